@@ -1,0 +1,82 @@
+# `make run` starts the whole service on this machine, `make test` proves it. Nothing but make, git and any Python 3 is needed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PORT ?= 4566
+STRIPE_PORT ?= 12111
+STACK ?= stack
+PYTEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# A uv of our own when there is none on the PATH. The virtual environment is the way that works on every system.
+UV_VERSION := 0.13.9
+OWN_UV := .local/uv/bin/uv
+UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
+NEEDS_UV := $(filter $(OWN_UV),$(UV))
+RUN := $(UV) run --locked
+export PATH := $(PATH):$(CURDIR)/.local/uv/bin
+export PYTHONPATH := layers/prepaid:.
+
+REQUIREMENTS := layers/prepaid/requirements.txt
+EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
+# Fast first: what fails in a second is not worth waiting a minute for.
+TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/stack)
+TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
+
+.PHONY: help run test check lint types contracts template fresh format lock build deploy clean
+
+help: ## Show these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=12111 STACK=stack)
+	@exec $(RUN) --quiet python -m local --port $(PORT) --stripe-port $(STRIPE_PORT) --stack $(STACK)
+
+test: $(NEEDS_UV) ## Unit, property, store and function tests, then the deployed local stack
+	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) $(TESTS)
+
+check: lint types contracts template fresh ## Format, lint, types, import contracts, template, generated files
+
+lint: $(NEEDS_UV)
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+
+types: $(NEEDS_UV)
+	$(RUN) mypy $(TYPED)
+
+contracts: $(NEEDS_UV)
+	$(RUN) lint-imports
+
+template: $(NEEDS_UV)
+	$(RUN) cfn-lint template.yaml
+	$(RUN) python -m local.sam validate --lint
+
+fresh: $(NEEDS_UV)
+	$(UV) lock --check
+	@$(EXPORT) | diff - $(REQUIREMENTS) || { echo "$(REQUIREMENTS) is stale: run 'make lock'"; exit 1; }
+	$(RUN) python -m prepaid.api.openapi --check
+
+format: $(NEEDS_UV) ## Rewrite the Python files as `make check` wants them
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+lock: $(NEEDS_UV) ## Renew uv.lock and the layer's requirements
+	$(UV) lock
+	$(EXPORT) > $(REQUIREMENTS)
+
+build: $(NEEDS_UV) ## Build the layer and the functions for AWS
+	$(RUN) python -m local.sam build
+
+deploy: build ## Deploy to the AWS account of your credentials (asks the first time)
+	$(RUN) python -m local.sam deploy $(if $(wildcard .local/samconfig.deployed),,--guided)
+
+clean: ## Remove everything that was built or downloaded here
+	rm -rf .aws-sam .local .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(OWN_UV):
+	@echo "Installing uv $(UV_VERSION) into .local/uv"
+	@"$$(command -v python3 || command -v python)" -m venv .local/uv \
+		|| { echo "Python can't make virtual environments here (Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+	@.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
