@@ -1,0 +1,7 @@
+"""Prepaid: credits that are bought, granted, spent and expire, kept on one append-only ledger an account.
+
+core      the rules, pure: (account, operation, catalogue, now) -> entries
+store     the rules' memory: the only part that knows DynamoDB
+payments  the only part that knows Stripe
+api       the only part that knows HTTP
+"""

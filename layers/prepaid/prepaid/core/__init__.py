@@ -1,0 +1,1 @@
+"""The rules of credits, pure: no IO, no clock, no environment. `now`, ids and the catalogue are arguments."""

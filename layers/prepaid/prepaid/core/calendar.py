@@ -1,0 +1,57 @@
+"""Civil time: when a lot ends and when a quota renews. Instants are aware UTC datetimes; zones are IANA names."""
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+def is_zone(name: str) -> bool:
+    """Whether `name` is an IANA zone that this machine knows."""
+    try:
+        _zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def end_of_validity(start: datetime, months: int, zone: str) -> datetime:
+    """The instant, exclusive, at which credits granted at `start` for `months` civil months end (semantics 1).
+
+    Credits live to the end of the same civil day `months` later, clamped to the month's last day:
+    2026-06-16 10:00 in Sao Paulo for 12 months -> 2027-06-17 00:00 there; 29 Feb -> 28 Feb.
+    """
+    local = start.astimezone(_zone(zone)).date()
+    last_day = _clamped(local.year, local.month + months, local.day)
+    return day_start(last_day + timedelta(days=1), zone)
+
+
+def next_renewal(now: datetime, anchor_day: int, zone: str) -> datetime:
+    """The first instant after `now` at which a quota anchored on `anchor_day` (1-31) renews (semantics 7).
+
+    Always computed from the stored anchor, so an anchor of 31 is the 28th in February and the 31st again in March.
+    """
+    local = now.astimezone(_zone(zone)).date()
+    # Three candidates suffice: this month's anchor may be past, and the next one may fall on an instant that a
+    # zone's change of offset has already made `now`.
+    for months_ahead in range(3):
+        renewal = day_start(_clamped(local.year, local.month + months_ahead, anchor_day), zone)
+        if renewal > now:
+            return renewal
+    raise AssertionError("two months ahead is always later than now")
+
+
+def day_start(day: date, zone: str) -> datetime:
+    """The first instant of a civil day in UTC; where a zone skips midnight, the instant the clocks jump."""
+    return datetime.combine(day, time.min, tzinfo=_zone(zone)).astimezone(UTC)
+
+
+def _clamped(year: int, month: int, day: int) -> date:
+    """The `day` of that month, or its last day; `month` may run past 12 into later years."""
+    year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    return date(year, month, min(day, monthrange(year, month)[1]))
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

@@ -1,0 +1,73 @@
+"""One line of an account's ledger: what happened, what was drawn, and the account after it (semantics 6)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from prepaid.core.account import Account
+
+EntryType = Literal["purchase", "grant", "adjustment", "consumption", "expiry", "quota_renewal", "plan_change"]
+Source = Literal["quota", "credits", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaDraw:
+    """units: taken from the period's quota."""
+
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class LotDraw:
+    """credits: taken from the lot. Its id and expiry stand here so that a reversal can find its way back."""
+
+    lot: str
+    credits: int
+    expires_at: datetime
+
+
+Draw = QuotaDraw | LotDraw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Never changed or removed once written.
+
+    credits, quota: signed change of the credits available and of the quota remaining.
+    quota_remaining: units left after it, as the catalogue version named here counted them.
+    actor: who asked (a token's client, or the part of the service that acted by itself).
+    lot: the lot that this entry granted. purchase: the purchase that paid for it.
+    """
+
+    type: EntryType
+    credits: int
+    quota: int
+    quota_remaining: int
+    draws: tuple[Draw, ...]
+    actor: str
+    catalogue_version: int
+    after: Account
+    feature: str | None = None
+    quantity: int | None = None
+    description: str | None = None
+    customer: str | None = None
+    reference: str | None = None
+    lot: str | None = None
+    purchase: str | None = None
+
+    @property
+    def number(self) -> int:
+        return self.after.number
+
+    @property
+    def at(self) -> datetime:
+        return self.after.at
+
+    @property
+    def source(self) -> Source | None:
+        """Which side of the account the entry touched."""
+        if self.credits and self.quota:
+            return "both"
+        if self.credits:
+            return "credits"
+        return "quota" if self.quota else None

@@ -1,0 +1,94 @@
+"""What can go wrong, as one tree. `code` is stable: clients and the problem+json table rely on it.
+
+PrepaidError
+├── Refused                    a rule says no; nothing was written
+│   ├── InvalidRequest         the request itself is wrong; names each field
+│   ├── AccountNotFound        no such account, or not the caller's: the two are alike
+│   ├── InsufficientCredits    quota and lots don't cover the debit
+│   ├── TooManyLots            a gift to an account that already holds the most lots it may
+│   ├── IdempotencyKeyReused   the key had an effect before, for another request
+│   └── VersionConflict        the thing was changed since the caller read it
+└── Unavailable                try again; the effect, if any, is found by its key
+    └── Busy                   rivals, throttling or a silent database outlasted our patience
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+class PrepaidError(Exception):
+    """The root: everything this service raises on purpose."""
+
+    code: ClassVar[str]
+
+
+class Refused(PrepaidError):
+    """A rule says no. Nothing was written and nothing is claimed: the same key may succeed later (semantics 5)."""
+
+
+class Unavailable(PrepaidError):
+    """The caller should try again with the same key."""
+
+
+@dataclass(eq=False)
+class InvalidRequest(Refused):
+    """The request breaks a rule about its own content. `errors`: pairs of (field, message)."""
+
+    errors: tuple[tuple[str, str], ...]
+    code: ClassVar[str] = "invalid_request"
+
+
+@dataclass(eq=False)
+class AccountNotFound(Refused):
+    """No such account for this caller. Deliberately carries nothing that tells a stranger's from a missing one."""
+
+    code: ClassVar[str] = "account_not_found"
+
+
+@dataclass(eq=False)
+class InsufficientCredits(Refused):
+    """A debit that quota and lots together can't meet (semantics 4, 8).
+
+    needed: credits the debit takes after what the quota pays. available: credits that can be spent now.
+    quota_remaining: units left, of the feature's quota. renews_at: when the quota would help again, or None.
+    suggested_pack: id of the smallest pack on sale that covers what is missing, or None.
+    """
+
+    needed: int
+    available: int
+    quota_remaining: int
+    renews_at: datetime | None
+    suggested_pack: str | None
+    code: ClassVar[str] = "insufficient_credits"
+
+
+@dataclass(eq=False)
+class TooManyLots(Refused):
+    """The account holds `limit` lots already; an administrator's grant waits until some are spent or expired."""
+
+    limit: int
+    code: ClassVar[str] = "too_many_lots"
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(Refused):
+    """The key had its one effect already, for a request that asked for something else (semantics 5)."""
+
+    code: ClassVar[str] = "idempotency_key_reused"
+
+
+@dataclass(eq=False)
+class VersionConflict(Refused):
+    """The caller's version isn't the current one. `current`: the version it should have read."""
+
+    current: int
+    code: ClassVar[str] = "version_conflict"
+
+
+@dataclass(eq=False)
+class Busy(Unavailable):
+    """Rivals, throttling or a silent database outlasted our patience. The same key tells the truth later."""
+
+    retry_after_seconds: int = 1
+    code: ClassVar[str] = "busy"

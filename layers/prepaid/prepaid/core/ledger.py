@@ -1,0 +1,251 @@
+"""The rules: what each operation does to an account. (account, operation, catalogue, now) -> new entries, or a refusal.
+
+Every operation settles first: lots that ended and a quota period that passed become entries of their own before the
+operation's, so that what is true never depends on a timer (semantics 2, 8).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from prepaid.core.account import (
+    Account,
+    Lot,
+    LotKind,
+    Terms,
+    draw_order,
+    quota_limit,
+    quota_remaining,
+    quota_remaining_for,
+)
+from prepaid.core.calendar import end_of_validity, next_renewal
+from prepaid.core.catalogue import Catalogue, Feature
+from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
+from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
+
+MAX_LOTS = 500
+SERVICE = "prepaid"
+
+ENTRY_TYPE_OF: dict[LotKind, EntryType] = {"purchase": "purchase", "promotion": "grant", "adjustment": "adjustment"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debit:
+    """Spend `quantity` units (>= 1) of a feature, all or nothing."""
+
+    actor: str
+    feature: str
+    quantity: int
+    description: str | None = None
+    customer: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Add a lot of `credits` (>= 1). It ends at `validity`: an instant, or so many civil months from now."""
+
+    actor: str
+    kind: LotKind
+    credits: int
+    validity: datetime | int
+    description: str | None = None
+    purchase: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTerms:
+    """Move to other terms at once (semantics 9). No entry when they are the account's already."""
+
+    actor: str
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Record what time has done: expired lots, a renewed quota. No entry when there is nothing to record."""
+
+
+Operation = Debit | Grant | ChangeTerms | Settle
+
+
+def open_account(account_id: str, terms: Terms, *, actor: str, catalogue: Catalogue, now: datetime) -> Entry:
+    """The first entry of an account. Raises InvalidRequest for a plan the catalogue doesn't have."""
+    account = Account(
+        id=account_id,
+        number=1,
+        at=now,
+        terms=terms,
+        quota_used=0,
+        quota_renews_at=next_renewal(now, terms.quota_anchor_day, terms.time_zone),
+        lots=(),
+    )
+    remaining = quota_remaining(account, catalogue)
+    return Entry(
+        type="plan_change",
+        credits=0,
+        quota=remaining,
+        quota_remaining=remaining,
+        draws=(),
+        actor=actor,
+        catalogue_version=catalogue.version,
+        after=account,
+        description=f"opened on plan {terms.plan}",
+    )
+
+
+def apply(account: Account, operation: Operation, *, catalogue: Catalogue, now: datetime) -> tuple[Entry, ...]:
+    """The entries that carry `operation` out, in order, the operation's own last; none when nothing changes.
+
+    A ledger's time never runs backwards: when `now` is behind the last entry (clocks differ), that entry's time counts.
+    Raises a Refused; then nothing may be written, not even what was settled on the way.
+    """
+    now = max(now, account.at)
+    account, settled = settle(account, catalogue=catalogue, now=now)
+    match operation:
+        case Debit():
+            return (*settled, _debit(account, operation, catalogue, now))
+        case Grant():
+            return (*settled, _grant(account, operation, catalogue, now))
+        case ChangeTerms():
+            return (*settled, *_change_terms(account, operation, catalogue, now))
+        case Settle():
+            return settled
+        case _:
+            assert_never(operation)
+
+
+def settle(account: Account, *, catalogue: Catalogue, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
+    """The account as it is at `now`, and what of that isn't in the ledger yet: at most one expiry, one renewal.
+
+    Reading needs the account only; writing records the entries first.
+    """
+    now = max(now, account.at)
+    entries: list[Entry] = []
+    # At the boundary instant it is expired (semantics 2).
+    expired = tuple(lot for lot in account.lots if lot.expires_at <= now)
+    if expired:
+        kept = tuple(lot for lot in account.lots if lot.expires_at > now)
+        entry = _entry("expiry", account, replace(account, lots=kept), catalogue, now, SERVICE)
+        entries.append(replace(entry, draws=tuple(LotDraw(lot.id, lot.remaining, lot.expires_at) for lot in expired)))
+        account = entry.after
+    if account.quota_renews_at <= now:
+        renewed = replace(account, quota_used=0, quota_renews_at=_next_renewal(account.terms, now))
+        # A period in which nothing was used passes without a line: nothing changed but a date that follows from now.
+        if account.quota_used:
+            entries.append(_entry("quota_renewal", account, renewed, catalogue, now, SERVICE))
+            renewed = entries[-1].after
+        account = renewed
+    return account, tuple(entries)
+
+
+def _debit(account: Account, debit: Debit, catalogue: Catalogue, now: datetime) -> Entry:
+    feature = catalogue.feature(debit.feature)
+    from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalogue))
+    needed = (debit.quantity - from_quota) * feature.price
+    if needed > account.available:
+        raise _insufficient(account, needed, feature, catalogue)
+    from_lots = _draw(account.lots, needed)
+    after = replace(account, quota_used=account.quota_used + from_quota, lots=_without(account.lots, from_lots))
+    return replace(
+        _entry("consumption", account, after, catalogue, now, debit.actor),
+        draws=(QuotaDraw(from_quota), *from_lots) if from_quota else from_lots,
+        feature=feature.id,
+        quantity=debit.quantity,
+        description=debit.description,
+        customer=debit.customer,
+        reference=debit.reference,
+    )
+
+
+def _grant(account: Account, grant: Grant, catalogue: Catalogue, now: datetime) -> Entry:
+    # Money that was paid is never turned away; only gifts wait.
+    if grant.kind != "purchase" and len(account.lots) >= MAX_LOTS:
+        raise TooManyLots(MAX_LOTS)
+    lot = Lot(
+        number=account.number + 1,
+        kind=grant.kind,
+        granted=grant.credits,
+        remaining=grant.credits,
+        granted_at=now,
+        expires_at=_expiry(grant.validity, account.terms.time_zone, now),
+    )
+    after = replace(account, lots=tuple(sorted((*account.lots, lot), key=draw_order)))
+    return replace(
+        _entry(ENTRY_TYPE_OF[grant.kind], account, after, catalogue, now, grant.actor),
+        description=grant.description,
+        lot=lot.id,
+        purchase=grant.purchase,
+    )
+
+
+def _change_terms(account: Account, change: ChangeTerms, catalogue: Catalogue, now: datetime) -> tuple[Entry, ...]:
+    old, new = account.terms, change.terms
+    catalogue.plan(new.plan)
+    if new == old:
+        return ()
+    after = replace(account, terms=new)
+    if (old.quota_anchor_day, old.time_zone) != (new.quota_anchor_day, new.time_zone):
+        after = replace(after, quota_renews_at=_next_renewal(new, now))
+    description = f"plan {old.plan} to {new.plan}" if old.plan != new.plan else "terms changed"
+    return (replace(_entry("plan_change", account, after, catalogue, now, change.actor), description=description),)
+
+
+def _entry(type_: EntryType, before: Account, after: Account, catalogue: Catalogue, now: datetime, actor: str) -> Entry:
+    """The entry that leads from `before` to `after`. The only place where entries are numbered and dated."""
+    after = replace(after, number=before.number + 1, at=now)
+    remaining = quota_remaining(after, catalogue)
+    return Entry(
+        type=type_,
+        credits=after.available - before.available,
+        quota=remaining - quota_remaining(before, catalogue),
+        quota_remaining=remaining,
+        draws=(),
+        actor=actor,
+        catalogue_version=catalogue.version,
+        after=after,
+    )
+
+
+def _draw(lots: Iterable[Lot], credits: int) -> tuple[LotDraw, ...]:
+    """Take `credits`, at most what the lots hold, from lots that stand in draw order."""
+    draws: list[LotDraw] = []
+    for lot in lots:
+        if credits == 0:
+            break
+        taken = min(credits, lot.remaining)
+        draws.append(LotDraw(lot.id, taken, lot.expires_at))
+        credits -= taken
+    return tuple(draws)
+
+
+def _without(lots: tuple[Lot, ...], draws: tuple[LotDraw, ...]) -> tuple[Lot, ...]:
+    drawn = {draw.lot: draw.credits for draw in draws}
+    reduced = (replace(lot, remaining=lot.remaining - drawn.get(lot.id, 0)) for lot in lots)
+    return tuple(lot for lot in reduced if lot.remaining)
+
+
+def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:
+    if isinstance(validity, int):
+        return end_of_validity(now, validity, zone)
+    if validity <= now:
+        raise InvalidRequest((("expires_at", "must be in the future"),))
+    return validity
+
+
+def _next_renewal(terms: Terms, now: datetime) -> datetime:
+    return next_renewal(now, terms.quota_anchor_day, terms.time_zone)
+
+
+def _insufficient(account: Account, needed: int, feature: Feature, catalogue: Catalogue) -> InsufficientCredits:
+    # A renewal is a way out only for a feature that the quota pays for, on a plan that has one (semantics 8).
+    renewal_helps = feature.quota_backed and quota_limit(account, catalogue) > 0
+    pack = catalogue.smallest_pack_covering(needed - account.available)
+    return InsufficientCredits(
+        needed=needed,
+        available=account.available,
+        quota_remaining=quota_remaining_for(account, feature, catalogue),
+        renews_at=account.quota_renews_at if renewal_helps else None,
+        suggested_pack=pack.id if pack else None,
+    )

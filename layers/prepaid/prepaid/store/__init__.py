@@ -1,0 +1,1 @@
+"""The rules' memory: the only part that knows DynamoDB and its errors."""

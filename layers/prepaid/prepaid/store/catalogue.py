@@ -1,0 +1,118 @@
+"""The catalogue's versions: every one is kept, CURRENT repeats the newest so that reading it is one read.
+
+Version 1 ships with the code and never changes (a test holds its hash): a fresh stack sells at once.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from prepaid.core.catalogue import Catalogue, Feature, Pack, Plan, check_successor
+from prepaid.core.errors import VersionConflict
+from prepaid.store import keys
+from prepaid.store.dynamodb import (
+    IF_ABSENT,
+    Item,
+    LostCondition,
+    Patience,
+    Table,
+    Transient,
+    attempts,
+    get,
+    persist,
+    transact,
+)
+
+
+def read_catalogue(table: Table, patience: Patience) -> Catalogue:
+    """The current version. Raises Busy."""
+    return persist(patience, _read_current, table)
+
+
+def read_catalogue_version(table: Table, version: int, patience: Patience) -> Catalogue:
+    """A version that an entry names. Raises Busy."""
+    if version == first_catalogue().version:
+        return first_catalogue()
+    item = persist(patience, get, table, keys.catalogue_version(version))
+    assert item is not None, f"catalogue version {version} is missing"
+    return _from_item(item)
+
+
+def replace_catalogue(table: Table, successor: Catalogue, *, expected_version: int, patience: Patience) -> Catalogue:
+    """Make `successor` the version after `expected_version`. Raises VersionConflict, InvalidRequest, Busy."""
+    for _ in attempts(patience):
+        try:
+            current = _read_current(table)
+            numbered = replace(successor, version=expected_version + 1)
+            if current == numbered:
+                # Our own earlier attempt, whose answer was lost, or a repeat of it: it is so already.
+                return numbered
+            if current.version != expected_version:
+                raise VersionConflict(current.version)
+            check_successor(current, numbered)
+            transact(table, _version_puts(numbered))
+            return numbered
+        except (LostCondition, Transient):
+            continue
+    raise AssertionError("attempts() ends by raising")
+
+
+@cache
+def first_catalogue() -> Catalogue:
+    """The catalogue a stack starts with."""
+    return catalogue_from(json.loads(files("prepaid.core").joinpath("first_catalogue.json").read_text("utf-8")))
+
+
+def catalogue_from(value: dict[str, Any]) -> Catalogue:
+    """A catalogue from its plain JSON value, which must be well formed."""
+    return Catalogue(
+        version=value["version"],
+        features=tuple(Feature(**feature) for feature in value["features"]),
+        plans=tuple(Plan(**plan) for plan in value["plans"]),
+        packs=tuple(Pack(**pack) for pack in value["packs"]),
+    )
+
+
+def _read_current(table: Table) -> Catalogue:
+    item = get(table, keys.CATALOGUE)
+    return _from_item(item) if item else first_catalogue()
+
+
+def _version_puts(catalogue: Catalogue) -> dict[str, Item]:
+    version, previous = str(catalogue.version), str(catalogue.version - 1)
+    body = {"version": {"N": version}, "body": {"S": json.dumps(asdict(catalogue), separators=(",", ":"))}}
+    return {
+        # Closes the race of two successors of one version: only one finds the number free.
+        "version": {
+            "Item": {**keys.catalogue_version(catalogue.version), **body},
+            "ConditionExpression": IF_ABSENT,
+        },
+        # Closes the race with a still newer version: CURRENT only ever moves on by one.
+        "current": {
+            "Item": {**keys.CATALOGUE, **body},
+            "ConditionExpression": "attribute_not_exists(PK) OR version = :previous",
+            "ExpressionAttributeValues": {":previous": {"N": previous}},
+        },
+    }
+
+
+def _from_item(item: Item) -> Catalogue:
+    return catalogue_from(json.loads(item["body"]["S"]))
+
+
+class CurrentCatalogue:
+    """The current version, read again at most every `seconds`: a change is seen by every warm function within that."""
+
+    def __init__(self, table: Table, clock: Callable[[], float], seconds: float = 30.0) -> None:
+        self._table, self._clock, self._seconds = table, clock, seconds
+        self._catalogue: Catalogue | None = None
+        self._read_at = 0.0
+
+    def __call__(self, patience: Patience) -> Catalogue:
+        if self._catalogue is None or self._clock() - self._read_at >= self._seconds:
+            self._catalogue = read_catalogue(self._table, patience)
+            self._read_at = self._clock()
+        return self._catalogue

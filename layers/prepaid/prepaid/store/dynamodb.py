@@ -1,0 +1,185 @@
+"""One DynamoDB table: its client, its transactions and its errors, translated once.
+
+Transient     the database couldn't say; asking again is safe, because every write carries its own condition
+LostCondition a write's condition didn't hold; says which one, by name, and what stands there instead
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.session import get_session
+
+from prepaid.core.errors import Busy
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Item = dict[str, Any]
+
+IF_ABSENT = "attribute_not_exists(PK)"
+
+MAX_ATTEMPTS = 64
+FIRST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.25
+
+# Codes, of a call or inside a cancelled transaction, that say "not now". botocore retries none of those inside a
+# cancelled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+TRANSIENT_CODES = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+class Transient(Exception):
+    """Not now: throttled, in conflict, unreachable or unanswered. The write may or may not have happened."""
+
+
+@dataclass(eq=False)
+class LostCondition(Exception):
+    """`found`: for each named write whose condition didn't hold, the item that stands there, or None."""
+
+    found: Mapping[str, Item | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table and the client that reaches it."""
+
+    client: "DynamoDBClient"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to keep trying, and with which clock, sleep and dice."""
+
+    seconds: float = 4.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    dice: Callable[[], float] = random.random
+
+
+def open_client() -> "DynamoDBClient":
+    """A client whose time-outs fit inside a function's own. Region and endpoint come from AWS's own environment."""
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    return get_session().create_client("dynamodb", config=config)  # type: ignore[return-value]
+
+
+def attempts(patience: Patience) -> Iterator[int]:
+    """Count attempts from 0 with growing, jittered pauses between them, until patience runs out; then raise Busy."""
+    deadline = patience.clock() + patience.seconds
+    for attempt in range(MAX_ATTEMPTS):
+        yield attempt
+        pause = patience.dice() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
+        if patience.clock() + pause > deadline:
+            break
+        patience.sleep(pause)
+    raise Busy
+
+
+def persist[**P, T](patience: Patience, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The call's answer, asked again while the database says "not now". Raises Busy when patience runs out."""
+    for _ in attempts(patience):
+        try:
+            return call(*args, **kwargs)
+        except Transient:
+            continue
+    raise AssertionError("attempts() ends by raising")
+
+
+def transact(table: Table, puts: Mapping[str, Item]) -> None:
+    """Write all `puts` (arguments of Put by name) or none. Raises LostCondition or Transient."""
+    writes = [
+        {"Put": {"TableName": table.name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD", **put}}
+        for put in puts.values()
+    ]
+    try:
+        with translated():
+            table.client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
+    except table.client.exceptions.TransactionCanceledException as error:
+        raise _cancelled(error, tuple(puts)) from error
+
+
+def get(table: Table, key: Mapping[str, Any]) -> Item | None:
+    """The item as it is now (strongly consistent), or None. Raises Transient."""
+    with translated():
+        return table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True).get("Item")
+
+
+def query(table: Table, partition: str, *, first: str, last: str, limit: int, newest_first: bool = False) -> list[Item]:
+    """At most `limit` items of one partition whose sort keys lie in first..last, strongly consistent. One page: a
+    short answer doesn't mean the end. Raises Transient."""
+    with translated():
+        return table.client.query(
+            TableName=table.name,
+            KeyConditionExpression="PK = :partition AND SK BETWEEN :first AND :last",
+            ExpressionAttributeValues={":partition": {"S": partition}, ":first": {"S": first}, ":last": {"S": last}},
+            ScanIndexForward=not newest_first,
+            ConsistentRead=True,
+            Limit=limit,
+        )["Items"]
+
+
+def put(table: Table, put: Item) -> None:
+    """Write one item under its condition. Raises LostCondition({"item": what stands there}) or Transient."""
+    try:
+        with translated():
+            table.client.put_item(TableName=table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **put)
+    except table.client.exceptions.ConditionalCheckFailedException as error:
+        found: Any = error.response.get("Item")
+        raise LostCondition({"item": found}) from error
+
+
+def delete(table: Table, key: Mapping[str, Any]) -> None:
+    """Remove one item, whether or not it is there. Raises Transient."""
+    with translated():
+        table.client.delete_item(TableName=table.name, Key=key)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what botocore raises for "not now" into Transient; everything else passes."""
+    try:
+        yield
+    except (ConnectionError, HTTPClientError) as error:
+        raise Transient from error
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in TRANSIENT_CODES:
+            raise Transient from error
+        raise
+
+
+def _cancelled(error: ClientError, names: tuple[str, ...]) -> Exception:
+    """Which named condition was lost, if any was; reasons come in the order of the writes."""
+    reasons: list[Mapping[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    named = dict(zip(names, reasons, strict=True))
+    lost = {name: reason.get("Item") for name, reason in named.items() if _code(reason) == "ConditionalCheckFailed"}
+    if lost:
+        return LostCondition(lost)
+    if all(_code(reason) in TRANSIENT_CODES for reason in reasons if _code(reason) != "None"):
+        return Transient()
+    return error
+
+
+def _code(reason: Mapping[str, Any]) -> str:
+    return str(reason.get("Code", "None"))

@@ -1,0 +1,148 @@
+"""Entries and claims as items, and back. The stored bytes are what the hash chain covers, so they are never rewritten.
+
+An entry's item: `line` (what happened) and `state` (the account after it), both compact JSON, and `hash`, which covers
+both, the key and the hash before it. Times are milliseconds since 1970, lots are rows: an entry with a dozen lots
+still fits the one kilobyte that a write unit pays for.
+"""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from prepaid.core.account import Account, Lot, Terms, lot_id
+from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
+from prepaid.core.ledger import Debit, Grant
+from prepaid.store import keys
+from prepaid.store.dynamodb import Item
+
+GENESIS_HASH = bytes(32)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What a claim calls the operation. Stored inside hashes for ever, so not the classes' own names.
+CLAIMED_AS = {Debit: "consumption", Grant: "grant"}
+OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "lot", "purchase")
+
+
+def entry_to_item(entry: Entry, previous_hash: bytes) -> Item:
+    """The item of an entry that follows the one with `previous_hash`."""
+    key = keys.entry(entry.after.id, entry.number)
+    line, state = _dump(_line(entry)), _dump(_state(entry.after))
+    digest = chain_hash(previous_hash, key["PK"]["S"], key["SK"]["S"], line, state)
+    return {**key, "line": {"S": line}, "state": {"S": state}, "hash": {"B": digest}}
+
+
+def entry_from_item(item: Item) -> Entry:
+    """The entry an item holds."""
+    line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
+    after = Account(
+        id=item["PK"]["S"].removeprefix(keys.ledger("")),
+        number=int(item["SK"]["S"].removeprefix("ENTRY#")),
+        at=instant(line["at"]),
+        terms=Terms(**state["terms"]),
+        quota_used=state["quota_used"],
+        quota_renews_at=instant(state["quota_renews_at"]),
+        lots=tuple(
+            Lot(
+                number=number,
+                kind=kind,
+                granted=granted,
+                remaining=remaining,
+                granted_at=instant(granted_at),
+                expires_at=instant(expires_at),
+            )
+            for number, kind, granted, remaining, granted_at, expires_at in state["lots"]
+        ),
+    )
+    return Entry(
+        type=line["type"],
+        credits=line["credits"],
+        quota=line["quota"],
+        quota_remaining=line["quota_remaining"],
+        draws=tuple(_draw_from_row(row) for row in line["draws"]),
+        actor=line["actor"],
+        catalogue_version=line["catalogue_version"],
+        after=after,
+        **{name: line[name] for name in OPTIONAL_FIELDS if name in line},
+    )
+
+
+def chain_hash(previous_hash: bytes, partition: str, sort: str, line: str, state: str) -> bytes:
+    """SHA-256 over the hash before, where the entry stands and what it says. No part can hold the newline between."""
+    return sha256(previous_hash + f"{partition}\n{sort}\n{line}\n{state}".encode()).digest()
+
+
+def request_hash(operation: Debit | Grant) -> bytes:
+    """What was asked, whoever asked and however it travelled (semantics 5).
+
+    Absent fields are left out, so that a field added later doesn't turn old keys' repeats into other requests.
+    """
+    asked = {name: value for name, value in asdict(operation).items() if value is not None and name != "actor"}
+    return sha256(_dump({"operation": CLAIMED_AS[type(operation)], **asked}, sort_keys=True).encode()).digest()
+
+
+def milliseconds(at: datetime) -> int:
+    """Whole milliseconds since 1970, rounded down."""
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+def instant(since_epoch_milliseconds: int) -> datetime:
+    """The UTC datetime of so many milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=since_epoch_milliseconds)
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    optional = {name: getattr(entry, name) for name in OPTIONAL_FIELDS if getattr(entry, name) is not None}
+    return {
+        "at": milliseconds(entry.at),
+        "type": entry.type,
+        "credits": entry.credits,
+        "quota": entry.quota,
+        "balance_after": entry.after.available,
+        "quota_remaining": entry.quota_remaining,
+        "draws": [_draw_to_row(draw) for draw in entry.draws],
+        "actor": entry.actor,
+        "catalogue_version": entry.catalogue_version,
+        **optional,
+    }
+
+
+def _state(account: Account) -> dict[str, Any]:
+    return {
+        "terms": asdict(account.terms),
+        "quota_used": account.quota_used,
+        "quota_renews_at": milliseconds(account.quota_renews_at),
+        "lots": [
+            [
+                lot.number,
+                lot.kind,
+                lot.granted,
+                lot.remaining,
+                milliseconds(lot.granted_at),
+                milliseconds(lot.expires_at),
+            ]
+            for lot in account.lots
+        ],
+    }
+
+
+def _draw_to_row(draw: Draw) -> list[str | int]:
+    if isinstance(draw, QuotaDraw):
+        return ["quota", draw.units]
+    return ["lot", int(draw.lot.removeprefix("lot_")), draw.credits, milliseconds(draw.expires_at)]
+
+
+def _draw_from_row(row: list[Any]) -> Draw:
+    if row[0] == "quota":
+        return QuotaDraw(row[1])
+    return LotDraw(lot_id(row[1]), row[2], instant(row[3]))
+
+
+def _dump(value: Any, *, sort_keys: bool = False) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=sort_keys, default=_instant_text)
+
+
+def _instant_text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value))

@@ -1,0 +1,64 @@
+"""Every key of the one table, spelled here and nowhere else."""
+
+from datetime import date
+
+DUE_SHARDS = 8
+
+CATALOGUE = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
+CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
+
+type Key = dict[str, dict[str, str]]
+
+
+def ledger(account: str) -> str:
+    """The partition of an account: its entries, profile and purchases."""
+    return f"ACCOUNT#{account}"
+
+
+def entry_sort(number: int) -> str:
+    """Zero padded, so that the newest entry is the last one of the partition's ENTRY# range."""
+    return f"ENTRY#{number:012d}"
+
+
+LAST_ENTRY = entry_sort(999_999_999_999)
+
+
+def entry(account: str, number: int) -> Key:
+    return _key(ledger(account), entry_sort(number))
+
+
+def claim(account: str, idempotency_key: str) -> Key:
+    # Account ids hold no '#', so no account and key can spell another account's claim.
+    return _key(f"CLAIM#{account}#{idempotency_key}", "CLAIM")
+
+
+def profile(account: str) -> Key:
+    return _key(ledger(account), "PROFILE")
+
+
+def purchase(account: str, purchase_id: str) -> Key:
+    return _key(ledger(account), f"PURCHASE#{purchase_id}")
+
+
+def payment(payment_id: str) -> Key:
+    return _key(f"PAYMENT#{payment_id}", "PAYMENT")
+
+
+def quarantine(day: date, event_id: str) -> Key:
+    return _key(f"QUARANTINE#{day.isoformat()}", event_id)
+
+
+def catalogue_version(version: int) -> Key:
+    return _key("CATALOG", f"V#{version:06d}")
+
+
+def due_partition(day: date, shard: int) -> str:
+    return f"DUE#{day.isoformat()}#{shard}"
+
+
+def due(day: date, shard: int, account: str, lot: str) -> Key:
+    return _key(due_partition(day, shard), f"{account}#{lot}")
+
+
+def _key(partition: str, sort: str) -> Key:
+    return {"PK": {"S": partition}, "SK": {"S": sort}}

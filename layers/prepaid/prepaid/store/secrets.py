@@ -1,0 +1,31 @@
+"""Secrets from AWS Secrets Manager, kept for a short while so that a rotation is seen without a deploy."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.config import Config
+from botocore.session import get_session
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+class Secret:
+    """One secret's text, read on first use and again after `seconds`. Most requests need none: no client until then."""
+
+    def __init__(self, name: str, clock: Callable[[], float], seconds: float = 300.0) -> None:
+        self._name, self._clock, self._seconds = name, clock, seconds
+        self._client: SecretsManagerClient | None = None
+        self._text: str | None = None
+        self._read_at = 0.0
+
+    def __call__(self) -> str:
+        if self._text is None or self._clock() - self._read_at >= self._seconds:
+            if self._client is None:
+                config = Config(
+                    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
+                )
+                self._client = get_session().create_client("secretsmanager", config=config)  # type: ignore[assignment]
+            self._text = self._client.get_secret_value(SecretId=self._name)["SecretString"]  # type: ignore[union-attr]
+            self._read_at = self._clock()
+        return self._text

@@ -1,0 +1,82 @@
+"""The sweep: records the end of lots whose day has come. It decides nothing: see due.py and semantics 2."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from prepaid.core.catalogue import Catalogue
+from prepaid.core.ledger import Settle
+from prepaid.store import keys
+from prepaid.store.due import Checkpoint, DueLot, forget, read_checkpoint, read_due, save_checkpoint, sort_key
+from prepaid.store.dynamodb import Patience, Table, persist
+from prepaid.store.ledger import append
+
+PAGE_ROWS = 100
+# How far back the first sweep of a table looks: it covers a schedule that was switched on late.
+FIRST_LOOK_BACK = timedelta(days=31)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one sweep did. recorded: expired lots whose end is now in the ledger. failed: lots left for the next run.
+
+    finished: whether it came to today's end; if not, the next run goes on from the checkpoint.
+    """
+
+    recorded: int
+    failed: int
+    finished: bool
+
+
+def sweep(
+    table: Table,
+    *,
+    catalogue: Catalogue,
+    now: datetime,
+    patience: Patience,
+    has_time: Callable[[], bool],
+    on_failure: Callable[[DueLot, Exception], None],
+) -> Swept:
+    """Record every lot that has ended by `now`, day by day and shard by shard, while there is time.
+
+    Repeatable at any point, and by several at once: settling is conditional on the account's newest entry, and a row
+    goes only after its lot's end is in the ledger. Raises Busy when rows or checkpoint can't be read or kept.
+    """
+    today = now.astimezone(UTC).date()
+    place = persist(patience, read_checkpoint, table) or Checkpoint(day=today - FIRST_LOOK_BACK)
+    recorded = failed = 0
+    while place.day <= today:
+        if not has_time():
+            persist(patience, save_checkpoint, table, place)
+            return Swept(recorded=recorded, failed=failed, finished=False)
+        rows = persist(patience, read_due, table, place, PAGE_ROWS)
+        for row in rows:
+            if row.expires_at > now:
+                continue
+            try:
+                _record(table, row, catalogue, now, patience)
+                recorded += 1
+            except Exception as error:  # noqa: BLE001 - one account that can't be settled must not hold up the others
+                on_failure(row, error)
+                failed += 1
+                place = replace(place, oldest_failed=place.oldest_failed or place.day)
+        place = _next_place(place, rows)
+    # A lot granted just before midnight may be stored just after it: yesterday is looked at once more.
+    resume = Checkpoint(day=place.oldest_failed or today - timedelta(days=1))
+    persist(patience, save_checkpoint, table, resume)
+    return Swept(recorded=recorded, failed=failed, finished=True)
+
+
+def _record(table: Table, row: DueLot, catalogue: Catalogue, now: datetime, patience: Patience) -> None:
+    """Have the lot's end in the ledger (a debit may have recorded it already), then drop its row."""
+    append(table, row.account, Settle(), catalogue=catalogue, now=now, patience=patience)
+    persist(patience, forget, table, row)
+
+
+def _next_place(place: Checkpoint, rows: tuple[DueLot, ...]) -> Checkpoint:
+    """After the rows of one page: the rest of the shard, the next shard, or the next day."""
+    if rows:
+        return replace(place, after=sort_key(rows[-1]))
+    if place.shard + 1 < keys.DUE_SHARDS:
+        return replace(place, shard=place.shard + 1, after="")
+    return replace(place, day=place.day + timedelta(days=1), shard=0, after="")
