@@ -31,7 +31,7 @@ help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=12111 STACK=stack)
-	@exec $(RUN) --quiet python -m local --port $(PORT) --stripe-port $(STRIPE_PORT) --stack $(STACK)
+	@exec $(RUN) --quiet python -m local --while-alive $$PPID --port $(PORT) --stripe-port $(STRIPE_PORT) --stack $(STACK)
 
 test: $(NEEDS_UV) ## Unit, property, store and function tests, then the deployed local stack
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) $(TESTS)

@@ -1,0 +1,101 @@
+"""`make run`: a whole stack in the foreground until Ctrl-C."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import NoReturn
+
+from local.processes import LocalStackError, shown
+from local.stack import Addresses, Options, Stack, local_stack
+
+LOOK_SECONDS = 0.5
+
+
+def arguments() -> argparse.Namespace:
+    """What can be said on the command line."""
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__)
+    parser.add_argument("--port", type=int, default=4566, help="the cloud's port (PORT=)")
+    parser.add_argument("--stripe-port", type=int, default=12111, help="the payment provider's port (STRIPE_PORT=)")
+    parser.add_argument("--stack", default="stack", help="name of this copy and of its file in .local (STACK=)")
+    parser.add_argument("--while-alive", type=int, help="stop when the process with this id is gone")
+    return parser.parse_args()
+
+
+def tour(addresses: Addresses) -> str:
+    """Lines that work when they are pasted into a shell."""
+    base = '"$API/v1/accounts/' + addresses.demo_account
+    bearer = '-H "Authorization: Bearer $TOKEN"'
+    spend = """-H "Idempotency-Key: tour-$RANDOM" -H 'Content-Type: application/json' -d '{"feature": "ai_service"}'"""
+    buy = f"# buy credits: open {addresses.checkout_url}" if addresses.checkout_url else ""
+    return "\n".join(
+        line
+        for line in (
+            f"export API={addresses.api_url} TOKEN={addresses.tokens['service']}",
+            f'curl -sS {base}/balance" {bearer}; echo',
+            buy,
+            f'curl -sS {base}/consumptions" {bearer} {spend}; echo',
+            f'curl -sS {base}/history" {bearer}; echo',
+        )
+        if line
+    )
+
+
+def announce(stack: Stack, seconds: float) -> None:
+    """Where everything is."""
+    addresses = stack.addresses
+    print(f"\nReady after {seconds:.0f} s. Ctrl-C stops everything.\n")
+    print(f"  service   {addresses.api_url}")
+    print(f"  payments  {addresses.page_url}")
+    print(f"  AWS       {addresses.aws_endpoint_url} (table {addresses.table_name})")
+    print(f"  tokens    {shown(stack.file)}\n")
+    print(f"A tour, to paste into another shell:\n\n{tour(addresses)}\n", flush=True)
+
+
+def alive(process: int) -> bool:
+    """Whether a process exists."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def stop_once(_number: int, _frame: FrameType | None) -> NoReturn:
+    """The first signal stops; more of them don't disturb the stopping."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Run until told to stop."""
+    chosen = arguments()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop_once)
+    began = time.monotonic()
+
+    def say(step: str) -> None:
+        print(f"{time.monotonic() - began:5.1f} s  {step}", flush=True)
+
+    try:
+        with local_stack(Options(chosen.stack, chosen.port, chosen.stripe_port), say) as stack:
+            announce(stack, time.monotonic() - began)
+            while chosen.while_alive is None or alive(chosen.while_alive):
+                for program in stack.programs:
+                    program.require_running()
+                time.sleep(LOOK_SECONDS)
+    except LocalStackError as error:
+        print(f"make run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""`sam build` for this machine, done again only when something that goes into it has changed."""
+
+import hashlib
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from local import sam
+from local.processes import ROOT, STATE, finish, own_environment
+
+BUILDS = STATE / "build"
+SOURCES = ("template.yaml", "layers", "functions", "local/requirements/sam.txt")
+# Stacks being deployed at this moment may still read an older one.
+KEPT = 4
+
+
+def architecture() -> str:
+    """This machine's architecture, in Lambda's words."""
+    return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+
+
+def _source_files() -> list[Path]:
+    files: list[Path] = []
+    for source in SOURCES:
+        path = ROOT / source
+        files += [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sorted(file for file in files if "__pycache__" not in file.parts)
+
+
+def fingerprint() -> str:
+    """One name for the content of everything the build reads."""
+    digest = hashlib.sha256(f"{platform.system()} {architecture()}".encode())
+    for file in _source_files():
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{file.relative_to(ROOT)} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def built(log: Path) -> Path:
+    """The folder with the built template, built now if need be."""
+    target = BUILDS / fingerprint()
+    if not (target / "template.yaml").exists():
+        _build(target, log)
+    os.utime(target)
+    for old in sorted(BUILDS.glob("*"), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def _build(target: Path, log: Path) -> None:
+    work = BUILDS / f"{target.name}.{os.getpid()}"
+    shutil.rmtree(work, ignore_errors=True)
+    arguments = ["build", "--parallel", "--build-dir", str(work), "--template-file", str(ROOT / "template.yaml")]
+    arguments += ["--parameter-overrides", f"Architecture={architecture()}"]
+    env = {**sam.environment(own_environment()), "PLATFORM": "host", "AWS_DEFAULT_REGION": "us-east-1"}
+    try:
+        finish("building the functions", sam.command(*arguments), env, log)
+        # Whole or not at all: another stack may be building the same at this moment.
+        if not target.exists():
+            work.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""`sam deploy` of the real template to the local cloud."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from local import sam
+from local.build import architecture
+from local.cloud import REGION, Cloud
+from local.processes import finish, own_environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+STACK_NAME = "prepaid"
+BUCKET = "prepaid-artifacts"
+
+
+def client(cloud: Cloud, service: str) -> Any:
+    """A client that can only ever reach the emulator."""
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+    return session.client(service, endpoint_url=cloud.url)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployed stack, with the names its resources were given."""
+
+    cloud: Cloud
+    outputs: Mapping[str, str]
+    resources: Mapping[str, str]
+    template: Mapping[str, Any]
+
+    @property
+    def api_url(self) -> str:
+        """An address that curl, browsers and Python's resolver all know, unlike *.localhost."""
+        return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}"
+
+    def write_stripe_secret(self, api_key: str, webhook_secrets: list[str]) -> None:
+        """What the owner of a real stack does once by hand."""
+        secrets: SecretsManagerClient = client(self.cloud, "secretsmanager")
+        value = json.dumps({"api_key": api_key, "webhook_secrets": webhook_secrets})
+        secrets.put_secret_value(SecretId=self.outputs["StripeSecretArn"], SecretString=value)
+
+    def client_secret(self, client_id: str) -> str:
+        """The password of a machine client."""
+        cognito: CognitoIdentityProviderClient = client(self.cloud, "cognito-idp")
+        described = cognito.describe_user_pool_client(UserPoolId=self.outputs["UserPoolId"], ClientId=client_id)
+        return described["UserPoolClient"]["ClientSecret"]
+
+
+def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Mapping[str, str]) -> Deployed:
+    """Deploy a built template and read back what came of it."""
+    client(cloud, "s3").create_bucket(Bucket=BUCKET)
+    parameters = {
+        "LocalStack": "true",
+        "Architecture": architecture(),
+        "StripeApiBase": stripe_url,
+        "SweepSchedule": "rate(1 minute)",
+        "TokenHours": "24",
+        **overrides,
+    }
+    arguments = ["deploy", "--template-file", str(built / "template.yaml"), "--stack-name", STACK_NAME]
+    arguments += [
+        "--s3-bucket",
+        BUCKET,
+        "--capabilities",
+        "CAPABILITY_IAM",
+        "--no-confirm-changeset",
+        "--no-progressbar",
+    ]
+    arguments += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+    env = {**sam.environment(own_environment()), **cloud.environment()}
+    finish("deploying the stack", sam.command(*arguments), env, log)
+
+    formation: CloudFormationClient = client(cloud, "cloudformation")
+    stack = formation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    found = formation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    template: Any = formation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
+    return Deployed(
+        cloud=cloud,
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
+        resources={one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found},
+        template=json.loads(template) if isinstance(template, str) else template,
+    )

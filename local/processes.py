@@ -1,0 +1,110 @@
+"""Starting and ending the programs of a local stack."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".local"
+LEASH = Path(__file__).with_name("leash.py")
+HOST = "127.0.0.1"
+
+
+class LocalStackError(Exception):
+    """Something the person at the keyboard has to know, in one line."""
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_free(port: int, setting: str) -> None:
+    """Refuse a port that is taken before anything has been started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise LocalStackError(f"port {port} is in use; choose another with {setting}={port + 1}") from error
+
+
+def shown(log: Path) -> str:
+    """A log's place as one would type it."""
+    return str(log.relative_to(ROOT)) if log.is_relative_to(ROOT) else str(log)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program on a leash."""
+
+    name: str
+    log: Path
+    leash: subprocess.Popen[bytes]
+
+    def ended(self) -> bool:
+        """Whether it stopped by itself."""
+        return self.leash.poll() is not None
+
+    def require_running(self) -> None:
+        """Fail with the place of the log when it stopped by itself."""
+        if self.ended():
+            raise LocalStackError(f"{self.name} stopped by itself, see {shown(self.log)}")
+
+    def stop(self) -> None:
+        """Let go of the leash; the program ends with everything it started."""
+        if self.leash.stdin:
+            self.leash.stdin.close()
+
+
+def start(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Program:
+    """Start a program that ends when this process does."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        leash = subprocess.Popen(
+            [sys.executable, "-I", str(LEASH), *map(str, command)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    return Program(name, log, leash)
+
+
+@contextlib.contextmanager
+def running(
+    name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT
+) -> Iterator[Program]:
+    """A program for the length of a with block."""
+    program = start(name, command, env, log, cwd)
+    try:
+        yield program
+    finally:
+        program.stop()
+        program.leash.wait()
+
+
+def finish(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
+    """Run a program to its end and insist that it ends well."""
+    with running(name, command, env, log, cwd) as program:
+        if program.leash.wait() != 0:
+            raise LocalStackError(f"{name} failed, see {shown(log)}")
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment without what would lead a tool to a real AWS account or to the wrong packages."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_", "STRIPE_"))
+    }

@@ -1,0 +1,96 @@
+"""Gives the emulated HTTP API its authorizer and routes.
+
+SAM writes both into the API's OpenAPI body, which AWS imports and the emulator ignores. What is created here is read
+from that very body, scopes and audience included: a route the template leaves open, or a client it forgot, shows here.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from local.cloud import REGION
+from local.deploy import Deployed, client
+from local.processes import LocalStackError
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+
+API = "HttpApi"
+PSEUDO = {"AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com", "AWS::Partition": "aws"}
+# The parameters of a local stack never change these.
+CONDITIONS = {"OwnUserPool": True}
+INTEGRATION = "x-amazon-apigateway-integration"
+AUTHORIZER = "x-amazon-apigateway-authorizer"
+
+
+def resolve(value: Any, names: dict[str, str]) -> Any:
+    """Work out the few CloudFormation functions that occur in the body."""
+    if isinstance(value, list):
+        return [resolve(one, names) for one in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"Ref": name}:
+            return names[name]
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
+        case {"Fn::If": [condition, yes, no]}:
+            return resolve(yes if CONDITIONS[condition] else no, names)
+    return {key: resolve(one, names) for key, one in value.items()}
+
+
+def import_routes(stack: Deployed) -> None:
+    """Create what the deployed API's body describes."""
+    functions = {name for name, made in stack.template["Resources"].items() if made["Type"] == "AWS::Lambda::Function"}
+    awslambda = client(stack.cloud, "lambda")
+    arns = {
+        name: awslambda.get_function(FunctionName=stack.resources[name])["Configuration"]["FunctionArn"]
+        for name in functions
+    }
+    names = {**PSEUDO, **stack.resources, **{f"{name}.Arn": arn for name, arn in arns.items()}}
+    body = stack.template["Resources"][API]["Properties"]["Body"]
+    gateway: ApiGatewayV2Client = client(stack.cloud, "apigatewayv2")
+    api_id = stack.outputs["ApiId"]
+    authorizers = _create_authorizers(gateway, api_id, body, names)
+    integrations: dict[str, str] = {}
+    for path, methods in body["paths"].items():
+        for method, operation in methods.items():
+            uri = resolve(operation[INTEGRATION]["uri"], names)
+            if uri not in integrations:
+                made = gateway.create_integration(
+                    ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=uri, PayloadFormatVersion="2.0"
+                )
+                integrations[uri] = made["IntegrationId"]
+            gateway.create_route(
+                ApiId=api_id,
+                RouteKey=f"{method.upper()} {path}",
+                Target=f"integrations/{integrations[uri]}",
+                **_authorization(operation, authorizers),
+            )
+
+
+def _create_authorizers(
+    gateway: "ApiGatewayV2Client", api_id: str, body: dict[str, Any], names: dict[str, str]
+) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for name, scheme in body["components"]["securitySchemes"].items():
+        settings = resolve(scheme[AUTHORIZER], names)
+        jwt = settings["jwtConfiguration"]
+        made[name] = gateway.create_authorizer(
+            ApiId=api_id,
+            Name=name,
+            AuthorizerType="JWT",
+            IdentitySource=[settings["identitySource"]],
+            JwtConfiguration={"Issuer": jwt["issuer"], "Audience": jwt["audience"]},
+        )["AuthorizerId"]
+    return made
+
+
+def _authorization(operation: dict[str, Any], authorizers: dict[str, str]) -> Any:
+    """What a route's security says; silence is not taken for openness."""
+    match operation.get("security"):
+        case [{"NONE": []}]:
+            return {"AuthorizationType": "NONE"}
+        case [dict(required)] if len(required) == 1:
+            name, scopes = next(iter(required.items()))
+            return {"AuthorizationType": "JWT", "AuthorizerId": authorizers[name], "AuthorizationScopes": scopes}
+    raise LocalStackError(f"a route of the template has no security this can read: {operation.get('security')!r}")

@@ -1,0 +1,32 @@
+"""The pinned SAM command line: `python -m local.sam build`."""
+
+import os
+import sys
+
+from local.processes import LocalStackError, own_environment
+from local.tools import environment_of, python_of, uv
+
+
+def command(*arguments: str) -> list[str]:
+    """How SAM is called."""
+    return [str(python_of("sam")), "-m", "samcli", *arguments]
+
+
+def environment(base: dict[str, str]) -> dict[str, str]:
+    """What SAM needs around it: Python 3.13 for the functions, uv for the layer; and no statistics sent home."""
+    runtime = environment_of("runtime") / "bin"
+    return {**base, "PATH": f"{runtime}{os.pathsep}{base['PATH']}", "UV": uv(), "SAM_CLI_TELEMETRY": "0"}
+
+
+def main() -> None:
+    """Become SAM, with the caller's own AWS credentials and region."""
+    mine = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "SAM_"))}
+    line = command(*sys.argv[1:])
+    os.execve(line[0], line, {**environment(own_environment()), **mine})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except LocalStackError as error:
+        sys.exit(f"sam: {error}")

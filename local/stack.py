@@ -1,0 +1,158 @@
+"""One whole local stack: the cloud, the deployed service, the payment provider, tokens and a demo account."""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local import demo
+from local.build import built
+from local.cloud import emulator, wait_for
+from local.deploy import Deployed, deploy
+from local.processes import HOST, STATE, LocalStackError, Program, free_port, own_environment, require_free, running
+from local.routes import import_routes
+from local.tools import environment_of
+
+CLIENTS = {"service": "ServiceClientId", "storefront": "StorefrontClientId", "admin": "AdminClientId"}
+ANSWER_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be chosen about a local stack. Port 0 is any free one."""
+
+    name: str = "stack"
+    port: int = 4566
+    stripe_port: int = 12111
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What a client of a local stack has to know; this is what the JSON file says."""
+
+    api_url: str
+    stripe_url: str
+    page_url: str
+    demo_account: str
+    manager_code: str | None
+    checkout_url: str | None
+    tokens: dict[str, str]
+    table_name: str
+    aws_endpoint_url: str
+    webhook_url: str
+    webhook_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack."""
+
+    addresses: Addresses
+    deployed: Deployed
+    programs: tuple[Program, ...]
+    file: Path
+
+
+def no_progress(step: str) -> None:
+    """For those who don't watch."""
+
+
+@contextlib.contextmanager
+def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> Iterator[Stack]:
+    """A whole stack for the length of a with block; nothing of it is left afterwards."""
+    port, stripe_port = options.port or free_port(), options.stripe_port or free_port()
+    logs = STATE / "log" / options.name
+    file = STATE / f"{options.name}.json"
+    with contextlib.ExitStack() as held:
+        held.enter_context(_only_one(options.name))
+        require_free(port, "PORT")
+        require_free(stripe_port, "STRIPE_PORT")
+        for log in logs.glob("*.log"):
+            log.unlink()
+        for tool in ("ministack", "sam", "runtime"):
+            say(f"tools: {tool}")
+            environment_of(tool)
+        say("building the functions and their layer")
+        template = built(logs / "build.log")
+        say("starting the local cloud")
+        cloud = held.enter_context(emulator(options.name, port, enforce_iam=True))
+        say("deploying the template")
+        stripe_url = f"http://{HOST}:{stripe_port}"
+        deployed = deploy(cloud, template, stripe_url, logs / "deploy.log", options.overrides)
+        import_routes(deployed)
+        say("starting the payment provider")
+        webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
+        deployed.write_stripe_secret(f"sk_test_{secrets.token_hex(12)}", [webhook_secret])
+        stripe = held.enter_context(_payment_provider(stripe_port, webhook_url, webhook_secret, logs / "stripe.log"))
+        say("demo account and tokens")
+        tokens = {name: token(deployed, deployed.outputs[output]) for name, output in CLIENTS.items()}
+        made = demo.prepare(deployed, tokens, stripe_url)
+        addresses = Addresses(
+            api_url=deployed.api_url,
+            stripe_url=stripe_url,
+            page_url=made.page_url,
+            demo_account=made.account,
+            manager_code=None,
+            checkout_url=made.checkout_url,
+            tokens=tokens,
+            table_name=deployed.outputs["TableName"],
+            aws_endpoint_url=cloud.url,
+            webhook_url=webhook_url,
+            webhook_secret=webhook_secret,
+        )
+        _write_whole(file, json.dumps(asdict(addresses), indent=2) + "\n")
+        held.callback(file.unlink, missing_ok=True)
+        yield Stack(addresses, deployed, (cloud.program, stripe), file)
+
+
+@contextlib.contextmanager
+def _only_one(name: str) -> Iterator[None]:
+    STATE.mkdir(exist_ok=True)
+    with (STATE / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LocalStackError(f"a stack named {name} is running; name this one with STACK=another") from error
+        yield
+
+
+@contextlib.contextmanager
+def _payment_provider(port: int, webhook_url: str, webhook_secret: str, log: Path) -> Iterator[Program]:
+    command = [sys.executable, "-m", "local.stripe", "--port", str(port)]
+    command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
+    with running("the payment provider", command, own_environment(), log) as program:
+        wait_for(f"http://{HOST}:{port}/healthz", program)
+        yield program
+
+
+def token(deployed: Deployed, client_id: str) -> str:
+    """An access token from the stack's own Cognito, got the way a real client gets it."""
+    password = f"{client_id}:{deployed.client_secret(client_id)}"
+    headers = {
+        "Authorization": "Basic " + base64.b64encode(password.encode()).decode(),
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    body = urllib.parse.urlencode({"grant_type": "client_credentials"}).encode()
+    request = urllib.request.Request(f"{deployed.cloud.url}/oauth2/token", data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+        granted: dict[str, Any] = json.load(answer)
+    return str(granted["access_token"])
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Appear complete or not at all, and only to its owner: there are tokens in it."""
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as output:  # noqa: PTH123
+        output.write(text)
+    draft.replace(file)

@@ -1,0 +1,57 @@
+"""Programs that must not share the project's environment: each has one of its own, from a list with hashes."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from local.processes import STATE, LocalStackError, finish, own_environment
+
+REQUIREMENTS = Path(__file__).with_name("requirements")
+PYTHON_VERSION = "3.13"
+
+
+def uv() -> str:
+    """The uv that runs us, or the one on the PATH."""
+    found = os.environ.get("UV") or shutil.which("uv")
+    if not found:
+        raise LocalStackError("uv was not found; start this through make, which brings it")
+    return found
+
+
+def environment_of(tool: str) -> Path:
+    """The folder of a tool's environment, made on first use.
+
+    `ministack` and `sam` have requirement lists; `runtime` is a bare Python, so a function that forgets a dependency
+    fails here too.
+    """
+    listed = REQUIREMENTS / f"{tool}.txt"
+    digest = hashlib.sha256(listed.read_bytes() if listed.exists() else PYTHON_VERSION.encode()).hexdigest()[:12]
+    folder = STATE / "tools" / f"{tool}-{digest}"
+    done = folder / "complete"
+    if done.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{tool}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _install(tool, listed, folder)
+            done.touch()
+    return folder
+
+
+def _install(tool: str, listed: Path, folder: Path) -> None:
+    log = STATE / "log" / f"install-{tool}.log"
+    env = own_environment()
+    what = f"installing {tool}"
+    # --clear: an attempt that was cut short may have left half an environment.
+    finish(what, [uv(), "venv", "--clear", "--no-project", "--python", PYTHON_VERSION, folder], env, log)
+    if listed.exists():
+        command = [uv(), "pip", "install", "--require-hashes", "--python", str(folder), "--requirements", str(listed)]
+        finish(what, command, env, log)
+
+
+def python_of(tool: str) -> Path:
+    """The Python of a tool's environment."""
+    return environment_of(tool) / "bin" / "python"
