@@ -49,7 +49,11 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFact:
-    """What the provider says of one checkout session. amount: minor units. payment: id of the money, if any."""
+    """What the provider says of one checkout session.
+
+    amount: minor units. mode: of the session, "payment" for what we sell. quantity: how many of the pack.
+    payment: the provider's id of the money, if there is any.
+    """
 
     kind: FactKind
     session: str
@@ -58,6 +62,8 @@ class PaymentFact:
     amount: int
     currency: str
     live: bool
+    mode: str
+    quantity: int
     payment: str | None = None
 
 
@@ -70,6 +76,8 @@ def mismatches(purchase: Purchase, fact: PaymentFact) -> tuple[str, ...]:
             ("amount", purchase.amount, fact.amount),
             ("currency", purchase.currency, fact.currency),
             ("live", purchase.live, fact.live),
+            ("mode", "payment", fact.mode),
+            ("quantity", 1, fact.quantity),
         )
         if recorded != told
     )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as EndpointError
 from botocore.session import get_session
 
 from prepaid.core.errors import Busy
@@ -161,7 +162,7 @@ def translated() -> Iterator[None]:
     """Turn what botocore raises for "not now" into Transient; everything else passes."""
     try:
         yield
-    except (ConnectionError, HTTPClientError) as error:
+    except (EndpointError, HTTPClientError) as error:
         raise Transient from error
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in TRANSIENT_CODES:

@@ -117,6 +117,8 @@ def _quarantine(table: Table, fact: PaymentFact, wrong: tuple[str, ...], event_i
                 "amount": {"N": str(fact.amount)},
                 "currency": {"S": fact.currency},
                 "live": {"BOOL": fact.live},
+                "mode": {"S": fact.mode},
+                "quantity": {"N": str(fact.quantity)},
                 "at": {"N": str(milliseconds(now))},
             }
         },

@@ -1,0 +1,352 @@
+"""What callers receive: each shape once, as the types that mypy checks and that openapi.json is made from."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from prepaid.api.times import rfc3339
+from prepaid.core.account import Account, Terms, quota_limit, quota_remaining, units_left
+from prepaid.core.catalogue import Catalogue, Offer
+from prepaid.core.entry import Draw, Entry, QuotaDraw
+from prepaid.store.accounts import Profile
+
+
+class DrawAnswer(TypedDict):
+    """What was taken from one source: units of quota, or credits of a lot."""
+
+    source: Literal["quota", "lot"]
+    units: NotRequired[int]
+    lot: NotRequired[str]
+    credits: NotRequired[int]
+    expires_at: NotRequired[str]
+
+
+class BalanceAfter(TypedDict):
+    """What is left after a consumption."""
+
+    available: int
+    quota_remaining: int
+
+
+class ConsumptionAnswer(TypedDict):
+    """A consumption that happened."""
+
+    id: str
+    entry: int
+    feature: str
+    quantity: int
+    credits: int
+    quota: int
+    draws: list[DrawAnswer]
+    balance: BalanceAfter
+    created_at: str
+
+
+class GrantAnswer(TypedDict):
+    """A grant that happened."""
+
+    id: str
+    entry: int
+    kind: str
+    credits: int
+    lot: str
+    reason: str
+    expires_at: str
+    balance: BalanceAfter
+    created_at: str
+
+
+class AccountAnswer(TypedDict):
+    """An account's terms and profile."""
+
+    account: str
+    name: str
+    plan: str
+    ai_enabled: bool
+    quota_anchor_day: int
+    time_zone: str
+    language: str
+    low_credit_threshold: int
+    manager_contact: str | None
+
+
+class LotAnswer(TypedDict):
+    """A lot with credits left."""
+
+    lot: str
+    kind: str
+    granted: int
+    remaining: int
+    granted_at: str
+    expires_at: str
+
+
+class CreditsAnswer(TypedDict):
+    """The credits side of a balance."""
+
+    available: int
+    held: int
+    owed: int
+    next_expiry_at: str | None
+    lots: list[LotAnswer]
+
+
+class QuotaAnswer(TypedDict):
+    """The quota side of a balance."""
+
+    feature: str
+    limit: int
+    used: int
+    remaining: int
+    renews_at: str
+
+
+class FeatureAnswer(TypedDict):
+    """Whether a feature can be used. units_left: null for a free feature, which has no limit."""
+
+    price: int
+    can_use: bool
+    units_left: int | None
+
+
+class BalanceAnswer(TypedDict):
+    """An account at one instant."""
+
+    account: str
+    as_of: str
+    entry: int
+    credits: CreditsAnswer
+    quota: QuotaAnswer | None
+    features: dict[str, FeatureAnswer]
+
+
+class EntryAnswer(TypedDict):
+    """A line of the history."""
+
+    entry: int
+    at: str
+    type: str
+    credits: int
+    quota: int
+    feature: str | None
+    quantity: int | None
+    description: str | None
+    customer: str | None
+    reference: str | None
+    source: Literal["quota", "credits", "both"] | None
+    balance_after: int
+    quota_remaining: int
+    draws: list[DrawAnswer]
+    lot: str | None
+    purchase: str | None
+    actor: str
+
+
+class HistoryAnswer(TypedDict):
+    """A page of the history, newest first. next_cursor: null on the last page."""
+
+    entries: list[EntryAnswer]
+    next_cursor: str | None
+
+
+class PackAnswer(TypedDict):
+    """A pack on sale. amount, price_per_credit: minor units of the currency."""
+
+    id: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    price_per_credit: float
+    saving_percent: int
+    best_value: bool
+
+
+class PacksAnswer(TypedDict):
+    """Packs on sale, smallest first."""
+
+    packs: list[PackAnswer]
+
+
+class FeatureItem(TypedDict):
+    """A feature of the catalogue."""
+
+    id: str
+    price: int
+    quota_backed: bool
+
+
+class PlanItem(TypedDict):
+    """A plan of the catalogue."""
+
+    id: str
+    quota: int
+
+
+class PackItem(TypedDict):
+    """A pack of the catalogue, on sale or retired."""
+
+    id: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    active: bool
+
+
+class CatalogAnswer(TypedDict):
+    """The catalogue in force."""
+
+    version: int
+    features: list[FeatureItem]
+    plans: list[PlanItem]
+    packs: list[PackItem]
+
+
+class ReceivedAnswer(TypedDict):
+    """A webhook delivery that needs no repeat."""
+
+    received: Literal[True]
+
+
+def consumption_answer(entry: Entry) -> ConsumptionAnswer:
+    """The answer to a consumption, from its entry alone: a replay says the same, whatever happened since."""
+    assert entry.feature is not None
+    assert entry.quantity is not None
+    return {
+        "id": f"con_{entry.number:012d}",
+        "entry": entry.number,
+        "feature": entry.feature,
+        "quantity": entry.quantity,
+        "credits": -entry.credits,
+        "quota": -entry.quota,
+        "draws": [_draw(draw) for draw in entry.draws],
+        "balance": _balance_after(entry),
+        "created_at": rfc3339(entry.at),
+    }
+
+
+def grant_answer(entry: Entry) -> GrantAnswer:
+    """The answer to a grant, from its entry alone."""
+    lot = next(lot for lot in entry.after.lots if lot.id == entry.lot)
+    return {
+        "id": f"gra_{entry.number:012d}",
+        "entry": entry.number,
+        "kind": lot.kind,
+        "credits": lot.granted,
+        "lot": lot.id,
+        "reason": entry.description or "",
+        "expires_at": rfc3339(lot.expires_at),
+        "balance": _balance_after(entry),
+        "created_at": rfc3339(entry.at),
+    }
+
+
+def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAnswer:
+    """The answer that a PUT of the same account gave."""
+    return {
+        "account": account_id,
+        "name": profile.name,
+        "plan": terms.plan,
+        "ai_enabled": terms.ai_enabled,
+        "quota_anchor_day": terms.quota_anchor_day,
+        "time_zone": terms.time_zone,
+        "language": profile.language,
+        "low_credit_threshold": profile.low_credit_threshold,
+        "manager_contact": profile.manager_contact,
+    }
+
+
+def balance_answer(account: Account, catalogue: Catalogue, as_of: str) -> BalanceAnswer:
+    """A settled account at the instant `as_of`."""
+    return {
+        "account": account.id,
+        "as_of": as_of,
+        "entry": account.number,
+        "credits": {
+            "available": account.available,
+            # Nothing can be held or owed before there are holds and refunds.
+            "held": 0,
+            "owed": 0,
+            "next_expiry_at": rfc3339(account.lots[0].expires_at) if account.lots else None,
+            "lots": [
+                {
+                    "lot": lot.id,
+                    "kind": lot.kind,
+                    "granted": lot.granted,
+                    "remaining": lot.remaining,
+                    "granted_at": rfc3339(lot.granted_at),
+                    "expires_at": rfc3339(lot.expires_at),
+                }
+                for lot in account.lots
+            ],
+        },
+        "quota": _quota(account, catalogue),
+        "features": {
+            feature.id: {
+                "price": feature.price,
+                "can_use": (left := units_left(account, feature, catalogue)) is None or left > 0,
+                "units_left": left,
+            }
+            for feature in catalogue.features
+        },
+    }
+
+
+def entry_answer(entry: Entry) -> EntryAnswer:
+    """An entry as a line of the history."""
+    return {
+        "entry": entry.number,
+        "at": rfc3339(entry.at),
+        "type": entry.type,
+        "credits": entry.credits,
+        "quota": entry.quota,
+        "feature": entry.feature,
+        "quantity": entry.quantity,
+        "description": entry.description,
+        "customer": entry.customer,
+        "reference": entry.reference,
+        "source": entry.source,
+        "balance_after": entry.after.available,
+        "quota_remaining": entry.quota_remaining,
+        "draws": [_draw(draw) for draw in entry.draws],
+        "lot": entry.lot,
+        "purchase": entry.purchase,
+        "actor": entry.actor,
+    }
+
+
+def pack_answer(offer: Offer) -> PackAnswer:
+    """A pack as a shop window shows it."""
+    return {
+        "id": offer.pack.id,
+        "credits": offer.pack.credits,
+        "amount": offer.pack.amount,
+        "currency": offer.pack.currency,
+        "valid_months": offer.pack.valid_months,
+        # For showing only: what is charged is `amount`.
+        "price_per_credit": round(float(offer.price_per_credit), 4),
+        "saving_percent": offer.saving_percent,
+        "best_value": offer.best_value,
+    }
+
+
+def _quota(account: Account, catalogue: Catalogue) -> QuotaAnswer | None:
+    feature, limit = catalogue.quota_feature, quota_limit(account, catalogue)
+    if feature is None or limit == 0:
+        return None
+    return {
+        "feature": feature.id,
+        "limit": limit,
+        "used": account.quota_used,
+        "remaining": quota_remaining(account, catalogue),
+        "renews_at": rfc3339(account.quota_renews_at),
+    }
+
+
+def _balance_after(entry: Entry) -> BalanceAfter:
+    return {"available": entry.after.available, "quota_remaining": entry.quota_remaining}
+
+
+def _draw(draw: Draw) -> DrawAnswer:
+    if isinstance(draw, QuotaDraw):
+        return {"source": "quota", "units": draw.units}
+    return {"source": "lot", "lot": draw.lot, "credits": draw.credits, "expires_at": rfc3339(draw.expires_at)}

@@ -1,0 +1,29 @@
+"""Reading what an account has, now or at any time since it was opened."""
+
+from prepaid.api.answers import balance_answer
+from prepaid.api.http import Request, Response, account_of, check_query
+from prepaid.api.times import parse_rfc3339, rfc3339
+from prepaid.core.errors import InvalidRequest
+from prepaid.core.ledger import settle
+from prepaid.store.catalogue import CurrentCatalogue, read_catalogue_version
+from prepaid.store.dynamodb import Table, persist
+from prepaid.store.ledger import find_entry_at, read_tail
+
+
+def balance(request: Request, table: Table, catalogue: CurrentCatalogue) -> Response:
+    """GET /v1/accounts/{account}/balance: what can be spent now, or could be at `at`. Writes nothing."""
+    account_id = account_of(request)
+    check_query(request, frozenset({"at"}))
+    at = parse_rfc3339(request.query["at"], "at") if "at" in request.query else None
+    if at is not None and at > request.now:
+        raise InvalidRequest((("at", "must not be in the future"),))
+    tail = persist(request.patience, read_tail, table, account_id)
+    if at is None:
+        account, _ = settle(tail.entry.after, catalogue=(current := catalogue(request.patience)), now=request.now)
+        return Response(status=200, body=balance_answer(account, current, rfc3339(request.now)))
+    entry = find_entry_at(table, account_id, tail.entry, at, request.patience)
+    if entry is None:
+        raise InvalidRequest((("at", "is before the account was opened"),))
+    then = read_catalogue_version(table, entry.catalogue_version, request.patience)
+    account, _ = settle(entry.after, catalogue=then, now=at)
+    return Response(status=200, body=balance_answer(account, then, rfc3339(at)))

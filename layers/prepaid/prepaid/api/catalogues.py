@@ -1,0 +1,49 @@
+"""Showing and changing what is sold."""
+
+import re
+from dataclasses import asdict
+
+from prepaid.api.answers import pack_answer
+from prepaid.api.http import Request, Response, body_of, caller_for_every_account, caller_of
+from prepaid.api.problems import PreconditionMissing
+from prepaid.api.requests import CatalogRequest
+from prepaid.core.catalogue import Catalogue, offers
+from prepaid.core.errors import InvalidRequest
+from prepaid.store.catalogue import CurrentCatalogue, catalogue_from, read_catalogue, replace_catalogue
+from prepaid.store.dynamodb import Table
+
+ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
+
+
+def show_packs(request: Request, catalogue: CurrentCatalogue) -> Response:
+    """GET /v1/packs: what can be bought, smallest first."""
+    caller_of(request)
+    return Response(status=200, body={"packs": [pack_answer(offer) for offer in offers(catalogue(request.patience))]})
+
+
+def show_catalogue(request: Request, table: Table) -> Response:
+    """GET /v1/catalog: the version in force, its number as ETag too."""
+    caller_of(request)
+    return _answer(read_catalogue(table, request.patience))
+
+
+def put_catalogue(request: Request, table: Table) -> Response:
+    """PUT /v1/catalog with If-Match: the next version, in force within a minute. What was bought stays as it was."""
+    caller_for_every_account(request)
+    expected = _expected_version(request.headers.get("if-match"))
+    asked = body_of(request, CatalogRequest)
+    successor = catalogue_from({"version": expected + 1, **asked.model_dump()})
+    return _answer(replace_catalogue(table, successor, expected_version=expected, patience=request.patience))
+
+
+def _answer(catalogue: Catalogue) -> Response:
+    return Response(status=200, body=asdict(catalogue), headers={"ETag": f'"{catalogue.version}"'})
+
+
+def _expected_version(if_match: str | None) -> int:
+    if not if_match:
+        raise PreconditionMissing("Send If-Match with the version that you read.")
+    match = ETAG.fullmatch(if_match.strip())
+    if not match:
+        raise InvalidRequest((("If-Match", "must be a catalogue version"),))
+    return int(match[1])

@@ -1,0 +1,42 @@
+"""A history as CSV."""
+
+import csv
+import io
+
+from prepaid.api.answers import EntryAnswer
+
+COLUMNS = (
+    "entry",
+    "at",
+    "type",
+    "credits",
+    "quota",
+    "feature",
+    "quantity",
+    "description",
+    "customer",
+    "reference",
+    "source",
+    "balance_after",
+    "quota_remaining",
+    "lot",
+    "purchase",
+    "actor",
+)
+# A spreadsheet runs a cell that starts so: https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(lines: list[EntryAnswer]) -> str:
+    """A header line and one line an entry; texts that a spreadsheet would run are quoted with an apostrophe."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({name: _cell(line[name]) for name in COLUMNS} for line in lines)  # type: ignore[literal-required]
+    return out.getvalue()
+
+
+def _cell(value: str | int | None) -> str | int:
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return "" if value is None else value

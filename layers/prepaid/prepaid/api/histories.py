@@ -1,0 +1,132 @@
+"""Reading what happened, line by line, newest first."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import get_args
+
+from prepaid.api.answers import EntryAnswer, HistoryAnswer, entry_answer
+from prepaid.api.cursors import read_cursor, sign_cursor
+from prepaid.api.http import Request, Response, account_of, check_query
+from prepaid.api.times import parse_rfc3339
+from prepaid.core.entry import Entry, EntryType, Source
+from prepaid.core.errors import InvalidRequest
+from prepaid.store.dynamodb import Patience, Table, persist
+from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
+from prepaid.store.secrets import Secret
+
+FILTERS = frozenset({"type", "feature", "source", "from", "to"})
+LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
+DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+# A page that filters find little for stops after so many reads and hands out a cursor to go on.
+MAX_READS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a line must be; None lets any through. since: inclusive; until: exclusive."""
+
+    type: str | None
+    feature: str | None
+    source: str | None
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lines that matched, and the number below which the next page looks; None when nothing is left."""
+
+    entries: tuple[Entry, ...]
+    before: int | None
+
+
+def history(request: Request, table: Table, cursor_secret: Secret) -> Response:
+    """GET /v1/accounts/{account}/history: one page, as JSON or, when asked by Accept, as CSV."""
+    account_id = account_of(request)
+    check_query(request, FILTERS | {"limit", "cursor"})
+    filters = _filters(request.query)
+    limit = _limit(request.query.get("limit"))
+    named = {name: value for name, value in request.query.items() if name in FILTERS}
+    before = None
+    if "cursor" in request.query:
+        before = read_cursor(request.query["cursor"], account_id, named, cursor_secret())
+    page = read_page(table, account_id, filters, before, limit, request.patience)
+    next_cursor = sign_cursor(page.before, account_id, named, cursor_secret()) if page.before else None
+    lines = [entry_answer(entry) for entry in page.entries]
+    if "text/csv" in request.headers.get("accept", ""):
+        return _csv_response(lines, next_cursor)
+    answer: HistoryAnswer = {"entries": lines, "next_cursor": next_cursor}
+    return Response(status=200, body=answer)
+
+
+def read_page(
+    table: Table, account_id: str, filters: Filters, before: int | None, limit: int, patience: Patience
+) -> Page:
+    """At most `limit` matching entries below number `before` (None: from the newest). Raises AccountNotFound, Busy."""
+    newest = persist(patience, read_tail, table, account_id).entry
+    last, first = newest.number if before is None else min(before - 1, newest.number), 1
+    if filters.until is not None:
+        # Times never run backwards along the numbers, so dates are bounds on numbers.
+        until = find_entry_at(table, account_id, newest, filters.until - timedelta(milliseconds=1), patience)
+        last = min(last, until.number if until else 0)
+    if filters.since is not None:
+        earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1), patience)
+        first = earlier.number + 1 if earlier else 1
+    # What filters pick from is read in larger pieces: most of it will be left out.
+    read_size = PAGE_ENTRIES if filters.type or filters.feature or filters.source else limit
+    matching: list[Entry] = []
+    for _ in range(MAX_READS):
+        if last < first:
+            break
+        read = persist(patience, read_entries, table, account_id, first=first, last=last, limit=read_size)
+        for entry in read:
+            last = entry.number - 1
+            if _matches(entry, filters):
+                matching.append(entry)
+            if len(matching) == limit:
+                break
+        if len(matching) == limit:
+            break
+    return Page(tuple(matching), last + 1 if last >= first else None)
+
+
+def _matches(entry: Entry, filters: Filters) -> bool:
+    return (
+        filters.type in {None, entry.type}
+        and filters.feature in {None, entry.feature}
+        # Who asks for what was paid by quota also means what was paid by both.
+        and (filters.source is None or entry.source in {filters.source, "both"})
+    )
+
+
+def _filters(query: Mapping[str, str]) -> Filters:
+    for name, allowed in (("type", get_args(EntryType)), ("source", get_args(Source))):
+        if name in query and query[name] not in allowed:
+            raise InvalidRequest(((name, f"must be one of {', '.join(allowed)}"),))
+    return Filters(
+        type=query.get("type"),
+        feature=query.get("feature"),
+        source=query.get("source"),
+        since=parse_rfc3339(query["from"], "from") if "from" in query else None,
+        until=parse_rfc3339(query["to"], "to") if "to" in query else None,
+    )
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if LIMIT.fullmatch(text) and 1 <= int(text) <= MAX_LIMIT:
+        return int(text)
+    raise InvalidRequest((("limit", f"must be a whole number from 1 to {MAX_LIMIT}"),))
+
+
+def _csv_response(lines: list[EntryAnswer], next_cursor: str | None) -> Response:
+    """The page as CSV; the next page's cursor travels as the header Next-Cursor."""
+    from prepaid.api.csv_lines import csv_text  # noqa: PLC0415 - only exports pay for it
+
+    headers = {"Content-Type": "text/csv; charset=utf-8"}
+    if next_cursor:
+        headers["Next-Cursor"] = next_cursor
+    return Response(status=200, body=csv_text(lines), headers=headers)

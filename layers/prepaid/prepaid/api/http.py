@@ -1,0 +1,207 @@
+"""From API Gateway's event to a handler, and from its answer or refusal back.
+
+API Gateway has matched the route and verified the token already, so finding the handler is one look in a table.
+"""
+
+import json
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ValidationError
+
+from prepaid.api.problems import (
+    Forbidden,
+    KeyInvalid,
+    KeyMissing,
+    Malformed,
+    RouteNotFound,
+    TooLarge,
+    Unauthorized,
+    UnsupportedType,
+    problem_of,
+)
+from prepaid.core.errors import AccountNotFound, InvalidRequest, PrepaidError
+from prepaid.store.dynamodb import Patience
+
+MAX_BODY_BYTES = 64 * 1024
+ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+# What a handler may spend on retries, so that its refusal still arrives before the function is stopped.
+PATIENCE_SECONDS = 4.0
+
+logger = Logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a verified token speaks for. account: the only account it may touch; None for any."""
+
+    name: str
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. headers: names in lower case. body: raw bytes. now: the one instant it counts with."""
+
+    caller: Caller | None
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    now: datetime
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """body: a JSON value, or text with its content type among the headers; None for an empty one."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+type Handler = Callable[[Request], Response]
+type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+
+def serve(routes: Mapping[str, Handler], clock: Callable[[], datetime]) -> LambdaHandler:
+    """A Lambda handler for API Gateway's HTTP API events (payload 2.0): routes by route key, refusals as problems."""
+
+    def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        route = str(event.get("routeKey", ""))
+        logger.append_keys(request_id=getattr(context, "aws_request_id", None), route=route)
+        try:
+            response = routes.get(route, _no_such_route)(request_from(event, clock()))
+            logger.info("answered", extra={"status": response.status})
+        except Exception as error:  # noqa: BLE001 - the last place before the caller: whatever it is, it gets an answer
+            status, headers, body = problem_of(error)
+            headers = {"Content-Type": "application/problem+json", **headers}
+            response = Response(status=status, body=body, headers=headers)
+            log = logger.info if isinstance(error, PrepaidError) else logger.exception
+            log("refused", extra={"status": status, "code": body["code"]})
+        return to_gateway(response)
+
+    return handle
+
+
+def request_from(event: Mapping[str, Any], now: datetime) -> Request:
+    """What API Gateway's event says. Raises Malformed, TooLarge."""
+    return Request(
+        caller=_caller(event),
+        path=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=_raw_body(event),
+        now=now,
+        patience=Patience(seconds=PATIENCE_SECONDS),
+    )
+
+
+def account_of(request: Request) -> str:
+    """The account that the path names and the caller may touch; anything else is as good as missing."""
+    caller = caller_of(request)
+    account = request.path.get("account", "")
+    if not ACCOUNT_ID.fullmatch(account) or caller.account not in {None, account}:
+        raise AccountNotFound
+    return account
+
+
+def caller_of(request: Request) -> Caller:
+    """Who is calling. Raises Unauthorized when the gateway let an anonymous request through."""
+    if request.caller is None:
+        raise Unauthorized("This needs a token.")
+    return request.caller
+
+
+def caller_for_every_account(request: Request) -> Caller:
+    """A caller whose token isn't bound to one account. Raises Unauthorized, Forbidden."""
+    caller = caller_of(request)
+    if caller.account is not None:
+        raise Forbidden("This token is for one account only.")
+    return caller
+
+
+def idempotency_key_of(request: Request) -> str:
+    """The key that makes a POST repeatable. Raises KeyMissing, KeyInvalid."""
+    key = request.headers.get("idempotency-key")
+    if not key:
+        raise KeyMissing("Send an Idempotency-Key header with every POST.")
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise KeyInvalid("An Idempotency-Key is 1 to 255 visible ASCII characters.")
+    return key
+
+
+def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
+    """The JSON body as `model`. Raises UnsupportedType, Malformed, InvalidRequest naming every wrong field."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise UnsupportedType("Send the body as Content-Type: application/json.")
+    try:
+        return model.model_validate_json(request.body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        if any(problem["type"] == "json_invalid" for problem in problems):
+            raise Malformed("The body is not JSON.") from None
+        raise InvalidRequest(
+            tuple((".".join(map(str, problem["loc"])) or "body", problem["msg"]) for problem in problems)
+        ) from None
+
+
+def created(body: Any, *, replayed: bool) -> Response:
+    """The answer to a POST that had its effect, now or when its key came first."""
+    return Response(status=201, body=body, headers={"Idempotent-Replayed": "true"} if replayed else {})
+
+
+def check_query(request: Request, allowed: frozenset[str]) -> None:
+    """Refuse query parameters that would otherwise be silently ignored. Raises InvalidRequest."""
+    unknown = sorted(set(request.query) - allowed)
+    if unknown:
+        raise InvalidRequest(tuple((name, "no such parameter") for name in unknown))
+
+
+def to_gateway(response: Response) -> dict[str, Any]:
+    """The answer as API Gateway takes it."""
+    headers = {"Cache-Control": "no-store", **response.headers}
+    if response.body is None:
+        return {"statusCode": response.status, "headers": headers}
+    if isinstance(response.body, str):
+        return {"statusCode": response.status, "headers": headers, "body": response.body}
+    return {
+        "statusCode": response.status,
+        "headers": {"Content-Type": "application/json", **headers},
+        "body": json.dumps(response.body, separators=(",", ":"), ensure_ascii=False),
+    }
+
+
+def _no_such_route(_: Request) -> Response:
+    raise RouteNotFound("There is nothing here.")
+
+
+def _caller(event: Mapping[str, Any]) -> Caller | None:
+    claims = event.get("requestContext", {}).get("authorizer", {}).get("jwt", {}).get("claims")
+    if not claims:
+        return None
+    return Caller(name=claims.get("client_id") or claims.get("sub") or "unknown", account=claims.get("account_id"))
+
+
+def _raw_body(event: Mapping[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    # Base64 is a third longer than what it holds; don't decode what is too large anyway.
+    if len(text) > MAX_BODY_BYTES * 2:
+        raise TooLarge(f"A body may have {MAX_BODY_BYTES} bytes.")
+    try:
+        body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except (Base64Error, ValueError):
+        raise Malformed("The body is not what its encoding says.") from None
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"A body may have {MAX_BODY_BYTES} bytes.")
+    return body

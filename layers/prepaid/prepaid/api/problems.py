@@ -1,0 +1,157 @@
+"""Refusals on the wire: one shape, application/problem+json (RFC 9457), and the one table from errors to statuses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from prepaid.api.times import rfc3339
+from prepaid.core.errors import (
+    AccountNotFound,
+    Busy,
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    PrepaidError,
+    Refused,
+    TooManyLots,
+    VersionConflict,
+)
+from prepaid.payments.errors import PaymentsUnavailable, WebhookRejected
+
+
+@dataclass(eq=False)
+class HttpRefusal(Refused):
+    """The request failed as HTTP, before any rule of credits was asked."""
+
+    detail: str
+    status: ClassVar[int]
+
+
+class Malformed(HttpRefusal):
+    """The body isn't what its content type says."""
+
+    code, status = "malformed_body", 400
+
+
+class KeyMissing(HttpRefusal):
+    """A POST without Idempotency-Key."""
+
+    code, status = "idempotency_key_missing", 400
+
+
+class KeyInvalid(HttpRefusal):
+    """An Idempotency-Key that isn't 1-255 visible ASCII characters."""
+
+    code, status = "idempotency_key_invalid", 400
+
+
+class CursorInvalid(HttpRefusal):
+    """A cursor that this service didn't make for this account and these filters."""
+
+    code, status = "invalid_cursor", 400
+
+
+class Unauthorized(HttpRefusal):
+    """No verified token came with the request."""
+
+    code, status = "unauthorized", 401
+
+
+class Forbidden(HttpRefusal):
+    """The token is fine, but not for this."""
+
+    code, status = "forbidden", 403
+
+
+class RouteNotFound(HttpRefusal):
+    """A path that this function doesn't serve."""
+
+    code, status = "not_found", 404
+
+
+class TooLarge(HttpRefusal):
+    """A body over the limit."""
+
+    code, status = "body_too_large", 413
+
+
+class UnsupportedType(HttpRefusal):
+    """A body that isn't declared as JSON."""
+
+    code, status = "unsupported_media_type", 415
+
+
+class PreconditionMissing(HttpRefusal):
+    """A change of the catalogue without If-Match."""
+
+    code, status = "if_match_missing", 428
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """How one kind of error looks: its status, its detail and its own members."""
+
+    status: int
+    detail: Callable[[Any], str]
+    members: Callable[[Any], dict[str, Any]] = field(default=lambda _: {})
+    headers: Callable[[Any], dict[str, str]] = field(default=lambda _: {})
+
+
+PROBLEMS: dict[type[PrepaidError], Problem] = {
+    InvalidRequest: Problem(
+        422,
+        lambda error: "; ".join(f"{name}: {message}" for name, message in error.errors),
+        lambda error: {"errors": [{"field": name, "message": message} for name, message in error.errors]},
+    ),
+    AccountNotFound: Problem(404, lambda _: "There is no such account."),
+    InsufficientCredits: Problem(
+        402,
+        lambda error: f"This takes {error.needed} credits and {error.available} are available.",
+        lambda error: {
+            "needed": error.needed,
+            "available": error.available,
+            "quota_remaining": error.quota_remaining,
+            "renews_at": rfc3339(error.renews_at) if error.renews_at else None,
+            "suggested_pack": error.suggested_pack,
+        },
+    ),
+    TooManyLots: Problem(409, lambda error: f"The account holds {error.limit} lots already."),
+    IdempotencyKeyReused: Problem(409, lambda _: "This Idempotency-Key was used before, for another request."),
+    VersionConflict: Problem(
+        412,
+        lambda error: f"The current version is {error.current}.",
+        lambda error: {"current_version": error.current},
+    ),
+    Busy: Problem(
+        503,
+        lambda _: "Too much at once. Try again with the same Idempotency-Key.",
+        headers=lambda error: {"Retry-After": str(error.retry_after_seconds)},
+    ),
+    WebhookRejected: Problem(400, lambda error: error.detail),
+    PaymentsUnavailable: Problem(
+        503, lambda _: "The payment provider didn't answer.", headers=lambda _: {"Retry-After": "5"}
+    ),
+}
+INTERNAL = Problem(500, lambda _: "Something went wrong on our side.")
+
+
+def problem_of(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, extra headers and body for an error. What isn't ours says nothing about itself."""
+    if isinstance(error, HttpRefusal):
+        return error.status, {}, _body(error.status, error.code, error.detail, {})
+    if not isinstance(error, PrepaidError):
+        return INTERNAL.status, {}, _body(INTERNAL.status, "internal_error", INTERNAL.detail(error), {})
+    problem = PROBLEMS[type(error)]
+    body = _body(problem.status, error.code, problem.detail(error), problem.members(error))
+    return problem.status, problem.headers(error), body
+
+
+def _body(status: int, code: str, detail: str, members: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": f"urn:prepaid:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **members,
+    }

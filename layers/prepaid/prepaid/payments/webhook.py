@@ -1,0 +1,70 @@
+"""From a delivery's raw bytes to an event that is provably Stripe's and recent.
+
+https://docs.stripe.com/webhooks#verify-manually
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from stripe import SignatureVerificationError, WebhookSignature
+
+from prepaid.payments.errors import WebhookRejected
+
+# Checked before the SDK sees the header: its own parser raises whatever a strange header makes it raise.
+HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The part of a Stripe event that we look at. object_id: of the thing it is about, "" when it names none."""
+
+    id: str
+    type: str
+    object_id: str
+
+
+def verified_event(
+    raw: bytes, signature: str, secrets: Sequence[str], *, now: datetime, tolerance_seconds: int
+) -> Event:
+    """The event in a delivery. `secrets`: the current one and, while it is being rotated, the previous one.
+
+    Raises WebhookRejected for whatever isn't a recent event signed with one of them.
+    """
+    header = HEADER.fullmatch(signature)
+    if not header:
+        raise WebhookRejected("The Stripe-Signature header is missing or malformed.")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise WebhookRejected("The body is not UTF-8.") from None
+    if not any(_is_signed(text, signature, secret) for secret in secrets):
+        raise WebhookRejected("The signature does not match the body.")
+    # Both bounds are ours: the SDK knows no upper one and takes its own clock. Checked after the signature, so that
+    # only Stripe learns anything from the difference.
+    if abs(now.timestamp() - int(header[1])) > tolerance_seconds:
+        raise WebhookRejected("The signature's time is too far from now.")
+    return _event_from(text)
+
+
+def _is_signed(text: str, signature: str, secret: str) -> bool:
+    try:
+        return bool(WebhookSignature.verify_header(text, signature, secret))
+    except SignatureVerificationError:
+        return False
+
+
+def _event_from(text: str) -> Event:
+    try:
+        event: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise WebhookRejected("The body is not JSON.") from None
+    if not isinstance(event, dict) or not all(isinstance(event.get(name), str) for name in ("id", "type")):
+        raise WebhookRejected("The body is not an event.")
+    data = event.get("data")
+    about = data.get("object") if isinstance(data, dict) else None
+    object_id = about.get("id") if isinstance(about, dict) else None
+    return Event(id=event["id"], type=event["type"], object_id=object_id if isinstance(object_id, str) else "")
