@@ -1,0 +1,240 @@
+"""Debits a second: `uv run python -m bench.debits [--endpoint http://127.0.0.1:8000] [--seconds 4]`.
+
+Ours beside what a team writes by hand on the same engine: Powertools' idempotency around a conditional UpdateItem and a
+Put of the line (not atomic across its three writes, and one balance without lots). Both start from an empty table, take
+one credit a debit, use a client of their own for each thread, and are checked: debits counted = credits gone.
+Without --endpoint an emulated DynamoDB is started.
+"""
+
+import argparse
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import boto3
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from botocore.config import Config
+
+from local.cloud import REGION, emulator
+from prepaid.core.account import Terms
+from prepaid.core.errors import Busy
+from prepaid.core.ledger import Debit, Grant
+from prepaid.store.accounts import Profile, put_account
+from prepaid.store.catalogue import first_catalogue
+from prepaid.store.dynamodb import Patience, Table, open_client
+from prepaid.store.ledger import append, read_tail
+
+CREDITS = 1_000_000
+CATALOGUE = first_catalogue()
+CASES = ((1, 1), (8, 1), (32, 1), (32, 1000))
+# So that a crowded account is waited for, as a client with retries would.
+PATIENCE = Patience(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """debits: that succeeded. refused: given up by patience. calls: to the database. seconds: of the whole run."""
+
+    debits: int
+    refused: int
+    calls: int
+    seconds: float
+    slowest_percent_ms: float
+
+
+type DebitOnce = Callable[[str, str], None]
+
+
+class Ours:
+    """Entry and claim in one transaction."""
+
+    name = "prepaid"
+
+    def __init__(self, table_name: str) -> None:
+        self.table = Table(open_client(), table_name)
+
+    def open(self, account: str) -> None:
+        """An account with credits to spend."""
+        terms = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
+        profile = Profile(name=account, language="en", low_credit_threshold=10, manager_contact=None)
+        shared: dict[str, Any] = {"catalogue": CATALOGUE, "now": datetime.now(UTC), "patience": PATIENCE}
+        put_account(self.table, account, terms, profile, actor="bench", **shared)
+        append(
+            self.table,
+            account,
+            Grant(actor="bench", kind="promotion", credits=CREDITS, validity=12),
+            idempotency_key="gift",
+            **shared,
+        )
+
+    def debit(self, account: str, key: str) -> None:
+        """One credit."""
+        append(
+            self.table,
+            account,
+            Debit(actor="bench", feature="sticker", quantity=1),
+            catalogue=CATALOGUE,
+            now=datetime.now(UTC),
+            patience=PATIENCE,
+            idempotency_key=key,
+        )
+
+    def spent(self, account: str) -> int:
+        """Credits gone."""
+        return CREDITS - read_tail(self.table, account).entry.after.available
+
+    @property
+    def client(self) -> Any:
+        """What calls are counted on."""
+        return self.table.client
+
+
+class ByHand:
+    """Powertools' idempotency, a conditional counter, a line."""
+
+    name = "by hand"
+
+    def __init__(self, table_name: str) -> None:
+        self.client: Any = boto3.client(
+            "dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 2})
+        )
+        self.table_name = table_name
+        layer = DynamoDBPersistenceLayer(table_name, key_attr="PK", sort_key_attr="SK", boto3_client=self.client)
+        config = IdempotencyConfig(event_key_jmespath="key")
+        self._debit = idempotent_function(data_keyword_argument="request", persistence_store=layer, config=config)(
+            self._spend
+        )
+
+    def open(self, account: str) -> None:
+        """An account with credits to spend."""
+        item = {"PK": {"S": account}, "SK": {"S": "BALANCE"}, "credits": {"N": str(CREDITS)}}
+        self.client.put_item(TableName=self.table_name, Item=item)
+
+    def debit(self, account: str, key: str) -> None:
+        """One credit."""
+        self._debit(request={"account": account, "key": key})
+
+    def _spend(self, request: dict[str, str]) -> dict[str, str]:
+        answer = self.client.update_item(
+            TableName=self.table_name,
+            Key={"PK": {"S": request["account"]}, "SK": {"S": "BALANCE"}},
+            UpdateExpression="ADD credits :minus",
+            ConditionExpression="credits >= :one",
+            ExpressionAttributeValues={":minus": {"N": "-1"}, ":one": {"N": "1"}},
+            ReturnValues="ALL_NEW",
+        )
+        left = answer["Attributes"]["credits"]
+        line = {"PK": {"S": request["account"]}, "SK": {"S": f"LINE#{request['key']}"}, "balance_after": left}
+        self.client.put_item(TableName=self.table_name, Item=line)
+        return {"left": left["N"]}
+
+    def spent(self, account: str) -> int:
+        """Credits gone."""
+        key = {"PK": {"S": account}, "SK": {"S": "BALANCE"}}
+        item = self.client.get_item(TableName=self.table_name, Key=key, ConsistentRead=True)["Item"]
+        return CREDITS - int(item["credits"]["N"])
+
+
+def measure(way: type[Ours | ByHand], threads: int, accounts: int, seconds: float) -> Measured:
+    """Debit for so long from so many threads, account by account in turn; then check the sum."""
+    table_name = _new_table()
+    first = way(table_name)
+    names = [f"account-{number}" for number in range(accounts)]
+    for name in names:
+        first.open(name)
+    latencies: list[list[float]] = [[] for _ in range(threads)]
+    refusals, calls = [0] * threads, [0] * threads
+    start = threading.Barrier(threads + 1)
+    stop = threading.Event()
+
+    def work(number: int) -> None:
+        mine = way(table_name)
+        mine.client.meta.events.register("before-call", lambda **_: calls.__setitem__(number, calls[number] + 1))
+        start.wait()
+        turn = number
+        while not stop.is_set():
+            began = time.perf_counter()
+            try:
+                mine.debit(names[turn % accounts], uuid4().hex)
+                latencies[number].append(time.perf_counter() - began)
+            except Busy:
+                refusals[number] += 1
+            turn += threads
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    start.wait()
+    began = time.perf_counter()
+    time.sleep(seconds)
+    stop.set()
+    for worker in workers:
+        worker.join()
+    elapsed = time.perf_counter() - began
+    done = sorted(latency for mine in latencies for latency in mine)
+    spent = sum(first.spent(name) for name in names)
+    assert spent == len(done), f"{len(done)} debits took {spent} credits"
+    return Measured(len(done), sum(refusals), sum(calls), elapsed, done[int(len(done) * 0.99)] * 1000)
+
+
+def _new_table() -> str:
+    name = f"bench-{uuid4().hex[:8]}"
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "PK", "AttributeType": "S"},
+            {"AttributeName": "SK", "AttributeType": "S"},
+        ],
+    )
+    return name
+
+
+@contextlib.contextmanager
+def engine(endpoint: str | None) -> Iterator[None]:
+    """The database that is measured, as AWS's own environment variables."""
+    common = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    if endpoint:
+        os.environ.update(common, AWS_ENDPOINT_URL=endpoint)
+        yield
+        return
+    with emulator("bench") as cloud:
+        os.environ.update(cloud.environment())
+        yield
+
+
+def main() -> None:
+    """Print a row a case and way."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--endpoint", help="of a running DynamoDB Local or other emulator")
+    parser.add_argument("--seconds", type=float, default=4.0, help="a case and way")
+    chosen = parser.parse_args()
+    with engine(chosen.endpoint):
+        print(
+            f"{'threads':>7} {'accounts':>8} {'way':<8} {'debits/s':>8} {'ratio':>6} {'calls/debit':>11} {'p99 ms':>7} gave up"
+        )
+        for threads, accounts in CASES:
+            rates: list[float] = []
+            for way in (ByHand, Ours):
+                took = measure(way, threads, accounts, chosen.seconds)
+                rates.append(took.debits / took.seconds)
+                print(
+                    f"{threads:>7} {accounts:>8} {way.name:<8} {rates[-1]:>8.0f} {rates[-1] / rates[0]:>6.2f} "
+                    f"{took.calls / took.debits:>11.1f} {took.slowest_percent_ms:>7.0f} {took.refused:>7}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
