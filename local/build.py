@@ -11,6 +11,8 @@ from local.processes import ROOT, STATE, finish, own_environment
 
 BUILDS = STATE / "build"
 SOURCES = ("template.yaml", "layers", "functions", "local/requirements/sam.txt")
+# SAM leaves a note beside its output.
+OUTPUT = "out"
 # Stacks being deployed at this moment may still read an older one.
 KEPT = 4
 
@@ -40,18 +42,25 @@ def fingerprint() -> str:
 def built(log: Path) -> Path:
     """The folder with the built template, built now if need be."""
     target = BUILDS / fingerprint()
-    if not (target / "template.yaml").exists():
+    if not target.exists():
         _build(target, log)
     os.utime(target)
     for old in sorted(BUILDS.glob("*"), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
-    return target
+    return target / OUTPUT
 
 
 def _build(target: Path, log: Path) -> None:
     work = BUILDS / f"{target.name}.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
-    arguments = ["build", "--parallel", "--build-dir", str(work), "--template-file", str(ROOT / "template.yaml")]
+    arguments = [
+        "build",
+        "--parallel",
+        "--build-dir",
+        str(work / OUTPUT),
+        "--template-file",
+        str(ROOT / "template.yaml"),
+    ]
     arguments += ["--parameter-overrides", f"Architecture={architecture()}"]
     env = {**sam.environment(own_environment()), "PLATFORM": "host", "AWS_DEFAULT_REGION": "us-east-1"}
     try:

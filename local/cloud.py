@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.processes import HOST, STATE, LocalStackError, Program, free_port, own_environment, running, shown
+from local.processes import HOST, STATE, LocalStackError, Program, free_port, running, shown
 from local.tools import environment_of, python_of
 
 REGION = "us-east-1"
@@ -56,10 +56,9 @@ def emulator(name: str = "tables", port: int | None = None, *, enforce_iam: bool
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     log.unlink(missing_ok=True)
-    command = [str(python_of("ministack")), "-m", "ministack"]
     env = {**_environment(port, scratch), "AUTH": "true" if enforce_iam else "false"}
     try:
-        with running("the local cloud", command, env, log, cwd=scratch) as program:
+        with running("the local cloud", _command(), env, log, cwd=scratch) as program:
             cloud = Cloud(port, program)
             wait_for(f"{cloud.url}/_ministack/ready", program)
             yield cloud
@@ -67,14 +66,21 @@ def emulator(name: str = "tables", port: int | None = None, *, enforce_iam: bool
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _command() -> list[str]:
+    # The emulator runs functions by the very Python that runs it. A bare one, so that only their own layer can be
+    # imported; the emulator's packages are made known to the emulator alone.
+    site = next((environment_of("ministack") / "lib").glob("python3*")) / "site-packages"
+    starter = "import runpy, sys; sys.path.append(sys.argv.pop()); runpy.run_module('ministack', run_name='__main__')"
+    return [str(python_of("runtime")), "-c", starter, str(site)]
+
+
 def _environment(port: int, scratch: Path) -> dict[str, str]:
-    # Functions run by the first python3 of this PATH: a bare one, so that only their own layer can be imported.
-    runtime = environment_of("runtime") / "bin"
+    # Functions inherit all of it, so nothing of the caller's own environment is passed on.
     return {
-        **own_environment(),
-        "PATH": f"{runtime}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{environment_of('runtime') / 'bin'}{os.pathsep}{os.defpath}",
+        "HOME": str(scratch),
+        "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(scratch),
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,

@@ -75,8 +75,9 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
         "--no-confirm-changeset",
         "--no-progressbar",
     ]
-    arguments += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
-    env = {**sam.environment(own_environment()), **cloud.environment()}
+    arguments += ["--parameter-overrides", *(f'{name}="{value}"' for name, value in parameters.items())]
+    # SAM's own pause between two looks is made for the real AWS.
+    env = {**sam.environment(own_environment()), **cloud.environment(), "SAM_CLI_POLL_DELAY": "0.3"}
     finish("deploying the stack", sam.command(*arguments), env, log)
 
     formation: CloudFormationClient = client(cloud, "cloudformation")

@@ -48,7 +48,17 @@ def _install(tool: str, listed: Path, folder: Path) -> None:
     # --clear: an attempt that was cut short may have left half an environment.
     finish(what, [uv(), "venv", "--clear", "--no-project", "--python", PYTHON_VERSION, folder], env, log)
     if listed.exists():
-        command = [uv(), "pip", "install", "--require-hashes", "--python", str(folder), "--requirements", str(listed)]
+        command = [
+            uv(),
+            "pip",
+            "install",
+            "--compile-bytecode",
+            "--require-hashes",
+            "--python",
+            str(folder),
+            "--requirements",
+            str(listed),
+        ]
         finish(what, command, env, log)
 
 
