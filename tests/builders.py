@@ -1,0 +1,187 @@
+"""Small things to build tests from. Each argument has an unremarkable default: a test names what it is about."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from prepaid.core.account import Account, Lot, LotKind, Terms, draw_order
+from prepaid.core.calendar import next_renewal
+from prepaid.core.catalogue import Catalogue, Feature, Pack, Plan
+from prepaid.core.entry import Entry
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, apply
+from prepaid.core.purchase import FactKind, PaymentFact, Purchase, PurchaseState
+
+SAO_PAULO = "America/Sao_Paulo"
+
+
+def civil(text: str, zone: str = SAO_PAULO) -> datetime:
+    """The instant of a civil time such as "2026-06-16 10:00" in a zone."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(ZoneInfo("UTC"))
+
+
+NOW = civil("2026-06-16 10:00")
+LAST_JANUARY = civil("2026-01-10 09:00")
+NEXT_JANUARY = civil("2027-01-11 00:00")
+
+STICKER = Feature(id="sticker", price=1, quota_backed=False)
+AI_SERVICE = Feature(id="ai_service", price=1, quota_backed=True)
+PLANS = tuple(
+    Plan(id=plan, quota=quota)
+    for plan, quota in (("none", 0), ("individual", 100), ("trio", 300), ("team", 500), ("scale", 1000))
+)
+
+
+def a_pack(
+    credits: int = 100,
+    amount: int = 4990,
+    *,
+    pack_id: str | None = None,
+    currency: str = "brl",
+    active: bool = True,
+) -> Pack:
+    return Pack(
+        id=pack_id or f"credits-{credits}",
+        credits=credits,
+        amount=amount,
+        currency=currency,
+        valid_months=12,
+        active=active,
+    )
+
+
+PACKS = (a_pack(50, 2990), a_pack(100, 4990), a_pack(500, 19990), a_pack(1000, 34990))
+
+
+def a_catalogue(
+    *,
+    version: int = 1,
+    features: Iterable[Feature] = (STICKER, AI_SERVICE),
+    plans: Iterable[Plan] = PLANS,
+    packs: Iterable[Pack] = PACKS,
+) -> Catalogue:
+    return Catalogue(version=version, features=tuple(features), plans=tuple(plans), packs=tuple(packs))
+
+
+CATALOGUE = a_catalogue()
+
+
+def priced(feature: Feature, price: int) -> Catalogue:
+    """The default catalogue with another price for one feature."""
+    others = (other for other in CATALOGUE.features if other.id != feature.id)
+    return a_catalogue(features=(*others, replace(feature, price=price)))
+
+
+def some_terms(
+    plan: str = "none", *, ai_enabled: bool = True, quota_anchor_day: int = 1, time_zone: str = SAO_PAULO
+) -> Terms:
+    return Terms(plan=plan, ai_enabled=ai_enabled, quota_anchor_day=quota_anchor_day, time_zone=time_zone)
+
+
+def a_lot(
+    credits: int = 10,
+    *,
+    number: int = 2,
+    kind: LotKind = "purchase",
+    granted: int | None = None,
+    granted_at: datetime = LAST_JANUARY,
+    expires_at: datetime = NEXT_JANUARY,
+) -> Lot:
+    """A lot with `credits` remaining."""
+    return Lot(
+        number=number,
+        kind=kind,
+        granted=granted or credits,
+        remaining=credits,
+        granted_at=granted_at,
+        expires_at=expires_at,
+    )
+
+
+def an_account(
+    *lots: Lot,
+    terms: Terms | None = None,
+    quota_used: int = 0,
+    number: int = 90,
+    at: datetime = NOW,
+    quota_renews_at: datetime | None = None,
+) -> Account:
+    """An account that was last written at `at`, its lots in draw order. On plan "none" unless its terms say more."""
+    terms = terms or some_terms()
+    return Account(
+        id="petshop-1",
+        number=number,
+        at=at,
+        terms=terms,
+        quota_used=quota_used,
+        quota_renews_at=quota_renews_at or next_renewal(at, terms.quota_anchor_day, terms.time_zone),
+        lots=tuple(sorted(lots, key=draw_order)),
+    )
+
+
+def a_debit(feature: str = "sticker", quantity: int = 1) -> Debit:
+    return Debit(actor="service", feature=feature, quantity=quantity)
+
+
+def a_grant(credits: int = 10, *, kind: LotKind = "purchase", validity: datetime | int = 12) -> Grant:
+    return Grant(actor="administrator", kind=kind, credits=credits, validity=validity)
+
+
+def a_change_to(terms: Terms) -> ChangeTerms:
+    return ChangeTerms(actor="administrator", terms=terms)
+
+
+def run(
+    account: Account, *operations: Operation, catalogue: Catalogue = CATALOGUE, now: datetime = NOW
+) -> tuple[Account, tuple[Entry, ...]]:
+    """The account after the operations, all at `now`, and the entries they left."""
+    entries: tuple[Entry, ...] = ()
+    for operation in operations:
+        written = apply(account, operation, catalogue=catalogue, now=now)
+        account = written[-1].after if written else account
+        entries += written
+    return account, entries
+
+
+def a_purchase(
+    state: PurchaseState = "open", *, session: str | None = "cs_1", amount: int = 4990, live: bool = False
+) -> Purchase:
+    return Purchase(
+        id="pur_1",
+        account="petshop-1",
+        pack="credits-100",
+        credits=100,
+        amount=amount,
+        currency="brl",
+        valid_months=12,
+        live=live,
+        state=state,
+        version=3,
+        created_at=NOW,
+        changed_at=NOW,
+        session=session,
+    )
+
+
+def a_fact(
+    kind: FactKind = "paid",
+    *,
+    session: str = "cs_1",
+    amount: int = 4990,
+    currency: str = "brl",
+    live: bool = False,
+    mode: str = "payment",
+    quantity: int = 1,
+) -> PaymentFact:
+    return PaymentFact(
+        kind=kind,
+        session=session,
+        purchase="pur_1",
+        account="petshop-1",
+        amount=amount,
+        currency=currency,
+        live=live,
+        mode=mode,
+        quantity=quantity,
+        payment="pi_1" if kind == "paid" else None,
+    )

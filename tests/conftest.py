@@ -1,0 +1,43 @@
+"""What all tests share: Hypothesis profiles, and which tests may open sockets.
+
+HYPOTHESIS_PROFILE=dev (the default) tries new examples every time; =ci tries more, the same ones in every run, so that
+a red build is about the change in it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+
+TESTS = Path(__file__).parent
+LOOPBACK = ["127.0.0.1", "::1"]
+# The hosts that tests below a directory may talk to; the longest match counts. Directories not named are free.
+HOSTS: dict[str, list[str]] = {
+    "unit": [],
+    "unit/local_stripe": LOOPBACK,
+    "property": [],
+}
+
+# No deadline: this may run on a busy machine, and a slow example is no wrong one.
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples=300, derandomize=True, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(autouse=True)
+def _sockets(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A unit test that reaches for the network fails at once instead of hanging or, worse, passing."""
+    folder = request.path.parent.relative_to(TESTS)
+    named = next((str(f) for f in (folder, *folder.parents) if str(f) in HOSTS), None)
+    if named is None:
+        yield
+        return
+    if HOSTS[named]:
+        socket_allow_hosts(HOSTS[named])
+    else:
+        disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()

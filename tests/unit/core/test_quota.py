@@ -1,0 +1,330 @@
+"""Semantics 7, 8 and 9: the monthly quota, its renewal, plan changes and the AI switch."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from prepaid.core.account import Account, Terms, quota_remaining
+from prepaid.core.catalogue import Plan
+from prepaid.core.entry import Entry, QuotaDraw
+from prepaid.core.errors import InsufficientCredits, InvalidRequest
+from prepaid.core.ledger import Settle, apply, open_account, settle
+from tests.builders import (
+    AI_SERVICE,
+    CATALOGUE,
+    NOW,
+    PLANS,
+    a_catalogue,
+    a_change_to,
+    a_debit,
+    a_grant,
+    a_lot,
+    an_account,
+    civil,
+    run,
+    some_terms,
+)
+
+RENEWAL = civil("2026-07-01 00:00")
+MILLISECOND = timedelta(milliseconds=1)
+ON_TRIO = some_terms("trio")
+
+
+def settled(account: Account, now: datetime) -> tuple[Account, list[Entry]]:
+    account, entries = settle(account, catalogue=CATALOGUE, now=now)
+    return account, list(entries)
+
+
+# A new account
+
+
+def test_a_new_account_has_its_plans_whole_quota_until_the_next_anchor() -> None:
+    entry = open_account("petshop-1", some_terms("trio", quota_anchor_day=20), actor="a", catalogue=CATALOGUE, now=NOW)
+
+    assert (entry.number, entry.at, entry.type) == (1, NOW, "plan_change")
+    assert (entry.credits, entry.quota, entry.quota_remaining, entry.draws) == (0, 300, 300, ())
+    assert (entry.after.id, entry.after.quota_used, entry.after.lots) == ("petshop-1", 0, ())
+    assert entry.after.quota_renews_at == civil("2026-06-20 00:00")
+
+
+@pytest.mark.parametrize("terms", [some_terms("none"), some_terms("trio", ai_enabled=False)])
+def test_a_new_account_without_plan_or_ai_has_no_quota(terms: Terms) -> None:
+    entry = open_account("petshop-1", terms, actor="administrator", catalogue=CATALOGUE, now=NOW)
+
+    assert (entry.quota, entry.quota_remaining) == (0, 0)
+
+
+def test_an_account_on_an_unknown_plan_is_not_opened() -> None:
+    with pytest.raises(InvalidRequest):
+        open_account("petshop-1", some_terms("unlimited"), actor="administrator", catalogue=CATALOGUE, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("plan", "quota"), [("none", 0), ("individual", 100), ("trio", 300), ("team", 500), ("scale", 1000)]
+)
+def test_each_plan_includes_its_services_only_with_ai_switched_on(plan: str, quota: int) -> None:
+    assert quota_remaining(an_account(terms=some_terms(plan)), CATALOGUE) == quota
+    assert quota_remaining(an_account(terms=some_terms(plan, ai_enabled=False)), CATALOGUE) == 0
+
+
+# Renewal
+
+
+def test_the_quota_renews_at_the_anchor_instant() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=300)
+
+    with pytest.raises(InsufficientCredits):
+        apply(account, a_debit("ai_service"), catalogue=CATALOGUE, now=RENEWAL - MILLISECOND)
+    entries = apply(account, a_debit("ai_service"), catalogue=CATALOGUE, now=RENEWAL)
+
+    assert [(entry.type, entry.quota, entry.quota_remaining) for entry in entries] == [
+        ("quota_renewal", 300, 300),
+        ("consumption", -1, 299),
+    ]
+
+
+def test_the_quota_renews_without_anything_having_run_at_midnight() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=300)
+
+    seen, _ = settled(account, civil("2026-07-19 17:23"))
+
+    assert quota_remaining(seen, CATALOGUE) == 300
+
+
+def test_what_was_left_of_a_quota_does_not_roll_over() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=10)
+
+    seen, _ = settled(account, RENEWAL)
+
+    assert quota_remaining(seen, CATALOGUE) == 300
+
+
+def test_a_renewal_never_touches_lots() -> None:
+    lot = a_lot(7, granted=10)
+    account = an_account(lot, terms=ON_TRIO, quota_used=300)
+
+    seen, (renewal,) = settled(account, RENEWAL)
+
+    assert seen.lots == (lot,)
+    assert (renewal.credits, renewal.draws, renewal.source) == (0, (), "quota")
+
+
+def test_a_renewal_happens_once_in_a_period() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=300)
+
+    account, entries = run(account, Settle(), Settle(), a_debit("ai_service", 300), Settle(), now=RENEWAL)
+    account, later = run(account, Settle(), now=civil("2026-08-01 00:00") - MILLISECOND)
+
+    assert [entry.type for entry in entries] == ["quota_renewal", "consumption"]
+    assert later == ()
+    assert quota_remaining(account, CATALOGUE) == 0
+
+
+def test_after_months_of_silence_the_quota_renews_once_and_from_the_anchor() -> None:
+    account = an_account(terms=some_terms("trio", quota_anchor_day=31), quota_used=300)
+
+    seen, entries = settled(account, civil("2027-02-10 12:00"))
+
+    assert [(entry.type, entry.quota) for entry in entries] == [("quota_renewal", 300)]
+    assert seen.quota_renews_at == civil("2027-02-28 00:00")
+
+
+def test_a_period_in_which_nothing_was_used_passes_without_a_line() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=0)
+
+    seen, entries = settled(account, civil("2026-09-15 12:00"))
+
+    assert entries == []
+    assert seen.quota_renews_at == civil("2026-10-01 00:00")
+    assert quota_remaining(seen, CATALOGUE) == 300
+
+
+def test_a_debit_after_a_silent_renewal_counts_for_the_new_period() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=0)
+
+    account, _ = run(account, a_debit("ai_service", 5), now=RENEWAL)
+    seen, entries = settled(account, civil("2026-08-01 00:00") - MILLISECOND)
+
+    assert account.quota_renews_at == civil("2026-08-01 00:00")
+    assert entries == []
+    assert seen.quota_used == 5
+
+
+def test_the_service_records_renewals_under_its_own_name() -> None:
+    _, (renewal,) = settled(an_account(terms=ON_TRIO, quota_used=1), RENEWAL)
+
+    assert renewal.actor == "prepaid"
+    assert renewal.at == RENEWAL
+
+
+def test_an_expiry_and_a_renewal_at_one_instant_are_two_lines() -> None:
+    account = an_account(a_lot(4, expires_at=RENEWAL), terms=ON_TRIO, quota_used=7, number=90)
+
+    seen, entries = settled(account, RENEWAL)
+
+    assert [(entry.number, entry.type, entry.credits, entry.quota) for entry in entries] == [
+        (91, "expiry", -4, 0),
+        (92, "quota_renewal", 0, 7),
+    ]
+    assert seen == entries[-1].after
+
+
+# When both are gone
+
+
+def test_with_quota_and_credits_gone_a_service_is_refused_naming_both_ways_out() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=300)
+
+    with pytest.raises(InsufficientCredits) as refused:
+        apply(account, a_debit("ai_service"), catalogue=CATALOGUE, now=NOW)
+
+    assert refused.value.renews_at == RENEWAL
+    assert refused.value.suggested_pack == "credits-50"
+
+
+def test_a_purchase_ends_the_pause_at_once() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=300)
+
+    account, entries = run(account, a_grant(50), a_debit("ai_service"))
+
+    assert entries[-1].credits == -1
+    assert account.available == 49
+
+
+# Semantics 9: plan changes and the AI switch
+
+
+def test_a_larger_plan_counts_at_once_and_used_services_stay_used() -> None:
+    account = an_account(terms=some_terms("individual"), quota_used=80)
+
+    account, (entry,) = run(account, a_change_to(some_terms("trio")))
+
+    assert (entry.type, entry.quota, entry.quota_remaining) == ("plan_change", 200, 220)
+    assert (account.quota_used, account.quota_renews_at) == (80, RENEWAL)
+
+
+def test_a_smaller_plan_leaves_nothing_below_zero() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=250)
+
+    account, (entry,) = run(account, a_change_to(some_terms("individual")))
+
+    assert (entry.quota, entry.quota_remaining) == (-50, 0)
+    assert account.quota_used == 250
+
+
+def test_going_down_and_up_again_gives_no_services_back() -> None:
+    account = an_account(terms=ON_TRIO, quota_used=250)
+
+    account, _ = run(account, a_change_to(some_terms("none")), a_change_to(ON_TRIO))
+
+    assert quota_remaining(account, CATALOGUE) == 50
+
+
+def test_services_beyond_a_smaller_plan_take_credits() -> None:
+    account = an_account(a_lot(10), terms=ON_TRIO, quota_used=250)
+
+    _, entries = run(account, a_change_to(some_terms("individual")), a_debit("ai_service", 2))
+
+    assert (entries[-1].quota, entries[-1].credits) == (0, -2)
+
+
+def test_a_smaller_plan_has_its_whole_quota_in_the_next_period() -> None:
+    account, _ = run(an_account(terms=ON_TRIO, quota_used=250), a_change_to(some_terms("individual")))
+
+    seen, _ = settled(account, RENEWAL)
+
+    assert quota_remaining(seen, CATALOGUE) == 100
+
+
+def test_ai_switched_off_stops_the_quota_at_once_and_on_again_brings_back_what_was_left() -> None:
+    account = an_account(a_lot(10), terms=ON_TRIO, quota_used=100)
+
+    account, (off, paid, on) = run(
+        account,
+        a_change_to(some_terms("trio", ai_enabled=False)),
+        a_debit("ai_service"),
+        a_change_to(ON_TRIO),
+    )
+
+    assert (off.quota, off.quota_remaining) == (-200, 0)
+    assert (paid.quota, paid.credits) == (0, -1)
+    assert (on.quota, on.quota_remaining) == (200, 200)
+
+
+def test_a_plan_change_keeps_every_lot() -> None:
+    lots = (a_lot(3, number=2), a_lot(4, number=3, kind="promotion"))
+    account = an_account(*lots, terms=ON_TRIO)
+
+    after, (entry,) = run(account, a_change_to(some_terms("none")))
+
+    assert after.lots == account.lots
+    assert entry.credits == 0
+
+
+def test_a_change_to_the_same_terms_is_no_entry() -> None:
+    assert apply(an_account(terms=ON_TRIO), a_change_to(ON_TRIO), catalogue=CATALOGUE, now=NOW) == ()
+
+
+def test_a_change_to_the_same_terms_still_records_what_time_has_done() -> None:
+    account = an_account(a_lot(3, expires_at=NOW), terms=ON_TRIO)
+
+    entries = apply(account, a_change_to(ON_TRIO), catalogue=CATALOGUE, now=NOW)
+
+    assert [entry.type for entry in entries] == ["expiry"]
+
+
+def test_a_change_to_an_unknown_plan_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        apply(an_account(), a_change_to(some_terms("unlimited")), catalogue=CATALOGUE, now=NOW)
+
+    assert refused.value.errors == (("plan", "no such plan"),)
+
+
+def test_a_plan_change_after_the_renewal_instant_renews_first() -> None:
+    account = an_account(terms=some_terms("individual"), quota_used=80)
+
+    _, entries = run(account, a_change_to(ON_TRIO), now=RENEWAL)
+
+    assert [(entry.type, entry.quota, entry.quota_remaining) for entry in entries] == [
+        ("quota_renewal", 80, 100),
+        ("plan_change", 200, 300),
+    ]
+
+
+def test_a_plan_change_says_what_changed_and_who_asked() -> None:
+    _, (entry,) = run(an_account(terms=ON_TRIO), a_change_to(some_terms("team")))
+    _, (switched,) = run(an_account(terms=ON_TRIO), a_change_to(some_terms("trio", ai_enabled=False)))
+
+    assert (entry.description, entry.actor) == ("plan trio to team", "administrator")
+    assert switched.description == "terms changed"
+
+
+def test_a_plan_change_does_not_move_the_renewal() -> None:
+    account = an_account(terms=some_terms("trio", quota_anchor_day=20), quota_used=7)
+
+    after, _ = run(account, a_change_to(some_terms("team", quota_anchor_day=20)))
+
+    assert after.quota_renews_at == account.quota_renews_at
+
+
+# The catalogue changes
+
+
+def test_a_plan_that_grows_in_the_catalogue_counts_at_once() -> None:
+    grown = a_catalogue(version=2, plans=[Plan(id="trio", quota=400) if plan.id == "trio" else plan for plan in PLANS])
+    account = an_account(terms=ON_TRIO, quota_used=300)
+
+    _, (entry,) = run(account, a_debit("ai_service"), catalogue=grown)
+
+    assert entry.draws == (QuotaDraw(1),)
+    assert (entry.quota, entry.quota_remaining, entry.catalogue_version) == (-1, 99, 2)
+
+
+def test_a_feature_that_is_no_longer_quota_backed_takes_credits() -> None:
+    unbacked = a_catalogue(version=2, features=(replace(AI_SERVICE, quota_backed=False),))
+    account = an_account(a_lot(10), terms=ON_TRIO)
+
+    _, (entry,) = run(account, a_debit("ai_service"), catalogue=unbacked)
+
+    assert (entry.quota, entry.credits) == (0, -1)
