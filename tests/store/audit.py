@@ -1,0 +1,92 @@
+"""An auditor who knows the ledger's written format and none of its code: recomputes everything from the raw items."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from tests.store.builders import Stored, entry_items
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an account's raw ledger adds up to."""
+
+    entries: int
+    available: int
+    granted: int
+    spent: int
+    expired: int
+    consumptions: int
+
+
+def audit(items: Stored, account: str = "acme") -> Audited:
+    """Check every invariant of one account's ledger and say what it adds up to."""
+    ledger = entry_items(items, account)
+    assert [item["SK"]["S"] for item in ledger] == [f"ENTRY#{number:012d}" for number in range(1, len(ledger) + 1)]
+    check_chain(ledger)
+    granted: dict[int, int] = {}
+    spent: dict[int, int] = {}
+    expired: dict[int, int] = {}
+    balance = consumptions = 0
+    time = -1
+    for number, item in enumerate(ledger, start=1):
+        line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
+        assert line["at"] >= time, "time ran backwards"
+        time = line["at"]
+        balance += line["credits"]
+        drawn = {row[1]: row[2] for row in line["draws"] if row[0] == "lot"}
+        if "lot" in line:
+            assert line["lot"] == f"lot_{number:012d}"
+            granted[number] = line["credits"]
+        else:
+            assert line["credits"] == -sum(drawn.values())
+        sink = expired if line["type"] == "expiry" else spent
+        for lot, credits in drawn.items():
+            assert credits > 0
+            assert line["type"] == "expiry" or line["at"] < _draw_expiry(line, lot), "spent after its end"
+            sink[lot] = sink.get(lot, 0) + credits
+        consumptions += line["type"] == "consumption"
+        _check_state(state, granted, spent, expired)
+        assert balance == line["balance_after"] == sum(row[3] for row in state["lots"]) >= 0
+    _check_claims(items, account, len(ledger))
+    return Audited(
+        entries=len(ledger),
+        available=balance,
+        granted=sum(granted.values()),
+        spent=sum(spent.values()),
+        expired=sum(expired.values()),
+        consumptions=consumptions,
+    )
+
+
+def check_chain(ledger: list[dict[str, Any]]) -> None:
+    """Each hash covers the one before it, where the entry stands, and what it says."""
+    previous = b"\x00" * 32
+    for item in ledger:
+        said = "\n".join(item[name]["S"] for name in ("PK", "SK", "line", "state"))
+        previous = sha256(previous + said.encode("utf-8")).digest()
+        assert item["hash"]["B"] == previous, f"the chain breaks at {item['SK']['S']}"
+
+
+def _check_state(state: Any, granted: dict[int, int], spent: dict[int, int], expired: dict[int, int]) -> None:
+    """Per lot: granted = remaining + spent + expired, and no lot is left out or empty."""
+    remaining = {row[0]: row[3] for row in state["lots"]}
+    assert all(credits > 0 for credits in remaining.values())
+    for lot, credits in granted.items():
+        assert credits == remaining.get(lot, 0) + spent.get(lot, 0) + expired.get(lot, 0), f"lot {lot}"
+    assert remaining.keys() <= granted.keys()
+
+
+def _draw_expiry(line: dict[str, Any], lot: int) -> int:
+    [expires_at] = [row[3] for row in line["draws"] if row[0] == "lot" and row[1] == lot]
+    return int(expires_at)
+
+
+def _check_claims(items: Stored, account: str, entries: int) -> None:
+    """One effect per key: claims name different entries, and only ones that exist."""
+    numbers = [
+        int(item["number"]["N"]) for (partition, _), item in items.items() if partition.startswith(f"CLAIM#{account}#")
+    ]
+    assert len(numbers) == len(set(numbers))
+    assert all(1 <= number <= entries for number in numbers)

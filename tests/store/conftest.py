@@ -1,0 +1,68 @@
+"""What the store's tests stand on: an emulated DynamoDB for the session, an empty table for each test."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+
+from local.cloud import emulator
+from prepaid.store.dynamodb import Table, open_client
+from tests.store.builders import Desk
+from tests.store.template import table_schema
+from tests.store.wire import Wire
+
+
+@pytest.fixture(scope="session")
+def cloud(worker_id: str) -> Iterator[None]:
+    """An AWS of our own; every AWS client of this process, and of those it starts, finds it and nothing else."""
+    with emulator(name=f"store-{worker_id}") as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment().items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def ours(cloud: None) -> Table:
+    """The client under observation. Its table is named by each test."""
+    return Table(open_client(), "none")
+
+
+@pytest.fixture(scope="session")
+def theirs(cloud: None) -> Table:
+    """Everybody else's client: nothing is injected there."""
+    return Table(open_client(), "none")
+
+
+@pytest.fixture
+def table_name(theirs: Table) -> str:
+    """A fresh table, with the schema that the template deploys."""
+    name = f"test-{uuid4().hex}"
+    theirs.client.create_table(TableName=name, **table_schema())
+    return name
+
+
+@pytest.fixture
+def table(ours: Table, table_name: str) -> Table:
+    return Table(ours.client, table_name)
+
+
+@pytest.fixture
+def desk(table: Table) -> Desk:
+    """Where this test's requests are made."""
+    return Desk(table)
+
+
+@pytest.fixture
+def rival(theirs: Table, table_name: str) -> Desk:
+    """Somebody else at the same table, through a client of their own."""
+    return Desk(Table(theirs.client, table_name))
+
+
+@pytest.fixture
+def wire(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """The line between our client and the database, to listen to and to cut."""
+    # botocore's own pauses between its retries are real seconds; nothing here is about them.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    with Wire.tapped(table.client) as tapped:
+        yield tapped

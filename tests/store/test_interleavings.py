@@ -1,0 +1,311 @@
+"""Rivals that act at one exact moment: between what an operation read and what it writes."""
+
+from dataclasses import replace
+
+import pytest
+
+from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
+from prepaid.store.accounts import Profile, read_account
+from tests.store.audit import audit
+from tests.store.builders import (
+    DAY,
+    NOW,
+    PROFILE,
+    QUOTA_100,
+    STUBBORN,
+    Desk,
+    FakeTime,
+    a_fact,
+    a_purchase,
+    claim_keys,
+    stored,
+    types,
+)
+from tests.store.wire import Wire, first, nothing
+
+TRANSACTION = "TransactWriteItems"
+
+
+def test_a_rival_between_read_and_write_costs_one_more_write_and_no_more_read(
+    desk: Desk, rival: Desk, wire: Wire
+) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="theirs")))
+    wire.forget()
+
+    done = desk.debit(3, key="ours")
+
+    # The entry that won came back with the refusal, so nothing has to be read again.
+    assert wire.calls == ["Query", TRANSACTION, TRANSACTION]
+    assert (done.entries[-1].number, done.entries[-1].after.available) == (4, 3)
+    assert audit(stored(desk.table)).spent == 7
+
+
+def test_two_rivals_one_after_the_other_are_both_taken_into_account(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="one")), first(lambda: rival.debit(2, key="two")))
+    wire.forget()
+
+    done = desk.debit(3, key="ours")
+
+    assert wire.calls == ["Query", TRANSACTION, TRANSACTION, "Query", TRANSACTION]
+    assert (done.entries[-1].number, done.entries[-1].after.available) == (5, 1)
+    assert audit(stored(desk.table)).spent == 9
+
+
+def test_two_rivals_within_one_moment_are_both_taken_into_account(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: (rival.debit(4, key="one"), rival.debit(2, key="two"))))
+
+    done = desk.debit(3, key="ours")
+
+    assert (done.entries[-1].number, done.entries[-1].after.available) == (5, 1)
+    assert audit(stored(desk.table)).spent == 9
+
+
+def test_a_rival_that_takes_the_last_credit_first_leaves_a_refusal(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=3)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(3, key="theirs")))
+
+    with pytest.raises(InsufficientCredits) as refused:
+        desk.debit(3, key="ours")
+
+    assert refused.value.available == 0
+    assert claim_keys(stored(desk.table)) == ["CLAIM#acme#theirs"]
+
+
+def test_a_rival_that_grants_first_is_spent_from(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=3)
+    wire.plan(TRANSACTION, first(lambda: rival.grant(5, validity=NOW + DAY)))
+
+    done = desk.debit(3, key="ours")
+
+    assert [lot.remaining for lot in done.entries[-1].after.lots] == [2, 3]
+    audit(stored(desk.table))
+
+
+@pytest.mark.parametrize("credits", [3, 10], ids=["the last ones", "plenty"])
+def test_a_rival_with_the_same_key_and_request_gives_us_its_answer(
+    desk: Desk, rival: Desk, wire: Wire, credits: int
+) -> None:
+    desk.open(credits=credits)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(3, key="k1", actor="rival")))
+
+    done = desk.debit(3, key="k1")
+
+    assert done.replayed
+    assert (done.entries[-1].number, done.entries[-1].actor) == (3, "rival")
+    assert audit(stored(desk.table)).spent == 3
+
+
+def test_a_rival_with_the_same_key_and_another_request_leaves_us_a_reuse(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="k1")))
+
+    with pytest.raises(IdempotencyKeyReused):
+        desk.debit(3, key="k1")
+
+    assert audit(stored(desk.table)).spent == 4
+
+
+def test_a_repeat_that_is_overtaken_by_the_first_and_by_others_hears_the_first(
+    desk: Desk, rival: Desk, wire: Wire
+) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: (rival.debit(3, key="k1"), rival.debit(7, key="k2"))))
+
+    done = desk.debit(3, key="k1")
+
+    assert done.replayed
+    assert done.entries[-1].number == 3
+    assert audit(stored(desk.table)).spent == 10
+
+
+def test_a_rival_that_settles_first_leaves_us_nothing_to_settle(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    desk.grant(5, validity=NOW + DAY)
+    wire.plan(TRANSACTION, first(lambda: rival.settle(at=NOW + DAY)))
+
+    done = desk.debit(3, key="k1", at=NOW + DAY)
+
+    assert [entry.type for entry in done.entries] == ["consumption"]
+    assert types(stored(desk.table)).count("expiry") == 1
+    assert audit(stored(desk.table)).expired == 5
+
+
+def test_two_that_settle_the_same_lot_record_it_once(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open()
+    desk.grant(5, validity=NOW + DAY)
+    wire.plan(TRANSACTION, first(lambda: rival.settle(at=NOW + DAY)))
+    wire.forget()
+
+    done = desk.settle(at=NOW + DAY)
+
+    assert done.entries == ()
+    assert wire.calls == ["Query", TRANSACTION]
+    assert types(stored(desk.table)).count("expiry") == 1
+
+
+def test_a_rival_whose_clock_is_ahead_expires_the_lot_for_us_too(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open()
+    desk.grant(5, validity=NOW + DAY)
+    wire.plan(TRANSACTION, first(lambda: rival.grant(1, at=NOW + DAY)))
+
+    with pytest.raises(InsufficientCredits):
+        desk.debit(5, key="k1", at=NOW)
+
+    assert audit(stored(desk.table)).expired == 5
+
+
+def test_a_lot_granted_after_a_lost_race_is_due_under_its_final_number(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(1)))
+
+    done = desk.grant(5, key="g1", validity=NOW + DAY)
+
+    items = stored(desk.table)
+    assert done.entries[-1].lot == "lot_000000000004"
+    assert [sort for partition, sort in items if partition.startswith("DUE#2026-06-17#")] == ["acme#lot_000000000004"]
+    assert items["CLAIM#acme#g1", "CLAIM"]["number"] == {"N": "4"}
+
+
+@pytest.mark.parametrize("rival_fact", ["awaiting_payment", "payment_failed", "session_expired"])
+def test_a_purchase_that_is_moved_between_read_and_grant_is_granted_on_its_new_state(
+    desk: Desk, rival: Desk, wire: Wire, rival_fact: object
+) -> None:
+    desk.open()
+    purchase = a_purchase()
+    desk.record(purchase)
+    wire.plan(TRANSACTION, first(lambda: rival.receive(a_fact(rival_fact, purchase), event="evt_0")))  # type: ignore[arg-type]
+
+    outcome = desk.receive(a_fact("paid", purchase))
+
+    assert outcome == "granted"
+    found = desk.purchase()
+    assert (found.state, found.version, found.granted_entry) == ("granted", 3, 2)
+    assert audit(stored(desk.table)).granted == 100
+
+
+def test_a_purchase_that_is_granted_between_read_and_grant_is_not_granted_again(
+    desk: Desk, rival: Desk, wire: Wire
+) -> None:
+    desk.open()
+    purchase = a_purchase()
+    desk.record(purchase)
+    wire.plan(TRANSACTION, first(lambda: rival.receive(a_fact("paid", purchase), event="evt_0")))
+
+    outcome = desk.receive(a_fact("paid", purchase), event="evt_1")
+
+    assert outcome == "unchanged"
+    assert audit(stored(desk.table)).granted == 100
+    assert desk.purchase().granted_entry == 2
+
+
+def test_a_purchase_that_is_granted_and_spent_between_read_and_grant_is_not_granted_again(
+    desk: Desk, rival: Desk, wire: Wire
+) -> None:
+    desk.open()
+    purchase = a_purchase()
+    desk.record(purchase)
+    wire.plan(
+        TRANSACTION,
+        first(lambda: (rival.receive(a_fact("paid", purchase), event="evt_0"), rival.debit(100))),
+        first(lambda: rival.grant(1)),
+    )
+
+    outcome = desk.receive(a_fact("paid", purchase), event="evt_1")
+
+    assert outcome == "unchanged"
+    assert audit(stored(desk.table)).granted == 101
+
+
+def test_a_purchase_that_is_granted_before_another_fact_moves_it_stays_granted(
+    desk: Desk, rival: Desk, wire: Wire
+) -> None:
+    desk.open()
+    purchase = a_purchase()
+    desk.record(purchase)
+    wire.plan("PutItem", first(lambda: rival.receive(a_fact("paid", purchase), event="evt_0")))
+
+    outcome = desk.receive(a_fact("session_expired", purchase), event="evt_1")
+
+    assert outcome == "unchanged"
+    assert desk.purchase().state == "granted"
+
+
+def test_a_rival_debit_between_read_and_grant_costs_the_grant_nothing(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=5)
+    purchase = a_purchase()
+    desk.record(purchase)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(2)))
+
+    outcome = desk.receive(a_fact("paid", purchase))
+
+    assert outcome == "granted"
+    assert desk.purchase().granted_entry == 4
+    assert audit(stored(desk.table)).available == 103
+
+
+def test_a_payment_that_pays_for_another_purchase_meanwhile_is_put_aside(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open()
+    for name in ("pur_1", "pur_2"):
+        desk.record(a_purchase(name))
+    wire.plan(
+        TRANSACTION,
+        first(lambda: rival.receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_0")),
+    )
+
+    outcome = desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+
+    assert outcome == "quarantined"
+    assert desk.purchase("pur_1").state == "open"
+    assert audit(stored(desk.table)).granted == 100
+    [row] = [item for (partition, _), item in stored(desk.table).items() if partition.startswith("QUARANTINE#")]
+    assert row["mismatches"] == {"L": [{"S": "payment"}]}
+
+
+def test_an_account_that_is_opened_by_a_rival_first_is_changed_instead(desk: Desk, rival: Desk, wire: Wire) -> None:
+    wire.plan(TRANSACTION, first(lambda: rival.put_account(terms=QUOTA_100)))
+    ours = replace(PROFILE, name="Ours")
+
+    opened = desk.put_account(terms=replace(QUOTA_100, plan="trio"), profile=ours)
+
+    assert not opened
+    assert read_account(desk.table, "acme", STUBBORN) == (replace(QUOTA_100, plan="trio"), ours)
+    assert types(stored(desk.table)) == ["plan_change", "plan_change"]
+
+
+def test_of_two_changes_of_a_profile_the_later_one_has_seen_the_earlier_one(
+    desk: Desk, rival: Desk, wire: Wire
+) -> None:
+    desk.open()
+    theirs, ours = replace(PROFILE, name="Theirs"), replace(PROFILE, name="Ours")
+    wire.plan(TRANSACTION, first(lambda: rival.put_account(profile=theirs)))
+
+    desk.put_account(profile=ours)
+
+    assert read_account(desk.table, "acme", STUBBORN)[1] == ours
+    assert stored(desk.table)["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "3"
+
+
+def test_a_profile_is_changed_though_a_debit_came_between(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=5)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(1)))
+    ours = Profile(name="Ours", language="es", low_credit_threshold=3, manager_contact="ana@example.com")
+
+    desk.put_account(terms=QUOTA_100, profile=ours)
+
+    assert read_account(desk.table, "acme", STUBBORN) == (QUOTA_100, ours)
+    assert audit(stored(desk.table)).available == 4
+
+
+def test_a_rival_at_every_try_is_outlasted_as_long_as_patience_lasts(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=100)
+    time = FakeTime(dice=0.01)
+    wire.plan(TRANSACTION, *[first(lambda: rival.debit(1))] * 20, nothing)
+
+    done = desk.with_patience(time.patience()).debit(1, key="k1")
+
+    assert done.entries[-1].number == 23
+    assert wire.undone == 0
+    assert audit(stored(desk.table)).spent == 21

@@ -1,0 +1,325 @@
+"""Many at once on a real, concurrent database: threads, and processes that share nothing but the table."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
+import pytest
+
+from prepaid.core.catalogue import Catalogue, Feature
+from prepaid.core.errors import InsufficientCredits, VersionConflict
+from prepaid.core.purchase import FactKind
+from prepaid.store.accounts import Profile, read_account
+from prepaid.store.catalogue import first_catalogue, read_catalogue, replace_catalogue
+from prepaid.store.sweep import Swept, sweep
+from tests.store.audit import audit
+from tests.store.builders import (
+    DAY,
+    NOW,
+    QUOTA_100,
+    STUBBORN,
+    Desk,
+    a_fact,
+    a_purchase,
+    claim_keys,
+    due_keys,
+    stored,
+    types,
+    until_told,
+)
+from tests.store.workers import REFUSED, at_once, debit, debit_each, deliver_paid
+
+PROCESSES = 3
+
+
+@pytest.fixture(scope="module")
+def others(cloud: None) -> Iterator[ProcessPoolExecutor]:
+    """Processes that share nothing with this one but the table."""
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def test_of_200_parallel_debits_on_100_credits_exactly_100_succeed(desk: Desk) -> None:
+    desk.open(credits=100)
+
+    answers = at_once(lambda index: debit(desk, f"k{index}"), range(200), threads=16)
+
+    items = stored(desk.table)
+    audited = audit(items)
+    assert answers.count(REFUSED) == 100
+    assert (audited.available, audited.spent, audited.consumptions) == (0, 100, 100)
+    assert len(claim_keys(items)) == 100
+    told = [number for answer, number in answers if answer == "new"]
+    assert sorted(told) == list(range(3, 103))
+
+
+def test_of_parallel_debits_without_keys_exactly_as_many_succeed_as_there_are_credits(desk: Desk) -> None:
+    desk.open(credits=20)
+
+    answers = at_once(lambda _: debit(desk, None), range(40), threads=16)
+
+    assert answers.count(REFUSED) == 20
+    assert audit(stored(desk.table)).consumptions == 20
+
+
+def test_50_parallel_repeats_of_one_key_leave_one_entry_and_hear_one_answer(desk: Desk) -> None:
+    desk.open(credits=100)
+
+    answers = at_once(lambda _: until_told(lambda: desk.debit(2, key="k1")), range(50), threads=25)
+
+    audited = audit(stored(desk.table))
+    assert audited.spent == 2
+    assert [answer.entries for answer in answers] == [answers[0].entries] * 50
+    assert sum(not answer.replayed for answer in answers) == 1
+
+
+def test_32_parallel_repeats_of_the_key_that_took_the_last_credit_all_hear_its_answer(desk: Desk) -> None:
+    desk.open(credits=1)
+
+    answers = at_once(lambda _: debit(desk, "k1"), range(32), threads=32)
+
+    assert {number for _, number in answers} == {3}
+    assert sum(answer == "new" for answer, _ in answers) == 1
+    assert audit(stored(desk.table)).available == 0
+
+
+def test_two_keys_that_race_for_the_last_credit_with_many_repeats_have_one_winner(desk: Desk) -> None:
+    desk.open(credits=1)
+
+    answers = at_once(lambda key: (key, debit(desk, key)), ["k0", "k1"] * 16, threads=32)
+
+    numbers = [{number for asked, (_, number) in answers if asked == key} for key in ("k0", "k1")]
+    assert sorted(numbers, key=sorted) == [{0}, {3}]
+
+
+def test_parallel_grants_and_debits_lose_and_invent_nothing(desk: Desk) -> None:
+    desk.open(credits=5)
+
+    def ask(index: int) -> str:
+        if index % 3 == 0:
+            until_told(lambda: desk.grant(3, key=f"g{index}"))
+            return "granted"
+        return debit(desk, f"k{index}", quantity=2)[0]
+
+    answers = at_once(ask, range(60), threads=16)
+
+    audited = audit(stored(desk.table))
+    spent = 2 * answers.count("new")
+    assert audited.granted == 5 + 3 * 20
+    assert audited.spent == spent
+    assert audited.available == audited.granted - spent
+    assert audited.entries == 2 + 20 + spent // 2
+
+
+def test_parallel_debits_of_several_accounts_do_not_meet(desk: Desk) -> None:
+    accounts = ["acme", "acme-2", "ac"]
+    for account in accounts:
+        desk.open(account, credits=10)
+
+    at_once(lambda account: until_told(lambda: desk.debit(1, key="k1", account=account)), accounts * 8, threads=12)
+
+    items = stored(desk.table)
+    assert [audit(items, account).available for account in accounts] == [9, 9, 9]
+
+
+def test_quota_and_credits_together_are_never_overdrawn_by_parallel_debits(desk: Desk) -> None:
+    desk.open(terms=QUOTA_100, credits=5)
+
+    def ask(index: int) -> bool:
+        try:
+            until_told(lambda: desk.debit(7, feature="ai_service", key=f"k{index}"))
+        except InsufficientCredits:
+            return False
+        return True
+
+    answers = at_once(ask, range(20), threads=10)
+
+    account = desk.account()
+    assert sum(answers) == 15
+    assert (account.quota_used, account.available) == (100, 0)
+
+
+def test_processes_that_race_for_the_same_credits_get_each_credit_once(desk: Desk, others: ProcessPoolExecutor) -> None:
+    desk.open(credits=40)
+
+    futures = [
+        others.submit(debit_each, desk.table.name, [f"p{process}-{index}" for index in range(20)], 4)
+        for process in range(PROCESSES)
+    ]
+    answers = [answer for future in futures for answer in future.result()]
+
+    audited = audit(stored(desk.table))
+    assert answers.count(REFUSED) == 20
+    assert (audited.available, audited.consumptions) == (0, 40)
+    assert sorted(number for answer, number in answers if answer == "new") == list(range(3, 43))
+
+
+def test_processes_that_repeat_the_same_keys_have_one_effect_each(desk: Desk, others: ProcessPoolExecutor) -> None:
+    desk.open(credits=10)
+    keys = [f"k{index}" for index in range(10)]
+
+    futures = [others.submit(debit_each, desk.table.name, keys, 4) for _ in range(PROCESSES)]
+    answers = [future.result() for future in futures]
+
+    assert audit(stored(desk.table)).available == 0
+    for told in zip(*answers, strict=True):
+        assert len({number for _, number in told}) == 1
+        assert [answer for answer, _ in told].count("new") == 1
+
+
+def test_eight_parallel_deliveries_of_one_payment_grant_one_lot(desk: Desk) -> None:
+    desk.open()
+    purchase = a_purchase()
+    desk.record(purchase)
+
+    outcomes = at_once(
+        lambda index: until_told(lambda: desk.receive(a_fact("paid", purchase), event=f"evt_{index}")),
+        range(8),
+        threads=8,
+    )
+
+    items = stored(desk.table)
+    assert sorted(outcomes) == ["granted"] + ["unchanged"] * 7
+    assert audit(items).granted == 100
+    assert types(items).count("purchase") == 1
+    assert len(due_keys(items)) == 1
+
+
+def test_deliveries_of_one_payment_to_several_processes_grant_one_lot(desk: Desk, others: ProcessPoolExecutor) -> None:
+    desk.open()
+    desk.record(a_purchase())
+
+    futures = [others.submit(deliver_paid, desk.table.name, f"evt_{index}") for index in range(2 * PROCESSES)]
+    outcomes = [future.result() for future in futures]
+
+    assert outcomes.count("granted") == 1
+    assert audit(stored(desk.table)).granted == 100
+
+
+def test_every_kind_of_fact_at_once_grants_once_and_ends_granted(desk: Desk) -> None:
+    desk.open()
+    purchase = a_purchase()
+    desk.record(purchase)
+    kinds: list[FactKind] = ["awaiting_payment", "paid", "payment_failed", "session_expired"]
+
+    at_once(lambda kind: until_told(lambda: desk.receive(a_fact(kind, purchase))), kinds * 4, threads=16)
+
+    assert audit(stored(desk.table)).granted == 100
+    assert desk.purchase().state == "granted"
+    assert desk.purchase().granted_entry == 2
+
+
+def test_a_payment_that_is_said_to_pay_for_two_purchases_at_once_grants_one_of_them(desk: Desk) -> None:
+    desk.open()
+    for purchase in (a_purchase("pur_1"), a_purchase("pur_2")):
+        desk.record(purchase)
+
+    outcomes = at_once(
+        lambda name: until_told(
+            lambda: desk.receive(a_fact("paid", a_purchase(name), payment="pi_1"), event=f"evt_{name}")
+        ),
+        ["pur_1", "pur_2"],
+        threads=2,
+    )
+
+    items = stored(desk.table)
+    assert sorted(outcomes) == ["granted", "quarantined"]
+    assert audit(items).granted == 100
+    assert [sort for partition, sort in items if partition.startswith("QUARANTINE#")] != []
+
+
+def test_parallel_sweeps_record_each_end_once_and_leave_no_row(desk: Desk) -> None:
+    accounts = [f"acme-{index}" for index in range(6)]
+    for account in accounts:
+        desk.open(account)
+        desk.grant(5, account=account, validity=NOW + DAY)
+        desk.grant(3, account=account, validity=NOW + DAY + DAY)
+
+    swept = at_once(lambda _: run_sweep(desk), range(3), threads=3)
+
+    items = stored(desk.table)
+    assert all(one.finished and one.failed == 0 for one in swept)
+    for account in accounts:
+        assert types(items, account).count("expiry") == 1
+        assert audit(items, account).expired == 8
+    assert due_keys(items) == []
+
+
+def test_a_sweep_and_debits_at_once_record_the_end_once(desk: Desk) -> None:
+    desk.open(credits=20)
+    desk.grant(5, validity=NOW + DAY)
+    later = NOW + 2 * DAY
+
+    def ask(index: int) -> None:
+        if index == 0:
+            run_sweep(desk)
+        else:
+            until_told(lambda: desk.debit(1, key=f"k{index}", at=later))
+
+    at_once(ask, range(13), threads=13)
+
+    items = stored(desk.table)
+    assert types(items).count("expiry") == 1
+    assert (audit(items).expired, audit(items).available) == (5, 8)
+    assert len(due_keys(items)) == 1
+
+
+def test_an_account_is_opened_once_however_many_ask_at_once(desk: Desk) -> None:
+    opened = at_once(lambda _: until_told(lambda: desk.put_account(terms=QUOTA_100)), range(12), threads=12)
+
+    items = stored(desk.table)
+    assert opened.count(True) == 1
+    assert types(items) == ["plan_change"]
+    assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "1"
+
+
+def test_parallel_changes_of_an_account_all_count_and_the_last_one_stands_whole(desk: Desk) -> None:
+    desk.open()
+    plans = ["individual", "trio", "team", "scale"] * 3
+    wishes = [
+        (
+            replace(QUOTA_100, plan=plan, quota_anchor_day=1 + index),
+            Profile(name=f"{plan}-{1 + index}", language="pt-BR", low_credit_threshold=index, manager_contact=None),
+        )
+        for index, plan in enumerate(plans)
+    ]
+
+    at_once(lambda wish: until_told(lambda: desk.put_account("acme", *wish)), wishes, threads=12)
+
+    items = stored(desk.table)
+    assert read_account(desk.table, "acme", STUBBORN) in wishes
+    assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == str(1 + len(wishes))
+    assert audit(items).entries == 1 + len(wishes)
+
+
+def test_of_parallel_successors_of_one_catalogue_one_wins_and_the_others_are_told(desk: Desk) -> None:
+    first = first_catalogue()
+    successors = [
+        replace(first, features=(*first.features, Feature(id=f"new-{index}", price=index, quota_backed=False)))
+        for index in range(10)
+    ]
+
+    def ask(successor: Catalogue) -> Catalogue | int:
+        try:
+            return replace_catalogue(desk.table, successor, expected_version=1, patience=STUBBORN)
+        except VersionConflict as conflict:
+            return conflict.current
+
+    answers = at_once(ask, successors, threads=10)
+
+    [winner] = [answer for answer in answers if isinstance(answer, Catalogue)]
+    assert answers.count(2) == 9
+    assert read_catalogue(desk.table, STUBBORN) == winner
+    assert [sort for partition, sort in sorted(stored(desk.table)) if partition == "CATALOG"] == ["CURRENT", "V#000002"]
+
+
+def run_sweep(desk: Desk) -> Swept:
+    return sweep(
+        desk.table,
+        catalogue=desk.catalogue,
+        now=NOW + 3 * DAY,
+        patience=STUBBORN,
+        has_time=lambda: True,
+        on_failure=lambda row, error: pytest.fail(f"{row}: {error}"),
+    )
