@@ -9,6 +9,7 @@ STRIPE_PORT ?= 12111
 STACK ?= stack
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+DEPLOY_ARGS ?=
 
 # A uv of our own when there is none on the PATH. The virtual environment is the way that works on every system.
 UV_VERSION := 0.13.9
@@ -64,12 +65,14 @@ format: $(NEEDS_UV) ## Rewrite the Python files as `make check` wants them
 lock: $(NEEDS_UV) ## Renew uv.lock and the layer's requirements
 	$(UV) lock
 	$(EXPORT) > $(REQUIREMENTS)
+	$(foreach tool,ministack sam,$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header \
+		--no-annotate local/requirements/$(tool).in --output-file local/requirements/$(tool).txt;)
 
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS
 	$(RUN) python -m local.sam build
 
-deploy: build ## Deploy to the AWS account of your credentials (asks the first time)
-	$(RUN) python -m local.sam deploy $(if $(wildcard .local/samconfig.deployed),,--guided)
+deploy: build ## Deploy to the AWS account of your credentials, as samconfig.toml says
+	$(RUN) python -m local.sam deploy $(DEPLOY_ARGS)
 
 clean: ## Remove everything that was built or downloaded here
 	rm -rf .aws-sam .local .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -28,18 +28,16 @@ def tour(addresses: Addresses) -> str:
     """Lines that work when they are pasted into a shell."""
     base = '"$API/v1/accounts/' + addresses.demo_account
     bearer = '-H "Authorization: Bearer $TOKEN"'
-    spend = """-H "Idempotency-Key: tour-$RANDOM" -H 'Content-Type: application/json' -d '{"feature": "ai_service"}'"""
-    buy = f"# buy credits: open {addresses.checkout_url}" if addresses.checkout_url else ""
+    spend = """-H "Idempotency-Key: tour-$RANDOM" -H 'Content-Type: application/json' -d '{"feature": "sticker"}'"""
+    pay = f"{addresses.stripe_url}/_control/sessions/{addresses.checkout_url.rpartition('/')[2]}/pay"
     return "\n".join(
-        line
-        for line in (
+        (
             f"export API={addresses.api_url} TOKEN={addresses.tokens['service']}",
             f'curl -sS {base}/balance" {bearer}; echo',
-            buy,
+            f"curl -sS -X POST -o /dev/null -w 'paid: %{{http_code}}\\n' {pay}; sleep 5",
             f'curl -sS {base}/consumptions" {bearer} {spend}; echo',
             f'curl -sS {base}/history" {bearer}; echo',
         )
-        if line
     )
 
 
@@ -49,6 +47,7 @@ def announce(stack: Stack, seconds: float) -> None:
     print(f"\nReady after {seconds:.0f} s. Ctrl-C stops everything.\n")
     print(f"  service   {addresses.api_url}")
     print(f"  payments  {addresses.page_url}")
+    print(f"  to pay    {addresses.checkout_url}")
     print(f"  AWS       {addresses.aws_endpoint_url} (table {addresses.table_name})")
     print(f"  tokens    {shown(stack.file)}\n")
     print(f"A tour, to paste into another shell:\n\n{tour(addresses)}\n", flush=True)

@@ -106,5 +106,7 @@ def own_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_", "STRIPE_"))
+        if not name.startswith(
+            ("AWS_", "MAKE", "MFLAGS", "PYTHON", "SAM_", "VIRTUAL_ENV", "MINISTACK", "LAMBDA_", "STRIPE_")
+        )
     }

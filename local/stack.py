@@ -46,12 +46,13 @@ class Addresses:
     page_url: str
     demo_account: str
     manager_code: str | None
-    checkout_url: str | None
+    checkout_url: str
     tokens: dict[str, str]
     table_name: str
     aws_endpoint_url: str
     webhook_url: str
     webhook_secret: str
+    stripe_api_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +93,29 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         deployed = deploy(cloud, template, stripe_url, logs / "deploy.log", options.overrides)
         import_routes(deployed)
         say("starting the payment provider")
+        provider = demo.PaymentProvider(stripe_url, f"sk_test_{secrets.token_hex(12)}")
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
-        deployed.write_stripe_secret(f"sk_test_{secrets.token_hex(12)}", [webhook_secret])
-        stripe = held.enter_context(_payment_provider(stripe_port, webhook_url, webhook_secret, logs / "stripe.log"))
+        deployed.write_stripe_secret(provider.api_key, [webhook_secret])
+        command = [sys.executable, "-m", "local.stripe", "--port", str(stripe_port), "--api-key", provider.api_key]
+        command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
+        stripe = held.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
         say("demo account and tokens")
         tokens = {name: token(deployed, deployed.outputs[output]) for name, output in CLIENTS.items()}
-        made = demo.prepare(deployed, tokens, stripe_url)
+        demo.open_account(deployed.api_url, tokens["admin"])
+        shop = demo.order(deployed, provider)
         addresses = Addresses(
             api_url=deployed.api_url,
             stripe_url=stripe_url,
-            page_url=made.page_url,
-            demo_account=made.account,
+            page_url=stripe_url,
+            demo_account=demo.ACCOUNT,
             manager_code=None,
-            checkout_url=made.checkout_url,
+            checkout_url=shop.checkout_url,
             tokens=tokens,
             table_name=deployed.outputs["TableName"],
             aws_endpoint_url=cloud.url,
             webhook_url=webhook_url,
             webhook_secret=webhook_secret,
+            stripe_api_key=provider.api_key,
         )
         _write_whole(file, json.dumps(asdict(addresses), indent=2) + "\n")
         held.callback(file.unlink, missing_ok=True)
@@ -128,11 +134,9 @@ def _only_one(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _payment_provider(port: int, webhook_url: str, webhook_secret: str, log: Path) -> Iterator[Program]:
-    command = [sys.executable, "-m", "local.stripe", "--port", str(port)]
-    command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
+def _payment_provider(command: list[str], url: str, log: Path) -> Iterator[Program]:
     with running("the payment provider", command, own_environment(), log) as program:
-        wait_for(f"http://{HOST}:{port}/healthz", program)
+        wait_for(f"{url}/healthz", program)
         yield program
 
 
