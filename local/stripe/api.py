@@ -99,9 +99,10 @@ class Api:
             lifecycle.expire_due(self.state)
             if route.names is not None:
                 call.params.allow((*route.names, "expand"))
+            paths = listing.expansions(call.params)
             self.state.cause = cause
             try:
-                result = listing.expanded(self.state, route.run(call), call.params)
+                result = listing.expanded(self.state, route.run(call), paths)
             finally:
                 self.state.cause = {"id": None, "idempotency_key": None}
             if route.resource == "event":

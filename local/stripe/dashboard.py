@@ -48,12 +48,20 @@ def _session_row(state: State, session: Json, spoken: str) -> str:
         f'<article class="row"><div class="top"><h3>{escape(goods)}</h3><strong>'
         f"{money(session['amount_total'], session['currency'], spoken)}</strong>"
         f'{_badge(shown, words[f"state_{shown}"])}</div><p class="id">{escape(about)}</p>'
-        f'<div class="tools">{_session_tools(session, shown, words)}</div>'
+        f'<div class="tools">{_session_tools(session, shown, _left(state, intent), words)}</div>'
         f"{_money_back(state, session, spoken)}</article>"
     )
 
 
-def _session_tools(session: Json, shown: str, words: dict[str, str]) -> str:
+def _left(state: State, intent: Json | None) -> int:
+    """What can still be refunded."""
+    if not intent or not intent["latest_charge"]:
+        return 0
+    charge = state.find("charge", intent["latest_charge"])
+    return int(charge["amount"] - charge["amount_refunded"])
+
+
+def _session_tools(session: Json, shown: str, left: int, words: dict[str, str]) -> str:
     here = f"sessions/{session['id']}"
     link = f'<a class="button" href="/pay/{session["id"]}">{words["open_page"]}</a>'
     if shown == "open":
@@ -68,9 +76,9 @@ def _session_tools(session: Json, shown: str, words: dict[str, str]) -> str:
         form = (
             f'<form method="post" action="/_control/{here}/refund"><div><label for="{amount}">{words["refund_amount"]}'
             f'</label><input id="{amount}" name="amount" inputmode="numeric" pattern="[0-9]+" required '
-            f'value="{session["amount_total"]}"></div><button>{words["do_refund"]}</button></form>'
+            f'value="{left}"></div><button>{words["do_refund"]}</button></form>'
         )
-        return link + form + _button(f"{here}/dispute", words["do_dispute"])
+        return link + (form if left else "") + _button(f"{here}/dispute", words["do_dispute"])
     return link + _button(f"{here}/pay_after_expiry", words["do_late"])
 
 

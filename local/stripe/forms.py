@@ -26,11 +26,11 @@ def decode(text: str) -> Json:
 
 
 def _path(key: str) -> list[str]:
-    head, bracket, _ = key.partition("[")
+    head, _, _ = key.partition("[")
     path = [head, *SEGMENT.findall(key[len(head) :])]
     rebuilt = head + "".join(f"[{part}]" for part in path[1:])
-    if not head or rebuilt != key or len(path) > MAX_DEPTH:
-        raise StripeError(f"Invalid parameter name: {key[:80]}" + ("" if bracket else " (empty)"))
+    if not head or "]" in head or rebuilt != key or len(path) > MAX_DEPTH:
+        raise StripeError(f"Invalid parameter name: {key[:80]}")
     return path
 
 
@@ -77,7 +77,9 @@ class Params:
             raise StripeError(f"Invalid string: {self.path(name)}", param=self.path(name))
         if len(value) > limit:
             raise StripeError(
-                f"Invalid string: must be at most {limit} characters", code="parameter_invalid_string", param=name
+                f"Invalid string: must be at most {limit} characters",
+                code="parameter_invalid_string",
+                param=self.path(name),
             )
         return value
 

@@ -17,6 +17,7 @@ EXPANDABLE = {
     "failure_balance_transaction": "balance_transaction", "latest_charge": "charge",
     "payment_intent": "payment_intent", "product": "product",
 }  # fmt: skip
+INCLUDABLE = ("data", "line_items", "price", "refunds")
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "gt": int.__gt__, "gte": int.__ge__, "lt": int.__lt__, "lte": int.__le__
 }  # fmt: skip
@@ -60,9 +61,8 @@ def _created_within(thing: Json, params: Params) -> bool:
     return all(COMPARISONS[name](thing["created"], bounds.integer(name) or 0) for name in bounds.fields)
 
 
-def expanded(state: State, answer: Json, params: Params) -> Json:
-    """A copy of the answer in which what `expand[]` names has become whole objects."""
-    answer = copy.deepcopy(answer)
+def expansions(params: Params) -> list[str]:
+    """What `expand[]` names, refused before anything runs when nothing of that name can be expanded."""
     paths = params.strings("expand") or []
     if len(paths) > MAX_EXPANSIONS:
         raise StripeError(f"You can expand at most {MAX_EXPANSIONS} properties", param="expand")
@@ -70,8 +70,21 @@ def expanded(state: State, answer: Json, params: Params) -> Json:
         parts = path.split(".")
         if len(parts) > MAX_EXPAND_DEPTH + (parts[0] == "data"):
             raise StripeError(f"You cannot expand more than {MAX_EXPAND_DEPTH} levels: {path}", param="expand")
-        _expand(state, answer, parts, path)
+        if not all(part in EXPANDABLE or part in INCLUDABLE for part in parts):
+            raise _not_expandable(path)
+    return paths
+
+
+def expanded(state: State, answer: Json, paths: list[str]) -> Json:
+    """A copy of the answer in which `paths` have become whole objects."""
+    answer = copy.deepcopy(answer)
+    for path in paths:
+        _expand(state, answer, path.split("."), path)
     return answer
+
+
+def _not_expandable(path: str) -> StripeError:
+    return StripeError(f"This property cannot be expanded ({path}).", param="expand")
 
 
 def _expand(state: State, node: Json, parts: list[str], path: str) -> None:
@@ -87,7 +100,7 @@ def _expand(state: State, node: Json, parts: list[str], path: str) -> None:
     elif isinstance(node.get(name), str) and name in EXPANDABLE:
         node[name] = copy.deepcopy(state.find(EXPANDABLE[name], node[name]))
     elif not (name in EXPANDABLE and name in node) and not isinstance(node.get(name), dict):
-        raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
+        raise _not_expandable(path)
     if rest and isinstance(node.get(name), dict):
         _expand(state, node[name], rest, path)
 

@@ -69,15 +69,15 @@ def line_item(identifier: str, *, price: Json, quantity: int, description: str) 
 
 
 def customer(identifier: str, created: int, **fields: object) -> Json:
-    known: Json = {"address": None, "description": None, "email": None, "metadata": {}, "name": None, "phone": None}
-    return new(
-        "customer", identifier, created, **(known | fields), balance=0, currency=None, default_source=None,
-        delinquent=False, discount=None, invoice_prefix=identifier[-8:].upper(),
-        invoice_settings={"custom_fields": None, "default_payment_method": None, "footer": None,
-                          "rendering_options": None},
-        next_invoice_sequence=1, preferred_locales=fields.get("preferred_locales") or [], shipping=None,
-        tax_exempt="none", test_clock=None,
-    )  # fmt: skip
+    rest: Json = {
+        "address": None, "balance": 0, "currency": None, "default_source": None, "delinquent": False,
+        "description": None, "discount": None, "email": None, "invoice_prefix": identifier[-8:].upper(),
+        "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None,
+                             "rendering_options": None},
+        "metadata": {}, "name": None, "next_invoice_sequence": 1, "phone": None, "preferred_locales": [],
+        "shipping": None, "tax_exempt": "none", "test_clock": None,
+    }  # fmt: skip
+    return new("customer", identifier, created, **(rest | fields))
 
 
 def checkout_session(identifier: str, created: int, **fields: object) -> Json:
@@ -90,7 +90,8 @@ def checkout_session(identifier: str, created: int, **fields: object) -> Json:
         "discounts": [], "invoice": None, "invoice_creation": {"enabled": False, "invoice_data": {
             "account_tax_ids": None, "custom_fields": None, "description": None, "footer": None, "issuer": None,
             "metadata": {}, "rendering_options": None}},
-        "mode": "payment", "payment_intent": None, "payment_link": None, "payment_method_collection": "if_required",
+        "integration_identifier": None, "managed_payments": None, "mode": "payment", "payment_intent": None,
+        "payment_link": None, "payment_method_collection": "if_required",
         "payment_method_configuration_details": None, "payment_status": "unpaid", "permissions": None,
         "phone_number_collection": {"enabled": False}, "recovered_from": None, "saved_payment_method_options": None,
         "setup_intent": None, "shipping_address_collection": None, "shipping_cost": None, "shipping_options": [],
@@ -105,8 +106,8 @@ def payment_intent(identifier: str, created: int, **fields: object) -> Json:
         "amount_capturable": 0, "amount_details": {"tip": {}}, "amount_received": 0, "application": None,
         "application_fee_amount": None, "automatic_payment_methods": None, "canceled_at": None,
         "cancellation_reason": None, "capture_method": "automatic_async", "client_secret": f"{identifier}_secret_fake",
-        "confirmation_method": "automatic", "customer_account": None, "last_payment_error": None,
-        "latest_charge": None, "next_action": None, "on_behalf_of": None, "payment_method": None,
+        "confirmation_method": "automatic", "customer_account": None, "excluded_payment_method_types": None,
+        "last_payment_error": None, "latest_charge": None, "managed_payments": None, "next_action": None, "on_behalf_of": None, "payment_method": None,
         "payment_method_configuration_details": None, "payment_method_options": {}, "processing": None,
         "review": None, "setup_future_usage": None, "shipping": None, "source": None, "statement_descriptor": None,
         "statement_descriptor_suffix": None, "status": "requires_payment_method", "transfer_data": None,
@@ -156,12 +157,14 @@ def card_details(last4: str) -> Json:
 
 
 def refund(identifier: str, created: int, *, charge: Json, amount: int, status: str, **fields: object) -> Json:
-    method = charge["payment_method_details"]["type"]
+    method = {"boleto": "br_bank_transfer"}.get(charge["payment_method_details"]["type"])
+    method = method or charge["payment_method_details"]["type"]
     destination: Json = {"type": method, method: {"type": "refund"} if method == "card" else {}}
     return {
         "id": identifier, "object": "refund", "amount": amount, "balance_transaction": None, "charge": charge["id"],
         "created": created, "currency": charge["currency"], "destination_details": destination,
-        "metadata": fields.get("metadata", {}), "payment_intent": charge["payment_intent"],
+        "customer": charge["customer"], "customer_account": None, "metadata": fields.get("metadata", {}),
+        "payment_intent": charge["payment_intent"], "payment_method": charge["payment_method"],
         "pending_reason": "processing" if status == "pending" else None, "reason": fields.get("reason"),
         "receipt_number": None, "source_transfer_reversal": None, "status": status, "transfer_reversal": None,
     }  # fmt: skip

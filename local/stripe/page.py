@@ -103,7 +103,7 @@ def _card_form(session: Json, spoken: str) -> str:
     )
     return (
         f'<form method="post" action="/pay/{session["id"]}/card" class="stack"><div class="fields">{inputs}</div>'
-        f'<p class="hint">{words["card_hint"]}</p>'
+        f'<p class="hint">{words["declined_card"]} <span class="card-number">4000 0000 0000 0002</span></p>'
         f'<button class="main">{words["pay"].format(amount=total)}</button></form>'
     )
 
@@ -120,13 +120,13 @@ def _waiting_panel(session: Json, next_action: Json, spoken: str) -> str:
     words = LANGUAGES[spoken]
     if next_action["type"] == "pix_display_qr_code":
         pix = next_action["pix_display_qr_code"]
-        voucher = qr.svg(pix["data"], words["qr_label"]) + _copyable("pix_code", pix["data"], words)
+        voucher = qr.svg(pix["data"], words["qr_label"]) + _copyable("pix_code", pix["data"], 5, words)
         voucher += f'<p class="hint">{words["pix_valid"].format(when=moment(pix["expires_at"], spoken))}</p>'
         lapse = words["pix_lapse"]
     else:
         boleto = next_action["boleto_display_details"]
         due = moment(boleto["expires_at"], spoken, with_time=False)
-        voucher = _copyable("boleto_number", vouchers.spaced_boleto(boleto["number"]), words)
+        voucher = _copyable("boleto_number", vouchers.spaced_boleto(boleto["number"]), 2, words)
         voucher += f'<p class="hint">{words["boleto_due"].format(when=due)}</p>'
         lapse = words["boleto_lapse"]
     here = f"/pay/{session['id']}"
@@ -140,9 +140,9 @@ def _waiting_panel(session: Json, next_action: Json, spoken: str) -> str:
     return f'<section class="panel stack">{notice}{voucher}{bank}{back}</section>'
 
 
-def _copyable(word: str, value: str, words: dict[str, str]) -> str:
+def _copyable(word: str, value: str, rows: int, words: dict[str, str]) -> str:
     return (
-        f'<div><label for="{word}">{words[word]}</label><textarea id="{word}" readonly rows="3">{escape(value)}'
+        f'<div><label for="{word}">{words[word]}</label><textarea id="{word}" readonly rows="{rows}">{escape(value)}'
         f'</textarea><button type="button" hidden data-copy="{word}" data-done="{words["copied"]}">{words["copy"]}'
         "</button></div>"
     )
