@@ -1,0 +1,72 @@
+"""Where the examples come from: few zones that hurt, lots that tie, instants on and beside every boundary."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import available_timezones
+
+from hypothesis import strategies as st
+
+from prepaid.core.account import Lot, LotKind, Terms
+from prepaid.core.catalogue import Catalogue, Feature, Plan
+from tests.builders import PLANS, SAO_PAULO, a_catalogue, a_pack
+
+START = datetime(2026, 1, 30, 12, tzinfo=UTC)
+# Quiet, midnight changes of clock (Havana, Santiago), half hours, the far ends of the day.
+ZONES = (SAO_PAULO, "America/Havana", "America/Santiago", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Pago_Pago")
+ALL_ZONES = tuple(sorted(available_timezones() - {"localtime", "posixrules", "Factory"}))
+KINDS: tuple[LotKind, ...] = ("purchase", "promotion", "adjustment")
+FEATURES = ("sticker", "ai_service", "film", "hello")
+
+zones = st.sampled_from(ALL_ZONES)
+lot_kinds = st.sampled_from(KINDS)
+features = st.sampled_from(FEATURES)
+anchor_days = st.one_of(st.sampled_from([1, 28, 29, 30, 31]), st.integers(1, 31))
+
+
+def instants(first: datetime, last: datetime) -> st.SearchStrategy[datetime]:
+    """Whole milliseconds, as the ledger keeps them."""
+    return st.integers(0, (last - first) // timedelta(milliseconds=1)).map(
+        lambda milliseconds: first + timedelta(milliseconds=milliseconds)
+    )
+
+
+terms = st.builds(
+    Terms,
+    plan=st.sampled_from([plan.id for plan in PLANS]),
+    ai_enabled=st.sampled_from([True, True, True, False]),
+    quota_anchor_day=anchor_days,
+    time_zone=st.sampled_from(ZONES),
+)
+
+
+@st.composite
+def catalogues(draw: st.DrawFn, version: int = 1) -> Catalogue:
+    """Prices, quotas and packs as a version may have them; quotas small, so that they run out."""
+    prices = draw(st.fixed_dictionaries({feature: st.sampled_from([1, 2, 3, 0]) for feature in FEATURES}))
+    return a_catalogue(
+        version=version,
+        features=(
+            Feature(id="sticker", price=prices["sticker"], quota_backed=False),
+            Feature(id="ai_service", price=prices["ai_service"], quota_backed=True),
+            Feature(id="film", price=prices["film"], quota_backed=draw(st.booleans())),
+            Feature(id="hello", price=0, quota_backed=False),
+        ),
+        plans=[Plan(id=plan.id, quota=draw(st.sampled_from([4, 1, 9, 0]))) for plan in PLANS],
+        packs=[a_pack(credits, active=draw(st.booleans())) for credits in (5, 10, 20)],
+    )
+
+
+@st.composite
+def tied_lots(draw: st.DrawFn) -> list[Lot]:
+    """Lots of which many agree in expiry, kind and time of grant."""
+    numbers = draw(st.lists(st.integers(2, 2000), unique=True, max_size=8))
+    return [
+        Lot(
+            number=number,
+            kind=draw(lot_kinds),
+            granted=9,
+            remaining=draw(st.integers(1, 9)),
+            granted_at=START + timedelta(days=draw(st.integers(0, 1))),
+            expires_at=START + timedelta(days=draw(st.integers(30, 31))),
+        )
+        for number in numbers
+    ]

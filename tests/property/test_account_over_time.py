@@ -1,0 +1,285 @@
+"""An account's whole life against the oracle: time jumps, lots tie, prices change, clocks go back."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import event, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from prepaid.core.account import Account, LotKind, Terms, draw_order, quota_remaining
+from prepaid.core.catalogue import Catalogue
+from prepaid.core.entry import Entry, LotDraw, QuotaDraw
+from prepaid.core.errors import InsufficientCredits, InvalidRequest
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Settle, apply, open_account, settle
+from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
+from tests.property import oracle, strategies
+from tests.property.oracle import Drawn, Oracle, Refusal
+from tests.property.strategies import START
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class AccountOverTime(RuleBasedStateMachine):
+    """The core writes a ledger, the oracle keeps its credits; after each step they must agree on everything."""
+
+    entries: list[Entry]
+    catalogue: Catalogue
+    model: Oracle
+    now: datetime
+
+    @initialize(terms=strategies.terms, catalogue=strategies.catalogues())
+    def open(self, terms: Terms, catalogue: Catalogue) -> None:
+        self.now, self.catalogue = START, catalogue
+        self.entries = [open_account("petshop-1", terms, actor="administrator", catalogue=catalogue, now=START)]
+        self.model = Oracle(terms=terms, renews_at=oracle.next_renewal(START, terms.quota_anchor_day, terms.time_zone))
+
+    # Time
+
+    @rule(step=st.sampled_from([MILLISECOND, timedelta(hours=1), *(timedelta(days=days) for days in (1, 7, 31, 200))]))
+    def time_passes(self, step: timedelta) -> None:
+        self.now += step
+
+    @precondition(lambda self: self.account.lots)
+    @rule(data=st.data(), offset=st.sampled_from([-1, 0, 0, 1]))
+    def it_becomes_a_lots_last_instant(self, data: st.DataObject, offset: int) -> None:
+        lot = data.draw(st.sampled_from(self.account.lots))
+        self.now = max(self.now, lot.expires_at + offset * MILLISECOND)
+
+    @rule(offset=st.sampled_from([-1, 0, 0, 1]))
+    def it_becomes_the_renewal(self, offset: int) -> None:
+        self.now = max(self.now, self.account.quota_renews_at + offset * MILLISECOND)
+
+    @rule(minutes=st.sampled_from([5, 60 * 24 * 40]))
+    def the_clock_goes_back(self, minutes: int) -> None:
+        self.now -= timedelta(minutes=minutes)
+
+    # Operations
+
+    @rule(kind=strategies.lot_kinds, credits=st.integers(1, 12), months=st.sampled_from([0, 1, 1, 2, 12]))
+    def grant_for_months(self, kind: LotKind, credits: int, months: int) -> None:
+        end = oracle.end_of_validity(self.ledger_now, months, self.account.terms.time_zone)
+        entry = self.carry_out(Grant(actor="a", kind=kind, credits=credits, validity=months))[-1]
+        self.model.grant(str(entry.lot), kind, credits, end, self.ledger_now)
+
+    @precondition(lambda self: self.account.lots)
+    @rule(data=st.data(), kind=strategies.lot_kinds, credits=st.integers(1, 12))
+    def grant_to_end_with_another_lot(self, data: st.DataObject, kind: LotKind, credits: int) -> None:
+        end = data.draw(st.sampled_from(self.account.lots)).expires_at
+        self.grant_to(end, kind, credits)
+
+    @rule(kind=strategies.lot_kinds, credits=st.integers(1, 12), milliseconds=st.sampled_from([-1, 0, 1, 1000]))
+    def grant_for_a_moment(self, kind: LotKind, credits: int, milliseconds: int) -> None:
+        self.grant_to(self.ledger_now + milliseconds * MILLISECOND, kind, credits)
+
+    def grant_to(self, end: datetime, kind: LotKind, credits: int) -> None:
+        grant = Grant(actor="a", kind=kind, credits=credits, validity=end)
+        if end <= self.ledger_now:
+            self.refused(grant, InvalidRequest)
+            return
+        entry = self.carry_out(grant)[-1]
+        self.model.grant(str(entry.lot), kind, credits, end, self.ledger_now)
+
+    @rule(feature=strategies.features, quantity=st.integers(1, 6))
+    def debit(self, feature: str, quantity: int) -> None:
+        debit = Debit(actor="service", feature=feature, quantity=quantity)
+        expected = self.model.debit(feature, quantity, self.catalogue, self.ledger_now)
+        if isinstance(expected, Refusal):
+            event("debit refused")
+            said = self.refused(debit, InsufficientCredits)
+            assert isinstance(said, InsufficientCredits)
+            assert expected == Refusal(
+                said.needed, said.available, said.quota_remaining, said.renews_at, said.suggested_pack
+            )
+            return
+        entry = self.carry_out(debit)[-1]
+        event(f"debit paid by {entry.source}")
+        assert drawn(entry) == expected
+
+    @rule(feature=strategies.features)
+    def debit_all_there_is_and_one_more(self, feature: str) -> None:
+        price = self.catalogue.feature(feature).price
+        quota = self.model.quota_remaining(self.catalogue, self.ledger_now)
+        left = quota * self.catalogue.feature(feature).quota_backed
+        left += len(self.model.alive(self.ledger_now)) // price if price else 0
+        self.debit(feature, left + 1)
+        if left:
+            self.debit(feature, left)
+
+    @rule(terms=strategies.terms, field=st.sampled_from(["plan", "ai_enabled", "quota_anchor_day", "time_zone"]))
+    def change_terms(self, terms: Terms, field: str) -> None:
+        old = self.account.terms
+        new = Terms(**{name: getattr(terms if name == field else old, name) for name in Terms.__slots__})
+        before = len(self.entries)
+        self.carry_out(ChangeTerms(actor="a", terms=new))
+        self.model.change(new, self.ledger_now)
+        changes = [entry for entry in self.entries[before:] if entry.type == "plan_change"]
+        assert len(changes) == (new != old)
+
+    @rule()
+    def sweep(self) -> None:
+        self.carry_out(Settle())
+        assert self.carry_out(Settle()) == ()
+
+    @rule(data=st.data())
+    def change_the_catalogue(self, data: st.DataObject) -> None:
+        self.catalogue = data.draw(strategies.catalogues(version=self.catalogue.version + 1))
+
+    # What must hold
+
+    @invariant()
+    def the_account_as_read_is_what_the_oracle_says(self) -> None:
+        seen, _ = settle(self.account, catalogue=self.catalogue, now=self.now)
+        now = self.ledger_now
+
+        assert Counter({lot.id: lot.remaining for lot in seen.lots}) == self.model.remaining_by_lot(now)
+        assert seen.available == len(self.model.alive(now))
+        assert seen.quota_used == self.model.quota_used(now)
+        assert quota_remaining(seen, self.catalogue) == self.model.quota_remaining(self.catalogue, now)
+        assert seen.quota_renews_at == self.model.next_renewal(now)
+        assert seen.terms == self.model.terms
+        assert list(seen.lots) == sorted(seen.lots, key=draw_order)
+        assert all(0 < lot.remaining <= lot.granted and now < lot.expires_at for lot in seen.lots)
+
+    @invariant()
+    def reading_early_changes_nothing_later(self) -> None:
+        for days in (0, 1, 30, 400):
+            later = self.ledger_now + timedelta(days=days)
+            halfway, _ = settle(self.account, catalogue=self.catalogue, now=self.now)
+            by_stages, _ = settle(halfway, catalogue=self.catalogue, now=later)
+            at_once, _ = settle(self.account, catalogue=self.catalogue, now=later)
+            assert value(by_stages) == value(at_once)
+            assert settle(at_once, catalogue=self.catalogue, now=later) == (at_once, ())
+
+    def teardown(self) -> None:
+        if not hasattr(self, "model"):
+            return  # the example ended before the account was opened
+        self.carry_out(Settle())
+        note(f"{len(self.entries)} entries")
+        event(f"ledger of {len(self.entries) // 10 * 10}+ entries")
+        check_ledger(self.entries)
+        check_lots(self.entries, self.model, self.account.at)
+
+    # Means
+
+    @property
+    def account(self) -> Account:
+        return self.entries[-1].after
+
+    @property
+    def ledger_now(self) -> datetime:
+        return max(self.now, self.account.at)
+
+    def carry_out(self, operation: Operation) -> tuple[Entry, ...]:
+        """Apply, and hold what is written against what a reader of that instant would have seen."""
+        now = self.ledger_now
+        seen, settled = settle(self.account, catalogue=self.catalogue, now=self.now)
+        entries = apply(self.account, operation, catalogue=self.catalogue, now=self.now)
+        assert entries[: len(settled)] == settled
+        assert len(entries) <= len(settled) + 1
+        assert all(entry.at == now and entry.catalogue_version == self.catalogue.version for entry in entries)
+        self.entries += entries
+        if isinstance(operation, Settle):
+            read_after, _ = settle(self.account, catalogue=self.catalogue, now=now)
+            assert value(read_after) == value(seen)
+        return entries
+
+    def refused(self, operation: Operation, how: type[Exception]) -> Exception:
+        """Try what must be refused; twice, for a refusal leaves nothing behind."""
+        said: list[Exception] = []
+        for _ in range(2):
+            try:
+                apply(self.account, operation, catalogue=self.catalogue, now=self.now)
+            except how as refusal:
+                said.append(refusal)
+        assert len(said) == 2
+        assert vars(said[0]) == vars(said[1])
+        return said[0]
+
+
+def value(account: Account) -> tuple[object, ...]:
+    """What the account is worth, without how many lines it took to say so."""
+    return account.lots, account.quota_used, account.quota_renews_at, account.terms
+
+
+def drawn(entry: Entry) -> Drawn:
+    """An entry's draws as the oracle writes them. Quota comes first, and no lot comes twice."""
+    units = [draw.units for draw in entry.draws if isinstance(draw, QuotaDraw)]
+    lots = [draw for draw in entry.draws if isinstance(draw, LotDraw)]
+    assert [type(draw) for draw in entry.draws] == [QuotaDraw] * len(units) + [LotDraw] * len(lots)
+    return Drawn(sum(units), {draw.lot: draw.credits for draw in lots}, [draw.lot for draw in lots])
+
+
+def check_ledger(entries: list[Entry]) -> None:
+    """Line by line: no gaps, no time travel, every change accounted for, and the state is the fold of the lines."""
+    lots: dict[str, int] = {}
+    used = 0
+    assert entries[0].number == 1
+    for entry in entries:
+        drawn_credits = {draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)}
+        if entry.type in ("purchase", "grant", "adjustment"):
+            lots[str(entry.lot)] = entry.credits
+        for lot, credits in drawn_credits.items():
+            lots[lot] -= credits
+            assert credits > 0
+            assert lots[lot] >= 0
+        used += sum(draw.units for draw in entry.draws if isinstance(draw, QuotaDraw))
+        used = 0 if entry.type == "quota_renewal" else used
+
+        assert {lot.id: lot.remaining for lot in entry.after.lots} == {id_: n for id_, n in lots.items() if n}
+        assert entry.after.quota_used == used
+        assert entry.credits == (lots[entry.lot] if entry.lot else -sum(drawn_credits.values()))
+        assert entry.quota_remaining >= 0
+        if entry.type == "consumption":
+            assert all(draw.expires_at > entry.at for draw in entry.draws if isinstance(draw, LotDraw))
+        if entry.type == "expiry":
+            assert all(draw.expires_at <= entry.at for draw in entry.draws if isinstance(draw, LotDraw))
+        assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
+
+    for before, after in pairwise(entries):
+        assert after.number == before.number + 1
+        assert after.at >= before.at
+        assert before.after.available + after.credits == after.after.available
+        # Another catalogue version counts another quota without anything having happened to the account.
+        if before.catalogue_version == after.catalogue_version:
+            assert before.quota_remaining + after.quota == after.quota_remaining
+        check_period(before.after, after)
+
+
+def check_period(before: Account, entry: Entry) -> None:
+    """The quota renews at the end of a period, never before it, and once."""
+    ends = entry.after.quota_renews_at
+    if entry.type == "quota_renewal":
+        assert before.quota_renews_at <= entry.at < ends
+    elif entry.type == "expiry":
+        assert ends == before.quota_renews_at
+    elif before.quota_renews_at <= entry.at:
+        # Nothing was used in the period that ended, so it ended without a line.
+        assert before.quota_used == 0
+        assert entry.at < ends
+    elif entry.type != "plan_change":
+        assert ends == before.quota_renews_at
+
+
+def check_lots(entries: list[Entry], model: Oracle, now: datetime) -> None:
+    """Per lot: granted = remaining + spent + expired, and at most one expiry."""
+    granted = Counter({str(entry.lot): entry.credits for entry in entries if entry.lot})
+    drawn_by_type = {
+        type_: [draw for entry in entries if entry.type == type_ for draw in entry.draws if isinstance(draw, LotDraw)]
+        for type_ in ("consumption", "expiry")
+    }
+    spent: Counter[str] = Counter()
+    for draw in drawn_by_type["consumption"]:
+        spent[draw.lot] += draw.credits
+    expired = Counter({draw.lot: draw.credits for draw in drawn_by_type["expiry"]})
+    remaining = Counter({lot.id: lot.remaining for lot in entries[-1].after.lots})
+
+    assert len(drawn_by_type["expiry"]) == len(expired)
+    assert granted == remaining + spent + expired
+    assert expired == model.expired_by_lot(now)
+
+
+# One such life is worth many single examples.
+AccountOverTime.TestCase.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40)
+TestAccountOverTime = AccountOverTime.TestCase

@@ -1,0 +1,80 @@
+"""Civil time in every zone there is: ends of validity and renewals, against a calendar that walks."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prepaid.core.calendar import end_of_validity, next_renewal
+from tests.property import oracle
+from tests.property.strategies import anchor_days, instants, zones
+
+MILLISECOND = timedelta(milliseconds=1)
+some_time = instants(datetime(2000, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC))
+# In Newfoundland clocks went back over midnight until 2011: there a later instant could have an earlier date.
+since_2012 = instants(datetime(2012, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC))
+months = st.integers(0, 40)
+
+
+@given(start=some_time, months=months, zone=zones)
+def test_the_end_of_validity_is_where_a_walk_through_the_calendar_ends(start: datetime, months: int, zone: str) -> None:
+    assert end_of_validity(start, months, zone) == oracle.end_of_validity(start, months, zone)
+
+
+@given(start=some_time, months=months, zone=zones)
+def test_credits_end_when_a_civil_day_begins_and_not_before_they_start(start: datetime, months: int, zone: str) -> None:
+    end = end_of_validity(start, months, zone)
+
+    here = ZoneInfo(zone)
+    assert (end - MILLISECOND).astimezone(here).date() < end.astimezone(here).date()
+    assert end > start or months == 0
+
+
+@given(start=since_2012, later=st.timedeltas(timedelta(0), timedelta(days=400)), months=months, zone=zones)
+def test_credits_bought_later_never_end_earlier(start: datetime, later: timedelta, months: int, zone: str) -> None:
+    assert end_of_validity(start, months, zone) <= end_of_validity(start + later, months, zone)
+
+
+@given(now=some_time, anchor_day=anchor_days, zone=zones)
+def test_the_next_renewal_is_the_one_that_a_walk_through_the_days_finds(
+    now: datetime, anchor_day: int, zone: str
+) -> None:
+    assert next_renewal(now, anchor_day, zone) == oracle.next_renewal(now, anchor_day, zone)
+
+
+@given(now=some_time, anchor_day=anchor_days, zone=zones)
+def test_the_next_renewal_is_to_come_within_a_month(now: datetime, anchor_day: int, zone: str) -> None:
+    wait = next_renewal(now, anchor_day, zone) - now
+
+    # A month, and a day for a zone that skipped one or moved its clocks.
+    assert timedelta(0) < wait <= timedelta(days=32)
+
+
+@given(now=some_time, anchor_day=anchor_days, zone=zones, part=st.floats(0, 1, exclude_max=True))
+def test_within_a_period_its_end_does_not_move(now: datetime, anchor_day: int, zone: str, part: float) -> None:
+    end = next_renewal(now, anchor_day, zone)
+
+    assert next_renewal(now + (end - now) * part, anchor_day, zone) == end
+    assert next_renewal(end - MILLISECOND, anchor_day, zone) == end
+    assert next_renewal(end, anchor_day, zone) > end
+
+
+@given(now=some_time, anchor_day=anchor_days, zone=zones)
+def test_renewals_come_once_in_every_month_and_never_drift_from_the_anchor(
+    now: datetime, anchor_day: int, zone: str
+) -> None:
+    days = []
+    for _ in range(26):
+        now = next_renewal(now, anchor_day, zone)
+        days.append(now.astimezone(ZoneInfo(zone)).date())
+
+    for before, after in pairwise(days):
+        assert (after.year * 12 + after.month) - (before.year * 12 + before.month) == 1
+    for day in days:
+        was_last_day = (day + timedelta(days=1)).day == 1
+        anchored = day.day == anchor_day or (was_last_day and day.day < anchor_day)
+        # These two went across the date line and skipped 2011-12-30.
+        skipped = zone in ("Pacific/Apia", "Pacific/Fakaofo") and (day, anchor_day) == (date(2011, 12, 31), 30)
+        assert anchored or skipped

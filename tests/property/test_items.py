@@ -1,0 +1,127 @@
+"""Entries as they are stored, and back; and the hash of a request, which must mean the same for ever."""
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from prepaid.core.account import Account, Lot, lot_id
+from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
+from prepaid.core.ledger import Debit, Grant
+from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, request_hash
+from tests.property.strategies import instants, lot_kinds, terms
+
+at = instants(datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+numbers = st.integers(1, 10**12 - 1)
+amounts = st.integers(1, 10**15)
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+ids = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
+entry_types = st.sampled_from(EntryType.__args__)  # type: ignore[attr-defined]
+
+lots = st.builds(Lot, number=numbers, kind=lot_kinds, granted=amounts, remaining=amounts, granted_at=at, expires_at=at)
+accounts = st.builds(
+    Account,
+    id=ids,
+    number=numbers,
+    at=at,
+    terms=terms,
+    quota_used=st.integers(0, 10**6),
+    quota_renews_at=at,
+    lots=st.lists(lots, max_size=5).map(tuple),
+)
+draws = st.one_of(
+    st.builds(QuotaDraw, units=amounts),
+    st.builds(LotDraw, lot=numbers.map(lot_id), credits=amounts, expires_at=at),
+)
+entries = st.builds(
+    Entry,
+    type=entry_types,
+    credits=st.integers(-(10**15), 10**15),
+    quota=st.integers(-(10**6), 10**6),
+    quota_remaining=st.integers(0, 10**6),
+    draws=st.lists(draws, max_size=4).map(tuple),
+    actor=words,
+    catalogue_version=numbers,
+    after=accounts,
+    feature=st.none() | ids,
+    quantity=st.none() | st.integers(1, 10_000),
+    description=st.none() | words,
+    customer=st.none() | words,
+    reference=st.none() | words,
+    lot=st.none() | numbers.map(lot_id),
+    purchase=st.none() | ids,
+)
+debits = st.builds(
+    Debit,
+    actor=words,
+    feature=ids,
+    quantity=st.integers(1, 10_000),
+    description=st.none() | words,
+    customer=st.none() | words,
+    reference=st.none() | words,
+)
+grants = st.builds(
+    Grant,
+    actor=words,
+    kind=lot_kinds,
+    credits=amounts,
+    validity=st.integers(1, 120) | at,
+    description=st.none() | words,
+    purchase=st.none() | ids,
+)
+operations = st.one_of(debits, grants)
+
+
+@given(entry=entries)
+def test_an_entry_comes_back_from_its_item_as_it_went_in(entry: Entry) -> None:
+    assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
+
+
+@given(entry=entries, previous=st.binary(min_size=32, max_size=32))
+def test_an_entrys_hash_depends_on_the_one_before_it(entry: Entry, previous: bytes) -> None:
+    assume(previous != GENESIS_HASH)
+
+    assert entry_to_item(entry, previous)["hash"] != entry_to_item(entry, GENESIS_HASH)["hash"]
+
+
+def test_the_hash_of_a_debit_never_changes_between_versions_of_the_code() -> None:
+    debit = Debit(actor="service", feature="sticker", quantity=2, customer="Rex ✂")
+
+    assert request_hash(debit).hex() == "a6bf518cf9f96f4f2606210f69b1c8bc68bf4d8167f7a576e143eb45d7cc171e"
+
+
+def test_the_hash_of_a_grant_never_changes_between_versions_of_the_code() -> None:
+    grant = Grant(
+        actor="administrator",
+        kind="promotion",
+        credits=50,
+        validity=datetime(2026, 12, 31, 3, tzinfo=UTC),
+        description="welcome",
+    )
+
+    assert request_hash(grant).hex() == "0bc5d89a90b86358880384099aad3ba11d95000f3209803f8e186c9a2c365c4b"
+
+
+@given(operation=operations, actor=words)
+def test_who_asked_is_no_part_of_what_was_asked(operation: Debit | Grant, actor: str) -> None:
+    assert request_hash(replace(operation, actor=actor)) == request_hash(operation)
+
+
+@given(one=operations, other=operations)
+def test_two_requests_hash_alike_only_if_they_ask_the_same(one: Debit | Grant, other: Debit | Grant) -> None:
+    assert (request_hash(one) == request_hash(other)) == (replace(one, actor="") == replace(other, actor=""))
+
+
+@given(one=debits, other=debits, name=st.sampled_from([field.name for field in fields(Debit) if field.name != "actor"]))
+def test_every_field_of_a_debit_counts(one: Debit, other: Debit, name: str) -> None:
+    assume(getattr(one, name) != getattr(other, name))
+
+    assert request_hash(replace(one, **{name: getattr(other, name)})) != request_hash(one)
+
+
+@given(one=grants, other=grants, name=st.sampled_from([field.name for field in fields(Grant) if field.name != "actor"]))
+def test_every_field_of_a_grant_counts(one: Grant, other: Grant, name: str) -> None:
+    assume(getattr(one, name) != getattr(other, name))
+
+    assert request_hash(replace(one, **{name: getattr(other, name)})) != request_hash(one)
