@@ -64,7 +64,7 @@ def import_routes(stack: Deployed) -> None:
                 ApiId=api_id,
                 RouteKey=f"{method.upper()} {path}",
                 Target=f"integrations/{integrations[uri]}",
-                **_authorization(operation, authorizers),
+                **authorization(operation, authorizers),
             )
 
 
@@ -85,7 +85,7 @@ def _create_authorizers(
     return made
 
 
-def _authorization(operation: dict[str, Any], authorizers: dict[str, str]) -> Any:
+def authorization(operation: dict[str, Any], authorizers: dict[str, str]) -> Any:
     """What a route's security says; silence is not taken for openness."""
     match operation.get("security"):
         case [{"NONE": []}]:

@@ -1,0 +1,271 @@
+"""What must stay true of template.yaml, whoever edits it: who may call, who may touch which items, who is watched."""
+
+from collections.abc import Iterator
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from prepaid.store import keys
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
+
+# Function, method, path and the scope that opens it.
+ROUTES = {
+    ("Consume", "POST", "/v1/accounts/{account}/consumptions", "prepaid/consume"),
+    ("BalanceQuery", "GET", "/v1/accounts/{account}/balance", "prepaid/read"),
+    ("BalanceQuery", "GET", "/v1/accounts/{account}/history", "prepaid/read"),
+    ("Accounts", "PUT", "/v1/accounts/{account}", "prepaid/admin"),
+    ("Accounts", "GET", "/v1/accounts/{account}", "prepaid/read"),
+    ("Accounts", "POST", "/v1/accounts/{account}/grants", "prepaid/admin"),
+    ("Accounts", "GET", "/v1/packs", "prepaid/read"),
+    ("Accounts", "GET", "/v1/catalog", "prepaid/read"),
+    ("Accounts", "PUT", "/v1/catalog", "prepaid/admin"),
+    ("PurchaseWebhook", "POST", "/v1/webhooks/stripe", None),
+}
+
+# What each function may do to which partitions of the table.
+TABLE_RIGHTS = {
+    "Consume": {
+        "Query": {"ACCOUNT#*"},
+        "GetItem": {"ACCOUNT#*", "CLAIM#*", "CATALOG"},
+        "PutItem": {"ACCOUNT#*", "CLAIM#*"},
+    },
+    "BalanceQuery": {"Query": {"ACCOUNT#*"}, "GetItem": {"ACCOUNT#*", "CATALOG"}},
+    "Accounts": {
+        "Query": {"ACCOUNT#*"},
+        "GetItem": {"ACCOUNT#*", "CLAIM#*", "DUE#*", "CATALOG"},
+        "PutItem": {"ACCOUNT#*", "CLAIM#*", "DUE#*", "CATALOG"},
+    },
+    "PurchaseWebhook": {
+        "Query": {"ACCOUNT#*", "CATALOG", "PAYMENT#*"},
+        "GetItem": {"ACCOUNT#*", "CATALOG", "PAYMENT#*"},
+        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*"},
+    },
+    "ExpirySweep": {
+        "Query": {"ACCOUNT#*", "DUE#*"},
+        "GetItem": {"SWEEP", "CATALOG"},
+        "PutItem": {"ACCOUNT#*", "SWEEP"},
+        "DeleteItem": {"DUE#*"},
+    },
+}
+OTHER_RIGHTS = {
+    "Consume": set(),
+    "BalanceQuery": {"secretsmanager:GetSecretValue"},
+    "Accounts": set(),
+    "PurchaseWebhook": {"secretsmanager:GetSecretValue"},
+    "ExpirySweep": {"sqs:SendMessage"},
+}
+LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+FUNCTIONS = sorted(TABLE_RIGHTS)
+
+PARTITIONS = [
+    keys.entry("petshop-1", 1),
+    keys.profile("petshop-1"),
+    keys.purchase("petshop-1", "pur_1"),
+    keys.claim("petshop-1", "key-1"),
+    keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
+    keys.payment("pi_1"),
+    keys.quarantine(date(2026, 11, 22), "evt_1"),
+    keys.catalogue_version(1),
+    keys.CATALOGUE,
+    keys.CHECKPOINT,
+]
+
+
+class CloudFormationLoader(yaml.SafeLoader):
+    """YAML with CloudFormation's short tags, each read as (tag, value)."""
+
+
+def _tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> tuple[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return (tag, loader.construct_scalar(node))
+    if isinstance(node, yaml.SequenceNode):
+        return (tag, loader.construct_sequence(node, deep=True))
+    assert isinstance(node, yaml.MappingNode)
+    return (tag, loader.construct_mapping(node, deep=True))
+
+
+CloudFormationLoader.add_multi_constructor("!", _tagged)
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=CloudFormationLoader)  # noqa: S506 - a safe loader
+    return loaded
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The properties of all resources of one type, by logical id."""
+    return {name: made["Properties"] for name, made in template["Resources"].items() if made["Type"] == kind}
+
+
+def statements(template: dict[str, Any], role: str) -> Iterator[dict[str, Any]]:
+    for policy in template["Resources"][role]["Properties"]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    said = statement["Action"]
+    return [said] if isinstance(said, str) else said
+
+
+def test_every_route_has_its_function_and_scope(template: dict[str, Any]) -> None:
+    found = set()
+    for name, function in of_type(template, "AWS::Serverless::Function").items():
+        for event in function["Events"].values():
+            if event["Type"] != "HttpApi":
+                continue
+            route = event["Properties"]
+            scopes = route["Auth"].get("AuthorizationScopes", [])
+            assert bool(scopes) != (route["Auth"].get("Authorizer") == "NONE"), route
+            assert len(scopes) <= 1
+            assert route["ApiId"] == ("Ref", "HttpApi")
+            found.add((name.removesuffix("Function"), route["Method"], route["Path"], scopes[0] if scopes else None))
+    assert found == ROUTES
+
+
+def test_a_token_is_asked_for_where_a_route_says_nothing(template: dict[str, Any]) -> None:
+    auth = template["Resources"]["HttpApi"]["Properties"]["Auth"]
+    assert auth["DefaultAuthorizer"] in auth["Authorizers"]
+
+
+def test_the_authorizer_accepts_every_client_of_the_pool(template: dict[str, Any]) -> None:
+    jwt = template["Resources"]["HttpApi"]["Properties"]["Auth"]["Authorizers"]["Jwt"]["JwtConfiguration"]
+    _, (_, own, _) = jwt["audience"]
+    assert {client for _, client in own} == set(of_type(template, "AWS::Cognito::UserPoolClient"))
+
+
+def test_clients_hold_only_scopes_that_exist(template: dict[str, Any]) -> None:
+    server = template["Resources"]["Scopes"]["Properties"]
+    known = {f"{server['Identifier']}/{scope['ScopeName']}" for scope in server["Scopes"]}
+    held = {
+        name: set(client["AllowedOAuthScopes"])
+        for name, client in of_type(template, "AWS::Cognito::UserPoolClient").items()
+    }
+    assert set.union(*held.values()) == known
+    assert held == {
+        "ServiceClient": {"prepaid/consume", "prepaid/read"},
+        "StorefrontClient": {"prepaid/read", "prepaid/buy"},
+        "AdminClient": {"prepaid/admin", "prepaid/read"},
+    }
+
+
+def test_functions_are_those_named_here(template: dict[str, Any]) -> None:
+    assert set(of_type(template, "AWS::Serverless::Function")) == {f"{name}Function" for name in FUNCTIONS}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_may_touch_these_items_and_no_others(template: dict[str, Any], name: str) -> None:
+    rights: dict[str, set[str]] = {}
+    for statement in statements(template, f"{name}Role"):
+        for action in actions(statement):
+            service, _, verb = action.partition(":")
+            if service != "dynamodb":
+                continue
+            assert statement["Resource"] == ("GetAtt", "Table.Arn")
+            # Of several statements for one verb each would have to cover a whole transaction; so there is one.
+            assert verb not in rights
+            rights[verb] = set(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+    assert rights == TABLE_RIGHTS[name]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_no_other_rights(template: dict[str, Any], name: str) -> None:
+    granted = {action for one in statements(template, f"{name}Role") for action in actions(one)}
+    others = {action for action in granted if not action.startswith("dynamodb:")}
+    assert others == LOGGING | OTHER_RIGHTS[name]
+
+
+def test_no_role_is_granted_a_wildcard(template: dict[str, Any]) -> None:
+    for role in of_type(template, "AWS::IAM::Role"):
+        for statement in statements(template, role):
+            assert statement["Effect"] == "Allow"
+            assert not any("*" in action for action in actions(statement)), role
+            assert statement["Resource"] != "*", role
+            assert isinstance(statement["Resource"], tuple), "a resource of this stack, not an address spelled out"
+
+
+def test_nobody_scans_or_updates(template: dict[str, Any]) -> None:
+    for role in of_type(template, "AWS::IAM::Role"):
+        granted = {action for statement in statements(template, role) for action in actions(statement)}
+        assert not granted & {
+            "dynamodb:Scan",
+            "dynamodb:UpdateItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:PartiQLUpdate",
+        }
+
+
+@pytest.mark.parametrize("key", PARTITIONS, ids=lambda key: str(key["PK"]["S"]))
+def test_every_kind_of_item_can_be_written_by_some_function(key: keys.Key) -> None:
+    """A partition that is renamed in the code and not in the policies would be refused in AWS only."""
+    writable = set[str]().union(*(rights.get("PutItem", set()) for rights in TABLE_RIGHTS.values()))
+    assert any(fnmatchcase(key["PK"]["S"], pattern) for pattern in writable)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_its_own_role_log_and_alarm(template: dict[str, Any], name: str) -> None:
+    function = template["Resources"][f"{name}Function"]["Properties"]
+    assert function["Role"] == ("GetAtt", f"{name}Role.Arn")
+    assert function["LoggingConfig"]["LogGroup"] == ("Ref", f"{name}Log")
+    log = template["Resources"][f"{name}Log"]["Properties"]
+    assert log["RetentionInDays"] == ("Ref", "LogRetentionDays")
+    logging = next(one for one in statements(template, f"{name}Role") if set(actions(one)) == LOGGING)
+    assert logging["Resource"] == ("GetAtt", f"{name}Log.Arn")
+    alarm = template["Resources"][f"{name}Errors"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": ("Ref", f"{name}Function")}]
+
+
+def test_alarms_reach_whoever_asked_for_them(template: dict[str, Any]) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    assert {"DeadLettersWaiting", "PurchaseQuarantined", "LotsNotSwept"} <= set(alarms)
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == ("If", ["HasAlarmEmail", [("Ref", "AlarmTopic")], ("Ref", "AWS::NoValue")])
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_metrics_are_watched_under_the_name_they_are_written_with(template: dict[str, Any]) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    for alarm in of_type(template, "AWS::CloudWatch::Alarm").values():
+        if not alarm["Namespace"].startswith("AWS/"):
+            assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
+            assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+
+
+def test_the_ledger_outlives_the_stack(template: dict[str, Any]) -> None:
+    table = template["Resources"]["Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert properties["DeletionProtectionEnabled"] == ("If", ["IsAws", True, False])
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_a_real_stack_is_the_default(template: dict[str, Any]) -> None:
+    defaults = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    assert defaults["LocalStack"] == "false"
+    assert defaults["StripeApiBase"] == "https://api.stripe.com"
+    assert defaults["Architecture"] == "arm64"
+
+
+def test_no_webhook_is_believed_before_its_secret_is_set(template: dict[str, Any]) -> None:
+    generated = template["Resources"]["StripeSecret"]["Properties"]["GenerateSecretString"]
+    assert generated["SecretStringTemplate"] == '{"webhook_secrets": []}'
+    assert generated["GenerateStringKey"] == "api_key"
+
+
+def test_the_sweep_is_retried_and_its_failures_are_kept(template: dict[str, Any]) -> None:
+    function = template["Resources"]["ExpirySweepFunction"]["Properties"]
+    schedule = function["Events"]["Schedule"]["Properties"]
+    assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    assert schedule["DeadLetterConfig"]["Arn"] == ("GetAtt", "DeadLetters.Arn")
+    assert function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {
+        "Type": "SQS",
+        "Destination": ("GetAtt", "DeadLetters.Arn"),
+    }
