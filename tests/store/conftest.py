@@ -1,16 +1,24 @@
 """What the store's tests stand on: an emulated DynamoDB for the session, an empty table for each test."""
 
 from collections.abc import Iterator
+from functools import cache
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from botocore.session import Session, get_session
 
 from local.cloud import emulator
 from prepaid.store.dynamodb import Table, open_client
 from tests.store.builders import Desk
 from tests.store.template import table_schema
 from tests.store.wire import Wire
+
+
+@cache
+def shared_session() -> Session:
+    """Reads the model of DynamoDB's API once: clients are cheap then."""
+    return get_session()
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +28,6 @@ def cloud(worker_id: str) -> Iterator[None]:
         for name, value in running.environment().items():
             patch.setenv(name, value)
         yield
-
-
-@pytest.fixture(scope="session")
-def ours(cloud: None) -> Table:
-    """The client under observation. Its table is named by each test."""
-    return Table(open_client(), "none")
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +45,12 @@ def table_name(theirs: Table) -> str:
 
 
 @pytest.fixture
-def table(ours: Table, table_name: str) -> Table:
-    return Table(ours.client, table_name)
+def table(table_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """The client under observation, a new one for each test: after many failures botocore stops retrying."""
+    monkeypatch.setattr("prepaid.store.dynamodb.get_session", shared_session)
+    client = open_client()
+    yield Table(client, table_name)
+    client.close()
 
 
 @pytest.fixture

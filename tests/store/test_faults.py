@@ -1,0 +1,437 @@
+"""A database that is slow, silent, throttled or gone, at every call: nothing happens twice and nothing is half done."""
+
+import random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from prepaid.core.errors import Busy
+from prepaid.store.accounts import read_account
+from prepaid.store.catalogue import read_catalogue, replace_catalogue
+from prepaid.store.dynamodb import LostCondition, Transient
+from prepaid.store.ledger import find_entry_at
+from tests.store.audit import audit
+from tests.store.builders import (
+    DAY,
+    NOW,
+    PROFILE,
+    QUOTA_100,
+    Desk,
+    FakeTime,
+    a_fact,
+    a_purchase,
+    claim_keys,
+    stored,
+    types,
+)
+from tests.store.wire import (
+    Fault,
+    Send,
+    Wire,
+    answer_lost,
+    cancels,
+    connection_refused,
+    first,
+    no_answer,
+    nothing,
+    refuses,
+    reset_after_commit,
+)
+from tests.store.workers import at_once, debit
+
+TRANSACTION = "TransactWriteItems"
+
+# What botocore and we must take for "not now". Twice each: botocore itself tries twice.
+NOT_NOW: dict[str, Fault] = {
+    "no answer": no_answer,
+    "connection refused": connection_refused,
+    "500": refuses("InternalServerError", 500),
+    "503": refuses("ServiceUnavailable", 503),
+    "throttled": refuses("ThrottlingException"),
+    "over the table's throughput": refuses("ProvisionedThroughputExceededException"),
+    "over the account's throughput": refuses("RequestLimitExceeded"),
+}
+CANCELLED: dict[str, Fault] = {
+    "in conflict": cancels("TransactionConflict", "None"),
+    "in conflict at the claim": cancels("None", "TransactionConflict"),
+    "throttled": cancels("ThrottlingError", "None"),
+    "throughput": cancels("None", "ProvisionedThroughputExceeded"),
+    "several": cancels("TransactionConflict", "ThrottlingError"),
+    "in progress": refuses("TransactionInProgressException"),
+}
+LOST: dict[str, Fault] = {"timed out": answer_lost, "reset": reset_after_commit}
+
+
+def any_of(faults: dict[str, Fault]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("fault", list(faults.values()), ids=list(faults))
+
+
+def test_the_clients_time_outs_fit_inside_a_function(desk: Desk) -> None:
+    config: Any = desk.table.client.meta.config
+
+    assert (config.connect_timeout, config.read_timeout) == (1, 2)
+    assert config.retries["mode"] == "standard"
+
+
+@any_of(LOST)
+def test_a_debit_whose_answer_is_lost_happens_once_and_is_answered(desk: Desk, wire: Wire, fault: Fault) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, fault)
+
+    done = desk.debit(3, key="k1")
+
+    assert (done.entries[-1].number, done.entries[-1].after.available) == (3, 7)
+    assert audit(stored(desk.table)).spent == 3
+
+
+@pytest.mark.parametrize("credits", [3, 10], ids=["the last ones", "plenty"])
+@any_of(LOST)
+def test_a_debit_whose_answers_are_lost_until_botocore_gives_up_is_found_by_its_own_claim(
+    desk: Desk, wire: Wire, fault: Fault, credits: int
+) -> None:
+    desk.open(credits=credits)
+    wire.plan(TRANSACTION, fault, fault)
+
+    done = desk.debit(3, key="k1")
+
+    assert done.replayed
+    assert done.entries[-1].number == 3
+    assert audit(stored(desk.table)).spent == 3
+    assert claim_keys(stored(desk.table)) == ["CLAIM#acme#k1"]
+
+
+@any_of(LOST)
+def test_a_debit_whose_answer_is_lost_while_others_go_on_hears_its_own_entry(
+    desk: Desk, rival: Desk, wire: Wire, fault: Fault
+) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, fault, lambda send: (rival.debit(7), fault(send))[1])
+
+    done = desk.debit(3, key="k1")
+
+    assert done.entries[-1].number == 3
+    assert audit(stored(desk.table)).spent == 10
+
+
+def test_a_debit_whose_answer_is_lost_for_good_is_busy_and_its_repeat_tells_the_truth(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=3)
+    time = FakeTime()
+    wire.plan(TRANSACTION, answer_lost)
+    wire.always(TRANSACTION, no_answer)
+    with pytest.raises(Busy):
+        desk.with_patience(time.patience(0.0)).debit(3, key="k1")
+    wire.calm()
+
+    done = desk.debit(3, key="k1")
+
+    assert done.replayed
+    assert audit(stored(desk.table)).spent == 3
+
+
+def test_a_repeat_that_finds_its_claim_but_cannot_read_on_tries_again(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=3)
+    answer = desk.debit(3, key="k1")
+    wire.plan("GetItem", *[no_answer] * 2, nothing, *[no_answer] * 2)
+
+    repeat = desk.debit(3, key="k1")
+
+    assert wire.undone == 0
+    assert repeat.entries == answer.entries
+
+
+@any_of(NOT_NOW)
+@pytest.mark.parametrize("operation", ["Query", TRANSACTION])
+def test_a_debit_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, operation: str, fault: Fault) -> None:
+    desk.open(credits=10)
+    wire.plan(operation, fault, fault, fault, fault)
+
+    done = desk.with_patience(FakeTime().patience()).debit(3, key="k1")
+
+    assert wire.undone == 0
+    assert not done.replayed
+    assert audit(stored(desk.table)).spent == 3
+
+
+@any_of(CANCELLED)
+def test_a_debit_outlasts_a_transaction_that_is_cancelled_for_a_passing_reason(
+    desk: Desk, wire: Wire, fault: Fault
+) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, fault, fault, fault)
+
+    done = desk.with_patience(FakeTime().patience()).debit(3, key="k1")
+
+    assert wire.undone == 0
+    assert not done.replayed
+    assert audit(stored(desk.table)).spent == 3
+
+
+def test_after_a_passing_refusal_the_newest_entry_is_read_again(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, lambda send: (rival.debit(1), cancels("TransactionConflict", "None")(send))[1])
+    wire.forget()
+
+    desk.debit(3, key="k1")
+
+    assert wire.calls == ["Query", TRANSACTION, "Query", TRANSACTION]
+
+
+def test_a_lost_condition_beside_a_conflict_counts_as_lost(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    answer = desk.debit(3, key="k1")
+    wire.plan(TRANSACTION, cancels("TransactionConflict", "ConditionalCheckFailed"))
+
+    repeat = desk.debit(3, key="k1")
+
+    assert repeat.entries == answer.entries
+    assert repeat.replayed
+
+
+def test_a_lost_race_without_the_entry_that_won_is_read_again(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, cancels("ConditionalCheckFailed", "None"))
+    wire.forget()
+
+    done = desk.debit(3, key="k1")
+
+    assert wire.calls == ["Query", TRANSACTION, "Query", TRANSACTION]
+    assert done.entries[-1].number == 3
+
+
+@pytest.mark.parametrize("operation", ["Query", TRANSACTION])
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException", "UnrecognizedClientException"]
+)
+def test_an_error_of_ours_is_neither_repeated_nor_swallowed(desk: Desk, wire: Wire, operation: str, code: str) -> None:
+    desk.open(credits=10)
+    before = stored(desk.table)
+    wire.plan(operation, refuses(code))
+    wire.forget()
+
+    with pytest.raises(ClientError, match=code):
+        desk.debit(3, key="k1")
+
+    assert wire.calls.count(operation) == 1
+    assert stored(desk.table) == before
+
+
+@pytest.mark.parametrize("code", ["ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded"])
+def test_a_transaction_cancelled_for_an_error_of_ours_is_not_repeated(desk: Desk, wire: Wire, code: str) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, cancels(code, "TransactionConflict"))
+    wire.forget()
+
+    with pytest.raises(ClientError, match="TransactionCanceledException"):
+        desk.debit(3, key="k1")
+
+    assert wire.calls.count(TRANSACTION) == 1
+
+
+@any_of(NOT_NOW)
+@pytest.mark.parametrize("operation", ["Query", TRANSACTION])
+def test_a_database_that_stays_away_is_busy_and_nothing_was_written(
+    desk: Desk, wire: Wire, operation: str, fault: Fault
+) -> None:
+    desk.open(credits=10)
+    before = stored(desk.table)
+    wire.always(operation, fault)
+
+    with pytest.raises(Busy) as busy:
+        desk.with_patience(FakeTime().patience(0.3)).debit(3, key="k1")
+
+    assert busy.value.retry_after_seconds >= 1
+    assert stored(desk.table) == before
+
+
+def test_rivals_without_end_are_busy(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=100)
+    wire.always(TRANSACTION, first(lambda: rival.debit(1)))
+
+    with pytest.raises(Busy):
+        desk.with_patience(FakeTime().patience(0.5)).debit(1, key="k1")
+
+    assert claim_keys(stored(desk.table)) == []
+
+
+def test_settling_whose_answer_is_lost_records_the_end_once(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    desk.grant(5, validity=NOW + DAY)
+    wire.plan(TRANSACTION, answer_lost, answer_lost)
+
+    done = desk.settle(at=NOW + DAY)
+
+    assert done.entries == ()
+    assert types(stored(desk.table)).count("expiry") == 1
+
+
+def test_a_change_of_terms_whose_answer_is_lost_is_written_once(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    wire.plan(TRANSACTION, answer_lost, answer_lost)
+
+    desk.put_account(terms=QUOTA_100)
+
+    assert types(stored(desk.table)) == ["plan_change", "plan_change"]
+    assert desk.account().terms == QUOTA_100
+
+
+@any_of({**NOT_NOW, **LOST})
+@pytest.mark.parametrize("operation", ["GetItem", TRANSACTION])
+def test_opening_an_account_outlasts_every_fault_and_opens_it_once(
+    desk: Desk, wire: Wire, operation: str, fault: Fault
+) -> None:
+    wire.plan(operation, fault, fault)
+
+    desk.put_account(terms=QUOTA_100)
+
+    items = stored(desk.table)
+    assert wire.undone == 0
+    assert types(items) == ["plan_change"]
+    assert ("ACCOUNT#acme", "PROFILE") in items
+
+
+@any_of({**NOT_NOW, **LOST})
+@pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
+def test_money_is_granted_once_whatever_the_database_does_meanwhile(
+    desk: Desk, wire: Wire, operation: str, fault: Fault
+) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    wire.plan(operation, fault, fault)
+
+    outcome = desk.receive(a_fact("paid", a_purchase()))
+
+    assert wire.undone == 0
+    assert outcome in {"granted", "unchanged"}
+    assert audit(stored(desk.table)).granted == 100
+    assert desk.purchase().state == "granted"
+
+
+@any_of({**NOT_NOW, **LOST})
+def test_a_purchase_is_moved_once_whatever_the_database_does_meanwhile(desk: Desk, wire: Wire, fault: Fault) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    wire.plan("PutItem", fault, fault)
+
+    outcome = desk.receive(a_fact("awaiting_payment", a_purchase()))
+
+    assert wire.undone == 0
+    assert outcome in {"moved", "unchanged"}
+    assert (desk.purchase().state, desk.purchase().version) == ("pending", 2)
+
+
+@any_of({**NOT_NOW, **LOST})
+def test_a_fact_that_does_not_fit_is_put_aside_whatever_the_database_does_meanwhile(
+    desk: Desk, wire: Wire, fault: Fault
+) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    wire.plan("PutItem", fault, fault)
+
+    outcome = desk.receive(a_fact("paid", a_purchase(), amount=1))
+
+    assert outcome == "quarantined"
+    assert len([key for key in stored(desk.table) if key[0].startswith("QUARANTINE#")]) == 1
+
+
+@any_of(NOT_NOW)
+def test_a_fact_that_cannot_be_dealt_with_is_busy_so_that_it_comes_again(desk: Desk, wire: Wire, fault: Fault) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    wire.always("GetItem", fault)
+    impatient = desk.with_patience(FakeTime().patience(0.1))
+
+    with pytest.raises(Busy):
+        impatient.receive(a_fact("paid", a_purchase()))
+
+    assert audit(stored(desk.table)).granted == 0
+
+
+def test_recording_a_purchase_says_when_the_database_could_not(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    wire.plan("PutItem", no_answer, no_answer)
+
+    with pytest.raises(Transient):
+        desk.record(a_purchase())
+
+
+def test_recording_a_purchase_whose_answer_was_lost_shows_our_own_record(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    wire.plan("PutItem", answer_lost)
+
+    with pytest.raises(LostCondition) as lost:
+        desk.record(a_purchase())
+
+    assert lost.value.found == {"item": stored(desk.table)["ACCOUNT#acme", "PURCHASE#pur_1"]}
+
+
+@any_of({**NOT_NOW, **LOST})
+@pytest.mark.parametrize("operation", ["GetItem", TRANSACTION])
+def test_a_catalogue_is_replaced_once_whatever_the_database_does_meanwhile(
+    desk: Desk, wire: Wire, operation: str, fault: Fault
+) -> None:
+    wire.plan(operation, fault, fault)
+    patience = FakeTime().patience()
+
+    replaced = replace_catalogue(desk.table, desk.catalogue, expected_version=1, patience=patience)
+
+    assert wire.undone == 0
+    assert replaced.version == 2
+    assert read_catalogue(desk.table, patience) == replaced
+
+
+@any_of(NOT_NOW)
+def test_reading_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, fault: Fault) -> None:
+    desk.open()
+    wire.plan("GetItem", fault, fault)
+    wire.plan("Query", fault, fault)
+
+    found = read_account(desk.table, "acme", FakeTime().patience())
+
+    assert wire.undone == 0
+    assert found[1] == PROFILE
+
+
+@any_of(NOT_NOW)
+def test_looking_for_an_entry_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, fault: Fault) -> None:
+    desk.open(credits=5)
+    answer = desk.debit(1, at=NOW + DAY)
+    wire.plan("GetItem", fault, fault)
+
+    found = find_entry_at(desk.table, "acme", answer.entries[-1], NOW, FakeTime().patience())
+
+    assert wire.undone == 0
+    assert found
+    assert found.number == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_under_random_faults_what_was_acknowledged_is_there_once_and_the_total_adds_up(
+    desk: Desk, wire: Wire, seed: int
+) -> None:
+    desk.open(credits=60)
+    dice = random.Random(seed)
+    faults: list[Fault] = [*LOST.values(), no_answer, connection_refused, NOT_NOW["500"], NOT_NOW["throttled"]]
+    wire.chaos = lambda _: dice.choice(faults) if dice.random() < 0.25 else None
+
+    answers = at_once(lambda index: debit(desk, f"k{index}", quantity=2), range(40), threads=8)
+
+    wire.calm()
+    items = stored(desk.table)
+    audited = audit(items)
+    told = [number for answer, number in answers if answer != "refused"]
+    assert len(told) == len(set(told)) == audited.consumptions == 30
+    assert (audited.available, audited.spent) == (0, 60)
+    repeats = [debit(desk, f"k{index}", quantity=2) for index in range(40)]
+    assert [number for _, number in repeats] == [number for _, number in answers]
+
+
+def test_what_is_not_a_database_error_passes(desk: Desk, wire: Wire) -> None:
+    def bug(_: Send) -> None:
+        raise ZeroDivisionError
+
+    desk.open(credits=1)
+    wire.plan("Query", bug)
+
+    with pytest.raises(ZeroDivisionError):
+        desk.debit(1)
