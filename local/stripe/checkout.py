@@ -74,7 +74,6 @@ MAX_ITEMS = 100
 MAX_UNIT_AMOUNT = 99_999_999
 LEAST_AMOUNT = 50
 LEAST_BOLETO, MOST_BOLETO = 500, 4_999_999
-ZERO_DECIMAL = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
 
 
 def create(state: State, params: Params, version: str) -> Json:
@@ -213,10 +212,8 @@ def _line_items(state: State, params: Params, now: int) -> list[Json]:
 
 
 def _line_item(state: State, wanted: Params, now: int) -> Json:
-    wanted.refuse(("tax_rates", "metadata"))
-    wanted.allow(("adjustable_quantity", "price", "price_data", "quantity"))
-    if wanted.child("adjustable_quantity").boolean("enabled"):
-        wanted.refuse(("adjustable_quantity",))
+    wanted.refuse(("adjustable_quantity", "metadata", "tax_rates"))
+    wanted.allow(("price", "price_data", "quantity"))
     wanted.required("quantity")
     quantity = wanted.integer("quantity", least=1, most=999_999) or 1
     identifier = wanted.text("price")
@@ -290,12 +287,11 @@ def _methods(params: Params, currency: str, total: int) -> list[str]:
 
 
 def _method_options(wanted: Params, methods: list[str]) -> Json:
-    card = wanted.child("card")
-    pix = wanted.child("pix")
-    boleto = wanted.child("boleto")
+    card, pix, boleto = wanted.child("card"), wanted.child("pix"), wanted.child("boleto")
+    days = boleto.integer("expires_after_days", most=60)
     options: Json = {
         "card": {"request_three_d_secure": card.text("request_three_d_secure") or "automatic"},
         "pix": {"expires_after_seconds": pix.integer("expires_after_seconds", least=10, most=1_209_600) or DAY},
-        "boleto": {"expires_after_days": boleto.integer("expires_after_days", most=60) if boleto.fields else 3},
+        "boleto": {"expires_after_days": 3 if days is None else days},
     }
     return {method: options[method] for method in methods}

@@ -1,5 +1,6 @@
 """The switches under /_control: act on a session, charge, refund or dispute; disturb the webhooks; look inside."""
 
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from local.stripe.web import Request, Response, json_response, redirect
 from local.stripe.webhooks import SIGN_WITH, Settings, Webhooks
 from local.stripe.wishes import Wishes
 
+FORM = "application/x-www-form-urlencoded"
 TEN_YEARS = 10 * 366 * 86_400
 
 
@@ -32,17 +34,17 @@ type Run = Callable[[Fake, str, Wishes, Request], Any]
 
 
 def handle(fake: Fake, request: Request) -> Response:
-    from_browser = "x-www-form-urlencoded" in request.headers.get("content-type", "")
     try:
         run, identifier = _match(request)
         if run is _raw:
             return json_response(200, _raw(fake, "", Wishes({}), request))
-        wishes = Wishes(_wishes(request, form=from_browser) if request.method == "POST" else {})
+        wishes = Wishes(_wishes(request) if request.method == "POST" else {})
         result = run(fake, identifier, wishes, request)
         wishes.done()
     except StripeError as error:
         return json_response(error.status, error.body())
-    return redirect("/") if from_browser else json_response(200, result)
+    pressed_in_browser = request.method == "POST" and "text/html" in request.headers.get("accept", "")
+    return redirect("/") if pressed_in_browser else json_response(200, result)
 
 
 def _match(request: Request) -> tuple[Run, str]:
@@ -54,9 +56,10 @@ def _match(request: Request) -> tuple[Run, str]:
     raise StripeError(f"No such control: {request.method} {path[:100]}; see local/stripe/README.md", status=404)
 
 
-def _wishes(request: Request, *, form: bool) -> Json:
-    if form:
-        return dict(parse_qsl(request.body.decode("ascii", "replace"), max_num_fields=50))
+def _wishes(request: Request) -> Json:
+    """A JSON object, whatever curl calls it, or a browser's form."""
+    if request.headers.get("content-type", "").startswith(FORM) and not request.body.startswith((b"{", b"[")):
+        return dict(parse_qsl(request.body.decode("ascii", "replace"), max_num_fields=50, strict_parsing=False))
     try:
         values = json.loads(request.body or b"{}")
     except (ValueError, RecursionError) as error:
@@ -237,7 +240,8 @@ def _raw(fake: Fake, _id: str, _wishes: Wishes, request: Request) -> Json:
     with fake.webhooks.changed:
         if not fake.webhooks.settings.url:
             raise StripeError("There is no webhook URL", status=409)
-    return fake.webhooks.send_raw(request.body, request.headers.get("content-type", "application/json"))
+    kind = request.headers.get("content-type", FORM)
+    return fake.webhooks.send_raw(request.body, "application/json" if kind == FORM else kind)
 
 
 def _redeliver(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
@@ -262,8 +266,8 @@ def _redeliver(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -
 def _state(fake: Fake, _id: str, _wishes: Wishes, _request: Request) -> Json:
     with fake.state.lock:
         lifecycle.expire_due(fake.state)
-        return {"now": fake.state.now(), "objects": {kind: list(fake.state.tables[kind].values())
-                                                     for kind in sorted(fake.state.tables)}}  # fmt: skip
+        objects = {kind: list(things.values()) for kind, things in sorted(fake.state.tables.items())}
+        return copy.deepcopy({"now": fake.state.now(), "objects": objects})
 
 
 def _deliveries(fake: Fake, _id: str, _wishes: Wishes, _request: Request) -> Json:

@@ -60,7 +60,7 @@ def test_a_bad_body_is_an_error_in_stripes_shape(
     assert fake.state.tables == {}
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b"[" * 100_000, b'{"nonsense": 1}'])
+@pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b"[" * 100_000, b'{"nonsense": 1}', b"nonsense"])
 def test_a_control_with_a_bad_body_is_refused(shop: Shop, controls: Controls, body: bytes) -> None:
     session = shop.session()
 
@@ -68,6 +68,17 @@ def test_a_control_with_a_bad_body_is_refused(shop: Shop, controls: Controls, bo
 
     assert (status, "error" in json.loads(answer)) == (400, True)
     assert shop.again(session).payment_status == "unpaid"
+
+
+def test_a_control_reads_json_from_plain_curl_too(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+
+    plain = {"Content-Type": "application/x-www-form-urlencoded"}
+    path = f"/_control/sessions/{session.id}/pay"
+    status, _, answer = controls.request("POST", path, b'{"method": "boleto"}', plain)
+
+    assert (status, json.loads(answer)["id"]) == (200, session.id)
+    assert shop.events("checkout.session.async_payment_succeeded")
 
 
 def test_unknown_controls_and_objects_are_404(fake: RunningFake, controls: Controls) -> None:

@@ -11,7 +11,7 @@ from local.stripe import words
 from local.stripe.running import RunningFake
 from tests.unit.local_stripe.conftest import Controls, Shop
 
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,*/*"}
 NASTY = '<script>alert("1")</script>&\'x'
 
 

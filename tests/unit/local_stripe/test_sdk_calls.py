@@ -233,6 +233,14 @@ def test_a_wrong_parameter_is_named(shop: Shop, params: dict[str, object], param
     assert not shop.client.v1.checkout.sessions.list().data
 
 
+def test_what_the_fake_has_not_may_be_switched_off(shop: Shop) -> None:
+    session = shop.session(automatic_tax={"enabled": False}, invoice_creation={"enabled": False})
+
+    assert session.automatic_tax.enabled is False
+    with pytest.raises(stripe.InvalidRequestError, match="does not support automatic_tax"):
+        shop.session(automatic_tax={"enabled": True})
+
+
 @pytest.mark.parametrize("quantity", ["0", "-1", "1.5", "true", "٣", "1" + "0" * 30])
 def test_a_quantity_is_a_plain_positive_number(shop: Shop, quantity: str) -> None:
     item = {
