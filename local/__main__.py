@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import time
 from types import FrameType
 from typing import NoReturn
@@ -64,6 +65,17 @@ def alive(process: int) -> bool:
     return True
 
 
+def follow(process: int) -> None:
+    """Stop when whoever started us is gone without a word, as after a kill -9 of make."""
+
+    def watch() -> None:
+        while alive(process):
+            time.sleep(LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def stop_once(_number: int, _frame: FrameType | None) -> NoReturn:
     """The first signal stops; more of them don't disturb the stopping."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -76,6 +88,8 @@ def main() -> int:
     chosen = arguments()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop_once)
+    if chosen.while_alive is not None:
+        follow(chosen.while_alive)
     began = time.monotonic()
 
     def say(step: str) -> None:
@@ -84,7 +98,7 @@ def main() -> int:
     try:
         with local_stack(Options(chosen.stack, chosen.port, chosen.stripe_port), say) as stack:
             announce(stack, time.monotonic() - began)
-            while chosen.while_alive is None or alive(chosen.while_alive):
+            while True:
                 for program in stack.programs:
                     program.require_running()
                 time.sleep(LOOK_SECONDS)
@@ -93,7 +107,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         print("stopped", flush=True)
-    return 0
+        return 0
 
 
 if __name__ == "__main__":
