@@ -167,7 +167,7 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
     return replace(purchase, **changes)
 
 
-def a_fact(kind: FactKind, purchase: Purchase, **changes: Any) -> PaymentFact:
+def a_fact(kind: FactKind, purchase: Purchase, /, **changes: Any) -> PaymentFact:
     """What the provider says of this very purchase."""
     fact = PaymentFact(
         kind=kind,

@@ -1,0 +1,133 @@
+"""Accounts: opened once, made to be so ever after."""
+
+from dataclasses import replace
+
+import pytest
+
+from prepaid.core.errors import AccountNotFound, InvalidRequest
+from prepaid.store.accounts import Profile, read_account
+from tests.store.audit import audit
+from tests.store.builders import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, STUBBORN, Desk, lines, stored, types
+from tests.store.wire import Wire
+
+
+def test_opening_an_account_writes_its_first_entry_and_its_profile_together(desk: Desk, wire: Wire) -> None:
+    opened = desk.put_account(terms=QUOTA_100)
+
+    items = stored(desk.table)
+    assert opened
+    assert sorted(items) == [("ACCOUNT#acme", "ENTRY#000000000001"), ("ACCOUNT#acme", "PROFILE")]
+    assert wire.calls.count("TransactWriteItems") == 1
+    [line] = lines(items)
+    assert (line["type"], line["quota"], line["balance_after"]) == ("plan_change", 100, 0)
+    assert audit(items).entries == 1
+    assert read_account(desk.table, "acme", STUBBORN) == (QUOTA_100, PROFILE)
+
+
+@pytest.mark.parametrize("contact", [None, "ana@example.com"])
+def test_a_profile_is_read_back_as_it_was_given(desk: Desk, contact: str | None) -> None:
+    profile = Profile(name="Ração & Cia ✓", language="es", low_credit_threshold=0, manager_contact=contact)
+
+    desk.put_account(profile=profile)
+
+    assert read_account(desk.table, "acme", STUBBORN)[1] == profile
+
+
+def test_the_same_again_changes_nothing(desk: Desk, wire: Wire) -> None:
+    desk.put_account(terms=QUOTA_100)
+    before = stored(desk.table)
+    wire.forget()
+
+    opened = desk.put_account(terms=QUOTA_100, at=NOW + DAY)
+
+    assert not opened
+    assert wire.calls == ["GetItem", "Query"]
+    assert stored(desk.table) == before
+
+
+def test_other_terms_are_an_entry_and_leave_the_profile_as_it_was(desk: Desk) -> None:
+    desk.put_account()
+    before = stored(desk.table)
+
+    desk.put_account(terms=QUOTA_100)
+
+    after = stored(desk.table)
+    assert types(after) == ["plan_change", "plan_change"]
+    assert lines(after)[-1]["quota"] == 100
+    assert after["ACCOUNT#acme", "PROFILE"]["name"] == before["ACCOUNT#acme", "PROFILE"]["name"]
+
+
+def test_another_profile_is_no_entry(desk: Desk) -> None:
+    desk.put_account()
+
+    desk.put_account(profile=replace(PROFILE, low_credit_threshold=99))
+
+    items = stored(desk.table)
+    assert types(items) == ["plan_change"]
+    assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "2"
+    assert read_account(desk.table, "acme", STUBBORN)[1].low_credit_threshold == 99
+
+
+def test_a_contact_that_is_taken_away_is_gone(desk: Desk) -> None:
+    desk.put_account(profile=replace(PROFILE, manager_contact="ana@example.com"))
+
+    desk.put_account(profile=PROFILE)
+
+    assert read_account(desk.table, "acme", STUBBORN)[1].manager_contact is None
+
+
+def test_terms_and_profile_change_in_one_transaction(desk: Desk, wire: Wire) -> None:
+    desk.put_account()
+    wire.forget()
+
+    desk.put_account(terms=QUOTA_100, profile=replace(PROFILE, name="New"))
+
+    assert wire.calls.count("TransactWriteItems") == 1
+    assert types(stored(desk.table)) == ["plan_change", "plan_change"]
+
+
+def test_an_unknown_plan_is_refused_and_neither_terms_nor_profile_change(desk: Desk) -> None:
+    desk.put_account()
+    before = stored(desk.table)
+
+    with pytest.raises(InvalidRequest) as refused:
+        desk.put_account(terms=replace(QUOTA_100, plan="gold"), profile=replace(PROFILE, name="New"))
+
+    assert [name for name, _ in refused.value.errors] == ["plan"]
+    assert stored(desk.table) == before
+
+
+def test_an_unknown_plan_opens_nothing(desk: Desk) -> None:
+    with pytest.raises(InvalidRequest):
+        desk.put_account(terms=replace(QUOTA_100, plan="gold"))
+
+    assert stored(desk.table) == {}
+
+
+def test_changing_an_account_keeps_its_credits_and_its_used_quota(desk: Desk) -> None:
+    desk.open(terms=QUOTA_100, credits=5)
+    desk.debit(30, feature="ai_service")
+
+    desk.put_account(terms=replace(QUOTA_100, plan="trio"))
+
+    account = desk.account()
+    assert (account.available, account.quota_used) == (5, 30)
+    assert lines(stored(desk.table))[-1]["quota_remaining"] == 270
+
+
+def test_an_unknown_account_is_not_found(desk: Desk) -> None:
+    desk.open("acme")
+
+    for stranger in ("acm", "acme2", "ACME"):
+        with pytest.raises(AccountNotFound):
+            read_account(desk.table, stranger, STUBBORN)
+
+
+def test_accounts_whose_names_begin_alike_are_strangers(desk: Desk) -> None:
+    desk.open("acme", credits=5)
+
+    opened = desk.put_account("acme-2", NO_QUOTA)
+
+    assert opened
+    assert desk.account("acme-2").available == 0
+    assert desk.account("acme").available == 5

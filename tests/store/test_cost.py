@@ -1,0 +1,188 @@
+"""What it costs: calls, and capacity units as the database reports them, checked against AWS's published rules.
+
+A write unit is one kilobyte of an item, rounded up, twice in a transaction; a strongly consistent read is four
+kilobytes a unit. An item's size is the bytes of its names and values.
+"""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+import pytest
+
+from prepaid.core.errors import InsufficientCredits
+from prepaid.core.ledger import Debit, apply
+from prepaid.store.items import entry_to_item
+from prepaid.store.ledger import read_tail
+from tests.store.audit import audit
+from tests.store.builders import DAY, NOW, QUOTA_100, Desk, a_fact, a_purchase, stored
+from tests.store.wire import Wire
+
+KILOBYTE = 1024
+DEBIT = ["Query", "TransactWriteItems"]
+
+
+def size(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Bytes of an item by the published rules: names and strings in UTF-8, binary as it is, numbers by their digits."""
+    total = 0
+    for name, typed in item.items():
+        [(kind, value)] = typed.items()
+        total += len(name.encode())
+        if kind == "S":
+            total += len(value.encode())
+        elif kind == "B":
+            total += len(value)
+        else:
+            assert kind == "N"
+            total += ceil(len(value.strip("-")) / 2) + 1 + value.startswith("-")
+    return total
+
+
+def units_of_transaction(items: list[Mapping[str, Any]]) -> int:
+    return sum(2 * ceil(size(item) / KILOBYTE) for item in items)
+
+
+def write_debits(desk: Desk, entries: int) -> None:
+    """Debits of 1 up to that many entries, by the core and in bulk: what is here is a ledger like any other."""
+    tail = read_tail(desk.table, "acme")
+    entry, last_hash = tail.entry, tail.hash
+    requests: list[Any] = []
+    while entry.number < entries:
+        [entry] = apply(
+            entry.after, Debit(actor="app", feature="sticker", quantity=1), catalogue=desk.catalogue, now=NOW
+        )
+        item = entry_to_item(entry, last_hash)
+        last_hash = item["hash"]["B"]
+        requests.append({"PutRequest": {"Item": item}})
+    for start in range(0, len(requests), 25):
+        desk.table.client.batch_write_item(RequestItems={desk.table.name: requests[start : start + 25]})
+
+
+@pytest.mark.parametrize("lots", [1, 4, 8])
+def test_a_debit_is_one_query_and_one_transaction_of_four_write_units(desk: Desk, wire: Wire, lots: int) -> None:
+    desk.open(terms=QUOTA_100)
+    for index in range(lots):
+        desk.grant(100_000, validity=NOW + (index + 1) * DAY)
+    before = stored(desk.table)
+    wire.forget()
+
+    desk.debit(
+        3,
+        key="5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11",
+        description="Sticker for Rex",
+        customer="+55 11 98765-4321",
+        reference="order-000123",
+    )
+
+    assert wire.calls == DEBIT
+    # One unit to read the newest entry, four to write the next one with its claim.
+    assert wire.units == 1 + 4
+    after = stored(desk.table)
+    assert units_of_transaction([after[key] for key in after.keys() - before.keys()]) == 4
+
+
+def test_the_most_lots_that_still_cost_four_units(desk: Desk) -> None:
+    desk.open()
+    lots = 0
+    while size(stored(desk.table)["ACCOUNT#acme", f"ENTRY#{lots + 1:012d}"]) <= KILOBYTE:
+        lots += 1
+        desk.grant(100_000, validity=NOW + lots * DAY)
+
+    # The entry that granted one lot more than fits. README and DESIGN promise about a dozen.
+    assert 8 < lots - 1 < 16
+
+
+def test_a_debit_costs_the_same_after_a_long_history(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=1_000_000)
+    measured = []
+    for entries in (10, 2_000):
+        write_debits(desk, entries)
+        wire.forget()
+        done = desk.debit(1, key=f"k{entries}")
+        assert done.entries[-1].number == entries + 1
+        measured.append((wire.calls[:], wire.units))
+
+    assert measured == [(DEBIT, 5.0)] * 2
+    assert audit(stored(desk.table)).entries == 2_001
+
+
+def test_a_balance_is_one_query_of_one_unit_whatever_lies_beneath(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=100)
+    for _ in range(30):
+        desk.debit(1, key=None)
+    wire.forget()
+
+    read_tail(desk.table, "acme")
+
+    assert wire.calls == ["Query"]
+    assert wire.units == 1
+
+
+def test_a_debit_that_settles_first_is_still_one_transaction(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=100)
+    desk.grant(5, validity=NOW + DAY)
+    wire.forget()
+
+    desk.debit(1, key="k1", at=NOW + DAY)
+
+    assert wire.calls == DEBIT
+    assert wire.units == 1 + 6
+
+
+def test_a_refusal_without_a_claim_is_two_reads_and_no_write(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    wire.forget()
+
+    with pytest.raises(InsufficientCredits):
+        desk.debit(1, key="k1")
+
+    assert wire.calls == ["Query", "GetItem"]
+    assert wire.units == 2
+
+
+def test_a_refusal_without_a_key_is_one_read(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    wire.forget()
+
+    with pytest.raises(InsufficientCredits):
+        desk.debit(1)
+
+    assert wire.calls == ["Query"]
+
+
+def test_a_replay_is_the_debits_calls_and_two_reads(desk: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    desk.debit(1, key="k1")
+    wire.forget()
+
+    desk.debit(1, key="k1")
+
+    assert wire.calls == [*DEBIT, "GetItem", "GetItem"]
+
+
+def test_a_payment_is_two_reads_and_one_transaction(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    wire.forget()
+
+    desk.receive(a_fact("paid", a_purchase()))
+
+    assert wire.calls == ["GetItem", *DEBIT]
+    # Entry, due row, purchase, payment.
+    assert wire.units == 2 + 4 * 2
+
+
+def test_units_reported_are_units_by_the_published_rules_beyond_a_kilobyte_too(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    for index in range(40):
+        desk.grant(1_000, validity=NOW + (index + 1) * DAY)
+    before = stored(desk.table)
+    wire.forget()
+
+    desk.debit(1, key="k1")
+
+    reported = wire.units
+    after = stored(desk.table)
+    written = units_of_transaction([after[key] for key in after.keys() - before.keys()])
+    assert written > 4
+    assert reported == written + 1

@@ -1,0 +1,248 @@
+"""Purchases: recorded before anybody can pay, granted exactly once from the record (semantics 11, 12)."""
+
+import itertools
+from datetime import UTC, datetime
+
+import pytest
+
+from prepaid.core.purchase import FactKind, PurchaseState
+from prepaid.store.dynamodb import LostCondition
+from prepaid.store.purchases import read_purchase
+from tests.store.audit import audit
+from tests.store.builders import DAY, NOW, Desk, a_fact, a_purchase, due_keys, lines, stored, types
+from tests.store.wire import Wire
+
+
+def test_a_recorded_purchase_is_read_back_as_it_was(desk: Desk) -> None:
+    purchase = a_purchase(session=None, state="created")
+
+    desk.record(purchase)
+
+    assert desk.purchase() == purchase
+    assert list(stored(desk.table)) == [("ACCOUNT#acme", "PURCHASE#pur_1")]
+
+
+def test_a_purchase_is_not_found_under_another_account(desk: Desk) -> None:
+    desk.record(a_purchase())
+
+    assert read_purchase(desk.table, "other", "pur_1") is None
+    assert read_purchase(desk.table, "acme", "pur_2") is None
+
+
+def test_an_id_that_is_taken_is_refused_and_the_first_record_stands(desk: Desk) -> None:
+    desk.record(a_purchase())
+    before = stored(desk.table)
+
+    with pytest.raises(LostCondition):
+        desk.record(a_purchase(credits=100_000))
+
+    assert stored(desk.table) == before
+
+
+def test_money_that_is_confirmed_leaves_a_lot_the_purchases_new_state_and_the_moneys_way_back(
+    desk: Desk, wire: Wire
+) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    wire.forget()
+
+    outcome = desk.receive(a_fact("paid", a_purchase()), at=NOW)
+
+    assert outcome == "granted"
+    assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
+    items = stored(desk.table)
+    line = lines(items)[-1]
+    assert (line["type"], line["credits"], line["purchase"], line["actor"]) == ("purchase", 100, "pur_1", "stripe")
+    [lot] = desk.account().lots
+    # Paid on 2026-06-16 in Sao Paulo: good through 2027-06-16 there.
+    assert lot.expires_at == datetime(2027, 6, 17, 3, 0, tzinfo=UTC)
+    assert due_keys(items) == [f"acme#{lot.id}"]
+    found = desk.purchase()
+    assert (found.state, found.version, found.granted_entry, found.payment) == ("granted", 2, 2, "pi_pur_1")
+    assert found.changed_at == NOW
+    way_back = items["PAYMENT#pi_pur_1", "PAYMENT"]
+    assert (way_back["account"], way_back["purchase"]) == ({"S": "acme"}, {"S": "pur_1"})
+
+
+def test_what_is_granted_comes_from_the_record_and_not_from_todays_catalogue(desk: Desk) -> None:
+    desk.open()
+    desk.record(a_purchase(pack="no-longer-sold", credits=77, valid_months=1))
+
+    desk.receive(a_fact("paid", a_purchase()))
+
+    [lot] = desk.account().lots
+    assert lot.remaining == 77
+    assert lot.expires_at == datetime(2026, 7, 17, 3, 0, tzinfo=UTC)
+
+
+def test_a_payment_without_an_id_leaves_no_way_back(desk: Desk) -> None:
+    desk.open()
+    desk.record(a_purchase())
+
+    outcome = desk.receive(a_fact("paid", a_purchase(), payment=None))
+
+    assert outcome == "granted"
+    assert not [key for key in stored(desk.table) if key[0].startswith("PAYMENT#")]
+
+
+@pytest.mark.parametrize("days", [0, 1, 400])
+def test_a_repeated_payment_changes_nothing(desk: Desk, days: int) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    desk.receive(a_fact("paid", a_purchase()), event="evt_1")
+    desk.debit(30)
+    before = stored(desk.table)
+
+    outcome = desk.receive(a_fact("paid", a_purchase()), event="evt_2", at=NOW + days * DAY)
+
+    assert outcome == "unchanged"
+    assert stored(desk.table) == before
+
+
+@pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired"])
+def test_money_grants_from_every_state_but_granted(desk: Desk, state: PurchaseState) -> None:
+    desk.open()
+    desk.record(a_purchase(state=state))
+
+    assert desk.receive(a_fact("paid", a_purchase())) == "granted"
+    assert audit(stored(desk.table)).granted == 100
+
+
+KINDS: tuple[FactKind, ...] = ("awaiting_payment", "paid", "payment_failed", "session_expired")
+
+
+def test_in_whatever_order_facts_arrive_the_credits_come_once(desk: Desk) -> None:
+    for index, order in enumerate(itertools.permutations(KINDS)):
+        purchase = a_purchase(account=f"acme-{index}", session=f"cs_{index}")
+        desk.open(purchase.account)
+        desk.record(purchase)
+
+        # The money once more at the end, behind whatever came after it.
+        for kind in (*order, "paid"):
+            payment = f"pi_{index}" if kind == "paid" else None
+            desk.receive(a_fact(kind, purchase, payment=payment))  # type: ignore[arg-type]
+
+        assert desk.purchase(account=purchase.account).state == "granted", order
+        assert desk.account(purchase.account).available == 100, order
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "ends"),
+    [
+        ("awaiting_payment", "open", "pending"),
+        ("payment_failed", "pending", "failed"),
+        ("session_expired", "open", "expired"),
+        ("awaiting_payment", "expired", "pending"),
+    ],
+)
+def test_a_fact_that_is_not_money_moves_the_purchase_and_nothing_else(
+    desk: Desk, kind: FactKind, state: PurchaseState, ends: PurchaseState
+) -> None:
+    desk.open()
+    desk.record(a_purchase(state=state))
+    before = stored(desk.table)
+
+    outcome = desk.receive(a_fact(kind, a_purchase()))
+
+    after = stored(desk.table)
+    assert outcome == "moved"
+    assert desk.purchase() == a_purchase(state=ends, version=2, changed_at=NOW)
+    assert {key for key in after if after[key] != before.get(key)} == {("ACCOUNT#acme", "PURCHASE#pur_1")}
+
+
+def test_a_fact_that_changes_nothing_any_more_writes_nothing(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    desk.record(a_purchase(state="pending"))
+    before = stored(desk.table)
+    wire.forget()
+
+    outcome = desk.receive(a_fact("session_expired", a_purchase()))
+
+    assert outcome == "unchanged"
+    assert wire.calls == ["GetItem"]
+    assert stored(desk.table) == before
+
+
+@pytest.mark.parametrize(
+    ("difference", "named"),
+    [
+        ({"amount": 1}, ["amount"]),
+        ({"currency": "usd"}, ["currency"]),
+        ({"live": True}, ["live"]),
+        ({"session": "cs_other"}, ["session"]),
+        ({"mode": "subscription"}, ["mode"]),
+        ({"quantity": 2}, ["quantity"]),
+        ({"amount": 1, "currency": "usd"}, ["amount", "currency"]),
+        ({"purchase": "pur_unknown"}, ["unknown_purchase"]),
+        ({"account": "stranger"}, ["unknown_purchase"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["paid", "session_expired"])
+def test_a_fact_that_does_not_fit_its_record_is_put_aside_and_grants_nothing(
+    desk: Desk, kind: FactKind, difference: dict[str, object], named: list[str]
+) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    before = stored(desk.table)
+
+    outcome = desk.receive(a_fact(kind, a_purchase(), **difference), event="evt_9")
+
+    after = stored(desk.table)
+    [new] = after.keys() - before.keys()
+    assert outcome == "quarantined"
+    assert new == ("QUARANTINE#2026-06-16", "evt_9")
+    assert [one["S"] for one in after[new]["mismatches"]["L"]] == named
+    assert after[new]["session"]["S"] == difference.get("session", "cs_pur_1")
+    assert {key: after[key] for key in before} == before
+
+
+def test_an_event_put_aside_twice_on_a_day_is_one_row_and_two_events_are_two(desk: Desk) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    wrong = a_fact("paid", a_purchase(), amount=1)
+
+    desk.receive(wrong, event="evt_1")
+    desk.receive(wrong, event="evt_1")
+    desk.receive(wrong, event="evt_2")
+
+    rows = [sort for partition, sort in sorted(stored(desk.table)) if partition.startswith("QUARANTINE#")]
+    assert rows == ["evt_1", "evt_2"]
+
+
+def test_a_purchase_that_was_put_aside_is_granted_by_the_fact_that_fits(desk: Desk) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    desk.receive(a_fact("paid", a_purchase(), amount=1), event="evt_1")
+
+    outcome = desk.receive(a_fact("paid", a_purchase()), event="evt_2")
+
+    assert outcome == "granted"
+    assert audit(stored(desk.table)).granted == 100
+
+
+def test_one_payment_pays_for_one_purchase(desk: Desk) -> None:
+    desk.open()
+    for name in ("pur_1", "pur_2"):
+        desk.record(a_purchase(name))
+    desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+    before = stored(desk.table)
+
+    outcome = desk.receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
+
+    after = stored(desk.table)
+    assert outcome == "quarantined"
+    assert desk.purchase("pur_2").state == "open"
+    assert after.keys() - before.keys() == {("QUARANTINE#2026-06-16", "evt_2")}
+    assert after["PAYMENT#pi_1", "PAYMENT"] == before["PAYMENT#pi_1", "PAYMENT"]
+
+
+def test_the_grant_records_what_time_did_before_it(desk: Desk) -> None:
+    desk.open()
+    desk.grant(5, validity=NOW + DAY)
+    desk.record(a_purchase())
+
+    desk.receive(a_fact("paid", a_purchase()), at=NOW + 2 * DAY)
+
+    assert types(stored(desk.table))[-2:] == ["expiry", "purchase"]
+    assert desk.purchase().granted_entry == 4
+    assert audit(stored(desk.table)).expired == 5

@@ -1,0 +1,74 @@
+"""Secrets: read when first needed, and again after a while so that a rotation is seen."""
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from botocore.session import get_session
+
+from prepaid.store.secrets import Secret
+from tests.store.builders import FakeTime
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+@pytest.fixture(scope="module")
+def owner(cloud: None) -> "SecretsManagerClient":
+    """Whoever keeps the secrets."""
+    client: SecretsManagerClient = get_session().create_client("secretsmanager")  # type: ignore[assignment]
+    return client
+
+
+@pytest.fixture
+def name(owner: "SecretsManagerClient") -> str:
+    name = f"secret-{uuid4().hex}"
+    owner.create_secret(Name=name, SecretString="first")
+    return name
+
+
+def test_a_secret_is_read_once_while_it_is_fresh(owner: "SecretsManagerClient", name: str) -> None:
+    time = FakeTime()
+    secret = Secret(name, time.clock, seconds=300)
+    assert secret() == "first"
+    owner.put_secret_value(SecretId=name, SecretString="second")
+
+    time.now += 299
+
+    assert secret() == "first"
+
+
+def test_a_rotated_secret_is_seen_after_its_seconds(owner: "SecretsManagerClient", name: str) -> None:
+    time = FakeTime()
+    secret = Secret(name, time.clock, seconds=300)
+    assert secret() == "first"
+    owner.put_secret_value(SecretId=name, SecretString="second")
+
+    time.now += 300
+
+    assert secret() == "second"
+    owner.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    assert secret() == "second"
+
+
+def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def refuse() -> None:
+        made.append("session")
+        raise AssertionError
+
+    monkeypatch.setattr("prepaid.store.secrets.get_session", refuse)
+    secret = Secret(name, FakeTime().clock)
+
+    assert made == []
+    with pytest.raises(AssertionError):
+        secret()
+    assert made == ["session"]
+
+
+def test_a_secret_that_is_not_there_is_an_error_and_not_an_empty_text(cloud: None) -> None:
+    secret = Secret("no-such-secret", FakeTime().clock)
+
+    with pytest.raises(Exception, match="ResourceNotFoundException"):
+        secret()

@@ -1,0 +1,407 @@
+"""Due rows and the sweep: every end is recorded, however often it is stopped, doubled or kept from an account."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from zlib import crc32
+
+import pytest
+
+from prepaid.core.errors import Busy
+from prepaid.store import keys, ledger
+from prepaid.store.due import Checkpoint, DueLot, forget, read_checkpoint, read_due, save_checkpoint
+from prepaid.store.dynamodb import Patience
+from prepaid.store.sweep import FIRST_LOOK_BACK, Swept, sweep
+from tests.store.audit import audit
+from tests.store.builders import DAY, HOUR, NOW, SECOND, STUBBORN, Desk, FakeTime, due_keys, stored, types
+from tests.store.wire import Fault, Wire, answer_lost, first, no_answer, refuses
+
+DUE_AT = NOW + DAY
+
+
+@dataclass
+class Sweeper:
+    """Runs sweeps and remembers what they complained of."""
+
+    desk: Desk
+    failures: list[tuple[DueLot, Exception]] = field(default_factory=list)
+
+    def run(
+        self,
+        at: datetime,
+        *,
+        has_time: Callable[[], bool] = lambda: True,
+        patience: Patience = STUBBORN,
+    ) -> Swept:
+        return sweep(
+            self.desk.table,
+            catalogue=self.desk.catalogue,
+            now=at,
+            patience=patience,
+            has_time=has_time,
+            on_failure=lambda row, error: self.failures.append((row, error)),
+        )
+
+    def run_for(self, looks: int, at: datetime) -> Swept:
+        """A sweep that is told its time is up when it asks once more than so many times."""
+        answers: Iterator[bool] = iter([True] * looks)
+        return self.run(at, has_time=lambda: next(answers, False))
+
+
+@pytest.fixture
+def sweeper(desk: Desk) -> Sweeper:
+    """Sweeps have run before: the first of a table looks at many more days."""
+    save_checkpoint(desk.table, Checkpoint(day=NOW.date()))
+    return Sweeper(desk)
+
+
+def open_with_lot(desk: Desk, account: str, ends: datetime = DUE_AT, credits: int = 5) -> None:
+    desk.open(account)
+    desk.grant(credits, account=account, validity=ends)
+
+
+def expiries(desk: Desk, accounts: list[str]) -> list[int]:
+    items = stored(desk.table)
+    return [types(items, account).count("expiry") for account in accounts]
+
+
+def accounts_of_every_shard() -> list[str]:
+    """One account for each shard, found by where its due rows go."""
+    found: dict[int, str] = {}
+    for index in range(1000):
+        found.setdefault(crc32(f"acme-{index}".encode()) % keys.DUE_SHARDS, f"acme-{index}")
+    return [found[shard] for shard in range(keys.DUE_SHARDS)]
+
+
+def test_a_due_row_stands_on_the_utc_day_of_its_end_in_its_accounts_shard(desk: Desk) -> None:
+    open_with_lot(desk, "acme", datetime(2026, 7, 1, 2, 59, tzinfo=UTC))
+    desk.grant(5, validity=datetime(2026, 6, 30, 23, 59, 59, 999000, tzinfo=UTC))
+    desk.grant(5, validity=datetime(2026, 7, 1, 0, 0, tzinfo=UTC))
+
+    days = sorted(partition for partition, _ in stored(desk.table) if partition.startswith("DUE#"))
+
+    assert [day.rpartition("#")[0] for day in days] == ["DUE#2026-06-30", "DUE#2026-07-01", "DUE#2026-07-01"]
+    assert len({day.rpartition("#")[2] for day in days}) == 1
+
+
+def test_due_rows_are_read_in_pages_without_a_gap(desk: Desk) -> None:
+    desk.open()
+    for _ in range(7):
+        desk.grant(1, validity=DUE_AT)
+    shard = int(next(partition for partition, _ in stored(desk.table) if partition.startswith("DUE#"))[-1])
+    place = Checkpoint(day=DUE_AT.date(), shard=shard)
+    found: list[str] = []
+
+    while rows := read_due(desk.table, place, 3):
+        found += [row.lot for row in rows]
+        place = Checkpoint(day=place.day, shard=shard, after=f"{rows[-1].account}#{rows[-1].lot}")
+
+    assert found == [f"lot_{number:012d}" for number in range(2, 9)]
+
+
+def test_the_sweep_records_what_has_ended_and_forgets_the_row(desk: Desk, sweeper: Sweeper) -> None:
+    open_with_lot(desk, "acme")
+
+    swept = sweeper.run(DUE_AT)
+
+    items = stored(desk.table)
+    assert swept == Swept(recorded=1, failed=0, finished=True)
+    assert types(items) == ["plan_change", "grant", "expiry"]
+    assert due_keys(items) == []
+    assert audit(items).expired == 5
+
+
+def test_the_sweep_finds_every_shard(desk: Desk, sweeper: Sweeper) -> None:
+    accounts = accounts_of_every_shard()
+    for account in accounts:
+        open_with_lot(desk, account)
+
+    assert sweeper.run(DUE_AT).recorded == 8
+    assert expiries(desk, accounts) == [1] * 8
+
+
+def test_a_lot_that_has_not_ended_yet_keeps_its_row_until_it_has(desk: Desk, sweeper: Sweeper) -> None:
+    open_with_lot(desk, "acme", DUE_AT)
+
+    assert sweeper.run(DUE_AT - SECOND).recorded == 0
+    assert due_keys(stored(desk.table)) == ["acme#lot_000000000002"]
+    assert types(stored(desk.table)) == ["plan_change", "grant"]
+
+    assert sweeper.run(DUE_AT).recorded == 1
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_a_lot_used_up_before_its_end_leaves_no_entry_and_no_row(desk: Desk, sweeper: Sweeper) -> None:
+    open_with_lot(desk, "acme")
+    desk.debit(5)
+
+    sweeper.run(DUE_AT)
+
+    assert types(stored(desk.table)) == ["plan_change", "grant", "consumption"]
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_a_lot_whose_end_a_debit_recorded_is_only_forgotten(desk: Desk, sweeper: Sweeper) -> None:
+    open_with_lot(desk, "acme")
+    desk.settle(at=DUE_AT)
+    before = stored(desk.table)
+
+    sweeper.run(DUE_AT + HOUR)
+
+    after = stored(desk.table)
+    assert types(after).count("expiry") == 1
+    assert {key for key in before if key not in after} == {key for key in before if key[0].startswith("DUE#")}
+
+
+def test_several_lots_of_one_account_are_recorded_in_one_entry(desk: Desk, sweeper: Sweeper) -> None:
+    desk.open()
+    for credits in (1, 2, 3):
+        desk.grant(credits, validity=DUE_AT)
+
+    sweeper.run(DUE_AT)
+
+    assert types(stored(desk.table)).count("expiry") == 1
+    assert audit(stored(desk.table)).expired == 6
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_more_rows_than_a_page_are_all_swept(desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prepaid.store.sweep.PAGE_ROWS", 2)
+    desk.open()
+    for _ in range(7):
+        desk.grant(1, validity=DUE_AT)
+
+    assert sweeper.run(DUE_AT).finished
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_the_row_goes_only_after_the_entry_stands(desk: Desk, sweeper: Sweeper, wire: Wire) -> None:
+    open_with_lot(desk, "acme")
+    seen: list[list[str]] = []
+    wire.plan("DeleteItem", first(lambda: seen.append(types(stored(desk.table)))))
+    wire.plan("TransactWriteItems", first(lambda: seen.append(due_keys(stored(desk.table)))))
+
+    sweeper.run(DUE_AT)
+
+    assert seen == [["acme#lot_000000000002"], ["plan_change", "grant", "expiry"]]
+
+
+def test_a_sweep_that_dies_between_entry_and_row_is_finished_by_the_next(
+    desk: Desk, sweeper: Sweeper, wire: Wire
+) -> None:
+    open_with_lot(desk, "acme")
+
+    def die(_: object) -> None:
+        raise KeyboardInterrupt
+
+    wire.plan("DeleteItem", die)
+    with pytest.raises(KeyboardInterrupt):
+        sweeper.run(DUE_AT)
+    assert len(due_keys(stored(desk.table))) == 1
+
+    sweeper.run(DUE_AT)
+
+    assert types(stored(desk.table)).count("expiry") == 1
+    assert due_keys(stored(desk.table)) == []
+
+
+@pytest.mark.parametrize("fault", [answer_lost, no_answer, refuses("ThrottlingException")])
+@pytest.mark.parametrize("operation", ["GetItem", "Query", "TransactWriteItems", "DeleteItem", "PutItem"])
+def test_a_sweep_outlasts_every_fault(desk: Desk, sweeper: Sweeper, wire: Wire, operation: str, fault: Fault) -> None:
+    open_with_lot(desk, "acme")
+    wire.plan(operation, fault, fault)
+
+    swept = sweeper.run(DUE_AT, patience=FakeTime().patience())
+
+    assert wire.undone == 0
+    assert (swept.failed, swept.finished) == (0, True)
+    assert audit(stored(desk.table)).expired == 5
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_wherever_its_time_runs_out_the_next_runs_go_on_and_every_end_is_recorded(desk: Desk, sweeper: Sweeper) -> None:
+    accounts = accounts_of_every_shard()[:3]
+    for account in accounts:
+        open_with_lot(desk, account, DUE_AT)
+        open_with_lot(desk, account, DUE_AT + DAY)
+    save_checkpoint(desk.table, Checkpoint(day=DUE_AT.date()))
+    now = DUE_AT + DAY
+    unfinished = 0
+
+    # One look a run: the time runs out at every point there is.
+    while not sweeper.run_for(1, now).finished:
+        unfinished += 1
+        assert unfinished < 100
+
+    # Two days of eight shards, and one look more at each shard that had rows; the last one finishes.
+    assert unfinished == 2 * keys.DUE_SHARDS + 6 - 1
+    assert due_keys(stored(desk.table)) == []
+    assert [audit(stored(desk.table), account).expired for account in accounts] == [10] * 3
+
+
+def test_a_sweep_without_any_time_does_nothing_and_loses_nothing(desk: Desk, sweeper: Sweeper) -> None:
+    open_with_lot(desk, "acme")
+    before = stored(desk.table)
+
+    swept = sweeper.run_for(0, DUE_AT)
+
+    assert swept == Swept(recorded=0, failed=0, finished=False)
+    assert stored(desk.table) == before
+
+
+def test_the_checkpoint_is_never_past_a_row_that_was_not_dealt_with(desk: Desk, sweeper: Sweeper) -> None:
+    accounts = accounts_of_every_shard()
+    for account in accounts:
+        open_with_lot(desk, account)
+
+    for looks in range(1, 40):
+        sweeper.run_for(looks % 3, DUE_AT)
+
+        place = read_checkpoint(desk.table)
+        assert place
+        for partition, sort in stored(desk.table):
+            if partition.startswith("DUE#"):
+                _, day, shard = partition.split("#")
+                assert (date.fromisoformat(day), int(shard), sort) > (place.day, place.shard, place.after)
+    assert expiries(desk, accounts) == [1] * 8
+
+
+def test_the_first_sweep_of_a_table_looks_a_month_back(desk: Desk) -> None:
+    open_with_lot(desk, "acme", DUE_AT)
+
+    Sweeper(desk).run(DUE_AT + FIRST_LOOK_BACK)
+
+    assert due_keys(stored(desk.table)) == []
+    assert read_checkpoint(desk.table) == Checkpoint(day=(DUE_AT + FIRST_LOOK_BACK - DAY).date())
+
+
+@pytest.mark.parametrize("days", [1, 2, 10])
+def test_days_without_a_sweep_are_caught_up_with(desk: Desk, sweeper: Sweeper, days: int) -> None:
+    sweeper.run(NOW)
+    open_with_lot(desk, "acme", NOW + HOUR)
+
+    sweeper.run(NOW + days * DAY)
+
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_a_row_written_late_for_yesterday_is_found(desk: Desk, sweeper: Sweeper) -> None:
+    midnight = datetime(2026, 6, 17, 0, 0, tzinfo=UTC)
+    sweeper.run(midnight + SECOND)
+    open_with_lot(desk, "acme", midnight - SECOND)
+
+    sweeper.run(midnight + HOUR)
+
+    assert due_keys(stored(desk.table)) == []
+    assert audit(stored(desk.table)).expired == 5
+
+
+def test_an_account_that_cannot_be_settled_holds_up_no_other_and_is_tried_again(
+    desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = accounts_of_every_shard()
+    for account in accounts:
+        open_with_lot(desk, account)
+    real = ledger.append
+    sick = {accounts[2]}
+
+    def append(table: object, account: str, *more: object, **named: object) -> object:
+        if account in sick:
+            raise RuntimeError("sick")
+        return real(table, account, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("prepaid.store.sweep.append", append)
+
+    first_run = sweeper.run(DUE_AT)
+    second_run = sweeper.run(DUE_AT + 5 * DAY)
+
+    assert (first_run.recorded, first_run.failed, first_run.finished) == (7, 1, True)
+    assert (second_run.recorded, second_run.failed) == (0, 1)
+    assert [(row.account, str(error)) for row, error in sweeper.failures] == [(accounts[2], "sick")] * 2
+    assert due_keys(stored(desk.table)) == [f"{accounts[2]}#lot_000000000002"]
+
+    sick.clear()
+    assert sweeper.run(DUE_AT + 9 * DAY).recorded == 1
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_a_failure_is_remembered_through_unfinished_runs(
+    desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = accounts_of_every_shard()[0]
+    open_with_lot(desk, account)
+    save_checkpoint(desk.table, Checkpoint(day=DUE_AT.date()))
+    monkeypatch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+    # Long after: yesterday alone would not find the row again.
+    later = DUE_AT + 3 * DAY
+    assert not sweeper.run_for(1, later).finished
+    monkeypatch.undo()
+
+    while not sweeper.run_for(2, later).finished:
+        pass
+    assert due_keys(stored(desk.table)) == [f"{account}#lot_000000000002"]
+    assert sweeper.run(later).recorded == 1
+
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_a_sweep_whose_rows_cannot_be_read_is_busy(desk: Desk, sweeper: Sweeper, wire: Wire) -> None:
+    open_with_lot(desk, "acme")
+    wire.always("Query", no_answer)
+
+    with pytest.raises(Busy):
+        sweeper.run(DUE_AT, patience=FakeTime().patience(0.0))
+    wire.calm()
+
+    assert sweeper.run(DUE_AT).recorded == 1
+
+
+def test_a_sweep_with_nothing_to_do_costs_two_days_of_shards(desk: Desk, sweeper: Sweeper, wire: Wire) -> None:
+    desk.open(credits=5)
+    sweeper.run(NOW)
+    before = stored(desk.table)
+    wire.forget()
+
+    sweeper.run(NOW + HOUR)
+
+    assert wire.calls == ["GetItem", *["Query"] * (2 * keys.DUE_SHARDS), "PutItem"]
+    assert stored(desk.table) == before
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Checkpoint(day=date(2026, 6, 16)),
+        Checkpoint(day=date(2026, 6, 16), shard=7, after="acme#lot_000000000002", oldest_failed=date(2025, 1, 1)),
+    ],
+)
+def test_a_checkpoint_is_read_back_as_it_was_saved(desk: Desk, place: Checkpoint) -> None:
+    save_checkpoint(desk.table, Checkpoint(day=date(2000, 1, 1), oldest_failed=date(1999, 1, 1)))
+    save_checkpoint(desk.table, place)
+
+    assert read_checkpoint(desk.table) == place
+
+
+def test_forgetting_a_row_twice_is_no_error(desk: Desk) -> None:
+    row = DueLot(account="acme", lot="lot_000000000002", expires_at=DUE_AT, day=DUE_AT.date(), shard=0)
+
+    forget(desk.table, row)
+    forget(desk.table, row)
+
+    assert stored(desk.table) == {}
+
+
+def test_two_sweeps_one_of_which_overtakes_the_other_leave_nothing_behind(
+    desk: Desk, sweeper: Sweeper, rival: Desk, wire: Wire
+) -> None:
+    accounts = accounts_of_every_shard()
+    for account in accounts:
+        open_with_lot(desk, account)
+    other = Sweeper(rival)
+    wire.plan("DeleteItem", first(lambda: other.run_for(30, DUE_AT)))
+
+    swept = sweeper.run(DUE_AT)
+
+    assert swept.finished
+    assert expiries(desk, accounts) == [1] * 8
+    assert due_keys(stored(desk.table)) == []
