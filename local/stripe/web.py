@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MAX_BODY = 1_048_576
+MAX_DISCARDED = 8 * MAX_BODY
 IDLE_SECONDS = 30
 HOST = "127.0.0.1"
 
@@ -115,8 +116,15 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding") or not (length.isascii() and length.isdigit()):
             return _refusal(411, "Send a Content-Length")
         if len(length) > 12 or int(length) > MAX_BODY:  # noqa: PLR2004
+            self._discard(min(int(length[:12]), MAX_DISCARDED))
             return _refusal(413, f"The body may have at most {MAX_BODY} bytes")
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        return body if len(body) == int(length) else _refusal(400, "The body ended too soon")
+
+    def _discard(self, left: int) -> None:
+        """Read what the client insists on sending, or it would never get to read the answer."""
+        while left > 0 and (read := len(self.rfile.read(min(left, 65_536)))):
+            left -= read
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)

@@ -154,6 +154,19 @@ def test_an_expired_session_can_be_paid_after_all(shop: Shop, controls: Controls
     assert types(shop) == ["checkout.session.expired", "payment_intent.created", *ARRIVED, last]
 
 
+def test_the_payment_cancelled_with_its_session_is_not_the_one_that_pays_later(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/fail")
+    controls.post(f"sessions/{session.id}/expire")
+    cancelled = shop.again(session, "payment_intent").payment_intent
+    controls.post(f"sessions/{session.id}/pay_after_expiry")
+
+    assert isinstance(cancelled, stripe.PaymentIntent)
+    assert cancelled.status == "canceled"
+    assert shop.client.v1.payment_intents.retrieve(cancelled.id).status == "canceled"
+    assert state(shop, session) == ("complete", "paid", "succeeded")
+
+
 def test_a_failed_boleto_can_be_paid_after_all(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/confirm", method="boleto")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def start(*options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         [sys.executable, "-m", "local.stripe", *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
