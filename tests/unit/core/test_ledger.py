@@ -109,6 +109,12 @@ def test_a_grant_adds_a_lot_and_a_line_of_its_own_type(kind: LotKind, type_: str
     assert (lot.granted_at, lot.expires_at) == (NOW, civil("2027-06-17 00:00"))
 
 
+def test_a_lot_is_dated_from_its_grant_not_from_the_entry_before() -> None:
+    (entry,) = apply(an_account(at=NOW - timedelta(days=3)), a_grant(), catalogue=CATALOGUE, now=NOW)
+
+    assert entry.after.lots[0].granted_at == NOW
+
+
 def test_a_grant_names_its_lot_its_purchase_its_reason_and_who_asked() -> None:
     grant = Grant(actor="stripe", kind="purchase", credits=50, validity=12, description="credits-50", purchase="pur_1")
 

@@ -274,9 +274,12 @@ def test_a_change_to_the_same_terms_still_records_what_time_has_done() -> None:
     assert [entry.type for entry in entries] == ["expiry"]
 
 
-def test_a_change_to_an_unknown_plan_is_refused() -> None:
+@pytest.mark.parametrize("ai_enabled", [True, False])
+def test_a_change_to_an_unknown_plan_is_refused(ai_enabled: bool) -> None:
+    unknown = some_terms("unlimited", ai_enabled=ai_enabled)
+
     with pytest.raises(InvalidRequest) as refused:
-        apply(an_account(), a_change_to(some_terms("unlimited")), catalogue=CATALOGUE, now=NOW)
+        apply(an_account(), a_change_to(unknown), catalogue=CATALOGUE, now=NOW)
 
     assert refused.value.errors == (("plan", "no such plan"),)
 
