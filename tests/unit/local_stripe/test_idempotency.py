@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
+from local.stripe.running import RunningFake
 from tests.unit.local_stripe.conftest import KEY, Clock, Controls, Shop
 
 FORM = "application/x-www-form-urlencoded"
@@ -75,12 +76,15 @@ def test_a_key_for_another_endpoint_is_an_idempotency_error(shop: Shop) -> None:
         shop.client.v1.products.create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
 
-def test_a_repeat_while_the_first_still_runs_is_a_conflict(shop: Shop, controls: Controls) -> None:
-    controls.post("api", next=1, delay_seconds=0.4)
+def test_a_repeat_while_the_first_still_runs_is_a_conflict(shop: Shop, controls: Controls, fake: RunningFake) -> None:
+    controls.post("api", next=1, delay_seconds=0.5)
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(post(controls, b"name=A", "k1")[0]))
     thread.start()
-    time.sleep(0.15)
+    deadline = time.monotonic() + 5
+    while fake.api.faults._left and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
 
     status, _, body = post(controls, b"name=A", "k1")
     thread.join()
