@@ -102,6 +102,12 @@ def test_a_lot_that_is_partly_spent_remembers_what_was_granted() -> None:
     assert [(lot.granted, lot.remaining) for lot in after.lots] == [(10, 4)]
 
 
+def test_a_lot_that_is_partly_spent_gives_no_more_than_it_has_left() -> None:
+    partly_spent, whole = a_lot(2, number=2, granted=10), a_lot(5, number=3)
+
+    assert draws_of(an_account(partly_spent, whole), a_debit(quantity=4)) == (drawn(partly_spent, 2), drawn(whole, 2))
+
+
 def test_a_debit_keeps_what_the_caller_said() -> None:
     debit = Debit(
         actor="service",
