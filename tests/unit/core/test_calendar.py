@@ -109,6 +109,14 @@ def test_in_havana_a_quota_renews_once_on_the_day_with_two_midnights() -> None:
     assert next_renewal(second, 1, "America/Havana") == utc("2026-12-01 05:00")
 
 
+def test_where_clocks_go_back_into_the_month_before_a_quota_does_not_renew_again() -> None:
+    # St. John's, 2009-11-01: a minute after midnight it was 23:01 on 31 October once more.
+    first_midnight, october_again = utc("2009-11-01 02:30"), utc("2009-11-01 02:45")
+
+    assert next_renewal(utc("2009-10-20 12:00"), 1, "America/St_Johns") == first_midnight
+    assert next_renewal(october_again, 1, "America/St_Johns") == utc("2009-12-01 03:30")
+
+
 def test_samoas_skipped_day_ends_as_it_starts() -> None:
     # Apia went from Thursday 2011-12-29 to Saturday 2011-12-31.
     assert end_of_validity(utc("2010-12-29 20:00"), 12, "Pacific/Apia") == utc("2011-12-30 10:00")
