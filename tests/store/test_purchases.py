@@ -120,7 +120,7 @@ def test_in_whatever_order_facts_arrive_the_credits_come_once(desk: Desk) -> Non
         # The money once more at the end, behind whatever came after it.
         for kind in (*order, "paid"):
             payment = f"pi_{index}" if kind == "paid" else None
-            desk.receive(a_fact(kind, purchase, payment=payment))  # type: ignore[arg-type]
+            desk.receive(a_fact(kind, purchase, payment=payment))
 
         assert desk.purchase(account=purchase.account).state == "granted", order
         assert desk.account(purchase.account).available == 100, order
