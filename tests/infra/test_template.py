@@ -37,12 +37,12 @@ TABLE_RIGHTS = {
     "BalanceQuery": {"Query": {"ACCOUNT#*"}, "GetItem": {"ACCOUNT#*", "CATALOG"}},
     "Accounts": {
         "Query": {"ACCOUNT#*"},
-        "GetItem": {"ACCOUNT#*", "CLAIM#*", "DUE#*", "CATALOG"},
+        "GetItem": {"ACCOUNT#*", "CLAIM#*", "CATALOG"},
         "PutItem": {"ACCOUNT#*", "CLAIM#*", "DUE#*", "CATALOG"},
     },
     "PurchaseWebhook": {
-        "Query": {"ACCOUNT#*", "CATALOG", "PAYMENT#*"},
-        "GetItem": {"ACCOUNT#*", "CATALOG", "PAYMENT#*"},
+        "Query": {"ACCOUNT#*"},
+        "GetItem": {"ACCOUNT#*", "CATALOG"},
         "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*"},
     },
     "ExpirySweep": {
