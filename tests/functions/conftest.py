@@ -1,0 +1,202 @@
+"""What the functions' tests stand on: the real handlers, an emulated AWS, a clock to turn, and an ear on every log."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.session import get_session
+
+from local.stripe.faults import Fault
+from local.stripe.running import RunningFake
+from prepaid import wiring
+from prepaid.api import http
+from prepaid.store.dynamodb import Table, open_client
+from tests.functions.client import Service
+from tests.functions.events import TOKEN
+from tests.functions.payments import API_KEY, CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, Till
+from tests.store.conftest import cloud, table_name, theirs
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+__all__ = ["cloud", "table_name", "theirs"]
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+NAMES = ("accounts", "balance_query", "consume", "expiry_sweep", "purchase_webhook")
+CURSOR_SECRET = "cursor-secret-5d1e0a"
+SECRETS = (API_KEY, CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET, CURSOR_SECRET, TOKEN)
+START = datetime.fromisoformat("2026-06-16T13:00:00Z")
+
+
+class Clock:
+    """The time that the functions believe in; stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(wiring, "datetime", SimpleNamespace(now=lambda _: self.now))
+
+
+class Output(io.StringIO):
+    """Everything that the functions print. Metrics go through print, and pytest hears that first."""
+
+    capsys: pytest.CaptureFixture[str] | None = None
+
+    def getvalue(self) -> str:
+        for text in self.capsys.readouterr() if self.capsys else ():
+            self.write(text)
+        return super().getvalue()
+
+    def forget(self) -> None:
+        """Listen from here."""
+        self.getvalue()
+        self.seek(0)
+        self.truncate()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Each line must be one JSON object: what else is printed is lost on CloudWatch's queries."""
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+    def metric(self, name: str) -> list[int]:
+        """The values counted under this name, in Embedded Metric Format."""
+        return [value for line in self.lines if "_aws" in line and name in line for value in line[name]]
+
+
+@pytest.fixture(scope="session")
+def deployed(cloud: None) -> Iterator[None]:
+    """What the template gives the functions: their environment and the secrets it names."""
+    secrets = get_session().create_client("secretsmanager")
+    stripe = json.dumps({"api_key": API_KEY, "webhook_secrets": [CURRENT_SECRET, PREVIOUS_SECRET]})
+    for name, text in (("cursor", CURSOR_SECRET), ("stripe", stripe)):
+        secrets.create_secret(Name=name, SecretString=text)  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CURSOR_SECRET_NAME", "cursor")
+        patch.setenv("STRIPE_SECRET_NAME", "stripe")
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "prepaid-test")
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Prepaid")
+        yield
+
+
+@pytest.fixture(scope="session")
+def apps(deployed: None) -> dict[str, ModuleType]:
+    """Each function's file, loaded by its path as Lambda does."""
+    return {name: load(name) for name in NAMES}
+
+
+def load(name: str) -> ModuleType:
+    spec = spec_from_file_location(f"function_{name}", FUNCTIONS / name / "app.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    clock.install(monkeypatch)
+    return clock
+
+
+@pytest.fixture
+def output(apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Output:
+    """What this test's requests print."""
+    heard = listen(apps, monkeypatch)
+    heard.capsys = capsys
+    return heard
+
+
+def listen(apps: dict[str, ModuleType], patch: pytest.MonkeyPatch) -> Output:
+    """The functions' log from here on."""
+    heard = Output()
+    for logger in (http.logger, apps["expiry_sweep"].logger):
+        for handler in logger.handlers:
+            assert isinstance(handler, logging.StreamHandler)
+            patch.setattr(handler, "stream", heard)
+    return heard
+
+
+@pytest.fixture(scope="session")
+def ours(cloud: None) -> Table:
+    """A client to be listened to. Its table is named by each test."""
+    return Table(open_client(), "none")
+
+
+@pytest.fixture
+def service(
+    apps: dict[str, ModuleType], theirs: Table, table_name: str, clock: Clock, output: Output
+) -> Iterator[Service]:
+    """The functions at an empty table; afterwards nothing private may be in what they printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield from serving(apps, theirs.client, table_name, output, patch)
+
+
+def serving(
+    apps: dict[str, ModuleType],
+    client: "DynamoDBClient",
+    table_name: str,
+    output: Output,
+    patch: pytest.MonkeyPatch,
+) -> Iterator[Service]:
+    """The functions wired to one table for as long as the caller wants."""
+    patch.setenv("TABLE_NAME", table_name)
+    patch.setattr(wiring, "open_client", lambda: client)
+    rewire()
+    service = Service(Table(client, table_name), {name: app.handler for name, app in apps.items()})
+    yield service
+    rewire()
+    check_discreet(output, service)
+
+
+def rewire() -> None:
+    """What a fresh function would build anew. Secrets stay: they are the same for the whole session."""
+    for built in (wiring.settings, wiring.table, wiring.catalogue):
+        built.cache_clear()
+
+
+def check_discreet(output: Output, service: Service) -> None:
+    """Every line is JSON, and none holds a secret, a token, a signature or a body."""
+    assert output.lines is not None
+    text = output.getvalue()
+    for private in {*SECRETS, *service.private}:
+        assert private not in text, f"a log line holds {private[:40]!r}"
+        assert json.dumps(private)[1:-1] not in text, f"a log line holds {private[:40]!r}"
+
+
+@pytest.fixture(scope="session")
+def running_fake() -> Iterator[RunningFake]:
+    with RunningFake(api_keys={API_KEY: None}) as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(running_fake: RunningFake, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFake]:
+    """Stripe, as far as the functions can tell."""
+    monkeypatch.setenv("STRIPE_API_BASE", running_fake.url)
+    wiring.settings.cache_clear()
+    yield running_fake
+    running_fake.api.faults.plan(0, Fault())
+
+
+@pytest.fixture
+def till(service: Service, fake: RunningFake, clock: Clock) -> Till:
+    """Where account acme, which has no credits yet, buys some."""
+    service.open()
+    return Till(service, fake, clock.now)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what never gets well: give up soon."""
+    monkeypatch.setattr(http, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))

@@ -1,0 +1,90 @@
+"""The scheduled function: what it records, what it answers, and when it stops."""
+
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from prepaid import wiring
+from tests.functions.client import Service
+from tests.functions.conftest import Clock, Output
+from tests.functions.events import Context
+from tests.store.builders import due_keys, lines, types
+
+HOUR = timedelta(hours=1)
+SCHEDULED = {"version": "0", "source": "aws.scheduler"}
+
+
+@pytest.fixture
+def sweep(apps: dict[str, ModuleType], service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """One run; `remaining`: milliseconds that Lambda says are left."""
+    # How far the first one looks back is the store's tests' business, and takes its time.
+    monkeypatch.setattr("prepaid.store.sweep.FIRST_LOOK_BACK", timedelta(days=1))
+
+    def run(remaining: int = 120_000) -> dict[str, Any]:
+        answer: dict[str, Any] = apps["expiry_sweep"].handler(SCHEDULED, Context(remaining=remaining))
+        return answer
+
+    return run
+
+
+def test_nothing_to_do(sweep: Any, service: Service, output: Output) -> None:
+    assert sweep() == {"recorded": 0, "failed": 0, "finished": True}
+    assert list(service.stored()) == [("SWEEP", "CHECKPOINT")]
+    assert output.metric("LotsExpired") == [0]
+    assert output.metric("SweepFailures") == [0]
+
+
+def test_lapsed_lots_are_recorded_once(sweep: Any, service: Service, clock: Clock, output: Output) -> None:
+    for account in ("acme", "zoo"):
+        service.open(account)
+        service.give(5, account, expires_at="2026-06-16T14:00:00Z")
+        service.give(7, account, expires_at="2026-06-16T15:00:00Z")
+    clock.now += HOUR
+    assert sweep() == {"recorded": 2, "failed": 0, "finished": True}
+    after = service.stored()
+    for account in ("acme", "zoo"):
+        assert types(after, account)[-1] == "expiry"
+        line = lines(after, account)[-1]
+        assert (line["credits"], line["balance_after"], line["actor"]) == (-5, 7, "prepaid")
+    assert sorted(due_keys(after)) == ["acme#lot_000000000003", "zoo#lot_000000000003"]
+    assert sweep() == {"recorded": 0, "failed": 0, "finished": True}
+    assert service.stored() == after
+    assert output.metric("LotsExpired") == [2, 0]
+
+
+def test_it_stops_with_time_to_spare_and_goes_on_later(sweep: Any, service: Service, clock: Clock) -> None:
+    service.open()
+    service.give(5, expires_at="2026-06-16T14:00:00Z")
+    clock.now += HOUR
+    before = service.stored()
+    assert sweep(remaining=15_000) == {"recorded": 0, "failed": 0, "finished": False}
+    changed = service.stored()
+    assert changed.keys() - before.keys() == {("SWEEP", "CHECKPOINT")}
+    assert sweep(remaining=15_001)["finished"] is True
+    assert types(service.stored())[-1] == "expiry"
+
+
+def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
+    sweep: Any, service: Service, clock: Clock, output: Output
+) -> None:
+    service.open()
+    service.give(5, expires_at="2026-06-16T14:00:00Z")
+    clock.now += HOUR
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+        assert sweep() == {"recorded": 0, "failed": 1, "finished": True}
+    assert output.metric("SweepFailures") == [1]
+    [failure] = [line for line in output.lines if line.get("message") == "lot not recorded"]
+    assert (failure["account"], failure["lot"], failure["level"]) == ("acme", "lot_000000000002", "ERROR")
+    clock.now += timedelta(days=3)
+    assert sweep() == {"recorded": 1, "failed": 0, "finished": True}
+
+
+def test_a_run_that_can_not_even_begin_fails_so_that_it_is_tried_again(sweep: Any, service: Service) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "now", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sweep()
+    assert service.stored() == {}

@@ -1,0 +1,53 @@
+"""What a cold start loads: performance is decided at import, so the facts are held here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = [
+    "aws_lambda_powertools.event_handler",
+    "aws_lambda_powertools.utilities.batch",
+    "aws_lambda_powertools.utilities.idempotency",
+    "aws_lambda_powertools.utilities.parser",
+    "aws_lambda_powertools.utilities.validation",
+    "aws_xray_sdk",
+    "boto3",
+    "csv",
+    "local",
+    "prepaid.api.openapi",
+    "requests",
+    "stripe",
+]
+
+
+def loaded_by(function: str) -> set[str]:
+    """Everything in sys.modules once a fresh interpreter has loaded the function's file."""
+    code = "import json, runpy, sys; runpy.run_path(sys.argv[1]); json.dump(sorted(sys.modules), sys.stdout)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "functions" / function / "app.py")],
+        env={"PYTHONPATH": str(ROOT / "layers" / "prepaid"), "TABLE_NAME": "none"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("function", "allowed"),
+    [
+        ("consume", set()),
+        ("balance_query", set()),
+        ("accounts", set()),
+        ("expiry_sweep", set()),
+        ("purchase_webhook", {"stripe", "requests", "csv"}),
+    ],
+)
+def test_a_function_loads_nothing_that_it_does_not_use(function: str, allowed: set[str]) -> None:
+    loaded = loaded_by(function)
+    assert "prepaid.wiring" in loaded
+    assert [heavy for heavy in HEAVY if heavy in loaded and heavy not in allowed] == []

@@ -1,0 +1,220 @@
+"""POST consumptions: what is answered, what is stored, and the repeat of a key."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from prepaid import wiring
+from prepaid.store.dynamodb import Table
+from tests.functions.client import BALANCE, CONSUME, FUNCTION_OF, PUT_CATALOG, Service, unknown_route
+from tests.functions.conftest import Clock
+from tests.functions.contract import routes
+from tests.functions.events import caller, http_event
+from tests.store.builders import claim_keys, lines, types
+from tests.store.wire import Wire
+
+
+def test_every_route_of_the_contract_is_tested_here() -> None:
+    assert set(FUNCTION_OF) == routes()
+
+
+def test_a_consumption_says_what_was_drawn_from_where(service: Service) -> None:
+    service.open(plan="individual", ai_enabled=True, credits=100)
+    answer = service(CONSUME, json={"feature": "ai_service", "quantity": 103}, key="first")
+    assert answer.status == 201
+    assert answer.body == {
+        "id": "con_000000000003",
+        "entry": 3,
+        "feature": "ai_service",
+        "quantity": 103,
+        "credits": 3,
+        "quota": 100,
+        "draws": [
+            {"source": "quota", "units": 100},
+            {"source": "lot", "lot": "lot_000000000002", "credits": 3, "expires_at": "2027-06-17T03:00:00.000Z"},
+        ],
+        "balance": {"available": 97, "quota_remaining": 0},
+        "created_at": "2026-06-16T13:00:00.000Z",
+    }
+    assert "idempotent-replayed" not in answer.headers
+
+
+def test_quantity_is_one_unless_said(service: Service) -> None:
+    service.open(credits=2)
+    answer = service(CONSUME, json={"feature": "sticker"})
+    assert (answer.body["quantity"], answer.body["credits"], answer.body["quota"]) == (1, 1, 0)
+
+
+def test_what_was_said_about_it_is_kept(service: Service) -> None:
+    service.open(credits=2)
+    said = {"description": "banho e tosa 🐶", "customer": "Zoé", "reference": "os-17"}
+    service(CONSUME, json={"feature": "sticker", **said}, claims=caller("grooming-app"))
+    line = lines(service.stored())[-1]
+    assert said.items() <= line.items()
+    assert line["actor"] == "grooming-app"
+
+
+def test_the_actor_is_the_subject_when_the_token_names_no_client(service: Service) -> None:
+    service.open(credits=2)
+    service.spend(claims={"sub": "user-7"})
+    assert lines(service.stored())[-1]["actor"] == "user-7"
+
+
+def test_a_repeat_is_answered_alike_to_the_byte_and_marked(service: Service, clock: Clock) -> None:
+    service.open(credits=5)
+    first = service.spend(3, key="same")
+    service.spend(2)
+    clock.now += timedelta(hours=30)
+    before = service.stored()
+    again = service.spend(3, key="same")
+    assert (again.status, again.text) == (first.status, first.text)
+    assert again.headers == {**first.headers, "idempotent-replayed": "true"}
+    assert service.stored() == before
+
+
+def test_what_is_compared_is_what_was_asked_not_how_it_travelled(service: Service) -> None:
+    service.open(credits=5)
+    first = service(CONSUME, body='{"feature":"sticker","quantity":1}', key="same")
+    again = service(
+        CONSUME,
+        body=b'{ "quantity": 1,\n "feature": "sticker", "customer": null }',
+        key="same",
+        claims=caller("another-instance"),
+        headers={"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+    )
+    assert again.text == first.text
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_the_key_for_another_request_is_refused(service: Service) -> None:
+    service.open(credits=5)
+    service.spend(1, key="same")
+    before = service.stored()
+    for other in (
+        {"feature": "sticker", "quantity": 2},
+        {"feature": "ai_service"},
+        {"feature": "sticker", "customer": "A"},
+    ):
+        answer = service(CONSUME, json=other, key="same")
+        assert (answer.status, answer.code) == (409, "idempotency_key_reused")
+    assert service.stored() == before
+
+
+def test_a_key_is_one_accounts_own(service: Service) -> None:
+    service.open("acme", credits=5)
+    service.open("zoo", credits=5)
+    assert service.spend(1, account="acme", key="same").body["entry"] == 3
+    answer = service.spend(2, account="zoo", key="same")
+    assert answer.status == 201
+    assert "idempotent-replayed" not in answer.headers
+
+
+@pytest.mark.parametrize("key", ["!", "~" * 255, "a/b?c=d&e#f", "'\"<>"])
+def test_every_visible_ascii_key_will_do(service: Service, key: str) -> None:
+    service.open(credits=5)
+    assert service.spend(key=key).status == 201
+    assert f"CLAIM#acme#{key}" in claim_keys(service.stored())
+    assert service.spend(key=key).headers["idempotent-replayed"] == "true"
+
+
+def test_a_refusal_names_what_is_missing_and_both_ways_out(service: Service) -> None:
+    service.open(plan="individual", ai_enabled=True, credits=10)
+    before = service.stored()
+    answer = service.spend(200, "ai_service")
+    assert answer.status == 402
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body == {
+        "type": "urn:prepaid:problem:insufficient_credits",
+        "title": "Insufficient credits",
+        "status": 402,
+        "detail": "This takes 100 credits and 10 are available.",
+        "code": "insufficient_credits",
+        "needed": 100,
+        "available": 10,
+        "quota_remaining": 100,
+        "renews_at": "2026-07-01T03:00:00.000Z",
+        "suggested_pack": "credits-100",
+    }
+    assert service.stored() == before
+
+
+def test_the_quota_is_no_way_out_for_what_it_never_pays(service: Service) -> None:
+    service.open(plan="individual", ai_enabled=True)
+    refused = service.spend(5_000).body
+    assert (refused["needed"], refused["quota_remaining"]) == (5_000, 0)
+    assert refused["renews_at"] is None
+    assert refused["suggested_pack"] is None
+
+
+def test_a_refused_key_may_succeed_after_a_top_up(service: Service) -> None:
+    service.open()
+    assert service.spend(5, key="same").status == 402
+    service.give(5)
+    answer = service.spend(5, key="same")
+    assert answer.status == 201
+    assert "idempotent-replayed" not in answer.headers
+
+
+def test_the_key_that_took_the_last_credit_hears_its_own_answer(service: Service) -> None:
+    service.open(credits=1)
+    first = service.spend(1, key="last")
+    assert service.spend(1, key="other").status == 402
+    assert service.spend(1, key="last").text == first.text
+
+
+def test_an_expired_lot_is_not_spent_and_its_end_is_recorded_with_the_next_debit(
+    service: Service, clock: Clock
+) -> None:
+    service.open()
+    service.give(5, expires_at="2026-06-16T14:00:00Z")
+    service.give(5, expires_at="2026-06-16T15:00:00Z")
+    clock.now += timedelta(hours=1)
+    assert service.spend(6).body["available"] == 5
+    assert service.spend(5).status == 201
+    assert types(service.stored()) == ["plan_change", "grant", "grant", "expiry", "consumption"]
+
+
+def test_a_path_that_the_function_does_not_serve(service: Service) -> None:
+    answer = unknown_route(service.handlers["consume"], http_event("GET /v1/nothing"))
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+def test_a_debit_is_one_query_and_one_transaction(
+    service: Service, ours: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.open(plan="individual", ai_enabled=True, credits=9)
+    monkeypatch.setattr(wiring, "open_client", lambda: ours.client)
+    wiring.table.cache_clear()
+    wiring.catalogue.cache_clear()
+    service.spend()
+    with Wire.tapped(ours.client) as wire:
+        assert service.spend(101, "ai_service").status == 201
+        assert wire.calls == ["Query", "TransactWriteItems"]
+        wire.forget()
+        assert service.spend(900).status == 402
+        assert wire.calls == ["Query", "GetItem"]
+        wire.forget()
+        service(BALANCE)
+        assert wire.calls == ["Query"]
+
+
+def test_a_new_price_counts_in_warm_functions_within_half_a_minute(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = [100.0]
+    monkeypatch.setattr(wiring, "time", SimpleNamespace(monotonic=lambda: time[0]))
+    wiring.catalogue.cache_clear()
+    service.open(credits=9)
+    service.spend()
+    features = [
+        {"id": "sticker", "price": 4, "quota_backed": False},
+        {"id": "ai_service", "price": 1, "quota_backed": True},
+    ]
+    current = service("GET /v1/catalog").body
+    changed = {**current, "features": features}
+    del changed["version"]
+    assert service(PUT_CATALOG, json=changed, headers={"if-match": "1"}).status == 200
+    assert service.spend().body["credits"] == 1
+    time[0] += 30
+    assert service.spend().body["credits"] == 4
