@@ -85,6 +85,13 @@ def test_packs_on_sale_are_the_active_ones_smallest_first() -> None:
     assert a_catalogue(packs=(large, retired, small)).packs_on_sale == (small, large)
 
 
+def test_packs_of_one_size_stand_in_one_order_however_they_were_listed() -> None:
+    first, second = a_pack(50, pack_id="a"), a_pack(50, pack_id="b")
+
+    assert a_catalogue(packs=(first, second)).packs_on_sale == (first, second)
+    assert a_catalogue(packs=(second, first)).packs_on_sale == (first, second)
+
+
 def test_the_smallest_pack_that_covers_what_is_missing_is_suggested() -> None:
     catalogue = a_catalogue(packs=(a_pack(500), a_pack(50), a_pack(100)))
 
