@@ -325,6 +325,19 @@ def test_an_account_that_cannot_be_settled_holds_up_no_other_and_is_tried_again(
     assert due_keys(stored(desk.table)) == []
 
 
+def test_of_failures_on_several_days_none_is_left_behind(
+    desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in range(3):
+        open_with_lot(desk, f"acme-{days}", DUE_AT + days * DAY)
+    monkeypatch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+    assert sweeper.run(DUE_AT + 9 * DAY).failed == 3
+    monkeypatch.undo()
+
+    assert sweeper.run(DUE_AT + 9 * DAY).recorded == 3
+    assert due_keys(stored(desk.table)) == []
+
+
 def test_a_failure_is_remembered_through_unfinished_runs(
     desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
