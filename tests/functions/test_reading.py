@@ -338,6 +338,16 @@ def test_a_cursor_is_for_its_account_only(busy_account: Service, cursor: str) ->
     assert (answer.status, answer.code) == (400, "invalid_cursor")
 
 
+def test_no_two_requests_spell_the_same_cursor(service: Service) -> None:
+    for account in ("3x", "x"):
+        service.open(account, credits=1)
+    before, _, signature = service(HISTORY, "3x", query={"limit": "1"}).body["next_cursor"].partition(".")
+    assert service(HISTORY, "x", query={"cursor": f"{before}3.{signature}"}).status == 400
+    service.spend(account="x")
+    cursor = service(HISTORY, "x", query={"limit": "1", "feature": "sticker", "source": "credits"}).body["next_cursor"]
+    assert service(HISTORY, "x", query={"feature": "stickersourcecredits", "cursor": cursor}).status == 400
+
+
 def test_no_bit_of_a_cursor_can_be_changed(busy_account: Service, cursor: str) -> None:
     for place, character in enumerate(cursor):
         for bit in range(8):

@@ -235,6 +235,15 @@ def test_a_session_for_another_quantity(till: Till, service: Service, output: Ou
     check_quarantine(till, service, output, purchase, event, ["quantity"])
 
 
+def test_a_session_with_another_thing_in_the_basket(till: Till, service: Service, output: Output) -> None:
+    purchase = till.sell()
+    [event] = till.pay(purchase)
+    with till.fake.state.lock:
+        items = till.fake.state.baskets[purchase.session or ""].items
+        items.append(copy.deepcopy(items[0]))
+    check_quarantine(till, service, output, purchase, event, ["quantity"])
+
+
 def check_quarantine(
     till: Till, service: Service, output: Output, purchase: Purchase, event: Json, names: list[str]
 ) -> None:
@@ -365,6 +374,13 @@ def test_stripe_refuses_to_answer(till: Till, service: Service, status: int) -> 
     assert int(answer.headers["retry-after"]) > 0
     assert service.stored() == before
     till.fake.api.faults.plan(0, Fault())
+    recovers(till, service, event)
+
+
+def test_a_request_that_stripe_does_not_understand_is_our_trouble(till: Till, service: Service) -> None:
+    [event] = till.pay(till.sell())
+    till.fake.api.faults.plan(1, Fault(status=400))
+    assert till.tell(event, trouble=True).status >= 500
     recovers(till, service, event)
 
 
