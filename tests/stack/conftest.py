@@ -1,0 +1,74 @@
+"""One whole local stack for all tests of this folder, on one worker, and the stages of one account's life in it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.processes import STATE
+from local.stack import Options, Stack, local_stack
+from tests.stack import life
+from tests.stack.client import Api
+from tests.stack.till import Till
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One stack is enough: its tests share a worker."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The deployed service with everything around it. Its logs stay when a test failed."""
+    name = f"test-{os.getpid()}"
+    with local_stack(Options(name=name, port=0, stripe_port=0)) as running:
+        yield running
+    if not request.session.testsfailed:
+        shutil.rmtree(STATE / "log" / name, ignore_errors=True)
+        (STATE / f"{name}.lock").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Api:
+    return Api(stack.addresses.api_url, stack.addresses.tokens)
+
+
+@pytest.fixture(scope="session")
+def cashier(stack: Stack) -> Till:
+    """The till for the whole session; nobody disturbs its deliveries."""
+    return Till(stack)
+
+
+@pytest.fixture
+def till(cashier: Till) -> Iterator[Till]:
+    """The till for one test, which may disturb its deliveries."""
+    yield cashier
+    cashier.stop_disturbing()
+
+
+@pytest.fixture(scope="session")
+def bought(api: Api, cashier: Till) -> life.Bought:
+    return life.buy(api, cashier)
+
+
+@pytest.fixture(scope="session")
+def spent(api: Api, bought: life.Bought) -> life.Spent:
+    return life.spend(api, bought.account)
+
+
+@pytest.fixture(scope="session")
+def lapsed(api: Api, bought: life.Bought, spent: life.Spent) -> life.Lapsed:
+    return life.let_lapse(api, bought.account, spent.refused_key)
+
+
+@pytest.fixture(scope="session")
+def swept(api: Api, bought: life.Bought, lapsed: life.Lapsed) -> list[Any]:
+    return life.wait_for_sweep(api, bought.account)

@@ -1,0 +1,142 @@
+"""A few wrong requests over the wire, each refused as documented; every one there is: tests/functions."""
+
+from typing import Any
+
+import pytest
+
+from tests.stack.client import BALANCE, CONSUME, GET_ACCOUNT, HISTORY, Api, exchange
+from tests.stack.till import Till
+
+STICKER = b'{"feature": "sticker"}'
+KIB = 1024
+
+
+@pytest.fixture(scope="module")
+def account(api: Api) -> str:
+    """It has credits, so that what should be refused could be spent."""
+    account = api.open()
+    api.give(account, 40)
+    return account
+
+
+@pytest.fixture
+def _unchanged(api: Api, account: str) -> Any:
+    """A refusal writes nothing."""
+    before = api.history(account)
+    yield
+    assert api.history(account) == before
+
+
+@pytest.mark.usefixtures("_unchanged")
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        pytest.param({"body": b" " * (64 * KIB + 1 - len(STICKER)) + STICKER}, 413, "body_too_large", id="too large"),
+        pytest.param({"body": b"not JSON"}, 400, "malformed_body", id="not JSON"),
+        pytest.param({"body": b"\xff\xfe\x00"}, 400, "malformed_body", id="not text"),
+        pytest.param({"body": b"[" * 60_000}, 400, "malformed_body", id="very deep"),
+        pytest.param({"headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type", id="wrong type"),
+        pytest.param({"headers": {"Content-Type": ""}}, 415, "unsupported_media_type", id="no type"),
+        pytest.param({"key": "k" * 300}, 400, "idempotency_key_invalid", id="long key"),
+        pytest.param({"key": "chave-é"}, 400, "idempotency_key_invalid", id="key beyond ASCII"),
+        pytest.param({"key": ""}, 400, "idempotency_key_missing", id="no key"),
+        pytest.param({"json": {"feature": "sticker", "quantity": 0}}, 422, "invalid_request", id="zero"),
+        pytest.param({"json": {"feature": "sticker", "quantity": -1}}, 422, "invalid_request", id="negative"),
+        pytest.param({"json": {"feature": "sticker", "quantity": 1.5}}, 422, "invalid_request", id="a part"),
+        pytest.param({"json": {"feature": "sticker", "quantity": True}}, 422, "invalid_request", id="true"),
+        pytest.param({"json": {"feature": "sticker", "quantity": "1"}}, 422, "invalid_request", id="a text"),
+        pytest.param({"json": {"feature": "sticker", "quantity": 10**30}}, 422, "invalid_request", id="10^30"),
+        pytest.param({"json": {"feature": "sticker", "price": 0}}, 422, "invalid_request", id="unknown field"),
+        pytest.param({"json": {"feature": "rocket"}}, 422, "invalid_request", id="unknown feature"),
+        pytest.param({"json": ["sticker"]}, 422, "invalid_request", id="a list"),
+    ],
+)
+def test_a_wrong_debit_is_refused_and_spends_nothing(
+    api: Api, account: str, sent: dict[str, Any], status: int, code: str
+) -> None:
+    answer = api(CONSUME, account, **({"body": STICKER} | sent if "json" not in sent else sent))
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status, answer.code) == (status, code)
+
+
+def test_a_body_of_64_kib_is_read(api: Api) -> None:
+    account = api.open()
+    api.give(account, 1)
+
+    answer = api(CONSUME, account, body=b" " * (64 * KIB - len(STICKER)) + STICKER)
+
+    assert answer.status == 201
+
+
+def test_an_account_nobody_has_is_missing_alike_on_every_way_to_it(api: Api) -> None:
+    answers = [api(route, name) for route in (GET_ACCOUNT, BALANCE, HISTORY) for name in ("nobody", "#", "é", "%00")]
+    answers.append(api.spend("nobody"))
+
+    assert {(answer.status, answer.code) for answer in answers} == {(404, "account_not_found")}
+    assert len({answer.text for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "101"},
+        {"type": "theft"},
+        {"from": "yesterday"},
+        {"to": "2026-06-16"},
+        {"colour": "red"},
+    ],
+    ids=str,
+)
+def test_a_wrong_question_is_refused(api: Api, account: str, query: dict[str, str]) -> None:
+    answer = api(HISTORY, account, query=query)
+
+    assert (answer.status, answer.code) == (422, "invalid_request")
+    assert [error["field"] for error in answer.body["errors"]] == list(query)
+
+
+def test_a_cursor_is_good_for_its_own_account_and_question_only(api: Api, account: str) -> None:
+    other = api.open()
+    cursor = api(HISTORY, account, query={"limit": "1"}).body["next_cursor"]
+    digit = cursor[-1]
+    forged = [cursor[:-1] + ("1" if digit == "0" else "0"), "9" + cursor, f"{cursor}0", "-1", "null"]
+
+    answers = [
+        *(api(HISTORY, account, query={"cursor": one}) for one in forged),
+        api(HISTORY, other, query={"cursor": cursor}),
+        api(HISTORY, account, query={"cursor": cursor, "type": "grant"}),
+    ]
+
+    assert api(HISTORY, account, query={"cursor": cursor}).status == 200
+    assert [(answer.status, answer.code) for answer in answers] == [(400, "invalid_cursor")] * 7
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"id": 1, "type": []}', b"[" * 60_000])
+def test_signed_garbage_is_no_event(till: Till, body: bytes) -> None:
+    attempt = till.send(body, sign_with="current")
+
+    assert attempt["status"] == 400
+    assert '"code":"invalid_webhook"' in attempt["answer"]
+
+
+@pytest.mark.parametrize("sign_with", ["none", "other"])
+def test_an_event_that_the_provider_did_not_sign_is_refused(till: Till, sign_with: str) -> None:
+    body = b'{"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}'
+
+    attempt = till.send(body, sign_with=sign_with)
+
+    assert attempt["status"] == 400
+    assert till.send(body, sign_with="current")["status"] == 200
+
+
+def test_a_way_that_leads_nowhere_is_not_found(api: Api) -> None:
+    headers = {"Authorization": f"Bearer {api.tokens['admin']}"}
+
+    answers = [
+        exchange("GET", f"{api.url}/v1/nothing", None, headers),
+        exchange("DELETE", f"{api.url}/v1/accounts/petshop-1", None, headers),
+        exchange("GET", f"{api.url}/v1/accounts/a%2Fb/balance", None, headers),
+    ]
+
+    assert [answer.status for answer in answers] == [404] * 3

@@ -1,0 +1,218 @@
+"""A purchase becomes exactly one lot when its money is there, however its events travel."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local.demo import Shop
+from tests.stack.client import Api
+from tests.stack.till import SESSION_EVENT, Till
+
+COMPLETED = f"{SESSION_EVENT}completed"
+PAID_LATER = f"{SESSION_EVENT}async_payment_succeeded"
+
+
+@pytest.fixture
+def account(api: Api) -> str:
+    return api.open()
+
+
+@pytest.fixture
+def shop(till: Till, account: str) -> Shop:
+    """A purchase of 50 credits that waits for its payment."""
+    return till.order(account, "credits-50")
+
+
+@pytest.fixture
+def granted(api: Api, till: Till, account: str, shop: Shop) -> Callable[[], bool]:
+    """Once everything is delivered: the one lot there may be, in balance and history, or nothing at all."""
+
+    def look() -> bool:
+        till.drain()
+        lots = api.balance(account)["credits"]["lots"]
+        lines = api.history(account, type="purchase")
+        assert (till.state(account, shop) == "granted") == bool(lots)
+        assert [(lot["kind"], lot["granted"]) for lot in lots] in ([], [("purchase", 50)])
+        assert [(line["purchase"], line["lot"], line["credits"]) for line in lines] == [
+            (shop.purchase, lot["lot"], 50) for lot in lots
+        ]
+        return bool(lots)
+
+    return look
+
+
+def answered(till: Till, shop: Shop) -> list[tuple[Any, Any]]:
+    """What was delivered about the purchase, with the service's answer, in this order."""
+    return [(one["type"], one["status"]) for one in till.deliveries(shop)]
+
+
+@pytest.mark.parametrize("method", ["pix", "boleto"])
+def test_pix_and_boleto_are_granted_when_they_are_paid(
+    till: Till, account: str, shop: Shop, granted: Callable[[], bool], method: str
+) -> None:
+    waiting = till.press(shop, method)
+
+    assert 'class="notice waiting"' in waiting
+    assert not granted()
+    assert till.state(account, shop) == "pending"
+
+    paid = till.press(shop, "paid")
+
+    assert 'class="notice paid"' in paid
+    assert granted()
+    assert answered(till, shop) == [(COMPLETED, 200), (PAID_LATER, 200)]
+
+
+@pytest.mark.parametrize("method", ["pix", "boleto"])
+def test_pix_and_boleto_that_fail_grant_nothing(
+    till: Till, account: str, shop: Shop, granted: Callable[[], bool], method: str
+) -> None:
+    till.session(shop, "confirm", method=method)
+    till.session(shop, "fail")
+
+    assert not granted()
+    assert till.state(account, shop) == "failed"
+
+
+def test_a_declined_card_grants_nothing_and_the_next_one_does(
+    till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    till.session(shop, "pay", method="card", card="4000000000000002")
+
+    assert not granted()
+    assert till.state(account, shop) == "open"
+
+    till.session(shop, "pay", method="card")
+
+    assert granted()
+
+
+def test_a_purchase_that_expires_grants_nothing(
+    till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    till.session(shop, "expire")
+
+    assert not granted()
+    assert till.state(account, shop) == "expired"
+
+
+@pytest.mark.parametrize("method", ["card", "pix"])
+def test_a_purchase_that_reads_expired_is_granted_when_it_is_paid(
+    till: Till, account: str, shop: Shop, granted: Callable[[], bool], method: str
+) -> None:
+    till.session(shop, "expire")
+    till.drain()
+    assert till.state(account, shop) == "expired"
+
+    till.session(shop, "pay_after_expiry", method=method)
+
+    assert granted()
+
+
+def test_a_failed_payment_that_is_made_after_all_is_granted(
+    till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    till.session(shop, "confirm", method="pix")
+    till.session(shop, "fail")
+    till.drain()
+    assert till.state(account, shop) == "failed"
+
+    till.session(shop, "pay_after_expiry", method="pix")
+
+    assert granted()
+
+
+def test_four_deliveries_at_once_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
+    till.control("webhooks", concurrency=4)
+    till.control("webhooks/duplicate", next=4, copies=3)
+
+    till.session(shop, "pay", method="card")
+
+    assert granted()
+    assert answered(till, shop) == [(COMPLETED, 200)] * 4
+
+
+def test_events_in_reverse_order_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
+    till.control("webhooks/reorder", hold=100)
+    till.session(shop, "confirm", method="pix")
+    till.session(shop, "pay")
+
+    till.control("webhooks/release")
+
+    assert granted()
+    assert answered(till, shop) == [(PAID_LATER, 200), (COMPLETED, 200)]
+
+
+def test_a_late_expiry_takes_nothing_back(till: Till, account: str, shop: Shop, granted: Callable[[], bool]) -> None:
+    till.control("webhooks/reorder", hold=100)
+    till.session(shop, "expire")
+    till.session(shop, "pay_after_expiry", method="card")
+
+    till.control("webhooks/release")
+
+    assert granted()
+    assert [kind for kind, _ in answered(till, shop)][-1] == f"{SESSION_EVENT}expired"
+
+
+def test_a_delayed_event_grants_when_it_comes(
+    api: Api, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    till.control("webhooks", delay_seconds=2)
+
+    till.session(shop, "pay", method="card")
+
+    assert api.balance(account)["credits"]["available"] == 0
+    assert granted()
+
+
+def test_a_lost_event_grants_once_when_it_is_sent_again_and_again(
+    api: Api, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    till.control("webhooks/lose", next=4)
+    till.session(shop, "pay", method="card")
+    assert not granted()
+    assert answered(till, shop) == [(COMPLETED, None)]
+
+    for _ in range(3):
+        till.control(f"events/{next(iter(till.events(shop)))}/redeliver")
+
+    assert granted()
+    assert answered(till, shop)[1:] == [(COMPLETED, 200)] * 3
+
+
+def test_two_different_events_of_one_payment_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
+    till.session(shop, "confirm", method="pix")
+    till.session(shop, "pay")
+    till.drain()
+
+    till.control("webhooks", concurrency=4)
+    for event in till.events(shop):
+        till.control(f"events/{event}/redeliver")
+
+    assert granted()
+    assert sorted(answered(till, shop)) == [(PAID_LATER, 200)] * 2 + [(COMPLETED, 200)] * 2
+
+
+def test_an_event_is_wanted_again_while_the_provider_does_not_answer(
+    till: Till, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    # The service's own client asks twice.
+    till.control("api", next=2, status=500)
+
+    till.session(shop, "pay", method="card")
+
+    assert granted()
+    assert answered(till, shop) == [(COMPLETED, 503), (COMPLETED, 200)]
+
+
+def test_two_purchases_of_one_account_are_two_lots(api: Api, till: Till, account: str) -> None:
+    shops = [till.order(account, pack) for pack in ("credits-50", "credits-100")]
+
+    for shop in shops:
+        till.session(shop, "pay", method="card")
+    till.drain()
+
+    balance = api.balance(account)["credits"]
+    assert balance["available"] == 150
+    assert sorted(lot["granted"] for lot in balance["lots"]) == [50, 100]

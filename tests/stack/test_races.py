@@ -1,0 +1,68 @@
+"""Many at once over HTTP: a credit is spent once, a key has one effect."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.stack.client import CONSUME, Api, new_key
+
+# Each request under way is a process of its own in the local cloud, and starting one takes a while.
+AT_ONCE = 8
+
+
+def test_a_hundred_debits_of_forty_credits_spend_forty(api: Api) -> None:
+    account = api.open()
+    api.give(account, 40)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda key: api.spend(account, key=key), [new_key() for _ in range(100)]))
+
+    assert Counter(answer.status for answer in answers) == {201: 40, 402: 60}
+    spent = [answer.body for answer in answers if answer.status == 201]
+    assert sorted(one["balance"]["available"] for one in spent) == list(range(40))
+    assert sorted(one["entry"] for one in spent) == list(range(3, 43))
+    refused = [answer.body for answer in answers if answer.status == 402]
+    assert {(one["needed"], one["available"]) for one in refused} == {(1, 0)}
+    assert api.balance(account)["credits"]["available"] == 0
+    assert Counter(line["type"] for line in api.history(account)) == {"consumption": 40, "grant": 1, "plan_change": 1}
+
+
+def test_twenty_repeats_of_one_key_at_once_spend_once_and_hear_the_same(api: Api) -> None:
+    account = api.open()
+    api.give(account, 40)
+    key = new_key()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda _: api.spend(account, 3, key=key), range(20)))
+
+    assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
+    # The first effect may have been heard as a replay only, by a client that was told to try again.
+    assert sum(not answer.replayed for answer in answers) <= 1
+    assert api.balance(account)["credits"]["available"] == 37
+    assert len(api.history(account, type="consumption")) == 1
+
+
+def test_a_key_that_had_its_effect_is_refused_for_another_request(api: Api) -> None:
+    account = api.open()
+    api.give(account, 40)
+    key = new_key()
+    api.spend(account, 3, key=key)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda quantity: api.spend(account, quantity, key=key), range(4, 10)))
+    same = api(CONSUME, account, body=b'{ "quantity": 3, "feature": "sticker" }', key=key)
+
+    assert {(answer.status, answer.code) for answer in answers} == {(409, "idempotency_key_reused")}
+    assert (same.status, same.replayed) == (201, True)
+    assert api.balance(account)["credits"]["available"] == 37
+
+
+def test_a_key_belongs_to_its_account(api: Api) -> None:
+    accounts = [api.open(), api.open()]
+    for account in accounts:
+        api.give(account, 40)
+    key = new_key()
+
+    answers = [api.spend(account, 3, key=key) for account in accounts]
+
+    assert [(answer.status, answer.replayed) for answer in answers] == [(201, False)] * 2
+    assert [api.balance(account)["credits"]["available"] for account in accounts] == [37, 37]

@@ -1,0 +1,56 @@
+"""What `make run` hands to people: the file with addresses and tokens, and the tour."""
+
+import json
+import os
+import stat
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+from local.__main__ import tour
+from local.stack import Stack
+from tests.stack.client import Api
+
+TOUR_SECONDS = 60
+
+
+def test_the_file_says_where_everything_is(stack: Stack) -> None:
+    told = json.loads(stack.file.read_text("utf-8"))
+
+    assert told == asdict(stack.addresses)
+    assert told.keys() >= {"api_url", "stripe_url", "page_url", "demo_account", "manager_code", "tokens"}
+    assert told["tokens"].keys() >= {"service", "storefront", "admin"}
+    assert all(told["tokens"].values())
+
+
+def test_the_file_is_its_owners_alone(stack: Stack) -> None:
+    assert stat.S_IMODE(stack.file.stat().st_mode) == 0o600
+
+
+def test_the_demo_account_is_on_plan_trio_with_its_services(api: Api, stack: Stack) -> None:
+    quota = api.balance(stack.addresses.demo_account)["quota"]
+
+    assert (quota["feature"], quota["limit"]) == ("ai_service", 300)
+
+
+def test_the_tour_works_when_it_is_pasted(api: Api, stack: Stack, tmp_path: Path) -> None:
+    # curl fails on a refusal, and bash stops there.
+    (tmp_path / ".curlrc").write_text("fail-with-body\n")
+    pasted = subprocess.run(
+        ["bash", "-e"],
+        input=tour(stack.addresses),
+        capture_output=True,
+        text=True,
+        timeout=TOUR_SECONDS,
+        env={"PATH": os.environ["PATH"], "CURL_HOME": str(tmp_path)},
+        cwd=tmp_path,
+        check=False,
+    )
+
+    assert (pasted.returncode, pasted.stderr) == (0, ""), pasted.stdout
+    balance, paid, consumption, history = pasted.stdout.splitlines()
+    assert json.loads(balance)["account"] == stack.addresses.demo_account
+    assert paid == "paid: 200"
+    assert json.loads(consumption)["credits"] == 1
+    assert [line["type"] for line in json.loads(history)["entries"]][:2] == ["consumption", "purchase"]
+    assert api.balance(stack.addresses.demo_account)["credits"]["available"] == 99

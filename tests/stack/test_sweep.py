@@ -1,0 +1,123 @@
+"""The schedule records what lapsed; afterwards the history has every line."""
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
+import pytest
+
+from prepaid.api.csv_lines import COLUMNS
+from tests.stack.client import HISTORY, Api
+from tests.stack.life import DETAILS, SWEEP_SECONDS, Bought, Lapsed
+from tests.stack.till import Till
+from tests.store.builders import due_keys, stored
+
+type Line = dict[str, Any]
+
+
+def test_the_schedule_records_the_end_of_the_lot(swept: list[Line], lapsed: Lapsed) -> None:
+    unspent = 500 - 8 - sum(one.answer.status == 201 for one in lapsed.tries)
+
+    newest = swept[0]
+
+    assert newest["type"] == "expiry"
+    assert (newest["credits"], newest["balance_after"], newest["actor"]) == (-unspent, 0, "prepaid")
+    assert newest["draws"] == [
+        {"source": "lot", "lot": lapsed.lot["lot"], "credits": unspent, "expires_at": lapsed.lot["expires_at"]}
+    ]
+    assert newest["at"] >= lapsed.lot["expires_at"]
+
+
+def test_the_sweep_forgets_the_lot_once_its_end_is_recorded(
+    swept: list[Line], bought: Bought, lapsed: Lapsed, cashier: Till
+) -> None:
+    bought_lot = bought.after["credits"]["lots"][0]["lot"]
+    deadline = time.monotonic() + SWEEP_SECONDS
+
+    while f"{bought.account}#{lapsed.lot['lot']}" in (due := due_keys(stored(cashier.table()))):
+        assert time.monotonic() < deadline, "the row is still there"
+        time.sleep(1)
+
+    # Spent to the last credit, but its day has not come.
+    assert f"{bought.account}#{bought_lot}" in due
+
+
+def test_the_history_has_every_line(swept: list[Line], lapsed: Lapsed) -> None:
+    spent_in_time = sum(one.answer.status == 201 for one in lapsed.tries)
+    oldest_first = swept[::-1]
+
+    assert [line["type"] for line in oldest_first] == [
+        "plan_change",
+        "purchase",
+        *["consumption"] * 4,
+        "grant",
+        *["consumption"] * (1 + spent_in_time),
+        "expiry",
+    ]
+    assert [line["entry"] for line in oldest_first] == list(range(1, len(swept) + 1))
+    assert [line["balance_after"] for line in oldest_first] == list(
+        accumulate(line["credits"] for line in oldest_first)
+    )
+    assert [line["quota_remaining"] for line in oldest_first] == list(
+        accumulate(line["quota"] for line in oldest_first)
+    )
+    assert [line["source"] for line in oldest_first[2:6]] == ["quota", "both", "credits", "credits"]
+    assert {name: oldest_first[4][name] for name in DETAILS} == DETAILS
+
+
+def test_pages_lead_through_the_whole_history(api: Api, swept: list[Line], bought: Bought) -> None:
+    pages = list(api.pages(bought.account, limit="3"))
+
+    assert [line for page in pages for line in page] == swept
+    assert {len(page) for page in pages[:-1]} == {3}
+
+
+def test_the_history_is_a_csv_file_too(api: Api, swept: list[Line], bought: Bought) -> None:
+    rows: list[dict[str, str]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = api(HISTORY, bought.account, query={"limit": "5", **cursor}, headers={"Accept": "text/csv"})
+        rows += csv.DictReader(io.StringIO(answer.text))
+        if "next-cursor" not in answer.headers:
+            break
+        cursor = {"cursor": answer.headers["next-cursor"]}
+
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert rows == [{name: "" if line[name] is None else str(line[name]) for name in COLUMNS} for line in swept]
+
+
+@pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ({"type": "consumption"}, lambda line: line["type"] == "consumption"),
+        ({"type": "purchase"}, lambda line: line["type"] == "purchase"),
+        ({"feature": "ai_service"}, lambda line: line["feature"] == "ai_service"),
+        ({"source": "quota"}, lambda line: line["source"] in {"quota", "both"}),
+        ({"source": "credits"}, lambda line: line["source"] in {"credits", "both"}),
+        ({"source": "both"}, lambda line: line["source"] == "both"),
+        ({"source": "credits", "feature": "ai_service"}, lambda line: line["feature"] and line["source"] != "quota"),
+    ],
+    ids=str,
+)
+def test_filters_leave_only_what_fits(
+    api: Api, swept: list[Line], bought: Bought, query: dict[str, str], fits: Callable[[Line], bool]
+) -> None:
+    wanted = [line for line in swept if fits(line) and query.get("feature") in {None, line["feature"]}]
+
+    found = api.history(bought.account, limit="2", **query)
+
+    assert wanted
+    assert len(wanted) < len(swept)
+    assert found == wanted
+
+
+def test_dates_include_the_first_and_exclude_the_last(api: Api, swept: list[Line], bought: Bought) -> None:
+    second, grant = swept[-2]["at"], next(line["at"] for line in swept if line["type"] == "grant")
+
+    found = api.history(bought.account, **{"from": second, "to": grant})
+
+    assert found == [line for line in swept if second <= line["at"] < grant]
+    assert [line["type"] for line in found] == [*["consumption"] * 4, "purchase"]

@@ -1,0 +1,67 @@
+"""What all the tests before have written, read from the table and worked out again by an auditor of its own."""
+
+import json
+
+import pytest
+
+from tests.stack.client import Api
+from tests.stack.till import Till
+from tests.store.audit import audit
+from tests.store.builders import Stored, entry_items, stored
+
+
+@pytest.fixture(scope="module")
+def items(api: Api, cashier: Till, swept: object) -> Stored:
+    """The whole table, with the account that lived through everything in it."""
+    return stored(cashier.table())
+
+
+def accounts_of(items: Stored) -> list[str]:
+    return sorted({partition.removeprefix("ACCOUNT#") for partition, _ in items if partition.startswith("ACCOUNT#")})
+
+
+def test_every_account_adds_up(api: Api, items: Stored) -> None:
+    for account in accounts_of(items):
+        audited = audit(items, account)
+
+        balance = api.balance(account)
+        assert (balance["entry"], balance["credits"]["available"]) == (audited.entries, audited.available)
+        assert audited.granted == audited.available + audited.spent + audited.expired
+
+
+def test_quota_is_used_as_the_lines_say(items: Stored) -> None:
+    for account in accounts_of(items):
+        remaining = 0
+        for item in entry_items(items, account):
+            line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
+            drawn = sum(row[1] for row in line["draws"] if row[0] == "quota")
+            remaining += line["quota"]
+            assert remaining == line["quota_remaining"] >= 0
+            assert drawn == (-line["quota"] if line["type"] == "consumption" else 0)
+            assert state["quota_used"] >= drawn
+
+
+def test_the_history_shows_the_ledger_and_nothing_else(api: Api, items: Stored) -> None:
+    for account in accounts_of(items):
+        written = [json.loads(item["line"]["S"]) for item in entry_items(items, account)]
+
+        shown = api.history(account, limit="100")[::-1]
+
+        assert [(line["type"], line["credits"], line["quota"], line["balance_after"]) for line in shown] == [
+            (line["type"], line["credits"], line["quota"], line["balance_after"]) for line in written
+        ]
+
+
+def test_the_auditor_notices_one_changed_letter(items: Stored) -> None:
+    account = max(accounts_of(items), key=lambda account: len(entry_items(items, account)))
+    [*_, (key, item), _, _] = [
+        (key, item) for key, item in sorted(items.items()) if key[0] == f"ACCOUNT#{account}" and "line" in item
+    ]
+    forged = {**items, key: {**item, "line": {"S": item["line"]["S"].replace('"actor":"', '"actor":"x')}}}
+
+    with pytest.raises(AssertionError, match="the chain breaks"):
+        audit(forged, account)
+
+
+def test_nothing_was_quarantined(items: Stored) -> None:
+    assert [partition for partition, _ in items if partition.startswith("QUARANTINE#")] == []
