@@ -78,11 +78,16 @@ class Oracle:
         self.credits += [Credit(lot, kind, now, expires_at) for _ in range(credits)]
 
     def change(self, terms: Terms, now: datetime) -> None:
+        old, end = self.terms, self.next_renewal(now)
         moved = (terms.quota_anchor_day, terms.time_zone) != (self.terms.quota_anchor_day, self.terms.time_zone)
         self.terms = terms
         if moved:
             still_used = self.quota_used(now)
-            self.renews_at = next_renewal(now, terms.quota_anchor_day, terms.time_zone)
+            month = end.astimezone(ZoneInfo(old.time_zone)).date().replace(day=1)
+            starts = renewals(month, terms.quota_anchor_day, terms.time_zone)
+            self.renews_at = next(
+                start for start in starts if start.astimezone(ZoneInfo(terms.time_zone)).month == month.month
+            )
             self.units_in_use = [self.renews_at] * still_used
 
     def next_renewal(self, now: datetime) -> datetime:

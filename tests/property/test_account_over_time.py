@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from hypothesis import event, note, settings
 from hypothesis import strategies as st
@@ -252,14 +253,21 @@ def check_period(before: Account, entry: Entry) -> None:
     ends = entry.after.quota_renews_at
     if entry.type == "quota_renewal":
         assert before.quota_renews_at <= entry.at < ends
+        assert month_of(before) < month_of(entry.after)
     elif entry.type == "expiry":
         assert ends == before.quota_renews_at
     elif before.quota_renews_at <= entry.at:
         # Nothing was used in the period that ended, so it ended without a line.
         assert before.quota_used == 0
-        assert entry.at < ends
+        assert entry.at < ends or entry.type == "plan_change"
     elif entry.type != "plan_change":
         assert ends == before.quota_renews_at
+
+
+def month_of(account: Account) -> tuple[int, int]:
+    """The civil month in which the account's period ends."""
+    ends = account.quota_renews_at.astimezone(ZoneInfo(account.terms.time_zone))
+    return ends.year, ends.month
 
 
 def check_lots(entries: list[Entry], model: Oracle, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Entries as they are stored, and back; and the hash of a request, which must mean the same for ever."""
 
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -106,6 +106,15 @@ def test_the_hash_of_a_grant_never_changes_between_versions_of_the_code() -> Non
 @given(operation=operations, actor=words)
 def test_who_asked_is_no_part_of_what_was_asked(operation: Debit | Grant, actor: str) -> None:
     assert request_hash(replace(operation, actor=actor)) == request_hash(operation)
+
+
+@given(grant=grants, hours=st.integers(-12, 14))
+def test_one_instant_hashes_alike_in_whatever_offset_it_was_written(grant: Grant, hours: int) -> None:
+    assume(isinstance(grant.validity, datetime))
+    assert isinstance(grant.validity, datetime)
+    elsewhere = grant.validity.astimezone(timezone(timedelta(hours=hours)))
+
+    assert request_hash(replace(grant, validity=elsewhere)) == request_hash(grant)
 
 
 @given(one=operations, other=operations)

@@ -1,13 +1,13 @@
 """Semantics 2, 5, 6 and 19: expiry, grants, the lines of the ledger and its time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from prepaid.core.account import Account, LotKind
 from prepaid.core.entry import LotDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
-from prepaid.core.ledger import MAX_LOTS, Grant, Operation, Settle, apply, settle
+from prepaid.core.ledger import LONGEST_VALIDITY, MAX_LOTS, Grant, Operation, Settle, apply, settle
 from tests.builders import (
     CATALOGUE,
     NOW,
@@ -147,6 +147,23 @@ def test_a_lot_that_would_be_expired_at_once_is_refused(end: datetime) -> None:
         apply(an_account(), a_grant(kind="promotion", validity=end), catalogue=CATALOGUE, now=NOW)
 
     assert refused.value.errors == (("expires_at", "must be in the future"),)
+
+
+def test_a_lot_may_not_outlive_a_century() -> None:
+    last_instant_of_time = datetime.max.replace(tzinfo=timezone(timedelta(hours=-3)))
+
+    run(an_account(), a_grant(kind="promotion", validity=NOW + LONGEST_VALIDITY))
+    with pytest.raises(InvalidRequest) as refused:
+        run(an_account(), a_grant(kind="promotion", validity=last_instant_of_time))
+
+    assert refused.value.errors == (("expires_at", "must be within 100 years"),)
+
+
+def test_a_lots_end_is_kept_in_utc_whatever_offset_it_was_given_in() -> None:
+    account, _ = run(an_account(), a_grant(kind="promotion", validity=datetime.fromisoformat("2027-01-01T00:00-03:00")))
+
+    assert account.lots[0].expires_at == datetime(2027, 1, 1, 3, tzinfo=UTC)
+    assert account.lots[0].expires_at.tzinfo is UTC
 
 
 def test_a_lot_may_end_a_millisecond_from_now() -> None:

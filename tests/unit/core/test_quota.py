@@ -311,6 +311,39 @@ def test_a_plan_change_does_not_move_the_renewal() -> None:
     assert after.quota_renews_at == account.quota_renews_at
 
 
+@pytest.mark.parametrize(
+    ("anchor_day", "time_zone", "renews_at"),
+    [
+        (25, "America/Sao_Paulo", civil("2026-07-25 00:00")),
+        (1, "America/Sao_Paulo", civil("2026-07-01 00:00")),
+        (10, "America/Los_Angeles", civil("2026-07-10 00:00", "America/Los_Angeles")),
+        (10, "Asia/Tokyo", civil("2026-07-10 00:00", "Asia/Tokyo")),
+    ],
+)
+def test_another_anchor_or_zone_moves_the_months_one_renewal(
+    anchor_day: int, time_zone: str, renews_at: datetime
+) -> None:
+    just_renewed = civil("2026-06-10 00:30")
+    account = an_account(terms=some_terms("trio", quota_anchor_day=10), at=just_renewed, quota_used=300)
+    change = a_change_to(some_terms("trio", quota_anchor_day=anchor_day, time_zone=time_zone))
+
+    account, _ = run(account, change, now=just_renewed)
+
+    assert (account.quota_renews_at, account.quota_used) == (renews_at, 300)
+
+
+@pytest.mark.parametrize(("anchor_day", "time_zone"), [(5, "America/Sao_Paulo"), (10, "Asia/Tokyo")])
+def test_a_renewal_that_the_new_terms_put_behind_us_counts_at_once(anchor_day: int, time_zone: str) -> None:
+    just_before = civil("2026-06-09 23:30")
+    account = an_account(terms=some_terms("trio", quota_anchor_day=10), at=just_before, quota_used=300)
+    change = a_change_to(some_terms("trio", quota_anchor_day=anchor_day, time_zone=time_zone))
+
+    account, entries = run(account, change, Settle(), now=just_before)
+
+    assert [entry.type for entry in entries] == ["plan_change", "quota_renewal"]
+    assert account.quota_renews_at == civil(f"2026-07-{anchor_day:02d} 00:00", time_zone)
+
+
 # The catalogue changes
 
 

@@ -255,12 +255,12 @@ def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAn
     }
 
 
-def balance_answer(account: Account, catalogue: Catalogue, as_of: str) -> BalanceAnswer:
-    """A settled account at the instant `as_of`."""
+def balance_answer(account: Account, catalogue: Catalogue, *, entry: int, as_of: str) -> BalanceAnswer:
+    """A settled account at the instant `as_of`. entry: the last one written by then."""
     return {
         "account": account.id,
         "as_of": as_of,
-        "entry": account.number,
+        "entry": entry,
         "credits": {
             "available": account.available,
             # Nothing can be held or owed before there are holds and refunds.

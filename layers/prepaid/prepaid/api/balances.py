@@ -19,11 +19,12 @@ def balance(request: Request, table: Table, catalogue: CurrentCatalogue) -> Resp
         raise InvalidRequest((("at", "must not be in the future"),))
     tail = persist(request.patience, read_tail, table, account_id)
     if at is None:
-        account, _ = settle(tail.entry.after, catalogue=(current := catalogue(request.patience)), now=request.now)
-        return Response(status=200, body=balance_answer(account, current, rfc3339(request.now)))
-    entry = find_entry_at(table, account_id, tail.entry, at, request.patience)
-    if entry is None:
-        raise InvalidRequest((("at", "is before the account was opened"),))
-    then = read_catalogue_version(table, entry.catalogue_version, request.patience)
+        at, entry, then = request.now, tail.entry, catalogue(request.patience)
+    else:
+        found = find_entry_at(table, account_id, tail.entry, at, request.patience)
+        if found is None:
+            raise InvalidRequest((("at", "is before the account was opened"),))
+        entry = found
+        then = read_catalogue_version(table, entry.catalogue_version, request.patience)
     account, _ = settle(entry.after, catalogue=then, now=at)
-    return Response(status=200, body=balance_answer(account, then, rfc3339(at)))
+    return Response(status=200, body=balance_answer(account, then, entry=entry.number, as_of=rfc3339(at)))

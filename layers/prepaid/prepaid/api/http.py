@@ -31,6 +31,8 @@ from prepaid.core.errors import AccountNotFound, InvalidRequest, PrepaidError
 from prepaid.store.dynamodb import Patience
 
 MAX_BODY_BYTES = 64 * 1024
+# A body can be wrong in thousands of places; nobody reads more than the first.
+MAX_ERRORS = 20
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 # What a handler may spend on retries, so that its refusal still arrives before the function is stopped.
@@ -100,7 +102,7 @@ def request_from(event: Mapping[str, Any], now: datetime) -> Request:
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=_raw_body(event),
+        body=b"" if _method(event) == "GET" else _raw_body(event),
         now=now,
         patience=Patience(seconds=PATIENCE_SECONDS),
     )
@@ -146,9 +148,14 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
     if content_type != "application/json":
         raise UnsupportedType("Send the body as Content-Type: application/json.")
     try:
+        # Pydantic would let the last of two equal names win; who reads the other one would see another request.
+        json.loads(request.body.decode(), object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise Malformed("The body is not JSON, or names a field twice.") from None
+    try:
         return model.model_validate_json(request.body)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        problems = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
         if any(problem["type"] == "json_invalid" for problem in problems):
             raise Malformed("The body is not JSON.") from None
         raise InvalidRequest(
@@ -191,6 +198,17 @@ def _caller(event: Mapping[str, Any]) -> Caller | None:
     if not claims:
         return None
     return Caller(name=claims.get("client_id") or claims.get("sub") or "unknown", account=claims.get("account_id"))
+
+
+def _method(event: Mapping[str, Any]) -> str:
+    return str(event.get("requestContext", {}).get("http", {}).get("method", ""))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise ValueError("a name twice")
+    return names
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:

@@ -3,13 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from prepaid.api.times import read_rfc3339
 
 MAX_CREDITS = 1_000_000_000
 
 # No control characters: these texts go into histories, CSV files and pages.
 type Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 type Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+# Pydantic alone would also take a number in quotes for seconds since 1970.
+type Time = Annotated[datetime, BeforeValidator(read_rfc3339, json_schema_input_type=str)]
 type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -35,7 +39,7 @@ class GrantRequest(Body):
     credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)]
     kind: Literal["promotion", "adjustment"]
     reason: Text
-    expires_at: AwareDatetime | None = None
+    expires_at: Time | None = None
     valid_months: Annotated[int, Field(ge=1, le=120)] | None = None
 
     @model_validator(mode="after")

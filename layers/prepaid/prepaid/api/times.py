@@ -1,8 +1,14 @@
 """Instants on the wire: RFC 3339, UTC, milliseconds."""
 
+import re
 from datetime import UTC, datetime
 
 from prepaid.core.errors import InvalidRequest
+
+FIRST_YEAR, LAST_YEAR = 1900, 2500
+RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 
 
 def rfc3339(at: datetime) -> str:
@@ -10,15 +16,26 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def read_rfc3339(text: str) -> datetime:
+    """The UTC instant that `text` names. Raises ValueError saying what is wrong with it."""
+    if not isinstance(text, str) or not RFC3339.fullmatch(text):
+        raise ValueError("must be an RFC 3339 time with its offset, as in 2026-06-16T13:00:00Z")
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("is not a date or time that exists") from None
+    # Far enough from where a datetime ends that neither an offset nor a millisecond falls off it.
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return at.astimezone(UTC)
+
+
 def parse_rfc3339(text: str, field: str) -> datetime:
     """The UTC instant of a query parameter. Raises InvalidRequest naming `field`."""
     try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None:
-            raise InvalidRequest(((field, "must name its offset, as in 2026-06-16T13:00:00Z"),))
-        return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InvalidRequest(((field, "must be an RFC 3339 time, as in 2026-06-16T13:00:00Z"),)) from None
+        return read_rfc3339(text)
+    except ValueError as error:
+        raise InvalidRequest(((field, str(error)),)) from None
 
 
 def floor_to_millisecond(at: datetime) -> datetime:

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 def is_zone(name: str) -> bool:
-    """Whether `name` is an IANA zone that this machine knows."""
+    """Whether `name` is an IANA zone that this machine knows: a region's or UTC, no host's own like localtime."""
+    if "/" not in name and name != "UTC":
+        return False
     try:
         _zone(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -39,6 +41,15 @@ def next_renewal(now: datetime, anchor_day: int, zone: str) -> datetime:
         if renewal > now:
             return renewal
     raise AssertionError("two months ahead is always later than now")
+
+
+def same_months_renewal(renewal: datetime, old_zone: str, anchor_day: int, zone: str) -> datetime:
+    """The renewal that takes the place of `renewal` when anchor or zone change: that of the same civil month.
+
+    May be past already. A month has one renewal however often the terms change: none is won, none is lost.
+    """
+    local = renewal.astimezone(_zone(old_zone)).date()
+    return day_start(_clamped(local.year, local.month, anchor_day), zone)
 
 
 def day_start(day: date, zone: str) -> datetime:

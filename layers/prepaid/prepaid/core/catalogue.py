@@ -66,7 +66,9 @@ class Catalogue:
     @property
     def packs_on_sale(self) -> tuple[Pack, ...]:
         """Active packs, smallest first."""
-        return tuple(sorted((pack for pack in self.packs if pack.active), key=lambda pack: (pack.credits, pack.id)))
+        return tuple(
+            sorted((pack for pack in self.packs if pack.active), key=lambda pack: (pack.credits, pack.amount, pack.id))
+        )
 
     def smallest_pack_covering(self, credits: int) -> Pack | None:
         """The smallest pack on sale that holds at least `credits`."""
@@ -111,7 +113,7 @@ def _offer(pack: Pack, rivals: tuple[Pack, ...]) -> Offer:
         pack=pack,
         price_per_credit=_price_per_credit(pack),
         saving_percent=_saving_percent(pack, rivals[0]),
-        best_value=pack is best and len(rivals) > 1,
+        best_value=pack is best and _price_per_credit(pack) < _price_per_credit(rivals[0]),
     )
 
 

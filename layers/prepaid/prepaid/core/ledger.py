@@ -6,7 +6,7 @@ operation's, so that what is true never depends on a timer (semantics 2, 8).
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from prepaid.core.account import (
@@ -19,12 +19,13 @@ from prepaid.core.account import (
     quota_remaining,
     quota_remaining_for,
 )
-from prepaid.core.calendar import end_of_validity, next_renewal
+from prepaid.core.calendar import end_of_validity, next_renewal, same_months_renewal
 from prepaid.core.catalogue import Catalogue, Feature
 from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
 
 MAX_LOTS = 500
+LONGEST_VALIDITY = timedelta(days=36525)
 SERVICE = "prepaid"
 
 ENTRY_TYPE_OF: dict[LotKind, EntryType] = {"purchase": "purchase", "promotion": "grant", "adjustment": "adjustment"}
@@ -72,6 +73,7 @@ Operation = Debit | Grant | ChangeTerms | Settle
 
 def open_account(account_id: str, terms: Terms, *, actor: str, catalogue: Catalogue, now: datetime) -> Entry:
     """The first entry of an account. Raises InvalidRequest for a plan the catalogue doesn't have."""
+    catalogue.plan(terms.plan)
     account = Account(
         id=account_id,
         number=1,
@@ -141,6 +143,7 @@ def settle(account: Account, *, catalogue: Catalogue, now: datetime) -> tuple[Ac
 
 
 def _debit(account: Account, debit: Debit, catalogue: Catalogue, now: datetime) -> Entry:
+    assert debit.quantity >= 1
     feature = catalogue.feature(debit.feature)
     from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalogue))
     needed = (debit.quantity - from_quota) * feature.price
@@ -160,6 +163,7 @@ def _debit(account: Account, debit: Debit, catalogue: Catalogue, now: datetime) 
 
 
 def _grant(account: Account, grant: Grant, catalogue: Catalogue, now: datetime) -> Entry:
+    assert grant.credits >= 1
     # Money that was paid is never turned away; only gifts wait.
     if grant.kind != "purchase" and len(account.lots) >= MAX_LOTS:
         raise TooManyLots(MAX_LOTS)
@@ -171,6 +175,7 @@ def _grant(account: Account, grant: Grant, catalogue: Catalogue, now: datetime) 
         granted_at=now,
         expires_at=_expiry(grant.validity, account.terms.time_zone, now),
     )
+    assert lot.expires_at > now
     after = replace(account, lots=tuple(sorted((*account.lots, lot), key=draw_order)))
     return replace(
         _entry(ENTRY_TYPE_OF[grant.kind], account, after, catalogue, now, grant.actor),
@@ -187,7 +192,9 @@ def _change_terms(account: Account, change: ChangeTerms, catalogue: Catalogue, n
         return ()
     after = replace(account, terms=new)
     if (old.quota_anchor_day, old.time_zone) != (new.quota_anchor_day, new.time_zone):
-        after = replace(after, quota_renews_at=_next_renewal(new, now))
+        # The month's renewal moves with its anchor. If that puts it behind us, the next settle renews.
+        renewal = same_months_renewal(after.quota_renews_at, old.time_zone, new.quota_anchor_day, new.time_zone)
+        after = replace(after, quota_renews_at=renewal)
     description = f"plan {old.plan} to {new.plan}" if old.plan != new.plan else "terms changed"
     return (replace(_entry("plan_change", account, after, catalogue, now, change.actor), description=description),)
 
@@ -231,7 +238,10 @@ def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:
         return end_of_validity(now, validity, zone)
     if validity <= now:
         raise InvalidRequest((("expires_at", "must be in the future"),))
-    return validity
+    # A year beyond what a datetime can hold in UTC would make the account unreadable for ever.
+    if validity - now > LONGEST_VALIDITY:
+        raise InvalidRequest((("expires_at", "must be within 100 years"),))
+    return validity.astimezone(UTC)
 
 
 def _next_renewal(terms: Terms, now: datetime) -> datetime:

@@ -144,5 +144,5 @@ def _dump(value: Any, *, sort_keys: bool = False) -> str:
 
 def _instant_text(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.isoformat()
+        return value.astimezone(UTC).isoformat()
     raise TypeError(type(value))
