@@ -120,6 +120,13 @@ def test_the_sweep_finds_every_shard(desk: Desk, sweeper: Sweeper) -> None:
     assert expiries(desk, accounts) == [1] * 8
 
 
+@pytest.mark.parametrize("account", ["0", "-", "A", "zz", "pet_shop-1", "x" * 64])
+def test_the_sweep_finds_accounts_of_any_name(desk: Desk, sweeper: Sweeper, account: str) -> None:
+    open_with_lot(desk, account)
+
+    assert sweeper.run(DUE_AT).recorded == 1
+
+
 def test_a_lot_that_has_not_ended_yet_keeps_its_row_until_it_has(desk: Desk, sweeper: Sweeper) -> None:
     open_with_lot(desk, "acme", DUE_AT)
 
