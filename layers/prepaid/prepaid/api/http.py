@@ -159,7 +159,10 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
         if any(problem["type"] == "json_invalid" for problem in problems):
             raise Malformed("The body is not JSON.") from None
         raise InvalidRequest(
-            tuple((".".join(map(str, problem["loc"])) or "body", problem["msg"]) for problem in problems)
+            tuple(
+                (".".join(map(str, problem["loc"])) or "body", problem["msg"].removeprefix("Value error, "))
+                for problem in problems
+            )
         ) from None
 
 

@@ -13,7 +13,10 @@ MAX_CREDITS = 1_000_000_000
 type Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 type Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 # Pydantic alone would also take a number in quotes for seconds since 1970.
-type Time = Annotated[datetime, BeforeValidator(read_rfc3339, json_schema_input_type=str)]
+type TimeOrNone = Annotated[
+    datetime | None,
+    BeforeValidator(lambda value: None if value is None else read_rfc3339(value), json_schema_input_type=str | None),
+]
 type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -39,7 +42,7 @@ class GrantRequest(Body):
     credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)]
     kind: Literal["promotion", "adjustment"]
     reason: Text
-    expires_at: Time | None = None
+    expires_at: TimeOrNone = None
     valid_months: Annotated[int, Field(ge=1, le=120)] | None = None
 
     @model_validator(mode="after")

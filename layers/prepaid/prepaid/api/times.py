@@ -16,7 +16,7 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def read_rfc3339(text: str) -> datetime:
+def read_rfc3339(text: object) -> datetime:
     """The UTC instant that `text` names. Raises ValueError saying what is wrong with it."""
     if not isinstance(text, str) or not RFC3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 time with its offset, as in 2026-06-16T13:00:00Z")
