@@ -469,3 +469,12 @@ def test_settle_never_takes_a_key(desk: Desk) -> None:
 def test_the_key_of_an_entry_is_padded_so_that_it_sorts_as_a_number() -> None:
     assert keys.entry_sort(9) < keys.entry_sort(10) < keys.entry_sort(999_999) < keys.LAST_ENTRY
     assert keys.entry_sort(42) == "ENTRY#000000000042"
+
+
+def test_instants_are_kept_in_whole_milliseconds_so_that_no_lot_outlives_its_end(desk: Desk) -> None:
+    desk.open()
+
+    desk.grant(5, validity=NOW + DAY + TICK - TICK / 10)
+
+    [lot] = desk.account().lots
+    assert lot.expires_at == NOW + DAY

@@ -115,3 +115,15 @@ def test_before_its_first_entry_there_is_no_account(desk: Desk) -> None:
     newest = read_tail(desk.table, "acme").entry
 
     assert find_entry_at(desk.table, "acme", newest, NOW - TICK, STUBBORN) is None
+
+
+def test_the_first_entry_is_found_too(desk: Desk) -> None:
+    desk.open(at=NOW)
+    for hours in range(1, 5):
+        desk.grant(1, at=NOW + hours * HOUR)
+    newest = read_tail(desk.table, "acme").entry
+
+    found = find_entry_at(desk.table, "acme", newest, NOW + HOUR - TICK, STUBBORN)
+
+    assert found
+    assert found.number == 1
