@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
+from prepaid.api.metrics import count
 from prepaid.store.due import DueLot
 from prepaid.store.dynamodb import Patience
 from prepaid.store.sweep import sweep
@@ -38,9 +38,3 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def on_failure(row: DueLot, error: Exception) -> None:
     """One lot that couldn't be recorded; the next run tries it again and the alarm SweepFailures counts it."""
     logger.error("lot not recorded", extra={"account": row.account, "lot": row.lot}, exc_info=error)
-
-
-def count(name: str, value: int) -> None:
-    metrics = Metrics()
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()

@@ -1,11 +1,9 @@
 """Stripe's deliveries: what was paid becomes credits, once."""
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-
 from prepaid import wiring
 from prepaid.api import webhooks
 from prepaid.api.http import Request, Response, serve
+from prepaid.api.metrics import count
 from prepaid.payments.secrets import stripe_secret_from
 
 
@@ -21,9 +19,7 @@ def receive(request: Request) -> Response:
 
 def on_quarantine() -> None:
     """The alarm PurchaseQuarantined counts this: money or an event that doesn't fit its record waits for a person."""
-    metrics = Metrics()
-    metrics.add_metric(name="PurchaseQuarantined", unit=MetricUnit.Count, value=1)
-    metrics.flush_metrics()
+    count("PurchaseQuarantined", 1)
 
 
 handler = serve({"POST /v1/webhooks/stripe": receive}, wiring.now)

@@ -66,7 +66,6 @@ def test_without_a_token_nothing_is_answered(service: Service, route: str) -> No
     assert service.stored() == before
 
 
-@pytest.mark.xfail(reason="500: None has no get")
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
 def test_an_event_whose_authorizer_is_null_is_anonymous(service: Service, route: str) -> None:
     event = http_event(route, path={"account": "acme"}, claims=None)

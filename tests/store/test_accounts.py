@@ -131,3 +131,10 @@ def test_accounts_whose_names_begin_alike_are_strangers(desk: Desk) -> None:
     assert opened
     assert desk.account("acme-2").available == 0
     assert desk.account("acme").available == 5
+
+
+def test_an_unknown_plan_opens_nothing_without_ai_either(desk: Desk) -> None:
+    with pytest.raises(InvalidRequest):
+        desk.put_account(terms=replace(NO_QUOTA, plan="gold"))
+
+    assert stored(desk.table) == {}

@@ -1,6 +1,7 @@
 """Append: one entry, one claim, one transaction; and what a repeated key hears (semantics 4, 5, 6)."""
 
 from collections.abc import Callable
+from datetime import timezone
 
 import pytest
 
@@ -478,3 +479,13 @@ def test_instants_are_kept_in_whole_milliseconds_so_that_no_lot_outlives_its_end
 
     [lot] = desk.account().lots
     assert lot.expires_at == NOW + DAY
+
+
+def test_a_grant_repeated_with_its_expiry_told_in_another_zone_is_a_replay(desk: Desk) -> None:
+    desk.open()
+    answer = desk.grant(5, key="g1", validity=NOW + DAY)
+
+    repeat = desk.grant(5, key="g1", validity=(NOW + DAY).astimezone(timezone(-3 * HOUR)))
+
+    assert repeat.replayed
+    assert repeat.entries == answer.entries

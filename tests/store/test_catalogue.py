@@ -15,7 +15,7 @@ from prepaid.store.catalogue import (
     read_catalogue_version,
     replace_catalogue,
 )
-from tests.store.builders import STUBBORN, Desk, FakeTime, stored
+from tests.store.builders import QUOTA_100, STUBBORN, Desk, FakeTime, stored
 from tests.store.wire import Wire, answer_lost, no_answer
 
 FIRST_SHA256 = "5c564ac4a480efe96bf85a2b5fc85a45edb651574acc246688afe345d732c268"
@@ -182,3 +182,15 @@ def test_a_catalogue_that_could_not_be_read_is_asked_for_again(desk: Desk, wire:
     wire.calm()
 
     assert current(STUBBORN).version == 1
+
+
+def test_a_debit_with_an_older_catalogue_than_the_accounts_plan_is_not_refused(desk: Desk) -> None:
+    first = first_catalogue()
+    second = succeed(desk, replace(first, plans=(*first.plans, Plan(id="mega", quota=5000))), 1)
+    Desk(desk.table, catalogue=second).put_account(terms=replace(QUOTA_100, plan="mega"))
+
+    # A warm function that read the catalogue seconds ago.
+    done = Desk(desk.table, catalogue=first).debit(1, feature="ai_service", key="k1")
+
+    assert done.entries[-1].quota_remaining == 4999
+    assert done.entries[-1].catalogue_version == 2

@@ -30,6 +30,7 @@ from tests.store.wire import (
     Send,
     Wire,
     answer_lost,
+    answers,
     cancels,
     connection_refused,
     first,
@@ -48,6 +49,8 @@ NOT_NOW: dict[str, Fault] = {
     "connection refused": connection_refused,
     "500": refuses("InternalServerError", 500),
     "503": refuses("ServiceUnavailable", 503),
+    "a 503 from something between": answers(503, b"<html><body>Service Unavailable</body></html>"),
+    "an empty 502": answers(502, b""),
     "throttled": refuses("ThrottlingException"),
     "over the table's throughput": refuses("ProvisionedThroughputExceededException"),
     "over the account's throughput": refuses("RequestLimitExceeded"),
@@ -435,3 +438,16 @@ def test_what_is_not_a_database_error_passes(desk: Desk, wire: Wire) -> None:
 
     with pytest.raises(ZeroDivisionError):
         desk.debit(1)
+
+
+def test_a_payment_that_is_put_aside_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    for name in ("pur_1", "pur_2"):
+        desk.record(a_purchase(name))
+    desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+    wire.plan("PutItem", no_answer, no_answer)
+
+    outcome = desk.receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
+
+    assert wire.undone == 0
+    assert outcome == "quarantined"

@@ -309,3 +309,15 @@ def test_a_rival_at_every_try_is_outlasted_as_long_as_patience_lasts(desk: Desk,
     assert done.entries[-1].number == 23
     assert wire.undone == 0
     assert audit(stored(desk.table)).spent == 21
+
+
+def test_of_two_who_change_an_account_at_once_the_later_one_stands_whole(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open()
+    theirs = (replace(QUOTA_100, plan="team"), replace(PROFILE, name="Theirs"))
+    # Our profile is the one that stands already: only our terms are new.
+    ours = (replace(QUOTA_100, plan="trio"), PROFILE)
+    wire.plan(TRANSACTION, first(lambda: rival.put_account("acme", *theirs)))
+
+    desk.put_account("acme", *ours)
+
+    assert read_account(desk.table, "acme", STUBBORN) == ours

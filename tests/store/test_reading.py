@@ -127,3 +127,9 @@ def test_the_first_entry_is_found_too(desk: Desk) -> None:
 
     assert found
     assert found.number == 1
+
+
+def test_below_the_first_entry_there_is_nothing_and_no_error(desk: Desk) -> None:
+    desk.open(credits=1)
+
+    assert read_entries(desk.table, "acme", first=1, last=0, limit=10) == ()

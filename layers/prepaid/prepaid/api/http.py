@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ValidationError
 
+from prepaid.api.metrics import count
 from prepaid.api.problems import (
     Forbidden,
     KeyInvalid,
@@ -27,7 +28,7 @@ from prepaid.api.problems import (
     UnsupportedType,
     problem_of,
 )
-from prepaid.core.errors import AccountNotFound, InvalidRequest, PrepaidError
+from prepaid.core.errors import AccountNotFound, InvalidRequest, PrepaidError, Refused
 from prepaid.store.dynamodb import Patience
 
 MAX_BODY_BYTES = 64 * 1024
@@ -36,7 +37,7 @@ MAX_ERRORS = 20
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 # What a handler may spend on retries, so that its refusal still arrives before the function is stopped.
-PATIENCE_SECONDS = 4.0
+PATIENCE_SECONDS = 3.0
 
 logger = Logger()
 
@@ -88,11 +89,21 @@ def serve(routes: Mapping[str, Handler], clock: Callable[[], datetime]) -> Lambd
             status, headers, body = problem_of(error)
             headers = {"Content-Type": "application/problem+json", **headers}
             response = Response(status=status, body=body, headers=headers)
-            log = logger.info if isinstance(error, PrepaidError) else logger.exception
-            log("refused", extra={"status": status, "code": body["code"]})
+            _tell(error, {"status": status, "code": body["code"]})
         return to_gateway(response)
 
     return handle
+
+
+def _tell(error: Exception, about: dict[str, Any]) -> None:
+    """A line for the log: a refusal is everyday, trouble elsewhere names its cause, a bug is counted for the alarm."""
+    if isinstance(error, Refused):
+        logger.info("refused", extra=about)
+    elif isinstance(error, PrepaidError):
+        logger.warning("unavailable", extra=about, exc_info=error)
+    else:
+        logger.error("failed", extra=about, exc_info=error)
+        count("InternalErrors", 1)
 
 
 def request_from(event: Mapping[str, Any], now: datetime) -> Request:
@@ -197,7 +208,8 @@ def _no_such_route(_: Request) -> Response:
 
 
 def _caller(event: Mapping[str, Any]) -> Caller | None:
-    claims = event.get("requestContext", {}).get("authorizer", {}).get("jwt", {}).get("claims")
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    claims = authorizer.get("jwt", {}).get("claims")
     if not claims:
         return None
     return Caller(name=claims.get("client_id") or claims.get("sub") or "unknown", account=claims.get("account_id"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prepaid.api.http import Request, Response, logger
 from prepaid.payments.secrets import StripeSecret
 from prepaid.payments.sessions import SESSION_EVENTS, open_stripe, session_fact
-from prepaid.payments.webhook import verified_event
+from prepaid.payments.webhook import Event, verified_event
 from prepaid.store.catalogue import CurrentCatalogue
 from prepaid.store.dynamodb import Table
 from prepaid.store.purchases import receive_fact
@@ -37,12 +37,11 @@ def receive(
         now=request.now,
         tolerance_seconds=stripe.tolerance_seconds,
     )
-    logger.append_keys(event_id=event.id, event_type=event.type)
-    if event.type not in SESSION_EVENTS:
-        return _received("ignored")
+    if event.type not in SESSION_EVENTS or not event.object_id:
+        return _received(event, "ignored")
     fact = session_fact(open_stripe(secret.api_key, stripe.api_base), event)
     if fact is None:
-        return _received("ignored")
+        return _received(event, "ignored")
     outcome = receive_fact(
         table,
         fact,
@@ -53,10 +52,11 @@ def receive(
     )
     if outcome == "quarantined":
         on_quarantine()
-        logger.error("quarantined", extra={"account": fact.account, "purchase": fact.purchase, "session": fact.session})
-    return _received(outcome)
+        about = {"account": fact.account, "purchase": fact.purchase, "session": fact.session, "event_id": event.id}
+        logger.error("quarantined", extra=about)
+    return _received(event, outcome)
 
 
-def _received(outcome: str) -> Response:
-    logger.info("webhook", extra={"outcome": outcome})
+def _received(event: Event, outcome: str) -> Response:
+    logger.info("webhook", extra={"outcome": outcome, "event_id": event.id, "event_type": event.type})
     return Response(status=200, body={"received": True})

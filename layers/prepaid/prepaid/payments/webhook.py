@@ -18,6 +18,10 @@ from prepaid.payments.errors import WebhookRejected
 HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.ASCII)
 
 
+# Ids become keys of the table, parts of addresses and log lines.
+ID = re.compile(r"[!-~]{1,255}", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """The part of a Stripe event that we look at. object_id: of the thing it is about, "" when it names none."""
@@ -62,9 +66,13 @@ def _event_from(text: str) -> Event:
         event: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise WebhookRejected("The body is not JSON.") from None
-    if not isinstance(event, dict) or not all(isinstance(event.get(name), str) for name in ("id", "type")):
+    if not isinstance(event, dict) or not _is_id(event.get("id")) or not isinstance(event.get("type"), str):
         raise WebhookRejected("The body is not an event.")
     data = event.get("data")
     about = data.get("object") if isinstance(data, dict) else None
     object_id = about.get("id") if isinstance(about, dict) else None
-    return Event(id=event["id"], type=event["type"], object_id=object_id if isinstance(object_id, str) else "")
+    return Event(id=event["id"], type=event["type"], object_id=str(object_id) if _is_id(object_id) else "")
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and bool(ID.fullmatch(value))

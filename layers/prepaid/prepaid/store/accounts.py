@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from prepaid.core.account import Terms
 from prepaid.core.catalogue import Catalogue
+from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound
 from prepaid.core.ledger import ChangeTerms, open_account
 from prepaid.store import keys
@@ -54,7 +56,7 @@ def put_account(
                 catalogue=catalogue,
                 now=now,
                 patience=patience,
-                also=lambda _, puts=profile_puts: puts,  # type: ignore[misc]
+                also=partial(_with_profile, profile_puts, changed=_profile_from_item(stored) != profile),
             )
             return False
         except (LostCondition, Transient):
@@ -72,13 +74,17 @@ def read_account(table: Table, account_id: str, patience: Patience) -> tuple[Ter
     return tail.entry.after.terms, _profile_from_item(item)
 
 
+def _with_profile(profile_puts: Puts, entries: tuple[Entry, ...], *, changed: bool) -> Puts:
+    """The profile travels with every change of terms, its own change or not: so its version orders all changes, and of
+    two at once the later one stands whole instead of one's terms beside the other's profile."""
+    return profile_puts if changed or any(entry.type == "plan_change" for entry in entries) else {}
+
+
 def _profile_puts(account_id: str, profile: Profile, stored: Item | None) -> Puts:
-    """The profile's write, none when it is so already."""
+    """The profile's write."""
     if stored is None:
         # An account is opened once: its profile and its first entry are both absent, or both there.
         return {PROFILE: {"Item": _profile_to_item(account_id, profile, 1), "ConditionExpression": IF_ABSENT}}
-    if _profile_from_item(stored) == profile:
-        return {}
     version = int(stored["version"]["N"])
     return {
         PROFILE: {

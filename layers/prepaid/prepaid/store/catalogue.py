@@ -41,6 +41,15 @@ def read_catalogue_version(table: Table, version: int, patience: Patience) -> Ca
     return _from_item(item)
 
 
+def not_older_than(table: Table, catalogue: Catalogue, version: int) -> Catalogue:
+    """`catalogue`, or the stored `version` when that is newer. No read unless it is. Raises Transient."""
+    if catalogue.version >= version:
+        return catalogue
+    item = get(table, keys.catalogue_version(version))
+    assert item is not None, f"catalogue version {version} is missing"
+    return _from_item(item)
+
+
 def replace_catalogue(table: Table, successor: Catalogue, *, expected_version: int, patience: Patience) -> Catalogue:
     """Make `successor` the version after `expected_version`. Raises VersionConflict, InvalidRequest, Busy."""
     for _ in attempts(patience):

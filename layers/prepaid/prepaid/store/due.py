@@ -28,13 +28,14 @@ class DueLot:
 class Checkpoint:
     """Where a sweep goes on: at `shard` of `day`, after the row `after` ("" from the shard's start).
 
-    oldest_failed: the earliest day with a lot that couldn't be recorded on the way here; the sweep returns to it.
+    return_to: the earliest day passed on the way here that isn't done with: a lot there couldn't be recorded, or the
+    day wasn't over, so that lots of it were still to end and rows to come. The sweep returns to it.
     """
 
     day: date
     shard: int = 0
     after: str = ""
-    oldest_failed: date | None = None
+    return_to: date | None = None
 
 
 def due_item(account: str, lot: Lot) -> Item:
@@ -90,22 +91,23 @@ def read_checkpoint(table: Table) -> Checkpoint | None:
         day=date.fromisoformat(item["day"]["S"]),
         shard=int(item["shard"]["N"]),
         after=item["after"]["S"],
-        oldest_failed=date.fromisoformat(item["oldest_failed"]["S"]) if "oldest_failed" in item else None,
+        return_to=date.fromisoformat(item["return_to"]["S"]) if "return_to" in item else None,
     )
 
 
 def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
     """Remember where to go on. Raises Transient.
 
-    Without a condition: of two sweeps at once either place is safe. Each passes a row only after it did it itself or
-    found it gone, so the other's older place costs a second look and its newer one loses nothing.
+    Without a condition: of two sweeps at once either place is safe. Each passes a row only after it did it itself,
+    found it gone or noted its day in return_to, so the other's older place costs a second look and its newer one
+    loses nothing.
     """
-    failed = {"oldest_failed": {"S": checkpoint.oldest_failed.isoformat()}} if checkpoint.oldest_failed else {}
+    return_to = {"return_to": {"S": checkpoint.return_to.isoformat()}} if checkpoint.return_to else {}
     item = {
         **keys.CHECKPOINT,
         "day": {"S": checkpoint.day.isoformat()},
         "shard": {"N": str(checkpoint.shard)},
         "after": {"S": checkpoint.after},
-        **failed,
+        **return_to,
     }
     put(table, {"Item": item})

@@ -49,6 +49,7 @@ TRANSIENT_CODES = frozenset(
         "TransactionInProgressException",
     }
 )
+HTTP_SERVER_ERRORS = 500
 
 
 class Transient(Exception):
@@ -81,7 +82,11 @@ class Patience:
 
 
 def open_client() -> "DynamoDBClient":
-    """A client whose time-outs fit inside a function's own. Region and endpoint come from AWS's own environment."""
+    """A client whose time-outs fit inside a function's own. Region and endpoint come from AWS's own environment.
+
+    It asks twice at most: a transaction sent again so carries its token, and a lost answer is heard after all. The rest
+    is ours (`attempts`), which knows the deadline and what botocore doesn't retry.
+    """
     config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
     return get_session().create_client("dynamodb", config=config)  # type: ignore[return-value]
 
@@ -165,7 +170,9 @@ def translated() -> Iterator[None]:
     except (EndpointError, HTTPClientError) as error:
         raise Transient from error
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in TRANSIENT_CODES:
+        # Whatever stands between us and the database may answer 5xx with a code of its own, or none.
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status >= HTTP_SERVER_ERRORS or error.response.get("Error", {}).get("Code") in TRANSIENT_CODES:
             raise Transient from error
         raise
 

@@ -1,7 +1,7 @@
 """Entries and claims as items, and back. The stored bytes are what the hash chain covers, so they are never rewritten.
 
 An entry's item: `line` (what happened) and `state` (the account after it), both compact JSON, and `hash`, which covers
-both, the key and the hash before it. Times are milliseconds since 1970, lots are rows: an entry with a dozen lots
+both, the key and the hash before it. Times are milliseconds since 1970, lots are rows: an entry with eight lots
 still fits the one kilobyte that a write unit pays for.
 """
 

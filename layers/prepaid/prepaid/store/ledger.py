@@ -18,6 +18,7 @@ from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, IdempotencyKeyReused, Refused
 from prepaid.core.ledger import Debit, Grant, Operation, apply
 from prepaid.store import due, keys
+from prepaid.store.catalogue import not_older_than
 from prepaid.store.dynamodb import (
     IF_ABSENT,
     Item,
@@ -85,6 +86,8 @@ def append(
     for attempt in attempts(patience):
         try:
             tail = tail or read_tail(table, account_id)
+            # A warm function's catalogue may be older than the one this account was changed under: its plan may be new.
+            catalogue = not_older_than(table, catalogue, tail.entry.catalogue_version)
             return _append_to(tail, table, operation, catalogue, now, idempotency_key, also)
         except Transient:
             tail = None
@@ -176,6 +179,9 @@ def read_entries(table: Table, account_id: str, *, first: int, last: int, limit:
 
     May hold fewer than asked when they are large; the caller goes on below the last one it got.
     """
+    if last < first:
+        # DynamoDB refuses such a range: below the first entry there is nothing more.
+        return ()
     items = query(
         table,
         keys.ledger(account_id),

@@ -5,6 +5,7 @@ from typing import Literal
 
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
+from prepaid.core.errors import AccountNotFound
 from prepaid.core.ledger import Grant
 from prepaid.core.purchase import PaymentFact, Purchase, granted, grants, mismatches, moved
 from prepaid.store import keys
@@ -55,21 +56,39 @@ def receive_fact(
                 _quarantine(table, fact, wrong, event_id, now)
                 return "quarantined"
             if grants(purchase, fact):
-                _grant(table, purchase, fact, catalogue, now, patience)
-                return "granted"
+                return _grant_or_quarantine(table, purchase, fact, catalogue, now, event_id, patience)
             changed = moved(purchase, fact, now)
             if changed is None:
                 return "unchanged"
             put(table, _purchase_put(changed))
             return "moved"
-        except LostCondition as lost:
+        except (LostCondition, Transient):
             # Lost on the purchase: another event moved it first, or this write's answer was lost. Look again.
-            if PAYMENT in lost.found and PURCHASE not in lost.found:
-                _quarantine(table, fact, ("payment",), event_id, now)
-                return "quarantined"
-        except Transient:
             continue
     raise AssertionError("attempts() ends by raising")
+
+
+def _grant_or_quarantine(
+    table: Table,
+    purchase: Purchase,
+    fact: PaymentFact,
+    catalogue: Catalogue,
+    now: datetime,
+    event_id: str,
+    patience: Patience,
+) -> Outcome:
+    """The credits, unless their account was never opened or the money stands for another purchase already."""
+    try:
+        _grant(table, purchase, fact, catalogue, now, patience)
+    except AccountNotFound:
+        _quarantine(table, fact, ("account",), event_id, now)
+        return "quarantined"
+    except LostCondition as lost:
+        if PAYMENT not in lost.found or PURCHASE in lost.found:
+            raise
+        _quarantine(table, fact, ("payment",), event_id, now)
+        return "quarantined"
+    return "granted"
 
 
 def _grant(

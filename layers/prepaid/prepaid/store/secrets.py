@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.session import get_session
 
+from prepaid.core.errors import Busy
+from prepaid.store.dynamodb import Transient, translated
+
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -20,12 +23,20 @@ class Secret:
         self._read_at = 0.0
 
     def __call__(self) -> str:
-        if self._text is None or self._clock() - self._read_at >= self._seconds:
-            if self._client is None:
-                config = Config(
-                    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
-                )
-                self._client = get_session().create_client("secretsmanager", config=config)  # type: ignore[assignment]
-            self._text = self._client.get_secret_value(SecretId=self._name)["SecretString"]  # type: ignore[union-attr]
-            self._read_at = self._clock()
+        """The text. Raises Busy when it was never read and can't be; a known one is good until it can be read again."""
+        if self._text is not None and self._clock() - self._read_at < self._seconds:
+            return self._text
+        try:
+            with translated():
+                self._text = self._read()
+        except Transient as error:
+            if self._text is None:
+                raise Busy from error
+        self._read_at = self._clock()
         return self._text
+
+    def _read(self) -> str:
+        if self._client is None:
+            config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+            self._client = get_session().create_client("secretsmanager", config=config)  # type: ignore[assignment]
+        return self._client.get_secret_value(SecretId=self._name)["SecretString"]  # type: ignore[union-attr]

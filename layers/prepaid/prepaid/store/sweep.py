@@ -43,28 +43,32 @@ def sweep(
     goes only after its lot's end is in the ledger. Raises Busy when rows or checkpoint can't be read or kept.
     """
     today = now.astimezone(UTC).date()
+    # A lot granted just before midnight may be stored just after it: a day is closed only when the next one is over.
+    first_open_day = today - timedelta(days=1)
     place = persist(patience, read_checkpoint, table) or Checkpoint(day=today - FIRST_LOOK_BACK)
     recorded = failed = 0
-    while place.day <= today:
-        if not has_time():
-            persist(patience, save_checkpoint, table, place)
-            return Swept(recorded=recorded, failed=failed, finished=False)
+    while place.day <= today and has_time():
+        if place.day >= first_open_day:
+            place = _to_return(place)
         rows = persist(patience, read_due, table, place, PAGE_ROWS)
+        if not rows:
+            place = _next_shard(place)
         for row in rows:
-            if row.expires_at > now:
-                continue
-            try:
-                _record(table, row, catalogue, now, patience)
-                recorded += 1
-            except Exception as error:  # noqa: BLE001 - one account that can't be settled must not hold up the others
-                on_failure(row, error)
-                failed += 1
-                place = replace(place, oldest_failed=place.oldest_failed or place.day)
-        place = _next_place(place, rows)
-    # A lot granted just before midnight may be stored just after it: yesterday is looked at once more.
-    resume = Checkpoint(day=place.oldest_failed or today - timedelta(days=1))
+            if row.expires_at <= now:
+                if not has_time():
+                    break
+                try:
+                    _record(table, row, catalogue, now, patience)
+                    recorded += 1
+                except Exception as error:  # noqa: BLE001 - one account that can't be settled must not hold up the others
+                    on_failure(row, error)
+                    failed += 1
+                    place = _to_return(place)
+            place = replace(place, after=sort_key(row))
+    finished = place.day > today
+    resume = Checkpoint(day=min(place.return_to or first_open_day, first_open_day)) if finished else place
     persist(patience, save_checkpoint, table, resume)
-    return Swept(recorded=recorded, failed=failed, finished=True)
+    return Swept(recorded=recorded, failed=failed, finished=finished)
 
 
 def _record(table: Table, row: DueLot, catalogue: Catalogue, now: datetime, patience: Patience) -> None:
@@ -73,10 +77,13 @@ def _record(table: Table, row: DueLot, catalogue: Catalogue, now: datetime, pati
     persist(patience, forget, table, row)
 
 
-def _next_place(place: Checkpoint, rows: tuple[DueLot, ...]) -> Checkpoint:
-    """After the rows of one page: the rest of the shard, the next shard, or the next day."""
-    if rows:
-        return replace(place, after=sort_key(rows[-1]))
+def _to_return(place: Checkpoint) -> Checkpoint:
+    """The same place, remembering that its day isn't done with. Days only grow: the first one noted is the earliest."""
+    return replace(place, return_to=place.return_to or place.day)
+
+
+def _next_shard(place: Checkpoint) -> Checkpoint:
+    """After the last row of a shard: the next shard, or the next day."""
     if place.shard + 1 < keys.DUE_SHARDS:
         return replace(place, shard=place.shard + 1, after="")
     return replace(place, day=place.day + timedelta(days=1), shard=0, after="")
