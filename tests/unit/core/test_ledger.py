@@ -103,7 +103,7 @@ def test_a_grant_adds_a_lot_and_a_line_of_its_own_type(kind: LotKind, type_: str
 
     (entry,) = apply(account, a_grant(50, kind=kind), catalogue=CATALOGUE, now=NOW)
 
-    assert (entry.type, entry.credits, entry.quota, entry.draws, entry.source) == (type_, 50, 0, (), "credits")
+    assert (entry.type, entry.credits, entry.quota, entry.draws, entry.source) == (type_, 50, 0, (), None)
     (lot,) = entry.after.lots
     assert (lot.number, lot.kind, lot.granted, lot.remaining) == (91, kind, 50, 50)
     assert (lot.granted_at, lot.expires_at) == (NOW, civil("2027-06-17 00:00"))

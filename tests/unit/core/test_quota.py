@@ -107,7 +107,7 @@ def test_a_renewal_never_touches_lots() -> None:
     seen, (renewal,) = settled(account, RENEWAL)
 
     assert seen.lots == (lot,)
-    assert (renewal.credits, renewal.draws, renewal.source) == (0, (), "quota")
+    assert (renewal.credits, renewal.draws, renewal.source) == (0, (), None)
 
 
 def test_a_renewal_happens_once_in_a_period() -> None:

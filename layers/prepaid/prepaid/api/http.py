@@ -160,7 +160,7 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
         raise UnsupportedType("Send the body as Content-Type: application/json.")
     try:
         # Pydantic would let the last of two equal names win; who reads the other one would see another request.
-        json.loads(request.body.decode(), object_pairs_hook=_once)
+        json.loads(request.body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Malformed("The body is not JSON, or names a field twice.") from None
     try:
@@ -224,6 +224,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(names) < len(pairs):
         raise ValueError("a name twice")
     return names
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:

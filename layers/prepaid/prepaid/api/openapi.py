@@ -58,6 +58,14 @@ TOKEN_REFUSALS = {401: ("unauthorized",), 403: ("forbidden",)}
 ALWAYS = {500: ("internal_error",), 503: ("busy",)}
 MISSING = {404: ("account_not_found",)}
 
+# API Gateway checks the token before any function runs, and lets nobody change how it says no.
+GATEWAY_REFUSAL: dict[str, Any] = {
+    "type": "object",
+    "description": "API Gateway's own answer to a missing, wrong or insufficient token.",
+    "properties": {"message": TEXT},
+    "required": ["message"],
+}
+
 ROUTES: tuple[Route, ...] = (
     Route(
         method="post",
@@ -201,7 +209,12 @@ def document() -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**request_schemas["$defs"], **answer_schemas, "Problem": _problem_schema()},
+            "schemas": {
+                **request_schemas["$defs"],
+                **answer_schemas,
+                "Problem": _problem_schema(),
+                "GatewayRefusal": GATEWAY_REFUSAL,
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -234,10 +247,10 @@ def _responses(route: Route) -> dict[str, Any]:
         responses[str(status)] = {"description": (shape.__doc__ or "") if shape else "", "content": content}
     refusals = {**(TOKEN_REFUSALS if route.scope else {}), **ALWAYS, **route.refusals}
     for status, codes in sorted(refusals.items()):
-        responses[str(status)] = {
-            "description": ", ".join(codes),
-            "content": {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}},
-        }
+        content = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
+        if status in TOKEN_REFUSALS:
+            content["application/json"] = {"schema": {"$ref": REF.format(model="GatewayRefusal")}}
+        responses[str(status)] = {"description": ", ".join(codes), "content": content}
     return responses
 
 

@@ -65,9 +65,11 @@ class Entry:
 
     @property
     def source(self) -> Source | None:
-        """Which side of the account the entry touched."""
-        if self.credits and self.quota:
+        """What paid for it, or was lost: where its draws came from. None when nothing was drawn."""
+        quota = any(isinstance(draw, QuotaDraw) for draw in self.draws)
+        credits = any(isinstance(draw, LotDraw) for draw in self.draws)
+        if quota and credits:
             return "both"
-        if self.credits:
+        if credits:
             return "credits"
-        return "quota" if self.quota else None
+        return "quota" if quota else None
