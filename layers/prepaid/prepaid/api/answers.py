@@ -126,6 +126,7 @@ class EntryAnswer(TypedDict):
     type: str
     credits: int
     quota: int
+    owed: int
     feature: str | None
     quantity: int | None
     description: str | None
@@ -226,7 +227,8 @@ def consumption_answer(entry: Entry) -> ConsumptionAnswer:
 
 def grant_answer(entry: Entry) -> GrantAnswer:
     """The answer to a grant, from its entry alone."""
-    lot = next(lot for lot in entry.after.lots if lot.id == entry.lot)
+    assert entry.lot is not None
+    lot = entry.lot
     return {
         "id": f"gra_{entry.number:012d}",
         "entry": entry.number,
@@ -263,9 +265,9 @@ def balance_answer(account: Account, catalogue: Catalogue, *, entry: int, as_of:
         "entry": entry,
         "credits": {
             "available": account.available,
-            # Nothing can be held or owed before there are holds and refunds.
+            # Nothing can be held before there are holds.
             "held": 0,
-            "owed": 0,
+            "owed": account.owed,
             "next_expiry_at": rfc3339(account.lots[0].expires_at) if account.lots else None,
             "lots": [
                 {
@@ -299,6 +301,7 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "type": entry.type,
         "credits": entry.credits,
         "quota": entry.quota,
+        "owed": entry.owed,
         "feature": entry.feature,
         "quantity": entry.quantity,
         "description": entry.description,
@@ -308,7 +311,7 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "balance_after": entry.after.available,
         "quota_remaining": entry.quota_remaining,
         "draws": [_draw(draw) for draw in entry.draws],
-        "lot": entry.lot,
+        "lot": entry.lot.id if entry.lot else None,
         "purchase": entry.purchase,
         "actor": entry.actor,
     }

@@ -18,13 +18,23 @@ from prepaid.payments.errors import WebhookRejected
 HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.ASCII)
 
 
+# The pointers that a session we make carries back to its purchase. Never more: no amount is read from them.
+ACCOUNT_POINTER, PURCHASE_POINTER = "prepaid_account", "prepaid_purchase"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The part of a Stripe event that we look at. object_id: of the thing it is about, "" when it names none."""
+    """The part of a Stripe event that we look at: what it is about, never what it claims of it.
+
+    session, account, purchase: of a checkout session's event. payment: of a refund's, charge's or dispute's.
+    """
 
     id: str
     type: str
-    object_id: str
+    session: str | None
+    account: str | None
+    purchase: str | None
+    payment: str | None
 
 
 def verified_event(
@@ -62,9 +72,25 @@ def _event_from(text: str) -> Event:
         event: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise WebhookRejected("The body is not JSON.") from None
-    if not isinstance(event, dict) or not all(isinstance(event.get(name), str) for name in ("id", "type")):
+    event_id, event_type = _text(event, "id"), _text(event, "type")
+    if event_id is None or event_type is None:
         raise WebhookRejected("The body is not an event.")
-    data = event.get("data")
-    about = data.get("object") if isinstance(data, dict) else None
-    object_id = about.get("id") if isinstance(about, dict) else None
-    return Event(id=event["id"], type=event["type"], object_id=object_id if isinstance(object_id, str) else "")
+    about = _part(_part(event, "data"), "object")
+    metadata = _part(about, "metadata")
+    return Event(
+        id=event_id,
+        type=event_type,
+        session=_text(about, "id"),
+        account=_text(metadata, ACCOUNT_POINTER),
+        purchase=_text(metadata, PURCHASE_POINTER),
+        payment=_text(about, "payment_intent"),
+    )
+
+
+def _part(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _text(value: Any, name: str) -> str | None:
+    text = _part(value, name)
+    return text if isinstance(text, str) and text else None

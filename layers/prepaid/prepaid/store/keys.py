@@ -37,7 +37,12 @@ def profile(account: str) -> Key:
 
 
 def purchase(account: str, purchase_id: str) -> Key:
-    return _key(ledger(account), f"PURCHASE#{purchase_id}")
+    return _key(ledger(account), purchase_sort(purchase_id))
+
+
+def purchase_sort(purchase_id: str) -> str:
+    """Purchase ids begin with their time, so that the newest is the last one of the partition's PURCHASE# range."""
+    return f"PURCHASE#{purchase_id}"
 
 
 def payment(payment_id: str) -> Key:
