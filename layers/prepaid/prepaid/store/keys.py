@@ -3,6 +3,7 @@
 from datetime import date
 
 DUE_SHARDS = 8
+SESSION_PREFIX = "SESSION#"
 
 CATALOGUE = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
@@ -34,6 +35,22 @@ def claim(account: str, idempotency_key: str) -> Key:
 
 def profile(account: str) -> Key:
     return _key(ledger(account), "PROFILE")
+
+
+def manager(account: str) -> Key:
+    return _key(ledger(account), "MANAGER")
+
+
+def manager_session(digest: str) -> Key:
+    return _key(f"{SESSION_PREFIX}{digest}", "SESSION")
+
+
+def bought_partition(day: date) -> str:
+    return f"BOUGHT#{day.isoformat()}"
+
+
+def bought(day: date, purchase_id: str) -> Key:
+    return _key(bought_partition(day), purchase_id)
 
 
 def purchase(account: str, purchase_id: str) -> Key:
