@@ -1,11 +1,13 @@
 """What callers receive: each shape once, as the types that mypy checks and that openapi.json is made from."""
 
+from dataclasses import replace
 from typing import Literal, NotRequired, TypedDict
 
 from prepaid.api.times import rfc3339
 from prepaid.core.account import Account, Terms, quota_limit, quota_remaining, units_left
 from prepaid.core.catalogue import Catalogue, Offer
 from prepaid.core.entry import Draw, Entry, QuotaDraw
+from prepaid.core.purchase import Purchase
 from prepaid.store.accounts import Profile
 
 
@@ -202,6 +204,39 @@ class CatalogAnswer(TypedDict):
     packs: list[PackItem]
 
 
+class PurchaseAnswer(TypedDict):
+    """A purchase. amount, refunded_amount, disputed_amount: minor units of the currency."""
+
+    id: str
+    state: str
+    checkout_url: str | None
+    pack: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    lot: str | None
+    expires_at: str | None
+    refunded_amount: int
+    disputed_amount: int
+    revoked_credits: int
+    created_at: str
+
+
+class PurchasesAnswer(TypedDict):
+    """A page of purchases, newest first."""
+
+    purchases: list[PurchaseAnswer]
+    next_cursor: str | None
+
+
+class ManagerSessionAnswer(TypedDict):
+    """A session's token, shown once."""
+
+    manager_session: str
+    expires_at: str
+
+
 class ReceivedAnswer(TypedDict):
     """A webhook delivery that needs no repeat."""
 
@@ -315,6 +350,32 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "purchase": entry.purchase,
         "actor": entry.actor,
     }
+
+
+def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+    """A purchase as it is now."""
+    return {
+        "id": purchase.id,
+        "state": purchase.state,
+        "checkout_url": purchase.checkout_url,
+        "pack": purchase.pack,
+        "credits": purchase.credits,
+        "amount": purchase.amount,
+        "currency": purchase.currency,
+        "valid_months": purchase.valid_months,
+        "lot": purchase.lot.id if purchase.lot else None,
+        "expires_at": rfc3339(purchase.lot.expires_at) if purchase.lot else None,
+        "refunded_amount": purchase.refunded,
+        "disputed_amount": purchase.disputed,
+        "revoked_credits": purchase.revoked,
+        "created_at": rfc3339(purchase.created_at),
+    }
+
+
+def new_purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+    """The answer to a purchase request: as it was when its page was made, so that a replay says the same."""
+    begun = replace(purchase, state="open", lot=None, refunded=0, disputed=0, revoked=0)
+    return purchase_answer(begun)
 
 
 def pack_answer(offer: Offer) -> PackAnswer:

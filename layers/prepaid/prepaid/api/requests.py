@@ -17,6 +17,8 @@ type TimeOrNone = Annotated[
     datetime | None,
     BeforeValidator(lambda value: None if value is None else read_rfc3339(value), json_schema_input_type=str | None),
 ]
+# Kept as text, so that a leading zero counts; ASCII digits only.
+type Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -67,6 +69,25 @@ class AccountRequest(Body):
     language: Literal["pt-BR", "en", "es"] = "pt-BR"
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = 10
     manager_contact: Text | None = None
+
+
+class ManagerCodeRequest(Body):
+    """A new code for the manager."""
+
+    code: Code
+    current_code: Code | None = None
+
+
+class ManagerSessionRequest(Body):
+    """The manager's code."""
+
+    code: Code
+
+
+class PurchaseRequest(Body):
+    """A pack to buy."""
+
+    pack: Slug
 
 
 class FeatureRequest(Body):

@@ -58,6 +58,13 @@ class Catalogue:
                 return plan
         raise InvalidRequest((("plan", "no such plan"),))
 
+    def pack_on_sale(self, pack_id: str) -> Pack:
+        """The pack, or InvalidRequest naming the field `pack` when there is none or it is retired."""
+        for pack in self.packs:
+            if pack.id == pack_id and pack.active:
+                return pack
+        raise InvalidRequest((("pack", "no such pack on sale"),))
+
     @property
     def quota_feature(self) -> Feature | None:
         """The feature that a plan's quota pays for."""

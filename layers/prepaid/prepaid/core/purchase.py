@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from prepaid.core.account import Lot
+from prepaid.core.catalogue import Pack
 from prepaid.core.ledger import Grant, Restore, Revoke
 
 PurchaseState = Literal[
@@ -54,6 +55,7 @@ class Purchase:
     amount: int
     currency: str
     valid_months: int
+    language: str
     live: bool
     state: PurchaseState
     version: int
@@ -67,6 +69,37 @@ class Purchase:
     disputed: int = 0
     revoked: int = 0
     debt: int = 0
+
+
+def begin(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
+    """A new purchase: all that it will ever grant is on it, whatever happens to the catalogue (semantics 11)."""
+    return Purchase(
+        id=purchase_id,
+        account=account,
+        pack=pack.id,
+        credits=pack.credits,
+        amount=pack.amount,
+        currency=pack.currency,
+        valid_months=pack.valid_months,
+        language=language,
+        live=live,
+        state="created",
+        version=1,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+def opened(purchase: Purchase, session: str, checkout_url: str, now: datetime) -> Purchase:
+    """The purchase once its payment page exists. Events may have moved it on before we heard of the page."""
+    return replace(
+        purchase,
+        state="open" if purchase.state == "created" else purchase.state,
+        version=purchase.version + 1,
+        changed_at=now,
+        session=session,
+        checkout_url=checkout_url,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What Stripe says now of a checkout session and its money, asked from Stripe itself: an event only tells us to look."""
+"""What Stripe says now of a checkout session and its money, asked from Stripe itself: events only make us look."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +59,7 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
     failed: the caller was told that a voucher ran out, which the session itself doesn't show.
     Raises PaymentsUnavailable when Stripe doesn't answer.
     """
-    with _answering():
+    with answering():
         try:
             session = client.v1.checkout.sessions.retrieve(session_id, {"expand": ["line_items"]})
         except stripe.InvalidRequestError as error:
@@ -83,7 +83,7 @@ def fact_of(
     payment = session.payment_intent
     payment = payment if isinstance(payment, str) or payment is None else payment.id
     paid = progress == "paid" and payment is not None
-    with _answering():
+    with answering():
         return PaymentFact(
             progress=progress,
             session=session.id,
@@ -102,7 +102,7 @@ def fact_of(
 
 def session_of_payment(client: stripe.StripeClient, payment: str) -> stripe.checkout.Session | None:
     """The checkout session that this money was paid through, if any. Raises PaymentsUnavailable."""
-    with _answering():
+    with answering():
         sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
         return sessions.data[0] if sessions.data else None
 
@@ -129,7 +129,7 @@ def _progress(session: stripe.checkout.Session, *, failed: bool) -> Progress | N
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
     """Turn what the SDK raises into our own errors."""
     try:
         yield

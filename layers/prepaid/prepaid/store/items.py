@@ -74,6 +74,11 @@ def request_hash(operation: Debit | Grant) -> bytes:
     return sha256(_dump({"operation": CLAIMED_AS[type(operation)], **asked}, sort_keys=True).encode()).digest()
 
 
+def purchase_request_hash(pack: str) -> bytes:
+    """What a purchase's key asked for; apart from every operation's, so that no key serves two kinds of request."""
+    return sha256(_dump({"operation": "purchase", "pack": pack}, sort_keys=True).encode()).digest()
+
+
 def milliseconds(at: datetime) -> int:
     """Whole milliseconds since 1970, rounded down."""
     return (at - EPOCH) // timedelta(milliseconds=1)

@@ -37,6 +37,10 @@ def profile(account: str) -> Key:
     return _key(ledger(account), "PROFILE")
 
 
+def customer(account: str) -> Key:
+    return _key(ledger(account), "CUSTOMER")
+
+
 def manager(account: str) -> Key:
     return _key(ledger(account), "MANAGER")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import scrypt, sha256
 
-from prepaid.core.errors import SessionInvalid, WrongCode
+from prepaid.core.errors import InvalidRequest, SessionInvalid, WrongCode
 from prepaid.core.manager import (
     MAX_TRIES,
     SESSION_MINUTES,
@@ -50,7 +50,7 @@ def change_code(
 ) -> None:
     """Set the code; sessions opened by the old one end. current_code: None from an administrator only.
 
-    Raises WrongCode, CodeLocked, Busy. A code equal to the current one is for the caller to refuse.
+    Raises WrongCode, CodeLocked, InvalidRequest when it is the code already, Busy.
     """
     if current_code is not None:
         check_code(table, account_id, current_code, pepper, now=now, patience=patience)
@@ -59,6 +59,8 @@ def change_code(
     for _ in attempts(patience):
         try:
             stored = _read(table, account_id)
+            if stored and hmac.compare_digest(_digest(new_code, stored.salt, pepper), stored.digest):
+                raise InvalidRequest((("code", "must differ from the current one"),))
             code = ManagerCode(
                 digest=digest,
                 salt=salt,

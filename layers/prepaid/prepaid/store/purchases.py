@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
+from prepaid.core.errors import IdempotencyKeyReused
 from prepaid.core.ledger import Grant, Revoke
+from prepaid.core.manager import ManagerSession
 from prepaid.core.purchase import PaymentFact, Purchase, Step, mismatches, next_step
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
@@ -22,12 +24,15 @@ from prepaid.store.dynamodb import (
     get,
     put,
     query,
+    transact,
 )
-from prepaid.store.items import instant, lot_from_row, lot_to_row, milliseconds
-from prepaid.store.ledger import Puts, append
+from prepaid.store.items import instant, lot_from_row, lot_to_row, milliseconds, purchase_request_hash
+from prepaid.store.ledger import CLAIM, Puts, append
+from prepaid.store.managers import use_session_put
 
 PURCHASE = "purchase"
 PAYMENT = "payment"
+MANAGER_SESSION = "manager_session"
 # Pay, refund, dispute: no truth of the provider's is further away than a few steps.
 MAX_STEPS = 4
 PAGE_PURCHASES = 100
@@ -47,6 +52,48 @@ def read_purchase(table: Table, account_id: str, purchase_id: str) -> Purchase |
     """The purchase, if the account has it. Raises Transient."""
     item = get(table, keys.purchase(account_id, purchase_id))
     return _from_item(item) if item else None
+
+
+def find_begun(table: Table, account_id: str, idempotency_key: str, pack: str) -> Purchase | None:
+    """The purchase that this key began, if any. Raises IdempotencyKeyReused, Transient."""
+    claim = get(table, keys.claim(account_id, idempotency_key))
+    if claim is None:
+        return None
+    if claim["request_hash"]["B"] != purchase_request_hash(pack):
+        raise IdempotencyKeyReused
+    return read_purchase(table, account_id, claim["purchase"]["S"])
+
+
+def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> None:
+    """Keep a new purchase before its payment page exists: record, claim, spent manager session, row of its day.
+
+    Raises LostCondition naming "claim" or "manager_session" when a rival took it, Transient.
+    """
+    claim = {
+        **keys.claim(purchase.account, idempotency_key),
+        "purchase": {"S": purchase.id},
+        "request_hash": {"B": purchase_request_hash(purchase.pack)},
+    }
+    transact(
+        table,
+        {
+            PURCHASE: {"Item": _to_item(purchase), "ConditionExpression": IF_ABSENT},
+            CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT},
+            MANAGER_SESSION: use_session_put(session, purchase.id),
+            "bought": {"Item": _bought_item(purchase)},
+        },
+    )
+
+
+def save_page(table: Table, purchase: Purchase) -> None:
+    """Keep the payment page of a purchase that was read one version ago. Raises LostCondition, Transient."""
+    put(table, _purchase_put(purchase))
+
+
+def read_bought(table: Table, day: date, *, after: str, limit: int) -> tuple[Pointer, ...]:
+    """Purchases begun on a day, in order of their ids, after one. Raises Transient."""
+    items = query(table, keys.bought_partition(day), first=after + "\x00", last="\U0010ffff", limit=limit)
+    return tuple(Pointer(account=item["account"]["S"], purchase=item["SK"]["S"]) for item in items)
 
 
 def read_purchases(table: Table, account_id: str, *, before: str, limit: int) -> tuple[Purchase, ...]:
@@ -182,9 +229,8 @@ def _payment_put(payment: str, purchase: Purchase) -> Item:
     }
 
 
-def purchase_put(purchase: Purchase) -> Item:
-    """The write of a new purchase."""
-    return {"Item": _to_item(purchase), "ConditionExpression": IF_ABSENT}
+def _bought_item(purchase: Purchase) -> Item:
+    return {**keys.bought(purchase.created_at.date(), purchase.id), "account": {"S": purchase.account}}
 
 
 def _to_item(purchase: Purchase) -> Item:
@@ -194,6 +240,7 @@ def _to_item(purchase: Purchase) -> Item:
         "pack": purchase.pack,
         "currency": purchase.currency,
         "state": purchase.state,
+        "language": purchase.language,
         "session": purchase.session,
         "checkout_url": purchase.checkout_url,
         "payment": purchase.payment,
@@ -230,6 +277,7 @@ def _from_item(item: Item) -> Purchase:
         amount=number["amount"],
         currency=text["currency"],
         valid_months=number["valid_months"],
+        language=text["language"],
         live=item["live"]["BOOL"],
         state=text["state"],
         version=number["version"],
