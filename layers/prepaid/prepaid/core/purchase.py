@@ -133,8 +133,12 @@ class Step:
     operation: Grant | Revoke | Restore | None = None
 
 
-def mismatches(purchase: Purchase, fact: PaymentFact) -> tuple[str, ...]:
+def mismatches(purchase: Purchase | None, fact: PaymentFact | None) -> tuple[str, ...]:
     """The names of what the provider says otherwise than the record; any of them means quarantine (semantics 12)."""
+    if purchase is None:
+        return ("unknown_purchase",)
+    if fact is None:
+        return ("unknown_session",)
     told = (
         # A purchase whose page was made but whose answer was lost learns its session from the session itself.
         ("session", purchase.session or fact.session, fact.session),
@@ -144,6 +148,8 @@ def mismatches(purchase: Purchase, fact: PaymentFact) -> tuple[str, ...]:
         ("live", purchase.live, fact.live),
         ("mode", "payment", fact.mode),
         ("quantity", 1, fact.quantity),
+        # What was granted was paid, and stays so: a refund is told apart from it.
+        ("progress", "paid" if purchase.lot else fact.progress, fact.progress),
     )
     return tuple(name for name, recorded, said in told if recorded != said)
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import stripe
 
 from prepaid.core.purchase import PaymentFact, Progress
 from prepaid.payments.errors import PaymentsUnavailable
-from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER
+from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER, Event, event_of
 
 # What a checkout session can announce; the session is what happens once, not the event.
 SESSION_EVENTS = frozenset(
@@ -38,8 +40,10 @@ MONEY_EVENTS = frozenset(
 LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
 VOID_REFUNDS = frozenset({"failed", "canceled"})
 TIMEOUT_SECONDS = 5
+NOT_FOUND = 404
 # Of one payment; Stripe allows fewer.
 MAX_REFUNDS = 100
+EVENTS_PAGE = 100
 
 
 @lru_cache(maxsize=2)
@@ -67,9 +71,6 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
                 return None
             raise
         return fact_of(client, session, failed=failed)
-
-
-NOT_FOUND = 404
 
 
 def fact_of(
@@ -105,6 +106,23 @@ def session_of_payment(client: stripe.StripeClient, payment: str) -> stripe.chec
     with answering():
         sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
         return sessions.data[0] if sessions.data else None
+
+
+def events_page(client: stripe.StripeClient, *, since: datetime, until: datetime, after: str) -> tuple[Event, ...]:
+    """At most a hundred events that may concern us, newest first, below event `after`. Stripe keeps 30 days of them.
+
+    Raises PaymentsUnavailable.
+    """
+    parameters: dict[str, Any] = {
+        "types": sorted(SESSION_EVENTS | MONEY_EVENTS),
+        "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())},
+        "limit": EVENTS_PAGE,
+    }
+    if after:
+        parameters["starting_after"] = after
+    with answering():
+        page = client.v1.events.list(parameters)  # type: ignore[arg-type]
+        return tuple(event_of(event.to_dict()) for event in page.data)
 
 
 def _refunded(client: stripe.StripeClient, payment: str) -> int:

@@ -72,6 +72,11 @@ def _event_from(text: str) -> Event:
         event: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise WebhookRejected("The body is not JSON.") from None
+    return event_of(event)
+
+
+def event_of(event: Any) -> Event:
+    """The event in a parsed JSON value. Raises WebhookRejected when it is none."""
     event_id, event_type = _text(event, "id"), _text(event, "type")
     if event_id is None or event_type is None:
         raise WebhookRejected("The body is not an event.")

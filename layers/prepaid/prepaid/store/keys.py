@@ -6,6 +6,7 @@ DUE_SHARDS = 8
 SESSION_PREFIX = "SESSION#"
 
 CATALOGUE = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
+RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
 
 type Key = dict[str, dict[str, str]]

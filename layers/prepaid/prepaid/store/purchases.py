@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -140,11 +140,11 @@ def bring_up_to_date(
             # earlier can undo what was asked later.
             purchase = read_purchase(table, pointer.account, pointer.purchase)
             fact = look()
-            if fact is None:
+            if fact is None and (purchase is None or purchase.lot is None):
                 return "ignored"
-            wrong = mismatches(purchase, fact) if purchase else ("unknown_purchase",)
-            if purchase is None or wrong:
-                quarantine(table, fact, wrong, reason, now)
+            wrong = mismatches(purchase, fact)
+            if purchase is None or fact is None or wrong:
+                quarantine(table, pointer, wrong, fact, reason, now)
                 return "quarantined"
             for _ in range(MAX_STEPS):
                 step = next_step(purchase, fact, now)
@@ -155,7 +155,7 @@ def bring_up_to_date(
         except LostCondition as lost:
             if PAYMENT in lost.found and PURCHASE not in lost.found and fact is not None:
                 # The money pays for another purchase already.
-                quarantine(table, fact, ("payment",), reason, now)
+                quarantine(table, pointer, ("payment",), fact, reason, now)
                 return "quarantined"
         except Transient:
             continue
@@ -188,27 +188,23 @@ def _take(
     return after
 
 
-def quarantine(table: Table, fact: PaymentFact, wrong: tuple[str, ...], reason: str, now: datetime) -> None:
-    """Keep a fact that doesn't fit its record for a person to look at. A repeat writes the same row. Raises Transient."""
-    put(
-        table,
-        {
-            "Item": {
-                **keys.quarantine(now.date(), reason),
-                "mismatches": {"L": [{"S": name} for name in wrong]},
-                "account": {"S": fact.account},
-                "purchase": {"S": fact.purchase},
-                "session": {"S": fact.session},
-                "progress": {"S": fact.progress},
-                "amount": {"N": str(fact.amount)},
-                "currency": {"S": fact.currency},
-                "live": {"BOOL": fact.live},
-                "mode": {"S": fact.mode},
-                "quantity": {"N": str(fact.quantity)},
-                "at": {"N": str(milliseconds(now))},
-            }
-        },
-    )
+def quarantine(
+    table: Table, pointer: Pointer, wrong: tuple[str, ...], fact: PaymentFact | None, reason: str, now: datetime
+) -> None:
+    """Keep what doesn't fit a purchase's record for a person to look at; a repeat writes the same row.
+
+    fact: what the provider said; None when it knows nothing of a purchase that was granted. Raises Transient.
+    """
+    said = {name: str(value) for name, value in asdict(fact).items()} if fact else {}
+    item = {
+        **keys.quarantine(now.date(), f"{reason}#{pointer.purchase}"),
+        "account": {"S": pointer.account},
+        "purchase": {"S": pointer.purchase},
+        "mismatches": {"L": [{"S": name} for name in wrong]},
+        "fact": {"M": {name: {"S": value} for name, value in said.items()}},
+        "at": {"N": str(milliseconds(now))},
+    }
+    put(table, {"Item": item})
 
 
 def _purchase_put(purchase: Purchase) -> Item:
