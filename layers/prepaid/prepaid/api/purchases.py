@@ -2,8 +2,6 @@
 
 import re
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from prepaid.api.answers import new_purchase_answer, purchase_answer
@@ -11,7 +9,7 @@ from prepaid.api.http import Request, Response, account_of, body_of, check_query
 from prepaid.api.requests import PurchaseRequest
 from prepaid.core.errors import InvalidRequest, PurchaseLapsed, PurchaseNotFound, SessionInvalid
 from prepaid.core.purchase import Purchase, begin, opened
-from prepaid.payments.secrets import StripeSecret
+from prepaid.payments.shop import Shop
 from prepaid.store.accounts import read_account
 from prepaid.store.catalogue import CurrentCatalogue
 from prepaid.store.customers import read_customer, remember_customer
@@ -31,17 +29,6 @@ PURCHASE_ID = re.compile(r"pur_[0-9a-f]{20}", re.ASCII)
 PAGE = 50
 # Stripe forgets a key after a day; from then on asking again could make a second page for one purchase.
 CONTINUE_WITHIN = timedelta(hours=23)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shop:
-    """What buying needs besides the table. live: whether real money moves. secret: Stripe's, read when needed."""
-
-    secret: Callable[[], StripeSecret]
-    api_base: str
-    live: bool
-    payment_methods: tuple[str, ...]
-    return_url: str
 
 
 def buy(request: Request, table: Table, catalogue: CurrentCatalogue, shop: Shop) -> Response:
@@ -114,7 +101,7 @@ def _begun(
 
 def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, name: str) -> Purchase:
     """The purchase with its payment page, made now or by whoever was here before."""
-    from prepaid.payments.checkout import PageSettings, create_customer, create_page  # noqa: PLC0415 - heavy, rare
+    from prepaid.payments.checkout import create_customer, create_page  # noqa: PLC0415 - heavy, rare
     from prepaid.payments.sessions import open_stripe  # noqa: PLC0415
 
     if request.now - purchase.created_at > CONTINUE_WITHIN:
@@ -125,8 +112,7 @@ def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, n
     if customer is None:
         made = create_customer(client, purchase.account, name)
         customer = persist(request.patience, remember_customer, table, purchase.account, made)
-    settings = PageSettings(payment_methods=shop.payment_methods, return_url=shop.return_url)
-    page = create_page(client, purchase, customer=customer, settings=settings)
+    page = create_page(client, purchase, customer=customer, shop=shop)
     for _ in attempts(request.patience):
         try:
             with_page = opened(purchase, page.session, page.url, request.now)

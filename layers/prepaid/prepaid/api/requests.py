@@ -117,11 +117,15 @@ class PackRequest(Body):
 
 
 class CatalogRequest(Body):
-    """The whole catalogue that shall be in force. Sold packs are retired by `active: false`, never removed."""
+    """The whole catalogue that shall be in force. Sold packs are retired by `active: false`, never removed.
+
+    allow_cheaper_small_packs: say so when a smaller pack shall really cost less per credit than a larger one.
+    """
 
     features: Annotated[list[FeatureRequest], Field(min_length=1, max_length=100)]
     plans: Annotated[list[PlanRequest], Field(min_length=1, max_length=100)]
     packs: Annotated[list[PackRequest], Field(max_length=100)]
+    allow_cheaper_small_packs: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,6 +1,5 @@
 """Payment pages: a Stripe Checkout Session for a recorded purchase, the same one however often it is asked for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -9,6 +8,7 @@ import stripe
 
 from prepaid.core.purchase import Purchase
 from prepaid.payments.sessions import answering
+from prepaid.payments.shop import Shop
 from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER
 
 # How long a customer may take to pay a voucher; the page itself lives a day.
@@ -16,15 +16,6 @@ BOLETO_DAYS = 3
 PIX_SECONDS = 86_400
 LOCALES = {"pt-BR": "pt-BR", "en": "en", "es": "es"}
 WORDS = {"pt-BR": "créditos", "en": "credits", "es": "créditos"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageSettings:
-    """payment_methods: Stripe's names; those that take reais only are offered for reais only. return_url: where the
-    customer comes back to, with `purchase` and `result` in its query."""
-
-    payment_methods: Sequence[str]
-    return_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +36,24 @@ def create_customer(client: stripe.StripeClient, account_id: str, name: str) -> 
         return customer.id
 
 
-def create_page(client: stripe.StripeClient, purchase: Purchase, *, customer: str, settings: PageSettings) -> Page:
+def create_page(client: stripe.StripeClient, purchase: Purchase, *, customer: str, shop: Shop) -> Page:
     """The payment page of a purchase. Its key derives from the purchase, so a retried function makes no second one.
 
     Raises PaymentsUnavailable.
     """
     with answering():
         session = client.v1.checkout.sessions.create(
-            _parameters(purchase, customer, settings),  # type: ignore[arg-type]
+            _parameters(purchase, customer, shop),  # type: ignore[arg-type]
             {"idempotency_key": f"checkout-{purchase.id}"},
         )
         return Page(session.id, session.url or "")
 
 
-def _parameters(purchase: Purchase, customer: str, settings: PageSettings) -> dict[str, Any]:
-    methods = [name for name in settings.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
+def _parameters(purchase: Purchase, customer: str, shop: Shop) -> dict[str, Any]:
+    methods = [name for name in shop.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
     metadata = {ACCOUNT_POINTER: purchase.account, PURCHASE_POINTER: purchase.id}
-    separator = "&" if "?" in settings.return_url else "?"
-    back = f"{settings.return_url}{separator}purchase={purchase.id}&result="
+    separator = "&" if "?" in shop.return_url else "?"
+    back = f"{shop.return_url}{separator}purchase={purchase.id}&result="
     return {
         "mode": "payment",
         "line_items": [
