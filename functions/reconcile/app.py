@@ -1,4 +1,4 @@
-"""On a schedule: what Stripe says and what was granted, compared both ways; what a lost webhook left behind is healed."""
+"""On a schedule: what Stripe says and what was granted, compared both ways; what a lost webhook left is healed."""
 
 from typing import Any
 

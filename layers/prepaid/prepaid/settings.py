@@ -9,7 +9,7 @@ class Settings:
     """Each is empty in a function that doesn't need it; the template gives every function its own.
 
     webhook_tolerance_seconds: how far a delivery's signature may be from now, either way.
-    live_mode: whether purchases take real money. return_url: where a customer comes back to from the payment page.
+    live_mode: whether purchases take real money. return_url: where a customer comes back to from paying.
     cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, never their content.
     """
 

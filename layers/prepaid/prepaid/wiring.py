@@ -6,6 +6,7 @@ from functools import cache
 
 from prepaid.api.times import floor_to_millisecond
 from prepaid.payments.secrets import StripeSecret, stripe_secret_from
+from prepaid.payments.shop import Shop
 from prepaid.settings import Settings, from_environment, in_lambda
 from prepaid.store.catalogue import CurrentCatalogue
 from prepaid.store.dynamodb import Table, open_client
