@@ -66,7 +66,7 @@ def _parameters(purchase: Purchase, customer: str, shop: Shop) -> dict[str, Any]
                 },
             }
         ],
-        "payment_method_types": methods,
+        "allowed_payment_method_types": methods,
         "payment_method_options": {name: OPTIONS[name] for name in methods if name in OPTIONS},
         # What is paid must be what was recorded: nothing on the page may change it.
         "allow_promotion_codes": False,
