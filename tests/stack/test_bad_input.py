@@ -112,7 +112,18 @@ def test_a_cursor_is_good_for_its_own_account_and_question_only(api: Api, accoun
     assert [(answer.status, answer.code) for answer in answers] == [(400, "invalid_cursor")] * 7
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"id": 1, "type": []}', b"[" * 60_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"{}", id="empty"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"\xff", id="not text"),
+        pytest.param(b'{"id": 1, "type": []}', id="wrong types"),
+        pytest.param(b"[" * 60_000, id="very deep"),
+    ],
+)
 def test_signed_garbage_is_no_event(till: Till, body: bytes) -> None:
     attempt = till.send(body, sign_with="current")
 
