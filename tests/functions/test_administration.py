@@ -19,7 +19,6 @@ from tests.functions.conftest import Clock
 from tests.functions.events import caller
 from tests.store.builders import due_keys, lines, types
 
-A_NUMBER = pytest.mark.xfail(reason="pydantic takes a number in quotes for seconds since 1970")
 MINIMAL = {"name": "Pet & Cia", "plan": "trio"}
 WHOLE = {
     "account": "acme",
@@ -94,7 +93,7 @@ def test_a_plan_change_keeps_what_was_used(service: Service) -> None:
         (True, True),
         (True, False),
         (False, True),
-        pytest.param(False, False, marks=pytest.mark.xfail(reason="open_account looks at the plan only for its quota")),
+        (False, False),
     ],
 )
 def test_a_plan_that_nobody_sells(service: Service, ai_enabled: bool, opened: bool) -> None:
@@ -175,7 +174,7 @@ def test_a_grant_is_a_lot_with_its_reason(service: Service) -> None:
         ({"valid_months": 120}, "2036-06-17T03:00:00.000Z"),
         ({"expires_at": "2026-06-16T13:00:00.001Z"}, "2026-06-16T13:00:00.001Z"),
         ({"expires_at": "2026-06-16T11:00:00.0019-03:00"}, "2026-06-16T14:00:00.001Z"),
-        ({"expires_at": "9999-12-31T23:59:59.999Z"}, "9999-12-31T23:59:59.999Z"),
+        ({"expires_at": "2099-12-31T23:59:59.999Z"}, "2099-12-31T23:59:59.999Z"),
     ],
 )
 def test_how_long_a_grant_is_good_for(service: Service, validity: dict[str, Any], expires_at: str) -> None:
@@ -192,15 +191,16 @@ def test_how_long_a_grant_is_good_for(service: Service, validity: dict[str, Any]
         "2026-06-16T13:00:00.0009Z",
         "0001-01-01T00:00:00Z",
         "0001-01-01T00:00:00+23:59",
-        pytest.param("9999-12-31T23:59:59-23:59", marks=pytest.mark.xfail(reason="500: later than any UTC time")),
+        "9999-12-31T23:59:59-23:59",
+        "9999-12-31T23:59:59Z",
         "0000-01-01T00:00:00Z",
         "10000-01-01T00:00:00Z",
         "2027-01-01T00:00:00",
         "2027-01-01",
         "2027-02-30T00:00:00Z",
-        pytest.param("1900000000", marks=A_NUMBER),
-        pytest.param("+1900000000", marks=A_NUMBER),
-        pytest.param("1.9e9", marks=A_NUMBER),
+        "1900000000",
+        "+1900000000",
+        "1.9e9",
         "tomorrow",
         "",
         1900000000,
@@ -237,7 +237,6 @@ def test_a_grant_is_repeated_by_its_key(service: Service, clock: Clock) -> None:
     assert service.stored() == before
 
 
-@pytest.mark.xfail(reason="the claim hashes the offset too")
 def test_the_same_instant_in_another_zone_is_the_same_request(service: Service) -> None:
     service.open()
     first = grant(service, expires_at="2026-12-31T21:00:00-03:00")

@@ -70,6 +70,8 @@ def test_reading_writes_nothing_though_time_has_passed(service: Service, clock: 
     assert (balance["credits"]["available"], balance["credits"]["lots"]) == (0, [])
     assert (balance["quota"]["used"], balance["quota"]["remaining"]) == (0, 100)
     assert balance["quota"]["renews_at"] == "2026-08-01T03:00:00.000Z"
+    # What time did isn't in the ledger yet: the last entry is still the debit.
+    assert balance["entry"] == 3
     assert service.stored() == before
 
 
@@ -95,7 +97,8 @@ def test_a_balance_then_counts_what_had_lapsed_by_then(service: Service, clock: 
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += 2 * HOUR
     assert service.balance(at="2026-06-16T13:59:59.999Z")["credits"]["available"] == 5
-    assert service.balance(at="2026-06-16T14:00:00.000Z")["credits"]["available"] == 0
+    lapsed = service.balance(at="2026-06-16T14:00:00.000Z")
+    assert (lapsed["credits"]["available"], lapsed["entry"]) == (0, 2)
 
 
 def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -> None:
@@ -127,7 +130,7 @@ def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -
         "now",
         "",
         "２０２６-06-16T13:00:00Z",
-        pytest.param("2026-06-16T13:00:00Z\x00", marks=pytest.mark.xfail(reason="CPython stops reading at NUL")),
+        "2026-06-16T13:00:00Z\x00",
     ],
 )
 def test_a_time_that_a_balance_can_not_have(service: Service, at: str) -> None:
@@ -205,7 +208,7 @@ def test_the_history_is_every_line_newest_first(busy_account: Service) -> None:
         ({"from": "2026-06-16T17:00:00Z", "to": "2026-06-16T14:00:00Z"}, []),
         ({"from": "2030-01-01T00:00:00Z"}, []),
         ({"to": "2020-01-01T00:00:00Z"}, []),
-        ({"to": "9999-12-31T23:59:59Z", "from": "0001-01-02T00:00:00Z"}, [6, 5, 4, 3, 2, 1]),
+        ({"to": "2499-12-31T23:59:59Z", "from": "1900-01-02T00:00:00Z"}, [6, 5, 4, 3, 2, 1]),
         ({"limit": "100"}, [6, 5, 4, 3, 2, 1]),
     ],
 )
@@ -213,11 +216,10 @@ def test_filters(busy_account: Service, query: dict[str, str], expected: list[in
     assert entries(busy_account(HISTORY, query=query)) == expected
 
 
-@pytest.mark.xfail(reason="500: a millisecond before the first instant there is none")
 @pytest.mark.parametrize("name", ["from", "to"])
 def test_the_first_instant_of_all(busy_account: Service, name: str) -> None:
     answer = busy_account(HISTORY, query={name: BEFORE_HISTORY})
-    assert entries(answer) == ([6, 5, 4, 3, 2, 1] if name == "from" else [])
+    assert (answer.status, answer.fields) == (422, [name])
 
 
 @pytest.mark.parametrize(
