@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from prepaid import wiring
 from tests.functions.client import BALANCE, CONSUME, HISTORY, Answer, Service
 from tests.functions.conftest import Clock
 from tests.store.builders import types
@@ -108,6 +109,8 @@ def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -
     del catalogue["version"]
     assert service("PUT /v1/catalog", json=catalogue, headers={"If-Match": '"1"'}).status == 200
     clock.now += HOUR
+    wiring.catalogue.cache_clear()
+    assert service.balance()["features"]["sticker"]["units_left"] == 2
     assert service.balance(at="2026-06-16T13:00:00Z")["features"]["sticker"]["units_left"] == 8
 
 
