@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.stack.client import CONSUME, Api, new_key
 
 # Each request under way is a process of its own in the local cloud, and starting one takes a while.
-AT_ONCE = 8
+AT_ONCE = 6
 
 
 def test_a_hundred_debits_of_forty_credits_spend_forty(api: Api) -> None:
