@@ -11,9 +11,11 @@ AT_ONCE = 6
 
 def test_a_hundred_debits_of_forty_credits_spend_forty(api: Api) -> None:
     account = api.open()
-    api.give(account, 40)
-
     with ThreadPoolExecutor(AT_ONCE) as pool:
+        # Refused, but now there are processes enough for a real race.
+        list(pool.map(lambda _: api.spend(account), range(4 * AT_ONCE)))
+        api.give(account, 40)
+
         answers = list(pool.map(lambda key: api.spend(account, key=key), [new_key() for _ in range(100)]))
 
     assert Counter(answer.status for answer in answers) == {201: 40, 402: 60}
