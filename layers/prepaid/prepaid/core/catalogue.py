@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations
 
 from prepaid.core.errors import InvalidRequest
 
@@ -78,11 +78,6 @@ class Catalogue:
             sorted((pack for pack in self.packs if pack.active), key=lambda pack: (pack.credits, pack.amount, pack.id))
         )
 
-    @property
-    def packs_on_sale_by_currency(self) -> tuple[Pack, ...]:
-        """Active packs, currency by currency, smallest first."""
-        return tuple(sorted(self.packs_on_sale, key=lambda pack: pack.currency))
-
     def smallest_pack_covering(self, credits: int) -> Pack | None:
         """The smallest pack on sale that holds at least `credits`."""
         return next((pack for pack in self.packs_on_sale if pack.credits >= credits), None)
@@ -109,8 +104,10 @@ def check_prices(catalogue: Catalogue) -> None:
     """Refuse a pack on sale that is cheaper per credit than a larger one of its currency: almost always a slip."""
     errors = [
         ("packs", f"{small.id} is cheaper per credit than the larger {large.id}")
-        for small, large in pairwise(catalogue.packs_on_sale_by_currency)
-        if small.currency == large.currency and _price_per_credit(small) < _price_per_credit(large)
+        for small, large in combinations(catalogue.packs_on_sale, 2)
+        if small.currency == large.currency
+        and small.credits < large.credits
+        and _price_per_credit(small) < _price_per_credit(large)
     ]
     if errors:
         raise InvalidRequest(tuple(errors))
