@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from prepaid.core.errors import CodeLocked, InvalidRequest
 
@@ -51,7 +52,7 @@ def reserve_try(code: ManagerCode, now: datetime) -> ManagerCode:
         return replace(code, tries=code.tries + 1, tried_at=now, revision=code.revision + 1)
     locked_until = code.tried_at + LOCKS[min(code.locks, len(LOCKS) - 1)]
     if now < locked_until:
-        raise CodeLocked(retry_after_seconds=max(1, int((locked_until - now).total_seconds() + 0.999)))
+        raise CodeLocked(retry_after_seconds=max(1, ceil((locked_until - now).total_seconds())))
     return replace(code, tries=1, locks=code.locks + 1, tried_at=now, revision=code.revision + 1)
 
 

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import scrypt, sha256
@@ -52,13 +53,20 @@ def change_code(
 
     Raises WrongCode, CodeLocked, InvalidRequest when it is the code already, Busy.
     """
+    held = None
     if current_code is not None:
-        check_code(table, account_id, current_code, pepper, now=now, patience=patience)
+        held = check_code(table, account_id, current_code, pepper, now=now, patience=patience)
     salt = secrets.token_bytes(SALT_BYTES)
     digest = _digest(new_code, salt, pepper)
     for _ in attempts(patience):
         try:
             stored = _read(table, account_id)
+            if stored and stored.salt == salt:
+                # Our own earlier attempt, whose answer was lost.
+                return
+            if held and stored and stored.version != held.version:
+                # Changed since we compared: what we were shown isn't the current code any more.
+                raise WrongCode(tries_left=MAX_TRIES - stored.tries)
             if stored and hmac.compare_digest(_digest(new_code, stored.salt, pepper), stored.digest):
                 raise InvalidRequest((("code", "must differ from the current one"),))
             code = ManagerCode(
@@ -107,7 +115,9 @@ def open_session(
         code_version=held.version,
         expires_at=now + timedelta(minutes=SESSION_MINUTES),
     )
-    persist(patience, put, table, {"Item": _session_to_item(session), "ConditionExpression": IF_ABSENT})
+    # Nobody else draws the same token: what stands there is our own write, whose answer was lost.
+    with suppress(LostCondition):
+        persist(patience, put, table, {"Item": _session_to_item(session), "ConditionExpression": IF_ABSENT})
     return token, session
 
 
