@@ -247,7 +247,9 @@ def _restore(account: Account, restore: Restore, catalogue: Catalogue, now: date
             expires_at=now + COURTESY,
         )
     else:
-        lot = replace(restore.lot, remaining=_remaining_in(account, restore.lot) + returned)
+        remaining = _remaining_in(account, restore.lot) + returned
+        # A lot that came back in part may take more than it came back with.
+        lot = replace(restore.lot, granted=max(restore.lot.granted, remaining), remaining=remaining)
     others = tuple(other for other in account.lots if other.number != lot.number)
     after = replace(account, lots=_with_lot(others, lot), owed=account.owed - cancelled)
     return replace(

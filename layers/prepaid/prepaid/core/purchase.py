@@ -13,6 +13,7 @@ from typing import Literal
 
 from prepaid.core.account import Lot
 from prepaid.core.catalogue import Pack
+from prepaid.core.entry import Entry
 from prepaid.core.ledger import Grant, Restore, Revoke
 
 PurchaseState = Literal[
@@ -44,7 +45,7 @@ class Purchase:
 
     amount: minor units of `currency` (lower case, as Stripe writes it). version: counts the record's own changes.
     session: the provider's checkout session and its page. payment: its id of the money, once known.
-    lot: as it was granted, once it was. refunded, disputed: minor units that went back, or may.
+    lot: as it was granted, or came back when it had lapsed. refunded, disputed: minor units that went back, or may.
     revoked: credits taken back for that; debt: how many of them weren't there any more and became owed.
     """
 
@@ -168,8 +169,11 @@ def next_step(purchase: Purchase, fact: PaymentFact, now: datetime) -> Step | No
     refunded, disputed = min(fact.refunded, purchase.amount), min(fact.disputed, purchase.amount)
     if (refunded, disputed) == (purchase.refunded, purchase.disputed):
         return None
-    cause: Literal["refund", "dispute"] = "refund" if disputed == purchase.disputed else "dispute"
     revoked = revoked_credits(purchase, refunded + disputed)
+    # Both may have moved, one against the other: the line in the history says which one did what it shows.
+    disputed_more, disputed_less = disputed > purchase.disputed, disputed < purchase.disputed
+    by_dispute = disputed_more if revoked > purchase.revoked else disputed_less
+    cause: Literal["refund", "dispute"] = "dispute" if by_dispute else "refund"
     changed = replace(
         changed, refunded=refunded, disputed=disputed, revoked=revoked, state=_state(purchase, refunded, disputed)
     )
@@ -182,6 +186,15 @@ def next_step(purchase: Purchase, fact: PaymentFact, now: datetime) -> Step | No
     less = purchase.revoked - revoked
     restore = Restore(cause=cause, lot=purchase.lot, credits=less, debt=min(less, purchase.debt), **common)
     return Step(replace(changed, debt=purchase.debt - restore.debt), restore)
+
+
+def carried_out(step: Step, entry: Entry) -> Purchase:
+    """The purchase of a step once its operation's entry says which lot it left and what became owed."""
+    purchase = step.purchase
+    if isinstance(step.operation, Revoke):
+        return replace(purchase, debt=purchase.debt + entry.owed)
+    # Granted, or come back after it had lapsed: what is taken next is taken there.
+    return replace(purchase, lot=entry.lot) if entry.lot else purchase
 
 
 def revoked_credits(purchase: Purchase, money_back: int) -> int:

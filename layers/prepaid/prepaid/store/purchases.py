@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Literal
 
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
 from prepaid.core.errors import IdempotencyKeyReused
-from prepaid.core.ledger import Grant, Revoke
 from prepaid.core.manager import ManagerSession
-from prepaid.core.purchase import PaymentFact, Purchase, Step, mismatches, next_step
+from prepaid.core.purchase import PaymentFact, Purchase, Step, carried_out, mismatches, next_step
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
     IF_ABSENT,
@@ -22,6 +21,7 @@ from prepaid.store.dynamodb import (
     Transient,
     attempts,
     get,
+    persist,
     put,
     query,
     transact,
@@ -150,12 +150,17 @@ def bring_up_to_date(
                 step = next_step(purchase, fact, now)
                 if step is None:
                     return outcome
+                money_was_back = purchase.lot is not None
                 purchase = _take(table, purchase, step, catalogue, now, patience)
                 outcome = "changed"
+                if money_was_back:
+                    # Money that moved on before we wrote found the old record to be right and its event done. Nobody
+                    # tells us again, so what we heard last must be newer than what we wrote last.
+                    break
         except LostCondition as lost:
             if PAYMENT in lost.found and PURCHASE not in lost.found and fact is not None:
                 # The money pays for another purchase already.
-                quarantine(table, pointer, ("payment",), fact, reason, now)
+                persist(patience, quarantine, table, pointer, ("payment",), fact, reason, now)
                 return "quarantined"
         except Transient:
             continue
@@ -169,22 +174,17 @@ def _take(
     if step.operation is None:
         put(table, _purchase_put(step.purchase))
         return step.purchase
-    operation = step.operation
     after = step.purchase
 
     def also(entries: tuple[Entry, ...]) -> Puts:
         nonlocal after
-        entry = entries[-1]
-        if isinstance(operation, Grant):
-            after = replace(step.purchase, lot=entry.lot)
-        if isinstance(operation, Revoke):
-            after = replace(step.purchase, debt=before.debt + entry.owed)
+        after = carried_out(step, entries[-1])
         puts = {PURCHASE: _purchase_put(after)}
         if after.payment and after.payment != before.payment:
             puts[PAYMENT] = _payment_put(after.payment, after)
         return puts
 
-    append(table, before.account, operation, catalogue=catalogue, now=now, patience=patience, also=also)
+    append(table, before.account, step.operation, catalogue=catalogue, now=now, patience=patience, also=also)
     return after
 
 
