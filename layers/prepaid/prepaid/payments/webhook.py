@@ -18,6 +18,10 @@ from prepaid.payments.errors import WebhookRejected
 HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.ASCII)
 
 
+# Ids become keys of the table, parts of addresses and log lines.
+ID = re.compile(r"[!-~]{1,255}", re.ASCII)
+# Metadata is anybody's who sells through the same Stripe account; more than this is none of ours.
+MAX_POINTER_BYTES = 700
 # The pointers that a session we make carries back to its purchase. Never more: no amount is read from them.
 ACCOUNT_POINTER, PURCHASE_POINTER = "prepaid_account", "prepaid_purchase"
 
@@ -77,7 +81,7 @@ def _event_from(text: str) -> Event:
 
 def event_of(event: Any) -> Event:
     """The event in a parsed JSON value. Raises WebhookRejected when it is none."""
-    event_id, event_type = _text(event, "id"), _text(event, "type")
+    event_id, event_type = _id(event, "id"), _text(event, "type")
     if event_id is None or event_type is None:
         raise WebhookRejected("The body is not an event.")
     about = _part(_part(event, "data"), "object")
@@ -85,17 +89,30 @@ def event_of(event: Any) -> Event:
     return Event(
         id=event_id,
         type=event_type,
-        session=_text(about, "id"),
-        account=_text(metadata, ACCOUNT_POINTER),
-        purchase=_text(metadata, PURCHASE_POINTER),
-        payment=_text(about, "payment_intent"),
+        session=_id(about, "id"),
+        account=pointer(metadata, ACCOUNT_POINTER),
+        purchase=pointer(metadata, PURCHASE_POINTER),
+        payment=_id(about, "payment_intent"),
     )
+
+
+def pointer(metadata: Any, name: str) -> str | None:
+    """One of our pointers in an object's metadata, if it could be one."""
+    text = _part(metadata, name)
+    if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > MAX_POINTER_BYTES:
+        return None
+    return text or None
 
 
 def _part(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
+def _id(value: Any, name: str) -> str | None:
+    text = _text(value, name)
+    return text if text is not None and ID.fullmatch(text) else None
+
+
 def _text(value: Any, name: str) -> str | None:
     text = _part(value, name)
-    return text if isinstance(text, str) and text else None
+    return text if isinstance(text, str) else None
