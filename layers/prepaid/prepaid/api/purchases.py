@@ -45,6 +45,7 @@ def buy(request: Request, table: Table, catalogue: CurrentCatalogue, shop: Shop)
 def show(request: Request, table: Table) -> Response:
     """GET /v1/accounts/{account}/purchases/{id}."""
     account_id = account_of(request)
+    read_account(table, account_id, request.patience)
     purchase_id = request.path.get("id", "")
     if not PURCHASE_ID.fullmatch(purchase_id):
         raise PurchaseNotFound
