@@ -11,7 +11,7 @@ from prepaid.payments.sessions import open_stripe
 from prepaid.purchasing import Desk, reconcile
 from prepaid.store.dynamodb import Patience
 
-# Enough to finish the page in hand, Stripe's slowest answers included, and keep the checkpoint.
+# Enough to finish the event or purchase in hand, Stripe's slowest answers included, and keep the checkpoint.
 MARGIN_MILLISECONDS = 60_000
 
 logger = Logger()

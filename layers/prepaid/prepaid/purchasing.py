@@ -8,6 +8,7 @@ from functools import partial
 import stripe
 
 from prepaid.core.catalogue import Catalogue
+from prepaid.core.errors import AccountNotFound
 from prepaid.payments.sessions import (
     MONEY_EVENTS,
     SESSION_EVENTS,
@@ -16,12 +17,14 @@ from prepaid.payments.sessions import (
     session_of_payment,
 )
 from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER, Event
+from prepaid.payments.webhook import pointer as pointer_in
 from prepaid.store.dynamodb import Patience, Table, persist
 from prepaid.store.purchases import (
     Outcome,
     Pointer,
     bring_up_to_date,
     find_payment,
+    quarantine,
     read_bought,
     read_purchase,
 )
@@ -78,15 +81,20 @@ def follow_event(
     if found is None:
         return "ignored"
     pointer, session = found
-    return bring_up_to_date(
-        table,
-        pointer,
-        lambda: look_at_session(client, session, failed=event.type == FAILED_EVENT),
-        catalogue=catalogue(),
-        now=now,
-        reason=event.id,
-        patience=patience,
-    )
+    try:
+        return bring_up_to_date(
+            table,
+            pointer,
+            lambda: look_at_session(client, session, failed=event.type == FAILED_EVENT),
+            catalogue=catalogue(),
+            now=now,
+            reason=event.id,
+            patience=patience,
+        )
+    except AccountNotFound:
+        # Money for a ledger that isn't there: no repeat of the event would help, a person may.
+        persist(patience, quarantine, table, pointer, ("unknown_account",), None, event.id, now)
+        return "quarantined"
 
 
 def reconcile(desk: Desk) -> Reconciled:
@@ -96,28 +104,38 @@ def reconcile(desk: Desk) -> Reconciled:
     PaymentsUnavailable.
     """
     place, done = _start(desk), Reconciled()
-    while not place.events_done and desk.has_time():
-        events = events_page(desk.client, since=place.since - OVERLAP, until=place.until, after=place.event)
-        for event in events:
-            done = _counted(desk, done, event.id, partial(_follow, desk, event))
-        place = replace(place, event=events[-1].id) if events else replace(place, events_done=True)
     today = desk.now.astimezone(UTC).date()
-    while place.events_done and place.day <= today and desk.has_time():
-        bought = persist(desk.patience, read_bought, desk.table, place.day, after=place.purchase, limit=PAGE_PURCHASES)
-        for pointer in bought:
-            done = _counted(desk, done, pointer.purchase, partial(_look, desk, pointer))
-        place = (
-            replace(place, purchase=bought[-1].purchase)
-            if bought
-            else replace(place, day=place.day + timedelta(days=1), purchase="")
-        )
-    place = replace(place, failed=place.failed or done.failed > 0)
-    if place.day <= today:
+    while place.day <= today and desk.has_time():
+        place, done = _look_at_bought(desk, place, done) if place.events_done else _follow_events(desk, place, done)
+        # After each page: a run that is cut short loses no more than one.
         persist(desk.patience, save_checkpoint, desk.table, place)
+    if place.day <= today:
         return done
     # What could not be looked at is looked at again: then the next run starts where this one started.
     persist(desk.patience, save_done, desk.table, place.since if place.failed else place.until)
     return replace(done, finished=True)
+
+
+def _follow_events(desk: Desk, place: Checkpoint, done: Reconciled) -> tuple[Checkpoint, Reconciled]:
+    """One page of the provider's events, as far as time allows."""
+    events = events_page(desk.client, since=place.since - OVERLAP, until=place.until, after=place.event)
+    for event in events:
+        if not desk.has_time():
+            return place, done
+        done = _counted(desk, done, event.id, partial(_follow, desk, event))
+        place = replace(place, event=event.id, failed=place.failed or done.failed > 0)
+    return (place if events else replace(place, events_done=True)), done
+
+
+def _look_at_bought(desk: Desk, place: Checkpoint, done: Reconciled) -> tuple[Checkpoint, Reconciled]:
+    """One page of the purchases that were begun on a day, as far as time allows."""
+    bought = persist(desk.patience, read_bought, desk.table, place.day, after=place.purchase, limit=PAGE_PURCHASES)
+    for pointer in bought:
+        if not desk.has_time():
+            return place, done
+        done = _counted(desk, done, pointer.purchase, partial(_look, desk, pointer))
+        place = replace(place, purchase=pointer.purchase, failed=place.failed or done.failed > 0)
+    return (place if bought else replace(place, day=place.day + timedelta(days=1), purchase="")), done
 
 
 def _start(desk: Desk) -> Checkpoint:
@@ -183,6 +201,7 @@ def _find(table: Table, client: stripe.StripeClient, event: Event, patience: Pat
     # Money can go back before we heard that it came: only the provider knows then what it was for.
     session = session_of_payment(client, event.payment)
     metadata = session.metadata.to_dict() if session and session.metadata else {}
-    if session is None or ACCOUNT_POINTER not in metadata or PURCHASE_POINTER not in metadata:
+    account, purchase_id = pointer_in(metadata, ACCOUNT_POINTER), pointer_in(metadata, PURCHASE_POINTER)
+    if session is None or account is None or purchase_id is None:
         return None
-    return Pointer(account=metadata[ACCOUNT_POINTER], purchase=metadata[PURCHASE_POINTER]), session.id
+    return Pointer(account=account, purchase=purchase_id), session.id

@@ -121,7 +121,13 @@ def events_page(client: stripe.StripeClient, *, since: datetime, until: datetime
     if after:
         parameters["starting_after"] = after
     with answering():
-        page = client.v1.events.list(parameters)  # type: ignore[arg-type]
+        try:
+            page = client.v1.events.list(parameters)  # type: ignore[arg-type]
+        except stripe.InvalidRequestError:
+            # Where we had come to isn't known any more: from the newest again, nothing is done twice.
+            if parameters.pop("starting_after", None) is None:
+                raise
+            page = client.v1.events.list(parameters)  # type: ignore[arg-type]
         return tuple(event_of(event.to_dict()) for event in page.data)
 
 
