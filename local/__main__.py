@@ -28,18 +28,30 @@ def arguments() -> argparse.Namespace:
 def tour(addresses: Addresses) -> str:
     """Lines that work when they are pasted into a shell."""
     base = '"$API/v1/accounts/' + addresses.demo_account
-    bearer = '-H "Authorization: Bearer $TOKEN"'
-    spend = """-H "Idempotency-Key: tour-$RANDOM" -H 'Content-Type: application/json' -d '{"feature": "sticker"}'"""
-    pay = f"{addresses.stripe_url}/_control/sessions/{addresses.checkout_url.rpartition('/')[2]}/pay"
+    service, shop = '-H "Authorization: Bearer $SERVICE"', '-H "Authorization: Bearer $STOREFRONT"'
+    sent = """-H "Idempotency-Key: tour-$RANDOM$RANDOM" -H 'Content-Type: application/json' -d """
+    session = f"""{base}/manager-sessions" {shop} {sent}'{{"code": "{addresses.manager_code}"}}'"""
+    purchase = f"""{base}/purchases" {shop} -H "Manager-Session: $SESSION" {sent}'{{"pack": "credits-100"}}'"""
+    pay = f'"{addresses.stripe_url}/_control/sessions/${{PAGE##*/}}/pay"'
     return "\n".join(
         (
-            f"export API={addresses.api_url} TOKEN={addresses.tokens['service']}",
-            f'curl -sS {base}/balance" {bearer}; echo',
+            f"export API={addresses.api_url}",
+            f"export SERVICE={addresses.tokens['service']}",
+            f"export STOREFRONT={addresses.tokens['storefront']}",
+            f'curl -sS "$API/v1/packs" {shop}; echo',
+            f"SESSION=$(curl -sS {session} | {member('manager_session')})",
+            f'PAGE=$(curl -sS {purchase} | {member("checkout_url")}); echo "$PAGE"',
             f"curl -sS -X POST -o /dev/null -w 'paid: %{{http_code}}\\n' {pay}; sleep 5",
-            f'curl -sS {base}/consumptions" {bearer} {spend}; echo',
-            f'curl -sS {base}/history" {bearer}; echo',
+            f'curl -sS {base}/balance" {service}; echo',
+            f"""curl -sS {base}/consumptions" {service} {sent}'{{"feature": "sticker"}}'; echo""",
+            f'curl -sS {base}/history" {service}; echo',
         )
     )
+
+
+def member(name: str) -> str:
+    """A filter that leaves one text of a JSON object, for shells without jq."""
+    return rf"""sed -E 's/.*"{name}":"([^"]*)".*/\1/'"""
 
 
 def announce(stack: Stack, seconds: float) -> None:

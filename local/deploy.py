@@ -62,7 +62,10 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
         "LocalStack": "true",
         "Architecture": architecture(),
         "StripeApiBase": stripe_url,
+        # There is no shop here to come back to but the payment provider's own list of purchases.
+        "ReturnUrl": f"{stripe_url}/",
         "SweepSchedule": "rate(1 minute)",
+        "ReconcileSchedule": "rate(1 minute)",
         "TokenHours": "24",
         **overrides,
     }

@@ -45,7 +45,7 @@ class Addresses:
     stripe_url: str
     page_url: str
     demo_account: str
-    manager_code: str | None
+    manager_code: str
     checkout_url: str
     tokens: dict[str, str]
     table_name: str
@@ -93,29 +93,30 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         deployed = deploy(cloud, template, stripe_url, logs / "deploy.log", options.overrides)
         import_routes(deployed)
         say("starting the payment provider")
-        provider = demo.PaymentProvider(stripe_url, f"sk_test_{secrets.token_hex(12)}")
+        api_key = f"sk_test_{secrets.token_hex(12)}"
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
-        deployed.write_stripe_secret(provider.api_key, [webhook_secret])
-        command = [sys.executable, "-m", "local.stripe", "--port", str(stripe_port), "--api-key", provider.api_key]
+        deployed.write_stripe_secret(api_key, [webhook_secret])
+        command = [sys.executable, "-m", "local.stripe", "--port", str(stripe_port), "--api-key", api_key]
         command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
         stripe = held.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
         say("demo account and tokens")
         tokens = {name: token(deployed, deployed.outputs[output]) for name, output in CLIENTS.items()}
-        demo.open_account(deployed.api_url, tokens["admin"])
-        shop = demo.order(deployed, provider)
+        api = demo.Api(deployed.api_url, tokens)
+        demo.open_account(api)
+        shop = demo.buy(api)
         addresses = Addresses(
             api_url=deployed.api_url,
             stripe_url=stripe_url,
             page_url=stripe_url,
             demo_account=demo.ACCOUNT,
-            manager_code=None,
+            manager_code=demo.CODE,
             checkout_url=shop.checkout_url,
             tokens=tokens,
             table_name=deployed.outputs["TableName"],
             aws_endpoint_url=cloud.url,
             webhook_url=webhook_url,
             webhook_secret=webhook_secret,
-            stripe_api_key=provider.api_key,
+            stripe_api_key=api_key,
         )
         _write_whole(file, json.dumps(asdict(addresses), indent=2) + "\n")
         held.callback(file.unlink, missing_ok=True)

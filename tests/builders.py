@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from prepaid.core.account import Account, Lot, LotKind, Terms, draw_order
 from prepaid.core.calendar import next_renewal
 from prepaid.core.catalogue import Catalogue, Feature, Pack, Plan
 from prepaid.core.entry import Entry
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, apply
-from prepaid.core.purchase import FactKind, PaymentFact, Purchase, PurchaseState
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Restore, Revoke, apply
+from prepaid.core.purchase import PaymentFact, Progress, Purchase, PurchaseState, carried_out, next_step
 
 SAO_PAULO = "America/Sao_Paulo"
 
@@ -105,6 +106,7 @@ def an_account(
     number: int = 90,
     at: datetime = NOW,
     quota_renews_at: datetime | None = None,
+    owed: int = 0,
 ) -> Account:
     """An account that was last written at `at`, its lots in draw order. On plan "none" unless its terms say more."""
     terms = terms or some_terms()
@@ -116,6 +118,7 @@ def an_account(
         quota_used=quota_used,
         quota_renews_at=quota_renews_at or next_renewal(at, terms.quota_anchor_day, terms.time_zone),
         lots=tuple(sorted(lots, key=draw_order)),
+        owed=owed,
     )
 
 
@@ -131,6 +134,15 @@ def a_change_to(terms: Terms) -> ChangeTerms:
     return ChangeTerms(actor="administrator", terms=terms)
 
 
+def a_revocation(lot: Lot, credits: int, *, cause: Literal["refund", "dispute"] = "refund") -> Revoke:
+    return Revoke(actor="stripe", cause=cause, lot=lot, credits=credits, purchase="pur_1")
+
+
+def a_return(lot: Lot, credits: int, *, debt: int = 0, cause: Literal["refund", "dispute"] = "refund") -> Restore:
+    """debt: how much of what is undone had become owed."""
+    return Restore(actor="stripe", cause=cause, lot=lot, credits=credits, debt=debt, purchase="pur_1")
+
+
 def run(
     account: Account, *operations: Operation, catalogue: Catalogue = CATALOGUE, now: datetime = NOW
 ) -> tuple[Account, tuple[Entry, ...]]:
@@ -143,45 +155,59 @@ def run(
     return account, entries
 
 
-def a_purchase(
-    state: PurchaseState = "open", *, session: str | None = "cs_1", amount: int = 4990, live: bool = False
-) -> Purchase:
-    return Purchase(
+def followed(
+    purchase: Purchase, account: Account, *facts: PaymentFact, now: datetime = NOW
+) -> tuple[Purchase, Account, tuple[Entry, ...]]:
+    """Purchase and account after the provider said these things one after the other, and the entries they left."""
+    entries: tuple[Entry, ...] = ()
+    for fact in facts:
+        while step := next_step(purchase, fact, now):
+            purchase = step.purchase
+            if step.operation:
+                account, written = run(account, step.operation, now=now)
+                purchase = carried_out(step, written[-1])
+                entries += written
+    return purchase, account, entries
+
+
+def a_purchase(state: PurchaseState = "open", **changes: Any) -> Purchase:
+    purchase = Purchase(
         id="pur_1",
         account="petshop-1",
         pack="credits-100",
         credits=100,
-        amount=amount,
+        amount=4990,
         currency="brl",
         valid_months=12,
-        live=live,
+        language="pt-BR",
+        live=False,
         state=state,
         version=3,
         created_at=NOW,
         changed_at=NOW,
-        session=session,
+        session="cs_1",
     )
+    return replace(purchase, **changes)
 
 
-def a_fact(
-    kind: FactKind = "paid",
-    *,
-    session: str = "cs_1",
-    amount: int = 4990,
-    currency: str = "brl",
-    live: bool = False,
-    mode: str = "payment",
-    quantity: int = 1,
-) -> PaymentFact:
-    return PaymentFact(
-        kind=kind,
-        session=session,
+def a_granted_purchase(**changes: Any) -> Purchase:
+    """100 credits for 49.90, granted by entry 2."""
+    lot = changes.pop("lot", None) or a_lot(changes.get("credits", 100), number=2, granted_at=NOW)
+    return a_purchase(**{"state": "granted", "payment": "pi_1", "lot": lot, **changes})
+
+
+def a_fact(progress: Progress = "paid", **changes: Any) -> PaymentFact:
+    """What the provider says of `a_purchase`; when it is paid, refunded and disputed may be said too."""
+    fact = PaymentFact(
+        progress=progress,
+        session="cs_1",
         purchase="pur_1",
         account="petshop-1",
-        amount=amount,
-        currency=currency,
-        live=live,
-        mode=mode,
-        quantity=quantity,
-        payment="pi_1" if kind == "paid" else None,
+        amount=4990,
+        currency="brl",
+        live=False,
+        mode="payment",
+        quantity=1,
+        payment="pi_1" if progress == "paid" else None,
     )
+    return replace(fact, **changes)

@@ -4,13 +4,12 @@ from prepaid import wiring
 from prepaid.api import webhooks
 from prepaid.api.http import Request, Response, serve
 from prepaid.api.metrics import count
-from prepaid.payments.secrets import stripe_secret_from
 
 
 def receive(request: Request) -> Response:
     settings = wiring.settings()
     stripe = webhooks.StripeSettings(
-        secret=lambda: stripe_secret_from(wiring.stripe_secret()()),
+        secret=wiring.stripe_secret,
         api_base=settings.stripe_api_base,
         tolerance_seconds=settings.webhook_tolerance_seconds,
     )

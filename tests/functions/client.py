@@ -7,7 +7,8 @@ from typing import Any
 
 from prepaid.store.dynamodb import Table
 from tests.functions.contract import check_answer, check_problem
-from tests.functions.events import ANYBODY, Claims, Context, Event, compact, http_event
+from tests.functions.events import ADMIN, ANYBODY, BUYER, Claims, Context, Event, compact, http_event
+from tests.functions.rights import acting_as
 from tests.store.builders import Stored, stored
 
 CONSUME = "POST /v1/accounts/{account}/consumptions"
@@ -19,6 +20,11 @@ GRANT = "POST /v1/accounts/{account}/grants"
 PACKS = "GET /v1/packs"
 GET_CATALOG = "GET /v1/catalog"
 PUT_CATALOG = "PUT /v1/catalog"
+MANAGER_CODE = "PUT /v1/accounts/{account}/manager-code"
+MANAGER_SESSION = "POST /v1/accounts/{account}/manager-sessions"
+BUY = "POST /v1/accounts/{account}/purchases"
+PURCHASES = "GET /v1/accounts/{account}/purchases"
+PURCHASE = "GET /v1/accounts/{account}/purchases/{id}"
 WEBHOOK = "POST /v1/webhooks/stripe"
 FUNCTION_OF = {
     CONSUME: "consume",
@@ -30,9 +36,17 @@ FUNCTION_OF = {
     PACKS: "accounts",
     GET_CATALOG: "accounts",
     PUT_CATALOG: "accounts",
+    MANAGER_CODE: "checkout",
+    MANAGER_SESSION: "checkout",
+    BUY: "checkout",
+    PURCHASES: "checkout",
+    PURCHASE: "checkout",
     WEBHOOK: "purchase_webhook",
 }
-NEEDS_KEY = {CONSUME, GRANT}
+NEEDS_KEY = {CONSUME, GRANT, MANAGER_SESSION, BUY}
+PRIVATE_HEADERS = ("authorization", "stripe-signature", "manager-session")
+# A code that the manager of every account here has, unless a test says otherwise.
+CODE = "274913"
 # So short a body says nothing, and may well be part of a log line by chance.
 SHORT = 12
 
@@ -61,11 +75,12 @@ class Answer:
 
 @dataclass
 class Service:
-    """The functions at one table. private: what was sent and must not turn up in any log."""
+    """The functions at one table. private, codes: what was sent or shown and must not turn up in any log."""
 
     table: Table
     handlers: Mapping[str, Handler]
     private: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=lambda: {CODE})
     _keys: int = 0
 
     def __call__(
@@ -80,8 +95,10 @@ class Service:
         headers: Mapping[str, str] | None = None,
         claims: Claims | None = ANYBODY,
         trouble: bool = False,
+        **path: str,
     ) -> Answer:
-        """One request. json: sent as JSON; body: sent as it is. A POST that needs a key gets a new one unless told.
+        """One request. path: its parameters besides the account. json: sent as JSON; body: sent as it is. A POST that
+        needs a key gets a new one unless told.
 
         trouble: whether 5xx is what the test is about; elsewhere it is a failure.
         """
@@ -91,7 +108,7 @@ class Service:
             sent["idempotency-key"] = f"key-{self._keys}" if key is None else key
         event = http_event(
             route,
-            path={"account": account} if account is not None and "{account}" in route else None,
+            path=({"account": account} if account is not None and "{account}" in route else {}) | path,
             query=query,
             headers={name: value for name, value in {**sent, **(headers or {})}.items() if value != ""},
             claims=claims,
@@ -105,7 +122,8 @@ class Service:
         """One event as it is. The answer is held against the contract."""
         route = event["routeKey"]
         self._keep_private(event)
-        response = self.handlers[FUNCTION_OF[route]](event, context or Context())
+        with acting_as(FUNCTION_OF[route]):
+            response = self.handlers[FUNCTION_OF[route]](event, context or Context())
         # It must survive Lambda's own JSON.
         response = json.loads(json.dumps(response, ensure_ascii=False).encode())
         assert set(response) <= {"statusCode", "headers", "body"}
@@ -114,7 +132,9 @@ class Service:
         kind = headers.get("content-type", "")
         text = response.get("body", "")
         body = json.loads(text) if "json" in kind else text
-        check_answer(route, response["statusCode"], kind, body)
+        check_answer(route, response["statusCode"], kind or None, body)
+        if route == MANAGER_SESSION and response["statusCode"] == 201:
+            self.private.add(body["manager_session"])
         return Answer(response["statusCode"], headers, body, text)
 
     def open(self, account: str = "acme", *, credits: int = 0, **more: Any) -> None:
@@ -136,12 +156,35 @@ class Service:
     def balance(self, account: str = "acme", **query: str) -> Any:
         return self(BALANCE, account, query=query).body
 
+    def set_code(self, code: str = CODE, account: str = "acme", *, current: str | None = None) -> Answer:
+        """By an administrator, or with the current code by a buyer."""
+        self.codes |= {code} | ({current} if current else set())
+        asked = {"code": code} | ({"current_code": current} if current is not None else {})
+        return self(MANAGER_CODE, account, json=asked, claims=ADMIN if current is None else BUYER)
+
+    def try_code(self, code: str = CODE, account: str = "acme", **more: Any) -> Answer:
+        self.codes.add(code)
+        return self(MANAGER_SESSION, account, json={"code": code}, claims=BUYER, **more)
+
+    def manager_session(self, account: str = "acme", code: str = CODE) -> str:
+        answer = self.try_code(code, account)
+        assert answer.status == 201, answer
+        return str(answer.body["manager_session"])
+
+    def buy(
+        self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any
+    ) -> Answer:
+        """A purchase, with a new manager session unless told."""
+        token = self.manager_session(account) if session is None else session
+        headers = {"manager-session": token, **more.pop("headers", {})}
+        return self(BUY, account, json={"pack": pack}, headers=headers, claims=BUYER, **more)
+
     def stored(self) -> Stored:
         return stored(self.table)
 
     def _keep_private(self, event: Event) -> None:
         headers = {name.lower(): value for name, value in event["headers"].items()}
-        said = [event.get("body") or "", *(headers.get(name, "") for name in ("authorization", "stripe-signature"))]
+        said = [event.get("body") or "", *(headers.get(name, "") for name in PRIVATE_HEADERS)]
         self.private.update(text for text in said if len(text) >= SHORT)
 
 

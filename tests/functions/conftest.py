@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -21,6 +23,7 @@ from prepaid.store.dynamodb import Table, open_client
 from tests.functions.client import Service
 from tests.functions.events import TOKEN
 from tests.functions.payments import API_KEY, CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, Till
+from tests.functions.rights import watch
 from tests.store.conftest import cloud, table_name, theirs
 
 if TYPE_CHECKING:
@@ -29,9 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["cloud", "table_name", "theirs"]
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-NAMES = ("accounts", "balance_query", "consume", "expiry_sweep", "purchase_webhook")
+NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
 CURSOR_SECRET = "cursor-secret-5d1e0a"
-SECRETS = (API_KEY, CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET, CURSOR_SECRET, TOKEN)
+PEPPER = "pepper-secret-b7c2f4"
+SECRETS = (API_KEY, CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET, CURSOR_SECRET, PEPPER, TOKEN)
+# Who pays at the fake Stripe, and numbers of documents as Brazil writes them.
+PAYER = re.compile(r"Maria de Teste|maria@example|[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}/")
+RETURN_URL = "https://shop.example.com/credits"
 START = datetime.fromisoformat("2026-06-16T13:00:00Z")
 
 
@@ -49,6 +56,11 @@ class Output(io.StringIO):
     """Everything that the functions print. Metrics go through print, and pytest hears that first."""
 
     capsys: pytest.CaptureFixture[str] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        # What libraries warn of, which Lambda writes as it comes.
+        self.warnings = io.StringIO()
 
     def getvalue(self) -> str:
         for text in self.capsys.readouterr() if self.capsys else ():
@@ -76,11 +88,14 @@ def deployed(cloud: None) -> Iterator[None]:
     """What the template gives the functions: their environment and the secrets it names."""
     secrets = get_session().create_client("secretsmanager")
     stripe = json.dumps({"api_key": API_KEY, "webhook_secrets": [CURRENT_SECRET, PREVIOUS_SECRET]})
-    for name, text in (("cursor", CURSOR_SECRET), ("stripe", stripe)):
+    for name, text in (("cursor", CURSOR_SECRET), ("pepper", PEPPER), ("stripe", stripe)):
         secrets.create_secret(Name=name, SecretString=text)  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CURSOR_SECRET_NAME", "cursor")
+        patch.setenv("PEPPER_SECRET_NAME", "pepper")
         patch.setenv("STRIPE_SECRET_NAME", "stripe")
+        patch.setenv("PAYMENT_METHODS", "card,pix,boleto")
+        patch.setenv("RETURN_URL", RETURN_URL)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "prepaid-test")
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Prepaid")
         yield
@@ -119,10 +134,13 @@ def output(apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys:
 def listen(apps: dict[str, ModuleType], patch: pytest.MonkeyPatch) -> Output:
     """The functions' log from here on."""
     heard = Output()
-    for logger in (http.logger, apps["expiry_sweep"].logger):
+    for logger in (http.logger, apps["expiry_sweep"].logger, apps["reconcile"].logger):
         for handler in logger.handlers:
             assert isinstance(handler, logging.StreamHandler)
             patch.setattr(handler, "stream", heard)
+    foreign = logging.StreamHandler(heard.warnings)
+    foreign.setLevel(logging.WARNING)
+    patch.setattr(logging.root, "handlers", [*logging.root.handlers, foreign])
     return heard
 
 
@@ -152,6 +170,7 @@ def serving(
     patch.setenv("TABLE_NAME", table_name)
     patch.setattr(wiring, "open_client", lambda: client)
     rewire()
+    watch(client)
     service = Service(Table(client, table_name), {name: app.handler for name, app in apps.items()})
     yield service
     rewire()
@@ -160,30 +179,51 @@ def serving(
 
 def rewire() -> None:
     """What a fresh function would build anew. Secrets stay: they are the same for the whole session."""
-    for built in (wiring.settings, wiring.table, wiring.catalogue):
+    for built in (wiring.settings, wiring.table, wiring.catalogue, wiring.shop):
         built.cache_clear()
 
 
 def check_discreet(output: Output, service: Service) -> None:
-    """Every line is JSON, and none holds a secret, a token, a signature or a body."""
+    """Every line is JSON, and none holds a secret, a token, a signature, a body, a code or who paid."""
     assert output.lines is not None
-    text = output.getvalue()
+    text = output.getvalue() + output.warnings.getvalue()
+    assert not PAYER.search(text), "a log line holds who paid"
+    for code in service.codes:
+        assert not re.search(rf"(?<![0-9]){re.escape(code)}(?![0-9])", text), "a log line holds a manager's code"
     for private in {*SECRETS, *service.private}:
         assert private not in text, f"a log line holds {private[:40]!r}"
         assert json.dumps(private)[1:-1] not in text, f"a log line holds {private[:40]!r}"
 
 
+@dataclass
+class FakesTime:
+    """The fake Stripe's clock, which follows the test's own."""
+
+    clock: Clock | None = None
+
+    def __call__(self) -> float:
+        return (self.clock.now if self.clock else START).timestamp()
+
+
+FAKES_TIME = FakesTime()
+
+
 @pytest.fixture(scope="session")
 def running_fake() -> Iterator[RunningFake]:
-    with RunningFake(api_keys={API_KEY: None}) as fake:
+    with RunningFake(api_keys={API_KEY: None}, now=FAKES_TIME) as fake:
         yield fake
 
 
 @pytest.fixture
-def fake(running_fake: RunningFake, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFake]:
-    """Stripe, as far as the functions can tell."""
+def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFake]:
+    """Stripe, as far as the functions can tell: empty, and at the same time as they."""
+    monkeypatch.setattr(FAKES_TIME, "clock", clock)
+    with running_fake.state.lock:
+        running_fake.state.clear()
+        running_fake.api.idempotency.clear()
     monkeypatch.setenv("STRIPE_API_BASE", running_fake.url)
-    wiring.settings.cache_clear()
+    for built in (wiring.settings, wiring.shop):
+        built.cache_clear()
     yield running_fake
     running_fake.api.faults.plan(0, Fault())
 
@@ -192,7 +232,8 @@ def fake(running_fake: RunningFake, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def till(service: Service, fake: RunningFake, clock: Clock) -> Till:
     """Where account acme, which has no credits yet, buys some."""
     service.open()
-    return Till(service, fake, clock.now)
+    service.set_code()
+    return Till(service, fake, clock)
 
 
 @pytest.fixture

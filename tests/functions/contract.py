@@ -45,6 +45,9 @@ def check_answer(route: str, status: int, content_type: str | None, body: Any) -
     method, _, path = route.partition(" ")
     responses = document()["paths"][path][method.lower()]["responses"]
     assert str(status) in responses, f"{route} may not answer {status}: {body}"
+    if "content" not in responses[str(status)]:
+        assert (content_type, body) == (None, ""), f"{route} {status} has no body"
+        return
     content = responses[str(status)]["content"]
     kind = (content_type or "").partition(";")[0]
     assert kind in content, f"{route} {status} may not be {content_type}"

@@ -31,13 +31,17 @@ class Context:
         return self.remaining
 
 
-def caller(name: str = "service-client", account: str | None = None) -> Claims:
+def caller(
+    name: str = "service-client", account: str | None = None, scope: str = "prepaid/consume prepaid/read"
+) -> Claims:
     """The claims of a verified token; bound to one account when it names one."""
-    claims = {"client_id": name, "sub": name, "token_use": "access", "scope": "prepaid/consume prepaid/read"}
+    claims = {"client_id": name, "sub": name, "token_use": "access", "scope": scope}
     return claims | ({"account_id": account} if account is not None else {})
 
 
 ANYBODY = caller()
+BUYER = caller("storefront-client", scope="prepaid/read prepaid/buy")
+ADMIN = caller("admin-client", scope="prepaid/admin prepaid/read")
 
 
 def http_event(

@@ -5,15 +5,20 @@ import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from local.stripe import lifecycle
+from local.stripe import lifecycle, money_back
 from local.stripe.running import RunningFake
+from prepaid.core.manager import ManagerSession
 from prepaid.core.purchase import Purchase
+from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.purchases import read_purchase, record_purchase
 from tests.functions.client import WEBHOOK, Answer, Service
 from tests.functions.events import http_event
+
+if TYPE_CHECKING:
+    from tests.functions.conftest import Clock
 
 API_KEY = "rk_test_7h3r3stricted0ne"
 CURRENT_SECRET = "whsec_current_1f2e3d"
@@ -60,12 +65,23 @@ class Till:
 
     service: Service
     fake: RunningFake
-    now: datetime
+    clock: "Clock"
     account: str = "acme"
     count: int = 0
 
+    @property
+    def now(self) -> datetime:
+        return self.clock.now
+
+    def buy(self, pack: str = "credits-100", *, account: str | None = None, **more: Any) -> Purchase:
+        """A purchase as a shop makes it; its page is open."""
+        account = account or self.account
+        answer = self.service.buy(pack, account, **more)
+        assert answer.status == 201, answer
+        return self.read(answer.body["id"], account)
+
     def sell(self, *, account: str | None = None, **changes: Any) -> Purchase:
-        """A recorded purchase with its session. changes: what the record says otherwise than the session."""
+        """A recorded purchase with a session of its own making. changes: what the record says otherwise."""
         self.count += 1
         number, account = self.count, account or self.account
         metadata = {"prepaid_account": account, "prepaid_purchase": f"pur_{number}"}
@@ -78,15 +94,20 @@ class Till:
             "amount": 4990,
             "currency": "brl",
             "valid_months": 12,
+            "language": "pt-BR",
             "live": False,
             "state": "open",
             "version": 1,
             "created_at": self.now,
             "changed_at": self.now,
             "session": session["id"],
+            "checkout_url": session["url"],
         }
         purchase = Purchase(**(recorded | changes))
-        record_purchase(self.service.table, purchase)
+        end = self.now + timedelta(minutes=10)
+        digest = f"{account}-{purchase.id}"
+        manager = ManagerSession(digest=digest, account=account, code_version=1, expires_at=end)
+        record_purchase(self.service.table, purchase, f"key-of-{purchase.id}", manager)
         return purchase
 
     def open_session(self, metadata: dict[str, str], *, quantity: int = 1, amount: int = 4990) -> Json:
@@ -120,19 +141,47 @@ class Till:
 
     def pay(self, purchase: Purchase, method: str = "card") -> list[Json]:
         """The customer pays; the session's events so far, oldest first."""
+        self.happen(purchase, "pay", method)
+        return self.events(purchase.session)
+
+    def happen(self, purchase: Purchase, what: str, *more: Any, **named: Any) -> list[Json]:
+        """Something of the fake's lifecycle happens to a purchase's session; the events of ours that it made."""
         assert purchase.session
         with self.fake.state.lock:
-            lifecycle.pay(self.fake.state, purchase.session, method)
-        return self.events(purchase.session)
+            before = len(self.fake.state.newest_first("event"))
+            getattr(lifecycle, what)(self.fake.state, purchase.session, *more, **named)
+            return self.since(before)
+
+    def refund(self, purchase: Purchase, amount: int | None = None, status: str = "succeeded") -> list[Json]:
+        return self._with_charge(purchase, "refund", amount, status)
+
+    def dispute(self, purchase: Purchase, **named: Any) -> list[Json]:
+        return self._with_charge(purchase, "dispute", **named)
+
+    def later(self, kind: str, what: str, *more: Any, **named: Any) -> list[Json]:
+        """Something happens to the newest refund or dispute."""
+        with self.fake.state.lock:
+            before = len(self.fake.state.newest_first("event"))
+            newest = self.fake.state.newest_first(kind)[0]["id"]
+            getattr(money_back, what)(self.fake.state, newest, *more, **named)
+            return self.since(before)
+
+    def _with_charge(self, purchase: Purchase, what: str, *more: Any, **named: Any) -> list[Json]:
+        with self.fake.state.lock:
+            before = len(self.fake.state.newest_first("event"))
+            charge = money_back.charge_of(self.fake.state, purchase.session or "")["id"]
+            getattr(money_back, what)(self.fake.state, charge, *more, **named)
+            return self.since(before)
+
+    def since(self, before: int) -> list[Json]:
+        """The events after the first so many, of the types that concern us, oldest first."""
+        with self.fake.state.lock:
+            events = self.fake.state.newest_first("event")[::-1][before:]
+            return [event for event in events if event["type"] in SESSION_EVENTS | MONEY_EVENTS]
 
     def events(self, session_id: str | None) -> list[Json]:
         """The checkout-session events about one session, oldest first."""
-        with self.fake.state.lock:
-            return [
-                event
-                for event in reversed(self.fake.state.newest_first("event"))
-                if event["data"]["object"]["id"] == session_id
-            ]
+        return [event for event in self.since(0) if event["data"]["object"]["id"] == session_id]
 
     def tell(self, event: Json, *, trouble: bool = False) -> Answer:
         """Deliver an event as Stripe does."""
@@ -145,6 +194,9 @@ class Till:
 
     def purchase(self, purchase: Purchase) -> Purchase:
         """The record as it is now."""
-        found = read_purchase(self.service.table, purchase.account, purchase.id)
+        return self.read(purchase.id, purchase.account)
+
+    def read(self, purchase_id: str, account: str) -> Purchase:
+        found = read_purchase(self.service.table, account, purchase_id)
         assert found
         return found

@@ -320,10 +320,10 @@ def test_what_is_no_version(service: Service, spelling: str) -> None:
 
 def test_a_catalogue_that_was_changed_meanwhile(service: Service) -> None:
     mine, theirs = successor(service), successor(service)
-    theirs["packs"][0]["amount"] = 1
+    theirs["packs"][0]["amount"] = 2989
     put(service, theirs)
     before = service.stored()
-    mine["packs"][1]["amount"] = 2
+    mine["packs"][1]["amount"] = 4989
     answer = put(service, mine)
     assert (answer.status, answer.code, answer.body["current_version"]) == (412, "version_conflict", 2)
     assert put(service, mine, "999999999").status == 412

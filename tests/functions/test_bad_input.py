@@ -11,13 +11,18 @@ import pytest
 from prepaid.store.dynamodb import Table
 from tests.functions.client import (
     BALANCE,
+    BUY,
     CONSUME,
     FUNCTION_OF,
-    GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
     HISTORY,
+    MANAGER_CODE,
+    MANAGER_SESSION,
+    NEEDS_KEY,
     PACKS,
+    PURCHASE,
+    PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
     WEBHOOK,
@@ -25,7 +30,7 @@ from tests.functions.client import (
     Service,
 )
 from tests.functions.conftest import Clock, listen, serving
-from tests.functions.events import caller, http_event
+from tests.functions.events import ADMIN, caller, http_event
 from tests.store.template import table_schema
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -46,6 +51,9 @@ GOOD: dict[str, dict[str, Any]] = {
         "plans": [{"id": "none", "quota": 0}],
         "packs": [],
     },
+    MANAGER_CODE: {"code": "271828"},
+    MANAGER_SESSION: {"code": "271828"},
+    BUY: {"pack": "credits-100"},
 }
 WITH_BODY = sorted(GOOD)
 WHOLE_NUMBERS = [
@@ -77,7 +85,13 @@ NO_WHOLE_NUMBERS = [
     "{}",
     "-0.0",
 ]
-SLUGS = [(CONSUME, "feature"), (PUT_ACCOUNT, "plan"), (PUT_CATALOG, "features.0.id"), (PUT_CATALOG, "packs.0.currency")]
+SLUGS = [
+    (CONSUME, "feature"),
+    (BUY, "pack"),
+    (PUT_ACCOUNT, "plan"),
+    (PUT_CATALOG, "features.0.id"),
+    (PUT_CATALOG, "packs.0.currency"),
+]
 TEXTS = [
     (CONSUME, "description"),
     (CONSUME, "customer"),
@@ -155,7 +169,8 @@ def with_member(route: str, member: str, text: str) -> str:
 def ask(service: Service, route: str, **asked: Any) -> Answer:
     """With everything else in order."""
     headers = {"if-match": "1"} if route == PUT_CATALOG else {}
-    return service(route, **{**asked, "headers": {**headers, **asked.get("headers", {})}})
+    more = {"claims": ADMIN} if route == MANAGER_CODE else {"id": "pur_1"} if route == PURCHASE else {}
+    return service(route, **{**more, **asked, "headers": {**headers, **asked.get("headers", {})}})
 
 
 @pytest.mark.parametrize(("route", "member", "least", "most"), WHOLE_NUMBERS)
@@ -216,7 +231,10 @@ def test_an_unknown_feature(refused: Service, feature: str) -> None:
     assert (answer.status, answer.fields) == (422, ["feature"])
 
 
-@pytest.mark.parametrize("route", [CONSUME, GRANT, BALANCE, HISTORY, GET_ACCOUNT])
+OF_AN_ACCOUNT = sorted({route for route in FUNCTION_OF if "{account}" in route} - {PUT_ACCOUNT})
+
+
+@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
 def test_an_unknown_account(refused: Service, route: str) -> None:
     answer = ask(refused, route, account="nobody", json=GOOD.get(route))
     assert (answer.status, answer.code) == (404, "account_not_found")
@@ -330,13 +348,13 @@ def test_lone_surrogates_as_they_may_come_from_the_gateway(refused: Service, rou
     assert (answer.status, answer.code) == (400, "malformed_body")
 
 
-@pytest.mark.parametrize("route", [CONSUME, GRANT])
+@pytest.mark.parametrize("route", sorted(NEEDS_KEY))
 def test_a_post_without_a_key(refused: Service, route: str) -> None:
     answer = ask(refused, route, json=GOOD[route], key="")
     assert (answer.status, answer.code) == (400, "idempotency_key_missing")
 
 
-@pytest.mark.parametrize("route", [CONSUME, GRANT])
+@pytest.mark.parametrize("route", sorted(NEEDS_KEY))
 def test_a_key_that_is_none(refused: Service, route: str) -> None:
     for key in ("x" * 256, "x" * 300, "é", "a b", " ", "a\n", "a\x00", "\x7f", "ｋ", "🔑", "a\tb", "\ud800"):
         answer = ask(refused, route, json=GOOD[route], key=key)
@@ -344,7 +362,7 @@ def test_a_key_that_is_none(refused: Service, route: str) -> None:
 
 
 def test_a_key_that_was_used_for_something_else(refused: Service) -> None:
-    for route in (CONSUME, GRANT):
+    for route in (CONSUME, GRANT, BUY):
         answer = ask(refused, route, json=GOOD[route], key="taken")
         assert (answer.status, answer.code) == (409, "idempotency_key_reused")
 
@@ -412,7 +430,7 @@ def test_a_filter_that_is_none(refused: Service, name: str, value: str) -> None:
     assert (answer.status, answer.fields) == (422, [name])
 
 
-@pytest.mark.parametrize("route", [BALANCE, HISTORY])
+@pytest.mark.parametrize("route", [BALANCE, HISTORY, PURCHASES])
 @pytest.mark.parametrize("name", ["as_of", "Limit", "", "é", "\x00"])
 def test_a_parameter_that_does_not_exist(refused: Service, route: str, name: str) -> None:
     answer = ask(refused, route, query={name: "1"})

@@ -10,6 +10,7 @@ from prepaid import wiring
 from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
 from tests.functions.events import Context
+from tests.functions.rights import acting_as
 from tests.store.builders import due_keys, lines, types
 
 HOUR = timedelta(hours=1)
@@ -23,7 +24,8 @@ def sweep(apps: dict[str, ModuleType], service: Service, monkeypatch: pytest.Mon
     monkeypatch.setattr("prepaid.store.sweep.FIRST_LOOK_BACK", timedelta(days=1))
 
     def run(remaining: int = 120_000) -> dict[str, Any]:
-        answer: dict[str, Any] = apps["expiry_sweep"].handler(SCHEDULED, Context(remaining=remaining))
+        with acting_as("expiry_sweep"):
+            answer: dict[str, Any] = apps["expiry_sweep"].handler(SCHEDULED, Context(remaining=remaining))
         return answer
 
     return run

@@ -173,6 +173,7 @@ def test_the_history_is_every_line_newest_first(busy_account: Service) -> None:
         "type": "consumption",
         "credits": -2,
         "quota": -40,
+        "owed": 0,
         "feature": "ai_service",
         "quantity": 42,
         "description": None,

@@ -58,7 +58,7 @@ def test_the_length_of_the_list_of_secrets_is_nobodys_business(service: Service)
     "secret", ['{"api_key": "rk", "webhook_secrets": []}', '{"api_key": "rk", "webhook_secrets": [""]}']
 )
 def test_without_a_secret_nothing_is_believed(service: Service, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
-    monkeypatch.setattr(wiring, "stripe_secret", lambda: lambda: secret)
+    monkeypatch.setattr(wiring, "stripe_secret_text", lambda: lambda: secret)
     assert rejected(deliver(service, BODY, signed(BODY, START, secret="")))
     assert rejected(deliver(service, BODY, signed(BODY, START)))
 

@@ -6,13 +6,18 @@ import pytest
 
 from tests.functions.client import (
     BALANCE,
+    BUY,
     CONSUME,
     FUNCTION_OF,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
     HISTORY,
+    MANAGER_CODE,
+    MANAGER_SESSION,
     PACKS,
+    PURCHASE,
+    PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
     WEBHOOK,
@@ -27,6 +32,11 @@ ASKED: dict[str, Any] = {
     BALANCE: None,
     HISTORY: None,
     GET_ACCOUNT: None,
+    MANAGER_CODE: {"code": "271828", "current_code": "314159"},
+    MANAGER_SESSION: {"code": "314159"},
+    BUY: {"pack": "credits-50"},
+    PURCHASES: None,
+    PURCHASE: None,
 }
 OF_AN_ACCOUNT = sorted(ASKED)
 NO_ACCOUNT_AT_ALL = [
@@ -131,7 +141,18 @@ def test_a_bound_token_does_everything_with_its_own_account(service: Service) ->
     bound = caller(account="acme")
     statuses = {route: service(route, "acme", json=ASKED[route], claims=bound).status for route in (PUT_ACCOUNT, GRANT)}
     statuses |= {route: service(route, "acme", json=ASKED[route], claims=bound).status for route in ASKED}
-    assert statuses == {CONSUME: 201, GRANT: 201, PUT_ACCOUNT: 200, BALANCE: 200, HISTORY: 200, GET_ACCOUNT: 200}
+    assert statuses == {
+        CONSUME: 201,
+        GRANT: 201,
+        PUT_ACCOUNT: 200,
+        BALANCE: 200,
+        HISTORY: 200,
+        GET_ACCOUNT: 200,
+        PURCHASES: 200,
+        # No code is set, so none is right; and no such purchase.
+        **dict.fromkeys((MANAGER_CODE, MANAGER_SESSION, BUY), 403),
+        PURCHASE: 404,
+    }
     assert service(GET_CATALOG, claims=bound).status == service(PACKS, claims=bound).status == 200
     assert service(PUT_CATALOG, json={}, claims=bound).status == 403
 

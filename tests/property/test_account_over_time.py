@@ -62,7 +62,7 @@ class AccountOverTime(RuleBasedStateMachine):
     def grant_for_months(self, kind: LotKind, credits: int, months: int) -> None:
         end = oracle.end_of_validity(self.ledger_now, months, self.account.terms.time_zone)
         entry = self.carry_out(Grant(actor="a", kind=kind, credits=credits, validity=months))[-1]
-        self.model.grant(str(entry.lot), kind, credits, end, self.ledger_now)
+        self.model.grant(granted_lot(entry), kind, credits, end, self.ledger_now)
 
     @precondition(lambda self: self.account.lots)
     @rule(data=st.data(), kind=strategies.lot_kinds, credits=st.integers(1, 12))
@@ -80,7 +80,7 @@ class AccountOverTime(RuleBasedStateMachine):
             self.refused(grant, InvalidRequest)
             return
         entry = self.carry_out(grant)[-1]
-        self.model.grant(str(entry.lot), kind, credits, end, self.ledger_now)
+        self.model.grant(granted_lot(entry), kind, credits, end, self.ledger_now)
 
     @rule(feature=strategies.features, quantity=st.integers(1, 6))
     def debit(self, feature: str, quantity: int) -> None:
@@ -204,6 +204,13 @@ def value(account: Account) -> tuple[object, ...]:
     return account.lots, account.quota_used, account.quota_renews_at, account.terms
 
 
+def granted_lot(entry: Entry) -> str:
+    """The id of the lot that an entry granted, which is as the entry says and as the account then holds it."""
+    assert entry.lot in entry.after.lots
+    assert entry.lot.number == entry.number
+    return entry.lot.id
+
+
 def drawn(entry: Entry) -> Drawn:
     """An entry's draws as the oracle writes them. Quota comes first, and no lot comes twice."""
     units = [draw.units for draw in entry.draws if isinstance(draw, QuotaDraw)]
@@ -220,7 +227,7 @@ def check_ledger(entries: list[Entry]) -> None:
     for entry in entries:
         drawn_credits = {draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)}
         if entry.type in ("purchase", "grant", "adjustment"):
-            lots[str(entry.lot)] = entry.credits
+            lots[granted_lot(entry)] = entry.credits
         for lot, credits in drawn_credits.items():
             lots[lot] -= credits
             assert credits > 0
@@ -230,7 +237,7 @@ def check_ledger(entries: list[Entry]) -> None:
 
         assert {lot.id: lot.remaining for lot in entry.after.lots} == {id_: n for id_, n in lots.items() if n}
         assert entry.after.quota_used == used
-        assert entry.credits == (lots[entry.lot] if entry.lot else -sum(drawn_credits.values()))
+        assert entry.credits == (lots[granted_lot(entry)] if entry.lot else -sum(drawn_credits.values()))
         assert entry.quota_remaining >= 0
         if entry.type == "consumption":
             assert all(draw.expires_at > entry.at for draw in entry.draws if isinstance(draw, LotDraw))
@@ -272,7 +279,7 @@ def month_of(account: Account) -> tuple[int, int]:
 
 def check_lots(entries: list[Entry], model: Oracle, now: datetime) -> None:
     """Per lot: granted = remaining + spent + expired, and at most one expiry."""
-    granted = Counter({str(entry.lot): entry.credits for entry in entries if entry.lot})
+    granted = Counter({granted_lot(entry): entry.credits for entry in entries if entry.lot})
     drawn_by_type = {
         type_: [draw for entry in entries if entry.type == type_ for draw in entry.draws if isinstance(draw, LotDraw)]
         for type_ in ("consumption", "expiry")

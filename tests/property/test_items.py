@@ -29,16 +29,18 @@ accounts = st.builds(
     quota_used=st.integers(0, 10**6),
     quota_renews_at=at,
     lots=st.lists(lots, max_size=5).map(tuple),
+    owed=st.just(0) | amounts,
 )
 draws = st.one_of(
     st.builds(QuotaDraw, units=amounts),
-    st.builds(LotDraw, lot=numbers.map(lot_id), credits=amounts, expires_at=at),
+    st.builds(LotDraw, lot=numbers.map(lot_id), credits=amounts | amounts.map(lambda n: -n), expires_at=at),
 )
 entries = st.builds(
     Entry,
     type=entry_types,
     credits=st.integers(-(10**15), 10**15),
     quota=st.integers(-(10**6), 10**6),
+    owed=st.just(0) | st.integers(-(10**15), 10**15),
     quota_remaining=st.integers(0, 10**6),
     draws=st.lists(draws, max_size=4).map(tuple),
     actor=words,
@@ -49,7 +51,7 @@ entries = st.builds(
     description=st.none() | words,
     customer=st.none() | words,
     reference=st.none() | words,
-    lot=st.none() | numbers.map(lot_id),
+    lot=st.none() | lots,
     purchase=st.none() | ids,
 )
 debits = st.builds(

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from functools import cache
 
 from prepaid.api.times import floor_to_millisecond
+from prepaid.payments.secrets import StripeSecret, stripe_secret_from
+from prepaid.payments.shop import Shop
 from prepaid.settings import Settings, from_environment, in_lambda
 from prepaid.store.catalogue import CurrentCatalogue
 from prepaid.store.dynamodb import Table, open_client
@@ -36,9 +38,32 @@ def cursor_secret() -> Secret:
 
 
 @cache
-def stripe_secret() -> Secret:
-    """Stripe's API key and webhook secrets."""
+def pepper() -> Secret:
+    """What is mixed into the managers' codes and isn't in the table."""
+    return Secret(settings().pepper_secret_name, time.monotonic)
+
+
+@cache
+def stripe_secret_text() -> Secret:
+    """Stripe's API key and webhook secrets, as they stand in Secrets Manager."""
     return Secret(settings().stripe_secret_name, time.monotonic)
+
+
+def stripe_secret() -> StripeSecret:
+    """Stripe's API key and webhook secrets, newly parsed: they may have been rotated."""
+    return stripe_secret_from(stripe_secret_text()())
+
+
+@cache
+def shop() -> Shop:
+    """What buying needs."""
+    return Shop(
+        secret=stripe_secret,
+        api_base=settings().stripe_api_base,
+        live=settings().live_mode,
+        payment_methods=settings().payment_methods,
+        return_url=settings().return_url,
+    )
 
 
 def now() -> datetime:

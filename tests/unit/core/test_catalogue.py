@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from prepaid.core.catalogue import Catalogue, Feature, Offer, Plan, check_successor, offers
+from prepaid.core.catalogue import Catalogue, Feature, Offer, Pack, Plan, check_prices, check_successor, offers
 from prepaid.core.errors import InvalidRequest
 from tests.builders import AI_SERVICE, CATALOGUE, PACKS, STICKER, a_catalogue, a_pack
 
@@ -222,3 +222,63 @@ def test_all_that_is_missing_from_a_successor_is_named() -> None:
         ("plans", "individual may not be removed"),
         ("plans", "none may not be removed"),
     )
+
+
+# Prices
+
+
+def odd_prices(*packs: Pack) -> list[str]:
+    try:
+        check_prices(a_catalogue(packs=packs))
+    except InvalidRequest as refused:
+        errors = refused.errors
+    else:
+        return []
+    assert {field for field, _ in errors} == {"packs"}
+    return [message for _, message in errors]
+
+
+def test_the_prices_that_ship_and_those_of_the_tests_are_in_order() -> None:
+    assert odd_prices(*PACKS) == []
+
+
+def test_a_pack_cheaper_per_credit_than_a_larger_one_is_named() -> None:
+    assert odd_prices(a_pack(100, 1000), a_pack(50, 499)) == [
+        "credits-50 is cheaper per credit than the larger credits-100"
+    ]
+
+
+def test_the_same_price_per_credit_is_no_slip() -> None:
+    assert odd_prices(a_pack(50, 500), a_pack(100, 1000), a_pack(1000, 9999)) == []
+
+
+def test_a_slip_of_less_than_a_cent_a_credit_is_found() -> None:
+    assert odd_prices(a_pack(3, 1000), a_pack(10, 3334)) != []
+
+
+def test_a_pack_is_held_against_every_larger_one() -> None:
+    # Ten for 1.00 beside a hundred for 9.00 and, with a longer life, for 11.00.
+    small, large, longer = a_pack(10, 100), a_pack(100, 900), a_pack(100, 1100, pack_id="longer")
+
+    assert odd_prices(small, large) == []
+    assert odd_prices(small, large, longer) == ["credits-10 is cheaper per credit than the larger longer"]
+
+
+def test_two_packs_of_one_size_may_differ_in_price() -> None:
+    assert odd_prices(a_pack(100, 900), a_pack(100, 1100, pack_id="longer")) == []
+
+
+def test_prices_of_two_currencies_are_not_compared() -> None:
+    assert odd_prices(a_pack(50, 100, currency="usd"), a_pack(100, 1000), a_pack(200, 500, currency="usd")) != []
+    assert odd_prices(a_pack(50, 100, currency="usd"), a_pack(100, 1000)) == []
+
+
+def test_a_pack_that_is_retired_is_compared_with_none() -> None:
+    assert odd_prices(a_pack(50, 1, active=False), a_pack(100, 1000)) == []
+    assert odd_prices(a_pack(50, 499), a_pack(100, 1000, active=False)) == []
+
+
+def test_every_slip_is_named() -> None:
+    named = odd_prices(a_pack(10, 10), a_pack(20, 40), a_pack(30, 90))
+
+    assert len(named) == 3

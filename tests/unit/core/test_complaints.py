@@ -8,7 +8,6 @@ import pytest
 from prepaid.core.account import quota_remaining
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Settle, apply, settle
-from prepaid.core.purchase import granted, grants, moved
 from tests.builders import (
     CATALOGUE,
     NOW,
@@ -20,6 +19,7 @@ from tests.builders import (
     a_purchase,
     an_account,
     civil,
+    followed,
     run,
     some_terms,
 )
@@ -91,28 +91,53 @@ def test_subscribing_to_a_plan_keeps_bought_credits() -> None:
 
 # kortix-ai/suna#6666
 def test_a_paid_purchase_grants_whatever_was_said_of_it_before() -> None:
-    purchase = a_purchase("open")
-    for kind in ("session_expired", "payment_failed", "awaiting_payment"):
-        purchase = moved(purchase, a_fact(kind), NOW) or purchase
+    said = [a_fact(progress) for progress in ("session_expired", "payment_failed", "awaiting_payment", "paid")]
 
-    assert grants(purchase, a_fact("paid"))
+    purchase, account, _ = followed(a_purchase("open"), an_account(), *said)
+
+    assert (purchase.state, account.available) == ("granted", 100)
 
 
 # getlago/lago-api#3703
 def test_a_purchase_that_was_paid_failed_and_was_paid_again_grants_once() -> None:
-    purchase = granted(a_purchase("open"), a_fact("paid"), entry=7, now=NOW)
+    said = [a_fact(progress) for progress in ("paid", "payment_failed", "paid")]
 
-    assert moved(purchase, a_fact("payment_failed"), NOW) is None
-    assert not grants(purchase, a_fact("paid"))
+    purchase, account, entries = followed(a_purchase("open"), an_account(), *said)
+
+    assert (purchase.state, account.available, len(entries)) == ("granted", 100, 1)
 
 
 # t3dotgg/stripe-recommendations#25
 def test_a_payment_that_succeeds_days_after_the_checkout_is_granted() -> None:
-    pending = moved(a_purchase("open"), a_fact("awaiting_payment"), NOW)
+    days_later = NOW + timedelta(days=3)
+    pending, account, nothing = followed(a_purchase("open"), an_account(), *[a_fact("awaiting_payment")] * 2)
 
-    assert pending is not None
-    assert not grants(pending, a_fact("awaiting_payment"))
-    assert grants(pending, a_fact("paid"))
+    purchase, account, _ = followed(pending, account, a_fact("paid"), now=days_later)
+
+    assert (pending.state, nothing) == ("pending", ())
+    assert (purchase.state, account.available) == ("granted", 100)
+
+
+# Helicone/helicone#4728
+def test_a_pack_that_is_partly_spent_can_be_refunded() -> None:
+    purchase, account, _ = followed(a_purchase("open"), an_account(), a_fact("paid"))
+    account, _ = run(account, a_debit(quantity=30))
+
+    _, account, _ = followed(purchase, account, a_fact(refunded=4990))
+
+    assert (account.available, account.owed) == (0, 30)
+
+
+# elizaOS/eliza#10997
+def test_what_a_dispute_froze_comes_back_when_it_is_won() -> None:
+    purchase, account, _ = followed(a_purchase("open"), an_account(), a_fact("paid"))
+    account, _ = run(account, a_debit(quantity=30))
+
+    _, disputed, _ = followed(purchase, account, *[a_fact(disputed=4990)] * 2)
+    _, won, _ = followed(purchase, account, a_fact(disputed=4990), a_fact(disputed=0))
+
+    assert disputed.available == 0
+    assert (won.available, won.owed, won.lots) == (70, 0, account.lots)
 
 
 # synthetic-sciences/openscience#57

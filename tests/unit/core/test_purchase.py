@@ -3,52 +3,55 @@
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations, product
+from typing import get_args
 
 import pytest
 
+from prepaid.core.ledger import Grant
 from prepaid.core.purchase import (
-    PURCHASE_STATES,
-    FactKind,
     PaymentFact,
+    Progress,
     Purchase,
     PurchaseState,
-    granted,
-    grants,
+    begin,
     mismatches,
-    moved,
+    next_step,
+    opened,
 )
-from tests.builders import NOW, a_fact, a_purchase
+from tests.builders import NOW, a_fact, a_granted_purchase, a_pack, a_purchase, an_account, civil, followed
 
 LATER = NOW + timedelta(hours=1)
-KINDS: tuple[FactKind, ...] = ("awaiting_payment", "paid", "payment_failed", "session_expired")
+PROGRESS: tuple[Progress, ...] = get_args(Progress)
+UNPAID: tuple[Progress, ...] = tuple(progress for progress in PROGRESS if progress != "paid")
+NOT_GRANTED: tuple[PurchaseState, ...] = ("created", "open", "pending", "failed", "expired")
+GRANTED: tuple[PurchaseState, ...] = ("granted", "partially_refunded", "refunded", "disputed")
 
 
-def received(purchase: Purchase, *facts: FactKind) -> tuple[PurchaseState, int]:
-    """Where the facts lead, and how often they granted: what a webhook does, without a database."""
-    grants_made = 0
-    for kind in facts:
-        fact = a_fact(kind)
-        if grants(purchase, fact):
-            grants_made += 1
-            purchase = granted(purchase, fact, entry=7, now=LATER)
-        else:
-            purchase = moved(purchase, fact, LATER) or purchase
-    return purchase.state, grants_made
+def received(purchase: Purchase, *said: Progress) -> tuple[PurchaseState, int, int]:
+    """Where it leads when the provider says this: the state, the credits, how many lines there are about it."""
+    purchase, account, entries = followed(purchase, an_account(), *(a_fact(progress) for progress in said))
+    return purchase.state, account.available, len(entries)
 
 
-@pytest.mark.parametrize("state", PURCHASE_STATES)
-def test_confirmed_money_grants_from_every_state_but_granted(state: PurchaseState) -> None:
-    assert grants(a_purchase(state), a_fact("paid")) == (state != "granted")
+def test_every_state_is_either_before_or_after_the_grant() -> None:
+    assert {*NOT_GRANTED, *GRANTED} == set(get_args(PurchaseState))
 
 
-@pytest.mark.parametrize("state", PURCHASE_STATES)
-@pytest.mark.parametrize("kind", ["awaiting_payment", "payment_failed", "session_expired"])
-def test_nothing_but_confirmed_money_grants(kind: FactKind, state: PurchaseState) -> None:
-    assert not grants(a_purchase(state), a_fact(kind))
+@pytest.mark.parametrize("state", NOT_GRANTED)
+def test_confirmed_money_grants_from_every_state_but_a_granted_one(state: PurchaseState) -> None:
+    assert received(a_purchase(state), "paid") == ("granted", 100, 1)
+
+
+@pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired", "granted"])
+@pytest.mark.parametrize("progress", UNPAID)
+def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseState) -> None:
+    step = next_step(a_purchase(state), a_fact(progress), LATER)
+
+    assert step is None or step.operation is None
 
 
 @pytest.mark.parametrize(
-    ("state", "kind", "expected"),
+    ("state", "progress", "expected"),
     [
         ("created", "awaiting_payment", "pending"),
         ("created", "payment_failed", "failed"),
@@ -65,102 +68,175 @@ def test_nothing_but_confirmed_money_grants(kind: FactKind, state: PurchaseState
         ("failed", "awaiting_payment", None),
         ("failed", "payment_failed", None),
         ("failed", "session_expired", None),
-        ("granted", "awaiting_payment", None),
-        ("granted", "payment_failed", None),
-        ("granted", "session_expired", None),
     ],
 )
-def test_what_a_fact_makes_of_a_state(state: PurchaseState, kind: FactKind, expected: PurchaseState | None) -> None:
-    after = moved(a_purchase(state), a_fact(kind), LATER)
+def test_what_a_session_that_is_not_paid_makes_of_a_state(
+    state: PurchaseState, progress: Progress, expected: PurchaseState | None
+) -> None:
+    step = next_step(a_purchase(state), a_fact(progress), LATER)
 
-    assert (after.state if after else None) == expected
-
-
-@pytest.mark.parametrize("state", PURCHASE_STATES)
-def test_money_is_no_mere_move(state: PurchaseState) -> None:
-    assert moved(a_purchase(state), a_fact("paid"), LATER) is None
+    assert (step.purchase.state if step else None) == expected
+    assert step is None or step.operation is None
 
 
 def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
-    purchase = a_purchase("open")
+    purchase = a_purchase("open", checkout_url="https://checkout.example/1")
 
-    after = moved(purchase, a_fact("awaiting_payment"), LATER)
+    step = next_step(purchase, a_fact("awaiting_payment"), LATER)
 
-    assert after == replace(purchase, state="pending", version=purchase.version + 1, changed_at=LATER)
+    assert step
+    assert step.purchase == replace(purchase, state="pending", version=purchase.version + 1, changed_at=LATER)
 
 
-def test_a_granted_purchase_knows_its_money_and_its_entry() -> None:
+def test_a_purchase_that_is_granted_knows_its_money() -> None:
     purchase = a_purchase("pending")
 
-    after = granted(purchase, a_fact("paid"), entry=7, now=LATER)
+    step = next_step(purchase, a_fact("paid"), LATER)
+
+    assert step
+    assert step.purchase == replace(
+        purchase, state="granted", version=purchase.version + 1, changed_at=LATER, payment="pi_1"
+    )
+
+
+def test_what_is_granted_is_what_the_record_says() -> None:
+    purchase = a_purchase("open", pack="no-longer-sold", credits=77, valid_months=1)
+
+    step = next_step(purchase, a_fact("paid"), LATER)
+
+    assert step
+    assert step.operation == Grant(
+        actor="stripe", kind="purchase", credits=77, validity=1, description="no-longer-sold", purchase="pur_1"
+    )
+
+
+def test_a_granted_purchase_knows_its_lot() -> None:
+    purchase, account, (entry,) = followed(a_purchase("open"), an_account(number=90), a_fact("paid"))
+
+    assert (purchase.lot,) == account.lots
+    assert (entry.lot, entry.purchase, entry.type) == (purchase.lot, "pur_1", "purchase")
+    assert purchase.lot
+    assert (purchase.lot.number, purchase.lot.remaining) == (91, 100)
+    assert purchase.lot.expires_at == civil("2027-06-17 00:00")
+
+
+def test_a_purchase_is_good_from_when_its_money_was_confirmed() -> None:
+    paid_at = NOW + timedelta(days=5)
+
+    purchase, _, _ = followed(a_purchase("pending"), an_account(), a_fact("paid"), now=paid_at)
+
+    assert purchase.lot
+    assert (purchase.lot.granted_at, purchase.lot.expires_at) == (paid_at, civil("2027-06-22 00:00"))
+
+
+# The record
+
+
+def test_a_purchase_begins_with_all_that_it_will_ever_grant() -> None:
+    pack = a_pack(500, 19990)
+
+    purchase = begin("pur_9", "petshop-1", pack, language="es", live=True, now=NOW)
+
+    assert purchase == Purchase(
+        id="pur_9",
+        account="petshop-1",
+        pack="credits-500",
+        credits=500,
+        amount=19990,
+        currency="brl",
+        valid_months=12,
+        language="es",
+        live=True,
+        state="created",
+        version=1,
+        created_at=NOW,
+        changed_at=NOW,
+    )
+
+
+def test_a_page_opens_a_purchase() -> None:
+    purchase = a_purchase("created", session=None)
+
+    after = opened(purchase, "cs_1", "https://checkout.example/1", LATER)
 
     assert after == replace(
         purchase,
-        state="granted",
-        version=purchase.version + 1,
+        state="open",
+        version=4,
         changed_at=LATER,
-        payment="pi_1",
-        granted_entry=7,
+        session="cs_1",
+        checkout_url="https://checkout.example/1",
     )
+
+
+@pytest.mark.parametrize("state", ["pending", "expired", "failed", "granted", "refunded", "disputed"])
+def test_a_page_that_we_hear_of_late_takes_no_purchase_back(state: PurchaseState) -> None:
+    assert opened(a_purchase(state), "cs_1", "https://checkout.example/1", LATER).state == state
+
+
+@pytest.mark.parametrize("progress", ["awaiting_payment", "paid"])
+def test_a_purchase_whose_page_was_lost_learns_its_session_from_it(progress: Progress) -> None:
+    purchase, _, _ = followed(a_purchase("created", session=None), an_account(), a_fact(progress, session="cs_7"))
+
+    assert purchase.session == "cs_7"
 
 
 # Orders and repeats
 
 
-@pytest.mark.parametrize("start", [state for state in PURCHASE_STATES if state != "granted"])
+@pytest.mark.parametrize("start", NOT_GRANTED)
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
 def test_the_end_depends_on_what_was_said_not_on_its_order_or_repeats(start: PurchaseState, length: int) -> None:
-    ends: dict[frozenset[FactKind], set[tuple[PurchaseState, int]]] = {}
+    ends: dict[frozenset[Progress], set[tuple[PurchaseState, int, int]]] = {}
 
-    for facts in product(KINDS, repeat=length):
-        ends.setdefault(frozenset(facts), set()).add(received(a_purchase(start), *facts))
+    for said in product(PROGRESS, repeat=length):
+        ends.setdefault(frozenset(said), set()).add(received(a_purchase(start), *said))
 
     assert all(len(of_one_set) == 1 for of_one_set in ends.values())
 
 
-@pytest.mark.parametrize("start", [state for state in PURCHASE_STATES if state != "granted"])
-def test_every_order_of_every_fact_twice_grants_exactly_once(start: PurchaseState) -> None:
-    orders = set(permutations(KINDS * 2))
+@pytest.mark.parametrize("start", NOT_GRANTED)
+def test_every_order_of_everything_twice_grants_exactly_once(start: PurchaseState) -> None:
+    orders = set(permutations(PROGRESS * 2))
 
     assert len(orders) == 2520
-    assert {received(a_purchase(start), *order) for order in orders} == {("granted", 1)}
+    assert {received(a_purchase(start), *order) for order in orders} == {("granted", 100, 1)}
 
 
-def test_no_facts_without_money_ever_grant() -> None:
-    unpaid = [kind for kind in KINDS if kind != "paid"]
-
-    for start in ("created", "open", "pending", "failed", "expired"):
-        for facts in product(unpaid, repeat=4):
-            assert received(a_purchase(start), *facts)[1] == 0
+def test_no_words_without_money_ever_grant() -> None:
+    for start in NOT_GRANTED:
+        for said in product(UNPAID, repeat=4):
+            assert received(a_purchase(start), *said)[1:] == (0, 0)
 
 
-def test_after_a_grant_nothing_moves_the_purchase() -> None:
-    for facts in product(KINDS, repeat=3):
-        assert received(a_purchase("granted"), *facts) == ("granted", 0)
+def test_after_a_grant_no_word_on_the_session_moves_the_purchase() -> None:
+    for progress in PROGRESS:
+        assert next_step(a_granted_purchase(), a_fact(progress), LATER) is None
 
 
 def test_a_purchase_that_reads_expired_and_is_then_paid_is_granted() -> None:
-    assert received(a_purchase("open"), "session_expired", "paid") == ("granted", 1)
+    assert received(a_purchase("open"), "session_expired", "paid") == ("granted", 100, 1)
 
 
 def test_a_purchase_that_failed_and_is_then_paid_is_granted() -> None:
-    assert received(a_purchase("open"), "payment_failed", "paid") == ("granted", 1)
+    assert received(a_purchase("open"), "payment_failed", "paid") == ("granted", 100, 1)
 
 
 def test_pix_is_pending_until_it_is_paid() -> None:
-    assert received(a_purchase("open"), "awaiting_payment") == ("pending", 0)
-    assert received(a_purchase("open"), "awaiting_payment", "paid") == ("granted", 1)
+    assert received(a_purchase("open"), "awaiting_payment") == ("pending", 0, 0)
+    assert received(a_purchase("open"), "awaiting_payment", "paid") == ("granted", 100, 1)
 
 
 def test_a_pending_boleto_outlives_its_session() -> None:
-    assert received(a_purchase("open"), "awaiting_payment", "session_expired") == ("pending", 0)
+    assert received(a_purchase("open"), "awaiting_payment", "session_expired") == ("pending", 0, 0)
 
 
 # Quarantine
 
 
-def test_a_fact_that_fits_its_record_has_no_mismatch() -> None:
+def test_what_fits_its_record_has_no_mismatch() -> None:
     assert mismatches(a_purchase(), a_fact()) == ()
+    assert mismatches(a_granted_purchase(), a_fact(refunded=4990, disputed=100)) == ()
 
 
 @pytest.mark.parametrize(
@@ -170,23 +246,55 @@ def test_a_fact_that_fits_its_record_has_no_mismatch() -> None:
         (a_fact(amount=4989), "amount"),
         (a_fact(amount=4991), "amount"),
         (a_fact(currency="usd"), "currency"),
+        (a_fact(currency="BRL"), "currency"),
         (a_fact(live=True), "live"),
         (a_fact(mode="subscription"), "mode"),
         (a_fact(quantity=2), "quantity"),
+        (a_fact(quantity=0), "quantity"),
     ],
 )
-def test_what_does_not_match_the_record_is_named(fact: PaymentFact, name: str) -> None:
-    assert mismatches(a_purchase(), fact) == (name,)
+@pytest.mark.parametrize("purchase", [a_purchase(), a_granted_purchase()], ids=["open", "granted"])
+def test_what_does_not_match_the_record_is_named(purchase: Purchase, fact: PaymentFact, name: str) -> None:
+    assert mismatches(purchase, fact) == (name,)
 
 
 def test_every_mismatch_is_named() -> None:
-    fact = a_fact(session="cs_other", amount=1, currency="usd", live=True, mode="setup", quantity=0)
+    fact = a_fact(session="cs_other", amount=1, currency="usd", live=True, mode="setup", quantity=0, payment="pi_2")
 
-    assert mismatches(a_purchase(), fact) == ("session", "amount", "currency", "live", "mode", "quantity")
+    assert mismatches(a_granted_purchase(), fact) == (
+        "session",
+        "payment",
+        "amount",
+        "currency",
+        "live",
+        "mode",
+        "quantity",
+    )
 
 
-def test_a_record_that_knows_no_session_yet_matches_none() -> None:
-    assert mismatches(a_purchase("created", session=None), a_fact()) == ("session",)
+def test_a_record_that_knows_no_session_yet_takes_the_one_that_points_to_it() -> None:
+    assert mismatches(a_purchase("created", session=None), a_fact()) == ()
+
+
+@pytest.mark.parametrize("payment", ["pi_other", None])
+def test_what_was_granted_is_not_paid_by_other_money(payment: str | None) -> None:
+    assert mismatches(a_granted_purchase(), a_fact(payment=payment)) == ("payment",)
+
+
+@pytest.mark.parametrize("progress", UNPAID)
+def test_what_was_granted_and_now_reads_unpaid_is_looked_at(progress: Progress) -> None:
+    assert "progress" in mismatches(a_granted_purchase(), a_fact(progress))
+
+
+@pytest.mark.parametrize("progress", PROGRESS)
+def test_what_was_not_granted_may_read_as_it_likes(progress: Progress) -> None:
+    assert mismatches(a_purchase(), a_fact(progress)) == ()
+
+
+def test_a_purchase_that_nobody_recorded_and_a_session_that_nobody_knows_are_named() -> None:
+    assert mismatches(None, a_fact()) == ("unknown_purchase",)
+    assert mismatches(None, None) == ("unknown_purchase",)
+    assert mismatches(a_granted_purchase(), None) == ("unknown_session",)
 
 
 def test_a_live_purchase_is_not_paid_by_test_money() -> None:

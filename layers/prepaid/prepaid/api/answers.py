@@ -1,11 +1,13 @@
 """What callers receive: each shape once, as the types that mypy checks and that openapi.json is made from."""
 
+from dataclasses import replace
 from typing import Literal, NotRequired, TypedDict
 
 from prepaid.api.times import rfc3339
 from prepaid.core.account import Account, Terms, quota_limit, quota_remaining, units_left
 from prepaid.core.catalogue import Catalogue, Offer
 from prepaid.core.entry import Draw, Entry, QuotaDraw
+from prepaid.core.purchase import Purchase
 from prepaid.store.accounts import Profile
 
 
@@ -126,6 +128,7 @@ class EntryAnswer(TypedDict):
     type: str
     credits: int
     quota: int
+    owed: int
     feature: str | None
     quantity: int | None
     description: str | None
@@ -201,6 +204,39 @@ class CatalogAnswer(TypedDict):
     packs: list[PackItem]
 
 
+class PurchaseAnswer(TypedDict):
+    """A purchase. amount, refunded_amount, disputed_amount: minor units of the currency."""
+
+    id: str
+    state: str
+    checkout_url: str | None
+    pack: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    lot: str | None
+    expires_at: str | None
+    refunded_amount: int
+    disputed_amount: int
+    revoked_credits: int
+    created_at: str
+
+
+class PurchasesAnswer(TypedDict):
+    """A page of purchases, newest first."""
+
+    purchases: list[PurchaseAnswer]
+    next_cursor: str | None
+
+
+class ManagerSessionAnswer(TypedDict):
+    """A session's token, shown once."""
+
+    manager_session: str
+    expires_at: str
+
+
 class ReceivedAnswer(TypedDict):
     """A webhook delivery that needs no repeat."""
 
@@ -226,7 +262,8 @@ def consumption_answer(entry: Entry) -> ConsumptionAnswer:
 
 def grant_answer(entry: Entry) -> GrantAnswer:
     """The answer to a grant, from its entry alone."""
-    lot = next(lot for lot in entry.after.lots if lot.id == entry.lot)
+    assert entry.lot is not None
+    lot = entry.lot
     return {
         "id": f"gra_{entry.number:012d}",
         "entry": entry.number,
@@ -263,9 +300,9 @@ def balance_answer(account: Account, catalogue: Catalogue, *, entry: int, as_of:
         "entry": entry,
         "credits": {
             "available": account.available,
-            # Nothing can be held or owed before there are holds and refunds.
+            # Nothing can be held before there are holds.
             "held": 0,
-            "owed": 0,
+            "owed": account.owed,
             "next_expiry_at": rfc3339(account.lots[0].expires_at) if account.lots else None,
             "lots": [
                 {
@@ -299,6 +336,7 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "type": entry.type,
         "credits": entry.credits,
         "quota": entry.quota,
+        "owed": entry.owed,
         "feature": entry.feature,
         "quantity": entry.quantity,
         "description": entry.description,
@@ -308,10 +346,36 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "balance_after": entry.after.available,
         "quota_remaining": entry.quota_remaining,
         "draws": [_draw(draw) for draw in entry.draws],
-        "lot": entry.lot,
+        "lot": entry.lot.id if entry.lot else None,
         "purchase": entry.purchase,
         "actor": entry.actor,
     }
+
+
+def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+    """A purchase as it is now."""
+    return {
+        "id": purchase.id,
+        "state": purchase.state,
+        "checkout_url": purchase.checkout_url,
+        "pack": purchase.pack,
+        "credits": purchase.credits,
+        "amount": purchase.amount,
+        "currency": purchase.currency,
+        "valid_months": purchase.valid_months,
+        "lot": purchase.lot.id if purchase.lot else None,
+        "expires_at": rfc3339(purchase.lot.expires_at) if purchase.lot else None,
+        "refunded_amount": purchase.refunded,
+        "disputed_amount": purchase.disputed,
+        "revoked_credits": purchase.revoked,
+        "created_at": rfc3339(purchase.created_at),
+    }
+
+
+def new_purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+    """The answer to a purchase request: as it was when its page was made, so that a replay says the same."""
+    begun = replace(purchase, state="open", lot=None, refunded=0, disputed=0, revoked=0)
+    return purchase_answer(begun)
 
 
 def pack_answer(offer: Offer) -> PackAnswer:

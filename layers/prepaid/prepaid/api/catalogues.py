@@ -7,7 +7,7 @@ from prepaid.api.answers import pack_answer
 from prepaid.api.http import Request, Response, body_of, caller_for_every_account, caller_of
 from prepaid.api.problems import PreconditionMissing
 from prepaid.api.requests import CatalogRequest
-from prepaid.core.catalogue import Catalogue, offers
+from prepaid.core.catalogue import Catalogue, check_prices, offers
 from prepaid.core.errors import InvalidRequest
 from prepaid.store.catalogue import CurrentCatalogue, catalogue_from, read_catalogue, replace_catalogue
 from prepaid.store.dynamodb import Table
@@ -32,7 +32,10 @@ def put_catalogue(request: Request, table: Table) -> Response:
     caller_for_every_account(request)
     expected = _expected_version(request.headers.get("if-match"))
     asked = body_of(request, CatalogRequest)
-    successor = catalogue_from({"version": expected + 1, **asked.model_dump()})
+    wanted = asked.model_dump(exclude={"allow_cheaper_small_packs"})
+    successor = catalogue_from({"version": expected + 1, **wanted})
+    if not asked.allow_cheaper_small_packs:
+        check_prices(successor)
     return _answer(replace_catalogue(table, successor, expected_version=expected, patience=request.patience))
 
 

@@ -11,6 +11,7 @@ COLUMNS = (
     "type",
     "credits",
     "quota",
+    "owed",
     "feature",
     "quantity",
     "description",

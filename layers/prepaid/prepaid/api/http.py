@@ -44,10 +44,14 @@ logger = Logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who a verified token speaks for. account: the only account it may touch; None for any."""
+    """Who a verified token speaks for. account: the only account it may touch; None for any.
+
+    scopes: what the token may do. The gateway has checked the route's; they matter where a route takes two.
+    """
 
     name: str
     account: str | None
+    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +216,16 @@ def _caller(event: Mapping[str, Any]) -> Caller | None:
     claims = authorizer.get("jwt", {}).get("claims")
     if not claims:
         return None
-    return Caller(name=claims.get("client_id") or claims.get("sub") or "unknown", account=claims.get("account_id"))
+    return Caller(
+        name=claims.get("client_id") or claims.get("sub") or "unknown",
+        account=claims.get("account_id"),
+        scopes=_scopes(claims),
+    )
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    # Cognito says `scope`, others `scp`; the gateway hands a list over as "[a b]".
+    return frozenset(str(claims.get("scope") or claims.get("scp") or "").strip("[]").replace(",", " ").split())
 
 
 def _method(event: Mapping[str, Any]) -> str:

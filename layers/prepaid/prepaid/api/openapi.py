@@ -38,6 +38,7 @@ class Route:
     path: str
     summary: str
     scope: str | None
+    other_scopes: tuple[str, ...] = ()
     answers: dict[int, type | None]
     body: type[BaseModel] | None = None
     parameters: tuple[Parameter, ...] = ()
@@ -168,6 +169,72 @@ ROUTES: tuple[Route, ...] = (
         refusals={400: ("malformed_body",), 412: ("version_conflict",), 428: ("if_match_missing",), **BODY_REFUSALS},
     ),
     Route(
+        method="put",
+        path="/v1/accounts/{account}/manager-code",
+        summary="Set the manager's code; sessions that the old one opened end",
+        scope="prepaid/admin",
+        other_scopes=("prepaid/buy",),
+        body=requests.ManagerCodeRequest,
+        answers={204: None},
+        refusals={
+            400: ("malformed_body",),
+            403: ("forbidden", "wrong_code"),
+            **MISSING,
+            **BODY_REFUSALS,
+            429: ("code_locked",),
+        },
+    ),
+    Route(
+        method="post",
+        path="/v1/accounts/{account}/manager-sessions",
+        summary="Open ten minutes in which one purchase may be made",
+        scope="prepaid/buy",
+        body=requests.ManagerSessionRequest,
+        answers={201: answers.ManagerSessionAnswer},
+        parameters=(KEY,),
+        refusals={
+            400: (*KEY_REFUSALS, "malformed_body"),
+            403: ("forbidden", "wrong_code"),
+            **MISSING,
+            **BODY_REFUSALS,
+            429: ("code_locked",),
+        },
+    ),
+    Route(
+        method="post",
+        path="/v1/accounts/{account}/purchases",
+        summary="Record a purchase and make its payment page",
+        scope="prepaid/buy",
+        body=requests.PurchaseRequest,
+        answers={201: answers.PurchaseAnswer},
+        parameters=(KEY, Parameter(name="Manager-Session", where="header", required=True, schema=TEXT)),
+        refusals={
+            400: (*KEY_REFUSALS, "malformed_body"),
+            403: ("forbidden", "manager_session_invalid"),
+            409: ("idempotency_key_reused", "purchase_lapsed"),
+            **MISSING,
+            **BODY_REFUSALS,
+            503: ("busy", "payments_unavailable"),
+        },
+    ),
+    Route(
+        method="get",
+        path="/v1/accounts/{account}/purchases",
+        summary="Purchases, newest first",
+        scope="prepaid/read",
+        answers={200: answers.PurchasesAnswer},
+        parameters=(Parameter(name="cursor", schema=TEXT),),
+        refusals={**MISSING, 422: ("invalid_request",)},
+    ),
+    Route(
+        method="get",
+        path="/v1/accounts/{account}/purchases/{id}",
+        summary="A purchase",
+        scope="prepaid/read",
+        answers={200: answers.PurchaseAnswer},
+        refusals={404: ("account_not_found", "purchase_not_found")},
+    ),
+    Route(
         method="post",
         path="/v1/webhooks/stripe",
         summary="Stripe's deliveries, signed over the raw body",
@@ -229,8 +296,10 @@ def _operation(route: Route) -> dict[str, Any]:
         pattern = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
         parameters.insert(0, {"name": "account", "in": "path", "required": True, "schema": pattern})
     operation: dict[str, Any] = {"summary": route.summary, "parameters": parameters, "responses": _responses(route)}
+    if "{id}" in route.path:
+        parameters.insert(1, {"name": "id", "in": "path", "required": True, "schema": TEXT})
     if route.scope:
-        operation["security"] = [{"token": [route.scope]}]
+        operation["security"] = [{"token": [scope]} for scope in (route.scope, *route.other_scopes)]
     if route.body:
         content = {"application/json": {"schema": {"$ref": REF.format(model=route.body.__name__)}}}
         operation["requestBody"] = {"required": True, "content": content}
@@ -240,11 +309,13 @@ def _operation(route: Route) -> dict[str, Any]:
 def _responses(route: Route) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, shape in route.answers.items():
-        name = shape.__name__ if shape else ""
-        content = {"application/json": {"schema": {"$ref": REF.format(model=name)}}}
-        if name == "HistoryAnswer":
+        if shape is None:
+            responses[str(status)] = {"description": "Done"}
+            continue
+        content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF.format(model=shape.__name__)}}}
+        if shape is answers.HistoryAnswer:
             content["text/csv"] = {"schema": {"type": "string"}}
-        responses[str(status)] = {"description": (shape.__doc__ or "") if shape else "", "content": content}
+        responses[str(status)] = {"description": shape.__doc__ or "", "content": content}
     refusals = {**(TOKEN_REFUSALS if route.scope else {}), **ALWAYS, **route.refusals}
     for status, codes in sorted(refusals.items()):
         content = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}

@@ -8,13 +8,18 @@ from prepaid.api.times import rfc3339
 from prepaid.core.errors import (
     AccountNotFound,
     Busy,
+    CodeLocked,
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidRequest,
     PrepaidError,
+    PurchaseLapsed,
+    PurchaseNotFound,
     Refused,
+    SessionInvalid,
     TooManyLots,
     VersionConflict,
+    WrongCode,
 )
 from prepaid.payments.errors import PaymentsUnavailable, WebhookRejected
 
@@ -122,6 +127,19 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         lambda error: f"The current version is {error.current}.",
         lambda error: {"current_version": error.current},
     ),
+    WrongCode: Problem(
+        403,
+        lambda error: f"That is not the code. {error.tries_left} tries are left.",
+        lambda error: {"tries_left": error.tries_left},
+    ),
+    CodeLocked: Problem(
+        429,
+        lambda _: "Too many wrong codes. Wait before trying again.",
+        headers=lambda error: {"Retry-After": str(error.retry_after_seconds)},
+    ),
+    SessionInvalid: Problem(403, lambda _: "This takes a manager session that is open, unused and of this account."),
+    PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
+    PurchaseLapsed: Problem(409, lambda _: "This key began a purchase too long ago. Begin again with a new key."),
     Busy: Problem(
         503,
         lambda _: "Too much at once. Try again with the same Idempotency-Key.",

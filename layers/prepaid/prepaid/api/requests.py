@@ -17,6 +17,8 @@ type TimeOrNone = Annotated[
     datetime | None,
     BeforeValidator(lambda value: None if value is None else read_rfc3339(value), json_schema_input_type=str | None),
 ]
+# Kept as text, so that a leading zero counts; ASCII digits only.
+type Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -69,6 +71,25 @@ class AccountRequest(Body):
     manager_contact: Text | None = None
 
 
+class ManagerCodeRequest(Body):
+    """A new code for the manager."""
+
+    code: Code
+    current_code: Code | None = None
+
+
+class ManagerSessionRequest(Body):
+    """The manager's code."""
+
+    code: Code
+
+
+class PurchaseRequest(Body):
+    """A pack to buy."""
+
+    pack: Slug
+
+
 class FeatureRequest(Body):
     """Something that spends."""
 
@@ -96,11 +117,15 @@ class PackRequest(Body):
 
 
 class CatalogRequest(Body):
-    """The whole catalogue that shall be in force. Sold packs are retired by `active: false`, never removed."""
+    """The whole catalogue that shall be in force. Sold packs are retired by `active: false`, never removed.
+
+    allow_cheaper_small_packs: say so when a smaller pack shall really cost less per credit than a larger one.
+    """
 
     features: Annotated[list[FeatureRequest], Field(min_length=1, max_length=100)]
     plans: Annotated[list[PlanRequest], Field(min_length=1, max_length=100)]
     packs: Annotated[list[PackRequest], Field(max_length=100)]
+    allow_cheaper_small_packs: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from prepaid.api.http import Request, Response, logger
 from prepaid.payments.secrets import StripeSecret
-from prepaid.payments.sessions import SESSION_EVENTS, open_stripe, session_fact
-from prepaid.payments.webhook import Event, verified_event
+from prepaid.payments.sessions import open_stripe
+from prepaid.payments.webhook import verified_event
+from prepaid.purchasing import follow_event
 from prepaid.store.catalogue import CurrentCatalogue
 from prepaid.store.dynamodb import Table
-from prepaid.store.purchases import receive_fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +37,15 @@ def receive(
         now=request.now,
         tolerance_seconds=stripe.tolerance_seconds,
     )
-    if event.type not in SESSION_EVENTS or not event.object_id:
-        return _received(event, "ignored")
-    fact = session_fact(open_stripe(secret.api_key, stripe.api_base), event)
-    if fact is None:
-        return _received(event, "ignored")
-    outcome = receive_fact(
+    outcome = follow_event(
         table,
-        fact,
-        catalogue=catalogue(request.patience),
+        open_stripe(secret.api_key, stripe.api_base),
+        event,
+        catalogue=lambda: catalogue(request.patience),
         now=request.now,
-        event_id=event.id,
         patience=request.patience,
     )
+    logger.info("webhook", extra={"event_id": event.id, "event_type": event.type, "outcome": outcome})
     if outcome == "quarantined":
         on_quarantine()
-        about = {"account": fact.account, "purchase": fact.purchase, "session": fact.session, "event_id": event.id}
-        logger.error("quarantined", extra=about)
-    return _received(event, outcome)
-
-
-def _received(event: Event, outcome: str) -> Response:
-    logger.info("webhook", extra={"outcome": outcome, "event_id": event.id, "event_type": event.type})
     return Response(status=200, body={"received": True})

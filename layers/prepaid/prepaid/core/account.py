@@ -55,6 +55,7 @@ class Account:
     """The whole account after entry `number`, which was written at `at`.
 
     quota_used: units used in the period that ends at quota_renews_at. lots: in draw order, none of them empty.
+    owed: credits whose money went back after they were spent; the next grant settles them (semantics 13).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Account:
     quota_used: int
     quota_renews_at: datetime
     lots: tuple[Lot, ...]
+    owed: int = 0
 
     @property
     def available(self) -> int:

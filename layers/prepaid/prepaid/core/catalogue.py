@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 
 from prepaid.core.errors import InvalidRequest
 
@@ -58,6 +59,13 @@ class Catalogue:
                 return plan
         raise InvalidRequest((("plan", "no such plan"),))
 
+    def pack_on_sale(self, pack_id: str) -> Pack:
+        """The pack, or InvalidRequest naming the field `pack` when there is none or it is retired."""
+        for pack in self.packs:
+            if pack.id == pack_id and pack.active:
+                return pack
+        raise InvalidRequest((("pack", "no such pack on sale"),))
+
     @property
     def quota_feature(self) -> Feature | None:
         """The feature that a plan's quota pays for."""
@@ -90,6 +98,19 @@ def offers(catalogue: Catalogue) -> tuple[Offer, ...]:
     """Each pack on sale beside the smallest one of its currency, smallest first."""
     packs = catalogue.packs_on_sale
     return tuple(_offer(pack, tuple(other for other in packs if other.currency == pack.currency)) for pack in packs)
+
+
+def check_prices(catalogue: Catalogue) -> None:
+    """Refuse a pack on sale that is cheaper per credit than a larger one of its currency: almost always a slip."""
+    errors = [
+        ("packs", f"{small.id} is cheaper per credit than the larger {large.id}")
+        for small, large in combinations(catalogue.packs_on_sale, 2)
+        if small.currency == large.currency
+        and small.credits < large.credits
+        and _price_per_credit(small) < _price_per_credit(large)
+    ]
+    if errors:
+        raise InvalidRequest(tuple(errors))
 
 
 def check_successor(old: Catalogue, new: Catalogue) -> None:

@@ -4,9 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from prepaid.core.account import Account
+from prepaid.core.account import Account, Lot
 
-EntryType = Literal["purchase", "grant", "adjustment", "consumption", "expiry", "quota_renewal", "plan_change"]
+EntryType = Literal[
+    "purchase",
+    "grant",
+    "adjustment",
+    "consumption",
+    "expiry",
+    "refund",
+    "dispute",
+    "quota_renewal",
+    "plan_change",
+]
 Source = Literal["quota", "credits", "both"]
 
 
@@ -19,7 +29,10 @@ class QuotaDraw:
 
 @dataclass(frozen=True, slots=True)
 class LotDraw:
-    """credits: taken from the lot. Its id and expiry stand here so that a reversal can find its way back."""
+    """credits: taken from the lot, or given back to it when negative.
+
+    The lot's id and expiry stand here so that a reversal can find its way back.
+    """
 
     lot: str
     credits: int
@@ -33,15 +46,16 @@ Draw = QuotaDraw | LotDraw
 class Entry:
     """Never changed or removed once written.
 
-    credits, quota: signed change of the credits available and of the quota remaining.
+    credits, quota, owed: signed change of the credits available, of the quota remaining, of the credits owed.
     quota_remaining: units left after it, as the catalogue version named here counted them.
     actor: who asked (a token's client, or the part of the service that acted by itself).
-    lot: the lot that this entry granted. purchase: the purchase that paid for it.
+    lot: the lot that this entry granted, as it was then. purchase: the purchase that paid for it.
     """
 
     type: EntryType
     credits: int
     quota: int
+    owed: int
     quota_remaining: int
     draws: tuple[Draw, ...]
     actor: str
@@ -52,7 +66,7 @@ class Entry:
     description: str | None = None
     customer: str | None = None
     reference: str | None = None
-    lot: str | None = None
+    lot: Lot | None = None
     purchase: str | None = None
 
     @property

@@ -7,7 +7,12 @@ PrepaidError
 │   ├── InsufficientCredits    quota and lots don't cover the debit
 │   ├── TooManyLots            a gift to an account that already holds the most lots it may
 │   ├── IdempotencyKeyReused   the key had an effect before, for another request
-│   └── VersionConflict        the thing was changed since the caller read it
+│   ├── VersionConflict        the thing was changed since the caller read it
+│   ├── WrongCode              not the manager's code
+│   ├── CodeLocked             too many wrong codes; the right one is refused too, for a while
+│   ├── SessionInvalid         no manager session that is good for this purchase
+│   ├── PurchaseNotFound       the account has no such purchase
+│   └── PurchaseLapsed         a purchase that was begun so long ago that it can't be continued
 └── Unavailable                try again; the effect, if any, is found by its key
     └── Busy                   rivals, throttling or a silent database outlasted our patience
 """
@@ -84,6 +89,44 @@ class VersionConflict(Refused):
 
     current: int
     code: ClassVar[str] = "version_conflict"
+
+
+@dataclass(eq=False)
+class WrongCode(Refused):
+    """Not the manager's code, or none is set: the two are alike. `tries_left` before it is locked."""
+
+    tries_left: int
+    code: ClassVar[str] = "wrong_code"
+
+
+@dataclass(eq=False)
+class CodeLocked(Refused):
+    """Too many wrong codes: nothing is compared until the lock ends, the right code included (semantics 10)."""
+
+    retry_after_seconds: int
+    code: ClassVar[str] = "code_locked"
+
+
+@dataclass(eq=False)
+class SessionInvalid(Refused):
+    """The manager session is unknown, another account's, over, ended by a change of the code, or used for another
+    purchase. Deliberately doesn't say which."""
+
+    code: ClassVar[str] = "manager_session_invalid"
+
+
+@dataclass(eq=False)
+class PurchaseNotFound(Refused):
+    """The account has no such purchase."""
+
+    code: ClassVar[str] = "purchase_not_found"
+
+
+@dataclass(eq=False)
+class PurchaseLapsed(Refused):
+    """The key began a purchase a day ago or more and its payment page was never seen: begin again with a new key."""
+
+    code: ClassVar[str] = "purchase_lapsed"
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ operation's, so that what is true never depends on a timer (semantics 2, 8).
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Literal, assert_never
 
 from prepaid.core.account import (
     Account,
@@ -26,6 +26,8 @@ from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
 
 MAX_LOTS = 500
 LONGEST_VALIDITY = timedelta(days=36525)
+# How long credits live that come back after their own time is over (semantics 15).
+COURTESY = timedelta(days=7)
 SERVICE = "prepaid"
 
 ENTRY_TYPE_OF: dict[LotKind, EntryType] = {"purchase": "purchase", "promotion": "grant", "adjustment": "adjustment"}
@@ -56,6 +58,35 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revoke:
+    """Take back `credits` (>= 1) of a bought lot whose money went back. What is no longer in it becomes owed.
+
+    lot: as it was granted. cause: which kind of entry says so.
+    """
+
+    actor: str
+    cause: Literal["refund", "dispute"]
+    lot: Lot
+    credits: int
+    purchase: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """Undo that much (>= 1 credits) of earlier revocations: their money came back, or never left.
+
+    debt: how much of them became owed rather than being taken from the lot; that is cancelled first.
+    """
+
+    actor: str
+    cause: Literal["refund", "dispute"]
+    lot: Lot
+    credits: int
+    debt: int
+    purchase: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeTerms:
     """Move to other terms at once (semantics 9). No entry when they are the account's already."""
 
@@ -68,7 +99,7 @@ class Settle:
     """Record what time has done: expired lots, a renewed quota. No entry when there is nothing to record."""
 
 
-Operation = Debit | Grant | ChangeTerms | Settle
+Operation = Debit | Grant | Revoke | Restore | ChangeTerms | Settle
 
 
 def open_account(account_id: str, terms: Terms, *, actor: str, catalogue: Catalogue, now: datetime) -> Entry:
@@ -88,6 +119,7 @@ def open_account(account_id: str, terms: Terms, *, actor: str, catalogue: Catalo
         type="plan_change",
         credits=0,
         quota=remaining,
+        owed=0,
         quota_remaining=remaining,
         draws=(),
         actor=actor,
@@ -110,6 +142,10 @@ def apply(account: Account, operation: Operation, *, catalogue: Catalogue, now: 
             return (*settled, _debit(account, operation, catalogue, now))
         case Grant():
             return (*settled, _grant(account, operation, catalogue, now))
+        case Revoke():
+            return (*settled, _revoke(account, operation, catalogue, now))
+        case Restore():
+            return (*settled, _restore(account, operation, catalogue, now))
         case ChangeTerms():
             return (*settled, *_change_terms(account, operation, catalogue, now))
         case Settle():
@@ -167,21 +203,60 @@ def _grant(account: Account, grant: Grant, catalogue: Catalogue, now: datetime) 
     # Money that was paid is never turned away; only gifts wait.
     if grant.kind != "purchase" and len(account.lots) >= MAX_LOTS:
         raise TooManyLots(MAX_LOTS)
+    # What is owed is settled before anything can be spent (semantics 13).
+    settled = min(account.owed, grant.credits)
     lot = Lot(
         number=account.number + 1,
         kind=grant.kind,
         granted=grant.credits,
-        remaining=grant.credits,
+        remaining=grant.credits - settled,
         granted_at=now,
         expires_at=_expiry(grant.validity, account.terms.time_zone, now),
     )
     assert lot.expires_at > now
-    after = replace(account, lots=tuple(sorted((*account.lots, lot), key=draw_order)))
+    after = replace(account, lots=_with_lot(account.lots, lot), owed=account.owed - settled)
     return replace(
         _entry(ENTRY_TYPE_OF[grant.kind], account, after, catalogue, now, grant.actor),
         description=grant.description,
-        lot=lot.id,
+        lot=lot,
         purchase=grant.purchase,
+    )
+
+
+def _revoke(account: Account, revoke: Revoke, catalogue: Catalogue, now: datetime) -> Entry:
+    # From that lot only: other purchases' credits aren't touched by this one's refund.
+    taken = min(revoke.credits, _remaining_in(account, revoke.lot))
+    draws = (LotDraw(revoke.lot.id, taken, revoke.lot.expires_at),) if taken else ()
+    after = replace(account, lots=_without(account.lots, draws), owed=account.owed + revoke.credits - taken)
+    entry = _entry(revoke.cause, account, after, catalogue, now, revoke.actor)
+    return replace(entry, draws=draws, purchase=revoke.purchase)
+
+
+def _restore(account: Account, restore: Restore, catalogue: Catalogue, now: datetime) -> Entry:
+    cancelled = min(restore.credits, restore.debt, account.owed)
+    returned = restore.credits - cancelled
+    lapsed = restore.lot.expires_at <= now
+    if lapsed:
+        # What lapsed while its money was in dispute comes back as a lot of its own, for a week (as semantics 15).
+        lot = replace(
+            restore.lot,
+            number=account.number + 1,
+            granted=returned,
+            remaining=returned,
+            granted_at=now,
+            expires_at=now + COURTESY,
+        )
+    else:
+        remaining = _remaining_in(account, restore.lot) + returned
+        # A lot that came back in part may take more than it came back with.
+        lot = replace(restore.lot, granted=max(restore.lot.granted, remaining), remaining=remaining)
+    others = tuple(other for other in account.lots if other.number != lot.number)
+    after = replace(account, lots=_with_lot(others, lot), owed=account.owed - cancelled)
+    return replace(
+        _entry(restore.cause, account, after, catalogue, now, restore.actor),
+        draws=(LotDraw(lot.id, -returned, lot.expires_at),) if returned else (),
+        lot=lot if lapsed and returned else None,
+        purchase=restore.purchase,
     )
 
 
@@ -207,12 +282,22 @@ def _entry(type_: EntryType, before: Account, after: Account, catalogue: Catalog
         type=type_,
         credits=after.available - before.available,
         quota=remaining - quota_remaining(before, catalogue),
+        owed=after.owed - before.owed,
         quota_remaining=remaining,
         draws=(),
         actor=actor,
         catalogue_version=catalogue.version,
         after=after,
     )
+
+
+def _remaining_in(account: Account, lot: Lot) -> int:
+    return next((live.remaining for live in account.lots if live.number == lot.number), 0)
+
+
+def _with_lot(lots: tuple[Lot, ...], lot: Lot) -> tuple[Lot, ...]:
+    """The lots with one more, in draw order; an empty one doesn't count."""
+    return tuple(sorted((*lots, lot), key=draw_order)) if lot.remaining else lots
 
 
 def _draw(lots: Iterable[Lot], credits: int) -> tuple[LotDraw, ...]:

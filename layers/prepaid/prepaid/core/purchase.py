@@ -1,20 +1,38 @@
-"""A purchase from its record to its credits: which fact from the payment provider leads where (semantics 11, 12).
+"""A purchase from its record to its credits, and back: what the provider's newest truth asks for (semantics 11-13).
 
-created -> open -> pending -> granted, or failed, or expired. Credits, price and validity come from the record alone.
-Facts arrive late, twice and in any order, so each transition asks what the fact proves, not what came before it:
-money that is confirmed grants from every state but granted; everything else only moves a purchase that waits.
+created -> open -> pending -> granted, or failed, or expired; after granted: partially_refunded, refunded, disputed.
+
+Credits, price and validity come from the record alone. Events only make us look: `next_step` compares the record with
+what the provider says now and names the one thing to do, again and again until nothing is left. So whatever events
+come, however often and in whatever order, a purchase ends where the provider's truth ends.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-PurchaseState = Literal["created", "open", "pending", "granted", "failed", "expired"]
-FactKind = Literal["awaiting_payment", "paid", "payment_failed", "session_expired"]
+from prepaid.core.account import Lot
+from prepaid.core.catalogue import Pack
+from prepaid.core.entry import Entry
+from prepaid.core.ledger import Grant, Restore, Revoke
 
-PURCHASE_STATES: tuple[PurchaseState, ...] = ("created", "open", "pending", "granted", "failed", "expired")
-# What a fact that isn't the payment makes of each state it may still move.
-NEXT_STATE: dict[FactKind, dict[PurchaseState, PurchaseState]] = {
+PurchaseState = Literal[
+    "created",
+    "open",
+    "pending",
+    "failed",
+    "expired",
+    "granted",
+    "partially_refunded",
+    "refunded",
+    "disputed",
+]
+Progress = Literal["awaiting_payment", "paid", "payment_failed", "session_expired"]
+
+ACTOR = "stripe"
+# What a session that isn't paid makes of each state that it may still move. A purchase that reads expired can still be
+# paid by a voucher that outlives its page, so it may wait again.
+UNPAID_STATES: dict[Progress, dict[PurchaseState, PurchaseState]] = {
     "awaiting_payment": {"created": "pending", "open": "pending", "expired": "pending"},
     "payment_failed": {"created": "failed", "open": "failed", "pending": "failed", "expired": "failed"},
     "session_expired": {"created": "expired", "open": "expired"},
@@ -26,8 +44,9 @@ class Purchase:
     """What was agreed before the payment page existed, and how far it came.
 
     amount: minor units of `currency` (lower case, as Stripe writes it). version: counts the record's own changes.
-    session: the payment provider's checkout session. payment: its id of the money, once known.
-    granted_entry: number of the ledger entry that granted the credits, once granted.
+    session: the provider's checkout session and its page. payment: its id of the money, once known.
+    lot: as it was granted, or came back when it had lapsed. refunded, disputed: minor units that went back, or may.
+    revoked: credits taken back for that; debt: how many of them weren't there any more and became owed.
     """
 
     id: str
@@ -37,25 +56,63 @@ class Purchase:
     amount: int
     currency: str
     valid_months: int
+    language: str
     live: bool
     state: PurchaseState
     version: int
     created_at: datetime
     changed_at: datetime
     session: str | None = None
+    checkout_url: str | None = None
     payment: str | None = None
-    granted_entry: int | None = None
+    lot: Lot | None = None
+    refunded: int = 0
+    disputed: int = 0
+    revoked: int = 0
+    debt: int = 0
+
+
+def begin(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
+    """A new purchase: all that it will ever grant is on it, whatever happens to the catalogue (semantics 11)."""
+    return Purchase(
+        id=purchase_id,
+        account=account,
+        pack=pack.id,
+        credits=pack.credits,
+        amount=pack.amount,
+        currency=pack.currency,
+        valid_months=pack.valid_months,
+        language=language,
+        live=live,
+        state="created",
+        version=1,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+def opened(purchase: Purchase, session: str, checkout_url: str, now: datetime) -> Purchase:
+    """The purchase once its payment page exists. Events may have moved it on before we heard of the page."""
+    return replace(
+        purchase,
+        state="open" if purchase.state == "created" else purchase.state,
+        version=purchase.version + 1,
+        changed_at=now,
+        session=session,
+        checkout_url=checkout_url,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFact:
-    """What the provider says of one checkout session.
+    """What the provider says now of one checkout session and its money.
 
     amount: minor units. mode: of the session, "payment" for what we sell. quantity: how many of the pack.
     payment: the provider's id of the money, if there is any.
+    refunded: minor units of refunds that didn't fail. disputed: of disputes that are open or lost.
     """
 
-    kind: FactKind
+    progress: Progress
     session: str
     purchase: str
     account: str
@@ -65,44 +122,100 @@ class PaymentFact:
     mode: str
     quantity: int
     payment: str | None = None
+    refunded: int = 0
+    disputed: int = 0
 
 
-def mismatches(purchase: Purchase, fact: PaymentFact) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next thing to do: the purchase as it shall be, and the ledger's operation that goes with it, if any."""
+
+    purchase: Purchase
+    operation: Grant | Revoke | Restore | None = None
+
+
+def mismatches(purchase: Purchase | None, fact: PaymentFact | None) -> tuple[str, ...]:
     """The names of what the provider says otherwise than the record; any of them means quarantine (semantics 12)."""
-    return tuple(
-        name
-        for name, recorded, told in (
-            ("session", purchase.session, fact.session),
-            ("amount", purchase.amount, fact.amount),
-            ("currency", purchase.currency, fact.currency),
-            ("live", purchase.live, fact.live),
-            ("mode", "payment", fact.mode),
-            ("quantity", 1, fact.quantity),
-        )
-        if recorded != told
+    if purchase is None:
+        return ("unknown_purchase",)
+    if fact is None:
+        return ("unknown_session",)
+    told = (
+        # A purchase whose page was made but whose answer was lost learns its session from the session itself.
+        ("session", purchase.session or fact.session, fact.session),
+        ("payment", purchase.payment or fact.payment, fact.payment),
+        ("amount", purchase.amount, fact.amount),
+        ("currency", purchase.currency, fact.currency),
+        ("live", purchase.live, fact.live),
+        ("mode", "payment", fact.mode),
+        ("quantity", 1, fact.quantity),
+        # What was granted was paid, and stays so: a refund is told apart from it.
+        ("progress", "paid" if purchase.lot else fact.progress, fact.progress),
     )
+    return tuple(name for name, recorded, said in told if recorded != said)
 
 
-def grants(purchase: Purchase, fact: PaymentFact) -> bool:
-    """Whether the fact is the money for credits that weren't granted yet: from any state, expired too."""
-    return fact.kind == "paid" and purchase.state != "granted"
+def next_step(purchase: Purchase, fact: PaymentFact, now: datetime) -> Step | None:
+    """What brings the purchase closer to what the provider says; None when it is there.
 
-
-def moved(purchase: Purchase, fact: PaymentFact, now: datetime) -> Purchase | None:
-    """The purchase after a fact that isn't its payment; None when the fact changes nothing any more."""
-    state = NEXT_STATE.get(fact.kind, {}).get(purchase.state)
-    if state is None:
+    `fact` must be newer than `purchase`, or it could undo what a newer one did: read the record, then ask.
+    """
+    changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=fact.session)
+    if purchase.lot is None:
+        if fact.progress == "paid":
+            return Step(replace(changed, state="granted", payment=fact.payment), _grant(purchase))
+        state = UNPAID_STATES[fact.progress].get(purchase.state)
+        return Step(replace(changed, state=state)) if state else None
+    refunded, disputed = min(fact.refunded, purchase.amount), min(fact.disputed, purchase.amount)
+    if (refunded, disputed) == (purchase.refunded, purchase.disputed):
         return None
-    return replace(purchase, state=state, version=purchase.version + 1, changed_at=now)
-
-
-def granted(purchase: Purchase, fact: PaymentFact, entry: int, now: datetime) -> Purchase:
-    """The purchase once entry `entry` carries its credits."""
-    return replace(
-        purchase,
-        state="granted",
-        version=purchase.version + 1,
-        changed_at=now,
-        payment=fact.payment,
-        granted_entry=entry,
+    revoked = revoked_credits(purchase, refunded + disputed)
+    # Both may have moved, one against the other: the line in the history says which one did what it shows.
+    disputed_more, disputed_less = disputed > purchase.disputed, disputed < purchase.disputed
+    by_dispute = disputed_more if revoked > purchase.revoked else disputed_less
+    cause: Literal["refund", "dispute"] = "dispute" if by_dispute else "refund"
+    changed = replace(
+        changed, refunded=refunded, disputed=disputed, revoked=revoked, state=_state(purchase, refunded, disputed)
     )
+    if revoked == purchase.revoked:
+        return Step(changed)
+    common = {"actor": ACTOR, "purchase": purchase.id}
+    if revoked > purchase.revoked:
+        more = revoked - purchase.revoked
+        return Step(changed, Revoke(cause=cause, lot=purchase.lot, credits=more, **common))
+    less = purchase.revoked - revoked
+    restore = Restore(cause=cause, lot=purchase.lot, credits=less, debt=min(less, purchase.debt), **common)
+    return Step(replace(changed, debt=purchase.debt - restore.debt), restore)
+
+
+def carried_out(step: Step, entry: Entry) -> Purchase:
+    """The purchase of a step once its operation's entry says which lot it left and what became owed."""
+    purchase = step.purchase
+    if isinstance(step.operation, Revoke):
+        return replace(purchase, debt=purchase.debt + entry.owed)
+    # Granted, or come back after it had lapsed: what is taken next is taken there.
+    return replace(purchase, lot=entry.lot) if entry.lot else purchase
+
+
+def revoked_credits(purchase: Purchase, money_back: int) -> int:
+    """Credits that so much money back justifies taking: pro rata, rounded down, at most the lot (semantics 13)."""
+    return purchase.credits * min(money_back, purchase.amount) // purchase.amount
+
+
+def _grant(purchase: Purchase) -> Grant:
+    return Grant(
+        actor=ACTOR,
+        kind="purchase",
+        credits=purchase.credits,
+        validity=purchase.valid_months,
+        description=purchase.pack,
+        purchase=purchase.id,
+    )
+
+
+def _state(purchase: Purchase, refunded: int, disputed: int) -> PurchaseState:
+    if disputed:
+        return "disputed"
+    if refunded >= purchase.amount:
+        return "refunded"
+    return "partially_refunded" if refunded else "granted"

@@ -1,17 +1,18 @@
-"""What a checkout session says of a purchase, asked from Stripe itself: an event only tells us to look.
+"""What Stripe says now of a checkout session and its money, asked from Stripe itself: events only make us look."""
 
-Whatever order events come in, each is answered from the session as it is now, so a late one can't undo a newer truth.
-"""
-
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import stripe
 
-from prepaid.core.purchase import FactKind, PaymentFact
+from prepaid.core.purchase import PaymentFact, Progress
 from prepaid.payments.errors import PaymentsUnavailable
-from prepaid.payments.webhook import Event
+from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER, Event, event_of
 
-# The checkout-session events; credits are granted from these only.
+# What a checkout session can announce; the session is what happens once, not the event.
 SESSION_EVENTS = frozenset(
     {
         "checkout.session.completed",
@@ -20,14 +21,34 @@ SESSION_EVENTS = frozenset(
         "checkout.session.expired",
     }
 )
-# Where a session we made points back to its purchase. Pointers only: no amount is ever read from them.
-ACCOUNT_POINTER, PURCHASE_POINTER = "prepaid_account", "prepaid_purchase"
+# What can happen to money that was paid. The charge.refund* ones are how older API versions say refund.*.
+MONEY_EVENTS = frozenset(
+    {
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+        "charge.refunded",
+        "charge.refund.updated",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
+    }
+)
+# Money that is gone or may be. An inquiry (warning_…) has moved none, a dispute that was won or prevented gave it back.
+LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
+VOID_REFUNDS = frozenset({"failed", "canceled"})
 TIMEOUT_SECONDS = 5
+NOT_FOUND = 404
+# Of one payment; Stripe allows fewer.
+MAX_REFUNDS = 100
+EVENTS_PAGE = 100
 
 
 @lru_cache(maxsize=2)
 def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
-    """A client for `api_base` (Stripe's own address, or a local stand-in's), kept with its connection."""
+    """The official client for `api_base` (Stripe's own address, or a local stand-in's), kept with its connection."""
     return stripe.StripeClient(
         api_key,
         base_addresses={"api": api_base},
@@ -36,39 +57,91 @@ def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
     )
 
 
-def session_fact(client: stripe.StripeClient, event: Event) -> PaymentFact | None:
-    """What the session of `event` says now; None when it isn't ours or says nothing yet.
+def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: bool = False) -> PaymentFact | None:
+    """What the session says now, its refunds and disputes included; None when it isn't ours or says nothing yet.
 
+    failed: the caller was told that a voucher ran out, which the session itself doesn't show.
     Raises PaymentsUnavailable when Stripe doesn't answer.
     """
-    try:
-        session = client.v1.checkout.sessions.retrieve(event.object_id, {"expand": ["line_items"]})
-    except stripe.InvalidRequestError as error:
-        if error.http_status == 404:  # noqa: PLR2004
-            return None
-        raise
-    except stripe.StripeError as error:
-        raise PaymentsUnavailable from error
+    with answering():
+        try:
+            session = client.v1.checkout.sessions.retrieve(session_id, {"expand": ["line_items"]})
+        except stripe.InvalidRequestError as error:
+            if error.http_status == NOT_FOUND:
+                return None
+            raise
+        return fact_of(client, session, failed=failed)
+
+
+def fact_of(
+    client: stripe.StripeClient, session: stripe.checkout.Session, *, failed: bool = False
+) -> PaymentFact | None:
+    """The fact in a session. Raises PaymentsUnavailable."""
     metadata: dict[str, str] = session.metadata.to_dict() if session.metadata else {}
-    kind = _kind(session, event)
-    if ACCOUNT_POINTER not in metadata or PURCHASE_POINTER not in metadata or kind is None:
+    progress = _progress(session, failed=failed)
+    if ACCOUNT_POINTER not in metadata or PURCHASE_POINTER not in metadata or progress is None:
         return None
     payment = session.payment_intent
-    return PaymentFact(
-        kind=kind,
-        session=session.id,
-        account=metadata[ACCOUNT_POINTER],
-        purchase=metadata[PURCHASE_POINTER],
-        amount=session.amount_total or 0,
-        currency=session.currency or "",
-        live=session.livemode,
-        mode=session.mode,
-        quantity=sum(item.quantity or 0 for item in session.line_items.data) if session.line_items else 0,
-        payment=payment if isinstance(payment, str) or payment is None else payment.id,
-    )
+    payment = payment if isinstance(payment, str) or payment is None else payment.id
+    paid = progress == "paid" and payment is not None
+    with answering():
+        return PaymentFact(
+            progress=progress,
+            session=session.id,
+            account=metadata[ACCOUNT_POINTER],
+            purchase=metadata[PURCHASE_POINTER],
+            amount=session.amount_total or 0,
+            currency=session.currency or "",
+            live=session.livemode,
+            mode=session.mode,
+            quantity=sum(item.quantity or 0 for item in session.line_items.data) if session.line_items else 0,
+            payment=payment,
+            refunded=_refunded(client, payment) if paid and payment else 0,
+            disputed=_disputed(client, payment) if paid and payment else 0,
+        )
 
 
-def _kind(session: stripe.checkout.Session, event: Event) -> FactKind | None:
+def session_of_payment(client: stripe.StripeClient, payment: str) -> stripe.checkout.Session | None:
+    """The checkout session that this money was paid through, if any. Raises PaymentsUnavailable."""
+    with answering():
+        sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
+        return sessions.data[0] if sessions.data else None
+
+
+def events_page(client: stripe.StripeClient, *, since: datetime, until: datetime, after: str) -> tuple[Event, ...]:
+    """At most a hundred events that may concern us, newest first, below event `after`. Stripe keeps 30 days of them.
+
+    Raises PaymentsUnavailable.
+    """
+    parameters: dict[str, Any] = {
+        "types": sorted(SESSION_EVENTS | MONEY_EVENTS),
+        "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())},
+        "limit": EVENTS_PAGE,
+    }
+    if after:
+        parameters["starting_after"] = after
+    with answering():
+        try:
+            page = client.v1.events.list(parameters)  # type: ignore[arg-type]
+        except stripe.InvalidRequestError:
+            # Where we had come to isn't known any more: from the newest again, nothing is done twice.
+            if parameters.pop("starting_after", None) is None:
+                raise
+            page = client.v1.events.list(parameters)  # type: ignore[arg-type]
+        return tuple(event_of(event.to_dict()) for event in page.data)
+
+
+def _refunded(client: stripe.StripeClient, payment: str) -> int:
+    refunds = client.v1.refunds.list({"payment_intent": payment, "limit": MAX_REFUNDS})
+    return sum(refund.amount for refund in refunds.data if refund.status not in VOID_REFUNDS)
+
+
+def _disputed(client: stripe.StripeClient, payment: str) -> int:
+    disputes = client.v1.disputes.list({"payment_intent": payment, "limit": MAX_REFUNDS})
+    return sum(dispute.amount for dispute in disputes.data if dispute.status in LOST_DISPUTES)
+
+
+def _progress(session: stripe.checkout.Session, *, failed: bool) -> Progress | None:
     if session.payment_status == "paid":
         return "paid"
     if session.status == "expired":
@@ -76,4 +149,13 @@ def _kind(session: stripe.checkout.Session, event: Event) -> FactKind | None:
     if session.status != "complete":
         return None
     # Pix and boleto: complete says that the customer was given a code to pay, not that it was paid.
-    return "payment_failed" if event.type == "checkout.session.async_payment_failed" else "awaiting_payment"
+    return "payment_failed" if failed else "awaiting_payment"
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what the SDK raises into our own errors."""
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise PaymentsUnavailable from error

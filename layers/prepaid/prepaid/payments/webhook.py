@@ -20,15 +20,25 @@ HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.
 
 # Ids become keys of the table, parts of addresses and log lines.
 ID = re.compile(r"[!-~]{1,255}", re.ASCII)
+# Metadata is anybody's who sells through the same Stripe account; more than this is none of ours.
+MAX_POINTER_BYTES = 700
+# The pointers that a session we make carries back to its purchase. Never more: no amount is read from them.
+ACCOUNT_POINTER, PURCHASE_POINTER = "prepaid_account", "prepaid_purchase"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The part of a Stripe event that we look at. object_id: of the thing it is about, "" when it names none."""
+    """The part of a Stripe event that we look at: what it is about, never what it claims of it.
+
+    session, account, purchase: of a checkout session's event. payment: of a refund's, charge's or dispute's.
+    """
 
     id: str
     type: str
-    object_id: str
+    session: str | None
+    account: str | None
+    purchase: str | None
+    payment: str | None
 
 
 def verified_event(
@@ -66,13 +76,43 @@ def _event_from(text: str) -> Event:
         event: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise WebhookRejected("The body is not JSON.") from None
-    if not isinstance(event, dict) or not _is_id(event.get("id")) or not isinstance(event.get("type"), str):
+    return event_of(event)
+
+
+def event_of(event: Any) -> Event:
+    """The event in a parsed JSON value. Raises WebhookRejected when it is none."""
+    event_id, event_type = _id(event, "id"), _text(event, "type")
+    if event_id is None or event_type is None:
         raise WebhookRejected("The body is not an event.")
-    data = event.get("data")
-    about = data.get("object") if isinstance(data, dict) else None
-    object_id = about.get("id") if isinstance(about, dict) else None
-    return Event(id=event["id"], type=event["type"], object_id=str(object_id) if _is_id(object_id) else "")
+    about = _part(_part(event, "data"), "object")
+    metadata = _part(about, "metadata")
+    return Event(
+        id=event_id,
+        type=event_type,
+        session=_id(about, "id"),
+        account=pointer(metadata, ACCOUNT_POINTER),
+        purchase=pointer(metadata, PURCHASE_POINTER),
+        payment=_id(about, "payment_intent"),
+    )
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and bool(ID.fullmatch(value))
+def pointer(metadata: Any, name: str) -> str | None:
+    """One of our pointers in an object's metadata, if it could be one."""
+    text = _part(metadata, name)
+    if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > MAX_POINTER_BYTES:
+        return None
+    return text or None
+
+
+def _part(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _id(value: Any, name: str) -> str | None:
+    text = _text(value, name)
+    return text if text is not None and ID.fullmatch(text) else None
+
+
+def _text(value: Any, name: str) -> str | None:
+    text = _part(value, name)
+    return text if isinstance(text, str) else None

@@ -21,7 +21,7 @@ GENESIS_HASH = bytes(32)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What a claim calls the operation. Stored inside hashes for ever, so not the classes' own names.
 CLAIMED_AS = {Debit: "consumption", Grant: "grant"}
-OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "lot", "purchase")
+OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase")
 
 
 def entry_to_item(entry: Entry, previous_hash: bytes) -> Item:
@@ -42,27 +42,20 @@ def entry_from_item(item: Item) -> Entry:
         terms=Terms(**state["terms"]),
         quota_used=state["quota_used"],
         quota_renews_at=instant(state["quota_renews_at"]),
-        lots=tuple(
-            Lot(
-                number=number,
-                kind=kind,
-                granted=granted,
-                remaining=remaining,
-                granted_at=instant(granted_at),
-                expires_at=instant(expires_at),
-            )
-            for number, kind, granted, remaining, granted_at, expires_at in state["lots"]
-        ),
+        lots=tuple(lot_from_row(row) for row in state["lots"]),
+        owed=state.get("owed", 0),
     )
     return Entry(
         type=line["type"],
         credits=line["credits"],
         quota=line["quota"],
+        owed=line.get("owed", 0),
         quota_remaining=line["quota_remaining"],
         draws=tuple(_draw_from_row(row) for row in line["draws"]),
         actor=line["actor"],
         catalogue_version=line["catalogue_version"],
         after=after,
+        lot=lot_from_row(line["lot"]) if "lot" in line else None,
         **{name: line[name] for name in OPTIONAL_FIELDS if name in line},
     )
 
@@ -79,6 +72,11 @@ def request_hash(operation: Debit | Grant) -> bytes:
     """
     asked = {name: value for name, value in asdict(operation).items() if value is not None and name != "actor"}
     return sha256(_dump({"operation": CLAIMED_AS[type(operation)], **asked}, sort_keys=True).encode()).digest()
+
+
+def purchase_request_hash(pack: str) -> bytes:
+    """What a purchase's key asked for; apart from every operation's, so that no key serves two kinds of request."""
+    return sha256(_dump({"operation": "purchase", "pack": pack}, sort_keys=True).encode()).digest()
 
 
 def milliseconds(at: datetime) -> int:
@@ -103,6 +101,8 @@ def _line(entry: Entry) -> dict[str, Any]:
         "draws": [_draw_to_row(draw) for draw in entry.draws],
         "actor": entry.actor,
         "catalogue_version": entry.catalogue_version,
+        **({"lot": lot_to_row(entry.lot)} if entry.lot else {}),
+        **({"owed": entry.owed} if entry.owed else {}),
         **optional,
     }
 
@@ -112,18 +112,28 @@ def _state(account: Account) -> dict[str, Any]:
         "terms": asdict(account.terms),
         "quota_used": account.quota_used,
         "quota_renews_at": milliseconds(account.quota_renews_at),
-        "lots": [
-            [
-                lot.number,
-                lot.kind,
-                lot.granted,
-                lot.remaining,
-                milliseconds(lot.granted_at),
-                milliseconds(lot.expires_at),
-            ]
-            for lot in account.lots
-        ],
+        "lots": [lot_to_row(lot) for lot in account.lots],
+        **({"owed": account.owed} if account.owed else {}),
     }
+
+
+def lot_to_row(lot: Lot) -> list[str | int]:
+    """A lot as a short row, so that many fit into a kilobyte."""
+    granted_at, expires_at = milliseconds(lot.granted_at), milliseconds(lot.expires_at)
+    return [lot.number, lot.kind, lot.granted, lot.remaining, granted_at, expires_at]
+
+
+def lot_from_row(row: list[Any]) -> Lot:
+    """The lot of a row."""
+    number, kind, granted, remaining, granted_at, expires_at = row
+    return Lot(
+        number=number,
+        kind=kind,
+        granted=granted,
+        remaining=remaining,
+        granted_at=instant(granted_at),
+        expires_at=instant(expires_at),
+    )
 
 
 def _draw_to_row(draw: Draw) -> list[str | int]:

@@ -3,8 +3,10 @@
 from datetime import date
 
 DUE_SHARDS = 8
+SESSION_PREFIX = "SESSION#"
 
 CATALOGUE = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
+RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
 
 type Key = dict[str, dict[str, str]]
@@ -36,8 +38,33 @@ def profile(account: str) -> Key:
     return _key(ledger(account), "PROFILE")
 
 
+def customer(account: str) -> Key:
+    return _key(ledger(account), "CUSTOMER")
+
+
+def manager(account: str) -> Key:
+    return _key(ledger(account), "MANAGER")
+
+
+def manager_session(digest: str) -> Key:
+    return _key(f"{SESSION_PREFIX}{digest}", "SESSION")
+
+
+def bought_partition(day: date) -> str:
+    return f"BOUGHT#{day.isoformat()}"
+
+
+def bought(day: date, purchase_id: str) -> Key:
+    return _key(bought_partition(day), purchase_id)
+
+
 def purchase(account: str, purchase_id: str) -> Key:
-    return _key(ledger(account), f"PURCHASE#{purchase_id}")
+    return _key(ledger(account), purchase_sort(purchase_id))
+
+
+def purchase_sort(purchase_id: str) -> str:
+    """Purchase ids begin with their time, so that the newest is the last one of the partition's PURCHASE# range."""
+    return f"PURCHASE#{purchase_id}"
 
 
 def payment(payment_id: str) -> Key:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from prepaid.core.account import Lot
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, IdempotencyKeyReused, Refused
@@ -222,13 +221,8 @@ def _entry_puts(tail: Tail, entries: tuple[Entry, ...]) -> dict[str, Item]:
         name = f"{ENTRY} {entry.number}" if puts else ENTRY
         puts[name] = {"Item": item, "ConditionExpression": IF_ABSENT}
         if entry.lot:
-            puts[f"due {entry.number}"] = {"Item": due.due_item(entry.after.id, granted_lot(entry))}
+            puts[f"due {entry.number}"] = {"Item": due.due_item(entry.after.id, entry.lot)}
     return puts
-
-
-def granted_lot(entry: Entry) -> Lot:
-    """The lot that this entry granted."""
-    return next(lot for lot in entry.after.lots if lot.number == entry.number)
 
 
 def _claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:

@@ -1,13 +1,16 @@
-"""Purchases: recorded before anybody can pay, moved by the payment provider's facts, granted exactly once."""
+"""Purchases: recorded before anybody can pay, brought step by step to what the payment provider says, granted once."""
 
-from datetime import datetime
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from typing import Literal
 
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
-from prepaid.core.errors import AccountNotFound
-from prepaid.core.ledger import Grant
-from prepaid.core.purchase import PaymentFact, Purchase, granted, grants, mismatches, moved
+from prepaid.core.errors import IdempotencyKeyReused
+from prepaid.core.manager import ManagerSession
+from prepaid.core.purchase import PaymentFact, Purchase, Step, carried_out, mismatches, next_step
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
     IF_ABSENT,
@@ -18,21 +21,31 @@ from prepaid.store.dynamodb import (
     Transient,
     attempts,
     get,
+    persist,
     put,
+    query,
+    transact,
 )
-from prepaid.store.items import instant, milliseconds
-from prepaid.store.ledger import Puts, append
+from prepaid.store.items import instant, lot_from_row, lot_to_row, milliseconds, purchase_request_hash
+from prepaid.store.ledger import CLAIM, Puts, append
+from prepaid.store.managers import use_session_put
 
-ACTOR = "stripe"
 PURCHASE = "purchase"
 PAYMENT = "payment"
+MANAGER_SESSION = "manager_session"
+# Pay, refund, dispute: no truth of the provider's is further away than a few steps.
+MAX_STEPS = 4
+PAGE_PURCHASES = 100
 
-Outcome = Literal["granted", "moved", "unchanged", "quarantined"]
+Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 
 
-def record_purchase(table: Table, purchase: Purchase) -> None:
-    """Keep a new purchase. Raises LostCondition when its id is taken, Transient."""
-    put(table, {"Item": _to_item(purchase), "ConditionExpression": IF_ABSENT})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """Where a purchase is kept."""
+
+    account: str
+    purchase: str
 
 
 def read_purchase(table: Table, account_id: str, purchase_id: str) -> Purchase | None:
@@ -41,107 +54,157 @@ def read_purchase(table: Table, account_id: str, purchase_id: str) -> Purchase |
     return _from_item(item) if item else None
 
 
-def receive_fact(
-    table: Table, fact: PaymentFact, *, catalogue: Catalogue, now: datetime, event_id: str, patience: Patience
-) -> Outcome:
-    """Do what the fact asks for: grant the credits once, move the purchase, nothing any more, or quarantine it.
+def find_begun(table: Table, account_id: str, idempotency_key: str, pack: str) -> Purchase | None:
+    """The purchase that this key began, if any. Raises IdempotencyKeyReused, Transient."""
+    claim = get(table, keys.claim(account_id, idempotency_key))
+    if claim is None:
+        return None
+    if claim["request_hash"]["B"] != purchase_request_hash(pack):
+        raise IdempotencyKeyReused
+    return read_purchase(table, account_id, claim["purchase"]["S"])
 
-    However often and in whatever order facts arrive, the outcome is the same (semantics 12). Raises Busy.
+
+def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> None:
+    """Keep a new purchase before its payment page exists: record, claim, spent manager session, row of its day.
+
+    Raises LostCondition naming "claim" or "manager_session" when a rival took it, Transient.
     """
+    claim = {
+        **keys.claim(purchase.account, idempotency_key),
+        "purchase": {"S": purchase.id},
+        "request_hash": {"B": purchase_request_hash(purchase.pack)},
+    }
+    transact(
+        table,
+        {
+            PURCHASE: {"Item": _to_item(purchase), "ConditionExpression": IF_ABSENT},
+            CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT},
+            MANAGER_SESSION: use_session_put(session, purchase.id),
+            "bought": {"Item": _bought_item(purchase)},
+        },
+    )
+
+
+def save_page(table: Table, purchase: Purchase) -> None:
+    """Keep the payment page of a purchase that was read one version ago. Raises LostCondition, Transient."""
+    put(table, _purchase_put(purchase))
+
+
+def read_bought(table: Table, day: date, *, after: str, limit: int) -> tuple[Pointer, ...]:
+    """Purchases begun on a day, in order of their ids, after one. Raises Transient."""
+    items = query(table, keys.bought_partition(day), first=after + "\x00", last="\U0010ffff", limit=limit)
+    return tuple(Pointer(account=item["account"]["S"], purchase=item["SK"]["S"]) for item in items)
+
+
+def read_purchases(table: Table, account_id: str, *, before: str, limit: int) -> tuple[Purchase, ...]:
+    """The account's purchases with ids below `before`, newest first. Raises Transient."""
+    items = query(
+        table,
+        keys.ledger(account_id),
+        first=keys.purchase_sort(""),
+        last=keys.purchase_sort(before),
+        # One more than asked: `before` itself lies in the range.
+        limit=min(limit, PAGE_PURCHASES) + 1,
+        newest_first=True,
+    )
+    purchases = (_from_item(item) for item in items)
+    return tuple(purchase for purchase in purchases if purchase.id != before)[:limit]
+
+
+def find_payment(table: Table, payment: str) -> Pointer | None:
+    """The purchase that this money paid for, once it was granted. Raises Transient."""
+    item = get(table, keys.payment(payment))
+    return Pointer(account=item["account"]["S"], purchase=item["purchase"]["S"]) if item else None
+
+
+def bring_up_to_date(
+    table: Table,
+    pointer: Pointer,
+    look: Callable[[], PaymentFact | None],
+    *,
+    catalogue: Catalogue,
+    now: datetime,
+    reason: str,
+    patience: Patience,
+) -> Outcome:
+    """Do what the provider's truth asks for, or quarantine what doesn't fit the record (semantics 12).
+
+    look: asks the provider now; None when it knows nothing that concerns us. reason: the event or run, for quarantine.
+    Raises Busy, and what `look` raises.
+    """
+    outcome: Outcome = "unchanged"
+    fact: PaymentFact | None = None
     for _ in attempts(patience):
         try:
-            purchase = read_purchase(table, fact.account, fact.purchase)
-            wrong = mismatches(purchase, fact) if purchase else ("unknown_purchase",)
-            if purchase is None or wrong:
-                _quarantine(table, fact, wrong, event_id, now)
+            # In this order: whoever changes the record in between makes our write lose, so nothing that was asked
+            # earlier can undo what was asked later.
+            purchase = read_purchase(table, pointer.account, pointer.purchase)
+            fact = look()
+            if fact is None and (purchase is None or purchase.lot is None):
+                return "ignored"
+            wrong = mismatches(purchase, fact)
+            if purchase is None or fact is None or wrong:
+                quarantine(table, pointer, wrong, fact, reason, now)
                 return "quarantined"
-            if grants(purchase, fact):
-                return _grant_or_quarantine(table, purchase, fact, catalogue, now, event_id, patience)
-            changed = moved(purchase, fact, now)
-            if changed is None:
-                return "unchanged"
-            put(table, _purchase_put(changed))
-            return "moved"
-        except (LostCondition, Transient):
-            # Lost on the purchase: another event moved it first, or this write's answer was lost. Look again.
+            for _ in range(MAX_STEPS):
+                step = next_step(purchase, fact, now)
+                if step is None:
+                    return outcome
+                money_was_back = purchase.lot is not None
+                purchase = _take(table, purchase, step, catalogue, now, patience)
+                outcome = "changed"
+                if money_was_back:
+                    # Money that moved on before we wrote found the old record to be right and its event done. Nobody
+                    # tells us again, so what we heard last must be newer than what we wrote last.
+                    break
+        except LostCondition as lost:
+            if PAYMENT in lost.found and PURCHASE not in lost.found and fact is not None:
+                # The money pays for another purchase already.
+                persist(patience, quarantine, table, pointer, ("payment",), fact, reason, now)
+                return "quarantined"
+        except Transient:
             continue
     raise AssertionError("attempts() ends by raising")
 
 
-def _grant_or_quarantine(
-    table: Table,
-    purchase: Purchase,
-    fact: PaymentFact,
-    catalogue: Catalogue,
-    now: datetime,
-    event_id: str,
-    patience: Patience,
-) -> Outcome:
-    """The credits, unless their account was never opened or the money stands for another purchase already."""
-    try:
-        _grant(table, purchase, fact, catalogue, now, patience)
-    except AccountNotFound:
-        _quarantine(table, fact, ("account",), event_id, now)
-        return "quarantined"
-    except LostCondition as lost:
-        if PAYMENT not in lost.found or PURCHASE in lost.found:
-            raise
-        _quarantine(table, fact, ("payment",), event_id, now)
-        return "quarantined"
-    return "granted"
-
-
-def _grant(
-    table: Table, purchase: Purchase, fact: PaymentFact, catalogue: Catalogue, now: datetime, patience: Patience
-) -> None:
-    """Credits, the purchase's new state and the money's pointer back to it, all or none."""
+def _take(
+    table: Table, before: Purchase, step: Step, catalogue: Catalogue, now: datetime, patience: Patience
+) -> Purchase:
+    """One step: the purchase's new state and its entry, all or none. Raises LostCondition, Transient, Busy."""
+    if step.operation is None:
+        put(table, _purchase_put(step.purchase))
+        return step.purchase
+    after = step.purchase
 
     def also(entries: tuple[Entry, ...]) -> Puts:
-        puts = {PURCHASE: _purchase_put(granted(purchase, fact, entries[-1].number, now))}
-        if fact.payment:
-            puts[PAYMENT] = _payment_put(fact.payment, purchase)
+        nonlocal after
+        after = carried_out(step, entries[-1])
+        puts = {PURCHASE: _purchase_put(after)}
+        if after.payment and after.payment != before.payment:
+            puts[PAYMENT] = _payment_put(after.payment, after)
         return puts
 
-    append(
-        table,
-        purchase.account,
-        # What was bought comes from the record, never from the event (semantics 11).
-        Grant(
-            actor=ACTOR,
-            kind="purchase",
-            credits=purchase.credits,
-            validity=purchase.valid_months,
-            description=purchase.pack,
-            purchase=purchase.id,
-        ),
-        catalogue=catalogue,
-        now=now,
-        patience=patience,
-        also=also,
-    )
+    append(table, before.account, step.operation, catalogue=catalogue, now=now, patience=patience, also=also)
+    return after
 
 
-def _quarantine(table: Table, fact: PaymentFact, wrong: tuple[str, ...], event_id: str, now: datetime) -> None:
-    """Keep a fact that doesn't fit its record for a person to look at. A repeat of the event writes the same row."""
-    put(
-        table,
-        {
-            "Item": {
-                **keys.quarantine(now.date(), event_id),
-                "mismatches": {"L": [{"S": name} for name in wrong]},
-                "account": {"S": fact.account},
-                "purchase": {"S": fact.purchase},
-                "session": {"S": fact.session},
-                "kind": {"S": fact.kind},
-                "amount": {"N": str(fact.amount)},
-                "currency": {"S": fact.currency},
-                "live": {"BOOL": fact.live},
-                "mode": {"S": fact.mode},
-                "quantity": {"N": str(fact.quantity)},
-                "at": {"N": str(milliseconds(now))},
-            }
-        },
-    )
+def quarantine(
+    table: Table, pointer: Pointer, wrong: tuple[str, ...], fact: PaymentFact | None, reason: str, now: datetime
+) -> None:
+    """Keep what doesn't fit a purchase's record for a person to look at; a repeat writes the same row.
+
+    fact: what the provider said; None when it knows nothing of a purchase that was granted. Raises Transient.
+    """
+    said = {name: str(value) for name, value in asdict(fact).items()} if fact else {}
+    item = {
+        **keys.quarantine(now.date(), f"{reason}#{pointer.purchase}"),
+        "account": {"S": pointer.account},
+        "purchase": {"S": pointer.purchase},
+        "mismatches": {"L": [{"S": name} for name in wrong]},
+        "fact": {"M": {name: {"S": value} for name, value in said.items()}},
+        "at": {"N": str(milliseconds(now))},
+    }
+    put(table, {"Item": item})
 
 
 def _purchase_put(purchase: Purchase) -> Item:
@@ -162,47 +225,66 @@ def _payment_put(payment: str, purchase: Purchase) -> Item:
     }
 
 
+def _bought_item(purchase: Purchase) -> Item:
+    return {**keys.bought(purchase.created_at.date(), purchase.id), "account": {"S": purchase.account}}
+
+
 def _to_item(purchase: Purchase) -> Item:
-    optional: Item = {}
-    if purchase.session is not None:
-        optional["session"] = {"S": purchase.session}
-    if purchase.payment is not None:
-        optional["payment"] = {"S": purchase.payment}
-    if purchase.granted_entry is not None:
-        optional["granted_entry"] = {"N": str(purchase.granted_entry)}
+    texts = {
+        "id": purchase.id,
+        "account": purchase.account,
+        "pack": purchase.pack,
+        "currency": purchase.currency,
+        "state": purchase.state,
+        "language": purchase.language,
+        "session": purchase.session,
+        "checkout_url": purchase.checkout_url,
+        "payment": purchase.payment,
+        "lot": json.dumps(lot_to_row(purchase.lot)) if purchase.lot else None,
+    }
+    numbers = {
+        "credits": purchase.credits,
+        "amount": purchase.amount,
+        "valid_months": purchase.valid_months,
+        "version": purchase.version,
+        "created_at": milliseconds(purchase.created_at),
+        "changed_at": milliseconds(purchase.changed_at),
+        "refunded": purchase.refunded,
+        "disputed": purchase.disputed,
+        "revoked": purchase.revoked,
+        "debt": purchase.debt,
+    }
     return {
         **keys.purchase(purchase.account, purchase.id),
-        "id": {"S": purchase.id},
-        "account": {"S": purchase.account},
-        "pack": {"S": purchase.pack},
-        "credits": {"N": str(purchase.credits)},
-        "amount": {"N": str(purchase.amount)},
-        "currency": {"S": purchase.currency},
-        "valid_months": {"N": str(purchase.valid_months)},
+        **{name: {"S": text} for name, text in texts.items() if text is not None},
+        **{name: {"N": str(number)} for name, number in numbers.items()},
         "live": {"BOOL": purchase.live},
-        "state": {"S": purchase.state},
-        "version": {"N": str(purchase.version)},
-        "created_at": {"N": str(milliseconds(purchase.created_at))},
-        "changed_at": {"N": str(milliseconds(purchase.changed_at))},
-        **optional,
     }
 
 
 def _from_item(item: Item) -> Purchase:
+    text = {name: value["S"] for name, value in item.items() if "S" in value}
+    number = {name: int(value["N"]) for name, value in item.items() if "N" in value}
     return Purchase(
-        id=item["id"]["S"],
-        account=item["account"]["S"],
-        pack=item["pack"]["S"],
-        credits=int(item["credits"]["N"]),
-        amount=int(item["amount"]["N"]),
-        currency=item["currency"]["S"],
-        valid_months=int(item["valid_months"]["N"]),
+        id=text["id"],
+        account=text["account"],
+        pack=text["pack"],
+        credits=number["credits"],
+        amount=number["amount"],
+        currency=text["currency"],
+        valid_months=number["valid_months"],
+        language=text["language"],
         live=item["live"]["BOOL"],
-        state=item["state"]["S"],
-        version=int(item["version"]["N"]),
-        created_at=instant(int(item["created_at"]["N"])),
-        changed_at=instant(int(item["changed_at"]["N"])),
-        session=item["session"]["S"] if "session" in item else None,
-        payment=item["payment"]["S"] if "payment" in item else None,
-        granted_entry=int(item["granted_entry"]["N"]) if "granted_entry" in item else None,
+        state=text["state"],
+        version=number["version"],
+        created_at=instant(number["created_at"]),
+        changed_at=instant(number["changed_at"]),
+        session=text.get("session"),
+        checkout_url=text.get("checkout_url"),
+        payment=text.get("payment"),
+        lot=lot_from_row(json.loads(text["lot"])) if "lot" in text else None,
+        refunded=number["refunded"],
+        disputed=number["disputed"],
+        revoked=number["revoked"],
+        debt=number["debt"],
     )

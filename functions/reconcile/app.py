@@ -1,0 +1,50 @@
+"""On a schedule: what Stripe says and what was granted, compared both ways; what a lost webhook left is healed."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from prepaid import wiring
+from prepaid.api.metrics import count
+from prepaid.payments.sessions import open_stripe
+from prepaid.purchasing import Desk, reconcile
+from prepaid.store.dynamodb import Patience
+
+# Enough to finish the event or purchase in hand, Stripe's slowest answers included, and keep the checkpoint.
+MARGIN_MILLISECONDS = 60_000
+
+logger = Logger()
+
+
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """One run; the answer says what it did. An unfinished run goes on at the next schedule."""
+    patience = Patience(seconds=4.0)
+    secret = wiring.stripe_secret()
+    done = reconcile(
+        Desk(
+            table=wiring.table(),
+            client=open_stripe(secret.api_key, wiring.settings().stripe_api_base),
+            catalogue=wiring.catalogue()(patience),
+            now=wiring.now(),
+            patience=patience,
+            has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
+            on_failure=on_failure,
+        )
+    )
+    answer = {
+        "healed": done.healed,
+        "quarantined": done.quarantined,
+        "failed": done.failed,
+        "finished": done.finished,
+    }
+    logger.info("reconciled", extra=answer)
+    count("PurchasesHealed", done.healed)
+    count("PurchaseQuarantined", done.quarantined)
+    count("ReconciliationFailures", done.failed)
+    return answer
+
+
+def on_failure(what: str, error: Exception) -> None:
+    """One event or purchase that couldn't be looked at; the next run tries again."""
+    logger.error("not reconciled", extra={"what": what}, exc_info=error)

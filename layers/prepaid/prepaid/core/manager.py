@@ -1,0 +1,80 @@
+"""The manager's code: what it may be, how often it may be tried, how long it stays locked (semantics 10)."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import ceil
+
+from prepaid.core.errors import CodeLocked, InvalidRequest
+
+MAX_TRIES = 5
+SESSION_MINUTES = 10
+# After each five wrong tries in a row the next lock is longer; the last one repeats.
+LOCKS = (
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=4),
+)
+DIGITS_UP, DIGITS_DOWN = "01234567890", "09876543210"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerCode:
+    """The code as it is kept, never itself.
+
+    version: counts codes; a session opened by an older one has ended. revision: counts changes of this record.
+    tries: comparisons reserved since the last right code or the last lock. locks: how many of these there were in a
+    row. tried_at: of the last reserved try.
+    """
+
+    digest: bytes
+    salt: bytes
+    version: int
+    revision: int
+    tries: int
+    locks: int
+    tried_at: datetime
+
+
+def check_new_code(code: str) -> None:
+    """Refuse a code that anybody would try first: one digit, or a run up or down. Raises InvalidRequest."""
+    if len(set(code)) == 1 or code in DIGITS_UP or code in DIGITS_DOWN or code[:3] == code[3:]:
+        raise InvalidRequest((("code", "is too easy to guess"),))
+
+
+def reserve_try(code: ManagerCode, now: datetime) -> ManagerCode:
+    """The record with one more try taken, before anything is compared: parallel guesses share the same five.
+
+    Raises CodeLocked while a lock lasts, for the right code too.
+    """
+    if code.tries < MAX_TRIES:
+        return replace(code, tries=code.tries + 1, tried_at=now, revision=code.revision + 1)
+    locked_until = code.tried_at + LOCKS[min(code.locks, len(LOCKS) - 1)]
+    if now < locked_until:
+        raise CodeLocked(retry_after_seconds=max(1, ceil((locked_until - now).total_seconds())))
+    return replace(code, tries=1, locks=code.locks + 1, tried_at=now, revision=code.revision + 1)
+
+
+def forgive(code: ManagerCode) -> ManagerCode:
+    """The record after the right code: no tries, no locks."""
+    return replace(code, tries=0, locks=0, revision=code.revision + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSession:
+    """Ten minutes in which one purchase may be made for one account.
+
+    digest: of the session's token, which only its holder has. purchase: the one that it was used for.
+    """
+
+    digest: str
+    account: str
+    code_version: int
+    expires_at: datetime
+    purchase: str | None = None
+
+
+def is_good(session: ManagerSession, account: str, code_version: int, now: datetime) -> bool:
+    """Whether the session is for this account, not over, and opened by the code that still holds."""
+    return session.account == account and now < session.expires_at and session.code_version == code_version

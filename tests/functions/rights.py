@@ -1,0 +1,79 @@
+"""What template.yaml lets each function do to the table, held against every call that it makes in these tests.
+
+The emulator doesn't evaluate conditions on partition keys: a role that forgets one would be refused in AWS only.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tests.store.template import TEMPLATE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BY = threading.local()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which CloudFormation's own tags (!If, !Sub, …) are of no interest."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
+
+
+@cache
+def rights_of(function: str) -> dict[str, list[str]]:
+    """Patterns of partition keys, by the verb that may be used on them."""
+    resources = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)["Resources"]  # noqa: S506 - a SafeLoader
+    role = resources["".join(part.capitalize() for part in function.split("_")) + "Role"]
+    return {
+        statement["Action"].removeprefix("dynamodb:"): statement["Condition"]["ForAllValues:StringLike"][
+            "dynamodb:LeadingKeys"
+        ]
+        for policy in role["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if str(statement["Action"]).startswith("dynamodb:")
+    }
+
+
+@contextmanager
+def acting_as(function: str) -> Iterator[None]:
+    """What this thread does to the table meanwhile, it does as that function."""
+    BY.function, BY.refused = function, []
+    try:
+        yield
+    finally:
+        BY.function = None
+    assert BY.refused == [], f"{function} has no right to {BY.refused}"
+
+
+def watch(client: "DynamoDBClient") -> None:
+    """Look at every call of this client from now on."""
+    client.meta.events.register("provide-client-params.dynamodb", _look, unique_id="rights")
+
+
+def _look(params: dict[str, Any], model: Any, **_: Any) -> None:
+    function = getattr(BY, "function", None)
+    if function is None:
+        return
+    for verb, partition in _touched(model.name, params):
+        if not any(fnmatchcase(partition, pattern) for pattern in rights_of(function).get(verb, [])):
+            BY.refused.append((verb, partition))
+
+
+def _touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
+    if operation == "TransactWriteItems":
+        return [
+            (f"{verb}Item", (asked.get("Item") or asked["Key"])["PK"]["S"])
+            for write in params["TransactItems"]
+            for verb, asked in write.items()
+        ]
+    if operation == "Query":
+        return [("Query", params["ExpressionAttributeValues"][":partition"]["S"])]
+    return [(operation, (params.get("Item") or params["Key"])["PK"]["S"])]

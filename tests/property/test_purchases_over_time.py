@@ -1,0 +1,290 @@
+"""Purchases whose money comes and goes while credits are spent, granted and lost: nothing is won and nothing is lost.
+
+The provider's truth moves as it likes; what it says is heard now and then, twice, or late. Every sum is made from the
+lines alone, beside what the account says of itself.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from prepaid.core.account import Account, Lot, LotKind, draw_order
+from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.errors import InsufficientCredits
+from prepaid.core.ledger import Debit, Grant, Operation, Restore, Settle, apply, settle
+from prepaid.core.purchase import PaymentFact, Purchase, carried_out, mismatches, next_step
+from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
+from tests.builders import CATALOGUE, a_debit, a_fact, a_grant, a_purchase, an_account, followed, run
+from tests.property import strategies
+from tests.property.strategies import START
+
+MOST_STEPS = 3
+BACK = ("refund", "dispute")
+GRANTS = ("purchase", "grant", "adjustment")
+
+
+class PurchasesOverTime(RuleBasedStateMachine):
+    """Two purchases of one account, their provider, and everything else that happens to an account."""
+
+    @initialize(
+        credits=st.sampled_from([1, 3, 10, 100]),
+        amount=st.sampled_from([1, 7, 1000, 4990]),
+        months=st.sampled_from([1, 12]),
+    )
+    def begin(self, credits: int, amount: int, months: int) -> None:
+        self.now = START
+        self.first = an_account(at=START, number=1)
+        self.account = self.first
+        self.entries: list[Entry] = []
+        self.purchases: dict[str, Purchase] = {}
+        self.truths: dict[str, PaymentFact] = {}
+        for name in ("a", "b"):
+            purchase = a_purchase(id=f"pur_{name}", credits=credits, amount=amount, valid_months=months)
+            self.purchases[name] = purchase
+            self.truths[name] = a_fact("awaiting_payment", purchase=purchase.id, amount=amount)
+
+    # The provider's side: nobody hears of it yet.
+
+    @rule(name=st.sampled_from("ab"))
+    def money_comes(self, name: str) -> None:
+        truth = self.truths[name]
+        self.truths[name] = replace(truth, progress="paid", payment=f"pi_{name}")
+
+    @rule(name=st.sampled_from("ab"), parts=st.integers(0, 7), all_of=st.sampled_from([5, 5, 7]))
+    def refunds_now_come_to(self, name: str, parts: int, all_of: int) -> None:
+        truth = self.truths[name]
+        if truth.progress == "paid":
+            self.truths[name] = replace(truth, refunded=truth.amount * parts // all_of)
+
+    @rule(name=st.sampled_from("ab"), parts=st.sampled_from([0, 0, 1, 4, 4, 5]))
+    def disputes_now_come_to(self, name: str, parts: int) -> None:
+        truth = self.truths[name]
+        if truth.progress == "paid":
+            self.truths[name] = replace(truth, disputed=truth.amount * parts // 4)
+
+    # Ours
+
+    @rule(name=st.sampled_from("ab"))
+    def we_look(self, name: str) -> None:
+        self.look(name)
+        taken = len(self.entries)
+        self.look(name)
+        assert len(self.entries) == taken
+
+    def look(self, name: str) -> None:
+        truth = self.truths[name]
+        assert mismatches(self.purchases[name], truth) == ()
+        for _ in range(MOST_STEPS):
+            before = self.purchases[name]
+            step = next_step(before, truth, self.now)
+            if step is None:
+                return
+            assert step.purchase.version == before.version + 1
+            self.purchases[name] = step.purchase
+            if step.operation is None:
+                continue
+            if isinstance(step.operation, Restore):
+                event("restored")
+            entry = self.carry_out(step.operation)[-1]
+            self.purchases[name] = carried_out(step, entry)
+            event(f"{entry.type}{' owed' if entry.owed > 0 else ''}{' of a week' if entry.lot else ''}")
+            if entry.type in BACK:
+                # What a line takes and what it makes owed is what the money's way justifies, no more and no less.
+                assert entry.owed - entry.credits == self.purchases[name].revoked - before.revoked
+        raise AssertionError("never done")
+
+    @rule(quantity=st.integers(1, 60))
+    def spend(self, quantity: int) -> None:
+        seen, _ = settle(self.account, catalogue=CATALOGUE, now=self.now)
+        quantity = min(quantity, seen.available)
+        if quantity:
+            self.carry_out(a_debit(quantity=quantity))
+
+    @precondition(lambda self: self.account.owed)
+    @rule(more=st.integers(1, 3))
+    def spend_more_than_there_is(self, more: int) -> None:
+        seen, _ = settle(self.account, catalogue=CATALOGUE, now=self.now)
+        debit = Debit(actor="service", feature="sticker", quantity=seen.available + more)
+        with pytest.raises(InsufficientCredits) as refused:
+            apply(self.account, debit, catalogue=CATALOGUE, now=self.now)
+        assert refused.value.available == seen.available
+
+    @rule(kind=strategies.lot_kinds, credits=st.integers(1, 60), months=st.sampled_from([1, 12]))
+    def grant(self, kind: LotKind, credits: int, months: int) -> None:
+        owed = self.account.owed
+        entry = self.carry_out(Grant(actor="a", kind=kind, credits=credits, validity=months))[-1]
+        assert (entry.owed, entry.credits) == (-min(owed, credits), credits - min(owed, credits))
+
+    @rule(days=st.sampled_from([1, 7, 31, 370]))
+    def time_passes(self, days: int) -> None:
+        self.now += timedelta(days=days)
+
+    @precondition(lambda self: self.account.lots)
+    @rule(data=st.data(), milliseconds=st.sampled_from([-1, 0]))
+    def it_becomes_a_lots_last_instant(self, data: st.DataObject, milliseconds: int) -> None:
+        lot: Lot = data.draw(st.sampled_from(self.account.lots))
+        self.now = max(self.now, lot.expires_at + timedelta(milliseconds=milliseconds))
+
+    @rule()
+    def sweep(self) -> None:
+        self.carry_out(Settle())
+
+    # What must hold
+
+    @invariant()
+    def each_purchase_took_what_its_record_says(self) -> None:
+        for purchase in self.purchases.values():
+            assert 0 <= purchase.debt <= purchase.revoked <= purchase.credits
+            back = min(purchase.amount, purchase.refunded + purchase.disputed)
+            assert purchase.revoked == purchase.credits * back // purchase.amount
+            lines = [entry for entry in self.entries if entry.purchase == purchase.id]
+            assert sum(entry.type == "purchase" for entry in lines) == (purchase.lot is not None)
+            assert sum(entry.owed - entry.credits for entry in lines if entry.type in BACK) == purchase.revoked
+
+    @invariant()
+    def no_credit_is_won_or_lost(self) -> None:
+        granted = sum(entry.lot.granted for entry in self.entries if entry.type in GRANTS and entry.lot)
+        spent = -sum(entry.credits for entry in self.entries if entry.type == "consumption")
+        expired = -sum(entry.credits for entry in self.entries if entry.type == "expiry")
+        revoked = sum(purchase.revoked for purchase in self.purchases.values())
+
+        assert self.account.available - self.account.owed == granted - spent - expired - revoked
+        assert self.account.available >= 0
+        assert self.account.owed >= 0
+
+    @invariant()
+    def what_is_owed_is_debts_less_what_settled_or_cancelled_them(self) -> None:
+        assert self.account.owed == sum(entry.owed for entry in self.entries)
+        assert self.account.owed <= sum(purchase.debt for purchase in self.purchases.values())
+        for entry in self.entries:
+            assert entry.owed == 0 or entry.type in (*BACK, *GRANTS)
+            assert entry.owed <= 0 or entry.type in BACK
+
+    @invariant()
+    def each_lot_adds_up(self) -> None:
+        lots: Counter[str] = Counter()
+        for entry in self.entries:
+            if entry.lot and entry.type in GRANTS:
+                lots[entry.lot.id] = entry.lot.granted + entry.owed
+            lots.subtract({draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)})
+        assert {lot.id: lot.remaining for lot in self.account.lots} == dict(+lots)
+        assert not -lots
+        assert all(0 < lot.remaining <= lot.granted for lot in self.account.lots)
+        assert list(self.account.lots) == sorted(self.account.lots, key=draw_order)
+
+    def teardown(self) -> None:
+        """When nothing moves any more, everything that is heard once more ends where the provider's truth is."""
+        if not hasattr(self, "truths"):
+            return
+        for name, truth in self.truths.items():
+            self.look(name)
+            purchase = self.purchases[name]
+            money = min(truth.refunded, truth.amount) + min(truth.disputed, truth.amount)
+            assert purchase.revoked == purchase.credits * min(money, truth.amount) // truth.amount
+            assert (purchase.lot is not None) == (truth.progress == "paid")
+        self.no_credit_is_won_or_lost()
+        self.each_lot_adds_up()
+
+    # Means
+
+    def carry_out(self, operation: Operation) -> tuple[Entry, ...]:
+        before = self.account
+        entries = apply(before, operation, catalogue=CATALOGUE, now=self.now)
+        for entry in entries:
+            assert before.available + entry.credits == entry.after.available
+            assert before.owed + entry.owed == entry.after.owed
+            assert entry.credits == (
+                entry.lot.remaining
+                if entry.lot and entry.type in GRANTS
+                else -sum(draw.credits for draw in entry.draws if isinstance(draw, LotDraw))
+            )
+            assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
+            self.untouched_but_for(before, entry)
+            before = entry.after
+        self.entries += entries
+        self.account = before
+        assert all(one.after.number + 1 == next_.after.number for one, next_ in pairwise(self.entries))
+        return entries
+
+    def untouched_but_for(self, before: Account, entry: Entry) -> None:
+        """Money that moves touches one lot and no other purchase's or gift's."""
+        if entry.type in BACK:
+            named = {draw.lot for draw in entry.draws if isinstance(draw, LotDraw)}
+            assert len(named) <= 1
+            assert {lot for lot in before.lots if lot.id not in named} == {
+                lot for lot in entry.after.lots if lot.id not in named
+            }
+
+
+PurchasesOverTime.TestCase.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40)
+TestPurchasesOverTime = PurchasesOverTime.TestCase
+
+
+# The way there doesn't matter
+
+money = st.integers(0, 5500)
+truths = st.builds(lambda refunded, disputed: a_fact(refunded=refunded, disputed=disputed), money, money)
+
+
+@given(
+    spent=st.integers(0, 120),
+    gift=st.integers(0, 30),
+    path=st.lists(truths, max_size=6),
+    last=truths,
+)
+def test_where_nothing_is_spent_in_between_the_end_depends_on_the_last_truth_alone(
+    spent: int, gift: int, path: list[PaymentFact], last: PaymentFact
+) -> None:
+    account = an_account(number=1)
+    if gift:
+        account, _ = run(account, a_grant(gift, kind="promotion", validity=1))
+    purchase, account, _ = followed(a_purchase("open"), account, a_fact("paid"))
+    if spent:
+        account, _ = run(account, a_debit(quantity=min(spent, account.available)))
+
+    by_the_path = followed(purchase, account, *path, last)
+    at_once = followed(purchase, account, last)
+
+    assert worth(*by_the_path) == worth(*at_once)
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            truths,
+            st.integers(1, 50).map(lambda quantity: a_debit(quantity=quantity)),
+            st.integers(1, 50).map(a_grant),
+        ),
+        max_size=12,
+    ),
+    last=truths,
+)
+def test_whatever_happens_in_between_what_the_account_is_worth_depends_on_the_last_truth_alone(
+    steps: list[PaymentFact | Operation], last: PaymentFact
+) -> None:
+    """Credits less debts: what was bought and given, less what was spent and what the money that is back justifies."""
+    purchase, account, _ = followed(a_purchase("open"), an_account(number=1), a_fact("paid"))
+    expected = 100
+    for step in steps:
+        if isinstance(step, PaymentFact):
+            purchase, account, _ = followed(purchase, account, step)
+            continue
+        try:
+            account, _ = run(account, step)
+        except InsufficientCredits:
+            continue
+        expected += step.credits if isinstance(step, Grant) else -step.quantity if isinstance(step, Debit) else 0
+    purchase, account, _ = followed(purchase, account, last)
+
+    back = min(4990, min(4990, last.refunded) + min(4990, last.disputed))
+    assert account.available - account.owed == expected - 100 * back // 4990
+
+
+def worth(purchase: Purchase, account: Account, _: tuple[Entry, ...]) -> tuple[object, ...]:
+    return replace(purchase, version=0), account.lots, account.owed

@@ -1,0 +1,519 @@
+"""Semantics 13: money that goes back takes credits along, from its own lot; what was spent is owed. And back again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise, permutations
+from typing import Literal
+
+import pytest
+
+from prepaid.core.account import Account, Lot, LotKind
+from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.errors import InsufficientCredits
+from prepaid.core.ledger import COURTESY, Settle, apply
+from prepaid.core.purchase import PaymentFact, Purchase, next_step, revoked_credits
+from tests.builders import (
+    CATALOGUE,
+    NOW,
+    a_debit,
+    a_fact,
+    a_grant,
+    a_granted_purchase,
+    a_lot,
+    a_purchase,
+    a_return,
+    a_revocation,
+    an_account,
+    civil,
+    followed,
+    run,
+)
+
+LATER = NOW + timedelta(days=30)
+YEAR_LATER = civil("2027-06-17 00:00")
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def bought(*, spent: int = 0, others: Sequence[Lot] = ()) -> tuple[Purchase, Account]:
+    """A hundred credits for 49.90, so many of them spent, other lots behind them."""
+    purchase, account, _ = followed(a_purchase("open"), an_account(*others), a_fact("paid"))
+    if spent:
+        account, _ = run(account, a_debit(quantity=spent))
+    return purchase, account
+
+
+def back(*facts: PaymentFact, spent: int = 0) -> tuple[Purchase, Account]:
+    purchase, account, _ = followed(*bought(spent=spent), *facts)
+    return purchase, account
+
+
+def line(entry: Entry) -> tuple[str, int, int]:
+    return entry.type, entry.credits, entry.owed
+
+
+# Pro rata
+
+
+@pytest.mark.parametrize(
+    ("credits", "amount", "money_back", "revoked"),
+    [
+        (100, 4990, 0, 0),
+        (100, 4990, 1, 0),
+        (100, 4990, 49, 0),
+        (100, 4990, 50, 1),
+        (100, 4990, 99, 1),
+        (100, 4990, 2495, 50),
+        (100, 4990, 4989, 99),
+        (100, 4990, 4990, 100),
+        (100, 4990, 9980, 100),
+        (3, 1000, 333, 0),
+        (3, 1000, 334, 1),
+        (3, 1000, 999, 2),
+        (1, 1, 1, 1),
+        (1, 99_999_999, 99_999_998, 0),
+        (10**9, 3, 1, 333_333_333),
+        # Beyond what a float can hold.
+        (10**9 - 1, 99_999_999, 99_999_998, 999_999_988),
+    ],
+)
+def test_credits_go_pro_rata_to_the_money_rounded_down(
+    credits: int, amount: int, money_back: int, revoked: int
+) -> None:
+    assert revoked_credits(a_purchase(credits=credits, amount=amount), money_back) == revoked
+
+
+def test_a_hundred_cents_at_a_time_take_what_one_refund_takes() -> None:
+    purchase, account = back(*(a_fact(refunded=money) for money in [*range(0, 4990, 100), 4990]))
+
+    assert (purchase.revoked, account.available) == (100, 0)
+
+
+def test_rounding_is_of_the_whole_and_not_of_each_part() -> None:
+    # 33 of 1000 three times: each alone is worth no credit of ten, together they are worth none still; a fourth one.
+    purchase, account = a_purchase(credits=10, amount=1000), an_account()
+    purchase, account, _ = followed(purchase, account, a_fact(amount=1000))
+
+    left = []
+    for times in range(1, 5):
+        purchase, account, _ = followed(purchase, account, a_fact(amount=1000, refunded=33 * times))
+        left.append(account.available)
+
+    assert left == [10, 10, 10, 9]
+
+
+# Taking
+
+
+def test_a_refund_takes_from_its_own_lot_and_says_so() -> None:
+    purchase, account, (entry,) = followed(*bought(), a_fact(refunded=2495))
+
+    assert line(entry) == ("refund", -50, 0)
+    assert purchase.lot
+    assert entry.draws == (LotDraw(purchase.lot.id, 50, purchase.lot.expires_at),)
+    assert (entry.purchase, entry.actor, entry.lot) == ("pur_1", "stripe", None)
+    assert [lot.remaining for lot in account.lots] == [50]
+    assert (purchase.state, purchase.refunded, purchase.revoked, purchase.debt) == ("partially_refunded", 2495, 50, 0)
+
+
+def test_a_dispute_takes_under_its_own_name() -> None:
+    purchase, account, (entry,) = followed(*bought(), a_fact(disputed=4990))
+
+    assert line(entry) == ("dispute", -100, 0)
+    assert (purchase.state, purchase.disputed, account.lots) == ("disputed", 4990, ())
+
+
+def test_what_was_spent_becomes_owed_and_the_balance_stays_at_zero() -> None:
+    purchase, account, (entry,) = followed(*bought(spent=60), a_fact(refunded=4990))
+
+    assert line(entry) == ("refund", -40, 60)
+    assert (account.available, account.owed) == (0, 60)
+    assert (purchase.state, purchase.revoked, purchase.debt) == ("refunded", 100, 60)
+
+
+def test_a_refund_of_what_is_left_owes_nothing() -> None:
+    _, account = back(a_fact(refunded=2495), spent=50)
+
+    assert (account.available, account.owed) == (0, 0)
+
+
+def test_a_refund_of_an_empty_lot_is_all_owed_and_draws_nothing() -> None:
+    _, account, (entry,) = followed(*bought(spent=100), a_fact(refunded=4990))
+
+    assert line(entry) == ("refund", 0, 100)
+    assert entry.draws == ()
+    assert account.owed == 100
+
+
+def test_other_lots_are_left_alone_even_when_credits_are_owed() -> None:
+    others = (a_lot(30, number=3, kind="promotion"), a_lot(40, number=4, expires_at=civil("2028-01-01 00:00")))
+    purchase, account = bought(others=others)
+    account, _ = run(account, a_debit(quantity=30 + 60))
+
+    _, after, _ = followed(purchase, account, a_fact(refunded=4990))
+
+    assert after.lots == (others[1],)
+    assert (after.available, after.owed) == (40, 60)
+
+
+def test_what_is_owed_stops_nobody_from_spending_what_else_is_there() -> None:
+    account = an_account(a_lot(5), owed=60)
+
+    account, _ = run(account, a_debit(quantity=5))
+
+    assert (account.available, account.owed) == (0, 60)
+    with pytest.raises(InsufficientCredits) as refused:
+        apply(account, a_debit(), catalogue=CATALOGUE, now=NOW)
+    assert refused.value.available == 0
+
+
+def test_money_of_less_than_a_credit_is_noted_without_a_line() -> None:
+    purchase, account = bought()
+
+    after, same, entries = followed(purchase, account, a_fact(refunded=49))
+
+    assert (after.refunded, after.revoked, after.state) == (49, 0, "partially_refunded")
+    assert (same, entries) == (account, ())
+
+
+def test_money_that_went_back_before_we_heard_that_it_came_leaves_both_lines() -> None:
+    purchase, account, entries = followed(a_purchase("open"), an_account(), a_fact(refunded=2495, disputed=100))
+
+    assert [line(entry) for entry in entries] == [("purchase", 100, 0), ("dispute", -52, 0)]
+    assert purchase.lot
+    assert purchase.lot.remaining == 100
+    assert (purchase.state, account.available) == ("disputed", 48)
+
+
+def test_an_expired_lot_that_is_not_recorded_yet_gives_nothing_back() -> None:
+    _, account, entries = followed(*bought(), a_fact(refunded=4990), now=YEAR_LATER)
+
+    assert [entry.type for entry in entries] == ["expiry", "refund"]
+    assert account.available == 0
+
+
+# Owed
+
+
+@pytest.mark.parametrize("kind", ["purchase", "promotion", "adjustment"])
+@pytest.mark.parametrize(("credits", "owed", "left"), [(40, 20, 0), (60, 0, 0), (61, 0, 1), (100, 0, 40), (1, 59, 0)])
+def test_the_next_grant_of_any_kind_settles_what_is_owed_first(
+    kind: LotKind, credits: int, owed: int, left: int
+) -> None:
+    account, (entry,) = run(an_account(owed=60), a_grant(credits, kind=kind))
+
+    assert (account.owed, account.available) == (owed, left)
+    assert (entry.credits, entry.owed) == (left, owed - 60)
+    assert entry.lot
+    assert (entry.lot.granted, entry.lot.remaining, entry.draws) == (credits, left, ())
+    assert account.lots == ((entry.lot,) if left else ())
+
+
+def test_debts_of_several_refunds_add_up_and_several_grants_settle_them() -> None:
+    account = an_account()
+    account, _ = run(account, a_revocation(a_lot(number=3), 30), a_revocation(a_lot(number=4), 20))
+    assert account.owed == 50
+
+    left = []
+    for credits in (20, 20, 20):
+        account, _ = run(account, a_grant(credits))
+        left.append((account.owed, account.available))
+
+    assert left == [(30, 0), (10, 0), (0, 10)]
+
+
+def test_a_lot_that_settled_a_debt_owes_it_again_when_its_own_money_goes_back() -> None:
+    account, (granted,) = run(an_account(owed=60), a_grant(100))
+    assert granted.lot
+
+    account, (entry,) = run(account, a_revocation(granted.lot, 100))
+
+    assert line(entry) == ("refund", -40, 60)
+    assert (account.available, account.owed) == (0, 60)
+
+
+def test_the_quota_is_neither_owed_nor_settled() -> None:
+    account = an_account(owed=60)
+
+    _, entries = run(account, a_grant(100))
+
+    assert [entry.quota for entry in entries] == [0]
+
+
+def test_time_settles_no_debt() -> None:
+    account, _ = run(an_account(a_lot(5, expires_at=NOW), owed=60), Settle(), now=LATER)
+
+    assert account.owed == 60
+
+
+# Giving back
+
+
+@pytest.mark.parametrize("spent", [0, 1, 60, 99, 100])
+@pytest.mark.parametrize("fact", [a_fact(refunded=4990), a_fact(disputed=4990), a_fact(refunded=1234)])
+def test_what_failed_or_was_won_gives_back_exactly_what_it_took(fact: PaymentFact, spent: int) -> None:
+    purchase, account = bought(spent=spent)
+
+    after, restored, entries = followed(purchase, account, fact, a_fact())
+
+    assert (restored.lots, restored.owed) == (account.lots, account.owed)
+    assert (after.state, after.refunded, after.disputed, after.revoked, after.debt) == ("granted", 0, 0, 0, 0)
+    taken, returned = entries
+    assert (taken.credits + returned.credits, taken.owed + returned.owed) == (0, 0)
+    assert returned.draws == tuple(
+        replace(draw, credits=-draw.credits) for draw in taken.draws if isinstance(draw, LotDraw)
+    )
+    assert taken.type == returned.type
+
+
+def test_a_debt_is_cancelled_before_credits_come_back() -> None:
+    purchase, account = back(a_fact(refunded=4990), spent=60)
+
+    left = []
+    for money in (2994, 1000, 0):
+        purchase, account, _ = followed(purchase, account, a_fact(refunded=money))
+        left.append((account.available, account.owed, purchase.debt, purchase.revoked))
+
+    # 60 credits' money, 20's, none's.
+    assert left == [(0, 20, 20, 60), (20, 0, 0, 20), (40, 0, 0, 0)]
+
+
+def test_a_debt_that_a_grant_settled_comes_back_as_credits_of_the_lot() -> None:
+    purchase, account = back(a_fact(refunded=4990), spent=60)
+    account, (grant,) = run(account, a_grant(100))
+    assert (grant.credits, account.owed) == (40, 0)
+
+    purchase, account, (entry,) = followed(purchase, account, a_fact())
+
+    assert line(entry) == ("refund", 100, 0)
+    # Bought 100, spent 60, granted 100.
+    assert account.available == 140
+    assert purchase.lot
+    assert {lot.number: lot.remaining for lot in account.lots} == {purchase.lot.number: 100, grant.number: 40}
+
+
+def test_a_debt_that_a_grant_settled_in_part_comes_back_as_both() -> None:
+    purchase, account = back(a_fact(refunded=4990), spent=60)
+    account, _ = run(account, a_grant(45))
+
+    _, account, (entry,) = followed(purchase, account, a_fact())
+
+    assert line(entry) == ("refund", 85, -15)
+    assert (account.available, account.owed) == (85, 0)
+
+
+def test_two_purchases_debts_are_cancelled_once_each() -> None:
+    """Owed credits have no names: whichever money comes back first cancels, the other one's comes as credits."""
+    ends = set()
+    for order in permutations(["pur_a", "pur_b"]):
+        account = an_account()
+        purchases = {}
+        for name, payment in (("pur_a", "pi_a"), ("pur_b", "pi_b")):
+            fact = a_fact(purchase=name, payment=payment)
+            purchases[name], account, _ = followed(a_purchase(id=name), account, fact)
+        account, _ = run(account, a_debit(quantity=200))
+        for name, purchase in list(purchases.items()):
+            purchases[name], account, _ = followed(purchase, account, a_fact(disputed=4990))
+        account, _ = run(account, a_grant(100))
+        assert (account.owed, account.available) == (100, 0)
+        for name in order:
+            purchases[name], account, _ = followed(purchases[name], account, a_fact())
+        ends.add((account.owed, account.available))
+
+    assert ends == {(0, 100)}
+
+
+def test_an_emptied_lot_comes_back_with_its_own_number_and_end() -> None:
+    purchase, account = back(a_fact(refunded=4990))
+    assert account.lots == ()
+
+    _, account, (entry,) = followed(purchase, account, a_fact())
+
+    assert account.lots == (purchase.lot,)
+    assert entry.lot is None
+
+
+# Lapsed meanwhile
+
+
+@pytest.mark.parametrize("after_the_end", [timedelta(0), timedelta(days=40)])
+def test_what_lapsed_while_its_money_was_away_comes_back_for_a_week(after_the_end: timedelta) -> None:
+    purchase, account = back(a_fact(disputed=4990), spent=60)
+    at = YEAR_LATER + after_the_end
+
+    after, account, (entry,) = followed(purchase, account, a_fact(), now=at)
+
+    assert line(entry) == ("dispute", 40, -60)
+    (lot,) = account.lots
+    assert (lot.number, lot.kind, lot.granted, lot.remaining) == (entry.number, "purchase", 40, 40)
+    assert (lot.granted_at, lot.expires_at) == (at, at + COURTESY)
+    assert timedelta(days=7) == COURTESY
+    assert entry.lot == lot == after.lot
+    assert entry.draws == (LotDraw(lot.id, -40, lot.expires_at),)
+
+
+def test_an_instant_before_its_end_a_lot_comes_back_as_itself() -> None:
+    purchase, account = back(a_fact(disputed=4990))
+
+    _, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER - MILLISECOND)
+
+    assert account.lots == (purchase.lot,)
+
+
+def test_a_lapsed_debt_that_is_only_cancelled_makes_no_lot() -> None:
+    purchase, account = back(a_fact(disputed=4990), spent=100)
+
+    after, account, (entry,) = followed(purchase, account, a_fact(), now=YEAR_LATER)
+
+    assert line(entry) == ("dispute", 0, -100)
+    assert (entry.lot, entry.draws, account.lots, account.owed) == (None, (), (), 0)
+    assert after.lot == purchase.lot
+
+
+def test_what_came_back_for_a_week_is_what_the_next_refund_takes() -> None:
+    purchase, account = back(a_fact(disputed=4990))
+    purchase, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    account, _ = run(account, a_debit(quantity=30), now=YEAR_LATER)
+
+    purchase, account, (entry,) = followed(purchase, account, a_fact(refunded=4990), now=YEAR_LATER)
+
+    assert line(entry) == ("refund", -70, 30)
+    assert (account.available, account.owed) == (0, 30)
+
+
+def test_what_comes_back_for_a_week_in_two_parts_is_one_lot() -> None:
+    purchase, account = back(a_fact(disputed=4990))
+    purchase, account, _ = followed(purchase, account, a_fact(disputed=2495), now=YEAR_LATER)
+
+    _, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER + timedelta(days=1))
+
+    (lot,) = account.lots
+    assert (lot.granted, lot.remaining, lot.expires_at) == (100, 100, YEAR_LATER + COURTESY)
+
+
+def test_a_week_that_passed_is_followed_by_another() -> None:
+    purchase, account = back(a_fact(disputed=4990))
+    purchase, account, _ = followed(purchase, account, a_fact(disputed=2495), now=YEAR_LATER)
+    later = YEAR_LATER + timedelta(days=8)
+
+    _, account, entries = followed(purchase, account, a_fact(), now=later)
+
+    assert [entry.type for entry in entries] == ["expiry", "dispute"]
+    assert [(lot.remaining, lot.expires_at) for lot in account.lots] == [(50, later + COURTESY)]
+
+
+# Several at once
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "revoked"),
+    [
+        ([a_fact(refunded=1000), a_fact(refunded=1000, disputed=3990)], "disputed", 100),
+        (
+            [a_fact(refunded=1000), a_fact(refunded=1000, disputed=3990), a_fact(refunded=1000)],
+            "partially_refunded",
+            20,
+        ),
+        ([a_fact(disputed=4990), a_fact(refunded=4990, disputed=4990)], "disputed", 100),
+        ([a_fact(refunded=4990, disputed=4990), a_fact(refunded=4990)], "refunded", 100),
+        ([a_fact(refunded=4990, disputed=4990), a_fact(disputed=4990)], "disputed", 100),
+        ([a_fact(refunded=4990), a_fact(refunded=2495)], "partially_refunded", 50),
+        ([a_fact(refunded=9999)], "refunded", 100),
+        ([a_fact(disputed=9999), a_fact()], "granted", 0),
+    ],
+)
+@pytest.mark.parametrize("spent", [0, 10, 60, 100])
+def test_refunds_and_disputes_count_together_up_to_the_lot(
+    said: list[PaymentFact], state: str, revoked: int, spent: int
+) -> None:
+    purchase, account = back(*said, spent=spent)
+
+    assert (purchase.state, purchase.revoked) == (state, revoked)
+    assert account.available - account.owed == 100 - spent - revoked
+    assert min(account.available, account.owed) == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "cause", "credits"),
+    [
+        (a_fact(), a_fact(refunded=2495), "refund", -50),
+        (a_fact(), a_fact(disputed=2495), "dispute", -50),
+        (a_fact(refunded=2495), a_fact(), "refund", 50),
+        (a_fact(disputed=2495), a_fact(), "dispute", 50),
+        (a_fact(refunded=2495), a_fact(refunded=2495, disputed=2495), "dispute", -50),
+        # One against the other: the line is named for the one that it shows.
+        (a_fact(disputed=998), a_fact(refunded=2495), "refund", -30),
+        (a_fact(refunded=998), a_fact(disputed=2495), "dispute", -30),
+        (a_fact(disputed=2495), a_fact(refunded=998), "dispute", 30),
+        (a_fact(refunded=2495), a_fact(disputed=998), "refund", 30),
+    ],
+)
+def test_a_line_is_named_for_what_caused_it(
+    before: PaymentFact, now: PaymentFact, cause: Literal["refund", "dispute"], credits: int
+) -> None:
+    _, _, (entry,) = followed(*back(before), now)
+
+    assert (entry.type, entry.credits) == (cause, credits)
+
+
+def test_a_refund_that_takes_a_disputes_place_changes_the_record_and_no_credit() -> None:
+    purchase, account = back(a_fact(disputed=4990), spent=10)
+
+    after, same, entries = followed(purchase, account, a_fact(refunded=4990))
+
+    assert (after.state, same, entries) == ("refunded", account, ())
+
+
+def test_what_is_so_already_takes_no_step() -> None:
+    for fact in (a_fact(), a_fact(refunded=1), a_fact(disputed=4990), a_fact(refunded=1000, disputed=9999)):
+        purchase, _ = back(fact)
+        assert next_step(purchase, fact, LATER) is None
+
+
+def test_each_step_counts_the_records_version_and_bears_its_time() -> None:
+    purchase, account = bought()
+
+    after, _, _ = followed(purchase, account, a_fact(refunded=4990), a_fact(), now=LATER)
+
+    assert (after.version, after.changed_at) == (purchase.version + 2, LATER)
+
+
+# Lines
+
+
+def test_every_change_of_what_is_owed_stands_in_the_history() -> None:
+    purchase, account = bought(spent=60)
+    history: list[Entry] = []
+    for fact, grant in ((a_fact(refunded=4990), 20), (a_fact(refunded=2495), 10), (a_fact(), 5)):
+        purchase, account, entries = followed(purchase, account, fact)
+        history += entries
+        account, entries = run(account, a_grant(grant))
+        history += entries
+
+    for before, after in pairwise(history):
+        assert before.after.owed + after.owed == after.after.owed
+        assert before.after.available + after.credits == after.after.available
+        assert after.number == before.number + 1
+
+
+@pytest.mark.parametrize("at", [NOW, NOW - timedelta(days=1)])
+@pytest.mark.parametrize("spent", [0, 60])
+def test_a_clock_behind_the_ledger_counts_as_the_ledgers_time(at: datetime, spent: int) -> None:
+    purchase, account = bought(spent=spent)
+
+    _, _, entries = followed(purchase, account, a_fact(refunded=4990), a_fact(), now=at)
+
+    assert [entry.at for entry in entries] == [NOW, NOW]
+
+
+def test_a_lot_that_came_back_stands_in_draw_order() -> None:
+    lots = [a_lot(5, number=number, expires_at=LATER + timedelta(days=number)) for number in (3, 4, 5)]
+    account, _ = run(an_account(*lots), a_revocation(lots[1], 5))
+
+    account, _ = run(account, a_return(lots[1], 5))
+
+    assert list(account.lots) == lots
+
+
+def test_a_granted_purchase_that_was_never_refunded_is_left_alone() -> None:
+    assert next_step(a_granted_purchase(), a_fact(), LATER) is None
