@@ -195,6 +195,23 @@ def test_what_was_asked_earlier_does_not_undo_what_was_asked_later(desk: Desk, r
     assert types(stored(desk.table)).count("refund") == 1
 
 
+def test_an_answer_that_was_overtaken_on_its_way_to_us_is_written_by_nobody(desk: Desk, rival: Desk) -> None:
+    """The record is read before the provider is asked: what a rival writes while we wait makes our own write lose."""
+    bought(desk)
+    answers = [HALF, REFUNDED]
+
+    def look() -> PaymentFact:
+        answer = answers.pop(0)
+        if answer == HALF:
+            rival.receive(REFUNDED, event="evt_2")
+        return answer
+
+    assert desk.follow(look, event="evt_1") == "unchanged"
+
+    assert standing(desk) == ("refunded", 100, 0, 0)
+    assert types(stored(desk.table))[-2:] == ["purchase", "refund"]
+
+
 def test_a_truth_that_passed_before_it_was_written_is_undone_though_its_own_event_found_nothing_to_do(
     desk: Desk, rival: Desk, wire: Wire
 ) -> None:
