@@ -10,12 +10,14 @@ from prepaid.core.account import Account, LotKind, Terms
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
-from prepaid.core.purchase import FactKind, PaymentFact, Purchase
+from prepaid.core.manager import ManagerSession
+from prepaid.core.purchase import PaymentFact, Progress, Purchase
 from prepaid.store.accounts import Profile, put_account
 from prepaid.store.catalogue import first_catalogue
 from prepaid.store.dynamodb import Item, Patience, Table
 from prepaid.store.ledger import Appended, append, read_tail
-from prepaid.store.purchases import Outcome, read_purchase, receive_fact, record_purchase
+from prepaid.store.managers import open_session
+from prepaid.store.purchases import Outcome, Pointer, bring_up_to_date, read_purchase, record_purchase
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -26,6 +28,8 @@ TICK = timedelta(milliseconds=1)
 NO_QUOTA = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
 QUOTA_100 = Terms(plan="individual", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo")
 PROFILE = Profile(name="Pet & Cia", language="pt-BR", low_credit_threshold=10, manager_contact=None)
+
+PEPPER = "pepper"
 
 type Stored = dict[tuple[str, str], Item]
 
@@ -119,16 +123,48 @@ class Desk:
     def settle(self, *, account: str = "acme", at: datetime = NOW) -> Appended:
         return self._append(account, Settle(), at, None)
 
-    def record(self, purchase: Purchase) -> None:
-        record_purchase(self.table, purchase)
+    def record(self, purchase: Purchase, *, key: str | None = None, session: ManagerSession | None = None) -> None:
+        """By a key and a manager's session of its own."""
+        record_purchase(
+            self.table, purchase, key or f"buy {purchase.id}", session or a_session(f"{purchase.account} {purchase.id}")
+        )
 
     def receive(self, fact: PaymentFact, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
-        return receive_fact(self.table, fact, catalogue=self.catalogue, now=at, event_id=event, patience=self.patience)
+        """What comes of an event when the provider says this."""
+        return self.follow(lambda: fact, fact.purchase, fact.account, event=event, at=at)
+
+    def follow(
+        self,
+        look: Callable[[], PaymentFact | None],
+        purchase: str = "pur_1",
+        account: str = "acme",
+        *,
+        event: str = "evt_1",
+        at: datetime = NOW,
+    ) -> Outcome:
+        """What comes of an event when the provider, asked, says this."""
+        return bring_up_to_date(
+            self.table,
+            Pointer(account=account, purchase=purchase),
+            look,
+            catalogue=self.catalogue,
+            now=at,
+            reason=event,
+            patience=self.patience,
+        )
+
+    def session(self, code: str, account: str = "acme", *, at: datetime = NOW) -> tuple[str, ManagerSession]:
+        return open_session(self.table, account, code, PEPPER, now=at, patience=self.patience)
 
     def purchase(self, purchase_id: str = "pur_1", account: str = "acme") -> Purchase:
         found = read_purchase(self.table, account, purchase_id)
         assert found
         return found
+
+    def granted_by(self, purchase_id: str = "pur_1") -> int | None:
+        """The number of the entry that granted the purchase."""
+        lot = self.purchase(purchase_id).lot
+        return lot.number if lot else None
 
     def account(self, account: str = "acme") -> Account:
         """The account as its newest entry left it."""
@@ -157,6 +193,7 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
         amount=4990,
         currency="brl",
         valid_months=12,
+        language="pt-BR",
         live=False,
         state="open",
         version=1,
@@ -167,10 +204,15 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
     return replace(purchase, **changes)
 
 
-def a_fact(kind: FactKind, purchase: Purchase, /, **changes: Any) -> PaymentFact:
+def a_session(name: str = "a", account: str = "acme", **changes: Any) -> ManagerSession:
+    session = ManagerSession(digest=f"digest of {name}", account=account, code_version=1, expires_at=NOW + HOUR)
+    return replace(session, **changes)
+
+
+def a_fact(progress: Progress, purchase: Purchase, /, **changes: Any) -> PaymentFact:
     """What the provider says of this very purchase."""
     fact = PaymentFact(
-        kind=kind,
+        progress=progress,
         session=purchase.session or "",
         purchase=purchase.id,
         account=purchase.account,
@@ -179,7 +221,7 @@ def a_fact(kind: FactKind, purchase: Purchase, /, **changes: Any) -> PaymentFact
         live=purchase.live,
         mode="payment",
         quantity=1,
-        payment=f"pi_{purchase.id}" if kind == "paid" else None,
+        payment=f"pi_{purchase.id}" if progress == "paid" else None,
     )
     return replace(fact, **changes)
 
@@ -212,6 +254,12 @@ def due_keys(items: Stored) -> list[str]:
 
 def claim_keys(items: Stored) -> list[str]:
     return [partition for partition, _ in sorted(items) if partition.startswith("CLAIM#")]
+
+
+def quarantined(items: Stored) -> list[tuple[str, list[str]]]:
+    """What was put aside, and why."""
+    rows = [key for key in sorted(items) if key[0].startswith("QUARANTINE#")]
+    return [(key[1], [name["S"] for name in items[key]["mismatches"]["L"]]) for key in rows]
 
 
 def until_told[T](ask: Callable[[], T]) -> T:

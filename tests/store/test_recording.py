@@ -1,0 +1,308 @@
+"""What is kept before anybody can pay, and beside it: keys, sessions, days, pages, customers, a run's place."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
+from prepaid.core.purchase import opened
+from prepaid.store.customers import read_customer, remember_customer
+from prepaid.store.dynamodb import LostCondition, Transient
+from prepaid.store.purchases import (
+    Pointer,
+    find_begun,
+    find_payment,
+    read_bought,
+    read_purchase,
+    read_purchases,
+    save_page,
+)
+from prepaid.store.reconciliation import Checkpoint, read_checkpoint, save_checkpoint, save_done
+from tests.store.builders import DAY, NOW, TICK, Desk, a_fact, a_purchase, a_session, stored
+from tests.store.wire import Wire, answer_lost, first, no_answer
+from tests.store.workers import at_once
+
+PACK = "credits-100"
+
+
+def test_a_purchase_is_recorded_with_its_key_its_session_and_its_day_in_one_transaction(desk: Desk, wire: Wire) -> None:
+    purchase = a_purchase(session=None, state="created", created_at=NOW)
+
+    desk.record(purchase, key="k1", session=a_session("s"))
+
+    assert wire.calls == ["TransactWriteItems"]
+    items = stored(desk.table)
+    assert items.keys() == {
+        ("ACCOUNT#acme", "PURCHASE#pur_1"),
+        ("CLAIM#acme#k1", "CLAIM"),
+        ("SESSION#digest of s", "SESSION"),
+        ("BOUGHT#2026-06-16", "pur_1"),
+    }
+    assert items["CLAIM#acme#k1", "CLAIM"]["purchase"] == {"S": "pur_1"}
+    assert items["SESSION#digest of s", "SESSION"]["purchase"] == {"S": "pur_1"}
+    assert find_begun(desk.table, "acme", "k1", PACK) == purchase
+
+
+# Keys
+
+
+def test_a_key_that_began_nothing_finds_nothing(desk: Desk) -> None:
+    desk.record(a_purchase(), key="k1")
+
+    assert find_begun(desk.table, "acme", "k2", PACK) is None
+    assert find_begun(desk.table, "other", "k1", PACK) is None
+
+
+def test_a_key_that_began_a_purchase_finds_it_as_it_is_now(desk: Desk) -> None:
+    desk.open()
+    desk.record(a_purchase(), key="k1")
+    desk.receive(a_fact("paid", a_purchase()))
+
+    found = find_begun(desk.table, "acme", "k1", PACK)
+
+    assert found == desk.purchase()
+    assert found.state == "granted"
+
+
+def test_a_key_that_began_another_packs_purchase_is_refused(desk: Desk) -> None:
+    desk.record(a_purchase(), key="k1")
+
+    with pytest.raises(IdempotencyKeyReused):
+        find_begun(desk.table, "acme", "k1", "credits-500")
+
+
+def test_no_key_serves_a_purchase_and_a_debit_or_a_grant(desk: Desk) -> None:
+    desk.open(credits=10)
+    desk.debit(1, key="spent")
+    desk.grant(1, key="given")
+    desk.record(a_purchase(), key="bought")
+    before = stored(desk.table)
+
+    for key in ("spent", "given"):
+        with pytest.raises(IdempotencyKeyReused):
+            find_begun(desk.table, "acme", key, PACK)
+        with pytest.raises(LostCondition) as lost:
+            desk.record(a_purchase("pur_2"), key=key)
+        assert lost.value.found.keys() == {"claim"}
+    for quantity in (1, 10_000):
+        with pytest.raises(IdempotencyKeyReused):
+            desk.debit(quantity, key="bought")
+    with pytest.raises(IdempotencyKeyReused):
+        desk.grant(1, key="bought")
+    assert stored(desk.table) == before
+    with pytest.raises(InsufficientCredits):
+        desk.debit(10_000, key="fresh")
+
+
+def test_one_key_used_twice_at_once_begins_one_purchase(desk: Desk) -> None:
+    def begin(index: int) -> str:
+        for _ in range(50):
+            try:
+                desk.record(a_purchase(f"pur_{index}"), key="k1", session=a_session(f"s{index}"))
+            except Transient:
+                continue
+            except LostCondition:
+                found = find_begun(desk.table, "acme", "k1", PACK)
+                return found.id if found else "nothing"
+            return f"pur_{index}"
+        raise AssertionError("never sure")
+
+    answers = at_once(begin, range(8), threads=8)
+
+    items = stored(desk.table)
+    assert len(set(answers)) == 1
+    assert [sort for _, sort in items if sort.startswith("PURCHASE#")] == [f"PURCHASE#{answers[0]}"]
+    # The others' sessions are good for another try.
+    assert len([partition for partition, _ in items if partition.startswith("SESSION#")]) == 1
+    assert len([partition for partition, _ in items if partition.startswith("BOUGHT#")]) == 1
+
+
+def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(desk: Desk, wire: Wire) -> None:
+    wire.plan("TransactWriteItems", answer_lost, answer_lost)
+    with pytest.raises(Transient):
+        desk.record(a_purchase(), key="k1")
+
+    with pytest.raises(LostCondition) as lost:
+        desk.record(a_purchase("pur_2"), key="k1", session=a_session("acme pur_1"))
+
+    assert lost.value.found.keys() == {"claim", "manager_session"}
+    found = find_begun(desk.table, "acme", "k1", PACK)
+    assert found
+    assert found.id == "pur_1"
+
+
+def test_a_key_that_cannot_be_read_says_so(desk: Desk, wire: Wire) -> None:
+    desk.record(a_purchase(), key="k1")
+    wire.plan("GetItem", no_answer, no_answer)
+
+    with pytest.raises(Transient):
+        find_begun(desk.table, "acme", "k1", PACK)
+
+
+# Pages
+
+
+def test_a_page_is_kept_over_the_record_that_was_read_and_no_other(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open()
+    created = a_purchase(session=None, state="created")
+    desk.record(created)
+    with_page = opened(created, "cs_pur_1", "https://checkout.example/1", NOW)
+    wire.plan("PutItem", first(lambda: rival.receive(a_fact("paid", a_purchase()))))
+
+    with pytest.raises(LostCondition):
+        save_page(desk.table, with_page)
+
+    granted = desk.purchase()
+    assert (granted.state, granted.session, granted.checkout_url) == ("granted", "cs_pur_1", None)
+    save_page(desk.table, opened(granted, "cs_pur_1", "https://checkout.example/1", NOW))
+    assert desk.purchase() == replace(granted, version=3, checkout_url="https://checkout.example/1")
+
+
+def test_a_purchase_keeps_its_page_through_everything_that_follows(desk: Desk) -> None:
+    desk.open()
+    purchase = a_purchase(checkout_url="https://checkout.example/1")
+    desk.record(purchase)
+
+    for said in ("awaiting_payment", "paid"):
+        desk.receive(a_fact(said, purchase))
+    desk.receive(a_fact("paid", purchase, refunded=1000, disputed=100))
+
+    assert desk.purchase().checkout_url == "https://checkout.example/1"
+    assert desk.purchase().language == "pt-BR"
+
+
+# Reading
+
+
+def test_purchases_are_read_newest_first_below_one_and_no_others(desk: Desk) -> None:
+    names = [f"pur_{index:03d}" for index in range(12)]
+    for name in reversed(names):
+        desk.record(a_purchase(name))
+    desk.record(a_purchase("pur_0055", account="other"))
+
+    def ids(before: str, limit: int) -> list[str]:
+        return [purchase.id for purchase in read_purchases(desk.table, "acme", before=before, limit=limit)]
+
+    assert ids("pur_g", 5) == names[:-6:-1]
+    assert ids(names[7], 5) == [*reversed(names[2:7])]
+    assert ids(names[2], 5) == [names[1], names[0]]
+    assert ids(names[0], 5) == []
+    assert ids("pur_g", 500) == [*reversed(names)]
+
+
+def test_purchases_begun_on_a_day_are_read_in_pages(desk: Desk) -> None:
+    for index in range(5):
+        desk.record(a_purchase(f"pur_{index}", created_at=NOW))
+    desk.record(a_purchase("pur_9", account="other", created_at=NOW))
+    desk.record(a_purchase("pur_8", created_at=NOW + DAY))
+
+    pages, after = [], ""
+    while page := read_bought(desk.table, NOW.date(), after=after, limit=4):
+        pages.append(page)
+        after = page[-1].purchase
+
+    assert [len(page) for page in pages] == [4, 2]
+    assert pages[1] == (Pointer(account="acme", purchase="pur_4"), Pointer(account="other", purchase="pur_9"))
+    assert read_bought(desk.table, NOW.date() + timedelta(days=2), after="", limit=4) == ()
+
+
+def test_money_leads_back_to_its_purchase_once_it_was_granted(desk: Desk) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    assert find_payment(desk.table, "pi_pur_1") is None
+
+    desk.receive(a_fact("paid", a_purchase()))
+
+    assert find_payment(desk.table, "pi_pur_1") == Pointer(account="acme", purchase="pur_1")
+    assert find_payment(desk.table, "pi_other") is None
+
+
+@pytest.mark.parametrize("owed", [0, 60, 100, 250])
+def test_a_purchase_that_settled_a_debt_is_read_back_with_its_lot_as_it_was_granted(desk: Desk, owed: int) -> None:
+    desk.open()
+    debtor = a_purchase("pur_0", credits=250)
+    desk.record(debtor)
+    desk.receive(a_fact("paid", debtor))
+    if owed:
+        desk.debit(owed)
+    desk.receive(a_fact("paid", debtor, refunded=4990))
+    desk.record(a_purchase())
+
+    desk.receive(a_fact("paid", a_purchase()))
+
+    lot = desk.purchase().lot
+    assert lot
+    assert (lot.granted, lot.remaining) == (100, max(0, 100 - owed))
+    assert desk.account().owed == max(0, owed - 100)
+
+
+# Customers
+
+
+def test_a_customer_is_remembered_once(desk: Desk) -> None:
+    assert read_customer(desk.table, "acme") is None
+
+    assert remember_customer(desk.table, "acme", "cus_1") == "cus_1"
+    assert remember_customer(desk.table, "acme", "cus_2") == "cus_1"
+
+    assert read_customer(desk.table, "acme") == "cus_1"
+    assert read_customer(desk.table, "other") is None
+
+
+def test_a_customer_whose_answer_was_lost_is_the_one_we_know(desk: Desk, wire: Wire) -> None:
+    wire.plan("PutItem", answer_lost)
+
+    assert remember_customer(desk.table, "acme", "cus_1") == "cus_1"
+
+
+def test_of_customers_made_at_once_all_hear_of_one(desk: Desk) -> None:
+    heard = at_once(lambda index: remember_customer(desk.table, "acme", f"cus_{index}"), range(8), threads=8)
+
+    assert set(heard) == {read_customer(desk.table, "acme")}
+
+
+# The reconciliation's place
+
+PLACES = [
+    Checkpoint(since=NOW - DAY, until=NOW, day=date(2026, 6, 13)),
+    Checkpoint(since=NOW - DAY, until=NOW + TICK, day=date(2026, 6, 13), event="evt_9", failed=True),
+    Checkpoint(since=NOW, until=NOW + DAY, day=date(2026, 6, 14), event="evt_1", events_done=True, purchase="pur_7"),
+]
+
+
+def test_before_the_first_run_there_is_no_place(desk: Desk) -> None:
+    assert read_checkpoint(desk.table) is None
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_is_read_back_as_it_was_kept(desk: Desk, place: Checkpoint) -> None:
+    save_checkpoint(desk.table, PLACES[0])
+    save_checkpoint(desk.table, place)
+
+    assert read_checkpoint(desk.table) == place
+
+
+def test_a_run_that_is_done_leaves_its_end_and_no_place(desk: Desk) -> None:
+    save_checkpoint(desk.table, PLACES[1])
+
+    save_done(desk.table, NOW + TICK)
+
+    assert read_checkpoint(desk.table) == NOW + TICK
+    save_checkpoint(desk.table, PLACES[2])
+    assert read_checkpoint(desk.table) == PLACES[2]
+
+
+def test_the_sweep_and_the_reconciliation_keep_two_places(desk: Desk) -> None:
+    from prepaid.store import due  # noqa: PLC0415 - both have a read_checkpoint
+
+    due.save_checkpoint(desk.table, due.Checkpoint(day=NOW.date()))
+
+    assert read_checkpoint(desk.table) is None
+
+
+def test_a_purchase_of_another_account_is_not_read(desk: Desk) -> None:
+    desk.record(a_purchase())
+
+    assert read_purchase(desk.table, "acm", "pur_1") is None
+    assert read_purchases(desk.table, "acm", before="pur_g", limit=5) == ()
