@@ -10,6 +10,8 @@ STACK ?= stack
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 DEPLOY_ARGS ?=
+FUNCTION ?= ConsumeFunction
+EVENT ?= events/consume.json
 
 # A uv of our own when there is none on the PATH. The virtual environment is the way that works on every system.
 UV_VERSION := 0.13.9
@@ -26,13 +28,16 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
-.PHONY: help run test check lint types contracts template fresh format lock build deploy clean
+.PHONY: help run invoke test check lint types contracts template fresh format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=12111 STACK=stack)
 	@exec $(RUN) --quiet python -m local --while-alive $$PPID --port $(PORT) --stripe-port $(STRIPE_PORT) --stack $(STACK)
+
+invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=ConsumeFunction EVENT=events/consume.json)
+	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
 test: $(NEEDS_UV) ## Unit, property, store and function tests, then the deployed local stack
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) $(TESTS)

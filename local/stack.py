@@ -25,6 +25,8 @@ from local.tools import environment_of
 
 CLIENTS = {"service": "ServiceClientId", "storefront": "StorefrontClientId", "admin": "AdminClientId"}
 ANSWER_SECONDS = 30
+# What the delivery in events/ is signed with, as if it were the secret before a rotation.
+SAMPLE_WEBHOOK_SECRET = "whsec_sample_events"  # noqa: S105 - no secret, it is in the repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         say("starting the payment provider")
         api_key = f"sk_test_{secrets.token_hex(12)}"
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
-        deployed.write_stripe_secret(api_key, [webhook_secret])
+        deployed.write_stripe_secret(api_key, [webhook_secret, SAMPLE_WEBHOOK_SECRET])
         command = [sys.executable, "-m", "local.stripe", "--port", str(stripe_port), "--api-key", api_key]
         command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
         stripe = held.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))

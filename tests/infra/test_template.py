@@ -297,6 +297,13 @@ def test_a_real_stack_is_the_default(template: dict[str, Any]) -> None:
     assert defaults["Architecture"] == "arm64"
 
 
+def test_functions_ask_aws_itself_and_believe_fresh_deliveries_only(template: dict[str, Any]) -> None:
+    """Both have a line in the template only so that `sam local` passes them on."""
+    assert template["Globals"]["Function"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ("Ref", "AWS::NoValue")
+    webhook = template["Resources"]["PurchaseWebhookFunction"]["Properties"]["Environment"]["Variables"]
+    assert webhook["WEBHOOK_TOLERANCE_SECONDS"] == "300"
+
+
 def test_no_webhook_is_believed_before_its_secret_is_set(template: dict[str, Any]) -> None:
     generated = template["Resources"]["StripeSecret"]["Properties"]["GenerateSecretString"]
     assert generated["SecretStringTemplate"] == '{"webhook_secrets": []}'
