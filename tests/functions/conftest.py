@@ -19,6 +19,7 @@ from local.stripe.faults import Fault
 from local.stripe.running import RunningFake
 from prepaid import wiring
 from prepaid.api import http
+from prepaid.store import managers
 from prepaid.store.dynamodb import Table, open_client
 from tests.functions.client import Service
 from tests.functions.events import TOKEN
@@ -38,6 +39,7 @@ PEPPER = "pepper-secret-b7c2f4"
 SECRETS = (API_KEY, CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET, CURSOR_SECRET, PEPPER, TOKEN)
 # Who pays at the fake Stripe, and numbers of documents as Brazil writes them.
 PAYER = re.compile(r"Maria de Teste|maria@example|[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}/")
+REAL_SCRYPT = dict(managers.SCRYPT)
 RETURN_URL = "https://shop.example.com/credits"
 START = datetime.fromisoformat("2026-06-16T13:00:00Z")
 
@@ -96,6 +98,8 @@ def deployed(cloud: None) -> Iterator[None]:
         patch.setenv("STRIPE_SECRET_NAME", "stripe")
         patch.setenv("PAYMENT_METHODS", "card,pix,boleto")
         patch.setenv("RETURN_URL", RETURN_URL)
+        # Comparing codes is meant to be slow, and done a thousand times here.
+        patch.setitem(managers.SCRYPT, "n", 2**4)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "prepaid-test")
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Prepaid")
         yield

@@ -318,6 +318,33 @@ def test_what_is_no_version(service: Service, spelling: str) -> None:
     assert service.stored() == {}
 
 
+def test_a_smaller_pack_is_cheaper_only_on_purpose(service: Service) -> None:
+    asked = successor(service)
+    # 59 centavos a credit instead of 59.8, where the next larger one takes 49.9: fine. 49: a slip.
+    asked["packs"][0]["amount"] = 2950
+    assert put(service, asked).status == 200
+    asked = successor(service)
+    asked["packs"][0]["amount"] = 2450
+    before = service.stored()
+    answer = put(service, asked, "2")
+    assert (answer.status, answer.fields) == (422, ["packs"])
+    assert "credits-50 is cheaper per credit than the larger credits-100" in answer.body["detail"]
+    assert put(service, asked | {"allow_cheaper_small_packs": False}, "2").status == 422
+    assert put(service, asked | {"allow_cheaper_small_packs": "true"}, "2").fields == ["allow_cheaper_small_packs"]
+    assert service.stored() == before
+    answer = put(service, asked | {"allow_cheaper_small_packs": True}, "2")
+    assert (answer.status, answer.body["version"]) == (200, 3)
+    # The intent is the request's, not the catalogue's.
+    assert "allow_cheaper_small_packs" not in answer.body
+
+
+@pytest.mark.parametrize("change", [{"active": False}, {"currency": "usd"}])
+def test_a_pack_that_is_no_rival_may_cost_what_it_likes(service: Service, change: dict[str, Any]) -> None:
+    asked = successor(service)
+    asked["packs"][0] |= {"amount": 100, **change}
+    assert put(service, asked).status == 200
+
+
 def test_a_catalogue_that_was_changed_meanwhile(service: Service) -> None:
     mine, theirs = successor(service), successor(service)
     theirs["packs"][0]["amount"] = 2989

@@ -239,6 +239,20 @@ def test_a_session_that_says_otherwise(
     check_quarantine(till, service, output, purchase, event, names)
 
 
+def test_claims_of_riches_grant_what_was_recorded(till: Till, service: Service) -> None:
+    """Whatever metadata or the event itself say of credits."""
+    purchase = till.buy()
+    session = till.session(purchase.session or "")
+    riches = {"credits": "999999", "prepaid_credits": "999999", "amount": "999999", "pack": "credits-1000"}
+    session["metadata"] |= riches
+    [event] = till.pay(purchase)
+    event = copy.deepcopy(event)
+    event["data"]["object"] |= {"amount_total": 99999900, "credits": 999999, "metadata": session["metadata"]}
+    till.tell(event)
+    assert service.balance()["credits"]["available"] == 100
+    assert quarantined(service.stored()) == []
+
+
 @pytest.mark.parametrize("quantity", [2, 100])
 def test_a_session_for_another_quantity(till: Till, service: Service, output: Output, quantity: int) -> None:
     metadata = {"prepaid_account": "acme", "prepaid_purchase": "pur_1"}
@@ -460,7 +474,7 @@ def test_no_route_has_an_answer_without_a_database(service: Service, route: str)
         },
     }
     asked |= {MANAGER_CODE: {"code": CODE}, MANAGER_SESSION: {"code": CODE}, BUY: {"pack": "credits-100"}}
-    more = {"id": "pur_1"} if route == PURCHASE else {}
+    more: dict[str, Any] = {"id": "pur_1"} if route == PURCHASE else {}
     with no_database():
         answer = service(route, json=asked.get(route), headers={"if-match": "1"}, claims=ADMIN, trouble=True, **more)
     assert (answer.status, answer.code) == (503, "busy")

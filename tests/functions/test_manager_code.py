@@ -1,0 +1,280 @@
+"""The manager's six digits: who sets them, how often they may be guessed, and the sessions they open."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from prepaid import wiring
+from prepaid.store import dynamodb, managers
+from tests.functions.client import CODE, MANAGER_CODE, MANAGER_SESSION, Answer, Service
+from tests.functions.conftest import REAL_SCRYPT, Clock
+from tests.functions.events import ADMIN, BUYER
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+OTHER = "830164"
+WRONG = "115599"
+TRIVIAL = ["000000", "777777", "123456", "012345", "345678", "567890", "987654", "543210", "098765", "123123", "909909"]
+# As JSON texts.
+NO_CODES = [
+    "274913",
+    "274913.0",
+    "2.74913e5",
+    "true",
+    "null",
+    '""',
+    '"27491"',
+    '"2749133"',
+    '"２７４９１３"',
+    '"27491３"',
+    '"٢٧٤٩١٣"',
+    '"27491²"',
+    '"27491a"',
+    '" 274913"',
+    '"274913 "',
+    '"274913\\n"',
+    '"\\n274913"',
+    '"27\\u0000913"',
+    '"+27491"',
+    '"-27491"',
+    '"0x2749"',
+    '"1_2749"',
+    '["274913"]',
+    "[2,7,4,9,1,3]",
+    '{"code": "274913"}',
+]
+
+
+@pytest.fixture
+def shop(service: Service) -> Service:
+    """Account acme has a code."""
+    service.open()
+    assert service.set_code().status == 204
+    return service
+
+
+@pytest.fixture
+def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One item for each time that a code was worked on."""
+    made: list[int] = []
+
+    def counted(*given: Any, **named: Any) -> bytes:
+        made.append(1)
+        return hashlib.scrypt(*given, **named)
+
+    monkeypatch.setattr(managers, "scrypt", counted)
+    return made
+
+
+def wrong(answer: Answer, tries_left: int) -> bool:
+    assert (answer.status, answer.code, answer.body["tries_left"]) == (403, "wrong_code", tries_left), answer
+    return True
+
+
+def locked(answer: Answer, seconds: int) -> bool:
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (429, "code_locked", str(seconds)), answer
+    return True
+
+
+def test_a_comparison_is_slow_work() -> None:
+    assert REAL_SCRYPT["n"] * REAL_SCRYPT["r"] * 128 == 16 * 2**20
+
+
+def test_a_code_opens_ten_minutes(shop: Service) -> None:
+    answer = shop.try_code()
+    assert answer.status == 201
+    assert answer.body["expires_at"] == "2026-06-16T13:10:00.000Z"
+    assert len(answer.body["manager_session"]) >= 43
+    # Each is a session of its own, whatever its key: a token is shown once.
+    again = shop.try_code(key="the-same"), shop.try_code(key="the-same")
+    assert len({one.body["manager_session"] for one in (answer, *again)}) == 3
+
+
+def test_neither_code_nor_token_lies_in_the_table(shop: Service) -> None:
+    token = shop.manager_session()
+    written = repr(shop.stored())
+    assert CODE not in written
+    assert token not in written
+    assert hashlib.sha256(token.encode()).hexdigest() in written
+
+
+def test_the_table_alone_does_not_verify_a_code(shop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "pepper", lambda: lambda: "another pepper")
+    assert wrong(shop.try_code(), 4)
+
+
+def test_only_an_administrator_sets_a_code_without_the_current_one(shop: Service) -> None:
+    shop.codes.add(OTHER)
+    answer = shop(MANAGER_CODE, json={"code": OTHER}, claims=BUYER)
+    assert (answer.status, answer.code) == (403, "forbidden")
+    assert shop.try_code().status == 201
+    assert shop.set_code(OTHER).status == 204
+    assert wrong(shop.try_code(), 4)
+    assert shop.try_code(OTHER).status == 201
+
+
+@pytest.mark.parametrize("claims", [BUYER, ADMIN], ids=["buyer", "admin"])
+def test_the_current_code_changes_it(shop: Service, claims: Any) -> None:
+    shop.codes |= {OTHER, WRONG}
+    assert wrong(shop(MANAGER_CODE, json={"code": OTHER, "current_code": WRONG}, claims=claims), 4)
+    assert shop(MANAGER_CODE, json={"code": OTHER, "current_code": CODE}, claims=claims).status == 204
+    assert shop.try_code(OTHER).status == 201
+    assert wrong(shop.try_code(), 4)
+
+
+@pytest.mark.parametrize("current", [None, CODE])
+def test_the_new_one_differs(shop: Service, current: str | None) -> None:
+    answer = shop.set_code(CODE, current=current)
+    assert (answer.status, answer.fields) == (422, ["code"])
+
+
+def test_who_does_not_know_the_code_is_not_told_that_it_is_the_new_one(shop: Service) -> None:
+    assert wrong(shop.set_code(CODE, current=WRONG), 4)
+
+
+@pytest.mark.parametrize("code", TRIVIAL)
+def test_what_anybody_would_try_first(shop: Service, code: str) -> None:
+    before = shop.stored()
+    for current in (None, CODE):
+        answer = shop.set_code(code, current=current)
+        assert (answer.status, answer.fields) == (422, ["code"])
+    assert shop.stored() == before
+    # As a guess it is one like any other.
+    assert wrong(shop.try_code(code), 4)
+
+
+@pytest.mark.parametrize("text", NO_CODES)
+def test_what_is_no_code(shop: Service, text: str) -> None:
+    before = shop.stored()
+    asked = [
+        shop(MANAGER_CODE, body=f'{{"code": {text}}}', claims=ADMIN),
+        shop(MANAGER_SESSION, body=f'{{"code": {text}}}', claims=BUYER),
+    ]
+    for answer in asked:
+        assert answer.status == 422
+        assert {field.partition(".")[0] for field in answer.fields} == {"code"}
+    if text != "null":
+        answer = shop(MANAGER_CODE, body=f'{{"code": "{OTHER}", "current_code": {text}}}', claims=BUYER)
+        assert answer.status == 422
+        assert {field.partition(".")[0] for field in answer.fields} == {"current_code"}
+    assert shop.stored() == before
+
+
+@pytest.mark.parametrize("code", ["012987", "000871"])
+def test_a_leading_zero_counts(shop: Service, code: str) -> None:
+    assert shop.set_code(code).status == 204
+    assert shop.try_code(code).status == 201
+    assert shop(MANAGER_SESSION, json={"code": int(code)}, claims=BUYER).status == 422
+    assert shop(MANAGER_SESSION, json={"code": str(int(code))}, claims=BUYER).status == 422
+
+
+def test_a_code_named_twice_is_no_request(shop: Service) -> None:
+    body = f'{{"code": "{WRONG}", "code": "{CODE}"}}'
+    assert (shop(MANAGER_SESSION, body=body, claims=BUYER).code) == "malformed_body"
+
+
+def test_five_wrong_codes_lock_it_for_the_right_one_too(shop: Service, clock: Clock, comparisons: list[int]) -> None:
+    for left in (4, 3, 2, 1, 0):
+        assert wrong(shop.try_code(WRONG), left)
+    assert locked(shop.try_code(WRONG), 60)
+    assert locked(shop.try_code(), 60)
+    assert locked(shop.set_code(OTHER, current=CODE), 60)
+    assert len(comparisons) == 5
+    clock.now += MINUTE - timedelta(milliseconds=1)
+    assert locked(shop.try_code(), 1)
+    clock.now += timedelta(milliseconds=1)
+    assert shop.try_code().status == 201
+
+
+def test_each_lock_is_longer(shop: Service, clock: Clock) -> None:
+    for seconds in (60, 300, 900, 3600, 14_400, 14_400):
+        for left in (4, 3, 2, 1, 0):
+            assert wrong(shop.try_code(WRONG), left)
+        assert locked(shop.try_code(), seconds)
+        clock.now += seconds * SECOND
+    assert shop.try_code().status == 201
+    # The right one forgives everything.
+    for left in (4, 3, 2, 1, 0):
+        assert wrong(shop.try_code(WRONG), left)
+    assert locked(shop.try_code(), 60)
+
+
+def test_the_right_code_forgives(shop: Service) -> None:
+    for _ in range(3):
+        for left in (4, 3, 2, 1):
+            assert wrong(shop.try_code(WRONG), left)
+        assert shop.try_code().status == 201
+
+
+def test_an_administrator_opens_a_lock_with_a_new_code(shop: Service) -> None:
+    for _ in range(5):
+        shop.try_code(WRONG)
+    assert locked(shop.try_code(), 60)
+    assert shop.set_code(OTHER).status == 204
+    assert shop.try_code(OTHER).status == 201
+
+
+def test_tries_on_one_account_lock_no_other(shop: Service) -> None:
+    shop.open("zoo")
+    shop.set_code(account="zoo")
+    for _ in range(6):
+        shop.try_code(WRONG)
+    assert shop.try_code(account="zoo").status == 201
+
+
+def test_parallel_guesses_win_nothing(shop: Service, comparisons: list[int]) -> None:
+    guesses = [f"{number:06d}" for number in range(500_000, 500_040)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda code: shop.try_code(code, trouble=True), guesses))
+    assert {answer.status for answer in answers} <= {403, 429, 503}
+    assert len(comparisons) <= 5
+    assert (
+        sorted(answer.body["tries_left"] for answer in answers if answer.status == 403)
+        == [0, 1, 2, 3, 4][-len(comparisons) :]
+    )
+    assert shop.try_code().status == 429
+
+
+def test_an_account_without_a_code_is_no_quicker_to_answer(service: Service, comparisons: list[int]) -> None:
+    service.open()
+    before = service.stored()
+    for _ in range(7):
+        assert wrong(service.try_code(), 4)
+    assert len(comparisons) == 7
+    assert wrong(service.set_code(OTHER, current=CODE), 4)
+    assert service.stored() == before
+
+
+@pytest.fixture
+def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to each first write of the manager's record is lost."""
+    lost: set[str] = set()
+
+    def put(table: Any, item: Any) -> None:
+        dynamodb.put(table, item)
+        kind = item["Item"]["SK"]["S"]
+        if kind not in lost:
+            lost.add(kind)
+            raise dynamodb.Transient
+
+    monkeypatch.setattr(managers, "put", put)
+
+
+@pytest.mark.usefixtures("_forgetful")
+def test_lost_answers_of_the_database_lock_nobody_out(service: Service) -> None:
+    service.open()
+    assert service.set_code().status == 204
+    assert service.try_code().status == 201
+
+
+def test_a_change_is_logged_without_the_code(shop: Service, output: Any) -> None:
+    output.forget()
+    shop.set_code(OTHER, current=CODE)
+    shop.try_code(WRONG)
+    # check_discreet looks for codes, bodies and tokens after every test; here: that anything was logged at all.
+    assert [line["status"] for line in output.lines] == [204, 403]
+    assert json.dumps(OTHER) not in output.getvalue()
