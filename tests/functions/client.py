@@ -132,7 +132,7 @@ class Service:
         kind = headers.get("content-type", "")
         text = response.get("body", "")
         body = json.loads(text) if "json" in kind else text
-        check_answer(route, response["statusCode"], kind or None, body)
+        check_answer(route, response["statusCode"], kind, body)
         if route == MANAGER_SESSION and response["statusCode"] == 201:
             self.private.add(body["manager_session"])
         return Answer(response["statusCode"], headers, body, text)

@@ -4,7 +4,7 @@ import http.client
 import json as jsonlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
@@ -17,11 +17,22 @@ HISTORY = "GET /v1/accounts/{account}/history"
 PUT_ACCOUNT = "PUT /v1/accounts/{account}"
 GET_ACCOUNT = "GET /v1/accounts/{account}"
 GRANT = "POST /v1/accounts/{account}/grants"
+MANAGER_CODE = "PUT /v1/accounts/{account}/manager-code"
+MANAGER_SESSION = "POST /v1/accounts/{account}/manager-sessions"
+BUY = "POST /v1/accounts/{account}/purchases"
+PURCHASES = "GET /v1/accounts/{account}/purchases"
+PURCHASE = "GET /v1/accounts/{account}/purchases/{id}"
 WEBHOOK = "POST /v1/webhooks/stripe"
-NEEDS_KEY = {CONSUME, GRANT}
+NEEDS_KEY = {CONSUME, GRANT, MANAGER_SESSION, BUY}
 
 # Which of the stack's own clients has the scope.
-HOLDER = {"prepaid/consume": "service", "prepaid/read": "service", "prepaid/admin": "admin", None: None}
+HOLDER = {
+    "prepaid/consume": "service",
+    "prepaid/read": "service",
+    "prepaid/buy": "storefront",
+    "prepaid/admin": "admin",
+    None: None,
+}
 ANSWER_SECONDS = 60
 TRIES = 20
 
@@ -47,10 +58,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Api:
-    """The service at its address. tokens: of the stack's own clients, by their name."""
+    """The service at its address. tokens: of the stack's own clients, by their name.
+
+    shown: manager sessions that it opened, which it should tell nobody else.
+    """
 
     url: str
     tokens: Mapping[str, str]
+    shown: set[str] = field(default_factory=set)
 
     def __call__(
         self,
@@ -63,6 +78,7 @@ class Api:
         key: str | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        id: str = "",  # noqa: A002 - as the path names it
     ) -> Answer:
         """One request, sent again as documented while the service says that it is busy.
 
@@ -80,7 +96,7 @@ class Api:
         if route in NEEDS_KEY:
             sent["Idempotency-Key"] = new_key() if key is None else key
         sent |= headers or {}
-        path = path.replace("{account}", quote(account, safe=""))
+        path = path.replace("{account}", quote(account, safe="")).replace("{id}", quote(id, safe=""))
         target = f"{path}?{urlencode(query)}" if query else path
         headers = {name: value for name, value in sent.items() if value}
         for _ in range(TRIES):
@@ -90,6 +106,8 @@ class Api:
                 check_answer(route, answer.status, answer.headers.get("content-type"), answer.body)
             if answer.status != 503:
                 assert answer.status < 500, answer
+                if route == MANAGER_SESSION and answer.status == 201:
+                    self.shown.add(answer.body["manager_session"])
                 return answer
             time.sleep(int(answer.headers["retry-after"]))
         raise AssertionError(f"{route} is busy for ever")
@@ -142,11 +160,16 @@ def routes() -> list[str]:
     return [f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods]
 
 
-def scope_of(route: str) -> str | None:
-    """The scope that openapi.json asks for; None where no token is needed."""
+def scopes_of(route: str) -> list[str]:
+    """The scopes of which openapi.json asks for one; none where no token is needed."""
     method, _, path = route.partition(" ")
     security: list[dict[str, list[str]]] = document()["paths"][path][method.lower()].get("security", [])
-    return security[0]["token"][0] if security else None
+    return [scope for one in security for scope in one["token"]]
+
+
+def scope_of(route: str) -> str | None:
+    """The first of them."""
+    return next(iter(scopes_of(route)), None)
 
 
 def exchange(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
@@ -160,5 +183,6 @@ def exchange(method: str, url: str, body: bytes | None, headers: Mapping[str, st
         names = {name.lower(): value for name, value in response.getheaders()}
     finally:
         connection.close()
-    parsed = jsonlib.loads(text) if "json" in names.get("content-type", "") else text
+    # An answer without a body may have a content type all the same.
+    parsed = jsonlib.loads(text) if text and "json" in names.get("content-type", "") else text
     return Answer(response.status, names, parsed, text)

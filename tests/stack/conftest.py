@@ -29,7 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The deployed service with everything around it. Its logs stay when a test failed."""
     name = f"test-{os.getpid()}"
-    with local_stack(Options(name=name, port=0, stripe_port=0)) as running:
+    # Nothing heals behind a test's back: those about the reconciliation start it themselves.
+    overrides = {"ReconcileSchedule": "rate(1 day)"}
+    with local_stack(Options(name=name, port=0, stripe_port=0, overrides=overrides)) as running:
         yield running
     if not request.session.testsfailed:
         shutil.rmtree(STATE / "log" / name, ignore_errors=True)

@@ -48,9 +48,11 @@ def test_the_tour_works_when_it_is_pasted(api: Api, stack: Stack, tmp_path: Path
     )
 
     assert (pasted.returncode, pasted.stderr) == (0, ""), pasted.stdout
-    balance, paid, consumption, history = pasted.stdout.splitlines()
-    assert json.loads(balance)["account"] == stack.addresses.demo_account
+    packs, page, paid, balance, consumption, history = pasted.stdout.splitlines()
+    assert [pack["id"] for pack in json.loads(packs)["packs"] if pack["best_value"]] == ["credits-1000"]
+    assert page.startswith(f"{stack.addresses.page_url}/pay/cs_")
     assert paid == "paid: 200"
+    assert json.loads(balance)["credits"]["available"] == 100
     assert json.loads(consumption)["credits"] == 1
     assert [line["type"] for line in json.loads(history)["entries"]][:2] == ["consumption", "purchase"]
     assert api.balance(stack.addresses.demo_account)["credits"]["available"] == 99

@@ -26,7 +26,9 @@ def test_every_account_adds_up(api: Api, items: Stored) -> None:
 
         balance = api.balance(account)
         assert (balance["entry"], balance["credits"]["available"]) == (audited.entries, audited.available)
-        assert audited.granted == audited.available + audited.spent + audited.expired
+        assert balance["credits"]["owed"] == audited.owed
+        gone = audited.spent + audited.expired + audited.taken + audited.settled
+        assert audited.granted == audited.available + gone
 
 
 def test_quota_is_used_as_the_lines_say(items: Stored) -> None:

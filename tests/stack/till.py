@@ -33,15 +33,26 @@ class Till:
     """The stack's payment provider, and the table where purchases are recorded."""
 
     stack: Stack
+    with_code: set[str] = field(default_factory=set)
 
     def table(self) -> Table:
         return Table(client(self.stack.deployed.cloud, "dynamodb"), self.stack.addresses.table_name)
 
     def order(self, account: str, pack: str = "credits-50") -> demo.Shop:
         """A purchase that waits for its payment."""
-        addresses = self.stack.addresses
-        provider = demo.PaymentProvider(addresses.stripe_url, addresses.stripe_api_key)
-        return demo.order(self.stack.deployed, provider, account, pack)
+        api = demo.Api(self.stack.addresses.api_url, self.stack.addresses.tokens)
+        self.set_code(account)
+        return demo.buy(api, account, pack)
+
+    def set_code(self, account: str) -> None:
+        """Give the account's manager the demo's code, once."""
+        if account not in self.with_code:
+            demo.set_code(demo.Api(self.stack.addresses.api_url, self.stack.addresses.tokens), account)
+            self.with_code.add(account)
+
+    def shop_of(self, purchase: Any) -> demo.Shop:
+        """A purchase that the service answered with."""
+        return demo.Shop(purchase["id"], purchase["checkout_url"].rpartition("/")[2], purchase["checkout_url"])
 
     def state(self, account: str, shop: demo.Shop) -> str:
         """How far the purchase came."""

@@ -1,0 +1,138 @@
+"""A person buys: the manager's code, a purchase, the payment page, credits; and the money goes back."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.demo import CODE
+from local.deploy import client
+from local.stack import Stack
+from tests.stack.client import BUY, MANAGER_CODE, MANAGER_SESSION, PURCHASE, PURCHASES, Api, new_key
+from tests.stack.till import Till
+
+
+@pytest.fixture
+def account(api: Api, till: Till) -> str:
+    account = api.open()
+    till.set_code(account)
+    return account
+
+
+def reconcile(stack: Stack) -> Any:
+    """What the schedule does."""
+    name = stack.deployed.resources["ReconcileFunction"]
+    answer = client(stack.deployed.cloud, "lambda").invoke(FunctionName=name, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    return json.loads(answer["Payload"].read())
+
+
+def test_from_the_code_to_the_credits_and_back(api: Api, till: Till, account: str) -> None:
+    wrong = api(MANAGER_SESSION, account, json={"code": "115599"})
+    opened = api(MANAGER_SESSION, account, json={"code": CODE})
+    assert (wrong.status, wrong.code, opened.status) == (403, "wrong_code", 201)
+
+    key, session = new_key(), {"Manager-Session": opened.body["manager_session"]}
+    bought = api(BUY, account, json={"pack": "credits-100"}, headers=session, key=key)
+    assert (bought.status, bought.body["state"], bought.replayed) == (201, "open", False)
+    again = api(BUY, account, json={"pack": "credits-100"}, key=key)
+    assert (again.status, again.text, again.replayed) == (201, bought.text, True)
+    used = api(BUY, account, json={"pack": "credits-100"}, headers=session)
+    assert (used.status, used.code) == (403, "manager_session_invalid")
+
+    shop = till.shop_of(bought.body)
+    waiting = till.press(shop, "pix")
+    assert 'class="notice waiting"' in waiting
+    till.drain()
+    assert api(PURCHASE, account, id=shop.purchase).body["state"] == "pending"
+    assert 'class="notice paid"' in till.press(shop, "paid")
+    till.drain()
+    shown = api(PURCHASE, account, id=shop.purchase).body
+    [lot] = api.balance(account)["credits"]["lots"]
+    assert (shown["state"], shown["lot"], shown["expires_at"]) == ("granted", lot["lot"], lot["expires_at"])
+    assert [one["id"] for one in api(PURCHASES, account).body["purchases"]] == [shop.purchase]
+
+    api.spend(account, 80)
+    till.session(shop, "refund")
+    till.drain()
+    balance = api.balance(account)["credits"]
+    assert (balance["available"], balance["owed"]) == (0, 80)
+    shown = api(PURCHASE, account, id=shop.purchase).body
+    assert (shown["state"], shown["refunded_amount"], shown["revoked_credits"]) == ("refunded", 4990, 100)
+
+    second = till.order(account, "credits-100")
+    till.press(second, "card")
+    till.drain()
+    balance = api.balance(account)["credits"]
+    assert (balance["available"], balance["owed"]) == (20, 0)
+    assert [(line["type"], line["credits"], line["owed"]) for line in api.history(account)] == [
+        ("purchase", 20, -80),
+        ("refund", -20, 80),
+        ("consumption", -80, 0),
+        ("purchase", 100, 0),
+        ("plan_change", 0, 0),
+    ]
+
+
+def test_a_dispute_takes_and_gives_back(api: Api, till: Till, account: str) -> None:
+    shop = till.order(account, "credits-100")
+    till.session(shop, "pay", method="card")
+    dispute = till.session(shop, "dispute")
+    till.drain()
+    assert (till.state(account, shop), api.balance(account)["credits"]["available"]) == ("disputed", 0)
+
+    till.control(f"disputes/{dispute['id']}/won")
+    till.drain()
+
+    assert (till.state(account, shop), api.balance(account)["credits"]["available"]) == ("granted", 100)
+    assert [line["type"] for line in api.history(account)][:2] == ["dispute", "dispute"]
+
+
+def test_a_webhook_that_lost_everything_is_healed(api: Api, till: Till, stack: Stack, account: str) -> None:
+    paid, refunded = till.order(account, "credits-50"), till.order(account, "credits-100")
+    till.session(refunded, "pay", method="card")
+    till.drain()
+    till.control("webhooks/stop")
+    till.session(paid, "pay", method="card")
+    till.session(refunded, "refund", amount=2495)
+    lost = till.control("webhooks/start", discard=True)["discarded"]
+    till.drain()
+    assert lost > 0
+    assert api.balance(account)["credits"]["available"] == 100
+
+    answers = [reconcile(stack), reconcile(stack)]
+
+    assert [(one["healed"], one["quarantined"], one["failed"], one["finished"]) for one in answers] == [
+        (2, 0, 0, True),
+        (0, 0, 0, True),
+    ]
+    assert api.balance(account)["credits"]["available"] == 100
+    assert (till.state(account, paid), till.state(account, refunded)) == ("granted", "partially_refunded")
+
+
+def test_the_same_key_goes_on_when_the_provider_was_down(api: Api, till: Till, account: str) -> None:
+    session = {"Manager-Session": api(MANAGER_SESSION, account, json={"code": CODE}).body["manager_session"]}
+    # The service's client asks twice; the client of these tests goes on until it isn't told to any more.
+    till.control("api", next=2, status=500)
+
+    bought = api(BUY, account, json={"pack": "credits-50"}, headers=session, key=new_key())
+
+    assert (bought.status, bought.replayed) == (201, True)
+    assert len(api(PURCHASES, account).body["purchases"]) == 1
+
+
+def test_a_code_is_changed_by_who_knows_it_and_locks(api: Api, account: str) -> None:
+    storefront = api.tokens["storefront"]
+
+    unknown = api(MANAGER_CODE, account, json={"code": "830164"}, token=storefront)
+    changed = api(MANAGER_CODE, account, json={"code": "830164", "current_code": CODE}, token=storefront)
+    tries = [api(MANAGER_SESSION, account, json={"code": CODE}) for _ in range(5)]
+    right = api(MANAGER_SESSION, account, json={"code": "830164"})
+    unlocked = api(MANAGER_CODE, account, json={"code": CODE})
+
+    assert (unknown.status, unknown.code, changed.status) == (403, "forbidden", 204)
+    assert [one.body["tries_left"] for one in tries] == [4, 3, 2, 1, 0]
+    assert (right.status, right.code) == (429, "code_locked")
+    assert 0 < int(right.headers["retry-after"]) <= 60
+    assert unlocked.status == 204
+    assert api(MANAGER_SESSION, account, json={"code": CODE}).status == 201

@@ -1,0 +1,62 @@
+"""What all functions wrote while everything before happened: lines for machines, and nobody's secret."""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.demo import CODE
+from local.deploy import client
+from local.stack import Stack
+from local.stripe.lifecycle import PAYER
+from tests.stack.client import Api
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+# Lambda's own lines.
+PLATFORM = re.compile(r"(INIT_START|START|END|REPORT) ")
+CODES = (CODE, "830164", "115599")
+SECRETS = ("StripeSecret", "CursorSecret", "PepperSecret")
+
+
+@pytest.fixture(scope="module")
+def written(api: Api, stack: Stack, swept: object) -> dict[str, list[str]]:
+    """Every line of every function, by its log group."""
+    logs: Any = client(stack.deployed.cloud, "logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    pages = logs.get_paginator("filter_log_events")
+    return {
+        group: [event["message"].strip() for page in pages.paginate(logGroupName=group) for event in page["events"]]
+        for group in groups
+        if "/lambda/" in group
+    }
+
+
+def test_every_function_but_the_timed_one_has_written(written: dict[str, list[str]]) -> None:
+    names = {group.rpartition("prepaid-")[2] for group, lines in written.items() if lines}
+    assert names >= {"accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook"}
+
+
+def test_every_line_is_for_machines(written: dict[str, list[str]]) -> None:
+    for lines in written.values():
+        for line in lines:
+            assert PLATFORM.match(line) or isinstance(json.loads(line), dict), line
+
+
+def test_no_line_tells_a_secret(api: Api, stack: Stack, written: dict[str, list[str]]) -> None:
+    addresses = stack.addresses
+    manager: SecretsManagerClient = client(stack.deployed.cloud, "secretsmanager")
+    kept = [manager.get_secret_value(SecretId=stack.deployed.resources[name])["SecretString"] for name in SECRETS]
+    secret = {addresses.stripe_api_key, addresses.webhook_secret, *addresses.tokens.values(), *kept, *api.shown}
+    secret |= {str(told) for told in PAYER.values()} | {"Bearer ", "v1="}
+    for lines in written.values():
+        text = "\n".join(lines)
+        assert [one[:12] for one in secret if one in text] == []
+        assert [code for code in CODES if re.search(rf"(?<![0-9a-f]){code}(?![0-9a-f])", text)] == []
+
+
+def test_nothing_went_wrong_unnoticed(written: dict[str, list[str]]) -> None:
+    lines = [json.loads(line) for group in written.values() for line in group if not PLATFORM.match(line)]
+    assert [line for line in lines if line.get("level") == "ERROR"] == []
