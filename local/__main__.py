@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import threading
@@ -9,10 +10,13 @@ import time
 from types import FrameType
 from typing import NoReturn
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.processes import LocalStackError, shown
 from local.stack import Addresses, Options, Stack, local_stack
 
 LOOK_SECONDS = 0.5
+LAST_PORT = 65_535
 
 
 def arguments() -> argparse.Namespace:
@@ -22,7 +26,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stripe-port", type=int, default=12111, help="the payment provider's port (STRIPE_PORT=)")
     parser.add_argument("--stack", default="stack", help="name of this copy and of its file in .local (STACK=)")
     parser.add_argument("--while-alive", type=int, help="stop when the process with this id is gone")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    for setting, port in (("PORT", chosen.port), ("STRIPE_PORT", chosen.stripe_port)):
+        if not 0 <= port <= LAST_PORT:
+            parser.error(f"{setting}={port} is no port")
+    if chosen.port and chosen.port == chosen.stripe_port:
+        parser.error(f"PORT and STRIPE_PORT are both {chosen.port}; choose another for one of them")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", chosen.stack):
+        parser.error("STACK is 1 to 32 letters, digits, '-' or '_'")
+    return chosen
 
 
 def tour(addresses: Addresses) -> str:
@@ -92,6 +104,7 @@ def stop_once(_number: int, _frame: FrameType | None) -> NoReturn:
     """The first signal stops; more of them don't disturb the stopping."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    print("\nstopping…", flush=True)
     raise KeyboardInterrupt
 
 
@@ -116,6 +129,12 @@ def main() -> int:
                 time.sleep(LOOK_SECONDS)
     except LocalStackError as error:
         print(f"make run: {error}", file=sys.stderr)
+        return 1
+    except (BotoCoreError, ClientError, OSError) as error:
+        # What we started stopped answering, or answers strangely: its own log knows why.
+        print(
+            f"make run: the local cloud failed ({type(error).__name__}), see .local/log/{chosen.stack}", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         print("stopped", flush=True)

@@ -81,6 +81,8 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         held.enter_context(_only_one(options.name))
         require_free(port, "PORT")
         require_free(stripe_port, "STRIPE_PORT")
+        # A stack that was killed could not take its file along.
+        file.unlink(missing_ok=True)
         for log in logs.glob("*.log"):
             log.unlink()
         for tool in ("ministack", "sam", "runtime"):

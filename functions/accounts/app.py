@@ -6,27 +6,33 @@ from prepaid.api.http import Request, Response, serve
 
 
 def put_account(request: Request) -> Response:
+    """PUT /v1/accounts/{account}"""
     return accounts.put(request, wiring.table(), wiring.catalogue())
 
 
 def show_account(request: Request) -> Response:
+    """GET /v1/accounts/{account}"""
     return accounts.show(request, wiring.table())
 
 
 def grant(request: Request) -> Response:
+    """POST /v1/accounts/{account}/grants"""
     return grants.grant(request, wiring.table(), wiring.catalogue())
 
 
 def show_packs(request: Request) -> Response:
+    """GET /v1/packs"""
     return catalogues.show_packs(request, wiring.catalogue())
 
 
 def show_catalogue(request: Request) -> Response:
+    """GET /v1/catalog"""
     return catalogues.show_catalogue(request, wiring.table())
 
 
 def put_catalogue(request: Request) -> Response:
-    return catalogues.put_catalogue(request, wiring.table())
+    """PUT /v1/catalog"""
+    return catalogues.put_catalogue(request, wiring.table(), wiring.catalogue())
 
 
 handler = serve(

@@ -6,10 +6,12 @@ from prepaid.api.http import Request, Response, serve
 
 
 def balance(request: Request) -> Response:
+    """GET /v1/accounts/{account}/balance"""
     return balances.balance(request, wiring.table(), wiring.catalogue())
 
 
 def history(request: Request) -> Response:
+    """GET /v1/accounts/{account}/history"""
     return histories.history(request, wiring.table(), wiring.cursor_secret())
 
 

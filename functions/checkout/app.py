@@ -6,22 +6,27 @@ from prepaid.api.http import Request, Response, serve
 
 
 def put_manager_code(request: Request) -> Response:
+    """PUT /v1/accounts/{account}/manager-code"""
     return managers.put_code(request, wiring.table(), wiring.pepper())
 
 
 def open_manager_session(request: Request) -> Response:
+    """POST /v1/accounts/{account}/manager-sessions"""
     return managers.post_session(request, wiring.table(), wiring.pepper())
 
 
 def buy(request: Request) -> Response:
+    """POST /v1/accounts/{account}/purchases"""
     return purchases.buy(request, wiring.table(), wiring.catalogue(), wiring.shop())
 
 
 def show_purchases(request: Request) -> Response:
+    """GET /v1/accounts/{account}/purchases"""
     return purchases.show_all(request, wiring.table())
 
 
 def show_purchase(request: Request) -> Response:
+    """GET /v1/accounts/{account}/purchases/{id}"""
     return purchases.show(request, wiring.table())
 
 

@@ -29,7 +29,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         on_failure=on_failure,
     )
     answer = {"recorded": swept.recorded, "failed": swept.failed, "finished": swept.finished}
-    logger.info("swept", extra=answer)
+    logger.info("swept", extra={"request_id": context.aws_request_id, **answer})
     count("LotsExpired", swept.recorded)
     count("SweepFailures", swept.failed)
     return answer

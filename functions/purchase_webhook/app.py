@@ -7,6 +7,7 @@ from prepaid.api.metrics import count
 
 
 def receive(request: Request) -> Response:
+    """POST /v1/webhooks/stripe"""
     settings = wiring.settings()
     stripe = webhooks.StripeSettings(
         secret=wiring.stripe_secret,

@@ -38,7 +38,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "failed": done.failed,
         "finished": done.finished,
     }
-    logger.info("reconciled", extra=answer)
+    logger.info("reconciled", extra={"request_id": context.aws_request_id, **answer})
     count("PurchasesHealed", done.healed)
     count("PurchaseQuarantined", done.quarantined)
     count("ReconciliationFailures", done.failed)

@@ -85,6 +85,12 @@ class Output(io.StringIO):
         return [value for line in self.lines if "_aws" in line and name in line for value in line[name]]
 
 
+@pytest.fixture(autouse=True)
+def quick_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing codes is meant to be slow, and done a thousand times here."""
+    monkeypatch.setitem(managers.SCRYPT, "n", 2**4)
+
+
 @pytest.fixture(scope="session")
 def deployed(cloud: None) -> Iterator[None]:
     """What the template gives the functions: their environment and the secrets it names."""
@@ -98,8 +104,6 @@ def deployed(cloud: None) -> Iterator[None]:
         patch.setenv("STRIPE_SECRET_NAME", "stripe")
         patch.setenv("PAYMENT_METHODS", "card,pix,boleto")
         patch.setenv("RETURN_URL", RETURN_URL)
-        # Comparing codes is meant to be slow, and done a thousand times here.
-        patch.setitem(managers.SCRYPT, "n", 2**4)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "prepaid-test")
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Prepaid")
         yield

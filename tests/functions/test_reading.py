@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.client import BALANCE, CONSUME, HISTORY, Answer, Service
+from tests.functions.client import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
 from tests.functions.conftest import Clock
 from tests.store.builders import types
 
@@ -107,6 +107,7 @@ def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -
     catalogue = service("GET /v1/catalog").body
     catalogue["features"][0]["price"] = 4
     del catalogue["version"]
+    clock.now += HOUR
     assert service("PUT /v1/catalog", json=catalogue, headers={"If-Match": '"1"'}).status == 200
     clock.now += HOUR
     wiring.catalogue.cache_clear()
@@ -400,3 +401,28 @@ def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(
     service.open(credits=1)
     assert types(service.stored()) == ["plan_change", "grant"]
     assert entries(service(HISTORY)) == [2, 1]
+
+
+def test_a_balance_then_has_the_prices_of_then_though_no_entry_saw_them(service: Service, clock: Clock) -> None:
+    service.open(plan="trio", ai_enabled=True)
+    dearer = {
+        "features": [
+            {"id": "sticker", "price": 3, "quota_backed": False},
+            {"id": "ai_service", "price": 1, "quota_backed": True},
+        ],
+        "plans": [{"id": plan, "quota": 400} for plan in ("none", "individual", "trio", "team", "scale")],
+        "packs": service(GET_CATALOG).body["packs"],
+    }
+    clock.now += HOUR
+    assert service(PUT_CATALOG, json=dearer, headers={"if-match": "1"}).status == 200
+    clock.now += HOUR
+    now = service(BALANCE).body
+
+    then = service(BALANCE, query={"at": now["as_of"]}).body
+    before = service(
+        BALANCE, query={"at": (clock.now - HOUR - timedelta(milliseconds=1)).isoformat().replace("+00:00", "Z")}
+    ).body
+
+    assert then == now
+    assert (then["quota"]["limit"], then["features"]["sticker"]["price"]) == (400, 3)
+    assert (before["quota"]["limit"], before["features"]["sticker"]["price"]) == (300, 1)

@@ -15,7 +15,7 @@ from prepaid.store.catalogue import (
     read_catalogue_version,
     replace_catalogue,
 )
-from tests.store.builders import QUOTA_100, STUBBORN, Desk, FakeTime, stored
+from tests.store.builders import NOW, QUOTA_100, STUBBORN, Desk, FakeTime, stored
 from tests.store.wire import Wire, answer_lost, no_answer
 
 FIRST_SHA256 = "5c564ac4a480efe96bf85a2b5fc85a45edb651574acc246688afe345d732c268"
@@ -26,7 +26,7 @@ def with_feature(catalogue: Catalogue, name: str) -> Catalogue:
 
 
 def succeed(desk: Desk, successor: Catalogue, expected_version: int) -> Catalogue:
-    return replace_catalogue(desk.table, successor, expected_version=expected_version, patience=STUBBORN)
+    return replace_catalogue(desk.table, successor, expected_version=expected_version, now=NOW, patience=STUBBORN)
 
 
 def test_the_first_version_is_never_edited() -> None:
@@ -114,7 +114,7 @@ def test_a_successor_whose_answer_was_lost_is_there_when_asked_again(desk: Desk,
     impatient = FakeTime().patience(0.0)
     successor = with_feature(first_catalogue(), "two")
     with pytest.raises(Busy):
-        replace_catalogue(desk.table, successor, expected_version=1, patience=impatient)
+        replace_catalogue(desk.table, successor, expected_version=1, now=NOW, patience=impatient)
     wire.calm()
 
     answer = succeed(desk, successor, 1)

@@ -381,7 +381,7 @@ def test_a_catalogue_is_replaced_once_whatever_the_database_does_meanwhile(
     wire.plan(operation, fault, fault)
     patience = FakeTime().patience()
 
-    replaced = replace_catalogue(desk.table, desk.catalogue, expected_version=1, patience=patience)
+    replaced = replace_catalogue(desk.table, desk.catalogue, expected_version=1, now=NOW, patience=patience)
 
     assert wire.undone == 0
     assert replaced.version == 2

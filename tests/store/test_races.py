@@ -306,7 +306,7 @@ def test_of_parallel_successors_of_one_catalogue_one_wins_and_the_others_are_tol
 
     def ask(successor: Catalogue) -> Catalogue | int:
         try:
-            return replace_catalogue(desk.table, successor, expected_version=1, patience=STUBBORN)
+            return replace_catalogue(desk.table, successor, expected_version=1, now=NOW, patience=STUBBORN)
         except VersionConflict as conflict:
             return conflict.current
 

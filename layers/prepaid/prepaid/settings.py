@@ -10,7 +10,7 @@ class Settings:
 
     webhook_tolerance_seconds: how far a delivery's signature may be from now, either way.
     live_mode: whether purchases take real money. return_url: where a customer comes back to from paying.
-    cursor_, pepper_, stripe_secret_name: of secrets in Secrets Manager, never their content.
+    cursor_secret_name, pepper_secret_name, stripe_secret_name: of secrets in Secrets Manager, never their content.
     """
 
     table_name: str

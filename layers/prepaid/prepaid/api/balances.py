@@ -5,7 +5,7 @@ from prepaid.api.http import Request, Response, account_of, check_query
 from prepaid.api.times import parse_rfc3339, rfc3339
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.ledger import settle
-from prepaid.store.catalogue import CurrentCatalogue, not_older_than, read_catalogue_version
+from prepaid.store.catalogue import CurrentCatalogue, not_older_than, read_catalogue_at
 from prepaid.store.dynamodb import Table, persist
 from prepaid.store.ledger import find_entry_at, read_tail
 
@@ -27,6 +27,6 @@ def balance(request: Request, table: Table, catalogue: CurrentCatalogue) -> Resp
         if found is None:
             raise InvalidRequest((("at", "is before the account was opened"),))
         entry = found
-        then = read_catalogue_version(table, entry.catalogue_version, request.patience)
+        then = read_catalogue_at(table, at, entry.catalogue_version, request.patience)
     account, _ = settle(entry.after, catalogue=then, now=at)
     return Response(status=200, body=balance_answer(account, then, entry=entry.number, as_of=rfc3339(at)))

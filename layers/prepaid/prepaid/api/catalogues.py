@@ -27,8 +27,8 @@ def show_catalogue(request: Request, table: Table) -> Response:
     return _answer(read_catalogue(table, request.patience))
 
 
-def put_catalogue(request: Request, table: Table) -> Response:
-    """PUT /v1/catalog with If-Match: the next version, in force within a minute. What was bought stays as it was."""
+def put_catalogue(request: Request, table: Table, in_force: CurrentCatalogue) -> Response:
+    """PUT /v1/catalog with If-Match: the next version, in force within half a minute. What was bought stays."""
     caller_for_every_account(request)
     expected = _expected_version(request.headers.get("if-match"))
     asked = body_of(request, CatalogRequest)
@@ -36,7 +36,11 @@ def put_catalogue(request: Request, table: Table) -> Response:
     successor = catalogue_from({"version": expected + 1, **wanted})
     if not asked.allow_cheaper_small_packs:
         check_prices(successor)
-    return _answer(replace_catalogue(table, successor, expected_version=expected, patience=request.patience))
+    replaced = replace_catalogue(
+        table, successor, expected_version=expected, now=request.now, patience=request.patience
+    )
+    in_force.forget()
+    return _answer(replaced)
 
 
 def _answer(catalogue: Catalogue) -> Response:

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from prepaid.api import answers, requests
 from prepaid.api.histories import MAX_LIMIT
+from prepaid.core.entry import EntryType
 
 FILE = Path("openapi.json")
 REF = "#/components/schemas/{model}"
@@ -100,7 +101,7 @@ ROUTES: tuple[Route, ...] = (
         scope="prepaid/read",
         answers={200: answers.HistoryAnswer},
         parameters=(
-            Parameter(name="type", schema=TEXT),
+            Parameter(name="type", schema={"type": "string", "enum": list(get_args(EntryType))}),
             Parameter(name="feature", schema=TEXT),
             Parameter(name="source", schema={"type": "string", "enum": ["quota", "credits", "both"]}),
             Parameter(name="from", schema=TIME),

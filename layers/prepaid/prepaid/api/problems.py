@@ -111,7 +111,7 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     AccountNotFound: Problem(404, lambda _: "There is no such account."),
     InsufficientCredits: Problem(
         402,
-        lambda error: f"This takes {error.needed} credits and {error.available} are available.",
+        lambda error: f"Credits needed: {error.needed}. Credits available: {error.available}.",
         lambda error: {
             "needed": error.needed,
             "available": error.available,

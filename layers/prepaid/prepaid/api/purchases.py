@@ -102,7 +102,7 @@ def _begun(
 
 def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, name: str) -> Purchase:
     """The purchase with its payment page, made now or by whoever was here before."""
-    from prepaid.payments.checkout import create_customer, create_page  # noqa: PLC0415 - heavy, rare
+    from prepaid.payments.checkout import CustomerGone, create_customer, create_page  # noqa: PLC0415 - heavy, rare
     from prepaid.payments.sessions import open_stripe  # noqa: PLC0415
 
     if request.now - purchase.created_at > CONTINUE_WITHIN:
@@ -113,10 +113,20 @@ def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, n
     if customer is None:
         made = create_customer(client, purchase.account, name)
         customer = persist(request.patience, remember_customer, table, purchase.account, made)
-    page = create_page(client, purchase, customer=customer, shop=shop)
+    try:
+        page = create_page(client, purchase, customer=customer, shop=shop)
+    except CustomerGone:
+        made = create_customer(client, purchase.account, name, instead_of=customer)
+        customer = persist(request.patience, remember_customer, table, purchase.account, made, instead_of=customer)
+        page = create_page(client, purchase, customer=customer, shop=shop)
+    return _keep_page(request, table, purchase, page.session, page.url)
+
+
+def _keep_page(request: Request, table: Table, purchase: Purchase, session: str, url: str) -> Purchase:
+    """The purchase with its page, written unless somebody was quicker."""
     for _ in attempts(request.patience):
         try:
-            with_page = opened(purchase, page.session, page.url, request.now)
+            with_page = opened(purchase, session, url, request.now)
             persist(request.patience, save_page, table, with_page)
             return with_page
         except LostCondition:

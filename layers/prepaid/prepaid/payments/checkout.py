@@ -26,12 +26,20 @@ class Page:
     url: str
 
 
-def create_customer(client: stripe.StripeClient, account_id: str, name: str) -> str:
-    """The account's customer at Stripe; asked twice, the same. Raises PaymentsUnavailable."""
+class CustomerGone(Exception):
+    """Stripe doesn't know the customer any more: deleted by hand, or of the other mode."""
+
+
+def create_customer(client: stripe.StripeClient, account_id: str, name: str, *, instead_of: str = "") -> str:
+    """The account's customer at Stripe, or one instead of another; asked twice, the same.
+
+    Raises PaymentsUnavailable.
+    """
+    asked = sha256(f"{name}\n{instead_of}".encode()).hexdigest()[:16]
     with answering():
         customer = client.v1.customers.create(
             {"name": name, "metadata": {ACCOUNT_POINTER: account_id}},
-            {"idempotency_key": f"customer-{account_id}-{sha256(name.encode()).hexdigest()[:16]}"},
+            {"idempotency_key": f"customer-{account_id}-{asked}"},
         )
         return customer.id
 
@@ -39,13 +47,19 @@ def create_customer(client: stripe.StripeClient, account_id: str, name: str) -> 
 def create_page(client: stripe.StripeClient, purchase: Purchase, *, customer: str, shop: Shop) -> Page:
     """The payment page of a purchase. Its key derives from the purchase, so a retried function makes no second one.
 
-    Raises PaymentsUnavailable.
+    Raises CustomerGone, PaymentsUnavailable.
     """
     with answering():
-        session = client.v1.checkout.sessions.create(
-            _parameters(purchase, customer, shop),  # type: ignore[arg-type]
-            {"idempotency_key": f"checkout-{purchase.id}"},
-        )
+        try:
+            session = client.v1.checkout.sessions.create(
+                _parameters(purchase, customer, shop),  # type: ignore[arg-type]
+                # For another customer it is another request: the one for a customer who is gone made no page.
+                {"idempotency_key": f"checkout-{purchase.id}-{customer}"},
+            )
+        except stripe.InvalidRequestError as error:
+            if error.code == "resource_missing" and error.param == "customer":
+                raise CustomerGone from error
+            raise
         return Page(session.id, session.url or "")
 
 

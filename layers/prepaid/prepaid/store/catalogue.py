@@ -6,6 +6,7 @@ Version 1 ships with the code and never changes (a test holds its hash): a fresh
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -25,6 +26,10 @@ from prepaid.store.dynamodb import (
     persist,
     transact,
 )
+from prepaid.store.items import instant, milliseconds
+
+# Between two entries of one account; each of them is a version that somebody put in force.
+MAX_VERSIONS = 100
 
 
 def read_catalogue(table: Table, patience: Patience) -> Catalogue:
@@ -41,6 +46,17 @@ def read_catalogue_version(table: Table, version: int, patience: Patience) -> Ca
     return _from_item(item)
 
 
+def read_catalogue_at(table: Table, at: datetime, known: int, patience: Patience) -> Catalogue:
+    """The version in force at `at`, which is version `known` or a later one. Raises Busy."""
+    catalogue = read_catalogue_version(table, known, patience)
+    for version in range(known + 1, known + MAX_VERSIONS):
+        item = persist(patience, get, table, keys.catalogue_version(version))
+        if item is None or instant(int(item["since"]["N"])) > at:
+            break
+        catalogue = _from_item(item)
+    return catalogue
+
+
 def not_older_than(table: Table, catalogue: Catalogue, version: int) -> Catalogue:
     """`catalogue`, or the stored `version` when that is newer. No read unless it is. Raises Transient."""
     if catalogue.version >= version:
@@ -50,7 +66,9 @@ def not_older_than(table: Table, catalogue: Catalogue, version: int) -> Catalogu
     return _from_item(item)
 
 
-def replace_catalogue(table: Table, successor: Catalogue, *, expected_version: int, patience: Patience) -> Catalogue:
+def replace_catalogue(
+    table: Table, successor: Catalogue, *, expected_version: int, now: datetime, patience: Patience
+) -> Catalogue:
     """Make `successor` the version after `expected_version`. Raises VersionConflict, InvalidRequest, Busy."""
     for _ in attempts(patience):
         try:
@@ -62,7 +80,7 @@ def replace_catalogue(table: Table, successor: Catalogue, *, expected_version: i
             if current.version != expected_version:
                 raise VersionConflict(current.version)
             check_successor(current, numbered)
-            transact(table, _version_puts(numbered))
+            transact(table, _version_puts(numbered, now))
             return numbered
         except (LostCondition, Transient):
             continue
@@ -90,9 +108,13 @@ def _read_current(table: Table) -> Catalogue:
     return _from_item(item) if item else first_catalogue()
 
 
-def _version_puts(catalogue: Catalogue) -> dict[str, Item]:
+def _version_puts(catalogue: Catalogue, now: datetime) -> dict[str, Item]:
     version, previous = str(catalogue.version), str(catalogue.version - 1)
-    body = {"version": {"N": version}, "body": {"S": json.dumps(asdict(catalogue), separators=(",", ":"))}}
+    body = {
+        "version": {"N": version},
+        "since": {"N": str(milliseconds(now))},
+        "body": {"S": json.dumps(asdict(catalogue), separators=(",", ":"))},
+    }
     return {
         # Closes the race of two successors of one version: only one finds the number free.
         "version": {
@@ -119,6 +141,10 @@ class CurrentCatalogue:
         self._table, self._clock, self._seconds = table, clock, seconds
         self._catalogue: Catalogue | None = None
         self._read_at = 0.0
+
+    def forget(self) -> None:
+        """Read it anew next time: it was changed here."""
+        self._catalogue = None
 
     def __call__(self, patience: Patience) -> Catalogue:
         if self._catalogue is None or self._clock() - self._read_at >= self._seconds:

@@ -1,7 +1,7 @@
 """The payment provider's customer of each account, so that a returning buyer is known there."""
 
 from prepaid.store import keys
-from prepaid.store.dynamodb import IF_ABSENT, LostCondition, Table, get, put
+from prepaid.store.dynamodb import IF_ABSENT, Item, LostCondition, Table, get, put
 
 
 def read_customer(table: Table, account_id: str) -> str | None:
@@ -10,11 +10,14 @@ def read_customer(table: Table, account_id: str) -> str | None:
     return item["customer"]["S"] if item else None
 
 
-def remember_customer(table: Table, account_id: str, customer: str) -> str:
-    """Keep the id, or learn the one that somebody kept first. Raises Transient."""
+def remember_customer(table: Table, account_id: str, customer: str, *, instead_of: str | None = None) -> str:
+    """Keep the id, in the place of another or of none, or learn the one that somebody kept first. Raises Transient."""
+    write: Item = {"Item": {**keys.customer(account_id), "customer": {"S": customer}}, "ConditionExpression": IF_ABSENT}
+    if instead_of is not None:
+        write["ConditionExpression"] = "customer = :gone"
+        write["ExpressionAttributeValues"] = {":gone": {"S": instead_of}}
     try:
-        item = {**keys.customer(account_id), "customer": {"S": customer}}
-        put(table, {"Item": item, "ConditionExpression": IF_ABSENT})
+        put(table, write)
     except LostCondition as lost:
         found = lost.found["item"]
         return str(found["customer"]["S"]) if found else customer
