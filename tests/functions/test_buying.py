@@ -155,7 +155,7 @@ def test_what_stripe_is_sent(till: Till, service: Service, sent: list[dict[str, 
         "locale": "pt-BR",
         "success_url": f"{PAGE}?purchase={purchase.id}&result=paid",
         "cancel_url": f"{PAGE}?purchase={purchase.id}&result=cancelled",
-        "key": f"checkout-{purchase.id}",
+        "key": f"checkout-{purchase.id}-{session['customer']}",
     }
 
 
