@@ -39,7 +39,8 @@ MONEY_EVENTS = frozenset(
 # Money that is gone or may be. An inquiry (warning_…) has moved none, a dispute that was won or prevented gave it back.
 LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
 VOID_REFUNDS = frozenset({"failed", "canceled"})
-TIMEOUT_SECONDS = 5
+# Three calls, each tried twice, fit inside the functions' own time-out.
+TIMEOUT_SECONDS = 4
 NOT_FOUND = 404
 # Of one payment; Stripe allows fewer.
 MAX_REFUNDS = 100
