@@ -22,4 +22,7 @@ def on_quarantine() -> None:
     count("PurchaseQuarantined", 1)
 
 
-handler = serve({"POST /v1/webhooks/stripe": receive}, wiring.now)
+# A dispute's event carries its evidence; a delivery that is turned away for its size comes again for days.
+MAX_EVENT_BYTES = 1024 * 1024
+
+handler = serve({"POST /v1/webhooks/stripe": receive}, wiring.now, max_body_bytes=MAX_EVENT_BYTES)

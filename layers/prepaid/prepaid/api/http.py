@@ -80,14 +80,16 @@ type Handler = Callable[[Request], Response]
 type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
-def serve(routes: Mapping[str, Handler], clock: Callable[[], datetime]) -> LambdaHandler:
+def serve(
+    routes: Mapping[str, Handler], clock: Callable[[], datetime], *, max_body_bytes: int = MAX_BODY_BYTES
+) -> LambdaHandler:
     """A Lambda handler for API Gateway's HTTP API events (payload 2.0): routes by route key, refusals as problems."""
 
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         route = str(event.get("routeKey", ""))
         logger.append_keys(request_id=getattr(context, "aws_request_id", None), route=route)
         try:
-            response = routes.get(route, _no_such_route)(request_from(event, clock()))
+            response = routes.get(route, _no_such_route)(request_from(event, clock(), max_body_bytes))
             logger.info("answered", extra={"status": response.status})
         except Exception as error:  # noqa: BLE001 - the last place before the caller: whatever it is, it gets an answer
             status, headers, body = problem_of(error)
@@ -110,14 +112,14 @@ def _tell(error: Exception, about: dict[str, Any]) -> None:
         count("InternalErrors", 1)
 
 
-def request_from(event: Mapping[str, Any], now: datetime) -> Request:
+def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -> Request:
     """What API Gateway's event says. Raises Malformed, TooLarge."""
     return Request(
         caller=_caller(event),
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=b"" if _method(event) == "GET" else _raw_body(event),
+        body=b"" if _method(event) == "GET" else _raw_body(event, max_body_bytes),
         now=now,
         patience=Patience(seconds=PATIENCE_SECONDS),
     )
@@ -243,15 +245,15 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _raw_body(event: Mapping[str, Any]) -> bytes:
+def _raw_body(event: Mapping[str, Any], max_body_bytes: int) -> bytes:
     text = event.get("body") or ""
     # Base64 is a third longer than what it holds; don't decode what is too large anyway.
-    if len(text) > MAX_BODY_BYTES * 2:
-        raise TooLarge(f"A body may have {MAX_BODY_BYTES} bytes.")
+    if len(text) > max_body_bytes * 2:
+        raise TooLarge(f"A body may have {max_body_bytes} bytes.")
     try:
         body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
     except (Base64Error, ValueError):
         raise Malformed("The body is not what its encoding says.") from None
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"A body may have {MAX_BODY_BYTES} bytes.")
+    if len(body) > max_body_bytes:
+        raise TooLarge(f"A body may have {max_body_bytes} bytes.")
     return body

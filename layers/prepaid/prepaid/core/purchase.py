@@ -141,6 +141,8 @@ def mismatches(purchase: Purchase | None, fact: PaymentFact | None) -> tuple[str
     if fact is None:
         return ("unknown_session",)
     told = (
+        ("account", purchase.account, fact.account),
+        ("purchase", purchase.id, fact.purchase),
         # A purchase whose page was made but whose answer was lost learns its session from the session itself.
         ("session", purchase.session or fact.session, fact.session),
         ("payment", purchase.payment or fact.payment, fact.payment),
