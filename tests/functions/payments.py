@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.stripe import lifecycle, money_back
 from local.stripe.running import RunningFake
-from prepaid.core.manager import ManagerSession
+from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import Purchase
 from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.purchases import read_purchase, record_purchase

@@ -10,7 +10,7 @@ from prepaid.core.account import Account, LotKind, Terms
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
-from prepaid.core.manager import ManagerSession
+from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentFact, Progress, Purchase
 from prepaid.store.accounts import Profile, put_account
 from prepaid.store.catalogue import first_catalogue

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prepaid.core.errors import Busy, CodeLocked, InvalidRequest, PrepaidError, SessionInvalid, WrongCode
-from prepaid.core.manager import MAX_TRIES, ManagerSession
+from prepaid.core.manager_code import MAX_TRIES, ManagerSession
 from prepaid.store import managers
 from prepaid.store.dynamodb import LostCondition, Transient
 from prepaid.store.managers import change_code, check_code, open_session, require_session, token_digest

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from prepaid.core.errors import CodeLocked, InvalidRequest
-from prepaid.core.manager import (
+from prepaid.core.manager_code import (
     LOCKS,
     MAX_TRIES,
     ManagerCode,

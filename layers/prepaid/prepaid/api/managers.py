@@ -6,7 +6,7 @@ from prepaid.api.http import Request, Response, account_of, body_of, caller_of, 
 from prepaid.api.problems import Forbidden
 from prepaid.api.requests import ManagerCodeRequest, ManagerSessionRequest
 from prepaid.api.times import rfc3339
-from prepaid.core.manager import check_new_code
+from prepaid.core.manager_code import check_new_code
 from prepaid.store.accounts import read_account
 from prepaid.store.dynamodb import Table
 from prepaid.store.managers import change_code, open_session

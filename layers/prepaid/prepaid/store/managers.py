@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import scrypt, sha256
 
 from prepaid.core.errors import InvalidRequest, SessionInvalid, WrongCode
-from prepaid.core.manager import (
+from prepaid.core.manager_code import (
     MAX_TRIES,
     SESSION_MINUTES,
     ManagerCode,

@@ -9,7 +9,7 @@ from typing import Literal
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
 from prepaid.core.errors import IdempotencyKeyReused
-from prepaid.core.manager import ManagerSession
+from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentFact, Purchase, Step, carried_out, mismatches, next_step
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
