@@ -134,13 +134,25 @@ def a_change_to(terms: Terms) -> ChangeTerms:
     return ChangeTerms(actor="administrator", terms=terms)
 
 
-def a_revocation(lot: Lot, credits: int, *, cause: Literal["refund", "dispute"] = "refund") -> Revoke:
-    return Revoke(actor="stripe", cause=cause, lot=lot, credits=credits, purchase="pur_1")
+def a_revocation(lot: Lot, credits: int, *, lapsed: int = 0, cause: Literal["refund", "dispute"] = "refund") -> Revoke:
+    """lapsed: how many credits the lot lost unspent at its end."""
+    return Revoke(actor="stripe", cause=cause, lots=(lot,), credits=credits, lapsed=lapsed, purchase="pur_1")
 
 
-def a_return(lot: Lot, credits: int, *, debt: int = 0, cause: Literal["refund", "dispute"] = "refund") -> Restore:
-    """debt: how much of what is undone had become owed."""
-    return Restore(actor="stripe", cause=cause, lot=lot, credits=credits, debt=debt, purchase="pur_1")
+def a_return(
+    lot: Lot, credits: int, *, debt: int = 0, lapsed: int = 0, cause: Literal["refund", "dispute"] = "refund"
+) -> Restore:
+    """debt, lapsed: how much of what is undone had become owed, and had been found to be expired."""
+    return Restore(
+        actor="stripe",
+        cause=cause,
+        lots=(lot,),
+        credits=credits,
+        debt=debt,
+        lapsed=lapsed,
+        valid_months=12,
+        purchase="pur_1",
+    )
 
 
 def run(
@@ -156,18 +168,33 @@ def run(
 
 
 def followed(
-    purchase: Purchase, account: Account, *facts: PaymentFact, now: datetime = NOW
+    purchase: Purchase, account: Account, *facts: PaymentFact, now: datetime = NOW, before: Iterable[Account] = ()
 ) -> tuple[Purchase, Account, tuple[Entry, ...]]:
-    """Purchase and account after the provider said these things one after the other, and the entries they left."""
+    """Purchase and account after the provider said these things one after the other, and the entries they left.
+
+    before: the account as it was earlier, where lots have ended since.
+    """
+    history = [*before, account]
     entries: tuple[Entry, ...] = ()
     for fact in facts:
-        while step := next_step(purchase, fact, now):
+        while step := next_step(purchase, fact, now, lapsed=lapsed_in(purchase, history, now)):
             purchase = step.purchase
             if step.operation:
                 account, written = run(account, step.operation, now=now)
                 purchase = carried_out(step, written[-1])
                 entries += written
+                history += [entry.after for entry in written]
     return purchase, account, entries
+
+
+def lapsed_in(purchase: Purchase, history: Iterable[Account], now: datetime) -> int:
+    """Credits that the purchase's lots lost unspent: what the last account before each one's end had left in it."""
+    accounts, lapsed = list(history), 0
+    for lot in purchase.lots:
+        if lot.expires_at <= max(now, accounts[-1].at):
+            *_, last = [account for account in accounts if account.at < lot.expires_at]
+            lapsed += sum(live.remaining for live in last.lots if live.number == lot.number)
+    return lapsed
 
 
 def a_purchase(state: PurchaseState = "open", **changes: Any) -> Purchase:
@@ -193,7 +220,7 @@ def a_purchase(state: PurchaseState = "open", **changes: Any) -> Purchase:
 def a_granted_purchase(**changes: Any) -> Purchase:
     """100 credits for 49.90, granted by entry 2."""
     lot = changes.pop("lot", None) or a_lot(changes.get("credits", 100), number=2, granted_at=NOW)
-    return a_purchase(**{"state": "granted", "payment": "pi_1", "lot": lot, **changes})
+    return a_purchase(**{"state": "granted", "payment": "pi_1", "lots": (lot,), **changes})
 
 
 def a_fact(progress: Progress = "paid", **changes: Any) -> PaymentFact:

@@ -20,7 +20,7 @@ from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Debit, Grant, Operation, Restore, Settle, apply, settle
 from prepaid.core.purchase import PaymentFact, Purchase, carried_out, mismatches, next_step
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
-from tests.builders import CATALOGUE, a_debit, a_fact, a_grant, a_purchase, an_account, followed, run
+from tests.builders import CATALOGUE, a_debit, a_fact, a_grant, a_purchase, an_account, followed, lapsed_in, run
 from tests.property import strategies
 from tests.property.strategies import START
 
@@ -82,7 +82,8 @@ class PurchasesOverTime(RuleBasedStateMachine):
         assert mismatches(self.purchases[name], truth) == ()
         for _ in range(MOST_STEPS):
             before = self.purchases[name]
-            step = next_step(before, truth, self.now)
+            lapsed = lapsed_in(before, [self.first, *(entry.after for entry in self.entries)], self.now)
+            step = next_step(before, truth, self.now, lapsed=lapsed)
             if step is None:
                 return
             assert step.purchase.version == before.version + 1
@@ -93,10 +94,14 @@ class PurchasesOverTime(RuleBasedStateMachine):
                 event("restored")
             entry = self.carry_out(step.operation)[-1]
             self.purchases[name] = carried_out(step, entry)
-            event(f"{entry.type}{' owed' if entry.owed > 0 else ''}{' of a week' if entry.lot else ''}")
+            event(f"{entry.type}{' owed' if entry.owed > 0 else ''}{' in a new lot' if entry.lot else ''}")
             if entry.type in BACK:
-                # What a line takes and what it makes owed is what the money's way justifies, no more and no less.
-                assert entry.owed - entry.credits == self.purchases[name].revoked - before.revoked
+                # What a line takes and what it makes owed is what the money's way justifies, less what had expired.
+                after = self.purchases[name]
+                assert entry.owed - entry.credits == (after.revoked - after.lapsed) - (before.revoked - before.lapsed)
+                event(f"expired {'found' if after.lapsed > before.lapsed else 'as before'}")
+                if entry.owed > 0:
+                    assert not any(lot.number in {one.number for one in after.lots} for lot in self.account.lots)
         raise AssertionError("never done")
 
     @rule(quantity=st.integers(1, 60))
@@ -140,19 +145,47 @@ class PurchasesOverTime(RuleBasedStateMachine):
     @invariant()
     def each_purchase_took_what_its_record_says(self) -> None:
         for purchase in self.purchases.values():
-            assert 0 <= purchase.debt <= purchase.revoked <= purchase.credits
+            assert min(purchase.debt, purchase.lapsed) >= 0
+            assert purchase.debt + purchase.lapsed <= purchase.revoked <= purchase.credits
             back = min(purchase.amount, purchase.refunded + purchase.disputed)
             assert purchase.revoked == purchase.credits * back // purchase.amount
             lines = [entry for entry in self.entries if entry.purchase == purchase.id]
-            assert sum(entry.type == "purchase" for entry in lines) == (purchase.lot is not None)
-            assert sum(entry.owed - entry.credits for entry in lines if entry.type in BACK) == purchase.revoked
+            assert sum(entry.type == "purchase" for entry in lines) == purchase.granted
+            moved = sum(entry.owed - entry.credits for entry in lines if entry.type in BACK)
+            assert moved == purchase.revoked - purchase.lapsed
+
+    @invariant()
+    def only_what_was_spent_is_a_debt(self) -> None:
+        for purchase in self.purchases.values():
+            lots = {lot.id for lot in purchase.lots}
+            spent = sum(
+                draw.credits
+                for entry in self.entries
+                for draw in entry.draws
+                if entry.type == "consumption" and isinstance(draw, LotDraw) and draw.lot in lots
+            )
+            # What was granted in it settled other debts: that is as good as spent.
+            settled = sum(lot.granted - lot.remaining for lot in purchase.lots)
+            assert purchase.debt <= spent + settled
+
+    @invariant()
+    def what_expired_is_counted_at_most_once(self) -> None:
+        for purchase in self.purchases.values():
+            lots = {lot.id for lot in purchase.lots}
+            expired = sum(
+                draw.credits
+                for entry in self.entries
+                for draw in entry.draws
+                if entry.type == "expiry" and isinstance(draw, LotDraw) and draw.lot in lots
+            )
+            assert purchase.lapsed <= expired
 
     @invariant()
     def no_credit_is_won_or_lost(self) -> None:
         granted = sum(entry.lot.granted for entry in self.entries if entry.type in GRANTS and entry.lot)
         spent = -sum(entry.credits for entry in self.entries if entry.type == "consumption")
         expired = -sum(entry.credits for entry in self.entries if entry.type == "expiry")
-        revoked = sum(purchase.revoked for purchase in self.purchases.values())
+        revoked = sum(purchase.revoked - purchase.lapsed for purchase in self.purchases.values())
 
         assert self.account.available - self.account.owed == granted - spent - expired - revoked
         assert self.account.available >= 0
@@ -187,7 +220,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
             purchase = self.purchases[name]
             money = min(truth.refunded, truth.amount) + min(truth.disputed, truth.amount)
             assert purchase.revoked == purchase.credits * min(money, truth.amount) // truth.amount
-            assert (purchase.lot is not None) == (truth.progress == "paid")
+            assert purchase.granted == (truth.progress == "paid")
         self.no_credit_is_won_or_lost()
         self.each_lot_adds_up()
 
@@ -213,10 +246,11 @@ class PurchasesOverTime(RuleBasedStateMachine):
         return entries
 
     def untouched_but_for(self, before: Account, entry: Entry) -> None:
-        """Money that moves touches one lot and no other purchase's or gift's."""
+        """Money that moves touches its own purchase's lots and no other purchase's or gift's."""
         if entry.type in BACK:
             named = {draw.lot for draw in entry.draws if isinstance(draw, LotDraw)}
-            assert len(named) <= 1
+            own = {lot.id for one in self.purchases.values() if one.id == entry.purchase for lot in one.lots}
+            assert named <= own | ({entry.lot.id} if entry.lot else set())
             assert {lot for lot in before.lots if lot.id not in named} == {
                 lot for lot in entry.after.lots if lot.id not in named
             }

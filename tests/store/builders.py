@@ -163,8 +163,8 @@ class Desk:
 
     def granted_by(self, purchase_id: str = "pur_1") -> int | None:
         """The number of the entry that granted the purchase."""
-        lot = self.purchase(purchase_id).lot
-        return lot.number if lot else None
+        lots = self.purchase(purchase_id).lots
+        return lots[0].number if lots else None
 
     def account(self, account: str = "acme") -> Account:
         """The account as its newest entry left it."""

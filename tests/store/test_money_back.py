@@ -6,12 +6,14 @@ Whoever looks reads the record first and asks then; what is written last was ask
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Lock
 
 import pytest
 
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentFact
+from prepaid.store.purchases import INSTANT
 from tests.store.audit import audit
 from tests.store.builders import (
     DAY,
@@ -81,8 +83,8 @@ def test_a_refund_takes_what_is_left_and_owes_the_rest_in_one_transaction(desk: 
 
     assert desk.receive(REFUNDED) == "changed"
 
-    # The last look comes after the last write.
-    assert wire.calls == ["GetItem", "Query", TRANSACTION, "GetItem"]
+    # The first Query looks whether something had expired; the last look comes after the last write.
+    assert wire.calls == ["GetItem", "Query", "Query", TRANSACTION, "GetItem"]
     after = stored(desk.table)
     assert {key for key in after if after[key] != before.get(key)} == {
         ("ACCOUNT#acme", "ENTRY#000000000004"),
@@ -157,7 +159,7 @@ def test_a_dispute_won_after_the_lots_end_gives_back_a_lot_for_a_week_that_the_s
 
     [lot] = desk.account().lots
     assert (lot.remaining, lot.expires_at) == (100, later + 7 * DAY)
-    assert desk.purchase().lot == lot
+    assert desk.purchase().lots[-1] == lot
     assert f"acme#{lot.id}" in due_keys(stored(desk.table))
     desk.receive(REFUNDED, at=later + DAY)
     assert desk.account().lots == ()
@@ -173,6 +175,95 @@ def test_less_than_a_credits_money_changes_the_record_only(desk: Desk) -> None:
     after = stored(desk.table)
     assert [key for key in after if after[key] != before.get(key)] == [("ACCOUNT#acme", "PURCHASE#pur_1")]
     assert standing(desk) == ("partially_refunded", 0, 100, 0)
+
+
+# What had expired
+
+
+END = datetime(2027, 6, 17, 3, tzinfo=UTC)
+
+
+def ended(desk: Desk) -> tuple[int, int]:
+    """Credits owed, and those that the purchase knows to have expired."""
+    assert standing(desk)[2] == 0
+    return standing(desk)[3], desk.purchase().lapsed
+
+
+def test_what_had_expired_unspent_when_its_money_went_back_is_not_owed(desk: Desk, wire: Wire) -> None:
+    bought(desk, spent=60)
+    desk.settle(at=END)
+    for day in range(1, 30):
+        desk.grant(1, at=END + day * DAY)
+        desk.debit(1, at=END + day * DAY, key=f"later {day}")
+    wire.forget()
+
+    assert desk.receive(REFUNDED, at=END + 40 * DAY) == "changed"
+
+    # The entry before the lot's end is searched for among 62, not walked to.
+    assert wire.calls.count("GetItem") <= 2 + 6
+    assert ended(desk) == (60, 40)
+    assert lines(stored(desk.table))[-1]["draws"] == []
+
+
+def test_what_expires_in_the_refunds_own_transaction_is_not_owed_either(desk: Desk) -> None:
+    bought(desk, spent=60)
+
+    desk.receive(HALF, at=END)
+    assert ended(desk) == (10, 40)
+    desk.receive(REFUNDED, at=END + DAY)
+    assert ended(desk) == (60, 40)
+
+    desk.receive(PAID, at=END + DAY)
+    assert ended(desk) == (0, 0)
+    assert standing(desk) == ("granted", 0, 0, 0)
+    assert types(stored(desk.table))[-4:] == ["expiry", "refund", "refund", "refund"]
+
+
+def test_a_rival_whose_clock_is_behind_spends_what_we_took_for_expired(desk: Desk, rival: Desk, wire: Wire) -> None:
+    bought(desk, spent=60)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(10, at=END - INSTANT, key="late")))
+
+    assert desk.receive(REFUNDED, at=END) == "changed"
+
+    assert ended(desk) == (70, 30)
+
+
+def test_a_ledger_that_is_ahead_of_our_clock_has_let_the_lot_expire(desk: Desk) -> None:
+    bought(desk, spent=60)
+    desk.settle(at=END)
+
+    desk.receive(REFUNDED, at=END - DAY)
+
+    assert ended(desk) == (60, 40)
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
+@pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
+def test_what_had_expired_is_counted_once_whatever_the_database_does_meanwhile(
+    desk: Desk, wire: Wire, operation: str, fault: Fault
+) -> None:
+    bought(desk, spent=60)
+    desk.settle(at=END)
+    wire.plan(operation, fault, fault)
+
+    desk.receive(REFUNDED, at=END)
+
+    assert wire.undone == 0
+    assert ended(desk) == (60, 40)
+
+
+def test_a_debt_that_a_grant_paid_comes_back_in_a_lot_that_the_sweep_will_find(desk: Desk) -> None:
+    bought(desk, spent=60)
+    desk.receive(DISPUTED)
+    desk.grant(60)
+
+    desk.receive(PAID)
+
+    old, new = desk.purchase().lots
+    assert [(lot.number, lot.remaining) for lot in desk.account().lots] == [(old.number, 40), (new.number, 60)]
+    assert f"acme#{new.id}" in due_keys(stored(desk.table))
+    desk.receive(REFUNDED)
+    assert standing(desk) == ("refunded", 100, 0, 0)
 
 
 # Truths of different age

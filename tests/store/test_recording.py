@@ -231,8 +231,7 @@ def test_a_purchase_that_settled_a_debt_is_read_back_with_its_lot_as_it_was_gran
 
     desk.receive(a_fact("paid", a_purchase()))
 
-    lot = desk.purchase().lot
-    assert lot
+    [lot] = desk.purchase().lots
     assert (lot.granted, lot.remaining) == (100, max(0, 100 - owed))
     assert desk.account().owed == max(0, owed - 100)
 

@@ -32,6 +32,7 @@ from tests.builders import (
 
 LATER = NOW + timedelta(days=30)
 YEAR_LATER = civil("2027-06-17 00:00")
+LATEST = YEAR_LATER + timedelta(days=40)
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -109,8 +110,8 @@ def test_a_refund_takes_from_its_own_lot_and_says_so() -> None:
     purchase, account, (entry,) = followed(*bought(), a_fact(refunded=2495))
 
     assert line(entry) == ("refund", -50, 0)
-    assert purchase.lot
-    assert entry.draws == (LotDraw(purchase.lot.id, 50, purchase.lot.expires_at),)
+    [lot] = purchase.lots
+    assert entry.draws == (LotDraw(lot.id, 50, lot.expires_at),)
     assert (entry.purchase, entry.actor, entry.lot) == ("pur_1", "stripe", None)
     assert [lot.remaining for lot in account.lots] == [50]
     assert (purchase.state, purchase.refunded, purchase.revoked, purchase.debt) == ("partially_refunded", 2495, 50, 0)
@@ -180,16 +181,83 @@ def test_money_that_went_back_before_we_heard_that_it_came_leaves_both_lines() -
     purchase, account, entries = followed(a_purchase("open"), an_account(), a_fact(refunded=2495, disputed=100))
 
     assert [line(entry) for entry in entries] == [("purchase", 100, 0), ("dispute", -52, 0)]
-    assert purchase.lot
-    assert purchase.lot.remaining == 100
+    assert [lot.remaining for lot in purchase.lots] == [100]
     assert (purchase.state, account.available) == ("disputed", 48)
 
 
-def test_an_expired_lot_that_is_not_recorded_yet_gives_nothing_back() -> None:
-    _, account, entries = followed(*bought(), a_fact(refunded=4990), now=YEAR_LATER)
+# Expired before its money went back: there is nothing to take, and nothing was spent.
 
-    assert [entry.type for entry in entries] == ["expiry", "refund"]
-    assert account.available == 0
+
+@pytest.mark.parametrize("spent", [0, 1, 60, 100])
+@pytest.mark.parametrize("money", [1000, 2495, 4990])
+@pytest.mark.parametrize("at", [YEAR_LATER, LATEST])
+def test_what_is_owed_is_the_same_before_and_after_the_lots_end(spent: int, money: int, at: datetime) -> None:
+    _, before_its_end = back(a_fact(refunded=money), spent=spent)
+
+    purchase, after_its_end, entries = followed(*bought(spent=spent), a_fact(refunded=money), now=at)
+
+    assert after_its_end.owed == before_its_end.owed
+    assert (after_its_end.available, purchase.debt) == (0, after_its_end.owed)
+    assert purchase.revoked == purchase.debt + purchase.lapsed
+    assert [entry.type for entry in entries] == (["refund"] if spent == 100 else ["expiry", "refund"])
+
+
+def test_an_expiry_that_is_recorded_already_is_found_in_the_entry_before_it() -> None:
+    purchase, account = bought(spent=60)
+    swept, _ = run(account, Settle(), now=YEAR_LATER)
+
+    purchase, after, (entry,) = followed(purchase, swept, a_fact(refunded=4990), now=LATEST, before=[account])
+
+    assert line(entry) == ("refund", 0, 60)
+    assert (entry.draws, after.owed, purchase.debt, purchase.lapsed) == ((), 60, 60, 40)
+
+
+def test_several_refunds_count_what_expired_once() -> None:
+    purchase, account = bought(spent=60)
+
+    owed, history = [], [account]
+    for money in (1000, 2495, 4990):
+        purchase, account, _ = followed(purchase, account, a_fact(refunded=money), now=YEAR_LATER, before=history)
+        history.append(account)
+        owed.append((account.owed, purchase.lapsed))
+
+    # Of 20, 50 and 100 credits, 40 had expired.
+    assert owed == [(0, 20), (10, 40), (60, 40)]
+
+
+def test_a_refund_of_the_expired_that_fails_gives_nothing_back_but_the_debt() -> None:
+    purchase, account = bought(spent=60)
+    purchase, account, _ = followed(purchase, account, a_fact(refunded=4990), now=YEAR_LATER)
+
+    after, account, (entry,) = followed(purchase, account, a_fact(), now=YEAR_LATER)
+
+    assert line(entry) == ("refund", 0, -60)
+    assert (account.lots, entry.draws, entry.lot) == ((), (), None)
+    assert (after.revoked, after.debt, after.lapsed, after.state) == (0, 0, 0, "granted")
+
+
+def test_what_was_taken_before_the_end_and_what_expired_at_it_are_told_apart() -> None:
+    # 30 are refunded while the lot lives; 10 of the other 70 are spent, 60 expire; then all of it is refunded.
+    purchase, account = back(a_fact(refunded=1500))
+    account, _ = run(account, a_debit(quantity=10))
+
+    purchase, account, _ = followed(purchase, account, a_fact(refunded=4990), now=YEAR_LATER)
+    assert (account.owed, purchase.revoked, purchase.debt, purchase.lapsed) == (10, 100, 10, 60)
+
+    purchase, account, entries = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    assert [line(entry) for entry in entries] == [("refund", 30, -10)]
+    assert [(lot.remaining, lot.expires_at) for lot in account.lots] == [(30, YEAR_LATER + COURTESY)]
+
+
+def test_a_week_that_lapsed_counts_as_expired_too() -> None:
+    purchase, account = back(a_fact(disputed=4990), spent=60)
+    purchase, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    account, _ = run(account, a_debit(quantity=15), now=YEAR_LATER)
+
+    purchase, account, _ = followed(purchase, account, a_fact(refunded=4990), now=LATEST)
+
+    # 25 of the week's 40 expired.
+    assert (account.owed, purchase.debt, purchase.lapsed) == (75, 75, 25)
 
 
 # Owed
@@ -278,18 +346,32 @@ def test_a_debt_is_cancelled_before_credits_come_back() -> None:
     assert left == [(0, 20, 20, 60), (20, 0, 0, 20), (40, 0, 0, 0)]
 
 
-def test_a_debt_that_a_grant_settled_comes_back_as_credits_of_the_lot() -> None:
+def test_a_debt_that_a_grant_paid_comes_back_as_newly_bought_credits() -> None:
     purchase, account = back(a_fact(refunded=4990), spent=60)
-    account, (grant,) = run(account, a_grant(100))
+    account, (grant,) = run(account, a_grant(100), now=LATER)
     assert (grant.credits, account.owed) == (40, 0)
 
-    purchase, account, (entry,) = followed(purchase, account, a_fact())
+    purchase, account, (entry,) = followed(purchase, account, a_fact(), now=LATER)
 
     assert line(entry) == ("refund", 100, 0)
-    # Bought 100, spent 60, granted 100.
-    assert account.available == 140
-    assert purchase.lot
-    assert {lot.number: lot.remaining for lot in account.lots} == {purchase.lot.number: 100, grant.number: 40}
+    # Bought 100, spent 60, granted 100: the 40 that were taken are in their lot again, 60 live as long as a new pack.
+    old, new = purchase.lots
+    assert {lot.number: lot.remaining for lot in account.lots} == {old.number: 40, grant.number: 40, new.number: 60}
+    assert (entry.lot, new.number, new.kind, new.granted) == (new, entry.number, "purchase", 60)
+    assert (new.granted_at, new.expires_at) == (LATER, civil("2027-07-17 00:00"))
+    assert entry.draws == (LotDraw(old.id, -40, old.expires_at), LotDraw(new.id, -60, new.expires_at))
+
+
+def test_a_debt_that_a_grant_paid_comes_back_whole_though_its_own_lot_is_long_gone() -> None:
+    """A year's pack settled the debt; a week would not be what it paid for."""
+    purchase, account = back(a_fact(disputed=4990), spent=60)
+    account, _ = run(account, a_grant(60), now=LATEST)
+
+    purchase, account, (entry,) = followed(purchase, account, a_fact(), now=LATEST)
+
+    assert line(entry) == ("dispute", 100, 0)
+    assert [(lot.number, lot.remaining) for lot in account.lots] == [(entry.number, 100)]
+    assert account.lots[0].expires_at == civil("2028-07-28 00:00")
 
 
 def test_a_debt_that_a_grant_settled_in_part_comes_back_as_both() -> None:
@@ -300,6 +382,19 @@ def test_a_debt_that_a_grant_settled_in_part_comes_back_as_both() -> None:
 
     assert line(entry) == ("refund", 85, -15)
     assert (account.available, account.owed) == (85, 0)
+    assert sorted(lot.remaining for lot in account.lots) == [40, 45]
+
+
+def test_what_came_back_newly_bought_is_what_the_next_refund_takes_too() -> None:
+    purchase, account = back(a_fact(refunded=4990), spent=60)
+    account, _ = run(account, a_grant(60))
+    purchase, account, _ = followed(purchase, account, a_fact(), now=LATER)
+    assert account.available == 100
+
+    purchase, account, (entry,) = followed(purchase, account, a_fact(refunded=4990), now=LATER)
+
+    assert (line(entry), len(entry.draws)) == (("refund", -100, 0), 2)
+    assert (account.lots, account.owed, purchase.debt) == ((), 0, 0)
 
 
 def test_two_purchases_debts_are_cancelled_once_each() -> None:
@@ -329,7 +424,7 @@ def test_an_emptied_lot_comes_back_with_its_own_number_and_end() -> None:
 
     _, account, (entry,) = followed(purchase, account, a_fact())
 
-    assert account.lots == (purchase.lot,)
+    assert account.lots == purchase.lots
     assert entry.lot is None
 
 
@@ -348,7 +443,7 @@ def test_what_lapsed_while_its_money_was_away_comes_back_for_a_week(after_the_en
     assert (lot.number, lot.kind, lot.granted, lot.remaining) == (entry.number, "purchase", 40, 40)
     assert (lot.granted_at, lot.expires_at) == (at, at + COURTESY)
     assert timedelta(days=7) == COURTESY
-    assert entry.lot == lot == after.lot
+    assert entry.lot == lot == after.lots[-1]
     assert entry.draws == (LotDraw(lot.id, -40, lot.expires_at),)
 
 
@@ -357,7 +452,7 @@ def test_an_instant_before_its_end_a_lot_comes_back_as_itself() -> None:
 
     _, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER - MILLISECOND)
 
-    assert account.lots == (purchase.lot,)
+    assert account.lots == purchase.lots
 
 
 def test_a_lapsed_debt_that_is_only_cancelled_makes_no_lot() -> None:
@@ -367,7 +462,7 @@ def test_a_lapsed_debt_that_is_only_cancelled_makes_no_lot() -> None:
 
     assert line(entry) == ("dispute", 0, -100)
     assert (entry.lot, entry.draws, account.lots, account.owed) == (None, (), (), 0)
-    assert after.lot == purchase.lot
+    assert after.lots == purchase.lots
 
 
 def test_what_came_back_for_a_week_is_what_the_next_refund_takes() -> None:
@@ -467,7 +562,7 @@ def test_a_refund_that_takes_a_disputes_place_changes_the_record_and_no_credit()
 def test_what_is_so_already_takes_no_step() -> None:
     for fact in (a_fact(), a_fact(refunded=1), a_fact(disputed=4990), a_fact(refunded=1000, disputed=9999)):
         purchase, _ = back(fact)
-        assert next_step(purchase, fact, LATER) is None
+        assert next_step(purchase, fact, LATER, lapsed=0) is None
 
 
 def test_each_step_counts_the_records_version_and_bears_its_time() -> None:
@@ -516,4 +611,4 @@ def test_a_lot_that_came_back_stands_in_draw_order() -> None:
 
 
 def test_a_granted_purchase_that_was_never_refunded_is_left_alone() -> None:
-    assert next_step(a_granted_purchase(), a_fact(), LATER) is None
+    assert next_step(a_granted_purchase(), a_fact(), LATER, lapsed=0) is None

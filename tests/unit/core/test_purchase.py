@@ -17,13 +17,14 @@ from prepaid.core.purchase import (
     mismatches,
     next_step,
     opened,
+    waiting_for_a_person,
 )
 from tests.builders import NOW, a_fact, a_granted_purchase, a_pack, a_purchase, an_account, civil, followed
 
 LATER = NOW + timedelta(hours=1)
 PROGRESS: tuple[Progress, ...] = get_args(Progress)
 UNPAID: tuple[Progress, ...] = tuple(progress for progress in PROGRESS if progress != "paid")
-NOT_GRANTED: tuple[PurchaseState, ...] = ("created", "open", "pending", "failed", "expired")
+NOT_GRANTED: tuple[PurchaseState, ...] = ("created", "open", "pending", "paid", "failed", "expired")
 GRANTED: tuple[PurchaseState, ...] = ("granted", "partially_refunded", "refunded", "disputed")
 
 
@@ -45,7 +46,7 @@ def test_confirmed_money_grants_from_every_state_but_a_granted_one(state: Purcha
 @pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired", "granted"])
 @pytest.mark.parametrize("progress", UNPAID)
 def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseState) -> None:
-    step = next_step(a_purchase(state), a_fact(progress), LATER)
+    step = next_step(a_purchase(state), a_fact(progress), LATER, lapsed=0)
 
     assert step is None or step.operation is None
 
@@ -68,12 +69,15 @@ def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseS
         ("failed", "awaiting_payment", None),
         ("failed", "payment_failed", None),
         ("failed", "session_expired", None),
+        ("paid", "awaiting_payment", None),
+        ("paid", "payment_failed", None),
+        ("paid", "session_expired", None),
     ],
 )
 def test_what_a_session_that_is_not_paid_makes_of_a_state(
     state: PurchaseState, progress: Progress, expected: PurchaseState | None
 ) -> None:
-    step = next_step(a_purchase(state), a_fact(progress), LATER)
+    step = next_step(a_purchase(state), a_fact(progress), LATER, lapsed=0)
 
     assert (step.purchase.state if step else None) == expected
     assert step is None or step.operation is None
@@ -82,7 +86,7 @@ def test_what_a_session_that_is_not_paid_makes_of_a_state(
 def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
     purchase = a_purchase("open", checkout_url="https://checkout.example/1")
 
-    step = next_step(purchase, a_fact("awaiting_payment"), LATER)
+    step = next_step(purchase, a_fact("awaiting_payment"), LATER, lapsed=0)
 
     assert step
     assert step.purchase == replace(purchase, state="pending", version=purchase.version + 1, changed_at=LATER)
@@ -91,7 +95,7 @@ def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
 def test_a_purchase_that_is_granted_knows_its_money() -> None:
     purchase = a_purchase("pending")
 
-    step = next_step(purchase, a_fact("paid"), LATER)
+    step = next_step(purchase, a_fact("paid"), LATER, lapsed=0)
 
     assert step
     assert step.purchase == replace(
@@ -102,7 +106,7 @@ def test_a_purchase_that_is_granted_knows_its_money() -> None:
 def test_what_is_granted_is_what_the_record_says() -> None:
     purchase = a_purchase("open", pack="no-longer-sold", credits=77, valid_months=1)
 
-    step = next_step(purchase, a_fact("paid"), LATER)
+    step = next_step(purchase, a_fact("paid"), LATER, lapsed=0)
 
     assert step
     assert step.operation == Grant(
@@ -113,11 +117,11 @@ def test_what_is_granted_is_what_the_record_says() -> None:
 def test_a_granted_purchase_knows_its_lot() -> None:
     purchase, account, (entry,) = followed(a_purchase("open"), an_account(number=90), a_fact("paid"))
 
-    assert (purchase.lot,) == account.lots
-    assert (entry.lot, entry.purchase, entry.type) == (purchase.lot, "pur_1", "purchase")
-    assert purchase.lot
-    assert (purchase.lot.number, purchase.lot.remaining) == (91, 100)
-    assert purchase.lot.expires_at == civil("2027-06-17 00:00")
+    assert purchase.lots == account.lots
+    [lot] = purchase.lots
+    assert (entry.lot, entry.purchase, entry.type) == (lot, "pur_1", "purchase")
+    assert (lot.number, lot.remaining) == (91, 100)
+    assert lot.expires_at == civil("2027-06-17 00:00")
 
 
 def test_a_purchase_is_good_from_when_its_money_was_confirmed() -> None:
@@ -125,8 +129,8 @@ def test_a_purchase_is_good_from_when_its_money_was_confirmed() -> None:
 
     purchase, _, _ = followed(a_purchase("pending"), an_account(), a_fact("paid"), now=paid_at)
 
-    assert purchase.lot
-    assert (purchase.lot.granted_at, purchase.lot.expires_at) == (paid_at, civil("2027-06-22 00:00"))
+    [lot] = purchase.lots
+    assert (lot.granted_at, lot.expires_at) == (paid_at, civil("2027-06-22 00:00"))
 
 
 # The record
@@ -211,7 +215,7 @@ def test_no_words_without_money_ever_grant() -> None:
 
 def test_after_a_grant_no_word_on_the_session_moves_the_purchase() -> None:
     for progress in PROGRESS:
-        assert next_step(a_granted_purchase(), a_fact(progress), LATER) is None
+        assert next_step(a_granted_purchase(), a_fact(progress), LATER, lapsed=0) is None
 
 
 def test_a_purchase_that_reads_expired_and_is_then_paid_is_granted() -> None:
@@ -232,6 +236,34 @@ def test_a_pending_boleto_outlives_its_session() -> None:
 
 
 # Quarantine
+
+
+@pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired"])
+def test_money_that_does_not_fit_leaves_its_purchase_paid_until_a_person_looked(state: PurchaseState) -> None:
+    purchase = a_purchase(state)
+
+    waiting = waiting_for_a_person(purchase, a_fact(amount=4989), LATER)
+
+    assert waiting == replace(purchase, state="paid", version=purchase.version + 1, changed_at=LATER)
+    assert waiting_for_a_person(waiting, a_fact(amount=4989), LATER) is None
+    assert received(waiting, "paid") == ("granted", 100, 1)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        a_fact("awaiting_payment", amount=1),
+        a_fact(session="cs_other"),
+        a_fact(account="another"),
+        a_fact(purchase="pur_other"),
+    ],
+)
+def test_what_is_no_money_of_its_own_session_leaves_a_purchase_as_it_is(fact: PaymentFact) -> None:
+    assert waiting_for_a_person(a_purchase(), fact, LATER) is None
+
+
+def test_what_was_granted_stays_so_whatever_its_money_reads_now() -> None:
+    assert waiting_for_a_person(a_granted_purchase(), a_fact(amount=1), LATER) is None
 
 
 def test_what_fits_its_record_has_no_mismatch() -> None:

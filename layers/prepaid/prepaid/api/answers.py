@@ -363,8 +363,9 @@ def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
         "amount": purchase.amount,
         "currency": purchase.currency,
         "valid_months": purchase.valid_months,
-        "lot": purchase.lot.id if purchase.lot else None,
-        "expires_at": rfc3339(purchase.lot.expires_at) if purchase.lot else None,
+        # The newest: what comes back after its time is over comes back as another.
+        "lot": purchase.lots[-1].id if purchase.granted else None,
+        "expires_at": rfc3339(purchase.lots[-1].expires_at) if purchase.granted else None,
         "refunded_amount": purchase.refunded,
         "disputed_amount": purchase.disputed,
         "revoked_credits": purchase.revoked,
@@ -374,7 +375,7 @@ def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
 
 def new_purchase_answer(purchase: Purchase) -> PurchaseAnswer:
     """The answer to a purchase request: as it was when its page was made, so that a replay says the same."""
-    begun = replace(purchase, state="open", lot=None, refunded=0, disputed=0, revoked=0)
+    begun = replace(purchase, state="open", lots=(), refunded=0, disputed=0, revoked=0)
     return purchase_answer(begun)
 
 

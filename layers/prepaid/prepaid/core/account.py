@@ -73,6 +73,11 @@ class Account:
         return sum(lot.remaining for lot in self.lots)
 
 
+def remaining_in(account: Account, lot: Lot) -> int:
+    """Credits that the account has left in a lot, whatever that held when `lot` was written down."""
+    return next((live.remaining for live in account.lots if live.number == lot.number), 0)
+
+
 def quota_limit(account: Account, catalogue: Catalogue) -> int:
     """Units of the quota-backed feature a month: the plan's, when the account has AI switched on."""
     return catalogue.plan(account.terms.plan).quota if account.terms.ai_enabled else 0

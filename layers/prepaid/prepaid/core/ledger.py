@@ -59,30 +59,36 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoke:
-    """Take back `credits` (>= 1) of a bought lot whose money went back. What is no longer in it becomes owed.
+    """Take back `credits` (>= 1) of a purchase whose money went back: first what its lots still hold, then what they
+    lost unspent at their end. Only the rest was spent and becomes owed, as if it had been taken before that end.
 
-    lot: as it was granted. cause: which kind of entry says so.
+    lots: all that the purchase ever had. lapsed: credits that expired in them and that no earlier revocation counted.
+    cause: which kind of entry says so.
     """
 
     actor: str
     cause: Literal["refund", "dispute"]
-    lot: Lot
+    lots: tuple[Lot, ...]
     credits: int
+    lapsed: int
     purchase: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
-    """Undo that much (>= 1 credits) of earlier revocations: their money came back, or never left.
+    """Undo that much (>= 1 credits) of earlier revocations, the last part of them first: their money came back.
 
-    debt: how much of them became owed rather than being taken from the lot; that is cancelled first.
+    debt, lapsed: how much of `credits` had become owed, and had been found to be expired. What had expired stays so.
+    valid_months: how long what a later grant paid for this purchase's debt lives from now on.
     """
 
     actor: str
     cause: Literal["refund", "dispute"]
-    lot: Lot
+    lots: tuple[Lot, ...]
     credits: int
     debt: int
+    lapsed: int
+    valid_months: int
     purchase: str
 
 
@@ -224,38 +230,46 @@ def _grant(account: Account, grant: Grant, catalogue: Catalogue, now: datetime) 
 
 
 def _revoke(account: Account, revoke: Revoke, catalogue: Catalogue, now: datetime) -> Entry:
-    # From that lot only: other purchases' credits aren't touched by this one's refund.
-    taken = min(revoke.credits, _remaining_in(account, revoke.lot))
-    draws = (LotDraw(revoke.lot.id, taken, revoke.lot.expires_at),) if taken else ()
-    after = replace(account, lots=_without(account.lots, draws), owed=account.owed + revoke.credits - taken)
+    # From its own lots only: other purchases' credits aren't touched by this one's refund.
+    numbers = {lot.number for lot in revoke.lots}
+    draws = _draw((lot for lot in account.lots if lot.number in numbers), revoke.credits)
+    missing = revoke.credits - sum(draw.credits for draw in draws)
+    owed = max(0, missing - revoke.lapsed)
+    after = replace(account, lots=_without(account.lots, draws), owed=account.owed + owed)
     entry = _entry(revoke.cause, account, after, catalogue, now, revoke.actor)
     return replace(entry, draws=draws, purchase=revoke.purchase)
 
 
 def _restore(account: Account, restore: Restore, catalogue: Catalogue, now: datetime) -> Entry:
-    cancelled = min(restore.credits, restore.debt, account.owed)
-    returned = restore.credits - cancelled
-    lapsed = restore.lot.expires_at <= now
-    if lapsed:
-        # What lapsed while its money was in dispute comes back as a lot of its own, for a week (as semantics 15).
-        lot = replace(
-            restore.lot,
+    cancelled = min(restore.debt, account.owed)
+    # A later grant paid the rest of the debt. What it paid comes back as something newly bought.
+    paid = restore.debt - cancelled
+    taken = restore.credits - restore.debt - restore.lapsed
+    living = [lot for lot in restore.lots if lot.expires_at > now]
+    lots, new = account.lots, None
+    draws: list[LotDraw] = []
+    if taken and living:
+        lot = _refilled(account, max(living, key=draw_order), taken)
+        lots = _with_lot((other for other in lots if other.number != lot.number), lot)
+        draws.append(LotDraw(lot.id, -taken, lot.expires_at))
+    in_new_lot = paid if living else paid + taken
+    if in_new_lot:
+        new = Lot(
             number=account.number + 1,
-            granted=returned,
-            remaining=returned,
+            kind=restore.lots[0].kind,
+            granted=in_new_lot,
+            remaining=in_new_lot,
             granted_at=now,
-            expires_at=now + COURTESY,
+            # What lapsed while its money was in dispute comes back for a week, as semantics 15 has it.
+            expires_at=_expiry(restore.valid_months, account.terms.time_zone, now) if paid else now + COURTESY,
         )
-    else:
-        remaining = _remaining_in(account, restore.lot) + returned
-        # A lot that came back in part may take more than it came back with.
-        lot = replace(restore.lot, granted=max(restore.lot.granted, remaining), remaining=remaining)
-    others = tuple(other for other in account.lots if other.number != lot.number)
-    after = replace(account, lots=_with_lot(others, lot), owed=account.owed - cancelled)
+        lots = _with_lot(lots, new)
+        draws.append(LotDraw(new.id, -in_new_lot, new.expires_at))
+    after = replace(account, lots=lots, owed=account.owed - cancelled)
     return replace(
         _entry(restore.cause, account, after, catalogue, now, restore.actor),
-        draws=(LotDraw(lot.id, -returned, lot.expires_at),) if returned else (),
-        lot=lot if lapsed and returned else None,
+        draws=tuple(draws),
+        lot=new,
         purchase=restore.purchase,
     )
 
@@ -291,13 +305,16 @@ def _entry(type_: EntryType, before: Account, after: Account, catalogue: Catalog
     )
 
 
-def _remaining_in(account: Account, lot: Lot) -> int:
-    return next((live.remaining for live in account.lots if live.number == lot.number), 0)
+def _refilled(account: Account, lot: Lot, credits: int) -> Lot:
+    """The lot with so many credits more. One that came back in part may take more than it came back with."""
+    live = next((live for live in account.lots if live.number == lot.number), replace(lot, remaining=0))
+    remaining = live.remaining + credits
+    return replace(live, granted=max(live.granted, remaining), remaining=remaining)
 
 
-def _with_lot(lots: tuple[Lot, ...], lot: Lot) -> tuple[Lot, ...]:
+def _with_lot(lots: Iterable[Lot], lot: Lot) -> tuple[Lot, ...]:
     """The lots with one more, in draw order; an empty one doesn't count."""
-    return tuple(sorted((*lots, lot), key=draw_order)) if lot.remaining else lots
+    return tuple(sorted((*lots, lot), key=draw_order)) if lot.remaining else tuple(lots)
 
 
 def _draw(lots: Iterable[Lot], credits: int) -> tuple[LotDraw, ...]:

@@ -1,6 +1,7 @@
 """A purchase from its record to its credits, and back: what the provider's newest truth asks for (semantics 11-13).
 
-created -> open -> pending -> granted, or failed, or expired; after granted: partially_refunded, refunded, disputed.
+created -> open -> pending -> paid -> granted, or failed, or expired; after granted: partially_refunded, refunded,
+disputed. Paid and granted are one step, unless the money doesn't fit the record: then it waits as paid for a person.
 
 Credits, price and validity come from the record alone. Events only make us look: `next_step` compares the record with
 what the provider says now and names the one thing to do, again and again until nothing is left. So whatever events
@@ -20,6 +21,7 @@ PurchaseState = Literal[
     "created",
     "open",
     "pending",
+    "paid",
     "failed",
     "expired",
     "granted",
@@ -45,8 +47,9 @@ class Purchase:
 
     amount: minor units of `currency` (lower case, as Stripe writes it). version: counts the record's own changes.
     session: the provider's checkout session and its page. payment: its id of the money, once known.
-    lot: as it was granted, or came back when it had lapsed. refunded, disputed: minor units that went back, or may.
-    revoked: credits taken back for that; debt: how many of them weren't there any more and became owed.
+    lots: as they were granted: by the payment, and by money that came back when the first one had lapsed.
+    refunded, disputed: minor units that went back, or may. revoked: credits taken back for that; debt: how many of them
+    had been spent and became owed; lapsed: how many had expired unspent, so that there was nothing to take.
     """
 
     id: str
@@ -65,11 +68,17 @@ class Purchase:
     session: str | None = None
     checkout_url: str | None = None
     payment: str | None = None
-    lot: Lot | None = None
+    lots: tuple[Lot, ...] = ()
     refunded: int = 0
     disputed: int = 0
     revoked: int = 0
     debt: int = 0
+    lapsed: int = 0
+
+    @property
+    def granted(self) -> bool:
+        """Whether its credits have landed, whatever became of them since."""
+        return bool(self.lots)
 
 
 def begin(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
@@ -152,18 +161,35 @@ def mismatches(purchase: Purchase | None, fact: PaymentFact | None) -> tuple[str
         ("mode", "payment", fact.mode),
         ("quantity", 1, fact.quantity),
         # What was granted was paid, and stays so: a refund is told apart from it.
-        ("progress", "paid" if purchase.lot else fact.progress, fact.progress),
+        ("progress", "paid" if purchase.granted else fact.progress, fact.progress),
     )
     return tuple(name for name, recorded, said in told if recorded != said)
 
 
-def next_step(purchase: Purchase, fact: PaymentFact, now: datetime) -> Step | None:
+def waiting_for_a_person(purchase: Purchase, fact: PaymentFact, now: datetime) -> Purchase | None:
+    """The purchase once money came for it that doesn't fit its record; None when that changes nothing.
+
+    Only its own session can say so: anybody may write our pointers into another one.
+    """
+    own = fact.session == purchase.session and (fact.account, fact.purchase) == (purchase.account, purchase.id)
+    if not own or fact.progress != "paid" or purchase.granted or purchase.state == "paid":
+        return None
+    return replace(purchase, state="paid", version=purchase.version + 1, changed_at=now)
+
+
+def takes_back(purchase: Purchase, fact: PaymentFact) -> bool:
+    """Whether the next step takes credits back. Only then it needs to know what the purchase's lots lost unspent."""
+    return purchase.granted and revoked_credits(purchase, fact.refunded + fact.disputed) > purchase.revoked
+
+
+def next_step(purchase: Purchase, fact: PaymentFact, now: datetime, *, lapsed: int) -> Step | None:
     """What brings the purchase closer to what the provider says; None when it is there.
 
     `fact` must be newer than `purchase`, or it could undo what a newer one did: read the record, then ask.
+    lapsed: credits that the purchase's lots lost unspent at their end, as the ledger has it; asked for by `takes_back`.
     """
     changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=fact.session)
-    if purchase.lot is None:
+    if not purchase.granted:
         if fact.progress == "paid":
             return Step(replace(changed, state="granted", payment=fact.payment), _grant(purchase))
         state = UNPAID_STATES[fact.progress].get(purchase.state)
@@ -172,31 +198,27 @@ def next_step(purchase: Purchase, fact: PaymentFact, now: datetime) -> Step | No
     if (refunded, disputed) == (purchase.refunded, purchase.disputed):
         return None
     revoked = revoked_credits(purchase, refunded + disputed)
-    # Both may have moved, one against the other: the line in the history says which one did what it shows.
-    disputed_more, disputed_less = disputed > purchase.disputed, disputed < purchase.disputed
-    by_dispute = disputed_more if revoked > purchase.revoked else disputed_less
-    cause: Literal["refund", "dispute"] = "dispute" if by_dispute else "refund"
     changed = replace(
         changed, refunded=refunded, disputed=disputed, revoked=revoked, state=_state(purchase, refunded, disputed)
     )
-    if revoked == purchase.revoked:
-        return Step(changed)
-    common = {"actor": ACTOR, "purchase": purchase.id}
     if revoked > purchase.revoked:
-        more = revoked - purchase.revoked
-        return Step(changed, Revoke(cause=cause, lot=purchase.lot, credits=more, **common))
-    less = purchase.revoked - revoked
-    restore = Restore(cause=cause, lot=purchase.lot, credits=less, debt=min(less, purchase.debt), **common)
-    return Step(replace(changed, debt=purchase.debt - restore.debt), restore)
+        return Step(changed, _revoke(purchase, changed, lapsed))
+    if revoked < purchase.revoked:
+        restore = _restore(purchase, changed)
+        return Step(
+            replace(changed, debt=purchase.debt - restore.debt, lapsed=purchase.lapsed - restore.lapsed), restore
+        )
+    return Step(changed)
 
 
 def carried_out(step: Step, entry: Entry) -> Purchase:
     """The purchase of a step once its operation's entry says which lot it left and what became owed."""
     purchase = step.purchase
     if isinstance(step.operation, Revoke):
-        return replace(purchase, debt=purchase.debt + entry.owed)
-    # Granted, or come back after it had lapsed: what is taken next is taken there.
-    return replace(purchase, lot=entry.lot) if entry.lot else purchase
+        expired = step.operation.credits + entry.credits - entry.owed
+        return replace(purchase, debt=purchase.debt + entry.owed, lapsed=purchase.lapsed + expired)
+    # Granted, or come back after it had lapsed: what is taken next is taken there too.
+    return replace(purchase, lots=(*purchase.lots, entry.lot)) if entry.lot else purchase
 
 
 def revoked_credits(purchase: Purchase, money_back: int) -> int:
@@ -212,6 +234,34 @@ def _grant(purchase: Purchase) -> Grant:
         validity=purchase.valid_months,
         description=purchase.pack,
         purchase=purchase.id,
+    )
+
+
+def _revoke(before: Purchase, after: Purchase, lapsed: int) -> Revoke:
+    # Both may have moved, one against the other: the line in the history says which one did what it shows.
+    return Revoke(
+        actor=ACTOR,
+        cause="dispute" if after.disputed > before.disputed else "refund",
+        lots=before.lots,
+        credits=after.revoked - before.revoked,
+        lapsed=lapsed - before.lapsed,
+        purchase=before.id,
+    )
+
+
+def _restore(before: Purchase, after: Purchase) -> Restore:
+    credits = before.revoked - after.revoked
+    # A revocation takes what is there, then counts what expired, then makes owed: undone from its end.
+    debt = min(credits, before.debt)
+    return Restore(
+        actor=ACTOR,
+        cause="dispute" if after.disputed < before.disputed else "refund",
+        lots=before.lots,
+        credits=credits,
+        debt=debt,
+        lapsed=min(credits - debt, before.lapsed),
+        valid_months=before.valid_months,
+        purchase=before.id,
     )
 
 

@@ -3,14 +3,25 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 
+from prepaid.core.account import Lot, remaining_in
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
 from prepaid.core.errors import IdempotencyKeyReused
+from prepaid.core.ledger import Revoke
 from prepaid.core.manager_code import ManagerSession
-from prepaid.core.purchase import PaymentFact, Purchase, Step, carried_out, mismatches, next_step
+from prepaid.core.purchase import (
+    PaymentFact,
+    Purchase,
+    Step,
+    carried_out,
+    mismatches,
+    next_step,
+    takes_back,
+    waiting_for_a_person,
+)
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
     IF_ABSENT,
@@ -27,7 +38,7 @@ from prepaid.store.dynamodb import (
     transact,
 )
 from prepaid.store.items import instant, lot_from_row, lot_to_row, milliseconds, purchase_request_hash
-from prepaid.store.ledger import CLAIM, Puts, append
+from prepaid.store.ledger import CLAIM, Puts, append, find_entry_at, read_tail
 from prepaid.store.managers import use_session_put
 
 PURCHASE = "purchase"
@@ -36,6 +47,8 @@ MANAGER_SESSION = "manager_session"
 # Pay, refund, dispute: no truth of the provider's is further away than a few steps.
 MAX_STEPS = 4
 PAGE_PURCHASES = 100
+# Entries are dated in whole milliseconds.
+INSTANT = timedelta(milliseconds=1)
 
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 
@@ -140,18 +153,19 @@ def bring_up_to_date(
             # earlier can undo what was asked later.
             purchase = read_purchase(table, pointer.account, pointer.purchase)
             fact = look()
-            if fact is None and (purchase is None or purchase.lot is None):
+            if fact is None and not (purchase and purchase.granted):
                 return "ignored"
             wrong = mismatches(purchase, fact)
             if purchase is None or fact is None or wrong:
-                quarantine(table, pointer, wrong, fact, reason, now)
+                _put_aside(table, pointer, purchase, wrong, fact, reason, now)
                 return "quarantined"
             for _ in range(MAX_STEPS):
-                step = next_step(purchase, fact, now)
+                money_was_back = purchase.granted
+                seen = _look_for_lapsed(table, purchase, now, patience) if takes_back(purchase, fact) else NOTHING_SEEN
+                step = next_step(purchase, fact, now, lapsed=seen.lapsed)
                 if step is None:
                     return outcome
-                money_was_back = purchase.lot is not None
-                purchase = _take(table, purchase, step, catalogue, now, patience)
+                purchase = _take(table, purchase, step, seen, catalogue, now, patience)
                 outcome = "changed"
                 if money_was_back:
                     # Money that moved on before we wrote found the old record to be right and its event done. Nobody
@@ -167,8 +181,35 @@ def bring_up_to_date(
     raise AssertionError("attempts() ends by raising")
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the ledger says of a purchase's lots: credits that they lost unspent at their end, up to entry `number`."""
+
+    number: int
+    lapsed: int
+
+
+NOTHING_SEEN = _Seen(number=0, lapsed=0)
+
+
+def _look_for_lapsed(table: Table, purchase: Purchase, now: datetime, patience: Patience) -> _Seen:
+    """One read, and a search for each lot that has ended. Raises AccountNotFound, Transient, Busy."""
+    newest = read_tail(table, purchase.account).entry
+    lapsed = 0
+    for lot in purchase.lots:
+        if _has_ended(lot, max(now, newest.at)):
+            # The last entry before the lot's end still has what nobody had spent by then.
+            before = find_entry_at(table, purchase.account, newest, lot.expires_at - INSTANT, patience)
+            lapsed += remaining_in(before.after, lot) if before else 0
+    return _Seen(newest.number, lapsed)
+
+
+def _has_ended(lot: Lot, at: datetime) -> bool:
+    return lot.expires_at <= at
+
+
 def _take(
-    table: Table, before: Purchase, step: Step, catalogue: Catalogue, now: datetime, patience: Patience
+    table: Table, before: Purchase, step: Step, seen: _Seen, catalogue: Catalogue, now: datetime, patience: Patience
 ) -> Purchase:
     """One step: the purchase's new state and its entry, all or none. Raises LostCondition, Transient, Busy."""
     if step.operation is None:
@@ -178,7 +219,13 @@ def _take(
 
     def also(entries: tuple[Entry, ...]) -> Puts:
         nonlocal after
-        after = carried_out(step, entries[-1])
+        first, last = entries[0], entries[-1]
+        overtaken = isinstance(step.operation, Revoke) and first.number != seen.number + 1
+        if overtaken and any(_has_ended(lot, last.at) for lot in before.lots):
+            # Closes the race of a rival that spends from a lot, by a clock that is behind, after we looked what the
+            # lot had left at its end: look again.
+            raise LostCondition({})
+        after = carried_out(step, last)
         puts = {PURCHASE: _purchase_put(after)}
         if after.payment and after.payment != before.payment:
             puts[PAYMENT] = _payment_put(after.payment, after)
@@ -186,6 +233,23 @@ def _take(
 
     append(table, before.account, step.operation, catalogue=catalogue, now=now, patience=patience, also=also)
     return after
+
+
+def _put_aside(
+    table: Table,
+    pointer: Pointer,
+    purchase: Purchase | None,
+    wrong: tuple[str, ...],
+    fact: PaymentFact | None,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Quarantine, and say on the purchase that its money came. Raises LostCondition, Transient."""
+    # The row first: whoever is killed in between is told again, and finds a purchase that still wants to be told.
+    quarantine(table, pointer, wrong, fact, reason, now)
+    waiting = waiting_for_a_person(purchase, fact, now) if purchase and fact else None
+    if waiting:
+        put(table, _purchase_put(waiting))
 
 
 def quarantine(
@@ -240,7 +304,7 @@ def _to_item(purchase: Purchase) -> Item:
         "session": purchase.session,
         "checkout_url": purchase.checkout_url,
         "payment": purchase.payment,
-        "lot": json.dumps(lot_to_row(purchase.lot)) if purchase.lot else None,
+        "lots": json.dumps([lot_to_row(lot) for lot in purchase.lots], separators=(",", ":")),
     }
     numbers = {
         "credits": purchase.credits,
@@ -253,6 +317,7 @@ def _to_item(purchase: Purchase) -> Item:
         "disputed": purchase.disputed,
         "revoked": purchase.revoked,
         "debt": purchase.debt,
+        "lapsed": purchase.lapsed,
     }
     return {
         **keys.purchase(purchase.account, purchase.id),
@@ -282,9 +347,10 @@ def _from_item(item: Item) -> Purchase:
         session=text.get("session"),
         checkout_url=text.get("checkout_url"),
         payment=text.get("payment"),
-        lot=lot_from_row(json.loads(text["lot"])) if "lot" in text else None,
+        lots=tuple(lot_from_row(row) for row in json.loads(text["lots"])),
         refunded=number["refunded"],
         disputed=number["disputed"],
         revoked=number["revoked"],
         debt=number["debt"],
+        lapsed=number["lapsed"],
     )
