@@ -192,8 +192,10 @@ def lapsed_in(purchase: Purchase, history: Iterable[Account], now: datetime) -> 
     accounts, lapsed = list(history), 0
     for lot in purchase.lots:
         if lot.expires_at <= max(now, accounts[-1].at):
-            *_, last = [account for account in accounts if account.at < lot.expires_at]
-            lapsed += sum(live.remaining for live in last.lots if live.number == lot.number)
+            known = [account for account in accounts if account.at < lot.expires_at]
+            lapsed += sum(
+                live.remaining for account in known[-1:] for live in account.lots if live.number == lot.number
+            )
     return lapsed
 
 

@@ -259,8 +259,26 @@ def test_a_dispute_won_after_the_debt_was_settled(till: Till, service: Service, 
     assert service.balance()["credits"]["available"] == 120
     till.tell_all(till.later("dispute", "close_dispute", "won"))
     balance = service.balance()["credits"]
-    # 100 bought and 200 given, 80 spent.
+    # 100 bought and 200 given, 80 spent. What paid the debt comes back as if it were bought today.
     assert (balance["available"], balance["owed"]) == (220, 0)
+    assert sorted(lot["remaining"] for lot in balance["lots"]) == [20, 80, 120]
+    record = till.purchase(granted)
+    assert [lot.granted for lot in record.lots] == [100, 80]
+    assert service(PURCHASE, id=granted.id).body["lot"] == record.lots[-1].id
+
+
+def test_a_refund_after_the_lots_end_owes_what_was_spent_and_not_what_expired(
+    till: Till, service: Service, granted: Purchase
+) -> None:
+    service.spend(60)
+    till.clock.now = granted.lots[0].expires_at
+
+    till.tell_all(till.refund(granted))
+
+    balance = service.balance()["credits"]
+    assert (balance["available"], balance["owed"]) == (0, 60)
+    assert [line["type"] for line in service(HISTORY).body["entries"]][:2] == ["refund", "expiry"]
+    assert service(PURCHASE, id=granted.id).body["revoked_credits"] == 100
 
 
 def test_a_refund_takes_from_its_own_lot_only(till: Till, service: Service, granted: Purchase) -> None:
