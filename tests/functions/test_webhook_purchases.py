@@ -280,7 +280,9 @@ def check_quarantine(
     assert quarantined(stored) == [{"event": event["id"], "mismatches": names}]
     assert types(stored) == ["plan_change"]
     # Money of its own session has come, and waits; money of another one is no news of this purchase.
-    came = {} if "session" in names else {"state": "paid", "version": purchase.version + 1, "changed_at": till.now}
+    came: dict[str, Any] = (
+        {} if "session" in names else {"state": "paid", "version": purchase.version + 1, "changed_at": till.now}
+    )
     assert till.purchase(purchase) == replace(purchase, **came)
     assert output.metric("PurchaseQuarantined") == [1]
     [metric] = [line for line in output.lines if "_aws" in line]
