@@ -70,7 +70,7 @@ format: $(NEEDS_UV) ## Rewrite the Python files as `make check` wants them
 lock: $(NEEDS_UV) ## Renew uv.lock and the layer's requirements
 	$(UV) lock
 	$(EXPORT) > $(REQUIREMENTS)
-	$(foreach tool,ministack sam,$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header \
+	$(foreach tool,ministack sam java,$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header \
 		--no-annotate local/requirements/$(tool).in --output-file local/requirements/$(tool).txt;)
 
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS
