@@ -14,7 +14,7 @@ from prepaid.store.dynamodb import Table, open_client
 from prepaid.store.secrets import Secret
 
 if TYPE_CHECKING:
-    import stripe
+    from prepaid.payments.sessions import Stripe
 
 
 @cache
@@ -53,7 +53,7 @@ def stripe_secret_text() -> Secret:
     return Secret(settings().stripe_secret_name, time.monotonic)
 
 
-def stripe_client() -> "stripe.StripeClient":
+def stripe_client() -> "Stripe":
     """Stripe, with this function's key as it is now: it may have been rotated."""
     from prepaid.payments.sessions import open_stripe  # noqa: PLC0415 - heavy, and most functions never need it
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-import stripe
-
 from prepaid.api.http import Request, Response, logger
+from prepaid.payments.sessions import Stripe
 from prepaid.payments.webhook import verified_event
 from prepaid.purchasing import follow_event
 from prepaid.store.catalogue import CurrentCatalogue
@@ -18,7 +17,7 @@ def receive(
     *,
     secrets: Sequence[str],
     tolerance_seconds: int,
-    client: Callable[[], stripe.StripeClient],
+    client: Callable[[], Stripe],
     on_quarantine: Callable[[], None],
 ) -> Response:
     """POST /v1/webhooks/stripe: however often and in whatever order events come, a purchase is granted once.

@@ -46,6 +46,9 @@ NOT_FOUND = 404
 MAX_REFUNDS = 100
 EVENTS_PAGE = 100
 
+# What the rest of the service hands on without knowing it.
+type Stripe = stripe.StripeClient
+
 
 @lru_cache(maxsize=2)
 def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import stripe
+    from prepaid.payments.sessions import Stripe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class Shop:
     return_url: where the customer comes back to, with `purchase` and `result` in its query.
     """
 
-    client: "Callable[[], stripe.StripeClient]"
+    client: "Callable[[], Stripe]"
     live: bool
     payment_methods: tuple[str, ...]
     return_url: str
