@@ -110,14 +110,14 @@ def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, n
     client = shop.client()
     customer = persist(request.patience, read_customer, table, purchase.account)
     if customer is None:
-        made = create_customer(client, purchase.account, name)
+        made = create_customer(client, purchase.account, name, now=request.now)
         customer = persist(request.patience, remember_customer, table, purchase.account, made)
     try:
-        page = create_page(client, purchase, customer=customer, shop=shop)
+        page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)
     except CustomerGone:
-        made = create_customer(client, purchase.account, name, instead_of=customer)
+        made = create_customer(client, purchase.account, name, now=request.now, instead_of=customer)
         customer = persist(request.patience, remember_customer, table, purchase.account, made, instead_of=customer)
-        page = create_page(client, purchase, customer=customer, shop=shop)
+        page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)
     return _keep_page(request, table, purchase, page.session, page.url)
 
 
