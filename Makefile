@@ -12,6 +12,10 @@ PYTEST_ARGS ?=
 DEPLOY_ARGS ?=
 FUNCTION ?= ConsumeFunction
 EVENT ?= events/consume.json
+OPERATIONS ?= 100000
+DATABASE ?= dynamodb-local
+PROCESSES ?= 4
+THREADS ?= 64
 
 # A uv of our own when there is none on the PATH. The virtual environment is the way that works on every system.
 UV_VERSION := 0.13.9
@@ -28,7 +32,7 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
-.PHONY: help run invoke test check lint types contracts template fresh format lock build deploy clean
+.PHONY: help run invoke test bank check lint types contracts template fresh format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +45,9 @@ invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=Co
 
 test: $(NEEDS_UV) ## Unit, property, store and function tests, then the deployed local stack
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) $(TESTS)
+
+bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 DATABASE=dynamodb-local|ministack)
+	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS)
 
 check: lint types contracts template fresh ## Format, lint, types, import contracts, template, generated files
 
@@ -70,7 +77,7 @@ format: $(NEEDS_UV) ## Rewrite the Python files as `make check` wants them
 lock: $(NEEDS_UV) ## Renew uv.lock and the layer's requirements
 	$(UV) lock
 	$(EXPORT) > $(REQUIREMENTS)
-	$(foreach tool,ministack sam,$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header \
+	$(foreach tool,ministack sam java,$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header \
 		--no-annotate local/requirements/$(tool).in --output-file local/requirements/$(tool).txt;)
 
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS

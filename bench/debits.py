@@ -217,7 +217,7 @@ def engine(endpoint: str | None) -> Iterator[None]:
 def main() -> None:
     """Print a row a case and way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--endpoint", help="of a running DynamoDB Local or other emulator")
+    parser.add_argument("--endpoint", help="of a running emulator, as python -m local.dynamodb_local starts one")
     parser.add_argument("--seconds", type=float, default=4.0, help="a case and way")
     chosen = parser.parse_args()
     with engine(chosen.endpoint):

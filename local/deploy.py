@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 STACK_NAME = "prepaid"
+# What each function calls at Stripe, as the rights of a key of its own; docs/stripe.md tells them to people.
+LOOKING = {"checkout_session": "read", "dispute": "read", "refund": "read"}
+STRIPE_RIGHTS = {
+    "Checkout": {"checkout_session": "write", "customer": "write"},
+    "PurchaseWebhook": LOOKING,
+    "Reconcile": {**LOOKING, "event": "read"},
+}
 BUCKET = "prepaid-artifacts"
 
 
@@ -42,11 +49,15 @@ class Deployed:
         """An address that curl, browsers and Python's resolver all know, unlike *.localhost."""
         return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}"
 
-    def write_stripe_secret(self, api_key: str, webhook_secrets: list[str]) -> None:
-        """What the owner of a real stack does once by hand."""
+    def write_stripe_secrets(self, api_keys: Mapping[str, str], webhook_secrets: list[str]) -> None:
+        """What the owner of a real stack does once by hand: each function's key, and the webhook's signing secrets."""
         secrets: SecretsManagerClient = client(self.cloud, "secretsmanager")
-        value = json.dumps({"api_key": api_key, "webhook_secrets": webhook_secrets})
-        secrets.put_secret_value(SecretId=self.outputs["StripeSecretArn"], SecretString=value)
+        for function, api_key in api_keys.items():
+            value: dict[str, Any] = {"api_key": api_key}
+            if function == "PurchaseWebhook":
+                value["webhook_secrets"] = webhook_secrets
+            arn = self.outputs[f"{function}StripeSecretArn"]
+            secrets.put_secret_value(SecretId=arn, SecretString=json.dumps(value))
 
     def client_secret(self, client_id: str) -> str:
         """The password of a machine client."""

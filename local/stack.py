@@ -18,7 +18,7 @@ from typing import Any
 from local import demo
 from local.build import built
 from local.cloud import emulator, wait_for
-from local.deploy import Deployed, deploy
+from local.deploy import STRIPE_RIGHTS, Deployed, deploy
 from local.processes import HOST, STATE, LocalStackError, Program, free_port, own_environment, require_free, running
 from local.routes import import_routes
 from local.tools import environment_of
@@ -99,8 +99,12 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         say("starting the payment provider")
         api_key = f"sk_test_{secrets.token_hex(12)}"
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
-        deployed.write_stripe_secret(api_key, [webhook_secret, SAMPLE_WEBHOOK_SECRET])
+        restricted = {function: f"rk_test_{secrets.token_hex(12)}" for function in STRIPE_RIGHTS}
+        deployed.write_stripe_secrets(restricted, [webhook_secret, SAMPLE_WEBHOOK_SECRET])
         command = [sys.executable, "-m", "local.stripe", "--port", str(stripe_port), "--api-key", api_key]
+        for function, rights in STRIPE_RIGHTS.items():
+            listed = ",".join(f"{resource}:{level}" for resource, level in rights.items())
+            command += ["--api-key", f"{restricted[function]}={listed}"]
         command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
         stripe = held.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
         say("demo account and tokens")

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from local.processes import STATE, LocalStackError, finish, own_environment
@@ -23,20 +24,24 @@ def uv() -> str:
 def environment_of(tool: str) -> Path:
     """The folder of a tool's environment, made on first use.
 
-    `ministack` and `sam` have requirement lists; `runtime` is a bare Python, so a function that forgets a dependency
-    fails here too.
+    `ministack`, `sam` and `java` have requirement lists; `runtime` is a bare Python, so a function that forgets a
+    dependency fails here too.
     """
     listed = REQUIREMENTS / f"{tool}.txt"
     digest = hashlib.sha256(listed.read_bytes() if listed.exists() else PYTHON_VERSION.encode()).hexdigest()[:12]
-    folder = STATE / "tools" / f"{tool}-{digest}"
+    return made_once(STATE / "tools" / f"{tool}-{digest}", lambda folder: _install(tool, listed, folder))
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """The folder, made by the first process that asks for it; one that was only half made is made again."""
     done = folder / "complete"
     if done.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{tool}.lock").open("w") as lock:
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            _install(tool, listed, folder)
+            make(folder)
             done.touch()
     return folder
 

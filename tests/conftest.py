@@ -12,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
+from local.cloud import Cloud
+from local.dynamodb_local import dynamodb_local as start_dynamodb_local
+
 TESTS = Path(__file__).parent
 LOOPBACK = ["127.0.0.1", "::1"]
 # The hosts that tests below a directory may talk to; the longest match counts. Directories not named are free.
@@ -25,6 +28,13 @@ HOSTS: dict[str, list[str]] = {
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples=300, derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local(worker_id: str) -> Iterator[Cloud]:
+    """AWS's own emulator of the database, empty."""
+    with start_dynamodb_local(f"dynamodb-local-{worker_id}") as database:
+        yield database
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,15 @@ from prepaid.api.metrics import count
 
 def receive(request: Request) -> Response:
     """POST /v1/webhooks/stripe"""
-    settings = wiring.settings()
-    stripe = webhooks.StripeSettings(
-        secret=wiring.stripe_secret,
-        api_base=settings.stripe_api_base,
-        tolerance_seconds=settings.webhook_tolerance_seconds,
+    return webhooks.receive(
+        request,
+        wiring.table(),
+        wiring.catalogue(),
+        secrets=wiring.webhook_secrets(),
+        tolerance_seconds=wiring.settings().webhook_tolerance_seconds,
+        client=wiring.stripe_client,
+        on_quarantine=on_quarantine,
     )
-    return webhooks.receive(request, wiring.table(), wiring.catalogue(), stripe, on_quarantine)
 
 
 def on_quarantine() -> None:

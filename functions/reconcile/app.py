@@ -7,7 +7,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
 from prepaid.api.metrics import count
-from prepaid.payments.sessions import open_stripe
 from prepaid.purchasing import Desk, reconcile
 from prepaid.store.dynamodb import Patience
 
@@ -20,11 +19,10 @@ logger = Logger()
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One run; the answer says what it did. An unfinished run goes on at the next schedule."""
     patience = Patience(seconds=4.0)
-    secret = wiring.stripe_secret()
     done = reconcile(
         Desk(
             table=wiring.table(),
-            client=open_stripe(secret.api_key, wiring.settings().stripe_api_base),
+            client=wiring.stripe_client(),
             catalogue=wiring.catalogue()(patience),
             now=wiring.now(),
             patience=patience,

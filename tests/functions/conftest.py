@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +16,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.session import get_session
 
+from local.deploy import STRIPE_RIGHTS
 from local.stripe.faults import Fault
 from local.stripe.running import RunningFake
 from prepaid import wiring
 from prepaid.api import http
 from prepaid.store import managers
 from prepaid.store.dynamodb import Table, open_client
+from prepaid.store.secrets import Secret
 from tests.functions.client import Service
 from tests.functions.events import TOKEN
-from tests.functions.payments import API_KEY, CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, Till
-from tests.functions.rights import watch
+from tests.functions.payments import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
+from tests.functions.rights import acting, watch
 from tests.store.conftest import cloud, table_name, theirs
 
 if TYPE_CHECKING:
@@ -36,7 +39,10 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
 CURSOR_SECRET = "cursor-secret-5d1e0a"
 PEPPER = "pepper-secret-b7c2f4"
-SECRETS = (API_KEY, CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET, CURSOR_SECRET, PEPPER, TOKEN)
+SIGNING_SECRETS = (CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET)
+SECRETS = (*STRIPE_KEYS.values(), SHOP_KEY, *SIGNING_SECRETS, CURSOR_SECRET, PEPPER, TOKEN)
+# What the fake Stripe lets each key do.
+RIGHTS = {STRIPE_KEYS[name]: STRIPE_RIGHTS[name.title().replace("_", "")] for name in STRIPE_KEYS}
 # Who pays at the fake Stripe, and numbers of documents as Brazil writes them.
 PAYER = re.compile(r"Maria de Teste|maria@example|[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}/")
 REAL_SCRYPT = dict(managers.SCRYPT)
@@ -95,13 +101,18 @@ def quick_codes(monkeypatch: pytest.MonkeyPatch) -> None:
 def deployed(cloud: None) -> Iterator[None]:
     """What the template gives the functions: their environment and the secrets it names."""
     secrets = get_session().create_client("secretsmanager")
-    stripe = json.dumps({"api_key": API_KEY, "webhook_secrets": [CURRENT_SECRET, PREVIOUS_SECRET]})
-    for name, text in (("cursor", CURSOR_SECRET), ("pepper", PEPPER), ("stripe", stripe)):
+    stripe: dict[str, dict[str, Any]] = {name: {"api_key": key} for name, key in STRIPE_KEYS.items()}
+    stripe["purchase_webhook"]["webhook_secrets"] = [CURRENT_SECRET, PREVIOUS_SECRET]
+    texts = {"cursor": CURSOR_SECRET, "pepper": PEPPER}
+    texts |= {f"stripe-{name}": json.dumps(secret) for name, secret in stripe.items()}
+    for name, text in texts.items():
         secrets.create_secret(Name=name, SecretString=text)  # type: ignore[attr-defined]
+    own = {name: Secret(f"stripe-{name}", time.monotonic) for name in STRIPE_KEYS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CURSOR_SECRET_NAME", "cursor")
         patch.setenv("PEPPER_SECRET_NAME", "pepper")
-        patch.setenv("STRIPE_SECRET_NAME", "stripe")
+        # All functions are one process here, but each reads the secret that its own environment would name.
+        patch.setattr(wiring, "stripe_secret_text", lambda: own[acting()])
         patch.setenv("PAYMENT_METHODS", "card,pix,boleto")
         patch.setenv("RETURN_URL", RETURN_URL)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "prepaid-test")
@@ -218,7 +229,7 @@ FAKES_TIME = FakesTime()
 
 @pytest.fixture(scope="session")
 def running_fake() -> Iterator[RunningFake]:
-    with RunningFake(api_keys={API_KEY: None}, now=FAKES_TIME) as fake:
+    with RunningFake(api_keys={SHOP_KEY: None, **RIGHTS}, now=FAKES_TIME) as fake:
         yield fake
 
 

@@ -20,7 +20,13 @@ from tests.functions.events import http_event
 if TYPE_CHECKING:
     from tests.functions.conftest import Clock
 
-API_KEY = "rk_test_7h3r3stricted0ne"
+# Each function's own, and the one that the shop itself works at Stripe with.
+STRIPE_KEYS = {
+    "checkout": "rk_test_ch3ck0utsown",
+    "purchase_webhook": "rk_test_w3bh00ksown",
+    "reconcile": "rk_test_r3c0nc1l3sown",
+}
+SHOP_KEY = "sk_test_th3sh0ps0wn"
 CURRENT_SECRET = "whsec_current_1f2e3d"
 PREVIOUS_SECRET = "whsec_previous_4c5b6a"
 OTHER_SECRET = "whsec_other_9a8b7c"
@@ -114,7 +120,7 @@ class Till:
         """A checkout session as any client of the API makes it."""
         import stripe  # noqa: PLC0415 - only the webhook's tests pay for it
 
-        client = stripe.StripeClient(API_KEY, base_addresses={"api": self.fake.url})
+        client = stripe.StripeClient(SHOP_KEY, base_addresses={"api": self.fake.url})
         made = client.v1.checkout.sessions.create(
             {
                 "mode": "payment",

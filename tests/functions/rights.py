@@ -53,6 +53,12 @@ def acting_as(function: str) -> Iterator[None]:
     assert BY.refused == [], f"{function} has no right to {BY.refused}"
 
 
+def acting() -> str:
+    """The function as which this thread acts."""
+    assert BY.function, "only a function asks for this"
+    return str(BY.function)
+
+
 def watch(client: "DynamoDBClient") -> None:
     """Look at every call of this client from now on."""
     client.meta.events.register("provide-client-params.dynamodb", _look, unique_id="rights")

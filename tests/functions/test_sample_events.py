@@ -16,14 +16,14 @@ from prepaid import wiring
 from tests.functions.client import Service
 from tests.functions.conftest import NAMES
 from tests.functions.events import Context
-from tests.functions.payments import API_KEY
-from tests.functions.rights import acting_as
+from tests.functions.payments import STRIPE_KEYS
+from tests.functions.rights import acting, acting_as
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
 ENVIRONMENT: dict[str, dict[str, str]] = json.loads((EVENTS / "env.json").read_text("utf-8"))
 FILES = sorted(file.stem for file in EVENTS.glob("*.json") if file.stem != "env")
-SECRET = json.dumps({"api_key": API_KEY, "webhook_secrets": ["whsec_of_the_day", SAMPLE_WEBHOOK_SECRET]})
+SIGNING_SECRETS = ["whsec_of_the_day", SAMPLE_WEBHOOK_SECRET]
 SCHEDULED = ("expiry_sweep", "reconcile")
 STATUS = {
     "accounts": 201,
@@ -52,6 +52,12 @@ def event_of(file: str) -> Any:
     return json.loads((EVENTS / f"{file}.json").read_text("utf-8"))
 
 
+def secret() -> str:
+    """What `make run` gives the function that asks."""
+    signing = {"webhook_secrets": SIGNING_SECRETS} if acting() == "purchase_webhook" else {}
+    return json.dumps({"api_key": STRIPE_KEYS[acting()], **signing})
+
+
 @pytest.fixture
 def demo(service: Service, fake: RunningFake, monkeypatch: pytest.MonkeyPatch) -> Service:
     """What `make run` furnishes, and the settings of env.json."""
@@ -59,7 +65,7 @@ def demo(service: Service, fake: RunningFake, monkeypatch: pytest.MonkeyPatch) -
     service.set_code(CODE, "petshop-1")
     tolerance = ENVIRONMENT["PurchaseWebhookFunction"]["WEBHOOK_TOLERANCE_SECONDS"]
     monkeypatch.setenv("WEBHOOK_TOLERANCE_SECONDS", tolerance)
-    monkeypatch.setattr(wiring, "stripe_secret_text", lambda: lambda: SECRET)
+    monkeypatch.setattr(wiring, "stripe_secret_text", lambda: secret)
     wiring.settings.cache_clear()
     return service
 

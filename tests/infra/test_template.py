@@ -1,5 +1,6 @@
 """What must stay true of template.yaml, whoever edits it: who may call, who may touch which items, who is watched."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from fnmatch import fnmatchcase
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from local.deploy import STRIPE_RIGHTS
 from prepaid.store import keys
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
@@ -49,6 +51,7 @@ TABLE_RIGHTS = {
         "Query": {"ACCOUNT#*"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "CLAIM#*", "SESSION#*"},
         "PutItem": {"ACCOUNT#*", "BOUGHT#*", "CLAIM#*", "SESSION#*"},
+        "ConditionCheckItem": {"ACCOUNT#*"},
     },
     "PurchaseWebhook": {
         "Query": {"ACCOUNT#*"},
@@ -78,9 +81,17 @@ OTHER_RIGHTS = {
 }
 SECRETS = {
     "BalanceQuery": {"CursorSecret"},
-    "Checkout": {"PepperSecret", "StripeSecret"},
-    "PurchaseWebhook": {"StripeSecret"},
-    "Reconcile": {"StripeSecret"},
+    "Checkout": {"PepperSecret", "CheckoutStripeSecret"},
+    "PurchaseWebhook": {"PurchaseWebhookStripeSecret"},
+    "Reconcile": {"ReconcileStripeSecret"},
+}
+# As Stripe's dashboard calls what its API calls otherwise.
+STRIPE_RESOURCES = {
+    "Charges and Refunds": "refund",
+    "Checkout Sessions": "checkout_session",
+    "Customers": "customer",
+    "Disputes": "dispute",
+    "Events": "event",
 }
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 FUNCTIONS = sorted(TABLE_RIGHTS)
@@ -266,7 +277,8 @@ def test_a_function_has_its_own_role_log_and_alarm(template: dict[str, Any], nam
 
 def test_alarms_reach_whoever_asked_for_them(template: dict[str, Any]) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    assert {"DeadLettersWaiting", "PurchaseQuarantined", "LotsNotSwept", "PurchasesNotReconciled"} <= set(alarms)
+    assert {"DeadLettersWaiting", "LotsNotSwept", "PaymentProviderRefused", "PurchaseQuarantined"} <= set(alarms)
+    assert "PurchasesNotReconciled" in alarms
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == ("If", ["HasAlarmEmail", [("Ref", "AlarmTopic")], ("Ref", "AWS::NoValue")])
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -305,9 +317,43 @@ def test_functions_ask_aws_itself_and_believe_fresh_deliveries_only(template: di
 
 
 def test_no_webhook_is_believed_before_its_secret_is_set(template: dict[str, Any]) -> None:
-    generated = template["Resources"]["StripeSecret"]["Properties"]["GenerateSecretString"]
+    generated = template["Resources"]["PurchaseWebhookStripeSecret"]["Properties"]["GenerateSecretString"]
     assert generated["SecretStringTemplate"] == '{"webhook_secrets": []}'
     assert generated["GenerateStringKey"] == "api_key"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_told_of_its_own_secrets_only(template: dict[str, Any], name: str) -> None:
+    variables = template["Resources"][f"{name}Function"]["Properties"].get("Environment", {"Variables": {}})[
+        "Variables"
+    ]
+    told = {value[1] for variable, value in variables.items() if variable.endswith("_SECRET_NAME")}
+    assert told == SECRETS.get(name, set())
+
+
+def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str, Any]) -> None:
+    """What signs the webhook's deliveries is in the webhook's secret alone."""
+    generated = {
+        name.removesuffix("StripeSecret"): secret["GenerateSecretString"]
+        for name, secret in of_type(template, "AWS::SecretsManager::Secret").items()
+        if name.endswith("StripeSecret")
+    }
+    assert set(generated) == set(STRIPE_RIGHTS)
+    assert {secret["GenerateStringKey"] for secret in generated.values()} == {"api_key"}
+    assert [name for name, one in generated.items() if "webhook" in one["SecretStringTemplate"]] == ["PurchaseWebhook"]
+    for name in STRIPE_RIGHTS:
+        assert template["Outputs"][f"{name}StripeSecretArn"]["Value"] == ("Ref", f"{name}StripeSecret")
+
+
+def test_people_are_told_the_rights_that_the_local_keys_have() -> None:
+    """The table of docs/stripe.md, whose columns are a function and Stripe's own names for what its key may do."""
+    text = (TEMPLATE.parent / "docs" / "stripe.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", text, re.MULTILINE)
+    told = {
+        function: {STRIPE_RESOURCES[name]: level for name, level in re.findall(r"\*([A-Z].*?): (read|write)\*", rights)}
+        for function, rights in rows
+    }
+    assert told == {re.sub("(?<!^)([A-Z])", r"_\1", name).lower(): one for name, one in STRIPE_RIGHTS.items()}
 
 
 def test_the_pepper_outlives_the_stack(template: dict[str, Any]) -> None:

@@ -3,14 +3,18 @@
 import time
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from prepaid.api.times import floor_to_millisecond
-from prepaid.payments.secrets import StripeSecret, stripe_secret_from
+from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.payments.shop import Shop
 from prepaid.settings import Settings, from_environment, in_lambda
 from prepaid.store.catalogue import CurrentCatalogue
 from prepaid.store.dynamodb import Table, open_client
 from prepaid.store.secrets import Secret
+
+if TYPE_CHECKING:
+    from prepaid.payments.sessions import Stripe
 
 
 @cache
@@ -45,21 +49,27 @@ def pepper() -> Secret:
 
 @cache
 def stripe_secret_text() -> Secret:
-    """Stripe's API key and webhook secrets, as they stand in Secrets Manager."""
+    """What this function has of Stripe's, as it stands in Secrets Manager."""
     return Secret(settings().stripe_secret_name, time.monotonic)
 
 
-def stripe_secret() -> StripeSecret:
-    """Stripe's API key and webhook secrets, newly parsed: they may have been rotated."""
-    return stripe_secret_from(stripe_secret_text()())
+def stripe_client() -> "Stripe":
+    """Stripe, with this function's key as it is now: it may have been rotated."""
+    from prepaid.payments.sessions import open_stripe  # noqa: PLC0415 - heavy, and most functions never need it
+
+    return open_stripe(api_key_from(stripe_secret_text()()), settings().stripe_api_base)
+
+
+def webhook_secrets() -> tuple[str, ...]:
+    """What Stripe's deliveries may be signed with now; in the webhook's secret only."""
+    return webhook_secrets_from(stripe_secret_text()())
 
 
 @cache
 def shop() -> Shop:
     """What buying needs."""
     return Shop(
-        secret=stripe_secret,
-        api_base=settings().stripe_api_base,
+        client=stripe_client,
         live=settings().live_mode,
         payment_methods=settings().payment_methods,
         return_url=settings().return_url,

@@ -28,7 +28,8 @@ from prepaid.api.problems import (
     UnsupportedType,
     problem_of,
 )
-from prepaid.core.errors import AccountNotFound, InvalidRequest, PrepaidError, Refused
+from prepaid.core.errors import AccountNotFound, InvalidRequest, Refused, Unavailable
+from prepaid.payments.errors import PaymentsRefused
 from prepaid.store.dynamodb import Patience
 
 MAX_BODY_BYTES = 64 * 1024
@@ -105,8 +106,11 @@ def _tell(error: Exception, about: dict[str, Any]) -> None:
     """A line for the log: a refusal is everyday, trouble elsewhere names its cause, a bug is counted for the alarm."""
     if isinstance(error, Refused):
         logger.info("refused", extra=about)
-    elif isinstance(error, PrepaidError):
+    elif isinstance(error, Unavailable):
         logger.warning("unavailable", extra=about, exc_info=error)
+    elif isinstance(error, PaymentsRefused):
+        logger.error("payment provider refused", extra=about, exc_info=error)
+        count("PaymentProviderRefusals", 1)
     else:
         logger.error("failed", extra=about, exc_info=error)
         count("InternalErrors", 1)

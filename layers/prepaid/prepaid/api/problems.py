@@ -21,7 +21,7 @@ from prepaid.core.errors import (
     VersionConflict,
     WrongCode,
 )
-from prepaid.payments.errors import PaymentsUnavailable, WebhookRejected
+from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, WebhookRejected
 
 
 @dataclass(eq=False)
@@ -148,6 +148,10 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     WebhookRejected: Problem(400, lambda error: error.detail),
     PaymentsUnavailable: Problem(
         503, lambda _: "The payment provider didn't answer.", headers=lambda _: {"Retry-After": "5"}
+    ),
+    # No Retry-After: it takes a person, and nobody knows when. Still 5xx, so that Stripe delivers again for days.
+    PaymentsRefused: Problem(
+        502, lambda _: "The payment provider refuses this for now. Once that is mended the same request goes on."
     ),
 }
 INTERNAL = Problem(500, lambda _: "Something went wrong on our side.")

@@ -94,7 +94,8 @@ def _begun(
             persist(request.patience, record_purchase, table, purchase, key, session)
             return purchase, False
         except LostCondition as lost:
-            # Lost on the claim: the same key, at the same time or our own lost answer. Else the session was used.
+            # Lost on the claim: the same key, at the same time or our own lost answer. Else the session was used, or
+            # ended by a change of the code.
             if CLAIM not in lost.found:
                 raise SessionInvalid from lost
     raise AssertionError("attempts() ends by raising")
@@ -103,22 +104,20 @@ def _begun(
 def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, name: str) -> Purchase:
     """The purchase with its payment page, made now or by whoever was here before."""
     from prepaid.payments.checkout import CustomerGone, create_customer, create_page  # noqa: PLC0415 - heavy, rare
-    from prepaid.payments.sessions import open_stripe  # noqa: PLC0415
 
     if request.now - purchase.created_at > CONTINUE_WITHIN:
         raise PurchaseLapsed
-    secret = shop.secret()
-    client = open_stripe(secret.api_key, shop.api_base)
+    client = shop.client()
     customer = persist(request.patience, read_customer, table, purchase.account)
     if customer is None:
-        made = create_customer(client, purchase.account, name)
+        made = create_customer(client, purchase.account, name, now=request.now)
         customer = persist(request.patience, remember_customer, table, purchase.account, made)
     try:
-        page = create_page(client, purchase, customer=customer, shop=shop)
+        page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)
     except CustomerGone:
-        made = create_customer(client, purchase.account, name, instead_of=customer)
+        made = create_customer(client, purchase.account, name, now=request.now, instead_of=customer)
         customer = persist(request.patience, remember_customer, table, purchase.account, made, instead_of=customer)
-        page = create_page(client, purchase, customer=customer, shop=shop)
+        page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)
     return _keep_page(request, table, purchase, page.session, page.url)
 
 

@@ -1,9 +1,17 @@
-"""What can go wrong with the payment provider, in the tree of core/errors.py."""
+"""What can go wrong with the payment provider, in the tree of core/errors.py.
+
+PrepaidError
+├── Refused
+│   └── WebhookRejected        a delivery that isn't provably the provider's
+├── Unavailable
+│   └── PaymentsUnavailable    no useful answer; a repeat may get one
+└── PaymentsRefused            a clear no, to be heard again until somebody mends something
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prepaid.core.errors import Refused, Unavailable
+from prepaid.core.errors import PrepaidError, Refused, Unavailable
 
 
 @dataclass(eq=False)
@@ -19,3 +27,12 @@ class PaymentsUnavailable(Unavailable):
     """Stripe didn't answer, or not usefully. Its own retry of the delivery will come."""
 
     code: ClassVar[str] = "payments_unavailable"
+
+
+@dataclass(eq=False)
+class PaymentsRefused(PrepaidError):
+    """Stripe refuses what it is asked, and will until an operator mends it: a key that is wrong or may not do this, an
+    amount, currency or way to pay that the account doesn't have. Nothing is lost: the same request goes on afterwards.
+    """
+
+    code: ClassVar[str] = "payment_provider_refused"

@@ -1,18 +1,16 @@
-"""What lets us talk to Stripe, and lets us know it is Stripe that talks to us."""
+"""A function's secret for Stripe, as it stands in Secrets Manager: {"api_key": "rk_…"}, the webhook's with more.
+
+The key is restricted to what this one function does: docs/stripe.md says to what.
+"""
 
 import json
-from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class StripeSecret:
-    """api_key: restricted to what the functions do. webhook_secrets: the current one first, then the previous one."""
-
-    api_key: str
-    webhook_secrets: tuple[str, ...]
+def api_key_from(text: str) -> str:
+    """The restricted key."""
+    return str(json.loads(text)["api_key"])
 
 
-def stripe_secret_from(text: str) -> StripeSecret:
-    """The secret as it stands in Secrets Manager: {"api_key": "rk_…", "webhook_secrets": ["whsec_…", …]}."""
-    value = json.loads(text)
-    return StripeSecret(value["api_key"], tuple(secret for secret in value["webhook_secrets"] if secret))
+def webhook_secrets_from(text: str) -> tuple[str, ...]:
+    """What deliveries are signed with, in "webhook_secrets": the current secret first, then the previous one."""
+    return tuple(secret for secret in json.loads(text)["webhook_secrets"] if secret)

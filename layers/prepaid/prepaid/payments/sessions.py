@@ -9,7 +9,7 @@ from typing import Any
 import stripe
 
 from prepaid.core.purchase import PaymentFact, Progress
-from prepaid.payments.errors import PaymentsUnavailable
+from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
 from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER, Event, event_of
 
 # What a checkout session can announce; the session is what happens once, not the event.
@@ -42,9 +42,19 @@ VOID_REFUNDS = frozenset({"failed", "canceled"})
 # Three calls, each tried twice, fit inside the functions' own time-out.
 TIMEOUT_SECONDS = 4
 NOT_FOUND = 404
+# What Stripe says no to, whoever asks again: the request, its key, the key's rights, or a used idempotency key.
+REFUSALS = (
+    stripe.AuthenticationError,
+    stripe.IdempotencyError,
+    stripe.InvalidRequestError,
+    stripe.PermissionError,
+)
 # Of one payment; Stripe allows fewer.
 MAX_REFUNDS = 100
 EVENTS_PAGE = 100
+
+# What the rest of the service hands on without knowing it.
+type Stripe = stripe.StripeClient
 
 
 @lru_cache(maxsize=2)
@@ -62,7 +72,7 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
     """What the session says now, its refunds and disputes included; None when it isn't ours or says nothing yet.
 
     failed: the caller was told that a voucher ran out, which the session itself doesn't show.
-    Raises PaymentsUnavailable when Stripe doesn't answer.
+    Raises PaymentsUnavailable when Stripe doesn't answer, PaymentsRefused when it won't.
     """
     with answering():
         try:
@@ -77,7 +87,7 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
 def fact_of(
     client: stripe.StripeClient, session: stripe.checkout.Session, *, failed: bool = False
 ) -> PaymentFact | None:
-    """The fact in a session. Raises PaymentsUnavailable."""
+    """The fact in a session. Raises PaymentsRefused, PaymentsUnavailable."""
     metadata: dict[str, str] = session.metadata.to_dict() if session.metadata else {}
     progress = _progress(session, failed=failed)
     if ACCOUNT_POINTER not in metadata or PURCHASE_POINTER not in metadata or progress is None:
@@ -103,7 +113,7 @@ def fact_of(
 
 
 def session_of_payment(client: stripe.StripeClient, payment: str) -> stripe.checkout.Session | None:
-    """The checkout session that this money was paid through, if any. Raises PaymentsUnavailable."""
+    """The checkout session that this money was paid through, if any. Raises PaymentsRefused, PaymentsUnavailable."""
     with answering():
         sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
         return sessions.data[0] if sessions.data else None
@@ -112,7 +122,7 @@ def session_of_payment(client: stripe.StripeClient, payment: str) -> stripe.chec
 def events_page(client: stripe.StripeClient, *, since: datetime, until: datetime, after: str) -> tuple[Event, ...]:
     """At most a hundred events that may concern us, newest first, below event `after`. Stripe keeps 30 days of them.
 
-    Raises PaymentsUnavailable.
+    Raises PaymentsRefused, PaymentsUnavailable.
     """
     parameters: dict[str, Any] = {
         "types": sorted(SESSION_EVENTS | MONEY_EVENTS),
@@ -155,8 +165,10 @@ def _progress(session: stripe.checkout.Session, *, failed: bool) -> Progress | N
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn what the SDK raises into our own errors."""
+    """Turn what the SDK raises into our own errors. Raises PaymentsRefused, PaymentsUnavailable."""
     try:
         yield
+    except REFUSALS as error:
+        raise PaymentsRefused from error
     except stripe.StripeError as error:
         raise PaymentsUnavailable from error

@@ -1,0 +1,83 @@
+"""The bank run by hand: `make bank OPERATIONS=100000 DATABASE=dynamodb-local PROCESSES=4 THREADS=64`."""
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from local.cloud import Cloud, emulator
+from local.dynamodb_local import dynamodb_local
+from local.processes import STATE
+from tests.bank.checker import check
+from tests.bank.run import Finished, run
+from tests.bank.wishes import Plan
+
+DATABASES = {"ministack": emulator, "dynamodb-local": dynamodb_local}
+# One disturbance for so many operations.
+QUIET = 1000
+SHOWN_FAULTS = 20
+
+
+def database(name: str) -> AbstractContextManager[Cloud]:
+    """An empty one."""
+    return DATABASES[name](f"bank-{name}")
+
+
+def plan_of(operations: int, processes: int, threads: int, seed: int) -> Plan:
+    """threads: in all. Half the requests go to accounts that see a hundred requests each."""
+    return Plan(
+        seed=seed,
+        operations=operations,
+        processes=processes,
+        threads=threads // processes,
+        hot=4,
+        cold=max(10, operations // 100),
+        started_at=time.time(),
+        lasts_seconds=10 + operations / 100,
+    )
+
+
+def bank(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbances: int) -> Finished:
+    """A run that says how far it is."""
+    shown = sys.stderr.isatty()
+    return run(
+        plan,
+        folder,
+        environment,
+        disturbances=disturbances,
+        say=lambda text: print(f"\r{text:<70}", end="", file=sys.stderr, flush=True) if shown else None,  # noqa: T201
+    )
+
+
+def main() -> None:
+    """Run, check, say what was found; exit status 1 when that is anything."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bank", description=__doc__)
+    parser.add_argument("--operations", type=int, default=100_000)
+    parser.add_argument("--database", choices=DATABASES, default="dynamodb-local")
+    parser.add_argument("--processes", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=64, help="in all processes together")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    folder = STATE / "bank" / asked.database
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with database(asked.database) as running:
+        plan = plan_of(asked.operations, asked.processes, asked.threads, asked.seed)
+        finished = bank(plan, folder, running.environment(), disturbances=max(5, asked.operations // QUIET))
+    verdict = check(finished.histories, finished.items)
+    print(  # noqa: T201
+        f"\n{asked.database}, seed {asked.seed}: {finished.seconds:.0f} s, {finished.kills} kills, "
+        f"{finished.freezes} freezes\n"
+        + "\n".join(f"{name:>14} {count}" for name, count in sorted((verdict.counts + verdict.totals).items()))
+    )
+    if verdict.faults:
+        listed = "\n".join(verdict.faults[:SHOWN_FAULTS])
+        sys.exit(f"{len(verdict.faults)} faults; histories are in {folder}\n{listed}")
+    print("every account is linearizable, totals are exact")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

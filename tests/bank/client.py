@@ -1,0 +1,110 @@
+"""One process of clients: `python -m tests.bank.client FOLDER PROCESS`. The functions' own handlers, event in to
+response out, at the table that the environment names. It may be killed at any moment; its successor goes on with the
+histories, beginning with the requests that were never answered.
+"""
+
+import json
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tests.bank.history import BUSY, Recorder, next_index
+from tests.bank.wishes import Plan, Wish, opening, wish
+from tests.functions.events import ADMIN, Context, Event, caller, compact, http_event
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+ROUTES = {
+    "debit": ("consume", "POST /v1/accounts/{account}/consumptions"),
+    "grant": ("accounts", "POST /v1/accounts/{account}/grants"),
+    "plan": ("accounts", "PUT /v1/accounts/{account}"),
+    "balance": ("balance_query", "GET /v1/accounts/{account}/balance"),
+}
+MAX_TRIES = 20
+NOT_FOUND = 404
+PLAN_FILE = "plan.json"
+
+
+class Teller:
+    """The handlers, and where one client writes down what it asked and heard."""
+
+    def __init__(self, apps: dict[str, ModuleType], recorder: Recorder) -> None:
+        self._apps = apps
+        self._recorder = recorder
+
+    def ask(self, index: int, wished: Wish) -> int:
+        """The request, again with its key while the service is busy. Its status."""
+        function, _ = ROUTES[wished.ask]
+        status = BUSY
+        for _ in range(MAX_TRIES):
+            self._recorder.asks(index, wished)
+            answer = self._apps[function].handler(event_of(wished), Context())
+            status = answer["statusCode"]
+            replayed = answer["headers"].get("Idempotent-Replayed") == "true"
+            self._recorder.hears(status, json.loads(answer["body"]), replayed=replayed)
+            if status != BUSY:
+                break
+        return status
+
+
+def event_of(wished: Wish) -> Event:
+    """The request as API Gateway hands it over."""
+    _, route = ROUTES[wished.ask]
+    headers = {"content-type": "application/json"} if wished.body is not None else {}
+    if wished.key is not None:
+        headers["idempotency-key"] = wished.key
+    claims = caller() if wished.ask == "debit" else ADMIN
+    body = compact(wished.body) if wished.body is not None else None
+    return http_event(route, path={"account": wished.account}, headers=headers, claims=claims, body=body)
+
+
+def serve_client(plan: Plan, client: int, folder: Path, apps: dict[str, ModuleType]) -> None:
+    """All that is left of one client's wishes."""
+    file = folder / f"{client}.jsonl"
+    first = next_index(file)
+    teller = Teller(apps, Recorder(file))
+    for index in range(first, plan.wishes_of(client)):
+        wished = wish(plan, client, index)
+        if teller.ask(index, wished) == NOT_FOUND:
+            teller.ask(index, opening(wished.account))
+
+
+def load(name: str) -> ModuleType:
+    """A function's file, loaded by its path as Lambda does."""
+    spec = spec_from_file_location(f"function_{name}", FUNCTIONS / name / "app.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def end_with_owner() -> None:
+    """The supervisor holds the other end of standard input: when it is gone, so are we."""
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main(folder: Path, process: int) -> None:
+    """Every client of this process, each in a thread of its own."""
+    end_with_owner()
+    values: dict[str, Any] = json.loads((folder / PLAN_FILE).read_text())
+    plan = Plan(**values)
+    apps = {name: load(name) for name in {function for function, _ in ROUTES.values()}}
+    clients = range(process * plan.threads, (process + 1) * plan.threads)
+    with ThreadPoolExecutor(plan.threads) as pool:
+        for done in [pool.submit(serve_client, plan, client, folder, apps) for client in clients]:
+            done.result()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

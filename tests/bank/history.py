@@ -1,0 +1,113 @@
+"""What every client asked and heard, and when. Each writes a file of its own, line by line, past any kill."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bank.wishes import Wish
+
+BUSY = 503
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """An answer. at: monotonic nanoseconds, the same clock in all processes. wall: Unix time in milliseconds."""
+
+    at: int
+    wall: int
+    status: int
+    replayed: bool
+    body: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One request sent once, by client `client` as its wish number `index`. heard: None when no answer came.
+
+    at, wall: when it was sent, as in Heard.
+    """
+
+    client: int
+    index: int
+    at: int
+    wall: int
+    wish: Wish
+    heard: Heard | None
+
+    @property
+    def told(self) -> bool:
+        """Whether the answer says what became of it."""
+        return self.heard is not None and self.heard.status < BUSY
+
+
+class Recorder:
+    """Appends to one client's history. Only one thread at a time uses it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        # Whoever was killed in the middle of a line left it torn.
+        self._write("")
+
+    def asks(self, index: int, wish: Wish) -> None:
+        """Before the request is sent."""
+        self._write(_dump({"index": index, **_times(), **asdict(wish)}))
+
+    def hears(self, status: int, body: Any, *, replayed: bool) -> None:
+        """As soon as the answer to the last request is there."""
+        self._write(_dump({**_times(), "status": status, "replayed": replayed, "body": body}))
+
+    def _write(self, text: str) -> None:
+        # One unbuffered write: what is killed afterwards can't take it back.
+        os.write(self._file, f"{text}\n".encode())
+
+
+def read_history(file: Path) -> list[Attempt]:
+    """One client's attempts, in order. A torn line was never acted on, or is an answer nobody heard."""
+    attempts: list[Attempt] = []
+    client = int(file.stem)
+    asked: dict[str, Any] | None = None
+    for line in _lines(file):
+        if "index" in line:
+            if asked:
+                attempts.append(_attempt(client, asked, None))
+            asked = line
+        elif asked:
+            attempts.append(_attempt(client, asked, Heard(**line)))
+            asked = None
+    if asked:
+        attempts.append(_attempt(client, asked, None))
+    return attempts
+
+
+def next_index(file: Path) -> int:
+    """Where a client goes on: with the wish that has no answer yet, or the one after the last."""
+    attempts = read_history(file) if file.exists() else []
+    if not attempts:
+        return 0
+    return attempts[-1].index + attempts[-1].told
+
+
+def _attempt(client: int, asked: dict[str, Any], heard: Heard | None) -> Attempt:
+    sent = dict(asked)
+    index, at, wall = sent.pop("index"), sent.pop("at"), sent.pop("wall")
+    return Attempt(client=client, index=index, at=at, wall=wall, wish=Wish(**sent), heard=heard)
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    for line in file.read_text("utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def _times() -> dict[str, int]:
+    return {"at": time.monotonic_ns(), "wall": time.time_ns() // 1_000_000}
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,186 @@
+"""Runs the bank: starts the processes, kills and freezes them in the middle, starts them again, and collects what is
+left in the table.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+
+from botocore.session import get_session
+
+from local.processes import ROOT, own_environment
+from prepaid.store.dynamodb import Table
+from tests.bank.client import PLAN_FILE
+from tests.bank.history import Attempt, read_history
+from tests.bank.wishes import Plan
+from tests.store.builders import Stored, stored
+from tests.store.template import table_schema
+
+TABLE = "bank"
+LOOK_SECONDS = 0.2
+FREEZE_SECONDS = 1.5
+LONGEST_LINE_BYTES = 16_384
+
+type Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """histories: every attempt of every client. items: the raw table. seconds: from first start to last exit."""
+
+    histories: list[Attempt]
+    items: Stored
+    kills: int
+    freezes: int
+    seconds: float
+    statuses: Counter[str] = field(default_factory=Counter)
+
+
+class Processes:
+    """The processes of clients, each in its place; one that dies is followed by another."""
+
+    def __init__(self, plan: Plan, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environment = {**own_environment(), **environment}
+        self._running = {place: self._start(place) for place in range(plan.processes)}
+
+    def alive(self) -> list[int]:
+        """The places whose process still runs. Raises when one ended badly by itself."""
+        for place, process in self._running.items():
+            if process.poll() not in {None, 0}:
+                raise RuntimeError(f"process {place} failed, see {self._folder / f'process-{place}.log'}")
+        return [place for place, process in self._running.items() if process.poll() is None]
+
+    def kill(self, place: int) -> bool:
+        """Kill without warning and start a successor. Whether it still ran."""
+        process = self._running[place]
+        process.kill()
+        if process.wait() == 0:
+            return False
+        self._running[place] = self._start(place)
+        return True
+
+    def freeze(self, place: int, seconds: float) -> None:
+        """Stop in the middle of whatever it does, and let it go on later, as Lambda does between requests."""
+        process = self._running[place]
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Kill all that is left."""
+        for process in self._running.values():
+            process.kill()
+            process.wait()
+
+    def _start(self, place: int) -> subprocess.Popen[bytes]:
+        with (self._folder / f"process-{place}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.bank.client", self._folder, str(place)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                cwd=ROOT,
+            )
+
+
+def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbances: int, say: Say) -> Finished:
+    """The whole run at the empty database that `environment` (AWS's own variables) leads to.
+
+    disturbances: spread evenly over the run; each kills a process, every fifth all of them, every fourth freezes one.
+    """
+    table = _create_table(environment)
+    (folder / PLAN_FILE).write_text(json.dumps(asdict(plan)))
+    dice = Random(plan.seed)
+    kills = freezes = 0
+    began = time.monotonic()
+    with _processes(plan, folder, _function_environment(environment)) as processes:
+        for number, _ in enumerate(_moments(plan, folder, processes, disturbances, say), start=1):
+            alive = processes.alive()
+            if number % 4 == 0 and alive:
+                processes.freeze(dice.choice(alive), FREEZE_SECONDS)
+                freezes += 1
+                continue
+            victims = alive if number % 5 == 0 else alive and [dice.choice(alive)]
+            kills += sum([processes.kill(place) for place in victims])
+        while processes.alive():
+            say(f"{_progress(plan, folder)} of {plan.operations} operations, {kills} kills")
+            time.sleep(LOOK_SECONDS)
+    seconds = time.monotonic() - began
+    say("reading the table")
+    histories = [attempt for file in sorted(folder.glob("*.jsonl")) for attempt in read_history(file)]
+    statuses = Counter(str(attempt.heard.status) if attempt.heard else "unheard" for attempt in histories)
+    return Finished(histories, stored(table), kills, freezes, seconds, statuses)
+
+
+def _moments(plan: Plan, folder: Path, processes: Processes, count: int, say: Say) -> Iterator[None]:
+    """When to disturb: as the run proceeds, however fast this machine is."""
+    for number in range(1, count + 1):
+        due = plan.operations * number // (count + 1)
+        while (done := _progress(plan, folder)) < due:
+            if not processes.alive():
+                return
+            say(f"{done} of {plan.operations} operations, disturbed {number - 1} times")
+            time.sleep(LOOK_SECONDS)
+        yield
+
+
+def _progress(plan: Plan, folder: Path) -> int:
+    """Operations that were begun, by the last lines of the histories."""
+    return sum(_begun(folder / f"{client}.jsonl") for client in range(plan.clients))
+
+
+def _begun(file: Path) -> int:
+    if not file.exists():
+        return 0
+    with file.open("rb") as history:
+        history.seek(max(0, file.stat().st_size - 4 * LONGEST_LINE_BYTES))
+        lines = history.read().splitlines()
+    for line in reversed(lines):
+        if line.startswith(b'{"index":'):
+            return int(line.removeprefix(b'{"index":').partition(b",")[0]) + 1
+    return 0
+
+
+@contextmanager
+def _processes(plan: Plan, folder: Path, environment: Mapping[str, str]) -> Iterator[Processes]:
+    processes = Processes(plan, folder, environment)
+    try:
+        yield processes
+    finally:
+        processes.end()
+
+
+def _function_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **environment,
+        "TABLE_NAME": TABLE,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "layers/prepaid"), str(ROOT)]),
+        "POWERTOOLS_SERVICE_NAME": "bank",
+        "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
+        # Refusals are everyday here; what is wrong is an error.
+        "POWERTOOLS_LOG_LEVEL": "ERROR",
+    }
+
+
+def _create_table(environment: Mapping[str, str]) -> Table:
+    client = get_session().create_client(
+        "dynamodb",
+        region_name=environment["AWS_REGION"],
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    table = Table(client, TABLE)  # type: ignore[arg-type]
+    table.client.create_table(TableName=TABLE, **table_schema())
+    return table

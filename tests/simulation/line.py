@@ -1,0 +1,186 @@
+"""Clients of the database in memory: botocore's own with the model below it, and a quick one for runs of millions.
+
+    attach(client, database, plan)          the real client: serialises, validates, retries, parses; milliseconds a call
+    quick_client(client, database, plan)    the same answers, errors and retries without that work; microseconds a call
+
+Both meet the same faults (tests/store/wire.py). plan: from the operation and the number of the call, counted from 1 and
+botocore's retries included, to the fault it meets. tests/simulation/test_database.py holds the two against each other.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from io import BytesIO
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
+
+import botocore
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as EndpointError
+from botocore.retries.standard import (
+    ThrottledRetryableChecker,
+    TransientRetryableChecker,
+)
+
+from tests.simulation.database import Answer, Database
+from tests.store.wire import Fault
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Plan = Callable[[str, int], Fault | None]
+
+# What botocore's standard mode sends again. The last one is declared in DynamoDB's own model.
+RETRIED_CODES = frozenset(
+    {
+        *TransientRetryableChecker._TRANSIENT_ERROR_CODES,  # type: ignore[attr-defined]
+        *ThrottledRetryableChecker._THROTTLED_ERROR_CODES,  # type: ignore[attr-defined]
+        "TransactionInProgressException",
+    }
+)
+RETRIED_STATUSES = frozenset(TransientRetryableChecker._TRANSIENT_STATUS_CODES)  # type: ignore[attr-defined]
+OK = 200
+
+
+def calm(_operation: str, _call: int) -> None:
+    """No faults."""
+
+
+def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> None:
+    """Let the database answer every request of a real client: no socket, no signature.
+
+    botocore pauses between its own retries; who minds patches `botocore.endpoint.time`.
+    """
+    calls = count(1)
+
+    def before_send(request: AWSPreparedRequest, event_name: str, **_: Any) -> Any:
+        operation = event_name.rpartition(".")[2]
+        asked = json.loads(cast("bytes", request.body))
+
+        def send() -> AWSResponse:
+            return _response(*database.answer(operation, asked))
+
+        fault = plan(operation, next(calls))
+        answered = fault(send) if fault else None
+        return send() if answered is None else answered
+
+    client.meta.events.register("before-send.dynamodb", before_send)
+    client.meta.events.register("choose-signer.dynamodb", _unsigned)
+
+
+def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> "DynamoDBClient":
+    """A client with the store's five calls. client: a real one, for its errors and how often it tries; never used."""
+    return cast("DynamoDBClient", _QuickClient(client, database, plan))
+
+
+class _QuickClient:
+    def __init__(self, client: "DynamoDBClient", database: Database, plan: Plan) -> None:
+        self.exceptions = client.exceptions
+        self._attempts: int = client.meta.config.retries["total_max_attempts"]  # type: ignore[attr-defined]
+        self._database, self._plan = database, plan
+        self._calls, self._tokens = count(1), count(1)
+
+    def get_item(self, **asked: Any) -> Answer:
+        return self._call("GetItem", asked)
+
+    def query(self, **asked: Any) -> Answer:
+        return self._call("Query", asked)
+
+    def put_item(self, **asked: Any) -> Answer:
+        return self._call("PutItem", asked)
+
+    def delete_item(self, **asked: Any) -> Answer:
+        return self._call("DeleteItem", asked)
+
+    def transact_write_items(self, **asked: Any) -> Answer:
+        # One token for a call and its retries, as botocore draws it.
+        return self._call("TransactWriteItems", {"ClientRequestToken": f"quick-{next(self._tokens)}", **asked})
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _call(self, operation: str, asked: Answer) -> Answer:
+        request = _on_the_wire(asked)
+        for attempt in range(1, self._attempts + 1):
+            try:
+                status, body = self._exchange(operation, request)
+            except (EndpointError, HTTPClientError):
+                if attempt == self._attempts:
+                    raise
+                continue
+            if status == OK:
+                return cast("Answer", _off_the_wire(body))
+            error = self._error(status, body, operation)
+            code = error.response["Error"]["Code"]
+            if attempt == self._attempts or (status not in RETRIED_STATUSES and code not in RETRIED_CODES):
+                raise error
+        raise AssertionError("the last attempt returns or raises")
+
+    def _exchange(self, operation: str, request: Answer) -> tuple[int, Answer]:
+        fault = self._plan(operation, next(self._calls))
+        if fault is None:
+            return self._database.answer(operation, request)
+        answered = fault(lambda: _response(*self._database.answer(operation, request)))
+        if answered is None:
+            return self._database.answer(operation, request)
+        return answered.status_code, _json(answered.content)
+
+    def _error(self, status: int, body: Answer, operation: str) -> ClientError:
+        code = str(body.pop("__type", status)).rpartition("#")[2]
+        message = body.pop("message", "")
+        parsed: Any = {
+            **_off_the_wire(body),
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+        raised: Any = self.exceptions.from_code(code)
+        return cast("ClientError", raised(parsed, operation))
+
+
+def _response(status: int, body: Answer) -> AWSResponse:
+    """An answer as botocore's HTTP session would hand it over."""
+    answered = AWSResponse("http://database", status, HTTPHeaders(), BytesIO())
+    answered._content = json.dumps(body).encode()  # type: ignore[attr-defined]
+    return answered
+
+
+def _json(content: bytes) -> Answer:
+    """Whatever stands between us and the database answers; it need not be JSON."""
+    try:
+        return cast("Answer", json.loads(content))
+    except ValueError:
+        return {}
+
+
+def _on_the_wire(value: Any) -> Any:
+    """The same with base64 text for bytes."""
+    if isinstance(value, dict):
+        return {name: _on_the_wire(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_on_the_wire(one) for one in value]
+    return b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def _off_the_wire(value: Any) -> Any:
+    """The same with bytes for binary attributes."""
+    if isinstance(value, dict):
+        return {name: _off_the_wire(one) if name not in BINARY else BINARY[name](one) for name, one in value.items()}
+    return [_off_the_wire(one) for one in value] if isinstance(value, list) else value
+
+
+def _binary(value: Any) -> Any:
+    # An attribute may be called B; then its value is an object.
+    return b64decode(value) if isinstance(value, str) else _off_the_wire(value)
+
+
+def _binaries(value: Any) -> Any:
+    return [b64decode(one) for one in value] if isinstance(value, list) else _off_the_wire(value)
+
+
+BINARY: dict[str, Callable[[Any], Any]] = {"B": _binary, "BS": _binaries}
+
+
+def _unsigned(**_: Any) -> Any:
+    return botocore.UNSIGNED

@@ -1,0 +1,100 @@
+"""The fake Stripe in this process: the official SDK reaches it without a socket, and any call can meet a fault.
+
+A fault is a function of `send`, which lets the fake do what was asked. It may call it or not, return an answer of its
+own, or raise what the network would have raised. The SDK's own retries pass here too.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
+
+import stripe
+
+from local.stripe.api import Api
+from local.stripe.state import PREFIXES, State
+from local.stripe.web import Request
+from prepaid.payments import sessions
+
+type Sent = tuple[str, int, Mapping[str, str]]
+type Send = Callable[[], Sent]
+type Fault = Callable[[Send], Sent]
+
+ADDRESS = "http://stripe.in-process"
+
+
+class StripeWire(stripe.HTTPClient):
+    """Between the SDK and the fake. meet: asked before each request, as "POST /v1/refunds"; None lets it pass."""
+
+    name = "in-process"
+
+    def __init__(self, api: Api, meet: Callable[[str], Fault | None] = lambda _: None) -> None:
+        super().__init__()
+        self.api = api
+        self.meet = meet
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **_: Any
+    ) -> Sent:
+        parts = urlsplit(url)
+        fault = self.meet(f"{method.upper()} {parts.path}")
+
+        def send() -> Sent:
+            body = post_data.encode() if isinstance(post_data, str) else post_data or b""
+            named = {name.lower(): value for name, value in (headers or {}).items()}
+            target = parts._replace(scheme="", netloc="").geturl()
+            answer = self.api.handle(Request(method.upper(), target, named, body))
+            return answer.body.decode(), answer.status, answer.headers
+
+        return fault(send) if fault else send()
+
+    def _sleep_time_seconds(self, num_retries: int) -> float:
+        """The SDK's pause before it tries again: nobody waits here."""
+        return 0.0
+
+    def close(self) -> None:
+        """There is no connection."""
+
+
+@contextmanager
+def reached(wire: StripeWire) -> Iterator[None]:
+    """For the length of a with block every client that the service opens speaks through this wire."""
+    sessions.open_stripe.cache_clear()
+    with mock.patch.object(stripe, "RequestsClient", return_value=wire):
+        yield
+    sessions.open_stripe.cache_clear()
+
+
+def fake_stripe(now: Callable[[], float], api_key: str) -> Api:
+    """An empty fake whose ids are numbers: the same history makes the same ones."""
+    numbers: Counter[str] = Counter()
+
+    def new_id(kind: str) -> str:
+        numbers[kind] += 1
+        return f"{PREFIXES[kind]}_{numbers[kind]:024d}"
+
+    return Api(State(now=now, new_id=new_id, public_url=ADDRESS), {api_key: None})
+
+
+def answer_lost(send: Send) -> Sent:
+    """Stripe did it; nobody hears of it."""
+    send()
+    raise _broken("the connection broke")
+
+
+def no_answer(_: Send) -> Sent:
+    """The request never arrived; that is known only after the time-out."""
+    raise _broken("no answer in time")
+
+
+def refuses(status: int) -> Fault:
+    """Stripe answers with an error of its own (500, 503) or says that it is too much (429), and did nothing."""
+    kind = "rate_limit_error" if status == 429 else "api_error"
+    body = f'{{"error": {{"type": "{kind}", "message": "injected"}}}}'
+    return lambda _: (body, status, {"Request-Id": "req_injected"})
+
+
+def _broken(message: str) -> stripe.APIConnectionError:
+    return stripe.APIConnectionError(message, should_retry=True)  # type: ignore[no-untyped-call]
