@@ -196,6 +196,7 @@ ROUTES: tuple[Route, ...] = (
         refusals={
             400: (*KEY_REFUSALS, "malformed_body"),
             403: ("forbidden", "wrong_code"),
+            409: ("idempotency_key_reused",),
             **MISSING,
             **BODY_REFUSALS,
             429: ("code_locked",),
@@ -215,7 +216,6 @@ ROUTES: tuple[Route, ...] = (
             409: ("idempotency_key_reused", "purchase_lapsed"),
             **MISSING,
             **BODY_REFUSALS,
-            502: ("payment_provider_refused",),
             503: ("busy", "payments_unavailable"),
         },
     ),
@@ -246,7 +246,6 @@ ROUTES: tuple[Route, ...] = (
         refusals={
             400: ("invalid_webhook", "malformed_body"),
             413: ("body_too_large",),
-            502: ("payment_provider_refused",),
             503: ("busy", "payments_unavailable"),
         },
     ),
