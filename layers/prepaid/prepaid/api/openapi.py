@@ -216,6 +216,7 @@ ROUTES: tuple[Route, ...] = (
             409: ("idempotency_key_reused", "purchase_lapsed"),
             **MISSING,
             **BODY_REFUSALS,
+            502: ("payment_provider_refused",),
             503: ("busy", "payments_unavailable"),
         },
     ),
@@ -246,6 +247,7 @@ ROUTES: tuple[Route, ...] = (
         refusals={
             400: ("invalid_webhook", "malformed_body"),
             413: ("body_too_large",),
+            502: ("payment_provider_refused",),
             503: ("busy", "payments_unavailable"),
         },
     ),
