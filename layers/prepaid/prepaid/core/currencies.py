@@ -1,6 +1,6 @@
 """The currencies that packs can be sold in, as Stripe documents them: https://docs.stripe.com/currencies (2026).
 
-Amounts are whole minor units. Which currencies an account can really take, and the minimum of what is converted, depends
+Amounts are whole minor units. Which currencies an account can really take, and the minimum of what is converted, depend
 on the account: Stripe has the last word when a payment page is made.
 """
 
