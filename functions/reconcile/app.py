@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
 from prepaid.api.metrics import count
+from prepaid.payments.errors import PaymentsRefused
 from prepaid.purchasing import Desk, reconcile
 from prepaid.store.dynamodb import Patience
 
@@ -18,6 +19,16 @@ logger = Logger()
 
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One run; the answer says what it did. An unfinished run goes on at the next schedule."""
+    try:
+        return run(context)
+    except PaymentsRefused:
+        # Lambda tries again all the same; this alarm says that it takes a person first.
+        count("PaymentProviderRefusals", 1)
+        raise
+
+
+def run(context: LambdaContext) -> dict[str, Any]:
+    """Compare, and tell what was done. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
     patience = Patience(seconds=4.0)
     done = reconcile(
         Desk(
@@ -46,3 +57,5 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def on_failure(what: str, error: Exception) -> None:
     """One event or purchase that couldn't be looked at; the next run tries again."""
     logger.error("not reconciled", extra={"what": what}, exc_info=error)
+    if isinstance(error, PaymentsRefused):
+        count("PaymentProviderRefusals", 1)

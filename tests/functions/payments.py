@@ -13,6 +13,8 @@ from local.stripe.running import RunningFake
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import Purchase
 from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
+from prepaid.store import keys
+from prepaid.store.dynamodb import get
 from prepaid.store.purchases import read_purchase, record_purchase
 from tests.functions.client import WEBHOOK, Answer, Service
 from tests.functions.events import http_event
@@ -112,9 +114,17 @@ class Till:
         purchase = Purchase(**(recorded | changes))
         end = self.now + timedelta(minutes=10)
         digest = f"{account}-{purchase.id}"
-        manager = ManagerSession(digest=digest, account=account, code_version=1, expires_at=end)
+        manager = ManagerSession(digest=digest, account=account, code_version=self._code(account), expires_at=end)
         record_purchase(self.service.table, purchase, f"key-of-{purchase.id}", manager)
         return purchase
+
+    def _code(self, account: str) -> int:
+        """The version of the account's code, which it is given when it has none."""
+        held = get(self.service.table, keys.manager(account))
+        if held is None:
+            self.service.set_code(account=account)
+            return 1
+        return int(held["version"]["N"])
 
     def open_session(self, metadata: dict[str, str], *, quantity: int = 1, amount: int = 4990) -> Json:
         """A checkout session as any client of the API makes it."""

@@ -265,6 +265,27 @@ def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
     assert service.balance()["credits"]["available"] == 100
 
 
+def test_a_second_page_is_not_shown_where_somebody_may_be_paying_on_the_first(till: Till, service: Service) -> None:
+    with killed_in("prepaid.api.purchases.save_page"):
+        service.buy(key="k")
+    [first] = at_stripe(till, "checkout.session")
+    with till.fake.state.lock:
+        lifecycle.confirm(till.fake.state, first["id"], "boleto")
+        # As if a day had passed for Stripe only.
+        till.fake.api.idempotency.clear()
+    till.tell_all(till.events(first["id"]))
+
+    answer = service.buy(key="k", session="")
+
+    assert (answer.status, answer.code) == (409, "purchase_lapsed")
+    record = till.read(first["client_reference_id"], "acme")
+    assert (record.state, record.session, record.checkout_url) == ("pending", first["id"], None)
+    with till.fake.state.lock:
+        lifecycle.pay(till.fake.state, first["id"], "boleto")
+    till.tell_all(till.events(first["id"]))
+    assert till.purchase(record).state == "granted"
+
+
 @pytest.mark.parametrize("name", ["record_purchase", "save_page", "remember_customer"])
 def test_the_databases_answer_is_lost(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     real: Callable[..., Any] = getattr(purchases, name)

@@ -10,7 +10,7 @@ import pytest
 
 from prepaid import wiring
 from prepaid.store import dynamodb, managers
-from tests.functions.client import CODE, MANAGER_CODE, MANAGER_SESSION, Answer, Service
+from tests.functions.client import CODE, GRANT, MANAGER_CODE, MANAGER_SESSION, Answer, Service
 from tests.functions.conftest import REAL_SCRYPT, Clock
 from tests.functions.events import ADMIN, BUYER
 
@@ -18,7 +18,10 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 OTHER = "830164"
 WRONG = "115599"
-TRIVIAL = ["000000", "777777", "123456", "012345", "345678", "567890", "987654", "543210", "098765", "123123", "909909"]
+TRIVIAL = [
+    *("000000", "777777", "123456", "012345", "345678", "567890", "987654", "543210", "098765", "123123", "909909"),
+    *("121212", "112233", "112211", "123321", "000001", "101112", "135791"),
+]
 # As JSON texts.
 NO_CODES = [
     "274913",
@@ -89,9 +92,52 @@ def test_a_code_opens_ten_minutes(shop: Service) -> None:
     assert answer.status == 201
     assert answer.body["expires_at"] == "2026-06-16T13:10:00.000Z"
     assert len(answer.body["manager_session"]) >= 43
-    # Each is a session of its own, whatever its key: a token is shown once.
-    again = shop.try_code(key="the-same"), shop.try_code(key="the-same")
-    assert len({one.body["manager_session"] for one in (answer, *again)}) == 3
+    assert "idempotent-replayed" not in answer.headers
+    assert shop.try_code().body["manager_session"] != answer.body["manager_session"]
+
+
+def test_a_repeat_is_the_same_session(shop: Service, clock: Clock) -> None:
+    first = shop.try_code(key="k")
+    for passed in (SECOND, 10 * MINUTE, timedelta(days=400)):
+        clock.now += passed
+        again = shop.try_code(key="k")
+        assert (again.status, again.text, again.headers["idempotent-replayed"]) == (201, first.text, "true")
+    sessions = [key for key in shop.stored() if key[1] == "SESSION"]
+    assert len(sessions) == 1
+
+
+def test_a_repeat_is_no_oracle(shop: Service) -> None:
+    shop.try_code(key="known")
+    for key, left in (("known", 4), ("new", 3), ("known", 2), ("new", 1), ("known", 0)):
+        assert wrong(shop.try_code(WRONG, key=key), left)
+    assert locked(shop.try_code(key="known"), 60)
+    assert locked(shop.try_code(WRONG, key="known"), 60)
+
+
+@pytest.mark.parametrize("current", [None, CODE])
+def test_a_key_of_the_old_code(shop: Service, current: str | None) -> None:
+    shop.try_code(key="k")
+    assert shop.set_code(OTHER, current=current).status == 204
+    answer = shop.try_code(OTHER, key="k")
+    assert (answer.status, answer.code) == (409, "idempotency_key_reused")
+    assert wrong(shop.try_code(key="k"), 4)
+    assert shop.try_code(OTHER, key="k2").status == 201
+
+
+def test_a_key_serves_a_session_or_something_else(shop: Service) -> None:
+    shop.give(5)
+    session = shop.manager_session()
+    assert shop.spend(key="spent").status == 201
+    assert shop.try_code(key="opened").status == 201
+    answers = [
+        shop.try_code(key="spent"),
+        shop.spend(key="opened"),
+        shop.buy(key="opened", session=session),
+        shop(GRANT, json={"credits": 1, "kind": "promotion", "reason": "x"}, key="opened"),
+    ]
+    assert [(one.status, one.code) for one in answers] == [(409, "idempotency_key_reused")] * 4
+    # Six right codes with one key: none of them counts as a try.
+    assert [shop.try_code(key="spent").status for _ in range(6)] == [409] * 6
 
 
 def test_neither_code_nor_token_lies_in_the_table(shop: Service) -> None:
@@ -126,10 +172,19 @@ def test_the_current_code_changes_it(shop: Service, claims: Any) -> None:
     assert wrong(shop.try_code(), 4)
 
 
-@pytest.mark.parametrize("current", [None, CODE])
-def test_the_new_one_differs(shop: Service, current: str | None) -> None:
-    answer = shop.set_code(CODE, current=current)
+def test_the_new_one_differs(shop: Service) -> None:
+    answer = shop.set_code(CODE, current=CODE)
     assert (answer.status, answer.fields) == (422, ["code"])
+
+
+def test_an_administrators_repeat_is_answered_as_the_first_one(shop: Service) -> None:
+    session = shop.manager_session()
+    for _ in range(5):
+        shop.try_code(WRONG)
+    assert [shop.set_code(CODE).status for _ in range(3)] == [204] * 3
+    assert shop.try_code().status == 201
+    # It is the code that it was, so its sessions go on: this one gets as far as the pack.
+    assert shop.buy("no-such-pack", session=session).fields == ["pack"]
 
 
 def test_who_does_not_know_the_code_is_not_told_that_it_is_the_new_one(shop: Service) -> None:
@@ -226,27 +281,48 @@ def test_tries_on_one_account_lock_no_other(shop: Service) -> None:
     assert shop.try_code(account="zoo").status == 201
 
 
-def test_parallel_guesses_win_nothing(shop: Service, comparisons: list[int]) -> None:
+@pytest.mark.parametrize("is_set", [True, False])
+def test_parallel_guesses_win_nothing(service: Service, comparisons: list[int], is_set: bool) -> None:
+    service.open()
+    if is_set:
+        service.set_code()
+    comparisons.clear()
     guesses = [f"{number:06d}" for number in range(500_000, 500_040)]
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda code: shop.try_code(code, trouble=True), guesses))
+        answers = list(pool.map(lambda code: service.try_code(code, trouble=True), guesses))
     assert {answer.status for answer in answers} <= {403, 429, 503}
     assert len(comparisons) <= 5
     assert (
         sorted(answer.body["tries_left"] for answer in answers if answer.status == 403)
         == [0, 1, 2, 3, 4][-len(comparisons) :]
     )
-    assert shop.try_code().status == 429
+    assert service.try_code().status == 429
 
 
-def test_an_account_without_a_code_is_no_quicker_to_answer(service: Service, comparisons: list[int]) -> None:
-    service.open()
-    before = service.stored()
-    for _ in range(7):
-        assert wrong(service.try_code(), 4)
-    assert len(comparisons) == 7
-    assert wrong(service.set_code(OTHER, current=CODE), 4)
-    assert service.stored() == before
+def test_an_account_without_a_code_is_told_apart_by_nothing(
+    service: Service, clock: Clock, comparisons: list[int]
+) -> None:
+    start = clock.now
+
+    def watched(account: str) -> list[tuple[int, str, str | None]]:
+        clock.now = start
+        seen = []
+        for wait in (0, 59, 1, 299, 1):
+            clock.now += wait * SECOND
+            for _ in range(6):
+                comparisons.clear()
+                answer = service.try_code(WRONG, account)
+                seen.append((len(comparisons), answer.text, answer.headers.get("retry-after")))
+                comparisons.clear()
+                answer = service.set_code(OTHER, account, current=WRONG)
+                seen.append((len(comparisons), answer.text, answer.headers.get("retry-after")))
+        return seen
+
+    for account in ("with", "without"):
+        service.open(account)
+    service.set_code(account="with")
+
+    assert watched("without") == watched("with")
 
 
 @pytest.fixture

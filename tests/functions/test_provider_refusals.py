@@ -276,6 +276,24 @@ def test_looking_takes_every_right_that_is_documented(
         assert service.balance()["credits"]["available"] == 0
 
 
+@pytest.mark.parametrize("lacking", ["event", "checkout_session"])
+def test_a_reconciliation_that_is_refused_alarms_and_heals_when_it_is_mended(
+    till: Till, service: Service, apps: dict[str, ModuleType], output: Output, lacking: str
+) -> None:
+    """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""
+    till.pay(till.buy())
+    key = STRIPE_KEYS["reconcile"]
+    rights = {name: level for name, level in (till.fake.api.keys[key] or {}).items() if name != lacking}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(till.fake.api.keys, key, rights)
+        assert not reconciled(apps)
+    assert output.metric(METRIC)
+    assert service.balance()["credits"]["available"] == 0
+
+    assert reconciled(apps)
+    assert service.balance()["credits"]["available"] == 100
+
+
 def reconciled(apps: dict[str, ModuleType]) -> bool:
     """Whether a run looked at everything."""
     with acting_as("reconcile"):

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from prepaid.core.account import Account, LotKind, Terms
 from prepaid.core.catalogue import Catalogue
@@ -12,11 +14,12 @@ from prepaid.core.errors import Busy
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentFact, Progress, Purchase
+from prepaid.store import keys
 from prepaid.store.accounts import Profile, put_account
 from prepaid.store.catalogue import first_catalogue
-from prepaid.store.dynamodb import Item, Patience, Table
+from prepaid.store.dynamodb import IF_ABSENT, Item, LostCondition, Patience, Table, persist, put
 from prepaid.store.ledger import Appended, append, read_tail
-from prepaid.store.managers import open_session
+from prepaid.store.managers import Opened, open_session
 from prepaid.store.purchases import Outcome, Pointer, bring_up_to_date, read_purchase, record_purchase
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
@@ -124,10 +127,23 @@ class Desk:
         return self._append(account, Settle(), at, None)
 
     def record(self, purchase: Purchase, *, key: str | None = None, session: ManagerSession | None = None) -> None:
-        """By a key and a manager's session of its own."""
-        record_purchase(
-            self.table, purchase, key or f"buy {purchase.id}", session or a_session(f"{purchase.account} {purchase.id}")
-        )
+        """By a key and a manager's session of its own. A given session is good where its code is: `has_manager`."""
+        if session is None:
+            self.has_manager(purchase.account)
+            session = a_session(f"{purchase.account} {purchase.id}")
+        record_purchase(self.table, purchase, key or f"buy {purchase.id}", session)
+
+    def has_manager(self, account: str = "acme") -> None:
+        """As if a first code had been set, which nobody knows."""
+        numbers = {"version": 1, "revision": 1, "tries": 0, "locks": 0, "tried_at": 0}
+        item: Item = {
+            **keys.manager(account),
+            "digest": {"B": b"none"},
+            "salt": {"B": b"salt"},
+            **{name: {"N": str(number)} for name, number in numbers.items()},
+        }
+        with suppress(LostCondition):
+            persist(self.patience, put, self.table, {"Item": item, "ConditionExpression": IF_ABSENT})
 
     def receive(self, fact: PaymentFact, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
         """What comes of an event when the provider says this."""
@@ -153,8 +169,17 @@ class Desk:
             patience=self.patience,
         )
 
-    def session(self, code: str, account: str = "acme", *, at: datetime = NOW) -> tuple[str, ManagerSession]:
-        return open_session(self.table, account, code, PEPPER, now=at, patience=self.patience)
+    def session(
+        self, code: str, account: str = "acme", *, key: str | None = None, at: datetime = NOW
+    ) -> tuple[str, ManagerSession]:
+        """A session's token and the session, by a key of its own unless told."""
+        opened = self.open_session(code, account, key=key or f"open {uuid4().hex}", at=at)
+        return opened.token, opened.session
+
+    def open_session(
+        self, code: str, account: str = "acme", *, key: str, pepper: str = PEPPER, at: datetime = NOW
+    ) -> Opened:
+        return open_session(self.table, account, code, key, pepper, now=at, patience=self.patience)
 
     def purchase(self, purchase_id: str = "pur_1", account: str = "acme") -> Purchase:
         found = read_purchase(self.table, account, purchase_id)

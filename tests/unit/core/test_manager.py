@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prepaid.core.errors import CodeLocked, InvalidRequest
 from prepaid.core.manager_code import (
     LOCKS,
     MAX_TRIES,
+    NO_CODE,
     ManagerCode,
     ManagerSession,
     check_new_code,
@@ -40,21 +43,86 @@ def seconds_locked(code: ManagerCode, at: datetime) -> int:
 
 # New codes
 
-RUNS = [run[start : start + 6] for run in ("01234567890", "09876543210") for start in range(6)]
+CODES = st.text("0123456789", min_size=6, max_size=6)
+PAIRS = st.text("0123456789", min_size=2, max_size=2)
+TRIPLES = st.text("0123456789", min_size=3, max_size=3)
+STEPS = st.integers(0, 9)
 
 
-@pytest.mark.parametrize("code", [*(digit * 6 for digit in "0123456789"), *RUNS, "123123", "907907"])
-def test_a_code_that_anybody_would_try_first_is_refused(code: str) -> None:
+def is_refused(code: str) -> bool:
     assert len(code) == 6
-    with pytest.raises(InvalidRequest) as refused:
+    try:
         check_new_code(code)
+    except InvalidRequest as refused:
+        return refused.errors == (("code", "is too easy to guess"),)
+    return False
 
-    assert refused.value.errors == (("code", "is too easy to guess"),)
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(digit * 6 for digit in "0123456789"),
+        *(run[start : start + 6] for run in ("01234567890", "09876543210") for start in range(6)),
+        *("121212", "070707", "112211", "111222", "122122", "000001", "100000"),
+        *("123123", "907907", "123321", "907709"),
+        *("112233", "998877", "332211", "101112", "302010", "010203", "135791", "246802", "864208", "890123"),
+    ],
+)
+def test_a_code_that_anybody_would_try_first_is_refused(code: str) -> None:
+    assert is_refused(code)
 
 
-@pytest.mark.parametrize("code", ["000001", "012346", "135790", "482915", "123321", "765431", "100000"])
+@pytest.mark.parametrize("code", ["000871", "012346", "135790", "482915", "123312", "765431", "112234", "100200"])
 def test_a_code_that_is_not_trivial_is_taken_leading_zeros_too(code: str) -> None:
-    check_new_code(code)
+    assert not is_refused(code)
+
+
+@given(PAIRS)
+def test_a_repeated_pair_is_refused(pair: str) -> None:
+    assert is_refused(pair * 3)
+
+
+@given(TRIPLES)
+def test_a_repeated_or_mirrored_triple_is_refused(triple: str) -> None:
+    assert is_refused(triple * 2)
+    assert is_refused(triple + triple[::-1])
+
+
+@given(STEPS, STEPS)
+def test_a_run_by_any_step_is_refused_single_or_in_pairs_either_way(start: int, step: int) -> None:
+    run = [str((start + place * step) % 10) for place in range(6)]
+
+    assert is_refused("".join(run))
+    assert is_refused("".join(reversed(run)))
+    assert is_refused("".join(digit * 2 for digit in run[:3]))
+
+
+@given(PAIRS, STEPS, STEPS)
+def test_pairs_that_step_alike_are_refused(pair: str, first: int, second: int) -> None:
+    tens, units = map(int, pair)
+
+    assert is_refused("".join(f"{(tens + n * first) % 10}{(units + n * second) % 10}" for n in range(3)))
+
+
+@given(CODES)
+def test_whatever_is_refused_is_refused_backwards_too(code: str) -> None:
+    assert is_refused(code) == is_refused(code[::-1])
+
+
+@given(CODES)
+def test_a_code_of_three_digits_or_more_whose_pairs_step_differently_is_taken(code: str) -> None:
+    """The rules said in another way: what none of them names is nobody's first guess."""
+    tens = [int(code[place]) for place in (0, 2, 4)]
+    units = [int(code[place]) for place in (1, 3, 5)]
+    even = all((one[0] + one[2] - 2 * one[1]) % 10 == 0 for one in (tens, units))
+    halves = code[:3] == code[3:] or code == code[::-1]
+    few = sum(digit in code for digit in "0123456789") < 3
+
+    assert is_refused(code) == (even or halves or few)
+
+
+def test_so_many_codes_remain() -> None:
+    assert sum(not is_refused(f"{number:06d}") for number in range(1_000_000)) == 986_000
 
 
 # Tries
@@ -140,6 +208,14 @@ def test_the_right_code_forgives_tries_and_locks() -> None:
 
     assert after == replace(code, tries=0, locks=0, revision=code.revision + 1)
     assert seconds_locked(tried(after, MAX_TRIES), NOW) == 60
+
+
+def test_an_account_without_a_code_counts_and_locks_like_any_other() -> None:
+    code = tried(NO_CODE, MAX_TRIES)
+
+    assert (code.tries, code.locks, code.version, code.revision) == (5, 0, 0, 5)
+    assert seconds_locked(code, NOW) == 60
+    assert seconds_locked(tried(code, MAX_TRIES, NOW + MINUTE), NOW + MINUTE) == 300
 
 
 # Sessions

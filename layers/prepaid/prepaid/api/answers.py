@@ -231,7 +231,7 @@ class PurchasesAnswer(TypedDict):
 
 
 class ManagerSessionAnswer(TypedDict):
-    """A session's token, shown once."""
+    """A session's token, which is kept by nobody but the caller."""
 
     manager_session: str
     expires_at: str

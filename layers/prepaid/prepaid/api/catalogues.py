@@ -7,7 +7,7 @@ from prepaid.api.answers import pack_answer
 from prepaid.api.http import Request, Response, body_of, caller_for_every_account, caller_of
 from prepaid.api.problems import PreconditionMissing
 from prepaid.api.requests import CatalogRequest
-from prepaid.core.catalogue import Catalogue, check_prices, offers
+from prepaid.core.catalogue import Catalogue, check_amounts, check_prices, offers
 from prepaid.core.errors import InvalidRequest
 from prepaid.store.catalogue import CurrentCatalogue, catalogue_from, read_catalogue, replace_catalogue
 from prepaid.store.dynamodb import Table
@@ -34,6 +34,7 @@ def put_catalogue(request: Request, table: Table, in_force: CurrentCatalogue) ->
     asked = body_of(request, CatalogRequest)
     wanted = asked.model_dump(exclude={"allow_cheaper_small_packs"})
     successor = catalogue_from({"version": expected + 1, **wanted})
+    check_amounts(successor)
     if not asked.allow_cheaper_small_packs:
         check_prices(successor)
     replaced = replace_catalogue(

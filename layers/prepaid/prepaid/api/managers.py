@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from prepaid.api.http import Request, Response, account_of, body_of, caller_of, idempotency_key_of
+from prepaid.api.http import Request, Response, account_of, body_of, caller_of, created, idempotency_key_of
 from prepaid.api.problems import Forbidden
 from prepaid.api.requests import ManagerCodeRequest, ManagerSessionRequest
 from prepaid.api.times import rfc3339
@@ -15,7 +15,10 @@ ADMIN_SCOPE = "prepaid/admin"
 
 
 def put_code(request: Request, table: Table, pepper: Callable[[], str]) -> Response:
-    """PUT /v1/accounts/{account}/manager-code: an administrator sets it, others change it with the current one."""
+    """PUT /v1/accounts/{account}/manager-code: an administrator sets it, others change it with the current one.
+
+    An administrator's repeat is answered as the first one was; others are told that the new code must differ.
+    """
     account_id = account_of(request)
     asked = body_of(request, ManagerCodeRequest)
     if asked.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:
@@ -27,11 +30,10 @@ def put_code(request: Request, table: Table, pepper: Callable[[], str]) -> Respo
 
 
 def post_session(request: Request, table: Table, pepper: Callable[[], str]) -> Response:
-    """POST /v1/accounts/{account}/manager-sessions: ten minutes for one purchase. Each one is a new session: a key is
-    required as everywhere, but a token is shown only once, so a repeat opens another."""
-    account_id = account_of(request)
-    idempotency_key_of(request)
+    """POST /v1/accounts/{account}/manager-sessions: ten minutes for one purchase, once for the key and the code."""
+    account_id, key = account_of(request), idempotency_key_of(request)
     asked = body_of(request, ManagerSessionRequest)
     read_account(table, account_id, request.patience)
-    token, session = open_session(table, account_id, asked.code, pepper(), now=request.now, patience=request.patience)
-    return Response(status=201, body={"manager_session": token, "expires_at": rfc3339(session.expires_at)})
+    opened = open_session(table, account_id, asked.code, key, pepper(), now=request.now, patience=request.patience)
+    body = {"manager_session": opened.token, "expires_at": rfc3339(opened.session.expires_at)}
+    return created(body, replayed=opened.replayed)

@@ -196,6 +196,7 @@ ROUTES: tuple[Route, ...] = (
         refusals={
             400: (*KEY_REFUSALS, "malformed_body"),
             403: ("forbidden", "wrong_code"),
+            409: ("idempotency_key_reused",),
             **MISSING,
             **BODY_REFUSALS,
             429: ("code_locked",),

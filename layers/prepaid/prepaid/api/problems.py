@@ -139,7 +139,9 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     ),
     SessionInvalid: Problem(403, lambda _: "This takes a manager session that is open, unused and of this account."),
     PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
-    PurchaseLapsed: Problem(409, lambda _: "This key began a purchase too long ago. Begin again with a new key."),
+    PurchaseLapsed: Problem(
+        409, lambda _: "The purchase that this key began can't be continued. Begin again with a new key."
+    ),
     Busy: Problem(
         503,
         lambda _: "Too much at once. Try again with the same Idempotency-Key.",

@@ -124,6 +124,10 @@ def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, n
 def _keep_page(request: Request, table: Table, purchase: Purchase, session: str, url: str) -> Purchase:
     """The purchase with its page, written unless somebody was quicker."""
     for _ in attempts(request.patience):
+        if purchase.session not in (None, session):
+            # An event told of a page that nobody has heard of. Somebody may be paying there: a second one would be paid
+            # for nothing.
+            raise PurchaseLapsed
         try:
             with_page = opened(purchase, session, url, request.now)
             persist(request.patience, save_page, table, with_page)

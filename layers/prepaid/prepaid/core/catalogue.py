@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
+from prepaid.core.currencies import why_not
 from prepaid.core.errors import InvalidRequest
 
 
@@ -108,6 +109,17 @@ def check_prices(catalogue: Catalogue) -> None:
         if small.currency == large.currency
         and small.credits < large.credits
         and _price_per_credit(small) < _price_per_credit(large)
+    ]
+    if errors:
+        raise InvalidRequest(tuple(errors))
+
+
+def check_amounts(catalogue: Catalogue) -> None:
+    """Refuse a pack on sale that nobody could pay for. Retired ones stay as they are: what they cost is history."""
+    errors = [
+        (f"packs.{place}.{wrong[0]}", wrong[1])
+        for place, pack in enumerate(catalogue.packs)
+        if pack.active and (wrong := why_not(pack.amount, pack.currency))
     ]
     if errors:
         raise InvalidRequest(tuple(errors))

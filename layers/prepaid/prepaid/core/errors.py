@@ -12,7 +12,7 @@ PrepaidError
 │   ├── CodeLocked             too many wrong codes; the right one is refused too, for a while
 │   ├── SessionInvalid         no manager session that is good for this purchase
 │   ├── PurchaseNotFound       the account has no such purchase
-│   └── PurchaseLapsed         a purchase that was begun so long ago that it can't be continued
+│   └── PurchaseLapsed         a purchase that can't be continued
 └── Unavailable                try again; the effect, if any, is found by its key
     └── Busy                   rivals, throttling or a silent database outlasted our patience
 """
@@ -124,7 +124,8 @@ class PurchaseNotFound(Refused):
 
 @dataclass(eq=False)
 class PurchaseLapsed(Refused):
-    """The key began a purchase a day ago or more and its payment page was never seen: begin again with a new key."""
+    """The key's purchase has no page that can be shown: begun a day ago or more, or its page is another one already.
+    Begin again with a new key."""
 
     code: ClassVar[str] = "purchase_lapsed"
 

@@ -113,17 +113,26 @@ def persist[**P, T](patience: Patience, call: Callable[P, T], *args: P.args, **k
     raise AssertionError("attempts() ends by raising")
 
 
-def transact(table: Table, puts: Mapping[str, Item]) -> None:
-    """Write all `puts` (arguments of Put by name) or none. Raises LostCondition or Transient."""
-    writes = [
-        {"Put": {"TableName": table.name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD", **put}}
-        for put in puts.values()
+def transact(table: Table, writes: Mapping[str, Item]) -> None:
+    """Do all `writes` or none: arguments by name, of Put, or of ConditionCheck where they have a Key and no Item.
+
+    Raises LostCondition or Transient.
+    """
+    items = [
+        {
+            "Put" if "Item" in write else "ConditionCheck": {
+                "TableName": table.name,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **write,
+            }
+        }
+        for write in writes.values()
     ]
     try:
         with translated():
-            table.client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
+            table.client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
     except table.client.exceptions.TransactionCanceledException as error:
-        raise _cancelled(error, tuple(puts)) from error
+        raise _cancelled(error, tuple(writes)) from error
 
 
 def get(table: Table, key: Mapping[str, Any]) -> Item | None:

@@ -79,6 +79,11 @@ def purchase_request_hash(pack: str) -> bytes:
     return sha256(_dump({"operation": "purchase", "pack": pack}, sort_keys=True).encode()).digest()
 
 
+def manager_session_request_hash() -> bytes:
+    """What a manager session's key asked for: nothing of its own. The code isn't hashed, it is compared before."""
+    return sha256(_dump({"operation": "manager_session"}).encode()).digest()
+
+
 def milliseconds(at: datetime) -> int:
     """Whole milliseconds since 1970, rounded down."""
     return (at - EPOCH) // timedelta(milliseconds=1)

@@ -1,15 +1,22 @@
-"""The manager's code and sessions: tries are taken by a conditional write before anything is compared."""
+"""The manager's code and sessions: tries are taken by a conditional write before anything is compared.
+
+A session's token is kept by nobody. It is derived from the pepper and from what its key's claim says, so that a repeat
+of the request, which must bring the right code again, finds the same token:
+
+    take a try -> compare -> record + session + claim in one transaction; on a claim that is there: its session again
+"""
 
 import hmac
 import secrets
-from contextlib import suppress
-from dataclasses import replace
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import scrypt, sha256
 
-from prepaid.core.errors import InvalidRequest, SessionInvalid, WrongCode
+from prepaid.core.errors import IdempotencyKeyReused, InvalidRequest, SessionInvalid, WrongCode
 from prepaid.core.manager_code import (
     MAX_TRIES,
+    NO_CODE,
     SESSION_MINUTES,
     ManagerCode,
     ManagerSession,
@@ -29,14 +36,25 @@ from prepaid.store.dynamodb import (
     get,
     persist,
     put,
+    transact,
 )
-from prepaid.store.items import instant, milliseconds
+from prepaid.store.items import instant, manager_session_request_hash, milliseconds
 
+MANAGER, SESSION, CLAIM = "manager", "session", "claim"
 # 16 MB and some tens of milliseconds a comparison; OpenSSL's own limit lies just below that.
 SCRYPT = {"n": 2**14, "r": 8, "p": 1, "maxmem": 2**26}
-SALT_BYTES, TOKEN_BYTES = 16, 32
+SALT_BYTES = NONCE_BYTES = 16
 # A session's row is of no use once it is over; DynamoDB removes it some time later.
 KEEP_SESSIONS = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A session and its token, which only the caller has. replayed: whether the key had opened it before."""
+
+    token: str
+    session: ManagerSession
+    replayed: bool
 
 
 def change_code(
@@ -49,9 +67,10 @@ def change_code(
     now: datetime,
     patience: Patience,
 ) -> None:
-    """Set the code; sessions opened by the old one end. current_code: None from an administrator only.
+    """Set the code; sessions opened by the old one end. current_code: None from an administrator only, for whom the
+    code that is set already is set: that ends a lock, and no session.
 
-    Raises WrongCode, CodeLocked, InvalidRequest when it is the code already, Busy.
+    Raises WrongCode, CodeLocked, InvalidRequest when who has the current code sets it again, Busy.
     """
     held = None
     if current_code is not None:
@@ -61,23 +80,16 @@ def change_code(
     for _ in attempts(patience):
         try:
             stored = _read(table, account_id)
-            if stored and stored.salt == salt:
+            if stored.salt == salt:
                 # Our own earlier attempt, whose answer was lost.
                 return
-            if held and stored and stored.version != held.version:
+            if held and stored.version != held.version:
                 # Changed since we compared: what we were shown isn't the current code any more.
                 raise WrongCode(tries_left=MAX_TRIES - stored.tries)
-            if stored and hmac.compare_digest(_digest(new_code, stored.salt, pepper), stored.digest):
+            same = hmac.compare_digest(_digest(new_code, stored.salt, pepper), stored.digest)
+            if same and held:
                 raise InvalidRequest((("code", "must differ from the current one"),))
-            code = ManagerCode(
-                digest=digest,
-                salt=salt,
-                version=stored.version + 1 if stored else 1,
-                revision=stored.revision + 1 if stored else 1,
-                tries=0,
-                locks=0,
-                tried_at=now,
-            )
+            code = forgive(stored) if same else _changed(stored, digest, salt, now)
             _write(table, account_id, code, over=stored)
             return
         except (LostCondition, Transient):
@@ -88,37 +100,48 @@ def check_code(
     table: Table, account_id: str, code: str, pepper: str, *, now: datetime, patience: Patience
 ) -> ManagerCode:
     """The record when `code` is the manager's. Raises WrongCode, CodeLocked (before comparing), Busy."""
-    reserved = _reserve(table, account_id, now, patience)
-    # The same work when no code is set, so that time doesn't tell.
-    salt, expected = (reserved.salt, reserved.digest) if reserved else (bytes(SALT_BYTES), b"")
-    right = hmac.compare_digest(_digest(code, salt, pepper), expected)
-    if reserved is None or not right:
-        raise WrongCode(tries_left=MAX_TRIES - reserved.tries if reserved else MAX_TRIES - 1)
-    forgiven = forgive(reserved)
-    try:
-        persist(patience, _write, table, account_id, forgiven, over=reserved)
-    except LostCondition:
-        # Somebody else is trying at this moment; their tries stay counted.
-        return reserved
-    return forgiven
+    held = _compare(table, account_id, code, pepper, now, patience)
+    return _forgive(table, account_id, held, patience)
 
 
 def open_session(
-    table: Table, account_id: str, code: str, pepper: str, *, now: datetime, patience: Patience
-) -> tuple[str, ManagerSession]:
-    """A session and its token, which is shown once and kept by nobody but the caller. Raises as check_code."""
-    held = check_code(table, account_id, code, pepper, now=now, patience=patience)
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    session = ManagerSession(
-        digest=token_digest(token),
-        account=account_id,
-        code_version=held.version,
-        expires_at=now + timedelta(minutes=SESSION_MINUTES),
-    )
-    # Nobody else draws the same token: what stands there is our own write, whose answer was lost.
-    with suppress(LostCondition):
-        persist(patience, put, table, {"Item": _session_to_item(session), "ConditionExpression": IF_ABSENT})
-    return token, session
+    table: Table, account_id: str, code: str, idempotency_key: str, pepper: str, *, now: datetime, patience: Patience
+) -> Opened:
+    """Ten minutes for one purchase, once for the key: a repeat with the right code hears of the same session.
+
+    Raises as check_code, and IdempotencyKeyReused for a key of another request or of a code that was changed since.
+    """
+    # Before the key is looked up, so that a known one tells nothing about a guess and each guess counts.
+    held = _compare(table, account_id, code, pepper, now, patience)
+    expires_at = now + timedelta(minutes=SESSION_MINUTES)
+    claim = _claim_item(account_id, idempotency_key, held.version, expires_at)
+    opened = _opened(claim, account_id, idempotency_key, pepper, replayed=False)
+    manager = _record_put(account_id, forgive(held), over=held)
+    for _ in attempts(patience):
+        try:
+            writes = {
+                MANAGER: manager,
+                # Closes the race of one key used twice at once, and with our own lost answer: one session a key.
+                CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT},
+                # Nobody else derives the same token; a row that is there must not be written over.
+                SESSION: {"Item": _session_to_item(opened.session), "ConditionExpression": IF_ABSENT},
+            }
+            transact(table, writes)
+            return opened
+        except Transient:
+            continue
+        except LostCondition as lost:
+            earlier = lost.found.get(CLAIM)
+            if earlier:
+                _forgive(table, account_id, held, patience)
+                return _replayed(earlier, held, account_id, idempotency_key, pepper)
+            found = lost.found.get(MANAGER)
+            if found and int(found["version"]["N"]) != held.version:
+                # Changed since we compared: what we were shown isn't the current code any more.
+                raise WrongCode(tries_left=MAX_TRIES - int(found["tries"]["N"])) from lost
+            # Somebody else is trying at this moment; their tries stay counted, and ours with them.
+            manager = code_unchanged(account_id, held.version)
+    raise AssertionError("attempts() ends by raising")
 
 
 def require_session(table: Table, account_id: str, token: str, *, now: datetime, patience: Patience) -> ManagerSession:
@@ -126,7 +149,7 @@ def require_session(table: Table, account_id: str, token: str, *, now: datetime,
     item = persist(patience, get, table, keys.manager_session(token_digest(token)))
     code = persist(patience, _read, table, account_id)
     session = _session_from_item(item) if item else None
-    if session is None or code is None or not is_good(session, account_id, code.version, now):
+    if session is None or not is_good(session, account_id, code.version, now):
         raise SessionInvalid
     return session
 
@@ -140,18 +163,35 @@ def use_session_put(session: ManagerSession, purchase: str) -> Item:
     }
 
 
+def code_unchanged(account_id: str, version: int) -> Item:
+    """The check that travels with what a session of this version of the code is used for."""
+    return {
+        "Key": keys.manager(account_id),
+        # Closes the race with a change of the code: what was read as good a moment ago must still be so.
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": {":version": {"N": str(version)}},
+    }
+
+
 def token_digest(token: str) -> str:
     """What is kept of a session's token."""
     return sha256(token.encode()).hexdigest()
 
 
-def _reserve(table: Table, account_id: str, now: datetime, patience: Patience) -> ManagerCode | None:
-    """Take one try, or find that no code is set. Raises CodeLocked, Busy."""
+def _compare(table: Table, account_id: str, code: str, pepper: str, now: datetime, patience: Patience) -> ManagerCode:
+    """The record with one try taken, when `code` is the manager's. Raises as check_code."""
+    held = _reserve(table, account_id, now, patience)
+    # The same work when no code is set, so that neither time nor count tells.
+    if not hmac.compare_digest(_digest(code, held.salt, pepper), held.digest):
+        raise WrongCode(tries_left=MAX_TRIES - held.tries)
+    return held
+
+
+def _reserve(table: Table, account_id: str, now: datetime, patience: Patience) -> ManagerCode:
+    """Take one try. Raises CodeLocked, Busy."""
     for _ in attempts(patience):
         try:
             stored = _read(table, account_id)
-            if stored is None:
-                return None
             reserved = reserve_try(stored, now)
             _write(table, account_id, reserved, over=stored)
             return reserved
@@ -160,10 +200,34 @@ def _reserve(table: Table, account_id: str, now: datetime, patience: Patience) -
     raise AssertionError("attempts() ends by raising")
 
 
-def _read(table: Table, account_id: str) -> ManagerCode | None:
+def _forgive(table: Table, account_id: str, held: ManagerCode, patience: Patience) -> ManagerCode:
+    """The record after the right code, as it was written. Raises Busy."""
+    forgiven = forgive(held)
+    try:
+        persist(patience, _write, table, account_id, forgiven, over=held)
+    except LostCondition:
+        # Somebody else is trying at this moment; their tries stay counted.
+        return held
+    return forgiven
+
+
+def _changed(stored: ManagerCode, digest: bytes, salt: bytes, now: datetime) -> ManagerCode:
+    """The record of a new code."""
+    return ManagerCode(
+        digest=digest,
+        salt=salt,
+        version=stored.version + 1,
+        revision=stored.revision + 1,
+        tries=0,
+        locks=0,
+        tried_at=now,
+    )
+
+
+def _read(table: Table, account_id: str) -> ManagerCode:
     item = get(table, keys.manager(account_id))
     if item is None:
-        return None
+        return NO_CODE
     return ManagerCode(
         digest=bytes(item["digest"]["B"]),
         salt=bytes(item["salt"]["B"]),
@@ -175,8 +239,12 @@ def _read(table: Table, account_id: str) -> ManagerCode | None:
     )
 
 
-def _write(table: Table, account_id: str, code: ManagerCode, *, over: ManagerCode | None) -> None:
+def _write(table: Table, account_id: str, code: ManagerCode, *, over: ManagerCode) -> None:
     """Write the record over the one that was read. Raises LostCondition, Transient."""
+    put(table, _record_put(account_id, code, over=over))
+
+
+def _record_put(account_id: str, code: ManagerCode, *, over: ManagerCode) -> Item:
     item = {
         **keys.manager(account_id),
         "digest": {"B": code.digest},
@@ -187,18 +255,47 @@ def _write(table: Table, account_id: str, code: ManagerCode, *, over: ManagerCod
         "locks": {"N": str(code.locks)},
         "tried_at": {"N": str(milliseconds(code.tried_at))},
     }
-    if over is None:
-        put(table, {"Item": item, "ConditionExpression": IF_ABSENT})
-        return
-    put(
-        table,
-        {
-            "Item": item,
-            # Closes the race of parallel guesses: each one takes a try that no other one took.
-            "ConditionExpression": "revision = :seen",
-            "ExpressionAttributeValues": {":seen": {"N": str(over.revision)}},
-        },
+    # Either closes the race of parallel guesses: each one takes a try that no other one took.
+    if over == NO_CODE:
+        return {"Item": item, "ConditionExpression": IF_ABSENT}
+    return {
+        "Item": item,
+        "ConditionExpression": "revision = :seen",
+        "ExpressionAttributeValues": {":seen": {"N": str(over.revision)}},
+    }
+
+
+def _claim_item(account_id: str, idempotency_key: str, code_version: int, expires_at: datetime) -> Item:
+    return {
+        **keys.claim(account_id, idempotency_key),
+        "request_hash": {"B": manager_session_request_hash()},
+        "code_version": {"N": str(code_version)},
+        "expires_at": {"N": str(milliseconds(expires_at))},
+        # Whoever learns the pepper can't derive a token from a key alone, and no two tables derive the same.
+        "nonce": {"B": secrets.token_bytes(NONCE_BYTES)},
+    }
+
+
+def _replayed(claim: Item, held: ManagerCode, account_id: str, idempotency_key: str, pepper: str) -> Opened:
+    """The session that the key opened before. Raises IdempotencyKeyReused."""
+    if claim["request_hash"]["B"] != manager_session_request_hash() or int(claim["code_version"]["N"]) != held.version:
+        raise IdempotencyKeyReused
+    return _opened(claim, account_id, idempotency_key, pepper, replayed=True)
+
+
+def _opened(claim: Item, account_id: str, idempotency_key: str, pepper: str, *, replayed: bool) -> Opened:
+    """What a claim stands for."""
+    code_version = int(claim["code_version"]["N"])
+    # The label keeps tokens apart from everything else under the pepper; no part can hold the newline between.
+    said = f"manager session\n{account_id}\n{idempotency_key}\n{code_version}\n".encode() + bytes(claim["nonce"]["B"])
+    token = urlsafe_b64encode(hmac.digest(pepper.encode(), said, "sha256")).rstrip(b"=").decode()
+    session = ManagerSession(
+        digest=token_digest(token),
+        account=account_id,
+        code_version=code_version,
+        expires_at=instant(int(claim["expires_at"]["N"])),
     )
+    return Opened(token=token, session=session, replayed=replayed)
 
 
 def _digest(code: str, salt: bytes, pepper: str) -> bytes:

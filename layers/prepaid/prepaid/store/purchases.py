@@ -39,7 +39,7 @@ from prepaid.store.dynamodb import (
 )
 from prepaid.store.items import instant, lot_from_row, lot_to_row, milliseconds, purchase_request_hash
 from prepaid.store.ledger import CLAIM, Puts, append, find_entry_at, read_tail
-from prepaid.store.managers import use_session_put
+from prepaid.store.managers import MANAGER, code_unchanged, use_session_put
 
 PURCHASE = "purchase"
 PAYMENT = "payment"
@@ -80,7 +80,8 @@ def find_begun(table: Table, account_id: str, idempotency_key: str, pack: str) -
 def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> None:
     """Keep a new purchase before its payment page exists: record, claim, spent manager session, row of its day.
 
-    Raises LostCondition naming "claim" or "manager_session" when a rival took it, Transient.
+    Raises LostCondition naming "claim" or "manager_session" when a rival took it, "manager" when the code was changed
+    and so ended the session; Transient.
     """
     claim = {
         **keys.claim(purchase.account, idempotency_key),
@@ -93,6 +94,7 @@ def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, sess
             PURCHASE: {"Item": _to_item(purchase), "ConditionExpression": IF_ABSENT},
             CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT},
             MANAGER_SESSION: use_session_put(session, purchase.id),
+            MANAGER: code_unchanged(purchase.account, session.code_version),
             "bought": {"Item": _bought_item(purchase)},
         },
     )

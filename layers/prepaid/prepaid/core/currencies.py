@@ -1,0 +1,69 @@
+"""The currencies that packs can be sold in, as Stripe documents them: https://docs.stripe.com/currencies (2026).
+
+Amounts are whole minor units. Which currencies an account can really take, and the minimum of what is converted, depend
+on the account: Stripe has the last word when a payment page is made.
+"""
+
+# Lower case, as Stripe writes them.
+CURRENCIES = frozenset({
+    "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt", "bhd", "bif", "bmd",
+    "bnd", "bob", "brl", "bsd", "bwp", "byn", "bzd", "cad", "cdf", "chf", "clp", "cny", "cop", "crc", "cve", "czk",
+    "djf", "dkk", "dop", "dzd", "egp", "etb", "eur", "fjd", "fkp", "gbp", "gel", "gip", "gmd", "gnf", "gtq", "gyd",
+    "hkd", "hnl", "htg", "huf", "idr", "ils", "inr", "isk", "jmd", "jod", "jpy", "kes", "kgs", "khr", "kmf", "krw",
+    "kwd", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl", "mad", "mdl", "mga", "mkd", "mmk", "mnt", "mop", "mur",
+    "mvr", "mwk", "mxn", "myr", "mzn", "nad", "ngn", "nio", "nok", "npr", "nzd", "omr", "pab", "pen", "pgk", "php",
+    "pkr", "pln", "pyg", "qar", "ron", "rsd", "rub", "rwf", "sar", "sbd", "scr", "sek", "sgd", "shp", "sle", "sos",
+    "srd", "std", "szl", "thb", "tjs", "tnd", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "usd", "uyu", "uzs",
+    "vnd", "vuv", "wst", "xaf", "xcd", "xcg", "xof", "xpf", "yer", "zar", "zmw",
+})  # fmt: skip
+# The smallest charge, where one is documented.
+MINIMUM_AMOUNTS = {
+    "aed": 200,
+    "aud": 50,
+    "brl": 50,
+    "cad": 50,
+    "chf": 50,
+    "czk": 1500,
+    "dkk": 250,
+    "eur": 50,
+    "gbp": 30,
+    "hkd": 400,
+    "huf": 17_500,
+    "inr": 50,
+    "jpy": 50,
+    "mxn": 1000,
+    "myr": 200,
+    "nok": 300,
+    "nzd": 50,
+    "pln": 200,
+    "ron": 200,
+    "sek": 300,
+    "sgd": 50,
+    "thb": 1000,
+    "usd": 50,
+}
+ZERO_DECIMAL = frozenset({
+    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
+})  # fmt: skip
+THREE_DECIMAL = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
+# Amounts must be whole multiples: cards know no third decimal, and the two of 100 have no decimals but are written so.
+STEPS = {**dict.fromkeys(THREE_DECIMAL, 10), "isk": 100, "ugx": 100}
+
+
+def why_not(amount: int, currency: str) -> tuple[str, str] | None:
+    """What is wrong with charging so many minor units, as ("amount" or "currency", reason); None when nothing is."""
+    if currency not in CURRENCIES:
+        return "currency", "is none that Stripe takes"
+    minimum, step = MINIMUM_AMOUNTS.get(currency, 1), STEPS.get(currency, 1)
+    if amount < minimum:
+        return "amount", f"must be at least {minimum} minor units, which is {shown(minimum, currency)}"
+    if amount % step:
+        return "amount", f"must be a multiple of {step} minor units in {currency}"
+    return None
+
+
+def shown(amount: int, currency: str) -> str:
+    """So many minor units as people write them: 0.50 BRL, 50 JPY."""
+    decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
+    whole, part = divmod(amount, 10**decimals)
+    return f"{whole}.{part:0{decimals}d} {currency.upper()}" if decimals else f"{whole} {currency.upper()}"

@@ -1,0 +1,96 @@
+"""What a pack may cost, as Stripe documents its minimum charges and its currencies without or with three decimals."""
+
+import pytest
+
+from prepaid.core.catalogue import check_amounts
+from prepaid.core.currencies import CURRENCIES, MINIMUM_AMOUNTS, STEPS, THREE_DECIMAL, ZERO_DECIMAL, shown, why_not
+from prepaid.core.errors import InvalidRequest
+from tests.builders import a_catalogue, a_pack
+
+
+def complaints(*packs: tuple[int, str, bool]) -> tuple[tuple[str, str], ...]:
+    """What is said of packs of these amounts, currencies and whether they are on sale."""
+    made = tuple(
+        a_pack(100, amount, pack_id=f"pack-{place}", currency=currency, active=active)
+        for place, (amount, currency, active) in enumerate(packs)
+    )
+    try:
+        check_amounts(a_catalogue(packs=made))
+    except InvalidRequest as error:
+        return error.errors
+    return ()
+
+
+def test_the_prices_that_ship_can_be_paid() -> None:
+    check_amounts(a_catalogue())
+
+
+@pytest.mark.parametrize(("currency", "minimum"), sorted(MINIMUM_AMOUNTS.items()))
+def test_the_minimum_is_enough_and_one_less_is_not(currency: str, minimum: int) -> None:
+    assert why_not(minimum, currency) is None
+    assert why_not(minimum - 1, currency) == (
+        "amount",
+        f"must be at least {minimum} minor units, which is {shown(minimum, currency)}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("currency", "minimum"), [("brl", 50), ("usd", 50), ("gbp", 30), ("huf", 17_500), ("mxn", 1000), ("jpy", 50)]
+)
+def test_minimums_as_stripe_documents_them(currency: str, minimum: int) -> None:
+    assert MINIMUM_AMOUNTS[currency] == minimum
+
+
+@pytest.mark.parametrize("currency", ["clp", "ars", "try"])
+def test_where_no_minimum_is_documented_any_amount_will_do(currency: str) -> None:
+    assert why_not(1, currency) is None
+    assert why_not(0, currency) is not None
+
+
+@pytest.mark.parametrize("currency", ["zzz", "xxx", "btc", "bgn", "hrk", "BRL", "br", "", "brl "])
+def test_a_currency_that_stripe_does_not_take(currency: str) -> None:
+    assert why_not(1_000_000, currency) == ("currency", "is none that Stripe takes")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "fine"),
+    [
+        (5120, "kwd", True),
+        (5124, "kwd", False),
+        (500, "isk", True),
+        (550, "isk", False),
+        (500, "ugx", True),
+        (501, "ugx", False),
+        (501, "jpy", True),
+    ],
+)
+def test_amounts_that_banks_can_not_carry(amount: int, currency: str, fine: bool) -> None:
+    assert (why_not(amount, currency) is None) is fine
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (50, "brl", "0.50 BRL"),
+        (4990, "brl", "49.90 BRL"),
+        (1205, "usd", "12.05 USD"),
+        (50, "jpy", "50 JPY"),
+        (5120, "kwd", "5.120 KWD"),
+    ],
+)
+def test_amounts_as_people_write_them(amount: int, currency: str, text: str) -> None:
+    assert shown(amount, currency) == text
+
+
+def test_every_list_is_about_currencies_that_can_be_sold_in() -> None:
+    assert {*MINIMUM_AMOUNTS, *STEPS, *ZERO_DECIMAL, *THREE_DECIMAL} <= CURRENCIES
+    assert all(len(currency) == 3 and currency.islower() for currency in CURRENCIES)
+
+
+def test_every_pack_on_sale_is_named_by_its_place() -> None:
+    said = complaints((4990, "brl", True), (49, "brl", True), (4990, "zzz", True), (1, "jpy", True))
+    assert [field for field, _ in said] == ["packs.1.amount", "packs.2.currency", "packs.3.amount"]
+
+
+def test_a_retired_pack_is_history() -> None:
+    assert complaints((1, "brl", False), (4990, "zzz", False)) == ()
