@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,19 @@ TABLE_RIGHTS = {
     "Checkout": {
         "Query": {"ACCOUNT#*"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "CLAIM#*", "SESSION#*"},
-        "PutItem": {"ACCOUNT#*", "BOUGHT#*", "CLAIM#*", "SESSION#*"},
+        "PutItem": {"ACCOUNT#*", "CLAIM#*", "REVIEW", "SESSION#*"},
         "ConditionCheckItem": {"ACCOUNT#*"},
     },
     "PurchaseWebhook": {
         "Query": {"ACCOUNT#*"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "PAYMENT#*"},
-        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*"},
+        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*", "REVIEW"},
     },
     "Reconcile": {
-        "Query": {"ACCOUNT#*", "BOUGHT#*"},
+        "Query": {"ACCOUNT#*", "RECONCILIATION", "REVIEW"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "PAYMENT#*", "RECONCILIATION"},
-        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*", "RECONCILIATION"},
+        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*", "RECONCILIATION", "REVIEW"},
+        "DeleteItem": {"RECONCILIATION", "REVIEW"},
     },
     "ExpirySweep": {
         "Query": {"ACCOUNT#*", "DUE#*"},
@@ -103,7 +104,7 @@ PARTITIONS = [
     keys.customer("petshop-1"),
     keys.manager("petshop-1"),
     keys.manager_session("5d41402a"),
-    keys.bought(date(2026, 11, 22), "pur_1"),
+    keys.review(datetime(2026, 11, 22, tzinfo=UTC), "pur_1"),
     keys.claim("petshop-1", "key-1"),
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
     keys.payment("pi_1"),
@@ -112,6 +113,7 @@ PARTITIONS = [
     keys.CATALOGUE,
     keys.CHECKPOINT,
     keys.RECONCILIATION,
+    keys.failed("evt_1"),
 ]
 
 
@@ -278,7 +280,7 @@ def test_a_function_has_its_own_role_log_and_alarm(template: dict[str, Any], nam
 def test_alarms_reach_whoever_asked_for_them(template: dict[str, Any]) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert {"DeadLettersWaiting", "LotsNotSwept", "PaymentProviderRefused", "PurchaseQuarantined"} <= set(alarms)
-    assert "PurchasesNotReconciled" in alarms
+    assert {"PurchasesNotReconciled", "ReconciliationBehind"} <= set(alarms)
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == ("If", ["HasAlarmEmail", [("Ref", "AlarmTopic")], ("Ref", "AWS::NoValue")])
         assert alarm["TreatMissingData"] == "notBreaching"
