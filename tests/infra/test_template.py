@@ -294,6 +294,19 @@ def test_metrics_are_watched_under_the_name_they_are_written_with(template: dict
             assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
 
 
+def test_what_is_watched_is_counted_somewhere(template: dict[str, Any]) -> None:
+    root = TEMPLATE.parent
+    sources = [*(root / "functions").rglob("*.py"), *(root / "layers" / "prepaid" / "prepaid").rglob("*.py")]
+    code = "".join(source.read_text("utf-8") for source in sources)
+    watched = {
+        alarm["MetricName"]
+        for alarm in of_type(template, "AWS::CloudWatch::Alarm").values()
+        if not alarm["Namespace"].startswith("AWS/")
+    }
+    assert watched >= {"InternalErrors", "PaymentProviderRefusals", "PurchaseQuarantined"}
+    assert [name for name in watched if f'"{name}"' not in code] == []
+
+
 def test_the_ledger_outlives_the_stack(template: dict[str, Any]) -> None:
     table = template["Resources"]["Table"]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
