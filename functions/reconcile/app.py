@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
-from prepaid.api.metrics import count
+from prepaid.api.metrics import count, measure_seconds
 from prepaid.payments.errors import PaymentsRefused
 from prepaid.purchasing import Desk, reconcile
 from prepaid.store.dynamodb import Patience
@@ -38,6 +38,7 @@ def run(context: LambdaContext) -> dict[str, Any]:
             now=wiring.now(),
             patience=patience,
             has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
+            on_quarantine=on_quarantine,
             on_failure=on_failure,
         )
     )
@@ -45,17 +46,25 @@ def run(context: LambdaContext) -> dict[str, Any]:
         "healed": done.healed,
         "quarantined": done.quarantined,
         "failed": done.failed,
+        "waiting": done.waiting,
         "finished": done.finished,
     }
     logger.info("reconciled", extra={"request_id": context.aws_request_id, **answer})
     count("PurchasesHealed", done.healed)
-    count("PurchaseQuarantined", done.quarantined)
     count("ReconciliationFailures", done.failed)
+    measure_seconds("ReconciliationOldestFailure", int(done.oldest_failure.total_seconds()))
+    measure_seconds("ReconciliationBehind", int(done.behind.total_seconds()))
     return answer
 
 
+def on_quarantine(what: str) -> None:
+    """The alarm PurchaseQuarantined counts this: an event or purchase that doesn't fit waits for a person."""
+    logger.warning("quarantined", extra={"what": what})
+    count("PurchaseQuarantined", 1)
+
+
 def on_failure(what: str, error: Exception) -> None:
-    """One event or purchase that couldn't be looked at; the next run tries again."""
+    """One event or purchase that couldn't be looked at; each run tries again, and an alarm knows the oldest one."""
     logger.error("not reconciled", extra={"what": what}, exc_info=error)
     if isinstance(error, PaymentsRefused):
         count("PaymentProviderRefusals", 1)

@@ -68,12 +68,13 @@ def _look(params: dict[str, Any], model: Any, **_: Any) -> None:
     function = getattr(BY, "function", None)
     if function is None:
         return
-    for verb, partition in _touched(model.name, params):
+    for verb, partition in touched(model.name, params):
         if not any(fnmatchcase(partition, pattern) for pattern in rights_of(function).get(verb, [])):
             BY.refused.append((verb, partition))
 
 
-def _touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
+def touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which verbs a call to the table uses on which partitions."""
     if operation == "TransactWriteItems":
         return [
             (f"{verb}Item", (asked.get("Item") or asked["Key"])["PK"]["S"])

@@ -257,6 +257,28 @@ def test_a_delivery_that_could_not_be_looked_into_comes_again(
     assert service.balance()["credits"]["available"] == 100
 
 
+def test_a_key_of_the_other_mode_is_mended_not_quarantined(
+    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [event] = till.pay(till.sell())
+    before = service.stored()
+
+    def unknown(kind: str, identifier: str, param: str = "id") -> StripeError:
+        said = "a similar object exists in live mode, but a test mode key was used to make this request."
+        message = f"No such {kind}: '{identifier}'; {said}"
+        return StripeError(message, status=404, code="resource_missing", param=param)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("local.stripe.state.missing", unknown)
+        patch.setattr(till.fake.state, "tables", {name: {} for name in till.fake.state.tables})
+        assert told(till.tell(event, trouble=True))
+    assert heard(output)
+    assert output.metric("PurchaseQuarantined") == []
+    assert service.stored() == before
+    till.tell(event)
+    assert service.balance()["credits"]["available"] == 100
+
+
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
 def test_looking_takes_every_right_that_is_documented(
     till: Till, service: Service, apps: dict[str, ModuleType], function: str

@@ -9,24 +9,27 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import stripe
 
 from local.stripe import lifecycle
 from local.stripe.faults import Fault
 from prepaid import purchasing
-from prepaid.payments import sessions
+from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable
+from prepaid.store import keys
+from prepaid.store.reconciliation import HIGHEST, PAYABLE
 from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
 from tests.functions.events import Context
 from tests.functions.payments import Till
 from tests.functions.rights import acting_as
-from tests.store.builders import types
+from tests.store.builders import TICK, Stored, types
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 ENOUGH = 300_000
-NOTHING = {"healed": 0, "quarantined": 0, "failed": 0, "finished": True}
+NOTHING = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "finished": True}
 
 type Run = Callable[..., dict[str, Any]]
 
@@ -82,8 +85,9 @@ def test_nothing_to_do(till: Till, run: Run, output: Output, service: Service) -
     assert after.keys() - before.keys() == {("RECONCILIATION", "CHECKPOINT")}
     assert run() == NOTHING
     assert service.stored() == after
-    for name in ("PurchasesHealed", "PurchaseQuarantined", "ReconciliationFailures"):
+    for name in ("PurchasesHealed", "ReconciliationFailures", "ReconciliationOldestFailure", "ReconciliationBehind"):
         assert output.metric(name) == [0, 0]
+    assert output.metric("PurchaseQuarantined") == []
 
 
 def test_a_webhook_that_was_down_for_three_days(till: Till, run: Run, service: Service, clock: Clock) -> None:
@@ -109,7 +113,7 @@ def test_a_webhook_that_was_down_for_three_days(till: Till, run: Run, service: S
     clock.now += HOUR
     with till.fake.state.lock:
         lifecycle.expire_due(till.fake.state)
-    assert run() == {"healed": 7, "quarantined": 0, "failed": 0, "finished": True}
+    assert run() == NOTHING | {"healed": 7}
     assert {name: till.purchase(one).state for name, one in locals().items() if name in NAMES} == {
         "old": "partially_refunded",
         "card": "disputed",
@@ -186,7 +190,9 @@ def test_a_payment_without_an_event_is_found_from_our_side(
     till.pay(purchase)
     with till.fake.state.lock:
         till.fake.state.tables["event"].clear()
-    clock.now += 3 * DAY
+    clock.now += PAYABLE - TICK
+    assert run() == NOTHING
+    clock.now += TICK
     assert run() == NOTHING | {"healed": 1}
     assert till.purchase(purchase).state == "granted"
 
@@ -236,6 +242,108 @@ def test_granted_and_gone_at_stripe_is_told(till: Till, run: Run, service: Servi
     assert quarantined(service) == [(purchase.id, ["unknown_session"])]
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sessions that Stripe is asked about, in order."""
+    sessions_asked: list[str] = []
+    real = sessions.look_at_session
+
+    def look(client: Any, session: str, **named: Any) -> Any:
+        sessions_asked.append(session)
+        return real(client, session, **named)
+
+    monkeypatch.setattr(purchasing, "look_at_session", look)
+    return sessions_asked
+
+
+def forget_events(till: Till) -> None:
+    with till.fake.state.lock:
+        till.fake.state.tables["event"].clear()
+
+
+def test_a_boleto_granted_weeks_after_its_purchase_and_not_paid_is_told_once(
+    till: Till, run: Run, service: Service, output: Output, clock: Clock
+) -> None:
+    purchase = till.buy()
+    till.tell_all(till.happen(purchase, "confirm", "boleto"))
+    clock.now += 12 * DAY
+    assert run()["finished"]
+    clock.now += 8 * DAY
+    till.tell_all(till.happen(purchase, "pay_after_expiry", "boleto"))
+    assert available(service) == 100
+    forget_events(till)
+    till.session(purchase.session or "").update({"payment_status": "unpaid"})
+    clock.now += HOUR
+    assert run() == NOTHING | {"quarantined": 1}
+    assert quarantined(service) == [(purchase.id, ["progress"])]
+    assert output.metric("PurchaseQuarantined") == [1]
+    for _ in range(3):
+        clock.now += 5 * DAY
+        assert run() == NOTHING
+    assert len(quarantined(service)) == 1
+    assert available(service) == 100
+
+
+def test_our_side_looks_at_each_grant_once_and_at_each_purchase_when_it_is_over(
+    till: Till, run: Run, clock: Clock, asked: list[str]
+) -> None:
+    bought = [till.buy() for _ in range(3)]
+    for purchase in bought:
+        till.tell_all(till.pay(purchase))
+    forget_events(till)
+    asked.clear()
+    run()
+    assert sorted(asked) == sorted(purchase.session or "" for purchase in bought)
+    asked.clear()
+    for _ in range(9):
+        clock.now += DAY
+        run()
+    assert asked == []
+    clock.now += DAY
+    run()
+    assert sorted(asked) == sorted(purchase.session or "" for purchase in bought)
+    asked.clear()
+    for _ in range(20):
+        clock.now += DAY
+        run()
+    assert asked == []
+
+
+def test_a_grant_whose_row_is_committed_late_is_looked_at(
+    till: Till, run: Run, service: Service, clock: Clock, asked: list[str]
+) -> None:
+    """Its transaction began before the newest one that our side has looked at, and ended after it."""
+    early, late = till.buy(), till.buy()
+    till.tell_all(till.pay(early))
+    [(key, row)] = [(key, row) for key, row in reviews_due(service, clock).items()]
+    service.table.client.delete_item(TableName=service.table.name, Key={"PK": row["PK"], "SK": row["SK"]})
+    clock.now += timedelta(seconds=1)
+    till.tell_all(till.pay(late))
+    forget_events(till)
+    asked.clear()
+    run()
+    assert asked == [late.session]
+    service.table.client.put_item(TableName=service.table.name, Item=row)
+    clock.now += HOUR
+    run()
+    assert asked == [late.session, early.session]
+    assert key not in service.stored()
+
+
+def reviews_due(service: Service, clock: Clock) -> Stored:
+    return {
+        key: item
+        for key, item in service.stored().items()
+        if key[0] == "REVIEW" and key[1] <= keys.review_sort(clock.now, HIGHEST)
+    }
+
+
+def test_a_page_and_a_boleto_are_over_when_a_purchase_is_reviewed() -> None:
+    banks_holidays = 5
+    assert timedelta(days=1 + checkout.BOLETO_DAYS + banks_holidays) < PAYABLE
+    assert timedelta(days=1, seconds=checkout.PIX_SECONDS) < PAYABLE
+
+
 def test_a_paid_session_that_nobody_recorded_is_told(till: Till, run: Run, service: Service, output: Output) -> None:
     session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
     with till.fake.state.lock:
@@ -244,6 +352,42 @@ def test_a_paid_session_that_nobody_recorded_is_told(till: Till, run: Run, servi
     assert quarantined(service) == [("pur_" + "0" * 20, ["unknown_purchase"])]
     assert types(service.stored()) == ["plan_change"]
     assert output.metric("PurchaseQuarantined")[-1] == 1
+
+
+def test_a_paid_session_that_nobody_recorded_is_told_once(
+    till: Till, run: Run, service: Service, output: Output, clock: Clock
+) -> None:
+    """Pix has two events, and each of the two is in the spans of two runs."""
+    clock.now = clock.now.replace(hour=23, minute=30)
+    session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with till.fake.state.lock:
+        lifecycle.pay(till.fake.state, session["id"], "pix")
+    assert run()["quarantined"] == 1
+    for _ in range(3):
+        clock.now += HOUR / 2
+        assert run() == NOTHING
+    assert quarantined(service) == [("pur_" + "0" * 20, ["unknown_purchase"])]
+    assert output.metric("PurchaseQuarantined") == [1]
+
+
+def test_what_does_not_fit_is_told_though_the_run_fails_later(
+    till: Till, run: Run, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with till.fake.state.lock:
+        lifecycle.pay(till.fake.state, session["id"], "card")
+    real = sessions.events_page
+
+    def page(client: Any, **named: Any) -> Any:
+        if named["after"]:
+            raise PaymentsUnavailable
+        return real(client, **named)
+
+    monkeypatch.setattr(purchasing, "events_page", page)
+    with pytest.raises(PaymentsUnavailable):
+        run()
+    assert output.metric("PurchaseQuarantined") == [1]
+    assert len(quarantined(service)) == 1
 
 
 def test_what_others_sell_through_the_same_account_is_ignored(till: Till, run: Run, service: Service) -> None:
@@ -260,13 +404,96 @@ def test_what_others_sell_through_the_same_account_is_ignored(till: Till, run: R
     assert types(service.stored()) == before
 
 
+# How much is asked
+
+
+def test_many_events_of_one_purchase_are_one_look_at_its_session_and_one_at_its_money(
+    till: Till, run: Run, service: Service, asked: list[str]
+) -> None:
+    purchase = till.buy()
+    till.pay(purchase, "pix")
+    for _ in range(4):
+        till.refund(purchase, 499)
+    till.dispute(purchase)
+    assert len(till.since(0)) > 6
+    assert run() == NOTHING | {"healed": 1}
+    assert till.purchase(purchase).state == "disputed"
+    asked.clear()
+    assert run() == NOTHING
+    assert asked == [purchase.session] * 2
+
+
+def test_a_voucher_that_ran_out_is_heard_from_its_event_among_others(
+    till: Till, run: Run, clock: Clock, asked: list[str]
+) -> None:
+    purchase = till.buy()
+    till.happen(purchase, "confirm", "pix")
+    clock.now += DAY
+    till.happen(purchase, "fail")
+    assert run() == NOTHING | {"healed": 1}
+    assert asked == [purchase.session] * 2
+    assert till.purchase(purchase).state == "failed"
+
+
+def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
+    till: Till, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [0]
+
+    def count() -> None:
+        calls[0] += 1
+
+    for _ in range(5):
+        till.pay(till.buy(), "pix")
+    after_each_call(monkeypatch, count)
+    assert run() == NOTHING | {"healed": 5}
+    # The second page is empty.
+    assert calls == [5 * 3 + 2]
+
+
+def after_each_call(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Act after each answer of Stripe's."""
+    real = stripe.RequestsClient.request
+
+    def request(*given: Any, **named: Any) -> Any:
+        answer = real(*given, **named)
+        act()
+        return answer
+
+    patch.setattr(stripe.RequestsClient, "request", request)
+
+
+def test_a_webhook_that_was_down_for_three_days_with_two_hundred_purchases(
+    till: Till, run: Run, service: Service, clock: Clock
+) -> None:
+    sold = []
+    for number in range(200):
+        if number % 67 == 0:
+            clock.now += DAY
+        sold.append(till.sell())
+        till.pay(sold[-1], ("card", "pix", "boleto")[number % 3])
+    answers: list[dict[str, Any]] = []
+    while not answers or not answers[-1]["finished"]:
+        answers.append(run(looks(150)))
+        clock.now += HOUR
+    # Of 333 events and 200 grants; those granted and looked at in one run aren't looked at again.
+    assert len(answers) <= 4
+    assert sum(answer["healed"] for answer in answers) == 200
+    assert {answer["failed"] + answer["quarantined"] + answer["waiting"] for answer in answers} == {0}
+    assert available(service) == 200 * 100
+    assert types(service.stored()).count("purchase") == 200
+    assert {till.purchase(purchase).state for purchase in sold} == {"granted"}
+    assert reviews_due(service, clock) == {}
+    assert run() == NOTHING
+
+
 # Time, and whatever stops it
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "EVENTS_PAGE", 2)
-    monkeypatch.setattr(purchasing, "PAGE_PURCHASES", 2)
+    monkeypatch.setattr(purchasing, "PAGE_REVIEWS", 2)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -290,9 +517,6 @@ def test_it_stops_with_time_to_spare_and_the_next_run_goes_on(
 def test_killed_it_loses_no_more_than_a_page(
     till: Till, run: Run, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
     for _ in range(6):
         till.pay(till.buy())
     seen: list[str] = []
@@ -343,13 +567,185 @@ def test_what_could_not_be_looked_at_is_looked_at_again(
     clock.now += 5 * DAY
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(purchasing, "look_at_session", look)
-        assert run() == {"healed": 1, "quarantined": 0, "failed": 1, "finished": True}
+        assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
     assert output.metric("ReconciliationFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "not reconciled"]
     assert (failure["level"], failure["exception_name"]) == ("ERROR", "PaymentsUnavailable")
     clock.now += 5 * DAY
     assert run() == NOTHING | {"healed": 1}
     assert available(service) == 200
+
+
+@pytest.fixture
+def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Sessions about which Stripe doesn't answer."""
+    silent: set[str] = set()
+    counted = vars(purchasing)["look_at_session"]
+
+    def look(client: Any, session: str, **named: Any) -> Any:
+        if session in silent:
+            asked.append(session)
+            raise PaymentsUnavailable
+        return counted(client, session, **named)
+
+    monkeypatch.setattr(purchasing, "look_at_session", look)
+    return silent
+
+
+def failed_rows(service: Service) -> list[tuple[str, int]]:
+    """What waits for another try, and how many it had."""
+    return [
+        (sort.removeprefix("FAILED#"), int(item["tries"]["N"]))
+        for (partition, sort), item in sorted(service.stored().items())
+        if partition == "RECONCILIATION" and sort != "CHECKPOINT"
+    ]
+
+
+def test_an_event_that_always_fails_holds_up_and_repeats_no_other(
+    till: Till, run: Run, service: Service, output: Output, clock: Clock, asked: list[str], unlucky: set[str]
+) -> None:
+    poor, *others = (till.buy() for _ in range(4))
+    unlucky.add(poor.session or "")
+    [event] = till.pay(poor)
+    for purchase in others:
+        till.pay(purchase)
+    clock.now += 2 * HOUR
+    assert run() == NOTHING | {"healed": 3, "failed": 1, "waiting": 1}
+    for tries in range(2, 6):
+        assert failed_rows(service) == [(event["id"], tries - 1)]
+        asked.clear()
+        clock.now += 2 * HOUR
+        assert run() == NOTHING | {"failed": 1, "waiting": 1}
+        assert asked == [poor.session]
+    assert output.metric("ReconciliationOldestFailure") == [0, 7200, 14400, 21600, 28800]
+    unlucky.clear()
+    clock.now += 2 * HOUR
+    assert run() == NOTHING | {"healed": 1}
+    assert output.metric("ReconciliationOldestFailure")[-1] == 0
+    assert failed_rows(service) == []
+    assert available(service) == 400
+
+
+def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
+) -> None:
+    purchase = till.buy()
+    till.tell_all(till.pay(purchase))
+    forget_events(till)
+    till.session(purchase.session or "").update({"payment_status": "unpaid"})
+    unlucky.add(purchase.session or "")
+    assert run() == NOTHING | {"failed": 1, "waiting": 1}
+    assert reviews_due(service, clock) == {}
+    assert failed_rows(service) == [(purchase.id, 1)]
+    unlucky.clear()
+    clock.now += HOUR
+    assert run() == NOTHING | {"quarantined": 1}
+    assert failed_rows(service) == []
+    clock.now += HOUR
+    assert run() == NOTHING
+
+
+def test_more_failures_than_a_run_tries_again_take_turns(
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purchasing, "MAX_RETRIES", 2)
+    bought = [till.buy() for _ in range(5)]
+    for purchase in bought:
+        till.pay(purchase)
+        unlucky.add(purchase.session or "")
+    clock.now += 2 * HOUR
+    assert run() == NOTHING | {"failed": 5, "waiting": 5}
+    for _ in range(5):
+        clock.now += HOUR
+        assert run() == NOTHING | {"failed": 2, "waiting": 5}
+    assert sorted(tries for _, tries in failed_rows(service)) == [2, 3, 3, 3, 4]
+    unlucky.clear()
+    for waiting in (3, 1, 0):
+        clock.now += HOUR
+        assert run()["waiting"] == waiting
+    assert available(service) == 500
+
+
+def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run, output: Output, clock: Clock) -> None:
+    for _ in range(6):
+        till.pay(till.buy())
+    clock.now += DAY
+    answers = []
+    for number in (2, 2, 100, 100):
+        answers.append(run(looks(number))["finished"])
+        clock.now += HOUR
+    assert answers == [False, False, True, True]
+    assert output.metric("ReconciliationBehind") == [0, 3600, 0, 0]
+
+
+class Killed(BaseException):
+    """What no handler hears of."""
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_killed_after_any_of_its_calls_the_next_run_ends_in_the_same_state(
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
+) -> None:
+    late, unpaid, card = (till.buy() for _ in range(3))
+    till.tell_all(till.pay(unpaid))
+    till.session(unpaid.session or "").update({"payment_status": "unpaid"})
+    forget_events(till)
+    till.pay(late)
+    unlucky.add(late.session or "")
+    clock.now += HOUR
+    kept = service.stored()
+    assert run() == NOTHING | {"failed": 1, "waiting": 1, "quarantined": 1}
+    unlucky.clear()
+    restore(service, {**service.stored(), **{key: row for key, row in kept.items() if key[0] == "REVIEW"}})
+    clock.now += 5 * HOUR
+    till.pay(card)
+    till.refund(card, 2495)
+    nobody = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with till.fake.state.lock:
+        lifecycle.pay(till.fake.state, nobody["id"], "card")
+    before = service.stored()
+    assert run() == NOTHING | {"healed": 2, "quarantined": 2}
+    end = service.stored()
+    for number in itertools.count(1):
+        restore(service, before)
+        if not killed_after(number, run, service):
+            break
+        assert run()["finished"]
+        assert service.stored() == end, f"killed after call {number}"
+    assert number > 50
+
+
+def killed_after(number: int, run: Run, service: Service) -> bool:
+    """A run that dies after so many answers of the database or of Stripe; False when it gave no more."""
+    left = [number]
+
+    def count(**_: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+
+    events = service.table.client.meta.events
+    events.register("after-call.dynamodb", count, unique_id="death")
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            after_each_call(patch, count)
+            run()
+    except Killed:
+        return True
+    finally:
+        events.unregister("after-call.dynamodb", unique_id="death")
+    return False
+
+
+def restore(service: Service, items: Stored) -> None:
+    """The table as it was."""
+    client, name = service.table.client, service.table.name
+    there = service.stored()
+    for partition, sort in there.keys() - items.keys():
+        client.delete_item(TableName=name, Key={"PK": {"S": partition}, "SK": {"S": sort}})
+    for key, item in items.items():
+        if there.get(key) != item:
+            client.put_item(TableName=name, Item=item)
 
 
 def test_stripe_is_down(till: Till, run: Run, service: Service) -> None:

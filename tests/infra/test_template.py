@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,19 @@ TABLE_RIGHTS = {
     "Checkout": {
         "Query": {"ACCOUNT#*"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "CLAIM#*", "SESSION#*"},
-        "PutItem": {"ACCOUNT#*", "BOUGHT#*", "CLAIM#*", "SESSION#*"},
+        "PutItem": {"ACCOUNT#*", "CLAIM#*", "REVIEW", "SESSION#*"},
         "ConditionCheckItem": {"ACCOUNT#*"},
     },
     "PurchaseWebhook": {
         "Query": {"ACCOUNT#*"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "PAYMENT#*"},
-        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*"},
+        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*", "REVIEW"},
     },
     "Reconcile": {
-        "Query": {"ACCOUNT#*", "BOUGHT#*"},
+        "Query": {"ACCOUNT#*", "RECONCILIATION", "REVIEW"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "PAYMENT#*", "RECONCILIATION"},
-        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*", "RECONCILIATION"},
+        "PutItem": {"ACCOUNT#*", "DUE#*", "PAYMENT#*", "QUARANTINE#*", "RECONCILIATION", "REVIEW"},
+        "DeleteItem": {"RECONCILIATION", "REVIEW"},
     },
     "ExpirySweep": {
         "Query": {"ACCOUNT#*", "DUE#*"},
@@ -103,7 +104,7 @@ PARTITIONS = [
     keys.customer("petshop-1"),
     keys.manager("petshop-1"),
     keys.manager_session("5d41402a"),
-    keys.bought(date(2026, 11, 22), "pur_1"),
+    keys.review(datetime(2026, 11, 22, tzinfo=UTC), "pur_1"),
     keys.claim("petshop-1", "key-1"),
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
     keys.payment("pi_1"),
@@ -112,6 +113,7 @@ PARTITIONS = [
     keys.CATALOGUE,
     keys.CHECKPOINT,
     keys.RECONCILIATION,
+    keys.failed("evt_1"),
 ]
 
 
@@ -278,7 +280,7 @@ def test_a_function_has_its_own_role_log_and_alarm(template: dict[str, Any], nam
 def test_alarms_reach_whoever_asked_for_them(template: dict[str, Any]) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert {"DeadLettersWaiting", "LotsNotSwept", "PaymentProviderRefused", "PurchaseQuarantined"} <= set(alarms)
-    assert "PurchasesNotReconciled" in alarms
+    assert {"PurchasesNotReconciled", "ReconciliationBehind"} <= set(alarms)
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == ("If", ["HasAlarmEmail", [("Ref", "AlarmTopic")], ("Ref", "AWS::NoValue")])
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -290,6 +292,19 @@ def test_metrics_are_watched_under_the_name_they_are_written_with(template: dict
         if not alarm["Namespace"].startswith("AWS/"):
             assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
             assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+
+
+def test_what_is_watched_is_counted_somewhere(template: dict[str, Any]) -> None:
+    root = TEMPLATE.parent
+    sources = [*(root / "functions").rglob("*.py"), *(root / "layers" / "prepaid" / "prepaid").rglob("*.py")]
+    code = "".join(source.read_text("utf-8") for source in sources)
+    watched = {
+        alarm["MetricName"]
+        for alarm in of_type(template, "AWS::CloudWatch::Alarm").values()
+        if not alarm["Namespace"].startswith("AWS/")
+    }
+    assert watched >= {"InternalErrors", "PaymentProviderRefusals", "PurchaseQuarantined"}
+    assert [name for name in watched if f'"{name}"' not in code] == []
 
 
 def test_the_ledger_outlives_the_stack(template: dict[str, Any]) -> None:

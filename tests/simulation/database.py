@@ -42,6 +42,13 @@ class Refused(Exception):
         self.body = {"message": message, **more}
 
 
+class AgainstSchema(Refused):
+    """A key that the table can't have: of a wrong type, or too long."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
 def invalid(message: str) -> Refused:
     return Refused("ValidationException", message)
 
@@ -154,13 +161,13 @@ class Database:
         token, asked = request.get("ClientRequestToken"), request["TransactItems"]
         if not 1 <= len(asked) <= MAX_TRANSACTION_ITEMS:
             raise invalid("Member must have length less than or equal to 100, and greater than or equal to 1")
-        if token is not None and self._was_done(token, asked):
-            return {}
         writes = [_Write(self, one) for one in asked]
         if len({(write.table, write.key) for write in writes}) < len(writes):
             raise invalid("Transaction request cannot include multiple operations on one item")
         if sum(write.size for write in writes) > MAX_TRANSACTION_BYTES:
             raise invalid("Transaction total size exceeds the limit")
+        if token is not None and self._was_done(token, asked):
+            return {}
         reasons = [write.reason() for write in writes]
         if any(reason["Code"] != "None" for reason in reasons):
             codes = ", ".join(reason["Code"] for reason in reasons)
@@ -236,7 +243,7 @@ class _Condition:
 class _Write:
     """One member of a transaction, checked as far as it can be without looking at the table."""
 
-    __slots__ = ("condition", "item", "key", "kind", "returns_old", "rows", "size", "table")
+    __slots__ = ("condition", "fault", "item", "key", "kind", "returns_old", "rows", "size", "table")
 
     def __init__(self, database: Database, asked: dict[str, Any]) -> None:
         if len(asked) != 1:
@@ -248,14 +255,25 @@ class _Write:
         self.table: str = request["TableName"]
         self.rows = database._rows(request)
         self.item, self.size = _stored(request["Item"]) if self.kind == "Put" else ({}, 0)
-        self.key = _key_of(self.item) if self.kind == "Put" else _key(request["Key"])
+        self.fault: dict[str, Any] | None = None
+        self.key = self._key(request)
         self.condition = _condition(request)
         if self.condition is None and self.kind == "ConditionCheck":
             raise invalid("The expression can not be null;")
         self.returns_old = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
         _check_size(self.size)
 
+    def _key(self, request: dict[str, Any]) -> Key:
+        """What only the table's schema tells is found out with the conditions, and is a reason of this write's."""
+        try:
+            return _key_of(self.item) if self.kind == "Put" else _key(request["Key"])
+        except AgainstSchema as error:
+            self.fault = {"Code": "ValidationError", "Message": error.body["message"]}
+            return "", str(id(self))
+
     def reason(self) -> dict[str, Any]:
+        if self.fault:
+            return self.fault
         found = self.rows.get(self.key)
         if self.condition is None or self.condition.holds(found):
             return {"Code": "None"}
@@ -427,11 +445,11 @@ def _key_of(item: Mapping[str, Value]) -> Key:
         if value is None:
             raise invalid(f"One or more parameter values were invalid: Missing the key {name} in the item")
         if type_of(value) != "S":
-            raise invalid(f"One or more parameter values were invalid: Type mismatch for key {name} expected: S")
+            raise AgainstSchema(f"One or more parameter values were invalid: Type mismatch for key {name} expected: S")
         if not value["S"]:
             raise invalid(f"The AttributeValue for a key attribute cannot contain an empty string value. Key: {name}")
         if len(value["S"].encode()) > most:
-            raise invalid(
+            raise AgainstSchema(
                 f"One or more parameter values were invalid: Size of {name} has exceeded the limit of {most} bytes"
             )
     return item["PK"]["S"], item["SK"]["S"]

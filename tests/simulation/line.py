@@ -102,7 +102,7 @@ class _QuickClient:
         """Nothing is open."""
 
     def _call(self, operation: str, asked: Answer) -> Answer:
-        request = _on_the_wire(asked)
+        request = on_the_wire(asked)
         for attempt in range(1, self._attempts + 1):
             try:
                 status, body = self._exchange(operation, request)
@@ -111,7 +111,7 @@ class _QuickClient:
                     raise
                 continue
             if status == OK:
-                return cast("Answer", _off_the_wire(body))
+                return cast("Answer", off_the_wire(body))
             error = self._error(status, body, operation)
             code = error.response["Error"]["Code"]
             if attempt == self._attempts or (status not in RETRIED_STATUSES and code not in RETRIED_CODES):
@@ -131,7 +131,7 @@ class _QuickClient:
         code = str(body.pop("__type", status)).rpartition("#")[2]
         message = body.pop("message", "")
         parsed: Any = {
-            **_off_the_wire(body),
+            **off_the_wire(body),
             "Error": {"Code": code, "Message": message},
             "ResponseMetadata": {"HTTPStatusCode": status},
         }
@@ -154,29 +154,29 @@ def _json(content: bytes) -> Answer:
         return {}
 
 
-def _on_the_wire(value: Any) -> Any:
+def on_the_wire(value: Any) -> Any:
     """The same with base64 text for bytes."""
     if isinstance(value, dict):
-        return {name: _on_the_wire(one) for name, one in value.items()}
+        return {name: on_the_wire(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_on_the_wire(one) for one in value]
+        return [on_the_wire(one) for one in value]
     return b64encode(value).decode() if isinstance(value, bytes) else value
 
 
-def _off_the_wire(value: Any) -> Any:
+def off_the_wire(value: Any) -> Any:
     """The same with bytes for binary attributes."""
     if isinstance(value, dict):
-        return {name: _off_the_wire(one) if name not in BINARY else BINARY[name](one) for name, one in value.items()}
-    return [_off_the_wire(one) for one in value] if isinstance(value, list) else value
+        return {name: off_the_wire(one) if name not in BINARY else BINARY[name](one) for name, one in value.items()}
+    return [off_the_wire(one) for one in value] if isinstance(value, list) else value
 
 
 def _binary(value: Any) -> Any:
     # An attribute may be called B; then its value is an object.
-    return b64decode(value) if isinstance(value, str) else _off_the_wire(value)
+    return b64decode(value) if isinstance(value, str) else off_the_wire(value)
 
 
 def _binaries(value: Any) -> Any:
-    return [b64decode(one) for one in value] if isinstance(value, list) else _off_the_wire(value)
+    return [b64decode(one) for one in value] if isinstance(value, list) else off_the_wire(value)
 
 
 BINARY: dict[str, Callable[[Any], Any]] = {"B": _binary, "BS": _binaries}

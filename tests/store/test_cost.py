@@ -172,8 +172,8 @@ def test_a_payment_is_two_reads_and_one_transaction(desk: Desk, wire: Wire) -> N
     desk.receive(a_fact("paid", a_purchase()))
 
     assert wire.calls == ["GetItem", *DEBIT]
-    # Entry, due row, purchase, payment.
-    assert wire.units == 2 + 4 * 2
+    # Entry, due row, purchase, payment, review.
+    assert wire.units == 2 + 5 * 2
 
 
 def test_units_reported_are_units_by_the_published_rules_beyond_a_kilobyte_too(desk: Desk, wire: Wire) -> None:

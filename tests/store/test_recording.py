@@ -1,7 +1,7 @@
-"""What is kept before anybody can pay, and beside it: keys, sessions, days, pages, customers, a run's place."""
+"""What is kept before anybody can pay, and beside it: keys, sessions, reviews, pages, customers, a run's place."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -13,12 +13,23 @@ from prepaid.store.purchases import (
     Pointer,
     find_begun,
     find_payment,
-    read_bought,
     read_purchase,
     read_purchases,
     save_page,
 )
-from prepaid.store.reconciliation import Checkpoint, read_checkpoint, save_checkpoint, save_done
+from prepaid.store.reconciliation import (
+    PAYABLE,
+    Checkpoint,
+    Failed,
+    Review,
+    forget_failed,
+    forget_review,
+    read_checkpoint,
+    read_failed,
+    read_reviews,
+    save_checkpoint,
+    save_failed,
+)
 from tests.store.builders import DAY, NOW, TICK, Desk, a_fact, a_purchase, a_session, stored
 from tests.store.wire import Wire, answer_lost, first, no_answer
 from tests.store.workers import at_once
@@ -26,7 +37,9 @@ from tests.store.workers import at_once
 PACK = "credits-100"
 
 
-def test_a_purchase_is_recorded_with_its_key_its_session_and_its_day_in_one_transaction(desk: Desk, wire: Wire) -> None:
+def test_a_purchase_is_recorded_with_its_key_its_session_and_its_review_in_one_transaction(
+    desk: Desk, wire: Wire
+) -> None:
     purchase = a_purchase(session=None, state="created", created_at=NOW)
     desk.has_manager()
     before = stored(desk.table).keys()
@@ -40,7 +53,7 @@ def test_a_purchase_is_recorded_with_its_key_its_session_and_its_day_in_one_tran
         ("ACCOUNT#acme", "PURCHASE#pur_1"),
         ("CLAIM#acme#k1", "CLAIM"),
         ("SESSION#digest of s", "SESSION"),
-        ("BOUGHT#2026-06-16", "pur_1"),
+        ("REVIEW", "2026-06-26T13:00:00.000+00:00#pur_1"),
     }
     assert items["CLAIM#acme#k1", "CLAIM"]["purchase"] == {"S": "pur_1"}
     assert items["SESSION#digest of s", "SESSION"]["purchase"] == {"S": "pur_1"}
@@ -120,7 +133,7 @@ def test_one_key_used_twice_at_once_begins_one_purchase(desk: Desk) -> None:
     assert [sort for _, sort in items if sort.startswith("PURCHASE#")] == [f"PURCHASE#{answers[0]}"]
     # The others' sessions are good for another try.
     assert len([partition for partition, _ in items if partition.startswith("SESSION#")]) == 1
-    assert len([partition for partition, _ in items if partition.startswith("BOUGHT#")]) == 1
+    assert len([partition for partition, _ in items if partition == "REVIEW"]) == 1
 
 
 def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(desk: Desk, wire: Wire) -> None:
@@ -196,20 +209,52 @@ def test_purchases_are_read_newest_first_below_one_and_no_others(desk: Desk) -> 
     assert ids("pur_g", 500) == [*reversed(names)]
 
 
-def test_purchases_begun_on_a_day_are_read_in_pages(desk: Desk) -> None:
+def test_a_purchase_is_due_for_review_when_nobody_can_pay_it_any_more(desk: Desk) -> None:
     for index in range(5):
-        desk.record(a_purchase(f"pur_{index}", created_at=NOW))
-    desk.record(a_purchase("pur_9", account="other", created_at=NOW))
-    desk.record(a_purchase("pur_8", created_at=NOW + DAY))
+        desk.record(a_purchase(f"pur_{index}", created_at=NOW + index * TICK))
+    desk.record(a_purchase("pur_0", account="other", created_at=NOW - DAY))
 
-    pages, after = [], ""
-    while page := read_bought(desk.table, NOW.date(), after=after, limit=4):
-        pages.append(page)
-        after = page[-1].purchase
+    end = NOW + PAYABLE
+    assert purchases_due(desk, end - DAY - TICK) == []
+    assert purchases_due(desk, end - TICK) == ["other pur_0"]
+    assert purchases_due(desk, end + TICK) == ["other pur_0", "acme pur_0", "acme pur_1"]
+    assert len(purchases_due(desk, end + DAY)) == 6
+    assert purchases_due(desk, end + DAY, limit=2) == ["other pur_0", "acme pur_0"]
 
-    assert [len(page) for page in pages] == [4, 2]
-    assert pages[1] == (Pointer(account="acme", purchase="pur_4"), Pointer(account="other", purchase="pur_9"))
-    assert read_bought(desk.table, NOW.date() + timedelta(days=2), after="", limit=4) == ()
+
+def test_a_grant_is_due_for_review_at_once_however_old_its_purchase_is(desk: Desk, wire: Wire) -> None:
+    desk.open()
+    desk.record(a_purchase(created_at=NOW - 60 * DAY))
+    [begun] = read_reviews(desk.table, NOW, 9)
+    forget_review(desk.table, begun)
+
+    wire.forget()
+    desk.receive(a_fact("paid", a_purchase()))
+
+    assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
+    assert purchases_due(desk, NOW - TICK) == []
+    [granted] = read_reviews(desk.table, NOW, 9)
+    assert granted == Review(account="acme", purchase="pur_1", due=granted.due)
+    forget_review(desk.table, granted)
+    assert purchases_due(desk, NOW + DAY) == []
+
+
+def test_money_that_goes_back_and_money_that_does_not_fit_ask_for_no_review(desk: Desk) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    desk.receive(a_fact("awaiting_payment", a_purchase()))
+    desk.receive(a_fact("paid", a_purchase(), amount=1))
+    assert purchases_due(desk, NOW) == []
+    desk.receive(a_fact("paid", a_purchase()))
+    assert purchases_due(desk, NOW) == ["acme pur_1"]
+
+    desk.receive(a_fact("paid", a_purchase(), refunded=4990), at=NOW + DAY)
+
+    assert purchases_due(desk, NOW + DAY) == ["acme pur_1"]
+
+
+def purchases_due(desk: Desk, at: datetime, *, limit: int = 100) -> list[str]:
+    return [f"{review.account} {review.purchase}" for review in read_reviews(desk.table, at, limit)]
 
 
 def test_money_leads_back_to_its_purchase_once_it_was_granted(desk: Desk) -> None:
@@ -269,9 +314,10 @@ def test_of_customers_made_at_once_all_hear_of_one(desk: Desk) -> None:
 # The reconciliation's place
 
 PLACES = [
-    Checkpoint(since=NOW - DAY, until=NOW, day=date(2026, 6, 13)),
-    Checkpoint(since=NOW - DAY, until=NOW + TICK, day=date(2026, 6, 13), event="evt_9", failed=True),
-    Checkpoint(since=NOW, until=NOW + DAY, day=date(2026, 6, 14), event="evt_1", events_done=True, purchase="pur_7"),
+    Checkpoint(since=NOW - DAY),
+    Checkpoint(since=NOW - DAY, until=NOW),
+    Checkpoint(since=NOW, until=NOW + TICK, event="evt_9", told=("evt_8", "evt_7")),
+    Checkpoint(since=NOW + DAY, told=("evt_1",)),
 ]
 
 
@@ -281,20 +327,10 @@ def test_before_the_first_run_there_is_no_place(desk: Desk) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_place_is_read_back_as_it_was_kept(desk: Desk, place: Checkpoint) -> None:
-    save_checkpoint(desk.table, PLACES[0])
+    save_checkpoint(desk.table, PLACES[2])
     save_checkpoint(desk.table, place)
 
     assert read_checkpoint(desk.table) == place
-
-
-def test_a_run_that_is_done_leaves_its_end_and_no_place(desk: Desk) -> None:
-    save_checkpoint(desk.table, PLACES[1])
-
-    save_done(desk.table, NOW + TICK)
-
-    assert read_checkpoint(desk.table) == NOW + TICK
-    save_checkpoint(desk.table, PLACES[2])
-    assert read_checkpoint(desk.table) == PLACES[2]
 
 
 def test_the_sweep_and_the_reconciliation_keep_two_places(desk: Desk) -> None:
@@ -303,6 +339,23 @@ def test_the_sweep_and_the_reconciliation_keep_two_places(desk: Desk) -> None:
     due.save_checkpoint(desk.table, due.Checkpoint(day=NOW.date()))
 
     assert read_checkpoint(desk.table) is None
+
+
+def test_what_failed_is_kept_with_its_first_try_until_it_is_forgotten(desk: Desk) -> None:
+    save_checkpoint(desk.table, PLACES[0])
+    save_failed(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW)
+    save_failed(desk.table, "pur_1", {"account": "acme", "purchase": "pur_1"}, NOW + TICK)
+    save_failed(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW + DAY)
+
+    event, purchase = read_failed(desk.table, 9)
+
+    about = {"id": "evt_1", "type": "refund.created"}
+    assert event == Failed(what="evt_1", about=about, first_at=NOW, last_at=NOW + DAY, tries=2)
+    assert (purchase.what, purchase.about, purchase.tries) == ("pur_1", {"account": "acme", "purchase": "pur_1"}, 1)
+    assert len(read_failed(desk.table, 1)) == 1
+    forget_failed(desk.table, event)
+    assert read_failed(desk.table, 9) == (purchase,)
+    assert read_checkpoint(desk.table) == PLACES[0]
 
 
 def test_a_purchase_of_another_account_is_not_read(desk: Desk) -> None:

@@ -1,9 +1,9 @@
 """Where the provider's truth meets the purchases we keep: one event, or all of them since the last look."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timedelta
 
 import stripe
 
@@ -25,19 +25,29 @@ from prepaid.store.purchases import (
     bring_up_to_date,
     find_payment,
     quarantine,
-    read_bought,
     read_purchase,
 )
-from prepaid.store.reconciliation import Checkpoint, read_checkpoint, save_checkpoint, save_done
+from prepaid.store.reconciliation import (
+    Checkpoint,
+    forget_failed,
+    forget_review,
+    read_checkpoint,
+    read_failed,
+    read_reviews,
+    save_checkpoint,
+    save_failed,
+)
 
 FAILED_EVENT = "checkout.session.async_payment_failed"
 # Stripe keeps events for 30 days; the first run of a stack looks at all of them.
 FIRST_LOOK_BACK = timedelta(days=29)
 # Stripe's clock and ours differ, and an event may be listed a little after it happened.
 OVERLAP = timedelta(hours=1)
-# Purchases of the last days are looked at from our side too: what was granted must be paid.
-DAYS_LOOKED_AT = 3
-PAGE_PURCHASES = 50
+PAGE_REVIEWS = 50
+# Of what failed before: how much one run looks at again, and how much it takes turns among.
+MAX_RETRIES, MAX_WAITING = 100, 1000
+# Events of the overlap that are remembered as reported; each page of events writes them down.
+MAX_TOLD = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +55,27 @@ class Reconciled:
     """What one run did.
 
     healed: purchases that were behind the provider. quarantined: that don't fit what it says. failed: that could not be
-    looked at, left for the next run. finished: whether it came to the end; if not, the next run goes on.
+    looked at in this run. waiting: how many of those there are from all runs (at most MAX_WAITING are counted), the
+    oldest of them for oldest_failure. finished: whether it came to the end; if not, the next run goes on. behind: how
+    long ago that began what this run hasn't finished either.
     """
 
-    healed: int = 0
-    quarantined: int = 0
-    failed: int = 0
-    finished: bool = False
+    healed: int
+    quarantined: int
+    failed: int
+    waiting: int
+    oldest_failure: timedelta
+    finished: bool
+    behind: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What both ways of reconciling work with. on_failure: told of a purchase that could not be looked at."""
+    """What both ways of reconciling work with.
+
+    on_quarantine: told at once of an event or purchase that was put aside, for a run may not live to count them.
+    on_failure: told of one that could not be looked at.
+    """
 
     table: Table
     client: stripe.StripeClient
@@ -64,6 +83,7 @@ class Desk:
     now: datetime
     patience: Patience
     has_time: Callable[[], bool]
+    on_quarantine: Callable[[str], None]
     on_failure: Callable[[str, Exception], None]
 
 
@@ -98,69 +118,126 @@ def follow_event(
 
 
 def reconcile(desk: Desk) -> Reconciled:
-    """Follow every event since the last run again, then look at our newest purchases from our side.
+    """Follow every event since the last run again, then compare what was granted, or is over, from our side.
 
-    Whatever a webhook lost is healed by it; what was done already is done by nobody twice. Raises Busy,
-    PaymentsUnavailable.
+    Whatever a webhook lost is healed by it; what was done already is done by nobody twice. What can't be looked at
+    holds up nothing: it is kept, and tried again at the end of each run. Raises Busy, PaymentsUnavailable.
     """
-    place, done = _start(desk), Reconciled()
-    today = desk.now.astimezone(UTC).date()
-    while place.day <= today and desk.has_time():
-        place, done = _look_at_bought(desk, place, done) if place.events_done else _follow_events(desk, place, done)
-        # After each page: a run that is cut short loses no more than one.
-        persist(desk.patience, save_checkpoint, desk.table, place)
-    if place.day <= today:
-        return done
-    # What could not be looked at is looked at again: then the next run starts where this one started.
-    persist(desk.patience, save_done, desk.table, place.since if place.failed else place.until)
-    return replace(done, finished=True)
+    place, run = _start(desk), _Run(desk)
+    until = place.until or desk.now
+    place, finished = _follow_events(run, place, until)
+    finished = finished and _compare_ours(run)
+    if finished:
+        persist(desk.patience, save_checkpoint, desk.table, Checkpoint(since=until, told=place.told))
+        _try_again(run)
+    waiting = persist(desk.patience, read_failed, desk.table, MAX_WAITING)
+    return Reconciled(
+        healed=run.outcomes["changed"],
+        quarantined=run.outcomes["quarantined"],
+        failed=run.outcomes["failed"],
+        waiting=len(waiting),
+        oldest_failure=max((desk.now - one.first_at for one in waiting), default=timedelta()),
+        finished=finished,
+        behind=timedelta() if finished else desk.now - until,
+    )
 
 
-def _follow_events(desk: Desk, place: Checkpoint, done: Reconciled) -> tuple[Checkpoint, Reconciled]:
-    """One page of the provider's events, as far as time allows."""
-    events = events_page(desk.client, since=place.since - OVERLAP, until=place.until, after=place.event)
-    for event in events:
-        if not desk.has_time():
-            return place, done
-        done = _counted(desk, done, event.id, partial(_follow, desk, event))
-        place = replace(place, event=event.id, failed=place.failed or done.failed > 0)
-    return (place if events else replace(place, events_done=True)), done
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What has come of the run so far. looked: sessions and payments, and whether as ones that had failed."""
 
-
-def _look_at_bought(desk: Desk, place: Checkpoint, done: Reconciled) -> tuple[Checkpoint, Reconciled]:
-    """One page of the purchases that were begun on a day, as far as time allows."""
-    bought = persist(desk.patience, read_bought, desk.table, place.day, after=place.purchase, limit=PAGE_PURCHASES)
-    for pointer in bought:
-        if not desk.has_time():
-            return place, done
-        done = _counted(desk, done, pointer.purchase, partial(_look, desk, pointer))
-        place = replace(place, purchase=pointer.purchase, failed=place.failed or done.failed > 0)
-    return (place if bought else replace(place, day=place.day + timedelta(days=1), purchase="")), done
+    desk: Desk
+    outcomes: Counter[str] = field(default_factory=Counter)
+    looked: set[tuple[str | None, bool]] = field(default_factory=set)
 
 
 def _start(desk: Desk) -> Checkpoint:
     """The run to be continued, or a new one from where the last one ended."""
     stored = persist(desk.patience, read_checkpoint, desk.table)
-    if isinstance(stored, Checkpoint):
-        return stored
-    first_day = desk.now.astimezone(UTC).date() - timedelta(days=DAYS_LOOKED_AT)
-    return Checkpoint(since=stored or desk.now - FIRST_LOOK_BACK, until=desk.now, day=first_day)
+    place = stored or Checkpoint(since=desk.now - FIRST_LOOK_BACK)
+    return place if place.until else replace(place, until=desk.now)
 
 
-def _counted(desk: Desk, done: Reconciled, what: str, look: Callable[[], Outcome]) -> Reconciled:
+def _follow_events(run: _Run, place: Checkpoint, until: datetime) -> tuple[Checkpoint, bool]:
+    """The provider's events, newest first, as far as time allows: the place reached, and whether it is the end."""
+    desk = run.desk
+    has_time = True
+    while has_time:
+        events = events_page(desk.client, since=place.since - OVERLAP, until=until, after=place.event)
+        if not events:
+            break
+        for event in events:
+            has_time = desk.has_time()
+            if not has_time:
+                break
+            told = _follow(run, event, place.told) == "quarantined"
+            place = replace(place, event=event.id, told=(event.id, *place.told)[:MAX_TOLD] if told else place.told)
+        # After each page: a run that is cut short loses no more than one.
+        persist(desk.patience, save_checkpoint, desk.table, place)
+    return place, has_time
+
+
+def _follow(run: _Run, event: Event, told: tuple[str, ...]) -> Outcome | None:
+    # All events of a session or payment lead to the same look, which is newer than any of them. But that a voucher ran
+    # out is said by its event alone.
+    subject = event.payment if event.type in MONEY_EVENTS else event.session
+    look = (subject, event.type == FAILED_EVENT)
+    done = event.id in told or look in run.looked
+    # Even if it fails: one of the events is enough to try again.
+    run.looked.add(look)
+    if done:
+        return None
+    about = {name: value for name, value in asdict(event).items() if value is not None}
+    return _attempt(run, event.id, about)
+
+
+def _compare_ours(run: _Run) -> bool:
+    """Our purchases that are due, as far as time allows; whether that is the end."""
+    desk = run.desk
+    while reviews := persist(desk.patience, read_reviews, desk.table, desk.now, PAGE_REVIEWS):
+        for review in reviews:
+            if not desk.has_time():
+                return False
+            _attempt(run, review.purchase, {"account": review.account, "purchase": review.purchase})
+            persist(desk.patience, forget_review, desk.table, review)
+    return True
+
+
+def _try_again(run: _Run) -> None:
+    """What failed in earlier runs, as far as time allows. Those that waited longest first: all have their turn."""
+    desk = run.desk
+    waiting = persist(desk.patience, read_failed, desk.table, MAX_WAITING)
+    earlier = sorted((one for one in waiting if one.last_at < desk.now), key=lambda one: one.last_at)
+    for one in earlier[:MAX_RETRIES]:
+        if not desk.has_time():
+            return
+        if _attempt(run, one.what, one.about):
+            persist(desk.patience, forget_failed, desk.table, one)
+
+
+def _attempt(run: _Run, what: str, about: Mapping[str, str]) -> Outcome | None:
+    """Look at an event or a purchase of ours; None when that failed, and is kept for another run. Raises Busy."""
+    desk = run.desk
     try:
-        outcome = look()
+        outcome = _look(run, about)
     except Exception as error:  # noqa: BLE001 - one purchase that can't be looked at must not hold up the others
         desk.on_failure(what, error)
-        return replace(done, failed=done.failed + 1)
-    if outcome == "changed":
-        return replace(done, healed=done.healed + 1)
+        persist(desk.patience, save_failed, desk.table, what, about, desk.now)
+        run.outcomes["failed"] += 1
+        return None
     if outcome == "quarantined":
-        return replace(done, quarantined=done.quarantined + 1)
-    return done
+        desk.on_quarantine(what)
+    run.outcomes[outcome] += 1
+    return outcome
 
 
-def _follow(desk: Desk, event: Event) -> Outcome:
+def _look(run: _Run, about: Mapping[str, str]) -> Outcome:
+    """`about`: the fields of an event, or the pointer of a purchase."""
+    desk = run.desk
+    if "type" not in about:
+        return _look_at_ours(run, Pointer(account=about["account"], purchase=about["purchase"]))
+    names = (one.name for one in fields(Event))
+    event = Event(**{name: about.get(name) for name in names})  # type: ignore[arg-type]
     return follow_event(
         desk.table,
         desk.client,
@@ -171,12 +248,15 @@ def _follow(desk: Desk, event: Event) -> Outcome:
     )
 
 
-def _look(desk: Desk, pointer: Pointer) -> Outcome:
-    """One of our purchases, from our side. One without a page has nothing at the provider to compare with."""
+def _look_at_ours(run: _Run, pointer: Pointer) -> Outcome:
+    """A purchase from our side. One without a page has nothing at the provider to compare with."""
+    desk = run.desk
     purchase = persist(desk.patience, read_purchase, desk.table, pointer.account, pointer.purchase)
     if purchase is None or purchase.session is None:
         return "ignored"
     session = purchase.session
+    if (session, False) in run.looked:
+        return "unchanged"
     return bring_up_to_date(
         desk.table,
         pointer,

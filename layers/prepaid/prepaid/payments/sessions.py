@@ -42,6 +42,8 @@ VOID_REFUNDS = frozenset({"failed", "canceled"})
 # Three calls, each tried twice, fit inside the functions' own time-out.
 TIMEOUT_SECONDS = 4
 NOT_FOUND = 404
+# Stripe's words when a test key asks for what is live, or a live key for what is a test.
+OTHER_MODE = "a similar object exists in"
 # What Stripe says no to, whoever asks again: the request, its key, the key's rights, or a used idempotency key.
 REFUSALS = (
     stripe.AuthenticationError,
@@ -78,7 +80,8 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
         try:
             session = client.v1.checkout.sessions.retrieve(session_id, {"expand": ["line_items"]})
         except stripe.InvalidRequestError as error:
-            if error.http_status == NOT_FOUND:
+            # It exists, and the key is the wrong one: for a person to mend, no case for the quarantine.
+            if error.http_status == NOT_FOUND and OTHER_MODE not in str(error):
                 return None
             raise
         return fact_of(client, session, failed=failed)

@@ -1,9 +1,10 @@
 """Every key of the one table, spelled here and nowhere else."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 DUE_SHARDS = 8
 SESSION_PREFIX = "SESSION#"
+REVIEWS = "REVIEW"
 
 CATALOGUE = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
@@ -50,12 +51,25 @@ def manager_session(digest: str) -> Key:
     return _key(f"{SESSION_PREFIX}{digest}", "SESSION")
 
 
-def bought_partition(day: date) -> str:
-    return f"BOUGHT#{day.isoformat()}"
+def review(due: datetime, purchase_id: str) -> Key:
+    return review_row(review_sort(due, purchase_id))
 
 
-def bought(day: date, purchase_id: str) -> Key:
-    return _key(bought_partition(day), purchase_id)
+def review_row(sort: str) -> Key:
+    return _key(REVIEWS, sort)
+
+
+def review_sort(due: datetime, purchase_id: str) -> str:
+    """In order of time: what is due is the beginning of the partition."""
+    return f"{due.astimezone(UTC).isoformat(timespec='milliseconds')}#{purchase_id}"
+
+
+def failed(what: str) -> Key:
+    return _key(RECONCILIATION["PK"]["S"], failed_sort(what))
+
+
+def failed_sort(what: str) -> str:
+    return f"FAILED#{what}"
 
 
 def purchase(account: str, purchase_id: str) -> Key:

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from prepaid.core.account import Lot, remaining_in
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.entry import Entry
 from prepaid.core.errors import IdempotencyKeyReused
-from prepaid.core.ledger import Revoke
+from prepaid.core.ledger import Grant, Revoke
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import (
     PaymentFact,
@@ -40,9 +40,11 @@ from prepaid.store.dynamodb import (
 from prepaid.store.items import instant, lot_from_row, lot_to_row, milliseconds, purchase_request_hash
 from prepaid.store.ledger import CLAIM, Puts, append, find_entry_at, read_tail
 from prepaid.store.managers import MANAGER, code_unchanged, use_session_put
+from prepaid.store.reconciliation import PAYABLE, review_put
 
 PURCHASE = "purchase"
 PAYMENT = "payment"
+REVIEW = "review"
 MANAGER_SESSION = "manager_session"
 # Pay, refund, dispute: no truth of the provider's is further away than a few steps.
 MAX_STEPS = 4
@@ -78,7 +80,7 @@ def find_begun(table: Table, account_id: str, idempotency_key: str, pack: str) -
 
 
 def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> None:
-    """Keep a new purchase before its payment page exists: record, claim, spent manager session, row of its day.
+    """Keep a new purchase before its payment page exists: record, claim, spent manager session, its review.
 
     Raises LostCondition naming "claim" or "manager_session" when a rival took it, "manager" when the code was changed
     and so ended the session; Transient.
@@ -95,7 +97,8 @@ def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, sess
             CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT},
             MANAGER_SESSION: use_session_put(session, purchase.id),
             MANAGER: code_unchanged(purchase.account, session.code_version),
-            "bought": {"Item": _bought_item(purchase)},
+            # Whatever was lost of what became of it, it is looked at when nobody can pay it any more.
+            REVIEW: review_put(purchase.account, purchase.id, purchase.created_at + PAYABLE),
         },
     )
 
@@ -103,12 +106,6 @@ def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, sess
 def save_page(table: Table, purchase: Purchase) -> None:
     """Keep the payment page of a purchase that was read one version ago. Raises LostCondition, Transient."""
     put(table, _purchase_put(purchase))
-
-
-def read_bought(table: Table, day: date, *, after: str, limit: int) -> tuple[Pointer, ...]:
-    """Purchases begun on a day, in order of their ids, after one. Raises Transient."""
-    items = query(table, keys.bought_partition(day), first=after + "\x00", last="\U0010ffff", limit=limit)
-    return tuple(Pointer(account=item["account"]["S"], purchase=item["SK"]["S"]) for item in items)
 
 
 def read_purchases(table: Table, account_id: str, *, before: str, limit: int) -> tuple[Purchase, ...]:
@@ -231,6 +228,9 @@ def _take(
         puts = {PURCHASE: _purchase_put(after)}
         if after.payment and after.payment != before.payment:
             puts[PAYMENT] = _payment_put(after.payment, after)
+        if isinstance(step.operation, Grant):
+            # Each grant is compared with its payment from our side too, however long ago its purchase began.
+            puts[REVIEW] = review_put(after.account, after.id, now)
         return puts
 
     append(table, before.account, step.operation, catalogue=catalogue, now=now, patience=patience, also=also)
@@ -289,10 +289,6 @@ def _payment_put(payment: str, purchase: Purchase) -> Item:
         # One payment pays for one purchase.
         "ConditionExpression": IF_ABSENT,
     }
-
-
-def _bought_item(purchase: Purchase) -> Item:
-    return {**keys.bought(purchase.created_at.date(), purchase.id), "account": {"S": purchase.account}}
 
 
 def _to_item(purchase: Purchase) -> Item:

@@ -1,0 +1,84 @@
+"""Lets Schemathesis look for requests that openapi.json describes and the service answers otherwise.
+
+It runs in an environment of its own and knows only an address and tokens: what it asks comes from the contract.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from local.processes import own_environment
+from local.tools import environment_of
+from tests.functions.contract import FILE
+from tests.stack.client import HOLDER, routes, scope_of
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "ignored_auth",
+    # Not among them: unsupported_method wants 405, where API Gateway says 404; positive_data_acceptance wants success
+    # where our rules refuse what the contract's types allow (a plan that isn't sold, a code too easy to guess).
+)
+# So that not everything is refused for what it is about: ids and names that exist, more often than not.
+HOW_OFTEN = 0.6
+FIXED_WORDS = {
+    "body.feature": ["sticker", "ai_service"],
+    "body.plan": ["none", "individual"],
+    "body.pack": ["credits-100", "credits-50"],
+}
+
+
+def explore(
+    url: str,
+    tokens: Mapping[str, str],
+    words: Mapping[str, list[str]],
+    folder: Path,
+    *,
+    phases: str = "coverage,fuzzing",
+    examples: int = 0,
+    seconds: int = 0,
+    without: tuple[str, ...] = (),
+) -> str:
+    """Ask the service at `url` and give back the report; AssertionError with the report when an answer was wrong.
+
+    tokens: by the name of the stack's client. words: values that exist, besides the fixed ones. phases: coverage tries
+    each bound of the contract, fuzzing what chance brings. examples: how many a route, the same ones in every run; or
+    for so many seconds, always other ones. without: routes left alone.
+    """
+    settings = folder / "schemathesis.toml"
+    settings.write_text("\n".join(_settings(tokens, {**FIXED_WORDS, **words})), encoding="utf-8")
+    command = [str(environment_of("schemathesis") / "bin" / "schemathesis"), "--config-file", str(settings)]
+    command += ["run", str(FILE), "--url", url, "--checks", ",".join(CHECKS), "--phases", phases]
+    command += ["--no-color", "--continue-on-failure", "--suppress-health-check", "all", "--request-timeout", "60"]
+    command += ["--max-time", str(seconds)] if seconds else ["--generation-deterministic", "-n", str(examples)]
+    for route in without:
+        command += ["--exclude-name", route]
+    ended = subprocess.run(command, cwd=folder, env=own_environment(), capture_output=True, text=True, check=False)
+    report = ended.stdout + ended.stderr
+    for token in tokens.values():
+        report = report.replace(token, "TOKEN")
+    assert ended.returncode == 0, report
+    tested = len(routes()) - len(without)
+    assert f"Tested: {tested}" in report, report
+    return report
+
+
+def _settings(tokens: Mapping[str, str], words: Mapping[str, list[str]]) -> Iterator[str]:
+    # 428 is RFC 6585's own answer to a missing If-Match.
+    yield '[checks]\nmissing_required_header.expected-statuses = ["400", "401", "422", "428"]'
+    for name, values in words.items():
+        yield f'[dictionaries."{name}"]\nvalues = {json.dumps(values)}'
+    yield "[parameters]"
+    for name in words:
+        yield f'"{name}" = {{ dictionary = "{name}", probability = {HOW_OFTEN} }}'
+    for route in routes():
+        holder = HOLDER[scope_of(route)]
+        if holder:
+            bearer = json.dumps(f"Bearer {tokens[holder]}")
+            yield f"[[operations]]\ninclude-name = {json.dumps(route)}\nheaders = {{ Authorization = {bearer} }}"

@@ -1,0 +1,98 @@
+"""Whatever a client makes of openapi.json, the functions answer as it says. The deployed stack's turn: tests/stack."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functions.client import (
+    BALANCE,
+    CODE,
+    FUNCTION_OF,
+    GET_ACCOUNT,
+    GET_CATALOG,
+    PACKS,
+    PUT_ACCOUNT,
+    Service,
+)
+from tests.functions.events import ADMIN, ANYBODY, BUYER, Context, Event
+from tests.functions.payments import Till
+from tests.security.bridge import bridge, token
+from tests.security.explorer import explore
+from tests.stack.client import routes
+
+TOKENS = {"service": token(ANYBODY), "storefront": token(BUYER), "admin": token(ADMIN)}
+GOOD_ACCOUNT = {
+    "account": "acme",
+    "name": "n",
+    "plan": "none",
+    "ai_enabled": False,
+    "quota_anchor_day": 1,
+    "time_zone": "UTC",
+    "language": "en",
+    "low_credit_threshold": 1,
+    "manager_contact": None,
+}
+
+
+def words_of(service: Service, till: Till) -> dict[str, list[str]]:
+    """What exists: an account with credits, its manager's code, an open session and a purchase."""
+    service.give(1_000_000)
+    return {
+        "path.account": ["acme"],
+        "path.id": [till.buy().id],
+        "body.code": [CODE],
+        "header.Manager-Session": [service.manager_session() for _ in range(4)],
+    }
+
+
+def test_no_bound_of_the_contract_gets_an_answer_outside_it(service: Service, till: Till, tmp_path: Path) -> None:
+    def send(event: Event) -> dict[str, Any]:
+        answer = service.send(event)
+        return {"statusCode": answer.status, "headers": dict(answer.headers), "body": answer.text}
+
+    words = words_of(service, till)
+
+    with bridge(send) as url:
+        explore(url, TOKENS, words, tmp_path, phases="coverage", examples=1)
+
+
+LIES: dict[str, tuple[dict[str, Any], str]] = {
+    BALANCE: ({"statusCode": 500}, "Server error"),
+    GET_ACCOUNT: ({"statusCode": 418}, "Undocumented status code"),
+    PACKS: ({"headers": {"Content-Type": "text/html"}}, "Undocumented Content-Type"),
+    GET_CATALOG: ({"body": '{"version": "one"}'}, "Response violates schema"),
+    PUT_ACCOUNT: ({"statusCode": 200, "body": json.dumps(GOOD_ACCOUNT)}, "Schema-violating request accepted"),
+}
+
+
+def test_the_explorer_sees_answers_outside_the_contract(service: Service, tmp_path: Path) -> None:
+    """Or else its silence would prove nothing."""
+    service.open()
+    others = tuple(set(routes()) - set(LIES))
+
+    def send(event: Event) -> dict[str, Any]:
+        truth = service.handlers[FUNCTION_OF[event["routeKey"]]](event, Context())
+        return truth | LIES[event["routeKey"]][0]
+
+    with bridge(send) as url, pytest.raises(AssertionError) as found:
+        explore(url, TOKENS, {"path.account": ["acme"]}, tmp_path, examples=1, without=others)
+
+    report = str(found.value)
+    for _, complaint in LIES.values():
+        assert complaint in report, report
+
+
+def test_the_explorer_sees_a_door_without_a_lock(service: Service, tmp_path: Path) -> None:
+    service.open()
+    others = tuple(set(routes()) - {PACKS})
+
+    def send(event: Event) -> dict[str, Any]:
+        return service.handlers["accounts"](event, Context())
+
+    with (
+        bridge(send, locked=False) as url,
+        pytest.raises(AssertionError, match="API accepts requests without authentication"),
+    ):
+        explore(url, TOKENS, {}, tmp_path, examples=1, without=others)

@@ -1,0 +1,336 @@
+"""Each function may do what it does and nothing else: every right of its role is used, every call it makes is allowed.
+
+What is recorded is one life of a few accounts, through all functions, each in the environment that the template gives
+it. A right, a secret or a variable that this life has no use for fails here by its name: take it away, or add to the
+life what needs it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from botocore.client import BaseClient
+
+from local.stripe.running import RunningFake
+from prepaid import purchasing, wiring
+from prepaid.api.times import rfc3339
+from prepaid.payments.errors import PaymentsUnavailable
+from prepaid.settings import Settings, from_environment
+from prepaid.store.secrets import Secret
+from tests.functions.client import (
+    CODE,
+    GET_ACCOUNT,
+    GET_CATALOG,
+    GRANT,
+    HISTORY,
+    PURCHASE,
+    PURCHASES,
+    PUT_CATALOG,
+    Service,
+)
+from tests.functions.conftest import NAMES, RETURN_URL, Clock
+from tests.functions.events import ADMIN, BUYER, Context
+from tests.functions.payments import Till
+from tests.functions.rights import BY, acting, acting_as, touched
+from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
+from tests.store.template import TEMPLATE
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+# Who else uses a function's role or environment than its own code, and so leaves no call here.
+BY_LAMBDA = {
+    "logs:CreateLogStream": "the runtime writes the function's own log group",
+    "logs:PutLogEvents": "the runtime writes the function's own log group",
+    "sqs:SendMessage": "Lambda hands over what was given up: EventInvokeConfig's OnFailure, tested in tests/infra",
+}
+BY_LIBRARIES = {
+    "LOG_LEVEL": "Powertools' logger",
+    "POWERTOOLS_SERVICE_NAME": "Powertools' logger and metrics",
+    "POWERTOOLS_METRICS_NAMESPACE": "Powertools' metrics",
+    "AWS_ENDPOINT_URL": "botocore, beside `sam local` only",
+}
+
+type Template = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """calls: (function, action, partition of the table or name of a secret). reads: (function, setting)."""
+
+    calls: set[tuple[str, str, str]] = field(default_factory=set)
+    reads: set[tuple[str, str]] = field(default_factory=set)
+
+
+class Watched:
+    """A function's settings, noting which of them it looks at."""
+
+    def __init__(self, settings: Settings, recorded: Recorded) -> None:
+        self._settings, self._recorded = settings, recorded
+
+    def __getattr__(self, name: str) -> Any:
+        self._recorded.reads.add((acting(), name))
+        return getattr(self._settings, name)
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    loaded: Template = yaml.load(TEMPLATE.read_text("utf-8"), Loader=CloudFormationLoader)  # noqa: S506 - a safe one
+    return loaded
+
+
+def logical(function: str) -> str:
+    """A function's name as the template's resources begin."""
+    return "".join(part.capitalize() for part in function.split("_"))
+
+
+def variables(template: Template, function: str) -> dict[str, Any]:
+    """What the template gives the function, by name."""
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    own = template["Resources"][f"{logical(function)}Function"]["Properties"].get("Environment", {})
+    return {**common, **own.get("Variables", {})}
+
+
+@pytest.fixture
+def recorded(template: Template, service: Service, fake: RunningFake) -> Iterator[Recorded]:
+    """Every call of the functions to AWS, each with its own variables and nothing kept from before."""
+    recorded = Recorded()
+    given = {
+        function: Watched(deployed_with(variables(template, function), function, service, fake), recorded)
+        for function in NAMES
+    }
+    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(client: Any, operation: str, params: dict[str, Any]) -> Any:
+        if function := getattr(BY, "function", None):
+            recorded.calls.update((function, *used) for used in used_by(client, operation, params))
+        return real(client, operation, params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "settings", lambda: given[acting()])
+        for name in ("table", "catalogue", "cursor_secret", "pepper", "shop"):
+            patch.setattr(wiring, name, once_a_function(getattr(wiring, name).__wrapped__))
+        patch.setattr(wiring, "stripe_secret_text", once_a_function(stripe_secret_text))
+        patch.setattr(BaseClient, "_make_api_call", call)
+        yield recorded
+
+
+def once_a_function[T](make: Callable[[], T]) -> Callable[[], T]:
+    """What functools.cache would be if each function were a process of its own."""
+    made: dict[str, T] = {}
+
+    def get() -> T:
+        if acting() not in made:
+            made[acting()] = make()
+        return made[acting()]
+
+    return get
+
+
+def stripe_secret_text() -> Secret:
+    """As wiring has it; the test bench replaces that one."""
+    return Secret(wiring.settings().stripe_secret_name, time.monotonic)
+
+
+def deployed_with(variables: Template, function: str, service: Service, fake: RunningFake) -> Settings:
+    """The function's settings when it has exactly these variables."""
+    values = {
+        "TABLE_NAME": service.table.name,
+        "STRIPE_API_BASE": fake.url,
+        "RETURN_URL": RETURN_URL,
+        **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name in Settings.__dataclass_fields__:
+            patch.delenv(name.upper(), raising=False)
+        for name in variables.keys() & values.keys():
+            patch.setenv(name, values[name])
+        return from_environment()
+
+
+def secret_name(variable: str, function: str) -> str:
+    """What the test bench calls the secret of this variable."""
+    kind = variable.removesuffix("_SECRET_NAME").lower()
+    return f"stripe-{function}" if kind == "stripe" else kind
+
+
+def used_by(client: Any, operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which rights a call needs, as (action, what it is used on)."""
+    service = client.meta.service_model.service_name
+    if service == "dynamodb":
+        return [(f"dynamodb:{verb}", partition) for verb, partition in touched(operation, params)]
+    return [(f"{service}:{operation}", params.get("SecretId", ""))]
+
+
+@pytest.fixture
+def life(recorded: Recorded, apps: dict[str, ModuleType], service: Service, till: Till, clock: Clock) -> Recorded:
+    """Something of everything that the functions do, account acme being the customer."""
+    administer(service)
+    spend_and_look(service, clock)
+    buy(service, till)
+    hear_of_money(till)
+    reconcile(apps, till, clock)
+    sweep(apps, service, clock)
+    return recorded
+
+
+def administer(service: Service) -> None:
+    service.open("zoo")
+    assert service(GET_ACCOUNT).status == 200
+    gift = {"credits": 5, "kind": "promotion", "reason": "welcome"}
+    assert [service(GRANT, json=gift, key="gift").status for _ in range(2)] == [201, 201]
+    catalogue = service(GET_CATALOG).body
+    del catalogue["version"]
+    assert service(PUT_CATALOG, json=catalogue, headers={"if-match": "1"}, claims=ADMIN).status == 200
+
+
+def spend_and_look(service: Service, clock: Clock) -> None:
+    service.give(100)
+    clock.now += SECOND
+    assert [service.spend(key="order").status for _ in range(2)] == [201, 201]
+    assert service.spend(10_000).status == 402
+    assert service.balance()["credits"]["available"]
+    assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
+    assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
+
+
+def buy(service: Service, till: Till) -> None:
+    session = service.manager_session()
+    answers = [service.buy(session=session, key="purchase") for _ in range(2)]
+    assert [answer.status for answer in answers] == [201, 201]
+    assert service(PURCHASES, claims=BUYER).body["purchases"]
+    assert service(PURCHASE, id=answers[0].body["id"], claims=BUYER).status == 200
+    assert service.set_code("271829", current=CODE).status == 204
+    assert service.set_code(CODE, current="271829").status == 204
+
+
+def hear_of_money(till: Till) -> None:
+    """A payment, money back, and a payment that doesn't fit."""
+    bought = till.buy()
+    till.tell_all(till.pay(bought))
+    till.tell_all(till.refund(bought, 100))
+    till.tell_all(till.pay(till.sell(amount=1)))
+
+
+def reconcile(apps: dict[str, ModuleType], till: Till, clock: Clock) -> None:
+    """The same, but nobody told us; and at first Stripe doesn't answer."""
+    bought, other = till.buy(), till.buy("credits-50")
+    till.pay(bought)
+    till.refund(bought, 100)
+    till.pay(other)
+    till.pay(till.sell(amount=1))
+
+    def run() -> None:
+        clock.now += HOUR
+        with acting_as("reconcile"):
+            apps["reconcile"].handler({}, Context(remaining=300_000))
+
+    def silent(*_: Any, **__: Any) -> None:
+        raise PaymentsUnavailable
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(purchasing, "look_at_session", silent)
+        run()
+    run()
+    clock.now += 4 * DAY
+    run()
+    assert {till.purchase(one).state for one in (bought, other)} == {"granted", "partially_refunded"}
+
+
+def sweep(apps: dict[str, ModuleType], service: Service, clock: Clock) -> None:
+    service.give(5, "zoo", expires_at=rfc3339(clock.now + HOUR))
+    clock.now += DAY
+    with acting_as("expiry_sweep"):
+        assert apps["expiry_sweep"].handler({}, Context(remaining=120_000))["recorded"]
+
+
+def rights(template: Template, function: str) -> set[tuple[str, str]]:
+    """What the function's role allows, as (action, partition pattern or secret)."""
+    found = set()
+    for statement in statements(template, f"{logical(function)}Role"):
+        for action in actions(statement):
+            if action.startswith("dynamodb:"):
+                patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+                found |= {(action, pattern) for pattern in patterns}
+            else:
+                found |= {(action, said.partition(".")[0]) for _, said in resources(statement)}
+    return found
+
+
+def uses(template: Template, recorded: Recorded, function: str) -> set[tuple[str, str]]:
+    """What the function did, secrets by their resource's name."""
+    secret_of = {
+        secret_name(name, function): said[1]
+        for name, said in variables(template, function).items()
+        if name.endswith("_SECRET_NAME")
+    }
+    return {(action, secret_of.get(on, on)) for who, action, on in recorded.calls if who == function}
+
+
+def test_every_right_is_used(template: Template, life: Recorded) -> None:
+    unused = {
+        (function, action, pattern)
+        for function in NAMES
+        for action, pattern in rights(template, function)
+        if action not in BY_LAMBDA
+        and not any(action == done and fnmatchcase(on, pattern) for done, on in uses(template, life, function))
+    }
+    assert unused == set()
+
+
+def test_every_call_is_allowed(template: Template, life: Recorded) -> None:
+    """Secrets too, and any service that nobody thought of."""
+    forbidden = {
+        (function, done, on)
+        for function in NAMES
+        for done, on in uses(template, life, function)
+        if not any(action == done and fnmatchcase(on, pattern) for action, pattern in rights(template, function))
+    }
+    assert forbidden == set()
+
+
+def test_a_function_is_given_the_variables_that_it_reads(template: Template, life: Recorded) -> None:
+    given = {function: set(variables(template, function)) - set(BY_LIBRARIES) for function in NAMES}
+    assert given == {function: {name.upper() for who, name in life.reads if who == function} for function in NAMES}
+
+
+@pytest.mark.parametrize("function", NAMES)
+def test_what_lambda_itself_does_with_a_role(template: Template, function: str) -> None:
+    """The only rights that no code of ours uses: each for its one resource of the function's own."""
+    role, destination = logical(function), template["Resources"][f"{logical(function)}Function"]["Properties"]
+    given_up = destination.get("EventInvokeConfig", {}).get("DestinationConfig", {}).get("OnFailure", {})
+    expected = {("logs:CreateLogStream", f"{role}Log"), ("logs:PutLogEvents", f"{role}Log")}
+    if given_up:
+        expected.add(("sqs:SendMessage", given_up["Destination"][1].partition(".")[0]))
+    assert {right for right in rights(template, function) if right[0] in BY_LAMBDA} == expected
+
+
+def test_a_schedule_may_start_its_own_function_and_report_what_it_gave_up(template: Template) -> None:
+    roles = {}
+    for name, made in template["Resources"].items():
+        for event in made.get("Properties", {}).get("Events", {}).values():
+            if event["Type"] == "ScheduleV2":
+                schedule = event["Properties"]
+                roles[schedule["RoleArn"][1].partition(".")[0]] = {
+                    ("lambda:InvokeFunction", name),
+                    ("sqs:SendMessage", schedule["DeadLetterConfig"]["Arn"][1].partition(".")[0]),
+                }
+    for role, expected in roles.items():
+        assert {
+            (action, resource[1].partition(".")[0])
+            for statement in statements(template, role)
+            for action in actions(statement)
+            for resource in resources(statement)
+        } == expected
+
+
+def test_there_are_no_other_roles(template: Template) -> None:
+    roles = {name for name, made in template["Resources"].items() if made["Type"] == "AWS::IAM::Role"}
+    scheduled = {name for name in roles if name.endswith("ScheduleRole")}
+    assert roles - scheduled == {f"{logical(function)}Role" for function in NAMES}

@@ -1,0 +1,260 @@
+"""The database in memory against two others: random requests, right and wrong ones, answers and stored items compared.
+
+MODEL_OPERATIONS=100000 is the full run (`make model`); the number here is for every change.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, ParamValidationError
+
+from local.cloud import Cloud, emulator
+from local.processes import HOST
+from prepaid.store.dynamodb import open_client
+from tests.simulation.asked import PARTITIONS, SORTS, Asked, Asker, Request
+from tests.simulation.database import Answer, Database, canonical_number
+from tests.simulation.line import attach, off_the_wire, quick_client
+from tests.store.template import table_schema
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "3000"))
+TABLE = "ledger"
+SEEDS = (1, 2)
+HEADERS = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Date": "20260616T130000Z",
+    "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260616/us-east-1/dynamodb/aws4_request, "
+    "SignedHeaders=host, Signature=0",
+}  # fmt: skip
+
+type Said = tuple[int, Answer]
+
+
+class Emulator:
+    """Another database, asked on the wire: nothing corrects what is sent."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection(HOST, port)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def answer(self, operation: str, request: Request) -> Said:
+        headers = {**HEADERS, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+        self._connection.request("POST", "/", json.dumps(request).encode(), headers)
+        answered = self._connection.getresponse()
+        return answered.status, json.loads(answered.read())
+
+    def asked_for(self, operation: str, request: Request, said: Said) -> bool:
+        """Whether it is asked at all: one that takes what must be refused would hold other items afterwards."""
+        return True
+
+    def agrees(self, request: Request, model: Said, said: Said) -> bool:
+        return normal(model) == normal(said)
+
+
+class DynamoDBLocal(Emulator):
+    """AWS's own. Where it and AWS's documentation differ, the model keeps to the documentation."""
+
+    def agrees(self, request: Request, model: Said, said: Said) -> bool:
+        refused, message = normal(said), str(model[1].get("message"))
+        if "multiple operations on one item" in message:
+            # Documented: refused whatever the conditions. It looks at the conditions first.
+            return refused[0] == 400 and refused[1]["type"] in {"ValidationException", "TransactionCanceledException"}
+        if "KeyConditionExpression" in request and model[0] == 200:
+            return self._agrees_on_a_page(request, model, said)
+        return super().agrees(request, model, said)
+
+    def _agrees_on_a_page(self, request: Request, model: Said, said: Said) -> bool:
+        """Documented: more may be promised than there is. It knows when the last key allowed was read; and then
+        refuses to go on from there."""
+        ours, theirs = normal(model), normal(said)
+        if theirs[0] == 400 and "starting key does not match the range key" in said[1].get("Message", ""):
+            return ours[1]["Count"] == 0 or not request.get("ScanIndexForward", True)
+        if "LastEvaluatedKey" not in theirs[1] and ours[1]["Count"] == request.get("Limit"):
+            ours[1].pop("LastEvaluatedKey", None)
+        return ours == theirs
+
+
+class MiniStack(Emulator):
+    """It lets pass much that is malformed, so it is asked only what isn't; and no token twice, because it takes a
+    repeat for another request when it has trimmed a number of the first."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._tokens: set[str] = set()
+
+    def asked_for(self, operation: str, request: Request, said: Said) -> bool:
+        status, body = said
+        token = request.get("ClientRequestToken", "")
+        if token in self._tokens:
+            return False
+        self._tokens |= {token} - {""}
+        if status == 200:
+            return True
+        reasons = [reason["Code"] for reason in body.get("CancellationReasons", ())]
+        return not body["__type"].endswith("ValidationException") and "ValidationError" not in reasons
+
+    def agrees(self, request: Request, model: Said, said: Said) -> bool:
+        # Its begins_with refuses the request where the attribute isn't a text, instead of not holding.
+        if model[0] != 200 and "operator or function: begins_with" in said[1].get("message", ""):
+            return True
+        return super().agrees(request, model, said)
+
+
+@pytest.fixture(scope="module")
+def ministack(worker_id: str) -> Iterator[Emulator]:
+    with emulator(name=f"model-{worker_id}") as cloud, closing(MiniStack(cloud.port)) as one:
+        yield one
+
+
+@pytest.fixture
+def emulators(ministack: Emulator, dynamodb_local: Cloud) -> Iterator[dict[str, Emulator]]:
+    """Both, with the same empty table."""
+    with closing(DynamoDBLocal(dynamodb_local.port)) as local:
+        both = {"DynamoDB Local": local, "MiniStack": ministack}
+        for one in both.values():
+            one.answer("DeleteTable", {"TableName": TABLE})
+            assert one.answer("CreateTable", {"TableName": TABLE, **table_schema()})[0] == 200
+        yield both
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_three_databases_say_and_keep_the_same(seed: int, emulators: dict[str, Emulator]) -> None:
+    model, asker = Database(TABLE), Asker(seed, TABLE)
+    asked = dict.fromkeys(emulators, 0)
+    for number in range(OPERATIONS // len(SEEDS)):
+        operation, request = asker.next()
+        said = model.answer(operation, json.loads(json.dumps(request)))
+        if said[0] == 200:
+            asker.heard(operation, request, said[1])
+        for name, other in emulators.items():
+            if other.asked_for(operation, request, said):
+                asked[name] += 1
+                theirs = other.answer(operation, request)
+                assert other.agrees(request, said, theirs), shown(number, name, (operation, request), said, theirs)
+
+    for name, other in emulators.items():
+        assert contents(other) == contents(model), f"{name} keeps something else"
+        assert asked[name] > OPERATIONS // len(SEEDS) // 2
+
+
+def test_a_cancelled_transaction_does_not_take_its_token(emulators: dict[str, Emulator]) -> None:
+    # MiniStack thinks it does; botocore draws a new one for each call, so nothing here depends on it.
+    put: Request = {"TableName": TABLE, "Item": {"PK": {"S": "a"}, "SK": {"S": "b"}}}
+    lost = {**put, "ConditionExpression": "attribute_exists(PK)"}
+    asked = [{"ClientRequestToken": "one", "TransactItems": [{"Put": one}]} for one in (lost, put)]
+
+    for database in (Database(TABLE), emulators["DynamoDB Local"]):
+        assert [database.answer("TransactWriteItems", request)[0] for request in asked] == [400, 200]
+
+
+def test_a_token_is_forgotten_after_ten_minutes() -> None:
+    now = [0.0]
+    database = Database(TABLE, clock=lambda: now[0])
+    item = {"PK": {"S": "a"}, "SK": {"S": "b"}}
+    put = {"ClientRequestToken": "one", "TransactItems": [{"Put": {"TableName": TABLE, "Item": item}}]}
+    database.answer("TransactWriteItems", put)
+    database.answer("DeleteItem", {"TableName": TABLE, "Key": item})
+
+    now[0] = 599.0
+    database.answer("TransactWriteItems", put)
+    before = database.snapshot(TABLE)
+    now[0] = 600.0
+    database.answer("TransactWriteItems", put)
+
+    assert (before, database.snapshot(TABLE)) == ({}, {("a", "b"): item})
+
+
+def test_what_is_not_modelled_is_never_overlooked() -> None:
+    key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
+    asked: list[Asked] = [
+        ("UpdateItem", {"TableName": TABLE, "Key": key}),
+        ("GetItem", {"TableName": TABLE, "Key": key}),
+        ("GetItem", {"TableName": TABLE, "Key": key, "ConsistentRead": True, "ProjectionExpression": "PK"}),
+        ("DeleteItem", {"TableName": TABLE, "Key": key, "ConditionExpression": "size(body) = :a"}),
+        ("DeleteItem", {"TableName": TABLE, "Key": key, "ConditionExpression": "a.b = :a"}),
+    ]
+    database = Database(TABLE)
+
+    for operation, request in asked:
+        with pytest.raises(NotImplementedError):
+            database.answer(operation, request)
+
+
+def test_both_clients_hear_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    real, quick = open_client(), open_client()
+    databases = Database(TABLE), Database(TABLE)
+    attach(real, databases[0])
+    quick = quick_client(quick, databases[1])
+    asker, heard = Asker(3, TABLE), set()
+    for number in range(1500):
+        operation, asked = asker.next()
+        request = off_the_wire(asked)
+        try:
+            ours = outcome(real, operation, request)
+        except (ParamValidationError, ValueError):
+            # Never sent.
+            continue
+        assert outcome(quick, operation, request) == ours, f"{number}: {operation} {request}"
+        heard.add((operation, ours[0]))
+
+    assert databases[0].snapshot(TABLE) == databases[1].snapshot(TABLE)
+    assert len(heard) >= 9
+
+
+def outcome(client: "DynamoDBClient", operation: str, request: Request) -> tuple[str, Any]:
+    """What a caller of this client sees: the answer, or the error's name, code and details."""
+    name = {"GetItem": "get_item", "PutItem": "put_item", "DeleteItem": "delete_item", "Query": "query"}
+    call = getattr(client, name.get(operation, "transact_write_items"))
+    try:
+        answer = call(**request)
+    except ClientError as error:
+        response: Any = error.response
+        details = {name: response.get(name) for name in ("Item", "CancellationReasons")}
+        return type(error).__name__, (response["Error"], details, response["ResponseMetadata"]["HTTPStatusCode"])
+    return "answer", {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+def normal(said: Said) -> Said:
+    """An answer without what can't be equal: wording, the order of a set, and how a number within a list is written."""
+    status, body = said
+    if status == 200:
+        return status, settled({name: value for name, value in body.items() if name != "ConsumedCapacity"})
+    reasons = [(reason["Code"], settled(reason.get("Item"))) for reason in body.get("CancellationReasons", ())]
+    return status, {"type": body["__type"].rpartition("#")[2], "item": settled(body.get("Item")), "reasons": reasons}
+
+
+def settled(value: Any) -> Any:
+    """DynamoDB Local gives back numbers inside lists and maps as they were written; documented is to trim them all."""
+    if isinstance(value, list):
+        return [settled(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        [(kind, content)] = value.items()
+        if kind == "N":
+            return {"N": canonical_number(content)}
+        if kind in {"SS", "NS", "BS"}:
+            return {kind: sorted(map(canonical_number, content) if kind == "NS" else content)}
+    return {name: settled(one) for name, one in value.items()}
+
+
+def contents(database: Emulator | Database) -> list[Any]:
+    """All items, read by key."""
+    keys = [{"PK": {"S": partition}, "SK": {"S": sort}} for partition in PARTITIONS for sort in SORTS]
+    asked = [{"TableName": TABLE, "Key": key, "ConsistentRead": True} for key in keys]
+    return [normal(database.answer("GetItem", request)) for request in asked]
+
+
+def shown(number: int, name: str, asked: Asked, *said: Said) -> str:
+    lines = (f"request {number}: {name} says something else", *asked, "the model:", *said)
+    return "\n".join(line if isinstance(line, str) else json.dumps(line)[:2000] for line in lines)
