@@ -16,7 +16,7 @@ from tests.bank.run import Finished, run
 from tests.bank.wishes import Plan
 
 DATABASES = {"ministack": emulator, "dynamodb-local": dynamodb_local}
-# One disturbance for so many operations.
+# Operations for one disturbance.
 QUIET = 1000
 SHOWN_FAULTS = 20
 

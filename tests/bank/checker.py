@@ -214,15 +214,15 @@ def _bound_by_answer(one: AccountCheck, attempt: Attempt, heard: Heard) -> None:
             one.demand(_balance_is_true(ledger, number, heard.body), "a balance that never was", attempt)
     elif wish.key is not None and heard.status == CREATED:
         found = ledger.number_of.get(wish.key)
-        if not one.demand(found is not None and found <= ledger.last, "acknowledged and not in the ledger", attempt):
+        if found is None or not 1 <= found <= ledger.last:
+            one.demand(False, "acknowledged and not in the ledger", attempt)
             return
-        assert found is not None
         line = ledger.lines[found]
         one.bounds.not_after(found, heard.at)
         if not heard.replayed:
             one.bounds.not_before(found, attempt.at)
-        one.demand(_asks_for(wish, line, ledger.states[found]), f"another request's answer, entry {found}", attempt)
-        one.demand(_told(heard.body) == _answer_of(found, line), f"not what entry {found} says", attempt)
+        if one.demand(_asks_for(wish, line, ledger.states[found]), f"another request's entry {found}", attempt):
+            one.demand(_told(heard.body) == _answer_of(found, line), f"not what entry {found} says", attempt)
 
 
 def _check_flexible(one: AccountCheck, attempt: Attempt, heard: Heard) -> None:
@@ -246,7 +246,7 @@ def _check_flexible(one: AccountCheck, attempt: Attempt, heard: Heard) -> None:
         case "grant", 422:
             true = any(_has_ended(ledger.states[number], wish, heard) for number in unclaimed if number)
         case "debit" | "grant", 409 if heard.body["code"] == "idempotency_key_reused":
-            true = number <= ledger.last and number in range(held.stop)
+            true = 1 <= number <= ledger.last and number < held.stop
             true = true and not _asks_for(wish, ledger.lines[number], ledger.states[number])
         case "grant", 409 if heard.body["code"] == "too_many_lots":
             true = any(len(ledger.states[number].lots) >= MAX_LOTS for number in unclaimed)

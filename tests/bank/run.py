@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from botocore.session import get_session
 
@@ -42,7 +42,6 @@ class Finished:
     kills: int
     freezes: int
     seconds: float
-    statuses: Counter[str] = field(default_factory=Counter)
 
 
 class Processes:
@@ -62,9 +61,7 @@ class Processes:
 
     def kill(self, place: int) -> bool:
         """Kill without warning and start a successor. Whether it still ran."""
-        process = self._running[place]
-        process.kill()
-        if process.wait() == 0:
+        if _ended(self._running[place]) == 0:
             return False
         self._running[place] = self._start(place)
         return True
@@ -79,8 +76,7 @@ class Processes:
     def end(self) -> None:
         """Kill all that is left."""
         for process in self._running.values():
-            process.kill()
-            process.wait()
+            _ended(process)
 
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         with (self._folder / f"process-{place}.log").open("ab") as log:
@@ -99,12 +95,11 @@ def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbance
 
     disturbances: spread evenly over the run; each kills a process, every fifth all of them, every fourth freezes one.
     """
-    table = _create_table(environment)
     (folder / PLAN_FILE).write_text(json.dumps(asdict(plan)))
     dice = Random(plan.seed)
     kills = freezes = 0
     began = time.monotonic()
-    with _processes(plan, folder, _function_environment(environment)) as processes:
+    with _new_table(environment) as table, _processes(plan, folder, _function_environment(environment)) as processes:
         for number, _ in enumerate(_moments(plan, folder, processes, disturbances, say), start=1):
             alive = processes.alive()
             if number % 4 == 0 and alive:
@@ -116,11 +111,18 @@ def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbance
         while processes.alive():
             say(f"{_progress(plan, folder)} of {plan.operations} operations, {kills} kills")
             time.sleep(LOOK_SECONDS)
-    seconds = time.monotonic() - began
-    say("reading the table")
+        seconds = time.monotonic() - began
+        say("reading the table")
+        items = stored(table)
     histories = [attempt for file in sorted(folder.glob("*.jsonl")) for attempt in read_history(file)]
-    statuses = Counter(str(attempt.heard.status) if attempt.heard else "unheard" for attempt in histories)
-    return Finished(histories, stored(table), kills, freezes, seconds, statuses)
+    return Finished(histories, items, kills, freezes, seconds)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    process.kill()
+    if process.stdin:
+        process.stdin.close()
+    return process.wait()
 
 
 def _moments(plan: Plan, folder: Path, processes: Processes, count: int, say: Say) -> Iterator[None]:
@@ -173,14 +175,15 @@ def _function_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _create_table(environment: Mapping[str, str]) -> Table:
-    client = get_session().create_client(
+@contextmanager
+def _new_table(environment: Mapping[str, str]) -> Iterator[Table]:
+    client: Any = get_session().create_client(
         "dynamodb",
         region_name=environment["AWS_REGION"],
         endpoint_url=environment["AWS_ENDPOINT_URL"],
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
-    table = Table(client, TABLE)  # type: ignore[arg-type]
-    table.client.create_table(TableName=TABLE, **table_schema())
-    return table
+    client.create_table(TableName=TABLE, **table_schema())
+    yield Table(client, TABLE)
+    client.close()

@@ -1,0 +1,40 @@
+"""A small bank run on each database, on one worker: the rest of the tests has the other ones to itself meanwhile."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.bank.__main__ import database, plan_of
+from tests.bank.run import Finished, run
+from tests.bank.wishes import Plan
+
+HERE = Path(__file__).parent
+OPERATIONS, PROCESSES, THREADS, DISTURBANCES = 1500, 4, 64, 6
+
+
+@dataclass(frozen=True)
+class Held:
+    """What was planned and what came of it."""
+
+    plan: Plan
+    finished: Finished
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One run of each is enough: these tests share a worker."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("bank"))
+
+
+@pytest.fixture(scope="session", params=["ministack", "dynamodb-local"])
+def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+    """A bank run on this database."""
+    name: str = request.param
+    with database(name) as running:
+        plan = plan_of(OPERATIONS, PROCESSES, THREADS, seed=11)
+        folder = tmp_path_factory.mktemp(name)
+        yield Held(plan, run(plan, folder, running.environment(), disturbances=DISTURBANCES, say=lambda _: None))

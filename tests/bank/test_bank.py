@@ -1,0 +1,96 @@
+"""Many processes spend and give at once and are killed in the middle: accounts stay linearizable, totals exact."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+from local.processes import HOST, ROOT, free_port, own_environment
+from tests.bank.__main__ import plan_of
+from tests.bank.checker import check
+from tests.bank.client import PLAN_FILE
+from tests.bank.conftest import DISTURBANCES, Held
+from tests.bank.history import Recorder, next_index, read_history
+from tests.bank.wishes import Ask, Wish, wish
+
+GIFT = Wish(ask="grant", account="a", key="k", body={"credits": 1})
+
+
+def test_every_account_is_linearizable_and_totals_are_exact_though_processes_are_killed(held: Held) -> None:
+    verdict = check(held.finished.histories, held.finished.items)
+
+    assert verdict.faults == []
+    assert verdict.counts["operations"] >= held.plan.operations
+    # It was no quiet run.
+    assert held.finished.kills >= DISTURBANCES - 2
+    assert held.finished.freezes >= 1
+    seen = ("lost", "replayed", "status 402", "status 404", "status 409", "consumptions", "available")
+    assert all((verdict.counts + verdict.totals)[what] > 0 for what in seen), verdict.counts
+
+
+def test_keys_are_used_by_several_clients_and_for_different_requests() -> None:
+    plan = plan_of(2000, 4, 64, seed=1)
+    wishes = [(client, wish(plan, client, index)) for client in range(64) for index in range(plan.wishes_of(client))]
+    users: dict[str, set[int]] = {}
+    asked: dict[str, set[str]] = {}
+    for client, one in wishes:
+        if one.key:
+            users.setdefault(one.key, set()).add(client)
+            asked.setdefault(one.key, set()).add(json.dumps(one.body, sort_keys=True))
+
+    assert len(wishes) == 2000
+    assert {one.ask for _, one in wishes} == set(get_args(Ask.__value__))
+    assert sum(len(clients) > 1 for clients in users.values()) > 100
+    assert sum(len(bodies) > 1 for bodies in asked.values()) > 20
+
+
+def test_a_history_outlives_a_killed_writer_and_its_successor_asks_again_what_was_never_answered(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "3.jsonl"
+    first = Recorder(file)
+    first.asks(0, GIFT)
+    first.hears(201, {"entry": 2}, replayed=False)
+    first.asks(1, GIFT)
+    with file.open("a") as torn:
+        torn.write('{"at":1,"wall":1,"stat')
+
+    assert next_index(file) == 1
+
+    second = Recorder(file)
+    second.asks(1, GIFT)
+    second.hears(201, {"entry": 3}, replayed=True)
+    attempts = read_history(file)
+    assert [(one.client, one.index, one.told, one.wish) for one in attempts] == [
+        (3, 0, True, GIFT),
+        (3, 1, False, GIFT),
+        (3, 1, True, GIFT),
+    ]
+    assert next_index(file) == 2
+
+
+def test_a_busy_answer_is_none(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "0.jsonl")
+    recorder.asks(0, GIFT)
+    recorder.hears(503, {"code": "busy"}, replayed=False)
+
+    assert next_index(tmp_path / "0.jsonl") == 0
+
+
+def test_a_process_ends_with_its_supervisor(tmp_path: Path) -> None:
+    (tmp_path / PLAN_FILE).write_text(json.dumps(asdict(plan_of(1000, 1, 1, seed=1))))
+    nowhere = {"AWS_ENDPOINT_URL": f"http://{HOST}:{free_port()}", "AWS_REGION": "us-east-1", "TABLE_NAME": "none"}
+    secrets = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "PYTHONPATH": "layers/prepaid:."}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bank.client", tmp_path, "0"],
+        stdin=subprocess.PIPE,
+        env={**own_environment(), **nowhere, **secrets},
+        cwd=ROOT,
+    )
+    assert process.stdin
+
+    process.stdin.close()
+
+    assert process.wait(timeout=60) == 1

@@ -1,0 +1,401 @@
+"""The checker finds what is wrong: one planted corruption of a true run's history or table at a time."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from prepaid.store.dynamodb import Item
+from tests.bank.checker import check, items_by_account
+from tests.bank.conftest import Held
+from tests.bank.history import Attempt, Heard
+from tests.store.builders import Stored, entry_items
+
+
+@dataclass
+class Run:
+    """Histories and table, to be spoiled."""
+
+    histories: list[Attempt]
+    items: Stored
+
+    def change(self, attempt: Attempt, **changes: Any) -> None:
+        """Of an attempt as it was sent; `heard` takes changes of its answer."""
+        heard = changes.pop("heard", None)
+        if heard is not None:
+            assert attempt.heard
+            changes["heard"] = replace(attempt.heard, **heard)
+        self.histories[self.histories.index(attempt)] = replace(attempt, **changes)
+
+    def answered(self, ask: str, status: int, where: Callable[[Attempt, Heard], bool] = lambda *_: True) -> Attempt:
+        """The first attempt that asked this and was answered so."""
+        for attempt in self.histories:
+            heard = attempt.heard
+            if attempt.wish.ask == ask and heard and heard.status == status and where(attempt, heard):
+                return attempt
+        raise AssertionError(f"no {ask} was answered {status}")
+
+    def new(self, ask: str, where: Callable[[Attempt, Heard], bool] = lambda *_: True) -> Attempt:
+        """The first attempt that was acknowledged as new."""
+        return self.answered(ask, 201, lambda one, heard: not heard.replayed and where(one, heard))
+
+    def last_of(self, account: str) -> int:
+        return len(entry_items(self.items, account))
+
+    def rewrite(self, account: str, edit: Callable[[list[Any]], None]) -> None:
+        """Edit an account's entries, as pairs of line and state, and chain them anew: a liar who knows the format."""
+        items = entry_items(self.items, account)
+        pairs = [[json.loads(item["line"]["S"]), json.loads(item["state"]["S"])] for item in items]
+        edit(pairs)
+        for item in items:
+            del self.items[item["PK"]["S"], item["SK"]["S"]]
+        before = bytes(32)
+        for number, (line, state) in enumerate(pairs, start=1):
+            key = (f"ACCOUNT#{account}", f"ENTRY#{number:012d}")
+            said, left = (json.dumps(one, separators=(",", ":"), ensure_ascii=False) for one in (line, state))
+            before = sha256(before + "\n".join((*key, said, left)).encode()).digest()
+            self.items[key] = entry_item(key, said, left, before)
+
+
+type Corruption = Callable[[Run], None]
+
+
+@pytest.fixture(scope="module")
+def true_run(held: Held) -> Run:
+    return Run(held.finished.histories, held.finished.items)
+
+
+@pytest.fixture
+def spoilt(true_run: Run) -> Run:
+    return Run(list(true_run.histories), deepcopy(true_run.items))
+
+
+def entry_item(key: tuple[str, str], line: str, state: str, digest: bytes) -> Item:
+    return {
+        "PK": {"S": key[0]},
+        "SK": {"S": key[1]},
+        "line": {"S": line},
+        "state": {"S": state},
+        "hash": {"B": digest},
+    }
+
+
+def an_answer_that_says_another_balance(run: Run) -> None:
+    one = run.new("debit")
+    assert one.heard
+    body = deepcopy(one.heard.body)
+    body["balance"]["available"] += 1
+    run.change(one, heard={"body": body})
+
+
+def an_answer_that_says_other_draws(run: Run) -> None:
+    one = run.new("debit", lambda _, heard: heard.body["draws"][0]["source"] == "lot")
+    assert one.heard
+    body = deepcopy(one.heard.body)
+    body["draws"][0]["lot"] = "lot_000000000001"
+    run.change(one, heard={"body": body})
+
+
+def an_answer_with_another_entrys_id(run: Run) -> None:
+    one = run.new("grant")
+    assert one.heard
+    run.change(one, heard={"body": {**one.heard.body, "id": "gra_000000000099"}})
+
+
+def a_replay_that_answers_something_else(run: Run) -> None:
+    one = run.answered("debit", 201, lambda _, heard: heard.replayed)
+    assert one.heard
+    run.change(one, heard={"body": {**one.heard.body, "credits": one.heard.body["credits"] + 1}})
+
+
+def an_entry_older_than_one_that_was_answered_before_it_was_asked(run: Run) -> None:
+    later = run.new("debit", lambda _, heard: heard.body["entry"] > 3)
+    assert later.heard
+    number, answered = later.heard.body["entry"], later.heard.at
+    others = {item.wish.key for item in run.histories if item.wish.account == later.wish.account}
+    earlier = run.answered(
+        "debit",
+        201,
+        lambda one, heard: (
+            one.wish.account == later.wish.account and not heard.replayed and heard.body["entry"] < number
+        ),
+    )
+    assert earlier.wish.key in others
+    for attempt in [one for one in run.histories if one.wish.key == earlier.wish.key and one != earlier]:
+        run.histories.remove(attempt)
+    run.change(earlier, at=answered + 1, heard={"at": answered + 2})
+
+
+def a_balance_that_is_stale(run: Run) -> None:
+    read = run.answered("balance", 200, lambda one, heard: heard.body["entry"] < run.last_of(one.wish.account) - 2)
+    late = max(one.heard.at for one in run.histories if one.heard) + 1
+    run.change(read, at=late, heard={"at": late + 1})
+
+
+def a_balance_from_the_future(run: Run) -> None:
+    read = run.answered("balance", 200, lambda _, heard: heard.body["entry"] > 2)
+    early = min(one.at for one in run.histories)
+    run.change(read, at=early - 2, heard={"at": early - 1})
+
+
+def a_balance_with_a_credit_too_many(run: Run) -> None:
+    read = run.answered("balance", 200)
+    assert read.heard
+    body = deepcopy(read.heard.body)
+    body["credits"]["available"] += 1
+    run.change(read, heard={"body": body})
+
+
+def a_balance_with_a_quota_that_was_not_left(run: Run) -> None:
+    read = run.answered("balance", 200, lambda _, heard: heard.body["quota"] is not None)
+    assert read.heard
+    body = deepcopy(read.heard.body)
+    body["quota"]["remaining"] += 1
+    run.change(read, heard={"body": body})
+
+
+def a_refusal_for_want_of_credits_that_were_there(run: Run) -> None:
+    refused = run.answered("debit", 402)
+    assert refused.heard and refused.wish.body  # noqa: PT018
+    run.change(refused, wish=replace(refused.wish, body={**refused.wish.body, "quantity": 1}))
+
+
+def a_refusal_that_names_credits_nobody_had(run: Run) -> None:
+    refused = run.answered("debit", 402)
+    assert refused.heard
+    run.change(refused, heard={"body": {**refused.heard.body, "available": refused.heard.body["available"] + 1}})
+
+
+def a_key_that_had_its_effect_and_is_told_insufficient(run: Run) -> None:
+    refused = run.answered("debit", 402, lambda one, _: not claimed(run, one))
+    account = refused.wish.account
+    done = run.new("debit", lambda one, heard: one.wish.account == account and one.at < refused.at)
+    assert done.heard and done.wish.body and refused.wish.body  # noqa: PT018
+    key, body = done.wish.key, {**refused.wish.body, "reference": done.wish.key}
+    run.change(refused, wish=replace(refused.wish, key=key, body=body))
+
+
+def a_conflict_of_a_key_that_was_never_used(run: Run) -> None:
+    conflict = run.answered("debit", 409)
+    run.change(conflict, wish=replace(conflict.wish, key="never"))
+
+
+def a_conflict_of_a_key_with_its_own_request(run: Run) -> None:
+    one = run.answered("debit", 201, lambda _, heard: heard.replayed)
+    run.change(one, heard={"status": 409, "body": {"code": "idempotency_key_reused"}})
+
+
+def a_gift_refused_as_ended_that_was_not(run: Run) -> None:
+    refused = run.answered("grant", 422)
+    assert refused.wish.body
+    run.change(refused, wish=replace(refused.wish, body={**refused.wish.body, "expires_at": "2100-01-01T00:00:00Z"}))
+
+
+def an_account_missing_after_it_was_opened(run: Run) -> None:
+    missing = run.answered("debit", 404)
+    late = max(one.heard.at for one in run.histories if one.heard) + 1
+    run.change(missing, at=late, heard={"at": late + 1})
+
+
+def an_error_of_our_own(run: Run) -> None:
+    run.change(run.answered("balance", 200), heard={"status": 500, "body": {"code": "internal_error"}})
+
+
+def a_change_of_terms_without_effect(run: Run) -> None:
+    one = run.answered("plan", 200)
+    assert one.wish.body
+    run.change(one, wish=replace(one.wish, body={**one.wish.body, "plan": "scale"}))
+
+
+def an_account_opened_twice(run: Run) -> None:
+    run.histories.append(replace(run.answered("plan", 201), index=-1))
+
+
+def two_first_answers_to_one_key(run: Run) -> None:
+    run.histories.append(replace(run.new("debit"), index=-1))
+
+
+def an_acknowledgement_of_what_is_not_there(run: Run) -> None:
+    one = run.new("debit")
+    assert one.wish.body
+    wish = replace(one.wish, key="ghost", body={**one.wish.body, "reference": "ghost"})
+    run.histories.append(replace(one, index=-1, wish=wish))
+
+
+def an_entry_that_nobody_asked_for(run: Run) -> None:
+    key = run.new("grant").wish.key
+    run.histories[:] = [one for one in run.histories if one.wish.key != key]
+
+
+def an_answer_to_another_request(run: Run) -> None:
+    one = run.new("debit")
+    assert one.wish.body
+    run.change(one, wish=replace(one.wish, body={**one.wish.body, "quantity": one.wish.body["quantity"] + 1}))
+
+
+def a_newest_entry_that_is_lost(run: Run) -> None:
+    account = run.new("debit", lambda one, heard: heard.body["entry"] == run.last_of(one.wish.account)).wish.account
+    run.rewrite(account, lambda pairs: pairs.pop())
+
+
+def a_newest_entry_lost_with_its_claim(run: Run) -> None:
+    newest = run.new("debit", lambda one, heard: heard.body["entry"] == run.last_of(one.wish.account))
+    account = newest.wish.account
+    run.rewrite(account, lambda pairs: pairs.pop())
+    del run.items[f"CLAIM#{account}#{newest.wish.key}", "CLAIM"]
+
+
+def an_entry_lost_in_the_middle(run: Run) -> None:
+    account = run.new("debit", lambda one, heard: 1 < heard.body["entry"] < run.last_of(one.wish.account)).wish.account
+    run.rewrite(account, lambda pairs: pairs.pop(1))
+
+
+def two_entries_swapped(run: Run) -> None:
+    """A debit and a gift that says as much as the debit: the sums stay right."""
+
+    def swap(pairs: list[Any]) -> None:
+        pairs[-1], pairs[-2] = pairs[-2], pairs[-1]
+
+    account = run.new("debit", lambda one, heard: heard.body["entry"] == run.last_of(one.wish.account) > 3).wish.account
+    run.rewrite(account, swap)
+
+
+def a_debit_carried_out_twice(run: Run) -> None:
+    """The whole entry once more, sums, chain and all; only its key knows."""
+    one = run.new("debit", lambda one, heard: takes_from_a_lot_that_stays(run, one, heard))
+    assert one.heard
+    taken = one.heard.body["credits"]
+
+    def again(pairs: list[Any]) -> None:
+        line, state = deepcopy(pairs[-1])
+        line["balance_after"] -= taken
+        state["lots"][0][3] -= taken
+        pairs.append([line, state])
+
+    run.rewrite(one.wish.account, again)
+
+
+def takes_from_a_lot_that_stays(run: Run, one: Attempt, heard: Heard) -> bool:
+    draws, account = heard.body["draws"], one.wish.account
+    if heard.body["entry"] != run.last_of(account) or len(draws) != 1 or draws[0]["source"] != "lot":
+        return False
+    lots = json.loads(entry_items(run.items, account)[-1]["state"]["S"])["lots"]
+    return bool(lots) and lots[0][3] > heard.body["credits"] and lots[0][0] == int(draws[0]["lot"][4:])
+
+
+def a_claim_that_is_lost(run: Run) -> None:
+    one = run.new("debit")
+    del run.items[f"CLAIM#{one.wish.account}#{one.wish.key}", "CLAIM"]
+
+
+def a_claim_that_names_another_entry(run: Run) -> None:
+    one = run.new("debit")
+    run.items[f"CLAIM#{one.wish.account}#{one.wish.key}", "CLAIM"]["number"] = {"N": "1"}
+
+
+def a_second_claim_of_one_entry(run: Run) -> None:
+    one = run.new("debit")
+    found = run.items[f"CLAIM#{one.wish.account}#{one.wish.key}", "CLAIM"]
+    run.items[f"CLAIM#{one.wish.account}#other", "CLAIM"] = found
+
+
+def a_due_row_that_is_lost(run: Run) -> None:
+    del run.items[next(key for key in run.items if key[0].startswith("DUE#"))]
+
+
+def a_hash_that_does_not_follow(run: Run) -> None:
+    entry_items(run.items, "hot-0")[3]["hash"] = {"B": bytes(32)}
+
+
+def an_account_nobody_asked_for(run: Run) -> None:
+    run.items["CLAIM#stranger#k", "CLAIM"] = {"number": {"N": "1"}}
+
+
+def credits_from_nowhere(run: Run) -> None:
+    """In the newest entry's state and balance."""
+
+    def give(pairs: list[Any]) -> None:
+        line, state = pairs[-1]
+        line["balance_after"] += 5
+        line["credits"] += 5
+        state["lots"].append([line.get("lot", [2])[0], "promotion", 5, 5, line["at"], line["at"] + 10**10])
+
+    run.rewrite("hot-0", give)
+
+
+def a_service_paid_in_credits_while_quota_was_left(run: Run) -> None:
+    one = run.new("debit", lambda _, heard: heard.body["quota"] > 0 and heard.body["balance"]["available"] > 50)
+    assert one.heard
+    number = one.heard.body["entry"]
+
+    def pay(pairs: list[Any]) -> None:
+        line = pairs[number - 1][0]
+        line["draws"] = [["lot", pairs[number - 1][1]["lots"][0][0], 1, pairs[number - 1][1]["lots"][0][5]]]
+
+    run.rewrite(one.wish.account, pay)
+
+
+def claimed(run: Run, one: Attempt) -> bool:
+    return (f"CLAIM#{one.wish.account}#{one.wish.key}", "CLAIM") in run.items
+
+
+CORRUPTIONS: dict[Corruption, str] = {
+    an_answer_that_says_another_balance: "not what entry",
+    an_answer_that_says_other_draws: "not what entry",
+    an_answer_with_another_entrys_id: "not what entry",
+    a_replay_that_answers_something_else: "not what entry",
+    an_entry_older_than_one_that_was_answered_before_it_was_asked: "before it can have been there",
+    a_balance_that_is_stale: "before it can have been there",
+    a_balance_from_the_future: "before it can have been there",
+    a_balance_with_a_credit_too_many: "a balance that never was",
+    a_balance_with_a_quota_that_was_not_left: "a balance that never was",
+    a_refusal_for_want_of_credits_that_were_there: "not true at any moment",
+    a_refusal_that_names_credits_nobody_had: "not true at any moment",
+    a_key_that_had_its_effect_and_is_told_insufficient: "not true at any moment",
+    a_conflict_of_a_key_that_was_never_used: "not true at any moment",
+    a_conflict_of_a_key_with_its_own_request: "not true at any moment",
+    a_gift_refused_as_ended_that_was_not: "not true at any moment",
+    an_account_missing_after_it_was_opened: "not true at any moment",
+    an_error_of_our_own: "not true at any moment",
+    a_change_of_terms_without_effect: "not true at any moment",
+    an_account_opened_twice: "the opening",
+    two_first_answers_to_one_key: "answered as new more than once",
+    an_acknowledgement_of_what_is_not_there: "acknowledged and not in the ledger",
+    an_entry_that_nobody_asked_for: "nobody asked for entry",
+    an_answer_to_another_request: "another request's entry",
+    a_newest_entry_that_is_lost: "claims of entries that are not there",
+    a_newest_entry_lost_with_its_claim: "acknowledged and not in the ledger",
+    an_entry_lost_in_the_middle: "is not claimed by it",
+    two_entries_swapped: "is not claimed by it",
+    a_debit_carried_out_twice: "is not claimed by it",
+    a_claim_that_is_lost: "is not claimed by it",
+    a_claim_that_names_another_entry: "is not claimed by it",
+    a_second_claim_of_one_entry: "two keys claim one entry",
+    a_due_row_that_is_lost: "due rows and lots differ",
+    a_hash_that_does_not_follow: "the chain breaks",
+    an_account_nobody_asked_for: "nobody ever asked for it",
+    credits_from_nowhere: "leads to",
+    a_service_paid_in_credits_while_quota_was_left: "draws are",
+}
+
+
+@pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__)
+@pytest.mark.parametrize("held", ["ministack"], indirect=True)
+def test_a_corruption_is_found(spoilt: Run, corrupt: Corruption) -> None:
+    corrupt(spoilt)
+
+    faults = check(spoilt.histories, spoilt.items).faults
+
+    assert any(CORRUPTIONS[corrupt] in fault for fault in faults), faults[:5]
+
+
+@pytest.mark.parametrize("held", ["ministack"], indirect=True)
+def test_items_are_sorted_to_their_accounts(true_run: Run) -> None:
+    sorted_out = items_by_account(true_run.items)
+
+    assert sum(len(own) for own in sorted_out.values()) == len(true_run.items)
+    assert all(account.startswith(("hot-", "cold-")) for account in sorted_out)
