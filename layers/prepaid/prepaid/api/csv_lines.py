@@ -25,7 +25,8 @@ COLUMNS = (
     "actor",
 )
 # A spreadsheet runs a cell that starts so: https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# The last four are what Excel in East Asia takes for the first four.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def csv_text(lines: list[EntryAnswer]) -> str:

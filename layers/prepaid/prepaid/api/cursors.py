@@ -31,4 +31,5 @@ def _signature(before: int, account: str, filters: Mapping[str, str], secret: st
     # Every part is length-prefixed: no two different requests spell the same message.
     parts = (str(before), account, *(part for item in sorted(filters.items()) for part in item))
     message = "".join(f"{len(part)}:{part}" for part in parts)
-    return hmac.new(secret.encode(), message.encode(), sha256).hexdigest()
+    # A filter may be any text, half a surrogate pair too.
+    return hmac.new(secret.encode(), message.encode(errors="surrogatepass"), sha256).hexdigest()

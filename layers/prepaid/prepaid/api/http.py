@@ -224,9 +224,17 @@ def _caller(event: Mapping[str, Any]) -> Caller | None:
         return None
     return Caller(
         name=claims.get("client_id") or claims.get("sub") or "unknown",
-        account=claims.get("account_id"),
+        account=_bound_to(claims),
         scopes=_scopes(claims),
     )
+
+
+def _bound_to(claims: Mapping[str, Any]) -> str | None:
+    if "account_id" not in claims:
+        return None
+    # Whatever else than a name stands there, the token is bound: to no account that anybody has.
+    account = claims["account_id"]
+    return account if isinstance(account, str) else ""
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -54,10 +54,18 @@ KEY = Parameter(
     required=True,
     schema={"type": "string", "pattern": "^[!-~]{1,255}$"},
 )
+IF_MATCH = Parameter(
+    name="If-Match",
+    where="header",
+    required=True,
+    schema={"type": "string", "pattern": '^"?[1-9][0-9]{0,8}"?$'},
+)
 KEY_REFUSALS = ("idempotency_key_missing", "idempotency_key_invalid")
 BODY_REFUSALS = {413: ("body_too_large",), 415: ("unsupported_media_type",), 422: ("invalid_request",)}
 TOKEN_REFUSALS = {401: ("unauthorized",), 403: ("forbidden",)}
 ALWAYS = {500: ("internal_error",), 503: ("busy",)}
+# Refusals that say when to ask again.
+WAITING = {429, 503}
 MISSING = {404: ("account_not_found",)}
 
 # API Gateway checks the token before any function runs, and lets nobody change how it says no.
@@ -166,7 +174,7 @@ ROUTES: tuple[Route, ...] = (
         scope="prepaid/admin",
         body=requests.CatalogRequest,
         answers={200: answers.CatalogAnswer},
-        parameters=(Parameter(name="If-Match", where="header", required=True, schema=TEXT),),
+        parameters=(IF_MATCH,),
         refusals={400: ("malformed_body",), 412: ("version_conflict",), 428: ("if_match_missing",), **BODY_REFUSALS},
     ),
     Route(
@@ -320,13 +328,28 @@ def _responses(route: Route) -> dict[str, Any]:
         if shape is answers.HistoryAnswer:
             content["text/csv"] = {"schema": {"type": "string"}}
         responses[str(status)] = {"description": shape.__doc__ or "", "content": content}
+        if headers := _headers(route, shape):
+            responses[str(status)]["headers"] = headers
     refusals = {**(TOKEN_REFUSALS if route.scope else {}), **ALWAYS, **route.refusals}
     for status, codes in sorted(refusals.items()):
         content = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
         if status in TOKEN_REFUSALS:
             content["application/json"] = {"schema": {"$ref": REF.format(model="GatewayRefusal")}}
         responses[str(status)] = {"description": ", ".join(codes), "content": content}
+        if status in WAITING:
+            responses[str(status)]["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer"}}}
     return responses
+
+
+def _headers(route: Route, shape: type) -> dict[str, Any]:
+    """What an answer says beside its body."""
+    if KEY in route.parameters:
+        return {"Idempotent-Replayed": {"description": "When the key came before", "schema": {"const": "true"}}}
+    if shape is answers.CatalogAnswer:
+        return {"ETag": {"required": True, "schema": IF_MATCH.schema}}
+    if shape is answers.HistoryAnswer:
+        return {"Next-Cursor": {"description": "The next page's, beside CSV", "schema": TEXT}}
+    return {}
 
 
 def _problem_schema() -> dict[str, Any]:

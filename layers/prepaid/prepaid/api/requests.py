@@ -15,7 +15,10 @@ type Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}
 # Pydantic alone would also take a number in quotes for seconds since 1970.
 type TimeOrNone = Annotated[
     datetime | None,
-    BeforeValidator(lambda value: None if value is None else read_rfc3339(value), json_schema_input_type=str | None),
+    BeforeValidator(
+        lambda value: None if value is None else read_rfc3339(value),
+        json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None,
+    ),
 ]
 # Kept as text, so that a leading zero counts; ASCII digits only.
 type Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]

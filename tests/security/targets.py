@@ -1,0 +1,175 @@
+"""What must hold for any bytes at all, one target each: a little of it in `make test`, by atheris in `make fuzz`.
+
+A target that returns is content; whatever it raises is a finding. None needs a network, a table or a clock.
+"""
+
+import csv
+import io
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from hmac import new as mac
+from typing import Any
+
+from pydantic import BaseModel
+
+from prepaid.api import requests
+from prepaid.api.csv_lines import COLUMNS, csv_text
+from prepaid.api.cursors import read_cursor, sign_cursor
+from prepaid.api.http import MAX_BODY_BYTES, Request, body_of, request_from
+from prepaid.api.problems import CursorInvalid, Malformed, TooLarge
+from prepaid.core.errors import InvalidRequest
+from prepaid.payments.errors import WebhookRejected
+from prepaid.payments.webhook import ID, MAX_POINTER_BYTES, Event, verified_event
+
+NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
+SECONDS = int(NOW.timestamp())
+SECRET = "whsec_of_the_fuzzer"
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+CURSOR_SECRET = "cursor-secret-of-the-fuzzer"
+BODIES: tuple[type[BaseModel], ...] = (
+    requests.ConsumptionRequest,
+    requests.GrantRequest,
+    requests.AccountRequest,
+    requests.ManagerCodeRequest,
+    requests.ManagerSessionRequest,
+    requests.PurchaseRequest,
+    requests.CatalogRequest,
+)
+
+
+def webhook(data: bytes) -> None:
+    """A header, a newline, a body: an event only when the signature is right, else WebhookRejected and nothing else.
+
+    A first byte of 's' signs the body properly, so that what is behind the signature is reached.
+    """
+    header, _, raw = data[1:].partition(b"\n")
+    signature = header.decode("latin-1")
+    right = f"t={SECONDS},v1={mac(SECRET.encode(), f'{SECONDS}.'.encode() + raw, sha256).hexdigest()}"
+    if data.startswith(b"s"):
+        signature = right
+    try:
+        event = verified_event(raw, signature, ["whsec_another", SECRET], now=NOW, tolerance_seconds=300)
+    except WebhookRejected:
+        return
+    assert right.partition(",")[2] in signature, "believed without its signature"
+    check_event(event)
+
+
+def check_event(event: Event) -> None:
+    """What is made of an event can become a key, an address and a log line."""
+    assert ID.fullmatch(event.id)
+    for name in (event.session, event.payment):
+        assert name is None or ID.fullmatch(name)
+    for pointer in (event.account, event.purchase):
+        assert pointer is None or (pointer.isprintable() and 0 < len(pointer.encode()) <= MAX_POINTER_BYTES)
+
+
+def cursor(data: bytes) -> None:
+    """A cursor, then what it is shown for: refused, or made by us for exactly that."""
+    made, account, name, value = split(data, 4)
+    filters = {name: value} if name else {}
+    for text in (made, sign_cursor(7, account, filters, CURSOR_SECRET)):
+        before = number(text, account, filters)
+        if before is None:
+            assert text == made, "our own cursor is refused"
+            continue
+        assert text == sign_cursor(before, account, filters, CURSOR_SECRET)
+        assert number(text, account, filters, CURSOR_SECRET + "x") is None
+        for other in (account, account + "x", account[:-1], account.swapcase()):
+            for others in (filters, {}, {name: value + "x"}, {name + value: ""}, {value: name}):
+                if (other, others) != (account, filters):
+                    assert number(text, other, others) is None, "good for something else"
+
+
+def number(text: str, account: str, filters: Mapping[str, str], secret: str = CURSOR_SECRET) -> int | None:
+    """What the cursor says, or None where it is refused."""
+    try:
+        return read_cursor(text, account, filters, secret)
+    except CursorInvalid:
+        return None
+
+
+def body(data: bytes) -> None:
+    """Any bytes as every kind of request: refused as documented, or exactly what JSON itself says they are."""
+    for model in BODIES:
+        request = posted(data)
+        if request is None:
+            continue
+        try:
+            asked = body_of(request, model)
+        except (Malformed, InvalidRequest) as refusal:
+            check_words(refusal)
+            continue
+        said = json.loads(data)
+        assert isinstance(said, dict)
+        # Nothing was coerced, dropped or read another way than any JSON reader does.
+        for field, value in asked.model_dump(exclude_unset=True, mode="json").items():
+            if not isinstance(getattr(asked, field), datetime):
+                assert same(value, said[field]), (field, value, said[field])
+        assert set(said) == asked.model_fields_set
+
+
+def same(ours: Any, said: Any) -> bool:
+    """Whether two JSON values are one; what wasn't said of a pack has its default."""
+    if isinstance(said, dict):
+        return isinstance(ours, dict) and all(same(ours.get(name), one) for name, one in said.items())
+    if isinstance(said, list):
+        return isinstance(ours, list) and len(ours) == len(said) and all(map(same, ours, said))
+    return type(ours) is type(said) and ours == said
+
+
+def posted(data: bytes) -> Request | None:
+    """A POST with these bytes; None when it was refused for its size."""
+    event = {
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"http": {"method": "POST"}},
+        "body": b64encode(data).decode(),
+        "isBase64Encoded": True,
+    }
+    try:
+        return request_from(event, NOW, MAX_BODY_BYTES)
+    except TooLarge:
+        assert len(data) > MAX_BODY_BYTES
+        return None
+
+
+def check_words(refusal: Malformed | InvalidRequest) -> None:
+    """A refusal can be sent: its texts are Unicode, and it names fields only where there are any."""
+    if isinstance(refusal, InvalidRequest):
+        assert refusal.errors
+        for name, message in refusal.errors:
+            assert name
+            assert message
+            json.dumps([name, message], ensure_ascii=False).encode()
+
+
+def cells(data: bytes) -> None:
+    """Any texts as an entry of the history: one row, every cell as it was, none that a spreadsheet runs."""
+    texts = split(data, 6)
+    line: dict[str, Any] = dict.fromkeys(COLUMNS)
+    line |= dict(zip(("description", "customer", "reference", "feature", "actor", "purchase"), texts, strict=True))
+    line |= {"entry": 1, "credits": -2, "at": "2026-06-16T13:00:00.000Z", "type": "consumption"}
+    text = csv_text([line, line])  # type: ignore[list-item]
+    rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert rows[0] == list(COLUMNS)
+    assert len(rows) == 3, "a broken row"
+    for row in rows[1:]:
+        for name, cell in zip(COLUMNS, row, strict=True):
+            said = "" if line[name] is None else str(line[name])
+            assert cell in {said, f"'{said}"}
+            if isinstance(line[name], str):
+                assert not cell.startswith(FORMULA_STARTS), f"a formula in {name}"
+
+
+def split(data: bytes, number: int) -> list[str]:
+    """So many texts, separated by a byte that no UTF-8 has; what isn't UTF-8 becomes lone surrogates."""
+    parts = data.split(b"\xff", number - 1)
+    parts += [b""] * (number - len(parts))
+    return [part.decode(errors="surrogateescape") for part in parts]
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {"webhook": webhook, "cursor": cursor, "body": body, "csv": cells}

@@ -1,0 +1,110 @@
+"""A token that is bound to one account, on every route of the contract that names an account: a new one is covered."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.client import PUT_ACCOUNT, Service
+from tests.functions.contract import document
+from tests.functions.events import Claims
+from tests.stack.client import routes
+
+OF_AN_ACCOUNT = [route for route in routes() if "{account}" in route]
+# All that any token may be allowed, so that the account alone decides.
+SCOPES = "prepaid/admin prepaid/buy prepaid/consume prepaid/read"
+# Spelled like the token's own account, to a reader, a file system or a careless comparison.
+LIKE_ACME = [
+    "ACME",
+    "Acme",
+    "acme ",
+    " acme",
+    "acme.",
+    "acme/",
+    "acme%20",
+    "acme\x00",
+    "acme#",
+    "acme,zoo",
+    "zoo,acme",
+    "./acme",
+    "zoo/../acme",
+    "..",
+    "%2e%2e",
+    "аcme",
+    "ａcme",
+    "acme\u200b",
+    "acme\u0301",
+    "acme;zoo",
+    "acme?x",
+    "ACCOUNT#acme",
+    "acme" * 16 + "x",
+    "",
+]
+
+
+def bound(account: Any) -> Claims:
+    claims: dict[str, Any] = {"client_id": "page", "scope": SCOPES, "account_id": account}
+    return claims
+
+
+def good_body(route: str) -> Any:
+    """The least that the contract asks for: nothing but the account is wrong with the request."""
+    method, _, path = route.partition(" ")
+    asked = document()["paths"][path][method.lower()].get("requestBody")
+    if asked is None:
+        return None
+    name = asked["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema = document()["components"]["schemas"][name]
+    return {member: sample(schema["properties"][member]) for member in schema.get("required", ())}
+
+
+def sample(schema: dict[str, Any]) -> Any:
+    """A value of one of the few kinds that requests are made of."""
+    if "$ref" in schema:
+        return sample(document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema["type"] == "integer":
+        return schema.get("minimum", 1)
+    return "274913" if "[0-9]{6}" in schema.get("pattern", "") else "none"
+
+
+@pytest.fixture
+def town(service: Service) -> Service:
+    """acme, to which tokens are bound, and zoo, which has something to lose."""
+    service.open("acme", credits=3)
+    service.open("zoo", credits=5)
+    service.set_code(account="zoo")
+    return service
+
+
+@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
+def test_a_strangers_account_and_none_at_all_are_alike_to_the_byte(town: Service, route: str) -> None:
+    before = town.stored()
+    bodies: list[dict[str, Any]] = [{"json": good_body(route)}, {"body": "nonsense"}, {"json": {}}]
+    others: list[dict[str, Any]] = [{}, {"key": ""}, {"query": {"limit": "x"}}, {"headers": {"if-match": "1"}}]
+    for asked in bodies:
+        for more in others:
+            answers = [
+                town(route, account, claims=bound("acme"), id="pur_" + "0" * 20, **{**asked, **more})
+                for account in ("zoo", "nobody")
+            ]
+            assert answers[0] == answers[1]
+            assert (answers[0].status, answers[0].code) == (404, "account_not_found")
+    assert town.stored() == before
+
+
+@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
+def test_what_looks_like_the_tokens_account_is_another_one(town: Service, route: str) -> None:
+    before = town.stored()
+    for account in LIKE_ACME:
+        answer = town(route, account, json=good_body(route), claims=bound("acme"), id="pur_0")
+        assert answer.status in ({404, 422} if route == PUT_ACCOUNT else {404}), ascii(account)
+        answer = town(route, "acme", json=good_body(route), claims=bound(account), id="pur_0")
+        assert answer.status == 404, ascii(account)
+    assert town.stored() == before
+
+
+@pytest.mark.parametrize("claim", [None, True, 1, ["acme"], {"acme": 1}, "[acme]", "null"], ids=str)
+@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
+def test_a_claim_that_is_no_account_opens_none(town: Service, route: str, claim: Any) -> None:
+    assert town(route, "acme", json=good_body(route), claims=bound(claim)).status == 404

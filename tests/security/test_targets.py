@@ -1,0 +1,37 @@
+"""A little of `make fuzz` in every run: the corpus as it is, and what Hypothesis makes of it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.security.targets import TARGETS
+
+CORPUS = Path(__file__).with_name("corpus")
+
+
+def seeds(target: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_was_found_before(target: str) -> None:
+    assert seeds(target)
+    for seed in seeds(target):
+        TARGETS[target](seed)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@given(data=st.data())
+def test_any_bytes_at_all(target: str, data: st.DataObject) -> None:
+    TARGETS[target](data.draw(st.binary(max_size=200)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@given(data=st.data())
+def test_a_seed_with_a_piece_replaced(target: str, data: st.DataObject) -> None:
+    seed = data.draw(st.sampled_from(seeds(target)))
+    start = data.draw(st.integers(0, len(seed)))
+    end = data.draw(st.integers(start, min(len(seed), start + 8)))
+    TARGETS[target](seed[:start] + data.draw(st.binary(max_size=8)) + seed[end:])
