@@ -12,6 +12,8 @@ PYTEST_ARGS ?=
 DEPLOY_ARGS ?=
 FUNCTION ?= ConsumeFunction
 EVENT ?= events/consume.json
+SECONDS ?= 60
+TARGETS ?=
 OPERATIONS ?= 100000
 DATABASE ?= dynamodb-local
 PROCESSES ?= 4
@@ -32,7 +34,7 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
-.PHONY: help run invoke test bank check lint types contracts template fresh format lock build deploy clean
+.PHONY: help run invoke test bank fuzz audit check lint types contracts template fresh format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +50,12 @@ test: $(NEEDS_UV) ## Unit, property, store and function tests, then the deployed
 
 bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS)
+
+fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook cursor body csv contract")
+	$(RUN) python -m tests.security.fuzz --seconds $(SECONDS) $(TARGETS)
+
+audit: $(NEEDS_UV) ## Known weaknesses of everything that is locked (needs the internet)
+	$(RUN) python -m local.audit
 
 check: lint types contracts template fresh ## Format, lint, types, import contracts, template, generated files
 

@@ -1,0 +1,92 @@
+"""`make fuzz`: each target of targets.py under atheris, then Schemathesis at a deployed local stack.
+
+What is found stays in .local/fuzz: a crash as a file to put into tests/security/corpus, where every test run meets it.
+"""
+
+import argparse
+import platform
+import site
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from local import demo
+from local.processes import ROOT, STATE, LocalStackError, own_environment
+from local.stack import Options, local_stack
+from local.tools import python_of
+from tests.security.explorer import explore
+from tests.security.targets import TARGETS
+from tests.stack.client import BUY, MANAGER_SESSION, Api
+
+CORPUS = Path(__file__).with_name("corpus")
+FOUND = STATE / "fuzz"
+MAX_BYTES = 4_096
+# atheris has wheels for this alone.
+ABLE = ("Linux", "x86_64")
+
+
+def main() -> int:
+    """Run what was asked for; 1 when something was found."""
+    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="for each target, and for the contract (SECONDS=)")
+    parser.add_argument("targets", nargs="*", default=[*TARGETS, "contract"], help="TARGETS=")
+    chosen = parser.parse_args()
+    for target in chosen.targets:
+        if target not in {*TARGETS, "contract"}:
+            parser.error(f"there is no target {target}, only {', '.join(TARGETS)} and contract")
+        say(f"{target}: {chosen.seconds} s")
+        if target == "contract":
+            fuzz_contract(chosen.seconds)
+        elif not fuzz_target(target, chosen.seconds):
+            say(f"{target}: found something, see {FOUND.relative_to(ROOT)}")
+            return 1
+    say("nothing found")
+    return 0
+
+
+def say(text: str) -> None:
+    """For the person at the keyboard."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def fuzz_target(target: str, seconds: int) -> bool:
+    """Run one target under atheris; whether it held."""
+    if (platform.system(), platform.machine()) != ABLE:
+        raise LocalStackError(f"atheris runs on {' '.join(ABLE)} only; `make test` runs the same targets everywhere")
+    grown = FOUND / target
+    grown.mkdir(parents=True, exist_ok=True)
+    # The project's own packages come after atheris's environment, which holds nothing else.
+    path = [str(ROOT / "layers/prepaid"), str(ROOT), *site.getsitepackages()]
+    command = [python_of("atheris"), "-m", "tests.security.under_atheris", target, grown, CORPUS / target]
+    command += [f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=10", "-rss_limit_mb=2048"]
+    command += [f"-artifact_prefix={FOUND}/{target}-", "-print_final_stats=1"]
+    env = {**own_environment(), "PYTHONPATH": ":".join(path)}
+    return subprocess.run(list(map(str, command)), env=env, cwd=ROOT, check=False).returncode == 0
+
+
+def fuzz_contract(seconds: int) -> None:
+    """Run Schemathesis at a stack of its own, so that the catalogue may change too."""
+    with local_stack(Options(name="fuzz", port=0, stripe_port=0)) as stack, tempfile.TemporaryDirectory() as folder:
+        addresses = stack.addresses
+        api = Api(addresses.api_url, addresses.tokens)
+        account = addresses.demo_account
+        api.give(account, 1_000_000)
+        code = {"code": addresses.manager_code}
+        sessions = [api(MANAGER_SESSION, account, json=code).body["manager_session"] for _ in range(4)]
+        bought = api(BUY, account, json={"pack": "credits-50"}, headers={"Manager-Session": sessions.pop()})
+        words = {
+            "path.account": [account],
+            "path.id": [bought.body["id"]],
+            "body.code": [demo.CODE],
+            "header.Manager-Session": sessions,
+        }
+        say(explore(addresses.api_url, addresses.tokens, words, Path(folder), seconds=seconds))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (LocalStackError, AssertionError) as error:
+        sys.exit(f"make fuzz: {error}")

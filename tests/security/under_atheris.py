@@ -1,0 +1,19 @@
+"""One target in atheris's own environment: `python -m tests.security.under_atheris webhook CORPUS… -flags`."""
+
+import sys
+
+import atheris  # type: ignore[import-not-found]
+
+with atheris.instrument_imports(include=["prepaid", "stripe._webhook", "json", "csv", "tests.security.targets"]):
+    from tests.security.targets import TARGETS
+
+
+def main() -> None:
+    """Never returns: libFuzzer ends the process."""
+    target = sys.argv.pop(1)
+    atheris.Setup(sys.argv, TARGETS[target])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
