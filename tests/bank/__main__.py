@@ -53,7 +53,7 @@ def bank(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbanc
 
 
 def main() -> None:
-    """Run, check, say what was found; exit status 1 when that is anything."""
+    """Run, check, say what was found; exit status 1 when that is anything. Ctrl-C ends the run early and checks it."""
     parser = argparse.ArgumentParser(prog="python -m tests.bank", description=__doc__)
     parser.add_argument("--operations", type=int, default=100_000)
     parser.add_argument("--database", choices=DATABASES, default="dynamodb-local")

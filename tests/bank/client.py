@@ -5,8 +5,10 @@ histories, beginning with the requests that were never answered.
 
 import json
 import os
+import random
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -25,6 +27,7 @@ ROUTES = {
     "balance": ("balance_query", "GET /v1/accounts/{account}/balance"),
 }
 MAX_TRIES = 20
+LONGEST_PAUSE_SECONDS = 8
 NOT_FOUND = 404
 PLAN_FILE = "plan.json"
 
@@ -40,7 +43,9 @@ class Teller:
         """The request, again with its key while the service is busy. Its status."""
         function, _ = ROUTES[wished.ask]
         status = BUSY
-        for _ in range(MAX_TRIES):
+        for tried in range(MAX_TRIES):
+            # Whoever comes back at once keeps a busy database busy.
+            time.sleep(random.random() * min(LONGEST_PAUSE_SECONDS, 2**tried) if tried else 0)
             self._recorder.asks(index, wished)
             answer = self._apps[function].handler(event_of(wished), Context())
             status = answer["statusCode"]

@@ -28,6 +28,8 @@ from tests.store.template import table_schema
 TABLE = "bank"
 LOOK_SECONDS = 0.2
 FREEZE_SECONDS = 1.5
+# What those that were killed had sent may still be on its way.
+SETTLE_SECONDS = 2
 LONGEST_LINE_BYTES = 16_384
 
 type Say = Callable[[str], None]
@@ -45,12 +47,14 @@ class Finished:
 
 
 class Processes:
-    """The processes of clients, each in its place; one that dies is followed by another."""
+    """The processes of clients, each in its place; one that is killed is followed by another."""
 
     def __init__(self, plan: Plan, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._environment = {**own_environment(), **environment}
         self._running = {place: self._start(place) for place in range(plan.processes)}
+        self.kills = 0
+        self.freezes = 0
 
     def alive(self) -> list[int]:
         """The places whose process still runs. Raises when one ended badly by itself."""
@@ -59,12 +63,11 @@ class Processes:
                 raise RuntimeError(f"process {place} failed, see {self._folder / f'process-{place}.log'}")
         return [place for place, process in self._running.items() if process.poll() is None]
 
-    def kill(self, place: int) -> bool:
-        """Kill without warning and start a successor. Whether it still ran."""
-        if _ended(self._running[place]) == 0:
-            return False
-        self._running[place] = self._start(place)
-        return True
+    def kill(self, place: int) -> None:
+        """Kill without warning and start a successor, unless it was done."""
+        if _ended(self._running[place]) != 0:
+            self.kills += 1
+            self._running[place] = self._start(place)
 
     def freeze(self, place: int, seconds: float) -> None:
         """Stop in the middle of whatever it does, and let it go on later, as Lambda does between requests."""
@@ -72,6 +75,7 @@ class Processes:
         process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         process.send_signal(signal.SIGCONT)
+        self.freezes += 1
 
     def end(self) -> None:
         """Kill all that is left."""
@@ -96,26 +100,32 @@ def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbance
     disturbances: spread evenly over the run; each kills a process, every fifth all of them, every fourth freezes one.
     """
     (folder / PLAN_FILE).write_text(json.dumps(asdict(plan)))
-    dice = Random(plan.seed)
-    kills = freezes = 0
     began = time.monotonic()
-    with _new_table(environment) as table, _processes(plan, folder, _function_environment(environment)) as processes:
-        for number, _ in enumerate(_moments(plan, folder, processes, disturbances, say), start=1):
-            alive = processes.alive()
-            if number % 4 == 0 and alive:
-                processes.freeze(dice.choice(alive), FREEZE_SECONDS)
-                freezes += 1
-                continue
-            victims = alive if number % 5 == 0 else alive and [dice.choice(alive)]
-            kills += sum([processes.kill(place) for place in victims])
-        while processes.alive():
-            say(f"{_progress(plan, folder)} of {plan.operations} operations, {kills} kills")
-            time.sleep(LOOK_SECONDS)
+    with _new_table(environment) as table:
+        with _processes(plan, folder, _function_environment(environment)) as processes:
+            try:
+                _disturb(plan, folder, processes, disturbances, say)
+                while processes.alive():
+                    say(f"{_progress(plan, folder)} of {plan.operations} operations, {processes.kills} kills")
+                    time.sleep(LOOK_SECONDS)
+            except KeyboardInterrupt:
+                say("stopped early; what was done is checked")
         seconds = time.monotonic() - began
-        say("reading the table")
+        time.sleep(SETTLE_SECONDS)
         items = stored(table)
     histories = [attempt for file in sorted(folder.glob("*.jsonl")) for attempt in read_history(file)]
-    return Finished(histories, items, kills, freezes, seconds)
+    return Finished(histories, items, processes.kills, processes.freezes, seconds)
+
+
+def _disturb(plan: Plan, folder: Path, processes: Processes, disturbances: int, say: Say) -> None:
+    dice = Random(plan.seed)
+    for number, _ in enumerate(_moments(plan, folder, processes, disturbances, say), start=1):
+        alive = processes.alive()
+        if number % 4 == 0 and alive:
+            processes.freeze(dice.choice(alive), FREEZE_SECONDS)
+            continue
+        for place in alive if number % 5 == 0 else dice.sample(alive, min(1, len(alive))):
+            processes.kill(place)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
