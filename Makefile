@@ -34,7 +34,7 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
-.PHONY: help run invoke test bank fuzz audit check lint types contracts template fresh format lock build deploy clean
+.PHONY: help run invoke test bank fault-matrix model fuzz audit check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=Co
 test: $(NEEDS_UV) ## Unit, property, store and function tests, then the deployed local stack
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) $(TESTS)
 
+fault-matrix: $(NEEDS_UV) ## Every call of every function with every fault, and all pairs where credits move; the counts
+	$(RUN) python -m tests.simulation.matrix
+
+model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStack (OPERATIONS=100000)
+	MODEL_OPERATIONS=$(OPERATIONS) $(RUN) pytest -q tests/simulation/test_database.py
+
 bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS)
 
@@ -57,7 +63,7 @@ fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook c
 audit: $(NEEDS_UV) ## Known weaknesses of everything that is locked (needs the internet)
 	$(RUN) python -m local.audit
 
-check: lint types contracts template fresh ## Format, lint, types, import contracts, template, generated files
+check: lint types contracts template fresh secrets ## Format, lint, types, import contracts, template, generated files, secrets
 
 lint: $(NEEDS_UV)
 	$(RUN) ruff format --check .
@@ -77,6 +83,9 @@ fresh: $(NEEDS_UV)
 	$(UV) lock --check
 	@$(EXPORT) | diff - $(REQUIREMENTS) || { echo "$(REQUIREMENTS) is stale: run 'make lock'"; exit 1; }
 	$(RUN) python -m prepaid.api.openapi --check
+
+secrets: $(NEEDS_UV)
+	$(RUN) python -m local.secret_scan
 
 format: $(NEEDS_UV) ## Rewrite the Python files as `make check` wants them
 	$(RUN) ruff format .

@@ -1,0 +1,285 @@
+"""A place to break things: the real handlers over a database and a Stripe in memory; each call can meet a fault.
+
+Every invocation is a cold start, nothing waits, and the clock stands still unless a fault moves it.
+"""
+
+import copy
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from botocore.retries import quota
+
+from local.stripe.api import Api
+from local.stripe.state import PREFIXES, State
+from prepaid import wiring
+from prepaid.api import http
+from prepaid.api import purchases as purchases_api
+from prepaid.core.errors import PrepaidError
+from prepaid.store import dynamodb, managers
+from prepaid.store.dynamodb import Patience, Table
+from tests.functions.client import Service
+from tests.functions.payments import CURRENT_SECRET, Till
+from tests.simulation.database import Answer, Database, Snapshot
+from tests.simulation.line import attach, off_the_wire, quick_client
+from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
+from tests.store.builders import Stored
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
+TABLE = "ledger"
+STRIPE_KEY = "rk_test_b3nch"
+START = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
+PLENTY_MILLISECONDS = 120_000
+ENVIRONMENT = {
+    "TABLE_NAME": TABLE,
+    "CURSOR_SECRET_NAME": "cursor",
+    "PEPPER_SECRET_NAME": "pepper",
+    "STRIPE_SECRET_NAME": "stripe",
+    "STRIPE_API_BASE": ADDRESS,
+    "PAYMENT_METHODS": "card,pix,boleto",
+    "RETURN_URL": "https://shop.example.com/credits",
+    "POWERTOOLS_SERVICE_NAME": "prepaid-test",
+    "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+}
+SECRETS = {
+    "cursor": "cursor secret",
+    "pepper": "pepper",
+    "stripe": json.dumps({"api_key": STRIPE_KEY, "webhook_secrets": [CURRENT_SECRET]}),
+}
+QUICK_SCRYPT = {"n": 2, "r": 1, "p": 1, "maxmem": 2**26}
+
+# What meets a call: told to do it, it does it, and returns what the wire below it returned.
+type Meet = Callable[[Callable[[], Any]], Any]
+
+
+def no_fault(_number: int, _call: str) -> None:
+    """Every call passes."""
+
+
+class Killed(BaseException):
+    """The function's process ended here: nothing of it runs any more."""
+
+
+@dataclass
+class Context:
+    """Lambda's, with a clock that a fault can let run out."""
+
+    bench: "Bench"
+    aws_request_id: str = "8a2f1c9e-0000-4000-8000-000000000001"
+    function_name: str = "under-test"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:under-test"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.bench.remaining_milliseconds
+
+
+class Refusing(Database):
+    """A database that can be told to cancel the next transaction as if another one were in its way."""
+
+    cancelled_for = ""
+
+    def answer(self, operation: str, request: dict[str, Any]) -> tuple[int, Answer]:
+        code, self.cancelled_for = self.cancelled_for, ""
+        if not code:
+            return super().answer(operation, request)
+        kind = "com.amazonaws.dynamodb.v20120810#"
+        if operation != "TransactWriteItems":
+            return 400, {"__type": f"{kind}{code}Exception", "message": "injected"}
+        others = [{"Code": "None"}] * (len(request["TransactItems"]) - 1)
+        reasons = [{"Code": code, "Message": "injected"}, *others]
+        return 400, {"__type": f"{kind}TransactionCanceledException", "CancellationReasons": reasons}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Everything that outlives a function: what a fresh start of a cell is made from."""
+
+    items: Snapshot
+    stripe: Any
+    now: datetime
+    draws: int
+
+
+class Bench:
+    """calls: what the watched invocations asked of the database and of Stripe. meet: what the n-th of them meets."""
+
+    def __init__(self, handlers: dict[str, Any], client: Any, retries: quota.RetryQuota, *, quick: bool) -> None:
+        self.database = Refusing(TABLE)
+        self.calls: list[str] = []
+        self.meet: Callable[[int, str], Meet | None] = no_fault
+        self.watched = False
+        # What every further call of this invocation meets.
+        self.from_here: Meet | None = None
+        self.remaining_milliseconds = PLENTY_MILLISECONDS
+        self.now = START
+        # How far the functions' clock is ahead of everybody else's.
+        self.skew = timedelta()
+        self.monotonic = 0.0
+        self._draws = 0
+        self._numbers: Counter[str] = Counter()
+        self.state = State(now=self._seconds, new_id=self._new_id, public_url=ADDRESS)
+        self.api = Api(self.state, {STRIPE_KEY: None})
+        self.wire = StripeWire(self.api, lambda call: partial(self._pass, f"stripe {call}"))
+        self.client, self.retries = client, retries
+        if quick:
+            self.client = quick_client(client, self.database, self._plan)
+        else:
+            attach(client, self.database, self._plan)
+        self.service = Service(Table(self.client, TABLE), handlers)
+        self.till = Till(self.service, SimpleNamespace(state=self.state, url=ADDRESS), self)  # type: ignore[arg-type]
+
+    def invoke[T](self, act: Callable[[], T]) -> T | None:
+        """One invocation in a new process: what `act` returns; None when it was killed."""
+        self.forget()
+        try:
+            return act()
+        except Killed:
+            return None
+        except PrepaidError:
+            # Only the scheduled functions let these out; Lambda counts the run as failed.
+            return None
+        finally:
+            self.from_here = None
+            self.remaining_milliseconds = PLENTY_MILLISECONDS
+
+    def forget(self) -> None:
+        """What a new process doesn't know."""
+        for built in vars(wiring).values():
+            if hasattr(built, "cache_clear"):
+                built.cache_clear()
+        self.retries._available_capacity = quota.RetryQuota.INITIAL_CAPACITY  # type: ignore[attr-defined]
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """What somebody else does meets no fault and isn't counted."""
+        kept = self.watched, self.from_here, self.remaining_milliseconds
+        self.watched, self.from_here, self.remaining_milliseconds = False, None, PLENTY_MILLISECONDS
+        yield
+        self.watched, self.from_here, self.remaining_milliseconds = kept
+
+    def _plan(self, operation: str, _: int) -> Meet | None:
+        return partial(self._pass, operation) if self.watched else None
+
+    def _pass(self, call: str, send: Callable[[], Any]) -> Any:
+        if not self.watched:
+            return send()
+        self.calls.append(call)
+        if self.from_here:
+            return self.from_here(send)
+        met = self.meet(len(self.calls), call)
+        return met(send) if met else send()
+
+    def items(self) -> Stored:
+        """What is stored, as boto would show it."""
+        return {key: off_the_wire(item) for key, item in self.database.snapshot(TABLE).items()}
+
+    def save(self) -> Saved:
+        """The state, to start from again."""
+        stripe = self.state.tables, self.state.baskets, self.api.idempotency._kept, self._numbers
+        return Saved(self.database.snapshot(TABLE), copy.deepcopy(stripe), self.now, self._draws)
+
+    def load(self, saved: Saved) -> None:
+        """Start again from a saved state."""
+        self.database.restore(TABLE, saved.items)
+        tables, baskets, kept, numbers = copy.deepcopy(saved.stripe)
+        self.state.tables, self.state.baskets, self.api.idempotency._kept = tables, baskets, kept
+        self._numbers, self.now = numbers, saved.now
+        self.calls.clear()
+        self.watched, self.skew, self.meet = False, timedelta(), no_fault
+        self._draws = saved.draws
+
+    def patience(self, *, seconds: float) -> Patience:
+        return Patience(seconds=seconds, clock=lambda: self.monotonic, sleep=self._sleep, dice=lambda: 0.5)
+
+    def draw(self, length: int) -> bytes:
+        """Random enough for a salt or an id, and the same in every run."""
+        self._draws += 1
+        return hashlib.sha256(str(self._draws).encode()).digest()[:length]
+
+    def _seconds(self) -> float:
+        return self.now.timestamp()
+
+    def _sleep(self, seconds: float) -> None:
+        self.monotonic += seconds
+
+    def _new_id(self, kind: str) -> str:
+        self._numbers[kind] += 1
+        return f"{PREFIXES[kind]}_{self._numbers[kind]:024d}"
+
+
+@contextmanager
+def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
+    """The bench, with the handlers on it for the length of a with block. quick: without botocore's own work."""
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict("os.environ", ENVIRONMENT))
+        retries = quota.RetryQuota()
+        # A client after many failures stops trying again; every function here is a new one.
+        with mock.patch("botocore.retries.standard.quota.RetryQuota", return_value=retries):
+            client = dynamodb.open_client()
+        bench = Bench({name: app.handler for name, app in apps().items()}, client, retries, quick=quick)
+        for target, name, value in _in_our_hands(bench):
+            stack.enter_context(mock.patch.object(target, name, value))
+        stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
+        stack.enter_context(reached(bench.wire))
+        loggers = [http.logger, *(app.logger for app in apps().values() if hasattr(app, "logger"))]
+        levels = [logger.log_level for logger in loggers]
+        for logger in loggers:
+            logger.setLevel("CRITICAL")
+        try:
+            yield bench
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+            bench.forget()
+            client.close()
+
+
+def _in_our_hands(bench: Bench) -> list[tuple[Any, str, Any]]:
+    secret = lambda name, _clock: lambda: SECRETS[name]  # noqa: E731
+    drawn = SimpleNamespace(
+        token_bytes=bench.draw,
+        token_hex=lambda length: bench.draw(length).hex(),
+        token_urlsafe=lambda length: bench.draw(length).hex(),
+    )
+    patiences = [(app, "Patience", bench.patience) for app in apps().values() if hasattr(app, "Patience")]
+    return [
+        (wiring, "open_client", lambda: bench.client),
+        (wiring, "Secret", secret),
+        (wiring, "datetime", SimpleNamespace(now=lambda _: bench.now + bench.skew)),
+        (http, "Patience", bench.patience),
+        (managers, "secrets", drawn),
+        (managers, "SCRYPT", QUICK_SCRYPT),
+        (purchases_api, "secrets", drawn),
+        *patiences,
+    ]
+
+
+@cache
+def apps() -> dict[str, ModuleType]:
+    """Each function's file, loaded by its path as Lambda does."""
+    return {name: _load(name) for name in NAMES}
+
+
+def _load(name: str) -> ModuleType:
+    spec = spec_from_file_location(f"broken_{name}", FUNCTIONS / name / "app.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

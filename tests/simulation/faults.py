@@ -1,0 +1,127 @@
+"""What can happen to one call of a function: the fault points of the matrix, for the database and for Stripe.
+
+killed before       the process ends, the call was never sent
+killed after        it ends, the call was done
+answer lost         done, nobody hears; the client's own repeat is heard
+answers lost        done, and nobody hears it or any later call of this invocation
+silence             this call and all later ones never arrive
+error               500, nothing done; once
+errors              500 for this call and all later ones
+throttled           not now; once
+conflict            another transaction is in the way (at Stripe: the same key is being worked on); once
+rival               somebody else changes the same thing just before
+twin                the same request runs as a whole just before, in another process
+time-out            done, but only when the function's time is over
+clock ahead         killed after; where the caller's repeat runs it is five minutes later than it is
+clock behind        the same, five minutes earlier
+clock backwards     this process was five minutes ahead and is killed after; the repeat has the right time
+"""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from tests.simulation import stripe_wire
+from tests.simulation.bench import Bench, Killed, Meet
+from tests.store import wire
+
+SHIFT = timedelta(minutes=5)
+LONG_SECONDS = 60.0
+READS = ("GetItem", "Query")
+SHIFTS = {"clock ahead": SHIFT, "clock behind": -SHIFT, "clock backwards": SHIFT}
+FAULTS = (
+    "killed before",
+    "killed after",
+    "answer lost",
+    "answers lost",
+    "silence",
+    "error",
+    "errors",
+    "throttled",
+    "conflict",
+    "rival",
+    "twin",
+    "time-out",
+    *SHIFTS,
+)  # fmt: skip
+# After these the repeats run as if nothing had been; in a pair they differ from each other only by the clock.
+PAIRED = tuple(fault for fault in FAULTS if fault not in SHIFTS)
+
+type Act = Callable[[], object]
+
+
+def applies(fault: str, call: str) -> bool:
+    """Whether a call can meet it: a single read is in no transaction's way, and Stripe's reads carry no key."""
+    return fault != "conflict" or not (call in READS or call.startswith("stripe GET"))
+
+
+def meeting(fault: str, call: str, bench: Bench, *, rival: Act, twin: Act) -> Meet:
+    """The fault as something that a call of the bench can meet."""
+    lost, silent, failing, slow_down = STRIPE if call.startswith("stripe") else DATABASE
+    once: dict[str, Meet] = {
+        "killed before": _killed_before,
+        "killed after": _killed_after,
+        "answer lost": lost,
+        "error": failing,
+        "throttled": slow_down,
+        "conflict": partial(_conflict, bench, call),
+        "rival": partial(_first, bench, rival),
+        "twin": partial(_first, bench, twin),
+        "time-out": partial(_time_out, bench),
+    }
+    from_here: dict[str, Meet] = {"answers lost": lost, "silence": silent, "errors": failing}
+    if fault in from_here:
+        return partial(_from_here, bench, from_here[fault])
+    return once.get(fault, _killed_after)
+
+
+def _killed_before(_: Callable[[], Any]) -> Any:
+    raise Killed
+
+
+def _killed_after(send: Callable[[], Any]) -> Any:
+    send()
+    raise Killed
+
+
+def _from_here(bench: Bench, meet: Meet, send: Callable[[], Any]) -> Any:
+    bench.from_here = meet
+    return meet(send)
+
+
+def _first(bench: Bench, act: Act, send: Callable[[], Any]) -> Any:
+    with bench.unwatched():
+        act()
+    return send()
+
+
+def _time_out(bench: Bench, send: Callable[[], Any]) -> Any:
+    """The answer comes after the function's patience; a scheduled one sees that its time is over."""
+    bench.monotonic += LONG_SECONDS
+    bench.remaining_milliseconds = 0
+    return send()
+
+
+def _conflict(bench: Bench, call: str, send: Callable[[], Any]) -> Any:
+    if call.startswith("stripe"):
+        error = {"type": "idempotency_error", "code": "idempotency_key_in_use", "message": "injected"}
+        return json.dumps({"error": error}), 409, {"Request-Id": "req_injected"}
+    bench.database.cancelled_for = "TransactionConflict"
+    return send()
+
+
+# A lost answer, no answer, a server's error, and "slow down".
+DATABASE: tuple[Meet, Meet, Meet, Meet] = (
+    wire.answer_lost,
+    wire.no_answer,
+    wire.refuses("InternalServerError", 500),
+    wire.refuses("ProvisionedThroughputExceededException"),
+)
+STRIPE: tuple[Meet, Meet, Meet, Meet] = (
+    stripe_wire.answer_lost,
+    stripe_wire.no_answer,
+    stripe_wire.refuses(500),
+    stripe_wire.refuses(429),
+)

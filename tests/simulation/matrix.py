@@ -1,0 +1,278 @@
+"""The matrix of faults: every call of every scenario meets each, the caller repeats, and it must come out the same.
+
+Checked in every cell: the fault fired; what was acknowledged is stored; what was refused changed nothing; each ledger's
+sums and chain (tests/store/audit.py); once the caller has an answer, the table and the answer are those of a course
+without a fault, or, where a rival came between, of one of the two orders. `make fault-matrix` prints the counts.
+"""
+
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from difflib import unified_diff
+from itertools import islice
+from typing import Any
+
+from tests.simulation.bench import Bench, Meet, Saved, opened_bench
+from tests.simulation.faults import FAULTS, PAIRED, SHIFT, applies, meeting
+from tests.simulation.scenarios import SCENARIOS, Said, Scenario
+from tests.store.audit import audit
+from tests.store.builders import Stored
+
+# A caller gives up after so many repeats; two faults leave the third one in peace.
+MAX_REPEATS = 4
+SERVER_ERROR, REFUSED, OK = 500, 400, 200
+IDS = re.compile(
+    r"(pur|cs_test|cus|pi|re|ch|du|evt)_[0-9a-f]{20,}|(?<=SESSION#)[0-9a-f]{64}|(?<=manager_session.: .)[\w-]{43}"
+)
+TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
+# The chain is audited; salts, digests and counts of tries differ from try to try.
+NOT_COMPARED = frozenset({"hash", "salt", "digest", "nonce", "revision"})
+TRIES = frozenset({"tries", "tried_at"})
+# Where a scheduled function goes on: another place after another course, and no credit depends on it.
+PLACES = frozenset({"SWEEP", "RECONCILIATION"})
+
+type Fault = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Course:
+    """A scenario that ran without a fault: its calls, and the ends that it may come to."""
+
+    scenario: Scenario
+    given: Any
+    saved: Saved
+    calls: tuple[str, ...]
+    end: "End"
+    ends_with_rival: tuple["End", ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """What the caller was told in the end, and what is stored; `loosely`: without any time or count of tries."""
+
+    said: str
+    items: str
+    loosely: str
+
+
+@dataclass
+class Cell:
+    """One scenario with faults at given calls, numbered through all its invocations."""
+
+    course: Course
+    faults: tuple[Fault, ...]
+    fired: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def name(self) -> str:
+        return f"{self.course.scenario.name} / " + ", then ".join(
+            f"{kind} at call {number}" for number, kind in self.faults
+        )
+
+    @property
+    def kinds(self) -> set[str]:
+        return {kind for _, kind in self.faults}
+
+
+def course_of(scenario: Scenario, bench: Bench, empty: Saved) -> Course:
+    """Run it without a fault, alone, before and after its rival."""
+    bench.load(empty)
+    given = scenario.given(bench)
+    saved = bench.save()
+    bench.watched = True
+    said = bench.invoke(lambda: scenario.ask(bench, given))
+    bench.watched = False
+    calls = tuple(bench.calls)
+    assert said is not None
+    end = end_of(bench, said)
+    if said[0] >= REFUSED or scenario.reads:
+        assert bench.database.snapshot("ledger") == saved.items, f"{scenario.name}: what is refused changes nothing"
+    orders: list[End] = []
+    for rival_first in (True, False):
+        bench.load(saved)
+        if rival_first:
+            bench.invoke(lambda: scenario.rival(bench))
+        said = bench.invoke(lambda: scenario.ask(bench, given))
+        if not rival_first:
+            bench.invoke(lambda: scenario.rival(bench))
+        assert said is not None
+        orders.append(end_of(bench, said))
+    return Course(scenario, given, saved, calls, end, tuple(orders))
+
+
+def run(cell: Cell, bench: Bench) -> int:
+    """Play the cell and check it; how many calls its invocations made. Raises AssertionError."""
+    course, scenario = cell.course, cell.course.scenario
+    bench.load(course.saved)
+    bench.meet = lambda number, call: met(cell, bench, number, call)
+    bench.skew = SHIFT if "clock backwards" in cell.kinds else timedelta()
+    said: Said | None = None
+    bench.watched = True
+    for attempt in range(1 + MAX_REPEATS):
+        before = bench.database.snapshot("ledger")
+        fired = cell.fired.total()
+        said = bench.invoke(lambda: scenario.ask(bench, course.given))
+        check(cell, bench, said, before, meddled=bool(cell.kinds & {"rival", "twin"}) and cell.fired.total() > fired)
+        bench.skew = SHIFTS_AFTER.get(cell.faults[0][1], timedelta())
+        if attempt and said is not None and said[0] < SERVER_ERROR:
+            break
+    bench.watched = False
+    for number, kind in cell.faults:
+        assert cell.fired[f"{number} {kind}"] == 1, f"{cell.name}: it did not fire"
+    assert said is not None, f"{cell.name}: never answered"
+    assert_end(cell, end_of(bench, said))
+    return len(bench.calls)
+
+
+SHIFTS_AFTER = {"clock ahead": SHIFT, "clock behind": -SHIFT}
+
+
+def met(cell: Cell, bench: Bench, number: int, call: str) -> Meet | None:
+    scenario, given = cell.course.scenario, cell.course.given
+    kind = dict(cell.faults).get(number)
+    if kind is None:
+        return None
+    cell.fired[f"{number} {kind}"] += 1
+    return meeting(kind, call, bench, rival=lambda: scenario.rival(bench), twin=lambda: scenario.ask(bench, given))
+
+
+def check(cell: Cell, bench: Bench, said: Said | None, before: Any, *, meddled: bool) -> None:
+    """What must hold after every invocation, whatever happened to it."""
+    items = bench.items()
+    for account in accounts_of(items):
+        audit(items, account)
+    if said is None or meddled or heard_too_late(cell, said):
+        return
+    if cell.course.scenario.reads or REFUSED <= said[0] < SERVER_ERROR:
+        assert bench.database.snapshot("ledger") == before, f"{cell.name}: {said} changed the table"
+    if said[0] == OK or said[0] == OK + 1:
+        assert_end(cell, end_of(bench, said))
+
+
+def heard_too_late(cell: Cell, said: Said) -> bool:
+    """Whether it is the refusal of a repeat whose first request had its effect."""
+    return bool(cell.course.scenario.may_say) and said[1] and said[1].get("code") == cell.course.scenario.may_say
+
+
+def assert_end(cell: Cell, end: End) -> None:
+    """It came to an end that the scenario may come to."""
+    ends = cell.course.ends_with_rival if "rival" in cell.kinds else (cell.course.end,)
+    if cell.kinds & SHIFTED or cell.course.scenario.may_say:
+        assert end.loosely in {one.loosely for one in ends}, difference(cell, end.loosely, ends[0].loosely)
+        return
+    assert end.items in {one.items for one in ends}, difference(cell, end.items, ends[0].items)
+    assert end.said in {one.said for one in ends}, difference(cell, end.said, ends[0].said)
+
+
+SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
+
+
+def end_of(bench: Bench, said: Said) -> End:
+    """What is stored and said now, comparable."""
+    rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0] not in PLACES]
+    return End(
+        said=numbered(json.dumps(said, sort_keys=True)),
+        items=numbered(written(rows, NOT_COMPARED)),
+        loosely=TIMES.sub("T", numbered(written(rows, NOT_COMPARED | TRIES))),
+    )
+
+
+def written(rows: list[Any], without: frozenset[str]) -> str:
+    """The rows as text, a line for each value."""
+    kept = [[*key, {name: value for name, value in item.items() if name not in without}] for *key, item in rows]
+    return json.dumps(kept, default=lambda raw: raw.hex(), sort_keys=True, indent=0)
+
+
+def numbered(text: str) -> str:
+    """Ids by the order in which they turn up: another course draws others."""
+    seen: dict[str, str] = {}
+    return IDS.sub(lambda found: seen.setdefault(found[0], f"{found[1] or 'session'}_{len(seen)}"), text)
+
+
+def accounts_of(items: Stored) -> set[str]:
+    return {pk.removeprefix("ACCOUNT#") for pk, sk in items if pk.startswith("ACCOUNT#") and sk.startswith("ENTRY#")}
+
+
+def difference(cell: Cell, found: str, wanted: str) -> str:
+    lines = list(unified_diff(wanted.split("\n"), found.split("\n"), n=2, lineterm=""))[2:]
+    return "\n".join([f"{cell.name}: another end than without it", *lines[:40]])
+
+
+def singles(course: Course) -> Iterator[Cell]:
+    """Every call with every fault."""
+    for number, call in enumerate(course.calls, start=1):
+        for fault in FAULTS:
+            if applies(fault, call):
+                yield Cell(course, ((number, fault),))
+
+
+def pairs(course: Course, bench: Bench) -> Iterator[Cell]:
+    """Every fault at every call, and another one at every call after it, of the repeats too."""
+    for number, call in enumerate(course.calls, start=1):
+        for fault in PAIRED:
+            if not applies(fault, call):
+                continue
+            run(Cell(course, ((number, fault),)), bench)
+            later = list(bench.calls)
+            for second in range(number + 1, len(later) + 1):
+                for other in PAIRED:
+                    if applies(other, later[second - 1]):
+                        yield Cell(course, ((number, fault), (second, other)))
+
+
+def table_of(cells: dict[str, Counter[str]]) -> str:
+    """How often each fault fired in each scenario."""
+    kinds = [kind for kind in FAULTS if any(fired[kind] for fired in cells.values())]
+    width = max(len(name) for name in cells)
+    head = [f"{'':{width}}  " + "  ".join(kinds) + "  cells"]
+    rows = [
+        f"{name:{width}}  " + "  ".join(f"{fired[kind]:>{len(kind)}}" for kind in kinds) + f"  {fired['cells']:>5}"
+        for name, fired in cells.items()
+    ]
+    return "\n".join(head + rows)
+
+
+def play(scenario: Scenario, *, in_pairs: bool, every: int = 1) -> Counter[str]:
+    """All cells of a scenario, or every n-th of its pairs: what fired, by kind, and how many cells there were.
+
+    Raises AssertionError that names each cell that came out wrong.
+    """
+    fired: Counter[str] = Counter()
+    wrong: list[str] = []
+    # Pairs are many: they go without botocore's own work, which the single faults are about.
+    with opened_bench(quick=in_pairs) as bench:
+        course = course_of(scenario, bench, bench.save())
+        cells = islice(pairs(course, bench), 0, None, every) if in_pairs else singles(course)
+        for cell in cells:
+            try:
+                run(cell, bench)
+            except AssertionError as error:
+                wrong.append(str(error))
+            fired.update({kind: 1 for _, kind in cell.faults})
+            fired["cells"] += 1
+    assert not wrong, f"{len(wrong)} of {fired['cells']} cells:\n" + "\n".join(wrong[:10])
+    return fired
+
+
+def main() -> None:
+    """Run all of it and print the counts."""
+    for in_pairs in (False, True):
+        cells: dict[str, Counter[str]] = {}
+        started = time.monotonic()
+        for scenario in SCENARIOS:
+            if scenario.paired or not in_pairs:
+                cells[scenario.name] = play(scenario, in_pairs=in_pairs)
+        total = sum(fired["cells"] for fired in cells.values())
+        seconds = time.monotonic() - started
+        what = f"{'pairs of faults' if in_pairs else 'single faults'} in {seconds:.0f} s, all of them fired"
+        sys.stdout.write(f"\n{total} {what}\n\n{table_of(cells)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

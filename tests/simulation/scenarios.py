@@ -1,0 +1,252 @@
+"""Every kind of request to every function: what stood before, the request as its caller makes it, and its rival."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from prepaid.core.purchase import Purchase
+from prepaid.store.catalogue import first_catalogue
+from tests.functions.client import (
+    BALANCE,
+    BUY,
+    CODE,
+    GRANT,
+    HISTORY,
+    MANAGER_CODE,
+    MANAGER_SESSION,
+    PUT_ACCOUNT,
+    PUT_CATALOG,
+    Answer,
+)
+from tests.functions.events import ADMIN, BUYER
+from tests.functions.payments import deliver, signed
+from tests.simulation.bench import Bench, Context, apps
+
+SCHEDULED = {"version": "0", "source": "aws.scheduler"}
+KEY = "the-key"
+OTHER_CODE = "830164"
+DAY = timedelta(days=1)
+
+type Given = Callable[[Bench], Any]
+# The answer's status and body; for a scheduled function 200 when it finished and 500 when it must run again.
+type Said = tuple[int, Any]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """given: what happened before; its result goes to `ask`. rival: who else changes the same thing meanwhile.
+
+    reads: whether it must leave the table as it was. paired: whether all pairs of faults are tried.
+    may_say: the code of a refusal that a repeat may hear although the first request had its effect.
+    """
+
+    name: str
+    given: Given
+    ask: Callable[[Bench, Any], Said]
+    rival: Callable[[Bench], object]
+    reads: bool = False
+    paired: bool = False
+    may_say: str = ""
+
+
+def spends(bench: Bench) -> Answer:
+    """Somebody else spends two credits of the same account."""
+    return bench.service.spend(2, key="of-a-rival", trouble=True)
+
+
+def tries_a_code(bench: Bench) -> Answer:
+    return bench.service.try_code("111222", key="of-a-rival", trouble=True)
+
+
+def changes_the_catalogue(bench: Bench) -> Said:
+    return put_catalogue(3100)(bench, asdict(first_catalogue()))
+
+
+def said(answer: Answer) -> Said:
+    return answer.status, answer.body
+
+
+def opened(bench: Bench) -> None:
+    bench.service.open(credits=100)
+
+
+def buyer(bench: Bench) -> None:
+    opened(bench)
+    bench.service.set_code()
+
+
+def with_session(bench: Bench) -> str:
+    buyer(bench)
+    return bench.service.manager_session()
+
+
+def lapsed(bench: Bench) -> None:
+    """A gift that ended an hour ago, and nothing has been told of it; more credits that live on."""
+    opened(bench)
+    bench.service.give(7, expires_at="2026-06-16T14:00:00Z")
+    bench.now += timedelta(hours=2)
+
+
+def with_quota(bench: Bench) -> None:
+    """Three units of the month's quota are left, and a period has passed since it was last renewed."""
+    bench.service.open(plan="individual", ai_enabled=True, quota_anchor_day=1, credits=100)
+    bench.now += 20 * DAY
+    assert bench.service.spend(97, feature="ai_service").status == 201
+
+
+def spent_before(bench: Bench) -> None:
+    opened(bench)
+    assert bench.service.spend(3, key=KEY).status == 201
+
+
+def poor(bench: Bench) -> None:
+    bench.service.open(credits=4)
+
+
+def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Said]:
+    return lambda bench, _: said(bench.service.spend(quantity, feature, key=KEY, trouble=True))
+
+
+def read(route: str) -> Callable[[Bench, Any], Said]:
+    return lambda bench, _: said(bench.service(route, trouble=True))
+
+
+def put_account(plan: str) -> Callable[[Bench, Any], Said]:
+    asked = {"name": "Pet & Cia", "plan": plan, "ai_enabled": plan != "none"}
+
+    def ask(bench: Bench, _: Any) -> Said:
+        status, body = said(bench.service(PUT_ACCOUNT, json=asked, claims=ADMIN, trouble=True))
+        # A repeat finds the account that the first request opened.
+        return (200 if status == 201 else status), body
+
+    return ask
+
+
+def grant(bench: Bench, _: Any) -> Said:
+    asked = {"credits": 10, "kind": "promotion", "reason": "welcome"}
+    return said(bench.service(GRANT, json=asked, key=KEY, claims=ADMIN, trouble=True))
+
+
+def put_catalogue(amount: int) -> Callable[[Bench, Any], Said]:
+    """Another price for the first pack, over the version that was read."""
+
+    def ask(bench: Bench, catalogue: Any) -> Said:
+        first, *others = catalogue["packs"]
+        asked = {"features": catalogue["features"], "plans": catalogue["plans"]}
+        asked["packs"] = [{**first, "amount": amount}, *others]
+        headers = {"if-match": '"1"'}
+        return said(bench.service(PUT_CATALOG, account=None, json=asked, headers=headers, claims=ADMIN, trouble=True))
+
+    return ask
+
+
+def set_code(bench: Bench, _: Any) -> Said:
+    asked = {"code": OTHER_CODE, "current_code": CODE}
+    return said(bench.service(MANAGER_CODE, json=asked, claims=BUYER, trouble=True))
+
+
+def first_code(bench: Bench, _: Any) -> Said:
+    return said(bench.service(MANAGER_CODE, json={"code": CODE}, claims=ADMIN, trouble=True))
+
+
+def open_session(bench: Bench, _: Any) -> Said:
+    return said(bench.service(MANAGER_SESSION, json={"code": CODE}, key=KEY, claims=BUYER, trouble=True))
+
+
+def buy(bench: Bench, token: str) -> Said:
+    headers = {"manager-session": token}
+    return said(bench.service(BUY, json={"pack": "credits-100"}, key=KEY, headers=headers, claims=BUYER, trouble=True))
+
+
+def bought(bench: Bench) -> Purchase:
+    buyer(bench)
+    return bench.till.buy()
+
+
+def paid(bench: Bench) -> Any:
+    """Paid by card; the event that says so."""
+    [event] = bench.till.pay(bought(bench))
+    return event
+
+
+def granted(bench: Bench) -> Purchase:
+    purchase = bought(bench)
+    bench.till.tell_all(bench.till.pay(purchase))
+    return purchase
+
+
+def partly_spent(bench: Bench) -> Purchase:
+    """All gifts and thirty of the bought credits are spent."""
+    purchase = granted(bench)
+    assert bench.service.spend(130).status == 201
+    return purchase
+
+
+def refunded(bench: Bench) -> Any:
+    return bench.till.refund(partly_spent(bench))[0]
+
+
+def disputed(bench: Bench) -> Any:
+    return bench.till.dispute(partly_spent(bench))[0]
+
+
+def won(bench: Bench) -> Any:
+    """The dispute took credits; then it was won. The event that says that it is closed."""
+    bench.till.tell_all(bench.till.dispute(partly_spent(bench)))
+    return bench.till.later("dispute", "close_dispute", "won")[-1]
+
+
+def overpaid(bench: Bench) -> Any:
+    """A payment whose amount isn't the record's."""
+    event = paid(bench)
+    bench.till.session(event["data"]["object"]["id"])["amount_total"] = 1
+    return event
+
+
+def webhook(bench: Bench, event: Any) -> Said:
+    """A delivery, signed by Stripe's own clock."""
+    body = json.dumps(event | {"pending_webhooks": 1}).encode()
+    return said(deliver(bench.service, body, signed(body, bench.now), trouble=True))
+
+
+def scheduled(function: str) -> Callable[[Bench, Any], Said]:
+    def run(bench: Bench, _: Any) -> Said:
+        answer = apps()[function].handler(SCHEDULED, Context(bench))
+        return (200 if answer["finished"] and not answer["failed"] else 500), None
+
+    return run
+
+
+def unheard(bench: Bench) -> None:
+    """Paid, half of it refunded, and no delivery came through."""
+    purchase = bought(bench)
+    bench.till.pay(purchase)
+    bench.till.refund(purchase, 2495)
+
+
+SCENARIOS = (
+    Scenario("consume: debit", opened, spend(3), spends, paired=True),
+    Scenario("consume: debit after an expiry", lapsed, spend(3), spends, paired=True),
+    Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
+    Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
+    Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
+    Scenario("balance", opened, read(BALANCE), spends, reads=True),
+    Scenario("history", opened, read(HISTORY), spends, reads=True),
+    Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
+    Scenario("accounts: change", opened, put_account("trio"), spends),
+    Scenario("accounts: grant", opened, grant, spends),
+    Scenario("accounts: catalogue", lambda _: asdict(first_catalogue()), put_catalogue(3000), changes_the_catalogue),
+    Scenario("checkout: first code", opened, first_code, spends),
+    Scenario("checkout: change of code", buyer, set_code, tries_a_code, may_say="wrong_code"),
+    Scenario("checkout: session", buyer, open_session, tries_a_code),
+    Scenario("checkout: purchase", with_session, buy, spends),
+    Scenario("webhook: grant", paid, webhook, spends, paired=True),
+    Scenario("webhook: refund", refunded, webhook, spends, paired=True),
+    Scenario("webhook: dispute", disputed, webhook, spends, paired=True),
+    Scenario("webhook: dispute won", won, webhook, spends, paired=True),
+    Scenario("webhook: quarantine", overpaid, webhook, spends, paired=True),
+    Scenario("expiry_sweep", lapsed, scheduled("expiry_sweep"), spends),
+    Scenario("reconcile", unheard, scheduled("reconcile"), spends),
+)
