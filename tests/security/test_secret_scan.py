@@ -1,0 +1,84 @@
+"""The scanner of `make check` sees each kind of secret, and nothing in what isn't one."""
+
+import secrets
+import string
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local import secret_scan
+
+LETTERS = string.ascii_letters + string.digits
+
+
+def letters(number: int) -> str:
+    return "".join(secrets.choice(LETTERS) for _ in range(number))
+
+
+# Put together here, so that the scanner finds none of them in this file.
+SECRETS = {
+    "AWS access key": "AKIA" + "Q7XZ" * 4,
+    "Stripe key": "rk_" + "live_" + letters(24),
+    "Stripe webhook secret": "whsec" + "_" + letters(32),
+    "private key": "-----BEGIN " + "RSA PRIVATE KEY-----",
+    "JSON web token": "eyJ" + letters(20) + "." + letters(40) + "." + letters(43),
+    "GitHub token": "ghp" + "_" + letters(36),
+    "registry token": "pypi" + "-" + letters(40),
+    "Slack token": "xoxb" + "-123456789012-" + letters(16),
+    "Google key": "AIza" + letters(35),
+    "password in an address": "postgres" + "://admin:" + "hunter22@db.example.com",
+    "random text": "aB3" + "".join(dict.fromkeys("xYz9Kq2Lw8Mv7Nc6Pb5Rd4Te1SfUgHhJj0")) + "Wi",
+}
+HARMLESS = [
+    "import prepaid.store.purchases as purchases",
+    "sha256:13b2beaad985e05e2d6407ee4c4f35590b11f8d693a258a561055cac8f64cab7",
+    '{"api_key": "rk_live_…", "webhook_secrets": ["whsec_…"]}',
+    "test_a_credit_that_expires_now_is_not_spent_whatever_the_clock_says",
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html",
+    "http://127.0.0.1:4566/_aws/execute-api/d13cdd92",
+]
+
+
+@pytest.mark.parametrize(("kind", "secret"), SECRETS.items())
+@pytest.mark.parametrize(
+    "line", ["{}", 'key = "{}"', "export KEY={}", "  - {} # mine", "-H 'Authorization: Bearer {}'"]
+)
+def test_a_secret_is_seen_wherever_it_stands(kind: str, secret: str, line: str) -> None:
+    found = list(secret_scan.found_in(line.format(secret)))
+    assert kind in {one for one, _ in found}
+
+
+def test_every_shape_has_its_example() -> None:
+    assert {*secret_scan.SHAPES, "random text"} == set(SECRETS)
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_what_is_none_is_not_seen(line: str) -> None:
+    assert list(secret_scan.found_in(line)) == []
+
+
+def test_a_secret_that_was_taken_out_again_is_in_the_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True)
+
+    allowed = tmp_path / "allowed.txt"
+    allowed.write_text("# nothing\n")
+    monkeypatch.setattr(secret_scan, "ROOT", tmp_path)
+    monkeypatch.setattr(secret_scan, "ALLOWED", allowed)
+    git("init")
+    for text in ("nothing\n", f"key = '{SECRETS['Stripe key']}'\n", "nothing any more\n"):
+        (tmp_path / "settings.py").write_text(text)
+        git("add", "settings.py")
+        git("commit", "-m", "settings")
+
+    assert secret_scan.main() == 1
+    said = capsys.readouterr().out
+    assert "settings.py: Stripe key rk_" in said
+    assert SECRETS["Stripe key"] not in said
+
+    allowed.write_text(f"# for tests\n{SECRETS['Stripe key']}\n")
+    assert secret_scan.main() == 0
