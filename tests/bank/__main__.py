@@ -27,7 +27,7 @@ def database(name: str) -> AbstractContextManager[Cloud]:
 
 
 def plan_of(operations: int, processes: int, threads: int, seed: int) -> Plan:
-    """threads: in all. Half the requests go to accounts that see a hundred requests each."""
+    """threads: in all, shared out evenly. A cold account sees about a hundred requests."""
     return Plan(
         seed=seed,
         operations=operations,

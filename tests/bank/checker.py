@@ -235,9 +235,9 @@ def _check_flexible(one: AccountCheck, attempt: Attempt, heard: Heard) -> None:
     match wish.ask, heard.status:
         case ("debit" | "grant", 201) | ("balance", 200):
             return
-        case "plan", 201:
+        case "terms", 201:
             true = 1 in range(held.start, held.stop + 1) and _has_terms(ledger.states[1], wish)
-        case "plan", 200:
+        case "terms", 200:
             true = any(_has_terms(ledger.states[number], wish) for number in held if number)
         case _, 404:
             true = 0 in held
@@ -272,7 +272,7 @@ def _written_key(line: Line) -> str | None:
 def _asks_for(wish: Wish, line: Line, state: State) -> bool:
     """Whether the entry is what the request asks for."""
     body = wish.body or {}
-    if wish.ask == "plan":
+    if wish.ask == "terms":
         return line["type"] == "plan_change" and _has_terms(state, wish)
     if wish.ask == "debit":
         return line["type"] == "consumption" and all(line[name] == value for name, value in body.items())

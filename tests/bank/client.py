@@ -23,7 +23,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 ROUTES = {
     "debit": ("consume", "POST /v1/accounts/{account}/consumptions"),
     "grant": ("accounts", "POST /v1/accounts/{account}/grants"),
-    "plan": ("accounts", "PUT /v1/accounts/{account}"),
+    "terms": ("accounts", "PUT /v1/accounts/{account}"),
     "balance": ("balance_query", "GET /v1/accounts/{account}/balance"),
 }
 MAX_TRIES = 20

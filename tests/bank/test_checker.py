@@ -113,21 +113,20 @@ def a_replay_that_answers_something_else(run: Run) -> None:
 
 
 def an_entry_older_than_one_that_was_answered_before_it_was_asked(run: Run) -> None:
-    later = run.new("debit", lambda _, heard: heard.body["entry"] > 3)
-    assert later.heard
-    number, answered = later.heard.body["entry"], later.heard.at
-    others = {item.wish.key for item in run.histories if item.wish.account == later.wish.account}
-    earlier = run.answered(
-        "debit",
-        201,
-        lambda one, heard: (
-            one.wish.account == later.wish.account and not heard.replayed and heard.body["entry"] < number
-        ),
-    )
-    assert earlier.wish.key in others
+    earlier = run.new("debit", lambda one, heard: acknowledged_after(run, one, heard) is not None)
+    assert earlier.heard
+    answered = acknowledged_after(run, earlier, earlier.heard)
+    assert answered
     for attempt in [one for one in run.histories if one.wish.key == earlier.wish.key and one != earlier]:
         run.histories.remove(attempt)
     run.change(earlier, at=answered + 1, heard={"at": answered + 2})
+
+
+def acknowledged_after(run: Run, earlier: Attempt, heard: Heard) -> int | None:
+    """When a later entry of the same account was answered."""
+    later = [one for one in run.histories if one.wish.account == earlier.wish.account and one.wish.ask == "debit"]
+    entries = [one.heard for one in later if one.heard and one.heard.status == 201 and not one.heard.replayed]
+    return next((one.at for one in entries if one.body["entry"] > heard.body["entry"]), None)
 
 
 def a_balance_that_is_stale(run: Run) -> None:
@@ -159,8 +158,8 @@ def a_balance_with_a_quota_that_was_not_left(run: Run) -> None:
 
 
 def a_refusal_for_want_of_credits_that_were_there(run: Run) -> None:
-    refused = run.answered("debit", 402)
-    assert refused.heard and refused.wish.body  # noqa: PT018
+    refused = run.answered("debit", 402, lambda _, heard: heard.body["needed"] > 1)
+    assert refused.wish.body
     run.change(refused, wish=replace(refused.wish, body={**refused.wish.body, "quantity": 1}))
 
 
@@ -171,12 +170,18 @@ def a_refusal_that_names_credits_nobody_had(run: Run) -> None:
 
 
 def a_key_that_had_its_effect_and_is_told_insufficient(run: Run) -> None:
-    refused = run.answered("debit", 402, lambda one, _: not claimed(run, one))
-    account = refused.wish.account
-    done = run.new("debit", lambda one, heard: one.wish.account == account and one.at < refused.at)
-    assert done.heard and done.wish.body and refused.wish.body  # noqa: PT018
+    done = run.new("debit", lambda one, heard: refused_later(run, one, heard) is not None)
+    assert done.heard
+    refused = refused_later(run, done, done.heard)
+    assert refused and refused.wish.body  # noqa: PT018
     key, body = done.wish.key, {**refused.wish.body, "reference": done.wish.key}
     run.change(refused, wish=replace(refused.wish, key=key, body=body))
+
+
+def refused_later(run: Run, done: Attempt, heard: Heard) -> Attempt | None:
+    """A refusal of the same account to who asked when this was done."""
+    refused = [one for one in run.histories if one.heard and one.heard.status == 402 and one.at > heard.at]
+    return next((one for one in refused if one.wish.account == done.wish.account), None)
 
 
 def a_conflict_of_a_key_that_was_never_used(run: Run) -> None:
@@ -206,13 +211,13 @@ def an_error_of_our_own(run: Run) -> None:
 
 
 def a_change_of_terms_without_effect(run: Run) -> None:
-    one = run.answered("plan", 200)
+    one = run.answered("terms", 200)
     assert one.wish.body
     run.change(one, wish=replace(one.wish, body={**one.wish.body, "plan": "scale"}))
 
 
 def an_account_opened_twice(run: Run) -> None:
-    run.histories.append(replace(run.answered("plan", 201), index=-1))
+    run.histories.append(replace(run.answered("terms", 201), index=-1))
 
 
 def two_first_answers_to_one_key(run: Run) -> None:
@@ -255,8 +260,6 @@ def an_entry_lost_in_the_middle(run: Run) -> None:
 
 
 def two_entries_swapped(run: Run) -> None:
-    """A debit and a gift that says as much as the debit: the sums stay right."""
-
     def swap(pairs: list[Any]) -> None:
         pairs[-1], pairs[-2] = pairs[-2], pairs[-1]
 
@@ -265,26 +268,25 @@ def two_entries_swapped(run: Run) -> None:
 
 
 def a_debit_carried_out_twice(run: Run) -> None:
-    """The whole entry once more, sums, chain and all; only its key knows."""
-    one = run.new("debit", lambda one, heard: takes_from_a_lot_that_stays(run, one, heard))
-    assert one.heard
-    taken = one.heard.body["credits"]
+    """Sums, chain and all: only its key knows."""
+    one = run.new("debit", lambda one, heard: heard.body["quantity"] == 1 and first_lot(run, one.wish.account)[3] > 1)
+    assert one.wish.body
 
     def again(pairs: list[Any]) -> None:
         line, state = deepcopy(pairs[-1])
-        line["balance_after"] -= taken
-        state["lots"][0][3] -= taken
-        pairs.append([line, state])
+        lot = state["lots"][0]
+        lot[3] -= 1
+        said = {"credits": -1, "quota": 0, "balance_after": line["balance_after"] - 1, **(one.wish.body or {})}
+        kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalogue_version")}
+        pairs.append([{**kept, **said, "type": "consumption", "draws": [["lot", lot[0], 1, lot[5]]]}, state])
 
     run.rewrite(one.wish.account, again)
 
 
-def takes_from_a_lot_that_stays(run: Run, one: Attempt, heard: Heard) -> bool:
-    draws, account = heard.body["draws"], one.wish.account
-    if heard.body["entry"] != run.last_of(account) or len(draws) != 1 or draws[0]["source"] != "lot":
-        return False
-    lots = json.loads(entry_items(run.items, account)[-1]["state"]["S"])["lots"]
-    return bool(lots) and lots[0][3] > heard.body["credits"] and lots[0][0] == int(draws[0]["lot"][4:])
+def first_lot(run: Run, account: str) -> list[Any]:
+    """What the account would spend next; an empty row when it has nothing."""
+    lots: list[list[Any]] = json.loads(entry_items(run.items, account)[-1]["state"]["S"])["lots"]
+    return lots[0] if lots else [0] * 6
 
 
 def a_claim_that_is_lost(run: Run) -> None:
@@ -337,10 +339,6 @@ def a_service_paid_in_credits_while_quota_was_left(run: Run) -> None:
         line["draws"] = [["lot", pairs[number - 1][1]["lots"][0][0], 1, pairs[number - 1][1]["lots"][0][5]]]
 
     run.rewrite(one.wish.account, pay)
-
-
-def claimed(run: Run, one: Attempt) -> bool:
-    return (f"CLAIM#{one.wish.account}#{one.wish.key}", "CLAIM") in run.items
 
 
 CORRUPTIONS: dict[Corruption, str] = {

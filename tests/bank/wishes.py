@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Literal
 
-type Ask = Literal["debit", "grant", "plan", "balance"]
+type Ask = Literal["debit", "grant", "terms", "balance"]
 
 QUANTITIES = (1, 1, 1, 2, 3, 5, 8, 40)
 FEATURES = ("sticker", "ai_service")
 PLANS = ("none", "individual", "trio")
 KINDS = ("promotion", "adjustment")
-# Of a hundred: debits, gifts, plan changes, balances, repeats of somebody's key, and keys used for something else.
-WEIGHTS = {"debit": 54, "grant": 13, "plan": 3, "balance": 14, "repeat": 13, "misuse": 3}
+# Of a hundred: debits, gifts, changes of terms, balances, repeats of somebody's key, and keys used for something else.
+WEIGHTS = {"debit": 54, "grant": 13, "terms": 3, "balance": 14, "repeat": 13, "misuse": 3}
 # How far back a repeat looks: so near that its first use may still be under way, in another process, or anywhere.
 NEAR = 3
 
@@ -75,7 +75,7 @@ def _fresh(plan: Plan, client: int, index: int, kind: str, dice: Random) -> Wish
         return Wish(ask="debit", account=account, key=key, body=body)
     if kind == "grant":
         return Wish(ask="grant", account=account, key=key, body=_gift(plan, key, dice))
-    if kind == "plan":
+    if kind == "terms":
         return _terms(account, dice.choice(PLANS), ai_enabled=dice.random() < 0.8)
     return Wish(ask="balance", account=account)
 
@@ -97,7 +97,7 @@ def _gift(plan: Plan, key: str, dice: Random) -> dict[str, Any]:
 
 def _terms(account: str, plan: str, *, ai_enabled: bool) -> Wish:
     body = {"name": "Pet & Cia", "plan": plan, "ai_enabled": ai_enabled, "quota_anchor_day": 1}
-    return Wish(ask="plan", account=account, body=body)
+    return Wish(ask="terms", account=account, body=body)
 
 
 def _somebodys(plan: Plan, client: int, index: int, dice: Random) -> Wish:
