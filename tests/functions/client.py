@@ -129,6 +129,8 @@ class Service:
         assert set(response) <= {"statusCode", "headers", "body"}
         assert response["headers"].pop("Cache-Control") == "no-store"
         headers = {name.lower(): value for name, value in response["headers"].items()}
+        # Whatever was asked: no line break that would be a header of somebody else's making.
+        assert all(value.isascii() and value.isprintable() for value in headers.values()), headers
         kind = headers.get("content-type", "")
         text = response.get("body", "")
         body = json.loads(text) if "json" in kind else text

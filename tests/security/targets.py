@@ -104,13 +104,19 @@ def body(data: bytes) -> None:
         except (Malformed, InvalidRequest) as refusal:
             check_words(refusal)
             continue
-        said = json.loads(data)
+        said = json.loads(data, object_pairs_hook=once)
         assert isinstance(said, dict)
         # Nothing was coerced, dropped or read another way than any JSON reader does.
         for field, value in asked.model_dump(exclude_unset=True, mode="json").items():
             if not isinstance(getattr(asked, field), datetime):
                 assert same(value, said[field]), (field, value, said[field])
         assert set(said) == asked.model_fields_set
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; two members of one name mean something else to every reader."""
+    assert len(dict(pairs)) == len(pairs), "a name twice"
+    return dict(pairs)
 
 
 def same(ours: Any, said: Any) -> bool:

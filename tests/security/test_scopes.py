@@ -1,0 +1,53 @@
+"""Where a function itself looks at scopes, it compares whole names: only prepaid/admin sets a manager's code anew."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.client import CODE, MANAGER_CODE, MANAGER_SESSION, Service
+from tests.functions.events import BUYER
+
+NOT_ADMIN: list[Any] = [
+    "",
+    "prepaid/buy",
+    "PREPAID/ADMIN",
+    "Prepaid/Admin",
+    "prepaid/admin2",
+    "xprepaid/admin",
+    "prepaid/admi",
+    "prepaid/ad min",
+    "prepaid/admin/",
+    "prepaid//admin",
+    "prepaid/*",
+    "*",
+    "other/prepaid/admin",
+    "prepaid/adm\u0131n",
+    "prepaid/admin\u200b",
+    ["prepaid/buy"],
+    {"prepaid/admin": False},
+    None,
+    0,
+]
+
+
+@pytest.mark.parametrize("scope", NOT_ADMIN, ids=ascii)
+@pytest.mark.parametrize("name", ["scope", "scp"])
+def test_a_scope_like_the_administrators_is_not_it(service: Service, name: str, scope: Any) -> None:
+    service.open()
+    service.set_code()
+    before = service.stored()
+    claims: dict[str, Any] = {"client_id": "page", name: scope}
+
+    answer = service(MANAGER_CODE, json={"code": "271829"}, claims=claims)
+
+    assert (answer.status, answer.code) == (403, "forbidden")
+    assert service.stored() == before
+    assert service(MANAGER_SESSION, json={"code": CODE}, claims=BUYER).status == 201
+
+
+@pytest.mark.parametrize("scope", ["prepaid/admin", "prepaid/buy prepaid/admin", "[prepaid/buy prepaid/admin]"])
+@pytest.mark.parametrize("name", ["scope", "scp"])
+def test_the_administrators_scope_in_each_spelling_of_a_list(service: Service, name: str, scope: str) -> None:
+    service.open()
+
+    assert service(MANAGER_CODE, json={"code": "271829"}, claims={"client_id": "a", name: scope}).status == 204
