@@ -31,7 +31,7 @@ export PYTHONPATH := layers/prepaid:.
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
 # Fast first: what fails in a second is not worth waiting a minute for.
-TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/security tests/bank tests/stack)
+TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
 .PHONY: help run invoke test bank fault-matrix model fuzz audit check lint types contracts template fresh secrets format lock build deploy clean

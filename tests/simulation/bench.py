@@ -122,6 +122,8 @@ class Bench:
     def __init__(self, handlers: dict[str, Any], client: Any, retries: quota.RetryQuota, *, quick: bool) -> None:
         self.database = Refusing(TABLE)
         self.calls: list[str] = []
+        # How many calls had been made when each invocation ended.
+        self.ended_at: list[int] = []
         self.meet: Callable[[int, str], Meet | None] = no_fault
         self.watched = False
         # What every further call of this invocation meets.
@@ -155,6 +157,7 @@ class Bench:
             # Only the scheduled functions let these out; Lambda counts the run as failed.
             return None
         finally:
+            self.ended_at.append(len(self.calls))
             self.from_here = None
             self.remaining_milliseconds = PLENTY_MILLISECONDS
 
@@ -201,6 +204,7 @@ class Bench:
         self.state.tables, self.state.baskets, self.api.idempotency._kept = tables, baskets, kept
         self._numbers, self.now = numbers, saved.now
         self.calls.clear()
+        self.ended_at.clear()
         self.watched, self.skew, self.meet = False, timedelta(), no_fault
         self._draws = saved.draws
 

@@ -49,6 +49,8 @@ FAULTS = (
 # After these the repeats run as if nothing had been; in a pair they differ from each other only by the clock.
 PAIRED = tuple(fault for fault in FAULTS if fault not in SHIFTS)
 
+LASTING = frozenset({"answers lost", "silence", "errors"})
+
 type Act = Callable[[], object]
 
 

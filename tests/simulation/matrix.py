@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 
 from tests.simulation.bench import Bench, Meet, Saved, opened_bench
-from tests.simulation.faults import FAULTS, PAIRED, SHIFT, applies, meeting
+from tests.simulation.faults import FAULTS, LASTING, PAIRED, SHIFT, applies, meeting
 from tests.simulation.scenarios import SCENARIOS, Said, Scenario
 from tests.store.audit import audit
 from tests.store.builders import Stored
@@ -212,14 +212,17 @@ def singles(course: Course) -> Iterator[Cell]:
 
 
 def pairs(course: Course, bench: Bench) -> Iterator[Cell]:
-    """Every fault at every call, and another one at every call after it, of the repeats too."""
+    """Every fault at every call, and another one at every call after it, of the repeats too.
+
+    What lasts to the end of its invocation meets every call there is in it: the second comes in the repeats.
+    """
     for number, call in enumerate(course.calls, start=1):
         for fault in PAIRED:
             if not applies(fault, call):
                 continue
             run(Cell(course, ((number, fault),)), bench)
-            later = list(bench.calls)
-            for second in range(number + 1, len(later) + 1):
+            later, last = list(bench.calls), bench.ended_at[0] if fault in LASTING else number
+            for second in range(last + 1, len(later) + 1):
                 for other in PAIRED:
                     if applies(other, later[second - 1]):
                         yield Cell(course, ((number, fault), (second, other)))
