@@ -1,0 +1,56 @@
+"""A header that came twice, joined with a comma as API Gateway does: one meaning, never one for each reader."""
+
+import json
+
+from tests.functions.client import BUY, GET_CATALOG, PUT_CATALOG, Service
+from tests.functions.events import ADMIN, BUYER
+
+
+def test_two_keys_are_one_more_key(service: Service) -> None:
+    service.open(credits=5)
+
+    answers = [service.spend(key=key) for key in ("first,second", "first,second", "first", "second", "second,first")]
+
+    assert [answer.status for answer in answers] == [201] * 5
+    assert ["idempotent-replayed" in answer.headers for answer in answers] == [False, True, False, False, False]
+
+
+def test_two_keys_with_a_blank_between_are_none(service: Service) -> None:
+    service.open(credits=3)
+    before = service.stored()
+
+    answer = service.spend(key="first, second")
+
+    assert (answer.status, answer.code) == (400, "idempotency_key_invalid")
+    assert service.stored() == before
+
+
+def test_two_manager_sessions_are_none(service: Service) -> None:
+    service.open()
+    service.set_code()
+    good = service.manager_session()
+    before = service.stored()
+
+    for both in (f"{good},{good}", f"{good}, {good}", f"x,{good}", f"{good},", f" {good}"):
+        answer = service(BUY, json={"pack": "credits-50"}, headers={"manager-session": both}, claims=BUYER)
+        assert (answer.status, answer.code) == (403, "manager_session_invalid"), both
+
+    assert service.stored() == before
+
+
+def test_two_versions_are_none(service: Service) -> None:
+    catalogue = service(GET_CATALOG).body
+    version = catalogue.pop("version")
+    before = service.stored()
+
+    for both in (
+        f'"{version}","{version}"',
+        f"{version},{version}",
+        f"{version}, {version + 1}",
+        f'W/"{version}"',
+        "*",
+    ):
+        answer = service(PUT_CATALOG, body=json.dumps(catalogue), headers={"if-match": both}, claims=ADMIN)
+        assert (answer.status, answer.fields) == (422, ["If-Match"]), both
+
+    assert service.stored() == before
