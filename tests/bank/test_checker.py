@@ -166,7 +166,8 @@ def a_refusal_for_want_of_credits_that_were_there(run: Run) -> None:
 def a_refusal_that_names_credits_nobody_had(run: Run) -> None:
     refused = run.answered("debit", 402)
     assert refused.heard
-    run.change(refused, heard={"body": {**refused.heard.body, "available": refused.heard.body["available"] + 1}})
+    # So many that no state near it, whose moment it could be as well, had as much.
+    run.change(refused, heard={"body": {**refused.heard.body, "available": 1_000_000}})
 
 
 def a_key_that_had_its_effect_and_is_told_insufficient(run: Run) -> None:
