@@ -10,6 +10,7 @@ STACK ?= stack
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 DEPLOY_ARGS ?=
+ONLY ?=
 FUNCTION ?= ConsumeFunction
 EVENT ?= events/consume.json
 SECONDS ?= 60
@@ -31,10 +32,10 @@ export PYTHONPATH := layers/prepaid:.
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
 # Fast first: what fails in a second is not worth waiting a minute for.
-TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/simulation tests/security tests/bank tests/stack)
+TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
-.PHONY: help run invoke test bank fault-matrix model fuzz audit check lint types contracts template fresh secrets format lock build deploy clean
+.PHONY: help run invoke test bank fault-matrix model planted-bugs fuzz audit check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStac
 
 bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS)
+
+planted-bugs: $(NEEDS_UV) ## Nearly a hundred small faults, one at a time: which test finds each (ONLY=text)
+	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --only "$(ONLY)"
 
 fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook cursor body csv contract")
 	$(RUN) python -m tests.security.fuzz --seconds $(SECONDS) $(TARGETS)

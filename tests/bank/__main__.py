@@ -48,7 +48,7 @@ def bank(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbanc
         folder,
         environment,
         disturbances=disturbances,
-        say=lambda text: print(f"\r{text:<70}", end="", file=sys.stderr, flush=True) if shown else None,  # noqa: T201
+        say=lambda text: print(f"\r{text:<70}", end="", file=sys.stderr, flush=True) if shown else None,
     )
 
 
@@ -68,7 +68,7 @@ def main() -> None:
         plan = plan_of(asked.operations, asked.processes, asked.threads, asked.seed)
         finished = bank(plan, folder, running.environment(), disturbances=max(5, asked.operations // QUIET))
     verdict = check(finished.histories, finished.items)
-    print(  # noqa: T201
+    print(
         f"\n{asked.database}, seed {asked.seed}: {finished.seconds:.0f} s, {finished.kills} kills, "
         f"{finished.freezes} freezes\n"
         + "\n".join(f"{name:>14} {count}" for name, count in sorted((verdict.counts + verdict.totals).items()))
@@ -76,7 +76,7 @@ def main() -> None:
     if verdict.faults:
         listed = "\n".join(verdict.faults[:SHOWN_FAULTS])
         sys.exit(f"{len(verdict.faults)} faults; histories are in {folder}\n{listed}")
-    print("every account is linearizable, totals are exact")  # noqa: T201
+    print("every account is linearizable, totals are exact")
 
 
 if __name__ == "__main__":
