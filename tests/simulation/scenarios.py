@@ -101,6 +101,10 @@ def spent_before(bench: Bench) -> None:
     assert bench.service.spend(3, key=KEY).status == 201
 
 
+def just_enough(bench: Bench) -> None:
+    bench.service.open(credits=3)
+
+
 def poor(bench: Bench) -> None:
     bench.service.open(credits=4)
 
@@ -224,10 +228,14 @@ def unheard(bench: Bench) -> None:
     purchase = bought(bench)
     bench.till.pay(purchase)
     bench.till.refund(purchase, 2495)
+    # The next run is a while later; one whose clock is behind would leave it to the run after.
+    bench.now += timedelta(minutes=10)
 
 
 SCENARIOS = (
     Scenario("consume: debit", opened, spend(3), spends, paired=True),
+    # Its repeat finds nothing left, and must hear of its own effect all the same.
+    Scenario("consume: debit of the last credits", just_enough, spend(3), spends, paired=True),
     Scenario("consume: debit after an expiry", lapsed, spend(3), spends, paired=True),
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
