@@ -11,6 +11,8 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 DEPLOY_ARGS ?=
 ONLY ?=
+N ?= 1000000
+SEED ?= 1
 FUNCTION ?= ConsumeFunction
 EVENT ?= events/consume.json
 SECONDS ?= 60
@@ -35,7 +37,7 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
-.PHONY: help run invoke test bank fault-matrix model planted-bugs fuzz audit check lint types contracts template fresh secrets format lock build deploy clean
+.PHONY: help run invoke test simulate bank fault-matrix model planted-bugs fuzz audit check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +68,9 @@ fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook c
 
 audit: $(NEEDS_UV) ## Known weaknesses of everything that is locked (needs the internet)
 	$(RUN) python -m local.audit
+
+simulate: $(NEEDS_UV) ## Whole-system histories on every core, until one fails (N=1000000 SEED=1)
+	@$(RUN) python -m tests.simulation --operations $(N) --seed $(SEED)
 
 check: lint types contracts template fresh secrets ## Format, lint, types, import contracts, template, generated files, secrets
 

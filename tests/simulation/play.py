@@ -1,0 +1,127 @@
+"""Plays histories: a seed's steps from first to last, then calm, then what must be true at the end."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.simulation import acts
+from tests.simulation.auditor import plain
+from tests.simulation.books import NUMBER, Broken, Json, must, same
+from tests.simulation.promises import up_to_date
+from tests.simulation.stage import TABLE, Stage
+from tests.simulation.steps import Step, a_step, draw_history
+from tests.simulation.stripe_wire import reached
+from tests.simulation.world import World
+
+# How often a schedule runs until it must have come to the end of what there is.
+RUNS = 60
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What broke, after how many steps of the history (as many as it has: in the calm at its end)."""
+
+    seed: int
+    steps: tuple[Step, ...]
+    done: int
+    message: str
+    kind: str
+
+
+def play_seed(stage: Stage, seed: int, length: int, seen: Counter[str]) -> Failure | None:
+    """One history. Every sixteenth takes botocore's own way to the database, the others the quick client's."""
+    return play(stage, seed, draw_history(seed, length), seen)
+
+
+def play(stage: Stage, seed: int, steps: Sequence[Step], seen: Counter[str]) -> Failure | None:
+    """These steps, from an empty table on; what broke, if anything did."""
+    world = World(stage, seen, acts.act, real=seed % 16 == 0)
+    stage.world = world
+    done = 0
+    try:
+        with reached(world.stripe_wire):
+            for step in steps:
+                world.run(step)
+                done += 1
+            end(world)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what this history is about
+        return Failure(seed, tuple(steps), done, f"{type(error).__name__}: {error}", _kind(error))
+    finally:
+        world.client.close()
+        stage.world = None
+    return None
+
+
+def _kind(error: Exception) -> str:
+    """Which promise it was: who demanded it. Histories are shortened as long as the same one breaks."""
+    place, trace = "", error.__traceback__
+    while trace:
+        code = trace.tb_frame.f_code
+        if "simulation" in code.co_filename and code.co_name not in {"must", "same", "fits"}:
+            place = code.co_name
+        trace = trace.tb_next
+    return f"{type(error).__name__} in {place}"
+
+
+def end(world: World) -> None:
+    """The faults stop. What was left undone is done, by Stripe's deliveries or by the reconciliation alone."""
+    world.frames.clear()
+    for machine in world.machines.values():
+        machine.skew = 0
+    world.moment += 3_600_000
+    if world.draws % 2:
+        while world.events:
+            event = world.events[0]
+            answer = acts.tell(world, a_step("deliver"), event)
+            must(answer is not None and answer.status == 200, "a delivery in calm weather")
+    # The first run may only finish one that was cut short, about a time that is over, and try again what had failed.
+    _run_out(world, "reconcile", "reconcile")
+    world.moment += 1_000
+    done = _run_out(world, "reconcile", "reconcile")
+    same((done["failed"], done["waiting"]), (0, 0), "what the reconciliation leaves in calm weather")
+    same(_run_out(world, "sweep", "expiry_sweep")["failed"], 0, "what the sweep leaves in calm weather")
+    for deal in world.auditor.deals.values():
+        up_to_date(world, deal.record, "at the end")
+        _one_session(world, deal.record["id"])
+    _all_is_stored(world)
+
+
+def _run_out(world: World, kind: str, function: str) -> Json:
+    """A schedule until it has come to the end: what its last run says."""
+    for _ in range(RUNS):
+        answer = acts.run_scheduled(world, a_step(kind), function)
+        must(answer is not None, f"{function} gives up in calm weather")
+        assert answer is not None
+        if answer["finished"]:
+            return answer
+    raise Broken(f"{function} doesn't come to an end")
+
+
+def _one_session(world: World, purchase: str) -> None:
+    sessions = world.stripe.tables.get("checkout.session", {}).values()
+    pages = [one["id"] for one in sessions if one["metadata"]["prepaid_purchase"] == purchase]
+    must(len(pages) <= 1, f"{purchase} has the pages {pages}")
+
+
+def _all_is_stored(world: World) -> None:
+    """The table as it lies there, read by somebody else: what was acknowledged is in it, and nothing else."""
+    stored = world.database.snapshot(TABLE)
+    now = max([world.moment, *(book.time for book in world.auditor.books.values())])
+    for account, book in world.auditor.books.items():
+        found = [
+            item
+            for (partition, sort), item in stored.items()
+            if partition == f"ACCOUNT#{account}" and sort.startswith("ENTRY#")
+        ]
+        same(len(found), book.number, f"{account}: entries in the table")
+        claims = {key for key in stored if key[0].startswith(f"CLAIM#{account}#")}
+        same(len(claims), len(book.effects), f"{account}: claims in the table")
+        for row in book.state.lots:
+            must(
+                (account, row[NUMBER]) in world.auditor.due,
+                f"{account}: lot {row[NUMBER]} is on no list of the sweep's",
+            )
+            must(row[5] > now - 1, f"{account}: lot {row[NUMBER]} has ended, and no sweep recorded it")
+    for deal in world.auditor.deals.values():
+        item = stored[f"ACCOUNT#{deal.record['account']}", f"PURCHASE#{deal.record['id']}"]
+        same(plain(item), deal.record, "a purchase in the table")

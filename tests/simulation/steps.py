@@ -1,0 +1,317 @@
+"""One history as data: steps that are drawn from a seed before anything runs, so that any of them can be left out.
+
+A step names what it is about relative to what is there when it runs ("the third account", "the last request but two"),
+so that it still means something when the steps before it are gone. Where there is nothing such, it does nothing.
+"""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+ACCOUNTS = 4
+ZONES = ("America/Sao_Paulo", "UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "Europe/Lisbon")
+PLANS = ("none", "individual", "trio", "team", "scale")
+FEATURES = ("sticker", "ai_service", "ai_service", "sticker", "photo")
+PACKS = ("tiny", "small", "small", "odd", "credits-50")
+SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
+UNITS = (1, SECOND, MINUTE, MINUTE, HOUR, HOUR, DAY, 9 * DAY, 31 * DAY, 60 * DAY)
+# How far a machine's clock is off, at most: five minutes.
+SKEWS = (0, 0, 0, 0, 1, -1, 1500, -1500, 60_000, -60_000, 299_000, -299_000, 300_000, -300_000)
+QUANTITIES = (*[1] * 14, 2, 2, 2, 3, 3, 5, 7, 11, "all", "all", "one more", "quota")
+# What a call can meet. The first group is survived by trying again, the second ends the function.
+SURVIVED = ("lost", "silent", "error", "throttled", "conflict", "slow")
+DEADLY = ("killed_before", "killed_after")
+FAULTS = (*SURVIVED, *SURVIVED, *DEADLY, *DEADLY, "down")
+
+
+@dataclass(frozen=True)
+class Step:
+    """kind: what happens. of: whose account. with_: its own details.
+
+    machine: which of the function's machines answers; cold: a new one in its place.
+    faults: what the n-th call of its function meets. rivals: what else happens just before the n-th call is made.
+    """
+
+    kind: str
+    of: int = 0
+    with_: tuple[tuple[str, Any], ...] = ()
+    machine: int = 0
+    cold: bool = False
+    faults: tuple[tuple[int, str], ...] = ()
+    rivals: tuple[tuple[int, "Step"], ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        for known, value in self.with_:
+            if known == name:
+                return value
+        raise KeyError(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """One of its details."""
+        for known, value in self.with_:
+            if known == name:
+                return value
+        return default
+
+    def __str__(self) -> str:
+        parts = [f"account {self.of}", *(f"{name}={value}" for name, value in self.with_)]
+        if self.machine or self.cold:
+            parts.append(f"on {'a cold ' if self.cold else ''}machine {self.machine}")
+        parts += [f"call {call} meets {fault}" for call, fault in self.faults]
+        parts += [f"before call {call}: [{rival}]" for call, rival in self.rivals]
+        return f"{self.kind}: {', '.join(parts)}"
+
+
+def a_step(kind: str, of: int = 0, **details: Any) -> Step:
+    """A step without faults or rivals, on a warm machine."""
+    return Step(kind, of, tuple(details.items()))
+
+
+def draw_history(seed: int, length: int) -> list[Step]:
+    """The steps of a seed, always the same."""
+    drawer = Drawer(Random(seed))
+    steps = drawer.opening()
+    while len(steps) < length:
+        steps += drawer.next()
+    return steps[:length]
+
+
+class Drawer:
+    """Draws what happens next. Every history has moods of its own: how often things fail, how fast time goes."""
+
+    def __init__(self, dice: Random) -> None:
+        self.dice = dice
+        self.accounts = dice.choice((1, 2, 2, 3, ACCOUNTS))
+        self.fault_rate = dice.choice((0.0, 0.02, 0.06, 0.06, 0.15))
+        self.rival_rate = dice.choice((0.0, 0.02, 0.05, 0.12))
+        self.hurry = dice.choice((0.3, 1.0, 1.0, 3.0))
+        # Months cost a sweep thousands of reads: most histories last some weeks, some last years.
+        self.units = dice.choice((UNITS[:6], UNITS[:6], UNITS[:7], UNITS[:8], UNITS))
+        self.kinds, self.weights = zip(*WEIGHTS.items(), strict=True)
+        self.cumulative: list[float] = []
+        total = 0.0
+        for kind, weight in WEIGHTS.items():
+            total += weight * (self.hurry if kind in {"wait", "boundary"} else 1)
+            self.cumulative.append(total)
+
+    def opening(self) -> list[Step]:
+        """A deployed stack is watched from its first hour: what the reconciliation looks at begins there."""
+        steps = [a_step("reconcile"), a_step("catalogue", variant=0)]
+        for account in range(self.accounts):
+            steps.append(self.put_account(account))
+            steps.append(a_step("code", account, code=self.dice.randrange(3), admin=True))
+        return steps
+
+    def next(self) -> list[Step]:
+        """What happens next: mostly one step, a few for what takes several."""
+        [kind] = self.dice.choices(self.kinds, cum_weights=self.cumulative)
+        steps: Step | list[Step] = getattr(self, kind)(self.dice.randrange(self.accounts))
+        if isinstance(steps, list):
+            return [self.troubled(step) for step in steps]
+        return [self.troubled(steps)]
+
+    def troubled(self, step: Step, *, nested: bool = False) -> Step:
+        """The step with what it meets: a machine, faults, rivals."""
+        dice = self.dice
+        # One roll for the three: most steps meet none of them, and drawing must cost next to nothing.
+        roll = dice.random()
+        if step.kind in QUIET or roll >= 0.12 + self.fault_rate + self.rival_rate:
+            return step
+        machine, cold, faults, rivals = 0, False, step.faults, step.rivals
+        if roll < self.fault_rate:
+            faults = tuple(sorted((self.call(step), dice.choice(FAULTS)) for _ in range(dice.choice((1, 1, 2, 3)))))
+        elif roll < self.fault_rate + self.rival_rate and not nested:
+            count = dice.choice((1, 1, 1, 2, 4))
+            rivals = tuple(sorted(((self.call(step), self.rival(step)) for _ in range(count)), key=lambda one: one[0]))
+        if dice.random() < 0.5:
+            machine, cold = dice.randrange(3), dice.random() < 0.2
+        return Step(step.kind, step.of, step.with_, machine, cold, faults, rivals)
+
+    def call(self, step: Step) -> int:
+        """The number of a call that the step's function may make."""
+        return self.dice.choice(CALLS.get(step.kind, (1, 2, 2, 3, 3)))
+
+    def rival(self, step: Step) -> Step:
+        """Something that gets in between, mostly at the same account."""
+        dice = self.dice
+        kind = dice.choice(RIVALS)
+        if kind == "same":
+            return Step(step.kind, step.of, step.with_, dice.randrange(3))
+        of = step.of if dice.random() < 0.8 else dice.randrange(self.accounts)
+        drawn: Step | list[Step] = getattr(self, kind)(of)
+        one = drawn[-1] if isinstance(drawn, list) else drawn
+        if kind == "sweep":
+            one = a_step("sweep", calls=12)
+        return self.troubled(one, nested=True) if dice.random() < 0.3 else one
+
+    # Spending and giving
+
+    def debit(self, of: int) -> Step:
+        dice = self.dice
+        quantity: Any = dice.choice(QUANTITIES)
+        details: dict[str, Any] = {"feature": dice.choice(FEATURES), "quantity": quantity}
+        if dice.random() < 0.2:
+            details["reference"] = f"ref-{dice.randrange(9)}"
+        return a_step("debit", of, **details)
+
+    def grant(self, of: int) -> Step:
+        dice = self.dice
+        lasting: Any = dice.choice((None, 1, 2, 12, 12, "soon", "as another", "as another", "past", "day", "day"))
+        kind = dice.choice(("promotion", "adjustment"))
+        return a_step("grant", of, credits=dice.choice((1, 2, 3, 5, 8, 20, 20, 60)), lot=kind, lasting=lasting)
+
+    def again(self, of: int) -> Step:
+        """A client repeats a request with its key, or sends another one with it."""
+        dice = self.dice
+        how = dice.choice(("unanswered", "unanswered", "any", "any", "refused", "last", "other", "crossed", "stranger"))
+        return a_step("again", of, how=how, back=dice.choice((0, 0, 1, 2, 5, 20)))
+
+    # Reading
+
+    def balance(self, of: int) -> Step:
+        return a_step("balance", of)
+
+    def balance_at(self, of: int) -> Step:
+        return a_step("balance", of, at=self.dice.choice(("entry", "before entry", "expiry", "some time ago")),
+                      back=self.dice.randrange(40))  # fmt: skip
+
+    def history(self, of: int) -> Step:
+        dice = self.dice
+        details: dict[str, Any] = {"limit": dice.choice((1, 3, 10, 50))}
+        if dice.random() < 0.4:
+            details["type"] = dice.choice(("consumption", "purchase", "expiry", "refund", "dispute", "plan_change"))
+        if dice.random() < 0.2:
+            details["source"] = dice.choice(("quota", "credits"))
+        if dice.random() < 0.3:
+            details["since"] = dice.randrange(30)
+        return a_step("history", of, **details)
+
+    def show(self, of: int) -> Step:
+        return a_step("show", of, what=self.dice.choice(("account", "packs", "catalog", "purchases", "purchase")))
+
+    # Administration
+
+    def put_account(self, of: int) -> Step:
+        dice = self.dice
+        return a_step(
+            "put_account",
+            of,
+            plan=dice.choice(PLANS),
+            ai=dice.random() < 0.8,
+            anchor=dice.choice((1, 1, 15, 28, 29, 30, 31)),
+            zone=dice.choice(ZONES) if dice.random() < 0.4 else ZONES[0],
+            name=dice.randrange(3),
+        )
+
+    def catalogue(self, _: int) -> Step:
+        return a_step("catalogue", variant=self.dice.randrange(1, 6), stale=self.dice.random() < 0.15)
+
+    def skew(self, _: int) -> Step:
+        return a_step("skew", function=self.dice.randrange(7), by=self.dice.choice(SKEWS), to=self.dice.randrange(3))
+
+    # The manager
+
+    def code(self, of: int) -> Step:
+        dice = self.dice
+        return a_step("code", of, code=dice.randrange(4), admin=dice.random() < 0.4, current=dice.choice((None, 0, 1)))
+
+    def guess(self, of: int) -> list[Step]:
+        """Wrong codes, perhaps until it locks, perhaps then the right one."""
+        wrong = [a_step("unlock", of, code=1) for _ in range(self.dice.choice((1, 1, 2, 5, 6)))]
+        return [*wrong, a_step("unlock", of, code=None)]
+
+    def unlock(self, of: int) -> Step:
+        return a_step("unlock", of, code=None)
+
+    # Buying
+
+    def buy(self, of: int) -> list[Step]:
+        dice = self.dice
+        pack = dice.choice(PACKS)
+        steps = [self.unlock(of)] if dice.random() < 0.9 else []
+        steps.append(a_step("buy", of, pack=pack, token=dice.choice((0, 0, 0, 0, 0, 1, "other's", "none"))))
+        if dice.random() < 0.8:
+            steps.append(self.pay(of))
+            steps += [self.deliver(of) for _ in range(dice.choice((0, 1, 1, 2)))]
+        return steps
+
+    def pay(self, of: int) -> Step:
+        how = self.dice.choice(
+            ("card", "card", "card", "pix", "boleto", "confirm", "confirm", "fail", "late", "expire")
+        )
+        return a_step("pay", of, how=how, back=self.dice.choice((0, 0, 0, 1, 3)))
+
+    def deliver(self, _: int) -> Step:
+        dice = self.dice
+        which = dice.choice(("first", "first", "last", "any", "old"))
+        return a_step("deliver", which=which, place=dice.randrange(100), late=dice.choice((0, 0, 0, 0, 299, 301)))
+
+    def lose(self, _: int) -> Step:
+        return a_step("lose", place=self.dice.randrange(100))
+
+    def refund(self, of: int) -> Step:
+        dice = self.dice
+        return a_step("refund", of, part=dice.choice((1, 1, 2, 3, 7)), status=dice.choice(("succeeded", "pending")),
+                      back=dice.choice((0, 0, 1, 4)))  # fmt: skip
+
+    def refund_ends(self, of: int) -> Step:
+        return a_step("refund_ends", of, well=self.dice.random() < 0.3, back=self.dice.choice((0, 0, 1)))
+
+    def dispute(self, of: int) -> Step:
+        dice = self.dice
+        return a_step("dispute", of, part=dice.choice((1, 1, 1, 2)), inquiry=dice.random() < 0.15,
+                      back=dice.choice((0, 0, 1, 4)))  # fmt: skip
+
+    def dispute_ends(self, of: int) -> Step:
+        how = self.dice.choice(("won", "won", "won", "lost", "evidence"))
+        return a_step("dispute_ends", of, how=how, back=self.dice.choice((0, 0, 1)))
+
+    # What a schedule does, and time
+
+    def sweep(self, _: int) -> Step:
+        return a_step("sweep", calls=self.dice.choice((None, None, 5, 12, 40)))
+
+    def reconcile(self, _: int) -> Step:
+        return a_step("reconcile", calls=self.dice.choice((None, None, 4, 9, 30)))
+
+    def wait(self, _: int) -> Step:
+        dice = self.dice
+        return a_step("wait", milliseconds=dice.randint(1, 3) * dice.choice(self.units))
+
+    def boundary(self, of: int) -> list[Step]:
+        """Time moves to the very instant at which a lot ends or a quota renews, by the clock of who is asked then."""
+        dice = self.dice
+        what = dice.choice(("lot", "lot", "lot", "lot", "renewal", "renewal", "session", "lock", "catalogue"))
+        then = dice.choice(("debit", "debit", "balance", "sweep", "unlock" if what == "lock" else "debit"))
+        if what == "session":
+            then = "buy"
+        if what == "catalogue":
+            then = "debit"
+        asked: Step | list[Step] = getattr(self, then)(of)
+        asked = asked[-1] if isinstance(asked, list) else asked
+        return [a_step("boundary", of, what=what, offset=dice.choice((-1, 0, 0, 1)), function=asked.kind), asked]
+
+
+WEIGHTS = {
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 18, "again": 70, "grant": 60,
+    "put_account": 14, "catalogue": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7,
+    "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
+    "reconcile": 2, "wait": 40, "boundary": 24,
+}  # fmt: skip
+# Nothing is called there that could fail.
+QUIET = frozenset({"skew", "pay", "lose", "refund", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
+RIVALS = (
+    "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "deliver", "deliver", "put_account", "sweep",
+    "refund", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalogue", "unlock",
+)  # fmt: skip
+CALLS = {
+    "debit": (1, 2, 2, 2, 3),
+    "balance": (1, 1, 2),
+    "deliver": (1, 2, 3, 4, 5, 6, 7, 8),
+    "buy": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+    "unlock": (1, 2, 3, 4, 5, 6),
+    "sweep": (1, 2, 3, 5, 8, 12, 20),
+    "reconcile": (1, 2, 3, 5, 8, 12, 20),
+    "put_account": (1, 2, 3, 4),
+    "catalogue": (1, 2),
+}

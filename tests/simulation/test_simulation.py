@@ -1,0 +1,93 @@
+"""The whole service in one thread, its world in our hands: see README.md beside this file."""
+
+from collections import Counter
+
+import pytest
+
+from tests.simulation import acts
+from tests.simulation.__main__ import LENGTH, play_bundle
+from tests.simulation.play import play, play_seed
+from tests.simulation.shorten import shorten
+from tests.simulation.stage import TABLE, Stage
+from tests.simulation.steps import a_step, draw_history
+from tests.simulation.stripe_wire import reached
+from tests.simulation.world import World
+
+SEEDS, BUNDLES = 200, 8
+EACH = SEEDS // BUNDLES
+# In one bundle of seeds, at least so often. What is rarer is counted over all of them, in `make simulate`.
+REACHED = {
+    "boundary: expired at this very instant": 3,
+    "boundary: renewed at this very instant": 3,
+    "boundary: debit 402 at the instant a lot ends": 3,
+    "replay": 50,
+    "replay of what nobody had heard of": 1,
+    "a key with another request": 10,
+    "a key that was refused and then served": 5,
+    "a rival took the last credit": 1,
+    "clock: an entry dated by the one before it": 20,
+    "one debit, quota and credits": 10,
+    "one debit, three lots or more": 5,
+    "a debit by a catalogue that is stale": 20,
+    "a grant settled what was owed": 2,
+    "money back: spent credits became owed": 5,
+    "locked: the right code is refused too": 3,
+    "expiry_sweep: cut short": 5,
+    "reconcile: cut short": 5,
+    "reconcile: healed": 5,
+    "an event that was lost": 3,
+}
+
+
+@pytest.mark.parametrize("bundle", range(BUNDLES))
+def test_every_promise_holds_whatever_fails_whoever_gets_in_between(bundle: int) -> None:
+    failure, seen = play_bundle((1 + bundle * EACH, EACH, LENGTH))
+
+    assert failure is None, f"make simulate N={LENGTH} SEED={failure.seed}: {failure.message}"
+    missed = {name: (seen[name], least) for name, least in REACHED.items() if seen[name] < least}
+    assert not missed, f"these seeds are too tame: {missed}"
+
+
+def test_the_same_steps_lead_to_the_same_table_by_botocores_way_and_the_quick_clients() -> None:
+    stage = Stage()
+    steps = draw_history(7, 300)
+
+    with stage.set():
+        tables = [table_after(stage, real=real) for real in (False, True, False)]
+
+    assert steps == draw_history(7, 300)
+    assert tables[0] == tables[1] == tables[2]
+    assert len(tables[0]) > 100
+
+
+def test_a_history_that_fails_is_shortened_to_what_makes_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    steps = [*draw_history(3, 120), a_step("grant", 0, credits=1, lot="promotion", lasting=1), *draw_history(5, 50)]
+    monkeypatch.setitem(acts.ACTS, "balance", lambda world, _: check_nobody_owns_two_lots(world))
+
+    with stage.set():
+        failure = play(stage, 3, steps, Counter())
+        assert failure
+        shortest = shorten(stage, failure, lambda: True)
+
+    assert shortest.kind == failure.kind
+    assert len(shortest.steps) <= 5
+
+
+def check_nobody_owns_two_lots(world: World) -> None:
+    """A promise that nobody made."""
+    assert all(len(book.state.lots) < 2 for book in world.auditor.books.values())
+
+
+def table_after(stage: Stage, *, real: bool) -> dict[tuple[str, str], object]:
+    world = World(stage, Counter(), acts.act, real=real)
+    stage.world = world
+    with reached(world.stripe_wire):
+        for step in draw_history(7, 300):
+            world.run(step)
+    world.client.close()
+    stage.world = None
+    return dict(world.database.snapshot(TABLE))
+
+
+__all__ = ["play_seed"]
