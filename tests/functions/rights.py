@@ -76,11 +76,11 @@ def _look(params: dict[str, Any], model: Any, **_: Any) -> None:
 def touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
     """Which verbs a call to the table uses on which partitions."""
     if operation == "TransactWriteItems":
-        return [
-            (f"{verb}Item", (asked.get("Item") or asked["Key"])["PK"]["S"])
-            for write in params["TransactItems"]
-            for verb, asked in write.items()
-        ]
+        writes = [(verb, asked) for write in params["TransactItems"] for verb, asked in write.items()]
+        partitions = [(asked.get("Item") or asked["Key"])["PK"]["S"] for _, asked in writes]
+        # AWS doesn't say whether a verb's right is held against its own keys or against all of the transaction's: the
+        # roles must do either way.
+        return [(f"{verb}Item", partition) for verb in sorted({verb for verb, _ in writes}) for partition in partitions]
     if operation == "Query":
         return [("Query", params["ExpressionAttributeValues"][":partition"]["S"])]
     return [(operation, (params.get("Item") or params["Key"])["PK"]["S"])]

@@ -51,7 +51,7 @@ TABLE_RIGHTS = {
         "Query": {"ACCOUNT#*"},
         "GetItem": {"ACCOUNT#*", "CATALOG", "CLAIM#*", "SESSION#*"},
         "PutItem": {"ACCOUNT#*", "CLAIM#*", "REVIEW", "SESSION#*"},
-        "ConditionCheckItem": {"ACCOUNT#*"},
+        "ConditionCheckItem": {"ACCOUNT#*", "CLAIM#*", "REVIEW", "SESSION#*"},
     },
     "PurchaseWebhook": {
         "Query": {"ACCOUNT#*"},
