@@ -79,10 +79,10 @@ def _quantity(world: World, step: Step, account: str) -> int:
         return 1
     state = book.state.at(max(world.now(step), book.time))
     goods = world.auditor.goods[world.auditor.in_force[-1][1]]
-    left = state.left_for(step["feature"], goods)
-    price = goods.prices.get(step["feature"], 1)
-    many: int = left if wanted == "quota" or not price else left + state.available // price
-    return min(10_000, max(1, many + (wanted == "one more")))
+    left: int = state.left_for(step["feature"], goods)
+    price: int = goods.prices.get(step["feature"], 1)
+    many = left if wanted == "quota" or not price else left + state.available // price
+    return min(10_000, max(1, many + int(wanted == "one more")))
 
 
 def grant(world: World, step: Step) -> None:

@@ -157,7 +157,8 @@ def _json(content: bytes) -> Answer:
 def on_the_wire(value: Any) -> Any:
     """The same with base64 text for bytes."""
     if isinstance(value, dict):
-        return {name: on_the_wire(one) for name, one in value.items()}
+        # Most of what is sent is text: not to be asked what it is twice.
+        return {name: one if type(one) is str else on_the_wire(one) for name, one in value.items()}
     if isinstance(value, list):
         return [on_the_wire(one) for one in value]
     return b64encode(value).decode() if isinstance(value, bytes) else value
@@ -166,7 +167,10 @@ def on_the_wire(value: Any) -> Any:
 def off_the_wire(value: Any) -> Any:
     """The same with bytes for binary attributes."""
     if isinstance(value, dict):
-        return {name: off_the_wire(one) if name not in BINARY else BINARY[name](one) for name, one in value.items()}
+        return {
+            name: BINARY[name](one) if name in BINARY else one if type(one) is str else off_the_wire(one)
+            for name, one in value.items()
+        }
     return [off_the_wire(one) for one in value] if isinstance(value, list) else value
 
 

@@ -86,7 +86,7 @@ class Drawer:
         self.rival_rate = dice.choice((0.0, 0.02, 0.05, 0.12))
         self.hurry = dice.choice((0.3, 1.0, 1.0, 3.0))
         # Months cost a sweep thousands of reads: most histories last some weeks, some last years.
-        self.units = dice.choice((UNITS[:6], UNITS[:6], UNITS[:7], UNITS[:8], UNITS))
+        self.units = dice.choice((UNITS[:6], UNITS[:6], UNITS[:7], UNITS[:8], UNITS if self.hurry < 1 else UNITS[:9]))
         self.kinds, self.weights = zip(*WEIGHTS.items(), strict=True)
         self.cumulative: list[float] = []
         total = 0.0
