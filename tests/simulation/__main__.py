@@ -13,6 +13,7 @@ from os import process_cpu_count
 
 from tests.simulation.play import Failure, play_seed
 from tests.simulation.shorten import shorten
+from tests.simulation.situations import missed
 from tests.simulation.stage import Stage
 
 LENGTH = 500
@@ -43,10 +44,13 @@ def main() -> int:
     print()
     if asked.situations:
         print(*(f"{count:>9}  {name}" for name, count in sorted(seen.items())), sep="\n")
+    tame = missed(seen, seeds * asked.length)
     faults = sum(count for name, count in seen.items() if name.startswith("fault:"))
     rivals = sum(count for name, count in seen.items() if name.startswith("rival:"))
     print(f"{seeds} seeds, {seeds * asked.length} operations, {faults} faults, {rivals} rivals: every promise held")
-    return 0
+    if tame:
+        print(f"But too tame: {tame}")
+    return int(bool(tame))
 
 
 def played(first: int, seeds: int, length: int, processes: int) -> Iterator[tuple[int, Failure | None, Counter[str]]]:

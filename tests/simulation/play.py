@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from tests.simulation import acts
 from tests.simulation.auditor import plain
 from tests.simulation.books import NUMBER, Broken, Json, must, same
+from tests.simulation.line import off_the_wire
 from tests.simulation.promises import up_to_date
 from tests.simulation.stage import TABLE, Stage
 from tests.simulation.steps import Step, a_step, draw_history
 from tests.simulation.stripe_wire import reached
 from tests.simulation.world import World
+from tests.store.audit import audit
 
 # How often a schedule runs until it must have come to the end of what there is.
 RUNS = 60
@@ -111,13 +113,9 @@ def _all_is_stored(world: World) -> None:
     """The table as it lies there, read by somebody else: what was acknowledged is in it, and nothing else."""
     stored = world.database.snapshot(TABLE)
     now = max([world.moment, *(book.time for book in world.auditor.books.values())])
+    items = off_the_wire(stored)
     for account, book in world.auditor.books.items():
-        found = [
-            item
-            for (partition, sort), item in stored.items()
-            if partition == f"ACCOUNT#{account}" and sort.startswith("ENTRY#")
-        ]
-        same(len(found), book.number, f"{account}: entries in the table")
+        same(audit(items, account).entries, book.number, f"{account}: entries in the table")
         claims = {key for key in stored if key[0].startswith(f"CLAIM#{account}#")}
         same(len(claims), len(book.effects), f"{account}: claims in the table")
         for row in book.state.lots:

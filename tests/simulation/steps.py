@@ -19,7 +19,7 @@ UNITS = (1, SECOND, MINUTE, MINUTE, HOUR, HOUR, DAY, 9 * DAY, 31 * DAY, 60 * DAY
 SKEWS = (0, 0, 0, 0, 1, -1, 1500, -1500, 60_000, -60_000, 299_000, -299_000, 300_000, -300_000)
 QUANTITIES = (*[1] * 14, 2, 2, 2, 3, 3, 5, 7, 11, "all", "all", "one more", "quota")
 # What a call can meet. The first group is survived by trying again, the second ends the function.
-SURVIVED = ("lost", "silent", "error", "throttled", "conflict", "slow")
+SURVIVED = ("lost", "silent", "error", "gateway", "throttled", "conflict", "slow")
 DEADLY = ("killed_before", "killed_after")
 FAULTS = (*SURVIVED, *SURVIVED, *DEADLY, *DEADLY, "down")
 

@@ -1,0 +1,60 @@
+"""What a million steps must have come to at least so often: a generator that never gets there proves nothing."""
+
+from collections import Counter
+
+MILLION = 1_000_000
+# In a million steps, rounded down for fewer.
+LEAST = {
+    "boundary: expired at this very instant": 200,
+    "boundary: renewed at this very instant": 200,
+    "boundary: spent in a lot's last millisecond": 100,
+    "boundary: debit 402 at the instant a lot ends": 200,
+    "boundary: debit 201 at the instant the quota renews": 200,
+    "boundary: balance 200 at the instant a lot ends": 100,
+    "boundary: a manager's session at its end": 20,
+    "replay": 3_000,
+    "replay after a refusal": 100,
+    "replay of what nobody had heard of": 100,
+    "replay of an own lost answer": 20,
+    "replay of a rival with the same key": 100,
+    "a key with another request": 1_000,
+    "a key that was refused and then served": 500,
+    "a rival took the last credit": 100,
+    "a catalogue that was changed by somebody else": 300,
+    "a debit by a catalogue that is stale": 2_000,
+    "a gift that has ended already": 1_000,
+    "clock: an entry dated by the one before it": 2_000,
+    "one debit, quota and credits": 1_000,
+    "one debit, three lots or more": 500,
+    "a debit took the last of everything": 2_000,
+    "an expiry recorded before the sweep came": 1_000,
+    "a grant settled what was owed": 300,
+    "money back: spent credits became owed": 500,
+    "money back: part was there, part was spent": 50,
+    "money back after the lot had lapsed": 100,
+    "money returned: a debt was cancelled": 50,
+    "dispute undone: credits returned": 100,
+    "dispute undone after the lot had lapsed": 20,
+    "refund undone: credits returned": 100,
+    "refund undone after the lot had lapsed": 20,
+    "a debt that was settled came back as a new lot": 30,
+    "a delivery that is too old or too new": 500,
+    "an event that was lost": 300,
+    "a purchase that was continued too late": 5,
+    "locked: the right code is refused too": 200,
+    "locked: a wrong code": 100,
+    "expiry_sweep: cut short": 500,
+    "expiry_sweep: recorded": 5_000,
+    "reconcile: cut short": 500,
+    "reconcile: healed": 500,
+    "fault: killed_after in debit": 200,
+    "fault: killed_before in deliver": 5,
+    "fault: stripe killed_after in deliver": 3,
+    "fault: timed out in debit": 20,
+}
+
+
+def missed(seen: Counter[str], steps: int) -> dict[str, tuple[int, int]]:
+    """What wasn't reached: how often it was, and should have been."""
+    least = {name: count * steps // MILLION for name, count in LEAST.items()}
+    return {name: (seen[name], wanted) for name, wanted in least.items() if seen[name] < wanted}
