@@ -126,7 +126,7 @@ class Bench:
         self.meet: Callable[[int, str], Meet | None] = no_fault
         self.watched = False
         # What every further call of this invocation meets.
-        self.from_here: Meet | None = None
+        self.from_here: Callable[[str], Meet] | None = None
         self.remaining_milliseconds = PLENTY_MILLISECONDS
         self.now = START
         # How far the functions' clock is ahead of everybody else's.
@@ -183,7 +183,7 @@ class Bench:
             return send()
         self.calls.append(call)
         if self.from_here:
-            return self.from_here(send)
+            return self.from_here(call)(send)
         met = self.meet(len(self.calls), call)
         return met(send) if met else send()
 

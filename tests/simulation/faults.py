@@ -61,7 +61,7 @@ def applies(fault: str, call: str) -> bool:
 
 def meeting(fault: str, call: str, bench: Bench, *, rival: Act, twin: Act) -> Meet:
     """The fault as something that a call of the bench can meet."""
-    lost, silent, failing, slow_down = STRIPE if call.startswith("stripe") else DATABASE
+    lost, _, failing, slow_down = _wire_of(call)
     once: dict[str, Meet] = {
         "killed before": _killed_before,
         "killed after": _killed_after,
@@ -73,9 +73,8 @@ def meeting(fault: str, call: str, bench: Bench, *, rival: Act, twin: Act) -> Me
         "twin": partial(_first, bench, twin),
         "time-out": partial(_time_out, bench),
     }
-    from_here: dict[str, Meet] = {"answers lost": lost, "silence": silent, "errors": failing}
-    if fault in from_here:
-        return partial(_from_here, bench, from_here[fault])
+    if fault in LASTING:
+        return partial(_from_here, bench, fault, call)
     return once.get(fault, _killed_after)
 
 
@@ -88,9 +87,19 @@ def _killed_after(send: Callable[[], Any]) -> Any:
     raise Killed
 
 
-def _from_here(bench: Bench, meet: Meet, send: Callable[[], Any]) -> Any:
-    bench.from_here = meet
-    return meet(send)
+def _from_here(bench: Bench, fault: str, call: str, send: Callable[[], Any]) -> Any:
+    """The same for every further call, on either wire."""
+
+    def met(call: str) -> Meet:
+        lost, silent, failing, _ = _wire_of(call)
+        return {"answers lost": lost, "silence": silent, "errors": failing}[fault]
+
+    bench.from_here = met
+    return met(call)(send)
+
+
+def _wire_of(call: str) -> tuple[Meet, Meet, Meet, Meet]:
+    return STRIPE if call.startswith("stripe") else DATABASE
 
 
 def _first(bench: Bench, act: Act, send: Callable[[], Any]) -> Any:

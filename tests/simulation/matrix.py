@@ -53,7 +53,7 @@ class Course:
 
 @dataclass(frozen=True)
 class End:
-    """What the caller was told in the end, and what is stored; `loosely`: without any time or count of tries."""
+    """What the caller was told in the end, and what is stored; `loosely`: without times, tries and reviews."""
 
     said: str
     items: str
@@ -175,10 +175,12 @@ SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 def end_of(bench: Bench, said: Said) -> End:
     """What is stored and said now, comparable."""
     rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0] not in PLACES]
+    # Another time of granting makes another row to be reviewed by; the next run removes it.
+    kept = [row for row in rows if row[0] != "REVIEW"]
     return End(
         said=numbered(json.dumps(said, sort_keys=True)),
         items=numbered(written(rows, NOT_COMPARED)),
-        loosely=TIMES.sub("T", numbered(written(rows, NOT_COMPARED | TRIES))),
+        loosely=TIMES.sub("T", numbered(written(kept, NOT_COMPARED | TRIES))),
     )
 
 
