@@ -37,7 +37,7 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 
-.PHONY: help run invoke test simulate bank fault-matrix model planted-bugs fuzz audit check lint types contracts template fresh secrets format lock build deploy clean
+.PHONY: help run invoke test simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ audit: $(NEEDS_UV) ## Known weaknesses of everything that is locked (needs the i
 
 simulate: $(NEEDS_UV) ## Whole-system histories on every core, until one fails (N=1000000 SEED=1)
 	@$(RUN) python -m tests.simulation --operations $(N) --seed $(SEED)
+
+verify: $(NEEDS_UV) ## Hold every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1)
+	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume)
 
 check: lint types contracts template fresh secrets ## Format, lint, types, import contracts, template, generated files, secrets
 

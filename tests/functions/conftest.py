@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["cloud", "table_name", "theirs"]
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
+NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 CURSOR_SECRET = "cursor-secret-5d1e0a"
 PEPPER = "pepper-secret-b7c2f4"
 SIGNING_SECRETS = (CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET)

@@ -33,9 +33,12 @@ def rights_of(function: str) -> dict[str, list[str]]:
     resources = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)["Resources"]  # noqa: S506 - a SafeLoader
     role = resources["".join(part.capitalize() for part in function.split("_")) + "Role"]
     return {
+        # Without a condition (only a Scan can have none) it is any partition.
         statement["Action"].removeprefix("dynamodb:"): statement["Condition"]["ForAllValues:StringLike"][
             "dynamodb:LeadingKeys"
         ]
+        if "Condition" in statement
+        else ["*"]
         for policy in role["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
         if str(statement["Action"]).startswith("dynamodb:")
@@ -83,4 +86,8 @@ def touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
         return [(f"{verb}Item", partition) for verb in sorted({verb for verb, _ in writes}) for partition in partitions]
     if operation == "Query":
         return [("Query", params["ExpressionAttributeValues"][":partition"]["S"])]
+    if operation == "BatchGetItem":
+        return [(operation, key["PK"]["S"]) for asked in params["RequestItems"].values() for key in asked["Keys"]]
+    if operation == "Scan":
+        return [(operation, "*")]
     return [(operation, (params.get("Item") or params["Key"])["PK"]["S"])]

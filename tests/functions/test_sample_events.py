@@ -24,7 +24,7 @@ EVENTS = ROOT / "events"
 ENVIRONMENT: dict[str, dict[str, str]] = json.loads((EVENTS / "env.json").read_text("utf-8"))
 FILES = sorted(file.stem for file in EVENTS.glob("*.json") if file.stem != "env")
 SIGNING_SECRETS = ["whsec_of_the_day", SAMPLE_WEBHOOK_SECRET]
-SCHEDULED = ("expiry_sweep", "reconcile")
+SCHEDULED = ("expiry_sweep", "reconcile", "verify")
 STATUS = {
     "accounts": 201,
     "accounts_put": 200,

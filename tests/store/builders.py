@@ -18,6 +18,7 @@ from prepaid.store import keys
 from prepaid.store.accounts import Profile, put_account
 from prepaid.store.catalogue import first_catalogue
 from prepaid.store.dynamodb import IF_ABSENT, Item, LostCondition, Patience, Table, persist, put
+from prepaid.store.items import key_digest
 from prepaid.store.ledger import Appended, append, read_tail
 from prepaid.store.managers import Opened, open_session
 from prepaid.store.purchases import Outcome, Pointer, bring_up_to_date, read_purchase, record_purchase
@@ -225,6 +226,8 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
         created_at=NOW - HOUR,
         changed_at=NOW - HOUR,
         session=f"cs_{purchase_id}",
+        # What Desk.record begins it with.
+        key=key_digest(f"buy {purchase_id}"),
     )
     return replace(purchase, **changes)
 

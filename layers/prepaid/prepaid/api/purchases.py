@@ -91,8 +91,7 @@ def _begun(
         purchase_id = f"pur_{milliseconds(request.now):012x}{secrets.token_hex(4)}"
         purchase = begin(purchase_id, account_id, pack, language=language, live=shop.live, now=request.now)
         try:
-            persist(request.patience, record_purchase, table, purchase, key, session)
-            return purchase, False
+            return persist(request.patience, record_purchase, table, purchase, key, session), False
         except LostCondition as lost:
             # Lost on the claim: the same key, at the same time or our own lost answer. Else the session was used, or
             # ended by a change of the code.

@@ -50,6 +50,7 @@ class Entry:
     quota_remaining: units left after it, as the catalogue version named here counted them.
     actor: who asked (a token's client, or the part of the service that acted by itself).
     lot: the lot that this entry granted, as it was then. purchase: the purchase that paid for it.
+    key: a digest of the idempotency key that asked for it, so that a claim that is gone is missed.
     """
 
     type: EntryType
@@ -68,6 +69,7 @@ class Entry:
     reference: str | None = None
     lot: Lot | None = None
     purchase: str | None = None
+    key: str | None = None
 
     @property
     def number(self) -> int:

@@ -47,6 +47,7 @@ class Purchase:
 
     amount: minor units of `currency` (lower case, as Stripe writes it). version: counts the record's own changes.
     session: the provider's checkout session and its page. payment: its id of the money, once known.
+    key: a digest of the idempotency key that began it.
     lots: as they were granted: by the payment, and by money that came back when the first one had lapsed.
     refunded, disputed: minor units that went back, or may. revoked: credits taken back for that; debt: how many of them
     had been spent and became owed; lapsed: how many had expired unspent, so that there was nothing to take.
@@ -68,6 +69,7 @@ class Purchase:
     session: str | None = None
     checkout_url: str | None = None
     payment: str | None = None
+    key: str | None = None
     lots: tuple[Lot, ...] = ()
     refunded: int = 0
     disputed: int = 0
@@ -191,7 +193,7 @@ def next_step(purchase: Purchase, fact: PaymentFact, now: datetime, *, lapsed: i
     changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=fact.session)
     if not purchase.granted:
         if fact.progress == "paid":
-            return Step(replace(changed, state="granted", payment=fact.payment), _grant(purchase))
+            return Step(replace(changed, state="granted", payment=fact.payment), grant_of(purchase))
         state = UNPAID_STATES[fact.progress].get(purchase.state)
         return Step(replace(changed, state=state)) if state else None
     refunded, disputed = min(fact.refunded, purchase.amount), min(fact.disputed, purchase.amount)
@@ -199,7 +201,7 @@ def next_step(purchase: Purchase, fact: PaymentFact, now: datetime, *, lapsed: i
         return None
     revoked = revoked_credits(purchase, refunded + disputed)
     changed = replace(
-        changed, refunded=refunded, disputed=disputed, revoked=revoked, state=_state(purchase, refunded, disputed)
+        changed, refunded=refunded, disputed=disputed, revoked=revoked, state=state_after(purchase, refunded, disputed)
     )
     if revoked > purchase.revoked:
         return Step(changed, _revoke(purchase, changed, lapsed))
@@ -226,7 +228,8 @@ def revoked_credits(purchase: Purchase, money_back: int) -> int:
     return purchase.credits * min(money_back, purchase.amount) // purchase.amount
 
 
-def _grant(purchase: Purchase) -> Grant:
+def grant_of(purchase: Purchase) -> Grant:
+    """What its payment adds to the account."""
     return Grant(
         actor=ACTOR,
         kind="purchase",
@@ -265,7 +268,8 @@ def _restore(before: Purchase, after: Purchase) -> Restore:
     )
 
 
-def _state(purchase: Purchase, refunded: int, disputed: int) -> PurchaseState:
+def state_after(purchase: Purchase, refunded: int, disputed: int) -> PurchaseState:
+    """What a granted purchase is when so much of its money went back, or may."""
     if disputed:
         return "disputed"
     if refunded >= purchase.amount:

@@ -11,6 +11,7 @@ from prepaid.core.errors import AccountNotFound
 from prepaid.core.ledger import ChangeTerms, open_account
 from prepaid.store import keys
 from prepaid.store.dynamodb import IF_ABSENT, Item, LostCondition, Patience, Table, Transient, attempts, get, persist
+from prepaid.store.items import checksummed
 from prepaid.store.ledger import Puts, append, open_ledger, read_tail
 
 PROFILE = "profile"
@@ -98,7 +99,7 @@ def _profile_puts(account_id: str, profile: Profile, stored: Item | None) -> Put
 
 def _profile_to_item(account_id: str, profile: Profile, version: int) -> Item:
     contact = {"manager_contact": {"S": profile.manager_contact}} if profile.manager_contact is not None else {}
-    return {
+    item = {
         **keys.profile(account_id),
         "version": {"N": str(version)},
         "name": {"S": profile.name},
@@ -106,6 +107,7 @@ def _profile_to_item(account_id: str, profile: Profile, version: int) -> Item:
         "low_credit_threshold": {"N": str(profile.low_credit_threshold)},
         **contact,
     }
+    return checksummed(item)
 
 
 def _profile_from_item(item: Item) -> Profile:

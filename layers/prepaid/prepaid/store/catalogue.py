@@ -26,7 +26,7 @@ from prepaid.store.dynamodb import (
     persist,
     transact,
 )
-from prepaid.store.items import instant, milliseconds
+from prepaid.store.items import checksummed, instant, milliseconds
 
 # Between two entries of one account; each of them is a version that somebody put in force.
 MAX_VERSIONS = 100
@@ -43,7 +43,7 @@ def read_catalogue_version(table: Table, version: int, patience: Patience) -> Ca
         return first_catalogue()
     item = persist(patience, get, table, keys.catalogue_version(version))
     assert item is not None, f"catalogue version {version} is missing"
-    return _from_item(item)
+    return catalogue_from_item(item)
 
 
 def read_catalogue_at(table: Table, at: datetime, known: int, patience: Patience) -> Catalogue:
@@ -53,7 +53,7 @@ def read_catalogue_at(table: Table, at: datetime, known: int, patience: Patience
         item = persist(patience, get, table, keys.catalogue_version(version))
         if item is None or instant(int(item["since"]["N"])) > at:
             break
-        catalogue = _from_item(item)
+        catalogue = catalogue_from_item(item)
     return catalogue
 
 
@@ -63,7 +63,7 @@ def not_older_than(table: Table, catalogue: Catalogue, version: int) -> Catalogu
         return catalogue
     item = get(table, keys.catalogue_version(version))
     assert item is not None, f"catalogue version {version} is missing"
-    return _from_item(item)
+    return catalogue_from_item(item)
 
 
 def replace_catalogue(
@@ -105,7 +105,7 @@ def catalogue_from(value: dict[str, Any]) -> Catalogue:
 
 def _read_current(table: Table) -> Catalogue:
     item = get(table, keys.CATALOGUE)
-    return _from_item(item) if item else first_catalogue()
+    return catalogue_from_item(item) if item else first_catalogue()
 
 
 def _version_puts(catalogue: Catalogue, now: datetime) -> dict[str, Item]:
@@ -118,19 +118,20 @@ def _version_puts(catalogue: Catalogue, now: datetime) -> dict[str, Item]:
     return {
         # Closes the race of two successors of one version: only one finds the number free.
         "version": {
-            "Item": {**keys.catalogue_version(catalogue.version), **body},
+            "Item": checksummed({**keys.catalogue_version(catalogue.version), **body}),
             "ConditionExpression": IF_ABSENT,
         },
         # Closes the race with a still newer version: CURRENT only ever moves on by one.
         "current": {
-            "Item": {**keys.CATALOGUE, **body},
+            "Item": checksummed({**keys.CATALOGUE, **body}),
             "ConditionExpression": "attribute_not_exists(PK) OR version = :previous",
             "ExpressionAttributeValues": {":previous": {"N": previous}},
         },
     }
 
 
-def _from_item(item: Item) -> Catalogue:
+def catalogue_from_item(item: Item) -> Catalogue:
+    """The version an item holds."""
     return catalogue_from(json.loads(item["body"]["S"]))
 
 

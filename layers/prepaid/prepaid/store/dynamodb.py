@@ -6,7 +6,7 @@ LostCondition a write's condition didn't hold; says which one, by name, and what
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,9 @@ IF_ABSENT = "attribute_not_exists(PK)"
 MAX_ATTEMPTS = 64
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.25
+# What one BatchGetItem may ask for. It answers 16 MB at most and names what it left out.
+BATCH_KEYS = 100
+MAX_BATCH_ROUNDS = 8
 
 # Codes, of a call or inside a cancelled transaction, that say "not now". botocore retries none of those inside a
 # cancelled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
@@ -153,6 +156,39 @@ def query(table: Table, partition: str, *, first: str, last: str, limit: int, ne
             ConsistentRead=True,
             Limit=limit,
         )["Items"]
+
+
+def scan(
+    table: Table, after: Mapping[str, Any] | None, *, limit: int, segment: int = 0, segments: int = 1
+) -> tuple[list[Item], dict[str, Any] | None]:
+    """One page of everything in the table, or of one of its `segments`, and the key after which the next page begins;
+    None after the last. Eventually consistent, and for whoever verifies only: no request may wait for it.
+    Items with one PK come together, in order of their SK. Raises Transient."""
+    more: dict[str, Any] = {"ExclusiveStartKey": after} if after else {}
+    with translated():
+        page: Any = table.client.scan(
+            TableName=table.name, Limit=limit, Segment=segment, TotalSegments=segments, **more
+        )
+    return page["Items"], page.get("LastEvaluatedKey")
+
+
+def get_many(table: Table, wanted: Iterable[Mapping[str, Any]], *, consistent: bool) -> dict[tuple[str, str], Item]:
+    """The items of these keys that exist, by PK and SK. Raises Transient, also when the database left some out."""
+    left = list({(key["PK"]["S"], key["SK"]["S"]): key for key in wanted}.values())
+    found: dict[tuple[str, str], Item] = {}
+    for start in range(0, len(left), BATCH_KEYS):
+        asked = {table.name: {"Keys": left[start : start + BATCH_KEYS], "ConsistentRead": consistent}}
+        for _ in range(MAX_BATCH_ROUNDS):
+            with translated():
+                answer: Any = table.client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
+            for item in answer["Responses"].get(table.name, ()):
+                found[item["PK"]["S"], item["SK"]["S"]] = item
+            asked = answer.get("UnprocessedKeys") or {}
+            if not asked:
+                break
+        else:
+            raise Transient
+    return found
 
 
 def put(table: Table, put: Item) -> None:

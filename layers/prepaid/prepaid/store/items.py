@@ -6,6 +6,7 @@ still fits the one kilobyte that a write unit pays for.
 """
 
 import json
+from base64 import urlsafe_b64encode
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -21,7 +22,10 @@ GENESIS_HASH = bytes(32)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What a claim calls the operation. Stored inside hashes for ever, so not the classes' own names.
 CLAIMED_AS = {Debit: "consumption", Grant: "grant"}
-OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase")
+OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase", "key")
+# Six characters in a line that shall fit a write unit. Nobody gains by a key that has another one's digest.
+KEY_DIGEST_CHARACTERS = 6
+CHECKSUM = "checksum"
 
 
 def entry_to_item(entry: Entry, previous_hash: bytes) -> Item:
@@ -37,7 +41,7 @@ def entry_from_item(item: Item) -> Entry:
     line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
     after = Account(
         id=item["PK"]["S"].removeprefix(keys.ledger("")),
-        number=int(item["SK"]["S"].removeprefix("ENTRY#")),
+        number=int(item["SK"]["S"].removeprefix(keys.ENTRY_PREFIX)),
         at=instant(line["at"]),
         terms=Terms(**state["terms"]),
         quota_used=state["quota_used"],
@@ -82,6 +86,22 @@ def purchase_request_hash(pack: str) -> bytes:
 def manager_session_request_hash() -> bytes:
     """What a manager session's key asked for: nothing of its own. The code isn't hashed, it is compared before."""
     return sha256(_dump({"operation": "manager_session"}).encode()).digest()
+
+
+def key_digest(idempotency_key: str) -> str:
+    """What an entry or a purchase keeps of the key that asked for it: the claim has the key itself."""
+    return urlsafe_b64encode(sha256(idempotency_key.encode()).digest()).decode()[:KEY_DIGEST_CHARACTERS]
+
+
+def checksummed(item: Item) -> Item:
+    """The item of a record that no chain covers, with a sum over all of it: so that a change by anybody else shows."""
+    return {**item, CHECKSUM: {"B": checksum(item)}}
+
+
+def checksum(item: Item) -> bytes:
+    """Of all attributes but the sum itself; none of them is binary."""
+    rest = {name: value for name, value in item.items() if name != CHECKSUM}
+    return sha256(_dump(rest, sort_keys=True).encode()).digest()[:16]
 
 
 def milliseconds(at: datetime) -> int:

@@ -5,9 +5,11 @@ from datetime import UTC, date, datetime
 DUE_SHARDS = 8
 SESSION_PREFIX = "SESSION#"
 REVIEWS = "REVIEW"
+ENTRY_PREFIX = "ENTRY#"
 
 CATALOGUE = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
+VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "CHECKPOINT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
 
 type Key = dict[str, dict[str, str]]
@@ -20,7 +22,7 @@ def ledger(account: str) -> str:
 
 def entry_sort(number: int) -> str:
     """Zero padded, so that the newest entry is the last one of the partition's ENTRY# range."""
-    return f"ENTRY#{number:012d}"
+    return f"{ENTRY_PREFIX}{number:012d}"
 
 
 LAST_ENTRY = entry_sort(999_999_999_999)
@@ -91,6 +93,16 @@ def quarantine(day: date, event_id: str) -> Key:
 
 def catalogue_version(version: int) -> Key:
     return _key("CATALOG", f"V#{version:06d}")
+
+
+def verified(account: str) -> Key:
+    return _key(f"VERIFIED#{account}", "VERIFIED")
+
+
+def split(partition: str) -> tuple[str, str]:
+    """The kind of what lies in a partition, and which one it is."""
+    kind, _, which = partition.partition("#")
+    return kind, which
 
 
 def due_partition(day: date, shard: int) -> str:

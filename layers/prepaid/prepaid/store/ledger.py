@@ -9,7 +9,7 @@ same tail one writes and the other computes again on what the first one left:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prepaid.core.catalogue import Catalogue
@@ -31,7 +31,7 @@ from prepaid.store.dynamodb import (
     query,
     transact,
 )
-from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, request_hash
+from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, key_digest, request_hash
 
 ENTRY = "entry"
 CLAIM = "claim"
@@ -118,6 +118,8 @@ def _append_to(
         if earlier:
             return earlier
         raise
+    if idempotency_key is not None and entries:
+        entries = (*entries[:-1], replace(entries[-1], key=key_digest(idempotency_key)))
     puts = {**_entry_puts(tail, entries), **also(entries)}
     if idempotency_key is not None and entries:
         puts[CLAIM] = _claim_put(account.id, idempotency_key, operation, entries[-1].number)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -37,7 +37,15 @@ from prepaid.store.dynamodb import (
     query,
     transact,
 )
-from prepaid.store.items import instant, lot_from_row, lot_to_row, milliseconds, purchase_request_hash
+from prepaid.store.items import (
+    checksummed,
+    instant,
+    key_digest,
+    lot_from_row,
+    lot_to_row,
+    milliseconds,
+    purchase_request_hash,
+)
 from prepaid.store.ledger import CLAIM, Puts, append, find_entry_at, read_tail
 from prepaid.store.managers import MANAGER, code_unchanged, use_session_put
 from prepaid.store.reconciliation import PAYABLE, review_put
@@ -66,7 +74,7 @@ class Pointer:
 def read_purchase(table: Table, account_id: str, purchase_id: str) -> Purchase | None:
     """The purchase, if the account has it. Raises Transient."""
     item = get(table, keys.purchase(account_id, purchase_id))
-    return _from_item(item) if item else None
+    return purchase_from_item(item) if item else None
 
 
 def find_begun(table: Table, account_id: str, idempotency_key: str, pack: str) -> Purchase | None:
@@ -79,12 +87,14 @@ def find_begun(table: Table, account_id: str, idempotency_key: str, pack: str) -
     return read_purchase(table, account_id, claim["purchase"]["S"])
 
 
-def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> None:
-    """Keep a new purchase before its payment page exists: record, claim, spent manager session, its review.
+def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> Purchase:
+    """Keep a new purchase before its payment page exists: record, claim, spent manager session, its review. Answers
+    the purchase as it is kept.
 
     Raises LostCondition naming "claim" or "manager_session" when a rival took it, "manager" when the code was changed
     and so ended the session; Transient.
     """
+    purchase = replace(purchase, key=key_digest(idempotency_key))
     claim = {
         **keys.claim(purchase.account, idempotency_key),
         "purchase": {"S": purchase.id},
@@ -101,6 +111,7 @@ def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, sess
             REVIEW: review_put(purchase.account, purchase.id, purchase.created_at + PAYABLE),
         },
     )
+    return purchase
 
 
 def save_page(table: Table, purchase: Purchase) -> None:
@@ -119,7 +130,7 @@ def read_purchases(table: Table, account_id: str, *, before: str, limit: int) ->
         limit=min(limit, PAGE_PURCHASES) + 1,
         newest_first=True,
     )
-    purchases = (_from_item(item) for item in items)
+    purchases = (purchase_from_item(item) for item in items)
     return tuple(purchase for purchase in purchases if purchase.id != before)[:limit]
 
 
@@ -302,6 +313,7 @@ def _to_item(purchase: Purchase) -> Item:
         "session": purchase.session,
         "checkout_url": purchase.checkout_url,
         "payment": purchase.payment,
+        "key": purchase.key,
         "lots": json.dumps([lot_to_row(lot) for lot in purchase.lots], separators=(",", ":")),
     }
     numbers = {
@@ -317,15 +329,17 @@ def _to_item(purchase: Purchase) -> Item:
         "debt": purchase.debt,
         "lapsed": purchase.lapsed,
     }
-    return {
+    item = {
         **keys.purchase(purchase.account, purchase.id),
         **{name: {"S": text} for name, text in texts.items() if text is not None},
         **{name: {"N": str(number)} for name, number in numbers.items()},
         "live": {"BOOL": purchase.live},
     }
+    return checksummed(item)
 
 
-def _from_item(item: Item) -> Purchase:
+def purchase_from_item(item: Item) -> Purchase:
+    """The purchase an item holds."""
     text = {name: value["S"] for name, value in item.items() if "S" in value}
     number = {name: int(value["N"]) for name, value in item.items() if "N" in value}
     return Purchase(
@@ -345,6 +359,7 @@ def _from_item(item: Item) -> Purchase:
         session=text.get("session"),
         checkout_url=text.get("checkout_url"),
         payment=text.get("payment"),
+        key=text.get("key"),
         lots=tuple(lot_from_row(row) for row in json.loads(text["lots"])),
         refunded=number["refunded"],
         disputed=number["disputed"],

@@ -1,0 +1,49 @@
+"""On a schedule: every row of the table held against the rules. It writes what it has seen, nothing else."""
+
+from datetime import timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from prepaid import wiring
+from prepaid.api.metrics import count
+from prepaid.store.dynamodb import Patience, persist
+from prepaid.store.verification import read_pass, save_pass
+from prepaid.verifying.findings import Finding
+from prepaid.verifying.passes import Desk, Pass, finish, go_on, pack, unpack
+
+# Enough for the page in hand, a second look at an account, and to keep the place.
+MARGIN_MILLISECONDS = 120_000
+# A pass begins a day after the last one began; one that takes longer goes on at every schedule until it is done.
+EVERY = timedelta(days=1)
+
+logger = Logger()
+
+
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """One run; the answer says what it did. An unfinished pass goes on at the next schedule."""
+    table, patience, now = wiring.table(), Patience(seconds=4.0), wiring.now()
+    packed = persist(patience, read_pass, table)
+    one = unpack(packed) if packed else Pass(started_at=now)
+    if one.done and now < one.started_at + EVERY:
+        return {"read": 0, "found": 0, "finished": True}
+    if one.done:
+        one = Pass(started_at=now)
+    read, found = one.read, one.found
+    desk = Desk(table=table, patience=patience, now=wiring.now, on_finding=on_finding)
+    go_on(desk, one, lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS)
+    if one.done:
+        one.found += finish(desk, [one])
+    persist(patience, save_pass, table, pack(one))
+    answer = {"read": one.read - read, "found": one.found - found, "finished": one.done}
+    logger.info("verified", extra={"request_id": context.aws_request_id, **answer})
+    count("RowsVerified", one.read - read)
+    return answer
+
+
+def on_finding(finding: Finding) -> None:
+    """One finding, counted at once: a run may not live to count them. docs/operating.md says what to do."""
+    about = {"code": finding.code, "account": finding.account, "where": finding.where}
+    logger.error("finding", extra={**about, "expected": finding.expected, "found": finding.found})
+    count("VerificationFindings", 1)

@@ -1,0 +1,11 @@
+"""The verifier: reads all of a table and holds every row against what the rules make of the rows before it.
+
+    passes.py    one walk over the table, page by page: resumes anywhere, looks twice before it says anything
+    books.py     one account's rows, in order: chain, replay, sums, purchases
+    replay.py    what an entry must have been, from the state before it: the core carries it out again
+    rows.py      rows that belong to no ledger but name one: claims, due lots, payments, catalogue versions
+    tally.py     whether each entry has its claim, in bounded memory
+    findings.py  what can be found
+
+What replays is the code that wrote: whether that is right, the tests say.
+"""

@@ -1,0 +1,45 @@
+"""What the verifier can find. docs/operating.md says of each code what it means and what to do."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Code = Literal[
+    "unreadable",
+    "unknown_row",
+    "record_changed",
+    "entry_missing",
+    "chain_broken",
+    "rewritten",
+    "time_backwards",
+    "not_replayed",
+    "not_conserved",
+    "history_cut",
+    "history_changed",
+    "ledger_missing",
+    "profile_missing",
+    "claim_missing",
+    "claim_astray",
+    "due_missing",
+    "due_astray",
+    "purchase_missing",
+    "purchase_differs",
+    "payment_missing",
+    "payment_astray",
+    "catalogue_missing",
+    "catalogue_differs",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something in the table that nobody who keeps the rules can have left there.
+
+    account: "" for what belongs to none. where: the row, or a field of it. expected, found: numbers, ids and digests;
+    never a text that a client or customer gave.
+    """
+
+    code: Code
+    account: str
+    where: str
+    expected: str = ""
+    found: str = ""

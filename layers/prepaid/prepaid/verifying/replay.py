@@ -1,0 +1,192 @@
+"""What an entry must have been: its operation, rebuilt from its own line, carried out again by the core."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from prepaid.core.account import Account, Lot, LotKind
+from prepaid.core.calendar import end_of_validity
+from prepaid.core.catalogue import Catalogue
+from prepaid.core.entry import Entry, EntryType, LotDraw
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Restore, Revoke, apply, open_account, settle
+from prepaid.core.purchase import ACTOR, Purchase, grant_of
+from prepaid.store.items import request_hash
+
+GIFTS: dict[EntryType, LotKind] = {"grant": "promotion", "adjustment": "adjustment"}
+ASKED_WITH_A_KEY = ("consumption", *GIFTS)
+MAX_MONTHS = 1200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What an account's entries say of one purchase, so far.
+
+    lots: as they were granted. net: credits taken back or made owed, less what came back. debt: of those, what is
+    owed or was paid by a later grant. expired: what its lots lost unspent. lapsed: the least and the most of that which
+    can have been counted in place of credits to take.
+    """
+
+    grants: int = 0
+    lots: tuple[Lot, ...] = ()
+    net: int = 0
+    debt: int = 0
+    expired: int = 0
+    lapsed: tuple[int, int] = (0, 0)
+
+
+def replay(
+    before: Account | None, entry: Entry, catalogue: Catalogue, purchase: Purchase | None, course: Course
+) -> Entry | None:
+    """The entry that the rules put after `before`, given what `entry` says was asked; None when they put none.
+
+    Raises whatever the core raises for what could never have been asked.
+    """
+    if before is None:
+        after = entry.after
+        return open_account(after.id, after.terms, actor=entry.actor, catalogue=catalogue, now=entry.at)
+    if entry.type in ("expiry", "quota_renewal"):
+        _, entries = settle(before, catalogue=catalogue, now=entry.at)
+    else:
+        # What time had done by then stands in front of it, as entries of its own: the first one is the next one.
+        entries = apply(before, _operation(entry, purchase, course), catalogue=catalogue, now=entry.at)
+    if not entries:
+        return None
+    return replace(entries[0], key=entry.key) if entry.type in ASKED_WITH_A_KEY else entries[0]
+
+
+def followed(course: Course, entry: Entry) -> Course:
+    """The course of the purchase that `entry` names, after it."""
+    lots = (*course.lots, entry.lot) if entry.lot else course.lots
+    if entry.type == "purchase":
+        return replace(course, grants=course.grants + 1, lots=lots)
+    low, high = course.lapsed
+    if not _gives_back(entry):
+        net, living = _drawn(entry) + entry.owed, {lot.number for lot in entry.after.lots}
+        if entry.owed:
+            # Credits are owed only when all that expired has been counted.
+            low = high = course.expired
+        elif not any(lot.number in living for lot in course.lots):
+            high = course.expired
+        return replace(course, net=course.net + net, debt=course.debt + entry.owed, lapsed=(low, high))
+    returned = -_drawn(entry) - entry.owed
+    debt = min(course.debt, returned)
+    if returned > debt:
+        low = high = 0
+    elif debt == course.debt:
+        low = 0
+    return replace(course, lots=lots, net=course.net - returned, debt=course.debt - debt, lapsed=(low, high))
+
+
+def conserved(before: Account, entry: Entry) -> bool:
+    """Whether no credit came from nowhere or went nowhere: lot by lot, without asking the rules."""
+    moved = {lot.number: lot.remaining for lot in before.lots}
+    granted = entry.lot if entry.type in ("purchase", *GIFTS) else None
+    if granted:
+        moved[granted.number] = moved.get(granted.number, 0) + granted.remaining
+    for draw in entry.draws:
+        if isinstance(draw, LotDraw):
+            number = int(draw.lot.removeprefix("lot_"))
+            moved[number] = moved.get(number, 0) - draw.credits
+    after = entry.after
+    return (
+        {number: credits for number, credits in moved.items() if credits}
+        == {lot.number: lot.remaining for lot in after.lots}
+        and all(0 < lot.remaining <= lot.granted for lot in after.lots)
+        and entry.credits == after.available - before.available
+        and entry.owed == after.owed - before.owed
+        and after.owed >= 0
+        and (granted is None or granted.granted == granted.remaining - entry.owed)
+    )
+
+
+def moves_nothing(entry: Entry, course: Course) -> bool:
+    """Whether money that went back is said to have done nothing, where lots still held something to take."""
+    living = {lot.number for lot in entry.after.lots}
+    return not entry.draws and not entry.owed and any(lot.number in living for lot in course.lots)
+
+
+def request_hashes(entry: Entry) -> Iterator[bytes]:
+    """What the claim of an entry may say that was asked: a gift's end as an instant, or as civil months."""
+    if entry.type == "consumption":
+        yield request_hash(_debit(entry))
+    elif entry.lot and entry.type in GIFTS:
+        gift, lot, zone = _gift(entry), entry.lot, entry.after.terms.time_zone
+        yield request_hash(gift)
+        months = (lot.expires_at.year - entry.at.year) * 12 + lot.expires_at.month - entry.at.month
+        for validity in range(max(1, months - 1), min(MAX_MONTHS, months + 1) + 1):
+            if end_of_validity(entry.at, validity, zone) == lot.expires_at:
+                yield request_hash(replace(gift, validity=validity))
+
+
+def _operation(entry: Entry, purchase: Purchase | None, course: Course) -> Operation:
+    match entry.type:
+        case "consumption":
+            return _debit(entry)
+        case "purchase":
+            # From the record, which was made before anybody could pay. Without one: that is a finding of its own.
+            return grant_of(purchase) if purchase else _gift(entry)
+        case "plan_change":
+            return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
+        case "refund" | "dispute" if _gives_back(entry):
+            return _restore(entry, purchase, course)
+        case "refund" | "dispute" as cause:
+            return Revoke(
+                actor=ACTOR,
+                cause=cause,
+                lots=course.lots,
+                # What had expired unspent is on the purchase only; here it makes no difference.
+                credits=_drawn(entry) + entry.owed,
+                lapsed=0,
+                purchase=entry.purchase or "",
+            )
+        case _:
+            return _gift(entry)
+
+
+def _debit(entry: Entry) -> Debit:
+    assert entry.feature is not None
+    assert entry.quantity is not None
+    return Debit(
+        actor=entry.actor,
+        feature=entry.feature,
+        quantity=entry.quantity,
+        description=entry.description,
+        customer=entry.customer,
+        reference=entry.reference,
+    )
+
+
+def _gift(entry: Entry) -> Grant:
+    assert entry.lot is not None
+    return Grant(
+        actor=entry.actor,
+        kind=GIFTS.get(entry.type, "purchase"),
+        credits=entry.lot.granted,
+        validity=entry.lot.expires_at,
+        description=entry.description,
+        purchase=entry.purchase,
+    )
+
+
+def _restore(entry: Entry, purchase: Purchase | None, course: Course) -> Restore:
+    assert purchase is not None
+    assert entry.type in ("refund", "dispute")
+    returned = -_drawn(entry) - entry.owed
+    return Restore(
+        actor=ACTOR,
+        cause="refund" if entry.type == "refund" else "dispute",
+        lots=course.lots,
+        credits=returned,
+        # The last part of what was taken comes back first, and that was what became owed.
+        debt=min(returned, course.debt),
+        lapsed=0,
+        valid_months=purchase.valid_months,
+        purchase=purchase.id,
+    )
+
+
+def _gives_back(entry: Entry) -> bool:
+    return entry.owed < 0 or _drawn(entry) < 0
+
+
+def _drawn(entry: Entry) -> int:
+    return sum(draw.credits for draw in entry.draws if isinstance(draw, LotDraw))

@@ -1,0 +1,287 @@
+"""The verifier: nothing to say about what the service writes, something about everything that anybody else does."""
+
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+
+import pytest
+
+from prepaid.core.ledger import Debit, apply
+from prepaid.store.items import entry_to_item, key_digest
+from prepaid.store.ledger import read_tail
+from prepaid.verifying.tally import Tally, tally_from_bytes
+from tests.simulation.line import on_the_wire
+from tests.store.builders import DAY, NOW, Desk, Stored, a_fact, a_purchase
+from tests.store.corruptions import (
+    Corruption,
+    attributes,
+    copied,
+    cut_off,
+    fields,
+    redirected,
+    rehash,
+    removed,
+    swapped,
+)
+from tests.store.everything import live
+from tests.store.whole_table import NAME, WholeTable, verified
+
+# After the last entry, before the end of the lots that are left.
+SOON_AFTER = NOW + 445 * DAY
+# What somebody who knows how hashes are made may change in what no pass has seen yet: no credit depends on it.
+UNDECIDED = ("line.at", "line.actor", "line.catalogue_version")
+
+
+@pytest.fixture(scope="module")
+def clean() -> Stored:
+    """A table to which everything has happened."""
+    whole = WholeTable()
+    live(Desk(whole.table))
+    return whole.snapshot()
+
+
+@pytest.fixture(scope="module")
+def seen(clean: Stored) -> Stored:
+    """The same once a pass has gone over it."""
+    whole = WholeTable()
+    whole.hold(clean)
+    assert verified(whole.table, now=SOON_AFTER).findings == []
+    return whole.snapshot()
+
+
+@pytest.fixture
+def whole() -> WholeTable:
+    return WholeTable()
+
+
+def missed(corruptions: Iterator[Corruption]) -> list[str]:
+    """The names of those about which nothing is said. There must be some corruptions at all."""
+    whole, names, count = WholeTable(), [], 0
+    for name, items in corruptions:
+        whole.hold(items)
+        count += 1
+        if not verified(whole.table, now=SOON_AFTER).findings:
+            names.append(name)
+    assert count
+    return names
+
+
+def test_nothing_is_found_where_only_the_service_wrote(clean: Stored, whole: WholeTable) -> None:
+    whole.hold(clean)
+
+    for page_rows in (1, 7, 500):
+        assert verified(whole.table, now=SOON_AFTER, page_rows=page_rows).findings == []
+    assert verified(whole.table, now=SOON_AFTER, segments=3).findings == []
+    assert verified(whole.table, now=SOON_AFTER, page_rows=2, cut=True).findings == []
+
+
+def test_a_pass_reads_every_row_once(clean: Stored, whole: WholeTable) -> None:
+    whole.hold(clean)
+
+    one = verified(whole.table, now=SOON_AFTER, page_rows=3, segments=2)
+
+    assert sum(each.read for each in one.passes) >= len(clean)
+    assert whole.database.most_asked <= 100
+
+
+def test_any_row_that_is_removed_is_missed(clean: Stored) -> None:
+    # The sweep removes the rows of lots whose end is recorded: it may have been here.
+    swept = {f"removed {key}" for key in clean if key[0].startswith("DUE#") and key[0] < f"DUE#{SOON_AFTER.date()}"}
+    assert set(missed(removed(clean))) <= swept
+
+
+def test_any_attribute_that_is_changed_taken_or_added_is_found(clean: Stored) -> None:
+    assert missed(attributes(clean)) == []
+
+
+def test_any_field_of_an_entry_that_is_changed_is_found(clean: Stored) -> None:
+    assert missed(fields(clean, rehashed=False)) == []
+
+
+def test_any_field_that_decides_about_credits_is_found_even_when_the_hashes_fit(clean: Stored) -> None:
+    names = missed(fields(clean, rehashed=True))
+    assert [name for name in names if not name.startswith(UNDECIDED)] == []
+
+
+def test_every_field_is_found_even_when_the_hashes_fit_once_a_pass_has_seen_it(seen: Stored) -> None:
+    assert missed(fields(seen, rehashed=True)) == []
+
+
+def test_entries_that_change_places_are_found(clean: Stored) -> None:
+    assert missed(swapped(clean)) == []
+
+
+def test_rows_that_are_added_are_found(clean: Stored) -> None:
+    assert missed(copied(clean)) == []
+
+
+def test_claims_and_payments_that_lead_elsewhere_are_found(clean: Stored) -> None:
+    assert missed(redirected(clean)) == []
+
+
+def test_a_ledger_that_was_cut_off_is_found_once_a_pass_has_seen_it(seen: Stored) -> None:
+    assert missed(chain(cut_off(seen, "acme", 60), cut_off(seen, "zoo", 60))) == []
+
+
+def test_a_ledger_that_was_cut_off_and_went_on_is_found(seen: Stored, whole: WholeTable) -> None:
+    [(_, items), *_] = cut_off(seen, "zoo", 1)
+    whole.hold(items)
+    Desk(whole.table).debit(1, account="zoo", key="another", at=NOW + 10 * DAY)
+
+    findings = verified(whole.table, now=SOON_AFTER).findings
+
+    assert [one.code for one in findings] == ["history_changed"]
+    assert [one.code for one in verified(whole.table, now=SOON_AFTER).findings] == ["history_changed"]
+
+
+def test_a_whole_account_that_is_gone_is_found(seen: Stored, whole: WholeTable) -> None:
+    whole.hold({key: item for key, item in seen.items() if key[0] != "ACCOUNT#idle"})
+
+    [finding] = verified(whole.table, now=SOON_AFTER).findings
+
+    assert (finding.code, finding.account) == ("ledger_missing", "idle")
+
+
+def test_a_larger_gift_with_everything_after_it_made_to_fit_is_found_by_its_claim(whole: WholeTable) -> None:
+    honest, forged = WholeTable(), WholeTable()
+    for one, credits in ((honest, 10), (forged, 1000)):
+        desk = Desk(one.table)
+        desk.open()
+        desk.grant(credits, key="gift")
+        desk.debit(3, key="d1")
+    claim = ("CLAIM#acme#gift", "CLAIM")
+    whole.hold({**forged.snapshot(), claim: honest.snapshot()[claim]})
+
+    [finding] = verified(whole.table).findings
+
+    assert (finding.code, finding.where) == ("claim_astray", f"claim {key_digest('gift')} request")
+
+
+def test_a_claim_that_is_gone_is_told_by_its_entry(clean: Stored, whole: WholeTable) -> None:
+    whole.hold({key: item for key, item in clean.items() if key[0] not in ("CLAIM#zoo#same 2", "CLAIM#acme#buy 3")})
+
+    findings = verified(whole.table, now=SOON_AFTER).findings
+
+    assert [(one.code, one.account, one.found) for one in findings] == [
+        ("claim_missing", "acme", "no claim"),
+        ("claim_missing", "zoo", "no claim"),
+    ]
+    assert [one.where for one in findings] == ["pur_acme3", "entry 5"]
+
+
+def test_a_pass_that_is_put_away_after_every_page_finds_the_same(seen: Stored, whole: WholeTable) -> None:
+    tampered = dict(seen)
+    for number, name in ((5, "line"), (20, "state")):
+        key = ("ACCOUNT#acme", f"ENTRY#{number:012d}")
+        tampered[key] = {**tampered[key], name: {"S": tampered[key][name]["S"].replace("1", "2", 1)}}
+    del tampered["CLAIM#zoo#same 1", "CLAIM"]
+    whole.hold(tampered)
+    at_once = verified(whole.table, now=SOON_AFTER).findings
+
+    for page_rows in (1, 2, 3, 11, 40):
+        again = verified(whole.table, now=SOON_AFTER, page_rows=page_rows, cut=True).findings
+        assert sorted(map(str, again)) == sorted(map(str, at_once))
+    assert len(at_once) > 3
+
+
+def test_what_clients_and_customers_wrote_is_told_to_nobody(clean: Stored, whole: WholeTable) -> None:
+    key = ("ACCOUNT#acme", "ENTRY#000000000005")
+    line = clean[key]["line"]["S"].replace("Maria", "Mario")
+    whole.hold(rehash({**clean, key: {**clean[key], "line": {"S": line}}}, key[0]))
+
+    findings = verified(whole.table, now=SOON_AFTER).findings
+
+    assert findings
+    assert "Mari" not in str(findings)
+
+
+def test_what_is_being_written_meanwhile_looks_like_nothing_wrong(whole: WholeTable) -> None:
+    desk = Desk(whole.table)
+    accounts = [f"shop-{number}" for number in range(4)]
+    for account in accounts:
+        desk.open(account, credits=10_000)
+    over = threading.Event()
+
+    def write(account: str) -> int:
+        mine, number = Desk(whole.table), 0
+        while not over.is_set():
+            number += 1
+            mine.debit(1, account=account, key=f"k{number}")
+            bought = a_purchase(f"pur_{account}-{number}", account)
+            mine.record(bought)
+            mine.receive(a_fact("paid", bought))
+            mine.receive(a_fact("paid", bought, refunded=4990 * (number % 3) // 2))
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write, account) for account in accounts]
+        try:
+            found = [one for _ in range(6) for one in verified(whole.table, now=NOW, page_rows=9).findings]
+        finally:
+            over.set()
+        assert all(one.result() for one in writers)
+    assert found == []
+    assert verified(whole.table).findings == []
+
+
+@pytest.mark.parametrize("entries", [20_000])
+def test_memory_doesnt_grow_with_the_history(whole: WholeTable, entries: int) -> None:
+    desk = Desk(whole.table)
+    desk.open(credits=1_000_000)
+    tail = read_tail(desk.table, "acme")
+    entry, last_hash, rows = tail.entry, tail.hash, whole.database.tables[NAME]
+    peaks = []
+    for many in (2_000, entries):
+        while entry.number < many:
+            operation = Debit(actor="app", feature="sticker", quantity=1)
+            [entry] = apply(entry.after, operation, catalogue=desk.catalogue, now=NOW)
+            item = entry_to_item(entry, last_hash)
+            last_hash = item["hash"]["B"]
+            rows.put(on_the_wire(item), 500)
+        tracemalloc.start()
+        assert verified(whole.table, page_rows=100).findings == []
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    # What the database in memory needs to make a page is the most of it.
+    assert peaks[1] < peaks[0] + 2**20
+
+
+def test_a_tally_tells_what_is_left_however_much_cancels_out() -> None:
+    tally, other = Tally(), Tally()
+    for number in range(1_000):
+        tally.asked(f"acme#{number}")
+        if number not in (7, 70, 700):
+            other.claimed(f"acme#{number}")
+    other.claimed("zoo#1")
+
+    merged = tally_from_bytes(tally.to_bytes())
+    merged.merge(tally_from_bytes(other.to_bytes()))
+
+    assert merged.left() == ([("acme#7", 1), ("acme#70", 1), ("acme#700", 1), ("zoo#1", -1)], 0)
+
+
+def test_a_tally_of_too_much_says_so() -> None:
+    tally = Tally()
+    for number in range(1_000):
+        tally.asked(f"acme#{number}")
+
+    names, unnamed = tally.left()
+
+    assert len(names) < 1_000
+    assert unnamed
+
+
+def test_a_mark_never_goes_back(seen: Stored, whole: WholeTable) -> None:
+    whole.hold(seen)
+    before = whole.snapshot()["VERIFIED#zoo", "VERIFIED"]
+    Desk(whole.table).debit(1, account="zoo", at=NOW + 10 * DAY)
+
+    verified(whole.table, now=SOON_AFTER)
+
+    after = whole.snapshot()["VERIFIED#zoo", "VERIFIED"]
+    assert int(after["number"]["N"]) == int(before["number"]["N"]) + 1
+    assert replace(Desk(whole.table)).account("zoo").number == int(after["number"]["N"])
