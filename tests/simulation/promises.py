@@ -6,7 +6,7 @@ An answer may be about any state that the account was in while the request ran: 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.auditor import Auditor, plain
+from tests.simulation.auditor import LOCKS, Auditor, plain
 from tests.simulation.books import (
     EXPIRES_AT,
     GRANTED,
@@ -27,7 +27,6 @@ from tests.simulation.stage import TOLERANCE_SECONDS, instant
 if TYPE_CHECKING:
     from tests.simulation.world import Answer, Frame, World
 
-LOCKS = (60_000, 300_000, 900_000, 3_600_000, 14_400_000)
 UNANSWERED = 503
 MONEY_PROBLEMS = {"payments_unavailable", "busy", "payment_provider_refused"}
 

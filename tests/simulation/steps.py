@@ -106,15 +106,21 @@ class Drawer:
         """What happens next: mostly one step, a few for what takes several."""
         [kind] = self.dice.choices(self.kinds, cum_weights=self.cumulative)
         steps: Step | list[Step] = getattr(self, kind)(self.dice.randrange(self.accounts))
-        if isinstance(steps, list):
-            return [self.troubled(step) for step in steps]
-        return [self.troubled(steps)]
+        met = [self.troubled(step) for step in (steps if isinstance(steps, list) else [steps])]
+        for place, step in reversed(list(enumerate(met))):
+            # Who was not answered asks again, mostly at once.
+            if step.kind in HEAVY and step.faults and self.dice.random() < 0.6:
+                met.insert(place + 1, a_step("again", step.of, how="unanswered", back=0))
+        return met
 
     def troubled(self, step: Step, *, nested: bool = False) -> Step:
         """The step with what it meets: a machine, faults, rivals."""
         dice = self.dice
         # One roll for the three: most steps meet none of them, and drawing must cost next to nothing.
         roll = dice.random()
+        if step.kind in HEAVY and self.fault_rate:
+            # They are rare, and much can go wrong in them.
+            roll /= 4
         if step.kind in QUIET or roll >= 0.12 + self.fault_rate + self.rival_rate:
             return step
         machine, cold, faults, rivals = 0, False, step.faults, step.rivals
@@ -134,7 +140,7 @@ class Drawer:
     def rival(self, step: Step) -> Step:
         """Something that gets in between, mostly at the same account."""
         dice = self.dice
-        kind = dice.choice(RIVALS)
+        kind = dice.choice(MONEY_RIVALS if step.kind in {"deliver", "reconcile"} and dice.random() < 0.8 else RIVALS)
         if kind == "same":
             return Step(step.kind, step.of, step.with_, dice.randrange(3))
         of = step.of if dice.random() < 0.8 else dice.randrange(self.accounts)
@@ -304,6 +310,10 @@ RIVALS = (
     "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "deliver", "deliver", "put_account", "sweep",
     "refund", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalogue", "unlock",
 )  # fmt: skip
+MONEY_RIVALS = (
+    "same", "same", "same", "deliver", "reconcile", "refund", "refund_ends", "dispute", "dispute_ends", "debit", "pay",
+)  # fmt: skip
+HEAVY = frozenset({"buy", "unlock", "code", "deliver", "reconcile", "put_account", "catalogue"})
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
     "balance": (1, 1, 2),
