@@ -140,7 +140,7 @@ class Auditor:
             must(old is None and new is not None, f"{account}: {sort} is written over")
             assert new is not None
             before = book.state if book.number else None
-            line = book.accept(new, frame.now, self.goods, self._asked(frame, words, book))
+            line = book.accept(new, frame.now, self.goods, self._asked(frame, words, book), frame.key or "")
             lines.append(line)
             frame.entries.append((account, book.number))
             self._note(frame, book, line, before)

@@ -5,7 +5,7 @@ is its stored row: [number, kind, granted, remaining, granted at, expires at].
 """
 
 import json
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64encode
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
@@ -25,6 +25,8 @@ WEEK = 7 * 86_400_000
 NUMBER, KIND, GRANTED, REMAINING, GRANTED_AT, EXPIRES_AT = range(6)
 GIFTS = {"grant": "promotion", "adjustment": "adjustment", "purchase": "purchase"}
 MONEY = ("refund", "dispute")
+# What is done once for its key. The line keeps a digest of it.
+CLAIMED = ("consumption", "grant", "adjustment")
 
 
 class Broken(AssertionError):
@@ -179,8 +181,8 @@ class Book:
         """The last entry at or before an instant; 0 when the account is younger."""
         return bisect_right(self.times, at)
 
-    def accept(self, item: Json, now: int, catalogues: dict[int, Goods], asked: Json | None) -> Json:
-        """Hold a new entry against the rules; its line. asked: what its author alone can know.
+    def accept(self, item: Json, now: int, catalogues: dict[int, Goods], asked: Json, key: str) -> Json:
+        """Hold a new entry against the rules; its line. asked: what its author alone can know, and with which key.
 
         Raises Broken.
         """
@@ -199,7 +201,7 @@ class Book:
         if number == 1:
             after, expected = self._opened(line, stored)
         else:
-            after, expected = self._changed(line, goods, asked or {}, about)
+            after, expected = self._changed(line, goods, asked, about)
         before = self.states[-1].at(line["at"]) if self.states and line["type"] != "expiry" else None
         if line["type"] in {"expiry", "quota_renewal"}:
             before = self.states[-1]
@@ -214,6 +216,8 @@ class Book:
             "actor": line["actor"],
             "catalogue_version": goods.version,
         }
+        if line["type"] in CLAIMED:
+            expected["key"] = urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6]
         if after.owed != base.owed:
             expected["owed"] = after.owed - base.owed
         same(line, expected, f"{about}: its line")
