@@ -5,7 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from zlib import crc32
 
@@ -94,8 +94,9 @@ class WholeTable:
 
     database: WholeDatabase = field(default_factory=WholeDatabase)
 
-    @property
+    @cached_property
     def table(self) -> Table:
+        # One client for all: a client's transactions are told apart by tokens that it counts itself.
         real = errors_of_a_client()
         client: Any = WholeClient(real, self.database, calm)
         return Table(client, NAME)
