@@ -1,0 +1,185 @@
+"""Every order in which a purchase's events can come, each of them twice, with a spend anywhere: one end for each life.
+
+What Stripe delivers says only that something happened; what is true is asked. So an event comes at any time after its
+news, however late, and others' news may be true by then. All of it goes through the webhook's own handler.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from prepaid.core.purchase import Purchase
+from tests.functions.payments import Json, Till
+from tests.simulation.bench import TABLE, Bench, opened_bench
+from tests.store.audit import audit
+from tests.store.builders import quarantined, types
+
+SPENT = 30
+TOLD = 2
+# How many orders there are of so many news, which come true one after the other and are told twice each after that, and
+# of one other thing anywhere among them.
+ORDERS = {3: 2_800, 4: 200_200}
+
+type News = Callable[[Till, Purchase], list[Json]]
+# Which news are true, how often each was told, and whether the other thing has happened.
+type Place = tuple[int, tuple[int, ...], bool]
+
+
+def paid(till: Till, purchase: Purchase) -> list[Json]:
+    return till.pay(purchase)
+
+
+def ordered(till: Till, purchase: Purchase) -> list[Json]:
+    """A boleto is made out: the page is completed and nothing is paid."""
+    return till.happen(purchase, "confirm", "boleto")
+
+
+def refund(amount: int | None = None) -> News:
+    return lambda till, purchase: till.refund(purchase, amount)
+
+
+def dispute(till: Till, purchase: Purchase) -> list[Json]:
+    return till.dispute(purchase)
+
+
+def later(kind: str, what: str, *more: str) -> News:
+    return lambda till, _: till.later(kind, what, *more)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What happens at Stripe, one thing after the other, and where the purchase ends.
+
+    revoked: credits. worth: credits available less those owed, and less what was spent of a hundred.
+    """
+
+    news: tuple[News, ...]
+    state: str
+    revoked: int
+    worth: int
+
+
+WON, FAILS = later("dispute", "close_dispute", "won"), later("refund", "fail_refund")
+LIVES = {
+    "a boleto, refunded": Life((ordered, paid, refund()), "refunded", 100, 0),
+    "a refund that fails, another one": Life((paid, refund(), FAILS, refund(2495)), "partially_refunded", 50, 50),
+    "a dispute that is won": Life((paid, dispute, WON), "granted", 0, 100),
+    "a dispute upon a refund": Life((paid, refund(1996), dispute), "disputed", 100, 0),
+}
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with opened_bench(quick=True) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("life", LIVES.values(), ids=LIVES)
+def test_in_every_order_a_purchase_ends_where_its_money_ends(bench: Bench, life: Life) -> None:
+    ends = 0
+
+    def end(purchase: Purchase, spent: bool) -> None:
+        nonlocal ends
+        ends += 1
+        if not spent:
+            # Nothing was there to be spent then.
+            spent = bench.service.spend(SPENT, key="later", trouble=True).status == 201
+        record, items = bench.till.purchase(purchase), bench.items()
+        assert (record.state, record.revoked) == (life.state, life.revoked)
+        ledger = audit(items)
+        assert ledger.available - ledger.owed == life.worth - SPENT * spent
+        assert types(items).count("purchase") == 1
+        assert quarantined(items) == []
+
+    orders = every_order(bench, life.news, spend, end)
+
+    assert orders == ORDERS[len(life.news)]
+    assert ends > 3
+
+
+def test_in_every_order_the_lots_end_makes_nothing_owed_that_was_not_spent(bench: Bench) -> None:
+    """The money goes back before the lot's end or after it, told then or later: thirty were spent, thirty are owed."""
+    ends = 0
+
+    def end(purchase: Purchase, _: bool) -> None:
+        nonlocal ends
+        ends += 1
+        record, ledger = bench.till.purchase(purchase), audit(bench.items())
+        assert (record.state, record.revoked, record.debt) == ("refunded", 100, SPENT)
+        assert (ledger.available, ledger.owed) == (0, SPENT)
+
+    def paid_and_spent(till: Till, purchase: Purchase) -> list[Json]:
+        events = till.pay(purchase)
+        till.tell_all(events)
+        assert till.service.spend(SPENT, key="at-once").status == 201
+        return events
+
+    orders = every_order(bench, (paid_and_spent, refund(1000), refund()), the_lot_ends, end)
+
+    assert orders > 1_000
+    assert ends > 3
+
+
+def spend(bench: Bench, _: Purchase) -> bool:
+    return bench.service.spend(SPENT, key="spend", trouble=True).status == 201
+
+
+def the_lot_ends(bench: Bench, purchase: Purchase) -> bool | None:
+    """None where that makes no sense: before the lot is there."""
+    lots = bench.till.purchase(purchase).lots
+    if not lots:
+        return None
+    bench.now = max(bench.now, lots[0].expires_at + timedelta(days=1))
+    return True
+
+
+def every_order(
+    bench: Bench,
+    news: tuple[News, ...],
+    other: Callable[[Bench, Purchase], bool | None],
+    end: Callable[[Purchase, bool], None],
+) -> int:
+    """Walk through all orders as a tree, and say how many there are.
+
+    Orders that have led to the same table, byte by byte, and have the same ahead of them, go on as one: handlers know
+    nothing but the table and Stripe.
+    """
+    bench.service.open()
+    bench.service.set_code()
+    purchase = bench.till.buy()
+    known: dict[tuple[Place, bool, str], int] = {}
+
+    def walk(place: Place, events: tuple[Json, ...], done: bool) -> int:
+        true, told, free = place
+        items, now = bench.database.snapshot(TABLE), bench.now
+        here = (place, done, f"{now} {sorted(items.items())}")
+        if here in known:
+            return known[here]
+        if true == len(news) and not any(told) and not free:
+            end(purchase, done)
+            known[here] = 1
+            return 1
+        orders = 0
+        for number in (number for number in range(true) if told[number]):
+            assert bench.till.tell(events[number]).status == 200
+            less = tuple(left - (number == which) for which, left in enumerate(told))
+            orders += walk((true, less, free), events, done)
+            bench.database.restore(TABLE, items)
+        if free:
+            happened = other(bench, purchase)
+            if happened is not None:
+                orders += walk((true, told, False), events, happened)
+            bench.database.restore(TABLE, items)
+            bench.now = now
+        if true < len(news):
+            # Only this changes anything at Stripe.
+            saved = bench.save()
+            *_, event = news[true](bench.till, purchase)
+            orders += walk((true + 1, told, free), (*events, event), done)
+            bench.load(saved)
+        known[here] = orders
+        return orders
+
+    return walk((0, (TOLD,) * len(news), True), (), False)
