@@ -117,8 +117,7 @@ class Till:
         end = self.now + timedelta(minutes=10)
         digest = f"{account}-{purchase.id}"
         manager = ManagerSession(digest=digest, account=account, code_version=self._code(account), expires_at=end)
-        record_purchase(self.service.table, purchase, f"key-of-{purchase.id}", manager)
-        return purchase
+        return record_purchase(self.service.table, purchase, f"key-of-{purchase.id}", manager)
 
     def _code(self, account: str) -> int:
         """The version of the account's code, which it is given when it has none."""

@@ -40,7 +40,8 @@ HARMLESS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "secret"), SECRETS.items())
+# Named, since they differ from worker to worker.
+@pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=list(SECRETS))
 @pytest.mark.parametrize(
     "line", ["{}", 'key = "{}"', "export KEY={}", "  - {} # mine", "-H 'Authorization: Bearer {}'"]
 )
