@@ -447,6 +447,7 @@ def lose(world: World, step: Step) -> None:
         world.nothing(step)
         return
     del world.events[step["place"] % len(world.events)]
+    world.lost += 1
     world.seen["an event that was lost"] += 1
 
 

@@ -99,7 +99,8 @@ class Checked:
             must(other, f"{self.about}: {effect}")
             self.world.seen["a key with another request"] += 1
             return True
-        if effect is not None and effect.asked == self.frame.signature and self.frame.step.kind != "unlock":
+        free = self.frame.step.kind == "unlock" or code == "purchase_lapsed"
+        if effect is not None and effect.asked == self.frame.signature and not free:
             must(self.answer.status < 400, f"{self.about}, though its key had its effect")
         return False
 
@@ -492,7 +493,11 @@ def check_buy(it: Checked) -> None:
         _check_session_refused(it)
         return
     if it.answer.code == "purchase_lapsed":
-        must(it.effect() is not None, f"{it.about}: no purchase")
+        begun = it.effect()
+        assert begun is not None
+        record = it.auditor.deals[begun.purchase].record
+        late = it.frame.now - record["created_at"] > 23 * 3_600_000
+        must(late and "checkout_url" not in record, f"{it.about}: {record}")
         it.world.seen["a purchase that was continued too late"] += 1
         return
     same(it.answer.code, "invalid_request", it.about)

@@ -21,7 +21,9 @@ QUANTITIES = (*[1] * 14, 2, 2, 2, 3, 3, 5, 7, 11, "all", "all", "one more", "quo
 # What a call can meet. The first group is survived by trying again, the second ends the function.
 SURVIVED = ("lost", "silent", "error", "gateway", "throttled", "conflict", "slow")
 DEADLY = ("killed_before", "killed_after")
-FAULTS = (*SURVIVED, *SURVIVED, *DEADLY, *DEADLY, "down")
+# Nobody answers: from that call on, or for so many calls that patience runs out and what follows goes well again.
+LASTING = {"down": 1_000_000, "outage": 6}
+FAULTS = (*SURVIVED, *SURVIVED, *DEADLY, *DEADLY, "down", "outage", "outage")
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,18 @@ class Drawer:
         elif roll < self.fault_rate + self.rival_rate and not nested:
             count = dice.choice((1, 1, 1, 2, 4))
             rivals = tuple(sorted(((self.call(step), self.rival(step)) for _ in range(count)), key=lambda one: one[0]))
+            if step.kind in {"deliver", "reconcile"} and dice.random() < 0.5:
+                rivals = self.overtaken(step)
         if dice.random() < 0.5:
             machine, cold = dice.randrange(3), dice.random() < 0.2
         return Step(step.kind, step.of, step.with_, machine, cold, faults, rivals)
+
+    def overtaken(self, step: Step) -> tuple[tuple[int, Step], ...]:
+        """Money moves once more, and that is heard of in full, between what this request hears and what it writes."""
+        call, kind = self.call(step), self.dice.choice(("refund", "refund_ends", "refund_ends", "dispute_ends"))
+        moved: Step = getattr(self, kind)(step.of)
+        told = [a_step("deliver", which="last", place=0, late=0)] * 3
+        return tuple((call, rival) for rival in (moved, *told))
 
     def call(self, step: Step) -> int:
         """The number of a call that the step's function may make."""
@@ -250,7 +261,9 @@ class Drawer:
     def deliver(self, _: int) -> Step:
         dice = self.dice
         which = dice.choice(("first", "first", "last", "any", "old"))
-        return a_step("deliver", which=which, place=dice.randrange(100), late=dice.choice((0, 0, 0, 0, 299, 301)))
+        return a_step(
+            "deliver", which=which, place=dice.randrange(100), late=dice.choice((0, 0, 0, 0, 0, 299, 301, -301))
+        )
 
     def lose(self, _: int) -> Step:
         return a_step("lose", place=self.dice.randrange(100))

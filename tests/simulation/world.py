@@ -25,7 +25,7 @@ from tests.simulation.books import Book, Json, must
 from tests.simulation.database import Database
 from tests.simulation.line import attach, quick_client
 from tests.simulation.stage import API_KEY, TABLE, Stage, instant, model_client
-from tests.simulation.steps import Step
+from tests.simulation.steps import LASTING, Step
 from tests.simulation.stripe_wire import StripeWire
 from tests.store import wire
 
@@ -33,7 +33,7 @@ START = 1_781_614_800_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CALL_MILLISECONDS = 3
 SILENCE_MILLISECONDS = 2_000
-SLOW_MILLISECONDS = 12_000
+SLOW_MILLISECONDS = 15_000
 FUNCTION_MILLISECONDS = 28_000
 CODES = ("274913", "591827", "830461", "604172")
 EVENTS = SESSION_EVENTS | MONEY_EVENTS | {"charge.succeeded"}
@@ -231,6 +231,7 @@ class World:
         self.refused_keys: set[tuple[str | None, str | None]] = set()
         self.tokens: dict[str, list[str]] = {}
         self.truth_moment = -1
+        self.lost = 0
         self.broken: Exception | None = None
         self.keys = 0
 
@@ -306,8 +307,8 @@ class World:
             self._met(frame, "timed out")
             raise Killed
         for call, fault in frame.step.faults:
-            if call == number or (fault == "down" and number > call):
-                return fault
+            if call <= number < call + LASTING.get(fault, 1):
+                return "silent" if fault in LASTING else fault
         return None
 
     def _met(self, frame: Frame, fault: str) -> None:
@@ -478,14 +479,12 @@ def _killed_after(send: Callable[[], Any]) -> Any:
 DELAYS = {
     "lost": SILENCE_MILLISECONDS,
     "silent": SILENCE_MILLISECONDS,
-    "down": SILENCE_MILLISECONDS,
     "slow": SLOW_MILLISECONDS,
 }
 # None: the call goes through as if nothing had happened, only late.
 DATABASE_FAULTS: dict[str, wire.Fault | None] = {
     "lost": wire.answer_lost,
     "silent": wire.no_answer,
-    "down": wire.no_answer,
     "slow": None,
     "error": wire.refuses("InternalServerError", 500),
     "gateway": wire.answers(502, b"<html>Bad Gateway</html>"),
@@ -497,7 +496,6 @@ DATABASE_FAULTS: dict[str, wire.Fault | None] = {
 STRIPE_FAULTS: dict[str, stripe_wire.Fault | None] = {
     "lost": stripe_wire.answer_lost,
     "silent": stripe_wire.no_answer,
-    "down": stripe_wire.no_answer,
     "slow": None,
     "error": stripe_wire.refuses(500),
     "gateway": stripe_wire.refuses(502),
