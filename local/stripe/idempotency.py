@@ -1,4 +1,7 @@
-"""Idempotency-Key as at Stripe: one effect per key, the first answer to every repeat, an error for another request."""
+"""Idempotency-Key as at Stripe: one effect per key, the first answer to every repeat, an error for another request.
+
+Other than at Stripe errors aren't kept: a repeat of what was refused is looked at anew.
+"""
 
 import threading
 from collections.abc import Callable

@@ -532,3 +532,36 @@ def test_a_log_line_is_about_its_own_event(till: Till, service: Service, output:
     output.forget()
     till.tell({"id": 1})
     assert event["id"] not in output.getvalue()
+
+
+def test_a_session_of_ours_that_the_key_cannot_see_is_told_again_until_the_key_is_mended(
+    till: Till, service: Service
+) -> None:
+    """A key of another Stripe account: to take that for nothing would let a payment pass unseen."""
+    purchase = till.buy()
+    [event] = till.pay(purchase)
+    session = till.session(purchase.session or "")
+    with till.fake.state.lock:
+        del till.fake.state.tables["checkout.session"][session["id"]]
+    before = service.stored()
+
+    answer = till.tell(event, trouble=True)
+
+    assert (answer.status, answer.code) == (502, "payment_provider_refused")
+    assert service.stored() == before
+    till.replace_session(session["id"], session)
+    assert till.tell(event).status == 200
+    assert till.purchase(purchase).state == "granted"
+
+
+def test_a_session_of_somebody_elses_that_the_key_cannot_see_is_none_of_ours(till: Till, service: Service) -> None:
+    purchase = till.buy()
+    [event] = till.pay(till.sell())
+    with till.fake.state.lock:
+        del till.fake.state.tables["checkout.session"][event["data"]["object"]["id"]]
+    event["data"]["object"]["metadata"]["prepaid_purchase"] = purchase.id
+    before = service.stored()
+
+    assert till.tell(event).status == 200
+
+    assert service.stored() == before

@@ -190,8 +190,15 @@ BUGS = (
     Bug(
         "a refusal suggests a pack that is too small",
         LEDGER,
-        "pack = catalogue.smallest_pack_covering(needed - account.available)",
+        "pack = catalogue.smallest_pack_covering(needed - account.available + account.owed)",
         "pack = catalogue.smallest_pack_covering(1)",
+        SPENDING,
+    ),
+    Bug(
+        "a suggested pack would go into the debt",
+        LEDGER,
+        "needed - account.available + account.owed",
+        "needed - account.available",
         SPENDING,
     ),
     Bug(

@@ -9,6 +9,8 @@ import stripe
 
 from prepaid.core.catalogue import Catalogue
 from prepaid.core.errors import AccountNotFound
+from prepaid.core.purchase import PaymentFact
+from prepaid.payments.errors import PaymentsRefused, SessionUnknown
 from prepaid.payments.sessions import (
     MONEY_EVENTS,
     SESSION_EVENTS,
@@ -105,7 +107,7 @@ def follow_event(
         return bring_up_to_date(
             table,
             pointer,
-            lambda: look_at_session(client, session, failed=event.type == FAILED_EVENT),
+            lambda: _seen(table, client, pointer, session, patience, failed=event.type == FAILED_EVENT),
             catalogue=catalogue(),
             now=now,
             reason=event.id,
@@ -260,12 +262,27 @@ def _look_at_ours(run: _Run, pointer: Pointer) -> Outcome:
     return bring_up_to_date(
         desk.table,
         pointer,
-        lambda: look_at_session(desk.client, session, failed=purchase.state == "failed"),
+        lambda: _seen(desk.table, desk.client, pointer, session, desk.patience, failed=purchase.state == "failed"),
         catalogue=desk.catalogue,
         now=desk.now,
         reason="reconciliation",
         patience=desk.patience,
     )
+
+
+def _seen(
+    table: Table, client: stripe.StripeClient, pointer: Pointer, session: str, patience: Patience, *, failed: bool
+) -> PaymentFact | None:
+    """What the provider says of a session now. Raises PaymentsRefused, PaymentsUnavailable, Busy."""
+    try:
+        return look_at_session(client, session, failed=failed)
+    except SessionUnknown as error:
+        purchase = persist(patience, read_purchase, table, pointer.account, pointer.purchase)
+        if purchase and purchase.session == session and not purchase.granted:
+            # We had it made, and sessions are never removed: the key is another Stripe account's. To say that nothing
+            # concerns us would let a payment pass unseen.
+            raise PaymentsRefused from error
+        return None
 
 
 def _find(table: Table, client: stripe.StripeClient, event: Event, patience: Patience) -> tuple[Pointer, str] | None:

@@ -349,6 +349,13 @@ def test_a_refusal_suggests_the_smallest_pack_that_covers_what_is_missing() -> N
     assert refusal_of(account, a_debit(quantity=61)).suggested_pack == "credits-100"
 
 
+def test_a_suggested_pack_covers_what_is_owed_too() -> None:
+    account = an_account(owed=60)
+
+    assert refusal_of(account, a_debit(quantity=40)).suggested_pack == "credits-100"
+    assert refusal_of(account, a_debit(quantity=41)).suggested_pack == "credits-500"
+
+
 def test_a_refusal_suggests_nothing_when_no_pack_on_sale_covers_it() -> None:
     catalogue = a_catalogue(packs=(a_pack(50), a_pack(5000, active=False)))
 

@@ -117,6 +117,9 @@ def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, n
         made = create_customer(client, purchase.account, name, now=request.now, instead_of=customer)
         customer = persist(request.patience, remember_customer, table, purchase.account, made, instead_of=customer)
         page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)
+    if not page.url:
+        # Made before, and over or paid already: its events tell the rest.
+        raise PurchaseLapsed
     return _keep_page(request, table, purchase, page.session, page.url)
 
 

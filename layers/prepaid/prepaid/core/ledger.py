@@ -353,7 +353,8 @@ def _next_renewal(terms: Terms, now: datetime) -> datetime:
 def _insufficient(account: Account, needed: int, feature: Feature, catalogue: Catalogue) -> InsufficientCredits:
     # A renewal is a way out only for a feature that the quota pays for, on a plan that has one (semantics 8).
     renewal_helps = feature.quota_backed and quota_limit(account, catalogue) > 0
-    pack = catalogue.smallest_pack_covering(needed - account.available)
+    # What is owed is taken from the pack first (semantics 13): one that covers this alone would be refused again.
+    pack = catalogue.smallest_pack_covering(needed - account.available + account.owed)
     return InsufficientCredits(
         needed=needed,
         available=account.available,

@@ -29,6 +29,10 @@ class PaymentsUnavailable(Unavailable):
     code: ClassVar[str] = "payments_unavailable"
 
 
+class SessionUnknown(Exception):
+    """Stripe has no such checkout session, as far as our key can see. Never leaves purchasing.py."""
+
+
 @dataclass(eq=False)
 class PaymentsRefused(PrepaidError):
     """Stripe refuses what it is asked, and will until an operator mends it: a key that is wrong or may not do this, an

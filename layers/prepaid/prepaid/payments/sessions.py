@@ -9,7 +9,7 @@ from typing import Any
 import stripe
 
 from prepaid.core.purchase import PaymentFact, Progress
-from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
+from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, SessionUnknown
 from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER, Event, event_of
 
 # What a checkout session can announce; the session is what happens once, not the event.
@@ -39,7 +39,7 @@ MONEY_EVENTS = frozenset(
 # Money that is gone or may be. An inquiry (warning_…) has moved none, a dispute that was won or prevented gave it back.
 LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
 VOID_REFUNDS = frozenset({"failed", "canceled"})
-# Three calls, each tried twice, fit inside the functions' own time-out.
+# A look makes three calls. When Stripe is so slow that a function's own time-out comes first, the delivery comes again.
 TIMEOUT_SECONDS = 4
 NOT_FOUND = 404
 # Stripe's words when a test key asks for what is live, or a live key for what is a test.
@@ -74,7 +74,7 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
     """What the session says now, its refunds and disputes included; None when it isn't ours or says nothing yet.
 
     failed: the caller was told that a voucher ran out, which the session itself doesn't show.
-    Raises PaymentsUnavailable when Stripe doesn't answer, PaymentsRefused when it won't.
+    Raises SessionUnknown, PaymentsUnavailable when Stripe doesn't answer, PaymentsRefused when it won't.
     """
     with answering():
         try:
@@ -82,7 +82,7 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
         except stripe.InvalidRequestError as error:
             # It exists, and the key is the wrong one: for a person to mend, no case for the quarantine.
             if error.http_status == NOT_FOUND and OTHER_MODE not in str(error):
-                return None
+                raise SessionUnknown from error
             raise
         return fact_of(client, session, failed=failed)
 

@@ -99,7 +99,10 @@ def conserved(before: Account, entry: Entry) -> bool:
 
 
 def moves_nothing(entry: Entry, course: Course) -> bool:
-    """Whether money that went back is said to have done nothing, where lots still held something to take."""
+    """Whether money that went back is said to have done nothing, where lots still held something to take. What had
+    expired comes back as nothing, and rightly so."""
+    if course.lapsed[1] > 0:
+        return False
     living = {lot.number for lot in entry.after.lots}
     return not entry.draws and not entry.owed and any(lot.number in living for lot in course.lots)
 

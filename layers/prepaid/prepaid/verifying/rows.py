@@ -9,13 +9,20 @@ from prepaid.store import keys
 from prepaid.store.catalogue import catalogue_from_item, first_catalogue
 from prepaid.store.due import due_item
 from prepaid.store.dynamodb import Item
-from prepaid.store.items import entry_from_item, instant, key_digest, purchase_request_hash
+from prepaid.store.items import (
+    entry_from_item,
+    instant,
+    key_digest,
+    manager_session_request_hash,
+    purchase_request_hash,
+)
 from prepaid.store.purchases import purchase_from_item
 from prepaid.verifying.books import Books, check_sum
 from prepaid.verifying.replay import request_hashes
 from prepaid.verifying.view import View
 
 # No credit depends on what is in them: work lists of the reconciliation, notes for people, checkpoints, sessions.
+SESSION_CLAIM = {"PK", "SK", "request_hash", "code_version", "expires_at", "nonce"}
 UNCHECKED = {"QUARANTINE", "RECONCILIATION", "REVIEW", "SESSION", "SWEEP", "VERIFICATION"}
 
 
@@ -27,7 +34,7 @@ def needed(item: Item) -> Iterator[keys.Key]:
             account = keys.split(which)[0]
             if "purchase" in item:
                 yield keys.purchase(account, item["purchase"]["S"])
-            else:
+            elif "number" in item:
                 yield keys.entry(account, int(item["number"]["N"]))
         case "DUE":
             account, lot = keys.split(item["SK"]["S"])
@@ -76,6 +83,11 @@ def _check_claim(books: Books, item: Item, view: View) -> None:
     asked = bytes(item["request_hash"]["B"])
     if "purchase" in item:
         _check_purchase_claim(books, item, view, key_digest(key), asked)
+        return
+    if "code_version" in item:
+        # A manager's session: no credit depends on it, and its own row is gone after a day.
+        if item.keys() != SESSION_CLAIM or asked != manager_session_request_hash():
+            books.finding("claim_astray", where, "a manager session", asked.hex())
         return
     number = int(item["number"]["N"])
     row = view.row(keys.entry(books.account, number))
