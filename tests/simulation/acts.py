@@ -22,6 +22,8 @@ PAIRS = {
     "gone": (5, 700, 1),
 }
 NAMES = ("Pet & Cia", "Bicho Bão", "Au au")
+# Of those that wait to be delivered, at most.
+ALL_EVENTS = 8
 # What a client that was not answered, or told to wait, will ask again.
 WAITING = {None, 503}
 
@@ -422,6 +424,10 @@ def deliver(world: World, step: Step) -> None:
     events = world.old_events if which == "old" else world.events
     if not events:
         world.nothing(step)
+        return
+    if which == "all":
+        for event in events[-ALL_EVENTS:]:
+            tell(world, step, event)
         return
     place = {"first": 0, "last": -1}.get(which, step["place"] % len(events))
     tell(world, step, events[place], late=step["late"])

@@ -163,7 +163,7 @@ def _insufficient(it: Checked) -> Iterator[Json]:
                 continue
             helps = feature == goods.backed and state.limit(goods) > 0
             packs = [pack for pack in goods.packs.values() if pack["active"]]
-            covering = [pack for pack in packs if pack["credits"] >= needed - state.available]
+            covering = [pack for pack in packs if pack["credits"] >= needed - state.available + state.owed]
             smallest = min(covering, key=lambda pack: (pack["credits"], pack["amount"], pack["id"]), default=None)
             yield {
                 "needed": needed,
@@ -530,8 +530,16 @@ def check_deliver(it: Checked) -> None:
     same((it.answer.status, it.answer.body), (200, {"received": True}), it.about)
     off = abs(it.frame.now / 1000 - it.frame.asked["signed_at"])
     must(off <= TOLERANCE_SECONDS, f"{it.about}: it was signed {off} s from now")
-    deal = it.world.deal_of(it.frame.asked["event"])
-    if deal and it.world.truth_moment <= it.frame.begun_moment:
+    event = it.frame.asked["event"]
+    deal = it.world.deal_of(event)
+    if deal is None:
+        return
+    # When money moved meanwhile another event says so; unless nobody is going to say anything any more.
+    others = [one for one in it.world.events if one is not event and it.world.deal_of(one) is deal]
+    moved = it.world.truth_moment > it.frame.begun_moment
+    if moved and not others and not it.world.lost:
+        it.world.seen["money that moved meanwhile, and this was the last to be heard of it"] += 1
+    if not moved or not (others or it.world.lost):
         up_to_date(it.world, deal.record, it.about)
 
 

@@ -40,6 +40,7 @@ LEAST = {
     "a debt that was settled came back as a new lot": 30,
     "a delivery that is too old or too new": 500,
     "an event that was lost": 300,
+    "money that moved meanwhile, and this was the last to be heard of it": 100,
     "a purchase that was continued too late": 5,
     "locked: the right code is refused too": 200,
     "locked: a wrong code": 100,

@@ -22,8 +22,8 @@ QUANTITIES = (*[1] * 14, 2, 2, 2, 3, 3, 5, 7, 11, "all", "all", "one more", "quo
 SURVIVED = ("lost", "silent", "error", "gateway", "throttled", "conflict", "slow")
 DEADLY = ("killed_before", "killed_after")
 # Nobody answers: from that call on, or for so many calls that patience runs out and what follows goes well again.
-LASTING = {"down": 1_000_000, "outage": 6}
-FAULTS = (*SURVIVED, *SURVIVED, *DEADLY, *DEADLY, "down", "outage", "outage")
+LASTING = {"down": 1_000_000, "outage": 6, "blip": 2}
+FAULTS = (*SURVIVED, *SURVIVED, *DEADLY, *DEADLY, "down", "outage", "blip", "blip")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Step:
 
     machine: which of the function's machines answers; cold: a new one in its place.
     faults: what the n-th call of its function meets. rivals: what else happens just before the n-th call is made.
+    Minus n is the n-th transaction.
     """
 
     kind: str
@@ -139,10 +140,12 @@ class Drawer:
 
     def overtaken(self, step: Step) -> tuple[tuple[int, Step], ...]:
         """Money moves once more, and that is heard of in full, between what this request hears and what it writes."""
-        call, kind = self.call(step), self.dice.choice(("refund", "refund_ends", "refund_ends", "dispute_ends"))
+        call, kind = (
+            self.dice.choice((-1, -1, self.call(step))),
+            self.dice.choice(("refund_part", "refund_ends", "refund_ends", "dispute_ends")),
+        )
         moved: Step = getattr(self, kind)(step.of)
-        told = [a_step("deliver", which="last", place=0, late=0)] * 3
-        return tuple((call, rival) for rival in (moved, *told))
+        return (call, moved), (call, a_step("deliver", which="all", place=0, late=0))
 
     def call(self, step: Step) -> int:
         """The number of a call that the step's function may make."""
@@ -156,7 +159,7 @@ class Drawer:
             return Step(step.kind, step.of, step.with_, dice.randrange(3))
         of = step.of if dice.random() < 0.8 else dice.randrange(self.accounts)
         drawn: Step | list[Step] = getattr(self, kind)(of)
-        one = drawn[-1] if isinstance(drawn, list) else drawn
+        one = drawn[0 if kind == "dispute" else -1] if isinstance(drawn, list) else drawn
         if kind == "sweep":
             one = a_step("sweep", calls=12)
         return self.troubled(one, nested=True) if dice.random() < 0.3 else one
@@ -268,7 +271,18 @@ class Drawer:
     def lose(self, _: int) -> Step:
         return a_step("lose", place=self.dice.randrange(100))
 
-    def refund(self, of: int) -> Step:
+    def refund(self, of: int) -> list[Step]:
+        part = self.refund_part(of)
+        return (
+            [part, self.undone(a_step("refund_ends", of, well=False, back=0))] if self.dice.random() < 0.2 else [part]
+        )
+
+    def undone(self, undo: Step) -> Step:
+        """What just happened at Stripe's is heard of, and is undone before that is written."""
+        rivals = ((-1, undo), (-1, a_step("deliver", which="all", place=0, late=0)))
+        return Step("deliver", undo.of, (("which", "last"), ("place", 0), ("late", 0)), rivals=rivals)
+
+    def refund_part(self, of: int) -> Step:
         dice = self.dice
         return a_step("refund", of, part=dice.choice((1, 1, 2, 3, 7)), status=dice.choice(("succeeded", "pending")),
                       back=dice.choice((0, 0, 1, 4)))  # fmt: skip
@@ -276,10 +290,12 @@ class Drawer:
     def refund_ends(self, of: int) -> Step:
         return a_step("refund_ends", of, well=self.dice.random() < 0.3, back=self.dice.choice((0, 0, 1)))
 
-    def dispute(self, of: int) -> Step:
+    def dispute(self, of: int) -> list[Step]:
         dice = self.dice
-        return a_step("dispute", of, part=dice.choice((1, 1, 1, 2)), inquiry=dice.random() < 0.15,
-                      back=dice.choice((0, 0, 1, 4)))  # fmt: skip
+        inquiry, part, back = dice.random() < 0.15, dice.choice((1, 1, 1, 2)), dice.choice((0, 0, 1, 4))
+        opened = a_step("dispute", of, part=part, inquiry=inquiry, back=back)
+        won = self.undone(a_step("dispute_ends", of, how="won", back=0))
+        return [opened, won] if dice.random() < 0.2 else [opened]
 
     def dispute_ends(self, of: int) -> Step:
         how = self.dice.choice(("won", "won", "won", "lost", "evidence"))
@@ -318,23 +334,24 @@ WEIGHTS = {
     "reconcile": 2, "wait": 40, "boundary": 24,
 }  # fmt: skip
 # Nothing is called there that could fail.
-QUIET = frozenset({"skew", "pay", "lose", "refund", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
+QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
     "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "deliver", "deliver", "put_account", "sweep",
-    "refund", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalogue", "unlock",
+    "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalogue", "unlock",
 )  # fmt: skip
 MONEY_RIVALS = (
-    "same", "same", "same", "deliver", "reconcile", "refund", "refund_ends", "dispute", "dispute_ends", "debit", "pay",
+    "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
+    "pay",
 )  # fmt: skip
-HEAVY = frozenset({"buy", "unlock", "code", "deliver", "reconcile", "put_account", "catalogue"})
+HEAVY = frozenset({"sweep", "buy", "unlock", "code", "deliver", "reconcile", "put_account", "catalogue"})
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
     "balance": (1, 1, 2),
-    "deliver": (1, 2, 3, 4, 5, 6, 7, 8),
+    "deliver": (1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 9, 9, 10),
     "buy": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
     "unlock": (1, 2, 3, 4, 5, 6),
-    "sweep": (1, 2, 3, 5, 8, 12, 20),
-    "reconcile": (1, 2, 3, 5, 8, 12, 20),
+    "sweep": (-1, -1, -1, -2, -3, 1, 2, 5, 12),
+    "reconcile": (-1, -1, -2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20),
     "put_account": (1, 2, 3, 4),
     "catalogue": (1, 2),
 }

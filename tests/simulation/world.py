@@ -108,6 +108,8 @@ class Frame:
     first_number: int
     manager: Manager | None
     calls: int = 0
+    writes: int = 0
+    silent_until: int = 0
     met: list[str] = field(default_factory=list)
     rivals: int = 0
     rivals_milliseconds: int = 0
@@ -290,13 +292,14 @@ class World:
 
     # What a call meets
 
-    def _before_call(self) -> str | None:
+    def _before_call(self, *, writes: bool) -> str | None:
         """The fault that this call of the running function meets, after what gets in before it."""
         frame = self.frame
         frame.calls += 1
-        number = frame.calls
+        frame.writes += writes
+        numbers = {frame.calls, -frame.writes} if writes else {frame.calls}
         for call, rival in frame.step.rivals:
-            if call == number:
+            if call in numbers:
                 frame.rivals += 1
                 self.seen[f"rival: {rival.kind} before a call of {frame.step.kind}"] += 1
                 before = self.moment
@@ -307,16 +310,18 @@ class World:
             self._met(frame, "timed out")
             raise Killed
         for call, fault in frame.step.faults:
-            if call <= number < call + LASTING.get(fault, 1):
-                return "silent" if fault in LASTING else fault
-        return None
+            if call in numbers:
+                frame.silent_until = frame.calls + LASTING.get(fault, 0)
+                if fault not in LASTING:
+                    return fault
+        return "silent" if frame.calls < frame.silent_until else None
 
     def _met(self, frame: Frame, fault: str) -> None:
         frame.met.append(fault)
         self.seen[f"fault: {fault} in {frame.step.kind}"] += 1
 
     def _meet_database(self, operation: str, _call: int) -> wire.Fault | None:
-        fault = self._before_call()
+        fault = self._before_call(writes=operation == "TransactWriteItems")
         if fault is None:
             return None
         self._met(self.frame, fault)
@@ -333,7 +338,7 @@ class World:
             self.database.conflicts = False
 
     def _meet_stripe(self, name: str) -> stripe_wire.Fault | None:
-        fault = self._before_call()
+        fault = self._before_call(writes=False)
         if fault is None:
             return None
         self._met(self.frame, f"stripe {fault}")
