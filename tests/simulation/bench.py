@@ -236,6 +236,8 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
         with mock.patch("botocore.retries.standard.quota.RetryQuota", return_value=retries):
             client = dynamodb.open_client()
         bench = Bench({name: app.handler for name, app in apps().items()}, client, retries, quick=quick)
+        # Nor does it know what other tests of this process have built.
+        bench.forget()
         for target, name, value in _in_our_hands(bench):
             stack.enter_context(mock.patch.object(target, name, value))
         stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
@@ -266,6 +268,8 @@ def _in_our_hands(bench: Bench) -> list[tuple[Any, str, Any]]:
     return [
         (wiring, "open_client", lambda: bench.client),
         (wiring, "Secret", secret),
+        # Other tests of this process may have put their own in its place.
+        (wiring, "stripe_secret_text", lambda: lambda: SECRETS["stripe"]),
         (wiring, "datetime", SimpleNamespace(now=lambda _: bench.now + bench.skew)),
         (managers, "secrets", drawn),
         (managers, "SCRYPT", QUICK_SCRYPT),

@@ -30,8 +30,8 @@ IDS = re.compile(
     r"(pur|cs_test|cus|pi|re|ch|du|evt)_[0-9a-f]{20,}|(?<=SESSION#)[0-9a-f]{64}|(?<=manager_session.: .)[\w-]{43}"
 )
 TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
-# The chain is audited; salts, digests and counts of tries differ from try to try.
-NOT_COMPARED = frozenset({"hash", "salt", "digest", "nonce", "revision"})
+# The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try.
+NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision"})
 TRIES = frozenset({"tries", "tried_at"})
 # Where a scheduled function goes on: another place after another course, and no credit depends on it.
 PLACES = frozenset({"SWEEP", "RECONCILIATION"})
