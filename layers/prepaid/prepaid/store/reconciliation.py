@@ -12,7 +12,7 @@ from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table, delete, get, put, query
 from prepaid.store.items import instant, milliseconds
 
-# After that nobody can pay a purchase any more: its page lives two days at most, a boleto three, and banks have holidays.
+# After that nobody can pay a purchase any more: two days for its page, three for a boleto, the rest for holidays.
 PAYABLE = timedelta(days=10)
 HIGHEST = "\U0010ffff"
 
