@@ -417,8 +417,8 @@ BUGS = (
     Bug(
         "no claim is written",
         f"{STORE}/ledger.py",
-        "    if idempotency_key is not None and entries:\n",
-        "    if idempotency_key is None and entries:\n",
+        "    if idempotency_key is not None and entries:\n        puts[CLAIM]",
+        "    if idempotency_key is not None and not entries:\n        puts[CLAIM]",
         APPEND,
     ),
     Bug(
@@ -427,9 +427,9 @@ BUGS = (
         """        if earlier:
             return earlier
         raise
-    puts""",
+    if idempotency_key""",
         """        raise
-    puts""",
+    if idempotency_key""",
         APPEND,
     ),
     Bug(
