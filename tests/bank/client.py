@@ -10,16 +10,15 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tests.apps import load_app
 from tests.bank.history import BUSY, Recorder, next_index
 from tests.bank.wishes import Plan, Wish, opening, wish
 from tests.functions.events import ADMIN, Context, Event, caller, compact, http_event
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
 ROUTES = {
     "debit": ("consume", "POST /v1/accounts/{account}/consumptions"),
     "grant": ("accounts", "POST /v1/accounts/{account}/grants"),
@@ -78,16 +77,6 @@ def serve_client(plan: Plan, client: int, folder: Path, apps: dict[str, ModuleTy
             teller.ask(index, opening(wished.account))
 
 
-def load(name: str) -> ModuleType:
-    """A function's file, loaded by its path as Lambda does."""
-    spec = spec_from_file_location(f"function_{name}", FUNCTIONS / name / "app.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def end_with_owner() -> None:
     """The supervisor holds the other end of standard input: when it is gone, so are we."""
 
@@ -104,7 +93,7 @@ def main(folder: Path, process: int) -> None:
     end_with_owner()
     values: dict[str, Any] = json.loads((folder / PLAN_FILE).read_text())
     plan = Plan(**values)
-    apps = {name: load(name) for name in {function for function, _ in ROUTES.values()}}
+    apps = {name: load_app(name) for name in {function for function, _ in ROUTES.values()}}
     clients = range(process * plan.threads, (process + 1) * plan.threads)
     with ThreadPoolExecutor(plan.threads) as pool:
         for done in [pool.submit(serve_client, plan, client, folder, apps) for client in clients]:

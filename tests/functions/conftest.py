@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +22,7 @@ from prepaid.api import http
 from prepaid.store import managers
 from prepaid.store.dynamodb import Table, open_client
 from prepaid.store.secrets import Secret
+from tests.apps import load_app
 from tests.functions.client import Service
 from tests.functions.events import TOKEN
 from tests.functions.payments import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cloud", "table_name", "theirs"]
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 CURSOR_SECRET = "cursor-secret-5d1e0a"
 PEPPER = "pepper-secret-b7c2f4"
@@ -123,16 +121,7 @@ def deployed(cloud: None) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def apps(deployed: None) -> dict[str, ModuleType]:
     """Each function's file, loaded by its path as Lambda does."""
-    return {name: load(name) for name in NAMES}
-
-
-def load(name: str) -> ModuleType:
-    spec = spec_from_file_location(f"function_{name}", FUNCTIONS / name / "app.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return {name: load_app(name) for name in NAMES}
 
 
 @pytest.fixture

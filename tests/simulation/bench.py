@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -28,6 +26,7 @@ from prepaid.api import purchases as purchases_api
 from prepaid.core.errors import PrepaidError
 from prepaid.store import dynamodb, keys, managers, sweep
 from prepaid.store.dynamodb import Patience, Table
+from tests.apps import load_app
 from tests.functions.client import Service
 from tests.functions.payments import CURRENT_SECRET, Till
 from tests.simulation.database import Answer, Database, Snapshot
@@ -35,7 +34,6 @@ from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.store.builders import Stored
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
 TABLE = "ledger"
 STRIPE_KEY = "rk_test_b3nch"
@@ -288,13 +286,4 @@ def _not_counted(_name: str, _value: int) -> None:
 @cache
 def apps() -> dict[str, ModuleType]:
     """Each function's file, loaded by its path as Lambda does."""
-    return {name: _load(name) for name in NAMES}
-
-
-def _load(name: str) -> ModuleType:
-    spec = spec_from_file_location(f"broken_{name}", FUNCTIONS / name / "app.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return {name: load_app(name) for name in NAMES}

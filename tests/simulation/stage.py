@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -23,6 +21,7 @@ from prepaid.api import purchases as purchases_api
 from prepaid.settings import Settings
 from prepaid.store import dynamodb, managers
 from prepaid.store.dynamodb import Patience
+from tests.apps import load_app
 from tests.simulation.stripe_wire import ADDRESS
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.world import World
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
 TABLE = "simulated"
 API_KEY = "sk_test_simulated"
@@ -59,7 +57,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.world: World | None = None
-        self.apps = {name: _load(name) for name in NAMES}
+        self.apps = {name: load_app(name) for name in NAMES}
         self.handlers: dict[str, LambdaHandler] = {name: app.handler for name, app in self.apps.items()}
 
     @property
@@ -134,12 +132,3 @@ def model_client() -> "DynamoDBClient":
 
 def instant(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
-
-
-def _load(name: str) -> ModuleType:
-    spec = spec_from_file_location(f"simulated_{name}", FUNCTIONS / name / "app.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

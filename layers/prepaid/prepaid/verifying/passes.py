@@ -160,14 +160,13 @@ def _close(desk: Desk, one: Pass, view: View) -> None:
         persist(desk.patience, save_mark, desk.table, mark)
 
 
-def _tell(desk: Desk, one: Pass, look: Callable[[View], list[Finding]]) -> int:
-    """Report what all second looks agree on; how much that was."""
+def _tell(desk: Desk, one: Pass, look: Callable[[View], list[Finding]]) -> None:
+    """Report what all second looks agree on."""
     first, *others = (look(_view(desk, one, consistent=True)) for _ in range(SECOND_LOOKS))
     agreed = [finding for finding in first if all(finding in other for other in others)]
     for finding in agreed:
         desk.on_finding(finding)
     one.found += len(agreed)
-    return len(agreed)
 
 
 def _look_at_account(account: str, view: View) -> list[Finding]:
