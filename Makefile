@@ -63,7 +63,7 @@ bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=10
 planted-bugs: $(NEEDS_UV) ## Nearly a hundred small faults, one at a time: which test finds each (ONLY=text)
 	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --only "$(ONLY)"
 
-fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook cursor body csv contract")
+fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook delivery cursor body csv contract")
 	$(RUN) python -m tests.security.fuzz --seconds $(SECONDS) $(TARGETS)
 
 audit: $(NEEDS_UV) ## Known weaknesses of everything that is locked (needs the internet)

@@ -1,6 +1,7 @@
 """What must hold for any bytes at all, one target each: a little of it in `make test`, by atheris in `make fuzz`.
 
-A target that returns is content; whatever it raises is a finding. None needs a network, a table or a clock.
+A target that returns is content; whatever it raises is a finding. None needs a network, a clock or another table than
+one in memory.
 """
 
 import csv
@@ -23,6 +24,7 @@ from prepaid.api.problems import CursorInvalid, Malformed, TooLarge
 from prepaid.core.errors import InvalidRequest
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.webhook import ID, MAX_POINTER_BYTES, Event, verified_event
+from tests.security.deliveries import delivery
 
 NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
@@ -178,4 +180,10 @@ def split(data: bytes, number: int) -> list[str]:
     return [part.decode(errors="surrogateescape") for part in parts]
 
 
-TARGETS: Mapping[str, Callable[[bytes], None]] = {"webhook": webhook, "cursor": cursor, "body": body, "csv": cells}
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    "webhook": webhook,
+    "delivery": delivery,
+    "cursor": cursor,
+    "body": body,
+    "csv": cells,
+}

@@ -1,0 +1,167 @@
+"""Deliveries as API Gateway hands them to the webhook's own handler: event in, response out, for any bytes at all.
+
+The handler is the deployed file's. Its table is in memory and empty, and its Stripe knows of nothing: whatever is
+believed can be quarantined or ignored, and nothing can be granted.
+"""
+
+import json
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from hmac import new as mac
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from prepaid import wiring
+from prepaid.api import http, metrics
+from prepaid.payments.errors import WebhookRejected
+from prepaid.payments.webhook import verified_event
+from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.dynamodb import Table
+from tests.apps import load_app
+from tests.functions.client import WEBHOOK
+from tests.functions.contract import check_answer
+from tests.functions.events import Context, Event, http_event
+from tests.simulation.database import Database
+from tests.simulation.line import quick_client
+from tests.simulation.stage import API_KEY, SETTINGS, TABLE, TOLERANCE_SECONDS, model_client
+from tests.simulation.stripe_wire import StripeWire, fake_stripe, reached
+
+NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
+SECONDS = int(NOW.timestamp())
+SECRET, PREVIOUS = "whsec_of_the_fuzzer", "whsec_before_it"
+STRIPE_SECRET = json.dumps({"api_key": API_KEY, "webhook_secrets": [SECRET, PREVIOUS]})
+NAMES = {"u": "STRIPE-SIGNATURE", "t": "Stripe-Signature"}
+BELIEVED, REFUSED = {200, 502}, {400, 413}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How the bytes travel, one letter a way, and what is in them.
+
+    s p: signed with the current or the previous secret. d D: such a signature and the header given, in one header, this
+    one last or first. 2: both, under names that differ in case. u t: the name in capitals, or as Stripe writes it.
+    b: as base64. B: said to be base64, and isn't. m h: as long as is allowed, or a byte more. n: no body at all.
+    """
+
+    ways: str
+    header: str
+    raw: bytes
+
+    @property
+    def sent(self) -> bytes:
+        """The body before it is packed."""
+        longest = webhook_file().MAX_EVENT_BYTES
+        if "n" in self.ways:
+            return b""
+        return self.raw.ljust(longest + ("h" in self.ways)) if set("mh") & set(self.ways) else self.raw
+
+    @property
+    def signature(self) -> str:
+        secret = PREVIOUS if "p" in self.ways else SECRET
+        return f"v1={mac(secret.encode(), f'{SECONDS}.'.encode() + self.sent, sha256).hexdigest()}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        name = next((NAMES[way] for way in self.ways if way in NAMES), "stripe-signature")
+        right = f"t={SECONDS},{self.signature}"
+        if "d" in self.ways:
+            return {name: f"{right},{self.header}"}
+        if "D" in self.ways:
+            return {name: f"{self.header},{right}"}
+        if "2" in self.ways:
+            return {"stripe-Signature": right, name: self.header}
+        return {name: right if set("sp") & set(self.ways) else self.header}
+
+    @property
+    def event(self) -> Event:
+        event = http_event(WEBHOOK, headers=self.headers, claims=None, body=self.sent)
+        if "b" not in self.ways:
+            event["body"] = self.sent.decode(errors="surrogateescape")
+            event["isBase64Encoded"] = "B" in self.ways
+        if "n" in self.ways:
+            del event["body"]
+        return event
+
+
+@dataclass
+class Stand:
+    """Where one delivery arrives. asked: what Stripe was asked."""
+
+    database: Database = field(default_factory=lambda: Database(TABLE))
+    asked: list[str] = field(default_factory=list)
+
+
+def delivery(data: bytes) -> None:
+    """Ways, a newline, a header, a newline, a body: believed only with the right signature over these very bytes."""
+    ways, _, rest = data.partition(b"\n")
+    header, _, raw = rest.partition(b"\n")
+    made = Delivery(ways.decode("latin-1"), header.decode("latin-1"), raw)
+    event = made.event
+    stand = Stand()
+    with standing(stand):
+        response = webhook_file().handler(event, Context())
+    response = json.loads(json.dumps(response))
+    status, body = response["statusCode"], json.loads(response["body"])
+    check_answer(WEBHOOK, status, response["headers"]["Content-Type"], body)
+    if not believable(event, made.signature):
+        assert status in REFUSED, (status, body)
+        assert stand.asked == [], "Stripe was asked for somebody else"
+        assert stand.database.snapshot(TABLE) == {}, "somebody else wrote"
+        return
+    assert status in BELIEVED, (status, body)
+    assert {partition.partition("#")[0] for partition, _ in stand.database.snapshot(TABLE)} <= {"QUARANTINE"}
+
+
+def believable(event: Event, signature: str) -> bool:
+    """Whether the handler has to believe this event, found out another way than the handler does."""
+    text = event.get("body") or ""
+    try:
+        seen = b64decode(text, validate=True) if event["isBase64Encoded"] else text.encode()
+    except (Base64Error, ValueError):
+        return False
+    if len(seen) > webhook_file().MAX_EVENT_BYTES:
+        return False
+    [*_, header] = [value for name, value in event["headers"].items() if name.lower() == "stripe-signature"]
+    try:
+        verified_event(seen, header, [SECRET, PREVIOUS], now=NOW, tolerance_seconds=TOLERANCE_SECONDS)
+    except WebhookRejected:
+        return False
+    assert signature in header, "believed without its signature"
+    return True
+
+
+@cache
+def webhook_file() -> ModuleType:
+    """functions/purchase_webhook/app.py."""
+    return load_app("purchase_webhook")
+
+
+@contextmanager
+def standing(stand: Stand) -> Iterator[None]:
+    """For the length of a with block the handler lives at this stand, and says nothing to anybody."""
+    table = Table(quick_client(model_client(), stand.database), TABLE)
+    fixed: list[tuple[Any, str, Any]] = [
+        (wiring, "settings", lambda: SETTINGS),
+        (wiring, "table", lambda: table),
+        (wiring, "catalogue", lambda: CurrentCatalogue(table, lambda: 0.0)),
+        (wiring, "stripe_secret_text", lambda: lambda: STRIPE_SECRET),
+        (wiring, "datetime", SimpleNamespace(now=lambda _: NOW)),
+        (metrics, "_publish", lambda *_: None),
+    ]
+    with ExitStack() as stack:
+        for target, name, value in fixed:
+            stack.enter_context(mock.patch.object(target, name, value))
+        # append returns None: no fault is planned.
+        wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.asked.append)
+        stack.enter_context(reached(wire))
+        level = http.logger.log_level
+        http.logger.setLevel("CRITICAL")
+        stack.callback(http.logger.setLevel, level)
+        yield
