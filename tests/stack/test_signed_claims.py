@@ -1,0 +1,151 @@
+"""Tokens with a good signature and wrong claims, at a gateway that trusts an issuer of our own: what is said counts.
+
+What the emulator can't be asked: it verifies every signature as RS256, whatever `alg` says (tests/stack/test_tokens.py
+tries `none` and HS256 all the same), and it takes a token that has no `exp`.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local.stack import Stack
+from tests.security.test_accounts import OF_AN_ACCOUNT, good_body
+from tests.stack.client import BALANCE, CONSUME, Api
+from tests.stack.issuer import AUDIENCE, Key, gateway_trusting, new_key, publishing
+
+HOUR = 3_600
+SCOPES = "prepaid/admin prepaid/buy prepaid/consume prepaid/read"
+# What a token may be bound to that is no account's name; AWS hands every claim over as text, the emulator as it is.
+NO_ACCOUNTS: list[Any] = ["", " ", "*", "null", "[]", ".", "\x00", "a" * 5_000, None, False, 0, [], {}]
+
+type Sign = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def key() -> Key:
+    return new_key("the-issuers")
+
+
+@pytest.fixture(scope="module")
+def issuer(key: Key) -> Iterator[str]:
+    with publishing(key) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def outside(stack: Stack, issuer: str) -> Api:
+    """The service behind the other gateway; each test brings its own token."""
+    return Api(gateway_trusting(stack.deployed, issuer), {})
+
+
+@pytest.fixture(scope="module")
+def account(api: Api) -> str:
+    account = api.open()
+    api.give(account, 40)
+    return account
+
+
+@pytest.fixture(scope="module")
+def sign(key: Key, issuer: str) -> Sign:
+    """A token that is good for an hour and for everything, but for what is told; None leaves a claim out."""
+
+    def sign(*, by: Key = key, **changes: Any) -> str:
+        now = int(time.time())
+        claims = {"iss": issuer, "aud": AUDIENCE, "sub": "shop", "iat": now - 9, "exp": now + HOUR, "scope": SCOPES}
+        return by.token({name: value for name, value in {**claims, **changes}.items() if value is not None})
+
+    return sign
+
+
+def test_a_token_of_another_issuer_that_the_owner_trusts_opens(outside: Api, account: str, sign: Sign) -> None:
+    assert outside(BALANCE, account, token=sign()).status == 200
+    assert outside(BALANCE, account, token=sign(aud=["others", AUDIENCE], nbf=int(time.time()) - HOUR)).status == 200
+    assert outside(CONSUME, account, token=sign(), json={"feature": "sticker"}).status == 201
+
+
+@pytest.mark.parametrize("seconds", [0, 1, HOUR, 100 * 365 * 24 * HOUR])
+def test_a_token_that_is_over_opens_nothing(outside: Api, account: str, sign: Sign, seconds: int) -> None:
+    token = sign(exp=max(1, int(time.time()) - seconds))
+
+    assert outside(BALANCE, account, token=token).status == 401
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_a_token_of_tomorrow_opens_nothing_today(outside: Api, account: str, sign: Sign, claim: str) -> None:
+    assert outside(BALANCE, account, token=sign(**{claim: int(time.time()) + 24 * HOUR})).status == 401
+
+
+def test_a_token_stops_opening_when_its_time_is_over(outside: Api, account: str, sign: Sign) -> None:
+    token = sign(exp=int(time.time()) + 3)
+    assert outside(BALANCE, account, token=token).status == 200
+
+    time.sleep(4)
+
+    assert outside(BALANCE, account, token=token).status == 401
+
+
+@pytest.mark.parametrize("name", ["", "https://issuer.example", "{issuer}/", "{issuer}.example", "{upper}"])
+def test_a_token_in_anothers_name_opens_nothing(outside: Api, account: str, sign: Sign, issuer: str, name: str) -> None:
+    said = name.format(issuer=issuer, upper=issuer.upper())
+
+    assert outside(BALANCE, account, token=sign(iss=said)).status == 401
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [None, "", "others", AUDIENCE.upper(), f"{AUDIENCE} ", AUDIENCE[:-1], [], ["others"], [[AUDIENCE]]],
+    ids=str,
+)
+def test_a_token_for_somebody_else_opens_nothing(outside: Api, account: str, sign: Sign, audience: Any) -> None:
+    assert outside(BALANCE, account, token=sign(aud=audience)).status == 401
+
+
+def test_a_key_that_the_issuer_does_not_publish_signs_nothing(outside: Api, account: str, sign: Sign, key: Key) -> None:
+    another = new_key("nobodys")
+    in_its_name = Key(key.kid, another.modulus, another.private)
+
+    for by in (another, in_its_name, Key("", key.modulus, key.private), Key("x", key.modulus, key.private)):
+        assert outside(BALANCE, account, token=sign(by=by)).status == 401
+
+
+def test_neither_gateway_takes_the_others_tokens(api: Api, outside: Api, account: str, sign: Sign) -> None:
+    assert api(BALANCE, account, token=sign()).status == 401
+    assert outside(BALANCE, account, token=api.tokens["service"]).status == 401
+
+
+@pytest.mark.parametrize(
+    "scope", [None, "", "prepaid", "prepaid/reader", "PREPAID/READ", "prepaid/consume,prepaid/read"]
+)
+def test_a_scope_like_the_routes_own_is_not_it(outside: Api, account: str, sign: Sign, scope: str | None) -> None:
+    assert outside(BALANCE, account, token=sign(scope=scope)).status == 403
+
+
+@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
+def test_a_signed_token_of_another_account_opens_none(api: Api, outside: Api, sign: Sign, route: str) -> None:
+    """To the byte what is said of an account that doesn't exist."""
+    mine, theirs = api.open(), api.open()
+    api.give(theirs, 5)
+    before = api.balance(theirs)["entry"]
+
+    answers = [
+        outside(route, account, token=sign(account_id=mine), json=good_body(route), id="pur_" + "0" * 20)
+        for account in (theirs, f"{theirs}-is-not-there")
+    ]
+
+    assert [(answer.status, answer.code) for answer in answers] == [(404, "account_not_found")] * 2
+    assert answers[0].text == answers[1].text
+    assert api.balance(theirs)["entry"] == before
+    assert outside(BALANCE, mine, token=sign(account_id=mine)).status == 200
+
+
+@pytest.mark.parametrize("claim", NO_ACCOUNTS, ids=lambda claim: ascii(claim)[:12])
+def test_a_signed_token_that_is_bound_to_no_account_opens_none(
+    outside: Api, account: str, sign: Sign, key: Key, issuer: str, claim: Any
+) -> None:
+    claims = {"iss": issuer, "aud": AUDIENCE, "exp": int(time.time()) + HOUR, "scope": SCOPES, "account_id": claim}
+
+    answer = outside(BALANCE, account, token=key.token(claims))
+
+    assert (answer.status, answer.code) == (404, "account_not_found")
