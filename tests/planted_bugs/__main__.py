@@ -22,7 +22,7 @@ from typing import Literal
 from tests.planted_bugs.bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-ALL_TESTS = ("tests/unit/core", "tests/property", "tests/simulation", "tests/store", "tests/functions")
+ALL_TESTS = ("tests/unit/core", "tests/property", "tests/store", "tests/functions", "tests/simulation")
 LONGEST_SECONDS = 1200
 TESTS_FAILED = 1
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?:\[| |$)", re.MULTILINE)
@@ -134,15 +134,18 @@ def run(tree: Path, tests: tuple[str, ...] | list[str]) -> subprocess.CompletedP
     """pytest in that tree, to the first failure. Bytecode isn't kept: files change within a second here."""
     environment = os.environ | {"PYTHONPATH": "layers/prepaid:.", "PYTHONDONTWRITEBYTECODE": "1"}
     arguments = ["-x", "-q", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider", "-n", "0", *tests]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
-        cwd=tree,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *arguments],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Broken(f"pytest ran longer than {LONGEST_SECONDS} s") from error
 
 
 def outcome(done: subprocess.CompletedProcess[str]) -> str | None:

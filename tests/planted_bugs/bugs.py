@@ -37,7 +37,7 @@ STORED_PURCHASES = ("tests/store/test_purchases.py", "tests/store/test_recording
 STORED_CODES = ("tests/store/test_managers.py",)
 SWEEP = ("tests/store/test_sweep.py",)
 STORED_CATALOGUES = ("tests/store/test_catalogue.py",)
-ACCOUNTS = ("tests/store/test_accounts.py",)
+CATALOGUE_RACES = ("tests/store/test_races.py",)
 READING = ("tests/functions/test_reading.py",)
 SPENDING_OVER_HTTP = ("tests/functions/test_spending.py", "tests/functions/test_who_is_asking.py")
 BAD_INPUT = ("tests/functions/test_bad_input.py",)
@@ -136,7 +136,7 @@ BUGS = (
         LEDGER,
         "from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalogue))",
         "from_quota = 0 if account.lots else min(debit.quantity, quota_remaining_for(account, feature, catalogue))",
-        QUOTA,
+        SPENDING,
     ),
     Bug(
         "what the quota paid costs credits too",
@@ -598,14 +598,14 @@ BUGS = (
         '            "ConditionExpression": "version = :version",\n'
         '            "ExpressionAttributeValues": {":version": {"N": str(version)}},\n',
         "",
-        ACCOUNTS,
+        INTERLEAVINGS,
     ),
     Bug(
         "a version of the catalogue is written over",
         f"{STORE}/catalogue.py",
         '            "ConditionExpression": IF_ABSENT,\n        },\n',
         "        },\n",
-        STORED_CATALOGUES,
+        CATALOGUE_RACES,
     ),
     Bug(
         "a warm function keeps its catalogue for ever",

@@ -10,7 +10,7 @@ from local.stripe.errors import StripeError
 from tests.functions.events import ADMIN, BUYER
 from tests.simulation.auditor import Deal, plain
 from tests.simulation.books import EXPIRES_AT, Json
-from tests.simulation.stage import WEBHOOK_SECRET
+from tests.simulation.stage import TABLE, WEBHOOK_SECRET
 from tests.simulation.steps import DAY, Step
 from tests.simulation.world import ACCOUNT, ANYBODY, CODES, FUNCTIONS, KEPT_REQUESTS, Answer, Asked, World
 
@@ -477,6 +477,10 @@ def run_scheduled(world: World, step: Step, function: str) -> Json | None:
                 world.seen[f"{function}: {name}"] += answer[name]
         if not answer["finished"]:
             world.seen[f"{function}: cut short"] += 1
+        if function == "expiry_sweep" and answer["finished"] and answer["failed"]:
+            place = world.database.snapshot(TABLE)["SWEEP", "CHECKPOINT"]
+            closed = world.day(world.now(step) - 2 * DAY)
+            world.seen["expiry_sweep: left a lot of a day that is over"] += place["day"]["S"] <= closed
     return answer
 
 

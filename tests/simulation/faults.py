@@ -7,6 +7,7 @@ answers lost        done, and nobody hears it or any later call of this invocati
 silence             this call and all later ones never arrive
 error               500, nothing done; once
 errors              500 for this call and all later ones
+false error         done, and answered with 500 and a code that nobody knows; once
 throttled           not now; once
 conflict            another transaction is in the way (at Stripe: the same key is being worked on); once
 rival               somebody else changes the same thing just before
@@ -39,6 +40,7 @@ FAULTS = (
     "silence",
     "error",
     "errors",
+    "false error",
     "throttled",
     "conflict",
     "rival",
@@ -46,8 +48,9 @@ FAULTS = (
     "time-out",
     *SHIFTS,
 )  # fmt: skip
-# After these the repeats run as if nothing had been; in a pair they differ from each other only by the clock.
-PAIRED = tuple(fault for fault in FAULTS if fault not in SHIFTS)
+# After a shift the repeats run as if nothing had been; in a pair they differ from each other only by the clock. A false
+# error is a lost answer in other words.
+PAIRED = tuple(fault for fault in FAULTS if fault not in SHIFTS and fault != "false error")
 
 LASTING = frozenset({"answers lost", "silence", "errors"})
 
@@ -67,6 +70,7 @@ def meeting(fault: str, call: str, bench: Bench, *, rival: Act, twin: Act) -> Me
         "killed after": _killed_after,
         "answer lost": lost,
         "error": failing,
+        "false error": _false_error_of(call),
         "throttled": slow_down,
         "conflict": partial(_conflict, bench, call),
         "rival": partial(_first, bench, rival),
@@ -100,6 +104,16 @@ def _from_here(bench: Bench, fault: str, call: str, send: Callable[[], Any]) -> 
 
 def _wire_of(call: str) -> tuple[Meet, Meet, Meet, Meet]:
     return STRIPE if call.startswith("stripe") else DATABASE
+
+
+def _false_error_of(call: str) -> Meet:
+    told = stripe_wire.refuses(500) if call.startswith("stripe") else wire.refuses("SomethingNewException", 500)
+
+    def met(send: Callable[[], Any]) -> Any:
+        send()
+        return told(send)
+
+    return met
 
 
 def _first(bench: Bench, act: Act, send: Callable[[], Any]) -> Any:

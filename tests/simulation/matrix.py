@@ -11,10 +11,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import unified_diff
+from functools import partial
 from itertools import islice
+from os import process_cpu_count
 from typing import Any
 
 from tests.simulation.bench import Bench, Meet, Saved, opened_bench
@@ -265,18 +268,25 @@ def play(scenario: Scenario, *, in_pairs: bool, every: int = 1) -> Counter[str]:
 
 
 def main() -> None:
-    """Run all of it and print the counts."""
-    for in_pairs in (False, True):
-        cells: dict[str, Counter[str]] = {}
-        started = time.monotonic()
-        for scenario in SCENARIOS:
-            if scenario.paired or not in_pairs:
-                cells[scenario.name] = play(scenario, in_pairs=in_pairs)
-        total = sum(fired["cells"] for fired in cells.values())
-        seconds = time.monotonic() - started
-        what = f"{'pairs of faults' if in_pairs else 'single faults'} in {seconds:.0f} s, all of them fired"
-        sys.stdout.write(f"\n{total} {what}\n\n{table_of(cells)}\n")
-        sys.stdout.flush()
+    """Run all of it on every core and print the counts."""
+    with ProcessPoolExecutor(process_cpu_count()) as pool:
+        for in_pairs in (False, True):
+            started = time.monotonic()
+            scenarios = [scenario for scenario in SCENARIOS if scenario.paired or not in_pairs]
+            # By number: what a scenario is made of can't be sent to another process.
+            numbers = [SCENARIOS.index(scenario) for scenario in scenarios]
+            fired = pool.map(partial(play_number, in_pairs=in_pairs), numbers)
+            cells = dict(zip([scenario.name for scenario in scenarios], fired, strict=True))
+            total = sum(one["cells"] for one in cells.values())
+            seconds = time.monotonic() - started
+            what = f"{'pairs of faults' if in_pairs else 'single faults'} in {seconds:.0f} s, all of them fired"
+            sys.stdout.write(f"\n{total} {what}\n\n{table_of(cells)}\n")
+            sys.stdout.flush()
+
+
+def play_number(number: int, *, in_pairs: bool) -> Counter[str]:
+    """All cells of the scenario with this number."""
+    return play(SCENARIOS[number], in_pairs=in_pairs)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,9 @@ def _all_is_stored(world: World) -> None:
                 f"{account}: lot {row[NUMBER]} is on no list of the sweep's",
             )
             must(row[5] > now - 1, f"{account}: lot {row[NUMBER]} has ended, and no sweep recorded it")
+    for place, item in stored.items():
+        if place[0].startswith("DUE#"):
+            must(int(item["expires_at"]["N"]) > now, f"the sweep has left {place}, which has ended")
     for deal in world.auditor.deals.values():
         item = stored[f"ACCOUNT#{deal.record['account']}", f"PURCHASE#{deal.record['id']}"]
         same(plain(item), deal.record, "a purchase in the table")

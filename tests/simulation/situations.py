@@ -46,6 +46,7 @@ LEAST = {
     "locked: a wrong code": 100,
     "expiry_sweep: cut short": 500,
     "expiry_sweep: recorded": 5_000,
+    "expiry_sweep: left a lot of a day that is over": 60,
     "reconcile: cut short": 500,
     "reconcile: healed": 500,
     "fault: killed_after in debit": 200,

@@ -98,8 +98,8 @@ class Drawer:
             self.cumulative.append(total)
 
     def opening(self) -> list[Step]:
-        """A deployed stack is watched from its first hour: what the reconciliation looks at begins there."""
-        steps = [a_step("reconcile"), a_step("catalogue", variant=0)]
+        """A deployed stack is watched from its first hour: what the schedules look at begins there."""
+        steps = [a_step("reconcile"), a_step("sweep"), a_step("catalogue", variant=0)]
         for account in range(self.accounts):
             steps.append(self.put_account(account))
             steps.append(a_step("code", account, code=self.dice.randrange(3), admin=True))
@@ -303,8 +303,12 @@ class Drawer:
 
     # What a schedule does, and time
 
-    def sweep(self, _: int) -> Step:
-        return a_step("sweep", calls=self.dice.choice((None, None, 5, 12, 40)))
+    def sweep(self, of: int) -> Step | list[Step]:
+        dice = self.dice
+        if dice.random() < 0.2:
+            # It comes days late, and one account is so busy that nothing can be recorded there.
+            return [a_step("wait", milliseconds=dice.randint(2, 4) * DAY), a_step("sweep", of, calls=None, busy=True)]
+        return a_step("sweep", calls=dice.choice((None, None, 5, 12, 40)))
 
     def reconcile(self, _: int) -> Step:
         return a_step("reconcile", calls=self.dice.choice((None, None, 4, 9, 30)))

@@ -8,7 +8,7 @@ inside.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -168,9 +168,9 @@ class Watched(Database):
                 return 200, {"Items": [], "Count": 0, "ScannedCount": 0}
         if operation not in WRITES:
             return super().answer(operation, request)
-        if self.conflicts:
-            return self._conflict(operation, request)
         keys = [_key(write) for write in _writes(request)]
+        if self.conflicts or self._world.is_busy(keys):
+            return self._conflict(operation, request)
         rows = self.tables[TABLE]
         before = [rows.get(key) for key in keys]
         status, body = super().answer(operation, request)
@@ -265,6 +265,14 @@ class World:
         """A number that nobody drew before."""
         self.draws += 1
         return self.draws
+
+    def is_busy(self, keys: Sequence[tuple[str, str]]) -> bool:
+        """Whether others always write where this function wants to, for as long as it runs."""
+        step = self.frame.step
+        busy = bool(step.get("busy")) and f"ACCOUNT#shop-{step.of}" in {partition for partition, _ in keys}
+        if busy and "busy" not in self.frame.met:
+            self._met(self.frame, "busy")
+        return busy
 
     def hear(self, error: Exception) -> None:
         """A handler turned this into its answer."""
