@@ -1,0 +1,155 @@
+"""Links, cookies and headers that go out: nothing that comes in with a request leads anybody anywhere else.
+
+The payment page's own links and texts are attacked in tests/unit/local_stripe/test_page.py.
+"""
+
+import csv
+import io
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.functions.client import (
+    BUY,
+    CODE,
+    CONSUME,
+    HISTORY,
+    NEEDS_KEY,
+    PURCHASES,
+    PUT_ACCOUNT,
+    WEBHOOK,
+    Answer,
+    Service,
+)
+from tests.functions.conftest import RETURN_URL
+from tests.functions.events import ADMIN, BUYER, http_event
+from tests.functions.payments import Till
+from tests.security.test_accounts import good_body
+from tests.stack.client import routes
+
+EVIL = "https://evil.example"
+# What frameworks build addresses from.
+MISLEADING = {
+    "host": "evil.example",
+    "forwarded": "host=evil.example;proto=http",
+    "x-forwarded-host": "evil.example",
+    "x-forwarded-proto": "javascript",
+    "x-forwarded-prefix": "//evil.example",
+    "x-original-url": f"{EVIL}/",
+    "x-rewrite-url": f"{EVIL}/",
+    "origin": EVIL,
+    "referer": f"{EVIL}/?next={EVIL}",
+}
+TARGETS = ("success_url", "cancel_url", "return_url", "redirect", "next", "url", "callback")
+WITH_A_BODY = [route for route in routes() if not route.startswith("GET") and route != WEBHOOK]
+BREAKS = ["\r\nSet-Cookie: a=b", "\nx", "\rx", "\x00", "\x1b[2J", "\x7f", "a\r\n\r\n<script>alert(1)</script>"]
+
+
+def return_addresses(till: Till, answer: Answer) -> list[str]:
+    purchase = till.read(answer.body["id"], "acme")
+    session = till.session(purchase.session or "")
+    assert answer.body["checkout_url"] == session["url"]
+    return [session["success_url"], session["cancel_url"]]
+
+
+def test_no_request_moves_the_address_to_return_to(service: Service, till: Till) -> None:
+    named = {"name": f"{EVIL}/?x=#", "plan": "none"}
+    assert service(PUT_ACCOUNT, json=named, claims=ADMIN).status == 200
+
+    key = "&result=paid&next=//evil.example"
+    answer = service.buy(headers=MISLEADING, query=dict.fromkeys(TARGETS, EVIL), key=key)
+
+    assert answer.status == 201
+    assert urlsplit(answer.body["checkout_url"]).netloc == urlsplit(till.fake.url).netloc
+    for address in return_addresses(till, answer):
+        assert address.startswith(f"{RETURN_URL}?purchase=pur_")
+        assert set(parse_qs(urlsplit(address).query)) == {"purchase", "result"}
+        assert "evil" not in address
+
+
+@pytest.mark.parametrize("member", TARGETS)
+def test_no_body_names_an_address_to_return_to(service: Service, till: Till, member: str) -> None:
+    headers = {"manager-session": service.manager_session()}
+    before = service.stored()
+
+    answer = service(BUY, json={"pack": "credits-50", member: EVIL}, headers=headers, claims=BUYER)
+
+    assert (answer.status, answer.fields) == (422, [member])
+    assert service.stored() == before
+
+
+@pytest.mark.parametrize("route", routes())
+def test_cookies_are_neither_read_nor_set(service: Service, route: str) -> None:
+    """Nor is any answer a page that a browser would run."""
+    service.open()
+    event = http_event(route, path={"account": "acme", "id": "pur_0"}, claims=None, body="{}")
+    token = "a.b.c"
+    cookies = [f"access_token={token}", f"Authorization=Bearer {token}", "account_id=acme", f"manager_session={CODE}"]
+    accepting = {**event["headers"], "accept": "text/html", "content-type": "application/json"}
+    with_cookies = {**event, "cookies": cookies, "headers": {**accepting, "cookie": "; ".join(cookies)}}
+
+    answers = [service.send({**event, "headers": accepting}), service.send(with_cookies)]
+
+    assert answers[0] == answers[1]
+    assert answers[1].status == (400 if route == WEBHOOK else 401)
+    assert not {"set-cookie", "location", "refresh", "link"} & set(answers[1].headers)
+    assert "html" not in answers[1].headers["content-type"]
+
+
+@pytest.mark.parametrize("text", BREAKS, ids=ascii)
+@pytest.mark.parametrize("route", WITH_A_BODY)
+def test_no_text_breaks_a_line_of_ours(service: Service, route: str, text: str) -> None:
+    """In the account's name or in a member of the body: refused, and nothing of it is written or comes back."""
+    service.open()
+    asked = good_body(route)
+    before = service.stored()
+
+    answers = [service(route, f"acme{text}", json=asked, claims=ADMIN)] if "{account}" in route else []
+    for name, value in asked.items():
+        if isinstance(value, str):
+            answers.append(service(route, json={**asked, name: text}, claims=ADMIN, headers={"if-match": "1"}))
+
+    for answer in answers:
+        assert answer.status in {404, 422}, answer
+        assert text not in answer.text
+        assert json.dumps(text)[1:-1] not in answer.text
+    assert service.stored() == before
+
+
+@pytest.mark.parametrize("text", BREAKS, ids=ascii)
+@pytest.mark.parametrize("route", sorted(NEEDS_KEY))
+def test_no_key_breaks_a_line_of_ours(service: Service, route: str, text: str) -> None:
+    service.open(credits=1)
+    before = service.stored()
+
+    answer = service(route, json=good_body(route), claims=ADMIN, key=f"key{text}")
+
+    assert (answer.status, answer.code) == (400, "idempotency_key_invalid")
+    assert service.stored() == before
+
+
+def test_whatever_a_text_holds_a_line_of_a_csv_is_one_line(service: Service) -> None:
+    texts = ['a","b', "a\u2028b", "a\u0085b", "a;b", '"', "a,=1+1", "\u202e=1+1", "'"]
+    service.open(credits=len(texts))
+    for text in texts:
+        asked = {"feature": "sticker", "description": text}
+        assert service(CONSUME, json=asked, claims={"client_id": f"x\r\n=1+1,{text}"}).status == 201
+
+    answer = service(HISTORY, query={"type": "consumption"}, headers={"accept": "text/csv"})
+
+    lines = list(csv.DictReader(io.StringIO(answer.text, newline=""), strict=True))
+    assert [line["description"] for line in lines] == texts[::-1]
+    assert [line["actor"] for line in lines] == [f"x\r\n=1+1,{text}" for text in texts[::-1]]
+
+
+def test_a_purchase_of_another_account_leads_to_ones_own_only(service: Service, till: Till) -> None:
+    service.open("zoo")
+    service.set_code(account="zoo")
+    theirs = till.buy(account="zoo")
+    mine = till.buy()
+
+    for cursor in (theirs.id, mine.id, "pur_" + "f" * 20):
+        answer = service(PURCHASES, query={"cursor": cursor}, claims=BUYER)
+        assert {purchase["id"] for purchase in answer.body["purchases"]} <= {mine.id}
+        assert "zoo" not in answer.text
