@@ -88,3 +88,20 @@ def test_a_pass_goes_on_where_the_last_run_had_no_time_left(
     assert len(answers) > 3
     assert all(answer["found"] == 0 for answer in answers)
     assert {("VERIFIED#acme", "VERIFIED"), ("VERIFIED#zoo", "VERIFIED")} <= service.stored().keys()
+
+
+def test_a_pass_of_the_future_holds_up_nothing(verify: Any, service: Service, clock: Clock) -> None:
+    service.open("acme")
+    clock.now += 400 * DAY
+    verify()
+    clock.now -= 400 * DAY
+
+    assert verify()["read"] > 0
+
+
+def test_a_row_of_a_kind_that_nobody_knows_is_found_and_holds_up_nothing(verify: Any, service: Service) -> None:
+    service.open("acme")
+    unknown: dict[str, Any] = {"PK": {"S": "VOUCHER#1"}, "SK": {"S": "VOUCHER"}}
+    service.table.client.put_item(TableName=service.table.name, Item=unknown)
+
+    assert verify() == {"read": 3, "found": 1, "finished": True}

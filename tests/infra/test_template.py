@@ -72,8 +72,8 @@ TABLE_RIGHTS = {
     },
     "Verify": {
         "Query": {"ACCOUNT#*"},
-        "GetItem": {"CATALOG", "CLAIM#*", "DUE#*", "PAYMENT#*", "VERIFICATION", "VERIFIED#*"},
-        "BatchGetItem": {"ACCOUNT#*", "CATALOG", "DUE#*", "PAYMENT#*", "VERIFIED#*"},
+        "GetItem": {"*"},
+        "BatchGetItem": {"ACCOUNT#*", "CATALOG", "DUE#*", "PAYMENT#*", "REVIEW", "VERIFIED#*"},
         "PutItem": {"VERIFICATION", "VERIFIED#*"},
     },
 }

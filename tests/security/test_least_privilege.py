@@ -252,8 +252,8 @@ def sweep(apps: dict[str, ModuleType], service: Service, clock: Clock) -> None:
 
 
 def verify(apps: dict[str, ModuleType], service: Service) -> None:
-    """What looks wrong is looked at again: one row of each kind that somebody else has changed."""
-    kinds = ("ACCOUNT#acme", "CATALOG", "CLAIM#", "DUE#", "PAYMENT#")
+    """What looks wrong is looked at again: rows that somebody else has changed or added."""
+    kinds = ("ACCOUNT#acme", "CATALOG", "CLAIM#", "DUE#", "PAYMENT#", "SESSION#", "QUARANTINE#", "SWEEP")
     rows = service.stored()
     for kind in kinds:
         key = next(key for key in sorted(rows) if key[0].startswith(kind))
@@ -265,6 +265,8 @@ def verify(apps: dict[str, ModuleType], service: Service) -> None:
         "hash": {"B": b"x"},
     }
     service.table.client.put_item(TableName=service.table.name, Item=mark)
+    unknown: dict[str, Any] = {"PK": {"S": "VOUCHER#1"}, "SK": {"S": "VOUCHER"}}
+    service.table.client.put_item(TableName=service.table.name, Item=unknown)
     with acting_as("verify"):
         assert apps["verify"].handler({}, Context(remaining=900_000))["found"] >= len(kinds)
 

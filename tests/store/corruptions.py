@@ -16,46 +16,33 @@ type Key = tuple[str, str]
 type Corruption = tuple[str, Stored]
 type Path = tuple[str | int, ...]
 
-# Rows on which no credit depends: work lists, notes for people, sessions, codes, checkpoints.
-FREE = ("REVIEW", "SESSION", "QUARANTINE", "RECONCILIATION", "SWEEP", "VERIFICATION", "VERIFIED")
-FREE_SORTS = ("MANAGER", "CUSTOMER")
-
-
-def held(items: Stored) -> dict[Key, Any]:
-    """The rows that a verifier answers for."""
-    return {
-        key: item
-        for key, item in sorted(items.items())
-        if key[0].split("#")[0] not in FREE and key[1] not in FREE_SORTS
-    }
-
 
 def removed(items: Stored) -> Iterator[Corruption]:
-    for key in held(items):
+    for key in sorted(items):
         yield f"removed {key}", {other: item for other, item in items.items() if other != key}
 
 
 def attributes(items: Stored) -> Iterator[Corruption]:
     """Each attribute of each row changed or gone, and one more; of rows of one shape the first stands for all."""
     seen: set[tuple[Any, ...]] = set()
-    for key, item in held(items).items():
+    for key, item in sorted(items.items()):
         for name in (*(one for one in item if one not in ("PK", "SK")), "more"):
             shape = (kind(key, item), name)
             if shape in seen:
                 continue
             seen.add(shape)
             if name == "more":
-                yield f"added to {key}", {**items, key: {**item, "more": {"S": "x"}}}
+                yield f"{named(key, item)}: one added", {**items, key: {**item, "more": {"S": "x"}}}
                 continue
-            yield f"{name} changed in {key}", {**items, key: {**item, name: otherwise(item[name])}}
+            yield f"{named(key, item)}: {name} changed", {**items, key: {**item, name: otherwise(item[name])}}
             without = {one: value for one, value in item.items() if one != name}
-            yield f"{name} gone from {key}", {**items, key: without}
+            yield f"{named(key, item)}: {name} gone", {**items, key: without}
 
 
 def fields(items: Stored, *, rehashed: bool) -> Iterator[Corruption]:
     """Each field of line and state of one entry of each shape; rehashed: and every later hash made to fit."""
     seen: set[tuple[Any, ...]] = set()
-    for key, item in held(items).items():
+    for key, item in sorted(items.items()):
         if not key[1].startswith("ENTRY#"):
             continue
         for part in ("line", "state"):
@@ -72,7 +59,7 @@ def fields(items: Stored, *, rehashed: bool) -> Iterator[Corruption]:
 
 
 def swapped(items: Stored) -> Iterator[Corruption]:
-    entries = [key for key in held(items) if key[1].startswith("ENTRY#")]
+    entries = [key for key in sorted(items) if key[1].startswith("ENTRY#")]
     for one, other in pairwise(entries):
         if one[0] == other[0]:
             yield f"swapped {one} {other}", {**items, one: under(one, items[other]), other: under(other, items[one])}
@@ -80,33 +67,49 @@ def swapped(items: Stored) -> Iterator[Corruption]:
 
 def copied(items: Stored) -> Iterator[Corruption]:
     """Rows a second time, where none was: another number, account, key, day, id."""
-    for key, item in held(items).items():
-        partition, sort = key
-        if sort.startswith("ENTRY#"):
-            number = int(sort[6:])
-            places = [(partition, f"ENTRY#{number + 500:012d}"), ("ACCOUNT#other", sort), (partition, f"{sort}0")]
-        elif sort.startswith("PURCHASE#"):
-            places = [(partition, f"{sort}b"), ("ACCOUNT#idle", sort)]
-        elif partition.startswith("CLAIM#"):
-            _, account, name = partition.split("#", 2)
-            places = [(f"CLAIM#{account}#{name}b", sort), (f"CLAIM#other#{name}", sort), (partition, "CLAIM2")]
-        elif partition.startswith("DUE#"):
-            account, lot = sort.split("#")
-            places = [(f"{partition[:-1]}{(int(partition[-1]) + 1) % 8}", sort), (partition, f"{account}#lot_{1:012d}")]
-            places += [(partition.replace("#20", "#21"), sort), (partition, f"other#{lot}")]
-        elif partition.startswith("PAYMENT#"):
-            places = [(f"{partition}b", sort)]
-        elif partition == "CATALOG":
-            places = [(partition, "V#000009")]
-        else:
-            places = [("ACCOUNT#other", sort), ("PROFILES", sort)]
-        for place in places:
+    for key, item in sorted(items.items()):
+        for place in _in_a_ledger(key) or _beside_the_ledgers(key):
             yield f"copied {key} to {place}", {**items, place: under(place, item)}
+
+
+def _in_a_ledger(key: Key) -> list[Key]:
+    """Other places for a row of an account, or one that points into its ledger."""
+    partition, sort = key
+    if sort.startswith("ENTRY#"):
+        return [(partition, f"ENTRY#{int(sort[6:]) + 500:012d}"), ("ACCOUNT#other", sort), (partition, f"{sort}0")]
+    if sort.startswith("PURCHASE#"):
+        return [(partition, f"{sort}b"), ("ACCOUNT#idle", sort)]
+    if partition.startswith("CLAIM#"):
+        _, account, name = partition.split("#", 2)
+        return [(f"CLAIM#{account}#{name}b", sort), (f"CLAIM#other#{name}", sort), (partition, "CLAIM2")]
+    if partition.startswith("DUE#"):
+        account, lot = sort.split("#")
+        places = [(f"{partition[:-1]}{(int(partition[-1]) + 1) % 8}", sort), (partition, f"{account}#lot_{1:012d}")]
+        return [*places, (partition.replace("#20", "#21"), sort), (partition, f"other#{lot}")]
+    return []
+
+
+def _beside_the_ledgers(key: Key) -> list[Key]:
+    """Other places for any other row."""
+    partition, sort = key
+    match partition.split("#")[0]:
+        case "PAYMENT":
+            return [(f"{partition}b", sort)]
+        case "CATALOG":
+            return [(partition, "V#000009")]
+        case "REVIEW":
+            return [(partition, f"{sort}b"), (partition, f"2030{sort[4:]}"), (f"{partition}S", sort)]
+        case "QUARANTINE":
+            return [(f"{partition[:-2]}31", sort), (partition, f"{sort}b"), (f"{partition}b", sort)]
+        case "SESSION" | "SWEEP" | "RECONCILIATION":
+            return [(partition, f"2{sort}"), (f"x{partition}", sort)]
+        case _:
+            return [("ACCOUNT#other", sort), ("PROFILES", sort)]
 
 
 def redirected(items: Stored) -> Iterator[Corruption]:
     """Claims, payments and due rows that change places with another of their account, and keys that do."""
-    rows = held(items)
+    rows = sorted(items)
     for prefix in ("CLAIM#acme", "CLAIM#zoo", "PAYMENT#"):
         chosen = [key for key in rows if key[0].startswith(prefix)]
         for one, other in pairwise(chosen):
@@ -143,7 +146,14 @@ def kind(key: Key, item: Any) -> tuple[Any, ...]:
         return ("ENTRY", line["type"], "lot" in line, owed > 0, owed < 0, bool(line["draws"]), "key" in line)
     if key[1].startswith("PURCHASE#"):
         return ("PURCHASE", item["state"]["S"])
-    return (key[0].split("#")[0], key[1].split("#")[0] if key[0].startswith("ACCOUNT#") else "", "purchase" in item)
+    return (named(key, item), "purchase" in item)
+
+
+def named(key: Key, item: Any) -> str:
+    """What a person calls a row's kind."""
+    partition, sort = key[0].split("#")[0], key[1].split("#")[0]
+    name = sort if partition == "ACCOUNT" or sort == "FAILED" else partition
+    return "session's CLAIM" if name == "CLAIM" and "nonce" in item else name
 
 
 def under(key: Key, item: Any) -> Any:
@@ -161,6 +171,8 @@ def otherwise(value: Any) -> Any:
         case "B":
             raw = b64decode(content)
             return {"B": b64encode(bytes([raw[0] ^ 1]) + raw[1:]).decode()}
+        case "L" | "M":
+            return {type_: type(content)()}
         case "S" if content.startswith(("{", "[")):
             # As it was, written a little otherwise.
             return {"S": content.replace(":", ": ", 1).replace(",", ", ", 1) + " " * (content == "[]")}

@@ -1,12 +1,29 @@
 """Accounts to which everything has happened that can happen to one, and a table that holds every kind of row."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from prepaid.core.account import Terms
 from prepaid.core.catalogue import Catalogue
+from prepaid.core.errors import WrongCode
 from prepaid.store.catalogue import first_catalogue, replace_catalogue
+from prepaid.store.customers import remember_customer
+from prepaid.store.managers import change_code
+from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_failed
 from prepaid.store.sweep import sweep
-from tests.store.builders import DAY, HOUR, NO_QUOTA, NOW, QUOTA_100, STUBBORN, Desk, a_fact, a_purchase
+from tests.store.builders import (
+    DAY,
+    HOUR,
+    NO_QUOTA,
+    NOW,
+    PEPPER,
+    QUOTA_100,
+    SECOND,
+    STUBBORN,
+    Desk,
+    a_fact,
+    a_purchase,
+)
 
 YEAR = 366 * DAY
 
@@ -86,12 +103,26 @@ def buy_and_return(desk: Desk, account: str) -> None:
     desk.receive(replace(facts[9], progress="payment_failed", payment=None), at=at)
 
 
+def buy_with_a_code(desk: Desk, account: str) -> None:
+    """Two manager sessions, of which one is spent; a customer at Stripe; money that fits no record."""
+    change_code(desk.table, account, "271828", None, PEPPER, now=NOW, patience=STUBBORN)
+    with suppress(WrongCode):
+        desk.session("000000", account)
+    _, session = desk.session("271828", account, key="open 1")
+    desk.session("271828", account, key="open 2", at=NOW + SECOND)
+    bought = a_purchase(f"pur_{account}1", account, created_at=NOW, changed_at=NOW)
+    desk.record(bought, key="buy 1", session=session)
+    remember_customer(desk.table, account, f"cus_{account}")
+    desk.receive(a_fact("paid", bought, amount=1), at=NOW + HOUR)
+
+
 def live(desk: Desk) -> None:
-    """Several accounts, and a sweep that came by."""
+    """Several accounts, a sweep and a reconciliation that came by."""
     live_a_full_life(desk)
     later = replace(desk, catalogue=dearer(first_catalogue(), 3))
     for account in ("zoo", "idle"):
         later.open(account, QUOTA_100, credits=20 if account == "zoo" else 0)
+    buy_with_a_code(desk, "zoo")
     for number in range(5):
         desk.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
     sweep(
@@ -102,3 +133,5 @@ def live(desk: Desk) -> None:
         has_time=lambda: True,
         on_failure=lambda row, error: None,
     )
+    save_checkpoint(desk.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", told=("evt_2",)))
+    save_failed(desk.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)

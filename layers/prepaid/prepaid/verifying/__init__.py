@@ -4,6 +4,7 @@
     books.py     one account's rows, in order: chain, replay, sums, purchases
     replay.py    what an entry must have been, from the state before it: the core carries it out again
     rows.py      rows that belong to no ledger but name one: claims, due lots, payments, catalogue versions
+    notes.py     rows on which no credit depends: codes, sessions, lists of work, places to go on
     tally.py     whether each entry has its claim, in bounded memory
     findings.py  what can be found
 

@@ -4,7 +4,7 @@ What is held meanwhile is the newest entry and a line for each purchase, whateve
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -26,17 +26,20 @@ from prepaid.store.items import (
     lot_to_row,
 )
 from prepaid.store.purchases import purchase_from_item
+from prepaid.store.reconciliation import PAYABLE
 from prepaid.store.verification import Mark, mark_from_item
+from prepaid.verifying import notes
 from prepaid.verifying.findings import Code, Finding
-from prepaid.verifying.replay import ASKED_WITH_A_KEY, Course, conserved, followed, moves_nothing, replay
+from prepaid.verifying.replay import ASKED_WITH_A_KEY, Course, conserved, followed, replay
 from prepaid.verifying.view import View
 
+PROFILE, MANAGER, CUSTOMER = (key("")["SK"]["S"] for key in (keys.profile, keys.manager, keys.customer))
 ENTRY_ATTRIBUTES = {"PK", "SK", "line", "state", "hash"}
 # Texts that a client or a customer gave: that they differ is said, what they say is not.
 UNSHOWN = {"actor", "description", "customer", "reference"}
 MAX_FINDINGS = 50
 MAX_SHOWN = 160
-# A lot's row may be swept at any time once its end has come, and a pass takes its time.
+# A row of work may be done at any time once it is due, and a pass takes its time.
 SOON = timedelta(days=1)
 
 
@@ -45,7 +48,7 @@ class Books:
     """How far an account was read, and what was found on the way (the first MAX_FINDINGS).
 
     last: the newest entry as it is stored; entry: the same, None when it can't be read. mark: what an earlier pass saw.
-    courses: by purchase. owners: the purchase of each of their lots.
+    courses: by purchase. owners: the purchase of each of their lots. code_version: of the manager's code; 0: none.
     """
 
     account: str
@@ -54,6 +57,7 @@ class Books:
     entry: Entry | None = None
     courses: dict[str, Course] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    code_version: int = 0
     has_profile: bool = False
     findings: list[Finding] = field(default_factory=list)
 
@@ -71,16 +75,21 @@ class Books:
 
 
 def open_books(account: str, mark: Item | None) -> Books:
-    """Nothing read yet."""
-    return Books(account, mark=mark_from_item(mark) if mark else None)
+    """Nothing read yet. A mark that can't be read is none; that is said where its row is checked."""
+    try:
+        return Books(account, mark=mark_from_item(mark) if mark else None)
+    except (KeyError, ValueError):
+        return Books(account)
 
 
 def needed(item: Item) -> Iterator[keys.Key]:
     """The keys of rows that `read` compares this row with."""
     account, sort = keys.split(item["PK"]["S"])[1], item["SK"]["S"]
     yield keys.verified(account)
-    if sort.startswith(keys.purchase_sort("")) and "payment" in item:
-        yield keys.payment(item["payment"]["S"])
+    if sort.startswith(keys.purchase_sort("")):
+        yield _first_review(purchase_from_item(item))
+        if "payment" in item:
+            yield keys.payment(item["payment"]["S"])
     if sort.startswith(keys.ENTRY_PREFIX):
         line = json.loads(item["line"]["S"])
         if "lot" in line:
@@ -96,10 +105,16 @@ def read(books: Books, item: Item, view: View) -> None:
         _read_entry(books, item, view)
     elif sort.startswith(keys.purchase_sort("")):
         _read_purchase(books, item, view)
-    elif sort == keys.profile(books.account)["SK"]["S"]:
+    elif sort == PROFILE:
         books.has_profile = True
         check_sum(books, item)
-    elif sort not in {keys.customer("")["SK"]["S"], keys.manager("")["SK"]["S"]}:
+        _note(books, sort, notes.wrong_in_profile(item))
+    elif sort == MANAGER:
+        _note(books, sort, notes.wrong_in_manager(item))
+        books.code_version = notes.code_version(item)
+    elif sort == CUSTOMER:
+        _note(books, sort, notes.wrong_in_customer(item))
+    else:
         books.finding("unknown_row", sort)
 
 
@@ -141,6 +156,7 @@ def to_json(books: Books) -> dict[str, Any]:
         "mark": [books.mark.number, books.mark.hash.hex()] if books.mark else None,
         "last": {**_texts(books.last), "hash": bytes(books.last["hash"]["B"]).hex()} if books.last else None,
         "courses": courses,
+        "code_version": books.code_version,
         "has_profile": books.has_profile,
         "suspicious": bool(books.findings),
     }
@@ -161,10 +177,15 @@ def from_json(value: dict[str, Any]) -> Books:
             grants=grants, lots=lots, net=net, debt=debt, expired=expired, lapsed=(lapsed[0], lapsed[1])
         )
         books.owners |= {lot.id: purchase for lot in lots}
-    books.has_profile = value["has_profile"]
+    books.code_version, books.has_profile = value["code_version"], value["has_profile"]
     if value["suspicious"]:
         books.finding("unreadable", "before the pause")
     return books
+
+
+def _note(books: Books, sort: str, wrong: Iterable[str]) -> None:
+    for part in wrong:
+        books.finding("row_differs", f"{sort} {part}")
 
 
 def _read_entry(books: Books, item: Item, view: View) -> None:
@@ -216,7 +237,7 @@ def _check_change(books: Books, before: Account | None, entry: Entry, view: View
     except Exception as error:  # noqa: BLE001 - what somebody else wrote may make the core fail in any way
         books.finding("not_replayed", sort, found=type(error).__name__)
         return
-    if expected is None or (entry.type in ("refund", "dispute") and moves_nothing(entry, course)):
+    if expected is None:
         books.finding("not_replayed", sort, "no entry", entry.type)
     else:
         _compare(books, expected, entry)
@@ -261,9 +282,7 @@ def _follow(books: Books, entry: Entry, view: View) -> None:
                 course = books.courses[purchase]
                 books.courses[purchase] = replace(course, expired=course.expired + draw.credits)
     if entry.purchase is not None:
-        books.courses[entry.purchase] = followed(books.courses.get(entry.purchase, Course()), entry)
-        if entry.lot:
-            books.owners[entry.lot.id] = entry.purchase
+        _follow_purchase(books, entry.purchase, entry)
     if entry.lot and entry.lot.expires_at > view.now + SOON:
         _check_due(books, entry.lot, view.row(_key(due_item(books.account, entry.lot))))
     if entry.key is not None:
@@ -271,6 +290,15 @@ def _follow(books: Books, entry: Entry, view: View) -> None:
             books.finding("not_replayed", f"{keys.entry_sort(entry.number)} line.key", "", entry.key)
         elif view.tally and entry.at < view.cutoff:
             view.tally.asked(f"{books.account}#{entry.number}")
+
+
+def _follow_purchase(books: Books, purchase: str, entry: Entry) -> None:
+    books.courses[purchase] = course = followed(books.courses.get(purchase, Course()), entry)
+    if course.lapsed[0] > course.lapsed[1]:
+        # It moved nothing, and nothing had expired that could have been counted instead.
+        books.finding("not_replayed", keys.entry_sort(entry.number), "no entry", entry.type)
+    if entry.lot:
+        books.owners[entry.lot.id] = purchase
 
 
 def _check_due(books: Books, lot: Lot, row: Item | None) -> None:
@@ -294,6 +322,11 @@ def _read_purchase(books: Books, item: Item, view: View) -> None:
         books.finding("purchase_differs", f"{sort} lapsed", f"{course.lapsed[0]}..{course.lapsed[1]}", purchase.lapsed)
     if not view.was_on_sale(purchase):
         books.finding("purchase_differs", f"{sort} pack", "on sale", purchase.pack)
+    if not books.code_version:
+        # A manager's session approved it, and there is none without a code.
+        books.finding("manager_missing", sort)
+    if purchase.created_at + PAYABLE > view.now + SOON and view.row(_first_review(purchase)) is None:
+        books.finding("review_missing", sort)
     if purchase.payment is not None:
         _check_payment(books, purchase, view.row(keys.payment(purchase.payment)))
     if view.tally and purchase.key is not None and purchase.created_at < view.cutoff:
@@ -330,6 +363,10 @@ def _check_payment(books: Books, purchase: Purchase, row: Item | None) -> None:
         books.finding("payment_missing", keys.purchase_sort(purchase.id))
     elif (row["account"]["S"], row["purchase"]["S"]) != (books.account, purchase.id):
         books.finding("payment_astray", keys.purchase_sort(purchase.id), purchase.id, row["purchase"]["S"])
+
+
+def _first_review(purchase: Purchase) -> keys.Key:
+    return keys.review(purchase.created_at + PAYABLE, purchase.id)
 
 
 def _number(item: Item) -> int:

@@ -17,6 +17,7 @@ Code = Literal[
     "history_changed",
     "ledger_missing",
     "profile_missing",
+    "manager_missing",
     "claim_missing",
     "claim_astray",
     "due_missing",
@@ -25,6 +26,8 @@ Code = Literal[
     "purchase_differs",
     "payment_missing",
     "payment_astray",
+    "review_missing",
+    "row_differs",
     "catalogue_missing",
     "catalogue_differs",
 ]

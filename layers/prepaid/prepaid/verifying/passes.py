@@ -171,12 +171,13 @@ def _tell(desk: Desk, one: Pass, look: Callable[[View], list[Finding]]) -> None:
 
 def _look_at_account(account: str, view: View) -> list[Finding]:
     books = open_books(account, view.row_now(keys.verified(account)))
-    rows_left = _account_rows(account, view)
+    rows_left, any_left = _account_rows(account, view), False
     while page := list(islice(rows_left, PAGE_ROWS)):
+        any_left = True
         view.look_up(key for item in page for key in _needed(item))
         for item in page:
             _check(read, books, item, view)
-    if books.last is not None or books.findings or books.has_profile:
+    if any_left:
         close_books(books, view)
     return books.findings
 

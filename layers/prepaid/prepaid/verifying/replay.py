@@ -22,7 +22,7 @@ class Course:
 
     lots: as they were granted. net: credits taken back or made owed, less what came back. debt: of those, what is
     owed or was paid by a later grant. expired: what its lots lost unspent. lapsed: the least and the most of that which
-    can have been counted in place of credits to take.
+    can have been counted in place of credits to take; the least is more than the most when an entry can't have been.
     """
 
     grants: int = 0
@@ -59,14 +59,20 @@ def followed(course: Course, entry: Entry) -> Course:
     if entry.type == "purchase":
         return replace(course, grants=course.grants + 1, lots=lots)
     low, high = course.lapsed
+    living = {lot.number for lot in entry.after.lots}
+    # What its lots still hold is taken first; only then what they had lost is counted.
+    emptied = not any(lot.number in living for lot in course.lots)
     if not _gives_back(entry):
-        net, living = _drawn(entry) + entry.owed, {lot.number for lot in entry.after.lots}
+        taken = _drawn(entry) + entry.owed
+        if not taken:
+            # It counted what had expired; or uncounted it, where something had been counted.
+            low = 0 if high else 1
+        if emptied:
+            high = course.expired
         if entry.owed:
             # Credits are owed only when all that expired has been counted.
-            low = high = course.expired
-        elif not any(lot.number in living for lot in course.lots):
-            high = course.expired
-        return replace(course, net=course.net + net, debt=course.debt + entry.owed, lapsed=(low, high))
+            low = high
+        return replace(course, net=course.net + taken, debt=course.debt + entry.owed, lapsed=(low, high))
     returned = -_drawn(entry) - entry.owed
     debt = min(course.debt, returned)
     if returned > debt:
@@ -96,15 +102,6 @@ def conserved(before: Account, entry: Entry) -> bool:
         and after.owed >= 0
         and (granted is None or granted.granted == granted.remaining - entry.owed)
     )
-
-
-def moves_nothing(entry: Entry, course: Course) -> bool:
-    """Whether money that went back is said to have done nothing, where lots still held something to take. What had
-    expired comes back as nothing, and rightly so."""
-    if course.lapsed[1] > 0:
-        return False
-    living = {lot.number for lot in entry.after.lots}
-    return not entry.draws and not entry.owed and any(lot.number in living for lot in course.lots)
 
 
 def request_hashes(entry: Entry) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Rows outside the ledgers that point into one, or that every ledger needs."""
+"""Rows outside the ledgers: those that point into one or that every ledger needs, and the others (see notes.py)."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,21 +9,12 @@ from prepaid.store import keys
 from prepaid.store.catalogue import catalogue_from_item, first_catalogue
 from prepaid.store.due import due_item
 from prepaid.store.dynamodb import Item
-from prepaid.store.items import (
-    entry_from_item,
-    instant,
-    key_digest,
-    manager_session_request_hash,
-    purchase_request_hash,
-)
+from prepaid.store.items import entry_from_item, instant, key_digest, purchase_request_hash
 from prepaid.store.purchases import purchase_from_item
+from prepaid.verifying import notes
 from prepaid.verifying.books import Books, check_sum
 from prepaid.verifying.replay import request_hashes
 from prepaid.verifying.view import View
-
-# No credit depends on what is in them: work lists of the reconciliation, notes for people, checkpoints, sessions.
-SESSION_CLAIM = {"PK", "SK", "request_hash", "code_version", "expires_at", "nonce"}
-UNCHECKED = {"QUARANTINE", "RECONCILIATION", "REVIEW", "SESSION", "SWEEP", "VERIFICATION"}
 
 
 def needed(item: Item) -> Iterator[keys.Key]:
@@ -31,15 +22,15 @@ def needed(item: Item) -> Iterator[keys.Key]:
     kind, which = keys.split(item["PK"]["S"])
     match kind:
         case "CLAIM":
-            account = keys.split(which)[0]
+            yield from _claimed(keys.split(which)[0], item)
+        case "SESSION":
+            yield keys.manager(item["account"]["S"])
             if "purchase" in item:
-                yield keys.purchase(account, item["purchase"]["S"])
-            elif "number" in item:
-                yield keys.entry(account, int(item["number"]["N"]))
+                yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "DUE":
             account, lot = keys.split(item["SK"]["S"])
             yield keys.entry(account, int(lot.removeprefix("lot_")))
-        case "PAYMENT":
+        case "PAYMENT" | "REVIEW":
             yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "VERIFIED":
             yield keys.entry(which, 1)
@@ -52,13 +43,25 @@ def needed(item: Item) -> Iterator[keys.Key]:
             return
 
 
+def _claimed(account: str, item: Item) -> Iterator[keys.Key]:
+    """What a claim stands for, or the record that goes with it."""
+    if "purchase" in item:
+        yield keys.purchase(account, item["purchase"]["S"])
+    elif "number" in item:
+        yield keys.entry(account, int(item["number"]["N"]))
+    elif "code_version" in item:
+        yield keys.manager(account)
+
+
 def check(books: Books, item: Item, view: View) -> None:
     """One row; `books` takes what is found, and names the account."""
     kind, _ = keys.split(item["PK"]["S"])
-    one = CHECKS.get(kind)
-    if one:
-        one(books, item, view)
-    elif kind not in UNCHECKED:
+    if kind in CHECKS:
+        CHECKS[kind](books, item, view)
+    elif kind in WRONG:
+        for part in WRONG[kind](item, view):
+            books.finding("row_differs", f"{kind} {part}")
+    else:
         books.finding("unknown_row", kind)
 
 
@@ -70,7 +73,7 @@ def account_of(item: Item) -> str:
             return keys.split(which)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
-        case "PAYMENT":
+        case "PAYMENT" | "QUARANTINE" | "REVIEW" | "SESSION":
             return str(item.get("account", {}).get("S", ""))
         case _:
             return ""
@@ -85,9 +88,8 @@ def _check_claim(books: Books, item: Item, view: View) -> None:
         _check_purchase_claim(books, item, view, key_digest(key), asked)
         return
     if "code_version" in item:
-        # A manager's session: no credit depends on it, and its own row is gone after a day.
-        if item.keys() != SESSION_CLAIM or asked != manager_session_request_hash():
-            books.finding("claim_astray", where, "a manager session", asked.hex())
+        for part in notes.wrong_in_session_claim(item, books.account, view):
+            books.finding("claim_astray", f"{where} {part}", "a manager session")
         return
     number = int(item["number"]["N"])
     row = view.row(keys.entry(books.account, number))
@@ -135,6 +137,8 @@ def _check_payment(books: Books, item: Item, view: View) -> None:
 
 
 def _check_mark(books: Books, item: Item, view: View) -> None:
+    if not notes.fits(item, {"number": "N", "hash": "B"}) or item["SK"]["S"] != "VERIFIED":
+        books.finding("row_differs", "VERIFIED attributes")
     # How the ledger compares with its mark is said where the ledger is read. Here: whether there is one.
     if view.row(keys.entry(books.account, 1)) is None:
         books.finding("ledger_missing", keys.entry_sort(1), item["number"]["N"], 0)
@@ -169,4 +173,13 @@ CHECKS: dict[str, Callable[[Books, Item, View], None]] = {
     "PAYMENT": _check_payment,
     "VERIFIED": _check_mark,
     "CATALOG": _check_catalogue,
+}
+# What can't be so in rows on which no credit depends.
+WRONG: dict[str, Callable[[Item, View], Iterator[str]]] = {
+    "QUARANTINE": lambda item, _: notes.wrong_in_quarantine(item),
+    "RECONCILIATION": notes.wrong_in_reconciliation,
+    "REVIEW": notes.wrong_in_review,
+    "SESSION": notes.wrong_in_session,
+    "SWEEP": notes.wrong_in_sweep,
+    "VERIFICATION": lambda item, _: notes.wrong_in_verification(item),
 }
