@@ -38,6 +38,7 @@ STORED_CODES = ("tests/store/test_managers.py",)
 SWEEP = ("tests/store/test_sweep.py",)
 STORED_CATALOGUES = ("tests/store/test_catalogue.py",)
 CATALOGUE_RACES = ("tests/store/test_races.py",)
+ACCOUNTS = ("tests/store/test_accounts.py",)
 READING = ("tests/functions/test_reading.py",)
 SPENDING_OVER_HTTP = ("tests/functions/test_spending.py", "tests/functions/test_who_is_asking.py")
 BAD_INPUT = ("tests/functions/test_bad_input.py",)
@@ -47,6 +48,11 @@ SIGNATURE = ("tests/functions/test_webhook_signature.py",)
 WEBHOOK = ("tests/functions/test_webhook_purchases.py",)
 MONEY_OVER_HTTP = ("tests/functions/test_money_back.py",)
 RECONCILIATION = ("tests/functions/test_reconciliation.py",)
+TEMPLATE = ("tests/infra/test_template.py",)
+RIGHTS = ("tests/security/test_least_privilege.py",)
+STRANGERS = ("tests/security/test_accounts.py",)
+CONSTANT_TIME = ("tests/security/test_constant_time.py",)
+LINKS = ("tests/security/test_links.py",)
 
 BUGS = (
     # Time and lots
@@ -762,5 +768,135 @@ BUGS = (
         "since=place.since - OVERLAP",
         "since=place.since + OVERLAP",
         RECONCILIATION,
+    ),
+    # Whoever means harm
+    Bug(
+        "a route asks for a lesser scope",
+        "template.yaml",
+        "Path: /v1/accounts/{account}/grants\n            Auth: { AuthorizationScopes: [prepaid/admin] }",
+        "Path: /v1/accounts/{account}/grants\n            Auth: { AuthorizationScopes: [prepaid/read] }",
+        TEMPLATE,
+    ),
+    Bug(
+        "whoever may buy sets the code anew",
+        f"{API}/managers.py",
+        "if asked.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:",
+        "if asked.current_code is None and not caller_of(request).scopes:",
+        ("tests/security/test_scopes.py",),
+    ),
+    Bug(
+        "a part of a scope's name is the scope",
+        f"{API}/managers.py",
+        "ADMIN_SCOPE not in caller_of(request).scopes:",
+        'ADMIN_SCOPE not in " ".join(caller_of(request).scopes):',
+        ("tests/security/test_scopes.py",),
+    ),
+    Bug(
+        "a token bound to nothing opens all",
+        f"{API}/http.py",
+        'return account if isinstance(account, str) else ""',
+        "return (account or None) if isinstance(account, str) else None",
+        STRANGERS,
+    ),
+    Bug(
+        "a token for one account opens another one anew",
+        f"{API}/accounts.py",
+        "    if caller_of(request).account not in {None, account_id}:\n        raise AccountNotFound\n",
+        "    caller_of(request)\n",
+        STRANGERS,
+    ),
+    Bug(
+        "a token for one account sells to all",
+        f"{API}/http.py",
+        "    if caller.account is not None:\n        raise Forbidden",
+        "    if caller.account is None:\n        raise Forbidden",
+        SPENDING_OVER_HTTP,
+    ),
+    Bug(
+        "a cursor is believed",
+        f"{API}/cursors.py",
+        "if not hmac.compare_digest(match[2], _signature(before, account, filters, secret)):",
+        "if not _signature(before, account, filters, secret):",
+        READING,
+    ),
+    Bug(
+        "a cursor's signature is guessed byte by byte",
+        f"{API}/cursors.py",
+        "if not hmac.compare_digest(match[2], _signature(before, account, filters, secret)):",
+        "if match[2] != _signature(before, account, filters, secret):",
+        CONSTANT_TIME,
+    ),
+    Bug(
+        "a code's digest is guessed byte by byte",
+        f"{STORE}/managers.py",
+        "if not hmac.compare_digest(_digest(code, held.salt, pepper), held.digest):",
+        "if _digest(code, held.salt, pepper) != held.digest:",
+        CONSTANT_TIME,
+    ),
+    Bug(
+        "an old delivery is played again",
+        f"{PAYMENTS}/webhook.py",
+        "if abs(now.timestamp() - int(header[1])) > tolerance_seconds:",
+        "if int(header[1]) - now.timestamp() > tolerance_seconds:",
+        SIGNATURE,
+    ),
+    Bug(
+        "a delivery's time is looked up elsewhere than it is signed",
+        f"{PAYMENTS}/webhook.py",
+        'HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.ASCII)',
+        'HEADER = re.compile(r"t=([0-9]{1,12})(?:,(?:v[0-9]{1,2}|t)=[0-9a-f]{1,128}){1,8}", re.ASCII)',
+        SIGNATURE,
+    ),
+    Bug(
+        "the body is verified before it is unpacked",
+        f"{API}/http.py",
+        'body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()',
+        "body = text.encode()",
+        ("tests/security/test_targets.py",),
+    ),
+    Bug(
+        "a text breaks a line",
+        f"{API}/requests.py",
+        r', pattern=r"^[^\x00-\x1f\x7f]+$")]',
+        ")]",
+        LINKS,
+    ),
+    Bug(
+        "a key breaks a line",
+        f"{API}/http.py",
+        'IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)',
+        'IDEMPOTENCY_KEY = re.compile(r"[^ ]{1,255}", re.ASCII)',
+        LINKS,
+    ),
+    Bug(
+        "a request says where to return to",
+        f"{API}/purchases.py",
+        "page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)\n    except",
+        """from dataclasses import replace
+
+        origin = request.headers.get("origin")
+        page = create_page(
+            client,
+            purchase,
+            customer=customer,
+            shop=replace(shop, return_url=origin) if origin else shop,
+            now=request.now,
+        )
+    except""",
+        LINKS,
+    ),
+    Bug(
+        "who spends may read sessions",
+        "template.yaml",
+        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*"]',
+        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*", "SESSION#*"]',
+        RIGHTS,
+    ),
+    Bug(
+        "the verifier lacks a right",
+        "template.yaml",
+        'dynamodb:LeadingKeys: ["VERIFICATION", "VERIFIED#*"]',
+        'dynamodb:LeadingKeys: ["VERIFICATION"]',
+        RIGHTS,
     ),
 )

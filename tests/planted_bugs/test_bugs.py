@@ -1,4 +1,4 @@
-"""The list of planted bugs stays true: each can still be planted, and the planted file is still Python."""
+"""The list of planted bugs stays true: each can still be planted, and what was Python still is."""
 
 import ast
 from pathlib import Path
@@ -16,8 +16,9 @@ def test_a_bug_can_be_planted(bug: Bug) -> None:
     sound = (ROOT / bug.path).read_text("utf-8")
 
     assert sound.count(bug.before) == 1
-    planted = ast.parse(sound.replace(bug.before, bug.after))
-    assert ast.dump(planted) != ast.dump(ast.parse(sound))
+    planted = sound.replace(bug.before, bug.after)
+    if bug.path.endswith(".py"):
+        assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse(sound))
     for test in bug.found_by:
         assert (ROOT / test.partition("::")[0]).exists()
 
