@@ -1,0 +1,52 @@
+"""The deployed verifier: nothing to say about what all the tests before have written, something about a changed row."""
+
+import json
+from typing import Any
+
+from local.deploy import client
+from local.stack import Stack
+from prepaid.store import keys
+from tests.stack.client import Api
+from tests.stack.till import Till
+
+
+def verify(stack: Stack) -> Any:
+    """What the schedule does, until a pass is done."""
+    name = stack.deployed.resources["VerifyFunction"]
+    while True:
+        answer = client(stack.deployed.cloud, "lambda").invoke(FunctionName=name, Payload=b"{}")
+        said = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, said
+        if said["finished"]:
+            return said
+
+
+def begin_anew(till: Till) -> None:
+    """As if a day had gone by since the last pass."""
+    table = till.table()
+    table.client.delete_item(TableName=table.name, Key=keys.VERIFICATION)
+
+
+def test_nothing_is_found_in_what_the_service_wrote(stack: Stack, cashier: Till, swept: list[Any]) -> None:
+    begin_anew(cashier)
+
+    said = verify(stack)
+
+    assert (said["found"], said["finished"]) == (0, True)
+    assert said["read"] > len(swept)
+
+
+def test_a_row_that_somebody_changes_in_the_table_is_found(stack: Stack, api: Api, cashier: Till) -> None:
+    account, table = api.open(), cashier.table()
+    api.give(account, 5)
+    key = keys.entry(account, 2)
+    item = table.client.get_item(TableName=table.name, Key=key)["Item"]
+    changed = {**item, "line": {"S": item["line"]["S"].replace('"actor":"', '"actor":"x')}}
+    table.client.put_item(TableName=table.name, Item=changed)
+    begin_anew(cashier)
+
+    found = verify(stack)["found"]
+
+    table.client.put_item(TableName=table.name, Item=item)
+    begin_anew(cashier)
+    assert (found, verify(stack)["found"]) == (1, 0)
