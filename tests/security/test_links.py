@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.functions.client import (
+    BALANCE,
     BUY,
     CODE,
     CONSUME,
@@ -127,6 +128,20 @@ def test_no_key_breaks_a_line_of_ours(service: Service, route: str, text: str) -
 
     assert (answer.status, answer.code) == (400, "idempotency_key_invalid")
     assert service.stored() == before
+
+
+@pytest.mark.parametrize("route", [BALANCE, HISTORY, PURCHASES])
+@pytest.mark.parametrize(
+    "name",
+    ["\ud800", "x\udfff", "\r\nSet-Cookie: a=b", "\x00", "x" * 9_000, "<script>"],
+    ids=lambda name: ascii(name)[:20],
+)
+def test_a_parameter_of_any_name_gets_an_answer(service: Service, route: str, name: str) -> None:
+    service.open()
+
+    answer = service(route, query={name: "1"})
+
+    assert (answer.status, answer.fields) == (422, [name.encode(errors="replace").decode()])
 
 
 def test_whatever_a_text_holds_a_line_of_a_csv_is_one_line(service: Service) -> None:

@@ -196,7 +196,9 @@ def check_query(request: Request, allowed: frozenset[str]) -> None:
     """Refuse query parameters that would otherwise be silently ignored. Raises InvalidRequest."""
     unknown = sorted(set(request.query) - allowed)
     if unknown:
-        raise InvalidRequest(tuple((name, "no such parameter") for name in unknown))
+        # A name may be any text, half a surrogate pair too, which no answer can hold.
+        names = (name.encode(errors="replace").decode() for name in unknown)
+        raise InvalidRequest(tuple((name, "no such parameter") for name in names))
 
 
 def to_gateway(response: Response) -> dict[str, Any]:
