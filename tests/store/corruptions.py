@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from prepaid.store.items import GENESIS_HASH, chain_hash
+from prepaid.store.items import CHECKSUM, GENESIS_HASH, chain_hash, checksum
 from tests.store.builders import Stored
 
 type Key = tuple[str, str]
@@ -56,6 +56,23 @@ def fields(items: Stored, *, rehashed: bool) -> Iterator[Corruption]:
                 after = {**items, key: {**item, part: {"S": text}}}
                 name = f"{part}.{'.'.join(map(str, path))} of {key} {json.loads(item['line']['S'])['type']}"
                 yield name, rehash(after, key[0]) if rehashed else after
+
+
+def resummed(items: Stored) -> Iterator[Corruption]:
+    """Each attribute of a purchase in each state changed, and its sum made to fit."""
+    seen: set[tuple[Any, ...]] = set()
+    for key, item in sorted(items.items()):
+        for name in item:
+            if (
+                not key[1].startswith("PURCHASE#")
+                or name in ("PK", "SK", CHECKSUM)
+                or (item["state"]["S"], name) in seen
+            ):
+                continue
+            seen.add((item["state"]["S"], name))
+            changed = {**item, name: otherwise(item[name])}
+            changed[CHECKSUM] = {"B": b64encode(checksum(changed)).decode()}
+            yield f"{name} of a purchase that is {item['state']['S']}", {**items, key: changed}
 
 
 def swapped(items: Stored) -> Iterator[Corruption]:
