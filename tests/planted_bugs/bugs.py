@@ -48,6 +48,10 @@ SIGNATURE = ("tests/functions/test_webhook_signature.py",)
 WEBHOOK = ("tests/functions/test_webhook_purchases.py",)
 MONEY_OVER_HTTP = ("tests/functions/test_money_back.py",)
 RECONCILIATION = ("tests/functions/test_reconciliation.py",)
+VERIFYING, VERIFIER = "layers/prepaid/prepaid/verifying", "tests/store/test_verifier.py"
+CLEAN = (f"{VERIFIER}::test_nothing_is_found_where_only_the_service_wrote",)
+PUT_AWAY = (f"{VERIFIER}::test_a_pass_that_is_put_away_after_every_page_finds_the_same",)
+SUM_THAT_FITS = (f"{VERIFIER}::test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines",)
 TEMPLATE = ("tests/infra/test_template.py",)
 RIGHTS = ("tests/security/test_least_privilege.py",)
 STRANGERS = ("tests/security/test_accounts.py",)
@@ -749,6 +753,17 @@ BUGS = (
         BUYING,
     ),
     Bug(
+        "asks Stripe before it reads the record",
+        f"{STORE}/purchases.py",
+        """            purchase = read_purchase(table, pointer.account, pointer.purchase)
+            fact = look()
+""",
+        """            fact = look()
+            purchase = read_purchase(table, pointer.account, pointer.purchase)
+""",
+        (*STORED_MONEY, *STORED_PURCHASES),
+    ),
+    Bug(
         "one event that fails holds up the reconciliation",
         "layers/prepaid/prepaid/purchasing.py",
         '        run.outcomes["failed"] += 1\n        return None\n',
@@ -898,5 +913,90 @@ BUGS = (
         'dynamodb:LeadingKeys: ["VERIFICATION", "VERIFIED#*"]',
         'dynamodb:LeadingKeys: ["VERIFICATION"]',
         RIGHTS,
+    ),
+    # The verifier
+    Bug(
+        "the verifier forgets the entry before a pause",
+        f"{VERIFYING}/books.py",
+        "        books.entry = _decoded(books.last)\n",
+        "",
+        PUT_AWAY,
+    ),
+    Bug(
+        "the verifier forgets the mark at a pause",
+        f"{VERIFYING}/books.py",
+        '"mark": [books.mark.number, books.mark.hash.hex()] if books.mark else None,',
+        '"mark": None,',
+        (f"{VERIFIER}::test_a_pass_that_is_put_away_remembers_the_mark",),
+    ),
+    Bug(
+        "the verifier counts claims of purchases only",
+        f"{VERIFYING}/rows.py",
+        'view.tally.claimed(f"{books.account}#{number}")',
+        "pass",
+        CLEAN,
+    ),
+    Bug(
+        "the verifier doesn't ask for claims",
+        f"{VERIFYING}/books.py",
+        'view.tally.asked(f"{books.account}#{entry.number}")',
+        "pass",
+        CLEAN,
+    ),
+    Bug(
+        "the verifier doesn't compare what was taken back",
+        f"{VERIFYING}/books.py",
+        '"taken and owed", course.net, purchase.revoked - purchase.lapsed',
+        '"taken and owed", 0, 0',
+        SUM_THAT_FITS,
+    ),
+    Bug(
+        "the verifier doesn't compare a purchase with the catalogue",
+        f"{VERIFYING}/books.py",
+        "if not view.was_on_sale(purchase):",
+        "if purchase.credits < 0:",
+        SUM_THAT_FITS,
+    ),
+    Bug(
+        "the verifier counts a finding and doesn't tell it",
+        f"{VERIFYING}/passes.py",
+        "        desk.on_finding(finding)\n",
+        "        pass\n",
+        (f"{VERIFIER}::test_a_whole_account_that_is_gone_is_found",),
+    ),
+    Bug(
+        "the verifier compares lines and not states",
+        f"{VERIFYING}/books.py",
+        'if all(books.last[part] == encoded[part] for part in ("line", "state")):',
+        'if all(books.last[part] == encoded[part] for part in ("line",)):',
+        PUT_AWAY,
+    ),
+    Bug(
+        "the verifier believes a refund that took nothing",
+        f"{VERIFYING}/replay.py",
+        "low = 0 if high else 1",
+        "low = 0",
+        (f"{VERIFIER}::test_a_refund_that_took_nothing_where_there_was_something_to_take_is_found",),
+    ),
+    Bug(
+        "the verifier minds a missing review only once it is due",
+        f"{VERIFYING}/books.py",
+        "if purchase.created_at + PAYABLE > view.now + SOON and",
+        "if purchase.created_at + PAYABLE < view.now + SOON and",
+        (f"{VERIFIER}::test_a_review_that_is_gone_before_its_time_is_missed",),
+    ),
+    Bug(
+        "a mark that can't be read stops the verifier",
+        f"{VERIFYING}/books.py",
+        "    except (KeyError, ValueError):\n        return Books(account)\n",
+        "    except ArithmeticError:\n        return Books(account)\n",
+        (f"{VERIFIER}::test_marks_and_a_pass_that_is_kept_are_held_to_their_form_too",),
+    ),
+    Bug(
+        "a checksum leaves the language out",
+        f"{STORE}/items.py",
+        "rest = {name: value for name, value in item.items() if name != CHECKSUM}",
+        'rest = {name: value for name, value in item.items() if name not in (CHECKSUM, "language")}',
+        (f"{VERIFIER}::test_any_attribute_that_is_changed_taken_or_added_is_found",),
     ),
 )
