@@ -60,7 +60,7 @@ model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStac
 bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS)
 
-planted-bugs: $(NEEDS_UV) ## Nearly a hundred small faults, one at a time: which test finds each (ONLY=text)
+planted-bugs: $(NEEDS_UV) ## More than a hundred small faults, one at a time: which test finds each (ONLY=text)
 	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --only "$(ONLY)"
 
 fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook delivery cursor body csv contract")
