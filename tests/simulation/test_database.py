@@ -5,6 +5,7 @@ MODEL_OPERATIONS=100000 is the full run (`make model`); the number here is for e
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -19,6 +20,9 @@ from prepaid.store.dynamodb import open_client
 from tests.simulation.asked import PARTITIONS, SORTS, Asked, Asker, Request
 from tests.simulation.database import Answer, Database, canonical_number
 from tests.simulation.line import attach, off_the_wire, quick_client
+from tests.simulation.play import play_seed
+from tests.simulation.stage import TABLE as SIMULATED
+from tests.simulation.stage import Stage
 from tests.store.template import table_schema
 
 if TYPE_CHECKING:
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "3000"))
 TABLE = "ledger"
 SEEDS = (1, 2)
+# Histories in which much is bought and taken back.
+HISTORIES = (7, 16)
+LENGTH = 500
 HEADERS = {
     "Content-Type": "application/x-amz-json-1.0",
     "X-Amz-Date": "20260616T130000Z",
@@ -149,6 +156,45 @@ def test_three_databases_say_and_keep_the_same(seed: int, emulators: dict[str, E
         assert asked[name] > OPERATIONS // len(SEEDS) // 2
 
 
+@pytest.mark.parametrize("seed", HISTORIES)
+def test_what_the_service_itself_asks_is_answered_alike(
+    seed: int, emulators: dict[str, Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = requests_of_a_history(seed, monkeypatch)
+    model = Database(TABLE)
+
+    for number, (operation, request) in enumerate(asked):
+        said = model.answer(operation, json.loads(json.dumps(request)))
+        for name, other in emulators.items():
+            if other.asked_for(operation, request, said):
+                theirs = other.answer(operation, request)
+                assert other.agrees(request, said, theirs), shown(number, name, (operation, request), said, theirs)
+
+    assert {operation for operation, _ in asked} >= {"GetItem", "Query", "PutItem", "DeleteItem", "TransactWriteItems"}
+    assert len(asked) > 1000
+    keys = [{"PK": {"S": partition}, "SK": {"S": sort}} for partition, sort in model.snapshot(TABLE)]
+    for name, other in emulators.items():
+        assert read_all(other, keys) == read_all(model, keys), f"{name} keeps something else"
+
+
+def requests_of_a_history(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """What reaches the database while one history of the simulation is played; what its faults hold back does not."""
+    asked: list[Asked] = []
+    answer = Database.answer
+
+    def heard(self: Database, operation: str, request: Request) -> Said:
+        text = json.dumps(request).replace(f'"TableName": "{SIMULATED}"', f'"TableName": "{TABLE}"')
+        asked.append((operation, json.loads(text)))
+        return answer(self, operation, request)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "answer", heard)
+        stage = Stage()
+        with stage.set():
+            assert play_seed(stage, seed, LENGTH, Counter()) is None
+    return asked
+
+
 def test_a_cancelled_transaction_does_not_take_its_token(emulators: dict[str, Emulator]) -> None:
     # MiniStack thinks it does; botocore draws a new one for each call, so nothing here depends on it.
     put: Request = {"TableName": TABLE, "Item": {"PK": {"S": "a"}, "SK": {"S": "b"}}}
@@ -253,7 +299,13 @@ def settled(value: Any) -> Any:
 
 def contents(database: Emulator | Database) -> list[Any]:
     """All items, read by key."""
-    keys = [{"PK": {"S": partition}, "SK": {"S": sort}} for partition in PARTITIONS for sort in SORTS]
+    return read_all(
+        database, [{"PK": {"S": partition}, "SK": {"S": sort}} for partition in PARTITIONS for sort in SORTS]
+    )
+
+
+def read_all(database: Emulator | Database, keys: list[Request]) -> list[Any]:
+    """The items of these keys."""
     asked = [{"TableName": TABLE, "Key": key, "ConsistentRead": True} for key in keys]
     return [normal(database.answer("GetItem", request)) for request in asked]
 
