@@ -755,17 +755,6 @@ BUGS = (
         BUYING,
     ),
     Bug(
-        "asks Stripe before it reads the record",
-        f"{STORE}/purchases.py",
-        """            purchase = read_purchase(table, pointer.account, pointer.purchase)
-            fact = look()
-""",
-        """            fact = look()
-            purchase = read_purchase(table, pointer.account, pointer.purchase)
-""",
-        (*STORED_MONEY, *STORED_PURCHASES),
-    ),
-    Bug(
         "one event that fails holds up the reconciliation",
         "layers/prepaid/prepaid/purchasing.py",
         '        run.outcomes["failed"] += 1\n        return None\n',
