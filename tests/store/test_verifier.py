@@ -1,6 +1,7 @@
 """The verifier: nothing to say about what the service writes, something about everything that anybody else does."""
 
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from prepaid.core.ledger import Debit, Revoke, apply
 from prepaid.store.catalogue import first_catalogue
 from prepaid.store.dynamodb import Item, Table
-from prepaid.store.items import entry_to_item, key_digest
+from prepaid.store.items import checksum, entry_to_item, key_digest
 from prepaid.store.ledger import append, read_tail
 from prepaid.store.verification import save_pass
 from prepaid.verifying.findings import Finding
@@ -280,6 +281,22 @@ def test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines(clean: Store
     # What no credit depends on; money that is less than a credit's worth; lots in other white space.
     free = {"language", "live", "session", "version", "created_at", "changed_at"}
     assert {name.split()[0] for name in names} == free | {"refunded", "disputed", "lots"}
+
+
+def test_money_that_never_went_back_is_found_though_the_record_agrees_with_itself(whole: WholeTable) -> None:
+    desk = Desk(whole.table)
+    desk.open()
+    desk.record(a_purchase())
+    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_fact("paid", a_purchase(), refunded=2495))
+    items, key = whole.snapshot(), ("ACCOUNT#acme", "PURCHASE#pur_1")
+    forged = {**items[key], "refunded": {"N": "4990"}, "revoked": {"N": "100"}, "state": {"S": "refunded"}}
+    forged["checksum"] = {"B": b64encode(checksum(forged)).decode()}
+    whole.hold({**items, key: forged})
+
+    [finding] = verified(whole.table, now=NOW).findings
+
+    assert (finding.code, finding.where) == ("purchase_differs", "PURCHASE#pur_1 taken and owed")
 
 
 def test_a_refund_that_took_nothing_where_there_was_something_to_take_is_found(whole: WholeTable) -> None:

@@ -2,7 +2,7 @@
 
 What else in them may be lost or changed unseen, and why no credit is lost or doubled by it:
 
-    MANAGER         digest, salt, tries: another code approves purchases, but nothing is granted that wasn't paid
+    MANAGER         digest, salt, most of its numbers: who has another code buys, but nothing is granted unpaid
     CUSTOMER        all of it: Stripe's page shows another buyer; what it grants comes from the purchase's record
     SESSION         that it was used, or that it is there, its end within a second: as for the code
     session's claim that it is there, nonce, end: a repeat is refused or opens another session
