@@ -131,7 +131,7 @@ class Desk:
         """By a key and a manager's session of its own. A given session is good where its code is: `has_manager`."""
         if session is None:
             self.has_manager(purchase.account)
-            session = a_session(f"{purchase.account} {purchase.id}")
+            session = a_session(f"{purchase.account} {purchase.id}", purchase.account)
         record_purchase(self.table, purchase, key or f"buy {purchase.id}", session)
 
     def has_manager(self, account: str = "acme") -> None:
