@@ -25,7 +25,8 @@ type Item = dict[str, Any]
 
 IF_ABSENT = "attribute_not_exists(PK)"
 
-MAX_ATTEMPTS = 64
+# Patience ends much earlier by its clock; this bounds the loop should the clock stand still.
+MAX_ATTEMPTS = 512
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.25
 # What one BatchGetItem may ask for. It answers 16 MB at most and names what it left out.
