@@ -57,8 +57,8 @@ fault-matrix: $(NEEDS_UV) ## Every call of every function with every fault, and 
 model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStack (OPERATIONS=100000)
 	MODEL_OPERATIONS=$(OPERATIONS) $(RUN) pytest -q tests/simulation/test_database.py
 
-bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 DATABASE=dynamodb-local|ministack)
-	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS)
+bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
+	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS) --seed $(SEED)
 
 planted-bugs: $(NEEDS_UV) ## More than a hundred small faults, one at a time: which test finds each (ONLY=text)
 	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --only "$(ONLY)"
