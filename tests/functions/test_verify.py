@@ -1,12 +1,18 @@
 """The scheduled verifier: a pass a day, in as many runs as it takes, and every finding counted and logged."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from prepaid import wiring
+from prepaid.core.errors import Busy
+from prepaid.store.dynamodb import Item, Patience
+from prepaid.store.verification import read_pass
 from prepaid.verifying import passes
 from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
@@ -88,6 +94,83 @@ def test_a_pass_goes_on_where_the_last_run_had_no_time_left(
     assert len(answers) > 3
     assert all(answer["found"] == 0 for answer in answers)
     assert {("VERIFIED#acme", "VERIFIED"), ("VERIFIED#zoo", "VERIFIED")} <= service.stored().keys()
+
+
+def before_page(monkeypatch: pytest.MonkeyPatch, which: int, act: Callable[[], None]) -> list[Item]:
+    """Pages of two rows; `act` comes before one of them is read. Gives what each page is asked with, as they come."""
+    monkeypatch.setattr(passes.go_on, "__defaults__", (2,))
+    client, pages = wiring.table().client, []
+    scan = client.scan
+
+    def scanned(**asked: Any) -> Any:
+        pages.append(asked)
+        if len(pages) >= which:
+            act()
+        return scan(**asked)
+
+    monkeypatch.setattr(client, "scan", scanned)
+    return pages
+
+
+def throttled() -> None:
+    raise ClientError({"Error": {"Code": "ThrottlingException"}}, "Scan")
+
+
+def refused() -> None:
+    raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "Scan")
+
+
+@pytest.mark.parametrize(("act", "error"), [(throttled, Busy), (refused, ClientError)])
+def test_a_run_that_fails_on_a_later_page_is_followed_by_one_that_goes_on_from_there(
+    verify: Any,
+    service: Service,
+    apps: dict[str, ModuleType],
+    output: Output,
+    monkeypatch: pytest.MonkeyPatch,
+    act: Callable[[], None],
+    error: type[Exception],
+) -> None:
+    for number in range(4):
+        service.open(f"shop-{number}")
+        service.give(5, f"shop-{number}")
+        tamper((f"ACCOUNT#shop-{number}", "ENTRY#000000000002"), "state")
+    rows = len(service.stored())
+    monkeypatch.setattr(apps["verify"], "Patience", lambda seconds: Patience(seconds=0.05))
+
+    with monkeypatch.context() as failing:
+        before_page(failing, 5, act)
+        with pytest.raises(error):
+            verify()
+    told_first = sum(output.metric("VerificationFindings"))
+    with monkeypatch.context() as well:
+        pages = before_page(well, 1, lambda: None)
+        answer = verify()
+
+    assert "ExclusiveStartKey" in pages[0]
+    # Four pages of two were read before. The place itself is a row that the first run added.
+    assert rows - 8 <= answer["read"] <= rows - 8 + 1
+    assert answer["finished"]
+    findings = [line for line in output.lines if line.get("message") == "finding"]
+    told = Counter((line["code"], line["account"], line["where"]) for line in findings)
+    assert 0 < told_first < len(findings) == told_first + answer["found"]
+    assert {account for _, account, _ in told} == {f"shop-{number}" for number in range(4)}
+    assert set(told.values()) == {1}
+
+
+def test_a_run_that_is_killed_has_kept_a_place_that_is_few_pages_old(
+    verify: Any, service: Service, apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = apps["verify"].PAGES_A_PLACE
+    for number in range(few):
+        service.open(f"shop-{number}")
+    kept: list[bytes | None] = []
+
+    # Nobody keeps anything for a run that is killed: what counts is what is there while it reads.
+    before_page(monkeypatch, 1, lambda: kept.append(read_pass(wiring.table())))
+    verify()
+
+    assert [place is None for place in kept[: few + 1]] == [True] * few + [False]
+    assert passes.unpack(kept[few] or b"").read == 2 * few
 
 
 def test_a_pass_of_the_future_holds_up_nothing(verify: Any, service: Service, clock: Clock) -> None:
