@@ -61,6 +61,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=64, help="in all processes together")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    if asked.threads % asked.processes:
+        parser.error(f"{asked.threads} threads can't be shared out evenly to {asked.processes} processes")
     folder = STATE / "bank" / asked.database
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -37,8 +37,9 @@ def main() -> int:
     for done, failure, found in played(asked.seed, seeds, asked.length, asked.processes):
         seen += found
         if failure:
-            print()
-            tell(failure, asked.length)
+            print(f"\nSeed {failure.seed} fails at step {failure.done}: {failure.message}")
+            print(f"Looking for a shorter history, for at most {SHORTEN_SECONDS} seconds ...", flush=True)
+            print(told(failure, asked.length))
             return 1
         progress(done, seeds, asked.length, time.monotonic() - began)
     print()
@@ -81,16 +82,21 @@ def play_bundle(bundle: tuple[int, int, int]) -> tuple[Failure | None, Counter[s
     return None, seen
 
 
-def tell(failure: Failure, length: int) -> None:
+def told(failure: Failure, length: int) -> str:
     """What broke, and the shortest way there."""
-    print(f"Seed {failure.seed} fails at step {failure.done}: {failure.message}")
-    print(f"Looking for a shorter history, for at most {SHORTEN_SECONDS} seconds ...", flush=True)
     stage, deadline = Stage(), time.monotonic() + SHORTEN_SECONDS
     with stage.set():
         shortest = shorten(stage, failure, lambda: time.monotonic() < deadline)
-    print(f"{shortest.message}\n\nafter {len(shortest.steps)} steps:")
-    print(*(f"  {number}. {step}" for number, step in enumerate(shortest.steps, start=1)), sep="\n")
-    print(f"\nPlay it again: make simulate N={length} SEED={failure.seed}")
+    steps = (f"  {number}. {step}" for number, step in enumerate(shortest.steps, start=1))
+    return "\n".join(
+        [
+            f"{shortest.message}\n",
+            f"after {len(shortest.steps)} steps:",
+            *steps,
+            "",
+            f"Play it again: make simulate N={length} SEED={failure.seed}",
+        ]
+    )
 
 
 def progress(done: int, seeds: int, length: int, seconds: float) -> None:

@@ -12,10 +12,15 @@ from tests.functions.client import (
     BALANCE,
     BUY,
     CODE,
+    GET_ACCOUNT,
+    GET_CATALOG,
     GRANT,
     HISTORY,
     MANAGER_CODE,
     MANAGER_SESSION,
+    PACKS,
+    PURCHASE,
+    PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
     Answer,
@@ -113,8 +118,16 @@ def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Sai
     return lambda bench, _: said(bench.service.spend(quantity, feature, key=KEY, trouble=True))
 
 
-def read(route: str) -> Callable[[Bench, Any], Said]:
-    return lambda bench, _: said(bench.service(route, trouble=True))
+def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Said]:
+    return lambda bench, _: said(bench.service(route, query=query, trouble=True))
+
+
+def read_as_administrator(route: str) -> Callable[[Bench, Any], Said]:
+    return lambda bench, _: said(bench.service(route, claims=ADMIN, trouble=True))
+
+
+def read_purchase(bench: Bench, purchase: Purchase) -> Said:
+    return said(bench.service(PURCHASE, id=purchase.id, trouble=True))
 
 
 def put_account(plan: str) -> Callable[[Bench, Any], Said]:
@@ -202,6 +215,28 @@ def won(bench: Bench) -> Any:
     return bench.till.later("dispute", "close_dispute", "won")[-1]
 
 
+def granted_before(bench: Bench) -> None:
+    opened(bench)
+    assert grant(bench, None)[0] == 201
+
+
+def session_before(bench: Bench) -> None:
+    buyer(bench)
+    assert open_session(bench, None)[0] == 201
+
+
+def bought_before(bench: Bench) -> str:
+    token = with_session(bench)
+    assert buy(bench, token)[0] == 201
+    return token
+
+
+def spent_some(bench: Bench) -> None:
+    opened(bench)
+    assert bench.service.spend(3).status == 201
+    bench.now += timedelta(hours=2)
+
+
 def overpaid(bench: Bench) -> Any:
     """A payment whose amount isn't the record's."""
     event = paid(bench)
@@ -243,15 +278,24 @@ SCENARIOS = (
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
     Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
     Scenario("balance", opened, read(BALANCE), spends, reads=True),
+    Scenario("balance of a time", spent_some, read(BALANCE, {"at": "2026-06-16T13:30:00Z"}), spends, reads=True),
     Scenario("history", opened, read(HISTORY), spends, reads=True),
+    Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
+    Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
+    Scenario("accounts: current catalogue", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: grant", opened, grant, spends),
+    Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: catalogue", lambda _: asdict(first_catalogue()), put_catalogue(3000), changes_the_catalogue),
     Scenario("checkout: first code", opened, first_code, spends),
     Scenario("checkout: change of code", buyer, set_code, tries_a_code, may_say="wrong_code"),
     Scenario("checkout: session", buyer, open_session, tries_a_code),
+    Scenario("checkout: replay of a session", session_before, open_session, spends),
     Scenario("checkout: purchase", with_session, buy, spends),
+    Scenario("checkout: replay of a purchase", bought_before, buy, spends),
+    Scenario("checkout: list of purchases", bought, read(PURCHASES), spends, reads=True),
+    Scenario("checkout: one purchase", bought, read_purchase, spends, reads=True),
     Scenario("webhook: grant", paid, webhook, spends, paired=True),
     Scenario("webhook: refund", refunded, webhook, spends, paired=True),
     Scenario("webhook: dispute", disputed, webhook, spends, paired=True),

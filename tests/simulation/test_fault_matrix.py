@@ -3,16 +3,42 @@
 FAULT_PAIRS=1 plays every pair, as `make fault-matrix` does; otherwise one in so many.
 """
 
+import json
 import os
 
 import pytest
 
+from tests.functions.client import Answer, Service
+from tests.functions.contract import FILE
+from tests.functions.events import Event
+from tests.simulation.bench import opened_bench
 from tests.simulation.faults import FAULTS
 from tests.simulation.matrix import play
 from tests.simulation.scenarios import SCENARIOS, Scenario
 
 EVERY = int(os.environ.get("FAULT_PAIRS", "50"))
 PAIRED = [scenario for scenario in SCENARIOS if scenario.paired]
+
+
+def test_every_route_is_asked_by_some_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+    send = Service.send
+
+    def heard(self: Service, event: Event, context: object = None) -> Answer:
+        asked.add(event["routeKey"])
+        return send(self, event, context)
+
+    with opened_bench(quick=True) as bench:
+        empty = bench.save()
+        for scenario in SCENARIOS:
+            bench.load(empty)
+            given = scenario.given(bench)
+            with monkeypatch.context() as patched:
+                patched.setattr(Service, "send", heard)
+                scenario.ask(bench, given)
+
+    routes = json.loads(FILE.read_text("utf-8"))["paths"]
+    assert asked == {f"{method.upper()} {path}" for path, methods in routes.items() for method in methods}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
