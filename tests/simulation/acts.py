@@ -194,11 +194,13 @@ def show(world: World, step: Step) -> None:
     asked: Json = {"what": what}
     path: Json = {}
     if what == "purchase":
-        found = [deal.record["id"] for deal in world.auditor.deals.values() if deal.record["account"] == account]
+        asked["strangers"] = strangers = bool(step.get("strangers"))
+        deals = [deal.record for deal in world.auditor.deals.values()]
+        found = [record["id"] for record in deals if (record["account"] != account) == strangers]
         if not found:
             world.nothing(step)
             return
-        asked["purchase"] = path["id"] = found[-1]
+        asked["purchase"] = path["id"] = found[-1 - step["back"] % len(found)]
     about = account if ACCOUNT in routes[what] else ""
     world.ask(step, Asked("show", routes[what], about, claims=ANYBODY, path=tuple(path.items()), asked=asked))
 

@@ -8,8 +8,10 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib.resources import files
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.bodies import purchase_body
 from tests.simulation.books import (
     EXPIRES_AT,
     GIFTS,
@@ -62,10 +64,10 @@ FIXED = ("id", "account", "pack", "credits", "amount", "currency", "valid_months
 
 @dataclass
 class Deal:
-    """A purchase's record as it was last written, and what Stripe said of its money, when."""
+    """A purchase's record as it was last written. shown: what asking for it gives, since when by the true time."""
 
     record: Json
-    states: list[str] = field(default_factory=list)
+    shown: list[tuple[int, Json]] = field(default_factory=list)
     granted: bool = False
 
 
@@ -105,7 +107,8 @@ class Auditor:
         # When a version came into force, by the true time.
         self.in_force: list[tuple[int, int]] = [(0, 1)]
         self.deals: dict[str, Deal] = {}
-        self.profiles: dict[str, Json] = {}
+        # Since when by the true time, for each account.
+        self.profiles: dict[str, list[tuple[int, Json]]] = {}
         self.managers: dict[str, Manager] = {}
         self.passes: dict[str, Pass] = {}
         self.due: set[tuple[str, int]] = set()
@@ -259,7 +262,7 @@ class Auditor:
             self.seen["purchase waits for a person"] += 1
         self._book_agrees(record)
         deal.record = record
-        deal.states.append(record["state"])
+        self._show(deal, frame)
 
     def _begun(self, frame: "Frame", record: Json, words: dict[str, list[Change]]) -> None:
         same(frame.step.kind, "buy", "who begins a purchase")
@@ -270,7 +273,14 @@ class Auditor:
         found = (record["credits"], record["amount"], record["currency"], record["valid_months"])
         must(found in agreed, f"{record['id']}: {found} was agreed, {agreed} is sold")
         must(record["id"] not in self.deals, f"{record['id']} twice")
-        self.deals[record["id"]] = Deal(record)
+        self.deals[record["id"]] = deal = Deal(record)
+        self._show(deal, frame)
+
+    def _show(self, deal: Deal, frame: "Frame") -> None:
+        """Keep what its owner will be told of a purchase: its lots are the ledger's."""
+        book = self.books[deal.record["account"]]
+        lots = [book.row_of(lot) for lot in book.bought[deal.record["id"]].lots] if deal.granted else []
+        deal.shown.append((self.world.moment, purchase_body(deal.record, lots)))
 
     def _paid(self, frame: "Frame", record: Json) -> None:
         """Credits only for money that has come, of the session that was made for this purchase."""
@@ -323,7 +333,7 @@ class Auditor:
         same(record["version"], before + 1, f"{frame.account}: version of its profile")
         for name, value in frame.asked["profile"].items():
             same(record.get(name), value, f"{frame.account}: {name} of its profile")
-        self.profiles[frame.account or ""] = record
+        self.profiles.setdefault(frame.account or "", []).append((self.world.moment, record))
 
     def _catalog(self, frame: "Frame", change: Change, lines: list[Json], words: dict[str, list[Change]]) -> None:
         (_, sort), old, new = change
@@ -392,10 +402,7 @@ class Auditor:
 
     def recent(self, frame: "Frame") -> list[int]:
         """Versions that a request may go by: in force while it ran or up to half a minute before."""
-        since = frame.begun_moment - 30_000
-        found = [version for _, version in self.in_force]
-        times = [time for time, _ in self.in_force]
-        return found[max(0, bisect_right(times, since) - 1) :]
+        return [version for _, version in lasted(self.in_force, frame.begun_moment - 30_000)]
 
     def truth_moves(self) -> None:
         """Note what Stripe says now of every payment."""
@@ -417,6 +424,11 @@ class Auditor:
         """Count what is worth having happened."""
         for situation in situations(self, frame, book, line, before):
             self.seen[situation] += 1
+
+
+def lasted[T](history: list[tuple[int, T]], since: int) -> list[tuple[int, T]]:
+    """What was so at an instant, if anything was, and what came after it. history: since when, and what."""
+    return history[max(0, bisect_right(history, since, key=itemgetter(0)) - 1) :]
 
 
 def _counted(known: Manager, counted: Manager, now: int, account: str) -> None:
@@ -496,4 +508,4 @@ def plain(item: Json) -> Json:
     }
 
 
-__all__ = ["REMAINING", "Auditor", "Deal", "Manager", "Pass", "plain", "situations", "state_of"]
+__all__ = ["REMAINING", "Auditor", "Deal", "Manager", "Pass", "lasted", "plain", "situations", "state_of"]

@@ -207,7 +207,9 @@ class Drawer:
         return a_step("history", of, **details)
 
     def show(self, of: int) -> Step:
-        return a_step("show", of, what=self.dice.choice(("account", "packs", "catalog", "purchases", "purchase")))
+        dice = self.dice
+        what = dice.choice(("account", "packs", "catalog", "purchases", "purchases", "purchase", "purchase"))
+        return a_step("show", of, what=what, back=dice.choice((0, 0, 1, 2)), strangers=dice.random() < 0.2)
 
     # Administration
 
@@ -332,7 +334,7 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 18, "again": 70, "grant": 60,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "grant": 60,
     "put_account": 14, "catalogue": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7,
     "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
     "reconcile": 2, "wait": 40, "boundary": 24,

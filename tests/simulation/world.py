@@ -233,6 +233,8 @@ class World:
         self.refused_keys: set[tuple[str | None, str | None]] = set()
         self.tokens: dict[str, list[str]] = {}
         self.truth_moment = -1
+        # When a session last said something of itself.
+        self.told_moments: dict[str, int] = {}
         self.lost = 0
         self.broken: Exception | None = None
         self.keys = 0
@@ -356,6 +358,8 @@ class World:
     def _happened(self, event: Json) -> None:
         if event["type"] in EVENTS:
             self.events.append(event)
+        if event["type"] in SESSION_EVENTS:
+            self.told_moments[event["data"]["object"]["id"]] = self.moment
 
     # Steps
 
