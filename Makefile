@@ -40,7 +40,7 @@ TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
 .PHONY: help run invoke test simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=12111 STACK=stack)
 	@exec $(RUN) --quiet python -m local --while-alive $$PPID --port $(PORT) --stripe-port $(STRIPE_PORT) --stack $(STACK)
@@ -48,10 +48,10 @@ run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=1211
 invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=ConsumeFunction EVENT=events/consume.json)
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
-test: $(NEEDS_UV) ## Unit, property, store and function tests, then the deployed local stack
+test: $(NEEDS_UV) ## Every test, fast ones first; the deployed local stack last
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) $(TESTS)
 
-fault-matrix: $(NEEDS_UV) ## Every call of every function with every fault, and all pairs where credits move; the counts
+fault-matrix: $(NEEDS_UV) ## Every call of every route and schedule with every fault, all pairs for consume and the webhook; the counts
 	$(RUN) python -m tests.simulation.matrix
 
 model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStack (OPERATIONS=100000)
@@ -60,7 +60,7 @@ model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStac
 bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS) --seed $(SEED)
 
-planted-bugs: $(NEEDS_UV) ## More than a hundred small faults, one at a time: which test finds each (ONLY=text)
+planted-bugs: $(NEEDS_UV) ## More than a hundred small faults in our code, one at a time: which test finds each (ONLY=text)
 	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --only "$(ONLY)"
 
 fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook delivery cursor body csv contract")
