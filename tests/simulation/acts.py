@@ -34,6 +34,7 @@ def act(world: World, step: Step) -> None:
 
 
 def account_of(step: Step) -> str:
+    """Its id, which it puts into every text that it gives: where others are answered, it must not be read."""
     return f"shop-{step.of}"
 
 
@@ -62,12 +63,12 @@ def debit(world: World, step: Step) -> None:
     feature, quantity = step["feature"], _quantity(world, step, account)
     body: Json = {"feature": feature, "quantity": quantity}
     if step.get("reference"):
-        body["reference"] = step["reference"]
+        body |= {"reference": f"{step['reference']} {account}", "customer": f"=customer of {account}"}
     ask(world, step, debit_of(account, new_key(world), body))
 
 
 def debit_of(account: str, key: str, body: Json) -> Asked:
-    signature = ("consumption", body["feature"], body["quantity"], body.get("reference"))
+    signature = ("consumption", *(body.get(name) for name in ("feature", "quantity", "customer", "reference")))
     return Asked("debit", f"POST {ACCOUNT}/consumptions", account, body, key, ANYBODY, asked=body, signature=signature)
 
 
@@ -89,8 +90,9 @@ def _quantity(world: World, step: Step, account: str) -> int:
 
 def grant(world: World, step: Step) -> None:
     account = account_of(step)
-    body: Json = {"credits": step["credits"], "kind": step["lot"], "reason": "because"}
-    asked: Json = {"credits": step["credits"], "description": "because", "months": 12}
+    reason = f"because of {account}"
+    body: Json = {"credits": step["credits"], "kind": step["lot"], "reason": reason}
+    asked: Json = {"credits": step["credits"], "description": reason, "months": 12}
     lasting = step["lasting"]
     if isinstance(lasting, int):
         body["valid_months"] = asked["months"] = lasting
@@ -134,12 +136,28 @@ def other(world: World, asked: Asked, how: str, account: str) -> Asked:
         return debit_of(asked.account, asked.key, asked.body | {"quantity": asked.body["quantity"] % 9_999 + 1})
     if how == "crossed":
         if asked.kind == "debit":
-            body: Json = {"credits": 2, "kind": "promotion", "reason": "because"}
-            return grant_of(asked.account, asked.key, body, {"credits": 2, "description": "because", "months": 12})
+            reason = f"because of {asked.account}"
+            body: Json = {"credits": 2, "kind": "promotion", "reason": reason}
+            return grant_of(asked.account, asked.key, body, {"credits": 2, "description": reason, "months": 12})
         return debit_of(asked.account, asked.key, {"feature": "sticker", "quantity": 1})
     if how == "stranger" and asked.kind in {"debit", "grant"}:
-        return replace(asked, account=f"shop-{(int(account[-1]) + 1) % 4}")
+        return of_a_stranger(asked, f"shop-{(int(account[-1]) + 1) % 4}")
     return asked
+
+
+def of_a_stranger(asked: Asked, account: str) -> Asked:
+    """The same key and request from another account, which says its own name in it."""
+
+    def said(body: Json) -> Json:
+        return {
+            name: value.replace(asked.account, account) if isinstance(value, str) else value
+            for name, value in body.items()
+        }
+
+    assert asked.body is not None
+    if asked.kind == "debit":
+        return debit_of(account, asked.key, said(asked.body))
+    return grant_of(account, asked.key, said(asked.body), said(asked.asked))
 
 
 # Reading
@@ -215,10 +233,16 @@ def put_account(world: World, step: Step) -> None:
         "quota_anchor_day": step["anchor"],
         "time_zone": step["zone"],
     }
-    profile = {"name": NAMES[step["name"]], "language": "pt-BR", "low_credit_threshold": 10}
-    body = terms | profile | {"manager_contact": None}
+    account = account_of(step)
+    profile = {
+        "name": f"{NAMES[step['name']]} ({account})",
+        "language": ("pt-BR", "en", "es")[step["name"]],
+        "low_credit_threshold": 10 + step["name"],
+        "manager_contact": f"manager@{account}.example" if step["contact"] else None,
+    }
+    body = terms | profile
     asked = {"terms": terms, "profile": profile, "body": body}
-    world.ask(step, Asked("put_account", f"PUT {ACCOUNT}", account_of(step), body, claims=ADMIN, asked=asked))
+    world.ask(step, Asked("put_account", f"PUT {ACCOUNT}", account, body, claims=ADMIN, asked=asked))
 
 
 def catalogue(world: World, step: Step) -> None:

@@ -223,6 +223,7 @@ class Drawer:
             anchor=dice.choice((1, 1, 15, 28, 29, 30, 31)),
             zone=dice.choice(ZONES) if dice.random() < 0.4 else ZONES[0],
             name=dice.randrange(3),
+            contact=dice.random() < 0.7,
         )
 
     def catalogue(self, _: int) -> Step:

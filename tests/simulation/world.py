@@ -21,6 +21,7 @@ from prepaid.store.dynamodb import Table
 from tests.functions.events import Claims, caller, http_event
 from tests.simulation import promises, stripe_wire
 from tests.simulation.auditor import Auditor, Change, Deal, Manager
+from tests.simulation.bodies import time_text
 from tests.simulation.books import Book, Json, must
 from tests.simulation.database import Database
 from tests.simulation.line import attach, quick_client
@@ -414,7 +415,7 @@ class World:
         body = json.loads(response["body"]) if "body" in response else ""
         answer = Answer(response["statusCode"], headers, body)
         self.seen[f"answer: {step.kind} {answer.status} {answer.code}".rstrip()] += 1
-        self._nobody_elses(asked.account, response.get("body", ""))
+        self._nobody_elses(asked.account, f"{headers} {response.get('body', '')}")
         promises.check(self, frame, answer)
         return answer
 
@@ -463,7 +464,7 @@ class World:
     @staticmethod
     def text(milliseconds: int) -> str:
         """A time as a client writes it."""
-        return promises.time_text(milliseconds)
+        return time_text(milliseconds)
 
     def deal_of(self, event: Json) -> Deal | None:
         """The purchase that an event of Stripe's is about, if it concerns one that we were told of."""
@@ -480,8 +481,7 @@ class World:
 
     def _nobody_elses(self, account: str, text: str) -> None:
         for other in self.auditor.books:
-            if other != account and f'"{other}"' in text:
-                must(other not in text, f"{account} is told about {other}")
+            must(other == account or other not in text, f"{account or 'anybody'} is told about {other}: {text}")
 
 
 def _killed_before(send: Callable[[], Any]) -> Any:
