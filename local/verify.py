@@ -1,7 +1,7 @@
 """`make verify`: every row of a table held against the rules, with a progress bar; exit code 1 when something is found.
 
---stack reads the table of a local stack that is running; --table one in the AWS account of your credentials. Ctrl-C
-keeps the place, --resume goes on there.
+--stack reads the table of a local stack that is running; --table one in the AWS account of your credentials. The place
+is kept on disk every few seconds and at Ctrl-C; --resume goes on there.
 """
 
 import argparse
@@ -12,11 +12,14 @@ import re
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.cloud import environment_at
 from local.processes import STATE, LocalStackError
@@ -24,12 +27,17 @@ from prepaid.store.dynamodb import Patience, Table, open_client
 from prepaid.verifying.findings import Finding
 from prepaid.verifying.passes import Desk, Pass, finish, go_on, pack, unpack
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+
 SEGMENTS = 4
 PATIENCE_SECONDS = 60.0
 BAR_CHARACTERS = 30
 # Between two drawings of the bar, and between two lines where nobody watches.
 DRAW_SECONDS, LINE_SECONDS = 0.2, 30.0
-OK, FOUND, CUT_SHORT = 0, 1, 130
+# What a run that is killed loses at most, beside the pages in hand.
+KEEP_SECONDS = 5.0
+OK, FOUND, FAILED, CUT_SHORT = 0, 1, 2, 130
 COLUMNS = ("code", "account", "where", "expected", "found")
 
 
@@ -43,7 +51,7 @@ class Progress:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def to_json(self) -> str:
-        """For another process to go on."""
+        """For another process to go on. Of findings at least those of the passes, which are looked at first."""
         passes = [base64.b64encode(one).decode() for one in self.passes]
         return json.dumps({"passes": passes, "read": self.read, "findings": [asdict(one) for one in self.findings]})
 
@@ -57,24 +65,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return verify(Table(open_client(), asked.table), resume=asked.resume)
     except LocalStackError as error:
         print(error, file=sys.stderr)
-        return 2
+    except Exception:  # noqa: BLE001 - Python's own exit code would say that something was found
+        traceback.print_exc()
+    return FAILED
 
 
 def verify(table: Table, *, resume: bool) -> int:
     """A pass over the table, or the rest of one that was cut short; its exit code."""
-    kept = STATE / "verify" / f"{re.sub('[^A-Za-z0-9._-]', '_', table.name)}.json"
+    described = table.client.describe_table(TableName=table.name)["Table"]
+    kept, rows = _file(table, described), int(described.get("ItemCount", 0))
     kept.parent.mkdir(parents=True, exist_ok=True)
-    progress = _kept(kept) if resume and kept.exists() else _begin()
-    rows = int(table.client.describe_table(TableName=table.name)["Table"].get("ItemCount", 0))
+    progress = _kept(kept) if resume else _begin()
     with ThreadPoolExecutor(SEGMENTS) as pool:
         running = [pool.submit(_segment, table, progress, segment) for segment in range(SEGMENTS)]
         try:
-            _watch(progress, rows, lambda: all(one.done() for one in running))
+            _watch(progress, rows, kept, lambda: all(one.done() for one in running))
         except KeyboardInterrupt:
             print("\nfinishing the pages in hand", file=sys.stderr)
         finally:
             progress.stop.set()
-    kept.write_text(progress.to_json())
+    _keep(progress, kept)
     for one in running:
         one.result()
     passes = [unpack(one) for one in progress.passes]
@@ -114,18 +124,40 @@ def _begin() -> Progress:
     return Progress(passes, [0] * SEGMENTS)
 
 
+def _file(table: Table, described: "TableDescriptionTypeDef") -> Path:
+    """Where the place in this very table is kept: not that of another account, region, stack or time of its name."""
+    which = (table.client.meta.endpoint_url, described["TableArn"], str(described["CreationDateTime"]))
+    digest = sha256("\n".join(which).encode()).hexdigest()[:12]
+    return STATE / "verify" / f"{re.sub('[^A-Za-z0-9._-]', '_', table.name)}-{digest}.json"
+
+
+def _keep(progress: Progress, file: Path) -> None:
+    """Write the place down, all of it or nothing."""
+    temporary = file.with_suffix(".new")
+    temporary.write_text(progress.to_json())
+    temporary.replace(file)
+
+
 def _kept(file: Path) -> Progress:
+    """The place that was written down; the beginning, and a word about it, where none was."""
+    if not file.exists():
+        print("no run of this table was cut short: beginning anew", file=sys.stderr)
+        return _begin()
     value = json.loads(file.read_text())
     findings = [Finding(**one) for one in value["findings"]]
+    print(f"going on after {sum(value['read'])} rows", file=sys.stderr)
     return Progress([base64.b64decode(one) for one in value["passes"]], value["read"], findings)
 
 
-def _watch(progress: Progress, rows: int, done: Callable[[], bool]) -> None:
-    """Say how far it is until it is done: a bar where somebody watches, else a line now and then."""
+def _watch(progress: Progress, rows: int, file: Path, done: Callable[[], bool]) -> None:
+    """Keep the place and say how far it is, until it is done: a bar where somebody watches, else lines now and then."""
     watched = sys.stderr.isatty()
-    said = time.monotonic()
+    said = kept = time.monotonic()
     while not done():
         time.sleep(DRAW_SECONDS)
+        if time.monotonic() - kept >= KEEP_SECONDS:
+            kept = time.monotonic()
+            _keep(progress, file)
         if watched:
             print(f"\r{_bar(sum(progress.read), rows, len(progress.findings))}", end="", file=sys.stderr, flush=True)
         elif time.monotonic() - said >= LINE_SECONDS:

@@ -1,0 +1,219 @@
+"""`make verify`: what it says, its exit codes, and how it goes on after it was cut short."""
+
+import _thread
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pytest
+
+from local import verify
+from prepaid.store import keys
+from prepaid.store.dynamodb import Item, Table
+from prepaid.verifying.passes import go_on
+from tests.store.builders import Desk, stored
+from tests.store.template import table_schema
+
+ACCOUNTS = [f"shop-{number}" for number in range(8)]
+
+
+@pytest.fixture
+def by_hand(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The program at this test's table: pages of two rows, and a hurry to say and to keep how far it is."""
+    for account in ACCOUNTS:
+        desk.open(account, credits=5)
+    monkeypatch.setattr(verify, "STATE", tmp_path)
+    monkeypatch.setattr(verify, "open_client", lambda: desk.table.client)
+    for name, seconds in {"DRAW_SECONDS": 0.001, "LINE_SECONDS": 0.0, "KEEP_SECONDS": 0.0}.items():
+        monkeypatch.setattr(verify, name, seconds)
+    monkeypatch.setattr(go_on, "__defaults__", (2,))
+    return lambda *more: verify.main(["--table", desk.table.name, *more])
+
+
+class Pages:
+    """What each page is asked with. `act` comes before the page of that number is read."""
+
+    def __init__(self, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.number = 0
+        self.act: Callable[[], None] = lambda: None
+        self._lock, self._scan = Lock(), table.client.scan
+        monkeypatch.setattr(table.client, "scan", self._scanned)
+
+    def _scanned(self, **asked: Any) -> Any:
+        with self._lock:
+            self.asked.append(asked)
+            if len(self.asked) == self.number:
+                self.act()
+        return self._scan(**asked)
+
+
+@pytest.fixture
+def pages(table: Table, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    return Pages(table, monkeypatch)
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> list[verify.Progress]:
+    """What the program knows while it runs, for each run that began anew."""
+    begun: list[verify.Progress] = []
+    begin = verify._begin
+
+    def begin_seen() -> verify.Progress:
+        begun.append(begin())
+        return begun[-1]
+
+    monkeypatch.setattr(verify, "_begin", begin_seen)
+    return begun
+
+
+def interrupt(pages: Pages, running: list[verify.Progress]) -> None:
+    """Ctrl-C before the tenth page."""
+
+    def act() -> None:
+        _thread.interrupt_main()
+        assert running[-1].stop.wait(10)
+
+    pages.number, pages.act = 10, act
+
+
+def tamper(table: Table, account: str) -> Item:
+    """Change an entry, as somebody with a hand in the table would; what it was."""
+    item = table.client.get_item(TableName=table.name, Key=keys.entry(account, 2))["Item"]
+    changed = {**item, "state": {"S": item["state"]["S"].replace("5", "6")}}
+    table.client.put_item(TableName=table.name, Item=changed)
+    return item
+
+
+def rows_told(out: str) -> int:
+    told = re.search(r"^(\d+) rows, nothing found$", out, re.MULTILINE)
+    assert told, out
+    return int(told[1])
+
+
+def test_a_whole_table_is_said_to_be_so_with_lines_on_the_way_and_nothing_is_kept(
+    by_hand: Callable[..., int], table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = len(stored(table))
+
+    code = by_hand()
+
+    out, err = capsys.readouterr()
+    # The marks that it writes may be read by it too.
+    assert (code, rows <= rows_told(out) <= rows + len(ACCOUNTS)) == (0, True)
+    assert re.search(r"^\[[#.]{30}\] +\d+% \d+ of about \d+ rows, 0 found$", err, re.MULTILINE)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_a_changed_row_is_told_by_name_and_by_the_exit_code(
+    by_hand: Callable[..., int], table: Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tamper(table, "shop-3")
+
+    code = by_hand()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert (code, lines[0].split()) == (1, list(verify.COLUMNS))
+    assert ["chain_broken", "shop-3", "ENTRY#000000000002"] in [line.split()[:3] for line in lines]
+    assert {line.split()[1] for line in lines[1:]} == {"shop-3"}
+
+
+def test_a_run_that_fails_does_not_say_that_something_was_found(
+    by_hand: Callable[..., int], pages: Pages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def act() -> None:
+        raise OSError("no route to the table")
+
+    pages.number, pages.act = 5, act
+
+    assert by_hand() == 2
+    assert "no route to the table" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_is_gone_on_with_where_it_was(
+    by_hand: Callable[..., int],
+    table: Table,
+    pages: Pages,
+    running: list[verify.Progress],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = len(stored(table))
+    interrupt(pages, running)
+
+    stopped = by_hand()
+    read = sum(running[0].read)
+    first = capsys.readouterr()
+    pages.asked.clear()
+    pages.number = 0
+    resumed = by_hand("--resume")
+    second = capsys.readouterr()
+
+    assert (stopped, resumed, len(running)) == (130, 0, 1)
+    assert 0 < read < rows
+    assert f"stopped after {read} rows; go on with --resume" in first.err
+    assert f"going on after {read} rows" in second.err
+    assert "ExclusiveStartKey" in pages.asked[0]
+    assert len(pages.asked) <= (rows + len(ACCOUNTS) - read) // 2 + verify.SEGMENTS
+    assert rows <= rows_told(second.out) <= rows + len(ACCOUNTS)
+
+
+def test_a_run_that_was_killed_is_gone_on_with_and_what_it_found_is_told(
+    by_hand: Callable[..., int],
+    table: Table,
+    tmp_path: Path,
+    pages: Pages,
+    running: list[verify.Progress],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = {account: tamper(table, account) for account in ACCOUNTS}
+    left: dict[Path, str] = {}
+
+    def act() -> None:
+        # What a run that ends here leaves on the disk, once it has found something.
+        deadline = time.monotonic() + 10
+        while not any('"code"' in text for text in left.values()):
+            assert time.monotonic() < deadline
+            left.update({file: file.read_text() for file in (tmp_path / "verify").glob("*.json")})
+
+    pages.number, pages.act = 12, act
+    by_hand()
+    [(file, text)] = left.items()
+    file.write_text(text)
+    told = {account for account in ACCOUNTS if f'"account": "{account}"' in text}
+    for item in whole.values():
+        table.client.put_item(TableName=table.name, Item=item)
+    capsys.readouterr()
+
+    code = by_hand("--resume")
+
+    lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert (code, len(running)) == (1, 1)
+    assert told <= {account for _, account, _ in lines}
+    assert len({tuple(line) for line in lines}) == len(lines)
+
+
+def test_going_on_where_nothing_was_cut_short_says_that_it_begins_anew(
+    by_hand: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert by_hand("--resume") == 0
+    assert "beginning anew" in capsys.readouterr().err
+
+
+def test_the_place_in_a_table_is_not_taken_for_that_in_another_of_its_name(
+    by_hand: Callable[..., int],
+    table: Table,
+    pages: Pages,
+    running: list[verify.Progress],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    interrupt(pages, running)
+    assert by_hand() == 130
+    table.client.delete_table(TableName=table.name)
+    table.client.create_table(TableName=table.name, **table_schema())
+
+    assert by_hand("--resume") == 0
+    assert "beginning anew" in capsys.readouterr().err
+    assert len(running) == 2
