@@ -9,6 +9,7 @@ from local.stripe import lifecycle, money_back
 from local.stripe.errors import StripeError
 from tests.functions.events import ADMIN, BUYER
 from tests.simulation.auditor import Deal, plain
+from tests.simulation.bodies import entries_shown, next_cursor
 from tests.simulation.books import EXPIRES_AT, Json
 from tests.simulation.stage import TABLE, WEBHOOK_SECRET
 from tests.simulation.steps import DAY, Step
@@ -194,10 +195,25 @@ def history(world: World, step: Step) -> None:
     if step.get("since") is not None and book.number:
         asked["since"] = book.times[-1 - step["since"] % book.number]
         query["from"] = world.text(asked["since"])
-    request = Asked(
-        "history", f"GET {ACCOUNT}/history", account, claims=ANYBODY, query=tuple(query.items()), asked=asked
-    )
-    world.ask(step, request)
+    headers = (("accept", "text/csv"),) if step["csv"] else ()
+    asked["csv"] = step["csv"]
+    for _ in range(1 + step["pages"]):
+        answer = world.ask(
+            step,
+            Asked(
+                "history",
+                f"GET {ACCOUNT}/history",
+                account,
+                claims=ANYBODY,
+                headers=headers,
+                query=tuple(query.items()),
+                asked=asked,
+            ),
+        )
+        cursor, shown = next_cursor(answer), entries_shown(answer)
+        if not cursor or not shown:
+            return
+        query, asked = query | {"cursor": cursor}, asked | {"below": shown[-1]}
 
 
 def show(world: World, step: Step) -> None:

@@ -1,11 +1,21 @@
 """What the bodies of answers say about what is stored, made from the auditor's copies alone."""
 
+import csv
+import io
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.books import EXPIRES_AT, NUMBER, Goods, Json, Row
 from tests.simulation.stage import instant
 
+if TYPE_CHECKING:
+    from tests.simulation.world import Answer
+
+COLUMNS = (
+    "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",
+    "source", "balance_after", "quota_remaining", "lot", "purchase", "actor",
+)  # fmt: skip
+OK = 200
 PROFILE = ("name", "language", "low_credit_threshold", "manager_contact")
 
 
@@ -66,3 +76,29 @@ def purchase_body(record: Json, lots: list[Row]) -> Json:
 def purchases_body(shown: dict[str, Any]) -> Json:
     """shown: bodies by id. Far fewer than a page holds."""
     return {"purchases": [shown[one] for one in sorted(shown, reverse=True)], "next_cursor": None}
+
+
+def csv_text(entries: list[Json]) -> str:
+    """Entries as a spreadsheet reads them. Of what the simulation's clients say only a leading "=" would be run."""
+    lines = [",".join(COLUMNS)]
+    for entry in entries:
+        cells = ["" if entry[name] is None else str(entry[name]) for name in COLUMNS]
+        lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def entries_shown(answer: "Answer | None") -> list[int]:
+    """The numbers of a history's lines, JSON or CSV."""
+    if answer is None or answer.status != OK:
+        return []
+    if isinstance(answer.body, str):
+        return [int(line["entry"]) for line in csv.DictReader(io.StringIO(answer.body))]
+    return [entry["entry"] for entry in answer.body["entries"]]
+
+
+def next_cursor(answer: "Answer | None") -> str | None:
+    """Where a history goes on, if it does."""
+    if answer is None or answer.status != OK:
+        return None
+    found = answer.headers.get("next-cursor") if isinstance(answer.body, str) else answer.body["next_cursor"]
+    return found or None

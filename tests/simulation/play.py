@@ -10,14 +10,17 @@ from tests.simulation.auditor import plain
 from tests.simulation.books import NUMBER, Broken, Json, must, same
 from tests.simulation.line import off_the_wire
 from tests.simulation.promises import up_to_date
-from tests.simulation.stage import TABLE, Stage
+from tests.simulation.stage import TABLE, Stage, instant
 from tests.simulation.steps import Step, a_step, draw_history
 from tests.simulation.stripe_wire import reached
 from tests.simulation.world import World
 from tests.store.audit import audit
+from tests.store.whole_table import WholeTable, verified
 
 # How often a schedule runs until it must have come to the end of what there is.
 RUNS = 60
+# Of so many histories one is played with botocore, and another one's table is verified.
+EVERY, VERIFIED = 16, 8
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,14 @@ class Failure:
 
 
 def play_seed(stage: Stage, seed: int, length: int, seen: Counter[str]) -> Failure | None:
-    """One history. Every sixteenth takes botocore's own way to the database, the others the quick client's."""
+    """One history. Every sixteenth takes botocore's own way to the database, the others the quick client's; and every
+    sixteenth is verified at its end."""
     return play(stage, seed, draw_history(seed, length), seen)
 
 
 def play(stage: Stage, seed: int, steps: Sequence[Step], seen: Counter[str]) -> Failure | None:
     """These steps, from an empty table on; what broke, if anything did."""
-    world = World(stage, seen, acts.act, real=seed % 16 == 0)
+    world = World(stage, seen, acts.act, real=seed % EVERY == 0)
     stage.world = world
     done = 0
     # A history is played in a second or two and then forgotten altogether: nothing is worth collecting meanwhile.
@@ -49,6 +53,8 @@ def play(stage: Stage, seed: int, steps: Sequence[Step], seen: Counter[str]) -> 
                 world.run(step)
                 done += 1
             end(world)
+            if seed % EVERY == VERIFIED:
+                _nothing_is_found(world)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what this history is about
         return Failure(seed, tuple(steps), done, f"{type(error).__name__}: {error}", _kind(error))
     finally:
@@ -135,3 +141,11 @@ def _all_is_stored(world: World) -> None:
     for deal in world.auditor.deals.values():
         item = stored[f"ACCOUNT#{deal.record['account']}", f"PURCHASE#{deal.record['id']}"]
         same(plain(item), deal.record, "a purchase in the table")
+
+
+def _nothing_is_found(world: World) -> None:
+    """A pass of the verifier's over a copy of the table has nothing to say."""
+    whole = WholeTable()
+    whole.hold(world.database.snapshot(TABLE))
+    same(verified(whole.table, now=instant(world.moment)).findings, [], "what the verifier finds")
+    world.seen["the verifier made a pass"] += 1

@@ -11,6 +11,9 @@ from tests.simulation.auditor import LOCKS, Auditor, lasted, plain
 from tests.simulation.bodies import (
     account_body,
     catalogue_body,
+    csv_text,
+    entries_shown,
+    next_cursor,
     packs_body,
     purchase_body,
     purchases_body,
@@ -352,13 +355,30 @@ def check_history(it: Checked) -> None:
         must(not it.frame.first_number, f"{it.about}: it was there")
         return
     same(it.answer.status, 200, it.about)
-    found, asked = it.answer.body["entries"], it.frame.asked
-    for entry in found:
-        same(entry, entry_answer(it.book.lines[entry["entry"] - 1], entry["entry"]), it.about)
-    if it.book.number != it.frame.first_number:
+    asked, found = it.frame.asked, entries_shown(it.answer)
+    lines = [entry_answer(it.book.lines[number - 1], number) for number in found]
+    if asked["csv"]:
+        same(it.answer.body, csv_text(lines), it.about)
+        it.world.seen["a history as CSV"] += 1
+    else:
+        same(it.answer.body["entries"], lines, it.about)
+    whole = [number for number in range(it.book.number, 0, -1) if _listed(it.book, number, asked)]
+    if "below" in asked:
+        # Whatever was written since the first page: what is older stays as it was.
+        it.world.seen["a history's second page"] += 1
+        _same_page(it, found, [[number for number in whole if number < asked["below"]]])
         return
-    numbers = [number for number in range(it.book.number, 0, -1) if _listed(it.book, number, asked)]
-    same([entry["entry"] for entry in found], numbers[: asked["limit"]], f"{it.about}: {asked}")
+    # Others may have written while this was read.
+    newest = range(it.book.number, it.frame.first_number - 1, -1)
+    _same_page(it, found, [[number for number in whole if number <= last] for last in newest])
+
+
+def _same_page(it: Checked, found: list[int], possible: list[list[int]]) -> None:
+    """Demand the first page of one of these, and a cursor if that isn't all."""
+    limit, cursor = it.frame.asked["limit"], next_cursor(it.answer)
+    fitting = [whole for whole in possible if whole[:limit] == found]
+    must(fitting, f"{it.about}: {it.frame.asked}\n  is        {found}\n  should be {possible[0][:limit]}")
+    must(cursor or len(fitting[-1]) <= limit, f"{it.about}: {it.frame.asked}: no cursor, and more to show")
 
 
 def _listed(book: Book, number: int, asked: Json) -> bool:
@@ -399,6 +419,7 @@ def check_show(it: Checked) -> None:
     if it.answer.status == 404:
         strangers = what == "purchase" and it.answer.code == "purchase_not_found" and it.frame.asked["strangers"]
         must(strangers or not it.frame.first_number, f"{it.about} to {what}: it was there")
+        it.world.seen["a stranger's purchase"] += bool(strangers)
         return
     same(it.answer.status, 200, it.about)
     it.fits(SHOWN[what](it), it.answer.body)

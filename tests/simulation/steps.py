@@ -197,7 +197,12 @@ class Drawer:
 
     def history(self, of: int) -> Step:
         dice = self.dice
-        details: dict[str, Any] = {"limit": dice.choice((1, 3, 10, 50))}
+        details: dict[str, Any] = {
+            "limit": dice.choice((1, 3, 10, 50)),
+            # So many pages more, by the cursor.
+            "pages": dice.choice((0, 0, 0, 1, 2, 4)),
+            "csv": dice.random() < 0.2,
+        }
         if dice.random() < 0.4:
             details["type"] = dice.choice(("consumption", "purchase", "expiry", "refund", "dispute", "plan_change"))
         if dice.random() < 0.2:

@@ -412,7 +412,9 @@ class World:
         if response is None:
             return None
         headers = {name.lower(): value for name, value in response["headers"].items()}
-        body = json.loads(response["body"]) if "body" in response else ""
+        body = response.get("body", "")
+        if body and not headers["content-type"].startswith("text/csv"):
+            body = json.loads(body)
         answer = Answer(response["statusCode"], headers, body)
         self.seen[f"answer: {step.kind} {answer.status} {answer.code}".rstrip()] += 1
         self._nobody_elses(asked.account, f"{headers} {response.get('body', '')}")
