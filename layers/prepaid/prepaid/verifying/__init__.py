@@ -5,8 +5,10 @@
     replay.py    what an entry must have been, from the state before it: the core carries it out again
     rows.py      rows that belong to no ledger but name one: claims, due lots, payments, catalogue versions
     notes.py     rows on which no credit depends: codes, sessions, lists of work, places to go on
-    tally.py     whether each entry has its claim, in bounded memory
+    tally.py     whether each entry has its claim, in memory of a fixed size
     findings.py  what can be found
+
+In memory are a page with the rows it names, the tally, and the purchases and their lots of the one account in hand.
 
 What replays is the code that wrote: whether that is right, the tests say.
 """

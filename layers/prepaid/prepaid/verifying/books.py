@@ -1,6 +1,7 @@
 """One account's rows in the order of their keys: its entries, oldest first, then its profile, then its purchases.
 
-What is held meanwhile is the newest entry and a line for each purchase, whatever the history's length.
+What is held meanwhile is the newest entry, a line for each purchase and one for each lot that a purchase had: it grows
+with the account's purchases, not with its debits.
 """
 
 import json
