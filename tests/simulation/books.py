@@ -355,12 +355,8 @@ class Book:
         return after, expected | {"draws": draws, "purchase": line["purchase"]}
 
     def row_of(self, lot: int) -> Row:
-        """A lot as an account last held it, with nothing in it."""
-        for state in reversed(self.states):
-            for row in state.lots:
-                if row[NUMBER] == lot:
-                    return [*row[:REMAINING], 0, *row[GRANTED_AT:]]
-        [*_, line] = [line for line in self.lines if line.get("lot", [0])[NUMBER] == lot]
+        """A lot as its own entry granted it, with nothing in it: so its purchase remembers it."""
+        [line] = [line for line in self.lines if line.get("lot", [0])[NUMBER] == lot]
         return [*line["lot"][:REMAINING], 0, *line["lot"][GRANTED_AT:]]
 
     def _count(self, line: Json, about: str) -> None:
