@@ -51,6 +51,7 @@ class Emulator:
         self._connection = HTTPConnection(HOST, port)
 
     def close(self) -> None:
+        """The connection; the next request opens another."""
         self._connection.close()
 
     def answer(self, operation: str, request: Request) -> Said:
@@ -131,6 +132,8 @@ def emulators(ministack: Emulator, dynamodb_local: Cloud) -> Iterator[dict[str, 
     with closing(DynamoDBLocal(dynamodb_local.port)) as local:
         both = {"DynamoDB Local": local, "MiniStack": ministack}
         for one in both.values():
+            # Whoever was asked nothing for a while may have hung up.
+            one.close()
             one.answer("DeleteTable", {"TableName": TABLE})
             assert one.answer("CreateTable", {"TableName": TABLE, **table_schema()})[0] == 200
         yield both
@@ -161,6 +164,8 @@ def test_what_the_service_itself_asks_is_answered_alike(
     seed: int, emulators: dict[str, Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = requests_of_a_history(seed, monkeypatch)
+    for other in emulators.values():
+        other.close()
     model = Database(TABLE)
 
     for number, (operation, request) in enumerate(asked):

@@ -61,4 +61,5 @@ def test_no_line_tells_a_secret(api: Api, stack: Stack, written: dict[str, list[
 
 def test_nothing_went_wrong_unnoticed(written: dict[str, list[str]]) -> None:
     lines = [json.loads(line) for group in written.values() for line in group if not PLATFORM.match(line)]
-    assert [line for line in lines if line.get("level") == "ERROR"] == []
+    # test_verify.py has a row found that it changed, and sees that nothing else is.
+    assert [line for line in lines if line.get("level") == "ERROR" and line["message"] != "finding"] == []
