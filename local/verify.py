@@ -126,7 +126,7 @@ def _begin() -> Progress:
 
 def _file(table: Table, described: "TableDescriptionTypeDef") -> Path:
     """Where the place in this very table is kept: not that of another account, region, stack or time of its name."""
-    which = (table.client.meta.endpoint_url, described["TableArn"], str(described["CreationDateTime"]))
+    which = (table.client.meta.endpoint_url, described["TableArn"], described["TableId"])
     digest = sha256("\n".join(which).encode()).hexdigest()[:12]
     return STATE / "verify" / f"{re.sub('[^A-Za-z0-9._-]', '_', table.name)}-{digest}.json"
 

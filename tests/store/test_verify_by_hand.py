@@ -2,8 +2,9 @@
 
 import _thread
 import re
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,6 +19,14 @@ from tests.store.builders import Desk, stored
 from tests.store.template import table_schema
 
 ACCOUNTS = [f"shop-{number}" for number in range(8)]
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Whoever runs the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
