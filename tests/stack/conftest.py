@@ -74,3 +74,11 @@ def lapsed(api: Api, bought: life.Bought, spent: life.Spent) -> life.Lapsed:
 @pytest.fixture(scope="session")
 def swept(api: Api, bought: life.Bought, lapsed: life.Lapsed) -> list[Any]:
     return life.wait_for_sweep(api, bought.account)
+
+
+@pytest.fixture(scope="module")
+def account(api: Api) -> str:
+    """One with forty credits, for the tests of one file."""
+    account = api.open()
+    api.give(account, 40)
+    return account

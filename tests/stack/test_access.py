@@ -25,13 +25,6 @@ HELD = {
 
 
 @pytest.fixture(scope="module")
-def account(api: Api) -> str:
-    account = api.open()
-    api.give(account, 40)
-    return account
-
-
-@pytest.fixture(scope="module")
 def narrow(stack: Stack) -> Callable[[str, str], str]:
     """A token that its client asked for with one scope only."""
 

@@ -41,13 +41,6 @@ def outside(stack: Stack, issuer: str) -> Api:
 
 
 @pytest.fixture(scope="module")
-def account(api: Api) -> str:
-    account = api.open()
-    api.give(account, 40)
-    return account
-
-
-@pytest.fixture(scope="module")
 def sign(key: Key, issuer: str) -> Sign:
     """A token that is good for an hour and for everything, but for what is told; None leaves a claim out."""
 

@@ -48,13 +48,6 @@ NOBODYS_PATHS = [
 
 
 @pytest.fixture(scope="module")
-def account(api: Api) -> str:
-    account = api.open()
-    api.give(account, 40)
-    return account
-
-
-@pytest.fixture(scope="module")
 def strangers_tokens(stack: Stack) -> dict[str, str]:
     """With every scope by its name, signed as ours are: of a client that we don't know, and of another pool."""
     cognito: CognitoIdentityProviderClient = client(stack.deployed.cloud, "cognito-idp")
