@@ -75,9 +75,9 @@ def main() -> None:
         f"{finished.freezes} freezes\n"
         + "\n".join(f"{name:>14} {count}" for name, count in sorted((verdict.counts + verdict.totals).items()))
     )
-    if verdict.faults:
-        listed = "\n".join(verdict.faults[:SHOWN_FAULTS])
-        sys.exit(f"{len(verdict.faults)} faults; histories are in {folder}\n{listed}")
+    if verdict.faults or finished.errors:
+        listed = "\n".join([*finished.errors, *verdict.faults[:SHOWN_FAULTS]])
+        sys.exit(f"{len(verdict.faults)} faults; histories and logs are in {folder}\n{listed}")
     print("every account is linearizable, totals are exact")
 
 

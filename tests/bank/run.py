@@ -31,16 +31,19 @@ FREEZE_SECONDS = 1.5
 # What those that were killed had sent may still be on its way.
 SETTLE_SECONDS = 2
 LONGEST_LINE_BYTES = 16_384
+MOST_ERRORS = 10
 
 type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """histories: every attempt of every client. items: the raw table. seconds: from first start to last exit."""
+    """histories: every attempt of every client. items: the raw table. errors: the first lines of what the functions
+    logged as wrong. seconds: from first start to last exit."""
 
     histories: list[Attempt]
     items: Stored
+    errors: list[str]
     kills: int
     freezes: int
     seconds: float
@@ -114,7 +117,7 @@ def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbance
         time.sleep(SETTLE_SECONDS)
         items = stored(table)
     histories = [attempt for file in sorted(folder.glob("*.jsonl")) for attempt in read_history(file)]
-    return Finished(histories, items, processes.kills, processes.freezes, seconds)
+    return Finished(histories, items, _errors(folder), processes.kills, processes.freezes, seconds)
 
 
 def _disturb(plan: Plan, folder: Path, processes: Processes, disturbances: int, say: Say) -> None:
@@ -162,6 +165,11 @@ def _begun(file: Path) -> int:
         if line.startswith(b'{"index":'):
             return int(line.removeprefix(b'{"index":').partition(b",")[0]) + 1
     return 0
+
+
+def _errors(folder: Path) -> list[str]:
+    lines = [line for file in sorted(folder.glob("process-*.log")) for line in file.read_text("utf-8").splitlines()]
+    return lines[:MOST_ERRORS]
 
 
 @contextmanager
