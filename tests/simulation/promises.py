@@ -504,12 +504,18 @@ def _check_try(it: Checked, shown: str | None) -> None:
         must(shown != right or it.frame.rivals, f"{it.about}: it is the code")
         return
     same(it.answer.code, "code_locked", it.about)
-    must(before is not None, f"{it.about}: nobody tried")
-    if it.frame.rivals or before is None:
+    must(manager is not None, f"{it.about}: nobody tried")
+    if it.frame.rivals or before is None or manager is None:
         return
-    until = before.tried_at + LOCKS[min(before.locks, len(LOCKS) - 1)]
-    must(before.tries == 5 and it.frame.now < until, f"{it.about}: {before}")
+    until = manager.tried_at + LOCKS[min(manager.locks, len(LOCKS) - 1)]
+    must(manager.tries == 5 and it.frame.now < until, f"{it.about}: {before}, {manager}")
+    # A try whose answer was lost counts: nothing tells it from another's guess. So the fifth may have been its own.
+    own_tries = manager.revision - before.revision
+    must(own_tries <= len(it.frame.met), f"{it.about}: locked by its own tries, {before}, {manager}")
     same(int(it.answer.headers["retry-after"]), max(1, -(-(until - it.frame.now) // 1000)), f"{it.about}: until")
+    if own_tries:
+        it.world.seen["locked: by an own try whose answer was lost"] += 1
+        return
     it.world.seen["locked: " + ("the right code is refused too" if shown == before.code else "a wrong code")] += 1
 
 
