@@ -408,9 +408,10 @@ def _span(request: Mapping[str, Any]) -> _Span:
             raise invalid("Query condition missed key schema element, or query key condition not supported")
     if partition is None:
         raise invalid("Query condition missed key schema element: PK")
-    if not partition:
+    span = _Span(partition, sort, values)
+    if not all((partition, *span.ends)):
         raise invalid("One or more parameter values are not valid. The value for a key attribute is an empty string")
-    return _Span(partition, sort, values)
+    return span
 
 
 SORT_CONDITIONS = frozenset({"=", "<", "<=", ">", ">=", "between", "begins_with"})

@@ -11,14 +11,6 @@ STICKER = b'{"feature": "sticker"}'
 KIB = 1024
 
 
-@pytest.fixture(scope="module")
-def account(api: Api) -> str:
-    """It has credits, so that what should be refused could be spent."""
-    account = api.open()
-    api.give(account, 40)
-    return account
-
-
 @pytest.fixture
 def _unchanged(api: Api, account: str) -> Any:
     """A refusal writes nothing."""
