@@ -49,6 +49,8 @@ CODE_OVER_HTTP = ("tests/functions/test_manager_code.py",)
 SIGNATURE = ("tests/functions/test_webhook_signature.py",)
 WEBHOOK = ("tests/functions/test_webhook_purchases.py",)
 MONEY_OVER_HTTP = ("tests/functions/test_money_back.py",)
+RECONCILING = f"{STORE}/reconciliation.py"
+SCHEDULED_VERIFIER = ("tests/functions/test_verify.py",)
 RECONCILIATION = ("tests/functions/test_reconciliation.py",)
 VERIFYING, VERIFIER = "layers/prepaid/prepaid/verifying", "tests/store/test_verifier.py"
 CLEAN = (f"{VERIFIER}::test_nothing_is_found_where_only_the_service_wrote",)
@@ -999,5 +1001,68 @@ BUGS = (
         "rest = {name: value for name, value in item.items() if name != CHECKSUM}",
         'rest = {name: value for name, value in item.items() if name not in (CHECKSUM, "language")}',
         (f"{VERIFIER}::test_any_attribute_that_is_changed_taken_or_added_is_found",),
+    ),
+    Bug(
+        "each try of what failed counts as the first",
+        RECONCILING,
+        '"first_at": before["first_at"] if before else {"N": str(milliseconds(now))},',
+        '"first_at": {"N": str(milliseconds(now))},',
+        RECONCILIATION,
+    ),
+    Bug(
+        "purchases are reviewed before they are over",
+        RECONCILING,
+        'first="0", last=keys.review_sort(due, HIGHEST)',
+        'first="0", last=HIGHEST',
+        RECONCILIATION,
+    ),
+    Bug(
+        "the reconciliation forgets what it told a person",
+        RECONCILING,
+        '"told": {"L": [{"S": event} for event in checkpoint.told]},',
+        '"told": {"L": []},',
+        RECONCILIATION,
+    ),
+    Bug(
+        "the reconciliation forgets where in its span it was",
+        RECONCILING,
+        '"event": {"S": checkpoint.event},',
+        '"event": {"S": ""},',
+        RECONCILIATION,
+    ),
+    Bug(
+        "the reconciliation works until it is stopped",
+        "functions/reconcile/app.py",
+        "context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS",
+        "context.get_remaining_time_in_millis() > 0",
+        RECONCILIATION,
+    ),
+    Bug(
+        "the sweep works until it is stopped",
+        "functions/expiry_sweep/app.py",
+        "context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS",
+        "context.get_remaining_time_in_millis() > 0",
+        ("tests/functions/test_expiry_sweep.py",),
+    ),
+    Bug(
+        "a table that was verified is never verified again",
+        "functions/verify/app.py",
+        "if one.done and one.started_at <= now < one.started_at + EVERY:",
+        "if one.done and one.started_at <= now:",
+        SCHEDULED_VERIFIER,
+    ),
+    Bug(
+        "an unfinished verification keeps no place",
+        "functions/verify/app.py",
+        "    finally:\n        persist(",
+        "    finally:\n        not one.done or persist(",
+        SCHEDULED_VERIFIER,
+    ),
+    Bug(
+        "what the webhook puts aside sounds no alarm",
+        "functions/purchase_webhook/app.py",
+        "on_quarantine=on_quarantine,",
+        "on_quarantine=lambda: None,",
+        WEBHOOK,
     ),
 )
