@@ -1,6 +1,7 @@
 """The whole service in one thread, its world in our hands: see README.md beside this file.
 
-SIMULATED_SEEDS=2000 plays so many histories of 500 steps each; the number here is for every change.
+SIMULATED_SEEDS=2000, as .ci/run sets it, plays so many histories of 500 steps each; the number here is for every
+change.
 """
 
 import os
