@@ -915,7 +915,7 @@ BUGS = (
         "template.yaml",
         'dynamodb:LeadingKeys: ["VERIFICATION", "VERIFIED#*"]',
         'dynamodb:LeadingKeys: ["VERIFICATION"]',
-        RIGHTS,
+        SCHEDULED_VERIFIER,
     ),
     # The verifier
     Bug(
