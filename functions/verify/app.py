@@ -20,6 +20,8 @@ MARGIN_MILLISECONDS = 120_000
 EVERY = timedelta(days=1)
 # A place costs some 24 write units, a page a few hundred read units: so what a killed run loses is little, and cheap.
 PAGES_A_PLACE = 5
+# A row holds 400 kB; a place grows with the purchases of the account in hand, by some 30 bytes each.
+MAX_PLACE_BYTES = 380_000
 
 logger = Logger()
 
@@ -52,7 +54,9 @@ def _read(desk: Desk, one: Pass, has_time: Callable[[], bool]) -> None:
             go_on(desk, one, lambda: False)
             if one.done:
                 one.found += finish(desk, [one])
-            place, pages = pack(one), pages + 1
+            packed, pages = pack(one), pages + 1
+            # Else the one before stays: the next run reads that account again, and tells again what it finds in it.
+            place = packed if one.done or len(packed) <= MAX_PLACE_BYTES else place
             if one.done or not has_time():
                 return
             if pages % PAGES_A_PLACE == 0:

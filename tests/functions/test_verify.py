@@ -174,6 +174,26 @@ def test_a_run_that_is_killed_has_kept_a_place_that_is_few_pages_old(
     assert passes.unpack(kept[few] or b"").read == 2 * few
 
 
+def test_a_place_that_no_row_can_hold_is_not_kept_and_holds_up_nothing(
+    verify: Any, service: Service, apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.open("acme")
+    service.give(5)
+    rows = len(service.stored())
+    monkeypatch.setattr(apps["verify"], "MAX_PLACE_BYTES", 1)
+
+    with monkeypatch.context() as small:
+        small.setattr(passes.go_on, "__defaults__", (2,))
+        assert verify(NONE) == {"read": 2, "found": 0, "finished": False}
+    kept = read_pass(wiring.table())
+
+    assert kept is not None
+    assert passes.unpack(kept).read == 0
+    # The place itself is a row.
+    assert verify() == {"read": rows + 1, "found": 0, "finished": True}
+    assert verify() == {"read": 0, "found": 0, "finished": True}
+
+
 def test_a_pass_of_the_future_holds_up_nothing(verify: Any, service: Service, clock: Clock) -> None:
     service.open("acme")
     clock.now += 400 * DAY

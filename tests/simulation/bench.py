@@ -29,12 +29,13 @@ from prepaid.store.dynamodb import Patience, Table
 from tests.apps import load_app
 from tests.functions.client import Service
 from tests.functions.payments import CURRENT_SECRET, Till
-from tests.simulation.database import Answer, Database, Snapshot
+from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.store.builders import Stored
+from tests.store.whole_table import WholeDatabase
 
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
+NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 TABLE = "ledger"
 STRIPE_KEY = "rk_test_b3nch"
 START = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
@@ -86,7 +87,7 @@ class Context:
         return self.bench.remaining_milliseconds
 
 
-class Refusing(Database):
+class Refusing(WholeDatabase):
     """A database that can be told to cancel the next transaction as if another one were in its way."""
 
     cancelled_for = ""
@@ -125,6 +126,8 @@ class Bench:
         self.watched = False
         # What every further call of this invocation meets.
         self.from_here: Callable[[str], Meet] | None = None
+        # Whether this invocation was killed: what it does on its way out was never done.
+        self.killed = False
         self.remaining_milliseconds = PLENTY_MILLISECONDS
         self.now = START
         # How far the functions' clock is ahead of everybody else's.
@@ -155,7 +158,7 @@ class Bench:
             return None
         finally:
             self.ended_at.append(len(self.calls))
-            self.from_here = None
+            self.from_here, self.killed = None, False
             self.remaining_milliseconds = PLENTY_MILLISECONDS
 
     def forget(self) -> None:
@@ -179,11 +182,15 @@ class Bench:
     def _pass(self, call: str, send: Callable[[], Any]) -> Any:
         if not self.watched:
             return send()
+        if self.killed:
+            raise Killed
         self.calls.append(call)
-        if self.from_here:
-            return self.from_here(call)(send)
-        met = self.meet(len(self.calls), call)
-        return met(send) if met else send()
+        met = self.from_here(call) if self.from_here else self.meet(len(self.calls), call)
+        try:
+            return met(send) if met else send()
+        except Killed:
+            self.killed = True
+            raise
 
     def items(self) -> Stored:
         """What is stored, as boto would show it."""

@@ -30,7 +30,7 @@ from tests.store import wire
 
 SHIFT = timedelta(minutes=5)
 LONG_SECONDS = 60.0
-READS = ("GetItem", "Query")
+READS = ("BatchGetItem", "GetItem", "Query", "Scan")
 SHIFTS = {"clock ahead": SHIFT, "clock behind": -SHIFT, "clock backwards": SHIFT}
 FAULTS = (
     "killed before",

@@ -38,8 +38,9 @@ TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}
 # The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try.
 NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision"})
 TRIES = frozenset({"tries", "tried_at"})
-# Where a scheduled function goes on: another place after another course, and no credit depends on it.
-PLACES = frozenset({"SWEEP", "RECONCILIATION"})
+# Where a scheduled function goes on, and what the verifier has seen to be whole: another place after another course,
+# and no credit depends on it.
+PLACES = frozenset({"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED"})
 
 type Fault = tuple[int, str]
 
@@ -197,7 +198,7 @@ SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 
 def end_of(bench: Bench, said: Said) -> End:
     """What is stored and said now, comparable."""
-    rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0] not in PLACES]
+    rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0].partition("#")[0] not in PLACES]
     # Another time of granting makes another row to be reviewed by; the next run removes it.
     kept = [row for row in rows if row[0] != "REVIEW"]
     return End(

@@ -499,24 +499,29 @@ def check_unlock(it: Checked) -> None:
 def _check_try(it: Checked, shown: str | None) -> None:
     """A wrong code is refused as wrong, and any while it is locked."""
     before, manager = it.frame.manager, it.auditor.managers.get(it.frame.account or "")
+    # A try whose answer was lost counts as well: more than one at once is nobody's guess but that.
+    lost = it.frame.met.count("lost")
+    own_tries = (manager.revision if manager else 0) - (before.revision if before else 0)
     if it.answer.code == "wrong_code":
         right = manager.code if manager else None
         must(shown != right or it.frame.rivals, f"{it.about}: it is the code")
+        must(own_tries <= 1 + lost or it.frame.rivals, f"{it.about}: {own_tries} tries for one")
+        if manager and not it.frame.rivals:
+            same(it.answer.body["tries_left"], 5 - manager.tries, it.about)
         return
     same(it.answer.code, "code_locked", it.about)
     must(manager is not None, f"{it.about}: nobody tried")
-    if it.frame.rivals or before is None or manager is None:
+    if it.frame.rivals or manager is None:
         return
     until = manager.tried_at + LOCKS[min(manager.locks, len(LOCKS) - 1)]
     must(manager.tries == 5 and it.frame.now < until, f"{it.about}: {before}, {manager}")
-    # A try whose answer was lost counts: nothing tells it from another's guess. So the fifth may have been its own.
-    own_tries = manager.revision - before.revision
-    must(own_tries <= len(it.frame.met), f"{it.about}: locked by its own tries, {before}, {manager}")
+    # So the fifth may have been its own.
+    must(own_tries <= lost, f"{it.about}: locked by its own tries, {before}, {manager}")
     same(int(it.answer.headers["retry-after"]), max(1, -(-(until - it.frame.now) // 1000)), f"{it.about}: until")
     if own_tries:
         it.world.seen["locked: by an own try whose answer was lost"] += 1
         return
-    it.world.seen["locked: " + ("the right code is refused too" if shown == before.code else "a wrong code")] += 1
+    it.world.seen["locked: " + ("the right code is refused too" if shown == manager.code else "a wrong code")] += 1
 
 
 # Buying

@@ -258,6 +258,59 @@ def scheduled(function: str) -> Callable[[Bench, Any], Said]:
     return run
 
 
+def verify(bench: Bench, _: Any) -> Said:
+    """A pass, which must find nothing."""
+    answer = apps()["verify"].handler(SCHEDULED, Context(bench))
+    return (200 if answer["finished"] else 500), {"found": answer["found"]}
+
+
+def traded(bench: Bench) -> None:
+    """Bought, spent and refunded in part, long enough ago to be there as a whole."""
+    bench.till.tell_all(bench.till.refund(partly_spent(bench), 2495))
+    bench.now += timedelta(hours=3)
+
+
+def catalogue_of_yesterday(bench: Bench) -> Any:
+    changes_the_catalogue(bench)
+    return asdict(first_catalogue())
+
+
+def second_page(bench: Bench) -> str:
+    spent_before(bench)
+    return str(bench.service(HISTORY, query={"limit": "2"}).body["next_cursor"])
+
+
+def read_on(bench: Bench, cursor: str) -> Said:
+    return said(bench.service(HISTORY, query={"limit": "2", "cursor": cursor}, trouble=True))
+
+
+def read_lines(bench: Bench, _: Any) -> Said:
+    return said(bench.service(HISTORY, headers={"accept": "text/csv"}, trouble=True))
+
+
+def failed(bench: Bench) -> Any:
+    """A Pix that came to nothing. The event that says so."""
+    purchase = bought(bench)
+    bench.till.tell_all(bench.till.happen(purchase, "confirm", "pix"))
+    return bench.till.happen(purchase, "fail")[-1]
+
+
+def refund_failed(bench: Bench) -> Any:
+    """The refund took credits; then the customer's bank sent it back. The event that says so."""
+    bench.till.tell_all(bench.till.refund(partly_spent(bench)))
+    return bench.till.later("refund", "fail_refund")[-1]
+
+
+def unheard_dispute(bench: Bench) -> None:
+    bench.till.dispute(partly_spent(bench))
+    bench.now += timedelta(minutes=10)
+
+
+def unheard_misfit(bench: Bench) -> None:
+    overpaid(bench)
+    bench.now += timedelta(minutes=10)
+
+
 def unheard_payment(bench: Bench) -> None:
     """Paid, and no delivery came through. The next run is a while later: one whose clock is behind would see it too."""
     bench.till.pay(bought(bench))
@@ -280,6 +333,8 @@ SCENARIOS = (
     Scenario("balance", opened, read(BALANCE), spends, reads=True),
     Scenario("balance of a time", spent_some, read(BALANCE, {"at": "2026-06-16T13:30:00Z"}), spends, reads=True),
     Scenario("history", opened, read(HISTORY), spends, reads=True),
+    Scenario("history: second page", second_page, read_on, spends, reads=True),
+    Scenario("history: as CSV", spent_before, read_lines, spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalogue", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
@@ -288,6 +343,7 @@ SCENARIOS = (
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: catalogue", lambda _: asdict(first_catalogue()), put_catalogue(3000), changes_the_catalogue),
+    Scenario("accounts: catalogue of yesterday", catalogue_of_yesterday, put_catalogue(3000), spends, reads=True),
     Scenario("checkout: first code", opened, first_code, spends),
     Scenario("checkout: change of code", buyer, set_code, tries_a_code, may_say="wrong_code"),
     Scenario("checkout: session", buyer, open_session, tries_a_code),
@@ -297,11 +353,16 @@ SCENARIOS = (
     Scenario("checkout: list of purchases", bought, read(PURCHASES), spends, reads=True),
     Scenario("checkout: one purchase", bought, read_purchase, spends, reads=True),
     Scenario("webhook: grant", paid, webhook, spends, paired=True),
+    Scenario("webhook: payment failed", failed, webhook, spends, paired=True),
     Scenario("webhook: refund", refunded, webhook, spends, paired=True),
+    Scenario("webhook: refund failed", refund_failed, webhook, spends, paired=True),
     Scenario("webhook: dispute", disputed, webhook, spends, paired=True),
     Scenario("webhook: dispute won", won, webhook, spends, paired=True),
     Scenario("webhook: quarantine", overpaid, webhook, spends, paired=True),
     Scenario("expiry_sweep", lapsed, scheduled("expiry_sweep"), spends),
     Scenario("reconcile: payment", unheard_payment, scheduled("reconcile"), spends),
     Scenario("reconcile: refund", unheard_refund, scheduled("reconcile"), spends),
+    Scenario("reconcile: dispute", unheard_dispute, scheduled("reconcile"), spends),
+    Scenario("reconcile: quarantine", unheard_misfit, scheduled("reconcile"), spends),
+    Scenario("verify", traded, verify, spends),
 )

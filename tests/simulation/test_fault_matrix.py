@@ -28,7 +28,7 @@ def test_every_route_is_asked_by_some_scenario(monkeypatch: pytest.MonkeyPatch) 
         asked.add(event["routeKey"])
         return send(self, event, context)
 
-    with opened_bench(quick=True) as bench:
+    with opened_bench() as bench:
         empty = bench.save()
         for scenario in SCENARIOS:
             bench.load(empty)

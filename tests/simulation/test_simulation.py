@@ -21,7 +21,7 @@ from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("SIMULATED_SEEDS", "200"))
 BUNDLES = 8
-EACH = SEEDS // BUNDLES
+EACH = -(-SEEDS // BUNDLES)
 # Chance has its share in so few.
 SLACK = 2
 

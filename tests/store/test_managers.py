@@ -319,6 +319,21 @@ def test_a_try_whose_answer_is_lost_may_count_twice_and_never_less(
     assert number(desk, "tries") == 2
 
 
+@pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
+def test_a_fifth_try_whose_answer_is_lost_locks_the_right_code_out_too(
+    desk: Desk, wire: Wire, comparisons: Comparisons, fault: Any
+) -> None:
+    set_code(desk, CODE)
+    assert [try_code(desk, WRONG) for _ in range(4)] == ["wrong"] * 4
+    comparisons.made = 0
+    wire.plan("PutItem", fault)
+
+    assert try_code(desk, CODE) == "locked"
+
+    assert comparisons.made == 0
+    assert number(desk, "tries") == 5
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_the_right_code_opens_though_forgiving_is_not_answered(desk: Desk, wire: Wire, times: int) -> None:
     set_code(desk, CODE)

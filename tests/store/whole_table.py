@@ -29,8 +29,8 @@ LATER = NOW + 3 * 365 * DAY
 class WholeDatabase(Database):
     """The simulation's database, with the two calls that read across partitions."""
 
-    def __init__(self) -> None:
-        super().__init__(NAME)
+    def __init__(self, name: str = NAME) -> None:
+        super().__init__(name)
         self._operations |= {"Scan": self._scan, "BatchGetItem": self._batch_get}
         self.lock = threading.Lock()
         self.most_asked = 0
@@ -40,7 +40,7 @@ class WholeDatabase(Database):
             return super().answer(operation, request)
 
     def _scan(self, request: dict[str, Any]) -> Answer:
-        rows, limit = self.tables[NAME], request["Limit"]
+        rows, limit = self.tables[request["TableName"]], request["Limit"]
         start = request.get("ExclusiveStartKey")
         after = (crc32(start["PK"]["S"].encode()), start["PK"]["S"], start["SK"]["S"]) if start else (-1, "", "")
         segment, segments = request["Segment"], request["TotalSegments"]
