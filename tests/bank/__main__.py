@@ -77,7 +77,7 @@ def main() -> None:
     )
     if verdict.faults or finished.errors:
         listed = "\n".join([*finished.errors, *verdict.faults[:SHOWN_FAULTS]])
-        sys.exit(f"{len(verdict.faults)} faults; histories and logs are in {folder}\n{listed}")
+        sys.exit(f"{len(verdict.faults)} faults, {len(finished.errors)} errors logged; see {folder}\n{listed}")
     print("every account is linearizable, totals are exact")
 
 
