@@ -61,6 +61,6 @@ LEAST = {
 
 
 def missed(seen: Counter[str], steps: int) -> dict[str, tuple[int, int]]:
-    """What wasn't reached: how often it was, and should have been."""
-    least = {name: count * steps // MILLION for name, count in LEAST.items()}
+    """What wasn't reached: how often it was, and should have been. What is due but once is left to chance."""
+    least = {name: count * steps // MILLION for name, count in LEAST.items() if count * steps >= 2 * MILLION}
     return {name: (seen[name], wanted) for name, wanted in least.items() if seen[name] < wanted}
