@@ -28,7 +28,7 @@ CALENDAR = ("tests/unit/core/test_calendar.py",)
 MONEY = ("tests/unit/core/test_money_back.py",)
 PURCHASES = ("tests/unit/core/test_purchase.py",)
 CODES = ("tests/unit/core/test_manager.py",)
-CATALOGUES = ("tests/unit/core/test_catalogue.py",)
+CATALOGS = ("tests/unit/core/test_catalog.py",)
 APPEND = ("tests/store/test_append.py",)
 INTERLEAVINGS = ("tests/store/test_interleavings.py", "tests/store/test_append.py")
 FAULTS = ("tests/store/test_faults.py",)
@@ -36,9 +36,9 @@ STORED_MONEY = ("tests/store/test_money_back.py",)
 STORED_PURCHASES = ("tests/store/test_purchases.py", "tests/store/test_recording.py")
 STORED_CODES = ("tests/store/test_managers.py",)
 SWEEP = ("tests/store/test_sweep.py",)
-STORED_CATALOGUES = ("tests/store/test_catalogue.py",)
-CATALOGUE_RACES = (
-    "tests/store/test_races.py::test_of_parallel_successors_of_one_catalogue_one_wins_and_the_others_are_told",
+STORED_CATALOGS = ("tests/store/test_catalog.py",)
+CATALOG_RACES = (
+    "tests/store/test_races.py::test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told",
 )
 ACCOUNTS = ("tests/store/test_accounts.py",)
 READING = ("tests/functions/test_reading.py",)
@@ -141,15 +141,15 @@ BUGS = (
     Bug(
         "the quota pays for every feature",
         f"{CORE}/account.py",
-        "return quota_remaining(account, catalogue) if feature.quota_backed else 0",
-        "return quota_remaining(account, catalogue)",
+        "return quota_remaining(account, catalog) if feature.quota_backed else 0",
+        "return quota_remaining(account, catalog)",
         QUOTA,
     ),
     Bug(
         "credits pay before the quota",
         LEDGER,
-        "from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalogue))",
-        "from_quota = 0 if account.lots else min(debit.quantity, quota_remaining_for(account, feature, catalogue))",
+        "from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalog))",
+        "from_quota = 0 if account.lots else min(debit.quantity, quota_remaining_for(account, feature, catalog))",
         SPENDING,
     ),
     Bug(
@@ -190,22 +190,22 @@ BUGS = (
     Bug(
         "a smaller plan takes back what was used",
         f"{CORE}/account.py",
-        "return max(0, quota_limit(account, catalogue) - account.quota_used)",
-        "return quota_limit(account, catalogue) - account.quota_used",
+        "return max(0, quota_limit(account, catalog) - account.quota_used)",
+        "return quota_limit(account, catalog) - account.quota_used",
         QUOTA,
     ),
     Bug(
         "no AI, and quota all the same",
         f"{CORE}/account.py",
-        "return catalogue.plan(account.terms.plan).quota if account.terms.ai_enabled else 0",
-        "return catalogue.plan(account.terms.plan).quota",
+        "return catalog.plan(account.terms.plan).quota if account.terms.ai_enabled else 0",
+        "return catalog.plan(account.terms.plan).quota",
         QUOTA,
     ),
     Bug(
         "a refusal suggests a pack that is too small",
         LEDGER,
-        "pack = catalogue.smallest_pack_covering(needed - account.available + account.owed)",
-        "pack = catalogue.smallest_pack_covering(1)",
+        "pack = catalog.smallest_pack_covering(needed - account.available + account.owed)",
+        "pack = catalog.smallest_pack_covering(1)",
         SPENDING,
     ),
     Bug(
@@ -217,10 +217,10 @@ BUGS = (
     ),
     Bug(
         "retired packs are suggested",
-        f"{CORE}/catalogue.py",
+        f"{CORE}/catalog.py",
         "sorted((pack for pack in self.packs if pack.active)",
         "sorted((pack for pack in self.packs)",
-        CATALOGUES,
+        CATALOGS,
     ),
     # Grants and money back
     Bug(
@@ -317,36 +317,36 @@ BUGS = (
     Bug(
         "an unpaid session grants",
         PURCHASE,
-        'if fact.progress == "paid":\n            return Step(',
-        'if fact.progress in {"paid", "awaiting_payment"}:\n            return Step(',
+        'if status.progress == "paid":\n            return Step(',
+        'if status.progress in {"paid", "awaiting_payment"}:\n            return Step(',
         PURCHASES,
     ),
     Bug(
         "the amount is not compared",
         PURCHASE,
-        '        ("amount", purchase.amount, fact.amount),\n',
+        '        ("amount", purchase.amount, status.amount),\n',
         "",
         PURCHASES,
     ),
     Bug(
         "the currency is not compared",
         PURCHASE,
-        '        ("currency", purchase.currency, fact.currency),\n',
+        '        ("currency", purchase.currency, status.currency),\n',
         "",
         PURCHASES,
     ),
     Bug(
         "test money counts as real",
         PURCHASE,
-        '        ("live", purchase.live, fact.live),\n',
+        '        ("live", purchase.live, status.live),\n',
         "",
         PURCHASES,
     ),
     Bug(
         "an expired page is never paid",
         PURCHASE,
-        "    if not purchase.granted:\n        if fact",
-        '    if purchase.state == "expired":\n        return None\n    if not purchase.granted:\n        if fact',
+        "    if not purchase.granted:\n        if status",
+        '    if purchase.state == "expired":\n        return None\n    if not purchase.granted:\n        if status',
         PURCHASES,
     ),
     # The manager's code
@@ -458,7 +458,7 @@ BUGS = (
     Bug(
         "a lost race is told instead of tried again",
         f"{STORE}/ledger.py",
-        "            if ENTRY not in lost.found:\n                raise\n",
+        "            if ENTRY not in failed.existing:\n                raise\n",
         "            raise\n",
         INTERLEAVINGS,
     ),
@@ -538,9 +538,9 @@ BUGS = (
         "the provider is asked before the record is read",
         f"{STORE}/purchases.py",
         """            purchase = read_purchase(table, pointer.account, pointer.purchase)
-            fact = look()
+            status = look()
 """,
-        """            fact = look()
+        """            status = look()
             purchase = read_purchase(table, pointer.account, pointer.purchase)
 """,
         STORED_MONEY,
@@ -566,8 +566,8 @@ BUGS = (
     Bug(
         "what doesn't fit is granted",
         f"{STORE}/purchases.py",
-        "            if purchase is None or fact is None or wrong:\n",
-        "            if purchase is None or fact is None:\n",
+        "            if purchase is None or status is None or wrong:\n",
+        "            if purchase is None or status is None:\n",
         STORED_PURCHASES,
     ),
     Bug(
@@ -577,7 +577,7 @@ BUGS = (
         'CLAIM: {"Item": claim},',
         STORED_PURCHASES,
     ),
-    # Sweep, accounts, catalogue
+    # Sweep, accounts, catalog
     Bug(
         "the sweep skips the row after a page",
         f"{STORE}/due.py",
@@ -588,7 +588,7 @@ BUGS = (
     Bug(
         "a row goes before its lot's end is recorded",
         f"{STORE}/sweep.py",
-        "    append(table, row.account, Settle(), catalogue=catalogue, now=now, patience=patience)\n    persist(",
+        "    append(table, row.account, Settle(), catalog=catalog, now=now, patience=patience)\n    persist(",
         "    persist(",
         SWEEP,
     ),
@@ -615,35 +615,35 @@ BUGS = (
         INTERLEAVINGS,
     ),
     Bug(
-        "successors of a catalogue aren't told of each other",
-        f"{STORE}/catalogue.py",
+        "successors of a catalog aren't told of each other",
+        f"{STORE}/catalog.py",
         """            "ConditionExpression": IF_ABSENT,
         },
         # Closes the race with a still newer version: CURRENT only ever moves on by one.
         "current": {
-            "Item": checksummed({**keys.CATALOGUE, **body}),
+            "Item": checksummed({**keys.CATALOG, **body}),
             "ConditionExpression": "attribute_not_exists(PK) OR version = :previous",
             "ExpressionAttributeValues": {":previous": {"N": previous}},
 """,
         """        },
         "current": {
-            "Item": checksummed({**keys.CATALOGUE, **body}),
+            "Item": checksummed({**keys.CATALOG, **body}),
 """,
-        CATALOGUE_RACES,
+        CATALOG_RACES,
     ),
     Bug(
-        "a warm function keeps its catalogue for ever",
-        f"{STORE}/catalogue.py",
-        "if self._catalogue is None or self._clock() - self._read_at >= self._seconds:",
-        "if self._catalogue is None:",
-        STORED_CATALOGUES,
+        "a warm function keeps its catalog for ever",
+        f"{STORE}/catalog.py",
+        "if self._catalog is None or self._clock() - self._read_at >= self._seconds:",
+        "if self._catalog is None:",
+        STORED_CATALOGS,
     ),
     Bug(
-        "a stale catalogue counts a newer account",
-        f"{STORE}/catalogue.py",
-        "    if catalogue.version >= version:\n        return catalogue\n",
-        "    return catalogue\n",
-        (*STORED_CATALOGUES, *ACCOUNTS, *APPEND),
+        "a stale catalog counts a newer account",
+        f"{STORE}/catalog.py",
+        "    if catalog.version >= version:\n        return catalog\n",
+        "    return catalog\n",
+        (*STORED_CATALOGS, *ACCOUNTS, *APPEND),
     ),
     # HTTP
     Bug(
@@ -776,7 +776,7 @@ BUGS = (
     Bug(
         "what failed is not kept",
         "layers/prepaid/prepaid/purchasing.py",
-        "        persist(desk.patience, save_failed, desk.table, what, about, desk.now)\n",
+        "        persist(context.patience, save_failed_check, context.table, what, about, context.now)\n",
         "",
         RECONCILIATION,
     ),
@@ -920,58 +920,58 @@ BUGS = (
     # The verifier
     Bug(
         "the verifier forgets the entry before a pause",
-        f"{VERIFYING}/books.py",
-        "        books.entry = _decoded(books.last)\n",
+        f"{VERIFYING}/account_audit.py",
+        "        audit.entry = _decoded(audit.last)\n",
         "",
         PUT_AWAY,
     ),
     Bug(
         "the verifier forgets the mark at a pause",
-        f"{VERIFYING}/books.py",
-        '"mark": [books.mark.number, books.mark.hash.hex()] if books.mark else None,',
+        f"{VERIFYING}/account_audit.py",
+        '"mark": [audit.mark.number, audit.mark.hash.hex()] if audit.mark else None,',
         '"mark": None,',
         (f"{VERIFIER}::test_a_pass_that_is_put_away_remembers_the_mark",),
     ),
     Bug(
         "the verifier counts claims of purchases only",
-        f"{VERIFYING}/rows.py",
-        'view.tally.claimed(f"{books.account}#{number}")',
+        f"{VERIFYING}/index_rows.py",
+        'lookup.tally.claimed(f"{audit.account}#{number}")',
         "pass",
         CLEAN,
     ),
     Bug(
         "the verifier doesn't ask for claims",
-        f"{VERIFYING}/books.py",
-        'view.tally.asked(f"{books.account}#{entry.number}")',
+        f"{VERIFYING}/account_audit.py",
+        'lookup.tally.asked(f"{audit.account}#{entry.number}")',
         "pass",
         CLEAN,
     ),
     Bug(
         "the verifier doesn't compare what was taken back",
-        f"{VERIFYING}/books.py",
-        '"taken and owed", course.net, purchase.revoked - purchase.lapsed',
+        f"{VERIFYING}/account_audit.py",
+        '"taken and owed", trail.net, purchase.revoked - purchase.lapsed',
         '"taken and owed", 0, 0',
         (f"{VERIFIER}::test_money_that_never_went_back_is_found_though_the_record_agrees_with_itself",),
     ),
     Bug(
-        "the verifier doesn't compare a purchase with the catalogue",
-        f"{VERIFYING}/books.py",
-        "if not view.was_on_sale(purchase):",
+        "the verifier doesn't compare a purchase with the catalog",
+        f"{VERIFYING}/account_audit.py",
+        "if not lookup.was_on_sale(purchase):",
         "if purchase.credits < 0:",
         SUM_THAT_FITS,
     ),
     Bug(
         "the verifier counts a finding and doesn't tell it",
-        f"{VERIFYING}/passes.py",
-        "        desk.on_finding(finding)\n",
+        f"{VERIFYING}/scan_pass.py",
+        "        context.on_finding(finding)\n",
         "        pass\n",
         (f"{VERIFIER}::test_a_whole_account_that_is_gone_is_found",),
     ),
     Bug(
         "the verifier compares lines and not states",
-        f"{VERIFYING}/books.py",
-        'if all(books.last[part] == encoded[part] for part in ("line", "state")):',
-        'if all(books.last[part] == encoded[part] for part in ("line",)):',
+        f"{VERIFYING}/account_audit.py",
+        'if all(audit.last[part] == encoded[part] for part in ("line", "state")):',
+        'if all(audit.last[part] == encoded[part] for part in ("line",)):',
         PUT_AWAY,
     ),
     Bug(
@@ -983,16 +983,16 @@ BUGS = (
     ),
     Bug(
         "the verifier minds a missing review only once it is due",
-        f"{VERIFYING}/books.py",
-        "if purchase.created_at + PAYABLE > view.now + SOON and",
-        "if purchase.created_at + PAYABLE < view.now + SOON and",
+        f"{VERIFYING}/account_audit.py",
+        "if purchase.created_at + PAYABLE > lookup.now + SOON and",
+        "if purchase.created_at + PAYABLE < lookup.now + SOON and",
         (f"{VERIFIER}::test_a_review_that_is_gone_before_its_time_is_missed",),
     ),
     Bug(
         "a mark that can't be read stops the verifier",
-        f"{VERIFYING}/books.py",
-        "    except (KeyError, ValueError):\n        return Books(account)\n",
-        "    except ArithmeticError:\n        return Books(account)\n",
+        f"{VERIFYING}/account_audit.py",
+        "    except (KeyError, ValueError):\n        return AccountAudit(account)\n",
+        "    except ArithmeticError:\n        return AccountAudit(account)\n",
         (f"{VERIFIER}::test_marks_and_a_pass_that_is_kept_are_held_to_their_form_too",),
     ),
     Bug(
@@ -1012,7 +1012,7 @@ BUGS = (
     Bug(
         "purchases are reviewed before they are over",
         RECONCILING,
-        'first="0", last=keys.review_sort(due, HIGHEST)',
+        'first="0", last=keys.pending_check_sort(due, HIGHEST)',
         'first="0", last=HIGHEST',
         RECONCILIATION,
     ),
