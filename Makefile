@@ -36,8 +36,8 @@ export PYTHONPATH := layers/prepaid:.
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
 # Fast first: what fails in a second is not worth waiting a minute for.
-TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
-TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
+TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
+TYPED = $(wildcard layers/prepaid/prepaid functions fake_stripe local tests bench)
 
 .PHONY: help run invoke test simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
 

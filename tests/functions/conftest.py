@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.session import get_session
 
+from fake_stripe.faults import Fault
+from fake_stripe.running import RunningFake
 from local.deploy import STRIPE_RIGHTS
-from local.stripe.faults import Fault
-from local.stripe.running import RunningFake
 from prepaid import wiring
 from prepaid.api import http
 from prepaid.store import managers

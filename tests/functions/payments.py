@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from local.stripe import lifecycle, money_back
-from local.stripe.running import RunningFake
+from fake_stripe import lifecycle, money_back
+from fake_stripe.running import RunningFake
 from prepaid import wiring
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import Purchase

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from local.stripe import api as stripe_api
-from local.stripe import lifecycle
-from local.stripe.faults import Fault
+from fake_stripe import api as stripe_api
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
 from prepaid import wiring
 from prepaid.api import purchases
 from prepaid.store.dynamodb import Transient

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from local.stripe import api as stripe_api
-from local.stripe import idempotency
-from local.stripe.errors import StripeError
-from local.stripe.faults import Fault
-from local.stripe.idempotency import Answer as Kept
+from fake_stripe import api as stripe_api
+from fake_stripe import idempotency
+from fake_stripe.errors import StripeError
+from fake_stripe.faults import Fault
+from fake_stripe.idempotency import Answer as Kept
 from prepaid import wiring
 from prepaid.payments.errors import PaymentsRefused
 from tests.functions.client import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
@@ -269,7 +269,7 @@ def test_a_key_of_the_other_mode_is_mended_not_quarantined(
         return StripeError(message, status=404, code="resource_missing", param=param)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("local.stripe.state.missing", unknown)
+        patch.setattr("fake_stripe.state.missing", unknown)
         patch.setattr(till.fake.state, "tables", {name: {} for name in till.fake.state.tables})
         assert told(till.tell(event, trouble=True))
     assert heard(output)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import stripe
 
-from local.stripe import lifecycle
-from local.stripe.faults import Fault
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
 from prepaid import purchasing
 from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable

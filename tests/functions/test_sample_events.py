@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from fake_stripe.running import RunningFake
 from local.demo import CODE
 from local.stack import SAMPLE_WEBHOOK_SECRET
-from local.stripe.running import RunningFake
 from prepaid import wiring
 from tests.functions.client import Service
 from tests.functions.conftest import NAMES

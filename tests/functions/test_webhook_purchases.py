@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
 from local.processes import free_port
-from local.stripe import lifecycle
-from local.stripe.faults import Fault
 from prepaid import wiring
 from prepaid.core.purchase import Purchase
 from prepaid.store.dynamodb import Table, open_client

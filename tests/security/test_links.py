@@ -1,6 +1,6 @@
 """Links, cookies and headers that go out: nothing that comes in with a request leads anybody anywhere else.
 
-The payment page's own links and texts are attacked in tests/unit/local_stripe/test_page.py.
+The payment page's own links and texts are attacked in fake_stripe/tests/test_page.py.
 """
 
 import csv

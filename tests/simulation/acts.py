@@ -5,8 +5,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from local.stripe import lifecycle, money_back
-from local.stripe.errors import StripeError
+from fake_stripe import lifecycle, money_back
+from fake_stripe.errors import StripeError
 from tests.functions.events import ADMIN, BUYER
 from tests.simulation.auditor import Deal, plain
 from tests.simulation.bodies import entries_shown, next_cursor

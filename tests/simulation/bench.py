@@ -18,8 +18,8 @@ from unittest import mock
 
 from botocore.retries import quota
 
-from local.stripe.api import Api
-from local.stripe.state import PREFIXES, State
+from fake_stripe.api import Api
+from fake_stripe.state import PREFIXES, State
 from prepaid import wiring
 from prepaid.api import http
 from prepaid.api import purchases as purchases_api

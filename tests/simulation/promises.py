@@ -6,7 +6,7 @@ An answer may be about any state that the account was in while the request ran: 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from local.stripe.lifecycle import given_up
+from fake_stripe.lifecycle import given_up
 from tests.simulation.auditor import LOCKS, Auditor, lasted, plain
 from tests.simulation.bodies import (
     account_body,

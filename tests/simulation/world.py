@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.stripe.state import State
+from fake_stripe.state import State
 from prepaid.core.errors import Busy, PrepaidError
 from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.catalogue import CurrentCatalogue

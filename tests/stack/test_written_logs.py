@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fake_stripe.lifecycle import PAYER
 from local.demo import CODE
 from local.deploy import client
 from local.stack import Stack
-from local.stripe.lifecycle import PAYER
 from tests.stack.client import Api
 
 if TYPE_CHECKING:
