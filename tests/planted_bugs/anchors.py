@@ -163,7 +163,7 @@ def _why_missing(bug: Bug, named: tuple[Definition, ...], definitions: tuple[Def
     elif named:
         title, candidates = "The definition and its nearest lines:", [*map(str, named), *_nearest_lines(bug, named)]
     else:
-        names = get_close_matches(bug.where, {one.name for one in definitions}, CANDIDATES)
+        names = get_close_matches(bug.where.rpartition(":")[2], {one.name for one in definitions}, CANDIDATES)
         title = "No definition has that name. The nearest names and lines:"
         candidates = [*(str(one) for one in definitions if one.name in names), *_nearest_lines(bug, definitions)]
     before = indent(dedent(bug.before).strip(), "  | ")
