@@ -76,15 +76,15 @@ LEDGER = (
     Bug(
         "the quota pays for every feature",
         "quota_remaining_for",
-        "return quota_remaining(account, catalogue) if feature.quota_backed else 0",
-        "return quota_remaining(account, catalogue)",
+        "return quota_remaining(account, catalog) if feature.quota_backed else 0",
+        "return quota_remaining(account, catalog)",
         ("test_quota",),
     ),
     Bug(
         "credits pay before the quota",
         "_debit",
-        "from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalogue))",
-        "from_quota = 0 if account.lots else min(debit.quantity, quota_remaining_for(account, feature, catalogue))",
+        "from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalog))",
+        "from_quota = 0 if account.lots else min(debit.quantity, quota_remaining_for(account, feature, catalog))",
         ("core/test_spending",),
     ),
     Bug(
@@ -125,22 +125,22 @@ LEDGER = (
     Bug(
         "a smaller plan takes back what was used",
         "quota_remaining",
-        "return max(0, quota_limit(account, catalogue) - account.quota_used)",
-        "return quota_limit(account, catalogue) - account.quota_used",
+        "return max(0, quota_limit(account, catalog) - account.quota_used)",
+        "return quota_limit(account, catalog) - account.quota_used",
         ("test_quota",),
     ),
     Bug(
         "no AI, and quota all the same",
         "quota_limit",
-        "return catalogue.plan(account.terms.plan).quota if account.terms.ai_enabled else 0",
-        "return catalogue.plan(account.terms.plan).quota",
+        "return catalog.plan(account.terms.plan).quota if account.terms.ai_enabled else 0",
+        "return catalog.plan(account.terms.plan).quota",
         ("test_quota",),
     ),
     Bug(
         "a refusal suggests a pack that is too small",
         "_insufficient",
-        "pack = catalogue.smallest_pack_covering(needed - account.available + account.owed)",
-        "pack = catalogue.smallest_pack_covering(1)",
+        "pack = catalog.smallest_pack_covering(needed - account.available + account.owed)",
+        "pack = catalog.smallest_pack_covering(1)",
         ("core/test_spending",),
     ),
     Bug(
@@ -152,10 +152,10 @@ LEDGER = (
     ),
     Bug(
         "retired packs are suggested",
-        "Catalogue.packs_on_sale",
+        "Catalog.packs_on_sale",
         "sorted((pack for pack in self.packs if pack.active)",
         "sorted((pack for pack in self.packs)",
-        ("core/test_catalogue",),
+        ("core/test_catalog",),
     ),
     Bug(
         "a grant forgets what is owed",

@@ -34,28 +34,28 @@ PURCHASES = (
     Bug(
         "an unpaid session grants",
         "next_step",
-        'if fact.progress == "paid": return Step(',
-        'if fact.progress in {"paid", "awaiting_payment"}: return Step(',
+        'if status.progress == "paid": return Step(',
+        'if status.progress in {"paid", "awaiting_payment"}: return Step(',
         ("test_purchase",),
     ),
     Bug(
         "the amount is not compared",
         "mismatches",
-        '("amount", purchase.amount, fact.amount),',
+        '("amount", purchase.amount, status.amount),',
         "",
         ("test_purchase",),
     ),
     Bug(
         "the currency is not compared",
         "mismatches",
-        '("currency", purchase.currency, fact.currency),',
+        '("currency", purchase.currency, status.currency),',
         "",
         ("test_purchase",),
     ),
     Bug(
         "test money counts as real",
         "mismatches",
-        '("live", purchase.live, fact.live),',
+        '("live", purchase.live, status.live),',
         "",
         ("test_purchase",),
     ),
@@ -89,20 +89,20 @@ PURCHASES = (
     ),
     Bug(
         "the provider is asked before the record is read",
-        "bring_up_to_date",
+        "sync_purchase",
         """
         purchase = read_purchase(table, pointer.account, pointer.purchase)
-        fact = look()
+        status = look()
         """,
         """
-        fact = look()
+        status = look()
         purchase = read_purchase(table, pointer.account, pointer.purchase)
         """,
         ("store/test_money_back",),
     ),
     Bug(
         "what was written last is not looked at again",
-        "bring_up_to_date",
+        "sync_purchase",
         "break",
         "return outcome",
         ("store/test_money_back",),
@@ -116,9 +116,9 @@ PURCHASES = (
     ),
     Bug(
         "what doesn't fit is granted",
-        "bring_up_to_date",
-        "if purchase is None or fact is None or wrong:",
-        "if purchase is None or fact is None:",
+        "sync_purchase",
+        "if purchase is None or status is None or wrong:",
+        "if purchase is None or status is None:",
         ("test_purchases", "test_recording"),
     ),
     Bug(

@@ -19,7 +19,7 @@ RECONCILIATION = (
     Bug(
         "what failed is not kept",
         "_attempt",
-        "persist(desk.patience, save_failed, desk.table, what, about, desk.now)",
+        "persist(context.patience, save_failed_check, context.table, what, about, context.now)",
         "",
         ("test_reconciliation",),
     ),
@@ -32,15 +32,15 @@ RECONCILIATION = (
     ),
     Bug(
         "each try of what failed counts as the first",
-        "save_failed",
+        "save_failed_check",
         '"first_at": before["first_at"] if before else {"N": str(milliseconds(now))},',
         '"first_at": {"N": str(milliseconds(now))},',
         ("test_reconciliation",),
     ),
     Bug(
         "purchases are reviewed before they are over",
-        "read_reviews",
-        'first="0", last=keys.review_sort(due, HIGHEST)',
+        "read_pending_checks",
+        'first="0", last=keys.pending_check_sort(due, HIGHEST)',
         'first="0", last=HIGHEST',
         ("test_reconciliation",),
     ),

@@ -30,7 +30,7 @@ STORE = (
     Bug(
         "a refusal speaks before it looks at the claim",
         "_append_to",
-        "except Refused: earlier = find_effect(table, account.id, operation, idempotency_key)",
+        "except Refused: earlier = find_replay(table, account.id, operation, idempotency_key)",
         """
         except Refused:
             earlier = None
@@ -39,7 +39,7 @@ STORE = (
     ),
     Bug(
         "another request with the key is a replay",
-        "find_effect",
+        "find_replay",
         """
         if claim["request_hash"]["B"] != request_hash(_claimable(operation)):
             raise IdempotencyKeyReused
@@ -51,7 +51,7 @@ STORE = (
         "a lost race is told instead of tried again",
         "append",
         """
-        if ENTRY not in lost.found:
+        if ENTRY not in failed.existing:
             raise
         """,
         "raise",
@@ -127,40 +127,40 @@ STORE = (
         ("test_interleavings", "test_append"),
     ),
     Bug(
-        "successors of a catalogue aren't told of each other",
+        "successors of a catalog aren't told of each other",
         "_version_puts",
         """
             "ConditionExpression": IF_ABSENT,
         },
         # Closes the race with a still newer version: CURRENT only ever moves on by one.
         "current": {
-            "Item": checksummed({**keys.CATALOGUE, **body}),
+            "Item": checksummed({**keys.CATALOG, **body}),
             "ConditionExpression": "attribute_not_exists(PK) OR version = :previous",
             "ExpressionAttributeValues": {":previous": {"N": previous}},
         """,
         """
         },
         "current": {
-            "Item": checksummed({**keys.CATALOGUE, **body}),
+            "Item": checksummed({**keys.CATALOG, **body}),
         """,
-        ("test_of_parallel_successors_of_one_catalogue_one_wins_and_the_others_are_told",),
+        ("test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told",),
     ),
     Bug(
-        "a warm function keeps its catalogue for ever",
-        "CurrentCatalogue.__call__",
-        "if self._catalogue is None or self._clock() - self._read_at >= self._seconds:",
-        "if self._catalogue is None:",
-        ("store/test_catalogue",),
+        "a warm function keeps its catalog for ever",
+        "CatalogCache.__call__",
+        "if self._catalog is None or self._clock() - self._read_at >= self._seconds:",
+        "if self._catalog is None:",
+        ("store/test_catalog",),
     ),
     Bug(
-        "a stale catalogue counts a newer account",
-        "not_older_than",
+        "a stale catalog counts a newer account",
+        "catalog_at_least",
         """
-        if catalogue.version >= version:
-            return catalogue
+        if catalog.version >= version:
+            return catalog
         """,
-        "return catalogue",
-        ("store/test_catalogue", "store/test_accounts", "test_append"),
+        "return catalog",
+        ("store/test_catalog", "store/test_accounts", "test_append"),
     ),
     Bug(
         "a checksum leaves the language out",
