@@ -29,21 +29,22 @@ from local.cloud import REGION, emulator
 from prepaid.core.account import Terms
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
-from prepaid.store.accounts import Profile, put_account
+from prepaid.store.accounts import Profile
 from prepaid.store.catalog import first_catalog
-from prepaid.store.dynamodb import Patience, Table, open_client
+from prepaid.store.dynamodb import Deadline, Table, open_client, within
 from prepaid.store.ledger import append, read_tail
+from prepaid.use_cases.administering import put_account
 
 CREDITS = 1_000_000
 CATALOG = first_catalog()
 CASES = ((1, 1), (8, 1), (32, 1), (32, 1000))
 # So that a crowded account is waited for, as a client with retries would.
-PATIENCE = Patience(seconds=60)
+DEADLINE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """debits: that succeeded. refused: given up by patience. calls: to the database. seconds: of the whole run."""
+    """debits: that succeeded. refused: given up at the deadline. calls: to the database. seconds: of the whole run."""
 
     debits: int
     refused: int
@@ -61,13 +62,18 @@ class Ours:
     name = "prepaid"
 
     def __init__(self, table_name: str) -> None:
-        self.table = Table(open_client(), table_name)
+        self._table = Table(client=open_client(), name=table_name, deadline=Deadline(at=0.0))
+
+    @property
+    def table(self) -> Table:
+        """The table, for one request."""
+        return within(self._table, DEADLINE_SECONDS)
 
     def open(self, account: str) -> None:
         """An account with credits to spend."""
         terms = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
         profile = Profile(name=account, language="en", low_credit_threshold=10, manager_contact=None)
-        shared: dict[str, Any] = {"catalog": CATALOG, "now": datetime.now(UTC), "patience": PATIENCE}
+        shared: dict[str, Any] = {"catalog": CATALOG, "now": datetime.now(UTC)}
         put_account(self.table, account, terms, profile, actor="bench", **shared)
         append(
             self.table,
@@ -85,7 +91,6 @@ class Ours:
             Debit(actor="bench", feature="sticker", quantity=1),
             catalog=CATALOG,
             now=datetime.now(UTC),
-            patience=PATIENCE,
             idempotency_key=key,
         )
 
@@ -96,7 +101,7 @@ class Ours:
     @property
     def client(self) -> Any:
         """What calls are counted on."""
-        return self.table.client
+        return self._table.client
 
 
 class ByHand:

@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING
 
 from local.cloud import environment_at
 from local.processes import STATE, LocalStackError
-from prepaid.store.dynamodb import Patience, Table, open_client
-from prepaid.verifying.findings import Finding
-from prepaid.verifying.scan_pass import ScanPass, VerifyContext, advance, finish, pack, unpack
+from prepaid.store.dynamodb import Deadline, Table, open_client
+from prepaid.use_cases.verifying.findings import Finding
+from prepaid.use_cases.verifying.running import read_pages
+from prepaid.use_cases.verifying.scan_pass import ScanPass, VerifyContext, advance, finish, pack, unpack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
 SEGMENTS = 4
-PATIENCE_SECONDS = 60.0
+CALL_SECONDS = 60.0
 BAR_CHARACTERS = 30
 # Between two drawings of the bar, and between two lines where nobody watches.
 DRAW_SECONDS, LINE_SECONDS = 0.2, 30.0
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.table is None:
             asked.table = _use_stack(asked.stack)
-        return verify(Table(open_client(), asked.table), resume=asked.resume)
+        return verify(Table(client=open_client(), name=asked.table, deadline=Deadline(at=0.0)), resume=asked.resume)
     except LocalStackError as error:
         print(error, file=sys.stderr)
     except Exception:  # noqa: BLE001 - Python's own exit code would say that something was found
@@ -91,7 +92,7 @@ def verify(table: Table, *, resume: bool) -> int:
     if not all(one.done for one in passes):
         print(f"\nstopped after {sum(progress.read)} rows; go on with --resume", file=sys.stderr)
         return CUT_SHORT
-    finish(_desk(table, progress), passes)
+    finish(_context(table, progress), passes)
     kept.unlink()
     # A page that failed half way was read again.
     findings = list(dict.fromkeys(progress.findings))
@@ -101,22 +102,34 @@ def verify(table: Table, *, resume: bool) -> int:
 
 def _segment(table: Table, progress: Progress, segment: int) -> None:
     """One segment to its end, or until somebody says stop; its place is put away after each page."""
-    one = unpack(progress.passes[segment])
-    desk = _desk(table, progress)
+    scan_pass = unpack(progress.passes[segment])
+    context = _context(table, progress)
+
+    def keep(place: bytes) -> None:
+        progress.passes[segment], progress.read[segment] = place, scan_pass.read
+
     try:
-        while not one.done and not progress.stop.is_set():
-            advance(desk, one, lambda: False)
-            progress.passes[segment], progress.read[segment] = pack(one), one.read
+        if not scan_pass.done and not progress.stop.is_set():
+            read_pages(
+                scan_pass,
+                lambda: advance(context, scan_pass),
+                keep,
+                has_time=lambda: not progress.stop.is_set(),
+                pages_per_place=1,
+                max_place_bytes=sys.maxsize,
+            )
     except BaseException:
         # The others have no reason to go on.
         progress.stop.set()
         raise
 
 
-def _desk(table: Table, progress: Progress) -> VerifyContext:
-    patience = Patience(seconds=PATIENCE_SECONDS)
+def _context(table: Table, progress: Progress) -> VerifyContext:
     return VerifyContext(
-        table=table, patience=patience, now=lambda: datetime.now(UTC), on_finding=progress.findings.append
+        table=table,
+        now=lambda: datetime.now(UTC),
+        on_finding=progress.findings.append,
+        call_seconds=CALL_SECONDS,
     )
 
 

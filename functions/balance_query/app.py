@@ -2,23 +2,12 @@
 
 from prepaid import wiring
 from prepaid.api import balances, histories
-from prepaid.api.http import Request, Response, serve
+from prepaid.api.http import serve
+from prepaid.settings import from_environment
 
+ROUTES = {
+    "GET /v1/accounts/{account}/balance": balances.balance,
+    "GET /v1/accounts/{account}/history": histories.history,
+}
 
-def balance(request: Request) -> Response:
-    """GET /v1/accounts/{account}/balance"""
-    return balances.balance(request, wiring.table(), wiring.catalog())
-
-
-def history(request: Request) -> Response:
-    """GET /v1/accounts/{account}/history"""
-    return histories.history(request, wiring.table(), wiring.cursor_secret())
-
-
-handler = serve(
-    {
-        "GET /v1/accounts/{account}/balance": balance,
-        "GET /v1/accounts/{account}/history": history,
-    },
-    wiring.now,
-)
+handler = serve(ROUTES, wiring.build(from_environment()))

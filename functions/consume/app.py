@@ -2,12 +2,9 @@
 
 from prepaid import wiring
 from prepaid.api import consumptions
-from prepaid.api.http import Request, Response, serve
+from prepaid.api.http import serve
+from prepaid.settings import from_environment
 
+ROUTES = {"POST /v1/accounts/{account}/consumptions": consumptions.consume}
 
-def consume(request: Request) -> Response:
-    """POST /v1/accounts/{account}/consumptions"""
-    return consumptions.consume(request, wiring.table(), wiring.catalog())
-
-
-handler = serve({"POST /v1/accounts/{account}/consumptions": consume}, wiring.now)
+handler = serve(ROUTES, wiring.build(from_environment()))

@@ -7,26 +7,33 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
 from prepaid.api.metrics import count
+from prepaid.deps import Deps, with_deadline
+from prepaid.settings import from_environment
 from prepaid.store.due import DueLot
-from prepaid.store.dynamodb import Patience
-from prepaid.store.sweep import sweep
+from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
-# Enough to finish the page in hand and keep the checkpoint.
+# Enough to finish the page in hand and to keep the checkpoint.
 MARGIN_MILLISECONDS = 15_000
 
 logger = Logger()
+deps = wiring.build(from_environment())
 
 
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """One run; the answer says what it did. An unfinished run goes on at the next schedule."""
-    patience = Patience(seconds=4.0)
+    """One run; the answer says what it did. The next schedule continues an unfinished run."""
+    return run(deps, context)
+
+
+def run(deps: Deps, context: LambdaContext) -> dict[str, Any]:
+    """Sweep until the work or the time ends. Raises Busy."""
     swept = sweep(
-        wiring.table(),
-        catalog=wiring.catalog()(patience),
-        now=wiring.now(),
-        patience=patience,
-        has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
-        on_failure=on_failure,
+        SweepContext(
+            table=deps.table,
+            catalog=deps.catalog(with_deadline(deps, PIECE_SECONDS).table),
+            now=deps.clock(),
+            has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
+            on_failure=on_failure,
+        )
     )
     answer = {"recorded": swept.recorded, "failed": swept.failed, "finished": swept.finished}
     logger.info("swept", extra={"request_id": context.aws_request_id, **answer})
@@ -36,5 +43,5 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def on_failure(row: DueLot, error: Exception) -> None:
-    """One lot that couldn't be recorded; the next run tries it again and the alarm SweepFailures counts it."""
+    """One lot whose end couldn't be recorded; the next run retries it and the alarm SweepFailures counts it."""
     logger.error("lot not recorded", extra={"account": row.account, "lot": row.lot}, exc_info=error)

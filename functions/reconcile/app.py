@@ -1,4 +1,4 @@
-"""On a schedule: what Stripe says and what was granted, compared both ways; what a lost webhook left is healed."""
+"""On a schedule: compares Stripe's payments with grants in both directions; a lost webhook heals itself."""
 
 from typing import Any
 
@@ -7,41 +7,42 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
 from prepaid.api.metrics import count, measure_seconds
+from prepaid.deps import Deps, with_deadline
 from prepaid.payments.errors import PaymentsRefused
-from prepaid.purchasing import ReconcileContext, reconcile
-from prepaid.store.dynamodb import Patience
+from prepaid.settings import from_environment
+from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, reconcile
 
-# Enough to finish the event or purchase in hand, Stripe's slowest answers included, and keep the checkpoint.
+# Enough to finish the event or purchase in hand, Stripe's slowest answers included, and to keep the checkpoint.
 MARGIN_MILLISECONDS = 60_000
 
 logger = Logger()
+deps = wiring.build(from_environment())
 
 
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """One run; the answer says what it did. An unfinished run goes on at the next schedule."""
+    """One run; the answer says what it did. The next schedule continues an unfinished run."""
+    return run(deps, context)
+
+
+def run(deps: Deps, context: LambdaContext, **limits: int) -> dict[str, Any]:
+    """Compare and heal. `limits`: of ReconcileContext. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
     try:
-        return run(context)
+        done = reconcile(
+            ReconcileContext(
+                table=deps.table,
+                client=deps.stripe(),
+                catalog=deps.catalog(with_deadline(deps, PIECE_SECONDS).table),
+                now=deps.clock(),
+                has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
+                on_quarantine=on_quarantine,
+                on_failure=on_failure,
+                **limits,
+            )
+        )
     except PaymentsRefused:
-        # Lambda tries again all the same; this alarm says that it takes a person first.
+        # Lambda retries all the same; this alarm says that a person must act first.
         count("PaymentProviderRefusals", 1)
         raise
-
-
-def run(context: LambdaContext) -> dict[str, Any]:
-    """Compare, and tell what was done. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
-    patience = Patience(seconds=4.0)
-    done = reconcile(
-        ReconcileContext(
-            table=wiring.table(),
-            client=wiring.stripe_client(),
-            catalog=wiring.catalog()(patience),
-            now=wiring.now(),
-            patience=patience,
-            has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
-            on_quarantine=on_quarantine,
-            on_failure=on_failure,
-        )
-    )
     answer = {
         "healed": done.healed,
         "quarantined": done.quarantined,
@@ -58,13 +59,13 @@ def run(context: LambdaContext) -> dict[str, Any]:
 
 
 def on_quarantine(what: str) -> None:
-    """The alarm PurchaseQuarantined counts this: an event or purchase that doesn't fit waits for a person."""
+    """The alarm PurchaseQuarantined counts this: an event or purchase that doesn't match waits for a person."""
     logger.warning("quarantined", extra={"what": what})
     count("PurchaseQuarantined", 1)
 
 
 def on_failure(what: str, error: Exception) -> None:
-    """One event or purchase that couldn't be looked at; each run tries again, and an alarm knows the oldest one."""
+    """One event or purchase whose check failed; each run retries it, and an alarm watches the oldest."""
     logger.error("not reconciled", extra={"what": what}, exc_info=error)
     if isinstance(error, PaymentsRefused):
         count("PaymentProviderRefusals", 1)

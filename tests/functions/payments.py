@@ -125,7 +125,7 @@ class Till:
         if held is None:
             # Not over HTTP: some of these accounts were never opened.
             pepper = wiring.pepper()()
-            change_code(self.service.table, account, CODE, None, pepper, now=self.now, patience=Patience())
+            change_code(self.service.table, account, CODE, None, pepper, now=self.now)
             return 1
         return int(held["version"]["N"])
 

@@ -212,7 +212,7 @@ def test_a_new_price_counts_in_warm_functions_within_half_a_minute(
     # Another function's doing: each has its own process, and its own copy.
     sticker, *others = first_catalog().features
     dearer = replace(first_catalog(), features=(replace(sticker, price=4), *others))
-    replace_catalog(service.table, dearer, expected_version=1, now=NOW, patience=Patience())
+    replace_catalog(service.table, dearer, expected_version=1, now=NOW)
     assert service.spend().body["credits"] == 1
     time[0] += 30
     assert service.spend().body["credits"] == 4

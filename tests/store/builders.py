@@ -69,8 +69,8 @@ class Desk:
     patience: Patience = STUBBORN
     catalog: Catalog = field(default_factory=first_catalog)
 
-    def with_patience(self, patience: Patience) -> "Desk":
-        return replace(self, patience=patience)
+    def with_patience(self) -> "Desk":
+        return replace(self)
 
     def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
         """An account, with one lot of so many credits that outlives the test."""
@@ -89,7 +89,6 @@ class Desk:
             actor="admin",
             catalog=self.catalog,
             now=at,
-            patience=self.patience,
         )
 
     def debit(
@@ -144,7 +143,7 @@ class Desk:
             **{name: {"N": str(number)} for name, number in numbers.items()},
         }
         with suppress(ConditionFailed):
-            persist(self.patience, put, self.table, {"Item": item, "ConditionExpression": IF_ABSENT})
+            put(self.table, {"Item": item, "ConditionExpression": IF_ABSENT})
 
     def receive(self, status: PaymentStatus, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
         """What comes of an event when the provider says this."""
@@ -167,7 +166,6 @@ class Desk:
             catalog=self.catalog,
             now=at,
             reason=event,
-            patience=self.patience,
         )
 
     def session(
@@ -180,7 +178,7 @@ class Desk:
     def open_session(
         self, code: str, account: str = "acme", *, key: str, pepper: str = PEPPER, at: datetime = NOW
     ) -> Opened:
-        return open_session(self.table, account, code, key, pepper, now=at, patience=self.patience)
+        return open_session(self.table, account, code, key, pepper, now=at)
 
     def purchase(self, purchase_id: str = "pur_1", account: str = "acme") -> Purchase:
         found = read_purchase(self.table, account, purchase_id)
@@ -205,7 +203,6 @@ class Desk:
             operation,
             catalog=self.catalog,
             now=at,
-            patience=self.patience,
             idempotency_key=key,
         )
 

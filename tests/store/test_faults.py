@@ -381,11 +381,11 @@ def test_a_catalog_is_replaced_once_whatever_the_database_does_meanwhile(
     wire.plan(operation, fault, fault)
     patience = FakeTime().patience()
 
-    replaced = replace_catalog(desk.table, desk.catalog, expected_version=1, now=NOW, patience=patience)
+    replaced = replace_catalog(desk.table, desk.catalog, expected_version=1, now=NOW)
 
     assert wire.undone == 0
     assert replaced.version == 2
-    assert read_catalog(desk.table, patience) == replaced
+    assert read_catalog(desk.table) == replaced
 
 
 @any_of(NOT_NOW)

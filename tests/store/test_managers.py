@@ -67,13 +67,13 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> Comparisons:
 
 
 def set_code(desk: Desk, code: str, current: str | None = None, *, account: str = "acme", at: datetime = NOW) -> None:
-    change_code(desk.table, account, code, current, PEPPER, now=at, patience=desk.patience)
+    change_code(desk.table, account, code, current, PEPPER, now=at)
 
 
 def try_code(desk: Desk, code: str, *, at: datetime = NOW, account: str = "acme") -> str:
     """right, wrong or locked."""
     try:
-        until_told(lambda: check_code(desk.table, account, code, PEPPER, now=at, patience=desk.patience))
+        until_told(lambda: check_code(desk.table, account, code, PEPPER, now=at))
     except WrongCode:
         return "wrong"
     except CodeLocked:
@@ -82,7 +82,7 @@ def try_code(desk: Desk, code: str, *, at: datetime = NOW, account: str = "acme"
 
 
 def require(desk: Desk, token: str, account: str = "acme", at: datetime = NOW) -> ManagerSession:
-    return require_session(desk.table, account, token, now=at, patience=desk.patience)
+    return require_session(desk.table, account, token, now=at)
 
 
 def number(desk: Desk, name: str) -> int:
@@ -140,7 +140,7 @@ def test_the_right_code_opens_and_a_wrong_one_says_how_many_tries_are_left(desk:
     left = []
     for _ in range(MAX_TRIES - 1):
         with pytest.raises(WrongCode) as wrong:
-            check_code(desk.table, "acme", WRONG, PEPPER, now=NOW, patience=desk.patience)
+            check_code(desk.table, "acme", WRONG, PEPPER, now=NOW)
         left.append(wrong.value.tries_left)
 
     assert left == [4, 3, 2, 1]
@@ -152,7 +152,7 @@ def test_another_pepper_opens_nothing(desk: Desk) -> None:
     set_code(desk, CODE)
 
     with pytest.raises(WrongCode):
-        check_code(desk.table, "acme", CODE, "another pepper", now=NOW, patience=desk.patience)
+        check_code(desk.table, "acme", CODE, "another pepper", now=NOW)
 
 
 def test_an_account_without_a_code_opens_to_none(desk: Desk) -> None:
@@ -172,7 +172,7 @@ def test_an_account_without_a_code_answers_works_and_writes_as_one_whose_code_is
             comparisons.made = 0
             wire.forget()
             try:
-                check_code(desk.table, account, WRONG, PEPPER, now=at, patience=desk.patience)
+                check_code(desk.table, account, WRONG, PEPPER, now=at)
             except (WrongCode, CodeLocked) as refused:
                 told = vars(refused)
                 seen.append((type(refused), told, comparisons.made, tuple(wire.calls)))
@@ -230,7 +230,7 @@ def test_after_five_wrong_codes_the_right_one_is_refused_uncompared_until_the_lo
 
     for at, seconds in ((NOW, 60), (NOW + 30 * SECOND, 30), (NOW + MINUTE - TICK, 1)):
         with pytest.raises(CodeLocked) as locked:
-            check_code(desk.table, "acme", CODE, PEPPER, now=at, patience=desk.patience)
+            check_code(desk.table, "acme", CODE, PEPPER, now=at)
         assert locked.value.retry_after_seconds == seconds
 
     assert comparisons.made == 0
@@ -245,7 +245,7 @@ def test_locks_grow_while_codes_are_wrong_and_the_right_one_starts_over(desk: De
         for _ in range(MAX_TRIES):
             assert try_code(desk, WRONG, at=at) == "wrong"
         with pytest.raises(CodeLocked) as locked:
-            check_code(desk.table, "acme", CODE, PEPPER, now=at, patience=desk.patience)
+            check_code(desk.table, "acme", CODE, PEPPER, now=at)
         waits.append(locked.value.retry_after_seconds)
         at += waits[-1] * SECOND
 
@@ -355,7 +355,7 @@ def test_a_database_that_stays_away_compares_nothing(
     impatient = desk.with_patience(FakeTime().patience(0.1))
 
     with pytest.raises(Busy):
-        check_code(impatient.table, "acme", CODE, PEPPER, now=NOW, patience=impatient.patience)
+        check_code(impatient.table, "acme", CODE, PEPPER, now=NOW)
 
     assert comparisons.made == 0
 

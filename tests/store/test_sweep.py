@@ -31,14 +31,12 @@ class Sweeper:
         self,
         at: datetime,
         *,
-        has_time: Callable[[], bool] = lambda: True,
-        patience: Patience = STUBBORN,
+        has_time: Callable[[], bool] = lambda: True = STUBBORN,
     ) -> SweepResult:
         return sweep(
             self.desk.table,
             catalog=self.desk.catalog,
             now=at,
-            patience=patience,
             has_time=has_time,
             on_failure=lambda row, error: self.failures.append((row, error)),
         )

@@ -312,7 +312,7 @@ def test_a_refund_that_took_nothing_where_there_was_something_to_take_is_found(w
     desk.record(a_purchase())
     desk.receive(a_payment_status("paid", a_purchase()))
     nothing = Revoke(actor="stripe", cause="refund", lots=desk.purchase().lots, credits=0, lapsed=0, purchase="pur_1")
-    append(desk.table, "acme", nothing, catalog=desk.catalog, now=NOW, patience=desk.patience)
+    append(desk.table, "acme", nothing, catalog=desk.catalog, now=NOW)
 
     findings = verified(whole.table, now=NOW).findings
 

@@ -133,7 +133,7 @@ def verified(
 ) -> Verified:
     """A pass over the table. cut: put away and taken up again, by somebody else, after every page."""
     findings: list[Finding] = []
-    desk = VerifyContext(table=table, patience=Patience(seconds=5), now=lambda: now, on_finding=findings.append)
+    desk = VerifyContext(table=table, now=lambda: now, on_finding=findings.append)
     passes = [ScanPass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
     for index in range(segments):
         for _ in range(MOST_PAGES):

@@ -37,8 +37,3 @@ def from_environment() -> Settings:
         stripe_api_base=os.environ.get("STRIPE_API_BASE", ""),
         webhook_tolerance_seconds=int(os.environ.get("WEBHOOK_TOLERANCE_SECONDS", "300")),
     )
-
-
-def in_lambda() -> bool:
-    """Whether this process was started by Lambda."""
-    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ

@@ -90,11 +90,9 @@ VERIFIER = (
     Bug(
         "an unfinished verification keeps no place",
         "_read",
-        "finally: persist(",
-        """
+        "finally: """
         finally:
             not one.done or persist(
         """,
         ("functions/test_verify",),
-    ),
-)
+    )()

@@ -6,12 +6,12 @@ from prepaid.api.requests import AccountRequest
 from prepaid.core.account import Terms
 from prepaid.core.calendar import is_zone
 from prepaid.core.errors import AccountNotFound, InvalidRequest
-from prepaid.store.accounts import Profile, put_account, read_account
-from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Table
+from prepaid.deps import Deps
+from prepaid.store.accounts import Profile, read_account
+from prepaid.use_cases.administering import put_account
 
 
-def put(request: Request, table: Table, catalog: CatalogCache) -> Response:
+def put(request: Request, deps: Deps) -> Response:
     """PUT /v1/accounts/{account}: open it, or make it be so from now on. 201 when opened, else 200."""
     account_id = _account_to_put(request)
     asked = body_of(request, AccountRequest)
@@ -30,22 +30,21 @@ def put(request: Request, table: Table, catalog: CatalogCache) -> Response:
         manager_contact=asked.manager_contact,
     )
     opened = put_account(
-        table,
+        deps.table,
         account_id,
         terms,
         profile,
         actor=caller_of(request).name,
-        catalog=catalog(request.patience),
+        catalog=deps.catalog(deps.table),
         now=request.now,
-        patience=request.patience,
     )
     return Response(status=201 if opened else 200, body=account_answer(account_id, terms, profile))
 
 
-def show(request: Request, table: Table) -> Response:
+def show(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}: its terms and profile."""
     account_id = account_of(request)
-    terms, profile = read_account(table, account_id, request.patience)
+    terms, profile = read_account(deps.table, account_id)
     return Response(status=200, body=account_answer(account_id, terms, profile))
 
 

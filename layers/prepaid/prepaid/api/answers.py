@@ -7,6 +7,7 @@ from prepaid.api.times import rfc3339
 from prepaid.core.account import Account, Terms, quota_limit, quota_remaining, units_left
 from prepaid.core.catalog import Catalog, Offer
 from prepaid.core.entry import Draw, Entry, QuotaDraw
+from prepaid.core.ids import consumption_id, grant_id
 from prepaid.core.purchase import Purchase
 from prepaid.store.accounts import Profile
 
@@ -248,7 +249,7 @@ def consumption_answer(entry: Entry) -> ConsumptionAnswer:
     assert entry.feature is not None
     assert entry.quantity is not None
     return {
-        "id": f"con_{entry.number:012d}",
+        "id": consumption_id(entry.number),
         "entry": entry.number,
         "feature": entry.feature,
         "quantity": entry.quantity,
@@ -265,7 +266,7 @@ def grant_answer(entry: Entry) -> GrantAnswer:
     assert entry.lot is not None
     lot = entry.lot
     return {
-        "id": f"gra_{entry.number:012d}",
+        "id": grant_id(entry.number),
         "entry": entry.number,
         "kind": lot.kind,
         "credits": lot.granted,

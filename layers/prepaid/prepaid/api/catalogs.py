@@ -9,25 +9,26 @@ from prepaid.api.problems import PreconditionMissing
 from prepaid.api.requests import CatalogRequest
 from prepaid.core.catalog import Catalog, check_amounts, check_prices, offers
 from prepaid.core.errors import InvalidRequest
-from prepaid.store.catalog import CatalogCache, catalog_from, read_catalog, replace_catalog
-from prepaid.store.dynamodb import Table
+from prepaid.deps import Deps
+from prepaid.store.catalog import catalog_from, read_catalog
+from prepaid.use_cases.administering import replace_catalog
 
 ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
 
 
-def show_packs(request: Request, catalog: CatalogCache) -> Response:
+def show_packs(request: Request, deps: Deps) -> Response:
     """GET /v1/packs: what can be bought, smallest first."""
     caller_of(request)
-    return Response(status=200, body={"packs": [pack_answer(offer) for offer in offers(catalog(request.patience))]})
+    return Response(status=200, body={"packs": [pack_answer(offer) for offer in offers(deps.catalog(deps.table))]})
 
 
-def show_catalog(request: Request, table: Table) -> Response:
+def show_catalog(request: Request, deps: Deps) -> Response:
     """GET /v1/catalog: the version in force, its number as ETag too."""
     caller_of(request)
-    return _answer(read_catalog(table, request.patience))
+    return _answer(read_catalog(deps.table))
 
 
-def put_catalog(request: Request, table: Table, in_force: CatalogCache) -> Response:
+def put_catalog(request: Request, deps: Deps) -> Response:
     """PUT /v1/catalog with If-Match: the next version, in force within half a minute. What was bought stays."""
     caller_for_every_account(request)
     expected = _expected_version(request.headers.get("if-match"))
@@ -37,8 +38,8 @@ def put_catalog(request: Request, table: Table, in_force: CatalogCache) -> Respo
     check_amounts(successor)
     if not asked.allow_cheaper_small_packs:
         check_prices(successor)
-    replaced = replace_catalog(table, successor, expected_version=expected, now=request.now, patience=request.patience)
-    in_force.forget()
+    replaced = replace_catalog(deps.table, successor, expected_version=expected, now=request.now)
+    deps.catalog.invalidate()
     return _answer(replaced)
 
 

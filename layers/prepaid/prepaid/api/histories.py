@@ -12,9 +12,9 @@ from prepaid.api.http import Request, Response, account_of, check_query
 from prepaid.api.times import parse_rfc3339
 from prepaid.core.entry import Entry, EntryType, Source
 from prepaid.core.errors import InvalidRequest
-from prepaid.store.dynamodb import Patience, Table, persist
+from prepaid.deps import Deps
+from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
-from prepaid.store.secrets import Secret
 
 FILTERS = frozenset({"type", "feature", "source", "from", "to"})
 LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
@@ -42,7 +42,7 @@ class Page:
     before: int | None
 
 
-def history(request: Request, table: Table, cursor_secret: Secret) -> Response:
+def history(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/history: one page, as JSON or, when asked by Accept, as CSV."""
     account_id = account_of(request)
     check_query(request, FILTERS | {"limit", "cursor"})
@@ -51,9 +51,9 @@ def history(request: Request, table: Table, cursor_secret: Secret) -> Response:
     named = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
-        before = read_cursor(request.query["cursor"], account_id, named, cursor_secret())
-    page = read_page(table, account_id, filters, before, limit, request.patience)
-    next_cursor = sign_cursor(page.before, account_id, named, cursor_secret()) if page.before else None
+        before = read_cursor(request.query["cursor"], account_id, named, deps.cursor_secret())
+    page = read_page(deps.table, account_id, filters, before, limit)
+    next_cursor = sign_cursor(page.before, account_id, named, deps.cursor_secret()) if page.before else None
     lines = [entry_answer(entry) for entry in page.entries]
     if "text/csv" in request.headers.get("accept", ""):
         return _csv_response(lines, next_cursor)
@@ -61,18 +61,16 @@ def history(request: Request, table: Table, cursor_secret: Secret) -> Response:
     return Response(status=200, body=answer)
 
 
-def read_page(
-    table: Table, account_id: str, filters: Filters, before: int | None, limit: int, patience: Patience
-) -> Page:
+def read_page(table: Table, account_id: str, filters: Filters, before: int | None, limit: int) -> Page:
     """At most `limit` matching entries below number `before` (None: from the newest). Raises AccountNotFound, Busy."""
-    newest = persist(patience, read_tail, table, account_id).entry
+    newest = read_tail(table, account_id).entry
     last, first = newest.number if before is None else min(before - 1, newest.number), 1
     if filters.until is not None:
         # Times never run backwards along the numbers, so dates are bounds on numbers.
-        until = find_entry_at(table, account_id, newest, filters.until - timedelta(milliseconds=1), patience)
+        until = find_entry_at(table, account_id, newest, filters.until - timedelta(milliseconds=1))
         last = min(last, until.number if until else 0)
     if filters.since is not None:
-        earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1), patience)
+        earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1))
         first = earlier.number + 1 if earlier else 1
     # What filters pick from is read in larger pieces: most of it will be left out.
     read_size = PAGE_ENTRIES if filters.type or filters.feature or filters.source else limit
@@ -80,7 +78,7 @@ def read_page(
     for _ in range(MAX_READS):
         if last < first:
             break
-        read = persist(patience, read_entries, table, account_id, first=first, last=last, limit=read_size)
+        read = read_entries(table, account_id, first=first, last=last, limit=read_size)
         for entry in read:
             last = entry.number - 1
             if _matches(entry, filters):

@@ -29,16 +29,19 @@ from prepaid.api.problems import (
     problem_of,
 )
 from prepaid.core.errors import AccountNotFound, InvalidRequest, Refused, Unavailable
+from prepaid.deps import Deps, with_deadline
 from prepaid.payments.errors import PaymentsRefused
-from prepaid.store.dynamodb import Patience
 
 MAX_BODY_BYTES = 64 * 1024
 # A body can be wrong in thousands of places; nobody reads more than the first.
 MAX_ERRORS = 20
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
-# What a handler may spend on retries, so that its refusal still arrives before the function is stopped.
-PATIENCE_SECONDS = 3.0
+# The deadline of a request. When it passes, a call to the database may still be under way for six seconds; then the 503
+# must reach the caller before Lambda stops the function.
+DEADLINE_SECONDS = 3.0
+# For functions that call Stripe, which may take some seconds a call.
+STRIPE_DEADLINE_SECONDS = 10.0
 
 logger = Logger()
 
@@ -65,7 +68,6 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     now: datetime
-    patience: Patience
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +79,16 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-type Handler = Callable[[Request], Response]
+type Handler = Callable[[Request, Deps], Response]
 type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def serve(
-    routes: Mapping[str, Handler], clock: Callable[[], datetime], *, max_body_bytes: int = MAX_BODY_BYTES
+    routes: Mapping[str, Handler],
+    deps: Deps,
+    *,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> LambdaHandler:
     """A Lambda handler for API Gateway's HTTP API events (payload 2.0): routes by route key, refusals as problems."""
 
@@ -90,7 +96,8 @@ def serve(
         route = str(event.get("routeKey", ""))
         logger.append_keys(request_id=getattr(context, "aws_request_id", None), route=route)
         try:
-            response = routes.get(route, _no_such_route)(request_from(event, clock(), max_body_bytes))
+            request = request_from(event, deps.clock(), max_body_bytes)
+            response = routes.get(route, _no_such_route)(request, with_deadline(deps, deadline_seconds))
             logger.info("answered", extra={"status": response.status})
         except Exception as error:  # noqa: BLE001 - the last place before the caller: whatever it is, it gets an answer
             status, headers, body = problem_of(error)
@@ -125,7 +132,6 @@ def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=b"" if _method(event) == "GET" else _raw_body(event, max_body_bytes),
         now=now,
-        patience=Patience(seconds=PATIENCE_SECONDS),
     )
 
 
@@ -215,7 +221,7 @@ def to_gateway(response: Response) -> dict[str, Any]:
     }
 
 
-def _no_such_route(_: Request) -> Response:
+def _no_such_route(_request: Request, _deps: Deps) -> Response:
     raise RouteNotFound("There is nothing here.")
 
 

@@ -36,8 +36,3 @@ def parse_rfc3339(text: str, field: str) -> datetime:
         return read_rfc3339(text)
     except ValueError as error:
         raise InvalidRequest(((field, str(error)),)) from None
-
-
-def floor_to_millisecond(at: datetime) -> datetime:
-    """The same instant without what the ledger doesn't keep; earlier, so that nothing lives longer by it."""
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from prepaid.core.catalog import Catalog, Feature
+from prepaid.core.ids import lot_id
 
 LotKind = Literal["purchase", "promotion", "adjustment"]
 
@@ -28,11 +29,6 @@ class Lot:
     @property
     def id(self) -> str:
         return lot_id(self.number)
-
-
-def lot_id(number: int) -> str:
-    """The public id of the lot that entry `number` granted. Zero padded, so ids sort as their numbers do."""
-    return f"lot_{number:012d}"
 
 
 def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:

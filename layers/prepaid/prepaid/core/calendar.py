@@ -5,6 +5,23 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(at: datetime) -> int:
+    """Whole milliseconds since 1970, rounded down: the resolution of the ledger."""
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+def instant(since_epoch_milliseconds: int) -> datetime:
+    """The UTC datetime of so many milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=since_epoch_milliseconds)
+
+
+def floor_to_millisecond(at: datetime) -> datetime:
+    """The same instant without what the ledger doesn't keep; earlier, so that nothing lives longer by it."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
 
 def is_zone(name: str) -> bool:
     """Whether `name` is an IANA zone that this machine knows: a region's or UTC, no host's own like localtime."""

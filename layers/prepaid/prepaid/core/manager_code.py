@@ -74,7 +74,7 @@ def reserve_try(code: ManagerCode, now: datetime) -> ManagerCode:
     return replace(code, tries=1, locks=code.locks + 1, tried_at=now, revision=code.revision + 1)
 
 
-def forgive(code: ManagerCode) -> ManagerCode:
+def clear_tries(code: ManagerCode) -> ManagerCode:
     """The record after the right code: no tries, no locks."""
     return replace(code, tries=0, locks=0, revision=code.revision + 1)
 
@@ -93,6 +93,6 @@ class ManagerSession:
     purchase: str | None = None
 
 
-def is_good(session: ManagerSession, account: str, code_version: int, now: datetime) -> bool:
+def is_usable(session: ManagerSession, account: str, code_version: int, now: datetime) -> bool:
     """Whether the session is for this account, not over, and opened by the code that still holds."""
     return session.account == account and now < session.expires_at and session.code_version == code_version

@@ -83,7 +83,7 @@ class Purchase:
         return bool(self.lots)
 
 
-def begin(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
+def new_purchase(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
     """A new purchase: all that it will ever grant is on it, whatever happens to the catalog (rule 11)."""
     return Purchase(
         id=purchase_id,
@@ -102,7 +102,7 @@ def begin(purchase_id: str, account: str, pack: Pack, *, language: str, live: bo
     )
 
 
-def opened(purchase: Purchase, session: str, checkout_url: str, now: datetime) -> Purchase:
+def with_page(purchase: Purchase, session: str, checkout_url: str, now: datetime) -> Purchase:
     """The purchase once its payment page exists. Events may have moved it on before we heard of the page."""
     return replace(
         purchase,

@@ -10,8 +10,8 @@ import stripe
 
 from prepaid.core.purchase import Purchase
 from prepaid.payments.checkout_config import CheckoutConfig
-from prepaid.payments.sessions import answering
-from prepaid.payments.webhook import METADATA_ACCOUNT, METADATA_PURCHASE
+from prepaid.payments.events import METADATA_ACCOUNT, METADATA_PURCHASE
+from prepaid.payments.sessions import translate_errors
 
 # How long a customer may take to pay a voucher; the page itself lives a day.
 BOLETO_DAYS = 3
@@ -48,13 +48,13 @@ def create_customer(
         parameters: Any = {"name": name, "metadata": {METADATA_ACCOUNT: account_id}}
         return client.v1.customers.create(parameters, {"idempotency_key": key}).id
 
-    with answering():
+    with translate_errors():
         # A second customer of an account would do no harm: the store keeps one of them.
         return _once(create, f"customer-{account_id}-{asked}", made_before=lambda: None, now=now)
 
 
 def create_page(
-    client: stripe.StripeClient, purchase: Purchase, *, customer: str, shop: CheckoutConfig, now: datetime
+    client: stripe.StripeClient, purchase: Purchase, *, customer: str, config: CheckoutConfig, now: datetime
 ) -> Page:
     """The payment page of a purchase. Its key derives from the purchase, so a retried function makes no second one.
 
@@ -63,14 +63,14 @@ def create_page(
 
     def create(key: str) -> Page:
         try:
-            parameters: Any = _parameters(purchase, customer, shop)
+            parameters: Any = _parameters(purchase, customer, config)
             return _page(client.v1.checkout.sessions.create(parameters, {"idempotency_key": key}))
         except stripe.InvalidRequestError as error:
             if error.code == "resource_missing" and error.param == "customer":
                 raise CustomerGone from error
             raise
 
-    with answering():
+    with translate_errors():
         return _once(
             create,
             # For another customer it is another request: the one for a customer who is gone made no page.
@@ -115,11 +115,11 @@ def _page(session: stripe.checkout.Session) -> Page:
     return Page(session.id, session.url or "")
 
 
-def _parameters(purchase: Purchase, customer: str, shop: CheckoutConfig) -> dict[str, Any]:
-    methods = [name for name in shop.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
+def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> dict[str, Any]:
+    methods = [name for name in config.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
     metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id}
-    separator = "&" if "?" in shop.return_url else "?"
-    back = f"{shop.return_url}{separator}purchase={purchase.id}&result="
+    separator = "&" if "?" in config.return_url else "?"
+    back = f"{config.return_url}{separator}purchase={purchase.id}&result="
     return {
         "mode": "payment",
         "line_items": [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -10,32 +11,16 @@ import stripe
 
 from prepaid.core.purchase import PaymentStatus, Progress
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, SessionUnknown
-from prepaid.payments.webhook import METADATA_ACCOUNT, METADATA_PURCHASE, Event, event_of
+from prepaid.payments.events import (
+    METADATA_ACCOUNT,
+    METADATA_PURCHASE,
+    MONEY_EVENTS,
+    SESSION_EVENTS,
+    Event,
+    event_of,
+    metadata_value,
+)
 
-# What a checkout session can announce; the session is what happens once, not the event.
-SESSION_EVENTS = frozenset(
-    {
-        "checkout.session.completed",
-        "checkout.session.async_payment_succeeded",
-        "checkout.session.async_payment_failed",
-        "checkout.session.expired",
-    }
-)
-# What can happen to money that was paid. The charge.refund* ones are how older API versions say refund.*.
-MONEY_EVENTS = frozenset(
-    {
-        "refund.created",
-        "refund.updated",
-        "refund.failed",
-        "charge.refunded",
-        "charge.refund.updated",
-        "charge.dispute.created",
-        "charge.dispute.updated",
-        "charge.dispute.closed",
-        "charge.dispute.funds_withdrawn",
-        "charge.dispute.funds_reinstated",
-    }
-)
 # Money that is gone or may be. An inquiry (warning_…) has moved none, a dispute that was won or prevented gave it back.
 LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
 VOID_REFUNDS = frozenset({"failed", "canceled"})
@@ -59,6 +44,15 @@ EVENTS_PAGE = 100
 type Stripe = stripe.StripeClient
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """A checkout session, and the purchase that its metadata names."""
+
+    session: str
+    account: str
+    purchase: str
+
+
 @lru_cache(maxsize=2)
 def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
     """The official client for `api_base` (Stripe's own address, or a local stand-in's), kept with its connection."""
@@ -76,7 +70,7 @@ def fetch_payment_status(client: stripe.StripeClient, session_id: str, *, failed
     failed: the caller was told that a voucher ran out, which the session itself doesn't show.
     Raises SessionUnknown, PaymentsUnavailable when Stripe doesn't answer, PaymentsRefused when it won't.
     """
-    with answering():
+    with translate_errors():
         try:
             session = client.v1.checkout.sessions.retrieve(session_id, {"expand": ["line_items"]})
         except stripe.InvalidRequestError as error:
@@ -98,7 +92,7 @@ def payment_status_of(
     payment = session.payment_intent
     payment = payment if isinstance(payment, str) or payment is None else payment.id
     paid = progress == "paid" and payment is not None
-    with answering():
+    with translate_errors():
         return PaymentStatus(
             progress=progress,
             session=session.id,
@@ -115,26 +109,33 @@ def payment_status_of(
         )
 
 
-def session_of_payment(client: stripe.StripeClient, payment: str) -> stripe.checkout.Session | None:
-    """The checkout session that this money was paid through, if any. Raises PaymentsRefused, PaymentsUnavailable."""
-    with answering():
+def find_session_of_payment(client: stripe.StripeClient, payment: str) -> SessionRef | None:
+    """The checkout session of a payment, if this service made it. Raises PaymentsRefused, PaymentsUnavailable."""
+    with translate_errors():
         sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
-        return sessions.data[0] if sessions.data else None
+    if not sessions.data:
+        return None
+    session = sessions.data[0]
+    metadata = session.metadata.to_dict() if session.metadata else {}
+    account, purchase = metadata_value(metadata, METADATA_ACCOUNT), metadata_value(metadata, METADATA_PURCHASE)
+    return SessionRef(session.id, account, purchase) if account and purchase else None
 
 
-def events_page(client: stripe.StripeClient, *, since: datetime, until: datetime, after: str) -> tuple[Event, ...]:
-    """At most a hundred events that may concern us, newest first, below event `after`. Stripe keeps 30 days of them.
+def events_page(
+    client: stripe.StripeClient, *, since: datetime, until: datetime, after: str, limit: int = EVENTS_PAGE
+) -> tuple[Event, ...]:
+    """At most `limit` events that may concern a purchase, newest first, before event `after`. Stripe keeps 30 days.
 
     Raises PaymentsRefused, PaymentsUnavailable.
     """
     parameters: dict[str, Any] = {
         "types": sorted(SESSION_EVENTS | MONEY_EVENTS),
         "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())},
-        "limit": EVENTS_PAGE,
+        "limit": limit,
     }
     if after:
         parameters["starting_after"] = after
-    with answering():
+    with translate_errors():
         try:
             page = client.v1.events.list(parameters)  # type: ignore[arg-type]
         except stripe.InvalidRequestError:
@@ -167,7 +168,7 @@ def _progress(session: stripe.checkout.Session, *, failed: bool) -> Progress | N
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what the SDK raises into our own errors. Raises PaymentsRefused, PaymentsUnavailable."""
     try:
         yield

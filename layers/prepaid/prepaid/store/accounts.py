@@ -1,18 +1,13 @@
-"""Accounts: the ledger's opening and terms, and beside them the profile, which no credit depends on."""
+"""An account's profile, which no credit depends on, and the account as its profile and ledger tell it."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 
 from prepaid.core.account import Terms
-from prepaid.core.catalog import Catalog
-from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound
-from prepaid.core.ledger import ChangeTerms, open_account
 from prepaid.store import keys
-from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Patience, Table, Transient, attempts, get, persist
+from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get
 from prepaid.store.items import checksummed
-from prepaid.store.ledger import Puts, append, open_ledger, read_tail
+from prepaid.store.ledger import read_tail
 
 PROFILE = "profile"
 
@@ -27,73 +22,41 @@ class Profile:
     manager_contact: str | None
 
 
-def put_account(
-    table: Table,
-    account_id: str,
-    terms: Terms,
-    profile: Profile,
-    *,
-    actor: str,
-    catalog: Catalog,
-    now: datetime,
-    patience: Patience,
-) -> bool:
-    """Make the account be so, opening it if need be; whether it was opened. The same again changes nothing.
+@dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """A profile with its version, which orders all changes of the account."""
 
-    Raises InvalidRequest for an unknown plan, Busy.
-    """
-    for _ in attempts(patience):
-        try:
-            stored = get(table, keys.profile(account_id))
-            profile_puts = _profile_puts(account_id, profile, stored)
-            if stored is None:
-                first = open_account(account_id, terms, actor=actor, catalog=catalog, now=now)
-                open_ledger(table, first, profile_puts)
-                return True
-            append(
-                table,
-                account_id,
-                ChangeTerms(actor=actor, terms=terms),
-                catalog=catalog,
-                now=now,
-                patience=patience,
-                also=partial(_with_profile, profile_puts, changed=_profile_from_item(stored) != profile),
-            )
-            return False
-        except (ConditionFailed, Transient):
-            # Somebody opened or changed the account meanwhile: look again, the last one to ask wins.
-            continue
-    raise AssertionError("attempts() ends by raising")
+    profile: Profile
+    version: int
 
 
-def read_account(table: Table, account_id: str, patience: Patience) -> tuple[Terms, Profile]:
+def read_profile(table: Table, account_id: str) -> StoredProfile | None:
+    """The account's profile; None for an account that was never opened. Raises Busy."""
+    item = get(table, keys.profile(account_id))
+    return StoredProfile(_profile_from_item(item), int(item["version"]["N"])) if item else None
+
+
+def read_account(table: Table, account_id: str) -> tuple[Terms, Profile]:
     """The account's terms and profile. Raises AccountNotFound, Busy."""
-    item = persist(patience, get, table, keys.profile(account_id))
-    if item is None:
-        raise AccountNotFound
-    tail = persist(patience, read_tail, table, account_id)
-    return tail.entry.after.terms, _profile_from_item(item)
-
-
-def _with_profile(profile_puts: Puts, entries: tuple[Entry, ...], *, changed: bool) -> Puts:
-    """The profile travels with every change of terms, its own change or not: so its version orders all changes, and of
-    two at once the later one stands whole instead of one's terms beside the other's profile."""
-    return profile_puts if changed or any(entry.type == "plan_change" for entry in entries) else {}
-
-
-def _profile_puts(account_id: str, profile: Profile, stored: Item | None) -> Puts:
-    """The profile's write."""
+    stored = read_profile(table, account_id)
     if stored is None:
-        # An account is opened once: its profile and its first entry are both absent, or both there.
-        return {PROFILE: {"Item": _profile_to_item(account_id, profile, 1), "ConditionExpression": IF_ABSENT}}
-    version = int(stored["version"]["N"])
+        raise AccountNotFound
+    return read_tail(table, account_id).entry.after.terms, stored.profile
+
+
+def new_profile_put(account_id: str, profile: Profile) -> Item:
+    """The write of a new account's profile, for the transaction with its first entry."""
+    # Closes the race of two openings: profile and first entry are both absent, or both there.
+    return {"Item": _profile_to_item(account_id, profile, 1), "ConditionExpression": IF_ABSENT}
+
+
+def profile_put(account_id: str, profile: Profile, over: StoredProfile) -> Item:
+    """The write of a changed profile over the one that was read."""
     return {
-        PROFILE: {
-            "Item": _profile_to_item(account_id, profile, version + 1),
-            # Closes the race of two changes: the later one must have seen the earlier one.
-            "ConditionExpression": "version = :version",
-            "ExpressionAttributeValues": {":version": {"N": str(version)}},
-        }
+        "Item": _profile_to_item(account_id, profile, over.version + 1),
+        # Closes the race of two changes: the later one must have seen the earlier one.
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": {":version": {"N": str(over.version)}},
     }
 
 

@@ -5,52 +5,48 @@ Version 1 ships with the code and never changes (a test holds its hash): a fresh
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from prepaid.core.catalog import Catalog, Feature, Pack, Plan, check_successor
-from prepaid.core.errors import VersionConflict
+from prepaid.core.calendar import instant, milliseconds
+from prepaid.core.catalog import Catalog, Feature, Pack, Plan
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
     IF_ABSENT,
-    ConditionFailed,
     Item,
-    Patience,
     Table,
-    Transient,
-    attempts,
     get,
-    persist,
     transact,
 )
-from prepaid.store.items import checksummed, instant, milliseconds
+from prepaid.store.items import checksummed
 
 # Between two entries of one account; each of them is a version that somebody put in force.
 MAX_VERSIONS = 100
 
 
-def read_catalog(table: Table, patience: Patience) -> Catalog:
+def read_catalog(table: Table) -> Catalog:
     """The current version. Raises Busy."""
-    return persist(patience, _read_current, table)
+    item = get(table, keys.CATALOG)
+    return catalog_from_item(item) if item else first_catalog()
 
 
-def read_catalog_version(table: Table, version: int, patience: Patience) -> Catalog:
+def read_catalog_version(table: Table, version: int) -> Catalog:
     """A version that an entry names. Raises Busy."""
     if version == first_catalog().version:
         return first_catalog()
-    item = persist(patience, get, table, keys.catalog_version(version))
+    item = get(table, keys.catalog_version(version))
     assert item is not None, f"catalog version {version} is missing"
     return catalog_from_item(item)
 
 
-def read_catalog_at(table: Table, at: datetime, known: int, patience: Patience) -> Catalog:
+def read_catalog_at(table: Table, at: datetime, known: int) -> Catalog:
     """The version in force at `at`, which is version `known` or a later one. Raises Busy."""
-    catalog = read_catalog_version(table, known, patience)
+    catalog = read_catalog_version(table, known)
     for version in range(known + 1, known + MAX_VERSIONS):
-        item = persist(patience, get, table, keys.catalog_version(version))
+        item = get(table, keys.catalog_version(version))
         if item is None or instant(int(item["since"]["N"])) > at:
             break
         catalog = catalog_from_item(item)
@@ -58,33 +54,12 @@ def read_catalog_at(table: Table, at: datetime, known: int, patience: Patience) 
 
 
 def catalog_at_least(table: Table, catalog: Catalog, version: int) -> Catalog:
-    """`catalog`, or the stored `version` when that is newer. No read unless it is. Raises Transient."""
+    """`catalog`, or the stored `version` when that is newer. No read unless it is. Raises Busy."""
     if catalog.version >= version:
         return catalog
     item = get(table, keys.catalog_version(version))
     assert item is not None, f"catalog version {version} is missing"
     return catalog_from_item(item)
-
-
-def replace_catalog(
-    table: Table, successor: Catalog, *, expected_version: int, now: datetime, patience: Patience
-) -> Catalog:
-    """Make `successor` the version after `expected_version`. Raises VersionConflict, InvalidRequest, Busy."""
-    for _ in attempts(patience):
-        try:
-            current = _read_current(table)
-            numbered = replace(successor, version=expected_version + 1)
-            if current == numbered:
-                # Our own earlier attempt, whose answer was lost, or a repeat of it: it is so already.
-                return numbered
-            if current.version != expected_version:
-                raise VersionConflict(current.version)
-            check_successor(current, numbered)
-            transact(table, _version_puts(numbered, now))
-            return numbered
-        except (ConditionFailed, Transient):
-            continue
-    raise AssertionError("attempts() ends by raising")
 
 
 @cache
@@ -103,19 +78,15 @@ def catalog_from(value: dict[str, Any]) -> Catalog:
     )
 
 
-def _read_current(table: Table) -> Catalog:
-    item = get(table, keys.CATALOG)
-    return catalog_from_item(item) if item else first_catalog()
-
-
-def _version_puts(catalog: Catalog, now: datetime) -> dict[str, Item]:
+def write_catalog(table: Table, catalog: Catalog, now: datetime) -> None:
+    """Put the version after the current one in force. Raises ConditionFailed when another one was put first, Busy."""
     version, previous = str(catalog.version), str(catalog.version - 1)
     body = {
         "version": {"N": version},
         "since": {"N": str(milliseconds(now))},
         "body": {"S": json.dumps(asdict(catalog), separators=(",", ":"))},
     }
-    return {
+    writes = {
         # Closes the race of two successors of one version: only one finds the number free.
         "version": {
             "Item": checksummed({**keys.catalog_version(catalog.version), **body}),
@@ -128,6 +99,7 @@ def _version_puts(catalog: Catalog, now: datetime) -> dict[str, Item]:
             "ExpressionAttributeValues": {":previous": {"N": previous}},
         },
     }
+    transact(table, writes)
 
 
 def catalog_from_item(item: Item) -> Catalog:
@@ -136,19 +108,20 @@ def catalog_from_item(item: Item) -> Catalog:
 
 
 class CatalogCache:
-    """The current version, read again at most every `seconds`: a change is seen by every warm function within that."""
+    """The current version, read again at most every `seconds`: every warm function sees a change within that time."""
 
-    def __init__(self, table: Table, clock: Callable[[], float], seconds: float = 30.0) -> None:
-        self._table, self._clock, self._seconds = table, clock, seconds
+    def __init__(self, clock: Callable[[], float], seconds: float = 30.0) -> None:
+        self._clock, self._seconds = clock, seconds
         self._catalog: Catalog | None = None
         self._read_at = 0.0
 
-    def forget(self) -> None:
-        """Read it anew next time: it was changed here."""
+    def invalidate(self) -> None:
+        """Read it again next time: this process changed it."""
         self._catalog = None
 
-    def __call__(self, patience: Patience) -> Catalog:
+    def __call__(self, table: Table) -> Catalog:
+        """The version that is kept, or the one that `table` holds now. Raises Busy."""
         if self._catalog is None or self._clock() - self._read_at >= self._seconds:
-            self._catalog = read_catalog(self._table, patience)
+            self._catalog = read_catalog(table)
             self._read_at = self._clock()
         return self._catalog

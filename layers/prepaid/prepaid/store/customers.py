@@ -5,13 +5,13 @@ from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, get,
 
 
 def read_customer(table: Table, account_id: str) -> str | None:
-    """The provider's id of the account's customer. Raises Transient."""
+    """The provider's id of the account's customer. Raises Busy."""
     item = get(table, keys.customer(account_id))
     return item["customer"]["S"] if item else None
 
 
 def save_customer(table: Table, account_id: str, customer: str, *, instead_of: str | None = None) -> str:
-    """Keep the id, in the place of another or of none, or learn the one that somebody kept first. Raises Transient."""
+    """Keep the id, in the place of another or of none, or learn the one that somebody kept first. Raises Busy."""
     write: Item = {"Item": {**keys.customer(account_id), "customer": {"S": customer}}, "ConditionExpression": IF_ABSENT}
     if instead_of is not None:
         write["ConditionExpression"] = "customer = :gone"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zlib import crc32
 
-from prepaid.core.account import Lot, lot_id
+from prepaid.core.account import Lot
+from prepaid.core.calendar import instant, milliseconds
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table, delete, get, put, query
-from prepaid.store.items import instant, milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def due_item(account: str, lot: Lot) -> Item:
     """The row of a lot. Shards are by account, so that one account's lots of a day meet the same reader."""
     day, shard = lot.expires_at.astimezone(UTC).date(), crc32(account.encode()) % keys.DUE_SHARDS
     return {
-        **keys.due(day, shard, account, lot_id(lot.number)),
+        **keys.due(day, shard, account, lot.id),
         "account": {"S": account},
         "lot": {"S": lot.id},
         "expires_at": {"N": str(milliseconds(lot.expires_at))},
@@ -51,7 +51,7 @@ def due_item(account: str, lot: Lot) -> Item:
 
 def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueLot, ...]:
     """At most `limit` rows of the checkpoint's shard, after its last row. None left means the shard is done.
-    Raises Transient."""
+    Raises Busy."""
     items = query(
         table,
         keys.due_partition(checkpoint.day, checkpoint.shard),
@@ -72,8 +72,8 @@ def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueLot, 
     )
 
 
-def forget(table: Table, row: DueLot) -> None:
-    """Remove the row of a lot whose end is in the ledger. Raises Transient."""
+def delete_due(table: Table, row: DueLot) -> None:
+    """Remove the row of a lot whose end is in the ledger. Raises Busy."""
     delete(table, keys.due(row.day, row.shard, row.account, row.lot))
 
 
@@ -83,7 +83,7 @@ def sort_key(row: DueLot) -> str:
 
 
 def read_checkpoint(table: Table) -> Checkpoint | None:
-    """Where the last sweep left off; None before the first. Raises Transient."""
+    """Where the last sweep left off; None before the first. Raises Busy."""
     item = get(table, keys.CHECKPOINT)
     if item is None:
         return None
@@ -96,7 +96,7 @@ def read_checkpoint(table: Table) -> Checkpoint | None:
 
 
 def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
-    """Remember where to go on. Raises Transient.
+    """Remember where to go on. Raises Busy.
 
     Without a condition: of two sweeps at once either place is safe. Each passes a row only after it did it itself,
     found it gone or noted its day in return_to, so the other's older place costs a second look and its newer one

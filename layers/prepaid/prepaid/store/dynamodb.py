@@ -1,20 +1,21 @@
-"""One DynamoDB table: its client, its transactions and its errors, translated once.
+"""One DynamoDB table: its client, its calls with their deadline, and its errors, translated once.
 
-Transient     the database couldn't say; asking again is safe, because every write carries its own condition
-ConditionFailed a write's condition didn't hold; says which one, by name, and what stands there instead
+Every call here retries what is temporary (throttling, conflicts, no reply) until the table's deadline, then raises
+Busy. That is safe for writes too: each carries a condition, or says why it needs none.
 """
 
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as EndpointError
-from botocore.session import get_session
 
 from prepaid.core.errors import Busy
 
@@ -25,13 +26,12 @@ type Item = dict[str, Any]
 
 IF_ABSENT = "attribute_not_exists(PK)"
 
-# Patience ends much earlier by its clock; this bounds the loop should the clock stand still.
+# A deadline ends a loop much earlier; this bounds it should the clock stand still.
 MAX_ATTEMPTS = 512
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.25
-# What one BatchGetItem may ask for. It answers 16 MB at most and names what it left out.
+# What one BatchGetItem may ask for. It answers 16 MB at most and names what it leaves out.
 BATCH_KEYS = 100
-MAX_BATCH_ROUNDS = 8
 
 # Codes, of a call or inside a cancelled transaction, that say "not now". botocore retries none of those inside a
 # cancelled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
@@ -57,7 +57,7 @@ HTTP_SERVER_ERRORS = 500
 
 
 class Transient(Exception):
-    """Not now: throttled, in conflict, unreachable or unanswered. The write may or may not have happened."""
+    """Throttled, in conflict, unreachable or unanswered: a write may or may not have happened. Stays in the store."""
 
 
 @dataclass(eq=False)
@@ -67,60 +67,70 @@ class ConditionFailed(Exception):
     existing: Mapping[str, Item | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The table and the client that reaches it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """The end of a request's time, `at` seconds on `clock`. `jitter` scales the pauses: a number from 0 to 1."""
 
-    client: "DynamoDBClient"
-    name: str
+    at: float
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+    def passed(self) -> bool:
+        return self.clock() >= self.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to keep trying, and with which clock, sleep and dice."""
+class Table:
+    """The table, the client that reaches it, and the deadline of all that is asked of it."""
 
-    seconds: float = 4.0
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    dice: Callable[[], float] = random.random
+    client: "DynamoDBClient"
+    name: str
+    deadline: Deadline
+
+
+def within(table: Table, seconds: float) -> Table:
+    """The same table for one request, or one piece of a job, that must end in so many seconds from now."""
+    return replace(table, deadline=replace(table.deadline, at=table.deadline.clock() + seconds))
 
 
 def open_client() -> "DynamoDBClient":
     """A client whose time-outs fit inside a function's own. Region and endpoint come from AWS's own environment.
 
-    It asks twice at most: a transaction sent again so carries its token, and a lost answer is heard after all. The rest
-    is ours (`attempts`), which knows the deadline and what botocore doesn't retry.
+    It sends each call twice at most: a transaction that is sent again carries its token, so a lost reply is recovered.
+    Further retries are this module's, which knows the deadline and what botocore doesn't retry.
     """
     config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-    return get_session().create_client("dynamodb", config=config)  # type: ignore[return-value]
+    return boto3.client("dynamodb", config=config)
 
 
-def attempts(patience: Patience) -> Iterator[int]:
-    """Count attempts from 0 with growing, jittered pauses between them, until patience runs out; then raise Busy."""
-    deadline = patience.clock() + patience.seconds
+def attempts(deadline: Deadline) -> Iterator[int]:
+    """Count attempts from 0, with growing, jittered pauses between them, until the deadline; the caller raises Busy."""
     for attempt in range(MAX_ATTEMPTS):
+        # Also before the first: a request that did all in time but this one thing is late all the same.
+        if deadline.passed():
+            return
         yield attempt
-        pause = patience.dice() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
-        if patience.clock() + pause > deadline:
-            break
-        patience.sleep(pause)
-    raise Busy
+        pause = deadline.jitter() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
+        if deadline.clock() + pause >= deadline.at:
+            return
+        deadline.sleep(pause)
 
 
-def persist[**P, T](patience: Patience, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The call's answer, asked again while the database says "not now". Raises Busy when patience runs out."""
-    for _ in attempts(patience):
+def _retry[T](table: Table, call: Callable[[], T]) -> T:
+    """The call's result, retried while the failure is temporary. Raises Busy at the deadline."""
+    for _ in attempts(table.deadline):
         try:
-            return call(*args, **kwargs)
+            return call()
         except Transient:
             continue
-    raise AssertionError("attempts() ends by raising")
+    raise Busy
 
 
 def transact(table: Table, writes: Mapping[str, Item]) -> None:
     """Do all `writes` or none: arguments by name, of Put, or of ConditionCheck where they have a Key and no Item.
 
-    Raises ConditionFailed or Transient.
+    Raises ConditionFailed, Busy. After a lost reply the condition that failed may be this very transaction's own.
     """
     items = [
         {
@@ -132,84 +142,113 @@ def transact(table: Table, writes: Mapping[str, Item]) -> None:
         }
         for write in writes.values()
     ]
-    try:
-        with translated():
-            table.client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
-    except table.client.exceptions.TransactionCanceledException as error:
-        raise _cancelled(error, tuple(writes)) from error
+
+    def call() -> None:
+        try:
+            with translate_errors():
+                table.client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
+        except table.client.exceptions.TransactionCanceledException as error:
+            raise _cancelled(error, tuple(writes)) from error
+
+    _retry(table, call)
 
 
 def get(table: Table, key: Mapping[str, Any]) -> Item | None:
-    """The item as it is now (strongly consistent), or None. Raises Transient."""
-    with translated():
-        return table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True).get("Item")
+    """The item as it is now (strongly consistent), or None. Raises Busy."""
+
+    def call() -> Item | None:
+        with translate_errors():
+            return table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True).get("Item")
+
+    return _retry(table, call)
 
 
 def query(table: Table, partition: str, *, first: str, last: str, limit: int, newest_first: bool = False) -> list[Item]:
     """At most `limit` items of one partition whose sort keys lie in first..last, strongly consistent. One page: a
-    short answer doesn't mean the end. Raises Transient."""
-    with translated():
-        return table.client.query(
-            TableName=table.name,
-            KeyConditionExpression="PK = :partition AND SK BETWEEN :first AND :last",
-            ExpressionAttributeValues={":partition": {"S": partition}, ":first": {"S": first}, ":last": {"S": last}},
-            ScanIndexForward=not newest_first,
-            ConsistentRead=True,
-            Limit=limit,
-        )["Items"]
+    short answer doesn't mean the end. Raises Busy."""
+
+    def call() -> list[Item]:
+        with translate_errors():
+            return table.client.query(
+                TableName=table.name,
+                KeyConditionExpression="PK = :partition AND SK BETWEEN :first AND :last",
+                ExpressionAttributeValues={
+                    ":partition": {"S": partition},
+                    ":first": {"S": first},
+                    ":last": {"S": last},
+                },
+                ScanIndexForward=not newest_first,
+                ConsistentRead=True,
+                Limit=limit,
+            )["Items"]
+
+    return _retry(table, call)
 
 
 def scan(
     table: Table, after: Mapping[str, Any] | None, *, limit: int, segment: int = 0, segments: int = 1
 ) -> tuple[list[Item], dict[str, Any] | None]:
     """One page of everything in the table, or of one of its `segments`, and the key after which the next page begins;
-    None after the last. Eventually consistent, and for whoever verifies only: no request may wait for it.
-    Items with one PK come together, in order of their SK. Raises Transient."""
+    None after the last. Eventually consistent, and for the verifier only: no request may wait for it.
+    Items with one PK come together, in order of their SK. Raises Busy."""
     more: dict[str, Any] = {"ExclusiveStartKey": after} if after else {}
-    with translated():
-        page: Any = table.client.scan(
-            TableName=table.name, Limit=limit, Segment=segment, TotalSegments=segments, **more
-        )
+
+    def call() -> Any:
+        with translate_errors():
+            return table.client.scan(TableName=table.name, Limit=limit, Segment=segment, TotalSegments=segments, **more)
+
+    page = _retry(table, call)
     return page["Items"], page.get("LastEvaluatedKey")
 
 
 def get_many(table: Table, wanted: Iterable[Mapping[str, Any]], *, consistent: bool) -> dict[tuple[str, str], Item]:
-    """The items of these keys that exist, by PK and SK. Raises Transient, also when the database left some out."""
+    """The items of these keys that exist, by PK and SK. Raises Busy, also when the database keeps leaving some out."""
     left = list({(key["PK"]["S"], key["SK"]["S"]): key for key in wanted}.values())
     found: dict[tuple[str, str], Item] = {}
     for start in range(0, len(left), BATCH_KEYS):
         asked = {table.name: {"Keys": left[start : start + BATCH_KEYS], "ConsistentRead": consistent}}
-        for _ in range(MAX_BATCH_ROUNDS):
-            with translated():
-                answer: Any = table.client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]
-            for item in answer["Responses"].get(table.name, ()):
-                found[item["PK"]["S"], item["SK"]["S"]] = item
-            asked = answer.get("UnprocessedKeys") or {}
-            if not asked:
-                break
-        else:
-            raise Transient
+        _retry(table, partial(_get_batch, table, asked, found))
     return found
 
 
+def _get_batch(table: Table, asked: dict[str, Any], found: dict[tuple[str, str], Item]) -> None:
+    """Add the items of one batch to `found`, and leave in `asked` what the database didn't answer."""
+    with translate_errors():
+        answer: Any = table.client.batch_get_item(RequestItems=asked)
+    for item in answer["Responses"].get(table.name, ()):
+        found[item["PK"]["S"], item["SK"]["S"]] = item
+    asked.clear()
+    asked.update(answer.get("UnprocessedKeys") or {})
+    if asked:
+        raise Transient
+
+
 def put(table: Table, put: Item) -> None:
-    """Write one item under its condition. Raises ConditionFailed({"item": what stands there}) or Transient."""
-    try:
-        with translated():
-            table.client.put_item(TableName=table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **put)
-    except table.client.exceptions.ConditionalCheckFailedException as error:
-        found: Any = error.response.get("Item")
-        raise ConditionFailed({"item": found}) from error
+    """Write one item under its condition. Raises ConditionFailed({"item": what stands there}), Busy."""
+
+    def call() -> None:
+        try:
+            with translate_errors():
+                table.client.put_item(TableName=table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **put)
+        except table.client.exceptions.ConditionalCheckFailedException as error:
+            existing: Any = error.response.get("Item")
+            raise ConditionFailed({"item": existing}) from error
+
+    _retry(table, call)
 
 
 def delete(table: Table, key: Mapping[str, Any]) -> None:
-    """Remove one item, whether or not it is there. Raises Transient."""
-    with translated():
-        table.client.delete_item(TableName=table.name, Key=key)
+    """Remove one item, whether or not it is there. Raises Busy."""
+
+    def call() -> None:
+        with translate_errors():
+            table.client.delete_item(TableName=table.name, Key=key)
+
+    _retry(table, call)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what botocore raises for "not now" into Transient; everything else passes."""
     try:
         yield

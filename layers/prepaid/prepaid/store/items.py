@@ -8,18 +8,19 @@ still fits the one kilobyte that a write unit pays for.
 import json
 from base64 import urlsafe_b64encode
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from prepaid.core.account import Account, Lot, Terms, lot_id
+from prepaid.core.account import Account, Lot, Terms
+from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
+from prepaid.core.ids import lot_id, lot_number
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 
 GENESIS_HASH = bytes(32)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What a claim calls the operation. Stored inside hashes for ever, so not the classes' own names.
 OPERATION_NAMES = {Debit: "consumption", Grant: "grant"}
 OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase", "key")
@@ -104,16 +105,6 @@ def checksum(item: Item) -> bytes:
     return sha256(_dump(rest, sort_keys=True).encode()).digest()[:16]
 
 
-def milliseconds(at: datetime) -> int:
-    """Whole milliseconds since 1970, rounded down."""
-    return (at - EPOCH) // timedelta(milliseconds=1)
-
-
-def instant(since_epoch_milliseconds: int) -> datetime:
-    """The UTC datetime of so many milliseconds since 1970."""
-    return EPOCH + timedelta(milliseconds=since_epoch_milliseconds)
-
-
 def _line(entry: Entry) -> dict[str, Any]:
     optional = {name: getattr(entry, name) for name in OPTIONAL_FIELDS if getattr(entry, name) is not None}
     return {
@@ -164,7 +155,7 @@ def lot_from_row(row: list[Any]) -> Lot:
 def _draw_to_row(draw: Draw) -> list[str | int]:
     if isinstance(draw, QuotaDraw):
         return ["quota", draw.units]
-    return ["lot", int(draw.lot.removeprefix("lot_")), draw.credits, milliseconds(draw.expires_at)]
+    return ["lot", lot_number(draw.lot), draw.credits, milliseconds(draw.expires_at)]
 
 
 def _draw_from_row(row: list[Any]) -> Draw:

@@ -1,36 +1,24 @@
-"""An account's ledger: append with its claim in one transaction, replay, read.
+"""An account's ledger: append an entry with its claim in one transaction, replay, read.
 
-Nothing here updates or deletes. Each Put of an entry demands that its number be free, so of two rivals that read the
-same tail one writes and the other computes again on what the first one left:
+Nothing here updates or deletes. Each Put of an entry demands that its number be free. Of two requests that read the
+same tail, one writes, and the other computes again on the entry that the first one wrote:
 
     A reads tail 7          B reads tail 7
-    A puts ENTRY#8  ok      B puts ENTRY#8  refused: the item found there is B's new tail
+    A puts ENTRY#8  ok      B puts ENTRY#8  refused: the item that exists is B's new tail
                             B computes on 8, puts ENTRY#9  ok
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
-from prepaid.core.errors import AccountNotFound, IdempotencyKeyReused, Refused
+from prepaid.core.errors import AccountNotFound, Busy, IdempotencyKeyReused, Refused
 from prepaid.core.ledger import Debit, Grant, Operation, apply
 from prepaid.store import due, keys
 from prepaid.store.catalog import catalog_at_least
-from prepaid.store.dynamodb import (
-    IF_ABSENT,
-    ConditionFailed,
-    Item,
-    Patience,
-    Table,
-    Transient,
-    attempts,
-    get,
-    persist,
-    query,
-    transact,
-)
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, attempts, get, query, transact
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, key_digest, request_hash
 
 ENTRY = "entry"
@@ -59,9 +47,13 @@ class Appended:
     replayed: bool
 
 
-def nothing_more(_: tuple[Entry, ...]) -> Puts:
-    """No other write travels with the entries."""
-    return {}
+@dataclass(slots=True)
+class Draft:
+    """The entries that an operation adds after `tail`. rival: the newer tail, once a commit found one."""
+
+    tail: Tail
+    entries: tuple[Entry, ...]
+    rival: Tail | None = None
 
 
 def append(
@@ -71,73 +63,82 @@ def append(
     *,
     catalog: Catalog,
     now: datetime,
-    patience: Patience,
     idempotency_key: str | None = None,
-    also: Callable[[tuple[Entry, ...]], Puts] = nothing_more,
 ) -> Appended:
-    """Carry `operation` out on the account's newest state, once for its key for ever (rule 5).
+    """Carry `operation` out on the account's newest state, at most once per key, permanently (rule 5).
 
-    also: from the new entries to further writes, by name, that share their transaction.
-    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy, and ConditionFailed when a write of
-    `also` lost its own condition (the caller re-reads what that write was about).
+    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy.
     """
-    tail: Tail | None = None
-    for attempt in attempts(patience):
-        try:
-            tail = tail or read_tail(table, account_id)
-            # A warm function's catalog may be older than the one this account was changed under: its plan may be new.
-            catalog = catalog_at_least(table, catalog, tail.entry.catalog_version)
-            return _append_to(tail, table, operation, catalog, now, idempotency_key, also)
-        except Transient:
-            tail = None
-        except ConditionFailed as failed:
-            rival = failed.existing.get(ENTRY)
-            if ENTRY not in failed.existing:
-                raise
-            # The entry that beat us is a newer tail for free. Beaten again, there are many: read where they are now.
-            tail = tail_from_item(rival) if rival and attempt == 0 else None
-    raise AssertionError("attempts() ends by raising")
+    try:
+        for draft in drafts(table, account_id, operation, catalog=catalog, now=now):
+            if not draft.entries:
+                return Appended((), replayed=False)
+            claim: Puts = {}
+            if idempotency_key is not None:
+                *settled, own = draft.entries
+                draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
+                claim = {CLAIM: _claim_put(account_id, idempotency_key, operation, own.number)}
+            if commit(table, draft, claim):
+                return Appended(draft.entries, replayed=False)
+    except AccountNotFound:
+        raise
+    except (Refused, ConditionFailed):
+        # The claim before everything else: a request that took the last credit, or whose reply was lost, must get its
+        # own response on a retry, not that nothing is left (rule 5).
+        earlier = find_replay(table, account_id, operation, idempotency_key)
+        if earlier:
+            return earlier
+        raise
+    raise Busy
 
 
-def _append_to(
-    tail: Tail,
+def drafts(
     table: Table,
+    account_id: str,
     operation: Operation,
+    *,
     catalog: Catalog,
     now: datetime,
-    idempotency_key: str | None,
-    also: Callable[[tuple[Entry, ...]], Puts],
-) -> Appended:
-    """One attempt. Raises ConditionFailed when `tail` isn't the newest entry any more."""
-    account = tail.entry.after
+    tail: Tail | None = None,
+) -> Iterator[Draft]:
+    """The operation's entries on the account's newest state, computed anew for each attempt to commit them.
+
+    tail: the newest entry, where the caller has just read it.
+    The caller stops once a commit succeeds, and raises Busy when the drafts end: the deadline has passed.
+    Raises AccountNotFound, any Refused of the core, Busy.
+    """
+    for attempt in attempts(table.deadline):
+        tail = tail or read_tail(table, account_id)
+        # A warm function's catalog may be older than the one this account was changed under: its plan may be new.
+        catalog = catalog_at_least(table, catalog, tail.entry.catalog_version)
+        draft = Draft(tail, apply(tail.entry.after, operation, catalog=catalog, now=now))
+        yield draft
+        # The entry that took the number is a newer tail for free. A second time there are many rivals: read the newest.
+        tail = draft.rival if attempt == 0 else None
+
+
+def commit(table: Table, draft: Draft, more: Puts) -> bool:
+    """Write the draft's entries and `more`, all or none. False when another append took the number: draft again.
+
+    Raises ConditionFailed when a write of `more` lost its own condition, Busy.
+    """
+    writes = {**_entry_puts(draft.tail, draft.entries), **more}
+    if not writes:
+        return True
     try:
-        entries = apply(account, operation, catalog=catalog, now=now)
-    except Refused:
-        # The key that took the last credit must hear its own answer, not that nothing is left (rule 5).
-        earlier = find_replay(table, account.id, operation, idempotency_key)
-        if earlier:
-            return earlier
-        raise
-    if idempotency_key is not None and entries:
-        entries = (*entries[:-1], replace(entries[-1], key=key_digest(idempotency_key)))
-    puts = {**_entry_puts(tail, entries), **also(entries)}
-    if idempotency_key is not None and entries:
-        puts[CLAIM] = _claim_put(account.id, idempotency_key, operation, entries[-1].number)
-    if not puts:
-        return Appended((), replayed=False)
-    try:
-        transact(table, puts)
+        transact(table, writes)
     except ConditionFailed as failed:
-        # Before the lost race: our own response may have been lost, and then this claim is ours.
-        earlier = find_replay(table, account.id, operation, idempotency_key) if CLAIM in failed.existing else None
-        if earlier:
-            return earlier
-        raise
-    return Appended(entries, replayed=False)
+        # A claim that exists decides before the lost number: both may be this request's own, its reply lost.
+        if ENTRY not in failed.existing or CLAIM in failed.existing:
+            raise
+        existing = failed.existing[ENTRY]
+        draft.rival = tail_from_item(existing) if existing else None
+        return False
+    return True
 
 
 def find_replay(table: Table, account_id: str, operation: Operation, idempotency_key: str | None) -> Appended | None:
-    """What this key did before on this account, if anything. Raises IdempotencyKeyReused, Transient."""
+    """What this key did before on this account, if anything. Raises IdempotencyKeyReused, Busy."""
     if idempotency_key is None:
         return None
     claim = get(table, keys.claim(account_id, idempotency_key))
@@ -151,13 +152,13 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
 def open_ledger(table: Table, first: Entry, also: Puts) -> None:
     """Write the account's first entry together with `also`.
 
-    Raises ConditionFailed when the account exists, Transient.
+    Raises ConditionFailed when the account exists, Busy.
     """
     transact(table, {ENTRY: {"Item": entry_to_item(first, GENESIS_HASH), "ConditionExpression": IF_ABSENT}, **also})
 
 
 def read_tail(table: Table, account_id: str) -> Tail:
-    """The account as its newest entry left it. Raises AccountNotFound, Transient."""
+    """The account as its newest entry left it. Raises AccountNotFound, Busy."""
     items = query(
         table, keys.ledger(account_id), first=keys.entry_sort(0), last=keys.LAST_ENTRY, limit=1, newest_first=True
     )
@@ -172,14 +173,14 @@ def tail_from_item(item: Item) -> Tail:
 
 
 def read_entry(table: Table, account_id: str, number: int) -> Entry:
-    """Entry `number`, which must exist: numbers have no gaps. Raises Transient."""
+    """Entry `number`, which must exist: numbers have no gaps. Raises Busy."""
     item = get(table, keys.entry(account_id, number))
     assert item is not None, f"entry {number} is missing"
     return entry_from_item(item)
 
 
 def read_entries(table: Table, account_id: str, *, first: int, last: int, limit: int) -> tuple[Entry, ...]:
-    """Entries `last` down to `first`, newest first, at most `limit` of them. Raises Transient.
+    """Entries `last` down to `first`, newest first, at most `limit` of them. Raises Busy.
 
     May hold fewer than asked when they are large; the caller goes on below the last one it got.
     """
@@ -197,7 +198,7 @@ def read_entries(table: Table, account_id: str, *, first: int, last: int, limit:
     return tuple(entry_from_item(item) for item in items)
 
 
-def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime, patience: Patience) -> Entry | None:
+def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) -> Entry | None:
     """The account's last entry at or before `at`; None when the account is younger.
 
     Numbers have no gaps and time never runs backwards along them, so a binary search finds it in log2(n) reads.
@@ -208,7 +209,7 @@ def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime, pa
     low, high = 1, newest.number - 1
     while low <= high:
         middle = (low + high) // 2
-        entry = persist(patience, read_entry, table, account_id, middle)
+        entry = read_entry(table, account_id, middle)
         if entry.at <= at:
             found, low = entry, middle + 1
         else:

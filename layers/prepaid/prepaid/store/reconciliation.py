@@ -1,16 +1,15 @@
-"""What the reconciliation remembers: where it is in the provider's events, what our side has yet to look at, and what
-could not be looked at.
+"""What the reconciliation stores: its place in Stripe's events, purchases to check, and checks that failed.
 
-A row of work goes only when its work is done, so a row that is committed late is found late, but found.
+A row is deleted only when its check is done. So a row that is committed late is found late, but found.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from prepaid.core.calendar import instant, milliseconds
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table, delete, get, put, query
-from prepaid.store.items import instant, milliseconds
 
 # After that nobody can pay a purchase any more: two days for its page, three for a boleto, the rest for holidays.
 PAYABLE = timedelta(days=10)
@@ -21,14 +20,14 @@ HIGHEST = "\U0010ffff"
 class Checkpoint:
     """since..until: the span of events of the run that is under way; until is None between runs.
 
-    event: the last one done, newest first. told: events that were reported to a person, so that the overlap of two
+    event: the last one done, newest first. reported: events that were reported to a person, so that the overlap of two
     spans doesn't report them again.
     """
 
     since: datetime
     until: datetime | None = None
     event: str = ""
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +41,17 @@ class PendingCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
-    """What could not be looked at. about: all that leads to it again. first_at, last_at: of its `tries`."""
+    """A check that failed. subject: what leads to the event or purchase again. first_at, last_at: of its `tries`."""
 
     what: str
-    about: Mapping[str, str]
+    subject: Mapping[str, str]
     first_at: datetime
     last_at: datetime
     tries: int
 
 
 def read_checkpoint(table: Table) -> Checkpoint | None:
-    """Where the last run came to; None before the first one. Raises Transient."""
+    """Where the last run came to; None before the first one. Raises Busy."""
     item = get(table, keys.RECONCILIATION)
     if item is None:
         return None
@@ -60,19 +59,19 @@ def read_checkpoint(table: Table) -> Checkpoint | None:
         since=instant(int(item["since"]["N"])),
         until=instant(int(item["until"]["N"])) if "until" in item else None,
         event=item["event"]["S"],
-        told=tuple(event["S"] for event in item["told"]["L"]),
+        reported=tuple(event["S"] for event in item["reported"]["L"]),
     )
 
 
 def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
-    """Remember where to go on. Unconditional: looking at a purchase twice changes nothing. Raises Transient."""
+    """Remember where to go on. Unconditional: looking at a purchase twice changes nothing. Raises Busy."""
     until = {"until": {"N": str(milliseconds(checkpoint.until))}} if checkpoint.until else {}
     item = {
         **keys.RECONCILIATION,
         "since": {"N": str(milliseconds(checkpoint.since))},
         **until,
         "event": {"S": checkpoint.event},
-        "told": {"L": [{"S": event} for event in checkpoint.told]},
+        "reported": {"L": [{"S": event} for event in checkpoint.reported]},
     }
     put(table, {"Item": item})
 
@@ -84,7 +83,7 @@ def pending_check_put(account: str, purchase: str, due: datetime) -> Item:
 
 def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[PendingCheck, ...]:
     """At most `limit` of the pending_checks that are due by then, oldest first; none left means all are done.
-    Raises Transient."""
+    Raises Busy."""
     items = query(table, keys.PENDING_CHECKS, first="0", last=keys.pending_check_sort(due, HIGHEST), limit=limit)
     return tuple(
         PendingCheck(account=item["account"]["S"], purchase=item["purchase"]["S"], due=item["SK"]["S"])
@@ -93,19 +92,19 @@ def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[Pendin
 
 
 def delete_pending_check(table: Table, pending_check: PendingCheck) -> None:
-    """Remove the row of a pending_check that is done, or kept as failed. Raises Transient."""
+    """Remove the row of a pending_check that is done, or kept as failed. Raises Busy."""
     delete(table, keys.pending_check_row(pending_check.due))
 
 
-def save_failed_check(table: Table, what: str, about: Mapping[str, str], now: datetime) -> None:
-    """Keep what could not be looked at for another run. Raises Transient.
+def save_failed_check(table: Table, what: str, subject: Mapping[str, str], now: datetime) -> None:
+    """Keep what could not be looked at for another run. Raises Busy.
 
     Unconditional: of two runs at once that fail on the same thing one try isn't counted.
     """
     before = get(table, keys.failed(what))
     item = {
         **keys.failed(what),
-        "about": {"M": {name: {"S": value} for name, value in about.items()}},
+        "subject": {"M": {name: {"S": value} for name, value in subject.items()}},
         "first_at": before["first_at"] if before else {"N": str(milliseconds(now))},
         "last_at": {"N": str(milliseconds(now))},
         "tries": {"N": str(int(before["tries"]["N"]) + 1 if before else 1)},
@@ -114,13 +113,13 @@ def save_failed_check(table: Table, what: str, about: Mapping[str, str], now: da
 
 
 def read_failed_checks(table: Table, limit: int) -> tuple[FailedCheck, ...]:
-    """What waits for another try, at most `limit` of it, in no order that matters. Raises Transient."""
+    """What waits for another try, at most `limit` of it, in no order that matters. Raises Busy."""
     first, last = keys.failed_sort(""), keys.failed_sort(HIGHEST)
     items = query(table, keys.RECONCILIATION["PK"]["S"], first=first, last=last, limit=limit)
     return tuple(
         FailedCheck(
             what=item["SK"]["S"].removeprefix(first),
-            about={name: value["S"] for name, value in item["about"]["M"].items()},
+            subject={name: value["S"] for name, value in item["subject"]["M"].items()},
             first_at=instant(int(item["first_at"]["N"])),
             last_at=instant(int(item["last_at"]["N"])),
             tries=int(item["tries"]["N"]),
@@ -130,5 +129,5 @@ def read_failed_checks(table: Table, limit: int) -> tuple[FailedCheck, ...]:
 
 
 def delete_failed_check(table: Table, failed: FailedCheck) -> None:
-    """Remove the row of something that was looked at after all. Raises Transient."""
+    """Remove the row of something that was looked at after all. Raises Busy."""
     delete(table, keys.failed(failed.what))

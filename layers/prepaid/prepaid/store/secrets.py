@@ -1,13 +1,13 @@
-"""Secrets from AWS Secrets Manager, kept for a short while so that a rotation is seen without a deploy."""
+"""Secrets from AWS Secrets Manager, kept for a short while so that a rotation takes effect without a deploy."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import boto3
 from botocore.config import Config
-from botocore.session import get_session
 
 from prepaid.core.errors import Busy
-from prepaid.store.dynamodb import Transient, translated
+from prepaid.store.dynamodb import Transient, translate_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -23,11 +23,11 @@ class Secret:
         self._read_at = 0.0
 
     def __call__(self) -> str:
-        """The text. Raises Busy when it was never read and can't be; a known one is good until it can be read again."""
+        """The text. Raises Busy when it was never read and can't be; a known one stays good until it can be read."""
         if self._text is not None and self._clock() - self._read_at < self._seconds:
             return self._text
         try:
-            with translated():
+            with translate_errors():
                 self._text = self._read()
         except Transient as error:
             if self._text is None:
@@ -38,5 +38,5 @@ class Secret:
     def _read(self) -> str:
         if self._client is None:
             config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
-            self._client = get_session().create_client("secretsmanager", config=config)  # type: ignore[assignment]
-        return self._client.get_secret_value(SecretId=self._name)["SecretString"]  # type: ignore[union-attr]
+            self._client = boto3.client("secretsmanager", config=config)
+        return self._client.get_secret_value(SecretId=self._name)["SecretString"]

@@ -25,7 +25,7 @@ def verified_up_to_from_item(item: Item) -> VerifiedUpTo:
 
 
 def save_verified_up_to(table: Table, mark: VerifiedUpTo) -> None:
-    """Remember it, unless as much is remembered already. Raises Transient."""
+    """Remember it, unless as much is remembered already. Raises Busy."""
     item = {**keys.verified(mark.account), "number": {"N": str(mark.number)}, "hash": {"B": mark.hash}}
     try:
         put(
@@ -43,11 +43,11 @@ def save_verified_up_to(table: Table, mark: VerifiedUpTo) -> None:
 
 
 def read_pass(table: Table) -> bytes | None:
-    """The pass that is under way or was finished last; None before the first. Raises Transient."""
+    """The pass that is under way or was finished last; None before the first. Raises Busy."""
     item = get(table, keys.VERIFICATION)
     return bytes(item["pass"]["B"]) if item else None
 
 
 def save_pass(table: Table, packed: bytes) -> None:
-    """Remember where to go on. Unconditional: to verify something twice changes nothing. Raises Transient."""
+    """Remember where to go on. Unconditional: to verify something twice changes nothing. Raises Busy."""
     put(table, {"Item": {**keys.VERIFICATION, "pass": {"B": packed}}})

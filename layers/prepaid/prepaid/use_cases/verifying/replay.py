@@ -7,6 +7,7 @@ from prepaid.core.account import Account, Lot, LotKind
 from prepaid.core.calendar import end_of_validity
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, EntryType, LotDraw
+from prepaid.core.ids import lot_number
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Restore, Revoke, apply, open_account, settle
 from prepaid.core.purchase import ACTOR, Purchase, grant_of
 from prepaid.store.items import request_hash
@@ -90,7 +91,7 @@ def conserved(before: Account, entry: Entry) -> bool:
         moved[granted.number] = moved.get(granted.number, 0) + granted.remaining
     for draw in entry.draws:
         if isinstance(draw, LotDraw):
-            number = int(draw.lot.removeprefix("lot_"))
+            number = lot_number(draw.lot)
             moved[number] = moved.get(number, 0) - draw.credits
     after = entry.after
     return (

@@ -8,8 +8,8 @@ from prepaid.core.catalog import Catalog
 from prepaid.core.purchase import Purchase
 from prepaid.store import keys
 from prepaid.store.catalog import catalog_from_item, first_catalog
-from prepaid.store.dynamodb import Item, Patience, Table, get, get_many, persist
-from prepaid.verifying.tally import Tally
+from prepaid.store.dynamodb import Item, Table, get, get_many, within
+from prepaid.use_cases.verifying.tally import Tally
 
 # More than a stack sees in years; then they are read again.
 MAX_CATALOGS = 200
@@ -25,7 +25,7 @@ class RowLookup:
     """
 
     table: Table
-    patience: Patience
+    call_seconds: float
     now: datetime
     consistent: bool
     cutoff: datetime
@@ -33,10 +33,14 @@ class RowLookup:
     tally: Tally | None = None
     found: dict[tuple[str, str], Item] = field(default_factory=dict)
 
+    def piece(self) -> Table:
+        """The table, for one call of the look."""
+        return within(self.table, self.call_seconds)
+
     def fetch(self, wanted: Iterable[keys.Key]) -> None:
         """Read rows that the next checks ask for, in place of those read before. Raises Busy."""
         asked = list(wanted)
-        self.found = persist(self.patience, get_many, self.table, asked, consistent=self.consistent) if asked else {}
+        self.found = get_many(self.piece(), asked, consistent=self.consistent) if asked else {}
 
     def row(self, key: keys.Key) -> Item | None:
         """One of the rows that were looked up."""
@@ -44,7 +48,7 @@ class RowLookup:
 
     def row_now(self, key: keys.Key) -> Item | None:
         """A row that is seldom asked for. Raises Busy."""
-        return persist(self.patience, get, self.table, key)
+        return get(self.piece(), key)
 
     def catalog(self, version: int) -> Catalog | None:
         """A version, if there is one. Versions never change, so each is read once. Raises Busy."""

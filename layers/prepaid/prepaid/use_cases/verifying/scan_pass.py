@@ -15,18 +15,20 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.catalog import Catalog
+from prepaid.core.ids import PURCHASE_PREFIX
 from prepaid.store import keys
-from prepaid.store.dynamodb import Item, Patience, Table, get, persist, query, scan
-from prepaid.store.items import instant, milliseconds
+from prepaid.store.dynamodb import Item, Table, query, scan, within
 from prepaid.store.verification import VerifiedUpTo, save_verified_up_to
-from prepaid.verifying import account_audit, index_rows
-from prepaid.verifying.account_audit import AccountAudit, close_audit, from_json, open_audit, read, to_json
-from prepaid.verifying.findings import Finding
-from prepaid.verifying.lookup import RowLookup
-from prepaid.verifying.tally import Tally, tally_from_bytes
+from prepaid.use_cases.verifying import account_audit, index_rows
+from prepaid.use_cases.verifying.account_audit import AccountAudit, close_audit, from_json, open_audit, read, to_json
+from prepaid.use_cases.verifying.findings import Finding
+from prepaid.use_cases.verifying.lookup import RowLookup
+from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 
 PAGE_ROWS = 500
+CALL_SECONDS = 4.0
 SECOND_LOOKS = 2
 # Clocks differ and transactions take a moment: what is dated so long before the pass began was all there then.
 SETTLED = timedelta(hours=1)
@@ -55,34 +57,39 @@ class ScanPass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyContext:
-    """What a pass works with. now: the time when asked. on_finding: told of each finding once."""
+    """What a pass works with. now: returns the time. on_finding: called with each finding once.
+
+    call_seconds: the deadline of each call to the database; a slow one must not use up the run.
+    """
 
     table: Table
-    patience: Patience
     now: Callable[[], datetime]
     on_finding: Callable[[Finding], None]
     catalogs: dict[int, Catalog] = field(default_factory=dict)
+    page_rows: int = PAGE_ROWS
+    call_seconds: float = CALL_SECONDS
+
+    def piece(self) -> Table:
+        """The table, for one call of the run."""
+        return within(self.table, self.call_seconds)
 
 
-def advance(context: VerifyContext, one: ScanPass, has_time: Callable[[], bool], page_rows: int = PAGE_ROWS) -> None:
-    """Read on, page by page, while there is time, at least one page. Raises Busy; then the pass is of no use any more,
-    but what `pack` gave before is."""
-    while not one.done:
-        _read_page(context, one, page_rows)
-        if not has_time():
-            return
+def advance(context: VerifyContext, scan_pass: ScanPass) -> None:
+    """Read the next page. Raises Busy; discard the pass then, and resume from the last `pack()`."""
+    if not scan_pass.done:
+        _read_page(context, scan_pass)
 
 
 def finish(context: VerifyContext, passes: Iterable[ScanPass]) -> int:
     """What only all segments together tell, once all are done: whether each key has its claim. How many it found."""
     tally = Tally()
-    for one in passes:
-        assert one.done
-        tally.merge(one.tally)
+    for scan_pass in passes:
+        assert scan_pass.done
+        tally.merge(scan_pass.tally)
     names, unnamed = tally.left()
     for name, surplus in names:
         account, which = keys.split(name)
-        where = which if which.startswith("pur_") else f"entry {which}"
+        where = which if which.startswith(PURCHASE_PREFIX) else f"entry {which}"
         found = "no claim" if surplus > 0 else "two claims"
         context.on_finding(Finding(code="claim_missing", account=account, where=where, expected="a claim", found=found))
     if unnamed:
@@ -90,16 +97,16 @@ def finish(context: VerifyContext, passes: Iterable[ScanPass]) -> int:
     return len(names) + bool(unnamed)
 
 
-def pack(one: ScanPass) -> bytes:
+def pack(scan_pass: ScanPass) -> bytes:
     """The pass, to be kept."""
     value = {
-        "started_at": milliseconds(one.started_at),
-        "segment": [one.segment, one.segments],
-        "after": one.after,
-        "audit": to_json(one.audit) if one.audit else None,
-        "tally": b64encode(one.tally.to_bytes()).decode(),
-        "counts": [one.read, one.found],
-        "done": one.done,
+        "started_at": milliseconds(scan_pass.started_at),
+        "segment": [scan_pass.segment, scan_pass.segments],
+        "after": scan_pass.after,
+        "audit": to_json(scan_pass.audit) if scan_pass.audit else None,
+        "tally": b64encode(scan_pass.tally.to_bytes()).decode(),
+        "counts": [scan_pass.read, scan_pass.found],
+        "done": scan_pass.done,
     }
     return zlib.compress(json.dumps(value).encode())
 
@@ -120,52 +127,56 @@ def unpack(packed: bytes) -> ScanPass:
     )
 
 
-def _read_page(context: VerifyContext, one: ScanPass, page_rows: int) -> None:
-    items, after = persist(
-        context.patience, scan, context.table, one.after, limit=page_rows, segment=one.segment, segments=one.segments
+def _read_page(context: VerifyContext, scan_pass: ScanPass) -> None:
+    items, after = scan(
+        context.piece(),
+        scan_pass.after,
+        limit=context.page_rows,
+        segment=scan_pass.segment,
+        segments=scan_pass.segments,
     )
-    lookup = _lookup(context, one, consistent=False)
-    lookup.tally = one.tally
+    lookup = _lookup(context, scan_pass, consistent=False)
+    lookup.tally = scan_pass.tally
     lookup.fetch(key for item in items for key in _needed(item))
     for item in items:
         kind, which = keys.split(item["PK"]["S"])
-        if one.audit and (kind != "ACCOUNT" or which != one.audit.account):
-            _close(context, one, lookup)
+        if scan_pass.audit and (kind != "ACCOUNT" or which != scan_pass.audit.account):
+            _close(context, scan_pass, lookup)
         if kind == "ACCOUNT":
-            one.audit = one.audit or open_audit(which, lookup.row(keys.verified(which)))
-            _check(read, one.audit, item, lookup)
+            scan_pass.audit = scan_pass.audit or open_audit(which, lookup.row(keys.verified(which)))
+            _check(read, scan_pass.audit, item, lookup)
         else:
             row = AccountAudit(index_rows.account_of(item))
             _check(index_rows.check, row, item, lookup)
             if row.findings:
-                _report(context, one, partial(_look_at_row, item))
-    one.after, one.done, one.read = after, after is None, one.read + len(items)
-    if one.done and one.audit:
-        _close(context, one, lookup)
+                _report(context, scan_pass, partial(_look_at_row, item))
+    scan_pass.after, scan_pass.done, scan_pass.read = after, after is None, scan_pass.read + len(items)
+    if scan_pass.done and scan_pass.audit:
+        _close(context, scan_pass, lookup)
 
 
-def _close(context: VerifyContext, one: ScanPass, lookup: RowLookup) -> None:
+def _close(context: VerifyContext, scan_pass: ScanPass, lookup: RowLookup) -> None:
     """The end of an account's rows: what is suspicious is looked at again, what is whole is remembered as such."""
-    audit, one.audit = one.audit, None
+    audit, scan_pass.audit = scan_pass.audit, None
     assert audit is not None
     close_audit(audit, lookup)
     if audit.findings:
         # Found or not: if it was only read while it was written to, the next pass will remember it.
-        _report(context, one, partial(_look_at_account, audit.account))
+        _report(context, scan_pass, partial(_look_at_account, audit.account))
         return
     assert audit.last is not None
     if audit.mark is None or audit.mark.number < audit.number:
         mark = VerifiedUpTo(account=audit.account, number=audit.number, hash=bytes(audit.last["hash"]["B"]))
-        persist(context.patience, save_verified_up_to, context.table, mark)
+        save_verified_up_to(context.piece(), mark)
 
 
-def _report(context: VerifyContext, one: ScanPass, look: Callable[[RowLookup], list[Finding]]) -> None:
+def _report(context: VerifyContext, scan_pass: ScanPass, look: Callable[[RowLookup], list[Finding]]) -> None:
     """Report what all second looks agree on."""
-    first, *others = (look(_lookup(context, one, consistent=True)) for _ in range(SECOND_LOOKS))
+    first, *others = (look(_lookup(context, scan_pass, consistent=True)) for _ in range(SECOND_LOOKS))
     agreed = [finding for finding in first if all(finding in other for other in others)]
     for finding in agreed:
         context.on_finding(finding)
-    one.found += len(agreed)
+    scan_pass.found += len(agreed)
 
 
 def _look_at_account(account: str, lookup: RowLookup) -> list[Finding]:
@@ -183,16 +194,14 @@ def _look_at_account(account: str, lookup: RowLookup) -> list[Finding]:
 
 def _account_rows(account: str, lookup: RowLookup) -> Iterator[Item]:
     partition, after = keys.ledger(account), ""
-    while items := persist(
-        lookup.patience, query, lookup.table, partition, first=after + "\x00", last="\U0010ffff", limit=PAGE_ROWS
-    ):
+    while items := query(lookup.piece(), partition, first=after + "\x00", last="\U0010ffff", limit=PAGE_ROWS):
         yield from items
         after = items[-1]["SK"]["S"]
 
 
 def _look_at_row(item: Item, lookup: RowLookup) -> list[Finding]:
     key = {"PK": item["PK"], "SK": item["SK"]}
-    current = persist(lookup.patience, get, lookup.table, key)
+    current = lookup.row_now(key)
     if current is None:
         return []
     audit = AccountAudit(index_rows.account_of(current))
@@ -221,12 +230,12 @@ def _needed(item: Item) -> list[keys.Key]:
         return []
 
 
-def _lookup(context: VerifyContext, one: ScanPass, *, consistent: bool) -> RowLookup:
+def _lookup(context: VerifyContext, scan_pass: ScanPass, *, consistent: bool) -> RowLookup:
     return RowLookup(
         table=context.table,
-        patience=context.patience,
+        call_seconds=context.call_seconds,
         now=context.now(),
         consistent=consistent,
-        cutoff=one.started_at - SETTLED,
+        cutoff=scan_pass.started_at - SETTLED,
         catalogs=context.catalogs,
     )

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+from prepaid.core.calendar import instant
 from prepaid.core.catalog import check_successor
 from prepaid.core.errors import InvalidRequest
+from prepaid.core.ids import lot_number
 from prepaid.store import keys
 from prepaid.store.catalog import catalog_from_item, first_catalog
 from prepaid.store.due import due_item
 from prepaid.store.dynamodb import Item
-from prepaid.store.items import entry_from_item, instant, key_digest, purchase_request_hash
+from prepaid.store.items import entry_from_item, key_digest, purchase_request_hash
 from prepaid.store.purchases import purchase_from_item
-from prepaid.verifying import auxiliary_rows
-from prepaid.verifying.account_audit import AccountAudit, check_sum
-from prepaid.verifying.lookup import RowLookup
-from prepaid.verifying.replay import request_hashes
+from prepaid.use_cases.verifying import auxiliary_rows
+from prepaid.use_cases.verifying.account_audit import AccountAudit, check_sum
+from prepaid.use_cases.verifying.lookup import RowLookup
+from prepaid.use_cases.verifying.replay import request_hashes
 
 
 def needed(item: Item) -> Iterator[keys.Key]:
@@ -29,7 +31,7 @@ def needed(item: Item) -> Iterator[keys.Key]:
                 yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "DUE":
             account, lot = keys.split(item["SK"]["S"])
-            yield keys.entry(account, int(lot.removeprefix("lot_")))
+            yield keys.entry(account, lot_number(lot))
         case "PAYMENT" | "PENDING_CHECK":
             yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "VERIFIED":
@@ -122,7 +124,7 @@ def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, di
 
 def _check_due(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     lot = keys.split(item["SK"]["S"])[1]
-    row = lookup.row(keys.entry(audit.account, int(lot.removeprefix("lot_"))))
+    row = lookup.row(keys.entry(audit.account, lot_number(lot)))
     entry = entry_from_item(row) if row else None
     if entry is None or entry.lot is None or due_item(audit.account, entry.lot) != item:
         audit.finding("due_dangling", f"{item['PK']['S']} {lot}")

@@ -6,8 +6,8 @@ What else in them may be lost or changed unseen, and why no credit is lost or do
     CUSTOMER        all of it: Stripe's page shows another buyer; what it grants comes from the purchase's record
     SESSION         that it was used, or that it is there, its end within a second: as for the code
     session's claim that it is there, nonce, end: a repeat is refused or opens another session
-    REVIEW          that it is there once it is due: it goes when it was looked at, and Stripe's events lead there too
-    RECONCILIATION  all but a place in the future: purchases have their reviews
+    PENDING_CHECK   that it is there once it is due: it goes when it was looked at, and Stripe's events lead there too
+    RECONCILIATION  all but a place in the future: purchases have their pending checks
     QUARANTINE      what it says: a note for a person; Stripe has the payment
     SWEEP           all but a day in the future: a lot ends by its date, recorded or not
     VERIFICATION    all of it: the verifier's own; a pass that can't be read raises the function's alarm
@@ -17,14 +17,16 @@ What else in them may be lost or changed unseen, and why no credit is lost or do
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
+from prepaid.core.calendar import instant
 from prepaid.core.manager_code import MAX_TRIES
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
-from prepaid.store.items import CHECKSUM, instant, manager_session_request_hash
-from prepaid.store.managers import KEEP_SESSIONS, NONCE_BYTES
+from prepaid.store.items import CHECKSUM, manager_session_request_hash
+from prepaid.store.manager_codes import KEEP_SESSIONS
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
-from prepaid.verifying.lookup import RowLookup
+from prepaid.use_cases.approving import NONCE_BYTES
+from prepaid.use_cases.verifying.lookup import RowLookup
 
 type Types = dict[str, str]
 

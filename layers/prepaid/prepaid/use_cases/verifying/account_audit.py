@@ -29,10 +29,10 @@ from prepaid.store.items import (
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
 from prepaid.store.verification import VerifiedUpTo, verified_up_to_from_item
-from prepaid.verifying import auxiliary_rows
-from prepaid.verifying.findings import Code, Finding
-from prepaid.verifying.lookup import RowLookup
-from prepaid.verifying.replay import ASKED_WITH_A_KEY, PurchaseTrail, conserved, replay, trail_after
+from prepaid.use_cases.verifying import auxiliary_rows
+from prepaid.use_cases.verifying.findings import Code, Finding
+from prepaid.use_cases.verifying.lookup import RowLookup
+from prepaid.use_cases.verifying.replay import ASKED_WITH_A_KEY, PurchaseTrail, conserved, replay, trail_after
 
 PROFILE, MANAGER, CUSTOMER = (key("")["SK"]["S"] for key in (keys.profile, keys.manager, keys.customer))
 ENTRY_ATTRIBUTES = {"PK", "SK", "line", "state", "hash"}

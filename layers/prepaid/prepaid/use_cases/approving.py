@@ -1,0 +1,228 @@
+"""The manager's code and the sessions it opens (rule 10). A try is counted before anything is compared.
+
+No session token is stored. It is derived from the pepper and from the claim of the key that opened the session. So a
+retry of the request, which must carry the right code again, gets the same token:
+
+    take a try -> compare -> store code, session and claim in one transaction; if the claim exists: derive its session
+"""
+
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import scrypt, sha256
+
+from prepaid.core.errors import Busy, IdempotencyKeyReused, InvalidRequest, SessionInvalid, WrongCode
+from prepaid.core.manager_code import (
+    MAX_TRIES,
+    SESSION_MINUTES,
+    ManagerCode,
+    ManagerSession,
+    clear_tries,
+    is_usable,
+    reserve_try,
+)
+from prepaid.store.dynamodb import ConditionFailed, Table, attempts
+from prepaid.store.manager_codes import (
+    CLAIM,
+    MANAGER,
+    SessionClaim,
+    code_from_item,
+    code_put,
+    code_unchanged,
+    read_code,
+    read_session,
+    record_session,
+    session_claim_from_item,
+    write_code,
+)
+
+# 16 MB and some tens of milliseconds a comparison; OpenSSL's own limit lies just below that.
+SCRYPT_COST = 2**14
+SCRYPT_MEMORY_BYTES = 2**26
+SALT_BYTES = NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSecrets:
+    """pepper: mixed into each code's digest and each token. random_bytes: the source of salts and nonces.
+
+    scrypt_cost: a power of two; what makes a comparison slow on purpose.
+    """
+
+    pepper: str
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    scrypt_cost: int = SCRYPT_COST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSession:
+    """A session and its token, which only the caller has. replayed: whether an earlier request opened it."""
+
+    token: str
+    session: ManagerSession
+    replayed: bool
+
+
+def change_code(
+    table: Table, account_id: str, new_code: str, current_code: str | None, codes: CodeSecrets, *, now: datetime
+) -> None:
+    """Set the code; sessions that the old one opened end. current_code: None from an administrator only. When an
+    administrator sets the code that is already set, that ends a lock and no session.
+
+    Raises WrongCode, CodeLocked, Busy, and InvalidRequest when the current code is set again with its own proof.
+    """
+    held = check_code(table, account_id, current_code, codes, now=now) if current_code is not None else None
+    salt = codes.random_bytes(SALT_BYTES)
+    digest = _digest(new_code, salt, codes)
+    for _ in attempts(table.deadline):
+        stored = read_code(table, account_id)
+        if stored.salt == salt:
+            # This request's earlier attempt, whose reply was lost.
+            return
+        if held and stored.version != held.version:
+            # Changed since the comparison: the code that was compared isn't the current one any more.
+            raise WrongCode(tries_left=MAX_TRIES - stored.tries)
+        same = hmac.compare_digest(_digest(new_code, stored.salt, codes), stored.digest)
+        if same and held:
+            raise InvalidRequest((("code", "must differ from the current one"),))
+        code = clear_tries(stored) if same else _changed(stored, digest, salt, now)
+        try:
+            write_code(table, account_id, code, over=stored)
+            return
+        except ConditionFailed:
+            continue
+    raise Busy
+
+
+def check_code(table: Table, account_id: str, code: str, codes: CodeSecrets, *, now: datetime) -> ManagerCode:
+    """The stored code when `code` is the manager's. Raises WrongCode, CodeLocked (before comparing), Busy."""
+    return _clear_tries(table, account_id, _compare(table, account_id, code, codes, now))
+
+
+def open_session(
+    table: Table, account_id: str, code: str, idempotency_key: str, codes: CodeSecrets, *, now: datetime
+) -> OpenedSession:
+    """Open ten minutes for one purchase, once per key: a retry with the right code gets the same session.
+
+    Raises as check_code, and IdempotencyKeyReused for a key of another request or of a code that was changed since.
+    """
+    # Before the key is looked up: a known key says nothing about a guess, and each guess counts.
+    held = _compare(table, account_id, code, codes, now)
+    claim = SessionClaim(
+        code_version=held.version,
+        expires_at=now + timedelta(minutes=SESSION_MINUTES),
+        # A key and the pepper alone derive no token, and no two tables derive the same one.
+        nonce=codes.random_bytes(NONCE_BYTES),
+    )
+    opened = _derive(claim, account_id, idempotency_key, codes, replayed=False)
+    manager = code_put(account_id, clear_tries(held), over=held)
+    for _ in attempts(table.deadline):
+        try:
+            record_session(table, opened.session, claim, idempotency_key, manager)
+            return opened
+        except ConditionFailed as failed:
+            earlier = failed.existing.get(CLAIM)
+            if earlier:
+                _clear_tries(table, account_id, held)
+                return _replayed(session_claim_from_item(earlier), held, account_id, idempotency_key, codes)
+            stored = failed.existing.get(MANAGER)
+            if stored and code_from_item(stored).version != held.version:
+                # Changed since the comparison: the code that was compared isn't the current one any more.
+                raise WrongCode(tries_left=MAX_TRIES - code_from_item(stored).tries) from failed
+            # Another request takes a try at this moment. Its tries stay counted, and this one's with them.
+            manager = code_unchanged(account_id, held.version)
+    raise Busy
+
+
+def require_session(table: Table, account_id: str, token: str, *, now: datetime) -> ManagerSession:
+    """The session of `token`, usable now for this account. Raises SessionInvalid, Busy."""
+    session = read_session(table, token_digest(token))
+    code = read_code(table, account_id)
+    if session is None or not is_usable(session, account_id, code.version, now):
+        raise SessionInvalid
+    return session
+
+
+def token_digest(token: str) -> str:
+    """The digest under which a session's token is stored."""
+    return sha256(token.encode()).hexdigest()
+
+
+def _compare(table: Table, account_id: str, code: str, codes: CodeSecrets, now: datetime) -> ManagerCode:
+    """The stored code with one try taken, when `code` is the manager's. Raises as check_code."""
+    held = _reserve(table, account_id, now)
+    # The same work when no code is set: neither time nor the count of tries tells the difference.
+    if not hmac.compare_digest(_digest(code, held.salt, codes), held.digest):
+        raise WrongCode(tries_left=MAX_TRIES - held.tries)
+    return held
+
+
+def _reserve(table: Table, account_id: str, now: datetime) -> ManagerCode:
+    """Take one try. Raises CodeLocked, Busy."""
+    for _ in attempts(table.deadline):
+        stored = read_code(table, account_id)
+        reserved = reserve_try(stored, now)
+        try:
+            write_code(table, account_id, reserved, over=stored)
+            return reserved
+        except ConditionFailed:
+            continue
+    raise Busy
+
+
+def _clear_tries(table: Table, account_id: str, held: ManagerCode) -> ManagerCode:
+    """The code after a right comparison, as it is stored. Raises Busy."""
+    cleared = clear_tries(held)
+    try:
+        write_code(table, account_id, cleared, over=held)
+    except ConditionFailed:
+        # Another request takes a try at this moment; its tries stay counted.
+        return held
+    return cleared
+
+
+def _changed(stored: ManagerCode, digest: bytes, salt: bytes, now: datetime) -> ManagerCode:
+    """The new code in the place of the stored one."""
+    return ManagerCode(
+        digest=digest,
+        salt=salt,
+        version=stored.version + 1,
+        revision=stored.revision + 1,
+        tries=0,
+        locks=0,
+        tried_at=now,
+    )
+
+
+def _replayed(
+    claim: SessionClaim, held: ManagerCode, account_id: str, idempotency_key: str, codes: CodeSecrets
+) -> OpenedSession:
+    """The session that the key opened before. Raises IdempotencyKeyReused."""
+    if not claim.own or claim.code_version != held.version:
+        raise IdempotencyKeyReused
+    return _derive(claim, account_id, idempotency_key, codes, replayed=True)
+
+
+def _derive(
+    claim: SessionClaim, account_id: str, idempotency_key: str, codes: CodeSecrets, *, replayed: bool
+) -> OpenedSession:
+    """The session and token that a claim stands for."""
+    # The label separates tokens from everything else under the pepper; no part can hold the newline between.
+    message = f"manager session\n{account_id}\n{idempotency_key}\n{claim.code_version}\n".encode() + claim.nonce
+    token = urlsafe_b64encode(hmac.digest(codes.pepper.encode(), message, "sha256")).rstrip(b"=").decode()
+    session = ManagerSession(
+        digest=token_digest(token),
+        account=account_id,
+        code_version=claim.code_version,
+        expires_at=claim.expires_at,
+    )
+    return OpenedSession(token=token, session=session, replayed=replayed)
+
+
+def _digest(code: str, salt: bytes, codes: CodeSecrets) -> bytes:
+    # The pepper isn't in the table: a reader of the table alone can't try a million codes.
+    peppered = hmac.digest(codes.pepper.encode(), code.encode(), "sha256")
+    return scrypt(peppered, salt=salt, n=codes.scrypt_cost, r=8, p=1, maxmem=SCRYPT_MEMORY_BYTES)

@@ -1,0 +1,127 @@
+"""Buying: a purchase is recorded, then its payment page is made (rule 11). A retry with the key continues either."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import Busy, PurchaseLapsed, SessionInvalid
+from prepaid.core.ids import purchase_id
+from prepaid.core.purchase import Purchase, new_purchase, with_page
+from prepaid.payments.checkout_config import CheckoutConfig
+from prepaid.store.accounts import read_account
+from prepaid.store.customers import read_customer, save_customer
+from prepaid.store.dynamodb import ConditionFailed, Table, attempts
+from prepaid.store.ledger import CLAIM
+from prepaid.store.purchases import find_purchase_by_key, read_purchase, record_purchase, save_purchase
+from prepaid.use_cases.approving import require_session
+
+if TYPE_CHECKING:
+    from prepaid.payments.sessions import Stripe
+
+# Stripe forgets a key after a day; from then on a retry could make a second page for one purchase.
+CONTINUE_WITHIN = timedelta(hours=23)
+ID_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request to buy: the pack, the key that makes it repeatable, and the token of the manager's session."""
+
+    account: str
+    pack: str
+    idempotency_key: str
+    manager_session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A purchase with its page. replayed: whether an earlier request with the key had recorded it."""
+
+    purchase: Purchase
+    replayed: bool
+
+
+def buy(
+    table: Table,
+    order: Order,
+    *,
+    catalog: Callable[[], Catalog],
+    client: "Callable[[], Stripe]",
+    checkout: CheckoutConfig,
+    random_bytes: Callable[[int], bytes],
+    now: datetime,
+) -> Bought:
+    """Record the purchase and make its payment page, once per key.
+
+    Raises AccountNotFound, IdempotencyKeyReused, SessionInvalid, InvalidRequest for a pack that isn't on sale,
+    PurchaseLapsed, PaymentsRefused, PaymentsUnavailable, Busy.
+    """
+    _, profile = read_account(table, order.account)
+    # Recognized before the session, the catalog or anything else is looked at (rule 5).
+    purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
+    replayed = purchase is not None
+    if purchase is None:
+        session = require_session(table, order.account, order.manager_session, now=now)
+        pack = catalog().pack_on_sale(order.pack)
+        new_id = purchase_id(now, random_bytes(ID_BYTES).hex())
+        new = new_purchase(new_id, order.account, pack, language=profile.language, live=checkout.live, now=now)
+        try:
+            purchase = record_purchase(table, new, order.idempotency_key, session)
+        except ConditionFailed as failed:
+            if CLAIM not in failed.existing:
+                # Another purchase took the session, or the code was changed and so ended it.
+                raise SessionInvalid from failed
+            # The same key at the same time, or this request's own lost reply.
+            purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
+            assert purchase is not None, "claim and purchase are written together and never deleted"
+            replayed = True
+    if purchase.checkout_url is None:
+        purchase = _make_page(table, purchase, client(), checkout, profile.name, now)
+    return Bought(purchase, replayed)
+
+
+def _make_page(
+    table: Table, purchase: Purchase, client: "Stripe", checkout: CheckoutConfig, name: str, now: datetime
+) -> Purchase:
+    """The purchase with its payment page, made now or by an earlier request."""
+    from prepaid.payments.checkout import CustomerGone, create_customer, create_page  # noqa: PLC0415 - heavy, rare
+
+    if now - purchase.created_at > CONTINUE_WITHIN:
+        raise PurchaseLapsed
+    customer = read_customer(table, purchase.account)
+    if customer is None:
+        made = create_customer(client, purchase.account, name, now=now)
+        customer = save_customer(table, purchase.account, made)
+    try:
+        page = create_page(client, purchase, customer=customer, config=checkout, now=now)
+    except CustomerGone:
+        made = create_customer(client, purchase.account, name, now=now, instead_of=customer)
+        customer = save_customer(table, purchase.account, made, instead_of=customer)
+        page = create_page(client, purchase, customer=customer, config=checkout, now=now)
+    if not page.url:
+        # Made before, and expired or paid already: the purchase follows from its events.
+        raise PurchaseLapsed
+    return _keep_page(table, purchase, page.session, page.url, now)
+
+
+def _keep_page(table: Table, purchase: Purchase, session: str, url: str, now: datetime) -> Purchase:
+    """The purchase with its page, written unless another request was quicker."""
+    for _ in attempts(table.deadline):
+        if purchase.session not in (None, session):
+            # An event named a page that this service never returned. Somebody may be paying there, and would pay twice
+            # on a second one.
+            raise PurchaseLapsed
+        try:
+            opened = with_page(purchase, session, url, now)
+            save_purchase(table, opened)
+            return opened
+        except ConditionFailed:
+            # An event, or the same request elsewhere, was quicker; what it wrote must stay.
+            current = read_purchase(table, purchase.account, purchase.id)
+            assert current is not None, "purchases are never deleted"
+            if current.checkout_url is not None:
+                return current
+            purchase = current
+    raise Busy

@@ -1,0 +1,244 @@
+"""The scheduled comparison with Stripe, in both directions (rule 14): a lost webhook heals itself.
+
+First every event since the last run, then every purchase that is due for a check from this side, then the checks that
+failed in earlier runs.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from prepaid.core.catalog import Catalog
+from prepaid.payments.events import FAILED_EVENT, MONEY_EVENTS, Event
+from prepaid.payments.sessions import EVENTS_PAGE, Stripe, events_page
+from prepaid.store.dynamodb import Table, within
+from prepaid.store.purchases import PurchaseRef, read_purchase
+from prepaid.store.reconciliation import (
+    Checkpoint,
+    delete_failed_check,
+    delete_pending_check,
+    read_checkpoint,
+    read_failed_checks,
+    read_pending_checks,
+    save_checkpoint,
+    save_failed_check,
+)
+from prepaid.use_cases.syncing import Outcome, fetch_status, follow_event, sync_purchase
+
+# Stripe keeps events for 30 days; the first run of a stack reads all of them.
+INITIAL_LOOKBACK = timedelta(days=29)
+# Stripe's clock and ours differ, and an event may be listed a little after it happened.
+OVERLAP = timedelta(hours=1)
+PAGE_PENDING_CHECKS = 50
+# How many failed checks a run retries, and among how many it takes turns.
+MAX_RETRIES, MAX_WAITING = 100, 1000
+# Reported events that the overlap of two runs may show again; the checkpoint stores them with each page.
+MAX_REPORTED = 200
+# The deadline of one event, purchase or page: a slow one must not use up the run.
+PIECE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileResult:
+    """What one run did.
+
+    healed: purchases that were behind Stripe. quarantined: that don't match what Stripe says. failed: checks that
+    failed in this run. waiting: failed checks of all runs (at most MAX_WAITING are counted); oldest_failure: how long
+    the oldest of them has waited. finished: whether the run came to its end; if not, the next run continues.
+    behind: how long ago the span began that is still unfinished.
+    """
+
+    healed: int
+    quarantined: int
+    failed: int
+    waiting: int
+    oldest_failure: timedelta
+    finished: bool
+    behind: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileContext:
+    """What a run works with.
+
+    on_quarantine, on_failure: called at once with the event or purchase, because a run may be killed before its end.
+    The limits have a default that a smaller table or test may lower.
+    """
+
+    table: Table
+    client: Stripe
+    catalog: Catalog
+    now: datetime
+    has_time: Callable[[], bool]
+    on_quarantine: Callable[[str], None]
+    on_failure: Callable[[str, Exception], None]
+    page_events: int = EVENTS_PAGE
+    page_checks: int = PAGE_PENDING_CHECKS
+    max_retries: int = MAX_RETRIES
+
+    def piece(self) -> Table:
+        """The table, for one piece of the run."""
+        return within(self.table, PIECE_SECONDS)
+
+
+def reconcile(context: ReconcileContext) -> ReconcileResult:
+    """Follow every event since the last run again, then check purchases from this side.
+
+    A webhook that was lost is made up for; work that is done already has no effect twice. A check that fails holds up
+    nothing: it is stored, and retried at the end of each run. Raises Busy, PaymentsRefused, PaymentsUnavailable.
+    """
+    place, run = _start(context), _Run(context)
+    until = place.until or context.now
+    place, finished = _follow_events(run, place, until)
+    finished = finished and _check_purchases(run)
+    if finished:
+        save_checkpoint(context.piece(), Checkpoint(since=until, reported=place.reported))
+        _retry_failed(run)
+    waiting = read_failed_checks(context.piece(), MAX_WAITING)
+    return ReconcileResult(
+        healed=run.outcomes["changed"],
+        quarantined=run.outcomes["quarantined"],
+        failed=run.outcomes["failed"],
+        waiting=len(waiting),
+        oldest_failure=max((context.now - check.first_at for check in waiting), default=timedelta()),
+        finished=finished,
+        behind=timedelta() if finished else context.now - until,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The run so far. checked: sessions and payments, and whether an event said that their voucher expired."""
+
+    context: ReconcileContext
+    outcomes: Counter[str] = field(default_factory=Counter)
+    checked: set[tuple[str | None, bool]] = field(default_factory=set)
+
+
+def _start(context: ReconcileContext) -> Checkpoint:
+    """The run to continue, or a new one from where the last one ended."""
+    stored = read_checkpoint(context.piece())
+    place = stored or Checkpoint(since=context.now - INITIAL_LOOKBACK)
+    return place if place.until else replace(place, until=context.now)
+
+
+def _follow_events(run: _Run, place: Checkpoint, until: datetime) -> tuple[Checkpoint, bool]:
+    """Stripe's events, newest first, as far as time allows: the place reached, and whether it is the end."""
+    context = run.context
+    has_time = True
+    while has_time:
+        since = place.since - OVERLAP
+        events = events_page(context.client, since=since, until=until, after=place.event, limit=context.page_events)
+        if not events:
+            break
+        for event in events:
+            has_time = context.has_time()
+            if not has_time:
+                break
+            quarantined = _follow(run, event, place.reported) == "quarantined"
+            reported = (event.id, *place.reported)[:MAX_REPORTED] if quarantined else place.reported
+            place = replace(place, event=event.id, reported=reported)
+        # After each page: a run that is killed loses no more than one.
+        save_checkpoint(context.piece(), place)
+    return place, has_time
+
+
+def _follow(run: _Run, event: Event, reported: tuple[str, ...]) -> Outcome | None:
+    # All events of a session or payment lead to the same question, whose answer is newer than any of them. Only that a
+    # voucher expired is told by the event alone.
+    subject = event.payment if event.type in MONEY_EVENTS else event.session
+    key = (subject, event.type == FAILED_EVENT)
+    done = event.id in reported or key in run.checked
+    # Even if it fails: one of the events is enough for a retry.
+    run.checked.add(key)
+    return None if done else _check(run, event)
+
+
+def _check_purchases(run: _Run) -> bool:
+    """The purchases that are due for a check, as far as time allows; whether that is the end."""
+    context = run.context
+    while pending := read_pending_checks(context.piece(), context.now, context.page_checks):
+        for check in pending:
+            if not context.has_time():
+                return False
+            _check(run, PurchaseRef(account=check.account, purchase=check.purchase))
+            delete_pending_check(context.piece(), check)
+    return True
+
+
+def _retry_failed(run: _Run) -> None:
+    """Checks that failed in earlier runs, as far as time allows, the longest untried first: all have their turn."""
+    context = run.context
+    waiting = read_failed_checks(context.piece(), MAX_WAITING)
+    earlier = sorted((check for check in waiting if check.last_at < context.now), key=lambda check: check.last_at)
+    for check in earlier[: context.max_retries]:
+        if not context.has_time():
+            return
+        if _check(run, _subject_from(check.subject)):
+            delete_failed_check(context.piece(), check)
+
+
+def _check(run: _Run, subject: Event | PurchaseRef) -> Outcome | None:
+    """Check an event or a purchase; None when that failed, and is stored for another run. Raises Busy."""
+    context = run.context
+    name = subject.id if isinstance(subject, Event) else subject.purchase
+    try:
+        outcome = _outcome(run, subject)
+    except Exception as error:  # noqa: BLE001 - one purchase whose check fails must not hold up the others
+        context.on_failure(name, error)
+        values = {field: value for field, value in asdict(subject).items() if value is not None}
+        save_failed_check(context.piece(), name, values, context.now)
+        run.outcomes["failed"] += 1
+        return None
+    if outcome == "quarantined":
+        context.on_quarantine(name)
+    run.outcomes[outcome] += 1
+    return outcome
+
+
+def _outcome(run: _Run, subject: Event | PurchaseRef) -> Outcome:
+    context = run.context
+    match subject:
+        case Event():
+            return follow_event(
+                context.piece(), context.client, subject, catalog=lambda: context.catalog, now=context.now
+            )
+        case PurchaseRef():
+            return _check_purchase(run, subject)
+        case _:
+            assert_never(subject)
+
+
+def _subject_from(values: Mapping[str, str]) -> Event | PurchaseRef:
+    """What a failed check was about. An event has a type, a purchase has none."""
+    if "type" not in values:
+        return PurchaseRef(account=values["account"], purchase=values["purchase"])
+    return Event(
+        id=values["id"],
+        type=values["type"],
+        session=values.get("session"),
+        account=values.get("account"),
+        purchase=values.get("purchase"),
+        payment=values.get("payment"),
+    )
+
+
+def _check_purchase(run: _Run, ref: PurchaseRef) -> Outcome:
+    """Compare a purchase with its payment. A purchase without a page has nothing at Stripe to compare with."""
+    context, table = run.context, run.context.piece()
+    purchase = read_purchase(table, ref.account, ref.purchase)
+    if purchase is None or purchase.session is None:
+        return "ignored"
+    session = purchase.session
+    if (session, False) in run.checked:
+        return "unchanged"
+    return sync_purchase(
+        table,
+        ref,
+        lambda: fetch_status(table, context.client, ref, session, failed=purchase.state == "failed"),
+        catalog=context.catalog,
+        now=context.now,
+        reason="reconciliation",
+    )

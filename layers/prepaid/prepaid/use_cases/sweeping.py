@@ -1,0 +1,102 @@
+"""The sweep: records the end of lots whose day has come. It decides nothing: expiry is a comparison (rule 2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from prepaid.core.catalog import Catalog
+from prepaid.core.ledger import Settle
+from prepaid.store import keys
+from prepaid.store.due import Checkpoint, DueLot, delete_due, read_checkpoint, read_due, save_checkpoint, sort_key
+from prepaid.store.dynamodb import Table, within
+from prepaid.store.ledger import append
+
+PAGE_ROWS = 100
+# How far back the first sweep of a table looks: it covers a schedule that was switched on late.
+INITIAL_LOOKBACK = timedelta(days=31)
+# The deadline of one lot or page: a slow one must not use up the run.
+PIECE_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """What one sweep did. recorded: lots whose end is now in the ledger. failed: lots left for the next run.
+
+    finished: whether it came to today's end; if not, the next run continues from the checkpoint.
+    """
+
+    recorded: int
+    failed: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepContext:
+    """What a sweep works with. on_failure: called at once with a lot whose end couldn't be recorded."""
+
+    table: Table
+    catalog: Catalog
+    now: datetime
+    has_time: Callable[[], bool]
+    on_failure: Callable[[DueLot, Exception], None]
+    page_rows: int = PAGE_ROWS
+    initial_lookback: timedelta = INITIAL_LOOKBACK
+
+    def piece(self) -> Table:
+        """The table, for one piece of the run."""
+        return within(self.table, PIECE_SECONDS)
+
+
+def sweep(context: SweepContext) -> SweepResult:
+    """Record every lot that has ended by now, day by day and shard by shard, while there is time.
+
+    It can be repeated at any point, and run twice at once: settling is conditional on the account's newest entry, and
+    a row is deleted only after its lot's end is in the ledger. Raises Busy when rows or the checkpoint can't be read or
+    written.
+    """
+    today = context.now.astimezone(UTC).date()
+    # A lot granted just before midnight may be stored just after it: a day is closed only when the next one is over.
+    first_open_day = today - timedelta(days=1)
+    place = read_checkpoint(context.piece()) or Checkpoint(day=today - context.initial_lookback)
+    recorded = failed = 0
+    while place.day <= today and context.has_time():
+        if place.day >= first_open_day:
+            place = _to_return(place)
+        rows = read_due(context.piece(), place, context.page_rows)
+        if not rows:
+            place = _next_shard(place)
+        for row in rows:
+            if row.expires_at <= context.now:
+                if not context.has_time():
+                    break
+                try:
+                    _record(context, row)
+                    recorded += 1
+                except Exception as error:  # noqa: BLE001 - one account that can't be settled must not hold up the others
+                    context.on_failure(row, error)
+                    failed += 1
+                    place = _to_return(place)
+            place = replace(place, after=sort_key(row))
+    finished = place.day > today
+    resume = Checkpoint(day=min(place.return_to or first_open_day, first_open_day)) if finished else place
+    save_checkpoint(context.piece(), resume)
+    return SweepResult(recorded=recorded, failed=failed, finished=finished)
+
+
+def _record(context: SweepContext, row: DueLot) -> None:
+    """Record the lot's end in the ledger (a debit may have done so already), then delete its row."""
+    table = context.piece()
+    append(table, row.account, Settle(), catalog=context.catalog, now=context.now)
+    delete_due(table, row)
+
+
+def _to_return(place: Checkpoint) -> Checkpoint:
+    """The same place, remembering that its day isn't done with. Days only grow: the first one noted is the earliest."""
+    return replace(place, return_to=place.return_to or place.day)
+
+
+def _next_shard(place: Checkpoint) -> Checkpoint:
+    """After the last row of a shard: the next shard, or the next day."""
+    if place.shard + 1 < keys.DUE_SHARDS:
+        return replace(place, shard=place.shard + 1, after="")
+    return replace(place, day=place.day + timedelta(days=1), shard=0, after="")

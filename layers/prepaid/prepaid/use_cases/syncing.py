@@ -1,0 +1,258 @@
+"""Bring a purchase to where its payment stands at Stripe (rules 11-13): read the record, ask Stripe, decide, write.
+
+Whatever events arrive, however often and in whatever order, each leads to the same question to Stripe. So a purchase
+ends where its payment ends.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from prepaid.core.account import Lot, remaining_in
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import AccountNotFound, Busy
+from prepaid.core.ledger import Grant, Revoke
+from prepaid.core.purchase import (
+    PaymentStatus,
+    Purchase,
+    Step,
+    as_paid_unmatched,
+    mismatches,
+    needs_revocation,
+    next_step,
+    with_result,
+)
+from prepaid.payments.errors import PaymentsRefused, SessionUnknown
+from prepaid.payments.events import FAILED_EVENT, MONEY_EVENTS, SESSION_EVENTS, Event
+from prepaid.payments.sessions import Stripe, fetch_payment_status, find_session_of_payment
+from prepaid.store.dynamodb import ConditionFailed, Item, Table, attempts
+from prepaid.store.ledger import Draft, Puts, Tail, commit, drafts, find_entry_at, read_tail
+from prepaid.store.purchases import (
+    PAYMENT,
+    PENDING_CHECK,
+    PURCHASE,
+    PurchaseRef,
+    find_payment,
+    payment_put,
+    purchase_put,
+    quarantine,
+    read_purchase,
+    save_purchase,
+)
+from prepaid.store.reconciliation import pending_check_put
+
+# Pay, refund, dispute: no payment is further from its record than a few steps.
+MAX_STEPS = 4
+# Entries are dated in whole milliseconds.
+INSTANT = timedelta(milliseconds=1)
+
+Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
+# How following one answer of Stripe's ends. The last three mean: start again, from the record.
+#   record_changed  another event changed the purchase after it was read
+#   ledger_moved    the account spent from an ended lot after its remainder was read
+#   confirm         credits were taken or given back: if the money moved on before that write, its event found nothing
+#                   to do and is not sent again, so Stripe is asked once more after the write
+Ending = Literal["done", "payment_taken", "record_changed", "ledger_moved", "confirm"]
+
+
+def follow_event(
+    table: Table, client: Stripe, event: Event, *, catalog: Callable[[], Catalog], now: datetime
+) -> Outcome:
+    """Bring the purchase that an event concerns up to date. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
+    found = _find_purchase(table, client, event)
+    if found is None:
+        return "ignored"
+    ref, session = found
+    try:
+        return sync_purchase(
+            table,
+            ref,
+            lambda: fetch_status(table, client, ref, session, failed=event.type == FAILED_EVENT),
+            catalog=catalog(),
+            now=now,
+            reason=event.id,
+        )
+    except AccountNotFound:
+        # Money for a ledger that doesn't exist: no retry of the event would help, a person may.
+        quarantine(table, ref, ("unknown_account",), None, event.id, now)
+        return "quarantined"
+
+
+def sync_purchase(
+    table: Table,
+    ref: PurchaseRef,
+    fetch: Callable[[], PaymentStatus | None],
+    *,
+    catalog: Catalog,
+    now: datetime,
+    reason: str,
+) -> Outcome:
+    """Do what the payment's status asks for, or quarantine what doesn't match the record (rule 12).
+
+    fetch: asks Stripe for the status now; None when Stripe knows nothing that concerns the purchase.
+    reason: the event or run that asks, for the quarantine. Raises AccountNotFound, Busy, and what `fetch` raises.
+    """
+    changed = False
+    for _ in attempts(table.deadline):
+        # In this order: a change of the record in between makes the write fail, so an earlier answer of Stripe's can
+        # never undo a later one.
+        purchase = read_purchase(table, ref.account, ref.purchase)
+        status = fetch()
+        if status is None and not (purchase and purchase.granted):
+            return "ignored"
+        wrong = mismatches(purchase, status)
+        if purchase is None or status is None or wrong:
+            if _quarantine_purchase(table, ref, purchase, wrong, status, reason, now):
+                return "quarantined"
+            continue
+        wrote, ending = _carry_out(table, purchase, status, catalog, now)
+        changed = changed or wrote
+        if ending == "payment_taken":
+            quarantine(table, ref, ("payment",), status, reason, now)
+            return "quarantined"
+        if ending == "done":
+            return "changed" if changed else "unchanged"
+    raise Busy
+
+
+def fetch_status(table: Table, client: Stripe, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
+    """What Stripe says of a checkout session now; None when it knows no such session of this service.
+
+    failed: whether an event said that the voucher expired. Raises PaymentsRefused, PaymentsUnavailable, Busy.
+    """
+    try:
+        return fetch_payment_status(client, session, failed=failed)
+    except SessionUnknown as error:
+        purchase = read_purchase(table, ref.account, ref.purchase)
+        if purchase and purchase.session == session and not purchase.granted:
+            # This service had the session made, and Stripe never removes sessions: the key belongs to another Stripe
+            # account. To call the event irrelevant would let a payment pass unseen.
+            raise PaymentsRefused from error
+        return None
+
+
+def _find_purchase(table: Table, client: Stripe, event: Event) -> tuple[PurchaseRef, str] | None:
+    """The purchase that an event concerns and its session; None when it concerns no purchase of this service."""
+    if event.type in SESSION_EVENTS and event.account and event.purchase and event.session:
+        return PurchaseRef(account=event.account, purchase=event.purchase), event.session
+    if event.type not in MONEY_EVENTS or event.payment is None:
+        return None
+    ref = find_payment(table, event.payment)
+    if ref:
+        purchase = read_purchase(table, ref.account, ref.purchase)
+        return (ref, purchase.session) if purchase and purchase.session else None
+    # Money can go back before its arrival was recorded: then only Stripe knows what it was for.
+    found = find_session_of_payment(client, event.payment)
+    return (PurchaseRef(account=found.account, purchase=found.purchase), found.session) if found else None
+
+
+def _carry_out(
+    table: Table, purchase: Purchase, status: PaymentStatus, catalog: Catalog, now: datetime
+) -> tuple[bool, Ending]:
+    """Write step after step towards one answer of Stripe's: whether anything was written, and how it ended."""
+    wrote = False
+    for _ in range(MAX_STEPS):
+        lapsed = _find_lapsed(table, purchase, now) if needs_revocation(purchase, status) else NOTHING_LAPSED
+        step = next_step(purchase, status, now, lapsed=lapsed.credits)
+        if step is None:
+            return wrote, "done"
+        was_granted = purchase.granted
+        try:
+            written = _write_step(table, purchase, step, lapsed, catalog, now)
+        except ConditionFailed as failed:
+            payment_taken = PAYMENT in failed.existing and PURCHASE not in failed.existing
+            return wrote, "payment_taken" if payment_taken else "record_changed"
+        if written is None:
+            return wrote, "ledger_moved"
+        purchase, wrote = written, True
+        if was_granted:
+            return wrote, "confirm"
+    return wrote, "confirm"
+
+
+def _write_step(
+    table: Table, before: Purchase, step: Step, lapsed: "_Lapsed", catalog: Catalog, now: datetime
+) -> Purchase | None:
+    """One step: the purchase's new state and its entry, all or none. None when the ledger moved past `lapsed`.
+
+    Raises ConditionFailed naming PURCHASE or PAYMENT, AccountNotFound, Busy.
+    """
+    if step.operation is None:
+        save_purchase(table, step.purchase)
+        return step.purchase
+    for draft in drafts(table, before.account, step.operation, catalog=catalog, now=now, tail=lapsed.tail):
+        if isinstance(step.operation, Revoke) and _is_outdated(lapsed, draft, before):
+            return None
+        after = with_result(step, draft.entries[-1])
+        if commit(table, draft, _purchase_writes(before, after, step, now)):
+            return after
+    raise Busy
+
+
+def _purchase_writes(before: Purchase, after: Purchase, step: Step, now: datetime) -> Puts:
+    """What is written with the entries of a step."""
+    writes: dict[str, Item] = {PURCHASE: purchase_put(after)}
+    if after.payment and after.payment != before.payment:
+        writes[PAYMENT] = payment_put(after.payment, after)
+    if isinstance(step.operation, Grant):
+        # The reconciliation compares each grant with its payment, however long ago its purchase began.
+        writes[PENDING_CHECK] = pending_check_put(after.account, after.id, now)
+    return writes
+
+
+@dataclass(frozen=True, slots=True)
+class _Lapsed:
+    """credits: what a purchase's lots lost unspent at their end, as the ledger has it up to `tail`."""
+
+    credits: int
+    tail: Tail | None
+
+
+NOTHING_LAPSED = _Lapsed(credits=0, tail=None)
+
+
+def _find_lapsed(table: Table, purchase: Purchase, now: datetime) -> _Lapsed:
+    """One read, and a search for each lot that has ended. Raises AccountNotFound, Busy."""
+    tail = read_tail(table, purchase.account)
+    credits = 0
+    for lot in purchase.lots:
+        if _has_ended(lot, max(now, tail.entry.at)):
+            # The last entry before the lot's end still has what nobody had spent by then.
+            before = find_entry_at(table, purchase.account, tail.entry, lot.expires_at - INSTANT)
+            credits += remaining_in(before.after, lot) if before else 0
+    return _Lapsed(credits, tail)
+
+
+def _is_outdated(lapsed: _Lapsed, draft: Draft, before: Purchase) -> bool:
+    """Whether an entry was appended after `lapsed` was read, which may have spent from a lot that has ended.
+
+    Closes the race with a debit whose clock is behind: it can spend from a lot after its remainder was read.
+    """
+    moved = lapsed.tail is not None and draft.tail.entry.number != lapsed.tail.entry.number
+    return moved and any(_has_ended(lot, draft.entries[-1].at) for lot in before.lots)
+
+
+def _has_ended(lot: Lot, at: datetime) -> bool:
+    return lot.expires_at <= at
+
+
+def _quarantine_purchase(
+    table: Table,
+    ref: PurchaseRef,
+    purchase: Purchase | None,
+    wrong: tuple[str, ...],
+    status: PaymentStatus | None,
+    reason: str,
+    now: datetime,
+) -> bool:
+    """Quarantine, and mark on the purchase that its money came. False when the purchase was changed meanwhile."""
+    # The row first: if the process dies in between, a retry finds a purchase that still has to be marked.
+    quarantine(table, ref, wrong, status, reason, now)
+    paid = as_paid_unmatched(purchase, status, now) if purchase and status else None
+    if paid:
+        try:
+            save_purchase(table, paid)
+        except ConditionFailed:
+            return False
+    return True

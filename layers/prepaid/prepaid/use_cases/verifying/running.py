@@ -1,0 +1,80 @@
+"""Run the verifier: read pages while there is time, and keep the place so that any later run can continue."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prepaid.store.verification import read_pass, save_pass
+from prepaid.use_cases.verifying.scan_pass import ScanPass, VerifyContext, advance, finish, pack, unpack
+
+# A pass begins a day after the last one began; a longer one continues at every schedule until it is done.
+EVERY = timedelta(days=1)
+# A place costs some 24 write units, a page a few hundred read units: a killed run loses little, and cheap work.
+PAGES_PER_PLACE = 5
+# An item holds 400 kB; a place grows by some 30 bytes with each purchase of the account in hand.
+MAX_PLACE_BYTES = 380_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """read, found: rows and findings of this run. finished: whether the pass is done."""
+
+    read: int
+    found: int
+    finished: bool
+
+
+def run_scheduled(
+    context: VerifyContext, *, now: datetime, has_time: Callable[[], bool], max_place_bytes: int = MAX_PLACE_BYTES
+) -> VerifyResult:
+    """Continue the pass that is under way, or begin one when the last began a day ago. Raises Busy.
+
+    The next run continues at the last page that was read whole, and reports none of its findings again.
+    """
+    packed = read_pass(context.piece())
+    scan_pass = unpack(packed) if packed else ScanPass(started_at=now)
+    # A pass dated in the future may be forged to suppress verification: it counts for nothing.
+    if scan_pass.done and scan_pass.started_at <= now < scan_pass.started_at + EVERY:
+        return VerifyResult(read=0, found=0, finished=True)
+    if scan_pass.done:
+        scan_pass = ScanPass(started_at=now)
+    read, found = scan_pass.read, scan_pass.found
+
+    def keep(place: bytes) -> None:
+        save_pass(context.piece(), place)
+
+    def read_page() -> None:
+        advance(context, scan_pass)
+        if scan_pass.done:
+            scan_pass.found += finish(context, [scan_pass])
+
+    read_pages(scan_pass, read_page, keep, has_time=has_time, max_place_bytes=max_place_bytes)
+    return VerifyResult(read=scan_pass.read - read, found=scan_pass.found - found, finished=scan_pass.done)
+
+
+def read_pages(
+    scan_pass: ScanPass,
+    read_page: Callable[[], None],
+    keep: Callable[[bytes], None],
+    *,
+    has_time: Callable[[], bool],
+    pages_per_place: int = PAGES_PER_PLACE,
+    max_place_bytes: int = MAX_PLACE_BYTES,
+) -> None:
+    """Read pages while there is time, at least one. `keep` stores the place now and then, and at the end even if a page
+    fails. Raises Busy."""
+    place, pages = pack(scan_pass), 0
+    try:
+        while True:
+            read_page()
+            packed, pages = pack(scan_pass), pages + 1
+            # Too large to store: the earlier place stays. The next run reads that account again, and reports its
+            # findings again.
+            place = packed if scan_pass.done or len(packed) <= max_place_bytes else place
+            if scan_pass.done or not has_time():
+                return
+            if pages % pages_per_place == 0:
+                # For a run that is killed, which keeps nothing at its end.
+                keep(place)
+    finally:
+        keep(place)
