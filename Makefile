@@ -11,6 +11,8 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 DEPLOY_ARGS ?=
 ONLY ?=
+AREA ?=
+SAMPLE ?= 0
 N ?= 1000000
 SEED ?= 1
 FUNCTION ?= ConsumeFunction
@@ -60,8 +62,8 @@ model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStac
 bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS) --seed $(SEED)
 
-planted-bugs: $(NEEDS_UV) ## More than a hundred small faults in our code, one at a time: which test finds each (ONLY=text)
-	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --only "$(ONLY)"
+planted-bugs: $(NEEDS_UV) ## More than a hundred small faults in our code, one at a time: which test finds each (AREA=store ONLY=text SAMPLE=10 SEED=1)
+	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --area "$(AREA)" --only "$(ONLY)" --sample $(SAMPLE) --seed $(SEED)
 
 fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook delivery cursor body csv contract")
 	$(RUN) python -m tests.security.fuzz --seconds $(SECONDS) $(TARGETS)

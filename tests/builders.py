@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from prepaid.core.account import Account, Lot, LotKind, Terms, draw_order
 from prepaid.core.calendar import next_renewal
-from prepaid.core.catalogue import Catalogue, Feature, Pack, Plan
+from prepaid.core.catalog import Catalog, Feature, Pack, Plan
 from prepaid.core.entry import Entry
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Restore, Revoke, apply
-from prepaid.core.purchase import PaymentFact, Progress, Purchase, PurchaseState, carried_out, next_step
+from prepaid.core.purchase import PaymentStatus, Progress, Purchase, PurchaseState, next_step, with_result
 
 SAO_PAULO = "America/Sao_Paulo"
 
@@ -54,23 +54,23 @@ def a_pack(
 PACKS = (a_pack(50, 2990), a_pack(100, 4990), a_pack(500, 19990), a_pack(1000, 34990))
 
 
-def a_catalogue(
+def a_catalog(
     *,
     version: int = 1,
     features: Iterable[Feature] = (STICKER, AI_SERVICE),
     plans: Iterable[Plan] = PLANS,
     packs: Iterable[Pack] = PACKS,
-) -> Catalogue:
-    return Catalogue(version=version, features=tuple(features), plans=tuple(plans), packs=tuple(packs))
+) -> Catalog:
+    return Catalog(version=version, features=tuple(features), plans=tuple(plans), packs=tuple(packs))
 
 
-CATALOGUE = a_catalogue()
+CATALOG = a_catalog()
 
 
-def priced(feature: Feature, price: int) -> Catalogue:
-    """The default catalogue with another price for one feature."""
-    others = (other for other in CATALOGUE.features if other.id != feature.id)
-    return a_catalogue(features=(*others, replace(feature, price=price)))
+def priced(feature: Feature, price: int) -> Catalog:
+    """The default catalog with another price for one feature."""
+    others = (other for other in CATALOG.features if other.id != feature.id)
+    return a_catalog(features=(*others, replace(feature, price=price)))
 
 
 def some_terms(
@@ -156,19 +156,19 @@ def a_return(
 
 
 def run(
-    account: Account, *operations: Operation, catalogue: Catalogue = CATALOGUE, now: datetime = NOW
+    account: Account, *operations: Operation, catalog: Catalog = CATALOG, now: datetime = NOW
 ) -> tuple[Account, tuple[Entry, ...]]:
     """The account after the operations, all at `now`, and the entries they left."""
     entries: tuple[Entry, ...] = ()
     for operation in operations:
-        written = apply(account, operation, catalogue=catalogue, now=now)
+        written = apply(account, operation, catalog=catalog, now=now)
         account = written[-1].after if written else account
         entries += written
     return account, entries
 
 
 def followed(
-    purchase: Purchase, account: Account, *facts: PaymentFact, now: datetime = NOW, before: Iterable[Account] = ()
+    purchase: Purchase, account: Account, *statuses: PaymentStatus, now: datetime = NOW, before: Iterable[Account] = ()
 ) -> tuple[Purchase, Account, tuple[Entry, ...]]:
     """Purchase and account after the provider said these things one after the other, and the entries they left.
 
@@ -176,12 +176,12 @@ def followed(
     """
     history = [*before, account]
     entries: tuple[Entry, ...] = ()
-    for fact in facts:
-        while step := next_step(purchase, fact, now, lapsed=lapsed_in(purchase, history, now)):
+    for status in statuses:
+        while step := next_step(purchase, status, now, lapsed=lapsed_in(purchase, history, now)):
             purchase = step.purchase
             if step.operation:
                 account, written = run(account, step.operation, now=now)
-                purchase = carried_out(step, written[-1])
+                purchase = with_result(step, written[-1])
                 entries += written
                 history += [entry.after for entry in written]
     return purchase, account, entries
@@ -225,9 +225,9 @@ def a_granted_purchase(**changes: Any) -> Purchase:
     return a_purchase(**{"state": "granted", "payment": "pi_1", "lots": (lot,), **changes})
 
 
-def a_fact(progress: Progress = "paid", **changes: Any) -> PaymentFact:
+def a_payment_status(progress: Progress = "paid", **changes: Any) -> PaymentStatus:
     """What the provider says of `a_purchase`; when it is paid, refunded and disputed may be said too."""
-    fact = PaymentFact(
+    status = PaymentStatus(
         progress=progress,
         session="cs_1",
         purchase="pur_1",
@@ -239,4 +239,4 @@ def a_fact(progress: Progress = "paid", **changes: Any) -> PaymentFact:
         quantity=1,
         payment="pi_1" if progress == "paid" else None,
     )
-    return replace(fact, **changes)
+    return replace(status, **changes)

@@ -187,7 +187,7 @@ def serving(
 
 def rewire() -> None:
     """What a fresh function would build anew. Secrets stay: they are the same for the whole session."""
-    for built in (wiring.settings, wiring.table, wiring.catalogue, wiring.shop):
+    for built in (wiring.settings, wiring.table, wiring.catalog, wiring.checkout_config):
         built.cache_clear()
 
 
@@ -230,7 +230,7 @@ def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatc
         running_fake.state.clear()
         running_fake.api.idempotency.clear()
     monkeypatch.setenv("STRIPE_API_BASE", running_fake.url)
-    for built in (wiring.settings, wiring.shop):
+    for built in (wiring.settings, wiring.checkout_config):
         built.cache_clear()
     yield running_fake
     running_fake.api.faults.plan(0, Fault())

@@ -491,5 +491,5 @@ def test_a_stranger_hears_nothing_of_the_callers_own_mistakes(service: Service) 
     assert answer.status == 404
 
 
-def test_packs_and_catalogue_take_no_account(service: Service) -> None:
+def test_packs_and_catalog_take_no_account(service: Service) -> None:
     assert service(PACKS).status == service(GET_CATALOG).status == 200

@@ -21,7 +21,7 @@ SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 def sweep(apps: dict[str, ModuleType], service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
     """One run; `remaining`: milliseconds that Lambda says are left."""
     # How far the first one looks back is the store's tests' business, and takes its time.
-    monkeypatch.setattr("prepaid.store.sweep.FIRST_LOOK_BACK", timedelta(days=1))
+    monkeypatch.setattr("prepaid.store.sweep.INITIAL_LOOKBACK", timedelta(days=1))
 
     def run(remaining: int = 120_000) -> dict[str, Any]:
         with acting_as("expiry_sweep"):

@@ -63,7 +63,7 @@ def test_a_card_payment_becomes_a_lot(till: Till, service: Service, output: Outp
         "quota_remaining": 0,
         "draws": [],
         "actor": "stripe",
-        "catalogue_version": 1,
+        "catalog_version": 1,
         "description": "credits-100",
         "lot": [2, "purchase", 100, 100, 1781614800000, 1813201200000],
         "purchase": "pur_1",
@@ -450,9 +450,9 @@ def no_database() -> Iterator[None]:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
         client = open_client()
         patch.setattr(wiring, "table", lambda: Table(client, "gone"))
-        wiring.catalogue.cache_clear()
+        wiring.catalog.cache_clear()
         yield
-    wiring.catalogue.cache_clear()
+    wiring.catalog.cache_clear()
 
 
 @pytest.mark.usefixtures("impatient")

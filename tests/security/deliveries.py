@@ -22,7 +22,7 @@ from prepaid import wiring
 from prepaid.api import http, metrics
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.webhook import verified_event
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from tests.apps import load_app
 from tests.functions.client import WEBHOOK
@@ -150,7 +150,7 @@ def standing(stand: Stand) -> Iterator[None]:
     fixed: list[tuple[Any, str, Any]] = [
         (wiring, "settings", lambda: SETTINGS),
         (wiring, "table", lambda: table),
-        (wiring, "catalogue", lambda: CurrentCatalogue(table, lambda: 0.0)),
+        (wiring, "catalog", lambda: CatalogCache(table, lambda: 0.0)),
         (wiring, "stripe_secret_text", lambda: lambda: STRIPE_SECRET),
         (wiring, "datetime", SimpleNamespace(now=lambda _: NOW)),
         (metrics, "_publish", lambda *_: None),

@@ -280,7 +280,7 @@ def _in_our_hands(bench: Bench) -> list[tuple[Any, str, Any]]:
         (managers, "SCRYPT", QUICK_SCRYPT),
         (purchases_api, "secrets", drawn),
         # A sweep that looks at two shards of two days makes each kind of call; more of them are more of the same.
-        (sweep, "FIRST_LOOK_BACK", timedelta(days=1)),
+        (sweep, "INITIAL_LOOKBACK", timedelta(days=1)),
         (keys, "DUE_SHARDS", 2),
         *found,
     ]

@@ -200,7 +200,7 @@ def end_of(bench: Bench, said: Said) -> End:
     """What is stored and said now, comparable."""
     rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0].partition("#")[0] not in PLACES]
     # Another time of granting makes another row to be reviewed by; the next run removes it.
-    kept = [row for row in rows if row[0] != "REVIEW"]
+    kept = [row for row in rows if row[0] != "PENDING_CHECK"]
     return End(
         said=numbered(json.dumps(said, sort_keys=True)),
         items=numbered(written(rows, NOT_COMPARED)),

@@ -7,7 +7,7 @@ from tests.security.explorer import explore
 from tests.stack.client import BUY, MANAGER_SESSION, Api
 from tests.stack.till import Till
 
-# A catalogue is everybody's, and here others are at work; tests/security asks it on a table of its own.
+# A catalog is everybody's, and here others are at work; tests/security asks it on a table of its own.
 SHARED = ("PUT /v1/catalog",)
 
 

@@ -9,19 +9,19 @@ from typing import Any
 from uuid import uuid4
 
 from prepaid.core.account import Account, LotKind, Terms
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
 from prepaid.core.manager_code import ManagerSession
-from prepaid.core.purchase import PaymentFact, Progress, Purchase
+from prepaid.core.purchase import PaymentStatus, Progress, Purchase
 from prepaid.store import keys
 from prepaid.store.accounts import Profile, put_account
-from prepaid.store.catalogue import first_catalogue
-from prepaid.store.dynamodb import IF_ABSENT, Item, LostCondition, Patience, Table, persist, put
+from prepaid.store.catalog import first_catalog
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Patience, Table, persist, put
 from prepaid.store.items import key_digest
 from prepaid.store.ledger import Appended, append, read_tail
 from prepaid.store.managers import Opened, open_session
-from prepaid.store.purchases import Outcome, Pointer, bring_up_to_date, read_purchase, record_purchase
+from prepaid.store.purchases import Outcome, PurchaseRef, read_purchase, record_purchase, sync_purchase
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -67,7 +67,7 @@ class Desk:
 
     table: Table
     patience: Patience = STUBBORN
-    catalogue: Catalogue = field(default_factory=first_catalogue)
+    catalog: Catalog = field(default_factory=first_catalog)
 
     def with_patience(self, patience: Patience) -> "Desk":
         return replace(self, patience=patience)
@@ -87,7 +87,7 @@ class Desk:
             terms,
             profile,
             actor="admin",
-            catalogue=self.catalogue,
+            catalog=self.catalog,
             now=at,
             patience=self.patience,
         )
@@ -143,16 +143,16 @@ class Desk:
             "salt": {"B": b"salt"},
             **{name: {"N": str(number)} for name, number in numbers.items()},
         }
-        with suppress(LostCondition):
+        with suppress(ConditionFailed):
             persist(self.patience, put, self.table, {"Item": item, "ConditionExpression": IF_ABSENT})
 
-    def receive(self, fact: PaymentFact, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
+    def receive(self, status: PaymentStatus, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
         """What comes of an event when the provider says this."""
-        return self.follow(lambda: fact, fact.purchase, fact.account, event=event, at=at)
+        return self.follow(lambda: status, status.purchase, status.account, event=event, at=at)
 
     def follow(
         self,
-        look: Callable[[], PaymentFact | None],
+        look: Callable[[], PaymentStatus | None],
         purchase: str = "pur_1",
         account: str = "acme",
         *,
@@ -160,11 +160,11 @@ class Desk:
         at: datetime = NOW,
     ) -> Outcome:
         """What comes of an event when the provider, asked, says this."""
-        return bring_up_to_date(
+        return sync_purchase(
             self.table,
-            Pointer(account=account, purchase=purchase),
+            PurchaseRef(account=account, purchase=purchase),
             look,
-            catalogue=self.catalogue,
+            catalog=self.catalog,
             now=at,
             reason=event,
             patience=self.patience,
@@ -203,7 +203,7 @@ class Desk:
             self.table,
             account,
             operation,
-            catalogue=self.catalogue,
+            catalog=self.catalog,
             now=at,
             patience=self.patience,
             idempotency_key=key,
@@ -237,9 +237,9 @@ def a_session(name: str = "a", account: str = "acme", **changes: Any) -> Manager
     return replace(session, **changes)
 
 
-def a_fact(progress: Progress, purchase: Purchase, /, **changes: Any) -> PaymentFact:
+def a_payment_status(progress: Progress, purchase: Purchase, /, **changes: Any) -> PaymentStatus:
     """What the provider says of this very purchase."""
-    fact = PaymentFact(
+    status = PaymentStatus(
         progress=progress,
         session=purchase.session or "",
         purchase=purchase.id,
@@ -251,7 +251,7 @@ def a_fact(progress: Progress, purchase: Purchase, /, **changes: Any) -> Payment
         quantity=1,
         payment=f"pi_{purchase.id}" if progress == "paid" else None,
     )
-    return replace(fact, **changes)
+    return replace(status, **changes)
 
 
 def stored(table: Table) -> Stored:

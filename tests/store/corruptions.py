@@ -114,7 +114,7 @@ def _beside_the_ledgers(key: Key) -> list[Key]:
             return [(f"{partition}b", sort)]
         case "CATALOG":
             return [(partition, "V#000009")]
-        case "REVIEW":
+        case "PENDING_CHECK":
             return [(partition, f"{sort}b"), (partition, f"2030{sort[4:]}"), (f"{partition}S", sort)]
         case "QUARANTINE":
             return [(f"{partition[:-2]}31", sort), (partition, f"{sort}b"), (f"{partition}b", sort)]

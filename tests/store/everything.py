@@ -4,12 +4,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from prepaid.core.account import Terms
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.errors import WrongCode
-from prepaid.store.catalogue import first_catalogue, replace_catalogue
-from prepaid.store.customers import remember_customer
+from prepaid.store.catalog import first_catalog, replace_catalog
+from prepaid.store.customers import save_customer
 from prepaid.store.managers import change_code
-from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_failed
+from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_failed_check
 from prepaid.store.sweep import sweep
 from tests.store.builders import (
     DAY,
@@ -21,35 +21,35 @@ from tests.store.builders import (
     SECOND,
     STUBBORN,
     Desk,
-    a_fact,
+    a_payment_status,
     a_purchase,
 )
 
 YEAR = 366 * DAY
 
 
-def dearer(catalogue: Catalogue, version: int) -> Catalogue:
+def dearer(catalog: Catalog, version: int) -> Catalog:
     """Another price, another quota, another pack."""
-    features = tuple(replace(one, price=version) if one.id == "ai_service" else one for one in catalogue.features)
-    plans = tuple(replace(one, quota=7 * version) if one.id == "trio" else one for one in catalogue.plans)
-    return replace(catalogue, features=features, plans=plans)
+    features = tuple(replace(one, price=version) if one.id == "ai_service" else one for one in catalog.features)
+    plans = tuple(replace(one, quota=7 * version) if one.id == "trio" else one for one in catalog.plans)
+    return replace(catalog, features=features, plans=plans)
 
 
-def change_catalogue(desk: Desk, version: int) -> Desk:
+def change_catalog(desk: Desk, version: int) -> Desk:
     """The desk once version `version` is in force."""
-    successor = replace_catalogue(
+    successor = replace_catalog(
         desk.table,
-        dearer(desk.catalogue, version),
+        dearer(desk.catalog, version),
         expected_version=version - 1,
         now=NOW + version * HOUR,
         patience=STUBBORN,
     )
-    return replace(desk, catalogue=successor)
+    return replace(desk, catalog=successor)
 
 
 def live_a_full_life(desk: Desk, account: str = "acme") -> None:
-    """Grants of each kind, debits of each kind, an expiry, a renewal, plan and catalogue changes, purchases that were
-    refunded, disputed, won and lost. Needs version 1 of the catalogue in force; leaves version 3."""
+    """Grants of each kind, debits of each kind, an expiry, a renewal, plan and catalog changes, purchases that were
+    refunded, disputed, won and lost. Needs version 1 of the catalog in force; leaves version 3."""
     desk.open(account, QUOTA_100)
     desk.grant(3, account=account, key="welcome", validity=1, description="Welcome")
     desk.grant(4, account=account, key="sorry", kind="adjustment", validity=NOW + 30 * DAY, description="Sorry")
@@ -58,14 +58,14 @@ def live_a_full_life(desk: Desk, account: str = "acme") -> None:
     desk.debit(98, account=account, key="d2", feature="ai_service")
     desk.debit(5, account=account, key="d3", feature="ai_service")
     desk.debit(1, account=account, at=NOW + HOUR)
-    desk = change_catalogue(desk, 2)
+    desk = change_catalog(desk, 2)
     desk.debit(1, account=account, key="d4", feature="ai_service", at=NOW + 3 * HOUR)
     # Two months on: a lot has expired, the quota has been renewed.
     later = NOW + 61 * DAY
     desk.debit(1, account=account, key="d5", feature="ai_service", at=later)
     desk.change_terms(Terms(plan="trio", ai_enabled=True, quota_anchor_day=31, time_zone="Asia/Kathmandu"), at=later)
     buy_and_return(desk, account)
-    desk = change_catalogue(desk, 3)
+    desk = change_catalog(desk, 3)
     desk.debit(2, account=account, key="d6", feature="ai_service", at=later + YEAR)
     desk.change_terms(NO_QUOTA, account=account, at=later + YEAR)
     desk.grant(50, account=account, key="last", at=later + YEAR, validity=36)
@@ -77,30 +77,30 @@ def buy_and_return(desk: Desk, account: str) -> None:
     at = NOW + 62 * DAY
     for number in range(1, 10):
         desk.record(a_purchase(f"pur_{account}{number}", account), key=f"buy {number}")
-    facts = {n: a_fact("paid", desk.purchase(f"pur_{account}{n}", account)) for n in range(1, 10)}
+    statuses = {n: a_payment_status("paid", desk.purchase(f"pur_{account}{n}", account)) for n in range(1, 10)}
     for number in range(1, 7):
-        desk.receive(facts[number], at=at + number * HOUR)
+        desk.receive(statuses[number], at=at + number * HOUR)
     # 1: half of it back. 2: all of it, of which most was spent, then the next grant pays the debt, then it is won.
-    desk.receive(replace(facts[1], refunded=2495), at=at + 8 * HOUR)
+    desk.receive(replace(statuses[1], refunded=2495), at=at + 8 * HOUR)
     desk.debit(480, account=account, key="much", at=at + 9 * HOUR)
-    desk.receive(replace(facts[2], disputed=4990), at=at + 10 * HOUR)
+    desk.receive(replace(statuses[2], disputed=4990), at=at + 10 * HOUR)
     desk.grant(60, account=account, key="pays the debt", at=at + 11 * HOUR, validity=24)
-    desk.receive(facts[2], at=at + 12 * HOUR)
+    desk.receive(statuses[2], at=at + 12 * HOUR)
     # 3: a refund that fails. 4: disputed, and won after its end. 5: refunded in part, then disputed and lost.
-    desk.receive(replace(facts[6], refunded=4990), at=at + 13 * HOUR)
-    desk.receive(facts[6], at=at + 14 * HOUR)
-    desk.receive(replace(facts[4], disputed=4990), at=at + 15 * HOUR)
-    desk.receive(replace(facts[5], refunded=1000), at=at + 16 * HOUR)
-    desk.receive(replace(facts[5], refunded=1000, disputed=3990), at=at + 17 * HOUR)
-    desk.receive(facts[7], at=at + 18 * HOUR)
+    desk.receive(replace(statuses[6], refunded=4990), at=at + 13 * HOUR)
+    desk.receive(statuses[6], at=at + 14 * HOUR)
+    desk.receive(replace(statuses[4], disputed=4990), at=at + 15 * HOUR)
+    desk.receive(replace(statuses[5], refunded=1000), at=at + 16 * HOUR)
+    desk.receive(replace(statuses[5], refunded=1000, disputed=3990), at=at + 17 * HOUR)
+    desk.receive(statuses[7], at=at + 18 * HOUR)
     end = at + YEAR + 10 * DAY
-    desk.receive(facts[4], at=end)
+    desk.receive(statuses[4], at=end)
     # 7: what was left of it had expired when its money went back, and comes back to nothing.
-    desk.receive(replace(facts[7], refunded=4990), at=end + DAY)
-    desk.receive(replace(facts[7], refunded=1000), at=end + 2 * DAY)
+    desk.receive(replace(statuses[7], refunded=4990), at=end + DAY)
+    desk.receive(replace(statuses[7], refunded=1000), at=end + 2 * DAY)
     # 8 waits, 9 failed.
-    desk.receive(replace(facts[8], progress="awaiting_payment", payment=None), at=at)
-    desk.receive(replace(facts[9], progress="payment_failed", payment=None), at=at)
+    desk.receive(replace(statuses[8], progress="awaiting_payment", payment=None), at=at)
+    desk.receive(replace(statuses[9], progress="payment_failed", payment=None), at=at)
 
 
 def buy_with_a_code(desk: Desk, account: str) -> None:
@@ -112,14 +112,14 @@ def buy_with_a_code(desk: Desk, account: str) -> None:
     desk.session("271828", account, key="open 2", at=NOW + SECOND)
     bought = a_purchase(f"pur_{account}1", account, created_at=NOW, changed_at=NOW)
     desk.record(bought, key="buy 1", session=session)
-    remember_customer(desk.table, account, f"cus_{account}")
-    desk.receive(a_fact("paid", bought, amount=1), at=NOW + HOUR)
+    save_customer(desk.table, account, f"cus_{account}")
+    desk.receive(a_payment_status("paid", bought, amount=1), at=NOW + HOUR)
 
 
 def live(desk: Desk) -> None:
     """Several accounts, a sweep and a reconciliation that came by."""
     live_a_full_life(desk)
-    later = replace(desk, catalogue=dearer(first_catalogue(), 3))
+    later = replace(desk, catalog=dearer(first_catalog(), 3))
     for account in ("zoo", "idle"):
         later.open(account, QUOTA_100, credits=20 if account == "zoo" else 0)
     buy_with_a_code(desk, "zoo")
@@ -127,11 +127,11 @@ def live(desk: Desk) -> None:
         desk.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
     sweep(
         desk.table,
-        catalogue=desk.catalogue,
+        catalog=desk.catalog,
         now=NOW + 40 * DAY,
         patience=STUBBORN,
         has_time=lambda: True,
         on_failure=lambda row, error: None,
     )
     save_checkpoint(desk.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", told=("evt_2",)))
-    save_failed(desk.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)
+    save_failed_check(desk.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)

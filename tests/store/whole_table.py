@@ -14,7 +14,7 @@ from botocore.session import get_session
 
 from prepaid.store.dynamodb import Patience, Table
 from prepaid.verifying.findings import Finding
-from prepaid.verifying.passes import PAGE_ROWS, Desk, Pass, finish, go_on, pack, unpack
+from prepaid.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
 from tests.simulation.database import Answer, Database
 from tests.simulation.line import _QuickClient, calm
 from tests.store.builders import DAY, NOW, Stored
@@ -115,7 +115,7 @@ class Verified:
     """What a whole pass found."""
 
     findings: list[Finding]
-    passes: list[Pass]
+    passes: list[ScanPass]
 
     @property
     def codes(self) -> set[str]:
@@ -133,13 +133,13 @@ def verified(
 ) -> Verified:
     """A pass over the table. cut: put away and taken up again, by somebody else, after every page."""
     findings: list[Finding] = []
-    desk = Desk(table=table, patience=Patience(seconds=5), now=lambda: now, on_finding=findings.append)
-    passes = [Pass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
+    desk = VerifyContext(table=table, patience=Patience(seconds=5), now=lambda: now, on_finding=findings.append)
+    passes = [ScanPass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
     for index in range(segments):
         for _ in range(MOST_PAGES):
             if passes[index].done:
                 break
-            go_on(desk, passes[index], (lambda: False) if cut else has_time, page_rows)
+            advance(desk, passes[index], (lambda: False) if cut else has_time, page_rows)
             passes[index] = unpack(pack(passes[index])) if cut else passes[index]
     finish(desk, passes)
     return Verified(findings, passes)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prepaid.core.errors import InsufficientCredits
 from prepaid.store.dynamodb import Table, open_client
-from tests.store.builders import Desk, a_fact, a_purchase, until_told
+from tests.store.builders import Desk, a_payment_status, a_purchase, until_told
 
 type Answer = tuple[str, int]
 
@@ -21,7 +21,7 @@ def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
 def deliver_paid(table_name: str, event: str) -> str:
     """The same money, announced once more."""
     desk = Desk(Table(open_client(), table_name))
-    return until_told(lambda: desk.receive(a_fact("paid", a_purchase()), event=event))
+    return until_told(lambda: desk.receive(a_payment_status("paid", a_purchase()), event=event))
 
 
 def debit(desk: Desk, key: str | None, quantity: int = 1) -> Answer:

@@ -1,4 +1,4 @@
-"""Semantics 1 and 7: the end of a lot's last day, and the instants at which a quota renews, in the account's zone."""
+"""rule 1 and 7: the end of a lot's last day, and the instants at which a quota renews, in the account's zone."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Semantics 10: the manager's code, how often it may be tried, and the sessions that it opens."""
+"""rule 10: the manager's code, how often it may be tried, and the sessions that it opens."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

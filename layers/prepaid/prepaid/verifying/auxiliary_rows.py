@@ -24,7 +24,7 @@ from prepaid.store.items import CHECKSUM, instant, manager_session_request_hash
 from prepaid.store.managers import KEEP_SESSIONS, NONCE_BYTES
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
-from prepaid.verifying.view import View
+from prepaid.verifying.lookup import RowLookup
 
 type Types = dict[str, str]
 
@@ -69,7 +69,7 @@ def wrong_in_manager(item: Item) -> Iterator[str]:
         yield "digest"
 
 
-def wrong_in_session_claim(item: Item, account: str, view: View) -> Iterator[str]:
+def wrong_in_session_claim(item: Item, account: str, lookup: RowLookup) -> Iterator[str]:
     """What can't be so in the claim of a manager session. Raises KeyError, ValueError."""
     attributes = {"request_hash": "B", "code_version": "N", "expires_at": "N", "nonce": "B"}
     if not fits(item, attributes) or item["SK"]["S"] != "CLAIM":
@@ -80,11 +80,11 @@ def wrong_in_session_claim(item: Item, account: str, view: View) -> Iterator[str
     if len(bytes(item["nonce"]["B"])) != NONCE_BYTES:
         yield "nonce"
     instant(int(item["expires_at"]["N"]))
-    if not _had_code(account, int(item["code_version"]["N"]), view):
+    if not _had_code(account, int(item["code_version"]["N"]), lookup):
         yield "code_version"
 
 
-def wrong_in_session(item: Item, view: View) -> Iterator[str]:
+def wrong_in_session(item: Item, lookup: RowLookup) -> Iterator[str]:
     """What can't be so in a manager session. Raises KeyError, ValueError."""
     attributes = {"account": "S", "code_version": "N", "expires_at": "N", "ttl": "N"}
     if not fits(item, attributes, {"purchase": "S"}) or item["SK"]["S"] != "SESSION":
@@ -93,20 +93,20 @@ def wrong_in_session(item: Item, view: View) -> Iterator[str]:
     account, ends = item["account"]["S"], instant(int(item["expires_at"]["N"]))
     if int(item["ttl"]["N"]) != int((ends + KEEP_SESSIONS).timestamp()):
         yield "ttl"
-    if not _had_code(account, int(item["code_version"]["N"]), view):
+    if not _had_code(account, int(item["code_version"]["N"]), lookup):
         yield "code_version"
-    if "purchase" in item and view.row(keys.purchase(account, item["purchase"]["S"])) is None:
+    if "purchase" in item and lookup.row(keys.purchase(account, item["purchase"]["S"])) is None:
         yield "purchase"
 
 
-def wrong_in_review(item: Item, view: View) -> Iterator[str]:
+def wrong_in_review(item: Item, lookup: RowLookup) -> Iterator[str]:
     """What can't be so in a review. Raises KeyError, ValueError."""
     if not fits(item, {"account": "S", "purchase": "S"}):
         yield "attributes"
         return
     due, id_ = datetime.fromisoformat(item["SK"]["S"].partition("#")[0]), item["purchase"]["S"]
-    row = view.row(keys.purchase(item["account"]["S"], id_))
-    if item["SK"]["S"] != keys.review_sort(due, id_) or row is None:
+    row = lookup.row(keys.purchase(item["account"]["S"], id_))
+    if item["SK"]["S"] != keys.pending_check_sort(due, id_) or row is None:
         yield "purchase"
         return
     purchase = purchase_from_item(row)
@@ -117,7 +117,7 @@ def wrong_in_review(item: Item, view: View) -> Iterator[str]:
 
 def wrong_in_quarantine(item: Item) -> Iterator[str]:
     """What can't be so in a row that was put aside. Raises KeyError, ValueError."""
-    if not fits(item, {"account": "S", "purchase": "S", "mismatches": "L", "fact": "M", "at": "N"}):
+    if not fits(item, {"account": "S", "purchase": "S", "mismatches": "L", "status": "M", "at": "N"}):
         yield "attributes"
         return
     day, reason = instant(int(item["at"]["N"])).date(), item["SK"]["S"].rpartition("#")[0]
@@ -125,7 +125,7 @@ def wrong_in_quarantine(item: Item) -> Iterator[str]:
         yield "key"
 
 
-def wrong_in_reconciliation(item: Item, view: View) -> Iterator[str]:
+def wrong_in_reconciliation(item: Item, lookup: RowLookup) -> Iterator[str]:
     """What can't be so in the reconciliation's place, or in what it could not look at. Raises KeyError, ValueError."""
     if item["SK"]["S"].startswith(keys.failed_sort("")):
         if not fits(item, {"about": "M", "first_at": "N", "last_at": "N", "tries": "N"}):
@@ -137,17 +137,17 @@ def wrong_in_reconciliation(item: Item, view: View) -> Iterator[str]:
         yield "attributes"
         return
     times = [instant(int(item[name]["N"])) for name in ("since", "until") if name in item]
-    if max(times) > view.now + AHEAD:
+    if max(times) > lookup.now + AHEAD:
         yield "since"
 
 
-def wrong_in_sweep(item: Item, view: View) -> Iterator[str]:
+def wrong_in_sweep(item: Item, lookup: RowLookup) -> Iterator[str]:
     """What can't be so in the sweep's place. Raises KeyError, ValueError."""
     if not fits(item, {"day": "S", "shard": "N", "after": "S"}, {"return_to": "S"}) or not _is(item, keys.CHECKPOINT):
         yield "attributes"
         return
     days = [date.fromisoformat(item[name]["S"]) for name in ("day", "return_to") if name in item]
-    if max(days) > (view.now + AHEAD).astimezone(UTC).date():
+    if max(days) > (lookup.now + AHEAD).astimezone(UTC).date():
         yield "day"
     if not 0 <= int(item["shard"]["N"]) < keys.DUE_SHARDS:
         yield "shard"
@@ -164,8 +164,8 @@ def code_version(manager: Item | None) -> int:
     return int(manager["version"]["N"]) if manager else 0
 
 
-def _had_code(account: str, version: int, view: View) -> bool:
-    return 1 <= version <= code_version(view.row(keys.manager(account)))
+def _had_code(account: str, version: int, lookup: RowLookup) -> bool:
+    return 1 <= version <= code_version(lookup.row(keys.manager(account)))
 
 
 def _is(item: Item, key: keys.Key) -> bool:

@@ -1,4 +1,4 @@
-"""The catalogue's versions: every one is kept, CURRENT repeats the newest so that reading it is one read.
+"""The catalog's versions: every one is kept, CURRENT repeats the newest so that reading it is one read.
 
 Version 1 ships with the code and never changes (a test holds its hash): a fresh stack sells at once.
 """
@@ -11,13 +11,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from prepaid.core.catalogue import Catalogue, Feature, Pack, Plan, check_successor
+from prepaid.core.catalog import Catalog, Feature, Pack, Plan, check_successor
 from prepaid.core.errors import VersionConflict
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
     IF_ABSENT,
+    ConditionFailed,
     Item,
-    LostCondition,
     Patience,
     Table,
     Transient,
@@ -32,43 +32,43 @@ from prepaid.store.items import checksummed, instant, milliseconds
 MAX_VERSIONS = 100
 
 
-def read_catalogue(table: Table, patience: Patience) -> Catalogue:
+def read_catalog(table: Table, patience: Patience) -> Catalog:
     """The current version. Raises Busy."""
     return persist(patience, _read_current, table)
 
 
-def read_catalogue_version(table: Table, version: int, patience: Patience) -> Catalogue:
+def read_catalog_version(table: Table, version: int, patience: Patience) -> Catalog:
     """A version that an entry names. Raises Busy."""
-    if version == first_catalogue().version:
-        return first_catalogue()
-    item = persist(patience, get, table, keys.catalogue_version(version))
-    assert item is not None, f"catalogue version {version} is missing"
-    return catalogue_from_item(item)
+    if version == first_catalog().version:
+        return first_catalog()
+    item = persist(patience, get, table, keys.catalog_version(version))
+    assert item is not None, f"catalog version {version} is missing"
+    return catalog_from_item(item)
 
 
-def read_catalogue_at(table: Table, at: datetime, known: int, patience: Patience) -> Catalogue:
+def read_catalog_at(table: Table, at: datetime, known: int, patience: Patience) -> Catalog:
     """The version in force at `at`, which is version `known` or a later one. Raises Busy."""
-    catalogue = read_catalogue_version(table, known, patience)
+    catalog = read_catalog_version(table, known, patience)
     for version in range(known + 1, known + MAX_VERSIONS):
-        item = persist(patience, get, table, keys.catalogue_version(version))
+        item = persist(patience, get, table, keys.catalog_version(version))
         if item is None or instant(int(item["since"]["N"])) > at:
             break
-        catalogue = catalogue_from_item(item)
-    return catalogue
+        catalog = catalog_from_item(item)
+    return catalog
 
 
-def not_older_than(table: Table, catalogue: Catalogue, version: int) -> Catalogue:
-    """`catalogue`, or the stored `version` when that is newer. No read unless it is. Raises Transient."""
-    if catalogue.version >= version:
-        return catalogue
-    item = get(table, keys.catalogue_version(version))
-    assert item is not None, f"catalogue version {version} is missing"
-    return catalogue_from_item(item)
+def catalog_at_least(table: Table, catalog: Catalog, version: int) -> Catalog:
+    """`catalog`, or the stored `version` when that is newer. No read unless it is. Raises Transient."""
+    if catalog.version >= version:
+        return catalog
+    item = get(table, keys.catalog_version(version))
+    assert item is not None, f"catalog version {version} is missing"
+    return catalog_from_item(item)
 
 
-def replace_catalogue(
-    table: Table, successor: Catalogue, *, expected_version: int, now: datetime, patience: Patience
-) -> Catalogue:
+def replace_catalog(
+    table: Table, successor: Catalog, *, expected_version: int, now: datetime, patience: Patience
+) -> Catalog:
     """Make `successor` the version after `expected_version`. Raises VersionConflict, InvalidRequest, Busy."""
     for _ in attempts(patience):
         try:
@@ -82,20 +82,20 @@ def replace_catalogue(
             check_successor(current, numbered)
             transact(table, _version_puts(numbered, now))
             return numbered
-        except (LostCondition, Transient):
+        except (ConditionFailed, Transient):
             continue
     raise AssertionError("attempts() ends by raising")
 
 
 @cache
-def first_catalogue() -> Catalogue:
-    """The catalogue a stack starts with."""
-    return catalogue_from(json.loads(files("prepaid.core").joinpath("first_catalogue.json").read_text("utf-8")))
+def first_catalog() -> Catalog:
+    """The catalog a stack starts with."""
+    return catalog_from(json.loads(files("prepaid.core").joinpath("first_catalog.json").read_text("utf-8")))
 
 
-def catalogue_from(value: dict[str, Any]) -> Catalogue:
-    """A catalogue from its plain JSON value, which must be well formed."""
-    return Catalogue(
+def catalog_from(value: dict[str, Any]) -> Catalog:
+    """A catalog from its plain JSON value, which must be well formed."""
+    return Catalog(
         version=value["version"],
         features=tuple(Feature(**feature) for feature in value["features"]),
         plans=tuple(Plan(**plan) for plan in value["plans"]),
@@ -103,52 +103,52 @@ def catalogue_from(value: dict[str, Any]) -> Catalogue:
     )
 
 
-def _read_current(table: Table) -> Catalogue:
-    item = get(table, keys.CATALOGUE)
-    return catalogue_from_item(item) if item else first_catalogue()
+def _read_current(table: Table) -> Catalog:
+    item = get(table, keys.CATALOG)
+    return catalog_from_item(item) if item else first_catalog()
 
 
-def _version_puts(catalogue: Catalogue, now: datetime) -> dict[str, Item]:
-    version, previous = str(catalogue.version), str(catalogue.version - 1)
+def _version_puts(catalog: Catalog, now: datetime) -> dict[str, Item]:
+    version, previous = str(catalog.version), str(catalog.version - 1)
     body = {
         "version": {"N": version},
         "since": {"N": str(milliseconds(now))},
-        "body": {"S": json.dumps(asdict(catalogue), separators=(",", ":"))},
+        "body": {"S": json.dumps(asdict(catalog), separators=(",", ":"))},
     }
     return {
         # Closes the race of two successors of one version: only one finds the number free.
         "version": {
-            "Item": checksummed({**keys.catalogue_version(catalogue.version), **body}),
+            "Item": checksummed({**keys.catalog_version(catalog.version), **body}),
             "ConditionExpression": IF_ABSENT,
         },
         # Closes the race with a still newer version: CURRENT only ever moves on by one.
         "current": {
-            "Item": checksummed({**keys.CATALOGUE, **body}),
+            "Item": checksummed({**keys.CATALOG, **body}),
             "ConditionExpression": "attribute_not_exists(PK) OR version = :previous",
             "ExpressionAttributeValues": {":previous": {"N": previous}},
         },
     }
 
 
-def catalogue_from_item(item: Item) -> Catalogue:
+def catalog_from_item(item: Item) -> Catalog:
     """The version an item holds."""
-    return catalogue_from(json.loads(item["body"]["S"]))
+    return catalog_from(json.loads(item["body"]["S"]))
 
 
-class CurrentCatalogue:
+class CatalogCache:
     """The current version, read again at most every `seconds`: a change is seen by every warm function within that."""
 
     def __init__(self, table: Table, clock: Callable[[], float], seconds: float = 30.0) -> None:
         self._table, self._clock, self._seconds = table, clock, seconds
-        self._catalogue: Catalogue | None = None
+        self._catalog: Catalog | None = None
         self._read_at = 0.0
 
     def forget(self) -> None:
         """Read it anew next time: it was changed here."""
-        self._catalogue = None
+        self._catalog = None
 
-    def __call__(self, patience: Patience) -> Catalogue:
-        if self._catalogue is None or self._clock() - self._read_at >= self._seconds:
-            self._catalogue = read_catalogue(self._table, patience)
+    def __call__(self, patience: Patience) -> Catalog:
+        if self._catalog is None or self._clock() - self._read_at >= self._seconds:
+            self._catalog = read_catalog(self._table, patience)
             self._read_at = self._clock()
-        return self._catalogue
+        return self._catalog

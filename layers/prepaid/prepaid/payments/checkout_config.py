@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shop:
+class CheckoutConfig:
     """client: Stripe's, opened when needed. live: whether real money moves.
 
     payment_methods: Stripe's names; those that take reais only are offered for reais only.

@@ -15,17 +15,16 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Patience, Table, get, persist, query, scan
 from prepaid.store.items import instant, milliseconds
-from prepaid.store.verification import Mark, save_mark
-from prepaid.verifying import books as account_books
-from prepaid.verifying import rows
-from prepaid.verifying.books import Books, close_books, from_json, open_books, read, to_json
+from prepaid.store.verification import VerifiedUpTo, save_verified_up_to
+from prepaid.verifying import account_audit, index_rows
+from prepaid.verifying.account_audit import AccountAudit, close_audit, from_json, open_audit, read, to_json
 from prepaid.verifying.findings import Finding
+from prepaid.verifying.lookup import RowLookup
 from prepaid.verifying.tally import Tally, tally_from_bytes
-from prepaid.verifying.view import View
 
 PAGE_ROWS = 500
 SECOND_LOOKS = 2
@@ -36,10 +35,10 @@ MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeE
 
 
 @dataclass(slots=True, kw_only=True)
-class Pass:
+class ScanPass:
     """One pass over one of so many segments of the table.
 
-    after: the key of the last row that was read; None at the start and at the end. books: of the account in hand.
+    after: the key of the last row that was read; None at the start and at the end. audit: of the account in hand.
     read, found: rows and findings so far.
     """
 
@@ -47,7 +46,7 @@ class Pass:
     segment: int = 0
     segments: int = 1
     after: dict[str, Any] | None = None
-    books: Books | None = None
+    audit: AccountAudit | None = None
     tally: Tally = field(default_factory=Tally)
     read: int = 0
     found: int = 0
@@ -55,26 +54,26 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class VerifyContext:
     """What a pass works with. now: the time when asked. on_finding: told of each finding once."""
 
     table: Table
     patience: Patience
     now: Callable[[], datetime]
     on_finding: Callable[[Finding], None]
-    catalogues: dict[int, Catalogue] = field(default_factory=dict)
+    catalogs: dict[int, Catalog] = field(default_factory=dict)
 
 
-def go_on(desk: Desk, one: Pass, has_time: Callable[[], bool], page_rows: int = PAGE_ROWS) -> None:
+def advance(context: VerifyContext, one: ScanPass, has_time: Callable[[], bool], page_rows: int = PAGE_ROWS) -> None:
     """Read on, page by page, while there is time, at least one page. Raises Busy; then the pass is of no use any more,
     but what `pack` gave before is."""
     while not one.done:
-        _read_page(desk, one, page_rows)
+        _read_page(context, one, page_rows)
         if not has_time():
             return
 
 
-def finish(desk: Desk, passes: Iterable[Pass]) -> int:
+def finish(context: VerifyContext, passes: Iterable[ScanPass]) -> int:
     """What only all segments together tell, once all are done: whether each key has its claim. How many it found."""
     tally = Tally()
     for one in passes:
@@ -85,19 +84,19 @@ def finish(desk: Desk, passes: Iterable[Pass]) -> int:
         account, which = keys.split(name)
         where = which if which.startswith("pur_") else f"entry {which}"
         found = "no claim" if surplus > 0 else "two claims"
-        desk.on_finding(Finding(code="claim_missing", account=account, where=where, expected="a claim", found=found))
+        context.on_finding(Finding(code="claim_missing", account=account, where=where, expected="a claim", found=found))
     if unnamed:
-        desk.on_finding(Finding(code="claim_missing", account="", where="many entries", expected="a claim each"))
+        context.on_finding(Finding(code="claim_missing", account="", where="many entries", expected="a claim each"))
     return len(names) + bool(unnamed)
 
 
-def pack(one: Pass) -> bytes:
+def pack(one: ScanPass) -> bytes:
     """The pass, to be kept."""
     value = {
         "started_at": milliseconds(one.started_at),
         "segment": [one.segment, one.segments],
         "after": one.after,
-        "books": to_json(one.books) if one.books else None,
+        "audit": to_json(one.audit) if one.audit else None,
         "tally": b64encode(one.tally.to_bytes()).decode(),
         "counts": [one.read, one.found],
         "done": one.done,
@@ -105,15 +104,15 @@ def pack(one: Pass) -> bytes:
     return zlib.compress(json.dumps(value).encode())
 
 
-def unpack(packed: bytes) -> Pass:
+def unpack(packed: bytes) -> ScanPass:
     """What pack gave."""
     value = json.loads(zlib.decompress(packed))
-    return Pass(
+    return ScanPass(
         started_at=instant(value["started_at"]),
         segment=value["segment"][0],
         segments=value["segment"][1],
         after=value["after"],
-        books=from_json(value["books"]) if value["books"] else None,
+        audit=from_json(value["audit"]) if value["audit"] else None,
         tally=tally_from_bytes(b64decode(value["tally"])),
         read=value["counts"][0],
         found=value["counts"][1],
@@ -121,111 +120,113 @@ def unpack(packed: bytes) -> Pass:
     )
 
 
-def _read_page(desk: Desk, one: Pass, page_rows: int) -> None:
+def _read_page(context: VerifyContext, one: ScanPass, page_rows: int) -> None:
     items, after = persist(
-        desk.patience, scan, desk.table, one.after, limit=page_rows, segment=one.segment, segments=one.segments
+        context.patience, scan, context.table, one.after, limit=page_rows, segment=one.segment, segments=one.segments
     )
-    view = _view(desk, one, consistent=False)
-    view.tally = one.tally
-    view.look_up(key for item in items for key in _needed(item))
+    lookup = _lookup(context, one, consistent=False)
+    lookup.tally = one.tally
+    lookup.fetch(key for item in items for key in _needed(item))
     for item in items:
         kind, which = keys.split(item["PK"]["S"])
-        if one.books and (kind != "ACCOUNT" or which != one.books.account):
-            _close(desk, one, view)
+        if one.audit and (kind != "ACCOUNT" or which != one.audit.account):
+            _close(context, one, lookup)
         if kind == "ACCOUNT":
-            one.books = one.books or open_books(which, view.row(keys.verified(which)))
-            _check(read, one.books, item, view)
+            one.audit = one.audit or open_audit(which, lookup.row(keys.verified(which)))
+            _check(read, one.audit, item, lookup)
         else:
-            row = Books(rows.account_of(item))
-            _check(rows.check, row, item, view)
+            row = AccountAudit(index_rows.account_of(item))
+            _check(index_rows.check, row, item, lookup)
             if row.findings:
-                _tell(desk, one, partial(_look_at_row, item))
+                _report(context, one, partial(_look_at_row, item))
     one.after, one.done, one.read = after, after is None, one.read + len(items)
-    if one.done and one.books:
-        _close(desk, one, view)
+    if one.done and one.audit:
+        _close(context, one, lookup)
 
 
-def _close(desk: Desk, one: Pass, view: View) -> None:
+def _close(context: VerifyContext, one: ScanPass, lookup: RowLookup) -> None:
     """The end of an account's rows: what is suspicious is looked at again, what is whole is remembered as such."""
-    books, one.books = one.books, None
-    assert books is not None
-    close_books(books, view)
-    if books.findings:
+    audit, one.audit = one.audit, None
+    assert audit is not None
+    close_audit(audit, lookup)
+    if audit.findings:
         # Found or not: if it was only read while it was written to, the next pass will remember it.
-        _tell(desk, one, partial(_look_at_account, books.account))
+        _report(context, one, partial(_look_at_account, audit.account))
         return
-    assert books.last is not None
-    if books.mark is None or books.mark.number < books.number:
-        mark = Mark(account=books.account, number=books.number, hash=bytes(books.last["hash"]["B"]))
-        persist(desk.patience, save_mark, desk.table, mark)
+    assert audit.last is not None
+    if audit.mark is None or audit.mark.number < audit.number:
+        mark = VerifiedUpTo(account=audit.account, number=audit.number, hash=bytes(audit.last["hash"]["B"]))
+        persist(context.patience, save_verified_up_to, context.table, mark)
 
 
-def _tell(desk: Desk, one: Pass, look: Callable[[View], list[Finding]]) -> None:
+def _report(context: VerifyContext, one: ScanPass, look: Callable[[RowLookup], list[Finding]]) -> None:
     """Report what all second looks agree on."""
-    first, *others = (look(_view(desk, one, consistent=True)) for _ in range(SECOND_LOOKS))
+    first, *others = (look(_lookup(context, one, consistent=True)) for _ in range(SECOND_LOOKS))
     agreed = [finding for finding in first if all(finding in other for other in others)]
     for finding in agreed:
-        desk.on_finding(finding)
+        context.on_finding(finding)
     one.found += len(agreed)
 
 
-def _look_at_account(account: str, view: View) -> list[Finding]:
-    books = open_books(account, view.row_now(keys.verified(account)))
-    rows_left, any_left = _account_rows(account, view), False
+def _look_at_account(account: str, lookup: RowLookup) -> list[Finding]:
+    audit = open_audit(account, lookup.row_now(keys.verified(account)))
+    rows_left, any_left = _account_rows(account, lookup), False
     while page := list(islice(rows_left, PAGE_ROWS)):
         any_left = True
-        view.look_up(key for item in page for key in _needed(item))
+        lookup.fetch(key for item in page for key in _needed(item))
         for item in page:
-            _check(read, books, item, view)
+            _check(read, audit, item, lookup)
     if any_left:
-        close_books(books, view)
-    return books.findings
+        close_audit(audit, lookup)
+    return audit.findings
 
 
-def _account_rows(account: str, view: View) -> Iterator[Item]:
+def _account_rows(account: str, lookup: RowLookup) -> Iterator[Item]:
     partition, after = keys.ledger(account), ""
     while items := persist(
-        view.patience, query, view.table, partition, first=after + "\x00", last="\U0010ffff", limit=PAGE_ROWS
+        lookup.patience, query, lookup.table, partition, first=after + "\x00", last="\U0010ffff", limit=PAGE_ROWS
     ):
         yield from items
         after = items[-1]["SK"]["S"]
 
 
-def _look_at_row(item: Item, view: View) -> list[Finding]:
+def _look_at_row(item: Item, lookup: RowLookup) -> list[Finding]:
     key = {"PK": item["PK"], "SK": item["SK"]}
-    current = persist(view.patience, get, view.table, key)
+    current = persist(lookup.patience, get, lookup.table, key)
     if current is None:
         return []
-    books = Books(rows.account_of(current))
-    view.look_up(_needed(current))
-    _check(rows.check, books, current, view)
-    return books.findings
+    audit = AccountAudit(index_rows.account_of(current))
+    lookup.fetch(_needed(current))
+    _check(index_rows.check, audit, current, lookup)
+    return audit.findings
 
 
-def _check(check: Callable[[Books, Item, View], None], books: Books, item: Item, view: View) -> None:
+def _check(
+    check: Callable[[AccountAudit, Item, RowLookup], None], audit: AccountAudit, item: Item, lookup: RowLookup
+) -> None:
     """Have a row checked that may hold anything."""
     try:
-        check(books, item, view)
+        check(audit, item, lookup)
     except MALFORMED as error:
-        where = item["SK"]["S"] if books.last else keys.split(item["PK"]["S"])[0]
-        books.finding("unreadable", where, found=type(error).__name__)
+        where = item["SK"]["S"] if audit.last else keys.split(item["PK"]["S"])[0]
+        audit.finding("unreadable", where, found=type(error).__name__)
 
 
 def _needed(item: Item) -> list[keys.Key]:
     """Which rows to look up; for a row that can't be read it doesn't matter."""
     try:
         kind, _ = keys.split(item["PK"]["S"])
-        return list(account_books.needed(item) if kind == "ACCOUNT" else rows.needed(item))
+        return list(account_audit.needed(item) if kind == "ACCOUNT" else index_rows.needed(item))
     except MALFORMED:
         return []
 
 
-def _view(desk: Desk, one: Pass, *, consistent: bool) -> View:
-    return View(
-        table=desk.table,
-        patience=desk.patience,
-        now=desk.now(),
+def _lookup(context: VerifyContext, one: ScanPass, *, consistent: bool) -> RowLookup:
+    return RowLookup(
+        table=context.table,
+        patience=context.patience,
+        now=context.now(),
         consistent=consistent,
         cutoff=one.started_at - SETTLED,
-        catalogues=desk.catalogues,
+        catalogs=context.catalogs,
     )

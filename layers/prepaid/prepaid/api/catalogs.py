@@ -7,45 +7,43 @@ from prepaid.api.answers import pack_answer
 from prepaid.api.http import Request, Response, body_of, caller_for_every_account, caller_of
 from prepaid.api.problems import PreconditionMissing
 from prepaid.api.requests import CatalogRequest
-from prepaid.core.catalogue import Catalogue, check_amounts, check_prices, offers
+from prepaid.core.catalog import Catalog, check_amounts, check_prices, offers
 from prepaid.core.errors import InvalidRequest
-from prepaid.store.catalogue import CurrentCatalogue, catalogue_from, read_catalogue, replace_catalogue
+from prepaid.store.catalog import CatalogCache, catalog_from, read_catalog, replace_catalog
 from prepaid.store.dynamodb import Table
 
 ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
 
 
-def show_packs(request: Request, catalogue: CurrentCatalogue) -> Response:
+def show_packs(request: Request, catalog: CatalogCache) -> Response:
     """GET /v1/packs: what can be bought, smallest first."""
     caller_of(request)
-    return Response(status=200, body={"packs": [pack_answer(offer) for offer in offers(catalogue(request.patience))]})
+    return Response(status=200, body={"packs": [pack_answer(offer) for offer in offers(catalog(request.patience))]})
 
 
-def show_catalogue(request: Request, table: Table) -> Response:
+def show_catalog(request: Request, table: Table) -> Response:
     """GET /v1/catalog: the version in force, its number as ETag too."""
     caller_of(request)
-    return _answer(read_catalogue(table, request.patience))
+    return _answer(read_catalog(table, request.patience))
 
 
-def put_catalogue(request: Request, table: Table, in_force: CurrentCatalogue) -> Response:
+def put_catalog(request: Request, table: Table, in_force: CatalogCache) -> Response:
     """PUT /v1/catalog with If-Match: the next version, in force within half a minute. What was bought stays."""
     caller_for_every_account(request)
     expected = _expected_version(request.headers.get("if-match"))
     asked = body_of(request, CatalogRequest)
     wanted = asked.model_dump(exclude={"allow_cheaper_small_packs"})
-    successor = catalogue_from({"version": expected + 1, **wanted})
+    successor = catalog_from({"version": expected + 1, **wanted})
     check_amounts(successor)
     if not asked.allow_cheaper_small_packs:
         check_prices(successor)
-    replaced = replace_catalogue(
-        table, successor, expected_version=expected, now=request.now, patience=request.patience
-    )
+    replaced = replace_catalog(table, successor, expected_version=expected, now=request.now, patience=request.patience)
     in_force.forget()
     return _answer(replaced)
 
 
-def _answer(catalogue: Catalogue) -> Response:
-    return Response(status=200, body=asdict(catalogue), headers={"ETag": f'"{catalogue.version}"'})
+def _answer(catalog: Catalog) -> Response:
+    return Response(status=200, body=asdict(catalog), headers={"ETag": f'"{catalog.version}"'})
 
 
 def _expected_version(if_match: str | None) -> int:
@@ -53,5 +51,5 @@ def _expected_version(if_match: str | None) -> int:
         raise PreconditionMissing("Send If-Match with the version that you read.")
     match = ETAG.fullmatch(if_match.strip())
     if not match:
-        raise InvalidRequest((("If-Match", "must be a catalogue version"),))
+        raise InvalidRequest((("If-Match", "must be a catalog version"),))
     return int(match[1])

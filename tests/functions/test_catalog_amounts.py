@@ -9,7 +9,7 @@ from tests.functions.events import ADMIN
 
 
 def put(service: Service, **change: Any) -> Answer:
-    """The catalogue with its second pack changed."""
+    """The catalog with its second pack changed."""
     asked = service(GET_CATALOG).body
     asked.pop("version")
     asked["packs"][1] |= change

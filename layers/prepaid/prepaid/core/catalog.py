@@ -38,8 +38,8 @@ class Pack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catalogue:
-    """One version of the catalogue. Ids are unique within each kind; at most one feature is quota-backed."""
+class Catalog:
+    """One version of the catalog. Ids are unique within each kind; at most one feature is quota-backed."""
 
     version: int
     features: tuple[Feature, ...]
@@ -95,17 +95,17 @@ class Offer:
     best_value: bool
 
 
-def offers(catalogue: Catalogue) -> tuple[Offer, ...]:
+def offers(catalog: Catalog) -> tuple[Offer, ...]:
     """Each pack on sale beside the smallest one of its currency, smallest first."""
-    packs = catalogue.packs_on_sale
+    packs = catalog.packs_on_sale
     return tuple(_offer(pack, tuple(other for other in packs if other.currency == pack.currency)) for pack in packs)
 
 
-def check_prices(catalogue: Catalogue) -> None:
+def check_prices(catalog: Catalog) -> None:
     """Refuse a pack on sale that is cheaper per credit than a larger one of its currency: almost always a slip."""
     errors = [
         ("packs", f"{small.id} is cheaper per credit than the larger {large.id}")
-        for small, large in combinations(catalogue.packs_on_sale, 2)
+        for small, large in combinations(catalog.packs_on_sale, 2)
         if small.currency == large.currency
         and small.credits < large.credits
         and _price_per_credit(small) < _price_per_credit(large)
@@ -114,18 +114,18 @@ def check_prices(catalogue: Catalogue) -> None:
         raise InvalidRequest(tuple(errors))
 
 
-def check_amounts(catalogue: Catalogue) -> None:
+def check_amounts(catalog: Catalog) -> None:
     """Refuse a pack on sale that nobody could pay for. Retired ones stay as they are: what they cost is history."""
     errors = [
         (f"packs.{place}.{wrong[0]}", wrong[1])
-        for place, pack in enumerate(catalogue.packs)
+        for place, pack in enumerate(catalog.packs)
         if pack.active and (wrong := why_not(pack.amount, pack.currency))
     ]
     if errors:
         raise InvalidRequest(tuple(errors))
 
 
-def check_successor(old: Catalogue, new: Catalogue) -> None:
+def check_successor(old: Catalog, new: Catalog) -> None:
     """Refuse a version that drops something accounts or purchases may still point to (packs are retired instead)."""
     errors = [
         (kind, f"{missing} may not be removed{' (set active to false)' if kind == 'packs' else ''}")
