@@ -2,7 +2,8 @@
 
 from prepaid import wiring
 from prepaid.api import accounts, catalogs, grants
-from prepaid.api.http import serve
+from prepaid.api.http import LambdaHandler, serve
+from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
 ROUTES = {
@@ -14,4 +15,10 @@ ROUTES = {
     "PUT /v1/catalog": catalogs.put_catalog,
 }
 
-handler = serve(ROUTES, wiring.build(from_environment()))
+
+def make_handler(deps: Deps) -> LambdaHandler:
+    """What Lambda calls."""
+    return serve(ROUTES, deps)
+
+
+handler = make_handler(wiring.build(from_environment()))

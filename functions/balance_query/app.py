@@ -2,7 +2,8 @@
 
 from prepaid import wiring
 from prepaid.api import balances, histories
-from prepaid.api.http import serve
+from prepaid.api.http import LambdaHandler, serve
+from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
 ROUTES = {
@@ -10,4 +11,10 @@ ROUTES = {
     "GET /v1/accounts/{account}/history": histories.history,
 }
 
-handler = serve(ROUTES, wiring.build(from_environment()))
+
+def make_handler(deps: Deps) -> LambdaHandler:
+    """What Lambda calls."""
+    return serve(ROUTES, deps)
+
+
+handler = make_handler(wiring.build(from_environment()))

@@ -2,7 +2,8 @@
 
 from prepaid import wiring
 from prepaid.api import managers, purchases
-from prepaid.api.http import STRIPE_DEADLINE_SECONDS, serve
+from prepaid.api.http import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
+from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
 ROUTES = {
@@ -13,4 +14,10 @@ ROUTES = {
     "GET /v1/accounts/{account}/purchases/{id}": purchases.show,
 }
 
-handler = serve(ROUTES, wiring.build(from_environment()), deadline_seconds=STRIPE_DEADLINE_SECONDS)
+
+def make_handler(deps: Deps) -> LambdaHandler:
+    """What Lambda calls."""
+    return serve(ROUTES, deps, deadline_seconds=STRIPE_DEADLINE_SECONDS)
+
+
+handler = make_handler(wiring.build(from_environment()))

@@ -2,9 +2,16 @@
 
 from prepaid import wiring
 from prepaid.api import consumptions
-from prepaid.api.http import serve
+from prepaid.api.http import LambdaHandler, serve
+from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
 ROUTES = {"POST /v1/accounts/{account}/consumptions": consumptions.consume}
 
-handler = serve(ROUTES, wiring.build(from_environment()))
+
+def make_handler(deps: Deps) -> LambdaHandler:
+    """What Lambda calls."""
+    return serve(ROUTES, deps)
+
+
+handler = make_handler(wiring.build(from_environment()))

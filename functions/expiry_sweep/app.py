@@ -1,5 +1,6 @@
 """On a schedule: records the end of lots whose day has come. Nothing that can be spent depends on it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -15,17 +16,13 @@ from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 # Enough to finish the page in hand and to keep the checkpoint.
 MARGIN_MILLISECONDS = 15_000
 
+type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
 logger = Logger()
-deps = wiring.build(from_environment())
 
 
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """One run; the answer says what it did. The next schedule continues an unfinished run."""
-    return run(deps, context)
-
-
-def run(deps: Deps, context: LambdaContext) -> dict[str, Any]:
-    """Sweep until the work or the time ends. Raises Busy."""
+def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
+    """Sweep until the work or the time ends; the next run continues. `limits`: of SweepContext. Raises Busy."""
     swept = sweep(
         SweepContext(
             table=deps.table,
@@ -33,6 +30,7 @@ def run(deps: Deps, context: LambdaContext) -> dict[str, Any]:
             now=deps.clock(),
             has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
             on_failure=on_failure,
+            **limits,
         )
     )
     answer = {"recorded": swept.recorded, "failed": swept.failed, "finished": swept.finished}
@@ -45,3 +43,11 @@ def run(deps: Deps, context: LambdaContext) -> dict[str, Any]:
 def on_failure(row: DueLot, error: Exception) -> None:
     """One lot whose end couldn't be recorded; the next run retries it and the alarm SweepFailures counts it."""
     logger.error("lot not recorded", extra={"account": row.account, "lot": row.lot}, exc_info=error)
+
+
+def make_handler(deps: Deps, **limits: Any) -> JobHandler:
+    """What Lambda calls. The answer says what the run did."""
+    return lambda _event, context: run(deps, context, **limits)
+
+
+handler = make_handler(wiring.build(from_environment()))

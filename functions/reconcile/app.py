@@ -1,5 +1,6 @@
 """On a schedule: compares Stripe's payments with grants in both directions; a lost webhook heals itself."""
 
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -15,16 +16,12 @@ from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, recon
 # Enough to finish the event or purchase in hand, Stripe's slowest answers included, and to keep the checkpoint.
 MARGIN_MILLISECONDS = 60_000
 
+type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
 logger = Logger()
-deps = wiring.build(from_environment())
 
 
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """One run; the answer says what it did. The next schedule continues an unfinished run."""
-    return run(deps, context)
-
-
-def run(deps: Deps, context: LambdaContext, **limits: int) -> dict[str, Any]:
+def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     """Compare and heal. `limits`: of ReconcileContext. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
     try:
         done = reconcile(
@@ -69,3 +66,11 @@ def on_failure(what: str, error: Exception) -> None:
     logger.error("not reconciled", extra={"what": what}, exc_info=error)
     if isinstance(error, PaymentsRefused):
         count("PaymentProviderRefusals", 1)
+
+
+def make_handler(deps: Deps, **limits: Any) -> JobHandler:
+    """What Lambda calls. The answer says what the run did."""
+    return lambda _event, context: run(deps, context, **limits)
+
+
+handler = make_handler(wiring.build(from_environment()))

@@ -1,5 +1,6 @@
 """On a schedule: checks every row of the table against the rules. It writes what it has verified, nothing else."""
 
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -16,13 +17,9 @@ from prepaid.use_cases.verifying.scan_pass import VerifyContext
 # Enough for the page in hand, a second look at an account, and to keep the place.
 MARGIN_MILLISECONDS = 120_000
 
+type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
 logger = Logger()
-deps = wiring.build(from_environment())
-
-
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """One run; the answer says what it did. The next schedule continues an unfinished pass."""
-    return run(deps, context)
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
@@ -30,7 +27,6 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     continues at the last page that was read whole, and reports none of its findings again."""
     done = run_scheduled(
         VerifyContext(table=deps.table, now=deps.clock, on_finding=on_finding, **limits),
-        now=deps.clock(),
         has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
     )
     answer = {"read": done.read, "found": done.found, "finished": done.finished}
@@ -44,3 +40,11 @@ def on_finding(finding: Finding) -> None:
     about = {"code": finding.code, "account": finding.account, "where": finding.where}
     logger.error("finding", extra={**about, "expected": finding.expected, "found": finding.found})
     count("VerificationFindings", 1)
+
+
+def make_handler(deps: Deps, **limits: Any) -> JobHandler:
+    """What Lambda calls. The answer says what the run did."""
+    return lambda _event, context: run(deps, context, **limits)
+
+
+handler = make_handler(wiring.build(from_environment()))

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from prepaid import wiring
 from tests.bank.history import BUSY, Recorder, next_index
 from tests.bank.wishes import Plan, Wish, opening, wish
 from tests.support.apps import load_app
@@ -96,7 +95,6 @@ def main(folder: Path, process: int) -> None:
     plan = Plan(**values)
     apps = {name: load_app(name) for name in {function for function, _ in ROUTES.values()}}
     # As in Lambda, where a function connects while it starts, before its first request: else each thread makes its own.
-    wiring.table()
     clients = range(process * plan.threads, (process + 1) * plan.threads)
     with ThreadPoolExecutor(plan.threads) as pool:
         for done in [pool.submit(serve_client, plan, client, folder, apps) for client in clients]:

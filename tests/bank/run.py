@@ -22,7 +22,7 @@ from prepaid.store.dynamodb import Table
 from tests.bank.client import PLAN_FILE
 from tests.bank.history import Attempt, read_history
 from tests.bank.wishes import Plan
-from tests.support.store_driver import Stored, stored
+from tests.support.store_driver import NO_DEADLINE, Stored, stored
 from tests.support.template import table_schema
 
 TABLE = "bank"
@@ -203,5 +203,5 @@ def _new_table(environment: Mapping[str, str]) -> Iterator[Table]:
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
     client.create_table(TableName=TABLE, **table_schema())
-    yield Table(client, TABLE)
+    yield Table(client=client, name=TABLE, deadline=NO_DEADLINE)
     client.close()

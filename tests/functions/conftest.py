@@ -3,10 +3,10 @@
 import io
 import json
 import logging
+import os
 import re
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,24 +17,19 @@ from botocore.session import get_session
 from fake_stripe.faults import Fault
 from fake_stripe.running import RunningFake
 from local.deploy import STRIPE_RIGHTS
-from prepaid import wiring
 from prepaid.api import http
-from prepaid.store import managers
+from prepaid.core.calendar import floor_to_millisecond
 from prepaid.store.dynamodb import Table, open_client
-from prepaid.store.secrets import Secret
-from tests.store.conftest import cloud, table_name, theirs
 from tests.support.api import Service
-from tests.support.apps import load_app
+from tests.support.functions import NAMES, BuiltFunction, at_table, build_function
 from tests.support.gateway_events import TOKEN
-from tests.support.iam_rights import acting, watch
+from tests.support.iam_rights import watch
+from tests.support.store_driver import NO_DEADLINE, FakeTime
 from tests.support.stripe_purchases import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-__all__ = ["cloud", "table_name", "theirs"]
-
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 CURSOR_SECRET = "cursor-secret-5d1e0a"
 PEPPER = "pepper-secret-b7c2f4"
 SIGNING_SECRETS = (CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET)
@@ -43,7 +38,6 @@ SECRETS = (*STRIPE_KEYS.values(), SHOP_KEY, *SIGNING_SECRETS, CURSOR_SECRET, PEP
 RIGHTS = {STRIPE_KEYS[name]: STRIPE_RIGHTS[name.title().replace("_", "")] for name in STRIPE_KEYS}
 # Who pays at the fake Stripe, and numbers of documents as Brazil writes them.
 PAYER = re.compile(r"Maria de Teste|maria@example|[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}/")
-REAL_SCRYPT = dict(managers.SCRYPT)
 RETURN_URL = "https://shop.example.com/credits"
 START = datetime.fromisoformat("2026-06-16T13:00:00Z")
 
@@ -54,8 +48,8 @@ class Clock:
     def __init__(self) -> None:
         self.now = START
 
-    def install(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(wiring, "datetime", SimpleNamespace(now=lambda _: self.now))
+    def __call__(self) -> datetime:
+        return floor_to_millisecond(self.now)
 
 
 class Output(io.StringIO):
@@ -89,15 +83,9 @@ class Output(io.StringIO):
         return [value for line in self.lines if "_aws" in line and name in line for value in line[name]]
 
 
-@pytest.fixture(autouse=True)
-def quick_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comparing codes is meant to be slow, and done a thousand times here."""
-    monkeypatch.setitem(managers.SCRYPT, "n", 2**4)
-
-
 @pytest.fixture(scope="session")
-def deployed(cloud: None) -> Iterator[None]:
-    """What the template gives the functions: their environment and the secrets it names."""
+def deployed(cloud: None, running_fake: RunningFake) -> dict[str, BuiltFunction]:
+    """Each function as the template deploys it: with its own environment, and the secrets that this names."""
     secrets = get_session().create_client("secretsmanager")
     stripe: dict[str, dict[str, Any]] = {name: {"api_key": key} for name, key in STRIPE_KEYS.items()}
     stripe["purchase_webhook"]["webhook_secrets"] = [CURRENT_SECRET, PREVIOUS_SECRET]
@@ -105,30 +93,29 @@ def deployed(cloud: None) -> Iterator[None]:
     texts |= {f"stripe-{name}": json.dumps(secret) for name, secret in stripe.items()}
     for name, text in texts.items():
         secrets.create_secret(Name=name, SecretString=text)  # type: ignore[attr-defined]
-    own = {name: Secret(f"stripe-{name}", time.monotonic) for name in STRIPE_KEYS}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CURSOR_SECRET_NAME", "cursor")
-        patch.setenv("PEPPER_SECRET_NAME", "pepper")
-        # All functions are one process here, but each reads the secret that its own environment would name.
-        patch.setattr(wiring, "stripe_secret_text", lambda: own[acting()])
-        patch.setenv("PAYMENT_METHODS", "card,pix,boleto")
-        patch.setenv("RETURN_URL", RETURN_URL)
-        patch.setenv("POWERTOOLS_SERVICE_NAME", "prepaid-test")
-        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Prepaid")
-        yield
+    environment = {
+        "TABLE_NAME": "none",
+        "CURSOR_SECRET_NAME": "cursor",
+        "PEPPER_SECRET_NAME": "pepper",
+        "PAYMENT_METHODS": "card,pix,boleto",
+        "RETURN_URL": RETURN_URL,
+        "STRIPE_API_BASE": running_fake.url,
+        "POWERTOOLS_SERVICE_NAME": "prepaid-test",
+        "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
+    }
+    os.environ.update({name: value for name, value in environment.items() if name.startswith("POWERTOOLS_")})
+    return {name: build_function(name, {**environment, "STRIPE_SECRET_NAME": f"stripe-{name}"}) for name in NAMES}
 
 
 @pytest.fixture(scope="session")
-def apps(deployed: None) -> dict[str, ModuleType]:
-    """Each function's file, loaded by its path as Lambda does."""
-    return {name: load_app(name) for name in NAMES}
+def apps(deployed: dict[str, BuiltFunction]) -> dict[str, ModuleType]:
+    """Each function's file."""
+    return {name: function.app for name, function in deployed.items()}
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    clock.install(monkeypatch)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -155,40 +142,30 @@ def listen(apps: dict[str, ModuleType], patch: pytest.MonkeyPatch) -> Output:
 @pytest.fixture(scope="session")
 def ours(cloud: None) -> Table:
     """A client to be listened to. Its table is named by each test."""
-    return Table(open_client(), "none")
+    return Table(client=open_client(), name="none", deadline=NO_DEADLINE)
 
 
 @pytest.fixture
 def service(
-    apps: dict[str, ModuleType], theirs: Table, table_name: str, clock: Clock, output: Output
+    deployed: dict[str, BuiltFunction], theirs: Table, table_name: str, clock: Clock, output: Output
 ) -> Iterator[Service]:
     """The functions at an empty table; afterwards nothing private may be in what they printed."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield from serving(apps, theirs.client, table_name, output, patch)
+    yield from serving(deployed, theirs.client, table_name, output, clock)
 
 
 def serving(
-    apps: dict[str, ModuleType],
+    deployed: dict[str, BuiltFunction],
     client: "DynamoDBClient",
     table_name: str,
     output: Output,
-    patch: pytest.MonkeyPatch,
+    clock: Callable[[], datetime],
 ) -> Iterator[Service]:
-    """The functions wired to one table for as long as the caller wants."""
-    patch.setenv("TABLE_NAME", table_name)
-    patch.setattr(wiring, "open_client", lambda: client)
-    rewire()
+    """The functions at one table for as long as the caller wants."""
     watch(client)
-    service = Service(Table(client, table_name), {name: app.handler for name, app in apps.items()})
+    table = Table(client=client, name=table_name, deadline=NO_DEADLINE)
+    service = Service(table, at_table(deployed, table, clock))
     yield service
-    rewire()
     check_discreet(output, service)
-
-
-def rewire() -> None:
-    """What a fresh function would build anew. Secrets stay: they are the same for the whole session."""
-    for built in (wiring.settings, wiring.table, wiring.catalog, wiring.checkout_config):
-        built.cache_clear()
 
 
 def check_discreet(output: Output, service: Service) -> None:
@@ -229,9 +206,6 @@ def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatc
     with running_fake.state.lock:
         running_fake.state.clear()
         running_fake.api.idempotency.clear()
-    monkeypatch.setenv("STRIPE_API_BASE", running_fake.url)
-    for built in (wiring.settings, wiring.checkout_config):
-        built.cache_clear()
     yield running_fake
     running_fake.api.faults.plan(0, Fault())
 
@@ -245,7 +219,7 @@ def till(service: Service, fake: RunningFake, clock: Clock) -> Till:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of what never gets well: give up soon."""
-    monkeypatch.setattr(http, "PATIENCE_SECONDS", 0.05)
+def impatient(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what never gets well: the pauses between retries take no time."""
+    service.functions.change(table=replace(service.table, deadline=FakeTime().deadline()))
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ from tests.support.api import (
     Answer,
     Service,
 )
+from tests.support.functions import BuiltFunction
 from tests.support.gateway_events import ADMIN, caller, http_event
 from tests.support.template import table_schema
 
@@ -136,13 +138,12 @@ NO_OBJECT = ["null", "[]", "1", '"text"', "true", "[{}]"]
 
 
 @pytest.fixture(scope="module")
-def counter(apps: Any, theirs: Table) -> Iterator[Service]:
+def counter(deployed: dict[str, BuiltFunction], apps: dict[str, ModuleType], theirs: Table) -> Iterator[Service]:
     """One account in one table for the whole module: nothing here may change either."""
     with pytest.MonkeyPatch.context() as patch:
-        Clock().install(patch)
         table = f"bad-input-{uuid4().hex}"
         theirs.client.create_table(TableName=table, **table_schema())
-        for service in serving(apps, theirs.client, table, listen(apps, patch), patch):
+        for service in serving(deployed, theirs.client, table, listen(apps, patch), Clock()):
             service.open("acme", credits=100)
             service.spend(1, key="taken")
             yield service

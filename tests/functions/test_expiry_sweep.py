@@ -1,12 +1,10 @@
 """The scheduled function: what it records, what it answers, and when it stops."""
 
 from datetime import timedelta
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from prepaid import wiring
 from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
@@ -18,14 +16,14 @@ SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 
 
 @pytest.fixture
-def sweep(apps: dict[str, ModuleType], service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
+def sweep(service: Service) -> Any:
     """One run; `remaining`: milliseconds that Lambda says are left."""
     # How far the first one looks back is the store's tests' business, and takes its time.
-    monkeypatch.setattr("prepaid.store.sweep.INITIAL_LOOKBACK", timedelta(days=1))
+    service.functions.limits["expiry_sweep"] = {"initial_lookback": timedelta(days=1)}
 
     def run(remaining: int = 120_000) -> dict[str, Any]:
         with acting_as("expiry_sweep"):
-            answer: dict[str, Any] = apps["expiry_sweep"].handler(SCHEDULED, Context(remaining=remaining))
+            answer: dict[str, Any] = service.functions["expiry_sweep"](SCHEDULED, Context(remaining=remaining))
         return answer
 
     return run
@@ -75,7 +73,7 @@ def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += HOUR
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+        patch.setattr("prepaid.use_cases.sweeping.append", lambda *_, **__: 1 / 0)
         assert sweep() == {"recorded": 0, "failed": 1, "finished": True}
     assert output.metric("SweepFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "lot not recorded"]
@@ -85,8 +83,7 @@ def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
 
 
 def test_a_run_that_can_not_even_begin_fails_so_that_it_is_tried_again(sweep: Any, service: Service) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wiring, "now", lambda: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            sweep()
+    service.functions.change("expiry_sweep", clock=lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sweep()
     assert service.stored() == {}

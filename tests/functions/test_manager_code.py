@@ -3,16 +3,17 @@
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from prepaid import wiring
-from prepaid.store import dynamodb, managers
-from tests.functions.conftest import REAL_SCRYPT, Clock
+from prepaid.use_cases import approving
+from tests.functions.conftest import Clock
 from tests.support.api import CODE, GRANT, MANAGER_CODE, MANAGER_SESSION, Answer, Service
 from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.wire import Wire, answer_lost
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -69,7 +70,7 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(1)
         return hashlib.scrypt(*given, **named)
 
-    monkeypatch.setattr(managers, "scrypt", counted)
+    monkeypatch.setattr(approving, "scrypt", counted)
     return made
 
 
@@ -84,7 +85,7 @@ def locked(answer: Answer, seconds: int) -> bool:
 
 
 def test_a_comparison_is_slow_work() -> None:
-    assert REAL_SCRYPT["n"] * REAL_SCRYPT["r"] * 128 == 16 * 2**20
+    assert approving.SCRYPT_COST * 8 * 128 == 16 * 2**20
 
 
 def test_a_code_opens_ten_minutes(shop: Service) -> None:
@@ -148,8 +149,9 @@ def test_neither_code_nor_token_lies_in_the_table(shop: Service) -> None:
     assert hashlib.sha256(token.encode()).hexdigest() in written
 
 
-def test_the_table_alone_does_not_verify_a_code(shop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "pepper", lambda: lambda: "another pepper")
+def test_the_table_alone_does_not_verify_a_code(shop: Service) -> None:
+    other = replace(shop.codes_of("checkout"), pepper="another pepper")
+    shop.functions.change("checkout", codes=lambda: other)
     assert wrong(shop.try_code(), 4)
 
 
@@ -325,26 +327,16 @@ def test_an_account_without_a_code_is_told_apart_by_nothing(
     assert watched("without") == watched("with")
 
 
-@pytest.fixture
-def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer to each first write of the manager's record is lost."""
-    lost: set[str] = set()
-
-    def put(table: Any, item: Any) -> None:
-        dynamodb.put(table, item)
-        kind = item["Item"]["SK"]["S"]
-        if kind not in lost:
-            lost.add(kind)
-            raise dynamodb.Transient
-
-    monkeypatch.setattr(managers, "put", put)
-
-
-@pytest.mark.usefixtures("_forgetful")
-def test_lost_answers_of_the_database_lock_nobody_out(service: Service) -> None:
+@pytest.mark.parametrize("lost", [1, 2])
+def test_lost_answers_of_the_database_lock_nobody_out(service: Service, lost: int) -> None:
     service.open()
-    assert service.set_code().status == 204
-    assert service.try_code().status == 201
+    with Wire.tapped(service.table.client) as wire:
+        wire.plan("PutItem", *[answer_lost] * lost)
+        assert service.set_code().status == 204
+        wire.plan("PutItem", *[answer_lost] * lost)
+        assert service.try_code().status == 201
+
+        assert wire.undone == 0
 
 
 def test_a_change_is_logged_without_the_code(shop: Service, output: Any) -> None:

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from fake_stripe import idempotency
 from fake_stripe.errors import StripeError
 from fake_stripe.faults import Fault
 from fake_stripe.idempotency import Answer as Kept
-from prepaid import wiring
 from prepaid.payments.errors import PaymentsRefused
 from tests.functions.conftest import RETURN_URL, Clock, Output
 from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
@@ -46,21 +45,18 @@ def killed_before_the_page_is_kept() -> Iterator[None]:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.api.purchases.save_page", dies)
+        patch.setattr("prepaid.use_cases.buying.save_purchase", dies)
         with pytest.raises(Killed):
             yield
 
 
 @contextmanager
-def another_return_url(url: str) -> Iterator[None]:
+def another_return_url(service: Service, url: str) -> Iterator[None]:
     """A deploy with another parameter ReturnUrl."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETURN_URL", url)
-        for built in (wiring.settings, wiring.checkout_config):
-            built.cache_clear()
-        yield
-    for built in (wiring.settings, wiring.checkout_config):
-        built.cache_clear()
+    before = service.functions.deps["checkout"].checkout
+    service.functions.change("checkout", checkout=replace(before, return_url=url))
+    yield
+    service.functions.change("checkout", checkout=before)
 
 
 @contextmanager
@@ -168,7 +164,6 @@ def test_an_amount_that_stripe_does_not_take(till: Till, service: Service, outpu
         {"id": "tiny", "credits": 1, "amount": 49, "currency": "pen", "valid_months": 1, "active": True}
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
-    wiring.catalog.cache_clear()
 
     assert told(service.buy("tiny", key="k", trouble=True))
 
@@ -184,7 +179,7 @@ def test_another_return_url_does_not_block_a_purchase_nor_make_it_twice(till: Ti
     with killed_before_the_page_is_kept():
         service.buy(key="k")
 
-    with another_return_url("https://new.example.com/"):
+    with another_return_url(service, "https://new.example.com/"):
         answer = service.buy(key="k", session="")
 
     assert bought(till, answer)["success_url"].startswith(RETURN_URL)
@@ -194,7 +189,7 @@ def test_another_return_url_after_a_refusal_makes_the_page_with_it(till: Till, s
     with refusals_are_kept("/v1/checkout/sessions"):
         assert told(service.buy(key="k", trouble=True))
 
-    with another_return_url("https://new.example.com/"):
+    with another_return_url(service, "https://new.example.com/"):
         answer = service.buy(key="k", session="")
 
     assert bought(till, answer)["success_url"].startswith("https://new.example.com/")
@@ -280,9 +275,7 @@ def test_a_key_of_the_other_mode_is_mended_not_quarantined(
 
 
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
-def test_looking_takes_every_right_that_is_documented(
-    till: Till, service: Service, apps: dict[str, ModuleType], function: str
-) -> None:
+def test_looking_takes_every_right_that_is_documented(till: Till, service: Service, function: str) -> None:
     """Rights that nothing needs would not be missed: each is taken away once, and each time something is refused."""
     key = STRIPE_KEYS[function]
     rights = dict(till.fake.api.keys[key] or {})
@@ -294,13 +287,13 @@ def test_looking_takes_every_right_that_is_documented(
             if function == "purchase_webhook":
                 assert told(till.tell(paid, trouble=True))
             else:
-                assert not reconciled(apps)
+                assert not reconciled(service)
         assert service.balance()["credits"]["available"] == 0
 
 
 @pytest.mark.parametrize("lacking", ["event", "checkout_session"])
 def test_a_reconciliation_that_is_refused_alarms_and_heals_when_it_is_mended(
-    till: Till, service: Service, apps: dict[str, ModuleType], output: Output, lacking: str
+    till: Till, service: Service, output: Output, lacking: str
 ) -> None:
     """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""
     till.pay(till.buy())
@@ -308,19 +301,19 @@ def test_a_reconciliation_that_is_refused_alarms_and_heals_when_it_is_mended(
     rights = {name: level for name, level in (till.fake.api.keys[key] or {}).items() if name != lacking}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(till.fake.api.keys, key, rights)
-        assert not reconciled(apps)
+        assert not reconciled(service)
     assert output.metric(METRIC)
     assert service.balance()["credits"]["available"] == 0
 
-    assert reconciled(apps)
+    assert reconciled(service)
     assert service.balance()["credits"]["available"] == 100
 
 
-def reconciled(apps: dict[str, ModuleType]) -> bool:
+def reconciled(service: Service) -> bool:
     """Whether a run looked at everything."""
     with acting_as("reconcile"):
         try:
-            answer = apps["reconcile"].handler({}, Context(remaining=300_000))
+            answer = service.functions["reconcile"]({}, Context(remaining=300_000))
         except PaymentsRefused:
             return False
     return not answer["failed"]
@@ -330,4 +323,4 @@ def test_a_call_beyond_a_functions_rights_is_refused_here(till: Till) -> None:
     """So that a new call of a function fails these tests until its right is documented."""
     assert {route.resource for route in stripe_api.ROUTES} > set(till.fake.api.keys[STRIPE_KEYS["checkout"]] or {})
     with acting_as("checkout"), pytest.raises(Exception, match="rak_refund_write"):
-        wiring.stripe_client().v1.refunds.create({"charge": "ch_x"})
+        till.service.functions.deps["checkout"].stripe().v1.refunds.create({"charge": "ch_x"})

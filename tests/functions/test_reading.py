@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from prepaid import wiring
 from tests.functions.conftest import Clock
 from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
 from tests.support.store_driver import types
@@ -110,7 +109,6 @@ def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -
     clock.now += HOUR
     assert service("PUT /v1/catalog", json=catalog, headers={"If-Match": '"1"'}).status == 200
     clock.now += HOUR
-    wiring.catalog.cache_clear()
     assert service.balance()["features"]["sticker"]["units_left"] == 2
     assert service.balance(at="2026-06-16T13:00:00Z")["features"]["sticker"]["units_left"] == 8
 
@@ -391,13 +389,11 @@ def test_a_cursor_is_nothing_that_one_can_make(busy_account: Service, cursor: st
     assert signature not in answer.text
 
 
-def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(service: Service) -> None:
     def unexpected() -> str:
         raise AssertionError("nobody asked for a cursor")
 
-    monkeypatch.setattr("prepaid.wiring.cursor_secret", lambda: unexpected)
+    service.functions.change(cursor_secret=unexpected)
     service.open(credits=1)
     assert types(service.stored()) == ["plan_change", "grant"]
     assert entries(service(HISTORY)) == [2, 1]

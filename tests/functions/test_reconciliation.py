@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,11 +12,11 @@ import stripe
 
 from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
-from prepaid import purchasing
 from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store import keys
 from prepaid.store.reconciliation import HIGHEST, PAYABLE
+from prepaid.use_cases import reconciling, syncing
 from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
@@ -49,12 +48,12 @@ def looks(number: int) -> Countdown:
 
 
 @pytest.fixture
-def run(apps: dict[str, ModuleType]) -> Run:
+def run(service: Service) -> Run:
     """One run."""
 
     def once(context: Context | None = None) -> dict[str, Any]:
         with acting_as("reconcile"):
-            answer: dict[str, Any] = apps["reconcile"].handler(SCHEDULED, context or Context(remaining=ENOUGH))
+            answer: dict[str, Any] = service.functions["reconcile"](SCHEDULED, context or Context(remaining=ENOUGH))
         return answer
 
     return once
@@ -156,7 +155,7 @@ def test_each_run_goes_on_where_the_last_one_ended(
         asked.append((named["since"], named["until"]))
         return real(client, **named)
 
-    monkeypatch.setattr(purchasing, "events_page", page)
+    monkeypatch.setattr(reconciling, "events_page", page)
     first = clock.now
     run()
     clock.now += HOUR
@@ -252,7 +251,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sessions_asked.append(session)
         return real(client, session, **named)
 
-    monkeypatch.setattr(purchasing, "fetch_payment_status", look)
+    monkeypatch.setattr(syncing, "fetch_payment_status", look)
     return sessions_asked
 
 
@@ -383,7 +382,7 @@ def test_what_does_not_fit_is_told_though_the_run_fails_later(
             raise PaymentsUnavailable
         return real(client, **named)
 
-    monkeypatch.setattr(purchasing, "events_page", page)
+    monkeypatch.setattr(reconciling, "events_page", page)
     with pytest.raises(PaymentsUnavailable):
         run()
     assert output.metric("PurchaseQuarantined") == [1]
@@ -491,9 +490,8 @@ def test_a_webhook_that_was_down_for_three_days_with_two_hundred_purchases(
 
 
 @pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "EVENTS_PAGE", 2)
-    monkeypatch.setattr(purchasing, "PAGE_PENDING_CHECKS", 2)
+def small_pages(service: Service) -> None:
+    service.functions.limits["reconcile"] = {"page_events": 2, "page_checks": 2}
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -520,7 +518,7 @@ def test_killed_it_loses_no_more_than_a_page(
     for _ in range(6):
         till.pay(till.buy())
     seen: list[str] = []
-    real = purchasing.follow_event
+    real = syncing.follow_event
 
     def dies(*given: Any, **named: Any) -> Any:
         seen.append(given[2].id)
@@ -528,7 +526,7 @@ def test_killed_it_loses_no_more_than_a_page(
             raise Killed
         return real(*given, **named)
 
-    monkeypatch.setattr(purchasing, "follow_event", dies)
+    monkeypatch.setattr(reconciling, "follow_event", dies)
     for _ in range(2):
         with pytest.raises(Killed):
             run()
@@ -566,7 +564,7 @@ def test_what_could_not_be_looked_at_is_looked_at_again(
 
     clock.now += 5 * DAY
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(purchasing, "fetch_payment_status", look)
+        patch.setattr(syncing, "fetch_payment_status", look)
         assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
     assert output.metric("ReconciliationFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "not reconciled"]
@@ -580,7 +578,7 @@ def test_what_could_not_be_looked_at_is_looked_at_again(
 def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Sessions about which Stripe doesn't answer."""
     silent: set[str] = set()
-    counted = vars(purchasing)["fetch_payment_status"]
+    counted = vars(syncing)["fetch_payment_status"]
 
     def look(client: Any, session: str, **named: Any) -> Any:
         if session in silent:
@@ -588,7 +586,7 @@ def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> se
             raise PaymentsUnavailable
         return counted(client, session, **named)
 
-    monkeypatch.setattr(purchasing, "fetch_payment_status", look)
+    monkeypatch.setattr(syncing, "fetch_payment_status", look)
     return silent
 
 
@@ -648,7 +646,7 @@ def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
 def test_more_failures_than_a_run_tries_again_take_turns(
     till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purchasing, "MAX_RETRIES", 2)
+    service.functions.limits["reconcile"] = {"max_retries": 2}
     bought = [till.buy() for _ in range(5)]
     for purchase in bought:
         till.pay(purchase)

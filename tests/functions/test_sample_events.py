@@ -3,7 +3,6 @@
 import hmac
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,12 +11,10 @@ import yaml
 from fake_stripe.running import RunningFake
 from local.demo import CODE
 from local.stack import SAMPLE_WEBHOOK_SECRET
-from prepaid import wiring
-from tests.functions.conftest import NAMES
 from tests.support.api import Service
+from tests.support.functions import NAMES
 from tests.support.gateway_events import Context
-from tests.support.iam_rights import acting, acting_as
-from tests.support.stripe_purchases import STRIPE_KEYS
+from tests.support.iam_rights import acting_as
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
@@ -52,21 +49,18 @@ def event_of(file: str) -> Any:
     return json.loads((EVENTS / f"{file}.json").read_text("utf-8"))
 
 
-def secret() -> str:
-    """What `make run` gives the function that asks."""
-    signing = {"webhook_secrets": SIGNING_SECRETS} if acting() == "purchase_webhook" else {}
-    return json.dumps({"api_key": STRIPE_KEYS[acting()], **signing})
-
-
 @pytest.fixture
-def demo(service: Service, fake: RunningFake, monkeypatch: pytest.MonkeyPatch) -> Service:
+def demo(service: Service, fake: RunningFake) -> Service:
     """What `make run` furnishes, and the settings of env.json."""
     service.open("petshop-1", name="Pet Shop One", plan="trio", ai_enabled=True)
     service.set_code(CODE, "petshop-1")
     tolerance = ENVIRONMENT["PurchaseWebhookFunction"]["WEBHOOK_TOLERANCE_SECONDS"]
-    monkeypatch.setenv("WEBHOOK_TOLERANCE_SECONDS", tolerance)
-    monkeypatch.setattr(wiring, "stripe_secret_text", lambda: secret)
-    wiring.settings.cache_clear()
+    service.functions.change(
+        "purchase_webhook",
+        webhook_tolerance_seconds=int(tolerance),
+        # What `make run` signs with.
+        webhook_secrets=lambda: tuple(SIGNING_SECRETS),
+    )
     return service
 
 
@@ -83,9 +77,9 @@ def test_a_sample_request_works_as_it_stands(demo: Service, file: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULED)
-def test_a_sample_schedule_works_as_it_stands(demo: Service, apps: dict[str, ModuleType], name: str) -> None:
+def test_a_sample_schedule_works_as_it_stands(demo: Service, name: str) -> None:
     with acting_as(name):
-        assert apps[name].handler(event_of(name), Context(remaining=120_000))["finished"]
+        assert demo.functions[name](event_of(name), Context(remaining=120_000))["finished"]
 
 
 def test_every_sample_is_tried_here() -> None:

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
-from prepaid import wiring
-from prepaid.store.catalog import first_catalog, replace_catalog
-from prepaid.store.dynamodb import Patience, Table
+from prepaid.store.catalog import CatalogCache, first_catalog
+from prepaid.store.dynamodb import Table
+from prepaid.use_cases.administering import replace_catalog
 from tests.functions.conftest import Clock
 from tests.support.api import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
 from tests.support.contract import routes
@@ -178,17 +177,13 @@ def test_an_expired_lot_is_not_spent_and_its_end_is_recorded_with_the_next_debit
 
 
 def test_a_path_that_the_function_does_not_serve(service: Service) -> None:
-    answer = unknown_route(service.handlers["consume"], http_event("GET /v1/nothing"))
+    answer = unknown_route(service.functions["consume"], http_event("GET /v1/nothing"))
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-def test_a_debit_is_one_query_and_one_transaction(
-    service: Service, ours: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_debit_is_one_query_and_one_transaction(service: Service, ours: Table) -> None:
     service.open(plan="individual", ai_enabled=True, credits=9)
-    monkeypatch.setattr(wiring, "open_client", lambda: ours.client)
-    wiring.table.cache_clear()
-    wiring.catalog.cache_clear()
+    service.functions.change(table=replace(service.table, client=ours.client))
     service.spend()
     with Wire.tapped(ours.client) as wire:
         assert service.spend(101, "ai_service").status == 201
@@ -201,12 +196,9 @@ def test_a_debit_is_one_query_and_one_transaction(
         assert wire.calls == ["Query"]
 
 
-def test_a_new_price_counts_in_warm_functions_within_half_a_minute(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_price_counts_in_warm_functions_within_half_a_minute(service: Service) -> None:
     time = [100.0]
-    monkeypatch.setattr(wiring, "time", SimpleNamespace(monotonic=lambda: time[0]))
-    wiring.catalog.cache_clear()
+    service.functions.change("consume", catalog=CatalogCache(lambda: time[0]))
     service.open(credits=9)
     service.spend()
     # Another function's doing: each has its own process, and its own copy.

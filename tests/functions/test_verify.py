@@ -2,22 +2,23 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from types import ModuleType
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from prepaid import wiring
 from prepaid.core.errors import Busy
-from prepaid.store.dynamodb import Item, Patience
+from prepaid.store.dynamodb import Item
 from prepaid.store.verification import read_pass
-from prepaid.verifying import scan_pass
+from prepaid.use_cases.verifying.running import PAGES_PER_PLACE
+from prepaid.use_cases.verifying.scan_pass import unpack
 from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
 from tests.support.iam_rights import acting_as
+from tests.support.store_driver import FakeTime
 from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
@@ -26,20 +27,20 @@ PLENTY, NONE = 900_000, 60_000
 
 
 @pytest.fixture
-def verify(apps: dict[str, ModuleType], service: Service) -> Any:
+def verify(service: Service) -> Any:
     """One run; `remaining`: milliseconds that Lambda says are left."""
 
     def run(remaining: int = PLENTY) -> dict[str, Any]:
         with acting_as("verify"):
-            answer: dict[str, Any] = apps["verify"].handler(SCHEDULED, Context(remaining=remaining))
+            answer: dict[str, Any] = service.functions["verify"](SCHEDULED, Context(remaining=remaining))
         return answer
 
     return run
 
 
-def tamper(key: tuple[str, str], name: str) -> None:
+def tamper(service: Service, key: tuple[str, str], name: str) -> None:
     """Somebody else has a hand in the table."""
-    table = wiring.table()
+    table = service.table
     where = {"PK": {"S": key[0]}, "SK": {"S": key[1]}}
     item = table.client.get_item(TableName=table.name, Key=where)["Item"]
     changed = {**item, name: {"S": item[name]["S"].replace("5", "6")}}
@@ -69,7 +70,7 @@ def test_a_table_that_only_the_service_wrote_is_found_whole_once_a_day(
 def test_a_row_that_somebody_changed_is_logged_and_counted(verify: Any, service: Service, output: Output) -> None:
     service.open("acme")
     service.give(5, "acme")
-    tamper(("ACCOUNT#acme", "ENTRY#000000000002"), "state")
+    tamper(service, ("ACCOUNT#acme", "ENTRY#000000000002"), "state")
 
     answer = verify()
 
@@ -82,7 +83,7 @@ def test_a_row_that_somebody_changed_is_logged_and_counted(verify: Any, service:
 def test_a_pass_goes_on_where_the_last_run_had_no_time_left(
     verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan_pass.advance, "__defaults__", (2,))
+    service.functions.limits["verify"] = {"page_rows": 2}
     for account in ("acme", "zoo"):
         service.open(account)
         service.give(5, account)
@@ -97,10 +98,10 @@ def test_a_pass_goes_on_where_the_last_run_had_no_time_left(
     assert {("VERIFIED#acme", "VERIFIED"), ("VERIFIED#zoo", "VERIFIED")} <= service.stored().keys()
 
 
-def before_page(monkeypatch: pytest.MonkeyPatch, which: int, act: Callable[[], None]) -> list[Item]:
+def before_page(service: Service, monkeypatch: pytest.MonkeyPatch, which: int, act: Callable[[], None]) -> list[Item]:
     """Pages of two rows; `act` comes before one of them is read. Gives what each page is asked with, as they come."""
-    monkeypatch.setattr(scan_pass.advance, "__defaults__", (2,))
-    client, pages = wiring.table().client, []
+    service.functions.limits["verify"] = {"page_rows": 2}
+    client, pages = service.table.client, []
     scan = client.scan
 
     def scanned(**asked: Any) -> Any:
@@ -125,7 +126,6 @@ def refused() -> None:
 def test_a_run_that_fails_on_a_later_page_is_followed_by_one_that_goes_on_from_there(
     verify: Any,
     service: Service,
-    apps: dict[str, ModuleType],
     output: Output,
     monkeypatch: pytest.MonkeyPatch,
     act: Callable[[], None],
@@ -134,17 +134,17 @@ def test_a_run_that_fails_on_a_later_page_is_followed_by_one_that_goes_on_from_t
     for number in range(4):
         service.open(f"shop-{number}")
         service.give(5, f"shop-{number}")
-        tamper((f"ACCOUNT#shop-{number}", "ENTRY#000000000002"), "state")
+        tamper(service, (f"ACCOUNT#shop-{number}", "ENTRY#000000000002"), "state")
     rows = len(service.stored())
-    monkeypatch.setattr(apps["verify"], "Patience", lambda seconds: Patience(seconds=0.05))
+    service.functions.change(table=replace(service.table, deadline=FakeTime().deadline()))
 
     with monkeypatch.context() as failing:
-        before_page(failing, 5, act)
+        before_page(service, failing, 5, act)
         with pytest.raises(error):
             verify()
     told_first = sum(output.metric("VerificationFindings"))
     with monkeypatch.context() as well:
-        pages = before_page(well, 1, lambda: None)
+        pages = before_page(service, well, 1, lambda: None)
         answer = verify()
 
     assert "ExclusiveStartKey" in pages[0]
@@ -159,36 +159,35 @@ def test_a_run_that_fails_on_a_later_page_is_followed_by_one_that_goes_on_from_t
 
 
 def test_a_run_that_is_killed_has_kept_a_place_that_is_few_pages_old(
-    verify: Any, service: Service, apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+    verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = apps["verify"].PAGES_A_PLACE
+    few = PAGES_PER_PLACE
     for number in range(few):
         service.open(f"shop-{number}")
     kept: list[bytes | None] = []
 
     # Nobody keeps anything for a run that is killed: what counts is what is there while it reads.
-    before_page(monkeypatch, 1, lambda: kept.append(read_pass(wiring.table())))
+    before_page(service, monkeypatch, 1, lambda: kept.append(read_pass(service.table)))
     verify()
 
     assert [place is None for place in kept[: few + 1]] == [True] * few + [False]
-    assert scan_pass.unpack(kept[few] or b"").read == 2 * few
+    assert unpack(kept[few] or b"").read == 2 * few
 
 
 def test_a_place_that_no_row_can_hold_is_not_kept_and_holds_up_nothing(
-    verify: Any, service: Service, apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+    verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.open("acme")
     service.give(5)
     rows = len(service.stored())
-    monkeypatch.setattr(apps["verify"], "MAX_PLACE_BYTES", 1)
+    service.functions.limits["verify"] = {"page_rows": 2, "max_place_bytes": 1}
 
-    with monkeypatch.context() as small:
-        small.setattr(scan_pass.advance, "__defaults__", (2,))
-        assert verify(NONE) == {"read": 2, "found": 0, "finished": False}
-    kept = read_pass(wiring.table())
+    assert verify(NONE) == {"read": 2, "found": 0, "finished": False}
+    service.functions.limits.clear()
+    kept = read_pass(service.table)
 
     assert kept is not None
-    assert scan_pass.unpack(kept).read == 0
+    assert unpack(kept).read == 0
     # The place itself is a row.
     assert verify() == {"read": rows + 1, "found": 0, "finished": True}
     assert verify() == {"read": 0, "found": 0, "finished": True}

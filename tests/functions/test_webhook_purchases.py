@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ import pytest
 from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
 from local.processes import free_port
-from prepaid import wiring
 from prepaid.core.purchase import Purchase
+from prepaid.payments.sessions import open_stripe
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, open_client
 from tests.functions.conftest import Output
 from tests.support.api import (
@@ -33,8 +35,8 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import ADMIN
-from tests.support.store_driver import Stored, entry_items, lines, types
-from tests.support.stripe_purchases import Json, Till, deliver, signed
+from tests.support.store_driver import FakeTime, Stored, entry_items, lines, types
+from tests.support.stripe_purchases import STRIPE_KEYS, Json, Till, deliver, signed
 
 GRANTED = ["plan_change", "purchase"]
 
@@ -427,12 +429,12 @@ def test_stripe_hangs_up(till: Till, service: Service) -> None:
 def test_stripe_is_not_there(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     [event] = till.pay(till.sell())
     before = service.stored()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STRIPE_API_BASE", f"http://127.0.0.1:{free_port()}")
-        wiring.settings.cache_clear()
-        assert till.tell(event, trouble=True).code == "payments_unavailable"
-        assert service.stored() == before
-    wiring.settings.cache_clear()
+    stripe = service.functions.deps["purchase_webhook"].stripe
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    service.functions.change(stripe=lambda: open_stripe(STRIPE_KEYS["purchase_webhook"], nowhere))
+    assert till.tell(event, trouble=True).code == "payments_unavailable"
+    assert service.stored() == before
+    service.functions.change("purchase_webhook", stripe=stripe)
     recovers(till, service, event)
 
 
@@ -444,21 +446,21 @@ def test_one_hiccup_of_stripe_is_not_noticed(till: Till, service: Service, monke
 
 
 @contextmanager
-def no_database() -> Iterator[None]:
+def no_database(service: Service) -> Iterator[None]:
     """For the length of a with block nobody answers where the functions look for their table."""
+    deps = dict(service.functions.deps)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-        client = open_client()
-        patch.setattr(wiring, "table", lambda: Table(client, "gone"))
-        wiring.catalog.cache_clear()
-        yield
-    wiring.catalog.cache_clear()
+        gone = Table(client=open_client(), name="gone", deadline=FakeTime().deadline())
+    service.functions.change(table=gone, catalog=CatalogCache(time.monotonic))
+    yield
+    service.functions.deps.update(deps)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_the_database_is_not_there(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
-    with no_database():
+    with no_database(service):
         answer = till.tell(event, trouble=True)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
@@ -480,7 +482,7 @@ def test_no_route_has_an_answer_without_a_database(service: Service, route: str)
     }
     asked |= {MANAGER_CODE: {"code": CODE}, MANAGER_SESSION: {"code": CODE}, BUY: {"pack": "credits-100"}}
     more: dict[str, Any] = {"id": "pur_1"} if route == PURCHASE else {}
-    with no_database():
+    with no_database(service):
         answer = service(route, json=asked.get(route), headers={"if-match": "1"}, claims=ADMIN, trouble=True, **more)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
@@ -517,12 +519,13 @@ def test_secrets_that_can_not_be_read_are_trouble_not_a_refusal(
 ) -> None:
     [event] = till.pay(till.sell())
 
-    def unreadable() -> str:
+    def unreadable() -> tuple[str, ...]:
         raise OSError("no such host: secretsmanager")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wiring, "stripe_secret_text", lambda: unreadable)
-        assert till.tell(event, trouble=True).status >= 500
+    secrets = service.functions.deps["purchase_webhook"].webhook_secrets
+    service.functions.change("purchase_webhook", webhook_secrets=unreadable)
+    assert till.tell(event, trouble=True).status >= 500
+    service.functions.change("purchase_webhook", webhook_secrets=secrets)
     recovers(till, service, event)
 
 

@@ -80,7 +80,7 @@ def test_without_a_token_nothing_is_answered(service: Service, route: str) -> No
 def test_an_event_whose_authorizer_is_null_is_anonymous(service: Service, route: str) -> None:
     event = http_event(route, path={"account": "acme"}, claims=None)
     event["requestContext"]["authorizer"] = None
-    response = service.handlers[FUNCTION_OF[route]](event, Context())
+    response = service.functions[FUNCTION_OF[route]](event, Context())
     assert response["statusCode"] == 401
 
 

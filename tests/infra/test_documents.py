@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from prepaid.verifying.findings import Code
+from prepaid.use_cases.verifying.findings import Code
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(

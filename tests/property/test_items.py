@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from prepaid.core.account import Account, Lot, lot_id
+from prepaid.core.account import Account, Lot
 from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
+from prepaid.core.ids import lot_id
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, request_hash
 from tests.property.strategies import instants, lot_kinds, terms

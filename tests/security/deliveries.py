@@ -14,20 +14,22 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from hmac import new as mac
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from prepaid import wiring
 from prepaid.api import http, metrics
+from prepaid.deps import Deps
 from prepaid.payments.errors import WebhookRejected
+from prepaid.payments.sessions import open_stripe
 from prepaid.payments.webhook import verified_event
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import Deadline, Table
+from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Database
 from tests.simulation.line import quick_client
-from tests.simulation.stage import API_KEY, SETTINGS, TABLE, TOLERANCE_SECONDS, model_client
-from tests.simulation.stripe_wire import StripeWire, fake_stripe, reached
+from tests.simulation.stage import API_KEY, CHECKOUT, TABLE, TOLERANCE_SECONDS, model_client
+from tests.simulation.stripe_wire import ADDRESS, StripeWire, fake_stripe, reached
 from tests.support.api import WEBHOOK
 from tests.support.apps import load_app
 from tests.support.contract import check_answer
@@ -36,7 +38,6 @@ from tests.support.gateway_events import Context, Event, http_event
 NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 SECRET, PREVIOUS = "whsec_of_the_fuzzer", "whsec_before_it"
-STRIPE_SECRET = json.dumps({"api_key": API_KEY, "webhook_secrets": [SECRET, PREVIOUS]})
 NAMES = {"u": "STRIPE-SIGNATURE", "t": "Stripe-Signature"}
 BELIEVED, REFUSED = {200, 502}, {400, 413}
 
@@ -106,7 +107,7 @@ def delivery(data: bytes) -> None:
     event = made.event
     stand = Stand()
     with standing(stand):
-        response = webhook_file().handler(event, Context())
+        response = webhook_handler(stand)(event, Context())
     response = json.loads(json.dumps(response))
     status, body = response["statusCode"], json.loads(response["body"])
     check_answer(WEBHOOK, status, response["headers"]["Content-Type"], body)
@@ -146,18 +147,8 @@ def webhook_file() -> ModuleType:
 @contextmanager
 def standing(stand: Stand) -> Iterator[None]:
     """For the length of a with block the handler lives at this stand, and says nothing to anybody."""
-    table = Table(quick_client(model_client(), stand.database), TABLE)
-    fixed: list[tuple[Any, str, Any]] = [
-        (wiring, "settings", lambda: SETTINGS),
-        (wiring, "table", lambda: table),
-        (wiring, "catalog", lambda: CatalogCache(table, lambda: 0.0)),
-        (wiring, "stripe_secret_text", lambda: lambda: STRIPE_SECRET),
-        (wiring, "datetime", SimpleNamespace(now=lambda _: NOW)),
-        (metrics, "_publish", lambda *_: None),
-    ]
     with ExitStack() as stack:
-        for target, name, value in fixed:
-            stack.enter_context(mock.patch.object(target, name, value))
+        stack.enter_context(mock.patch.object(metrics, "_publish"))
         # append returns None: no fault is planned.
         wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.asked.append)
         stack.enter_context(reached(wire))
@@ -165,3 +156,21 @@ def standing(stand: Stand) -> Iterator[None]:
         http.logger.setLevel("CRITICAL")
         stack.callback(http.logger.setLevel, level)
         yield
+
+
+def webhook_handler(stand: Stand) -> Any:
+    """The webhook's handler at this stand."""
+    client = quick_client(model_client(), stand.database)
+    deps = Deps(
+        table=Table(client=client, name=TABLE, deadline=Deadline(at=0.0)),
+        clock=lambda: NOW,
+        catalog=CatalogCache(lambda: 0.0),
+        cursor_secret=str,
+        codes=lambda: CodeSecrets(pepper="pepper"),
+        stripe=lambda: open_stripe(API_KEY, ADDRESS),
+        webhook_secrets=lambda: (SECRET, PREVIOUS),
+        webhook_tolerance_seconds=TOLERANCE_SECONDS,
+        checkout=CHECKOUT,
+        random_bytes=bytes,
+    )
+    return webhook_file().make_handler(deps)

@@ -23,7 +23,8 @@ from prepaid.api.http import MAX_BODY_BYTES, Request, body_of, request_from
 from prepaid.api.problems import CursorInvalid, Malformed, TooLarge
 from prepaid.core.errors import InvalidRequest
 from prepaid.payments.errors import WebhookRejected
-from prepaid.payments.webhook import ID, MAX_METADATA_BYTES, Event, verified_event
+from prepaid.payments.events import ID, MAX_METADATA_BYTES, Event
+from prepaid.payments.webhook import verified_event
 from tests.security.deliveries import delivery
 
 NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)

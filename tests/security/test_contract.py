@@ -73,7 +73,7 @@ def test_the_explorer_sees_answers_outside_the_contract(service: Service, tmp_pa
     others = tuple(set(routes()) - set(LIES))
 
     def send(event: Event) -> dict[str, Any]:
-        truth = service.handlers[FUNCTION_OF[event["routeKey"]]](event, Context())
+        truth = service.functions[FUNCTION_OF[event["routeKey"]]](event, Context())
         return truth | LIES[event["routeKey"]][0]
 
     with bridge(send) as url, pytest.raises(AssertionError) as found:
@@ -89,7 +89,7 @@ def test_the_explorer_sees_a_door_without_a_lock(service: Service, tmp_path: Pat
     others = tuple(set(routes()) - {PACKS})
 
     def send(event: Event) -> dict[str, Any]:
-        return service.handlers["accounts"](event, Context())
+        return service.functions["accounts"](event, Context())
 
     with (
         bridge(send, locked=False) as url,

@@ -5,12 +5,10 @@ it. A right, a secret or a variable that this life has no use for fails here by 
 life what needs it.
 """
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,12 +16,12 @@ import yaml
 from botocore.client import BaseClient
 
 from fake_stripe.running import RunningFake
-from prepaid import purchasing, wiring
+from prepaid import wiring
 from prepaid.api.times import rfc3339
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
-from prepaid.store.secrets import Secret
-from tests.functions.conftest import NAMES, RETURN_URL, Clock
+from prepaid.use_cases import syncing
+from tests.functions.conftest import RETURN_URL, Clock
 from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
 from tests.support.api import (
     CODE,
@@ -36,6 +34,7 @@ from tests.support.api import (
     PUT_CATALOG,
     Service,
 )
+from tests.support.functions import NAMES, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.stripe_purchases import Till
@@ -98,7 +97,7 @@ def variables(template: Template, function: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def recorded(template: Template, service: Service, fake: RunningFake) -> Iterator[Recorded]:
+def recorded(template: Template, service: Service, fake: RunningFake, clock: Clock) -> Iterator[Recorded]:
     """Every call of the functions to AWS, each with its own variables and nothing kept from before."""
     recorded = Recorded()
     given = {
@@ -113,29 +112,13 @@ def recorded(template: Template, service: Service, fake: RunningFake) -> Iterato
         return real(client, operation, params)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wiring, "settings", lambda: given[acting()])
-        for name in ("table", "catalog", "cursor_secret", "pepper", "shop"):
-            patch.setattr(wiring, name, once_a_function(getattr(wiring, name).__wrapped__))
-        patch.setattr(wiring, "stripe_secret_text", once_a_function(stripe_secret_text))
         patch.setattr(BaseClient, "_make_api_call", call)
+        for function in NAMES:
+            with acting_as(function):
+                deps = wiring.build(given[function])  # type: ignore[arg-type]
+            codes = quick(deps.codes)
+            service.functions.deps[function] = replace(deps, clock=clock, codes=codes)
         yield recorded
-
-
-def once_a_function[T](make: Callable[[], T]) -> Callable[[], T]:
-    """What functools.cache would be if each function were a process of its own."""
-    made: dict[str, T] = {}
-
-    def get() -> T:
-        if acting() not in made:
-            made[acting()] = make()
-        return made[acting()]
-
-    return get
-
-
-def stripe_secret_text() -> Secret:
-    """As wiring has it; the test bench replaces that one."""
-    return Secret(wiring.settings().stripe_secret_name, time.monotonic)
 
 
 def deployed_with(variables: Template, function: str, service: Service, fake: RunningFake) -> Settings:
@@ -169,15 +152,15 @@ def used_by(client: Any, operation: str, params: dict[str, Any]) -> list[tuple[s
 
 
 @pytest.fixture
-def life(recorded: Recorded, apps: dict[str, ModuleType], service: Service, till: Till, clock: Clock) -> Recorded:
+def life(recorded: Recorded, service: Service, till: Till, clock: Clock) -> Recorded:
     """Something of everything that the functions do, account acme being the customer."""
     administer(service)
     spend_and_look(service, clock)
     buy(service, till)
     hear_of_money(till)
-    reconcile(apps, till, clock)
-    sweep(apps, service, clock)
-    verify(apps, service)
+    reconcile(service, till, clock)
+    sweep(service, clock)
+    verify(service)
     return recorded
 
 
@@ -219,7 +202,7 @@ def hear_of_money(till: Till) -> None:
     till.tell_all(till.pay(till.sell(amount=1)))
 
 
-def reconcile(apps: dict[str, ModuleType], till: Till, clock: Clock) -> None:
+def reconcile(service: Service, till: Till, clock: Clock) -> None:
     """The same, but nobody told us; and at first Stripe doesn't answer."""
     bought, other = till.buy(), till.buy("credits-50")
     till.pay(bought)
@@ -230,13 +213,13 @@ def reconcile(apps: dict[str, ModuleType], till: Till, clock: Clock) -> None:
     def run() -> None:
         clock.now += HOUR
         with acting_as("reconcile"):
-            apps["reconcile"].handler({}, Context(remaining=300_000))
+            service.functions["reconcile"]({}, Context(remaining=300_000))
 
     def silent(*_: Any, **__: Any) -> None:
         raise PaymentsUnavailable
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(purchasing, "fetch_payment_status", silent)
+        patch.setattr(syncing, "fetch_payment_status", silent)
         run()
     run()
     clock.now += 4 * DAY
@@ -244,14 +227,14 @@ def reconcile(apps: dict[str, ModuleType], till: Till, clock: Clock) -> None:
     assert {till.purchase(one).state for one in (bought, other)} == {"granted", "partially_refunded"}
 
 
-def sweep(apps: dict[str, ModuleType], service: Service, clock: Clock) -> None:
+def sweep(service: Service, clock: Clock) -> None:
     service.give(5, "zoo", expires_at=rfc3339(clock.now + HOUR))
     clock.now += DAY
     with acting_as("expiry_sweep"):
-        assert apps["expiry_sweep"].handler({}, Context(remaining=120_000))["recorded"]
+        assert service.functions["expiry_sweep"]({}, Context(remaining=120_000))["recorded"]
 
 
-def verify(apps: dict[str, ModuleType], service: Service) -> None:
+def verify(service: Service) -> None:
     """What looks wrong is looked at again: rows that somebody else has changed or added."""
     kinds = ("ACCOUNT#acme", "CATALOG", "CLAIM#", "DUE#", "PAYMENT#", "SESSION#", "QUARANTINE#", "SWEEP")
     rows = service.stored()
@@ -268,7 +251,7 @@ def verify(apps: dict[str, ModuleType], service: Service) -> None:
     unknown: dict[str, Any] = {"PK": {"S": "VOUCHER#1"}, "SK": {"S": "VOUCHER"}}
     service.table.client.put_item(TableName=service.table.name, Item=unknown)
     with acting_as("verify"):
-        assert apps["verify"].handler({}, Context(remaining=900_000))["found"] >= len(kinds)
+        assert service.functions["verify"]({}, Context(remaining=900_000))["found"] >= len(kinds)
 
 
 def rights(template: Template, function: str) -> set[tuple[str, str]]:

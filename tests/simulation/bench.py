@@ -4,7 +4,6 @@ Every invocation is a cold start, nothing waits, and the clock stands still unle
 """
 
 import hashlib
-import json
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,22 +19,26 @@ from botocore.retries import quota
 
 from fake_stripe.api import Api
 from fake_stripe.state import PREFIXES, State
-from prepaid import wiring
-from prepaid.api import http
-from prepaid.api import purchases as purchases_api
+from prepaid.api import http, webhooks
+from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Unavailable
-from prepaid.store import dynamodb, keys, managers, sweep
-from prepaid.store.dynamodb import Patience, Table
+from prepaid.deps import Deps
+from prepaid.payments.checkout_config import CheckoutConfig
+from prepaid.payments.sessions import open_stripe
+from prepaid.store import dynamodb, keys
+from prepaid.store.catalog import CatalogCache
+from prepaid.store.dynamodb import Deadline, Table
+from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.api import Service
 from tests.support.apps import load_app
+from tests.support.functions import NAMES, Functions
 from tests.support.store_driver import Stored
 from tests.support.stripe_purchases import CURRENT_SECRET, Till
 from tests.support.whole_table import WholeDatabase
 
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 TABLE = "ledger"
 STRIPE_KEY = "rk_test_b3nch"
 START = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
@@ -54,12 +57,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
-SECRETS = {
-    "cursor": "cursor secret",
-    "pepper": "pepper",
-    "stripe": json.dumps({"api_key": STRIPE_KEY, "webhook_secrets": [CURRENT_SECRET]}),
-}
-QUICK_SCRYPT = {"n": 2, "r": 1, "p": 1, "maxmem": 2**26}
+QUICK_SCRYPT_COST = 2
 
 # What meets a call: told to do it, it does it, and returns what the wire below it returned.
 type Meet = Callable[[Callable[[], Any]], Any]
@@ -117,7 +115,7 @@ class Saved:
 class Bench:
     """calls: what the watched invocations asked of the database and of Stripe. meet: what the n-th of them meets."""
 
-    def __init__(self, handlers: dict[str, Any], client: Any, retries: quota.RetryQuota, *, quick: bool) -> None:
+    def __init__(self, client: Any, retries: quota.RetryQuota, *, quick: bool) -> None:
         self.database = Refusing(TABLE)
         self.calls: list[str] = []
         # How many calls had been made when each invocation ended.
@@ -143,7 +141,9 @@ class Bench:
             self.client = quick_client(client, self.database, self._plan)
         else:
             attach(client, self.database, self._plan)
-        self.service = Service(Table(self.client, TABLE), handlers)
+        deadline = Deadline(at=0.0, clock=lambda: self.monotonic, sleep=self._sleep, jitter=lambda: 0.5)
+        self.table = Table(client=self.client, name=TABLE, deadline=deadline)
+        self.service = Service(self.table, self._functions())
         self.till = Till(self.service, SimpleNamespace(state=self.state, url=ADDRESS), self)  # type: ignore[arg-type]
 
     def invoke[T](self, act: Callable[[], T]) -> T | None:
@@ -163,9 +163,7 @@ class Bench:
 
     def forget(self) -> None:
         """What a new process doesn't know."""
-        for built in vars(wiring).values():
-            if hasattr(built, "cache_clear"):
-                built.cache_clear()
+        self.service.functions.deps.update({name: self._deps() for name in NAMES})
         self.retries._available_capacity = quota.RetryQuota.INITIAL_CAPACITY  # type: ignore[attr-defined]
 
     @contextmanager
@@ -212,8 +210,26 @@ class Bench:
         self.watched, self.skew, self.meet = False, timedelta(), no_fault
         self._draws = saved.draws
 
-    def patience(self, *, seconds: float) -> Patience:
-        return Patience(seconds=seconds, clock=lambda: self.monotonic, sleep=self._sleep, dice=lambda: 0.5)
+    def _functions(self) -> Functions:
+        """Each function in a process of its own, with no more than a fresh one has."""
+        limits = {"expiry_sweep": {"initial_lookback": timedelta(days=1)}}
+        return Functions(apps(), {name: self._deps() for name in NAMES}, limits)
+
+    def _deps(self) -> Deps:
+        return Deps(
+            table=self.table,
+            clock=lambda: floor_to_millisecond(self.now + self.skew),
+            catalog=CatalogCache(lambda: self.monotonic),
+            cursor_secret=lambda: "cursor secret",
+            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self.draw, scrypt_cost=QUICK_SCRYPT_COST),
+            stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
+            webhook_secrets=lambda: (CURRENT_SECRET,),
+            webhook_tolerance_seconds=300,
+            checkout=CheckoutConfig(
+                live=False, payment_methods=("card", "pix", "boleto"), return_url="https://shop.example.com/credits"
+            ),
+            random_bytes=self.draw,
+        )
 
     def draw(self, length: int) -> bytes:
         """Random enough for a salt or an id, and the same in every run."""
@@ -240,10 +256,10 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
         # A client after many failures stops trying again; every function here is a new one.
         with mock.patch("botocore.retries.standard.quota.RetryQuota", return_value=retries):
             client = dynamodb.open_client()
-        bench = Bench({name: app.handler for name, app in apps().items()}, client, retries, quick=quick)
+        bench = Bench(client, retries, quick=quick)
         # Nor does it know what other tests of this process have built.
         bench.forget()
-        for target, name, value in _in_our_hands(bench):
+        for target, name, value in _in_our_hands():
             stack.enter_context(mock.patch.object(target, name, value))
         stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
         stack.enter_context(reached(bench.wire))
@@ -260,30 +276,12 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
             client.close()
 
 
-def _in_our_hands(bench: Bench) -> list[tuple[Any, str, Any]]:
-    secret = lambda name, _clock: lambda: SECRETS[name]  # noqa: E731
-    drawn = SimpleNamespace(
-        token_bytes=bench.draw,
-        token_hex=lambda length: bench.draw(length).hex(),
-        token_urlsafe=lambda length: bench.draw(length).hex(),
-    )
-    in_modules = {"Patience": bench.patience, "count": _not_counted, "measure_seconds": _not_counted}
-    modules = [http, *apps().values()]
+def _in_our_hands() -> list[tuple[Any, str, Any]]:
+    in_modules = {"count": _not_counted, "measure_seconds": _not_counted}
+    modules = [webhooks, http, *apps().values()]
     found = [(module, name, value) for module in modules for name, value in in_modules.items() if hasattr(module, name)]
-    return [
-        (wiring, "open_client", lambda: bench.client),
-        (wiring, "Secret", secret),
-        # Other tests of this process may have put their own in its place.
-        (wiring, "stripe_secret_text", lambda: lambda: SECRETS["stripe"]),
-        (wiring, "datetime", SimpleNamespace(now=lambda _: bench.now + bench.skew)),
-        (managers, "secrets", drawn),
-        (managers, "SCRYPT", QUICK_SCRYPT),
-        (purchases_api, "secrets", drawn),
-        # A sweep that looks at two shards of two days makes each kind of call; more of them are more of the same.
-        (sweep, "INITIAL_LOOKBACK", timedelta(days=1)),
-        (keys, "DUE_SHARDS", 2),
-        *found,
-    ]
+    # A sweep that looks at two shards of two days makes each kind of call; more of them are more of the same.
+    return [(keys, "DUE_SHARDS", 2), *found]
 
 
 def _not_counted(_name: str, _value: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from fake_stripe.state import State
 from prepaid.core.errors import Busy, PrepaidError
-from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
+from prepaid.payments.events import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from tests.simulation import promises, stripe_wire
@@ -29,6 +29,7 @@ from tests.simulation.steps import LASTING, Step
 from tests.simulation.stripe_wire import StripeWire
 from tests.support import wire
 from tests.support.gateway_events import Claims, caller, http_event
+from tests.support.store_driver import NO_DEADLINE
 
 START = 1_781_614_800_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -221,7 +222,7 @@ class World:
         self.frames: list[Frame] = []
         self.database = Watched(self)
         self.client = self._client(real=real)
-        self.table = Table(self.client, TABLE)
+        self.table = Table(client=self.client, name=TABLE, deadline=NO_DEADLINE)
         self.api = stripe_wire.fake_stripe(lambda: self.moment / 1000, API_KEY)
         self.stripe: State = self.api.state
         self.stripe.listeners.append(self._happened)
@@ -377,7 +378,7 @@ class World:
         known = self.machines.get(place)
         if known is None or step.cold:
             skew = known.skew if known else 0
-            known = self.machines[place] = Machine(CatalogCache(self.table, self.monotonic), skew)
+            known = self.machines[place] = Machine(CatalogCache(self.monotonic), skew)
         return known
 
     def now(self, step: Step) -> int:

@@ -1,17 +1,15 @@
-"""What the store's tests stand on: an emulated DynamoDB for the session, an empty table for each test."""
+"""What the store's tests stand on: a client to observe, and requests at an empty table for each test."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
-from uuid import uuid4
 
 import pytest
 from botocore.session import Session, get_session
 
-from local.cloud import emulator
 from prepaid.store.dynamodb import Table, open_client
-from tests.support.store_driver import Desk
-from tests.support.template import table_schema
+from tests.support.store_driver import NO_DEADLINE, Desk
 from tests.support.wire import Wire
 
 
@@ -21,35 +19,12 @@ def shared_session() -> Session:
     return get_session()
 
 
-@pytest.fixture(scope="session")
-def cloud(worker_id: str) -> Iterator[None]:
-    """An AWS of our own; every AWS client of this process, and of those it starts, finds it and nothing else."""
-    with emulator(name=f"store-{worker_id}") as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environment().items():
-            patch.setenv(name, value)
-        yield
-
-
-@pytest.fixture(scope="session")
-def theirs(cloud: None) -> Table:
-    """Everybody else's client: nothing is injected there."""
-    return Table(open_client(), "none")
-
-
-@pytest.fixture
-def table_name(theirs: Table) -> str:
-    """A fresh table, with the schema that the template deploys."""
-    name = f"test-{uuid4().hex}"
-    theirs.client.create_table(TableName=name, **table_schema())
-    return name
-
-
 @pytest.fixture
 def table(table_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     """The client under observation, a new one for each test: after many failures botocore stops retrying."""
-    monkeypatch.setattr("prepaid.store.dynamodb.get_session", shared_session)
+    monkeypatch.setattr("boto3.client", shared_session().create_client)
     client = open_client()
-    yield Table(client, table_name)
+    yield Table(client=client, name=table_name, deadline=NO_DEADLINE)
     client.close()
 
 
@@ -62,7 +37,7 @@ def desk(table: Table) -> Desk:
 @pytest.fixture
 def rival(theirs: Table, table_name: str) -> Desk:
     """Somebody else at the same table, through a client of their own."""
-    return Desk(Table(theirs.client, table_name))
+    return Desk(replace(theirs, name=table_name))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.store.accounts import Profile, read_account
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, STUBBORN, Desk, lines, stored, types
+from tests.support.store_driver import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, Desk, lines, stored, types
 from tests.support.wire import Wire
 
 
@@ -21,7 +21,7 @@ def test_opening_an_account_writes_its_first_entry_and_its_profile_together(desk
     [line] = lines(items)
     assert (line["type"], line["quota"], line["balance_after"]) == ("plan_change", 100, 0)
     assert audit(items).entries == 1
-    assert read_account(desk.table, "acme", STUBBORN) == (QUOTA_100, PROFILE)
+    assert read_account(desk.table, "acme") == (QUOTA_100, PROFILE)
 
 
 @pytest.mark.parametrize("contact", [None, "ana@example.com"])
@@ -30,7 +30,7 @@ def test_a_profile_is_read_back_as_it_was_given(desk: Desk, contact: str | None)
 
     desk.put_account(profile=profile)
 
-    assert read_account(desk.table, "acme", STUBBORN)[1] == profile
+    assert read_account(desk.table, "acme")[1] == profile
 
 
 def test_the_same_again_changes_nothing(desk: Desk, wire: Wire) -> None:
@@ -65,7 +65,7 @@ def test_another_profile_is_no_entry(desk: Desk) -> None:
     items = stored(desk.table)
     assert types(items) == ["plan_change"]
     assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "2"
-    assert read_account(desk.table, "acme", STUBBORN)[1].low_credit_threshold == 99
+    assert read_account(desk.table, "acme")[1].low_credit_threshold == 99
 
 
 def test_a_contact_that_is_taken_away_is_gone(desk: Desk) -> None:
@@ -73,7 +73,7 @@ def test_a_contact_that_is_taken_away_is_gone(desk: Desk) -> None:
 
     desk.put_account(profile=PROFILE)
 
-    assert read_account(desk.table, "acme", STUBBORN)[1].manager_contact is None
+    assert read_account(desk.table, "acme")[1].manager_contact is None
 
 
 def test_terms_and_profile_change_in_one_transaction(desk: Desk, wire: Wire) -> None:
@@ -120,7 +120,7 @@ def test_an_unknown_account_is_not_found(desk: Desk) -> None:
 
     for stranger in ("acm", "acme2", "ACME"):
         with pytest.raises(AccountNotFound):
-            read_account(desk.table, stranger, STUBBORN)
+            read_account(desk.table, stranger)
 
 
 def test_accounts_whose_names_begin_alike_are_strangers(desk: Desk) -> None:

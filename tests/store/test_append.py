@@ -16,7 +16,6 @@ from tests.support.store_driver import (
     NO_QUOTA,
     NOW,
     QUOTA_100,
-    STUBBORN,
     TICK,
     Desk,
     claim_keys,
@@ -219,7 +218,6 @@ def test_a_repeat_is_known_before_policy_is_looked_at(desk: Desk) -> None:
             gone,
             catalog=desk.catalog,
             now=NOW,
-            patience=STUBBORN,
             idempotency_key="k-gone",
         )
 
@@ -462,7 +460,6 @@ def test_settle_never_takes_a_key(desk: Desk) -> None:
             Settle(),
             catalog=desk.catalog,
             now=NOW + DAY,
-            patience=STUBBORN,
             idempotency_key="k1",
         )
 

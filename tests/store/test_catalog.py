@@ -13,9 +13,9 @@ from prepaid.store.catalog import (
     first_catalog,
     read_catalog,
     read_catalog_version,
-    replace_catalog,
 )
-from tests.support.store_driver import NOW, QUOTA_100, STUBBORN, Desk, FakeTime, stored
+from prepaid.use_cases.administering import replace_catalog
+from tests.support.store_driver import NOW, QUOTA_100, Desk, FakeTime, stored
 from tests.support.wire import Wire, answer_lost, no_answer
 
 FIRST_SHA256 = "5c564ac4a480efe96bf85a2b5fc85a45edb651574acc246688afe345d732c268"
@@ -26,7 +26,7 @@ def with_feature(catalog: Catalog, name: str) -> Catalog:
 
 
 def succeed(desk: Desk, successor: Catalog, expected_version: int) -> Catalog:
-    return replace_catalog(desk.table, successor, expected_version=expected_version, now=NOW, patience=STUBBORN)
+    return replace_catalog(desk.table, successor, expected_version=expected_version, now=NOW)
 
 
 def test_the_first_version_is_never_edited() -> None:
@@ -37,8 +37,8 @@ def test_the_first_version_is_never_edited() -> None:
 
 
 def test_a_fresh_table_sells_the_first_version(desk: Desk) -> None:
-    assert read_catalog(desk.table, STUBBORN) == first_catalog()
-    assert read_catalog_version(desk.table, 1, STUBBORN).version == 1
+    assert read_catalog(desk.table) == first_catalog()
+    assert read_catalog_version(desk.table, 1).version == 1
     assert stored(desk.table) == {}
 
 
@@ -47,8 +47,8 @@ def test_every_version_is_kept_and_the_newest_is_current(desk: Desk) -> None:
     third = succeed(desk, with_feature(second, "three"), 2)
 
     assert (second.version, third.version) == (2, 3)
-    assert read_catalog(desk.table, STUBBORN) == third
-    assert [read_catalog_version(desk.table, number, STUBBORN) for number in (1, 2, 3)] == [
+    assert read_catalog(desk.table) == third
+    assert [read_catalog_version(desk.table, number) for number in (1, 2, 3)] == [
         first_catalog(),
         second,
         third,
@@ -71,7 +71,7 @@ def test_a_version_is_read_back_as_it_was_put_whatever_it_holds(desk: Desk) -> N
     put = succeed(desk, full, 1)
 
     assert put == replace(full, version=2)
-    assert read_catalog(desk.table, STUBBORN) == put
+    assert read_catalog(desk.table) == put
 
 
 @pytest.mark.parametrize("expected_version", [0, 1, 3, 99])
@@ -111,10 +111,10 @@ def test_a_successor_whose_answer_was_lost_is_there_when_asked_again(desk: Desk,
     wire.always("GetItem", no_answer)
     wire.always("TransactWriteItems", no_answer)
     wire.plan("GetItem", lambda _: None)
-    impatient = FakeTime().patience(0.0)
+    desk = desk.with_deadline(FakeTime().deadline(0.001))
     successor = with_feature(first_catalog(), "two")
     with pytest.raises(Busy):
-        replace_catalog(desk.table, successor, expected_version=1, now=NOW, patience=impatient)
+        replace_catalog(desk.table, successor, expected_version=1, now=NOW)
     wire.calm()
 
     answer = succeed(desk, successor, 1)
@@ -154,34 +154,34 @@ def test_entries_name_the_version_they_were_written_under(desk: Desk) -> None:
 
     assert entry.catalog_version == 2
     assert entry.credits == -2
-    assert read_catalog_version(desk.table, entry.catalog_version, STUBBORN).feature("two").price == 2
+    assert read_catalog_version(desk.table, entry.catalog_version).feature("two").price == 2
 
 
 def test_the_current_catalog_is_read_again_after_its_seconds_and_not_before(desk: Desk, wire: Wire) -> None:
     time = FakeTime()
-    current = CatalogCache(desk.table, time.clock, seconds=30)
-    assert current(STUBBORN).version == 1
+    current = CatalogCache(time.clock, seconds=30)
+    assert current(desk.table).version == 1
     succeed(desk, with_feature(first_catalog(), "two"), 1)
     wire.forget()
 
     time.now += 29.9
-    assert current(STUBBORN).version == 1
+    assert current(desk.table).version == 1
     assert wire.calls == []
 
     time.now += 0.1
-    assert current(STUBBORN).version == 2
-    assert current(STUBBORN).version == 2
+    assert current(desk.table).version == 2
+    assert current(desk.table).version == 2
     assert wire.calls == ["GetItem"]
 
 
 def test_a_catalog_that_could_not_be_read_is_asked_for_again(desk: Desk, wire: Wire) -> None:
-    current = CatalogCache(desk.table, FakeTime().clock, seconds=30)
+    current = CatalogCache(FakeTime().clock, seconds=30)
     wire.always("GetItem", no_answer)
     with pytest.raises(Busy):
-        current(FakeTime().patience(0.0))
+        current(desk.with_deadline(FakeTime().deadline(0.1)).table)
     wire.calm()
 
-    assert current(STUBBORN).version == 1
+    assert current(desk.table).version == 1
 
 
 def test_a_debit_with_an_older_catalog_than_the_accounts_plan_is_not_refused(desk: Desk) -> None:

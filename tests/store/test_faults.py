@@ -8,9 +8,10 @@ from botocore.exceptions import ClientError
 
 from prepaid.core.errors import Busy
 from prepaid.store.accounts import read_account
-from prepaid.store.catalog import read_catalog, replace_catalog
+from prepaid.store.catalog import read_catalog
 from prepaid.store.dynamodb import ConditionFailed, Transient
 from prepaid.store.ledger import find_entry_at
+from prepaid.use_cases.administering import replace_catalog
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
@@ -123,7 +124,7 @@ def test_a_debit_whose_answer_is_lost_for_good_is_busy_and_its_repeat_tells_the_
     wire.plan(TRANSACTION, answer_lost)
     wire.always(TRANSACTION, no_answer)
     with pytest.raises(Busy):
-        desk.with_patience(time.patience(0.0)).debit(3, key="k1")
+        desk.with_deadline(time.deadline(0.001)).debit(3, key="k1")
     wire.calm()
 
     done = desk.debit(3, key="k1")
@@ -149,7 +150,7 @@ def test_a_debit_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, o
     desk.open(credits=10)
     wire.plan(operation, fault, fault, fault, fault)
 
-    done = desk.with_patience(FakeTime().patience()).debit(3, key="k1")
+    done = desk.with_deadline(FakeTime().deadline()).debit(3, key="k1")
 
     assert wire.undone == 0
     assert not done.replayed
@@ -163,7 +164,7 @@ def test_a_debit_outlasts_a_transaction_that_is_cancelled_for_a_passing_reason(
     desk.open(credits=10)
     wire.plan(TRANSACTION, fault, fault, fault)
 
-    done = desk.with_patience(FakeTime().patience()).debit(3, key="k1")
+    done = desk.with_deadline(FakeTime().deadline()).debit(3, key="k1")
 
     assert wire.undone == 0
     assert not done.replayed
@@ -241,7 +242,7 @@ def test_a_database_that_stays_away_is_busy_and_nothing_was_written(
     wire.always(operation, fault)
 
     with pytest.raises(Busy) as busy:
-        desk.with_patience(FakeTime().patience(0.3)).debit(3, key="k1")
+        desk.with_deadline(FakeTime().deadline(0.3)).debit(3, key="k1")
 
     assert busy.value.retry_after_seconds >= 1
     assert stored(desk.table) == before
@@ -252,7 +253,7 @@ def test_rivals_without_end_are_busy(desk: Desk, rival: Desk, wire: Wire) -> Non
     wire.always(TRANSACTION, first(lambda: rival.debit(1)))
 
     with pytest.raises(Busy):
-        desk.with_patience(FakeTime().patience(0.5)).debit(1, key="k1")
+        desk.with_deadline(FakeTime().deadline(0.5)).debit(1, key="k1")
 
     assert claim_keys(stored(desk.table)) == []
 
@@ -342,7 +343,7 @@ def test_a_fact_that_cannot_be_dealt_with_is_busy_so_that_it_comes_again(desk: D
     desk.open()
     desk.record(a_purchase())
     wire.always("GetItem", fault)
-    impatient = desk.with_patience(FakeTime().patience(0.1))
+    impatient = desk.with_deadline(FakeTime().deadline(0.1))
 
     with pytest.raises(Busy):
         impatient.receive(a_payment_status("paid", a_purchase()))
@@ -379,7 +380,6 @@ def test_a_catalog_is_replaced_once_whatever_the_database_does_meanwhile(
     desk: Desk, wire: Wire, operation: str, fault: Fault
 ) -> None:
     wire.plan(operation, fault, fault)
-    patience = FakeTime().patience()
 
     replaced = replace_catalog(desk.table, desk.catalog, expected_version=1, now=NOW)
 
@@ -394,7 +394,7 @@ def test_reading_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, f
     wire.plan("GetItem", fault, fault)
     wire.plan("Query", fault, fault)
 
-    found = read_account(desk.table, "acme", FakeTime().patience())
+    found = read_account(desk.table, "acme")
 
     assert wire.undone == 0
     assert found[1] == PROFILE
@@ -406,7 +406,7 @@ def test_looking_for_an_entry_outlasts_a_database_that_says_not_now(desk: Desk, 
     answer = desk.debit(1, at=NOW + DAY)
     wire.plan("GetItem", fault, fault)
 
-    found = find_entry_at(desk.table, "acme", answer.entries[-1], NOW, FakeTime().patience())
+    found = find_entry_at(desk.table, "acme", answer.entries[-1], NOW)
 
     assert wire.undone == 0
     assert found

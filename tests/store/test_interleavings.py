@@ -12,7 +12,6 @@ from tests.support.store_driver import (
     NOW,
     PROFILE,
     QUOTA_100,
-    STUBBORN,
     Desk,
     FakeTime,
     a_payment_status,
@@ -276,7 +275,7 @@ def test_an_account_that_is_opened_by_a_rival_first_is_changed_instead(desk: Des
     opened = desk.put_account(terms=replace(QUOTA_100, plan="trio"), profile=ours)
 
     assert not opened
-    assert read_account(desk.table, "acme", STUBBORN) == (replace(QUOTA_100, plan="trio"), ours)
+    assert read_account(desk.table, "acme") == (replace(QUOTA_100, plan="trio"), ours)
     assert types(stored(desk.table)) == ["plan_change", "plan_change"]
 
 
@@ -289,7 +288,7 @@ def test_of_two_changes_of_a_profile_the_later_one_has_seen_the_earlier_one(
 
     desk.put_account(profile=ours)
 
-    assert read_account(desk.table, "acme", STUBBORN)[1] == ours
+    assert read_account(desk.table, "acme")[1] == ours
     assert stored(desk.table)["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "3"
 
 
@@ -300,7 +299,7 @@ def test_a_profile_is_changed_though_a_debit_came_between(desk: Desk, rival: Des
 
     desk.put_account(terms=QUOTA_100, profile=ours)
 
-    assert read_account(desk.table, "acme", STUBBORN) == (QUOTA_100, ours)
+    assert read_account(desk.table, "acme") == (QUOTA_100, ours)
     assert audit(stored(desk.table)).available == 4
 
 
@@ -309,7 +308,7 @@ def test_a_rival_at_every_try_is_outlasted_as_long_as_patience_lasts(desk: Desk,
     time = FakeTime(dice=0.01)
     wire.plan(TRANSACTION, *[first(lambda: rival.debit(1))] * 20, nothing)
 
-    done = desk.with_patience(time.patience()).debit(1, key="k1")
+    done = desk.with_deadline(time.deadline()).debit(1, key="k1")
 
     assert done.entries[-1].number == 23
     assert wire.undone == 0
@@ -325,4 +324,4 @@ def test_of_two_who_change_an_account_at_once_the_later_one_stands_whole(desk: D
 
     desk.put_account("acme", *ours)
 
-    assert read_account(desk.table, "acme", STUBBORN) == ours
+    assert read_account(desk.table, "acme") == ours

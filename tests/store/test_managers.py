@@ -20,15 +20,24 @@ from prepaid.core.errors import (
     WrongCode,
 )
 from prepaid.core.manager_code import MAX_TRIES, ManagerSession
-from prepaid.store import managers
 from prepaid.store.dynamodb import ConditionFailed, Transient
-from prepaid.store.managers import change_code, check_code, require_session, token_digest
+from prepaid.store.manager_codes import SessionClaim, session_claim_from_item
 from prepaid.store.purchases import find_purchase_by_key
+from prepaid.use_cases import approving
+from prepaid.use_cases.approving import (
+    CodeSecrets,
+    change_code,
+    check_code,
+    code_digest,
+    derive_session,
+    require_session,
+    token_digest,
+)
 from tests.support.store_driver import (
+    CODES,
     DAY,
     HOUR,
     NOW,
-    PEPPER,
     SECOND,
     TICK,
     Desk,
@@ -53,7 +62,7 @@ class Comparisons:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made = 0
         self._lock = Lock()
-        monkeypatch.setattr(managers, "scrypt", self._counted)
+        monkeypatch.setattr(approving, "scrypt", self._counted)
 
     def _counted(self, password: bytes, **parameters: Any) -> bytes:
         with self._lock:
@@ -67,13 +76,13 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> Comparisons:
 
 
 def set_code(desk: Desk, code: str, current: str | None = None, *, account: str = "acme", at: datetime = NOW) -> None:
-    change_code(desk.table, account, code, current, PEPPER, now=at)
+    change_code(desk.table, account, code, current, CODES, now=at)
 
 
 def try_code(desk: Desk, code: str, *, at: datetime = NOW, account: str = "acme") -> str:
     """right, wrong or locked."""
     try:
-        until_told(lambda: check_code(desk.table, account, code, PEPPER, now=at))
+        until_told(lambda: check_code(desk.table, account, code, CODES, now=at))
     except WrongCode:
         return "wrong"
     except CodeLocked:
@@ -108,22 +117,25 @@ def test_the_code_is_kept_in_no_readable_form_and_the_pepper_not_at_all(desk: De
 
     everything = repr(item).encode() + bytes(item["digest"]["B"]) + bytes(item["salt"]["B"])
     assert CODE.encode() not in everything
-    assert PEPPER.encode() not in everything
+    assert CODES.pepper.encode() not in everything
     assert (len(item["salt"]["B"]), len(item["digest"]["B"])) == (16, 64)
 
 
 def test_the_digest_is_as_costly_as_was_decided() -> None:
-    assert managers.SCRYPT == {"n": 2**14, "r": 8, "p": 1, "maxmem": 2**26}
+    assert CodeSecrets(pepper="p").scrypt_cost == 2**14
+    assert approving.SCRYPT_MEMORY_BYTES == 2**26
 
 
 def test_the_real_function_runs_within_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(managers, "scrypt", scrypt)
+    monkeypatch.setattr(approving, "scrypt", scrypt)
 
-    digest = managers._digest(CODE, b"salt" * 4, PEPPER)
+    real = CodeSecrets(pepper="pepper")
 
-    assert digest != managers._digest(WRONG, b"salt" * 4, PEPPER)
-    assert digest != managers._digest(CODE, b"malt" * 4, PEPPER)
-    assert digest != managers._digest(CODE, b"salt" * 4, "another pepper")
+    digest = code_digest(CODE, b"salt" * 4, real)
+
+    assert digest != code_digest(WRONG, b"salt" * 4, real)
+    assert digest != code_digest(CODE, b"malt" * 4, real)
+    assert digest != code_digest(CODE, b"salt" * 4, replace(real, pepper="another pepper"))
 
 
 def test_one_code_of_two_accounts_is_kept_differently(desk: Desk) -> None:
@@ -140,7 +152,7 @@ def test_the_right_code_opens_and_a_wrong_one_says_how_many_tries_are_left(desk:
     left = []
     for _ in range(MAX_TRIES - 1):
         with pytest.raises(WrongCode) as wrong:
-            check_code(desk.table, "acme", WRONG, PEPPER, now=NOW)
+            check_code(desk.table, "acme", WRONG, CODES, now=NOW)
         left.append(wrong.value.tries_left)
 
     assert left == [4, 3, 2, 1]
@@ -152,7 +164,7 @@ def test_another_pepper_opens_nothing(desk: Desk) -> None:
     set_code(desk, CODE)
 
     with pytest.raises(WrongCode):
-        check_code(desk.table, "acme", CODE, "another pepper", now=NOW)
+        check_code(desk.table, "acme", CODE, replace(CODES, pepper="another pepper"), now=NOW)
 
 
 def test_an_account_without_a_code_opens_to_none(desk: Desk) -> None:
@@ -172,7 +184,7 @@ def test_an_account_without_a_code_answers_works_and_writes_as_one_whose_code_is
             comparisons.made = 0
             wire.forget()
             try:
-                check_code(desk.table, account, WRONG, PEPPER, now=at)
+                check_code(desk.table, account, WRONG, CODES, now=at)
             except (WrongCode, CodeLocked) as refused:
                 told = vars(refused)
                 seen.append((type(refused), told, comparisons.made, tuple(wire.calls)))
@@ -211,7 +223,7 @@ def test_a_try_is_written_before_the_comparison(desk: Desk, monkeypatch: pytest.
         seen.append(number(desk, "tries"))
         return b"wrong"
 
-    monkeypatch.setattr(managers, "scrypt", watching)
+    monkeypatch.setattr(approving, "scrypt", watching)
 
     assert [try_code(desk, WRONG) for _ in range(MAX_TRIES)] == ["wrong"] * MAX_TRIES
     assert seen == [1, 2, 3, 4, 5]
@@ -230,7 +242,7 @@ def test_after_five_wrong_codes_the_right_one_is_refused_uncompared_until_the_lo
 
     for at, seconds in ((NOW, 60), (NOW + 30 * SECOND, 30), (NOW + MINUTE - TICK, 1)):
         with pytest.raises(CodeLocked) as locked:
-            check_code(desk.table, "acme", CODE, PEPPER, now=at)
+            check_code(desk.table, "acme", CODE, CODES, now=at)
         assert locked.value.retry_after_seconds == seconds
 
     assert comparisons.made == 0
@@ -245,7 +257,7 @@ def test_locks_grow_while_codes_are_wrong_and_the_right_one_starts_over(desk: De
         for _ in range(MAX_TRIES):
             assert try_code(desk, WRONG, at=at) == "wrong"
         with pytest.raises(CodeLocked) as locked:
-            check_code(desk.table, "acme", CODE, PEPPER, now=at)
+            check_code(desk.table, "acme", CODE, CODES, now=at)
         waits.append(locked.value.retry_after_seconds)
         at += waits[-1] * SECOND
 
@@ -352,10 +364,10 @@ def test_a_database_that_stays_away_compares_nothing(
     has_code(desk, is_set=is_set)
     comparisons.made = 0
     wire.always("PutItem", no_answer)
-    impatient = desk.with_patience(FakeTime().patience(0.1))
+    impatient = desk.with_deadline(FakeTime().deadline(0.1))
 
     with pytest.raises(Busy):
-        check_code(impatient.table, "acme", CODE, PEPPER, now=NOW)
+        check_code(impatient.table, "acme", CODE, CODES, now=NOW)
 
     assert comparisons.made == 0
 
@@ -695,28 +707,27 @@ def test_the_table_alone_does_not_hold_what_makes_a_token(desk: Desk) -> None:
     """The same rows under another pepper stand for another token: whoever reads them all has none."""
     set_code(desk, CODE)
     opened = desk.open_session(CODE, key="k")
-    claim = stored(desk.table)[CLAIM]
+    claim = session_claim_from_item(stored(desk.table)[CLAIM])
 
-    derived = managers._opened(claim, "acme", "k", "another pepper", replayed=True)
+    derived = derive_session(claim, "acme", "k", replace(CODES, pepper="another pepper"), replayed=True)
 
-    assert managers._opened(claim, "acme", "k", PEPPER, replayed=False) == opened
+    assert derive_session(claim, "acme", "k", CODES, replayed=False) == opened
     assert derived.token != opened.token
-    assert opened.token.encode() not in bytes(claim["nonce"]["B"]) + repr(stored(desk.table)).encode()
+    assert opened.token.encode() not in claim.nonce + repr(stored(desk.table)).encode()
 
 
 def test_a_token_is_of_its_account_key_code_and_claim(desk: Desk) -> None:
-    claim = managers._claim_item("acme", "k", 1, NOW)
+    claim = SessionClaim(code_version=1, expires_at=NOW, nonce=b"m" * 16)
 
-    def token(claim: Any = claim, account: str = "acme", key: str = "k") -> str:
-        return managers._opened(claim, account, key, PEPPER, replayed=False).token
+    def token(claim: SessionClaim = claim, account: str = "acme", key: str = "k") -> str:
+        return derive_session(claim, account, key, CODES, replayed=False).token
 
     others = [
-        token({**claim, "code_version": {"N": "2"}}),
-        token({**claim, "nonce": {"B": b"n" * 16}}),
+        token(replace(claim, code_version=2)),
+        token(replace(claim, nonce=b"n" * 16)),
         token(account="acm", key="ek"),
         token(account="other"),
         token(key="k2"),
-        token(managers._claim_item("acme", "k", 1, NOW)),
     ]
 
     assert token() == token()

@@ -13,7 +13,7 @@ import pytest
 
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
-from prepaid.store.purchases import INSTANT
+from prepaid.use_cases.syncing import INSTANT
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
@@ -484,7 +484,7 @@ def test_money_that_cannot_be_dealt_with_is_busy_so_that_its_event_comes_again(
     wire.always(TRANSACTION, fault)
 
     with pytest.raises(Busy):
-        desk.with_patience(FakeTime().patience(0.3)).receive(REFUNDED)
+        desk.with_deadline(FakeTime().deadline(0.3)).receive(REFUNDED)
 
     wire.calm()
     assert standing(desk) == ("granted", 0, 100, 0)
@@ -564,7 +564,7 @@ def test_a_quarantine_that_cannot_be_written_is_busy(desk: Desk, wire: Wire) -> 
     wire.always("PutItem", no_answer)
 
     with pytest.raises(Busy):
-        desk.with_patience(FakeTime().patience(0.2)).receive(
+        desk.with_deadline(FakeTime().deadline(0.2)).receive(
             a_payment_status("paid", a_purchase("pur_2"), payment="pi_1")
         )
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from prepaid.core.calendar import milliseconds
 from prepaid.core.purchase import Progress, PurchaseState
 from prepaid.store.dynamodb import ConditionFailed
-from prepaid.store.items import milliseconds
 from prepaid.store.purchases import read_purchase
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import DAY, NOW, Desk, a_payment_status, a_purchase, due_keys, lines, stored, types

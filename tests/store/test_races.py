@@ -15,14 +15,14 @@ from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.errors import InsufficientCredits, VersionConflict
 from prepaid.core.purchase import Progress
 from prepaid.store.accounts import Profile, read_account
-from prepaid.store.catalog import first_catalog, read_catalog, replace_catalog
-from prepaid.store.sweep import SweepResult, sweep
+from prepaid.store.catalog import first_catalog, read_catalog
+from prepaid.use_cases.administering import replace_catalog
+from prepaid.use_cases.sweeping import SweepContext, SweepResult, sweep
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
     NOW,
     QUOTA_100,
-    STUBBORN,
     Desk,
     a_payment_status,
     a_purchase,
@@ -292,7 +292,7 @@ def test_parallel_changes_of_an_account_all_count_and_the_last_one_stands_whole(
     at_once(lambda wish: until_told(lambda: desk.put_account("acme", *wish)), wishes, threads=12)
 
     items = stored(desk.table)
-    assert read_account(desk.table, "acme", STUBBORN) in wishes
+    assert read_account(desk.table, "acme") in wishes
     assert int(items["ACCOUNT#acme", "PROFILE"]["version"]["N"]) >= 1 + len(wishes)
     assert audit(items).entries >= 1 + len(wishes)
 
@@ -306,7 +306,7 @@ def test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told(
 
     def ask(successor: Catalog) -> Catalog | int:
         try:
-            return replace_catalog(desk.table, successor, expected_version=1, now=NOW, patience=STUBBORN)
+            return replace_catalog(desk.table, successor, expected_version=1, now=NOW)
         except VersionConflict as conflict:
             return conflict.current
 
@@ -314,7 +314,7 @@ def test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told(
 
     [winner] = [answer for answer in answers if isinstance(answer, Catalog)]
     assert answers.count(2) == 9
-    assert read_catalog(desk.table, STUBBORN) == winner
+    assert read_catalog(desk.table) == winner
     assert [sort for partition, sort in sorted(stored(desk.table)) if partition == "CATALOG"] == ["CURRENT", "V#000002"]
 
 
@@ -325,10 +325,11 @@ def numbers(answers: list[Answer]) -> list[int]:
 
 def run_sweep(desk: Desk) -> SweepResult:
     return sweep(
-        desk.table,
-        catalog=desk.catalog,
-        now=NOW + 3 * DAY,
-        patience=STUBBORN,
-        has_time=lambda: True,
-        on_failure=lambda row, error: pytest.fail(f"{row}: {error}"),
+        SweepContext(
+            table=desk.table,
+            catalog=desk.catalog,
+            now=NOW + 3 * DAY,
+            has_time=lambda: True,
+            on_failure=lambda row, error: pytest.fail(f"{row}: {error}"),
+        )
     )

@@ -7,7 +7,7 @@ import pytest
 
 from prepaid.core.entry import Entry
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
-from tests.support.store_driver import DAY, HOUR, NOW, STUBBORN, TICK, Desk
+from tests.support.store_driver import DAY, HOUR, NOW, TICK, Desk
 from tests.support.wire import Wire
 
 
@@ -85,7 +85,7 @@ def test_the_entry_of_a_time_is_the_one_a_linear_scan_finds(desk: Desk, seed: in
     for moment in sorted(moments | {NOW - DAY, at + DAY}):
         linear = next((entry for entry in everything if entry.at <= moment), None)
 
-        assert find_entry_at(desk.table, "acme", newest, moment, STUBBORN) == linear
+        assert find_entry_at(desk.table, "acme", newest, moment) == linear
 
 
 def test_the_entry_of_a_time_is_found_in_few_reads(desk: Desk, wire: Wire) -> None:
@@ -97,7 +97,7 @@ def test_the_entry_of_a_time_is_found_in_few_reads(desk: Desk, wire: Wire) -> No
 
     for hours in (-1, 0, 1, 13, 30, 31, 32, 47, 59, 60, 61):
         wire.forget()
-        find_entry_at(desk.table, "acme", newest, NOW + hours * HOUR, STUBBORN)
+        find_entry_at(desk.table, "acme", newest, NOW + hours * HOUR)
         assert len(wire.calls) <= 6
 
 
@@ -106,7 +106,7 @@ def test_the_account_as_it_is_now_costs_no_further_read(desk: Desk, wire: Wire) 
     newest = read_tail(desk.table, "acme").entry
     wire.forget()
 
-    assert find_entry_at(desk.table, "acme", newest, NOW, STUBBORN) == newest
+    assert find_entry_at(desk.table, "acme", newest, NOW) == newest
     assert wire.calls == []
 
 
@@ -114,7 +114,7 @@ def test_before_its_first_entry_there_is_no_account(desk: Desk) -> None:
     desk.open(credits=1)
     newest = read_tail(desk.table, "acme").entry
 
-    assert find_entry_at(desk.table, "acme", newest, NOW - TICK, STUBBORN) is None
+    assert find_entry_at(desk.table, "acme", newest, NOW - TICK) is None
 
 
 def test_the_first_entry_is_found_too(desk: Desk) -> None:
@@ -123,7 +123,7 @@ def test_the_first_entry_is_found_too(desk: Desk) -> None:
         desk.grant(1, at=NOW + hours * HOUR)
     newest = read_tail(desk.table, "acme").entry
 
-    found = find_entry_at(desk.table, "acme", newest, NOW + HOUR - TICK, STUBBORN)
+    found = find_entry_at(desk.table, "acme", newest, NOW + HOUR - TICK)
 
     assert found
     assert found.number == 1

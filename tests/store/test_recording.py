@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
-from prepaid.core.purchase import opened
+from prepaid.core.purchase import with_page
 from prepaid.store.customers import read_customer, save_customer
 from prepaid.store.dynamodb import ConditionFailed, Transient
 from prepaid.store.items import key_digest
@@ -16,7 +16,7 @@ from prepaid.store.purchases import (
     find_purchase_by_key,
     read_purchase,
     read_purchases,
-    save_page,
+    save_purchase,
 )
 from prepaid.store.reconciliation import (
     PAYABLE,
@@ -166,15 +166,15 @@ def test_a_page_is_kept_over_the_record_that_was_read_and_no_other(desk: Desk, r
     desk.open()
     created = a_purchase(session=None, state="created")
     desk.record(created)
-    with_page = opened(created, "cs_pur_1", "https://checkout.example/1", NOW)
+    page = with_page(created, "cs_pur_1", "https://checkout.example/1", NOW)
     wire.plan("PutItem", first(lambda: rival.receive(a_payment_status("paid", a_purchase()))))
 
     with pytest.raises(ConditionFailed):
-        save_page(desk.table, with_page)
+        save_purchase(desk.table, page)
 
     granted = desk.purchase()
     assert (granted.state, granted.session, granted.checkout_url) == ("granted", "cs_pur_1", None)
-    save_page(desk.table, opened(granted, "cs_pur_1", "https://checkout.example/1", NOW))
+    save_purchase(desk.table, with_page(granted, "cs_pur_1", "https://checkout.example/1", NOW))
     assert desk.purchase() == replace(granted, version=3, checkout_url="https://checkout.example/1")
 
 
@@ -317,8 +317,8 @@ def test_of_customers_made_at_once_all_hear_of_one(desk: Desk) -> None:
 PLACES = [
     Checkpoint(since=NOW - DAY),
     Checkpoint(since=NOW - DAY, until=NOW),
-    Checkpoint(since=NOW, until=NOW + TICK, event="evt_9", told=("evt_8", "evt_7")),
-    Checkpoint(since=NOW + DAY, told=("evt_1",)),
+    Checkpoint(since=NOW, until=NOW + TICK, event="evt_9", reported=("evt_8", "evt_7")),
+    Checkpoint(since=NOW + DAY, reported=("evt_1",)),
 ]
 
 
@@ -351,8 +351,8 @@ def test_what_failed_is_kept_with_its_first_try_until_it_is_forgotten(desk: Desk
     event, purchase = read_failed_checks(desk.table, 9)
 
     about = {"id": "evt_1", "type": "refund.created"}
-    assert event == FailedCheck(what="evt_1", about=about, first_at=NOW, last_at=NOW + DAY, tries=2)
-    assert (purchase.what, purchase.about, purchase.tries) == ("pur_1", {"account": "acme", "purchase": "pur_1"}, 1)
+    assert event == FailedCheck(what="evt_1", subject=about, first_at=NOW, last_at=NOW + DAY, tries=2)
+    assert (purchase.what, purchase.subject, purchase.tries) == ("pur_1", {"account": "acme", "purchase": "pur_1"}, 1)
     assert len(read_failed_checks(desk.table, 1)) == 1
     delete_failed_check(desk.table, event)
     assert read_failed_checks(desk.table, 9) == (purchase,)

@@ -10,11 +10,11 @@ import pytest
 
 from prepaid.core.errors import Busy
 from prepaid.store import keys, ledger
-from prepaid.store.due import Checkpoint, DueLot, forget, read_checkpoint, read_due, save_checkpoint
-from prepaid.store.dynamodb import Patience
-from prepaid.store.sweep import INITIAL_LOOKBACK, SweepResult, sweep
+from prepaid.store.due import Checkpoint, DueLot, delete_due, read_checkpoint, read_due, save_checkpoint
+from prepaid.store.dynamodb import Deadline
+from prepaid.use_cases.sweeping import INITIAL_LOOKBACK, PAGE_ROWS, SweepContext, SweepResult, sweep
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import DAY, HOUR, NOW, SECOND, STUBBORN, Desk, FakeTime, due_keys, stored, types
+from tests.support.store_driver import DAY, HOUR, NOW, SECOND, Desk, FakeTime, due_keys, stored, types
 from tests.support.wire import Fault, Wire, answer_lost, first, no_answer, refuses
 
 DUE_AT = NOW + DAY
@@ -26,19 +26,25 @@ class Sweeper:
 
     desk: Desk
     failures: list[tuple[DueLot, Exception]] = field(default_factory=list)
+    page_rows: int = PAGE_ROWS
 
     def run(
         self,
         at: datetime,
         *,
-        has_time: Callable[[], bool] = lambda: True = STUBBORN,
+        has_time: Callable[[], bool] = lambda: True,
+        deadline: Deadline | None = None,
     ) -> SweepResult:
+        desk = self.desk.with_deadline(deadline) if deadline else self.desk
         return sweep(
-            self.desk.table,
-            catalog=self.desk.catalog,
-            now=at,
-            has_time=has_time,
-            on_failure=lambda row, error: self.failures.append((row, error)),
+            SweepContext(
+                table=desk.table,
+                catalog=desk.catalog,
+                now=at,
+                has_time=has_time,
+                on_failure=lambda row, error: self.failures.append((row, error)),
+                page_rows=self.page_rows,
+            )
         )
 
     def run_for(self, looks: int, at: datetime) -> SweepResult:
@@ -172,8 +178,8 @@ def test_several_lots_of_one_account_are_recorded_in_one_entry(desk: Desk, sweep
     assert due_keys(stored(desk.table)) == []
 
 
-def test_more_rows_than_a_page_are_all_swept(desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prepaid.store.sweep.PAGE_ROWS", 2)
+def test_more_rows_than_a_page_are_all_swept(desk: Desk, sweeper: Sweeper) -> None:
+    sweeper.page_rows = 2
     desk.open()
     for _ in range(7):
         desk.grant(1, validity=DUE_AT)
@@ -218,7 +224,7 @@ def test_a_sweep_outlasts_every_fault(desk: Desk, sweeper: Sweeper, wire: Wire, 
     open_with_lot(desk, "acme")
     wire.plan(operation, fault, fault)
 
-    swept = sweeper.run(DUE_AT, patience=FakeTime().patience())
+    swept = sweeper.run(DUE_AT)
 
     assert wire.undone == 0
     assert (swept.failed, swept.finished) == (0, True)
@@ -316,7 +322,7 @@ def test_an_account_that_cannot_be_settled_holds_up_no_other_and_is_tried_again(
             raise RuntimeError("sick")
         return real(table, account, *more, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("prepaid.store.sweep.append", append)
+    monkeypatch.setattr("prepaid.use_cases.sweeping.append", append)
 
     first_run = sweeper.run(DUE_AT)
     second_run = sweeper.run(DUE_AT + 5 * DAY)
@@ -336,7 +342,7 @@ def test_of_failures_on_several_days_none_is_left_behind(
 ) -> None:
     for days in range(3):
         open_with_lot(desk, f"acme-{days}", DUE_AT + days * DAY)
-    monkeypatch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("prepaid.use_cases.sweeping.append", lambda *_, **__: 1 / 0)
     assert sweeper.run(DUE_AT + 9 * DAY).failed == 3
     monkeypatch.undo()
 
@@ -350,7 +356,7 @@ def test_a_failure_is_remembered_through_unfinished_runs(
     account = accounts_of_every_shard()[0]
     open_with_lot(desk, account)
     save_checkpoint(desk.table, Checkpoint(day=DUE_AT.date()))
-    monkeypatch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("prepaid.use_cases.sweeping.append", lambda *_, **__: 1 / 0)
     # Long after: yesterday alone would not find the row again.
     later = DUE_AT + 3 * DAY
     assert not sweeper.run_for(2, later).finished
@@ -368,7 +374,7 @@ def test_a_sweep_whose_rows_cannot_be_read_is_busy(desk: Desk, sweeper: Sweeper,
     wire.always("Query", no_answer)
 
     with pytest.raises(Busy):
-        sweeper.run(DUE_AT, patience=FakeTime().patience(0.0))
+        sweeper.run(DUE_AT, deadline=FakeTime().deadline())
     wire.calm()
 
     assert sweeper.run(DUE_AT).recorded == 1
@@ -403,8 +409,8 @@ def test_a_checkpoint_is_read_back_as_it_was_saved(desk: Desk, place: Checkpoint
 def test_forgetting_a_row_twice_is_no_error(desk: Desk) -> None:
     row = DueLot(account="acme", lot="lot_000000000002", expires_at=DUE_AT, day=DUE_AT.date(), shard=0)
 
-    forget(desk.table, row)
-    forget(desk.table, row)
+    delete_due(desk.table, row)
+    delete_due(desk.table, row)
 
     assert stored(desk.table) == {}
 
@@ -457,7 +463,7 @@ def test_a_failure_today_does_not_hide_a_row_written_late_for_yesterday(
 ) -> None:
     midnight = datetime(2026, 6, 17, 0, 0, tzinfo=UTC)
     open_with_lot(desk, "sick", midnight)
-    monkeypatch.setattr("prepaid.store.sweep.append", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("prepaid.use_cases.sweeping.append", lambda *_, **__: 1 / 0)
     assert sweeper.run(midnight + SECOND).failed == 1
     monkeypatch.undo()
     open_with_lot(desk, "acme", midnight - SECOND)

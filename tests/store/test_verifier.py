@@ -16,9 +16,9 @@ from prepaid.store.dynamodb import Item, Table
 from prepaid.store.items import checksum, entry_to_item, key_digest
 from prepaid.store.ledger import append, read_tail
 from prepaid.store.verification import save_pass
-from prepaid.verifying.findings import Finding
-from prepaid.verifying.scan_pass import pack
-from prepaid.verifying.tally import Tally, tally_from_bytes
+from prepaid.use_cases.verifying.findings import Finding
+from prepaid.use_cases.verifying.scan_pass import pack
+from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 from tests.infra.test_template import PARTITIONS
 from tests.simulation.line import off_the_wire
 from tests.support.corruptions import (
@@ -35,7 +35,7 @@ from tests.support.corruptions import (
     swapped,
 )
 from tests.support.eventful_accounts import live
-from tests.support.store_driver import DAY, NOW, Desk, Stored, a_payment_status, a_purchase
+from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Desk, Stored, a_payment_status, a_purchase
 from tests.support.whole_table import NAME, WholeTable, verified
 
 # After the last entry, before the end of the lots that are left.
@@ -409,7 +409,7 @@ def test_memory_doesnt_grow_with_the_history() -> None:
     client: Any = endless
     tracemalloc.start()
 
-    findings = verified(Table(client, NAME), now=NOW, page_rows=100).findings
+    findings = verified(Table(client=client, name=NAME, deadline=NO_DEADLINE), now=NOW, page_rows=100).findings
 
     tracemalloc.stop()
     assert findings == []

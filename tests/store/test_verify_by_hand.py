@@ -14,7 +14,7 @@ import pytest
 from local import verify
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table
-from prepaid.verifying.scan_pass import advance
+from prepaid.use_cases.verifying.scan_pass import advance
 from tests.support.store_driver import Desk, stored
 from tests.support.template import table_schema
 

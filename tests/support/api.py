@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prepaid.store.dynamodb import Table
+from prepaid.use_cases.approving import CodeSecrets
 from tests.support.contract import check_answer, check_problem
+from tests.support.functions import Functions
 from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, Context, Event, compact, http_event
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import Stored, stored
@@ -78,7 +80,7 @@ class Service:
     """The functions at one table. private, codes: what was sent or shown and must not turn up in any log."""
 
     table: Table
-    handlers: Mapping[str, Handler]
+    functions: Functions
     private: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=lambda: {CODE})
     _keys: int = 0
@@ -123,7 +125,7 @@ class Service:
         route = event["routeKey"]
         self._keep_private(event)
         with acting_as(FUNCTION_OF[route]):
-            response = self.handlers[FUNCTION_OF[route]](event, context or Context())
+            response = self.functions[FUNCTION_OF[route]](event, context or Context())
         # It must survive Lambda's own JSON.
         response = json.loads(json.dumps(response, ensure_ascii=False).encode())
         assert set(response) <= {"statusCode", "headers", "body"}
@@ -183,6 +185,10 @@ class Service:
 
     def stored(self) -> Stored:
         return stored(self.table)
+
+    def codes_of(self, function: str) -> CodeSecrets:
+        """What a function hashes codes with."""
+        return self.functions.deps[function].codes()
 
     def _keep_private(self, event: Event) -> None:
         headers = {name.lower(): value for name, value in event["headers"].items()}

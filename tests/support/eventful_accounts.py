@@ -6,20 +6,20 @@ from dataclasses import replace
 from prepaid.core.account import Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import WrongCode
-from prepaid.store.catalog import first_catalog, replace_catalog
+from prepaid.store.catalog import first_catalog
 from prepaid.store.customers import save_customer
-from prepaid.store.managers import change_code
 from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_failed_check
-from prepaid.store.sweep import sweep
+from prepaid.use_cases.administering import replace_catalog
+from prepaid.use_cases.approving import change_code
+from prepaid.use_cases.sweeping import SweepContext, sweep
 from tests.support.store_driver import (
+    CODES,
     DAY,
     HOUR,
     NO_QUOTA,
     NOW,
-    PEPPER,
     QUOTA_100,
     SECOND,
-    STUBBORN,
     Desk,
     a_payment_status,
     a_purchase,
@@ -42,7 +42,6 @@ def change_catalog(desk: Desk, version: int) -> Desk:
         dearer(desk.catalog, version),
         expected_version=version - 1,
         now=NOW + version * HOUR,
-        patience=STUBBORN,
     )
     return replace(desk, catalog=successor)
 
@@ -105,7 +104,7 @@ def buy_and_return(desk: Desk, account: str) -> None:
 
 def buy_with_a_code(desk: Desk, account: str) -> None:
     """Two manager sessions, of which one is spent; a customer at Stripe; money that fits no record."""
-    change_code(desk.table, account, "271828", None, PEPPER, now=NOW, patience=STUBBORN)
+    change_code(desk.table, account, "271828", None, CODES, now=NOW)
     with suppress(WrongCode):
         desk.session("000000", account)
     _, session = desk.session("271828", account, key="open 1")
@@ -126,12 +125,15 @@ def live(desk: Desk) -> None:
     for number in range(5):
         desk.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
     sweep(
-        desk.table,
-        catalog=desk.catalog,
-        now=NOW + 40 * DAY,
-        patience=STUBBORN,
-        has_time=lambda: True,
-        on_failure=lambda row, error: None,
+        SweepContext(
+            table=desk.table,
+            catalog=desk.catalog,
+            now=NOW + 40 * DAY,
+            has_time=lambda: True,
+            on_failure=lambda row, error: None,
+        )
     )
-    save_checkpoint(desk.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", told=("evt_2",)))
+    save_checkpoint(
+        desk.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", reported=("evt_2",))
+    )
     save_failed_check(desk.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)

@@ -13,6 +13,7 @@ from local.stack import Stack
 from prepaid.store.dynamodb import Table
 from prepaid.store.purchases import read_purchase
 from tests.support.stack_api import Answer, exchange
+from tests.support.store_driver import NO_DEADLINE
 
 PATIENCE_SECONDS = 60
 SESSION_EVENT = "checkout.session."
@@ -36,7 +37,8 @@ class Till:
     with_code: set[str] = field(default_factory=set)
 
     def table(self) -> Table:
-        return Table(client(self.stack.deployed.cloud, "dynamodb"), self.stack.addresses.table_name)
+        dynamodb = client(self.stack.deployed.cloud, "dynamodb")
+        return Table(client=dynamodb, name=self.stack.addresses.table_name, deadline=NO_DEADLINE)
 
     def order(self, account: str, pack: str = "credits-50") -> demo.Shop:
         """A purchase that waits for its payment."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 from uuid import uuid4
 
@@ -15,13 +16,15 @@ from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentStatus, Progress, Purchase
 from prepaid.store import keys
-from prepaid.store.accounts import Profile, put_account
+from prepaid.store.accounts import Profile
 from prepaid.store.catalog import first_catalog
-from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Patience, Table, persist, put
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put
 from prepaid.store.items import key_digest
 from prepaid.store.ledger import Appended, append, read_tail
-from prepaid.store.managers import Opened, open_session
-from prepaid.store.purchases import Outcome, PurchaseRef, read_purchase, record_purchase, sync_purchase
+from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
+from prepaid.use_cases.administering import put_account
+from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session
+from prepaid.use_cases.syncing import Outcome, sync_purchase
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -33,7 +36,8 @@ NO_QUOTA = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="A
 QUOTA_100 = Terms(plan="individual", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo")
 PROFILE = Profile(name="Pet & Cia", language="pt-BR", low_credit_threshold=10, manager_contact=None)
 
-PEPPER = "pepper"
+# Comparing codes is slow on purpose; here it is done a thousand times.
+CODES = CodeSecrets(pepper="pepper", scrypt_cost=2**4)
 
 type Stored = dict[tuple[str, str], Item]
 
@@ -53,12 +57,12 @@ class FakeTime:
         self.slept.append(seconds)
         self.now += seconds
 
-    def patience(self, seconds: float = 4.0) -> Patience:
-        return Patience(seconds=seconds, clock=self.clock, sleep=self.sleep, dice=lambda: self.dice)
+    def deadline(self, seconds: float = 4.0) -> Deadline:
+        return Deadline(at=self.now + seconds, clock=self.clock, sleep=self.sleep, jitter=lambda: self.dice)
 
 
-# Outlasts any number of rivals that a test sends: what it is about is what happens, not when it gives up.
-STUBBORN = Patience(seconds=120)
+# A request that may take any time: for tests of what happens, not of when the store gives up.
+NO_DEADLINE = Deadline(at=inf)
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,10 @@ class Desk:
     """Where requests are made: the store's operations on one table, with what a test seldom cares about filled in."""
 
     table: Table
-    patience: Patience = STUBBORN
     catalog: Catalog = field(default_factory=first_catalog)
 
-    def with_patience(self) -> "Desk":
-        return replace(self)
+    def with_deadline(self, deadline: Deadline) -> "Desk":
+        return replace(self, table=replace(self.table, deadline=deadline))
 
     def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
         """An account, with one lot of so many credits that outlives the test."""
@@ -176,9 +179,9 @@ class Desk:
         return opened.token, opened.session
 
     def open_session(
-        self, code: str, account: str = "acme", *, key: str, pepper: str = PEPPER, at: datetime = NOW
-    ) -> Opened:
-        return open_session(self.table, account, code, key, pepper, now=at)
+        self, code: str, account: str = "acme", *, key: str, codes: CodeSecrets = CODES, at: datetime = NOW
+    ) -> OpenedSession:
+        return open_session(self.table, account, code, key, codes, now=at)
 
     def purchase(self, purchase_id: str = "pur_1", account: str = "acme") -> Purchase:
         found = read_purchase(self.table, account, purchase_id)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from fake_stripe import lifecycle, money_back
 from fake_stripe.running import RunningFake
-from prepaid import wiring
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import Purchase
-from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
+from prepaid.payments.events import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store import keys
-from prepaid.store.dynamodb import Patience, get
-from prepaid.store.managers import change_code
+from prepaid.store.dynamodb import get
 from prepaid.store.purchases import read_purchase, record_purchase
+from prepaid.use_cases.approving import change_code
 from tests.support.api import CODE, WEBHOOK, Answer, Service
 from tests.support.gateway_events import http_event
 
@@ -124,8 +123,7 @@ class Till:
         held = get(self.service.table, keys.manager(account))
         if held is None:
             # Not over HTTP: some of these accounts were never opened.
-            pepper = wiring.pepper()()
-            change_code(self.service.table, account, CODE, None, pepper, now=self.now)
+            change_code(self.service.table, account, CODE, None, self.service.codes_of("checkout"), now=self.now)
             return 1
         return int(held["version"]["N"])
 

@@ -12,12 +12,12 @@ from zlib import crc32
 from botocore.config import Config
 from botocore.session import get_session
 
-from prepaid.store.dynamodb import Patience, Table
-from prepaid.verifying.findings import Finding
-from prepaid.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
+from prepaid.store.dynamodb import Table
+from prepaid.use_cases.verifying.findings import Finding
+from prepaid.use_cases.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
 from tests.simulation.database import Answer, Database
 from tests.simulation.line import _QuickClient, calm
-from tests.support.store_driver import DAY, NOW, Stored
+from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored
 
 NAME = "table"
 # Of a pass that comes to its end.
@@ -101,7 +101,7 @@ class WholeTable:
         # One client for all: a client's transactions are told apart by tokens that it counts itself.
         real = errors_of_a_client()
         client: Any = WholeClient(real, self.database, calm)
-        return Table(client, NAME)
+        return Table(client=client, name=NAME, deadline=NO_DEADLINE)
 
     def snapshot(self) -> Stored:
         return deepcopy(self.database.snapshot(NAME))
@@ -133,13 +133,13 @@ def verified(
 ) -> Verified:
     """A pass over the table. cut: put away and taken up again, by somebody else, after every page."""
     findings: list[Finding] = []
-    desk = VerifyContext(table=table, now=lambda: now, on_finding=findings.append)
+    context = VerifyContext(table=table, now=lambda: now, on_finding=findings.append, page_rows=page_rows)
     passes = [ScanPass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
     for index in range(segments):
         for _ in range(MOST_PAGES):
             if passes[index].done:
                 break
-            advance(desk, passes[index], (lambda: False) if cut else has_time, page_rows)
+            advance(context, passes[index])
             passes[index] = unpack(pack(passes[index])) if cut else passes[index]
-    finish(desk, passes)
+    finish(context, passes)
     return Verified(findings, passes)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prepaid.core.errors import InsufficientCredits
 from prepaid.store.dynamodb import Table, open_client
-from tests.support.store_driver import Desk, a_payment_status, a_purchase, until_told
+from tests.support.store_driver import NO_DEADLINE, Desk, a_payment_status, a_purchase, until_told
 
 type Answer = tuple[str, int]
 
@@ -14,13 +14,13 @@ REFUSED: Answer = ("refused", 0)
 
 def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
     """One debit of 1 for each key: what each was told."""
-    desk = Desk(Table(open_client(), table_name))
+    desk = Desk(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
     return at_once(lambda key: debit(desk, key), keys, threads)
 
 
 def deliver_paid(table_name: str, event: str) -> str:
     """The same money, announced once more."""
-    desk = Desk(Table(open_client(), table_name))
+    desk = Desk(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
     return until_told(lambda: desk.receive(a_payment_status("paid", a_purchase()), event=event))
 
 

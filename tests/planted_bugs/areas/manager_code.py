@@ -51,7 +51,7 @@ MANAGER_CODE = (
     Bug(
         "the key is looked up before the code is right",
         "open_session",
-        "_compare(table, account_id, code, pepper, now)",
+        "_compare(table, account_id, code, pepper, now, patience)",
         "_read(table, account_id)",
         ("test_managers", "test_manager_code"),
     ),

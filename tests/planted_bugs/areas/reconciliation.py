@@ -19,7 +19,7 @@ RECONCILIATION = (
     Bug(
         "what failed is not kept",
         "_attempt",
-        "save_failed_check(context.table, what, about, context.now)",
+        "persist(context.patience, save_failed_check, context.table, what, about, context.now)",
         "",
         ("test_reconciliation",),
     ),

@@ -13,7 +13,7 @@ SWEEP = (
     Bug(
         "a row goes before its lot's end is recorded",
         "_record",
-        "append(table, row.account, Settle(), catalog=catalog, now=now)",
+        "append(table, row.account, Settle(), catalog=catalog, now=now, patience=patience)",
         "",
         ("store/test_sweep",),
     ),

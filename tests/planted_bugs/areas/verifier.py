@@ -90,9 +90,11 @@ VERIFIER = (
     Bug(
         "an unfinished verification keeps no place",
         "_read",
-        "finally: """
+        "finally: persist(",
+        """
         finally:
             not one.done or persist(
         """,
         ("functions/test_verify",),
-    )()
+    ),
+)

@@ -15,8 +15,8 @@ from prepaid.core.manager_code import (
     ManagerCode,
     ManagerSession,
     check_new_code,
-    forgive,
-    is_good,
+    clear_tries,
+    is_usable,
     reserve_try,
 )
 from tests.support.core_builders import NOW
@@ -204,7 +204,7 @@ def test_the_right_code_forgives_tries_and_locks() -> None:
     code = tried(replace(tried(a_code(), MAX_TRIES), locks=3), 1, NOW + timedelta(hours=1))
     assert (code.tries, code.locks) == (1, 4)
 
-    after = forgive(code)
+    after = clear_tries(code)
 
     assert after == replace(code, tries=0, locks=0, revision=code.revision + 1)
     assert seconds_locked(tried(after, MAX_TRIES), NOW) == 60
@@ -240,4 +240,4 @@ def a_session(**changes: object) -> ManagerSession:
 def test_a_session_is_good_for_its_account_its_minutes_and_its_code(
     account: str, code_version: int, at: datetime, good: bool
 ) -> None:
-    assert is_good(a_session(), account, code_version, at) is good
+    assert is_usable(a_session(), account, code_version, at) is good

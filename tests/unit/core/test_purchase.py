@@ -14,10 +14,10 @@ from prepaid.core.purchase import (
     Purchase,
     PurchaseState,
     as_paid_unmatched,
-    begin,
     mismatches,
+    new_purchase,
     next_step,
-    opened,
+    with_page,
 )
 from tests.support.core_builders import (
     NOW,
@@ -148,7 +148,7 @@ def test_a_purchase_is_good_from_when_its_money_was_confirmed() -> None:
 def test_a_purchase_begins_with_all_that_it_will_ever_grant() -> None:
     pack = a_pack(500, 19990)
 
-    purchase = begin("pur_9", "petshop-1", pack, language="es", live=True, now=NOW)
+    purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, now=NOW)
 
     assert purchase == Purchase(
         id="pur_9",
@@ -170,7 +170,7 @@ def test_a_purchase_begins_with_all_that_it_will_ever_grant() -> None:
 def test_a_page_opens_a_purchase() -> None:
     purchase = a_purchase("created", session=None)
 
-    after = opened(purchase, "cs_1", "https://checkout.example/1", LATER)
+    after = with_page(purchase, "cs_1", "https://checkout.example/1", LATER)
 
     assert after == replace(
         purchase,
@@ -184,7 +184,7 @@ def test_a_page_opens_a_purchase() -> None:
 
 @pytest.mark.parametrize("state", ["pending", "expired", "failed", "granted", "refunded", "disputed"])
 def test_a_page_that_we_hear_of_late_takes_no_purchase_back(state: PurchaseState) -> None:
-    assert opened(a_purchase(state), "cs_1", "https://checkout.example/1", LATER).state == state
+    assert with_page(a_purchase(state), "cs_1", "https://checkout.example/1", LATER).state == state
 
 
 @pytest.mark.parametrize("progress", ["awaiting_payment", "paid"])

@@ -76,7 +76,7 @@ def change_code(
     """
     held = check_code(table, account_id, current_code, codes, now=now) if current_code is not None else None
     salt = codes.random_bytes(SALT_BYTES)
-    digest = _digest(new_code, salt, codes)
+    digest = code_digest(new_code, salt, codes)
     for _ in attempts(table.deadline):
         stored = read_code(table, account_id)
         if stored.salt == salt:
@@ -85,7 +85,7 @@ def change_code(
         if held and stored.version != held.version:
             # Changed since the comparison: the code that was compared isn't the current one any more.
             raise WrongCode(tries_left=MAX_TRIES - stored.tries)
-        same = hmac.compare_digest(_digest(new_code, stored.salt, codes), stored.digest)
+        same = hmac.compare_digest(code_digest(new_code, stored.salt, codes), stored.digest)
         if same and held:
             raise InvalidRequest((("code", "must differ from the current one"),))
         code = clear_tries(stored) if same else _changed(stored, digest, salt, now)
@@ -117,7 +117,7 @@ def open_session(
         # A key and the pepper alone derive no token, and no two tables derive the same one.
         nonce=codes.random_bytes(NONCE_BYTES),
     )
-    opened = _derive(claim, account_id, idempotency_key, codes, replayed=False)
+    opened = derive_session(claim, account_id, idempotency_key, codes, replayed=False)
     manager = code_put(account_id, clear_tries(held), over=held)
     for _ in attempts(table.deadline):
         try:
@@ -155,7 +155,7 @@ def _compare(table: Table, account_id: str, code: str, codes: CodeSecrets, now: 
     """The stored code with one try taken, when `code` is the manager's. Raises as check_code."""
     held = _reserve(table, account_id, now)
     # The same work when no code is set: neither time nor the count of tries tells the difference.
-    if not hmac.compare_digest(_digest(code, held.salt, codes), held.digest):
+    if not hmac.compare_digest(code_digest(code, held.salt, codes), held.digest):
         raise WrongCode(tries_left=MAX_TRIES - held.tries)
     return held
 
@@ -203,10 +203,10 @@ def _replayed(
     """The session that the key opened before. Raises IdempotencyKeyReused."""
     if not claim.own or claim.code_version != held.version:
         raise IdempotencyKeyReused
-    return _derive(claim, account_id, idempotency_key, codes, replayed=True)
+    return derive_session(claim, account_id, idempotency_key, codes, replayed=True)
 
 
-def _derive(
+def derive_session(
     claim: SessionClaim, account_id: str, idempotency_key: str, codes: CodeSecrets, *, replayed: bool
 ) -> OpenedSession:
     """The session and token that a claim stands for."""
@@ -222,7 +222,8 @@ def _derive(
     return OpenedSession(token=token, session=session, replayed=replayed)
 
 
-def _digest(code: str, salt: bytes, codes: CodeSecrets) -> bytes:
+def code_digest(code: str, salt: bytes, codes: CodeSecrets) -> bytes:
+    """What is stored of a code."""
     # The pepper isn't in the table: a reader of the table alone can't try a million codes.
     peppered = hmac.digest(codes.pepper.encode(), code.encode(), "sha256")
     return scrypt(peppered, salt=salt, n=codes.scrypt_cost, r=8, p=1, maxmem=SCRYPT_MEMORY_BYTES)

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from prepaid.store.verification import read_pass, save_pass
-from prepaid.use_cases.verifying.scan_pass import ScanPass, VerifyContext, advance, finish, pack, unpack
+from prepaid.use_cases.verifying.scan_pass import (
+    MAX_PLACE_BYTES,
+    ScanPass,
+    VerifyContext,
+    advance,
+    finish,
+    pack,
+    unpack,
+)
 
 # A pass begins a day after the last one began; a longer one continues at every schedule until it is done.
 EVERY = timedelta(days=1)
 # A place costs some 24 write units, a page a few hundred read units: a killed run loses little, and cheap work.
 PAGES_PER_PLACE = 5
-# An item holds 400 kB; a place grows by some 30 bytes with each purchase of the account in hand.
-MAX_PLACE_BYTES = 380_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +30,12 @@ class VerifyResult:
     finished: bool
 
 
-def run_scheduled(
-    context: VerifyContext, *, now: datetime, has_time: Callable[[], bool], max_place_bytes: int = MAX_PLACE_BYTES
-) -> VerifyResult:
+def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> VerifyResult:
     """Continue the pass that is under way, or begin one when the last began a day ago. Raises Busy.
 
     The next run continues at the last page that was read whole, and reports none of its findings again.
     """
-    packed = read_pass(context.piece())
+    now, packed = context.now(), read_pass(context.piece())
     scan_pass = unpack(packed) if packed else ScanPass(started_at=now)
     # A pass dated in the future may be forged to suppress verification: it counts for nothing.
     if scan_pass.done and scan_pass.started_at <= now < scan_pass.started_at + EVERY:
@@ -48,7 +52,7 @@ def run_scheduled(
         if scan_pass.done:
             scan_pass.found += finish(context, [scan_pass])
 
-    read_pages(scan_pass, read_page, keep, has_time=has_time, max_place_bytes=max_place_bytes)
+    read_pages(scan_pass, read_page, keep, has_time=has_time, max_place_bytes=context.max_place_bytes)
     return VerifyResult(read=scan_pass.read - read, found=scan_pass.found - found, finished=scan_pass.done)
 
 

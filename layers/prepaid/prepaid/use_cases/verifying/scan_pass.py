@@ -29,6 +29,8 @@ from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 
 PAGE_ROWS = 500
 CALL_SECONDS = 4.0
+# An item holds 400 kB; a place grows by some 30 bytes with each purchase of the account in hand.
+MAX_PLACE_BYTES = 380_000
 SECOND_LOOKS = 2
 # Clocks differ and transactions take a moment: what is dated so long before the pass began was all there then.
 SETTLED = timedelta(hours=1)
@@ -68,6 +70,7 @@ class VerifyContext:
     catalogs: dict[int, Catalog] = field(default_factory=dict)
     page_rows: int = PAGE_ROWS
     call_seconds: float = CALL_SECONDS
+    max_place_bytes: int = MAX_PLACE_BYTES
 
     def piece(self) -> Table:
         """The table, for one call of the run."""
