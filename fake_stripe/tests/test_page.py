@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from fake_stripe import words
-from fake_stripe.running import RunningFake
+from fake_stripe.pages import texts as page_texts
+from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import Controls, Shop
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,*/*"}
@@ -81,7 +81,7 @@ def test_the_page_says_who_what_and_how_much_in_portuguese(shop: Shop, controls:
     ("locale", "language", "said", "amount"),
     [
         ("en", "en", "Card number", "R$129.90"),
-        ("es-419", "es", "Número de tarjeta", "R$\u00a0129,90"),
+        ("es-419", "es", "Número de tarjeta", "129,90\u00a0BRL"),
         ("pt-BR", "pt-BR", "Número do cartão", "R$\u00a0129,90"),
         ("auto", "pt-BR", "Número do cartão", "R$\u00a0129,90"),
     ],
@@ -97,10 +97,10 @@ def test_the_page_speaks_the_sessions_language(
 
 
 def test_every_text_exists_in_every_language() -> None:
-    for language, texts in words.LANGUAGES.items():
-        assert texts.keys() == words.PORTUGUESE.keys(), language
+    for language, texts in page_texts.LANGUAGES.items():
+        assert texts.keys() == page_texts.PORTUGUESE.keys(), language
         for name, text in texts.items():
-            assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", words.PORTUGUESE[name]), (language, name)
+            assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", page_texts.PORTUGUESE[name]), (language, name)
 
 
 def test_a_person_pays_by_card_and_goes_back_to_the_shop(shop: Shop, controls: Controls) -> None:
@@ -157,6 +157,7 @@ def test_pix_and_boleto_show_what_to_pay_and_two_buttons(
 
     assert "Aguardando o pagamento" in shown.text
     assert lapse in shown.text
+    assert "Copiar" in shown.text
     assert field in shown.fields
     assert re.search(shape, shown.text)
     assert ("svg" in shown.tags) == (method == "pix")
@@ -220,7 +221,7 @@ def test_pages_allow_no_foreign_content(shop: Shop, controls: Controls) -> None:
 
 
 def test_the_pages_files_are_served(fake: RunningFake, controls: Controls) -> None:
-    for path, kind in (("/style.css", "text/css"), ("/copy.js", "text/javascript")):
+    for path, kind in (("/static/style.css", "text/css"), ("/static/copy.js", "text/javascript")):
         status, headers, body = controls.request("GET", path)
         assert (status, headers["content-type"].split(";")[0], bool(body)) == (200, kind, True)
 

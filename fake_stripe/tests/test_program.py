@@ -1,5 +1,6 @@
 """The program itself: `python -m fake_stripe`, its ready line, its end, and what it refuses."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import Controls
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(number: signal.Signals) -> No
         rest, errors = program.communicate(timeout=5)
 
     assert ready.startswith("Fake Stripe ready on http://127.0.0.1:")
-    assert health == b'{"status": "ok"}'
+    assert json.loads(health) == {"status": "ok"}
     assert (program.returncode, rest, errors) == (0, "", "")
     assert time.monotonic() - started < 3
 
