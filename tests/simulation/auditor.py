@@ -397,7 +397,7 @@ class Auditor:
     def _sweep(self, frame: "Frame", change: Change, lines: list[Json], words: dict[str, list[Change]]) -> None:
         """Where a sweep goes on is its own affair: what it must not lose is counted at the end."""
 
-    _reconciliation = _review = _sweep
+    _reconciliation = _pending_check = _sweep
 
     def recent(self, frame: "Frame") -> list[int]:
         """Versions that a request may go by: in force while it ran or up to half a minute before."""
