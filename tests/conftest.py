@@ -17,8 +17,8 @@ from pytest_socket import disable_socket, enable_socket
 
 from local.cloud import environment_at
 from prepaid.store.dynamodb import Table, open_client
-from tests.emulators import Emulators, connect, serve
-from tests.store.template import table_schema
+from tests.support.emulators import Emulators, connect, serve
+from tests.support.template import table_schema
 
 TESTS = Path(__file__).parent
 # Tests below these directories may not open sockets.

@@ -13,7 +13,7 @@ from prepaid.store.dynamodb import Item
 from tests.bank.checker import check, items_by_account
 from tests.bank.conftest import Held
 from tests.bank.history import Attempt, Heard
-from tests.store.builders import Stored, entry_items
+from tests.support.store_driver import Stored, entry_items
 
 
 @dataclass

@@ -23,11 +23,11 @@ from prepaid.api import http
 from prepaid.store import managers
 from prepaid.store.dynamodb import Table, open_client
 from prepaid.store.secrets import Secret
-from tests.apps import load_app
-from tests.functions.client import Service
-from tests.functions.events import TOKEN
-from tests.functions.payments import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
-from tests.functions.rights import acting, watch
+from tests.support.api import Service
+from tests.support.apps import load_app
+from tests.support.gateway_events import TOKEN
+from tests.support.iam_rights import acting, watch
+from tests.support.stripe_purchases import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

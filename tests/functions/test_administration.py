@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions.client import (
+from tests.functions.conftest import Clock
+from tests.support.api import (
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -15,9 +16,8 @@ from tests.functions.client import (
     Answer,
     Service,
 )
-from tests.functions.conftest import Clock
-from tests.functions.events import caller
-from tests.store.builders import due_keys, lines, types
+from tests.support.gateway_events import caller
+from tests.support.store_driver import due_keys, lines, types
 
 MINIMAL = {"name": "Pet & Cia", "plan": "trio"}
 WHOLE = {

@@ -16,7 +16,8 @@ from fake_stripe.faults import Fault
 from prepaid import wiring
 from prepaid.api import purchases
 from prepaid.store.dynamodb import Transient
-from tests.functions.client import (
+from tests.functions.conftest import Clock, Output
+from tests.support.api import (
     BUY,
     CONSUME,
     GET_CATALOG,
@@ -28,10 +29,9 @@ from tests.functions.client import (
     Answer,
     Service,
 )
-from tests.functions.conftest import Clock, Output
-from tests.functions.events import ADMIN, BUYER
-from tests.functions.payments import Till
-from tests.store.builders import types
+from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.store_driver import types
+from tests.support.stripe_purchases import Till
 
 MILLISECOND = timedelta(milliseconds=1)
 HOUR = timedelta(hours=1)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions.client import GET_CATALOG, PUT_CATALOG, Answer, Service
-from tests.functions.events import ADMIN
+from tests.support.api import GET_CATALOG, PUT_CATALOG, Answer, Service
+from tests.support.gateway_events import ADMIN
 
 
 def put(service: Service, **change: Any) -> Answer:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
-from tests.functions.events import Context
-from tests.functions.rights import acting_as
-from tests.store.builders import due_keys, lines, types
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import due_keys, lines, types
 
 HOUR = timedelta(hours=1)
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}

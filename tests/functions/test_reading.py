@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.client import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
 from tests.functions.conftest import Clock
-from tests.store.builders import types
+from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
+from tests.support.store_driver import types
 
 HOUR = timedelta(hours=1)
 BEFORE_HISTORY = "0001-01-01T00:00:00Z"

@@ -18,12 +18,12 @@ from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store import keys
 from prepaid.store.reconciliation import HIGHEST, PAYABLE
-from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
-from tests.functions.events import Context
-from tests.functions.payments import Till
-from tests.functions.rights import acting_as
-from tests.store.builders import TICK, Stored, types
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import TICK, Stored, types
+from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

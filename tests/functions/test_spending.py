@@ -9,12 +9,12 @@ import pytest
 from prepaid import wiring
 from prepaid.store.catalog import first_catalog, replace_catalog
 from prepaid.store.dynamodb import Patience, Table
-from tests.functions.client import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
 from tests.functions.conftest import Clock
-from tests.functions.contract import routes
-from tests.functions.events import caller, http_event
-from tests.store.builders import NOW, claim_keys, lines, types
-from tests.store.wire import Wire
+from tests.support.api import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
+from tests.support.contract import routes
+from tests.support.gateway_events import caller, http_event
+from tests.support.store_driver import NOW, claim_keys, lines, types
+from tests.support.wire import Wire
 
 
 def test_every_route_of_the_contract_is_tested_here() -> None:

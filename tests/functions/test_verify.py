@@ -14,11 +14,11 @@ from prepaid.core.errors import Busy
 from prepaid.store.dynamodb import Item, Patience
 from prepaid.store.verification import read_pass
 from prepaid.verifying import scan_pass
-from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
-from tests.functions.events import Context
-from tests.functions.payments import Till
-from tests.functions.rights import acting_as
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}

@@ -17,7 +17,8 @@ from local.processes import free_port
 from prepaid import wiring
 from prepaid.core.purchase import Purchase
 from prepaid.store.dynamodb import Table, open_client
-from tests.functions.client import (
+from tests.functions.conftest import Output
+from tests.support.api import (
     BUY,
     CODE,
     CONSUME,
@@ -31,10 +32,9 @@ from tests.functions.client import (
     WEBHOOK,
     Service,
 )
-from tests.functions.conftest import Output
-from tests.functions.events import ADMIN
-from tests.functions.payments import Json, Till, deliver, signed
-from tests.store.builders import Stored, entry_items, lines, types
+from tests.support.gateway_events import ADMIN
+from tests.support.store_driver import Stored, entry_items, lines, types
+from tests.support.stripe_purchases import Json, Till, deliver, signed
 
 GRANTED = ["plan_change", "purchase"]
 

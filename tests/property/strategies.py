@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from prepaid.core.account import Lot, LotKind, Terms
 from prepaid.core.catalog import Catalog, Feature, Plan
-from tests.builders import PLANS, SAO_PAULO, a_catalog, a_pack
+from tests.support.core_builders import PLANS, SAO_PAULO, a_catalog, a_pack
 
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
 # Quiet, midnight changes of clock (Havana, Santiago), half hours, the far ends of the day.

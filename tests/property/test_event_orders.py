@@ -13,7 +13,7 @@ import pytest
 
 from prepaid.core.account import Account
 from prepaid.core.purchase import PaymentStatus, Purchase
-from tests.builders import a_debit, a_payment_status, a_purchase, an_account, followed, run
+from tests.support.core_builders import a_debit, a_payment_status, a_purchase, an_account, followed, run
 
 ORDERS = 2_500
 WAITING = a_payment_status("awaiting_payment")

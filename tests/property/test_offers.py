@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prepaid.core.catalog import Pack, offers
-from tests.builders import a_catalog
+from tests.support.core_builders import a_catalog
 
 packs = st.lists(
     st.builds(

@@ -20,9 +20,19 @@ from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Debit, Grant, Operation, Restore, Settle, apply, settle
 from prepaid.core.purchase import PaymentStatus, Purchase, mismatches, next_step, with_result
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
-from tests.builders import CATALOG, a_debit, a_grant, a_payment_status, a_purchase, an_account, followed, lapsed_in, run
 from tests.property import strategies
 from tests.property.strategies import START
+from tests.support.core_builders import (
+    CATALOG,
+    a_debit,
+    a_grant,
+    a_payment_status,
+    a_purchase,
+    an_account,
+    followed,
+    lapsed_in,
+    run,
+)
 
 MOST_STEPS = 3
 BACK = ("refund", "dispute")

@@ -24,14 +24,14 @@ from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.webhook import verified_event
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
-from tests.apps import load_app
-from tests.functions.client import WEBHOOK
-from tests.functions.contract import check_answer
-from tests.functions.events import Context, Event, http_event
 from tests.simulation.database import Database
 from tests.simulation.line import quick_client
 from tests.simulation.stage import API_KEY, SETTINGS, TABLE, TOLERANCE_SECONDS, model_client
 from tests.simulation.stripe_wire import StripeWire, fake_stripe, reached
+from tests.support.api import WEBHOOK
+from tests.support.apps import load_app
+from tests.support.contract import check_answer
+from tests.support.gateway_events import Context, Event, http_event
 
 NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())

@@ -17,7 +17,7 @@ from local.stack import Options, local_stack
 from local.tools import python_of
 from tests.security.explorer import explore
 from tests.security.targets import TARGETS
-from tests.stack.client import BUY, MANAGER_SESSION, Api
+from tests.support.stack_api import BUY, MANAGER_SESSION, Api
 
 CORPUS = Path(__file__).with_name("corpus")
 FOUND = STATE / "fuzz"

@@ -2,8 +2,8 @@
 
 import json
 
-from tests.functions.client import BUY, GET_CATALOG, PUT_CATALOG, Service
-from tests.functions.events import ADMIN, BUYER
+from tests.support.api import BUY, GET_CATALOG, PUT_CATALOG, Service
+from tests.support.gateway_events import ADMIN, BUYER
 
 
 def test_two_keys_are_one_more_key(service: Service) -> None:

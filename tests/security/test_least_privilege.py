@@ -23,7 +23,9 @@ from prepaid.api.times import rfc3339
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.store.secrets import Secret
-from tests.functions.client import (
+from tests.functions.conftest import NAMES, RETURN_URL, Clock
+from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
+from tests.support.api import (
     CODE,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -34,12 +36,10 @@ from tests.functions.client import (
     PUT_CATALOG,
     Service,
 )
-from tests.functions.conftest import NAMES, RETURN_URL, Clock
-from tests.functions.events import ADMIN, BUYER, Context
-from tests.functions.payments import Till
-from tests.functions.rights import BY, acting, acting_as, touched
-from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
-from tests.store.template import TEMPLATE
+from tests.support.gateway_events import ADMIN, BUYER, Context
+from tests.support.iam_rights import BY, acting, acting_as, touched
+from tests.support.stripe_purchases import Till
+from tests.support.template import TEMPLATE
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)

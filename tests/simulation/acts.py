@@ -7,13 +7,13 @@ from typing import Any
 
 from fake_stripe import lifecycle, money_back
 from fake_stripe.errors import StripeError
-from tests.functions.events import ADMIN, BUYER
 from tests.simulation.auditor import Deal, plain
 from tests.simulation.bodies import entries_shown, next_cursor
 from tests.simulation.books import EXPIRES_AT, Json
 from tests.simulation.stage import TABLE, WEBHOOK_SECRET
 from tests.simulation.steps import DAY, Step
 from tests.simulation.world import ACCOUNT, ANYBODY, CODES, FUNCTIONS, KEPT_REQUESTS, Answer, Asked, World
+from tests.support.gateway_events import ADMIN, BUYER
 
 PAIRS = {
     "tiny": (3, 500, 1),

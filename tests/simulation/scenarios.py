@@ -8,7 +8,8 @@ from typing import Any
 
 from prepaid.core.purchase import Purchase
 from prepaid.store.catalog import first_catalog
-from tests.functions.client import (
+from tests.simulation.bench import Bench, Context, apps
+from tests.support.api import (
     BALANCE,
     BUY,
     CODE,
@@ -25,9 +26,8 @@ from tests.functions.client import (
     PUT_CATALOG,
     Answer,
 )
-from tests.functions.events import ADMIN, BUYER
-from tests.functions.payments import deliver, signed
-from tests.simulation.bench import Bench, Context, apps
+from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.stripe_purchases import deliver, signed
 
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 KEY = "the-key"

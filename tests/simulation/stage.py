@@ -21,8 +21,8 @@ from prepaid.api import purchases as purchases_api
 from prepaid.settings import Settings
 from prepaid.store import dynamodb, managers
 from prepaid.store.dynamodb import Patience
-from tests.apps import load_app
 from tests.simulation.stripe_wire import ADDRESS
+from tests.support.apps import load_app
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

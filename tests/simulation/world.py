@@ -18,7 +18,6 @@ from prepaid.core.errors import Busy, PrepaidError
 from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
-from tests.functions.events import Claims, caller, http_event
 from tests.simulation import promises, stripe_wire
 from tests.simulation.auditor import Auditor, Change, Deal, Manager
 from tests.simulation.bodies import time_text
@@ -28,7 +27,8 @@ from tests.simulation.line import attach, quick_client
 from tests.simulation.stage import API_KEY, TABLE, Stage, instant, model_client
 from tests.simulation.steps import LASTING, Step
 from tests.simulation.stripe_wire import StripeWire
-from tests.store import wire
+from tests.support import wire
+from tests.support.gateway_events import Claims, caller, http_event
 
 START = 1_781_614_800_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from botocore.session import Session, get_session
 
 from prepaid.store.dynamodb import Table, open_client
-from tests.store.builders import Desk
-from tests.store.wire import Wire
+from tests.support.store_driver import Desk
+from tests.support.wire import Wire
 
 
 @cache

@@ -9,8 +9,8 @@ from prepaid.core.errors import AccountNotFound, IdempotencyKeyReused, Insuffici
 from prepaid.core.ledger import Debit, Settle
 from prepaid.store import keys
 from prepaid.store.ledger import append, find_replay, read_entries, read_entry
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     HOUR,
     NO_QUOTA,
@@ -26,7 +26,7 @@ from tests.store.builders import (
     stored,
     types,
 )
-from tests.store.wire import Wire
+from tests.support.wire import Wire
 
 
 def test_a_debit_leaves_one_entry_and_its_claim_and_touches_nothing_else(desk: Desk) -> None:

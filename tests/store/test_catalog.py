@@ -15,8 +15,8 @@ from prepaid.store.catalog import (
     read_catalog_version,
     replace_catalog,
 )
-from tests.store.builders import NOW, QUOTA_100, STUBBORN, Desk, FakeTime, stored
-from tests.store.wire import Wire, answer_lost, no_answer
+from tests.support.store_driver import NOW, QUOTA_100, STUBBORN, Desk, FakeTime, stored
+from tests.support.wire import Wire, answer_lost, no_answer
 
 FIRST_SHA256 = "5c564ac4a480efe96bf85a2b5fc85a45edb651574acc246688afe345d732c268"
 

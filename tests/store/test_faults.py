@@ -11,8 +11,8 @@ from prepaid.store.accounts import read_account
 from prepaid.store.catalog import read_catalog, replace_catalog
 from prepaid.store.dynamodb import ConditionFailed, Transient
 from prepaid.store.ledger import find_entry_at
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     PROFILE,
@@ -25,7 +25,7 @@ from tests.store.builders import (
     stored,
     types,
 )
-from tests.store.wire import (
+from tests.support.wire import (
     Fault,
     Send,
     Wire,
@@ -39,7 +39,7 @@ from tests.store.wire import (
     refuses,
     reset_after_commit,
 )
-from tests.store.workers import at_once, debit
+from tests.support.workers import at_once, debit
 
 TRANSACTION = "TransactWriteItems"
 

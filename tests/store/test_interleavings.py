@@ -6,8 +6,8 @@ import pytest
 
 from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
 from prepaid.store.accounts import Profile, read_account
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     PROFILE,
@@ -22,7 +22,7 @@ from tests.store.builders import (
     stored,
     types,
 )
-from tests.store.wire import Wire, first, nothing
+from tests.support.wire import Wire, first, nothing
 
 TRANSACTION = "TransactWriteItems"
 

@@ -24,7 +24,7 @@ from prepaid.store import managers
 from prepaid.store.dynamodb import ConditionFailed, Transient
 from prepaid.store.managers import change_code, check_code, require_session, token_digest
 from prepaid.store.purchases import find_purchase_by_key
-from tests.store.builders import (
+from tests.support.store_driver import (
     DAY,
     HOUR,
     NOW,
@@ -38,8 +38,8 @@ from tests.store.builders import (
     stored,
     until_told,
 )
-from tests.store.wire import Wire, answer_lost, first, no_answer, nothing, reset_after_commit
-from tests.store.workers import at_once
+from tests.support.wire import Wire, answer_lost, first, no_answer, nothing, reset_after_commit
+from tests.support.workers import at_once
 
 CODE, WRONG = "482915", "482916"
 MINUTE = timedelta(minutes=1)

@@ -14,8 +14,8 @@ import pytest
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
 from prepaid.store.purchases import INSTANT
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     Desk,
@@ -29,8 +29,17 @@ from tests.store.builders import (
     types,
     until_told,
 )
-from tests.store.wire import Fault, Wire, answer_lost, connection_refused, first, no_answer, refuses, reset_after_commit
-from tests.store.workers import at_once
+from tests.support.wire import (
+    Fault,
+    Wire,
+    answer_lost,
+    connection_refused,
+    first,
+    no_answer,
+    refuses,
+    reset_after_commit,
+)
+from tests.support.workers import at_once
 
 TRANSACTION = "TransactWriteItems"
 PAID = a_payment_status("paid", a_purchase())

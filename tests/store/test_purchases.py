@@ -9,9 +9,9 @@ from prepaid.core.purchase import Progress, PurchaseState
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.items import milliseconds
 from prepaid.store.purchases import read_purchase
-from tests.store.audit import audit
-from tests.store.builders import DAY, NOW, Desk, a_payment_status, a_purchase, due_keys, lines, stored, types
-from tests.store.wire import Wire
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import DAY, NOW, Desk, a_payment_status, a_purchase, due_keys, lines, stored, types
+from tests.support.wire import Wire
 
 
 def test_a_recorded_purchase_is_read_back_as_it_was(desk: Desk) -> None:

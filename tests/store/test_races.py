@@ -17,8 +17,8 @@ from prepaid.core.purchase import Progress
 from prepaid.store.accounts import Profile, read_account
 from prepaid.store.catalog import first_catalog, read_catalog, replace_catalog
 from prepaid.store.sweep import SweepResult, sweep
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     QUOTA_100,
@@ -32,7 +32,7 @@ from tests.store.builders import (
     types,
     until_told,
 )
-from tests.store.workers import REFUSED, Answer, at_once, debit, debit_each, deliver_paid
+from tests.support.workers import REFUSED, Answer, at_once, debit, debit_each, deliver_paid
 
 PROCESSES = 3
 

@@ -31,9 +31,9 @@ from prepaid.store.reconciliation import (
     save_checkpoint,
     save_failed_check,
 )
-from tests.store.builders import DAY, NOW, TICK, Desk, a_payment_status, a_purchase, a_session, stored
-from tests.store.wire import Wire, answer_lost, first, no_answer
-from tests.store.workers import at_once
+from tests.support.store_driver import DAY, NOW, TICK, Desk, a_payment_status, a_purchase, a_session, stored
+from tests.support.wire import Wire, answer_lost, first, no_answer
+from tests.support.workers import at_once
 
 PACK = "credits-100"
 

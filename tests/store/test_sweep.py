@@ -13,9 +13,9 @@ from prepaid.store import keys, ledger
 from prepaid.store.due import Checkpoint, DueLot, forget, read_checkpoint, read_due, save_checkpoint
 from prepaid.store.dynamodb import Patience
 from prepaid.store.sweep import INITIAL_LOOKBACK, SweepResult, sweep
-from tests.store.audit import audit
-from tests.store.builders import DAY, HOUR, NOW, SECOND, STUBBORN, Desk, FakeTime, due_keys, stored, types
-from tests.store.wire import Fault, Wire, answer_lost, first, no_answer, refuses
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import DAY, HOUR, NOW, SECOND, STUBBORN, Desk, FakeTime, due_keys, stored, types
+from tests.support.wire import Fault, Wire, answer_lost, first, no_answer, refuses
 
 DUE_AT = NOW + DAY
 

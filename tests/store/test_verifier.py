@@ -21,8 +21,7 @@ from prepaid.verifying.scan_pass import pack
 from prepaid.verifying.tally import Tally, tally_from_bytes
 from tests.infra.test_template import PARTITIONS
 from tests.simulation.line import off_the_wire
-from tests.store.builders import DAY, NOW, Desk, Stored, a_payment_status, a_purchase
-from tests.store.corruptions import (
+from tests.support.corruptions import (
     Corruption,
     attributes,
     copied,
@@ -35,8 +34,9 @@ from tests.store.corruptions import (
     resummed,
     swapped,
 )
-from tests.store.everything import live
-from tests.store.whole_table import NAME, WholeTable, verified
+from tests.support.eventful_accounts import live
+from tests.support.store_driver import DAY, NOW, Desk, Stored, a_payment_status, a_purchase
+from tests.support.whole_table import NAME, WholeTable, verified
 
 # After the last entry, before the end of the lots that are left.
 SOON_AFTER = NOW + 445 * DAY

@@ -15,8 +15,8 @@ from local import verify
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table
 from prepaid.verifying.scan_pass import advance
-from tests.store.builders import Desk, stored
-from tests.store.template import table_schema
+from tests.support.store_driver import Desk, stored
+from tests.support.template import table_schema
 
 ACCOUNTS = [f"shop-{number}" for number in range(8)]
 

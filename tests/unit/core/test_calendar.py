@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prepaid.core.calendar import day_start, end_of_validity, is_zone, next_renewal
-from tests.builders import SAO_PAULO, civil
+from tests.support.core_builders import SAO_PAULO, civil
 
 JUST_BEFORE = timedelta(milliseconds=1)
 

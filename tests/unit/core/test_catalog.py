@@ -10,7 +10,7 @@ import pytest
 
 from prepaid.core.catalog import Catalog, Feature, Offer, Pack, Plan, check_prices, check_successor, offers
 from prepaid.core.errors import InvalidRequest
-from tests.builders import AI_SERVICE, CATALOG, PACKS, STICKER, a_catalog, a_pack
+from tests.support.core_builders import AI_SERVICE, CATALOG, PACKS, STICKER, a_catalog, a_pack
 
 
 def shown(catalog: Catalog) -> dict[str, Offer]:

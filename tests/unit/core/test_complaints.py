@@ -8,7 +8,7 @@ import pytest
 from prepaid.core.account import quota_remaining
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Settle, apply, settle
-from tests.builders import (
+from tests.support.core_builders import (
     CATALOG,
     NOW,
     a_change_to,

@@ -5,7 +5,7 @@ import pytest
 from prepaid.core.catalog import check_amounts
 from prepaid.core.currencies import CURRENCIES, MINIMUM_AMOUNTS, STEPS, THREE_DECIMAL, ZERO_DECIMAL, shown, why_not
 from prepaid.core.errors import InvalidRequest
-from tests.builders import a_catalog, a_pack
+from tests.support.core_builders import a_catalog, a_pack
 
 
 def complaints(*packs: tuple[int, str, bool]) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from prepaid.core.account import Account, LotKind
 from prepaid.core.entry import LotDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
 from prepaid.core.ledger import LONGEST_VALIDITY, MAX_LOTS, Grant, Operation, Settle, apply, settle
-from tests.builders import (
+from tests.support.core_builders import (
     CATALOG,
     NOW,
     a_catalog,

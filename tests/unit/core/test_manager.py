@@ -19,7 +19,7 @@ from prepaid.core.manager_code import (
     is_good,
     reserve_try,
 )
-from tests.builders import NOW
+from tests.support.core_builders import NOW
 
 MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)

@@ -13,7 +13,7 @@ from prepaid.core.entry import Entry, LotDraw
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import COURTESY, Settle, apply
 from prepaid.core.purchase import PaymentStatus, Purchase, next_step, revoked_credits
-from tests.builders import (
+from tests.support.core_builders import (
     CATALOG,
     NOW,
     a_debit,

@@ -19,7 +19,16 @@ from prepaid.core.purchase import (
     next_step,
     opened,
 )
-from tests.builders import NOW, a_granted_purchase, a_pack, a_payment_status, a_purchase, an_account, civil, followed
+from tests.support.core_builders import (
+    NOW,
+    a_granted_purchase,
+    a_pack,
+    a_payment_status,
+    a_purchase,
+    an_account,
+    civil,
+    followed,
+)
 
 LATER = NOW + timedelta(hours=1)
 PROGRESS: tuple[Progress, ...] = get_args(Progress)

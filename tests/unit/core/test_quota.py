@@ -10,7 +10,7 @@ from prepaid.core.catalog import Plan
 from prepaid.core.entry import Entry, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import Settle, apply, open_account, settle
-from tests.builders import (
+from tests.support.core_builders import (
     AI_SERVICE,
     CATALOG,
     NOW,

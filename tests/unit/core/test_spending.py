@@ -10,7 +10,7 @@ from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import Debit, apply, settle
-from tests.builders import (
+from tests.support.core_builders import (
     AI_SERVICE,
     CATALOG,
     NOW,

@@ -4,7 +4,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-FUNCTIONS = Path(__file__).parents[1] / "functions"
+FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
 def load_app(name: str) -> ModuleType:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prepaid.core.errors import InsufficientCredits
 from prepaid.store.dynamodb import Table, open_client
-from tests.store.builders import Desk, a_payment_status, a_purchase, until_told
+from tests.support.store_driver import Desk, a_payment_status, a_purchase, until_told
 
 type Answer = tuple[str, int]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prepaid.store.dynamodb import Table
-from tests.functions.contract import check_answer, check_problem
-from tests.functions.events import ADMIN, ANYBODY, BUYER, Claims, Context, Event, compact, http_event
-from tests.functions.rights import acting_as
-from tests.store.builders import Stored, stored
+from tests.support.contract import check_answer, check_problem
+from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, Context, Event, compact, http_event
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import Stored, stored
 
 CONSUME = "POST /v1/accounts/{account}/consumptions"
 BALANCE = "GET /v1/accounts/{account}/balance"

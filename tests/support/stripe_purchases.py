@@ -18,8 +18,8 @@ from prepaid.store import keys
 from prepaid.store.dynamodb import Patience, get
 from prepaid.store.managers import change_code
 from prepaid.store.purchases import read_purchase, record_purchase
-from tests.functions.client import CODE, WEBHOOK, Answer, Service
-from tests.functions.events import http_event
+from tests.support.api import CODE, WEBHOOK, Answer, Service
+from tests.support.gateway_events import http_event
 
 if TYPE_CHECKING:
     from tests.functions.conftest import Clock

@@ -11,7 +11,7 @@ from prepaid.store.customers import save_customer
 from prepaid.store.managers import change_code
 from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_failed_check
 from prepaid.store.sweep import sweep
-from tests.store.builders import (
+from tests.support.store_driver import (
     DAY,
     HOUR,
     NO_QUOTA,

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from prepaid.store.items import CHECKSUM, GENESIS_HASH, chain_hash, checksum
-from tests.store.builders import Stored
+from tests.support.store_driver import Stored
 
 type Key = tuple[str, str]
 type Corruption = tuple[str, Stored]

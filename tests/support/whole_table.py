@@ -17,7 +17,7 @@ from prepaid.verifying.findings import Finding
 from prepaid.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
 from tests.simulation.database import Answer, Database
 from tests.simulation.line import _QuickClient, calm
-from tests.store.builders import DAY, NOW, Stored
+from tests.support.store_driver import DAY, NOW, Stored
 
 NAME = "table"
 # Of a pass that comes to its end.

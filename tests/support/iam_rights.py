@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.store.template import TEMPLATE
+from tests.support.template import TEMPLATE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.demo import Shop
-from tests.stack.client import Answer, Api, new_key
-from tests.stack.till import Till
+from tests.support.payment_page import Till
+from tests.support.stack_api import Answer, Api, new_key
 
 LIFETIME = timedelta(seconds=8)
 BEFORE_THE_END = timedelta(seconds=1)

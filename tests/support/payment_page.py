@@ -12,7 +12,7 @@ from local.deploy import client
 from local.stack import Stack
 from prepaid.store.dynamodb import Table
 from prepaid.store.purchases import read_purchase
-from tests.stack.client import Answer, exchange
+from tests.support.stack_api import Answer, exchange
 
 PATIENCE_SECONDS = 60
 SESSION_EVENT = "checkout.session."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from tests.store.builders import Stored, entry_items
+from tests.support.store_driver import Stored, entry_items
 
 GRANTS = ("purchase", "grant", "adjustment")
 MONEY = ("refund", "dispute")

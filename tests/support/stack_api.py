@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
 
-from tests.functions.contract import check_answer, document
+from tests.support.contract import check_answer, document
 
 CONSUME = "POST /v1/accounts/{account}/consumptions"
 BALANCE = "GET /v1/accounts/{account}/balance"
