@@ -98,8 +98,8 @@ class MiniStack(Emulator):
     """It lets pass much that is malformed, so it is asked only what isn't; and no token twice, because it takes a
     repeat for another request when it has trimmed a number of the first."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port)
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self._tokens: set[str] = set()
 
     def asked_for(self, operation: str, request: Request, said: Said) -> bool:

@@ -50,6 +50,6 @@ def serve(emulators: Emulators) -> tuple[tuple[str, int], bytes]:
 def connect(address: tuple[str, int], key: bytes) -> Any:
     """The Emulators of the process that serves them."""
     Server.register("emulators")
-    server = Server(tuple(address), key)
+    server = Server((address[0], address[1]), key)
     server.connect()
     return server.emulators()  # type: ignore[attr-defined]
