@@ -10,7 +10,7 @@ from fake_stripe.lifecycle import PAYER
 from local.demo import CODE
 from local.deploy import client
 from local.stack import Stack
-from tests.stack.client import Api
+from tests.support.stack_api import Api
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
