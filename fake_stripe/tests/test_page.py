@@ -3,9 +3,10 @@
 import re
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+import stripe
 
 from fake_stripe.pages import texts as page_texts
 from fake_stripe.server import RunningFake
@@ -163,6 +164,28 @@ def test_pix_and_boleto_show_what_to_pay_and_two_buttons(
     assert ("svg" in shown.tags) == (method == "pix")
     assert shown.forms == [f"/pay/{session.id}/paid", f"/pay/{session.id}/failed"]
     assert set(shown.fields) == shown.labels
+
+
+@pytest.mark.parametrize(
+    ("kind", "content_type", "start"),
+    [("svg", "image/svg+xml", b"<?xml"), ("png", "image/png", b"\x89PNG\r\n")],
+)
+def test_the_pix_qr_code_is_served_as_an_image(
+    shop: Shop, controls: Controls, kind: str, content_type: str, start: bytes
+) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/confirm", method="pix")
+    intent = shop.again(session, "payment_intent").payment_intent
+    assert isinstance(intent, stripe.PaymentIntent)
+    assert intent.next_action is not None
+    pix = intent.next_action.pix_display_qr_code
+    assert pix is not None
+
+    address = urlsplit(str(getattr(pix, f"image_url_{kind}")))
+    status, headers, body = controls.request("GET", address.path)
+
+    assert (status, headers["content-type"].split(";")[0]) == (200, content_type)
+    assert body.startswith(start)
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,11 @@ def test_an_option_that_makes_no_sense_is_one_clear_line(options: list[str]) -> 
     assert (program.returncode, out) == (2, "")
     assert errors.startswith("Can't start the fake Stripe: ")
     assert len(errors.splitlines()) == 1
+
+
+def test_the_api_in_process_loads_no_web_framework() -> None:
+    code = "import sys, fake_stripe.api; print({'flask', 'jinja2', 'babel', 'segno'} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True)
+
+    assert done.stdout == "set()\n"
