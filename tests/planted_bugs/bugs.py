@@ -906,15 +906,15 @@ BUGS = (
     Bug(
         "who spends may read sessions",
         "template.yaml",
-        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*"]',
-        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*", "SESSION#*"]',
+        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*"]',
+        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*", "SESSION#*"]',
         RIGHTS,
     ),
     Bug(
         "the verifier lacks a right",
         "template.yaml",
-        'dynamodb:LeadingKeys: ["VERIFICATION", "VERIFIED#*"]',
-        'dynamodb:LeadingKeys: ["VERIFICATION"]',
+        '"dynamodb:LeadingKeys": ["VERIFICATION", "VERIFIED#*"]',
+        '"dynamodb:LeadingKeys": ["VERIFICATION"]',
         SCHEDULED_VERIFIER,
     ),
     # The verifier
