@@ -11,6 +11,8 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 DEPLOY_ARGS ?=
 ONLY ?=
+AREA ?=
+SAMPLE ?= 0
 N ?= 1000000
 SEED ?= 1
 FUNCTION ?= ConsumeFunction
@@ -34,8 +36,8 @@ export PYTHONPATH := layers/prepaid:.
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
 # Fast first: what fails in a second is not worth waiting a minute for.
-TESTS = $(wildcard tests/unit tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
-TYPED = $(wildcard layers/prepaid/prepaid functions local tests bench)
+TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
+TYPED = $(wildcard layers/prepaid/prepaid functions fake_stripe local tests bench)
 
 .PHONY: help run invoke test simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
 
@@ -60,19 +62,19 @@ model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStac
 bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS) --seed $(SEED)
 
-planted-bugs: $(NEEDS_UV) ## More than a hundred small faults in our code, one at a time: which test finds each (ONLY=text)
-	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --only "$(ONLY)"
+planted-bugs: $(NEEDS_UV) ## More than a hundred small faults in our code, one at a time: which test finds each (AREA=store ONLY=text SAMPLE=10 SEED=1)
+	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --area "$(AREA)" --only "$(ONLY)" --sample $(SAMPLE) --seed $(SEED)
 
-fuzz: $(NEEDS_UV) ## Bytes nobody meant, for SECONDS=60 each (TARGETS="webhook delivery cursor body csv contract")
+fuzz: $(NEEDS_UV) ## Fuzz each target with malformed input for SECONDS=60 (TARGETS="webhook delivery cursor body csv contract")
 	$(RUN) python -m tests.security.fuzz --seconds $(SECONDS) $(TARGETS)
 
-audit: $(NEEDS_UV) ## Known weaknesses of everything that is locked (needs the internet)
+audit: $(NEEDS_UV) ## Check all pinned dependencies for known vulnerabilities (needs the internet)
 	$(RUN) python -m local.audit
 
 simulate: $(NEEDS_UV) ## Whole-system histories on every core, until one fails (N=1000000 SEED=1)
 	@$(RUN) python -m tests.simulation --operations $(N) --seed $(SEED)
 
-verify: $(NEEDS_UV) ## Hold every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1)
+verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1)
 	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume)
 
 check: lint types contracts template fresh secrets ## Format, lint, types, import contracts, template, generated files, secrets
@@ -88,8 +90,8 @@ contracts: $(NEEDS_UV)
 	$(RUN) lint-imports
 
 template: $(NEEDS_UV)
+# `sam validate --lint` runs the same cfn-lint and reports the same. Errors that only SAM's transform finds fail tests/infra.
 	$(RUN) cfn-lint template.yaml
-	$(RUN) python -m local.sam validate --lint
 
 fresh: $(NEEDS_UV)
 	$(UV) lock --check
@@ -99,7 +101,7 @@ fresh: $(NEEDS_UV)
 secrets: $(NEEDS_UV)
 	$(RUN) python -m local.secret_scan
 
-format: $(NEEDS_UV) ## Rewrite the Python files as `make check` wants them
+format: $(NEEDS_UV) ## Format the Python files
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
@@ -112,7 +114,7 @@ lock: $(NEEDS_UV) ## Renew uv.lock and the layer's requirements
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS
 	$(RUN) python -m local.sam build
 
-deploy: build ## Deploy to the AWS account of your credentials, as samconfig.toml says
+deploy: build ## Deploy to your AWS account with the settings of samconfig.toml
 	$(RUN) python -m local.sam deploy $(DEPLOY_ARGS)
 
 clean: ## Remove everything that was built or downloaded here

@@ -30,12 +30,12 @@ from prepaid.core.account import Terms
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.accounts import Profile, put_account
-from prepaid.store.catalogue import first_catalogue
+from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Patience, Table, open_client
 from prepaid.store.ledger import append, read_tail
 
 CREDITS = 1_000_000
-CATALOGUE = first_catalogue()
+CATALOG = first_catalog()
 CASES = ((1, 1), (8, 1), (32, 1), (32, 1000))
 # So that a crowded account is waited for, as a client with retries would.
 PATIENCE = Patience(seconds=60)
@@ -67,7 +67,7 @@ class Ours:
         """An account with credits to spend."""
         terms = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
         profile = Profile(name=account, language="en", low_credit_threshold=10, manager_contact=None)
-        shared: dict[str, Any] = {"catalogue": CATALOGUE, "now": datetime.now(UTC), "patience": PATIENCE}
+        shared: dict[str, Any] = {"catalog": CATALOG, "now": datetime.now(UTC), "patience": PATIENCE}
         put_account(self.table, account, terms, profile, actor="bench", **shared)
         append(
             self.table,
@@ -83,7 +83,7 @@ class Ours:
             self.table,
             account,
             Debit(actor="bench", feature="sticker", quantity=1),
-            catalogue=CATALOGUE,
+            catalog=CATALOG,
             now=datetime.now(UTC),
             patience=PATIENCE,
             idempotency_key=key,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
-LEASH = Path(__file__).with_name("leash.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 HOST = "127.0.0.1"
 
 
@@ -44,15 +44,15 @@ def shown(log: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program on a leash."""
+    """A program under a supervisor, which ends it when this process does."""
 
     name: str
     log: Path
-    leash: subprocess.Popen[bytes]
+    supervisor: subprocess.Popen[bytes]
 
     def ended(self) -> bool:
         """Whether it stopped by itself."""
-        return self.leash.poll() is not None
+        return self.supervisor.poll() is not None
 
     def require_running(self) -> None:
         """Fail with the place of the log when it stopped by itself."""
@@ -60,17 +60,17 @@ class Program:
             raise LocalStackError(f"{self.name} stopped by itself, see {shown(self.log)}")
 
     def stop(self) -> None:
-        """Let go of the leash; the program ends with everything it started."""
-        if self.leash.stdin:
-            self.leash.stdin.close()
+        """Close the supervisor's standard input: it ends the program and everything the program started."""
+        if self.supervisor.stdin:
+            self.supervisor.stdin.close()
 
 
 def start(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Program:
     """Start a program that ends when this process does."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        leash = subprocess.Popen(
-            [sys.executable, "-I", str(LEASH), *map(str, command)],
+        supervisor = subprocess.Popen(
+            [sys.executable, "-I", str(SUPERVISOR), *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -78,7 +78,7 @@ def start(name: str, command: Sequence[str | Path], env: Mapping[str, str], log:
             cwd=cwd,
             start_new_session=True,
         )
-    return Program(name, log, leash)
+    return Program(name, log, supervisor)
 
 
 @contextlib.contextmanager
@@ -91,13 +91,13 @@ def running(
         yield program
     finally:
         program.stop()
-        program.leash.wait()
+        program.supervisor.wait()
 
 
 def finish(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
     """Run a program to its end and insist that it ends well."""
     with running(name, command, env, log, cwd) as program:
-        if program.leash.wait() != 0:
+        if program.supervisor.wait() != 0:
             raise LocalStackError(f"{name} failed, see {shown(log)}")
 
 

@@ -101,7 +101,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
         restricted = {function: f"rk_test_{secrets.token_hex(12)}" for function in STRIPE_RIGHTS}
         deployed.write_stripe_secrets(restricted, [webhook_secret, SAMPLE_WEBHOOK_SECRET])
-        command = [sys.executable, "-m", "local.stripe", "--port", str(stripe_port), "--api-key", api_key]
+        command = [sys.executable, "-m", "fake_stripe", "--port", str(stripe_port), "--api-key", api_key]
         for function, rights in STRIPE_RIGHTS.items():
             listed = ",".join(f"{resource}:{level}" for resource, level in rights.items())
             command += ["--api-key", f"{restricted[function]}={listed}"]

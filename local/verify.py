@@ -25,7 +25,7 @@ from local.cloud import environment_at
 from local.processes import STATE, LocalStackError
 from prepaid.store.dynamodb import Patience, Table, open_client
 from prepaid.verifying.findings import Finding
-from prepaid.verifying.passes import Desk, Pass, finish, go_on, pack, unpack
+from prepaid.verifying.scan_pass import ScanPass, VerifyContext, advance, finish, pack, unpack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
@@ -105,7 +105,7 @@ def _segment(table: Table, progress: Progress, segment: int) -> None:
     desk = _desk(table, progress)
     try:
         while not one.done and not progress.stop.is_set():
-            go_on(desk, one, lambda: False)
+            advance(desk, one, lambda: False)
             progress.passes[segment], progress.read[segment] = pack(one), one.read
     except BaseException:
         # The others have no reason to go on.
@@ -113,14 +113,16 @@ def _segment(table: Table, progress: Progress, segment: int) -> None:
         raise
 
 
-def _desk(table: Table, progress: Progress) -> Desk:
+def _desk(table: Table, progress: Progress) -> VerifyContext:
     patience = Patience(seconds=PATIENCE_SECONDS)
-    return Desk(table=table, patience=patience, now=lambda: datetime.now(UTC), on_finding=progress.findings.append)
+    return VerifyContext(
+        table=table, patience=patience, now=lambda: datetime.now(UTC), on_finding=progress.findings.append
+    )
 
 
 def _begin() -> Progress:
     now = datetime.now(UTC)
-    passes = [pack(Pass(started_at=now, segment=segment, segments=SEGMENTS)) for segment in range(SEGMENTS)]
+    passes = [pack(ScanPass(started_at=now, segment=segment, segments=SEGMENTS)) for segment in range(SEGMENTS)]
     return Progress(passes, [0] * SEGMENTS)
 
 

@@ -10,19 +10,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+from pytest_socket import disable_socket, enable_socket
 
 from local.cloud import Cloud
 from local.dynamodb_local import dynamodb_local as start_dynamodb_local
 
 TESTS = Path(__file__).parent
-LOOPBACK = ["127.0.0.1", "::1"]
-# The hosts that tests below a directory may talk to; the longest match counts. Directories not named are free.
-HOSTS: dict[str, list[str]] = {
-    "unit": [],
-    "unit/local_stripe": LOOPBACK,
-    "property": [],
-}
+# Tests below these directories may not open sockets.
+WITHOUT_SOCKETS = ("unit", "property")
 
 # No deadline: this may run on a busy machine, and a slow example is no wrong one.
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,13 +36,9 @@ def dynamodb_local(worker_id: str) -> Iterator[Cloud]:
 def _sockets(request: pytest.FixtureRequest) -> Iterator[None]:
     """A unit test that reaches for the network fails at once instead of hanging or, worse, passing."""
     folder = request.path.parent.relative_to(TESTS)
-    named = next((str(f) for f in (folder, *folder.parents) if str(f) in HOSTS), None)
-    if named is None:
+    if not folder.parts or folder.parts[0] not in WITHOUT_SOCKETS:
         yield
         return
-    if HOSTS[named]:
-        socket_allow_hosts(HOSTS[named])
-    else:
-        disable_socket(allow_unix_socket=True)
+    disable_socket(allow_unix_socket=True)
     yield
     enable_socket()

@@ -1,13 +1,13 @@
-"""Administration: accounts, their plans and gifts, and the catalogue."""
+"""Administration: accounts, their plans and gifts, and the catalog."""
 
 from prepaid import wiring
-from prepaid.api import accounts, catalogues, grants
+from prepaid.api import accounts, catalogs, grants
 from prepaid.api.http import Request, Response, serve
 
 
 def put_account(request: Request) -> Response:
     """PUT /v1/accounts/{account}"""
-    return accounts.put(request, wiring.table(), wiring.catalogue())
+    return accounts.put(request, wiring.table(), wiring.catalog())
 
 
 def show_account(request: Request) -> Response:
@@ -17,22 +17,22 @@ def show_account(request: Request) -> Response:
 
 def grant(request: Request) -> Response:
     """POST /v1/accounts/{account}/grants"""
-    return grants.grant(request, wiring.table(), wiring.catalogue())
+    return grants.grant(request, wiring.table(), wiring.catalog())
 
 
 def show_packs(request: Request) -> Response:
     """GET /v1/packs"""
-    return catalogues.show_packs(request, wiring.catalogue())
+    return catalogs.show_packs(request, wiring.catalog())
 
 
-def show_catalogue(request: Request) -> Response:
+def show_catalog(request: Request) -> Response:
     """GET /v1/catalog"""
-    return catalogues.show_catalogue(request, wiring.table())
+    return catalogs.show_catalog(request, wiring.table())
 
 
-def put_catalogue(request: Request) -> Response:
+def put_catalog(request: Request) -> Response:
     """PUT /v1/catalog"""
-    return catalogues.put_catalogue(request, wiring.table(), wiring.catalogue())
+    return catalogs.put_catalog(request, wiring.table(), wiring.catalog())
 
 
 handler = serve(
@@ -41,8 +41,8 @@ handler = serve(
         "GET /v1/accounts/{account}": show_account,
         "POST /v1/accounts/{account}/grants": grant,
         "GET /v1/packs": show_packs,
-        "GET /v1/catalog": show_catalogue,
-        "PUT /v1/catalog": put_catalogue,
+        "GET /v1/catalog": show_catalog,
+        "PUT /v1/catalog": put_catalog,
     },
     wiring.now,
 )

@@ -7,7 +7,7 @@ from prepaid.api.http import Request, Response, serve
 
 def balance(request: Request) -> Response:
     """GET /v1/accounts/{account}/balance"""
-    return balances.balance(request, wiring.table(), wiring.catalogue())
+    return balances.balance(request, wiring.table(), wiring.catalog())
 
 
 def history(request: Request) -> Response:

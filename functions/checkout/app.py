@@ -17,7 +17,7 @@ def open_manager_session(request: Request) -> Response:
 
 def buy(request: Request) -> Response:
     """POST /v1/accounts/{account}/purchases"""
-    return purchases.buy(request, wiring.table(), wiring.catalogue(), wiring.shop())
+    return purchases.buy(request, wiring.table(), wiring.catalog(), wiring.checkout_config())
 
 
 def show_purchases(request: Request) -> Response:

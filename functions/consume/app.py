@@ -7,7 +7,7 @@ from prepaid.api.http import Request, Response, serve
 
 def consume(request: Request) -> Response:
     """POST /v1/accounts/{account}/consumptions"""
-    return consumptions.consume(request, wiring.table(), wiring.catalogue())
+    return consumptions.consume(request, wiring.table(), wiring.catalog())
 
 
 handler = serve({"POST /v1/accounts/{account}/consumptions": consume}, wiring.now)

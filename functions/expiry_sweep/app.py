@@ -22,7 +22,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     patience = Patience(seconds=4.0)
     swept = sweep(
         wiring.table(),
-        catalogue=wiring.catalogue()(patience),
+        catalog=wiring.catalog()(patience),
         now=wiring.now(),
         patience=patience,
         has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,

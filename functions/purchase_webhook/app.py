@@ -11,7 +11,7 @@ def receive(request: Request) -> Response:
     return webhooks.receive(
         request,
         wiring.table(),
-        wiring.catalogue(),
+        wiring.catalog(),
         secrets=wiring.webhook_secrets(),
         tolerance_seconds=wiring.settings().webhook_tolerance_seconds,
         client=wiring.stripe_client,

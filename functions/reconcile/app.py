@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from prepaid import wiring
 from prepaid.api.metrics import count, measure_seconds
 from prepaid.payments.errors import PaymentsRefused
-from prepaid.purchasing import Desk, reconcile
+from prepaid.purchasing import ReconcileContext, reconcile
 from prepaid.store.dynamodb import Patience
 
 # Enough to finish the event or purchase in hand, Stripe's slowest answers included, and keep the checkpoint.
@@ -31,10 +31,10 @@ def run(context: LambdaContext) -> dict[str, Any]:
     """Compare, and tell what was done. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
     patience = Patience(seconds=4.0)
     done = reconcile(
-        Desk(
+        ReconcileContext(
             table=wiring.table(),
             client=wiring.stripe_client(),
-            catalogue=wiring.catalogue()(patience),
+            catalog=wiring.catalog()(patience),
             now=wiring.now(),
             patience=patience,
             has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,

@@ -12,7 +12,7 @@ from prepaid.api.metrics import count
 from prepaid.store.dynamodb import Patience, persist
 from prepaid.store.verification import read_pass, save_pass
 from prepaid.verifying.findings import Finding
-from prepaid.verifying.passes import Desk, Pass, finish, go_on, pack, unpack
+from prepaid.verifying.scan_pass import ScanPass, VerifyContext, advance, finish, pack, unpack
 
 # Enough for the page in hand, a second look at an account, and to keep the place.
 MARGIN_MILLISECONDS = 120_000
@@ -31,14 +31,14 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     says no to; the next run goes on at the last page that was whole, of which nothing is told again."""
     table, patience, now = wiring.table(), Patience(seconds=4.0), wiring.now()
     packed = persist(patience, read_pass, table)
-    one = unpack(packed) if packed else Pass(started_at=now)
+    one = unpack(packed) if packed else ScanPass(started_at=now)
     # One that says it began later than now says so to hold up the next.
     if one.done and one.started_at <= now < one.started_at + EVERY:
         return {"read": 0, "found": 0, "finished": True}
     if one.done:
-        one = Pass(started_at=now)
+        one = ScanPass(started_at=now)
     read, found = one.read, one.found
-    desk = Desk(table=table, patience=patience, now=wiring.now, on_finding=on_finding)
+    desk = VerifyContext(table=table, patience=patience, now=wiring.now, on_finding=on_finding)
     _read(desk, one, lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS)
     answer = {"read": one.read - read, "found": one.found - found, "finished": one.done}
     logger.info("verified", extra={"request_id": context.aws_request_id, **answer})
@@ -46,12 +46,12 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return answer
 
 
-def _read(desk: Desk, one: Pass, has_time: Callable[[], bool]) -> None:
+def _read(desk: VerifyContext, one: ScanPass, has_time: Callable[[], bool]) -> None:
     """Read on while there is time, at least one page, and keep the place whatever happens. Raises as `handler` does."""
     place, pages = pack(one), 0
     try:
         while True:
-            go_on(desk, one, lambda: False)
+            advance(desk, one, lambda: False)
             if one.done:
                 one.found += finish(desk, [one])
             packed, pages = pack(one), pages + 1

@@ -23,8 +23,8 @@ from typing import Any
 from tests.bank.history import BUSY, Attempt, Heard
 from tests.bank.model import BACKED, PRICE, Line, State, faults_of, state_of
 from tests.bank.wishes import Wish
-from tests.store.audit import Audited, audit
-from tests.store.builders import Stored
+from tests.support.ledger_audit import Audited, audit
+from tests.support.store_driver import Stored
 
 CREATED, OK, INSUFFICIENT, NOT_FOUND, CONFLICT, INVALID = 201, 200, 402, 404, 409, 422
 MAX_LOTS = 500

@@ -15,10 +15,10 @@ from types import ModuleType
 from typing import Any
 
 from prepaid import wiring
-from tests.apps import load_app
 from tests.bank.history import BUSY, Recorder, next_index
 from tests.bank.wishes import Plan, Wish, opening, wish
-from tests.functions.events import ADMIN, Context, Event, caller, compact, http_event
+from tests.support.apps import load_app
+from tests.support.gateway_events import ADMIN, Context, Event, caller, compact, http_event
 
 ROUTES = {
     "debit": ("consume", "POST /v1/accounts/{account}/consumptions"),

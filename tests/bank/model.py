@@ -1,6 +1,6 @@
 """One account as a sequential program, in 100 lines of its own: what the next raw entry of a ledger must be.
 
-It knows the written format and the rules (semantics 2-9), and none of the service's code. Rows of lots are as stored:
+It knows the written format and the rules (rule 2-9), and none of the service's code. Rows of lots are as stored:
 [number, kind, granted, remaining, granted_at, expires_at].
 """
 

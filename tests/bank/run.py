@@ -22,8 +22,8 @@ from prepaid.store.dynamodb import Table
 from tests.bank.client import PLAN_FILE
 from tests.bank.history import Attempt, read_history
 from tests.bank.wishes import Plan
-from tests.store.builders import Stored, stored
-from tests.store.template import table_schema
+from tests.support.store_driver import Stored, stored
+from tests.support.template import table_schema
 
 TABLE = "bank"
 LOOK_SECONDS = 0.2

@@ -13,7 +13,7 @@ from prepaid.store.dynamodb import Item
 from tests.bank.checker import check, items_by_account
 from tests.bank.conftest import Held
 from tests.bank.history import Attempt, Heard
-from tests.store.builders import Stored, entry_items
+from tests.support.store_driver import Stored, entry_items
 
 
 @dataclass
@@ -278,7 +278,7 @@ def a_debit_carried_out_twice(run: Run) -> None:
         lot = state["lots"][0]
         lot[3] -= 1
         said = {"credits": -1, "quota": 0, "balance_after": line["balance_after"] - 1, **(one.wish.body or {})}
-        kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalogue_version")}
+        kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalog_version")}
         pairs.append([{**kept, **said, "type": "consumption", "draws": [["lot", lot[0], 1, lot[5]]]}, state])
 
     run.rewrite(one.wish.account, again)

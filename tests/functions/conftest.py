@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.session import get_session
 
+from fake_stripe.faults import Fault
+from fake_stripe.running import RunningFake
 from local.deploy import STRIPE_RIGHTS
-from local.stripe.faults import Fault
-from local.stripe.running import RunningFake
 from prepaid import wiring
 from prepaid.api import http
 from prepaid.store import managers
 from prepaid.store.dynamodb import Table, open_client
 from prepaid.store.secrets import Secret
-from tests.apps import load_app
-from tests.functions.client import Service
-from tests.functions.events import TOKEN
-from tests.functions.payments import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
-from tests.functions.rights import acting, watch
 from tests.store.conftest import cloud, table_name, theirs
+from tests.support.api import Service
+from tests.support.apps import load_app
+from tests.support.gateway_events import TOKEN
+from tests.support.iam_rights import acting, watch
+from tests.support.stripe_purchases import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -187,7 +187,7 @@ def serving(
 
 def rewire() -> None:
     """What a fresh function would build anew. Secrets stay: they are the same for the whole session."""
-    for built in (wiring.settings, wiring.table, wiring.catalogue, wiring.shop):
+    for built in (wiring.settings, wiring.table, wiring.catalog, wiring.checkout_config):
         built.cache_clear()
 
 
@@ -230,7 +230,7 @@ def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatc
         running_fake.state.clear()
         running_fake.api.idempotency.clear()
     monkeypatch.setenv("STRIPE_API_BASE", running_fake.url)
-    for built in (wiring.settings, wiring.shop):
+    for built in (wiring.settings, wiring.checkout_config):
         built.cache_clear()
     yield running_fake
     running_fake.api.faults.plan(0, Fault())

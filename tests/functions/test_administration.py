@@ -1,11 +1,12 @@
-"""Accounts, grants and the catalogue."""
+"""Accounts, grants and the catalog."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.functions.client import (
+from tests.functions.conftest import Clock
+from tests.support.api import (
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -15,9 +16,8 @@ from tests.functions.client import (
     Answer,
     Service,
 )
-from tests.functions.conftest import Clock
-from tests.functions.events import caller
-from tests.store.builders import due_keys, lines, types
+from tests.support.gateway_events import caller
+from tests.support.store_driver import due_keys, lines, types
 
 MINIMAL = {"name": "Pet & Cia", "plan": "trio"}
 WHOLE = {
@@ -283,16 +283,16 @@ def test_packs_show_their_price_and_the_best_is_marked(service: Service) -> None
 
 
 def successor(service: Service) -> dict[str, Any]:
-    catalogue: dict[str, Any] = service(GET_CATALOG).body
-    del catalogue["version"]
-    return catalogue
+    catalog: dict[str, Any] = service(GET_CATALOG).body
+    del catalog["version"]
+    return catalog
 
 
-def put(service: Service, catalogue: dict[str, Any], if_match: str = '"1"') -> Answer:
-    return service(PUT_CATALOG, json=catalogue, headers={"if-match": if_match})
+def put(service: Service, catalog: dict[str, Any], if_match: str = '"1"') -> Answer:
+    return service(PUT_CATALOG, json=catalog, headers={"if-match": if_match})
 
 
-def test_a_catalogue_is_replaced_by_whoever_has_read_it(service: Service) -> None:
+def test_a_catalog_is_replaced_by_whoever_has_read_it(service: Service) -> None:
     assert service(GET_CATALOG).headers["etag"] == '"1"'
     changed = successor(service)
     changed["features"].append({"id": "photo", "price": 3, "quota_backed": False})
@@ -334,7 +334,7 @@ def test_a_smaller_pack_is_cheaper_only_on_purpose(service: Service) -> None:
     assert service.stored() == before
     answer = put(service, asked | {"allow_cheaper_small_packs": True}, "2")
     assert (answer.status, answer.body["version"]) == (200, 3)
-    # The intent is the request's, not the catalogue's.
+    # The intent is the request's, not the catalog's.
     assert "allow_cheaper_small_packs" not in answer.body
 
 
@@ -345,7 +345,7 @@ def test_a_pack_that_is_no_rival_may_cost_what_it_likes(service: Service, change
     assert put(service, asked).status == 200
 
 
-def test_a_catalogue_that_was_changed_meanwhile(service: Service) -> None:
+def test_a_catalog_that_was_changed_meanwhile(service: Service) -> None:
     mine, theirs = successor(service), successor(service)
     theirs["packs"][0]["amount"] = 2989
     put(service, theirs)
@@ -357,13 +357,13 @@ def test_a_catalogue_that_was_changed_meanwhile(service: Service) -> None:
     assert service.stored() == before
 
 
-def test_a_change_of_the_catalogue_says_what_it_changes(service: Service) -> None:
+def test_a_change_of_the_catalog_says_what_it_changes(service: Service) -> None:
     answer = service(PUT_CATALOG, json=successor(service))
     assert (answer.status, answer.code) == (428, "if_match_missing")
     assert service.stored() == {}
 
 
-def test_a_token_for_one_account_may_read_the_catalogue_and_not_change_it(service: Service) -> None:
+def test_a_token_for_one_account_may_read_the_catalog_and_not_change_it(service: Service) -> None:
     bound = caller(account="acme")
     assert service(GET_CATALOG, claims=bound).status == 200
     assert service(PACKS, claims=bound).status == 200

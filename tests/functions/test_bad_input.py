@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from prepaid.store.dynamodb import Table
-from tests.functions.client import (
+from tests.functions.conftest import Clock, listen, serving
+from tests.support.api import (
     BALANCE,
     BUY,
     CONSUME,
@@ -29,9 +30,8 @@ from tests.functions.client import (
     Answer,
     Service,
 )
-from tests.functions.conftest import Clock, listen, serving
-from tests.functions.events import ADMIN, caller, http_event
-from tests.store.template import table_schema
+from tests.support.gateway_events import ADMIN, caller, http_event
+from tests.support.template import table_schema
 
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
@@ -491,5 +491,5 @@ def test_a_stranger_hears_nothing_of_the_callers_own_mistakes(service: Service) 
     assert answer.status == 404
 
 
-def test_packs_and_catalogue_take_no_account(service: Service) -> None:
+def test_packs_and_catalog_take_no_account(service: Service) -> None:
     assert service(PACKS).status == service(GET_CATALOG).status == 200

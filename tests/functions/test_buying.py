@@ -10,13 +10,14 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from local.stripe import api as stripe_api
-from local.stripe import lifecycle
-from local.stripe.faults import Fault
+from fake_stripe import api as stripe_api
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
 from prepaid import wiring
 from prepaid.api import purchases
 from prepaid.store.dynamodb import Transient
-from tests.functions.client import (
+from tests.functions.conftest import Clock, Output
+from tests.support.api import (
     BUY,
     CONSUME,
     GET_CATALOG,
@@ -28,10 +29,9 @@ from tests.functions.client import (
     Answer,
     Service,
 )
-from tests.functions.conftest import Clock, Output
-from tests.functions.events import ADMIN, BUYER
-from tests.functions.payments import Till
-from tests.store.builders import types
+from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.store_driver import types
+from tests.support.stripe_purchases import Till
 
 MILLISECOND = timedelta(milliseconds=1)
 HOUR = timedelta(hours=1)
@@ -172,19 +172,19 @@ def test_the_page_speaks_the_customers_language(
 def test_a_return_address_with_a_query(till: Till, sent: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETURN_URL", "https://shop.example.com/?page=credits")
     wiring.settings.cache_clear()
-    wiring.shop.cache_clear()
+    wiring.checkout_config.cache_clear()
     purchase = till.buy()
     assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=paid"
 
 
 def test_vouchers_are_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
-    catalogue = service(GET_CATALOG).body
-    version = catalogue.pop("version")
-    catalogue["packs"].append(
+    catalog = service(GET_CATALOG).body
+    version = catalog.pop("version")
+    catalog["packs"].append(
         {"id": "usd", "credits": 10, "amount": 100, "currency": "usd", "valid_months": 1, "active": True}
     )
-    assert service(PUT_CATALOG, json=catalogue, headers={"if-match": str(version)}).status == 200
-    wiring.catalogue.cache_clear()
+    assert service(PUT_CATALOG, json=catalog, headers={"if-match": str(version)}).status == 200
+    wiring.catalog.cache_clear()
     purchase = till.buy("usd")
     assert purchase.currency == "usd"
     asked = {name: value for name, value in sent[-1].items() if "payment_method" in name}
@@ -221,7 +221,7 @@ def test_a_customer_that_stripe_forgot(till: Till, service: Service) -> None:
     [
         "prepaid.api.purchases.read_customer",
         "prepaid.payments.checkout.create_customer",
-        "prepaid.api.purchases.remember_customer",
+        "prepaid.api.purchases.save_customer",
         "prepaid.payments.checkout.create_page",
         "prepaid.api.purchases.save_page",
     ],
@@ -286,7 +286,7 @@ def test_a_second_page_is_not_shown_where_somebody_may_be_paying_on_the_first(ti
     assert till.purchase(record).state == "granted"
 
 
-@pytest.mark.parametrize("name", ["record_purchase", "save_page", "remember_customer"])
+@pytest.mark.parametrize("name", ["record_purchase", "save_page", "save_customer"])
 def test_the_databases_answer_is_lost(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     real: Callable[..., Any] = getattr(purchases, name)
     times: list[int] = []
@@ -360,12 +360,12 @@ def test_a_replay_is_the_same_whatever_happened_since(till: Till, service: Servi
     same()
     till.tell_all(till.refund(purchase, 1000))
     same()
-    catalogue = service(GET_CATALOG).body
-    for pack in catalogue["packs"]:
+    catalog = service(GET_CATALOG).body
+    for pack in catalog["packs"]:
         pack["active"] = False
-    asked = {name: value for name, value in catalogue.items() if name != "version"}
+    asked = {name: value for name, value in catalog.items() if name != "version"}
     assert service(PUT_CATALOG, json=asked, headers={"if-match": "1"}).status == 200
-    wiring.catalogue.cache_clear()
+    wiring.catalog.cache_clear()
     same()
     service.set_code("830164")
     clock.now += 48 * HOUR
@@ -450,13 +450,13 @@ def test_a_used_session_is_none(till: Till, service: Service) -> None:
 
 @pytest.mark.parametrize("pack", ["credits-99", "retired", "credits-100-"])
 def test_a_pack_that_nobody_sells_spends_no_session(till: Till, service: Service, pack: str) -> None:
-    catalogue = service(GET_CATALOG).body
-    catalogue.pop("version")
-    catalogue["packs"].append(
+    catalog = service(GET_CATALOG).body
+    catalog.pop("version")
+    catalog["packs"].append(
         {"id": "retired", "credits": 10, "amount": 1000, "currency": "brl", "valid_months": 1, "active": False}
     )
-    assert service(PUT_CATALOG, json=catalogue, headers={"if-match": "1"}).status == 200
-    wiring.catalogue.cache_clear()
+    assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
+    wiring.catalog.cache_clear()
     session = service.manager_session()
     before = service.stored()
     answer = service.buy(pack, session=session)
@@ -467,11 +467,11 @@ def test_a_pack_that_nobody_sells_spends_no_session(till: Till, service: Service
 
 def test_a_price_change_touches_nothing_that_was_bought(till: Till, service: Service) -> None:
     purchase = till.buy()
-    catalogue = service(GET_CATALOG).body
-    catalogue.pop("version")
-    catalogue["packs"][1] |= {"credits": 80, "amount": 4500, "valid_months": 1}
-    assert service(PUT_CATALOG, json=catalogue, headers={"if-match": "1"}).status == 200
-    wiring.catalogue.cache_clear()
+    catalog = service(GET_CATALOG).body
+    catalog.pop("version")
+    catalog["packs"][1] |= {"credits": 80, "amount": 4500, "valid_months": 1}
+    assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
+    wiring.catalog.cache_clear()
     till.tell_all(till.pay(purchase))
     [lot] = service.balance()["credits"]["lots"]
     assert (lot["granted"], lot["expires_at"]) == (100, "2027-06-17T03:00:00.000Z")
@@ -483,7 +483,7 @@ def test_a_live_stack_takes_no_test_money(
 ) -> None:
     monkeypatch.setenv("LIVE_MODE", "true")
     wiring.settings.cache_clear()
-    wiring.shop.cache_clear()
+    wiring.checkout_config.cache_clear()
     purchase = till.buy()
     assert purchase.live
     till.tell_all(till.pay(purchase))

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
-from tests.functions.events import Context
-from tests.functions.rights import acting_as
-from tests.store.builders import due_keys, lines, types
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import due_keys, lines, types
 
 HOUR = timedelta(hours=1)
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
@@ -21,7 +21,7 @@ SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 def sweep(apps: dict[str, ModuleType], service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
     """One run; `remaining`: milliseconds that Lambda says are left."""
     # How far the first one looks back is the store's tests' business, and takes its time.
-    monkeypatch.setattr("prepaid.store.sweep.FIRST_LOOK_BACK", timedelta(days=1))
+    monkeypatch.setattr("prepaid.store.sweep.INITIAL_LOOKBACK", timedelta(days=1))
 
     def run(remaining: int = 120_000) -> dict[str, Any]:
         with acting_as("expiry_sweep"):

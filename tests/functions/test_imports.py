@@ -17,6 +17,7 @@ HEAVY = [
     "aws_xray_sdk",
     "boto3",
     "csv",
+    "fake_stripe",
     "local",
     "prepaid.api.openapi",
     "requests",

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from prepaid.core.purchase import Purchase
-from tests.functions.client import HISTORY, PURCHASE, Service
 from tests.functions.conftest import Output
-from tests.functions.payments import Json, Till
-from tests.store.builders import types
+from tests.support.api import HISTORY, PURCHASE, Service
+from tests.support.store_driver import types
+from tests.support.stripe_purchases import Json, Till
 
 type Happens = Callable[[Till, Purchase], list[Json]]
 

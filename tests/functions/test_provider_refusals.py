@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from local.stripe import api as stripe_api
-from local.stripe import idempotency
-from local.stripe.errors import StripeError
-from local.stripe.faults import Fault
-from local.stripe.idempotency import Answer as Kept
+from fake_stripe import api as stripe_api
+from fake_stripe import idempotency
+from fake_stripe.errors import StripeError
+from fake_stripe.faults import Fault
+from fake_stripe.idempotency import Answer as Kept
 from prepaid import wiring
 from prepaid.payments.errors import PaymentsRefused
-from tests.functions.client import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
 from tests.functions.conftest import RETURN_URL, Clock, Output
-from tests.functions.events import Context
-from tests.functions.payments import STRIPE_KEYS, Till
-from tests.functions.rights import acting_as
-from tests.store.builders import types
+from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import types
+from tests.support.stripe_purchases import STRIPE_KEYS, Till
 
 SECOND = timedelta(seconds=1)
 METRIC = "PaymentProviderRefusals"
@@ -56,10 +56,10 @@ def another_return_url(url: str) -> Iterator[None]:
     """A deploy with another parameter ReturnUrl."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETURN_URL", url)
-        for built in (wiring.settings, wiring.shop):
+        for built in (wiring.settings, wiring.checkout_config):
             built.cache_clear()
         yield
-    for built in (wiring.settings, wiring.shop):
+    for built in (wiring.settings, wiring.checkout_config):
         built.cache_clear()
 
 
@@ -161,14 +161,14 @@ def test_a_key_that_may_not_is_told_apart(
 
 
 def test_an_amount_that_stripe_does_not_take(till: Till, service: Service, output: Output) -> None:
-    """What the catalogue lets through, because the minimum depends on the account's own currency too."""
-    catalogue = service(GET_CATALOG).body
-    catalogue.pop("version")
-    catalogue["packs"].append(
+    """What the catalog lets through, because the minimum depends on the account's own currency too."""
+    catalog = service(GET_CATALOG).body
+    catalog.pop("version")
+    catalog["packs"].append(
         {"id": "tiny", "credits": 1, "amount": 49, "currency": "pen", "valid_months": 1, "active": True}
     )
-    assert service(PUT_CATALOG, json=catalogue, headers={"if-match": "1"}).status == 200
-    wiring.catalogue.cache_clear()
+    assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
+    wiring.catalog.cache_clear()
 
     assert told(service.buy("tiny", key="k", trouble=True))
 
@@ -269,7 +269,7 @@ def test_a_key_of_the_other_mode_is_mended_not_quarantined(
         return StripeError(message, status=404, code="resource_missing", param=param)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("local.stripe.state.missing", unknown)
+        patch.setattr("fake_stripe.state.missing", unknown)
         patch.setattr(till.fake.state, "tables", {name: {} for name in till.fake.state.tables})
         assert told(till.tell(event, trouble=True))
     assert heard(output)

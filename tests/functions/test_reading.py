@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.client import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
 from tests.functions.conftest import Clock
-from tests.store.builders import types
+from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
+from tests.support.store_driver import types
 
 HOUR = timedelta(hours=1)
 BEFORE_HISTORY = "0001-01-01T00:00:00Z"
@@ -104,13 +104,13 @@ def test_a_balance_then_counts_what_had_lapsed_by_then(service: Service, clock: 
 
 def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -> None:
     service.open(credits=8)
-    catalogue = service("GET /v1/catalog").body
-    catalogue["features"][0]["price"] = 4
-    del catalogue["version"]
+    catalog = service("GET /v1/catalog").body
+    catalog["features"][0]["price"] = 4
+    del catalog["version"]
     clock.now += HOUR
-    assert service("PUT /v1/catalog", json=catalogue, headers={"If-Match": '"1"'}).status == 200
+    assert service("PUT /v1/catalog", json=catalog, headers={"If-Match": '"1"'}).status == 200
     clock.now += HOUR
-    wiring.catalogue.cache_clear()
+    wiring.catalog.cache_clear()
     assert service.balance()["features"]["sticker"]["units_left"] == 2
     assert service.balance(at="2026-06-16T13:00:00Z")["features"]["sticker"]["units_left"] == 8
 

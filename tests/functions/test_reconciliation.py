@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 import stripe
 
-from local.stripe import lifecycle
-from local.stripe.faults import Fault
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
 from prepaid import purchasing
 from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store import keys
 from prepaid.store.reconciliation import HIGHEST, PAYABLE
-from tests.functions.client import Service
 from tests.functions.conftest import Clock, Output
-from tests.functions.events import Context
-from tests.functions.payments import Till
-from tests.functions.rights import acting_as
-from tests.store.builders import TICK, Stored, types
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import TICK, Stored, types
+from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -246,13 +246,13 @@ def test_granted_and_gone_at_stripe_is_told(till: Till, run: Run, service: Servi
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sessions that Stripe is asked about, in order."""
     sessions_asked: list[str] = []
-    real = sessions.look_at_session
+    real = sessions.fetch_payment_status
 
     def look(client: Any, session: str, **named: Any) -> Any:
         sessions_asked.append(session)
         return real(client, session, **named)
 
-    monkeypatch.setattr(purchasing, "look_at_session", look)
+    monkeypatch.setattr(purchasing, "fetch_payment_status", look)
     return sessions_asked
 
 
@@ -334,7 +334,7 @@ def reviews_due(service: Service, clock: Clock) -> Stored:
     return {
         key: item
         for key, item in service.stored().items()
-        if key[0] == "REVIEW" and key[1] <= keys.review_sort(clock.now, HIGHEST)
+        if key[0] == "PENDING_CHECK" and key[1] <= keys.pending_check_sort(clock.now, HIGHEST)
     }
 
 
@@ -493,7 +493,7 @@ def test_a_webhook_that_was_down_for_three_days_with_two_hundred_purchases(
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "EVENTS_PAGE", 2)
-    monkeypatch.setattr(purchasing, "PAGE_REVIEWS", 2)
+    monkeypatch.setattr(purchasing, "PAGE_PENDING_CHECKS", 2)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -557,7 +557,7 @@ def test_what_could_not_be_looked_at_is_looked_at_again(
     unlucky, lucky = till.buy(), till.buy()
     for purchase in (unlucky, lucky):
         till.pay(purchase)
-    real = sessions.look_at_session
+    real = sessions.fetch_payment_status
 
     def look(client: Any, session: str, **named: Any) -> Any:
         if session == unlucky.session:
@@ -566,7 +566,7 @@ def test_what_could_not_be_looked_at_is_looked_at_again(
 
     clock.now += 5 * DAY
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(purchasing, "look_at_session", look)
+        patch.setattr(purchasing, "fetch_payment_status", look)
         assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
     assert output.metric("ReconciliationFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "not reconciled"]
@@ -580,7 +580,7 @@ def test_what_could_not_be_looked_at_is_looked_at_again(
 def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Sessions about which Stripe doesn't answer."""
     silent: set[str] = set()
-    counted = vars(purchasing)["look_at_session"]
+    counted = vars(purchasing)["fetch_payment_status"]
 
     def look(client: Any, session: str, **named: Any) -> Any:
         if session in silent:
@@ -588,7 +588,7 @@ def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> se
             raise PaymentsUnavailable
         return counted(client, session, **named)
 
-    monkeypatch.setattr(purchasing, "look_at_session", look)
+    monkeypatch.setattr(purchasing, "fetch_payment_status", look)
     return silent
 
 
@@ -696,7 +696,7 @@ def test_killed_after_any_of_its_calls_the_next_run_ends_in_the_same_state(
     kept = service.stored()
     assert run() == NOTHING | {"failed": 1, "waiting": 1, "quarantined": 1}
     unlucky.clear()
-    restore(service, {**service.stored(), **{key: row for key, row in kept.items() if key[0] == "REVIEW"}})
+    restore(service, {**service.stored(), **{key: row for key, row in kept.items() if key[0] == "PENDING_CHECK"}})
     clock.now += 5 * HOUR
     till.pay(card)
     till.refund(card, 2495)

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from fake_stripe.running import RunningFake
 from local.demo import CODE
 from local.stack import SAMPLE_WEBHOOK_SECRET
-from local.stripe.running import RunningFake
 from prepaid import wiring
-from tests.functions.client import Service
 from tests.functions.conftest import NAMES
-from tests.functions.events import Context
-from tests.functions.payments import STRIPE_KEYS
-from tests.functions.rights import acting, acting_as
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting, acting_as
+from tests.support.stripe_purchases import STRIPE_KEYS
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"

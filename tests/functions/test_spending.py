@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from prepaid import wiring
-from prepaid.store.catalogue import first_catalogue, replace_catalogue
+from prepaid.store.catalog import first_catalog, replace_catalog
 from prepaid.store.dynamodb import Patience, Table
-from tests.functions.client import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
 from tests.functions.conftest import Clock
-from tests.functions.contract import routes
-from tests.functions.events import caller, http_event
-from tests.store.builders import NOW, claim_keys, lines, types
-from tests.store.wire import Wire
+from tests.support.api import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
+from tests.support.contract import routes
+from tests.support.gateway_events import caller, http_event
+from tests.support.store_driver import NOW, claim_keys, lines, types
+from tests.support.wire import Wire
 
 
 def test_every_route_of_the_contract_is_tested_here() -> None:
@@ -188,7 +188,7 @@ def test_a_debit_is_one_query_and_one_transaction(
     service.open(plan="individual", ai_enabled=True, credits=9)
     monkeypatch.setattr(wiring, "open_client", lambda: ours.client)
     wiring.table.cache_clear()
-    wiring.catalogue.cache_clear()
+    wiring.catalog.cache_clear()
     service.spend()
     with Wire.tapped(ours.client) as wire:
         assert service.spend(101, "ai_service").status == 201
@@ -206,13 +206,13 @@ def test_a_new_price_counts_in_warm_functions_within_half_a_minute(
 ) -> None:
     time = [100.0]
     monkeypatch.setattr(wiring, "time", SimpleNamespace(monotonic=lambda: time[0]))
-    wiring.catalogue.cache_clear()
+    wiring.catalog.cache_clear()
     service.open(credits=9)
     service.spend()
     # Another function's doing: each has its own process, and its own copy.
-    sticker, *others = first_catalogue().features
-    dearer = replace(first_catalogue(), features=(replace(sticker, price=4), *others))
-    replace_catalogue(service.table, dearer, expected_version=1, now=NOW, patience=Patience())
+    sticker, *others = first_catalog().features
+    dearer = replace(first_catalog(), features=(replace(sticker, price=4), *others))
+    replace_catalog(service.table, dearer, expected_version=1, now=NOW, patience=Patience())
     assert service.spend().body["credits"] == 1
     time[0] += 30
     assert service.spend().body["credits"] == 4

@@ -13,12 +13,12 @@ from prepaid import wiring
 from prepaid.core.errors import Busy
 from prepaid.store.dynamodb import Item, Patience
 from prepaid.store.verification import read_pass
-from prepaid.verifying import passes
-from tests.functions.client import Service
+from prepaid.verifying import scan_pass
 from tests.functions.conftest import Clock, Output
-from tests.functions.events import Context
-from tests.functions.payments import Till
-from tests.functions.rights import acting_as
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
@@ -82,7 +82,7 @@ def test_a_row_that_somebody_changed_is_logged_and_counted(verify: Any, service:
 def test_a_pass_goes_on_where_the_last_run_had_no_time_left(
     verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes.go_on, "__defaults__", (2,))
+    monkeypatch.setattr(scan_pass.advance, "__defaults__", (2,))
     for account in ("acme", "zoo"):
         service.open(account)
         service.give(5, account)
@@ -99,7 +99,7 @@ def test_a_pass_goes_on_where_the_last_run_had_no_time_left(
 
 def before_page(monkeypatch: pytest.MonkeyPatch, which: int, act: Callable[[], None]) -> list[Item]:
     """Pages of two rows; `act` comes before one of them is read. Gives what each page is asked with, as they come."""
-    monkeypatch.setattr(passes.go_on, "__defaults__", (2,))
+    monkeypatch.setattr(scan_pass.advance, "__defaults__", (2,))
     client, pages = wiring.table().client, []
     scan = client.scan
 
@@ -171,7 +171,7 @@ def test_a_run_that_is_killed_has_kept_a_place_that_is_few_pages_old(
     verify()
 
     assert [place is None for place in kept[: few + 1]] == [True] * few + [False]
-    assert passes.unpack(kept[few] or b"").read == 2 * few
+    assert scan_pass.unpack(kept[few] or b"").read == 2 * few
 
 
 def test_a_place_that_no_row_can_hold_is_not_kept_and_holds_up_nothing(
@@ -183,12 +183,12 @@ def test_a_place_that_no_row_can_hold_is_not_kept_and_holds_up_nothing(
     monkeypatch.setattr(apps["verify"], "MAX_PLACE_BYTES", 1)
 
     with monkeypatch.context() as small:
-        small.setattr(passes.go_on, "__defaults__", (2,))
+        small.setattr(scan_pass.advance, "__defaults__", (2,))
         assert verify(NONE) == {"read": 2, "found": 0, "finished": False}
     kept = read_pass(wiring.table())
 
     assert kept is not None
-    assert passes.unpack(kept).read == 0
+    assert scan_pass.unpack(kept).read == 0
     # The place itself is a row.
     assert verify() == {"read": rows + 1, "found": 0, "finished": True}
     assert verify() == {"read": 0, "found": 0, "finished": True}

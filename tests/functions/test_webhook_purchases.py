@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
 from local.processes import free_port
-from local.stripe import lifecycle
-from local.stripe.faults import Fault
 from prepaid import wiring
 from prepaid.core.purchase import Purchase
 from prepaid.store.dynamodb import Table, open_client
-from tests.functions.client import (
+from tests.functions.conftest import Output
+from tests.support.api import (
     BUY,
     CODE,
     CONSUME,
@@ -31,10 +32,9 @@ from tests.functions.client import (
     WEBHOOK,
     Service,
 )
-from tests.functions.conftest import Output
-from tests.functions.events import ADMIN
-from tests.functions.payments import Json, Till, deliver, signed
-from tests.store.builders import Stored, entry_items, lines, types
+from tests.support.gateway_events import ADMIN
+from tests.support.store_driver import Stored, entry_items, lines, types
+from tests.support.stripe_purchases import Json, Till, deliver, signed
 
 GRANTED = ["plan_change", "purchase"]
 
@@ -63,7 +63,7 @@ def test_a_card_payment_becomes_a_lot(till: Till, service: Service, output: Outp
         "quota_remaining": 0,
         "draws": [],
         "actor": "stripe",
-        "catalogue_version": 1,
+        "catalog_version": 1,
         "description": "credits-100",
         "lot": [2, "purchase", 100, 100, 1781614800000, 1813201200000],
         "purchase": "pur_1",
@@ -450,9 +450,9 @@ def no_database() -> Iterator[None]:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
         client = open_client()
         patch.setattr(wiring, "table", lambda: Table(client, "gone"))
-        wiring.catalogue.cache_clear()
+        wiring.catalog.cache_clear()
         yield
-    wiring.catalogue.cache_clear()
+    wiring.catalog.cache_clear()
 
 
 @pytest.mark.usefixtures("impatient")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.client import Answer, Service
 from tests.functions.conftest import START, Clock
-from tests.functions.payments import (
+from tests.support.api import Answer, Service
+from tests.support.stripe_purchases import (
     CURRENT_SECRET,
     OTHER_SECRET,
     PREVIOUS_SECRET,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.client import (
+from tests.support.api import (
     BALANCE,
     BUY,
     CONSUME,
@@ -23,7 +23,7 @@ from tests.functions.client import (
     WEBHOOK,
     Service,
 )
-from tests.functions.events import Claims, Context, caller, http_event
+from tests.support.gateway_events import Claims, Context, caller, http_event
 
 ASKED: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.infra import expected
-from tests.infra.processed import TEMPLATE, Template, of_type, processed
+from tests.support.processed_template import Template, of_type, processed
+from tests.support.template import TEMPLATE
 
 
 @pytest.fixture(scope="module")

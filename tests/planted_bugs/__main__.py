@@ -6,6 +6,7 @@ finds survives, and that is a failure. So is a test that couldn't be set up: it 
 
 import argparse
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -20,7 +21,9 @@ from queue import Queue
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from tests.planted_bugs.bugs import BUGS, Bug
+from tests.planted_bugs.anchors import NotFound, find_site, find_test, read_definitions, read_tests, with_bug
+from tests.planted_bugs.bug import Bug
+from tests.planted_bugs.bugs import AREAS
 
 ROOT = Path(__file__).parents[2]
 ALL_TESTS = ("tests/unit/core", "tests/property", "tests/store", "tests/functions", "tests/simulation")
@@ -32,38 +35,76 @@ Fate = Literal["found", "found by another test", "SURVIVED", "NOT RUN"]
 
 
 @dataclass(frozen=True, slots=True)
+class Planting:
+    """A bug that can be planted. path: the file, from the root. sound, planted: its text without and with the bug."""
+
+    bug: Bug
+    path: Path
+    sound: str
+    planted: str
+    found_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """by: the first test that failed, or why none was run."""
 
-    bug: Bug
+    planting: Planting
     fate: Fate
     by: str
-    seconds: float
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make planted-bugs", description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", default="", help="bugs whose name holds this text")
+    parser.add_argument("--area", default="", choices=["", *AREAS], help="bugs of this area")
+    parser.add_argument("--only", default="", help="bugs whose name contains this text")
+    parser.add_argument("--sample", type=int, default=0, help="so many of them, drawn at random; 0 is all")
+    parser.add_argument("--seed", type=int, default=1, help="draws another sample")
     asked = parser.parse_args()
-    bugs = [bug for bug in BUGS if asked.only in bug.name]
+    bugs = [bug for area in AREAS if asked.area in {"", area} for bug in AREAS[area] if asked.only in bug.name]
+    if 0 < asked.sample < len(bugs):
+        bugs = random.Random(asked.seed).sample(bugs, asked.sample)
+    if not bugs:
+        parser.error("no bug has that area and name")
+    try:
+        plantings = read_plantings(bugs)
+    except NotFound as error:
+        print(error, file=sys.stderr)
+        return 2
     started = time.monotonic()
     with copies(asked.workers) as trees, ThreadPoolExecutor(asked.workers) as workers:
-        sound = outcome(run_in(trees, sorted({test for bug in bugs for test in bug.found_by})))
-        if sound is not None:
-            print(f"The tests fail without any bug ({sound}): nothing can be learned from them.", file=sys.stderr)
+        failing = outcome(run_in(trees, sorted({test for planting in plantings for test in planting.found_by})))
+        if failing is not None:
+            print(f"The tests fail without any bug ({failing}): nothing can be learned from them.", file=sys.stderr)
             return 2
         results: list[Result] = []
-        for result in workers.map(lambda bug: planted(bug, trees), bugs):
+        for result in workers.map(lambda planting: try_out(planting, trees), plantings):
             results.append(result)
-            print(f"{len(results):3}/{len(bugs)} {result.fate:22} {result.bug.name:58} {result.by}", flush=True)
+            name = result.planting.bug.name
+            print(f"{len(results):3}/{len(bugs)} {result.fate:22} {name:58} {result.by}", flush=True)
+    return report(results, (time.monotonic() - started) / 60)
+
+
+def report(results: list[Result], minutes: float) -> int:
+    """Prints the totals and the bugs that weren't found. Returns the exit code."""
     bad = [result for result in results if result.fate in {"SURVIVED", "NOT RUN"}]
     others = sum(result.fate == "found by another test" for result in results)
-    minutes = (time.monotonic() - started) / 60
     print(f"\n{len(results) - len(bad)} of {len(results)} found, {others} by another test, {minutes:.1f} minutes")
     for result in bad:
-        print(f"{result.fate}: {result.bug.name} ({result.bug.path})")
+        print(f"{result.fate}: {result.planting.bug.name} ({result.planting.path})")
     return 1 if bad else 0
+
+
+def read_plantings(bugs: list[Bug]) -> list[Planting]:
+    """Each bug with its place in our code and its tests. Raises NotFound when one has none."""
+    definitions, tests = read_definitions(ROOT), read_tests(ROOT)
+    plantings: list[Planting] = []
+    for bug in bugs:
+        site = find_site(bug, definitions)
+        found_by = tuple(find_test(test, tests) for test in bug.found_by)
+        plantings.append(Planting(bug, site.source.path, site.source.text, with_bug(bug, site), found_by))
+    return plantings
 
 
 @contextmanager
@@ -90,15 +131,12 @@ def copies(count: int) -> Iterator[Queue[Path]]:
         yield trees
 
 
-def planted(bug: Bug, trees: Queue[Path]) -> Result:
-    """What comes of one bug."""
-    started = time.monotonic()
+def try_out(planting: Planting, trees: Queue[Path]) -> Result:
+    """Which test finds one bug, if any does."""
     tree = trees.get()
-    source = tree / bug.path
-    sound = source.read_text("utf-8")
     try:
-        source.write_text(with_bug(bug, sound), "utf-8")
-        found = outcome(run(tree, bug.found_by))
+        (tree / planting.path).write_text(planting.planted, "utf-8")
+        found = outcome(run(tree, planting.found_by))
         fate: Fate = "found"
         if found is None:
             found, fate = outcome(run(tree, ALL_TESTS)), "found by another test"
@@ -107,20 +145,13 @@ def planted(bug: Bug, trees: Queue[Path]) -> Result:
     except Broken as error:
         fate, found = "NOT RUN", str(error)
     finally:
-        source.write_text(sound, "utf-8")
+        (tree / planting.path).write_text(planting.sound, "utf-8")
         trees.put(tree)
-    return Result(bug, fate, found or "", time.monotonic() - started)
+    return Result(planting, fate, found or "")
 
 
 class Broken(Exception):
-    """The bug couldn't be planted, or pytest didn't get to run."""
-
-
-def with_bug(bug: Bug, text: str) -> str:
-    """The file's text with the bug in it."""
-    if text.count(bug.before) != 1:
-        raise Broken(f"what it replaces stands {text.count(bug.before)} times in {bug.path}")
-    return text.replace(bug.before, bug.after)
+    """Pytest didn't get to run."""
 
 
 def run_in(trees: Queue[Path], tests: list[str]) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from prepaid.core.account import LotKind, Terms
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 
 Fate = Literal["unspent", "spent"]
 
@@ -64,15 +64,15 @@ class Oracle:
     def expired_by_lot(self, now: datetime) -> Counter[str]:
         return Counter(c.lot for c in self.credits if c.fate == "unspent" and c.expires_at <= now)
 
-    def quota_limit(self, catalogue: Catalogue) -> int:
-        quotas = {plan.id: plan.quota for plan in catalogue.plans}
+    def quota_limit(self, catalog: Catalog) -> int:
+        quotas = {plan.id: plan.quota for plan in catalog.plans}
         return quotas[self.terms.plan] if self.terms.ai_enabled else 0
 
     def quota_used(self, now: datetime) -> int:
         return sum(1 for back_at in self.units_in_use if now < back_at)
 
-    def quota_remaining(self, catalogue: Catalogue, now: datetime) -> int:
-        return max(0, self.quota_limit(catalogue) - self.quota_used(now))
+    def quota_remaining(self, catalog: Catalog, now: datetime) -> int:
+        return max(0, self.quota_limit(catalog) - self.quota_used(now))
 
     def grant(self, lot: str, kind: LotKind, credits: int, expires_at: datetime, now: datetime) -> None:
         self.credits += [Credit(lot, kind, now, expires_at) for _ in range(credits)]
@@ -95,9 +95,9 @@ class Oracle:
             return self.renews_at
         return next_renewal(now, self.terms.quota_anchor_day, self.terms.time_zone)
 
-    def debit(self, feature_id: str, quantity: int, catalogue: Catalogue, now: datetime) -> Drawn | Refusal:
-        feature = next(feature for feature in catalogue.features if feature.id == feature_id)
-        quota_left = self.quota_remaining(catalogue, now) if feature.quota_backed else 0
+    def debit(self, feature_id: str, quantity: int, catalog: Catalog, now: datetime) -> Drawn | Refusal:
+        feature = next(feature for feature in catalog.features if feature.id == feature_id)
+        quota_left = self.quota_remaining(catalog, now) if feature.quota_backed else 0
         line = sorted(
             self.alive(now),
             key=lambda c: (c.expires_at, {"promotion": 0, "adjustment": 0, "purchase": 1}[c.kind], c.granted_at, c.lot),
@@ -113,13 +113,13 @@ class Oracle:
                 else:
                     missing += 1
         if missing:
-            enough = [pack for pack in catalogue.packs if pack.active and pack.credits >= missing]
+            enough = [pack for pack in catalog.packs if pack.active and pack.credits >= missing]
             smallest = min(enough, key=lambda pack: (pack.credits, pack.id), default=None)
             return Refusal(
                 needed=taken + missing,
                 available=len(line),
                 quota_remaining=quota_left,
-                renews_at=self.next_renewal(now) if feature.quota_backed and self.quota_limit(catalogue) else None,
+                renews_at=self.next_renewal(now) if feature.quota_backed and self.quota_limit(catalog) else None,
                 suggested_pack=smallest.id if smallest else None,
             )
         for credit in line[:taken]:

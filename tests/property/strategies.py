@@ -6,8 +6,8 @@ from zoneinfo import available_timezones
 from hypothesis import strategies as st
 
 from prepaid.core.account import Lot, LotKind, Terms
-from prepaid.core.catalogue import Catalogue, Feature, Plan
-from tests.builders import PLANS, SAO_PAULO, a_catalogue, a_pack
+from prepaid.core.catalog import Catalog, Feature, Plan
+from tests.support.core_builders import PLANS, SAO_PAULO, a_catalog, a_pack
 
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
 # Quiet, midnight changes of clock (Havana, Santiago), half hours, the far ends of the day.
@@ -39,10 +39,10 @@ terms = st.builds(
 
 
 @st.composite
-def catalogues(draw: st.DrawFn, version: int = 1) -> Catalogue:
+def catalogs(draw: st.DrawFn, version: int = 1) -> Catalog:
     """Prices, quotas and packs as a version may have them; quotas small, so that they run out."""
     prices = draw(st.fixed_dictionaries({feature: st.sampled_from([1, 2, 3, 0]) for feature in FEATURES}))
-    return a_catalogue(
+    return a_catalog(
         version=version,
         features=(
             Feature(id="sticker", price=prices["sticker"], quota_backed=False),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from prepaid.core.account import Account, LotKind, Terms, draw_order, quota_remaining
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Settle, apply, open_account, settle
@@ -26,14 +26,14 @@ class AccountOverTime(RuleBasedStateMachine):
     """The core writes a ledger, the oracle keeps its credits; after each step they must agree on everything."""
 
     entries: list[Entry]
-    catalogue: Catalogue
+    catalog: Catalog
     model: Oracle
     now: datetime
 
-    @initialize(terms=strategies.terms, catalogue=strategies.catalogues())
-    def open(self, terms: Terms, catalogue: Catalogue) -> None:
-        self.now, self.catalogue = START, catalogue
-        self.entries = [open_account("petshop-1", terms, actor="administrator", catalogue=catalogue, now=START)]
+    @initialize(terms=strategies.terms, catalog=strategies.catalogs())
+    def open(self, terms: Terms, catalog: Catalog) -> None:
+        self.now, self.catalog = START, catalog
+        self.entries = [open_account("petshop-1", terms, actor="administrator", catalog=catalog, now=START)]
         self.model = Oracle(terms=terms, renews_at=oracle.next_renewal(START, terms.quota_anchor_day, terms.time_zone))
 
     # Time
@@ -85,7 +85,7 @@ class AccountOverTime(RuleBasedStateMachine):
     @rule(feature=strategies.features, quantity=st.integers(1, 6))
     def debit(self, feature: str, quantity: int) -> None:
         debit = Debit(actor="service", feature=feature, quantity=quantity)
-        expected = self.model.debit(feature, quantity, self.catalogue, self.ledger_now)
+        expected = self.model.debit(feature, quantity, self.catalog, self.ledger_now)
         if isinstance(expected, Refusal):
             event("debit refused")
             said = self.refused(debit, InsufficientCredits)
@@ -100,9 +100,9 @@ class AccountOverTime(RuleBasedStateMachine):
 
     @rule(feature=strategies.features)
     def debit_all_there_is_and_one_more(self, feature: str) -> None:
-        price = self.catalogue.feature(feature).price
-        quota = self.model.quota_remaining(self.catalogue, self.ledger_now)
-        left = quota * self.catalogue.feature(feature).quota_backed
+        price = self.catalog.feature(feature).price
+        quota = self.model.quota_remaining(self.catalog, self.ledger_now)
+        left = quota * self.catalog.feature(feature).quota_backed
         left += len(self.model.alive(self.ledger_now)) // price if price else 0
         self.debit(feature, left + 1)
         if left:
@@ -124,20 +124,20 @@ class AccountOverTime(RuleBasedStateMachine):
         assert self.carry_out(Settle()) == ()
 
     @rule(data=st.data())
-    def change_the_catalogue(self, data: st.DataObject) -> None:
-        self.catalogue = data.draw(strategies.catalogues(version=self.catalogue.version + 1))
+    def change_the_catalog(self, data: st.DataObject) -> None:
+        self.catalog = data.draw(strategies.catalogs(version=self.catalog.version + 1))
 
     # What must hold
 
     @invariant()
     def the_account_as_read_is_what_the_oracle_says(self) -> None:
-        seen, _ = settle(self.account, catalogue=self.catalogue, now=self.now)
+        seen, _ = settle(self.account, catalog=self.catalog, now=self.now)
         now = self.ledger_now
 
         assert Counter({lot.id: lot.remaining for lot in seen.lots}) == self.model.remaining_by_lot(now)
         assert seen.available == len(self.model.alive(now))
         assert seen.quota_used == self.model.quota_used(now)
-        assert quota_remaining(seen, self.catalogue) == self.model.quota_remaining(self.catalogue, now)
+        assert quota_remaining(seen, self.catalog) == self.model.quota_remaining(self.catalog, now)
         assert seen.quota_renews_at == self.model.next_renewal(now)
         assert seen.terms == self.model.terms
         assert list(seen.lots) == sorted(seen.lots, key=draw_order)
@@ -147,11 +147,11 @@ class AccountOverTime(RuleBasedStateMachine):
     def reading_early_changes_nothing_later(self) -> None:
         for days in (0, 1, 30, 400):
             later = self.ledger_now + timedelta(days=days)
-            halfway, _ = settle(self.account, catalogue=self.catalogue, now=self.now)
-            by_stages, _ = settle(halfway, catalogue=self.catalogue, now=later)
-            at_once, _ = settle(self.account, catalogue=self.catalogue, now=later)
+            halfway, _ = settle(self.account, catalog=self.catalog, now=self.now)
+            by_stages, _ = settle(halfway, catalog=self.catalog, now=later)
+            at_once, _ = settle(self.account, catalog=self.catalog, now=later)
             assert value(by_stages) == value(at_once)
-            assert settle(at_once, catalogue=self.catalogue, now=later) == (at_once, ())
+            assert settle(at_once, catalog=self.catalog, now=later) == (at_once, ())
 
     def teardown(self) -> None:
         if not hasattr(self, "model"):
@@ -175,14 +175,14 @@ class AccountOverTime(RuleBasedStateMachine):
     def carry_out(self, operation: Operation) -> tuple[Entry, ...]:
         """Apply, and hold what is written against what a reader of that instant would have seen."""
         now = self.ledger_now
-        seen, settled = settle(self.account, catalogue=self.catalogue, now=self.now)
-        entries = apply(self.account, operation, catalogue=self.catalogue, now=self.now)
+        seen, settled = settle(self.account, catalog=self.catalog, now=self.now)
+        entries = apply(self.account, operation, catalog=self.catalog, now=self.now)
         assert entries[: len(settled)] == settled
         assert len(entries) <= len(settled) + 1
-        assert all(entry.at == now and entry.catalogue_version == self.catalogue.version for entry in entries)
+        assert all(entry.at == now and entry.catalog_version == self.catalog.version for entry in entries)
         self.entries += entries
         if isinstance(operation, Settle):
-            read_after, _ = settle(self.account, catalogue=self.catalogue, now=now)
+            read_after, _ = settle(self.account, catalog=self.catalog, now=now)
             assert value(read_after) == value(seen)
         return entries
 
@@ -191,7 +191,7 @@ class AccountOverTime(RuleBasedStateMachine):
         said: list[Exception] = []
         for _ in range(2):
             try:
-                apply(self.account, operation, catalogue=self.catalogue, now=self.now)
+                apply(self.account, operation, catalog=self.catalog, now=self.now)
             except how as refusal:
                 said.append(refusal)
         assert len(said) == 2
@@ -249,8 +249,8 @@ def check_ledger(entries: list[Entry]) -> None:
         assert after.number == before.number + 1
         assert after.at >= before.at
         assert before.after.available + after.credits == after.after.available
-        # Another catalogue version counts another quota without anything having happened to the account.
-        if before.catalogue_version == after.catalogue_version:
+        # Another catalog version counts another quota without anything having happened to the account.
+        if before.catalog_version == after.catalog_version:
             assert before.quota_remaining + after.quota == after.quota_remaining
         check_period(before.after, after)
 

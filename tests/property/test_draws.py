@@ -11,8 +11,8 @@ from prepaid.core.account import Lot, LotKind
 from prepaid.core.entry import LotDraw
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Grant, Operation, apply
-from tests.builders import CATALOGUE, a_debit, an_account, run, some_terms
 from tests.property.strategies import START, lot_kinds, tied_lots
+from tests.support.core_builders import CATALOG, a_debit, an_account, run, some_terms
 
 GIVEN_AWAY_FIRST = {"promotion": 0, "adjustment": 0, "purchase": 1}
 
@@ -28,11 +28,11 @@ def test_a_debit_takes_the_first_credits_of_the_line_or_none(lots: list[Lot], sp
 
     if spent > len(line):
         with pytest.raises(InsufficientCredits) as refused:
-            apply(account, a_debit(quantity=spent), catalogue=CATALOGUE, now=START)
+            apply(account, a_debit(quantity=spent), catalog=CATALOG, now=START)
         assert (refused.value.needed, refused.value.available) == (spent, len(line))
         return
 
-    (entry,) = apply(account, a_debit(quantity=spent), catalogue=CATALOGUE, now=START)
+    (entry,) = apply(account, a_debit(quantity=spent), catalog=CATALOG, now=START)
 
     assert [draw.lot for draw in entry.draws if isinstance(draw, LotDraw)] == list(dict.fromkeys(line[:spent]))
     assert {draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)} == Counter(line[:spent])

@@ -12,48 +12,48 @@ from random import Random
 import pytest
 
 from prepaid.core.account import Account
-from prepaid.core.purchase import PaymentFact, Purchase
-from tests.builders import a_debit, a_fact, a_purchase, an_account, followed, run
+from prepaid.core.purchase import PaymentStatus, Purchase
+from tests.support.core_builders import a_debit, a_payment_status, a_purchase, an_account, followed, run
 
 ORDERS = 2_500
-WAITING = a_fact("awaiting_payment")
-PAID = a_fact("paid")
+WAITING = a_payment_status("awaiting_payment")
+PAID = a_payment_status("paid")
 
 # What is true of the session and its money, one thing after the other; each change sends an event.
-LIVES: dict[str, list[PaymentFact]] = {
+LIVES: dict[str, list[PaymentStatus]] = {
     "a card, refunded in parts, one of which fails": [
         PAID,
-        a_fact(refunded=1000),
-        a_fact(refunded=3000),
-        a_fact(refunded=2000),
-        a_fact(refunded=4990),
+        a_payment_status(refunded=1000),
+        a_payment_status(refunded=3000),
+        a_payment_status(refunded=2000),
+        a_payment_status(refunded=4990),
     ],
     "a boleto that ran out and was paid, disputed, won": [
         WAITING,
-        a_fact("payment_failed"),
+        a_payment_status("payment_failed"),
         PAID,
-        a_fact(disputed=4990),
-        a_fact(),
+        a_payment_status(disputed=4990),
+        a_payment_status(),
     ],
     "a dispute on top of a refund, lost": [
         PAID,
-        a_fact(refunded=1996),
-        a_fact(refunded=1996, disputed=2994),
-        a_fact(refunded=1996),
-        a_fact(refunded=1996, disputed=2994),
+        a_payment_status(refunded=1996),
+        a_payment_status(refunded=1996, disputed=2994),
+        a_payment_status(refunded=1996),
+        a_payment_status(refunded=1996, disputed=2994),
     ],
     "everything, and all of it given back": [
         WAITING,
         PAID,
-        a_fact(refunded=4990),
-        a_fact(refunded=4990, disputed=4990),
-        a_fact(disputed=4990),
-        a_fact(),
+        a_payment_status(refunded=4990),
+        a_payment_status(refunded=4990, disputed=4990),
+        a_payment_status(disputed=4990),
+        a_payment_status(),
     ],
 }
 
 
-def heard(life: list[PaymentFact], order: list[int], *, spent_after_grant: int = 0) -> tuple[Purchase, Account]:
+def heard(life: list[PaymentStatus], order: list[int], *, spent_after_grant: int = 0) -> tuple[Purchase, Account]:
     """order: who comes next: event number so and so; its first coming is when its news becomes true, too."""
     purchase, account = a_purchase("open"), an_account()
     newest = -1

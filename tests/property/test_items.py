@@ -44,7 +44,7 @@ entries = st.builds(
     quota_remaining=st.integers(0, 10**6),
     draws=st.lists(draws, max_size=4).map(tuple),
     actor=words,
-    catalogue_version=numbers,
+    catalog_version=numbers,
     after=accounts,
     feature=st.none() | ids,
     quantity=st.none() | st.integers(1, 10_000),

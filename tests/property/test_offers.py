@@ -5,8 +5,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prepaid.core.catalogue import Pack, offers
-from tests.builders import a_catalogue
+from prepaid.core.catalog import Pack, offers
+from tests.support.core_builders import a_catalog
 
 packs = st.lists(
     st.builds(
@@ -25,7 +25,7 @@ packs = st.lists(
 
 @given(packs=packs)
 def test_offers_promise_no_more_than_a_customer_can_check(packs: list[Pack]) -> None:
-    shown = offers(a_catalogue(packs=packs))
+    shown = offers(a_catalog(packs=packs))
 
     assert {offer.pack for offer in shown} == {pack for pack in packs if pack.active}
     assert [offer.pack.credits for offer in shown] == sorted(offer.pack.credits for offer in shown)
@@ -46,7 +46,7 @@ def test_offers_promise_no_more_than_a_customer_can_check(packs: list[Pack]) -> 
 
 @given(packs=packs, missing=st.integers(1, 8))
 def test_the_suggested_pack_covers_what_is_missing_and_no_smaller_one_does(packs: list[Pack], missing: int) -> None:
-    suggested = a_catalogue(packs=packs).smallest_pack_covering(missing)
+    suggested = a_catalog(packs=packs).smallest_pack_covering(missing)
 
     large_enough = [pack.credits for pack in packs if pack.active and pack.credits >= missing]
     assert (suggested.credits if suggested else None) == min(large_enough, default=None)

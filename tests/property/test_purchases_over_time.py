@@ -18,11 +18,21 @@ from prepaid.core.account import Account, Lot, LotKind, draw_order
 from prepaid.core.entry import Entry, LotDraw
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Debit, Grant, Operation, Restore, Settle, apply, settle
-from prepaid.core.purchase import PaymentFact, Purchase, carried_out, mismatches, next_step
+from prepaid.core.purchase import PaymentStatus, Purchase, mismatches, next_step, with_result
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
-from tests.builders import CATALOGUE, a_debit, a_fact, a_grant, a_purchase, an_account, followed, lapsed_in, run
 from tests.property import strategies
 from tests.property.strategies import START
+from tests.support.core_builders import (
+    CATALOG,
+    a_debit,
+    a_grant,
+    a_payment_status,
+    a_purchase,
+    an_account,
+    followed,
+    lapsed_in,
+    run,
+)
 
 MOST_STEPS = 3
 BACK = ("refund", "dispute")
@@ -43,11 +53,11 @@ class PurchasesOverTime(RuleBasedStateMachine):
         self.account = self.first
         self.entries: list[Entry] = []
         self.purchases: dict[str, Purchase] = {}
-        self.truths: dict[str, PaymentFact] = {}
+        self.truths: dict[str, PaymentStatus] = {}
         for name in ("a", "b"):
             purchase = a_purchase(id=f"pur_{name}", credits=credits, amount=amount, valid_months=months)
             self.purchases[name] = purchase
-            self.truths[name] = a_fact("awaiting_payment", purchase=purchase.id, amount=amount)
+            self.truths[name] = a_payment_status("awaiting_payment", purchase=purchase.id, amount=amount)
 
     # The provider's side: nobody hears of it yet.
 
@@ -93,7 +103,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
             if isinstance(step.operation, Restore):
                 event("restored")
             entry = self.carry_out(step.operation)[-1]
-            self.purchases[name] = carried_out(step, entry)
+            self.purchases[name] = with_result(step, entry)
             event(f"{entry.type}{' owed' if entry.owed > 0 else ''}{' in a new lot' if entry.lot else ''}")
             if entry.type in BACK:
                 # What a line takes and what it makes owed is what the money's way justifies, less what had expired.
@@ -106,7 +116,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
 
     @rule(quantity=st.integers(1, 60))
     def spend(self, quantity: int) -> None:
-        seen, _ = settle(self.account, catalogue=CATALOGUE, now=self.now)
+        seen, _ = settle(self.account, catalog=CATALOG, now=self.now)
         quantity = min(quantity, seen.available)
         if quantity:
             self.carry_out(a_debit(quantity=quantity))
@@ -114,10 +124,10 @@ class PurchasesOverTime(RuleBasedStateMachine):
     @precondition(lambda self: self.account.owed)
     @rule(more=st.integers(1, 3))
     def spend_more_than_there_is(self, more: int) -> None:
-        seen, _ = settle(self.account, catalogue=CATALOGUE, now=self.now)
+        seen, _ = settle(self.account, catalog=CATALOG, now=self.now)
         debit = Debit(actor="service", feature="sticker", quantity=seen.available + more)
         with pytest.raises(InsufficientCredits) as refused:
-            apply(self.account, debit, catalogue=CATALOGUE, now=self.now)
+            apply(self.account, debit, catalog=CATALOG, now=self.now)
         assert refused.value.available == seen.available
 
     @rule(kind=strategies.lot_kinds, credits=st.integers(1, 60), months=st.sampled_from([1, 12]))
@@ -228,7 +238,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
 
     def carry_out(self, operation: Operation) -> tuple[Entry, ...]:
         before = self.account
-        entries = apply(before, operation, catalogue=CATALOGUE, now=self.now)
+        entries = apply(before, operation, catalog=CATALOG, now=self.now)
         for entry in entries:
             assert before.available + entry.credits == entry.after.available
             assert before.owed + entry.owed == entry.after.owed
@@ -263,7 +273,7 @@ TestPurchasesOverTime = PurchasesOverTime.TestCase
 # The way there doesn't matter
 
 money = st.integers(0, 5500)
-truths = st.builds(lambda refunded, disputed: a_fact(refunded=refunded, disputed=disputed), money, money)
+truths = st.builds(lambda refunded, disputed: a_payment_status(refunded=refunded, disputed=disputed), money, money)
 
 
 @given(
@@ -273,12 +283,12 @@ truths = st.builds(lambda refunded, disputed: a_fact(refunded=refunded, disputed
     last=truths,
 )
 def test_where_nothing_is_spent_in_between_the_end_depends_on_the_last_truth_alone(
-    spent: int, gift: int, path: list[PaymentFact], last: PaymentFact
+    spent: int, gift: int, path: list[PaymentStatus], last: PaymentStatus
 ) -> None:
     account = an_account(number=1)
     if gift:
         account, _ = run(account, a_grant(gift, kind="promotion", validity=1))
-    purchase, account, _ = followed(a_purchase("open"), account, a_fact("paid"))
+    purchase, account, _ = followed(a_purchase("open"), account, a_payment_status("paid"))
     if spent:
         account, _ = run(account, a_debit(quantity=min(spent, account.available)))
 
@@ -300,13 +310,13 @@ def test_where_nothing_is_spent_in_between_the_end_depends_on_the_last_truth_alo
     last=truths,
 )
 def test_whatever_happens_in_between_what_the_account_is_worth_depends_on_the_last_truth_alone(
-    steps: list[PaymentFact | Operation], last: PaymentFact
+    steps: list[PaymentStatus | Operation], last: PaymentStatus
 ) -> None:
     """Credits less debts: what was bought and given, less what was spent and what the money that is back justifies."""
-    purchase, account, _ = followed(a_purchase("open"), an_account(number=1), a_fact("paid"))
+    purchase, account, _ = followed(a_purchase("open"), an_account(number=1), a_payment_status("paid"))
     expected = 100
     for step in steps:
-        if isinstance(step, PaymentFact):
+        if isinstance(step, PaymentStatus):
             purchase, account, _ = followed(purchase, account, step)
             continue
         try:

@@ -22,16 +22,16 @@ from prepaid import wiring
 from prepaid.api import http, metrics
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.webhook import verified_event
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
-from tests.apps import load_app
-from tests.functions.client import WEBHOOK
-from tests.functions.contract import check_answer
-from tests.functions.events import Context, Event, http_event
 from tests.simulation.database import Database
 from tests.simulation.line import quick_client
 from tests.simulation.stage import API_KEY, SETTINGS, TABLE, TOLERANCE_SECONDS, model_client
 from tests.simulation.stripe_wire import StripeWire, fake_stripe, reached
+from tests.support.api import WEBHOOK
+from tests.support.apps import load_app
+from tests.support.contract import check_answer
+from tests.support.gateway_events import Context, Event, http_event
 
 NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
@@ -150,7 +150,7 @@ def standing(stand: Stand) -> Iterator[None]:
     fixed: list[tuple[Any, str, Any]] = [
         (wiring, "settings", lambda: SETTINGS),
         (wiring, "table", lambda: table),
-        (wiring, "catalogue", lambda: CurrentCatalogue(table, lambda: 0.0)),
+        (wiring, "catalog", lambda: CatalogCache(table, lambda: 0.0)),
         (wiring, "stripe_secret_text", lambda: lambda: STRIPE_SECRET),
         (wiring, "datetime", SimpleNamespace(now=lambda _: NOW)),
         (metrics, "_publish", lambda *_: None),

@@ -17,7 +17,7 @@ from local.stack import Options, local_stack
 from local.tools import python_of
 from tests.security.explorer import explore
 from tests.security.targets import TARGETS
-from tests.stack.client import BUY, MANAGER_SESSION, Api
+from tests.support.stack_api import BUY, MANAGER_SESSION, Api
 
 CORPUS = Path(__file__).with_name("corpus")
 FOUND = STATE / "fuzz"
@@ -67,7 +67,7 @@ def fuzz_target(target: str, seconds: int) -> bool:
 
 
 def fuzz_contract(seconds: int) -> None:
-    """Run Schemathesis at a stack of its own, so that the catalogue may change too."""
+    """Run Schemathesis at a stack of its own, so that the catalog may change too."""
     with local_stack(Options(name="fuzz", port=0, stripe_port=0)) as stack, tempfile.TemporaryDirectory() as folder:
         addresses = stack.addresses
         api = Api(addresses.api_url, addresses.tokens)

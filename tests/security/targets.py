@@ -23,7 +23,7 @@ from prepaid.api.http import MAX_BODY_BYTES, Request, body_of, request_from
 from prepaid.api.problems import CursorInvalid, Malformed, TooLarge
 from prepaid.core.errors import InvalidRequest
 from prepaid.payments.errors import WebhookRejected
-from prepaid.payments.webhook import ID, MAX_POINTER_BYTES, Event, verified_event
+from prepaid.payments.webhook import ID, MAX_METADATA_BYTES, Event, verified_event
 from tests.security.deliveries import delivery
 
 NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
@@ -67,7 +67,7 @@ def check_event(event: Event) -> None:
     for name in (event.session, event.payment):
         assert name is None or ID.fullmatch(name)
     for pointer in (event.account, event.purchase):
-        assert pointer is None or (pointer.isprintable() and 0 < len(pointer.encode()) <= MAX_POINTER_BYTES)
+        assert pointer is None or (pointer.isprintable() and 0 < len(pointer.encode()) <= MAX_METADATA_BYTES)
 
 
 def cursor(data: bytes) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.functions.client import PUT_ACCOUNT, Service
-from tests.functions.contract import document
-from tests.functions.events import Claims
-from tests.stack.client import routes
+from tests.support.api import PUT_ACCOUNT, Service
+from tests.support.contract import document
+from tests.support.gateway_events import Claims
+from tests.support.stack_api import routes
 
 OF_AN_ACCOUNT = [route for route in routes() if "{account}" in route]
 # All that any token may be allowed, so that the account alone decides.

@@ -9,10 +9,10 @@ from hashlib import sha256
 
 import pytest
 
-from tests.functions.client import CODE, HISTORY, Answer, Service
 from tests.functions.conftest import START
-from tests.functions.payments import OTHER_SECRET, deliver, signed
-from tests.store.builders import Stored
+from tests.support.api import CODE, HISTORY, Answer, Service
+from tests.support.store_driver import Stored
+from tests.support.stripe_purchases import OTHER_SECRET, deliver, signed
 
 BODY = b'{"id": "evt_1", "type": "customer.created"}'
 

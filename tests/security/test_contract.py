@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.functions.client import (
+from tests.security.bridge import bridge, token
+from tests.security.explorer import explore
+from tests.support.api import (
     BALANCE,
     CODE,
     FUNCTION_OF,
@@ -16,11 +18,9 @@ from tests.functions.client import (
     PUT_ACCOUNT,
     Service,
 )
-from tests.functions.events import ADMIN, ANYBODY, BUYER, Context, Event
-from tests.functions.payments import Till
-from tests.security.bridge import bridge, token
-from tests.security.explorer import explore
-from tests.stack.client import routes
+from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Context, Event
+from tests.support.stack_api import routes
+from tests.support.stripe_purchases import Till
 
 TOKENS = {"service": token(ANYBODY), "storefront": token(BUYER), "admin": token(ADMIN)}
 GOOD_ACCOUNT = {

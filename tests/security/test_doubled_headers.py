@@ -2,8 +2,8 @@
 
 import json
 
-from tests.functions.client import BUY, GET_CATALOG, PUT_CATALOG, Service
-from tests.functions.events import ADMIN, BUYER
+from tests.support.api import BUY, GET_CATALOG, PUT_CATALOG, Service
+from tests.support.gateway_events import ADMIN, BUYER
 
 
 def test_two_keys_are_one_more_key(service: Service) -> None:
@@ -39,8 +39,8 @@ def test_two_manager_sessions_are_none(service: Service) -> None:
 
 
 def test_two_versions_are_none(service: Service) -> None:
-    catalogue = service(GET_CATALOG).body
-    version = catalogue.pop("version")
+    catalog = service(GET_CATALOG).body
+    version = catalog.pop("version")
     before = service.stored()
 
     for both in (
@@ -50,7 +50,7 @@ def test_two_versions_are_none(service: Service) -> None:
         f'W/"{version}"',
         "*",
     ):
-        answer = service(PUT_CATALOG, body=json.dumps(catalogue), headers={"if-match": both}, claims=ADMIN)
+        answer = service(PUT_CATALOG, body=json.dumps(catalog), headers={"if-match": both}, claims=ADMIN)
         assert (answer.status, answer.fields) == (422, ["If-Match"]), both
 
     assert service.stored() == before

@@ -17,13 +17,15 @@ import pytest
 import yaml
 from botocore.client import BaseClient
 
-from local.stripe.running import RunningFake
+from fake_stripe.running import RunningFake
 from prepaid import purchasing, wiring
 from prepaid.api.times import rfc3339
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.store.secrets import Secret
-from tests.functions.client import (
+from tests.functions.conftest import NAMES, RETURN_URL, Clock
+from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
+from tests.support.api import (
     CODE,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -34,12 +36,10 @@ from tests.functions.client import (
     PUT_CATALOG,
     Service,
 )
-from tests.functions.conftest import NAMES, RETURN_URL, Clock
-from tests.functions.events import ADMIN, BUYER, Context
-from tests.functions.payments import Till
-from tests.functions.rights import BY, acting, acting_as, touched
-from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
-from tests.store.template import TEMPLATE
+from tests.support.gateway_events import ADMIN, BUYER, Context
+from tests.support.iam_rights import BY, acting, acting_as, touched
+from tests.support.stripe_purchases import Till
+from tests.support.template import TEMPLATE
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -114,7 +114,7 @@ def recorded(template: Template, service: Service, fake: RunningFake) -> Iterato
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "settings", lambda: given[acting()])
-        for name in ("table", "catalogue", "cursor_secret", "pepper", "shop"):
+        for name in ("table", "catalog", "cursor_secret", "pepper", "checkout_config"):
             patch.setattr(wiring, name, once_a_function(getattr(wiring, name).__wrapped__))
         patch.setattr(wiring, "stripe_secret_text", once_a_function(stripe_secret_text))
         patch.setattr(BaseClient, "_make_api_call", call)
@@ -186,9 +186,9 @@ def administer(service: Service) -> None:
     assert service(GET_ACCOUNT).status == 200
     gift = {"credits": 5, "kind": "promotion", "reason": "welcome"}
     assert [service(GRANT, json=gift, key="gift").status for _ in range(2)] == [201, 201]
-    catalogue = service(GET_CATALOG).body
-    del catalogue["version"]
-    assert service(PUT_CATALOG, json=catalogue, headers={"if-match": "1"}, claims=ADMIN).status == 200
+    catalog = service(GET_CATALOG).body
+    del catalog["version"]
+    assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}, claims=ADMIN).status == 200
 
 
 def spend_and_look(service: Service, clock: Clock) -> None:
@@ -236,7 +236,7 @@ def reconcile(apps: dict[str, ModuleType], till: Till, clock: Clock) -> None:
         raise PaymentsUnavailable
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(purchasing, "look_at_session", silent)
+        patch.setattr(purchasing, "fetch_payment_status", silent)
         run()
     run()
     clock.now += 4 * DAY

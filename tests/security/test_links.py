@@ -1,6 +1,6 @@
 """Links, cookies and headers that go out: nothing that comes in with a request leads anybody anywhere else.
 
-The payment page's own links and texts are attacked in tests/unit/local_stripe/test_page.py.
+The payment page's own links and texts are attacked in fake_stripe/tests/test_page.py.
 """
 
 import csv
@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.functions.client import (
+from tests.functions.conftest import RETURN_URL
+from tests.security.test_accounts import good_body
+from tests.support.api import (
     BALANCE,
     BUY,
     CODE,
@@ -23,11 +25,9 @@ from tests.functions.client import (
     Answer,
     Service,
 )
-from tests.functions.conftest import RETURN_URL
-from tests.functions.events import ADMIN, BUYER, http_event
-from tests.functions.payments import Till
-from tests.security.test_accounts import good_body
-from tests.stack.client import routes
+from tests.support.gateway_events import ADMIN, BUYER, http_event
+from tests.support.stack_api import routes
+from tests.support.stripe_purchases import Till
 
 EVIL = "https://evil.example"
 # What frameworks build addresses from.

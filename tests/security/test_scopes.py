@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions.client import CODE, MANAGER_CODE, MANAGER_SESSION, Service
-from tests.functions.events import BUYER
+from tests.support.api import CODE, MANAGER_CODE, MANAGER_SESSION, Service
+from tests.support.gateway_events import BUYER
 
 NOT_ADMIN: list[Any] = [
     "",

@@ -5,15 +5,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from local.stripe import lifecycle, money_back
-from local.stripe.errors import StripeError
-from tests.functions.events import ADMIN, BUYER
+from fake_stripe import lifecycle, money_back
+from fake_stripe.errors import StripeError
 from tests.simulation.auditor import Deal, plain
 from tests.simulation.bodies import entries_shown, next_cursor
 from tests.simulation.books import EXPIRES_AT, Json
 from tests.simulation.stage import TABLE, WEBHOOK_SECRET
 from tests.simulation.steps import DAY, Step
 from tests.simulation.world import ACCOUNT, ANYBODY, CODES, FUNCTIONS, KEPT_REQUESTS, Answer, Asked, World
+from tests.support.gateway_events import ADMIN, BUYER
 
 PAIRS = {
     "tiny": (3, 500, 1),
@@ -261,18 +261,18 @@ def put_account(world: World, step: Step) -> None:
     world.ask(step, Asked("put_account", f"PUT {ACCOUNT}", account, body, claims=ADMIN, asked=asked))
 
 
-def catalogue(world: World, step: Step) -> None:
+def catalog(world: World, step: Step) -> None:
     """The next version, or one after a version that is not the newest any more."""
     newest = world.auditor.in_force[-1][1]
     expected = max(1, newest - 1) if step.get("stale") else newest
     headers = (("if-match", f'"{expected}"'),)
     body = goods(step["variant"])
     asked = {"expected": expected}
-    world.ask(step, Asked("catalogue", "PUT /v1/catalog", "", body, claims=ADMIN, headers=headers, asked=asked))
+    world.ask(step, Asked("catalog", "PUT /v1/catalog", "", body, claims=ADMIN, headers=headers, asked=asked))
 
 
 def goods(variant: int) -> Json:
-    """A catalogue: small packs and quotas, so that both run out."""
+    """A catalog: small packs and quotas, so that both run out."""
     sold = {
         "credits-50": (50, 2990, 12),
         "credits-100": (100, 4990, 12),
@@ -568,7 +568,7 @@ ACTS: dict[str, Any] = {
         history,
         show,
         put_account,
-        catalogue,
+        catalog,
         skew,
         code,
         unlock,

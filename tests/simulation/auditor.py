@@ -38,12 +38,12 @@ MAY_WRITE = {
     "debit": {"ENTRY", "CLAIM"},
     "grant": {"ENTRY", "CLAIM", "DUE"},
     "put_account": {"ENTRY", "PROFILE"},
-    "catalogue": {"CATALOG"},
+    "catalog": {"CATALOG"},
     "code": {"MANAGER"},
     "unlock": {"MANAGER", "SESSION", "CLAIM"},
-    "buy": {"PURCHASE", "CLAIM", "SESSION", "REVIEW", "CUSTOMER"},
-    "deliver": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "REVIEW"},
-    "reconcile": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "RECONCILIATION", "REVIEW"},
+    "buy": {"PURCHASE", "CLAIM", "SESSION", "PENDING_CHECK", "CUSTOMER"},
+    "deliver": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "PENDING_CHECK"},
+    "reconcile": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK"},
     "sweep": {"ENTRY", "DUE", "SWEEP"},
 }
 SETTLING = {"expiry", "quota_renewal"}
@@ -94,7 +94,7 @@ class Pass:
 
 
 def first_goods() -> Goods:
-    return Goods.of(json.loads(files("prepaid.core").joinpath("first_catalogue.json").read_text("utf-8")), 0)
+    return Goods.of(json.loads(files("prepaid.core").joinpath("first_catalog.json").read_text("utf-8")), 0)
 
 
 class Auditor:
@@ -265,7 +265,7 @@ class Auditor:
 
     def _begun(self, frame: "Frame", record: Json, words: dict[str, list[Change]]) -> None:
         same(frame.step.kind, "buy", "who begins a purchase")
-        same(set(words), {"PURCHASE", "CLAIM", "SESSION", "REVIEW"}, "what begins a purchase")
+        same(set(words), {"PURCHASE", "CLAIM", "SESSION", "PENDING_CHECK"}, "what begins a purchase")
         same((record["account"], record["version"]), (frame.account, 1), "a purchase at its beginning")
         packs = [self.goods[version].packs.get(record["pack"]) for version in self.recent(frame)]
         agreed = [(pack["credits"], pack["amount"], pack["currency"], pack["valid_months"]) for pack in packs if pack]
@@ -338,10 +338,10 @@ class Auditor:
         body = json.loads(new["body"]["S"])
         if sort == "CURRENT":
             newest = self.in_force[-1][1]
-            same(body["version"], newest + 1, "the catalogue's next version")
+            same(body["version"], newest + 1, "the catalog's next version")
             self.in_force.append((self.world.moment, body["version"]))
             return
-        must(old is None, f"catalogue {sort} is written over")
+        must(old is None, f"catalog {sort} is written over")
         same(len(words["CATALOG"]), 2, "a version and its being in force")
         self.goods[body["version"]] = Goods.of(body, int(new["since"]["N"]))
 
@@ -397,7 +397,7 @@ class Auditor:
     def _sweep(self, frame: "Frame", change: Change, lines: list[Json], words: dict[str, list[Change]]) -> None:
         """Where a sweep goes on is its own affair: what it must not lose is counted at the end."""
 
-    _reconciliation = _review = _sweep
+    _reconciliation = _pending_check = _sweep
 
     def recent(self, frame: "Frame") -> list[int]:
         """Versions that a request may go by: in force while it ran or up to half a minute before."""
@@ -459,7 +459,7 @@ def situations(auditor: Auditor, frame: "Frame", book: Book, line: Json, before:
             "boundary: a debit at the renewal's instant": before and before.renews_at == at,
             "one debit, three lots or more": len(draws) > 2,
             "one debit, quota and credits": draws and len(draws) < len(line["draws"]),
-            "a debit by a catalogue that is stale": line["catalogue_version"] < auditor.in_force[-1][1],
+            "a debit by a catalog that is stale": line["catalog_version"] < auditor.in_force[-1][1],
             "a debit took the last of everything": line["quota_remaining"] == 0 == book.state.available,
         }
     if kind == "quota_renewal":

@@ -18,22 +18,22 @@ from unittest import mock
 
 from botocore.retries import quota
 
-from local.stripe.api import Api
-from local.stripe.state import PREFIXES, State
+from fake_stripe.api import Api
+from fake_stripe.state import PREFIXES, State
 from prepaid import wiring
 from prepaid.api import http
 from prepaid.api import purchases as purchases_api
 from prepaid.core.errors import Unavailable
 from prepaid.store import dynamodb, keys, managers, sweep
 from prepaid.store.dynamodb import Patience, Table
-from tests.apps import load_app
-from tests.functions.client import Service
-from tests.functions.payments import CURRENT_SECRET, Till
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
-from tests.store.builders import Stored
-from tests.store.whole_table import WholeDatabase
+from tests.support.api import Service
+from tests.support.apps import load_app
+from tests.support.store_driver import Stored
+from tests.support.stripe_purchases import CURRENT_SECRET, Till
+from tests.support.whole_table import WholeDatabase
 
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 TABLE = "ledger"
@@ -280,7 +280,7 @@ def _in_our_hands(bench: Bench) -> list[tuple[Any, str, Any]]:
         (managers, "SCRYPT", QUICK_SCRYPT),
         (purchases_api, "secrets", drawn),
         # A sweep that looks at two shards of two days makes each kind of call; more of them are more of the same.
-        (sweep, "FIRST_LOOK_BACK", timedelta(days=1)),
+        (sweep, "INITIAL_LOOKBACK", timedelta(days=1)),
         (keys, "DUE_SHARDS", 2),
         *found,
     ]

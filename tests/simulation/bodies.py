@@ -27,7 +27,7 @@ def account_body(account: str, terms: Json, profile: Json) -> Json:
     return {"account": account, **terms, **{name: profile.get(name) for name in PROFILE}}
 
 
-def catalogue_body(goods: Goods) -> Json:
+def catalog_body(goods: Goods) -> Json:
     return {
         "version": goods.version,
         "features": [

@@ -47,7 +47,7 @@ def same(found: object, expected: object, about: str) -> None:
 
 @dataclass(frozen=True)
 class Goods:
-    """One version of the catalogue. since: milliseconds, by the clock of who put it in force."""
+    """One version of the catalog. since: milliseconds, by the clock of who put it in force."""
 
     version: int
     prices: dict[str, int]
@@ -174,14 +174,14 @@ class Book:
 
     @property
     def version(self) -> int:
-        """Of the catalogue, that the newest entry names."""
-        return int(self.lines[-1]["catalogue_version"]) if self.lines else 0
+        """Of the catalog, that the newest entry names."""
+        return int(self.lines[-1]["catalog_version"]) if self.lines else 0
 
     def number_at(self, at: int) -> int:
         """The last entry at or before an instant; 0 when the account is younger."""
         return bisect_right(self.times, at)
 
-    def accept(self, item: Json, now: int, catalogues: dict[int, Goods], asked: Json, key: str) -> Json:
+    def accept(self, item: Json, now: int, catalogs: dict[int, Goods], asked: Json, key: str) -> Json:
         """Hold a new entry against the rules; its line. asked: what its author alone can know, and with which key.
 
         Raises Broken.
@@ -195,8 +195,8 @@ class Book:
         stored: Json = json.loads(item["state"]["S"])
         about = f"{self.account} entry {number} ({line['type']})"
         same(line["at"], max(now, self.time), f"{about}: dated by its author's clock, never backwards")
-        goods = catalogues.get(line["catalogue_version"])
-        must(goods is not None and goods.version >= self.version, f"{about}: its catalogue is older than the account's")
+        goods = catalogs.get(line["catalog_version"])
+        must(goods is not None and goods.version >= self.version, f"{about}: its catalog is older than the account's")
         assert goods is not None
         if number == 1:
             after, expected = self._opened(line, stored)
@@ -214,7 +214,7 @@ class Book:
             "balance_after": after.available,
             "quota_remaining": after.left(goods),
             "actor": line["actor"],
-            "catalogue_version": goods.version,
+            "catalog_version": goods.version,
         }
         if line["type"] in CLAIMED:
             expected["key"] = urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6]
@@ -270,7 +270,7 @@ class Book:
 
     def _spent(self, line: Json, before: State, goods: Goods, about: str) -> tuple[State, Json]:
         feature, quantity = line["feature"], line["quantity"]
-        must(feature in goods.prices, f"{about}: a feature that isn't in catalogue {goods.version}")
+        must(feature in goods.prices, f"{about}: a feature that isn't in catalog {goods.version}")
         units = min(quantity, before.left_for(feature, goods))
         needed = (quantity - units) * goods.prices[feature]
         must(needed <= before.available, f"{about}: {needed} credits spent of {before.available}")

@@ -26,7 +26,7 @@ from typing import Any
 
 from tests.simulation import stripe_wire
 from tests.simulation.bench import Bench, Killed, Meet
-from tests.store import wire
+from tests.support import wire
 
 SHIFT = timedelta(minutes=5)
 LONG_SECONDS = 60.0

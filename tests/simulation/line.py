@@ -3,8 +3,8 @@
     attach(client, database, plan)          the real client: serialises, validates, retries, parses; milliseconds a call
     quick_client(client, database, plan)    the same answers, errors and retries without that work; microseconds a call
 
-Both meet the same faults (tests/store/wire.py). plan: from the operation and the number of the call, counted from 1 and
-botocore's retries included, to the fault it meets. tests/simulation/test_database.py holds the two against each other.
+Both meet the same faults (tests/support/wire.py). plan: from the operation and the number of the call, counted from 1
+and botocore's retries included, to the fault it meets. tests/simulation/test_database.py holds the two against each other.
 """
 
 import json
@@ -25,7 +25,7 @@ from botocore.retries.standard import (
 )
 
 from tests.simulation.database import Answer, Database
-from tests.store.wire import Fault
+from tests.support.wire import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

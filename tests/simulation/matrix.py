@@ -1,8 +1,8 @@
 """The matrix of faults: every call of every scenario meets each, the caller repeats, and it must come out the same.
 
 Checked in every cell: the fault fired; what was acknowledged is stored; what was refused changed nothing; each ledger's
-sums and chain (tests/store/audit.py); once the caller has an answer, the table and the answer are those of a course
-without a fault, or, where a rival came between, of one of the two orders. `make fault-matrix` prints the counts.
+sums and chain (tests/support/ledger_audit.py); once the caller has an answer, the table and the answer are those
+of a course without a fault, or, where a rival came between, of one of the two orders. `make fault-matrix` prints the counts.
 """
 
 import json
@@ -23,8 +23,8 @@ from typing import Any
 from tests.simulation.bench import Bench, Meet, Saved, opened_bench
 from tests.simulation.faults import FAULTS, LASTING, PAIRED, SHIFT, applies, meeting
 from tests.simulation.scenarios import SCENARIOS, Said, Scenario
-from tests.store.audit import audit
-from tests.store.builders import Stored
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import Stored
 
 # A caller gives up after so many repeats; two faults leave the third one in peace.
 MAX_REPEATS = 4
@@ -200,7 +200,7 @@ def end_of(bench: Bench, said: Said) -> End:
     """What is stored and said now, comparable."""
     rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0].partition("#")[0] not in PLACES]
     # Another time of granting makes another row to be reviewed by; the next run removes it.
-    kept = [row for row in rows if row[0] != "REVIEW"]
+    kept = [row for row in rows if row[0] != "PENDING_CHECK"]
     return End(
         said=numbered(json.dumps(said, sort_keys=True)),
         items=numbered(written(rows, NOT_COMPARED)),

@@ -14,8 +14,8 @@ from tests.simulation.stage import TABLE, Stage, instant
 from tests.simulation.steps import Step, a_step, draw_history
 from tests.simulation.stripe_wire import reached
 from tests.simulation.world import World
-from tests.store.audit import audit
-from tests.store.whole_table import WholeTable, verified
+from tests.support.ledger_audit import audit
+from tests.support.whole_table import WholeTable, verified
 
 # How often a schedule runs until it must have come to the end of what there is.
 RUNS = 60

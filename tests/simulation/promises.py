@@ -6,11 +6,11 @@ An answer may be about any state that the account was in while the request ran: 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from local.stripe.lifecycle import given_up
+from fake_stripe.lifecycle import given_up
 from tests.simulation.auditor import LOCKS, Auditor, lasted, plain
 from tests.simulation.bodies import (
     account_body,
-    catalogue_body,
+    catalog_body,
     csv_text,
     entries_shown,
     next_cursor,
@@ -80,7 +80,7 @@ class Checked:
 
     def goods(self, number: int) -> list[Goods]:
         """What the service may have gone by, at an account whose newest entry is that one."""
-        least = int(self.book.lines[number - 1]["catalogue_version"])
+        least = int(self.book.lines[number - 1]["catalog_version"])
         found = {max(version, least) for version in self.auditor.recent(self.frame)}
         return [self.auditor.goods[version] for version in sorted(found)]
 
@@ -260,7 +260,7 @@ def check_put_account(it: Checked) -> None:
             same(profile.get(name), value, f"{it.about}: {name}")
 
 
-def check_catalogue(it: Checked) -> None:
+def check_catalog(it: Checked) -> None:
     newest = it.auditor.in_force[-1][1]
     if it.answer.status == 200:
         same(it.answer.body["version"], it.frame.asked["expected"] + 1, it.about)
@@ -268,7 +268,7 @@ def check_catalogue(it: Checked) -> None:
         return
     same(it.answer.code, "version_conflict", it.about)
     must(it.frame.asked["expected"] != newest, f"{it.about}: it was the current version")
-    it.world.seen["a catalogue that was changed by somebody else"] += 1
+    it.world.seen["a catalog that was changed by somebody else"] += 1
 
 
 # Reading
@@ -285,7 +285,7 @@ def check_balance(it: Checked) -> None:
     same(it.answer.status, 200, it.about)
     if asked_at is not None:
         number = it.book.number_at(asked_at)
-        goods = _goods_at(it, int(it.book.lines[number - 1]["catalogue_version"]), asked_at)
+        goods = _goods_at(it, int(it.book.lines[number - 1]["catalog_version"]), asked_at)
         state = it.book.states[number - 1].at(asked_at)
         same(it.answer.body, balance(it, state, goods, number, asked_at), it.about)
         return
@@ -439,9 +439,9 @@ def _packs_shown(it: Checked) -> Iterator[Json]:
         yield packs_body(it.auditor.goods[version])
 
 
-def _catalogue_shown(it: Checked) -> Iterator[Json]:
+def _catalog_shown(it: Checked) -> Iterator[Json]:
     for _, version in lasted(it.auditor.in_force, it.frame.begun_moment):
-        yield catalogue_body(it.auditor.goods[version])
+        yield catalog_body(it.auditor.goods[version])
 
 
 def _purchases_shown(it: Checked) -> Iterator[Json]:
@@ -462,7 +462,7 @@ def _purchase_shown(it: Checked) -> Iterator[Json]:
 SHOWN = {
     "account": _account_shown,
     "packs": _packs_shown,
-    "catalog": _catalogue_shown,
+    "catalog": _catalog_shown,
     "purchases": _purchases_shown,
     "purchase": _purchase_shown,
 }
@@ -635,7 +635,7 @@ CHECKS = {
     "debit": check_debit,
     "grant": check_grant,
     "put_account": check_put_account,
-    "catalogue": check_catalogue,
+    "catalog": check_catalog,
     "balance": check_balance,
     "history": check_history,
     "show": check_show,

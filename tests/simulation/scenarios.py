@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from prepaid.core.purchase import Purchase
-from prepaid.store.catalogue import first_catalogue
-from tests.functions.client import (
+from prepaid.store.catalog import first_catalog
+from tests.simulation.bench import Bench, Context, apps
+from tests.support.api import (
     BALANCE,
     BUY,
     CODE,
@@ -25,9 +26,8 @@ from tests.functions.client import (
     PUT_CATALOG,
     Answer,
 )
-from tests.functions.events import ADMIN, BUYER
-from tests.functions.payments import deliver, signed
-from tests.simulation.bench import Bench, Context, apps
+from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.stripe_purchases import deliver, signed
 
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 KEY = "the-key"
@@ -65,8 +65,8 @@ def tries_a_code(bench: Bench) -> Answer:
     return bench.service.try_code("111222", key="of-a-rival", trouble=True)
 
 
-def changes_the_catalogue(bench: Bench) -> Said:
-    return put_catalogue(3100)(bench, asdict(first_catalogue()))
+def changes_the_catalog(bench: Bench) -> Said:
+    return put_catalog(3100)(bench, asdict(first_catalog()))
 
 
 def said(answer: Answer) -> Said:
@@ -146,12 +146,12 @@ def grant(bench: Bench, _: Any) -> Said:
     return said(bench.service(GRANT, json=asked, key=KEY, claims=ADMIN, trouble=True))
 
 
-def put_catalogue(amount: int) -> Callable[[Bench, Any], Said]:
+def put_catalog(amount: int) -> Callable[[Bench, Any], Said]:
     """Another price for the first pack, over the version that was read."""
 
-    def ask(bench: Bench, catalogue: Any) -> Said:
-        first, *others = catalogue["packs"]
-        asked = {"features": catalogue["features"], "plans": catalogue["plans"]}
+    def ask(bench: Bench, catalog: Any) -> Said:
+        first, *others = catalog["packs"]
+        asked = {"features": catalog["features"], "plans": catalog["plans"]}
         asked["packs"] = [{**first, "amount": amount}, *others]
         headers = {"if-match": '"1"'}
         return said(bench.service(PUT_CATALOG, account=None, json=asked, headers=headers, claims=ADMIN, trouble=True))
@@ -270,9 +270,9 @@ def traded(bench: Bench) -> None:
     bench.now += timedelta(hours=3)
 
 
-def catalogue_of_yesterday(bench: Bench) -> Any:
-    changes_the_catalogue(bench)
-    return asdict(first_catalogue())
+def catalog_of_yesterday(bench: Bench) -> Any:
+    changes_the_catalog(bench)
+    return asdict(first_catalog())
 
 
 def second_page(bench: Bench) -> str:
@@ -337,13 +337,13 @@ SCENARIOS = (
     Scenario("history: as CSV", spent_before, read_lines, spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
-    Scenario("accounts: current catalogue", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
+    Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
-    Scenario("accounts: catalogue", lambda _: asdict(first_catalogue()), put_catalogue(3000), changes_the_catalogue),
-    Scenario("accounts: catalogue of yesterday", catalogue_of_yesterday, put_catalogue(3000), spends, reads=True),
+    Scenario("accounts: catalog", lambda _: asdict(first_catalog()), put_catalog(3000), changes_the_catalog),
+    Scenario("accounts: catalog of yesterday", catalog_of_yesterday, put_catalog(3000), spends, reads=True),
     Scenario("checkout: first code", opened, first_code, spends),
     Scenario("checkout: change of code", buyer, set_code, tries_a_code, may_say="wrong_code"),
     Scenario("checkout: session", buyer, open_session, tries_a_code),

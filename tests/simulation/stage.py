@@ -21,8 +21,8 @@ from prepaid.api import purchases as purchases_api
 from prepaid.settings import Settings
 from prepaid.store import dynamodb, managers
 from prepaid.store.dynamodb import Patience
-from tests.apps import load_app
 from tests.simulation.stripe_wire import ADDRESS
+from tests.support.apps import load_app
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -72,7 +72,7 @@ class Stage:
         fixed: list[tuple[object, str, object]] = [
             (wiring, "settings", lambda: SETTINGS),
             (wiring, "table", lambda: self.here.table),
-            (wiring, "catalogue", lambda: self.here.frame.instance.catalogue),
+            (wiring, "catalog", lambda: self.here.frame.instance.catalog),
             (wiring, "cursor_secret", lambda: lambda: "cursor secret"),
             (wiring, "pepper", lambda: lambda: "pepper"),
             (wiring, "stripe_secret_text", lambda: lambda: STRIPE_SECRET),
@@ -91,14 +91,14 @@ class Stage:
             for target, name, value in fixed:
                 stack.enter_context(mock.patch.object(target, name, value))
             stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
-            wiring.shop.cache_clear()
+            wiring.checkout_config.cache_clear()
             loggers = [http.logger, *(app.logger for app in self.apps.values() if hasattr(app, "logger"))]
             for logger in loggers:
                 logger.setLevel("CRITICAL")
             yield
             for logger in loggers:
                 logger.setLevel("INFO")
-            wiring.shop.cache_clear()
+            wiring.checkout_config.cache_clear()
 
     def _patience(self, *, seconds: float) -> Patience:
         world = self.here

@@ -99,7 +99,7 @@ class Drawer:
 
     def opening(self) -> list[Step]:
         """A deployed stack is watched from its first hour: what the schedules look at begins there."""
-        steps = [a_step("reconcile"), a_step("sweep"), a_step("catalogue", variant=0)]
+        steps = [a_step("reconcile"), a_step("sweep"), a_step("catalog", variant=0)]
         for account in range(self.accounts):
             steps.append(self.put_account(account))
             steps.append(a_step("code", account, code=self.dice.randrange(3), admin=True))
@@ -231,8 +231,8 @@ class Drawer:
             contact=dice.random() < 0.7,
         )
 
-    def catalogue(self, _: int) -> Step:
-        return a_step("catalogue", variant=self.dice.randrange(1, 6), stale=self.dice.random() < 0.15)
+    def catalog(self, _: int) -> Step:
+        return a_step("catalog", variant=self.dice.randrange(1, 6), stale=self.dice.random() < 0.15)
 
     def skew(self, _: int) -> Step:
         return a_step("skew", function=self.dice.randrange(7), by=self.dice.choice(SKEWS), to=self.dice.randrange(3))
@@ -328,11 +328,11 @@ class Drawer:
     def boundary(self, of: int) -> list[Step]:
         """Time moves to the very instant at which a lot ends or a quota renews, by the clock of who is asked then."""
         dice = self.dice
-        what = dice.choice(("lot", "lot", "lot", "lot", "renewal", "renewal", "session", "lock", "catalogue"))
+        what = dice.choice(("lot", "lot", "lot", "lot", "renewal", "renewal", "session", "lock", "catalog"))
         then = dice.choice(("debit", "debit", "balance", "sweep", "unlock" if what == "lock" else "debit"))
         if what == "session":
             then = "buy"
-        if what == "catalogue":
+        if what == "catalog":
             then = "debit"
         asked: Step | list[Step] = getattr(self, then)(of)
         asked = asked[-1] if isinstance(asked, list) else asked
@@ -341,7 +341,7 @@ class Drawer:
 
 WEIGHTS = {
     "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "grant": 60,
-    "put_account": 14, "catalogue": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7,
+    "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7,
     "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
     "reconcile": 2, "wait": 40, "boundary": 24,
 }  # fmt: skip
@@ -349,13 +349,13 @@ WEIGHTS = {
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
     "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "deliver", "deliver", "put_account", "sweep",
-    "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalogue", "unlock",
+    "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalog", "unlock",
 )  # fmt: skip
 MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
     "pay",
 )  # fmt: skip
-HEAVY = frozenset({"sweep", "buy", "unlock", "code", "deliver", "reconcile", "put_account", "catalogue"})
+HEAVY = frozenset({"sweep", "buy", "unlock", "code", "deliver", "reconcile", "put_account", "catalog"})
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
     "balance": (1, 1, 2),
@@ -365,5 +365,5 @@ CALLS = {
     "sweep": (-1, -1, -1, -2, -3, 1, 2, 5, 12),
     "reconcile": (-1, -1, -2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20),
     "put_account": (1, 2, 3, 4),
-    "catalogue": (1, 2),
+    "catalog": (1, 2),
 }

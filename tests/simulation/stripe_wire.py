@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import stripe
 
-from local.stripe.api import Api
-from local.stripe.state import PREFIXES, State
-from local.stripe.web import Request
+from fake_stripe.api import Api
+from fake_stripe.state import PREFIXES, State
+from fake_stripe.web import Request
 from prepaid.payments import sessions
 
 type Sent = tuple[str, int, Mapping[str, str]]

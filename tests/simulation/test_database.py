@@ -23,7 +23,7 @@ from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.play import play_seed
 from tests.simulation.stage import TABLE as SIMULATED
 from tests.simulation.stage import Stage
-from tests.store.template import table_schema
+from tests.support.template import table_schema
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from prepaid.core.purchase import Purchase
-from tests.functions.payments import Json, Till
 from tests.simulation.bench import TABLE, Bench, opened_bench
-from tests.store.audit import audit
-from tests.store.builders import quarantined, types
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import quarantined, types
+from tests.support.stripe_purchases import Json, Till
 
 SPENT = 30
 TOLD = 2

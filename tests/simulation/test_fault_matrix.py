@@ -8,13 +8,13 @@ import os
 
 import pytest
 
-from tests.functions.client import Answer, Service
-from tests.functions.contract import FILE
-from tests.functions.events import Event
 from tests.simulation.bench import opened_bench
 from tests.simulation.faults import FAULTS
 from tests.simulation.matrix import play
 from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.support.api import Answer, Service
+from tests.support.contract import FILE
+from tests.support.gateway_events import Event
 
 EVERY = int(os.environ.get("FAULT_PAIRS", "50"))
 PAIRED = [scenario for scenario in SCENARIOS if scenario.paired]

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.stripe.state import State
+from fake_stripe.state import State
 from prepaid.core.errors import Busy, PrepaidError
 from prepaid.payments.sessions import MONEY_EVENTS, SESSION_EVENTS
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
-from tests.functions.events import Claims, caller, http_event
 from tests.simulation import promises, stripe_wire
 from tests.simulation.auditor import Auditor, Change, Deal, Manager
 from tests.simulation.bodies import time_text
@@ -28,7 +27,8 @@ from tests.simulation.line import attach, quick_client
 from tests.simulation.stage import API_KEY, TABLE, Stage, instant, model_client
 from tests.simulation.steps import LASTING, Step
 from tests.simulation.stripe_wire import StripeWire
-from tests.store import wire
+from tests.support import wire
+from tests.support.gateway_events import Claims, caller, http_event
 
 START = 1_781_614_800_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ EVENTS = SESSION_EVENTS | MONEY_EVENTS | {"charge.succeeded"}
 WRITES = frozenset({"PutItem", "DeleteItem", "TransactWriteItems"})
 KEPT_REQUESTS = 60
 FUNCTION_OF = {
-    "debit": "consume", "grant": "accounts", "put_account": "accounts", "catalogue": "accounts",
+    "debit": "consume", "grant": "accounts", "put_account": "accounts", "catalog": "accounts",
     "balance": "balance_query", "history": "balance_query", "code": "checkout", "unlock": "checkout",
     "buy": "checkout", "deliver": "purchase_webhook", "sweep": "expiry_sweep", "reconcile": "reconcile",
 }  # fmt: skip
@@ -61,7 +61,7 @@ class Killed(BaseException):
 class Machine:
     """One of a function's machines: what stays warm on it, and how far its clock is off."""
 
-    catalogue: CurrentCatalogue
+    catalog: CatalogCache
     skew: int = 0
 
 
@@ -377,7 +377,7 @@ class World:
         known = self.machines.get(place)
         if known is None or step.cold:
             skew = known.skew if known else 0
-            known = self.machines[place] = Machine(CurrentCatalogue(self.table, self.monotonic), skew)
+            known = self.machines[place] = Machine(CatalogCache(self.table, self.monotonic), skew)
         return known
 
     def now(self, step: Step) -> int:

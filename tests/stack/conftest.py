@@ -10,9 +10,9 @@ import pytest
 
 from local.processes import STATE
 from local.stack import Options, Stack, local_stack
-from tests.stack import life
-from tests.stack.client import Api
-from tests.stack.till import Till
+from tests.support import account_life
+from tests.support.payment_page import Till
+from tests.support.stack_api import Api
 
 HERE = Path(__file__).parent
 
@@ -57,23 +57,23 @@ def till(cashier: Till) -> Iterator[Till]:
 
 
 @pytest.fixture(scope="session")
-def bought(api: Api, cashier: Till) -> life.Bought:
-    return life.buy(api, cashier)
+def bought(api: Api, cashier: Till) -> account_life.Bought:
+    return account_life.buy(api, cashier)
 
 
 @pytest.fixture(scope="session")
-def spent(api: Api, bought: life.Bought) -> life.Spent:
-    return life.spend(api, bought.account)
+def spent(api: Api, bought: account_life.Bought) -> account_life.Spent:
+    return account_life.spend(api, bought.account)
 
 
 @pytest.fixture(scope="session")
-def lapsed(api: Api, bought: life.Bought, spent: life.Spent) -> life.Lapsed:
-    return life.let_lapse(api, bought.account, spent.refused_key)
+def lapsed(api: Api, bought: account_life.Bought, spent: account_life.Spent) -> account_life.Lapsed:
+    return account_life.let_lapse(api, bought.account, spent.refused_key)
 
 
 @pytest.fixture(scope="session")
-def swept(api: Api, bought: life.Bought, lapsed: life.Lapsed) -> list[Any]:
-    return life.wait_for_sweep(api, bought.account)
+def swept(api: Api, bought: account_life.Bought, lapsed: account_life.Lapsed) -> list[Any]:
+    return account_life.wait_for_sweep(api, bought.account)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,18 @@ import pytest
 
 from local.deploy import client
 from local.stack import CLIENTS, Stack
-from tests.stack.client import CONSUME, HOLDER, PUT_ACCOUNT, WEBHOOK, Answer, Api, exchange, routes, scope_of, scopes_of
+from tests.support.stack_api import (
+    CONSUME,
+    HOLDER,
+    PUT_ACCOUNT,
+    WEBHOOK,
+    Answer,
+    Api,
+    exchange,
+    routes,
+    scope_of,
+    scopes_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client

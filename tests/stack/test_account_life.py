@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from tests.stack.client import BALANCE, Api
-from tests.stack.life import Bought, Lapsed, Spent
-from tests.stack.till import Till
+from tests.support.account_life import Bought, Lapsed, Spent
+from tests.support.payment_page import Till
+from tests.support.stack_api import BALANCE, Api
 
 TICK = timedelta(milliseconds=1)
 

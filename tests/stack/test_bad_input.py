@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.stack.client import BALANCE, CONSUME, GET_ACCOUNT, HISTORY, Api, exchange
-from tests.stack.till import Till
+from tests.support.payment_page import Till
+from tests.support.stack_api import BALANCE, CONSUME, GET_ACCOUNT, HISTORY, Api, exchange
 
 STICKER = b'{"feature": "sticker"}'
 KIB = 1024

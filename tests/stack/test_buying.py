@@ -8,8 +8,8 @@ import pytest
 from local.demo import CODE
 from local.deploy import client
 from local.stack import Stack
-from tests.stack.client import BUY, MANAGER_CODE, MANAGER_SESSION, PURCHASE, PURCHASES, Api, new_key
-from tests.stack.till import Till
+from tests.support.payment_page import Till
+from tests.support.stack_api import BUY, MANAGER_CODE, MANAGER_SESSION, PURCHASE, PURCHASES, Api, new_key
 
 
 @pytest.fixture

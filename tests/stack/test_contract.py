@@ -4,10 +4,10 @@ from pathlib import Path
 
 from local import demo
 from tests.security.explorer import explore
-from tests.stack.client import BUY, MANAGER_SESSION, Api
-from tests.stack.till import Till
+from tests.support.payment_page import Till
+from tests.support.stack_api import BUY, MANAGER_SESSION, Api
 
-# A catalogue is everybody's, and here others are at work; tests/security asks it on a table of its own.
+# A catalog is everybody's, and here others are at work; tests/security asks it on a table of its own.
 SHARED = ("PUT /v1/catalog",)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from local.demo import Shop
-from tests.stack.client import Api
-from tests.stack.till import SESSION_EVENT, Till
+from tests.support.payment_page import SESSION_EVENT, Till
+from tests.support.stack_api import Api
 
 COMPLETED = f"{SESSION_EVENT}completed"
 PAID_LATER = f"{SESSION_EVENT}async_payment_succeeded"

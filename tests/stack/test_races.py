@@ -3,7 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.stack.client import CONSUME, Api, new_key
+from tests.support.stack_api import CONSUME, Api, new_key
 
 # Each request under way is a process of its own in the local cloud, and starting one takes a while.
 AT_ONCE = 6

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.__main__ import tour
 from local.stack import Stack
-from tests.stack.client import Api
+from tests.support.stack_api import Api
 
 TOUR_SECONDS = 60
 

@@ -12,8 +12,8 @@ import pytest
 
 from local.stack import Stack
 from tests.security.test_accounts import OF_AN_ACCOUNT, good_body
-from tests.stack.client import BALANCE, CONSUME, Api
-from tests.stack.issuer import AUDIENCE, Key, gateway_trusting, new_key, publishing
+from tests.support.stack_api import BALANCE, CONSUME, Api
+from tests.support.token_issuer import AUDIENCE, Key, gateway_trusting, new_key, publishing
 
 HOUR = 3_600
 SCOPES = "prepaid/admin prepaid/buy prepaid/consume prepaid/read"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from prepaid.api.csv_lines import COLUMNS
-from tests.stack.client import HISTORY, Api
-from tests.stack.life import DETAILS, SWEEP_SECONDS, Bought, Lapsed
-from tests.stack.till import Till
-from tests.store.builders import due_keys, stored
+from tests.support.account_life import DETAILS, SWEEP_SECONDS, Bought, Lapsed
+from tests.support.payment_page import Till
+from tests.support.stack_api import HISTORY, Api
+from tests.support.store_driver import due_keys, stored
 
 type Line = dict[str, Any]
 

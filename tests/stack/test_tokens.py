@@ -12,7 +12,7 @@ import pytest
 
 from local.deploy import client
 from local.stack import Stack, token
-from tests.stack.client import BALANCE, CONSUME, Answer, Api, exchange, new_key, routes, scope_of
+from tests.support.stack_api import BALANCE, CONSUME, Answer, Api, exchange, new_key, routes, scope_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient

@@ -6,8 +6,8 @@ from typing import Any
 from local.deploy import client
 from local.stack import Stack
 from prepaid.store import keys
-from tests.stack.client import Api
-from tests.stack.till import Till
+from tests.support.payment_page import Till
+from tests.support.stack_api import Api
 
 MOST_RUNS = 20
 

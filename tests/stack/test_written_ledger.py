@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tests.stack.client import Api
-from tests.stack.till import Till
-from tests.store.audit import audit
-from tests.store.builders import Stored, entry_items, stored
+from tests.support.ledger_audit import audit
+from tests.support.payment_page import Till
+from tests.support.stack_api import Api
+from tests.support.store_driver import Stored, entry_items, stored
 
 
 @pytest.fixture(scope="module")

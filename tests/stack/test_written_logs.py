@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fake_stripe.lifecycle import PAYER
 from local.demo import CODE
 from local.deploy import client
 from local.stack import Stack
-from local.stripe.lifecycle import PAYER
-from tests.stack.client import Api
+from tests.support.stack_api import Api
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -10,9 +10,9 @@ from botocore.session import Session, get_session
 
 from local.cloud import emulator
 from prepaid.store.dynamodb import Table, open_client
-from tests.store.builders import Desk
-from tests.store.template import table_schema
-from tests.store.wire import Wire
+from tests.support.store_driver import Desk
+from tests.support.template import table_schema
+from tests.support.wire import Wire
 
 
 @cache

@@ -6,9 +6,9 @@ import pytest
 
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.store.accounts import Profile, read_account
-from tests.store.audit import audit
-from tests.store.builders import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, STUBBORN, Desk, lines, stored, types
-from tests.store.wire import Wire
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, STUBBORN, Desk, lines, stored, types
+from tests.support.wire import Wire
 
 
 def test_opening_an_account_writes_its_first_entry_and_its_profile_together(desk: Desk, wire: Wire) -> None:

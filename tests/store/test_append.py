@@ -1,4 +1,4 @@
-"""Append: one entry, one claim, one transaction; and what a repeated key hears (semantics 4, 5, 6)."""
+"""Append: one entry, one claim, one transaction; and what a repeated key hears (rule 4, 5, 6)."""
 
 from collections.abc import Callable
 from datetime import timezone
@@ -8,9 +8,9 @@ import pytest
 from prepaid.core.errors import AccountNotFound, IdempotencyKeyReused, InsufficientCredits, InvalidRequest, TooManyLots
 from prepaid.core.ledger import Debit, Settle
 from prepaid.store import keys
-from prepaid.store.ledger import append, find_effect, read_entries, read_entry
-from tests.store.audit import audit
-from tests.store.builders import (
+from prepaid.store.ledger import append, find_replay, read_entries, read_entry
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     HOUR,
     NO_QUOTA,
@@ -26,7 +26,7 @@ from tests.store.builders import (
     stored,
     types,
 )
-from tests.store.wire import Wire
+from tests.support.wire import Wire
 
 
 def test_a_debit_leaves_one_entry_and_its_claim_and_touches_nothing_else(desk: Desk) -> None:
@@ -217,7 +217,7 @@ def test_a_repeat_is_known_before_policy_is_looked_at(desk: Desk) -> None:
             desk.table,
             "acme",
             gone,
-            catalogue=desk.catalogue,
+            catalog=desk.catalog,
             now=NOW,
             patience=STUBBORN,
             idempotency_key="k-gone",
@@ -337,7 +337,7 @@ def test_two_accounts_never_share_a_claim(desk: Desk) -> None:
     assert mine.entries[-1].after.id == "acme"
     assert theirs.entries[-1].after.id == "acme-2"
     assert claim_keys(stored(desk.table)) == ["CLAIM#acme#k1", "CLAIM#acme-2#k1"]
-    assert find_effect(desk.table, "acme-3", Debit(actor="app", feature="sticker", quantity=1), "k1") is None
+    assert find_replay(desk.table, "acme-3", Debit(actor="app", feature="sticker", quantity=1), "k1") is None
 
 
 def test_a_refusal_does_not_hear_another_accounts_answer(desk: Desk) -> None:
@@ -460,7 +460,7 @@ def test_settle_never_takes_a_key(desk: Desk) -> None:
             desk.table,
             "acme",
             Settle(),
-            catalogue=desk.catalogue,
+            catalog=desk.catalog,
             now=NOW + DAY,
             patience=STUBBORN,
             idempotency_key="k1",

@@ -15,9 +15,9 @@ from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Debit, apply
 from prepaid.store.items import entry_to_item
 from prepaid.store.ledger import read_tail
-from tests.store.audit import audit
-from tests.store.builders import DAY, NOW, QUOTA_100, Desk, a_fact, a_purchase, stored
-from tests.store.wire import Wire
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import DAY, NOW, QUOTA_100, Desk, a_payment_status, a_purchase, stored
+from tests.support.wire import Wire
 
 KILOBYTE = 1024
 DEBIT = ["Query", "TransactWriteItems"]
@@ -49,9 +49,7 @@ def write_debits(desk: Desk, entries: int) -> None:
     entry, last_hash = tail.entry, tail.hash
     requests: list[Any] = []
     while entry.number < entries:
-        [entry] = apply(
-            entry.after, Debit(actor="app", feature="sticker", quantity=1), catalogue=desk.catalogue, now=NOW
-        )
+        [entry] = apply(entry.after, Debit(actor="app", feature="sticker", quantity=1), catalog=desk.catalog, now=NOW)
         item = entry_to_item(entry, last_hash)
         last_hash = item["hash"]["B"]
         requests.append({"PutRequest": {"Item": item}})
@@ -169,7 +167,7 @@ def test_a_payment_is_two_reads_and_one_transaction(desk: Desk, wire: Wire) -> N
     desk.record(a_purchase())
     wire.forget()
 
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
 
     assert wire.calls == ["GetItem", *DEBIT]
     # Entry, due row, purchase, payment, review.

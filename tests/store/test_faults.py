@@ -8,24 +8,24 @@ from botocore.exceptions import ClientError
 
 from prepaid.core.errors import Busy
 from prepaid.store.accounts import read_account
-from prepaid.store.catalogue import read_catalogue, replace_catalogue
-from prepaid.store.dynamodb import LostCondition, Transient
+from prepaid.store.catalog import read_catalog, replace_catalog
+from prepaid.store.dynamodb import ConditionFailed, Transient
 from prepaid.store.ledger import find_entry_at
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     PROFILE,
     QUOTA_100,
     Desk,
     FakeTime,
-    a_fact,
+    a_payment_status,
     a_purchase,
     claim_keys,
     stored,
     types,
 )
-from tests.store.wire import (
+from tests.support.wire import (
     Fault,
     Send,
     Wire,
@@ -39,7 +39,7 @@ from tests.store.wire import (
     refuses,
     reset_after_commit,
 )
-from tests.store.workers import at_once, debit
+from tests.support.workers import at_once, debit
 
 TRANSACTION = "TransactWriteItems"
 
@@ -302,7 +302,7 @@ def test_money_is_granted_once_whatever_the_database_does_meanwhile(
     desk.record(a_purchase())
     wire.plan(operation, fault, fault)
 
-    outcome = desk.receive(a_fact("paid", a_purchase()))
+    outcome = desk.receive(a_payment_status("paid", a_purchase()))
 
     assert wire.undone == 0
     assert outcome in {"changed", "unchanged"}
@@ -316,7 +316,7 @@ def test_a_purchase_is_moved_once_whatever_the_database_does_meanwhile(desk: Des
     desk.record(a_purchase())
     wire.plan("PutItem", fault, fault)
 
-    outcome = desk.receive(a_fact("awaiting_payment", a_purchase()))
+    outcome = desk.receive(a_payment_status("awaiting_payment", a_purchase()))
 
     assert wire.undone == 0
     assert outcome in {"changed", "unchanged"}
@@ -331,7 +331,7 @@ def test_a_fact_that_does_not_fit_is_put_aside_whatever_the_database_does_meanwh
     desk.record(a_purchase())
     wire.plan("PutItem", fault, fault)
 
-    outcome = desk.receive(a_fact("paid", a_purchase(), amount=1))
+    outcome = desk.receive(a_payment_status("paid", a_purchase(), amount=1))
 
     assert outcome == "quarantined"
     assert len([key for key in stored(desk.table) if key[0].startswith("QUARANTINE#")]) == 1
@@ -345,7 +345,7 @@ def test_a_fact_that_cannot_be_dealt_with_is_busy_so_that_it_comes_again(desk: D
     impatient = desk.with_patience(FakeTime().patience(0.1))
 
     with pytest.raises(Busy):
-        impatient.receive(a_fact("paid", a_purchase()))
+        impatient.receive(a_payment_status("paid", a_purchase()))
 
     assert audit(stored(desk.table)).granted == 0
 
@@ -364,28 +364,28 @@ def test_recording_a_purchase_whose_answer_was_lost_shows_our_own_record(desk: D
     with pytest.raises(Transient):
         desk.record(a_purchase())
 
-    with pytest.raises(LostCondition) as lost:
+    with pytest.raises(ConditionFailed) as lost:
         desk.record(a_purchase())
 
     items = stored(desk.table)
-    assert lost.value.found.keys() == {"purchase", "claim", "manager_session"}
-    assert lost.value.found["purchase"] == items["ACCOUNT#acme", "PURCHASE#pur_1"]
-    assert lost.value.found["claim"] == items["CLAIM#acme#buy pur_1", "CLAIM"]
+    assert lost.value.existing.keys() == {"purchase", "claim", "manager_session"}
+    assert lost.value.existing["purchase"] == items["ACCOUNT#acme", "PURCHASE#pur_1"]
+    assert lost.value.existing["claim"] == items["CLAIM#acme#buy pur_1", "CLAIM"]
 
 
 @any_of({**NOT_NOW, **LOST})
 @pytest.mark.parametrize("operation", ["GetItem", TRANSACTION])
-def test_a_catalogue_is_replaced_once_whatever_the_database_does_meanwhile(
+def test_a_catalog_is_replaced_once_whatever_the_database_does_meanwhile(
     desk: Desk, wire: Wire, operation: str, fault: Fault
 ) -> None:
     wire.plan(operation, fault, fault)
     patience = FakeTime().patience()
 
-    replaced = replace_catalogue(desk.table, desk.catalogue, expected_version=1, now=NOW, patience=patience)
+    replaced = replace_catalog(desk.table, desk.catalog, expected_version=1, now=NOW, patience=patience)
 
     assert wire.undone == 0
     assert replaced.version == 2
-    assert read_catalogue(desk.table, patience) == replaced
+    assert read_catalog(desk.table, patience) == replaced
 
 
 @any_of(NOT_NOW)
@@ -449,10 +449,10 @@ def test_a_payment_that_is_put_aside_outlasts_a_database_that_says_not_now(desk:
     desk.open()
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
-    desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+    desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
     wire.plan("PutItem", no_answer, no_answer)
 
-    outcome = desk.receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
+    outcome = desk.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
 
     assert wire.undone == 0
     assert outcome == "quarantined"

@@ -6,8 +6,8 @@ import pytest
 
 from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
 from prepaid.store.accounts import Profile, read_account
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     PROFILE,
@@ -15,14 +15,14 @@ from tests.store.builders import (
     STUBBORN,
     Desk,
     FakeTime,
-    a_fact,
+    a_payment_status,
     a_purchase,
     claim_keys,
     quarantined,
     stored,
     types,
 )
-from tests.store.wire import Wire, first, nothing
+from tests.support.wire import Wire, first, nothing
 
 TRANSACTION = "TransactWriteItems"
 
@@ -178,9 +178,9 @@ def test_a_purchase_that_is_moved_between_read_and_grant_is_granted_on_its_new_s
     desk.open()
     purchase = a_purchase()
     desk.record(purchase)
-    wire.plan(TRANSACTION, first(lambda: rival.receive(a_fact(rival_fact, purchase), event="evt_0")))  # type: ignore[arg-type]
+    wire.plan(TRANSACTION, first(lambda: rival.receive(a_payment_status(rival_fact, purchase), event="evt_0")))  # type: ignore[arg-type]
 
-    outcome = desk.receive(a_fact("paid", purchase))
+    outcome = desk.receive(a_payment_status("paid", purchase))
 
     assert outcome == "changed"
     found = desk.purchase()
@@ -194,9 +194,9 @@ def test_a_purchase_that_is_granted_between_read_and_grant_is_not_granted_again(
     desk.open()
     purchase = a_purchase()
     desk.record(purchase)
-    wire.plan(TRANSACTION, first(lambda: rival.receive(a_fact("paid", purchase), event="evt_0")))
+    wire.plan(TRANSACTION, first(lambda: rival.receive(a_payment_status("paid", purchase), event="evt_0")))
 
-    outcome = desk.receive(a_fact("paid", purchase), event="evt_1")
+    outcome = desk.receive(a_payment_status("paid", purchase), event="evt_1")
 
     assert outcome == "unchanged"
     assert audit(stored(desk.table)).granted == 100
@@ -211,11 +211,11 @@ def test_a_purchase_that_is_granted_and_spent_between_read_and_grant_is_not_gran
     desk.record(purchase)
     wire.plan(
         TRANSACTION,
-        first(lambda: (rival.receive(a_fact("paid", purchase), event="evt_0"), rival.debit(100))),
+        first(lambda: (rival.receive(a_payment_status("paid", purchase), event="evt_0"), rival.debit(100))),
         first(lambda: rival.grant(1)),
     )
 
-    outcome = desk.receive(a_fact("paid", purchase), event="evt_1")
+    outcome = desk.receive(a_payment_status("paid", purchase), event="evt_1")
 
     assert outcome == "unchanged"
     assert audit(stored(desk.table)).granted == 101
@@ -227,9 +227,9 @@ def test_a_purchase_that_is_granted_before_another_fact_moves_it_stays_granted(
     desk.open()
     purchase = a_purchase()
     desk.record(purchase)
-    wire.plan("PutItem", first(lambda: rival.receive(a_fact("paid", purchase), event="evt_0")))
+    wire.plan("PutItem", first(lambda: rival.receive(a_payment_status("paid", purchase), event="evt_0")))
 
-    said = iter([a_fact("session_expired", purchase), a_fact("paid", purchase)])
+    said = iter([a_payment_status("session_expired", purchase), a_payment_status("paid", purchase)])
 
     outcome = desk.follow(lambda: next(said), event="evt_1")
 
@@ -244,7 +244,7 @@ def test_a_rival_debit_between_read_and_grant_costs_the_grant_nothing(desk: Desk
     desk.record(purchase)
     wire.plan(TRANSACTION, first(lambda: rival.debit(2)))
 
-    outcome = desk.receive(a_fact("paid", purchase))
+    outcome = desk.receive(a_payment_status("paid", purchase))
 
     assert outcome == "changed"
     assert desk.granted_by() == 4
@@ -257,10 +257,10 @@ def test_a_payment_that_pays_for_another_purchase_meanwhile_is_put_aside(desk: D
         desk.record(a_purchase(name))
     wire.plan(
         TRANSACTION,
-        first(lambda: rival.receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_0")),
+        first(lambda: rival.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_0")),
     )
 
-    outcome = desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+    outcome = desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
 
     assert outcome == "quarantined"
     assert desk.purchase("pur_1").state == "open"

@@ -1,4 +1,4 @@
-"""The manager's code: a try is taken before anything is compared, in any crowd, whatever is lost (semantics 10)."""
+"""The manager's code: a try is taken before anything is compared, in any crowd, whatever is lost (rule 10)."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,10 +21,10 @@ from prepaid.core.errors import (
 )
 from prepaid.core.manager_code import MAX_TRIES, ManagerSession
 from prepaid.store import managers
-from prepaid.store.dynamodb import LostCondition, Transient
+from prepaid.store.dynamodb import ConditionFailed, Transient
 from prepaid.store.managers import change_code, check_code, require_session, token_digest
-from prepaid.store.purchases import find_begun
-from tests.store.builders import (
+from prepaid.store.purchases import find_purchase_by_key
+from tests.support.store_driver import (
     DAY,
     HOUR,
     NOW,
@@ -38,8 +38,8 @@ from tests.store.builders import (
     stored,
     until_told,
 )
-from tests.store.wire import Wire, answer_lost, first, no_answer, nothing, reset_after_commit
-from tests.store.workers import at_once
+from tests.support.wire import Wire, answer_lost, first, no_answer, nothing, reset_after_commit
+from tests.support.workers import at_once
 
 CODE, WRONG = "482915", "482916"
 MINUTE = timedelta(minutes=1)
@@ -650,9 +650,9 @@ def test_a_used_session_is_replayed_as_the_used_one(desk: Desk) -> None:
 
     assert again.token == opened.token
     assert require(desk, again.token).purchase == "pur_1"
-    with pytest.raises(LostCondition) as lost:
+    with pytest.raises(ConditionFailed) as lost:
         desk.record(a_purchase("pur_2"), session=again.session)
-    assert lost.value.found.keys() == {"manager_session"}
+    assert lost.value.existing.keys() == {"manager_session"}
 
 
 def test_no_key_serves_a_session_and_another_request(desk: Desk) -> None:
@@ -672,7 +672,7 @@ def test_no_key_serves_a_session_and_another_request(desk: Desk) -> None:
     with pytest.raises(IdempotencyKeyReused):
         desk.grant(1, key="opened")
     with pytest.raises(IdempotencyKeyReused):
-        find_begun(desk.table, "acme", "opened", "credits-100")
+        find_purchase_by_key(desk.table, "acme", "opened", "credits-100")
 
     after = stored(desk.table)
     # Neither a refusal of the key nor a repeat takes tries from who knows the code.
@@ -838,10 +838,10 @@ def test_a_code_changed_after_the_session_was_read_ends_the_purchase(
     session = require(desk, token)
     wire.plan("TransactWriteItems", first(lambda: set_code(rival, "739164", current)))
 
-    with pytest.raises(LostCondition) as lost:
+    with pytest.raises(ConditionFailed) as lost:
         desk.record(a_purchase(), session=session)
 
-    assert lost.value.found.keys() == {"manager"}
+    assert lost.value.existing.keys() == {"manager"}
     assert [sort for _, sort in stored(desk.table) if sort.startswith("PURCHASE#")] == []
     assert "purchase" not in stored(desk.table)[f"SESSION#{session.digest}", "SESSION"]
 
@@ -863,13 +863,13 @@ def test_guesses_and_an_administrators_repeat_end_no_purchase(desk: Desk, rival:
 
 
 def test_an_account_without_a_code_buys_nothing(desk: Desk) -> None:
-    with pytest.raises(LostCondition) as lost:
+    with pytest.raises(ConditionFailed) as lost:
         desk.record(a_purchase(), session=a_session(code_version=1))
     try_code(desk, WRONG)
-    with pytest.raises(LostCondition):
+    with pytest.raises(ConditionFailed):
         desk.record(a_purchase(), session=a_session(code_version=1))
 
-    assert lost.value.found.keys() == {"manager"}
+    assert lost.value.existing.keys() == {"manager"}
 
 
 def test_a_session_is_spent_on_one_purchase(desk: Desk) -> None:
@@ -878,11 +878,11 @@ def test_a_session_is_spent_on_one_purchase(desk: Desk) -> None:
     desk.record(a_purchase("pur_1"), session=session)
     before = stored(desk.table)
 
-    with pytest.raises(LostCondition) as lost:
+    with pytest.raises(ConditionFailed) as lost:
         desk.record(a_purchase("pur_2"), session=session)
 
-    assert lost.value.found.keys() == {"manager_session"}
-    assert lost.value.found["manager_session"] == before[f"SESSION#{session.digest}", "SESSION"]
+    assert lost.value.existing.keys() == {"manager_session"}
+    assert lost.value.existing["manager_session"] == before[f"SESSION#{session.digest}", "SESSION"]
     assert before[f"SESSION#{session.digest}", "SESSION"]["purchase"] == {"S": "pur_1"}
     assert stored(desk.table) == before
 
@@ -902,8 +902,8 @@ def test_of_parallel_purchases_on_one_session_one_is_recorded(desk: Desk) -> Non
     def buy(index: int) -> str:
         try:
             desk.record(a_purchase(f"pur_{index}"), session=session)
-        except LostCondition as lost:
-            return "lost" if lost.found.keys() == {"manager_session"} else "?"
+        except ConditionFailed as failed:
+            return "lost" if failed.existing.keys() == {"manager_session"} else "?"
         except PrepaidError:
             return "?"
         return f"pur_{index}"

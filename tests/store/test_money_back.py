@@ -1,6 +1,6 @@
 """Money that comes and goes, on a real table: several at once, killed in between, answers lost, truths of all ages.
 
-Whoever looks reads the record first and asks then; what is written last was asked for last (semantics 13).
+Whoever looks reads the record first and asks then; what is written last was asked for last (rule 13).
 """
 
 import random
@@ -12,15 +12,15 @@ from threading import Lock
 import pytest
 
 from prepaid.core.errors import Busy
-from prepaid.core.purchase import PaymentFact
+from prepaid.core.purchase import PaymentStatus
 from prepaid.store.purchases import INSTANT
-from tests.store.audit import audit
-from tests.store.builders import (
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     Desk,
     FakeTime,
-    a_fact,
+    a_payment_status,
     a_purchase,
     due_keys,
     lines,
@@ -29,11 +29,20 @@ from tests.store.builders import (
     types,
     until_told,
 )
-from tests.store.wire import Fault, Wire, answer_lost, connection_refused, first, no_answer, refuses, reset_after_commit
-from tests.store.workers import at_once
+from tests.support.wire import (
+    Fault,
+    Wire,
+    answer_lost,
+    connection_refused,
+    first,
+    no_answer,
+    refuses,
+    reset_after_commit,
+)
+from tests.support.workers import at_once
 
 TRANSACTION = "TransactWriteItems"
-PAID = a_fact("paid", a_purchase())
+PAID = a_payment_status("paid", a_purchase())
 REFUNDED = replace(PAID, refunded=4990)
 HALF = replace(PAID, refunded=2495)
 DISPUTED = replace(PAID, disputed=4990)
@@ -130,10 +139,10 @@ def test_the_next_purchase_settles_what_is_owed_and_owes_it_when_it_is_refunded_
     second = a_purchase("pur_2")
     desk.record(second)
 
-    desk.receive(a_fact("paid", second))
+    desk.receive(a_payment_status("paid", second))
     assert standing(desk)[2:] == (0, 0)
 
-    desk.receive(a_fact("paid", second, refunded=4990))
+    desk.receive(a_payment_status("paid", second, refunded=4990))
     assert standing(desk)[2:] == (0, 100)
     desk.receive(PAID)
     assert standing(desk)[2:] == (0, 0)
@@ -291,7 +300,7 @@ def test_an_answer_that_was_overtaken_on_its_way_to_us_is_written_by_nobody(desk
     bought(desk)
     answers = [HALF, REFUNDED]
 
-    def look() -> PaymentFact:
+    def look() -> PaymentStatus:
         answer = answers.pop(0)
         if answer == HALF:
             rival.receive(REFUNDED, event="evt_2")
@@ -364,14 +373,14 @@ def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(desk: Desk, 
     dice = random.Random(seed)
     desk.open()
     desk.record(a_purchase())
-    truths = [a_fact("awaiting_payment", a_purchase()), PAID]
+    truths = [a_payment_status("awaiting_payment", a_purchase()), PAID]
     truths += [
         replace(PAID, refunded=dice.choice([0, 1000, 2495, 4990]), disputed=dice.choice([0, 0, 1000, 4990]))
         for _ in range(8)
     ]
     place, lock = [0], Lock()
 
-    def look() -> PaymentFact:
+    def look() -> PaymentStatus:
         with lock:
             return truths[place[0]]
 
@@ -393,7 +402,7 @@ def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(desk: Desk, 
 
 
 @pytest.mark.parametrize("truth", [REFUNDED, HALF, DISPUTED, replace(HALF, disputed=1000)])
-def test_eight_that_hear_of_the_same_money_take_it_once(desk: Desk, truth: PaymentFact) -> None:
+def test_eight_that_hear_of_the_same_money_take_it_once(desk: Desk, truth: PaymentStatus) -> None:
     bought(desk, spent=30)
 
     at_once(lambda index: until_told(lambda: desk.receive(truth, event=f"evt_{index}")), range(8), threads=8)
@@ -413,7 +422,7 @@ def test_eight_that_hear_of_the_same_money_take_it_once(desk: Desk, truth: Payme
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
 @pytest.mark.parametrize("truth", [REFUNDED, PAID], ids=["takes", "gives back"])
 def test_money_moves_once_whatever_the_database_does_meanwhile(
-    desk: Desk, wire: Wire, operation: str, fault: Fault, truth: PaymentFact
+    desk: Desk, wire: Wire, operation: str, fault: Fault, truth: PaymentStatus
 ) -> None:
     bought(desk, spent=60)
     if truth == PAID:
@@ -455,7 +464,7 @@ def test_what_the_provider_could_not_say_leaves_everything_as_it_was(desk: Desk)
     class Silent(Exception):
         pass
 
-    def silent() -> PaymentFact | None:
+    def silent() -> PaymentStatus | None:
         raise Silent
 
     bought(desk)
@@ -505,7 +514,7 @@ def test_what_was_granted_and_the_provider_does_not_know_is_put_aside(desk: Desk
     after = stored(desk.table)
     [key] = after.keys() - before.keys()
     assert quarantined(after) == [("reconciliation#pur_1", ["unknown_session"])]
-    assert after[key]["fact"] == {"M": {}}
+    assert after[key]["status"] == {"M": {}}
 
 
 @pytest.mark.parametrize(
@@ -514,11 +523,11 @@ def test_what_was_granted_and_the_provider_does_not_know_is_put_aside(desk: Desk
         (replace(REFUNDED, amount=4989), ["amount"]),
         (replace(REFUNDED, payment="pi_other"), ["payment"]),
         (replace(REFUNDED, session="cs_other"), ["session"]),
-        (a_fact("awaiting_payment", a_purchase(), payment="pi_pur_1"), ["progress"]),
+        (a_payment_status("awaiting_payment", a_purchase(), payment="pi_pur_1"), ["progress"]),
     ],
 )
 def test_what_does_not_fit_what_was_granted_takes_nothing_and_is_put_aside(
-    desk: Desk, said: PaymentFact, named: list[str]
+    desk: Desk, said: PaymentStatus, named: list[str]
 ) -> None:
     bought(desk)
     before = stored(desk.table)
@@ -536,10 +545,10 @@ def test_money_of_another_purchase_is_put_aside_however_long_the_database_takes_
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
     desk.open()
-    desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"))
+    desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"))
     wire.plan("PutItem", no_answer, no_answer, no_answer, no_answer)
 
-    outcome = desk.receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
+    outcome = desk.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
 
     assert wire.undone == 0
     assert outcome == "quarantined"
@@ -551,17 +560,19 @@ def test_a_quarantine_that_cannot_be_written_is_busy(desk: Desk, wire: Wire) -> 
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
     desk.open()
-    desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"))
+    desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"))
     wire.always("PutItem", no_answer)
 
     with pytest.raises(Busy):
-        desk.with_patience(FakeTime().patience(0.2)).receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"))
+        desk.with_patience(FakeTime().patience(0.2)).receive(
+            a_payment_status("paid", a_purchase("pur_2"), payment="pi_1")
+        )
 
 
 def test_two_purchases_put_aside_by_one_run_are_two_rows(desk: Desk) -> None:
     desk.open()
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
-        desk.receive(a_fact("paid", a_purchase(name), amount=1), event="reconciliation")
+        desk.receive(a_payment_status("paid", a_purchase(name), amount=1), event="reconciliation")
 
     assert [row for row, _ in quarantined(stored(desk.table))] == ["reconciliation#pur_1", "reconciliation#pur_2"]

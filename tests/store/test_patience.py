@@ -12,7 +12,7 @@ from prepaid.store.dynamodb import (
     attempts,
     persist,
 )
-from tests.store.builders import FakeTime
+from tests.support.store_driver import FakeTime
 
 
 def exhaust(patience: Patience) -> int:

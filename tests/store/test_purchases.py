@@ -1,4 +1,4 @@
-"""Purchases: recorded before anybody can pay, granted exactly once from the record (semantics 11, 12)."""
+"""Purchases: recorded before anybody can pay, granted exactly once from the record (rule 11, 12)."""
 
 import itertools
 from datetime import UTC, datetime
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from prepaid.core.purchase import Progress, PurchaseState
-from prepaid.store.dynamodb import LostCondition
+from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.items import milliseconds
 from prepaid.store.purchases import read_purchase
-from tests.store.audit import audit
-from tests.store.builders import DAY, NOW, Desk, a_fact, a_purchase, due_keys, lines, stored, types
-from tests.store.wire import Wire
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import DAY, NOW, Desk, a_payment_status, a_purchase, due_keys, lines, stored, types
+from tests.support.wire import Wire
 
 
 def test_a_recorded_purchase_is_read_back_as_it_was(desk: Desk) -> None:
@@ -33,7 +33,7 @@ def test_an_id_that_is_taken_is_refused_and_the_first_record_stands(desk: Desk) 
     desk.record(a_purchase())
     before = stored(desk.table)
 
-    with pytest.raises(LostCondition):
+    with pytest.raises(ConditionFailed):
         desk.record(a_purchase(credits=100_000))
 
     assert stored(desk.table) == before
@@ -46,7 +46,7 @@ def test_money_that_is_confirmed_leaves_a_lot_the_purchases_new_state_and_the_mo
     desk.record(a_purchase())
     wire.forget()
 
-    outcome = desk.receive(a_fact("paid", a_purchase()), at=NOW)
+    outcome = desk.receive(a_payment_status("paid", a_purchase()), at=NOW)
 
     assert outcome == "changed"
     assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
@@ -65,11 +65,11 @@ def test_money_that_is_confirmed_leaves_a_lot_the_purchases_new_state_and_the_mo
     assert (way_back["account"], way_back["purchase"]) == ({"S": "acme"}, {"S": "pur_1"})
 
 
-def test_what_is_granted_comes_from_the_record_and_not_from_todays_catalogue(desk: Desk) -> None:
+def test_what_is_granted_comes_from_the_record_and_not_from_todays_catalog(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase(pack="no-longer-sold", credits=77, valid_months=1))
 
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
 
     [lot] = desk.account().lots
     assert lot.remaining == 77
@@ -80,7 +80,7 @@ def test_a_payment_without_an_id_leaves_no_way_back(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
 
-    outcome = desk.receive(a_fact("paid", a_purchase(), payment=None))
+    outcome = desk.receive(a_payment_status("paid", a_purchase(), payment=None))
 
     assert outcome == "changed"
     assert not [key for key in stored(desk.table) if key[0].startswith("PAYMENT#")]
@@ -90,11 +90,11 @@ def test_a_payment_without_an_id_leaves_no_way_back(desk: Desk) -> None:
 def test_a_repeated_payment_changes_nothing(desk: Desk, days: int) -> None:
     desk.open()
     desk.record(a_purchase())
-    desk.receive(a_fact("paid", a_purchase()), event="evt_1")
+    desk.receive(a_payment_status("paid", a_purchase()), event="evt_1")
     desk.debit(30)
     before = stored(desk.table)
 
-    outcome = desk.receive(a_fact("paid", a_purchase()), event="evt_2", at=NOW + days * DAY)
+    outcome = desk.receive(a_payment_status("paid", a_purchase()), event="evt_2", at=NOW + days * DAY)
 
     assert outcome == "unchanged"
     assert stored(desk.table) == before
@@ -105,7 +105,7 @@ def test_money_grants_from_every_state_but_granted(desk: Desk, state: PurchaseSt
     desk.open()
     desk.record(a_purchase(state=state))
 
-    assert desk.receive(a_fact("paid", a_purchase())) == "changed"
+    assert desk.receive(a_payment_status("paid", a_purchase())) == "changed"
     assert audit(stored(desk.table)).granted == 100
 
 
@@ -121,7 +121,7 @@ def test_in_whatever_order_facts_arrive_the_credits_come_once(desk: Desk) -> Non
         # The money once more at the end, behind whatever came after it.
         for kind in (*order, "paid"):
             payment = f"pi_{index}" if kind == "paid" else None
-            desk.receive(a_fact(kind, purchase, payment=payment))
+            desk.receive(a_payment_status(kind, purchase, payment=payment))
 
         assert desk.purchase(account=purchase.account).state == "granted", order
         assert desk.account(purchase.account).available == 100, order
@@ -143,7 +143,7 @@ def test_a_fact_that_is_not_money_moves_the_purchase_and_nothing_else(
     desk.record(a_purchase(state=state))
     before = stored(desk.table)
 
-    outcome = desk.receive(a_fact(kind, a_purchase()))
+    outcome = desk.receive(a_payment_status(kind, a_purchase()))
 
     after = stored(desk.table)
     assert outcome == "changed"
@@ -157,7 +157,7 @@ def test_a_fact_that_changes_nothing_any_more_writes_nothing(desk: Desk, wire: W
     before = stored(desk.table)
     wire.forget()
 
-    outcome = desk.receive(a_fact("session_expired", a_purchase()))
+    outcome = desk.receive(a_payment_status("session_expired", a_purchase()))
 
     assert outcome == "unchanged"
     assert wire.calls == ["GetItem"]
@@ -190,7 +190,7 @@ def test_a_fact_that_does_not_fit_its_record_is_put_aside_and_grants_nothing(
     desk.record(a_purchase())
     before = stored(desk.table)
 
-    outcome = desk.receive(a_fact(kind, a_purchase(), **difference), event="evt_9")
+    outcome = desk.receive(a_payment_status(kind, a_purchase(), **difference), event="evt_9")
 
     after = stored(desk.table)
     [new] = after.keys() - before.keys()
@@ -200,8 +200,8 @@ def test_a_fact_that_does_not_fit_its_record_is_put_aside_and_grants_nothing(
     row = after[new]
     assert [one["S"] for one in row["mismatches"]["L"]] == named
     assert (row["account"]["S"], row["purchase"]["S"]) == (difference.get("account", "acme"), purchase_id)
-    assert row["fact"]["M"]["session"]["S"] == difference.get("session", "cs_pur_1")
-    assert row["fact"]["M"]["amount"]["S"] == str(difference.get("amount", 4990))
+    assert row["status"]["M"]["session"]["S"] == difference.get("session", "cs_pur_1")
+    assert row["status"]["M"]["amount"]["S"] == str(difference.get("amount", 4990))
     assert row["at"]["N"] == str(milliseconds(NOW))
     changed = {key for key in before if after[key] != before[key]}
     # Whose own session was paid says so; money of another session is none of its own.
@@ -213,12 +213,12 @@ def test_a_fact_that_does_not_fit_its_record_is_put_aside_and_grants_nothing(
 def test_money_that_did_not_fit_is_granted_once_a_person_has_mended_what_was_wrong(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
-    desk.receive(a_fact("paid", a_purchase(), amount=1), event="evt_1")
+    desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")
     assert desk.purchase().state == "paid"
-    desk.receive(a_fact("paid", a_purchase(), amount=1), event="evt_2")
+    desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_2")
     assert desk.purchase().version == 2
 
-    assert desk.receive(a_fact("paid", a_purchase()), event="evt_3") == "changed"
+    assert desk.receive(a_payment_status("paid", a_purchase()), event="evt_3") == "changed"
 
     assert desk.purchase().state == "granted"
     assert desk.account().available == 100
@@ -227,7 +227,7 @@ def test_money_that_did_not_fit_is_granted_once_a_person_has_mended_what_was_wro
 def test_an_event_put_aside_twice_on_a_day_is_one_row_and_two_events_are_two(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
-    wrong = a_fact("paid", a_purchase(), amount=1)
+    wrong = a_payment_status("paid", a_purchase(), amount=1)
 
     desk.receive(wrong, event="evt_1")
     desk.receive(wrong, event="evt_1")
@@ -240,9 +240,9 @@ def test_an_event_put_aside_twice_on_a_day_is_one_row_and_two_events_are_two(des
 def test_a_purchase_that_was_put_aside_is_granted_by_the_fact_that_fits(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
-    desk.receive(a_fact("paid", a_purchase(), amount=1), event="evt_1")
+    desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")
 
-    outcome = desk.receive(a_fact("paid", a_purchase()), event="evt_2")
+    outcome = desk.receive(a_payment_status("paid", a_purchase()), event="evt_2")
 
     assert outcome == "changed"
     assert audit(stored(desk.table)).granted == 100
@@ -252,10 +252,10 @@ def test_one_payment_pays_for_one_purchase(desk: Desk) -> None:
     desk.open()
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
-    desk.receive(a_fact("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+    desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
     before = stored(desk.table)
 
-    outcome = desk.receive(a_fact("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
+    outcome = desk.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
 
     after = stored(desk.table)
     assert outcome == "quarantined"
@@ -269,7 +269,7 @@ def test_the_grant_records_what_time_did_before_it(desk: Desk) -> None:
     desk.grant(5, validity=NOW + DAY)
     desk.record(a_purchase())
 
-    desk.receive(a_fact("paid", a_purchase()), at=NOW + 2 * DAY)
+    desk.receive(a_payment_status("paid", a_purchase()), at=NOW + 2 * DAY)
 
     assert types(stored(desk.table))[-2:] == ["expiry", "purchase"]
     assert desk.granted_by() == 4

@@ -11,20 +11,20 @@ from multiprocessing import get_context
 
 import pytest
 
-from prepaid.core.catalogue import Catalogue, Feature
+from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.errors import InsufficientCredits, VersionConflict
 from prepaid.core.purchase import Progress
 from prepaid.store.accounts import Profile, read_account
-from prepaid.store.catalogue import first_catalogue, read_catalogue, replace_catalogue
-from prepaid.store.sweep import Swept, sweep
-from tests.store.audit import audit
-from tests.store.builders import (
+from prepaid.store.catalog import first_catalog, read_catalog, replace_catalog
+from prepaid.store.sweep import SweepResult, sweep
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import (
     DAY,
     NOW,
     QUOTA_100,
     STUBBORN,
     Desk,
-    a_fact,
+    a_payment_status,
     a_purchase,
     claim_keys,
     due_keys,
@@ -32,7 +32,7 @@ from tests.store.builders import (
     types,
     until_told,
 )
-from tests.store.workers import REFUSED, Answer, at_once, debit, debit_each, deliver_paid
+from tests.support.workers import REFUSED, Answer, at_once, debit, debit_each, deliver_paid
 
 PROCESSES = 3
 
@@ -177,7 +177,7 @@ def test_eight_parallel_deliveries_of_one_payment_grant_one_lot(desk: Desk) -> N
     desk.record(purchase)
 
     outcomes = at_once(
-        lambda index: until_told(lambda: desk.receive(a_fact("paid", purchase), event=f"evt_{index}")),
+        lambda index: until_told(lambda: desk.receive(a_payment_status("paid", purchase), event=f"evt_{index}")),
         range(8),
         threads=8,
     )
@@ -207,7 +207,7 @@ def test_every_kind_of_fact_at_once_grants_once_and_ends_granted(desk: Desk) -> 
     desk.record(purchase)
     kinds: list[Progress] = ["awaiting_payment", "paid", "payment_failed", "session_expired"]
 
-    at_once(lambda kind: until_told(lambda: desk.receive(a_fact(kind, purchase))), kinds * 4, threads=16)
+    at_once(lambda kind: until_told(lambda: desk.receive(a_payment_status(kind, purchase))), kinds * 4, threads=16)
 
     assert audit(stored(desk.table)).granted == 100
     assert desk.purchase().state == "granted"
@@ -221,7 +221,7 @@ def test_a_payment_that_is_said_to_pay_for_two_purchases_at_once_grants_one_of_t
 
     outcomes = at_once(
         lambda name: until_told(
-            lambda: desk.receive(a_fact("paid", a_purchase(name), payment="pi_1"), event=f"evt_{name}")
+            lambda: desk.receive(a_payment_status("paid", a_purchase(name), payment="pi_1"), event=f"evt_{name}")
         ),
         ["pur_1", "pur_2"],
         threads=2,
@@ -297,24 +297,24 @@ def test_parallel_changes_of_an_account_all_count_and_the_last_one_stands_whole(
     assert audit(items).entries >= 1 + len(wishes)
 
 
-def test_of_parallel_successors_of_one_catalogue_one_wins_and_the_others_are_told(desk: Desk) -> None:
-    first = first_catalogue()
+def test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told(desk: Desk) -> None:
+    first = first_catalog()
     successors = [
         replace(first, features=(*first.features, Feature(id=f"new-{index}", price=index, quota_backed=False)))
         for index in range(10)
     ]
 
-    def ask(successor: Catalogue) -> Catalogue | int:
+    def ask(successor: Catalog) -> Catalog | int:
         try:
-            return replace_catalogue(desk.table, successor, expected_version=1, now=NOW, patience=STUBBORN)
+            return replace_catalog(desk.table, successor, expected_version=1, now=NOW, patience=STUBBORN)
         except VersionConflict as conflict:
             return conflict.current
 
     answers = at_once(ask, successors, threads=10)
 
-    [winner] = [answer for answer in answers if isinstance(answer, Catalogue)]
+    [winner] = [answer for answer in answers if isinstance(answer, Catalog)]
     assert answers.count(2) == 9
-    assert read_catalogue(desk.table, STUBBORN) == winner
+    assert read_catalog(desk.table, STUBBORN) == winner
     assert [sort for partition, sort in sorted(stored(desk.table)) if partition == "CATALOG"] == ["CURRENT", "V#000002"]
 
 
@@ -323,10 +323,10 @@ def numbers(answers: list[Answer]) -> list[int]:
     return sorted(number for answer, number in answers if answer != "refused")
 
 
-def run_sweep(desk: Desk) -> Swept:
+def run_sweep(desk: Desk) -> SweepResult:
     return sweep(
         desk.table,
-        catalogue=desk.catalogue,
+        catalog=desk.catalog,
         now=NOW + 3 * DAY,
         patience=STUBBORN,
         has_time=lambda: True,

@@ -7,8 +7,8 @@ import pytest
 
 from prepaid.core.entry import Entry
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
-from tests.store.builders import DAY, HOUR, NOW, STUBBORN, TICK, Desk
-from tests.store.wire import Wire
+from tests.support.store_driver import DAY, HOUR, NOW, STUBBORN, TICK, Desk
+from tests.support.wire import Wire
 
 
 def history(desk: Desk, newest: int, page: int) -> list[Entry]:

@@ -7,13 +7,13 @@ import pytest
 
 from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
 from prepaid.core.purchase import opened
-from prepaid.store.customers import read_customer, remember_customer
-from prepaid.store.dynamodb import LostCondition, Transient
+from prepaid.store.customers import read_customer, save_customer
+from prepaid.store.dynamodb import ConditionFailed, Transient
 from prepaid.store.items import key_digest
 from prepaid.store.purchases import (
-    Pointer,
-    find_begun,
+    PurchaseRef,
     find_payment,
+    find_purchase_by_key,
     read_purchase,
     read_purchases,
     save_page,
@@ -21,19 +21,19 @@ from prepaid.store.purchases import (
 from prepaid.store.reconciliation import (
     PAYABLE,
     Checkpoint,
-    Failed,
-    Review,
-    forget_failed,
-    forget_review,
+    FailedCheck,
+    PendingCheck,
+    delete_failed_check,
+    delete_pending_check,
     read_checkpoint,
-    read_failed,
-    read_reviews,
+    read_failed_checks,
+    read_pending_checks,
     save_checkpoint,
-    save_failed,
+    save_failed_check,
 )
-from tests.store.builders import DAY, NOW, TICK, Desk, a_fact, a_purchase, a_session, stored
-from tests.store.wire import Wire, answer_lost, first, no_answer
-from tests.store.workers import at_once
+from tests.support.store_driver import DAY, NOW, TICK, Desk, a_payment_status, a_purchase, a_session, stored
+from tests.support.wire import Wire, answer_lost, first, no_answer
+from tests.support.workers import at_once
 
 PACK = "credits-100"
 
@@ -54,11 +54,11 @@ def test_a_purchase_is_recorded_with_its_key_its_session_and_its_review_in_one_t
         ("ACCOUNT#acme", "PURCHASE#pur_1"),
         ("CLAIM#acme#k1", "CLAIM"),
         ("SESSION#digest of s", "SESSION"),
-        ("REVIEW", "2026-06-26T13:00:00.000+00:00#pur_1"),
+        ("PENDING_CHECK", "2026-06-26T13:00:00.000+00:00#pur_1"),
     }
     assert items["CLAIM#acme#k1", "CLAIM"]["purchase"] == {"S": "pur_1"}
     assert items["SESSION#digest of s", "SESSION"]["purchase"] == {"S": "pur_1"}
-    assert find_begun(desk.table, "acme", "k1", PACK) == replace(purchase, key=key_digest("k1"))
+    assert find_purchase_by_key(desk.table, "acme", "k1", PACK) == replace(purchase, key=key_digest("k1"))
 
 
 # Keys
@@ -67,16 +67,16 @@ def test_a_purchase_is_recorded_with_its_key_its_session_and_its_review_in_one_t
 def test_a_key_that_began_nothing_finds_nothing(desk: Desk) -> None:
     desk.record(a_purchase(), key="k1")
 
-    assert find_begun(desk.table, "acme", "k2", PACK) is None
-    assert find_begun(desk.table, "other", "k1", PACK) is None
+    assert find_purchase_by_key(desk.table, "acme", "k2", PACK) is None
+    assert find_purchase_by_key(desk.table, "other", "k1", PACK) is None
 
 
 def test_a_key_that_began_a_purchase_finds_it_as_it_is_now(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase(), key="k1")
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
 
-    found = find_begun(desk.table, "acme", "k1", PACK)
+    found = find_purchase_by_key(desk.table, "acme", "k1", PACK)
 
     assert found == desk.purchase()
     assert found.state == "granted"
@@ -86,7 +86,7 @@ def test_a_key_that_began_another_packs_purchase_is_refused(desk: Desk) -> None:
     desk.record(a_purchase(), key="k1")
 
     with pytest.raises(IdempotencyKeyReused):
-        find_begun(desk.table, "acme", "k1", "credits-500")
+        find_purchase_by_key(desk.table, "acme", "k1", "credits-500")
 
 
 def test_no_key_serves_a_purchase_and_a_debit_or_a_grant(desk: Desk) -> None:
@@ -98,10 +98,10 @@ def test_no_key_serves_a_purchase_and_a_debit_or_a_grant(desk: Desk) -> None:
 
     for key in ("spent", "given"):
         with pytest.raises(IdempotencyKeyReused):
-            find_begun(desk.table, "acme", key, PACK)
-        with pytest.raises(LostCondition) as lost:
+            find_purchase_by_key(desk.table, "acme", key, PACK)
+        with pytest.raises(ConditionFailed) as lost:
             desk.record(a_purchase("pur_2"), key=key)
-        assert lost.value.found.keys() == {"claim"}
+        assert lost.value.existing.keys() == {"claim"}
     for quantity in (1, 10_000):
         with pytest.raises(IdempotencyKeyReused):
             desk.debit(quantity, key="bought")
@@ -121,8 +121,8 @@ def test_one_key_used_twice_at_once_begins_one_purchase(desk: Desk) -> None:
                 desk.record(a_purchase(f"pur_{index}"), key="k1", session=a_session(f"s{index}"))
             except Transient:
                 continue
-            except LostCondition:
-                found = find_begun(desk.table, "acme", "k1", PACK)
+            except ConditionFailed:
+                found = find_purchase_by_key(desk.table, "acme", "k1", PACK)
                 return found.id if found else "nothing"
             return f"pur_{index}"
         raise AssertionError("never sure")
@@ -134,7 +134,7 @@ def test_one_key_used_twice_at_once_begins_one_purchase(desk: Desk) -> None:
     assert [sort for _, sort in items if sort.startswith("PURCHASE#")] == [f"PURCHASE#{answers[0]}"]
     # The others' sessions are good for another try.
     assert len([partition for partition, _ in items if partition.startswith("SESSION#")]) == 1
-    assert len([partition for partition, _ in items if partition == "REVIEW"]) == 1
+    assert len([partition for partition, _ in items if partition == "PENDING_CHECK"]) == 1
 
 
 def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(desk: Desk, wire: Wire) -> None:
@@ -142,11 +142,11 @@ def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(desk: Desk, wire: 
     with pytest.raises(Transient):
         desk.record(a_purchase(), key="k1")
 
-    with pytest.raises(LostCondition) as lost:
+    with pytest.raises(ConditionFailed) as lost:
         desk.record(a_purchase("pur_2"), key="k1", session=a_session("acme pur_1"))
 
-    assert lost.value.found.keys() == {"claim", "manager_session"}
-    found = find_begun(desk.table, "acme", "k1", PACK)
+    assert lost.value.existing.keys() == {"claim", "manager_session"}
+    found = find_purchase_by_key(desk.table, "acme", "k1", PACK)
     assert found
     assert found.id == "pur_1"
 
@@ -156,7 +156,7 @@ def test_a_key_that_cannot_be_read_says_so(desk: Desk, wire: Wire) -> None:
     wire.plan("GetItem", no_answer, no_answer)
 
     with pytest.raises(Transient):
-        find_begun(desk.table, "acme", "k1", PACK)
+        find_purchase_by_key(desk.table, "acme", "k1", PACK)
 
 
 # Pages
@@ -167,9 +167,9 @@ def test_a_page_is_kept_over_the_record_that_was_read_and_no_other(desk: Desk, r
     created = a_purchase(session=None, state="created")
     desk.record(created)
     with_page = opened(created, "cs_pur_1", "https://checkout.example/1", NOW)
-    wire.plan("PutItem", first(lambda: rival.receive(a_fact("paid", a_purchase()))))
+    wire.plan("PutItem", first(lambda: rival.receive(a_payment_status("paid", a_purchase()))))
 
-    with pytest.raises(LostCondition):
+    with pytest.raises(ConditionFailed):
         save_page(desk.table, with_page)
 
     granted = desk.purchase()
@@ -184,8 +184,8 @@ def test_a_purchase_keeps_its_page_through_everything_that_follows(desk: Desk) -
     desk.record(purchase)
 
     for said in ("awaiting_payment", "paid"):
-        desk.receive(a_fact(said, purchase))
-    desk.receive(a_fact("paid", purchase, refunded=1000, disputed=100))
+        desk.receive(a_payment_status(said, purchase))
+    desk.receive(a_payment_status("paid", purchase, refunded=1000, disputed=100))
 
     assert desk.purchase().checkout_url == "https://checkout.example/1"
     assert desk.purchase().language == "pt-BR"
@@ -226,36 +226,36 @@ def test_a_purchase_is_due_for_review_when_nobody_can_pay_it_any_more(desk: Desk
 def test_a_grant_is_due_for_review_at_once_however_old_its_purchase_is(desk: Desk, wire: Wire) -> None:
     desk.open()
     desk.record(a_purchase(created_at=NOW - 60 * DAY))
-    [begun] = read_reviews(desk.table, NOW, 9)
-    forget_review(desk.table, begun)
+    [begun] = read_pending_checks(desk.table, NOW, 9)
+    delete_pending_check(desk.table, begun)
 
     wire.forget()
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
 
     assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
     assert purchases_due(desk, NOW - TICK) == []
-    [granted] = read_reviews(desk.table, NOW, 9)
-    assert granted == Review(account="acme", purchase="pur_1", due=granted.due)
-    forget_review(desk.table, granted)
+    [granted] = read_pending_checks(desk.table, NOW, 9)
+    assert granted == PendingCheck(account="acme", purchase="pur_1", due=granted.due)
+    delete_pending_check(desk.table, granted)
     assert purchases_due(desk, NOW + DAY) == []
 
 
 def test_money_that_goes_back_and_money_that_does_not_fit_ask_for_no_review(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
-    desk.receive(a_fact("awaiting_payment", a_purchase()))
-    desk.receive(a_fact("paid", a_purchase(), amount=1))
+    desk.receive(a_payment_status("awaiting_payment", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase(), amount=1))
     assert purchases_due(desk, NOW) == []
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
     assert purchases_due(desk, NOW) == ["acme pur_1"]
 
-    desk.receive(a_fact("paid", a_purchase(), refunded=4990), at=NOW + DAY)
+    desk.receive(a_payment_status("paid", a_purchase(), refunded=4990), at=NOW + DAY)
 
     assert purchases_due(desk, NOW + DAY) == ["acme pur_1"]
 
 
 def purchases_due(desk: Desk, at: datetime, *, limit: int = 100) -> list[str]:
-    return [f"{review.account} {review.purchase}" for review in read_reviews(desk.table, at, limit)]
+    return [f"{review.account} {review.purchase}" for review in read_pending_checks(desk.table, at, limit)]
 
 
 def test_money_leads_back_to_its_purchase_once_it_was_granted(desk: Desk) -> None:
@@ -263,9 +263,9 @@ def test_money_leads_back_to_its_purchase_once_it_was_granted(desk: Desk) -> Non
     desk.record(a_purchase())
     assert find_payment(desk.table, "pi_pur_1") is None
 
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
 
-    assert find_payment(desk.table, "pi_pur_1") == Pointer(account="acme", purchase="pur_1")
+    assert find_payment(desk.table, "pi_pur_1") == PurchaseRef(account="acme", purchase="pur_1")
     assert find_payment(desk.table, "pi_other") is None
 
 
@@ -274,13 +274,13 @@ def test_a_purchase_that_settled_a_debt_is_read_back_with_its_lot_as_it_was_gran
     desk.open()
     debtor = a_purchase("pur_0", credits=250)
     desk.record(debtor)
-    desk.receive(a_fact("paid", debtor))
+    desk.receive(a_payment_status("paid", debtor))
     if owed:
         desk.debit(owed)
-    desk.receive(a_fact("paid", debtor, refunded=4990))
+    desk.receive(a_payment_status("paid", debtor, refunded=4990))
     desk.record(a_purchase())
 
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
 
     [lot] = desk.purchase().lots
     assert (lot.granted, lot.remaining) == (100, max(0, 100 - owed))
@@ -293,8 +293,8 @@ def test_a_purchase_that_settled_a_debt_is_read_back_with_its_lot_as_it_was_gran
 def test_a_customer_is_remembered_once(desk: Desk) -> None:
     assert read_customer(desk.table, "acme") is None
 
-    assert remember_customer(desk.table, "acme", "cus_1") == "cus_1"
-    assert remember_customer(desk.table, "acme", "cus_2") == "cus_1"
+    assert save_customer(desk.table, "acme", "cus_1") == "cus_1"
+    assert save_customer(desk.table, "acme", "cus_2") == "cus_1"
 
     assert read_customer(desk.table, "acme") == "cus_1"
     assert read_customer(desk.table, "other") is None
@@ -303,11 +303,11 @@ def test_a_customer_is_remembered_once(desk: Desk) -> None:
 def test_a_customer_whose_answer_was_lost_is_the_one_we_know(desk: Desk, wire: Wire) -> None:
     wire.plan("PutItem", answer_lost)
 
-    assert remember_customer(desk.table, "acme", "cus_1") == "cus_1"
+    assert save_customer(desk.table, "acme", "cus_1") == "cus_1"
 
 
 def test_of_customers_made_at_once_all_hear_of_one(desk: Desk) -> None:
-    heard = at_once(lambda index: remember_customer(desk.table, "acme", f"cus_{index}"), range(8), threads=8)
+    heard = at_once(lambda index: save_customer(desk.table, "acme", f"cus_{index}"), range(8), threads=8)
 
     assert set(heard) == {read_customer(desk.table, "acme")}
 
@@ -344,18 +344,18 @@ def test_the_sweep_and_the_reconciliation_keep_two_places(desk: Desk) -> None:
 
 def test_what_failed_is_kept_with_its_first_try_until_it_is_forgotten(desk: Desk) -> None:
     save_checkpoint(desk.table, PLACES[0])
-    save_failed(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW)
-    save_failed(desk.table, "pur_1", {"account": "acme", "purchase": "pur_1"}, NOW + TICK)
-    save_failed(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW + DAY)
+    save_failed_check(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW)
+    save_failed_check(desk.table, "pur_1", {"account": "acme", "purchase": "pur_1"}, NOW + TICK)
+    save_failed_check(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW + DAY)
 
-    event, purchase = read_failed(desk.table, 9)
+    event, purchase = read_failed_checks(desk.table, 9)
 
     about = {"id": "evt_1", "type": "refund.created"}
-    assert event == Failed(what="evt_1", about=about, first_at=NOW, last_at=NOW + DAY, tries=2)
+    assert event == FailedCheck(what="evt_1", about=about, first_at=NOW, last_at=NOW + DAY, tries=2)
     assert (purchase.what, purchase.about, purchase.tries) == ("pur_1", {"account": "acme", "purchase": "pur_1"}, 1)
-    assert len(read_failed(desk.table, 1)) == 1
-    forget_failed(desk.table, event)
-    assert read_failed(desk.table, 9) == (purchase,)
+    assert len(read_failed_checks(desk.table, 1)) == 1
+    delete_failed_check(desk.table, event)
+    assert read_failed_checks(desk.table, 9) == (purchase,)
     assert read_checkpoint(desk.table) == PLACES[0]
 
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.session import get_session
 
 from prepaid.store.secrets import Secret
-from tests.store.builders import FakeTime
+from tests.support.store_driver import FakeTime
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

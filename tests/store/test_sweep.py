@@ -12,10 +12,10 @@ from prepaid.core.errors import Busy
 from prepaid.store import keys, ledger
 from prepaid.store.due import Checkpoint, DueLot, forget, read_checkpoint, read_due, save_checkpoint
 from prepaid.store.dynamodb import Patience
-from prepaid.store.sweep import FIRST_LOOK_BACK, Swept, sweep
-from tests.store.audit import audit
-from tests.store.builders import DAY, HOUR, NOW, SECOND, STUBBORN, Desk, FakeTime, due_keys, stored, types
-from tests.store.wire import Fault, Wire, answer_lost, first, no_answer, refuses
+from prepaid.store.sweep import INITIAL_LOOKBACK, SweepResult, sweep
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import DAY, HOUR, NOW, SECOND, STUBBORN, Desk, FakeTime, due_keys, stored, types
+from tests.support.wire import Fault, Wire, answer_lost, first, no_answer, refuses
 
 DUE_AT = NOW + DAY
 
@@ -33,17 +33,17 @@ class Sweeper:
         *,
         has_time: Callable[[], bool] = lambda: True,
         patience: Patience = STUBBORN,
-    ) -> Swept:
+    ) -> SweepResult:
         return sweep(
             self.desk.table,
-            catalogue=self.desk.catalogue,
+            catalog=self.desk.catalog,
             now=at,
             patience=patience,
             has_time=has_time,
             on_failure=lambda row, error: self.failures.append((row, error)),
         )
 
-    def run_for(self, looks: int, at: datetime) -> Swept:
+    def run_for(self, looks: int, at: datetime) -> SweepResult:
         """A sweep that is told its time is up when it asks once more than so many times."""
         answers: Iterator[bool] = iter([True] * looks)
         return self.run(at, has_time=lambda: next(answers, False))
@@ -107,7 +107,7 @@ def test_the_sweep_records_what_has_ended_and_forgets_the_row(desk: Desk, sweepe
     swept = sweeper.run(DUE_AT)
 
     items = stored(desk.table)
-    assert swept == Swept(recorded=1, failed=0, finished=True)
+    assert swept == SweepResult(recorded=1, failed=0, finished=True)
     assert types(items) == ["plan_change", "grant", "expiry"]
     assert due_keys(items) == []
     assert audit(items).expired == 5
@@ -253,7 +253,7 @@ def test_a_sweep_without_any_time_does_nothing_and_loses_nothing(desk: Desk, swe
 
     swept = sweeper.run_for(0, DUE_AT)
 
-    assert swept == Swept(recorded=0, failed=0, finished=False)
+    assert swept == SweepResult(recorded=0, failed=0, finished=False)
     assert stored(desk.table) == before
 
 
@@ -277,10 +277,10 @@ def test_the_checkpoint_is_never_past_a_row_that_was_not_dealt_with(desk: Desk, 
 def test_the_first_sweep_of_a_table_looks_a_month_back(desk: Desk) -> None:
     open_with_lot(desk, "acme", DUE_AT)
 
-    Sweeper(desk).run(DUE_AT + FIRST_LOOK_BACK)
+    Sweeper(desk).run(DUE_AT + INITIAL_LOOKBACK)
 
     assert due_keys(stored(desk.table)) == []
-    assert read_checkpoint(desk.table) == Checkpoint(day=(DUE_AT + FIRST_LOOK_BACK - DAY).date())
+    assert read_checkpoint(desk.table) == Checkpoint(day=(DUE_AT + INITIAL_LOOKBACK - DAY).date())
 
 
 @pytest.mark.parametrize("days", [1, 2, 10])

@@ -11,18 +11,17 @@ from typing import Any
 import pytest
 
 from prepaid.core.ledger import Debit, Revoke, apply
-from prepaid.store.catalogue import first_catalogue
+from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Item, Table
 from prepaid.store.items import checksum, entry_to_item, key_digest
 from prepaid.store.ledger import append, read_tail
 from prepaid.store.verification import save_pass
 from prepaid.verifying.findings import Finding
-from prepaid.verifying.passes import pack
+from prepaid.verifying.scan_pass import pack
 from prepaid.verifying.tally import Tally, tally_from_bytes
 from tests.infra.test_template import PARTITIONS
 from tests.simulation.line import off_the_wire
-from tests.store.builders import DAY, NOW, Desk, Stored, a_fact, a_purchase
-from tests.store.corruptions import (
+from tests.support.corruptions import (
     Corruption,
     attributes,
     copied,
@@ -35,20 +34,21 @@ from tests.store.corruptions import (
     resummed,
     swapped,
 )
-from tests.store.everything import live
-from tests.store.whole_table import NAME, WholeTable, verified
+from tests.support.eventful_accounts import live
+from tests.support.store_driver import DAY, NOW, Desk, Stored, a_payment_status, a_purchase
+from tests.support.whole_table import NAME, WholeTable, verified
 
 # After the last entry, before the end of the lots that are left.
 SOON_AFTER = NOW + 445 * DAY
 # What somebody who knows how hashes are made may change in what no pass has seen yet: no credit depends on it.
-UNDECIDED = ("line.at", "line.actor", "line.catalogue_version")
-# Rows that go when they have had their time, and those on which no credit depends: prepaid.verifying.notes says why.
-MAY_GO = {"CUSTOMER", "FAILED", "QUARANTINE", "RECONCILIATION", "REVIEW", "SESSION", "SWEEP", "session's CLAIM"}
+UNDECIDED = ("line.at", "line.actor", "line.catalog_version")
+# Rows that are deleted in time, and rows on which no credit depends: auxiliary_rows.py gives the reasons.
+MAY_GO = {"CUSTOMER", "FAILED", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK", "SESSION", "SWEEP", "session's CLAIM"}
 MAY_CHANGE = {
     "CUSTOMER": ("customer",),
     "FAILED": ("about", "last_at", "tries"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
-    "QUARANTINE": ("account", "at", "fact", "mismatches"),
+    "QUARANTINE": ("account", "at", "status", "mismatches"),
     "RECONCILIATION": ("since", "until", "event", "told"),
     # By less than a second.
     "SESSION": ("expires_at",),
@@ -149,9 +149,9 @@ def test_a_review_that_is_gone_before_its_time_is_missed(whole: WholeTable) -> N
     desk.open()
     desk.record(a_purchase())
     rows = whole.snapshot()
-    whole.hold({key: item for key, item in rows.items() if key[0] != "REVIEW"})
+    whole.hold({key: item for key, item in rows.items() if key[0] != "PENDING_CHECK"})
 
-    assert [one.code for one in verified(whole.table, now=NOW + 8 * DAY).findings] == ["review_missing"]
+    assert [one.code for one in verified(whole.table, now=NOW + 8 * DAY).findings] == ["pending_check_missing"]
     # By then it may have been looked at.
     assert verified(whole.table, now=NOW + 9 * DAY).findings == []
     whole.hold(rows)
@@ -238,7 +238,7 @@ def test_a_larger_gift_with_everything_after_it_made_to_fit_is_found_by_its_clai
 
     [finding] = verified(whole.table).findings
 
-    assert (finding.code, finding.where) == ("claim_astray", f"claim {key_digest('gift')} request")
+    assert (finding.code, finding.where) == ("claim_dangling", f"claim {key_digest('gift')} request")
 
 
 def test_a_claim_that_is_gone_is_told_by_its_entry(clean: Stored, whole: WholeTable) -> None:
@@ -294,8 +294,8 @@ def test_money_that_never_went_back_is_found_though_the_record_agrees_with_itsel
     desk = Desk(whole.table)
     desk.open()
     desk.record(a_purchase())
-    desk.receive(a_fact("paid", a_purchase()))
-    desk.receive(a_fact("paid", a_purchase(), refunded=2495))
+    desk.receive(a_payment_status("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase(), refunded=2495))
     items, key = whole.snapshot(), ("ACCOUNT#acme", "PURCHASE#pur_1")
     forged = {**items[key], "refunded": {"N": "4990"}, "revoked": {"N": "100"}, "state": {"S": "refunded"}}
     forged["checksum"] = {"B": b64encode(checksum(forged)).decode()}
@@ -310,9 +310,9 @@ def test_a_refund_that_took_nothing_where_there_was_something_to_take_is_found(w
     desk = Desk(whole.table)
     desk.open()
     desk.record(a_purchase())
-    desk.receive(a_fact("paid", a_purchase()))
+    desk.receive(a_payment_status("paid", a_purchase()))
     nothing = Revoke(actor="stripe", cause="refund", lots=desk.purchase().lots, credits=0, lapsed=0, purchase="pur_1")
-    append(desk.table, "acme", nothing, catalogue=desk.catalogue, now=NOW, patience=desk.patience)
+    append(desk.table, "acme", nothing, catalog=desk.catalog, now=NOW, patience=desk.patience)
 
     findings = verified(whole.table, now=NOW).findings
 
@@ -343,8 +343,8 @@ def test_what_is_being_written_meanwhile_looks_like_nothing_wrong(whole: WholeTa
             desk.debit(1, account=account, key=f"k{number}")
             bought = a_purchase(f"pur_{account}-{number}", account)
             desk.record(bought)
-            desk.receive(a_fact("paid", bought))
-            desk.receive(a_fact("paid", bought, refunded=4990 * (number % 3) // 2))
+            desk.receive(a_payment_status("paid", bought))
+            desk.receive(a_payment_status("paid", bought, refunded=4990 * (number % 3) // 2))
 
     found: list[Finding] = []
     passes = 0
@@ -371,7 +371,7 @@ class Endless:
         self._rows = self._made(entries)
 
     def _made(self, entries: int) -> Iterator[Item]:
-        whole, catalogue = WholeTable(), first_catalogue()
+        whole, catalog = WholeTable(), first_catalog()
         desk = Desk(whole.table)
         desk.open(credits=1_000_000)
         tail = read_tail(desk.table, "acme")
@@ -380,9 +380,7 @@ class Endless:
         self._kept = {key: off_the_wire(item) for key, item in whole.snapshot().items()}
         yield from (self._kept[key] for key in sorted(self._kept) if key[1].startswith("ENTRY#"))
         while entry.number < entries:
-            [entry] = apply(
-                entry.after, Debit(actor="app", feature="sticker", quantity=1), catalogue=catalogue, now=NOW
-            )
+            [entry] = apply(entry.after, Debit(actor="app", feature="sticker", quantity=1), catalog=catalog, now=NOW)
             item = entry_to_item(entry, last_hash)
             last_hash = item["hash"]["B"]
             yield item

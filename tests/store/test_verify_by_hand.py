@@ -14,9 +14,9 @@ import pytest
 from local import verify
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table
-from prepaid.verifying.passes import go_on
-from tests.store.builders import Desk, stored
-from tests.store.template import table_schema
+from prepaid.verifying.scan_pass import advance
+from tests.support.store_driver import Desk, stored
+from tests.support.template import table_schema
 
 ACCOUNTS = [f"shop-{number}" for number in range(8)]
 
@@ -38,7 +38,7 @@ def by_hand(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     monkeypatch.setattr(verify, "open_client", lambda: desk.table.client)
     for name, seconds in {"DRAW_SECONDS": 0.001, "LINE_SECONDS": 0.0, "KEEP_SECONDS": 0.0}.items():
         monkeypatch.setattr(verify, name, seconds)
-    monkeypatch.setattr(go_on, "__defaults__", (2,))
+    monkeypatch.setattr(advance, "__defaults__", (2,))
     return lambda *more: verify.main(["--table", desk.table.name, *more])
 
 

@@ -7,45 +7,45 @@ from datetime import datetime, timedelta
 
 import stripe
 
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.errors import AccountNotFound
-from prepaid.core.purchase import PaymentFact
+from prepaid.core.purchase import PaymentStatus
 from prepaid.payments.errors import PaymentsRefused, SessionUnknown
 from prepaid.payments.sessions import (
     MONEY_EVENTS,
     SESSION_EVENTS,
     events_page,
-    look_at_session,
+    fetch_payment_status,
     session_of_payment,
 )
-from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER, Event
-from prepaid.payments.webhook import pointer as pointer_in
+from prepaid.payments.webhook import METADATA_ACCOUNT, METADATA_PURCHASE, Event
+from prepaid.payments.webhook import pointer as metadata_value
 from prepaid.store.dynamodb import Patience, Table, persist
 from prepaid.store.purchases import (
     Outcome,
-    Pointer,
-    bring_up_to_date,
+    PurchaseRef,
     find_payment,
     quarantine,
     read_purchase,
+    sync_purchase,
 )
 from prepaid.store.reconciliation import (
     Checkpoint,
-    forget_failed,
-    forget_review,
+    delete_failed_check,
+    delete_pending_check,
     read_checkpoint,
-    read_failed,
-    read_reviews,
+    read_failed_checks,
+    read_pending_checks,
     save_checkpoint,
-    save_failed,
+    save_failed_check,
 )
 
 FAILED_EVENT = "checkout.session.async_payment_failed"
 # Stripe keeps events for 30 days; the first run of a stack looks at all of them.
-FIRST_LOOK_BACK = timedelta(days=29)
+INITIAL_LOOKBACK = timedelta(days=29)
 # Stripe's clock and ours differ, and an event may be listed a little after it happened.
 OVERLAP = timedelta(hours=1)
-PAGE_REVIEWS = 50
+PAGE_PENDING_CHECKS = 50
 # Of what failed before: how much one run looks at again, and how much it takes turns among.
 MAX_RETRIES, MAX_WAITING = 100, 1000
 # Events of the overlap that are remembered as reported; each page of events writes them down.
@@ -53,7 +53,7 @@ MAX_TOLD = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciled:
+class ReconcileResult:
     """What one run did.
 
     healed: purchases that were behind the provider. quarantined: that don't fit what it says. failed: that could not be
@@ -72,7 +72,7 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class ReconcileContext:
     """What both ways of reconciling work with.
 
     on_quarantine: told at once of an event or purchase that was put aside, for a run may not live to count them.
@@ -81,7 +81,7 @@ class Desk:
 
     table: Table
     client: stripe.StripeClient
-    catalogue: Catalogue
+    catalog: Catalog
     now: datetime
     patience: Patience
     has_time: Callable[[], bool]
@@ -94,7 +94,7 @@ def follow_event(
     client: stripe.StripeClient,
     event: Event,
     *,
-    catalogue: Callable[[], Catalogue],
+    catalog: Callable[[], Catalog],
     now: datetime,
     patience: Patience,
 ) -> Outcome:
@@ -104,11 +104,11 @@ def follow_event(
         return "ignored"
     pointer, session = found
     try:
-        return bring_up_to_date(
+        return sync_purchase(
             table,
             pointer,
             lambda: _seen(table, client, pointer, session, patience, failed=event.type == FAILED_EVENT),
-            catalogue=catalogue(),
+            catalog=catalog(),
             now=now,
             reason=event.id,
             patience=patience,
@@ -119,28 +119,28 @@ def follow_event(
         return "quarantined"
 
 
-def reconcile(desk: Desk) -> Reconciled:
+def reconcile(context: ReconcileContext) -> ReconcileResult:
     """Follow every event since the last run again, then compare what was granted, or is over, from our side.
 
     Whatever a webhook lost is healed by it; what was done already is done by nobody twice. What can't be looked at
     holds up nothing: it is kept, and tried again at the end of each run. Raises Busy, PaymentsUnavailable.
     """
-    place, run = _start(desk), _Run(desk)
-    until = place.until or desk.now
+    place, run = _start(context), _Run(context)
+    until = place.until or context.now
     place, finished = _follow_events(run, place, until)
     finished = finished and _compare_ours(run)
     if finished:
-        persist(desk.patience, save_checkpoint, desk.table, Checkpoint(since=until, told=place.told))
+        persist(context.patience, save_checkpoint, context.table, Checkpoint(since=until, told=place.told))
         _try_again(run)
-    waiting = persist(desk.patience, read_failed, desk.table, MAX_WAITING)
-    return Reconciled(
+    waiting = persist(context.patience, read_failed_checks, context.table, MAX_WAITING)
+    return ReconcileResult(
         healed=run.outcomes["changed"],
         quarantined=run.outcomes["quarantined"],
         failed=run.outcomes["failed"],
         waiting=len(waiting),
-        oldest_failure=max((desk.now - one.first_at for one in waiting), default=timedelta()),
+        oldest_failure=max((context.now - one.first_at for one in waiting), default=timedelta()),
         finished=finished,
-        behind=timedelta() if finished else desk.now - until,
+        behind=timedelta() if finished else context.now - until,
     )
 
 
@@ -148,34 +148,34 @@ def reconcile(desk: Desk) -> Reconciled:
 class _Run:
     """What has come of the run so far. looked: sessions and payments, and whether as ones that had failed."""
 
-    desk: Desk
+    context: ReconcileContext
     outcomes: Counter[str] = field(default_factory=Counter)
     looked: set[tuple[str | None, bool]] = field(default_factory=set)
 
 
-def _start(desk: Desk) -> Checkpoint:
+def _start(context: ReconcileContext) -> Checkpoint:
     """The run to be continued, or a new one from where the last one ended."""
-    stored = persist(desk.patience, read_checkpoint, desk.table)
-    place = stored or Checkpoint(since=desk.now - FIRST_LOOK_BACK)
-    return place if place.until else replace(place, until=desk.now)
+    stored = persist(context.patience, read_checkpoint, context.table)
+    place = stored or Checkpoint(since=context.now - INITIAL_LOOKBACK)
+    return place if place.until else replace(place, until=context.now)
 
 
 def _follow_events(run: _Run, place: Checkpoint, until: datetime) -> tuple[Checkpoint, bool]:
     """The provider's events, newest first, as far as time allows: the place reached, and whether it is the end."""
-    desk = run.desk
+    context = run.context
     has_time = True
     while has_time:
-        events = events_page(desk.client, since=place.since - OVERLAP, until=until, after=place.event)
+        events = events_page(context.client, since=place.since - OVERLAP, until=until, after=place.event)
         if not events:
             break
         for event in events:
-            has_time = desk.has_time()
+            has_time = context.has_time()
             if not has_time:
                 break
             told = _follow(run, event, place.told) == "quarantined"
             place = replace(place, event=event.id, told=(event.id, *place.told)[:MAX_TOLD] if told else place.told)
         # After each page: a run that is cut short loses no more than one.
-        persist(desk.patience, save_checkpoint, desk.table, place)
+        persist(context.patience, save_checkpoint, context.table, place)
     return place, has_time
 
 
@@ -195,87 +195,89 @@ def _follow(run: _Run, event: Event, told: tuple[str, ...]) -> Outcome | None:
 
 def _compare_ours(run: _Run) -> bool:
     """Our purchases that are due, as far as time allows; whether that is the end."""
-    desk = run.desk
-    while reviews := persist(desk.patience, read_reviews, desk.table, desk.now, PAGE_REVIEWS):
+    context = run.context
+    while reviews := persist(context.patience, read_pending_checks, context.table, context.now, PAGE_PENDING_CHECKS):
         for review in reviews:
-            if not desk.has_time():
+            if not context.has_time():
                 return False
             _attempt(run, review.purchase, {"account": review.account, "purchase": review.purchase})
-            persist(desk.patience, forget_review, desk.table, review)
+            persist(context.patience, delete_pending_check, context.table, review)
     return True
 
 
 def _try_again(run: _Run) -> None:
     """What failed in earlier runs, as far as time allows. Those that waited longest first: all have their turn."""
-    desk = run.desk
-    waiting = persist(desk.patience, read_failed, desk.table, MAX_WAITING)
-    earlier = sorted((one for one in waiting if one.last_at < desk.now), key=lambda one: one.last_at)
+    context = run.context
+    waiting = persist(context.patience, read_failed_checks, context.table, MAX_WAITING)
+    earlier = sorted((one for one in waiting if one.last_at < context.now), key=lambda one: one.last_at)
     for one in earlier[:MAX_RETRIES]:
-        if not desk.has_time():
+        if not context.has_time():
             return
         if _attempt(run, one.what, one.about):
-            persist(desk.patience, forget_failed, desk.table, one)
+            persist(context.patience, delete_failed_check, context.table, one)
 
 
 def _attempt(run: _Run, what: str, about: Mapping[str, str]) -> Outcome | None:
     """Look at an event or a purchase of ours; None when that failed, and is kept for another run. Raises Busy."""
-    desk = run.desk
+    context = run.context
     try:
         outcome = _look(run, about)
     except Exception as error:  # noqa: BLE001 - one purchase that can't be looked at must not hold up the others
-        desk.on_failure(what, error)
-        persist(desk.patience, save_failed, desk.table, what, about, desk.now)
+        context.on_failure(what, error)
+        persist(context.patience, save_failed_check, context.table, what, about, context.now)
         run.outcomes["failed"] += 1
         return None
     if outcome == "quarantined":
-        desk.on_quarantine(what)
+        context.on_quarantine(what)
     run.outcomes[outcome] += 1
     return outcome
 
 
 def _look(run: _Run, about: Mapping[str, str]) -> Outcome:
     """`about`: the fields of an event, or the pointer of a purchase."""
-    desk = run.desk
+    context = run.context
     if "type" not in about:
-        return _look_at_ours(run, Pointer(account=about["account"], purchase=about["purchase"]))
+        return _look_at_ours(run, PurchaseRef(account=about["account"], purchase=about["purchase"]))
     names = (one.name for one in fields(Event))
     event = Event(**{name: about.get(name) for name in names})  # type: ignore[arg-type]
     return follow_event(
-        desk.table,
-        desk.client,
+        context.table,
+        context.client,
         event,
-        catalogue=lambda: desk.catalogue,
-        now=desk.now,
-        patience=desk.patience,
+        catalog=lambda: context.catalog,
+        now=context.now,
+        patience=context.patience,
     )
 
 
-def _look_at_ours(run: _Run, pointer: Pointer) -> Outcome:
+def _look_at_ours(run: _Run, pointer: PurchaseRef) -> Outcome:
     """A purchase from our side. One without a page has nothing at the provider to compare with."""
-    desk = run.desk
-    purchase = persist(desk.patience, read_purchase, desk.table, pointer.account, pointer.purchase)
+    context = run.context
+    purchase = persist(context.patience, read_purchase, context.table, pointer.account, pointer.purchase)
     if purchase is None or purchase.session is None:
         return "ignored"
     session = purchase.session
     if (session, False) in run.looked:
         return "unchanged"
-    return bring_up_to_date(
-        desk.table,
+    return sync_purchase(
+        context.table,
         pointer,
-        lambda: _seen(desk.table, desk.client, pointer, session, desk.patience, failed=purchase.state == "failed"),
-        catalogue=desk.catalogue,
-        now=desk.now,
+        lambda: _seen(
+            context.table, context.client, pointer, session, context.patience, failed=purchase.state == "failed"
+        ),
+        catalog=context.catalog,
+        now=context.now,
         reason="reconciliation",
-        patience=desk.patience,
+        patience=context.patience,
     )
 
 
 def _seen(
-    table: Table, client: stripe.StripeClient, pointer: Pointer, session: str, patience: Patience, *, failed: bool
-) -> PaymentFact | None:
+    table: Table, client: stripe.StripeClient, pointer: PurchaseRef, session: str, patience: Patience, *, failed: bool
+) -> PaymentStatus | None:
     """What the provider says of a session now. Raises PaymentsRefused, PaymentsUnavailable, Busy."""
     try:
-        return look_at_session(client, session, failed=failed)
+        return fetch_payment_status(client, session, failed=failed)
     except SessionUnknown as error:
         purchase = persist(patience, read_purchase, table, pointer.account, pointer.purchase)
         if purchase and purchase.session == session and not purchase.granted:
@@ -285,10 +287,12 @@ def _seen(
         return None
 
 
-def _find(table: Table, client: stripe.StripeClient, event: Event, patience: Patience) -> tuple[Pointer, str] | None:
+def _find(
+    table: Table, client: stripe.StripeClient, event: Event, patience: Patience
+) -> tuple[PurchaseRef, str] | None:
     """The purchase that an event concerns and its session; None when it concerns none of ours."""
     if event.type in SESSION_EVENTS and event.account and event.purchase and event.session:
-        return Pointer(account=event.account, purchase=event.purchase), event.session
+        return PurchaseRef(account=event.account, purchase=event.purchase), event.session
     if event.type not in MONEY_EVENTS or event.payment is None:
         return None
     pointer = persist(patience, find_payment, table, event.payment)
@@ -298,7 +302,7 @@ def _find(table: Table, client: stripe.StripeClient, event: Event, patience: Pat
     # Money can go back before we heard that it came: only the provider knows then what it was for.
     session = session_of_payment(client, event.payment)
     metadata = session.metadata.to_dict() if session and session.metadata else {}
-    account, purchase_id = pointer_in(metadata, ACCOUNT_POINTER), pointer_in(metadata, PURCHASE_POINTER)
+    account, purchase_id = metadata_value(metadata, METADATA_ACCOUNT), metadata_value(metadata, METADATA_PURCHASE)
     if session is None or account is None or purchase_id is None:
         return None
-    return Pointer(account=account, purchase=purchase_id), session.id
+    return PurchaseRef(account=account, purchase=purchase_id), session.id

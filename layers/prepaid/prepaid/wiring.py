@@ -6,10 +6,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from prepaid.api.times import floor_to_millisecond
+from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
-from prepaid.payments.shop import Shop
 from prepaid.settings import Settings, from_environment, in_lambda
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, open_client
 from prepaid.store.secrets import Secret
 
@@ -30,9 +30,9 @@ def table() -> Table:
 
 
 @cache
-def catalogue() -> CurrentCatalogue:
-    """The catalogue in force."""
-    return CurrentCatalogue(table(), time.monotonic)
+def catalog() -> CatalogCache:
+    """The catalog in force."""
+    return CatalogCache(table(), time.monotonic)
 
 
 @cache
@@ -66,9 +66,9 @@ def webhook_secrets() -> tuple[str, ...]:
 
 
 @cache
-def shop() -> Shop:
+def checkout_config() -> CheckoutConfig:
     """What buying needs."""
-    return Shop(
+    return CheckoutConfig(
         client=stripe_client,
         live=settings().live_mode,
         payment_methods=settings().payment_methods,

@@ -1,11 +1,11 @@
-"""Semantics 1 and 7: the end of a lot's last day, and the instants at which a quota renews, in the account's zone."""
+"""rule 1 and 7: the end of a lot's last day, and the instants at which a quota renews, in the account's zone."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from prepaid.core.calendar import day_start, end_of_validity, is_zone, next_renewal
-from tests.builders import SAO_PAULO, civil
+from tests.support.core_builders import SAO_PAULO, civil
 
 JUST_BEFORE = timedelta(milliseconds=1)
 

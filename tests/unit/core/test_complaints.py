@@ -8,14 +8,14 @@ import pytest
 from prepaid.core.account import quota_remaining
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Settle, apply, settle
-from tests.builders import (
-    CATALOGUE,
+from tests.support.core_builders import (
+    CATALOG,
     NOW,
     a_change_to,
     a_debit,
-    a_fact,
     a_grant,
     a_lot,
+    a_payment_status,
     a_purchase,
     an_account,
     civil,
@@ -32,7 +32,7 @@ def test_of_two_requests_for_one_credit_the_second_is_refused_and_nothing_goes_b
     account, _ = run(an_account(a_lot(1)), a_debit())
 
     with pytest.raises(InsufficientCredits):
-        apply(account, a_debit(), catalogue=CATALOGUE, now=NOW)
+        apply(account, a_debit(), catalog=CATALOG, now=NOW)
 
     assert account.available == 0
 
@@ -42,7 +42,7 @@ def test_expired_credits_are_not_spendable_though_no_job_has_run() -> None:
     account = an_account(a_lot(100, expires_at=NOW - timedelta(days=90)), at=NOW - timedelta(days=100))
 
     with pytest.raises(InsufficientCredits) as refused:
-        apply(account, a_debit(), catalogue=CATALOGUE, now=NOW)
+        apply(account, a_debit(), catalog=CATALOG, now=NOW)
 
     assert refused.value.available == 0
 
@@ -77,7 +77,7 @@ def test_the_monthly_reset_happens_once_however_often_it_is_run() -> None:
     account, entries = run(account, Settle(), a_debit("ai_service", 300), Settle(), Settle(), now=renewal)
 
     assert [entry.type for entry in entries].count("quota_renewal") == 1
-    assert quota_remaining(account, CATALOGUE) == 0
+    assert quota_remaining(account, CATALOG) == 0
 
 
 # polarsource/polar#8451
@@ -91,7 +91,9 @@ def test_subscribing_to_a_plan_keeps_bought_credits() -> None:
 
 # kortix-ai/suna#6666
 def test_a_paid_purchase_grants_whatever_was_said_of_it_before() -> None:
-    said = [a_fact(progress) for progress in ("session_expired", "payment_failed", "awaiting_payment", "paid")]
+    said = [
+        a_payment_status(progress) for progress in ("session_expired", "payment_failed", "awaiting_payment", "paid")
+    ]
 
     purchase, account, _ = followed(a_purchase("open"), an_account(), *said)
 
@@ -100,7 +102,7 @@ def test_a_paid_purchase_grants_whatever_was_said_of_it_before() -> None:
 
 # getlago/lago-api#3703
 def test_a_purchase_that_was_paid_failed_and_was_paid_again_grants_once() -> None:
-    said = [a_fact(progress) for progress in ("paid", "payment_failed", "paid")]
+    said = [a_payment_status(progress) for progress in ("paid", "payment_failed", "paid")]
 
     purchase, account, entries = followed(a_purchase("open"), an_account(), *said)
 
@@ -110,9 +112,9 @@ def test_a_purchase_that_was_paid_failed_and_was_paid_again_grants_once() -> Non
 # t3dotgg/stripe-recommendations#25
 def test_a_payment_that_succeeds_days_after_the_checkout_is_granted() -> None:
     days_later = NOW + timedelta(days=3)
-    pending, account, nothing = followed(a_purchase("open"), an_account(), *[a_fact("awaiting_payment")] * 2)
+    pending, account, nothing = followed(a_purchase("open"), an_account(), *[a_payment_status("awaiting_payment")] * 2)
 
-    purchase, account, _ = followed(pending, account, a_fact("paid"), now=days_later)
+    purchase, account, _ = followed(pending, account, a_payment_status("paid"), now=days_later)
 
     assert (pending.state, nothing) == ("pending", ())
     assert (purchase.state, account.available) == ("granted", 100)
@@ -120,21 +122,21 @@ def test_a_payment_that_succeeds_days_after_the_checkout_is_granted() -> None:
 
 # Helicone/helicone#4728
 def test_a_pack_that_is_partly_spent_can_be_refunded() -> None:
-    purchase, account, _ = followed(a_purchase("open"), an_account(), a_fact("paid"))
+    purchase, account, _ = followed(a_purchase("open"), an_account(), a_payment_status("paid"))
     account, _ = run(account, a_debit(quantity=30))
 
-    _, account, _ = followed(purchase, account, a_fact(refunded=4990))
+    _, account, _ = followed(purchase, account, a_payment_status(refunded=4990))
 
     assert (account.available, account.owed) == (0, 30)
 
 
 # elizaOS/eliza#10997
 def test_what_a_dispute_froze_comes_back_when_it_is_won() -> None:
-    purchase, account, _ = followed(a_purchase("open"), an_account(), a_fact("paid"))
+    purchase, account, _ = followed(a_purchase("open"), an_account(), a_payment_status("paid"))
     account, _ = run(account, a_debit(quantity=30))
 
-    _, disputed, _ = followed(purchase, account, *[a_fact(disputed=4990)] * 2)
-    _, won, _ = followed(purchase, account, a_fact(disputed=4990), a_fact(disputed=0))
+    _, disputed, _ = followed(purchase, account, *[a_payment_status(disputed=4990)] * 2)
+    _, won, _ = followed(purchase, account, a_payment_status(disputed=4990), a_payment_status(disputed=0))
 
     assert disputed.available == 0
     assert (won.available, won.owed, won.lots) == (70, 0, account.lots)
@@ -144,7 +146,7 @@ def test_what_a_dispute_froze_comes_back_when_it_is_won() -> None:
 def test_right_after_a_top_up_the_refused_debit_succeeds() -> None:
     account = an_account(a_lot(1))
     with pytest.raises(InsufficientCredits):
-        apply(account, a_debit(quantity=20), catalogue=CATALOGUE, now=NOW)
+        apply(account, a_debit(quantity=20), catalog=CATALOG, now=NOW)
 
     account, _ = run(account, a_grant(50))
     account, _ = run(account, a_debit(quantity=20))
@@ -172,8 +174,8 @@ def test_each_top_up_lives_a_year_of_its_own() -> None:
     account, _ = run(an_account(number=1), a_grant(50), now=civil("2026-06-16 10:00"))
     account, _ = run(account, a_grant(50), now=civil("2026-09-30 10:00"))
 
-    midway, _ = settle(account, catalogue=CATALOGUE, now=civil("2027-06-17 00:00"))
-    end, _ = settle(account, catalogue=CATALOGUE, now=civil("2027-10-01 00:00"))
+    midway, _ = settle(account, catalog=CATALOG, now=civil("2027-06-17 00:00"))
+    end, _ = settle(account, catalog=CATALOG, now=civil("2027-10-01 00:00"))
 
     assert [lot.expires_at for lot in account.lots] == [civil("2027-06-17 00:00"), civil("2027-10-01 00:00")]
     assert (midway.available, end.available) == (50, 0)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from prepaid.core.catalogue import check_amounts
+from prepaid.core.catalog import check_amounts
 from prepaid.core.currencies import CURRENCIES, MINIMUM_AMOUNTS, STEPS, THREE_DECIMAL, ZERO_DECIMAL, shown, why_not
 from prepaid.core.errors import InvalidRequest
-from tests.builders import a_catalogue, a_pack
+from tests.support.core_builders import a_catalog, a_pack
 
 
 def complaints(*packs: tuple[int, str, bool]) -> tuple[tuple[str, str], ...]:
@@ -15,14 +15,14 @@ def complaints(*packs: tuple[int, str, bool]) -> tuple[tuple[str, str], ...]:
         for place, (amount, currency, active) in enumerate(packs)
     )
     try:
-        check_amounts(a_catalogue(packs=made))
+        check_amounts(a_catalog(packs=made))
     except InvalidRequest as error:
         return error.errors
     return ()
 
 
 def test_the_prices_that_ship_can_be_paid() -> None:
-    check_amounts(a_catalogue())
+    check_amounts(a_catalog())
 
 
 @pytest.mark.parametrize(("currency", "minimum"), sorted(MINIMUM_AMOUNTS.items()))

@@ -1,4 +1,4 @@
-"""Semantics 2, 5, 6 and 19: expiry, grants, the lines of the ledger and its time."""
+"""rule 2, 5, 6 and 19: expiry, grants, the lines of the ledger and its time."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -8,10 +8,10 @@ from prepaid.core.account import Account, LotKind
 from prepaid.core.entry import LotDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
 from prepaid.core.ledger import LONGEST_VALIDITY, MAX_LOTS, Grant, Operation, Settle, apply, settle
-from tests.builders import (
-    CATALOGUE,
+from tests.support.core_builders import (
+    CATALOG,
     NOW,
-    a_catalogue,
+    a_catalog,
     a_change_to,
     a_debit,
     a_grant,
@@ -31,7 +31,7 @@ MILLISECOND = timedelta(milliseconds=1)
 def test_at_the_boundary_instant_a_lot_is_expired() -> None:
     account = an_account(a_lot(5, expires_at=NOW))
 
-    seen, (entry,) = settle(account, catalogue=CATALOGUE, now=NOW)
+    seen, (entry,) = settle(account, catalog=CATALOG, now=NOW)
 
     assert seen.lots == ()
     assert (entry.type, entry.credits, entry.quota, entry.source) == ("expiry", -5, 0, "credits")
@@ -40,13 +40,13 @@ def test_at_the_boundary_instant_a_lot_is_expired() -> None:
 def test_a_millisecond_before_the_boundary_nothing_has_expired() -> None:
     account = an_account(a_lot(5, expires_at=NOW + MILLISECOND))
 
-    assert settle(account, catalogue=CATALOGUE, now=NOW) == (account, ())
+    assert settle(account, catalog=CATALOG, now=NOW) == (account, ())
 
 
 def test_an_expiry_loses_what_was_left_and_says_of_which_lot() -> None:
     lot = a_lot(3, granted=10, expires_at=NOW)
 
-    _, (entry,) = settle(an_account(lot), catalogue=CATALOGUE, now=NOW)
+    _, (entry,) = settle(an_account(lot), catalog=CATALOG, now=NOW)
 
     assert entry.draws == (LotDraw(lot.id, 3, NOW),)
     assert entry.actor == "prepaid"
@@ -57,7 +57,7 @@ def test_lots_that_ended_since_the_last_look_are_lost_in_one_line_soonest_first(
     second = a_lot(4, number=2, expires_at=NOW)
     third = a_lot(5, number=3, expires_at=NOW + MILLISECOND)
 
-    seen, (entry,) = settle(an_account(second, third, first), catalogue=CATALOGUE, now=NOW)
+    seen, (entry,) = settle(an_account(second, third, first), catalog=CATALOG, now=NOW)
 
     assert entry.draws == (LotDraw(first.id, 3, first.expires_at), LotDraw(second.id, 4, NOW))
     assert (entry.credits, seen.lots) == (-7, (third,))
@@ -75,19 +75,19 @@ def test_a_lot_expires_once() -> None:
 def test_a_lot_that_was_used_up_does_not_expire() -> None:
     account, _ = run(an_account(a_lot(5)), a_debit(quantity=5))
 
-    assert apply(account, Settle(), catalogue=CATALOGUE, now=civil("2030-01-01 00:00")) == ()
+    assert apply(account, Settle(), catalog=CATALOG, now=civil("2030-01-01 00:00")) == ()
 
 
 def test_settling_an_account_where_time_did_nothing_is_no_entry() -> None:
-    assert apply(an_account(a_lot(5)), Settle(), catalogue=CATALOGUE, now=NOW) == ()
+    assert apply(an_account(a_lot(5)), Settle(), catalog=CATALOG, now=NOW) == ()
 
 
 def test_what_reading_shows_is_what_writing_then_records() -> None:
     account = an_account(a_lot(5, expires_at=NOW), a_lot(4, number=3), terms=some_terms("trio"), quota_used=9)
     now = civil("2026-07-03 08:00")
 
-    seen, _ = settle(account, catalogue=CATALOGUE, now=now)
-    recorded = apply(account, Settle(), catalogue=CATALOGUE, now=now)[-1].after
+    seen, _ = settle(account, catalog=CATALOG, now=now)
+    recorded = apply(account, Settle(), catalog=CATALOG, now=now)[-1].after
 
     assert seen == recorded
 
@@ -101,7 +101,7 @@ def test_what_reading_shows_is_what_writing_then_records() -> None:
 def test_a_grant_adds_a_lot_and_a_line_of_its_own_type(kind: LotKind, type_: str) -> None:
     account = an_account(number=90)
 
-    (entry,) = apply(account, a_grant(50, kind=kind), catalogue=CATALOGUE, now=NOW)
+    (entry,) = apply(account, a_grant(50, kind=kind), catalog=CATALOG, now=NOW)
 
     assert (entry.type, entry.credits, entry.quota, entry.draws, entry.source) == (type_, 50, 0, (), None)
     (lot,) = entry.after.lots
@@ -110,7 +110,7 @@ def test_a_grant_adds_a_lot_and_a_line_of_its_own_type(kind: LotKind, type_: str
 
 
 def test_a_lot_is_dated_from_its_grant_not_from_the_entry_before() -> None:
-    (entry,) = apply(an_account(at=NOW - timedelta(days=3)), a_grant(), catalogue=CATALOGUE, now=NOW)
+    (entry,) = apply(an_account(at=NOW - timedelta(days=3)), a_grant(), catalog=CATALOG, now=NOW)
 
     assert entry.after.lots[0].granted_at == NOW
 
@@ -118,7 +118,7 @@ def test_a_lot_is_dated_from_its_grant_not_from_the_entry_before() -> None:
 def test_a_grant_names_its_lot_its_purchase_its_reason_and_who_asked() -> None:
     grant = Grant(actor="stripe", kind="purchase", credits=50, validity=12, description="credits-50", purchase="pur_1")
 
-    (entry,) = apply(an_account(number=90), grant, catalogue=CATALOGUE, now=NOW)
+    (entry,) = apply(an_account(number=90), grant, catalog=CATALOG, now=NOW)
 
     assert entry.purchase == "pur_1"
     assert (entry.description, entry.actor) == ("credits-50", "stripe")
@@ -129,7 +129,7 @@ def test_a_grant_names_its_lot_its_purchase_its_reason_and_who_asked() -> None:
 def test_a_lot_ends_at_the_end_of_the_day_in_the_accounts_own_zone() -> None:
     account = an_account(terms=some_terms(time_zone="Asia/Tokyo"))
 
-    (entry,) = apply(account, a_grant(validity=12), catalogue=CATALOGUE, now=NOW)
+    (entry,) = apply(account, a_grant(validity=12), catalog=CATALOG, now=NOW)
 
     assert entry.after.lots[0].expires_at == civil("2027-06-17 00:00", "Asia/Tokyo")
 
@@ -137,7 +137,7 @@ def test_a_lot_ends_at_the_end_of_the_day_in_the_accounts_own_zone() -> None:
 def test_a_promotion_carries_its_own_end() -> None:
     end = civil("2026-06-20 18:30")
 
-    (entry,) = apply(an_account(), a_grant(kind="promotion", validity=end), catalogue=CATALOGUE, now=NOW)
+    (entry,) = apply(an_account(), a_grant(kind="promotion", validity=end), catalog=CATALOG, now=NOW)
 
     assert entry.after.lots[0].expires_at == end
 
@@ -145,7 +145,7 @@ def test_a_promotion_carries_its_own_end() -> None:
 @pytest.mark.parametrize("end", [NOW, NOW - MILLISECOND])
 def test_a_lot_that_would_be_expired_at_once_is_refused(end: datetime) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        apply(an_account(), a_grant(kind="promotion", validity=end), catalogue=CATALOGUE, now=NOW)
+        apply(an_account(), a_grant(kind="promotion", validity=end), catalog=CATALOG, now=NOW)
 
     assert refused.value.errors == (("expires_at", "must be in the future"),)
 
@@ -171,7 +171,7 @@ def test_a_lot_may_end_a_millisecond_from_now() -> None:
     grant = a_grant(7, kind="promotion", validity=NOW + MILLISECOND)
 
     account, _ = run(an_account(), grant)
-    later, entries = settle(account, catalogue=CATALOGUE, now=NOW + MILLISECOND)
+    later, entries = settle(account, catalog=CATALOG, now=NOW + MILLISECOND)
 
     assert account.available == 7
     assert later.available == 0
@@ -249,12 +249,12 @@ def test_entries_are_numbered_without_gaps_settled_ones_included() -> None:
     ]
 
 
-def test_every_entry_names_the_catalogue_version_that_decided() -> None:
+def test_every_entry_names_the_catalog_version_that_decided() -> None:
     account = an_account(a_lot(5, expires_at=NOW), a_lot(5, number=3))
 
-    _, entries = run(account, a_debit(), catalogue=a_catalogue(version=7))
+    _, entries = run(account, a_debit(), catalog=a_catalog(version=7))
 
-    assert [entry.catalogue_version for entry in entries] == [7, 7]
+    assert [entry.catalog_version for entry in entries] == [7, 7]
 
 
 def test_every_entry_of_one_operation_bears_its_time() -> None:
@@ -290,10 +290,10 @@ ANY_OPERATION = [
 def test_a_clock_behind_the_ledger_counts_as_the_ledgers_time(operation: Operation) -> None:
     account = an_account(a_lot(5), at=NOW)
 
-    entries = apply(account, operation, catalogue=CATALOGUE, now=NOW - timedelta(minutes=5))
+    entries = apply(account, operation, catalog=CATALOG, now=NOW - timedelta(minutes=5))
 
     assert [entry.at for entry in entries] == [NOW]
-    assert entries == apply(account, operation, catalogue=CATALOGUE, now=NOW)
+    assert entries == apply(account, operation, catalog=CATALOG, now=NOW)
 
 
 def test_a_clock_behind_the_ledger_brings_no_expired_credit_back() -> None:
@@ -303,13 +303,13 @@ def test_a_clock_behind_the_ledger_brings_no_expired_credit_back() -> None:
     account, _ = run(account, a_debit(), now=end)
 
     with pytest.raises(InsufficientCredits):
-        apply(account, a_debit(), catalogue=CATALOGUE, now=end - MILLISECOND)
+        apply(account, a_debit(), catalog=CATALOG, now=end - MILLISECOND)
 
 
 def test_reading_with_a_clock_behind_the_ledger_shows_the_ledgers_time() -> None:
     account = an_account(a_lot(5, expires_at=NOW), at=NOW)
 
-    seen, _ = settle(account, catalogue=CATALOGUE, now=NOW - timedelta(days=1))
+    seen, _ = settle(account, catalog=CATALOG, now=NOW - timedelta(days=1))
 
     assert seen.available == 0
 
@@ -317,7 +317,7 @@ def test_reading_with_a_clock_behind_the_ledger_shows_the_ledgers_time() -> None
 def test_a_clock_behind_the_ledger_dates_a_lots_validity_from_the_ledger() -> None:
     account = an_account(at=civil("2026-06-17 00:00"))
 
-    (entry,) = apply(account, a_grant(validity=12), catalogue=CATALOGUE, now=civil("2026-06-16 23:59"))
+    (entry,) = apply(account, a_grant(validity=12), catalog=CATALOG, now=civil("2026-06-16 23:59"))
 
     assert entry.after.lots[0].expires_at == civil("2027-06-18 00:00")
 
@@ -326,7 +326,7 @@ def test_a_clock_behind_the_ledger_grants_no_lot_that_the_ledger_sees_as_expired
     account = an_account(at=NOW)
 
     with pytest.raises(InvalidRequest):
-        apply(account, a_grant(validity=NOW), catalogue=CATALOGUE, now=NOW - timedelta(minutes=5))
+        apply(account, a_grant(validity=NOW), catalog=CATALOG, now=NOW - timedelta(minutes=5))
 
 
 def test_instants_in_the_ledger_are_utc() -> None:

@@ -1,4 +1,4 @@
-"""Semantics 10: the manager's code, how often it may be tried, and the sessions that it opens."""
+"""rule 10: the manager's code, how often it may be tried, and the sessions that it opens."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from prepaid.core.manager_code import (
     is_good,
     reserve_try,
 )
-from tests.builders import NOW
+from tests.support.core_builders import NOW
 
 MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""Semantics 13: money that goes back takes credits along, from its own lot; what was spent is owed. And back again."""
+"""rule 13: money that goes back takes credits along, from its own lot; what was spent is owed. And back again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,15 +12,15 @@ from prepaid.core.account import Account, Lot, LotKind
 from prepaid.core.entry import Entry, LotDraw
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import COURTESY, Settle, apply
-from prepaid.core.purchase import PaymentFact, Purchase, next_step, revoked_credits
-from tests.builders import (
-    CATALOGUE,
+from prepaid.core.purchase import PaymentStatus, Purchase, next_step, revoked_credits
+from tests.support.core_builders import (
+    CATALOG,
     NOW,
     a_debit,
-    a_fact,
     a_grant,
     a_granted_purchase,
     a_lot,
+    a_payment_status,
     a_purchase,
     a_return,
     a_revocation,
@@ -38,14 +38,14 @@ MILLISECOND = timedelta(milliseconds=1)
 
 def bought(*, spent: int = 0, others: Sequence[Lot] = ()) -> tuple[Purchase, Account]:
     """A hundred credits for 49.90, so many of them spent, other lots behind them."""
-    purchase, account, _ = followed(a_purchase("open"), an_account(*others), a_fact("paid"))
+    purchase, account, _ = followed(a_purchase("open"), an_account(*others), a_payment_status("paid"))
     if spent:
         account, _ = run(account, a_debit(quantity=spent))
     return purchase, account
 
 
-def back(*facts: PaymentFact, spent: int = 0) -> tuple[Purchase, Account]:
-    purchase, account, _ = followed(*bought(spent=spent), *facts)
+def back(*statuses: PaymentStatus, spent: int = 0) -> tuple[Purchase, Account]:
+    purchase, account, _ = followed(*bought(spent=spent), *statuses)
     return purchase, account
 
 
@@ -85,7 +85,7 @@ def test_credits_go_pro_rata_to_the_money_rounded_down(
 
 
 def test_a_hundred_cents_at_a_time_take_what_one_refund_takes() -> None:
-    purchase, account = back(*(a_fact(refunded=money) for money in [*range(0, 4990, 100), 4990]))
+    purchase, account = back(*(a_payment_status(refunded=money) for money in [*range(0, 4990, 100), 4990]))
 
     assert (purchase.revoked, account.available) == (100, 0)
 
@@ -93,11 +93,11 @@ def test_a_hundred_cents_at_a_time_take_what_one_refund_takes() -> None:
 def test_rounding_is_of_the_whole_and_not_of_each_part() -> None:
     # 33 of 1000 three times: each alone is worth no credit of ten, together they are worth none still; a fourth one.
     purchase, account = a_purchase(credits=10, amount=1000), an_account()
-    purchase, account, _ = followed(purchase, account, a_fact(amount=1000))
+    purchase, account, _ = followed(purchase, account, a_payment_status(amount=1000))
 
     left = []
     for times in range(1, 5):
-        purchase, account, _ = followed(purchase, account, a_fact(amount=1000, refunded=33 * times))
+        purchase, account, _ = followed(purchase, account, a_payment_status(amount=1000, refunded=33 * times))
         left.append(account.available)
 
     assert left == [10, 10, 10, 9]
@@ -107,7 +107,7 @@ def test_rounding_is_of_the_whole_and_not_of_each_part() -> None:
 
 
 def test_a_refund_takes_from_its_own_lot_and_says_so() -> None:
-    purchase, account, (entry,) = followed(*bought(), a_fact(refunded=2495))
+    purchase, account, (entry,) = followed(*bought(), a_payment_status(refunded=2495))
 
     assert line(entry) == ("refund", -50, 0)
     [lot] = purchase.lots
@@ -118,14 +118,14 @@ def test_a_refund_takes_from_its_own_lot_and_says_so() -> None:
 
 
 def test_a_dispute_takes_under_its_own_name() -> None:
-    purchase, account, (entry,) = followed(*bought(), a_fact(disputed=4990))
+    purchase, account, (entry,) = followed(*bought(), a_payment_status(disputed=4990))
 
     assert line(entry) == ("dispute", -100, 0)
     assert (purchase.state, purchase.disputed, account.lots) == ("disputed", 4990, ())
 
 
 def test_what_was_spent_becomes_owed_and_the_balance_stays_at_zero() -> None:
-    purchase, account, (entry,) = followed(*bought(spent=60), a_fact(refunded=4990))
+    purchase, account, (entry,) = followed(*bought(spent=60), a_payment_status(refunded=4990))
 
     assert line(entry) == ("refund", -40, 60)
     assert (account.available, account.owed) == (0, 60)
@@ -133,13 +133,13 @@ def test_what_was_spent_becomes_owed_and_the_balance_stays_at_zero() -> None:
 
 
 def test_a_refund_of_what_is_left_owes_nothing() -> None:
-    _, account = back(a_fact(refunded=2495), spent=50)
+    _, account = back(a_payment_status(refunded=2495), spent=50)
 
     assert (account.available, account.owed) == (0, 0)
 
 
 def test_a_refund_of_an_empty_lot_is_all_owed_and_draws_nothing() -> None:
-    _, account, (entry,) = followed(*bought(spent=100), a_fact(refunded=4990))
+    _, account, (entry,) = followed(*bought(spent=100), a_payment_status(refunded=4990))
 
     assert line(entry) == ("refund", 0, 100)
     assert entry.draws == ()
@@ -151,7 +151,7 @@ def test_other_lots_are_left_alone_even_when_credits_are_owed() -> None:
     purchase, account = bought(others=others)
     account, _ = run(account, a_debit(quantity=30 + 60))
 
-    _, after, _ = followed(purchase, account, a_fact(refunded=4990))
+    _, after, _ = followed(purchase, account, a_payment_status(refunded=4990))
 
     assert after.lots == (others[1],)
     assert (after.available, after.owed) == (40, 60)
@@ -164,21 +164,23 @@ def test_what_is_owed_stops_nobody_from_spending_what_else_is_there() -> None:
 
     assert (account.available, account.owed) == (0, 60)
     with pytest.raises(InsufficientCredits) as refused:
-        apply(account, a_debit(), catalogue=CATALOGUE, now=NOW)
+        apply(account, a_debit(), catalog=CATALOG, now=NOW)
     assert refused.value.available == 0
 
 
 def test_money_of_less_than_a_credit_is_noted_without_a_line() -> None:
     purchase, account = bought()
 
-    after, same, entries = followed(purchase, account, a_fact(refunded=49))
+    after, same, entries = followed(purchase, account, a_payment_status(refunded=49))
 
     assert (after.refunded, after.revoked, after.state) == (49, 0, "partially_refunded")
     assert (same, entries) == (account, ())
 
 
 def test_money_that_went_back_before_we_heard_that_it_came_leaves_both_lines() -> None:
-    purchase, account, entries = followed(a_purchase("open"), an_account(), a_fact(refunded=2495, disputed=100))
+    purchase, account, entries = followed(
+        a_purchase("open"), an_account(), a_payment_status(refunded=2495, disputed=100)
+    )
 
     assert [line(entry) for entry in entries] == [("purchase", 100, 0), ("dispute", -52, 0)]
     assert [lot.remaining for lot in purchase.lots] == [100]
@@ -192,9 +194,9 @@ def test_money_that_went_back_before_we_heard_that_it_came_leaves_both_lines() -
 @pytest.mark.parametrize("money", [1000, 2495, 4990])
 @pytest.mark.parametrize("at", [YEAR_LATER, LATEST])
 def test_what_is_owed_is_the_same_before_and_after_the_lots_end(spent: int, money: int, at: datetime) -> None:
-    _, before_its_end = back(a_fact(refunded=money), spent=spent)
+    _, before_its_end = back(a_payment_status(refunded=money), spent=spent)
 
-    purchase, after_its_end, entries = followed(*bought(spent=spent), a_fact(refunded=money), now=at)
+    purchase, after_its_end, entries = followed(*bought(spent=spent), a_payment_status(refunded=money), now=at)
 
     assert after_its_end.owed == before_its_end.owed
     assert (after_its_end.available, purchase.debt) == (0, after_its_end.owed)
@@ -206,7 +208,7 @@ def test_an_expiry_that_is_recorded_already_is_found_in_the_entry_before_it() ->
     purchase, account = bought(spent=60)
     swept, _ = run(account, Settle(), now=YEAR_LATER)
 
-    purchase, after, (entry,) = followed(purchase, swept, a_fact(refunded=4990), now=LATEST, before=[account])
+    purchase, after, (entry,) = followed(purchase, swept, a_payment_status(refunded=4990), now=LATEST, before=[account])
 
     assert line(entry) == ("refund", 0, 60)
     assert (entry.draws, after.owed, purchase.debt, purchase.lapsed) == ((), 60, 60, 40)
@@ -217,7 +219,9 @@ def test_several_refunds_count_what_expired_once() -> None:
 
     owed, history = [], [account]
     for money in (1000, 2495, 4990):
-        purchase, account, _ = followed(purchase, account, a_fact(refunded=money), now=YEAR_LATER, before=history)
+        purchase, account, _ = followed(
+            purchase, account, a_payment_status(refunded=money), now=YEAR_LATER, before=history
+        )
         history.append(account)
         owed.append((account.owed, purchase.lapsed))
 
@@ -227,9 +231,9 @@ def test_several_refunds_count_what_expired_once() -> None:
 
 def test_a_refund_of_the_expired_that_fails_gives_nothing_back_but_the_debt() -> None:
     purchase, account = bought(spent=60)
-    purchase, account, _ = followed(purchase, account, a_fact(refunded=4990), now=YEAR_LATER)
+    purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=YEAR_LATER)
 
-    after, account, (entry,) = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    after, account, (entry,) = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
 
     assert line(entry) == ("refund", 0, -60)
     assert (account.lots, entry.draws, entry.lot) == ((), (), None)
@@ -238,23 +242,23 @@ def test_a_refund_of_the_expired_that_fails_gives_nothing_back_but_the_debt() ->
 
 def test_what_was_taken_before_the_end_and_what_expired_at_it_are_told_apart() -> None:
     # 30 are refunded while the lot lives; 10 of the other 70 are spent, 60 expire; then all of it is refunded.
-    purchase, account = back(a_fact(refunded=1500))
+    purchase, account = back(a_payment_status(refunded=1500))
     account, _ = run(account, a_debit(quantity=10))
 
-    purchase, account, _ = followed(purchase, account, a_fact(refunded=4990), now=YEAR_LATER)
+    purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=YEAR_LATER)
     assert (account.owed, purchase.revoked, purchase.debt, purchase.lapsed) == (10, 100, 10, 60)
 
-    purchase, account, entries = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    purchase, account, entries = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
     assert [line(entry) for entry in entries] == [("refund", 30, -10)]
     assert [(lot.remaining, lot.expires_at) for lot in account.lots] == [(30, YEAR_LATER + COURTESY)]
 
 
 def test_a_week_that_lapsed_counts_as_expired_too() -> None:
-    purchase, account = back(a_fact(disputed=4990), spent=60)
-    purchase, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    purchase, account = back(a_payment_status(disputed=4990), spent=60)
+    purchase, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
     account, _ = run(account, a_debit(quantity=15), now=YEAR_LATER)
 
-    purchase, account, _ = followed(purchase, account, a_fact(refunded=4990), now=LATEST)
+    purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=LATEST)
 
     # 25 of the week's 40 expired.
     assert (account.owed, purchase.debt, purchase.lapsed) == (75, 75, 25)
@@ -318,11 +322,13 @@ def test_time_settles_no_debt() -> None:
 
 
 @pytest.mark.parametrize("spent", [0, 1, 60, 99, 100])
-@pytest.mark.parametrize("fact", [a_fact(refunded=4990), a_fact(disputed=4990), a_fact(refunded=1234)])
-def test_what_failed_or_was_won_gives_back_exactly_what_it_took(fact: PaymentFact, spent: int) -> None:
+@pytest.mark.parametrize(
+    "status", [a_payment_status(refunded=4990), a_payment_status(disputed=4990), a_payment_status(refunded=1234)]
+)
+def test_what_failed_or_was_won_gives_back_exactly_what_it_took(status: PaymentStatus, spent: int) -> None:
     purchase, account = bought(spent=spent)
 
-    after, restored, entries = followed(purchase, account, fact, a_fact())
+    after, restored, entries = followed(purchase, account, status, a_payment_status())
 
     assert (restored.lots, restored.owed) == (account.lots, account.owed)
     assert (after.state, after.refunded, after.disputed, after.revoked, after.debt) == ("granted", 0, 0, 0, 0)
@@ -335,11 +341,11 @@ def test_what_failed_or_was_won_gives_back_exactly_what_it_took(fact: PaymentFac
 
 
 def test_a_debt_is_cancelled_before_credits_come_back() -> None:
-    purchase, account = back(a_fact(refunded=4990), spent=60)
+    purchase, account = back(a_payment_status(refunded=4990), spent=60)
 
     left = []
     for money in (2994, 1000, 0):
-        purchase, account, _ = followed(purchase, account, a_fact(refunded=money))
+        purchase, account, _ = followed(purchase, account, a_payment_status(refunded=money))
         left.append((account.available, account.owed, purchase.debt, purchase.revoked))
 
     # 60 credits' money, 20's, none's.
@@ -347,11 +353,11 @@ def test_a_debt_is_cancelled_before_credits_come_back() -> None:
 
 
 def test_a_debt_that_a_grant_paid_comes_back_as_newly_bought_credits() -> None:
-    purchase, account = back(a_fact(refunded=4990), spent=60)
+    purchase, account = back(a_payment_status(refunded=4990), spent=60)
     account, (grant,) = run(account, a_grant(100), now=LATER)
     assert (grant.credits, account.owed) == (40, 0)
 
-    purchase, account, (entry,) = followed(purchase, account, a_fact(), now=LATER)
+    purchase, account, (entry,) = followed(purchase, account, a_payment_status(), now=LATER)
 
     assert line(entry) == ("refund", 100, 0)
     # Bought 100, spent 60, granted 100: the 40 that were taken are in their lot again, 60 live as long as a new pack.
@@ -364,10 +370,10 @@ def test_a_debt_that_a_grant_paid_comes_back_as_newly_bought_credits() -> None:
 
 def test_a_debt_that_a_grant_paid_comes_back_whole_though_its_own_lot_is_long_gone() -> None:
     """A year's pack settled the debt; a week would not be what it paid for."""
-    purchase, account = back(a_fact(disputed=4990), spent=60)
+    purchase, account = back(a_payment_status(disputed=4990), spent=60)
     account, _ = run(account, a_grant(60), now=LATEST)
 
-    purchase, account, (entry,) = followed(purchase, account, a_fact(), now=LATEST)
+    purchase, account, (entry,) = followed(purchase, account, a_payment_status(), now=LATEST)
 
     assert line(entry) == ("dispute", 100, 0)
     assert [(lot.number, lot.remaining) for lot in account.lots] == [(entry.number, 100)]
@@ -375,10 +381,10 @@ def test_a_debt_that_a_grant_paid_comes_back_whole_though_its_own_lot_is_long_go
 
 
 def test_a_debt_that_a_grant_settled_in_part_comes_back_as_both() -> None:
-    purchase, account = back(a_fact(refunded=4990), spent=60)
+    purchase, account = back(a_payment_status(refunded=4990), spent=60)
     account, _ = run(account, a_grant(45))
 
-    _, account, (entry,) = followed(purchase, account, a_fact())
+    _, account, (entry,) = followed(purchase, account, a_payment_status())
 
     assert line(entry) == ("refund", 85, -15)
     assert (account.available, account.owed) == (85, 0)
@@ -386,12 +392,12 @@ def test_a_debt_that_a_grant_settled_in_part_comes_back_as_both() -> None:
 
 
 def test_what_came_back_newly_bought_is_what_the_next_refund_takes_too() -> None:
-    purchase, account = back(a_fact(refunded=4990), spent=60)
+    purchase, account = back(a_payment_status(refunded=4990), spent=60)
     account, _ = run(account, a_grant(60))
-    purchase, account, _ = followed(purchase, account, a_fact(), now=LATER)
+    purchase, account, _ = followed(purchase, account, a_payment_status(), now=LATER)
     assert account.available == 100
 
-    purchase, account, (entry,) = followed(purchase, account, a_fact(refunded=4990), now=LATER)
+    purchase, account, (entry,) = followed(purchase, account, a_payment_status(refunded=4990), now=LATER)
 
     assert (line(entry), len(entry.draws)) == (("refund", -100, 0), 2)
     assert (account.lots, account.owed, purchase.debt) == ((), 0, 0)
@@ -404,25 +410,25 @@ def test_two_purchases_debts_are_cancelled_once_each() -> None:
         account = an_account()
         purchases = {}
         for name, payment in (("pur_a", "pi_a"), ("pur_b", "pi_b")):
-            fact = a_fact(purchase=name, payment=payment)
-            purchases[name], account, _ = followed(a_purchase(id=name), account, fact)
+            status = a_payment_status(purchase=name, payment=payment)
+            purchases[name], account, _ = followed(a_purchase(id=name), account, status)
         account, _ = run(account, a_debit(quantity=200))
         for name, purchase in list(purchases.items()):
-            purchases[name], account, _ = followed(purchase, account, a_fact(disputed=4990))
+            purchases[name], account, _ = followed(purchase, account, a_payment_status(disputed=4990))
         account, _ = run(account, a_grant(100))
         assert (account.owed, account.available) == (100, 0)
         for name in order:
-            purchases[name], account, _ = followed(purchases[name], account, a_fact())
+            purchases[name], account, _ = followed(purchases[name], account, a_payment_status())
         ends.add((account.owed, account.available))
 
     assert ends == {(0, 100)}
 
 
 def test_an_emptied_lot_comes_back_with_its_own_number_and_end() -> None:
-    purchase, account = back(a_fact(refunded=4990))
+    purchase, account = back(a_payment_status(refunded=4990))
     assert account.lots == ()
 
-    _, account, (entry,) = followed(purchase, account, a_fact())
+    _, account, (entry,) = followed(purchase, account, a_payment_status())
 
     assert account.lots == purchase.lots
     assert entry.lot is None
@@ -433,10 +439,10 @@ def test_an_emptied_lot_comes_back_with_its_own_number_and_end() -> None:
 
 @pytest.mark.parametrize("after_the_end", [timedelta(0), timedelta(days=40)])
 def test_what_lapsed_while_its_money_was_away_comes_back_for_a_week(after_the_end: timedelta) -> None:
-    purchase, account = back(a_fact(disputed=4990), spent=60)
+    purchase, account = back(a_payment_status(disputed=4990), spent=60)
     at = YEAR_LATER + after_the_end
 
-    after, account, (entry,) = followed(purchase, account, a_fact(), now=at)
+    after, account, (entry,) = followed(purchase, account, a_payment_status(), now=at)
 
     assert line(entry) == ("dispute", 40, -60)
     (lot,) = account.lots
@@ -448,17 +454,17 @@ def test_what_lapsed_while_its_money_was_away_comes_back_for_a_week(after_the_en
 
 
 def test_an_instant_before_its_end_a_lot_comes_back_as_itself() -> None:
-    purchase, account = back(a_fact(disputed=4990))
+    purchase, account = back(a_payment_status(disputed=4990))
 
-    _, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER - MILLISECOND)
+    _, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER - MILLISECOND)
 
     assert account.lots == purchase.lots
 
 
 def test_a_lapsed_debt_that_is_only_cancelled_makes_no_lot() -> None:
-    purchase, account = back(a_fact(disputed=4990), spent=100)
+    purchase, account = back(a_payment_status(disputed=4990), spent=100)
 
-    after, account, (entry,) = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    after, account, (entry,) = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
 
     assert line(entry) == ("dispute", 0, -100)
     assert (entry.lot, entry.draws, account.lots, account.owed) == (None, (), (), 0)
@@ -466,32 +472,32 @@ def test_a_lapsed_debt_that_is_only_cancelled_makes_no_lot() -> None:
 
 
 def test_what_came_back_for_a_week_is_what_the_next_refund_takes() -> None:
-    purchase, account = back(a_fact(disputed=4990))
-    purchase, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER)
+    purchase, account = back(a_payment_status(disputed=4990))
+    purchase, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
     account, _ = run(account, a_debit(quantity=30), now=YEAR_LATER)
 
-    purchase, account, (entry,) = followed(purchase, account, a_fact(refunded=4990), now=YEAR_LATER)
+    purchase, account, (entry,) = followed(purchase, account, a_payment_status(refunded=4990), now=YEAR_LATER)
 
     assert line(entry) == ("refund", -70, 30)
     assert (account.available, account.owed) == (0, 30)
 
 
 def test_what_comes_back_for_a_week_in_two_parts_is_one_lot() -> None:
-    purchase, account = back(a_fact(disputed=4990))
-    purchase, account, _ = followed(purchase, account, a_fact(disputed=2495), now=YEAR_LATER)
+    purchase, account = back(a_payment_status(disputed=4990))
+    purchase, account, _ = followed(purchase, account, a_payment_status(disputed=2495), now=YEAR_LATER)
 
-    _, account, _ = followed(purchase, account, a_fact(), now=YEAR_LATER + timedelta(days=1))
+    _, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER + timedelta(days=1))
 
     (lot,) = account.lots
     assert (lot.granted, lot.remaining, lot.expires_at) == (100, 100, YEAR_LATER + COURTESY)
 
 
 def test_a_week_that_passed_is_followed_by_another() -> None:
-    purchase, account = back(a_fact(disputed=4990))
-    purchase, account, _ = followed(purchase, account, a_fact(disputed=2495), now=YEAR_LATER)
+    purchase, account = back(a_payment_status(disputed=4990))
+    purchase, account, _ = followed(purchase, account, a_payment_status(disputed=2495), now=YEAR_LATER)
     later = YEAR_LATER + timedelta(days=8)
 
-    _, account, entries = followed(purchase, account, a_fact(), now=later)
+    _, account, entries = followed(purchase, account, a_payment_status(), now=later)
 
     assert [entry.type for entry in entries] == ["expiry", "dispute"]
     assert [(lot.remaining, lot.expires_at) for lot in account.lots] == [(50, later + COURTESY)]
@@ -503,23 +509,27 @@ def test_a_week_that_passed_is_followed_by_another() -> None:
 @pytest.mark.parametrize(
     ("said", "state", "revoked"),
     [
-        ([a_fact(refunded=1000), a_fact(refunded=1000, disputed=3990)], "disputed", 100),
+        ([a_payment_status(refunded=1000), a_payment_status(refunded=1000, disputed=3990)], "disputed", 100),
         (
-            [a_fact(refunded=1000), a_fact(refunded=1000, disputed=3990), a_fact(refunded=1000)],
+            [
+                a_payment_status(refunded=1000),
+                a_payment_status(refunded=1000, disputed=3990),
+                a_payment_status(refunded=1000),
+            ],
             "partially_refunded",
             20,
         ),
-        ([a_fact(disputed=4990), a_fact(refunded=4990, disputed=4990)], "disputed", 100),
-        ([a_fact(refunded=4990, disputed=4990), a_fact(refunded=4990)], "refunded", 100),
-        ([a_fact(refunded=4990, disputed=4990), a_fact(disputed=4990)], "disputed", 100),
-        ([a_fact(refunded=4990), a_fact(refunded=2495)], "partially_refunded", 50),
-        ([a_fact(refunded=9999)], "refunded", 100),
-        ([a_fact(disputed=9999), a_fact()], "granted", 0),
+        ([a_payment_status(disputed=4990), a_payment_status(refunded=4990, disputed=4990)], "disputed", 100),
+        ([a_payment_status(refunded=4990, disputed=4990), a_payment_status(refunded=4990)], "refunded", 100),
+        ([a_payment_status(refunded=4990, disputed=4990), a_payment_status(disputed=4990)], "disputed", 100),
+        ([a_payment_status(refunded=4990), a_payment_status(refunded=2495)], "partially_refunded", 50),
+        ([a_payment_status(refunded=9999)], "refunded", 100),
+        ([a_payment_status(disputed=9999), a_payment_status()], "granted", 0),
     ],
 )
 @pytest.mark.parametrize("spent", [0, 10, 60, 100])
 def test_refunds_and_disputes_count_together_up_to_the_lot(
-    said: list[PaymentFact], state: str, revoked: int, spent: int
+    said: list[PaymentStatus], state: str, revoked: int, spent: int
 ) -> None:
     purchase, account = back(*said, spent=spent)
 
@@ -531,20 +541,20 @@ def test_refunds_and_disputes_count_together_up_to_the_lot(
 @pytest.mark.parametrize(
     ("before", "now", "cause", "credits"),
     [
-        (a_fact(), a_fact(refunded=2495), "refund", -50),
-        (a_fact(), a_fact(disputed=2495), "dispute", -50),
-        (a_fact(refunded=2495), a_fact(), "refund", 50),
-        (a_fact(disputed=2495), a_fact(), "dispute", 50),
-        (a_fact(refunded=2495), a_fact(refunded=2495, disputed=2495), "dispute", -50),
+        (a_payment_status(), a_payment_status(refunded=2495), "refund", -50),
+        (a_payment_status(), a_payment_status(disputed=2495), "dispute", -50),
+        (a_payment_status(refunded=2495), a_payment_status(), "refund", 50),
+        (a_payment_status(disputed=2495), a_payment_status(), "dispute", 50),
+        (a_payment_status(refunded=2495), a_payment_status(refunded=2495, disputed=2495), "dispute", -50),
         # One against the other: the line is named for the one that it shows.
-        (a_fact(disputed=998), a_fact(refunded=2495), "refund", -30),
-        (a_fact(refunded=998), a_fact(disputed=2495), "dispute", -30),
-        (a_fact(disputed=2495), a_fact(refunded=998), "dispute", 30),
-        (a_fact(refunded=2495), a_fact(disputed=998), "refund", 30),
+        (a_payment_status(disputed=998), a_payment_status(refunded=2495), "refund", -30),
+        (a_payment_status(refunded=998), a_payment_status(disputed=2495), "dispute", -30),
+        (a_payment_status(disputed=2495), a_payment_status(refunded=998), "dispute", 30),
+        (a_payment_status(refunded=2495), a_payment_status(disputed=998), "refund", 30),
     ],
 )
 def test_a_line_is_named_for_what_caused_it(
-    before: PaymentFact, now: PaymentFact, cause: Literal["refund", "dispute"], credits: int
+    before: PaymentStatus, now: PaymentStatus, cause: Literal["refund", "dispute"], credits: int
 ) -> None:
     _, _, (entry,) = followed(*back(before), now)
 
@@ -552,23 +562,28 @@ def test_a_line_is_named_for_what_caused_it(
 
 
 def test_a_refund_that_takes_a_disputes_place_changes_the_record_and_no_credit() -> None:
-    purchase, account = back(a_fact(disputed=4990), spent=10)
+    purchase, account = back(a_payment_status(disputed=4990), spent=10)
 
-    after, same, entries = followed(purchase, account, a_fact(refunded=4990))
+    after, same, entries = followed(purchase, account, a_payment_status(refunded=4990))
 
     assert (after.state, same, entries) == ("refunded", account, ())
 
 
 def test_what_is_so_already_takes_no_step() -> None:
-    for fact in (a_fact(), a_fact(refunded=1), a_fact(disputed=4990), a_fact(refunded=1000, disputed=9999)):
-        purchase, _ = back(fact)
-        assert next_step(purchase, fact, LATER, lapsed=0) is None
+    for status in (
+        a_payment_status(),
+        a_payment_status(refunded=1),
+        a_payment_status(disputed=4990),
+        a_payment_status(refunded=1000, disputed=9999),
+    ):
+        purchase, _ = back(status)
+        assert next_step(purchase, status, LATER, lapsed=0) is None
 
 
 def test_each_step_counts_the_records_version_and_bears_its_time() -> None:
     purchase, account = bought()
 
-    after, _, _ = followed(purchase, account, a_fact(refunded=4990), a_fact(), now=LATER)
+    after, _, _ = followed(purchase, account, a_payment_status(refunded=4990), a_payment_status(), now=LATER)
 
     assert (after.version, after.changed_at) == (purchase.version + 2, LATER)
 
@@ -579,8 +594,12 @@ def test_each_step_counts_the_records_version_and_bears_its_time() -> None:
 def test_every_change_of_what_is_owed_stands_in_the_history() -> None:
     purchase, account = bought(spent=60)
     history: list[Entry] = []
-    for fact, grant in ((a_fact(refunded=4990), 20), (a_fact(refunded=2495), 10), (a_fact(), 5)):
-        purchase, account, entries = followed(purchase, account, fact)
+    for status, grant in (
+        (a_payment_status(refunded=4990), 20),
+        (a_payment_status(refunded=2495), 10),
+        (a_payment_status(), 5),
+    ):
+        purchase, account, entries = followed(purchase, account, status)
         history += entries
         account, entries = run(account, a_grant(grant))
         history += entries
@@ -596,7 +615,7 @@ def test_every_change_of_what_is_owed_stands_in_the_history() -> None:
 def test_a_clock_behind_the_ledger_counts_as_the_ledgers_time(at: datetime, spent: int) -> None:
     purchase, account = bought(spent=spent)
 
-    _, _, entries = followed(purchase, account, a_fact(refunded=4990), a_fact(), now=at)
+    _, _, entries = followed(purchase, account, a_payment_status(refunded=4990), a_payment_status(), now=at)
 
     assert [entry.at for entry in entries] == [NOW, NOW]
 
@@ -611,4 +630,4 @@ def test_a_lot_that_came_back_stands_in_draw_order() -> None:
 
 
 def test_a_granted_purchase_that_was_never_refunded_is_left_alone() -> None:
-    assert next_step(a_granted_purchase(), a_fact(), LATER, lapsed=0) is None
+    assert next_step(a_granted_purchase(), a_payment_status(), LATER, lapsed=0) is None

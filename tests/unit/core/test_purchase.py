@@ -1,4 +1,4 @@
-"""Semantics 11 and 12: whatever the payment provider says, however often and in whatever order, credits land once."""
+"""rule 11 and 12: whatever the payment provider says, however often and in whatever order, credits land once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,17 +9,26 @@ import pytest
 
 from prepaid.core.ledger import Grant
 from prepaid.core.purchase import (
-    PaymentFact,
+    PaymentStatus,
     Progress,
     Purchase,
     PurchaseState,
+    as_paid_unmatched,
     begin,
     mismatches,
     next_step,
     opened,
-    waiting_for_a_person,
 )
-from tests.builders import NOW, a_fact, a_granted_purchase, a_pack, a_purchase, an_account, civil, followed
+from tests.support.core_builders import (
+    NOW,
+    a_granted_purchase,
+    a_pack,
+    a_payment_status,
+    a_purchase,
+    an_account,
+    civil,
+    followed,
+)
 
 LATER = NOW + timedelta(hours=1)
 PROGRESS: tuple[Progress, ...] = get_args(Progress)
@@ -30,7 +39,7 @@ GRANTED: tuple[PurchaseState, ...] = ("granted", "partially_refunded", "refunded
 
 def received(purchase: Purchase, *said: Progress) -> tuple[PurchaseState, int, int]:
     """Where it leads when the provider says this: the state, the credits, how many lines there are about it."""
-    purchase, account, entries = followed(purchase, an_account(), *(a_fact(progress) for progress in said))
+    purchase, account, entries = followed(purchase, an_account(), *(a_payment_status(progress) for progress in said))
     return purchase.state, account.available, len(entries)
 
 
@@ -46,7 +55,7 @@ def test_confirmed_money_grants_from_every_state_but_a_granted_one(state: Purcha
 @pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired", "granted"])
 @pytest.mark.parametrize("progress", UNPAID)
 def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseState) -> None:
-    step = next_step(a_purchase(state), a_fact(progress), LATER, lapsed=0)
+    step = next_step(a_purchase(state), a_payment_status(progress), LATER, lapsed=0)
 
     assert step is None or step.operation is None
 
@@ -77,7 +86,7 @@ def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseS
 def test_what_a_session_that_is_not_paid_makes_of_a_state(
     state: PurchaseState, progress: Progress, expected: PurchaseState | None
 ) -> None:
-    step = next_step(a_purchase(state), a_fact(progress), LATER, lapsed=0)
+    step = next_step(a_purchase(state), a_payment_status(progress), LATER, lapsed=0)
 
     assert (step.purchase.state if step else None) == expected
     assert step is None or step.operation is None
@@ -86,7 +95,7 @@ def test_what_a_session_that_is_not_paid_makes_of_a_state(
 def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
     purchase = a_purchase("open", checkout_url="https://checkout.example/1")
 
-    step = next_step(purchase, a_fact("awaiting_payment"), LATER, lapsed=0)
+    step = next_step(purchase, a_payment_status("awaiting_payment"), LATER, lapsed=0)
 
     assert step
     assert step.purchase == replace(purchase, state="pending", version=purchase.version + 1, changed_at=LATER)
@@ -95,7 +104,7 @@ def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
 def test_a_purchase_that_is_granted_knows_its_money() -> None:
     purchase = a_purchase("pending")
 
-    step = next_step(purchase, a_fact("paid"), LATER, lapsed=0)
+    step = next_step(purchase, a_payment_status("paid"), LATER, lapsed=0)
 
     assert step
     assert step.purchase == replace(
@@ -106,7 +115,7 @@ def test_a_purchase_that_is_granted_knows_its_money() -> None:
 def test_what_is_granted_is_what_the_record_says() -> None:
     purchase = a_purchase("open", pack="no-longer-sold", credits=77, valid_months=1)
 
-    step = next_step(purchase, a_fact("paid"), LATER, lapsed=0)
+    step = next_step(purchase, a_payment_status("paid"), LATER, lapsed=0)
 
     assert step
     assert step.operation == Grant(
@@ -115,7 +124,7 @@ def test_what_is_granted_is_what_the_record_says() -> None:
 
 
 def test_a_granted_purchase_knows_its_lot() -> None:
-    purchase, account, (entry,) = followed(a_purchase("open"), an_account(number=90), a_fact("paid"))
+    purchase, account, (entry,) = followed(a_purchase("open"), an_account(number=90), a_payment_status("paid"))
 
     assert purchase.lots == account.lots
     [lot] = purchase.lots
@@ -127,7 +136,7 @@ def test_a_granted_purchase_knows_its_lot() -> None:
 def test_a_purchase_is_good_from_when_its_money_was_confirmed() -> None:
     paid_at = NOW + timedelta(days=5)
 
-    purchase, _, _ = followed(a_purchase("pending"), an_account(), a_fact("paid"), now=paid_at)
+    purchase, _, _ = followed(a_purchase("pending"), an_account(), a_payment_status("paid"), now=paid_at)
 
     [lot] = purchase.lots
     assert (lot.granted_at, lot.expires_at) == (paid_at, civil("2027-06-22 00:00"))
@@ -180,7 +189,9 @@ def test_a_page_that_we_hear_of_late_takes_no_purchase_back(state: PurchaseState
 
 @pytest.mark.parametrize("progress", ["awaiting_payment", "paid"])
 def test_a_purchase_whose_page_was_lost_learns_its_session_from_it(progress: Progress) -> None:
-    purchase, _, _ = followed(a_purchase("created", session=None), an_account(), a_fact(progress, session="cs_7"))
+    purchase, _, _ = followed(
+        a_purchase("created", session=None), an_account(), a_payment_status(progress, session="cs_7")
+    )
 
     assert purchase.session == "cs_7"
 
@@ -215,7 +226,7 @@ def test_no_words_without_money_ever_grant() -> None:
 
 def test_after_a_grant_no_word_on_the_session_moves_the_purchase() -> None:
     for progress in PROGRESS:
-        assert next_step(a_granted_purchase(), a_fact(progress), LATER, lapsed=0) is None
+        assert next_step(a_granted_purchase(), a_payment_status(progress), LATER, lapsed=0) is None
 
 
 def test_a_purchase_that_reads_expired_and_is_then_paid_is_granted() -> None:
@@ -242,58 +253,60 @@ def test_a_pending_boleto_outlives_its_session() -> None:
 def test_money_that_does_not_fit_leaves_its_purchase_paid_until_a_person_looked(state: PurchaseState) -> None:
     purchase = a_purchase(state)
 
-    waiting = waiting_for_a_person(purchase, a_fact(amount=4989), LATER)
+    waiting = as_paid_unmatched(purchase, a_payment_status(amount=4989), LATER)
 
     assert waiting == replace(purchase, state="paid", version=purchase.version + 1, changed_at=LATER)
-    assert waiting_for_a_person(waiting, a_fact(amount=4989), LATER) is None
+    assert as_paid_unmatched(waiting, a_payment_status(amount=4989), LATER) is None
     assert received(waiting, "paid") == ("granted", 100, 1)
 
 
 @pytest.mark.parametrize(
-    "fact",
+    "status",
     [
-        a_fact("awaiting_payment", amount=1),
-        a_fact(session="cs_other"),
-        a_fact(account="another"),
-        a_fact(purchase="pur_other"),
+        a_payment_status("awaiting_payment", amount=1),
+        a_payment_status(session="cs_other"),
+        a_payment_status(account="another"),
+        a_payment_status(purchase="pur_other"),
     ],
 )
-def test_what_is_no_money_of_its_own_session_leaves_a_purchase_as_it_is(fact: PaymentFact) -> None:
-    assert waiting_for_a_person(a_purchase(), fact, LATER) is None
+def test_what_is_no_money_of_its_own_session_leaves_a_purchase_as_it_is(status: PaymentStatus) -> None:
+    assert as_paid_unmatched(a_purchase(), status, LATER) is None
 
 
 def test_what_was_granted_stays_so_whatever_its_money_reads_now() -> None:
-    assert waiting_for_a_person(a_granted_purchase(), a_fact(amount=1), LATER) is None
+    assert as_paid_unmatched(a_granted_purchase(), a_payment_status(amount=1), LATER) is None
 
 
 def test_what_fits_its_record_has_no_mismatch() -> None:
-    assert mismatches(a_purchase(), a_fact()) == ()
-    assert mismatches(a_granted_purchase(), a_fact(refunded=4990, disputed=100)) == ()
+    assert mismatches(a_purchase(), a_payment_status()) == ()
+    assert mismatches(a_granted_purchase(), a_payment_status(refunded=4990, disputed=100)) == ()
 
 
 @pytest.mark.parametrize(
-    ("fact", "name"),
+    ("status", "name"),
     [
-        (a_fact(session="cs_other"), "session"),
-        (a_fact(amount=4989), "amount"),
-        (a_fact(amount=4991), "amount"),
-        (a_fact(currency="usd"), "currency"),
-        (a_fact(currency="BRL"), "currency"),
-        (a_fact(live=True), "live"),
-        (a_fact(mode="subscription"), "mode"),
-        (a_fact(quantity=2), "quantity"),
-        (a_fact(quantity=0), "quantity"),
+        (a_payment_status(session="cs_other"), "session"),
+        (a_payment_status(amount=4989), "amount"),
+        (a_payment_status(amount=4991), "amount"),
+        (a_payment_status(currency="usd"), "currency"),
+        (a_payment_status(currency="BRL"), "currency"),
+        (a_payment_status(live=True), "live"),
+        (a_payment_status(mode="subscription"), "mode"),
+        (a_payment_status(quantity=2), "quantity"),
+        (a_payment_status(quantity=0), "quantity"),
     ],
 )
 @pytest.mark.parametrize("purchase", [a_purchase(), a_granted_purchase()], ids=["open", "granted"])
-def test_what_does_not_match_the_record_is_named(purchase: Purchase, fact: PaymentFact, name: str) -> None:
-    assert mismatches(purchase, fact) == (name,)
+def test_what_does_not_match_the_record_is_named(purchase: Purchase, status: PaymentStatus, name: str) -> None:
+    assert mismatches(purchase, status) == (name,)
 
 
 def test_every_mismatch_is_named() -> None:
-    fact = a_fact(session="cs_other", amount=1, currency="usd", live=True, mode="setup", quantity=0, payment="pi_2")
+    status = a_payment_status(
+        session="cs_other", amount=1, currency="usd", live=True, mode="setup", quantity=0, payment="pi_2"
+    )
 
-    assert mismatches(a_granted_purchase(), fact) == (
+    assert mismatches(a_granted_purchase(), status) == (
         "session",
         "payment",
         "amount",
@@ -305,29 +318,29 @@ def test_every_mismatch_is_named() -> None:
 
 
 def test_a_record_that_knows_no_session_yet_takes_the_one_that_points_to_it() -> None:
-    assert mismatches(a_purchase("created", session=None), a_fact()) == ()
+    assert mismatches(a_purchase("created", session=None), a_payment_status()) == ()
 
 
 @pytest.mark.parametrize("payment", ["pi_other", None])
 def test_what_was_granted_is_not_paid_by_other_money(payment: str | None) -> None:
-    assert mismatches(a_granted_purchase(), a_fact(payment=payment)) == ("payment",)
+    assert mismatches(a_granted_purchase(), a_payment_status(payment=payment)) == ("payment",)
 
 
 @pytest.mark.parametrize("progress", UNPAID)
 def test_what_was_granted_and_now_reads_unpaid_is_looked_at(progress: Progress) -> None:
-    assert "progress" in mismatches(a_granted_purchase(), a_fact(progress))
+    assert "progress" in mismatches(a_granted_purchase(), a_payment_status(progress))
 
 
 @pytest.mark.parametrize("progress", PROGRESS)
 def test_what_was_not_granted_may_read_as_it_likes(progress: Progress) -> None:
-    assert mismatches(a_purchase(), a_fact(progress)) == ()
+    assert mismatches(a_purchase(), a_payment_status(progress)) == ()
 
 
 def test_a_purchase_that_nobody_recorded_and_a_session_that_nobody_knows_are_named() -> None:
-    assert mismatches(None, a_fact()) == ("unknown_purchase",)
+    assert mismatches(None, a_payment_status()) == ("unknown_purchase",)
     assert mismatches(None, None) == ("unknown_purchase",)
     assert mismatches(a_granted_purchase(), None) == ("unknown_session",)
 
 
 def test_a_live_purchase_is_not_paid_by_test_money() -> None:
-    assert mismatches(a_purchase(live=True), a_fact(live=False)) == ("live",)
+    assert mismatches(a_purchase(live=True), a_payment_status(live=False)) == ("live",)

@@ -1,4 +1,4 @@
-"""Semantics 7, 8 and 9: the monthly quota, its renewal, plan changes and the AI switch."""
+"""rule 7, 8 and 9: the monthly quota, its renewal, plan changes and the AI switch."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from prepaid.core.account import Account, Terms, quota_remaining
-from prepaid.core.catalogue import Plan
+from prepaid.core.catalog import Plan
 from prepaid.core.entry import Entry, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import Settle, apply, open_account, settle
-from tests.builders import (
+from tests.support.core_builders import (
     AI_SERVICE,
-    CATALOGUE,
+    CATALOG,
     NOW,
     PLANS,
-    a_catalogue,
+    a_catalog,
     a_change_to,
     a_debit,
     a_grant,
@@ -32,7 +32,7 @@ ON_TRIO = some_terms("trio")
 
 
 def settled(account: Account, now: datetime) -> tuple[Account, list[Entry]]:
-    account, entries = settle(account, catalogue=CATALOGUE, now=now)
+    account, entries = settle(account, catalog=CATALOG, now=now)
     return account, list(entries)
 
 
@@ -40,7 +40,7 @@ def settled(account: Account, now: datetime) -> tuple[Account, list[Entry]]:
 
 
 def test_a_new_account_has_its_plans_whole_quota_until_the_next_anchor() -> None:
-    entry = open_account("petshop-1", some_terms("trio", quota_anchor_day=20), actor="a", catalogue=CATALOGUE, now=NOW)
+    entry = open_account("petshop-1", some_terms("trio", quota_anchor_day=20), actor="a", catalog=CATALOG, now=NOW)
 
     assert (entry.number, entry.at, entry.type) == (1, NOW, "plan_change")
     assert (entry.credits, entry.quota, entry.quota_remaining, entry.draws) == (0, 300, 300, ())
@@ -50,22 +50,22 @@ def test_a_new_account_has_its_plans_whole_quota_until_the_next_anchor() -> None
 
 @pytest.mark.parametrize("terms", [some_terms("none"), some_terms("trio", ai_enabled=False)])
 def test_a_new_account_without_plan_or_ai_has_no_quota(terms: Terms) -> None:
-    entry = open_account("petshop-1", terms, actor="administrator", catalogue=CATALOGUE, now=NOW)
+    entry = open_account("petshop-1", terms, actor="administrator", catalog=CATALOG, now=NOW)
 
     assert (entry.quota, entry.quota_remaining) == (0, 0)
 
 
 def test_an_account_on_an_unknown_plan_is_not_opened() -> None:
     with pytest.raises(InvalidRequest):
-        open_account("petshop-1", some_terms("unlimited"), actor="administrator", catalogue=CATALOGUE, now=NOW)
+        open_account("petshop-1", some_terms("unlimited"), actor="administrator", catalog=CATALOG, now=NOW)
 
 
 @pytest.mark.parametrize(
     ("plan", "quota"), [("none", 0), ("individual", 100), ("trio", 300), ("team", 500), ("scale", 1000)]
 )
 def test_each_plan_includes_its_services_only_with_ai_switched_on(plan: str, quota: int) -> None:
-    assert quota_remaining(an_account(terms=some_terms(plan)), CATALOGUE) == quota
-    assert quota_remaining(an_account(terms=some_terms(plan, ai_enabled=False)), CATALOGUE) == 0
+    assert quota_remaining(an_account(terms=some_terms(plan)), CATALOG) == quota
+    assert quota_remaining(an_account(terms=some_terms(plan, ai_enabled=False)), CATALOG) == 0
 
 
 # Renewal
@@ -75,8 +75,8 @@ def test_the_quota_renews_at_the_anchor_instant() -> None:
     account = an_account(terms=ON_TRIO, quota_used=300)
 
     with pytest.raises(InsufficientCredits):
-        apply(account, a_debit("ai_service"), catalogue=CATALOGUE, now=RENEWAL - MILLISECOND)
-    entries = apply(account, a_debit("ai_service"), catalogue=CATALOGUE, now=RENEWAL)
+        apply(account, a_debit("ai_service"), catalog=CATALOG, now=RENEWAL - MILLISECOND)
+    entries = apply(account, a_debit("ai_service"), catalog=CATALOG, now=RENEWAL)
 
     assert [(entry.type, entry.quota, entry.quota_remaining) for entry in entries] == [
         ("quota_renewal", 300, 300),
@@ -89,7 +89,7 @@ def test_the_quota_renews_without_anything_having_run_at_midnight() -> None:
 
     seen, _ = settled(account, civil("2026-07-19 17:23"))
 
-    assert quota_remaining(seen, CATALOGUE) == 300
+    assert quota_remaining(seen, CATALOG) == 300
 
 
 def test_what_was_left_of_a_quota_does_not_roll_over() -> None:
@@ -97,7 +97,7 @@ def test_what_was_left_of_a_quota_does_not_roll_over() -> None:
 
     seen, _ = settled(account, RENEWAL)
 
-    assert quota_remaining(seen, CATALOGUE) == 300
+    assert quota_remaining(seen, CATALOG) == 300
 
 
 def test_a_renewal_never_touches_lots() -> None:
@@ -118,7 +118,7 @@ def test_a_renewal_happens_once_in_a_period() -> None:
 
     assert [entry.type for entry in entries] == ["quota_renewal", "consumption"]
     assert later == ()
-    assert quota_remaining(account, CATALOGUE) == 0
+    assert quota_remaining(account, CATALOG) == 0
 
 
 def test_after_months_of_silence_the_quota_renews_once_and_from_the_anchor() -> None:
@@ -137,7 +137,7 @@ def test_a_period_in_which_nothing_was_used_passes_without_a_line() -> None:
 
     assert entries == []
     assert seen.quota_renews_at == civil("2026-10-01 00:00")
-    assert quota_remaining(seen, CATALOGUE) == 300
+    assert quota_remaining(seen, CATALOG) == 300
 
 
 def test_a_debit_after_a_silent_renewal_counts_for_the_new_period() -> None:
@@ -177,7 +177,7 @@ def test_with_quota_and_credits_gone_a_service_is_refused_naming_both_ways_out()
     account = an_account(terms=ON_TRIO, quota_used=300)
 
     with pytest.raises(InsufficientCredits) as refused:
-        apply(account, a_debit("ai_service"), catalogue=CATALOGUE, now=NOW)
+        apply(account, a_debit("ai_service"), catalog=CATALOG, now=NOW)
 
     assert refused.value.renews_at == RENEWAL
     assert refused.value.suggested_pack == "credits-50"
@@ -192,7 +192,7 @@ def test_a_purchase_ends_the_pause_at_once() -> None:
     assert account.available == 49
 
 
-# Semantics 9: plan changes and the AI switch
+# rule 9: plan changes and the AI switch
 
 
 def test_a_larger_plan_counts_at_once_and_used_services_stay_used() -> None:
@@ -218,7 +218,7 @@ def test_going_down_and_up_again_gives_no_services_back() -> None:
 
     account, _ = run(account, a_change_to(some_terms("none")), a_change_to(ON_TRIO))
 
-    assert quota_remaining(account, CATALOGUE) == 50
+    assert quota_remaining(account, CATALOG) == 50
 
 
 def test_services_beyond_a_smaller_plan_take_credits() -> None:
@@ -234,7 +234,7 @@ def test_a_smaller_plan_has_its_whole_quota_in_the_next_period() -> None:
 
     seen, _ = settled(account, RENEWAL)
 
-    assert quota_remaining(seen, CATALOGUE) == 100
+    assert quota_remaining(seen, CATALOG) == 100
 
 
 def test_ai_switched_off_stops_the_quota_at_once_and_on_again_brings_back_what_was_left() -> None:
@@ -263,13 +263,13 @@ def test_a_plan_change_keeps_every_lot() -> None:
 
 
 def test_a_change_to_the_same_terms_is_no_entry() -> None:
-    assert apply(an_account(terms=ON_TRIO), a_change_to(ON_TRIO), catalogue=CATALOGUE, now=NOW) == ()
+    assert apply(an_account(terms=ON_TRIO), a_change_to(ON_TRIO), catalog=CATALOG, now=NOW) == ()
 
 
 def test_a_change_to_the_same_terms_still_records_what_time_has_done() -> None:
     account = an_account(a_lot(3, expires_at=NOW), terms=ON_TRIO)
 
-    entries = apply(account, a_change_to(ON_TRIO), catalogue=CATALOGUE, now=NOW)
+    entries = apply(account, a_change_to(ON_TRIO), catalog=CATALOG, now=NOW)
 
     assert [entry.type for entry in entries] == ["expiry"]
 
@@ -279,7 +279,7 @@ def test_a_change_to_an_unknown_plan_is_refused(ai_enabled: bool) -> None:
     unknown = some_terms("unlimited", ai_enabled=ai_enabled)
 
     with pytest.raises(InvalidRequest) as refused:
-        apply(an_account(), a_change_to(unknown), catalogue=CATALOGUE, now=NOW)
+        apply(an_account(), a_change_to(unknown), catalog=CATALOG, now=NOW)
 
     assert refused.value.errors == (("plan", "no such plan"),)
 
@@ -344,23 +344,23 @@ def test_a_renewal_that_the_new_terms_put_behind_us_counts_at_once(anchor_day: i
     assert account.quota_renews_at == civil(f"2026-07-{anchor_day:02d} 00:00", time_zone)
 
 
-# The catalogue changes
+# The catalog changes
 
 
-def test_a_plan_that_grows_in_the_catalogue_counts_at_once() -> None:
-    grown = a_catalogue(version=2, plans=[Plan(id="trio", quota=400) if plan.id == "trio" else plan for plan in PLANS])
+def test_a_plan_that_grows_in_the_catalog_counts_at_once() -> None:
+    grown = a_catalog(version=2, plans=[Plan(id="trio", quota=400) if plan.id == "trio" else plan for plan in PLANS])
     account = an_account(terms=ON_TRIO, quota_used=300)
 
-    _, (entry,) = run(account, a_debit("ai_service"), catalogue=grown)
+    _, (entry,) = run(account, a_debit("ai_service"), catalog=grown)
 
     assert entry.draws == (QuotaDraw(1),)
-    assert (entry.quota, entry.quota_remaining, entry.catalogue_version) == (-1, 99, 2)
+    assert (entry.quota, entry.quota_remaining, entry.catalog_version) == (-1, 99, 2)
 
 
 def test_a_feature_that_is_no_longer_quota_backed_takes_credits() -> None:
-    unbacked = a_catalogue(version=2, features=(replace(AI_SERVICE, quota_backed=False),))
+    unbacked = a_catalog(version=2, features=(replace(AI_SERVICE, quota_backed=False),))
     account = an_account(a_lot(10), terms=ON_TRIO)
 
-    _, (entry,) = run(account, a_debit("ai_service"), catalogue=unbacked)
+    _, (entry,) = run(account, a_debit("ai_service"), catalog=unbacked)
 
     assert (entry.quota, entry.credits) == (0, -1)

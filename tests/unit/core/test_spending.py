@@ -1,4 +1,4 @@
-"""Semantics 2, 3 and 4: what a debit draws, in which order, and what a refusal says."""
+"""rule 2, 3 and 4: what a debit draws, in which order, and what a refusal says."""
 
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -6,16 +6,16 @@ from itertools import permutations
 import pytest
 
 from prepaid.core.account import Account, Lot, Terms, units_left
-from prepaid.core.catalogue import Catalogue, Feature
+from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import Debit, apply, settle
-from tests.builders import (
+from tests.support.core_builders import (
     AI_SERVICE,
-    CATALOGUE,
+    CATALOG,
     NOW,
     STICKER,
-    a_catalogue,
+    a_catalog,
     a_debit,
     a_lot,
     a_pack,
@@ -30,8 +30,8 @@ ON_TRIO = some_terms("trio")
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def debited(account: Account, debit: Debit, *, catalogue: Catalogue = CATALOGUE, now: datetime = NOW) -> Entry:
-    return apply(account, debit, catalogue=catalogue, now=now)[-1]
+def debited(account: Account, debit: Debit, *, catalog: Catalog = CATALOG, now: datetime = NOW) -> Entry:
+    return apply(account, debit, catalog=catalog, now=now)[-1]
 
 
 def draws_of(account: Account, debit: Debit) -> tuple[Draw, ...]:
@@ -39,10 +39,10 @@ def draws_of(account: Account, debit: Debit) -> tuple[Draw, ...]:
 
 
 def refusal_of(
-    account: Account, debit: Debit, *, catalogue: Catalogue = CATALOGUE, now: datetime = NOW
+    account: Account, debit: Debit, *, catalog: Catalog = CATALOG, now: datetime = NOW
 ) -> InsufficientCredits:
     with pytest.raises(InsufficientCredits) as refused:
-        apply(account, debit, catalogue=catalogue, now=now)
+        apply(account, debit, catalog=catalog, now=now)
     return refused.value
 
 
@@ -65,7 +65,7 @@ def test_a_sticker_takes_one_credit() -> None:
 def test_a_debit_takes_the_features_price_for_each_unit() -> None:
     account = an_account(a_lot(10))
 
-    entry = debited(account, a_debit("sticker", quantity=3), catalogue=priced(STICKER, 2))
+    entry = debited(account, a_debit("sticker", quantity=3), catalog=priced(STICKER, 2))
 
     assert entry.credits == -6
     assert entry.after.available == 4
@@ -74,7 +74,7 @@ def test_a_debit_takes_the_features_price_for_each_unit() -> None:
 def test_a_free_feature_draws_nothing_and_is_still_a_line() -> None:
     account = an_account()
 
-    entry = debited(account, a_debit("sticker", quantity=5), catalogue=priced(STICKER, 0))
+    entry = debited(account, a_debit("sticker", quantity=5), catalog=priced(STICKER, 0))
 
     assert (entry.type, entry.credits, entry.quota, entry.draws, entry.source) == ("consumption", 0, 0, (), None)
     assert entry.quantity == 5
@@ -126,10 +126,10 @@ def test_a_debit_keeps_what_the_caller_said() -> None:
 
 def test_an_unknown_feature_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        apply(an_account(a_lot(10)), a_debit("hologram"), catalogue=CATALOGUE, now=NOW)
+        apply(an_account(a_lot(10)), a_debit("hologram"), catalog=CATALOG, now=NOW)
 
 
-# Semantics 2: expiry
+# rule 2: expiry
 
 
 def test_a_credit_that_expires_now_is_not_spent() -> None:
@@ -155,7 +155,7 @@ def test_expired_credits_are_passed_over_for_those_that_live() -> None:
 def test_a_debit_that_finds_expired_credits_records_their_loss_first() -> None:
     expired, living = a_lot(5, number=2, expires_at=NOW), a_lot(5, number=3)
 
-    entries = apply(an_account(expired, living, number=90), a_debit(quantity=2), catalogue=CATALOGUE, now=NOW)
+    entries = apply(an_account(expired, living, number=90), a_debit(quantity=2), catalog=CATALOG, now=NOW)
 
     assert [(entry.number, entry.type, entry.credits) for entry in entries] == [
         (91, "expiry", -5),
@@ -163,7 +163,7 @@ def test_a_debit_that_finds_expired_credits_records_their_loss_first() -> None:
     ]
 
 
-# Semantics 3: the draw order
+# rule 3: the draw order
 
 
 def test_the_lot_that_expires_first_is_drawn_first() -> None:
@@ -235,7 +235,7 @@ def test_a_debit_runs_over_several_lots_in_order_and_stops_where_it_is_met() -> 
     assert entry.after.lots == (lots[2],)
 
 
-# Semantics 3, 7, 8: quota first
+# rule 3, 7, 8: quota first
 
 
 def test_the_quota_pays_before_the_credits_do() -> None:
@@ -278,7 +278,7 @@ def test_one_debit_may_be_split_over_quota_and_several_lots() -> None:
 def test_units_beyond_the_quota_take_the_features_price_each() -> None:
     account = an_account(a_lot(10), terms=ON_TRIO, quota_used=299)
 
-    entry = debited(account, a_debit("ai_service", quantity=3), catalogue=priced(AI_SERVICE, 4))
+    entry = debited(account, a_debit("ai_service", quantity=3), catalog=priced(AI_SERVICE, 4))
 
     assert (entry.quota, entry.credits) == (-1, -8)
 
@@ -293,7 +293,7 @@ def test_with_the_quota_gone_a_service_takes_credits_alone() -> None:
     assert entry.source == "credits"
 
 
-# Semantics 4: all or nothing
+# rule 4: all or nothing
 
 
 def test_a_debit_that_is_not_covered_draws_nothing() -> None:
@@ -309,7 +309,7 @@ def test_a_debit_that_is_not_covered_draws_nothing() -> None:
 def test_a_refusal_says_what_is_needed_beyond_the_quota_and_what_is_there() -> None:
     account = an_account(a_lot(3), a_lot(4, number=3), terms=ON_TRIO, quota_used=298)
 
-    refusal = refusal_of(account, a_debit("ai_service", quantity=20), catalogue=priced(AI_SERVICE, 2))
+    refusal = refusal_of(account, a_debit("ai_service", quantity=20), catalog=priced(AI_SERVICE, 2))
 
     assert refusal.needed == 36
     assert refusal.available == 7
@@ -357,9 +357,9 @@ def test_a_suggested_pack_covers_what_is_owed_too() -> None:
 
 
 def test_a_refusal_suggests_nothing_when_no_pack_on_sale_covers_it() -> None:
-    catalogue = a_catalogue(packs=(a_pack(50), a_pack(5000, active=False)))
+    catalog = a_catalog(packs=(a_pack(50), a_pack(5000, active=False)))
 
-    assert refusal_of(an_account(), a_debit(quantity=51), catalogue=catalogue).suggested_pack is None
+    assert refusal_of(an_account(), a_debit(quantity=51), catalog=catalog).suggested_pack is None
 
 
 # What could still be paid
@@ -378,18 +378,18 @@ def test_a_refusal_suggests_nothing_when_no_pack_on_sale_covers_it() -> None:
 )
 def test_units_left_are_those_a_debit_would_grant(feature: Feature, units: int | None) -> None:
     account = an_account(a_lot(7), terms=ON_TRIO, quota_used=298)
-    catalogue = a_catalogue(features=(STICKER, AI_SERVICE, feature))
+    catalog = a_catalog(features=(STICKER, AI_SERVICE, feature))
 
-    assert units_left(account, feature, catalogue) == units
+    assert units_left(account, feature, catalog) == units
     if units:
-        debited(account, a_debit(feature.id, units), catalogue=catalogue)
+        debited(account, a_debit(feature.id, units), catalog=catalog)
     if units is not None:
-        refusal_of(account, a_debit(feature.id, units + 1), catalogue=catalogue)
+        refusal_of(account, a_debit(feature.id, units + 1), catalog=catalog)
 
 
 def test_what_is_available_leaves_out_what_is_expired_without_any_sweep() -> None:
     account = an_account(a_lot(3, expires_at=NOW), a_lot(4, number=3))
 
-    now_account, _ = settle(account, catalogue=CATALOGUE, now=NOW)
+    now_account, _ = settle(account, catalog=CATALOG, now=NOW)
 
     assert now_account.available == 4

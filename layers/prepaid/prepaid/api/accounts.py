@@ -7,11 +7,11 @@ from prepaid.core.account import Terms
 from prepaid.core.calendar import is_zone
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.store.accounts import Profile, put_account, read_account
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 
 
-def put(request: Request, table: Table, catalogue: CurrentCatalogue) -> Response:
+def put(request: Request, table: Table, catalog: CatalogCache) -> Response:
     """PUT /v1/accounts/{account}: open it, or make it be so from now on. 201 when opened, else 200."""
     account_id = _account_to_put(request)
     asked = body_of(request, AccountRequest)
@@ -35,7 +35,7 @@ def put(request: Request, table: Table, catalogue: CurrentCatalogue) -> Response
         terms,
         profile,
         actor=caller_of(request).name,
-        catalogue=catalogue(request.patience),
+        catalog=catalog(request.patience),
         now=request.now,
         patience=request.patience,
     )

@@ -5,7 +5,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from prepaid.api.times import rfc3339
 from prepaid.core.account import Account, Terms, quota_limit, quota_remaining, units_left
-from prepaid.core.catalogue import Catalogue, Offer
+from prepaid.core.catalog import Catalog, Offer
 from prepaid.core.entry import Draw, Entry, QuotaDraw
 from prepaid.core.purchase import Purchase
 from prepaid.store.accounts import Profile
@@ -170,7 +170,7 @@ class PacksAnswer(TypedDict):
 
 
 class FeatureItem(TypedDict):
-    """A feature of the catalogue."""
+    """A feature of the catalog."""
 
     id: str
     price: int
@@ -178,14 +178,14 @@ class FeatureItem(TypedDict):
 
 
 class PlanItem(TypedDict):
-    """A plan of the catalogue."""
+    """A plan of the catalog."""
 
     id: str
     quota: int
 
 
 class PackItem(TypedDict):
-    """A pack of the catalogue, on sale or retired."""
+    """A pack of the catalog, on sale or retired."""
 
     id: str
     credits: int
@@ -196,7 +196,7 @@ class PackItem(TypedDict):
 
 
 class CatalogAnswer(TypedDict):
-    """The catalogue in force."""
+    """The catalog in force."""
 
     version: int
     features: list[FeatureItem]
@@ -292,7 +292,7 @@ def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAn
     }
 
 
-def balance_answer(account: Account, catalogue: Catalogue, *, entry: int, as_of: str) -> BalanceAnswer:
+def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str) -> BalanceAnswer:
     """A settled account at the instant `as_of`. entry: the last one written by then."""
     return {
         "account": account.id,
@@ -316,14 +316,14 @@ def balance_answer(account: Account, catalogue: Catalogue, *, entry: int, as_of:
                 for lot in account.lots
             ],
         },
-        "quota": _quota(account, catalogue),
+        "quota": _quota(account, catalog),
         "features": {
             feature.id: {
                 "price": feature.price,
-                "can_use": (left := units_left(account, feature, catalogue)) is None or left > 0,
+                "can_use": (left := units_left(account, feature, catalog)) is None or left > 0,
                 "units_left": left,
             }
-            for feature in catalogue.features
+            for feature in catalog.features
         },
     }
 
@@ -394,15 +394,15 @@ def pack_answer(offer: Offer) -> PackAnswer:
     }
 
 
-def _quota(account: Account, catalogue: Catalogue) -> QuotaAnswer | None:
-    feature, limit = catalogue.quota_feature, quota_limit(account, catalogue)
+def _quota(account: Account, catalog: Catalog) -> QuotaAnswer | None:
+    feature, limit = catalog.quota_feature, quota_limit(account, catalog)
     if feature is None or limit == 0:
         return None
     return {
         "feature": feature.id,
         "limit": limit,
         "used": account.quota_used,
-        "remaining": quota_remaining(account, catalogue),
+        "remaining": quota_remaining(account, catalog),
         "renews_at": rfc3339(account.quota_renews_at),
     }
 

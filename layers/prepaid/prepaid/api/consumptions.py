@@ -4,12 +4,12 @@ from prepaid.api.answers import consumption_answer
 from prepaid.api.http import Request, Response, account_of, body_of, caller_of, created, idempotency_key_of
 from prepaid.api.requests import ConsumptionRequest
 from prepaid.core.ledger import Debit
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import append
 
 
-def consume(request: Request, table: Table, catalogue: CurrentCatalogue) -> Response:
+def consume(request: Request, table: Table, catalog: CatalogCache) -> Response:
     """POST /v1/accounts/{account}/consumptions: spend, all or nothing, once for the key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     asked = body_of(request, ConsumptionRequest)
@@ -25,7 +25,7 @@ def consume(request: Request, table: Table, catalogue: CurrentCatalogue) -> Resp
         table,
         account_id,
         debit,
-        catalogue=catalogue(request.patience),
+        catalog=catalog(request.patience),
         now=request.now,
         patience=request.patience,
         idempotency_key=key,

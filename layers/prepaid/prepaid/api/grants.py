@@ -1,4 +1,4 @@
-"""Giving credits: promotions and adjustments, by an administrator, with a reason (semantics 19)."""
+"""Giving credits: promotions and adjustments, by an administrator, with a reason (rule 19)."""
 
 from datetime import datetime
 
@@ -7,12 +7,12 @@ from prepaid.api.http import Request, Response, account_of, body_of, caller_of, 
 from prepaid.api.requests import GrantRequest
 from prepaid.api.times import floor_to_millisecond
 from prepaid.core.ledger import Grant
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import append
 
 
-def grant(request: Request, table: Table, catalogue: CurrentCatalogue) -> Response:
+def grant(request: Request, table: Table, catalog: CatalogCache) -> Response:
     """POST /v1/accounts/{account}/grants: add a lot, once for the key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     asked = body_of(request, GrantRequest)
@@ -28,7 +28,7 @@ def grant(request: Request, table: Table, catalogue: CurrentCatalogue) -> Respon
         table,
         account_id,
         operation,
-        catalogue=catalogue(request.patience),
+        catalog=catalog(request.patience),
         now=request.now,
         patience=request.patience,
         idempotency_key=key,

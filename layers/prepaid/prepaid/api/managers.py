@@ -1,4 +1,4 @@
-"""The manager's code and the sessions it opens (semantics 10)."""
+"""The manager's code and the sessions it opens (rule 10)."""
 
 from collections.abc import Callable
 

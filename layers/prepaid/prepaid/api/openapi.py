@@ -162,7 +162,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="get",
         path="/v1/catalog",
-        summary="The catalogue in force",
+        summary="The catalog in force",
         scope="prepaid/read",
         answers={200: answers.CatalogAnswer},
         refusals={},
@@ -170,7 +170,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="put",
         path="/v1/catalog",
-        summary="Put the next version of the catalogue in force",
+        summary="Put the next version of the catalog in force",
         scope="prepaid/admin",
         body=requests.CatalogRequest,
         answers={200: answers.CatalogAnswer},

@@ -87,7 +87,7 @@ class UnsupportedType(HttpRefusal):
 
 
 class PreconditionMissing(HttpRefusal):
-    """A change of the catalogue without If-Match."""
+    """A change of the catalog without If-Match."""
 
     code, status = "if_match_missing", 428
 

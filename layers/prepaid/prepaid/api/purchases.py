@@ -9,16 +9,16 @@ from prepaid.api.http import Request, Response, account_of, body_of, check_query
 from prepaid.api.requests import PurchaseRequest
 from prepaid.core.errors import InvalidRequest, PurchaseLapsed, PurchaseNotFound, SessionInvalid
 from prepaid.core.purchase import Purchase, begin, opened
-from prepaid.payments.shop import Shop
+from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.store.accounts import read_account
-from prepaid.store.catalogue import CurrentCatalogue
-from prepaid.store.customers import read_customer, remember_customer
-from prepaid.store.dynamodb import LostCondition, Table, attempts, persist
+from prepaid.store.catalog import CatalogCache
+from prepaid.store.customers import read_customer, save_customer
+from prepaid.store.dynamodb import ConditionFailed, Table, attempts, persist
 from prepaid.store.items import milliseconds
 from prepaid.store.ledger import CLAIM
 from prepaid.store.managers import require_session
 from prepaid.store.purchases import (
-    find_begun,
+    find_purchase_by_key,
     read_purchase,
     read_purchases,
     record_purchase,
@@ -31,12 +31,12 @@ PAGE = 50
 CONTINUE_WITHIN = timedelta(hours=23)
 
 
-def buy(request: Request, table: Table, catalogue: CurrentCatalogue, shop: Shop) -> Response:
+def buy(request: Request, table: Table, catalog: CatalogCache, shop: CheckoutConfig) -> Response:
     """POST /v1/accounts/{account}/purchases with Manager-Session: the purchase and its page, once for the key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     asked = body_of(request, PurchaseRequest)
     _, profile = read_account(table, account_id, request.patience)
-    purchase, begun_before = _begun(request, table, catalogue, shop, account_id, key, asked.pack, profile.language)
+    purchase, begun_before = _begun(request, table, catalog, shop, account_id, key, asked.pack, profile.language)
     if purchase.checkout_url is None:
         purchase = _with_page(request, table, shop, purchase, profile.name)
     return created(new_purchase_answer(purchase), replayed=begun_before)
@@ -72,8 +72,8 @@ def show_all(request: Request, table: Table) -> Response:
 def _begun(
     request: Request,
     table: Table,
-    catalogue: CurrentCatalogue,
-    shop: Shop,
+    catalog: CatalogCache,
+    shop: CheckoutConfig,
     account_id: str,
     key: str,
     pack_id: str,
@@ -81,26 +81,26 @@ def _begun(
 ) -> tuple[Purchase, bool]:
     """The recorded purchase of this key, and whether it had been recorded before."""
     for _ in attempts(request.patience):
-        # A repeat is recognised before code, catalogue or anything else is looked at (semantics 5).
-        earlier = persist(request.patience, find_begun, table, account_id, key, pack_id)
+        # A repeat is recognised before code, catalog or anything else is looked at (rule 5).
+        earlier = persist(request.patience, find_purchase_by_key, table, account_id, key, pack_id)
         if earlier:
             return earlier, True
         token = request.headers.get("manager-session", "")
         session = require_session(table, account_id, token, now=request.now, patience=request.patience)
-        pack = catalogue(request.patience).pack_on_sale(pack_id)
+        pack = catalog(request.patience).pack_on_sale(pack_id)
         purchase_id = f"pur_{milliseconds(request.now):012x}{secrets.token_hex(4)}"
         purchase = begin(purchase_id, account_id, pack, language=language, live=shop.live, now=request.now)
         try:
             return persist(request.patience, record_purchase, table, purchase, key, session), False
-        except LostCondition as lost:
+        except ConditionFailed as failed:
             # Lost on the claim: the same key, at the same time or our own lost answer. Else the session was used, or
             # ended by a change of the code.
-            if CLAIM not in lost.found:
-                raise SessionInvalid from lost
+            if CLAIM not in failed.existing:
+                raise SessionInvalid from failed
     raise AssertionError("attempts() ends by raising")
 
 
-def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, name: str) -> Purchase:
+def _with_page(request: Request, table: Table, shop: CheckoutConfig, purchase: Purchase, name: str) -> Purchase:
     """The purchase with its payment page, made now or by whoever was here before."""
     from prepaid.payments.checkout import CustomerGone, create_customer, create_page  # noqa: PLC0415 - heavy, rare
 
@@ -110,12 +110,12 @@ def _with_page(request: Request, table: Table, shop: Shop, purchase: Purchase, n
     customer = persist(request.patience, read_customer, table, purchase.account)
     if customer is None:
         made = create_customer(client, purchase.account, name, now=request.now)
-        customer = persist(request.patience, remember_customer, table, purchase.account, made)
+        customer = persist(request.patience, save_customer, table, purchase.account, made)
     try:
         page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)
     except CustomerGone:
         made = create_customer(client, purchase.account, name, now=request.now, instead_of=customer)
-        customer = persist(request.patience, remember_customer, table, purchase.account, made, instead_of=customer)
+        customer = persist(request.patience, save_customer, table, purchase.account, made, instead_of=customer)
         page = create_page(client, purchase, customer=customer, shop=shop, now=request.now)
     if not page.url:
         # Made before, and over or paid already: its events tell the rest.
@@ -134,7 +134,7 @@ def _keep_page(request: Request, table: Table, purchase: Purchase, session: str,
             with_page = opened(purchase, session, url, request.now)
             persist(request.patience, save_page, table, with_page)
             return with_page
-        except LostCondition:
+        except ConditionFailed:
             # An event or the same request elsewhere was quicker; what it wrote must stay.
             current = persist(request.patience, read_purchase, table, purchase.account, purchase.id)
             assert current is not None

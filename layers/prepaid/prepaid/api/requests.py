@@ -120,7 +120,7 @@ class PackRequest(Body):
 
 
 class CatalogRequest(Body):
-    """The whole catalogue that shall be in force. Sold packs are retired by `active: false`, never removed.
+    """The whole catalog that shall be in force. Sold packs are retired by `active: false`, never removed.
 
     allow_cheaper_small_packs: say so when a smaller pack shall really cost less per credit than a larger one.
     """

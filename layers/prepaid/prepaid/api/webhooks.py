@@ -6,14 +6,14 @@ from prepaid.api.http import Request, Response, logger
 from prepaid.payments.sessions import Stripe
 from prepaid.payments.webhook import verified_event
 from prepaid.purchasing import follow_event
-from prepaid.store.catalogue import CurrentCatalogue
+from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 
 
 def receive(
     request: Request,
     table: Table,
-    catalogue: CurrentCatalogue,
+    catalog: CatalogCache,
     *,
     secrets: Sequence[str],
     tolerance_seconds: int,
@@ -35,7 +35,7 @@ def receive(
         table,
         client(),
         event,
-        catalogue=lambda: catalogue(request.patience),
+        catalog=lambda: catalog(request.patience),
         now=request.now,
         patience=request.patience,
     )

@@ -1,1 +1,1 @@
-"""The rules of credits, pure: no IO, no clock, no environment. `now`, ids and the catalogue are arguments."""
+"""The rules of credits, pure: no IO, no clock, no environment. `now`, ids and the catalog are arguments."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from prepaid.core.catalogue import Catalogue, Feature
+from prepaid.core.catalog import Catalog, Feature
 
 LotKind = Literal["purchase", "promotion", "adjustment"]
 
@@ -15,7 +15,7 @@ class Lot:
 
     number: of the entry that granted it, so it is unique in the account and grows with time.
     granted, remaining: credits, 0 < remaining <= granted (a lot that is used up leaves the account).
-    expires_at: the first instant at which it can't be spent any more (semantics 2).
+    expires_at: the first instant at which it can't be spent any more (rule 2).
     """
 
     number: int
@@ -36,7 +36,7 @@ def lot_id(number: int) -> str:
 
 
 def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:
-    """Semantics 3: soonest expiry, promotional before purchased, granted first, lot id. Total: numbers are unique."""
+    """rule 3: soonest expiry, promotional before purchased, granted first, lot id. Total: numbers are unique."""
     return (lot.expires_at, lot.kind == "purchase", lot.granted_at, lot.number)
 
 
@@ -55,7 +55,7 @@ class Account:
     """The whole account after entry `number`, which was written at `at`.
 
     quota_used: units used in the period that ends at quota_renews_at. lots: in draw order, none of them empty.
-    owed: credits whose money went back after they were spent; the next grant settles them (semantics 13).
+    owed: credits whose money went back after they were spent; the next grant settles them (rule 13).
     """
 
     id: str
@@ -78,23 +78,23 @@ def remaining_in(account: Account, lot: Lot) -> int:
     return next((live.remaining for live in account.lots if live.number == lot.number), 0)
 
 
-def quota_limit(account: Account, catalogue: Catalogue) -> int:
+def quota_limit(account: Account, catalog: Catalog) -> int:
     """Units of the quota-backed feature a month: the plan's, when the account has AI switched on."""
-    return catalogue.plan(account.terms.plan).quota if account.terms.ai_enabled else 0
+    return catalog.plan(account.terms.plan).quota if account.terms.ai_enabled else 0
 
 
-def quota_remaining(account: Account, catalogue: Catalogue) -> int:
-    """Units left in the period. Never below zero: a smaller plan doesn't take back what was used (semantics 9)."""
-    return max(0, quota_limit(account, catalogue) - account.quota_used)
+def quota_remaining(account: Account, catalog: Catalog) -> int:
+    """Units left in the period. Never below zero: a smaller plan doesn't take back what was used (rule 9)."""
+    return max(0, quota_limit(account, catalog) - account.quota_used)
 
 
-def quota_remaining_for(account: Account, feature: Feature, catalogue: Catalogue) -> int:
-    """Units of quota that `feature` may draw on: none unless it is quota-backed (semantics 7)."""
-    return quota_remaining(account, catalogue) if feature.quota_backed else 0
+def quota_remaining_for(account: Account, feature: Feature, catalog: Catalog) -> int:
+    """Units of quota that `feature` may draw on: none unless it is quota-backed (rule 7)."""
+    return quota_remaining(account, catalog) if feature.quota_backed else 0
 
 
-def units_left(account: Account, feature: Feature, catalogue: Catalogue) -> int | None:
+def units_left(account: Account, feature: Feature, catalog: Catalog) -> int | None:
     """How many units of `feature` the account could still pay for; None for a free feature, which has no limit."""
     if feature.price == 0:
         return None
-    return quota_remaining_for(account, feature, catalogue) + account.available // feature.price
+    return quota_remaining_for(account, feature, catalog) + account.available // feature.price

@@ -18,7 +18,7 @@ def is_zone(name: str) -> bool:
 
 
 def end_of_validity(start: datetime, months: int, zone: str) -> datetime:
-    """The instant, exclusive, at which credits granted at `start` for `months` civil months end (semantics 1).
+    """The instant, exclusive, at which credits granted at `start` for `months` civil months end (rule 1).
 
     Credits live to the end of the same civil day `months` later, clamped to the month's last day:
     2026-06-16 10:00 in Sao Paulo for 12 months -> 2027-06-17 00:00 there; 29 Feb -> 28 Feb.
@@ -29,7 +29,7 @@ def end_of_validity(start: datetime, months: int, zone: str) -> datetime:
 
 
 def next_renewal(now: datetime, anchor_day: int, zone: str) -> datetime:
-    """The first instant after `now` at which a quota anchored on `anchor_day` (1-31) renews (semantics 7).
+    """The first instant after `now` at which a quota anchored on `anchor_day` (1-31) renews (rule 7).
 
     Always computed from the stored anchor, so an anchor of 31 is the 28th in February and the 31st again in March.
     """

@@ -1,4 +1,4 @@
-"""One line of an account's ledger: what happened, what was drawn, and the account after it (semantics 6)."""
+"""One line of an account's ledger: what happened, what was drawn, and the account after it (rule 6)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,7 +47,7 @@ class Entry:
     """Never changed or removed once written.
 
     credits, quota, owed: signed change of the credits available, of the quota remaining, of the credits owed.
-    quota_remaining: units left after it, as the catalogue version named here counted them.
+    quota_remaining: units left after it, as the catalog version named here counted them.
     actor: who asked (a token's client, or the part of the service that acted by itself).
     lot: the lot that this entry granted, as it was then. purchase: the purchase that paid for it.
     key: a digest of the idempotency key that asked for it, so that a claim that is gone is missed.
@@ -60,7 +60,7 @@ class Entry:
     quota_remaining: int
     draws: tuple[Draw, ...]
     actor: str
-    catalogue_version: int
+    catalog_version: int
     after: Account
     feature: str | None = None
     quantity: int | None = None

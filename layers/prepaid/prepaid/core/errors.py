@@ -29,7 +29,7 @@ class PrepaidError(Exception):
 
 
 class Refused(PrepaidError):
-    """A rule says no. Nothing was written and nothing is claimed: the same key may succeed later (semantics 5)."""
+    """A rule says no. Nothing was written and nothing is claimed: the same key may succeed later (rule 5)."""
 
 
 class Unavailable(PrepaidError):
@@ -53,7 +53,7 @@ class AccountNotFound(Refused):
 
 @dataclass(eq=False)
 class InsufficientCredits(Refused):
-    """A debit that quota and lots together can't meet (semantics 4, 8).
+    """A debit that quota and lots together can't meet (rule 4, 8).
 
     needed: credits the debit takes after what the quota pays. available: credits that can be spent now.
     quota_remaining: units left, of the feature's quota. renews_at: when the quota would help again, or None.
@@ -78,7 +78,7 @@ class TooManyLots(Refused):
 
 @dataclass(eq=False)
 class IdempotencyKeyReused(Refused):
-    """The key had its one effect already, for a request that asked for something else (semantics 5)."""
+    """The key had its one effect already, for a request that asked for something else (rule 5)."""
 
     code: ClassVar[str] = "idempotency_key_reused"
 
@@ -101,7 +101,7 @@ class WrongCode(Refused):
 
 @dataclass(eq=False)
 class CodeLocked(Refused):
-    """Too many wrong codes: nothing is compared until the lock ends, the right code included (semantics 10)."""
+    """Too many wrong codes: nothing is compared until the lock ends, the right code included (rule 10)."""
 
     retry_after_seconds: int
     code: ClassVar[str] = "code_locked"

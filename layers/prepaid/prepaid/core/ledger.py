@@ -1,7 +1,7 @@
-"""The rules: what each operation does to an account. (account, operation, catalogue, now) -> new entries, or a refusal.
+"""The rules: what each operation does to an account. (account, operation, catalog, now) -> new entries, or a refusal.
 
 Every operation settles first: lots that ended and a quota period that passed become entries of their own before the
-operation's, so that what is true never depends on a timer (semantics 2, 8).
+operation's, so that what is true never depends on a timer (rule 2, 8).
 """
 
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ from prepaid.core.account import (
     quota_remaining_for,
 )
 from prepaid.core.calendar import end_of_validity, next_renewal, same_months_renewal
-from prepaid.core.catalogue import Catalogue, Feature
+from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
 
 MAX_LOTS = 500
 LONGEST_VALIDITY = timedelta(days=36525)
-# How long credits live that come back after their own time is over (semantics 15).
+# How long credits live that come back after their own time is over (rule 15).
 COURTESY = timedelta(days=7)
 SERVICE = "prepaid"
 
@@ -94,7 +94,7 @@ class Restore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeTerms:
-    """Move to other terms at once (semantics 9). No entry when they are the account's already."""
+    """Move to other terms at once (rule 9). No entry when they are the account's already."""
 
     actor: str
     terms: Terms
@@ -108,9 +108,9 @@ class Settle:
 Operation = Debit | Grant | Revoke | Restore | ChangeTerms | Settle
 
 
-def open_account(account_id: str, terms: Terms, *, actor: str, catalogue: Catalogue, now: datetime) -> Entry:
-    """The first entry of an account. Raises InvalidRequest for a plan the catalogue doesn't have."""
-    catalogue.plan(terms.plan)
+def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog, now: datetime) -> Entry:
+    """The first entry of an account. Raises InvalidRequest for a plan the catalog doesn't have."""
+    catalog.plan(terms.plan)
     account = Account(
         id=account_id,
         number=1,
@@ -120,7 +120,7 @@ def open_account(account_id: str, terms: Terms, *, actor: str, catalogue: Catalo
         quota_renews_at=next_renewal(now, terms.quota_anchor_day, terms.time_zone),
         lots=(),
     )
-    remaining = quota_remaining(account, catalogue)
+    remaining = quota_remaining(account, catalog)
     return Entry(
         type="plan_change",
         credits=0,
@@ -129,72 +129,72 @@ def open_account(account_id: str, terms: Terms, *, actor: str, catalogue: Catalo
         quota_remaining=remaining,
         draws=(),
         actor=actor,
-        catalogue_version=catalogue.version,
+        catalog_version=catalog.version,
         after=account,
         description=f"opened on plan {terms.plan}",
     )
 
 
-def apply(account: Account, operation: Operation, *, catalogue: Catalogue, now: datetime) -> tuple[Entry, ...]:
+def apply(account: Account, operation: Operation, *, catalog: Catalog, now: datetime) -> tuple[Entry, ...]:
     """The entries that carry `operation` out, in order, the operation's own last; none when nothing changes.
 
     A ledger's time never runs backwards: when `now` is behind the last entry (clocks differ), that entry's time counts.
     Raises a Refused; then nothing may be written, not even what was settled on the way.
     """
     now = max(now, account.at)
-    account, settled = settle(account, catalogue=catalogue, now=now)
+    account, settled = settle(account, catalog=catalog, now=now)
     match operation:
         case Debit():
-            return (*settled, _debit(account, operation, catalogue, now))
+            return (*settled, _debit(account, operation, catalog, now))
         case Grant():
-            return (*settled, _grant(account, operation, catalogue, now))
+            return (*settled, _grant(account, operation, catalog, now))
         case Revoke():
-            return (*settled, _revoke(account, operation, catalogue, now))
+            return (*settled, _revoke(account, operation, catalog, now))
         case Restore():
-            return (*settled, _restore(account, operation, catalogue, now))
+            return (*settled, _restore(account, operation, catalog, now))
         case ChangeTerms():
-            return (*settled, *_change_terms(account, operation, catalogue, now))
+            return (*settled, *_change_terms(account, operation, catalog, now))
         case Settle():
             return settled
         case _:
             assert_never(operation)
 
 
-def settle(account: Account, *, catalogue: Catalogue, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
+def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
     """The account as it is at `now`, and what of that isn't in the ledger yet: at most one expiry, one renewal.
 
     Reading needs the account only; writing records the entries first.
     """
     now = max(now, account.at)
     entries: list[Entry] = []
-    # At the boundary instant it is expired (semantics 2).
+    # At the boundary instant it is expired (rule 2).
     expired = tuple(lot for lot in account.lots if lot.expires_at <= now)
     if expired:
         kept = tuple(lot for lot in account.lots if lot.expires_at > now)
-        entry = _entry("expiry", account, replace(account, lots=kept), catalogue, now, SERVICE)
+        entry = _entry("expiry", account, replace(account, lots=kept), catalog, now, SERVICE)
         entries.append(replace(entry, draws=tuple(LotDraw(lot.id, lot.remaining, lot.expires_at) for lot in expired)))
         account = entry.after
     if account.quota_renews_at <= now:
         renewed = replace(account, quota_used=0, quota_renews_at=_next_renewal(account.terms, now))
         # A period in which nothing was used passes without a line: nothing changed but a date that follows from now.
         if account.quota_used:
-            entries.append(_entry("quota_renewal", account, renewed, catalogue, now, SERVICE))
+            entries.append(_entry("quota_renewal", account, renewed, catalog, now, SERVICE))
             renewed = entries[-1].after
         account = renewed
     return account, tuple(entries)
 
 
-def _debit(account: Account, debit: Debit, catalogue: Catalogue, now: datetime) -> Entry:
+def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> Entry:
     assert debit.quantity >= 1
-    feature = catalogue.feature(debit.feature)
-    from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalogue))
+    feature = catalog.feature(debit.feature)
+    from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalog))
     needed = (debit.quantity - from_quota) * feature.price
     if needed > account.available:
-        raise _insufficient(account, needed, feature, catalogue)
+        raise _insufficient(account, needed, feature, catalog)
     from_lots = _draw(account.lots, needed)
     after = replace(account, quota_used=account.quota_used + from_quota, lots=_without(account.lots, from_lots))
     return replace(
-        _entry("consumption", account, after, catalogue, now, debit.actor),
+        _entry("consumption", account, after, catalog, now, debit.actor),
         draws=(QuotaDraw(from_quota), *from_lots) if from_quota else from_lots,
         feature=feature.id,
         quantity=debit.quantity,
@@ -204,12 +204,12 @@ def _debit(account: Account, debit: Debit, catalogue: Catalogue, now: datetime) 
     )
 
 
-def _grant(account: Account, grant: Grant, catalogue: Catalogue, now: datetime) -> Entry:
+def _grant(account: Account, grant: Grant, catalog: Catalog, now: datetime) -> Entry:
     assert grant.credits >= 1
     # Money that was paid is never turned away; only gifts wait.
     if grant.kind != "purchase" and len(account.lots) >= MAX_LOTS:
         raise TooManyLots(MAX_LOTS)
-    # What is owed is settled before anything can be spent (semantics 13).
+    # What is owed is settled before anything can be spent (rule 13).
     settled = min(account.owed, grant.credits)
     lot = Lot(
         number=account.number + 1,
@@ -222,25 +222,25 @@ def _grant(account: Account, grant: Grant, catalogue: Catalogue, now: datetime) 
     assert lot.expires_at > now
     after = replace(account, lots=_with_lot(account.lots, lot), owed=account.owed - settled)
     return replace(
-        _entry(ENTRY_TYPE_OF[grant.kind], account, after, catalogue, now, grant.actor),
+        _entry(ENTRY_TYPE_OF[grant.kind], account, after, catalog, now, grant.actor),
         description=grant.description,
         lot=lot,
         purchase=grant.purchase,
     )
 
 
-def _revoke(account: Account, revoke: Revoke, catalogue: Catalogue, now: datetime) -> Entry:
+def _revoke(account: Account, revoke: Revoke, catalog: Catalog, now: datetime) -> Entry:
     # From its own lots only: other purchases' credits aren't touched by this one's refund.
     numbers = {lot.number for lot in revoke.lots}
     draws = _draw((lot for lot in account.lots if lot.number in numbers), revoke.credits)
     missing = revoke.credits - sum(draw.credits for draw in draws)
     owed = max(0, missing - revoke.lapsed)
     after = replace(account, lots=_without(account.lots, draws), owed=account.owed + owed)
-    entry = _entry(revoke.cause, account, after, catalogue, now, revoke.actor)
+    entry = _entry(revoke.cause, account, after, catalog, now, revoke.actor)
     return replace(entry, draws=draws, purchase=revoke.purchase)
 
 
-def _restore(account: Account, restore: Restore, catalogue: Catalogue, now: datetime) -> Entry:
+def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime) -> Entry:
     cancelled = min(restore.debt, account.owed)
     # A later grant paid the rest of the debt. What it paid comes back as something newly bought.
     paid = restore.debt - cancelled
@@ -260,23 +260,23 @@ def _restore(account: Account, restore: Restore, catalogue: Catalogue, now: date
             granted=in_new_lot,
             remaining=in_new_lot,
             granted_at=now,
-            # What lapsed while its money was in dispute comes back for a week, as semantics 15 has it.
+            # What lapsed while its money was in dispute comes back for a week, as rule 15 has it.
             expires_at=_expiry(restore.valid_months, account.terms.time_zone, now) if paid else now + COURTESY,
         )
         lots = _with_lot(lots, new)
         draws.append(LotDraw(new.id, -in_new_lot, new.expires_at))
     after = replace(account, lots=lots, owed=account.owed - cancelled)
     return replace(
-        _entry(restore.cause, account, after, catalogue, now, restore.actor),
+        _entry(restore.cause, account, after, catalog, now, restore.actor),
         draws=tuple(draws),
         lot=new,
         purchase=restore.purchase,
     )
 
 
-def _change_terms(account: Account, change: ChangeTerms, catalogue: Catalogue, now: datetime) -> tuple[Entry, ...]:
+def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: datetime) -> tuple[Entry, ...]:
     old, new = account.terms, change.terms
-    catalogue.plan(new.plan)
+    catalog.plan(new.plan)
     if new == old:
         return ()
     after = replace(account, terms=new)
@@ -285,22 +285,22 @@ def _change_terms(account: Account, change: ChangeTerms, catalogue: Catalogue, n
         renewal = same_months_renewal(after.quota_renews_at, old.time_zone, new.quota_anchor_day, new.time_zone)
         after = replace(after, quota_renews_at=renewal)
     description = f"plan {old.plan} to {new.plan}" if old.plan != new.plan else "terms changed"
-    return (replace(_entry("plan_change", account, after, catalogue, now, change.actor), description=description),)
+    return (replace(_entry("plan_change", account, after, catalog, now, change.actor), description=description),)
 
 
-def _entry(type_: EntryType, before: Account, after: Account, catalogue: Catalogue, now: datetime, actor: str) -> Entry:
+def _entry(type_: EntryType, before: Account, after: Account, catalog: Catalog, now: datetime, actor: str) -> Entry:
     """The entry that leads from `before` to `after`. The only place where entries are numbered and dated."""
     after = replace(after, number=before.number + 1, at=now)
-    remaining = quota_remaining(after, catalogue)
+    remaining = quota_remaining(after, catalog)
     return Entry(
         type=type_,
         credits=after.available - before.available,
-        quota=remaining - quota_remaining(before, catalogue),
+        quota=remaining - quota_remaining(before, catalog),
         owed=after.owed - before.owed,
         quota_remaining=remaining,
         draws=(),
         actor=actor,
-        catalogue_version=catalogue.version,
+        catalog_version=catalog.version,
         after=after,
     )
 
@@ -350,15 +350,15 @@ def _next_renewal(terms: Terms, now: datetime) -> datetime:
     return next_renewal(now, terms.quota_anchor_day, terms.time_zone)
 
 
-def _insufficient(account: Account, needed: int, feature: Feature, catalogue: Catalogue) -> InsufficientCredits:
-    # A renewal is a way out only for a feature that the quota pays for, on a plan that has one (semantics 8).
-    renewal_helps = feature.quota_backed and quota_limit(account, catalogue) > 0
-    # What is owed is taken from the pack first (semantics 13): one that covers this alone would be refused again.
-    pack = catalogue.smallest_pack_covering(needed - account.available + account.owed)
+def _insufficient(account: Account, needed: int, feature: Feature, catalog: Catalog) -> InsufficientCredits:
+    # A renewal is a way out only for a feature that the quota pays for, on a plan that has one (rule 8).
+    renewal_helps = feature.quota_backed and quota_limit(account, catalog) > 0
+    # What is owed is taken from the pack first (rule 13): one that covers this alone would be refused again.
+    pack = catalog.smallest_pack_covering(needed - account.available + account.owed)
     return InsufficientCredits(
         needed=needed,
         available=account.available,
-        quota_remaining=quota_remaining_for(account, feature, catalogue),
+        quota_remaining=quota_remaining_for(account, feature, catalog),
         renews_at=account.quota_renews_at if renewal_helps else None,
         suggested_pack=pack.id if pack else None,
     )

@@ -1,4 +1,4 @@
-"""The manager's code: what it may be, how often it may be tried, how long it stays locked (semantics 10)."""
+"""The manager's code: what it may be, how often it may be tried, how long it stays locked (rule 10)."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta

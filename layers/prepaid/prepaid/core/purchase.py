@@ -1,4 +1,4 @@
-"""A purchase from its record to its credits, and back: what the provider's newest truth asks for (semantics 11-13).
+"""A purchase from its record to its credits, and back: what the provider's newest truth asks for (rule 11-13).
 
 created -> open -> pending -> paid -> granted, or failed, or expired; after granted: partially_refunded, refunded,
 disputed. Paid and granted are one step, unless the money doesn't fit the record: then it waits as paid for a person.
@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from prepaid.core.account import Lot
-from prepaid.core.catalogue import Pack
+from prepaid.core.catalog import Pack
 from prepaid.core.entry import Entry
 from prepaid.core.ledger import Grant, Restore, Revoke
 
@@ -84,7 +84,7 @@ class Purchase:
 
 
 def begin(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
-    """A new purchase: all that it will ever grant is on it, whatever happens to the catalogue (semantics 11)."""
+    """A new purchase: all that it will ever grant is on it, whatever happens to the catalog (rule 11)."""
     return Purchase(
         id=purchase_id,
         account=account,
@@ -115,7 +115,7 @@ def opened(purchase: Purchase, session: str, checkout_url: str, now: datetime) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentFact:
+class PaymentStatus:
     """What the provider says now of one checkout session and its money.
 
     amount: minor units. mode: of the session, "payment" for what we sell. quantity: how many of the pack.
@@ -145,58 +145,58 @@ class Step:
     operation: Grant | Revoke | Restore | None = None
 
 
-def mismatches(purchase: Purchase | None, fact: PaymentFact | None) -> tuple[str, ...]:
-    """The names of what the provider says otherwise than the record; any of them means quarantine (semantics 12)."""
+def mismatches(purchase: Purchase | None, status: PaymentStatus | None) -> tuple[str, ...]:
+    """The names of what the provider says otherwise than the record; any of them means quarantine (rule 12)."""
     if purchase is None:
         return ("unknown_purchase",)
-    if fact is None:
+    if status is None:
         return ("unknown_session",)
     told = (
-        ("account", purchase.account, fact.account),
-        ("purchase", purchase.id, fact.purchase),
+        ("account", purchase.account, status.account),
+        ("purchase", purchase.id, status.purchase),
         # A purchase whose page was made but whose answer was lost learns its session from the session itself.
-        ("session", purchase.session or fact.session, fact.session),
-        ("payment", purchase.payment or fact.payment, fact.payment),
-        ("amount", purchase.amount, fact.amount),
-        ("currency", purchase.currency, fact.currency),
-        ("live", purchase.live, fact.live),
-        ("mode", "payment", fact.mode),
-        ("quantity", 1, fact.quantity),
+        ("session", purchase.session or status.session, status.session),
+        ("payment", purchase.payment or status.payment, status.payment),
+        ("amount", purchase.amount, status.amount),
+        ("currency", purchase.currency, status.currency),
+        ("live", purchase.live, status.live),
+        ("mode", "payment", status.mode),
+        ("quantity", 1, status.quantity),
         # What was granted was paid, and stays so: a refund is told apart from it.
-        ("progress", "paid" if purchase.granted else fact.progress, fact.progress),
+        ("progress", "paid" if purchase.granted else status.progress, status.progress),
     )
     return tuple(name for name, recorded, said in told if recorded != said)
 
 
-def waiting_for_a_person(purchase: Purchase, fact: PaymentFact, now: datetime) -> Purchase | None:
+def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) -> Purchase | None:
     """The purchase once money came for it that doesn't fit its record; None when that changes nothing.
 
     Only its own session can say so: anybody may write our pointers into another one.
     """
-    own = fact.session == purchase.session and (fact.account, fact.purchase) == (purchase.account, purchase.id)
-    if not own or fact.progress != "paid" or purchase.granted or purchase.state == "paid":
+    own = status.session == purchase.session and (status.account, status.purchase) == (purchase.account, purchase.id)
+    if not own or status.progress != "paid" or purchase.granted or purchase.state == "paid":
         return None
     return replace(purchase, state="paid", version=purchase.version + 1, changed_at=now)
 
 
-def takes_back(purchase: Purchase, fact: PaymentFact) -> bool:
+def needs_revocation(purchase: Purchase, status: PaymentStatus) -> bool:
     """Whether the next step takes credits back. Only then it needs to know what the purchase's lots lost unspent."""
-    return purchase.granted and revoked_credits(purchase, fact.refunded + fact.disputed) > purchase.revoked
+    return purchase.granted and revoked_credits(purchase, status.refunded + status.disputed) > purchase.revoked
 
 
-def next_step(purchase: Purchase, fact: PaymentFact, now: datetime, *, lapsed: int) -> Step | None:
+def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, lapsed: int) -> Step | None:
     """What brings the purchase closer to what the provider says; None when it is there.
 
-    `fact` must be newer than `purchase`, or it could undo what a newer one did: read the record, then ask.
-    lapsed: credits that the purchase's lots lost unspent at their end, as the ledger has it; asked for by `takes_back`.
+    `status` must be newer than `purchase`, or it could undo what a newer one did: read the record, then ask.
+    lapsed: credits that the lots lost unspent at their end, from the ledger; read when `needs_revocation` says so.
     """
-    changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=fact.session)
+    changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=status.session)
     if not purchase.granted:
-        if fact.progress == "paid":
-            return Step(replace(changed, state="granted", payment=fact.payment), grant_of(purchase))
-        state = UNPAID_STATES[fact.progress].get(purchase.state)
+        if status.progress == "paid":
+            return Step(replace(changed, state="granted", payment=status.payment), grant_of(purchase))
+        state = UNPAID_STATES[status.progress].get(purchase.state)
         return Step(replace(changed, state=state)) if state else None
-    refunded, disputed = min(fact.refunded, purchase.amount), min(fact.disputed, purchase.amount)
+    refunded, disputed = min(status.refunded, purchase.amount), min(status.disputed, purchase.amount)
     if (refunded, disputed) == (purchase.refunded, purchase.disputed):
         return None
     revoked = revoked_credits(purchase, refunded + disputed)
@@ -213,7 +213,7 @@ def next_step(purchase: Purchase, fact: PaymentFact, now: datetime, *, lapsed: i
     return Step(changed)
 
 
-def carried_out(step: Step, entry: Entry) -> Purchase:
+def with_result(step: Step, entry: Entry) -> Purchase:
     """The purchase of a step once its operation's entry says which lot it left and what became owed."""
     purchase = step.purchase
     if isinstance(step.operation, Revoke):
@@ -224,7 +224,7 @@ def carried_out(step: Step, entry: Entry) -> Purchase:
 
 
 def revoked_credits(purchase: Purchase, money_back: int) -> int:
-    """Credits that so much money back justifies taking: pro rata, rounded down, at most the lot (semantics 13)."""
+    """Credits that so much money back justifies taking: pro rata, rounded down, at most the lot (rule 13)."""
     return purchase.credits * min(money_back, purchase.amount) // purchase.amount
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import stripe
 
 from prepaid.core.purchase import Purchase
+from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import answering
-from prepaid.payments.shop import Shop
-from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER
+from prepaid.payments.webhook import METADATA_ACCOUNT, METADATA_PURCHASE
 
 # How long a customer may take to pay a voucher; the page itself lives a day.
 BOLETO_DAYS = 3
@@ -45,7 +45,7 @@ def create_customer(
     asked = sha256(f"{name}\n{instead_of}".encode()).hexdigest()[:16]
 
     def create(key: str) -> str:
-        parameters: Any = {"name": name, "metadata": {ACCOUNT_POINTER: account_id}}
+        parameters: Any = {"name": name, "metadata": {METADATA_ACCOUNT: account_id}}
         return client.v1.customers.create(parameters, {"idempotency_key": key}).id
 
     with answering():
@@ -53,7 +53,9 @@ def create_customer(
         return _once(create, f"customer-{account_id}-{asked}", made_before=lambda: None, now=now)
 
 
-def create_page(client: stripe.StripeClient, purchase: Purchase, *, customer: str, shop: Shop, now: datetime) -> Page:
+def create_page(
+    client: stripe.StripeClient, purchase: Purchase, *, customer: str, shop: CheckoutConfig, now: datetime
+) -> Page:
     """The payment page of a purchase. Its key derives from the purchase, so a retried function makes no second one.
 
     Raises CustomerGone, PaymentsRefused, PaymentsUnavailable.
@@ -113,9 +115,9 @@ def _page(session: stripe.checkout.Session) -> Page:
     return Page(session.id, session.url or "")
 
 
-def _parameters(purchase: Purchase, customer: str, shop: Shop) -> dict[str, Any]:
+def _parameters(purchase: Purchase, customer: str, shop: CheckoutConfig) -> dict[str, Any]:
     methods = [name for name in shop.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
-    metadata = {ACCOUNT_POINTER: purchase.account, PURCHASE_POINTER: purchase.id}
+    metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id}
     separator = "&" if "?" in shop.return_url else "?"
     back = f"{shop.return_url}{separator}purchase={purchase.id}&result="
     return {

@@ -8,9 +8,9 @@ from typing import Any
 
 import stripe
 
-from prepaid.core.purchase import PaymentFact, Progress
+from prepaid.core.purchase import PaymentStatus, Progress
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, SessionUnknown
-from prepaid.payments.webhook import ACCOUNT_POINTER, PURCHASE_POINTER, Event, event_of
+from prepaid.payments.webhook import METADATA_ACCOUNT, METADATA_PURCHASE, Event, event_of
 
 # What a checkout session can announce; the session is what happens once, not the event.
 SESSION_EVENTS = frozenset(
@@ -70,7 +70,7 @@ def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
     )
 
 
-def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: bool = False) -> PaymentFact | None:
+def fetch_payment_status(client: stripe.StripeClient, session_id: str, *, failed: bool = False) -> PaymentStatus | None:
     """What the session says now, its refunds and disputes included; None when it isn't ours or says nothing yet.
 
     failed: the caller was told that a voucher ran out, which the session itself doesn't show.
@@ -84,26 +84,26 @@ def look_at_session(client: stripe.StripeClient, session_id: str, *, failed: boo
             if error.http_status == NOT_FOUND and OTHER_MODE not in str(error):
                 raise SessionUnknown from error
             raise
-        return fact_of(client, session, failed=failed)
+        return payment_status_of(client, session, failed=failed)
 
 
-def fact_of(
+def payment_status_of(
     client: stripe.StripeClient, session: stripe.checkout.Session, *, failed: bool = False
-) -> PaymentFact | None:
-    """The fact in a session. Raises PaymentsRefused, PaymentsUnavailable."""
+) -> PaymentStatus | None:
+    """The status in a session. Raises PaymentsRefused, PaymentsUnavailable."""
     metadata: dict[str, str] = session.metadata.to_dict() if session.metadata else {}
     progress = _progress(session, failed=failed)
-    if ACCOUNT_POINTER not in metadata or PURCHASE_POINTER not in metadata or progress is None:
+    if METADATA_ACCOUNT not in metadata or METADATA_PURCHASE not in metadata or progress is None:
         return None
     payment = session.payment_intent
     payment = payment if isinstance(payment, str) or payment is None else payment.id
     paid = progress == "paid" and payment is not None
     with answering():
-        return PaymentFact(
+        return PaymentStatus(
             progress=progress,
             session=session.id,
-            account=metadata[ACCOUNT_POINTER],
-            purchase=metadata[PURCHASE_POINTER],
+            account=metadata[METADATA_ACCOUNT],
+            purchase=metadata[METADATA_PURCHASE],
             amount=session.amount_total or 0,
             currency=session.currency or "",
             live=session.livemode,

@@ -21,9 +21,9 @@ HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.
 # Ids become keys of the table, parts of addresses and log lines.
 ID = re.compile(r"[!-~]{1,255}", re.ASCII)
 # Metadata is anybody's who sells through the same Stripe account; more than this is none of ours.
-MAX_POINTER_BYTES = 700
+MAX_METADATA_BYTES = 700
 # The pointers that a session we make carries back to its purchase. Never more: no amount is read from them.
-ACCOUNT_POINTER, PURCHASE_POINTER = "prepaid_account", "prepaid_purchase"
+METADATA_ACCOUNT, METADATA_PURCHASE = "prepaid_account", "prepaid_purchase"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,8 @@ def event_of(event: Any) -> Event:
         id=event_id,
         type=event_type,
         session=_id(about, "id"),
-        account=pointer(metadata, ACCOUNT_POINTER),
-        purchase=pointer(metadata, PURCHASE_POINTER),
+        account=pointer(metadata, METADATA_ACCOUNT),
+        purchase=pointer(metadata, METADATA_PURCHASE),
         payment=_id(about, "payment_intent"),
     )
 
@@ -99,7 +99,7 @@ def event_of(event: Any) -> Event:
 def pointer(metadata: Any, name: str) -> str | None:
     """One of our pointers in an object's metadata, if it could be one."""
     text = _part(metadata, name)
-    if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > MAX_POINTER_BYTES:
+    if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > MAX_METADATA_BYTES:
         return None
     return text or None
 

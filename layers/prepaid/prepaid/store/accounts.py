@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import partial
 
 from prepaid.core.account import Terms
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound
 from prepaid.core.ledger import ChangeTerms, open_account
 from prepaid.store import keys
-from prepaid.store.dynamodb import IF_ABSENT, Item, LostCondition, Patience, Table, Transient, attempts, get, persist
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Patience, Table, Transient, attempts, get, persist
 from prepaid.store.items import checksummed
 from prepaid.store.ledger import Puts, append, open_ledger, read_tail
 
@@ -34,7 +34,7 @@ def put_account(
     profile: Profile,
     *,
     actor: str,
-    catalogue: Catalogue,
+    catalog: Catalog,
     now: datetime,
     patience: Patience,
 ) -> bool:
@@ -47,20 +47,20 @@ def put_account(
             stored = get(table, keys.profile(account_id))
             profile_puts = _profile_puts(account_id, profile, stored)
             if stored is None:
-                first = open_account(account_id, terms, actor=actor, catalogue=catalogue, now=now)
+                first = open_account(account_id, terms, actor=actor, catalog=catalog, now=now)
                 open_ledger(table, first, profile_puts)
                 return True
             append(
                 table,
                 account_id,
                 ChangeTerms(actor=actor, terms=terms),
-                catalogue=catalogue,
+                catalog=catalog,
                 now=now,
                 patience=patience,
                 also=partial(_with_profile, profile_puts, changed=_profile_from_item(stored) != profile),
             )
             return False
-        except (LostCondition, Transient):
+        except (ConditionFailed, Transient):
             # Somebody opened or changed the account meanwhile: look again, the last one to ask wins.
             continue
     raise AssertionError("attempts() ends by raising")

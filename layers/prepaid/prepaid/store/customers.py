@@ -1,7 +1,7 @@
 """The payment provider's customer of each account, so that a returning buyer is known there."""
 
 from prepaid.store import keys
-from prepaid.store.dynamodb import IF_ABSENT, Item, LostCondition, Table, get, put
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, get, put
 
 
 def read_customer(table: Table, account_id: str) -> str | None:
@@ -10,7 +10,7 @@ def read_customer(table: Table, account_id: str) -> str | None:
     return item["customer"]["S"] if item else None
 
 
-def remember_customer(table: Table, account_id: str, customer: str, *, instead_of: str | None = None) -> str:
+def save_customer(table: Table, account_id: str, customer: str, *, instead_of: str | None = None) -> str:
     """Keep the id, in the place of another or of none, or learn the one that somebody kept first. Raises Transient."""
     write: Item = {"Item": {**keys.customer(account_id), "customer": {"S": customer}}, "ConditionExpression": IF_ABSENT}
     if instead_of is not None:
@@ -18,7 +18,7 @@ def remember_customer(table: Table, account_id: str, customer: str, *, instead_o
         write["ExpressionAttributeValues"] = {":gone": {"S": instead_of}}
     try:
         put(table, write)
-    except LostCondition as lost:
-        found = lost.found["item"]
+    except ConditionFailed as failed:
+        found = failed.existing["item"]
         return str(found["customer"]["S"]) if found else customer
     return customer

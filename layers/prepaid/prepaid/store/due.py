@@ -1,6 +1,6 @@
 """Lots by the day they end, spread over shards: what the sweep reads. A row stands until the lot's end is recorded.
 
-Nothing decides about credits by these rows: an expired lot is worthless by its date, recorded or not (semantics 2).
+Nothing decides about credits by these rows: an expired lot is worthless by its date, recorded or not (rule 2).
 """
 
 from dataclasses import dataclass

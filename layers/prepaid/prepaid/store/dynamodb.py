@@ -1,7 +1,7 @@
 """One DynamoDB table: its client, its transactions and its errors, translated once.
 
 Transient     the database couldn't say; asking again is safe, because every write carries its own condition
-LostCondition a write's condition didn't hold; says which one, by name, and what stands there instead
+ConditionFailed a write's condition didn't hold; says which one, by name, and what stands there instead
 """
 
 import random
@@ -61,10 +61,10 @@ class Transient(Exception):
 
 
 @dataclass(eq=False)
-class LostCondition(Exception):
-    """`found`: for each named write whose condition didn't hold, the item that stands there, or None."""
+class ConditionFailed(Exception):
+    """`existing`: for each named write whose condition didn't hold, the item that stands there, or None."""
 
-    found: Mapping[str, Item | None]
+    existing: Mapping[str, Item | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def persist[**P, T](patience: Patience, call: Callable[P, T], *args: P.args, **k
 def transact(table: Table, writes: Mapping[str, Item]) -> None:
     """Do all `writes` or none: arguments by name, of Put, or of ConditionCheck where they have a Key and no Item.
 
-    Raises LostCondition or Transient.
+    Raises ConditionFailed or Transient.
     """
     items = [
         {
@@ -193,13 +193,13 @@ def get_many(table: Table, wanted: Iterable[Mapping[str, Any]], *, consistent: b
 
 
 def put(table: Table, put: Item) -> None:
-    """Write one item under its condition. Raises LostCondition({"item": what stands there}) or Transient."""
+    """Write one item under its condition. Raises ConditionFailed({"item": what stands there}) or Transient."""
     try:
         with translated():
             table.client.put_item(TableName=table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **put)
     except table.client.exceptions.ConditionalCheckFailedException as error:
         found: Any = error.response.get("Item")
-        raise LostCondition({"item": found}) from error
+        raise ConditionFailed({"item": found}) from error
 
 
 def delete(table: Table, key: Mapping[str, Any]) -> None:
@@ -229,7 +229,7 @@ def _cancelled(error: ClientError, names: tuple[str, ...]) -> Exception:
     named = dict(zip(names, reasons, strict=True))
     lost = {name: reason.get("Item") for name, reason in named.items() if _code(reason) == "ConditionalCheckFailed"}
     if lost:
-        return LostCondition(lost)
+        return ConditionFailed(lost)
     if all(_code(reason) in TRANSIENT_CODES for reason in reasons if _code(reason) != "None"):
         return Transient()
     return error

@@ -21,7 +21,7 @@ from prepaid.store.dynamodb import Item
 GENESIS_HASH = bytes(32)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What a claim calls the operation. Stored inside hashes for ever, so not the classes' own names.
-CLAIMED_AS = {Debit: "consumption", Grant: "grant"}
+OPERATION_NAMES = {Debit: "consumption", Grant: "grant"}
 OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase", "key")
 # Six characters in a line that shall fit a write unit. Nobody gains by a key that has another one's digest.
 KEY_DIGEST_CHARACTERS = 6
@@ -57,7 +57,7 @@ def entry_from_item(item: Item) -> Entry:
         quota_remaining=line["quota_remaining"],
         draws=tuple(_draw_from_row(row) for row in line["draws"]),
         actor=line["actor"],
-        catalogue_version=line["catalogue_version"],
+        catalog_version=line["catalog_version"],
         after=after,
         lot=lot_from_row(line["lot"]) if "lot" in line else None,
         **{name: line[name] for name in OPTIONAL_FIELDS if name in line},
@@ -70,12 +70,12 @@ def chain_hash(previous_hash: bytes, partition: str, sort: str, line: str, state
 
 
 def request_hash(operation: Debit | Grant) -> bytes:
-    """What was asked, whoever asked and however it travelled (semantics 5).
+    """What was asked, whoever asked and however it travelled (rule 5).
 
     Absent fields are left out, so that a field added later doesn't turn old keys' repeats into other requests.
     """
     asked = {name: value for name, value in asdict(operation).items() if value is not None and name != "actor"}
-    return sha256(_dump({"operation": CLAIMED_AS[type(operation)], **asked}, sort_keys=True).encode()).digest()
+    return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **asked}, sort_keys=True).encode()).digest()
 
 
 def purchase_request_hash(pack: str) -> bytes:
@@ -125,7 +125,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "quota_remaining": entry.quota_remaining,
         "draws": [_draw_to_row(draw) for draw in entry.draws],
         "actor": entry.actor,
-        "catalogue_version": entry.catalogue_version,
+        "catalog_version": entry.catalog_version,
         **({"lot": lot_to_row(entry.lot)} if entry.lot else {}),
         **({"owed": entry.owed} if entry.owed else {}),
         **optional,

@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime
 
 DUE_SHARDS = 8
 SESSION_PREFIX = "SESSION#"
-REVIEWS = "REVIEW"
+PENDING_CHECKS = "PENDING_CHECK"
 ENTRY_PREFIX = "ENTRY#"
 
-CATALOGUE = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
+CATALOG = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
 VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "CHECKPOINT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
@@ -53,15 +53,15 @@ def manager_session(digest: str) -> Key:
     return _key(f"{SESSION_PREFIX}{digest}", "SESSION")
 
 
-def review(due: datetime, purchase_id: str) -> Key:
-    return review_row(review_sort(due, purchase_id))
+def pending_check(due: datetime, purchase_id: str) -> Key:
+    return pending_check_row(pending_check_sort(due, purchase_id))
 
 
-def review_row(sort: str) -> Key:
-    return _key(REVIEWS, sort)
+def pending_check_row(sort: str) -> Key:
+    return _key(PENDING_CHECKS, sort)
 
 
-def review_sort(due: datetime, purchase_id: str) -> str:
+def pending_check_sort(due: datetime, purchase_id: str) -> str:
     """In order of time: what is due is the beginning of the partition."""
     return f"{due.astimezone(UTC).isoformat(timespec='milliseconds')}#{purchase_id}"
 
@@ -91,7 +91,7 @@ def quarantine(day: date, event_id: str) -> Key:
     return _key(f"QUARANTINE#{day.isoformat()}", event_id)
 
 
-def catalogue_version(version: int) -> Key:
+def catalog_version(version: int) -> Key:
     return _key("CATALOG", f"V#{version:06d}")
 
 

@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, IdempotencyKeyReused, Refused
 from prepaid.core.ledger import Debit, Grant, Operation, apply
 from prepaid.store import due, keys
-from prepaid.store.catalogue import not_older_than
+from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import (
     IF_ABSENT,
+    ConditionFailed,
     Item,
-    LostCondition,
     Patience,
     Table,
     Transient,
@@ -69,30 +69,30 @@ def append(
     account_id: str,
     operation: Operation,
     *,
-    catalogue: Catalogue,
+    catalog: Catalog,
     now: datetime,
     patience: Patience,
     idempotency_key: str | None = None,
     also: Callable[[tuple[Entry, ...]], Puts] = nothing_more,
 ) -> Appended:
-    """Carry `operation` out on the account's newest state, once for its key for ever (semantics 5).
+    """Carry `operation` out on the account's newest state, once for its key for ever (rule 5).
 
     also: from the new entries to further writes, by name, that share their transaction.
-    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy, and LostCondition when a write of
+    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy, and ConditionFailed when a write of
     `also` lost its own condition (the caller re-reads what that write was about).
     """
     tail: Tail | None = None
     for attempt in attempts(patience):
         try:
             tail = tail or read_tail(table, account_id)
-            # A warm function's catalogue may be older than the one this account was changed under: its plan may be new.
-            catalogue = not_older_than(table, catalogue, tail.entry.catalogue_version)
-            return _append_to(tail, table, operation, catalogue, now, idempotency_key, also)
+            # A warm function's catalog may be older than the one this account was changed under: its plan may be new.
+            catalog = catalog_at_least(table, catalog, tail.entry.catalog_version)
+            return _append_to(tail, table, operation, catalog, now, idempotency_key, also)
         except Transient:
             tail = None
-        except LostCondition as lost:
-            rival = lost.found.get(ENTRY)
-            if ENTRY not in lost.found:
+        except ConditionFailed as failed:
+            rival = failed.existing.get(ENTRY)
+            if ENTRY not in failed.existing:
                 raise
             # The entry that beat us is a newer tail for free. Beaten again, there are many: read where they are now.
             tail = tail_from_item(rival) if rival and attempt == 0 else None
@@ -103,18 +103,18 @@ def _append_to(
     tail: Tail,
     table: Table,
     operation: Operation,
-    catalogue: Catalogue,
+    catalog: Catalog,
     now: datetime,
     idempotency_key: str | None,
     also: Callable[[tuple[Entry, ...]], Puts],
 ) -> Appended:
-    """One attempt. Raises LostCondition when `tail` isn't the newest entry any more."""
+    """One attempt. Raises ConditionFailed when `tail` isn't the newest entry any more."""
     account = tail.entry.after
     try:
-        entries = apply(account, operation, catalogue=catalogue, now=now)
+        entries = apply(account, operation, catalog=catalog, now=now)
     except Refused:
-        # The key that took the last credit must hear its own answer, not that nothing is left (semantics 5).
-        earlier = find_effect(table, account.id, operation, idempotency_key)
+        # The key that took the last credit must hear its own answer, not that nothing is left (rule 5).
+        earlier = find_replay(table, account.id, operation, idempotency_key)
         if earlier:
             return earlier
         raise
@@ -127,16 +127,16 @@ def _append_to(
         return Appended((), replayed=False)
     try:
         transact(table, puts)
-    except LostCondition as lost:
+    except ConditionFailed as failed:
         # Before the lost race: our own response may have been lost, and then this claim is ours.
-        earlier = find_effect(table, account.id, operation, idempotency_key) if CLAIM in lost.found else None
+        earlier = find_replay(table, account.id, operation, idempotency_key) if CLAIM in failed.existing else None
         if earlier:
             return earlier
         raise
     return Appended(entries, replayed=False)
 
 
-def find_effect(table: Table, account_id: str, operation: Operation, idempotency_key: str | None) -> Appended | None:
+def find_replay(table: Table, account_id: str, operation: Operation, idempotency_key: str | None) -> Appended | None:
     """What this key did before on this account, if anything. Raises IdempotencyKeyReused, Transient."""
     if idempotency_key is None:
         return None
@@ -149,7 +149,10 @@ def find_effect(table: Table, account_id: str, operation: Operation, idempotency
 
 
 def open_ledger(table: Table, first: Entry, also: Puts) -> None:
-    """Write the account's first entry together with `also`. Raises LostCondition when the account exists, Transient."""
+    """Write the account's first entry together with `also`.
+
+    Raises ConditionFailed when the account exists, Transient.
+    """
     transact(table, {ENTRY: {"Item": entry_to_item(first, GENESIS_HASH), "ConditionExpression": IF_ABSENT}, **also})
 
 

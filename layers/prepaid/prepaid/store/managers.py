@@ -27,8 +27,8 @@ from prepaid.core.manager_code import (
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
     IF_ABSENT,
+    ConditionFailed,
     Item,
-    LostCondition,
     Patience,
     Table,
     Transient,
@@ -92,7 +92,7 @@ def change_code(
             code = forgive(stored) if same else _changed(stored, digest, salt, now)
             _write(table, account_id, code, over=stored)
             return
-        except (LostCondition, Transient):
+        except (ConditionFailed, Transient):
             continue
 
 
@@ -130,15 +130,15 @@ def open_session(
             return opened
         except Transient:
             continue
-        except LostCondition as lost:
-            earlier = lost.found.get(CLAIM)
+        except ConditionFailed as failed:
+            earlier = failed.existing.get(CLAIM)
             if earlier:
                 _forgive(table, account_id, held, patience)
                 return _replayed(earlier, held, account_id, idempotency_key, pepper)
-            found = lost.found.get(MANAGER)
+            found = failed.existing.get(MANAGER)
             if found and int(found["version"]["N"]) != held.version:
                 # Changed since we compared: what we were shown isn't the current code any more.
-                raise WrongCode(tries_left=MAX_TRIES - int(found["tries"]["N"])) from lost
+                raise WrongCode(tries_left=MAX_TRIES - int(found["tries"]["N"])) from failed
             # Somebody else is trying at this moment; their tries stay counted, and ours with them.
             manager = code_unchanged(account_id, held.version)
     raise AssertionError("attempts() ends by raising")
@@ -195,7 +195,7 @@ def _reserve(table: Table, account_id: str, now: datetime, patience: Patience) -
             reserved = reserve_try(stored, now)
             _write(table, account_id, reserved, over=stored)
             return reserved
-        except (LostCondition, Transient):
+        except (ConditionFailed, Transient):
             continue
     raise AssertionError("attempts() ends by raising")
 
@@ -205,7 +205,7 @@ def _forgive(table: Table, account_id: str, held: ManagerCode, patience: Patienc
     forgiven = forgive(held)
     try:
         persist(patience, _write, table, account_id, forgiven, over=held)
-    except LostCondition:
+    except ConditionFailed:
         # Somebody else is trying at this moment; their tries stay counted.
         return held
     return forgiven
@@ -240,7 +240,7 @@ def _read(table: Table, account_id: str) -> ManagerCode:
 
 
 def _write(table: Table, account_id: str, code: ManagerCode, *, over: ManagerCode) -> None:
-    """Write the record over the one that was read. Raises LostCondition, Transient."""
+    """Write the record over the one that was read. Raises ConditionFailed, Transient."""
     put(table, _record_put(account_id, code, over=over))
 
 

@@ -7,26 +7,26 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from prepaid.core.account import Lot, remaining_in
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import IdempotencyKeyReused
 from prepaid.core.ledger import Grant, Revoke
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import (
-    PaymentFact,
+    PaymentStatus,
     Purchase,
     Step,
-    carried_out,
+    as_paid_unmatched,
     mismatches,
+    needs_revocation,
     next_step,
-    takes_back,
-    waiting_for_a_person,
+    with_result,
 )
 from prepaid.store import keys
 from prepaid.store.dynamodb import (
     IF_ABSENT,
+    ConditionFailed,
     Item,
-    LostCondition,
     Patience,
     Table,
     Transient,
@@ -48,7 +48,7 @@ from prepaid.store.items import (
 )
 from prepaid.store.ledger import CLAIM, Puts, append, find_entry_at, read_tail
 from prepaid.store.managers import MANAGER, code_unchanged, use_session_put
-from prepaid.store.reconciliation import PAYABLE, review_put
+from prepaid.store.reconciliation import PAYABLE, pending_check_put
 
 PURCHASE = "purchase"
 PAYMENT = "payment"
@@ -64,7 +64,7 @@ Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
+class PurchaseRef:
     """Where a purchase is kept."""
 
     account: str
@@ -77,7 +77,7 @@ def read_purchase(table: Table, account_id: str, purchase_id: str) -> Purchase |
     return purchase_from_item(item) if item else None
 
 
-def find_begun(table: Table, account_id: str, idempotency_key: str, pack: str) -> Purchase | None:
+def find_purchase_by_key(table: Table, account_id: str, idempotency_key: str, pack: str) -> Purchase | None:
     """The purchase that this key began, if any. Raises IdempotencyKeyReused, Transient."""
     claim = get(table, keys.claim(account_id, idempotency_key))
     if claim is None:
@@ -91,7 +91,7 @@ def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, sess
     """Keep a new purchase before its payment page exists: record, claim, spent manager session, its review. Answers
     the purchase as it is kept.
 
-    Raises LostCondition naming "claim" or "manager_session" when a rival took it, "manager" when the code was changed
+    Raises ConditionFailed naming "claim" or "manager_session" when a rival took it, "manager" when the code was changed
     and so ended the session; Transient.
     """
     purchase = replace(purchase, key=key_digest(idempotency_key))
@@ -108,14 +108,14 @@ def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, sess
             MANAGER_SESSION: use_session_put(session, purchase.id),
             MANAGER: code_unchanged(purchase.account, session.code_version),
             # Whatever was lost of what became of it, it is looked at when nobody can pay it any more.
-            REVIEW: review_put(purchase.account, purchase.id, purchase.created_at + PAYABLE),
+            REVIEW: pending_check_put(purchase.account, purchase.id, purchase.created_at + PAYABLE),
         },
     )
     return purchase
 
 
 def save_page(table: Table, purchase: Purchase) -> None:
-    """Keep the payment page of a purchase that was read one version ago. Raises LostCondition, Transient."""
+    """Keep the payment page of a purchase that was read one version ago. Raises ConditionFailed, Transient."""
     put(table, _purchase_put(purchase))
 
 
@@ -134,57 +134,61 @@ def read_purchases(table: Table, account_id: str, *, before: str, limit: int) ->
     return tuple(purchase for purchase in purchases if purchase.id != before)[:limit]
 
 
-def find_payment(table: Table, payment: str) -> Pointer | None:
+def find_payment(table: Table, payment: str) -> PurchaseRef | None:
     """The purchase that this money paid for, once it was granted. Raises Transient."""
     item = get(table, keys.payment(payment))
-    return Pointer(account=item["account"]["S"], purchase=item["purchase"]["S"]) if item else None
+    return PurchaseRef(account=item["account"]["S"], purchase=item["purchase"]["S"]) if item else None
 
 
-def bring_up_to_date(
+def sync_purchase(
     table: Table,
-    pointer: Pointer,
-    look: Callable[[], PaymentFact | None],
+    pointer: PurchaseRef,
+    look: Callable[[], PaymentStatus | None],
     *,
-    catalogue: Catalogue,
+    catalog: Catalog,
     now: datetime,
     reason: str,
     patience: Patience,
 ) -> Outcome:
-    """Do what the provider's truth asks for, or quarantine what doesn't fit the record (semantics 12).
+    """Do what the provider's truth asks for, or quarantine what doesn't fit the record (rule 12).
 
     look: asks the provider now; None when it knows nothing that concerns us. reason: the event or run, for quarantine.
     Raises Busy, and what `look` raises.
     """
     outcome: Outcome = "unchanged"
-    fact: PaymentFact | None = None
+    status: PaymentStatus | None = None
     for _ in attempts(patience):
         try:
             # In this order: whoever changes the record in between makes our write lose, so nothing that was asked
             # earlier can undo what was asked later.
             purchase = read_purchase(table, pointer.account, pointer.purchase)
-            fact = look()
-            if fact is None and not (purchase and purchase.granted):
+            status = look()
+            if status is None and not (purchase and purchase.granted):
                 return "ignored"
-            wrong = mismatches(purchase, fact)
-            if purchase is None or fact is None or wrong:
-                _put_aside(table, pointer, purchase, wrong, fact, reason, now)
+            wrong = mismatches(purchase, status)
+            if purchase is None or status is None or wrong:
+                _put_aside(table, pointer, purchase, wrong, status, reason, now)
                 return "quarantined"
             for _ in range(MAX_STEPS):
                 money_was_back = purchase.granted
-                seen = _look_for_lapsed(table, purchase, now, patience) if takes_back(purchase, fact) else NOTHING_SEEN
-                step = next_step(purchase, fact, now, lapsed=seen.lapsed)
+                seen = (
+                    _look_for_lapsed(table, purchase, now, patience)
+                    if needs_revocation(purchase, status)
+                    else NOTHING_SEEN
+                )
+                step = next_step(purchase, status, now, lapsed=seen.lapsed)
                 if step is None:
                     return outcome
-                purchase = _take(table, purchase, step, seen, catalogue, now, patience)
+                purchase = _take(table, purchase, step, seen, catalog, now, patience)
                 outcome = "changed"
                 if money_was_back:
                     # Money that moved on before we wrote found the old record to be right and its event done. Nobody
                     # tells us again, so what we heard last must be newer than what we wrote last.
                     break
-        except LostCondition as lost:
-            if PAYMENT in lost.found and PURCHASE not in lost.found and fact is not None:
+        except ConditionFailed as failed:
+            if PAYMENT in failed.existing and PURCHASE not in failed.existing and status is not None:
                 # The money pays for another purchase already.
-                persist(patience, quarantine, table, pointer, ("payment",), fact, reason, now)
+                persist(patience, quarantine, table, pointer, ("payment",), status, reason, now)
                 return "quarantined"
         except Transient:
             continue
@@ -219,9 +223,9 @@ def _has_ended(lot: Lot, at: datetime) -> bool:
 
 
 def _take(
-    table: Table, before: Purchase, step: Step, seen: _Seen, catalogue: Catalogue, now: datetime, patience: Patience
+    table: Table, before: Purchase, step: Step, seen: _Seen, catalog: Catalog, now: datetime, patience: Patience
 ) -> Purchase:
-    """One step: the purchase's new state and its entry, all or none. Raises LostCondition, Transient, Busy."""
+    """One step: the purchase's new state and its entry, all or none. Raises ConditionFailed, Transient, Busy."""
     if step.operation is None:
         put(table, _purchase_put(step.purchase))
         return step.purchase
@@ -234,51 +238,51 @@ def _take(
         if overtaken and any(_has_ended(lot, last.at) for lot in before.lots):
             # Closes the race of a rival that spends from a lot, by a clock that is behind, after we looked what the
             # lot had left at its end: look again.
-            raise LostCondition({})
-        after = carried_out(step, last)
+            raise ConditionFailed({})
+        after = with_result(step, last)
         puts = {PURCHASE: _purchase_put(after)}
         if after.payment and after.payment != before.payment:
             puts[PAYMENT] = _payment_put(after.payment, after)
         if isinstance(step.operation, Grant):
             # Each grant is compared with its payment from our side too, however long ago its purchase began.
-            puts[REVIEW] = review_put(after.account, after.id, now)
+            puts[REVIEW] = pending_check_put(after.account, after.id, now)
         return puts
 
-    append(table, before.account, step.operation, catalogue=catalogue, now=now, patience=patience, also=also)
+    append(table, before.account, step.operation, catalog=catalog, now=now, patience=patience, also=also)
     return after
 
 
 def _put_aside(
     table: Table,
-    pointer: Pointer,
+    pointer: PurchaseRef,
     purchase: Purchase | None,
     wrong: tuple[str, ...],
-    fact: PaymentFact | None,
+    status: PaymentStatus | None,
     reason: str,
     now: datetime,
 ) -> None:
-    """Quarantine, and say on the purchase that its money came. Raises LostCondition, Transient."""
+    """Quarantine, and say on the purchase that its money came. Raises ConditionFailed, Transient."""
     # The row first: whoever is killed in between is told again, and finds a purchase that still wants to be told.
-    quarantine(table, pointer, wrong, fact, reason, now)
-    waiting = waiting_for_a_person(purchase, fact, now) if purchase and fact else None
+    quarantine(table, pointer, wrong, status, reason, now)
+    waiting = as_paid_unmatched(purchase, status, now) if purchase and status else None
     if waiting:
         put(table, _purchase_put(waiting))
 
 
 def quarantine(
-    table: Table, pointer: Pointer, wrong: tuple[str, ...], fact: PaymentFact | None, reason: str, now: datetime
+    table: Table, pointer: PurchaseRef, wrong: tuple[str, ...], status: PaymentStatus | None, reason: str, now: datetime
 ) -> None:
     """Keep what doesn't fit a purchase's record for a person to look at; a repeat writes the same row.
 
-    fact: what the provider said; None when it knows nothing of a purchase that was granted. Raises Transient.
+    status: what the provider said; None when it knows nothing of a purchase that was granted. Raises Transient.
     """
-    said = {name: str(value) for name, value in asdict(fact).items()} if fact else {}
+    said = {name: str(value) for name, value in asdict(status).items()} if status else {}
     item = {
         **keys.quarantine(now.date(), f"{reason}#{pointer.purchase}"),
         "account": {"S": pointer.account},
         "purchase": {"S": pointer.purchase},
         "mismatches": {"L": [{"S": name} for name in wrong]},
-        "fact": {"M": {name: {"S": value} for name, value in said.items()}},
+        "status": {"M": {name: {"S": value} for name, value in said.items()}},
         "at": {"N": str(milliseconds(now))},
     }
     put(table, {"Item": item})

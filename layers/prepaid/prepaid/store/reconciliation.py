@@ -32,7 +32,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class PendingCheck:
     """A purchase to be compared with its payment from our side. due: from when on; part of the row's key."""
 
     account: str
@@ -41,7 +41,7 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class FailedCheck:
     """What could not be looked at. about: all that leads to it again. first_at, last_at: of its `tries`."""
 
     what: str
@@ -77,26 +77,27 @@ def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
     put(table, {"Item": item})
 
 
-def review_put(account: str, purchase: str, due: datetime) -> Item:
+def pending_check_put(account: str, purchase: str, due: datetime) -> Item:
     """The write that has a purchase looked at from our side; it belongs into the transaction that makes it due."""
-    return {"Item": {**keys.review(due, purchase), "account": {"S": account}, "purchase": {"S": purchase}}}
+    return {"Item": {**keys.pending_check(due, purchase), "account": {"S": account}, "purchase": {"S": purchase}}}
 
 
-def read_reviews(table: Table, due: datetime, limit: int) -> tuple[Review, ...]:
-    """At most `limit` of the reviews that are due by then, oldest first; none left means all are done.
+def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[PendingCheck, ...]:
+    """At most `limit` of the pending_checks that are due by then, oldest first; none left means all are done.
     Raises Transient."""
-    items = query(table, keys.REVIEWS, first="0", last=keys.review_sort(due, HIGHEST), limit=limit)
+    items = query(table, keys.PENDING_CHECKS, first="0", last=keys.pending_check_sort(due, HIGHEST), limit=limit)
     return tuple(
-        Review(account=item["account"]["S"], purchase=item["purchase"]["S"], due=item["SK"]["S"]) for item in items
+        PendingCheck(account=item["account"]["S"], purchase=item["purchase"]["S"], due=item["SK"]["S"])
+        for item in items
     )
 
 
-def forget_review(table: Table, review: Review) -> None:
-    """Remove the row of a review that is done, or kept as failed. Raises Transient."""
-    delete(table, keys.review_row(review.due))
+def delete_pending_check(table: Table, pending_check: PendingCheck) -> None:
+    """Remove the row of a pending_check that is done, or kept as failed. Raises Transient."""
+    delete(table, keys.pending_check_row(pending_check.due))
 
 
-def save_failed(table: Table, what: str, about: Mapping[str, str], now: datetime) -> None:
+def save_failed_check(table: Table, what: str, about: Mapping[str, str], now: datetime) -> None:
     """Keep what could not be looked at for another run. Raises Transient.
 
     Unconditional: of two runs at once that fail on the same thing one try isn't counted.
@@ -112,12 +113,12 @@ def save_failed(table: Table, what: str, about: Mapping[str, str], now: datetime
     put(table, {"Item": item})
 
 
-def read_failed(table: Table, limit: int) -> tuple[Failed, ...]:
+def read_failed_checks(table: Table, limit: int) -> tuple[FailedCheck, ...]:
     """What waits for another try, at most `limit` of it, in no order that matters. Raises Transient."""
     first, last = keys.failed_sort(""), keys.failed_sort(HIGHEST)
     items = query(table, keys.RECONCILIATION["PK"]["S"], first=first, last=last, limit=limit)
     return tuple(
-        Failed(
+        FailedCheck(
             what=item["SK"]["S"].removeprefix(first),
             about={name: value["S"] for name, value in item["about"]["M"].items()},
             first_at=instant(int(item["first_at"]["N"])),
@@ -128,6 +129,6 @@ def read_failed(table: Table, limit: int) -> tuple[Failed, ...]:
     )
 
 
-def forget_failed(table: Table, failed: Failed) -> None:
+def delete_failed_check(table: Table, failed: FailedCheck) -> None:
     """Remove the row of something that was looked at after all. Raises Transient."""
     delete(table, keys.failed(failed.what))

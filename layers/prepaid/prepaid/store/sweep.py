@@ -1,10 +1,10 @@
-"""The sweep: records the end of lots whose day has come. It decides nothing: see due.py and semantics 2."""
+"""The sweep: records the end of lots whose day has come. It decides nothing: see due.py and rule 2."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.ledger import Settle
 from prepaid.store import keys
 from prepaid.store.due import Checkpoint, DueLot, forget, read_checkpoint, read_due, save_checkpoint, sort_key
@@ -13,11 +13,11 @@ from prepaid.store.ledger import append
 
 PAGE_ROWS = 100
 # How far back the first sweep of a table looks: it covers a schedule that was switched on late.
-FIRST_LOOK_BACK = timedelta(days=31)
+INITIAL_LOOKBACK = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
+class SweepResult:
     """What one sweep did. recorded: expired lots whose end is now in the ledger. failed: lots left for the next run.
 
     finished: whether it came to today's end; if not, the next run goes on from the checkpoint.
@@ -31,12 +31,12 @@ class Swept:
 def sweep(
     table: Table,
     *,
-    catalogue: Catalogue,
+    catalog: Catalog,
     now: datetime,
     patience: Patience,
     has_time: Callable[[], bool],
     on_failure: Callable[[DueLot, Exception], None],
-) -> Swept:
+) -> SweepResult:
     """Record every lot that has ended by `now`, day by day and shard by shard, while there is time.
 
     Repeatable at any point, and by several at once: settling is conditional on the account's newest entry, and a row
@@ -45,7 +45,7 @@ def sweep(
     today = now.astimezone(UTC).date()
     # A lot granted just before midnight may be stored just after it: a day is closed only when the next one is over.
     first_open_day = today - timedelta(days=1)
-    place = persist(patience, read_checkpoint, table) or Checkpoint(day=today - FIRST_LOOK_BACK)
+    place = persist(patience, read_checkpoint, table) or Checkpoint(day=today - INITIAL_LOOKBACK)
     recorded = failed = 0
     while place.day <= today and has_time():
         if place.day >= first_open_day:
@@ -58,7 +58,7 @@ def sweep(
                 if not has_time():
                     break
                 try:
-                    _record(table, row, catalogue, now, patience)
+                    _record(table, row, catalog, now, patience)
                     recorded += 1
                 except Exception as error:  # noqa: BLE001 - one account that can't be settled must not hold up the others
                     on_failure(row, error)
@@ -68,12 +68,12 @@ def sweep(
     finished = place.day > today
     resume = Checkpoint(day=min(place.return_to or first_open_day, first_open_day)) if finished else place
     persist(patience, save_checkpoint, table, resume)
-    return Swept(recorded=recorded, failed=failed, finished=finished)
+    return SweepResult(recorded=recorded, failed=failed, finished=finished)
 
 
-def _record(table: Table, row: DueLot, catalogue: Catalogue, now: datetime, patience: Patience) -> None:
+def _record(table: Table, row: DueLot, catalog: Catalog, now: datetime, patience: Patience) -> None:
     """Have the lot's end in the ledger (a debit may have recorded it already), then drop its row."""
-    append(table, row.account, Settle(), catalogue=catalogue, now=now, patience=patience)
+    append(table, row.account, Settle(), catalog=catalog, now=now, patience=patience)
     persist(patience, forget, table, row)
 
 

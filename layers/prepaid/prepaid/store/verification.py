@@ -6,11 +6,11 @@ A ledger whose newest entries are gone is a ledger like any other; only what was
 from dataclasses import dataclass
 
 from prepaid.store import keys
-from prepaid.store.dynamodb import Item, LostCondition, Table, get, put
+from prepaid.store.dynamodb import ConditionFailed, Item, Table, get, put
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class VerifiedUpTo:
     """The entry up to which an account's ledger was found to be as it must be."""
 
     account: str
@@ -18,13 +18,13 @@ class Mark:
     hash: bytes
 
 
-def mark_from_item(item: Item) -> Mark:
+def verified_up_to_from_item(item: Item) -> VerifiedUpTo:
     """The mark an item holds."""
     account = keys.split(item["PK"]["S"])[1]
-    return Mark(account=account, number=int(item["number"]["N"]), hash=bytes(item["hash"]["B"]))
+    return VerifiedUpTo(account=account, number=int(item["number"]["N"]), hash=bytes(item["hash"]["B"]))
 
 
-def save_mark(table: Table, mark: Mark) -> None:
+def save_verified_up_to(table: Table, mark: VerifiedUpTo) -> None:
     """Remember it, unless as much is remembered already. Raises Transient."""
     item = {**keys.verified(mark.account), "number": {"N": str(mark.number)}, "hash": {"B": mark.hash}}
     try:
@@ -38,7 +38,7 @@ def save_mark(table: Table, mark: Mark) -> None:
                 "ExpressionAttributeValues": {":number": {"N": str(mark.number)}},
             },
         )
-    except LostCondition:
+    except ConditionFailed:
         return
 
 

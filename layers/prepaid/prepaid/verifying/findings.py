@@ -19,17 +19,17 @@ Code = Literal[
     "profile_missing",
     "manager_missing",
     "claim_missing",
-    "claim_astray",
+    "claim_dangling",
     "due_missing",
-    "due_astray",
+    "due_dangling",
     "purchase_missing",
     "purchase_differs",
     "payment_missing",
-    "payment_astray",
-    "review_missing",
+    "payment_dangling",
+    "pending_check_missing",
     "row_differs",
-    "catalogue_missing",
-    "catalogue_differs",
+    "catalog_missing",
+    "catalog_differs",
 ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from prepaid.core.account import Account, Lot, LotKind
 from prepaid.core.calendar import end_of_validity
-from prepaid.core.catalogue import Catalogue
+from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, EntryType, LotDraw
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Restore, Revoke, apply, open_account, settle
 from prepaid.core.purchase import ACTOR, Purchase, grant_of
@@ -17,7 +17,7 @@ MAX_MONTHS = 1200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class PurchaseTrail:
     """What an account's entries say of one purchase, so far.
 
     lots: as they were granted. net: credits taken back or made owed, less what came back. debt: of those, what is
@@ -34,7 +34,7 @@ class Course:
 
 
 def replay(
-    before: Account | None, entry: Entry, catalogue: Catalogue, purchase: Purchase | None, course: Course
+    before: Account | None, entry: Entry, catalog: Catalog, purchase: Purchase | None, trail: PurchaseTrail
 ) -> Entry | None:
     """The entry that the rules put after `before`, given what `entry` says was asked; None when they put none.
 
@@ -42,44 +42,44 @@ def replay(
     """
     if before is None:
         after = entry.after
-        return open_account(after.id, after.terms, actor=entry.actor, catalogue=catalogue, now=entry.at)
+        return open_account(after.id, after.terms, actor=entry.actor, catalog=catalog, now=entry.at)
     if entry.type in ("expiry", "quota_renewal"):
-        _, entries = settle(before, catalogue=catalogue, now=entry.at)
+        _, entries = settle(before, catalog=catalog, now=entry.at)
     else:
         # What time had done by then stands in front of it, as entries of its own: the first one is the next one.
-        entries = apply(before, _operation(entry, purchase, course), catalogue=catalogue, now=entry.at)
+        entries = apply(before, _operation(entry, purchase, trail), catalog=catalog, now=entry.at)
     if not entries:
         return None
     return replace(entries[0], key=entry.key) if entry.type in ASKED_WITH_A_KEY else entries[0]
 
 
-def followed(course: Course, entry: Entry) -> Course:
-    """The course of the purchase that `entry` names, after it."""
-    lots = (*course.lots, entry.lot) if entry.lot else course.lots
+def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
+    """The trail of the purchase that `entry` names, after it."""
+    lots = (*trail.lots, entry.lot) if entry.lot else trail.lots
     if entry.type == "purchase":
-        return replace(course, grants=course.grants + 1, lots=lots)
-    low, high = course.lapsed
+        return replace(trail, grants=trail.grants + 1, lots=lots)
+    low, high = trail.lapsed
     living = {lot.number for lot in entry.after.lots}
     # What its lots still hold is taken first; only then what they had lost is counted.
-    emptied = not any(lot.number in living for lot in course.lots)
+    emptied = not any(lot.number in living for lot in trail.lots)
     if not _gives_back(entry):
         taken = _drawn(entry) + entry.owed
         if not taken:
             # It counted what had expired; or uncounted it, where something had been counted.
             low = 0 if high else 1
         if emptied:
-            high = course.expired
+            high = trail.expired
         if entry.owed:
             # Credits are owed only when all that expired has been counted.
             low = high
-        return replace(course, net=course.net + taken, debt=course.debt + entry.owed, lapsed=(low, high))
+        return replace(trail, net=trail.net + taken, debt=trail.debt + entry.owed, lapsed=(low, high))
     returned = -_drawn(entry) - entry.owed
-    debt = min(course.debt, returned)
+    debt = min(trail.debt, returned)
     if returned > debt:
         low = high = 0
-    elif debt == course.debt:
+    elif debt == trail.debt:
         low = 0
-    return replace(course, lots=lots, net=course.net - returned, debt=course.debt - debt, lapsed=(low, high))
+    return replace(trail, lots=lots, net=trail.net - returned, debt=trail.debt - debt, lapsed=(low, high))
 
 
 def conserved(before: Account, entry: Entry) -> bool:
@@ -117,7 +117,7 @@ def request_hashes(entry: Entry) -> Iterator[bytes]:
                 yield request_hash(replace(gift, validity=validity))
 
 
-def _operation(entry: Entry, purchase: Purchase | None, course: Course) -> Operation:
+def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) -> Operation:
     match entry.type:
         case "consumption":
             return _debit(entry)
@@ -127,12 +127,12 @@ def _operation(entry: Entry, purchase: Purchase | None, course: Course) -> Opera
         case "plan_change":
             return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
         case "refund" | "dispute" if _gives_back(entry):
-            return _restore(entry, purchase, course)
+            return _restore(entry, purchase, trail)
         case "refund" | "dispute" as cause:
             return Revoke(
                 actor=ACTOR,
                 cause=cause,
-                lots=course.lots,
+                lots=trail.lots,
                 # What had expired unspent is on the purchase only; here it makes no difference.
                 credits=_drawn(entry) + entry.owed,
                 lapsed=0,
@@ -167,17 +167,17 @@ def _gift(entry: Entry) -> Grant:
     )
 
 
-def _restore(entry: Entry, purchase: Purchase | None, course: Course) -> Restore:
+def _restore(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) -> Restore:
     assert purchase is not None
     assert entry.type in ("refund", "dispute")
     returned = -_drawn(entry) - entry.owed
     return Restore(
         actor=ACTOR,
         cause="refund" if entry.type == "refund" else "dispute",
-        lots=course.lots,
+        lots=trail.lots,
         credits=returned,
         # The last part of what was taken comes back first, and that was what became owed.
-        debt=min(returned, course.debt),
+        debt=min(returned, trail.debt),
         lapsed=0,
         valid_months=purchase.valid_months,
         purchase=purchase.id,

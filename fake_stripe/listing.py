@@ -1,0 +1,117 @@
+"""Lists, pages and expansions, the same for every kind of object."""
+
+import copy
+from collections.abc import Callable, Iterable
+
+from fake_stripe.errors import Json, StripeError, missing
+from fake_stripe.forms import Params
+from fake_stripe.state import State
+
+DEFAULT_LIMIT = 10
+MAX_LIMIT = 100
+MAX_EXPANSIONS = 20
+MAX_EXPAND_DEPTH = 4
+PAGING = ("limit", "starting_after", "ending_before", "created", "expand")
+EXPANDABLE = {
+    "balance_transaction": "balance_transaction", "charge": "charge", "customer": "customer",
+    "failure_balance_transaction": "balance_transaction", "latest_charge": "charge",
+    "payment_intent": "payment_intent", "product": "product",
+}  # fmt: skip
+INCLUDABLE = ("data", "line_items", "price", "refunds")
+COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "gt": int.__gt__, "gte": int.__ge__, "lt": int.__lt__, "lte": int.__le__
+}  # fmt: skip
+
+
+def envelope(data: list[Json], url: str, *, has_more: bool = False) -> Json:
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
+def page(things: Iterable[Json], params: Params, url: str) -> Json:
+    """One page of `things`, which come newest first."""
+    limit = params.integer("limit", least=1, most=MAX_LIMIT) or DEFAULT_LIMIT
+    found = list(things)
+    after, before = params.text("starting_after"), params.text("ending_before")
+    if after and before:
+        raise StripeError("You can't use both starting_after and ending_before.", param="starting_after")
+    if before:
+        newer = found[: _position(found, before, "ending_before")]
+        kept = [thing for thing in newer if _created_within(thing, params)]
+        return envelope(kept[-limit:], url, has_more=len(kept) > limit)
+    if after:
+        found = found[_position(found, after, "starting_after") + 1 :]
+    kept = [thing for thing in found if _created_within(thing, params)]
+    return envelope(kept[:limit], url, has_more=len(kept) > limit)
+
+
+def _position(things: list[Json], identifier: str, param: str) -> int:
+    for place, thing in enumerate(things):
+        if thing["id"] == identifier:
+            return place
+    raise missing("object", identifier, param)
+
+
+def _created_within(thing: Json, params: Params) -> bool:
+    if "created" not in params.fields or "created" not in thing:
+        return True
+    if isinstance(params.fields["created"], str):
+        return bool(thing["created"] == params.integer("created"))
+    bounds = params.child("created")
+    bounds.allow(tuple(COMPARISONS))
+    return all(COMPARISONS[name](thing["created"], bounds.integer(name) or 0) for name in bounds.fields)
+
+
+def expansions(params: Params) -> list[str]:
+    """What `expand[]` names, refused before anything runs when nothing of that name can be expanded."""
+    paths = params.strings("expand") or []
+    if len(paths) > MAX_EXPANSIONS:
+        raise StripeError(f"You can expand at most {MAX_EXPANSIONS} properties", param="expand")
+    for path in paths:
+        parts = path.split(".")
+        if len(parts) > MAX_EXPAND_DEPTH + (parts[0] == "data"):
+            raise StripeError(f"You cannot expand more than {MAX_EXPAND_DEPTH} levels: {path}", param="expand")
+        if not all(part in EXPANDABLE or part in INCLUDABLE for part in parts):
+            raise _not_expandable(path)
+    return paths
+
+
+def expanded(state: State, answer: Json, paths: list[str]) -> Json:
+    """A copy of the answer in which `paths` have become whole objects."""
+    answer = copy.deepcopy(answer)
+    for path in paths:
+        _expand(state, answer, path.split("."), path)
+    return answer
+
+
+def _not_expandable(path: str) -> StripeError:
+    return StripeError(f"This property cannot be expanded ({path}).", param="expand")
+
+
+def _expand(state: State, node: Json, parts: list[str], path: str) -> None:
+    name, *rest = parts
+    if name == "data" and isinstance(node.get("data"), list):
+        for item in node["data"]:
+            if rest:
+                _expand(state, item, rest, path)
+        return
+    included = _included(state, node, name)
+    if included is not None:
+        node[name] = included
+    elif isinstance(node.get(name), str) and name in EXPANDABLE:
+        node[name] = copy.deepcopy(state.find(EXPANDABLE[name], node[name]))
+    elif not (name in EXPANDABLE and name in node) and not isinstance(node.get(name), dict):
+        raise _not_expandable(path)
+    if rest and isinstance(node.get(name), dict):
+        _expand(state, node[name], rest, path)
+
+
+def _included(state: State, node: Json, name: str) -> Json | None:
+    """What an object holds only when it is asked for: a session's line items, a charge's refunds."""
+    identifier = node.get("id", "")
+    if node.get("object") == "checkout.session" and name == "line_items" and name not in node:
+        items = copy.deepcopy(state.baskets[identifier].items)
+        return envelope(items[:MAX_LIMIT], f"/v1/checkout/sessions/{identifier}/line_items")
+    if node.get("object") == "charge" and name == "refunds" and name not in node:
+        made = [copy.deepcopy(one) for one in state.newest_first("refund") if one["charge"] == identifier]
+        return envelope(made[:DEFAULT_LIMIT], f"/v1/charges/{identifier}/refunds", has_more=len(made) > DEFAULT_LIMIT)
+    return None

@@ -1,0 +1,150 @@
+"""Idempotency-Key: one effect, the same answer, an error for another request, and what is not remembered."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+import stripe
+
+from fake_stripe.running import RunningFake
+from fake_stripe.tests.conftest import KEY, Clock, Controls, Shop
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def post(controls: Controls, body: bytes, key: str, path: str = "/v1/customers") -> tuple[int, dict[str, str], bytes]:
+    headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": key, "Content-Type": FORM}
+    return controls.request("POST", path, body, headers)
+
+
+def customers(shop: Shop) -> list[str]:
+    return [one.id for one in shop.client.v1.customers.list().data]
+
+
+def test_a_repeat_has_the_same_answer_and_says_so(shop: Shop, controls: Controls) -> None:
+    first = post(controls, b"name=A", "k1")
+    second = post(controls, b"name=A", "k1")
+
+    assert (second[0], second[2]) == (first[0], first[2])
+    assert "idempotent-replayed" not in first[1]
+    assert second[1]["idempotent-replayed"] == "true"
+    assert second[1]["original-request"] == first[1]["request-id"]
+    assert second[1]["request-id"] != first[1]["request-id"]
+    assert len(customers(shop)) == 1
+
+
+def test_a_repeat_through_the_sdk_makes_no_second_session(shop: Shop) -> None:
+    params: Any = {
+        "mode": "payment",
+        "success_url": "https://shop.example/",
+        "line_items": [
+            {"quantity": 1, "price_data": {"currency": "brl", "unit_amount": 900, "product_data": {"name": "x"}}}
+        ],
+    }
+    made = [
+        shop.client.v1.checkout.sessions.create(params=params, options={"idempotency_key": "purchase-1"})
+        for _ in range(3)
+    ]
+
+    assert len({one.id for one in made}) == 1
+    assert len(shop.client.v1.checkout.sessions.list().data) == 1
+
+
+def test_a_repeat_shows_the_first_answer_even_when_the_object_has_changed(shop: Shop, controls: Controls) -> None:
+    _, _, body = post(controls, b"name=A", "k1")
+    shop.client.v1.customers.update(customers(shop)[0], params={"name": "B"})
+
+    assert post(controls, b"name=A", "k1")[2] == body
+
+
+def test_a_key_for_other_parameters_is_an_idempotency_error(shop: Shop) -> None:
+    create = shop.client.v1.customers.create
+    create(params={"name": "A"}, options={"idempotency_key": "k1"})
+
+    with pytest.raises(stripe.IdempotencyError, match="same parameters") as refusal:
+        create(params={"name": "B"}, options={"idempotency_key": "k1"})
+
+    assert refusal.value.http_status == 400
+    assert len(customers(shop)) == 1
+
+
+def test_a_key_for_another_endpoint_is_an_idempotency_error(shop: Shop) -> None:
+    shop.client.v1.customers.create(params={"name": "A"}, options={"idempotency_key": "k1"})
+
+    with pytest.raises(stripe.IdempotencyError, match="/v1/customers"):
+        shop.client.v1.products.create(params={"name": "A"}, options={"idempotency_key": "k1"})
+
+
+def test_a_repeat_while_the_first_still_runs_is_a_conflict(shop: Shop, controls: Controls, fake: RunningFake) -> None:
+    controls.post("api", next=1, delay_seconds=0.5)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(post(controls, b"name=A", "k1")[0]))
+    thread.start()
+    deadline = time.monotonic() + 5
+    while fake.api.faults._left and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+
+    status, _, body = post(controls, b"name=A", "k1")
+    thread.join()
+
+    assert (status, answers) == (409, [200])
+    assert b"idempotency_key_in_use" in body
+    assert len(customers(shop)) == 1
+
+
+def test_many_repeats_at_once_have_one_effect(shop: Shop, controls: Controls) -> None:
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(post(controls, b"name=A", "k1")[0])) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert set(answers) <= {200, 409}
+    assert 200 in answers
+    assert len(customers(shop)) == 1
+
+
+def test_a_refused_request_leaves_the_key_free(shop: Shop, controls: Controls) -> None:
+    refused = post(controls, b"name=A&nonsense=1", "k1")[0]
+
+    accepted = post(controls, b"name=A", "k1")[0]
+
+    assert (refused, accepted) == (400, 200)
+
+
+def test_keys_are_forgotten_after_a_day_and_not_before(shop: Shop, controls: Controls, clock: Clock) -> None:
+    post(controls, b"name=A", "k1")
+    clock.at += 86_399
+    replayed = post(controls, b"name=A", "k1")[1]
+    clock.at += 1
+    fresh = post(controls, b"name=A", "k1")[1]
+
+    assert ("idempotent-replayed" in replayed, "idempotent-replayed" in fresh) == (True, False)
+    assert len(customers(shop)) == 2
+
+
+def test_an_answer_lost_on_the_way_is_found_by_the_retry(shop: Shop, controls: Controls) -> None:
+    controls.post("api", next=1, drop_answer=True)
+    create = shop.client.v1.customers.create
+
+    with pytest.raises(stripe.APIConnectionError):
+        create(params={"name": "A"}, options={"idempotency_key": "k1"})
+    found = create(params={"name": "A"}, options={"idempotency_key": "k1"})
+
+    assert customers(shop) == [found.id]
+
+
+def test_an_api_failure_on_request_has_no_effect(shop: Shop, controls: Controls) -> None:
+    controls.post("api", next=2, status=503)
+    for _ in range(2):
+        with pytest.raises(stripe.APIError):
+            shop.client.v1.customers.create(params={"name": "A"})
+
+    assert customers(shop) == []
+
+
+def test_a_key_has_at_most_255_characters(shop: Shop, controls: Controls) -> None:
+    assert (post(controls, b"name=A", "k" * 255)[0], post(controls, b"name=A", "k" * 256)[0]) == (200, 400)

@@ -1,0 +1,217 @@
+"""From an open session to paid, failed, expired, and paid after all: the states and the events, in order."""
+
+import pytest
+import stripe
+
+from fake_stripe.running import RunningFake
+from fake_stripe.tests.conftest import Clock, Controls, Shop
+
+ARRIVED = ["charge.succeeded", "payment_intent.succeeded"]
+CONFIRMED = ["payment_intent.created", "payment_intent.requires_action", "checkout.session.completed"]
+
+
+def types(shop: Shop) -> list[str]:
+    return [event.type for event in shop.events()]
+
+
+def state(shop: Shop, session: stripe.checkout.Session) -> tuple[str | None, str, str | None]:
+    now = shop.again(session, "payment_intent")
+    intent = now.payment_intent
+    return now.status, now.payment_status, intent.status if isinstance(intent, stripe.PaymentIntent) else None
+
+
+def test_a_card_pays_at_once(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+
+    controls.post(f"sessions/{session.id}/pay", method="card")
+
+    assert state(shop, session) == ("complete", "paid", "succeeded")
+    assert types(shop) == ["payment_intent.created", *ARRIVED, "checkout.session.completed"]
+    [completed] = shop.events("checkout.session.completed")
+    assert completed.data.object["payment_status"] == "paid"
+    assert completed.data.object["customer_details"]["email"] == "maria@example.com"
+
+
+@pytest.mark.parametrize("method", ["pix", "boleto"])
+def test_pix_and_boleto_complete_unpaid_and_are_paid_later(shop: Shop, controls: Controls, method: str) -> None:
+    session = shop.session()
+
+    controls.post(f"sessions/{session.id}/confirm", method=method)
+    between = state(shop, session)
+    controls.post(f"sessions/{session.id}/pay")
+
+    assert between == ("complete", "unpaid", "requires_action")
+    assert state(shop, session) == ("complete", "paid", "succeeded")
+    assert types(shop) == [*CONFIRMED, *ARRIVED, "checkout.session.async_payment_succeeded"]
+
+
+@pytest.mark.parametrize("method", ["pix", "boleto"])
+def test_pix_and_boleto_may_fail(shop: Shop, controls: Controls, method: str) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/confirm", method=method)
+
+    controls.post(f"sessions/{session.id}/fail")
+
+    assert state(shop, session) == ("complete", "unpaid", "requires_payment_method")
+    assert types(shop) == [*CONFIRMED, "payment_intent.payment_failed", "checkout.session.async_payment_failed"]
+
+
+def test_a_confirmed_pix_shows_a_code_with_its_amount_and_checksum(shop: Shop, controls: Controls) -> None:
+    session = shop.session(payment_method_options={"pix": {"expires_after_seconds": 600}})
+    controls.post(f"sessions/{session.id}/confirm", method="pix")
+
+    intent = shop.again(session, "payment_intent").payment_intent
+
+    assert isinstance(intent, stripe.PaymentIntent)
+    assert intent.next_action is not None
+    shown = intent.next_action.pix_display_qr_code
+    assert shown is not None
+    assert "5406129.90" in str(shown.data)
+    assert shown.expires_at == session.created + 600
+
+
+def test_a_confirmed_boleto_shows_its_number_and_day(shop: Shop, controls: Controls) -> None:
+    session = shop.session(payment_method_options={"boleto": {"expires_after_days": 5}})
+    controls.post(f"sessions/{session.id}/confirm", method="boleto")
+
+    intent = shop.again(session, "payment_intent").payment_intent
+
+    assert isinstance(intent, stripe.PaymentIntent)
+    assert intent.next_action is not None
+    shown = intent.next_action.boleto_display_details
+    assert shown is not None
+    assert str(shown.number).endswith("0000012990")
+    # 2027-01-15 05:00 in São Paulo, five days on, at 23:59.
+    assert shown.expires_at == 1_800_500_340
+
+
+def test_a_declined_card_leaves_the_session_open_for_another_try(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+
+    controls.post(f"sessions/{session.id}/pay", card="4000000000009995")
+    between = shop.again(session, "payment_intent")
+    controls.post(f"sessions/{session.id}/pay", method="pix")
+
+    assert (between.status, between.payment_status) == ("open", "unpaid")
+    assert isinstance(between.payment_intent, stripe.PaymentIntent)
+    assert between.payment_intent.last_payment_error is not None
+    assert between.payment_intent.last_payment_error.decline_code == "insufficient_funds"
+    assert state(shop, session) == ("complete", "paid", "succeeded")
+    assert shop.again(session).payment_intent == between.payment_intent.id
+    assert types(shop)[:3] == ["payment_intent.created", "charge.failed", "payment_intent.payment_failed"]
+
+
+def test_an_open_session_is_expired_through_the_api(shop: Shop) -> None:
+    session = shop.session()
+
+    expired = shop.client.v1.checkout.sessions.expire(session.id)
+
+    assert (expired.status, expired.url) == ("expired", None)
+    assert types(shop) == ["checkout.session.expired"]
+
+
+def test_a_completed_session_cannot_be_expired(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/pay")
+
+    with pytest.raises(stripe.InvalidRequestError, match="status of complete"):
+        shop.client.v1.checkout.sessions.expire(session.id)
+
+    assert state(shop, session)[0] == "complete"
+
+
+def test_a_session_expires_by_itself_at_its_time_and_not_before(shop: Shop, clock: Clock) -> None:
+    session = shop.session(expires_at=int(clock.at) + 1800)
+
+    clock.at += 1799
+    before = state(shop, session)[0]
+    clock.at += 1
+
+    assert (before, state(shop, session)[0]) == ("open", "expired")
+    assert types(shop) == ["checkout.session.expired"]
+
+
+def test_a_pix_code_runs_out_by_itself(shop: Shop, controls: Controls) -> None:
+    session = shop.session(payment_method_options={"pix": {"expires_after_seconds": 600}})
+    controls.post(f"sessions/{session.id}/confirm", method="pix")
+
+    controls.post("clock", advance_seconds=600)
+
+    assert types(shop)[-1] == "checkout.session.async_payment_failed"
+
+
+@pytest.mark.parametrize(
+    ("method", "last"),
+    [("card", "checkout.session.completed"), ("pix", "checkout.session.async_payment_succeeded")],
+)
+def test_an_expired_session_can_be_paid_after_all(shop: Shop, controls: Controls, method: str, last: str) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/expire")
+
+    controls.post(f"sessions/{session.id}/pay_after_expiry", method=method)
+
+    assert state(shop, session) == ("complete", "paid", "succeeded")
+    assert types(shop) == ["checkout.session.expired", "payment_intent.created", *ARRIVED, last]
+
+
+def test_the_payment_cancelled_with_its_session_is_not_the_one_that_pays_later(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/fail")
+    controls.post(f"sessions/{session.id}/expire")
+    cancelled = shop.again(session, "payment_intent").payment_intent
+    controls.post(f"sessions/{session.id}/pay_after_expiry")
+
+    assert isinstance(cancelled, stripe.PaymentIntent)
+    assert cancelled.status == "canceled"
+    assert shop.client.v1.payment_intents.retrieve(cancelled.id).status == "canceled"
+    assert state(shop, session) == ("complete", "paid", "succeeded")
+
+
+def test_a_failed_boleto_can_be_paid_after_all(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/confirm", method="boleto")
+    controls.post(f"sessions/{session.id}/fail")
+    controls.post(f"sessions/{session.id}/pay", expect=409)
+
+    controls.post(f"sessions/{session.id}/pay_after_expiry")
+
+    assert state(shop, session) == ("complete", "paid", "succeeded")
+    assert types(shop)[-2:] == ["payment_intent.succeeded", "checkout.session.async_payment_succeeded"]
+
+
+@pytest.mark.parametrize("again", ["pay", "confirm", "fail", "pay_after_expiry"])
+def test_a_paid_session_is_not_changed_any_more(shop: Shop, controls: Controls, again: str) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/pay")
+    before = types(shop)
+
+    answer = controls.post(f"sessions/{session.id}/{again}", expect=409)
+
+    assert answer["error"]["code"] == "wrong_state"
+    assert types(shop) == before
+
+
+def test_a_method_that_is_not_offered_cannot_be_used(shop: Shop, controls: Controls) -> None:
+    session = shop.session(allowed_payment_method_types=["card"])
+
+    controls.post(f"sessions/{session.id}/confirm", expect=409, method="pix")
+
+    assert types(shop) == []
+
+
+def test_a_customer_is_made_on_payment_when_asked_for(shop: Shop, controls: Controls) -> None:
+    session = shop.session(customer_creation="always", customer_email="dona@example.com")
+    before = session.customer
+
+    controls.post(f"sessions/{session.id}/pay")
+
+    customer = shop.again(session, "customer").customer
+    assert before is None
+    assert isinstance(customer, stripe.Customer)
+    assert customer.email == "dona@example.com"
+
+
+def test_a_thousand_sessions_keep_ids_of_their_own(fake: RunningFake) -> None:
+    made = {fake.state.new_id("checkout.session") for _ in range(1000)}
+
+    assert len(made) == 1000

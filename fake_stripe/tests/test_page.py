@@ -1,0 +1,292 @@
+"""What a person sees and presses: the payment page and the dashboard, without JavaScript."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from fake_stripe import words
+from fake_stripe.running import RunningFake
+from fake_stripe.tests.conftest import Controls, Shop
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,*/*"}
+NASTY = '<script>alert("1")</script>&\'x'
+
+
+class Page(HTMLParser):
+    """The text, links, form targets, labels and fields of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.links: list[str] = []
+        self.forms: list[str] = []
+        self.labels: set[str] = set()
+        self.fields: dict[str, dict[str, str | None]] = {}
+        self.tags: list[str] = []
+        self.lang = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        if tag == "html":
+            self.lang = found["lang"] or ""
+        elif tag == "a":
+            self.links.append(found["href"] or "")
+        elif tag == "form":
+            self.forms.append(found["action"] or "")
+        elif tag == "label":
+            self.labels.add(found["for"] or "")
+        elif tag in {"input", "textarea"} and found.get("type") != "hidden":
+            self.fields[found["id"] or ""] = found
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+def page(controls: Controls, path: str, language: str = "") -> Page:
+    status, headers, body = controls.request("GET", path, headers={"Accept-Language": language} if language else {})
+    assert status == 200
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    return Page(body.decode())
+
+
+def press(controls: Controls, path: str, **fields: str) -> tuple[int, str]:
+    status, headers, _ = controls.request("POST", path, urlencode(fields).encode(), FORM)
+    return status, headers.get("location", "")
+
+
+def test_the_page_says_who_what_and_how_much_in_portuguese(shop: Shop, controls: Controls) -> None:
+    item = {
+        "price_data": {"currency": "brl", "unit_amount": 123_456, "product_data": {"name": "Pacote"}},
+        "quantity": 2,
+    }
+    session = shop.session(line_items=[item])
+
+    shown = page(controls, f"/pay/{session.id}")
+
+    assert shown.lang == "pt-BR"
+    assert "R$\u00a02.469,12" in shown.text
+    assert "Pacote" in shown.text
+    assert "Quantidade: 2" in shown.text
+    assert [link for link in shown.links if link.startswith("?")] == ["?method=card", "?method=pix", "?method=boleto"]
+    assert shown.fields["number"]["value"] == "4242 4242 4242 4242"
+    assert set(shown.fields) == shown.labels
+
+
+@pytest.mark.parametrize(
+    ("locale", "language", "said", "amount"),
+    [
+        ("en", "en", "Card number", "R$129.90"),
+        ("es-419", "es", "Número de tarjeta", "R$\u00a0129,90"),
+        ("pt-BR", "pt-BR", "Número do cartão", "R$\u00a0129,90"),
+        ("auto", "pt-BR", "Número do cartão", "R$\u00a0129,90"),
+    ],
+)
+def test_the_page_speaks_the_sessions_language(
+    shop: Shop, controls: Controls, locale: str, language: str, said: str, amount: str
+) -> None:
+    session = shop.session(locale=locale)
+
+    shown = page(controls, f"/pay/{session.id}")
+
+    assert (shown.lang, said in shown.text, amount in shown.text) == (language, True, True)
+
+
+def test_every_text_exists_in_every_language() -> None:
+    for language, texts in words.LANGUAGES.items():
+        assert texts.keys() == words.PORTUGUESE.keys(), language
+        for name, text in texts.items():
+            assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", words.PORTUGUESE[name]), (language, name)
+
+
+def test_a_person_pays_by_card_and_goes_back_to_the_shop(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    shown = page(controls, f"/pay/{session.id}?method=card")
+
+    status, location = press(controls, shown.forms[0], number="4242 4242 4242 4242", name="Maria")
+    after = page(controls, location)
+
+    assert (status, location) == (303, f"/pay/{session.id}")
+    assert "Pagamento confirmado" in after.text
+    assert f"https://shop.example/ok?session={session.id}" in after.links
+    assert after.forms == []
+    assert shop.again(session).payment_status == "paid"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("4000 0000 0000 0002", "recusado"),
+        ("4000 0000 0000 9995", "recusado"),
+        ("5555 4444 3333 2222", "cartões de teste"),
+        ("", "cartões de teste"),
+    ],
+)
+def test_a_card_that_does_not_pay_says_why_and_leaves_the_form(
+    shop: Shop, controls: Controls, number: str, said: str
+) -> None:
+    session = shop.session()
+
+    _, location = press(controls, f"/pay/{session.id}/card", number=number)
+    after = page(controls, location)
+
+    assert said in after.text
+    assert after.forms == [f"/pay/{session.id}/card"]
+    assert shop.again(session).payment_status == "unpaid"
+
+
+@pytest.mark.parametrize(
+    ("method", "field", "shape", "lapse"),
+    [
+        ("pix", "pix_code", r"00020126.*6304[0-9A-F]{4}", "Deixar expirar"),
+        ("boleto", "boleto_number", r"\d{5}\.\d{5} \d{5}\.\d{6} \d{5}\.\d{6} \d \d{14}", "Venceu sem pagamento"),
+    ],
+)
+def test_pix_and_boleto_show_what_to_pay_and_two_buttons(
+    shop: Shop, controls: Controls, method: str, field: str, shape: str, lapse: str
+) -> None:
+    session = shop.session()
+
+    chosen = page(controls, f"/pay/{session.id}?method={method}")
+    press(controls, chosen.forms[0])
+    shown = page(controls, f"/pay/{session.id}")
+
+    assert "Aguardando o pagamento" in shown.text
+    assert lapse in shown.text
+    assert field in shown.fields
+    assert re.search(shape, shown.text)
+    assert ("svg" in shown.tags) == (method == "pix")
+    assert shown.forms == [f"/pay/{session.id}/paid", f"/pay/{session.id}/failed"]
+    assert set(shown.fields) == shown.labels
+
+
+@pytest.mark.parametrize(
+    ("button", "said", "status"),
+    [("paid", "Pagamento confirmado", "paid"), ("failed", "Pagamento não realizado", "unpaid")],
+)
+def test_the_bank_answers_by_a_button(shop: Shop, controls: Controls, button: str, said: str, status: str) -> None:
+    session = shop.session()
+    press(controls, f"/pay/{session.id}/pix")
+
+    press(controls, f"/pay/{session.id}/{button}")
+
+    assert said in page(controls, f"/pay/{session.id}").text
+    assert shop.again(session).payment_status == status
+
+
+def test_an_expired_page_offers_the_way_back(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    shop.client.v1.checkout.sessions.expire(session.id)
+
+    shown = page(controls, f"/pay/{session.id}")
+
+    assert "Sessão expirada" in shown.text
+    assert "https://shop.example/cancel" in shown.links
+    assert shown.forms == []
+
+
+def test_pressing_twice_changes_nothing_more(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    for _ in range(2):
+        press(controls, f"/pay/{session.id}/card", number="4242424242424242")
+
+    assert len(shop.events("charge.succeeded")) == 1
+
+
+def test_foreign_text_is_never_html(shop: Shop, controls: Controls) -> None:
+    item = {"price_data": {"currency": "brl", "unit_amount": 900, "product_data": {"name": NASTY}}, "quantity": 1}
+    session = shop.session(
+        line_items=[item],
+        client_reference_id=NASTY,
+        cancel_url='https://shop.example/?a="><script>alert(1)</script>',
+    )
+
+    for path in (f"/pay/{session.id}", f"/pay/{session.id}?method=%22%3E%3Cscript%3E&problem=%3Cb%3E", "/"):
+        shown = page(controls, path)
+        assert shown.tags.count("script") == 1
+        assert NASTY in shown.text
+
+
+def test_pages_allow_no_foreign_content(shop: Shop, controls: Controls) -> None:
+    _, headers, _ = controls.request("GET", f"/pay/{shop.session().id}")
+
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+
+
+def test_the_pages_files_are_served(fake: RunningFake, controls: Controls) -> None:
+    for path, kind in (("/style.css", "text/css"), ("/copy.js", "text/javascript")):
+        status, headers, body = controls.request("GET", path)
+        assert (status, headers["content-type"].split(";")[0], bool(body)) == (200, kind, True)
+
+
+def test_a_page_that_does_not_exist_says_so(fake: RunningFake, controls: Controls) -> None:
+    for path in ("/pay/cs_test_nobody", "/nothing", "/pay/../../etc/passwd", "/pay/x/pix.svg"):
+        status, _, body = controls.request("GET", path)
+        assert (status, b"<html" in body) == (404, True)
+
+
+def test_another_sites_page_cannot_press_buttons(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    foreign = FORM | {"Origin": "https://evil.example"}
+
+    pay = controls.request("POST", f"/pay/{session.id}/card", b"number=4242424242424242", foreign)[0]
+    control = controls.request("POST", f"/_control/sessions/{session.id}/pay", b"", foreign)[0]
+
+    assert (pay, control) == (403, 403)
+    assert shop.again(session).payment_status == "unpaid"
+
+
+def test_the_dashboard_offers_what_each_state_allows(shop: Shop, controls: Controls) -> None:
+    made: dict[str, Any] = {name: shop.session() for name in ("open", "waiting", "paid", "expired")}
+    controls.post(f"sessions/{made['waiting'].id}/confirm", method="pix")
+    controls.post(f"sessions/{made['paid'].id}/pay")
+    controls.post(f"sessions/{made['expired'].id}/expire")
+
+    shown = page(controls, "/")
+
+    actions = {
+        name: [form.rpartition("/")[2] for form in shown.forms if f"/{session.id}/" in form]
+        for name, session in made.items()
+    }
+    assert actions == {
+        "open": ["pay", "confirm", "confirm", "expire"],
+        "waiting": ["pay", "fail"],
+        "paid": ["refund", "dispute"],
+        "expired": ["pay_after_expiry"],
+    }
+    assert all(f"/pay/{session.id}" in shown.links for session in made.values())
+    assert set(shown.fields) == shown.labels
+
+
+def test_the_dashboards_buttons_work_and_come_back(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    here = f"/_control/sessions/{session.id}"
+
+    answers = [
+        press(controls, f"{here}/pay"),
+        press(controls, f"{here}/refund", amount="990"),
+        press(controls, f"{here}/dispute"),
+    ]
+    shown = page(controls, "/", "en")
+
+    assert answers == [(303, "/")] * 3
+    assert "R$9.90" in shown.text
+    assert "needs_response" in shown.text
+    assert shown.fields[f"amount-{session.id}"]["value"] == "12000"
+    assert {form.rpartition("/")[2] for form in shown.forms if "/disputes/" in form} == {"won", "lost"}
+
+
+def test_the_dashboard_lists_deliveries_with_their_answers(shop: Shop, controls: Controls) -> None:
+    shop.client.v1.customers.create(params={"name": "A"})
+    controls.drain()
+
+    shown = page(controls, "/", "en-GB,en;q=0.9")
+
+    assert (shown.lang, "customer.created" in shown.text, "delivered" in shown.text) == ("en", True, True)
+    assert "/_control/webhooks/stop" in shown.forms

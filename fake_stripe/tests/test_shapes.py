@@ -1,0 +1,150 @@
+"""Every object that the fake hands out holds what the SDK's types say, field by field."""
+
+import inspect
+import json
+import re
+import types
+from decimal import Decimal
+from typing import Any, ClassVar, ForwardRef, Literal, Union, get_args, get_origin
+
+import pytest
+import stripe
+from stripe.checkout import Session
+
+from fake_stripe.tests.conftest import KEY, Controls, Shop
+
+CLASSES: dict[str, type[Any]] = {
+    "balance_transaction": stripe.BalanceTransaction,
+    "charge": stripe.Charge,
+    "checkout.session": Session,
+    "customer": stripe.Customer,
+    "dispute": stripe.Dispute,
+    "event": stripe.Event,
+    "item": stripe.LineItem,
+    "payment_intent": stripe.PaymentIntent,
+    "price": stripe.Price,
+    "product": stripe.Product,
+    "refund": stripe.Refund,
+}
+
+
+def complaints(value: object, annotation: Any, where: str) -> list[str]:
+    """What is wrong with a value against an annotation of the SDK; nothing when it fits."""
+    if isinstance(annotation, str | ForwardRef):
+        name = annotation if isinstance(annotation, str) else annotation.__forward_arg__
+        annotation = getattr(stripe, name)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        return _one_of(value, arguments, where)
+    if origin is not None and origin is not Literal:
+        return _container(value, origin, arguments, where)
+    if inspect.isclass(annotation) and issubclass(annotation, stripe.StripeObject):
+        return _fields(value, annotation, where)
+    fits = annotation is Any or (value in arguments if origin is Literal else _plain(value, annotation))
+    return [] if fits else [f"{where}: {value!r} is no {annotation}"]
+
+
+def _plain(value: object, kind: type[Any]) -> bool:
+    if kind is Decimal:
+        return isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value) is not None
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _one_of(value: object, arguments: tuple[Any, ...], where: str) -> list[str]:
+    if value is None:
+        return [] if types.NoneType in arguments else [f"{where}: null is not allowed"]
+    # The SDK writes open enumerations as Literal | str; the fake may only say what is documented.
+    named = [one for one in arguments if get_origin(one) is Literal]
+    if isinstance(value, str) and str in arguments and not named:
+        return []
+    tried = named or [one for one in arguments if one is not types.NoneType]
+    results = [complaints(value, one, where) for one in tried]
+    return min(results, key=len)
+
+
+def _container(value: object, origin: Any, arguments: tuple[Any, ...], where: str) -> list[str]:
+    if origin is list:
+        if not isinstance(value, list):
+            return [f"{where}: {value!r} is no list"]
+        return [bad for place, one in enumerate(value) for bad in complaints(one, arguments[0], f"{where}[{place}]")]
+    if not isinstance(value, dict):
+        return [f"{where}: {value!r} is no object"]
+    if origin is stripe.ListObject:
+        bad = [] if {"object", "data", "has_more", "url"} == set(value) else [f"{where}: not a list object"]
+        return bad + [one for item in value["data"] for one in complaints(item, arguments[0], f"{where}.data")]
+    return [bad for key, one in value.items() for bad in complaints(one, arguments[0], f"{where}.{key}")]
+
+
+def _fields(value: object, kind: type[Any], where: str) -> list[str]:
+    if not isinstance(value, dict):
+        return [f"{where}: {value!r} is no {kind.__name__}"]
+    annotations: dict[str, Any] = kind.__annotations__
+    known = {name: one for name, one in annotations.items() if get_origin(one) is not ClassVar}
+    bad = [f"{where}.{name}: {kind.__name__} has no such field" for name in value if name not in known]
+    for name, annotation in known.items():
+        if name in value:
+            bad += complaints(value[name], annotation, f"{where}.{name}")
+        elif types.NoneType not in get_args(annotation):
+            bad.append(f"{where}.{name}: missing")
+    return bad
+
+
+def everything(shop: Shop, controls: Controls) -> dict[str, list[Any]]:
+    """A busy day: each kind of object in each of its states, as JSON."""
+    shop.client.v1.customers.create(params={"name": "A", "preferred_locales": ["pt-BR"]})
+    options = {"boleto": {"expires_after_days": 2}}
+    paid = [shop.session(customer_creation="always", submit_type="pay") for _ in range(3)]
+    for one in paid:
+        controls.post(f"sessions/{one.id}/pay")
+    for method in ("pix", "boleto"):
+        waiting, failed = shop.session(locale="es"), shop.session(payment_method_options=options)
+        controls.post(f"sessions/{waiting.id}/confirm", method=method)
+        controls.post(f"sessions/{failed.id}/confirm", method=method)
+        controls.post(f"sessions/{failed.id}/fail")
+        late = shop.session()
+        controls.post(f"sessions/{late.id}/pay", method=method)
+        controls.post(f"sessions/{late.id}/refund", amount=1)
+    declined, expired = shop.session(custom_text={"submit": {"message": "Oi"}}), shop.session()
+    controls.post(f"sessions/{declined.id}/fail")
+    controls.post(f"sessions/{expired.id}/expire")
+    controls.post(f"sessions/{paid[0].id}/refund", amount=100, status="failed")
+    controls.post(f"sessions/{paid[0].id}/refund", amount=200, status="pending")
+    for number, ending in enumerate(("won", "lost", "under_review")):
+        dispute = controls.post(f"sessions/{paid[number].id}/dispute", inquiry=ending == "under_review")
+        controls.post(f"disputes/{dispute['id']}/{ending}")
+    objects: dict[str, list[Any]] = controls.get("state")["objects"]
+    path = f"/v1/checkout/sessions/{paid[0].id}/line_items"
+    _, _, items = controls.request("GET", path, headers={"Authorization": f"Bearer {KEY}"})
+    return objects | {"item": json.loads(items)["data"]}
+
+
+def test_every_object_fits_the_sdks_types(shop: Shop, controls: Controls) -> None:
+    objects = everything(shop, controls)
+
+    assert set(objects) == set(CLASSES)
+    for kind, things in objects.items():
+        for thing in things:
+            assert complaints(thing, CLASSES[kind], kind) == []
+
+
+def test_what_events_carry_fits_the_sdks_types_too(shop: Shop, controls: Controls) -> None:
+    events = everything(shop, controls)["event"]
+
+    assert len({event["type"] for event in events}) > 15
+    for event in events:
+        subject = event["data"]["object"]
+        assert complaints(subject, CLASSES[subject["object"]], event["type"]) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "complaint"),
+    [
+        ({"id": 5}, stripe.Refund, "refund.id: 5 is no"),
+        ({"status": None}, stripe.Charge, "refund.status: null"),
+        ({"nonsense": 1}, stripe.Refund, "no such field"),
+        ({"payment_status": "maybe"}, Session, "'maybe' is no"),
+        ({}, stripe.Event, "refund.type: missing"),
+    ],
+)
+def test_the_check_itself_finds_what_is_wrong(value: object, kind: type[Any], complaint: str) -> None:
+    assert any(complaint in one for one in complaints(value, kind, "refund"))

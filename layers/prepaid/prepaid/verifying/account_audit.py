@@ -1,0 +1,391 @@
+"""One account's rows in the order of their keys: its entries, oldest first, then its profile, then its purchases.
+
+What is held meanwhile is the newest entry, a line for each purchase and one for each lot that a purchase had: it grows
+with the account's purchases, not with its debits.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from prepaid.core.account import Account, Lot
+from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.purchase import Purchase, revoked_credits, state_after
+from prepaid.store import keys
+from prepaid.store.due import due_item
+from prepaid.store.dynamodb import Item
+from prepaid.store.items import (
+    CHECKSUM,
+    GENESIS_HASH,
+    chain_hash,
+    checksum,
+    entry_from_item,
+    entry_to_item,
+    lot_from_row,
+    lot_to_row,
+)
+from prepaid.store.purchases import purchase_from_item
+from prepaid.store.reconciliation import PAYABLE
+from prepaid.store.verification import VerifiedUpTo, verified_up_to_from_item
+from prepaid.verifying import auxiliary_rows
+from prepaid.verifying.findings import Code, Finding
+from prepaid.verifying.lookup import RowLookup
+from prepaid.verifying.replay import ASKED_WITH_A_KEY, PurchaseTrail, conserved, replay, trail_after
+
+PROFILE, MANAGER, CUSTOMER = (key("")["SK"]["S"] for key in (keys.profile, keys.manager, keys.customer))
+ENTRY_ATTRIBUTES = {"PK", "SK", "line", "state", "hash"}
+# Texts that a client or a customer gave: that they differ is said, what they say is not.
+UNSHOWN = {"actor", "description", "customer", "reference"}
+MAX_FINDINGS = 50
+MAX_SHOWN = 160
+# A row of work may be done at any time once it is due, and a pass takes its time.
+SOON = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class AccountAudit:
+    """How far an account was read, and what was found on the way (the first MAX_FINDINGS).
+
+    last: the newest entry as it is stored; entry: the same, None when it can't be read. mark: what an earlier pass saw.
+    trails: by purchase. owners: the purchase of each of their lots. code_version: of the manager's code; 0: none.
+    """
+
+    account: str
+    mark: VerifiedUpTo | None = None
+    last: Item | None = None
+    entry: Entry | None = None
+    trails: dict[str, PurchaseTrail] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    code_version: int = 0
+    has_profile: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        """Of the newest entry; 0 before the first."""
+        return _number(self.last) if self.last else 0
+
+    def finding(self, code: Code, where: str, expected: object = "", found: object = "") -> None:
+        """Note something."""
+        if len(self.findings) < MAX_FINDINGS:
+            shown = (str(expected)[:MAX_SHOWN], str(found)[:MAX_SHOWN])
+            one = Finding(code=code, account=self.account, where=where, expected=shown[0], found=shown[1])
+            self.findings.append(one)
+
+
+def open_audit(account: str, mark: Item | None) -> AccountAudit:
+    """Nothing read yet. A mark that can't be read is none; that is said where its row is checked."""
+    try:
+        return AccountAudit(account, mark=verified_up_to_from_item(mark) if mark else None)
+    except (KeyError, ValueError):
+        return AccountAudit(account)
+
+
+def needed(item: Item) -> Iterator[keys.Key]:
+    """The keys of rows that `read` compares this row with."""
+    account, sort = keys.split(item["PK"]["S"])[1], item["SK"]["S"]
+    yield keys.verified(account)
+    if sort.startswith(keys.purchase_sort("")):
+        yield _first_pending_check(purchase_from_item(item))
+        if "payment" in item:
+            yield keys.payment(item["payment"]["S"])
+    if sort.startswith(keys.ENTRY_PREFIX):
+        line = json.loads(item["line"]["S"])
+        if "lot" in line:
+            yield _key(due_item(account, lot_from_row(line["lot"])))
+        if "purchase" in line:
+            yield keys.purchase(account, line["purchase"])
+
+
+def read(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    """The account's next row. Raises Busy."""
+    sort = item["SK"]["S"]
+    if sort.startswith(keys.ENTRY_PREFIX):
+        _read_entry(audit, item, lookup)
+    elif sort.startswith(keys.purchase_sort("")):
+        _read_purchase(audit, item, lookup)
+    elif sort == PROFILE:
+        audit.has_profile = True
+        check_sum(audit, item)
+        _note(audit, sort, auxiliary_rows.wrong_in_profile(item))
+    elif sort == MANAGER:
+        _note(audit, sort, auxiliary_rows.wrong_in_manager(item))
+        audit.code_version = auxiliary_rows.code_version(item)
+    elif sort == CUSTOMER:
+        _note(audit, sort, auxiliary_rows.wrong_in_customer(item))
+    else:
+        audit.finding("unknown_row", sort)
+
+
+def close_audit(audit: AccountAudit, lookup: RowLookup) -> None:
+    """What only the end of the account's rows tells. Raises Busy."""
+    if audit.last is None:
+        audit.finding("ledger_missing", keys.entry_sort(1))
+        return
+    if not audit.has_profile:
+        audit.finding("profile_missing", keys.profile(audit.account)["SK"]["S"])
+    if audit.mark and audit.mark.number > audit.number:
+        audit.finding("history_cut", keys.entry_sort(audit.mark.number), audit.mark.number, audit.number)
+    for purchase in audit.trails:
+        audit.finding("purchase_missing", keys.purchase_sort(purchase))
+    for lot in audit.entry.after.lots if audit.entry else ():
+        if lot.expires_at <= lookup.now + SOON:
+            # Its end isn't in the ledger, so the sweep has yet to come by.
+            _check_due(audit, lot, lookup.row_now(_key(due_item(audit.account, lot))))
+
+
+def check_sum(audit: AccountAudit, item: Item) -> None:
+    """Whether a record that no chain covers is as it was written."""
+    said = item.get(CHECKSUM, {}).get("B", b"")
+    if bytes(said) != checksum(item):
+        audit.finding("record_changed", item["SK"]["S"])
+
+
+def to_json(audit: AccountAudit) -> dict[str, Any]:
+    """How far it was read, for another process to go on. Of findings only that there are some."""
+    trails = {
+        purchase: [
+            trail.grants, [lot_to_row(lot) for lot in trail.lots], trail.net, trail.debt, trail.expired,
+            trail.lapsed,
+        ]
+        for purchase, trail in audit.trails.items()
+    }  # fmt: skip
+    return {
+        "account": audit.account,
+        "mark": [audit.mark.number, audit.mark.hash.hex()] if audit.mark else None,
+        "last": {**_texts(audit.last), "hash": bytes(audit.last["hash"]["B"]).hex()} if audit.last else None,
+        "trails": trails,
+        "code_version": audit.code_version,
+        "has_profile": audit.has_profile,
+        "suspicious": bool(audit.findings),
+    }
+
+
+def from_json(value: dict[str, Any]) -> AccountAudit:
+    """What to_json gave. Where there were findings stands one for all: whoever goes on looks again anyway."""
+    account, mark = value["account"], value["mark"]
+    audit = AccountAudit(
+        account, mark=VerifiedUpTo(account=account, number=mark[0], hash=bytes.fromhex(mark[1])) if mark else None
+    )
+    if value["last"]:
+        last = value["last"]
+        texts = {name: {"S": last[name]} for name in ("PK", "SK", "line", "state")}
+        audit.last = {**texts, "hash": {"B": bytes.fromhex(last["hash"])}}
+        audit.entry = _decoded(audit.last)
+    for purchase, (grants, rows, net, debt, expired, lapsed) in value["trails"].items():
+        lots = tuple(lot_from_row(row) for row in rows)
+        audit.trails[purchase] = PurchaseTrail(
+            grants=grants, lots=lots, net=net, debt=debt, expired=expired, lapsed=(lapsed[0], lapsed[1])
+        )
+        audit.owners |= {lot.id: purchase for lot in lots}
+    audit.code_version, audit.has_profile = value["code_version"], value["has_profile"]
+    if value["suspicious"]:
+        audit.finding("unreadable", "before the pause")
+    return audit
+
+
+def _note(audit: AccountAudit, sort: str, wrong: Iterable[str]) -> None:
+    for part in wrong:
+        audit.finding("row_differs", f"{sort} {part}")
+
+
+def _read_entry(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    sort = item["SK"]["S"]
+    before, previous_hash = audit.entry, bytes(audit.last["hash"]["B"]) if audit.last else GENESIS_HASH
+    try:
+        number, entry = _number(item), _decoded(item)
+        said = bytes(item["hash"]["B"])
+        texts = [item[name]["S"] for name in ("PK", "SK", "line", "state")]
+    except (KeyError, ValueError):
+        # Nothing of it can be told, not even what the next one should chain to.
+        audit.finding("unreadable", sort)
+        return
+    if number != audit.number + 1 or sort != keys.entry_sort(number):
+        audit.finding("entry_missing", keys.entry_sort(audit.number + 1), audit.number + 1, number)
+    if said != chain_hash(previous_hash, *texts):
+        audit.finding("chain_broken", sort)
+    if audit.mark and number == audit.mark.number and said != audit.mark.hash:
+        audit.finding("history_changed", sort, audit.mark.hash.hex(), said.hex())
+    first = audit.last is None
+    audit.last, audit.entry = item, entry
+    if entry is None:
+        audit.finding("unreadable", sort)
+        return
+    if item.keys() != ENTRY_ATTRIBUTES:
+        audit.finding("rewritten", sort)
+    if before and entry.catalog_version < before.catalog_version:
+        audit.finding("not_replayed", f"{sort} catalog", before.catalog_version, entry.catalog_version)
+    if before or first:
+        _check_change(audit, before.after if before else None, entry, lookup)
+    _follow(audit, entry, lookup)
+
+
+def _check_change(audit: AccountAudit, before: Account | None, entry: Entry, lookup: RowLookup) -> None:
+    """What the entry says against what the rules make of the state before it."""
+    sort = keys.entry_sort(entry.number)
+    if before and entry.at < before.at:
+        audit.finding("time_backwards", sort, before.at.isoformat(), entry.at.isoformat())
+    if before and not conserved(before, entry):
+        audit.finding("not_conserved", sort)
+    catalog = lookup.catalog(entry.catalog_version)
+    if catalog is None:
+        audit.finding("catalog_missing", sort, entry.catalog_version)
+        return
+    purchase = _purchase_of(audit, entry, lookup)
+    trail = audit.trails.get(entry.purchase or "", PurchaseTrail())
+    try:
+        expected = replay(before, entry, catalog, purchase, trail)
+    except Exception as error:  # noqa: BLE001 - what somebody else wrote may make the core fail in any way
+        audit.finding("not_replayed", sort, found=type(error).__name__)
+        return
+    if expected is None:
+        audit.finding("not_replayed", sort, "no entry", entry.type)
+    else:
+        _compare(audit, expected, entry)
+
+
+def _compare(audit: AccountAudit, expected: Entry, entry: Entry) -> None:
+    """Byte by byte: what reads the same but is written otherwise isn't ours either."""
+    assert audit.last is not None
+    encoded = entry_to_item(expected, GENESIS_HASH)
+    if all(audit.last[part] == encoded[part] for part in ("line", "state")):
+        return
+    before = len(audit.findings)
+    for part in ("line", "state"):
+        was, should = audit.last[part], encoded[part]
+        said, ought = json.loads(was["S"]), json.loads(should["S"])
+        for name in sorted({*said, *ought}):
+            if said.get(name) != ought.get(name):
+                shown = ("", "") if name in UNSHOWN else (ought.get(name, ""), said.get(name, ""))
+                audit.finding("not_replayed", f"{keys.entry_sort(entry.number)} {part}.{name}", *shown)
+    if len(audit.findings) == before:
+        audit.finding("rewritten", keys.entry_sort(entry.number))
+
+
+def _purchase_of(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> Purchase | None:
+    if entry.purchase is None:
+        if entry.type in ("purchase", "refund", "dispute"):
+            audit.finding("purchase_missing", keys.entry_sort(entry.number))
+        return None
+    item = lookup.row(keys.purchase(audit.account, entry.purchase))
+    try:
+        return purchase_from_item(item) if item else None
+    except (KeyError, ValueError):
+        return None
+
+
+def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
+    """Keep what later rows are compared with."""
+    if entry.type == "expiry":
+        for draw in entry.draws:
+            if isinstance(draw, LotDraw) and draw.lot in audit.owners:
+                purchase = audit.owners[draw.lot]
+                trail = audit.trails[purchase]
+                audit.trails[purchase] = replace(trail, expired=trail.expired + draw.credits)
+    if entry.purchase is not None:
+        _follow_purchase(audit, entry.purchase, entry)
+    if entry.lot and entry.lot.expires_at > lookup.now + SOON:
+        _check_due(audit, entry.lot, lookup.row(_key(due_item(audit.account, entry.lot))))
+    if entry.key is not None:
+        if entry.type not in ASKED_WITH_A_KEY:
+            audit.finding("not_replayed", f"{keys.entry_sort(entry.number)} line.key", "", entry.key)
+        elif lookup.tally and entry.at < lookup.cutoff:
+            lookup.tally.asked(f"{audit.account}#{entry.number}")
+
+
+def _follow_purchase(audit: AccountAudit, purchase: str, entry: Entry) -> None:
+    audit.trails[purchase] = trail = trail_after(audit.trails.get(purchase, PurchaseTrail()), entry)
+    if trail.lapsed[0] > trail.lapsed[1]:
+        # It moved nothing, and nothing had expired that could have been counted instead.
+        audit.finding("not_replayed", keys.entry_sort(entry.number), "no entry", entry.type)
+    if entry.lot:
+        audit.owners[entry.lot.id] = purchase
+
+
+def _check_due(audit: AccountAudit, lot: Lot, row: Item | None) -> None:
+    if row is None:
+        audit.finding("due_missing", f"{lot.id} {lot.expires_at.date()}")
+
+
+def _read_purchase(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    sort = item["SK"]["S"]
+    check_sum(audit, item)
+    trail = audit.trails.pop(sort.removeprefix(keys.purchase_sort("")), PurchaseTrail())
+    try:
+        purchase = purchase_from_item(item)
+    except (KeyError, ValueError, TypeError):
+        audit.finding("unreadable", sort)
+        return
+    for name, expected, found in _purchase_facts(audit, purchase, trail, sort):
+        if expected != found:
+            audit.finding("purchase_differs", f"{sort} {name}", expected, found)
+    if not trail.lapsed[0] <= purchase.lapsed <= trail.lapsed[1]:
+        audit.finding("purchase_differs", f"{sort} lapsed", f"{trail.lapsed[0]}..{trail.lapsed[1]}", purchase.lapsed)
+    if not lookup.was_on_sale(purchase):
+        audit.finding("purchase_differs", f"{sort} pack", "on sale", purchase.pack)
+    if not audit.code_version:
+        # A manager's session approved it, and there is none without a code.
+        audit.finding("manager_missing", sort)
+    if purchase.created_at + PAYABLE > lookup.now + SOON and lookup.row(_first_pending_check(purchase)) is None:
+        audit.finding("pending_check_missing", sort)
+    if purchase.payment is not None:
+        _check_payment(audit, purchase, lookup.row(keys.payment(purchase.payment)))
+    if lookup.tally and purchase.key is not None and purchase.created_at < lookup.cutoff:
+        lookup.tally.asked(f"{audit.account}#{purchase.id}")
+
+
+def _purchase_facts(
+    audit: AccountAudit, purchase: Purchase, trail: PurchaseTrail, sort: str
+) -> Iterator[tuple[str, object, object]]:
+    """What must be equal: a name, what the ledger or the rest of the record says, what the record says."""
+    money_back = purchase.refunded + purchase.disputed
+    yield "key", sort, keys.purchase_sort(purchase.id)
+    yield "account", audit.account, purchase.account
+    yield "lots", trail.lots, purchase.lots
+    yield "grants", int(purchase.granted), trail.grants
+    yield "debt", trail.debt, purchase.debt
+    yield "taken and owed", trail.net, purchase.revoked - purchase.lapsed
+    yield "revoked", revoked_credits(purchase, money_back), purchase.revoked
+    yield (
+        "money back",
+        True,
+        0 <= min(purchase.refunded, purchase.disputed) <= max(purchase.refunded, purchase.disputed) <= purchase.amount,
+    )
+    if purchase.granted:
+        yield "state", state_after(purchase, purchase.refunded, purchase.disputed), purchase.state
+    else:
+        yield "payment", None, purchase.payment
+        yield "money back", 0, money_back
+        yield "state", True, purchase.state in ("created", "open", "pending", "paid", "failed", "expired")
+
+
+def _check_payment(audit: AccountAudit, purchase: Purchase, row: Item | None) -> None:
+    if row is None:
+        audit.finding("payment_missing", keys.purchase_sort(purchase.id))
+    elif (row["account"]["S"], row["purchase"]["S"]) != (audit.account, purchase.id):
+        audit.finding("payment_dangling", keys.purchase_sort(purchase.id), purchase.id, row["purchase"]["S"])
+
+
+def _first_pending_check(purchase: Purchase) -> keys.Key:
+    return keys.pending_check(purchase.created_at + PAYABLE, purchase.id)
+
+
+def _number(item: Item) -> int:
+    return int(item["SK"]["S"].removeprefix(keys.ENTRY_PREFIX))
+
+
+def _decoded(item: Item) -> Entry | None:
+    try:
+        return entry_from_item(item)
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _key(item: Item) -> keys.Key:
+    return {"PK": item["PK"], "SK": item["SK"]}
+
+
+def _texts(item: Item) -> dict[str, str]:
+    return {name: item[name]["S"] for name in ("PK", "SK", "line", "state")}

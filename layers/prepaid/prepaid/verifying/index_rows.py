@@ -1,0 +1,185 @@
+"""Rows outside the ledgers: those that point into one or that every ledger needs, and the rest (auxiliary_rows.py)."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from prepaid.core.catalog import check_successor
+from prepaid.core.errors import InvalidRequest
+from prepaid.store import keys
+from prepaid.store.catalog import catalog_from_item, first_catalog
+from prepaid.store.due import due_item
+from prepaid.store.dynamodb import Item
+from prepaid.store.items import entry_from_item, instant, key_digest, purchase_request_hash
+from prepaid.store.purchases import purchase_from_item
+from prepaid.verifying import auxiliary_rows
+from prepaid.verifying.account_audit import AccountAudit, check_sum
+from prepaid.verifying.lookup import RowLookup
+from prepaid.verifying.replay import request_hashes
+
+
+def needed(item: Item) -> Iterator[keys.Key]:
+    """The keys of rows that `check` compares this row with."""
+    kind, which = keys.split(item["PK"]["S"])
+    match kind:
+        case "CLAIM":
+            yield from _claimed(keys.split(which)[0], item)
+        case "SESSION":
+            yield keys.manager(item["account"]["S"])
+            if "purchase" in item:
+                yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
+        case "DUE":
+            account, lot = keys.split(item["SK"]["S"])
+            yield keys.entry(account, int(lot.removeprefix("lot_")))
+        case "PAYMENT" | "PENDING_CHECK":
+            yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
+        case "VERIFIED":
+            yield keys.entry(which, 1)
+        case "CATALOG":
+            version = int(item["version"]["N"])
+            yield keys.CATALOG
+            yield keys.catalog_version(version)
+            yield keys.catalog_version(version - 1)
+        case _:
+            return
+
+
+def _claimed(account: str, item: Item) -> Iterator[keys.Key]:
+    """What a claim stands for, or the record that goes with it."""
+    if "purchase" in item:
+        yield keys.purchase(account, item["purchase"]["S"])
+    elif "number" in item:
+        yield keys.entry(account, int(item["number"]["N"]))
+    elif "code_version" in item:
+        yield keys.manager(account)
+
+
+def check(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    """One row; `audit` takes what is found, and names the account."""
+    kind, _ = keys.split(item["PK"]["S"])
+    if kind in CHECKS:
+        CHECKS[kind](audit, item, lookup)
+    elif kind in WRONG:
+        for part in WRONG[kind](item, lookup):
+            audit.finding("row_differs", f"{kind} {part}")
+    else:
+        audit.finding("unknown_row", kind)
+
+
+def account_of(item: Item) -> str:
+    """The account that a row is about, or ""."""
+    kind, which = keys.split(item["PK"]["S"])
+    match kind:
+        case "CLAIM" | "VERIFIED":
+            return keys.split(which)[0]
+        case "DUE":
+            return keys.split(item["SK"]["S"])[0]
+        case "PAYMENT" | "QUARANTINE" | "PENDING_CHECK" | "SESSION":
+            return str(item.get("account", {}).get("S", ""))
+        case _:
+            return ""
+
+
+def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    key = keys.split(keys.split(item["PK"]["S"])[1])[1]
+    # The key is the client's own, and may say anything.
+    where = f"claim {key_digest(key)}"
+    asked = bytes(item["request_hash"]["B"])
+    if "purchase" in item:
+        _check_purchase_claim(audit, item, lookup, key_digest(key), asked)
+        return
+    if "code_version" in item:
+        for part in auxiliary_rows.wrong_in_session_claim(item, audit.account, lookup):
+            audit.finding("claim_dangling", f"{where} {part}", "a manager session")
+        return
+    number = int(item["number"]["N"])
+    row = lookup.row(keys.entry(audit.account, number))
+    entry = entry_from_item(row) if row else None
+    if entry is None or item.keys() != {"PK", "SK", "number", "request_hash"} or item["SK"]["S"] != "CLAIM":
+        audit.finding("claim_dangling", where, "an entry", number)
+        return
+    if entry.key != key_digest(key):
+        audit.finding("claim_dangling", f"{where} key", entry.key, key_digest(key))
+    if asked not in request_hashes(entry):
+        audit.finding("claim_dangling", f"{where} request", f"entry {number}", asked.hex())
+    if lookup.tally and entry.at < lookup.cutoff:
+        lookup.tally.claimed(f"{audit.account}#{number}")
+
+
+def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, digest: str, asked: bytes) -> None:
+    where, id_ = f"claim {digest}", item["purchase"]["S"]
+    row = lookup.row(keys.purchase(audit.account, id_))
+    if row is None or item.keys() != {"PK", "SK", "purchase", "request_hash"} or item["SK"]["S"] != "CLAIM":
+        audit.finding("claim_dangling", where, "a purchase", id_)
+        return
+    purchase = purchase_from_item(row)
+    if purchase.key != digest:
+        audit.finding("claim_dangling", f"{where} key", purchase.key, digest)
+    if asked != purchase_request_hash(purchase.pack):
+        audit.finding("claim_dangling", f"{where} request", purchase.pack, asked.hex())
+    if lookup.tally and purchase.created_at < lookup.cutoff:
+        lookup.tally.claimed(f"{audit.account}#{id_}")
+
+
+def _check_due(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    lot = keys.split(item["SK"]["S"])[1]
+    row = lookup.row(keys.entry(audit.account, int(lot.removeprefix("lot_"))))
+    entry = entry_from_item(row) if row else None
+    if entry is None or entry.lot is None or due_item(audit.account, entry.lot) != item:
+        audit.finding("due_dangling", f"{item['PK']['S']} {lot}")
+
+
+def _check_payment(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    payment, id_ = keys.split(item["PK"]["S"])[1], item["purchase"]["S"]
+    row = lookup.row(keys.purchase(audit.account, id_))
+    purchase = purchase_from_item(row) if row else None
+    if purchase is None or purchase.payment != payment or item.keys() != {"PK", "SK", "account", "purchase"}:
+        audit.finding("payment_dangling", payment, id_, purchase.payment if purchase else "no purchase")
+
+
+def _check_mark(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    if not auxiliary_rows.fits(item, {"number": "N", "hash": "B"}) or item["SK"]["S"] != "VERIFIED":
+        audit.finding("row_differs", "VERIFIED attributes")
+    # How the ledger compares with its mark is said where the ledger is read. Here: whether there is one.
+    if lookup.row(keys.entry(audit.account, 1)) is None:
+        audit.finding("ledger_missing", keys.entry_sort(1), item["number"]["N"], 0)
+
+
+def _check_catalog(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    where = item["SK"]["S"]
+    check_sum(audit, item)
+    catalog, version = catalog_from_item(item), int(item["version"]["N"])
+    current, same = lookup.row(keys.CATALOG), lookup.row(keys.catalog_version(version))
+    before = lookup.row(keys.catalog_version(version - 1))
+    if catalog.version != version or where not in {"CURRENT", keys.catalog_version(version)["SK"]["S"]}:
+        audit.finding("catalog_differs", where, version, catalog.version)
+    if same is None or any(same[name] != item[name] for name in ("version", "since", "body")):
+        audit.finding("catalog_differs", where, f"as version {version}")
+    if current is None or int(current["version"]["N"]) < version:
+        audit.finding("catalog_missing", "CURRENT", version)
+    if before is None and version - 1 != first_catalog().version:
+        audit.finding("catalog_missing", where, version - 1)
+        return
+    if before and instant(int(before["since"]["N"])) > instant(int(item["since"]["N"])) + timedelta(hours=1):
+        audit.finding("catalog_differs", where, "later than the version before")
+    try:
+        check_successor(catalog_from_item(before) if before else first_catalog(), catalog)
+    except InvalidRequest:
+        audit.finding("catalog_differs", where, "all that the version before had")
+
+
+CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
+    "CLAIM": _check_claim,
+    "DUE": _check_due,
+    "PAYMENT": _check_payment,
+    "VERIFIED": _check_mark,
+    "CATALOG": _check_catalog,
+}
+# What can't be so in rows on which no credit depends.
+WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
+    "QUARANTINE": lambda item, _: auxiliary_rows.wrong_in_quarantine(item),
+    "RECONCILIATION": auxiliary_rows.wrong_in_reconciliation,
+    "PENDING_CHECK": auxiliary_rows.wrong_in_review,
+    "SESSION": auxiliary_rows.wrong_in_session,
+    "SWEEP": auxiliary_rows.wrong_in_sweep,
+    "VERIFICATION": lambda item, _: auxiliary_rows.wrong_in_verification(item),
+}

@@ -1,0 +1,115 @@
+"""Whatever way the owner of a local stack ends, nothing that it started is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.processes import ROOT, LocalStackError, finish, free_port, require_free, running
+from local.supervisor import end_group
+
+PATIENCE_SECONDS = 20.0
+
+# A program that starts another one, as the emulator does with functions, and writes down both process ids.
+PARENT_AND_CHILD = """
+import os, pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+draft = pathlib.Path(sys.argv[1] + ".draft")
+draft.write_text(f"{os.getpid()} {child.pid}")
+draft.rename(sys.argv[1])
+time.sleep(600)
+"""
+OWNER = """
+import os, pathlib, sys, time
+from local.processes import start
+start("it", [sys.executable, "-c", sys.argv[1], sys.argv[2]], os.environ, pathlib.Path(sys.argv[2] + ".log"))
+time.sleep(600)
+"""
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    # Where nobody collects orphans, an ended one stays on the list.
+    stat = Path(f"/proc/{process}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def written_ids(file: Path) -> list[int]:
+    assert eventually(file.exists)
+    return [int(one) for one in file.read_text().split()]
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_owner_that_dies_takes_everything_with_it(tmp_path: Path, end: signal.Signals) -> None:
+    ids = tmp_path / "ids"
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, PARENT_AND_CHILD, str(ids)], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    started = written_ids(ids)
+    owner.send_signal(end)
+    owner.wait()
+    assert eventually(lambda: all(gone(one) for one in started))
+
+
+def test_a_with_block_leaves_nothing(tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    command = [sys.executable, "-c", PARENT_AND_CHILD, str(ids)]
+    with running("it", command, os.environ, tmp_path / "log") as program:
+        started = written_ids(ids)
+        assert not program.ended()
+    assert eventually(lambda: all(gone(one) for one in started))
+
+
+def test_a_child_left_behind_by_a_program_that_ended_is_ended_too(tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    short = PARENT_AND_CHILD.replace("\ntime.sleep(600)\n", "\n")
+    finish("it", [sys.executable, "-c", short, str(ids)], os.environ, tmp_path / "log")
+    assert all(eventually(lambda one=one: gone(one)) for one in written_ids(ids))  # type: ignore[misc]
+
+
+def test_a_program_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
+    log = tmp_path / "it.log"
+    with pytest.raises(LocalStackError, match=r"weaving failed, see .*it\.log"):
+        finish("weaving", [sys.executable, "-c", "raise SystemExit('no thread')"], os.environ, log)
+    assert "no thread" in log.read_text()
+
+
+def test_a_port_in_use_is_refused_before_anything_starts() -> None:
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as listener:
+        assert listener.stdout is not None
+        port = int(listener.stdout.readline())
+        with pytest.raises(LocalStackError, match=rf"port {port} is in use; choose another with PORT={port + 1}"):
+            require_free(port, "PORT")
+        listener.communicate(b"\n")
+    require_free(free_port(), "PORT")
+
+
+def test_ending_a_group_that_is_gone_is_no_error() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
+    ended.wait()
+    end_group(ended.pid)

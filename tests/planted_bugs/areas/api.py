@@ -1,0 +1,134 @@
+"""Bugs in what the API reads and writes."""
+
+from tests.planted_bugs.bug import Bug
+
+API = (
+    Bug(
+        "a token for one account opens all",
+        "account_of",
+        "if not ACCOUNT_ID.fullmatch(account) or caller.account not in {None, account}:",
+        "if not ACCOUNT_ID.fullmatch(account):",
+        ("functions/test_spending", "test_who_is_asking"),
+    ),
+    Bug(
+        "a POST without a key",
+        "idempotency_key_of",
+        'raise KeyMissing("Send an Idempotency-Key header with every POST.")',
+        'return "none"',
+        ("functions/test_bad_input",),
+    ),
+    Bug(
+        "a name twice in a body",
+        "_once",
+        'raise ValueError("a name twice")',
+        "return names",
+        ("functions/test_bad_input",),
+    ),
+    Bug(
+        "a replay is not marked",
+        "created",
+        '{"Idempotent-Replayed": "true"} if replayed else {}',
+        "{}",
+        ("functions/test_spending", "test_who_is_asking"),
+    ),
+    Bug(
+        "an unknown error tells its details",
+        "INTERNAL",
+        'lambda _: "Something went wrong on our side."',
+        "repr",
+        ("test_webhook_purchases",),
+    ),
+    Bug(
+        "a cursor serves other filters",
+        "_signature",
+        ", *(part for item in sorted(filters.items()) for part in item)",
+        "",
+        ("functions/test_reading",),
+    ),
+    Bug(
+        "a cursor serves other accounts",
+        "_signature",
+        "(str(before), account, ",
+        "(str(before), ",
+        ("functions/test_reading",),
+    ),
+    Bug(
+        "a spreadsheet runs a description",
+        "_cell",
+        "if isinstance(value, str) and value.startswith(FORMULA_STARTS):",
+        "if isinstance(value, str) and value.startswith(FORMULA_STARTS[1:]):",
+        ("functions/test_reading",),
+    ),
+    Bug(
+        "a day's history begins a line late",
+        "read_page",
+        "first = earlier.number + 1 if earlier else 1",
+        "first = earlier.number + 2 if earlier else 1",
+        ("functions/test_reading",),
+    ),
+    Bug(
+        "a token bound to nothing opens all",
+        "_bound_to",
+        'return account if isinstance(account, str) else ""',
+        "return (account or None) if isinstance(account, str) else None",
+        ("security/test_accounts",),
+    ),
+    Bug(
+        "a token for one account opens another one anew",
+        "_account_to_put",
+        """
+        if caller_of(request).account not in {None, account_id}:
+            raise AccountNotFound
+        """,
+        "caller_of(request)",
+        ("security/test_accounts",),
+    ),
+    Bug(
+        "a token for one account sells to all",
+        "caller_for_every_account",
+        """
+        if caller.account is not None:
+            raise Forbidden
+        """,
+        """
+        if caller.account is None:
+            raise Forbidden
+        """,
+        ("functions/test_spending", "test_who_is_asking"),
+    ),
+    Bug(
+        "a cursor is believed",
+        "read_cursor",
+        "if not hmac.compare_digest(match[2], _signature(before, account, filters, secret)):",
+        "if not _signature(before, account, filters, secret):",
+        ("functions/test_reading",),
+    ),
+    Bug(
+        "a cursor's signature is guessed byte by byte",
+        "read_cursor",
+        "if not hmac.compare_digest(match[2], _signature(before, account, filters, secret)):",
+        "if match[2] != _signature(before, account, filters, secret):",
+        ("test_constant_time",),
+    ),
+    Bug(
+        "the body is verified before it is unpacked",
+        "_raw_body",
+        'body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()',
+        "body = text.encode()",
+        ("test_targets",),
+    ),
+    Bug(
+        "a text breaks a line",
+        "Text",
+        r', pattern=r"^[^\x00-\x1f\x7f]+$"',
+        "",
+        ("test_links",),
+    ),
+    Bug(
+        "a key breaks a line",
+        "IDEMPOTENCY_KEY",
+        'r"[!-~]{1,255}"',
+        'r"[^ ]{1,255}"',
+        ("test_links",),
+    ),
+)

@@ -1,0 +1,89 @@
+"""Bugs in the manager's code and its sessions."""
+
+from tests.planted_bugs.bug import Bug
+
+MANAGER_CODE = (
+    Bug(
+        "six tries",
+        "reserve_try",
+        "if code.tries < MAX_TRIES:",
+        "if code.tries <= MAX_TRIES:",
+        ("test_manager",),
+    ),
+    Bug(
+        "locks don't grow",
+        "reserve_try",
+        "return replace(code, tries=1, locks=code.locks + 1,",
+        "return replace(code, tries=1, locks=code.locks,",
+        ("test_manager",),
+    ),
+    Bug(
+        "a changed code leaves its sessions open",
+        "is_good",
+        "now < session.expires_at and session.code_version == code_version",
+        "now < session.expires_at",
+        ("test_manager",),
+    ),
+    Bug(
+        "a session serves every account",
+        "is_good",
+        "return session.account == account and now < session.expires_at",
+        "return now < session.expires_at",
+        ("test_manager",),
+    ),
+    Bug(
+        "tries are taken without a condition",
+        "_record_put",
+        """
+        "ConditionExpression": "revision = :seen",
+        "ExpressionAttributeValues": {":seen": {"N": str(over.revision)}},
+        """,
+        "",
+        ("test_managers",),
+    ),
+    Bug(
+        "a session is spent twice",
+        "use_session_put",
+        '"ConditionExpression": "attribute_not_exists(purchase)",',
+        "",
+        ("test_purchases", "test_recording", "test_managers"),
+    ),
+    Bug(
+        "the key is looked up before the code is right",
+        "open_session",
+        "_compare(table, account_id, code, pepper, now, patience)",
+        "_read(table, account_id)",
+        ("test_managers", "test_manager_code"),
+    ),
+    Bug(
+        "a code changed at the last moment doesn't matter",
+        "code_unchanged",
+        """
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": {":version": {"N": str(version)}},
+        """,
+        '"ConditionExpression": "attribute_exists(PK)",',
+        ("test_purchases", "test_recording", "test_managers"),
+    ),
+    Bug(
+        "whoever may buy sets the code anew",
+        "put_code",
+        "if asked.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:",
+        "if asked.current_code is None and not caller_of(request).scopes:",
+        ("test_scopes",),
+    ),
+    Bug(
+        "a part of a scope's name is the scope",
+        "put_code",
+        "ADMIN_SCOPE not in caller_of(request).scopes:",
+        'ADMIN_SCOPE not in " ".join(caller_of(request).scopes):',
+        ("test_scopes",),
+    ),
+    Bug(
+        "a code's digest is guessed byte by byte",
+        "_compare",
+        "if not hmac.compare_digest(_digest(code, held.salt, pepper), held.digest):",
+        "if _digest(code, held.salt, pepper) != held.digest:",
+        ("test_constant_time",),
+    ),
+)

@@ -1,0 +1,68 @@
+"""Bugs in the reconciliation."""
+
+from tests.planted_bugs.bug import Bug
+
+RECONCILIATION = (
+    Bug(
+        "one event that fails holds up the reconciliation",
+        "_attempt",
+        """
+        run.outcomes["failed"] += 1
+        return None
+        """,
+        """
+        run.outcomes["failed"] += 1
+        raise
+        """,
+        ("test_reconciliation",),
+    ),
+    Bug(
+        "what failed is not kept",
+        "_attempt",
+        "persist(context.patience, save_failed_check, context.table, what, about, context.now)",
+        "",
+        ("test_reconciliation",),
+    ),
+    Bug(
+        "events of the last hour are missed",
+        "_follow_events",
+        "since=place.since - OVERLAP",
+        "since=place.since + OVERLAP",
+        ("test_reconciliation",),
+    ),
+    Bug(
+        "each try of what failed counts as the first",
+        "save_failed_check",
+        '"first_at": before["first_at"] if before else {"N": str(milliseconds(now))},',
+        '"first_at": {"N": str(milliseconds(now))},',
+        ("test_reconciliation",),
+    ),
+    Bug(
+        "purchases are reviewed before they are over",
+        "read_pending_checks",
+        'first="0", last=keys.pending_check_sort(due, HIGHEST)',
+        'first="0", last=HIGHEST',
+        ("test_reconciliation",),
+    ),
+    Bug(
+        "the reconciliation forgets what it told a person",
+        "save_checkpoint",
+        '"told": {"L": [{"S": event} for event in checkpoint.told]},',
+        '"told": {"L": []},',
+        ("test_reconciliation",),
+    ),
+    Bug(
+        "the reconciliation forgets where in its span it was",
+        "save_checkpoint",
+        '"event": {"S": checkpoint.event},',
+        '"event": {"S": ""},',
+        ("test_reconciliation",),
+    ),
+    Bug(
+        "the reconciliation works until it is stopped",
+        "reconcile:run",
+        "context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS",
+        "context.get_remaining_time_in_millis() > 0",
+        ("test_reconciliation",),
+    ),
+)

@@ -1,0 +1,172 @@
+"""Bugs in reads and writes of the table."""
+
+from tests.planted_bugs.bug import Bug
+
+STORE = (
+    Bug(
+        "two appends on one entry",
+        "_entry_puts",
+        'puts[name] = {"Item": item, "ConditionExpression": IF_ABSENT}',
+        'puts[name] = {"Item": item}',
+        ("test_interleavings", "test_append"),
+    ),
+    Bug(
+        "a claim is written over",
+        "_claim_put",
+        '"ConditionExpression": IF_ABSENT,',
+        "",
+        ("test_append",),
+    ),
+    Bug(
+        "no claim is written",
+        "_append_to",
+        "if idempotency_key is not None and entries: puts[CLAIM]",
+        """
+        if idempotency_key is not None and not entries:
+            puts[CLAIM]
+        """,
+        ("test_append",),
+    ),
+    Bug(
+        "a refusal speaks before it looks at the claim",
+        "_append_to",
+        "except Refused: earlier = find_replay(table, account.id, operation, idempotency_key)",
+        """
+        except Refused:
+            earlier = None
+        """,
+        ("test_append",),
+    ),
+    Bug(
+        "another request with the key is a replay",
+        "find_replay",
+        """
+        if claim["request_hash"]["B"] != request_hash(_claimable(operation)):
+            raise IdempotencyKeyReused
+        """,
+        "",
+        ("test_append",),
+    ),
+    Bug(
+        "a lost race is told instead of tried again",
+        "append",
+        """
+        if ENTRY not in failed.existing:
+            raise
+        """,
+        "raise",
+        ("test_interleavings", "test_append"),
+    ),
+    Bug(
+        "no row tells the sweep of a lot",
+        "_entry_puts",
+        "if entry.lot:",
+        'if entry.lot and entry.type == "purchase":',
+        ("test_append", "store/test_sweep"),
+    ),
+    Bug(
+        "the newest entry is read eventually",
+        "query",
+        "ConsistentRead=True",
+        "ConsistentRead=False",
+        ("test_cost", "store/test_reading", "test_append"),
+    ),
+    Bug(
+        "the chain forgets the entry before",
+        "chain_hash",
+        r'previous_hash + f"{partition}\n{sort}\n{line}\n{state}"',
+        r'f"{partition}\n{sort}\n{line}\n{state}"',
+        ("test_append",),
+    ),
+    Bug(
+        "who asked is part of what was asked",
+        "request_hash",
+        'if value is not None and name != "actor"',
+        "if value is not None",
+        ("test_append",),
+    ),
+    Bug(
+        "a throttled transaction is a failure",
+        "TRANSIENT_CODES",
+        '"ThrottlingException",',
+        "",
+        ("test_faults",),
+    ),
+    Bug(
+        "a conflict of transactions is a failure",
+        "TRANSIENT_CODES",
+        '"TransactionConflict",',
+        "",
+        ("test_faults",),
+    ),
+    Bug(
+        "silence is a failure",
+        "translated",
+        "except (EndpointError, HTTPClientError) as error:",
+        "except EndpointError as error:",
+        ("test_faults",),
+    ),
+    Bug(
+        "patience never ends",
+        "attempts",
+        """
+        if patience.clock() + pause > deadline:
+            break
+        """,
+        "",
+        ("test_patience",),
+    ),
+    Bug(
+        "two changes of a profile mix",
+        "_profile_puts",
+        """
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": {":version": {"N": str(version)}},
+        """,
+        "",
+        ("test_interleavings", "test_append"),
+    ),
+    Bug(
+        "successors of a catalog aren't told of each other",
+        "_version_puts",
+        """
+            "ConditionExpression": IF_ABSENT,
+        },
+        # Closes the race with a still newer version: CURRENT only ever moves on by one.
+        "current": {
+            "Item": checksummed({**keys.CATALOG, **body}),
+            "ConditionExpression": "attribute_not_exists(PK) OR version = :previous",
+            "ExpressionAttributeValues": {":previous": {"N": previous}},
+        """,
+        """
+        },
+        "current": {
+            "Item": checksummed({**keys.CATALOG, **body}),
+        """,
+        ("test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told",),
+    ),
+    Bug(
+        "a warm function keeps its catalog for ever",
+        "CatalogCache.__call__",
+        "if self._catalog is None or self._clock() - self._read_at >= self._seconds:",
+        "if self._catalog is None:",
+        ("store/test_catalog",),
+    ),
+    Bug(
+        "a stale catalog counts a newer account",
+        "catalog_at_least",
+        """
+        if catalog.version >= version:
+            return catalog
+        """,
+        "return catalog",
+        ("store/test_catalog", "store/test_accounts", "test_append"),
+    ),
+    Bug(
+        "a checksum leaves the language out",
+        "checksum",
+        "rest = {name: value for name, value in item.items() if name != CHECKSUM}",
+        'rest = {name: value for name, value in item.items() if name not in (CHECKSUM, "language")}',
+        ("test_any_attribute_that_is_changed_taken_or_added_is_found",),
+    ),
+)

@@ -1,0 +1,41 @@
+"""Bugs in the expiry sweep."""
+
+from tests.planted_bugs.bug import Bug
+
+SWEEP = (
+    Bug(
+        "the sweep skips the row after a page",
+        "read_due",
+        r'first=checkpoint.after + "\x00",',
+        'first=checkpoint.after + "~",',
+        ("store/test_sweep",),
+    ),
+    Bug(
+        "a row goes before its lot's end is recorded",
+        "_record",
+        "append(table, row.account, Settle(), catalog=catalog, now=now, patience=patience)",
+        "",
+        ("store/test_sweep",),
+    ),
+    Bug(
+        "the sweep never returns to what failed",
+        "sweep",
+        "failed += 1 place = _to_return(place)",
+        "failed += 1",
+        ("store/test_sweep",),
+    ),
+    Bug(
+        "the sweep closes a day too early",
+        "sweep",
+        "first_open_day = today - timedelta(days=1)",
+        "first_open_day = today + timedelta(days=1)",
+        ("store/test_sweep",),
+    ),
+    Bug(
+        "the sweep works until it is stopped",
+        "expiry_sweep:handler",
+        "context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS",
+        "context.get_remaining_time_in_millis() > 0",
+        ("test_expiry_sweep",),
+    ),
+)

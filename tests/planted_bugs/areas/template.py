@@ -1,0 +1,33 @@
+"""Bugs in routes and rights in template.yaml."""
+
+from tests.planted_bugs.bug import Bug
+
+TEMPLATE = (
+    Bug(
+        "a route asks for a lesser scope",
+        "AccountsFunction",
+        """
+        Path: /v1/accounts/{account}/grants
+        Auth: { AuthorizationScopes: [prepaid/admin] }
+        """,
+        """
+        Path: /v1/accounts/{account}/grants
+        Auth: { AuthorizationScopes: [prepaid/read] }
+        """,
+        ("test_template",),
+    ),
+    Bug(
+        "who spends may read sessions",
+        "ConsumeRole",
+        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*"]',
+        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*", "SESSION#*"]',
+        ("test_least_privilege",),
+    ),
+    Bug(
+        "the verifier lacks a right",
+        "VerifyRole",
+        '"dynamodb:LeadingKeys": ["VERIFICATION", "VERIFIED#*"]',
+        '"dynamodb:LeadingKeys": ["VERIFICATION"]',
+        ("functions/test_verify",),
+    ),
+)

@@ -1,0 +1,100 @@
+"""Bugs in the verifier."""
+
+from tests.planted_bugs.bug import Bug
+
+VERIFIER = (
+    Bug(
+        "the verifier forgets the entry before a pause",
+        "from_json",
+        "audit.entry = _decoded(audit.last)",
+        "",
+        ("test_a_pass_that_is_put_away_after_every_page_finds_the_same",),
+    ),
+    Bug(
+        "the verifier forgets the mark at a pause",
+        "to_json",
+        '"mark": [audit.mark.number, audit.mark.hash.hex()] if audit.mark else None,',
+        '"mark": None,',
+        ("test_a_pass_that_is_put_away_remembers_the_mark",),
+    ),
+    Bug(
+        "the verifier counts claims of purchases only",
+        "_check_claim",
+        'lookup.tally.claimed(f"{audit.account}#{number}")',
+        "pass",
+        ("test_nothing_is_found_where_only_the_service_wrote",),
+    ),
+    Bug(
+        "the verifier doesn't ask for claims",
+        "_follow",
+        'lookup.tally.asked(f"{audit.account}#{entry.number}")',
+        "pass",
+        ("test_nothing_is_found_where_only_the_service_wrote",),
+    ),
+    Bug(
+        "the verifier doesn't compare what was taken back",
+        "_purchase_facts",
+        "trail.net, purchase.revoked - purchase.lapsed",
+        "0, 0",
+        ("test_money_that_never_went_back_is_found_though_the_record_agrees_with_itself",),
+    ),
+    Bug(
+        "the verifier doesn't compare a purchase with the catalog",
+        "_read_purchase",
+        "if not lookup.was_on_sale(purchase):",
+        "if purchase.credits < 0:",
+        ("test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines",),
+    ),
+    Bug(
+        "the verifier counts a finding and doesn't tell it",
+        "_report",
+        "context.on_finding(finding)",
+        "pass",
+        ("test_a_whole_account_that_is_gone_is_found",),
+    ),
+    Bug(
+        "the verifier compares lines and not states",
+        "_compare",
+        'if all(audit.last[part] == encoded[part] for part in ("line", "state"))',
+        'if all(audit.last[part] == encoded[part] for part in ("line",))',
+        ("test_a_pass_that_is_put_away_after_every_page_finds_the_same",),
+    ),
+    Bug(
+        "the verifier believes a refund that took nothing",
+        "trail_after",
+        "low = 0 if high else 1",
+        "low = 0",
+        ("test_a_refund_that_took_nothing_where_there_was_something_to_take_is_found",),
+    ),
+    Bug(
+        "the verifier minds a missing review only once it is due",
+        "_read_purchase",
+        "purchase.created_at + PAYABLE > lookup.now + SOON",
+        "purchase.created_at + PAYABLE < lookup.now + SOON",
+        ("test_a_review_that_is_gone_before_its_time_is_missed",),
+    ),
+    Bug(
+        "a mark that can't be read stops the verifier",
+        "open_audit",
+        "except (KeyError, ValueError):",
+        "except ArithmeticError:",
+        ("test_marks_and_a_pass_that_is_kept_are_held_to_their_form_too",),
+    ),
+    Bug(
+        "a table that was verified is never verified again",
+        "verify:handler",
+        "if one.done and one.started_at <= now < one.started_at + EVERY:",
+        "if one.done and one.started_at <= now:",
+        ("functions/test_verify",),
+    ),
+    Bug(
+        "an unfinished verification keeps no place",
+        "_read",
+        "finally: persist(",
+        """
+        finally:
+            not one.done or persist(
+        """,
+        ("functions/test_verify",),
+    ),
+)

@@ -1,0 +1,117 @@
+"""An account's life in four stages, each with what was seen there: it buys, spends, lets a lot lapse, is swept."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from local.demo import Shop
+from tests.support.payment_page import Till
+from tests.support.stack_api import Answer, Api, new_key
+
+LIFETIME = timedelta(seconds=8)
+BEFORE_THE_END = timedelta(seconds=1)
+AFTER_THE_END = timedelta(seconds=0.5)
+# The schedule fires every minute, seen by the local cloud every ten seconds.
+SWEEP_SECONDS = 100
+# What a debit says of itself, not easy on a CSV file.
+DETAILS = {"description": 'Adesivo "Bóris"', "customer": "Maria, tutora do Bóris", "reference": "order-4711"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bought:
+    """The payment page after paying, and the balance before and after."""
+
+    account: str
+    shop: Shop
+    before: Any
+    page: str
+    after: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Answers to debits, in this order, and the balance when nothing was left."""
+
+    by_quota: Answer
+    by_both: Answer
+    by_credits: Answer
+    refused_key: str
+    refused_service: Answer
+    refused_sticker: Answer
+    last: Answer
+    last_repeated: Answer
+    empty: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Try:
+    """A debit of one credit."""
+
+    sent_at: datetime
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lapsed:
+    """A lot, the refused debit repeated once it was there, and what was tried over its last second and beyond."""
+
+    lot: Any
+    expires_at: datetime
+    refused_repeated: Answer
+    tries: list[Try]
+    balance: Any
+
+
+def buy(api: Api, till: Till) -> Bought:
+    """A fresh account with a quota of 100 services pays for 50 credits by card, as a person does."""
+    account = api.open("individual", ai_enabled=True)
+    before = api.balance(account)
+    shop = till.order(account, "credits-50")
+    page = till.press(shop, "card")
+    till.drain()
+    return Bought(account=account, shop=shop, before=before, page=page, after=api.balance(account))
+
+
+def spend(api: Api, account: str) -> Spent:
+    """It spends 100 services of quota and 50 credits to the last."""
+    refused_key, last_key = new_key(), new_key()
+    return Spent(
+        by_quota=api.spend(account, 98, "ai_service"),
+        by_both=api.spend(account, 5, "ai_service"),
+        by_credits=api.spend(account, 40, **DETAILS),
+        refused_key=refused_key,
+        refused_service=api.spend(account, 8, "ai_service", key=refused_key),
+        refused_sticker=api.spend(account, 8),
+        last=api.spend(account, 7, key=last_key),
+        last_repeated=api.spend(account, 7, key=last_key),
+        empty=api.balance(account),
+    )
+
+
+def let_lapse(api: Api, account: str, refused_key: str) -> Lapsed:
+    """It is given more than it can spend in time, and spends one by one until after the end."""
+    # Whole milliseconds, as the ledger keeps them.
+    expires_at = (datetime.now(UTC) + LIFETIME).replace(microsecond=0)
+    lot = api.give(account, 500, expires_at=expires_at.isoformat())
+    refused_repeated = api.spend(account, 8, "ai_service", key=refused_key)
+    time.sleep(max(0.0, (expires_at - BEFORE_THE_END - datetime.now(UTC)).total_seconds()))
+    tries: list[Try] = []
+    while not tries or tries[-1].sent_at < expires_at + AFTER_THE_END:
+        tries.append(Try(sent_at=datetime.now(UTC), answer=api.spend(account)))
+    return Lapsed(
+        lot=lot,
+        expires_at=expires_at,
+        refused_repeated=refused_repeated,
+        tries=tries,
+        balance=api.balance(account),
+    )
+
+
+def wait_for_sweep(api: Api, account: str) -> list[Any]:
+    """The account's history, newest first, once the schedule has recorded what lapsed; nothing here writes."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while not api.history(account, type="expiry"):
+        assert time.monotonic() < deadline, "the schedule's sweep recorded no expiry"
+        time.sleep(1)
+    return api.history(account)

@@ -1,0 +1,251 @@
+"""What somebody with access to the table could do to it: row by row, attribute by attribute, field by field.
+
+Each corruption is a name and a table that was changed in that one way. Rows are as the wire has them: binary in base64.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from prepaid.store.items import CHECKSUM, GENESIS_HASH, chain_hash, checksum
+from tests.support.store_driver import Stored
+
+type Key = tuple[str, str]
+type Corruption = tuple[str, Stored]
+type Path = tuple[str | int, ...]
+
+
+def removed(items: Stored) -> Iterator[Corruption]:
+    for key in sorted(items):
+        yield f"removed {key}", {other: item for other, item in items.items() if other != key}
+
+
+def attributes(items: Stored) -> Iterator[Corruption]:
+    """Each attribute of each row changed or gone, and one more; of rows of one shape the first stands for all."""
+    seen: set[tuple[Any, ...]] = set()
+    for key, item in sorted(items.items()):
+        for name in (*(one for one in item if one not in ("PK", "SK")), "more"):
+            shape = (kind(key, item), name)
+            if shape in seen:
+                continue
+            seen.add(shape)
+            if name == "more":
+                yield f"{named(key, item)}: one added", {**items, key: {**item, "more": {"S": "x"}}}
+                continue
+            yield f"{named(key, item)}: {name} changed", {**items, key: {**item, name: otherwise(item[name])}}
+            without = {one: value for one, value in item.items() if one != name}
+            yield f"{named(key, item)}: {name} gone", {**items, key: without}
+
+
+def fields(items: Stored, *, rehashed: bool) -> Iterator[Corruption]:
+    """Each field of line and state of one entry of each shape; rehashed: and every later hash made to fit."""
+    seen: set[tuple[Any, ...]] = set()
+    for key, item in sorted(items.items()):
+        if not key[1].startswith("ENTRY#"):
+            continue
+        for part in ("line", "state"):
+            value = json.loads(item[part]["S"])
+            for path, changed in variants(value):
+                shape = (kind(key, item), part, tuple(0 if isinstance(one, int) else one for one in path), len(path))
+                if shape in seen and path[-1] != 3:
+                    continue
+                seen.add(shape)
+                text = json.dumps(changed, separators=(",", ":"), ensure_ascii=False)
+                after = {**items, key: {**item, part: {"S": text}}}
+                name = f"{part}.{'.'.join(map(str, path))} of {key} {json.loads(item['line']['S'])['type']}"
+                yield name, rehash(after, key[0]) if rehashed else after
+
+
+def resummed(items: Stored) -> Iterator[Corruption]:
+    """Each attribute of a purchase in each state changed, and its sum made to fit."""
+    seen: set[tuple[Any, ...]] = set()
+    for key, item in sorted(items.items()):
+        for name in item:
+            if (
+                not key[1].startswith("PURCHASE#")
+                or name in ("PK", "SK", CHECKSUM)
+                or (item["state"]["S"], name) in seen
+            ):
+                continue
+            seen.add((item["state"]["S"], name))
+            changed = {**item, name: otherwise(item[name])}
+            changed[CHECKSUM] = {"B": b64encode(checksum(changed)).decode()}
+            yield f"{name} of a purchase that is {item['state']['S']}", {**items, key: changed}
+
+
+def swapped(items: Stored) -> Iterator[Corruption]:
+    entries = [key for key in sorted(items) if key[1].startswith("ENTRY#")]
+    for one, other in pairwise(entries):
+        if one[0] == other[0]:
+            yield f"swapped {one} {other}", {**items, one: under(one, items[other]), other: under(other, items[one])}
+
+
+def copied(items: Stored) -> Iterator[Corruption]:
+    """Rows a second time, where none was: another number, account, key, day, id."""
+    for key, item in sorted(items.items()):
+        for place in _in_a_ledger(key) or _beside_the_ledgers(key):
+            yield f"copied {key} to {place}", {**items, place: under(place, item)}
+
+
+def _in_a_ledger(key: Key) -> list[Key]:
+    """Other places for a row of an account, or one that points into its ledger."""
+    partition, sort = key
+    if sort.startswith("ENTRY#"):
+        return [(partition, f"ENTRY#{int(sort[6:]) + 500:012d}"), ("ACCOUNT#other", sort), (partition, f"{sort}0")]
+    if sort.startswith("PURCHASE#"):
+        return [(partition, f"{sort}b"), ("ACCOUNT#idle", sort)]
+    if partition.startswith("CLAIM#"):
+        _, account, name = partition.split("#", 2)
+        return [(f"CLAIM#{account}#{name}b", sort), (f"CLAIM#other#{name}", sort), (partition, "CLAIM2")]
+    if partition.startswith("DUE#"):
+        account, lot = sort.split("#")
+        places = [(f"{partition[:-1]}{(int(partition[-1]) + 1) % 8}", sort), (partition, f"{account}#lot_{1:012d}")]
+        return [*places, (partition.replace("#20", "#21"), sort), (partition, f"other#{lot}")]
+    return []
+
+
+def _beside_the_ledgers(key: Key) -> list[Key]:
+    """Other places for any other row."""
+    partition, sort = key
+    match partition.split("#")[0]:
+        case "PAYMENT":
+            return [(f"{partition}b", sort)]
+        case "CATALOG":
+            return [(partition, "V#000009")]
+        case "PENDING_CHECK":
+            return [(partition, f"{sort}b"), (partition, f"2030{sort[4:]}"), (f"{partition}S", sort)]
+        case "QUARANTINE":
+            return [(f"{partition[:-2]}31", sort), (partition, f"{sort}b"), (f"{partition}b", sort)]
+        case "SESSION" | "SWEEP" | "RECONCILIATION":
+            return [(partition, f"2{sort}"), (f"x{partition}", sort)]
+        case _:
+            return [("ACCOUNT#other", sort), ("PROFILES", sort)]
+
+
+def redirected(items: Stored) -> Iterator[Corruption]:
+    """Claims, payments and due rows that change places with another of their account, and keys that do."""
+    rows = sorted(items)
+    for prefix in ("CLAIM#acme", "CLAIM#zoo", "PAYMENT#"):
+        chosen = [key for key in rows if key[0].startswith(prefix)]
+        for one, other in pairwise(chosen):
+            yield f"{one} leads where {other} does", {**items, one: under(one, items[other])}
+            yield (
+                f"{one} and {other} swapped",
+                {**items, one: under(one, items[other]), other: under(other, items[one])},
+            )
+            new = (f"{one[0]}-renamed", one[1])
+            renamed = {key: item for key, item in items.items() if key != one}
+            yield f"{one} renamed", {**renamed, new: under(new, items[one])}
+
+
+def cut_off(items: Stored, account: str, most: int) -> Iterator[Corruption]:
+    """The newest entries gone, and all claims and due rows that name them."""
+    entries = [key for key in sorted(items) if key[0] == f"ACCOUNT#{account}" and key[1].startswith("ENTRY#")]
+    for count in range(1, min(most, len(entries)) + 1):
+        first = len(entries) - count + 1
+        kept = {key: item for key, item in items.items() if key not in entries[-count:]}
+        kept = {
+            key: item
+            for key, item in kept.items()
+            if not (key[0].startswith(f"CLAIM#{account}#") and int(item.get("number", {"N": "0"})["N"]) >= first)
+            and not (key[1].startswith(f"{account}#lot_") and int(key[1].rpartition("_")[2]) >= first)
+        }
+        yield f"{account} cut off before {first}", kept
+
+
+def kind(key: Key, item: Any) -> tuple[Any, ...]:
+    """What rows have in common that are checked alike."""
+    if key[1].startswith("ENTRY#"):
+        line = json.loads(item["line"]["S"])
+        owed = line.get("owed", 0)
+        return ("ENTRY", line["type"], "lot" in line, owed > 0, owed < 0, bool(line["draws"]), "key" in line)
+    if key[1].startswith("PURCHASE#"):
+        return ("PURCHASE", item["state"]["S"])
+    return (named(key, item), "purchase" in item)
+
+
+def named(key: Key, item: Any) -> str:
+    """What a person calls a row's kind."""
+    partition, sort = key[0].split("#")[0], key[1].split("#")[0]
+    name = sort if partition == "ACCOUNT" or sort == "FAILED" else partition
+    return "session's CLAIM" if name == "CLAIM" and "nonce" in item else name
+
+
+def under(key: Key, item: Any) -> Any:
+    return {**item, "PK": {"S": key[0]}, "SK": {"S": key[1]}}
+
+
+def otherwise(value: Any) -> Any:
+    """Another value of the same type."""
+    [(type_, content)] = value.items()
+    match type_:
+        case "N":
+            return {"N": str(int(content) + 1)}
+        case "BOOL":
+            return {"BOOL": not content}
+        case "B":
+            raw = b64decode(content)
+            return {"B": b64encode(bytes([raw[0] ^ 1]) + raw[1:]).decode()}
+        case "L" | "M":
+            return {type_: type(content)()}
+        case "S" if content.startswith(("{", "[")):
+            # As it was, written a little otherwise.
+            return {"S": content.replace(":", ": ", 1).replace(",", ", ", 1) + " " * (content == "[]")}
+        case _:
+            return {type_: f"{content}x"}
+
+
+def variants(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """The value with one of its leaves changed, for each of them; and with one list longer or shorter."""
+    whole = value
+    for place in _places(value):
+        leaf = _at(whole, place)
+        if isinstance(leaf, list):
+            if leaf:
+                yield (*place, "shorter"), _with(whole, place, leaf[:-1])
+                yield (*place, "longer"), _with(whole, place, [*leaf, leaf[-1]])
+        elif isinstance(leaf, bool):
+            yield place, _with(whole, place, not leaf)
+        elif isinstance(leaf, int):
+            yield place, _with(whole, place, leaf + 1)
+            yield (*place, "less"), _with(whole, place, leaf - 1)
+        else:
+            yield place, _with(whole, place, f"{leaf}x")
+
+
+def rehash(items: Stored, partition: str) -> Stored:
+    """The same with hashes that fit, as somebody would leave it who knows how they are made."""
+    after, previous = dict(items), GENESIS_HASH
+    for key in sorted(key for key in items if key[0] == partition and key[1].startswith("ENTRY#")):
+        item = after[key]
+        previous = chain_hash(previous, *key, item["line"]["S"], item["state"]["S"])
+        after[key] = {**item, "hash": {"B": b64encode(previous).decode()}}
+    return after
+
+
+def _places(value: Any, path: Path = ()) -> Iterator[Path]:
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from _places(one, (*path, name))
+    elif isinstance(value, list):
+        yield path
+        for place, one in enumerate(value):
+            yield from _places(one, (*path, place))
+    else:
+        yield path
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _with(value: Any, path: Path, leaf: Any) -> Any:
+    if not path:
+        return leaf
+    if isinstance(value, dict):
+        return {name: _with(one, path[1:], leaf) if name == path[0] else one for name, one in value.items()}
+    return [_with(one, path[1:], leaf) if place == path[0] else one for place, one in enumerate(value)]

@@ -1,0 +1,93 @@
+"""What template.yaml lets each function do to the table, held against every call that it makes in these tests.
+
+The emulator doesn't evaluate conditions on partition keys: a role that forgets one would be refused in AWS only.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tests.support.template import TEMPLATE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BY = threading.local()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which CloudFormation's own tags (!If, !Sub, …) are of no interest."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
+
+
+@cache
+def rights_of(function: str) -> dict[str, list[str]]:
+    """Patterns of partition keys, by the verb that may be used on them."""
+    resources = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)["Resources"]  # noqa: S506 - a SafeLoader
+    role = resources["".join(part.capitalize() for part in function.split("_")) + "Role"]
+    return {
+        # Without a condition (only a Scan can have none) it is any partition.
+        statement["Action"].removeprefix("dynamodb:"): statement["Condition"]["ForAllValues:StringLike"][
+            "dynamodb:LeadingKeys"
+        ]
+        if "Condition" in statement
+        else ["*"]
+        for policy in role["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if str(statement["Action"]).startswith("dynamodb:")
+    }
+
+
+@contextmanager
+def acting_as(function: str) -> Iterator[None]:
+    """What this thread does to the table meanwhile, it does as that function."""
+    BY.function, BY.refused = function, []
+    try:
+        yield
+    finally:
+        BY.function = None
+    assert BY.refused == [], f"{function} has no right to {BY.refused}"
+
+
+def acting() -> str:
+    """The function as which this thread acts."""
+    assert BY.function, "only a function asks for this"
+    return str(BY.function)
+
+
+def watch(client: "DynamoDBClient") -> None:
+    """Look at every call of this client from now on."""
+    client.meta.events.register("provide-client-params.dynamodb", _look, unique_id="rights")
+
+
+def _look(params: dict[str, Any], model: Any, **_: Any) -> None:
+    function = getattr(BY, "function", None)
+    if function is None:
+        return
+    for verb, partition in touched(model.name, params):
+        if not any(fnmatchcase(partition, pattern) for pattern in rights_of(function).get(verb, [])):
+            BY.refused.append((verb, partition))
+
+
+def touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which verbs a call to the table uses on which partitions."""
+    if operation == "TransactWriteItems":
+        writes = [(verb, asked) for write in params["TransactItems"] for verb, asked in write.items()]
+        partitions = [(asked.get("Item") or asked["Key"])["PK"]["S"] for _, asked in writes]
+        # AWS doesn't say whether a verb's right is held against its own keys or against all of the transaction's: the
+        # roles must do either way.
+        return [(f"{verb}Item", partition) for verb in sorted({verb for verb, _ in writes}) for partition in partitions]
+    if operation == "Query":
+        return [("Query", params["ExpressionAttributeValues"][":partition"]["S"])]
+    if operation == "BatchGetItem":
+        return [(operation, key["PK"]["S"]) for asked in params["RequestItems"].values() for key in asked["Keys"]]
+    if operation == "Scan":
+        return [(operation, "*")]
+    return [(operation, (params.get("Item") or params["Key"])["PK"]["S"])]

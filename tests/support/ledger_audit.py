@@ -1,0 +1,113 @@
+"""An auditor who knows the ledger's written format and none of its code: recomputes everything from the raw items."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from tests.support.store_driver import Stored, entry_items
+
+GRANTS = ("purchase", "grant", "adjustment")
+MONEY = ("refund", "dispute")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an account's raw ledger adds up to.
+
+    taken: from lots for money that went back, less what was returned. settled: of grants, for what was owed.
+    """
+
+    entries: int
+    available: int
+    granted: int
+    spent: int
+    expired: int
+    consumptions: int
+    owed: int
+    taken: int
+    settled: int
+
+
+def audit(items: Stored, account: str = "acme") -> Audited:
+    """Check every invariant of one account's ledger and say what it adds up to."""
+    ledger = entry_items(items, account)
+    assert [item["SK"]["S"] for item in ledger] == [f"ENTRY#{number:012d}" for number in range(1, len(ledger) + 1)]
+    check_chain(ledger)
+    granted: dict[int, int] = {}
+    spent: dict[int, int] = {}
+    expired: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    settled: dict[int, int] = {}
+    balance = consumptions = owed = 0
+    time = -1
+    for number, item in enumerate(ledger, start=1):
+        line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
+        assert line["at"] >= time, "time ran backwards"
+        time = line["at"]
+        balance += line["credits"]
+        drawn = {row[1]: row[2] for row in line["draws"] if row[0] == "lot"}
+        if line["type"] in GRANTS:
+            lot_number, _, granted[number], left, *_ = line["lot"]
+            settled[number] = -line.get("owed", 0)
+            assert (lot_number, left, line["draws"]) == (number, granted[number] - settled[number], [])
+            assert line["credits"] == left
+            assert settled[number] == min(owed, granted[number]), "a grant settles what is owed first"
+        else:
+            assert line["credits"] == -sum(drawn.values())
+        sink = {"expiry": expired, "refund": taken, "dispute": taken}.get(line["type"], spent)
+        for lot, credits in drawn.items():
+            assert credits > 0 or line["type"] in MONEY
+            assert line["type"] == "expiry" or line["at"] < _draw_expiry(line, lot), "spent after its end"
+            sink[lot] = sink.get(lot, 0) + credits
+        owed += line.get("owed", 0)
+        assert line.get("owed", 0) <= 0 or line["type"] in MONEY
+        assert owed == state.get("owed", 0) >= 0
+        consumptions += line["type"] == "consumption"
+        _check_state(state, granted, spent, expired, taken, settled)
+        assert balance == line["balance_after"] == sum(row[3] for row in state["lots"]) >= 0
+    _check_claims(items, account, len(ledger))
+    return Audited(
+        entries=len(ledger),
+        available=balance,
+        granted=sum(granted.values()),
+        spent=sum(spent.values()),
+        expired=sum(expired.values()),
+        consumptions=consumptions,
+        owed=owed,
+        taken=sum(taken.values()),
+        settled=sum(settled.values()),
+    )
+
+
+def check_chain(ledger: list[dict[str, Any]]) -> None:
+    """Each hash covers the one before it, where the entry stands, and what it says."""
+    previous = b"\x00" * 32
+    for item in ledger:
+        said = "\n".join(item[name]["S"] for name in ("PK", "SK", "line", "state"))
+        previous = sha256(previous + said.encode("utf-8")).digest()
+        assert item["hash"]["B"] == previous, f"the chain breaks at {item['SK']['S']}"
+
+
+def _check_state(state: Any, granted: dict[int, int], *gone: dict[int, int]) -> None:
+    """Per lot: granted = remaining + spent + expired + taken + settled, and no lot is left out or empty. A lot that
+    came back after its end was granted nothing; credits were returned to it."""
+    remaining = {row[0]: row[3] for row in state["lots"]}
+    assert all(0 < row[3] <= row[2] for row in state["lots"])
+    for lot in {*granted, *remaining, *(lot for one in gone for lot in one)}:
+        went = sum(one.get(lot, 0) for one in gone)
+        assert granted.get(lot, 0) == remaining.get(lot, 0) + went, f"lot {lot}"
+
+
+def _draw_expiry(line: dict[str, Any], lot: int) -> int:
+    [expires_at] = [row[3] for row in line["draws"] if row[0] == "lot" and row[1] == lot]
+    return int(expires_at)
+
+
+def _check_claims(items: Stored, account: str, entries: int) -> None:
+    """One effect per key: claims name different entries, and only ones that exist."""
+    claims = [item for (partition, _), item in items.items() if partition.startswith(f"CLAIM#{account}#")]
+    # Those of purchases and of manager sessions name no entry.
+    numbers = [int(claim["number"]["N"]) for claim in claims if "number" in claim]
+    assert len(numbers) == len(set(numbers))
+    assert all(1 <= number <= entries for number in numbers)

@@ -1,0 +1,301 @@
+"""Short ways to say what a store test is about: who asks, for what, when; and what is stored afterwards."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from prepaid.core.account import Account, LotKind, Terms
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import Busy
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
+from prepaid.core.manager_code import ManagerSession
+from prepaid.core.purchase import PaymentStatus, Progress, Purchase
+from prepaid.store import keys
+from prepaid.store.accounts import Profile, put_account
+from prepaid.store.catalog import first_catalog
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Patience, Table, persist, put
+from prepaid.store.items import key_digest
+from prepaid.store.ledger import Appended, append, read_tail
+from prepaid.store.managers import Opened, open_session
+from prepaid.store.purchases import Outcome, PurchaseRef, read_purchase, record_purchase, sync_purchase
+
+NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+TICK = timedelta(milliseconds=1)
+
+NO_QUOTA = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
+QUOTA_100 = Terms(plan="individual", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo")
+PROFILE = Profile(name="Pet & Cia", language="pt-BR", low_credit_threshold=10, manager_contact=None)
+
+PEPPER = "pepper"
+
+type Stored = dict[tuple[str, str], Item]
+
+
+@dataclass
+class FakeTime:
+    """A clock that only sleeping moves, and dice that always show the same."""
+
+    dice: float = 1.0
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def patience(self, seconds: float = 4.0) -> Patience:
+        return Patience(seconds=seconds, clock=self.clock, sleep=self.sleep, dice=lambda: self.dice)
+
+
+# Outlasts any number of rivals that a test sends: what it is about is what happens, not when it gives up.
+STUBBORN = Patience(seconds=120)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where requests are made: the store's operations on one table, with what a test seldom cares about filled in."""
+
+    table: Table
+    patience: Patience = STUBBORN
+    catalog: Catalog = field(default_factory=first_catalog)
+
+    def with_patience(self, patience: Patience) -> "Desk":
+        return replace(self, patience=patience)
+
+    def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
+        """An account, with one lot of so many credits that outlives the test."""
+        self.put_account(account, terms, at=at)
+        if credits:
+            self.grant(credits, account=account, at=at)
+
+    def put_account(
+        self, account: str = "acme", terms: Terms = NO_QUOTA, profile: Profile = PROFILE, *, at: datetime = NOW
+    ) -> bool:
+        return put_account(
+            self.table,
+            account,
+            terms,
+            profile,
+            actor="admin",
+            catalog=self.catalog,
+            now=at,
+            patience=self.patience,
+        )
+
+    def debit(
+        self,
+        quantity: int = 1,
+        *,
+        key: str | None = None,
+        feature: str = "sticker",
+        account: str = "acme",
+        at: datetime = NOW,
+        actor: str = "app",
+        **more: str,
+    ) -> Appended:
+        operation = Debit(actor=actor, feature=feature, quantity=quantity, **more)
+        return self._append(account, operation, at, key)
+
+    def grant(
+        self,
+        credits: int,
+        *,
+        key: str | None = None,
+        kind: LotKind = "promotion",
+        validity: datetime | int = 12,
+        account: str = "acme",
+        at: datetime = NOW,
+        actor: str = "admin",
+        description: str | None = None,
+    ) -> Appended:
+        operation = Grant(actor=actor, kind=kind, credits=credits, validity=validity, description=description)
+        return self._append(account, operation, at, key)
+
+    def change_terms(self, terms: Terms, *, account: str = "acme", at: datetime = NOW) -> Appended:
+        return self._append(account, ChangeTerms(actor="admin", terms=terms), at, None)
+
+    def settle(self, *, account: str = "acme", at: datetime = NOW) -> Appended:
+        return self._append(account, Settle(), at, None)
+
+    def record(self, purchase: Purchase, *, key: str | None = None, session: ManagerSession | None = None) -> None:
+        """By a key and a manager's session of its own. A given session is good where its code is: `has_manager`."""
+        if session is None:
+            self.has_manager(purchase.account)
+            session = a_session(f"{purchase.account} {purchase.id}", purchase.account)
+        record_purchase(self.table, purchase, key or f"buy {purchase.id}", session)
+
+    def has_manager(self, account: str = "acme") -> None:
+        """As if a first code had been set, which nobody knows."""
+        numbers = {"version": 1, "revision": 1, "tries": 0, "locks": 0, "tried_at": 0}
+        item: Item = {
+            **keys.manager(account),
+            "digest": {"B": b"none"},
+            "salt": {"B": b"salt"},
+            **{name: {"N": str(number)} for name, number in numbers.items()},
+        }
+        with suppress(ConditionFailed):
+            persist(self.patience, put, self.table, {"Item": item, "ConditionExpression": IF_ABSENT})
+
+    def receive(self, status: PaymentStatus, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
+        """What comes of an event when the provider says this."""
+        return self.follow(lambda: status, status.purchase, status.account, event=event, at=at)
+
+    def follow(
+        self,
+        look: Callable[[], PaymentStatus | None],
+        purchase: str = "pur_1",
+        account: str = "acme",
+        *,
+        event: str = "evt_1",
+        at: datetime = NOW,
+    ) -> Outcome:
+        """What comes of an event when the provider, asked, says this."""
+        return sync_purchase(
+            self.table,
+            PurchaseRef(account=account, purchase=purchase),
+            look,
+            catalog=self.catalog,
+            now=at,
+            reason=event,
+            patience=self.patience,
+        )
+
+    def session(
+        self, code: str, account: str = "acme", *, key: str | None = None, at: datetime = NOW
+    ) -> tuple[str, ManagerSession]:
+        """A session's token and the session, by a key of its own unless told."""
+        opened = self.open_session(code, account, key=key or f"open {uuid4().hex}", at=at)
+        return opened.token, opened.session
+
+    def open_session(
+        self, code: str, account: str = "acme", *, key: str, pepper: str = PEPPER, at: datetime = NOW
+    ) -> Opened:
+        return open_session(self.table, account, code, key, pepper, now=at, patience=self.patience)
+
+    def purchase(self, purchase_id: str = "pur_1", account: str = "acme") -> Purchase:
+        found = read_purchase(self.table, account, purchase_id)
+        assert found
+        return found
+
+    def granted_by(self, purchase_id: str = "pur_1") -> int | None:
+        """The number of the entry that granted the purchase."""
+        lots = self.purchase(purchase_id).lots
+        return lots[0].number if lots else None
+
+    def account(self, account: str = "acme") -> Account:
+        """The account as its newest entry left it."""
+        return read_tail(self.table, account).entry.after
+
+    def _append(
+        self, account: str, operation: Debit | Grant | ChangeTerms | Settle, at: datetime, key: str | None
+    ) -> Appended:
+        return append(
+            self.table,
+            account,
+            operation,
+            catalog=self.catalog,
+            now=at,
+            patience=self.patience,
+            idempotency_key=key,
+        )
+
+
+def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any) -> Purchase:
+    purchase = Purchase(
+        id=purchase_id,
+        account=account,
+        pack="credits-100",
+        credits=100,
+        amount=4990,
+        currency="brl",
+        valid_months=12,
+        language="pt-BR",
+        live=False,
+        state="open",
+        version=1,
+        created_at=NOW - HOUR,
+        changed_at=NOW - HOUR,
+        session=f"cs_{purchase_id}",
+        # What Desk.record begins it with.
+        key=key_digest(f"buy {purchase_id}"),
+    )
+    return replace(purchase, **changes)
+
+
+def a_session(name: str = "a", account: str = "acme", **changes: Any) -> ManagerSession:
+    session = ManagerSession(digest=f"digest of {name}", account=account, code_version=1, expires_at=NOW + HOUR)
+    return replace(session, **changes)
+
+
+def a_payment_status(progress: Progress, purchase: Purchase, /, **changes: Any) -> PaymentStatus:
+    """What the provider says of this very purchase."""
+    status = PaymentStatus(
+        progress=progress,
+        session=purchase.session or "",
+        purchase=purchase.id,
+        account=purchase.account,
+        amount=purchase.amount,
+        currency=purchase.currency,
+        live=purchase.live,
+        mode="payment",
+        quantity=1,
+        payment=f"pi_{purchase.id}" if progress == "paid" else None,
+    )
+    return replace(status, **changes)
+
+
+def stored(table: Table) -> Stored:
+    """Every item of the table as it lies there, by key."""
+    items: Stored = {}
+    for page in table.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True):
+        items |= {(item["PK"]["S"], item["SK"]["S"]): dict(item) for item in page["Items"]}
+    return items
+
+
+def entry_items(items: Stored, account: str = "acme") -> list[Item]:
+    """The raw entries of an account, oldest first."""
+    return [items[key] for key in sorted(items) if key[0] == f"ACCOUNT#{account}" and key[1].startswith("ENTRY#")]
+
+
+def lines(items: Stored, account: str = "acme") -> list[dict[str, Any]]:
+    """What the raw entries say happened, oldest first."""
+    return [json.loads(item["line"]["S"]) for item in entry_items(items, account)]
+
+
+def types(items: Stored, account: str = "acme") -> list[str]:
+    return [line["type"] for line in lines(items, account)]
+
+
+def due_keys(items: Stored) -> list[str]:
+    return [sort for partition, sort in sorted(items) if partition.startswith("DUE#")]
+
+
+def claim_keys(items: Stored) -> list[str]:
+    return [partition for partition, _ in sorted(items) if partition.startswith("CLAIM#")]
+
+
+def quarantined(items: Stored) -> list[tuple[str, list[str]]]:
+    """What was put aside, and why."""
+    rows = [key for key in sorted(items) if key[0].startswith("QUARANTINE#")]
+    return [(key[1], [name["S"] for name in items[key]["mismatches"]["L"]]) for key in rows]
+
+
+def until_told[T](ask: Callable[[], T]) -> T:
+    """What a client does that was told to try again: the same request, with the same key."""
+
+    for _ in range(20):
+        try:
+            return ask()
+        except Busy:
+            continue
+    raise AssertionError("never told")

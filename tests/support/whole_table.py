@@ -1,0 +1,145 @@
+"""A table in memory that can also be read as a whole, and what a verifier of it says."""
+
+import threading
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, cached_property
+from typing import Any
+from zlib import crc32
+
+from botocore.config import Config
+from botocore.session import get_session
+
+from prepaid.store.dynamodb import Patience, Table
+from prepaid.verifying.findings import Finding
+from prepaid.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
+from tests.simulation.database import Answer, Database
+from tests.simulation.line import _QuickClient, calm
+from tests.support.store_driver import DAY, NOW, Stored
+
+NAME = "table"
+# Of a pass that comes to its end.
+MOST_PAGES = 100_000
+# Long after anything that a test writes, so that all of it counts.
+LATER = NOW + 3 * 365 * DAY
+
+
+class WholeDatabase(Database):
+    """The simulation's database, with the two calls that read across partitions."""
+
+    def __init__(self, name: str = NAME) -> None:
+        super().__init__(name)
+        self._operations |= {"Scan": self._scan, "BatchGetItem": self._batch_get}
+        self.lock = threading.Lock()
+        self.most_asked = 0
+
+    def answer(self, operation: str, request: dict[str, Any]) -> tuple[int, Answer]:
+        with self.lock:
+            return super().answer(operation, request)
+
+    def _scan(self, request: dict[str, Any]) -> Answer:
+        rows, limit = self.tables[request["TableName"]], request["Limit"]
+        start = request.get("ExclusiveStartKey")
+        after = (crc32(start["PK"]["S"].encode()), start["PK"]["S"], start["SK"]["S"]) if start else (-1, "", "")
+        segment, segments = request["Segment"], request["TotalSegments"]
+        # Partitions by a hash, as AWS has them; within one, by sort key.
+        partitions = sorted((crc32(one.encode()), one) for one in rows.partitions)
+        found: list[Any] = []
+        for hashed, partition in partitions:
+            if hashed % segments != segment or (hashed, partition) < after[:2]:
+                continue
+            for sort in rows.orders.get(partition, []):
+                if (hashed, partition, sort) > after:
+                    found.append(rows.partitions[partition][sort][0])
+                if len(found) == limit:
+                    last = {"PK": found[-1]["PK"], "SK": found[-1]["SK"]}
+                    return {"Items": found, "LastEvaluatedKey": last}
+        return {"Items": found}
+
+    def _batch_get(self, request: dict[str, Any]) -> Answer:
+        [(name, asked)] = request["RequestItems"].items()
+        wanted = asked["Keys"]
+        assert 1 <= len(wanted) <= 100
+        self.most_asked = max(self.most_asked, len(wanted))
+        found = [self.tables[name].get((key["PK"]["S"], key["SK"]["S"])) for key in wanted]
+        # A few are left out now and then, as a busy table does.
+        left = wanted[60:]
+        answer: Answer = {"Responses": {name: [item for item in found[:60] if item]}}
+        if left:
+            answer["UnprocessedKeys"] = {name: {**asked, "Keys": left}}
+        return answer
+
+
+class WholeClient(_QuickClient):
+    """The simulation's quick client, with the verifier's two calls."""
+
+    def scan(self, **asked: Any) -> Answer:
+        return self._call("Scan", asked)
+
+    def batch_get_item(self, **asked: Any) -> Answer:
+        return self._call("BatchGetItem", asked)
+
+
+@cache
+def errors_of_a_client() -> Any:
+    """A client that never asks anybody: its errors are needed, and how often it would try."""
+    config = Config(retries={"mode": "standard", "total_max_attempts": 2})
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    return get_session().create_client("dynamodb", region_name="eu-west-1", config=config, **keys)  # type: ignore[arg-type]
+
+
+@dataclass
+class WholeTable:
+    """A table, everything in it as the wire has it (binary in base64), and a way to have it otherwise."""
+
+    database: WholeDatabase = field(default_factory=WholeDatabase)
+
+    @cached_property
+    def table(self) -> Table:
+        # One client for all: a client's transactions are told apart by tokens that it counts itself.
+        real = errors_of_a_client()
+        client: Any = WholeClient(real, self.database, calm)
+        return Table(client, NAME)
+
+    def snapshot(self) -> Stored:
+        return deepcopy(self.database.snapshot(NAME))
+
+    def hold(self, items: Stored) -> None:
+        self.database.restore(NAME, deepcopy(items))
+
+
+@dataclass
+class Verified:
+    """What a whole pass found."""
+
+    findings: list[Finding]
+    passes: list[ScanPass]
+
+    @property
+    def codes(self) -> set[str]:
+        return {finding.code for finding in self.findings}
+
+
+def verified(
+    table: Table,
+    *,
+    now: datetime = LATER,
+    page_rows: int = PAGE_ROWS,
+    segments: int = 1,
+    cut: bool = False,
+    has_time: Callable[[], bool] = lambda: True,
+) -> Verified:
+    """A pass over the table. cut: put away and taken up again, by somebody else, after every page."""
+    findings: list[Finding] = []
+    desk = VerifyContext(table=table, patience=Patience(seconds=5), now=lambda: now, on_finding=findings.append)
+    passes = [ScanPass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
+    for index in range(segments):
+        for _ in range(MOST_PAGES):
+            if passes[index].done:
+                break
+            advance(desk, passes[index], (lambda: False) if cut else has_time, page_rows)
+            passes[index] = unpack(pack(passes[index])) if cut else passes[index]
+    finish(desk, passes)
+    return Verified(findings, passes)

@@ -1,0 +1,39 @@
+"""What other processes do. Importable by name, and only plain values go in and out: they are started afresh."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from prepaid.core.errors import InsufficientCredits
+from prepaid.store.dynamodb import Table, open_client
+from tests.support.store_driver import Desk, a_payment_status, a_purchase, until_told
+
+type Answer = tuple[str, int]
+
+REFUSED: Answer = ("refused", 0)
+
+
+def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
+    """One debit of 1 for each key: what each was told."""
+    desk = Desk(Table(open_client(), table_name))
+    return at_once(lambda key: debit(desk, key), keys, threads)
+
+
+def deliver_paid(table_name: str, event: str) -> str:
+    """The same money, announced once more."""
+    desk = Desk(Table(open_client(), table_name))
+    return until_told(lambda: desk.receive(a_payment_status("paid", a_purchase()), event=event))
+
+
+def debit(desk: Desk, key: str | None, quantity: int = 1) -> Answer:
+    """The number of the entry that carries the debit out, and whether it is new; or that it was refused."""
+    try:
+        done = until_told(lambda: desk.debit(quantity, key=key))
+    except InsufficientCredits:
+        return REFUSED
+    return ("replayed" if done.replayed else "new", done.entries[-1].number)
+
+
+def at_once[I, O](ask: Callable[[I], O], wishes: Iterable[I], threads: int) -> list[O]:
+    """Every wish asked by one of so many threads; the answers in the wishes' order."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(ask, wishes))

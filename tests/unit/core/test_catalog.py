@@ -1,0 +1,284 @@
+"""The catalog: what is sold, what it costs, what the shop window shows."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from importlib.resources import files
+from itertools import pairwise
+
+import pytest
+
+from prepaid.core.catalog import Catalog, Feature, Offer, Pack, Plan, check_prices, check_successor, offers
+from prepaid.core.errors import InvalidRequest
+from tests.support.core_builders import AI_SERVICE, CATALOG, PACKS, STICKER, a_catalog, a_pack
+
+
+def shown(catalog: Catalog) -> dict[str, Offer]:
+    return {offer.pack.id: offer for offer in offers(catalog)}
+
+
+def refusal_of(new: Catalog) -> tuple[tuple[str, str], ...]:
+    with pytest.raises(InvalidRequest) as refused:
+        check_successor(CATALOG, new)
+    return refused.value.errors
+
+
+def test_the_catalog_that_ships_has_the_promised_features_and_plans() -> None:
+    shipped = json.loads((files("prepaid.core") / "first_catalog.json").read_text())
+
+    assert shipped["features"] == [
+        {"id": "sticker", "price": 1, "quota_backed": False},
+        {"id": "ai_service", "price": 1, "quota_backed": True},
+    ]
+    assert {plan["id"]: plan["quota"] for plan in shipped["plans"]} == {
+        "none": 0,
+        "individual": 100,
+        "trio": 300,
+        "team": 500,
+        "scale": 1000,
+    }
+    assert {pack["valid_months"] for pack in shipped["packs"]} == {12}
+
+
+def test_in_the_catalog_that_ships_larger_packs_are_cheaper_per_credit() -> None:
+    shipped = json.loads((files("prepaid.core") / "first_catalog.json").read_text())
+
+    packs = sorted(shipped["packs"], key=lambda pack: pack["credits"])
+    prices = [Fraction(pack["amount"], pack["credits"]) for pack in packs]
+    assert all(larger < smaller for smaller, larger in pairwise(prices))
+
+
+def test_a_feature_is_found_by_its_id() -> None:
+    assert CATALOG.feature("sticker") is STICKER
+    assert CATALOG.feature("ai_service") is AI_SERVICE
+
+
+def test_an_unknown_feature_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        CATALOG.feature("hologram")
+
+    assert refused.value.errors == (("feature", "no such feature"),)
+
+
+def test_a_plan_is_found_by_its_id() -> None:
+    assert CATALOG.plan("trio") == Plan(id="trio", quota=300)
+
+
+def test_an_unknown_plan_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        CATALOG.plan("unlimited")
+
+    assert refused.value.errors == (("plan", "no such plan"),)
+
+
+def test_the_quota_pays_for_the_feature_that_says_so() -> None:
+    assert CATALOG.quota_feature is AI_SERVICE
+    assert a_catalog(features=(STICKER,)).quota_feature is None
+
+
+# Packs
+
+
+def test_packs_on_sale_are_the_active_ones_smallest_first() -> None:
+    small, large, retired = a_pack(50), a_pack(500), a_pack(100, active=False)
+
+    assert a_catalog(packs=(large, retired, small)).packs_on_sale == (small, large)
+
+
+def test_packs_of_one_size_stand_in_one_order_however_they_were_listed() -> None:
+    first, second = a_pack(50, pack_id="a"), a_pack(50, pack_id="b")
+
+    assert a_catalog(packs=(first, second)).packs_on_sale == (first, second)
+    assert a_catalog(packs=(second, first)).packs_on_sale == (first, second)
+
+
+def test_the_smallest_pack_that_covers_what_is_missing_is_suggested() -> None:
+    catalog = a_catalog(packs=(a_pack(500), a_pack(50), a_pack(100)))
+
+    suggested = [catalog.smallest_pack_covering(credits) for credits in (1, 50, 51, 100, 101, 500)]
+    assert [pack.credits for pack in suggested if pack] == [50, 50, 100, 100, 500, 500]
+
+
+def test_no_pack_is_suggested_when_none_is_large_enough() -> None:
+    assert CATALOG.smallest_pack_covering(1001) is None
+
+
+def test_a_retired_pack_is_not_suggested() -> None:
+    catalog = a_catalog(packs=(a_pack(50, active=False), a_pack(100)))
+
+    assert catalog.smallest_pack_covering(10) == a_pack(100)
+
+
+# Offers
+
+
+def test_an_offer_shows_the_exact_price_per_credit() -> None:
+    assert shown(CATALOG)["credits-50"].price_per_credit == Fraction(2990, 50)
+    assert shown(CATALOG)["credits-1000"].price_per_credit == Fraction(34990, 1000)
+
+
+def test_an_offer_shows_its_saving_against_the_smallest_pack() -> None:
+    # 59.8 centavos a credit against 49.9, 39.98 and 34.99: 16.55 %, 33.14 %, 41.48 %.
+    assert {pack_id: offer.saving_percent for pack_id, offer in shown(CATALOG).items()} == {
+        "credits-50": 0,
+        "credits-100": 16,
+        "credits-500": 33,
+        "credits-1000": 41,
+    }
+
+
+def test_a_saving_never_promises_too_much() -> None:
+    catalog = a_catalog(packs=(a_pack(100, 10000), a_pack(1000, 50001)))
+
+    assert shown(catalog)["credits-1000"].saving_percent == 49
+
+
+def test_a_pack_that_costs_more_per_credit_saves_nothing() -> None:
+    catalog = a_catalog(packs=(a_pack(100, 1000), a_pack(200, 4000)))
+
+    assert shown(catalog)["credits-200"].saving_percent == 0
+
+
+def test_packs_that_cost_nothing_save_nothing() -> None:
+    catalog = a_catalog(packs=(a_pack(100, 0), a_pack(200, 0)))
+
+    assert {offer.saving_percent for offer in offers(catalog)} == {0}
+
+
+def test_the_pack_with_the_lowest_price_per_credit_is_the_best_value() -> None:
+    catalog = a_catalog(packs=(a_pack(50, 5000), a_pack(100, 4000), a_pack(500, 25000)))
+
+    assert {pack_id for pack_id, offer in shown(catalog).items() if offer.best_value} == {"credits-100"}
+
+
+def test_one_pack_alone_is_not_the_best_of_anything() -> None:
+    assert not shown(a_catalog(packs=(a_pack(50), a_pack(100, active=False))))["credits-50"].best_value
+
+
+def test_of_packs_with_one_price_per_credit_the_smallest_is_the_best_value() -> None:
+    catalog = a_catalog(packs=(a_pack(500, 5000), a_pack(100, 1000), a_pack(50, 1000)))
+
+    assert {pack_id for pack_id, offer in shown(catalog).items() if offer.best_value} == {"credits-100"}
+
+
+def test_packs_are_compared_within_their_currency_only() -> None:
+    reais = (a_pack(50, 5000, pack_id="brl-50"), a_pack(500, 25000, pack_id="brl-500"))
+    dollars = (a_pack(20, 400, pack_id="usd-20", currency="usd"), a_pack(200, 3600, pack_id="usd-200", currency="usd"))
+
+    offers_shown = shown(a_catalog(packs=(*reais, *dollars)))
+
+    assert {pack_id: offer.saving_percent for pack_id, offer in offers_shown.items()} == {
+        "usd-20": 0,
+        "brl-50": 0,
+        "usd-200": 10,
+        "brl-500": 50,
+    }
+    assert {pack_id for pack_id, offer in offers_shown.items() if offer.best_value} == {"brl-500", "usd-200"}
+
+
+def test_offers_stand_smallest_first_and_retired_packs_are_not_shown() -> None:
+    catalog = a_catalog(packs=(a_pack(500), a_pack(100, active=False), a_pack(50)))
+
+    assert [offer.pack.credits for offer in offers(catalog)] == [50, 500]
+
+
+def test_a_retired_pack_is_no_base_for_savings() -> None:
+    catalog = a_catalog(packs=(a_pack(10, 10000, active=False), a_pack(50, 5000), a_pack(100, 5000)))
+
+    assert shown(catalog)["credits-100"].saving_percent == 50
+
+
+def test_an_empty_shop_has_no_offers() -> None:
+    assert offers(a_catalog(packs=())) == ()
+
+
+# Successors
+
+
+def test_a_successor_may_add_and_change_things() -> None:
+    new = a_catalog(
+        version=2,
+        features=(*CATALOG.features, Feature(id="hologram", price=3, quota_backed=False)),
+        plans=(*CATALOG.plans, Plan(id="chain", quota=5000)),
+        packs=(*(replace(pack, amount=pack.amount + 100) for pack in PACKS), a_pack(5000)),
+    )
+
+    check_successor(CATALOG, new)
+
+
+def test_a_pack_is_retired_not_removed() -> None:
+    retired = a_catalog(version=2, packs=(replace(PACKS[0], active=False), *PACKS[1:]))
+    removed = a_catalog(version=2, packs=PACKS[1:])
+
+    check_successor(CATALOG, retired)
+    assert refusal_of(removed) == (("packs", "credits-50 may not be removed (set active to false)"),)
+
+
+def test_all_that_is_missing_from_a_successor_is_named() -> None:
+    new = a_catalog(version=2, features=(AI_SERVICE,), plans=CATALOG.plans[2:], packs=PACKS)
+
+    assert refusal_of(new) == (
+        ("features", "sticker may not be removed"),
+        ("plans", "individual may not be removed"),
+        ("plans", "none may not be removed"),
+    )
+
+
+# Prices
+
+
+def odd_prices(*packs: Pack) -> list[str]:
+    try:
+        check_prices(a_catalog(packs=packs))
+    except InvalidRequest as refused:
+        errors = refused.errors
+    else:
+        return []
+    assert {field for field, _ in errors} == {"packs"}
+    return [message for _, message in errors]
+
+
+def test_the_prices_that_ship_and_those_of_the_tests_are_in_order() -> None:
+    assert odd_prices(*PACKS) == []
+
+
+def test_a_pack_cheaper_per_credit_than_a_larger_one_is_named() -> None:
+    assert odd_prices(a_pack(100, 1000), a_pack(50, 499)) == [
+        "credits-50 is cheaper per credit than the larger credits-100"
+    ]
+
+
+def test_the_same_price_per_credit_is_no_slip() -> None:
+    assert odd_prices(a_pack(50, 500), a_pack(100, 1000), a_pack(1000, 9999)) == []
+
+
+def test_a_slip_of_less_than_a_cent_a_credit_is_found() -> None:
+    assert odd_prices(a_pack(3, 1000), a_pack(10, 3334)) != []
+
+
+def test_a_pack_is_held_against_every_larger_one() -> None:
+    # Ten for 1.00 beside a hundred for 9.00 and, with a longer life, for 11.00.
+    small, large, longer = a_pack(10, 100), a_pack(100, 900), a_pack(100, 1100, pack_id="longer")
+
+    assert odd_prices(small, large) == []
+    assert odd_prices(small, large, longer) == ["credits-10 is cheaper per credit than the larger longer"]
+
+
+def test_two_packs_of_one_size_may_differ_in_price() -> None:
+    assert odd_prices(a_pack(100, 900), a_pack(100, 1100, pack_id="longer")) == []
+
+
+def test_prices_of_two_currencies_are_not_compared() -> None:
+    assert odd_prices(a_pack(50, 100, currency="usd"), a_pack(100, 1000), a_pack(200, 500, currency="usd")) != []
+    assert odd_prices(a_pack(50, 100, currency="usd"), a_pack(100, 1000)) == []
+
+
+def test_a_pack_that_is_retired_is_compared_with_none() -> None:
+    assert odd_prices(a_pack(50, 1, active=False), a_pack(100, 1000)) == []
+    assert odd_prices(a_pack(50, 499), a_pack(100, 1000, active=False)) == []
+
+
+def test_every_slip_is_named() -> None:
+    named = odd_prices(a_pack(10, 10), a_pack(20, 40), a_pack(30, 90))
+
+    assert len(named) == 3
