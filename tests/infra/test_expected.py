@@ -19,19 +19,19 @@ def without(properties: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in properties.items() if name not in names}
 
 
-def test_parameters(template: Template) -> None:
+def test_parameters_have_safe_defaults_and_limits(template: Template) -> None:
     found = {name: without(parameter, "Description") for name, parameter in template["Parameters"].items()}
     assert found == expected.PARAMETERS
     assert template["Conditions"] == expected.CONDITIONS
 
 
-def test_kinds_of_resources(template: Template) -> None:
+def test_there_is_no_other_kind_of_resource(template: Template) -> None:
     assert {made["Type"] for made in template["Resources"].values()} == expected.KINDS
     conditional = {name: made["Condition"] for name, made in template["Resources"].items() if "Condition" in made}
     assert conditional == expected.CONDITIONAL
 
 
-def test_what_outlives_the_stack(template: Template) -> None:
+def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template) -> None:
     policies = ("DeletionPolicy", "UpdateReplacePolicy")
     found = {name: tuple(made.get(policy) for policy in policies) for name, made in template["Resources"].items()}
     # SAM gives a layer's version the policy that its RetentionPolicy asks for.
@@ -39,7 +39,7 @@ def test_what_outlives_the_stack(template: Template) -> None:
     assert kept == dict.fromkeys(expected.RETAINED, ("Retain", "Retain"))
 
 
-def test_functions(template: Template) -> None:
+def test_functions_have_enough_memory_and_time(template: Template) -> None:
     of_no_interest = ("Description", "Code", "Tags", "Layers", "Environment")
     found = {name: without(one, *of_no_interest) for name, one in of_type(template, "AWS::Lambda::Function").items()}
     assert found == expected.FUNCTION_SETTINGS
@@ -50,7 +50,7 @@ def test_every_function_has_the_one_layer(template: Template) -> None:
     assert all(one["Layers"] == [{"Ref": layer}] for one in of_type(template, "AWS::Lambda::Function").values())
 
 
-def test_environment_variables(template: Template) -> None:
+def test_environment_variables_have_one_meaning_everywhere(template: Template) -> None:
     found: dict[str, Any] = {}
     for function in of_type(template, "AWS::Lambda::Function").values():
         variables = function["Environment"]["Variables"]
@@ -60,11 +60,11 @@ def test_environment_variables(template: Template) -> None:
     assert found == expected.VARIABLES
 
 
-def test_log_groups(template: Template) -> None:
+def test_logs_are_kept_for_the_retention_and_no_longer(template: Template) -> None:
     assert of_type(template, "AWS::Logs::LogGroup") == expected.LOG_GROUPS
 
 
-def test_stage_and_access_log(template: Template) -> None:
+def test_the_api_is_throttled_and_logs_no_secrets(template: Template) -> None:
     [stage] = of_type(template, "AWS::ApiGatewayV2::Stage").values()
     access_log = stage["AccessLogSettings"]
     found = without(stage, "Tags", "AccessLogSettings") | {"AccessLogDestination": access_log["DestinationArn"]}
@@ -72,40 +72,40 @@ def test_stage_and_access_log(template: Template) -> None:
     assert json.loads(access_log["Format"]) == expected.ACCESS_LOG
 
 
-def test_authorizer(template: Template) -> None:
+def test_the_authorizer_accepts_one_issuer_and_its_clients(template: Template) -> None:
     [api] = of_type(template, "AWS::ApiGatewayV2::Api").values()
     schemes = api["Body"]["components"]["securitySchemes"]
     assert {name: one["x-amazon-apigateway-authorizer"] for name, one in schemes.items()} == expected.AUTHORIZERS
 
 
-def test_user_pool_and_its_clients(template: Template) -> None:
+def test_clients_are_programs_with_few_scopes(template: Template) -> None:
     assert of_type(template, "AWS::Cognito::UserPool") == {"UserPool": expected.USER_POOL}
     assert of_type(template, "AWS::Cognito::UserPoolClient") == expected.CLIENTS
 
 
-def test_table(template: Template) -> None:
+def test_the_table_is_protected_and_only_sessions_expire(template: Template) -> None:
     assert of_type(template, "AWS::DynamoDB::Table") == {"Table": expected.TABLE}
 
 
-def test_secrets(template: Template) -> None:
+def test_secrets_are_random_until_somebody_writes_them(template: Template) -> None:
     secrets = of_type(template, "AWS::SecretsManager::Secret")
     found = {name: without(secret, "Description") for name, secret in secrets.items()}
     assert found == {name: {"GenerateSecretString": value} for name, value in expected.SECRETS.items()}
 
 
-def test_who_may_assume_a_role(template: Template) -> None:
+def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
     roles = of_type(template, "AWS::IAM::Role")
     assert {name: role["AssumeRolePolicyDocument"] for name, role in roles.items()} == expected.TRUST
     # No managed policy, no boundary: all that a role may do stands in the template.
     assert {name for role in roles.values() for name in role} == {"AssumeRolePolicyDocument", "Policies"}
 
 
-def test_schedules(template: Template) -> None:
+def test_schedules_run_retry_and_report_failures(template: Template) -> None:
     assert of_type(template, "AWS::Scheduler::Schedule") == expected.SCHEDULES
     assert of_type(template, "AWS::Lambda::EventInvokeConfig") == expected.ASYNC_CALLS
 
 
-def test_dead_letters_and_who_sends_them(template: Template) -> None:
+def test_dead_letters_are_kept_for_14_days_and_sent_by_few(template: Template) -> None:
     senders = {
         name
         for name, role in of_type(template, "AWS::IAM::Role").items()
@@ -117,7 +117,7 @@ def test_dead_letters_and_who_sends_them(template: Template) -> None:
     assert senders == expected.SENDERS
 
 
-def test_alarms(template: Template) -> None:
+def test_alarms_ring_on_the_right_number_and_reach_a_person(template: Template) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert {name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()} == expected.ALARMS
     assert of_type(template, "AWS::SNS::Topic") == {"AlarmTopic": expected.TOPIC}

@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 from boto3 import Session
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 UPLOADED = "s3://bucket/key"
 
