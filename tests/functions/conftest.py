@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import ModuleType, SimpleNamespace
@@ -15,7 +16,7 @@ import pytest
 from botocore.session import get_session
 
 from fake_stripe.faults import Fault
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from local.deploy import STRIPE_RIGHTS
 from prepaid.api import http
 from prepaid.core.calendar import floor_to_millisecond
@@ -29,6 +30,7 @@ from tests.support.stripe_purchases import CURRENT_SECRET, OTHER_SECRET, PREVIOU
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 CURSOR_SECRET = "cursor-secret-5d1e0a"
 PEPPER = "pepper-secret-b7c2f4"
@@ -86,13 +88,15 @@ class Output(io.StringIO):
 @pytest.fixture(scope="session")
 def deployed(cloud: None, running_fake: RunningFake) -> dict[str, BuiltFunction]:
     """Each function as the template deploys it: with its own environment, and the secrets that this names."""
-    secrets = get_session().create_client("secretsmanager")
+    secrets: SecretsManagerClient = get_session().create_client("secretsmanager")  # type: ignore[assignment]
     stripe: dict[str, dict[str, Any]] = {name: {"api_key": key} for name, key in STRIPE_KEYS.items()}
     stripe["purchase_webhook"]["webhook_secrets"] = [CURRENT_SECRET, PREVIOUS_SECRET]
     texts = {"cursor": CURSOR_SECRET, "pepper": PEPPER}
     texts |= {f"stripe-{name}": json.dumps(secret) for name, secret in stripe.items()}
     for name, text in texts.items():
-        secrets.create_secret(Name=name, SecretString=text)  # type: ignore[attr-defined]
+        # Another worker, or another suite, may have created it.
+        with suppress(secrets.exceptions.ResourceExistsException):
+            secrets.create_secret(Name=name, SecretString=text)
     environment = {
         "TABLE_NAME": "none",
         "CURSOR_SECRET_NAME": "cursor",
