@@ -18,7 +18,7 @@ PURCHASES = (
         ("core/test_money_back",),
     ),
     Bug(
-        "refunds add up with every look",
+        "refunds add up with every fetch",
         "_revoke",
         "credits=after.revoked - before.revoked,",
         "credits=after.revoked,",

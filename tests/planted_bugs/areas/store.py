@@ -25,7 +25,7 @@ STORE = (
         ("test_append",),
     ),
     Bug(
-        "a refusal speaks before it looks at the claim",
+        "a refusal is raised before the claim is read",
         "append",
         "except (Refused, ConditionFailed): earlier = find_replay(table, account_id, operation, idempotency_key)",
         """
@@ -57,7 +57,7 @@ STORE = (
         ("test_interleavings", "test_append"),
     ),
     Bug(
-        "no row tells the sweep of a lot",
+        "a lot has no due row",
         "_entry_puts",
         "if entry.lot:",
         'if entry.lot and entry.type == "purchase":',
@@ -164,7 +164,7 @@ STORE = (
         ("test_interleavings", "test_append"),
     ),
     Bug(
-        "successors of a catalog aren't told of each other",
+        "two successors of one catalog are both accepted",
         "write_catalog",
         """
             "ConditionExpression": IF_ABSENT,
