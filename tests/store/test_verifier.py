@@ -46,10 +46,10 @@ UNDECIDED = ("line.at", "line.actor", "line.catalog_version")
 MAY_GO = {"CUSTOMER", "FAILED", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK", "SESSION", "SWEEP", "session's CLAIM"}
 MAY_CHANGE = {
     "CUSTOMER": ("customer",),
-    "FAILED": ("about", "last_at", "tries"),
+    "FAILED": ("subject", "last_at", "tries"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
     "QUARANTINE": ("account", "at", "status", "mismatches"),
-    "RECONCILIATION": ("since", "until", "event", "told"),
+    "RECONCILIATION": ("since", "until", "event", "reported"),
     # By less than a second.
     "SESSION": ("expires_at",),
     "SWEEP": ("shard", "after"),
