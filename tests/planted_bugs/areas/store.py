@@ -151,7 +151,7 @@ STORE = (
         "commit",
         "if ENTRY not in failed.existing or CLAIM in failed.existing:",
         "if ENTRY not in failed.existing:",
-        ("test_interleavings", "test_faults"),
+        ("test_a_claim_that_is_taken_is_read_before_another_write",),
     ),
     Bug(
         "two changes of a profile mix",
