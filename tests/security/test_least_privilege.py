@@ -17,7 +17,7 @@ import pytest
 import yaml
 from botocore.client import BaseClient
 
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from prepaid import purchasing, wiring
 from prepaid.api.times import rfc3339
 from prepaid.payments.errors import PaymentsUnavailable
