@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import ModuleType, SimpleNamespace
@@ -15,14 +16,13 @@ import pytest
 from botocore.session import get_session
 
 from fake_stripe.faults import Fault
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from local.deploy import STRIPE_RIGHTS
 from prepaid import wiring
 from prepaid.api import http
 from prepaid.store import managers
 from prepaid.store.dynamodb import Table, open_client
 from prepaid.store.secrets import Secret
-from tests.store.conftest import cloud, table_name, theirs
 from tests.support.api import Service
 from tests.support.apps import load_app
 from tests.support.gateway_events import TOKEN
@@ -31,8 +31,7 @@ from tests.support.stripe_purchases import CURRENT_SECRET, OTHER_SECRET, PREVIOU
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-__all__ = ["cloud", "table_name", "theirs"]
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 CURSOR_SECRET = "cursor-secret-5d1e0a"
@@ -98,13 +97,15 @@ def quick_codes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def deployed(cloud: None) -> Iterator[None]:
     """What the template gives the functions: their environment and the secrets it names."""
-    secrets = get_session().create_client("secretsmanager")
+    secrets: SecretsManagerClient = get_session().create_client("secretsmanager")  # type: ignore[assignment]
     stripe: dict[str, dict[str, Any]] = {name: {"api_key": key} for name, key in STRIPE_KEYS.items()}
     stripe["purchase_webhook"]["webhook_secrets"] = [CURRENT_SECRET, PREVIOUS_SECRET]
     texts = {"cursor": CURSOR_SECRET, "pepper": PEPPER}
     texts |= {f"stripe-{name}": json.dumps(secret) for name, secret in stripe.items()}
     for name, text in texts.items():
-        secrets.create_secret(Name=name, SecretString=text)  # type: ignore[attr-defined]
+        # Another worker, or another suite, may have created it.
+        with suppress(secrets.exceptions.ResourceExistsException):
+            secrets.create_secret(Name=name, SecretString=text)
     own = {name: Secret(f"stripe-{name}", time.monotonic) for name in STRIPE_KEYS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CURSOR_SECRET_NAME", "cursor")
