@@ -1,4 +1,4 @@
-"""`python -m fake_stripe`: start the fake, say where it is, stop on Ctrl-C or SIGTERM."""
+"""`python -m fake_stripe`: start the fake, print its address, stop on Ctrl-C or SIGTERM."""
 
 import argparse
 import os
@@ -8,27 +8,27 @@ import threading
 from types import FrameType
 
 from fake_stripe import keys
-from fake_stripe.controls import webhook_url
-from fake_stripe.errors import StripeError
-from fake_stripe.running import RunningFake
-from fake_stripe.webhooks import Settings
+from fake_stripe.server import RunningFake
+from fake_stripe.webhooks import Settings, checked_url
 
 DEFAULT_KEY = "sk_test_local"
 
 
 def arguments(line: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fake_stripe", description=__doc__)
-    parser.add_argument("--port", type=int, default=12111, help="0 takes a free one (default: 12111)")
-    parser.add_argument("--public-url", default="", help="how browsers reach it (default: http://127.0.0.1:PORT)")
-    parser.add_argument("--webhook-url", default="", help="where events are sent; none: nowhere")
+    parser.add_argument("--port", type=int, default=12111, help="0 picks a free port (default: 12111)")
+    parser.add_argument(
+        "--public-url", default="", help="the fake's address in a browser (default: http://127.0.0.1:PORT)"
+    )
+    parser.add_argument("--webhook-url", default="", help="the endpoint that receives events (default: none)")
     parser.add_argument("--webhook-secret", default=os.environ.get("STRIPE_WEBHOOK_SECRET", "whsec_fake"))
     parser.add_argument(
         "--api-key",
         action="append",
         metavar="KEY[=RESOURCE:read|write,…]",
-        help=f"a key to accept; may be given several times (default: {DEFAULT_KEY})",
+        help=f"an accepted key; repeat the option for more (default: {DEFAULT_KEY})",
     )
-    parser.add_argument("--retry-seconds", default="", help="waits between deliveries, such as 1,2,4,8")
+    parser.add_argument("--retry-seconds", default="", help="pauses between delivery attempts, such as 1,2,4,8")
     return parser.parse_args(line)
 
 
@@ -36,16 +36,17 @@ def main() -> int:
     options = arguments()
     settings = Settings(secret=options.webhook_secret)
     try:
-        settings.url = webhook_url(options.webhook_url)
+        settings.url = checked_url(options.webhook_url)
         if options.retry_seconds:
-            settings.retry_seconds = [max(0.0, float(one)) for one in options.retry_seconds.split(",")]
+            settings.retry_seconds = [max(0.0, float(wait)) for wait in options.retry_seconds.split(",")]
         known = dict(keys.parse(text) for text in options.api_key or [DEFAULT_KEY])
         fake = RunningFake(port=options.port, settings=settings, api_keys=known, public_url=options.public_url)
-    except (ValueError, OverflowError, StripeError) as error:
+    except (ValueError, OverflowError) as error:
         print(f"Can't start the fake Stripe: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"Can't listen on port {options.port}: {error.strerror}; choose another with --port", file=sys.stderr)
+        reason = os.strerror(error.errno or 0)
+        print(f"Can't listen on port {options.port}: {reason}; choose another with --port", file=sys.stderr)
         return 1
     stop = threading.Event()
 

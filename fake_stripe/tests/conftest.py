@@ -1,4 +1,4 @@
-"""One running fake per test module, empty for every test, with a webhook endpoint beside it."""
+"""One running fake a test module, empty for every test, and a webhook endpoint."""
 
 import http.client
 import json
@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import stripe
+import werkzeug
 from pytest_socket import enable_socket, socket_allow_hosts
+from werkzeug.serving import make_server
 
-from fake_stripe.running import RunningFake
-from fake_stripe.web import Request, Response, Server
+from fake_stripe.api import Request
+from fake_stripe.server import RequestHandler, RunningFake
 from fake_stripe.webhooks import Settings
 
 SECRET = "whsec_test_secret"
@@ -21,22 +23,24 @@ KEY = "sk_test_everything"
 
 
 class Receiver:
-    """A webhook endpoint: remembers what came and answers as told."""
+    """A webhook endpoint: keeps the requests that arrive and responds with the statuses that a test sets."""
 
     def __init__(self) -> None:
         self.got: list[Request] = []
         self.statuses: list[int] = []
         self.gate: threading.Event | None = None
-        self.server = Server(0, self.answer)
+        app = werkzeug.Request.application(self.respond)
+        self.server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=RequestHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/webhook"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
-    def answer(self, request: Request) -> Response:
-        self.got.append(request)
+    def respond(self, request: werkzeug.Request) -> werkzeug.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.got.append(Request(request.method, request.path, headers, request.get_data()))
         if self.gate is not None:
             self.gate.wait(5)
-        return Response(self.statuses.pop(0) if self.statuses else 200, b"{}")
+        return werkzeug.Response("{}", self.statuses.pop(0) if self.statuses else 200)
 
     def reset(self) -> None:
         if self.gate is not None:
@@ -50,12 +54,12 @@ class Receiver:
         return [event["type"] for event in self.events()]
 
     def close(self) -> None:
-        self.server.close()
+        self.server.shutdown()
         self.thread.join(5)
 
 
 class Controls:
-    """Plain HTTP to the running fake, as curl would."""
+    """Plain HTTP to the running fake, as curl sends it."""
 
     def __init__(self, url: str) -> None:
         self.address = urlsplit(url).netloc
@@ -86,7 +90,7 @@ class Controls:
 
 
 class Shop:
-    """The official SDK's client and the session that most tests want."""
+    """The official SDK's client, and the session that most tests use."""
 
     def __init__(self, client: stripe.StripeClient) -> None:
         self.client = client
@@ -110,7 +114,7 @@ class Shop:
         return self.client.v1.checkout.sessions.retrieve(session.id, params={"expand": list(expand)})
 
     def events(self, *types: str) -> list[stripe.Event]:
-        """Oldest first."""
+        """The events, oldest first."""
         params: Any = {"limit": 100} | ({"types": list(types)} if types else {})
         return list(reversed(list(self.client.v1.events.list(params=params).auto_paging_iter())))
 

@@ -16,7 +16,7 @@ import pytest
 from botocore.session import get_session
 
 from fake_stripe.faults import Fault
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from local.deploy import STRIPE_RIGHTS
 from prepaid import wiring
 from prepaid.api import http

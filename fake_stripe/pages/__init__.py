@@ -1,0 +1,1 @@
+"""The payment page and the dashboard. Read routes.py and templates/ first."""
