@@ -15,7 +15,6 @@ HEAVY = [
     "aws_lambda_powertools.utilities.parser",
     "aws_lambda_powertools.utilities.validation",
     "aws_xray_sdk",
-    "boto3",
     "csv",
     "fake_stripe",
     "local",
@@ -30,7 +29,11 @@ def loaded_by(function: str) -> set[str]:
     code = "import json, runpy, sys; runpy.run_path(sys.argv[1]); json.dump(sorted(sys.modules), sys.stdout)"
     done = subprocess.run(
         [sys.executable, "-c", code, str(ROOT / "functions" / function / "app.py")],
-        env={"PYTHONPATH": str(ROOT / "layers" / "prepaid"), "TABLE_NAME": "none"},
+        env={
+            "PYTHONPATH": str(ROOT / "layers" / "prepaid"),
+            "TABLE_NAME": "none",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
         capture_output=True,
         check=True,
         text=True,

@@ -739,7 +739,7 @@ def test_one_key_used_twice_at_once_opens_one_session(desk: Desk) -> None:
 
     def ask(_: int) -> tuple[str, bool] | None:
         try:
-            opened = until_tolddesk.open_session(CODE, key="k")
+            opened = until_told(lambda: desk.open_session(CODE, key="k"))
         except CodeLocked:
             # Eight at once may have taken five tries before the first was forgiven.
             return None
@@ -919,7 +919,7 @@ def test_of_parallel_purchases_on_one_session_one_is_recorded(desk: Desk) -> Non
             return "?"
         return f"pur_{index}"
 
-    answers = at_once(lambda index: buy(index), range(8), threads=8)
+    answers = at_once(buy, range(8), threads=8)
 
     items = stored(desk.table)
     recorded = [sort for partition, sort in items if sort.startswith("PURCHASE#")]
