@@ -2,7 +2,8 @@
 
 Checked in every cell: the fault fired; what was acknowledged is stored; what was refused changed nothing; each ledger's
 sums and chain (tests/support/ledger_audit.py); once the caller has an answer, the table and the answer are those
-of a course without a fault, or, where a rival came between, of one of the two orders. `make fault-matrix` prints the counts.
+of a course without a fault, or, where a rival came between, of one of the two orders. `make fault-matrix` prints the
+counts.
 """
 
 import json
