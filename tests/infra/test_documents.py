@@ -1,0 +1,69 @@
+"""The documents: links lead somewhere, and tables of codes name every code that the product has."""
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+from urllib.parse import unquote
+
+import pytest
+
+from prepaid.verifying.findings import Code
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    document
+    for pattern in ("*.md", "docs/*.md", "events/*.md", "fake_stripe/*.md", "local/*.md", "tests/simulation/*.md")
+    for document in ROOT.glob(pattern)
+)
+
+
+def prose(document: Path) -> str:
+    """The document without its fenced blocks."""
+    return re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives to a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_relative_link_leads_to_a_file_and_heading(document: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", prose(document)) if not re.match(r"[a-z]+:", link)]
+
+    broken = []
+    for link in links:
+        path, _, anchor = unquote(link).partition("#")
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+def test_callers_find_every_status_and_code_of_the_contract() -> None:
+    operations = [
+        operation
+        for path in json.loads((ROOT / "openapi.json").read_text("utf-8"))["paths"].values()
+        for operation in path.values()
+    ]
+    contract = {
+        (status, code)
+        for operation in operations
+        for status, response in operation["responses"].items()
+        if int(status) >= 400
+        for code in response["description"].split(", ")
+    }
+
+    rows = re.findall(r"^\| (\d{3}) \| (.+?) \|", (ROOT / "docs/integrating.md").read_text("utf-8"), re.MULTILINE)
+    documented = {(status, code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+
+    assert documented == contract
+
+
+def test_operators_find_every_code_of_the_verifier() -> None:
+    rows = re.findall(r"^\| (`.+?) \|", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
+
+    assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == set(get_args(Code))
