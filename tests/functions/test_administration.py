@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.functions.conftest import Clock
 from tests.support.api import (
     GET_ACCOUNT,
     GET_CATALOG,
@@ -17,6 +16,7 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import caller
+from tests.support.handlers import Clock
 from tests.support.store_driver import due_keys, lines, types
 
 MINIMAL = {"name": "Pet & Cia", "plan": "trio"}

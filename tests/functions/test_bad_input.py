@@ -4,12 +4,9 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from prepaid.store.dynamodb import Table
-from tests.functions.conftest import Clock, listen, serving
 from tests.support.api import (
     BALANCE,
     BUY,
@@ -30,8 +27,9 @@ from tests.support.api import (
     Answer,
     Service,
 )
+from tests.support.aws_in_process import empty_table
 from tests.support.gateway_events import ADMIN, caller, http_event
-from tests.support.template import table_schema
+from tests.support.handlers import Clock, listen, serving
 
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
@@ -136,13 +134,11 @@ NO_OBJECT = ["null", "[]", "1", '"text"', "true", "[{}]"]
 
 
 @pytest.fixture(scope="module")
-def counter(apps: Any, theirs: Table) -> Iterator[Service]:
+def counter(apps: Any, aws: None) -> Iterator[Service]:
     """One account in one table for the whole module: nothing here may change either."""
     with pytest.MonkeyPatch.context() as patch:
         Clock().install(patch)
-        table = f"bad-input-{uuid4().hex}"
-        theirs.client.create_table(TableName=table, **table_schema())
-        for service in serving(apps, theirs.client, table, listen(apps, patch), patch):
+        for service in serving(apps, empty_table(), listen(apps, patch), patch):
             service.open("acme", credits=100)
             service.spend(1, key="taken")
             yield service

@@ -16,7 +16,6 @@ from fake_stripe.faults import Fault
 from prepaid import wiring
 from prepaid.api import purchases
 from prepaid.store.dynamodb import Transient
-from tests.functions.conftest import Clock, Output
 from tests.support.api import (
     BUY,
     CONSUME,
@@ -30,6 +29,7 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.handlers import Clock, Output
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Till
 

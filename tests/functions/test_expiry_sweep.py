@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import due_keys, lines, types
 

@@ -10,9 +10,9 @@ import pytest
 
 from prepaid import wiring
 from prepaid.store import dynamodb, managers
-from tests.functions.conftest import REAL_SCRYPT, Clock
 from tests.support.api import CODE, GRANT, MANAGER_CODE, MANAGER_SESSION, Answer, Service
 from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.handlers import REAL_SCRYPT, Clock
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from prepaid.core.purchase import Purchase
-from tests.functions.conftest import Output
 from tests.support.api import HISTORY, PURCHASE, Service
+from tests.support.handlers import Output
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Json, Till
 

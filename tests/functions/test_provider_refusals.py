@@ -16,9 +16,9 @@ from fake_stripe.faults import Fault
 from fake_stripe.idempotency import Answer as Kept
 from prepaid import wiring
 from prepaid.payments.errors import PaymentsRefused
-from tests.functions.conftest import RETURN_URL, Clock, Output
 from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import RETURN_URL, Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import STRIPE_KEYS, Till

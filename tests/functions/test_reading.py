@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.conftest import Clock
 from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
+from tests.support.handlers import Clock
 from tests.support.store_driver import types
 
 HOUR = timedelta(hours=1)

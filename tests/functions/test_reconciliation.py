@@ -18,9 +18,9 @@ from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store import keys
 from prepaid.store.reconciliation import HIGHEST, PAYABLE
-from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import TICK, Stored, types
 from tests.support.stripe_purchases import Till

@@ -13,9 +13,9 @@ from fake_stripe.running import RunningFake
 from local.demo import CODE
 from local.stack import SAMPLE_WEBHOOK_SECRET
 from prepaid import wiring
-from tests.functions.conftest import NAMES
 from tests.support.api import Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import NAMES
 from tests.support.iam_rights import acting, acting_as
 from tests.support.stripe_purchases import STRIPE_KEYS
 

@@ -8,11 +8,11 @@ import pytest
 
 from prepaid import wiring
 from prepaid.store.catalog import first_catalog, replace_catalog
-from prepaid.store.dynamodb import Patience, Table
-from tests.functions.conftest import Clock
+from prepaid.store.dynamodb import Patience
 from tests.support.api import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
 from tests.support.contract import routes
 from tests.support.gateway_events import caller, http_event
+from tests.support.handlers import Clock
 from tests.support.store_driver import NOW, claim_keys, lines, types
 from tests.support.wire import Wire
 
@@ -182,15 +182,10 @@ def test_a_path_that_the_function_does_not_serve(service: Service) -> None:
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-def test_a_debit_is_one_query_and_one_transaction(
-    service: Service, ours: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_debit_is_one_query_and_one_transaction(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True, credits=9)
-    monkeypatch.setattr(wiring, "open_client", lambda: ours.client)
-    wiring.table.cache_clear()
-    wiring.catalog.cache_clear()
     service.spend()
-    with Wire.tapped(ours.client) as wire:
+    with Wire.tapped(service.table.client) as wire:
         assert service.spend(101, "ai_service").status == 201
         assert wire.calls == ["Query", "TransactWriteItems"]
         wire.forget()

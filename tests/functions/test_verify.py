@@ -14,9 +14,9 @@ from prepaid.core.errors import Busy
 from prepaid.store.dynamodb import Item, Patience
 from prepaid.store.verification import read_pass
 from prepaid.verifying import scan_pass
-from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.stripe_purchases import Till
 

@@ -17,7 +17,6 @@ from local.processes import free_port
 from prepaid import wiring
 from prepaid.core.purchase import Purchase
 from prepaid.store.dynamodb import Table, open_client
-from tests.functions.conftest import Output
 from tests.support.api import (
     BUY,
     CODE,
@@ -33,6 +32,7 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import ADMIN
+from tests.support.handlers import Output
 from tests.support.store_driver import Stored, entry_items, lines, types
 from tests.support.stripe_purchases import Json, Till, deliver, signed
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from prepaid import wiring
-from tests.functions.conftest import START, Clock
 from tests.support.api import Answer, Service
+from tests.support.handlers import START, Clock
 from tests.support.stripe_purchases import (
     CURRENT_SECRET,
     OTHER_SECRET,

@@ -1,19 +1,18 @@
 """What the attacks need: the functions' own test bench."""
 
-from tests.functions.conftest import apps, clock, deployed, fake, output, quick_codes, running_fake, service, till
-from tests.store.conftest import cloud, table_name, theirs
+from tests.functions.conftest import aws, table
+from tests.support.handler_fixtures import apps, clock, deployed, fake, output, quick_codes, running_fake, service, till
 
 __all__ = [
     "apps",
+    "aws",
     "clock",
-    "cloud",
     "deployed",
     "fake",
     "output",
     "quick_codes",
     "running_fake",
     "service",
-    "table_name",
-    "theirs",
+    "table",
     "till",
 ]

@@ -23,7 +23,6 @@ from prepaid.api.times import rfc3339
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.store.secrets import Secret
-from tests.functions.conftest import NAMES, RETURN_URL, Clock
 from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
 from tests.support.api import (
     CODE,
@@ -37,6 +36,7 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import ADMIN, BUYER, Context
+from tests.support.handlers import NAMES, RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.stripe_purchases import Till
 from tests.support.template import TEMPLATE

@@ -22,7 +22,7 @@ from tests.support.api import CODE, WEBHOOK, Answer, Service
 from tests.support.gateway_events import http_event
 
 if TYPE_CHECKING:
-    from tests.functions.conftest import Clock
+    from tests.support.handlers import Clock
 
 # Each function's own, and the one that the shop itself works at Stripe with.
 STRIPE_KEYS = {
