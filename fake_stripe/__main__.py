@@ -8,10 +8,8 @@ import threading
 from types import FrameType
 
 from fake_stripe import keys
-from fake_stripe.controls import webhook_url
-from fake_stripe.errors import StripeError
-from fake_stripe.running import RunningFake
-from fake_stripe.webhooks import Settings
+from fake_stripe.server import RunningFake
+from fake_stripe.webhooks import Settings, checked_url
 
 DEFAULT_KEY = "sk_test_local"
 
@@ -36,16 +34,17 @@ def main() -> int:
     options = arguments()
     settings = Settings(secret=options.webhook_secret)
     try:
-        settings.url = webhook_url(options.webhook_url)
+        settings.url = checked_url(options.webhook_url)
         if options.retry_seconds:
-            settings.retry_seconds = [max(0.0, float(one)) for one in options.retry_seconds.split(",")]
+            settings.retry_seconds = [max(0.0, float(wait)) for wait in options.retry_seconds.split(",")]
         known = dict(keys.parse(text) for text in options.api_key or [DEFAULT_KEY])
         fake = RunningFake(port=options.port, settings=settings, api_keys=known, public_url=options.public_url)
-    except (ValueError, OverflowError, StripeError) as error:
+    except (ValueError, OverflowError) as error:
         print(f"Can't start the fake Stripe: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"Can't listen on port {options.port}: {error.strerror}; choose another with --port", file=sys.stderr)
+        reason = os.strerror(error.errno or 0)
+        print(f"Can't listen on port {options.port}: {reason}; choose another with --port", file=sys.stderr)
         return 1
     stop = threading.Event()
 

@@ -1,10 +1,12 @@
 """Stripe's REST API: who is asking, which route, what it answers. The routes are the table at the end."""
 
 import json
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from fake_stripe import checkout, forms, keys, lifecycle, listing, money_back, objects
 from fake_stripe.errors import Json, StripeError
@@ -12,16 +14,32 @@ from fake_stripe.faults import Faults
 from fake_stripe.forms import Params
 from fake_stripe.idempotency import Answer, Idempotency
 from fake_stripe.state import API_VERSION, State
-from fake_stripe.web import Request, Response, json_response
 
 REFUND_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 CUSTOMER_FIELDS = ("description", "email", "name", "phone")
 ACCOUNT = "acct_fake"
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the SDK sends, over HTTP or in this process."""
+
+    method: str
+    target: str  # path and query
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
 @dataclass
 class Call:
-    """One request that may run: its route's captured id, its parameters, and the state, locked."""
+    """One permitted request: the id in its path, its parameters, and the state, locked."""
 
     state: State
     params: Params
@@ -30,17 +48,13 @@ class Call:
     version: str = API_VERSION
 
 
-@dataclass
+@dataclass(frozen=True)
 class Route:
     method: str
-    path: str  # {id} stands for an object's id
+    path: str
     resource: str
     run: Callable[[Call], Json]
     names: tuple[str, ...] | None = ()  # the parameters it takes; None where the route checks them itself
-    pattern: re.Pattern[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.pattern = re.compile(re.escape(self.path).replace(r"\{id\}", r"([A-Za-z0-9_]{1,255})"))
 
     @property
     def level(self) -> str:
@@ -63,7 +77,7 @@ class Api:
         try:
             return self._answer(request, request_id, version, headers)
         except StripeError as error:
-            return json_response(error.status, error.body(), headers)
+            return Response(error.status, json.dumps(error.body(), ensure_ascii=False).encode(), headers)
 
     def _answer(self, request: Request, request_id: str, version: str, headers: dict[str, str]) -> Response:
         key = keys.authenticate(request.headers.get("authorization"), self.keys)
@@ -116,11 +130,12 @@ class Api:
 
 def _match(request: Request) -> tuple[Route, str]:
     path = urlsplit(request.target).path
-    for route in ROUTES:
-        found = route.pattern.fullmatch(path)
-        if found and route.method == request.method:
-            return route, found[1] if found.groups() else ""
-    raise StripeError(f"Unrecognized request URL ({request.method}: {path[:200]}).", status=404)
+    try:
+        route, captured = ROUTER.match(path, request.method)
+    except HTTPException as error:
+        message = f"Unrecognized request URL ({request.method}: {path[:200]})."
+        raise StripeError(message, status=404) from error
+    return route, captured.get("id", "")
 
 
 def _encoded(request: Request) -> str:
@@ -282,37 +297,48 @@ ROUTES = (
     Route("POST", "/v1/checkout/sessions", "checkout_session", _create_session, None),
     Route("GET", "/v1/checkout/sessions", "checkout_session", _list("checkout.session", *SESSION_FILTERS),
           (*PAGING, *SESSION_FILTERS)),
-    Route("GET", "/v1/checkout/sessions/{id}", "checkout_session", _retrieve("checkout.session")),
-    Route("POST", "/v1/checkout/sessions/{id}", "checkout_session", _update_session, ("metadata",)),
-    Route("GET", "/v1/checkout/sessions/{id}/line_items", "checkout_session", _session_items, PAGING),
-    Route("POST", "/v1/checkout/sessions/{id}/expire", "checkout_session", _expire_session),
+    Route("GET", "/v1/checkout/sessions/<id:id>", "checkout_session", _retrieve("checkout.session")),
+    Route("POST", "/v1/checkout/sessions/<id:id>", "checkout_session", _update_session, ("metadata",)),
+    Route("GET", "/v1/checkout/sessions/<id:id>/line_items", "checkout_session", _session_items, PAGING),
+    Route("POST", "/v1/checkout/sessions/<id:id>/expire", "checkout_session", _expire_session),
     Route("POST", "/v1/customers", "customer", _create_customer, (*CUSTOMER_FIELDS, "metadata", "preferred_locales")),
     Route("GET", "/v1/customers", "customer", _list("customer", "email"), (*PAGING, "email")),
-    Route("GET", "/v1/customers/{id}", "customer", _retrieve("customer")),
-    Route("POST", "/v1/customers/{id}", "customer", _update_customer,
+    Route("GET", "/v1/customers/<id:id>", "customer", _retrieve("customer")),
+    Route("POST", "/v1/customers/<id:id>", "customer", _update_customer,
           (*CUSTOMER_FIELDS, "metadata", "preferred_locales")),
     Route("GET", "/v1/payment_intents", "payment_intent", _list("payment_intent", "customer"), (*PAGING, "customer")),
-    Route("GET", "/v1/payment_intents/{id}", "payment_intent", _retrieve("payment_intent")),
+    Route("GET", "/v1/payment_intents/<id:id>", "payment_intent", _retrieve("payment_intent")),
     Route("GET", "/v1/charges", "charge", _list("charge", "customer", "payment_intent"),
           (*PAGING, "customer", "payment_intent")),
-    Route("GET", "/v1/charges/{id}", "charge", _retrieve("charge")),
+    Route("GET", "/v1/charges/<id:id>", "charge", _retrieve("charge")),
     Route("POST", "/v1/refunds", "refund", _create_refund,
           ("amount", "charge", "metadata", "payment_intent", "reason")),
     Route("GET", "/v1/refunds", "refund", _list("refund", *OF_CHARGE), (*PAGING, *OF_CHARGE)),
-    Route("GET", "/v1/refunds/{id}", "refund", _retrieve("refund")),
-    Route("POST", "/v1/refunds/{id}", "refund", _update_refund, ("metadata",)),
+    Route("GET", "/v1/refunds/<id:id>", "refund", _retrieve("refund")),
+    Route("POST", "/v1/refunds/<id:id>", "refund", _update_refund, ("metadata",)),
     Route("GET", "/v1/disputes", "dispute", _list("dispute", *OF_CHARGE), (*PAGING, *OF_CHARGE)),
-    Route("GET", "/v1/disputes/{id}", "dispute", _retrieve("dispute")),
-    Route("POST", "/v1/disputes/{id}", "dispute", _update_dispute, ("evidence", "metadata", "submit")),
-    Route("POST", "/v1/disputes/{id}/close", "dispute", _close_dispute),
+    Route("GET", "/v1/disputes/<id:id>", "dispute", _retrieve("dispute")),
+    Route("POST", "/v1/disputes/<id:id>", "dispute", _update_dispute, ("evidence", "metadata", "submit")),
+    Route("POST", "/v1/disputes/<id:id>/close", "dispute", _close_dispute),
     Route("POST", "/v1/products", "product", _create_product, ("description", "metadata", "name")),
     Route("GET", "/v1/products", "product", _list("product", "active"), (*PAGING, "active")),
-    Route("GET", "/v1/products/{id}", "product", _retrieve("product")),
+    Route("GET", "/v1/products/<id:id>", "product", _retrieve("product")),
     Route("POST", "/v1/prices", "price", _create_price, None),
     Route("GET", "/v1/prices", "price", _list("price", "active", "currency", "product"),
           (*PAGING, "active", "currency", "product")),
-    Route("GET", "/v1/prices/{id}", "price", _retrieve("price")),
+    Route("GET", "/v1/prices/<id:id>", "price", _retrieve("price")),
     Route("GET", "/v1/events", "event", _list_events, (*PAGING, "type", "types")),
-    Route("GET", "/v1/events/{id}", "event", _retrieve("event")),
-    Route("GET", "/v1/balance_transactions/{id}", "balance_transaction", _retrieve("balance_transaction")),
+    Route("GET", "/v1/events/<id:id>", "event", _retrieve("event")),
+    Route("GET", "/v1/balance_transactions/<id:id>", "balance_transaction", _retrieve("balance_transaction")),
 )  # fmt: skip
+
+
+class ObjectId(BaseConverter):
+    regex = "[A-Za-z0-9_]{1,255}"
+
+
+ROUTER = Map(
+    [Rule(route.path, methods=[route.method], endpoint=route) for route in ROUTES],
+    converters={"id": ObjectId},
+    merge_slashes=False,
+).bind("")

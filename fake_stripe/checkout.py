@@ -66,7 +66,6 @@ LOCALES = [
     "zh-HK",
     "zh-TW",
 ]
-METHODS = ("card", "pix", "boleto")
 ENDIVE = "2026-09-30"  # the API version that took payment_method_types away
 HALF_HOUR, DAY = 1800, 86_400
 SLACK = 60

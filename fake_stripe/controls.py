@@ -1,354 +1,288 @@
-"""The switches under /_control: act on a session, charge, refund or dispute; disturb the webhooks; look inside."""
+"""The controls under /_control: act on a session, charge, refund or dispute; disturb the webhooks; look inside."""
 
-import copy
-import json
-import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
+from flask import Blueprint, jsonify, redirect, request
+from flask.typing import ResponseReturnValue
+
+from fake_stripe import control_params as params
 from fake_stripe import keys, lifecycle, money_back
-from fake_stripe.api import Api
+from fake_stripe.control_params import ControlParams
 from fake_stripe.errors import Json, StripeError
+from fake_stripe.fake import Fake
 from fake_stripe.faults import Fault
-from fake_stripe.state import State
-from fake_stripe.web import Request, Response, json_response, redirect
-from fake_stripe.webhooks import SIGN_WITH, Settings, Webhooks
-from fake_stripe.wishes import Wishes
-
-FORM = "application/x-www-form-urlencoded"
-TEN_YEARS = 10 * 366 * 86_400
 
 
-@dataclass
-class Fake:
-    """The three parts that controls reach."""
+@dataclass(frozen=True)
+class Control:
+    """One control: its route, its parameters, and the function that runs it."""
 
-    state: State
-    api: Api
-    webhooks: Webhooks
-
-
-type Run = Callable[[Fake, str, Wishes, Request], Any]
-
-
-def handle(fake: Fake, request: Request) -> Response:
-    try:
-        run, identifier = _match(request)
-        if run is _raw:
-            return json_response(200, _raw(fake, "", Wishes({}), request))
-        wishes = Wishes(_wishes(request) if request.method == "POST" else {})
-        result = run(fake, identifier, wishes, request)
-        wishes.done()
-    except StripeError as error:
-        return json_response(error.status, error.body())
-    pressed_in_browser = request.method == "POST" and "text/html" in request.headers.get("accept", "")
-    return redirect("/") if pressed_in_browser else json_response(200, result)
+    method: str
+    path: str
+    run: Callable[[Fake, str, Any], Json]
+    params: type[ControlParams] = ControlParams
+    waits: bool = False  # for deliveries, whose receivers may call the API: runs without the state's lock
 
 
-def _match(request: Request) -> tuple[Run, str]:
-    path = urlsplit(request.target).path
-    for method, pattern, run in ROUTES:
-        found = re.fullmatch(pattern, path)
-        if found and method == request.method:
-            return run, found[1] if found.groups() else ""
-    raise StripeError(f"No such control: {request.method} {path[:100]}; see fake_stripe/README.md", status=404)
+def blueprint(fake: Fake) -> Blueprint:
+    """All controls of `fake`, as routes."""
+    routes = Blueprint("controls", __name__, url_prefix="/_control")
+    for control in CONTROLS:
+        name = f"{control.method} {control.path}"
+        routes.add_url_rule(control.path, name, _view(fake, control), methods=[control.method])
+    routes.add_url_rule("/webhooks/raw", "raw", lambda: _raw(fake), methods=["POST"])
+    return routes
 
 
-def _wishes(request: Request) -> Json:
-    """A JSON object, whatever curl calls it, or a browser's form."""
-    if request.headers.get("content-type", "").startswith(FORM) and not request.body.startswith((b"{", b"[")):
-        return dict(parse_qsl(request.body.decode("ascii", "replace"), max_num_fields=50, strict_parsing=False))
-    try:
-        values = json.loads(request.body or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise StripeError("The body is not JSON") from error
-    if not isinstance(values, dict):
-        raise StripeError("The body must be a JSON object")
-    return values
+def _view(fake: Fake, control: Control) -> Callable[..., ResponseReturnValue]:
+    def view(identifier: str = "", **_: str) -> ResponseReturnValue:
+        wanted = params.read(request, control.params) if control.method == "POST" else ControlParams()
+        with nullcontext() if control.waits else fake.state.lock:
+            response = jsonify(control.run(fake, identifier, wanted))
+        pressed_in_browser = control.method == "POST" and "text/html" in request.headers.get("accept", "")
+        return redirect("/", 303) if pressed_in_browser else response
+
+    return view
 
 
 # Sessions, charges, refunds, disputes
 
 
-def _pay(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    method, card = wishes.text("method"), wishes.text("card", lifecycle.TEST_CARD)
-    wishes.done()
-    with fake.state.lock:
-        return dict(lifecycle.pay(fake.state, identifier, method or None, card))
+def _pay(fake: Fake, session_id: str, wanted: params.PayParams) -> Json:
+    return lifecycle.pay(fake.state, session_id, wanted.method, wanted.card)
 
 
-def _confirm(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    method = wishes.text("method")
-    wishes.done()
-    with fake.state.lock:
-        return dict(lifecycle.confirm(fake.state, identifier, method or None))
+def _confirm(fake: Fake, session_id: str, wanted: params.MethodParams) -> Json:
+    return lifecycle.confirm(fake.state, session_id, wanted.method)
 
 
-def _fail(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    decline_code = wishes.text("decline_code", "generic_decline")
-    wishes.done()
-    with fake.state.lock:
-        return dict(lifecycle.fail(fake.state, identifier, decline_code))
+def _fail(fake: Fake, session_id: str, wanted: params.FailParams) -> Json:
+    return lifecycle.fail(fake.state, session_id, wanted.decline_code)
 
 
-def _expire(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    wishes.done()
-    with fake.state.lock:
-        return dict(lifecycle.expire(fake.state, identifier))
+def _expire(fake: Fake, session_id: str, _: ControlParams) -> Json:
+    return lifecycle.expire(fake.state, session_id)
 
 
-def _pay_after_expiry(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    method = wishes.text("method")
-    wishes.done()
-    with fake.state.lock:
-        return dict(lifecycle.pay_after_expiry(fake.state, identifier, method or None))
+def _pay_after_expiry(fake: Fake, session_id: str, wanted: params.MethodParams) -> Json:
+    return lifecycle.pay_after_expiry(fake.state, session_id, wanted.method)
 
 
-def _refund(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    amount, status = wishes.count("amount", least=1, most=10**10), wishes.text("status", "succeeded")
-    wishes.done()
-    with fake.state.lock:
-        charge = money_back.charge_of(fake.state, identifier)
-        return dict(money_back.refund(fake.state, charge["id"], amount, status))
+def _refund(fake: Fake, identifier: str, wanted: params.RefundParams) -> Json:
+    charge = money_back.charge_of(fake.state, identifier)
+    return money_back.refund(fake.state, charge["id"], wanted.amount, wanted.status)
 
 
-def _refund_action(action: str) -> Run:
-    def run(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-        wishes.done()
-        with fake.state.lock:
-            change = money_back.fail_refund if action == "fail" else money_back.succeed_refund
-            return dict(change(fake.state, identifier))
-
-    return run
+def _fail_refund(fake: Fake, refund_id: str, _: ControlParams) -> Json:
+    return money_back.fail_refund(fake.state, refund_id)
 
 
-def _dispute(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    amount = wishes.count("amount", least=1, most=10**10)
-    reason, inquiry = wishes.text("reason", "fraudulent"), wishes.flag("inquiry", default=False)
-    withdraw = wishes.flag("withdraw", default=True)
-    wishes.done()
-    with fake.state.lock:
-        charge = money_back.charge_of(fake.state, identifier)["id"]
-        return dict(
-            money_back.dispute(fake.state, charge, amount=amount, reason=reason, withdraw=withdraw, inquiry=inquiry)
-        )
+def _succeed_refund(fake: Fake, refund_id: str, _: ControlParams) -> Json:
+    return money_back.succeed_refund(fake.state, refund_id)
 
 
-def _dispute_action(action: str) -> Run:
-    def run(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-        reinstate = wishes.flag("reinstate", default=True) if action == "won" else False
-        wishes.done()
-        with fake.state.lock:
-            if action == "funds_withdrawn":
-                return dict(money_back.withdraw_funds(fake.state, identifier))
-            if action == "funds_reinstated":
-                return dict(money_back.reinstate_funds(fake.state, identifier))
-            if action == "under_review":
-                return dict(money_back.submit_evidence(fake.state, identifier, {}, submit=True))
-            return dict(money_back.close_dispute(fake.state, identifier, action, reinstate=reinstate))
+def _dispute(fake: Fake, identifier: str, wanted: params.DisputeParams) -> Json:
+    charge = money_back.charge_of(fake.state, identifier)
+    return money_back.dispute(
+        fake.state,
+        charge["id"],
+        amount=wanted.amount,
+        reason=wanted.reason,
+        withdraw=wanted.withdraw,
+        inquiry=wanted.inquiry,
+    )
 
-    return run
+
+def _win_dispute(fake: Fake, dispute_id: str, wanted: params.DisputeWonParams) -> Json:
+    return money_back.close_dispute(fake.state, dispute_id, "won", reinstate=wanted.reinstate)
+
+
+def _lose_dispute(fake: Fake, dispute_id: str, _: ControlParams) -> Json:
+    return money_back.close_dispute(fake.state, dispute_id, "lost")
+
+
+def _withdraw_funds(fake: Fake, dispute_id: str, _: ControlParams) -> Json:
+    return money_back.withdraw_funds(fake.state, dispute_id)
+
+
+def _reinstate_funds(fake: Fake, dispute_id: str, _: ControlParams) -> Json:
+    return money_back.reinstate_funds(fake.state, dispute_id)
+
+
+def _submit_evidence(fake: Fake, dispute_id: str, _: ControlParams) -> Json:
+    return money_back.submit_evidence(fake.state, dispute_id, {}, submit=True)
 
 
 # Webhooks
 
 
-def _settings(fake: Fake, _id: str, _wishes: Wishes, _request: Request) -> Json:
+def _settings(fake: Fake, _id: str, _: ControlParams) -> Json:
     with fake.webhooks.changed:
         return asdict(fake.webhooks.settings) | {"api_version": fake.state.api_version}
 
 
-def _configure(fake: Fake, identifier: str, wishes: Wishes, request: Request) -> Json:
-    old = Settings()
+def _configure(fake: Fake, identifier: str, wanted: params.WebhookParams) -> Json:
+    values = wanted.model_dump(exclude_unset=True)
+    fake.state.api_version = values.pop("api_version", fake.state.api_version)
     with fake.webhooks.changing() as settings:
-        wanted = {field.name: _setting(field.name, getattr(settings, field.name), wishes) for field in fields(old)}
-        fake.state.api_version = wishes.text("api_version", fake.state.api_version)
-        wishes.done()
-        for name, value in wanted.items():
+        for name, value in values.items():
             setattr(settings, name, value)
-    return _settings(fake, identifier, wishes, request)
+    return _settings(fake, identifier, wanted)
 
 
-def _setting(name: str, now: Any, wishes: Wishes) -> Any:
-    """A setting's new value, of the type that it has now."""
-    if name == "timestamp_offset_seconds":
-        return wishes.count(name, now, least=-TEN_YEARS, most=TEN_YEARS)
-    if isinstance(now, bool):
-        return wishes.flag(name, default=now)
-    if isinstance(now, int):
-        return wishes.count(name, now, least=int(name == "concurrency"))
-    if isinstance(now, float):
-        return wishes.seconds(name, now)
-    if isinstance(now, list):
-        return wishes.waits(name, now)
-    return _named_text(name, wishes.text(name, now))
+def _duplicate(fake: Fake, identifier: str, wanted: params.DuplicateParams) -> Json:
+    with fake.webhooks.changing() as settings:
+        settings.duplicate_next, settings.copies = wanted.next, wanted.copies
+    return _settings(fake, identifier, wanted)
 
 
-def _named_text(name: str, value: str) -> str:
-    if name == "sign_with" and value not in SIGN_WITH:
-        raise StripeError(f"sign_with is one of {', '.join(SIGN_WITH)}", param=name)
-    return webhook_url(value) if name == "url" else value
+def _lose(fake: Fake, identifier: str, wanted: params.LoseParams) -> Json:
+    with fake.webhooks.changing() as settings:
+        settings.lose_next = wanted.next
+    return _settings(fake, identifier, wanted)
 
 
-def webhook_url(url: str) -> str:
-    if url and not re.fullmatch(r"https?://[^\s@/]+(/\S*)?", url, re.ASCII):
-        raise StripeError("The webhook URL must be http:// or https://", param="url")
-    return url
+def _reorder(fake: Fake, identifier: str, wanted: params.ReorderParams) -> Json:
+    with fake.webhooks.changing() as settings:
+        settings.hold_next = wanted.hold
+    return _settings(fake, identifier, wanted)
 
 
-def _switch(name: str, key: str) -> Run:
-    """Shortcuts such as POST /_control/webhooks/lose {"next": 2}."""
-
-    def run(fake: Fake, identifier: str, wishes: Wishes, request: Request) -> Json:
-        count = wishes.count(key, 1)
-        copies = wishes.count("copies", 1, least=1, most=100) if name == "duplicate_next" else None
-        wishes.done()
-        with fake.webhooks.changing() as settings:
-            setattr(settings, name, count)
-            settings.copies = copies or settings.copies
-        return _settings(fake, identifier, wishes, request)
-
-    return run
-
-
-def _running(*, wanted: bool) -> Run:
-    def run(fake: Fake, _id: str, wishes: Wishes, _request: Request) -> Json:
-        discard = wishes.flag("discard", default=False) if wanted else False
-        wishes.done()
-        lost = fake.webhooks.discard() if discard else 0
-        with fake.webhooks.changing() as settings:
-            settings.running = wanted
-        return {"running": wanted, "discarded": lost}
-
-    return run
-
-
-def _release(fake: Fake, _id: str, _wishes: Wishes, _request: Request) -> Json:
+def _release(fake: Fake, _id: str, _: ControlParams) -> Json:
     fake.webhooks.release()
     return {"released": True}
 
 
-def _rotate(fake: Fake, _id: str, wishes: Wishes, _request: Request) -> Json:
-    fake.webhooks.rotate(wishes.text("secret"))
+def _stop(fake: Fake, _id: str, _: ControlParams) -> Json:
+    with fake.webhooks.changing() as settings:
+        settings.running = False
+    return {"running": False, "discarded": 0}
+
+
+def _start(fake: Fake, _id: str, wanted: params.StartParams) -> Json:
+    discarded = fake.webhooks.discard() if wanted.discard else 0
+    with fake.webhooks.changing() as settings:
+        settings.running = True
+    return {"running": True, "discarded": discarded}
+
+
+def _rotate(fake: Fake, _id: str, wanted: params.RotateParams) -> Json:
+    fake.webhooks.rotate(wanted.secret)
     with fake.webhooks.changed:
         return {"secret": fake.webhooks.settings.secret, "previous_secret": fake.webhooks.settings.previous_secret}
 
 
-def _raw(fake: Fake, _id: str, _wishes: Wishes, request: Request) -> Json:
+def _raw(fake: Fake) -> Json:
+    """Send the body as it is. It is no JSON for us, and its receiver may call the API, so no lock is held."""
     with fake.webhooks.changed:
         if not fake.webhooks.settings.url:
             raise StripeError("There is no webhook URL", status=409)
-    kind = request.headers.get("content-type", FORM)
-    return fake.webhooks.send_raw(request.body, "application/json" if kind == FORM else kind)
+    # curl's own content type says nothing about the bytes.
+    kind = request.headers.get("content-type", params.FORM)
+    return fake.webhooks.send_raw(request.get_data(), "application/json" if kind == params.FORM else kind)
 
 
-def _redeliver(fake: Fake, identifier: str, wishes: Wishes, _request: Request) -> Json:
-    """One event by its id, or all of them (of some types), oldest first unless reversed."""
-    kinds, backwards = wishes.text("types"), wishes.flag("reverse", default=False)
-    wishes.done()
-    with fake.state.lock:
-        if identifier:
-            chosen = [fake.state.find("event", identifier)]
-        else:
-            wanted = set(filter(None, kinds.split(",")))
-            chosen = [event for event in fake.state.newest_first("event") if not wanted or event["type"] in wanted]
-            chosen = chosen if backwards else chosen[::-1]
-        for event in chosen:
-            fake.webhooks.redeliver(event)
-    return {"redelivered": len(chosen)}
+def _redeliver_one(fake: Fake, event_id: str, _: ControlParams) -> Json:
+    fake.webhooks.redeliver(fake.state.find("event", event_id))
+    return {"redelivered": 1}
+
+
+def _redeliver(fake: Fake, _id: str, wanted: params.RedeliverParams) -> Json:
+    """All events, or those of some types, oldest first unless reversed."""
+    types = set(filter(None, wanted.types.split(",")))
+    events = [event for event in fake.state.newest_first("event") if not types or event["type"] in types]
+    for event in events if wanted.reverse else reversed(events):
+        fake.webhooks.redeliver(event)
+    return {"redelivered": len(events)}
 
 
 # The whole fake
 
 
-def _state(fake: Fake, _id: str, _wishes: Wishes, _request: Request) -> Json:
-    with fake.state.lock:
-        lifecycle.expire_due(fake.state)
-        objects = {kind: list(things.values()) for kind, things in sorted(fake.state.tables.items())}
-        return copy.deepcopy({"now": fake.state.now(), "objects": objects})
+def _state(fake: Fake, _id: str, _: ControlParams) -> Json:
+    lifecycle.expire_due(fake.state)
+    objects = {kind: list(table.values()) for kind, table in sorted(fake.state.tables.items())}
+    return {"now": fake.state.now(), "objects": objects}
 
 
-def _deliveries(fake: Fake, _id: str, _wishes: Wishes, _request: Request) -> Json:
+def _deliveries(fake: Fake, _id: str, _: ControlParams) -> Json:
     return {"deliveries": fake.webhooks.attempts()}
 
 
-def _drain(fake: Fake, _id: str, wishes: Wishes, _request: Request) -> Json:
-    return fake.webhooks.drain(wishes.seconds("timeout_seconds", 10.0))
+def _drain(fake: Fake, _id: str, wanted: params.DrainParams) -> Json:
+    return fake.webhooks.drain(wanted.timeout_seconds)
 
 
-def _clock(fake: Fake, _id: str, wishes: Wishes, _request: Request) -> Json:
+def _clock(fake: Fake, _id: str, wanted: params.ClockParams) -> Json:
     """Move the fake's time forward; signatures keep the real time."""
-    seconds = wishes.count("advance_seconds", 0, most=TEN_YEARS) or 0
-    wishes.done()
-    with fake.state.lock:
-        fake.state.clock_offset += seconds
-        lifecycle.expire_due(fake.state)
-        return {"now": fake.state.now(), "offset_seconds": fake.state.clock_offset}
+    fake.state.clock_offset += wanted.advance_seconds
+    lifecycle.expire_due(fake.state)
+    return {"now": fake.state.now(), "offset_seconds": fake.state.clock_offset}
 
 
-def _api_faults(fake: Fake, _id: str, wishes: Wishes, _request: Request) -> Json:
-    count = wishes.count("next", 1) or 0
-    status = wishes.count("status", 0, most=599) or 0
-    fault = Fault(status, wishes.seconds("delay_seconds", 0.0), wishes.flag("drop_answer", default=False))
-    wishes.done()
-    fake.api.faults.plan(count, fault)
-    return {"next": count, "fault": asdict(fault)}
+def _plan_api_faults(fake: Fake, _id: str, wanted: params.ApiFaultParams) -> Json:
+    fault = Fault(wanted.status, wanted.delay_seconds, wanted.drop_answer)
+    fake.api.faults.plan(wanted.next, fault)
+    return {"next": wanted.next, "fault": asdict(fault)}
 
 
-def _add_key(fake: Fake, _id: str, wishes: Wishes, _request: Request) -> Json:
+def _add_key(fake: Fake, _id: str, wanted: params.KeyParams) -> Json:
     try:
-        key, permissions = keys.parse(wishes.text("key"))
+        key, permissions = keys.parse(wanted.key)
     except ValueError as error:
         raise StripeError(str(error), param="key") from error
     fake.api.keys[key] = permissions
     return {"key": key, "permissions": permissions}
 
 
-def _reset(fake: Fake, _id: str, _wishes: Wishes, _request: Request) -> Json:
-    """Forget every object, event, attempt and idempotency key; switches that disturb go back to normal."""
-    with fake.state.lock:
-        fake.state.clear()
-        fake.state.clock_offset = 0
-        fake.api.idempotency.clear()
-        fake.api.faults.plan(0, Fault())
-        fake.webhooks.clear()
-        with fake.webhooks.changing() as settings:
-            settings.running, settings.sign_with, settings.delay_seconds = True, "current", 0.0
-            settings.timestamp_offset_seconds = settings.duplicate_next = settings.lose_next = settings.hold_next = 0
+def _reset(fake: Fake, _id: str, _: ControlParams) -> Json:
+    """Forget every object, event, attempt and idempotency key; settings that disturb return to normal."""
+    fake.state.clear()
+    fake.state.clock_offset = 0
+    fake.api.idempotency.clear()
+    fake.api.faults.plan(0, Fault())
+    fake.webhooks.clear()
+    with fake.webhooks.changing() as settings:
+        settings.running, settings.sign_with, settings.delay_seconds = True, "current", 0.0
+        settings.timestamp_offset_seconds = settings.duplicate_next = settings.lose_next = settings.hold_next = 0
     return {"reset": True}
 
 
-ID = "([A-Za-z0-9_]{1,255})"
-DISPUTE_ACTIONS = ("won", "lost", "funds_withdrawn", "funds_reinstated", "under_review")
-ROUTES: tuple[tuple[str, str, Run], ...] = (
-    ("POST", f"/_control/sessions/{ID}/pay", _pay),
-    ("POST", f"/_control/sessions/{ID}/confirm", _confirm),
-    ("POST", f"/_control/sessions/{ID}/fail", _fail),
-    ("POST", f"/_control/sessions/{ID}/expire", _expire),
-    ("POST", f"/_control/sessions/{ID}/pay_after_expiry", _pay_after_expiry),
-    ("POST", f"/_control/(?:sessions|charges)/{ID}/refund", _refund),
-    ("POST", f"/_control/(?:sessions|charges)/{ID}/dispute", _dispute),
-    *(("POST", f"/_control/refunds?/{ID}/{action}", _refund_action(action)) for action in ("fail", "succeed")),
-    *(("POST", f"/_control/disputes?/{ID}/{action}", _dispute_action(action)) for action in DISPUTE_ACTIONS),
-    ("GET", "/_control/webhooks", _settings),
-    ("POST", "/_control/webhooks", _configure),
-    ("POST", "/_control/webhooks/duplicate", _switch("duplicate_next", "next")),
-    ("POST", "/_control/webhooks/lose", _switch("lose_next", "next")),
-    ("POST", "/_control/webhooks/reorder", _switch("hold_next", "hold")),
-    ("POST", "/_control/webhooks/release", _release),
-    ("POST", "/_control/webhooks/stop", _running(wanted=False)),
-    ("POST", "/_control/webhooks/start", _running(wanted=True)),
-    ("POST", "/_control/webhooks/rotate", _rotate),
-    ("POST", "/_control/webhooks/raw", _raw),
-    ("POST", "/_control/events/redeliver", _redeliver),
-    ("POST", f"/_control/events/{ID}/redeliver", _redeliver),
-    ("GET", "/_control/state", _state),
-    ("GET", "/_control/deliveries", _deliveries),
-    ("POST", "/_control/drain", _drain),
-    ("POST", "/_control/clock", _clock),
-    ("POST", "/_control/api", _api_faults),
-    ("POST", "/_control/keys", _add_key),
-    ("POST", "/_control/reset", _reset),
+REFUND, DISPUTE = "/<any(refunds, refund):kind>/<identifier>", "/<any(disputes, dispute):kind>/<identifier>"
+CONTROLS = (
+    Control("POST", "/sessions/<identifier>/pay", _pay, params.PayParams),
+    Control("POST", "/sessions/<identifier>/confirm", _confirm, params.MethodParams),
+    Control("POST", "/sessions/<identifier>/fail", _fail, params.FailParams),
+    Control("POST", "/sessions/<identifier>/expire", _expire),
+    Control("POST", "/sessions/<identifier>/pay_after_expiry", _pay_after_expiry, params.MethodParams),
+    Control("POST", "/<any(sessions, charges):kind>/<identifier>/refund", _refund, params.RefundParams),
+    Control("POST", "/<any(sessions, charges):kind>/<identifier>/dispute", _dispute, params.DisputeParams),
+    Control("POST", f"{REFUND}/fail", _fail_refund),
+    Control("POST", f"{REFUND}/succeed", _succeed_refund),
+    Control("POST", f"{DISPUTE}/won", _win_dispute, params.DisputeWonParams),
+    Control("POST", f"{DISPUTE}/lost", _lose_dispute),
+    Control("POST", f"{DISPUTE}/funds_withdrawn", _withdraw_funds),
+    Control("POST", f"{DISPUTE}/funds_reinstated", _reinstate_funds),
+    Control("POST", f"{DISPUTE}/under_review", _submit_evidence),
+    Control("GET", "/webhooks", _settings),
+    Control("POST", "/webhooks", _configure, params.WebhookParams),
+    Control("POST", "/webhooks/duplicate", _duplicate, params.DuplicateParams),
+    Control("POST", "/webhooks/lose", _lose, params.LoseParams),
+    Control("POST", "/webhooks/reorder", _reorder, params.ReorderParams),
+    Control("POST", "/webhooks/release", _release),
+    Control("POST", "/webhooks/stop", _stop),
+    Control("POST", "/webhooks/start", _start, params.StartParams),
+    Control("POST", "/webhooks/rotate", _rotate, params.RotateParams),
+    Control("POST", "/events/redeliver", _redeliver, params.RedeliverParams),
+    Control("POST", "/events/<identifier>/redeliver", _redeliver_one),
+    Control("GET", "/state", _state),
+    Control("GET", "/deliveries", _deliveries),
+    Control("POST", "/drain", _drain, params.DrainParams, waits=True),
+    Control("POST", "/clock", _clock, params.ClockParams),
+    Control("POST", "/api", _plan_api_faults, params.ApiFaultParams),
+    Control("POST", "/keys", _add_key, params.KeyParams),
+    Control("POST", "/reset", _reset),
 )

@@ -25,6 +25,15 @@ def given_up(state: State, session: Json) -> bool:
     return waiting(session) and state.find("payment_intent", session["payment_intent"])["next_action"] is None
 
 
+def shown_state(session: Json, intent: Json | None) -> str:
+    """One word for people: open, waiting, paid, failed or expired."""
+    if session["payment_status"] == "paid":
+        return "paid"
+    if session["status"] == "complete":
+        return "waiting" if intent and intent["next_action"] else "failed"
+    return str(session["status"])
+
+
 def pay(state: State, session_id: str, method: str | None = None, card: str = TEST_CARD) -> Json:
     """The money arrives: by card at once, by Pix or boleto after the confirmation."""
     session = state.find("checkout.session", session_id)
@@ -169,7 +178,7 @@ def _voucher(state: State, session: Json, intent: Json, method: str) -> Json:
             "data": code,
             "expires_at": state.now() + options.get("expires_after_seconds", 86_400),
             "hosted_instructions_url": page,
-            "image_url_png": f"{page}/pix.svg",
+            "image_url_png": f"{page}/pix.png",
             "image_url_svg": f"{page}/pix.svg",
         }
         return {"type": "pix_display_qr_code", "pix_display_qr_code": shown}

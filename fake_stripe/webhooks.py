@@ -6,6 +6,7 @@ import heapq
 import hmac
 import http.client
 import json
+import re
 import secrets
 import threading
 import time
@@ -21,7 +22,6 @@ KEPT_OUTCOMES = 20_000
 MAX_WAITING = 20_000
 MAX_ANSWER = 500
 MAX_DRAIN = 60.0
-SIGN_WITH = ("current", "previous", "both", "other", "none")
 
 
 def sign(body: bytes, secret: str, timestamp: int) -> str:
@@ -47,6 +47,13 @@ class Settings:
     copies: int = 1
     lose_next: int = 0
     hold_next: int = 0
+
+
+def checked_url(url: str) -> str:
+    """`url` itself, or ValueError when no event can be sent there; "" means nowhere."""
+    if url and not re.fullmatch(r"https?://[^\s@/]+(/\S*)?", url, re.ASCII):
+        raise ValueError("The webhook URL must be http:// or https://")
+    return url
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis profiles, and which tests may open sockets.
+"""What all tests share: Hypothesis profiles, emulators, and which tests may open sockets.
 
 HYPOTHESIS_PROFILE=dev (the default) tries new examples every time; =ci tries more, the same ones in every run, so that
 a red build is about the change in it.
@@ -6,14 +6,19 @@ a red build is about the change in it.
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
-from local.cloud import Cloud
-from local.dynamodb_local import dynamodb_local as start_dynamodb_local
+from local.cloud import environment_at
+from prepaid.store.dynamodb import Table, open_client
+from tests.support.emulators import Emulators, connect, serve
+from tests.support.template import table_schema
 
 TESTS = Path(__file__).parent
 # Tests below these directories may not open sockets.
@@ -25,11 +30,65 @@ settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+EMULATORS = pytest.StashKey[Emulators]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Own the emulators, unless this process is a worker."""
+    if not hasattr(config, "workerinput"):
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        config.stash[EMULATORS] = Emulators(stack)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where it reaches the emulators."""
+    node.workerinput["emulators"] = serve(node.config.stash[EMULATORS])
+
+
 @pytest.fixture(scope="session")
-def dynamodb_local(worker_id: str) -> Iterator[Cloud]:
-    """AWS's own emulator of the database, empty."""
-    with start_dynamodb_local(f"dynamodb-local-{worker_id}") as database:
-        yield database
+def run_emulators(pytestconfig: pytest.Config) -> Emulators:
+    """The emulators of this run."""
+    if hasattr(pytestconfig, "workerinput"):
+        served: Emulators = connect(*pytestconfig.workerinput["emulators"])
+        return served
+    return pytestconfig.stash[EMULATORS]
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local(run_emulators: Emulators) -> str:
+    """The address of AWS's own emulator of the database. Other suites have tables there too."""
+    return run_emulators.url("dynamodb-local")
+
+
+@pytest.fixture(scope="session")
+def ministack(run_emulators: Emulators) -> str:
+    """The address of an emulated AWS. Other suites have tables and secrets there too."""
+    return run_emulators.url("ministack")
+
+
+@pytest.fixture(scope="session")
+def cloud(ministack: str) -> Iterator[None]:
+    """Every AWS client of this process, and of the processes it starts, finds the emulated AWS and nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment_at(ministack).items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def theirs(cloud: None) -> Table:
+    """Everybody else's client: nothing is injected there."""
+    return Table(open_client(), "none")
+
+
+@pytest.fixture
+def table_name(theirs: Table) -> str:
+    """A fresh table, with the schema that the template deploys."""
+    name = f"test-{uuid4().hex}"
+    theirs.client.create_table(TableName=name, **table_schema())
+    return name
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import stripe
+import werkzeug
 from pytest_socket import enable_socket, socket_allow_hosts
+from werkzeug.serving import make_server
 
-from fake_stripe.running import RunningFake
-from fake_stripe.web import Request, Response, Server
+from fake_stripe.api import Request
+from fake_stripe.server import RequestHandler, RunningFake
 from fake_stripe.webhooks import Settings
 
 SECRET = "whsec_test_secret"
@@ -21,22 +23,24 @@ KEY = "sk_test_everything"
 
 
 class Receiver:
-    """A webhook endpoint: remembers what came and answers as told."""
+    """A webhook endpoint: keeps the requests that arrive and responds with the statuses that a test sets."""
 
     def __init__(self) -> None:
         self.got: list[Request] = []
         self.statuses: list[int] = []
         self.gate: threading.Event | None = None
-        self.server = Server(0, self.answer)
+        app = werkzeug.Request.application(self.respond)
+        self.server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=RequestHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/webhook"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
-    def answer(self, request: Request) -> Response:
-        self.got.append(request)
+    def respond(self, request: werkzeug.Request) -> werkzeug.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.got.append(Request(request.method, request.path, headers, request.get_data()))
         if self.gate is not None:
             self.gate.wait(5)
-        return Response(self.statuses.pop(0) if self.statuses else 200, b"{}")
+        return werkzeug.Response("{}", self.statuses.pop(0) if self.statuses else 200)
 
     def reset(self) -> None:
         if self.gate is not None:
@@ -50,7 +54,7 @@ class Receiver:
         return [event["type"] for event in self.events()]
 
     def close(self) -> None:
-        self.server.close()
+        self.server.shutdown()
         self.thread.join(5)
 
 

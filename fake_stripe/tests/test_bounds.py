@@ -6,11 +6,11 @@ import socket
 import pytest
 
 from fake_stripe import forms, state, webhooks
+from fake_stripe.app import MAX_BODY
 from fake_stripe.errors import StripeError
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from fake_stripe.state import State
 from fake_stripe.tests.conftest import KEY, Controls, Shop
-from fake_stripe.web import MAX_BODY
 from fake_stripe.webhooks import Settings, Webhooks
 
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import KEY, Clock, Controls, Shop
 
 FORM = "application/x-www-form-urlencoded"

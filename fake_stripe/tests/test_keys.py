@@ -9,7 +9,7 @@ import requests
 import stripe
 
 from fake_stripe import keys
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import KEY, Controls, Shop
 
 

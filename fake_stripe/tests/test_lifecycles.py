@@ -3,7 +3,7 @@
 import pytest
 import stripe
 
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import Clock, Controls, Shop
 
 ARRIVED = ["charge.succeeded", "payment_intent.succeeded"]

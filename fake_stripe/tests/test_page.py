@@ -3,12 +3,13 @@
 import re
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+import stripe
 
-from fake_stripe import words
-from fake_stripe.running import RunningFake
+from fake_stripe.pages import texts as page_texts
+from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import Controls, Shop
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,*/*"}
@@ -81,7 +82,7 @@ def test_the_page_says_who_what_and_how_much_in_portuguese(shop: Shop, controls:
     ("locale", "language", "said", "amount"),
     [
         ("en", "en", "Card number", "R$129.90"),
-        ("es-419", "es", "Número de tarjeta", "R$\u00a0129,90"),
+        ("es-419", "es", "Número de tarjeta", "129,90\u00a0BRL"),
         ("pt-BR", "pt-BR", "Número do cartão", "R$\u00a0129,90"),
         ("auto", "pt-BR", "Número do cartão", "R$\u00a0129,90"),
     ],
@@ -97,10 +98,10 @@ def test_the_page_speaks_the_sessions_language(
 
 
 def test_every_text_exists_in_every_language() -> None:
-    for language, texts in words.LANGUAGES.items():
-        assert texts.keys() == words.PORTUGUESE.keys(), language
+    for language, texts in page_texts.LANGUAGES.items():
+        assert texts.keys() == page_texts.PORTUGUESE.keys(), language
         for name, text in texts.items():
-            assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", words.PORTUGUESE[name]), (language, name)
+            assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", page_texts.PORTUGUESE[name]), (language, name)
 
 
 def test_a_person_pays_by_card_and_goes_back_to_the_shop(shop: Shop, controls: Controls) -> None:
@@ -157,11 +158,34 @@ def test_pix_and_boleto_show_what_to_pay_and_two_buttons(
 
     assert "Aguardando o pagamento" in shown.text
     assert lapse in shown.text
+    assert "Copiar" in shown.text
     assert field in shown.fields
     assert re.search(shape, shown.text)
     assert ("svg" in shown.tags) == (method == "pix")
     assert shown.forms == [f"/pay/{session.id}/paid", f"/pay/{session.id}/failed"]
     assert set(shown.fields) == shown.labels
+
+
+@pytest.mark.parametrize(
+    ("kind", "content_type", "start"),
+    [("svg", "image/svg+xml", b"<?xml"), ("png", "image/png", b"\x89PNG\r\n")],
+)
+def test_the_pix_qr_code_is_served_as_an_image(
+    shop: Shop, controls: Controls, kind: str, content_type: str, start: bytes
+) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/confirm", method="pix")
+    intent = shop.again(session, "payment_intent").payment_intent
+    assert isinstance(intent, stripe.PaymentIntent)
+    assert intent.next_action is not None
+    pix = intent.next_action.pix_display_qr_code
+    assert pix is not None
+
+    address = urlsplit(str(getattr(pix, f"image_url_{kind}")))
+    status, headers, body = controls.request("GET", address.path)
+
+    assert (status, headers["content-type"].split(";")[0]) == (200, content_type)
+    assert body.startswith(start)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +244,7 @@ def test_pages_allow_no_foreign_content(shop: Shop, controls: Controls) -> None:
 
 
 def test_the_pages_files_are_served(fake: RunningFake, controls: Controls) -> None:
-    for path, kind in (("/style.css", "text/css"), ("/copy.js", "text/javascript")):
+    for path, kind in (("/static/style.css", "text/css"), ("/static/copy.js", "text/javascript")):
         status, headers, body = controls.request("GET", path)
         assert (status, headers["content-type"].split(";")[0], bool(body)) == (200, kind, True)
 

@@ -1,5 +1,6 @@
 """The program itself: `python -m fake_stripe`, its ready line, its end, and what it refuses."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import Controls
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(number: signal.Signals) -> No
         rest, errors = program.communicate(timeout=5)
 
     assert ready.startswith("Fake Stripe ready on http://127.0.0.1:")
-    assert health == b'{"status": "ok"}'
+    assert json.loads(health) == {"status": "ok"}
     assert (program.returncode, rest, errors) == (0, "", "")
     assert time.monotonic() - started < 3
 
@@ -68,3 +69,11 @@ def test_an_option_that_makes_no_sense_is_one_clear_line(options: list[str]) -> 
     assert (program.returncode, out) == (2, "")
     assert errors.startswith("Can't start the fake Stripe: ")
     assert len(errors.splitlines()) == 1
+
+
+def test_the_api_in_process_loads_no_web_framework() -> None:
+    code = "import sys, fake_stripe.api; print({'flask', 'jinja2', 'babel', 'segno'} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True)
+
+    assert done.stdout == "set()\n"

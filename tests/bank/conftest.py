@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.cloud import environment_at
 from tests.bank.__main__ import database, plan_of
 from tests.bank.run import Finished, run
 from tests.bank.wishes import Plan
@@ -30,11 +31,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("bank"))
 
 
-@pytest.fixture(scope="session", params=["ministack", "dynamodb-local"])
-def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+@pytest.fixture(scope="session")
+def own_ministack() -> Iterator[str]:
+    """The address of an emulated AWS for the bank alone: this load would slow down the tests of the other workers."""
+    with database("ministack") as running:
+        yield running.url
+
+
+@pytest.fixture(scope="session", params=["own_ministack", "dynamodb_local"])
+def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Held:
     """A bank run on this database."""
-    name: str = request.param
-    with database(name) as running:
-        plan = plan_of(OPERATIONS, PROCESSES, THREADS, seed=11)
-        folder = tmp_path_factory.mktemp(name)
-        yield Held(plan, run(plan, folder, running.environment(), disturbances=DISTURBANCES, say=lambda _: None))
+    url = request.getfixturevalue(request.param)
+    plan = plan_of(OPERATIONS, PROCESSES, THREADS, seed=11)
+    folder = tmp_path_factory.mktemp(request.param)
+    return Held(plan, run(plan, folder, environment_at(url), disturbances=DISTURBANCES, say=lambda _: None))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from local.demo import CODE
 from local.stack import SAMPLE_WEBHOOK_SECRET
 from prepaid import wiring

@@ -10,7 +10,6 @@ import pytest
 from botocore.session import get_session
 
 from local import dynamodb_local
-from local.cloud import Cloud
 from local.dynamodb_local import require_supported, unpack
 from local.processes import HOST, LocalStackError
 
@@ -21,11 +20,11 @@ TABLE = "probe"
 
 
 @pytest.fixture
-def client(dynamodb_local: Cloud) -> "DynamoDBClient":
+def client(dynamodb_local: str) -> "DynamoDBClient":
     database: DynamoDBClient = get_session().create_client(  # type: ignore[assignment]
         "dynamodb",
         region_name="us-east-1",
-        endpoint_url=dynamodb_local.url,
+        endpoint_url=dynamodb_local,
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from botocore.client import BaseClient
 
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from prepaid import purchasing, wiring
 from prepaid.api.times import rfc3339
 from prepaid.payments.errors import PaymentsUnavailable
@@ -114,7 +114,7 @@ def recorded(template: Template, service: Service, fake: RunningFake) -> Iterato
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "settings", lambda: given[acting()])
-        for name in ("table", "catalog", "cursor_secret", "pepper", "shop"):
+        for name in ("table", "catalog", "cursor_secret", "pepper", "checkout_config"):
             patch.setattr(wiring, name, once_a_function(getattr(wiring, name).__wrapped__))
         patch.setattr(wiring, "stripe_secret_text", once_a_function(stripe_secret_text))
         patch.setattr(BaseClient, "_make_api_call", call)

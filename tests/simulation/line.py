@@ -4,8 +4,7 @@
     quick_client(client, database, plan)    the same answers, errors and retries without that work; microseconds a call
 
 Both meet the same faults (tests/support/wire.py). plan: from the operation and the number of the call, counted from 1
-and botocore's retries included, to the fault it meets. tests/simulation/test_database.py holds the two against each
-other.
+and botocore's retries included, to the fault it meets. tests/simulation/test_database.py compares the two.
 """
 
 import json

@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 import stripe
 
-from fake_stripe.api import Api
+from fake_stripe.api import Api, Request
 from fake_stripe.state import PREFIXES, State
-from fake_stripe.web import Request
 from prepaid.payments import sessions
 
 type Sent = tuple[str, int, Mapping[str, str]]

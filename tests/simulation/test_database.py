@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from local.cloud import Cloud, emulator
-from local.processes import HOST
 from prepaid.store.dynamodb import open_client
 from tests.simulation.asked import PARTITIONS, SORTS, Asked, Asker, Request
 from tests.simulation.database import MAX_PAGE_BYTES, Answer, Database, canonical_number
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "3000"))
-TABLE = "ledger"
+# Workers share the emulators.
+TABLE = f"model-{os.getpid()}"
 SEEDS = (1, 2)
 # Histories in which much is bought and taken back.
 HISTORIES = (7, 16)
@@ -47,8 +47,8 @@ type Said = tuple[int, Answer]
 class Emulator:
     """Another database, asked on the wire: nothing corrects what is sent."""
 
-    def __init__(self, port: int) -> None:
-        self._connection = HTTPConnection(HOST, port)
+    def __init__(self, url: str) -> None:
+        self._connection = HTTPConnection(urlsplit(url).netloc)
 
     def close(self) -> None:
         """The connection; the next request opens another."""
@@ -98,8 +98,8 @@ class MiniStack(Emulator):
     """It lets pass much that is malformed, so it is asked only what isn't; and no token twice, because it takes a
     repeat for another request when it has trimmed a number of the first."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port)
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self._tokens: set[str] = set()
 
     def asked_for(self, operation: str, request: Request, said: Said) -> bool:
@@ -133,20 +133,12 @@ class MiniStack(Emulator):
         return any(super(MiniStack, self).agrees(request, (status, body), said) for body in (page, one_short))
 
 
-@pytest.fixture(scope="module")
-def ministack(worker_id: str) -> Iterator[Emulator]:
-    with emulator(name=f"model-{worker_id}") as cloud, closing(MiniStack(cloud.port)) as one:
-        yield one
-
-
 @pytest.fixture
-def emulators(ministack: Emulator, dynamodb_local: Cloud) -> Iterator[dict[str, Emulator]]:
+def emulators(dynamodb_local: str, ministack: str) -> Iterator[dict[str, Emulator]]:
     """Both, with the same empty table."""
-    with closing(DynamoDBLocal(dynamodb_local.port)) as local:
-        both = {"DynamoDB Local": local, "MiniStack": ministack}
+    with closing(DynamoDBLocal(dynamodb_local)) as local, closing(MiniStack(ministack)) as emulated:
+        both = {"DynamoDB Local": local, "MiniStack": emulated}
         for one in both.values():
-            # Whoever was asked nothing for a while may have hung up.
-            one.close()
             one.answer("DeleteTable", {"TableName": TABLE})
             assert one.answer("CreateTable", {"TableName": TABLE, **table_schema()})[0] == 200
         yield both

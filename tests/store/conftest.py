@@ -1,17 +1,14 @@
-"""What the store's tests stand on: an emulated DynamoDB for the session, an empty table for each test."""
+"""What the store's tests stand on: a client to observe, and requests at an empty table for each test."""
 
 from collections.abc import Iterator
 from functools import cache
 from types import SimpleNamespace
-from uuid import uuid4
 
 import pytest
 from botocore.session import Session, get_session
 
-from local.cloud import emulator
 from prepaid.store.dynamodb import Table, open_client
 from tests.support.store_driver import Desk
-from tests.support.template import table_schema
 from tests.support.wire import Wire
 
 
@@ -19,29 +16,6 @@ from tests.support.wire import Wire
 def shared_session() -> Session:
     """Reads the model of DynamoDB's API once: clients are cheap then."""
     return get_session()
-
-
-@pytest.fixture(scope="session")
-def cloud(worker_id: str) -> Iterator[None]:
-    """An AWS of our own; every AWS client of this process, and of those it starts, finds it and nothing else."""
-    with emulator(name=f"store-{worker_id}") as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environment().items():
-            patch.setenv(name, value)
-        yield
-
-
-@pytest.fixture(scope="session")
-def theirs(cloud: None) -> Table:
-    """Everybody else's client: nothing is injected there."""
-    return Table(open_client(), "none")
-
-
-@pytest.fixture
-def table_name(theirs: Table) -> str:
-    """A fresh table, with the schema that the template deploys."""
-    name = f"test-{uuid4().hex}"
-    theirs.client.create_table(TableName=name, **table_schema())
-    return name
 
 
 @pytest.fixture

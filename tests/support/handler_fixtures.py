@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from fake_stripe.faults import Fault
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from prepaid import wiring
 from prepaid.api import http
 from prepaid.store import managers

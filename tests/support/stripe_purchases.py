@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from fake_stripe import lifecycle, money_back
-from fake_stripe.running import RunningFake
+from fake_stripe.server import RunningFake
 from prepaid import wiring
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import Purchase

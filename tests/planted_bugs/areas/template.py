@@ -19,15 +19,15 @@ TEMPLATE = (
     Bug(
         "who spends may read sessions",
         "ConsumeRole",
-        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*"]',
-        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*", "SESSION#*"]',
+        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*"]',
+        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*", "SESSION#*"]',
         ("test_least_privilege",),
     ),
     Bug(
         "the verifier lacks a right",
         "VerifyRole",
-        'dynamodb:LeadingKeys: ["VERIFICATION", "VERIFIED#*"]',
-        'dynamodb:LeadingKeys: ["VERIFICATION"]',
+        '"dynamodb:LeadingKeys": ["VERIFICATION", "VERIFIED#*"]',
+        '"dynamodb:LeadingKeys": ["VERIFICATION"]',
         ("functions/test_verify",),
     ),
 )

@@ -1,0 +1,16 @@
+"""The parts of a fake that its HTTP routes reach."""
+
+from dataclasses import dataclass
+
+from fake_stripe.api import Api
+from fake_stripe.state import State
+from fake_stripe.webhooks import Webhooks
+
+
+@dataclass(frozen=True)
+class Fake:
+    """What one fake remembers, its REST API, and its webhook deliveries."""
+
+    state: State
+    api: Api
+    webhooks: Webhooks

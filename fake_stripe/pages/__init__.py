@@ -1,0 +1,1 @@
+"""The pages that people see: the payment page and the dashboard. Start with routes.py and templates/."""

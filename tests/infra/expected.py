@@ -1,0 +1,434 @@
+"""The values that template.yaml must have, and why. test_expected.py compares them with the processed template.
+
+Everything here is what a wrong value would change in silence: an alarm that never rings, a role that a stranger can
+assume, a schedule that never runs. What functions may do to the table and to secrets is not listed here:
+tests/security/test_least_privilege.py compares those permissions with the calls that the code makes.
+"""
+
+from typing import Any
+
+SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
+
+type Properties = dict[str, Any]
+
+
+def ref(name: str) -> Properties:
+    return {"Ref": name}
+
+
+def attribute(resource: str, name: str = "Arn") -> Properties:
+    return {"Fn::GetAtt": [resource, name]}
+
+
+def sub(text: str) -> Properties:
+    return {"Fn::Sub": text}
+
+
+def either(condition: str, then: Any, otherwise: Any) -> Properties:
+    return {"Fn::If": [condition, then, otherwise]}
+
+
+# Logical name and folder of each function.
+FUNCTIONS = {
+    "Consume": "consume",
+    "BalanceQuery": "balance_query",
+    "Accounts": "accounts",
+    "Checkout": "checkout",
+    "PurchaseWebhook": "purchase_webhook",
+    "Reconcile": "reconcile",
+    "ExpirySweep": "expiry_sweep",
+    "Verify": "verify",
+}
+SCHEDULED = ("Reconcile", "ExpirySweep", "Verify")
+
+# ---- Parameters ----
+
+ON_OFF = ["true", "false"]
+
+PARAMETERS: dict[str, Properties] = {
+    # A stack is a real one with the real Stripe, unless somebody asks for the local one.
+    "LocalStack": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
+    "StripeApiBase": {"Type": "String", "Default": "https://api.stripe.com"},
+    # Live money needs an explicit decision, so a first deployment uses test keys.
+    "StripeLiveMode": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
+    # Lambda's cheaper architecture; samconfig.toml and the layer's Makefile have the same default.
+    "Architecture": {"Type": "String", "Default": "arm64", "AllowedValues": ["arm64", "x86_64"]},
+    # Empty: the stack creates its own user pool.
+    "JwtIssuer": {"Type": "String", "Default": ""},
+    "JwtAudience": {"Type": "CommaDelimitedList", "Default": ""},
+    # Cognito accepts up to 24 hours for an access token. A token cannot be revoked, so the default is short.
+    "TokenHours": {"Type": "Number", "Default": 1, "MinValue": 1, "MaxValue": 24},
+    "PaymentMethods": {"Type": "String", "Default": "card,pix,boleto"},
+    "ReturnUrl": {"Type": "String", "Default": "https://example.com/credits"},
+    # Alarms about the reconciliation count hours of runs, see ALARMS.
+    "ReconcileSchedule": {"Type": "String", "Default": "rate(1 hour)"},
+    "SweepSchedule": {"Type": "String", "Default": "rate(1 hour)"},
+    "VerifySchedule": {"Type": "String", "Default": "rate(1 hour)"},
+    "LogLevel": {"Type": "String", "Default": "INFO", "AllowedValues": ["DEBUG", "INFO", "WARNING", "ERROR"]},
+    # CloudWatch Logs accepts these values up to two years. Zero, which would keep logs for ever, is not one of them.
+    "LogRetentionDays": {
+        "Type": "Number",
+        "Default": 30,
+        "AllowedValues": [1, 3, 7, 14, 30, 60, 90, 180, 365, 731],
+    },
+    # One abusive client cannot use all of the account's Lambda concurrency, which is 1,000 by default.
+    "ThrottleRate": {"Type": "Number", "Default": 500},
+    "ThrottleBurst": {"Type": "Number", "Default": 1000},
+    # Empty: the alarms notify nobody.
+    "AlarmEmail": {"Type": "String", "Default": ""},
+}
+
+CONDITIONS = {
+    "IsAws": {"Fn::Equals": [ref("LocalStack"), "false"]},
+    "OwnUserPool": {"Fn::Equals": [ref("JwtIssuer"), ""]},
+    "HasAlarmEmail": {"Fn::Not": [{"Fn::Equals": [ref("AlarmEmail"), ""]}]},
+}
+
+# ---- Functions ----
+
+
+def function(name: str, *, memory: int = 512, timeout: int = 20) -> Properties:
+    """memory in MB, timeout in seconds.
+
+    The default timeout leaves room for 3 seconds of retries and two calls of up to 6 seconds each after them.
+    """
+    return {
+        "Runtime": "python3.13",
+        "Handler": "app.handler",
+        "Architectures": [ref("Architecture")],
+        "MemorySize": memory,
+        "Timeout": timeout,
+        "Role": attribute(f"{name}Role"),
+        "LoggingConfig": {"LogGroup": ref(f"{name}Log")},
+    }
+
+
+FUNCTION_SETTINGS = {
+    "ConsumeFunction": function("Consume"),
+    "BalanceQueryFunction": function("BalanceQuery"),
+    "AccountsFunction": function("Accounts"),
+    # Memory: hashing a manager's code takes most of a core. Timeout: a call to Stripe comes on top, and API Gateway
+    # gives up after 30 seconds.
+    "CheckoutFunction": function("Checkout", memory=1024, timeout=28),
+    "PurchaseWebhookFunction": function("PurchaseWebhook", timeout=28),
+    # A backlog shrinks as fast as Stripe responds. 15 minutes is Lambda's maximum; a run stops itself before the end.
+    "ReconcileFunction": function("Reconcile", timeout=15 * MINUTE),
+    "ExpirySweepFunction": function("ExpirySweep", timeout=2 * MINUTE),
+    # It computes more than it waits.
+    "VerifyFunction": function("Verify", memory=1024, timeout=15 * MINUTE),
+}
+
+# The value of each environment variable, in every function that has it. tests/security/test_least_privilege.py compares
+# which function has which variable, secrets included, with what its code reads.
+VARIABLES: Properties = {
+    "TABLE_NAME": ref("Table"),
+    "LOG_LEVEL": ref("LogLevel"),
+    # Alarms look for the service's metrics under these two names.
+    "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
+    "POWERTOOLS_SERVICE_NAME": ref("AWS::StackName"),
+    # Both have a line in the template so that `sam local` can pass them on. In AWS the functions call AWS itself, and a
+    # webhook's signature is valid for five minutes, as Stripe recommends.
+    "AWS_ENDPOINT_URL": ref("AWS::NoValue"),
+    "WEBHOOK_TOLERANCE_SECONDS": "300",
+    "STRIPE_API_BASE": ref("StripeApiBase"),
+    "LIVE_MODE": ref("StripeLiveMode"),
+    "PAYMENT_METHODS": ref("PaymentMethods"),
+    "RETURN_URL": ref("ReturnUrl"),
+}
+
+# ---- Logs ----
+
+
+def kept_for_the_retention(name: str) -> Properties:
+    """A log group without RetentionInDays keeps its lines for ever."""
+    return {"LogGroupName": sub(name), "RetentionInDays": ref("LogRetentionDays")}
+
+
+LOG_GROUPS = {
+    "ApiLog": kept_for_the_retention("/aws/vendedlogs/${AWS::StackName}-api"),
+    **{
+        f"{name}Log": kept_for_the_retention(f"/aws/lambda/${{AWS::StackName}}-{folder}")
+        for name, folder in FUNCTIONS.items()
+    },
+}
+
+# No path, query string or header: they carry account names, cursors and tokens.
+ACCESS_LOG = {
+    "request_id": "$context.requestId",
+    "at": "$context.requestTimeEpoch",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "latency_ms": "$context.responseLatency",
+    "bytes": "$context.responseLength",
+    "client": "$context.authorizer.claims.client_id",
+    "authorizer_error": "$context.authorizer.error",
+    "integration_error": "$context.integrationErrorMessage",
+}
+
+# ---- The API and its callers ----
+
+# One stage, without RouteSettings: they would replace the throttle for a route. The access log's Format is ACCESS_LOG.
+STAGE = {
+    "ApiId": ref("HttpApi"),
+    "StageName": "$default",
+    "AutoDeploy": True,
+    "DefaultRouteSettings": {
+        "ThrottlingRateLimit": ref("ThrottleRate"),
+        "ThrottlingBurstLimit": ref("ThrottleBurst"),
+        "DetailedMetricsEnabled": True,
+    },
+    "AccessLogDestination": attribute("ApiLog"),
+}
+
+AUTHORIZERS = {
+    "Jwt": {
+        "type": "jwt",
+        "identitySource": "$request.header.Authorization",
+        "jwtConfiguration": {
+            # The pool of this stack, in this stack's region: tokens of any other issuer are refused.
+            "issuer": either(
+                "OwnUserPool",
+                sub("https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${UserPool}"),
+                ref("JwtIssuer"),
+            ),
+            # Cognito's access tokens carry client_id instead of aud; the authorizer accepts either.
+            "audience": either(
+                "OwnUserPool",
+                [ref("ServiceClient"), ref("StorefrontClient"), ref("AdminClient")],
+                ref("JwtAudience"),
+            ),
+        },
+    }
+}
+
+# Callers are programs. Nobody can sign up, and a stack that is deleted by mistake keeps its clients.
+USER_POOL = {
+    "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True},
+    "DeletionProtection": either("IsAws", "ACTIVE", "INACTIVE"),
+}
+
+
+def client(name: str, *scopes: str) -> Properties:
+    """A program that gets tokens with its secret, and only so."""
+    return {
+        "UserPoolId": ref("UserPool"),
+        "ClientName": name,
+        "GenerateSecret": True,
+        "AllowedOAuthFlowsUserPoolClient": True,
+        "AllowedOAuthFlows": ["client_credentials"],
+        "AllowedOAuthScopes": list(scopes),
+        "AccessTokenValidity": ref("TokenHours"),
+        "TokenValidityUnits": {"AccessToken": "hours"},
+        "PreventUserExistenceErrors": "ENABLED",
+    }
+
+
+CLIENTS = {
+    # Spends credits, but can neither sell nor grant them.
+    "ServiceClient": client("service", "prepaid/consume", "prepaid/read"),
+    # Sells credits, but can neither spend nor grant them.
+    "StorefrontClient": client("storefront", "prepaid/read", "prepaid/buy"),
+    # Grants credits, but can neither spend nor sell them.
+    "AdminClient": client("admin", "prepaid/admin", "prepaid/read"),
+}
+
+# ---- The table ----
+
+# It outlives the stack, can be restored to any second of 35 days, and is encrypted.
+TABLE = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [
+        {"AttributeName": "PK", "AttributeType": "S"},
+        {"AttributeName": "SK", "AttributeType": "S"},
+    ],
+    "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+    "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+    "SSESpecification": {"SSEEnabled": True},
+    "DeletionProtectionEnabled": either("IsAws", True, False),
+    # Manager sessions have this attribute; entries, lots and purchases have expires_at, which must delete nothing.
+    "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+}
+
+# Everything else goes with the stack. A lost pepper would make every manager's code invalid.
+RETAINED = {"Table", "PepperSecret", "UserPool"}
+
+# ---- Secrets ----
+
+
+def random_text(**more: Any) -> Properties:
+    """Generated by Secrets Manager. Punctuation would need escapes in JSON and in shells."""
+    return {"ExcludePunctuation": True, **more}
+
+
+def stripe_key(template: str) -> Properties:
+    """A placeholder that Stripe refuses, until somebody writes the function's own restricted key."""
+    return random_text(SecretStringTemplate=template, GenerateStringKey="api_key")
+
+
+SECRETS = {
+    "CheckoutStripeSecret": stripe_key("{}"),
+    # An empty list: no webhook is accepted before its signing secret is written.
+    "PurchaseWebhookStripeSecret": stripe_key('{"webhook_secrets": []}'),
+    "ReconcileStripeSecret": stripe_key("{}"),
+    # 64 letters and digits are more than 256 bits, the size of the HMAC keys that they become.
+    "CursorSecret": random_text(PasswordLength=64),
+    "PepperSecret": random_text(PasswordLength=64),
+}
+
+# ---- Roles ----
+
+
+def assumed_by(service: str, condition: Properties | None = None) -> Properties:
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+    return {"Version": "2012-10-17", "Statement": [statement | ({"Condition": condition} if condition else {})]}
+
+
+# EventBridge Scheduler is one service for all accounts: without the condition, a schedule of another account could use
+# the role. Lambda needs none: only a function of this account can have a role of this account.
+OF_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
+
+TRUST = {
+    **{f"{name}Role": assumed_by("lambda.amazonaws.com") for name in FUNCTIONS},
+    **{f"{name}ScheduleRole": assumed_by("scheduler.amazonaws.com", OF_THIS_ACCOUNT) for name in SCHEDULED},
+}
+
+# ---- Schedules ----
+
+DEAD_LETTERS = attribute("DeadLetters")
+
+
+def schedule(function: str, name: str, expression: str) -> Properties:
+    """Enabled, because State is absent. A run that cannot start is retried for an hour; then the next one is due."""
+    return {
+        "Name": sub(f"${{AWS::StackName}}-{name}"),
+        "ScheduleExpression": ref(expression),
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {
+            "Arn": attribute(f"{function}Function"),
+            "RoleArn": attribute(f"{function}ScheduleRole"),
+            "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": HOUR},
+            "DeadLetterConfig": {"Arn": DEAD_LETTERS},
+        },
+    }
+
+
+SCHEDULES = {
+    "ReconcileFunctionSchedule": schedule("Reconcile", "reconcile", "ReconcileSchedule"),
+    "ExpirySweepFunctionSchedule": schedule("ExpirySweep", "expiry-sweep", "SweepSchedule"),
+    "VerifyFunctionSchedule": schedule("Verify", "verify", "VerifySchedule"),
+}
+
+# Lambda retries a run that failed twice, and then reports it.
+ASYNC_CALLS = {
+    f"{name}FunctionEventInvokeConfig": {
+        "FunctionName": ref(f"{name}Function"),
+        "Qualifier": "$LATEST",
+        "MaximumRetryAttempts": 2,
+        "MaximumEventAgeInSeconds": HOUR,
+        "DestinationConfig": {"OnFailure": {"Destination": DEAD_LETTERS}},
+    }
+    for name in SCHEDULED
+}
+
+# ---- Dead letters ----
+
+# 14 days is the maximum of SQS: a message outlasts a holiday.
+QUEUE = {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": 14 * DAY}
+
+# Lambda sends with the function's role, EventBridge Scheduler with the schedule's. The queue has no policy of its own.
+SENDERS = {f"{name}{role}" for name in SCHEDULED for role in ("Role", "ScheduleRole")}
+
+# ---- Alarms ----
+
+
+def alarm(
+    namespace: str,
+    metric: str,
+    dimension: Properties,
+    *,
+    statistic: str = "Sum",
+    period: int = 5 * MINUTE,
+    threshold: int = 1,
+) -> Properties:
+    """Rings when one period reaches the threshold. A period without data is a period without trouble."""
+    return {
+        "Namespace": namespace,
+        "MetricName": metric,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimension.items()],
+        "Statistic": statistic,
+        "Period": period,
+        "EvaluationPeriods": 1,
+        "Threshold": threshold,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "notBreaching",
+        "AlarmActions": either("HasAlarmEmail", [ref("AlarmTopic")], ref("AWS::NoValue")),
+    }
+
+
+# The only dimension with which Powertools writes the service's metrics.
+SERVICE = {"service": ref("AWS::StackName")}
+
+ALARMS = {
+    # A function returns every failure that it expects, so a single error is news.
+    **{f"{name}Errors": alarm("AWS/Lambda", "Errors", {"FunctionName": ref(f"{name}Function")}) for name in FUNCTIONS},
+    # An HTTP API calls the metric 5xx; 5XXError is a REST API's. Each response counts 1 and each success 0, so an
+    # Average is never above 1. Five, because a busy account gets a 503 now and then.
+    "ApiErrors": alarm("AWS/ApiGateway", "5xx", {"ApiId": ref("HttpApi")}, threshold=5),
+    # SQS names the queue in this dimension, not its URL. A waiting message counts once in each sample, so Maximum.
+    "DeadLettersWaiting": alarm(
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        {"QueueName": attribute("DeadLetters", "QueueName")},
+        statistic="Maximum",
+    ),
+    "InternalErrors": alarm("Prepaid", "InternalErrors", SERVICE),
+    "PurchaseQuarantined": alarm("Prepaid", "PurchaseQuarantined", SERVICE),
+    "PaymentProviderRefused": alarm("Prepaid", "PaymentProviderRefusals", SERVICE),
+    "LedgerNotWhole": alarm("Prepaid", "VerificationFindings", SERVICE),
+    # An hour holds one run of the sweep, so one alarm tells of one run.
+    "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
+    # The metrics are ages in seconds. One hourly run may fail or be late; three in a row do not recover by themselves.
+    "PurchasesNotReconciled": alarm(
+        "Prepaid", "ReconciliationOldestFailure", SERVICE, statistic="Maximum", period=HOUR, threshold=3 * HOUR
+    ),
+    "ReconciliationBehind": alarm(
+        "Prepaid", "ReconciliationBehind", SERVICE, statistic="Maximum", period=HOUR, threshold=3 * HOUR
+    ),
+}
+
+# CloudWatch cannot publish to a topic that is encrypted with the AWS managed key, and alarms carry no customer data.
+TOPIC = {"Subscription": [{"Protocol": "email", "Endpoint": ref("AlarmEmail")}]}
+
+# ---- Everything ----
+
+# Another kind of resource, such as a function's URL or a queue's policy, could open what this table closes.
+KINDS = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::Cognito::UserPool",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolResourceServer",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::Role",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::Scheduler::Schedule",
+    "AWS::SecretsManager::Secret",
+}
+# Resources that a condition leaves out of some stacks; any other one exists in every stack.
+CONDITIONAL = {
+    "UserPool": "OwnUserPool",
+    "UserPoolDomain": "OwnUserPool",
+    "Scopes": "OwnUserPool",
+    "ServiceClient": "OwnUserPool",
+    "StorefrontClient": "OwnUserPool",
+    "AdminClient": "OwnUserPool",
+    "AlarmTopic": "HasAlarmEmail",
+}

@@ -1,0 +1,123 @@
+"""The processed template has the values of expected.py, and no resource that expected.py does not know."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra import expected
+from tests.support.processed_template import Template, of_type, processed
+from tests.support.template import TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return processed(TEMPLATE.read_text("utf-8"))
+
+
+def without(properties: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in names}
+
+
+def test_parameters_have_safe_defaults_and_limits(template: Template) -> None:
+    found = {name: without(parameter, "Description") for name, parameter in template["Parameters"].items()}
+    assert found == expected.PARAMETERS
+    assert template["Conditions"] == expected.CONDITIONS
+
+
+def test_there_is_no_other_kind_of_resource(template: Template) -> None:
+    assert {made["Type"] for made in template["Resources"].values()} == expected.KINDS
+    conditional = {name: made["Condition"] for name, made in template["Resources"].items() if "Condition" in made}
+    assert conditional == expected.CONDITIONAL
+
+
+def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template) -> None:
+    policies = ("DeletionPolicy", "UpdateReplacePolicy")
+    found = {name: tuple(made.get(policy) for policy in policies) for name, made in template["Resources"].items()}
+    # SAM gives a layer's version the policy that its RetentionPolicy asks for.
+    kept = {name: policy for name, policy in found.items() if policy not in {(None, None), ("Delete", None)}}
+    assert kept == dict.fromkeys(expected.RETAINED, ("Retain", "Retain"))
+
+
+def test_functions_have_enough_memory_and_time(template: Template) -> None:
+    of_no_interest = ("Description", "Code", "Tags", "Layers", "Environment")
+    found = {name: without(one, *of_no_interest) for name, one in of_type(template, "AWS::Lambda::Function").items()}
+    assert found == expected.FUNCTION_SETTINGS
+
+
+def test_every_function_has_the_one_layer(template: Template) -> None:
+    [layer] = of_type(template, "AWS::Lambda::LayerVersion")
+    assert all(one["Layers"] == [{"Ref": layer}] for one in of_type(template, "AWS::Lambda::Function").values())
+
+
+def test_environment_variables_have_one_meaning_everywhere(template: Template) -> None:
+    found: dict[str, Any] = {}
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        variables = function["Environment"]["Variables"]
+        plain = {name: value for name, value in variables.items() if not name.endswith("_SECRET_NAME")}
+        assert plain == {name: expected.VARIABLES.get(name) for name in plain}
+        found |= plain
+    assert found == expected.VARIABLES
+
+
+def test_logs_are_kept_for_the_retention_and_no_longer(template: Template) -> None:
+    assert of_type(template, "AWS::Logs::LogGroup") == expected.LOG_GROUPS
+
+
+def test_the_api_is_throttled_and_logs_no_secrets(template: Template) -> None:
+    [stage] = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+    access_log = stage["AccessLogSettings"]
+    found = without(stage, "Tags", "AccessLogSettings") | {"AccessLogDestination": access_log["DestinationArn"]}
+    assert found == expected.STAGE
+    assert json.loads(access_log["Format"]) == expected.ACCESS_LOG
+
+
+def test_the_authorizer_accepts_one_issuer_and_its_clients(template: Template) -> None:
+    [api] = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    schemes = api["Body"]["components"]["securitySchemes"]
+    assert {name: one["x-amazon-apigateway-authorizer"] for name, one in schemes.items()} == expected.AUTHORIZERS
+
+
+def test_clients_are_programs_with_few_scopes(template: Template) -> None:
+    assert of_type(template, "AWS::Cognito::UserPool") == {"UserPool": expected.USER_POOL}
+    assert of_type(template, "AWS::Cognito::UserPoolClient") == expected.CLIENTS
+
+
+def test_the_table_is_protected_and_only_sessions_expire(template: Template) -> None:
+    assert of_type(template, "AWS::DynamoDB::Table") == {"Table": expected.TABLE}
+
+
+def test_secrets_are_random_until_somebody_writes_them(template: Template) -> None:
+    secrets = of_type(template, "AWS::SecretsManager::Secret")
+    found = {name: without(secret, "Description") for name, secret in secrets.items()}
+    assert found == {name: {"GenerateSecretString": value} for name, value in expected.SECRETS.items()}
+
+
+def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
+    roles = of_type(template, "AWS::IAM::Role")
+    assert {name: role["AssumeRolePolicyDocument"] for name, role in roles.items()} == expected.TRUST
+    # No managed policy, no boundary: all that a role may do stands in the template.
+    assert {name for role in roles.values() for name in role} == {"AssumeRolePolicyDocument", "Policies"}
+
+
+def test_schedules_run_retry_and_report_failures(template: Template) -> None:
+    assert of_type(template, "AWS::Scheduler::Schedule") == expected.SCHEDULES
+    assert of_type(template, "AWS::Lambda::EventInvokeConfig") == expected.ASYNC_CALLS
+
+
+def test_dead_letters_are_kept_for_14_days_and_sent_by_few(template: Template) -> None:
+    senders = {
+        name
+        for name, role in of_type(template, "AWS::IAM::Role").items()
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "sqs:SendMessage" in statement["Action"]
+    }
+    assert of_type(template, "AWS::SQS::Queue") == {"DeadLetters": expected.QUEUE}
+    assert senders == expected.SENDERS
+
+
+def test_alarms_ring_on_the_right_number_and_reach_a_person(template: Template) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    assert {name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()} == expected.ALARMS
+    assert of_type(template, "AWS::SNS::Topic") == {"AlarmTopic": expected.TOPIC}

@@ -1,0 +1,45 @@
+"""template.yaml as CloudFormation gets it, after SAM's transform."""
+
+from typing import Any
+
+import yaml
+from boto3 import Session
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+
+UPLOADED = "s3://bucket/key"
+
+type Template = dict[str, Any]
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML with CloudFormation's short tags, each read as the long form."""
+
+
+def _long_form(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    name = tag if tag in {"Ref", "Condition"} else f"Fn::{tag}"
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+        return {name: value.split(".", 1) if tag == "GetAtt" else value}
+    assert isinstance(node, yaml.SequenceNode), f"!{tag} of a mapping"
+    return {name: loader.construct_sequence(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _long_form)
+
+
+def processed(source: str) -> Template:
+    """The template that SAM's transform makes of this source. The address of uploaded code is a placeholder."""
+    template: Template = yaml.load(source, _Loader)  # noqa: S506 - a safe loader
+    for resource in template["Resources"].values():
+        for uri in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
+            resource["Properties"][uri] = UPLOADED
+    # The region decides the partition in ARNs, which nothing here depends on.
+    translator = Translator({}, Parser(), boto_session=Session(region_name="us-east-1"))
+    made: Template = translator.translate(template, parameter_values={})
+    return made
+
+
+def of_type(template: Template, kind: str) -> dict[str, Any]:
+    """The properties of all resources of one type, by logical id."""
+    return {name: made["Properties"] for name, made in template["Resources"].items() if made["Type"] == kind}
