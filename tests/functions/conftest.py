@@ -10,6 +10,7 @@ from tests.support.aws_in_process import aws_in_process, create_secrets, empty_t
 from tests.support.handler_fixtures import (
     apps,
     clock,
+    comparisons,
     deployed,
     fake,
     impatient,
@@ -24,6 +25,7 @@ from tests.support.handlers import secret_texts
 __all__ = [
     "apps",
     "clock",
+    "comparisons",
     "deployed",
     "fake",
     "impatient",

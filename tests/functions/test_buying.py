@@ -1,7 +1,6 @@
 """A purchase is recorded, then its payment page is made; whatever dies in between, the same key makes it one."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +30,7 @@ from tests.support.api import (
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
 from tests.support.store_driver import types
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Till, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
 HOUR = timedelta(hours=1)
@@ -63,12 +62,6 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
 
 
-def at_stripe(till: Till, kind: str) -> list[Any]:
-    """The fake's objects of a kind, newest first."""
-    with till.fake.state.lock:
-        return till.fake.state.newest_first(kind)
-
-
 @contextmanager
 def killed_in(target: str) -> Iterator[None]:
     """For the length of a with block whoever calls the target dies, and somebody does."""
@@ -80,20 +73,6 @@ def killed_in(target: str) -> Iterator[None]:
         patch.setattr(target, dies)
         with pytest.raises(Killed):
             yield
-
-
-def bought(till: Till, answer: Answer, *, replayed: bool) -> Any:
-    """One purchase, one page, one customer, whatever happened on the way."""
-    assert answer.status == 201, answer
-    assert answer.headers.get("idempotent-replayed") == ("true" if replayed else None)
-    [session] = at_stripe(till, "checkout.session")
-    [customer] = at_stripe(till, "customer")
-    [listed] = till.service(PURCHASES).body["purchases"]
-    assert (listed["id"], session["customer"]) == (answer.body["id"], customer["id"])
-    assert answer.body["checkout_url"] == listed["checkout_url"] == session["url"]
-    record = till.read(answer.body["id"], "acme")
-    assert (record.session, session["client_reference_id"]) == (session["id"], record.id)
-    return record
 
 
 def refused(service: Service, answer: Answer) -> bool:
@@ -397,27 +376,7 @@ def test_a_key_belongs_to_its_account(till: Till, service: Service) -> None:
     assert first.body["id"] != second.body["id"]
 
 
-def test_one_key_at_once(till: Till, service: Service) -> None:
-    session = service.manager_session()
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: service.buy(key="k", session=session, trouble=True), range(6)))
-    # Stripe itself refuses the second while the first is under way; the SDK asks once more.
-    assert {answer.status for answer in answers} <= {201, 503}
-    answer = service.buy(key="k", session="")
-    bought(till, answer, replayed=True)
-    assert {one.text for one in answers if one.status == 201} <= {answer.text}
-
-
 # The session
-
-
-def test_one_session_one_purchase(till: Till, service: Service) -> None:
-    session = service.manager_session()
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda number: service.buy(key=f"k{number}", session=session), range(6)))
-    assert sorted(answer.status for answer in answers) == [201] + [403] * 5
-    assert {answer.code for answer in answers if answer.status == 403} == {"manager_session_invalid"}
-    assert len(service(PURCHASES).body["purchases"]) == 1
 
 
 def test_sessions_that_are_none(till: Till, service: Service, clock: Clock) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -58,19 +57,6 @@ def shop(service: Service) -> Service:
     service.open()
     assert service.set_code().status == 204
     return service
-
-
-@pytest.fixture
-def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One item for each time that a code was worked on."""
-    made: list[int] = []
-
-    def counted(*given: Any, **named: Any) -> bytes:
-        made.append(1)
-        return hashlib.scrypt(*given, **named)
-
-    monkeypatch.setattr(managers, "scrypt", counted)
-    return made
 
 
 def wrong(answer: Answer, tries_left: int) -> bool:
@@ -279,24 +265,6 @@ def test_tries_on_one_account_lock_no_other(shop: Service) -> None:
     for _ in range(6):
         shop.try_code(WRONG)
     assert shop.try_code(account="zoo").status == 201
-
-
-@pytest.mark.parametrize("is_set", [True, False])
-def test_parallel_guesses_win_nothing(service: Service, comparisons: list[int], is_set: bool) -> None:
-    service.open()
-    if is_set:
-        service.set_code()
-    comparisons.clear()
-    guesses = [f"{number:06d}" for number in range(500_000, 500_040)]
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda code: service.try_code(code, trouble=True), guesses))
-    assert {answer.status for answer in answers} <= {403, 429, 503}
-    assert len(comparisons) <= 5
-    assert (
-        sorted(answer.body["tries_left"] for answer in answers if answer.status == 403)
-        == [0, 1, 2, 3, 4][-len(comparisons) :]
-    )
-    assert service.try_code().status == 429
 
 
 def test_an_account_without_a_code_is_told_apart_by_nothing(

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import ModuleType
@@ -758,14 +757,3 @@ def test_stripe_is_down(till: Till, run: Run, service: Service) -> None:
     assert service.stored() == before
     till.fake.api.faults.plan(0, Fault())
     assert run()["healed"] == 1
-
-
-def test_two_runs_and_the_webhook_at_once(till: Till, run: Run, service: Service) -> None:
-    events = [event for _ in range(4) for event in till.pay(till.buy())]
-    with ThreadPoolExecutor(4) as pool:
-        runs = [pool.submit(run) for _ in range(2)]
-        told = [pool.submit(till.tell, event) for event in events]
-        assert all(one.result()["failed"] == 0 for one in runs)
-        assert {one.result().status for one in told} == {200}
-    assert available(service) == 400
-    assert types(service.stored()).count("purchase") == 4

@@ -4,7 +4,6 @@ import copy
 import itertools
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -33,7 +32,7 @@ from tests.support.api import (
 )
 from tests.support.gateway_events import ADMIN
 from tests.support.handlers import Output
-from tests.support.store_driver import Stored, entry_items, lines, types
+from tests.support.store_driver import Stored, lines, types
 from tests.support.stripe_purchases import Json, Till, deliver, signed
 
 GRANTED = ["plan_change", "purchase"]
@@ -162,26 +161,6 @@ def test_every_order_of_events_with_duplicates_grants_once(
         assert types(stored, account) == GRANTED, order
         assert till.purchase(purchase).state == "granted", order
     assert quarantined(service.stored()) == []
-
-
-def test_eight_deliveries_of_one_event_at_once_grant_once(till: Till, service: Service) -> None:
-    for _ in range(3):
-        purchase = till.sell()
-        [event] = till.pay(purchase)
-        before = len(entry_items(service.stored()))
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: till.tell(event), range(8)))  # noqa: B023
-        assert [answer.status for answer in answers] == [200] * 8
-        assert len(entry_items(service.stored())) == before + 1
-        assert till.purchase(purchase).state == "granted"
-    assert quarantined(service.stored()) == []
-
-
-def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(till: Till, service: Service) -> None:
-    events = [event for _ in range(8) for event in till.pay(till.sell())]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(till.tell, events))
-    assert service.balance()["credits"]["available"] == 800
 
 
 def test_two_events_that_announce_one_session(till: Till, service: Service) -> None:

@@ -1,8 +1,10 @@
 """Fixtures of the functions' handlers. A conftest imports them and adds `table`, in an AWS with `secret_texts()`."""
 
+import hashlib
 import time
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -112,3 +114,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what never gets well: give up soon."""
     monkeypatch.setattr(http, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+
+
+@pytest.fixture
+def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One item for each time that a code was worked on."""
+    made: list[int] = []
+
+    def counted(*given: Any, **named: Any) -> bytes:
+        made.append(1)
+        return hashlib.scrypt(*given, **named)
+
+    monkeypatch.setattr(managers, "scrypt", counted)
+    return made

@@ -1,0 +1,138 @@
+"""The handlers under threads. moto, on which tests/functions run, has no exact transactions then; MiniStack has."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from types import ModuleType
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+
+from tests.support.api import PURCHASES, Service
+from tests.support.gateway_events import Context
+from tests.support.handler_fixtures import (
+    apps,
+    clock,
+    comparisons,
+    deployed,
+    fake,
+    output,
+    quick_codes,
+    running_fake,
+    service,
+    till,
+)
+from tests.support.handlers import secret_texts
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import entry_items, quarantined, types
+from tests.support.stripe_purchases import Till, bought
+
+__all__ = [
+    "apps",
+    "clock",
+    "comparisons",
+    "deployed",
+    "fake",
+    "output",
+    "quick_codes",
+    "running_fake",
+    "service",
+    "till",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def secrets(cloud: None) -> None:
+    """What the template keeps in Secrets Manager."""
+    client: Any = get_session().create_client("secretsmanager")
+    for name, text in secret_texts().items():
+        # Another worker may have created it.
+        with suppress(client.exceptions.ResourceExistsException):
+            client.create_secret(Name=name, SecretString=text)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
+
+
+def test_one_key_at_once(till: Till, service: Service) -> None:
+    session = service.manager_session()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: service.buy(key="k", session=session, trouble=True), range(6)))
+    # Stripe itself refuses the second while the first is under way; the SDK asks once more.
+    assert {answer.status for answer in answers} <= {201, 503}
+    answer = service.buy(key="k", session="")
+    bought(till, answer, replayed=True)
+    assert {one.text for one in answers if one.status == 201} <= {answer.text}
+
+
+def test_one_session_one_purchase(till: Till, service: Service) -> None:
+    session = service.manager_session()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda number: service.buy(key=f"k{number}", session=session), range(6)))
+    assert sorted(answer.status for answer in answers) == [201] + [403] * 5
+    assert {answer.code for answer in answers if answer.status == 403} == {"manager_session_invalid"}
+    assert len(service(PURCHASES).body["purchases"]) == 1
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_parallel_guesses_win_nothing(service: Service, comparisons: list[int], is_set: bool) -> None:
+    service.open()
+    if is_set:
+        service.set_code()
+    comparisons.clear()
+    guesses = [f"{number:06d}" for number in range(500_000, 500_040)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda code: service.try_code(code, trouble=True), guesses))
+    assert {answer.status for answer in answers} <= {403, 429, 503}
+    assert len(comparisons) <= 5
+    assert (
+        sorted(answer.body["tries_left"] for answer in answers if answer.status == 403)
+        == [0, 1, 2, 3, 4][-len(comparisons) :]
+    )
+    assert service.try_code().status == 429
+
+
+def test_eight_deliveries_of_one_event_at_once_grant_once(till: Till, service: Service) -> None:
+    for _ in range(3):
+        purchase = till.sell()
+        [event] = till.pay(purchase)
+        before = len(entry_items(service.stored()))
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: till.tell(event), range(8)))  # noqa: B023
+        assert [answer.status for answer in answers] == [200] * 8
+        assert len(entry_items(service.stored())) == before + 1
+        assert till.purchase(purchase).state == "granted"
+    assert quarantined(service.stored()) == []
+
+
+def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(till: Till, service: Service) -> None:
+    events = [event for _ in range(8) for event in till.pay(till.sell())]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(till.tell, events))
+    assert service.balance()["credits"]["available"] == 800
+
+
+@pytest.fixture
+def run(apps: dict[str, ModuleType]) -> Callable[[], dict[str, Any]]:
+    """One reconciliation."""
+
+    def once() -> dict[str, Any]:
+        with acting_as("reconcile"):
+            answer: dict[str, Any] = apps["reconcile"].handler({}, Context(remaining=300_000))
+        return answer
+
+    return once
+
+
+def test_two_runs_and_the_webhook_at_once(till: Till, run: Callable[[], dict[str, Any]], service: Service) -> None:
+    events = [event for _ in range(4) for event in till.pay(till.buy())]
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(run) for _ in range(2)]
+        told = [pool.submit(till.tell, event) for event in events]
+        assert all(one.result()["failed"] == 0 for one in runs)
+        assert {one.result().status for one in told} == {200}
+    assert service.balance()["credits"]["available"] == 400
+    assert types(service.stored()).count("purchase") == 4
