@@ -1,6 +1,7 @@
 """Looks for secrets in every tracked file and every line that a commit ever added: `python -m local.secret_scan`.
 
-Known shapes first, then whatever looks too random to have been typed. What is no secret stands in allowed_secrets.txt.
+detect-secrets brings the detectors of most kinds; OWN adds the kinds that it doesn't know. allowed_secrets.txt lists
+false positives and secrets made up for tests.
 """
 
 import math
@@ -10,37 +11,45 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+from detect_secrets.plugins.base import RegexBasedDetector
+from detect_secrets.plugins.ip_public import IPPublicDetector
 
 from local.processes import ROOT
 
 ALLOWED = Path(__file__).with_name("allowed_secrets.txt")
-SHAPES = {
-    "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+OWN = {
     "Stripe key": r"\b[spr]k_(?:live|test)_[0-9A-Za-z_]{8,}",
     "Stripe webhook secret": r"\bwhsec_[0-9A-Za-z_]{8,}",
-    "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-    "JSON web token": r"\beyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{5,}",
-    "GitHub token": r"\bgh[opsur]_[0-9A-Za-z]{36}|\bgithub_pat_[0-9A-Za-z_]{22,}",
+    "GitHub fine-grained token": r"\bgithub_pat_[0-9A-Za-z_]{22,}",
     "registry token": r"\bpypi-[0-9A-Za-z_-]{32,}|\bnpm_[0-9A-Za-z]{36}",
-    "Slack token": r"\bxox[abprs]-[0-9A-Za-z-]{10,}",
     "Google key": r"\bAIza[0-9A-Za-z_-]{35}",
-    "password in an address": r"\b[a-z][a-z0-9+]*://[^/\s:@\"'{}]{1,64}:[^/\s:@\"'{}]{3,64}@",
 }
-KNOWN = re.compile("|".join(f"(?P<k{number}>{shape})" for number, shape in enumerate(SHAPES.values())))
-# What is in quotes or after an equals sign, and long enough to be a key.
+DETECTORS: list[Any] = list(get_mapping_from_secret_type_to_class().values())
+# Only detectors of one format: those of keywords, addresses and entropy report hundreds of ordinary lines.
+SHAPES = [
+    (detector.secret_type, pattern)
+    for detector in DETECTORS
+    if issubclass(detector, RegexBasedDetector) and detector is not IPPublicDetector
+    for pattern in detector().denylist
+] + [(kind, re.compile(shape)) for kind, shape in OWN.items()]
+# Long enough to be a key, with or without quotes.
 LONG = re.compile(r"(?<![0-9A-Za-z+/_-])[0-9A-Za-z+/_-]{32,}={0,2}(?![0-9A-Za-z+/_-])")
 # Bits a character. English words with underscores have about 3.5, hexadecimal digests at most 4.
 RANDOM = 4.5
-# Digests of packages, by the hundred; made by a tool, read by another.
-MADE = ("uv.lock", "requirements.txt", "local/requirements/")
+# Tools write these files, full of digests.
+GENERATED = ("uv.lock", "requirements.txt", "local/requirements/")
 
 
-def found_in(line: str) -> Iterator[tuple[str, str]]:
-    """What in a line of text looks like a secret: (kind, the text itself)."""
-    for match in KNOWN.finditer(line):
-        yield list(SHAPES)[int(str(match.lastgroup)[1:])], match[0]
+def secrets_in(line: str) -> Iterator[tuple[str, str]]:
+    """The secrets in a line of text: (kind, the secret itself)."""
+    for kind, shape in SHAPES:
+        for match in shape.finditer(line):
+            yield kind, match[0]
     for text in LONG.findall(line):
-        if entropy(text) >= RANDOM and any(one.isdigit() for one in text) and text.lower() != text:
+        if entropy(text) >= RANDOM and any(letter.isdigit() for letter in text) and text.lower() != text:
             yield "random text", text
 
 
@@ -50,10 +59,10 @@ def entropy(text: str) -> float:
 
 
 def lines() -> Iterator[tuple[str, str]]:
-    """Every line of the tree and of the history, with where it is."""
+    """Every line of the tree and of the history, each with its place."""
     for name in git("ls-files", "-z").split("\0"):
         file = ROOT / name
-        if name and file.is_file() and not made(name):
+        if name and file.is_file() and not generated(name):
             for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):
                 yield f"{name}:{number}", line
     name = commit = ""
@@ -62,37 +71,39 @@ def lines() -> Iterator[tuple[str, str]]:
             commit = line.removeprefix("commit ")
         elif line.startswith("+++ "):
             name = line.removeprefix("+++ b/")
-        elif line.startswith("+") and not made(name):
+        elif line.startswith("+") and not generated(name):
             yield f"{commit} {name}", line[1:]
 
 
-def made(name: str) -> bool:
-    """Whether a tool made the file, digests and all."""
-    return name.endswith(MADE[:2]) or name.startswith(MADE[2]) or name == str(ALLOWED.relative_to(ROOT))
+def generated(name: str) -> bool:
+    """Whether a tool writes the file, or the file is the list of allowed texts itself."""
+    return name.endswith(GENERATED[:2]) or name.startswith(GENERATED[2]) or name == str(ALLOWED.relative_to(ROOT))
 
 
 def git(*arguments: str) -> str:
-    """What git says."""
-    said = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True)
-    return said.stdout.decode(errors="replace")
+    """The output of a git command in this repository."""
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True)
+    return done.stdout.decode(errors="replace")
 
 
 def allowed() -> set[str]:
-    """Texts that are no secrets. A line that begins with # says why."""
+    """The texts in allowed_secrets.txt. A line that begins with # says why the next ones are there."""
     rows = ALLOWED.read_text("utf-8").splitlines()
     return {row for row in rows if row and not row.startswith("#")}
 
 
 def main() -> int:
-    """1 when something was found; says where, and no more of it than its beginning."""
-    known, seen = allowed(), set[str]()
-    for where, line in lines():
-        for kind, text in found_in(line):
-            if text not in known and text not in seen:
-                seen.add(text)
-                shown = text if "--show" in sys.argv else f"{text[:10]}…"
-                print(f"{where}: {kind} {shown}")
-    return 1 if seen else 0
+    """1 when there is a secret. Prints its place and only its beginning; --show prints all of it."""
+    known, reported, scanned = allowed(), set[str](), set[str]()
+    for place, line in lines():
+        if line in scanned:
+            continue
+        scanned.add(line)
+        for kind, secret in secrets_in(line):
+            if secret not in known and secret not in reported:
+                reported.add(secret)
+                print(f"{place}: {kind} {secret if '--show' in sys.argv else f'{secret[:10]}…'}")
+    return 1 if reported else 0
 
 
 if __name__ == "__main__":

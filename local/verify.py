@@ -1,7 +1,7 @@
-"""`make verify`: every row of a table held against the rules, with a progress bar; exit code 1 when something is found.
+"""`make verify`: check every row of a table against the rules, with a progress bar; exit code 1 when a check fails.
 
---stack reads the table of a local stack that is running; --table one in the AWS account of your credentials. The place
-is kept on disk every few seconds and at Ctrl-C; --resume goes on there.
+--stack reads the table of a running local stack; --table reads a table in the AWS account of your credentials. The
+program saves its place every few seconds and at Ctrl-C; --resume continues there.
 """
 
 import argparse
@@ -21,6 +21,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table as RichTable
+from rich.text import Text
+
 from local.cloud import environment_at
 from local.processes import STATE, LocalStackError
 from prepaid.store.dynamodb import Patience, Table, open_client
@@ -32,13 +38,13 @@ if TYPE_CHECKING:
 
 SEGMENTS = 4
 PATIENCE_SECONDS = 60.0
-BAR_CHARACTERS = 30
-# Between two drawings of the bar, and between two lines where nobody watches.
+# Between two updates of the bar, and between two lines where no terminal shows it.
 DRAW_SECONDS, LINE_SECONDS = 0.2, 30.0
 # What a run that is killed loses at most, beside the pages in hand.
 KEEP_SECONDS = 5.0
 OK, FOUND, FAILED, CUT_SHORT = 0, 1, 2, 130
 COLUMNS = ("code", "account", "where", "expected", "found")
+UNLIMITED_WIDTH = 1_000_000
 
 
 @dataclass
@@ -95,8 +101,11 @@ def verify(table: Table, *, resume: bool) -> int:
     kept.unlink()
     # A page that failed half way was read again.
     findings = list(dict.fromkeys(progress.findings))
-    print(_table(findings) if findings else f"{sum(progress.read)} rows, nothing found")
-    return FOUND if findings else OK
+    if findings:
+        _print_table(findings)
+        return FOUND
+    print(f"{sum(progress.read)} rows, nothing found")
+    return OK
 
 
 def _segment(table: Table, progress: Progress, segment: int) -> None:
@@ -152,34 +161,40 @@ def _kept(file: Path) -> Progress:
 
 
 def _watch(progress: Progress, rows: int, file: Path, done: Callable[[], bool]) -> None:
-    """Keep the place and say how far it is, until it is done: a bar where somebody watches, else lines now and then."""
-    watched = sys.stderr.isatty()
-    said = kept = time.monotonic()
-    while not done():
-        time.sleep(DRAW_SECONDS)
-        if time.monotonic() - kept >= KEEP_SECONDS:
-            kept = time.monotonic()
-            _keep(progress, file)
-        if watched:
-            print(f"\r{_bar(sum(progress.read), rows, len(progress.findings))}", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - said >= LINE_SECONDS:
-            said = time.monotonic()
-            print(_bar(sum(progress.read), rows, len(progress.findings)), file=sys.stderr, flush=True)
-    if watched:
-        print(f"\r{_bar(sum(progress.read), sum(progress.read), len(progress.findings))}", file=sys.stderr)
+    """Save the place regularly and show the progress until `done`: a bar on a terminal, else a line now and then.
+
+    rows: an estimate, because DynamoDB counts its rows only every six hours.
+    """
+    console = Console(stderr=True, highlight=False)
+    counts = TextColumn("{task.completed} of about {task.total} rows, {task.fields[found]} found")
+    printed = saved = time.monotonic()
+    with ProgressBar(
+        BarColumn(), TaskProgressColumn(), counts, console=console, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("rows", total=rows, found=0)
+        while not done():
+            time.sleep(DRAW_SECONDS)
+            read, found = sum(progress.read), len(progress.findings)
+            bar.update(task, completed=read, total=max(rows, read), found=found)
+            if time.monotonic() - saved >= KEEP_SECONDS:
+                saved = time.monotonic()
+                _keep(progress, file)
+            if not console.is_terminal and time.monotonic() - printed >= LINE_SECONDS:
+                printed = time.monotonic()
+                console.print(f"{read} of about {max(rows, read)} rows, {found} found", soft_wrap=True)
+        read, found = sum(progress.read), len(progress.findings)
+        bar.update(task, completed=read, total=read, found=found)
 
 
-def _bar(read: int, rows: int, found: int) -> str:
-    """DynamoDB counts its rows every six hours only, so the end is an estimate."""
-    share = min(1.0, read / rows) if rows else 0.0
-    filled = round(share * BAR_CHARACTERS)
-    return f"[{'#' * filled}{'.' * (BAR_CHARACTERS - filled)}] {share:4.0%} {read} of about {rows} rows, {found} found"
-
-
-def _table(findings: Sequence[Finding]) -> str:
-    lines = [COLUMNS, *(tuple(asdict(one)[name] for name in COLUMNS) for one in findings)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+def _print_table(findings: Sequence[Finding]) -> None:
+    """One line a finding where nobody watches, whatever its width; on a terminal long cells are folded."""
+    table = RichTable(box=None, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, overflow="fold")
+    for finding in findings:
+        values = asdict(finding)
+        table.add_row(*(Text(values[name]) for name in COLUMNS))
+    Console(width=None if sys.stdout.isatty() else UNLIMITED_WIDTH).print(table)
 
 
 def _use_stack(name: str) -> str:

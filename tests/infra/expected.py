@@ -283,8 +283,8 @@ def assumed_by(service: str, condition: Properties | None = None) -> Properties:
     return {"Version": "2012-10-17", "Statement": [statement | ({"Condition": condition} if condition else {})]}
 
 
-# EventBridge Scheduler is one service for all accounts: without the condition, a schedule of another account could use
-# the role. Lambda needs none: only a function of this account can have a role of this account.
+# EventBridge Scheduler serves every account. The condition keeps it from using the role for another account's schedule,
+# as a confused deputy. Lambda needs none, because a function can only have a role of its own account.
 OF_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
 
 TRUST = {

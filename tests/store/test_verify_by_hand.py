@@ -113,8 +113,21 @@ def test_a_whole_table_is_said_to_be_so_with_lines_on_the_way_and_nothing_is_kep
     out, err = capsys.readouterr()
     # The marks that it writes may be read by it too.
     assert (code, rows <= rows_told(out) <= rows + len(ACCOUNTS)) == (0, True)
-    assert re.search(r"^\[[#.]{30}\] +\d+% \d+ of about \d+ rows, 0 found$", err, re.MULTILINE)
+    assert re.search(r"^\d+ of about \d+ rows, 0 found$", err, re.MULTILINE)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_a_terminal_shows_a_progress_bar(
+    by_hand: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    code = by_hand()
+
+    assert code == 0
+    assert re.search(r"━{40} 100% \d+ of about \d+ rows, 0 found", capsys.readouterr().err)
 
 
 def test_a_changed_row_is_told_by_name_and_by_the_exit_code(
