@@ -33,11 +33,6 @@ class Killed(BaseException):
     """What no handler catches: the function is gone."""
 
 
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
-
-
 @contextmanager
 def killed_before_the_page_is_kept() -> Iterator[None]:
     """The function dies with Stripe's answer in its hands."""

@@ -52,11 +52,6 @@ def secrets(cloud: None) -> None:
             client.create_secret(Name=name, SecretString=text)
 
 
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
-
-
 def test_one_key_at_once(till: Till, service: Service) -> None:
     session = service.manager_session()
     with ThreadPoolExecutor(6) as pool:

@@ -91,6 +91,8 @@ def running_fake() -> Iterator[RunningFake]:
 def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFake]:
     """Stripe, as far as the functions can tell: empty, and at the same time as they."""
     monkeypatch.setattr(FAKES_TIME, "clock", clock)
+    # The SDK's pauses between its retries are real seconds; nothing here is about them.
+    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
     with running_fake.state.lock:
         running_fake.state.clear()
         running_fake.api.idempotency.clear()

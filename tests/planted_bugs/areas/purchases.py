@@ -78,7 +78,7 @@ PURCHASES = (
         "ExpressionAttributeValues": {":seen": {"N": str(purchase.version - 1)}},
         """,
         "",
-        ("test_purchases", "test_recording", "store/test_money_back"),
+        ("test_purchases", "test_recording", "store/test_money_back", "test_money_back_races"),
     ),
     Bug(
         "one payment pays for two purchases",
@@ -98,14 +98,14 @@ PURCHASES = (
         status = look()
         purchase = read_purchase(table, pointer.account, pointer.purchase)
         """,
-        ("store/test_money_back",),
+        ("test_money_back_races",),
     ),
     Bug(
         "what was written last is not looked at again",
         "sync_purchase",
         "break",
         "return outcome",
-        ("store/test_money_back",),
+        ("test_money_back_races",),
     ),
     Bug(
         "a rival's late spend is taken for expired",

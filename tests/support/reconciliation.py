@@ -1,0 +1,68 @@
+"""Runs of the reconciliation, and what they leave."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from prepaid import purchasing
+from prepaid.payments import sessions
+from prepaid.store import keys
+from prepaid.store.reconciliation import HIGHEST
+from tests.support.api import Service
+from tests.support.gateway_events import Context
+from tests.support.handlers import Clock
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import Stored
+from tests.support.stripe_purchases import Till
+
+SCHEDULED = {"version": "0", "source": "aws.scheduler"}
+
+ENOUGH = 300_000
+NOTHING = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "finished": True}
+
+type Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(apps: dict[str, ModuleType]) -> Run:
+    """One run."""
+
+    def once(context: Context | None = None) -> dict[str, Any]:
+        with acting_as("reconcile"):
+            answer: dict[str, Any] = apps["reconcile"].handler(SCHEDULED, context or Context(remaining=ENOUGH))
+        return answer
+
+    return once
+
+
+def available(service: Service, account: str = "acme") -> int:
+    return int(service.balance(account)["credits"]["available"])
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sessions that Stripe is asked about, in order."""
+    sessions_asked: list[str] = []
+    real = sessions.fetch_payment_status
+
+    def look(client: Any, session: str, **named: Any) -> Any:
+        sessions_asked.append(session)
+        return real(client, session, **named)
+
+    monkeypatch.setattr(purchasing, "fetch_payment_status", look)
+    return sessions_asked
+
+
+def forget_events(till: Till) -> None:
+    with till.fake.state.lock:
+        till.fake.state.tables["event"].clear()
+
+
+def reviews_due(service: Service, clock: Clock) -> Stored:
+    return {
+        key: item
+        for key, item in service.stored().items()
+        if key[0] == "PENDING_CHECK" and key[1] <= keys.pending_check_sort(clock.now, HIGHEST)
+    }
