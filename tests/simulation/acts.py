@@ -385,8 +385,8 @@ def pay(world: World, step: Step) -> None:
 
 PAYABLE: dict[str, Any] = {
     "card": lambda _, one: one["status"] == "open",
-    "fail": lambda world, one: lifecycle.waiting(one) and not lifecycle.given_up(world.stripe, one),
-    "late": lambda world, one: one["status"] == "expired" or lifecycle.given_up(world.stripe, one),
+    "fail": lambda world, one: lifecycle.waiting(one) and not lifecycle.payment_failed(world.stripe, one),
+    "late": lambda world, one: one["status"] == "expired" or lifecycle.payment_failed(world.stripe, one),
     "pix": lambda world, one: one["status"] == "open" or PAYABLE["fail"](world, one),
 }
 PAYABLE["boleto"] = PAYABLE["pix"]

@@ -6,7 +6,7 @@ An answer may be about any state that the account was in while the request ran: 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fake_stripe.lifecycle import given_up
+from fake_stripe.lifecycle import payment_failed
 from tests.simulation.auditor import LOCKS, Auditor, lasted, plain
 from tests.simulation.bodies import (
     account_body,
@@ -626,7 +626,7 @@ def _unpaid(world: "World", record: Json, session: Json | None, *, failed: bool)
         return {"created"}
     if session["status"] != "complete":
         return {str(session["status"])}
-    if not given_up(world.stripe, session):
+    if not payment_failed(world.stripe, session):
         return {"pending"}
     return {"failed"} if failed else {"failed", "pending"}
 
