@@ -24,9 +24,11 @@ draft.write_text(f"{os.getpid()} {child.pid}")
 draft.rename(sys.argv[1])
 time.sleep(600)
 """
+# A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
 OWNER = """
-import os, pathlib, sys, time
+import os, pathlib, signal, sys, time
 from local.processes import start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 start("it", [sys.executable, "-c", sys.argv[1], sys.argv[2]], os.environ, pathlib.Path(sys.argv[2] + ".log"))
 time.sleep(600)
 """
