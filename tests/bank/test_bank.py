@@ -18,7 +18,8 @@ from tests.bank.wishes import Ask, Wish, wish
 GIFT = Wish(ask="grant", account="a", key="k", body={"credits": 1})
 
 
-def test_every_account_is_linearizable_and_totals_are_exact_though_processes_are_killed(held: Held) -> None:
+def test_every_account_is_linearizable(held: Held) -> None:
+    """Totals are exact too, though processes are killed in the middle."""
     verdict = check(held.finished.histories, held.finished.items)
 
     assert (held.finished.errors, verdict.faults) == ([], [])
@@ -46,9 +47,10 @@ def test_keys_are_used_by_several_clients_and_for_different_requests() -> None:
     assert sum(len(bodies) > 1 for bodies in asked.values()) > 20
 
 
-def test_a_history_outlives_a_killed_writer_and_its_successor_asks_again_what_was_never_answered(
+def test_a_killed_writers_successor_repeats_unanswered_requests(
     tmp_path: Path,
 ) -> None:
+    """The history outlives the writer."""
     file = tmp_path / "3.jsonl"
     first = Recorder(file)
     first.asks(0, GIFT)

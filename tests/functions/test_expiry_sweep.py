@@ -84,7 +84,8 @@ def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
     assert sweep() == {"recorded": 1, "failed": 0, "finished": True}
 
 
-def test_a_run_that_can_not_even_begin_fails_so_that_it_is_tried_again(sweep: Any, service: Service) -> None:
+def test_a_run_that_cannot_begin_fails(sweep: Any, service: Service) -> None:
+    """So that it is retried."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "now", lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -72,7 +72,7 @@ def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
     assert service.balance()["credits"]["available"] == 100
 
 
-def test_a_second_page_is_not_shown_where_somebody_may_be_paying_on_the_first(till: Till, service: Service) -> None:
+def test_no_second_page_while_the_first_may_be_being_paid(till: Till, service: Service) -> None:
     with killed_in("prepaid.api.purchases.save_page"):
         service.buy(key="k")
     [first] = at_stripe(till, "checkout.session")

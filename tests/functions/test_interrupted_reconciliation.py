@@ -47,9 +47,10 @@ def looks(number: int) -> Countdown:
 # How much is asked
 
 
-def test_many_events_of_one_purchase_are_one_look_at_its_session_and_one_at_its_money(
+def test_many_events_of_one_purchase_fetch_its_status_once(
     till: Till, run: Run, service: Service, asked: list[str]
 ) -> None:
+    """One request for its session, and one for its refunds and disputes."""
     purchase = till.buy()
     till.pay(purchase, "pix")
     for _ in range(4):
@@ -103,9 +104,7 @@ def after_each_call(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     patch.setattr(stripe.RequestsClient, "request", request)
 
 
-def test_a_webhook_that_was_down_for_three_days_with_two_hundred_purchases(
-    till: Till, run: Run, service: Service, clock: Clock
-) -> None:
+def test_a_webhook_down_for_three_days_with_200_purchases(till: Till, run: Run, service: Service, clock: Clock) -> None:
     sold = []
     for number in range(200):
         if number % 67 == 0:
@@ -323,7 +322,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_killed_after_any_of_its_calls_the_next_run_ends_in_the_same_state(
+def test_killed_after_any_call_the_next_run_ends_the_same(
     till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     late, unpaid, card = (till.buy() for _ in range(3))

@@ -173,7 +173,8 @@ def test_an_administrators_repeat_is_answered_as_the_first_one(shop: Service) ->
     assert shop.buy("no-such-pack", session=session).fields == ["pack"]
 
 
-def test_who_does_not_know_the_code_is_not_told_that_it_is_the_new_one(shop: Service) -> None:
+def test_a_guess_learns_nothing_from_the_new_code_it_sends(shop: Service) -> None:
+    """Without the current code the response doesn't tell that the new code is the current one."""
     assert wrong(shop.set_code(CODE, current=WRONG), 4)
 
 

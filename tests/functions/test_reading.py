@@ -403,7 +403,8 @@ def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(
     assert entries(service(HISTORY)) == [2, 1]
 
 
-def test_a_balance_then_has_the_prices_of_then_though_no_entry_saw_them(service: Service, clock: Clock) -> None:
+def test_a_past_balance_has_that_times_prices(service: Service, clock: Clock) -> None:
+    """Though no entry was written under them."""
     service.open(plan="trio", ai_enabled=True)
     dearer = {
         "features": [

@@ -199,7 +199,7 @@ def test_granted_and_gone_at_stripe_is_told(till: Till, run: Run, service: Servi
     assert quarantined(service) == [(purchase.id, ["unknown_session"])]
 
 
-def test_a_boleto_granted_weeks_after_its_purchase_and_not_paid_is_told_once(
+def test_an_unpaid_boleto_granted_weeks_later_is_reported_once(
     till: Till, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
     purchase = till.buy()
@@ -222,7 +222,7 @@ def test_a_boleto_granted_weeks_after_its_purchase_and_not_paid_is_told_once(
     assert available(service) == 100
 
 
-def test_our_side_looks_at_each_grant_once_and_at_each_purchase_when_it_is_over(
+def test_each_grant_and_each_ended_purchase_is_checked_once(
     till: Till, run: Run, clock: Clock, asked: list[str]
 ) -> None:
     bought = [till.buy() for _ in range(3)]

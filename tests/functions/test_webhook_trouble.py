@@ -175,9 +175,7 @@ def test_a_log_line_is_about_its_own_event(till: Till, service: Service, output:
     assert event["id"] not in output.getvalue()
 
 
-def test_a_session_of_ours_that_the_key_cannot_see_is_told_again_until_the_key_is_mended(
-    till: Till, service: Service
-) -> None:
+def test_an_event_is_retried_until_the_key_may_read_its_session(till: Till, service: Service) -> None:
     """A key of another Stripe account: to take that for nothing would let a payment pass unseen."""
     purchase = till.buy()
     [event] = till.pay(purchase)
@@ -195,7 +193,7 @@ def test_a_session_of_ours_that_the_key_cannot_see_is_told_again_until_the_key_i
     assert till.purchase(purchase).state == "granted"
 
 
-def test_a_session_of_somebody_elses_that_the_key_cannot_see_is_none_of_ours(till: Till, service: Service) -> None:
+def test_a_foreign_session_that_the_key_cannot_read_is_ignored(till: Till, service: Service) -> None:
     purchase = till.buy()
     [event] = till.pay(till.sell())
     with till.fake.state.lock:

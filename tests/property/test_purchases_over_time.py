@@ -282,7 +282,7 @@ truths = st.builds(lambda refunded, disputed: a_payment_status(refunded=refunded
     path=st.lists(truths, max_size=6),
     last=truths,
 )
-def test_where_nothing_is_spent_in_between_the_end_depends_on_the_last_truth_alone(
+def test_without_spends_only_stripes_last_state_counts(
     spent: int, gift: int, path: list[PaymentStatus], last: PaymentStatus
 ) -> None:
     account = an_account(number=1)
@@ -309,7 +309,7 @@ def test_where_nothing_is_spent_in_between_the_end_depends_on_the_last_truth_alo
     ),
     last=truths,
 )
-def test_whatever_happens_in_between_what_the_account_is_worth_depends_on_the_last_truth_alone(
+def test_an_accounts_worth_depends_on_stripes_last_state_alone(
     steps: list[PaymentStatus | Operation], last: PaymentStatus
 ) -> None:
     """Credits less debts: what was bought and given, less what was spent and what the money that is back justifies."""

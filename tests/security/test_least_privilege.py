@@ -334,7 +334,8 @@ def test_what_lambda_itself_does_with_a_role(template: Template, function: str) 
     assert {right for right in rights(template, function) if right[0] in BY_LAMBDA} == expected
 
 
-def test_a_schedule_may_start_its_own_function_and_report_what_it_gave_up(template: Template) -> None:
+def test_a_schedule_may_only_start_its_function(template: Template) -> None:
+    """And report the events that it gave up."""
     roles = {}
     for name, made in template["Resources"].items():
         for event in made.get("Properties", {}).get("Events", {}).values():

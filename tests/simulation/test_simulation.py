@@ -35,7 +35,7 @@ def test_every_promise_holds_whatever_fails_whoever_gets_in_between() -> None:
     assert not tame, f"these seeds are too tame: {tame}"
 
 
-def test_the_same_steps_lead_to_the_same_table_by_botocores_way_and_the_quick_clients() -> None:
+def test_botocore_and_the_quick_client_lead_to_the_same_table() -> None:
     stage = Stage()
     steps = draw_history(7, 300)
 

@@ -34,7 +34,7 @@ MINUTE = timedelta(minutes=1)
 # The code
 
 
-def test_the_code_is_kept_in_no_readable_form_and_the_pepper_not_at_all(desk: Desk) -> None:
+def test_the_table_holds_no_readable_code_and_no_pepper(desk: Desk) -> None:
     set_code(desk, CODE)
 
     item = stored(desk.table)[RECORD]
@@ -67,7 +67,8 @@ def test_one_code_of_two_accounts_is_kept_differently(desk: Desk) -> None:
     assert items[RECORD]["digest"] != items["ACCOUNT#other", "MANAGER"]["digest"]
 
 
-def test_the_right_code_opens_and_a_wrong_one_says_how_many_tries_are_left(desk: Desk) -> None:
+def test_a_wrong_code_says_how_many_tries_are_left(desk: Desk) -> None:
+    """The right code opens."""
     set_code(desk, CODE)
 
     left = []
@@ -94,9 +95,8 @@ def test_an_account_without_a_code_opens_to_none(desk: Desk) -> None:
     assert [try_code(desk, code) for code in codes] == ["wrong"] * len(codes)
 
 
-def test_an_account_without_a_code_answers_works_and_writes_as_one_whose_code_is_not_guessed(
-    desk: Desk, wire: Wire, comparisons: Comparisons
-) -> None:
+def test_an_account_without_a_code_looks_like_any_other(desk: Desk, wire: Wire, comparisons: Comparisons) -> None:
+    """It answers, computes and writes as an account whose code was not guessed."""
     set_code(desk, CODE, account="other")
 
     def watched(account: str) -> list[object]:
@@ -188,7 +188,8 @@ def test_the_new_code_must_differ(desk: Desk) -> None:
     assert number(desk, "version") == version
 
 
-def test_an_administrators_repeat_ends_no_session_and_leaves_what_the_first_one_left(desk: Desk) -> None:
+def test_an_administrators_retry_ends_no_session(desk: Desk) -> None:
+    """It changes nothing that the first request wrote."""
     set_code(desk, CODE)
     token, session = desk.session(CODE)
     before = stored(desk.table)[RECORD]
@@ -209,9 +210,7 @@ def test_an_administrators_repeat_ends_a_lock(desk: Desk) -> None:
     assert try_code(desk, CODE) == "right"
 
 
-def test_an_administrators_repeat_forgives_no_try_that_somebody_takes_after_it_was_read(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_an_administrators_retry_forgives_no_later_try(desk: Desk, rival: Desk, wire: Wire) -> None:
     """The write that loses reads again, so that what it writes over is what stood there."""
     set_code(desk, CODE)
     wire.plan("PutItem", first(lambda: set_code(rival, "739164")))
@@ -266,7 +265,7 @@ def test_a_first_code_whose_answer_is_lost_is_set(desk: Desk, wire: Wire) -> Non
     assert try_code(desk, CODE) == "right"
 
 
-def test_a_code_that_was_taken_away_while_it_was_compared_changes_nothing(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_code_removed_while_it_is_compared_changes_nothing(desk: Desk, rival: Desk, wire: Wire) -> None:
     set_code(desk, CODE)
     # Try, forgiveness, then the change itself.
     wire.plan("PutItem", nothing, nothing, first(lambda: set_code(rival, "860357")))
@@ -277,7 +276,7 @@ def test_a_code_that_was_taken_away_while_it_was_compared_changes_nothing(desk: 
     assert [try_code(desk, code) for code in ("739164", "860357")] == ["wrong", "right"]
 
 
-def test_of_two_changes_by_one_current_code_one_is_told_that_it_is_not_that_any_more(desk: Desk) -> None:
+def test_of_two_changes_by_one_current_code_one_fails(desk: Desk) -> None:
     set_code(desk, CODE)
 
     def change(code: str) -> str:

@@ -32,9 +32,8 @@ either = pytest.mark.parametrize("is_set", [True, False], ids=["with a code", "w
 # Locked
 
 
-def test_after_five_wrong_codes_the_right_one_is_refused_uncompared_until_the_lock_ends(
-    desk: Desk, comparisons: Comparisons
-) -> None:
+def test_after_five_wrong_codes_the_right_one_is_locked_out(desk: Desk, comparisons: Comparisons) -> None:
+    """It isn't compared until the lock ends."""
     set_code(desk, CODE)
     for _ in range(MAX_TRIES):
         try_code(desk, WRONG)
@@ -50,7 +49,7 @@ def test_after_five_wrong_codes_the_right_one_is_refused_uncompared_until_the_lo
     assert try_code(desk, CODE, at=NOW + MINUTE) == "right"
 
 
-def test_locks_grow_while_codes_are_wrong_and_the_right_one_starts_over(desk: Desk) -> None:
+def test_locks_grow_until_a_right_code_starts_over(desk: Desk) -> None:
     set_code(desk, CODE)
     at, waits = NOW, []
     for _ in range(3):
@@ -68,9 +67,10 @@ def test_locks_grow_while_codes_are_wrong_and_the_right_one_starts_over(desk: De
 
 
 @either
-def test_a_thousand_parallel_wrong_codes_are_compared_at_most_five_times(
+def test_of_a_thousand_parallel_wrong_codes_five_are_compared(
     desk: Desk, comparisons: Comparisons, is_set: bool
 ) -> None:
+    """At most."""
     has_code(desk, is_set=is_set)
     comparisons.made = 0
 
@@ -84,7 +84,7 @@ def test_a_thousand_parallel_wrong_codes_are_compared_at_most_five_times(
     assert comparisons.made <= MAX_TRIES
 
 
-def test_among_parallel_guesses_the_right_one_takes_a_try_like_any_other(desk: Desk, comparisons: Comparisons) -> None:
+def test_a_right_code_among_parallel_guesses_takes_a_try_too(desk: Desk, comparisons: Comparisons) -> None:
     set_code(desk, CODE)
     guesses = [f"{index:06d}" for index in range(100)]
     guesses[50] = CODE
@@ -96,7 +96,7 @@ def test_among_parallel_guesses_the_right_one_takes_a_try_like_any_other(desk: D
     assert comparisons.made <= MAX_TRIES * (1 + answers.count("right"))
 
 
-def test_a_right_code_forgives_no_try_that_somebody_else_took_meanwhile(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_right_code_forgives_no_try_taken_meanwhile(desk: Desk, rival: Desk, wire: Wire) -> None:
     set_code(desk, CODE)
     wire.plan("PutItem", nothing, first(lambda: try_code(rival, WRONG)))
 
@@ -132,7 +132,7 @@ def test_a_try_whose_answer_is_lost_may_count_twice_and_never_less(
 
 
 @pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
-def test_a_fifth_try_whose_answer_is_lost_locks_the_right_code_out_too(
+def test_a_fifth_try_without_a_response_locks_out_a_right_code(
     desk: Desk, wire: Wire, comparisons: Comparisons, fault: Any
 ) -> None:
     set_code(desk, CODE)

@@ -46,7 +46,8 @@ CLAIM = ("CLAIM#acme#k", "CLAIM")
 # Sessions
 
 
-def test_a_code_opens_a_session_of_ten_minutes_whose_token_is_kept_by_nobody(desk: Desk) -> None:
+def test_a_code_opens_a_session_of_ten_minutes(desk: Desk) -> None:
+    """Its token is stored nowhere."""
     set_code(desk, CODE)
 
     token, session = desk.session(CODE)
@@ -76,7 +77,7 @@ def test_each_key_opens_a_session_of_its_own(desk: Desk) -> None:
     assert desk.session(CODE)[0] != desk.session(CODE)[0]
 
 
-def test_a_session_its_claim_and_the_forgiven_tries_are_written_together(desk: Desk, wire: Wire) -> None:
+def test_session_claim_and_forgiven_tries_are_written_together(desk: Desk, wire: Wire) -> None:
     set_code(desk, CODE)
     try_code(desk, WRONG)
     wire.forget()
@@ -131,7 +132,7 @@ def test_a_repeat_with_the_right_code_hears_of_the_same_session(desk: Desk) -> N
 
 
 @pytest.mark.parametrize("code", [WRONG, "739164"])
-def test_a_known_key_tells_nothing_about_a_guess_and_each_guess_counts(desk: Desk, code: str) -> None:
+def test_a_guess_with_a_known_key_counts_and_learns_nothing(desk: Desk, code: str) -> None:
     set_code(desk, CODE)
     desk.open_session(CODE, key="k")
 
@@ -291,7 +292,8 @@ def test_a_key_that_a_rival_uses_first_is_replayed(desk: Desk, rival: Desk, wire
     assert len(sessions(desk)) == 1
 
 
-def test_a_right_code_opens_while_others_guess_and_forgives_them_nothing(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_right_code_opens_while_others_guess(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """It forgives them no try."""
     set_code(desk, CODE)
     wire.plan("TransactWriteItems", first(lambda: try_code(rival, WRONG)), first(lambda: try_code(rival, WRONG)))
 
@@ -342,7 +344,7 @@ def test_a_change_of_the_code_ends_open_sessions(desk: Desk, current: str | None
 
 
 @pytest.mark.parametrize("guesses", [0, 1])
-def test_no_session_opens_by_a_code_that_was_changed_after_it_was_compared(
+def test_a_code_changed_after_it_was_compared_opens_no_session(
     desk: Desk, rival: Desk, wire: Wire, guesses: int
 ) -> None:
     set_code(desk, CODE)

@@ -28,7 +28,8 @@ from tests.support.wire import Fault, Wire, first, no_answer
 TRANSACTION = "TransactWriteItems"
 
 
-def test_a_refund_takes_what_is_left_and_owes_the_rest_in_one_transaction(desk: Desk, wire: Wire) -> None:
+def test_a_refund_revokes_and_owes_in_one_transaction(desk: Desk, wire: Wire) -> None:
+    """What is left is revoked, and the rest is owed."""
     bought(desk, spent=60)
     before = stored(desk.table)
     wire.forget()
@@ -76,7 +77,8 @@ def test_the_next_grant_settles_what_is_owed(desk: Desk) -> None:
     assert standing(desk) == ("refunded", 100, 40, 0)
 
 
-def test_the_next_purchase_settles_what_is_owed_and_owes_it_when_it_is_refunded_too(desk: Desk) -> None:
+def test_the_next_purchase_settles_what_is_owed(desk: Desk) -> None:
+    """Its own refund owes the same credits again."""
     bought(desk, spent=100)
     desk.receive(REFUNDED)
     second = a_purchase("pur_2")
@@ -91,7 +93,7 @@ def test_the_next_purchase_settles_what_is_owed_and_owes_it_when_it_is_refunded_
     assert standing(desk)[2:] == (0, 0)
 
 
-def test_money_that_is_back_before_we_hear_that_it_came_leaves_a_grant_and_a_refund(desk: Desk, wire: Wire) -> None:
+def test_a_refund_before_the_grant_leaves_both_entries(desk: Desk, wire: Wire) -> None:
     desk.open()
     desk.record(a_purchase())
 
@@ -102,7 +104,8 @@ def test_money_that_is_back_before_we_hear_that_it_came_leaves_a_grant_and_a_ref
     assert desk.receive(REFUNDED) == "unchanged"
 
 
-def test_a_dispute_won_after_the_lots_end_gives_back_a_lot_for_a_week_that_the_sweep_will_find(desk: Desk) -> None:
+def test_a_dispute_won_after_expiry_returns_a_lot_for_a_week(desk: Desk) -> None:
+    """The sweep finds it."""
     bought(desk)
     desk.receive(DISPUTED)
     later = NOW + 400 * DAY
@@ -139,7 +142,8 @@ def ended(desk: Desk) -> tuple[int, int]:
     return standing(desk)[3], desk.purchase().lapsed
 
 
-def test_what_had_expired_unspent_when_its_money_went_back_is_not_owed(desk: Desk, wire: Wire) -> None:
+def test_credits_that_had_expired_unspent_are_not_owed(desk: Desk, wire: Wire) -> None:
+    """Their money went back after they expired."""
     bought(desk, spent=60)
     desk.settle(at=END)
     for day in range(1, 30):
@@ -155,7 +159,8 @@ def test_what_had_expired_unspent_when_its_money_went_back_is_not_owed(desk: Des
     assert lines(stored(desk.table))[-1]["draws"] == []
 
 
-def test_what_expires_in_the_refunds_own_transaction_is_not_owed_either(desk: Desk) -> None:
+def test_credits_that_expire_with_the_refund_are_not_owed_either(desk: Desk) -> None:
+    """Both are written in one transaction."""
     bought(desk, spent=60)
 
     desk.receive(HALF, at=END)
@@ -169,7 +174,8 @@ def test_what_expires_in_the_refunds_own_transaction_is_not_owed_either(desk: De
     assert types(stored(desk.table))[-4:] == ["expiry", "refund", "refund", "refund"]
 
 
-def test_a_rival_whose_clock_is_behind_spends_what_we_took_for_expired(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_rival_with_a_slow_clock_spends_an_expired_lot(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """The refund counts those credits as spent."""
     bought(desk, spent=60)
     wire.plan(TRANSACTION, first(lambda: rival.debit(10, at=END - INSTANT, key="late")))
 
@@ -189,7 +195,7 @@ def test_a_ledger_that_is_ahead_of_our_clock_has_let_the_lot_expire(desk: Desk) 
 
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
 @pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
-def test_what_had_expired_is_counted_once_whatever_the_database_does_meanwhile(
+def test_expired_credits_are_counted_once_under_every_fault(
     desk: Desk, wire: Wire, operation: str, fault: Fault
 ) -> None:
     bought(desk, spent=60)
@@ -202,7 +208,7 @@ def test_what_had_expired_is_counted_once_whatever_the_database_does_meanwhile(
     assert ended(desk) == (60, 40)
 
 
-def test_a_debt_that_a_grant_paid_comes_back_in_a_lot_that_the_sweep_will_find(desk: Desk) -> None:
+def test_a_paid_debt_returns_as_a_lot_that_the_sweep_finds(desk: Desk) -> None:
     bought(desk, spent=60)
     desk.receive(DISPUTED)
     desk.grant(60)
@@ -219,7 +225,7 @@ def test_a_debt_that_a_grant_paid_comes_back_in_a_lot_that_the_sweep_will_find(d
 # Put aside
 
 
-def test_of_what_was_not_granted_a_provider_that_knows_nothing_says_nothing(desk: Desk) -> None:
+def test_an_unknown_session_of_no_grant_changes_nothing(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
     before = stored(desk.table)
@@ -250,9 +256,8 @@ def test_what_was_granted_and_the_provider_does_not_know_is_put_aside(desk: Desk
         (a_payment_status("awaiting_payment", a_purchase(), payment="pi_pur_1"), ["progress"]),
     ],
 )
-def test_what_does_not_fit_what_was_granted_takes_nothing_and_is_put_aside(
-    desk: Desk, said: PaymentStatus, named: list[str]
-) -> None:
+def test_a_mismatch_after_the_grant_is_quarantined(desk: Desk, said: PaymentStatus, named: list[str]) -> None:
+    """It revokes nothing."""
     bought(desk)
     before = stored(desk.table)
 
@@ -263,9 +268,8 @@ def test_what_does_not_fit_what_was_granted_takes_nothing_and_is_put_aside(
     assert {key: after[key] for key in before} == before
 
 
-def test_money_of_another_purchase_is_put_aside_however_long_the_database_takes_to_hear_it(
-    desk: Desk, wire: Wire
-) -> None:
+def test_another_purchases_payment_is_quarantined(desk: Desk, wire: Wire) -> None:
+    """However often the database fails meanwhile."""
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
     desk.open()

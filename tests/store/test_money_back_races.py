@@ -60,7 +60,7 @@ def test_what_was_asked_earlier_does_not_undo_what_was_asked_later(desk: Desk, r
     assert types(stored(desk.table)).count("refund") == 1
 
 
-def test_an_answer_that_was_overtaken_on_its_way_to_us_is_written_by_nobody(desk: Desk, rival: Desk) -> None:
+def test_an_outdated_response_of_stripe_is_not_written(desk: Desk, rival: Desk) -> None:
     """The record is read before the provider is asked: what a rival writes while we wait makes our own write lose."""
     bought(desk)
     answers = [HALF, REFUNDED]
@@ -77,9 +77,7 @@ def test_an_answer_that_was_overtaken_on_its_way_to_us_is_written_by_nobody(desk
     assert types(stored(desk.table))[-2:] == ["purchase", "refund"]
 
 
-def test_a_truth_that_passed_before_it_was_written_is_undone_though_its_own_event_found_nothing_to_do(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_an_outdated_status_that_was_written_is_undone(desk: Desk, rival: Desk, wire: Wire) -> None:
     """The refund fails between our question and our write: its event finds a record that is right, and is done."""
     bought(desk)
     truth, outcomes = [REFUNDED], []
@@ -122,9 +120,8 @@ def test_a_spend_between_question_and_write_is_owed(desk: Desk, rival: Desk, wir
     assert desk.purchase().debt == 30
 
 
-def test_a_grant_between_question_and_write_is_not_taken_for_another_lots_money(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_a_grant_before_the_write_is_not_revoked(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """It lands between Stripe's response and our write, and belongs to another lot."""
     bought(desk, spent=100)
     wire.plan(TRANSACTION, first(lambda: rival.grant(50)))
 
@@ -242,9 +239,8 @@ def test_what_the_provider_could_not_say_leaves_everything_as_it_was(desk: Desk)
 
 
 @pytest.mark.parametrize("fault", [no_answer, connection_refused])
-def test_money_that_cannot_be_dealt_with_is_busy_so_that_its_event_comes_again(
-    desk: Desk, wire: Wire, fault: Fault
-) -> None:
+def test_a_refund_that_cannot_be_written_is_busy(desk: Desk, wire: Wire, fault: Fault) -> None:
+    """So that its event is delivered again."""
     bought(desk)
     wire.always(TRANSACTION, fault)
 

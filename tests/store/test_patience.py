@@ -98,7 +98,7 @@ def test_the_clock_that_stands_still_ends_too() -> None:
     assert exhaust(patience) == MAX_ATTEMPTS
 
 
-def test_persisting_hands_on_the_answer_after_as_many_tries_as_it_takes() -> None:
+def test_persist_returns_the_result_after_retries() -> None:
     time = FakeTime()
     asked: list[str] = []
 

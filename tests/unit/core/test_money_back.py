@@ -153,7 +153,7 @@ def test_money_of_less_than_a_credit_is_noted_without_a_line() -> None:
     assert (same, entries) == (account, ())
 
 
-def test_money_that_went_back_before_we_heard_that_it_came_leaves_both_lines() -> None:
+def test_a_refund_before_the_grant_leaves_both_lines() -> None:
     purchase, account, entries = followed(
         a_purchase("open"), an_account(), a_payment_status(refunded=2495, disputed=100)
     )
@@ -180,7 +180,7 @@ def test_what_is_owed_is_the_same_before_and_after_the_lots_end(spent: int, mone
     assert [entry.type for entry in entries] == (["refund"] if spent == 100 else ["expiry", "refund"])
 
 
-def test_an_expiry_that_is_recorded_already_is_found_in_the_entry_before_it() -> None:
+def test_a_recorded_expiry_is_found_in_the_entry_before_it() -> None:
     purchase, account = bought(spent=60)
     swept, _ = run(account, Settle(), now=YEAR_LATER)
 
@@ -205,7 +205,8 @@ def test_several_refunds_count_what_expired_once() -> None:
     assert owed == [(0, 20), (10, 40), (60, 40)]
 
 
-def test_a_refund_of_the_expired_that_fails_gives_nothing_back_but_the_debt() -> None:
+def test_a_failed_refund_of_expired_credits_cancels_its_debt() -> None:
+    """It returns no credits."""
     purchase, account = bought(spent=60)
     purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=YEAR_LATER)
 
@@ -216,7 +217,8 @@ def test_a_refund_of_the_expired_that_fails_gives_nothing_back_but_the_debt() ->
     assert (after.revoked, after.debt, after.lapsed, after.state) == (0, 0, 0, "granted")
 
 
-def test_what_was_taken_before_the_end_and_what_expired_at_it_are_told_apart() -> None:
+def test_revoked_and_expired_credits_of_a_lot_are_told_apart() -> None:
+    """Some were revoked before its end, the rest expired at it."""
     # 30 are refunded while the lot lives; 10 of the other 70 are spent, 60 expire; then all of it is refunded.
     purchase, account = back(a_payment_status(refunded=1500))
     account, _ = run(account, a_debit(quantity=10))
@@ -257,7 +259,8 @@ def test_the_next_grant_of_any_kind_settles_what_is_owed_first(
     assert account.lots == ((entry.lot,) if left else ())
 
 
-def test_debts_of_several_refunds_add_up_and_several_grants_settle_them() -> None:
+def test_debts_of_several_refunds_add_up() -> None:
+    """Several grants settle them."""
     account = an_account()
     account, _ = run(account, a_revocation(a_lot(number=3), 30), a_revocation(a_lot(number=4), 20))
     assert account.owed == 50
@@ -270,7 +273,7 @@ def test_debts_of_several_refunds_add_up_and_several_grants_settle_them() -> Non
     assert left == [(30, 0), (10, 0), (0, 10)]
 
 
-def test_a_lot_that_settled_a_debt_owes_it_again_when_its_own_money_goes_back() -> None:
+def test_a_refunded_lot_owes_again_the_debt_that_it_settled() -> None:
     account, (granted,) = run(an_account(owed=60), a_grant(100))
     assert granted.lot
 
@@ -352,7 +355,8 @@ def test_a_line_is_named_for_what_caused_it(
     assert (entry.type, entry.credits) == (cause, credits)
 
 
-def test_a_refund_that_takes_a_disputes_place_changes_the_record_and_no_credit() -> None:
+def test_a_refund_that_replaces_a_dispute_moves_no_credit() -> None:
+    """It changes the record only."""
     purchase, account = back(a_payment_status(disputed=4990), spent=10)
 
     after, same, entries = followed(purchase, account, a_payment_status(refunded=4990))

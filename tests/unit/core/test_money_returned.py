@@ -65,7 +65,7 @@ def test_a_debt_that_a_grant_paid_comes_back_as_newly_bought_credits() -> None:
     assert entry.draws == (LotDraw(old.id, -40, old.expires_at), LotDraw(new.id, -60, new.expires_at))
 
 
-def test_a_debt_that_a_grant_paid_comes_back_whole_though_its_own_lot_is_long_gone() -> None:
+def test_a_paid_debt_returns_whole_though_its_lot_is_gone() -> None:
     """A year's pack settled the debt; a week would not be what it paid for."""
     purchase, account = back(a_payment_status(disputed=4990), spent=60)
     account, _ = run(account, a_grant(60), now=LATEST)
@@ -88,7 +88,8 @@ def test_a_debt_that_a_grant_settled_in_part_comes_back_as_both() -> None:
     assert sorted(lot.remaining for lot in account.lots) == [40, 45]
 
 
-def test_what_came_back_newly_bought_is_what_the_next_refund_takes_too() -> None:
+def test_the_next_refund_also_takes_credits_that_came_back() -> None:
+    """As newly bought credits."""
     purchase, account = back(a_payment_status(refunded=4990), spent=60)
     account, _ = run(account, a_grant(60))
     purchase, account, _ = followed(purchase, account, a_payment_status(), now=LATER)
