@@ -63,7 +63,7 @@ def check_problem(status: int, body: dict[str, Any], codes: list[str] | None = N
     assert not found, f"says {found[0]!r}: {body}"
 
 
-Strict = extend(
+Strict = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
 )
