@@ -1,8 +1,7 @@
 """Runs of the reconciliation that end early, fail or are killed: the next run continues; and how much a run asks."""
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +14,9 @@ from prepaid import purchasing
 from prepaid.payments import sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from tests.support.api import Service
-from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
-from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, reviews_due, run
-from tests.support.store_driver import Stored, types
+from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, looks, reviews_due, run
+from tests.support.store_driver import Stored
 from tests.support.stripe_purchases import Till
 
 __all__ = ["asked", "run"]
@@ -28,20 +26,6 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 ENOUGH = 300_000
-
-
-@dataclass(frozen=True)
-class Countdown(Context):
-    """Lambda's clock: so many looks, then it is time to stop. One is for a page, the next ones for what is on it."""
-
-    looks: Iterator[int] = field(default_factory=lambda: itertools.repeat(ENOUGH))
-
-    def get_remaining_time_in_millis(self) -> int:
-        return next(self.looks)
-
-
-def looks(number: int) -> Countdown:
-    return Countdown(looks=itertools.chain(itertools.repeat(ENOUGH, number), itertools.repeat(60_000)))
 
 
 # How much is asked
@@ -102,28 +86,6 @@ def after_each_call(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
         return answer
 
     patch.setattr(stripe.RequestsClient, "request", request)
-
-
-def test_a_webhook_down_for_three_days_with_200_purchases(till: Till, run: Run, service: Service, clock: Clock) -> None:
-    sold = []
-    for number in range(200):
-        if number % 67 == 0:
-            clock.now += DAY
-        sold.append(till.sell())
-        till.pay(sold[-1], ("card", "pix", "boleto")[number % 3])
-    answers: list[dict[str, Any]] = []
-    while not answers or not answers[-1]["finished"]:
-        # Of 333 events and 200 grants; those granted and looked at in one run aren't looked at again.
-        assert len(answers) < 4
-        answers.append(run(looks(150)))
-        clock.now += HOUR
-    assert sum(answer["healed"] for answer in answers) == 200
-    assert {answer["failed"] + answer["quarantined"] + answer["waiting"] for answer in answers} == {0}
-    assert available(service) == 200 * 100
-    assert types(service.stored()).count("purchase") == 200
-    assert {till.purchase(purchase).state for purchase in sold} == {"granted"}
-    assert reviews_due(service, clock) == {}
-    assert run() == NOTHING
 
 
 # Time, and whatever stops it

@@ -1,6 +1,8 @@
 """Runs of the reconciliation, and what they leave."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +23,21 @@ SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 
 ENOUGH = 300_000
 NOTHING = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "finished": True}
+
+
+@dataclass(frozen=True)
+class Countdown(Context):
+    """Lambda's clock: so many looks, then it is time to stop. One is for a page, the next ones for what is on it."""
+
+    looks: Iterator[int] = field(default_factory=lambda: itertools.repeat(ENOUGH))
+
+    def get_remaining_time_in_millis(self) -> int:
+        return next(self.looks)
+
+
+def looks(number: int) -> Countdown:
+    return Countdown(looks=itertools.chain(itertools.repeat(ENOUGH, number), itertools.repeat(60_000)))
+
 
 type Run = Callable[..., dict[str, Any]]
 

@@ -1,16 +1,17 @@
-"""The handlers under threads. moto, on which tests/functions run, has no exact transactions then; MiniStack has."""
+"""The handlers under threads, and at a table with thousands of rows, on MiniStack.
 
-from collections.abc import Callable
+moto, on which tests/functions run, isn't exact under threads, and copies the whole table for each transaction.
+"""
+
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import ModuleType
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.session import get_session
 
 from tests.support.api import PURCHASES, Service
-from tests.support.gateway_events import Context
 from tests.support.handler_fixtures import (
     apps,
     clock,
@@ -23,8 +24,8 @@ from tests.support.handler_fixtures import (
     service,
     till,
 )
-from tests.support.handlers import secret_texts
-from tests.support.iam_rights import acting_as
+from tests.support.handlers import Clock, secret_texts
+from tests.support.reconciliation import NOTHING, Run, available, looks, reviews_due, run
 from tests.support.store_driver import entry_items, quarantined, types
 from tests.support.stripe_purchases import Till, bought
 
@@ -36,10 +37,14 @@ __all__ = [
     "fake",
     "output",
     "quick_codes",
+    "run",
     "running_fake",
     "service",
     "till",
 ]
+
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -110,24 +115,34 @@ def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(till: Till,
     assert service.balance()["credits"]["available"] == 800
 
 
-@pytest.fixture
-def run(apps: dict[str, ModuleType]) -> Callable[[], dict[str, Any]]:
-    """One reconciliation."""
-
-    def once() -> dict[str, Any]:
-        with acting_as("reconcile"):
-            answer: dict[str, Any] = apps["reconcile"].handler({}, Context(remaining=300_000))
-        return answer
-
-    return once
-
-
-def test_two_runs_and_the_webhook_at_once(till: Till, run: Callable[[], dict[str, Any]], service: Service) -> None:
+def test_two_runs_and_the_webhook_at_once(till: Till, run: Run, service: Service) -> None:
     events = [event for _ in range(4) for event in till.pay(till.buy())]
     with ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(run) for _ in range(2)]
         told = [pool.submit(till.tell, event) for event in events]
         assert all(one.result()["failed"] == 0 for one in runs)
         assert {one.result().status for one in told} == {200}
-    assert service.balance()["credits"]["available"] == 400
+    assert available(service) == 400
     assert types(service.stored()).count("purchase") == 4
+
+
+def test_a_webhook_down_for_three_days_with_200_purchases(till: Till, run: Run, service: Service, clock: Clock) -> None:
+    sold = []
+    for number in range(200):
+        if number % 67 == 0:
+            clock.now += DAY
+        sold.append(till.sell())
+        till.pay(sold[-1], ("card", "pix", "boleto")[number % 3])
+    answers: list[dict[str, Any]] = []
+    while not answers or not answers[-1]["finished"]:
+        # Of 333 events and 200 grants; those granted and looked at in one run aren't looked at again.
+        assert len(answers) < 4
+        answers.append(run(looks(150)))
+        clock.now += HOUR
+    assert sum(answer["healed"] for answer in answers) == 200
+    assert {answer["failed"] + answer["quarantined"] + answer["waiting"] for answer in answers} == {0}
+    assert available(service) == 200 * 100
+    assert types(service.stored()).count("purchase") == 200
+    assert {till.purchase(purchase).state for purchase in sold} == {"granted"}
+    assert reviews_due(service, clock) == {}
+    assert run() == NOTHING
