@@ -75,11 +75,11 @@ class Api:
         version = request.headers.get("stripe-version") or API_VERSION
         headers = {"Request-Id": request_id, "Stripe-Version": version}
         try:
-            return self._answer(request, request_id, version, headers)
+            return self._respond(request, request_id, version, headers)
         except StripeError as error:
             return Response(error.status, json.dumps(error.body(), ensure_ascii=False).encode(), headers)
 
-    def _answer(self, request: Request, request_id: str, version: str, headers: dict[str, str]) -> Response:
+    def _respond(self, request: Request, request_id: str, version: str, headers: dict[str, str]) -> Response:
         key = keys.authenticate(request.headers.get("authorization"), self.keys)
         route, identifier = _match(request)
         keys.authorize(key, self.keys[key], route.resource, route.level)
@@ -98,15 +98,15 @@ class Api:
 
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
-            answer, repeated = self.idempotency.run(ACCOUNT, idempotency_key, call.url, encoded, run)
-            headers["Original-Request"] = answer.request_id
-            if repeated:
+            response, replayed = self.idempotency.run(ACCOUNT, idempotency_key, call.url, encoded, run)
+            headers["Original-Request"] = response.request_id
+            if replayed:
                 headers["Idempotent-Replayed"] = "true"
         else:
-            answer = run()
+            response = run()
         if fault.drop:
             raise ConnectionAbortedError("A control dropped this response")
-        return Response(answer.status, answer.body, headers)
+        return Response(response.status, response.body, headers)
 
     def _run(self, route: Route, call: Call, cause: Json) -> bytes:
         with self.state.lock:

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import flask
 from flask import Flask, request
+from flask.json.provider import DefaultJSONProvider
 from flask.typing import ResponseReturnValue
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import Forbidden, HTTPException, LengthRequired, NotFound
@@ -17,11 +18,17 @@ MAX_BODY = 1_048_576
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
+class JsonInOrder(DefaultJSONProvider):
+    sort_keys = False
+    ensure_ascii = False
+
+
 def create_app(fake: Fake) -> Flask:
     """Return the application with all routes of `fake`."""
     app = Flask("fake_stripe", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=True)
     app.jinja_env.undefined = StrictUndefined
+    app.json = JsonInOrder(app)
     app.before_request(_check_request)
     app.add_url_rule("/healthz", "healthz", lambda: {"status": "ok"})
     app.add_url_rule("/v1/<path:rest>", "api", lambda **_: _call_api(fake), methods=METHODS)

@@ -6,7 +6,6 @@ Nothing waits and nothing is random: the same steps lead to the same table, byte
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -128,7 +127,3 @@ def model_client() -> "DynamoDBClient":
     """A real client, for its errors only."""
     config = Config(retries={"mode": "standard", "total_max_attempts": 2})
     return session().create_client("dynamodb", config=config)  # type: ignore[return-value]
-
-
-def instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
