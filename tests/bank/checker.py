@@ -26,7 +26,7 @@ from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, State
 from tests.oracle.calendar import end_of_validity, milliseconds_of
 from tests.oracle.catalog import Json, first_catalog
 from tests.oracle.expectation import Broken
-from tests.oracle.ledger import Ledger as OracleLedger
+from tests.oracle.ledger import Ledger
 from tests.support.ledger_audit import Audited, audit
 from tests.support.store_driver import Stored
 
@@ -46,7 +46,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class RawLedger:
     """An account's raw entries. lines[n] and states[n] are entry n's; number 0 is before the account was opened.
 
     number_of: the entry that each key claims. oracle: the same ledger, as far as it follows the rules.
@@ -57,7 +57,7 @@ class Ledger:
     lines: list[Line]
     states: list[State]
     number_of: dict[str, int]
-    oracle: OracleLedger
+    oracle: Ledger
 
     @property
     def last(self) -> int:
@@ -91,7 +91,7 @@ class Bounds:
 class AccountCheck:
     """One account's check as it goes."""
 
-    ledger: Ledger
+    ledger: RawLedger
     bounds: Bounds
     faults: list[str] = field(default_factory=list)
 
@@ -159,7 +159,7 @@ def check_account(account: str, attempts: list[Attempt], items: Stored) -> list[
     return one.faults
 
 
-def read_ledger(account: str, items: Stored) -> Ledger:
+def read_ledger(account: str, items: Stored) -> RawLedger:
     """The account's raw entries and claims, with a number 0 before the first."""
     rows = [item for (_, sort), item in sorted(items.items()) if sort.startswith("ENTRY#")]
     lines = [json.loads(row["line"]["S"]) for row in rows]
@@ -170,7 +170,7 @@ def read_ledger(account: str, items: Stored) -> Ledger:
         for (partition, _), item in items.items()
         if partition.startswith("CLAIM#")
     }
-    return Ledger(account, rows, [{}, *lines], [nothing, *states], claims, OracleLedger(account))
+    return RawLedger(account, rows, [{}, *lines], [nothing, *states], claims, Ledger(account))
 
 
 def _check_rules(one: AccountCheck) -> None:
@@ -319,13 +319,13 @@ def _has_terms(state: State, request: Request) -> bool:
     return all(state.terms[name] == asked[name] for name in ("plan", "ai_enabled", "quota_anchor_day"))
 
 
-def _balance_is_true(ledger: Ledger, number: int, body: Any) -> bool:
+def _balance_is_true(ledger: RawLedger, number: int, body: Any) -> bool:
     as_of = milliseconds_of(body["as_of"])
     state = ledger.states[number].at(max(as_of, ledger.lines[number]["at"]))
     return bool(body == answers.balance(ledger.account, state, CATALOG, number, as_of))
 
 
-def _is_refused(ledger: Ledger, number: int, attempt: Attempt, response: Response) -> bool:
+def _is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Response) -> bool:
     """Whether the rules refuse the request so after entry `number`, at some time that it can have used."""
     request, state = _in_the_oracles_words(attempt.request), ledger.states[number]
     for now in _instants(state, ledger.lines[number]["at"], attempt, response):

@@ -85,7 +85,6 @@ class Frame:
     written: set[str] = field(default_factory=set)
     entries: list[tuple[str, int]] = field(default_factory=list)
     error: Exception | None = None
-    last_call: int | None = None
 
     @property
     def instance(self) -> Machine:
