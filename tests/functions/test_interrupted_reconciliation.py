@@ -1,25 +1,33 @@
 """Runs of the reconciliation that end early, fail or are killed: the next run continues; and how much a run asks."""
 
-import itertools
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import stripe
 
-from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
 from prepaid import purchasing
 from prepaid.payments import sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from tests.support.api import Service
 from tests.support.handlers import Clock, Output
-from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, looks, reviews_due, run
-from tests.support.store_driver import Stored
+from tests.support.interruptions import Killed
+from tests.support.reconciliation import (
+    NOTHING,
+    Run,
+    after_each_call,
+    asked,
+    available,
+    forget_events,
+    looks,
+    reviews_due,
+    run,
+    small_pages,
+    unlucky,
+)
 from tests.support.stripe_purchases import Till
 
-__all__ = ["asked", "run"]
+__all__ = ["asked", "run", "small_pages", "unlucky"]
 
 DAY = timedelta(days=1)
 
@@ -76,25 +84,7 @@ def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
     assert calls == [5 * 3 + 2]
 
 
-def after_each_call(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    """Act after each answer of Stripe's."""
-    real = stripe.RequestsClient.request
-
-    def request(*given: Any, **named: Any) -> Any:
-        answer = real(*given, **named)
-        act()
-        return answer
-
-    patch.setattr(stripe.RequestsClient, "request", request)
-
-
 # Time, and whatever stops it
-
-
-@pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "EVENTS_PAGE", 2)
-    monkeypatch.setattr(purchasing, "PAGE_PENDING_CHECKS", 2)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -175,22 +165,6 @@ def test_what_could_not_be_looked_at_is_looked_at_again(
     clock.now += 5 * DAY
     assert run() == NOTHING | {"healed": 1}
     assert available(service) == 200
-
-
-@pytest.fixture
-def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Sessions about which Stripe doesn't answer."""
-    silent: set[str] = set()
-    counted = vars(purchasing)["fetch_payment_status"]
-
-    def look(client: Any, session: str, **named: Any) -> Any:
-        if session in silent:
-            asked.append(session)
-            raise PaymentsUnavailable
-        return counted(client, session, **named)
-
-    monkeypatch.setattr(purchasing, "fetch_payment_status", look)
-    return silent
 
 
 def failed_rows(service: Service) -> list[tuple[str, int]]:
@@ -277,76 +251,6 @@ def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run,
         clock.now += HOUR
     assert answers == [False, False, True, True]
     assert output.metric("ReconciliationBehind") == [0, 3600, 0, 0]
-
-
-class Killed(BaseException):
-    """What no handler hears of."""
-
-
-@pytest.mark.usefixtures("small_pages")
-def test_killed_after_any_call_the_next_run_ends_the_same(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
-) -> None:
-    late, unpaid, card = (till.buy() for _ in range(3))
-    till.tell_all(till.pay(unpaid))
-    till.session(unpaid.session or "").update({"payment_status": "unpaid"})
-    forget_events(till)
-    till.pay(late)
-    unlucky.add(late.session or "")
-    clock.now += HOUR
-    kept = service.stored()
-    assert run() == NOTHING | {"failed": 1, "waiting": 1, "quarantined": 1}
-    unlucky.clear()
-    restore(service, {**service.stored(), **{key: row for key, row in kept.items() if key[0] == "PENDING_CHECK"}})
-    clock.now += 5 * HOUR
-    till.pay(card)
-    till.refund(card, 2495)
-    nobody = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, nobody["id"], "card")
-    before = service.stored()
-    assert run() == NOTHING | {"healed": 2, "quarantined": 2}
-    end = service.stored()
-    for number in itertools.count(1):
-        restore(service, before)
-        if not killed_after(number, run, service):
-            break
-        assert run()["finished"]
-        assert service.stored() == end, f"killed after call {number}"
-    assert number > 50
-
-
-def killed_after(number: int, run: Run, service: Service) -> bool:
-    """A run that dies after so many answers of the database or of Stripe; False when it gave no more."""
-    left = [number]
-
-    def count(**_: Any) -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            raise Killed
-
-    events = service.table.client.meta.events
-    events.register("after-call.dynamodb", count, unique_id="death")
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            after_each_call(patch, count)
-            run()
-    except Killed:
-        return True
-    finally:
-        events.unregister("after-call.dynamodb", unique_id="death")
-    return False
-
-
-def restore(service: Service, items: Stored) -> None:
-    """The table as it was."""
-    client, name = service.table.client, service.table.name
-    there = service.stored()
-    for partition, sort in there.keys() - items.keys():
-        client.delete_item(TableName=name, Key={"PK": {"S": partition}, "SK": {"S": sort}})
-    for key, item in items.items():
-        if there.get(key) != item:
-            client.put_item(TableName=name, Item=item)
 
 
 def test_stripe_is_down(till: Till, run: Run, service: Service) -> None:

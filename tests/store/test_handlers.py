@@ -1,8 +1,9 @@
-"""The handlers under threads, and at a table with thousands of rows, on MiniStack.
+"""The handlers under threads, killed after each call, and at a table with thousands of rows, on MiniStack.
 
 moto, on which tests/functions run, isn't exact under threads, and copies the whole table for each transaction.
 """
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
+from fake_stripe import lifecycle
 from tests.support.api import PURCHASES, Service
 from tests.support.handler_fixtures import (
     apps,
@@ -25,12 +27,26 @@ from tests.support.handler_fixtures import (
     till,
 )
 from tests.support.handlers import Clock, secret_texts
-from tests.support.reconciliation import NOTHING, Run, available, looks, reviews_due, run
-from tests.support.store_driver import entry_items, quarantined, types
+from tests.support.interruptions import Killed
+from tests.support.reconciliation import (
+    NOTHING,
+    Run,
+    after_each_call,
+    asked,
+    available,
+    forget_events,
+    looks,
+    reviews_due,
+    run,
+    small_pages,
+    unlucky,
+)
+from tests.support.store_driver import Stored, entry_items, quarantined, types
 from tests.support.stripe_purchases import Till, bought
 
 __all__ = [
     "apps",
+    "asked",
     "clock",
     "comparisons",
     "deployed",
@@ -40,7 +56,9 @@ __all__ = [
     "run",
     "running_fake",
     "service",
+    "small_pages",
     "till",
+    "unlucky",
 ]
 
 
@@ -146,3 +164,69 @@ def test_a_webhook_down_for_three_days_with_200_purchases(till: Till, run: Run, 
     assert {till.purchase(purchase).state for purchase in sold} == {"granted"}
     assert reviews_due(service, clock) == {}
     assert run() == NOTHING
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_killed_after_any_call_the_next_run_ends_the_same(
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
+) -> None:
+    late, unpaid, card = (till.buy() for _ in range(3))
+    till.tell_all(till.pay(unpaid))
+    till.session(unpaid.session or "").update({"payment_status": "unpaid"})
+    forget_events(till)
+    till.pay(late)
+    unlucky.add(late.session or "")
+    clock.now += HOUR
+    kept = service.stored()
+    assert run() == NOTHING | {"failed": 1, "waiting": 1, "quarantined": 1}
+    unlucky.clear()
+    restore(service, {**service.stored(), **{key: row for key, row in kept.items() if key[0] == "PENDING_CHECK"}})
+    clock.now += 5 * HOUR
+    till.pay(card)
+    till.refund(card, 2495)
+    nobody = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with till.fake.state.lock:
+        lifecycle.pay(till.fake.state, nobody["id"], "card")
+    before = service.stored()
+    assert run() == NOTHING | {"healed": 2, "quarantined": 2}
+    end = service.stored()
+    for number in itertools.count(1):
+        restore(service, before)
+        if not killed_after(number, run, service):
+            break
+        assert run()["finished"]
+        assert service.stored() == end, f"killed after call {number}"
+    assert number > 50
+
+
+def killed_after(number: int, run: Run, service: Service) -> bool:
+    """A run that dies after so many answers of the database or of Stripe; False when it gave no more."""
+    left = [number]
+
+    def count(**_: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+
+    events = service.table.client.meta.events
+    events.register("after-call.dynamodb", count, unique_id="death")
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            after_each_call(patch, count)
+            run()
+    except Killed:
+        return True
+    finally:
+        events.unregister("after-call.dynamodb", unique_id="death")
+    return False
+
+
+def restore(service: Service, items: Stored) -> None:
+    """The table as it was."""
+    client, name = service.table.client, service.table.name
+    there = service.stored()
+    for partition, sort in there.keys() - items.keys():
+        client.delete_item(TableName=name, Key={"PK": {"S": partition}, "SK": {"S": sort}})
+    for key, item in items.items():
+        if there.get(key) != item:
+            client.put_item(TableName=name, Item=item)

@@ -7,9 +7,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import stripe
 
 from prepaid import purchasing
 from prepaid.payments import sessions
+from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store import keys
 from prepaid.store.reconciliation import HIGHEST
 from tests.support.api import Service
@@ -83,3 +85,37 @@ def reviews_due(service: Service, clock: Clock) -> Stored:
         for key, item in service.stored().items()
         if key[0] == "PENDING_CHECK" and key[1] <= keys.pending_check_sort(clock.now, HIGHEST)
     }
+
+
+def after_each_call(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Act after each answer of Stripe's."""
+    real = stripe.RequestsClient.request
+
+    def request(*given: Any, **named: Any) -> Any:
+        answer = real(*given, **named)
+        act()
+        return answer
+
+    patch.setattr(stripe.RequestsClient, "request", request)
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "EVENTS_PAGE", 2)
+    monkeypatch.setattr(purchasing, "PAGE_PENDING_CHECKS", 2)
+
+
+@pytest.fixture
+def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Sessions about which Stripe doesn't answer."""
+    silent: set[str] = set()
+    counted = vars(purchasing)["fetch_payment_status"]
+
+    def look(client: Any, session: str, **named: Any) -> Any:
+        if session in silent:
+            asked.append(session)
+            raise PaymentsUnavailable
+        return counted(client, session, **named)
+
+    monkeypatch.setattr(purchasing, "fetch_payment_status", look)
+    return silent
