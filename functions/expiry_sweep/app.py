@@ -14,7 +14,7 @@ from prepaid.store.due import DueLot
 from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
 # Enough to finish the page in hand and to keep the checkpoint.
-MARGIN_MILLISECONDS = 15_000
+MARGIN_MILLISECONDS = 20_000
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 

@@ -123,7 +123,7 @@ def _first(bench: Bench, act: Act, send: Callable[[], Any]) -> Any:
 
 
 def _time_out(bench: Bench, send: Callable[[], Any]) -> Any:
-    """The answer comes after the function's patience; a scheduled one sees that its time is over."""
+    """The answer comes after the request's deadline; a scheduled one sees that its time is over."""
     bench.monotonic += LONG_SECONDS
     bench.remaining_milliseconds = 0
     return send()

@@ -120,6 +120,8 @@ def run(cell: Cell, bench: Bench) -> int:
     bench.skew = SHIFT if "clock backwards" in cell.kinds else timedelta()
     said: Said | None = None
     bench.watched = True
+    # A lot whose call timed out is left to the run after the one that reaches the end of the day.
+    enough = 2 if "time-out" in cell.kinds else 1
     for attempt in range(1 + MAX_REPEATS):
         before = bench.database.snapshot("ledger")
         fired = cell.fired.total()
@@ -129,7 +131,7 @@ def run(cell: Cell, bench: Bench) -> int:
             assert said is not None, f"{cell.name}: it ended"
             assert said[0] < SERVER_ERROR, f"{cell.name}: it gave up with {said}"
         bench.skew = SHIFTS_AFTER.get(cell.faults[0][1], timedelta())
-        if attempt and said is not None and said[0] < SERVER_ERROR:
+        if attempt >= enough and said is not None and said[0] < SERVER_ERROR:
             break
     bench.watched = False
     for number, kind in cell.faults:
@@ -175,8 +177,14 @@ def check(cell: Cell, bench: Bench, said: Said | None, before: Any, *, meddled: 
         return
     if cell.course.scenario.reads or REFUSED <= said[0] < SERVER_ERROR:
         assert bench.database.snapshot("ledger") == before, f"{cell.name}: {said} changed the table"
-    if said[0] == OK or said[0] == OK + 1:
+    # A sweep may leave what a call without a reply was about to the next run, and still be finished.
+    left_for_later = is_sweep(cell) and "time-out" in cell.kinds
+    if (said[0] == OK or said[0] == OK + 1) and not left_for_later:
         assert_end(cell, end_of(bench, said))
+
+
+def is_sweep(cell: Cell) -> bool:
+    return cell.course.scenario.name == "expiry_sweep"
 
 
 def heard_too_late(cell: Cell, said: Said) -> bool:

@@ -15,7 +15,7 @@ PAGE_ROWS = 100
 # How far back the first sweep of a table looks: it covers a schedule that was switched on late.
 INITIAL_LOOKBACK = timedelta(days=31)
 # The deadline of one lot or page: a slow one must not use up the run.
-PIECE_SECONDS = 4.0
+PIECE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
