@@ -29,7 +29,13 @@ import json, sys
 sys.path[:0] = [{layer!r}, {function!r}]
 import app
 event = json.load(open({event!r}))
-context = {{"aws_request_id": "1", "get_remaining_time_in_millis": lambda self: 60000}}
+context = {{
+    "aws_request_id": "1",
+    "function_name": "cold",
+    "memory_limit_in_mb": 512,
+    "invoked_function_arn": "arn:aws:lambda:us-east-1:123456789012:function:cold",
+    "get_remaining_time_in_millis": lambda self: 60000,
+}}
 answer = app.handler(event, type("Context", (), context)())
 assert answer.get("statusCode", 200) < 500, answer
 """

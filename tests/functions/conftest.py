@@ -18,9 +18,9 @@ from botocore.session import get_session
 from fake_stripe.faults import Fault
 from fake_stripe.server import RunningFake
 from local.deploy import STRIPE_RIGHTS
-from prepaid.api import http
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.store.dynamodb import Table, open_client
+from prepaid.telemetry import logger
 from tests.support.api import Service
 from tests.support.functions import NAMES, BuiltFunction, at_table, build_function
 from tests.support.gateway_events import TOKEN
@@ -133,10 +133,9 @@ def output(apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys:
 def listen(apps: dict[str, ModuleType], patch: pytest.MonkeyPatch) -> Output:
     """The functions' log from here on."""
     heard = Output()
-    for logger in (http.logger, apps["expiry_sweep"].logger, apps["reconcile"].logger):
-        for handler in logger.handlers:
-            assert isinstance(handler, logging.StreamHandler)
-            patch.setattr(handler, "stream", heard)
+    for handler in logger.handlers:
+        assert isinstance(handler, logging.StreamHandler)
+        patch.setattr(handler, "stream", heard)
     foreign = logging.StreamHandler(heard.warnings)
     foreign.setLevel(logging.WARNING)
     patch.setattr(logging.root, "handlers", [*logging.root.handlers, foreign])

@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 
 from fake_stripe.server import RunningFake
 from prepaid import wiring
-from prepaid.api.times import rfc3339
+from prepaid.api.http.times import rfc3339
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases import syncing

@@ -93,6 +93,9 @@ def _check_keyword(keyword: str, wanted: Any, value: Any, where: str) -> None:
         assert value == wanted, f"{where}: {value!r} is not {wanted!r}"
     elif keyword == "anyOf":
         assert any(_fits(value, one) for one in wanted), f"{where}: {value!r} fits none of {wanted}"
+    elif keyword == "format":
+        assert wanted == "date-time", f"{where}: this checker doesn't know the format {wanted}"
+        assert isinstance(value, str) and INSTANT.fullmatch(value), f"{where}: {value!r} is no UTC instant"
     elif keyword == "items":
         for place, one in enumerate(value):
             check(one, wanted, f"{where}[{place}]")
@@ -111,8 +114,6 @@ def _check_object(value: dict[str, Any], schema: dict[str, Any], where: str) -> 
             check(member, known[name], here)
         elif isinstance(others, dict):
             check(member, others, here)
-        if isinstance(member, str) and (name in {"at", "as_of"} or name.endswith("_at")):
-            assert INSTANT.fullmatch(member), f"{here}: {member!r} is no UTC instant"
 
 
 def _fits(value: Any, schema: dict[str, Any]) -> bool:

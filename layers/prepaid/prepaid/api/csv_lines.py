@@ -3,7 +3,7 @@
 import csv
 import io
 
-from prepaid.api.answers import EntryAnswer
+from prepaid.api.histories import EntryAnswer
 
 COLUMNS = (
     "entry",
