@@ -95,7 +95,8 @@ def _check_keyword(keyword: str, wanted: Any, value: Any, where: str) -> None:
         assert any(_fits(value, one) for one in wanted), f"{where}: {value!r} fits none of {wanted}"
     elif keyword == "format":
         assert wanted == "date-time", f"{where}: this checker doesn't know the format {wanted}"
-        assert INSTANT.fullmatch(value), f"{where}: {value!r} is no UTC instant"
+        fits = isinstance(value, str) and INSTANT.fullmatch(value)
+        assert fits, f"{where}: {value!r} is no UTC instant"
     elif keyword == "items":
         for place, one in enumerate(value):
             check(one, wanted, f"{where}[{place}]")

@@ -20,6 +20,7 @@ class Deps:
 
     Secrets are functions: each reads its secret when it is first needed, and again after some minutes.
     webhook_tolerance_seconds: how far a delivery's signature may be from now, either way.
+    checkout: how customers pay; None in a function that sells nothing.
     """
 
     table: Table
@@ -30,7 +31,7 @@ class Deps:
     stripe: "Callable[[], Stripe]"
     webhook_secrets: Callable[[], tuple[str, ...]]
     webhook_tolerance_seconds: int
-    checkout: CheckoutConfig
+    checkout: CheckoutConfig | None
     random_bytes: Callable[[int], bytes]
 
 

@@ -67,6 +67,7 @@ def buy(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/purchases with Manager-Session: the purchase and its page, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     asked = body_of(request, PurchaseRequest)
+    assert deps.checkout is not None
     bought = buying.buy(
         deps.table,
         buying.Order(
