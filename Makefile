@@ -35,11 +35,13 @@ export PYTHONPATH := layers/prepaid:.
 
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
+# What needs no other program.
+UNIT = tests/unit tests/property tests/oracle
 # Fast first: what fails in a second is not worth waiting a minute for.
-TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
+TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid functions fake_stripe local tests bench)
 
-.PHONY: help run invoke test simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
+.PHONY: help run invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,7 +53,11 @@ invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=Co
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
 test: $(NEEDS_UV) ## Every test, fast ones first; the deployed local stack last
-	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS) $(TESTS)
+	@echo 'All tests take about 15 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes a minute.'
+	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
+
+unit: $(NEEDS_UV) ## The inner loop: unit tests and properties, nothing is started; about a minute
+	$(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) $(UNIT)
 
 fault-matrix: $(NEEDS_UV) ## Every call of every route and schedule with every fault, all pairs for consume and the webhook; the counts
 	$(RUN) python -m tests.simulation.matrix
@@ -70,6 +76,10 @@ fuzz: $(NEEDS_UV) ## Fuzz each target with malformed input for SECONDS=60 (TARGE
 
 audit: $(NEEDS_UV) ## Check all pinned dependencies for known vulnerabilities (needs the internet)
 	$(RUN) python -m local.audit
+
+proof: $(NEEDS_UV) ## What .ci/run samples, in full: a million simulated steps and every corruption (SEED=1); half an hour
+	$(RUN) python -m tests.simulation --operations 1000000 --seed $(SEED)
+	CORRUPTIONS_ONE_IN=1 $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) tests/store/test_verifier.py
 
 simulate: $(NEEDS_UV) ## Whole-system histories on every core, until one fails (N=1000000 SEED=1)
 	@$(RUN) python -m tests.simulation --operations $(N) --seed $(SEED)

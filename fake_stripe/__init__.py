@@ -1,1 +1,1 @@
-"""A fake Stripe for local development and tests; start with README.md, then read state.py and api.py."""
+"""A fake Stripe for local development and tests. Read README.md first, then state.py and api.py."""

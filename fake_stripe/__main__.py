@@ -1,4 +1,4 @@
-"""`python -m fake_stripe`: start the fake, say where it is, stop on Ctrl-C or SIGTERM."""
+"""`python -m fake_stripe`: start the fake, print its address, stop on Ctrl-C or SIGTERM."""
 
 import argparse
 import os
@@ -16,17 +16,19 @@ DEFAULT_KEY = "sk_test_local"
 
 def arguments(line: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fake_stripe", description=__doc__)
-    parser.add_argument("--port", type=int, default=12111, help="0 takes a free one (default: 12111)")
-    parser.add_argument("--public-url", default="", help="how browsers reach it (default: http://127.0.0.1:PORT)")
-    parser.add_argument("--webhook-url", default="", help="where events are sent; none: nowhere")
+    parser.add_argument("--port", type=int, default=12111, help="0 picks a free port (default: 12111)")
+    parser.add_argument(
+        "--public-url", default="", help="the fake's address in a browser (default: http://127.0.0.1:PORT)"
+    )
+    parser.add_argument("--webhook-url", default="", help="the endpoint that receives events (default: none)")
     parser.add_argument("--webhook-secret", default=os.environ.get("STRIPE_WEBHOOK_SECRET", "whsec_fake"))
     parser.add_argument(
         "--api-key",
         action="append",
         metavar="KEY[=RESOURCE:read|write,…]",
-        help=f"a key to accept; may be given several times (default: {DEFAULT_KEY})",
+        help=f"an accepted key; repeat the option for more (default: {DEFAULT_KEY})",
     )
-    parser.add_argument("--retry-seconds", default="", help="waits between deliveries, such as 1,2,4,8")
+    parser.add_argument("--retry-seconds", default="", help="pauses between delivery attempts, such as 1,2,4,8")
     return parser.parse_args(line)
 
 

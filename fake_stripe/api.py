@@ -1,4 +1,4 @@
-"""Stripe's REST API: who is asking, which route, what it answers. The routes are the table at the end."""
+"""Stripe's REST API: authentication, routing, responses. The table at the end lists the routes."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from fake_stripe import checkout, forms, keys, lifecycle, listing, money_back, o
 from fake_stripe.errors import Json, StripeError
 from fake_stripe.faults import Faults
 from fake_stripe.forms import Params
-from fake_stripe.idempotency import Answer, Idempotency
+from fake_stripe.idempotency import Idempotency, SavedResponse
 from fake_stripe.state import API_VERSION, State
 
 REFUND_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
@@ -54,7 +54,7 @@ class Route:
     path: str
     resource: str
     run: Callable[[Call], Json]
-    names: tuple[str, ...] | None = ()  # the parameters it takes; None where the route checks them itself
+    names: tuple[str, ...] | None = ()  # the accepted parameters; None when the route checks them itself
 
     @property
     def level(self) -> str:
@@ -75,11 +75,11 @@ class Api:
         version = request.headers.get("stripe-version") or API_VERSION
         headers = {"Request-Id": request_id, "Stripe-Version": version}
         try:
-            return self._answer(request, request_id, version, headers)
+            return self._respond(request, request_id, version, headers)
         except StripeError as error:
             return Response(error.status, json.dumps(error.body(), ensure_ascii=False).encode(), headers)
 
-    def _answer(self, request: Request, request_id: str, version: str, headers: dict[str, str]) -> Response:
+    def _respond(self, request: Request, request_id: str, version: str, headers: dict[str, str]) -> Response:
         key = keys.authenticate(request.headers.get("authorization"), self.keys)
         route, identifier = _match(request)
         keys.authorize(key, self.keys[key], route.resource, route.level)
@@ -87,26 +87,26 @@ class Api:
         params = Params(forms.decode(encoded))
         fault = self.faults.take()
         if fault.status:
-            raise StripeError("An error was asked for", status=fault.status, kind="api_error")
+            raise StripeError("A control injected this error", status=fault.status, kind="api_error")
         call = Call(self.state, params, urlsplit(request.target).path, identifier, version)
         idempotency_key = request.headers.get("idempotency-key") if request.method == "POST" else None
 
-        def run() -> Answer:
+        def run() -> SavedResponse:
             fault.wait()
             cause = {"id": request_id, "idempotency_key": idempotency_key}
-            return Answer(200, self._run(route, call, cause), request_id)
+            return SavedResponse(200, self._run(route, call, cause), request_id)
 
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
-            answer, repeated = self.idempotency.run(ACCOUNT, idempotency_key, call.url, encoded, run)
-            headers["Original-Request"] = answer.request_id
-            if repeated:
+            response, replayed = self.idempotency.run(ACCOUNT, idempotency_key, call.url, encoded, run)
+            headers["Original-Request"] = response.request_id
+            if replayed:
                 headers["Idempotent-Replayed"] = "true"
         else:
-            answer = run()
+            response = run()
         if fault.drop:
-            raise ConnectionAbortedError("The answer was dropped on request")
-        return Response(answer.status, answer.body, headers)
+            raise ConnectionAbortedError("A control dropped this response")
+        return Response(response.status, response.body, headers)
 
     def _run(self, route: Route, call: Call, cause: Json) -> bytes:
         with self.state.lock:
@@ -157,7 +157,7 @@ def _retrieve(kind: str) -> Callable[[Call], Json]:
 
 
 def _list(kind: str, *filters: str) -> Callable[[Call], Json]:
-    """A list whose `filters` must equal fields of the same name."""
+    """List the objects whose fields equal the `filters` of the request."""
 
     def run(call: Call) -> Json:
         wanted = {name: call.params.text(name) for name in filters if name in call.params.fields}
@@ -176,17 +176,17 @@ def _plain(value: object) -> object:
 
 
 def _list_events(call: Call) -> Json:
-    kinds = call.params.strings("types") or []
+    types = call.params.strings("types") or []
     if call.params.text("type"):
-        kinds.append(call.params.required("type"))
+        types.append(call.params.required("type"))
     things: Iterable[Json] = call.state.newest_first("event")
-    if kinds:
-        things = [thing for thing in things if any(_like(thing["type"], kind) for kind in kinds)]
+    if types:
+        things = [thing for thing in things if any(_matches(thing["type"], wanted) for wanted in types)]
     return listing.page(things, call.params, call.url)
 
 
-def _like(kind: str, wanted: str) -> bool:
-    return kind == wanted or (wanted.endswith("*") and kind.startswith(wanted[:-1]))
+def _matches(event_type: str, wanted: str) -> bool:
+    return event_type == wanted or (wanted.endswith("*") and event_type.startswith(wanted[:-1]))
 
 
 def _create_session(call: Call) -> Json:
@@ -211,13 +211,13 @@ def _update_session(call: Call) -> Json:
 def _create_customer(call: Call) -> Json:
     fields: Json = {name: call.params.text(name, limit=800) or None for name in CUSTOMER_FIELDS}
     locales = call.params.strings("preferred_locales") or []
-    made = objects.customer(
+    customer = objects.customer(
         call.state.new_id("customer"), call.state.now(), metadata=call.params.metadata(), preferred_locales=locales,
         **fields,
     )  # fmt: skip
-    call.state.put(made)
-    call.state.emit("customer.created", made)
-    return made
+    call.state.put(customer)
+    call.state.emit("customer.created", customer)
+    return customer
 
 
 def _update_customer(call: Call) -> Json:
@@ -250,19 +250,19 @@ def _create_refund(call: Call) -> Json:
 
 
 def _update_refund(call: Call) -> Json:
-    made = call.state.find("refund", call.identifier)
-    before = {"metadata": made["metadata"]}
-    made["metadata"] = call.params.metadata(old=made["metadata"])
-    call.state.emit("refund.updated", made, before)
-    return made
+    refund = call.state.find("refund", call.identifier)
+    before = {"metadata": refund["metadata"]}
+    refund["metadata"] = call.params.metadata(old=refund["metadata"])
+    call.state.emit("refund.updated", refund, before)
+    return refund
 
 
 def _update_dispute(call: Call) -> Json:
     evidence = call.params.child("evidence")
     evidence.allow(objects.EVIDENCE_TEXTS)
     texts = {name: evidence.text(name, limit=20_000) or "" for name in evidence.fields}
-    made = call.state.find("dispute", call.identifier)
-    made["metadata"] = call.params.metadata(old=made["metadata"])
+    dispute = call.state.find("dispute", call.identifier)
+    dispute["metadata"] = call.params.metadata(old=dispute["metadata"])
     submit = call.params.boolean("submit")
     return money_back.submit_evidence(call.state, call.identifier, texts, submit=submit is None or submit)
 
@@ -272,20 +272,20 @@ def _close_dispute(call: Call) -> Json:
 
 
 def _create_product(call: Call) -> Json:
-    made = objects.product(
+    product = objects.product(
         call.state.new_id("product"), call.state.now(), name=call.params.required("name"),
         description=call.params.text("description"), metadata=call.params.metadata(),
     )  # fmt: skip
-    return call.state.put(made)
+    return call.state.put(product)
 
 
 def _create_price(call: Call) -> Json:
     params = call.params
     own = {name: params.fields[name] for name in params.fields if name not in PRICE_EXTRAS}
-    made = checkout.price_from(call.state, Params(own), call.state.now())
+    price = checkout.price_from(call.state, Params(own), call.state.now())
     extras = {name: params.text(name, limit=200) for name in ("lookup_key", "nickname")}
-    made.update(active=True, metadata=params.metadata(), **extras)
-    return made
+    price.update(active=True, metadata=params.metadata(), **extras)
+    return price
 
 
 PRICE_EXTRAS = ("expand", "lookup_key", "metadata", "nickname")

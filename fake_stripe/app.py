@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import flask
 from flask import Flask, request
+from flask.json.provider import DefaultJSONProvider
 from flask.typing import ResponseReturnValue
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import Forbidden, HTTPException, LengthRequired, NotFound
@@ -17,12 +18,18 @@ MAX_BODY = 1_048_576
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
+class JsonInOrder(DefaultJSONProvider):
+    sort_keys = False
+    ensure_ascii = False
+
+
 def create_app(fake: Fake) -> Flask:
-    """All routes of `fake`."""
+    """Return the application with all routes of `fake`."""
     app = Flask("fake_stripe", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROPAGATE_EXCEPTIONS=True)
     app.jinja_env.undefined = StrictUndefined
-    app.before_request(_refuse)
+    app.json = JsonInOrder(app)
+    app.before_request(_check_request)
     app.add_url_rule("/healthz", "healthz", lambda: {"status": "ok"})
     app.add_url_rule("/v1/<path:rest>", "api", lambda **_: _call_api(fake), methods=METHODS)
     app.register_blueprint(controls.blueprint(fake))
@@ -32,14 +39,14 @@ def create_app(fake: Fake) -> Flask:
     return app
 
 
-def _refuse() -> None:
-    """Refuse bodies of unknown length, and buttons that another site's page presses."""
+def _check_request() -> None:
+    """Reject bodies of unknown length, and forms that another site's page submits."""
     if "Transfer-Encoding" in request.headers or not request.headers.get("Content-Length", "0").isdigit():
         raise LengthRequired("Send a Content-Length")
     origin = request.headers.get("Origin")
     browser_only = not request.path.startswith("/v1/")
     if browser_only and request.method == "POST" and origin is not None and urlsplit(origin).netloc != request.host:
-        raise Forbidden("Another site's page may not press buttons here")
+        raise Forbidden("Another site's page must not submit forms here")
 
 
 def _call_api(fake: Fake) -> ResponseReturnValue:
@@ -50,7 +57,7 @@ def _call_api(fake: Fake) -> ResponseReturnValue:
 
 
 def _show_error(error: HTTPException) -> ResponseReturnValue:
-    """A page for people who are lost, JSON in Stripe's shape for everybody else."""
+    """Return the page for an unknown address, or JSON in Stripe's format for any other error."""
     if not request.path.startswith(("/v1/", "/_control/")) and isinstance(error, NotFound):
         return pages.not_found()
     message = str(error.description)

@@ -1,4 +1,4 @@
-"""Creating a Checkout Session: what Stripe demands of the parameters, and the session they make."""
+"""Creates Checkout Sessions, with Stripe's rules for the parameters."""
 
 from urllib.parse import urlsplit
 
@@ -66,7 +66,7 @@ LOCALES = [
     "zh-HK",
     "zh-TW",
 ]
-ENDIVE = "2026-09-30"  # the API version that took payment_method_types away
+ENDIVE = "2026-09-30"  # the API version that removed payment_method_types
 HALF_HOUR, DAY = 1800, 86_400
 SLACK = 60
 MAX_ITEMS = 100
@@ -130,9 +130,9 @@ def _check_names(params: Params, version: str) -> None:
         )
     params.allow(KNOWN)
     if params.required("mode") != "payment":
-        raise StripeError("This local fake knows mode=payment only", param="mode")
+        raise StripeError("The fake supports mode=payment only", param="mode")
     if params.text("ui_mode") not in {None, "hosted", "hosted_page"}:
-        raise StripeError("This local fake knows the hosted page only", param="ui_mode")
+        raise StripeError("The fake supports the hosted page only", param="ui_mode")
     if params.text("customer") and (params.text("customer_email") or params.text("customer_creation")):
         raise StripeError("You may only specify one of these parameters: customer, customer_email.", param="customer")
     params.choice("customer_creation", ("always", "if_required"))
@@ -141,16 +141,16 @@ def _check_names(params: Params, version: str) -> None:
 
 
 def _reflected(params: Params) -> Json:
-    """What comes back as it was said, and the texts around the page."""
+    """The fields that the session repeats from the request."""
     texts = params.child("custom_text")
     spots = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
     texts.allow(spots)
-    said = {spot: texts.child(spot).text("message", limit=1200) for spot in spots}
+    messages = {spot: texts.child(spot).text("message", limit=1200) for spot in spots}
     return {
         "allow_promotion_codes": params.boolean("allow_promotion_codes"),
         "billing_address_collection": params.choice("billing_address_collection", ("auto", "required")),
         "client_reference_id": params.text("client_reference_id", limit=200),
-        "custom_text": {spot: {"message": message} if message else None for spot, message in said.items()},
+        "custom_text": {spot: {"message": message} if message else None for spot, message in messages.items()},
         "customer_email": params.text("customer_email", limit=800),
         "locale": params.choice("locale", LOCALES),
         "origin_context": params.choice("origin_context", ("mobile_app", "web")),
@@ -173,59 +173,59 @@ def _url(params: Params, name: str) -> str | None:
 
 
 def _expires_at(params: Params, now: int) -> int:
-    wanted = params.integer("expires_at")
-    if wanted is None:
+    expires_at = params.integer("expires_at")
+    if expires_at is None:
         return now + DAY
-    if wanted < now + HALF_HOUR - SLACK:
+    if expires_at < now + HALF_HOUR - SLACK:
         raise StripeError(
             "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.", param="expires_at"
         )
-    if wanted > now + DAY + SLACK:
+    if expires_at > now + DAY + SLACK:
         raise StripeError(
             "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", param="expires_at"
         )
-    return wanted
+    return expires_at
 
 
-def _intent_fields(wanted: Params) -> Json:
-    wanted.allow(("description", "metadata", "receipt_email", "statement_descriptor", "statement_descriptor_suffix"))
+def _intent_fields(params: Params) -> Json:
+    params.allow(("description", "metadata", "receipt_email", "statement_descriptor", "statement_descriptor_suffix"))
     return {
-        "description": wanted.text("description"),
-        "metadata": wanted.metadata(),
-        "receipt_email": wanted.text("receipt_email"),
-        "statement_descriptor": wanted.text("statement_descriptor", limit=22),
-        "statement_descriptor_suffix": wanted.text("statement_descriptor_suffix", limit=22),
+        "description": params.text("description"),
+        "metadata": params.metadata(),
+        "receipt_email": params.text("receipt_email"),
+        "statement_descriptor": params.text("statement_descriptor", limit=22),
+        "statement_descriptor_suffix": params.text("statement_descriptor_suffix", limit=22),
     }
 
 
 def _line_items(state: State, params: Params, now: int) -> list[Json]:
-    wanted = params.children("line_items")
-    if not wanted:
+    entries = params.children("line_items")
+    if not entries:
         raise StripeError("Missing required param: line_items.", code="parameter_missing", param="line_items")
-    if len(wanted) > MAX_ITEMS:
+    if len(entries) > MAX_ITEMS:
         raise StripeError(f"line_items can have at most {MAX_ITEMS} entries", param="line_items")
-    items = [_line_item(state, one, now) for one in wanted]
+    items = [_line_item(state, entry, now) for entry in entries]
     if len({item["currency"] for item in items}) > 1:
         raise StripeError("All line items must have the same currency", param="line_items")
     return items
 
 
-def _line_item(state: State, wanted: Params, now: int) -> Json:
-    wanted.refuse(("adjustable_quantity", "metadata", "tax_rates"))
-    wanted.allow(("price", "price_data", "quantity"))
-    wanted.required("quantity")
-    quantity = wanted.integer("quantity", least=1, most=999_999) or 1
-    identifier = wanted.text("price")
+def _line_item(state: State, params: Params, now: int) -> Json:
+    params.refuse(("adjustable_quantity", "metadata", "tax_rates"))
+    params.allow(("price", "price_data", "quantity"))
+    params.required("quantity")
+    quantity = params.integer("quantity", least=1, most=999_999) or 1
+    identifier = params.text("price")
     if identifier is not None:
-        price = state.find("price", identifier, wanted.path("price"))
+        price = state.find("price", identifier, params.path("price"))
     else:
-        price = price_from(state, wanted.child("price_data"), now)
+        price = price_from(state, params.child("price_data"), now)
     name = state.find("product", price["product"])["name"]
     return objects.line_item(state.new_id("item"), price=price, quantity=quantity, description=name)
 
 
 def price_from(state: State, data: Params, now: int) -> Json:
-    """A one-time price made inside a request; it is not active afterwards, as at Stripe."""
+    """Create a one-time price from the parameters of a request. As at Stripe, it is inactive afterwards."""
     data.refuse(("recurring",))
     data.allow(("currency", "product", "product_data", "tax_behavior", "unit_amount", "unit_amount_decimal"))
     currency = data.required("currency").lower()
@@ -256,21 +256,21 @@ def price_from(state: State, data: Params, now: int) -> Json:
 
 
 def _methods(params: Params, currency: str, total: int) -> list[str]:
-    """What the payer is offered. Lists that allow or exclude only filter; the old list insists."""
+    """Return the session's payment methods. `payment_method_types` must fit; the other two lists only filter."""
     possible = ["card"]
     if currency == "brl":
         possible.append("pix")
         if LEAST_BOLETO <= total <= MOST_BOLETO:
             possible.append("boleto")
-    insisted = params.strings("payment_method_types")
-    if insisted is not None:
-        for method in insisted:
+    required = params.strings("payment_method_types")
+    if required is not None:
+        for method in required:
             if method not in possible:
                 raise StripeError(
                     f"The payment method type `{method[:40]}` can't be used with this currency and amount.",
                     param="payment_method_types",
                 )
-        possible = insisted
+        possible = required
     allowed = params.strings("allowed_payment_method_types")
     excluded = params.strings("excluded_payment_method_types")
     if allowed is not None and excluded is not None:
@@ -279,14 +279,14 @@ def _methods(params: Params, currency: str, total: int) -> list[str]:
             "excluded_payment_method_types.",
             param="allowed_payment_method_types",
         )
-    methods = [one for one in possible if (allowed is None or one in allowed) and one not in (excluded or ())]
+    methods = [name for name in possible if (allowed is None or name in allowed) and name not in (excluded or ())]
     if not methods:
         raise StripeError("No valid payment method types for this Checkout Session.")
     return methods
 
 
-def _method_options(wanted: Params, methods: list[str]) -> Json:
-    card, pix, boleto = wanted.child("card"), wanted.child("pix"), wanted.child("boleto")
+def _method_options(params: Params, methods: list[str]) -> Json:
+    card, pix, boleto = params.child("card"), params.child("pix"), params.child("boleto")
     days = boleto.integer("expires_after_days", most=60)
     options: Json = {
         "card": {"request_three_d_secure": card.text("request_three_d_secure") or "automatic"},

@@ -1,4 +1,4 @@
-"""The bodies of control requests: a JSON object, or the form that a button of the dashboard sends."""
+"""The bodies of control requests: a JSON object, or the form that a button of the dashboard submits."""
 
 from typing import Annotated, Literal
 
@@ -52,7 +52,7 @@ class DisputeWonParams(ControlParams):
 
 
 class WebhookParams(ControlParams):
-    """Fields of `webhooks.Settings`, and the version of the events; what the body leaves out stays as it is."""
+    """Fields of `webhooks.Settings`, and the events' API version. A missing field keeps its value."""
 
     url: Annotated[str, AfterValidator(checked_url)] = ""
     secret: str = ""
@@ -117,10 +117,10 @@ class KeyParams(ControlParams):
 
 
 def read[P: ControlParams](request: Request, kind: type[P]) -> P:
-    """The parameters of `kind` in the request's body. Raises StripeError that names the first wrong one."""
+    """Return the request's body as `kind`. Raises StripeError with the name of the first invalid parameter."""
     body = request.get_data()
     try:
-        # curl -d calls JSON a form.
+        # curl -d sends JSON with the content type of a form.
         if request.mimetype == FORM and not body.startswith((b"{", b"[")):
             return kind.model_validate(request.form.to_dict())
         return kind.model_validate_json(body or b"{}", strict=True)

@@ -1,4 +1,4 @@
-"""The controls under /_control: act on a session, charge, refund or dispute; disturb the webhooks; look inside."""
+"""The controls under /_control: change sessions, charges, refunds and disputes; disturb webhooks; inspect."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -8,8 +8,7 @@ from typing import Any
 from flask import Blueprint, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 
-from fake_stripe import control_params as params
-from fake_stripe import keys, lifecycle, money_back
+from fake_stripe import control_params, keys, lifecycle, money_back
 from fake_stripe.control_params import ControlParams
 from fake_stripe.errors import Json, StripeError
 from fake_stripe.fake import Fake
@@ -24,11 +23,11 @@ class Control:
     path: str
     run: Callable[[Fake, str, Any], Json]
     params: type[ControlParams] = ControlParams
-    waits: bool = False  # for deliveries, whose receivers may call the API: runs without the state's lock
+    waits: bool = False  # for deliveries, whose receiver may call the API; so it doesn't hold the state's lock
 
 
 def blueprint(fake: Fake) -> Blueprint:
-    """All controls of `fake`, as routes."""
+    """Return the routes of all controls of `fake`."""
     routes = Blueprint("controls", __name__, url_prefix="/_control")
     for control in CONTROLS:
         name = f"{control.method} {control.path}"
@@ -39,9 +38,9 @@ def blueprint(fake: Fake) -> Blueprint:
 
 def _view(fake: Fake, control: Control) -> Callable[..., ResponseReturnValue]:
     def view(identifier: str = "", **_: str) -> ResponseReturnValue:
-        wanted = params.read(request, control.params) if control.method == "POST" else ControlParams()
+        params = control_params.read(request, control.params) if control.method == "POST" else ControlParams()
         with nullcontext() if control.waits else fake.state.lock:
-            response = jsonify(control.run(fake, identifier, wanted))
+            response = jsonify(control.run(fake, identifier, params))
         pressed_in_browser = control.method == "POST" and "text/html" in request.headers.get("accept", "")
         return redirect("/", 303) if pressed_in_browser else response
 
@@ -51,29 +50,29 @@ def _view(fake: Fake, control: Control) -> Callable[..., ResponseReturnValue]:
 # Sessions, charges, refunds, disputes
 
 
-def _pay(fake: Fake, session_id: str, wanted: params.PayParams) -> Json:
-    return lifecycle.pay(fake.state, session_id, wanted.method, wanted.card)
+def _pay(fake: Fake, session_id: str, params: control_params.PayParams) -> Json:
+    return lifecycle.pay(fake.state, session_id, params.method, params.card)
 
 
-def _confirm(fake: Fake, session_id: str, wanted: params.MethodParams) -> Json:
-    return lifecycle.confirm(fake.state, session_id, wanted.method)
+def _confirm(fake: Fake, session_id: str, params: control_params.MethodParams) -> Json:
+    return lifecycle.confirm(fake.state, session_id, params.method)
 
 
-def _fail(fake: Fake, session_id: str, wanted: params.FailParams) -> Json:
-    return lifecycle.fail(fake.state, session_id, wanted.decline_code)
+def _fail(fake: Fake, session_id: str, params: control_params.FailParams) -> Json:
+    return lifecycle.fail(fake.state, session_id, params.decline_code)
 
 
 def _expire(fake: Fake, session_id: str, _: ControlParams) -> Json:
     return lifecycle.expire(fake.state, session_id)
 
 
-def _pay_after_expiry(fake: Fake, session_id: str, wanted: params.MethodParams) -> Json:
-    return lifecycle.pay_after_expiry(fake.state, session_id, wanted.method)
+def _pay_after_expiry(fake: Fake, session_id: str, params: control_params.MethodParams) -> Json:
+    return lifecycle.pay_after_expiry(fake.state, session_id, params.method)
 
 
-def _refund(fake: Fake, identifier: str, wanted: params.RefundParams) -> Json:
+def _refund(fake: Fake, identifier: str, params: control_params.RefundParams) -> Json:
     charge = money_back.charge_of(fake.state, identifier)
-    return money_back.refund(fake.state, charge["id"], wanted.amount, wanted.status)
+    return money_back.refund(fake.state, charge["id"], params.amount, params.status)
 
 
 def _fail_refund(fake: Fake, refund_id: str, _: ControlParams) -> Json:
@@ -84,20 +83,20 @@ def _succeed_refund(fake: Fake, refund_id: str, _: ControlParams) -> Json:
     return money_back.succeed_refund(fake.state, refund_id)
 
 
-def _dispute(fake: Fake, identifier: str, wanted: params.DisputeParams) -> Json:
+def _dispute(fake: Fake, identifier: str, params: control_params.DisputeParams) -> Json:
     charge = money_back.charge_of(fake.state, identifier)
     return money_back.dispute(
         fake.state,
         charge["id"],
-        amount=wanted.amount,
-        reason=wanted.reason,
-        withdraw=wanted.withdraw,
-        inquiry=wanted.inquiry,
+        amount=params.amount,
+        reason=params.reason,
+        withdraw=params.withdraw,
+        inquiry=params.inquiry,
     )
 
 
-def _win_dispute(fake: Fake, dispute_id: str, wanted: params.DisputeWonParams) -> Json:
-    return money_back.close_dispute(fake.state, dispute_id, "won", reinstate=wanted.reinstate)
+def _win_dispute(fake: Fake, dispute_id: str, params: control_params.DisputeWonParams) -> Json:
+    return money_back.close_dispute(fake.state, dispute_id, "won", reinstate=params.reinstate)
 
 
 def _lose_dispute(fake: Fake, dispute_id: str, _: ControlParams) -> Json:
@@ -124,31 +123,31 @@ def _settings(fake: Fake, _id: str, _: ControlParams) -> Json:
         return asdict(fake.webhooks.settings) | {"api_version": fake.state.api_version}
 
 
-def _configure(fake: Fake, identifier: str, wanted: params.WebhookParams) -> Json:
-    values = wanted.model_dump(exclude_unset=True)
+def _configure(fake: Fake, identifier: str, params: control_params.WebhookParams) -> Json:
+    values = params.model_dump(exclude_unset=True)
     fake.state.api_version = values.pop("api_version", fake.state.api_version)
     with fake.webhooks.changing() as settings:
         for name, value in values.items():
             setattr(settings, name, value)
-    return _settings(fake, identifier, wanted)
+    return _settings(fake, identifier, params)
 
 
-def _duplicate(fake: Fake, identifier: str, wanted: params.DuplicateParams) -> Json:
+def _duplicate(fake: Fake, identifier: str, params: control_params.DuplicateParams) -> Json:
     with fake.webhooks.changing() as settings:
-        settings.duplicate_next, settings.copies = wanted.next, wanted.copies
-    return _settings(fake, identifier, wanted)
+        settings.duplicate_next, settings.copies = params.next, params.copies
+    return _settings(fake, identifier, params)
 
 
-def _lose(fake: Fake, identifier: str, wanted: params.LoseParams) -> Json:
+def _lose(fake: Fake, identifier: str, params: control_params.LoseParams) -> Json:
     with fake.webhooks.changing() as settings:
-        settings.lose_next = wanted.next
-    return _settings(fake, identifier, wanted)
+        settings.lose_next = params.next
+    return _settings(fake, identifier, params)
 
 
-def _reorder(fake: Fake, identifier: str, wanted: params.ReorderParams) -> Json:
+def _reorder(fake: Fake, identifier: str, params: control_params.ReorderParams) -> Json:
     with fake.webhooks.changing() as settings:
-        settings.hold_next = wanted.hold
-    return _settings(fake, identifier, wanted)
+        settings.hold_next = params.hold
+    return _settings(fake, identifier, params)
 
 
 def _release(fake: Fake, _id: str, _: ControlParams) -> Json:
@@ -162,27 +161,27 @@ def _stop(fake: Fake, _id: str, _: ControlParams) -> Json:
     return {"running": False, "discarded": 0}
 
 
-def _start(fake: Fake, _id: str, wanted: params.StartParams) -> Json:
-    discarded = fake.webhooks.discard() if wanted.discard else 0
+def _start(fake: Fake, _id: str, params: control_params.StartParams) -> Json:
+    discarded = fake.webhooks.discard() if params.discard else 0
     with fake.webhooks.changing() as settings:
         settings.running = True
     return {"running": True, "discarded": discarded}
 
 
-def _rotate(fake: Fake, _id: str, wanted: params.RotateParams) -> Json:
-    fake.webhooks.rotate(wanted.secret)
+def _rotate(fake: Fake, _id: str, params: control_params.RotateParams) -> Json:
+    fake.webhooks.rotate(params.secret)
     with fake.webhooks.changed:
         return {"secret": fake.webhooks.settings.secret, "previous_secret": fake.webhooks.settings.previous_secret}
 
 
 def _raw(fake: Fake) -> Json:
-    """Send the body as it is. It is no JSON for us, and its receiver may call the API, so no lock is held."""
+    """Send the body unchanged. The receiver may call the API, so this doesn't hold the state's lock."""
     with fake.webhooks.changed:
         if not fake.webhooks.settings.url:
             raise StripeError("There is no webhook URL", status=409)
-    # curl's own content type says nothing about the bytes.
-    kind = request.headers.get("content-type", params.FORM)
-    return fake.webhooks.send_raw(request.get_data(), "application/json" if kind == params.FORM else kind)
+    # curl sends this content type whatever the bytes are.
+    kind = request.headers.get("content-type", control_params.FORM)
+    return fake.webhooks.send_raw(request.get_data(), "application/json" if kind == control_params.FORM else kind)
 
 
 def _redeliver_one(fake: Fake, event_id: str, _: ControlParams) -> Json:
@@ -190,11 +189,11 @@ def _redeliver_one(fake: Fake, event_id: str, _: ControlParams) -> Json:
     return {"redelivered": 1}
 
 
-def _redeliver(fake: Fake, _id: str, wanted: params.RedeliverParams) -> Json:
-    """All events, or those of some types, oldest first unless reversed."""
-    types = set(filter(None, wanted.types.split(",")))
+def _redeliver(fake: Fake, _id: str, params: control_params.RedeliverParams) -> Json:
+    """Send all events again, or those of some types, oldest first unless reversed."""
+    types = set(filter(None, params.types.split(",")))
     events = [event for event in fake.state.newest_first("event") if not types or event["type"] in types]
-    for event in events if wanted.reverse else reversed(events):
+    for event in events if params.reverse else reversed(events):
         fake.webhooks.redeliver(event)
     return {"redelivered": len(events)}
 
@@ -212,26 +211,26 @@ def _deliveries(fake: Fake, _id: str, _: ControlParams) -> Json:
     return {"deliveries": fake.webhooks.attempts()}
 
 
-def _drain(fake: Fake, _id: str, wanted: params.DrainParams) -> Json:
-    return fake.webhooks.drain(wanted.timeout_seconds)
+def _drain(fake: Fake, _id: str, params: control_params.DrainParams) -> Json:
+    return fake.webhooks.drain(params.timeout_seconds)
 
 
-def _clock(fake: Fake, _id: str, wanted: params.ClockParams) -> Json:
-    """Move the fake's time forward; signatures keep the real time."""
-    fake.state.clock_offset += wanted.advance_seconds
+def _clock(fake: Fake, _id: str, params: control_params.ClockParams) -> Json:
+    """Advance the fake's clock; signatures keep the real time."""
+    fake.state.clock_offset += params.advance_seconds
     lifecycle.expire_due(fake.state)
     return {"now": fake.state.now(), "offset_seconds": fake.state.clock_offset}
 
 
-def _plan_api_faults(fake: Fake, _id: str, wanted: params.ApiFaultParams) -> Json:
-    fault = Fault(wanted.status, wanted.delay_seconds, wanted.drop_answer)
-    fake.api.faults.plan(wanted.next, fault)
-    return {"next": wanted.next, "fault": asdict(fault)}
+def _plan_api_faults(fake: Fake, _id: str, params: control_params.ApiFaultParams) -> Json:
+    fault = Fault(params.status, params.delay_seconds, params.drop_answer)
+    fake.api.faults.plan(params.next, fault)
+    return {"next": params.next, "fault": asdict(fault)}
 
 
-def _add_key(fake: Fake, _id: str, wanted: params.KeyParams) -> Json:
+def _add_key(fake: Fake, _id: str, params: control_params.KeyParams) -> Json:
     try:
-        key, permissions = keys.parse(wanted.key)
+        key, permissions = keys.parse(params.key)
     except ValueError as error:
         raise StripeError(str(error), param="key") from error
     fake.api.keys[key] = permissions
@@ -239,7 +238,7 @@ def _add_key(fake: Fake, _id: str, wanted: params.KeyParams) -> Json:
 
 
 def _reset(fake: Fake, _id: str, _: ControlParams) -> Json:
-    """Forget every object, event, attempt and idempotency key; settings that disturb return to normal."""
+    """Forget every object, event, attempt and idempotency key, and reset the settings that disturb deliveries."""
     fake.state.clear()
     fake.state.clock_offset = 0
     fake.api.idempotency.clear()
@@ -253,36 +252,36 @@ def _reset(fake: Fake, _id: str, _: ControlParams) -> Json:
 
 REFUND, DISPUTE = "/<any(refunds, refund):kind>/<identifier>", "/<any(disputes, dispute):kind>/<identifier>"
 CONTROLS = (
-    Control("POST", "/sessions/<identifier>/pay", _pay, params.PayParams),
-    Control("POST", "/sessions/<identifier>/confirm", _confirm, params.MethodParams),
-    Control("POST", "/sessions/<identifier>/fail", _fail, params.FailParams),
+    Control("POST", "/sessions/<identifier>/pay", _pay, control_params.PayParams),
+    Control("POST", "/sessions/<identifier>/confirm", _confirm, control_params.MethodParams),
+    Control("POST", "/sessions/<identifier>/fail", _fail, control_params.FailParams),
     Control("POST", "/sessions/<identifier>/expire", _expire),
-    Control("POST", "/sessions/<identifier>/pay_after_expiry", _pay_after_expiry, params.MethodParams),
-    Control("POST", "/<any(sessions, charges):kind>/<identifier>/refund", _refund, params.RefundParams),
-    Control("POST", "/<any(sessions, charges):kind>/<identifier>/dispute", _dispute, params.DisputeParams),
+    Control("POST", "/sessions/<identifier>/pay_after_expiry", _pay_after_expiry, control_params.MethodParams),
+    Control("POST", "/<any(sessions, charges):kind>/<identifier>/refund", _refund, control_params.RefundParams),
+    Control("POST", "/<any(sessions, charges):kind>/<identifier>/dispute", _dispute, control_params.DisputeParams),
     Control("POST", f"{REFUND}/fail", _fail_refund),
     Control("POST", f"{REFUND}/succeed", _succeed_refund),
-    Control("POST", f"{DISPUTE}/won", _win_dispute, params.DisputeWonParams),
+    Control("POST", f"{DISPUTE}/won", _win_dispute, control_params.DisputeWonParams),
     Control("POST", f"{DISPUTE}/lost", _lose_dispute),
     Control("POST", f"{DISPUTE}/funds_withdrawn", _withdraw_funds),
     Control("POST", f"{DISPUTE}/funds_reinstated", _reinstate_funds),
     Control("POST", f"{DISPUTE}/under_review", _submit_evidence),
     Control("GET", "/webhooks", _settings),
-    Control("POST", "/webhooks", _configure, params.WebhookParams),
-    Control("POST", "/webhooks/duplicate", _duplicate, params.DuplicateParams),
-    Control("POST", "/webhooks/lose", _lose, params.LoseParams),
-    Control("POST", "/webhooks/reorder", _reorder, params.ReorderParams),
+    Control("POST", "/webhooks", _configure, control_params.WebhookParams),
+    Control("POST", "/webhooks/duplicate", _duplicate, control_params.DuplicateParams),
+    Control("POST", "/webhooks/lose", _lose, control_params.LoseParams),
+    Control("POST", "/webhooks/reorder", _reorder, control_params.ReorderParams),
     Control("POST", "/webhooks/release", _release),
     Control("POST", "/webhooks/stop", _stop),
-    Control("POST", "/webhooks/start", _start, params.StartParams),
-    Control("POST", "/webhooks/rotate", _rotate, params.RotateParams),
-    Control("POST", "/events/redeliver", _redeliver, params.RedeliverParams),
+    Control("POST", "/webhooks/start", _start, control_params.StartParams),
+    Control("POST", "/webhooks/rotate", _rotate, control_params.RotateParams),
+    Control("POST", "/events/redeliver", _redeliver, control_params.RedeliverParams),
     Control("POST", "/events/<identifier>/redeliver", _redeliver_one),
     Control("GET", "/state", _state),
     Control("GET", "/deliveries", _deliveries),
-    Control("POST", "/drain", _drain, params.DrainParams, waits=True),
-    Control("POST", "/clock", _clock, params.ClockParams),
-    Control("POST", "/api", _plan_api_faults, params.ApiFaultParams),
-    Control("POST", "/keys", _add_key, params.KeyParams),
+    Control("POST", "/drain", _drain, control_params.DrainParams, waits=True),
+    Control("POST", "/clock", _clock, control_params.ClockParams),
+    Control("POST", "/api", _plan_api_faults, control_params.ApiFaultParams),
+    Control("POST", "/keys", _add_key, control_params.KeyParams),
     Control("POST", "/reset", _reset),
 )

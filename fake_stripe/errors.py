@@ -1,4 +1,4 @@
-"""The errors Stripe answers with, in Stripe's own envelope."""
+"""Errors in Stripe's format."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ type Json = dict[str, Any]
 
 
 class StripeError(Exception):
-    """An answer other than 2xx; `body()` is what travels."""
+    """A response with a status other than 2xx; `body()` is its JSON."""
 
     def __init__(
         self,
@@ -41,5 +41,5 @@ def missing(kind: str, identifier: str, param: str = "id") -> StripeError:
 
 
 def wrong_state(message: str) -> StripeError:
-    """A control was asked for something the object can't do now; Stripe has no such answer, people need one."""
+    """The error of a control that doesn't fit the object's state. Stripe has no such error; a developer needs one."""
     return StripeError(message, status=409, code="wrong_state")

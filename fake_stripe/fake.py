@@ -1,4 +1,4 @@
-"""The parts of a fake that its HTTP routes reach."""
+"""The parts of a fake that its HTTP routes use."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from fake_stripe.webhooks import Webhooks
 
 @dataclass(frozen=True)
 class Fake:
-    """What one fake remembers, its REST API, and its webhook deliveries."""
+    """One fake: its state, its REST API, and its webhook deliveries."""
 
     state: State
     api: Api

@@ -1,4 +1,4 @@
-"""Trouble on request: API calls that fail, are slow, or whose answer gets lost after the effect."""
+"""Injected faults: API calls that fail, are slow, or take effect and lose their response."""
 
 import threading
 import time
@@ -9,9 +9,9 @@ MAX_DELAY = 60.0
 
 @dataclass(frozen=True)
 class Fault:
-    status: int = 0  # answer this instead of running
-    delay: float = 0.0  # wait before running; with an Idempotency-Key the key is taken meanwhile
-    drop: bool = False  # run, then close the connection without an answer
+    status: int = 0  # respond with this status and don't run
+    delay: float = 0.0  # seconds before running; a request with an Idempotency-Key claims the key first
+    drop: bool = False  # run, then close the connection without a response
 
     def wait(self) -> None:
         if self.delay:

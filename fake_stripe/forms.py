@@ -1,4 +1,4 @@
-"""Stripe's request parameters: form-encoded `line_items[0][price_data][currency]=brl`, read with types and bounds."""
+"""Stripe's request parameters, such as `line_items[0][price_data][currency]=brl`, read with types and bounds."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SEGMENT = re.compile(r"\[([^\[\]]*)\]")
 
 
 def decode(text: str) -> Json:
-    """Turn the flat form into nested dicts; lists stay dicts keyed "0", "1", … until someone asks for a list."""
+    """Turn the flat form into nested dicts. A list is a dict with the keys "0", "1", …"""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:
@@ -48,7 +48,7 @@ def _insert(root: Json, path: list[str], value: str, key: str) -> None:
 
 
 class Params:
-    """Typed access to one level of the parameters; every complaint names the parameter as Stripe does."""
+    """Typed access to one level of the parameters. Errors name the parameter as Stripe does."""
 
     def __init__(self, fields: Json, prefix: str = "") -> None:
         self.fields = fields
@@ -65,10 +65,10 @@ class Params:
                 )
 
     def refuse(self, names: Sequence[str]) -> None:
-        """What Stripe has and the fake has not; switching it off explicitly is fine."""
+        """Reject parameters that the fake doesn't support, unless they switch the feature off."""
         for name in names:
             if name in self.fields and self.fields.pop(name) != {"enabled": "false"}:
-                raise StripeError(f"This local fake does not support {self.path(name)}", param=self.path(name))
+                raise StripeError(f"The fake does not support {self.path(name)}", param=self.path(name))
 
     def text(self, name: str, *, limit: int = 5000) -> str | None:
         value = self.fields.get(name)
@@ -144,7 +144,7 @@ class Params:
         return sorted(self.fields, key=int)
 
     def metadata(self, name: str = "metadata", old: dict[str, str] | None = None) -> dict[str, str]:
-        """Stripe's rules: 50 keys, 40 and 500 characters, an empty value removes a key, an empty field all of them."""
+        """Merge the metadata into `old`: an empty value removes its key, an empty field removes all keys."""
         if self.fields.get(name) == "":
             return {}
         fields = self.child(name)

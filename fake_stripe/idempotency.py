@@ -1,6 +1,6 @@
-"""Idempotency-Key as at Stripe: one effect per key, the first answer to every repeat, an error for another request.
+"""Idempotency-Key as at Stripe: a retry gets the original response, a different request with the key gets an error.
 
-Other than at Stripe errors aren't kept: a repeat of what was refused is looked at anew.
+Unlike Stripe, the fake doesn't keep errors: a retry of a rejected request runs again.
 """
 
 import threading
@@ -15,54 +15,56 @@ MAX_KEY = 255
 
 
 @dataclass
-class Answer:
+class SavedResponse:
     status: int
     body: bytes
     request_id: str
 
 
 @dataclass
-class Kept:
+class KeyUse:
     path: str
     params: str
     at: int
-    answer: Answer | None = None  # none while the first request is still running
+    answer: SavedResponse | None = None  # None while the first request runs
 
 
 class Idempotency:
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._kept: dict[tuple[str, str], Kept] = {}
+        self._kept: dict[tuple[str, str], KeyUse] = {}
         self._lock = threading.Lock()
 
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()
 
-    def run(self, account: str, key: str, path: str, params: str, call: Callable[[], Answer]) -> tuple[Answer, bool]:
-        """The answer, and whether it is a repeat of an earlier one."""
+    def run(
+        self, account: str, key: str, path: str, params: str, call: Callable[[], SavedResponse]
+    ) -> tuple[SavedResponse, bool]:
+        """Return the response, and whether it is a replay of an earlier one."""
         if len(key) > MAX_KEY:
             raise StripeError("Idempotency keys can be at most 255 characters", kind="idempotency_error")
         slot = (account, key)
-        earlier = self._claim(slot, Kept(path, params, self._now()))
+        earlier = self._claim(slot, KeyUse(path, params, self._now()))
         if earlier is not None:
             return earlier, True
-        answer: Answer | None = None
+        answer: SavedResponse | None = None
         try:
             answer = call()
         finally:
             self._settle(slot, answer)
         return answer, False
 
-    def _claim(self, slot: tuple[str, str], asked: Kept) -> Answer | None:
+    def _claim(self, slot: tuple[str, str], request: KeyUse) -> SavedResponse | None:
         with self._lock:
             kept = self._kept.get(slot)
-            if kept is None or kept.at + KEPT_SECONDS <= asked.at:
-                self._kept[slot] = asked
+            if kept is None or kept.at + KEPT_SECONDS <= request.at:
+                self._kept[slot] = request
                 if len(self._kept) > KEPT_KEYS:
                     del self._kept[next(iter(self._kept))]
                 return None
-            _same_request(slot[1], kept, asked)
+            _same_request(slot[1], kept, request)
             if kept.answer is None:
                 raise StripeError(
                     "There is currently another in-progress request using this Idempotent Key (that probably means "
@@ -74,8 +76,8 @@ class Idempotency:
                 )
             return kept.answer
 
-    def _settle(self, slot: tuple[str, str], answer: Answer | None) -> None:
-        """A request that was refused before anything ran is not remembered: the key can be used again."""
+    def _settle(self, slot: tuple[str, str], answer: SavedResponse | None) -> None:
+        """Keep the response; after a rejection, release the key instead."""
         refused = answer is None or (400 <= answer.status < 500 and answer.status != 402)  # noqa: PLR2004
         with self._lock:
             if refused:
@@ -84,10 +86,10 @@ class Idempotency:
                 self._kept[slot].answer = answer
 
 
-def _same_request(key: str, kept: Kept, asked: Kept) -> None:
-    if kept.path != asked.path:
+def _same_request(key: str, kept: KeyUse, request: KeyUse) -> None:
+    if kept.path != request.path:
         used = f"for the same endpoint they were first used for ('{kept.path}')"
-    elif kept.params != asked.params:
+    elif kept.params != request.params:
         used = "with the same parameters they were first used with"
     else:
         return

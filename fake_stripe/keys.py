@@ -1,4 +1,4 @@
-"""API keys: secret keys may do everything, restricted keys only what they were given."""
+"""API keys: secret keys have every permission, restricted keys only those they list."""
 
 import base64
 import binascii
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fake_stripe.errors import StripeError
 
-# What a restricted key may do when nothing else is said: sell and look, not give money back.
+# The permissions of a restricted key that lists none: create sessions and customers, read everything, no refunds.
 SELLING = {
     "balance_transaction": "read", "charge": "read", "checkout_session": "write", "customer": "write",
     "dispute": "read", "event": "read", "payment_intent": "read", "price": "read", "product": "read",
@@ -16,7 +16,7 @@ RESOURCES = tuple(SELLING)
 
 
 def parse(text: str) -> tuple[str, dict[str, str] | None]:
-    """`rk_test_x=checkout_session:write,event:read`; None means everything."""
+    """Parse `rk_test_x=checkout_session:write,event:read`. Returns the key and its permissions; None means all."""
     key, equals, grants = text.partition("=")
     if not key.startswith(("sk_test_", "rk_test_")) or not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError(f"{key[:12]}: an API key starts with sk_test_ or rk_test_")
@@ -34,7 +34,7 @@ def parse(text: str) -> tuple[str, dict[str, str] | None]:
 
 
 def presented(header: str | None) -> str | None:
-    """The key in an Authorization header, as a bearer token or as the user of basic authentication."""
+    """Return the key in an Authorization header: a bearer token, or the user name of basic authentication."""
     scheme, _, value = (header or "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

@@ -1,4 +1,4 @@
-"""What happens to a payment session: paid, confirmed and waiting, failed, expired, and paid after all."""
+"""The life of a payment session: confirmed, paid, failed, expired, or paid after it expired."""
 
 from fake_stripe import objects, vouchers
 from fake_stripe.errors import Json, StripeError, wrong_state
@@ -16,17 +16,17 @@ MERCHANT = "Loja de teste"
 
 
 def waiting(session: Json) -> bool:
-    """Confirmed with Pix or boleto; the money may still come."""
+    """Whether the payer chose Pix or boleto and hasn't paid yet."""
     return bool(session["status"] == "complete" and session["payment_status"] == "unpaid")
 
 
-def given_up(state: State, session: Json) -> bool:
-    """Its Pix or boleto failed or ran out."""
+def payment_failed(state: State, session: Json) -> bool:
+    """Whether its Pix or boleto failed or expired."""
     return waiting(session) and state.find("payment_intent", session["payment_intent"])["next_action"] is None
 
 
-def shown_state(session: Json, intent: Json | None) -> str:
-    """One word for people: open, waiting, paid, failed or expired."""
+def page_state(session: Json, intent: Json | None) -> str:
+    """The session's state on the pages: open, waiting, paid, failed or expired."""
     if session["payment_status"] == "paid":
         return "paid"
     if session["status"] == "complete":
@@ -35,27 +35,27 @@ def shown_state(session: Json, intent: Json | None) -> str:
 
 
 def pay(state: State, session_id: str, method: str | None = None, card: str = TEST_CARD) -> Json:
-    """The money arrives: by card at once, by Pix or boleto after the confirmation."""
+    """Pay the session: a card pays at once, Pix and boleto after they are confirmed."""
     session = state.find("checkout.session", session_id)
-    method = method or _usual_method(state, session)
+    method = method or _chosen_method(state, session)
     if session["status"] == "open":
-        _offered(session, method)
+        _require_offered(session, method)
         if method == "card":
             return _pay_by_card(state, session, card)
         confirm(state, session_id, method)
-    elif not waiting(session) or given_up(state, session):
+    elif not waiting(session) or payment_failed(state, session):
         raise wrong_state(f"Session {session_id} is {session['status']} and {session['payment_status']}, not payable")
-    return _money_arrived(state, session, "checkout.session.async_payment_succeeded")
+    return _succeed(state, session, "checkout.session.async_payment_succeeded")
 
 
 def confirm(state: State, session_id: str, method: str | None = None) -> Json:
-    """Pix or boleto chosen: the session completes unpaid and shows the code or number to pay."""
+    """Choose Pix or boleto: the session completes unpaid and shows the code or number to pay."""
     session = _open_session(state, session_id)
     offered = [name for name in WAITING_METHODS if name in session["payment_method_types"]]
     method = method or (offered[0] if offered else "pix")
     if method not in WAITING_METHODS:
         raise wrong_state(f"{method} is paid at once; only {' and '.join(WAITING_METHODS)} are confirmed first")
-    _offered(session, method)
+    _require_offered(session, method)
     intent = _choose(state, session, method)
     intent["status"] = "requires_action"
     intent["next_action"] = _voucher(state, session, intent, method)
@@ -66,13 +66,13 @@ def confirm(state: State, session_id: str, method: str | None = None) -> Json:
 
 
 def fail(state: State, session_id: str, decline_code: str = "generic_decline") -> Json:
-    """A waiting payment is lost for good; on an open session it is a declined card, and people may try again."""
+    """Fail a waiting payment for good, or decline a card of an open session, which stays open."""
     session = state.find("checkout.session", session_id)
     if session["status"] == "open":
         return _decline(state, session, TEST_CARD[-4:], decline_code)
     if not waiting(session):
         raise wrong_state(f"Session {session_id} is {session['status']} and {session['payment_status']}")
-    if given_up(state, session):
+    if payment_failed(state, session):
         raise wrong_state(f"The payment of session {session_id} has failed already")
     intent = state.find("payment_intent", session["payment_intent"])
     message = "The payment was not made before its code expired."
@@ -103,22 +103,22 @@ def expire(state: State, session_id: str) -> Json:
 
 
 def pay_after_expiry(state: State, session_id: str, method: str | None = None) -> Json:
-    """The money comes when nobody waits for it any more: the session or its Pix or boleto had expired."""
+    """Pay after the session expired, or after its Pix or boleto failed."""
     session = state.find("checkout.session", session_id)
-    if session["status"] != "expired" and not given_up(state, session):
+    if session["status"] != "expired" and not payment_failed(state, session):
         raise wrong_state(f"Session {session_id} is {session['status']}; expire it, or let its payment fail, first")
-    method = method or _usual_method(state, session)
-    _offered(session, method)
+    method = method or _chosen_method(state, session)
+    _require_offered(session, method)
     if session["status"] == "expired":
-        session["payment_intent"] = None  # the old one is cancelled for good
+        session["payment_intent"] = None  # a cancelled payment intent stays cancelled
         _choose(state, session, method)
         _complete(state, session)
     late = "completed" if method == "card" else "async_payment_succeeded"
-    return _money_arrived(state, session, f"checkout.session.{late}")
+    return _succeed(state, session, f"checkout.session.{late}")
 
 
 def expire_due(state: State) -> None:
-    """Sessions and vouchers whose time is up; called before every request and by a ticker."""
+    """Expire sessions, Pix codes and boletos that are due. Runs before every request and once a second."""
     now = state.now()
     for session in list(state.tables.get("checkout.session", {}).values()):
         if session["status"] == "open" and session["expires_at"] <= now:
@@ -129,7 +129,7 @@ def expire_due(state: State) -> None:
                 fail(state, session["id"])
 
 
-def _usual_method(state: State, session: Json) -> str:
+def _chosen_method(state: State, session: Json) -> str:
     chosen: str = state.baskets[session["id"]].method or session["payment_method_types"][0]
     return chosen
 
@@ -141,13 +141,13 @@ def _open_session(state: State, session_id: str) -> Json:
     return session
 
 
-def _offered(session: Json, method: str) -> None:
+def _require_offered(session: Json, method: str) -> None:
     if method not in session["payment_method_types"]:
         raise wrong_state(f"Session {session['id']} does not offer {method}")
 
 
 def _choose(state: State, session: Json, method: str) -> Json:
-    """The payment intent is made when the payer chooses how to pay, as at Stripe; a second try uses the same one."""
+    """Create the payment intent when the payer chooses a method, as Stripe does. A second attempt uses the same one."""
     basket = state.baskets[session["id"]]
     basket.method = method
     if session["payment_intent"]:
@@ -203,12 +203,12 @@ def _pay_by_card(state: State, session: Json, card: str) -> Json:
         return _decline(state, session, card[-4:], DECLINES[card])
     _choose(state, session, "card")
     _complete(state, session)
-    return _money_arrived(state, session, "checkout.session.completed", card[-4:])
+    return _succeed(state, session, "checkout.session.completed", card[-4:])
 
 
-def _money_arrived(state: State, session: Json, announcement: str, last4: str = "4242") -> Json:
+def _succeed(state: State, session: Json, announcement: str, last4: str = "4242") -> Json:
     intent = state.find("payment_intent", session["payment_intent"])
-    method = _usual_method(state, session)
+    method = _chosen_method(state, session)
     charge = objects.charge(
         state.new_id("charge"),
         state.now(),

@@ -1,4 +1,4 @@
-"""Lists, pages and expansions, the same for every kind of object."""
+"""Lists, paging and expansion, the same for every kind of object."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ def envelope(data: list[Json], url: str, *, has_more: bool = False) -> Json:
 
 
 def page(things: Iterable[Json], params: Params, url: str) -> Json:
-    """One page of `things`, which come newest first."""
+    """Return one page of `things`, which are sorted newest first."""
     limit = params.integer("limit", least=1, most=MAX_LIMIT) or DEFAULT_LIMIT
     found = list(things)
     after, before = params.text("starting_after"), params.text("ending_before")
@@ -62,7 +62,7 @@ def _created_within(thing: Json, params: Params) -> bool:
 
 
 def expansions(params: Params) -> list[str]:
-    """What `expand[]` names, refused before anything runs when nothing of that name can be expanded."""
+    """Return the paths in `expand[]`. Raises StripeError for a path that no object can expand."""
     paths = params.strings("expand") or []
     if len(paths) > MAX_EXPANSIONS:
         raise StripeError(f"You can expand at most {MAX_EXPANSIONS} properties", param="expand")
@@ -76,7 +76,7 @@ def expansions(params: Params) -> list[str]:
 
 
 def expanded(state: State, answer: Json, paths: list[str]) -> Json:
-    """A copy of the answer in which `paths` have become whole objects."""
+    """Return a copy of the response with the objects at `paths` in place of their ids."""
     answer = copy.deepcopy(answer)
     for path in paths:
         _expand(state, answer, path.split("."), path)
@@ -106,12 +106,14 @@ def _expand(state: State, node: Json, parts: list[str], path: str) -> None:
 
 
 def _included(state: State, node: Json, name: str) -> Json | None:
-    """What an object holds only when it is asked for: a session's line items, a charge's refunds."""
+    """Return fields that only an expansion includes: a session's line items, a charge's refunds."""
     identifier = node.get("id", "")
     if node.get("object") == "checkout.session" and name == "line_items" and name not in node:
         items = copy.deepcopy(state.baskets[identifier].items)
         return envelope(items[:MAX_LIMIT], f"/v1/checkout/sessions/{identifier}/line_items")
     if node.get("object") == "charge" and name == "refunds" and name not in node:
-        made = [copy.deepcopy(one) for one in state.newest_first("refund") if one["charge"] == identifier]
-        return envelope(made[:DEFAULT_LIMIT], f"/v1/charges/{identifier}/refunds", has_more=len(made) > DEFAULT_LIMIT)
+        refunds = [copy.deepcopy(refund) for refund in state.newest_first("refund") if refund["charge"] == identifier]
+        return envelope(
+            refunds[:DEFAULT_LIMIT], f"/v1/charges/{identifier}/refunds", has_more=len(refunds) > DEFAULT_LIMIT
+        )
     return None

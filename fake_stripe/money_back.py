@@ -1,4 +1,4 @@
-"""Refunds and disputes: money that goes back, or is taken back, and may return."""
+"""Refunds and disputes, their changes, and the money they move."""
 
 from fake_stripe import objects
 from fake_stripe.errors import Json, StripeError, missing, wrong_state
@@ -9,7 +9,7 @@ OPEN_DISPUTES = ("needs_response", "under_review", "warning_needs_response", "wa
 
 
 def charge_of(state: State, identifier: str) -> Json:
-    """The charge behind a charge's, payment intent's or session's id."""
+    """Return the charge that belongs to the id of a charge, payment intent or session."""
     if identifier.startswith("ch_"):
         return state.find("charge", identifier)
     if identifier.startswith("cs_"):
@@ -32,7 +32,7 @@ def refund(
     if status not in REFUND_STATUSES:
         raise wrong_state(f"A refund is {', '.join(REFUND_STATUSES)}; not {status}")
     amount = _refundable(state, charge, amount)
-    made = objects.refund(
+    record = objects.refund(
         state.new_id("refund"),
         state.now(),
         charge=charge,
@@ -41,39 +41,39 @@ def refund(
         reason=reason,
         metadata=metadata or {},
     )
-    made["balance_transaction"] = state.move_money("refund", -amount, made)["id"]
-    state.put(made)
+    record["balance_transaction"] = state.move_money("refund", -amount, record)["id"]
+    state.put(record)
     before = {"amount_refunded": charge["amount_refunded"]}
     _count_refunded(charge, amount)
-    state.emit("refund.created", made)
+    state.emit("refund.created", record)
     state.emit("charge.refunded", charge, before)
-    return fail_refund(state, made["id"]) if status == "failed" else made
+    return fail_refund(state, record["id"]) if status == "failed" else record
 
 
 def succeed_refund(state: State, refund_id: str) -> Json:
-    made = state.find("refund", refund_id)
-    if made["status"] != "pending":
-        raise wrong_state(f"Refund {refund_id} is {made['status']}, not pending")
-    made.update(status="succeeded", pending_reason=None)
-    state.emit("refund.updated", made, {"status": "pending", "pending_reason": "processing"})
-    return made
+    record = state.find("refund", refund_id)
+    if record["status"] != "pending":
+        raise wrong_state(f"Refund {refund_id} is {record['status']}, not pending")
+    record.update(status="succeeded", pending_reason=None)
+    state.emit("refund.updated", record, {"status": "pending", "pending_reason": "processing"})
+    return record
 
 
 def fail_refund(state: State, refund_id: str, reason: str = "expired_or_canceled_card") -> Json:
-    """The bank sends it back, perhaps days after it "succeeded": the money is the merchant's again."""
-    made = state.find("refund", refund_id)
-    if made["status"] not in {"pending", "succeeded"}:
-        raise wrong_state(f"Refund {refund_id} is {made['status']} already")
-    before = {"status": made["status"]}
-    made.update(status="failed", failure_reason=reason, pending_reason=None)
-    made["failure_balance_transaction"] = state.move_money("refund_failure", made["amount"], made)["id"]
-    charge = state.find("charge", made["charge"])
+    """Fail a refund, even after it succeeded, as a bank can days later. The money returns to the merchant."""
+    record = state.find("refund", refund_id)
+    if record["status"] not in {"pending", "succeeded"}:
+        raise wrong_state(f"Refund {refund_id} is {record['status']} already")
+    before = {"status": record["status"]}
+    record.update(status="failed", failure_reason=reason, pending_reason=None)
+    record["failure_balance_transaction"] = state.move_money("refund_failure", record["amount"], record)["id"]
+    charge = state.find("charge", record["charge"])
     refunded = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
-    _count_refunded(charge, -made["amount"])
-    state.emit("refund.updated", made, before)
-    state.emit("refund.failed", made)
+    _count_refunded(charge, -record["amount"])
+    state.emit("refund.updated", record, before)
+    state.emit("refund.failed", record)
     state.emit("charge.updated", charge, refunded)
-    return made
+    return record
 
 
 def dispute(
@@ -90,68 +90,68 @@ def dispute(
     if not charge["paid"] or not 1 <= amount <= charge["amount"]:
         raise wrong_state(f"Charge {charge_id} can't be disputed for {amount}")
     status = "warning_needs_response" if inquiry else "needs_response"
-    made = objects.dispute(
+    record = objects.dispute(
         state.new_id("dispute"), state.now(), charge=charge, amount=amount, reason=reason, status=status
     )
-    state.put(made)
+    state.put(record)
     charge["disputed"] = True
-    state.emit("charge.dispute.created", made)
-    return withdraw_funds(state, made["id"]) if withdraw and not inquiry else made
+    state.emit("charge.dispute.created", record)
+    return withdraw_funds(state, record["id"]) if withdraw and not inquiry else record
 
 
 def withdraw_funds(state: State, dispute_id: str) -> Json:
-    made = state.find("dispute", dispute_id)
-    if _balance(made) < 0:
+    record = state.find("dispute", dispute_id)
+    if _balance(record) < 0:
         raise wrong_state(f"The funds of {dispute_id} are withdrawn already")
-    made["balance_transactions"].append(state.move_money("adjustment", -made["amount"], made))
-    state.emit("charge.dispute.funds_withdrawn", made)
-    return made
+    record["balance_transactions"].append(state.move_money("adjustment", -record["amount"], record))
+    state.emit("charge.dispute.funds_withdrawn", record)
+    return record
 
 
 def reinstate_funds(state: State, dispute_id: str) -> Json:
-    made = state.find("dispute", dispute_id)
-    if _balance(made) >= 0:
+    record = state.find("dispute", dispute_id)
+    if _balance(record) >= 0:
         raise wrong_state(f"The funds of {dispute_id} are not withdrawn")
-    made["balance_transactions"].append(state.move_money("adjustment", made["amount"], made))
-    state.emit("charge.dispute.funds_reinstated", made)
-    return made
+    record["balance_transactions"].append(state.move_money("adjustment", record["amount"], record))
+    state.emit("charge.dispute.funds_reinstated", record)
+    return record
 
 
 def close_dispute(state: State, dispute_id: str, outcome: str, *, reinstate: bool = True) -> Json:
-    """Won or lost. A won one gives the funds back, unless the caller wants to do that later."""
-    made = state.find("dispute", dispute_id)
-    if made["status"] not in OPEN_DISPUTES:
-        raise StripeError(f"This dispute is already closed ({made['status']}).", param="dispute")
-    made["status"] = "warning_closed" if made["status"].startswith("warning") else outcome
-    if outcome == "won" and reinstate and _balance(made) < 0:
+    """Close a dispute as won or lost. A won dispute returns the funds, unless `reinstate` is false."""
+    record = state.find("dispute", dispute_id)
+    if record["status"] not in OPEN_DISPUTES:
+        raise StripeError(f"This dispute is already closed ({record['status']}).", param="dispute")
+    record["status"] = "warning_closed" if record["status"].startswith("warning") else outcome
+    if outcome == "won" and reinstate and _balance(record) < 0:
         reinstate_funds(state, dispute_id)
-    state.emit("charge.dispute.closed", made)
-    return made
+    state.emit("charge.dispute.closed", record)
+    return record
 
 
 def submit_evidence(state: State, dispute_id: str, evidence: dict[str, str], *, submit: bool) -> Json:
-    made = state.find("dispute", dispute_id)
-    before = {"status": made["status"]}
-    made["evidence"].update(evidence)
-    made["evidence_details"]["has_evidence"] = any(isinstance(text, str) for text in made["evidence"].values())
-    if submit and made["status"] in OPEN_DISPUTES:
-        made["status"] = "warning_under_review" if made["status"].startswith("warning") else "under_review"
-        made["evidence_details"]["submission_count"] += 1
-        made["evidence_details"]["submission_method"] = "manual"
-    state.emit("charge.dispute.updated", made, before)
-    return made
+    record = state.find("dispute", dispute_id)
+    before = {"status": record["status"]}
+    record["evidence"].update(evidence)
+    record["evidence_details"]["has_evidence"] = any(isinstance(text, str) for text in record["evidence"].values())
+    if submit and record["status"] in OPEN_DISPUTES:
+        record["status"] = "warning_under_review" if record["status"].startswith("warning") else "under_review"
+        record["evidence_details"]["submission_count"] += 1
+        record["evidence_details"]["submission_method"] = "manual"
+    state.emit("charge.dispute.updated", record, before)
+    return record
 
 
-def _balance(made: Json) -> int:
-    return sum(int(moved["amount"]) for moved in made["balance_transactions"])
+def _balance(record: Json) -> int:
+    return sum(int(moved["amount"]) for moved in record["balance_transactions"])
 
 
 def _refundable(state: State, charge: Json, amount: int | None) -> int:
     left = charge["amount"] - charge["amount_refunded"]
     if not charge["paid"]:
         raise StripeError(f"Charge {charge['id']} has not been paid.", param="charge")
-    disputes = (one for one in state.newest_first("dispute") if one["charge"] == charge["id"])
-    if any(one["status"] == "lost" for one in disputes):
+    disputes = (dispute for dispute in state.newest_first("dispute") if dispute["charge"] == charge["id"])
+    if any(dispute["status"] == "lost" for dispute in disputes):
         raise StripeError("This charge has been charged back; it can't be refunded.", code="charge_disputed")
     if left == 0:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")

@@ -1,4 +1,4 @@
-"""How Stripe's objects look: one function per kind, every field a reader of the SDK's types may expect."""
+"""The fields of Stripe's objects, one function a kind, complete by the SDK's types."""
 
 from decimal import Decimal
 
@@ -81,7 +81,7 @@ def customer(identifier: str, created: int, **fields: object) -> Json:
 
 
 def checkout_session(identifier: str, created: int, **fields: object) -> Json:
-    """`fields` are what the request decided; the rest is what an ordinary hosted payment session holds."""
+    """`fields` come from the request; the rest are the defaults of a hosted payment session."""
     rest: Json = {
         "after_expiration": None, "automatic_tax": {"enabled": False, "liability": None, "provider": None,
                                                     "status": None},
@@ -201,7 +201,7 @@ def balance_transaction(identifier: str, created: int, *, kind: str, amount: int
 
 
 def event(identifier: str, created: int, *, kind: str, subject: Json, api_version: str, cause: Json) -> Json:
-    """`subject` is already a copy: what an event holds never changes afterwards."""
+    """`subject` is a copy, because later changes must not reach the event."""
     return new(
         "event", identifier, created, api_version=api_version, data={"object": subject}, pending_webhooks=0,
         request=dict(cause), type=kind,

@@ -25,15 +25,15 @@ class RequestHandler(WSGIRequestHandler):
     timeout = 30
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-        """Log no requests: the dashboard shows what happened."""
+        """Log no requests: the dashboard lists them."""
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002
-        """Hang up, so that the client doesn't wait for a response that was dropped on request."""
+        """Close the connection, so that the client doesn't wait for a response that a control dropped."""
         self.close_connection = True
 
 
 class RunningFake:
-    """Listens at once; a context manager in tests. Raises OSError when the port is taken."""
+    """Listens as soon as it exists; a context manager. Raises OSError when the port is in use."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class RunningFake:
             self.api = Api(self.state, api_keys or {"sk_test_local": None})
             self.api.undelivered = self.webhooks.undelivered
             app = create_app(Fake(self.state, self.api, self.webhooks))
-            # Werkzeug ends the whole process when it can't bind the port itself.
+            # Werkzeug exits the process when it binds a port that is in use, so bind it here.
             self._server = make_server(
                 HOST, self.port, app, threaded=True, request_handler=RequestHandler, fd=listener.fileno()
             )

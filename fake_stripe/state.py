@@ -1,4 +1,4 @@
-"""What the fake remembers: Stripe's objects by kind, the events about them, and the clock. No HTTP here."""
+"""The fake's memory: Stripe's objects by kind, the events about them, and the clock."""
 
 import copy
 import secrets
@@ -28,15 +28,15 @@ def random_id(kind: str) -> str:
 
 @dataclass
 class Basket:
-    """What belongs to a session but is not shown in it."""
+    """The parts of a session that its object doesn't show."""
 
     items: list[Json]
-    intent_fields: Json  # what the request wanted on the payment intent
-    method: str | None = None  # how the payer chose to pay
+    intent_fields: Json  # for the payment intent
+    method: str | None = None  # the payer's choice
 
 
 class State:
-    """Everything is behind `lock`: whoever reads or changes objects holds it."""
+    """`lock` guards everything: hold it to read or change objects."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class State:
         return self.put(objects.balance_transaction(identifier, self.now(), kind=kind, amount=amount, source=source))
 
     def emit(self, kind: str, subject: Json, previous: Json | None = None) -> Json:
-        """Record that something happened to `subject` and tell whoever listens (the webhooks)."""
+        """Record an event about `subject` and pass it to the listeners (the webhooks)."""
         event = objects.event(
             self.new_id("event"),
             self.now(),

@@ -1,10 +1,10 @@
-"""What people pay with: the Pix code ("copia e cola") and the boleto's 47 digits. Valid in form, payable nowhere."""
+"""Pix codes ("copia e cola") and the 47 digits of boletos. Their format is valid, but no bank accepts them."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
-SAO_PAULO = timezone(timedelta(hours=-3))  # no daylight saving time since 2019; spares the time zone files
+SAO_PAULO = timezone(timedelta(hours=-3))  # no daylight saving time since 2019, so no time zone file is needed
 NO_BANK = "999"
-FACTOR_1000 = date(2025, 2, 22)  # boletos count their due date in days; the counter restarted at 1000 on this day
+FACTOR_1000 = date(2025, 2, 22)  # a boleto counts days to its due date; the count restarted at 1000 on this day
 
 
 def pix_code(*, amount: int, reference: str, merchant: str) -> str:
@@ -33,13 +33,13 @@ def crc16(data: bytes) -> int:
 
 
 def boleto_due(now: int, days: int) -> int:
-    """The end of the last day, in São Paulo."""
+    """The due time: 23:59 in São Paulo, `days` after today, in seconds since 1970."""
     day = datetime.fromtimestamp(now, UTC).astimezone(SAO_PAULO) + timedelta(days=days)
     return int(day.replace(hour=23, minute=59, second=0, microsecond=0).timestamp())
 
 
 def boleto_number(*, amount: int, due: int, serial: int) -> str:
-    """The line people type ("linha digitável"), without its dots: three fields, a check digit, due date and amount."""
+    """The number to type ("linha digitável") without dots: three fields, a check digit, due date and amount."""
     free = f"{serial:025d}"[-25:]
     factor = (datetime.fromtimestamp(due, UTC).astimezone(SAO_PAULO).date() - FACTOR_1000).days + 1000
     tail = f"{max(1000, min(factor, 9999)):04d}{amount:010d}"

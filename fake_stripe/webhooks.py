@@ -1,4 +1,4 @@
-"""Signing and delivering events: at least once, with retries, and with every way a network has to misbehave."""
+"""Signs and delivers events at least once, with retries, and with the disturbances that the controls set."""
 
 import contextlib
 import hashlib
@@ -31,7 +31,7 @@ def sign(body: bytes, secret: str, timestamp: int) -> str:
 
 @dataclass
 class Settings:
-    """Everything a test can turn; `POST /_control/webhooks` takes these names."""
+    """The settings of deliveries; `POST /_control/webhooks` takes these names."""
 
     url: str = ""
     secret: str = "whsec_fake"  # noqa: S105 (signs nothing real)
@@ -50,7 +50,7 @@ class Settings:
 
 
 def checked_url(url: str) -> str:
-    """`url` itself, or ValueError when no event can be sent there; "" means nowhere."""
+    """Return `url`; "" means that no events are sent. Raises ValueError for anything but a web address."""
     if url and not re.fullmatch(r"https?://[^\s@/]+(/\S*)?", url, re.ASCII):
         raise ValueError("The webhook URL must be http:// or https://")
     return url
@@ -81,10 +81,10 @@ class Webhooks:
         self._thread = threading.Thread(target=self._dispatch, name="webhooks", daemon=True)
         self._thread.start()
 
-    # What the rest of the fake calls
+    # For the rest of the fake
 
     def announce(self, event: Json) -> None:
-        """A new event: lost, held, doubled or queued, as the switches say."""
+        """Queue a new event, or lose, hold or duplicate it, as the settings say."""
         body = json.dumps(event | {"pending_webhooks": 1}, indent=2, ensure_ascii=False).encode()
         with self.changed:
             settings = self.settings
@@ -113,7 +113,7 @@ class Webhooks:
             self._push(Delivery(event["id"], event["type"], body), 0)
 
     def release(self) -> None:
-        """Send what was held, last first."""
+        """Send the held events in reverse order."""
         with self.changed:
             held, self._held = self._held, []
             self.settings.hold_next = 0
@@ -121,7 +121,7 @@ class Webhooks:
                 self._push(delivery, self.settings.delay_seconds)
 
     def discard(self) -> int:
-        """Forget everything that waits, as if the endpoint had been down until Stripe gave up."""
+        """Drop all queued and held events, as if the endpoint had been down until Stripe gave up."""
         with self.changed:
             waiting = [delivery for _, _, delivery in sorted(self._queue)] + self._held
             self._queue, self._held = [], []
@@ -131,7 +131,7 @@ class Webhooks:
             return len(waiting)
 
     def send_raw(self, body: bytes, content_type: str = "application/json") -> Json:
-        """One attempt with any bytes, signed as the settings say; the endpoint's answer comes back."""
+        """Send any bytes once, signed as the settings say. Returns the endpoint's response."""
         return self._post(body, content_type)
 
     def rotate(self, secret: str = "") -> None:
@@ -140,7 +140,7 @@ class Webhooks:
             self.settings.secret = secret or f"whsec_{secrets.token_hex(16)}"
 
     def drain(self, timeout: float) -> Json:
-        """Wait until nothing is queued or under way; what is stopped or held can't be waited for."""
+        """Wait until no event is queued or in flight. It doesn't wait for stopped or held events."""
 
         def done() -> bool:
             return not self._in_flight and (not self._queue or not self.settings.running)
@@ -166,7 +166,7 @@ class Webhooks:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[Settings]:
-        """Change settings; the dispatcher looks again afterwards."""
+        """Change settings, then wake the dispatcher."""
         with self.changed:
             yield self.settings
             self.changed.notify_all()
@@ -205,7 +205,7 @@ class Webhooks:
                 threading.Thread(target=self._attempt, args=(delivery,), daemon=True).start()
 
     def _seconds_to_next(self) -> float | None:
-        """None: nothing to send before something changes."""
+        """Seconds until the next delivery is due; None while there is nothing to send."""
         if not self._queue or not self.settings.running or self._in_flight >= self.settings.concurrency:
             return None
         return self._queue[0][0] - time.monotonic()
@@ -231,15 +231,15 @@ class Webhooks:
         self._outcomes[delivery.event] = outcome
         if len(self._outcomes) > KEPT_OUTCOMES:
             del self._outcomes[next(iter(self._outcomes))]
-        told = answer or {"status": None, "answer": "", "error": "", "milliseconds": 0, "signature": ""}
+        response = answer or {"status": None, "answer": "", "error": "", "milliseconds": 0, "signature": ""}
         self._attempts.append(
             {
                 "event": delivery.event, "type": delivery.kind, "attempt": delivery.attempt, "outcome": outcome,
-                "at": int(self._wall_clock()), **told,
+                "at": int(self._wall_clock()), **response,
             }
         )  # fmt: skip
 
-    # One attempt
+    # A single attempt
 
     def _post(self, body: bytes, content_type: str) -> Json:
         with self.changed:
@@ -274,7 +274,7 @@ class Webhooks:
 
 
 def _exchange(url: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, str]:
-    """POST without following redirects: like Stripe, anything but 2xx is a failed delivery."""
+    """POST without following redirects: as at Stripe, a status other than 2xx is a failed delivery."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout)

@@ -1,7 +1,7 @@
-"""Runs one command and ends it, with all it started, as soon as its owner is gone.
+"""Runs one command, and ends it and everything it started as soon as the owner exits.
 
-The owner holds the other end of standard input. Whatever way the owner dies, kill -9 included, the pipe closes; nothing
-has to be polled and no process id can be mistaken for another. Only the standard library: it must start fast.
+The owner holds the other end of standard input. However the owner exits, kill -9 included, the pipe closes, so nothing
+polls and no process id can be mistaken for another. This file imports the standard library only, to start fast.
 """
 
 import os
@@ -15,14 +15,14 @@ GRACE_SECONDS = 3.0
 
 
 def end_group(group: int, grace: float = GRACE_SECONDS) -> None:
-    """Ask the whole group to stop, then make it."""
-    for attempt in (signal.SIGTERM, signal.SIGKILL):
+    """Terminate the process group; kill what is left after `grace` seconds."""
+    for sent_signal in (signal.SIGTERM, signal.SIGKILL):
         try:
-            os.killpg(group, attempt)
+            os.killpg(group, sent_signal)
         except ProcessLookupError:
             return
         deadline = time.monotonic() + grace
-        while attempt is signal.SIGTERM and time.monotonic() < deadline:
+        while sent_signal is signal.SIGTERM and time.monotonic() < deadline:
             time.sleep(0.05)
             try:
                 os.killpg(group, 0)
@@ -31,32 +31,32 @@ def end_group(group: int, grace: float = GRACE_SECONDS) -> None:
 
 
 def main(command: list[str]) -> int:
-    """Run the command until it ends or the owner does."""
+    """Run the command until it or the owner exits; return its exit code."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    over = threading.Event()
+    finished = threading.Event()
 
     def reap() -> None:
         child.wait()
-        over.set()
+        finished.set()
 
     def watch_owner() -> None:
         while os.read(0, 1024):
             pass
-        over.set()
+        finished.set()
 
     for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(stop, lambda *_: over.set())
+        signal.signal(stop, lambda *_: finished.set())
     for watch in (reap, watch_owner):
         threading.Thread(target=watch, daemon=True).start()
-    over.wait()
-    # The child may be gone and its own children not.
+    finished.wait()
+    # The command may have exited before the processes that it started.
     end_group(child.pid)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
-    # os._exit: the thread reading standard input would hold up an ordinary exit.
+    # os._exit: an ordinary exit would wait for the thread that reads standard input.
     status = main(sys.argv[1:])
     sys.stdout.flush()
     os._exit(status)

@@ -32,7 +32,7 @@ from local.processes import STATE, LocalStackError
 from prepaid.store.dynamodb import Deadline, Table, open_client
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.running import read_pages
-from prepaid.use_cases.verifying.scan_pass import ScanPass, VerifyContext, advance, finish, pack, unpack
+from prepaid.use_cases.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
@@ -139,6 +139,7 @@ def _context(table: Table, progress: Progress) -> VerifyContext:
         now=lambda: datetime.now(UTC),
         on_finding=progress.findings.append,
         call_seconds=CALL_SECONDS,
+        page_rows=PAGE_ROWS,
     )
 
 

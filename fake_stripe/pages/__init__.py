@@ -1,1 +1,1 @@
-"""The pages that people see: the payment page and the dashboard. Start with routes.py and templates/."""
+"""The payment page and the dashboard. Read routes.py and templates/ first."""

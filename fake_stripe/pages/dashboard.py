@@ -1,9 +1,9 @@
-"""What the dashboard shows: sessions with what can be done to them, and how deliveries went."""
+"""The dashboard's values: the sessions, their refunds and disputes, and the deliveries."""
 
 from typing import Any
 
 from fake_stripe.errors import Json
-from fake_stripe.lifecycle import shown_state
+from fake_stripe.lifecycle import page_state
 from fake_stripe.state import State
 from fake_stripe.webhooks import Webhooks
 
@@ -13,7 +13,7 @@ CLOSED_DISPUTES = ("won", "lost", "warning_closed")
 
 
 def values(state: State, webhooks: Webhooks) -> dict[str, Any]:
-    """The values of dashboard.html. The caller holds the state's lock."""
+    """Return the values for dashboard.html. The caller holds the state's lock."""
     with webhooks.changed:
         url, running = webhooks.settings.url, webhooks.settings.running
     return {
@@ -30,7 +30,7 @@ def _row(state: State, session: Json) -> dict[str, Any]:
     return {
         "session": dict(session),
         "items": state.baskets[session["id"]].items,
-        "state": shown_state(session, intent),
+        "state": page_state(session, intent),
         "refundable": _refundable(state, intent),
         "refunds": _of_intent(state, "refund", session["payment_intent"]),
         "disputes": _of_intent(state, "dispute", session["payment_intent"]),
@@ -45,7 +45,7 @@ def _refundable(state: State, intent: Json | None) -> int:
 
 
 def _of_intent(state: State, kind: str, intent_id: str | None) -> list[Json]:
-    """Oldest first."""
+    """The refunds or disputes of a payment intent, oldest first."""
     if intent_id is None:
         return []
-    return [dict(made) for made in reversed(state.newest_first(kind)) if made["payment_intent"] == intent_id]
+    return [dict(thing) for thing in reversed(state.newest_first(kind)) if thing["payment_intent"] == intent_id]

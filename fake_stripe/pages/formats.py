@@ -9,31 +9,31 @@ from babel.numbers import format_currency
 
 DEFAULT_LANGUAGE = "pt-BR"
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
-# How many digits of an amount stand behind the decimal point: https://docs.stripe.com/currencies. All others have two.
+# Digits behind the decimal point, where there aren't two: https://docs.stripe.com/currencies.
 DECIMALS = dict.fromkeys(
     ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"), 0
 ) | dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 3)
 
 
 def language_of(locale: str | None) -> str:
-    """The page's language for a session's locale or a browser's Accept-Language."""
+    """Return the page's language for a session's locale or a browser's Accept-Language."""
     start = (locale or "").strip().lower()[:2]
     return {"en": "en", "es": "es"}.get(start, DEFAULT_LANGUAGE)
 
 
 def money(amount: int, currency: str, language: str) -> str:
-    """`amount` in the currency's smallest unit, as Stripe counts it."""
+    """Format `amount`, in the currency's smallest unit as Stripe counts it."""
     value = Decimal(amount).scaleb(-DECIMALS.get(currency, 2))
     return format_currency(value, currency.upper(), locale=language.replace("-", "_"))
 
 
 def day(at: int, language: str) -> str:
-    """The day of `at`, in seconds since 1970, in São Paulo: the shop is Brazilian."""
+    """Format the day of `at`, in seconds since 1970, in São Paulo, because the shop is Brazilian."""
     return format_date(datetime.fromtimestamp(at, SAO_PAULO), "medium", locale=language.replace("-", "_"))
 
 
 def moment(at: int, language: str) -> str:
-    """The day and the minute of `at`, in seconds since 1970, in São Paulo."""
+    """Format the day and time of `at`, in seconds since 1970, in São Paulo."""
     locale = language.replace("-", "_")
     time = format_time(datetime.fromtimestamp(at, UTC), "short", tzinfo=SAO_PAULO, locale=locale)
     return f"{day(at, language)}, {time}"

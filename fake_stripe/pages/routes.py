@@ -1,4 +1,4 @@
-"""The routes that a browser uses: the dashboard at /, and the payment page at /pay/{session}."""
+"""A browser's routes: the dashboard at /, and the payment page at /pay/{session}."""
 
 import io
 import re
@@ -31,7 +31,7 @@ SAFE = {
 
 
 def blueprint(fake: Fake) -> Blueprint:
-    """The pages of `fake`, as routes."""
+    """Return the routes of the pages of `fake`."""
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
     pages.after_request(_add_headers)
     pages.register_error_handler(StripeError, _after_refusal)
@@ -45,7 +45,7 @@ def blueprint(fake: Fake) -> Blueprint:
 
 
 def not_found() -> ResponseReturnValue:
-    """The page for an address that doesn't exist, with status 404."""
+    """Return the page for an unknown address, with status 404."""
     return _add_headers(Response(_page("not_found.html", _browser_language()), 404))
 
 
@@ -55,7 +55,7 @@ def _add_headers(response: Response) -> Response:
 
 
 def _after_refusal(error: StripeError) -> ResponseReturnValue:
-    """A button that came too late shows the page as it is now."""
+    """Show the current page after a button that no longer fits the session's state."""
     if error.status == NotFound.code:
         return not_found()
     return redirect(request.path.rpartition("/")[0], 303)
@@ -97,7 +97,7 @@ def _pay(fake: Fake, session_id: str) -> str:
             merchant=MERCHANT,
             session=session,
             items=fake.state.baskets[session_id].items,
-            state=lifecycle.shown_state(session, intent),
+            state=lifecycle.page_state(session, intent),
             method=method if method in methods else methods[0],
             problem=problem if problem in PROBLEMS else None,
             test_card=TEST_CARD,
@@ -115,7 +115,7 @@ def _intent(fake: Fake, session: Json) -> Json | None:
 
 
 def _link(url: str | None, session_id: str) -> str | None:
-    """A web address, whatever else the session holds."""
+    """Return `url` if it is a web address, else None, so that a page never links to a script."""
     if not url or not url.startswith(("http://", "https://")):
         return None
     return url.replace("{CHECKOUT_SESSION_ID}", session_id)
@@ -138,7 +138,7 @@ def _qr_code(fake: Fake, session_id: str, kind: str) -> Response:
 
 
 def _act(fake: Fake, session_id: str, action: str) -> ResponseReturnValue:
-    """Do what a button says; the page then shows the new state."""
+    """Carry out a button's action, then show the page in its new state."""
     here = f"/pay/{session_id}"
     with fake.state.lock:
         lifecycle.expire_due(fake.state)
@@ -155,7 +155,7 @@ def _act(fake: Fake, session_id: str, action: str) -> ResponseReturnValue:
 
 
 def _pay_by_card(fake: Fake, session_id: str) -> str:
-    """The query that makes the page name the problem; "" when the card paid."""
+    """Pay by card. Returns the page's query: "" after a payment, else the problem to show."""
     number = re.sub(r"\D", "", request.form.get("number", ""))
     if number not in {TEST_CARD, *DECLINES}:
         return "?method=card&problem=not_a_test_card"

@@ -1,4 +1,4 @@
-"""One running fake per test module, empty for every test, with a webhook endpoint beside it."""
+"""One running fake a test module, empty for every test, and a webhook endpoint."""
 
 import http.client
 import json
@@ -59,7 +59,7 @@ class Receiver:
 
 
 class Controls:
-    """Plain HTTP to the running fake, as curl would."""
+    """Plain HTTP to the running fake, as curl sends it."""
 
     def __init__(self, url: str) -> None:
         self.address = urlsplit(url).netloc
@@ -90,7 +90,7 @@ class Controls:
 
 
 class Shop:
-    """The official SDK's client and the session that most tests want."""
+    """The official SDK's client, and the session that most tests use."""
 
     def __init__(self, client: stripe.StripeClient) -> None:
         self.client = client
@@ -114,7 +114,7 @@ class Shop:
         return self.client.v1.checkout.sessions.retrieve(session.id, params={"expand": list(expand)})
 
     def events(self, *types: str) -> list[stripe.Event]:
-        """Oldest first."""
+        """The events, oldest first."""
         params: Any = {"limit": 100} | ({"types": list(types)} if types else {})
         return list(reversed(list(self.client.v1.events.list(params=params).auto_paging_iter())))
 

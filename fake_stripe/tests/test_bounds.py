@@ -1,4 +1,4 @@
-"""Bad input and limits: a documented answer each time, never a crash."""
+"""Invalid input and limits: each gets a documented error and never a crash."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ def test_nested_names_become_nested_values() -> None:
     decoded = forms.decode("a[b][0][c]=1&a[b][1][c]=2&d[]=x&d[]=y&e=%C3%A9")
 
     params = forms.Params(decoded)
-    assert [one.text("c") for one in params.child("a").children("b")] == ["1", "2"]
+    assert [child.text("c") for child in params.child("a").children("b")] == ["1", "2"]
     assert params.strings("d") == ["x", "y"]
     assert params.text("e") == "é"
 
@@ -32,7 +32,7 @@ def test_nested_names_become_nested_values() -> None:
         "&".join(f"a{number}=1" for number in range(1001)), "a=%ff",
     ],
 )  # fmt: skip
-def test_a_form_that_makes_no_sense_is_refused(text: str) -> None:
+def test_a_malformed_form_is_rejected(text: str) -> None:
     with pytest.raises(StripeError):
         forms.decode(text)
 
@@ -50,7 +50,7 @@ def test_a_form_that_makes_no_sense_is_refused(text: str) -> None:
         (b"", HEADERS | {"Transfer-Encoding": "chunked"}, 411),
     ],
 )
-def test_a_bad_body_is_an_error_in_stripes_shape(
+def test_an_invalid_body_gets_an_error_in_stripes_format(
     fake: RunningFake, controls: Controls, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     got, _, answer = controls.request("POST", "/v1/customers", body, headers)
@@ -60,7 +60,7 @@ def test_a_bad_body_is_an_error_in_stripes_shape(
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b"[" * 100_000, b'{"nonsense": 1}', b"nonsense"])
-def test_a_control_with_a_bad_body_is_refused(shop: Shop, controls: Controls, body: bytes) -> None:
+def test_a_control_with_an_invalid_body_is_rejected(shop: Shop, controls: Controls, body: bytes) -> None:
     session = shop.session()
 
     status, _, answer = controls.request("POST", f"/_control/sessions/{session.id}/pay", body)
@@ -69,7 +69,7 @@ def test_a_control_with_a_bad_body_is_refused(shop: Shop, controls: Controls, bo
     assert shop.again(session).payment_status == "unpaid"
 
 
-def test_a_control_reads_json_from_plain_curl_too(shop: Shop, controls: Controls) -> None:
+def test_a_control_accepts_json_that_curl_sends_as_a_form(shop: Shop, controls: Controls) -> None:
     session = shop.session()
 
     plain = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -80,7 +80,7 @@ def test_a_control_reads_json_from_plain_curl_too(shop: Shop, controls: Controls
     assert shop.events("checkout.session.async_payment_succeeded")
 
 
-def test_unknown_controls_and_objects_are_404(fake: RunningFake, controls: Controls) -> None:
+def test_unknown_controls_and_objects_return_404(fake: RunningFake, controls: Controls) -> None:
     for path in (
         "nothing",
         "sessions/cs_test_nobody/pay",
@@ -91,7 +91,7 @@ def test_unknown_controls_and_objects_are_404(fake: RunningFake, controls: Contr
         controls.post(path, expect=404)
 
 
-def test_only_the_loopback_interface_listens(fake: RunningFake) -> None:
+def test_the_fake_listens_on_the_loopback_interface_only(fake: RunningFake) -> None:
     port = int(fake.url.rpartition(":")[2])
 
     with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
@@ -99,7 +99,7 @@ def test_only_the_loopback_interface_listens(fake: RunningFake) -> None:
     assert fake._server.socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_client_that_hangs_up_does_no_harm(fake: RunningFake, controls: Controls) -> None:
+def test_a_client_that_disconnects_does_no_harm(fake: RunningFake, controls: Controls) -> None:
     port = int(fake.url.rpartition(":")[2])
     fields = "".join(f"{name}: {value}\r\n" for name, value in (HEADERS | {"Content-Length": "100"}).items())
     half = f"POST /v1/customers HTTP/1.1\r\n{fields}\r\nname=A"
@@ -114,17 +114,17 @@ def test_a_client_that_hangs_up_does_no_harm(fake: RunningFake, controls: Contro
     assert fake.state.tables == {}
 
 
-def test_old_objects_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_objects_are_dropped_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "KEPT_OBJECTS", 3)
     kept = State()
 
     for number in range(5):
         kept.put({"object": "customer", "id": f"cus_{number}"})
 
-    assert [one["id"] for one in kept.newest_first("customer")] == ["cus_4", "cus_3", "cus_2"]
+    assert [customer["id"] for customer in kept.newest_first("customer")] == ["cus_4", "cus_3", "cus_2"]
 
 
-def test_old_attempts_make_room() -> None:
+def test_the_oldest_attempts_are_dropped_at_the_limit() -> None:
     sender = Webhooks(Settings(url="http://127.0.0.1:9/", lose_next=10_000))
 
     for number in range(webhooks.KEPT_ATTEMPTS + 5):

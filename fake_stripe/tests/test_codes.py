@@ -17,7 +17,7 @@ def fields(code: str) -> dict[str, str]:
     return found
 
 
-def test_a_pix_code_is_made_of_fields_and_ends_in_its_checksum() -> None:
+def test_a_pix_code_consists_of_fields_and_a_checksum() -> None:
     code = vouchers.pix_code(amount=123_456, reference="pi_abc", merchant="Loja São João")
 
     parts = fields(code)
@@ -28,7 +28,7 @@ def test_a_pix_code_is_made_of_fields_and_ends_in_its_checksum() -> None:
     assert int(parts["63"], 16) == binascii.crc_hqx(code[:-4].encode(), 0xFFFF)
 
 
-def test_a_boletos_check_digits_are_those_of_a_known_one() -> None:
+def test_check_digits_match_those_of_a_published_boleto() -> None:
     # The example of the banks' own layout: 00190.50095 40144.816069 06809.350314 3 37370000000100
     assert vouchers._modulo10("001905009") == "5"
     assert vouchers._modulo10("4014481606") == "9"
@@ -36,7 +36,7 @@ def test_a_boletos_check_digits_are_those_of_a_known_one() -> None:
     assert vouchers._modulo11("0019373700000001000500940144816060680935031") == "3"
 
 
-def test_a_boleto_number_holds_its_amount_and_day() -> None:
+def test_a_boleto_number_contains_its_amount_and_due_day() -> None:
     due = int(datetime(2026, 6, 30, 23, 59, tzinfo=vouchers.SAO_PAULO).timestamp())
 
     number = vouchers.boleto_number(amount=49_900, due=due, serial=7)

@@ -1,4 +1,4 @@
-"""Webhooks: signed so that the official SDK believes them, delivered at least once, and every switch works."""
+"""Webhooks: the official SDK accepts their signatures, each arrives at least once, and every setting works."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ from fake_stripe.server import RunningFake
 from fake_stripe.tests.conftest import SECRET, Controls, Receiver, Shop
 
 
-def believed(request: Request, secret: str = SECRET, tolerance: int = 300) -> bool:
+def accepted(request: Request, secret: str = SECRET, tolerance: int = 300) -> bool:
     try:
         stripe.Webhook.construct_event(request.body, request.headers.get("stripe-signature"), secret, tolerance)
     except stripe.SignatureVerificationError:
@@ -32,10 +32,13 @@ def names(endpoint: Receiver) -> list[str]:
 
 
 def outcomes(controls: Controls) -> list[tuple[int, str, int | None]]:
-    return [(one["attempt"], one["outcome"], one["status"]) for one in controls.get("deliveries")["deliveries"]]
+    return [
+        (attempt["attempt"], attempt["outcome"], attempt["status"])
+        for attempt in controls.get("deliveries")["deliveries"]
+    ]
 
 
-def test_the_sdk_believes_the_signature_and_reads_the_event(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_the_sdk_accepts_the_signature_and_reads_the_event(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/pay")
     controls.drain()
@@ -48,7 +51,7 @@ def test_the_sdk_believes_the_signature_and_reads_the_event(shop: Shop, controls
     assert endpoint.got[-1].headers["content-type"] == "application/json; charset=utf-8"
 
 
-def test_the_signature_is_stripes_scheme_by_hand(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_the_signature_matches_stripes_documented_scheme(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     customers(shop, 1)
     controls.drain()
 
@@ -58,17 +61,17 @@ def test_the_signature_is_stripes_scheme_by_hand(shop: Shop, controls: Controls,
     assert abs(int(header["t"]) - time.time()) < 60
 
 
-def test_a_changed_body_is_not_believed(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_the_sdk_rejects_a_changed_body(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     customers(shop, 1)
     controls.drain()
     request = endpoint.got[0]
 
     changed = Request("POST", "/", request.headers, request.body.replace(b"C0", b"C1"))
 
-    assert (believed(request), believed(changed)) == (True, False)
+    assert (accepted(request), accepted(changed)) == (True, False)
 
 
-def test_a_lifecycles_events_arrive_in_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_the_events_of_a_payment_arrive_in_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/confirm", method="pix")
     controls.post(f"sessions/{session.id}/pay")
@@ -78,19 +81,17 @@ def test_a_lifecycles_events_arrive_in_order(shop: Shop, controls: Controls, end
     assert endpoint.types()[-1] == "checkout.session.async_payment_succeeded"
 
 
-def test_a_failed_delivery_is_tried_again_until_it_is_accepted(
-    shop: Shop, controls: Controls, endpoint: Receiver
-) -> None:
+def test_a_failed_delivery_is_retried_until_it_is_accepted(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     endpoint.statuses = [500, 302]
     customers(shop, 1)
     controls.drain()
 
     assert outcomes(controls) == [(1, "failed", 500), (2, "failed", 302), (3, "delivered", 200)]
     assert len({request.body for request in endpoint.got}) == 1
-    assert all(believed(request) for request in endpoint.got)
+    assert all(accepted(request) for request in endpoint.got)
 
 
-def test_a_delivery_is_given_up_at_the_schedules_end(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_a_delivery_stops_after_the_last_retry(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     endpoint.statuses = [500] * 10
     customers(shop, 1)
     controls.drain()
@@ -98,7 +99,7 @@ def test_a_delivery_is_given_up_at_the_schedules_end(shop: Shop, controls: Contr
     assert [outcome for _, outcome, _ in outcomes(controls)] == ["failed", "failed", "failed", "gave_up"]
 
 
-def test_an_endpoint_that_is_not_there_is_a_failed_attempt(shop: Shop, controls: Controls) -> None:
+def test_an_unreachable_endpoint_fails_the_attempt(shop: Shop, controls: Controls) -> None:
     controls.post("webhooks", url="http://127.0.0.1:9/nobody", retry_seconds=[])
     customers(shop, 1)
     controls.drain()
@@ -108,7 +109,7 @@ def test_an_endpoint_that_is_not_there_is_a_failed_attempt(shop: Shop, controls:
     assert attempt["error"]
 
 
-def test_an_event_tells_whether_it_was_delivered(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_an_event_shows_whether_it_was_delivered(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     endpoint.statuses = [500] * 4
     customers(shop, 1)
     controls.drain()
@@ -119,7 +120,7 @@ def test_an_event_tells_whether_it_was_delivered(shop: Shop, controls: Controls,
     assert endpoint.events()[0]["pending_webhooks"] == 1
 
 
-def test_the_next_events_are_duplicated_and_no_more(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_only_the_next_events_are_duplicated(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/duplicate", next=2, copies=2)
     customers(shop, 3)
     controls.drain()
@@ -144,7 +145,7 @@ def test_duplicates_can_arrive_at_the_same_time(shop: Shop, controls: Controls, 
     assert together == 4
 
 
-def test_the_next_events_are_lost_and_no_more(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_only_the_next_events_are_lost(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/lose", next=2)
     customers(shop, 3)
     controls.drain()
@@ -154,7 +155,7 @@ def test_the_next_events_are_lost_and_no_more(shop: Shop, controls: Controls, en
     assert len(shop.events("customer.created")) == 3
 
 
-def test_held_events_come_in_reverse(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_held_events_arrive_in_reverse_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/reorder", hold=3)
     customers(shop, 2)
     controls.post("drain", timeout_seconds=0.1)
@@ -178,7 +179,7 @@ def test_held_events_can_be_released_early(shop: Shop, controls: Controls, endpo
     assert names(endpoint) == ["C1", "C0", "C0"]
 
 
-def test_a_delay_is_kept(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_a_delivery_waits_for_the_configured_delay(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks", delay_seconds=0.3)
     started = time.monotonic()
     customers(shop, 1)
@@ -190,7 +191,7 @@ def test_a_delay_is_kept(shop: Shop, controls: Controls, endpoint: Receiver) -> 
     assert names(endpoint) == ["C0"]
 
 
-def test_stopped_deliveries_wait_for_the_start(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_stopped_deliveries_continue_after_the_start(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/stop")
     customers(shop, 2)
     waiting = controls.post("drain", timeout_seconds=5)
@@ -202,9 +203,7 @@ def test_stopped_deliveries_wait_for_the_start(shop: Shop, controls: Controls, e
     assert names(endpoint) == ["C0", "C1"]
 
 
-def test_what_came_while_the_endpoint_was_down_can_be_gone_for_good(
-    shop: Shop, controls: Controls, endpoint: Receiver
-) -> None:
+def test_events_queued_while_stopped_can_be_discarded(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/stop")
     customers(shop, 2)
     answer = controls.post("webhooks/start", discard=True)
@@ -216,7 +215,7 @@ def test_what_came_while_the_endpoint_was_down_can_be_gone_for_good(
     assert len(shop.events("customer.created")) == 3
 
 
-def test_an_event_is_delivered_again_by_its_id(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_an_event_is_redelivered_by_its_id(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     customers(shop, 2)
     controls.drain()
     first = shop.events()[0]
@@ -228,7 +227,7 @@ def test_an_event_is_delivered_again_by_its_id(shop: Shop, controls: Controls, e
     assert endpoint.got[2].body == endpoint.got[0].body
 
 
-def test_all_events_are_delivered_again_in_either_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_all_events_are_redelivered_in_either_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/lose", next=2)
     customers(shop, 2)
     shop.client.v1.checkout.sessions.expire(shop.session().id)
@@ -242,12 +241,12 @@ def test_all_events_are_delivered_again_in_either_order(shop: Shop, controls: Co
     assert names(endpoint) == ["C0", "C1", "C1", "C0"]
 
 
-def test_another_secret_is_not_believed(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_the_sdk_rejects_another_secret(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks", sign_with="other")
     customers(shop, 1)
     controls.drain()
 
-    assert not believed(endpoint.got[0])
+    assert not accepted(endpoint.got[0])
 
 
 def test_an_unsigned_event_has_no_header(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
@@ -258,18 +257,18 @@ def test_an_unsigned_event_has_no_header(shop: Shop, controls: Controls, endpoin
     assert "stripe-signature" not in endpoint.got[0].headers
 
 
-def test_a_rotated_secret_signs_from_then_on_and_the_old_one_when_told(
+def test_a_rotated_secret_signs_next_to_or_instead_of_the_old(
     shop: Shop, controls: Controls, endpoint: Receiver
 ) -> None:
     controls.post("webhooks/rotate", secret="whsec_new")
-    believers = []
+    acceptances = []
     for used in ("current", "previous", "both"):
         controls.post("webhooks", sign_with=used)
         customers(shop, 1)
         controls.drain()
-        believers.append((believed(endpoint.got[-1], "whsec_new"), believed(endpoint.got[-1], SECRET)))
+        acceptances.append((accepted(endpoint.got[-1], "whsec_new"), accepted(endpoint.got[-1], SECRET)))
 
-    assert believers == [(True, False), (False, True), (True, True)]
+    assert acceptances == [(True, False), (False, True), (True, True)]
 
 
 def test_signatures_can_be_old_or_from_the_future(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
@@ -282,11 +281,13 @@ def test_signatures_can_be_old_or_from_the_future(shop: Shop, controls: Controls
         time.time() - int(request.headers["stripe-signature"].split(",")[0].removeprefix("t="))
         for request in endpoint.got
     ]
-    assert not believed(endpoint.got[0])
+    assert not accepted(endpoint.got[0])
     assert ages == pytest.approx([3600, -3600], abs=60)
 
 
-def test_events_can_speak_an_old_version(shop: Shop, controls: Controls, endpoint: Receiver, fake: RunningFake) -> None:
+def test_events_can_have_an_old_api_version(
+    shop: Shop, controls: Controls, endpoint: Receiver, fake: RunningFake
+) -> None:
     before = fake.state.api_version
     controls.post("webhooks", api_version="2020-08-27")
     customers(shop, 1)
@@ -297,7 +298,7 @@ def test_events_can_speak_an_old_version(shop: Shop, controls: Controls, endpoin
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"\xff\xfe", b"", b'{"id": 1'])
-def test_raw_bytes_are_signed_and_sent_as_they_are(
+def test_raw_bytes_are_signed_and_sent_unchanged(
     fake: RunningFake, controls: Controls, endpoint: Receiver, body: bytes
 ) -> None:
     endpoint.statuses = [400]
@@ -312,7 +313,7 @@ def test_raw_bytes_are_signed_and_sent_as_they_are(
 
 
 @pytest.mark.parametrize(
-    ("path", "wishes"),
+    ("path", "params"),
     [
         ("webhooks", {"sign_with": "nobody"}),
         ("webhooks", {"url": "file:///etc/passwd"}),
@@ -326,17 +327,17 @@ def test_raw_bytes_are_signed_and_sent_as_they_are(
         ("drain", {"timeout_seconds": -1}),
     ],
 )
-def test_a_wish_that_makes_no_sense_changes_nothing(
-    fake: RunningFake, controls: Controls, path: str, wishes: dict[str, object]
+def test_an_invalid_control_parameter_changes_nothing(
+    fake: RunningFake, controls: Controls, path: str, params: dict[str, object]
 ) -> None:
     before = controls.get("webhooks")
 
-    controls.post(path, expect=400, **wishes)
+    controls.post(path, expect=400, **params)
 
     assert controls.get("webhooks") == before
 
 
-def test_nothing_is_sent_without_an_address(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_no_event_is_sent_without_an_endpoint(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks", url="")
     customers(shop, 1)
     controls.drain()

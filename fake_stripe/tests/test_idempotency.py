@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect, the same answer, an error for another request, and what is not remembered."""
+"""Idempotency-Key: one effect, the original response for a retry, an error for a different request."""
 
 import threading
 import time
@@ -19,10 +19,10 @@ def post(controls: Controls, body: bytes, key: str, path: str = "/v1/customers")
 
 
 def customers(shop: Shop) -> list[str]:
-    return [one.id for one in shop.client.v1.customers.list().data]
+    return [customer.id for customer in shop.client.v1.customers.list().data]
 
 
-def test_a_repeat_has_the_same_answer_and_says_so(shop: Shop, controls: Controls) -> None:
+def test_a_retry_gets_the_original_response_marked_as_replayed(shop: Shop, controls: Controls) -> None:
     first = post(controls, b"name=A", "k1")
     second = post(controls, b"name=A", "k1")
 
@@ -34,7 +34,7 @@ def test_a_repeat_has_the_same_answer_and_says_so(shop: Shop, controls: Controls
     assert len(customers(shop)) == 1
 
 
-def test_a_repeat_through_the_sdk_makes_no_second_session(shop: Shop) -> None:
+def test_a_retry_through_the_sdk_creates_no_second_session(shop: Shop) -> None:
     params: Any = {
         "mode": "payment",
         "success_url": "https://shop.example/",
@@ -42,23 +42,23 @@ def test_a_repeat_through_the_sdk_makes_no_second_session(shop: Shop) -> None:
             {"quantity": 1, "price_data": {"currency": "brl", "unit_amount": 900, "product_data": {"name": "x"}}}
         ],
     }
-    made = [
+    sessions = [
         shop.client.v1.checkout.sessions.create(params=params, options={"idempotency_key": "purchase-1"})
         for _ in range(3)
     ]
 
-    assert len({one.id for one in made}) == 1
+    assert len({session.id for session in sessions}) == 1
     assert len(shop.client.v1.checkout.sessions.list().data) == 1
 
 
-def test_a_repeat_shows_the_first_answer_even_when_the_object_has_changed(shop: Shop, controls: Controls) -> None:
+def test_a_retry_gets_the_original_state_of_a_changed_object(shop: Shop, controls: Controls) -> None:
     _, _, body = post(controls, b"name=A", "k1")
     shop.client.v1.customers.update(customers(shop)[0], params={"name": "B"})
 
     assert post(controls, b"name=A", "k1")[2] == body
 
 
-def test_a_key_for_other_parameters_is_an_idempotency_error(shop: Shop) -> None:
+def test_a_key_reused_for_other_parameters_is_rejected(shop: Shop) -> None:
     create = shop.client.v1.customers.create
     create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
@@ -69,14 +69,14 @@ def test_a_key_for_other_parameters_is_an_idempotency_error(shop: Shop) -> None:
     assert len(customers(shop)) == 1
 
 
-def test_a_key_for_another_endpoint_is_an_idempotency_error(shop: Shop) -> None:
+def test_a_key_reused_for_another_endpoint_is_rejected(shop: Shop) -> None:
     shop.client.v1.customers.create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
     with pytest.raises(stripe.IdempotencyError, match="/v1/customers"):
         shop.client.v1.products.create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
 
-def test_a_repeat_while_the_first_still_runs_is_a_conflict(shop: Shop, controls: Controls, fake: RunningFake) -> None:
+def test_a_retry_during_the_first_request_is_a_conflict(shop: Shop, controls: Controls, fake: RunningFake) -> None:
     controls.post("api", next=1, delay_seconds=0.5)
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(post(controls, b"name=A", "k1")[0]))
@@ -94,7 +94,7 @@ def test_a_repeat_while_the_first_still_runs_is_a_conflict(shop: Shop, controls:
     assert len(customers(shop)) == 1
 
 
-def test_many_repeats_at_once_have_one_effect(shop: Shop, controls: Controls) -> None:
+def test_many_concurrent_retries_have_one_effect(shop: Shop, controls: Controls) -> None:
     answers: list[int] = []
     threads = [threading.Thread(target=lambda: answers.append(post(controls, b"name=A", "k1")[0])) for _ in range(12)]
     for thread in threads:
@@ -107,7 +107,7 @@ def test_many_repeats_at_once_have_one_effect(shop: Shop, controls: Controls) ->
     assert len(customers(shop)) == 1
 
 
-def test_a_refused_request_leaves_the_key_free(shop: Shop, controls: Controls) -> None:
+def test_a_rejected_request_does_not_use_up_the_key(shop: Shop, controls: Controls) -> None:
     refused = post(controls, b"name=A&nonsense=1", "k1")[0]
 
     accepted = post(controls, b"name=A", "k1")[0]
@@ -115,7 +115,7 @@ def test_a_refused_request_leaves_the_key_free(shop: Shop, controls: Controls) -
     assert (refused, accepted) == (400, 200)
 
 
-def test_keys_are_forgotten_after_a_day_and_not_before(shop: Shop, controls: Controls, clock: Clock) -> None:
+def test_keys_are_kept_for_exactly_a_day(shop: Shop, controls: Controls, clock: Clock) -> None:
     post(controls, b"name=A", "k1")
     clock.at += 86_399
     replayed = post(controls, b"name=A", "k1")[1]
@@ -126,7 +126,7 @@ def test_keys_are_forgotten_after_a_day_and_not_before(shop: Shop, controls: Con
     assert len(customers(shop)) == 2
 
 
-def test_an_answer_lost_on_the_way_is_found_by_the_retry(shop: Shop, controls: Controls) -> None:
+def test_a_retry_gets_a_response_that_was_lost(shop: Shop, controls: Controls) -> None:
     controls.post("api", next=1, drop_answer=True)
     create = shop.client.v1.customers.create
 
@@ -137,7 +137,7 @@ def test_an_answer_lost_on_the_way_is_found_by_the_retry(shop: Shop, controls: C
     assert customers(shop) == [found.id]
 
 
-def test_an_api_failure_on_request_has_no_effect(shop: Shop, controls: Controls) -> None:
+def test_an_injected_api_failure_has_no_effect(shop: Shop, controls: Controls) -> None:
     controls.post("api", next=2, status=503)
     for _ in range(2):
         with pytest.raises(stripe.APIError):

@@ -1,4 +1,4 @@
-"""API keys: who is let in, and what a restricted key may not do."""
+"""API keys: authentication, and the permissions of restricted keys."""
 
 import base64
 import json
@@ -21,14 +21,14 @@ def restricted(fake: RunningFake, controls: Controls) -> Iterator[Shop]:
         yield Shop(stripe.StripeClient("rk_test_selling", base_addresses={"api": fake.url}, http_client=client))
 
 
-def test_a_restricted_key_does_what_it_was_given(restricted: Shop) -> None:
+def test_a_restricted_key_has_its_listed_permissions(restricted: Shop) -> None:
     session = restricted.session()
 
     assert restricted.again(session).id == session.id
     assert restricted.client.v1.events.list().data == []
 
 
-def test_a_restricted_key_is_refused_everything_else(restricted: Shop) -> None:
+def test_a_restricted_key_has_no_other_permissions(restricted: Shop) -> None:
     with pytest.raises(stripe.PermissionError, match="rak_refund_write") as refusal:
         restricted.client.v1.refunds.create(params={"charge": "ch_x"})
 
@@ -36,7 +36,7 @@ def test_a_restricted_key_is_refused_everything_else(restricted: Shop) -> None:
     assert "rk_test_selling" not in str(refusal.value)
 
 
-def test_reading_is_not_writing(restricted: Shop, controls: Controls) -> None:
+def test_a_read_permission_does_not_include_writing(restricted: Shop, controls: Controls) -> None:
     controls.post("keys", key="rk_test_selling=customer:read")
 
     assert restricted.client.v1.customers.list().data == []
@@ -45,7 +45,7 @@ def test_reading_is_not_writing(restricted: Shop, controls: Controls) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "message"),
     [
         (None, "You did not provide an API key"),
         ("Bearer ", "You did not provide an API key"),
@@ -54,21 +54,21 @@ def test_reading_is_not_writing(restricted: Shop, controls: Controls) -> None:
         ("Bearer sk_live_12345678901234567890", "Invalid API Key"),
     ],
 )
-def test_a_stranger_is_a_401(fake: RunningFake, controls: Controls, header: str | None, said: str) -> None:
+def test_an_unknown_key_gets_401(fake: RunningFake, controls: Controls, header: str | None, message: str) -> None:
     status, _, body = controls.request("GET", "/v1/events", headers={"Authorization": header} if header else {})
 
     error = json.loads(body)["error"]
     assert (status, error["type"]) == (401, "invalid_request_error")
-    assert said in error["message"]
+    assert message in error["message"]
 
 
-def test_basic_authentication_works_as_with_curl(fake: RunningFake, controls: Controls) -> None:
+def test_basic_authentication_works(fake: RunningFake, controls: Controls) -> None:
     user = base64.b64encode(f"{KEY}:".encode()).decode()
 
     assert controls.request("GET", "/v1/events", headers={"Authorization": f"Basic {user}"})[0] == 200
 
 
-def test_a_restricted_key_without_a_list_may_sell_and_look_but_not_give_back() -> None:
+def test_a_restricted_key_without_a_list_cannot_refund() -> None:
     key, permissions = keys.parse("rk_test_shop")
 
     assert key == "rk_test_shop"
@@ -79,6 +79,6 @@ def test_a_restricted_key_without_a_list_may_sell_and_look_but_not_give_back() -
 @pytest.mark.parametrize(
     "text", ["pk_test_x", "sk_live_x", "rk_test_x=refund:admin", "rk_test_x=payout:read", "rk_test x"]
 )
-def test_a_key_that_makes_no_sense_is_refused(text: str) -> None:
+def test_a_malformed_key_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"starts with|a permission is"):
         keys.parse(text)

@@ -1,4 +1,4 @@
-"""From an open session to paid, failed, expired, and paid after all: the states and the events, in order."""
+"""Sessions that are paid, failed, expired, or paid late: their states, and their events in order."""
 
 import pytest
 import stripe
@@ -33,7 +33,7 @@ def test_a_card_pays_at_once(shop: Shop, controls: Controls) -> None:
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
-def test_pix_and_boleto_complete_unpaid_and_are_paid_later(shop: Shop, controls: Controls, method: str) -> None:
+def test_pix_and_boleto_complete_unpaid_and_pay_later(shop: Shop, controls: Controls, method: str) -> None:
     session = shop.session()
 
     controls.post(f"sessions/{session.id}/confirm", method=method)
@@ -46,7 +46,7 @@ def test_pix_and_boleto_complete_unpaid_and_are_paid_later(shop: Shop, controls:
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
-def test_pix_and_boleto_may_fail(shop: Shop, controls: Controls, method: str) -> None:
+def test_pix_and_boleto_can_fail(shop: Shop, controls: Controls, method: str) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/confirm", method=method)
 
@@ -85,7 +85,7 @@ def test_a_confirmed_boleto_shows_its_number_and_day(shop: Shop, controls: Contr
     assert shown.expires_at == 1_800_500_340
 
 
-def test_a_declined_card_leaves_the_session_open_for_another_try(shop: Shop, controls: Controls) -> None:
+def test_a_declined_card_leaves_the_session_open(shop: Shop, controls: Controls) -> None:
     session = shop.session()
 
     controls.post(f"sessions/{session.id}/pay", card="4000000000009995")
@@ -120,7 +120,7 @@ def test_a_completed_session_cannot_be_expired(shop: Shop, controls: Controls) -
     assert state(shop, session)[0] == "complete"
 
 
-def test_a_session_expires_by_itself_at_its_time_and_not_before(shop: Shop, clock: Clock) -> None:
+def test_a_session_expires_exactly_at_its_time(shop: Shop, clock: Clock) -> None:
     session = shop.session(expires_at=int(clock.at) + 1800)
 
     clock.at += 1799
@@ -131,7 +131,7 @@ def test_a_session_expires_by_itself_at_its_time_and_not_before(shop: Shop, cloc
     assert types(shop) == ["checkout.session.expired"]
 
 
-def test_a_pix_code_runs_out_by_itself(shop: Shop, controls: Controls) -> None:
+def test_a_pix_code_expires_at_its_time(shop: Shop, controls: Controls) -> None:
     session = shop.session(payment_method_options={"pix": {"expires_after_seconds": 600}})
     controls.post(f"sessions/{session.id}/confirm", method="pix")
 
@@ -144,7 +144,7 @@ def test_a_pix_code_runs_out_by_itself(shop: Shop, controls: Controls) -> None:
     ("method", "last"),
     [("card", "checkout.session.completed"), ("pix", "checkout.session.async_payment_succeeded")],
 )
-def test_an_expired_session_can_be_paid_after_all(shop: Shop, controls: Controls, method: str, last: str) -> None:
+def test_an_expired_session_can_be_paid_late(shop: Shop, controls: Controls, method: str, last: str) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/expire")
 
@@ -154,7 +154,7 @@ def test_an_expired_session_can_be_paid_after_all(shop: Shop, controls: Controls
     assert types(shop) == ["checkout.session.expired", "payment_intent.created", *ARRIVED, last]
 
 
-def test_the_payment_cancelled_with_its_session_is_not_the_one_that_pays_later(shop: Shop, controls: Controls) -> None:
+def test_a_late_payment_uses_a_new_payment_intent(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/fail")
     controls.post(f"sessions/{session.id}/expire")
@@ -167,7 +167,7 @@ def test_the_payment_cancelled_with_its_session_is_not_the_one_that_pays_later(s
     assert state(shop, session) == ("complete", "paid", "succeeded")
 
 
-def test_a_failed_boleto_can_be_paid_after_all(shop: Shop, controls: Controls) -> None:
+def test_a_failed_boleto_can_be_paid_late(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/confirm", method="boleto")
     controls.post(f"sessions/{session.id}/fail")
@@ -180,7 +180,7 @@ def test_a_failed_boleto_can_be_paid_after_all(shop: Shop, controls: Controls) -
 
 
 @pytest.mark.parametrize("again", ["pay", "confirm", "fail", "pay_after_expiry"])
-def test_a_paid_session_is_not_changed_any_more(shop: Shop, controls: Controls, again: str) -> None:
+def test_a_paid_session_does_not_change_again(shop: Shop, controls: Controls, again: str) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/pay")
     before = types(shop)
@@ -191,7 +191,7 @@ def test_a_paid_session_is_not_changed_any_more(shop: Shop, controls: Controls, 
     assert types(shop) == before
 
 
-def test_a_method_that_is_not_offered_cannot_be_used(shop: Shop, controls: Controls) -> None:
+def test_a_method_that_is_not_offered_is_rejected(shop: Shop, controls: Controls) -> None:
     session = shop.session(allowed_payment_method_types=["card"])
 
     controls.post(f"sessions/{session.id}/confirm", expect=409, method="pix")
@@ -199,7 +199,7 @@ def test_a_method_that_is_not_offered_cannot_be_used(shop: Shop, controls: Contr
     assert types(shop) == []
 
 
-def test_a_customer_is_made_on_payment_when_asked_for(shop: Shop, controls: Controls) -> None:
+def test_a_payment_creates_a_customer_on_request(shop: Shop, controls: Controls) -> None:
     session = shop.session(customer_creation="always", customer_email="dona@example.com")
     before = session.customer
 
@@ -211,7 +211,7 @@ def test_a_customer_is_made_on_payment_when_asked_for(shop: Shop, controls: Cont
     assert customer.email == "dona@example.com"
 
 
-def test_a_thousand_sessions_keep_ids_of_their_own(fake: RunningFake) -> None:
-    made = {fake.state.new_id("checkout.session") for _ in range(1000)}
+def test_a_thousand_session_ids_are_unique(fake: RunningFake) -> None:
+    ids = {fake.state.new_id("checkout.session") for _ in range(1000)}
 
-    assert len(made) == 1000
+    assert len(ids) == 1000

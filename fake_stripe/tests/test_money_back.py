@@ -1,4 +1,4 @@
-"""Refunds and disputes: amounts, states, events in order, and what is refused."""
+"""Refunds and disputes: amounts, states, events in order, and rejections."""
 
 import pytest
 import stripe
@@ -39,13 +39,13 @@ def test_several_partial_refunds_add_up_to_the_whole(shop: Shop, charge: stripe.
     assert (between, refunded(shop, charge)) == ((1000, False), (AMOUNT, True))
     assert new_types(shop) == ["refund.created", "charge.refunded"] * 2
     listed = refunds.list(params={"charge": charge.id})
-    assert [one.id for one in listed.data] == [rest.id, first.id]
+    assert [found.id for found in listed.data] == [rest.id, first.id]
     whole = shop.client.v1.charges.retrieve(charge.id, params={"expand": ["refunds"]})
     assert whole.refunds is not None
     assert len(whole.refunds.data) == 2
 
 
-def test_a_refund_can_wait_and_then_succeed(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
+def test_a_pending_refund_can_succeed(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
     refund = controls.post(f"charges/{charge.id}/refund", amount=500, status="pending")
     controls.post(f"refunds/{refund['id']}/succeed")
 
@@ -54,7 +54,7 @@ def test_a_refund_can_wait_and_then_succeed(shop: Shop, controls: Controls, char
     assert new_types(shop) == ["refund.created", "charge.refunded", "refund.updated"]
 
 
-def test_a_refund_that_fails_later_gives_the_money_back(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
+def test_a_refund_that_fails_later_returns_the_money(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
     refund = shop.client.v1.refunds.create(params={"charge": charge.id})
 
     controls.post(f"refunds/{refund.id}/fail")
@@ -77,7 +77,9 @@ def test_a_refund_by_session_can_fail_at_once(shop: Shop, controls: Controls, ch
 
 
 @pytest.mark.parametrize(("amount", "status"), [(AMOUNT + 1, 400), (0, 400), (-5, 400)])
-def test_nobody_gets_back_more_than_was_paid(shop: Shop, charge: stripe.Charge, amount: int, status: int) -> None:
+def test_a_refund_above_the_paid_amount_is_rejected(
+    shop: Shop, charge: stripe.Charge, amount: int, status: int
+) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shop.client.v1.refunds.create(params={"charge": charge.id, "amount": amount})
 
@@ -85,7 +87,7 @@ def test_nobody_gets_back_more_than_was_paid(shop: Shop, charge: stripe.Charge, 
     assert refunded(shop, charge) == (0, False)
 
 
-def test_a_refunded_charge_is_not_refunded_again(shop: Shop, charge: stripe.Charge) -> None:
+def test_a_second_full_refund_is_rejected(shop: Shop, charge: stripe.Charge) -> None:
     shop.client.v1.refunds.create(params={"charge": charge.id})
 
     with pytest.raises(stripe.InvalidRequestError) as refusal:
@@ -94,7 +96,7 @@ def test_a_refunded_charge_is_not_refunded_again(shop: Shop, charge: stripe.Char
     assert refusal.value.code == "charge_already_refunded"
 
 
-def test_a_dispute_takes_the_funds_and_a_won_one_returns_them(
+def test_a_dispute_withdraws_the_funds_and_a_win_returns_them(
     shop: Shop, controls: Controls, charge: stripe.Charge
 ) -> None:
     dispute = controls.post(f"charges/{charge.id}/dispute", amount=5000, reason="product_not_received")
@@ -125,15 +127,15 @@ def test_a_lost_dispute_keeps_the_funds_and_forbids_refunds(
     assert shop.events("charge.dispute.funds_reinstated") == []
 
 
-def test_every_step_of_a_dispute_can_be_taken_alone(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
+def test_each_step_of_a_dispute_can_be_triggered_alone(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
     dispute = controls.post(f"charges/{charge.id}/dispute", withdraw=False)["id"]
-    for action, wishes in (
+    for action, params in (
         ("under_review", {}),
         ("funds_withdrawn", {}),
         ("won", {"reinstate": False}),
         ("funds_reinstated", {}),
     ):
-        controls.post(f"disputes/{dispute}/{action}", **wishes)
+        controls.post(f"disputes/{dispute}/{action}", **params)
 
     assert new_types(shop) == [
         "charge.dispute.created", "charge.dispute.updated", "charge.dispute.funds_withdrawn", "charge.dispute.closed",
@@ -141,7 +143,7 @@ def test_every_step_of_a_dispute_can_be_taken_alone(shop: Shop, controls: Contro
     ]  # fmt: skip
 
 
-def test_an_inquiry_takes_nothing(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
+def test_an_inquiry_withdraws_no_funds(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
     dispute = controls.post(f"charges/{charge.id}/dispute", inquiry=True)
     closed = controls.post(f"disputes/{dispute['id']}/won")
 
@@ -149,7 +151,7 @@ def test_an_inquiry_takes_nothing(shop: Shop, controls: Controls, charge: stripe
     assert closed["balance_transactions"] == []
 
 
-def test_a_dispute_comes_on_top_of_a_refund(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
+def test_a_refunded_charge_can_be_disputed_in_full(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
     shop.client.v1.refunds.create(params={"charge": charge.id, "amount": 1000})
 
     dispute = controls.post(f"charges/{charge.id}/dispute")
@@ -158,9 +160,7 @@ def test_a_dispute_comes_on_top_of_a_refund(shop: Shop, controls: Controls, char
     assert refunded(shop, charge) == (1000, False)
 
 
-def test_evidence_is_sent_and_a_dispute_accepted_through_the_api(
-    shop: Shop, controls: Controls, charge: stripe.Charge
-) -> None:
+def test_the_api_submits_evidence_and_closes_a_dispute(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
     dispute = controls.post(f"charges/{charge.id}/dispute")["id"]
 
     sent = shop.client.v1.disputes.update(dispute, params={"evidence": {"customer_name": "Maria"}, "submit": True})
@@ -170,10 +170,10 @@ def test_evidence_is_sent_and_a_dispute_accepted_through_the_api(
     with pytest.raises(stripe.InvalidRequestError, match="already closed"):
         shop.client.v1.disputes.close(dispute)
     listed = shop.client.v1.disputes.list(params={"payment_intent": str(charge.payment_intent)})
-    assert [one.id for one in listed.data] == [dispute]
+    assert [found.id for found in listed.data] == [dispute]
 
 
-def test_a_session_nobody_paid_has_nothing_to_refund(shop: Shop, controls: Controls) -> None:
+def test_an_unpaid_session_has_nothing_to_refund(shop: Shop, controls: Controls) -> None:
     session = shop.session()
 
     controls.post(f"sessions/{session.id}/refund", expect=404)

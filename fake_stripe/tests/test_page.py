@@ -1,4 +1,4 @@
-"""What a person sees and presses: the payment page and the dashboard, without JavaScript."""
+"""The payment page and the dashboard as a person uses them, without JavaScript."""
 
 import re
 from html.parser import HTMLParser
@@ -60,7 +60,7 @@ def press(controls: Controls, path: str, **fields: str) -> tuple[int, str]:
     return status, headers.get("location", "")
 
 
-def test_the_page_says_who_what_and_how_much_in_portuguese(shop: Shop, controls: Controls) -> None:
+def test_the_page_shows_merchant_items_and_amount(shop: Shop, controls: Controls) -> None:
     item = {
         "price_data": {"currency": "brl", "unit_amount": 123_456, "product_data": {"name": "Pacote"}},
         "quantity": 2,
@@ -79,7 +79,7 @@ def test_the_page_says_who_what_and_how_much_in_portuguese(shop: Shop, controls:
 
 
 @pytest.mark.parametrize(
-    ("locale", "language", "said", "amount"),
+    ("locale", "language", "text", "amount"),
     [
         ("en", "en", "Card number", "R$129.90"),
         ("es-419", "es", "Número de tarjeta", "129,90\u00a0BRL"),
@@ -87,14 +87,14 @@ def test_the_page_says_who_what_and_how_much_in_portuguese(shop: Shop, controls:
         ("auto", "pt-BR", "Número do cartão", "R$\u00a0129,90"),
     ],
 )
-def test_the_page_speaks_the_sessions_language(
-    shop: Shop, controls: Controls, locale: str, language: str, said: str, amount: str
+def test_the_page_is_in_the_sessions_language(
+    shop: Shop, controls: Controls, locale: str, language: str, text: str, amount: str
 ) -> None:
     session = shop.session(locale=locale)
 
     shown = page(controls, f"/pay/{session.id}")
 
-    assert (shown.lang, said in shown.text, amount in shown.text) == (language, True, True)
+    assert (shown.lang, text in shown.text, amount in shown.text) == (language, True, True)
 
 
 def test_every_text_exists_in_every_language() -> None:
@@ -104,7 +104,7 @@ def test_every_text_exists_in_every_language() -> None:
             assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", page_texts.PORTUGUESE[name]), (language, name)
 
 
-def test_a_person_pays_by_card_and_goes_back_to_the_shop(shop: Shop, controls: Controls) -> None:
+def test_a_card_pays_and_the_page_links_back_to_the_shop(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     shown = page(controls, f"/pay/{session.id}?method=card")
 
@@ -119,7 +119,7 @@ def test_a_person_pays_by_card_and_goes_back_to_the_shop(shop: Shop, controls: C
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "text"),
     [
         ("4000 0000 0000 0002", "recusado"),
         ("4000 0000 0000 9995", "recusado"),
@@ -127,15 +127,15 @@ def test_a_person_pays_by_card_and_goes_back_to_the_shop(shop: Shop, controls: C
         ("", "cartões de teste"),
     ],
 )
-def test_a_card_that_does_not_pay_says_why_and_leaves_the_form(
-    shop: Shop, controls: Controls, number: str, said: str
+def test_a_rejected_card_shows_the_reason_and_the_form_again(
+    shop: Shop, controls: Controls, number: str, text: str
 ) -> None:
     session = shop.session()
 
     _, location = press(controls, f"/pay/{session.id}/card", number=number)
     after = page(controls, location)
 
-    assert said in after.text
+    assert text in after.text
     assert after.forms == [f"/pay/{session.id}/card"]
     assert shop.again(session).payment_status == "unpaid"
 
@@ -147,7 +147,7 @@ def test_a_card_that_does_not_pay_says_why_and_leaves_the_form(
         ("boleto", "boleto_number", r"\d{5}\.\d{5} \d{5}\.\d{6} \d{5}\.\d{6} \d \d{14}", "Venceu sem pagamento"),
     ],
 )
-def test_pix_and_boleto_show_what_to_pay_and_two_buttons(
+def test_pix_and_boleto_show_the_code_and_two_bank_buttons(
     shop: Shop, controls: Controls, method: str, field: str, shape: str, lapse: str
 ) -> None:
     session = shop.session()
@@ -189,20 +189,22 @@ def test_the_pix_qr_code_is_served_as_an_image(
 
 
 @pytest.mark.parametrize(
-    ("button", "said", "status"),
+    ("button", "text", "status"),
     [("paid", "Pagamento confirmado", "paid"), ("failed", "Pagamento não realizado", "unpaid")],
 )
-def test_the_bank_answers_by_a_button(shop: Shop, controls: Controls, button: str, said: str, status: str) -> None:
+def test_the_bank_buttons_pay_or_fail_the_session(
+    shop: Shop, controls: Controls, button: str, text: str, status: str
+) -> None:
     session = shop.session()
     press(controls, f"/pay/{session.id}/pix")
 
     press(controls, f"/pay/{session.id}/{button}")
 
-    assert said in page(controls, f"/pay/{session.id}").text
+    assert text in page(controls, f"/pay/{session.id}").text
     assert shop.again(session).payment_status == status
 
 
-def test_an_expired_page_offers_the_way_back(shop: Shop, controls: Controls) -> None:
+def test_an_expired_page_links_back_to_the_shop(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     shop.client.v1.checkout.sessions.expire(session.id)
 
@@ -213,7 +215,7 @@ def test_an_expired_page_offers_the_way_back(shop: Shop, controls: Controls) -> 
     assert shown.forms == []
 
 
-def test_pressing_twice_changes_nothing_more(shop: Shop, controls: Controls) -> None:
+def test_a_second_click_changes_nothing(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     for _ in range(2):
         press(controls, f"/pay/{session.id}/card", number="4242424242424242")
@@ -221,7 +223,7 @@ def test_pressing_twice_changes_nothing_more(shop: Shop, controls: Controls) -> 
     assert len(shop.events("charge.succeeded")) == 1
 
 
-def test_foreign_text_is_never_html(shop: Shop, controls: Controls) -> None:
+def test_text_from_a_request_is_escaped(shop: Shop, controls: Controls) -> None:
     item = {"price_data": {"currency": "brl", "unit_amount": 900, "product_data": {"name": NASTY}}, "quantity": 1}
     session = shop.session(
         line_items=[item],
@@ -235,7 +237,7 @@ def test_foreign_text_is_never_html(shop: Shop, controls: Controls) -> None:
         assert NASTY in shown.text
 
 
-def test_pages_allow_no_foreign_content(shop: Shop, controls: Controls) -> None:
+def test_pages_forbid_content_from_other_sites(shop: Shop, controls: Controls) -> None:
     _, headers, _ = controls.request("GET", f"/pay/{shop.session().id}")
 
     assert "default-src 'none'" in headers["content-security-policy"]
@@ -243,19 +245,19 @@ def test_pages_allow_no_foreign_content(shop: Shop, controls: Controls) -> None:
     assert headers["cache-control"] == "no-store"
 
 
-def test_the_pages_files_are_served(fake: RunningFake, controls: Controls) -> None:
+def test_the_style_and_the_script_are_served(fake: RunningFake, controls: Controls) -> None:
     for path, kind in (("/static/style.css", "text/css"), ("/static/copy.js", "text/javascript")):
         status, headers, body = controls.request("GET", path)
         assert (status, headers["content-type"].split(";")[0], bool(body)) == (200, kind, True)
 
 
-def test_a_page_that_does_not_exist_says_so(fake: RunningFake, controls: Controls) -> None:
+def test_an_unknown_address_shows_a_page_with_status_404(fake: RunningFake, controls: Controls) -> None:
     for path in ("/pay/cs_test_nobody", "/nothing", "/pay/../../etc/passwd", "/pay/x/pix.svg"):
         status, _, body = controls.request("GET", path)
         assert (status, b"<html" in body) == (404, True)
 
 
-def test_another_sites_page_cannot_press_buttons(shop: Shop, controls: Controls) -> None:
+def test_another_sites_page_cannot_submit_forms(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     foreign = FORM | {"Origin": "https://evil.example"}
 
@@ -267,16 +269,16 @@ def test_another_sites_page_cannot_press_buttons(shop: Shop, controls: Controls)
 
 
 def test_the_dashboard_offers_what_each_state_allows(shop: Shop, controls: Controls) -> None:
-    made: dict[str, Any] = {name: shop.session() for name in ("open", "waiting", "paid", "expired")}
-    controls.post(f"sessions/{made['waiting'].id}/confirm", method="pix")
-    controls.post(f"sessions/{made['paid'].id}/pay")
-    controls.post(f"sessions/{made['expired'].id}/expire")
+    sessions: dict[str, Any] = {name: shop.session() for name in ("open", "waiting", "paid", "expired")}
+    controls.post(f"sessions/{sessions['waiting'].id}/confirm", method="pix")
+    controls.post(f"sessions/{sessions['paid'].id}/pay")
+    controls.post(f"sessions/{sessions['expired'].id}/expire")
 
     shown = page(controls, "/")
 
     actions = {
         name: [form.rpartition("/")[2] for form in shown.forms if f"/{session.id}/" in form]
-        for name, session in made.items()
+        for name, session in sessions.items()
     }
     assert actions == {
         "open": ["pay", "confirm", "confirm", "expire"],
@@ -284,11 +286,11 @@ def test_the_dashboard_offers_what_each_state_allows(shop: Shop, controls: Contr
         "paid": ["refund", "dispute"],
         "expired": ["pay_after_expiry"],
     }
-    assert all(f"/pay/{session.id}" in shown.links for session in made.values())
+    assert all(f"/pay/{session.id}" in shown.links for session in sessions.values())
     assert set(shown.fields) == shown.labels
 
 
-def test_the_dashboards_buttons_work_and_come_back(shop: Shop, controls: Controls) -> None:
+def test_the_dashboards_buttons_work_and_return_to_it(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     here = f"/_control/sessions/{session.id}"
 
@@ -306,7 +308,7 @@ def test_the_dashboards_buttons_work_and_come_back(shop: Shop, controls: Control
     assert {form.rpartition("/")[2] for form in shown.forms if "/disputes/" in form} == {"won", "lost"}
 
 
-def test_the_dashboard_lists_deliveries_with_their_answers(shop: Shop, controls: Controls) -> None:
+def test_the_dashboard_lists_deliveries_with_their_outcome(shop: Shop, controls: Controls) -> None:
     shop.client.v1.customers.create(params={"name": "A"})
     controls.drain()
 

@@ -1,4 +1,4 @@
-"""The program itself: `python -m fake_stripe`, its ready line, its end, and what it refuses."""
+"""`python -m fake_stripe`: its ready line, its end, and its errors."""
 
 import json
 import signal
@@ -26,7 +26,7 @@ def start(*options: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_when_it_is_ready_and_ends_cleanly(number: signal.Signals) -> None:
+def test_the_program_prints_its_address_and_stops_cleanly(number: signal.Signals) -> None:
     with start("--port", "0", "--api-key", "rk_test_shop", "--webhook-secret", "whsec_x") as program:
         assert program.stdout is not None
         ready = program.stdout.readline()
@@ -43,7 +43,7 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(number: signal.Signals) -> No
     assert time.monotonic() - started < 3
 
 
-def test_a_port_in_use_is_one_clear_line(fake: RunningFake) -> None:
+def test_a_port_in_use_prints_one_clear_line(fake: RunningFake) -> None:
     port = fake.url.rpartition(":")[2]
 
     with start("--port", port) as program:
@@ -62,7 +62,7 @@ def test_a_port_in_use_is_one_clear_line(fake: RunningFake) -> None:
         ["--port", "99999"],
     ],
 )
-def test_an_option_that_makes_no_sense_is_one_clear_line(options: list[str]) -> None:
+def test_an_invalid_option_prints_one_clear_line(options: list[str]) -> None:
     with start(*options) as program:
         out, errors = program.communicate(timeout=10)
 

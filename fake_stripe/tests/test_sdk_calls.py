@@ -1,4 +1,4 @@
-"""The official SDK against the running fake: what it creates, reads, lists and is refused."""
+"""The official SDK creates, reads and lists objects at the running fake, and gets its errors."""
 
 import pytest
 import stripe
@@ -6,7 +6,7 @@ import stripe
 from fake_stripe.tests.conftest import Clock, Controls, Shop
 
 
-def test_a_session_comes_back_as_it_was_asked_for(shop: Shop) -> None:
+def test_a_session_has_the_requested_values(shop: Shop) -> None:
     session = shop.session(
         metadata={"purchase": "pur_1", "pack": "p100"},
         locale="pt-BR",
@@ -30,7 +30,7 @@ def test_a_session_comes_back_as_it_was_asked_for(shop: Shop) -> None:
     assert session.expires_at - session.created == 86_400
 
 
-def test_line_items_come_only_when_asked_for(shop: Shop) -> None:
+def test_line_items_are_included_only_on_request(shop: Shop) -> None:
     session = shop.session()
 
     plain = shop.again(session)
@@ -42,7 +42,7 @@ def test_line_items_come_only_when_asked_for(shop: Shop) -> None:
     [item] = whole.line_items.data
     assert item.price is not None
     assert (item.quantity, item.amount_total, item.price.unit_amount) == (1, 12_990, 12_990)
-    assert [one.id for one in listed.data] == [item.id]
+    assert [found.id for found in listed.data] == [item.id]
 
 
 def test_a_stored_price_can_be_sold(shop: Shop) -> None:
@@ -57,7 +57,7 @@ def test_a_stored_price_can_be_sold(shop: Shop) -> None:
     assert whole.line_items.data[0].description == "500 créditos"
 
 
-def test_a_customer_is_made_changed_and_sold_to(shop: Shop) -> None:
+def test_a_customer_is_created_updated_and_used_in_a_session(shop: Shop) -> None:
     customer = shop.client.v1.customers.create(params={"name": "Pet Shop", "metadata": {"account": "a1", "x": "y"}})
     shop.client.v1.customers.update(customer.id, params={"email": "a@example.com", "metadata": {"x": ""}})
 
@@ -88,21 +88,21 @@ def test_the_whole_payment_can_be_expanded_at_once(shop: Shop, controls: Control
 
 
 def test_lists_are_paged_newest_first_without_gaps(shop: Shop) -> None:
-    made = [shop.session().id for _ in range(7)]
+    ids = [shop.session().id for _ in range(7)]
 
     first = shop.client.v1.checkout.sessions.list(params={"limit": 3})
-    everything = [one.id for one in first.auto_paging_iter()]
+    everything = [found.id for found in first.auto_paging_iter()]
 
     assert first.has_more
-    assert everything == made[::-1]
+    assert everything == ids[::-1]
 
 
-def test_a_page_can_be_read_backwards(shop: Shop) -> None:
-    made = [shop.session().id for _ in range(5)]
+def test_a_list_can_be_read_backwards(shop: Shop) -> None:
+    ids = [shop.session().id for _ in range(5)]
 
-    page = shop.client.v1.checkout.sessions.list(params={"limit": 2, "ending_before": made[0]})
+    page = shop.client.v1.checkout.sessions.list(params={"limit": 2, "ending_before": ids[0]})
 
-    assert [one.id for one in page.data] == [made[2], made[1]]
+    assert [found.id for found in page.data] == [ids[2], ids[1]]
     assert page.has_more
 
 
@@ -118,9 +118,9 @@ def test_sessions_are_found_by_time_state_and_payment(shop: Shop, controls: Cont
     complete = sessions.list(params={"status": "complete"})
     of_intent = sessions.list(params={"payment_intent": intent})
 
-    assert [one.id for one in recent.data] == [open_one.id, paid.id]
-    assert [one.id for one in complete.data] == [paid.id]
-    assert [one.id for one in of_intent.data] == [paid.id]
+    assert [found.id for found in recent.data] == [open_one.id, paid.id]
+    assert [found.id for found in complete.data] == [paid.id]
+    assert [found.id for found in of_intent.data] == [paid.id]
 
 
 def test_events_are_found_by_type_and_time(shop: Shop, controls: Controls, clock: Clock) -> None:
@@ -132,12 +132,12 @@ def test_events_are_found_by_type_and_time(shop: Shop, controls: Controls, clock
     chosen = events.list(params={"types": ["checkout.session.completed", "charge.succeeded"]})
     late = events.list(params={"type": "charge.succeeded", "created": {"gte": int(clock.at) - 100}})
 
-    assert [one.type for one in chosen.data] == ["checkout.session.completed", "charge.succeeded"] * 2
+    assert [event.type for event in chosen.data] == ["checkout.session.completed", "charge.succeeded"] * 2
     assert len(late.data) == 1
     assert events.retrieve(late.data[0].id).data.object["object"] == "charge"
 
 
-def test_an_event_keeps_what_was_true_when_it_happened(shop: Shop, controls: Controls) -> None:
+def test_an_event_keeps_the_objects_state_at_its_time(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     controls.post(f"sessions/{session.id}/confirm", method="pix")
     controls.post(f"sessions/{session.id}/pay")
@@ -158,21 +158,21 @@ def test_an_event_names_the_request_that_caused_it(shop: Shop) -> None:
     assert str(event.request.id).startswith("req_")
 
 
-def test_every_answer_carries_a_request_id(shop: Shop) -> None:
+def test_every_response_has_a_request_id(shop: Shop) -> None:
     session = shop.session()
 
     assert session.last_response is not None
     assert str(session.last_response.request_id).startswith("req_")
 
 
-def test_the_parameter_that_newer_versions_dropped_is_refused(shop: Shop) -> None:
+def test_a_parameter_that_the_api_version_removed_is_rejected(shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shop.session(payment_method_types=["card", "pix"])
 
     assert refusal.value.code == "payment_method_types_no_longer_supported"
 
 
-def test_an_older_version_still_takes_payment_method_types(shop: Shop) -> None:
+def test_an_older_version_accepts_payment_method_types(shop: Shop) -> None:
     params = {
         "mode": "payment",
         "line_items": [
@@ -225,7 +225,9 @@ def test_only_methods_that_fit_the_amount_are_offered(
         ({"expand": ["nonsense"]}, "expand", None),
     ],
 )
-def test_a_wrong_parameter_is_named(shop: Shop, params: dict[str, object], param: str, code: str | None) -> None:
+def test_an_error_names_the_invalid_parameter(
+    shop: Shop, params: dict[str, object], param: str, code: str | None
+) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shop.session(**params)
 
@@ -233,7 +235,7 @@ def test_a_wrong_parameter_is_named(shop: Shop, params: dict[str, object], param
     assert not shop.client.v1.checkout.sessions.list().data
 
 
-def test_what_the_fake_has_not_may_be_switched_off(shop: Shop) -> None:
+def test_an_unsupported_feature_may_be_switched_off(shop: Shop) -> None:
     session = shop.session(automatic_tax={"enabled": False}, invoice_creation={"enabled": False})
 
     assert session.automatic_tax.enabled is False
@@ -242,7 +244,7 @@ def test_what_the_fake_has_not_may_be_switched_off(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "1.5", "true", "٣", "1" + "0" * 30])
-def test_a_quantity_is_a_plain_positive_number(shop: Shop, quantity: str) -> None:
+def test_a_quantity_must_be_a_plain_positive_number(shop: Shop, quantity: str) -> None:
     item = {
         "price_data": {"currency": "brl", "unit_amount": 900, "product_data": {"name": "x"}},
         "quantity": quantity,
@@ -254,7 +256,7 @@ def test_a_quantity_is_a_plain_positive_number(shop: Shop, quantity: str) -> Non
     assert refusal.value.param == "line_items[0][quantity]"
 
 
-def test_what_does_not_exist_is_a_404_that_names_it(shop: Shop) -> None:
+def test_an_unknown_id_gets_a_404_that_names_it(shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shop.client.v1.checkout.sessions.retrieve("cs_test_nobody")
 
@@ -262,13 +264,13 @@ def test_what_does_not_exist_is_a_404_that_names_it(shop: Shop) -> None:
     assert "cs_test_nobody" in str(refusal.value)
 
 
-def test_a_page_has_at_most_a_hundred_entries(shop: Shop) -> None:
+def test_a_page_of_a_list_has_at_most_a_hundred_entries(shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shop.client.v1.events.list(params={"limit": 101})
 
     assert refusal.value.param == "limit"
 
 
-def test_an_unknown_route_is_a_404_in_stripes_shape(shop: Shop) -> None:
+def test_an_unknown_route_gets_a_404_in_stripes_format(shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="Unrecognized request URL"):
         shop.client.v1.subscriptions.list()

@@ -1,4 +1,4 @@
-"""Every object that the fake hands out holds what the SDK's types say, field by field."""
+"""Every object that the fake returns fits the SDK's types, field by field."""
 
 import inspect
 import json
@@ -29,7 +29,7 @@ CLASSES: dict[str, type[Any]] = {
 
 
 def complaints(value: object, annotation: Any, where: str) -> list[str]:
-    """What is wrong with a value against an annotation of the SDK; nothing when it fits."""
+    """The mismatches between a value and an annotation of the SDK; none when it fits."""
     if isinstance(annotation, str | ForwardRef):
         name = annotation if isinstance(annotation, str) else annotation.__forward_arg__
         annotation = getattr(stripe, name)
@@ -53,12 +53,12 @@ def _plain(value: object, kind: type[Any]) -> bool:
 def _one_of(value: object, arguments: tuple[Any, ...], where: str) -> list[str]:
     if value is None:
         return [] if types.NoneType in arguments else [f"{where}: null is not allowed"]
-    # The SDK writes open enumerations as Literal | str; the fake may only say what is documented.
-    named = [one for one in arguments if get_origin(one) is Literal]
+    # The SDK types open enumerations as Literal | str; the fake may return documented values only.
+    named = [argument for argument in arguments if get_origin(argument) is Literal]
     if isinstance(value, str) and str in arguments and not named:
         return []
-    tried = named or [one for one in arguments if one is not types.NoneType]
-    results = [complaints(value, one, where) for one in tried]
+    tried = named or [argument for argument in arguments if argument is not types.NoneType]
+    results = [complaints(value, argument, where) for argument in tried]
     return min(results, key=len)
 
 
@@ -66,20 +66,20 @@ def _container(value: object, origin: Any, arguments: tuple[Any, ...], where: st
     if origin is list:
         if not isinstance(value, list):
             return [f"{where}: {value!r} is no list"]
-        return [bad for place, one in enumerate(value) for bad in complaints(one, arguments[0], f"{where}[{place}]")]
+        return [bad for place, item in enumerate(value) for bad in complaints(item, arguments[0], f"{where}[{place}]")]
     if not isinstance(value, dict):
         return [f"{where}: {value!r} is no object"]
     if origin is stripe.ListObject:
         bad = [] if {"object", "data", "has_more", "url"} == set(value) else [f"{where}: not a list object"]
-        return bad + [one for item in value["data"] for one in complaints(item, arguments[0], f"{where}.data")]
-    return [bad for key, one in value.items() for bad in complaints(one, arguments[0], f"{where}.{key}")]
+        return bad + [found for item in value["data"] for found in complaints(item, arguments[0], f"{where}.data")]
+    return [bad for key, item in value.items() for bad in complaints(item, arguments[0], f"{where}.{key}")]
 
 
 def _fields(value: object, kind: type[Any], where: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{where}: {value!r} is no {kind.__name__}"]
     annotations: dict[str, Any] = kind.__annotations__
-    known = {name: one for name, one in annotations.items() if get_origin(one) is not ClassVar}
+    known = {name: annotation for name, annotation in annotations.items() if get_origin(annotation) is not ClassVar}
     bad = [f"{where}.{name}: {kind.__name__} has no such field" for name in value if name not in known]
     for name, annotation in known.items():
         if name in value:
@@ -90,12 +90,12 @@ def _fields(value: object, kind: type[Any], where: str) -> list[str]:
 
 
 def everything(shop: Shop, controls: Controls) -> dict[str, list[Any]]:
-    """A busy day: each kind of object in each of its states, as JSON."""
+    """Each kind of object in each of its states, as JSON."""
     shop.client.v1.customers.create(params={"name": "A", "preferred_locales": ["pt-BR"]})
     options = {"boleto": {"expires_after_days": 2}}
     paid = [shop.session(customer_creation="always", submit_type="pay") for _ in range(3)]
-    for one in paid:
-        controls.post(f"sessions/{one.id}/pay")
+    for session in paid:
+        controls.post(f"sessions/{session.id}/pay")
     for method in ("pix", "boleto"):
         waiting, failed = shop.session(locale="es"), shop.session(payment_method_options=options)
         controls.post(f"sessions/{waiting.id}/confirm", method=method)
@@ -127,7 +127,7 @@ def test_every_object_fits_the_sdks_types(shop: Shop, controls: Controls) -> Non
             assert complaints(thing, CLASSES[kind], kind) == []
 
 
-def test_what_events_carry_fits_the_sdks_types_too(shop: Shop, controls: Controls) -> None:
+def test_every_object_in_an_event_fits_the_sdks_types(shop: Shop, controls: Controls) -> None:
     events = everything(shop, controls)["event"]
 
     assert len({event["type"] for event in events}) > 15
@@ -146,5 +146,5 @@ def test_what_events_carry_fits_the_sdks_types_too(shop: Shop, controls: Control
         ({}, stripe.Event, "refund.type: missing"),
     ],
 )
-def test_the_check_itself_finds_what_is_wrong(value: object, kind: type[Any], complaint: str) -> None:
-    assert any(complaint in one for one in complaints(value, kind, "refund"))
+def test_the_type_check_finds_each_kind_of_mismatch(value: object, kind: type[Any], complaint: str) -> None:
+    assert any(complaint in found for found in complaints(value, kind, "refund"))

@@ -12,8 +12,8 @@ from local.cloud import Cloud, emulator
 from local.dynamodb_local import dynamodb_local
 from local.processes import STATE
 from tests.bank.checker import check
+from tests.bank.requests import Plan
 from tests.bank.run import Finished, run
-from tests.bank.wishes import Plan
 
 DATABASES = {"ministack": emulator, "dynamodb-local": dynamodb_local}
 # Operations for one disturbance.

@@ -1,13 +1,13 @@
-"""Holds histories against the table: is there an order in which each request took effect at one moment between being
-sent and being answered, and is everything that was answered, and nothing else, in the ledgers?
+"""Checks histories against the table: is there an order in which each request took effect at one moment between its
+sending and its response, and do the ledgers hold everything that was acknowledged, and nothing else?
 
-The ledger gives the order of an account's entries; c(n) is the unknown moment at which entry n was written. An answer
-that names entry n bounds it from above, the sending of what wrote n from below, and a balance as of entry n says that
-c(n) <= its answer and its sending <= c(n+1). As the c(n) must grow with n, bounds spread along the ledger; the account
-is linearizable in all of these exactly when no lower bound exceeds its upper one. A refusal, and a change of terms,
-must be true of a state that can have been the account's between sending and answer.
+The ledger gives the order of an account's entries; c(n) is the unknown moment at which entry n was written. A response
+that names entry n bounds it from above, the sending of the request that wrote n from below, and a balance as of entry n
+says that c(n) <= its response and its sending <= c(n+1). As the c(n) must grow with n, bounds spread along the ledger;
+the account is linearizable in all of these exactly when no lower bound exceeds its upper one. A refusal, and a change
+of terms, must be true of a state that can have been the account's between sending and response.
 
-Knows the written format, the contract's answers and the rules; shares no code with the service.
+What each entry, refusal and response must be comes from tests/oracle.
 """
 
 import json
@@ -15,26 +15,30 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import accumulate
 from math import inf
 from typing import Any
 
-from tests.bank.history import BUSY, Attempt, Heard
-from tests.bank.model import BACKED, PRICE, Line, State, faults_of, state_of
-from tests.bank.wishes import Wish
+from tests.bank.history import BUSY, Attempt, Response
+from tests.bank.requests import Request
+from tests.oracle import answers, rules
+from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, State
+from tests.oracle.calendar import end_of_validity, milliseconds_of
+from tests.oracle.catalog import Json, first_catalog
+from tests.oracle.expectation import Broken
+from tests.oracle.ledger import Ledger
 from tests.support.ledger_audit import Audited, audit
 from tests.support.store_driver import Stored
 
-CREATED, OK, INSUFFICIENT, NOT_FOUND, CONFLICT, INVALID = 201, 200, 402, 404, 409, 422
-MAX_LOTS = 500
-DAY_MILLISECONDS = 86_400_000
-GRANT_TYPES = {"promotion": "grant", "adjustment": "adjustment"}
+type Line = dict[str, Any]
+
+CREATED, OK = 201, 200
+CATALOG = first_catalog()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """faults: in words, each with its account. totals: of all ledgers. counts: what the histories were made of."""
+    """faults: in words, each with its account. totals: of all ledgers. counts: what the histories contain."""
 
     faults: list[str]
     totals: Counter[str]
@@ -42,13 +46,18 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """An account's raw entries. lines[n] and states[n] are entry n's; number 0 is before the account was opened."""
+class RawLedger:
+    """An account's raw entries. lines[n] and states[n] are entry n's; number 0 is before the account was opened.
+
+    number_of: the entry that each key claims. oracle: the same ledger, as far as it follows the rules.
+    """
 
     account: str
+    items: list[Json]
     lines: list[Line]
     states: list[State]
     number_of: dict[str, int]
+    oracle: Ledger
 
     @property
     def last(self) -> int:
@@ -73,7 +82,7 @@ class Bounds:
         self.lower = list(accumulate(self.lower, max))
         self.upper = list(accumulate(reversed(self.upper), min))[::-1]
 
-    def held(self, sent: float, answered: float) -> range:
+    def newest_between(self, sent: float, answered: float) -> range:
         """The entries that can have been the newest at some moment between."""
         return range(max(0, bisect_left(self.upper, sent) - 1), bisect_right(self.lower, answered))
 
@@ -82,7 +91,7 @@ class Bounds:
 class AccountCheck:
     """One account's check as it goes."""
 
-    ledger: Ledger
+    ledger: RawLedger
     bounds: Bounds
     faults: list[str] = field(default_factory=list)
 
@@ -94,10 +103,10 @@ class AccountCheck:
 
 
 def check(histories: Iterable[Attempt], items: Stored) -> Verdict:
-    """Everything that is wrong with a finished run, nothing when it is right."""
+    """Check a finished run."""
     attempts: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in histories:
-        attempts[attempt.wish.account].append(attempt)
+        attempts[attempt.request.account].append(attempt)
     stored = items_by_account(items)
     faults = [f"{account}: nobody ever asked for it" for account in stored.keys() - attempts.keys()]
     totals: Counter[str] = Counter()
@@ -116,7 +125,7 @@ def check(histories: Iterable[Attempt], items: Stored) -> Verdict:
 
 
 def items_by_account(items: Stored) -> dict[str, Stored]:
-    """Each account's entries, claims and due rows; what belongs to none stands under its partition."""
+    """Each account's entries, claims and due rows. What belongs to no account is under its partition's name."""
     owned: dict[str, Stored] = defaultdict(dict)
     for (partition, sort), item in items.items():
         kind, _, rest = partition.partition("#")
@@ -126,50 +135,70 @@ def items_by_account(items: Stored) -> dict[str, Stored]:
 
 
 def check_account(account: str, attempts: list[Attempt], items: Stored) -> list[str]:
-    """What is wrong with one account's history or ledger."""
+    """Returns the faults of one account's history and ledger."""
     ledger = read_ledger(account, items)
     one = AccountCheck(ledger, Bounds([-inf] * (ledger.last + 1), [inf] * (ledger.last + 1)))
     _check_rules(one)
     _check_claims(one)
     _check_due_rows(one, items)
     _bound_by_requests(one, attempts)
-    told = [(attempt, attempt.heard) for attempt in attempts if attempt.heard and attempt.heard.status != BUSY]
-    for attempt, heard in told:
-        _bound_by_answer(one, attempt, heard)
+    answered = [
+        (attempt, attempt.response) for attempt in attempts if attempt.response and attempt.response.status != BUSY
+    ]
+    for attempt, response in answered:
+        _bound_by_answer(one, attempt, response)
     one.bounds.spread()
     for number, (low, high) in enumerate(zip(one.bounds.lower, one.bounds.upper, strict=True)):
         if not one.demand(
             low <= high, f"entry {number} was seen {(low - high) / 1e6} ms before it can have been there"
         ):
             break
-    for attempt, heard in told:
-        _check_flexible(one, attempt, heard)
-    _check_once(one, told)
+    for attempt, response in answered:
+        _check_flexible(one, attempt, response)
+    _check_once(one, answered)
     return one.faults
 
 
-def read_ledger(account: str, items: Stored) -> Ledger:
+def read_ledger(account: str, items: Stored) -> RawLedger:
     """The account's raw entries and claims, with a number 0 before the first."""
     rows = [item for (_, sort), item in sorted(items.items()) if sort.startswith("ENTRY#")]
     lines = [json.loads(row["line"]["S"]) for row in rows]
-    states = [state_of(line, json.loads(row["state"]["S"])) for line, row in zip(lines, rows, strict=True)]
-    nothing = State(terms={"plan": "none", "ai_enabled": False}, quota_used=0, quota_renews_at=0, lots=(), at=0)
+    states = [State.of(json.loads(row["state"]["S"])) for row in rows]
+    nothing = State(terms={"plan": "none", "ai_enabled": False}, used=0, renews_at=0)
     claims = {
         partition.partition("#")[2].partition("#")[2]: int(item["number"]["N"])
         for (partition, _), item in items.items()
         if partition.startswith("CLAIM#")
     }
-    return Ledger(account, [{}, *lines], [nothing, *states], claims)
+    return RawLedger(account, rows, [{}, *lines], [nothing, *states], claims, Ledger(account))
 
 
 def _check_rules(one: AccountCheck) -> None:
-    """Every entry follows from the one before it."""
+    """Every entry is the one that the rules give for the request in it, up to the first that is not."""
     ledger = one.ledger
-    for number in range(1, ledger.last + 1):
-        line, before, after = ledger.lines[number], ledger.states[number - 1], ledger.states[number]
-        for fault in faults_of(before, number, line, after):
-            one.demand(False, f"entry {number}: {fault}")
-        one.demand(line["balance_after"] >= 0, f"entry {number} leaves less than nothing")
+    for item, line, state in zip(ledger.items, ledger.lines[1:], ledger.states[1:], strict=True):
+        try:
+            ledger.oracle.accept(item, _request_of(line, state), line["at"], {CATALOG.version: CATALOG})
+        except Broken as broken:
+            one.demand(False, str(broken))
+            return
+
+
+def _request_of(line: Line, state: State) -> rules.Request:
+    """The request that an entry says it carries out. That a client sent it is checked elsewhere."""
+    actor, key = line["actor"], _written_key(line)
+    match line["type"]:
+        case "consumption":
+            texts: Json = {name: line[name] for name in ("customer", "reference", "description") if name in line}
+            return rules.Debit(actor=actor, feature=line["feature"], quantity=line["quantity"], key=key, texts=texts)
+        case "grant" | "adjustment":
+            row = line["lot"]
+            return rules.Grant(
+                actor=actor, kind=row[KIND], credits=row[GRANTED], expires_at=row[EXPIRES_AT], description=key, key=key
+            )
+        case "plan_change":
+            return rules.PutTerms(actor=actor, terms=state.terms)
+    return rules.Settle()
 
 
 def _check_claims(one: AccountCheck) -> None:
@@ -190,190 +219,146 @@ def _check_due_rows(one: AccountCheck, items: Stored) -> None:
 
 
 def _bound_by_requests(one: AccountCheck, attempts: list[Attempt]) -> None:
-    """An entry was not written before somebody asked for exactly it."""
+    """An entry was not written before a client sent exactly the request that it carries out."""
     asked: dict[str | None, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
-        if attempt.wish.ask != "balance":
-            asked[attempt.wish.key].append(attempt)
+        if attempt.request.kind != "balance":
+            asked[attempt.request.key].append(attempt)
     for number, line in enumerate(one.ledger.lines):
         if line.get("type") not in {"consumption", "grant", "adjustment", "plan_change"}:
             continue
-        causes = [a.at for a in asked[_written_key(line)] if _asks_for(a.wish, line, one.ledger.states[number])]
+        causes = [a.at for a in asked[_written_key(line)] if _asks_for(a.request, line, one.ledger.states[number])]
         if one.demand(causes, f"nobody asked for entry {number}: {line}"):
             one.bounds.not_before(number, min(causes))
 
 
-def _bound_by_answer(one: AccountCheck, attempt: Attempt, heard: Heard) -> None:
-    """What an answer that names its entry says about when entries were written, and whether it says it truly."""
-    wish, ledger = attempt.wish, one.ledger
-    if wish.ask == "balance" and heard.status == OK:
-        number = int(heard.body["entry"])
+def _bound_by_answer(one: AccountCheck, attempt: Attempt, response: Response) -> None:
+    """What a response that names its entry implies for when entries were written, and whether it is right."""
+    request, ledger = attempt.request, one.ledger
+    if request.kind == "balance" and response.status == OK:
+        number = int(response.body["entry"])
         if one.demand(1 <= number <= ledger.last, "a balance after an entry that is not there", attempt):
-            one.bounds.not_after(number, heard.at)
+            one.bounds.not_after(number, response.at)
             one.bounds.not_before(number + 1, attempt.at)
-            one.demand(_balance_is_true(ledger, number, heard.body), "a balance that never was", attempt)
-    elif wish.key is not None and heard.status == CREATED:
-        found = ledger.number_of.get(wish.key)
+            one.demand(_balance_is_true(ledger, number, response.body), "a balance that never was", attempt)
+    elif request.key is not None and response.status == CREATED:
+        found = ledger.number_of.get(request.key)
         if found is None or not 1 <= found <= ledger.last:
             one.demand(False, "acknowledged and not in the ledger", attempt)
             return
         line = ledger.lines[found]
-        one.bounds.not_after(found, heard.at)
-        if not heard.replayed:
+        one.bounds.not_after(found, response.at)
+        if not response.replayed:
             one.bounds.not_before(found, attempt.at)
-        if one.demand(_asks_for(wish, line, ledger.states[found]), f"another request's entry {found}", attempt):
-            one.demand(_told(heard.body) == _answer_of(found, line), f"not what entry {found} says", attempt)
+        if one.demand(_asks_for(request, line, ledger.states[found]), f"another request's entry {found}", attempt):
+            one.demand(response.body == _answer_of(found, line), f"not what entry {found} says", attempt)
 
 
-def _check_flexible(one: AccountCheck, attempt: Attempt, heard: Heard) -> None:
-    """Refusals and changes of terms were true of a state between sending and answer; nothing else was answered."""
-    wish, ledger = attempt.wish, one.ledger
-    held = one.bounds.held(attempt.at, heard.at)
-    number = ledger.number_of.get(wish.key or "", ledger.last + 1)
-    # A key that had its effect hears of it, whatever else would refuse it.
-    unclaimed = range(held.start, min(held.stop, number))
-    match wish.ask, heard.status:
+def _check_flexible(one: AccountCheck, attempt: Attempt, response: Response) -> None:
+    """Refusals and changes of terms were true of a state between sending and response, and there is no other answer."""
+    request, ledger = attempt.request, one.ledger
+    newest = one.bounds.newest_between(attempt.at, response.at)
+    number = ledger.number_of.get(request.key or "", ledger.last + 1)
+    # A key that had its effect gets that effect's answer, whatever else would refuse it.
+    unclaimed = range(newest.start, min(newest.stop, number))
+    match request.kind, response.status:
         case ("debit" | "grant", 201) | ("balance", 200):
             return
         case "terms", 201:
-            true = 1 in range(held.start, held.stop + 1) and _has_terms(ledger.states[1], wish)
+            true = 1 in range(newest.start, newest.stop + 1) and _has_terms(ledger.states[1], request)
         case "terms", 200:
-            true = any(_has_terms(ledger.states[number], wish) for number in held if number)
+            true = any(_has_terms(ledger.states[number], request) for number in newest if number)
         case _, 404:
-            true = 0 in held
-        case "debit", 402:
-            true = any(_is_insufficient(ledger.states[number], attempt, heard) for number in unclaimed if number)
-        case "grant", 422:
-            true = any(_has_ended(ledger.states[number], wish, heard) for number in unclaimed if number)
-        case "debit" | "grant", 409 if heard.body["code"] == "idempotency_key_reused":
-            true = 1 <= number <= ledger.last and number < held.stop
-            true = true and not _asks_for(wish, ledger.lines[number], ledger.states[number])
-        case "grant", 409 if heard.body["code"] == "too_many_lots":
-            true = any(len(ledger.states[number].lots) >= MAX_LOTS for number in unclaimed)
+            true = 0 in newest
+        case "debit" | "grant", 409 if response.body["code"] == "idempotency_key_reused":
+            true = 1 <= number <= ledger.last and number < newest.stop
+            true = true and not _asks_for(request, ledger.lines[number], ledger.states[number])
+        case "debit" | "grant", 402 | 409 | 422:
+            true = any(_is_refused(ledger, number, attempt, response) for number in unclaimed if number)
         case _:
             true = False
     one.demand(true, "an answer that was not true at any moment between", attempt)
 
 
-def _check_once(one: AccountCheck, told: list[tuple[Attempt, Heard]]) -> None:
+def _check_once(one: AccountCheck, answered: list[tuple[Attempt, Response]]) -> None:
     """Of all answers to a key one at most is the first; an account is opened once."""
-    firsts = Counter(attempt.wish.key for attempt, heard in told if heard.status == CREATED and not heard.replayed)
+    firsts = Counter(
+        attempt.request.key for attempt, response in answered if response.status == CREATED and not response.replayed
+    )
     twice = [key or "the opening" for key, count in firsts.items() if count > 1]
     one.demand(not twice, f"answered as new more than once: {twice}")
 
 
 def _written_key(line: Line) -> str | None:
-    """The key that asked for an entry: clients write it into a debit's reference and a gift's reason."""
+    """The key that asked for an entry: clients write it into a debit's reference and a grant's reason."""
     if line.get("type") == "consumption":
         return str(line["reference"])
-    return str(line["description"]) if line.get("type") in GRANT_TYPES.values() else None
+    return str(line["description"]) if line.get("type") in {"grant", "adjustment"} else None
 
 
-def _asks_for(wish: Wish, line: Line, state: State) -> bool:
+def _asks_for(request: Request, line: Line, state: State) -> bool:
     """Whether the entry is what the request asks for."""
-    body = wish.body or {}
-    if wish.ask == "terms":
-        return line["type"] == "plan_change" and _has_terms(state, wish)
-    if wish.ask == "debit":
+    body = request.body or {}
+    if request.kind == "terms":
+        return line["type"] == "plan_change" and _has_terms(state, request)
+    if request.kind == "debit":
         return line["type"] == "consumption" and all(line[name] == value for name, value in body.items())
-    if wish.ask != "grant" or line["type"] != GRANT_TYPES[body["kind"]]:
+    if request.kind != "grant" or line["type"] != rules.GRANTS[body["kind"]]:
         return False
-    _, kind, granted, _, granted_at, ends = line["lot"]
+    row = line["lot"]
     if "expires_at" in body:
-        right_end = ends == _milliseconds(body["expires_at"])
+        ends = milliseconds_of(body["expires_at"])
     else:
-        days = (ends - granted_at) / DAY_MILLISECONDS
-        right_end = 28 * body["valid_months"] <= days <= 31 * body["valid_months"] + 1
-    return right_end and (kind, granted, line["description"]) == (body["kind"], body["credits"], body["reason"])
+        ends = end_of_validity(row[GRANTED_AT], body["valid_months"], state.terms["time_zone"])
+    stored = (row[KIND], row[GRANTED], row[EXPIRES_AT], line["description"])
+    return stored == (body["kind"], body["credits"], ends, body["reason"])
 
 
-def _has_terms(state: State, wish: Wish) -> bool:
-    asked = wish.body or {}
+def _has_terms(state: State, request: Request) -> bool:
+    asked = request.body or {}
     return all(state.terms[name] == asked[name] for name in ("plan", "ai_enabled", "quota_anchor_day"))
 
 
-def _balance_is_true(ledger: Ledger, number: int, body: Any) -> bool:
-    state = ledger.states[number].settled(_milliseconds(body["as_of"]))
-    lots = [[int(lot["lot"][4:]), lot["granted"], lot["remaining"]] for lot in body["credits"]["lots"]]
-    quota = body["quota"] or {"limit": 0, "remaining": 0, "used": state.quota_used}
-    return (
-        body["credits"]["available"] == state.available
-        and lots == [[row[0], row[2], row[3]] for row in state.lots]
-        and (quota["limit"], quota["used"], quota["remaining"])
-        == (state.quota_limit, state.quota_used, state.quota_remaining)
-    )
+def _balance_is_true(ledger: RawLedger, number: int, body: Any) -> bool:
+    as_of = milliseconds_of(body["as_of"])
+    state = ledger.states[number].at(max(as_of, ledger.lines[number]["at"]))
+    return bool(body == answers.balance(ledger.account, state, CATALOG, number, as_of))
 
 
-def _is_insufficient(state: State, attempt: Attempt, heard: Heard) -> bool:
-    body = attempt.wish.body or {}
-    for now in _instants(state, attempt, heard):
-        then = state.settled(now)
-        left = then.quota_remaining if body["feature"] == BACKED else 0
-        needed = (body["quantity"] - min(body["quantity"], left)) * PRICE
-        said = (heard.body["needed"], heard.body["available"], heard.body["quota_remaining"])
-        if said == (needed, then.available, left) and needed > then.available:
-            return True
+def _is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Response) -> bool:
+    """Whether the rules refuse the request so after entry `number`, at some time that it can have used."""
+    request, state = _in_the_oracles_words(attempt.request), ledger.states[number]
+    for now in _instants(state, ledger.lines[number]["at"], attempt, response):
+        refusal = rules.refusal(ledger.oracle, state, request, now, CATALOG)
+        if refusal and refusal.code == response.body["code"]:
+            facts = answers.insufficient(refusal.facts) if refusal.facts else {}
+            if all(response.body[name] == value for name, value in facts.items()):
+                return True
     return False
 
 
-def _instants(state: State, attempt: Attempt, heard: Heard) -> list[int]:
-    """The times, of those that the request can have counted with, at which the state looks different."""
-    first, last = max(attempt.wall, state.at), max(heard.wall, state.at)
-    ends = [row[5] for row in state.lots if first < row[5] <= last]
-    return [first, *ends, *([state.quota_renews_at] if first < state.quota_renews_at <= last else [])]
+def _in_the_oracles_words(request: Request) -> rules.Request:
+    body = request.body or {}
+    if request.kind == "debit":
+        return rules.Debit(actor="", feature=body["feature"], quantity=body["quantity"])
+    ends = milliseconds_of(body["expires_at"]) if "expires_at" in body else None
+    return rules.Grant(
+        actor="", kind=body["kind"], credits=body["credits"], months=body.get("valid_months"), expires_at=ends
+    )
 
 
-def _has_ended(state: State, wish: Wish, heard: Heard) -> bool:
-    ends = (wish.body or {}).get("expires_at")
-    return ends is not None and _milliseconds(ends) <= max(heard.wall, state.at)
+def _instants(state: State, at: int, attempt: Attempt, response: Response) -> list[int]:
+    """The first and the last time that the request can have used, and those between at which the state changes.
+
+    at: of the entry that left the state.
+    """
+    first, last = max(attempt.wall, at), max(response.wall, at)
+    changes = [*(row[EXPIRES_AT] for row in state.lots), state.renews_at]
+    return [first, *(change for change in changes if first < change < last), last]
 
 
-def _told(body: Any) -> Any:
-    return {**body, "created_at": _milliseconds(body["created_at"])}
-
-
-def _answer_of(number: int, line: Line) -> Any:
-    """The body that the contract answers with, from the raw entry. Times as milliseconds."""
-    balance = {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]}
-    if line["type"] == "consumption":
-        return {
-            "id": f"con_{number:012d}",
-            "entry": number,
-            "feature": line["feature"],
-            "quantity": line["quantity"],
-            "credits": -line["credits"],
-            "quota": -line["quota"],
-            "draws": [_draw(row) for row in line["draws"]],
-            "balance": balance,
-            "created_at": line["at"],
-        }
-    lot, kind, granted, _, _, ends = line["lot"]
-    return {
-        "id": f"gra_{number:012d}",
-        "entry": number,
-        "kind": kind,
-        "credits": granted,
-        "lot": f"lot_{lot:012d}",
-        "reason": line["description"],
-        "expires_at": _rfc3339(ends),
-        "balance": balance,
-        "created_at": line["at"],
-    }
-
-
-def _draw(row: list[Any]) -> dict[str, Any]:
-    if row[0] == "quota":
-        return {"source": "quota", "units": row[1]}
-    return {"source": "lot", "lot": f"lot_{row[1]:012d}", "credits": row[2], "expires_at": _rfc3339(row[3])}
-
-
-def _milliseconds(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-def _rfc3339(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+def _answer_of(number: int, line: Line) -> Json:
+    return answers.consumption(line, number) if line["type"] == "consumption" else answers.grant(line, number)
 
 
 def _sums(audited: Audited) -> dict[str, int]:
@@ -382,18 +367,18 @@ def _sums(audited: Audited) -> dict[str, int]:
 
 
 def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str]:
-    """What one account's history was made of: `lost` were never answered, `landed` are those of them in the ledger."""
+    """What one account's history contains. lost: requests never answered. landed: those of them in the ledger."""
     counts: Counter[str] = Counter(operations=len({(attempt.client, attempt.index) for attempt in attempts}))
-    told: set[str | None] = set()
+    answered: set[str | None] = set()
     lost: set[str] = set()
     for attempt in attempts:
         counts["attempts"] += 1
-        if attempt.heard is None:
+        if attempt.response is None:
             counts["lost"] += 1
-            lost |= {attempt.wish.key} if attempt.wish.key else set()
+            lost |= {attempt.request.key} if attempt.request.key else set()
         else:
-            counts[f"status {attempt.heard.status}"] += 1
-            counts["replayed"] += attempt.heard.replayed
-            told.add(None if attempt.heard.replayed else attempt.wish.key)
-    counts["landed"] = sum((f"CLAIM#{account}#{key}", "CLAIM") in items for key in lost - told)
+            counts[f"status {attempt.response.status}"] += 1
+            counts["replayed"] += attempt.response.replayed
+            answered.add(None if attempt.response.replayed else attempt.request.key)
+    counts["landed"] = sum((f"CLAIM#{account}#{key}", "CLAIM") in items for key in lost - answered)
     return counts

@@ -1,6 +1,7 @@
-"""One process of clients: `python -m tests.bank.client FOLDER PROCESS`. The functions' own handlers, event in to
-response out, at the table that the environment names. It may be killed at any moment; its successor goes on with the
-histories, beginning with the requests that were never answered.
+"""One process of clients: `python -m tests.bank.client FOLDER PROCESS`.
+
+Runs the functions' own handlers, from event to response, on the table that the environment names. It may be killed at
+any moment. Its successor continues the histories, beginning with the requests that were never answered.
 """
 
 import json
@@ -15,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.bank.history import BUSY, Recorder, next_index
-from tests.bank.wishes import Plan, Wish, opening, wish
+from tests.bank.requests import Plan, Request, opening, request_at
 from tests.support.apps import load_app
 from tests.support.gateway_events import ADMIN, Context, Event, caller, compact, http_event
 
@@ -31,50 +32,50 @@ NOT_FOUND = 404
 PLAN_FILE = "plan.json"
 
 
-class Teller:
-    """The handlers, and where one client writes down what it asked and heard."""
+class Sender:
+    """The handlers, and where one client records its requests and responses."""
 
     def __init__(self, apps: dict[str, ModuleType], recorder: Recorder) -> None:
         self._apps = apps
         self._recorder = recorder
 
-    def ask(self, index: int, wished: Wish) -> int:
-        """The request, again with its key while the service is busy. Its status."""
-        function, _ = ROUTES[wished.ask]
+    def send(self, index: int, request: Request) -> int:
+        """Send a request, and retry it with its key while the service is busy. Returns its status."""
+        function, _ = ROUTES[request.kind]
         status = BUSY
         for tried in range(MAX_TRIES):
             # Whoever comes back at once keeps a busy database busy.
             time.sleep(random.random() * min(LONGEST_PAUSE_SECONDS, 2**tried) if tried else 0)
-            self._recorder.asks(index, wished)
-            answer = self._apps[function].handler(event_of(wished), Context())
+            self._recorder.sent(index, request)
+            answer = self._apps[function].handler(event_of(request), Context())
             status = answer["statusCode"]
             replayed = answer["headers"].get("Idempotent-Replayed") == "true"
-            self._recorder.hears(status, json.loads(answer["body"]), replayed=replayed)
+            self._recorder.received(status, json.loads(answer["body"]), replayed=replayed)
             if status != BUSY:
                 break
         return status
 
 
-def event_of(wished: Wish) -> Event:
+def event_of(request: Request) -> Event:
     """The request as API Gateway hands it over."""
-    _, route = ROUTES[wished.ask]
-    headers = {"content-type": "application/json"} if wished.body is not None else {}
-    if wished.key is not None:
-        headers["idempotency-key"] = wished.key
-    claims = caller() if wished.ask == "debit" else ADMIN
-    body = compact(wished.body) if wished.body is not None else None
-    return http_event(route, path={"account": wished.account}, headers=headers, claims=claims, body=body)
+    _, route = ROUTES[request.kind]
+    headers = {"content-type": "application/json"} if request.body is not None else {}
+    if request.key is not None:
+        headers["idempotency-key"] = request.key
+    claims = caller() if request.kind == "debit" else ADMIN
+    body = compact(request.body) if request.body is not None else None
+    return http_event(route, path={"account": request.account}, headers=headers, claims=claims, body=body)
 
 
 def serve_client(plan: Plan, client: int, folder: Path, apps: dict[str, ModuleType]) -> None:
-    """All that is left of one client's wishes."""
+    """Send all that is left of one client's requests."""
     file = folder / f"{client}.jsonl"
     first = next_index(file)
-    teller = Teller(apps, Recorder(file))
-    for index in range(first, plan.wishes_of(client)):
-        wished = wish(plan, client, index)
-        if teller.ask(index, wished) == NOT_FOUND:
-            teller.ask(index, opening(wished.account))
+    sender = Sender(apps, Recorder(file))
+    for index in range(first, plan.requests_of(client)):
+        request = request_at(plan, client, index)
+        if sender.send(index, request) == NOT_FOUND:
+            sender.send(index, opening(request.account))
 
 
 def end_with_owner() -> None:

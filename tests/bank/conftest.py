@@ -8,15 +8,15 @@ import pytest
 
 from local.cloud import environment_at
 from tests.bank.__main__ import database, plan_of
+from tests.bank.requests import Plan
 from tests.bank.run import Finished, run
-from tests.bank.wishes import Plan
 
 HERE = Path(__file__).parent
 OPERATIONS, PROCESSES, THREADS, DISTURBANCES = 1500, 4, 64, 6
 
 
 @dataclass(frozen=True)
-class Held:
+class BankRun:
     """What was planned and what came of it."""
 
     plan: Plan
@@ -39,9 +39,9 @@ def own_ministack() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", params=["own_ministack", "dynamodb_local"])
-def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Held:
+def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BankRun:
     """A bank run on this database."""
     url = request.getfixturevalue(request.param)
     plan = plan_of(OPERATIONS, PROCESSES, THREADS, seed=11)
     folder = tmp_path_factory.mktemp(request.param)
-    return Held(plan, run(plan, folder, environment_at(url), disturbances=DISTURBANCES, say=lambda _: None))
+    return BankRun(plan, run(plan, folder, environment_at(url), disturbances=DISTURBANCES, say=lambda _: None))

@@ -1,4 +1,4 @@
-"""What every client asked and heard, and when. Each writes a file of its own, line by line, past any kill."""
+"""Each client's requests and the responses it received, with times, in a file of its own that outlives any kill."""
 
 import json
 import os
@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bank.wishes import Wish
+from tests.bank.requests import Request
 
 BUSY = 503
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class Response:
     """An answer. at: monotonic nanoseconds, the same clock in all processes. wall: Unix time in milliseconds."""
 
     at: int
@@ -26,22 +26,22 @@ class Heard:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One request sent once, by client `client` as its wish number `index`. heard: None when no answer came.
+    """One request sent once, by client `client` as its request number `index`. response: None when no answer came.
 
-    at, wall: when it was sent, as in Heard.
+    at, wall: when it was sent, as in Response.
     """
 
     client: int
     index: int
     at: int
     wall: int
-    wish: Wish
-    heard: Heard | None
+    request: Request
+    response: Response | None
 
     @property
-    def told(self) -> bool:
+    def answered(self) -> bool:
         """Whether the answer says what became of it."""
-        return self.heard is not None and self.heard.status < BUSY
+        return self.response is not None and self.response.status < BUSY
 
 
 class Recorder:
@@ -52,11 +52,11 @@ class Recorder:
         # Whoever was killed in the middle of a line left it torn.
         self._write("")
 
-    def asks(self, index: int, wish: Wish) -> None:
+    def sent(self, index: int, request: Request) -> None:
         """Before the request is sent."""
-        self._write(_dump({"index": index, **_times(), **asdict(wish)}))
+        self._write(_dump({"index": index, **_times(), **asdict(request)}))
 
-    def hears(self, status: int, body: Any, *, replayed: bool) -> None:
+    def received(self, status: int, body: Any, *, replayed: bool) -> None:
         """As soon as the answer to the last request is there."""
         self._write(_dump({**_times(), "status": status, "replayed": replayed, "body": body}))
 
@@ -66,7 +66,7 @@ class Recorder:
 
 
 def read_history(file: Path) -> list[Attempt]:
-    """One client's attempts, in order. A torn line was never acted on, or is an answer nobody heard."""
+    """One client's attempts, in order. A torn line was never acted on, or is a response that nobody received."""
     attempts: list[Attempt] = []
     client = int(file.stem)
     asked: dict[str, Any] | None = None
@@ -76,7 +76,7 @@ def read_history(file: Path) -> list[Attempt]:
                 attempts.append(_attempt(client, asked, None))
             asked = line
         elif asked:
-            attempts.append(_attempt(client, asked, Heard(**line)))
+            attempts.append(_attempt(client, asked, Response(**line)))
             asked = None
     if asked:
         attempts.append(_attempt(client, asked, None))
@@ -84,17 +84,17 @@ def read_history(file: Path) -> list[Attempt]:
 
 
 def next_index(file: Path) -> int:
-    """Where a client goes on: with the wish that has no answer yet, or the one after the last."""
+    """Where a client goes on: with the request that has no answer yet, or the one after the last."""
     attempts = read_history(file) if file.exists() else []
     if not attempts:
         return 0
-    return attempts[-1].index + attempts[-1].told
+    return attempts[-1].index + attempts[-1].answered
 
 
-def _attempt(client: int, asked: dict[str, Any], heard: Heard | None) -> Attempt:
+def _attempt(client: int, asked: dict[str, Any], response: Response | None) -> Attempt:
     sent = dict(asked)
     index, at, wall = sent.pop("index"), sent.pop("at"), sent.pop("wall")
-    return Attempt(client=client, index=index, at=at, wall=wall, wish=Wish(**sent), heard=heard)
+    return Attempt(client=client, index=index, at=at, wall=wall, request=Request(**sent), response=response)
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

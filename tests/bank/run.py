@@ -21,7 +21,7 @@ from local.processes import ROOT, own_environment
 from prepaid.store.dynamodb import Table
 from tests.bank.client import PLAN_FILE
 from tests.bank.history import Attempt, read_history
-from tests.bank.wishes import Plan
+from tests.bank.requests import Plan
 from tests.support.store_driver import NO_DEADLINE, Stored, stored
 from tests.support.template import table_schema
 

@@ -11,14 +11,14 @@ from local.processes import HOST, ROOT, free_port, own_environment
 from tests.bank.__main__ import plan_of
 from tests.bank.checker import check
 from tests.bank.client import PLAN_FILE
-from tests.bank.conftest import DISTURBANCES, Held
+from tests.bank.conftest import DISTURBANCES, BankRun
 from tests.bank.history import Recorder, next_index, read_history
-from tests.bank.wishes import Ask, Wish, wish
+from tests.bank.requests import Kind, Request, request_at
 
-GIFT = Wish(ask="grant", account="a", key="k", body={"credits": 1})
+GIFT = Request(kind="grant", account="a", key="k", body={"credits": 1})
 
 
-def test_every_account_is_linearizable_and_totals_are_exact_though_processes_are_killed(held: Held) -> None:
+def test_accounts_stay_linearizable_while_processes_are_killed(held: BankRun) -> None:
     verdict = check(held.finished.histories, held.finished.items)
 
     assert (held.finished.errors, verdict.faults) == ([], [])
@@ -32,38 +32,40 @@ def test_every_account_is_linearizable_and_totals_are_exact_though_processes_are
 
 def test_keys_are_used_by_several_clients_and_for_different_requests() -> None:
     plan = plan_of(2000, 4, 64, seed=1)
-    wishes = [(client, wish(plan, client, index)) for client in range(64) for index in range(plan.wishes_of(client))]
+    requests = [
+        (client, request_at(plan, client, index)) for client in range(64) for index in range(plan.requests_of(client))
+    ]
     users: dict[str, set[int]] = {}
     asked: dict[str, set[str]] = {}
-    for client, one in wishes:
+    for client, one in requests:
         if one.key:
             users.setdefault(one.key, set()).add(client)
             asked.setdefault(one.key, set()).add(json.dumps(one.body, sort_keys=True))
 
-    assert len(wishes) == 2000
-    assert {one.ask for _, one in wishes} == set(get_args(Ask.__value__))
+    assert len(requests) == 2000
+    assert {one.kind for _, one in requests} == set(get_args(Kind.__value__))
     assert sum(len(clients) > 1 for clients in users.values()) > 100
     assert sum(len(bodies) > 1 for bodies in asked.values()) > 20
 
 
-def test_a_history_outlives_a_killed_writer_and_its_successor_asks_again_what_was_never_answered(
+def test_a_killed_clients_successor_retries_what_was_never_answered(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "3.jsonl"
     first = Recorder(file)
-    first.asks(0, GIFT)
-    first.hears(201, {"entry": 2}, replayed=False)
-    first.asks(1, GIFT)
+    first.sent(0, GIFT)
+    first.received(201, {"entry": 2}, replayed=False)
+    first.sent(1, GIFT)
     with file.open("a") as torn:
         torn.write('{"at":1,"wall":1,"stat')
 
     assert next_index(file) == 1
 
     second = Recorder(file)
-    second.asks(1, GIFT)
-    second.hears(201, {"entry": 3}, replayed=True)
+    second.sent(1, GIFT)
+    second.received(201, {"entry": 3}, replayed=True)
     attempts = read_history(file)
-    assert [(one.client, one.index, one.told, one.wish) for one in attempts] == [
+    assert [(one.client, one.index, one.answered, one.request) for one in attempts] == [
         (3, 0, True, GIFT),
         (3, 1, False, GIFT),
         (3, 1, True, GIFT),
@@ -73,8 +75,8 @@ def test_a_history_outlives_a_killed_writer_and_its_successor_asks_again_what_wa
 
 def test_a_busy_answer_is_none(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "0.jsonl")
-    recorder.asks(0, GIFT)
-    recorder.hears(503, {"code": "busy"}, replayed=False)
+    recorder.sent(0, GIFT)
+    recorder.received(503, {"code": "busy"}, replayed=False)
 
     assert next_index(tmp_path / "0.jsonl") == 0
 

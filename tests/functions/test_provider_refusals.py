@@ -13,7 +13,7 @@ from fake_stripe import api as stripe_api
 from fake_stripe import idempotency
 from fake_stripe.errors import StripeError
 from fake_stripe.faults import Fault
-from fake_stripe.idempotency import Answer as Kept
+from fake_stripe.idempotency import SavedResponse
 from prepaid.payments.errors import PaymentsRefused
 from tests.functions.conftest import RETURN_URL, Clock, Output
 from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
@@ -70,7 +70,9 @@ def refusals_are_kept(route: str, status: int = 400) -> Iterator[list[str]]:
         keys.append(key)
         if path != route or (account, key) in self._kept:
             return real(self, account, key, path, params, call)
-        self._kept[account, key] = idempotency.Kept(path, params, self._now(), Kept(status, body, "req_kept"))
+        self._kept[account, key] = idempotency.KeyUse(
+            path, params, self._now(), SavedResponse(status, body, "req_kept")
+        )
         return self._kept[account, key].answer, False
 
     with pytest.MonkeyPatch.context() as patch:

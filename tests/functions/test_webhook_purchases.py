@@ -1,7 +1,6 @@
 """From a confirmed payment to credits: exactly once, whatever arrives, however often, in any order."""
 
 import copy
-import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -129,41 +128,6 @@ def test_an_expired_purchase_that_is_paid_after_all_is_granted(till: Till, servi
     till.tell_all(till.events(session))
     assert till.purchase(purchase).state == "granted"
     assert types(service.stored()) == GRANTED
-
-
-def paid_late(till: Till, purchase: Purchase) -> tuple[list[Json], list[Json]]:
-    """Everything that can happen to one purchase: its events, and the session as it was after each of them."""
-    session = purchase.session or ""
-    with till.fake.state.lock:
-        expired = copy.deepcopy(lifecycle.expire(till.fake.state, session))
-        paid = copy.deepcopy(lifecycle.pay_after_expiry(till.fake.state, session, "pix"))
-    waiting = copy.deepcopy(paid) | {"payment_status": "unpaid"}
-    over, succeeded = till.events(session)
-    completed = succeeded | {"id": f"{succeeded['id']}_completed", "type": "checkout.session.completed"}
-    return [over, completed, succeeded], [expired, waiting, paid]
-
-
-ORDERS = sorted(set(itertools.permutations([0, 1, 2, 2])))
-# What Stripe says of the session at each of four deliveries: expired, waiting, paid; it never goes back.
-TRUTHS = [(0, 1, 2, 2), (2, 2, 2, 2), (1, 1, 1, 2)]
-
-
-@pytest.mark.parametrize("truth", TRUTHS)
-def test_every_order_of_events_with_duplicates_grants_once(
-    till: Till, service: Service, truth: tuple[int, ...]
-) -> None:
-    for number, order in enumerate(ORDERS):
-        account = f"acme-{number}"
-        service.open(account)
-        purchase = till.sell(account=account)
-        events, sessions = paid_late(till, purchase)
-        for event, now in zip(order, truth, strict=True):
-            till.replace_session(purchase.session or "", sessions[now])
-            till.tell(events[event])
-        stored = service.stored()
-        assert types(stored, account) == GRANTED, order
-        assert till.purchase(purchase).state == "granted", order
-    assert quarantined(service.stored()) == []
 
 
 def test_eight_deliveries_of_one_event_at_once_grant_once(till: Till, service: Service) -> None:

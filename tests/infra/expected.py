@@ -1,13 +1,13 @@
 """The values that template.yaml must have, and why. test_expected.py compares them with the processed template.
 
-Everything here is what a wrong value would change in silence: an alarm that never rings, a role that a stranger can
-assume, a schedule that never runs. What functions may do to the table and to secrets is not listed here:
+A wrong value here breaks no request: an alarm never rings, a stranger can assume a role, a schedule never runs.
+What functions may do to the table and to secrets is not listed here:
 tests/security/test_least_privilege.py compares those permissions with the calls that the code makes.
 """
 
 from typing import Any
 
-SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
+MINUTE, HOUR, DAY = 60, 3600, 86400
 
 type Properties = dict[str, Any]
 
@@ -46,7 +46,7 @@ SCHEDULED = ("Reconcile", "ExpirySweep", "Verify")
 ON_OFF = ["true", "false"]
 
 PARAMETERS: dict[str, Properties] = {
-    # A stack is a real one with the real Stripe, unless somebody asks for the local one.
+    # Without parameters a stack is a real one that calls the real Stripe.
     "LocalStack": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
     "StripeApiBase": {"Type": "String", "Default": "https://api.stripe.com"},
     # Live money needs an explicit decision, so a first deployment uses test keys.
@@ -201,7 +201,7 @@ AUTHORIZERS = {
     }
 }
 
-# Callers are programs. Nobody can sign up, and a stack that is deleted by mistake keeps its clients.
+# Callers are programs, so nobody can sign up. Without the pool, every caller would need a new client id and secret.
 USER_POOL = {
     "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True},
     "DeletionProtection": either("IsAws", "ACTIVE", "INACTIVE"),
@@ -283,8 +283,8 @@ def assumed_by(service: str, condition: Properties | None = None) -> Properties:
     return {"Version": "2012-10-17", "Statement": [statement | ({"Condition": condition} if condition else {})]}
 
 
-# EventBridge Scheduler is one service for all accounts: without the condition, a schedule of another account could use
-# the role. Lambda needs none: only a function of this account can have a role of this account.
+# EventBridge Scheduler serves every account. The condition keeps it from using the role for another account's schedule,
+# as a confused deputy. Lambda needs none, because a function can only have a role of its own account.
 OF_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
 
 TRUST = {

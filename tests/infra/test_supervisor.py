@@ -1,4 +1,4 @@
-"""Whatever way the owner of a local stack ends, nothing that it started is left."""
+"""However the owner of a local stack exits, none of its programs keeps running."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ import pytest
 from local.processes import ROOT, LocalStackError, finish, free_port, require_free, running
 from local.supervisor import end_group
 
-PATIENCE_SECONDS = 20.0
+WAIT_SECONDS = 20.0
 
-# A program that starts another one, as the emulator does with functions, and writes down both process ids.
+# A program that starts another, as the emulator does with functions, and writes both process ids to a file.
 PARENT_AND_CHILD = """
 import os, pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -24,16 +24,18 @@ draft.write_text(f"{os.getpid()} {child.pid}")
 draft.rename(sys.argv[1])
 time.sleep(600)
 """
+# A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
 OWNER = """
-import os, pathlib, sys, time
+import os, pathlib, signal, sys, time
 from local.processes import start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 start("it", [sys.executable, "-c", sys.argv[1], sys.argv[2]], os.environ, pathlib.Path(sys.argv[2] + ".log"))
 time.sleep(600)
 """
 
 
 def eventually(true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         if true():
             return True
@@ -46,18 +48,18 @@ def gone(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
-    # Where nobody collects orphans, an ended one stays on the list.
+    # Without a process that reaps orphans, an ended process stays a zombie.
     stat = Path(f"/proc/{process}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def written_ids(file: Path) -> list[int]:
     assert eventually(file.exists)
-    return [int(one) for one in file.read_text().split()]
+    return [int(text) for text in file.read_text().split()]
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_an_owner_that_dies_takes_everything_with_it(tmp_path: Path, end: signal.Signals) -> None:
+def test_an_owner_that_exits_ends_everything_it_started(tmp_path: Path, end: signal.Signals) -> None:
     ids = tmp_path / "ids"
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, PARENT_AND_CHILD, str(ids)], cwd=ROOT, stderr=subprocess.DEVNULL
@@ -65,26 +67,26 @@ def test_an_owner_that_dies_takes_everything_with_it(tmp_path: Path, end: signal
     started = written_ids(ids)
     owner.send_signal(end)
     owner.wait()
-    assert eventually(lambda: all(gone(one) for one in started))
+    assert eventually(lambda: all(gone(process) for process in started))
 
 
-def test_a_with_block_leaves_nothing(tmp_path: Path) -> None:
+def test_a_with_block_leaves_no_process(tmp_path: Path) -> None:
     ids = tmp_path / "ids"
     command = [sys.executable, "-c", PARENT_AND_CHILD, str(ids)]
     with running("it", command, os.environ, tmp_path / "log") as program:
         started = written_ids(ids)
         assert not program.ended()
-    assert eventually(lambda: all(gone(one) for one in started))
+    assert eventually(lambda: all(gone(process) for process in started))
 
 
-def test_a_child_left_behind_by_a_program_that_ended_is_ended_too(tmp_path: Path) -> None:
+def test_children_of_a_finished_program_are_ended_too(tmp_path: Path) -> None:
     ids = tmp_path / "ids"
     short = PARENT_AND_CHILD.replace("\ntime.sleep(600)\n", "\n")
     finish("it", [sys.executable, "-c", short, str(ids)], os.environ, tmp_path / "log")
-    assert all(eventually(lambda one=one: gone(one)) for one in written_ids(ids))  # type: ignore[misc]
+    assert all(eventually(lambda process=process: gone(process)) for process in written_ids(ids))  # type: ignore[misc]
 
 
-def test_a_program_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
+def test_a_failed_program_names_its_log(tmp_path: Path) -> None:
     log = tmp_path / "it.log"
     with pytest.raises(LocalStackError, match=r"weaving failed, see .*it\.log"):
         finish("weaving", [sys.executable, "-c", "raise SystemExit('no thread')"], os.environ, log)
@@ -109,7 +111,7 @@ def test_a_port_in_use_is_refused_before_anything_starts() -> None:
     require_free(free_port(), "PORT")
 
 
-def test_ending_a_group_that_is_gone_is_no_error() -> None:
+def test_ending_a_finished_group_is_no_error() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
     ended.wait()
     end_group(ended.pid)

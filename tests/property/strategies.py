@@ -42,14 +42,13 @@ terms = st.builds(
 def catalogs(draw: st.DrawFn, version: int = 1) -> Catalog:
     """Prices, quotas and packs as a version may have them; quotas small, so that they run out."""
     prices = draw(st.fixed_dictionaries({feature: st.sampled_from([1, 2, 3, 0]) for feature in FEATURES}))
+    backed = draw(st.sampled_from(["ai_service", "ai_service", "film", None]))
     return a_catalog(
         version=version,
-        features=(
-            Feature(id="sticker", price=prices["sticker"], quota_backed=False),
-            Feature(id="ai_service", price=prices["ai_service"], quota_backed=True),
-            Feature(id="film", price=prices["film"], quota_backed=draw(st.booleans())),
-            Feature(id="hello", price=0, quota_backed=False),
-        ),
+        features=[
+            Feature(id=feature, price=0 if feature == "hello" else price, quota_backed=feature == backed)
+            for feature, price in prices.items()
+        ],
         plans=[Plan(id=plan.id, quota=draw(st.sampled_from([4, 1, 9, 0]))) for plan in PLANS],
         packs=[a_pack(credits, active=draw(st.booleans())) for credits in (5, 10, 20)],
     )

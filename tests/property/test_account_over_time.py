@@ -10,31 +10,35 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from prepaid.core.account import Account, LotKind, Terms, draw_order, quota_remaining
+from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Settle, apply, open_account, settle
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, apply, open_account, settle
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
-from tests.property import oracle, strategies
-from tests.property.oracle import Drawn, Oracle, Refusal
+from tests.oracle.ledger import Ledger
+from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
+from tests.property import strategies
+from tests.property.as_stored import catalog_version, facts_of, request_of, state_of
 from tests.property.strategies import START
 
 MILLISECOND = timedelta(milliseconds=1)
 
 
 class AccountOverTime(RuleBasedStateMachine):
-    """The core writes a ledger, the oracle keeps its credits; after each step they must agree on everything."""
+    """The core writes a ledger and the oracle computes each entry of it: they must agree on every word."""
 
     entries: list[Entry]
     catalog: Catalog
-    model: Oracle
+    ledger: Ledger
     now: datetime
 
     @initialize(terms=strategies.terms, catalog=strategies.catalogs())
     def open(self, terms: Terms, catalog: Catalog) -> None:
         self.now, self.catalog = START, catalog
-        self.entries = [open_account("petshop-1", terms, actor="administrator", catalog=catalog, now=START)]
-        self.model = Oracle(terms=terms, renews_at=oracle.next_renewal(START, terms.quota_anchor_day, terms.time_zone))
+        self.entries, self.ledger = [], Ledger("petshop-1")
+        opened = open_account("petshop-1", terms, actor="administrator", catalog=catalog, now=START)
+        self.accept((opened,), ChangeTerms(actor="administrator", terms=terms))
 
     # Time
 
@@ -60,9 +64,7 @@ class AccountOverTime(RuleBasedStateMachine):
 
     @rule(kind=strategies.lot_kinds, credits=st.integers(1, 12), months=st.sampled_from([0, 1, 1, 2, 12]))
     def grant_for_months(self, kind: LotKind, credits: int, months: int) -> None:
-        end = oracle.end_of_validity(self.ledger_now, months, self.account.terms.time_zone)
-        entry = self.carry_out(Grant(actor="a", kind=kind, credits=credits, validity=months))[-1]
-        self.model.grant(granted_lot(entry), kind, credits, end, self.ledger_now)
+        self.carry_out(Grant(actor="a", kind=kind, credits=credits, validity=months))
 
     @precondition(lambda self: self.account.lots)
     @rule(data=st.data(), kind=strategies.lot_kinds, credits=st.integers(1, 12))
@@ -76,34 +78,28 @@ class AccountOverTime(RuleBasedStateMachine):
 
     def grant_to(self, end: datetime, kind: LotKind, credits: int) -> None:
         grant = Grant(actor="a", kind=kind, credits=credits, validity=end)
-        if end <= self.ledger_now:
+        if self.expected_refusal(grant):
             self.refused(grant, InvalidRequest)
             return
-        entry = self.carry_out(grant)[-1]
-        self.model.grant(granted_lot(entry), kind, credits, end, self.ledger_now)
+        self.carry_out(grant)
 
     @rule(feature=strategies.features, quantity=st.integers(1, 6))
     def debit(self, feature: str, quantity: int) -> None:
         debit = Debit(actor="service", feature=feature, quantity=quantity)
-        expected = self.model.debit(feature, quantity, self.catalog, self.ledger_now)
-        if isinstance(expected, Refusal):
+        expected = self.expected_refusal(debit)
+        if expected:
             event("debit refused")
-            said = self.refused(debit, InsufficientCredits)
-            assert isinstance(said, InsufficientCredits)
-            assert expected == Refusal(
-                said.needed, said.available, said.quota_remaining, said.renews_at, said.suggested_pack
-            )
+            assert facts_of(self.refused(debit, InsufficientCredits)) == expected.facts
             return
         entry = self.carry_out(debit)[-1]
         event(f"debit paid by {entry.source}")
-        assert drawn(entry) == expected
 
     @rule(feature=strategies.features)
     def debit_all_there_is_and_one_more(self, feature: str) -> None:
         price = self.catalog.feature(feature).price
-        quota = self.model.quota_remaining(self.catalog, self.ledger_now)
-        left = quota * self.catalog.feature(feature).quota_backed
-        left += len(self.model.alive(self.ledger_now)) // price if price else 0
+        state = self.ledger.state.at(milliseconds(self.ledger_now))
+        left = state.left_for(feature, catalog_version(self.catalog))
+        left += state.available // price if price else 0
         self.debit(feature, left + 1)
         if left:
             self.debit(feature, left)
@@ -114,7 +110,6 @@ class AccountOverTime(RuleBasedStateMachine):
         new = Terms(**{name: getattr(terms if name == field else old, name) for name in Terms.__slots__})
         before = len(self.entries)
         self.carry_out(ChangeTerms(actor="a", terms=new))
-        self.model.change(new, self.ledger_now)
         changes = [entry for entry in self.entries[before:] if entry.type == "plan_change"]
         assert len(changes) == (new != old)
 
@@ -134,12 +129,10 @@ class AccountOverTime(RuleBasedStateMachine):
         seen, _ = settle(self.account, catalog=self.catalog, now=self.now)
         now = self.ledger_now
 
-        assert Counter({lot.id: lot.remaining for lot in seen.lots}) == self.model.remaining_by_lot(now)
-        assert seen.available == len(self.model.alive(now))
-        assert seen.quota_used == self.model.quota_used(now)
-        assert quota_remaining(seen, self.catalog) == self.model.quota_remaining(self.catalog, now)
-        assert seen.quota_renews_at == self.model.next_renewal(now)
-        assert seen.terms == self.model.terms
+        expected = self.ledger.state.at(milliseconds(now))
+        assert state_of(seen) == expected
+        assert seen.available == expected.available
+        assert quota_remaining(seen, self.catalog) == expected.left(catalog_version(self.catalog))
         assert list(seen.lots) == sorted(seen.lots, key=draw_order)
         assert all(0 < lot.remaining <= lot.granted and now < lot.expires_at for lot in seen.lots)
 
@@ -154,13 +147,13 @@ class AccountOverTime(RuleBasedStateMachine):
             assert settle(at_once, catalog=self.catalog, now=later) == (at_once, ())
 
     def teardown(self) -> None:
-        if not hasattr(self, "model"):
+        if not hasattr(self, "ledger"):
             return  # the example ended before the account was opened
         self.carry_out(Settle())
         note(f"{len(self.entries)} entries")
         event(f"ledger of {len(self.entries) // 10 * 10}+ entries")
         check_ledger(self.entries)
-        check_lots(self.entries, self.model, self.account.at)
+        check_lots(self.entries)
 
     # Means
 
@@ -172,7 +165,7 @@ class AccountOverTime(RuleBasedStateMachine):
     def ledger_now(self) -> datetime:
         return max(self.now, self.account.at)
 
-    def carry_out(self, operation: Operation) -> tuple[Entry, ...]:
+    def carry_out(self, operation: Debit | Grant | ChangeTerms | Settle) -> tuple[Entry, ...]:
         """Apply, and hold what is written against what a reader of that instant would have seen."""
         now = self.ledger_now
         seen, settled = settle(self.account, catalog=self.catalog, now=self.now)
@@ -180,13 +173,29 @@ class AccountOverTime(RuleBasedStateMachine):
         assert entries[: len(settled)] == settled
         assert len(entries) <= len(settled) + 1
         assert all(entry.at == now and entry.catalog_version == self.catalog.version for entry in entries)
-        self.entries += entries
+        self.accept(entries, operation)
         if isinstance(operation, Settle):
             read_after, _ = settle(self.account, catalog=self.catalog, now=now)
             assert value(read_after) == value(seen)
         return entries
 
-    def refused(self, operation: Operation, how: type[Exception]) -> Exception:
+    def accept(self, entries: tuple[Entry, ...], operation: Debit | Grant | ChangeTerms | Settle) -> None:
+        """Compare each entry, as it is stored, with the oracle's; then nothing may be left to write."""
+        request, catalog = request_of(operation), catalog_version(self.catalog)
+        for entry in entries:
+            item = entry_to_item(entry, self.ledger.hash)
+            self.ledger.accept(item, request, milliseconds(self.now), {catalog.version: catalog})
+        self.entries += entries
+        if isinstance(operation, Debit | Grant):
+            assert entries[-1].type not in SETTLING
+        else:
+            assert next_entry(self.ledger, request, milliseconds(self.ledger_now), catalog) is None
+
+    def expected_refusal(self, operation: Debit | Grant) -> Refusal | None:
+        at, catalog = milliseconds(self.ledger_now), catalog_version(self.catalog)
+        return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
+
+    def refused(self, operation: Debit | Grant | ChangeTerms | Settle, how: type[Exception]) -> Exception:
         """Try what must be refused; twice, for a refusal leaves nothing behind."""
         said: list[Exception] = []
         for _ in range(2):
@@ -209,14 +218,6 @@ def granted_lot(entry: Entry) -> str:
     assert entry.lot in entry.after.lots
     assert entry.lot.number == entry.number
     return entry.lot.id
-
-
-def drawn(entry: Entry) -> Drawn:
-    """An entry's draws as the oracle writes them. Quota comes first, and no lot comes twice."""
-    units = [draw.units for draw in entry.draws if isinstance(draw, QuotaDraw)]
-    lots = [draw for draw in entry.draws if isinstance(draw, LotDraw)]
-    assert [type(draw) for draw in entry.draws] == [QuotaDraw] * len(units) + [LotDraw] * len(lots)
-    return Drawn(sum(units), {draw.lot: draw.credits for draw in lots}, [draw.lot for draw in lots])
 
 
 def check_ledger(entries: list[Entry]) -> None:
@@ -277,7 +278,7 @@ def month_of(account: Account) -> tuple[int, int]:
     return ends.year, ends.month
 
 
-def check_lots(entries: list[Entry], model: Oracle, now: datetime) -> None:
+def check_lots(entries: list[Entry]) -> None:
     """Per lot: granted = remaining + spent + expired, and at most one expiry."""
     granted = Counter({granted_lot(entry): entry.credits for entry in entries if entry.lot})
     drawn_by_type = {
@@ -292,7 +293,6 @@ def check_lots(entries: list[Entry], model: Oracle, now: datetime) -> None:
 
     assert len(drawn_by_type["expiry"]) == len(expired)
     assert granted == remaining + spent + expired
-    assert expired == model.expired_by_lot(now)
 
 
 # One such life is worth many single examples.

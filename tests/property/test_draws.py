@@ -44,7 +44,7 @@ def test_a_debit_takes_the_first_credits_of_the_line_or_none(lots: list[Lot], sp
     shuffle=st.randoms(use_true_random=False),
     spent=st.integers(1, 30),
 )
-def test_the_order_in_which_lots_came_changes_no_total_and_no_class_of_credit_spent(
+def test_the_order_of_grants_changes_no_total_that_is_left(
     grants: list[tuple[LotKind, int, int]], shuffle: Random, spent: int
 ) -> None:
     shuffled = sorted(grants, key=lambda _: shuffle.random())

@@ -88,13 +88,13 @@ def test_an_entrys_hash_depends_on_the_one_before_it(entry: Entry, previous: byt
     assert entry_to_item(entry, previous)["hash"] != entry_to_item(entry, GENESIS_HASH)["hash"]
 
 
-def test_the_hash_of_a_debit_never_changes_between_versions_of_the_code() -> None:
+def test_the_hash_of_a_debit_is_the_same_in_every_version() -> None:
     debit = Debit(actor="service", feature="sticker", quantity=2, customer="Rex ✂")
 
     assert request_hash(debit).hex() == "a6bf518cf9f96f4f2606210f69b1c8bc68bf4d8167f7a576e143eb45d7cc171e"
 
 
-def test_the_hash_of_a_grant_never_changes_between_versions_of_the_code() -> None:
+def test_the_hash_of_a_grant_is_the_same_in_every_version() -> None:
     grant = Grant(
         actor="administrator",
         kind="promotion",

@@ -4,16 +4,22 @@ import gc
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.simulation import acts
-from tests.simulation.auditor import plain
-from tests.simulation.books import NUMBER, Broken, Json, must, same
+from tests.oracle.account import EXPIRES_AT, NUMBER
+from tests.oracle.calendar import instant
+from tests.oracle.catalog import Json
+from tests.oracle.expectation import Broken, must, same
+from tests.simulation import actions
+from tests.simulation.actions.schedules import run_scheduled
+from tests.simulation.actions.stripe import deliver_one
+from tests.simulation.answers.deliveries import check_up_to_date
 from tests.simulation.line import off_the_wire
-from tests.simulation.promises import up_to_date
-from tests.simulation.stage import TABLE, Stage, instant
+from tests.simulation.stage import TABLE, Stage
 from tests.simulation.steps import Step, a_step, draw_history
 from tests.simulation.stripe_wire import reached
 from tests.simulation.world import World
+from tests.simulation.writes.commit import plain
 from tests.support.ledger_audit import audit
 from tests.support.whole_table import WholeTable, verified
 
@@ -42,7 +48,7 @@ def play_seed(stage: Stage, seed: int, length: int, seen: Counter[str]) -> Failu
 
 def play(stage: Stage, seed: int, steps: Sequence[Step], seen: Counter[str]) -> Failure | None:
     """These steps, from an empty table on; what broke, if anything did."""
-    world = World(stage, seen, acts.act, real=seed % EVERY == 0)
+    world = World(stage, seen, actions.act, real=seed % EVERY == 0)
     stage.world = world
     done = 0
     # A history is played in a second or two and then forgotten altogether: nothing is worth collecting meanwhile.
@@ -65,11 +71,15 @@ def play(stage: Stage, seed: int, steps: Sequence[Step], seen: Counter[str]) -> 
 
 
 def _kind(error: Exception) -> str:
-    """Which promise it was: who demanded it. Histories are shortened as long as the same one breaks."""
+    """Which check failed, by the function that made it. A history is shortened as long as the same one fails."""
     place, trace = "", error.__traceback__
     while trace:
         code = trace.tb_frame.f_code
-        if "simulation" in code.co_filename and code.co_name not in {"must", "same", "fits"}:
+        if {"simulation", "oracle"} & set(Path(code.co_filename).parts) and code.co_name not in {
+            "must",
+            "same",
+            "is_one_of",
+        }:
             place = code.co_name
         trace = trace.tb_next
     return f"{type(error).__name__} in {place}"
@@ -84,11 +94,11 @@ def end(world: World) -> None:
     if world.draws % 2:
         while world.events:
             event = world.events[0]
-            answer = acts.tell(world, a_step("deliver"), event)
+            answer = deliver_one(world, a_step("deliver"), event)
             must(answer is not None and answer.status == 200, "a delivery in calm weather")
         # Deliveries alone must do when none is lost: the reconciliation is for those that are.
-        for deal in world.auditor.deals.values() if not world.lost else ():
-            up_to_date(world, deal.record, "when everything was delivered")
+        for known in world.auditor.purchases.values() if not world.lost else ():
+            check_up_to_date(world, known.record, "when everything was delivered")
     # The first run may only finish one that was cut short, about a time that is over, and try again what had failed.
     _run_out(world, "reconcile", "reconcile")
     world.moment += 1_000
@@ -97,16 +107,16 @@ def end(world: World) -> None:
     # Here too: a run that goes on after a cut has passed by what came to the shards before it.
     _run_out(world, "sweep", "expiry_sweep")
     same(_run_out(world, "sweep", "expiry_sweep")["failed"], 0, "what the sweep leaves in calm weather")
-    for deal in world.auditor.deals.values():
-        up_to_date(world, deal.record, "at the end")
-        _one_session(world, deal.record["id"])
+    for known in world.auditor.purchases.values():
+        check_up_to_date(world, known.record, "at the end")
+        _one_session(world, known.record["id"])
     _all_is_stored(world)
 
 
 def _run_out(world: World, kind: str, function: str) -> Json:
     """A schedule until it has come to the end: what its last run says."""
     for _ in range(RUNS):
-        answer = acts.run_scheduled(world, a_step(kind), function)
+        answer = run_scheduled(world, a_step(kind), function)
         must(answer is not None, f"{function} gives up in calm weather")
         assert answer is not None
         if answer["finished"]:
@@ -123,24 +133,24 @@ def _one_session(world: World, purchase: str) -> None:
 def _all_is_stored(world: World) -> None:
     """The table as it lies there, read by somebody else: what was acknowledged is in it, and nothing else."""
     stored = world.database.snapshot(TABLE)
-    now = max([world.moment, *(book.time for book in world.auditor.books.values())])
+    now = max([world.moment, *(ledger.time for ledger in world.auditor.ledgers.values())])
     items = off_the_wire(stored)
-    for account, book in world.auditor.books.items():
-        same(audit(items, account).entries, book.number, f"{account}: entries in the table")
+    for account, ledger in world.auditor.ledgers.items():
+        same(audit(items, account).entries, ledger.number, f"{account}: entries in the table")
         claims = {key for key in stored if key[0].startswith(f"CLAIM#{account}#")}
-        same(len(claims), len(book.effects), f"{account}: claims in the table")
-        for row in book.state.lots:
+        same(len(claims), len(ledger.effects), f"{account}: claims in the table")
+        for row in ledger.state.lots:
             must(
                 (account, row[NUMBER]) in world.auditor.due,
                 f"{account}: lot {row[NUMBER]} is on no list of the sweep's",
             )
-            must(row[5] > now - 1, f"{account}: lot {row[NUMBER]} has ended, and no sweep recorded it")
+            must(row[EXPIRES_AT] > now - 1, f"{account}: lot {row[NUMBER]} has ended, and no sweep recorded it")
     for place, item in stored.items():
         if place[0].startswith("DUE#"):
             must(int(item["expires_at"]["N"]) > now, f"the sweep has left {place}, which has ended")
-    for deal in world.auditor.deals.values():
-        item = stored[f"ACCOUNT#{deal.record['account']}", f"PURCHASE#{deal.record['id']}"]
-        same(plain(item), deal.record, "a purchase in the table")
+    for known in world.auditor.purchases.values():
+        item = stored[f"ACCOUNT#{known.record['account']}", f"PURCHASE#{known.record['id']}"]
+        same(plain(item), known.record, "a purchase in the table")
 
 
 def _nothing_is_found(world: World) -> None:

@@ -12,7 +12,7 @@ type Fails = Callable[[list[Step]], Failure | None]
 
 
 def shorten(stage: Stage, failure: Failure, has_time: Callable[[], bool]) -> Failure:
-    """The shortest history found that breaks the same promise, its steps as plain as they can be."""
+    """The shortest history found that fails the same check, with its steps as plain as they can be."""
 
     def fails(steps: list[Step]) -> Failure | None:
         found = play(stage, failure.seed, steps, Counter())

@@ -1,9 +1,20 @@
-"""What a million steps must have come to at least so often: a generator that never gets there proves nothing."""
+"""The situations that histories must meet: a generator that never gets there proves nothing."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.oracle.account import EXPIRES_AT, State
+from tests.oracle.calendar import WEEK
+from tests.oracle.catalog import Json
+from tests.oracle.ledger import Ledger
+from tests.oracle.rules import GRANTS, MONEY_BACK
+
+if TYPE_CHECKING:
+    from tests.simulation.frames import Frame
+    from tests.simulation.writes.auditor import Auditor
 
 MILLION = 1_000_000
-# In a million steps, rounded down for fewer.
+# In a million steps, rounded down for fewer. Far below the average, so that no start falls short by chance.
 LEAST = {
     "boundary: expired at this very instant": 200,
     "boundary: renewed at this very instant": 200,
@@ -11,7 +22,7 @@ LEAST = {
     "boundary: debit 402 at the instant a lot ends": 200,
     "boundary: debit 201 at the instant the quota renews": 200,
     "boundary: balance 200 at the instant a lot ends": 100,
-    "boundary: a manager's session at its end": 20,
+    "boundary: a manager's session at its end": 5,
     "replay": 3_000,
     "replay after a refusal": 100,
     "replay of what nobody had heard of": 100,
@@ -45,7 +56,7 @@ LEAST = {
     "a delivery that is too old or too new": 500,
     "an event that was lost": 300,
     "money that moved meanwhile, and this was the last to be heard of it": 100,
-    "a purchase that was continued too late": 5,
+    "a purchase that was continued too late": 2,
     "locked: the right code is refused too": 200,
     "locked: a wrong code": 100,
     "expiry_sweep: cut short": 500,
@@ -56,7 +67,7 @@ LEAST = {
     "fault: killed_after in debit": 200,
     "fault: killed_before in deliver": 5,
     "fault: stripe killed_after in deliver": 3,
-    "fault: timed out in debit": 20,
+    "fault: timed out in debit": 5,
 }
 
 
@@ -64,3 +75,54 @@ def missed(seen: Counter[str], steps: int) -> dict[str, tuple[int, int]]:
     """What wasn't reached: how often it was, and should have been. What is due but once is left to chance."""
     least = {name: count * steps // MILLION for name, count in LEAST.items() if count * steps >= 2 * MILLION}
     return {name: (seen[name], wanted) for name, wanted in least.items() if seen[name] < wanted}
+
+
+def situations(auditor: "Auditor", frame: "Frame", ledger: Ledger, line: Json, before: State | None) -> list[str]:
+    """The situations that an entry just written shows."""
+    kind, at = line["type"], line["at"]
+    draws = [draw for draw in line["draws"] if draw[0] == "lot"]
+    found = {
+        "clock: an entry dated by the one before it": at > frame.now,
+        "a grant settled what was owed": kind in GRANTS.values() and line.get("owed"),
+    }
+    if kind == "expiry":
+        found |= {
+            "boundary: expired at this very instant": any(draw[3] == at for draw in draws),
+            "an expiry recorded before the sweep came": frame.step.kind != "sweep",
+        }
+    if kind == "consumption":
+        found |= {
+            "boundary: spent in a lot's last millisecond": any(draw[3] == at + 1 for draw in draws),
+            "boundary: a debit at the renewal's instant": before and before.renews_at == at,
+            "one debit, three lots or more": len(draws) > 2,
+            "one debit, quota and credits": draws and len(draws) < len(line["draws"]),
+            "a debit by a catalog that is stale": line["catalog_version"] < auditor.in_force[-1][1],
+            "a debit took the last of everything": line["quota_remaining"] == 0 == ledger.state.available,
+        }
+    if kind == "quota_renewal":
+        found["boundary: renewed at this very instant"] = before and before.renews_at == at
+    if kind in MONEY_BACK:
+        found |= dict.fromkeys(money_situations(ledger, line), True)
+    return [name for name, happened in found.items() if happened]
+
+
+def money_situations(ledger: Ledger, line: Json) -> list[str]:
+    """Those of an entry for money that went back, or came back."""
+    found, purchased = [], ledger.purchased[line["purchase"]]
+    given = -sum(draw[2] for draw in line["draws"])
+    ended = ledger.ends[purchased.lots[0]] <= line["at"]
+    if line.get("owed", 0) > 0:
+        found.append("money back: spent credits became owed")
+    if line.get("owed", 0) < 0:
+        found.append("money returned: a debt was cancelled")
+    if given > 0:
+        found.append(f"{line['type']} undone: credits returned")
+    if given > 0 and ended:
+        found.append(f"{line['type']} undone after the lot had lapsed")
+    if "lot" in line and line["lot"][EXPIRES_AT] - line["at"] != WEEK:
+        found.append("a debt that was settled came back as a new lot")
+    if ended and given <= 0:
+        found.append("money back after the lot had lapsed")
+    if given < 0 and any(draw[2] for draw in line["draws"]) and line.get("owed", 0) > 0:
+        found.append("money back: part was there, part was spent")
+    return found

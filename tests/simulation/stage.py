@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -116,7 +115,3 @@ def model_client() -> "DynamoDBClient":
     """A real client, for its errors only."""
     config = Config(retries={"mode": "standard", "total_max_attempts": 2})
     return session().create_client("dynamodb", config=config)  # type: ignore[return-value]
-
-
-def instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)

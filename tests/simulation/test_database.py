@@ -16,12 +16,13 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
 from prepaid.store.dynamodb import open_client
-from tests.simulation.asked import PARTITIONS, SORTS, Asked, Asker, Request
-from tests.simulation.database import MAX_PAGE_BYTES, Answer, Database, canonical_number
+from tests.simulation.database import MAX_PAGE_BYTES, Answer, Database
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.play import play_seed
+from tests.simulation.random_requests import PARTITIONS, SORTS, Asked, Asker, Request
 from tests.simulation.stage import TABLE as SIMULATED
 from tests.simulation.stage import Stage
+from tests.simulation.stored_items import canonical_number
 from tests.support.template import table_schema
 
 if TYPE_CHECKING:

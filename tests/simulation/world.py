@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,28 +18,30 @@ from prepaid.core.errors import Busy, PrepaidError
 from prepaid.payments.events import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
-from tests.simulation import promises, stripe_wire
-from tests.simulation.auditor import Auditor, Change, Deal, Manager
-from tests.simulation.bodies import time_text
-from tests.simulation.books import Book, Json, must
-from tests.simulation.database import Database
+from tests.oracle.calendar import instant
+from tests.oracle.catalog import Json
+from tests.oracle.expectation import must
+from tests.oracle.ledger import Ledger
+from tests.simulation import answers, stripe_wire
+from tests.simulation.frames import Answer, ClientRequest, Context, Frame, Killed, Machine
 from tests.simulation.line import attach, quick_client
-from tests.simulation.stage import API_KEY, TABLE, Stage, instant, model_client
+from tests.simulation.met_faults import DATABASE_FAULTS, DELAYS, STRIPE_FAULTS
+from tests.simulation.stage import API_KEY, TABLE, Stage, model_client
 from tests.simulation.steps import LASTING, Step
 from tests.simulation.stripe_wire import StripeWire
+from tests.simulation.watched_database import WRITES, WatchedDatabase
+from tests.simulation.writes.auditor import Auditor
+from tests.simulation.writes.commit import Change, KnownPurchase
 from tests.support import wire
-from tests.support.gateway_events import Claims, caller, http_event
+from tests.support.gateway_events import caller, http_event
 from tests.support.store_driver import NO_DEADLINE
 
 START = 1_781_614_800_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CALL_MILLISECONDS = 3
-SILENCE_MILLISECONDS = 2_000
-SLOW_MILLISECONDS = 15_000
 FUNCTION_MILLISECONDS = 28_000
 CODES = ("274913", "591827", "830461", "604172")
 EVENTS = SESSION_EVENTS | MONEY_EVENTS | {"charge.succeeded"}
-WRITES = frozenset({"PutItem", "DeleteItem", "TransactWriteItems"})
 KEPT_REQUESTS = 60
 FUNCTION_OF = {
     "debit": "consume", "grant": "accounts", "put_account": "accounts", "catalog": "accounts",
@@ -54,163 +56,6 @@ ANYBODY = caller()
 type Act = Callable[["World", Step], None]
 
 
-class Killed(BaseException):
-    """The function is gone, in the middle of a call. No handler catches it, as none would outlive it."""
-
-
-@dataclass
-class Machine:
-    """One of a function's machines: what stays warm on it, and how far its clock is off."""
-
-    catalog: CatalogCache
-    skew: int = 0
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as a client can send it again. signature: what is asked, whatever it travels with."""
-
-    kind: str
-    route: str
-    account: str
-    body: Json | None = None
-    key: str = ""
-    claims: Claims = field(default_factory=dict)
-    headers: tuple[tuple[str, str], ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
-    path: tuple[tuple[str, str], ...] = ()
-    asked: Json = field(default_factory=dict)
-    signature: tuple[Any, ...] = ()
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: Json
-    body: Any
-
-    @property
-    def code(self) -> str:
-        """Of a problem."""
-        return str(self.body.get("code", "")) if isinstance(self.body, dict) and self.status >= 400 else ""
-
-
-@dataclass
-class Frame:
-    """A function's run. now: by its machine's clock. first_number: of the account's newest entry at its beginning."""
-
-    step: Step
-    machine: Machine
-    account: str | None
-    key: str | None
-    asked: Json
-    signature: tuple[Any, ...]
-    now: int
-    begun_moment: int
-    first_number: int
-    manager: Manager | None
-    calls: int = 0
-    writes: int = 0
-    silent_until: int = 0
-    met: list[str] = field(default_factory=list)
-    rivals: int = 0
-    rivals_milliseconds: int = 0
-    killed: bool = False
-    written: set[str] = field(default_factory=set)
-    entries: list[tuple[str, int]] = field(default_factory=list)
-    error: Exception | None = None
-    last_call: int | None = None
-
-    @property
-    def instance(self) -> Machine:
-        return self.machine
-
-    @property
-    def troubled(self) -> bool:
-        """Whether it may well have run out of patience: for faults, for rivals, or for one that took long."""
-        return bool(self.met) or self.rivals > 3 or self.rivals_milliseconds > 1_000
-
-    @property
-    def code_version(self) -> int:
-        return self.manager.version if self.manager else 0
-
-    @property
-    def claims_to_say(self) -> Json:
-        """What the entry of its claim must say of it."""
-        return self.asked if self.step.kind == "debit" else {}
-
-
-class Context:
-    """What Lambda hands a handler: how long it may still run, here by the number of calls it may make."""
-
-    aws_request_id = "8a2f1c9e-0000-4000-8000-000000000001"
-    function_name = "under-test"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:under-test"
-
-    def __init__(self, world: "World", calls: int | None) -> None:
-        self._world, self._calls = world, calls
-
-    def get_remaining_time_in_millis(self) -> int:
-        if self._calls is not None and self._world.frame.calls >= self._calls:
-            return 0
-        return 300_000
-
-
-class Watched(Database):
-    """The database, which tells the auditor of each commit while it is made."""
-
-    def __init__(self, world: "World") -> None:
-        super().__init__(TABLE, clock=world.monotonic)
-        self._world = world
-        self.conflicts = False
-
-    def answer(self, operation: str, request: Json) -> tuple[int, Json]:
-        if operation == "Query":
-            # Of a partition that holds nothing; a sweep walks through thousands of them.
-            partition = request["ExpressionAttributeValues"][":partition"]["S"]
-            if partition not in self.tables[TABLE].partitions:
-                return 200, {"Items": [], "Count": 0, "ScannedCount": 0}
-        if operation not in WRITES:
-            return super().answer(operation, request)
-        keys = [_key(write) for write in _writes(request)]
-        if self.conflicts or self._world.is_busy(keys):
-            return self._conflict(operation, request)
-        rows = self.tables[TABLE]
-        before = [rows.get(key) for key in keys]
-        status, body = super().answer(operation, request)
-        if status == 200:
-            after = [rows.get(key) for key in keys]
-            changes: list[Change] = [
-                (key, old, new) for key, old, new in zip(keys, before, after, strict=True) if old is not new
-            ]
-            if changes:
-                self._world.committed(changes)
-        return status, body
-
-    def _conflict(self, operation: str, request: Json) -> tuple[int, Json]:
-        """Somebody else's transaction holds the first item."""
-        prefix = "com.amazonaws.dynamodb.v20120810#"
-        if operation != "TransactWriteItems":
-            return 400, {"__type": prefix + "TransactionConflictException", "message": "in conflict"}
-        codes = ["TransactionConflict", *["None"] * (len(request["TransactItems"]) - 1)]
-        message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]"
-        reasons = [{"Code": code} for code in codes]
-        body = {"__type": prefix + "TransactionCanceledException", "message": message, "CancellationReasons": reasons}
-        return 400, body
-
-
-def _writes(request: Json) -> list[Json]:
-    if "TransactItems" in request:
-        return [one for write in request["TransactItems"] for one in write.values()]
-    return [request]
-
-
-def _key(write: Json) -> tuple[str, str]:
-    named = write.get("Item") or write["Key"]
-    return named["PK"]["S"], named["SK"]["S"]
-
-
 class World:
     """A history from its first step on. act: makes a step happen.
 
@@ -223,7 +68,7 @@ class World:
         self.metrics: Counter[str] = Counter()
         self.draws = 0
         self.frames: list[Frame] = []
-        self.database = Watched(self)
+        self.database = WatchedDatabase(self)
         self.client = self._client(real=real)
         self.table = Table(client=self.client, name=TABLE, deadline=NO_DEADLINE)
         self.api = stripe_wire.fake_stripe(lambda: self.moment / 1000, API_KEY)
@@ -234,12 +79,12 @@ class World:
         self.machines: dict[tuple[str, int], Machine] = {}
         self.events: list[Json] = []
         self.old_events: list[Json] = []
-        self.requests: list[tuple[Asked, list[Answer | None]]] = []
+        self.requests: list[tuple[ClientRequest, list[Answer | None]]] = []
         self.refused_keys: set[tuple[str | None, str | None]] = set()
         self.tokens: dict[str, list[str]] = {}
-        self.truth_moment = -1
-        # When a session last said something of itself.
-        self.told_moments: dict[str, int] = {}
+        self.money_moved_moment = -1
+        # When Stripe last sent an event of a session, by its id.
+        self.session_event_moments: dict[str, int] = {}
         self.lost = 0
         self.broken: Exception | None = None
         self.keys = 0
@@ -301,7 +146,7 @@ class World:
         try:
             self.auditor.commit(frame, changes)
         except Exception as error:
-            # A handler turns whatever it meets into an answer; this one is not to be answered.
+            # A handler turns every error into an answer. This one must end the history.
             self.broken = self.broken or error
             raise
 
@@ -364,12 +209,12 @@ class World:
         if event["type"] in EVENTS:
             self.events.append(event)
         if event["type"] in SESSION_EVENTS:
-            self.told_moments[event["data"]["object"]["id"]] = self.moment
+            self.session_event_moments[event["data"]["object"]["id"]] = self.moment
 
     # Steps
 
     def run(self, step: Step) -> None:
-        """Let a step happen. Raises Broken when a promise doesn't hold."""
+        """Let a step happen. Raises Broken when the service breaks a rule."""
         self.seen[f"step: {step.kind}"] += 1
         self._act(self, step)
 
@@ -390,11 +235,11 @@ class World:
         known = self.machines.get((function, step.machine))
         return self.moment + (known.skew if known else 0)
 
-    def book(self, account: str) -> Book:
-        return self.auditor.books.get(account) or Book(account)
+    def ledger(self, account: str) -> Ledger:
+        return self.auditor.ledgers.get(account) or Ledger(account)
 
-    def ask(self, step: Step, asked: Asked) -> Answer | None:
-        """One request and its answer, held against the books; None when nobody answers."""
+    def ask(self, step: Step, asked: ClientRequest) -> Answer | None:
+        """One request and its answer, checked; None when it gets none."""
         function = FUNCTION_OF.get(asked.kind) or ("checkout" if "/purchases" in asked.route else "accounts")
         if step.kind != asked.kind:
             step = replace(step, kind=asked.kind)
@@ -411,7 +256,7 @@ class World:
             claims=asked.claims or None,
             body=json.dumps(asked.body) if asked.body is not None else asked.asked.get("raw"),
         )
-        frame = self._frame(step, function, asked.account or None, asked.key, asked.asked, asked.signature)
+        frame = self._frame(step, function, asked)
         response = self._run_function(function, frame, event, None)
         if response is None:
             return None
@@ -422,24 +267,25 @@ class World:
         answer = Answer(response["statusCode"], headers, body)
         self.seen[f"answer: {step.kind} {answer.status} {answer.code}".rstrip()] += 1
         self._nobody_elses(asked.account, f"{headers} {response.get('body', '')}")
-        promises.check(self, frame, answer)
+        answers.check(self, frame, answer)
         return answer
 
-    def _frame(
-        self, step: Step, function: str, account: str | None, key: str | None, asked: Json, signature: tuple[Any, ...]
-    ) -> Frame:
+    def _frame(self, step: Step, function: str, asked: ClientRequest | None) -> Frame:
+        """asked: None for a schedule."""
         machine = self.machine(step, function)
+        account = asked.account if asked else ""
         return Frame(
             step=step,
             machine=machine,
-            account=account,
-            key=key,
-            asked=asked,
-            signature=signature,
+            account=account or None,
+            key=asked.key if asked else None,
+            asked=asked.asked if asked else {},
+            signature=asked.signature if asked else (),
+            request=asked.request if asked else None,
             now=self.moment + machine.skew,
             begun_moment=self.moment,
-            first_number=self.book(account).number if account else 0,
-            manager=self.auditor.managers.get(account or ""),
+            first_number=self.ledger(account).number if account else 0,
+            manager=self.auditor.managers.get(account),
         )
 
     def _run_function(self, function: str, frame: Frame, event: Json, calls: int | None) -> Json | None:
@@ -458,7 +304,7 @@ class World:
 
     def scheduled(self, step: Step, function: str, calls: int | None) -> Json | None:
         """One run on a schedule, and what it says it did; None when it was stopped or failed."""
-        frame = self._frame(step, function, None, None, {}, ())
+        frame = self._frame(step, function, None)
         try:
             return self._run_function(function, frame, {}, calls)
         except Busy:
@@ -467,63 +313,19 @@ class World:
             must(frame.met, f"{function} raised {error!r}, and met nothing")
         return None
 
-    @staticmethod
-    def text(milliseconds: int) -> str:
-        """A time as a client writes it."""
-        return time_text(milliseconds)
-
-    def deal_of(self, event: Json) -> Deal | None:
-        """The purchase that an event of Stripe's is about, if it concerns one that we were told of."""
+    def purchase_of(self, event: Json) -> KnownPurchase | None:
+        """The purchase that an event of Stripe's is about, if Stripe has told the service of it."""
         about = event["data"]["object"]
         if event["type"] in SESSION_EVENTS:
-            return self.auditor.deals.get((about.get("metadata") or {}).get("prepaid_purchase", ""))
+            return self.auditor.purchases.get((about.get("metadata") or {}).get("prepaid_purchase", ""))
         if event["type"] not in MONEY_EVENTS:
             return None
         sessions = self.stripe.tables.get("checkout.session", {}).values()
         for session in sessions:
             if session["payment_intent"] == about["payment_intent"]:
-                return self.auditor.deals.get(session["metadata"]["prepaid_purchase"])
+                return self.auditor.purchases.get(session["metadata"]["prepaid_purchase"])
         return None
 
     def _nobody_elses(self, account: str, text: str) -> None:
-        for other in self.auditor.books:
-            must(other == account or other not in text, f"{account or 'anybody'} is told about {other}: {text}")
-
-
-def _killed_before(send: Callable[[], Any]) -> Any:
-    raise Killed
-
-
-def _killed_after(send: Callable[[], Any]) -> Any:
-    send()
-    raise Killed
-
-
-DELAYS = {
-    "lost": SILENCE_MILLISECONDS,
-    "silent": SILENCE_MILLISECONDS,
-    "slow": SLOW_MILLISECONDS,
-}
-# None: the call goes through as if nothing had happened, only late.
-DATABASE_FAULTS: dict[str, wire.Fault | None] = {
-    "lost": wire.answer_lost,
-    "silent": wire.no_answer,
-    "slow": None,
-    "error": wire.refuses("InternalServerError", 500),
-    "gateway": wire.answers(502, b"<html>Bad Gateway</html>"),
-    "throttled": wire.refuses("ProvisionedThroughputExceededException"),
-    "conflict": wire.refuses("ProvisionedThroughputExceededException"),
-    "killed_before": _killed_before,
-    "killed_after": _killed_after,
-}
-STRIPE_FAULTS: dict[str, stripe_wire.Fault | None] = {
-    "lost": stripe_wire.answer_lost,
-    "silent": stripe_wire.no_answer,
-    "slow": None,
-    "error": stripe_wire.refuses(500),
-    "gateway": stripe_wire.refuses(502),
-    "throttled": stripe_wire.refuses(429),
-    "conflict": stripe_wire.refuses(503),
-    "killed_before": _killed_before,
-    "killed_after": _killed_after,
-}
+        for other in self.auditor.ledgers:
+            must(other == account or other not in text, f"the answer for {account or 'nobody'} names {other}: {text}")

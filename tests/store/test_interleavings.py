@@ -98,6 +98,17 @@ def test_a_rival_with_the_same_key_and_request_gives_us_its_answer(
     assert audit(stored(desk.table)).spent == 3
 
 
+def test_a_claim_that_is_taken_is_read_before_another_write(desk: Desk, rival: Desk, wire: Wire) -> None:
+    desk.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(3, key="k1")))
+    wire.forget()
+
+    assert desk.debit(3, key="k1").replayed
+
+    # Claim and number are both taken: the claim decides, so nothing is computed and written on the rival's entry.
+    assert wire.calls == ["Query", TRANSACTION, "GetItem", "GetItem"]
+
+
 def test_a_rival_with_the_same_key_and_another_request_leaves_us_a_reuse(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="k1")))

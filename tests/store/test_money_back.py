@@ -92,8 +92,8 @@ def test_a_refund_takes_what_is_left_and_owes_the_rest_in_one_transaction(desk: 
 
     assert desk.receive(REFUNDED) == "changed"
 
-    # The first Query looks whether something had expired; the last look comes after the last write.
-    assert wire.calls == ["GetItem", "Query", "Query", TRANSACTION, "GetItem"]
+    # The Query looks whether something had expired, and its entry is the tail too; the last look comes after the write.
+    assert wire.calls == ["GetItem", "Query", TRANSACTION, "GetItem"]
     after = stored(desk.table)
     assert {key for key in after if after[key] != before.get(key)} == {
         ("ACCOUNT#acme", "ENTRY#000000000004"),

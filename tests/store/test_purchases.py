@@ -1,6 +1,5 @@
 """Purchases: recorded before anybody can pay, granted exactly once from the record (rule 11, 12)."""
 
-import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -107,24 +106,6 @@ def test_money_grants_from_every_state_but_granted(desk: Desk, state: PurchaseSt
 
     assert desk.receive(a_payment_status("paid", a_purchase())) == "changed"
     assert audit(stored(desk.table)).granted == 100
-
-
-KINDS: tuple[Progress, ...] = ("awaiting_payment", "paid", "payment_failed", "session_expired")
-
-
-def test_in_whatever_order_facts_arrive_the_credits_come_once(desk: Desk) -> None:
-    for index, order in enumerate(itertools.permutations(KINDS)):
-        purchase = a_purchase(account=f"acme-{index}", session=f"cs_{index}")
-        desk.open(purchase.account)
-        desk.record(purchase)
-
-        # The money once more at the end, behind whatever came after it.
-        for kind in (*order, "paid"):
-            payment = f"pi_{index}" if kind == "paid" else None
-            desk.receive(a_payment_status(kind, purchase, payment=payment))
-
-        assert desk.purchase(account=purchase.account).state == "granted", order
-        assert desk.account(purchase.account).available == 100, order
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Secrets: read when first needed, and again after a while so that a rotation is seen."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -54,17 +54,17 @@ def test_a_rotated_secret_is_seen_after_its_seconds(owner: "SecretsManagerClient
 def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def refuse() -> None:
-        made.append("session")
+    def refuse(*_: Any, **__: Any) -> None:
+        made.append("client")
         raise AssertionError
 
-    monkeypatch.setattr("prepaid.store.secrets.get_session", refuse)
+    monkeypatch.setattr("boto3.client", refuse)
     secret = Secret(name, FakeTime().clock)
 
     assert made == []
     with pytest.raises(AssertionError):
         secret()
-    assert made == ["session"]
+    assert made == ["client"]
 
 
 def test_a_secret_that_is_not_there_is_an_error_and_not_an_empty_text(cloud: None) -> None:

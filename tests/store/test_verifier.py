@@ -1,8 +1,10 @@
 """The verifier: nothing to say about what the service writes, something about everything that anybody else does."""
 
+import os
 import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice
@@ -38,6 +40,9 @@ from tests.support.eventful_accounts import live
 from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Desk, Stored, a_payment_status, a_purchase
 from tests.support.whole_table import NAME, WholeTable, verified
 
+# One in four of the corruptions is planted, another quarter with each SEED. `make proof` plants all.
+SEED = int(os.environ.get("SEED", "1"))
+ONE_IN = int(os.environ.get("CORRUPTIONS_ONE_IN", "4"))
 # After the last entry, before the end of the lots that are left.
 SOON_AFTER = NOW + 445 * DAY
 # What somebody who knows how hashes are made may change in what no pass has seen yet: no credit depends on it.
@@ -46,10 +51,10 @@ UNDECIDED = ("line.at", "line.actor", "line.catalog_version")
 MAY_GO = {"CUSTOMER", "FAILED", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK", "SESSION", "SWEEP", "session's CLAIM"}
 MAY_CHANGE = {
     "CUSTOMER": ("customer",),
-    "FAILED": ("about", "last_at", "tries"),
+    "FAILED": ("subject", "last_at", "tries"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
     "QUARANTINE": ("account", "at", "status", "mismatches"),
-    "RECONCILIATION": ("since", "until", "event", "told"),
+    "RECONCILIATION": ("since", "until", "event", "reported"),
     # By less than a second.
     "SESSION": ("expires_at",),
     "SWEEP": ("shard", "after"),
@@ -81,16 +86,24 @@ def whole() -> WholeTable:
     return WholeTable()
 
 
-def missed(corruptions: Iterator[Corruption]) -> list[str]:
-    """The names of those about which nothing is said. There must be some corruptions at all."""
-    whole, names, count = WholeTable(), [], 0
-    for name, items in corruptions:
-        whole.hold(items)
-        count += 1
-        if not verified(whole.table, now=SOON_AFTER).findings:
-            names.append(name)
-    assert count
-    return names
+def misjudged(
+    corruptions: Iterator[Corruption], allowed: AbstractSet[str] = frozenset(), *, one_in: int = ONE_IN
+) -> set[str]:
+    """The names of corruptions in this run's share that are missed and not allowed to be, or the other way round."""
+    whole = WholeTable()
+    names: set[str] = set()
+    planted: set[str] = set()
+    unseen: set[str] = set()
+    for number, (name, items) in enumerate(corruptions):
+        names.add(name)
+        if (number - SEED) % one_in == 0:
+            planted.add(name)
+            whole.hold(items)
+            if not verified(whole.table, now=SOON_AFTER).findings:
+                unseen.add(name)
+    assert names
+    assert allowed <= names
+    return unseen ^ (allowed & planted)
 
 
 def test_nothing_is_found_where_only_the_service_wrote(clean: Stored, whole: WholeTable) -> None:
@@ -116,19 +129,18 @@ def test_any_row_that_is_removed_is_missed(clean: Stored, whole: WholeTable) -> 
     living = {f"acme#{lot.id}" for lot in Desk(whole.table).account().lots}
     living |= {f"zoo#{lot.id}" for lot in Desk(whole.table).account("zoo").lots}
 
-    unseen = set(missed(removed(clean)))
-
     # The sweep removes the rows of lots whose end is recorded, or that were spent by then: it may have been here.
     swept = {key for key in clean if key[0].startswith("DUE#") and key[1] not in living}
     swept = {key for key in swept if key[0] < f"DUE#{SOON_AFTER.date()}"}
     may_go = {key for key, item in clean.items() if named(key, item) in MAY_GO}
-    assert unseen == {f"removed {key}" for key in swept | may_go}
+    assert misjudged(removed(clean), {f"removed {key}" for key in swept | may_go}) == set()
 
 
 def test_any_attribute_that_is_changed_taken_or_added_is_found(clean: Stored) -> None:
     unseen = {f"{row}: {name} changed" for row, names in MAY_CHANGE.items() for name in names}
     # A session for one more purchase, which has to be paid like any other; a run that begins anew.
-    assert set(missed(attributes(clean))) == unseen | {"SESSION: purchase gone", "RECONCILIATION: until gone"}
+    unseen |= {"SESSION: purchase gone", "RECONCILIATION: until gone"}
+    assert misjudged(attributes(clean), unseen) == set()
 
 
 def test_marks_and_a_pass_that_is_kept_are_held_to_their_form_too(seen: Stored) -> None:
@@ -136,7 +148,7 @@ def test_marks_and_a_pass_that_is_kept_are_held_to_their_form_too(seen: Stored) 
     others = {key: item for key, item in seen.items() if key not in own}
     assert len(own) > 1
     changed = ((name, {**others, **rows}) for name, rows in attributes(own))
-    assert set(missed(changed)) == {"VERIFICATION: pass changed"}
+    assert misjudged(changed, {"VERIFICATION: pass changed"}) == set()
 
 
 def test_every_kind_of_row_is_there_to_be_corrupted(seen: Stored) -> None:
@@ -168,43 +180,43 @@ def test_a_place_in_the_future_is_found(clean: Stored, whole: WholeTable) -> Non
 
 
 def test_any_field_of_an_entry_that_is_changed_is_found(clean: Stored) -> None:
-    # One in eight: the hash alone tells them, and every one is in the next test.
-    assert missed(islice(fields(clean, rehashed=False), 0, None, 8)) == []
+    assert misjudged(fields(clean, rehashed=False)) == set()
 
 
 def test_any_field_that_decides_about_credits_is_found_even_when_the_hashes_fit(clean: Stored) -> None:
-    names = missed(fields(clean, rehashed=True))
+    names = misjudged(fields(clean, rehashed=True))
     assert [name for name in names if not name.startswith(UNDECIDED)] == []
 
 
 def test_every_field_is_found_even_when_the_hashes_fit_once_a_pass_has_seen_it(seen: Stored) -> None:
-    assert missed(islice(fields(seen, rehashed=True), 4, None, 8)) == []
+    assert misjudged(fields(seen, rehashed=True)) == set()
 
 
 def test_entries_that_change_places_are_found(clean: Stored) -> None:
-    assert missed(swapped(clean)) == []
+    assert misjudged(swapped(clean)) == set()
 
 
 def test_rows_that_are_added_are_found(clean: Stored) -> None:
     # Such a key is refused ever after to whoever comes with it: it has no effect, nor had it one.
     claims = [key for key, item in clean.items() if named(key, item) == "session's CLAIM"]
     unseen = {f"copied {key} to {(f'{key[0]}b', key[1])}" for key in claims}
-    assert set(missed(copied(clean))) == unseen
+    assert misjudged(copied(clean), unseen) == set()
 
 
 def test_claims_and_payments_that_lead_elsewhere_are_found(clean: Stored) -> None:
     first, second = (("CLAIM#zoo#open 1", "CLAIM"), ("CLAIM#zoo#open 2", "CLAIM"))
     # A session's claim stands for itself only: a repeat opens another one.
-    assert set(missed(redirected(clean))) == {
+    unseen = {
         f"{first} renamed",
         f"{second} renamed",
         f"{first} leads where {second} does",
         f"{first} and {second} swapped",
     }
+    assert misjudged(redirected(clean), unseen) == set()
 
 
 def test_a_ledger_that_was_cut_off_is_found_once_a_pass_has_seen_it(seen: Stored) -> None:
-    assert missed(chain(cut_off(seen, "acme", 60), cut_off(seen, "zoo", 60))) == []
+    assert misjudged(chain(cut_off(seen, "acme", 60), cut_off(seen, "zoo", 60))) == set()
 
 
 def test_a_ledger_that_was_cut_off_and_went_on_is_found(seen: Stored, whole: WholeTable) -> None:
@@ -284,7 +296,8 @@ def test_a_pass_that_is_put_away_remembers_the_mark(seen: Stored, whole: WholeTa
 
 
 def test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines(clean: Stored) -> None:
-    names = missed(resummed(clean))
+    # All of them: which attributes go unseen shows in no smaller share.
+    names = misjudged(resummed(clean), one_in=1)
     # What no credit depends on; money that is less than a credit's worth; lots in other white space.
     free = {"language", "live", "session", "version", "created_at", "changed_at"}
     assert {name.split()[0] for name in names} == free | {"refunded", "disputed", "lots"}

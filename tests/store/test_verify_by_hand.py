@@ -14,7 +14,6 @@ import pytest
 from local import verify
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table
-from prepaid.use_cases.verifying.scan_pass import advance
 from tests.support.store_driver import Desk, stored
 from tests.support.template import table_schema
 
@@ -36,9 +35,8 @@ def by_hand(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
         desk.open(account, credits=5)
     monkeypatch.setattr(verify, "STATE", tmp_path)
     monkeypatch.setattr(verify, "open_client", lambda: desk.table.client)
-    for name, seconds in {"DRAW_SECONDS": 0.001, "LINE_SECONDS": 0.0, "KEEP_SECONDS": 0.0}.items():
+    for name, seconds in {"DRAW_SECONDS": 0.001, "LINE_SECONDS": 0.0, "KEEP_SECONDS": 0.0, "PAGE_ROWS": 2}.items():
         monkeypatch.setattr(verify, name, seconds)
-    monkeypatch.setattr(advance, "__defaults__", (2,))
     return lambda *more: verify.main(["--table", desk.table.name, *more])
 
 

@@ -1,14 +1,12 @@
-"""An auditor who knows the ledger's written format and none of its code: recomputes everything from the raw items."""
+"""Adds up a finished ledger from its raw items. What kinds of entries there are, the oracle says."""
 
 import json
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from tests.oracle.rules import COUNTED_AS, GRANTS, MONEY_BACK
 from tests.support.store_driver import Stored, entry_items
-
-GRANTS = ("purchase", "grant", "adjustment")
-MONEY = ("refund", "dispute")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
         time = line["at"]
         balance += line["credits"]
         drawn = {row[1]: row[2] for row in line["draws"] if row[0] == "lot"}
-        if line["type"] in GRANTS:
+        if line["type"] in GRANTS.values():
             lot_number, _, granted[number], left, *_ = line["lot"]
             settled[number] = -line.get("owed", 0)
             assert (lot_number, left, line["draws"]) == (number, granted[number] - settled[number], [])
@@ -55,13 +53,13 @@ def audit(items: Stored, account: str = "acme") -> Audited:
             assert settled[number] == min(owed, granted[number]), "a grant settles what is owed first"
         else:
             assert line["credits"] == -sum(drawn.values())
-        sink = {"expiry": expired, "refund": taken, "dispute": taken}.get(line["type"], spent)
         for lot, credits in drawn.items():
-            assert credits > 0 or line["type"] in MONEY
+            sums = {"spent": spent, "expired": expired, "taken": taken}[COUNTED_AS[line["type"]]]
+            assert credits > 0 or line["type"] in MONEY_BACK
             assert line["type"] == "expiry" or line["at"] < _draw_expiry(line, lot), "spent after its end"
-            sink[lot] = sink.get(lot, 0) + credits
+            sums[lot] = sums.get(lot, 0) + credits
         owed += line.get("owed", 0)
-        assert line.get("owed", 0) <= 0 or line["type"] in MONEY
+        assert line.get("owed", 0) <= 0 or line["type"] in MONEY_BACK
         assert owed == state.get("owed", 0) >= 0
         consumptions += line["type"] == "consumption"
         _check_state(state, granted, spent, expired, taken, settled)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
-from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.settings import Settings
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table, open_client
 from prepaid.store.secrets import Secret
-from prepaid.use_cases.approving import CodeSecrets
 
 if TYPE_CHECKING:
+    from prepaid.payments.checkout_config import CheckoutConfig
     from prepaid.payments.sessions import Stripe
+    from prepaid.use_cases.approving import CodeSecrets
 
 
 def build(settings: Settings) -> Deps:
@@ -32,13 +32,18 @@ def build(settings: Settings) -> Deps:
         assert settings.stripe_api_base is not None
         return open_stripe(api_key_from(stripe_secret()), settings.stripe_api_base)
 
+    def codes() -> "CodeSecrets":
+        from prepaid.use_cases.approving import CodeSecrets  # noqa: PLC0415 - most functions never need it
+
+        return CodeSecrets(pepper=pepper())
+
     return Deps(
         # Each request and each piece of a job gets a deadline of its own; without one, nothing is tried.
         table=Table(client=open_client(), name=settings.table_name, deadline=Deadline(at=0.0)),
         clock=lambda: floor_to_millisecond(datetime.now(UTC)),
         catalog=CatalogCache(time.monotonic),
         cursor_secret=_secret(settings.cursor_secret_name),
-        codes=lambda: CodeSecrets(pepper=pepper()),
+        codes=codes,
         stripe=stripe,
         webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
@@ -58,9 +63,11 @@ def _secret(name: str | None) -> Callable[[], str]:
     return no_secret
 
 
-def _checkout(settings: Settings) -> CheckoutConfig | None:
+def _checkout(settings: Settings) -> "CheckoutConfig | None":
     if settings.return_url is None:
         return None
+    from prepaid.payments.checkout_config import CheckoutConfig  # noqa: PLC0415 - one function needs it
+
     return CheckoutConfig(
         live=settings.live_mode, payment_methods=settings.payment_methods, return_url=settings.return_url
     )

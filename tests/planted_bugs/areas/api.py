@@ -32,7 +32,7 @@ API = (
         ("functions/test_spending", "test_who_is_asking"),
     ),
     Bug(
-        "an unknown error tells its details",
+        "an unknown error reveals its details",
         "INTERNAL",
         'lambda _: "Something went wrong on our side."',
         "repr",

@@ -19,21 +19,21 @@ MANAGER_CODE = (
     ),
     Bug(
         "a changed code leaves its sessions open",
-        "is_good",
+        "is_usable",
         "now < session.expires_at and session.code_version == code_version",
         "now < session.expires_at",
         ("test_manager",),
     ),
     Bug(
         "a session serves every account",
-        "is_good",
+        "is_usable",
         "return session.account == account and now < session.expires_at",
         "return now < session.expires_at",
         ("test_manager",),
     ),
     Bug(
         "tries are taken without a condition",
-        "_record_put",
+        "code_put",
         """
         "ConditionExpression": "revision = :seen",
         "ExpressionAttributeValues": {":seen": {"N": str(over.revision)}},
@@ -51,8 +51,8 @@ MANAGER_CODE = (
     Bug(
         "the key is looked up before the code is right",
         "open_session",
-        "_compare(table, account_id, code, pepper, now, patience)",
-        "_read(table, account_id)",
+        "_compare(table, account_id, code, codes, now)",
+        "read_code(table, account_id)",
         ("test_managers", "test_manager_code"),
     ),
     Bug(
@@ -82,8 +82,8 @@ MANAGER_CODE = (
     Bug(
         "a code's digest is guessed byte by byte",
         "_compare",
-        "if not hmac.compare_digest(_digest(code, held.salt, pepper), held.digest):",
-        "if _digest(code, held.salt, pepper) != held.digest:",
+        "if not hmac.compare_digest(code_digest(code, held.salt, codes), held.digest):",
+        "if code_digest(code, held.salt, codes) != held.digest:",
         ("test_constant_time",),
     ),
 )

@@ -5,7 +5,7 @@ from tests.planted_bugs.bug import Bug
 RECONCILIATION = (
     Bug(
         "one event that fails holds up the reconciliation",
-        "_attempt",
+        "_check",
         """
         run.outcomes["failed"] += 1
         return None
@@ -18,8 +18,8 @@ RECONCILIATION = (
     ),
     Bug(
         "what failed is not kept",
-        "_attempt",
-        "persist(context.patience, save_failed_check, context.table, what, about, context.now)",
+        "_check",
+        "save_failed_check(context.piece(), name, values, context.now)",
         "",
         ("test_reconciliation",),
     ),
@@ -38,17 +38,17 @@ RECONCILIATION = (
         ("test_reconciliation",),
     ),
     Bug(
-        "purchases are reviewed before they are over",
+        "purchases are checked before they are due",
         "read_pending_checks",
         'first="0", last=keys.pending_check_sort(due, HIGHEST)',
         'first="0", last=HIGHEST',
         ("test_reconciliation",),
     ),
     Bug(
-        "the reconciliation forgets what it told a person",
+        "the reconciliation forgets what it reported",
         "save_checkpoint",
-        '"told": {"L": [{"S": event} for event in checkpoint.told]},',
-        '"told": {"L": []},',
+        '"reported": {"L": [{"S": event} for event in checkpoint.reported]},',
+        '"reported": {"L": []},',
         ("test_reconciliation",),
     ),
     Bug(

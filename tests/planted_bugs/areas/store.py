@@ -19,21 +19,20 @@ STORE = (
     ),
     Bug(
         "no claim is written",
-        "_append_to",
-        "if idempotency_key is not None and entries: puts[CLAIM]",
-        """
-        if idempotency_key is not None and not entries:
-            puts[CLAIM]
-        """,
+        "append",
+        "claim = {CLAIM: _claim_put(account_id, idempotency_key, operation, own.number)}",
+        "",
         ("test_append",),
     ),
     Bug(
-        "a refusal speaks before it looks at the claim",
-        "_append_to",
-        "except Refused: earlier = find_replay(table, account.id, operation, idempotency_key)",
+        "a refusal is raised before the claim is read",
+        "append",
+        "except (Refused, ConditionFailed): earlier = find_replay(table, account_id, operation, idempotency_key)",
         """
         except Refused:
-            earlier = None
+            raise
+        except ConditionFailed:
+            earlier = find_replay(table, account_id, operation, idempotency_key)
         """,
         ("test_append",),
     ),
@@ -48,17 +47,17 @@ STORE = (
         ("test_append",),
     ),
     Bug(
-        "a lost race is told instead of tried again",
-        "append",
+        "a lost race is an error instead of a retry",
+        "commit",
         """
-        if ENTRY not in failed.existing:
+        if ENTRY not in failed.existing or CLAIM in failed.existing:
             raise
         """,
         "raise",
         ("test_interleavings", "test_append"),
     ),
     Bug(
-        "no row tells the sweep of a lot",
+        "a lot has no due row",
         "_entry_puts",
         "if entry.lot:",
         'if entry.lot and entry.type == "purchase":',
@@ -101,34 +100,72 @@ STORE = (
     ),
     Bug(
         "silence is a failure",
-        "translated",
+        "translate_errors",
         "except (EndpointError, HTTPClientError) as error:",
         "except EndpointError as error:",
         ("test_faults",),
     ),
     Bug(
-        "patience never ends",
+        "the deadline ends no retries",
         "attempts",
         """
-        if patience.clock() + pause > deadline:
-            break
+        if deadline.passed():
+            return
+        yield attempt
+        pause = deadline.jitter() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
+        if deadline.clock() + pause >= deadline.at:
+            return
+        """,
+        """
+        yield attempt
+        pause = deadline.jitter() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
+        """,
+        ("store/test_deadline",),
+    ),
+    Bug(
+        "a pause goes past the deadline",
+        "attempts",
+        """
+        if deadline.clock() + pause >= deadline.at:
+            return
         """,
         "",
-        ("test_patience",),
+        ("store/test_deadline",),
+    ),
+    Bug(
+        "a passed deadline allows one attempt",
+        "attempts",
+        "if deadline.passed():",
+        "if attempt > 0 and deadline.passed():",
+        ("store/test_deadline",),
+    ),
+    Bug(
+        "the deadline restarts with each call",
+        "_retry",
+        "attempts(table.deadline)",
+        "attempts(within(table, 3.0).deadline)",
+        ("store/test_deadline",),
+    ),
+    Bug(
+        "a lost claim is taken for a rival's append",
+        "commit",
+        "if ENTRY not in failed.existing or CLAIM in failed.existing:",
+        "if ENTRY not in failed.existing:",
+        ("test_a_claim_that_is_taken_is_read_before_another_write",),
     ),
     Bug(
         "two changes of a profile mix",
-        "_profile_puts",
+        "profile_put",
         """
         "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": {":version": {"N": str(version)}},
+        "ExpressionAttributeValues": {":version": {"N": str(over.version)}},
         """,
         "",
         ("test_interleavings", "test_append"),
     ),
     Bug(
-        "successors of a catalog aren't told of each other",
-        "_version_puts",
+        "two successors of one catalog are both accepted",
+        "write_catalog",
         """
             "ConditionExpression": IF_ABSENT,
         },

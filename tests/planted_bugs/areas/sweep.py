@@ -13,7 +13,7 @@ SWEEP = (
     Bug(
         "a row goes before its lot's end is recorded",
         "_record",
-        "append(table, row.account, Settle(), catalog=catalog, now=now, patience=patience)",
+        "append(table, row.account, Settle(), catalog=context.catalog, now=context.now)",
         "",
         ("store/test_sweep",),
     ),
@@ -33,7 +33,7 @@ SWEEP = (
     ),
     Bug(
         "the sweep works until it is stopped",
-        "expiry_sweep:handler",
+        "expiry_sweep:run",
         "context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS",
         "context.get_remaining_time_in_millis() > 0",
         ("test_expiry_sweep",),

@@ -46,7 +46,7 @@ VERIFIER = (
         ("test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines",),
     ),
     Bug(
-        "the verifier counts a finding and doesn't tell it",
+        "the verifier counts a finding and doesn't report it",
         "_report",
         "context.on_finding(finding)",
         "pass",
@@ -67,7 +67,7 @@ VERIFIER = (
         ("test_a_refund_that_took_nothing_where_there_was_something_to_take_is_found",),
     ),
     Bug(
-        "the verifier minds a missing review only once it is due",
+        "the verifier misses a pending check only once it is due",
         "_read_purchase",
         "purchase.created_at + PAYABLE > lookup.now + SOON",
         "purchase.created_at + PAYABLE < lookup.now + SOON",
@@ -82,18 +82,19 @@ VERIFIER = (
     ),
     Bug(
         "a table that was verified is never verified again",
-        "verify:handler",
-        "if one.done and one.started_at <= now < one.started_at + EVERY:",
-        "if one.done and one.started_at <= now:",
+        "run_scheduled",
+        "if scan_pass.done and scan_pass.started_at <= now < scan_pass.started_at + EVERY:",
+        "if scan_pass.done and scan_pass.started_at <= now:",
         ("functions/test_verify",),
     ),
     Bug(
         "an unfinished verification keeps no place",
-        "_read",
-        "finally: persist(",
+        "read_pages",
+        "finally: keep(place)",
         """
         finally:
-            not one.done or persist(
+            if scan_pass.done:
+                keep(place)
         """,
         ("functions/test_verify",),
     ),

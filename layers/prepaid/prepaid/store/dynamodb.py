@@ -60,6 +60,10 @@ class Transient(Exception):
     """Throttled, in conflict, unreachable or unanswered: a write may or may not have happened. Stays in the store."""
 
 
+class Conflict(Transient):
+    """Another transaction holds one of the items at this moment. Its write may well decide this one's condition."""
+
+
 @dataclass(eq=False)
 class ConditionFailed(Exception):
     """`existing`: for each named write whose condition didn't hold, the item that stands there, or None."""
@@ -117,20 +121,25 @@ def attempts(deadline: Deadline) -> Iterator[int]:
         deadline.sleep(pause)
 
 
-def _retry[T](table: Table, call: Callable[[], T]) -> T:
-    """The call's result, retried while the failure is temporary. Raises Busy at the deadline."""
+def _retry[T](table: Table, call: Callable[[], T], *, retry_conflicts: bool = True) -> T:
+    """The call's result, retried while the failure is temporary. Raises Busy at the deadline, Conflict if asked to."""
     for _ in attempts(table.deadline):
         try:
             return call()
+        except Conflict:
+            if not retry_conflicts:
+                raise
         except Transient:
             continue
     raise Busy
 
 
-def transact(table: Table, writes: Mapping[str, Item]) -> None:
+def transact(table: Table, writes: Mapping[str, Item], *, retry_conflicts: bool = True) -> None:
     """Do all `writes` or none: arguments by name, of Put, or of ConditionCheck where they have a Key and no Item.
 
-    Raises ConditionFailed, Busy. After a lost reply the condition that failed may be this very transaction's own.
+    retry_conflicts: False raises Conflict, for a caller that reads again first: a transaction that fails costs as much
+    as one that succeeds. Raises ConditionFailed, Busy. After a lost reply the condition that failed may be this very
+    transaction's own.
     """
     items = [
         {
@@ -150,7 +159,7 @@ def transact(table: Table, writes: Mapping[str, Item]) -> None:
         except table.client.exceptions.TransactionCanceledException as error:
             raise _cancelled(error, tuple(writes)) from error
 
-    _retry(table, call)
+    _retry(table, call, retry_conflicts=retry_conflicts)
 
 
 def get(table: Table, key: Mapping[str, Any]) -> Item | None:
@@ -269,8 +278,9 @@ def _cancelled(error: ClientError, names: tuple[str, ...]) -> Exception:
     lost = {name: reason.get("Item") for name, reason in named.items() if _code(reason) == "ConditionalCheckFailed"}
     if lost:
         return ConditionFailed(lost)
-    if all(_code(reason) in TRANSIENT_CODES for reason in reasons if _code(reason) != "None"):
-        return Transient()
+    codes = {_code(reason) for reason in reasons} - {"None"}
+    if codes <= TRANSIENT_CODES:
+        return Conflict() if "TransactionConflict" in codes else Transient()
     return error
 
 

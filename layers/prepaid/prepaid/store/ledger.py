@@ -18,7 +18,7 @@ from prepaid.core.errors import AccountNotFound, Busy, IdempotencyKeyReused, Ref
 from prepaid.core.ledger import Debit, Grant, Operation, apply
 from prepaid.store import due, keys
 from prepaid.store.catalog import catalog_at_least
-from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, attempts, get, query, transact
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Conflict, Item, Table, attempts, get, query, transact
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, key_digest, request_hash
 
 ENTRY = "entry"
@@ -126,7 +126,10 @@ def commit(table: Table, draft: Draft, more: Puts) -> bool:
     if not writes:
         return True
     try:
-        transact(table, writes)
+        transact(table, writes, retry_conflicts=False)
+    except Conflict:
+        # Another request is writing to this account. What it leaves is newer than the draft.
+        return False
     except ConditionFailed as failed:
         # A claim that exists decides before the lost number: both may be this request's own, its reply lost.
         if ENTRY not in failed.existing or CLAIM in failed.existing:

@@ -101,8 +101,8 @@ def wrong_in_session(item: Item, lookup: RowLookup) -> Iterator[str]:
         yield "purchase"
 
 
-def wrong_in_review(item: Item, lookup: RowLookup) -> Iterator[str]:
-    """What can't be so in a review. Raises KeyError, ValueError."""
+def wrong_in_pending_check(item: Item, lookup: RowLookup) -> Iterator[str]:
+    """What can't be so in a pending check. Raises KeyError, ValueError."""
     if not fits(item, {"account": "S", "purchase": "S"}):
         yield "attributes"
         return
@@ -130,12 +130,14 @@ def wrong_in_quarantine(item: Item) -> Iterator[str]:
 def wrong_in_reconciliation(item: Item, lookup: RowLookup) -> Iterator[str]:
     """What can't be so in the reconciliation's place, or in what it could not look at. Raises KeyError, ValueError."""
     if item["SK"]["S"].startswith(keys.failed_sort("")):
-        if not fits(item, {"about": "M", "first_at": "N", "last_at": "N", "tries": "N"}):
+        if not fits(item, {"subject": "M", "first_at": "N", "last_at": "N", "tries": "N"}):
             yield "attributes"
         elif int(item["first_at"]["N"]) > int(item["last_at"]["N"]) or int(item["tries"]["N"]) < 1:
             yield "tries"
         return
-    if not fits(item, {"since": "N", "event": "S", "told": "L"}, {"until": "N"}) or not _is(item, keys.RECONCILIATION):
+    if not fits(item, {"since": "N", "event": "S", "reported": "L"}, {"until": "N"}) or not _is(
+        item, keys.RECONCILIATION
+    ):
         yield "attributes"
         return
     times = [instant(int(item[name]["N"])) for name in ("since", "until") if name in item]

@@ -180,7 +180,7 @@ CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
 WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
     "QUARANTINE": lambda item, _: auxiliary_rows.wrong_in_quarantine(item),
     "RECONCILIATION": auxiliary_rows.wrong_in_reconciliation,
-    "PENDING_CHECK": auxiliary_rows.wrong_in_review,
+    "PENDING_CHECK": auxiliary_rows.wrong_in_pending_check,
     "SESSION": auxiliary_rows.wrong_in_session,
     "SWEEP": auxiliary_rows.wrong_in_sweep,
     "VERIFICATION": lambda item, _: auxiliary_rows.wrong_in_verification(item),

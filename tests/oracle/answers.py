@@ -1,0 +1,205 @@
+"""The bodies of answers, from what the ledger stores: each number that a caller sees is computed a second time here."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row, State
+from tests.oracle.calendar import time_text
+from tests.oracle.catalog import CatalogVersion, Json
+
+CSV_COLUMNS = (
+    "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",
+    "source", "balance_after", "quota_remaining", "lot", "purchase", "actor",
+)  # fmt: skip
+PROFILE = ("name", "language", "low_credit_threshold", "manager_contact")
+
+
+def lot_id(number: int) -> str:
+    return f"lot_{number:012d}"
+
+
+# Spending and granting
+
+
+def consumption(line: Json, number: int) -> Json:
+    """What a debit's entry answers."""
+    return {
+        "id": f"con_{number:012d}",
+        "entry": number,
+        "feature": line["feature"],
+        "quantity": line["quantity"],
+        "credits": -line["credits"],
+        "quota": -line["quota"],
+        "draws": [draw(row) for row in line["draws"]],
+        "balance": {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]},
+        "created_at": time_text(line["at"]),
+    }
+
+
+def insufficient(facts: Json) -> Json:
+    """The members of a 402 that the rules give, from a Refusal's facts."""
+    renews_at = facts["renews_at"]
+    return {**facts, "renews_at": None if renews_at is None else time_text(renews_at)}
+
+
+def grant(line: Json, number: int) -> Json:
+    """What a grant's entry answers."""
+    row = line["lot"]
+    return {
+        "id": f"gra_{number:012d}",
+        "entry": number,
+        "kind": row[KIND],
+        "credits": row[GRANTED],
+        "lot": lot_id(row[NUMBER]),
+        "reason": line["description"],
+        "expires_at": time_text(row[EXPIRES_AT]),
+        "balance": {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]},
+        "created_at": time_text(line["at"]),
+    }
+
+
+def draw(row: Row) -> Json:
+    if row[0] == "quota":
+        return {"source": "quota", "units": row[1]}
+    return {"source": "lot", "lot": lot_id(row[1]), "credits": row[2], "expires_at": time_text(row[3])}
+
+
+# Reading
+
+
+def balance(account: str, state: State, catalog: CatalogVersion, number: int, as_of: int) -> Json:
+    """state: after entry `number`, as it is at `as_of`."""
+    quota = None
+    if catalog.backed and state.limit(catalog):
+        quota = {
+            "feature": catalog.backed,
+            "limit": state.limit(catalog),
+            "used": state.used,
+            "remaining": state.left(catalog),
+            "renews_at": time_text(state.renews_at),
+        }
+    return {
+        "account": account,
+        "as_of": time_text(as_of),
+        "entry": number,
+        "credits": {
+            "available": state.available,
+            "held": 0,
+            "owed": state.owed,
+            "next_expiry_at": time_text(state.lots[0][EXPIRES_AT]) if state.lots else None,
+            "lots": [
+                {
+                    "lot": lot_id(row[NUMBER]),
+                    "kind": row[KIND],
+                    "granted": row[GRANTED],
+                    "remaining": row[REMAINING],
+                    "granted_at": time_text(row[GRANTED_AT]),
+                    "expires_at": time_text(row[EXPIRES_AT]),
+                }
+                for row in state.lots
+            ],
+        },
+        "quota": quota,
+        "features": {feature: _usable(state, catalog, feature, price) for feature, price in catalog.prices.items()},
+    }
+
+
+def _usable(state: State, catalog: CatalogVersion, feature: str, price: int) -> Json:
+    if not price:
+        return {"price": 0, "can_use": True, "units_left": None}
+    left = state.left_for(feature, catalog) + state.available // price
+    return {"price": price, "can_use": left > 0, "units_left": left}
+
+
+def source(line: Json) -> str | None:
+    """What an entry draws on."""
+    kinds = {"credits" if row[0] == "lot" else "quota" for row in line["draws"]}
+    return "both" if len(kinds) > 1 else next(iter(kinds), None)
+
+
+def entry(line: Json, number: int) -> Json:
+    """An entry in the history."""
+    texts = ("feature", "quantity", "description", "customer", "reference", "purchase")
+    return {
+        "entry": number,
+        "at": time_text(line["at"]),
+        "type": line["type"],
+        "credits": line["credits"],
+        "quota": line["quota"],
+        "owed": line.get("owed", 0),
+        **{name: line.get(name) for name in texts},
+        "source": source(line),
+        "balance_after": line["balance_after"],
+        "quota_remaining": line["quota_remaining"],
+        "draws": [draw(row) for row in line["draws"]],
+        "lot": lot_id(line["lot"][NUMBER]) if "lot" in line else None,
+        "actor": line["actor"],
+    }
+
+
+def csv_text(entries: Iterable[Json]) -> str:
+    """Entries as CSV. Of the texts that tests write, a spreadsheet would run only those that begin with "="."""
+    lines = [",".join(CSV_COLUMNS)]
+    for shown in entries:
+        cells = ["" if shown[name] is None else str(shown[name]) for name in CSV_COLUMNS]
+        lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def account(account_id: str, terms: Json, profile: Json) -> Json:
+    return {"account": account_id, **terms, **{name: profile.get(name) for name in PROFILE}}
+
+
+def catalog(version: CatalogVersion) -> Json:
+    return {
+        "version": version.version,
+        "features": [
+            {"id": feature, "price": price, "quota_backed": feature == version.backed}
+            for feature, price in version.prices.items()
+        ],
+        "plans": [{"id": plan, "quota": quota} for plan, quota in version.quotas.items()],
+        "packs": list(version.packs.values()),
+    }
+
+
+def packs(version: CatalogVersion) -> Json:
+    """The packs on sale, all of one currency: each one's price per credit, and its saving against the smallest."""
+    on_sale = sorted(
+        (pack for pack in version.packs.values() if pack["active"]),
+        key=lambda pack: (pack["credits"], pack["amount"], pack["id"]),
+    )
+    prices = [Fraction(pack["amount"], pack["credits"]) for pack in on_sale]
+    cheapest = prices.index(min(prices))
+    shown = [
+        {
+            **{name: pack[name] for name in ("id", "credits", "amount", "currency", "valid_months")},
+            "price_per_credit": round(pack["amount"] / pack["credits"], 4),
+            "saving_percent": max(0, int(100 - 100 * price / prices[0])),
+            "best_value": place == cheapest and price < prices[0],
+        }
+        for place, (pack, price) in enumerate(zip(on_sale, prices, strict=True))
+    ]
+    return {"packs": shown}
+
+
+# Buying
+
+
+def purchase(record: Json, lots: list[Row]) -> Json:
+    """lots: rows, as they were granted."""
+    return {
+        **{name: record[name] for name in ("id", "state", "pack", "credits", "amount", "currency", "valid_months")},
+        "checkout_url": record.get("checkout_url"),
+        "lot": lot_id(lots[-1][NUMBER]) if lots else None,
+        "expires_at": time_text(lots[-1][EXPIRES_AT]) if lots else None,
+        "refunded_amount": record["refunded"],
+        "disputed_amount": record["disputed"],
+        "revoked_credits": record["revoked"],
+        "created_at": time_text(record["created_at"]),
+    }
+
+
+def purchases(shown: dict[str, Any]) -> Json:
+    """shown: bodies by id, far fewer than a page holds."""
+    return {"purchases": [shown[one] for one in sorted(shown, reverse=True)], "next_cursor": None}

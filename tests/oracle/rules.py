@@ -1,0 +1,319 @@
+"""The rules, one function per request: which entry a ledger needs next, or why the request is refused.
+
+This is the file to teach a new entry type: its request, its function in RULES, and its row in the sets at the top.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal
+
+from tests.oracle.account import (
+    EXPIRES_AT,
+    GRANTED,
+    GRANTED_AT,
+    NUMBER,
+    REMAINING,
+    Row,
+    State,
+    draw_order,
+    renewal,
+    take,
+    with_row,
+)
+from tests.oracle.calendar import WEEK, end_of_validity, moved_renewal
+from tests.oracle.catalog import CatalogVersion, Json
+
+if TYPE_CHECKING:
+    from tests.oracle.ledger import Ledger, Purchased
+
+# What time does to an account. Each is an entry of its own, before the entry of whoever finds it.
+SETTLING = {"expiry", "quota_renewal"}
+# The entry type by the kind of its lot.
+GRANTS = {"promotion": "grant", "adjustment": "adjustment", "purchase": "purchase"}
+MONEY_BACK = {"refund", "dispute"}
+# In which sum of a lot an entry's draws count. Undone money back counts there with a minus.
+COUNTED_AS = {"consumption": "spent", "expiry": "expired", "refund": "taken", "dispute": "taken"}
+SERVICE = "prepaid"
+MAX_LOTS = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debit:
+    """key: the idempotency key. texts: customer, reference and description, as far as the request has them."""
+
+    actor: str
+    feature: str
+    quantity: int
+    key: str | None = None
+    texts: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """months: civil months of validity, unless expires_at gives its end. purchase: whose payment it is, if any."""
+
+    actor: str
+    kind: str
+    credits: int
+    months: int | None = None
+    expires_at: int | None = None
+    description: str | None = None
+    key: str | None = None
+    purchase: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutTerms:
+    """Opens the account, or changes its terms."""
+
+    actor: str
+    terms: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoneyBack:
+    """type: what moved the money. revoked: credits of the purchase that are revoked from now on, in all."""
+
+    actor: str
+    type: Literal["refund", "dispute"]
+    purchase: str
+    revoked: int
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Record what time has done."""
+
+
+type Request = Debit | Grant | PutTerms | MoneyBack | Settle
+
+
+@dataclass(frozen=True)
+class Entry:
+    """line: what the entry stores of what happened. after: the account after it."""
+
+    line: Json
+    after: State
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """code: of the answer. facts: what the answer states besides."""
+
+    code: str
+    facts: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An entry without its sums. says: members of the line besides type, time and sums."""
+
+    type: str
+    after: State
+    draws: list[Row] = field(default_factory=list)
+    says: Json = field(default_factory=dict)
+
+
+def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVersion) -> Entry | Refusal | None:
+    """The entry that has to follow the ledger's newest one at `at`, by this version of the catalog.
+
+    First what time has done, then the request's own. None when the request changes nothing.
+    """
+    if not ledger.states:
+        if not isinstance(request, PutTerms):
+            return Refusal("account_not_found")
+        opened = _opened(request, at)
+        return entry(opened, State({}, 0, 0), 0, request, at, catalog)
+    before = ledger.state
+    settling = _expired(before, at) or _renewed(before, at)
+    if settling:
+        return entry(settling, before, before.left(catalog), None, at, catalog)
+    now = before.at(at)
+    effect = RULES[type(request)](ledger, now, request, at, catalog)
+    if effect is None or isinstance(effect, Refusal):
+        return effect
+    return entry(effect, now, now.left(catalog), request, at, catalog)
+
+
+def refusal(ledger: "Ledger", state: State, request: Request, at: int, catalog: CatalogVersion) -> Refusal | None:
+    """Why a request is refused at `at` by an account that an entry left in this state; None when it is served."""
+    effect = RULES[type(request)](ledger, state.at(at), request, at, catalog)
+    return effect if isinstance(effect, Refusal) else None
+
+
+def entry(effect: Effect, before: State, quota_before: int, request: Any, at: int, catalog: CatalogVersion) -> Entry:
+    """An effect with its sums, as the ledger stores it (rule 6). request: None for what time does."""
+    after = effect.after
+    line: Json = {
+        "at": at,
+        "type": effect.type,
+        "credits": after.available - before.available,
+        "quota": after.left(catalog) - quota_before,
+        "balance_after": after.available,
+        "quota_remaining": after.left(catalog),
+        "draws": effect.draws,
+        "actor": request.actor if request else SERVICE,
+        "catalog_version": catalog.version,
+        **effect.says,
+    }
+    key = getattr(request, "key", None)
+    if key is not None:
+        line["key"] = urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6]
+    if after.owed != before.owed:
+        line["owed"] = after.owed - before.owed
+    return Entry(line, after)
+
+
+# What time does
+
+
+def _expired(before: State, at: int) -> Effect | None:
+    ended = [row for row in before.lots if row[EXPIRES_AT] <= at]
+    if not ended:
+        return None
+    kept = tuple(row for row in before.lots if row[EXPIRES_AT] > at)
+    draws = [["lot", row[NUMBER], row[REMAINING], row[EXPIRES_AT]] for row in ended]
+    return Effect("expiry", replace(before, lots=kept), draws)
+
+
+def _renewed(before: State, at: int) -> Effect | None:
+    """A period in which nothing was used ends without an entry."""
+    return Effect("quota_renewal", before.at(at)) if before.used and before.renews_at <= at else None
+
+
+# Requests
+
+
+def _opened(request: PutTerms, at: int) -> Effect:
+    terms = request.terms
+    return Effect("plan_change", State(terms, 0, renewal(at, terms)), [], _described(f"opened on plan {terms['plan']}"))
+
+
+def _terms_changed(_l: "Ledger", now: State, request: PutTerms, _at: int, _c: CatalogVersion) -> Effect | None:
+    old, new = now.terms, request.terms
+    if new == old:
+        return None
+    renews_at = now.renews_at
+    if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
+        renews_at = moved_renewal(renews_at, old["time_zone"], new)
+    text = f"plan {old['plan']} to {new['plan']}" if old["plan"] != new["plan"] else "terms changed"
+    return Effect("plan_change", replace(now, terms=new, renews_at=renews_at), [], _described(text))
+
+
+def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: CatalogVersion) -> Effect | Refusal:
+    """Quota first, then lots in draw order, all or nothing (rules 3 and 4)."""
+    feature, quantity = request.feature, request.quantity
+    if feature not in catalog.prices:
+        return Refusal("invalid_request")
+    left = now.left_for(feature, catalog)
+    units = min(quantity, left)
+    needed = (quantity - units) * catalog.prices[feature]
+    if needed > now.available:
+        return _insufficient(now, needed, feature, catalog)
+    lots, draws = take(now.lots, needed)
+    quota = [["quota", units]] if units else []
+    says = {"feature": feature, "quantity": quantity, **request.texts}
+    return Effect("consumption", replace(now, used=now.used + units, lots=lots), quota + draws, says)
+
+
+def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion) -> Refusal:
+    """What is owed is taken from the pack first, and a renewal helps only where there is a quota (rules 4, 8, 13)."""
+    helps = feature == catalog.backed and now.limit(catalog) > 0
+    facts = {
+        "needed": needed,
+        "available": now.available,
+        "quota_remaining": now.left_for(feature, catalog),
+        "renews_at": now.renews_at if helps else None,
+        "suggested_pack": catalog.smallest_pack_covering(needed - now.available + now.owed),
+    }
+    return Refusal("insufficient_credits", facts)
+
+
+def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogVersion) -> Effect | Refusal:
+    """A debt is settled first (rule 13). Money that was paid is never turned away."""
+    number, credits = ledger.number + 1, request.credits
+    if request.kind != "purchase" and len(now.lots) >= MAX_LOTS:
+        return Refusal("too_many_lots")
+    expires_at = request.expires_at
+    if expires_at is None:
+        expires_at = end_of_validity(at, request.months or 0, now.terms["time_zone"])
+    if expires_at <= at:
+        return Refusal("invalid_request")
+    settled = min(now.owed, credits)
+    row = [number, request.kind, credits, credits - settled, at, expires_at]
+    says: Json = {"lot": row, **_described(request.description)}
+    if request.purchase is not None:
+        says["purchase"] = request.purchase
+    after = replace(now, lots=with_row(now.lots, row), owed=now.owed - settled)
+    return Effect(GRANTS[request.kind], after, [], says)
+
+
+def _money_back(ledger: "Ledger", now: State, request: MoneyBack, at: int, _c: CatalogVersion) -> Effect | None:
+    """Credits follow their money: from the purchase's own lots, expired ones are gone, the rest is owed (rule 13)."""
+    purchased = ledger.purchased[request.purchase]
+    more = request.revoked - purchased.revoked
+    if not more:
+        return None
+    if more > 0:
+        return _revoked(ledger, now, request, purchased, more)
+    return _returned(ledger, now, request, purchased, at)
+
+
+def _revoked(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purchased", more: int) -> Effect:
+    own = tuple(row for row in now.lots if row[NUMBER] in purchased.lots)
+    left, draws = take(own, min(more, sum(row[REMAINING] for row in own)))
+    missing = more - sum(draw[2] for draw in draws)
+    # Nobody owes what expired unspent: it had lost its worth.
+    owed = max(0, missing - (sum(ledger.expired[lot] for lot in purchased.lots) - purchased.lapsed))
+    others = [row for row in now.lots if row[NUMBER] not in purchased.lots]
+    lots = tuple(sorted([*others, *left], key=draw_order))
+    after = replace(now, lots=lots, owed=now.owed + owed)
+    return Effect(request.type, after, draws, {"purchase": request.purchase})
+
+
+def _returned(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purchased", at: int) -> Effect:
+    """The reverse of what was revoked, its last part first: debts, then what had expired, then what was taken."""
+    debt, _, taken = purchased.undone(request.revoked)
+    cancelled = min(debt, now.owed)
+    # A later grant settled the rest of the debt. It comes back as newly bought.
+    settled = debt - cancelled
+    lots, draws = now.lots, []
+    says: Json = {"purchase": request.purchase}
+    living = [lot for lot in purchased.lots if ledger.ends[lot] > at]
+    if taken and living:
+        lot = max(living, key=lambda number: (ledger.ends[number], number))
+        [row] = [row for row in lots if row[NUMBER] == lot] or [ledger.row_of(lot)]
+        filled = row[REMAINING] + taken
+        row = [*row[:GRANTED], max(row[GRANTED], filled), filled, *row[GRANTED_AT:]]
+        lots = with_row((other for other in lots if other[NUMBER] != lot), row)
+        draws.append(["lot", lot, -taken, row[EXPIRES_AT]])
+    fresh = settled if living else settled + taken
+    if fresh:
+        # Without a settled debt it is only credits whose lot has ended: they come back for a week (rule 15).
+        zone = now.terms["time_zone"]
+        end = end_of_validity(at, purchased.months, zone) if settled else at + WEEK
+        row = [ledger.number + 1, "purchase", fresh, fresh, at, end]
+        lots = with_row(lots, row)
+        draws.append(["lot", row[NUMBER], -fresh, end])
+        says["lot"] = row
+    after = replace(now, lots=lots, owed=now.owed - cancelled)
+    return Effect(request.type, after, draws, says)
+
+
+def _settled(_l: "Ledger", _now: State, _r: Settle, _at: int, _c: CatalogVersion) -> None:
+    """Time's own entries are all there is to record."""
+
+
+def _described(text: str | None) -> Json:
+    return {"description": text} if text is not None else {}
+
+
+RULES: dict[type, Callable[..., Effect | Refusal | None]] = {
+    Debit: _debited,
+    Grant: _granted,
+    PutTerms: _terms_changed,
+    MoneyBack: _money_back,
+    Settle: _settled,
+}

@@ -1,0 +1,69 @@
+"""The core's values as the ledger stores them: what the oracle takes and what it is compared with."""
+
+from dataclasses import asdict
+from typing import Any
+
+from prepaid.core.account import Account
+from prepaid.core.calendar import milliseconds
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import InsufficientCredits
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Restore, Revoke, Settle
+from prepaid.store.items import lot_to_row
+from tests.oracle import rules
+from tests.oracle.account import State
+from tests.oracle.catalog import CatalogVersion
+
+
+def state_of(account: Account) -> State:
+    return State(
+        terms=asdict(account.terms),
+        used=account.quota_used,
+        renews_at=milliseconds(account.quota_renews_at),
+        lots=tuple(lot_to_row(lot) for lot in account.lots),
+        owed=account.owed,
+    )
+
+
+def catalog_version(catalog: Catalog) -> CatalogVersion:
+    return CatalogVersion.of(asdict(catalog))
+
+
+def request_of(operation: Debit | Grant | ChangeTerms | Settle) -> rules.Request:
+    """The same request in the oracle's words."""
+    match operation:
+        case Debit():
+            return rules.Debit(actor=operation.actor, feature=operation.feature, quantity=operation.quantity)
+        case Grant():
+            validity = operation.validity
+            ends: dict[str, Any] = (
+                {"months": validity} if isinstance(validity, int) else {"expires_at": milliseconds(validity)}
+            )
+            return rules.Grant(
+                actor=operation.actor,
+                kind=operation.kind,
+                credits=operation.credits,
+                description=operation.description,
+                purchase=operation.purchase,
+                **ends,
+            )
+        case ChangeTerms():
+            return rules.PutTerms(actor=operation.actor, terms=asdict(operation.terms))
+        case Settle():
+            return rules.Settle()
+
+
+def money_back_of(operation: Revoke | Restore, revoked: int) -> rules.MoneyBack:
+    """revoked: of the purchase, once the operation is carried out."""
+    return rules.MoneyBack(actor=operation.actor, type=operation.cause, purchase=operation.purchase, revoked=revoked)
+
+
+def facts_of(refused: Exception) -> dict[str, object]:
+    """What a refusal states, as the oracle writes it."""
+    assert isinstance(refused, InsufficientCredits)
+    return {
+        "needed": refused.needed,
+        "available": refused.available,
+        "quota_remaining": refused.quota_remaining,
+        "renews_at": milliseconds(refused.renews_at) if refused.renews_at else None,
+        "suggested_pack": refused.suggested_pack,
+    }

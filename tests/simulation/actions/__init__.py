@@ -1,0 +1,46 @@
+"""What each kind of step does, in a world as it is then: which request, to which account, with which key."""
+
+from collections.abc import Callable
+
+from tests.simulation.actions.administration import catalog, put_account, skew
+from tests.simulation.actions.buying import buy, code, unlock
+from tests.simulation.actions.reading import balance, history, show
+from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
+from tests.simulation.actions.spending import again, debit, grant
+from tests.simulation.actions.stripe import deliver, dispute, dispute_ends, lose, pay, refund, refund_ends
+from tests.simulation.steps import Step
+from tests.simulation.world import World
+
+ACTIONS: dict[str, Callable[[World, Step], None]] = {
+    action.__name__: action
+    for action in (
+        debit,
+        grant,
+        again,
+        balance,
+        history,
+        show,
+        put_account,
+        catalog,
+        skew,
+        code,
+        unlock,
+        buy,
+        pay,
+        refund,
+        refund_ends,
+        dispute,
+        dispute_ends,
+        deliver,
+        lose,
+        sweep,
+        reconcile,
+        wait,
+        boundary,
+    )
+}
+
+
+def act(world: World, step: Step) -> None:
+    """Let a step happen."""
+    ACTIONS[step.kind](world, step)

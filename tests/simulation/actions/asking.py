@@ -1,0 +1,27 @@
+"""How a client asks, and keeps what it asked for its retries."""
+
+from tests.simulation.frames import Answer, ClientRequest
+from tests.simulation.steps import Step
+from tests.simulation.world import KEPT_REQUESTS, World
+
+
+def account_of(step: Step) -> str:
+    """The account's id. Every text of its requests has it: no answer to another account may show it."""
+    return f"shop-{step.of}"
+
+
+def ask(world: World, step: Step, asked: ClientRequest) -> Answer | None:
+    """A client's request, kept for its retries."""
+    slot: list[Answer | None] = [None]
+    if asked.key:
+        world.requests.append((asked, slot))
+        del world.requests[:-KEPT_REQUESTS]
+    slot[0] = answer = world.ask(step, asked)
+    if answer and asked.kind == "unlock" and answer.status == 201:
+        world.tokens.setdefault(asked.account, []).append(answer.body["manager_session"])
+    return answer
+
+
+def new_key(world: World) -> str:
+    world.keys += 1
+    return f"key-{world.keys}"

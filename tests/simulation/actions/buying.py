@@ -1,0 +1,69 @@
+"""The manager's code and sessions, and purchases."""
+
+from tests.oracle.catalog import Json
+from tests.simulation.actions.asking import account_of, ask, new_key
+from tests.simulation.frames import ClientRequest
+from tests.simulation.steps import Step
+from tests.simulation.world import ACCOUNT, CODES, World
+from tests.support.gateway_events import ADMIN, BUYER
+
+
+def code(world: World, step: Step) -> None:
+    account = account_of(step)
+    body: Json = {"code": CODES[step["code"]]}
+    known = world.auditor.managers.get(account)
+    admin = step["admin"]
+    if not admin:
+        current = step.get("current")
+        body["current_code"] = (known.code if known and current is None else CODES[current or 0]) or CODES[0]
+    asked = {"code": body["code"], **({"current": body["current_code"]} if not admin else {})}
+    claims = ADMIN if admin else BUYER
+    world.ask(step, ClientRequest("code", f"PUT {ACCOUNT}/manager-code", account, body, claims=claims, asked=asked))
+
+
+def unlock(world: World, step: Step) -> None:
+    """The right code (None), or one that is so much off."""
+    account = account_of(step)
+    known = world.auditor.managers.get(account)
+    right = CODES.index(known.code) if known and known.code in CODES else 0
+    shown = CODES[(right + (step["code"] or 0)) % len(CODES)]
+    signature = ("manager session",)
+    ask(
+        world,
+        step,
+        ClientRequest(
+            "unlock",
+            f"POST {ACCOUNT}/manager-sessions",
+            account,
+            {"code": shown},
+            new_key(world),
+            BUYER,
+            asked={"code": shown},
+            signature=signature,
+        ),
+    )
+
+
+def buy(world: World, step: Step) -> None:
+    account, which = account_of(step), step["token"]
+    tokens = world.tokens.get(account, [])
+    if which == "other's":
+        tokens = [token for owner, found in world.tokens.items() if owner != account for token in found]
+        which = 0
+    token = tokens[-1 - which] if isinstance(which, int) and len(tokens) > which else "nobody's"
+    asked = {"pack": step["pack"], "token": token}
+    ask(
+        world,
+        step,
+        ClientRequest(
+            "buy",
+            f"POST {ACCOUNT}/purchases",
+            account,
+            {"pack": step["pack"]},
+            new_key(world),
+            BUYER,
+            (("manager-session", token),),
+            asked=asked,
+            signature=("purchase", step["pack"]),
+        ),
+    )

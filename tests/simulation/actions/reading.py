@@ -1,0 +1,87 @@
+"""Balances, histories, and the other reads."""
+
+from tests.oracle.account import EXPIRES_AT
+from tests.oracle.calendar import time_text
+from tests.oracle.catalog import Json
+from tests.simulation.actions.asking import account_of
+from tests.simulation.answers.reading import entries_shown, next_cursor
+from tests.simulation.frames import ClientRequest
+from tests.simulation.steps import Step
+from tests.simulation.world import ACCOUNT, ANYBODY, World
+
+
+def balance(world: World, step: Step) -> None:
+    account, asked, query = account_of(step), {}, {}
+    wanted, ledger = step.get("at"), world.ledger(account)
+    if wanted and ledger.number:
+        number = ledger.number - step["back"] % ledger.number
+        at = ledger.times[number - 1]
+        if wanted == "before entry":
+            at -= 1
+        ends = [row[EXPIRES_AT] for state in ledger.states[number - 1 :] for row in state.lots]
+        if wanted == "expiry" and ends:
+            at = ends[0]
+        if wanted == "some time ago":
+            at = (at + world.now(step)) // 2
+        asked["at"], query["at"] = at, time_text(at)
+    world.ask(
+        step,
+        ClientRequest(
+            "balance", f"GET {ACCOUNT}/balance", account, claims=ANYBODY, query=tuple(query.items()), asked=asked
+        ),
+    )
+
+
+def history(world: World, step: Step) -> None:
+    account = account_of(step)
+    asked: Json = {"limit": step["limit"]}
+    query = {"limit": str(step["limit"])}
+    for name in ("type", "source"):
+        if step.get(name):
+            asked[name] = query[name] = step[name]
+    ledger = world.ledger(account)
+    if step.get("since") is not None and ledger.number:
+        asked["since"] = ledger.times[-1 - step["since"] % ledger.number]
+        query["from"] = time_text(asked["since"])
+    headers = (("accept", "text/csv"),) if step["csv"] else ()
+    asked["csv"] = step["csv"]
+    for _ in range(1 + step["pages"]):
+        answer = world.ask(
+            step,
+            ClientRequest(
+                "history",
+                f"GET {ACCOUNT}/history",
+                account,
+                claims=ANYBODY,
+                headers=headers,
+                query=tuple(query.items()),
+                asked=asked,
+            ),
+        )
+        cursor, shown = next_cursor(answer), entries_shown(answer)
+        if not cursor or not shown:
+            return
+        query, asked = query | {"cursor": cursor}, asked | {"below": shown[-1]}
+
+
+def show(world: World, step: Step) -> None:
+    what, account = step["what"], account_of(step)
+    routes = {
+        "account": f"GET {ACCOUNT}",
+        "packs": "GET /v1/packs",
+        "catalog": "GET /v1/catalog",
+        "purchases": f"GET {ACCOUNT}/purchases",
+        "purchase": f"GET {ACCOUNT}/purchases/{{id}}",
+    }
+    asked: Json = {"what": what}
+    path: Json = {}
+    if what == "purchase":
+        asked["strangers"] = strangers = bool(step.get("strangers"))
+        records = [known.record for known in world.auditor.purchases.values()]
+        found = [record["id"] for record in records if (record["account"] != account) == strangers]
+        if not found:
+            world.nothing(step)
+            return
+        asked["purchase"] = path["id"] = found[-1 - step["back"] % len(found)]
+    about = account if ACCOUNT in routes[what] else ""
+    world.ask(step, ClientRequest("show", routes[what], about, claims=ANYBODY, path=tuple(path.items()), asked=asked))

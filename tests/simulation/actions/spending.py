@@ -1,0 +1,141 @@
+"""Debits and grants, and the same keys again."""
+
+import json
+
+from tests.oracle import rules
+from tests.oracle.account import EXPIRES_AT
+from tests.oracle.calendar import DAY, milliseconds_of, time_text
+from tests.oracle.catalog import Json
+from tests.simulation.actions.asking import account_of, ask, new_key
+from tests.simulation.frames import ClientRequest
+from tests.simulation.steps import Step
+from tests.simulation.world import ACCOUNT, ANYBODY, World
+from tests.support.gateway_events import ADMIN
+
+# Of a grant that names no end.
+DEFAULT_MONTHS = 12
+# The statuses after which a client asks again; None: it got no answer.
+WAITING = {None, 503}
+
+
+def debit(world: World, step: Step) -> None:
+    account = account_of(step)
+    feature, quantity = step["feature"], _quantity(world, step, account)
+    body: Json = {"feature": feature, "quantity": quantity}
+    if step.get("reference"):
+        body |= {"reference": f"{step['reference']} {account}", "customer": f"=customer of {account}"}
+    ask(world, step, debit_of(account, new_key(world), body))
+
+
+def debit_of(account: str, key: str, body: Json) -> ClientRequest:
+    signature = ("consumption", *(body.get(name) for name in ("feature", "quantity", "customer", "reference")))
+    texts: Json = {name: body[name] for name in ("customer", "reference") if name in body}
+    return ClientRequest(
+        "debit",
+        f"POST {ACCOUNT}/consumptions",
+        account,
+        body,
+        key,
+        ANYBODY,
+        asked=body,
+        signature=signature,
+        request=rules.Debit(
+            actor="service-client", feature=body["feature"], quantity=body["quantity"], key=key, texts=texts
+        ),
+    )
+
+
+def _quantity(world: World, step: Step, account: str) -> int:
+    """How many units: the number that the step names, or all that credits or quota pay for."""
+    wanted = step["quantity"]
+    if isinstance(wanted, int):
+        return int(wanted)
+    ledger = world.ledger(account)
+    if not ledger.number:
+        return 1
+    state = ledger.state.at(max(world.now(step), ledger.time))
+    catalog = world.auditor.catalogs[world.auditor.in_force[-1][1]]
+    left: int = state.left_for(step["feature"], catalog)
+    price: int = catalog.prices.get(step["feature"], 1)
+    units = left if wanted == "quota" or not price else left + state.available // price
+    return min(10_000, max(1, units + int(wanted == "one more")))
+
+
+def grant(world: World, step: Step) -> None:
+    account = account_of(step)
+    body: Json = {"credits": step["credits"], "kind": step["lot"], "reason": f"because of {account}"}
+    lasting = step["lasting"]
+    if isinstance(lasting, int):
+        body["valid_months"] = lasting
+    elif lasting is not None:
+        body["expires_at"] = time_text(_end(world, step, account, lasting))
+    ask(world, step, grant_of(account, new_key(world), body))
+
+
+def grant_of(account: str, key: str, body: Json) -> ClientRequest:
+    ends = body.get("expires_at")
+    return ClientRequest(
+        "grant",
+        f"POST {ACCOUNT}/grants",
+        account,
+        body,
+        key,
+        ADMIN,
+        signature=("grant", json.dumps(body, sort_keys=True)),
+        request=rules.Grant(
+            actor="admin-client",
+            kind=body["kind"],
+            credits=body["credits"],
+            months=body.get("valid_months", DEFAULT_MONTHS),
+            expires_at=milliseconds_of(ends) if ends else None,
+            description=body["reason"],
+            key=key,
+        ),
+    )
+
+
+def _end(world: World, step: Step, account: str, lasting: str) -> int:
+    now, lots = world.now(step), world.ledger(account).states[-1:]
+    if lasting == "as another" and lots and lots[0].lots:
+        return int(lots[0].lots[-1][EXPIRES_AT])
+    return now + {"soon": 90_000, "past": 0, "day": DAY}.get(lasting, 2 * DAY)
+
+
+def again(world: World, step: Step) -> None:
+    """The same key again, for the same request or another one."""
+    how, account = step["how"], account_of(step)
+    own = [one for one in world.requests if one[0].account == account or how in {"unanswered", "any"}]
+    if how == "unanswered":
+        own = [one for one in own if (one[1][0].status if one[1][0] else None) in WAITING]
+    if how == "refused":
+        own = [one for one in own if one[1][0] and one[1][0].status == 402]
+    if not own:
+        world.nothing(step)
+        return
+    asked, _ = own[-1 - step["back"] % len(own)]
+    ask(world, step, other(asked, how, account))
+
+
+def other(asked: ClientRequest, how: str, account: str) -> ClientRequest:
+    """What is asked with a key that was used: the very same, or something that only looks like it."""
+    body = asked.body or {}
+    if how == "other" and asked.kind == "debit":
+        return debit_of(asked.account, asked.key, body | {"quantity": body["quantity"] % 9_999 + 1})
+    if how == "crossed":
+        if asked.kind == "debit":
+            crossed: Json = {"credits": 2, "kind": "promotion", "reason": f"because of {asked.account}"}
+            return grant_of(asked.account, asked.key, crossed)
+        return debit_of(asked.account, asked.key, {"feature": "sticker", "quantity": 1})
+    if how == "stranger" and asked.kind in {"debit", "grant"}:
+        return of_a_stranger(asked, f"shop-{(int(account[-1]) + 1) % 4}")
+    return asked
+
+
+def of_a_stranger(asked: ClientRequest, account: str) -> ClientRequest:
+    """The same key and request from another account, with that account's own id in it."""
+    assert asked.body is not None
+    body = {
+        name: value.replace(asked.account, account) if isinstance(value, str) else value
+        for name, value in asked.body.items()
+    }
+    return (debit_of if asked.kind == "debit" else grant_of)(account, asked.key, body)

@@ -1,0 +1,144 @@
+"""What happens at Stripe, and what Stripe delivers."""
+
+import hmac
+import json
+from typing import Any
+
+from fake_stripe import lifecycle, money_back
+from fake_stripe.errors import StripeError
+from tests.oracle.catalog import Json
+from tests.simulation.frames import Answer, ClientRequest
+from tests.simulation.stage import WEBHOOK_SECRET
+from tests.simulation.steps import Step
+from tests.simulation.world import World
+
+# Of those that wait to be delivered, at most.
+ALL_EVENTS = 8
+
+
+def pay(world: World, step: Step) -> None:
+    """A customer pays, chooses how to pay, gives up or is too late."""
+    lifecycle.expire_due(world.stripe)
+    how = step["how"]
+    fitting = PAYABLE.get(how, PAYABLE["card"])
+    found = [one for one in world.stripe.newest_first("checkout.session") if fitting(world, one)]
+    happen(world, step, found, lambda one: PAYING[how](world.stripe, one["id"]))
+
+
+PAYABLE: dict[str, Any] = {
+    "card": lambda _, one: one["status"] == "open",
+    "fail": lambda world, one: lifecycle.waiting(one) and not lifecycle.payment_failed(world.stripe, one),
+    "late": lambda world, one: one["status"] == "expired" or lifecycle.payment_failed(world.stripe, one),
+    "pix": lambda world, one: one["status"] == "open" or PAYABLE["fail"](world, one),
+}
+PAYABLE["boleto"] = PAYABLE["pix"]
+PAYING: dict[str, Any] = {
+    "card": lambda state, one: lifecycle.pay(state, one, "card"),
+    "pix": lambda state, one: lifecycle.pay(state, one, _method(state, one, "pix")),
+    "boleto": lambda state, one: lifecycle.pay(state, one, _method(state, one, "boleto")),
+    "confirm": lambda state, one: lifecycle.confirm(state, one, "pix"),
+    "fail": lifecycle.fail,
+    "late": lifecycle.pay_after_expiry,
+    "expire": lifecycle.expire,
+}
+
+
+def _method(state: Any, session: str, wanted: str) -> str:
+    return state.baskets[session].method or wanted
+
+
+def happen(world: World, step: Step, found: list[Json], what: Any) -> None:
+    """Something happens at Stripe's to one of those that it can happen to."""
+    if not found:
+        world.nothing(step)
+        return
+    world.money_moved_moment = world.moment
+    try:
+        what(found[step.get("back", 0) % len(found)])
+    except StripeError:
+        world.nothing(step)
+    world.auditor.note_money_back()
+
+
+def refund(world: World, step: Step) -> None:
+    found = [one for one in world.stripe.newest_first("charge") if one["paid"] and not one["refunded"]]
+
+    def give_back(charge: Json) -> None:
+        left = charge["amount"] - charge["amount_refunded"]
+        money_back.refund(world.stripe, charge["id"], max(1, left // step["part"]), step["status"])
+
+    happen(world, step, found, give_back)
+
+
+def refund_ends(world: World, step: Step) -> None:
+    """It fails, perhaps days after it succeeded; or a pending one succeeds."""
+    wanted = {"pending"} if step["well"] else {"pending", "succeeded"}
+    found = [one for one in world.stripe.newest_first("refund") if one["status"] in wanted]
+    end = money_back.succeed_refund if step["well"] else money_back.fail_refund
+    happen(world, step, found, lambda one: end(world.stripe, one["id"]))
+
+
+def dispute(world: World, step: Step) -> None:
+    disputes = world.stripe.newest_first("dispute")
+    held = {one["charge"] for one in disputes if one["status"] in {*money_back.OPEN_DISPUTES, "lost"}}
+    found = [one for one in world.stripe.newest_first("charge") if one["paid"] and one["id"] not in held]
+
+    def open_one(charge: Json) -> None:
+        amount = max(1, charge["amount"] // step["part"])
+        money_back.dispute(world.stripe, charge["id"], amount=amount, inquiry=step["inquiry"])
+
+    happen(world, step, found, open_one)
+
+
+def dispute_ends(world: World, step: Step) -> None:
+    found = [one for one in world.stripe.newest_first("dispute") if one["status"] in money_back.OPEN_DISPUTES]
+
+    def end(one: Json) -> None:
+        if step["how"] == "evidence":
+            money_back.submit_evidence(world.stripe, one["id"], {"receipt": "a receipt"}, submit=True)
+        else:
+            money_back.close_dispute(world.stripe, one["id"], step["how"])
+
+    happen(world, step, found, end)
+
+
+def deliver(world: World, step: Step) -> None:
+    """Stripe delivers an event: the next, another one, or one that was delivered before."""
+    which = step["which"]
+    events = world.old_events if which == "old" else world.events
+    if not events:
+        world.nothing(step)
+        return
+    if which == "all":
+        for event in events[-ALL_EVENTS:]:
+            deliver_one(world, step, event)
+        return
+    place = {"first": 0, "last": -1}.get(which, step["place"] % len(events))
+    deliver_one(world, step, events[place], late=step["late"])
+
+
+def deliver_one(world: World, step: Step, event: Json, *, late: int = 0) -> Answer | None:
+    """One delivery. Stripe retries it until it gets a 2xx."""
+    body = json.dumps(event)
+    signed_at = world.moment // 1000 - late
+    mac = hmac.new(WEBHOOK_SECRET.encode(), f"{signed_at}.{body}".encode(), "sha256").hexdigest()
+    headers = (("content-type", "application/json"), ("stripe-signature", f"t={signed_at},v1={mac}"))
+    asked: Json = {"raw": body, "event": event, "signed_at": signed_at}
+    answer = world.ask(step, ClientRequest("deliver", "POST /v1/webhooks/stripe", "", headers=headers, asked=asked))
+    if answer is None and event not in world.events:
+        # Another delivery of it was acknowledged meanwhile: Stripe won't retry this one.
+        world.lost += 1
+    if answer and answer.status == 200 and event in world.events:
+        world.events.remove(event)
+        world.old_events.append(event)
+    return answer
+
+
+def lose(world: World, step: Step) -> None:
+    """An event is never delivered."""
+    if not world.events:
+        world.nothing(step)
+        return
+    del world.events[step["place"] % len(world.events)]
+    world.lost += 1
+    world.seen["an event that was lost"] += 1

@@ -1,0 +1,27 @@
+"""Answers to changes of accounts and of the catalog."""
+
+from tests.oracle.expectation import must, same
+from tests.simulation.answers.answer_check import AnswerCheck
+
+
+def check_put_account(it: AnswerCheck) -> None:
+    same(it.answer.status in {200, 201}, True, it.about)
+    opened = not it.frame.first_number
+    must((it.answer.status == 201) == opened or it.frame.met or it.frame.rivals, f"{it.about}: opened {opened}")
+    same(it.answer.body, {"account": it.frame.account, **it.frame.asked["body"]}, it.about)
+    if not it.frame.rivals:
+        same(it.ledger.state.terms, it.frame.asked["terms"], f"{it.about}: its terms")
+        _, profile = it.auditor.profiles[it.account][-1]
+        for name, value in it.frame.asked["profile"].items():
+            same(profile.get(name), value, f"{it.about}: {name}")
+
+
+def check_catalog(it: AnswerCheck) -> None:
+    newest = it.auditor.in_force[-1][1]
+    if it.answer.status == 200:
+        same(it.answer.body["version"], it.frame.asked["expected"] + 1, it.about)
+        must(it.answer.body["version"] in it.auditor.catalogs, f"{it.about}: it isn't stored")
+        return
+    same(it.answer.code, "version_conflict", it.about)
+    must(it.frame.asked["expected"] != newest, f"{it.about}: it was the current version")
+    it.world.seen["a catalog that was changed by somebody else"] += 1

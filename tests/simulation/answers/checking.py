@@ -1,0 +1,53 @@
+"""The check of every answer, and the one of each kind of request."""
+
+from typing import TYPE_CHECKING
+
+from tests.oracle.account import EXPIRES_AT
+from tests.oracle.expectation import must
+from tests.simulation.answers.administration import check_catalog, check_put_account
+from tests.simulation.answers.answer_check import AnswerCheck
+from tests.simulation.answers.buying import check_buy, check_code, check_unlock
+from tests.simulation.answers.deliveries import check_deliver
+from tests.simulation.answers.reading import check_balance, check_history, check_show
+from tests.simulation.answers.spending import check_debit, check_grant
+
+if TYPE_CHECKING:
+    from tests.simulation.frames import Answer, Frame
+    from tests.simulation.world import World
+
+UNANSWERED = 503
+ASK_AGAIN = {"payments_unavailable", "busy", "payment_provider_refused"}
+CHECKS = {
+    "debit": check_debit,
+    "grant": check_grant,
+    "put_account": check_put_account,
+    "catalog": check_catalog,
+    "balance": check_balance,
+    "history": check_history,
+    "show": check_show,
+    "code": check_code,
+    "unlock": check_unlock,
+    "buy": check_buy,
+    "deliver": check_deliver,
+}
+
+
+def check(world: "World", frame: "Frame", answer: "Answer") -> None:
+    """Compare an answer with what the oracle gives. Raises Broken."""
+    status, kind = answer.status, frame.step.kind
+    if frame.first_number:
+        state = world.auditor.ledgers[frame.account or ""].states[frame.first_number - 1]
+        if state.lots and state.lots[0][EXPIRES_AT] == frame.now:
+            world.seen[f"boundary: {kind} {status} at the instant a lot ends"] += 1
+        if state.renews_at == frame.now:
+            world.seen[f"boundary: {kind} {status} at the instant the quota renews"] += 1
+    about = f"{kind} answered {status} {answer.code}"
+    if status >= 500:
+        expected = frame.troubled and status == UNANSWERED and answer.code in ASK_AGAIN
+        must(expected, f"{about}; met {frame.met}, raised {frame.error!r}")
+        return
+    if status >= 400:
+        # Tries of a code are counted before they are compared: the one write that goes with a refusal.
+        written = frame.written - {"MANAGER", "CUSTOMER"} if kind in {"code", "unlock", "buy"} else frame.written
+        must(not written, f"{about}, and wrote {written}")
+    CHECKS[kind](AnswerCheck(world, frame, answer, about))

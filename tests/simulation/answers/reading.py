@@ -1,0 +1,159 @@
+"""Answers to reads: balances, histories, and the rest."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tests.oracle import answers
+from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.expectation import must, same
+from tests.oracle.ledger import Ledger
+from tests.simulation.answers.answer_check import AnswerCheck
+from tests.simulation.writes.auditor import since
+
+if TYPE_CHECKING:
+    from tests.simulation.frames import Answer
+
+
+def check_balance(it: AnswerCheck) -> None:
+    if it.is_not_found():
+        return
+    asked_at = it.frame.asked.get("at")
+    if it.answer.status == 422:
+        wrong = not asked_at or asked_at > it.frame.now or not it.ledger.number_at(asked_at)
+        must(wrong, f"{it.about}: at {asked_at}")
+        return
+    same(it.answer.status, 200, it.about)
+    if asked_at is not None:
+        number = it.ledger.number_at(asked_at)
+        catalog = _catalog_at(it, int(it.ledger.lines[number - 1]["catalog_version"]), asked_at)
+        state = it.ledger.states[number - 1].at(asked_at)
+        same(it.answer.body, answers.balance(it.account, state, catalog, number, asked_at), it.about)
+        return
+    it.is_one_of(
+        (
+            answers.balance(it.account, state.at(it.time_after(number)), catalog, number, it.frame.now)
+            for state, number in it.states()
+            for catalog in it.catalogs(number)
+        ),
+        it.answer.body,
+    )
+
+
+def _catalog_at(it: AnswerCheck, version: int, at: int) -> CatalogVersion:
+    """What was in force then, or the version that the account had been changed under."""
+    catalogs = it.auditor.catalogs
+    while version + 1 in catalogs and catalogs[version + 1].since <= at:
+        version += 1
+    return catalogs[version]
+
+
+def check_history(it: AnswerCheck) -> None:
+    if it.is_not_found():
+        return
+    same(it.answer.status, 200, it.about)
+    asked, found = it.frame.asked, entries_shown(it.answer)
+    entries = [answers.entry(it.ledger.lines[number - 1], number) for number in found]
+    if asked["csv"]:
+        same(it.answer.body, answers.csv_text(entries), it.about)
+        it.world.seen["a history as CSV"] += 1
+    else:
+        same(it.answer.body["entries"], entries, it.about)
+    whole = [number for number in range(it.ledger.number, 0, -1) if _is_listed(it.ledger, number, asked)]
+    if "below" in asked:
+        # Whatever was written since the first page: what is older stays as it was.
+        it.world.seen["a history's second page"] += 1
+        _check_page(it, found, [[number for number in whole if number < asked["below"]]])
+        return
+    # Other requests may have written while this one read.
+    newest = range(it.ledger.number, it.frame.first_number - 1, -1)
+    _check_page(it, found, [[number for number in whole if number <= last] for last in newest])
+
+
+def _check_page(it: AnswerCheck, found: list[int], possible: list[list[int]]) -> None:
+    """Require the first page of one of these, and a cursor if that isn't all."""
+    limit, cursor = it.frame.asked["limit"], next_cursor(it.answer)
+    fitting = [whole for whole in possible if whole[:limit] == found]
+    must(fitting, f"{it.about}: {it.frame.asked}\n  is        {found}\n  should be {possible[0][:limit]}")
+    must(cursor or len(fitting[-1]) <= limit, f"{it.about}: {it.frame.asked}: no cursor, and more to show")
+
+
+def _is_listed(ledger: Ledger, number: int, asked: Json) -> bool:
+    line = ledger.lines[number - 1]
+    if "type" in asked and line["type"] != asked["type"]:
+        return False
+    if "since" in asked and line["at"] < asked["since"]:
+        return False
+    return "source" not in asked or answers.source(line) in {asked["source"], "both"}
+
+
+def entries_shown(answer: "Answer | None") -> list[int]:
+    """The numbers of a history's entries, JSON or CSV."""
+    if answer is None or answer.status != 200:
+        return []
+    if isinstance(answer.body, str):
+        return [int(line["entry"]) for line in csv.DictReader(io.StringIO(answer.body))]
+    return [entry["entry"] for entry in answer.body["entries"]]
+
+
+def next_cursor(answer: "Answer | None") -> str | None:
+    """Where a history continues, if it does."""
+    if answer is None or answer.status != 200:
+        return None
+    found = answer.headers.get("next-cursor") if isinstance(answer.body, str) else answer.body["next_cursor"]
+    return found or None
+
+
+def check_show(it: AnswerCheck) -> None:
+    what = it.frame.asked["what"]
+    if it.answer.status == 404:
+        strangers = what == "purchase" and it.answer.code == "purchase_not_found" and it.frame.asked["strangers"]
+        must(strangers or not it.frame.first_number, f"{it.about} to {what}: it was there")
+        it.world.seen["a stranger's purchase"] += bool(strangers)
+        return
+    same(it.answer.status, 200, it.about)
+    it.is_one_of(SHOWN[what](it), it.answer.body)
+    if what == "catalog":
+        same(it.answer.headers["etag"], f'"{it.answer.body["version"]}"', f"{it.about}: its ETag")
+
+
+def _account_shown(it: AnswerCheck) -> Iterator[Json]:
+    # Terms and profile are read one after the other.
+    for _, profile in since(it.auditor.profiles[it.account], it.frame.begun_moment):
+        for state, _ in it.states():
+            yield answers.account(it.account, state.terms, profile)
+
+
+def _packs_shown(it: AnswerCheck) -> Iterator[Json]:
+    for version in it.auditor.usable_versions(it.frame):
+        yield answers.packs(it.auditor.catalogs[version])
+
+
+def _catalog_shown(it: AnswerCheck) -> Iterator[Json]:
+    for _, version in since(it.auditor.in_force, it.frame.begun_moment):
+        yield answers.catalog(it.auditor.catalogs[version])
+
+
+def _purchases_shown(it: AnswerCheck) -> Iterator[Json]:
+    """As they all were at one instant: when the request began, or when one of them changed since."""
+    own = [known for known in it.auditor.purchases.values() if known.record["account"] == it.account]
+    begun = it.frame.begun_moment
+    for moment in sorted({begun, *(at for known in own for at, _ in known.shown if at > begun)}):
+        shown = [since(known.shown, moment)[0][1] for known in own if known.shown[0][0] <= moment]
+        yield answers.purchases({purchase["id"]: purchase for purchase in shown})
+
+
+def _purchase_shown(it: AnswerCheck) -> Iterator[Json]:
+    must(not it.frame.asked["strangers"], f"{it.about}: a stranger's purchase")
+    for _, shown in since(it.auditor.purchases[it.frame.asked["purchase"]].shown, it.frame.begun_moment):
+        yield shown
+
+
+SHOWN = {
+    "account": _account_shown,
+    "packs": _packs_shown,
+    "catalog": _catalog_shown,
+    "purchases": _purchases_shown,
+    "purchase": _purchase_shown,
+}

@@ -1,0 +1,68 @@
+"""Answers to debits and grants."""
+
+from collections.abc import Iterator
+
+from tests.oracle import answers, rules
+from tests.oracle.catalog import Json
+from tests.oracle.expectation import must, same
+from tests.simulation.answers.answer_check import AnswerCheck
+
+
+def check_debit(it: AnswerCheck) -> None:
+    if it.is_refused_for_its_key():
+        return
+    if it.answer.status == 201:
+        number = it.acknowledged().number
+        same(it.answer.body, answers.consumption(it.ledger.lines[number - 1], number), it.about)
+        _note_success(it)
+        return
+    if it.answer.code == "insufficient_credits":
+        it.world.refused_keys.add((it.frame.account, it.frame.key))
+        it.is_one_of(_insufficient(it), {name: it.answer.body[name] for name in INSUFFICIENT})
+        _note_lost_credit(it)
+        return
+    same(it.answer.code, "invalid_request", it.about)
+    feature = it.frame.asked["feature"]
+    known = [feature in catalog.prices for _, number in it.states() for catalog in it.catalogs(number)]
+    must(not all(known), f"{it.about}: the feature exists")
+
+
+INSUFFICIENT = ("needed", "available", "quota_remaining", "renews_at", "suggested_pack")
+
+
+def _insufficient(it: AnswerCheck) -> Iterator[Json]:
+    assert it.frame.request is not None
+    for state, number in it.states():
+        for catalog in it.catalogs(number):
+            refusal = rules.refusal(it.ledger, state, it.frame.request, it.time_after(number), catalog)
+            if refusal and refusal.code == "insufficient_credits":
+                yield answers.insufficient(refusal.facts)
+
+
+def _note_success(it: AnswerCheck) -> None:
+    if (it.frame.account, it.frame.key) in it.world.refused_keys:
+        it.world.seen["a key that was refused and then served"] += 1
+        if it.answer.headers.get("idempotent-replayed"):
+            it.world.seen["replay after a refusal"] += 1
+
+
+def _note_lost_credit(it: AnswerCheck) -> None:
+    if it.frame.rivals and it.ledger.number > it.frame.first_number:
+        before = it.ledger.states[it.frame.first_number - 1] if it.frame.first_number else None
+        if before and before.at(it.frame.now).available >= it.answer.body["needed"]:
+            it.world.seen["a rival took the last credit"] += 1
+
+
+def check_grant(it: AnswerCheck) -> None:
+    if it.is_refused_for_its_key():
+        return
+    if it.answer.status == 201:
+        number = it.acknowledged().number
+        same(it.answer.body, answers.grant(it.ledger.lines[number - 1], number), it.about)
+        return
+    same(it.answer.code, "invalid_request", it.about)
+    request = it.frame.request
+    assert isinstance(request, rules.Grant)
+    ended = request.expires_at is not None and request.expires_at <= max(it.frame.now, it.ledger.time)
+    must(ended, f"{it.about}: its end is still to come")
+    it.world.seen["a gift that has ended already"] += 1

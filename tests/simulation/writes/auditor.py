@@ -1,0 +1,174 @@
+"""Sees every write as it is committed, knows which request made it, and keeps each ledger in the oracle.
+
+What Stripe knows is read from the fake's own objects, never through the service.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from tests.oracle import purchases, rules
+from tests.oracle.account import NUMBER
+from tests.oracle.catalog import CatalogVersion, Json, first_catalog
+from tests.oracle.expectation import must, same
+from tests.oracle.ledger import Ledger
+from tests.oracle.manager_code import ManagerCode
+from tests.simulation.situations import situations
+from tests.simulation.writes.commit import Change, Commit, KnownPurchase, KnownSession, plain
+from tests.simulation.writes.purchases import CHECKS as PURCHASE_CHECKS
+from tests.simulation.writes.records import CHECKS as RECORD_CHECKS
+
+if TYPE_CHECKING:
+    from tests.simulation.frames import Frame
+    from tests.simulation.world import World
+
+# What a request may write, by the first word of the items' keys.
+MAY_WRITE = {
+    "debit": {"ENTRY", "CLAIM"},
+    "grant": {"ENTRY", "CLAIM", "DUE"},
+    "put_account": {"ENTRY", "PROFILE"},
+    "catalog": {"CATALOG"},
+    "code": {"MANAGER"},
+    "unlock": {"MANAGER", "SESSION", "CLAIM"},
+    "buy": {"PURCHASE", "CLAIM", "SESSION", "PENDING_CHECK", "CUSTOMER"},
+    "deliver": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "PENDING_CHECK"},
+    "reconcile": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK"},
+    "sweep": {"ENTRY", "DUE", "SWEEP"},
+}
+CHECKS = {**PURCHASE_CHECKS, **RECORD_CHECKS}
+VOID_REFUNDS = {"failed", "canceled"}
+LOST_DISPUTES = {"needs_response", "under_review", "lost"}
+
+
+class Auditor:
+    """What the table holds, as far as the rules cover it. seen: how often each situation was met."""
+
+    def __init__(self, world: "World", seen: Counter[str]) -> None:
+        self.world, self.seen = world, seen
+        self.ledgers: dict[str, Ledger] = {}
+        self.catalogs: dict[int, CatalogVersion] = {1: first_catalog()}
+        # When a version came into force, by the true time.
+        self.in_force: list[tuple[int, int]] = [(0, 1)]
+        self.purchases: dict[str, KnownPurchase] = {}
+        # Since when by the true time, for each account.
+        self.profiles: dict[str, list[tuple[int, Json]]] = {}
+        self.managers: dict[str, ManagerCode] = {}
+        self.sessions: dict[str, KnownSession] = {}
+        self.due: set[tuple[str, int]] = set()
+        self.payments: dict[str, str] = {}
+        # By payment: since when by the true time Stripe has this as refunded and disputed.
+        self.money_back: dict[str, list[tuple[int, int, int]]] = {}
+
+    def commit(self, frame: "Frame", changes: list[Change]) -> None:
+        """Check what one request just wrote in one transaction. Raises Broken."""
+        by_word: dict[str, list[Change]] = {}
+        for change in changes:
+            (partition, sort), _, _ = change
+            word = (sort if partition.startswith("ACCOUNT#") else partition).partition("#")[0]
+            by_word.setdefault(word, []).append(change)
+        kind = frame.step.kind
+        must(by_word.keys() <= MAY_WRITE.get(kind, set()), f"{kind} writes {sorted(by_word)}")
+        entries = sorted(by_word.pop("ENTRY", []), key=lambda change: change[0][1])
+        commit = Commit(self, frame, by_word, [])
+        if entries:
+            self._enter(commit, entries)
+        for word, written in by_word.items():
+            for change in written:
+                CHECKS[word](commit, change)
+
+    def _enter(self, commit: Commit, entries: list[Change]) -> None:
+        """Compare the entries with the oracle's: what time has done first, then the request's own, and no other."""
+        frame, lines = commit.frame, commit.lines
+        [account] = {partition.removeprefix("ACCOUNT#") for (partition, _), _, _ in entries}
+        kind = frame.step.kind
+        must(frame.account in {None, account}, f"{kind} for {frame.account} writes to {account}")
+        ledger = self.ledgers.setdefault(account, Ledger(account))
+        request = self._request(commit)
+        for (_, sort), old, new in entries:
+            must(old is None and new is not None, f"{account}: {sort} is written over")
+            assert new is not None
+            before = ledger.state if ledger.number else None
+            line = ledger.accept(new, request, frame.now, self.catalogs)
+            lines.append(line)
+            frame.entries.append((account, ledger.number))
+            for situation in situations(self, frame, ledger, line, before):
+                self.seen[situation] += 1
+        *first, last = lines
+        types = [line["type"] for line in lines]
+        must({line["type"] for line in first} <= rules.SETTLING, f"{kind} writes {types}")
+        if last["type"] in rules.SETTLING:
+            # Only a request without an entry of its own leaves it at what time has done, and leaves none of that out.
+            left = rules.next_entry(ledger, request, last["at"], self.catalogs[last["catalog_version"]])
+            must(left is None, f"{kind} writes {types} and leaves out {left}")
+        must(len({line["at"] for line in lines}) == 1, f"{account}: one request, one instant")
+        _check_complete(commit, ledger, last)
+
+    def _request(self, commit: Commit) -> rules.Request:
+        """What the author of entries was asked for, or what the purchase's record asks for that goes with them."""
+        frame = commit.frame
+        if frame.step.kind == "sweep":
+            return rules.Settle()
+        if frame.step.kind not in {"deliver", "reconcile"}:
+            assert frame.request is not None
+            return frame.request
+        must(len(commit.changes.get("PURCHASE", [])) == 1, "credits move for money together with their purchase")
+        [(_, old, new)] = commit.changes["PURCHASE"]
+        assert old is not None
+        assert new is not None
+        before, after = plain(old), plain(new)
+        if self.purchases[before["id"]].granted:
+            return rules.MoneyBack(
+                actor="stripe",
+                type=purchases.entry_type(before, after),
+                purchase=before["id"],
+                revoked=after["revoked"],
+            )
+        return rules.Grant(
+            actor="stripe",
+            kind="purchase",
+            credits=before["credits"],
+            months=before["valid_months"],
+            description=before["pack"],
+            purchase=before["id"],
+        )
+
+    def usable_versions(self, frame: "Frame") -> list[int]:
+        """Catalog versions that a request may use: in force while it ran or up to half a minute before."""
+        return [version for _, version in since(self.in_force, frame.begun_moment - 30_000)]
+
+    def note_money_back(self) -> None:
+        """Keep what Stripe has now of every payment."""
+        tables = self.world.stripe.tables
+        now: Counter[tuple[str, str]] = Counter()
+        for refund in tables.get("refund", {}).values():
+            if refund["status"] not in VOID_REFUNDS:
+                now[refund["payment_intent"], "refunded"] += refund["amount"]
+        for dispute in tables.get("dispute", {}).values():
+            if dispute["status"] in LOST_DISPUTES:
+                now[dispute["payment_intent"], "disputed"] += dispute["amount"]
+        for payment in tables.get("payment_intent", {}):
+            known = self.money_back.setdefault(payment, [(0, 0, 0)])
+            amounts = (now[payment, "refunded"], now[payment, "disputed"])
+            if known[-1][1:] != amounts:
+                known.append((self.world.moment, *amounts))
+
+
+def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
+    """What must be in one transaction with an entry."""
+    changes, about = commit.changes, f"entry {ledger.number}"
+    if "lot" in last:
+        lot = last["lot"][NUMBER]
+        named = {(new or {})["lot"]["S"] for _, _, new in changes.get("DUE", [])}
+        must(f"lot_{lot:012d}" in named, f"{ledger.account}: lot {lot} is not on the sweep's list")
+    if commit.frame.step.kind in {"debit", "grant"}:
+        same(len(changes.get("CLAIM", [])), 1, f"{ledger.account}: claims with {about}")
+    if last["type"] == "purchase":
+        same(len(changes.get("PAYMENT", [])), 1, f"{ledger.account}: payments with {about}")
+    if ledger.number == 1:
+        must("PROFILE" in changes, f"{ledger.account}: opened without a profile")
+
+
+def since[T](history: list[tuple[int, T]], at: int) -> list[tuple[int, T]]:
+    """What was in force at an instant, if anything was, and what followed it. history: since when, and what."""
+    return history[max(0, bisect_right(history, at, key=itemgetter(0)) - 1) :]

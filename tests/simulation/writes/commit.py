@@ -1,0 +1,55 @@
+"""One transaction of one request, and the auditor's copies of the records that it may hold."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.oracle.catalog import Json
+
+if TYPE_CHECKING:
+    from tests.simulation.frames import Frame
+    from tests.simulation.writes.auditor import Auditor
+
+# An item's key, and the item before and after the write.
+type Change = tuple[tuple[str, str], Json | None, Json | None]
+
+
+@dataclass
+class KnownPurchase:
+    """A purchase's record as it was last written. shown: what reading it returns, since when by the true time."""
+
+    record: Json
+    shown: list[tuple[int, Json]] = field(default_factory=list)
+    granted: bool = False
+
+
+@dataclass
+class KnownSession:
+    """A manager's session. version: of the code that opened it."""
+
+    account: str
+    version: int
+    expires_at: int
+    purchase: str = ""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """changes: by the first word of their items' keys. lines: of the entries in it, oldest first."""
+
+    auditor: "Auditor"
+    frame: "Frame"
+    changes: dict[str, list[Change]]
+    lines: list[Json]
+
+    @property
+    def account(self) -> str:
+        return self.frame.account or ""
+
+
+def plain(item: Json) -> Json:
+    """An item's texts and whole numbers."""
+    return {
+        name: int(value["N"]) if "N" in value else value.get("S", value.get("BOOL"))
+        for name, value in item.items()
+        if name not in {"PK", "SK"}
+    }

@@ -1,0 +1,136 @@
+"""Checks what is written of purchases and their money."""
+
+from bisect import bisect_right
+
+from tests.oracle import answers
+from tests.oracle.catalog import Json
+from tests.oracle.expectation import must, same
+from tests.oracle.purchases import money_back, revoked_credits, state_of
+from tests.oracle.rules import MONEY_BACK
+from tests.simulation.writes.commit import Change, Commit, KnownPurchase, plain
+
+FIXED = ("id", "account", "pack", "credits", "amount", "currency", "valid_months", "live", "created_at", "language")
+
+
+def check_purchase(commit: Commit, change: Change) -> None:
+    _, old, new = change
+    assert new is not None
+    record = plain(new)
+    if old is None:
+        _check_begun(commit, record)
+        return
+    known, before = commit.auditor.purchases[record["id"]], plain(old)
+    about = record["id"]
+    same(record["version"], before["version"] + 1, f"{about}: version")
+    for name in FIXED:
+        same(record[name], before[name], f"{about}: {name}")
+    must(before.get("session") in {None, record.get("session")}, f"{about}: another session")
+    types = [line["type"] for line in commit.lines if line.get("purchase") == record["id"]]
+    if commit.frame.step.kind == "buy":
+        kept = record["state"] == before["state"] or before["state"] == "created"
+        same((types, kept), ([], True), f"{about}: its page")
+    _check_money(commit, known, before, record, types)
+    if known.granted and "purchase" not in types:
+        same(record["state"], state_of(record), f"{about}: its state")
+    if "paid" in record["state"]:
+        commit.auditor.seen["purchase waits for a person"] += 1
+    _check_ledger_agrees(commit, record)
+    known.record = record
+    _show(commit, known)
+
+
+def _check_begun(commit: Commit, record: Json) -> None:
+    frame, auditor = commit.frame, commit.auditor
+    same(frame.step.kind, "buy", "which request begins a purchase")
+    same(set(commit.changes), {"PURCHASE", "CLAIM", "SESSION", "PENDING_CHECK"}, "what begins a purchase")
+    same((record["account"], record["version"]), (frame.account, 1), "a purchase at its beginning")
+    packs = [auditor.catalogs[version].packs.get(record["pack"]) for version in auditor.usable_versions(frame)]
+    sold = [(pack["credits"], pack["amount"], pack["currency"], pack["valid_months"]) for pack in packs if pack]
+    found = (record["credits"], record["amount"], record["currency"], record["valid_months"])
+    must(found in sold, f"{record['id']}: {found} was agreed, {sold} is sold")
+    must(record["id"] not in auditor.purchases, f"{record['id']} twice")
+    auditor.purchases[record["id"]] = known = KnownPurchase(record)
+    _show(commit, known)
+
+
+def _check_money(commit: Commit, known: KnownPurchase, before: Json, record: Json, types: list[str]) -> None:
+    """Credits come once, for money that has come, and go with the money that goes back."""
+    about, granted = record["id"], "purchase" in types
+    must(not (granted and known.granted), f"{about}: granted twice")
+    known.granted = known.granted or granted
+    if granted:
+        _check_paid(commit, record)
+    moved = (record["refunded"], record["disputed"])
+    if moved != (before["refunded"], before["disputed"]):
+        must(known.granted, f"{about}: money goes back before it came")
+        _check_stripe_has(commit, record, moved)
+    same(record["revoked"], revoked_credits(record), f"{about}: revoked for {moved}")
+    same(
+        any(kind in MONEY_BACK for kind in types),
+        record["revoked"] != before["revoked"],
+        f"{about}: an entry for what is revoked",
+    )
+
+
+def _check_paid(commit: Commit, record: Json) -> None:
+    """Credits only for money that has come, in the session that was made for this purchase."""
+    session = commit.auditor.world.stripe.tables["checkout.session"][record["session"]]
+    same(session["payment_status"], "paid", f"{record['id']} is granted; Stripe's session")
+    same(session["payment_intent"], record["payment"], f"{record['id']}: its payment")
+    same(session["metadata"]["prepaid_purchase"], record["id"], "whose session it is")
+
+
+def _check_stripe_has(commit: Commit, record: Json, moved: tuple[int, int]) -> None:
+    """What is written of money was true at Stripe at some time of this very request."""
+    history = commit.auditor.money_back.get(record["payment"], [])
+    times = [time for time, _, _ in history]
+    meanwhile = history[max(0, bisect_right(times, commit.frame.begun_moment) - 1) :]
+    amounts = [money_back(record, refunded, disputed) for _, refunded, disputed in meanwhile]
+    refunds, disputes = {refunded for refunded, _ in amounts}, {disputed for _, disputed in amounts}
+    must(
+        moved[0] in refunds and moved[1] in disputes,
+        f"{record['id']}: {moved} went back, and at Stripe {meanwhile}",
+    )
+
+
+def _check_ledger_agrees(commit: Commit, record: Json) -> None:
+    ledger = commit.auditor.ledgers[record["account"]]
+    expected = ledger.purchased.get(record["id"])
+    if expected:
+        same(record["revoked"], expected.revoked, f"{record['id']}: revoked, in the ledger")
+        same(record["debt"], expected.debt, f"{record['id']}: became owed, in the ledger")
+        if "lapsed" in record:
+            same(record["lapsed"], expected.lapsed, f"{record['id']}: had expired, in the ledger")
+
+
+def _show(commit: Commit, known: KnownPurchase) -> None:
+    """Keep what reading a purchase returns from now on: its lots are the ledger's."""
+    auditor, record = commit.auditor, known.record
+    ledger = auditor.ledgers[record["account"]]
+    lots = [ledger.row_of(lot) for lot in ledger.purchased[record["id"]].lots] if known.granted else []
+    known.shown.append((auditor.world.moment, answers.purchase(record, lots)))
+
+
+def check_payment(commit: Commit, change: Change) -> None:
+    (partition, _), old, new = change
+    must(old is None and new is not None, f"{partition} pays twice")
+    assert new is not None
+    same(commit.lines[-1].get("purchase"), new["purchase"]["S"], f"{partition}: what it paid for")
+    commit.auditor.payments[partition.removeprefix("PAYMENT#")] = new["purchase"]["S"]
+
+
+def check_customer(_commit: Commit, change: Change) -> None:
+    _, old, new = change
+    must(old is None and new is not None, "a customer is replaced")
+
+
+def check_quarantine(_commit: Commit, change: Change) -> None:
+    must(False, f"{change[0][1]}: quarantined, though all money here fits its record")
+
+
+CHECKS = {
+    "PURCHASE": check_purchase,
+    "PAYMENT": check_payment,
+    "CUSTOMER": check_customer,
+    "QUARANTINE": check_quarantine,
+}

@@ -1,0 +1,151 @@
+"""Checks what is written besides entries and purchases: claims, due rows, profiles, catalogs, codes, sessions."""
+
+import json
+from dataclasses import replace
+
+from tests.oracle.account import EXPIRES_AT, NUMBER
+from tests.oracle.catalog import CatalogVersion
+from tests.oracle.expectation import must, same
+from tests.oracle.ledger import KeyEffect
+from tests.oracle.manager_code import SESSION_MILLISECONDS, ManagerCode
+from tests.simulation.writes.commit import Change, Commit, KnownSession, plain
+
+COUNTS = ("version", "revision", "tries", "locks", "tried_at")
+
+
+def check_claim(commit: Commit, change: Change) -> None:
+    """A key has one effect, and its claim names it."""
+    (partition, _), old, new = change
+    frame = commit.frame
+    must(old is None and new is not None, f"{partition} is written over")
+    assert new is not None
+    same(partition, f"CLAIM#{frame.account}#{frame.key}", "whose claim it is")
+    ledger = commit.auditor.ledgers[commit.account]
+    effect = KeyEffect(frame.signature, frame)
+    if "purchase" in new:
+        effect.purchase = new["purchase"]["S"]
+        must("PURCHASE" in commit.changes, f"{partition} claims no purchase")
+    elif "number" in new:
+        effect.number = int(new["number"]["N"])
+        same(effect.number, ledger.number, f"{partition}: the entry it names")
+    else:
+        must("SESSION" in commit.changes, f"{partition} claims nothing")
+    must(frame.key not in ledger.effects, f"{partition}: a second effect")
+    ledger.effects[frame.key or ""] = effect
+
+
+def check_due(commit: Commit, change: Change) -> None:
+    """A lot is on the sweep's list from its grant until its end is recorded."""
+    (partition, sort), _, new = change
+    account, _, lot = sort.rpartition("#lot_")
+    place = (account, int(lot))
+    auditor = commit.auditor
+    if new is None:
+        ledger = auditor.ledgers[account]
+        live = {row[NUMBER] for row in ledger.state.lots}
+        must(ledger.ends[place[1]] <= commit.frame.now, f"{sort} leaves the sweep's list before its end")
+        must(place[1] not in live, f"{sort} leaves the sweep's list before its end is recorded")
+        auditor.due.discard(place)
+        return
+    must(place not in auditor.due, f"{sort} is on the list twice")
+    row = commit.lines[-1]["lot"]
+    same(row[NUMBER], place[1], f"{sort}: its lot")
+    same(int(new["expires_at"]["N"]), row[EXPIRES_AT], f"{sort}: its end")
+    day = auditor.world.day(row[EXPIRES_AT])
+    must(partition.startswith(f"DUE#{day}#"), f"{sort}: due on {partition}, ends on {day}")
+    auditor.due.add(place)
+
+
+def check_profile(commit: Commit, change: Change) -> None:
+    _, old, new = change
+    assert new is not None
+    record = plain(new)
+    before = plain(old)["version"] if old else 0
+    same(record["version"], before + 1, f"{commit.account}: version of its profile")
+    for name, value in commit.frame.asked["profile"].items():
+        same(record.get(name), value, f"{commit.account}: {name} of its profile")
+    commit.auditor.profiles.setdefault(commit.account, []).append((commit.auditor.world.moment, record))
+
+
+def check_catalog(commit: Commit, change: Change) -> None:
+    (_, sort), old, new = change
+    auditor = commit.auditor
+    assert new is not None
+    body = json.loads(new["body"]["S"])
+    if sort == "CURRENT":
+        same(body["version"], auditor.in_force[-1][1] + 1, "the catalog's next version")
+        auditor.in_force.append((auditor.world.moment, body["version"]))
+        return
+    must(old is None, f"catalog {sort} is written over")
+    same(len(commit.changes["CATALOG"]), 2, "a version and its being in force")
+    auditor.catalogs[body["version"]] = CatalogVersion.of(body, int(new["since"]["N"]))
+
+
+def check_manager(commit: Commit, change: Change) -> None:
+    """The code's record: a new code, or one more try of the old one."""
+    _, old, new = change
+    assert new is not None
+    record, asked, account = plain(new), commit.frame.asked, commit.account
+    counts = {name: record[name] for name in COUNTS if name in record}
+    managers = commit.auditor.managers
+    known = managers.get(account)
+    must((old is None) == (known is None), f"{account}: the code's record")
+    same(counts["revision"], (known.revision if known else 0) + 1, f"{account}: revision of the code")
+    if known is None or counts["version"] != known.version:
+        same(commit.frame.step.kind, "code", "which request changes a code")
+        same(counts["version"], (known.version if known else 0) + 1, f"{account}: version of the code")
+        must(known is None or known.code != asked["code"], f"{account}: the new code is the old one")
+        shown = asked.get("current")
+        must(shown is None or (known and shown == known.code), f"{account}: a new code for a wrong one")
+        managers[account] = ManagerCode(asked["code"], **counts)
+        return
+    managers[account] = counted = ManagerCode(known.code, **counts)
+    if counted.tries == 0:
+        same(asked.get("current", asked["code"]), known.code, f"{account}: tries forgiven for a wrong code")
+        same(counted.locks, 0, f"{account}: locks after the right code")
+        return
+    early = known.locked_until - commit.frame.now
+    must(early <= 0, f"{account}: a try while it is locked, {early} ms too early")
+    same((counted.tries, counted.locks), known.after_a_try(), f"{account}: tries and locks")
+
+
+def check_session(commit: Commit, change: Change) -> None:
+    """A manager's session is opened by the right code, and is good for one purchase."""
+    (partition, _), old, new = change
+    assert new is not None
+    record, frame = plain(new), commit.frame
+    sessions, manager = commit.auditor.sessions, commit.auditor.managers[record["account"]]
+    digest = partition.removeprefix("SESSION#")
+    if frame.step.kind == "unlock":
+        must(old is None, "a session's token twice")
+        same(frame.asked["code"], manager.code, f"{record['account']}: a session for a wrong code")
+        ends = frame.now + SESSION_MILLISECONDS
+        same(record["expires_at"], ends, f"{record['account']}: a session's ten minutes")
+        sessions[digest] = KnownSession(record["account"], record["code_version"], record["expires_at"])
+        return
+    known = sessions.get(digest)
+    must(known is not None and old is not None, "a purchase with a session that was never opened")
+    assert known is not None
+    same(known.account, frame.account, "a purchase with a session of another account")
+    must(not known.purchase, "two purchases with one session")
+    must(frame.now < known.expires_at, "a purchase with a session that is over")
+    versions = {manager.version, frame.code_version}
+    must(known.version in versions, "a purchase with a session that a change of the code ended")
+    sessions[digest] = replace(known, purchase=record["purchase"])
+
+
+def check_place(_commit: Commit, _change: Change) -> None:
+    """Where a schedule continues is its own affair: what it must not lose is counted at the end."""
+
+
+CHECKS = {
+    "CLAIM": check_claim,
+    "DUE": check_due,
+    "PROFILE": check_profile,
+    "CATALOG": check_catalog,
+    "MANAGER": check_manager,
+    "SESSION": check_session,
+    "SWEEP": check_place,
+    "RECONCILIATION": check_place,
+    "PENDING_CHECK": check_place,
+}
