@@ -169,6 +169,7 @@ def test_the_page_speaks_the_customers_language(
 
 def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     checkout = service.functions.deps["checkout"].checkout
+    assert checkout is not None
     checkout = replace(checkout, return_url="https://shop.example.com/?page=credits")
     service.functions.change("checkout", checkout=checkout)
     purchase = till.buy()
@@ -477,6 +478,7 @@ def test_a_price_change_touches_nothing_that_was_bought(till: Till, service: Ser
 
 def test_a_live_stack_takes_no_test_money(till: Till, service: Service, output: Output) -> None:
     checkout = service.functions.deps["checkout"].checkout
+    assert checkout is not None
     service.functions.change("checkout", checkout=replace(checkout, live=True))
     purchase = till.buy()
     assert purchase.live

@@ -169,7 +169,7 @@ def cells(data: bytes) -> None:
     line: dict[str, Any] = dict.fromkeys(COLUMNS)
     line |= dict(zip(("description", "customer", "reference", "feature", "actor", "purchase"), texts, strict=True))
     line |= {"entry": 1, "credits": -2, "at": "2026-06-16T13:00:00.000Z", "type": "consumption"}
-    text = csv_text([line, line])  # type: ignore[list-item]
+    text = csv_text([line, line])
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert rows[0] == list(COLUMNS)
     assert len(rows) == 3, "a broken row"
