@@ -18,6 +18,8 @@ from botocore.client import BaseClient
 from fake_stripe.server import RunningFake
 from prepaid import wiring
 from prepaid.api.http.times import rfc3339
+from prepaid.deps import Deps
+from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases import syncing
@@ -67,15 +69,38 @@ class Recorded:
     reads: set[tuple[str, str]] = field(default_factory=set)
 
 
-class Watched:
-    """A function's settings, noting which of them it looks at."""
+# The settings that each dependency is made of.
+SETTINGS_OF = {
+    "cursor_secret": ("cursor_secret_name",),
+    "codes": ("pepper_secret_name",),
+    "stripe": ("stripe_secret_name", "stripe_api_base"),
+    # Whoever verifies a delivery also bounds its age.
+    "webhook_secrets": ("stripe_secret_name", "webhook_tolerance_seconds"),
+}
+OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
 
-    def __init__(self, settings: Settings, recorded: Recorded) -> None:
-        self._settings, self._recorded = settings, recorded
 
-    def __getattr__(self, name: str) -> Any:
-        self._recorded.reads.add((acting(), name))
-        return getattr(self._settings, name)
+def watched(deps: Deps, recorded: Recorded) -> Deps:
+    """The same dependencies, noting the settings of those that a function uses."""
+
+    def noting(name: str) -> Any:
+        use = getattr(deps, name)
+
+        def noted() -> Any:
+            recorded.reads.update((acting(), setting) for setting in SETTINGS_OF[name])
+            return use()
+
+        return noted
+
+    class Checkout(CheckoutConfig):
+        def __getattribute__(self, name: str) -> Any:
+            if name in OF_CHECKOUT and getattr(BY, "function", None):
+                recorded.reads.add((acting(), OF_CHECKOUT[name]))
+            return super().__getattribute__(name)
+
+    config = deps.checkout
+    checkout = Checkout(live=config.live, payment_methods=config.payment_methods, return_url=config.return_url)
+    return replace(deps, checkout=checkout, **{name: noting(name) for name in SETTINGS_OF})
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +125,6 @@ def variables(template: Template, function: str) -> dict[str, Any]:
 def recorded(template: Template, service: Service, fake: RunningFake, clock: Clock) -> Iterator[Recorded]:
     """Every call of the functions to AWS, each with its own variables and nothing kept from before."""
     recorded = Recorded()
-    given = {
-        function: Watched(deployed_with(variables(template, function), function, service, fake), recorded)
-        for function in NAMES
-    }
     real = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(client: Any, operation: str, params: dict[str, Any]) -> Any:
@@ -114,10 +135,11 @@ def recorded(template: Template, service: Service, fake: RunningFake, clock: Clo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", call)
         for function in NAMES:
-            with acting_as(function):
-                deps = wiring.build(given[function])  # type: ignore[arg-type]
-            codes = quick(deps.codes)
-            service.functions.deps[function] = replace(deps, clock=clock, codes=codes)
+            deps = wiring.build(deployed_with(variables(template, function), function, service, fake))
+            deps = replace(deps, clock=clock, codes=quick(deps.codes))
+            # Every function uses its table.
+            recorded.reads.add((function, "table_name"))
+            service.functions.deps[function] = watched(deps, recorded)
         yield recorded
 
 

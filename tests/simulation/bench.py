@@ -8,7 +8,7 @@ import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from types import ModuleType, SimpleNamespace
@@ -37,7 +37,7 @@ from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.api import Service
 from tests.support.apps import load_app
 from tests.support.functions import NAMES, Functions
-from tests.support.store_driver import Stored
+from tests.support.store_driver import NO_DEADLINE, Stored
 from tests.support.stripe_purchases import CURRENT_SECRET, Till
 from tests.support.whole_table import WholeDatabase
 
@@ -145,7 +145,8 @@ class Bench:
             attach(client, self.database, self._plan)
         deadline = Deadline(at=0.0, clock=lambda: self.monotonic, sleep=self._sleep, jitter=lambda: 0.5)
         self.table = Table(client=self.client, name=TABLE, deadline=deadline)
-        self.service = Service(self.table, self._functions())
+        # What a test itself asks has no deadline; each request of a function gets its own.
+        self.service = Service(replace(self.table, deadline=NO_DEADLINE), self._functions())
         self.till = Till(self.service, SimpleNamespace(state=self.state, url=ADDRESS), self)  # type: ignore[arg-type]
 
     def invoke[T](self, act: Callable[[], T]) -> T | None:
