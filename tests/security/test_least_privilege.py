@@ -99,7 +99,9 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
             return super().__getattribute__(name)
 
     config = deps.checkout
-    checkout = Checkout(live=config.live, payment_methods=config.payment_methods, return_url=config.return_url)
+    checkout = config and Checkout(
+        live=config.live, payment_methods=config.payment_methods, return_url=config.return_url
+    )
     return replace(deps, checkout=checkout, **{name: noting(name) for name in SETTINGS_OF})
 
 
