@@ -36,7 +36,7 @@ export PYTHONPATH := layers/prepaid:.
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
 # What needs no other program.
-UNIT = tests/unit tests/property tests/oracle
+UNIT = tests/unit tests/property tests/oracle tests/functions
 # Fast first: what fails in a second is not worth waiting a minute for.
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions fake_stripe local tests bench)
@@ -53,10 +53,10 @@ invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=Co
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
 test: $(NEEDS_UV) ## Every test, fast ones first; the deployed local stack last
-	@echo 'All tests take about 15 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes a minute.'
+	@echo 'All tests take about 15 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes 90 seconds.'
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
-unit: $(NEEDS_UV) ## The inner loop: unit tests and properties, nothing is started; about a minute
+unit: $(NEEDS_UV) ## The inner loop: unit tests, properties and the handlers on moto, nothing is started; under 90 seconds
 	$(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) $(UNIT)
 
 fault-matrix: $(NEEDS_UV) ## Every call of every route and schedule with every fault, all pairs for consume and the webhook; the counts

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.functions.conftest import Clock
 from tests.support.api import (
     GET_ACCOUNT,
     GET_CATALOG,
@@ -17,6 +16,7 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import caller
+from tests.support.handlers import Clock
 from tests.support.store_driver import due_keys, lines, types
 
 MINIMAL = {"name": "Pet & Cia", "plan": "trio"}
@@ -244,7 +244,7 @@ def test_the_same_instant_in_another_zone_is_the_same_request(service: Service) 
     assert again.text == first.text
 
 
-def test_the_twelve_months_that_go_without_saying_are_the_same_request(service: Service) -> None:
+def test_a_validity_left_out_is_the_same_request_as_12_months(service: Service) -> None:
     service.open()
     assert grant(service, valid_months=12).text == grant(service).text
 
@@ -363,7 +363,7 @@ def test_a_change_of_the_catalog_says_what_it_changes(service: Service) -> None:
     assert service.stored() == {}
 
 
-def test_a_token_for_one_account_may_read_the_catalog_and_not_change_it(service: Service) -> None:
+def test_an_account_token_reads_the_catalog_but_cannot_change_it(service: Service) -> None:
     bound = caller(account="acme")
     assert service(GET_CATALOG, claims=bound).status == 200
     assert service(PACKS, claims=bound).status == 200

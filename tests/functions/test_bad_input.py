@@ -5,12 +5,9 @@ from base64 import b64encode
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from prepaid.store.dynamodb import Table
-from tests.functions.conftest import Clock, listen, serving
 from tests.support.api import (
     BALANCE,
     BUY,
@@ -31,9 +28,10 @@ from tests.support.api import (
     Answer,
     Service,
 )
-from tests.support.functions import BuiltFunction
+from tests.support.aws_in_process import empty_table
+from tests.support.functions import Deployment
 from tests.support.gateway_events import ADMIN, caller, http_event
-from tests.support.template import table_schema
+from tests.support.handlers import Clock, listen, serving
 
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
@@ -138,12 +136,11 @@ NO_OBJECT = ["null", "[]", "1", '"text"', "true", "[{}]"]
 
 
 @pytest.fixture(scope="module")
-def counter(deployed: dict[str, BuiltFunction], apps: dict[str, ModuleType], theirs: Table) -> Iterator[Service]:
+def counter(apps: dict[str, ModuleType], deployment: Deployment, aws: None) -> Iterator[Service]:
     """One account in one table for the whole module: nothing here may change either."""
     with pytest.MonkeyPatch.context() as patch:
-        table = f"bad-input-{uuid4().hex}"
-        theirs.client.create_table(TableName=table, **table_schema())
-        for service in serving(deployed, theirs.client, table, listen(apps, patch), Clock()):
+        table = empty_table()
+        for service in serving(deployment.at(apps, table, Clock()), table, listen(patch)):
             service.open("acme", credits=100)
             service.spend(1, key="taken")
             yield service

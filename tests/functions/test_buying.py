@@ -1,8 +1,5 @@
-"""A purchase is recorded, then its payment page is made; whatever dies in between, the same key makes it one."""
+"""A purchase is recorded, then its payment page is made; a key and a manager's session make one purchase."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,9 +8,6 @@ from urllib.parse import parse_qsl
 import pytest
 
 from fake_stripe import api as stripe_api
-from fake_stripe import lifecycle
-from fake_stripe.faults import Fault
-from tests.functions.conftest import Clock, Output
 from tests.support.api import (
     BUY,
     CONSUME,
@@ -27,17 +21,16 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.handlers import Clock, Output
+from tests.support.interruptions import killed_in
 from tests.support.store_driver import types
-from tests.support.stripe_purchases import Till
-from tests.support.wire import Wire, answer_lost, nothing
+from tests.support.stripe_purchases import Till, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
+
 HOUR = timedelta(hours=1)
+
 PAGE = "https://shop.example.com/credits"
-
-
-class Killed(BaseException):
-    """What no handler catches: the function is gone."""
 
 
 @pytest.fixture
@@ -54,44 +47,6 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
 
     monkeypatch.setattr(stripe_api, "_encoded", noted)
     return forms
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
-
-
-def at_stripe(till: Till, kind: str) -> list[Any]:
-    """The fake's objects of a kind, newest first."""
-    with till.fake.state.lock:
-        return till.fake.state.newest_first(kind)
-
-
-@contextmanager
-def killed_in(target: str) -> Iterator[None]:
-    """For the length of a with block whoever calls the target dies, and somebody does."""
-
-    def dies(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(target, dies)
-        with pytest.raises(Killed):
-            yield
-
-
-def bought(till: Till, answer: Answer, *, replayed: bool) -> Any:
-    """One purchase, one page, one customer, whatever happened on the way."""
-    assert answer.status == 201, answer
-    assert answer.headers.get("idempotent-replayed") == ("true" if replayed else None)
-    [session] = at_stripe(till, "checkout.session")
-    [customer] = at_stripe(till, "customer")
-    [listed] = till.service(PURCHASES).body["purchases"]
-    assert (listed["id"], session["customer"]) == (answer.body["id"], customer["id"])
-    assert answer.body["checkout_url"] == listed["checkout_url"] == session["url"]
-    record = till.read(answer.body["id"], "acme")
-    assert (record.session, session["client_reference_id"]) == (session["id"], record.id)
-    return record
 
 
 def refused(service: Service, answer: Answer) -> bool:
@@ -170,8 +125,9 @@ def test_the_page_speaks_the_customers_language(
 def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
-    checkout = replace(checkout, return_url="https://shop.example.com/?page=credits")
-    service.functions.change("checkout", checkout=checkout)
+    service.functions.change(
+        "checkout", checkout=replace(checkout, return_url="https://shop.example.com/?page=credits")
+    )
     purchase = till.buy()
     assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=paid"
 
@@ -209,140 +165,6 @@ def test_a_customer_that_stripe_forgot(till: Till, service: Service) -> None:
     with till.fake.state.lock:
         till.fake.state.tables["customer"].clear()
     assert service.buy(trouble=True).status == 201
-
-
-# Killed, lost and down
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "prepaid.use_cases.buying.read_customer",
-        "prepaid.payments.checkout.create_customer",
-        "prepaid.use_cases.buying.save_customer",
-        "prepaid.payments.checkout.create_page",
-        "prepaid.use_cases.buying.save_purchase",
-    ],
-)
-def test_killed_on_the_way_to_the_page_the_same_key_goes_on(till: Till, service: Service, target: str) -> None:
-    with killed_in(target):
-        service.buy(key="k")
-    [listed] = service(PURCHASES).body["purchases"]
-    assert (listed["state"], listed["checkout_url"]) == ("created", None)
-    # The session was spent by the record; its holder may be gone.
-    answer = service.buy(key="k", session="")
-    record = bought(till, answer, replayed=True)
-    assert record.id == listed["id"]
-    assert service.buy(key="k", session="").text == answer.text
-
-
-def test_killed_before_the_record_nothing_was_claimed(till: Till, service: Service) -> None:
-    session = service.manager_session()
-    before = service.stored()
-    with killed_in("prepaid.use_cases.buying.record_purchase"):
-        service.buy(key="k", session=session)
-    assert service.stored() == before
-    bought(till, service.buy(key="k", session=session), replayed=False)
-
-
-def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
-    with killed_in("prepaid.use_cases.buying.save_purchase"):
-        service.buy(key="k")
-    [session] = at_stripe(till, "checkout.session")
-    record = till.read(session["client_reference_id"], "acme")
-    assert (record.state, record.session) == ("created", None)
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], "card")
-    till.tell_all(till.events(session["id"]))
-    assert till.purchase(record).state == "granted"
-    answer = service.buy(key="k", session="")
-    assert (answer.status, answer.body["state"]) == (201, "open")
-    assert answer.body["checkout_url"] == f"{till.fake.url}/pay/{session['id']}"
-    assert till.purchase(record).state == "granted"
-    assert len(at_stripe(till, "checkout.session")) == 1
-    assert service.balance()["credits"]["available"] == 100
-
-
-def test_a_second_page_is_not_shown_where_somebody_may_be_paying_on_the_first(till: Till, service: Service) -> None:
-    with killed_in("prepaid.use_cases.buying.save_purchase"):
-        service.buy(key="k")
-    [first] = at_stripe(till, "checkout.session")
-    with till.fake.state.lock:
-        lifecycle.confirm(till.fake.state, first["id"], "boleto")
-        # As if a day had passed for Stripe only.
-        till.fake.api.idempotency.clear()
-    till.tell_all(till.events(first["id"]))
-
-    answer = service.buy(key="k", session="")
-
-    assert (answer.status, answer.code) == (409, "purchase_lapsed")
-    record = till.read(first["client_reference_id"], "acme")
-    assert (record.state, record.session, record.checkout_url) == ("pending", first["id"], None)
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, first["id"], "boleto")
-    till.tell_all(till.events(first["id"]))
-    assert till.purchase(record).state == "granted"
-
-
-LOST_WRITES = {
-    "the record": ("TransactWriteItems", 0),
-    "the customer": ("PutItem", 0),
-    "the page": ("PutItem", 1),
-}
-
-
-@pytest.mark.parametrize("lost", [1, 2])
-@pytest.mark.parametrize(("operation", "earlier"), LOST_WRITES.values(), ids=LOST_WRITES)
-def test_the_databases_answer_is_lost(till: Till, service: Service, operation: str, earlier: int, lost: int) -> None:
-    session = service.manager_session()
-    with Wire.tapped(service.table.client) as wire:
-        wire.plan(operation, *[nothing] * earlier, *[answer_lost] * lost)
-        answer = service.buy(key="k", session=session)
-        assert wire.undone == 0
-
-    # botocore recovers one lost answer of a transaction by itself; the second one is found by the key's claim.
-    bought(till, answer, replayed=operation == "TransactWriteItems" and lost == 2)
-    assert service.buy(key="k", session="").text == answer.text
-
-
-@pytest.mark.parametrize("lost", [1, 2])
-def test_stripes_answers_are_lost(till: Till, service: Service, lost: int) -> None:
-    till.fake.api.faults.plan(lost, Fault(drop=True))
-    answer = service.buy(key="k", trouble=True)
-    if answer.status == 503:
-        answer = service.buy(key="k", session="")
-    bought(till, answer, replayed=lost == 2)
-
-
-@pytest.mark.parametrize("status", [500, 503, 429])
-def test_stripe_is_down_and_the_same_key_goes_on(till: Till, service: Service, status: int) -> None:
-    till.fake.api.faults.plan(10, Fault(status=status))
-    answer = service.buy(key="k", trouble=True)
-    assert (answer.status, answer.code) == (503, "payments_unavailable")
-    assert int(answer.headers["retry-after"]) > 0
-    again = service.buy(key="k", session="", trouble=True)
-    assert again.code == "payments_unavailable"
-    till.fake.api.faults.plan(0, Fault())
-    bought(till, service.buy(key="k", session=""), replayed=True)
-
-
-def test_a_purchase_that_was_begun_too_long_ago(till: Till, service: Service, clock: Clock) -> None:
-    with killed_in("prepaid.payments.checkout.create_page"):
-        service.buy(key="k")
-    clock.now += 23 * HOUR
-    with killed_in("prepaid.payments.checkout.create_page"):
-        service.buy(key="k", session="")
-    clock.now += MILLISECOND
-    answer = service.buy(key="k", session="")
-    assert (answer.status, answer.code) == (409, "purchase_lapsed")
-    assert at_stripe(till, "checkout.session") == []
-    assert service.buy(key="another").status == 201
-
-
-def test_a_replay_is_no_continuation_however_late(till: Till, service: Service, clock: Clock) -> None:
-    answer = service.buy(key="k")
-    clock.now += 9999 * HOUR
-    assert service.buy(key="k", session="").text == answer.text
 
 
 # The key
@@ -397,27 +219,7 @@ def test_a_key_belongs_to_its_account(till: Till, service: Service) -> None:
     assert first.body["id"] != second.body["id"]
 
 
-def test_one_key_at_once(till: Till, service: Service) -> None:
-    session = service.manager_session()
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: service.buy(key="k", session=session, trouble=True), range(6)))
-    # Stripe itself refuses the second while the first is under way; the SDK asks once more.
-    assert {answer.status for answer in answers} <= {201, 503}
-    answer = service.buy(key="k", session="")
-    bought(till, answer, replayed=True)
-    assert {one.text for one in answers if one.status == 201} <= {answer.text}
-
-
 # The session
-
-
-def test_one_session_one_purchase(till: Till, service: Service) -> None:
-    session = service.manager_session()
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda number: service.buy(key=f"k{number}", session=session), range(6)))
-    assert sorted(answer.status for answer in answers) == [201] + [403] * 5
-    assert {answer.code for answer in answers if answer.status == 403} == {"manager_session_invalid"}
-    assert len(service(PURCHASES).body["purchases"]) == 1
 
 
 def test_sessions_that_are_none(till: Till, service: Service, clock: Clock) -> None:
@@ -476,7 +278,9 @@ def test_a_price_change_touches_nothing_that_was_bought(till: Till, service: Ser
     assert till.buy().credits == 80
 
 
-def test_a_live_stack_takes_no_test_money(till: Till, service: Service, output: Output) -> None:
+def test_a_live_stack_takes_no_test_money(
+    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change("checkout", checkout=replace(checkout, live=True))
@@ -559,8 +363,8 @@ def test_an_administrator_does_not_buy_without_the_code(till: Till, service: Ser
 
 
 # Until it is paid: what happens at Stripe, and the state that it leads to
-
 PIX: tuple[Any, ...] = ("confirm", "pix")
+
 COURSES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
     "card": [(("pay", "card"), "granted")],
     "declined, then another card": [(("pay", "card", "4000000000000002"), "open"), (("pay", "card"), "granted")],

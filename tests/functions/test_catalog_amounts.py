@@ -45,7 +45,7 @@ def test_the_cheapest_pack_that_can_be_paid(service: Service) -> None:
     assert (answer.status, answer.body["version"]) == (200, 2)
 
 
-def test_saying_that_small_packs_may_be_cheaper_does_not_make_them_payable(service: Service) -> None:
+def test_allowing_cheap_small_packs_does_not_make_them_payable(service: Service) -> None:
     asked = service(GET_CATALOG).body
     asked.pop("version")
     asked["packs"][0]["amount"] = 49

@@ -1,4 +1,4 @@
-"""A dozen orders of one purchase's events by name, on the emulated database.
+"""A dozen orders of one purchase's events by name.
 
 `tests/simulation/test_event_orders.py` plays every order of these events against a database in memory.
 """
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fake_stripe import lifecycle
-from tests.functions.conftest import Output
 from tests.support.api import Service
+from tests.support.handlers import Output
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Till

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import due_keys, lines, types
 
@@ -82,7 +82,8 @@ def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
     assert sweep() == {"recorded": 1, "failed": 0, "finished": True}
 
 
-def test_a_run_that_can_not_even_begin_fails_so_that_it_is_tried_again(sweep: Any, service: Service) -> None:
+def test_a_run_that_cannot_begin_fails(sweep: Any, service: Service) -> None:
+    """So that it is retried."""
     service.functions.change("expiry_sweep", clock=lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         sweep()

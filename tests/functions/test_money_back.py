@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from prepaid.core.purchase import Purchase
-from tests.functions.conftest import Output
 from tests.support.api import HISTORY, PURCHASE, Service
+from tests.support.handlers import Output
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Json, Till
 
@@ -241,9 +241,7 @@ def test_a_dispute_won_after_the_debt_was_settled(till: Till, service: Service, 
     assert service(PURCHASE, id=granted.id).body["lot"] == record.lots[-1].id
 
 
-def test_a_refund_after_the_lots_end_owes_what_was_spent_and_not_what_expired(
-    till: Till, service: Service, granted: Purchase
-) -> None:
+def test_a_refund_after_expiry_owes_only_what_was_spent(till: Till, service: Service, granted: Purchase) -> None:
     service.spend(60)
     till.clock.now = granted.lots[0].expires_at
 

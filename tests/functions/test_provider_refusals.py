@@ -15,9 +15,9 @@ from fake_stripe.errors import StripeError
 from fake_stripe.faults import Fault
 from fake_stripe.idempotency import SavedResponse
 from prepaid.payments.errors import PaymentsRefused
-from tests.functions.conftest import RETURN_URL, Clock, Output
 from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import RETURN_URL, Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import STRIPE_KEYS, Till
@@ -30,11 +30,6 @@ NOES = [400, 401, 403]
 
 class Killed(BaseException):
     """What no handler catches: the function is gone."""
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
 
 
 @contextmanager
@@ -125,9 +120,8 @@ def bought(till: Till, answer: Answer) -> Any:
 
 
 @pytest.mark.parametrize("status", NOES)
-def test_a_refused_page_alarms_and_the_same_key_goes_on_when_it_is_mended(
-    till: Till, service: Service, output: Output, status: int
-) -> None:
+def test_after_a_refused_page_the_same_key_continues(till: Till, service: Service, output: Output, status: int) -> None:
+    """The refusal sounds an alarm; the key continues once the cause is fixed."""
     till.fake.api.faults.plan(1, Fault(status=status))
 
     assert told(service.buy(key="k", trouble=True))
@@ -178,7 +172,7 @@ def test_an_amount_that_stripe_does_not_take(till: Till, service: Service, outpu
 # The idempotency key at Stripe
 
 
-def test_another_return_url_does_not_block_a_purchase_nor_make_it_twice(till: Till, service: Service) -> None:
+def test_another_return_url_neither_blocks_nor_doubles_a_purchase(till: Till, service: Service) -> None:
     with killed_before_the_page_is_kept():
         service.buy(key="k")
 
@@ -200,9 +194,10 @@ def test_another_return_url_after_a_refusal_makes_the_page_with_it(till: Till, s
 
 @pytest.mark.parametrize("route", ["/v1/customers", "/v1/checkout/sessions"])
 @pytest.mark.parametrize("status", [400, 500])
-def test_a_refusal_that_stripe_keeps_for_a_day_is_gone_when_it_is_mended(
+def test_a_refusal_that_stripe_replays_ends_once_it_is_fixed(
     till: Till, service: Service, clock: Clock, route: str, status: int
 ) -> None:
+    """Stripe replays it for a day."""
     with refusals_are_kept(route, status) as keys:
         for _ in range(3):
             assert service.buy(key="k", session=None if not keys else "", trouble=True).status in {502, 503}
@@ -295,7 +290,7 @@ def test_looking_takes_every_right_that_is_documented(till: Till, service: Servi
 
 
 @pytest.mark.parametrize("lacking", ["event", "checkout_session"])
-def test_a_reconciliation_that_is_refused_alarms_and_heals_when_it_is_mended(
+def test_a_refused_reconciliation_alarms_and_heals_later(
     till: Till, service: Service, output: Output, lacking: str
 ) -> None:
     """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""

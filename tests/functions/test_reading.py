@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions.conftest import Clock
 from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
+from tests.support.handlers import Clock
 from tests.support.store_driver import types
 
 HOUR = timedelta(hours=1)
@@ -389,7 +389,9 @@ def test_a_cursor_is_nothing_that_one_can_make(busy_account: Service, cursor: st
     assert signature not in answer.text
 
 
-def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(service: Service) -> None:
+def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unexpected() -> str:
         raise AssertionError("nobody asked for a cursor")
 
@@ -399,7 +401,8 @@ def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(service: Service)
     assert entries(service(HISTORY)) == [2, 1]
 
 
-def test_a_balance_then_has_the_prices_of_then_though_no_entry_saw_them(service: Service, clock: Clock) -> None:
+def test_a_past_balance_has_that_times_prices(service: Service, clock: Clock) -> None:
+    """Though no entry was written under them."""
     service.open(plan="trio", ai_enabled=True)
     dearer = {
         "features": [

@@ -1,67 +1,29 @@
-"""What Stripe says and what was granted, compared both ways: lost webhooks heal, what doesn't fit is told."""
+"""Stripe's payments and our grants, compared both ways: lost webhooks heal, and what doesn't match is reported."""
 
-import itertools
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import stripe
 
 from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
 from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable
-from prepaid.store import keys
-from prepaid.store.reconciliation import HIGHEST, PAYABLE
-from prepaid.use_cases import reconciling, syncing
-from tests.functions.conftest import Clock, Output
+from prepaid.store.reconciliation import PAYABLE
+from prepaid.use_cases import reconciling
 from tests.support.api import Service
-from tests.support.gateway_events import Context
-from tests.support.iam_rights import acting_as
-from tests.support.store_driver import TICK, Stored, types
+from tests.support.handlers import Clock, Output
+from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, reviews_due, run
+from tests.support.store_driver import TICK, types
 from tests.support.stripe_purchases import Till
 
+__all__ = ["asked", "run"]
+
 DAY = timedelta(days=1)
+
 HOUR = timedelta(hours=1)
-SCHEDULED = {"version": "0", "source": "aws.scheduler"}
+
 ENOUGH = 300_000
-NOTHING = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "finished": True}
-
-type Run = Callable[..., dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Countdown(Context):
-    """Lambda's clock: so many looks, then it is time to stop. One is for a page, the next ones for what is on it."""
-
-    looks: Iterator[int] = field(default_factory=lambda: itertools.repeat(ENOUGH))
-
-    def get_remaining_time_in_millis(self) -> int:
-        return next(self.looks)
-
-
-def looks(number: int) -> Countdown:
-    return Countdown(looks=itertools.chain(itertools.repeat(ENOUGH, number), itertools.repeat(60_000)))
-
-
-@pytest.fixture
-def run(service: Service) -> Run:
-    """One run."""
-
-    def once(context: Context | None = None) -> dict[str, Any]:
-        with acting_as("reconcile"):
-            answer: dict[str, Any] = service.functions["reconcile"](SCHEDULED, context or Context(remaining=ENOUGH))
-        return answer
-
-    return once
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
 
 
 def quarantined(service: Service) -> list[tuple[str, list[str]]]:
@@ -71,10 +33,6 @@ def quarantined(service: Service) -> list[tuple[str, list[str]]]:
         for (partition, _), item in sorted(service.stored().items())
         if partition.startswith("QUARANTINE#")
     ]
-
-
-def available(service: Service, account: str = "acme") -> int:
-    return int(service.balance(account)["credits"]["available"])
 
 
 def test_nothing_to_do(till: Till, run: Run, output: Output, service: Service) -> None:
@@ -241,26 +199,7 @@ def test_granted_and_gone_at_stripe_is_told(till: Till, run: Run, service: Servi
     assert quarantined(service) == [(purchase.id, ["unknown_session"])]
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sessions that Stripe is asked about, in order."""
-    sessions_asked: list[str] = []
-    real = sessions.fetch_payment_status
-
-    def look(client: Any, session: str, **named: Any) -> Any:
-        sessions_asked.append(session)
-        return real(client, session, **named)
-
-    monkeypatch.setattr(syncing, "fetch_payment_status", look)
-    return sessions_asked
-
-
-def forget_events(till: Till) -> None:
-    with till.fake.state.lock:
-        till.fake.state.tables["event"].clear()
-
-
-def test_a_boleto_granted_weeks_after_its_purchase_and_not_paid_is_told_once(
+def test_an_unpaid_boleto_granted_weeks_later_is_reported_once(
     till: Till, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
     purchase = till.buy()
@@ -283,7 +222,7 @@ def test_a_boleto_granted_weeks_after_its_purchase_and_not_paid_is_told_once(
     assert available(service) == 100
 
 
-def test_our_side_looks_at_each_grant_once_and_at_each_purchase_when_it_is_over(
+def test_each_grant_and_each_ended_purchase_is_checked_once(
     till: Till, run: Run, clock: Clock, asked: list[str]
 ) -> None:
     bought = [till.buy() for _ in range(3)]
@@ -327,14 +266,6 @@ def test_a_grant_whose_row_is_committed_late_is_looked_at(
     run()
     assert asked == [late.session, early.session]
     assert key not in service.stored()
-
-
-def reviews_due(service: Service, clock: Clock) -> Stored:
-    return {
-        key: item
-        for key, item in service.stored().items()
-        if key[0] == "PENDING_CHECK" and key[1] <= keys.pending_check_sort(clock.now, HIGHEST)
-    }
 
 
 def test_a_page_and_a_boleto_are_over_when_a_purchase_is_reviewed() -> None:
@@ -401,369 +332,3 @@ def test_what_others_sell_through_the_same_account_is_ignored(till: Till, run: R
     answer = run()
     assert (answer["healed"], answer["quarantined"]) == (0, 0)
     assert types(service.stored()) == before
-
-
-# How much is asked
-
-
-def test_many_events_of_one_purchase_are_one_look_at_its_session_and_one_at_its_money(
-    till: Till, run: Run, service: Service, asked: list[str]
-) -> None:
-    purchase = till.buy()
-    till.pay(purchase, "pix")
-    for _ in range(4):
-        till.refund(purchase, 499)
-    till.dispute(purchase)
-    assert len(till.since(0)) > 6
-    assert run() == NOTHING | {"healed": 1}
-    assert till.purchase(purchase).state == "disputed"
-    asked.clear()
-    assert run() == NOTHING
-    assert asked == [purchase.session] * 2
-
-
-def test_a_voucher_that_ran_out_is_heard_from_its_event_among_others(
-    till: Till, run: Run, clock: Clock, asked: list[str]
-) -> None:
-    purchase = till.buy()
-    till.happen(purchase, "confirm", "pix")
-    clock.now += DAY
-    till.happen(purchase, "fail")
-    assert run() == NOTHING | {"healed": 1}
-    assert asked == [purchase.session] * 2
-    assert till.purchase(purchase).state == "failed"
-
-
-def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
-    till: Till, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = [0]
-
-    def count() -> None:
-        calls[0] += 1
-
-    for _ in range(5):
-        till.pay(till.buy(), "pix")
-    after_each_call(monkeypatch, count)
-    assert run() == NOTHING | {"healed": 5}
-    # The second page is empty.
-    assert calls == [5 * 3 + 2]
-
-
-def after_each_call(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    """Act after each answer of Stripe's."""
-    real = stripe.RequestsClient.request
-
-    def request(*given: Any, **named: Any) -> Any:
-        answer = real(*given, **named)
-        act()
-        return answer
-
-    patch.setattr(stripe.RequestsClient, "request", request)
-
-
-def test_a_webhook_that_was_down_for_three_days_with_two_hundred_purchases(
-    till: Till, run: Run, service: Service, clock: Clock
-) -> None:
-    sold = []
-    for number in range(200):
-        if number % 67 == 0:
-            clock.now += DAY
-        sold.append(till.sell())
-        till.pay(sold[-1], ("card", "pix", "boleto")[number % 3])
-    answers: list[dict[str, Any]] = []
-    while not answers or not answers[-1]["finished"]:
-        # Of 333 events and 200 grants; those granted and looked at in one run aren't looked at again.
-        assert len(answers) < 4
-        answers.append(run(looks(150)))
-        clock.now += HOUR
-    assert sum(answer["healed"] for answer in answers) == 200
-    assert {answer["failed"] + answer["quarantined"] + answer["waiting"] for answer in answers} == {0}
-    assert available(service) == 200 * 100
-    assert types(service.stored()).count("purchase") == 200
-    assert {till.purchase(purchase).state for purchase in sold} == {"granted"}
-    assert reviews_due(service, clock) == {}
-    assert run() == NOTHING
-
-
-# Time, and whatever stops it
-
-
-@pytest.fixture
-def small_pages(service: Service) -> None:
-    service.functions.limits["reconcile"] = {"page_events": 2, "page_checks": 2}
-
-
-@pytest.mark.usefixtures("small_pages")
-@pytest.mark.parametrize("number", [2, 3, 7])
-def test_it_stops_with_time_to_spare_and_the_next_run_goes_on(
-    till: Till, run: Run, service: Service, clock: Clock, number: int
-) -> None:
-    for _ in range(5):
-        till.pay(till.buy())
-    answers = [run(looks(number))]
-    while not answers[-1]["finished"]:
-        assert len(answers) < 100
-        clock.now += timedelta(minutes=1)
-        answers.append(run(looks(number)))
-    assert sum(answer["healed"] for answer in answers) == 5
-    assert available(service) == 500
-    assert run() == NOTHING
-
-
-@pytest.mark.usefixtures("small_pages")
-def test_killed_it_loses_no_more_than_a_page(
-    till: Till, run: Run, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(6):
-        till.pay(till.buy())
-    seen: list[str] = []
-    real = syncing.follow_event
-
-    def dies(*given: Any, **named: Any) -> Any:
-        seen.append(given[2].id)
-        if len(seen) in {4, 7}:
-            raise Killed
-        return real(*given, **named)
-
-    monkeypatch.setattr(reconciling, "follow_event", dies)
-    for _ in range(2):
-        with pytest.raises(Killed):
-            run()
-    assert run()["finished"]
-    assert len(seen) == 6 + 3
-    assert available(service) == 600
-
-
-@pytest.mark.usefixtures("small_pages")
-def test_a_place_that_stripe_forgot(till: Till, run: Run, service: Service) -> None:
-    """The event that the last run had come to is pruned, or was one of test mode."""
-    for _ in range(3):
-        till.pay(till.buy())
-    assert not run(looks(2))["finished"]
-    with till.fake.state.lock:
-        events = till.fake.state.tables["event"]
-        newest = next(one for one in till.fake.state.newest_first("event") if "session" in one["type"])
-        del events[newest["id"]]
-    assert run()["finished"]
-    assert available(service) == 300
-
-
-def test_what_could_not_be_looked_at_is_looked_at_again(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unlucky, lucky = till.buy(), till.buy()
-    for purchase in (unlucky, lucky):
-        till.pay(purchase)
-    real = sessions.fetch_payment_status
-
-    def look(client: Any, session: str, **named: Any) -> Any:
-        if session == unlucky.session:
-            raise PaymentsUnavailable
-        return real(client, session, **named)
-
-    clock.now += 5 * DAY
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncing, "fetch_payment_status", look)
-        assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
-    assert output.metric("ReconciliationFailures") == [1]
-    [failure] = [line for line in output.lines if line.get("message") == "not reconciled"]
-    assert (failure["level"], failure["exception_name"]) == ("ERROR", "PaymentsUnavailable")
-    clock.now += 5 * DAY
-    assert run() == NOTHING | {"healed": 1}
-    assert available(service) == 200
-
-
-@pytest.fixture
-def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Sessions about which Stripe doesn't answer."""
-    silent: set[str] = set()
-    counted = vars(syncing)["fetch_payment_status"]
-
-    def look(client: Any, session: str, **named: Any) -> Any:
-        if session in silent:
-            asked.append(session)
-            raise PaymentsUnavailable
-        return counted(client, session, **named)
-
-    monkeypatch.setattr(syncing, "fetch_payment_status", look)
-    return silent
-
-
-def failed_rows(service: Service) -> list[tuple[str, int]]:
-    """What waits for another try, and how many it had."""
-    return [
-        (sort.removeprefix("FAILED#"), int(item["tries"]["N"]))
-        for (partition, sort), item in sorted(service.stored().items())
-        if partition == "RECONCILIATION" and sort != "CHECKPOINT"
-    ]
-
-
-def test_an_event_that_always_fails_holds_up_and_repeats_no_other(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock, asked: list[str], unlucky: set[str]
-) -> None:
-    poor, *others = (till.buy() for _ in range(4))
-    unlucky.add(poor.session or "")
-    [event] = till.pay(poor)
-    for purchase in others:
-        till.pay(purchase)
-    clock.now += 2 * HOUR
-    assert run() == NOTHING | {"healed": 3, "failed": 1, "waiting": 1}
-    for tries in range(2, 6):
-        assert failed_rows(service) == [(event["id"], tries - 1)]
-        asked.clear()
-        clock.now += 2 * HOUR
-        assert run() == NOTHING | {"failed": 1, "waiting": 1}
-        assert asked == [poor.session]
-    assert output.metric("ReconciliationOldestFailure") == [0, 7200, 14400, 21600, 28800]
-    unlucky.clear()
-    clock.now += 2 * HOUR
-    assert run() == NOTHING | {"healed": 1}
-    assert output.metric("ReconciliationOldestFailure")[-1] == 0
-    assert failed_rows(service) == []
-    assert available(service) == 400
-
-
-def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
-) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
-    forget_events(till)
-    till.session(purchase.session or "").update({"payment_status": "unpaid"})
-    unlucky.add(purchase.session or "")
-    assert run() == NOTHING | {"failed": 1, "waiting": 1}
-    assert reviews_due(service, clock) == {}
-    assert failed_rows(service) == [(purchase.id, 1)]
-    unlucky.clear()
-    clock.now += HOUR
-    assert run() == NOTHING | {"quarantined": 1}
-    assert failed_rows(service) == []
-    clock.now += HOUR
-    assert run() == NOTHING
-
-
-def test_more_failures_than_a_run_tries_again_take_turns(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service.functions.limits["reconcile"] = {"max_retries": 2}
-    bought = [till.buy() for _ in range(5)]
-    for purchase in bought:
-        till.pay(purchase)
-        unlucky.add(purchase.session or "")
-    clock.now += 2 * HOUR
-    assert run() == NOTHING | {"failed": 5, "waiting": 5}
-    for _ in range(5):
-        clock.now += HOUR
-        assert run() == NOTHING | {"failed": 2, "waiting": 5}
-    assert sorted(tries for _, tries in failed_rows(service)) == [2, 3, 3, 3, 4]
-    unlucky.clear()
-    for waiting in (3, 1, 0):
-        clock.now += HOUR
-        assert run()["waiting"] == waiting
-    assert available(service) == 500
-
-
-def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run, output: Output, clock: Clock) -> None:
-    for _ in range(6):
-        till.pay(till.buy())
-    clock.now += DAY
-    answers = []
-    for number in (2, 2, 100, 100):
-        answers.append(run(looks(number))["finished"])
-        clock.now += HOUR
-    assert answers == [False, False, True, True]
-    assert output.metric("ReconciliationBehind") == [0, 3600, 0, 0]
-
-
-class Killed(BaseException):
-    """What no handler hears of."""
-
-
-@pytest.mark.usefixtures("small_pages")
-def test_killed_after_any_of_its_calls_the_next_run_ends_in_the_same_state(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
-) -> None:
-    late, unpaid, card = (till.buy() for _ in range(3))
-    till.tell_all(till.pay(unpaid))
-    till.session(unpaid.session or "").update({"payment_status": "unpaid"})
-    forget_events(till)
-    till.pay(late)
-    unlucky.add(late.session or "")
-    clock.now += HOUR
-    kept = service.stored()
-    assert run() == NOTHING | {"failed": 1, "waiting": 1, "quarantined": 1}
-    unlucky.clear()
-    restore(service, {**service.stored(), **{key: row for key, row in kept.items() if key[0] == "PENDING_CHECK"}})
-    clock.now += 5 * HOUR
-    till.pay(card)
-    till.refund(card, 2495)
-    nobody = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, nobody["id"], "card")
-    before = service.stored()
-    assert run() == NOTHING | {"healed": 2, "quarantined": 2}
-    end = service.stored()
-    for number in itertools.count(1):
-        restore(service, before)
-        if not killed_after(number, run, service):
-            break
-        assert run()["finished"]
-        assert service.stored() == end, f"killed after call {number}"
-    assert number > 50
-
-
-def killed_after(number: int, run: Run, service: Service) -> bool:
-    """A run that dies after so many answers of the database or of Stripe; False when it gave no more."""
-    left = [number]
-
-    def count(**_: Any) -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            raise Killed
-
-    events = service.table.client.meta.events
-    events.register("after-call.dynamodb", count, unique_id="death")
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            after_each_call(patch, count)
-            run()
-    except Killed:
-        return True
-    finally:
-        events.unregister("after-call.dynamodb", unique_id="death")
-    return False
-
-
-def restore(service: Service, items: Stored) -> None:
-    """The table as it was."""
-    client, name = service.table.client, service.table.name
-    there = service.stored()
-    for partition, sort in there.keys() - items.keys():
-        client.delete_item(TableName=name, Key={"PK": {"S": partition}, "SK": {"S": sort}})
-    for key, item in items.items():
-        if there.get(key) != item:
-            client.put_item(TableName=name, Item=item)
-
-
-def test_stripe_is_down(till: Till, run: Run, service: Service) -> None:
-    """The function fails, so that Lambda counts it and tries again."""
-    till.pay(till.buy())
-    before = service.stored()
-    till.fake.api.faults.plan(10, Fault(status=503))
-    with pytest.raises(PaymentsUnavailable):
-        run()
-    assert service.stored() == before
-    till.fake.api.faults.plan(0, Fault())
-    assert run()["healed"] == 1
-
-
-def test_two_runs_and_the_webhook_at_once(till: Till, run: Run, service: Service) -> None:
-    events = [event for _ in range(4) for event in till.pay(till.buy())]
-    with ThreadPoolExecutor(4) as pool:
-        runs = [pool.submit(run) for _ in range(2)]
-        told = [pool.submit(till.tell, event) for event in events]
-        assert all(one.result()["failed"] == 0 for one in runs)
-        assert {one.result().status for one in told} == {200}
-    assert available(service) == 400
-    assert types(service.stored()).count("purchase") == 4

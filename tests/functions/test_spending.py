@@ -6,12 +6,11 @@ from datetime import timedelta
 import pytest
 
 from prepaid.store.catalog import CatalogCache, first_catalog
-from prepaid.store.dynamodb import Table
 from prepaid.use_cases.administering import replace_catalog
-from tests.functions.conftest import Clock
 from tests.support.api import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
 from tests.support.contract import routes
 from tests.support.gateway_events import caller, http_event
+from tests.support.handlers import Clock
 from tests.support.store_driver import NOW, claim_keys, lines, types
 from tests.support.wire import Wire
 
@@ -164,9 +163,8 @@ def test_the_key_that_took_the_last_credit_hears_its_own_answer(service: Service
     assert service.spend(1, key="last").text == first.text
 
 
-def test_an_expired_lot_is_not_spent_and_its_end_is_recorded_with_the_next_debit(
-    service: Service, clock: Clock
-) -> None:
+def test_an_expired_lot_is_not_spent(service: Service, clock: Clock) -> None:
+    """The next debit records its expiry."""
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     service.give(5, expires_at="2026-06-16T15:00:00Z")
@@ -181,11 +179,10 @@ def test_a_path_that_the_function_does_not_serve(service: Service) -> None:
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-def test_a_debit_is_one_query_and_one_transaction(service: Service, ours: Table) -> None:
+def test_a_debit_is_one_query_and_one_transaction(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True, credits=9)
-    service.functions.change(table=replace(service.table, client=ours.client))
     service.spend()
-    with Wire.tapped(ours.client) as wire:
+    with Wire.tapped(service.table.client) as wire:
         assert service.spend(101, "ai_service").status == 201
         assert wire.calls == ["Query", "TransactWriteItems"]
         wire.forget()
@@ -196,7 +193,9 @@ def test_a_debit_is_one_query_and_one_transaction(service: Service, ours: Table)
         assert wire.calls == ["Query"]
 
 
-def test_a_new_price_counts_in_warm_functions_within_half_a_minute(service: Service) -> None:
+def test_a_new_price_counts_in_warm_functions_within_half_a_minute(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     time = [100.0]
     service.functions.change("consume", catalog=CatalogCache(lambda: time[0]))
     service.open(credits=9)

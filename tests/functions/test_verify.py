@@ -14,9 +14,9 @@ from prepaid.store.dynamodb import Item
 from prepaid.store.verification import read_pass
 from prepaid.use_cases.verifying.running import PAGES_PER_PLACE
 from prepaid.use_cases.verifying.scan_pass import unpack
-from tests.functions.conftest import Clock, Output
 from tests.support.api import Service
 from tests.support.gateway_events import Context
+from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import FakeTime
 from tests.support.stripe_purchases import Till
@@ -47,9 +47,10 @@ def tamper(service: Service, key: tuple[str, str], name: str) -> None:
     table.client.put_item(TableName=table.name, Item=changed)
 
 
-def test_a_table_that_only_the_service_wrote_is_found_whole_once_a_day(
+def test_a_table_written_by_the_service_alone_is_sound(
     verify: Any, service: Service, till: Till, clock: Clock, output: Output
 ) -> None:
+    """A pass is finished once a day."""
     service.give(5, "acme")
     # By the manager's session, whose key has a claim too.
     till.tell_all(till.pay(till.buy()))
@@ -123,7 +124,7 @@ def refused() -> None:
 
 
 @pytest.mark.parametrize(("act", "error"), [(throttled, Busy), (refused, ClientError)])
-def test_a_run_that_fails_on_a_later_page_is_followed_by_one_that_goes_on_from_there(
+def test_the_next_run_continues_at_the_page_that_failed(
     verify: Any,
     service: Service,
     output: Output,
@@ -174,9 +175,10 @@ def test_a_run_that_is_killed_has_kept_a_place_that_is_few_pages_old(
     assert unpack(kept[few] or b"").read == 2 * few
 
 
-def test_a_place_that_no_row_can_hold_is_not_kept_and_holds_up_nothing(
+def test_a_position_too_large_for_a_row_is_dropped(
     verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It holds up nothing."""
     service.open("acme")
     service.give(5)
     rows = len(service.stored())
@@ -202,7 +204,8 @@ def test_a_pass_of_the_future_holds_up_nothing(verify: Any, service: Service, cl
     assert verify()["read"] > 0
 
 
-def test_a_row_of_a_kind_that_nobody_knows_is_found_and_holds_up_nothing(verify: Any, service: Service) -> None:
+def test_a_row_of_an_unknown_kind_is_found(verify: Any, service: Service) -> None:
+    """It holds up nothing."""
     service.open("acme")
     unknown: dict[str, Any] = {"PK": {"S": "VOUCHER#1"}, "SK": {"S": "VOUCHER"}}
     service.table.client.put_item(TableName=service.table.name, Item=unknown)

@@ -2,40 +2,17 @@
 
 import copy
 import json
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fake_stripe import lifecycle
-from fake_stripe.faults import Fault
-from local.processes import free_port
 from prepaid.core.purchase import Purchase
-from prepaid.payments.sessions import open_stripe
-from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Table, open_client
-from tests.functions.conftest import Output
-from tests.support.api import (
-    BUY,
-    CODE,
-    CONSUME,
-    FUNCTION_OF,
-    GRANT,
-    MANAGER_CODE,
-    MANAGER_SESSION,
-    PURCHASE,
-    PUT_ACCOUNT,
-    PUT_CATALOG,
-    WEBHOOK,
-    Service,
-)
-from tests.support.gateway_events import ADMIN
-from tests.support.store_driver import FakeTime, Stored, entry_items, lines, types
-from tests.support.stripe_purchases import STRIPE_KEYS, Json, Till, deliver, signed
+from tests.support.api import Service
+from tests.support.handlers import Output
+from tests.support.store_driver import Stored, lines, types
+from tests.support.stripe_purchases import Json, Till, deliver, signed
 
 GRANTED = ["plan_change", "purchase"]
 
@@ -128,26 +105,6 @@ def test_an_expired_purchase_that_is_paid_after_all_is_granted(till: Till, servi
     till.tell_all(till.events(session))
     assert till.purchase(purchase).state == "granted"
     assert types(service.stored()) == GRANTED
-
-
-def test_eight_deliveries_of_one_event_at_once_grant_once(till: Till, service: Service) -> None:
-    for _ in range(3):
-        purchase = till.sell()
-        [event] = till.pay(purchase)
-        before = len(entry_items(service.stored()))
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: till.tell(event), range(8)))  # noqa: B023
-        assert [answer.status for answer in answers] == [200] * 8
-        assert len(entry_items(service.stored())) == before + 1
-        assert till.purchase(purchase).state == "granted"
-    assert quarantined(service.stored()) == []
-
-
-def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(till: Till, service: Service) -> None:
-    events = [event for _ in range(8) for event in till.pay(till.sell())]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(till.tell, events))
-    assert service.balance()["credits"]["available"] == 800
 
 
 def test_two_events_that_announce_one_session(till: Till, service: Service) -> None:
@@ -346,189 +303,3 @@ def test_a_purchase_of_an_account_that_was_never_opened(till: Till, service: Ser
     [event] = till.pay(purchase)
     assert till.tell(event).status == 200
     assert [row["event"] for row in quarantined(service.stored())] == [event["id"]]
-
-
-def recovers(till: Till, service: Service, event: Json) -> None:
-    """What Stripe does after a 5xx: it comes again."""
-    till.tell(event)
-    assert types(service.stored()) == GRANTED
-
-
-@pytest.fixture
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
-
-
-@pytest.mark.usefixtures("_no_pauses")
-@pytest.mark.parametrize("status", [500, 503, 429])
-def test_stripe_refuses_to_answer(till: Till, service: Service, status: int) -> None:
-    [event] = till.pay(till.sell())
-    before = service.stored()
-    till.fake.api.faults.plan(10, Fault(status=status))
-    answer = till.tell(event, trouble=True)
-    assert (answer.status, answer.code) == (503, "payments_unavailable")
-    assert int(answer.headers["retry-after"]) > 0
-    assert service.stored() == before
-    till.fake.api.faults.plan(0, Fault())
-    recovers(till, service, event)
-
-
-def test_a_request_that_stripe_does_not_understand_is_our_trouble(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(1, Fault(status=400))
-    assert till.tell(event, trouble=True).status >= 500
-    recovers(till, service, event)
-
-
-@pytest.mark.usefixtures("_no_pauses")
-def test_stripe_hangs_up(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(10, Fault(drop=True))
-    assert till.tell(event, trouble=True).code == "payments_unavailable"
-    till.fake.api.faults.plan(0, Fault())
-    recovers(till, service, event)
-
-
-@pytest.mark.usefixtures("_no_pauses")
-def test_stripe_is_not_there(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    [event] = till.pay(till.sell())
-    before = service.stored()
-    stripe = service.functions.deps["purchase_webhook"].stripe
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    service.functions.change(stripe=lambda: open_stripe(STRIPE_KEYS["purchase_webhook"], nowhere))
-    assert till.tell(event, trouble=True).code == "payments_unavailable"
-    assert service.stored() == before
-    service.functions.change("purchase_webhook", stripe=stripe)
-    recovers(till, service, event)
-
-
-def test_one_hiccup_of_stripe_is_not_noticed(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(1, Fault(status=500))
-    recovers(till, service, event)
-
-
-@contextmanager
-def no_database(service: Service) -> Iterator[None]:
-    """For the length of a with block nobody answers where the functions look for their table."""
-    deps = dict(service.functions.deps)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-        gone = Table(client=open_client(), name="gone", deadline=FakeTime().deadline())
-    service.functions.change(table=gone, catalog=CatalogCache(time.monotonic))
-    yield
-    service.functions.deps.update(deps)
-
-
-@pytest.mark.usefixtures("impatient")
-def test_the_database_is_not_there(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
-    with no_database(service):
-        answer = till.tell(event, trouble=True)
-    assert (answer.status, answer.code) == (503, "busy")
-    assert int(answer.headers["retry-after"]) > 0
-    recovers(till, service, event)
-
-
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("route", sorted(set(FUNCTION_OF) - {WEBHOOK}))
-def test_no_route_has_an_answer_without_a_database(service: Service, route: str) -> None:
-    asked: dict[str, Json] = {
-        CONSUME: {"feature": "sticker"},
-        GRANT: {"credits": 1, "kind": "promotion", "reason": "r"},
-        PUT_ACCOUNT: {"name": "Pet", "plan": "none"},
-        PUT_CATALOG: {
-            "features": [{"id": "a", "price": 1, "quota_backed": False}],
-            "plans": [{"id": "b", "quota": 0}],
-            "packs": [],
-        },
-    }
-    asked |= {MANAGER_CODE: {"code": CODE}, MANAGER_SESSION: {"code": CODE}, BUY: {"pack": "credits-100"}}
-    more: dict[str, Any] = {"id": "pur_1"} if route == PURCHASE else {}
-    with no_database(service):
-        answer = service(route, json=asked.get(route), headers={"if-match": "1"}, claims=ADMIN, trouble=True, **more)
-    assert (answer.status, answer.code) == (503, "busy")
-    assert int(answer.headers["retry-after"]) > 0
-
-
-def test_what_nobody_expected_says_nothing_of_itself(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch, output: Output
-) -> None:
-    def breaks(*_: Any, **__: Any) -> None:
-        raise RuntimeError("Traceback: /var/task/app.py, table ACCOUNT#acme")
-
-    [event] = till.pay(till.sell())
-    before = service.stored()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.api.webhooks.follow_event", breaks)
-        answer = till.tell(event, trouble=True)
-    assert (answer.status, answer.body) == (
-        500,
-        {
-            "type": "urn:prepaid:problem:internal_error",
-            "title": "Internal error",
-            "status": 500,
-            "detail": "Something went wrong on our side.",
-            "code": "internal_error",
-        },
-    )
-    assert [line["exception_name"] for line in output.lines if "exception" in line] == ["RuntimeError"]
-    assert service.stored() == before
-    recovers(till, service, event)
-
-
-def test_secrets_that_can_not_be_read_are_trouble_not_a_refusal(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [event] = till.pay(till.sell())
-
-    def unreadable() -> tuple[str, ...]:
-        raise OSError("no such host: secretsmanager")
-
-    secrets = service.functions.deps["purchase_webhook"].webhook_secrets
-    service.functions.change("purchase_webhook", webhook_secrets=unreadable)
-    assert till.tell(event, trouble=True).status >= 500
-    service.functions.change("purchase_webhook", webhook_secrets=secrets)
-    recovers(till, service, event)
-
-
-def test_a_log_line_is_about_its_own_event(till: Till, service: Service, output: Output) -> None:
-    [event] = till.pay(till.sell())
-    till.tell(event)
-    output.forget()
-    till.tell({"id": 1})
-    assert event["id"] not in output.getvalue()
-
-
-def test_a_session_of_ours_that_the_key_cannot_see_is_told_again_until_the_key_is_mended(
-    till: Till, service: Service
-) -> None:
-    """A key of another Stripe account: to take that for nothing would let a payment pass unseen."""
-    purchase = till.buy()
-    [event] = till.pay(purchase)
-    session = till.session(purchase.session or "")
-    with till.fake.state.lock:
-        del till.fake.state.tables["checkout.session"][session["id"]]
-    before = service.stored()
-
-    answer = till.tell(event, trouble=True)
-
-    assert (answer.status, answer.code) == (502, "payment_provider_refused")
-    assert service.stored() == before
-    till.replace_session(session["id"], session)
-    assert till.tell(event).status == 200
-    assert till.purchase(purchase).state == "granted"
-
-
-def test_a_session_of_somebody_elses_that_the_key_cannot_see_is_none_of_ours(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    [event] = till.pay(till.sell())
-    with till.fake.state.lock:
-        del till.fake.state.tables["checkout.session"][event["data"]["object"]["id"]]
-    event["data"]["object"]["metadata"]["prepaid_purchase"] = purchase.id
-    before = service.stored()
-
-    assert till.tell(event).status == 200
-
-    assert service.stored() == before

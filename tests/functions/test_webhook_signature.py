@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from prepaid.payments.secrets import webhook_secrets_from
-from tests.functions.conftest import START, Clock
 from tests.support.api import Answer, Service
+from tests.support.handlers import START, Clock
 from tests.support.stripe_purchases import (
     CURRENT_SECRET,
     OTHER_SECRET,
@@ -57,7 +57,7 @@ def test_the_length_of_the_list_of_secrets_is_nobodys_business(service: Service)
 @pytest.mark.parametrize(
     "secret", ['{"api_key": "rk", "webhook_secrets": []}', '{"api_key": "rk", "webhook_secrets": [""]}']
 )
-def test_without_a_secret_nothing_is_believed(service: Service, secret: str) -> None:
+def test_without_a_secret_nothing_is_believed(service: Service, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     service.functions.change("purchase_webhook", webhook_secrets=lambda: webhook_secrets_from(secret))
     assert rejected(deliver(service, BODY, signed(BODY, START, secret="")))
     assert rejected(deliver(service, BODY, signed(BODY, START)))
@@ -87,7 +87,7 @@ def test_the_bound_is_by_the_millisecond(service: Service, clock: Clock) -> None
     assert rejected(deliver(service, BODY, signature))
 
 
-def test_the_tolerance_is_a_setting(service: Service) -> None:
+def test_the_tolerance_is_a_setting(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     service.functions.change("purchase_webhook", webhook_tolerance_seconds=10)
     assert deliver(service, BODY, signed(BODY, START - 10 * SECOND)).status == 200
     assert rejected(deliver(service, BODY, signed(BODY, START - 11 * SECOND)))

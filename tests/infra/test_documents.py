@@ -63,6 +63,20 @@ def test_callers_find_every_status_and_code_of_the_contract() -> None:
     assert documented == contract
 
 
+def test_the_contract_says_of_every_time_that_it_is_one() -> None:
+    schemas = json.loads((ROOT / "openapi.json").read_text("utf-8"))["components"]["schemas"]
+
+    times = {
+        f"{name}.{field}": json.dumps(schemas["TimeOrNone"] if "$ref" in schema else schema)
+        for name, shape in schemas.items()
+        for field, schema in shape.get("properties", {}).items()
+        if field in {"at", "as_of"} or field.endswith("_at")
+    }
+
+    assert len(times) > 10
+    assert [field for field, schema in times.items() if '"format": "date-time"' not in schema] == []
+
+
 def test_operators_find_every_code_of_the_verifier() -> None:
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
 

@@ -31,7 +31,7 @@ def client(dynamodb_local: str) -> "DynamoDBClient":
     return database
 
 
-def test_it_keeps_what_a_transaction_wrote_and_says_which_condition_was_lost(client: "DynamoDBClient") -> None:
+def test_transactions_work_and_name_the_condition_that_failed(client: "DynamoDBClient") -> None:
     client.create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
@@ -51,7 +51,7 @@ def test_it_keeps_what_a_transaction_wrote_and_says_which_condition_was_lost(cli
     assert client.scan(TableName=TABLE)["Items"] == [{"PK": {"S": "a"}, "said": {"S": "first"}}]
 
 
-def test_two_run_beside_each_other_and_nothing_listens_when_they_are_over() -> None:
+def test_two_run_side_by_side_and_leave_nothing_listening() -> None:
     with dynamodb_local.dynamodb_local("one") as one, dynamodb_local.dynamodb_local("other") as other:
         ports = one.port, other.port
         assert all(listens(port) for port in ports)

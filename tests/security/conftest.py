@@ -1,14 +1,17 @@
 """What the attacks need: the functions' own test bench."""
 
-from tests.functions.conftest import apps, clock, deployed, fake, output, running_fake, service, till
+from tests.functions.conftest import aws, table
+from tests.support.handler_fixtures import apps, clock, deployment, fake, output, running_fake, service, till
 
 __all__ = [
     "apps",
+    "aws",
     "clock",
-    "deployed",
+    "deployment",
     "fake",
     "output",
     "running_fake",
     "service",
+    "table",
     "till",
 ]

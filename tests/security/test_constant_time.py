@@ -9,8 +9,8 @@ from hashlib import sha256
 
 import pytest
 
-from tests.functions.conftest import START
 from tests.support.api import CODE, HISTORY, Answer, Service
+from tests.support.handlers import START
 from tests.support.store_driver import Stored
 from tests.support.stripe_purchases import OTHER_SECRET, deliver, signed
 

@@ -23,7 +23,6 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases import syncing
-from tests.functions.conftest import RETURN_URL, Clock
 from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
 from tests.support.api import (
     CODE,
@@ -38,6 +37,7 @@ from tests.support.api import (
 )
 from tests.support.functions import NAMES, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
+from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.stripe_purchases import Till
 from tests.support.template import TEMPLATE
@@ -341,7 +341,8 @@ def test_what_lambda_itself_does_with_a_role(template: Template, function: str) 
     assert {right for right in rights(template, function) if right[0] in BY_LAMBDA} == expected
 
 
-def test_a_schedule_may_start_its_own_function_and_report_what_it_gave_up(template: Template) -> None:
+def test_a_schedule_may_only_start_its_function(template: Template) -> None:
+    """And report the events that it gave up."""
     roles = {}
     for name, made in template["Resources"].items():
         for event in made.get("Properties", {}).get("Events", {}).values():

@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.functions.conftest import RETURN_URL
 from tests.security.test_accounts import good_body
 from tests.support.api import (
     BALANCE,
@@ -26,6 +25,7 @@ from tests.support.api import (
     Service,
 )
 from tests.support.gateway_events import ADMIN, BUYER, http_event
+from tests.support.handlers import RETURN_URL
 from tests.support.stack_api import routes
 from tests.support.stripe_purchases import Till
 

@@ -125,7 +125,7 @@ def test_in_every_order_a_purchase_ends_where_its_money_ends(bench: Bench, life:
     assert ends > 3
 
 
-def test_in_every_order_the_lots_end_makes_nothing_owed_that_was_not_spent(bench: Bench) -> None:
+def test_in_every_order_expired_credits_are_not_owed(bench: Bench) -> None:
     """The money goes back before the lot's end or after it, told then or later: thirty were spent, thirty are owed."""
     ends = 0
 

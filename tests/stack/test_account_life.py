@@ -107,9 +107,8 @@ def test_a_lot_is_not_spent_from_the_instant_it_expires(lapsed: Lapsed) -> None:
     assert lapsed.balance["credits"]["lots"] == []
 
 
-def test_a_lot_is_whole_a_millisecond_before_its_end_and_worthless_at_it(
-    api: Api, bought: Bought, lapsed: Lapsed
-) -> None:
+def test_a_lot_is_worth_nothing_from_its_end_on(api: Api, bought: Bought, lapsed: Lapsed) -> None:
+    """A millisecond earlier it is whole."""
     unspent = 500 - 8 - sum(one.answer.status == 201 for one in lapsed.tries)
 
     before = api.balance(bought.account, at=(lapsed.expires_at - TICK).isoformat())

@@ -28,7 +28,8 @@ def test_a_hundred_debits_of_forty_credits_spend_forty(api: Api) -> None:
     assert Counter(line["type"] for line in api.history(account)) == {"consumption": 40, "grant": 1, "plan_change": 1}
 
 
-def test_twenty_repeats_of_one_key_at_once_spend_once_and_hear_the_same(api: Api) -> None:
+def test_twenty_parallel_retries_of_one_key_spend_once(api: Api) -> None:
+    """All get the same response."""
     account = api.open()
     api.give(account, 40)
     key = new_key()

@@ -11,7 +11,7 @@ from tests.support.store_driver import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, D
 from tests.support.wire import Wire
 
 
-def test_opening_an_account_writes_its_first_entry_and_its_profile_together(desk: Desk, wire: Wire) -> None:
+def test_opening_an_account_writes_entry_and_profile_together(desk: Desk, wire: Wire) -> None:
     opened = desk.put_account(terms=QUOTA_100)
 
     items = stored(desk.table)
@@ -86,7 +86,7 @@ def test_terms_and_profile_change_in_one_transaction(desk: Desk, wire: Wire) -> 
     assert types(stored(desk.table)) == ["plan_change", "plan_change"]
 
 
-def test_an_unknown_plan_is_refused_and_neither_terms_nor_profile_change(desk: Desk) -> None:
+def test_an_unknown_plan_is_refused_and_changes_nothing(desk: Desk) -> None:
     desk.put_account()
     before = stored(desk.table)
 

@@ -28,7 +28,7 @@ from tests.support.store_driver import (
 from tests.support.wire import Wire
 
 
-def test_a_debit_leaves_one_entry_and_its_claim_and_touches_nothing_else(desk: Desk) -> None:
+def test_a_debit_writes_one_entry_and_its_claim_only(desk: Desk) -> None:
     desk.open(credits=10)
     before = stored(desk.table)
 
@@ -76,7 +76,8 @@ def test_a_grant_leaves_its_entry_its_claim_and_its_due_row(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_a_repeat_hears_the_first_answer_marked_as_a_replay_and_writes_nothing(desk: Desk, times: int) -> None:
+def test_a_retry_gets_the_original_response_and_writes_nothing(desk: Desk, times: int) -> None:
+    """It is marked as a replay."""
     desk.open(credits=10)
     answer = desk.debit(3, key="k1")
     before = stored(desk.table)
@@ -88,7 +89,8 @@ def test_a_repeat_hears_the_first_answer_marked_as_a_replay_and_writes_nothing(d
     assert stored(desk.table) == before
 
 
-def test_a_repeat_long_after_hears_the_first_answer_though_the_account_moved_on(desk: Desk) -> None:
+def test_a_late_retry_gets_the_original_response(desk: Desk) -> None:
+    """Whatever the account did since."""
     desk.open(credits=10)
     answer = desk.debit(3, key="k1")
     desk.debit(1, key="k2")
@@ -126,9 +128,7 @@ def test_a_repeat_by_another_actor_is_the_same_request(desk: Desk) -> None:
     ],
     ids=["amount", "feature", "customer", "reference", "description", "a grant", "more than there is"],
 )
-def test_a_key_reused_for_another_request_is_refused_and_changes_nothing(
-    desk: Desk, other: Callable[[Desk], object]
-) -> None:
+def test_a_key_reused_for_another_request_changes_nothing(desk: Desk, other: Callable[[Desk], object]) -> None:
     desk.open(credits=10)
     desk.debit(3, key="k1")
     before = stored(desk.table)
@@ -171,7 +171,8 @@ def test_a_grant_repeated_with_the_same_instant_of_expiry_is_a_replay(desk: Desk
     assert repeat.entries == answer.entries
 
 
-def test_a_refusal_claims_nothing_and_the_same_key_succeeds_after_a_top_up(desk: Desk) -> None:
+def test_after_a_refusal_the_same_key_succeeds_with_new_credits(desk: Desk) -> None:
+    """A refusal claims nothing."""
     desk.open(credits=2)
     before = stored(desk.table)
 
@@ -222,9 +223,7 @@ def test_a_repeat_is_known_before_policy_is_looked_at(desk: Desk) -> None:
         )
 
 
-def test_a_repeated_grant_is_known_though_the_account_holds_the_most_lots(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_retried_grant_is_replayed_at_the_limit_of_lots(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.open()
     answer = desk.grant(1, key="g1")
     monkeypatch.setattr("prepaid.core.ledger.MAX_LOTS", 1)
@@ -248,7 +247,8 @@ def test_an_unknown_account_is_refused_and_nothing_is_written(desk: Desk, ask: C
     assert stored(desk.table) == before
 
 
-def test_what_time_did_is_recorded_in_the_same_transaction_as_the_debit_after_it(desk: Desk, wire: Wire) -> None:
+def test_expiries_and_renewals_are_written_with_the_next_debit(desk: Desk, wire: Wire) -> None:
+    """In one transaction."""
     desk.open(terms=QUOTA_100, credits=10)
     desk.grant(5, validity=NOW + DAY)
     desk.debit(40, feature="ai_service")
@@ -278,7 +278,8 @@ def test_the_replay_of_a_debit_that_settled_is_the_debit_alone(desk: Desk) -> No
     assert repeat.entries[0].type == "consumption"
 
 
-def test_a_refused_debit_leaves_the_table_byte_identical_though_there_was_something_to_settle(desk: Desk) -> None:
+def test_a_refused_debit_changes_no_byte_of_the_table(desk: Desk) -> None:
+    """Though there was an expiry to record."""
     desk.open(credits=1)
     desk.grant(5, validity=NOW + DAY)
     before = stored(desk.table)
@@ -384,7 +385,7 @@ def test_without_a_key_every_debit_counts(desk: Desk) -> None:
     assert claim_keys(stored(desk.table)) == []
 
 
-def test_a_service_that_the_quota_pays_for_is_an_entry_with_a_claim_too(desk: Desk) -> None:
+def test_a_debit_of_quota_writes_an_entry_and_a_claim_too(desk: Desk) -> None:
     desk.open(terms=QUOTA_100)
 
     done = desk.debit(1, feature="ai_service", key="k1")
@@ -469,7 +470,8 @@ def test_the_key_of_an_entry_is_padded_so_that_it_sorts_as_a_number() -> None:
     assert keys.entry_sort(42) == "ENTRY#000000000042"
 
 
-def test_instants_are_kept_in_whole_milliseconds_so_that_no_lot_outlives_its_end(desk: Desk) -> None:
+def test_instants_are_stored_in_whole_milliseconds(desk: Desk) -> None:
+    """So no lot outlives its end."""
     desk.open()
 
     desk.grant(5, validity=NOW + DAY + TICK - TICK / 10)
@@ -478,7 +480,8 @@ def test_instants_are_kept_in_whole_milliseconds_so_that_no_lot_outlives_its_end
     assert lot.expires_at == NOW + DAY
 
 
-def test_a_grant_repeated_with_its_expiry_told_in_another_zone_is_a_replay(desk: Desk) -> None:
+def test_a_grant_retried_in_another_time_zone_is_a_replay(desk: Desk) -> None:
+    """The expiry is the same instant."""
     desk.open()
     answer = desk.grant(5, key="g1", validity=NOW + DAY)
 

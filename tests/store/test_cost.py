@@ -174,7 +174,8 @@ def test_a_payment_is_two_reads_and_one_transaction(desk: Desk, wire: Wire) -> N
     assert wire.units == 2 + 5 * 2
 
 
-def test_units_reported_are_units_by_the_published_rules_beyond_a_kilobyte_too(desk: Desk, wire: Wire) -> None:
+def test_reported_units_follow_the_published_rules(desk: Desk, wire: Wire) -> None:
+    """Beyond a kilobyte too."""
     desk.open()
     for index in range(40):
         desk.grant(1_000, validity=NOW + (index + 1) * DAY)

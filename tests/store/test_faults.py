@@ -91,9 +91,8 @@ def test_a_debit_whose_answer_is_lost_happens_once_and_is_answered(desk: Desk, w
 
 @pytest.mark.parametrize("credits", [3, 10], ids=["the last ones", "plenty"])
 @any_of(LOST)
-def test_a_debit_whose_answers_are_lost_until_botocore_gives_up_is_found_by_its_own_claim(
-    desk: Desk, wire: Wire, fault: Fault, credits: int
-) -> None:
+def test_a_debit_without_any_response_is_found_by_its_claim(desk: Desk, wire: Wire, fault: Fault, credits: int) -> None:
+    """botocore has given up by then."""
     desk.open(credits=credits)
     wire.plan(TRANSACTION, fault, fault)
 
@@ -106,9 +105,8 @@ def test_a_debit_whose_answers_are_lost_until_botocore_gives_up_is_found_by_its_
 
 
 @any_of(LOST)
-def test_a_debit_whose_answer_is_lost_while_others_go_on_hears_its_own_entry(
-    desk: Desk, rival: Desk, wire: Wire, fault: Fault
-) -> None:
+def test_a_debit_whose_response_is_lost_finds_its_own_entry(desk: Desk, rival: Desk, wire: Wire, fault: Fault) -> None:
+    """Though others write meanwhile."""
     desk.open(credits=10)
     wire.plan(TRANSACTION, fault, lambda send: (rival.debit(7), fault(send))[1])
 
@@ -118,7 +116,7 @@ def test_a_debit_whose_answer_is_lost_while_others_go_on_hears_its_own_entry(
     assert audit(stored(desk.table)).spent == 10
 
 
-def test_a_debit_whose_answer_is_lost_for_good_is_busy_and_its_repeat_tells_the_truth(desk: Desk, wire: Wire) -> None:
+def test_a_debit_without_a_response_is_busy_until_it_is_retried(desk: Desk, wire: Wire) -> None:
     desk.open(credits=3)
     time = FakeTime()
     wire.plan(TRANSACTION, answer_lost)
@@ -158,9 +156,7 @@ def test_a_debit_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, o
 
 
 @any_of(CANCELLED)
-def test_a_debit_outlasts_a_transaction_that_is_cancelled_for_a_passing_reason(
-    desk: Desk, wire: Wire, fault: Fault
-) -> None:
+def test_a_debit_outlasts_a_passing_transaction_failure(desk: Desk, wire: Wire, fault: Fault) -> None:
     desk.open(credits=10)
     wire.plan(TRANSACTION, fault, fault, fault)
 
@@ -312,7 +308,7 @@ def test_money_is_granted_once_whatever_the_database_does_meanwhile(
 
 
 @any_of({**NOT_NOW, **LOST})
-def test_a_purchase_is_moved_once_whatever_the_database_does_meanwhile(desk: Desk, wire: Wire, fault: Fault) -> None:
+def test_a_purchase_changes_once_under_every_fault(desk: Desk, wire: Wire, fault: Fault) -> None:
     desk.open()
     desk.record(a_purchase())
     wire.plan("PutItem", fault, fault)
@@ -325,9 +321,7 @@ def test_a_purchase_is_moved_once_whatever_the_database_does_meanwhile(desk: Des
 
 
 @any_of({**NOT_NOW, **LOST})
-def test_a_fact_that_does_not_fit_is_put_aside_whatever_the_database_does_meanwhile(
-    desk: Desk, wire: Wire, fault: Fault
-) -> None:
+def test_a_mismatch_is_quarantined_under_every_fault(desk: Desk, wire: Wire, fault: Fault) -> None:
     desk.open()
     desk.record(a_purchase())
     wire.plan("PutItem", fault, fault)
@@ -339,7 +333,8 @@ def test_a_fact_that_does_not_fit_is_put_aside_whatever_the_database_does_meanwh
 
 
 @any_of(NOT_NOW)
-def test_a_fact_that_cannot_be_dealt_with_is_busy_so_that_it_comes_again(desk: Desk, wire: Wire, fault: Fault) -> None:
+def test_a_status_that_cannot_be_written_is_busy(desk: Desk, wire: Wire, fault: Fault) -> None:
+    """So that its event is delivered again."""
     desk.open()
     desk.record(a_purchase())
     wire.always("GetItem", fault)
@@ -359,7 +354,7 @@ def test_recording_a_purchase_without_a_database_is_busy(desk: Desk, wire: Wire)
         desk.with_deadline(FakeTime().deadline()).record(a_purchase())
 
 
-def test_a_purchase_whose_reply_was_lost_shows_its_own_record(desk: Desk, wire: Wire) -> None:
+def test_a_recording_whose_response_is_lost_finds_its_record(desk: Desk, wire: Wire) -> None:
     """botocore recovers the first lost reply by the transaction's token, the store retries after the second."""
     desk.open()
     wire.plan(TRANSACTION, answer_lost, answer_lost)
@@ -375,9 +370,7 @@ def test_a_purchase_whose_reply_was_lost_shows_its_own_record(desk: Desk, wire: 
 
 @any_of({**NOT_NOW, **LOST})
 @pytest.mark.parametrize("operation", ["GetItem", TRANSACTION])
-def test_a_catalog_is_replaced_once_whatever_the_database_does_meanwhile(
-    desk: Desk, wire: Wire, operation: str, fault: Fault
-) -> None:
+def test_a_catalog_is_replaced_once_under_every_fault(desk: Desk, wire: Wire, operation: str, fault: Fault) -> None:
     wire.plan(operation, fault, fault)
 
     replaced = replace_catalog(desk.table, desk.catalog, expected_version=1, now=NOW)
@@ -413,9 +406,8 @@ def test_looking_for_an_entry_outlasts_a_database_that_says_not_now(desk: Desk, 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_under_random_faults_what_was_acknowledged_is_there_once_and_the_total_adds_up(
-    desk: Desk, wire: Wire, seed: int
-) -> None:
+def test_under_random_faults_every_acknowledged_debit_is_stored(desk: Desk, wire: Wire, seed: int) -> None:
+    """Once, and the total is exact."""
     desk.open(credits=60)
     dice = random.Random(seed)
     faults: list[Fault] = [*LOST.values(), no_answer, connection_refused, NOT_NOW["500"], NOT_NOW["throttled"]]
@@ -444,7 +436,7 @@ def test_what_is_not_a_database_error_passes(desk: Desk, wire: Wire) -> None:
         desk.debit(1)
 
 
-def test_a_payment_that_is_put_aside_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire) -> None:
+def test_a_quarantine_outlasts_a_busy_database(desk: Desk, wire: Wire) -> None:
     desk.open()
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))

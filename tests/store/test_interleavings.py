@@ -26,9 +26,7 @@ from tests.support.wire import Wire, first, nothing
 TRANSACTION = "TransactWriteItems"
 
 
-def test_a_rival_between_read_and_write_costs_one_more_write_and_no_more_read(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_a_lost_race_costs_one_more_write_and_no_read(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="theirs")))
     wire.forget()
@@ -109,7 +107,7 @@ def test_a_claim_that_is_taken_is_read_before_another_write(desk: Desk, rival: D
     assert wire.calls == ["Query", TRANSACTION, "GetItem", "GetItem"]
 
 
-def test_a_rival_with_the_same_key_and_another_request_leaves_us_a_reuse(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_rivals_other_request_with_our_key_makes_ours_a_reuse(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="k1")))
 
@@ -119,9 +117,8 @@ def test_a_rival_with_the_same_key_and_another_request_leaves_us_a_reuse(desk: D
     assert audit(stored(desk.table)).spent == 4
 
 
-def test_a_repeat_that_is_overtaken_by_the_first_and_by_others_hears_the_first(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_an_overtaken_retry_gets_the_original_response(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """Its original and other requests write first."""
     desk.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: (rival.debit(3, key="k1"), rival.debit(7, key="k2"))))
 
@@ -168,7 +165,7 @@ def test_a_rival_whose_clock_is_ahead_expires_the_lot_for_us_too(desk: Desk, riv
     assert audit(stored(desk.table)).expired == 5
 
 
-def test_a_lot_granted_after_a_lost_race_is_due_under_its_final_number(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_lot_after_a_lost_race_is_due_by_its_final_number(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(1)))
 
@@ -182,9 +179,10 @@ def test_a_lot_granted_after_a_lost_race_is_due_under_its_final_number(desk: Des
 
 
 @pytest.mark.parametrize("rival_fact", ["awaiting_payment", "payment_failed", "session_expired"])
-def test_a_purchase_that_is_moved_between_read_and_grant_is_granted_on_its_new_state(
+def test_a_purchase_changed_before_its_grant_is_granted_anew(
     desk: Desk, rival: Desk, wire: Wire, rival_fact: object
 ) -> None:
+    """Another process changes it between our read and our write: the grant starts from its new state."""
     desk.open()
     purchase = a_purchase()
     desk.record(purchase)
@@ -198,9 +196,8 @@ def test_a_purchase_that_is_moved_between_read_and_grant_is_granted_on_its_new_s
     assert audit(stored(desk.table)).granted == 100
 
 
-def test_a_purchase_that_is_granted_between_read_and_grant_is_not_granted_again(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_a_purchase_granted_by_a_rival_is_not_granted_again(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """The rival writes between our read and our write."""
     desk.open()
     purchase = a_purchase()
     desk.record(purchase)
@@ -213,9 +210,8 @@ def test_a_purchase_that_is_granted_between_read_and_grant_is_not_granted_again(
     assert desk.granted_by() == 2
 
 
-def test_a_purchase_that_is_granted_and_spent_between_read_and_grant_is_not_granted_again(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_a_purchase_granted_and_spent_is_not_granted_again(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """Both happen between our read and our write."""
     desk.open()
     purchase = a_purchase()
     desk.record(purchase)
@@ -231,9 +227,7 @@ def test_a_purchase_that_is_granted_and_spent_between_read_and_grant_is_not_gran
     assert audit(stored(desk.table)).granted == 101
 
 
-def test_a_purchase_that_is_granted_before_another_fact_moves_it_stays_granted(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_a_purchase_granted_by_a_rival_first_stays_granted(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open()
     purchase = a_purchase()
     desk.record(purchase)
@@ -261,7 +255,8 @@ def test_a_rival_debit_between_read_and_grant_costs_the_grant_nothing(desk: Desk
     assert audit(stored(desk.table)).available == 103
 
 
-def test_a_payment_that_pays_for_another_purchase_meanwhile_is_put_aside(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_payment_used_by_a_rival_meanwhile_is_quarantined(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """For another purchase."""
     desk.open()
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
@@ -279,7 +274,7 @@ def test_a_payment_that_pays_for_another_purchase_meanwhile_is_put_aside(desk: D
     assert row["mismatches"] == {"L": [{"S": "payment"}]}
 
 
-def test_an_account_that_is_opened_by_a_rival_first_is_changed_instead(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_an_account_opened_by_a_rival_first_is_changed(desk: Desk, rival: Desk, wire: Wire) -> None:
     wire.plan(TRANSACTION, first(lambda: rival.put_account(terms=QUOTA_100)))
     ours = replace(PROFILE, name="Ours")
 
@@ -290,9 +285,7 @@ def test_an_account_that_is_opened_by_a_rival_first_is_changed_instead(desk: Des
     assert types(stored(desk.table)) == ["plan_change", "plan_change"]
 
 
-def test_of_two_changes_of_a_profile_the_later_one_has_seen_the_earlier_one(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
+def test_of_two_profile_changes_the_later_has_seen_the_earlier(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open()
     theirs, ours = replace(PROFILE, name="Theirs"), replace(PROFILE, name="Ours")
     wire.plan(TRANSACTION, first(lambda: rival.put_account(profile=theirs)))
@@ -326,7 +319,7 @@ def test_a_rival_at_every_try_is_outlasted_as_long_as_patience_lasts(desk: Desk,
     assert audit(stored(desk.table)).spent == 21
 
 
-def test_of_two_who_change_an_account_at_once_the_later_one_stands_whole(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_of_two_account_changes_the_later_one_stands_whole(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open()
     theirs = (replace(QUOTA_100, plan="team"), replace(PROFILE, name="Theirs"))
     # Our profile is the one that stands already: only our terms are new.

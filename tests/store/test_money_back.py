@@ -1,13 +1,7 @@
-"""Money that comes and goes, on a real table: several at once, killed in between, answers lost, truths of all ages.
+"""Refunds and disputes on a real table: what they take, what had expired, what is quarantined (rule 13)."""
 
-Whoever looks reads the record first and asks then; what is written last was asked for last (rule 13).
-"""
-
-import random
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Lock
 
 import pytest
 
@@ -15,6 +9,7 @@ from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
 from prepaid.use_cases.syncing import INSTANT
 from tests.support.ledger_audit import audit
+from tests.support.money_back import DISPUTED, FAULTS, HALF, PAID, REFUNDED, bought, standing
 from tests.support.store_driver import (
     DAY,
     NOW,
@@ -27,65 +22,14 @@ from tests.support.store_driver import (
     quarantined,
     stored,
     types,
-    until_told,
 )
-from tests.support.wire import (
-    Fault,
-    Wire,
-    answer_lost,
-    connection_refused,
-    first,
-    no_answer,
-    refuses,
-    reset_after_commit,
-)
-from tests.support.workers import at_once
+from tests.support.wire import Fault, Wire, first, no_answer
 
 TRANSACTION = "TransactWriteItems"
-PAID = a_payment_status("paid", a_purchase())
-REFUNDED = replace(PAID, refunded=4990)
-HALF = replace(PAID, refunded=2495)
-DISPUTED = replace(PAID, disputed=4990)
-
-FAULTS: dict[str, Fault] = {
-    "timed out": answer_lost,
-    "reset": reset_after_commit,
-    "no answer": no_answer,
-    "500": refuses("InternalServerError", 500),
-    "throttled": refuses("ThrottlingException"),
-}
 
 
-class Killed(Exception):
-    """The function was stopped here."""
-
-
-def killed(_: object) -> None:
-    raise Killed
-
-
-def killed_after(send: Callable[[], object]) -> None:
-    send()
-    raise Killed
-
-
-def bought(desk: Desk, *, spent: int = 0) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    assert desk.receive(PAID, event="evt_paid") == "changed"
-    if spent:
-        desk.debit(spent)
-
-
-def standing(desk: Desk) -> tuple[str, int, int, int]:
-    """State and revoked credits of the purchase, credits available and owed."""
-    audited = audit(stored(desk.table))
-    purchase = desk.purchase()
-    assert audited.taken + purchase.debt <= purchase.revoked + audited.settled
-    return purchase.state, purchase.revoked, audited.available, audited.owed
-
-
-def test_a_refund_takes_what_is_left_and_owes_the_rest_in_one_transaction(desk: Desk, wire: Wire) -> None:
+def test_a_refund_revokes_and_owes_in_one_transaction(desk: Desk, wire: Wire) -> None:
+    """What is left is revoked, and the rest is owed."""
     bought(desk, spent=60)
     before = stored(desk.table)
     wire.forget()
@@ -133,7 +77,8 @@ def test_the_next_grant_settles_what_is_owed(desk: Desk) -> None:
     assert standing(desk) == ("refunded", 100, 40, 0)
 
 
-def test_the_next_purchase_settles_what_is_owed_and_owes_it_when_it_is_refunded_too(desk: Desk) -> None:
+def test_the_next_purchase_settles_what_is_owed(desk: Desk) -> None:
+    """Its own refund owes the same credits again."""
     bought(desk, spent=100)
     desk.receive(REFUNDED)
     second = a_purchase("pur_2")
@@ -148,7 +93,7 @@ def test_the_next_purchase_settles_what_is_owed_and_owes_it_when_it_is_refunded_
     assert standing(desk)[2:] == (0, 0)
 
 
-def test_money_that_is_back_before_we_hear_that_it_came_leaves_a_grant_and_a_refund(desk: Desk, wire: Wire) -> None:
+def test_a_refund_before_the_grant_leaves_both_entries(desk: Desk, wire: Wire) -> None:
     desk.open()
     desk.record(a_purchase())
 
@@ -159,7 +104,8 @@ def test_money_that_is_back_before_we_hear_that_it_came_leaves_a_grant_and_a_ref
     assert desk.receive(REFUNDED) == "unchanged"
 
 
-def test_a_dispute_won_after_the_lots_end_gives_back_a_lot_for_a_week_that_the_sweep_will_find(desk: Desk) -> None:
+def test_a_dispute_won_after_expiry_returns_a_lot_for_a_week(desk: Desk) -> None:
+    """The sweep finds it."""
     bought(desk)
     desk.receive(DISPUTED)
     later = NOW + 400 * DAY
@@ -187,8 +133,6 @@ def test_less_than_a_credits_money_changes_the_record_only(desk: Desk) -> None:
 
 
 # What had expired
-
-
 END = datetime(2027, 6, 17, 3, tzinfo=UTC)
 
 
@@ -198,7 +142,8 @@ def ended(desk: Desk) -> tuple[int, int]:
     return standing(desk)[3], desk.purchase().lapsed
 
 
-def test_what_had_expired_unspent_when_its_money_went_back_is_not_owed(desk: Desk, wire: Wire) -> None:
+def test_credits_that_had_expired_unspent_are_not_owed(desk: Desk, wire: Wire) -> None:
+    """Their money went back after they expired."""
     bought(desk, spent=60)
     desk.settle(at=END)
     for day in range(1, 30):
@@ -214,7 +159,8 @@ def test_what_had_expired_unspent_when_its_money_went_back_is_not_owed(desk: Des
     assert lines(stored(desk.table))[-1]["draws"] == []
 
 
-def test_what_expires_in_the_refunds_own_transaction_is_not_owed_either(desk: Desk) -> None:
+def test_credits_that_expire_with_the_refund_are_not_owed_either(desk: Desk) -> None:
+    """Both are written in one transaction."""
     bought(desk, spent=60)
 
     desk.receive(HALF, at=END)
@@ -228,7 +174,8 @@ def test_what_expires_in_the_refunds_own_transaction_is_not_owed_either(desk: De
     assert types(stored(desk.table))[-4:] == ["expiry", "refund", "refund", "refund"]
 
 
-def test_a_rival_whose_clock_is_behind_spends_what_we_took_for_expired(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_rival_with_a_slow_clock_spends_an_expired_lot(desk: Desk, rival: Desk, wire: Wire) -> None:
+    """The refund counts those credits as spent."""
     bought(desk, spent=60)
     wire.plan(TRANSACTION, first(lambda: rival.debit(10, at=END - INSTANT, key="late")))
 
@@ -248,7 +195,7 @@ def test_a_ledger_that_is_ahead_of_our_clock_has_let_the_lot_expire(desk: Desk) 
 
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
 @pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
-def test_what_had_expired_is_counted_once_whatever_the_database_does_meanwhile(
+def test_expired_credits_are_counted_once_under_every_fault(
     desk: Desk, wire: Wire, operation: str, fault: Fault
 ) -> None:
     bought(desk, spent=60)
@@ -261,7 +208,7 @@ def test_what_had_expired_is_counted_once_whatever_the_database_does_meanwhile(
     assert ended(desk) == (60, 40)
 
 
-def test_a_debt_that_a_grant_paid_comes_back_in_a_lot_that_the_sweep_will_find(desk: Desk) -> None:
+def test_a_paid_debt_returns_as_a_lot_that_the_sweep_finds(desk: Desk) -> None:
     bought(desk, spent=60)
     desk.receive(DISPUTED)
     desk.grant(60)
@@ -275,227 +222,10 @@ def test_a_debt_that_a_grant_paid_comes_back_in_a_lot_that_the_sweep_will_find(d
     assert standing(desk) == ("refunded", 100, 0, 0)
 
 
-# Truths of different age
-
-
-def test_what_was_asked_earlier_does_not_undo_what_was_asked_later(desk: Desk, rival: Desk, wire: Wire) -> None:
-    """We ask when half is refunded, and are slow; a rival hears of all of it and writes first."""
-    bought(desk)
-    truth = [HALF]
-
-    def whole_meanwhile() -> None:
-        truth.append(REFUNDED)
-        rival.follow(lambda: truth[-1], event="evt_2")
-
-    wire.plan(TRANSACTION, first(whole_meanwhile))
-
-    assert desk.follow(lambda: truth[-1], event="evt_1") == "unchanged"
-
-    assert standing(desk) == ("refunded", 100, 0, 0)
-    assert types(stored(desk.table)).count("refund") == 1
-
-
-def test_an_answer_that_was_overtaken_on_its_way_to_us_is_written_by_nobody(desk: Desk, rival: Desk) -> None:
-    """The record is read before the provider is asked: what a rival writes while we wait makes our own write lose."""
-    bought(desk)
-    answers = [HALF, REFUNDED]
-
-    def look() -> PaymentStatus:
-        answer = answers.pop(0)
-        if answer == HALF:
-            rival.receive(REFUNDED, event="evt_2")
-        return answer
-
-    assert desk.follow(look, event="evt_1") == "unchanged"
-
-    assert standing(desk) == ("refunded", 100, 0, 0)
-    assert types(stored(desk.table))[-2:] == ["purchase", "refund"]
-
-
-def test_a_truth_that_passed_before_it_was_written_is_undone_though_its_own_event_found_nothing_to_do(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
-    """The refund fails between our question and our write: its event finds a record that is right, and is done."""
-    bought(desk)
-    truth, outcomes = [REFUNDED], []
-
-    def refund_fails() -> None:
-        truth.append(PAID)
-        outcomes.append(rival.follow(lambda: truth[-1], event="evt_failed"))
-
-    wire.plan(TRANSACTION, first(refund_fails))
-
-    assert desk.follow(lambda: truth[-1], event="evt_created") == "changed"
-
-    assert outcomes == ["unchanged"]
-    assert standing(desk) == ("granted", 0, 100, 0)
-    assert types(stored(desk.table))[-2:] == ["refund", "refund"]
-
-
-def test_a_truth_of_less_than_a_credit_that_passed_is_undone_too(desk: Desk, rival: Desk, wire: Wire) -> None:
-    bought(desk)
-    truth = [replace(PAID, disputed=1)]
-
-    def dispute_ends() -> None:
-        truth.append(PAID)
-        assert rival.follow(lambda: truth[-1], event="evt_2") == "unchanged"
-
-    wire.plan("PutItem", first(dispute_ends))
-
-    desk.follow(lambda: truth[-1], event="evt_1")
-
-    assert standing(desk) == ("granted", 0, 100, 0)
-
-
-def test_a_spend_between_question_and_write_is_owed(desk: Desk, rival: Desk, wire: Wire) -> None:
-    bought(desk)
-    wire.plan(TRANSACTION, first(lambda: rival.debit(30)))
-
-    desk.receive(REFUNDED)
-
-    assert standing(desk) == ("refunded", 100, 0, 30)
-    assert desk.purchase().debt == 30
-
-
-def test_a_grant_between_question_and_write_is_not_taken_for_another_lots_money(
-    desk: Desk, rival: Desk, wire: Wire
-) -> None:
-    bought(desk, spent=100)
-    wire.plan(TRANSACTION, first(lambda: rival.grant(50)))
-
-    desk.receive(REFUNDED)
-
-    assert standing(desk) == ("refunded", 100, 50, 100)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(desk: Desk, seed: int) -> None:
-    dice = random.Random(seed)
-    desk.open()
-    desk.record(a_purchase())
-    truths = [a_payment_status("awaiting_payment", a_purchase()), PAID]
-    truths += [
-        replace(PAID, refunded=dice.choice([0, 1000, 2495, 4990]), disputed=dice.choice([0, 0, 1000, 4990]))
-        for _ in range(8)
-    ]
-    place, lock = [0], Lock()
-
-    def look() -> PaymentStatus:
-        with lock:
-            return truths[place[0]]
-
-    def news(index: int) -> None:
-        # Something becomes true, then its event is delivered.
-        with lock:
-            place[0] = max(place[0], min(place[0] + 1, len(truths) - 1))
-        until_told(lambda: desk.follow(look, event=f"evt_{index}"))
-
-    at_once(news, range(len(truths) + 4), threads=4)
-
-    last = truths[-1]
-    back = min(4990, last.refunded + last.disputed)
-    purchase = desk.purchase()
-    assert (purchase.refunded, purchase.disputed) == (last.refunded, last.disputed)
-    assert standing(desk)[1:] == (100 * back // 4990, 100 - 100 * back // 4990, 0)
-    assert types(stored(desk.table)).count("purchase") == 1
-    assert quarantined(stored(desk.table)) == []
-
-
-@pytest.mark.parametrize("truth", [REFUNDED, HALF, DISPUTED, replace(HALF, disputed=1000)])
-def test_eight_that_hear_of_the_same_money_take_it_once(desk: Desk, truth: PaymentStatus) -> None:
-    bought(desk, spent=30)
-
-    at_once(lambda index: until_told(lambda: desk.receive(truth, event=f"evt_{index}")), range(8), threads=8)
-
-    revoked = 100 * min(4990, truth.refunded + truth.disputed) // 4990
-    assert standing(desk)[1] == revoked
-    items = stored(desk.table)
-    assert types(items).count("refund") + types(items).count("dispute") == 1
-    audited = audit(items)
-    assert audited.available - audited.owed == 70 - revoked
-
-
-# Killed, lost, busy
-
-
-@pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
-@pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
-@pytest.mark.parametrize("truth", [REFUNDED, PAID], ids=["takes", "gives back"])
-def test_money_moves_once_whatever_the_database_does_meanwhile(
-    desk: Desk, wire: Wire, operation: str, fault: Fault, truth: PaymentStatus
-) -> None:
-    bought(desk, spent=60)
-    if truth == PAID:
-        desk.receive(DISPUTED)
-    wire.plan(operation, fault, fault)
-
-    desk.receive(truth)
-
-    assert wire.undone == 0
-    assert standing(desk) == (("refunded", 100, 0, 60) if truth == REFUNDED else ("granted", 0, 40, 0))
-
-
-@pytest.mark.parametrize("at", range(3))
-@pytest.mark.parametrize("stop", [killed, killed_after])
-def test_killed_at_any_write_the_next_event_goes_on(
-    desk: Desk, rival: Desk, wire: Wire, at: int, stop: Callable[..., None]
-) -> None:
-    """Granted and refunded and, before we hear of either, disputed: two steps, and one that comes later."""
-    desk.open()
-    desk.record(a_purchase())
-    truths = [replace(HALF), replace(HALF, disputed=1000)]
-    planned: list[Fault] = [*[lambda _: None] * at, stop]
-    wire.plan(TRANSACTION, *planned)
-
-    stopped = 0
-    for number, truth in enumerate(truths):
-        try:
-            desk.receive(truth, event=f"evt_{number}")
-        except Killed:
-            stopped += 1
-            assert rival.receive(truth, event=f"evt_{number}") in {"changed", "unchanged"}
-
-    assert stopped == 1
-    assert standing(desk) == ("disputed", 70, 30, 0)
-    assert types(stored(desk.table)) == ["plan_change", "purchase", "refund", "dispute"]
-
-
-def test_what_the_provider_could_not_say_leaves_everything_as_it_was(desk: Desk) -> None:
-    class Silent(Exception):
-        pass
-
-    def silent() -> PaymentStatus | None:
-        raise Silent
-
-    bought(desk)
-    before = stored(desk.table)
-
-    with pytest.raises(Silent):
-        desk.follow(silent)
-
-    assert stored(desk.table) == before
-
-
-@pytest.mark.parametrize("fault", [no_answer, connection_refused])
-def test_money_that_cannot_be_dealt_with_is_busy_so_that_its_event_comes_again(
-    desk: Desk, wire: Wire, fault: Fault
-) -> None:
-    bought(desk)
-    wire.always(TRANSACTION, fault)
-
-    with pytest.raises(Busy):
-        desk.with_deadline(FakeTime().deadline(0.3)).receive(REFUNDED)
-
-    wire.calm()
-    assert standing(desk) == ("granted", 0, 100, 0)
-    desk.receive(REFUNDED)
-    assert standing(desk) == ("refunded", 100, 0, 0)
-
-
 # Put aside
 
 
-def test_of_what_was_not_granted_a_provider_that_knows_nothing_says_nothing(desk: Desk) -> None:
+def test_an_unknown_session_of_no_grant_changes_nothing(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
     before = stored(desk.table)
@@ -526,9 +256,8 @@ def test_what_was_granted_and_the_provider_does_not_know_is_put_aside(desk: Desk
         (a_payment_status("awaiting_payment", a_purchase(), payment="pi_pur_1"), ["progress"]),
     ],
 )
-def test_what_does_not_fit_what_was_granted_takes_nothing_and_is_put_aside(
-    desk: Desk, said: PaymentStatus, named: list[str]
-) -> None:
+def test_a_mismatch_after_the_grant_is_quarantined(desk: Desk, said: PaymentStatus, named: list[str]) -> None:
+    """It revokes nothing."""
     bought(desk)
     before = stored(desk.table)
 
@@ -539,9 +268,8 @@ def test_what_does_not_fit_what_was_granted_takes_nothing_and_is_put_aside(
     assert {key: after[key] for key in before} == before
 
 
-def test_money_of_another_purchase_is_put_aside_however_long_the_database_takes_to_hear_it(
-    desk: Desk, wire: Wire
-) -> None:
+def test_another_purchases_payment_is_quarantined(desk: Desk, wire: Wire) -> None:
+    """However often the database fails meanwhile."""
     for name in ("pur_1", "pur_2"):
         desk.record(a_purchase(name))
     desk.open()

@@ -38,9 +38,8 @@ def test_an_id_that_is_taken_is_refused_and_the_first_record_stands(desk: Desk) 
     assert stored(desk.table) == before
 
 
-def test_money_that_is_confirmed_leaves_a_lot_the_purchases_new_state_and_the_moneys_way_back(
-    desk: Desk, wire: Wire
-) -> None:
+def test_a_payment_writes_lot_purchase_and_payment_reference(desk: Desk, wire: Wire) -> None:
+    """The reference leads from the payment to its purchase."""
     desk.open()
     desk.record(a_purchase())
     wire.forget()
@@ -64,7 +63,7 @@ def test_money_that_is_confirmed_leaves_a_lot_the_purchases_new_state_and_the_mo
     assert (way_back["account"], way_back["purchase"]) == ({"S": "acme"}, {"S": "pur_1"})
 
 
-def test_what_is_granted_comes_from_the_record_and_not_from_todays_catalog(desk: Desk) -> None:
+def test_the_record_not_todays_catalog_decides_what_is_granted(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase(pack="no-longer-sold", credits=77, valid_months=1))
 
@@ -164,7 +163,7 @@ def test_a_fact_that_changes_nothing_any_more_writes_nothing(desk: Desk, wire: W
     ],
 )
 @pytest.mark.parametrize("kind", ["paid", "session_expired"])
-def test_a_fact_that_does_not_fit_its_record_is_put_aside_and_grants_nothing(
+def test_a_mismatch_is_quarantined_and_grants_nothing(
     desk: Desk, kind: Progress, difference: dict[str, object], named: list[str]
 ) -> None:
     desk.open()
@@ -191,7 +190,7 @@ def test_a_fact_that_does_not_fit_its_record_is_put_aside_and_grants_nothing(
     assert desk.purchase() == a_purchase(state="paid", version=2, changed_at=NOW) if own else a_purchase()
 
 
-def test_money_that_did_not_fit_is_granted_once_a_person_has_mended_what_was_wrong(desk: Desk) -> None:
+def test_a_mismatch_is_granted_once_stripe_reports_a_match(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
     desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")
@@ -205,7 +204,8 @@ def test_money_that_did_not_fit_is_granted_once_a_person_has_mended_what_was_wro
     assert desk.account().available == 100
 
 
-def test_an_event_put_aside_twice_on_a_day_is_one_row_and_two_events_are_two(desk: Desk) -> None:
+def test_an_event_quarantined_twice_on_a_day_is_one_row(desk: Desk) -> None:
+    """Two events are two rows."""
     desk.open()
     desk.record(a_purchase())
     wrong = a_payment_status("paid", a_purchase(), amount=1)
@@ -218,7 +218,7 @@ def test_an_event_put_aside_twice_on_a_day_is_one_row_and_two_events_are_two(des
     assert rows == ["evt_1#pur_1", "evt_2#pur_1"]
 
 
-def test_a_purchase_that_was_put_aside_is_granted_by_the_fact_that_fits(desk: Desk) -> None:
+def test_a_quarantined_purchase_is_granted_by_a_matching_status(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
     desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")

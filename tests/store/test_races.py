@@ -57,7 +57,7 @@ def test_of_200_parallel_debits_on_100_credits_exactly_100_succeed(desk: Desk) -
     assert numbers(answers) == list(range(3, 103))
 
 
-def test_of_parallel_debits_without_keys_exactly_as_many_succeed_as_there_are_credits(desk: Desk) -> None:
+def test_parallel_debits_without_keys_spend_each_credit_once(desk: Desk) -> None:
     desk.open(credits=20)
 
     answers = at_once(lambda _: debit(desk, None), range(40), threads=16)
@@ -66,7 +66,8 @@ def test_of_parallel_debits_without_keys_exactly_as_many_succeed_as_there_are_cr
     assert audit(stored(desk.table)).consumptions == 20
 
 
-def test_50_parallel_repeats_of_one_key_leave_one_entry_and_hear_one_answer(desk: Desk) -> None:
+def test_50_parallel_retries_of_one_key_write_one_entry(desk: Desk) -> None:
+    """All get one response."""
     desk.open(credits=100)
 
     answers = at_once(lambda _: until_told(lambda: desk.debit(2, key="k1")), range(50), threads=25)
@@ -77,7 +78,7 @@ def test_50_parallel_repeats_of_one_key_leave_one_entry_and_hear_one_answer(desk
     assert sum(not answer.replayed for answer in answers) <= 1
 
 
-def test_32_parallel_repeats_of_the_key_that_took_the_last_credit_all_hear_its_answer(desk: Desk) -> None:
+def test_parallel_retries_of_the_last_debit_get_its_response(desk: Desk) -> None:
     desk.open(credits=1)
 
     answers = at_once(lambda _: debit(desk, "k1"), range(32), threads=32)
@@ -87,7 +88,8 @@ def test_32_parallel_repeats_of_the_key_that_took_the_last_credit_all_hear_its_a
     assert audit(stored(desk.table)).available == 0
 
 
-def test_two_keys_that_race_for_the_last_credit_with_many_repeats_have_one_winner(desk: Desk) -> None:
+def test_two_keys_racing_for_the_last_credit_have_one_winner(desk: Desk) -> None:
+    """Each with many retries."""
     desk.open(credits=1)
 
     answers = at_once(lambda key: (key, debit(desk, key)), ["k0", "k1"] * 16, threads=32)
@@ -126,7 +128,7 @@ def test_parallel_debits_of_several_accounts_do_not_meet(desk: Desk) -> None:
     assert [audit(items, account).available for account in accounts] == [9, 9, 9]
 
 
-def test_quota_and_credits_together_are_never_overdrawn_by_parallel_debits(desk: Desk) -> None:
+def test_parallel_debits_never_overdraw_quota_and_credits(desk: Desk) -> None:
     desk.open(terms=QUOTA_100, credits=5)
 
     def ask(index: int) -> bool:
@@ -143,7 +145,7 @@ def test_quota_and_credits_together_are_never_overdrawn_by_parallel_debits(desk:
     assert (account.quota_used, account.available) == (100, 0)
 
 
-def test_processes_that_race_for_the_same_credits_get_each_credit_once(desk: Desk, others: ProcessPoolExecutor) -> None:
+def test_racing_processes_spend_each_credit_once(desk: Desk, others: ProcessPoolExecutor) -> None:
     desk.open(credits=40)
 
     futures = [
@@ -214,7 +216,7 @@ def test_every_kind_of_fact_at_once_grants_once_and_ends_granted(desk: Desk) -> 
     assert desk.granted_by() == 2
 
 
-def test_a_payment_that_is_said_to_pay_for_two_purchases_at_once_grants_one_of_them(desk: Desk) -> None:
+def test_one_payment_of_two_purchases_at_once_grants_one(desk: Desk) -> None:
     desk.open()
     for purchase in (a_purchase("pur_1"), a_purchase("pur_2")):
         desk.record(purchase)
@@ -278,7 +280,8 @@ def test_an_account_is_opened_once_however_many_ask_at_once(desk: Desk) -> None:
     assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "1"
 
 
-def test_parallel_changes_of_an_account_all_count_and_the_last_one_stands_whole(desk: Desk) -> None:
+def test_parallel_account_changes_all_count(desk: Desk) -> None:
+    """The last one stands whole."""
     desk.open()
     plans = ["individual", "trio", "team", "scale"] * 3
     wishes = [
@@ -297,7 +300,8 @@ def test_parallel_changes_of_an_account_all_count_and_the_last_one_stands_whole(
     assert audit(items).entries >= 1 + len(wishes)
 
 
-def test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told(desk: Desk) -> None:
+def test_of_parallel_catalog_replacements_one_wins(desk: Desk) -> None:
+    """The others are refused."""
     first = first_catalog()
     successors = [
         replace(first, features=(*first.features, Feature(id=f"new-{index}", price=index, quota_backed=False)))

@@ -48,9 +48,8 @@ from tests.support.workers import at_once
 PACK = "credits-100"
 
 
-def test_a_purchase_is_recorded_with_its_key_its_session_and_its_review_in_one_transaction(
-    desk: Desk, wire: Wire
-) -> None:
+def test_a_purchase_is_recorded_in_one_transaction(desk: Desk, wire: Wire) -> None:
+    """With its key, its session and its pending check."""
     purchase = a_purchase(session=None, state="created", created_at=NOW)
     desk.has_manager()
     before = stored(desk.table).keys()
@@ -229,7 +228,8 @@ def test_a_purchase_is_due_for_review_when_nobody_can_pay_it_any_more(desk: Desk
     assert purchases_due(desk, end + DAY, limit=2) == ["other pur_0", "acme pur_0"]
 
 
-def test_a_grant_is_due_for_review_at_once_however_old_its_purchase_is(desk: Desk, wire: Wire) -> None:
+def test_a_grant_is_due_for_a_check_at_once(desk: Desk, wire: Wire) -> None:
+    """However old its purchase is."""
     desk.open()
     desk.record(a_purchase(created_at=NOW - 60 * DAY))
     [begun] = read_pending_checks(desk.table, NOW, 9)
@@ -246,7 +246,7 @@ def test_a_grant_is_due_for_review_at_once_however_old_its_purchase_is(desk: Des
     assert purchases_due(desk, NOW + DAY) == []
 
 
-def test_money_that_goes_back_and_money_that_does_not_fit_ask_for_no_review(desk: Desk) -> None:
+def test_refunds_and_mismatches_ask_for_no_check(desk: Desk) -> None:
     desk.open()
     desk.record(a_purchase())
     desk.receive(a_payment_status("awaiting_payment", a_purchase()))
@@ -276,7 +276,8 @@ def test_money_leads_back_to_its_purchase_once_it_was_granted(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("owed", [0, 60, 100, 250])
-def test_a_purchase_that_settled_a_debt_is_read_back_with_its_lot_as_it_was_granted(desk: Desk, owed: int) -> None:
+def test_a_purchase_that_settled_a_debt_keeps_its_lot(desk: Desk, owed: int) -> None:
+    """It is read back as it was granted."""
     desk.open()
     debtor = a_purchase("pur_0", credits=250)
     desk.record(debtor)

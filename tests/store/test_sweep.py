@@ -78,7 +78,8 @@ def accounts_of_every_shard() -> list[str]:
     return [found[shard] for shard in range(keys.DUE_SHARDS)]
 
 
-def test_a_due_row_stands_on_the_utc_day_of_its_end_in_its_accounts_shard(desk: Desk) -> None:
+def test_a_due_row_lies_in_its_day_and_its_accounts_shard(desk: Desk) -> None:
+    """The day is UTC's."""
     open_with_lot(desk, "acme", datetime(2026, 7, 1, 2, 59, tzinfo=UTC))
     desk.grant(5, validity=datetime(2026, 6, 30, 23, 59, 59, 999000, tzinfo=UTC))
     desk.grant(5, validity=datetime(2026, 7, 1, 0, 0, tzinfo=UTC))
@@ -199,9 +200,8 @@ def test_the_row_goes_only_after_the_entry_stands(desk: Desk, sweeper: Sweeper, 
     assert seen == [["acme#lot_000000000002"], ["plan_change", "grant", "expiry"]]
 
 
-def test_a_sweep_that_dies_between_entry_and_row_is_finished_by_the_next(
-    desk: Desk, sweeper: Sweeper, wire: Wire
-) -> None:
+def test_a_sweep_killed_after_the_entry_is_finished_by_the_next(desk: Desk, sweeper: Sweeper, wire: Wire) -> None:
+    """The entry is written; its due row is not yet deleted."""
     open_with_lot(desk, "acme")
 
     def die(_: object) -> None:
@@ -232,7 +232,8 @@ def test_a_sweep_outlasts_every_fault(desk: Desk, sweeper: Sweeper, wire: Wire, 
     assert due_keys(stored(desk.table)) == []
 
 
-def test_wherever_its_time_runs_out_the_next_runs_go_on_and_every_end_is_recorded(desk: Desk, sweeper: Sweeper) -> None:
+def test_a_sweep_out_of_time_is_continued_by_the_next_runs(desk: Desk, sweeper: Sweeper) -> None:
+    """Every expiry is recorded in the end."""
     accounts = accounts_of_every_shard()[:3]
     for account in accounts:
         open_with_lot(desk, account, DUE_AT)
@@ -308,9 +309,8 @@ def test_a_row_written_late_for_yesterday_is_found(desk: Desk, sweeper: Sweeper)
     assert audit(stored(desk.table)).expired == 5
 
 
-def test_an_account_that_cannot_be_settled_holds_up_no_other_and_is_tried_again(
-    desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_account_that_fails_holds_up_no_other(desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run tries it again."""
     accounts = accounts_of_every_shard()
     for account in accounts:
         open_with_lot(desk, account)
@@ -415,9 +415,8 @@ def test_forgetting_a_row_twice_is_no_error(desk: Desk) -> None:
     assert stored(desk.table) == {}
 
 
-def test_two_sweeps_one_of_which_overtakes_the_other_leave_nothing_behind(
-    desk: Desk, sweeper: Sweeper, rival: Desk, wire: Wire
-) -> None:
+def test_two_sweeps_at_once_leave_nothing_behind(desk: Desk, sweeper: Sweeper, rival: Desk, wire: Wire) -> None:
+    """One overtakes the other."""
     accounts = accounts_of_every_shard()
     for account in accounts:
         open_with_lot(desk, account)
@@ -431,7 +430,8 @@ def test_two_sweeps_one_of_which_overtakes_the_other_leave_nothing_behind(
     assert due_keys(stored(desk.table)) == []
 
 
-def test_a_day_whose_sweep_was_cut_short_is_looked_at_again_when_it_is_over(desk: Desk, sweeper: Sweeper) -> None:
+def test_a_day_whose_sweep_was_cut_short_is_swept_again(desk: Desk, sweeper: Sweeper) -> None:
+    """When the day is over."""
     accounts = accounts_of_every_shard()
     for account in accounts:
         open_with_lot(desk, account, DUE_AT + HOUR)
@@ -458,7 +458,7 @@ def test_a_row_written_behind_a_sweep_that_was_cut_short_is_found(desk: Desk, sw
     assert expiries(desk, [account]) == [1]
 
 
-def test_a_failure_today_does_not_hide_a_row_written_late_for_yesterday(
+def test_a_failure_today_hides_no_late_row_of_yesterday(
     desk: Desk, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     midnight = datetime(2026, 6, 17, 0, 0, tzinfo=UTC)

@@ -183,12 +183,13 @@ def test_any_field_of_an_entry_that_is_changed_is_found(clean: Stored) -> None:
     assert misjudged(fields(clean, rehashed=False)) == set()
 
 
-def test_any_field_that_decides_about_credits_is_found_even_when_the_hashes_fit(clean: Stored) -> None:
+def test_a_changed_credit_field_is_found_though_hashes_match(clean: Stored) -> None:
     names = misjudged(fields(clean, rehashed=True))
     assert [name for name in names if not name.startswith(UNDECIDED)] == []
 
 
-def test_every_field_is_found_even_when_the_hashes_fit_once_a_pass_has_seen_it(seen: Stored) -> None:
+def test_any_field_changed_after_a_pass_is_found(seen: Stored) -> None:
+    """Even when the hashes match."""
     assert misjudged(fields(seen, rehashed=True)) == set()
 
 
@@ -238,7 +239,8 @@ def test_a_whole_account_that_is_gone_is_found(seen: Stored, whole: WholeTable) 
     assert (finding.code, finding.account) == ("ledger_missing", "idle")
 
 
-def test_a_larger_gift_with_everything_after_it_made_to_fit_is_found_by_its_claim(whole: WholeTable) -> None:
+def test_a_larger_grant_is_found_by_its_claim(whole: WholeTable) -> None:
+    """Though every later entry was made to match."""
     honest, forged = WholeTable(), WholeTable()
     for one, credits in ((honest, 10), (forged, 1000)):
         desk = Desk(one.table)
@@ -303,7 +305,8 @@ def test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines(clean: Store
     assert {name.split()[0] for name in names} == free | {"refunded", "disputed", "lots"}
 
 
-def test_money_that_never_went_back_is_found_though_the_record_agrees_with_itself(whole: WholeTable) -> None:
+def test_a_refund_that_never_happened_is_found(whole: WholeTable) -> None:
+    """Though the record agrees with itself."""
     desk = Desk(whole.table)
     desk.open()
     desk.record(a_purchase())
@@ -319,7 +322,8 @@ def test_money_that_never_went_back_is_found_though_the_record_agrees_with_itsel
     assert (finding.code, finding.where) == ("purchase_differs", "PURCHASE#pur_1 taken and owed")
 
 
-def test_a_refund_that_took_nothing_where_there_was_something_to_take_is_found(whole: WholeTable) -> None:
+def test_a_refund_that_revoked_too_little_is_found(whole: WholeTable) -> None:
+    """It revoked nothing though credits were left."""
     desk = Desk(whole.table)
     desk.open()
     desk.record(a_purchase())

@@ -101,9 +101,10 @@ def rows_told(out: str) -> int:
     return int(told[1])
 
 
-def test_a_whole_table_is_said_to_be_so_with_lines_on_the_way_and_nothing_is_kept(
+def test_a_sound_table_is_reported_with_progress(
     by_hand: Callable[..., int], table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """No position is kept afterwards."""
     rows = len(stored(table))
 
     code = by_hand()
@@ -180,7 +181,7 @@ def test_a_run_that_was_stopped_is_gone_on_with_where_it_was(
     assert rows <= rows_told(second.out) <= rows + len(ACCOUNTS)
 
 
-def test_a_run_that_was_killed_is_gone_on_with_and_what_it_found_is_told(
+def test_a_killed_run_is_resumed_with_its_findings(
     by_hand: Callable[..., int],
     table: Table,
     tmp_path: Path,
@@ -215,20 +216,22 @@ def test_a_run_that_was_killed_is_gone_on_with_and_what_it_found_is_told(
     assert len({tuple(line) for line in lines}) == len(lines)
 
 
-def test_going_on_where_nothing_was_cut_short_says_that_it_begins_anew(
+def test_resuming_without_an_interrupted_run_starts_anew(
     by_hand: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """It says so."""
     assert by_hand("--resume") == 0
     assert "beginning anew" in capsys.readouterr().err
 
 
-def test_the_place_in_a_table_is_not_taken_for_that_in_another_of_its_name(
+def test_a_position_belongs_to_one_table(
     by_hand: Callable[..., int],
     table: Table,
     pages: Pages,
     running: list[verify.Progress],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Another table of the same name doesn't use it."""
     interrupt(pages, running)
     assert by_hand() == 130
     table.client.delete_table(TableName=table.name)

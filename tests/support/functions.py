@@ -1,41 +1,26 @@
-"""The functions at one table, each with the dependencies that its own settings give it. A test may change them."""
+"""The functions at one table, each with the dependencies that its deployment gives it. A test may change them."""
 
-import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
-from prepaid import wiring
 from prepaid.deps import Deps
-from prepaid.settings import from_environment
+from prepaid.payments.checkout_config import CheckoutConfig
+from prepaid.payments.sessions import open_stripe
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
-from tests.support.apps import load_app
 
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
 # Comparing codes is slow on purpose, and happens a thousand times here.
 QUICK_SCRYPT_COST = 2**4
+TOLERANCE_SECONDS = 300
 
 type AnyHandler = Callable[[Any, Any], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class BuiltFunction:
-    """A function's file, loaded by its path as Lambda does, and what wiring built for it."""
-
-    app: ModuleType
-    deps: Deps
-
-
-def build_function(name: str, environment: Mapping[str, str]) -> BuiltFunction:
-    """The function as it starts with these variables."""
-    with mock.patch.dict(os.environ, environment):
-        return BuiltFunction(load_app(name), wiring.build(from_environment()))
 
 
 @dataclass
@@ -62,14 +47,35 @@ class Functions(Mapping[str, AnyHandler]):
         return len(self.apps)
 
 
-def at_table(built: Mapping[str, BuiltFunction], table: Table, clock: Callable[[], datetime]) -> Functions:
-    """The functions at this table and time. All of them share one copy of the catalog, as one process would."""
-    catalog = CatalogCache(time.monotonic)
-    deps = {
-        name: replace(function.deps, table=table, clock=clock, catalog=catalog, codes=quick(function.deps.codes))
-        for name, function in built.items()
-    }
-    return Functions({name: function.app for name, function in built.items()}, deps)
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What the template and its secrets give the functions. stripe_keys: of the functions that may call Stripe."""
+
+    stripe_url: str
+    stripe_keys: Mapping[str, str]
+    webhook_secrets: tuple[str, ...]
+    cursor_secret: str
+    pepper: str
+    return_url: str
+
+    def at(self, apps: Mapping[str, ModuleType], table: Table, clock: Callable[[], datetime]) -> Functions:
+        """The functions at this table and time. All of them share one copy of the catalog, as one process would."""
+        catalog = CatalogCache(time.monotonic)
+        return Functions(apps, {name: self._deps(name, table, clock, catalog) for name in NAMES})
+
+    def _deps(self, name: str, table: Table, clock: Callable[[], datetime], catalog: CatalogCache) -> Deps:
+        return Deps(
+            table=table,
+            clock=clock,
+            catalog=catalog,
+            cursor_secret=lambda: self.cursor_secret,
+            codes=lambda: CodeSecrets(pepper=self.pepper, scrypt_cost=QUICK_SCRYPT_COST),
+            stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),
+            webhook_secrets=lambda: self.webhook_secrets,
+            webhook_tolerance_seconds=TOLERANCE_SECONDS,
+            checkout=CheckoutConfig(live=False, payment_methods=("card", "pix", "boleto"), return_url=self.return_url),
+            random_bytes=secrets.token_bytes,
+        )
 
 
 def quick(codes: Callable[[], CodeSecrets]) -> Callable[[], CodeSecrets]:

@@ -10,9 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from tests.support.template import TEMPLATE
+from tests.support.template import resources
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,18 +18,10 @@ if TYPE_CHECKING:
 BY = threading.local()
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which CloudFormation's own tags (!If, !Sub, …) are of no interest."""
-
-
-_Loader.add_multi_constructor("!", lambda *_: None)
-
-
 @cache
 def rights_of(function: str) -> dict[str, list[str]]:
     """Patterns of partition keys, by the verb that may be used on them."""
-    resources = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)["Resources"]  # noqa: S506 - a SafeLoader
-    role = resources["".join(part.capitalize() for part in function.split("_")) + "Role"]
+    role = resources()["".join(part.capitalize() for part in function.split("_")) + "Role"]
     return {
         # Without a condition (only a Scan can have none) it is any partition.
         statement["Action"].removeprefix("dynamodb:"): statement["Condition"]["ForAllValues:StringLike"][

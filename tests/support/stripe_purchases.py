@@ -17,11 +17,11 @@ from prepaid.store import keys
 from prepaid.store.dynamodb import get
 from prepaid.store.purchases import read_purchase, record_purchase
 from prepaid.use_cases.approving import change_code
-from tests.support.api import CODE, WEBHOOK, Answer, Service
+from tests.support.api import CODE, PURCHASES, WEBHOOK, Answer, Service
 from tests.support.gateway_events import http_event
 
 if TYPE_CHECKING:
-    from tests.functions.conftest import Clock
+    from tests.support.handlers import Clock
 
 # Each function's own, and the one that the shop itself works at Stripe with.
 STRIPE_KEYS = {
@@ -217,3 +217,23 @@ class Till:
         found = read_purchase(self.service.table, account, purchase_id)
         assert found
         return found
+
+
+def at_stripe(till: Till, kind: str) -> list[Any]:
+    """The fake's objects of a kind, newest first."""
+    with till.fake.state.lock:
+        return till.fake.state.newest_first(kind)
+
+
+def bought(till: Till, answer: Answer, *, replayed: bool) -> Any:
+    """One purchase, one page, one customer, whatever happened on the way."""
+    assert answer.status == 201, answer
+    assert answer.headers.get("idempotent-replayed") == ("true" if replayed else None)
+    [session] = at_stripe(till, "checkout.session")
+    [customer] = at_stripe(till, "customer")
+    [listed] = till.service(PURCHASES).body["purchases"]
+    assert (listed["id"], session["customer"]) == (answer.body["id"], customer["id"])
+    assert answer.body["checkout_url"] == listed["checkout_url"] == session["url"]
+    record = till.read(answer.body["id"], "acme")
+    assert (record.session, session["client_reference_id"]) == (session["id"], record.id)
+    return record

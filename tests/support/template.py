@@ -1,4 +1,4 @@
-"""The table as template.yaml defines it: its schema is written down there and nowhere else."""
+"""template.yaml, read once: what it says is written down there and nowhere else."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which CloudFormation's own tags (!If, !Sub, …) are of no interest."""
 
 
@@ -17,8 +17,13 @@ _Loader.add_multi_constructor("!", lambda *_: None)
 
 
 @cache
+def resources() -> dict[str, Any]:
+    """The resources by their logical ids, for reading only."""
+    found: dict[str, Any] = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)["Resources"]  # noqa: S506 - a safe loader
+    return found
+
+
 def table_schema() -> dict[str, Any]:
     """The arguments of CreateTable."""
-    resources = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)["Resources"].values()  # noqa: S506 - a SafeLoader
-    [properties] = [one["Properties"] for one in resources if one["Type"] == "AWS::DynamoDB::Table"]
-    return {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    [table] = [resource for resource in resources().values() if resource["Type"] == "AWS::DynamoDB::Table"]
+    return {name: table["Properties"][name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}

@@ -36,7 +36,7 @@ API = (
         "INTERNAL",
         'lambda _: "Something went wrong on our side."',
         "repr",
-        ("test_webhook_purchases",),
+        ("test_webhook_trouble",),
     ),
     Bug(
         "a cursor serves other filters",

@@ -39,21 +39,25 @@ MANAGER_CODE = (
         "ExpressionAttributeValues": {":seen": {"N": str(over.revision)}},
         """,
         "",
-        ("test_managers",),
+        (
+            "test_manager_codes",
+            "test_manager_locks",
+            "test_manager_sessions",
+        ),
     ),
     Bug(
         "a session is spent twice",
         "use_session_put",
         '"ConditionExpression": "attribute_not_exists(purchase)",',
         "",
-        ("test_purchases", "test_recording", "test_managers"),
+        ("test_purchases", "test_recording", "test_manager_codes", "test_manager_locks", "test_manager_sessions"),
     ),
     Bug(
         "the key is looked up before the code is right",
         "open_session",
         "_compare(table, account_id, code, codes, now)",
         "read_code(table, account_id)",
-        ("test_managers", "test_manager_code"),
+        ("test_manager_codes", "test_manager_locks", "test_manager_sessions", "test_manager_code"),
     ),
     Bug(
         "a code changed at the last moment doesn't matter",
@@ -63,7 +67,7 @@ MANAGER_CODE = (
         "ExpressionAttributeValues": {":version": {"N": str(version)}},
         """,
         '"ConditionExpression": "attribute_exists(PK)",',
-        ("test_purchases", "test_recording", "test_managers"),
+        ("test_purchases", "test_recording", "test_manager_codes", "test_manager_locks", "test_manager_sessions"),
     ),
     Bug(
         "whoever may buy sets the code anew",

@@ -78,7 +78,7 @@ PURCHASES = (
         "ExpressionAttributeValues": {":seen": {"N": str(purchase.version - 1)}},
         """,
         "",
-        ("test_purchases", "test_recording", "store/test_money_back"),
+        ("test_purchases", "test_recording", "store/test_money_back", "test_money_back_races"),
     ),
     Bug(
         "one payment pays for two purchases",
@@ -98,14 +98,14 @@ PURCHASES = (
         status = fetch()
         purchase = read_purchase(table, ref.account, ref.purchase)
         """,
-        ("store/test_money_back",),
+        ("test_money_back_races",),
     ),
     Bug(
         "no payment is fetched again after a write",
         "sync_purchase",
         'if ending == "done":',
         'if ending in {"done", "confirm"}:',
-        ("store/test_money_back",),
+        ("test_money_back_races",),
     ),
     Bug(
         "a rival's late spend is taken for expired",

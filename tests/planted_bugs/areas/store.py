@@ -180,7 +180,7 @@ STORE = (
         "current": {
             "Item": checksummed({**keys.CATALOG, **body}),
         """,
-        ("test_of_parallel_successors_of_one_catalog_one_wins_and_the_others_are_told",),
+        ("test_of_parallel_catalog_replacements_one_wins",),
     ),
     Bug(
         "a warm function keeps its catalog for ever",

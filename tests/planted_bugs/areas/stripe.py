@@ -50,7 +50,10 @@ STRIPE = (
         "create_page.create",
         ', {"idempotency_key": key}',
         "",
-        ("functions/test_buying",),
+        (
+            "functions/test_buying",
+            "test_interrupted_buying",
+        ),
     ),
     Bug(
         "the page's price can be lowered",

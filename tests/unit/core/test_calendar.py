@@ -30,11 +30,13 @@ def test_the_civil_day_is_the_accounts_not_that_of_utc() -> None:
     assert end_of_validity(late_evening_in_sao_paulo, 12, "UTC") == utc("2027-06-18 00:00")
 
 
-def test_credits_bought_on_the_29th_of_february_live_through_the_28th_a_year_later() -> None:
+def test_credits_of_29_february_last_through_28_february() -> None:
+    """A year later."""
     assert end_of_validity(civil("2028-02-29 10:00"), 12, SAO_PAULO) == civil("2029-03-01 00:00")
 
 
-def test_credits_bought_on_the_28th_of_february_live_through_the_28th_of_a_leap_year() -> None:
+def test_credits_of_28_february_end_on_the_28th_in_a_leap_year() -> None:
+    """They last through that day."""
     assert end_of_validity(civil("2027-02-28 10:00"), 12, SAO_PAULO) == civil("2028-02-29 00:00")
 
 
@@ -66,7 +68,7 @@ def test_instants_are_utc() -> None:
 # Where clocks change at midnight
 
 
-def test_where_midnight_is_skipped_the_day_starts_when_the_clocks_jump() -> None:
+def test_a_day_without_midnight_starts_when_the_clocks_jump() -> None:
     # Sao Paulo, 2018-11-04: 23:59:59 -03 is followed by 01:00:00 -02.
     start = day_start(datetime(2018, 11, 4).date(), SAO_PAULO)  # noqa: DTZ001 (a date)
 
@@ -74,7 +76,7 @@ def test_where_midnight_is_skipped_the_day_starts_when_the_clocks_jump() -> None
     assert (start - JUST_BEFORE).astimezone(civil("2018-11-04 12:00").tzinfo) == utc("2018-11-04 02:59:59.999")
 
 
-def test_a_lot_that_ends_on_a_skipped_midnight_lives_until_the_clocks_jump() -> None:
+def test_a_lot_that_ends_on_a_skipped_midnight_ends_at_the_jump() -> None:
     assert end_of_validity(civil("2017-11-03 10:00"), 12, SAO_PAULO) == utc("2018-11-04 03:00")
 
 
@@ -86,7 +88,7 @@ def test_a_day_of_25_hours_belongs_to_the_lot_whole() -> None:
     assert end - day_start(datetime(2018, 2, 17).date(), SAO_PAULO) == timedelta(hours=25)  # noqa: DTZ001
 
 
-def test_a_quota_anchored_on_a_skipped_midnight_renews_when_the_clocks_jump() -> None:
+def test_a_quota_due_on_a_skipped_midnight_renews_at_the_jump() -> None:
     before = utc("2018-11-04 02:59:59.999")
 
     assert next_renewal(before, 4, SAO_PAULO) == utc("2018-11-04 03:00")
@@ -109,7 +111,7 @@ def test_in_havana_a_quota_renews_once_on_the_day_with_two_midnights() -> None:
     assert next_renewal(second, 1, "America/Havana") == utc("2026-12-01 05:00")
 
 
-def test_where_clocks_go_back_into_the_month_before_a_quota_does_not_renew_again() -> None:
+def test_clocks_going_back_a_month_renew_no_quota_twice() -> None:
     # St. John's, 2009-11-01: a minute after midnight it was 23:01 on 31 October once more.
     first_midnight, october_again = utc("2009-11-01 02:30"), utc("2009-11-01 02:45")
 
@@ -124,7 +126,8 @@ def test_samoas_skipped_day_ends_as_it_starts() -> None:
     assert end_of_validity(utc("2010-12-31 20:00"), 12, "Pacific/Apia") == utc("2011-12-31 10:00")
 
 
-def test_a_quota_anchored_on_samoas_skipped_day_renews_once_and_goes_on_from_the_anchor() -> None:
+def test_a_quota_renews_once_around_samoas_skipped_day() -> None:
+    """Later renewals follow the anchor."""
     renewals = renewals_after(utc("2011-11-15 12:00"), 30, "Pacific/Apia", count=4)
 
     assert renewals == [

@@ -40,7 +40,7 @@ def test_the_catalog_that_ships_has_the_promised_features_and_plans() -> None:
     assert {pack["valid_months"] for pack in shipped["packs"]} == {12}
 
 
-def test_in_the_catalog_that_ships_larger_packs_are_cheaper_per_credit() -> None:
+def test_in_our_first_catalog_larger_packs_cost_less_per_credit() -> None:
     shipped = json.loads((files("prepaid.core") / "first_catalog.json").read_text())
 
     packs = sorted(shipped["packs"], key=lambda pack: pack["credits"])
@@ -85,7 +85,7 @@ def test_packs_on_sale_are_the_active_ones_smallest_first() -> None:
     assert a_catalog(packs=(large, retired, small)).packs_on_sale == (small, large)
 
 
-def test_packs_of_one_size_stand_in_one_order_however_they_were_listed() -> None:
+def test_packs_of_one_size_have_one_order_however_listed() -> None:
     first, second = a_pack(50, pack_id="a"), a_pack(50, pack_id="b")
 
     assert a_catalog(packs=(first, second)).packs_on_sale == (first, second)
@@ -155,7 +155,8 @@ def test_one_pack_alone_is_not_the_best_of_anything() -> None:
     assert not shown(a_catalog(packs=(a_pack(50), a_pack(100, active=False))))["credits-50"].best_value
 
 
-def test_of_packs_with_one_price_per_credit_the_smallest_is_the_best_value() -> None:
+def test_of_equally_priced_packs_the_smallest_is_the_best_value() -> None:
+    """Equal per credit."""
     catalog = a_catalog(packs=(a_pack(500, 5000), a_pack(100, 1000), a_pack(50, 1000)))
 
     assert {pack_id for pack_id, offer in shown(catalog).items() if offer.best_value} == {"credits-100"}

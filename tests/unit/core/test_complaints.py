@@ -28,7 +28,8 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 # wasp-lang/open-saas#727
-def test_of_two_requests_for_one_credit_the_second_is_refused_and_nothing_goes_below_zero() -> None:
+def test_the_second_of_two_requests_for_one_credit_is_refused() -> None:
+    """Nothing goes below zero."""
     account, _ = run(an_account(a_lot(1)), a_debit())
 
     with pytest.raises(InsufficientCredits):
@@ -101,7 +102,7 @@ def test_a_paid_purchase_grants_whatever_was_said_of_it_before() -> None:
 
 
 # getlago/lago-api#3703
-def test_a_purchase_that_was_paid_failed_and_was_paid_again_grants_once() -> None:
+def test_a_purchase_paid_failed_and_paid_again_grants_once() -> None:
     said = [a_payment_status(progress) for progress in ("paid", "payment_failed", "paid")]
 
     purchase, account, entries = followed(a_purchase("open"), an_account(), *said)
@@ -182,7 +183,8 @@ def test_each_top_up_lives_a_year_of_its_own() -> None:
 
 
 # openmeterio/openmeter#4252, #4278
-def test_what_is_used_at_the_boundary_counts_once_and_for_the_period_that_begins() -> None:
+def test_a_use_at_the_boundary_counts_for_the_new_period() -> None:
+    """Once."""
     renewal = civil("2026-07-01 00:00")
     account = an_account(terms=some_terms("trio"), quota_used=0)
 

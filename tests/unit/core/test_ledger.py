@@ -52,7 +52,7 @@ def test_an_expiry_loses_what_was_left_and_says_of_which_lot() -> None:
     assert entry.actor == "prepaid"
 
 
-def test_lots_that_ended_since_the_last_look_are_lost_in_one_line_soonest_first() -> None:
+def test_lots_that_expired_are_one_entry_soonest_first() -> None:
     first = a_lot(3, number=4, expires_at=NOW - timedelta(days=40))
     second = a_lot(4, number=2, expires_at=NOW)
     third = a_lot(5, number=3, expires_at=NOW + MILLISECOND)
@@ -306,7 +306,7 @@ def test_a_clock_behind_the_ledger_brings_no_expired_credit_back() -> None:
         apply(account, a_debit(), catalog=CATALOG, now=end - MILLISECOND)
 
 
-def test_reading_with_a_clock_behind_the_ledger_shows_the_ledgers_time() -> None:
+def test_reading_with_a_slow_clock_uses_the_ledgers_time() -> None:
     account = an_account(a_lot(5, expires_at=NOW), at=NOW)
 
     seen, _ = settle(account, catalog=CATALOG, now=NOW - timedelta(days=1))
@@ -314,7 +314,7 @@ def test_reading_with_a_clock_behind_the_ledger_shows_the_ledgers_time() -> None
     assert seen.available == 0
 
 
-def test_a_clock_behind_the_ledger_dates_a_lots_validity_from_the_ledger() -> None:
+def test_with_a_slow_clock_validity_starts_at_the_ledgers_time() -> None:
     account = an_account(at=civil("2026-06-17 00:00"))
 
     (entry,) = apply(account, a_grant(validity=12), catalog=CATALOG, now=civil("2026-06-16 23:59"))
@@ -322,7 +322,8 @@ def test_a_clock_behind_the_ledger_dates_a_lots_validity_from_the_ledger() -> No
     assert entry.after.lots[0].expires_at == civil("2027-06-18 00:00")
 
 
-def test_a_clock_behind_the_ledger_grants_no_lot_that_the_ledger_sees_as_expired() -> None:
+def test_a_slow_clock_grants_no_lot_that_has_expired() -> None:
+    """The ledger's newest entry is ahead of the clock."""
     account = an_account(at=NOW)
 
     with pytest.raises(InvalidRequest):

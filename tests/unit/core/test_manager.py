@@ -110,7 +110,7 @@ def test_whatever_is_refused_is_refused_backwards_too(code: str) -> None:
 
 
 @given(CODES)
-def test_a_code_of_three_digits_or_more_whose_pairs_step_differently_is_taken(code: str) -> None:
+def test_a_code_of_three_digits_without_a_pattern_is_accepted(code: str) -> None:
     """The rules said in another way: what none of them names is nobody's first guess."""
     tens = [int(code[place]) for place in (0, 2, 4)]
     units = [int(code[place]) for place in (1, 3, 5)]
@@ -164,7 +164,8 @@ def test_whoever_waits_as_long_as_told_is_not_locked_any_more(passed: float, lef
     reserve_try(code, at + timedelta(seconds=left))
 
 
-def test_each_lock_in_a_row_is_longer_than_the_one_before_and_the_longest_repeats() -> None:
+def test_each_lock_in_a_row_is_longer() -> None:
+    """The longest repeats."""
     code, at, locks = a_code(), NOW, []
     for _ in range(len(LOCKS) + 2):
         code = tried(code, MAX_TRIES, at)

@@ -250,7 +250,8 @@ def test_a_pending_boleto_outlives_its_session() -> None:
 
 
 @pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired"])
-def test_money_that_does_not_fit_leaves_its_purchase_paid_until_a_person_looked(state: PurchaseState) -> None:
+def test_a_mismatch_leaves_its_purchase_paid(state: PurchaseState) -> None:
+    """Until a person looks."""
     purchase = a_purchase(state)
 
     waiting = as_paid_unmatched(purchase, a_payment_status(amount=4989), LATER)
@@ -269,7 +270,7 @@ def test_money_that_does_not_fit_leaves_its_purchase_paid_until_a_person_looked(
         a_payment_status(purchase="pur_other"),
     ],
 )
-def test_what_is_no_money_of_its_own_session_leaves_a_purchase_as_it_is(status: PaymentStatus) -> None:
+def test_a_payment_of_another_session_leaves_a_purchase_as_it_is(status: PaymentStatus) -> None:
     assert as_paid_unmatched(a_purchase(), status, LATER) is None
 
 
@@ -317,7 +318,7 @@ def test_every_mismatch_is_named() -> None:
     )
 
 
-def test_a_record_that_knows_no_session_yet_takes_the_one_that_points_to_it() -> None:
+def test_a_record_without_a_session_takes_the_one_that_names_it() -> None:
     assert mismatches(a_purchase("created", session=None), a_payment_status()) == ()
 
 
@@ -336,7 +337,7 @@ def test_what_was_not_granted_may_read_as_it_likes(progress: Progress) -> None:
     assert mismatches(a_purchase(), a_payment_status(progress)) == ()
 
 
-def test_a_purchase_that_nobody_recorded_and_a_session_that_nobody_knows_are_named() -> None:
+def test_unknown_purchases_and_sessions_are_named_in_mismatches() -> None:
     assert mismatches(None, a_payment_status()) == ("unknown_purchase",)
     assert mismatches(None, None) == ("unknown_purchase",)
     assert mismatches(a_granted_purchase(), None) == ("unknown_session",)

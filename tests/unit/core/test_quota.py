@@ -39,7 +39,7 @@ def settled(account: Account, now: datetime) -> tuple[Account, list[Entry]]:
 # A new account
 
 
-def test_a_new_account_has_its_plans_whole_quota_until_the_next_anchor() -> None:
+def test_a_new_account_has_its_whole_quota_until_the_next_anchor() -> None:
     entry = open_account("petshop-1", some_terms("trio", quota_anchor_day=20), actor="a", catalog=CATALOG, now=NOW)
 
     assert (entry.number, entry.at, entry.type) == (1, NOW, "plan_change")
@@ -121,7 +121,8 @@ def test_a_renewal_happens_once_in_a_period() -> None:
     assert quota_remaining(account, CATALOG) == 0
 
 
-def test_after_months_of_silence_the_quota_renews_once_and_from_the_anchor() -> None:
+def test_after_idle_months_the_quota_renews_once() -> None:
+    """From the anchor."""
     account = an_account(terms=some_terms("trio", quota_anchor_day=31), quota_used=300)
 
     seen, entries = settled(account, civil("2027-02-10 12:00"))
@@ -173,7 +174,8 @@ def test_an_expiry_and_a_renewal_at_one_instant_are_two_lines() -> None:
 # When both are gone
 
 
-def test_with_quota_and_credits_gone_a_service_is_refused_naming_both_ways_out() -> None:
+def test_without_quota_and_credits_a_refusal_names_both_ways_out() -> None:
+    """The next renewal, and a pack."""
     account = an_account(terms=ON_TRIO, quota_used=300)
 
     with pytest.raises(InsufficientCredits) as refused:
@@ -237,7 +239,8 @@ def test_a_smaller_plan_has_its_whole_quota_in_the_next_period() -> None:
     assert quota_remaining(seen, CATALOG) == 100
 
 
-def test_ai_switched_off_stops_the_quota_at_once_and_on_again_brings_back_what_was_left() -> None:
+def test_switching_ai_off_stops_the_quota_at_once() -> None:
+    """Switching it on again brings back what was left."""
     account = an_account(a_lot(10), terms=ON_TRIO, quota_used=100)
 
     account, (off, paid, on) = run(

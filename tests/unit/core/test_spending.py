@@ -173,14 +173,14 @@ def test_the_lot_that_expires_first_is_drawn_first() -> None:
     assert draws_of(an_account(later, sooner), a_debit(quantity=1)) == (drawn(sooner, 1),)
 
 
-def test_the_soonest_expiry_beats_promotional_granted_first_and_number() -> None:
+def test_the_soonest_expiry_is_drawn_first_whatever_the_kind() -> None:
     promotion = a_lot(5, number=2, kind="promotion", granted_at=civil("2026-01-01 00:00"))
     sooner = a_lot(5, number=9, granted_at=civil("2026-05-01 00:00"), expires_at=promotion.expires_at - MILLISECOND)
 
     assert draws_of(an_account(promotion, sooner), a_debit()) == (drawn(sooner, 1),)
 
 
-def test_of_lots_that_expire_together_the_promotional_one_is_drawn_first() -> None:
+def test_of_lots_expiring_together_the_promotion_is_drawn_first() -> None:
     purchase = a_lot(5, number=2, kind="purchase", granted_at=civil("2026-01-01 00:00"))
     promotion = a_lot(5, number=3, kind="promotion", granted_at=civil("2026-05-01 00:00"))
 
@@ -194,14 +194,16 @@ def test_credits_given_as_an_adjustment_are_drawn_before_bought_ones() -> None:
     assert draws_of(an_account(purchase, adjustment), a_debit()) == (drawn(adjustment, 1),)
 
 
-def test_adjustments_and_promotions_stand_alike_so_the_one_granted_first_is_drawn_first() -> None:
+def test_adjustments_and_promotions_are_drawn_by_grant_time() -> None:
+    """The lot granted first is drawn first."""
     adjustment = a_lot(5, number=3, kind="adjustment", granted_at=civil("2026-01-01 00:00"))
     promotion = a_lot(5, number=2, kind="promotion", granted_at=civil("2026-01-01 00:00") + MILLISECOND)
 
     assert draws_of(an_account(adjustment, promotion), a_debit()) == (drawn(adjustment, 1),)
 
 
-def test_of_lots_of_a_kind_that_expire_together_the_one_granted_first_is_drawn_first() -> None:
+def test_of_equal_lots_the_one_granted_first_is_drawn_first() -> None:
+    """Lots of one kind that expire together."""
     second = a_lot(5, number=2, granted_at=civil("2026-02-01 00:00"))
     first = a_lot(5, number=3, granted_at=civil("2026-02-01 00:00") - MILLISECOND)
 
@@ -222,7 +224,7 @@ def test_of_lots_alike_in_all_else_the_lower_lot_id_is_drawn_first() -> None:
         ]
 
 
-def test_a_debit_runs_over_several_lots_in_order_and_stops_where_it_is_met() -> None:
+def test_a_debit_draws_on_several_lots_until_it_is_met() -> None:
     lots = [
         a_lot(3, number=4, expires_at=civil("2026-07-01 00:00")),
         a_lot(4, number=3, expires_at=civil("2026-08-01 00:00")),
@@ -306,7 +308,8 @@ def test_a_debit_that_is_not_covered_draws_nothing() -> None:
     assert (after.available, after.quota_used) == (0, 300)
 
 
-def test_a_refusal_says_what_is_needed_beyond_the_quota_and_what_is_there() -> None:
+def test_a_refusal_names_the_credits_needed_beyond_the_quota() -> None:
+    """And those available."""
     account = an_account(a_lot(3), a_lot(4, number=3), terms=ON_TRIO, quota_used=298)
 
     refusal = refusal_of(account, a_debit("ai_service", quantity=20), catalog=priced(AI_SERVICE, 2))
@@ -342,7 +345,7 @@ def test_a_refusal_names_no_renewal_where_there_is_no_quota_to_renew(terms: Term
     assert refusal.renews_at is None
 
 
-def test_a_refusal_suggests_the_smallest_pack_that_covers_what_is_missing() -> None:
+def test_a_refusal_suggests_the_smallest_pack_that_suffices() -> None:
     account = an_account(a_lot(10))
 
     assert refusal_of(account, a_debit(quantity=60)).suggested_pack == "credits-50"
@@ -387,7 +390,7 @@ def test_units_left_are_those_a_debit_would_grant(feature: Feature, units: int |
         refusal_of(account, a_debit(feature.id, units + 1), catalog=catalog)
 
 
-def test_what_is_available_leaves_out_what_is_expired_without_any_sweep() -> None:
+def test_available_leaves_out_expired_credits_without_a_sweep() -> None:
     account = an_account(a_lot(3, expires_at=NOW), a_lot(4, number=3))
 
     now_account, _ = settle(account, catalog=CATALOG, now=NOW)

@@ -1,0 +1,129 @@
+"""Buying when a process, a response or Stripe is lost on the way: the same key continues the same purchase."""
+
+from datetime import timedelta
+
+import pytest
+
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
+from tests.support.api import PURCHASES, Service
+from tests.support.handlers import Clock
+from tests.support.interruptions import killed_in
+from tests.support.stripe_purchases import Till, at_stripe, bought
+
+MILLISECOND = timedelta(milliseconds=1)
+
+HOUR = timedelta(hours=1)
+
+
+# Killed, lost and down
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "prepaid.use_cases.buying.read_customer",
+        "prepaid.payments.checkout.create_customer",
+        "prepaid.use_cases.buying.save_customer",
+        "prepaid.payments.checkout.create_page",
+        "prepaid.use_cases.buying.save_purchase",
+    ],
+)
+def test_killed_on_the_way_to_the_page_the_same_key_goes_on(till: Till, service: Service, target: str) -> None:
+    with killed_in(target):
+        service.buy(key="k")
+    [listed] = service(PURCHASES).body["purchases"]
+    assert (listed["state"], listed["checkout_url"]) == ("created", None)
+    # The session was spent by the record; its holder may be gone.
+    answer = service.buy(key="k", session="")
+    record = bought(till, answer, replayed=True)
+    assert record.id == listed["id"]
+    assert service.buy(key="k", session="").text == answer.text
+
+
+def test_killed_before_the_record_nothing_was_claimed(till: Till, service: Service) -> None:
+    session = service.manager_session()
+    before = service.stored()
+    with killed_in("prepaid.use_cases.buying.record_purchase"):
+        service.buy(key="k", session=session)
+    assert service.stored() == before
+    bought(till, service.buy(key="k", session=session), replayed=False)
+
+
+def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
+    with killed_in("prepaid.use_cases.buying.save_purchase"):
+        service.buy(key="k")
+    [session] = at_stripe(till, "checkout.session")
+    record = till.read(session["client_reference_id"], "acme")
+    assert (record.state, record.session) == ("created", None)
+    with till.fake.state.lock:
+        lifecycle.pay(till.fake.state, session["id"], "card")
+    till.tell_all(till.events(session["id"]))
+    assert till.purchase(record).state == "granted"
+    answer = service.buy(key="k", session="")
+    assert (answer.status, answer.body["state"]) == (201, "open")
+    assert answer.body["checkout_url"] == f"{till.fake.url}/pay/{session['id']}"
+    assert till.purchase(record).state == "granted"
+    assert len(at_stripe(till, "checkout.session")) == 1
+    assert service.balance()["credits"]["available"] == 100
+
+
+def test_no_second_page_while_the_first_may_be_being_paid(till: Till, service: Service) -> None:
+    with killed_in("prepaid.use_cases.buying.save_purchase"):
+        service.buy(key="k")
+    [first] = at_stripe(till, "checkout.session")
+    with till.fake.state.lock:
+        lifecycle.confirm(till.fake.state, first["id"], "boleto")
+        # As if a day had passed for Stripe only.
+        till.fake.api.idempotency.clear()
+    till.tell_all(till.events(first["id"]))
+
+    answer = service.buy(key="k", session="")
+
+    assert (answer.status, answer.code) == (409, "purchase_lapsed")
+    record = till.read(first["client_reference_id"], "acme")
+    assert (record.state, record.session, record.checkout_url) == ("pending", first["id"], None)
+    with till.fake.state.lock:
+        lifecycle.pay(till.fake.state, first["id"], "boleto")
+    till.tell_all(till.events(first["id"]))
+    assert till.purchase(record).state == "granted"
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_stripes_answers_are_lost(till: Till, service: Service, lost: int) -> None:
+    till.fake.api.faults.plan(lost, Fault(drop=True))
+    answer = service.buy(key="k", trouble=True)
+    if answer.status == 503:
+        answer = service.buy(key="k", session="")
+    bought(till, answer, replayed=lost == 2)
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_stripe_is_down_and_the_same_key_goes_on(till: Till, service: Service, status: int) -> None:
+    till.fake.api.faults.plan(10, Fault(status=status))
+    answer = service.buy(key="k", trouble=True)
+    assert (answer.status, answer.code) == (503, "payments_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    again = service.buy(key="k", session="", trouble=True)
+    assert again.code == "payments_unavailable"
+    till.fake.api.faults.plan(0, Fault())
+    bought(till, service.buy(key="k", session=""), replayed=True)
+
+
+def test_a_purchase_that_was_begun_too_long_ago(till: Till, service: Service, clock: Clock) -> None:
+    with killed_in("prepaid.payments.checkout.create_page"):
+        service.buy(key="k")
+    clock.now += 23 * HOUR
+    with killed_in("prepaid.payments.checkout.create_page"):
+        service.buy(key="k", session="")
+    clock.now += MILLISECOND
+    answer = service.buy(key="k", session="")
+    assert (answer.status, answer.code) == (409, "purchase_lapsed")
+    assert at_stripe(till, "checkout.session") == []
+    assert service.buy(key="another").status == 201
+
+
+def test_a_replay_is_no_continuation_however_late(till: Till, service: Service, clock: Clock) -> None:
+    answer = service.buy(key="k")
+    clock.now += 9999 * HOUR
+    assert service.buy(key="k", session="").text == answer.text

@@ -1,0 +1,265 @@
+"""Runs of the reconciliation that end early, fail or are killed: the next run continues; and how much a run asks."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fake_stripe.faults import Fault
+from prepaid.payments import sessions
+from prepaid.payments.errors import PaymentsUnavailable
+from prepaid.use_cases import reconciling, syncing
+from tests.support.api import Service
+from tests.support.handlers import Clock, Output
+from tests.support.interruptions import Killed
+from tests.support.reconciliation import (
+    NOTHING,
+    Run,
+    after_each_call,
+    asked,
+    available,
+    forget_events,
+    looks,
+    reviews_due,
+    run,
+    small_pages,
+    unlucky,
+)
+from tests.support.stripe_purchases import Till
+
+__all__ = ["asked", "run", "small_pages", "unlucky"]
+
+DAY = timedelta(days=1)
+
+HOUR = timedelta(hours=1)
+
+ENOUGH = 300_000
+
+
+# How much is asked
+
+
+def test_many_events_of_one_purchase_fetch_its_status_once(
+    till: Till, run: Run, service: Service, asked: list[str]
+) -> None:
+    """One request for its session, and one for its refunds and disputes."""
+    purchase = till.buy()
+    till.pay(purchase, "pix")
+    for _ in range(4):
+        till.refund(purchase, 499)
+    till.dispute(purchase)
+    assert len(till.since(0)) > 6
+    assert run() == NOTHING | {"healed": 1}
+    assert till.purchase(purchase).state == "disputed"
+    asked.clear()
+    assert run() == NOTHING
+    assert asked == [purchase.session] * 2
+
+
+def test_a_voucher_that_ran_out_is_heard_from_its_event_among_others(
+    till: Till, run: Run, clock: Clock, asked: list[str]
+) -> None:
+    purchase = till.buy()
+    till.happen(purchase, "confirm", "pix")
+    clock.now += DAY
+    till.happen(purchase, "fail")
+    assert run() == NOTHING | {"healed": 1}
+    assert asked == [purchase.session] * 2
+    assert till.purchase(purchase).state == "failed"
+
+
+def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
+    till: Till, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [0]
+
+    def count() -> None:
+        calls[0] += 1
+
+    for _ in range(5):
+        till.pay(till.buy(), "pix")
+    after_each_call(monkeypatch, count)
+    assert run() == NOTHING | {"healed": 5}
+    # The second page is empty.
+    assert calls == [5 * 3 + 2]
+
+
+# Time, and whatever stops it
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("number", [2, 3, 7])
+def test_it_stops_with_time_to_spare_and_the_next_run_goes_on(
+    till: Till, run: Run, service: Service, clock: Clock, number: int
+) -> None:
+    for _ in range(5):
+        till.pay(till.buy())
+    answers = [run(looks(number))]
+    while not answers[-1]["finished"]:
+        assert len(answers) < 100
+        clock.now += timedelta(minutes=1)
+        answers.append(run(looks(number)))
+    assert sum(answer["healed"] for answer in answers) == 5
+    assert available(service) == 500
+    assert run() == NOTHING
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_killed_it_loses_no_more_than_a_page(
+    till: Till, run: Run, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        till.pay(till.buy())
+    seen: list[str] = []
+    real = syncing.follow_event
+
+    def dies(*given: Any, **named: Any) -> Any:
+        seen.append(given[2].id)
+        if len(seen) in {4, 7}:
+            raise Killed
+        return real(*given, **named)
+
+    monkeypatch.setattr(reconciling, "follow_event", dies)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            run()
+    assert run()["finished"]
+    assert len(seen) == 6 + 3
+    assert available(service) == 600
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_place_that_stripe_forgot(till: Till, run: Run, service: Service) -> None:
+    """The event that the last run had come to is pruned, or was one of test mode."""
+    for _ in range(3):
+        till.pay(till.buy())
+    assert not run(looks(2))["finished"]
+    with till.fake.state.lock:
+        events = till.fake.state.tables["event"]
+        newest = next(one for one in till.fake.state.newest_first("event") if "session" in one["type"])
+        del events[newest["id"]]
+    assert run()["finished"]
+    assert available(service) == 300
+
+
+def test_what_could_not_be_looked_at_is_looked_at_again(
+    till: Till, run: Run, service: Service, output: Output, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlucky, lucky = till.buy(), till.buy()
+    for purchase in (unlucky, lucky):
+        till.pay(purchase)
+    real = sessions.fetch_payment_status
+
+    def look(client: Any, session: str, **named: Any) -> Any:
+        if session == unlucky.session:
+            raise PaymentsUnavailable
+        return real(client, session, **named)
+
+    clock.now += 5 * DAY
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(syncing, "fetch_payment_status", look)
+        assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
+    assert output.metric("ReconciliationFailures") == [1]
+    [failure] = [line for line in output.lines if line.get("message") == "not reconciled"]
+    assert (failure["level"], failure["exception_name"]) == ("ERROR", "PaymentsUnavailable")
+    clock.now += 5 * DAY
+    assert run() == NOTHING | {"healed": 1}
+    assert available(service) == 200
+
+
+def failed_rows(service: Service) -> list[tuple[str, int]]:
+    """What waits for another try, and how many it had."""
+    return [
+        (sort.removeprefix("FAILED#"), int(item["tries"]["N"]))
+        for (partition, sort), item in sorted(service.stored().items())
+        if partition == "RECONCILIATION" and sort != "CHECKPOINT"
+    ]
+
+
+def test_an_event_that_always_fails_holds_up_and_repeats_no_other(
+    till: Till, run: Run, service: Service, output: Output, clock: Clock, asked: list[str], unlucky: set[str]
+) -> None:
+    poor, *others = (till.buy() for _ in range(4))
+    unlucky.add(poor.session or "")
+    [event] = till.pay(poor)
+    for purchase in others:
+        till.pay(purchase)
+    clock.now += 2 * HOUR
+    assert run() == NOTHING | {"healed": 3, "failed": 1, "waiting": 1}
+    for tries in range(2, 6):
+        assert failed_rows(service) == [(event["id"], tries - 1)]
+        asked.clear()
+        clock.now += 2 * HOUR
+        assert run() == NOTHING | {"failed": 1, "waiting": 1}
+        assert asked == [poor.session]
+    assert output.metric("ReconciliationOldestFailure") == [0, 7200, 14400, 21600, 28800]
+    unlucky.clear()
+    clock.now += 2 * HOUR
+    assert run() == NOTHING | {"healed": 1}
+    assert output.metric("ReconciliationOldestFailure")[-1] == 0
+    assert failed_rows(service) == []
+    assert available(service) == 400
+
+
+def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
+) -> None:
+    purchase = till.buy()
+    till.tell_all(till.pay(purchase))
+    forget_events(till)
+    till.session(purchase.session or "").update({"payment_status": "unpaid"})
+    unlucky.add(purchase.session or "")
+    assert run() == NOTHING | {"failed": 1, "waiting": 1}
+    assert reviews_due(service, clock) == {}
+    assert failed_rows(service) == [(purchase.id, 1)]
+    unlucky.clear()
+    clock.now += HOUR
+    assert run() == NOTHING | {"quarantined": 1}
+    assert failed_rows(service) == []
+    clock.now += HOUR
+    assert run() == NOTHING
+
+
+def test_more_failures_than_a_run_tries_again_take_turns(
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.functions.limits["reconcile"] = {"max_retries": 2}
+    bought = [till.buy() for _ in range(5)]
+    for purchase in bought:
+        till.pay(purchase)
+        unlucky.add(purchase.session or "")
+    clock.now += 2 * HOUR
+    assert run() == NOTHING | {"failed": 5, "waiting": 5}
+    for _ in range(5):
+        clock.now += HOUR
+        assert run() == NOTHING | {"failed": 2, "waiting": 5}
+    assert sorted(tries for _, tries in failed_rows(service)) == [2, 3, 3, 3, 4]
+    unlucky.clear()
+    for waiting in (3, 1, 0):
+        clock.now += HOUR
+        assert run()["waiting"] == waiting
+    assert available(service) == 500
+
+
+def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run, output: Output, clock: Clock) -> None:
+    for _ in range(6):
+        till.pay(till.buy())
+    clock.now += DAY
+    answers = []
+    for number in (2, 2, 100, 100):
+        answers.append(run(looks(number))["finished"])
+        clock.now += HOUR
+    assert answers == [False, False, True, True]
+    assert output.metric("ReconciliationBehind") == [0, 3600, 0, 0]
+
+
+def test_stripe_is_down(till: Till, run: Run, service: Service) -> None:
+    """The function fails, so that Lambda counts it and tries again."""
+    till.pay(till.buy())
+    before = service.stored()
+    till.fake.api.faults.plan(10, Fault(status=503))
+    with pytest.raises(PaymentsUnavailable):
+        run()
+    assert service.stored() == before
+    till.fake.api.faults.plan(0, Fault())
+    assert run()["healed"] == 1

@@ -1,0 +1,120 @@
+"""Fixtures of the functions' handlers. A conftest imports them and adds `table`, in an AWS with `secret_texts()`."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fake_stripe.faults import Fault
+from fake_stripe.server import RunningFake
+from prepaid.store.dynamodb import Table
+from prepaid.use_cases import approving
+from tests.support.api import Service
+from tests.support.apps import load_app
+from tests.support.functions import NAMES, Deployment
+from tests.support.handlers import (
+    CURSOR_SECRET,
+    FAKES_TIME,
+    PEPPER,
+    RETURN_URL,
+    RIGHTS,
+    Clock,
+    Output,
+    listen,
+    serving,
+)
+from tests.support.store_driver import FakeTime
+from tests.support.stripe_purchases import CURRENT_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
+
+
+@pytest.fixture(scope="session")
+def apps() -> Iterator[dict[str, ModuleType]]:
+    """Each function's file, loaded by its path as Lambda does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "prepaid-test")
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Prepaid")
+        yield {name: load_app(name) for name in NAMES}
+
+
+@pytest.fixture(scope="session")
+def deployment(running_fake: RunningFake) -> Deployment:
+    """What the template and its secrets give the functions."""
+    return Deployment(
+        stripe_url=running_fake.url,
+        stripe_keys=STRIPE_KEYS,
+        webhook_secrets=(CURRENT_SECRET, PREVIOUS_SECRET),
+        cursor_secret=CURSOR_SECRET,
+        pepper=PEPPER,
+        return_url=RETURN_URL,
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def output(apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Output:
+    """What this test's requests print."""
+    heard = listen(monkeypatch)
+    heard.capsys = capsys
+    return heard
+
+
+@pytest.fixture
+def service(
+    apps: dict[str, ModuleType], deployment: Deployment, table: Table, clock: Clock, output: Output
+) -> Iterator[Service]:
+    """The functions at an empty table; afterwards nothing private may be in what they printed."""
+    yield from serving(deployment.at(apps, table, clock), table, output)
+
+
+@pytest.fixture(scope="session")
+def running_fake() -> Iterator[RunningFake]:
+    with RunningFake(api_keys={SHOP_KEY: None, **RIGHTS}, now=FAKES_TIME) as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFake]:
+    """Stripe, as far as the functions can tell: empty, and at the same time as they."""
+    monkeypatch.setattr(FAKES_TIME, "clock", clock)
+    # The SDK's pauses between its retries are real seconds; nothing here is about them.
+    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
+    with running_fake.state.lock:
+        running_fake.state.clear()
+        running_fake.api.idempotency.clear()
+    yield running_fake
+    running_fake.api.faults.plan(0, Fault())
+
+
+@pytest.fixture
+def till(service: Service, fake: RunningFake, clock: Clock) -> Till:
+    """Where account acme, which has no credits yet, buys some."""
+    service.open()
+    service.set_code()
+    return Till(service, fake, clock)
+
+
+@pytest.fixture
+def impatient(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what never gets well: the pauses between retries take no time."""
+    service.functions.change(table=replace(service.table, deadline=FakeTime().deadline()))
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+
+
+@pytest.fixture
+def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One item for each time that a code was worked on."""
+    made: list[int] = []
+
+    def counted(*given: Any, **named: Any) -> bytes:
+        made.append(1)
+        return hashlib.scrypt(*given, **named)
+
+    monkeypatch.setattr(approving, "scrypt", counted)
+    return made

@@ -1,0 +1,39 @@
+"""A purchase on a real table whose money goes back."""
+
+from dataclasses import replace
+
+from tests.support.ledger_audit import audit
+from tests.support.store_driver import Desk, a_payment_status, a_purchase, stored
+from tests.support.wire import Fault, answer_lost, no_answer, refuses, reset_after_commit
+
+PAID = a_payment_status("paid", a_purchase())
+
+REFUNDED = replace(PAID, refunded=4990)
+
+HALF = replace(PAID, refunded=2495)
+
+DISPUTED = replace(PAID, disputed=4990)
+
+FAULTS: dict[str, Fault] = {
+    "timed out": answer_lost,
+    "reset": reset_after_commit,
+    "no answer": no_answer,
+    "500": refuses("InternalServerError", 500),
+    "throttled": refuses("ThrottlingException"),
+}
+
+
+def bought(desk: Desk, *, spent: int = 0) -> None:
+    desk.open()
+    desk.record(a_purchase())
+    assert desk.receive(PAID, event="evt_paid") == "changed"
+    if spent:
+        desk.debit(spent)
+
+
+def standing(desk: Desk) -> tuple[str, int, int, int]:
+    """State and revoked credits of the purchase, credits available and owed."""
+    audited = audit(stored(desk.table))
+    purchase = desk.purchase()
+    assert audited.taken + purchase.debt <= purchase.revoked + audited.settled
+    return purchase.state, purchase.revoked, audited.available, audited.owed
