@@ -8,7 +8,7 @@ from typing import Any
 
 from prepaid.core.purchase import Purchase
 from prepaid.store.catalog import first_catalog
-from tests.simulation.bench import Bench, Context, apps
+from tests.simulation.bench import Bench, Context
 from tests.support.api import (
     BALANCE,
     BUY,
@@ -252,7 +252,7 @@ def webhook(bench: Bench, event: Any) -> Said:
 
 def scheduled(function: str) -> Callable[[Bench, Any], Said]:
     def run(bench: Bench, _: Any) -> Said:
-        answer = apps()[function].handler(SCHEDULED, Context(bench))
+        answer = bench.service.functions[function](SCHEDULED, Context(bench))
         return (200 if answer["finished"] and not answer["failed"] else 500), None
 
     return run
@@ -260,7 +260,7 @@ def scheduled(function: str) -> Callable[[Bench, Any], Said]:
 
 def verify(bench: Bench, _: Any) -> Said:
     """A pass, which must find nothing."""
-    answer = apps()["verify"].handler(SCHEDULED, Context(bench))
+    answer = bench.service.functions["verify"](SCHEDULED, Context(bench))
     return (200 if answer["finished"] else 500), {"found": answer["found"]}
 
 

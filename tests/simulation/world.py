@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
+
+import boto3
 
 from fake_stripe.state import State
 from prepaid.core.errors import Busy, PrepaidError
@@ -27,6 +30,7 @@ from tests.simulation.frames import Answer, ClientRequest, Context, Frame, Kille
 from tests.simulation.line import attach, quick_client
 from tests.simulation.met_faults import DATABASE_FAULTS, DELAYS, STRIPE_FAULTS
 from tests.simulation.stage import API_KEY, TABLE, Stage, model_client
+from tests.simulation.stage import session as stage_session
 from tests.simulation.steps import LASTING, Step
 from tests.simulation.stripe_wire import StripeWire
 from tests.simulation.watched_database import WRITES, WatchedDatabase
@@ -94,7 +98,8 @@ class World:
             return quick_client(model_client(), self.database, self._meet_database)
         from prepaid.store.dynamodb import open_client  # noqa: PLC0415 - as wiring does
 
-        client = open_client()
+        with mock.patch.object(boto3, "client", stage_session().create_client):
+            client = open_client()
         attach(client, self.database, self._meet_database)
         return client
 
