@@ -2,18 +2,18 @@
 
 from prepaid import wiring
 from prepaid.api import accounts, catalogs, grants
-from prepaid.api.http import LambdaHandler, serve
+from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-ROUTES = {
-    "PUT /v1/accounts/{account}": accounts.put,
-    "GET /v1/accounts/{account}": accounts.show,
-    "POST /v1/accounts/{account}/grants": grants.grant,
-    "GET /v1/packs": catalogs.show_packs,
-    "GET /v1/catalog": catalogs.show_catalog,
-    "PUT /v1/catalog": catalogs.put_catalog,
-}
+ROUTES = (
+    accounts.PUT,
+    accounts.SHOW,
+    grants.GRANT,
+    catalogs.SHOW_PACKS,
+    catalogs.SHOW_CATALOG,
+    catalogs.PUT_CATALOG,
+)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

@@ -2,14 +2,11 @@
 
 from prepaid import wiring
 from prepaid.api import balances, histories
-from prepaid.api.http import LambdaHandler, serve
+from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-ROUTES = {
-    "GET /v1/accounts/{account}/balance": balances.balance,
-    "GET /v1/accounts/{account}/history": histories.history,
-}
+ROUTES = (balances.SHOW, histories.SHOW)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

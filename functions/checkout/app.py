@@ -1,18 +1,18 @@
 """Buying: the manager's code and sessions, purchases and their payment pages."""
 
 from prepaid import wiring
-from prepaid.api import managers, purchases
-from prepaid.api.http import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
+from prepaid.api import manager_codes, purchases
+from prepaid.api.http.serving import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-ROUTES = {
-    "PUT /v1/accounts/{account}/manager-code": managers.put_code,
-    "POST /v1/accounts/{account}/manager-sessions": managers.post_session,
-    "POST /v1/accounts/{account}/purchases": purchases.buy,
-    "GET /v1/accounts/{account}/purchases": purchases.show_all,
-    "GET /v1/accounts/{account}/purchases/{id}": purchases.show,
-}
+ROUTES = (
+    manager_codes.PUT_CODE,
+    manager_codes.POST_SESSION,
+    purchases.BUY,
+    purchases.SHOW_ALL,
+    purchases.SHOW,
+)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

@@ -2,11 +2,11 @@
 
 from prepaid import wiring
 from prepaid.api import consumptions
-from prepaid.api.http import LambdaHandler, serve
+from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-ROUTES = {"POST /v1/accounts/{account}/consumptions": consumptions.consume}
+ROUTES = (consumptions.CONSUME,)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

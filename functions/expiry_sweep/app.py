@@ -3,22 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
-from prepaid.api.metrics import count
 from prepaid.deps import Deps, with_deadline
 from prepaid.settings import from_environment
 from prepaid.store.due import DueLot
+from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
 # Enough to finish the page in hand and to keep the checkpoint.
 MARGIN_MILLISECONDS = 20_000
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
-
-logger = Logger()
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
@@ -34,9 +31,9 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
         )
     )
     answer = {"recorded": swept.recorded, "failed": swept.failed, "finished": swept.finished}
-    logger.info("swept", extra={"request_id": context.aws_request_id, **answer})
-    count("LotsExpired", swept.recorded)
-    count("SweepFailures", swept.failed)
+    logger.info("swept", extra=answer)
+    count(Metric.LOTS_EXPIRED, swept.recorded)
+    count(Metric.SWEEP_FAILURES, swept.failed)
     return answer
 
 
@@ -47,7 +44,12 @@ def on_failure(row: DueLot, error: Exception) -> None:
 
 def make_handler(deps: Deps, **limits: Any) -> JobHandler:
     """What Lambda calls. The answer says what the run did."""
-    return lambda _event, context: run(deps, context, **limits)
+
+    @logger.inject_lambda_context(clear_state=True)
+    def handle(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        return run(deps, context, **limits)
+
+    return handle
 
 
 handler = make_handler(wiring.build(from_environment()))

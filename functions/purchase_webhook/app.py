@@ -2,14 +2,14 @@
 
 from prepaid import wiring
 from prepaid.api import webhooks
-from prepaid.api.http import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
+from prepaid.api.http.serving import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
 # A dispute's event carries its evidence; a delivery that is rejected for its size is sent again for days.
 MAX_EVENT_BYTES = 1024 * 1024
 
-ROUTES = {"POST /v1/webhooks/stripe": webhooks.receive}
+ROUTES = (webhooks.RECEIVE,)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

@@ -3,22 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
-from prepaid.api.metrics import count, measure_seconds
 from prepaid.deps import Deps, with_deadline
 from prepaid.payments.errors import PaymentsRefused
 from prepaid.settings import from_environment
+from prepaid.telemetry import Metric, count, logger, measure_seconds
 from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, reconcile
 
 # Enough to finish the event or purchase in hand, Stripe's slowest answers included, and to keep the checkpoint.
 MARGIN_MILLISECONDS = 60_000
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
-
-logger = Logger()
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
         )
     except PaymentsRefused:
         # Lambda retries all the same; this alarm says that a person must act first.
-        count("PaymentProviderRefusals", 1)
+        count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
         raise
     answer = {
         "healed": done.healed,
@@ -47,30 +44,35 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
         "waiting": done.waiting,
         "finished": done.finished,
     }
-    logger.info("reconciled", extra={"request_id": context.aws_request_id, **answer})
-    count("PurchasesHealed", done.healed)
-    count("ReconciliationFailures", done.failed)
-    measure_seconds("ReconciliationOldestFailure", int(done.oldest_failure.total_seconds()))
-    measure_seconds("ReconciliationBehind", int(done.behind.total_seconds()))
+    logger.info("reconciled", extra=answer)
+    count(Metric.PURCHASES_HEALED, done.healed)
+    count(Metric.RECONCILIATION_FAILURES, done.failed)
+    measure_seconds(Metric.RECONCILIATION_OLDEST_FAILURE, int(done.oldest_failure.total_seconds()))
+    measure_seconds(Metric.RECONCILIATION_BEHIND, int(done.behind.total_seconds()))
     return answer
 
 
 def on_quarantine(what: str) -> None:
     """The alarm PurchaseQuarantined counts this: an event or purchase that doesn't match waits for a person."""
     logger.warning("quarantined", extra={"what": what})
-    count("PurchaseQuarantined", 1)
+    count(Metric.PURCHASE_QUARANTINED, 1)
 
 
 def on_failure(what: str, error: Exception) -> None:
     """One event or purchase whose check failed; each run retries it, and an alarm watches the oldest."""
     logger.error("not reconciled", extra={"what": what}, exc_info=error)
     if isinstance(error, PaymentsRefused):
-        count("PaymentProviderRefusals", 1)
+        count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
 
 
 def make_handler(deps: Deps, **limits: Any) -> JobHandler:
     """What Lambda calls. The answer says what the run did."""
-    return lambda _event, context: run(deps, context, **limits)
+
+    @logger.inject_lambda_context(clear_state=True)
+    def handle(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        return run(deps, context, **limits)
+
+    return handle
 
 
 handler = make_handler(wiring.build(from_environment()))

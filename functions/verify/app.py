@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
-from prepaid.api.metrics import count
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
+from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.running import run_scheduled
 from prepaid.use_cases.verifying.scan_pass import VerifyContext
@@ -18,8 +17,6 @@ from prepaid.use_cases.verifying.scan_pass import VerifyContext
 MARGIN_MILLISECONDS = 120_000
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
-
-logger = Logger()
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
@@ -30,8 +27,8 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
         has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
     )
     answer = {"read": done.read, "found": done.found, "finished": done.finished}
-    logger.info("verified", extra={"request_id": context.aws_request_id, **answer})
-    count("RowsVerified", done.read)
+    logger.info("verified", extra=answer)
+    count(Metric.ROWS_VERIFIED, done.read)
     return answer
 
 
@@ -39,12 +36,17 @@ def on_finding(finding: Finding) -> None:
     """One finding, counted at once: a run may be killed before its end. docs/operating.md says what to do."""
     about = {"code": finding.code, "account": finding.account, "where": finding.where}
     logger.error("finding", extra={**about, "expected": finding.expected, "found": finding.found})
-    count("VerificationFindings", 1)
+    count(Metric.VERIFICATION_FINDINGS, 1)
 
 
 def make_handler(deps: Deps, **limits: Any) -> JobHandler:
     """What Lambda calls. The answer says what the run did."""
-    return lambda _event, context: run(deps, context, **limits)
+
+    @logger.inject_lambda_context(clear_state=True)
+    def handle(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        return run(deps, context, **limits)
+
+    return handle
 
 
 handler = make_handler(wiring.build(from_environment()))

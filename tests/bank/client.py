@@ -17,14 +17,15 @@ from typing import Any
 
 from tests.bank.history import BUSY, Recorder, next_index
 from tests.bank.requests import Plan, Request, opening, request_at
+from tests.support.api import BALANCE, CONSUME, GRANT, PUT_ACCOUNT
 from tests.support.apps import load_app
 from tests.support.gateway_events import ADMIN, Context, Event, caller, compact, http_event
 
 ROUTES = {
-    "debit": ("consume", "POST /v1/accounts/{account}/consumptions"),
-    "grant": ("accounts", "POST /v1/accounts/{account}/grants"),
-    "terms": ("accounts", "PUT /v1/accounts/{account}"),
-    "balance": ("balance_query", "GET /v1/accounts/{account}/balance"),
+    "debit": ("consume", CONSUME),
+    "grant": ("accounts", GRANT),
+    "terms": ("accounts", PUT_ACCOUNT),
+    "balance": ("balance_query", BALANCE),
 }
 MAX_TRIES = 20
 LONGEST_PAUSE_SECONDS = 8

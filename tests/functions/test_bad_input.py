@@ -140,7 +140,7 @@ def counter(apps: dict[str, ModuleType], deployment: Deployment, aws: None) -> I
     """One account in one table for the whole module: nothing here may change either."""
     with pytest.MonkeyPatch.context() as patch:
         table = empty_table()
-        for service in serving(deployment.at(apps, table, Clock()), table, listen(apps, patch)):
+        for service in serving(deployment.at(apps, table, Clock()), table, listen(patch)):
             service.open("acme", credits=100)
             service.spend(1, key="taken")
             yield service

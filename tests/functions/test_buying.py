@@ -124,6 +124,7 @@ def test_the_page_speaks_the_customers_language(
 
 def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     checkout = service.functions.deps["checkout"].checkout
+    assert checkout is not None
     service.functions.change(
         "checkout", checkout=replace(checkout, return_url="https://shop.example.com/?page=credits")
     )
@@ -281,6 +282,7 @@ def test_a_live_stack_takes_no_test_money(
     till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout = service.functions.deps["checkout"].checkout
+    assert checkout is not None
     service.functions.change("checkout", checkout=replace(checkout, live=True))
     purchase = till.buy()
     assert purchase.live

@@ -49,6 +49,7 @@ def killed_before_the_page_is_kept() -> Iterator[None]:
 def another_return_url(service: Service, url: str) -> Iterator[None]:
     """A deploy with another parameter ReturnUrl."""
     before = service.functions.deps["checkout"].checkout
+    assert before is not None
     service.functions.change("checkout", checkout=replace(before, return_url=url))
     yield
     service.functions.change("checkout", checkout=before)

@@ -103,11 +103,11 @@ def test_a_balance_then_counts_what_had_lapsed_by_then(service: Service, clock: 
 
 def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -> None:
     service.open(credits=8)
-    catalog = service("GET /v1/catalog").body
+    catalog = service(GET_CATALOG).body
     catalog["features"][0]["price"] = 4
     del catalog["version"]
     clock.now += HOUR
-    assert service("PUT /v1/catalog", json=catalog, headers={"If-Match": '"1"'}).status == 200
+    assert service(PUT_CATALOG, json=catalog, headers={"If-Match": '"1"'}).status == 200
     clock.now += HOUR
     assert service.balance()["features"]["sticker"]["units_left"] == 2
     assert service.balance(at="2026-06-16T13:00:00Z")["features"]["sticker"]["units_left"] == 8

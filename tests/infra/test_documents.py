@@ -53,7 +53,7 @@ def test_callers_find_every_status_and_code_of_the_contract() -> None:
         (status, code)
         for operation in operations
         for status, response in operation["responses"].items()
-        if int(status) >= 400
+        if int(status) >= 400 and "application/problem+json" in response["content"]
         for code in response["description"].split(", ")
     }
 
@@ -63,7 +63,21 @@ def test_callers_find_every_status_and_code_of_the_contract() -> None:
     assert documented == contract
 
 
+def test_the_contract_says_of_every_time_that_it_is_one() -> None:
+    schemas = json.loads((ROOT / "openapi.json").read_text("utf-8"))["components"]["schemas"]
+
+    times = {
+        f"{name}.{field}": json.dumps(schemas["TimeOrNone"] if "$ref" in schema else schema)
+        for name, shape in schemas.items()
+        for field, schema in shape.get("properties", {}).items()
+        if field in {"at", "as_of"} or field.endswith("_at")
+    }
+
+    assert len(times) > 10
+    assert [field for field, schema in times.items() if '"format": "date-time"' not in schema] == []
+
+
 def test_operators_find_every_code_of_the_verifier() -> None:
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
 
-    assert {code for row in rows for code in re.findall(r"`(\w+)`", row)} == set(get_args(Code))
+    assert {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)} == set(get_args(Code))

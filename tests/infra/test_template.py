@@ -13,29 +13,14 @@ import pytest
 import yaml
 
 from local.deploy import STRIPE_RIGHTS
+from prepaid.api import openapi
+from prepaid.api.http.routes import Route
 from prepaid.store import keys
+from prepaid.telemetry import Metric
 from tests.infra.expected import FUNCTIONS
+from tests.support.apps import load_app
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
-
-# Function, method, path and the scopes of which one opens it.
-ROUTES = {
-    ("Consume", "POST", "/v1/accounts/{account}/consumptions", ("prepaid/consume",)),
-    ("BalanceQuery", "GET", "/v1/accounts/{account}/balance", ("prepaid/read",)),
-    ("BalanceQuery", "GET", "/v1/accounts/{account}/history", ("prepaid/read",)),
-    ("Accounts", "PUT", "/v1/accounts/{account}", ("prepaid/admin",)),
-    ("Accounts", "GET", "/v1/accounts/{account}", ("prepaid/read",)),
-    ("Accounts", "POST", "/v1/accounts/{account}/grants", ("prepaid/admin",)),
-    ("Accounts", "GET", "/v1/packs", ("prepaid/read",)),
-    ("Accounts", "GET", "/v1/catalog", ("prepaid/read",)),
-    ("Accounts", "PUT", "/v1/catalog", ("prepaid/admin",)),
-    ("Checkout", "PUT", "/v1/accounts/{account}/manager-code", ("prepaid/admin", "prepaid/buy")),
-    ("Checkout", "POST", "/v1/accounts/{account}/manager-sessions", ("prepaid/buy",)),
-    ("Checkout", "POST", "/v1/accounts/{account}/purchases", ("prepaid/buy",)),
-    ("Checkout", "GET", "/v1/accounts/{account}/purchases", ("prepaid/read",)),
-    ("Checkout", "GET", "/v1/accounts/{account}/purchases/{id}", ("prepaid/read",)),
-    ("PurchaseWebhook", "POST", "/v1/webhooks/stripe", ()),
-}
 
 # As Stripe's dashboard calls what its API calls otherwise.
 STRIPE_RESOURCES = {
@@ -120,8 +105,8 @@ def resources(statement: dict[str, Any]) -> list[Any]:
     return said if isinstance(said, list) else [said]
 
 
-def test_every_route_has_its_function_and_scope(template: dict[str, Any]) -> None:
-    found = set()
+def test_the_template_and_the_functions_have_the_same_routes(template: dict[str, Any]) -> None:
+    deployed = set()
     for name, function in of_type(template, "AWS::Serverless::Function").items():
         for event in function["Events"].values():
             if event["Type"] != "HttpApi":
@@ -130,8 +115,28 @@ def test_every_route_has_its_function_and_scope(template: dict[str, Any]) -> Non
             scopes = route["Auth"].get("AuthorizationScopes", [])
             assert bool(scopes) != (route["Auth"].get("Authorizer") == "NONE"), route
             assert route["ApiId"] == ("Ref", "HttpApi")
-            found.add((name.removesuffix("Function"), route["Method"], route["Path"], tuple(scopes)))
-    assert found == ROUTES
+            deployed.add((name.removesuffix("Function"), route["Method"], route["Path"], tuple(scopes)))
+
+    declared = {
+        (name, route.method, route.path, route.scopes)
+        for name, folder in FUNCTIONS.items()
+        for route in getattr(load_app(folder), "ROUTES", ())
+    }
+    assert deployed == declared
+
+
+def test_openapi_has_every_route_that_a_function_serves() -> None:
+    served = [route for folder in FUNCTIONS.values() for route in getattr(load_app(folder), "ROUTES", ())]
+
+    assert sorted(route.key for route in served) == sorted(route.key for route in openapi.ROUTES)
+    assert len({route.operation_id for route in served}) == len(served)
+
+
+@pytest.mark.parametrize("route", openapi.ROUTES, ids=lambda route: route.key)
+def test_a_route_describes_the_parameters_of_its_path(route: Route) -> None:
+    in_path = {parameter.name for parameter in route.parameters if parameter.where == "path"}
+
+    assert in_path == set(re.findall(r"\{(\w+)\}", route.path))
 
 
 def test_a_token_is_asked_for_where_a_route_says_nothing(template: dict[str, Any]) -> None:
@@ -186,7 +191,7 @@ def test_no_role_is_granted_a_wildcard(template: dict[str, Any]) -> None:
                 assert isinstance(resource, tuple), "a resource of this stack, not an address spelled out"
 
 
-def test_what_is_watched_is_counted_somewhere(template: dict[str, Any]) -> None:
+def test_alarms_watch_metrics_that_the_code_publishes(template: dict[str, Any]) -> None:
     root = TEMPLATE.parent
     sources = [*(root / "functions").rglob("*.py"), *(root / "layers" / "prepaid" / "prepaid").rglob("*.py")]
     code = "".join(source.read_text("utf-8") for source in sources)
@@ -195,8 +200,18 @@ def test_what_is_watched_is_counted_somewhere(template: dict[str, Any]) -> None:
         for alarm in of_type(template, "AWS::CloudWatch::Alarm").values()
         if not alarm["Namespace"].startswith("AWS/")
     }
+
     assert watched >= {"InternalErrors", "PaymentProviderRefusals", "PurchaseQuarantined"}
-    assert [name for name in watched if f'"{name}"' not in code] == []
+    assert watched <= set(Metric)
+    assert [metric.name for metric in Metric if not re.search(rf"\(Metric\.{metric.name},", code)] == []
+
+
+def test_operators_find_every_metric_and_whether_an_alarm_watches_it(template: dict[str, Any]) -> None:
+    text = (TEMPLATE.parent / "docs" / "operating.md").read_text("utf-8")
+    documented = dict(re.findall(r"^\| `([A-Z]\w+)` \| (yes|no) \|", text, re.MULTILINE))
+    watched = {alarm["MetricName"] for alarm in of_type(template, "AWS::CloudWatch::Alarm").values()}
+
+    assert documented == {str(metric): "yes" if metric in watched else "no" for metric in Metric}
 
 
 def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from prepaid.api import http, metrics
+from prepaid import telemetry
 from prepaid.deps import Deps
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.sessions import open_stripe
@@ -148,13 +148,13 @@ def webhook_file() -> ModuleType:
 def standing(stand: Stand) -> Iterator[None]:
     """For the length of a with block the handler lives at this stand, and says nothing to anybody."""
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(metrics, "_publish"))
+        stack.enter_context(mock.patch.object(telemetry, "_publish"))
         # append returns None: no fault is planned.
         wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.asked.append)
         stack.enter_context(reached(wire))
-        level = http.logger.log_level
-        http.logger.setLevel("CRITICAL")
-        stack.callback(http.logger.setLevel, level)
+        level = telemetry.logger.log_level
+        telemetry.logger.setLevel("CRITICAL")
+        stack.callback(telemetry.logger.setLevel, level)
         yield
 
 

@@ -16,11 +16,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from prepaid.api import requests
+from prepaid.api.accounts import AccountRequest
+from prepaid.api.catalogs import CatalogRequest
+from prepaid.api.consumptions import ConsumptionRequest
 from prepaid.api.csv_lines import COLUMNS, csv_text
-from prepaid.api.cursors import read_cursor, sign_cursor
-from prepaid.api.http import MAX_BODY_BYTES, Request, body_of, request_from
-from prepaid.api.problems import CursorInvalid, Malformed, TooLarge
+from prepaid.api.grants import GrantRequest
+from prepaid.api.http.bodies import body_of
+from prepaid.api.http.cursors import read_cursor, sign_cursor
+from prepaid.api.http.problems import CursorInvalid, Malformed, TooLarge
+from prepaid.api.http.requests import Request, request_from
+from prepaid.api.http.serving import MAX_BODY_BYTES
+from prepaid.api.manager_codes import ManagerCodeRequest, ManagerSessionRequest
+from prepaid.api.purchases import PurchaseRequest
 from prepaid.core.errors import InvalidRequest
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.events import ID, MAX_METADATA_BYTES, Event
@@ -34,13 +41,13 @@ SECRET = "whsec_of_the_fuzzer"
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 CURSOR_SECRET = "cursor-secret-of-the-fuzzer"
 BODIES: tuple[type[BaseModel], ...] = (
-    requests.ConsumptionRequest,
-    requests.GrantRequest,
-    requests.AccountRequest,
-    requests.ManagerCodeRequest,
-    requests.ManagerSessionRequest,
-    requests.PurchaseRequest,
-    requests.CatalogRequest,
+    ConsumptionRequest,
+    GrantRequest,
+    AccountRequest,
+    ManagerCodeRequest,
+    ManagerSessionRequest,
+    PurchaseRequest,
+    CatalogRequest,
 )
 
 
@@ -162,7 +169,7 @@ def cells(data: bytes) -> None:
     line: dict[str, Any] = dict.fromkeys(COLUMNS)
     line |= dict(zip(("description", "customer", "reference", "feature", "actor", "purchase"), texts, strict=True))
     line |= {"entry": 1, "credits": -2, "at": "2026-06-16T13:00:00.000Z", "type": "consumption"}
-    text = csv_text([line, line])  # type: ignore[list-item]
+    text = csv_text([line, line])
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert rows[0] == list(COLUMNS)
     assert len(rows) == 3, "a broken row"

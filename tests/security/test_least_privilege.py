@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 
 from fake_stripe.server import RunningFake
 from prepaid import wiring
-from prepaid.api.times import rfc3339
+from prepaid.api.http.times import rfc3339
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.errors import PaymentsUnavailable
@@ -99,7 +99,9 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
             return super().__getattribute__(name)
 
     config = deps.checkout
-    checkout = Checkout(live=config.live, payment_methods=config.payment_methods, return_url=config.return_url)
+    checkout = config and Checkout(
+        live=config.live, payment_methods=config.payment_methods, return_url=config.return_url
+    )
     return replace(deps, checkout=checkout, **{name: noting(name) for name in SETTINGS_OF})
 
 

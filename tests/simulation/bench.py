@@ -19,7 +19,8 @@ from botocore.retries import quota
 
 from fake_stripe.api import Api
 from fake_stripe.state import PREFIXES, State
-from prepaid.api import http, webhooks
+from prepaid.api import webhooks
+from prepaid.api.http import serving
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Unavailable
 from prepaid.deps import Deps
@@ -28,6 +29,7 @@ from prepaid.payments.sessions import open_stripe
 from prepaid.store import dynamodb, keys
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
+from prepaid.telemetry import logger
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
@@ -264,22 +266,19 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
             stack.enter_context(mock.patch.object(target, name, value))
         stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
         stack.enter_context(reached(bench.wire))
-        loggers = [http.logger, *(app.logger for app in apps().values() if hasattr(app, "logger"))]
-        levels = [logger.log_level for logger in loggers]
-        for logger in loggers:
-            logger.setLevel("CRITICAL")
+        level = logger.log_level
+        logger.setLevel("CRITICAL")
         try:
             yield bench
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logger.setLevel(level)
             bench.forget()
             client.close()
 
 
 def _in_our_hands() -> list[tuple[Any, str, Any]]:
     in_modules = {"count": _not_counted, "measure_seconds": _not_counted}
-    modules = [webhooks, http, *apps().values()]
+    modules = [webhooks, serving, *apps().values()]
     found = [(module, name, value) for module in modules for name, value in in_modules.items() if hasattr(module, name)]
     # A sweep that looks at two shards of two days makes each kind of call; more of them are more of the same.
     return [(keys, "DUE_SHARDS", 2), *found]

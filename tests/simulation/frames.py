@@ -104,6 +104,9 @@ class Context:
     """What Lambda hands a handler: how long it may still run, here by the number of calls it may make."""
 
     aws_request_id = "8a2f1c9e-0000-4000-8000-000000000001"
+    function_name = "under-test"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:under-test"
 
     def __init__(self, world: "World", calls: int | None) -> None:
         self._world, self._calls = world, calls

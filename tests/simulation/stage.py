@@ -15,7 +15,8 @@ from unittest import mock
 from botocore.config import Config
 from botocore.session import Session, get_session
 
-from prepaid.api import http, metrics
+from prepaid import telemetry
+from prepaid.api.http import serving
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
@@ -62,19 +63,16 @@ class Stage:
     def set(self) -> Iterator[None]:
         """For the length of a with block the handlers live in the histories that are played here."""
         fixed: list[tuple[object, str, object]] = [
-            (http, "_tell", lambda error, _about: self.here.hear(error)),
-            (metrics, "_publish", self._publish),
+            (serving, "_tell", lambda error, _about: self.here.hear(error)),
+            (telemetry, "_publish", self._publish),
         ]
         with ExitStack() as stack:
             for target, name, value in fixed:
                 stack.enter_context(mock.patch.object(target, name, value))
             stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
-            loggers = [http.logger, *(app.logger for app in self.apps.values() if hasattr(app, "logger"))]
-            for logger in loggers:
-                logger.setLevel("CRITICAL")
+            telemetry.logger.setLevel("CRITICAL")
             yield
-            for logger in loggers:
-                logger.setLevel("INFO")
+            telemetry.logger.setLevel("INFO")
 
     def _handle(self, app: ModuleType, event: dict[str, Any], context: Any) -> dict[str, Any]:
         answer: dict[str, Any] = app.make_handler(self._deps())(event, context)

@@ -5,6 +5,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from prepaid.api import (
+    accounts,
+    balances,
+    catalogs,
+    consumptions,
+    grants,
+    histories,
+    manager_codes,
+    openapi,
+    purchases,
+    webhooks,
+)
+from prepaid.api.http.routes import KEY
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
 from tests.support.contract import check_answer, check_problem
@@ -13,21 +26,21 @@ from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, Context,
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import Stored, stored
 
-CONSUME = "POST /v1/accounts/{account}/consumptions"
-BALANCE = "GET /v1/accounts/{account}/balance"
-HISTORY = "GET /v1/accounts/{account}/history"
-PUT_ACCOUNT = "PUT /v1/accounts/{account}"
-GET_ACCOUNT = "GET /v1/accounts/{account}"
-GRANT = "POST /v1/accounts/{account}/grants"
-PACKS = "GET /v1/packs"
-GET_CATALOG = "GET /v1/catalog"
-PUT_CATALOG = "PUT /v1/catalog"
-MANAGER_CODE = "PUT /v1/accounts/{account}/manager-code"
-MANAGER_SESSION = "POST /v1/accounts/{account}/manager-sessions"
-BUY = "POST /v1/accounts/{account}/purchases"
-PURCHASES = "GET /v1/accounts/{account}/purchases"
-PURCHASE = "GET /v1/accounts/{account}/purchases/{id}"
-WEBHOOK = "POST /v1/webhooks/stripe"
+CONSUME = consumptions.CONSUME.key
+BALANCE = balances.SHOW.key
+HISTORY = histories.SHOW.key
+PUT_ACCOUNT = accounts.PUT.key
+GET_ACCOUNT = accounts.SHOW.key
+GRANT = grants.GRANT.key
+PACKS = catalogs.SHOW_PACKS.key
+GET_CATALOG = catalogs.SHOW_CATALOG.key
+PUT_CATALOG = catalogs.PUT_CATALOG.key
+MANAGER_CODE = manager_codes.PUT_CODE.key
+MANAGER_SESSION = manager_codes.POST_SESSION.key
+BUY = purchases.BUY.key
+PURCHASES = purchases.SHOW_ALL.key
+PURCHASE = purchases.SHOW.key
+WEBHOOK = webhooks.RECEIVE.key
 FUNCTION_OF = {
     CONSUME: "consume",
     BALANCE: "balance_query",
@@ -45,7 +58,7 @@ FUNCTION_OF = {
     PURCHASE: "checkout",
     WEBHOOK: "purchase_webhook",
 }
-NEEDS_KEY = {CONSUME, GRANT, MANAGER_SESSION, BUY}
+NEEDS_KEY = {route.key for route in openapi.ROUTES if KEY in route.parameters}
 PRIVATE_HEADERS = ("authorization", "stripe-signature", "manager-session")
 # A code that the manager of every account here has, unless a test says otherwise.
 CODE = "274913"

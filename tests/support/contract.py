@@ -77,7 +77,7 @@ def _validator(pointer: str) -> Draft202012Validator:
 
 
 def _closed(node: Any) -> Any:
-    """The same, where no object has members besides those listed, and what is named as an instant is one."""
+    """The same, where no object has members besides those listed, and each time is an instant."""
     if isinstance(node, list):
         return [_closed(item) for item in node]
     if not isinstance(node, dict):
@@ -85,15 +85,9 @@ def _closed(node: Any) -> Any:
     closed = {name: _closed(value) for name, value in node.items()}
     if isinstance(node.get("properties"), dict):
         closed.setdefault("additionalProperties", False)
-        closed["properties"] = {
-            name: {"allOf": [schema], "pattern": INSTANT} if _names_an_instant(name) else schema
-            for name, schema in closed["properties"].items()
-        }
+    if node.get("format") == "date-time":
+        closed["pattern"] = INSTANT
     return closed
-
-
-def _names_an_instant(name: str) -> bool:
-    return name in {"at", "as_of"} or name.endswith("_at")
 
 
 def _escaped(part: str) -> str:

@@ -60,7 +60,7 @@ def clock() -> Clock:
 @pytest.fixture
 def output(apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Output:
     """What this test's requests print."""
-    heard = listen(apps, monkeypatch)
+    heard = listen(monkeypatch)
     heard.capsys = capsys
     return heard
 

@@ -7,15 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from local.deploy import STRIPE_RIGHTS
-from prepaid.api import http
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.store.dynamodb import Table
+from prepaid.telemetry import logger
 from tests.support.api import Service
 from tests.support.functions import Functions
 from tests.support.gateway_events import TOKEN
@@ -84,13 +83,12 @@ def secret_texts() -> dict[str, str]:
     }
 
 
-def listen(apps: dict[str, ModuleType], patch: pytest.MonkeyPatch) -> Output:
+def listen(patch: pytest.MonkeyPatch) -> Output:
     """The functions' log from here on."""
     heard = Output()
-    for logger in (http.logger, apps["expiry_sweep"].logger, apps["reconcile"].logger):
-        for handler in logger.handlers:
-            assert isinstance(handler, logging.StreamHandler)
-            patch.setattr(handler, "stream", heard)
+    for handler in logger.handlers:
+        assert isinstance(handler, logging.StreamHandler)
+        patch.setattr(handler, "stream", heard)
     foreign = logging.StreamHandler(heard.warnings)
     foreign.setLevel(logging.WARNING)
     patch.setattr(logging.root, "handlers", [*logging.root.handlers, foreign])

@@ -9,20 +9,21 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
 
+from prepaid.api import accounts, balances, consumptions, grants, histories, manager_codes, purchases, webhooks
 from tests.support.contract import check_answer, document
 
-CONSUME = "POST /v1/accounts/{account}/consumptions"
-BALANCE = "GET /v1/accounts/{account}/balance"
-HISTORY = "GET /v1/accounts/{account}/history"
-PUT_ACCOUNT = "PUT /v1/accounts/{account}"
-GET_ACCOUNT = "GET /v1/accounts/{account}"
-GRANT = "POST /v1/accounts/{account}/grants"
-MANAGER_CODE = "PUT /v1/accounts/{account}/manager-code"
-MANAGER_SESSION = "POST /v1/accounts/{account}/manager-sessions"
-BUY = "POST /v1/accounts/{account}/purchases"
-PURCHASES = "GET /v1/accounts/{account}/purchases"
-PURCHASE = "GET /v1/accounts/{account}/purchases/{id}"
-WEBHOOK = "POST /v1/webhooks/stripe"
+CONSUME = consumptions.CONSUME.key
+BALANCE = balances.SHOW.key
+HISTORY = histories.SHOW.key
+PUT_ACCOUNT = accounts.PUT.key
+GET_ACCOUNT = accounts.SHOW.key
+GRANT = grants.GRANT.key
+MANAGER_CODE = manager_codes.PUT_CODE.key
+MANAGER_SESSION = manager_codes.POST_SESSION.key
+BUY = purchases.BUY.key
+PURCHASES = purchases.SHOW_ALL.key
+PURCHASE = purchases.SHOW.key
+WEBHOOK = webhooks.RECEIVE.key
 NEEDS_KEY = {CONSUME, GRANT, MANAGER_SESSION, BUY}
 
 # Which of the stack's own clients has the scope.

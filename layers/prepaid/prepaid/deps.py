@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, within
-from prepaid.use_cases.approving import CodeSecrets
 
 if TYPE_CHECKING:
+    from prepaid.payments.checkout_config import CheckoutConfig
     from prepaid.payments.sessions import Stripe
+    from prepaid.use_cases.approving import CodeSecrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,17 +20,18 @@ class Deps:
 
     Secrets are functions: each reads its secret when it is first needed, and again after some minutes.
     webhook_tolerance_seconds: how far a delivery's signature may be from now, either way.
+    checkout: how customers pay; None in a function that sells nothing.
     """
 
     table: Table
     clock: Callable[[], datetime]
     catalog: CatalogCache
     cursor_secret: Callable[[], str]
-    codes: Callable[[], CodeSecrets]
+    codes: "Callable[[], CodeSecrets]"
     stripe: "Callable[[], Stripe]"
     webhook_secrets: Callable[[], tuple[str, ...]]
     webhook_tolerance_seconds: int
-    checkout: CheckoutConfig
+    checkout: "CheckoutConfig | None"
     random_bytes: Callable[[int], bytes]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Each is empty in a function that doesn't need it; the template gives every function its own.
+    """None stands for what the template doesn't give this function, because it doesn't need it.
 
     webhook_tolerance_seconds: how far a delivery's signature may be from now, either way.
     live_mode: whether purchases take real money. return_url: where a customer comes back to from paying.
@@ -14,26 +14,27 @@ class Settings:
     """
 
     table_name: str
-    cursor_secret_name: str
-    stripe_secret_name: str
-    pepper_secret_name: str
-    stripe_api_base: str
+    cursor_secret_name: str | None
+    stripe_secret_name: str | None
+    pepper_secret_name: str | None
+    stripe_api_base: str | None
     live_mode: bool
     payment_methods: tuple[str, ...]
-    return_url: str
+    return_url: str | None
     webhook_tolerance_seconds: int
 
 
 def from_environment() -> Settings:
-    """What the function was deployed with."""
+    """What the function was deployed with. Raises KeyError, ValueError for what the template can't have given."""
+    environment = os.environ
     return Settings(
-        table_name=os.environ["TABLE_NAME"],
-        cursor_secret_name=os.environ.get("CURSOR_SECRET_NAME", ""),
-        stripe_secret_name=os.environ.get("STRIPE_SECRET_NAME", ""),
-        pepper_secret_name=os.environ.get("PEPPER_SECRET_NAME", ""),
-        live_mode=os.environ.get("LIVE_MODE", "false") == "true",
-        payment_methods=tuple(name for name in os.environ.get("PAYMENT_METHODS", "card").split(",") if name),
-        return_url=os.environ.get("RETURN_URL", ""),
-        stripe_api_base=os.environ.get("STRIPE_API_BASE", ""),
-        webhook_tolerance_seconds=int(os.environ.get("WEBHOOK_TOLERANCE_SECONDS", "300")),
+        table_name=environment["TABLE_NAME"],
+        cursor_secret_name=environment.get("CURSOR_SECRET_NAME"),
+        stripe_secret_name=environment.get("STRIPE_SECRET_NAME"),
+        pepper_secret_name=environment.get("PEPPER_SECRET_NAME"),
+        stripe_api_base=environment.get("STRIPE_API_BASE"),
+        live_mode=environment.get("LIVE_MODE", "false") == "true",
+        payment_methods=tuple(name for name in environment.get("PAYMENT_METHODS", "card").split(",") if name),
+        return_url=environment.get("RETURN_URL"),
+        webhook_tolerance_seconds=int(environment.get("WEBHOOK_TOLERANCE_SECONDS", "300")),
     )

@@ -181,7 +181,7 @@ PURCHASES = (
     Bug(
         "what the webhook quarantines sounds no alarm",
         "receive",
-        'if outcome == "quarantined": count("PurchaseQuarantined", 1)',
+        'if outcome == "quarantined": count(Metric.PURCHASE_QUARANTINED, 1)',
         "",
         ("test_webhook_purchases",),
     ),

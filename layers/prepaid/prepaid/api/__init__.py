@@ -1,1 +1,1 @@
-"""The only part that knows HTTP: who is calling, what was asked, how answers and refusals look on the wire."""
+"""The only part that knows HTTP: a file for each family of routes, and in http/ what all of them share."""

@@ -1,14 +1,48 @@
-"""Opening, changing and showing accounts."""
+"""/v1/accounts/{account}: opening, changing and showing accounts."""
 
-from prepaid.api.answers import account_answer
-from prepaid.api.http import ACCOUNT_ID, Request, Response, account_of, body_of, caller_of
-from prepaid.api.requests import AccountRequest
+from typing import Annotated, Literal, TypedDict
+
+from pydantic import Field, StringConstraints
+
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, Text, body_of
+from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_of
+from prepaid.api.http.responses import Response
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Route
 from prepaid.core.account import Terms
 from prepaid.core.calendar import is_zone
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.deps import Deps
 from prepaid.store.accounts import Profile, read_account
 from prepaid.use_cases.administering import put_account
+
+type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class AccountRequest(Body):
+    """An account as it shall be; what isn't said takes its default."""
+
+    name: Text
+    plan: Slug
+    ai_enabled: bool = False
+    quota_anchor_day: Annotated[int, Field(ge=1, le=31)] = 1
+    time_zone: Zone = "America/Sao_Paulo"
+    language: Literal["pt-BR", "en", "es"] = "pt-BR"
+    low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = 10
+    manager_contact: Text | None = None
+
+
+class AccountAnswer(TypedDict):
+    """An account's terms and profile."""
+
+    account: str
+    name: str
+    plan: str
+    ai_enabled: bool
+    quota_anchor_day: int
+    time_zone: str
+    language: str
+    low_credit_threshold: int
+    manager_contact: str | None
 
 
 def put(request: Request, deps: Deps) -> Response:
@@ -56,3 +90,43 @@ def _account_to_put(request: Request) -> str:
     if not ACCOUNT_ID.fullmatch(account_id):
         raise InvalidRequest((("account", "must be 1 to 64 letters, digits, '.', '_' or '-'"),))
     return account_id
+
+
+def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAnswer:
+    """The answer that a PUT of the same account gave."""
+    return {
+        "account": account_id,
+        "name": profile.name,
+        "plan": terms.plan,
+        "ai_enabled": terms.ai_enabled,
+        "quota_anchor_day": terms.quota_anchor_day,
+        "time_zone": terms.time_zone,
+        "language": profile.language,
+        "low_credit_threshold": profile.low_credit_threshold,
+        "manager_contact": profile.manager_contact,
+    }
+
+
+PUT = Route(
+    method="PUT",
+    path="/v1/accounts/{account}",
+    operation_id="putAccount",
+    summary="Open an account, or change it from now on",
+    scopes=("prepaid/admin",),
+    parameters=(ACCOUNT,),
+    body=AccountRequest,
+    answers={200: Answer(AccountAnswer), 201: Answer(AccountAnswer)},
+    refusals={400: ("malformed_body",), **NO_ACCOUNT, **BODY_REFUSALS},
+    function=put,
+)
+SHOW = Route(
+    method="GET",
+    path="/v1/accounts/{account}",
+    operation_id="getAccount",
+    summary="An account's terms and profile",
+    scopes=("prepaid/read",),
+    parameters=(ACCOUNT,),
+    answers={200: Answer(AccountAnswer)},
+    refusals=NO_ACCOUNT,
+    function=show,
+)

@@ -1,13 +1,68 @@
-"""Reading what an account has, now or at any time since it was opened."""
+"""GET /v1/accounts/{account}/balance: what an account has, now or at any time since it was opened."""
 
-from prepaid.api.answers import balance_answer
-from prepaid.api.http import Request, Response, account_of, check_query
-from prepaid.api.times import parse_rfc3339, rfc3339
+from typing import TypedDict
+
+from prepaid.api.http.requests import Request, account_of, check_query
+from prepaid.api.http.responses import Response
+from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Parameter, Route
+from prepaid.api.http.times import Time, parse_rfc3339, rfc3339
+from prepaid.core.account import Account, quota_limit, quota_remaining, units_left
+from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.ledger import settle
 from prepaid.deps import Deps
 from prepaid.store.catalog import catalog_at_least, read_catalog_at
 from prepaid.store.ledger import find_entry_at, read_tail
+
+
+class LotAnswer(TypedDict):
+    """A lot with credits left."""
+
+    lot: str
+    kind: str
+    granted: int
+    remaining: int
+    granted_at: Time
+    expires_at: Time
+
+
+class CreditsAnswer(TypedDict):
+    """The credits side of a balance."""
+
+    available: int
+    held: int
+    owed: int
+    next_expiry_at: Time | None
+    lots: list[LotAnswer]
+
+
+class QuotaAnswer(TypedDict):
+    """The quota side of a balance."""
+
+    feature: str
+    limit: int
+    used: int
+    remaining: int
+    renews_at: Time
+
+
+class FeatureAnswer(TypedDict):
+    """Whether a feature can be used. units_left: null for a free feature, which has no limit."""
+
+    price: int
+    can_use: bool
+    units_left: int | None
+
+
+class BalanceAnswer(TypedDict):
+    """An account at one instant."""
+
+    account: str
+    as_of: Time
+    entry: int
+    credits: CreditsAnswer
+    quota: QuotaAnswer | None
+    features: dict[str, FeatureAnswer]
 
 
 def balance(request: Request, deps: Deps) -> Response:
@@ -31,3 +86,70 @@ def balance(request: Request, deps: Deps) -> Response:
         then = read_catalog_at(table, at, entry.catalog_version)
     account, _ = settle(entry.after, catalog=then, now=at)
     return Response(status=200, body=balance_answer(account, then, entry=entry.number, as_of=rfc3339(at)))
+
+
+def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str) -> BalanceAnswer:
+    """A settled account at the instant `as_of`. entry: the last one written by then."""
+    return {
+        "account": account.id,
+        "as_of": as_of,
+        "entry": entry,
+        "credits": {
+            "available": account.available,
+            # Nothing can be held before there are holds.
+            "held": 0,
+            "owed": account.owed,
+            "next_expiry_at": rfc3339(account.lots[0].expires_at) if account.lots else None,
+            "lots": [
+                {
+                    "lot": lot.id,
+                    "kind": lot.kind,
+                    "granted": lot.granted,
+                    "remaining": lot.remaining,
+                    "granted_at": rfc3339(lot.granted_at),
+                    "expires_at": rfc3339(lot.expires_at),
+                }
+                for lot in account.lots
+            ],
+        },
+        "quota": _quota(account, catalog),
+        "features": {
+            feature.id: {
+                "price": feature.price,
+                "can_use": (left := units_left(account, feature, catalog)) is None or left > 0,
+                "units_left": left,
+            }
+            for feature in catalog.features
+        },
+    }
+
+
+def _quota(account: Account, catalog: Catalog) -> QuotaAnswer | None:
+    feature, limit = catalog.quota_feature, quota_limit(account, catalog)
+    if feature is None or limit == 0:
+        return None
+    return {
+        "feature": feature.id,
+        "limit": limit,
+        "used": account.quota_used,
+        "remaining": quota_remaining(account, catalog),
+        "renews_at": rfc3339(account.quota_renews_at),
+    }
+
+
+SHOW = Route(
+    method="GET",
+    path="/v1/accounts/{account}/balance",
+    operation_id="getBalance",
+    summary="What the account can spend, now or at a time since it was opened",
+    scopes=("prepaid/read",),
+    parameters=(
+        ACCOUNT,
+        Parameter(
+            name="at", description="The time to show, since the account was opened; without it, now.", schema=TIME
+        ),
+    ),
+    answers={200: Answer(BalanceAnswer)},
+    refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
+    function=balance,
+)

@@ -1,13 +1,17 @@
-"""Showing and changing what is sold."""
+"""/v1/packs and /v1/catalog: showing and changing what is sold."""
 
 import re
 from dataclasses import asdict
+from typing import Annotated, Self, TypedDict
 
-from prepaid.api.answers import pack_answer
-from prepaid.api.http import Request, Response, body_of, caller_for_every_account, caller_of
-from prepaid.api.problems import PreconditionMissing
-from prepaid.api.requests import CatalogRequest
-from prepaid.core.catalog import Catalog, check_amounts, check_prices, offers
+from pydantic import Field, StringConstraints, model_validator
+
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, body_of
+from prepaid.api.http.problems import PreconditionMissing
+from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
+from prepaid.api.http.responses import Response
+from prepaid.api.http.routes import BODY_REFUSALS, Answer, Header, Parameter, Route
+from prepaid.core.catalog import Catalog, Offer, check_amounts, check_prices, offers
 from prepaid.core.errors import InvalidRequest
 from prepaid.deps import Deps
 from prepaid.store.catalog import catalog_from, read_catalog
@@ -16,10 +20,77 @@ from prepaid.use_cases.administering import replace_catalog
 ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
 
 
+class FeatureRequest(Body):
+    """Something that spends."""
+
+    id: Slug
+    price: Annotated[int, Field(ge=0, le=1_000_000)]
+    quota_backed: bool
+
+
+class PlanRequest(Body):
+    """A plan and the units it includes a month."""
+
+    id: Slug
+    quota: Annotated[int, Field(ge=0, le=MAX_CREDITS)]
+
+
+class PackRequest(Body):
+    """Credits sold together. amount: minor units of the currency for the whole pack."""
+
+    id: Slug
+    credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)]
+    amount: Annotated[int, Field(ge=1, le=99_999_999)]
+    currency: Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+    valid_months: Annotated[int, Field(ge=1, le=120)] = 12
+    active: bool = True
+
+
+class CatalogRequest(Body):
+    """The whole catalog that shall be in force. Sold packs are retired by `active: false`, never removed.
+
+    allow_cheaper_small_packs: say so when a smaller pack shall really cost less per credit than a larger one.
+    """
+
+    features: Annotated[list[FeatureRequest], Field(min_length=1, max_length=100)]
+    plans: Annotated[list[PlanRequest], Field(min_length=1, max_length=100)]
+    packs: Annotated[list[PackRequest], Field(max_length=100)]
+    allow_cheaper_small_packs: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for kind, items in (("features", self.features), ("plans", self.plans), ("packs", self.packs)):
+            if len({item.id for item in items}) < len(items):
+                raise ValueError(f"{kind} has an id twice")
+        if sum(feature.quota_backed for feature in self.features) > 1:
+            raise ValueError("a plan's quota backs one feature")
+        return self
+
+
+class PackAnswer(TypedDict):
+    """A pack on sale. amount, price_per_credit: minor units of the currency."""
+
+    id: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    price_per_credit: float
+    saving_percent: int
+    best_value: bool
+
+
+class PacksAnswer(TypedDict):
+    """Packs on sale, smallest first."""
+
+    packs: list[PackAnswer]
+
+
 def show_packs(request: Request, deps: Deps) -> Response:
     """GET /v1/packs: what can be bought, smallest first."""
     caller_of(request)
-    return Response(status=200, body={"packs": [pack_answer(offer) for offer in offers(deps.catalog(deps.table))]})
+    body: PacksAnswer = {"packs": [pack_answer(offer) for offer in offers(deps.catalog(deps.table))]}
+    return Response(status=200, body=body)
 
 
 def show_catalog(request: Request, deps: Deps) -> Response:
@@ -54,3 +125,63 @@ def _expected_version(if_match: str | None) -> int:
     if not match:
         raise InvalidRequest((("If-Match", "must be a catalog version"),))
     return int(match[1])
+
+
+def pack_answer(offer: Offer) -> PackAnswer:
+    """A pack as a shop window shows it."""
+    return {
+        "id": offer.pack.id,
+        "credits": offer.pack.credits,
+        "amount": offer.pack.amount,
+        "currency": offer.pack.currency,
+        "valid_months": offer.pack.valid_months,
+        # For showing only: what is charged is `amount`.
+        "price_per_credit": round(float(offer.price_per_credit), 4),
+        "saving_percent": offer.saving_percent,
+        "best_value": offer.best_value,
+    }
+
+
+VERSION = {"type": "string", "pattern": f"^{ETAG.pattern}$"}
+SHOWN = {200: Answer(Catalog, headers=(Header(name="ETag", description="The version.", always=True, schema=VERSION),))}
+
+SHOW_PACKS = Route(
+    method="GET",
+    path="/v1/packs",
+    operation_id="listPacks",
+    summary="Packs on sale",
+    scopes=("prepaid/read",),
+    answers={200: Answer(PacksAnswer)},
+    refusals={},
+    function=show_packs,
+)
+SHOW_CATALOG = Route(
+    method="GET",
+    path="/v1/catalog",
+    operation_id="getCatalog",
+    summary="The catalog in force",
+    scopes=("prepaid/read",),
+    answers=SHOWN,
+    refusals={},
+    function=show_catalog,
+)
+PUT_CATALOG = Route(
+    method="PUT",
+    path="/v1/catalog",
+    operation_id="putCatalog",
+    summary="Put the next version of the catalog in force",
+    scopes=("prepaid/admin",),
+    parameters=(
+        Parameter(
+            name="If-Match",
+            where="header",
+            required=True,
+            description="The version that the change is based on: the ETag of GET /v1/catalog.",
+            schema=VERSION,
+        ),
+    ),
+    body=CatalogRequest,
+    answers=SHOWN,
+    refusals={400: ("malformed_body",), 412: ("version_conflict",), 428: ("if_match_missing",), **BODY_REFUSALS},
+    function=put_catalog,
+)

@@ -1,11 +1,44 @@
-"""Spending."""
+"""POST /v1/accounts/{account}/consumptions: spending."""
 
-from prepaid.api.answers import consumption_answer
-from prepaid.api.http import Request, Response, account_of, body_of, caller_of, created, idempotency_key_of
-from prepaid.api.requests import ConsumptionRequest
+from typing import Annotated, TypedDict
+
+from pydantic import Field
+
+from prepaid.api.entries import BalanceAfter, DrawAnswer, balance_after, draw_answer
+from prepaid.api.http.bodies import Body, Slug, Text, body_of
+from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
+from prepaid.api.http.responses import Response, created
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.times import Time, rfc3339
+from prepaid.core.entry import Entry
+from prepaid.core.ids import consumption_id
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
 from prepaid.store.ledger import append
+
+
+class ConsumptionRequest(Body):
+    """Spend `quantity` units of a feature."""
+
+    feature: Slug
+    quantity: Annotated[int, Field(ge=1, le=10_000)] = 1
+    description: Text | None = None
+    customer: Text | None = None
+    reference: Text | None = None
+
+
+class ConsumptionAnswer(TypedDict):
+    """A consumption that happened."""
+
+    id: str
+    entry: int
+    feature: str
+    quantity: int
+    credits: int
+    quota: int
+    draws: list[DrawAnswer]
+    balance: BalanceAfter
+    created_at: Time
 
 
 def consume(request: Request, deps: Deps) -> Response:
@@ -29,3 +62,40 @@ def consume(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
     )
     return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
+
+
+def consumption_answer(entry: Entry) -> ConsumptionAnswer:
+    """The answer to a consumption, from its entry alone: a replay says the same, whatever happened since."""
+    assert entry.feature is not None
+    assert entry.quantity is not None
+    return {
+        "id": consumption_id(entry.number),
+        "entry": entry.number,
+        "feature": entry.feature,
+        "quantity": entry.quantity,
+        "credits": -entry.credits,
+        "quota": -entry.quota,
+        "draws": [draw_answer(draw) for draw in entry.draws],
+        "balance": balance_after(entry),
+        "created_at": rfc3339(entry.at),
+    }
+
+
+CONSUME = Route(
+    method="POST",
+    path="/v1/accounts/{account}/consumptions",
+    operation_id="consume",
+    summary="Spend credits: the plan's quota first where it applies, then lots, all or nothing",
+    scopes=("prepaid/consume",),
+    parameters=(ACCOUNT, KEY),
+    body=ConsumptionRequest,
+    answers={201: Answer(ConsumptionAnswer, headers=(REPLAYED,))},
+    refusals={
+        400: (*KEY_REFUSALS, "malformed_body"),
+        402: ("insufficient_credits",),
+        409: ("idempotency_key_reused",),
+        **NO_ACCOUNT,
+        **BODY_REFUSALS,
+    },
+    function=consume,
+)

@@ -2,8 +2,7 @@
 
 import csv
 import io
-
-from prepaid.api.answers import EntryAnswer
+from collections.abc import Iterable, Mapping
 
 COLUMNS = (
     "entry",
@@ -29,16 +28,16 @@ COLUMNS = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def csv_text(lines: list[EntryAnswer]) -> str:
+def csv_text(lines: Iterable[Mapping[str, object]]) -> str:
     """A header line and one line an entry; texts that a spreadsheet would run are quoted with an apostrophe."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({name: _cell(line[name]) for name in COLUMNS} for line in lines)  # type: ignore[literal-required]
+    writer.writerows({name: _cell(line[name]) for name in COLUMNS} for line in lines)
     return out.getvalue()
 
 
-def _cell(value: str | int | None) -> str | int:
+def _cell(value: object) -> object:
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return f"'{value}"
     return "" if value is None else value

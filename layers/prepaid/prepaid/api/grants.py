@@ -1,14 +1,65 @@
-"""Giving credits: promotions and adjustments, by an administrator, with a reason (rule 19)."""
+"""POST /v1/accounts/{account}/grants: promotions and adjustments, by an administrator, with a reason (rule 19)."""
 
 from datetime import datetime
+from typing import Annotated, Literal, Self, TypedDict
 
-from prepaid.api.answers import grant_answer
-from prepaid.api.http import Request, Response, account_of, body_of, caller_of, created, idempotency_key_of
-from prepaid.api.requests import GrantRequest
+from pydantic import BeforeValidator, Field, model_validator
+
+from prepaid.api.entries import BalanceAfter, balance_after
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Text, body_of
+from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
+from prepaid.api.http.responses import Response, created
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.times import Time, read_rfc3339, rfc3339
 from prepaid.core.calendar import floor_to_millisecond
+from prepaid.core.entry import Entry
+from prepaid.core.ids import grant_id
 from prepaid.core.ledger import Grant
 from prepaid.deps import Deps
 from prepaid.store.ledger import append
+
+# Pydantic alone would also take a number in quotes for seconds since 1970.
+type TimeOrNone = Annotated[
+    datetime | None,
+    BeforeValidator(
+        lambda value: None if value is None else read_rfc3339(value),
+        json_schema_input_type=Time | None,
+    ),
+]
+
+
+class GrantRequest(Body):
+    """Give credits. They end at `expires_at`, or after so many civil months: 12 when neither is said."""
+
+    credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)]
+    kind: Literal["promotion", "adjustment"]
+    reason: Text
+    expires_at: TimeOrNone = None
+    valid_months: Annotated[int, Field(ge=1, le=120)] | None = None
+
+    @model_validator(mode="after")
+    def _one_validity(self) -> Self:
+        if self.expires_at is not None and self.valid_months is not None:
+            raise ValueError("say expires_at or valid_months, not both")
+        return self
+
+    def validity(self) -> datetime | int:
+        """An instant, or a number of months."""
+        return self.expires_at or self.valid_months or 12
+
+
+class GrantAnswer(TypedDict):
+    """A grant that happened."""
+
+    id: str
+    entry: int
+    kind: str
+    credits: int
+    lot: str
+    reason: str
+    expires_at: Time
+    balance: BalanceAfter
+    created_at: Time
 
 
 def grant(request: Request, deps: Deps) -> Response:
@@ -32,3 +83,39 @@ def grant(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
     )
     return created(grant_answer(appended.entries[-1]), replayed=appended.replayed)
+
+
+def grant_answer(entry: Entry) -> GrantAnswer:
+    """The answer to a grant, from its entry alone."""
+    assert entry.lot is not None
+    lot = entry.lot
+    return {
+        "id": grant_id(entry.number),
+        "entry": entry.number,
+        "kind": lot.kind,
+        "credits": lot.granted,
+        "lot": lot.id,
+        "reason": entry.description or "",
+        "expires_at": rfc3339(lot.expires_at),
+        "balance": balance_after(entry),
+        "created_at": rfc3339(entry.at),
+    }
+
+
+GRANT = Route(
+    method="POST",
+    path="/v1/accounts/{account}/grants",
+    operation_id="grantCredits",
+    summary="Give credits, with a reason",
+    scopes=("prepaid/admin",),
+    parameters=(ACCOUNT, KEY),
+    body=GrantRequest,
+    answers={201: Answer(GrantAnswer, headers=(REPLAYED,))},
+    refusals={
+        400: (*KEY_REFUSALS, "malformed_body"),
+        409: ("idempotency_key_reused", "too_many_lots"),
+        **NO_ACCOUNT,
+        **BODY_REFUSALS,
+    },
+    function=grant,
+)

@@ -1,15 +1,17 @@
-"""Reading what happened, line by line, newest first."""
+"""GET /v1/accounts/{account}/history: what happened, line by line, newest first."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import Literal, TypedDict, get_args
 
-from prepaid.api.answers import EntryAnswer, HistoryAnswer, entry_answer
-from prepaid.api.cursors import read_cursor, sign_cursor
-from prepaid.api.http import Request, Response, account_of, check_query
-from prepaid.api.times import parse_rfc3339
+from prepaid.api.entries import DrawAnswer, draw_answer
+from prepaid.api.http.cursors import read_cursor, sign_cursor
+from prepaid.api.http.requests import Request, account_of, check_query
+from prepaid.api.http.responses import Response
+from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, Parameter, Route
+from prepaid.api.http.times import Time, parse_rfc3339, rfc3339
 from prepaid.core.entry import Entry, EntryType, Source
 from prepaid.core.errors import InvalidRequest
 from prepaid.deps import Deps
@@ -21,6 +23,36 @@ LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 # A page that filters find little for stops after so many reads and hands out a cursor to go on.
 MAX_READS = 5
+
+
+class EntryAnswer(TypedDict):
+    """A line of the history."""
+
+    entry: int
+    at: Time
+    type: str
+    credits: int
+    quota: int
+    owed: int
+    feature: str | None
+    quantity: int | None
+    description: str | None
+    customer: str | None
+    reference: str | None
+    source: Literal["quota", "credits", "both"] | None
+    balance_after: int
+    quota_remaining: int
+    draws: list[DrawAnswer]
+    lot: str | None
+    purchase: str | None
+    actor: str
+
+
+class HistoryAnswer(TypedDict):
+    """A page of the history, newest first. next_cursor: null on the last page."""
+
+    entries: list[EntryAnswer]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,3 +160,70 @@ def _csv_response(lines: list[EntryAnswer], next_cursor: str | None) -> Response
     if next_cursor:
         headers["Next-Cursor"] = next_cursor
     return Response(status=200, body=csv_text(lines), headers=headers)
+
+
+def entry_answer(entry: Entry) -> EntryAnswer:
+    """An entry as a line of the history."""
+    return {
+        "entry": entry.number,
+        "at": rfc3339(entry.at),
+        "type": entry.type,
+        "credits": entry.credits,
+        "quota": entry.quota,
+        "owed": entry.owed,
+        "feature": entry.feature,
+        "quantity": entry.quantity,
+        "description": entry.description,
+        "customer": entry.customer,
+        "reference": entry.reference,
+        "source": entry.source,
+        "balance_after": entry.after.available,
+        "quota_remaining": entry.quota_remaining,
+        "draws": [draw_answer(draw) for draw in entry.draws],
+        "lot": entry.lot.id if entry.lot else None,
+        "purchase": entry.purchase,
+        "actor": entry.actor,
+    }
+
+
+SHOW = Route(
+    method="GET",
+    path="/v1/accounts/{account}/history",
+    operation_id="getHistory",
+    summary="What happened, newest first, as JSON or as CSV (Accept: text/csv, next page in Next-Cursor)",
+    scopes=("prepaid/read",),
+    parameters=(
+        ACCOUNT,
+        Parameter(
+            name="type",
+            description="Only entries of this type.",
+            schema={"type": "string", "enum": list(get_args(EntryType))},
+        ),
+        Parameter(name="feature", description="Only consumptions of this feature."),
+        Parameter(
+            name="source",
+            description="Only consumptions paid from this source. Those paid from both belong to either.",
+            schema={"type": "string", "enum": list(get_args(Source))},
+        ),
+        Parameter(name="from", description="Only entries at or after this time.", schema=TIME),
+        Parameter(name="to", description="Only entries before this time.", schema=TIME),
+        Parameter(
+            name="limit",
+            description=f"The most entries of a page; {DEFAULT_LIMIT} unless given. A page may have fewer.",
+            schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        ),
+        Parameter(
+            name="cursor",
+            description="`next_cursor` of the page before, with the same filters; without it, the newest entries.",
+        ),
+    ),
+    answers={
+        200: Answer(
+            HistoryAnswer,
+            headers=(Header(name="Next-Cursor", description="The next page's cursor, when the page is CSV."),),
+            text_type="text/csv",
+        )
+    },
+    refusals={400: ("invalid_cursor",), **NO_ACCOUNT, 422: ("invalid_request",)},
+    function=history,
+)

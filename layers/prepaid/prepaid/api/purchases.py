@@ -1,10 +1,26 @@
-"""Buying a pack, and showing purchases."""
+"""/v1/accounts/{account}/purchases: buying a pack, and showing purchases."""
 
-from prepaid.api.answers import new_purchase_answer, purchase_answer
-from prepaid.api.http import Request, Response, account_of, body_of, check_query, created, idempotency_key_of
-from prepaid.api.requests import PurchaseRequest
+from dataclasses import replace
+from typing import TypedDict
+
+from prepaid.api.http.bodies import Body, Slug, body_of
+from prepaid.api.http.requests import Request, account_of, check_query, idempotency_key_of
+from prepaid.api.http.responses import Response, created
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    REPLAYED,
+    Answer,
+    Parameter,
+    Route,
+)
+from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.errors import InvalidRequest, PurchaseNotFound
 from prepaid.core.ids import PURCHASE_ID, PURCHASE_PREFIX
+from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
 from prepaid.store.accounts import read_account
 from prepaid.store.purchases import read_purchase, read_purchases
@@ -15,10 +31,43 @@ PAGE = 50
 NEWEST = f"{PURCHASE_PREFIX}g"
 
 
+class PurchaseRequest(Body):
+    """A pack to buy."""
+
+    pack: Slug
+
+
+class PurchaseAnswer(TypedDict):
+    """A purchase. amount, refunded_amount, disputed_amount: minor units of the currency."""
+
+    id: str
+    state: str
+    checkout_url: str | None
+    pack: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    lot: str | None
+    expires_at: Time | None
+    refunded_amount: int
+    disputed_amount: int
+    revoked_credits: int
+    created_at: Time
+
+
+class PurchasesAnswer(TypedDict):
+    """A page of purchases, newest first."""
+
+    purchases: list[PurchaseAnswer]
+    next_cursor: str | None
+
+
 def buy(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/purchases with Manager-Session: the purchase and its page, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     asked = body_of(request, PurchaseRequest)
+    assert deps.checkout is not None
     bought = buying.buy(
         deps.table,
         buying.Order(
@@ -59,5 +108,91 @@ def show_all(request: Request, deps: Deps) -> Response:
     read_account(deps.table, account_id)
     purchases = read_purchases(deps.table, account_id, before=cursor, limit=PAGE)
     next_cursor = purchases[-1].id if len(purchases) == PAGE else None
-    body = {"purchases": [purchase_answer(purchase) for purchase in purchases], "next_cursor": next_cursor}
+    body: PurchasesAnswer = {
+        "purchases": [purchase_answer(purchase) for purchase in purchases],
+        "next_cursor": next_cursor,
+    }
     return Response(status=200, body=body)
+
+
+def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+    """A purchase as it is now."""
+    return {
+        "id": purchase.id,
+        "state": purchase.state,
+        "checkout_url": purchase.checkout_url,
+        "pack": purchase.pack,
+        "credits": purchase.credits,
+        "amount": purchase.amount,
+        "currency": purchase.currency,
+        "valid_months": purchase.valid_months,
+        # The newest: what comes back after its time is over comes back as another.
+        "lot": purchase.lots[-1].id if purchase.granted else None,
+        "expires_at": rfc3339(purchase.lots[-1].expires_at) if purchase.granted else None,
+        "refunded_amount": purchase.refunded,
+        "disputed_amount": purchase.disputed,
+        "revoked_credits": purchase.revoked,
+        "created_at": rfc3339(purchase.created_at),
+    }
+
+
+def new_purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+    """The answer to a purchase request: as it was when its page was made, so that a replay says the same."""
+    begun = replace(purchase, state="open", lots=(), refunded=0, disputed=0, revoked=0)
+    return purchase_answer(begun)
+
+
+BUY = Route(
+    method="POST",
+    path="/v1/accounts/{account}/purchases",
+    operation_id="buyPack",
+    summary="Record a purchase and make its payment page",
+    scopes=("prepaid/buy",),
+    parameters=(
+        ACCOUNT,
+        KEY,
+        Parameter(
+            name="Manager-Session",
+            where="header",
+            required=True,
+            description="`manager_session` of a session that is open and unused.",
+        ),
+    ),
+    body=PurchaseRequest,
+    answers={201: Answer(PurchaseAnswer, headers=(REPLAYED,))},
+    refusals={
+        400: (*KEY_REFUSALS, "malformed_body"),
+        403: ("forbidden", "manager_session_invalid"),
+        409: ("idempotency_key_reused", "purchase_lapsed"),
+        **NO_ACCOUNT,
+        **BODY_REFUSALS,
+        502: ("payment_provider_refused",),
+        503: ("busy", "payments_unavailable"),
+    },
+    function=buy,
+)
+SHOW_ALL = Route(
+    method="GET",
+    path="/v1/accounts/{account}/purchases",
+    operation_id="listPurchases",
+    summary="Purchases, newest first",
+    scopes=("prepaid/read",),
+    parameters=(
+        ACCOUNT,
+        Parameter(name="cursor", description="`next_cursor` of the page before; without it, the newest purchases."),
+    ),
+    answers={200: Answer(PurchasesAnswer)},
+    refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
+    function=show_all,
+)
+SHOW = Route(
+    method="GET",
+    path="/v1/accounts/{account}/purchases/{id}",
+    operation_id="getPurchase",
+    summary="A purchase",
+    scopes=("prepaid/read",),
+    parameters=(ACCOUNT, Parameter(name="id", where="path", required=True, description="The purchase's id.")),
+    answers={200: Answer(PurchaseAnswer)},
+    refusals={404: ("account_not_found", "purchase_not_found")},
+    function=show,
+)

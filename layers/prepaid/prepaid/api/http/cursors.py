@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 
-from prepaid.api.problems import CursorInvalid
+from prepaid.api.http.problems import CursorInvalid
 
 # Exactly one spelling a cursor: any other bit pattern is somebody else's work.
 CURSOR = re.compile(r"([1-9][0-9]{0,11})\.([0-9a-f]{64})", re.ASCII)

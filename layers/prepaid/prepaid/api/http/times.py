@@ -2,8 +2,14 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import Field
 
 from prepaid.core.errors import InvalidRequest
+
+# As answers hold it. openapi.json says of each that it is a time.
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 FIRST_YEAR, LAST_YEAR = 1900, 2500
 RFC3339 = re.compile(
@@ -11,7 +17,7 @@ RFC3339 = re.compile(
 )
 
 
-def rfc3339(at: datetime) -> str:
+def rfc3339(at: datetime) -> Time:
     """2027-06-17T03:00:00.000Z"""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 

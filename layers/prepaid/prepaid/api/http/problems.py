@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from prepaid.api.times import rfc3339
+from prepaid.api.http.times import rfc3339
 from prepaid.core.errors import (
     AccountNotFound,
     Busy,

@@ -1,0 +1,137 @@
+"""Reading requests: API Gateway's event as a Request, and from it who calls, which account, which key."""
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prepaid.api.http.problems import Forbidden, KeyInvalid, KeyMissing, Malformed, TooLarge, Unauthorized
+from prepaid.core.errors import AccountNotFound, InvalidRequest
+
+ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a verified token speaks for. account: the only account it may touch; None for any.
+
+    scopes: what the token may do. The gateway has checked the route's; they matter where a route takes two.
+    """
+
+    name: str
+    account: str | None
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. headers: names in lower case. body: raw bytes. now: the one instant it counts with."""
+
+    caller: Caller | None
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    now: datetime
+
+
+def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -> Request:
+    """What API Gateway's event says. Raises Malformed, TooLarge."""
+    return Request(
+        caller=_caller(event),
+        path=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=b"" if _method(event) == "GET" else _raw_body(event, max_body_bytes),
+        now=now,
+    )
+
+
+def account_of(request: Request) -> str:
+    """The account that the path names and the caller may touch; anything else is as good as missing."""
+    caller = caller_of(request)
+    account = request.path.get("account", "")
+    if not ACCOUNT_ID.fullmatch(account) or caller.account not in {None, account}:
+        raise AccountNotFound
+    return account
+
+
+def caller_of(request: Request) -> Caller:
+    """Who is calling. Raises Unauthorized when the gateway let an anonymous request through."""
+    if request.caller is None:
+        raise Unauthorized("This needs a token.")
+    return request.caller
+
+
+def caller_for_every_account(request: Request) -> Caller:
+    """A caller whose token isn't bound to one account. Raises Unauthorized, Forbidden."""
+    caller = caller_of(request)
+    if caller.account is not None:
+        raise Forbidden("This token is for one account only.")
+    return caller
+
+
+def idempotency_key_of(request: Request) -> str:
+    """The key that makes a POST repeatable. Raises KeyMissing, KeyInvalid."""
+    key = request.headers.get("idempotency-key")
+    if not key:
+        raise KeyMissing("Send an Idempotency-Key header with every POST.")
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise KeyInvalid("An Idempotency-Key is 1 to 255 visible ASCII characters.")
+    return key
+
+
+def check_query(request: Request, allowed: frozenset[str]) -> None:
+    """Refuse query parameters that would otherwise be silently ignored. Raises InvalidRequest."""
+    unknown = sorted(set(request.query) - allowed)
+    if unknown:
+        # A name may be any text, half a surrogate pair too, which no answer can hold.
+        names = (name.encode(errors="replace").decode() for name in unknown)
+        raise InvalidRequest(tuple((name, "no such parameter") for name in names))
+
+
+def _caller(event: Mapping[str, Any]) -> Caller | None:
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    claims = authorizer.get("jwt", {}).get("claims")
+    if not claims:
+        return None
+    return Caller(
+        name=claims.get("client_id") or claims.get("sub") or "unknown",
+        account=_bound_to(claims),
+        scopes=_scopes(claims),
+    )
+
+
+def _bound_to(claims: Mapping[str, Any]) -> str | None:
+    if "account_id" not in claims:
+        return None
+    # Whatever else than a name stands there, the token is bound: to no account that anybody has.
+    account = claims["account_id"]
+    return account if isinstance(account, str) else ""
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    # Cognito says `scope`, others `scp`; the gateway hands a list over as "[a b]".
+    return frozenset(str(claims.get("scope") or claims.get("scp") or "").strip("[]").replace(",", " ").split())
+
+
+def _method(event: Mapping[str, Any]) -> str:
+    return str(event.get("requestContext", {}).get("http", {}).get("method", ""))
+
+
+def _raw_body(event: Mapping[str, Any], max_body_bytes: int) -> bytes:
+    text = event.get("body") or ""
+    # Base64 is a third longer than what it holds; don't decode what is too large anyway.
+    if len(text) > max_body_bytes * 2:
+        raise TooLarge(f"A body may have {max_body_bytes} bytes.")
+    try:
+        body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except (Base64Error, ValueError):
+        raise Malformed("The body is not what its encoding says.") from None
+    if len(body) > max_body_bytes:
+        raise TooLarge(f"A body may have {max_body_bytes} bytes.")
+    return body

@@ -1,0 +1,34 @@
+"""Writing responses: a Response as API Gateway takes it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """body: a JSON value, or text with its content type among the headers; None for an empty one."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def created(body: Any, *, replayed: bool) -> Response:
+    """The answer to a POST that had its effect, now or when its key came first."""
+    return Response(status=201, body=body, headers={"Idempotent-Replayed": "true"} if replayed else {})
+
+
+def to_gateway(response: Response) -> dict[str, Any]:
+    """The answer as API Gateway takes it."""
+    headers = {"Cache-Control": "no-store", **response.headers}
+    if response.body is None:
+        return {"statusCode": response.status, "headers": headers}
+    if isinstance(response.body, str):
+        return {"statusCode": response.status, "headers": headers, "body": response.body}
+    return {
+        "statusCode": response.status,
+        "headers": {"Content-Type": "application/json", **headers},
+        "body": json.dumps(response.body, separators=(",", ":"), ensure_ascii=False),
+    }

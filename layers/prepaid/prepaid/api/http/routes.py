@@ -1,0 +1,93 @@
+"""What a route is: all that openapi.json says about it, and the function that serves it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from prepaid.api.http.requests import ACCOUNT_ID, IDEMPOTENCY_KEY, Request
+from prepaid.api.http.responses import Response
+from prepaid.deps import Deps
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter of the path or query, or a request header. schema: JSON Schema."""
+
+    name: str
+    where: Literal["path", "query", "header"] = "query"
+    required: bool = False
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: TEXT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A response header. always: whether each such response has it. schema: JSON Schema."""
+
+    name: str
+    description: str
+    always: bool = False
+    schema: Mapping[str, Any] = field(default_factory=lambda: TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful response. shape: of its JSON; None for no body. text_type: the other type a caller may accept."""
+
+    shape: type | None
+    headers: tuple[Header, ...] = ()
+    text_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route. path: as API Gateway spells it. scopes: any one of them opens it; none: no token is needed.
+
+    answers, refusals: by status; refusals name codes, without those that every route shares.
+    """
+
+    method: Literal["GET", "POST", "PUT"]
+    path: str
+    operation_id: str
+    summary: str
+    scopes: tuple[str, ...]
+    parameters: tuple[Parameter, ...] = ()
+    body: type[BaseModel] | None = None
+    answers: Mapping[int, Answer]
+    refusals: Mapping[int, tuple[str, ...]]
+    function: Callable[[Request, Deps], Response]
+
+    @property
+    def key(self) -> str:
+        """As API Gateway names the route in its events: method and path."""
+        return f"{self.method} {self.path}"
+
+
+ACCOUNT = Parameter(
+    name="account",
+    where="path",
+    required=True,
+    description="The account's id.",
+    schema={"type": "string", "pattern": f"^{ACCOUNT_ID.pattern}$"},
+)
+KEY = Parameter(
+    name="Idempotency-Key",
+    where="header",
+    required=True,
+    description="Names this request within the account, permanently. A retry sends the same key and the same body.",
+    schema={"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+)
+REPLAYED = Header(
+    name="Idempotent-Replayed",
+    description="Sent when an earlier request with this key had its effect; this is that request's response.",
+    schema={"const": "true"},
+)
+
+KEY_REFUSALS = ("idempotency_key_missing", "idempotency_key_invalid")
+BODY_REFUSALS = {413: ("body_too_large",), 415: ("unsupported_media_type",), 422: ("invalid_request",)}
+NO_ACCOUNT = {404: ("account_not_found",)}

@@ -1,0 +1,105 @@
+"""The manager's code, and the sessions that it opens (rule 10)."""
+
+from typing import Annotated, TypedDict
+
+from pydantic import StringConstraints
+
+from prepaid.api.http.bodies import Body, body_of
+from prepaid.api.http.problems import Forbidden
+from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
+from prepaid.api.http.responses import Response, created
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.times import Time, rfc3339
+from prepaid.core.manager_code import check_new_code
+from prepaid.deps import Deps
+from prepaid.store.accounts import read_account
+from prepaid.use_cases.approving import change_code, open_session
+
+ADMIN_SCOPE = "prepaid/admin"
+
+# Kept as text, so that a leading zero counts; ASCII digits only.
+type Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
+
+
+class ManagerCodeRequest(Body):
+    """A new code for the manager."""
+
+    code: Code
+    current_code: Code | None = None
+
+
+class ManagerSessionRequest(Body):
+    """The manager's code."""
+
+    code: Code
+
+
+class ManagerSessionAnswer(TypedDict):
+    """A session's token, which is kept by nobody but the caller."""
+
+    manager_session: str
+    expires_at: Time
+
+
+def put_code(request: Request, deps: Deps) -> Response:
+    """PUT /v1/accounts/{account}/manager-code: an administrator sets it, others change it with the current one.
+
+    An administrator's repeat is answered as the first one was; others are told that the new code must differ.
+    """
+    account_id = account_of(request)
+    asked = body_of(request, ManagerCodeRequest)
+    if asked.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:
+        raise Forbidden("Send current_code, or ask an administrator to set a new one.")
+    check_new_code(asked.code)
+    read_account(deps.table, account_id)
+    change_code(deps.table, account_id, asked.code, asked.current_code, deps.codes(), now=request.now)
+    return Response(status=204)
+
+
+def post_session(request: Request, deps: Deps) -> Response:
+    """POST /v1/accounts/{account}/manager-sessions: ten minutes for one purchase, once for the key and the code."""
+    account_id, key = account_of(request), idempotency_key_of(request)
+    asked = body_of(request, ManagerSessionRequest)
+    read_account(deps.table, account_id)
+    opened = open_session(deps.table, account_id, asked.code, key, deps.codes(), now=request.now)
+    body: ManagerSessionAnswer = {"manager_session": opened.token, "expires_at": rfc3339(opened.session.expires_at)}
+    return created(body, replayed=opened.replayed)
+
+
+PUT_CODE = Route(
+    method="PUT",
+    path="/v1/accounts/{account}/manager-code",
+    operation_id="putManagerCode",
+    summary="Set the manager's code; sessions that the old one opened end",
+    scopes=(ADMIN_SCOPE, "prepaid/buy"),
+    parameters=(ACCOUNT,),
+    body=ManagerCodeRequest,
+    answers={204: Answer(None)},
+    refusals={
+        400: ("malformed_body",),
+        403: ("forbidden", "wrong_code"),
+        **NO_ACCOUNT,
+        **BODY_REFUSALS,
+        429: ("code_locked",),
+    },
+    function=put_code,
+)
+POST_SESSION = Route(
+    method="POST",
+    path="/v1/accounts/{account}/manager-sessions",
+    operation_id="openManagerSession",
+    summary="Open ten minutes in which one purchase may be made",
+    scopes=("prepaid/buy",),
+    parameters=(ACCOUNT, KEY),
+    body=ManagerSessionRequest,
+    answers={201: Answer(ManagerSessionAnswer, headers=(REPLAYED,))},
+    refusals={
+        400: (*KEY_REFUSALS, "malformed_body"),
+        403: ("forbidden", "wrong_code"),
+        409: ("idempotency_key_reused",),
+        **NO_ACCOUNT,
+        **BODY_REFUSALS,
+        429: ("code_locked",),
+    },
+    function=post_session,
+)
