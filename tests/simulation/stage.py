@@ -63,7 +63,7 @@ class Stage:
     def set(self) -> Iterator[None]:
         """For the length of a with block the handlers live in the histories that are played here."""
         fixed: list[tuple[object, str, object]] = [
-            (serving, "_tell", lambda error, _about: self.here.hear(error)),
+            (serving, "_log_error", lambda error, _about: self.here.hear(error)),
             (telemetry, "_publish", self._publish),
         ]
         with ExitStack() as stack:

@@ -5,13 +5,17 @@ FAULT_PAIRS=1 plays every pair, as `make fault-matrix` does; otherwise one in so
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.simulation.bench import opened_bench
+from prepaid.api.http.serving import DEADLINE_SECONDS, STRIPE_DEADLINE_SECONDS
+from tests.simulation.bench import Meet, opened_bench
 from tests.simulation.faults import FAULTS
 from tests.simulation.matrix import play
 from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.support import wire
 from tests.support.api import Answer, Service
 from tests.support.contract import FILE
 from tests.support.gateway_events import Event
@@ -52,3 +56,42 @@ def test_whatever_happens_to_one_call_the_end_is_the_same(scenario: Scenario) ->
 @pytest.mark.parametrize("scenario", PAIRED, ids=lambda scenario: scenario.name)
 def test_whatever_happens_to_two_calls_the_end_is_the_same(scenario: Scenario) -> None:
     assert play(scenario, in_pairs=True, every=EVERY)["cells"] > 0
+
+
+# Functions that call Stripe have the longer deadline.
+WITH_STRIPE = ("checkout", "webhook")
+SLOW_SECONDS = 0.9
+# botocore sends each call twice at most.
+SLOWEST_CALL_SECONDS = 2 * SLOW_SECONDS
+REQUESTS = [scenario for scenario in SCENARIOS if scenario.name not in {"expiry_sweep", "verify"}]
+REQUESTS = [scenario for scenario in REQUESTS if not scenario.name.startswith("reconcile")]
+
+
+@pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
+def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> None:
+    """Each call takes 0.9 s and succeeds at its third try. The request has one deadline for all its calls."""
+    throttled = wire.refuses("ProvisionedThroughputExceededException")
+    with opened_bench() as bench:
+        given = scenario.given(bench)
+
+        def slow(number: int, call: str) -> Meet | None:
+            if call.startswith("stripe"):
+                return None
+
+            def met(send: Callable[[], Any]) -> Any:
+                bench.monotonic += SLOW_SECONDS
+                return send() if number % 3 == 0 else throttled(send)
+
+            return met
+
+        bench.meet, bench.watched, started = slow, True, bench.monotonic
+        said = bench.invoke(lambda: scenario.ask(bench, given))
+
+        took = bench.monotonic - started
+        assert said is not None
+        assert took <= STRIPE_DEADLINE_SECONDS + SLOWEST_CALL_SECONDS
+        if not scenario.name.startswith(WITH_STRIPE):
+            assert took <= DEADLINE_SECONDS + SLOWEST_CALL_SECONDS
+        if said[0] >= 500:
+            assert said[0] == 503
+            assert said[1]["code"] == "busy"

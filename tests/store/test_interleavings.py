@@ -307,7 +307,7 @@ def test_a_profile_is_changed_though_a_debit_came_between(desk: Desk, rival: Des
     assert audit(stored(desk.table)).available == 4
 
 
-def test_a_rival_at_every_try_is_outlasted_as_long_as_patience_lasts(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_rival_at_every_try_is_outlasted_until_the_deadline(desk: Desk, rival: Desk, wire: Wire) -> None:
     desk.open(credits=100)
     time = FakeTime(dice=0.01)
     wire.plan(TRANSACTION, *[first(lambda: rival.debit(1))] * 20, nothing)

@@ -1,20 +1,20 @@
-"""What can go wrong, as one tree. `code` is stable: clients and the problem+json table rely on it.
+"""Every error of the service, as one tree. `code` is stable: clients and the problem+json table rely on it.
 
 PrepaidError
-├── Refused                    a rule says no; nothing was written
-│   ├── InvalidRequest         the request itself is wrong; names each field
-│   ├── AccountNotFound        no such account, or not the caller's: the two are alike
+├── Refused                    a rule rejects the request; nothing was written
+│   ├── InvalidRequest         the request itself is invalid; names each field
+│   ├── AccountNotFound        no such account, or another caller's: the responses are alike
 │   ├── InsufficientCredits    quota and lots don't cover the debit
 │   ├── TooManyLots            a gift to an account that already holds the most lots it may
-│   ├── IdempotencyKeyReused   the key had an effect before, for another request
-│   ├── VersionConflict        the thing was changed since the caller read it
+│   ├── IdempotencyKeyReused   the key took effect before, for a different request
+│   ├── VersionConflict        the resource was changed since the caller read it
 │   ├── WrongCode              not the manager's code
-│   ├── CodeLocked             too many wrong codes; the right one is refused too, for a while
-│   ├── SessionInvalid         no manager session that is good for this purchase
+│   ├── CodeLocked             too many wrong codes; the right one is rejected too, for a while
+│   ├── SessionInvalid         no manager session that this purchase can use
 │   ├── PurchaseNotFound       the account has no such purchase
 │   └── PurchaseLapsed         a purchase that can't be continued
-└── Unavailable                try again; the effect, if any, is found by its key
-    └── Busy                   rivals, throttling or a silent database outlasted our patience
+└── Unavailable                retry; the effect, if any, is found by its key
+    └── Busy                   not committed before the deadline: contention, throttling or no reply
 """
 
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ from typing import ClassVar
 
 
 class PrepaidError(Exception):
-    """The root: everything this service raises on purpose."""
+    """The root of everything that this service raises on purpose."""
 
     code: ClassVar[str]
 
 
 class Refused(PrepaidError):
-    """A rule says no. Nothing was written and nothing is claimed: the same key may succeed later (rule 5)."""
+    """A rule rejects the request. Nothing was written and the key is not used up: it may succeed later (rule 5)."""
 
 
 class Unavailable(PrepaidError):
-    """The caller should try again with the same key."""
+    """The caller should retry with the same key."""
 
 
 @dataclass(eq=False)
@@ -78,14 +78,14 @@ class TooManyLots(Refused):
 
 @dataclass(eq=False)
 class IdempotencyKeyReused(Refused):
-    """The key had its one effect already, for a request that asked for something else (rule 5)."""
+    """The key took effect already, for a request that asked for something else (rule 5)."""
 
     code: ClassVar[str] = "idempotency_key_reused"
 
 
 @dataclass(eq=False)
 class VersionConflict(Refused):
-    """The caller's version isn't the current one. `current`: the version it should have read."""
+    """The caller's version isn't the current one. `current`: the version that it should have read."""
 
     current: int
     code: ClassVar[str] = "version_conflict"
@@ -132,7 +132,7 @@ class PurchaseLapsed(Refused):
 
 @dataclass(eq=False)
 class Busy(Unavailable):
-    """Rivals, throttling or a silent database outlasted our patience. The same key tells the truth later."""
+    """Not committed before the deadline: contention, throttling or no reply. Retry with the same key."""
 
     retry_after_seconds: int = 1
     code: ClassVar[str] = "busy"

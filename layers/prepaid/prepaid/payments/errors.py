@@ -30,7 +30,7 @@ class PaymentsUnavailable(Unavailable):
 
 
 class SessionUnknown(Exception):
-    """Stripe has no such checkout session, as far as our key can see. Never leaves purchasing.py."""
+    """Stripe has no such checkout session, as far as our key can see. Never leaves use_cases/syncing.py."""
 
 
 @dataclass(eq=False)

@@ -50,14 +50,14 @@ def serve(
             status, headers, body = problem_of(error)
             headers = {"Content-Type": "application/problem+json", **headers}
             response = Response(status=status, body=body, headers=headers)
-            _tell(error, {"status": status, "code": body["code"]})
+            _log_error(error, {"status": status, "code": body["code"]})
         return to_gateway(response)
 
     return handle
 
 
-def _tell(error: Exception, about: dict[str, Any]) -> None:
-    """A line for the log: a refusal is everyday, trouble elsewhere names its cause, a bug is counted for the alarm."""
+def _log_error(error: Exception, about: dict[str, Any]) -> None:
+    """Log by kind: rejections at info, outages with their cause, bugs with a metric that raises the alarm."""
     if isinstance(error, Refused):
         logger.info("refused", extra=about)
     elif isinstance(error, Unavailable):
