@@ -1,13 +1,14 @@
-"""Prepaid: credits that are bought, granted, spent and expire, kept on one append-only ledger an account.
+"""Prepaid: credits that are bought, granted, spent and expire, on one append-only ledger per account.
 
-core      the rules, pure: (account, operation, catalog, now) -> entries
-store     the rules' memory: the only part that knows DynamoDB
-payments  the only part that knows Stripe
-api       the only part that knows HTTP
+core       the rules, pure: (account, operation, catalog, now) -> entries
+store      persistence: the only package that calls DynamoDB
+payments   the only package that calls Stripe
+use_cases  what the service does, one module per feature
+api        the only package that handles HTTP
 """
 
 import gc
 
-# A starting function makes a quarter of a million objects and drops none. Python's own threshold, 2,000, has it search
-# them for garbage some forty times.
+# A starting function creates about 250,000 objects and discards none. With Python's default threshold of 2,000 the
+# garbage collector would scan them about forty times.
 gc.set_threshold(300_000, 10, 10)
