@@ -5,6 +5,8 @@ store      persistence: the only package that calls DynamoDB
 payments   the only package that calls Stripe
 use_cases  what the service does, one module per feature
 api        the only package that handles HTTP
+deps       the dependencies of each handler; wiring builds them from settings
+telemetry  the log and the metrics
 """
 
 import gc
