@@ -23,7 +23,7 @@ def put(service: Service, **change: Any) -> Answer:
         ({"amount": 49, "currency": "jpy"}, "packs.1.amount", "must be at least 50 minor units, which is 50 JPY"),
         ({"amount": 995, "currency": "mxn"}, "packs.1.amount", "must be at least 1000 minor units, which is 10.00 MXN"),
         ({"amount": 4995, "currency": "kwd"}, "packs.1.amount", "must be a multiple of 10 minor units in kwd"),
-        ({"currency": "zzz"}, "packs.1.currency", "is none that Stripe takes"),
+        ({"currency": "zzz"}, "packs.1.currency", "is not supported by Stripe"),
     ],
 )
 def test_it_is_refused_by_field_and_reason(service: Service, change: dict[str, Any], field: str, reason: str) -> None:

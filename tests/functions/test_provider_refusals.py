@@ -86,7 +86,7 @@ def told(answer: Answer) -> bool:
     """The refusal as clients know it, without a word of Stripe's."""
     assert (answer.status, answer.code) == (502, "payment_provider_refused"), answer
     assert answer.body["detail"] == (
-        "The payment provider refuses this for now. Once that is mended the same request goes on."
+        "The payment provider rejects this request. Once the cause is fixed, the same request succeeds."
     )
     # When it is mended nobody knows: a client that asks every few seconds would help nobody.
     assert "retry-after" not in answer.headers

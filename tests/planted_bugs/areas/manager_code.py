@@ -72,8 +72,8 @@ MANAGER_CODE = (
     Bug(
         "whoever may buy sets the code anew",
         "put_code",
-        "if asked.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:",
-        "if asked.current_code is None and not caller_of(request).scopes:",
+        "if body.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:",
+        "if body.current_code is None and not caller_of(request).scopes:",
         ("test_scopes",),
     ),
     Bug(

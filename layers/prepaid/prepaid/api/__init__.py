@@ -1,1 +1,1 @@
-"""The only part that knows HTTP: a file for each family of routes, and in http/ what all of them share."""
+"""The HTTP API: one module per group of routes, and their shared code in http/. No other package handles HTTP."""

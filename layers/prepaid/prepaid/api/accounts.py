@@ -19,7 +19,7 @@ type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class AccountRequest(Body):
-    """An account as it shall be; what isn't said takes its default."""
+    """The account's new terms and profile. A field that is left out gets its default."""
 
     name: Text
     plan: Slug
@@ -46,22 +46,22 @@ class AccountAnswer(TypedDict):
 
 
 def put(request: Request, deps: Deps) -> Response:
-    """PUT /v1/accounts/{account}: open it, or make it be so from now on. 201 when opened, else 200."""
+    """PUT /v1/accounts/{account}: open the account, or change it from now on. 201 when opened, else 200."""
     account_id = _account_to_put(request)
-    asked = body_of(request, AccountRequest)
-    if not is_zone(asked.time_zone):
-        raise InvalidRequest((("time_zone", "must be an IANA time zone, as America/Sao_Paulo"),))
+    body = body_of(request, AccountRequest)
+    if not is_zone(body.time_zone):
+        raise InvalidRequest((("time_zone", "must be an IANA time zone, such as America/Sao_Paulo"),))
     terms = Terms(
-        plan=asked.plan,
-        ai_enabled=asked.ai_enabled,
-        quota_anchor_day=asked.quota_anchor_day,
-        time_zone=asked.time_zone,
+        plan=body.plan,
+        ai_enabled=body.ai_enabled,
+        quota_anchor_day=body.quota_anchor_day,
+        time_zone=body.time_zone,
     )
     profile = Profile(
-        name=asked.name,
-        language=asked.language,
-        low_credit_threshold=asked.low_credit_threshold,
-        manager_contact=asked.manager_contact,
+        name=body.name,
+        language=body.language,
+        low_credit_threshold=body.low_credit_threshold,
+        manager_contact=body.manager_contact,
     )
     opened = put_account(
         deps.table,
@@ -76,14 +76,14 @@ def put(request: Request, deps: Deps) -> Response:
 
 
 def show(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}: its terms and profile."""
+    """GET /v1/accounts/{account}: the account's terms and profile."""
     account_id = account_of(request)
     terms, profile = read_account(deps.table, account_id)
     return Response(status=200, body=account_answer(account_id, terms, profile))
 
 
 def _account_to_put(request: Request) -> str:
-    """Like account_of, but an id that no account can have is a mistake to name, not a missing account."""
+    """Like account_of, but an id that no account can have is an invalid request, not a missing account."""
     account_id = request.path.get("account", "")
     if caller_of(request).account not in {None, account_id}:
         raise AccountNotFound
@@ -93,7 +93,7 @@ def _account_to_put(request: Request) -> str:
 
 
 def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAnswer:
-    """The answer that a PUT of the same account gave."""
+    """The response body of a GET or PUT of the account."""
     return {
         "account": account_id,
         "name": profile.name,

@@ -1,4 +1,4 @@
-"""GET /v1/accounts/{account}/balance: what an account has, now or at any time since it was opened."""
+"""GET /v1/accounts/{account}/balance: an account's balance, now or at any time since it was opened."""
 
 from typing import TypedDict
 
@@ -27,7 +27,7 @@ class LotAnswer(TypedDict):
 
 
 class CreditsAnswer(TypedDict):
-    """The credits side of a balance."""
+    """The credits in a balance."""
 
     available: int
     held: int
@@ -37,7 +37,7 @@ class CreditsAnswer(TypedDict):
 
 
 class QuotaAnswer(TypedDict):
-    """The quota side of a balance."""
+    """The quota in a balance."""
 
     feature: str
     limit: int
@@ -55,7 +55,7 @@ class FeatureAnswer(TypedDict):
 
 
 class BalanceAnswer(TypedDict):
-    """An account at one instant."""
+    """An account's balance at one instant."""
 
     account: str
     as_of: Time
@@ -66,7 +66,7 @@ class BalanceAnswer(TypedDict):
 
 
 def balance(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}/balance: what can be spent now, or could be at `at`. Writes nothing."""
+    """GET /v1/accounts/{account}/balance: the balance now, or at the time `at`. Writes nothing."""
     account_id = account_of(request)
     check_query(request, frozenset({"at"}))
     at = parse_rfc3339(request.query["at"], "at") if "at" in request.query else None
@@ -96,7 +96,7 @@ def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str
         "entry": entry,
         "credits": {
             "available": account.available,
-            # Nothing can be held before there are holds.
+            # Always 0: the service has no holds.
             "held": 0,
             "owed": account.owed,
             "next_expiry_at": rfc3339(account.lots[0].expires_at) if account.lots else None,
@@ -141,12 +141,12 @@ SHOW = Route(
     method="GET",
     path="/v1/accounts/{account}/balance",
     operation_id="getBalance",
-    summary="What the account can spend, now or at a time since it was opened",
+    summary="The account's balance, now or at a time since it was opened",
     scopes=("prepaid/read",),
     parameters=(
         ACCOUNT,
         Parameter(
-            name="at", description="The time to show, since the account was opened; without it, now.", schema=TIME
+            name="at", description="The time of the balance, since the account was opened; default: now.", schema=TIME
         ),
     ),
     answers={200: Answer(BalanceAnswer)},

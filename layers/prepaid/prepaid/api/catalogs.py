@@ -1,4 +1,4 @@
-"""/v1/packs and /v1/catalog: showing and changing what is sold."""
+"""/v1/packs and /v1/catalog: showing the packs on sale, showing and changing the catalog."""
 
 import re
 from dataclasses import asdict
@@ -21,7 +21,7 @@ ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
 
 
 class FeatureRequest(Body):
-    """Something that spends."""
+    """A billable feature. price: credits per unit."""
 
     id: Slug
     price: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -29,7 +29,7 @@ class FeatureRequest(Body):
 
 
 class PlanRequest(Body):
-    """A plan and the units it includes a month."""
+    """A plan and the units of the quota-backed feature that it includes per month."""
 
     id: Slug
     quota: Annotated[int, Field(ge=0, le=MAX_CREDITS)]
@@ -47,9 +47,9 @@ class PackRequest(Body):
 
 
 class CatalogRequest(Body):
-    """The whole catalog that shall be in force. Sold packs are retired by `active: false`, never removed.
+    """The complete new catalog. Retire a pack with `active: false`; no id may be removed.
 
-    allow_cheaper_small_packs: say so when a smaller pack shall really cost less per credit than a larger one.
+    allow_cheaper_small_packs: set this if a smaller pack deliberately costs less per credit than a larger one.
     """
 
     features: Annotated[list[FeatureRequest], Field(min_length=1, max_length=100)]
@@ -61,9 +61,9 @@ class CatalogRequest(Body):
     def _consistent(self) -> Self:
         for kind, items in (("features", self.features), ("plans", self.plans), ("packs", self.packs)):
             if len({item.id for item in items}) < len(items):
-                raise ValueError(f"{kind} has an id twice")
+                raise ValueError(f"{kind} contains a duplicate id")
         if sum(feature.quota_backed for feature in self.features) > 1:
-            raise ValueError("a plan's quota backs one feature")
+            raise ValueError("at most one feature can be quota_backed")
         return self
 
 
@@ -87,27 +87,27 @@ class PacksAnswer(TypedDict):
 
 
 def show_packs(request: Request, deps: Deps) -> Response:
-    """GET /v1/packs: what can be bought, smallest first."""
+    """GET /v1/packs: packs on sale, smallest first."""
     caller_of(request)
     body: PacksAnswer = {"packs": [pack_answer(offer) for offer in offers(deps.catalog(deps.table))]}
     return Response(status=200, body=body)
 
 
 def show_catalog(request: Request, deps: Deps) -> Response:
-    """GET /v1/catalog: the version in force, its number as ETag too."""
+    """GET /v1/catalog: the version in force. The ETag contains its number."""
     caller_of(request)
     return _answer(read_catalog(deps.table))
 
 
 def put_catalog(request: Request, deps: Deps) -> Response:
-    """PUT /v1/catalog with If-Match: the next version, in force within half a minute. What was bought stays."""
+    """PUT /v1/catalog with If-Match: the next version, in force within half a minute. Purchases keep their terms."""
     caller_for_every_account(request)
     expected = _expected_version(request.headers.get("if-match"))
-    asked = body_of(request, CatalogRequest)
-    wanted = asked.model_dump(exclude={"allow_cheaper_small_packs"})
-    successor = catalog_from({"version": expected + 1, **wanted})
+    body = body_of(request, CatalogRequest)
+    content = body.model_dump(exclude={"allow_cheaper_small_packs"})
+    successor = catalog_from({"version": expected + 1, **content})
     check_amounts(successor)
-    if not asked.allow_cheaper_small_packs:
+    if not body.allow_cheaper_small_packs:
         check_prices(successor)
     replaced = replace_catalog(deps.table, successor, expected_version=expected, now=request.now)
     deps.catalog.invalidate()
@@ -128,14 +128,14 @@ def _expected_version(if_match: str | None) -> int:
 
 
 def pack_answer(offer: Offer) -> PackAnswer:
-    """A pack as a shop window shows it."""
+    """A pack on sale, with its price comparison."""
     return {
         "id": offer.pack.id,
         "credits": offer.pack.credits,
         "amount": offer.pack.amount,
         "currency": offer.pack.currency,
         "valid_months": offer.pack.valid_months,
-        # For showing only: what is charged is `amount`.
+        # For display only: the charge is `amount`.
         "price_per_credit": round(float(offer.price_per_credit), 4),
         "saving_percent": offer.saving_percent,
         "best_value": offer.best_value,

@@ -1,4 +1,4 @@
-"""POST /v1/accounts/{account}/consumptions: spending."""
+"""POST /v1/accounts/{account}/consumptions: spending credits."""
 
 from typing import Annotated, TypedDict
 
@@ -28,7 +28,7 @@ class ConsumptionRequest(Body):
 
 
 class ConsumptionAnswer(TypedDict):
-    """A consumption that happened."""
+    """A recorded consumption. credits, quota: spent. balance: after it."""
 
     id: str
     entry: int
@@ -44,14 +44,14 @@ class ConsumptionAnswer(TypedDict):
 def consume(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/consumptions: spend, all or nothing, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
-    asked = body_of(request, ConsumptionRequest)
+    body = body_of(request, ConsumptionRequest)
     debit = Debit(
         actor=caller_of(request).name,
-        feature=asked.feature,
-        quantity=asked.quantity,
-        description=asked.description,
-        customer=asked.customer,
-        reference=asked.reference,
+        feature=body.feature,
+        quantity=body.quantity,
+        description=body.description,
+        customer=body.customer,
+        reference=body.reference,
     )
     appended = append(
         deps.table,
@@ -65,7 +65,7 @@ def consume(request: Request, deps: Deps) -> Response:
 
 
 def consumption_answer(entry: Entry) -> ConsumptionAnswer:
-    """The answer to a consumption, from its entry alone: a replay says the same, whatever happened since."""
+    """The response to a consumption, from its entry alone, so that a replay returns the same."""
     assert entry.feature is not None
     assert entry.quantity is not None
     return {

@@ -23,13 +23,13 @@ COLUMNS = (
     "purchase",
     "actor",
 )
-# A spreadsheet runs a cell that starts so: https://owasp.org/www-community/attacks/CSV_Injection
-# The last four are what Excel in East Asia takes for the first four.
+# A spreadsheet evaluates a cell that starts with one of these: https://owasp.org/www-community/attacks/CSV_Injection
+# The last four are full-width forms of the first four, which East Asian versions of Excel treat the same.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def csv_text(lines: Iterable[Mapping[str, object]]) -> str:
-    """A header line and one line an entry; texts that a spreadsheet would run are quoted with an apostrophe."""
+    """A header line and one line per entry. Texts that a spreadsheet would evaluate get an apostrophe in front."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What several answers say about an entry: its draws, and what it left."""
+"""Parts of several responses: an entry's draws, and the balance after it."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -7,7 +7,7 @@ from prepaid.core.entry import Draw, Entry, QuotaDraw
 
 
 class DrawAnswer(TypedDict):
-    """What was taken from one source: units of quota, or credits of a lot."""
+    """A draw from one source: units of quota, or credits of a lot (negative when returned to it)."""
 
     source: Literal["quota", "lot"]
     units: NotRequired[int]
@@ -17,19 +17,19 @@ class DrawAnswer(TypedDict):
 
 
 class BalanceAfter(TypedDict):
-    """What is left after a consumption."""
+    """The balance after an entry."""
 
     available: int
     quota_remaining: int
 
 
 def draw_answer(draw: Draw) -> DrawAnswer:
-    """What one draw took."""
+    """One draw of an entry."""
     if isinstance(draw, QuotaDraw):
         return {"source": "quota", "units": draw.units}
     return {"source": "lot", "lot": draw.lot, "credits": draw.credits, "expires_at": rfc3339(draw.expires_at)}
 
 
 def balance_after(entry: Entry) -> BalanceAfter:
-    """What the entry left."""
+    """The balance after the entry."""
     return {"available": entry.after.available, "quota_remaining": entry.quota_remaining}

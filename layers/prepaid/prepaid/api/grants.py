@@ -1,4 +1,4 @@
-"""POST /v1/accounts/{account}/grants: promotions and adjustments, by an administrator, with a reason (rule 19)."""
+"""POST /v1/accounts/{account}/grants: an administrator's promotions and adjustments, with a reason (rule 19)."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self, TypedDict
@@ -18,7 +18,7 @@ from prepaid.core.ledger import Grant
 from prepaid.deps import Deps
 from prepaid.store.ledger import append
 
-# Pydantic alone would also take a number in quotes for seconds since 1970.
+# Pydantic alone would also accept a quoted number, as seconds since 1970.
 type TimeOrNone = Annotated[
     datetime | None,
     BeforeValidator(
@@ -29,7 +29,7 @@ type TimeOrNone = Annotated[
 
 
 class GrantRequest(Body):
-    """Give credits. They end at `expires_at`, or after so many civil months: 12 when neither is said."""
+    """Grant credits. They expire at `expires_at`, or after `valid_months` civil months; default: 12 months."""
 
     credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)]
     kind: Literal["promotion", "adjustment"]
@@ -40,7 +40,7 @@ class GrantRequest(Body):
     @model_validator(mode="after")
     def _one_validity(self) -> Self:
         if self.expires_at is not None and self.valid_months is not None:
-            raise ValueError("say expires_at or valid_months, not both")
+            raise ValueError("send expires_at or valid_months, not both")
         return self
 
     def validity(self) -> datetime | int:
@@ -49,7 +49,7 @@ class GrantRequest(Body):
 
 
 class GrantAnswer(TypedDict):
-    """A grant that happened."""
+    """A recorded grant. balance: after it."""
 
     id: str
     entry: int
@@ -65,14 +65,14 @@ class GrantAnswer(TypedDict):
 def grant(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/grants: add a lot, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
-    asked = body_of(request, GrantRequest)
-    validity = asked.validity()
+    body = body_of(request, GrantRequest)
+    validity = body.validity()
     operation = Grant(
         actor=caller_of(request).name,
-        kind=asked.kind,
-        credits=asked.credits,
+        kind=body.kind,
+        credits=body.credits,
         validity=floor_to_millisecond(validity) if isinstance(validity, datetime) else validity,
-        description=asked.reason,
+        description=body.reason,
     )
     appended = append(
         deps.table,
@@ -86,7 +86,7 @@ def grant(request: Request, deps: Deps) -> Response:
 
 
 def grant_answer(entry: Entry) -> GrantAnswer:
-    """The answer to a grant, from its entry alone."""
+    """The response to a grant, from its entry alone, so that a replay returns the same."""
     assert entry.lot is not None
     lot = entry.lot
     return {
@@ -106,7 +106,7 @@ GRANT = Route(
     method="POST",
     path="/v1/accounts/{account}/grants",
     operation_id="grantCredits",
-    summary="Give credits, with a reason",
+    summary="Grant credits, with a reason",
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT, KEY),
     body=GrantRequest,

@@ -1,4 +1,4 @@
-"""GET /v1/accounts/{account}/history: what happened, line by line, newest first."""
+"""GET /v1/accounts/{account}/history: an account's entries, newest first."""
 
 import re
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read
 FILTERS = frozenset({"type", "feature", "source", "from", "to"})
 LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
-# A page that filters find little for stops after so many reads and hands out a cursor to go on.
+# When few entries match, a page ends after this many reads and returns a cursor to continue.
 MAX_READS = 5
 
 
 class EntryAnswer(TypedDict):
-    """A line of the history."""
+    """An entry of the history."""
 
     entry: int
     at: Time
@@ -57,7 +57,7 @@ class HistoryAnswer(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a line must be; None lets any through. since: inclusive; until: exclusive."""
+    """Conditions on an entry; None matches any. since: inclusive; until: exclusive."""
 
     type: str | None
     feature: str | None
@@ -68,14 +68,14 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Lines that matched, and the number below which the next page looks; None when nothing is left."""
+    """Matching entries, and the number below which the next page starts; None on the last page."""
 
     entries: tuple[Entry, ...]
     before: int | None
 
 
 def history(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}/history: one page, as JSON or, when asked by Accept, as CSV."""
+    """GET /v1/accounts/{account}/history: one page, as JSON, or as CSV if Accept requests it."""
     account_id = account_of(request)
     check_query(request, FILTERS | {"limit", "cursor"})
     filters = _filters(request.query)
@@ -98,13 +98,13 @@ def read_page(table: Table, account_id: str, filters: Filters, before: int | Non
     newest = read_tail(table, account_id).entry
     last, first = newest.number if before is None else min(before - 1, newest.number), 1
     if filters.until is not None:
-        # Times never run backwards along the numbers, so dates are bounds on numbers.
+        # Dates never decrease as numbers increase, so dates become bounds on numbers.
         until = find_entry_at(table, account_id, newest, filters.until - timedelta(milliseconds=1))
         last = min(last, until.number if until else 0)
     if filters.since is not None:
         earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1))
         first = earlier.number + 1 if earlier else 1
-    # What filters pick from is read in larger pieces: most of it will be left out.
+    # With filters, read larger pages, because most entries won't match.
     read_size = PAGE_ENTRIES if filters.type or filters.feature or filters.source else limit
     matching: list[Entry] = []
     for _ in range(MAX_READS):
@@ -126,7 +126,7 @@ def _matches(entry: Entry, filters: Filters) -> bool:
     return (
         filters.type in {None, entry.type}
         and filters.feature in {None, entry.feature}
-        # Who asks for what was paid by quota also means what was paid by both.
+        # The source "quota" or "credits" also matches entries paid from both.
         and (filters.source is None or entry.source in {filters.source, "both"})
     )
 
@@ -153,8 +153,8 @@ def _limit(text: str | None) -> int:
 
 
 def _csv_response(lines: list[EntryAnswer], next_cursor: str | None) -> Response:
-    """The page as CSV; the next page's cursor travels as the header Next-Cursor."""
-    from prepaid.api.csv_lines import csv_text  # noqa: PLC0415 - only exports pay for it
+    """The page as CSV; the header Next-Cursor contains the next page's cursor."""
+    from prepaid.api.csv_lines import csv_text  # noqa: PLC0415 - only exports use it
 
     headers = {"Content-Type": "text/csv; charset=utf-8"}
     if next_cursor:
@@ -163,7 +163,7 @@ def _csv_response(lines: list[EntryAnswer], next_cursor: str | None) -> Response
 
 
 def entry_answer(entry: Entry) -> EntryAnswer:
-    """An entry as a line of the history."""
+    """An entry, as the history shows it."""
     return {
         "entry": entry.number,
         "at": rfc3339(entry.at),
@@ -190,7 +190,7 @@ SHOW = Route(
     method="GET",
     path="/v1/accounts/{account}/history",
     operation_id="getHistory",
-    summary="What happened, newest first, as JSON or as CSV (Accept: text/csv, next page in Next-Cursor)",
+    summary="Entries, newest first, as JSON or as CSV (Accept: text/csv, next page in Next-Cursor)",
     scopes=("prepaid/read",),
     parameters=(
         ACCOUNT,
@@ -202,25 +202,25 @@ SHOW = Route(
         Parameter(name="feature", description="Only consumptions of this feature."),
         Parameter(
             name="source",
-            description="Only consumptions paid from this source. Those paid from both belong to either.",
+            description="Only entries paid from this source. Entries paid from both match either source.",
             schema={"type": "string", "enum": list(get_args(Source))},
         ),
         Parameter(name="from", description="Only entries at or after this time.", schema=TIME),
         Parameter(name="to", description="Only entries before this time.", schema=TIME),
         Parameter(
             name="limit",
-            description=f"The most entries of a page; {DEFAULT_LIMIT} unless given. A page may have fewer.",
+            description=f"The most entries on a page; default: {DEFAULT_LIMIT}. A page may have fewer.",
             schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
         ),
         Parameter(
             name="cursor",
-            description="`next_cursor` of the page before, with the same filters; without it, the newest entries.",
+            description="`next_cursor` of the previous page, with the same filters; default: the newest entries.",
         ),
     ),
     answers={
         200: Answer(
             HistoryAnswer,
-            headers=(Header(name="Next-Cursor", description="The next page's cursor, when the page is CSV."),),
+            headers=(Header(name="Next-Cursor", description="The next page's cursor, if the page is CSV."),),
             text_type="text/csv",
         )
     },

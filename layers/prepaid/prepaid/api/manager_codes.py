@@ -1,4 +1,4 @@
-"""The manager's code, and the sessions that it opens (rule 10)."""
+"""/v1/accounts/{account}/manager-code and manager-sessions: the manager's code and its sessions (rule 10)."""
 
 from typing import Annotated, TypedDict
 
@@ -17,7 +17,7 @@ from prepaid.use_cases.approving import change_code, open_session
 
 ADMIN_SCOPE = "prepaid/admin"
 
-# Kept as text, so that a leading zero counts; ASCII digits only.
+# Text, so that leading zeros count; ASCII digits only.
 type Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 
 
@@ -35,29 +35,29 @@ class ManagerSessionRequest(Body):
 
 
 class ManagerSessionAnswer(TypedDict):
-    """A session's token, which is kept by nobody but the caller."""
+    """A session's token, which only the caller keeps."""
 
     manager_session: str
     expires_at: Time
 
 
 def put_code(request: Request, deps: Deps) -> Response:
-    """PUT /v1/accounts/{account}/manager-code: an administrator sets it, others change it with the current one.
+    """PUT /v1/accounts/{account}/manager-code: an administrator sets the code; others need the current one.
 
-    An administrator's repeat is answered as the first one was; others are told that the new code must differ.
+    An administrator's retry gets the same response. With current_code the new code must differ, so a retry fails.
     """
     account_id = account_of(request)
-    asked = body_of(request, ManagerCodeRequest)
-    if asked.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:
+    body = body_of(request, ManagerCodeRequest)
+    if body.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:
         raise Forbidden("Send current_code, or ask an administrator to set a new one.")
-    check_new_code(asked.code)
+    check_new_code(body.code)
     read_account(deps.table, account_id)
-    change_code(deps.table, account_id, asked.code, asked.current_code, deps.codes(), now=request.now)
+    change_code(deps.table, account_id, body.code, body.current_code, deps.codes(), now=request.now)
     return Response(status=204)
 
 
 def post_session(request: Request, deps: Deps) -> Response:
-    """POST /v1/accounts/{account}/manager-sessions: ten minutes for one purchase, once for the key and the code."""
+    """POST /v1/accounts/{account}/manager-sessions: a session of ten minutes for one purchase, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     asked = body_of(request, ManagerSessionRequest)
     read_account(deps.table, account_id)
@@ -70,7 +70,7 @@ PUT_CODE = Route(
     method="PUT",
     path="/v1/accounts/{account}/manager-code",
     operation_id="putManagerCode",
-    summary="Set the manager's code; sessions that the old one opened end",
+    summary="Set the manager's code and end the sessions that the old code opened",
     scopes=(ADMIN_SCOPE, "prepaid/buy"),
     parameters=(ACCOUNT,),
     body=ManagerCodeRequest,
@@ -88,7 +88,7 @@ POST_SESSION = Route(
     method="POST",
     path="/v1/accounts/{account}/manager-sessions",
     operation_id="openManagerSession",
-    summary="Open ten minutes in which one purchase may be made",
+    summary="Open a session of ten minutes for one purchase",
     scopes=("prepaid/buy",),
     parameters=(ACCOUNT, KEY),
     body=ManagerSessionRequest,

@@ -1,6 +1,6 @@
-"""openapi.json, made from the routes: `python -m prepaid.api.openapi` writes it, `--check` compares it.
+"""Generates openapi.json from the routes: `python -m prepaid.api.openapi` writes it, `--check` compares it.
 
-Not imported by any function: the contract costs no request a millisecond.
+No function imports this module, so it costs no request any time.
 """
 
 import json
@@ -30,11 +30,11 @@ INTEGER = {"type": "integer"}
 FAMILIES = (consumptions, balances, histories, accounts, grants, catalogs, manager_codes, purchases, webhooks)
 ROUTES = tuple(route for family in FAMILIES for route in vars(family).values() if isinstance(route, Route))
 
-# What every route refuses with, and every route that takes a token.
+# Error codes of every route, and of every route that needs a token.
 ALWAYS = {500: ("internal_error",), 503: ("busy",)}
 TOKEN_REFUSALS = {401: ("unauthorized",), 403: ("forbidden",)}
 
-# API Gateway's own answers, which no setting of an HTTP API changes:
+# API Gateway's own responses, which no setting of an HTTP API changes:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-jwt.html
 GATEWAY = {
     429: "Too Many Requests",
@@ -44,40 +44,40 @@ GATEWAY = {
 GATEWAY_TOKEN = {401: "Unauthorized", 403: "Forbidden"}
 GATEWAY_REFUSAL = {
     "type": "object",
-    "description": "API Gateway's own answer, for example to a missing, wrong or insufficient token.",
+    "description": "API Gateway's own response, for example to a missing, wrong or insufficient token.",
     "properties": {"message": TEXT},
     "required": ["message"],
 }
-CHALLENGE = Header(name="WWW-Authenticate", description="What is wrong with the token. Sent by API Gateway.")
+CHALLENGE = Header(name="WWW-Authenticate", description="The token's error. Sent by API Gateway.")
 RETRY_AFTER = Header(
     name="Retry-After",
     description="Seconds to wait before a retry. Sent with every problem of this status, never by API Gateway itself.",
     schema=INTEGER,
 )
-# Codes that come with it.
+# Error codes with Retry-After.
 RETRIED = frozenset({"busy", "code_locked", "payments_unavailable"})
 
-# Members that some codes add to a problem.
+# Members that certain error codes add to a problem.
 PROBLEM_MEMBERS = {
     "errors": {
         "type": "array",
-        "description": "invalid_request: each field that is wrong.",
+        "description": "invalid_request: each invalid field.",
         "items": {
             "type": "object",
             "properties": {"field": TEXT, "message": TEXT},
             "required": ["field", "message"],
         },
     },
-    "needed": {**INTEGER, "description": "insufficient_credits: credits that the request takes."},
-    "available": {**INTEGER, "description": "insufficient_credits: credits that the account has."},
+    "needed": {**INTEGER, "description": "insufficient_credits: credits that the request needs."},
+    "available": {**INTEGER, "description": "insufficient_credits: credits that the account can spend."},
     "quota_remaining": {**INTEGER, "description": "insufficient_credits: units left of the plan's quota."},
     "renews_at": {
         "anyOf": [TIME, {"type": "null"}],
-        "description": "insufficient_credits: when the quota renews; null without one.",
+        "description": "insufficient_credits: when the quota renews; null if a renewal would not help.",
     },
     "suggested_pack": {
         "anyOf": [TEXT, {"type": "null"}],
-        "description": "insufficient_credits: the smallest pack on sale that is enough; null without one.",
+        "description": "insufficient_credits: the smallest pack on sale that is enough; null if none is.",
     },
     "current_version": {**INTEGER, "description": "version_conflict: the catalog's version in force."},
     "tries_left": {**INTEGER, "description": "wrong_code: tries left before the code locks."},
@@ -94,10 +94,10 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Prepaid",
             "version": "1",
-            "description": "Credits that are bought, granted, spent and expire. Refusals are application/problem+json "
-            "with a stable `code`. API Gateway itself answers a missing or wrong token (401, 403), an unknown route "
-            "(404, `Not Found`), too many requests (429) and a function that fails or doesn't answer (500, 503) with "
-            "its own `{message}` as application/json.",
+            "description": "Credits that are bought, granted, spent and expire. Errors are application/problem+json "
+            "with a stable `code`. API Gateway itself responds to a missing or wrong token (401, 403), an unknown "
+            "route (404, `Not Found`), too many requests (429) and a function that fails or doesn't respond (500, "
+            "503), with its own `{message}` as application/json.",
         },
         "paths": paths,
         "components": {
@@ -165,13 +165,13 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 
 def _refusal(status: int, codes: tuple[str, ...], gateway_message: str | None) -> dict[str, Any]:
-    """codes: of our problems with this status. gateway_message: of API Gateway's own answer, if it gives one."""
+    """codes: of our problems with this status. gateway_message: of API Gateway's own response, if there is one."""
     content = _content("application/problem+json", "Problem") if codes else {}
     if gateway_message:
         content |= _content("application/json", "GatewayRefusal")
         content["application/json"]["example"] = {"message": gateway_message}
     headers = (*((CHALLENGE,) if status in GATEWAY_TOKEN else ()), *((RETRY_AFTER,) if RETRIED & set(codes) else ()))
-    return {"description": ", ".join(codes) or "Answered by API Gateway only", "content": content, **_headers(headers)}
+    return {"description": ", ".join(codes) or "Returned by API Gateway only", "content": content, **_headers(headers)}
 
 
 def _content(media_type: str, model: str) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def _problem() -> dict[str, Any]:
     always = {"type": TEXT, "title": TEXT, "status": INTEGER, "detail": TEXT, "code": TEXT}
     return {
         "type": "object",
-        "description": "RFC 9457. `code` is stable; some codes bring members of their own.",
+        "description": "RFC 9457. `code` is stable; some codes add members of their own.",
         "properties": {**always, **PROBLEM_MEMBERS},
         "required": list(always),
         "additionalProperties": True,
@@ -201,7 +201,7 @@ def _problem() -> dict[str, Any]:
 
 
 def main() -> int:
-    """Write the file, or with --check say whether it is up to date."""
+    """Write the file, or with --check report whether it is up to date. Returns the exit code."""
     text = json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
     if "--check" not in sys.argv:
         FILE.write_text(text, encoding="utf-8")

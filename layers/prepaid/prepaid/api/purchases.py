@@ -1,4 +1,4 @@
-"""/v1/accounts/{account}/purchases: buying a pack, and showing purchases."""
+"""/v1/accounts/{account}/purchases: buying a pack and showing purchases."""
 
 from dataclasses import replace
 from typing import TypedDict
@@ -27,7 +27,7 @@ from prepaid.store.purchases import read_purchase, read_purchases
 from prepaid.use_cases import buying
 
 PAGE = 50
-# Sorts after every purchase's id: hexadecimal digits end at f.
+# Sorts after every purchase id, because hexadecimal digits end at f.
 NEWEST = f"{PURCHASE_PREFIX}g"
 
 
@@ -57,7 +57,7 @@ class PurchaseAnswer(TypedDict):
 
 
 class PurchasesAnswer(TypedDict):
-    """A page of purchases, newest first."""
+    """A page of purchases, newest first. next_cursor: null on the last page."""
 
     purchases: list[PurchaseAnswer]
     next_cursor: str | None
@@ -99,12 +99,12 @@ def show(request: Request, deps: Deps) -> Response:
 
 
 def show_all(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}/purchases: newest first; `cursor` goes on below a purchase."""
+    """GET /v1/accounts/{account}/purchases: newest first; `cursor` is the last purchase of the previous page."""
     account_id = account_of(request)
     check_query(request, frozenset({"cursor"}))
     cursor = request.query.get("cursor", NEWEST)
     if "cursor" in request.query and not PURCHASE_ID.fullmatch(cursor):
-        raise InvalidRequest((("cursor", "is not one of ours"),))
+        raise InvalidRequest((("cursor", "is not a valid cursor"),))
     read_account(deps.table, account_id)
     purchases = read_purchases(deps.table, account_id, before=cursor, limit=PAGE)
     next_cursor = purchases[-1].id if len(purchases) == PAGE else None
@@ -116,7 +116,7 @@ def show_all(request: Request, deps: Deps) -> Response:
 
 
 def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
-    """A purchase as it is now."""
+    """A purchase in its current state."""
     return {
         "id": purchase.id,
         "state": purchase.state,
@@ -126,7 +126,7 @@ def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
         "amount": purchase.amount,
         "currency": purchase.currency,
         "valid_months": purchase.valid_months,
-        # The newest: what comes back after its time is over comes back as another.
+        # The newest lot: credits restored after their expiry return in another lot.
         "lot": purchase.lots[-1].id if purchase.granted else None,
         "expires_at": rfc3339(purchase.lots[-1].expires_at) if purchase.granted else None,
         "refunded_amount": purchase.refunded,
@@ -137,16 +137,16 @@ def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
 
 
 def new_purchase_answer(purchase: Purchase) -> PurchaseAnswer:
-    """The answer to a purchase request: as it was when its page was made, so that a replay says the same."""
-    begun = replace(purchase, state="open", lots=(), refunded=0, disputed=0, revoked=0)
-    return purchase_answer(begun)
+    """The response to a purchase request: the purchase when its page was new, so that a replay returns the same."""
+    opened = replace(purchase, state="open", lots=(), refunded=0, disputed=0, revoked=0)
+    return purchase_answer(opened)
 
 
 BUY = Route(
     method="POST",
     path="/v1/accounts/{account}/purchases",
     operation_id="buyPack",
-    summary="Record a purchase and make its payment page",
+    summary="Record a purchase and create its payment page",
     scopes=("prepaid/buy",),
     parameters=(
         ACCOUNT,
@@ -155,7 +155,7 @@ BUY = Route(
             name="Manager-Session",
             where="header",
             required=True,
-            description="`manager_session` of a session that is open and unused.",
+            description="`manager_session` of an open, unused session.",
         ),
     ),
     body=PurchaseRequest,
@@ -179,7 +179,7 @@ SHOW_ALL = Route(
     scopes=("prepaid/read",),
     parameters=(
         ACCOUNT,
-        Parameter(name="cursor", description="`next_cursor` of the page before; without it, the newest purchases."),
+        Parameter(name="cursor", description="`next_cursor` of the previous page; default: the newest purchases."),
     ),
     answers={200: Answer(PurchasesAnswer)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},

@@ -1,4 +1,4 @@
-"""POST /v1/webhooks/stripe: 200 when no retry is needed, 400 when it isn't provably Stripe's, 5xx to get it again."""
+"""POST /v1/webhooks/stripe: 200 if no retry is needed, 400 without proof that Stripe sent it, 5xx to get a retry."""
 
 from typing import Literal, TypedDict
 
@@ -12,13 +12,13 @@ from prepaid.use_cases.syncing import follow_event
 
 
 class ReceivedAnswer(TypedDict):
-    """A webhook delivery that needs no repeat."""
+    """A webhook delivery that needs no retry."""
 
     received: Literal[True]
 
 
 def receive(request: Request, deps: Deps) -> Response:
-    """POST /v1/webhooks/stripe: however often and in whatever order events arrive, a purchase is granted once."""
+    """POST /v1/webhooks/stripe: sync the event's purchase. Duplicate or unordered events grant a purchase only once."""
     event = verified_event(
         request.body,
         request.headers.get("stripe-signature", ""),
@@ -29,7 +29,7 @@ def receive(request: Request, deps: Deps) -> Response:
     outcome = follow_event(deps.table, deps.stripe(), event, catalog=lambda: deps.catalog(deps.table), now=request.now)
     logger.info("webhook", extra={"event_id": event.id, "event_type": event.type, "outcome": outcome})
     if outcome == "quarantined":
-        # The alarm PurchaseQuarantined: money or an event that doesn't match its record waits for a person.
+        # The alarm PurchaseQuarantined: the payment doesn't match its purchase, and an operator must decide.
         count(Metric.PURCHASE_QUARANTINED, 1)
     body: ReceivedAnswer = {"received": True}
     return Response(status=200, body=body)
@@ -39,7 +39,7 @@ RECEIVE = Route(
     method="POST",
     path="/v1/webhooks/stripe",
     operation_id="receiveStripeEvent",
-    summary="Stripe's deliveries, signed over the raw body",
+    summary="Receive Stripe's webhook deliveries, signed over the raw body",
     scopes=(),
     parameters=(
         Parameter(

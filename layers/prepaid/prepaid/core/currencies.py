@@ -54,7 +54,7 @@ STEPS = {**dict.fromkeys(THREE_DECIMAL, 10), "isk": 100, "ugx": 100}
 def why_not(amount: int, currency: str) -> tuple[str, str] | None:
     """Why Stripe can't charge this amount of minor units, as ("amount" or "currency", reason); None when it can."""
     if currency not in CURRENCIES:
-        return "currency", "is none that Stripe takes"
+        return "currency", "is not supported by Stripe"
     minimum, step = MINIMUM_AMOUNTS.get(currency, 1), STEPS.get(currency, 1)
     if amount < minimum:
         return "amount", f"must be at least {minimum} minor units, which is {shown(minimum, currency)}"

@@ -1,1 +1,1 @@
-"""What all routes share: reading requests, writing responses, problems, cursors, times, and what a route is."""
+"""Code shared by all routes: the Route type, requests, responses, problems, cursors and times."""

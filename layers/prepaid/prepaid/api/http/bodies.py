@@ -1,4 +1,4 @@
-"""Request bodies: JSON, read strictly. No coercion, no unknown fields, bounds on everything."""
+"""Request bodies: strictly validated JSON. No coercion, no unknown fields, bounds on every value."""
 
 import json
 from typing import Annotated, Any
@@ -10,10 +10,10 @@ from prepaid.api.http.requests import Request
 from prepaid.core.errors import InvalidRequest
 
 MAX_CREDITS = 1_000_000_000
-# A body can be wrong in thousands of places; nobody reads more than the first.
+# A body can have thousands of errors; the response lists only the first ones.
 MAX_ERRORS = 20
 
-# No control characters: these texts go into histories, CSV files and pages.
+# No control characters, because these texts appear in histories, CSV files and web pages.
 type Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 type Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
@@ -25,12 +25,12 @@ class Body(BaseModel):
 
 
 def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
-    """The JSON body as `model`. Raises UnsupportedType, Malformed, InvalidRequest naming every wrong field."""
+    """The JSON body as `model`. Raises UnsupportedType, Malformed, InvalidRequest naming every invalid field."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise UnsupportedType("Send the body as Content-Type: application/json.")
     try:
-        # Pydantic would let the last of two equal names win; who reads the other one would see another request.
+        # Pydantic would use the last of duplicate names; another parser may use the first and see a different request.
         json.loads(request.body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Malformed("The body is not JSON, or names a field twice.") from None

@@ -1,4 +1,4 @@
-"""Refusals on the wire: one shape, application/problem+json (RFC 9457), and the one table from errors to statuses."""
+"""Error responses: one shape, application/problem+json (RFC 9457), and the one table from errors to statuses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,14 +26,14 @@ from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, Webhoo
 
 @dataclass(eq=False)
 class HttpRefusal(Refused):
-    """The request failed as HTTP, before any rule of credits was asked."""
+    """The HTTP request itself is invalid; no rule of the core was applied."""
 
     detail: str
     status: ClassVar[int]
 
 
 class Malformed(HttpRefusal):
-    """The body isn't what its content type says."""
+    """The body doesn't match its content type or encoding."""
 
     code, status = "malformed_body", 400
 
@@ -57,13 +57,13 @@ class CursorInvalid(HttpRefusal):
 
 
 class Unauthorized(HttpRefusal):
-    """No verified token came with the request."""
+    """The request has no verified token."""
 
     code, status = "unauthorized", 401
 
 
 class Forbidden(HttpRefusal):
-    """The token is fine, but not for this."""
+    """The token is valid, but doesn't permit this request."""
 
     code, status = "forbidden", 403
 
@@ -75,7 +75,7 @@ class RouteNotFound(HttpRefusal):
 
 
 class TooLarge(HttpRefusal):
-    """A body over the limit."""
+    """The body exceeds the limit."""
 
     code, status = "body_too_large", 413
 
@@ -94,7 +94,7 @@ class PreconditionMissing(HttpRefusal):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """How one kind of error looks: its status, its detail and its own members."""
+    """The response to one kind of error: its status, detail, extra members and extra headers."""
 
     status: int
     detail: Callable[[Any], str]
@@ -121,7 +121,7 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         },
     ),
     TooManyLots: Problem(409, lambda error: f"The account holds {error.limit} lots already."),
-    IdempotencyKeyReused: Problem(409, lambda _: "This Idempotency-Key was used before, for another request."),
+    IdempotencyKeyReused: Problem(409, lambda _: "This Idempotency-Key was already used for a different request."),
     VersionConflict: Problem(
         412,
         lambda error: f"The current version is {error.current}.",
@@ -129,7 +129,7 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     ),
     WrongCode: Problem(
         403,
-        lambda error: f"That is not the code. {error.tries_left} tries are left.",
+        lambda error: f"The code is wrong. Tries left: {error.tries_left}.",
         lambda error: {"tries_left": error.tries_left},
     ),
     CodeLocked: Problem(
@@ -137,30 +137,30 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         lambda _: "Too many wrong codes. Wait before trying again.",
         headers=lambda error: {"Retry-After": str(error.retry_after_seconds)},
     ),
-    SessionInvalid: Problem(403, lambda _: "This takes a manager session that is open, unused and of this account."),
+    SessionInvalid: Problem(403, lambda _: "Send a manager session of this account that is open and unused."),
     PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
     PurchaseLapsed: Problem(
-        409, lambda _: "The purchase that this key began can't be continued. Begin again with a new key."
+        409, lambda _: "The purchase started with this key can't be continued. Start a new one with a new key."
     ),
     Busy: Problem(
         503,
-        lambda _: "Too much at once. Try again with the same Idempotency-Key.",
+        lambda _: "The request was not completed in time. Retry it with the same Idempotency-Key.",
         headers=lambda error: {"Retry-After": str(error.retry_after_seconds)},
     ),
     WebhookRejected: Problem(400, lambda error: error.detail),
     PaymentsUnavailable: Problem(
-        503, lambda _: "The payment provider didn't answer.", headers=lambda _: {"Retry-After": "5"}
+        503, lambda _: "The payment provider didn't respond.", headers=lambda _: {"Retry-After": "5"}
     ),
-    # No Retry-After: it takes a person, and nobody knows when. Still 5xx, so that Stripe delivers again for days.
+    # No Retry-After, because an operator must fix the cause first. Still 5xx, so that Stripe retries for days.
     PaymentsRefused: Problem(
-        502, lambda _: "The payment provider refuses this for now. Once that is mended the same request goes on."
+        502, lambda _: "The payment provider rejects this request. Once the cause is fixed, the same request succeeds."
     ),
 }
 INTERNAL = Problem(500, lambda _: "Something went wrong on our side.")
 
 
 def problem_of(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """Status, extra headers and body for an error. What isn't ours says nothing about itself."""
+    """Status, extra headers and body for an error. The body for an unexpected error reveals nothing about it."""
     if isinstance(error, HttpRefusal):
         return error.status, {}, _body(error.status, error.code, error.detail, {})
     if not isinstance(error, PrepaidError):

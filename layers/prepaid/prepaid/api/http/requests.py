@@ -1,4 +1,4 @@
-"""Reading requests: API Gateway's event as a Request, and from it who calls, which account, which key."""
+"""Requests: API Gateway's event as a Request, and its caller, account and idempotency key."""
 
 import re
 from base64 import b64decode
@@ -17,9 +17,9 @@ IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who a verified token speaks for. account: the only account it may touch; None for any.
+    """The client of a verified token. account: the only account that it may access; None for every account.
 
-    scopes: what the token may do. The gateway has checked the route's; they matter where a route takes two.
+    scopes: of the token. The gateway has checked them already; handlers use them only if a route accepts two.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. headers: names in lower case. body: raw bytes. now: the one instant it counts with."""
+    """One request. headers: names in lower case. body: raw bytes. now: the time of the whole request."""
 
     caller: Caller | None
     path: Mapping[str, str]
@@ -40,7 +40,7 @@ class Request:
 
 
 def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -> Request:
-    """What API Gateway's event says. Raises Malformed, TooLarge."""
+    """The request in API Gateway's event. Raises Malformed, TooLarge."""
     return Request(
         caller=_caller(event),
         path=event.get("pathParameters") or {},
@@ -52,7 +52,7 @@ def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -
 
 
 def account_of(request: Request) -> str:
-    """The account that the path names and the caller may touch; anything else is as good as missing."""
+    """The account in the path. Raises AccountNotFound if the id is malformed or the caller may not access it."""
     caller = caller_of(request)
     account = request.path.get("account", "")
     if not ACCOUNT_ID.fullmatch(account) or caller.account not in {None, account}:
@@ -61,9 +61,9 @@ def account_of(request: Request) -> str:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who is calling. Raises Unauthorized when the gateway let an anonymous request through."""
+    """The caller. Raises Unauthorized for a request without a token."""
     if request.caller is None:
-        raise Unauthorized("This needs a token.")
+        raise Unauthorized("This request needs a token.")
     return request.caller
 
 
@@ -76,7 +76,7 @@ def caller_for_every_account(request: Request) -> Caller:
 
 
 def idempotency_key_of(request: Request) -> str:
-    """The key that makes a POST repeatable. Raises KeyMissing, KeyInvalid."""
+    """The idempotency key of a POST. Raises KeyMissing, KeyInvalid."""
     key = request.headers.get("idempotency-key")
     if not key:
         raise KeyMissing("Send an Idempotency-Key header with every POST.")
@@ -86,10 +86,10 @@ def idempotency_key_of(request: Request) -> str:
 
 
 def check_query(request: Request, allowed: frozenset[str]) -> None:
-    """Refuse query parameters that would otherwise be silently ignored. Raises InvalidRequest."""
+    """Reject query parameters that would otherwise be silently ignored. Raises InvalidRequest."""
     unknown = sorted(set(request.query) - allowed)
     if unknown:
-        # A name may be any text, half a surrogate pair too, which no answer can hold.
+        # A name may be any text, even half of a surrogate pair, which a response can't contain.
         names = (name.encode(errors="replace").decode() for name in unknown)
         raise InvalidRequest(tuple((name, "no such parameter") for name in names))
 
@@ -109,13 +109,13 @@ def _caller(event: Mapping[str, Any]) -> Caller | None:
 def _bound_to(claims: Mapping[str, Any]) -> str | None:
     if "account_id" not in claims:
         return None
-    # Whatever else than a name stands there, the token is bound: to no account that anybody has.
+    # If the claim isn't a string, the token is still bound: to "", which is no account's id.
     account = claims["account_id"]
     return account if isinstance(account, str) else ""
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    # Cognito says `scope`, others `scp`; the gateway hands a list over as "[a b]".
+    # Cognito sends `scope`, other issuers `scp`; the gateway formats a list as "[a b]".
     return frozenset(str(claims.get("scope") or claims.get("scp") or "").strip("[]").replace(",", " ").split())
 
 
@@ -125,13 +125,13 @@ def _method(event: Mapping[str, Any]) -> str:
 
 def _raw_body(event: Mapping[str, Any], max_body_bytes: int) -> bytes:
     text = event.get("body") or ""
-    # Base64 is a third longer than what it holds; don't decode what is too large anyway.
+    # Base64 is a third longer than its content; don't decode a body that is too large anyway.
     if len(text) > max_body_bytes * 2:
-        raise TooLarge(f"A body may have {max_body_bytes} bytes.")
+        raise TooLarge(f"A body may have at most {max_body_bytes} bytes.")
     try:
         body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
     except (Base64Error, ValueError):
-        raise Malformed("The body is not what its encoding says.") from None
+        raise Malformed("The body is not valid in its encoding.") from None
     if len(body) > max_body_bytes:
-        raise TooLarge(f"A body may have {max_body_bytes} bytes.")
+        raise TooLarge(f"A body may have at most {max_body_bytes} bytes.")
     return body

@@ -1,4 +1,4 @@
-"""Writing responses: a Response as API Gateway takes it."""
+"""Responses, and their conversion to API Gateway's format."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """body: a JSON value, or text with its content type among the headers; None for an empty one."""
+    """body: a JSON value, or text with its content type in the headers; None for no body."""
 
     status: int
     body: Any = None
@@ -16,12 +16,12 @@ class Response:
 
 
 def created(body: Any, *, replayed: bool) -> Response:
-    """The answer to a POST that had its effect, now or when its key came first."""
+    """The response to a POST that took effect, now or in an earlier request with its key."""
     return Response(status=201, body=body, headers={"Idempotent-Replayed": "true"} if replayed else {})
 
 
 def to_gateway(response: Response) -> dict[str, Any]:
-    """The answer as API Gateway takes it."""
+    """The response in API Gateway's format (payload 2.0)."""
     headers = {"Cache-Control": "no-store", **response.headers}
     if response.body is None:
         return {"statusCode": response.status, "headers": headers}

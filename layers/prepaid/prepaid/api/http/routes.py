@@ -1,4 +1,4 @@
-"""What a route is: all that openapi.json says about it, and the function that serves it."""
+"""The Route type: a route's contract for openapi.json, and the function that serves it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """A response header. always: whether each such response has it. schema: JSON Schema."""
+    """A response header. always: whether every response of its status has it. schema: JSON Schema."""
 
     name: str
     description: str
@@ -37,7 +37,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful response. shape: of its JSON; None for no body. text_type: the other type a caller may accept."""
+    """A successful response. shape: of its JSON; None for no body. text_type: another type that Accept may request."""
 
     shape: type | None
     headers: tuple[Header, ...] = ()
@@ -46,9 +46,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One route. path: as API Gateway spells it. scopes: any one of them opens it; none: no token is needed.
+    """One route. path: in API Gateway's notation. scopes: any one of them suffices; empty: no token is needed.
 
-    answers, refusals: by status; refusals name codes, without those that every route shares.
+    answers, refusals: by status; refusals contain error codes, without those of every route.
     """
 
     method: Literal["GET", "POST", "PUT"]
@@ -64,7 +64,7 @@ class Route:
 
     @property
     def key(self) -> str:
-        """As API Gateway names the route in its events: method and path."""
+        """The route's key in API Gateway's events: method and path."""
         return f"{self.method} {self.path}"
 
 
@@ -79,12 +79,12 @@ KEY = Parameter(
     name="Idempotency-Key",
     where="header",
     required=True,
-    description="Names this request within the account, permanently. A retry sends the same key and the same body.",
+    description="Identifies this request within the account, permanently. A retry sends the same key and body.",
     schema={"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
 )
 REPLAYED = Header(
     name="Idempotent-Replayed",
-    description="Sent when an earlier request with this key had its effect; this is that request's response.",
+    description="Sent if an earlier request with this key took effect; this is that request's response.",
     schema={"const": "true"},
 )
 

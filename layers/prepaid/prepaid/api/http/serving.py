@@ -1,6 +1,6 @@
-"""From API Gateway's event to a route's function, and its response or error back.
+"""Serves routes: passes API Gateway's event to the route's function and returns its response or error.
 
-API Gateway has matched the route and verified the token already, so finding the function is a look in a table.
+API Gateway has already matched the route and verified the token, so finding the function is a table lookup.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MAX_BODY_BYTES = 64 * 1024
-# The deadline of a request. When it passes, a call to the database may still be under way for six seconds; then the 503
-# must reach the caller before Lambda stops the function.
+# The deadline of a request. After it, a database call may still run for six seconds, and then the 503 must reach the
+# caller before Lambda stops the function.
 DEADLINE_SECONDS = 3.0
-# For functions that call Stripe, which may take some seconds a call.
+# For functions that call Stripe, which may take several seconds per call.
 STRIPE_DEADLINE_SECONDS = 10.0
 
 type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -46,7 +46,7 @@ def serve(
             request = request_from(event, deps.clock(), max_body_bytes)
             response = functions.get(key, _no_such_route)(request, with_deadline(deps, deadline_seconds))
             logger.info("answered", extra={"status": response.status})
-        except Exception as error:  # noqa: BLE001 - the last place before the caller: whatever it is, it gets an answer
+        except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
             status, headers, body = problem_of(error)
             headers = {"Content-Type": "application/problem+json", **headers}
             response = Response(status=status, body=body, headers=headers)
@@ -71,4 +71,4 @@ def _log_error(error: Exception, about: dict[str, Any]) -> None:
 
 
 def _no_such_route(_request: Request, _deps: Deps) -> Response:
-    raise RouteNotFound("There is nothing here.")
+    raise RouteNotFound("There is no such route.")

@@ -1,4 +1,4 @@
-"""Instants on the wire: RFC 3339, UTC, milliseconds."""
+"""Times in requests and responses: RFC 3339, UTC, milliseconds."""
 
 import re
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from prepaid.core.errors import InvalidRequest
 
-# As answers hold it. openapi.json says of each that it is a time.
+# A time in a response; openapi.json declares its format as date-time.
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 FIRST_YEAR, LAST_YEAR = 1900, 2500
@@ -18,19 +18,19 @@ RFC3339 = re.compile(
 
 
 def rfc3339(at: datetime) -> Time:
-    """2027-06-17T03:00:00.000Z"""
+    """The instant in RFC 3339: 2027-06-17T03:00:00.000Z."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def read_rfc3339(text: object) -> datetime:
-    """The UTC instant that `text` names. Raises ValueError saying what is wrong with it."""
+    """The UTC instant in `text`. Raises ValueError with the reason."""
     if not isinstance(text, str) or not RFC3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 time with its offset, as in 2026-06-16T13:00:00Z")
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("is not a date or time that exists") from None
-    # Far enough from where a datetime ends that neither an offset nor a millisecond falls off it.
+    # Far enough from the limits of datetime that no offset or rounding overflows.
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
         raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR}")
     return at.astimezone(UTC)
