@@ -1,4 +1,4 @@
-"""Administration: accounts, their plans and gifts, and the catalog."""
+"""Administration: accounts, grants and the catalog."""
 
 from prepaid import wiring
 from prepaid.api import accounts, catalogs, grants
@@ -17,7 +17,7 @@ ROUTES = (
 
 
 def make_handler(deps: Deps) -> LambdaHandler:
-    """What Lambda calls."""
+    """The function's Lambda handler."""
     return serve(ROUTES, deps)
 
 

@@ -1,4 +1,4 @@
-"""Reading: what an account has, and what happened to it."""
+"""Reading: balances and histories."""
 
 from prepaid import wiring
 from prepaid.api import balances, histories
@@ -10,7 +10,7 @@ ROUTES = (balances.SHOW, histories.SHOW)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:
-    """What Lambda calls."""
+    """The function's Lambda handler."""
     return serve(ROUTES, deps)
 
 

@@ -16,7 +16,7 @@ ROUTES = (
 
 
 def make_handler(deps: Deps) -> LambdaHandler:
-    """What Lambda calls."""
+    """The function's Lambda handler."""
     return serve(ROUTES, deps, deadline_seconds=STRIPE_DEADLINE_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""Spending credits: the one route that every use of a feature waits for, so it imports nothing it doesn't need."""
+"""Spending credits. Every use of a feature waits for this route, so it imports only what it needs."""
 
 from prepaid import wiring
 from prepaid.api import consumptions
@@ -10,7 +10,7 @@ ROUTES = (consumptions.CONSUME,)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:
-    """What Lambda calls."""
+    """The function's Lambda handler."""
     return serve(ROUTES, deps)
 
 

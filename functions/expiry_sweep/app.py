@@ -1,4 +1,4 @@
-"""On a schedule: records the end of lots whose day has come. Nothing that can be spent depends on it."""
+"""On a schedule: records the expiry of lots. No balance depends on it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from prepaid.store.due import DueLot
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
-# Enough to finish the page in hand and to keep the checkpoint.
+# Enough to finish the current page and to save the checkpoint.
 MARGIN_MILLISECONDS = 20_000
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -30,20 +30,20 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
             **limits,
         )
     )
-    answer = {"recorded": swept.recorded, "failed": swept.failed, "finished": swept.finished}
-    logger.info("swept", extra=answer)
+    result = {"recorded": swept.recorded, "failed": swept.failed, "finished": swept.finished}
+    logger.info("swept", extra=result)
     count(Metric.LOTS_EXPIRED, swept.recorded)
     count(Metric.SWEEP_FAILURES, swept.failed)
-    return answer
+    return result
 
 
 def on_failure(row: DueLot, error: Exception) -> None:
-    """One lot whose end couldn't be recorded; the next run retries it and the alarm SweepFailures counts it."""
+    """Log a lot whose expiry couldn't be recorded. The next run retries it; the metric SweepFailures counts it."""
     logger.error("lot not recorded", extra={"account": row.account, "lot": row.lot}, exc_info=error)
 
 
 def make_handler(deps: Deps, **limits: Any) -> JobHandler:
-    """What Lambda calls. The answer says what the run did."""
+    """The function's Lambda handler. It returns the result of the run."""
 
     @logger.inject_lambda_context(clear_state=True)
     def handle(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

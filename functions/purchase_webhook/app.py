@@ -1,4 +1,4 @@
-"""Stripe's deliveries: what was paid becomes credits, once."""
+"""Stripe's webhook deliveries: turns each payment into credits, once."""
 
 from prepaid import wiring
 from prepaid.api import webhooks
@@ -6,14 +6,14 @@ from prepaid.api.http.serving import STRIPE_DEADLINE_SECONDS, LambdaHandler, ser
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-# A dispute's event carries its evidence; a delivery that is rejected for its size is sent again for days.
+# A dispute's event contains its evidence. Stripe resends a delivery that is rejected for its size for days.
 MAX_EVENT_BYTES = 1024 * 1024
 
 ROUTES = (webhooks.RECEIVE,)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:
-    """What Lambda calls."""
+    """The function's Lambda handler."""
     return serve(ROUTES, deps, deadline_seconds=STRIPE_DEADLINE_SECONDS, max_body_bytes=MAX_EVENT_BYTES)
 
 

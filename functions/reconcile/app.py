@@ -1,4 +1,4 @@
-"""On a schedule: compares Stripe's payments with grants in both directions; a lost webhook heals itself."""
+"""On a schedule: compares Stripe's payments with grants in both directions, to make up for lost webhooks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +12,14 @@ from prepaid.settings import from_environment
 from prepaid.telemetry import Metric, count, logger, measure_seconds
 from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, reconcile
 
-# Enough to finish the event or purchase in hand, Stripe's slowest answers included, and to keep the checkpoint.
+# Enough to finish the current event or purchase, even if Stripe is slow, and to save the checkpoint.
 MARGIN_MILLISECONDS = 60_000
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
-    """Compare and heal. `limits`: of ReconcileContext. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
+    """Reconcile once. `limits`: of ReconcileContext. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
     try:
         done = reconcile(
             ReconcileContext(
@@ -34,39 +34,39 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
             )
         )
     except PaymentsRefused:
-        # Lambda retries all the same; this alarm says that a person must act first.
+        # Lambda retries anyway; the alarm reports that an operator must act first.
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
         raise
-    answer = {
+    result = {
         "healed": done.healed,
         "quarantined": done.quarantined,
         "failed": done.failed,
         "waiting": done.waiting,
         "finished": done.finished,
     }
-    logger.info("reconciled", extra=answer)
+    logger.info("reconciled", extra=result)
     count(Metric.PURCHASES_HEALED, done.healed)
     count(Metric.RECONCILIATION_FAILURES, done.failed)
     measure_seconds(Metric.RECONCILIATION_OLDEST_FAILURE, int(done.oldest_failure.total_seconds()))
     measure_seconds(Metric.RECONCILIATION_BEHIND, int(done.behind.total_seconds()))
-    return answer
+    return result
 
 
 def on_quarantine(what: str) -> None:
-    """The alarm PurchaseQuarantined counts this: an event or purchase that doesn't match waits for a person."""
+    """Count an event or purchase that doesn't match, for the alarm PurchaseQuarantined: an operator must decide."""
     logger.warning("quarantined", extra={"what": what})
     count(Metric.PURCHASE_QUARANTINED, 1)
 
 
 def on_failure(what: str, error: Exception) -> None:
-    """One event or purchase whose check failed; each run retries it, and an alarm watches the oldest."""
+    """Log an event or purchase whose check failed. Each run retries it, and an alarm watches the oldest one."""
     logger.error("not reconciled", extra={"what": what}, exc_info=error)
     if isinstance(error, PaymentsRefused):
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
 
 
 def make_handler(deps: Deps, **limits: Any) -> JobHandler:
-    """What Lambda calls. The answer says what the run did."""
+    """The function's Lambda handler. It returns the result of the run."""
 
     @logger.inject_lambda_context(clear_state=True)
     def handle(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Removes from botocore's data what no function uses: other services' endpoints, and the documentation of API models.
+"""Removes unused data from botocore: other services' endpoints, and the documentation in API models.
 
-A client parses both when it is created, which was half the cost of creating it.
+Creating a client parses both, which takes half the time of creating it.
 The layer's Makefile runs `python trim_botocore.py DATA SERVICE…` once, while it builds the layer.
 """
 
@@ -12,11 +12,11 @@ from typing import Any
 
 
 def main(data: Path, services: set[str]) -> None:
-    """Rewrite the data in place."""
+    """Rewrite botocore's data folder `data` in place; keep the endpoints of `services` only."""
     endpoints = data / "endpoints.json"
     known = json.loads(endpoints.read_bytes())
     for partition in known["partitions"]:
-        partition["services"] = {name: one for name, one in partition["services"].items() if name in services}
+        partition["services"] = {name: value for name, value in partition["services"].items() if name in services}
     endpoints.write_text(json.dumps(known, separators=(",", ":")))
     for model in data.glob("*/*/service-2.json.gz"):
         described = json.loads(gzip.decompress(model.read_bytes()))
@@ -26,7 +26,7 @@ def main(data: Path, services: set[str]) -> None:
 
 
 def _without_documentation(value: Any) -> Any:
-    """The same model without its texts. A shape may have a member of the name `documentation`, which is no text."""
+    """The model without its documentation texts. A shape's member may be named `documentation`; that stays."""
     if isinstance(value, list):
         return [_without_documentation(item) for item in value]
     if not isinstance(value, dict):
