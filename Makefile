@@ -1,4 +1,4 @@
-# `make run` starts the whole service on this machine, `make test` proves it. Nothing but make, git and any Python 3 is needed.
+# `make run` starts the whole service on this machine, `make test` runs all tests. Needs only make, git and any Python 3.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -24,7 +24,7 @@ DATABASE ?= dynamodb-local
 PROCESSES ?= 4
 THREADS ?= 64
 
-# A uv of our own when there is none on the PATH. The virtual environment is the way that works on every system.
+# Without a uv on the PATH, install one into .local. A virtual environment works on every system.
 UV_VERSION := 0.13.9
 OWN_UV := .local/uv/bin/uv
 UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
@@ -35,15 +35,15 @@ export PYTHONPATH := layers/prepaid:.
 
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
-# What needs no other program.
+# Tests that start no other program.
 UNIT = tests/unit tests/property tests/oracle tests/functions
-# Fast first: what fails in a second is not worth waiting a minute for.
+# Fast tests first, so that failures show early.
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions fake_stripe local tests bench)
 
 .PHONY: help run invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
 
-help: ## Show these lines
+help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=12111 STACK=stack)
@@ -52,23 +52,23 @@ run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=1211
 invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=ConsumeFunction EVENT=events/consume.json)
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
-test: $(NEEDS_UV) ## Every test, fast ones first; the deployed local stack last
+test: $(NEEDS_UV) ## Run all tests, fast ones first, the deployed local stack last
 	@echo 'All tests take about 15 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes 90 seconds.'
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
-unit: $(NEEDS_UV) ## The inner loop: unit tests, properties and the handlers on moto, nothing is started; under 90 seconds
+unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; under 90 seconds
 	$(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) $(UNIT)
 
-fault-matrix: $(NEEDS_UV) ## Every call of every route and schedule with every fault, all pairs for consume and the webhook; the counts
+fault-matrix: $(NEEDS_UV) ## Test every call of every route and schedule with every fault, and all pairs for consume and the webhook; prints counts
 	$(RUN) python -m tests.simulation.matrix
 
-model: $(NEEDS_UV) ## The database in memory against DynamoDB Local and MiniStack (OPERATIONS=100000)
+model: $(NEEDS_UV) ## Compare the tests' in-memory database with DynamoDB Local and MiniStack (OPERATIONS=100000)
 	MODEL_OPERATIONS=$(OPERATIONS) $(RUN) pytest -q tests/simulation/test_database.py
 
-bank: $(NEEDS_UV) ## Many processes at once, killed in the middle (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
+bank: $(NEEDS_UV) ## Test many concurrent processes that are killed at random (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS) --seed $(SEED)
 
-planted-bugs: $(NEEDS_UV) ## More than a hundred small faults in our code, one at a time: which test finds each (AREA=store ONLY=text SAMPLE=10 SEED=1)
+planted-bugs: $(NEEDS_UV) ## Plant more than a hundred bugs, one at a time, and check that a test finds each (AREA=store ONLY=text SAMPLE=10 SEED=1)
 	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --area "$(AREA)" --only "$(ONLY)" --sample $(SAMPLE) --seed $(SEED)
 
 fuzz: $(NEEDS_UV) ## Fuzz each target with malformed input for SECONDS=60 (TARGETS="webhook delivery cursor body csv contract")
@@ -77,17 +77,17 @@ fuzz: $(NEEDS_UV) ## Fuzz each target with malformed input for SECONDS=60 (TARGE
 audit: $(NEEDS_UV) ## Check all pinned dependencies for known vulnerabilities (needs the internet)
 	$(RUN) python -m local.audit
 
-proof: $(NEEDS_UV) ## What .ci/run samples, in full: a million simulated steps and every corruption (SEED=1); half an hour
+proof: $(NEEDS_UV) ## Run in full what .ci/run samples: a million simulated steps and every corruption (SEED=1); half an hour
 	$(RUN) python -m tests.simulation --operations 1000000 --seed $(SEED)
 	CORRUPTIONS_ONE_IN=1 $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) tests/store/test_verifier.py
 
-simulate: $(NEEDS_UV) ## Whole-system histories on every core, until one fails (N=1000000 SEED=1)
+simulate: $(NEEDS_UV) ## Simulate the whole system on every core, until a run fails (N=1000000 SEED=1)
 	@$(RUN) python -m tests.simulation --operations $(N) --seed $(SEED)
 
 verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1)
 	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume)
 
-check: lint types contracts template fresh secrets ## Format, lint, types, import contracts, template, generated files, secrets
+check: lint types contracts template fresh secrets ## Check format, lint, types, import contracts, template, generated files and secrets
 
 lint: $(NEEDS_UV)
 	$(RUN) ruff format --check .
@@ -100,7 +100,7 @@ contracts: $(NEEDS_UV)
 	$(RUN) lint-imports
 
 template: $(NEEDS_UV)
-# `sam validate --lint` runs the same cfn-lint and reports the same. Errors that only SAM's transform finds fail tests/infra.
+# `sam validate --lint` runs the same cfn-lint. tests/infra finds the errors that only SAM's transform reports.
 	$(RUN) cfn-lint template.yaml
 
 fresh: $(NEEDS_UV)
@@ -115,7 +115,7 @@ format: $(NEEDS_UV) ## Format the Python files
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
-lock: $(NEEDS_UV) ## Renew uv.lock and the layer's requirements
+lock: $(NEEDS_UV) ## Update uv.lock, the layer's requirements and the tools' requirements
 	$(UV) lock
 	$(EXPORT) > $(REQUIREMENTS)
 	$(foreach tool,ministack sam java,$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header \
@@ -127,7 +127,7 @@ build: $(NEEDS_UV) ## Build the layer and the functions for AWS
 deploy: build ## Deploy to your AWS account with the settings of samconfig.toml
 	$(RUN) python -m local.sam deploy $(DEPLOY_ARGS)
 
-clean: ## Remove everything that was built or downloaded here
+clean: ## Delete everything that was built or downloaded in this folder
 	rm -rf .aws-sam .local .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
