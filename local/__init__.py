@@ -1,1 +1,1 @@
-"""The local cloud: the real template on an AWS emulator, with a payment provider beside it."""
+"""The local cloud: the real template on an AWS emulator, with a fake payment provider."""

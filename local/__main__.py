@@ -1,4 +1,4 @@
-"""`make run`: a whole stack in the foreground until Ctrl-C."""
+"""`make run`: runs a complete stack in the foreground until Ctrl-C."""
 
 import argparse
 import os
@@ -20,16 +20,16 @@ LAST_PORT = 65_535
 
 
 def arguments() -> argparse.Namespace:
-    """What can be said on the command line."""
+    """The command line's arguments, validated."""
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--port", type=int, default=4566, help="the cloud's port (PORT=)")
     parser.add_argument("--stripe-port", type=int, default=12111, help="the payment provider's port (STRIPE_PORT=)")
-    parser.add_argument("--stack", default="stack", help="name of this copy and of its file in .local (STACK=)")
-    parser.add_argument("--while-alive", type=int, help="stop when the process with this id is gone")
+    parser.add_argument("--stack", default="stack", help="name of this stack and of its file in .local (STACK=)")
+    parser.add_argument("--while-alive", type=int, help="stop when the process with this id exits")
     chosen = parser.parse_args()
     for setting, port in (("PORT", chosen.port), ("STRIPE_PORT", chosen.stripe_port)):
         if not 0 <= port <= LAST_PORT:
-            parser.error(f"{setting}={port} is no port")
+            parser.error(f"{setting}={port} is not a port")
     if chosen.port and chosen.port == chosen.stripe_port:
         parser.error(f"PORT and STRIPE_PORT are both {chosen.port}; choose another for one of them")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", chosen.stack):
@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
 
 
 def tour(addresses: Addresses) -> str:
-    """Lines that work when they are pasted into a shell."""
+    """Shell commands for a tour of the service."""
     base = '"$API/v1/accounts/' + addresses.demo_account
     service, shop = '-H "Authorization: Bearer $SERVICE"', '-H "Authorization: Bearer $STOREFRONT"'
     sent = """-H "Idempotency-Key: tour-$RANDOM$RANDOM" -H 'Content-Type: application/json' -d """
@@ -62,12 +62,12 @@ def tour(addresses: Addresses) -> str:
 
 
 def member(name: str) -> str:
-    """A filter that leaves one text of a JSON object, for shells without jq."""
+    """A shell filter that extracts one string member of a JSON object, for shells without jq."""
     return rf"""sed -E 's/.*"{name}":"([^"]*)".*/\1/'"""
 
 
 def announce(stack: Stack, seconds: float) -> None:
-    """Where everything is."""
+    """Print the addresses and the tour."""
     addresses = stack.addresses
     print(f"\nReady after {seconds:.0f} s. Ctrl-C stops everything.\n")
     print(f"  service   {addresses.api_url}")
@@ -90,7 +90,7 @@ def alive(process: int) -> bool:
 
 
 def follow(process: int) -> None:
-    """Stop when whoever started us is gone without a word, as after a kill -9 of make."""
+    """Stop when `process` exits without a signal to this process, for example after a kill -9 of make."""
 
     def watch() -> None:
         while alive(process):
@@ -101,7 +101,7 @@ def follow(process: int) -> None:
 
 
 def stop_once(_number: int, _frame: FrameType | None) -> NoReturn:
-    """The first signal stops; more of them don't disturb the stopping."""
+    """Stop at the first signal and ignore later ones, so that they don't interrupt the clean-up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     print("\nstopping…", flush=True)
@@ -109,7 +109,7 @@ def stop_once(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> int:
-    """Run until told to stop."""
+    """Run until a signal stops the stack. Returns the exit code."""
     chosen = arguments()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop_once)
@@ -131,7 +131,7 @@ def main() -> int:
         print(f"make run: {error}", file=sys.stderr)
         return 1
     except (BotoCoreError, ClientError, OSError) as error:
-        # What we started stopped answering, or answers strangely: its own log knows why.
+        # A program of the stack stopped responding, or its response was invalid: its log shows the cause.
         print(
             f"make run: the local cloud failed ({type(error).__name__}), see .local/log/{chosen.stack}", file=sys.stderr
         )

@@ -1,4 +1,4 @@
-"""`make audit`: asks the Python Packaging Advisory Database about every version that is locked, tools included."""
+"""`make audit`: checks every locked version, including tools, against the Python Packaging Advisory Database."""
 
 import subprocess
 import sys
@@ -12,17 +12,17 @@ EXPORT = ("export", "--quiet", "--locked", "--all-groups", "--no-emit-project", 
 
 
 def main() -> int:
-    """0 only when the database was asked about every version and knows of nothing."""
+    """0 only if the database was queried for every version and lists no vulnerability."""
     ours = STATE / "tmp" / "audit.txt"
     ours.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([uv(), *EXPORT, "--output-file", str(ours)], check=True, stdout=subprocess.DEVNULL)
-    held = [audit(listed) for listed in (ours, *sorted(REQUIREMENTS.glob("*.txt")))]
-    return 0 if all(held) else 1
+    passed = [audit(listed) for listed in (ours, *sorted(REQUIREMENTS.glob("*.txt")))]
+    return 0 if all(passed) else 1
 
 
 def audit(listed: Path) -> bool:
-    """Audit one list of versions with hashes; whether nothing is known against any."""
-    # Strict: a version that the database could not be asked about would pass in silence.
+    """Audit one requirements file with hashes. Returns whether no vulnerability is known."""
+    # Strict, because otherwise a version that couldn't be queried would pass silently.
     command = [python_of("pip-audit"), "-m", "pip_audit", "--strict", "--disable-pip", "--require-hashes"]
     command += ["--progress-spinner", "off", "--requirement", listed]
     ended = subprocess.run(list(map(str, command)), env=own_environment(), capture_output=True, text=True, check=False)

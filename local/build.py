@@ -1,4 +1,4 @@
-"""`sam build` for this machine, done again only when something that goes into it has changed."""
+"""`sam build` for this machine, repeated only when one of its inputs has changed."""
 
 import hashlib
 import os
@@ -11,14 +11,14 @@ from local.processes import ROOT, STATE, finish, own_environment
 
 BUILDS = STATE / "build"
 SOURCES = ("template.yaml", "layers", "functions", "local/requirements/sam.txt")
-# SAM leaves a note beside its output.
+# A subfolder, because SAM writes another file next to its output.
 OUTPUT = "out"
-# Stacks being deployed at this moment may still read an older one.
+# Stacks that are being deployed may still read an older build.
 KEPT = 4
 
 
 def architecture() -> str:
-    """This machine's architecture, in Lambda's words."""
+    """This machine's architecture, by Lambda's name."""
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
@@ -31,7 +31,7 @@ def _source_files() -> list[Path]:
 
 
 def fingerprint() -> str:
-    """One name for the content of everything the build reads."""
+    """A digest of the content of everything that the build reads."""
     digest = hashlib.sha256(f"{platform.system()} {architecture()}".encode())
     for file in _source_files():
         content = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -40,7 +40,7 @@ def fingerprint() -> str:
 
 
 def built(log: Path) -> Path:
-    """The folder with the built template, built now if need be."""
+    """The folder with the built template, built first if necessary."""
     target = BUILDS / fingerprint()
     if not target.exists():
         _build(target, log)
@@ -65,7 +65,7 @@ def _build(target: Path, log: Path) -> None:
     env = {**sam.environment(own_environment()), "PLATFORM": "host", "AWS_DEFAULT_REGION": "us-east-1"}
     try:
         finish("building the functions", sam.command(*arguments), env, log)
-        # Whole or not at all: another stack may be building the same at this moment.
+        # Renamed when complete, because another stack may be building the same.
         if not target.exists():
             work.rename(target)
     finally:

@@ -1,4 +1,4 @@
-"""The emulated AWS: MiniStack on one port of this machine, empty at every start."""
+"""The emulated AWS: MiniStack on one port of this machine, empty at each start."""
 
 import contextlib
 import os
@@ -26,16 +26,16 @@ class Cloud:
 
     @property
     def url(self) -> str:
-        """Where every AWS service of it answers."""
+        """The endpoint of all its AWS services."""
         return f"http://{HOST}:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """What AWS's own tools and clients need to find it and nothing else."""
+        """Environment variables that direct AWS tools and clients to this emulator only."""
         return environment_at(self.url)
 
 
 def environment_at(url: str) -> dict[str, str]:
-    """What AWS's own tools and clients need to find the cloud at this address and nothing else."""
+    """Environment variables that direct AWS tools and clients to the emulator at `url` only."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -50,14 +50,14 @@ def environment_at(url: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def emulator(name: str = "tables", port: int | None = None, *, enforce_iam: bool = False) -> Iterator[Cloud]:
-    """An empty AWS for the length of a with block; on a free port unless one is asked for.
+    """An empty AWS for the duration of a with block. port: None picks a free one.
 
-    With enforce_iam the functions run with their own roles and no more: a permission the template forgot fails here.
+    enforce_iam: functions run with their own roles only, so a permission missing from the template fails here.
     """
     port = port or free_port()
     log = STATE / "log" / name / "ministack.log"
     scratch = STATE / "tmp" / f"{name}-{port}"
-    # What a killed run left behind: the emulator unpacks every function and layer there.
+    # Delete the files of a killed run: the emulator unpacks every function and layer there.
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     log.unlink(missing_ok=True)
@@ -72,15 +72,15 @@ def emulator(name: str = "tables", port: int | None = None, *, enforce_iam: bool
 
 
 def _command() -> list[str]:
-    # The emulator runs functions by the very Python that runs it. A bare one, so that only their own layer can be
-    # imported; the emulator's packages are made known to the emulator alone.
+    # The emulator runs functions with the Python that runs it. That is a bare Python, so that functions can import only
+    # their own layer; only the emulator gets the path of its own packages.
     site = next((environment_of("ministack") / "lib").glob("python3*")) / "site-packages"
     starter = "import runpy, sys; sys.path.append(sys.argv.pop()); runpy.run_module('ministack', run_name='__main__')"
     return [str(python_of("runtime")), "-c", starter, str(site)]
 
 
 def _environment(port: int, scratch: Path) -> dict[str, str]:
-    # Functions inherit all of it, so nothing of the caller's own environment is passed on.
+    # Functions inherit these variables, so none of the caller's environment is passed on.
     return {
         "PATH": f"{environment_of('runtime') / 'bin'}{os.pathsep}{os.defpath}",
         "HOME": str(scratch),
@@ -91,7 +91,7 @@ def _environment(port: int, scratch: Path) -> dict[str, str]:
         "MINISTACK_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
-        # Both would listen on fixed ports, where a second copy meets the first.
+        # Both would listen on fixed ports, which a second stack couldn't share.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_WARM_TTL_SECONDS": "86400",
@@ -105,7 +105,7 @@ def _environment(port: int, scratch: Path) -> dict[str, str]:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET there is answered with success."""
+    """Whether a GET of `url` succeeds."""
     try:
         with urllib.request.urlopen(url, timeout=2):
             return True
@@ -114,7 +114,7 @@ def answers(url: str) -> bool:
 
 
 def wait_for(url: str, program: Program, seconds: float = READY_SECONDS) -> None:
-    """Wait until a program answers, or say which log tells why it doesn't."""
+    """Wait until a program responds at `url`. Raises LocalStackError naming its log after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         program.require_running()

@@ -1,4 +1,4 @@
-"""What a new local stack is furnished with, through its own API: an account, its manager's code, a purchase to pay."""
+"""Creates a new local stack's demo data through its API: an account, its manager's code, an unpaid purchase."""
 
 import json
 import secrets
@@ -19,7 +19,7 @@ ANSWER_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A purchase that waits for its payment."""
+    """An unpaid purchase and its payment page."""
 
     purchase: str
     session: str
@@ -28,7 +28,7 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The service, as its clients see it. tokens: of the stack's own clients, by their name."""
+    """A client of the service's API. tokens: of the stack's clients, by client name."""
 
     url: str
     tokens: Mapping[str, str]
@@ -36,7 +36,7 @@ class Api:
     def __call__(
         self, method: str, path: str, client: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> Any:
-        """One request by one of the clients; its answer must be a success."""
+        """Send one request as `client` and return the response's JSON. Raises LocalStackError for an error response."""
         sent = {
             "Authorization": f"Bearer {self.tokens[client]}",
             "Content-Type": "application/json",
@@ -46,26 +46,26 @@ class Api:
         url = f"{self.url}/v1/accounts/{path}"
         request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
-                return json.loads(answer.read() or b"null")
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
+                return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
-            raise LocalStackError(f"{method} {path} was answered with {error.code}: {said}") from error
+            text = error.read().decode(errors="replace")
+            raise LocalStackError(f"{method} {path} returned {error.code}: {text}") from error
 
 
 def open_account(api: Api, account: str = ACCOUNT) -> None:
-    """An account whose manager has a code."""
+    """Open an account and set its manager's code."""
     api("PUT", account, "admin", PROFILE)
     set_code(api, account)
 
 
 def set_code(api: Api, account: str = ACCOUNT) -> None:
-    """Give the account's manager the code, as an administrator."""
+    """Set the account's manager's code, as an administrator."""
     api("PUT", f"{account}/manager-code", "admin", {"code": CODE})
 
 
 def buy(api: Api, account: str = ACCOUNT, pack: str = PACK) -> Shop:
-    """A purchase as a shop makes it for the manager who types the code."""
+    """Buy a pack as a storefront does, with the manager's code. The purchase isn't paid yet."""
     opened = api("POST", f"{account}/manager-sessions", "storefront", {"code": CODE})
     session = {"Manager-Session": opened["manager_session"]}
     bought = api("POST", f"{account}/purchases", "storefront", {"pack": pack}, session)

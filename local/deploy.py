@@ -1,4 +1,4 @@
-"""`sam deploy` of the real template to the local cloud."""
+"""Deploys the real template to the local cloud with `sam deploy`."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 STACK_NAME = "prepaid"
-# What each function calls at Stripe, as the rights of a key of its own; docs/stripe.md tells them to people.
+# The permissions of each function's own Stripe key; docs/stripe.md documents them.
 LOOKING = {"checkout_session": "read", "dispute": "read", "refund": "read"}
 STRIPE_RIGHTS = {
     "Checkout": {"checkout_session": "write", "customer": "write"},
@@ -30,14 +30,14 @@ BUCKET = "prepaid-artifacts"
 
 
 def client(cloud: Cloud, service: str) -> Any:
-    """A client that can only ever reach the emulator."""
+    """A client that can reach only the emulator."""
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
     return session.client(service, endpoint_url=cloud.url)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A deployed stack, with the names its resources were given."""
+    """A deployed stack, with its outputs and the physical ids of its resources."""
 
     cloud: Cloud
     outputs: Mapping[str, str]
@@ -46,11 +46,11 @@ class Deployed:
 
     @property
     def api_url(self) -> str:
-        """An address that curl, browsers and Python's resolver all know, unlike *.localhost."""
+        """The API's URL. curl, browsers and Python can all resolve it, unlike *.localhost."""
         return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}"
 
     def write_stripe_secrets(self, api_keys: Mapping[str, str], webhook_secrets: list[str]) -> None:
-        """What the owner of a real stack does once by hand: each function's key, and the webhook's signing secrets."""
+        """Store each function's API key and the webhook's signing secrets, as an operator does for a real stack."""
         secrets: SecretsManagerClient = client(self.cloud, "secretsmanager")
         for function, api_key in api_keys.items():
             value: dict[str, Any] = {"api_key": api_key}
@@ -67,13 +67,13 @@ class Deployed:
 
 
 def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Mapping[str, str]) -> Deployed:
-    """Deploy a built template and read back what came of it."""
+    """Deploy a built template and return the deployed stack."""
     client(cloud, "s3").create_bucket(Bucket=BUCKET)
     parameters = {
         "LocalStack": "true",
         "Architecture": architecture(),
         "StripeApiBase": stripe_url,
-        # There is no shop here to come back to but the payment provider's own list of purchases.
+        # There is no shop here, so customers return to the payment provider's list of sessions.
         "ReturnUrl": f"{stripe_url}/",
         "SweepSchedule": "rate(1 minute)",
         "ReconcileSchedule": "rate(1 minute)",
@@ -90,7 +90,7 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
         "--no-progressbar",
     ]
     arguments += ["--parameter-overrides", *(f'{name}="{value}"' for name, value in parameters.items())]
-    # SAM's own pause between two looks is made for the real AWS.
+    # SAM's default polling interval is meant for the real AWS.
     env = {**sam.environment(own_environment()), **cloud.environment(), "SAM_CLI_POLL_DELAY": "0.3"}
     finish("deploying the stack", sam.command(*arguments), env, log)
 
@@ -101,6 +101,6 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
     return Deployed(
         cloud=cloud,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
-        resources={one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found},
+        resources={resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found},
         template=json.loads(template) if isinstance(template, str) else template,
     )

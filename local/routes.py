@@ -1,7 +1,7 @@
-"""Gives the emulated HTTP API its authorizer and routes.
+"""Creates the emulated HTTP API's authorizer and routes.
 
-SAM writes both into the API's OpenAPI body, which AWS imports and the emulator ignores. What is created here is read
-from that very body, scopes and audience included: a route the template leaves open, or a client it forgot, shows here.
+SAM writes both into the API's OpenAPI body, which AWS imports and the emulator ignores. This module creates them from
+that body, including scopes and audience, so that an open route or a missing client in the template shows in tests.
 """
 
 import re
@@ -23,9 +23,9 @@ AUTHORIZER = "x-amazon-apigateway-authorizer"
 
 
 def resolve(value: Any, names: dict[str, str]) -> Any:
-    """Work out the few CloudFormation functions that occur in the body."""
+    """Evaluate the few CloudFormation functions that occur in the body."""
     if isinstance(value, list):
-        return [resolve(one, names) for one in value]
+        return [resolve(item, names) for item in value]
     if not isinstance(value, dict):
         return value
     match value:
@@ -35,11 +35,11 @@ def resolve(value: Any, names: dict[str, str]) -> Any:
             return re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
         case {"Fn::If": [condition, yes, no]}:
             return resolve(yes if CONDITIONS[condition] else no, names)
-    return {key: resolve(one, names) for key, one in value.items()}
+    return {key: resolve(item, names) for key, item in value.items()}
 
 
 def import_routes(stack: Deployed) -> None:
-    """Create what the deployed API's body describes."""
+    """Create the authorizers, integrations and routes in the deployed API's body."""
     functions = {name for name, made in stack.template["Resources"].items() if made["Type"] == "AWS::Lambda::Function"}
     awslambda = client(stack.cloud, "lambda")
     arns = {
@@ -86,11 +86,11 @@ def _create_authorizers(
 
 
 def authorization(operation: dict[str, Any], authorizers: dict[str, str]) -> Any:
-    """What a route's security says; silence is not taken for openness."""
+    """A route's authorization settings. Raises LocalStackError for a route without `security`, which isn't open."""
     match operation.get("security"):
         case [{"NONE": []}]:
             return {"AuthorizationType": "NONE"}
         case [dict(required)] if len(required) == 1:
             name, scopes = next(iter(required.items()))
             return {"AuthorizationType": "JWT", "AuthorizerId": authorizers[name], "AuthorizationScopes": scopes}
-    raise LocalStackError(f"a route of the template has no security this can read: {operation.get('security')!r}")
+    raise LocalStackError(f"a route of the template has no readable security: {operation.get('security')!r}")

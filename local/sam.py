@@ -8,18 +8,18 @@ from local.tools import environment_of, python_of, uv
 
 
 def command(*arguments: str) -> list[str]:
-    """How SAM is called."""
+    """The command line that runs SAM with these arguments."""
     return [str(python_of("sam")), "-m", "samcli", *arguments]
 
 
 def environment(base: dict[str, str]) -> dict[str, str]:
-    """What SAM needs around it: Python 3.13 for the functions, uv for the layer; and no statistics sent home."""
+    """SAM's environment: `base`, Python 3.13 for the functions, uv for the layer, and no telemetry."""
     runtime = environment_of("runtime") / "bin"
     return {**base, "PATH": f"{runtime}{os.pathsep}{base['PATH']}", "UV": uv(), "SAM_CLI_TELEMETRY": "0"}
 
 
 def main() -> None:
-    """Become SAM, with the caller's own AWS credentials and region."""
+    """Replace this process with SAM, with the caller's AWS credentials and region."""
     mine = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "SAM_"))}
     line = command(*sys.argv[1:])
     os.execve(line[0], line, {**environment(own_environment()), **mine})

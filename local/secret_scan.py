@@ -1,7 +1,7 @@
-"""Looks for secrets in every tracked file and every line that a commit ever added: `python -m local.secret_scan`.
+"""Searches every tracked file and every line ever added by a commit for secrets: `python -m local.secret_scan`.
 
-detect-secrets brings the detectors of most kinds; OWN adds the kinds that it doesn't know. allowed_secrets.txt lists
-false positives and secrets made up for tests.
+detect-secrets has detectors for most kinds; OWN adds the missing kinds. allowed_secrets.txt lists false positives and
+secrets made up for tests.
 """
 
 import math
@@ -28,7 +28,7 @@ OWN = {
     "Google key": r"\bAIza[0-9A-Za-z_-]{35}",
 }
 DETECTORS: list[Any] = list(get_mapping_from_secret_type_to_class().values())
-# Only detectors of one format: those of keywords, addresses and entropy report hundreds of ordinary lines.
+# Only detectors of a specific format: those for keywords, addresses and entropy report hundreds of ordinary lines.
 SHAPES = [
     (detector.secret_type, pattern)
     for detector in DETECTORS
@@ -37,9 +37,9 @@ SHAPES = [
 ] + [(kind, re.compile(shape)) for kind, shape in OWN.items()]
 # Long enough to be a key, with or without quotes.
 LONG = re.compile(r"(?<![0-9A-Za-z+/_-])[0-9A-Za-z+/_-]{32,}={0,2}(?![0-9A-Za-z+/_-])")
-# Bits a character. English words with underscores have about 3.5, hexadecimal digests at most 4.
+# Bits per character. English words with underscores have about 3.5, hexadecimal digests at most 4.
 RANDOM = 4.5
-# Tools write these files, full of digests.
+# Generated files, full of digests.
 GENERATED = ("uv.lock", "requirements.txt", "local/requirements/")
 
 
@@ -54,12 +54,12 @@ def secrets_in(line: str) -> Iterator[tuple[str, str]]:
 
 
 def entropy(text: str) -> float:
-    """Bits a character."""
+    """The text's entropy, in bits per character."""
     return -sum(count / len(text) * math.log2(count / len(text)) for count in Counter(text).values())
 
 
 def lines() -> Iterator[tuple[str, str]]:
-    """Every line of the tree and of the history, each with its place."""
+    """Every line of the tracked files and of the history: (place, line)."""
     for name in git("ls-files", "-z").split("\0"):
         file = ROOT / name
         if name and file.is_file() and not generated(name):
@@ -76,7 +76,7 @@ def lines() -> Iterator[tuple[str, str]]:
 
 
 def generated(name: str) -> bool:
-    """Whether a tool writes the file, or the file is the list of allowed texts itself."""
+    """Whether a tool generates the file, or it is allowed_secrets.txt itself."""
     return name.endswith(GENERATED[:2]) or name.startswith(GENERATED[2]) or name == str(ALLOWED.relative_to(ROOT))
 
 
@@ -87,13 +87,13 @@ def git(*arguments: str) -> str:
 
 
 def allowed() -> set[str]:
-    """The texts in allowed_secrets.txt. A line that begins with # says why the next ones are there."""
+    """The texts in allowed_secrets.txt. A line that begins with # explains the next ones."""
     rows = ALLOWED.read_text("utf-8").splitlines()
     return {row for row in rows if row and not row.startswith("#")}
 
 
 def main() -> int:
-    """1 when there is a secret. Prints its place and only its beginning; --show prints all of it."""
+    """Returns 1 if there is a secret. Prints its place and only its beginning; --show prints all of it."""
     known, reported, scanned = allowed(), set[str](), set[str]()
     for place, line in lines():
         if line in scanned:

@@ -1,4 +1,4 @@
-"""One whole local stack: the cloud, the deployed service, the payment provider, tokens and a demo account."""
+"""A complete local stack: the cloud, the deployed service, the payment provider, tokens and a demo account."""
 
 import base64
 import contextlib
@@ -25,13 +25,13 @@ from local.tools import environment_of
 
 CLIENTS = {"service": "ServiceClientId", "storefront": "StorefrontClientId", "admin": "AdminClientId"}
 ANSWER_SECONDS = 30
-# What the delivery in events/ is signed with, as if it were the secret before a rotation.
-SAMPLE_WEBHOOK_SECRET = "whsec_sample_events"  # noqa: S105 - no secret, it is in the repository
+# The delivery in events/ is signed with this secret, which takes the place of a previous secret during a rotation.
+SAMPLE_WEBHOOK_SECRET = "whsec_sample_events"  # noqa: S105 - not a real secret
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be chosen about a local stack. Port 0 is any free one."""
+    """The options of a local stack. Port 0 picks a free one. overrides: of the template's parameters."""
 
     name: str = "stack"
     port: int = 4566
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What a client of a local stack has to know; this is what the JSON file says."""
+    """Everything that a client of a local stack needs: the content of its JSON file."""
 
     api_url: str
     stripe_url: str
@@ -68,12 +68,12 @@ class Stack:
 
 
 def no_progress(step: str) -> None:
-    """For those who don't watch."""
+    """Ignore the progress."""
 
 
 @contextlib.contextmanager
 def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> Iterator[Stack]:
-    """A whole stack for the length of a with block; nothing of it is left afterwards."""
+    """A complete stack for the duration of a with block. say: called with each step. Leaves nothing behind."""
     port, stripe_port = options.port or free_port(), options.stripe_port or free_port()
     logs = STATE / "log" / options.name
     file = STATE / f"{options.name}.json"
@@ -81,7 +81,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         held.enter_context(_only_one(options.name))
         require_free(port, "PORT")
         require_free(stripe_port, "STRIPE_PORT")
-        # A stack that was killed could not take its file along.
+        # A killed stack couldn't delete its file.
         file.unlink(missing_ok=True)
         for log in logs.glob("*.log"):
             log.unlink()
@@ -150,7 +150,7 @@ def _payment_provider(command: list[str], url: str, log: Path) -> Iterator[Progr
 
 
 def token(deployed: Deployed, client_id: str) -> str:
-    """An access token from the stack's own Cognito, got the way a real client gets it."""
+    """An access token from the stack's own Cognito, requested as a real client does."""
     password = f"{client_id}:{deployed.client_secret(client_id)}"
     headers = {
         "Authorization": "Basic " + base64.b64encode(password.encode()).decode(),
@@ -164,7 +164,7 @@ def token(deployed: Deployed, client_id: str) -> str:
 
 
 def _write_whole(file: Path, text: str) -> None:
-    """Appear complete or not at all, and only to its owner: there are tokens in it."""
+    """Write the file atomically, readable by its owner only, because it contains tokens."""
     draft = file.with_suffix(f".{os.getpid()}.tmp")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as output:  # noqa: PTH123
         output.write(text)

@@ -1,4 +1,4 @@
-"""Programs that must not share the project's environment: each has one of its own, from a list with hashes."""
+"""Tools that must not share the project's environment: each has its own, from requirements with hashes."""
 
 import fcntl
 import hashlib
@@ -14,18 +14,17 @@ PYTHON_VERSION = "3.13"
 
 
 def uv() -> str:
-    """The uv that runs us, or the one on the PATH."""
+    """The path of the uv that runs this process, or of the one on the PATH. Raises LocalStackError without one."""
     found = os.environ.get("UV") or shutil.which("uv")
     if not found:
-        raise LocalStackError("uv was not found; start this through make, which brings it")
+        raise LocalStackError("uv was not found; start this through make, which installs it")
     return found
 
 
 def environment_of(tool: str) -> Path:
-    """The folder of a tool's environment, made on first use.
+    """The folder of a tool's environment, created on first use.
 
-    `ministack`, `sam` and `java` have requirement lists; `runtime` is a bare Python, so a function that forgets a
-    dependency fails here too.
+    `runtime` has no requirements: it is a bare Python, so that a function with a missing dependency fails here too.
     """
     listed = REQUIREMENTS / f"{tool}.txt"
     digest = hashlib.sha256(listed.read_bytes() if listed.exists() else PYTHON_VERSION.encode()).hexdigest()[:12]
@@ -33,7 +32,7 @@ def environment_of(tool: str) -> Path:
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """The folder, made by the first process that asks for it; one that was only half made is made again."""
+    """The folder, created by the first process that needs it. An incomplete one is created again."""
     done = folder / "complete"
     if done.exists():
         return folder
@@ -50,7 +49,7 @@ def _install(tool: str, listed: Path, folder: Path) -> None:
     log = STATE / "log" / f"install-{tool}.log"
     env = own_environment()
     what = f"installing {tool}"
-    # --clear: an attempt that was cut short may have left half an environment.
+    # --clear, because an interrupted attempt may have left an incomplete environment.
     finish(what, [uv(), "venv", "--clear", "--no-project", "--python", PYTHON_VERSION, folder], env, log)
     if listed.exists():
         command = [

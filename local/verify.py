@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 SEGMENTS = 4
 CALL_SECONDS = 60.0
-# Between two updates of the bar, and between two lines where no terminal shows it.
+# Between two updates of the bar, and between two lines of output without a terminal.
 DRAW_SECONDS, LINE_SECONDS = 0.2, 30.0
-# What a run that is killed loses at most, beside the pages in hand.
+# The most work that a killed run loses, besides the current pages.
 KEEP_SECONDS = 5.0
 OK, FOUND, FAILED, CUT_SHORT = 0, 1, 2, 130
 COLUMNS = ("code", "account", "where", "expected", "found")
@@ -50,7 +50,7 @@ UNLIMITED_WIDTH = 1_000_000
 
 @dataclass
 class Progress:
-    """What is known so far: the segments as they were last put away, and the findings."""
+    """The progress so far: each segment's last packed pass and rows read, and the findings."""
 
     passes: list[bytes]
     read: list[int]
@@ -58,49 +58,49 @@ class Progress:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def to_json(self) -> str:
-        """For another process to go on. Of findings at least those of the passes, which are looked at first."""
-        passes = [base64.b64encode(one).decode() for one in self.passes]
-        return json.dumps({"passes": passes, "read": self.read, "findings": [asdict(one) for one in self.findings]})
+        """The progress as JSON, to resume from. It reads the passes first, so that no finding of theirs is missing."""
+        passes = [base64.b64encode(packed).decode() for packed in self.passes]
+        findings = [asdict(finding) for finding in self.findings]
+        return json.dumps({"passes": passes, "read": self.read, "findings": findings})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program; its exit code."""
-    asked = _parser().parse_args(arguments)
+    """Run the program. Returns its exit code."""
+    options = _parser().parse_args(arguments)
     try:
-        if asked.table is None:
-            asked.table = _use_stack(asked.stack)
-        return verify(Table(client=open_client(), name=asked.table, deadline=Deadline(at=0.0)), resume=asked.resume)
+        name = _use_stack(options.stack) if options.table is None else options.table
+        return verify(Table(client=open_client(), name=name, deadline=Deadline(at=0.0)), resume=options.resume)
     except LocalStackError as error:
         print(error, file=sys.stderr)
-    except Exception:  # noqa: BLE001 - Python's own exit code would say that something was found
+    except Exception:  # noqa: BLE001 - Python's own exit code would mean a finding
         traceback.print_exc()
     return FAILED
 
 
 def verify(table: Table, *, resume: bool) -> int:
-    """A pass over the table, or the rest of one that was cut short; its exit code."""
+    """Run a pass over the table, or resume an interrupted one. Returns the exit code."""
     described = table.client.describe_table(TableName=table.name)["Table"]
-    kept, rows = _file(table, described), int(described.get("ItemCount", 0))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    progress = _kept(kept) if resume else _begin()
+    file, rows = _file(table, described), int(described.get("ItemCount", 0))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    progress = _kept(file) if resume else _begin()
     with ThreadPoolExecutor(SEGMENTS) as pool:
         running = [pool.submit(_segment, table, progress, segment) for segment in range(SEGMENTS)]
         try:
-            _watch(progress, rows, kept, lambda: all(one.done() for one in running))
+            _watch(progress, rows, file, lambda: all(segment.done() for segment in running))
         except KeyboardInterrupt:
-            print("\nfinishing the pages in hand", file=sys.stderr)
+            print("\nfinishing the current pages", file=sys.stderr)
         finally:
             progress.stop.set()
-    _keep(progress, kept)
-    for one in running:
-        one.result()
-    passes = [unpack(one) for one in progress.passes]
-    if not all(one.done for one in passes):
-        print(f"\nstopped after {sum(progress.read)} rows; go on with --resume", file=sys.stderr)
+    _keep(progress, file)
+    for segment in running:
+        segment.result()
+    passes = [unpack(packed) for packed in progress.passes]
+    if not all(scan_pass.done for scan_pass in passes):
+        print(f"\nstopped after {sum(progress.read)} rows; continue with --resume", file=sys.stderr)
         return CUT_SHORT
     finish(_context(table, progress), passes)
-    kept.unlink()
-    # A page that failed half way was read again.
+    file.unlink()
+    # A page that failed halfway was read twice.
     findings = list(dict.fromkeys(progress.findings))
     if findings:
         _print_table(findings)
@@ -110,7 +110,7 @@ def verify(table: Table, *, resume: bool) -> int:
 
 
 def _segment(table: Table, progress: Progress, segment: int) -> None:
-    """One segment to its end, or until somebody says stop; its place is put away after each page."""
+    """Read one segment to its end, or until `progress.stop` is set; store its pass after each page."""
     scan_pass = unpack(progress.passes[segment])
     context = _context(table, progress)
 
@@ -128,7 +128,7 @@ def _segment(table: Table, progress: Progress, segment: int) -> None:
                 max_place_bytes=sys.maxsize,
             )
     except BaseException:
-        # The others have no reason to go on.
+        # Without this segment, the others need not continue.
         progress.stop.set()
         raise
 
@@ -150,32 +150,33 @@ def _begin() -> Progress:
 
 
 def _file(table: Table, described: "TableDescriptionTypeDef") -> Path:
-    """Where the place in this very table is kept: not that of another account, region, stack or time of its name."""
+    """The progress file of this table. The digest excludes a table of that name in another account or region, or an
+    earlier one."""
     which = (table.client.meta.endpoint_url, described["TableArn"], described["TableId"])
     digest = sha256("\n".join(which).encode()).hexdigest()[:12]
     return STATE / "verify" / f"{re.sub('[^A-Za-z0-9._-]', '_', table.name)}-{digest}.json"
 
 
 def _keep(progress: Progress, file: Path) -> None:
-    """Write the place down, all of it or nothing."""
+    """Write the progress to the file atomically."""
     temporary = file.with_suffix(".new")
     temporary.write_text(progress.to_json())
     temporary.replace(file)
 
 
 def _kept(file: Path) -> Progress:
-    """The place that was written down; the beginning, and a word about it, where none was."""
+    """The progress in the file. Without a file, prints that and begins a new run."""
     if not file.exists():
-        print("no run of this table was cut short: beginning anew", file=sys.stderr)
+        print("this table has no interrupted run; starting a new one", file=sys.stderr)
         return _begin()
     value = json.loads(file.read_text())
-    findings = [Finding(**one) for one in value["findings"]]
-    print(f"going on after {sum(value['read'])} rows", file=sys.stderr)
-    return Progress([base64.b64decode(one) for one in value["passes"]], value["read"], findings)
+    findings = [Finding(**finding) for finding in value["findings"]]
+    print(f"continuing after {sum(value['read'])} rows", file=sys.stderr)
+    return Progress([base64.b64decode(packed) for packed in value["passes"]], value["read"], findings)
 
 
 def _watch(progress: Progress, rows: int, file: Path, done: Callable[[], bool]) -> None:
-    """Save the place regularly and show the progress until `done`: a bar on a terminal, else a line now and then.
+    """Save the progress regularly and show it until `done`: as a bar on a terminal, else as a line at intervals.
 
     rows: an estimate, because DynamoDB counts its rows only every six hours.
     """
@@ -201,7 +202,7 @@ def _watch(progress: Progress, rows: int, file: Path, done: Callable[[], bool]) 
 
 
 def _print_table(findings: Sequence[Finding]) -> None:
-    """One line a finding where nobody watches, whatever its width; on a terminal long cells are folded."""
+    """Print the findings. On a terminal long cells are folded; elsewhere each finding is one line of any width."""
     table = RichTable(box=None, pad_edge=False)
     for name in COLUMNS:
         table.add_column(name, overflow="fold")
@@ -212,10 +213,10 @@ def _print_table(findings: Sequence[Finding]) -> None:
 
 
 def _use_stack(name: str) -> str:
-    """The table of a local stack; its AWS becomes this process's."""
+    """The table of a local stack. Directs this process's AWS clients to that stack."""
     file = STATE / f"{name}.json"
     if not file.exists():
-        raise LocalStackError(f"no stack named {name} is running; say TABLE=… for a table in AWS")
+        raise LocalStackError(f"no stack named {name} is running; use TABLE=… for a table in AWS")
     stack = json.loads(file.read_text())
     os.environ.update(environment_at(stack["aws_endpoint_url"]))
     return str(stack["table_name"])
@@ -224,9 +225,9 @@ def _use_stack(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make verify", description=__doc__)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--stack", default="stack", help="a local stack that is running")
+    which.add_argument("--stack", default="stack", help="a running local stack")
     which.add_argument("--table", help="a table in AWS")
-    parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     return parser
 
 

@@ -174,8 +174,8 @@ def test_a_run_that_was_stopped_is_gone_on_with_where_it_was(
 
     assert (stopped, resumed, len(running)) == (130, 0, 1)
     assert 0 < read < rows
-    assert f"stopped after {read} rows; go on with --resume" in first.err
-    assert f"going on after {read} rows" in second.err
+    assert f"stopped after {read} rows; continue with --resume" in first.err
+    assert f"continuing after {read} rows" in second.err
     assert "ExclusiveStartKey" in pages.asked[0]
     assert len(pages.asked) <= (rows + len(ACCOUNTS) - read) // 2 + verify.SEGMENTS
     assert rows <= rows_told(second.out) <= rows + len(ACCOUNTS)
@@ -221,7 +221,7 @@ def test_resuming_without_an_interrupted_run_starts_anew(
 ) -> None:
     """It says so."""
     assert by_hand("--resume") == 0
-    assert "beginning anew" in capsys.readouterr().err
+    assert "starting a new one" in capsys.readouterr().err
 
 
 def test_a_position_belongs_to_one_table(
@@ -238,5 +238,5 @@ def test_a_position_belongs_to_one_table(
     table.client.create_table(TableName=table.name, **table_schema())
 
     assert by_hand("--resume") == 0
-    assert "beginning anew" in capsys.readouterr().err
+    assert "starting a new one" in capsys.readouterr().err
     assert len(running) == 2
