@@ -47,7 +47,7 @@ def find_purchase_by_key(table: Table, account_id: str, idempotency_key: str, pa
 
 
 def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> Purchase:
-    """Keep a new purchase before its payment page exists: record, claim, spent manager session, its review. Answers
+    """Keep a new purchase before its payment page exists: record, claim, spent manager session, its pending check. Returns
     the purchase as it is kept.
 
     Raises ConditionFailed naming "claim" or "manager_session" when a rival took it, "manager" when the code was changed
