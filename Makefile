@@ -24,13 +24,14 @@ DATABASE ?= dynamodb-local
 PROCESSES ?= 4
 THREADS ?= 64
 
-# Without a uv on the PATH, install one into .local. A virtual environment works on every system.
+# Without a working uv on the PATH, install one into .local: a version manager's shim may be on the PATH and fail.
+# A virtual environment works on every system.
 UV_VERSION := 0.13.9
 OWN_UV := .local/uv/bin/uv
-UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
+UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),$(OWN_UV))
 NEEDS_UV := $(filter $(OWN_UV),$(UV))
 RUN := $(UV) run --locked
-export PATH := $(PATH):$(CURDIR)/.local/uv/bin
+export PATH := $(if $(NEEDS_UV),$(CURDIR)/.local/uv/bin:)$(PATH)
 export PYTHONPATH := layers/prepaid:.
 
 REQUIREMENTS := layers/prepaid/requirements.txt
