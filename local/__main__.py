@@ -96,12 +96,12 @@ def alive(process: int) -> bool:
 
 
 def is_zombie(process: int) -> bool:
-    """Whether the process has ended and only waits for its parent to collect it. Known where there is /proc."""
+    """Whether the process has exited but its parent hasn't collected it. False on systems without /proc."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text()
     except OSError:
         return False
-    # The state follows the name, which stands in parentheses and may hold any character.
+    # The state follows the name, which is in parentheses and may contain any character.
     return stat.rpartition(")")[2].split()[0] == "Z"
 
 

@@ -42,7 +42,7 @@ def gateway() -> str:
 @contextlib.asynccontextmanager
 async def door(address: str, ports: Iterable[tuple[int, int]]) -> AsyncIterator[None]:
     """Forward ports of `address` to loopback: (outside, inside). Does nothing if the address isn't this machine's."""
-    async with contextlib.AsyncExitStack() as held:
+    async with contextlib.AsyncExitStack() as servers:
         for outside, inside in ports:
             try:
                 listener = socket.create_server((address, outside))
@@ -51,7 +51,7 @@ async def door(address: str, ports: Iterable[tuple[int, int]]) -> AsyncIterator[
                     break
                 raise LocalStackError(f"port {outside} of {address} is in use") from error
             server = await asyncio.start_server(_visitor(inside), sock=listener)
-            held.callback(server.close)
+            servers.callback(server.close)
         yield
 
 
@@ -66,8 +66,8 @@ def _visitor(port: int) -> Visitor:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while some := await reader.read(65_536):
-        writer.write(some)
+    while chunk := await reader.read(65_536):
+        writer.write(chunk)
         await writer.drain()
     writer.write_eof()
 

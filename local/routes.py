@@ -40,7 +40,9 @@ def resolve(value: Any, names: dict[str, str]) -> Any:
 
 def import_routes(stack: Deployed) -> None:
     """Create the authorizers, integrations and routes in the deployed API's body."""
-    functions = {name for name, made in stack.template["Resources"].items() if made["Type"] == "AWS::Lambda::Function"}
+    functions = {
+        name for name, resource in stack.template["Resources"].items() if resource["Type"] == "AWS::Lambda::Function"
+    }
     awslambda = client(stack.cloud, "lambda")
     arns = {
         name: awslambda.get_function(FunctionName=stack.resources[name])["Configuration"]["FunctionArn"]

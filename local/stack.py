@@ -77,8 +77,8 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
     port, stripe_port = options.port or free_port(), options.stripe_port or free_port()
     logs = STATE / "log" / options.name
     file = STATE / f"{options.name}.json"
-    with contextlib.ExitStack() as held:
-        held.enter_context(_only_one(options.name))
+    with contextlib.ExitStack() as contexts:
+        contexts.enter_context(_only_one(options.name))
         require_free(port, "PORT")
         require_free(stripe_port, "STRIPE_PORT")
         # A killed stack couldn't delete its file.
@@ -91,7 +91,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         say("building the functions and their layer")
         template = built(logs / "build.log")
         say("starting the local cloud")
-        cloud = held.enter_context(emulator(options.name, port, enforce_iam=True))
+        cloud = contexts.enter_context(emulator(options.name, port, enforce_iam=True))
         say("deploying the template")
         stripe_url = f"http://{HOST}:{stripe_port}"
         deployed = deploy(cloud, template, stripe_url, logs / "deploy.log", options.overrides)
@@ -106,7 +106,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
             listed = ",".join(f"{resource}:{level}" for resource, level in rights.items())
             command += ["--api-key", f"{restricted[function]}={listed}"]
         command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
-        stripe = held.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
+        stripe = contexts.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
         say("demo account and tokens")
         tokens = {name: token(deployed, deployed.outputs[output]) for name, output in CLIENTS.items()}
         api = demo.Api(deployed.api_url, tokens)
@@ -127,7 +127,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
             stripe_api_key=api_key,
         )
         _write_whole(file, json.dumps(asdict(addresses), indent=2) + "\n")
-        held.callback(file.unlink, missing_ok=True)
+        contexts.callback(file.unlink, missing_ok=True)
         yield Stack(addresses, deployed, (cloud.program, stripe), file)
 
 

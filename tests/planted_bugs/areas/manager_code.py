@@ -86,8 +86,8 @@ MANAGER_CODE = (
     Bug(
         "a code's digest is guessed byte by byte",
         "_compare",
-        "if not hmac.compare_digest(code_digest(code, held.salt, codes), held.digest):",
-        "if code_digest(code, held.salt, codes) != held.digest:",
+        "if not hmac.compare_digest(code_digest(code, checked.salt, codes), checked.digest):",
+        "if code_digest(code, checked.salt, codes) != checked.digest:",
         ("test_constant_time",),
     ),
 )

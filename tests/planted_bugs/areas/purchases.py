@@ -168,11 +168,11 @@ PURCHASES = (
     Bug(
         "a request says where to return to",
         "purchases:buy",
-        "asked = body_of(request, PurchaseRequest)",
+        "body = body_of(request, PurchaseRequest)",
         """
         from dataclasses import replace
 
-        asked = body_of(request, PurchaseRequest)
+        body = body_of(request, PurchaseRequest)
         if "origin" in request.headers:
             deps = replace(deps, checkout=replace(deps.checkout, return_url=request.headers["origin"]))
         """,

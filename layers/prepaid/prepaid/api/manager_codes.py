@@ -59,11 +59,11 @@ def put_code(request: Request, deps: Deps) -> Response:
 def post_session(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/manager-sessions: a session of ten minutes for one purchase, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
-    asked = body_of(request, ManagerSessionRequest)
+    body = body_of(request, ManagerSessionRequest)
     read_account(deps.table, account_id)
-    opened = open_session(deps.table, account_id, asked.code, key, deps.codes(), now=request.now)
-    body: ManagerSessionAnswer = {"manager_session": opened.token, "expires_at": rfc3339(opened.session.expires_at)}
-    return created(body, replayed=opened.replayed)
+    opened = open_session(deps.table, account_id, body.code, key, deps.codes(), now=request.now)
+    answer: ManagerSessionAnswer = {"manager_session": opened.token, "expires_at": rfc3339(opened.session.expires_at)}
+    return created(answer, replayed=opened.replayed)
 
 
 PUT_CODE = Route(

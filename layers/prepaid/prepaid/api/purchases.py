@@ -66,13 +66,13 @@ class PurchasesAnswer(TypedDict):
 def buy(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/purchases with Manager-Session: the purchase and its page, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
-    asked = body_of(request, PurchaseRequest)
+    body = body_of(request, PurchaseRequest)
     assert deps.checkout is not None
     bought = buying.buy(
         deps.table,
         buying.Order(
             account=account_id,
-            pack=asked.pack,
+            pack=body.pack,
             idempotency_key=key,
             manager_session=request.headers.get("manager-session", ""),
         ),

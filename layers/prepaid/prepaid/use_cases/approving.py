@@ -75,7 +75,7 @@ def change_code(
     current_code: None from an administrator only. If an administrator sets the same code again, that ends a lock but no
     session. Raises WrongCode, CodeLocked, Busy, and InvalidRequest if current_code is given and equals new_code.
     """
-    held = check_code(table, account_id, current_code, codes, now=now) if current_code is not None else None
+    checked = check_code(table, account_id, current_code, codes, now=now) if current_code is not None else None
     salt = codes.random_bytes(SALT_BYTES)
     digest = code_digest(new_code, salt, codes)
     for _ in attempts(table.deadline):
@@ -83,11 +83,11 @@ def change_code(
         if stored.salt == salt:
             # An earlier attempt of this request succeeded, but its reply was lost.
             return
-        if held and stored.version != held.version:
+        if checked and stored.version != checked.version:
             # Changed since the comparison: the compared code is no longer the current one.
             raise WrongCode(tries_left=MAX_TRIES - stored.tries)
         same = hmac.compare_digest(code_digest(new_code, stored.salt, codes), stored.digest)
-        if same and held:
+        if same and checked:
             raise InvalidRequest((("code", "must differ from the current one"),))
         code = clear_tries(stored) if same else _changed(stored, digest, salt, now)
         try:
@@ -112,16 +112,16 @@ def open_session(
     was changed since.
     """
     # Compare before looking up the key: a known key must not reveal whether a guess is right, and each guess counts.
-    held = _compare(table, account_id, code, codes, now)
+    checked = _compare(table, account_id, code, codes, now)
     claim = SessionClaim(
-        code_version=held.version,
+        code_version=checked.version,
         expires_at=now + timedelta(minutes=SESSION_MINUTES),
         # The nonce is necessary to derive the token: a key and the pepper don't suffice, and no two tables derive the
         # same token.
         nonce=codes.random_bytes(NONCE_BYTES),
     )
     opened = derive_session(claim, account_id, idempotency_key, codes, replayed=False)
-    manager = code_put(account_id, clear_tries(held), over=held)
+    manager = code_put(account_id, clear_tries(checked), over=checked)
     for _ in attempts(table.deadline):
         try:
             record_session(table, opened.session, claim, idempotency_key, manager)
@@ -129,14 +129,14 @@ def open_session(
         except ConditionFailed as failed:
             earlier = failed.existing.get(CLAIM)
             if earlier:
-                _clear_tries(table, account_id, held)
-                return _replayed(session_claim_from_item(earlier), held, account_id, idempotency_key, codes)
+                _clear_tries(table, account_id, checked)
+                return _replayed(session_claim_from_item(earlier), checked, account_id, idempotency_key, codes)
             stored = failed.existing.get(MANAGER)
-            if stored and code_from_item(stored).version != held.version:
+            if stored and code_from_item(stored).version != checked.version:
                 # Changed since the comparison: the compared code is no longer the current one.
                 raise WrongCode(tries_left=MAX_TRIES - code_from_item(stored).tries) from failed
             # Another request reserved a try meanwhile. Its tries stay counted, and so do this request's.
-            manager = code_unchanged(account_id, held.version)
+            manager = code_unchanged(account_id, checked.version)
     raise Busy
 
 
@@ -156,11 +156,11 @@ def token_digest(token: str) -> str:
 
 def _compare(table: Table, account_id: str, code: str, codes: CodeSecrets, now: datetime) -> ManagerCode:
     """The stored code with one try reserved, if `code` is right. Raises the same as check_code."""
-    held = _reserve(table, account_id, now)
+    checked = _reserve(table, account_id, now)
     # The same work when no code is set, so that neither time nor the count of tries reveals that.
-    if not hmac.compare_digest(code_digest(code, held.salt, codes), held.digest):
-        raise WrongCode(tries_left=MAX_TRIES - held.tries)
-    return held
+    if not hmac.compare_digest(code_digest(code, checked.salt, codes), checked.digest):
+        raise WrongCode(tries_left=MAX_TRIES - checked.tries)
+    return checked
 
 
 def _reserve(table: Table, account_id: str, now: datetime) -> ManagerCode:
@@ -176,14 +176,14 @@ def _reserve(table: Table, account_id: str, now: datetime) -> ManagerCode:
     raise Busy
 
 
-def _clear_tries(table: Table, account_id: str, held: ManagerCode) -> ManagerCode:
+def _clear_tries(table: Table, account_id: str, checked: ManagerCode) -> ManagerCode:
     """Reset the tries after a right code and return the stored code. Raises Busy."""
-    cleared = clear_tries(held)
+    cleared = clear_tries(checked)
     try:
-        write_code(table, account_id, cleared, over=held)
+        write_code(table, account_id, cleared, over=checked)
     except ConditionFailed:
         # Another request reserved a try meanwhile; its tries stay counted.
-        return held
+        return checked
     return cleared
 
 
@@ -201,10 +201,10 @@ def _changed(stored: ManagerCode, digest: bytes, salt: bytes, now: datetime) -> 
 
 
 def _replayed(
-    claim: SessionClaim, held: ManagerCode, account_id: str, idempotency_key: str, codes: CodeSecrets
+    claim: SessionClaim, checked: ManagerCode, account_id: str, idempotency_key: str, codes: CodeSecrets
 ) -> OpenedSession:
     """The session that the key opened earlier. Raises IdempotencyKeyReused."""
-    if not claim.own or claim.code_version != held.version:
+    if not claim.own or claim.code_version != checked.version:
         raise IdempotencyKeyReused
     return derive_session(claim, account_id, idempotency_key, codes, replayed=True)
 

@@ -92,13 +92,13 @@ def _make_page(
         raise PurchaseLapsed
     customer = read_customer(table, purchase.account)
     if customer is None:
-        made = create_customer(client, purchase.account, name, now=now)
-        customer = save_customer(table, purchase.account, made)
+        created = create_customer(client, purchase.account, name, now=now)
+        customer = save_customer(table, purchase.account, created)
     try:
         page = create_page(client, purchase, customer=customer, config=checkout, now=now)
     except CustomerGone:
-        made = create_customer(client, purchase.account, name, now=now, instead_of=customer)
-        customer = save_customer(table, purchase.account, made, instead_of=customer)
+        created = create_customer(client, purchase.account, name, now=now, instead_of=customer)
+        customer = save_customer(table, purchase.account, created, instead_of=customer)
         page = create_page(client, purchase, customer=customer, config=checkout, now=now)
     if not page.url:
         # An earlier request created the page, and it is expired or paid already: events update the purchase.

@@ -22,8 +22,8 @@ MAX_BODY_BYTES = 64 * 1024
 # The deadline of a request. After it, a database call may still run for six seconds, and then the 503 must reach the
 # caller before Lambda stops the function.
 DEADLINE_SECONDS = 3.0
-# For functions that call Stripe. A slow Stripe takes six calls of three seconds each for a refund, which must leave time
-# for the write after them. Stripe's client has its own time-outs, so the deadline bounds only the database's calls.
+# For functions that call Stripe. If Stripe is slow, a refund takes six calls of three seconds each. The deadline must
+# leave time for the write after them. It bounds only the database's calls: Stripe's client has its own time-outs.
 STRIPE_DEADLINE_SECONDS = 20.0
 
 type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]

@@ -85,9 +85,9 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     key = keys.split(keys.split(item["PK"]["S"])[1])[1]
     # Findings show a digest, because the key is the client's and may contain anything.
     where = f"claim {key_digest(key)}"
-    asked = bytes(item["request_hash"]["B"])
+    stored_hash = bytes(item["request_hash"]["B"])
     if "purchase" in item:
-        _check_purchase_claim(audit, item, lookup, key_digest(key), asked)
+        _check_purchase_claim(audit, item, lookup, key_digest(key), stored_hash)
         return
     if "code_version" in item:
         for part in auxiliary_rows.wrong_in_session_claim(item, audit.account, lookup):
@@ -101,13 +101,13 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         return
     if entry.key != key_digest(key):
         audit.finding("claim_dangling", f"{where} key", entry.key, key_digest(key))
-    if asked not in request_hashes(entry):
-        audit.finding("claim_dangling", f"{where} request", f"entry {number}", asked.hex())
+    if stored_hash not in request_hashes(entry):
+        audit.finding("claim_dangling", f"{where} request", f"entry {number}", stored_hash.hex())
     if lookup.tally and entry.at < lookup.cutoff:
         lookup.tally.claimed(f"{audit.account}#{number}")
 
 
-def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, digest: str, asked: bytes) -> None:
+def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, digest: str, stored_hash: bytes) -> None:
     where, id_ = f"claim {digest}", item["purchase"]["S"]
     row = lookup.row(keys.purchase(audit.account, id_))
     if row is None or item.keys() != {"PK", "SK", "purchase", "request_hash"} or item["SK"]["S"] != "CLAIM":
@@ -116,8 +116,8 @@ def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, di
     purchase = purchase_from_item(row)
     if purchase.key != digest:
         audit.finding("claim_dangling", f"{where} key", purchase.key, digest)
-    if asked != purchase_request_hash(purchase.pack):
-        audit.finding("claim_dangling", f"{where} request", purchase.pack, asked.hex())
+    if stored_hash != purchase_request_hash(purchase.pack):
+        audit.finding("claim_dangling", f"{where} request", purchase.pack, stored_hash.hex())
     if lookup.tally and purchase.created_at < lookup.cutoff:
         lookup.tally.claimed(f"{audit.account}#{id_}")
 
