@@ -9,7 +9,7 @@ import pytest
 from botocore.session import Session, get_session
 
 from prepaid.store.dynamodb import Table, open_client
-from tests.support.store_driver import NO_DEADLINE, Desk
+from tests.support.store_driver import NO_DEADLINE, StoreDriver
 from tests.support.wire import Wire
 
 
@@ -29,15 +29,15 @@ def table(table_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
 
 
 @pytest.fixture
-def desk(table: Table) -> Desk:
+def driver(table: Table) -> StoreDriver:
     """Where this test's requests are made."""
-    return Desk(table)
+    return StoreDriver(table)
 
 
 @pytest.fixture
-def rival(theirs: Table, table_name: str) -> Desk:
+def rival(theirs: Table, table_name: str) -> StoreDriver:
     """Somebody else at the same table, through a client of their own."""
-    return Desk(replace(theirs, name=table_name))
+    return StoreDriver(replace(theirs, name=table_name))
 
 
 @pytest.fixture

@@ -7,134 +7,134 @@ import pytest
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.store.accounts import Profile, read_account
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, Desk, lines, stored, types
+from tests.support.store_driver import DAY, NO_QUOTA, NOW, PROFILE, QUOTA_100, StoreDriver, lines, stored, types
 from tests.support.wire import Wire
 
 
-def test_opening_an_account_writes_entry_and_profile_together(desk: Desk, wire: Wire) -> None:
-    opened = desk.put_account(terms=QUOTA_100)
+def test_opening_an_account_writes_entry_and_profile_together(driver: StoreDriver, wire: Wire) -> None:
+    opened = driver.put_account(terms=QUOTA_100)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert opened
     assert sorted(items) == [("ACCOUNT#acme", "ENTRY#000000000001"), ("ACCOUNT#acme", "PROFILE")]
     assert wire.calls.count("TransactWriteItems") == 1
     [line] = lines(items)
     assert (line["type"], line["quota"], line["balance_after"]) == ("plan_change", 100, 0)
     assert audit(items).entries == 1
-    assert read_account(desk.table, "acme") == (QUOTA_100, PROFILE)
+    assert read_account(driver.table, "acme") == (QUOTA_100, PROFILE)
 
 
 @pytest.mark.parametrize("contact", [None, "ana@example.com"])
-def test_a_profile_is_read_back_as_it_was_given(desk: Desk, contact: str | None) -> None:
+def test_a_profile_is_read_back_as_it_was_given(driver: StoreDriver, contact: str | None) -> None:
     profile = Profile(name="Ração & Cia ✓", language="es", low_credit_threshold=0, manager_contact=contact)
 
-    desk.put_account(profile=profile)
+    driver.put_account(profile=profile)
 
-    assert read_account(desk.table, "acme")[1] == profile
+    assert read_account(driver.table, "acme")[1] == profile
 
 
-def test_the_same_again_changes_nothing(desk: Desk, wire: Wire) -> None:
-    desk.put_account(terms=QUOTA_100)
-    before = stored(desk.table)
+def test_the_same_again_changes_nothing(driver: StoreDriver, wire: Wire) -> None:
+    driver.put_account(terms=QUOTA_100)
+    before = stored(driver.table)
     wire.forget()
 
-    opened = desk.put_account(terms=QUOTA_100, at=NOW + DAY)
+    opened = driver.put_account(terms=QUOTA_100, at=NOW + DAY)
 
     assert not opened
     assert wire.calls == ["GetItem", "Query"]
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_other_terms_are_an_entry_and_leave_the_profile_as_it_was(desk: Desk) -> None:
-    desk.put_account()
-    before = stored(desk.table)
+def test_other_terms_are_an_entry_and_leave_the_profile_as_it_was(driver: StoreDriver) -> None:
+    driver.put_account()
+    before = stored(driver.table)
 
-    desk.put_account(terms=QUOTA_100)
+    driver.put_account(terms=QUOTA_100)
 
-    after = stored(desk.table)
+    after = stored(driver.table)
     assert types(after) == ["plan_change", "plan_change"]
     assert lines(after)[-1]["quota"] == 100
     assert after["ACCOUNT#acme", "PROFILE"]["name"] == before["ACCOUNT#acme", "PROFILE"]["name"]
 
 
-def test_another_profile_is_no_entry(desk: Desk) -> None:
-    desk.put_account()
+def test_another_profile_is_no_entry(driver: StoreDriver) -> None:
+    driver.put_account()
 
-    desk.put_account(profile=replace(PROFILE, low_credit_threshold=99))
+    driver.put_account(profile=replace(PROFILE, low_credit_threshold=99))
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert types(items) == ["plan_change"]
     assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "2"
-    assert read_account(desk.table, "acme")[1].low_credit_threshold == 99
+    assert read_account(driver.table, "acme")[1].low_credit_threshold == 99
 
 
-def test_a_contact_that_is_taken_away_is_gone(desk: Desk) -> None:
-    desk.put_account(profile=replace(PROFILE, manager_contact="ana@example.com"))
+def test_a_contact_that_is_taken_away_is_gone(driver: StoreDriver) -> None:
+    driver.put_account(profile=replace(PROFILE, manager_contact="ana@example.com"))
 
-    desk.put_account(profile=PROFILE)
+    driver.put_account(profile=PROFILE)
 
-    assert read_account(desk.table, "acme")[1].manager_contact is None
+    assert read_account(driver.table, "acme")[1].manager_contact is None
 
 
-def test_terms_and_profile_change_in_one_transaction(desk: Desk, wire: Wire) -> None:
-    desk.put_account()
+def test_terms_and_profile_change_in_one_transaction(driver: StoreDriver, wire: Wire) -> None:
+    driver.put_account()
     wire.forget()
 
-    desk.put_account(terms=QUOTA_100, profile=replace(PROFILE, name="New"))
+    driver.put_account(terms=QUOTA_100, profile=replace(PROFILE, name="New"))
 
     assert wire.calls.count("TransactWriteItems") == 1
-    assert types(stored(desk.table)) == ["plan_change", "plan_change"]
+    assert types(stored(driver.table)) == ["plan_change", "plan_change"]
 
 
-def test_an_unknown_plan_is_refused_and_changes_nothing(desk: Desk) -> None:
-    desk.put_account()
-    before = stored(desk.table)
+def test_an_unknown_plan_is_refused_and_changes_nothing(driver: StoreDriver) -> None:
+    driver.put_account()
+    before = stored(driver.table)
 
     with pytest.raises(InvalidRequest) as refused:
-        desk.put_account(terms=replace(QUOTA_100, plan="gold"), profile=replace(PROFILE, name="New"))
+        driver.put_account(terms=replace(QUOTA_100, plan="gold"), profile=replace(PROFILE, name="New"))
 
     assert [name for name, _ in refused.value.errors] == ["plan"]
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_an_unknown_plan_opens_nothing(desk: Desk) -> None:
+def test_an_unknown_plan_opens_nothing(driver: StoreDriver) -> None:
     with pytest.raises(InvalidRequest):
-        desk.put_account(terms=replace(QUOTA_100, plan="gold"))
+        driver.put_account(terms=replace(QUOTA_100, plan="gold"))
 
-    assert stored(desk.table) == {}
+    assert stored(driver.table) == {}
 
 
-def test_changing_an_account_keeps_its_credits_and_its_used_quota(desk: Desk) -> None:
-    desk.open(terms=QUOTA_100, credits=5)
-    desk.debit(30, feature="ai_service")
+def test_changing_an_account_keeps_its_credits_and_its_used_quota(driver: StoreDriver) -> None:
+    driver.open(terms=QUOTA_100, credits=5)
+    driver.debit(30, feature="ai_service")
 
-    desk.put_account(terms=replace(QUOTA_100, plan="trio"))
+    driver.put_account(terms=replace(QUOTA_100, plan="trio"))
 
-    account = desk.account()
+    account = driver.account()
     assert (account.available, account.quota_used) == (5, 30)
-    assert lines(stored(desk.table))[-1]["quota_remaining"] == 270
+    assert lines(stored(driver.table))[-1]["quota_remaining"] == 270
 
 
-def test_an_unknown_account_is_not_found(desk: Desk) -> None:
-    desk.open("acme")
+def test_an_unknown_account_is_not_found(driver: StoreDriver) -> None:
+    driver.open("acme")
 
     for stranger in ("acm", "acme2", "ACME"):
         with pytest.raises(AccountNotFound):
-            read_account(desk.table, stranger)
+            read_account(driver.table, stranger)
 
 
-def test_accounts_whose_names_begin_alike_are_strangers(desk: Desk) -> None:
-    desk.open("acme", credits=5)
+def test_accounts_whose_names_begin_alike_are_strangers(driver: StoreDriver) -> None:
+    driver.open("acme", credits=5)
 
-    opened = desk.put_account("acme-2", NO_QUOTA)
+    opened = driver.put_account("acme-2", NO_QUOTA)
 
     assert opened
-    assert desk.account("acme-2").available == 0
-    assert desk.account("acme").available == 5
+    assert driver.account("acme-2").available == 0
+    assert driver.account("acme").available == 5
 
 
-def test_an_unknown_plan_opens_nothing_without_ai_either(desk: Desk) -> None:
+def test_an_unknown_plan_opens_nothing_without_ai_either(driver: StoreDriver) -> None:
     with pytest.raises(InvalidRequest):
-        desk.put_account(terms=replace(NO_QUOTA, plan="gold"))
+        driver.put_account(terms=replace(NO_QUOTA, plan="gold"))
 
-    assert stored(desk.table) == {}
+    assert stored(driver.table) == {}

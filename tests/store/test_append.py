@@ -17,7 +17,7 @@ from tests.support.store_driver import (
     NOW,
     QUOTA_100,
     TICK,
-    Desk,
+    StoreDriver,
     claim_keys,
     due_keys,
     entry_items,
@@ -28,13 +28,13 @@ from tests.support.store_driver import (
 from tests.support.wire import Wire
 
 
-def test_a_debit_writes_one_entry_and_its_claim_only(desk: Desk) -> None:
-    desk.open(credits=10)
-    before = stored(desk.table)
+def test_a_debit_writes_one_entry_and_its_claim_only(driver: StoreDriver) -> None:
+    driver.open(credits=10)
+    before = stored(driver.table)
 
-    done = desk.debit(3, key="k1", customer="Rex", reference="order-7", description="A sticker")
+    done = driver.debit(3, key="k1", customer="Rex", reference="order-7", description="A sticker")
 
-    after = stored(desk.table)
+    after = stored(driver.table)
     new = after.keys() - before.keys()
     assert new == {("ACCOUNT#acme", "ENTRY#000000000003"), ("CLAIM#acme#k1", "CLAIM")}
     assert {key: after[key] for key in before} == before
@@ -47,26 +47,26 @@ def test_a_debit_writes_one_entry_and_its_claim_only(desk: Desk) -> None:
     assert not done.replayed
 
 
-def test_what_is_read_back_is_what_was_answered(desk: Desk) -> None:
-    desk.open(terms=QUOTA_100)
-    desk.grant(5, kind="adjustment", validity=NOW + DAY, key="g1", description="Sorry")
-    done = desk.debit(103, feature="ai_service", key="k1", description="Größe ✓ \n\u2028", customer="Zé")
+def test_what_is_read_back_is_what_was_answered(driver: StoreDriver) -> None:
+    driver.open(terms=QUOTA_100)
+    driver.grant(5, kind="adjustment", validity=NOW + DAY, key="g1", description="Sorry")
+    done = driver.debit(103, feature="ai_service", key="k1", description="Größe ✓ \n\u2028", customer="Zé")
 
     entry = done.entries[-1]
 
-    assert read_entry(desk.table, "acme", entry.number) == entry
-    assert desk.account() == entry.after
+    assert read_entry(driver.table, "acme", entry.number) == entry
+    assert driver.account() == entry.after
     assert entry.source == "both"
     assert (entry.credits, entry.quota) == (-3, -100)
 
 
-def test_a_grant_leaves_its_entry_its_claim_and_its_due_row(desk: Desk) -> None:
-    desk.open()
-    before = stored(desk.table)
+def test_a_grant_leaves_its_entry_its_claim_and_its_due_row(driver: StoreDriver) -> None:
+    driver.open()
+    before = stored(driver.table)
 
-    desk.grant(7, key="g1", validity=NOW + DAY)
+    driver.grant(7, key="g1", validity=NOW + DAY)
 
-    after = stored(desk.table)
+    after = stored(driver.table)
     [entry, claim, due] = sorted(after.keys() - before.keys())
     assert entry == ("ACCOUNT#acme", "ENTRY#000000000002")
     assert claim == ("CLAIM#acme#g1", "CLAIM")
@@ -76,38 +76,38 @@ def test_a_grant_leaves_its_entry_its_claim_and_its_due_row(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_a_retry_gets_the_original_response_and_writes_nothing(desk: Desk, times: int) -> None:
+def test_a_retry_gets_the_original_response_and_writes_nothing(driver: StoreDriver, times: int) -> None:
     """It is marked as a replay."""
-    desk.open(credits=10)
-    answer = desk.debit(3, key="k1")
-    before = stored(desk.table)
+    driver.open(credits=10)
+    answer = driver.debit(3, key="k1")
+    before = stored(driver.table)
 
-    repeats = [desk.debit(3, key="k1", at=NOW + index * HOUR) for index in range(times)]
+    repeats = [driver.debit(3, key="k1", at=NOW + index * HOUR) for index in range(times)]
 
     assert all(repeat.replayed for repeat in repeats)
     assert all(repeat.entries == answer.entries for repeat in repeats)
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_a_late_retry_gets_the_original_response(desk: Desk) -> None:
+def test_a_late_retry_gets_the_original_response(driver: StoreDriver) -> None:
     """Whatever the account did since."""
-    desk.open(credits=10)
-    answer = desk.debit(3, key="k1")
-    desk.debit(1, key="k2")
-    desk.grant(100)
+    driver.open(credits=10)
+    answer = driver.debit(3, key="k1")
+    driver.debit(1, key="k2")
+    driver.grant(100)
 
-    repeat = desk.debit(3, key="k1", at=NOW + 400 * DAY)
+    repeat = driver.debit(3, key="k1", at=NOW + 400 * DAY)
 
     assert repeat.replayed
     assert repeat.entries == answer.entries
     assert repeat.entries[-1].after.available == 7
 
 
-def test_a_repeat_by_another_actor_is_the_same_request(desk: Desk) -> None:
-    desk.open(credits=10)
-    answer = desk.debit(3, key="k1", actor="app")
+def test_a_repeat_by_another_actor_is_the_same_request(driver: StoreDriver) -> None:
+    driver.open(credits=10)
+    answer = driver.debit(3, key="k1", actor="app")
 
-    repeat = desk.debit(3, key="k1", actor="another-app")
+    repeat = driver.debit(3, key="k1", actor="another-app")
 
     assert repeat.replayed
     assert repeat.entries == answer.entries
@@ -117,147 +117,153 @@ def test_a_repeat_by_another_actor_is_the_same_request(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        lambda desk: desk.debit(4, key="k1"),
-        lambda desk: desk.debit(3, key="k1", feature="ai_service"),
-        lambda desk: desk.debit(3, key="k1", customer="Rex"),
-        lambda desk: desk.debit(3, key="k1", reference="order-7"),
-        lambda desk: desk.debit(3, key="k1", description="A sticker"),
-        lambda desk: desk.grant(3, key="k1"),
+        lambda driver: driver.debit(4, key="k1"),
+        lambda driver: driver.debit(3, key="k1", feature="ai_service"),
+        lambda driver: driver.debit(3, key="k1", customer="Rex"),
+        lambda driver: driver.debit(3, key="k1", reference="order-7"),
+        lambda driver: driver.debit(3, key="k1", description="A sticker"),
+        lambda driver: driver.grant(3, key="k1"),
         # More than there is: a reused key is told so, not that credits are missing.
-        lambda desk: desk.debit(1000, key="k1"),
+        lambda driver: driver.debit(1000, key="k1"),
     ],
     ids=["amount", "feature", "customer", "reference", "description", "a grant", "more than there is"],
 )
-def test_a_key_reused_for_another_request_changes_nothing(desk: Desk, other: Callable[[Desk], object]) -> None:
-    desk.open(credits=10)
-    desk.debit(3, key="k1")
-    before = stored(desk.table)
+def test_a_key_reused_for_another_request_changes_nothing(
+    driver: StoreDriver, other: Callable[[StoreDriver], object]
+) -> None:
+    driver.open(credits=10)
+    driver.debit(3, key="k1")
+    before = stored(driver.table)
 
     with pytest.raises(IdempotencyKeyReused):
-        other(desk)
+        other(driver)
 
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        lambda desk: desk.debit(5, key="g1"),
-        lambda desk: desk.grant(6, key="g1"),
-        lambda desk: desk.grant(5, key="g1", validity=11),
-        lambda desk: desk.grant(5, key="g1", kind="adjustment"),
-        lambda desk: desk.grant(5, key="g1", description="again"),
+        lambda driver: driver.debit(5, key="g1"),
+        lambda driver: driver.grant(6, key="g1"),
+        lambda driver: driver.grant(5, key="g1", validity=11),
+        lambda driver: driver.grant(5, key="g1", kind="adjustment"),
+        lambda driver: driver.grant(5, key="g1", description="again"),
     ],
     ids=["a debit", "amount", "validity", "kind", "reason"],
 )
-def test_a_grants_key_is_not_free_for_anything_else(desk: Desk, other: Callable[[Desk], object]) -> None:
-    desk.open()
-    desk.grant(5, key="g1")
-    before = stored(desk.table)
+def test_a_grants_key_is_not_free_for_anything_else(
+    driver: StoreDriver, other: Callable[[StoreDriver], object]
+) -> None:
+    driver.open()
+    driver.grant(5, key="g1")
+    before = stored(driver.table)
 
     with pytest.raises(IdempotencyKeyReused):
-        other(desk)
+        other(driver)
 
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_a_grant_repeated_with_the_same_instant_of_expiry_is_a_replay(desk: Desk) -> None:
-    desk.open()
-    answer = desk.grant(5, key="g1", validity=NOW + DAY)
+def test_a_grant_repeated_with_the_same_instant_of_expiry_is_a_replay(driver: StoreDriver) -> None:
+    driver.open()
+    answer = driver.grant(5, key="g1", validity=NOW + DAY)
 
-    repeat = desk.grant(5, key="g1", validity=NOW + DAY, at=NOW + HOUR)
+    repeat = driver.grant(5, key="g1", validity=NOW + DAY, at=NOW + HOUR)
 
     assert repeat.replayed
     assert repeat.entries == answer.entries
 
 
-def test_after_a_refusal_the_same_key_succeeds_with_new_credits(desk: Desk) -> None:
+def test_after_a_refusal_the_same_key_succeeds_with_new_credits(driver: StoreDriver) -> None:
     """A refusal claims nothing."""
-    desk.open(credits=2)
-    before = stored(desk.table)
+    driver.open(credits=2)
+    before = stored(driver.table)
 
     with pytest.raises(InsufficientCredits) as refused:
-        desk.debit(3, key="k1")
+        driver.debit(3, key="k1")
 
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
     assert (refused.value.needed, refused.value.available) == (3, 2)
 
-    desk.grant(1)
-    done = desk.debit(3, key="k1")
+    driver.grant(1)
+    done = driver.debit(3, key="k1")
 
     assert not done.replayed
     assert done.entries[-1].after.available == 0
-    assert claim_keys(stored(desk.table)) == ["CLAIM#acme#k1"]
+    assert claim_keys(stored(driver.table)) == ["CLAIM#acme#k1"]
 
 
-def test_the_key_that_took_the_last_credit_hears_its_own_answer(desk: Desk) -> None:
-    desk.open(credits=1)
-    answer = desk.debit(1, key="k1")
+def test_the_key_that_took_the_last_credit_hears_its_own_answer(driver: StoreDriver) -> None:
+    driver.open(credits=1)
+    answer = driver.debit(1, key="k1")
 
-    repeat = desk.debit(1, key="k1")
+    repeat = driver.debit(1, key="k1")
 
     assert repeat.replayed
     assert repeat.entries == answer.entries
     with pytest.raises(InsufficientCredits):
-        desk.debit(1, key="k2")
+        driver.debit(1, key="k2")
 
 
-def test_a_repeat_is_known_before_policy_is_looked_at(desk: Desk) -> None:
-    desk.open(credits=1)
-    answer = desk.grant(1, key="g1", validity=NOW + HOUR)
+def test_a_repeat_is_known_before_policy_is_looked_at(driver: StoreDriver) -> None:
+    driver.open(credits=1)
+    answer = driver.grant(1, key="g1", validity=NOW + HOUR)
     gone = Debit(actor="app", feature="no-such-feature", quantity=1)
 
     # By now the lot would be refused: it ends before it begins.
-    repeat = desk.grant(1, key="g1", validity=NOW + HOUR, at=NOW + 2 * HOUR)
+    repeat = driver.grant(1, key="g1", validity=NOW + HOUR, at=NOW + 2 * HOUR)
 
     assert repeat.replayed
     assert repeat.entries == answer.entries
     with pytest.raises(InvalidRequest):
         append(
-            desk.table,
+            driver.table,
             "acme",
             gone,
-            catalog=desk.catalog,
+            catalog=driver.catalog,
             now=NOW,
             idempotency_key="k-gone",
         )
 
 
-def test_a_retried_grant_is_replayed_at_the_limit_of_lots(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.open()
-    answer = desk.grant(1, key="g1")
+def test_a_retried_grant_is_replayed_at_the_limit_of_lots(driver: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.open()
+    answer = driver.grant(1, key="g1")
     monkeypatch.setattr("prepaid.core.ledger.MAX_LOTS", 1)
 
-    repeat = desk.grant(1, key="g1")
+    repeat = driver.grant(1, key="g1")
 
     assert repeat.replayed
     assert repeat.entries == answer.entries
     with pytest.raises(TooManyLots):
-        desk.grant(1, key="g2")
+        driver.grant(1, key="g2")
 
 
-@pytest.mark.parametrize("ask", [lambda desk: desk.debit(1, key="k1"), lambda desk: desk.settle()])
-def test_an_unknown_account_is_refused_and_nothing_is_written(desk: Desk, ask: Callable[[Desk], object]) -> None:
-    desk.open("other", credits=5)
-    before = stored(desk.table)
+@pytest.mark.parametrize("ask", [lambda driver: driver.debit(1, key="k1"), lambda driver: driver.settle()])
+def test_an_unknown_account_is_refused_and_nothing_is_written(
+    driver: StoreDriver, ask: Callable[[StoreDriver], object]
+) -> None:
+    driver.open("other", credits=5)
+    before = stored(driver.table)
 
     with pytest.raises(AccountNotFound):
-        ask(desk)
+        ask(driver)
 
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_expiries_and_renewals_are_written_with_the_next_debit(desk: Desk, wire: Wire) -> None:
+def test_expiries_and_renewals_are_written_with_the_next_debit(driver: StoreDriver, wire: Wire) -> None:
     """In one transaction."""
-    desk.open(terms=QUOTA_100, credits=10)
-    desk.grant(5, validity=NOW + DAY)
-    desk.debit(40, feature="ai_service")
+    driver.open(terms=QUOTA_100, credits=10)
+    driver.grant(5, validity=NOW + DAY)
+    driver.debit(40, feature="ai_service")
     later = NOW + 20 * DAY
     wire.forget()
 
-    done = desk.debit(101, feature="ai_service", key="k1", at=later)
+    done = driver.debit(101, feature="ai_service", key="k1", at=later)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert [entry.type for entry in done.entries] == ["expiry", "quota_renewal", "consumption"]
     assert types(items)[-3:] == ["expiry", "quota_renewal", "consumption"]
     assert wire.calls.count("TransactWriteItems") == 1
@@ -266,86 +272,86 @@ def test_expiries_and_renewals_are_written_with_the_next_debit(desk: Desk, wire:
     assert audit(items).expired == 5
 
 
-def test_the_replay_of_a_debit_that_settled_is_the_debit_alone(desk: Desk) -> None:
-    desk.open(credits=10)
-    desk.grant(5, validity=NOW + DAY)
-    done = desk.debit(1, key="k1", at=NOW + 2 * DAY)
+def test_the_replay_of_a_debit_that_settled_is_the_debit_alone(driver: StoreDriver) -> None:
+    driver.open(credits=10)
+    driver.grant(5, validity=NOW + DAY)
+    done = driver.debit(1, key="k1", at=NOW + 2 * DAY)
     assert len(done.entries) == 2
 
-    repeat = desk.debit(1, key="k1", at=NOW + 2 * DAY)
+    repeat = driver.debit(1, key="k1", at=NOW + 2 * DAY)
 
     assert repeat.entries == done.entries[-1:]
     assert repeat.entries[0].type == "consumption"
 
 
-def test_a_refused_debit_changes_no_byte_of_the_table(desk: Desk) -> None:
+def test_a_refused_debit_changes_no_byte_of_the_table(driver: StoreDriver) -> None:
     """Though there was an expiry to record."""
-    desk.open(credits=1)
-    desk.grant(5, validity=NOW + DAY)
-    before = stored(desk.table)
+    driver.open(credits=1)
+    driver.grant(5, validity=NOW + DAY)
+    before = stored(driver.table)
 
     with pytest.raises(InsufficientCredits) as refused:
-        desk.debit(2, key="k1", at=NOW + DAY)
+        driver.debit(2, key="k1", at=NOW + DAY)
 
     assert refused.value.available == 1
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_settling_when_nothing_happened_writes_nothing(desk: Desk, wire: Wire) -> None:
-    desk.open(terms=QUOTA_100, credits=5)
-    desk.grant(5, validity=NOW + DAY)
-    before = stored(desk.table)
+def test_settling_when_nothing_happened_writes_nothing(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(terms=QUOTA_100, credits=5)
+    driver.grant(5, validity=NOW + DAY)
+    before = stored(driver.table)
     wire.forget()
 
-    done = desk.settle(at=NOW + DAY - TICK)
+    done = driver.settle(at=NOW + DAY - TICK)
 
     assert done.entries == ()
     assert wire.calls == ["Query"]
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_at_the_boundary_instant_the_lot_is_settled(desk: Desk) -> None:
-    desk.open()
-    desk.grant(5, validity=NOW + DAY)
+def test_at_the_boundary_instant_the_lot_is_settled(driver: StoreDriver) -> None:
+    driver.open()
+    driver.grant(5, validity=NOW + DAY)
 
-    done = desk.settle(at=NOW + DAY)
+    done = driver.settle(at=NOW + DAY)
 
     assert [entry.type for entry in done.entries] == ["expiry"]
-    assert lines(stored(desk.table))[-1]["credits"] == -5
-    assert claim_keys(stored(desk.table)) == []
+    assert lines(stored(driver.table))[-1]["credits"] == -5
+    assert claim_keys(stored(driver.table)) == []
 
 
-def test_moving_to_the_same_terms_writes_nothing(desk: Desk) -> None:
-    desk.open()
-    before = stored(desk.table)
+def test_moving_to_the_same_terms_writes_nothing(driver: StoreDriver) -> None:
+    driver.open()
+    before = stored(driver.table)
 
-    done = desk.change_terms(NO_QUOTA)
+    done = driver.change_terms(NO_QUOTA)
 
     assert done.entries == ()
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_two_accounts_never_share_a_claim(desk: Desk) -> None:
-    desk.open("acme", credits=5)
-    desk.open("acme-2", credits=5)
-    mine = desk.debit(1, key="k1", account="acme")
+def test_two_accounts_never_share_a_claim(driver: StoreDriver) -> None:
+    driver.open("acme", credits=5)
+    driver.open("acme-2", credits=5)
+    mine = driver.debit(1, key="k1", account="acme")
 
-    theirs = desk.debit(2, key="k1", account="acme-2")
+    theirs = driver.debit(2, key="k1", account="acme-2")
 
     assert not theirs.replayed
     assert mine.entries[-1].after.id == "acme"
     assert theirs.entries[-1].after.id == "acme-2"
-    assert claim_keys(stored(desk.table)) == ["CLAIM#acme#k1", "CLAIM#acme-2#k1"]
-    assert find_replay(desk.table, "acme-3", Debit(actor="app", feature="sticker", quantity=1), "k1") is None
+    assert claim_keys(stored(driver.table)) == ["CLAIM#acme#k1", "CLAIM#acme-2#k1"]
+    assert find_replay(driver.table, "acme-3", Debit(actor="app", feature="sticker", quantity=1), "k1") is None
 
 
-def test_a_refusal_does_not_hear_another_accounts_answer(desk: Desk) -> None:
-    desk.open("acme", credits=1)
-    desk.open("acme-2")
-    desk.debit(1, key="k1", account="acme")
+def test_a_refusal_does_not_hear_another_accounts_answer(driver: StoreDriver) -> None:
+    driver.open("acme", credits=1)
+    driver.open("acme-2")
+    driver.debit(1, key="k1", account="acme")
 
     with pytest.raises(InsufficientCredits):
-        desk.debit(1, key="k1", account="acme-2")
+        driver.debit(1, key="k1", account="acme-2")
 
 
 @pytest.mark.parametrize(
@@ -353,86 +359,86 @@ def test_a_refusal_does_not_hear_another_accounts_answer(desk: Desk) -> None:
     ["a" * 255, "ü" * 255, "𝕂" * 255, "with spaces # and / signs", "CLAIM", "k1#CLAIM", "0"],
     ids=["ascii", "two bytes", "four bytes", "signs", "word", "hash", "zero"],
 )
-def test_any_key_of_up_to_255_characters_claims_once(desk: Desk, key: str) -> None:
-    desk.open(credits=5)
-    answer = desk.debit(1, key=key)
-    neighbour = desk.debit(1, key=key[:-1] + "x")
+def test_any_key_of_up_to_255_characters_claims_once(driver: StoreDriver, key: str) -> None:
+    driver.open(credits=5)
+    answer = driver.debit(1, key=key)
+    neighbour = driver.debit(1, key=key[:-1] + "x")
 
-    repeat = desk.debit(1, key=key)
+    repeat = driver.debit(1, key=key)
 
     assert not neighbour.replayed
     assert repeat.replayed
     assert repeat.entries == answer.entries
-    assert audit(stored(desk.table)).spent == 2
+    assert audit(stored(driver.table)).spent == 2
 
 
-def test_keys_differ_by_case_and_by_form_of_the_same_letter(desk: Desk) -> None:
-    desk.open(credits=5)
+def test_keys_differ_by_case_and_by_form_of_the_same_letter(driver: StoreDriver) -> None:
+    driver.open(credits=5)
 
-    answers = [desk.debit(1, key=key) for key in ("k", "K", "\u00e9", "e\u0301")]
+    answers = [driver.debit(1, key=key) for key in ("k", "K", "\u00e9", "e\u0301")]
 
     assert not any(answer.replayed for answer in answers)
-    assert desk.account().available == 1
+    assert driver.account().available == 1
 
 
-def test_without_a_key_every_debit_counts(desk: Desk) -> None:
-    desk.open(credits=5)
+def test_without_a_key_every_debit_counts(driver: StoreDriver) -> None:
+    driver.open(credits=5)
 
-    desk.debit(1)
-    desk.debit(1)
+    driver.debit(1)
+    driver.debit(1)
 
-    assert desk.account().available == 3
-    assert claim_keys(stored(desk.table)) == []
+    assert driver.account().available == 3
+    assert claim_keys(stored(driver.table)) == []
 
 
-def test_a_debit_of_quota_writes_an_entry_and_a_claim_too(desk: Desk) -> None:
-    desk.open(terms=QUOTA_100)
+def test_a_debit_of_quota_writes_an_entry_and_a_claim_too(driver: StoreDriver) -> None:
+    driver.open(terms=QUOTA_100)
 
-    done = desk.debit(1, feature="ai_service", key="k1")
+    done = driver.debit(1, feature="ai_service", key="k1")
 
     assert done.entries[-1].credits == 0
     assert done.entries[-1].quota == -1
-    assert claim_keys(stored(desk.table)) == ["CLAIM#acme#k1"]
+    assert claim_keys(stored(driver.table)) == ["CLAIM#acme#k1"]
 
 
-def test_amounts_beyond_what_a_float_holds_keep_every_digit(desk: Desk) -> None:
-    desk.open()
+def test_amounts_beyond_what_a_float_holds_keep_every_digit(driver: StoreDriver) -> None:
+    driver.open()
     huge = 2**53 + 1
 
-    desk.grant(huge, key="g1")
-    desk.debit(1, key="k1")
+    driver.grant(huge, key="g1")
+    driver.debit(1, key="k1")
 
-    assert desk.account().available == huge - 1
-    assert audit(stored(desk.table)).available == huge - 1
+    assert driver.account().available == huge - 1
+    assert audit(stored(driver.table)).available == huge - 1
 
 
-def test_a_mixed_history_has_no_gap_a_whole_chain_and_adds_up(desk: Desk) -> None:
-    desk.open(terms=QUOTA_100)
+def test_a_mixed_history_has_no_gap_a_whole_chain_and_adds_up(driver: StoreDriver) -> None:
+    driver.open(terms=QUOTA_100)
     for index in range(6):
         at = NOW + index * 7 * DAY
-        desk.grant(10 + index, validity=at + 10 * DAY, at=at, key=f"g{index}")
-        desk.debit(40, feature="ai_service", key=f"a{index}", at=at + HOUR)
-        desk.debit(3, key=f"s{index}", at=at + 2 * HOUR)
-    desk.change_terms(NO_QUOTA, at=NOW + 40 * DAY)
-    desk.settle(at=NOW + 100 * DAY)
+        driver.grant(10 + index, validity=at + 10 * DAY, at=at, key=f"g{index}")
+        driver.debit(40, feature="ai_service", key=f"a{index}", at=at + HOUR)
+        driver.debit(3, key=f"s{index}", at=at + 2 * HOUR)
+    driver.change_terms(NO_QUOTA, at=NOW + 40 * DAY)
+    driver.settle(at=NOW + 100 * DAY)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
 
     audited = audit(items)
     assert audited.available == 0
     assert audited.granted == audited.spent + audited.expired == 75
     assert set(types(items)) == {"plan_change", "grant", "consumption", "expiry", "quota_renewal"}
     assert len(due_keys(items)) == 6
-    newest_first = read_entries(desk.table, "acme", first=1, last=audited.entries, limit=200)
+    newest_first = read_entries(driver.table, "acme", first=1, last=audited.entries, limit=200)
     assert [entry.number for entry in newest_first] == list(range(audited.entries, 0, -1))
 
 
 @pytest.mark.parametrize("part", ["line", "state", "hash"])
-def test_the_auditor_sees_a_changed_byte(desk: Desk, part: str) -> None:
-    desk.open(credits=10)
-    desk.debit(1)
-    desk.debit(1)
-    items = stored(desk.table)
+def test_the_auditor_sees_a_changed_byte(driver: StoreDriver, part: str) -> None:
+    driver.open(credits=10)
+    driver.debit(1)
+    driver.debit(1)
+    items = stored(driver.table)
     [_, _, third, _] = entry_items(items)
     kind, value = next(iter(third[part].items()))
     third[part] = {kind: value[:-1] + (b"!" if isinstance(value, bytes) else "!")}
@@ -441,25 +447,25 @@ def test_the_auditor_sees_a_changed_byte(desk: Desk, part: str) -> None:
         audit(items)
 
 
-def test_a_debit_behind_the_ledgers_time_is_dated_at_the_ledgers_time(desk: Desk) -> None:
-    desk.open(credits=10, at=NOW)
+def test_a_debit_behind_the_ledgers_time_is_dated_at_the_ledgers_time(driver: StoreDriver) -> None:
+    driver.open(credits=10, at=NOW)
 
-    done = desk.debit(1, at=NOW - HOUR)
+    done = driver.debit(1, at=NOW - HOUR)
 
     assert done.entries[-1].at == NOW
-    assert audit(stored(desk.table)).spent == 1
+    assert audit(stored(driver.table)).spent == 1
 
 
-def test_settle_never_takes_a_key(desk: Desk) -> None:
-    desk.open()
-    desk.grant(1, validity=NOW + HOUR)
+def test_settle_never_takes_a_key(driver: StoreDriver) -> None:
+    driver.open()
+    driver.grant(1, validity=NOW + HOUR)
 
     with pytest.raises(AssertionError):
         append(
-            desk.table,
+            driver.table,
             "acme",
             Settle(),
-            catalog=desk.catalog,
+            catalog=driver.catalog,
             now=NOW + DAY,
             idempotency_key="k1",
         )
@@ -470,22 +476,22 @@ def test_the_key_of_an_entry_is_padded_so_that_it_sorts_as_a_number() -> None:
     assert keys.entry_sort(42) == "ENTRY#000000000042"
 
 
-def test_instants_are_stored_in_whole_milliseconds(desk: Desk) -> None:
+def test_instants_are_stored_in_whole_milliseconds(driver: StoreDriver) -> None:
     """So no lot outlives its end."""
-    desk.open()
+    driver.open()
 
-    desk.grant(5, validity=NOW + DAY + TICK - TICK / 10)
+    driver.grant(5, validity=NOW + DAY + TICK - TICK / 10)
 
-    [lot] = desk.account().lots
+    [lot] = driver.account().lots
     assert lot.expires_at == NOW + DAY
 
 
-def test_a_grant_retried_in_another_time_zone_is_a_replay(desk: Desk) -> None:
+def test_a_grant_retried_in_another_time_zone_is_a_replay(driver: StoreDriver) -> None:
     """The expiry is the same instant."""
-    desk.open()
-    answer = desk.grant(5, key="g1", validity=NOW + DAY)
+    driver.open()
+    answer = driver.grant(5, key="g1", validity=NOW + DAY)
 
-    repeat = desk.grant(5, key="g1", validity=(NOW + DAY).astimezone(timezone(-3 * HOUR)))
+    repeat = driver.grant(5, key="g1", validity=(NOW + DAY).astimezone(timezone(-3 * HOUR)))
 
     assert repeat.replayed
     assert repeat.entries == answer.entries

@@ -16,7 +16,7 @@ from prepaid.core.ledger import Debit, apply
 from prepaid.store.items import entry_to_item
 from prepaid.store.ledger import read_tail
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import DAY, NOW, QUOTA_100, Desk, a_payment_status, a_purchase, stored
+from tests.support.store_driver import DAY, NOW, QUOTA_100, StoreDriver, a_payment_status, a_purchase, stored
 from tests.support.wire import Wire
 
 KILOBYTE = 1024
@@ -43,29 +43,31 @@ def units_of_transaction(items: list[Mapping[str, Any]]) -> int:
     return sum(2 * ceil(size(item) / KILOBYTE) for item in items)
 
 
-def write_debits(desk: Desk, entries: int) -> None:
+def write_debits(driver: StoreDriver, entries: int) -> None:
     """Debits of 1 up to that many entries, by the core and in bulk: what is here is a ledger like any other."""
-    tail = read_tail(desk.table, "acme")
+    tail = read_tail(driver.table, "acme")
     entry, last_hash = tail.entry, tail.hash
     requests: list[Any] = []
     while entry.number < entries:
-        [entry] = apply(entry.after, Debit(actor="app", feature="sticker", quantity=1), catalog=desk.catalog, now=NOW)
+        [entry] = apply(entry.after, Debit(actor="app", feature="sticker", quantity=1), catalog=driver.catalog, now=NOW)
         item = entry_to_item(entry, last_hash)
         last_hash = item["hash"]["B"]
         requests.append({"PutRequest": {"Item": item}})
     for start in range(0, len(requests), 25):
-        desk.table.client.batch_write_item(RequestItems={desk.table.name: requests[start : start + 25]})
+        driver.table.client.batch_write_item(RequestItems={driver.table.name: requests[start : start + 25]})
 
 
 @pytest.mark.parametrize("lots", [1, 4, 8])
-def test_a_debit_is_one_query_and_one_transaction_of_four_write_units(desk: Desk, wire: Wire, lots: int) -> None:
-    desk.open(terms=QUOTA_100)
+def test_a_debit_is_one_query_and_one_transaction_of_four_write_units(
+    driver: StoreDriver, wire: Wire, lots: int
+) -> None:
+    driver.open(terms=QUOTA_100)
     for index in range(lots):
-        desk.grant(100_000, validity=NOW + (index + 1) * DAY)
-    before = stored(desk.table)
+        driver.grant(100_000, validity=NOW + (index + 1) * DAY)
+    before = stored(driver.table)
     wire.forget()
 
-    desk.debit(
+    driver.debit(
         3,
         key="5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11",
         description="Sticker for Rex",
@@ -76,16 +78,16 @@ def test_a_debit_is_one_query_and_one_transaction_of_four_write_units(desk: Desk
     assert wire.calls == DEBIT
     # One unit to read the newest entry, four to write the next one with its claim.
     assert wire.units == 1 + 4
-    after = stored(desk.table)
+    after = stored(driver.table)
     assert units_of_transaction([after[key] for key in after.keys() - before.keys()]) == 4
 
 
-def test_each_lot_adds_some_sixty_bytes_to_every_entry(desk: Desk) -> None:
-    desk.open()
+def test_each_lot_adds_some_sixty_bytes_to_every_entry(driver: StoreDriver) -> None:
+    driver.open()
     sizes = []
     for lots in range(1, 11):
-        desk.grant(100_000, validity=NOW + lots * DAY)
-        sizes.append(size(stored(desk.table)["ACCOUNT#acme", f"ENTRY#{lots + 1:012d}"]))
+        driver.grant(100_000, validity=NOW + lots * DAY)
+        sizes.append(size(stored(driver.table)["ACCOUNT#acme", f"ENTRY#{lots + 1:012d}"]))
 
     grown = [after - before for before, after in itertools.pairwise(sizes)]
 
@@ -94,98 +96,98 @@ def test_each_lot_adds_some_sixty_bytes_to_every_entry(desk: Desk) -> None:
     assert sizes[8] <= KILOBYTE
 
 
-def test_a_debit_costs_the_same_after_a_long_history(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=1_000_000)
+def test_a_debit_costs_the_same_after_a_long_history(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=1_000_000)
     measured = []
     for entries in (10, 2_000):
-        write_debits(desk, entries)
+        write_debits(driver, entries)
         wire.forget()
-        done = desk.debit(1, key=f"k{entries}")
+        done = driver.debit(1, key=f"k{entries}")
         assert done.entries[-1].number == entries + 1
         measured.append((wire.calls[:], wire.units))
 
     assert measured == [(DEBIT, 5.0)] * 2
-    assert audit(stored(desk.table)).entries == 2_001
+    assert audit(stored(driver.table)).entries == 2_001
 
 
-def test_a_balance_is_one_query_of_one_unit_whatever_lies_beneath(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=100)
+def test_a_balance_is_one_query_of_one_unit_whatever_lies_beneath(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=100)
     for _ in range(30):
-        desk.debit(1, key=None)
+        driver.debit(1, key=None)
     wire.forget()
 
-    read_tail(desk.table, "acme")
+    read_tail(driver.table, "acme")
 
     assert wire.calls == ["Query"]
     assert wire.units == 1
 
 
-def test_a_debit_that_settles_first_is_still_one_transaction(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=100)
-    desk.grant(5, validity=NOW + DAY)
+def test_a_debit_that_settles_first_is_still_one_transaction(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=100)
+    driver.grant(5, validity=NOW + DAY)
     wire.forget()
 
-    desk.debit(1, key="k1", at=NOW + DAY)
+    driver.debit(1, key="k1", at=NOW + DAY)
 
     assert wire.calls == DEBIT
     assert wire.units == 1 + 6
 
 
-def test_a_refusal_without_a_claim_is_two_reads_and_no_write(desk: Desk, wire: Wire) -> None:
-    desk.open()
+def test_a_refusal_without_a_claim_is_two_reads_and_no_write(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
     wire.forget()
 
     with pytest.raises(InsufficientCredits):
-        desk.debit(1, key="k1")
+        driver.debit(1, key="k1")
 
     assert wire.calls == ["Query", "GetItem"]
     assert wire.units == 2
 
 
-def test_a_refusal_without_a_key_is_one_read(desk: Desk, wire: Wire) -> None:
-    desk.open()
+def test_a_refusal_without_a_key_is_one_read(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
     wire.forget()
 
     with pytest.raises(InsufficientCredits):
-        desk.debit(1)
+        driver.debit(1)
 
     assert wire.calls == ["Query"]
 
 
-def test_a_replay_is_the_debits_calls_and_two_reads(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
-    desk.debit(1, key="k1")
+def test_a_replay_is_the_debits_calls_and_two_reads(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=10)
+    driver.debit(1, key="k1")
     wire.forget()
 
-    desk.debit(1, key="k1")
+    driver.debit(1, key="k1")
 
     assert wire.calls == [*DEBIT, "GetItem", "GetItem"]
 
 
-def test_a_payment_is_two_reads_and_one_transaction(desk: Desk, wire: Wire) -> None:
-    desk.open()
-    desk.record(a_purchase())
+def test_a_payment_is_two_reads_and_one_transaction(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
+    driver.record(a_purchase())
     wire.forget()
 
-    desk.receive(a_payment_status("paid", a_purchase()))
+    driver.receive(a_payment_status("paid", a_purchase()))
 
     assert wire.calls == ["GetItem", *DEBIT]
     # Entry, due row, purchase, payment, review.
     assert wire.units == 2 + 5 * 2
 
 
-def test_reported_units_follow_the_published_rules(desk: Desk, wire: Wire) -> None:
+def test_reported_units_follow_the_published_rules(driver: StoreDriver, wire: Wire) -> None:
     """Beyond a kilobyte too."""
-    desk.open()
+    driver.open()
     for index in range(40):
-        desk.grant(1_000, validity=NOW + (index + 1) * DAY)
-    before = stored(desk.table)
+        driver.grant(1_000, validity=NOW + (index + 1) * DAY)
+    before = stored(driver.table)
     wire.forget()
 
-    desk.debit(1, key="k1")
+    driver.debit(1, key="k1")
 
     reported = wire.units
-    after = stored(desk.table)
+    after = stored(driver.table)
     written = units_of_transaction([after[key] for key in after.keys() - before.keys()])
     assert written > 4
     assert reported == written + 1

@@ -13,7 +13,7 @@ from prepaid.store.dynamodb import (
     within,
 )
 from prepaid.store.ledger import find_entry_at
-from tests.support.store_driver import HOUR, NOW, Desk, FakeTime
+from tests.support.store_driver import HOUR, NOW, FakeTime, StoreDriver
 from tests.support.wire import Wire, no_answer, refuses
 
 KEY = {"PK": {"S": "ACCOUNT#acme"}, "SK": {"S": "PROFILE"}}
@@ -80,31 +80,31 @@ def test_there_is_an_end_even_when_no_time_passes() -> None:
     assert exhaust(FakeTime(dice=0.0).deadline(4.0)) == MAX_ATTEMPTS
 
 
-def test_a_call_is_retried_until_the_database_answers(desk: Desk, wire: Wire) -> None:
-    desk.open()
+def test_a_call_is_retried_until_the_database_answers(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
     time = FakeTime()
     wire.forget()
     wire.plan("GetItem", *[refuses("ThrottlingException")] * 6)
 
-    found = get(desk.with_deadline(time.deadline()).table, KEY)
+    found = get(driver.with_deadline(time.deadline()).table, KEY)
 
     assert found
     assert len(time.slept) >= 2
 
 
-def test_a_call_without_an_answer_ends_as_busy(desk: Desk, wire: Wire) -> None:
+def test_a_call_without_an_answer_ends_as_busy(driver: StoreDriver, wire: Wire) -> None:
     time = FakeTime()
     wire.always("GetItem", no_answer)
 
     with pytest.raises(Busy):
-        get(desk.with_deadline(time.deadline(4.0)).table, KEY)
+        get(driver.with_deadline(time.deadline(4.0)).table, KEY)
 
     assert 3.7 < time.now - 1000.0 <= 4.0
 
 
-def test_a_late_request_is_busy_before_its_next_call(desk: Desk, wire: Wire) -> None:
+def test_a_late_request_is_busy_before_its_next_call(driver: StoreDriver, wire: Wire) -> None:
     time = FakeTime()
-    table = within(desk.with_deadline(time.deadline()).table, 3.0)
+    table = within(driver.with_deadline(time.deadline()).table, 3.0)
     get(table, KEY)
     wire.forget()
 
@@ -115,14 +115,14 @@ def test_a_late_request_is_busy_before_its_next_call(desk: Desk, wire: Wire) -> 
     assert wire.calls == []
 
 
-def test_slow_reads_share_the_deadline_of_their_request(desk: Desk, wire: Wire) -> None:
+def test_slow_reads_share_the_deadline_of_their_request(driver: StoreDriver, wire: Wire) -> None:
     """A binary search makes about ten reads; each takes 0.9 s here, and the whole request has 3 s."""
-    desk.open(credits=1000)
+    driver.open(credits=1000)
     for hour in range(64):
-        desk.debit(1, at=NOW + hour * HOUR)
-    newest = desk.debit(1, at=NOW + 64 * HOUR).entries[-1]
+        driver.debit(1, at=NOW + hour * HOUR)
+    newest = driver.debit(1, at=NOW + 64 * HOUR).entries[-1]
     time = FakeTime()
-    table = within(desk.with_deadline(time.deadline()).table, 3.0)
+    table = within(driver.with_deadline(time.deadline()).table, 3.0)
 
     def slow(_: object) -> None:
         time.now += 0.9

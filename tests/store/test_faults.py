@@ -18,8 +18,8 @@ from tests.support.store_driver import (
     NOW,
     PROFILE,
     QUOTA_100,
-    Desk,
     FakeTime,
+    StoreDriver,
     a_payment_status,
     a_purchase,
     claim_keys,
@@ -71,72 +71,78 @@ def any_of(faults: dict[str, Fault]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("fault", list(faults.values()), ids=list(faults))
 
 
-def test_the_clients_time_outs_fit_inside_a_function(desk: Desk) -> None:
-    config: Any = desk.table.client.meta.config
+def test_the_clients_time_outs_fit_inside_a_function(driver: StoreDriver) -> None:
+    config: Any = driver.table.client.meta.config
 
     assert (config.connect_timeout, config.read_timeout) == (1, 2)
     assert config.retries["mode"] == "standard"
 
 
 @any_of(LOST)
-def test_a_debit_whose_answer_is_lost_happens_once_and_is_answered(desk: Desk, wire: Wire, fault: Fault) -> None:
-    desk.open(credits=10)
+def test_a_debit_whose_answer_is_lost_happens_once_and_is_answered(
+    driver: StoreDriver, wire: Wire, fault: Fault
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, fault)
 
-    done = desk.debit(3, key="k1")
+    done = driver.debit(3, key="k1")
 
     assert (done.entries[-1].number, done.entries[-1].after.available) == (3, 7)
-    assert audit(stored(desk.table)).spent == 3
+    assert audit(stored(driver.table)).spent == 3
 
 
 @pytest.mark.parametrize("credits", [3, 10], ids=["the last ones", "plenty"])
 @any_of(LOST)
-def test_a_debit_without_any_response_is_found_by_its_claim(desk: Desk, wire: Wire, fault: Fault, credits: int) -> None:
+def test_a_debit_without_any_response_is_found_by_its_claim(
+    driver: StoreDriver, wire: Wire, fault: Fault, credits: int
+) -> None:
     """botocore has given up by then."""
-    desk.open(credits=credits)
+    driver.open(credits=credits)
     wire.plan(TRANSACTION, fault, fault)
 
-    done = desk.debit(3, key="k1")
+    done = driver.debit(3, key="k1")
 
     assert done.replayed
     assert done.entries[-1].number == 3
-    assert audit(stored(desk.table)).spent == 3
-    assert claim_keys(stored(desk.table)) == ["CLAIM#acme#k1"]
+    assert audit(stored(driver.table)).spent == 3
+    assert claim_keys(stored(driver.table)) == ["CLAIM#acme#k1"]
 
 
 @any_of(LOST)
-def test_a_debit_whose_response_is_lost_finds_its_own_entry(desk: Desk, rival: Desk, wire: Wire, fault: Fault) -> None:
+def test_a_debit_whose_response_is_lost_finds_its_own_entry(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire, fault: Fault
+) -> None:
     """Though others write meanwhile."""
-    desk.open(credits=10)
+    driver.open(credits=10)
     wire.plan(TRANSACTION, fault, lambda send: (rival.debit(7), fault(send))[1])
 
-    done = desk.debit(3, key="k1")
+    done = driver.debit(3, key="k1")
 
     assert done.entries[-1].number == 3
-    assert audit(stored(desk.table)).spent == 10
+    assert audit(stored(driver.table)).spent == 10
 
 
-def test_a_debit_without_a_response_is_busy_until_it_is_retried(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=3)
+def test_a_debit_without_a_response_is_busy_until_it_is_retried(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=3)
     time = FakeTime()
     wire.plan(TRANSACTION, answer_lost)
     wire.always(TRANSACTION, no_answer)
     with pytest.raises(Busy):
-        desk.with_deadline(time.deadline(0.001)).debit(3, key="k1")
+        driver.with_deadline(time.deadline(0.001)).debit(3, key="k1")
     wire.calm()
 
-    done = desk.debit(3, key="k1")
+    done = driver.debit(3, key="k1")
 
     assert done.replayed
-    assert audit(stored(desk.table)).spent == 3
+    assert audit(stored(driver.table)).spent == 3
 
 
-def test_a_repeat_that_finds_its_claim_but_cannot_read_on_tries_again(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=3)
-    answer = desk.debit(3, key="k1")
+def test_a_repeat_that_finds_its_claim_but_cannot_read_on_tries_again(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=3)
+    answer = driver.debit(3, key="k1")
     wire.plan("GetItem", *[no_answer] * 2, nothing, *[no_answer] * 2)
 
-    repeat = desk.debit(3, key="k1")
+    repeat = driver.debit(3, key="k1")
 
     assert wire.undone == 0
     assert repeat.entries == answer.entries
@@ -144,56 +150,60 @@ def test_a_repeat_that_finds_its_claim_but_cannot_read_on_tries_again(desk: Desk
 
 @any_of(NOT_NOW)
 @pytest.mark.parametrize("operation", ["Query", TRANSACTION])
-def test_a_debit_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, operation: str, fault: Fault) -> None:
-    desk.open(credits=10)
+def test_a_debit_outlasts_a_database_that_says_not_now(
+    driver: StoreDriver, wire: Wire, operation: str, fault: Fault
+) -> None:
+    driver.open(credits=10)
     wire.plan(operation, fault, fault, fault, fault)
 
-    done = desk.with_deadline(FakeTime().deadline()).debit(3, key="k1")
+    done = driver.with_deadline(FakeTime().deadline()).debit(3, key="k1")
 
     assert wire.undone == 0
     assert not done.replayed
-    assert audit(stored(desk.table)).spent == 3
+    assert audit(stored(driver.table)).spent == 3
 
 
 @any_of(CANCELLED)
-def test_a_debit_outlasts_a_passing_transaction_failure(desk: Desk, wire: Wire, fault: Fault) -> None:
-    desk.open(credits=10)
+def test_a_debit_outlasts_a_passing_transaction_failure(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, fault, fault, fault)
 
-    done = desk.with_deadline(FakeTime().deadline()).debit(3, key="k1")
+    done = driver.with_deadline(FakeTime().deadline()).debit(3, key="k1")
 
     assert wire.undone == 0
     assert not done.replayed
-    assert audit(stored(desk.table)).spent == 3
+    assert audit(stored(driver.table)).spent == 3
 
 
-def test_after_a_passing_refusal_the_newest_entry_is_read_again(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_after_a_passing_refusal_the_newest_entry_is_read_again(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, lambda send: (rival.debit(1), cancels("TransactionConflict", "None")(send))[1])
     wire.forget()
 
-    desk.debit(3, key="k1")
+    driver.debit(3, key="k1")
 
     assert wire.calls == ["Query", TRANSACTION, "Query", TRANSACTION]
 
 
-def test_a_lost_condition_beside_a_conflict_counts_as_lost(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
-    answer = desk.debit(3, key="k1")
+def test_a_lost_condition_beside_a_conflict_counts_as_lost(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=10)
+    answer = driver.debit(3, key="k1")
     wire.plan(TRANSACTION, cancels("TransactionConflict", "ConditionalCheckFailed"))
 
-    repeat = desk.debit(3, key="k1")
+    repeat = driver.debit(3, key="k1")
 
     assert repeat.entries == answer.entries
     assert repeat.replayed
 
 
-def test_a_lost_race_without_the_entry_that_won_is_read_again(desk: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_a_lost_race_without_the_entry_that_won_is_read_again(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, cancels("ConditionalCheckFailed", "None"))
     wire.forget()
 
-    done = desk.debit(3, key="k1")
+    done = driver.debit(3, key="k1")
 
     assert wire.calls == ["Query", TRANSACTION, "Query", TRANSACTION]
     assert done.entries[-1].number == 3
@@ -203,27 +213,31 @@ def test_a_lost_race_without_the_entry_that_won_is_read_again(desk: Desk, wire: 
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException", "UnrecognizedClientException"]
 )
-def test_an_error_of_ours_is_neither_repeated_nor_swallowed(desk: Desk, wire: Wire, operation: str, code: str) -> None:
-    desk.open(credits=10)
-    before = stored(desk.table)
+def test_an_error_of_ours_is_neither_repeated_nor_swallowed(
+    driver: StoreDriver, wire: Wire, operation: str, code: str
+) -> None:
+    driver.open(credits=10)
+    before = stored(driver.table)
     wire.plan(operation, refuses(code))
     wire.forget()
 
     with pytest.raises(ClientError, match=code):
-        desk.debit(3, key="k1")
+        driver.debit(3, key="k1")
 
     assert wire.calls.count(operation) == 1
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
 @pytest.mark.parametrize("code", ["ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded"])
-def test_a_transaction_cancelled_for_an_error_of_ours_is_not_repeated(desk: Desk, wire: Wire, code: str) -> None:
-    desk.open(credits=10)
+def test_a_transaction_cancelled_for_an_error_of_ours_is_not_repeated(
+    driver: StoreDriver, wire: Wire, code: str
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, cancels(code, "TransactionConflict"))
     wire.forget()
 
     with pytest.raises(ClientError, match="TransactionCanceledException"):
-        desk.debit(3, key="k1")
+        driver.debit(3, key="k1")
 
     assert wire.calls.count(TRANSACTION) == 1
 
@@ -231,60 +245,60 @@ def test_a_transaction_cancelled_for_an_error_of_ours_is_not_repeated(desk: Desk
 @any_of(NOT_NOW)
 @pytest.mark.parametrize("operation", ["Query", TRANSACTION])
 def test_a_database_that_stays_away_is_busy_and_nothing_was_written(
-    desk: Desk, wire: Wire, operation: str, fault: Fault
+    driver: StoreDriver, wire: Wire, operation: str, fault: Fault
 ) -> None:
-    desk.open(credits=10)
-    before = stored(desk.table)
+    driver.open(credits=10)
+    before = stored(driver.table)
     wire.always(operation, fault)
 
     with pytest.raises(Busy) as busy:
-        desk.with_deadline(FakeTime().deadline(0.3)).debit(3, key="k1")
+        driver.with_deadline(FakeTime().deadline(0.3)).debit(3, key="k1")
 
     assert busy.value.retry_after_seconds >= 1
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_rivals_without_end_are_busy(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=100)
+def test_rivals_without_end_are_busy(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=100)
     wire.always(TRANSACTION, first(lambda: rival.debit(1)))
 
     with pytest.raises(Busy):
-        desk.with_deadline(FakeTime().deadline(0.5)).debit(1, key="k1")
+        driver.with_deadline(FakeTime().deadline(0.5)).debit(1, key="k1")
 
-    assert claim_keys(stored(desk.table)) == []
+    assert claim_keys(stored(driver.table)) == []
 
 
-def test_settling_whose_answer_is_lost_records_the_end_once(desk: Desk, wire: Wire) -> None:
-    desk.open()
-    desk.grant(5, validity=NOW + DAY)
+def test_settling_whose_answer_is_lost_records_the_end_once(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
+    driver.grant(5, validity=NOW + DAY)
     wire.plan(TRANSACTION, answer_lost, answer_lost)
 
-    done = desk.settle(at=NOW + DAY)
+    done = driver.settle(at=NOW + DAY)
 
     assert done.entries == ()
-    assert types(stored(desk.table)).count("expiry") == 1
+    assert types(stored(driver.table)).count("expiry") == 1
 
 
-def test_a_change_of_terms_whose_answer_is_lost_is_written_once(desk: Desk, wire: Wire) -> None:
-    desk.open()
+def test_a_change_of_terms_whose_answer_is_lost_is_written_once(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
     wire.plan(TRANSACTION, answer_lost, answer_lost)
 
-    desk.put_account(terms=QUOTA_100)
+    driver.put_account(terms=QUOTA_100)
 
-    assert types(stored(desk.table)) == ["plan_change", "plan_change"]
-    assert desk.account().terms == QUOTA_100
+    assert types(stored(driver.table)) == ["plan_change", "plan_change"]
+    assert driver.account().terms == QUOTA_100
 
 
 @any_of({**NOT_NOW, **LOST})
 @pytest.mark.parametrize("operation", ["GetItem", TRANSACTION])
 def test_opening_an_account_outlasts_every_fault_and_opens_it_once(
-    desk: Desk, wire: Wire, operation: str, fault: Fault
+    driver: StoreDriver, wire: Wire, operation: str, fault: Fault
 ) -> None:
     wire.plan(operation, fault, fault)
 
-    desk.put_account(terms=QUOTA_100)
+    driver.put_account(terms=QUOTA_100)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert wire.undone == 0
     assert types(items) == ["plan_change"]
     assert ("ACCOUNT#acme", "PROFILE") in items
@@ -293,76 +307,76 @@ def test_opening_an_account_outlasts_every_fault_and_opens_it_once(
 @any_of({**NOT_NOW, **LOST})
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
 def test_money_is_granted_once_whatever_the_database_does_meanwhile(
-    desk: Desk, wire: Wire, operation: str, fault: Fault
+    driver: StoreDriver, wire: Wire, operation: str, fault: Fault
 ) -> None:
-    desk.open()
-    desk.record(a_purchase())
+    driver.open()
+    driver.record(a_purchase())
     wire.plan(operation, fault, fault)
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase()))
+    outcome = driver.receive(a_payment_status("paid", a_purchase()))
 
     assert wire.undone == 0
     assert outcome in {"changed", "unchanged"}
-    assert audit(stored(desk.table)).granted == 100
-    assert desk.purchase().state == "granted"
+    assert audit(stored(driver.table)).granted == 100
+    assert driver.purchase().state == "granted"
 
 
 @any_of({**NOT_NOW, **LOST})
-def test_a_purchase_changes_once_under_every_fault(desk: Desk, wire: Wire, fault: Fault) -> None:
-    desk.open()
-    desk.record(a_purchase())
+def test_a_purchase_changes_once_under_every_fault(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
+    driver.open()
+    driver.record(a_purchase())
     wire.plan("PutItem", fault, fault)
 
-    outcome = desk.receive(a_payment_status("awaiting_payment", a_purchase()))
+    outcome = driver.receive(a_payment_status("awaiting_payment", a_purchase()))
 
     assert wire.undone == 0
     assert outcome in {"changed", "unchanged"}
-    assert (desk.purchase().state, desk.purchase().version) == ("pending", 2)
+    assert (driver.purchase().state, driver.purchase().version) == ("pending", 2)
 
 
 @any_of({**NOT_NOW, **LOST})
-def test_a_mismatch_is_quarantined_under_every_fault(desk: Desk, wire: Wire, fault: Fault) -> None:
-    desk.open()
-    desk.record(a_purchase())
+def test_a_mismatch_is_quarantined_under_every_fault(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
+    driver.open()
+    driver.record(a_purchase())
     wire.plan("PutItem", fault, fault)
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase(), amount=1))
+    outcome = driver.receive(a_payment_status("paid", a_purchase(), amount=1))
 
     assert outcome == "quarantined"
-    assert len([key for key in stored(desk.table) if key[0].startswith("QUARANTINE#")]) == 1
+    assert len([key for key in stored(driver.table) if key[0].startswith("QUARANTINE#")]) == 1
 
 
 @any_of(NOT_NOW)
-def test_a_status_that_cannot_be_written_is_busy(desk: Desk, wire: Wire, fault: Fault) -> None:
+def test_a_status_that_cannot_be_written_is_busy(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
     """So that its event is delivered again."""
-    desk.open()
-    desk.record(a_purchase())
+    driver.open()
+    driver.record(a_purchase())
     wire.always("GetItem", fault)
-    impatient = desk.with_deadline(FakeTime().deadline(0.1))
+    impatient = driver.with_deadline(FakeTime().deadline(0.1))
 
     with pytest.raises(Busy):
         impatient.receive(a_payment_status("paid", a_purchase()))
 
-    assert audit(stored(desk.table)).granted == 0
+    assert audit(stored(driver.table)).granted == 0
 
 
-def test_recording_a_purchase_without_a_database_is_busy(desk: Desk, wire: Wire) -> None:
-    desk.open()
+def test_recording_a_purchase_without_a_database_is_busy(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
     wire.always(TRANSACTION, no_answer)
 
     with pytest.raises(Busy):
-        desk.with_deadline(FakeTime().deadline()).record(a_purchase())
+        driver.with_deadline(FakeTime().deadline()).record(a_purchase())
 
 
-def test_a_recording_whose_response_is_lost_finds_its_record(desk: Desk, wire: Wire) -> None:
+def test_a_recording_whose_response_is_lost_finds_its_record(driver: StoreDriver, wire: Wire) -> None:
     """botocore recovers the first lost reply by the transaction's token, the store retries after the second."""
-    desk.open()
+    driver.open()
     wire.plan(TRANSACTION, answer_lost, answer_lost)
 
     with pytest.raises(ConditionFailed) as lost:
-        desk.record(a_purchase())
+        driver.record(a_purchase())
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert lost.value.existing.keys() == {"purchase", "claim", "manager_session"}
     assert lost.value.existing["purchase"] == items["ACCOUNT#acme", "PURCHASE#pur_1"]
     assert lost.value.existing["claim"] == items["CLAIM#acme#buy pur_1", "CLAIM"]
@@ -370,35 +384,39 @@ def test_a_recording_whose_response_is_lost_finds_its_record(desk: Desk, wire: W
 
 @any_of({**NOT_NOW, **LOST})
 @pytest.mark.parametrize("operation", ["GetItem", TRANSACTION])
-def test_a_catalog_is_replaced_once_under_every_fault(desk: Desk, wire: Wire, operation: str, fault: Fault) -> None:
+def test_a_catalog_is_replaced_once_under_every_fault(
+    driver: StoreDriver, wire: Wire, operation: str, fault: Fault
+) -> None:
     wire.plan(operation, fault, fault)
 
-    replaced = replace_catalog(desk.table, desk.catalog, expected_version=1, now=NOW)
+    replaced = replace_catalog(driver.table, driver.catalog, expected_version=1, now=NOW)
 
     assert wire.undone == 0
     assert replaced.version == 2
-    assert read_catalog(desk.table) == replaced
+    assert read_catalog(driver.table) == replaced
 
 
 @any_of(NOT_NOW)
-def test_reading_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, fault: Fault) -> None:
-    desk.open()
+def test_reading_outlasts_a_database_that_says_not_now(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
+    driver.open()
     wire.plan("GetItem", fault, fault)
     wire.plan("Query", fault, fault)
 
-    found = read_account(desk.table, "acme")
+    found = read_account(driver.table, "acme")
 
     assert wire.undone == 0
     assert found[1] == PROFILE
 
 
 @any_of(NOT_NOW)
-def test_looking_for_an_entry_outlasts_a_database_that_says_not_now(desk: Desk, wire: Wire, fault: Fault) -> None:
-    desk.open(credits=5)
-    answer = desk.debit(1, at=NOW + DAY)
+def test_looking_for_an_entry_outlasts_a_database_that_says_not_now(
+    driver: StoreDriver, wire: Wire, fault: Fault
+) -> None:
+    driver.open(credits=5)
+    answer = driver.debit(1, at=NOW + DAY)
     wire.plan("GetItem", fault, fault)
 
-    found = find_entry_at(desk.table, "acme", answer.entries[-1], NOW)
+    found = find_entry_at(driver.table, "acme", answer.entries[-1], NOW)
 
     assert wire.undone == 0
     assert found
@@ -406,44 +424,44 @@ def test_looking_for_an_entry_outlasts_a_database_that_says_not_now(desk: Desk, 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_under_random_faults_every_acknowledged_debit_is_stored(desk: Desk, wire: Wire, seed: int) -> None:
+def test_under_random_faults_every_acknowledged_debit_is_stored(driver: StoreDriver, wire: Wire, seed: int) -> None:
     """Once, and the total is exact."""
-    desk.open(credits=60)
+    driver.open(credits=60)
     dice = random.Random(seed)
     faults: list[Fault] = [*LOST.values(), no_answer, connection_refused, NOT_NOW["500"], NOT_NOW["throttled"]]
     wire.chaos = lambda _: dice.choice(faults) if dice.random() < 0.25 else None
 
-    answers = at_once(lambda index: debit(desk, f"k{index}", quantity=2), range(40), threads=8)
+    answers = at_once(lambda index: debit(driver, f"k{index}", quantity=2), range(40), threads=8)
 
     wire.calm()
-    items = stored(desk.table)
+    items = stored(driver.table)
     audited = audit(items)
     told = [number for answer, number in answers if answer != "refused"]
     assert len(told) == len(set(told)) == audited.consumptions == 30
     assert (audited.available, audited.spent) == (0, 60)
-    repeats = [debit(desk, f"k{index}", quantity=2) for index in range(40)]
+    repeats = [debit(driver, f"k{index}", quantity=2) for index in range(40)]
     assert [number for _, number in repeats] == [number for _, number in answers]
 
 
-def test_what_is_not_a_database_error_passes(desk: Desk, wire: Wire) -> None:
+def test_what_is_not_a_database_error_passes(driver: StoreDriver, wire: Wire) -> None:
     def bug(_: Send) -> None:
         raise ZeroDivisionError
 
-    desk.open(credits=1)
+    driver.open(credits=1)
     wire.plan("Query", bug)
 
     with pytest.raises(ZeroDivisionError):
-        desk.debit(1)
+        driver.debit(1)
 
 
-def test_a_quarantine_outlasts_a_busy_database(desk: Desk, wire: Wire) -> None:
-    desk.open()
+def test_a_quarantine_outlasts_a_busy_database(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
     for name in ("pur_1", "pur_2"):
-        desk.record(a_purchase(name))
-    desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+        driver.record(a_purchase(name))
+    driver.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
     wire.plan("PutItem", no_answer, no_answer)
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
+    outcome = driver.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
 
     assert wire.undone == 0
     assert outcome == "quarantined"

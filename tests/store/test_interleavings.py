@@ -12,8 +12,8 @@ from tests.support.store_driver import (
     NOW,
     PROFILE,
     QUOTA_100,
-    Desk,
     FakeTime,
+    StoreDriver,
     a_payment_status,
     a_purchase,
     claim_keys,
@@ -26,152 +26,168 @@ from tests.support.wire import Wire, first, nothing
 TRANSACTION = "TransactWriteItems"
 
 
-def test_a_lost_race_costs_one_more_write_and_no_read(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_a_lost_race_costs_one_more_write_and_no_read(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="theirs")))
     wire.forget()
 
-    done = desk.debit(3, key="ours")
+    done = driver.debit(3, key="ours")
 
     # The entry that won came back with the refusal, so nothing has to be read again.
     assert wire.calls == ["Query", TRANSACTION, TRANSACTION]
     assert (done.entries[-1].number, done.entries[-1].after.available) == (4, 3)
-    assert audit(stored(desk.table)).spent == 7
+    assert audit(stored(driver.table)).spent == 7
 
 
-def test_two_rivals_one_after_the_other_are_both_taken_into_account(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_two_rivals_one_after_the_other_are_both_taken_into_account(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="one")), first(lambda: rival.debit(2, key="two")))
     wire.forget()
 
-    done = desk.debit(3, key="ours")
+    done = driver.debit(3, key="ours")
 
     assert wire.calls == ["Query", TRANSACTION, TRANSACTION, "Query", TRANSACTION]
     assert (done.entries[-1].number, done.entries[-1].after.available) == (5, 1)
-    assert audit(stored(desk.table)).spent == 9
+    assert audit(stored(driver.table)).spent == 9
 
 
-def test_two_rivals_within_one_moment_are_both_taken_into_account(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_two_rivals_within_one_moment_are_both_taken_into_account(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: (rival.debit(4, key="one"), rival.debit(2, key="two"))))
 
-    done = desk.debit(3, key="ours")
+    done = driver.debit(3, key="ours")
 
     assert (done.entries[-1].number, done.entries[-1].after.available) == (5, 1)
-    assert audit(stored(desk.table)).spent == 9
+    assert audit(stored(driver.table)).spent == 9
 
 
-def test_a_rival_that_takes_the_last_credit_first_leaves_a_refusal(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=3)
+def test_a_rival_that_takes_the_last_credit_first_leaves_a_refusal(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=3)
     wire.plan(TRANSACTION, first(lambda: rival.debit(3, key="theirs")))
 
     with pytest.raises(InsufficientCredits) as refused:
-        desk.debit(3, key="ours")
+        driver.debit(3, key="ours")
 
     assert refused.value.available == 0
-    assert claim_keys(stored(desk.table)) == ["CLAIM#acme#theirs"]
+    assert claim_keys(stored(driver.table)) == ["CLAIM#acme#theirs"]
 
 
-def test_a_rival_that_grants_first_is_spent_from(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=3)
+def test_a_rival_that_grants_first_is_spent_from(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=3)
     wire.plan(TRANSACTION, first(lambda: rival.grant(5, validity=NOW + DAY)))
 
-    done = desk.debit(3, key="ours")
+    done = driver.debit(3, key="ours")
 
     assert [lot.remaining for lot in done.entries[-1].after.lots] == [2, 3]
-    audit(stored(desk.table))
+    audit(stored(driver.table))
 
 
 @pytest.mark.parametrize("credits", [3, 10], ids=["the last ones", "plenty"])
 def test_a_rival_with_the_same_key_and_request_gives_us_its_answer(
-    desk: Desk, rival: Desk, wire: Wire, credits: int
+    driver: StoreDriver, rival: StoreDriver, wire: Wire, credits: int
 ) -> None:
-    desk.open(credits=credits)
+    driver.open(credits=credits)
     wire.plan(TRANSACTION, first(lambda: rival.debit(3, key="k1", actor="rival")))
 
-    done = desk.debit(3, key="k1")
+    done = driver.debit(3, key="k1")
 
     assert done.replayed
     assert (done.entries[-1].number, done.entries[-1].actor) == (3, "rival")
-    assert audit(stored(desk.table)).spent == 3
+    assert audit(stored(driver.table)).spent == 3
 
 
-def test_a_claim_that_is_taken_is_read_before_another_write(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_a_claim_that_is_taken_is_read_before_another_write(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(3, key="k1")))
     wire.forget()
 
-    assert desk.debit(3, key="k1").replayed
+    assert driver.debit(3, key="k1").replayed
 
     # Claim and number are both taken: the claim decides, so nothing is computed and written on the rival's entry.
     assert wire.calls == ["Query", TRANSACTION, "GetItem", "GetItem"]
 
 
-def test_a_rivals_other_request_with_our_key_makes_ours_a_reuse(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_a_rivals_other_request_with_our_key_makes_ours_a_reuse(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="k1")))
 
     with pytest.raises(IdempotencyKeyReused):
-        desk.debit(3, key="k1")
+        driver.debit(3, key="k1")
 
-    assert audit(stored(desk.table)).spent == 4
+    assert audit(stored(driver.table)).spent == 4
 
 
-def test_an_overtaken_retry_gets_the_original_response(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_an_overtaken_retry_gets_the_original_response(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """Its original and other requests write first."""
-    desk.open(credits=10)
+    driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: (rival.debit(3, key="k1"), rival.debit(7, key="k2"))))
 
-    done = desk.debit(3, key="k1")
+    done = driver.debit(3, key="k1")
 
     assert done.replayed
     assert done.entries[-1].number == 3
-    assert audit(stored(desk.table)).spent == 10
+    assert audit(stored(driver.table)).spent == 10
 
 
-def test_a_rival_that_settles_first_leaves_us_nothing_to_settle(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
-    desk.grant(5, validity=NOW + DAY)
+def test_a_rival_that_settles_first_leaves_us_nothing_to_settle(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=10)
+    driver.grant(5, validity=NOW + DAY)
     wire.plan(TRANSACTION, first(lambda: rival.settle(at=NOW + DAY)))
 
-    done = desk.debit(3, key="k1", at=NOW + DAY)
+    done = driver.debit(3, key="k1", at=NOW + DAY)
 
     assert [entry.type for entry in done.entries] == ["consumption"]
-    assert types(stored(desk.table)).count("expiry") == 1
-    assert audit(stored(desk.table)).expired == 5
+    assert types(stored(driver.table)).count("expiry") == 1
+    assert audit(stored(driver.table)).expired == 5
 
 
-def test_two_that_settle_the_same_lot_record_it_once(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open()
-    desk.grant(5, validity=NOW + DAY)
+def test_two_that_settle_the_same_lot_record_it_once(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open()
+    driver.grant(5, validity=NOW + DAY)
     wire.plan(TRANSACTION, first(lambda: rival.settle(at=NOW + DAY)))
     wire.forget()
 
-    done = desk.settle(at=NOW + DAY)
+    done = driver.settle(at=NOW + DAY)
 
     assert done.entries == ()
     assert wire.calls == ["Query", TRANSACTION]
-    assert types(stored(desk.table)).count("expiry") == 1
+    assert types(stored(driver.table)).count("expiry") == 1
 
 
-def test_a_rival_whose_clock_is_ahead_expires_the_lot_for_us_too(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open()
-    desk.grant(5, validity=NOW + DAY)
+def test_a_rival_whose_clock_is_ahead_expires_the_lot_for_us_too(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open()
+    driver.grant(5, validity=NOW + DAY)
     wire.plan(TRANSACTION, first(lambda: rival.grant(1, at=NOW + DAY)))
 
     with pytest.raises(InsufficientCredits):
-        desk.debit(5, key="k1", at=NOW)
+        driver.debit(5, key="k1", at=NOW)
 
-    assert audit(stored(desk.table)).expired == 5
+    assert audit(stored(driver.table)).expired == 5
 
 
-def test_a_lot_after_a_lost_race_is_due_by_its_final_number(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=10)
+def test_a_lot_after_a_lost_race_is_due_by_its_final_number(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(1)))
 
-    done = desk.grant(5, key="g1", validity=NOW + DAY)
+    done = driver.grant(5, key="g1", validity=NOW + DAY)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert done.entries[-1].lot
     assert done.entries[-1].lot.id == "lot_000000000004"
     assert [sort for partition, sort in items if partition.startswith("DUE#2026-06-17#")] == ["acme#lot_000000000004"]
@@ -180,152 +196,162 @@ def test_a_lot_after_a_lost_race_is_due_by_its_final_number(desk: Desk, rival: D
 
 @pytest.mark.parametrize("rival_fact", ["awaiting_payment", "payment_failed", "session_expired"])
 def test_a_purchase_changed_before_its_grant_is_granted_anew(
-    desk: Desk, rival: Desk, wire: Wire, rival_fact: object
+    driver: StoreDriver, rival: StoreDriver, wire: Wire, rival_fact: object
 ) -> None:
     """Another process changes it between our read and our write: the grant starts from its new state."""
-    desk.open()
+    driver.open()
     purchase = a_purchase()
-    desk.record(purchase)
+    driver.record(purchase)
     wire.plan(TRANSACTION, first(lambda: rival.receive(a_payment_status(rival_fact, purchase), event="evt_0")))  # type: ignore[arg-type]
 
-    outcome = desk.receive(a_payment_status("paid", purchase))
+    outcome = driver.receive(a_payment_status("paid", purchase))
 
     assert outcome == "changed"
-    found = desk.purchase()
-    assert (found.state, found.version, desk.granted_by()) == ("granted", 3, 2)
-    assert audit(stored(desk.table)).granted == 100
+    found = driver.purchase()
+    assert (found.state, found.version, driver.granted_by()) == ("granted", 3, 2)
+    assert audit(stored(driver.table)).granted == 100
 
 
-def test_a_purchase_granted_by_a_rival_is_not_granted_again(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_purchase_granted_by_a_rival_is_not_granted_again(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
     """The rival writes between our read and our write."""
-    desk.open()
+    driver.open()
     purchase = a_purchase()
-    desk.record(purchase)
+    driver.record(purchase)
     wire.plan(TRANSACTION, first(lambda: rival.receive(a_payment_status("paid", purchase), event="evt_0")))
 
-    outcome = desk.receive(a_payment_status("paid", purchase), event="evt_1")
+    outcome = driver.receive(a_payment_status("paid", purchase), event="evt_1")
 
     assert outcome == "unchanged"
-    assert audit(stored(desk.table)).granted == 100
-    assert desk.granted_by() == 2
+    assert audit(stored(driver.table)).granted == 100
+    assert driver.granted_by() == 2
 
 
-def test_a_purchase_granted_and_spent_is_not_granted_again(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_purchase_granted_and_spent_is_not_granted_again(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """Both happen between our read and our write."""
-    desk.open()
+    driver.open()
     purchase = a_purchase()
-    desk.record(purchase)
+    driver.record(purchase)
     wire.plan(
         TRANSACTION,
         first(lambda: (rival.receive(a_payment_status("paid", purchase), event="evt_0"), rival.debit(100))),
         first(lambda: rival.grant(1)),
     )
 
-    outcome = desk.receive(a_payment_status("paid", purchase), event="evt_1")
+    outcome = driver.receive(a_payment_status("paid", purchase), event="evt_1")
 
     assert outcome == "unchanged"
-    assert audit(stored(desk.table)).granted == 101
+    assert audit(stored(driver.table)).granted == 101
 
 
-def test_a_purchase_granted_by_a_rival_first_stays_granted(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open()
+def test_a_purchase_granted_by_a_rival_first_stays_granted(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open()
     purchase = a_purchase()
-    desk.record(purchase)
+    driver.record(purchase)
     wire.plan("PutItem", first(lambda: rival.receive(a_payment_status("paid", purchase), event="evt_0")))
 
     said = iter([a_payment_status("session_expired", purchase), a_payment_status("paid", purchase)])
 
-    outcome = desk.follow(lambda: next(said), event="evt_1")
+    outcome = driver.follow(lambda: next(said), event="evt_1")
 
     assert outcome == "unchanged"
-    assert desk.purchase().state == "granted"
-    assert quarantined(stored(desk.table)) == []
+    assert driver.purchase().state == "granted"
+    assert quarantined(stored(driver.table)) == []
 
 
-def test_a_rival_debit_between_read_and_grant_costs_the_grant_nothing(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=5)
+def test_a_rival_debit_between_read_and_grant_costs_the_grant_nothing(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=5)
     purchase = a_purchase()
-    desk.record(purchase)
+    driver.record(purchase)
     wire.plan(TRANSACTION, first(lambda: rival.debit(2)))
 
-    outcome = desk.receive(a_payment_status("paid", purchase))
+    outcome = driver.receive(a_payment_status("paid", purchase))
 
     assert outcome == "changed"
-    assert desk.granted_by() == 4
-    assert audit(stored(desk.table)).available == 103
+    assert driver.granted_by() == 4
+    assert audit(stored(driver.table)).available == 103
 
 
-def test_a_payment_used_by_a_rival_meanwhile_is_quarantined(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_payment_used_by_a_rival_meanwhile_is_quarantined(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
     """For another purchase."""
-    desk.open()
+    driver.open()
     for name in ("pur_1", "pur_2"):
-        desk.record(a_purchase(name))
+        driver.record(a_purchase(name))
     wire.plan(
         TRANSACTION,
         first(lambda: rival.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_0")),
     )
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+    outcome = driver.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
 
     assert outcome == "quarantined"
-    assert desk.purchase("pur_1").state == "open"
-    assert audit(stored(desk.table)).granted == 100
-    [row] = [item for (partition, _), item in stored(desk.table).items() if partition.startswith("QUARANTINE#")]
+    assert driver.purchase("pur_1").state == "open"
+    assert audit(stored(driver.table)).granted == 100
+    [row] = [item for (partition, _), item in stored(driver.table).items() if partition.startswith("QUARANTINE#")]
     assert row["mismatches"] == {"L": [{"S": "payment"}]}
 
 
-def test_an_account_opened_by_a_rival_first_is_changed(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_an_account_opened_by_a_rival_first_is_changed(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     wire.plan(TRANSACTION, first(lambda: rival.put_account(terms=QUOTA_100)))
     ours = replace(PROFILE, name="Ours")
 
-    opened = desk.put_account(terms=replace(QUOTA_100, plan="trio"), profile=ours)
+    opened = driver.put_account(terms=replace(QUOTA_100, plan="trio"), profile=ours)
 
     assert not opened
-    assert read_account(desk.table, "acme") == (replace(QUOTA_100, plan="trio"), ours)
-    assert types(stored(desk.table)) == ["plan_change", "plan_change"]
+    assert read_account(driver.table, "acme") == (replace(QUOTA_100, plan="trio"), ours)
+    assert types(stored(driver.table)) == ["plan_change", "plan_change"]
 
 
-def test_of_two_profile_changes_the_later_has_seen_the_earlier(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open()
+def test_of_two_profile_changes_the_later_has_seen_the_earlier(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open()
     theirs, ours = replace(PROFILE, name="Theirs"), replace(PROFILE, name="Ours")
     wire.plan(TRANSACTION, first(lambda: rival.put_account(profile=theirs)))
 
-    desk.put_account(profile=ours)
+    driver.put_account(profile=ours)
 
-    assert read_account(desk.table, "acme")[1] == ours
-    assert stored(desk.table)["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "3"
+    assert read_account(driver.table, "acme")[1] == ours
+    assert stored(driver.table)["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "3"
 
 
-def test_a_profile_is_changed_though_a_debit_came_between(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=5)
+def test_a_profile_is_changed_though_a_debit_came_between(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=5)
     wire.plan(TRANSACTION, first(lambda: rival.debit(1)))
     ours = Profile(name="Ours", language="es", low_credit_threshold=3, manager_contact="ana@example.com")
 
-    desk.put_account(terms=QUOTA_100, profile=ours)
+    driver.put_account(terms=QUOTA_100, profile=ours)
 
-    assert read_account(desk.table, "acme") == (QUOTA_100, ours)
-    assert audit(stored(desk.table)).available == 4
+    assert read_account(driver.table, "acme") == (QUOTA_100, ours)
+    assert audit(stored(driver.table)).available == 4
 
 
-def test_a_rival_at_every_try_is_outlasted_until_the_deadline(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open(credits=100)
+def test_a_rival_at_every_try_is_outlasted_until_the_deadline(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=100)
     time = FakeTime(dice=0.01)
     wire.plan(TRANSACTION, *[first(lambda: rival.debit(1))] * 20, nothing)
 
-    done = desk.with_deadline(time.deadline()).debit(1, key="k1")
+    done = driver.with_deadline(time.deadline()).debit(1, key="k1")
 
     assert done.entries[-1].number == 23
     assert wire.undone == 0
-    assert audit(stored(desk.table)).spent == 21
+    assert audit(stored(driver.table)).spent == 21
 
 
-def test_of_two_account_changes_the_later_one_stands_whole(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open()
+def test_of_two_account_changes_the_later_one_stands_whole(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open()
     theirs = (replace(QUOTA_100, plan="team"), replace(PROFILE, name="Theirs"))
     # Our profile is the one that stands already: only our terms are new.
     ours = (replace(QUOTA_100, plan="trio"), PROFILE)
     wire.plan(TRANSACTION, first(lambda: rival.put_account("acme", *theirs)))
 
-    desk.put_account("acme", *ours)
+    driver.put_account("acme", *ours)
 
-    assert read_account(desk.table, "acme") == ours
+    assert read_account(driver.table, "acme") == ours

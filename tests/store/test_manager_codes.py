@@ -22,7 +22,7 @@ from tests.support.manager_codes import (
     set_code,
     try_code,
 )
-from tests.support.store_driver import CODES, NOW, SECOND, TICK, Desk, stored, until_told
+from tests.support.store_driver import CODES, NOW, SECOND, TICK, StoreDriver, stored, until_told
 from tests.support.wire import Wire, answer_lost, first, nothing, reset_after_commit
 from tests.support.workers import at_once
 
@@ -35,10 +35,10 @@ MINUTE = timedelta(minutes=1)
 # The code
 
 
-def test_the_table_holds_no_readable_code_and_no_pepper(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_the_table_holds_no_readable_code_and_no_pepper(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
 
-    item = stored(desk.table)[RECORD]
+    item = stored(driver.table)[RECORD]
 
     everything = repr(item).encode() + bytes(item["digest"]["B"]) + bytes(item["salt"]["B"])
     assert CODE.encode() not in everything
@@ -63,45 +63,47 @@ def test_the_real_function_runs_within_its_memory(monkeypatch: pytest.MonkeyPatc
     assert digest != code_digest(CODE, b"salt" * 4, replace(real, pepper="another pepper"))
 
 
-def test_one_code_of_two_accounts_is_kept_differently(desk: Desk) -> None:
-    set_code(desk, CODE)
-    set_code(desk, CODE, account="other")
+def test_one_code_of_two_accounts_is_kept_differently(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    set_code(driver, CODE, account="other")
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert items[RECORD]["digest"] != items["ACCOUNT#other", "MANAGER"]["digest"]
 
 
-def test_a_wrong_code_says_how_many_tries_are_left(desk: Desk) -> None:
+def test_a_wrong_code_says_how_many_tries_are_left(driver: StoreDriver) -> None:
     """The right code opens."""
-    set_code(desk, CODE)
+    set_code(driver, CODE)
 
     left = []
     for _ in range(MAX_TRIES - 1):
         with pytest.raises(WrongCode) as wrong:
-            check_code(desk.table, "acme", WRONG, CODES, now=NOW)
+            check_code(driver.table, "acme", WRONG, CODES, now=NOW)
         left.append(wrong.value.tries_left)
 
     assert left == [4, 3, 2, 1]
-    assert try_code(desk, CODE) == "right"
-    assert (number(desk, "tries"), number(desk, "locks")) == (0, 0)
+    assert try_code(driver, CODE) == "right"
+    assert (number(driver, "tries"), number(driver, "locks")) == (0, 0)
 
 
-def test_another_pepper_opens_nothing(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_another_pepper_opens_nothing(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
 
     with pytest.raises(WrongCode):
-        check_code(desk.table, "acme", CODE, replace(CODES, pepper="another pepper"), now=NOW)
+        check_code(driver.table, "acme", CODE, replace(CODES, pepper="another pepper"), now=NOW)
 
 
-def test_an_account_without_a_code_opens_to_none(desk: Desk) -> None:
+def test_an_account_without_a_code_opens_to_none(driver: StoreDriver) -> None:
     codes = (CODE, "", "000000", "\0" * 6)
 
-    assert [try_code(desk, code) for code in codes] == ["wrong"] * len(codes)
+    assert [try_code(driver, code) for code in codes] == ["wrong"] * len(codes)
 
 
-def test_an_account_without_a_code_looks_like_any_other(desk: Desk, wire: Wire, comparisons: Comparisons) -> None:
+def test_an_account_without_a_code_looks_like_any_other(
+    driver: StoreDriver, wire: Wire, comparisons: Comparisons
+) -> None:
     """It answers, computes and writes as an account whose code was not guessed."""
-    set_code(desk, CODE, account="other")
+    set_code(driver, CODE, account="other")
 
     def watched(account: str) -> list[object]:
         seen: list[object] = []
@@ -109,7 +111,7 @@ def test_an_account_without_a_code_looks_like_any_other(desk: Desk, wire: Wire, 
             comparisons.made = 0
             wire.forget()
             try:
-                check_code(desk.table, account, WRONG, CODES, now=at)
+                check_code(driver.table, account, WRONG, CODES, now=at)
             except (WrongCode, CodeLocked) as refused:
                 told = vars(refused)
                 seen.append((type(refused), told, comparisons.made, tuple(wire.calls)))
@@ -119,173 +121,175 @@ def test_an_account_without_a_code_looks_like_any_other(desk: Desk, wire: Wire, 
 
     assert without == with_one
     assert len(without) == 14
-    items = stored(desk.table)
+    items = stored(driver.table)
     counted = [{name: items[key][name] for name in ("tries", "locks", "tried_at")} for key in items]
     assert counted == [{"tries": {"N": "5"}, "locks": {"N": "1"}, "tried_at": counted[0]["tried_at"]}] * 2
 
 
-def test_a_first_code_forgives_what_was_tried_before_there_was_one(desk: Desk) -> None:
+def test_a_first_code_forgives_what_was_tried_before_there_was_one(driver: StoreDriver) -> None:
     for _ in range(MAX_TRIES + 1):
-        try_code(desk, WRONG)
+        try_code(driver, WRONG)
 
-    set_code(desk, CODE)
+    set_code(driver, CODE)
 
-    assert (number(desk, "version"), number(desk, "tries")) == (1, 0)
-    assert try_code(desk, CODE) == "right"
+    assert (number(driver, "version"), number(driver, "tries")) == (1, 0)
+    assert try_code(driver, CODE) == "right"
 
 
-def test_a_first_code_set_while_another_is_tried_is_set(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_first_code_set_while_another_is_tried_is_set(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     wire.plan("PutItem", first(lambda: set_code(rival, CODE)))
 
-    assert try_code(desk, CODE) == "right"
+    assert try_code(driver, CODE) == "right"
 
 
-def test_a_try_is_written_before_the_comparison(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_code(desk, CODE)
+def test_a_try_is_written_before_the_comparison(driver: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_code(driver, CODE)
     seen: list[int] = []
 
     def watching(_password: bytes, **_: Any) -> bytes:
-        seen.append(number(desk, "tries"))
+        seen.append(number(driver, "tries"))
         return b"wrong"
 
     monkeypatch.setattr(approving, "scrypt", watching)
 
-    assert [try_code(desk, WRONG) for _ in range(MAX_TRIES)] == ["wrong"] * MAX_TRIES
+    assert [try_code(driver, WRONG) for _ in range(MAX_TRIES)] == ["wrong"] * MAX_TRIES
     assert seen == [1, 2, 3, 4, 5]
 
 
 # Changing it
 
 
-def test_a_change_needs_the_current_code_and_takes_its_tries(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_a_change_needs_the_current_code_and_takes_its_tries(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
 
     for _ in range(MAX_TRIES):
         with pytest.raises(WrongCode):
-            set_code(desk, "739164", WRONG)
+            set_code(driver, "739164", WRONG)
     with pytest.raises(CodeLocked):
-        set_code(desk, "739164", CODE)
+        set_code(driver, "739164", CODE)
 
-    set_code(desk, "739164", CODE, at=NOW + MINUTE)
-    assert try_code(desk, CODE, at=NOW + MINUTE) == "wrong"
-    assert try_code(desk, "739164", at=NOW + MINUTE) == "right"
+    set_code(driver, "739164", CODE, at=NOW + MINUTE)
+    assert try_code(driver, CODE, at=NOW + MINUTE) == "wrong"
+    assert try_code(driver, "739164", at=NOW + MINUTE) == "right"
 
 
-def test_without_a_code_there_is_nothing_to_change(desk: Desk) -> None:
+def test_without_a_code_there_is_nothing_to_change(driver: StoreDriver) -> None:
     for _ in range(MAX_TRIES):
         with pytest.raises(WrongCode):
-            set_code(desk, CODE, "000000")
+            set_code(driver, CODE, "000000")
     with pytest.raises(CodeLocked):
-        set_code(desk, CODE, "000000")
+        set_code(driver, CODE, "000000")
 
-    assert number(desk, "version") == 0
+    assert number(driver, "version") == 0
 
 
-def test_the_new_code_must_differ(desk: Desk) -> None:
-    set_code(desk, CODE)
-    version = number(desk, "version")
+def test_the_new_code_must_differ(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    version = number(driver, "version")
 
     with pytest.raises(InvalidRequest) as refused:
-        set_code(desk, CODE, CODE)
+        set_code(driver, CODE, CODE)
 
     assert refused.value.errors == (("code", "must differ from the current one"),)
-    assert number(desk, "version") == version
+    assert number(driver, "version") == version
 
 
-def test_an_administrators_retry_ends_no_session(desk: Desk) -> None:
+def test_an_administrators_retry_ends_no_session(driver: StoreDriver) -> None:
     """It changes nothing that the first request wrote."""
-    set_code(desk, CODE)
-    token, session = desk.session(CODE)
-    before = stored(desk.table)[RECORD]
+    set_code(driver, CODE)
+    token, session = driver.session(CODE)
+    before = stored(driver.table)[RECORD]
 
-    set_code(desk, CODE, at=NOW + SECOND)
+    set_code(driver, CODE, at=NOW + SECOND)
 
-    assert require(desk, token) == session
-    assert stored(desk.table)[RECORD] == {**before, "revision": {"N": str(int(before["revision"]["N"]) + 1)}}
+    assert require(driver, token) == session
+    assert stored(driver.table)[RECORD] == {**before, "revision": {"N": str(int(before["revision"]["N"]) + 1)}}
 
 
-def test_an_administrators_repeat_ends_a_lock(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_an_administrators_repeat_ends_a_lock(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
     for _ in range(MAX_TRIES):
-        try_code(desk, WRONG)
+        try_code(driver, WRONG)
 
-    set_code(desk, CODE)
+    set_code(driver, CODE)
 
-    assert try_code(desk, CODE) == "right"
+    assert try_code(driver, CODE) == "right"
 
 
-def test_an_administrators_retry_forgives_no_later_try(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_an_administrators_retry_forgives_no_later_try(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """The write that loses reads again, so that what it writes over is what stood there."""
-    set_code(desk, CODE)
+    set_code(driver, CODE)
     wire.plan("PutItem", first(lambda: set_code(rival, "739164")))
 
-    set_code(desk, CODE)
+    set_code(driver, CODE)
 
-    assert number(desk, "version") == 3
-    assert try_code(desk, CODE) == "right"
+    assert number(driver, "version") == 3
+    assert try_code(driver, CODE) == "right"
 
 
-def test_an_administrator_needs_no_code_and_ends_a_lock(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_an_administrator_needs_no_code_and_ends_a_lock(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
     for _ in range(MAX_TRIES):
-        try_code(desk, WRONG)
+        try_code(driver, WRONG)
 
-    set_code(desk, "739164")
+    set_code(driver, "739164")
 
-    assert try_code(desk, "739164") == "right"
-    assert number(desk, "version") == 2
+    assert try_code(driver, "739164") == "right"
+    assert number(driver, "version") == 2
 
 
-def test_a_change_salts_anew(desk: Desk) -> None:
-    set_code(desk, CODE)
-    first_salt = stored(desk.table)[RECORD]["salt"]
-    set_code(desk, "739164", CODE)
+def test_a_change_salts_anew(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    first_salt = stored(driver.table)[RECORD]["salt"]
+    set_code(driver, "739164", CODE)
 
-    assert stored(desk.table)[RECORD]["salt"] != first_salt
+    assert stored(driver.table)[RECORD]["salt"] != first_salt
 
 
 @pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
 @pytest.mark.parametrize("current", [CODE, None])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_change_whose_answer_is_lost_is_no_repeat_of_the_same_code(
-    desk: Desk, wire: Wire, current: str | None, times: int, fault: Any
+    driver: StoreDriver, wire: Wire, current: str | None, times: int, fault: Any
 ) -> None:
-    set_code(desk, CODE)
+    set_code(driver, CODE)
     taken = [nothing] * (2 if current else 0)
     wire.plan("PutItem", *taken, *[fault] * times)
 
-    set_code(desk, "739164", current)
+    set_code(driver, "739164", current)
 
     assert wire.undone == 0
-    assert number(desk, "version") == 2
-    assert try_code(desk, "739164") == "right"
+    assert number(driver, "version") == 2
+    assert try_code(driver, "739164") == "right"
 
 
-def test_a_first_code_whose_answer_is_lost_is_set(desk: Desk, wire: Wire) -> None:
+def test_a_first_code_whose_answer_is_lost_is_set(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("PutItem", answer_lost, answer_lost)
 
-    set_code(desk, CODE)
+    set_code(driver, CODE)
 
-    assert try_code(desk, CODE) == "right"
+    assert try_code(driver, CODE) == "right"
 
 
-def test_a_code_removed_while_it_is_compared_changes_nothing(desk: Desk, rival: Desk, wire: Wire) -> None:
-    set_code(desk, CODE)
+def test_a_code_removed_while_it_is_compared_changes_nothing(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    set_code(driver, CODE)
     # Try, forgiveness, then the change itself.
     wire.plan("PutItem", nothing, nothing, first(lambda: set_code(rival, "860357")))
 
     with pytest.raises(WrongCode):
-        set_code(desk, "739164", CODE)
+        set_code(driver, "739164", CODE)
 
-    assert [try_code(desk, code) for code in ("739164", "860357")] == ["wrong", "right"]
+    assert [try_code(driver, code) for code in ("739164", "860357")] == ["wrong", "right"]
 
 
-def test_of_two_changes_by_one_current_code_one_fails(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_of_two_changes_by_one_current_code_one_fails(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
 
     def change(code: str) -> str:
         try:
-            until_told(lambda: set_code(desk, code, CODE))
+            until_told(lambda: set_code(driver, code, CODE))
         except (WrongCode, CodeLocked):
             return "refused"
         return code
@@ -294,4 +298,4 @@ def test_of_two_changes_by_one_current_code_one_fails(desk: Desk) -> None:
 
     done = [answer for answer in answers if answer != "refused"]
     assert len(done) == 1
-    assert number(desk, "version") == 2
+    assert number(driver, "version") == 2

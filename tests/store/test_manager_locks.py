@@ -10,7 +10,7 @@ from prepaid.core.errors import Busy, CodeLocked
 from prepaid.core.manager_code import MAX_TRIES
 from prepaid.use_cases.approving import check_code
 from tests.support.manager_codes import CODE, WRONG, Comparisons, comparisons, number, set_code, try_code
-from tests.support.store_driver import CODES, NOW, SECOND, TICK, Desk, FakeTime, stored
+from tests.support.store_driver import CODES, NOW, SECOND, TICK, FakeTime, StoreDriver, stored
 from tests.support.wire import Wire, answer_lost, first, no_answer, nothing, reset_after_commit
 from tests.support.workers import at_once
 
@@ -20,10 +20,10 @@ __all__ = ["comparisons"]
 MINUTE = timedelta(minutes=1)
 
 
-def has_code(desk: Desk, *, is_set: bool) -> None:
+def has_code(driver: StoreDriver, *, is_set: bool) -> None:
     """An account whose manager has a code, or one that looks the same from outside."""
     if is_set:
-        set_code(desk, CODE)
+        set_code(driver, CODE)
 
 
 either = pytest.mark.parametrize("is_set", [True, False], ids=["with a code", "without a code"])
@@ -32,139 +32,141 @@ either = pytest.mark.parametrize("is_set", [True, False], ids=["with a code", "w
 # Locked
 
 
-def test_after_five_wrong_codes_the_right_one_is_locked_out(desk: Desk, comparisons: Comparisons) -> None:
+def test_after_five_wrong_codes_the_right_one_is_locked_out(driver: StoreDriver, comparisons: Comparisons) -> None:
     """It isn't compared until the lock ends."""
-    set_code(desk, CODE)
+    set_code(driver, CODE)
     for _ in range(MAX_TRIES):
-        try_code(desk, WRONG)
-    before, comparisons.made = stored(desk.table), 0
+        try_code(driver, WRONG)
+    before, comparisons.made = stored(driver.table), 0
 
     for at, seconds in ((NOW, 60), (NOW + 30 * SECOND, 30), (NOW + MINUTE - TICK, 1)):
         with pytest.raises(CodeLocked) as locked:
-            check_code(desk.table, "acme", CODE, CODES, now=at)
+            check_code(driver.table, "acme", CODE, CODES, now=at)
         assert locked.value.retry_after_seconds == seconds
 
     assert comparisons.made == 0
-    assert stored(desk.table) == before
-    assert try_code(desk, CODE, at=NOW + MINUTE) == "right"
+    assert stored(driver.table) == before
+    assert try_code(driver, CODE, at=NOW + MINUTE) == "right"
 
 
-def test_locks_grow_until_a_right_code_starts_over(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_locks_grow_until_a_right_code_starts_over(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
     at, waits = NOW, []
     for _ in range(3):
         for _ in range(MAX_TRIES):
-            assert try_code(desk, WRONG, at=at) == "wrong"
+            assert try_code(driver, WRONG, at=at) == "wrong"
         with pytest.raises(CodeLocked) as locked:
-            check_code(desk.table, "acme", CODE, CODES, now=at)
+            check_code(driver.table, "acme", CODE, CODES, now=at)
         waits.append(locked.value.retry_after_seconds)
         at += waits[-1] * SECOND
 
     assert waits == [60, 300, 900]
-    assert try_code(desk, CODE, at=at) == "right"
-    assert [try_code(desk, WRONG, at=at) for _ in range(MAX_TRIES + 1)] == ["wrong"] * 5 + ["locked"]
-    assert try_code(desk, CODE, at=at + MINUTE) == "right"
+    assert try_code(driver, CODE, at=at) == "right"
+    assert [try_code(driver, WRONG, at=at) for _ in range(MAX_TRIES + 1)] == ["wrong"] * 5 + ["locked"]
+    assert try_code(driver, CODE, at=at + MINUTE) == "right"
 
 
 @either
 def test_of_a_thousand_parallel_wrong_codes_five_are_compared(
-    desk: Desk, comparisons: Comparisons, is_set: bool
+    driver: StoreDriver, comparisons: Comparisons, is_set: bool
 ) -> None:
     """At most."""
-    has_code(desk, is_set=is_set)
+    has_code(driver, is_set=is_set)
     comparisons.made = 0
 
-    answers = at_once(lambda index: try_code(desk, f"{index:06d}"), range(1_000), threads=32)
+    answers = at_once(lambda index: try_code(driver, f"{index:06d}"), range(1_000), threads=32)
 
     assert 1 <= comparisons.made <= MAX_TRIES
     assert Counter(answers).keys() <= {"wrong", "locked"}
     assert answers.count("wrong") == comparisons.made
-    assert (number(desk, "tries"), number(desk, "locks")) == (5, 0)
-    assert try_code(desk, CODE) == "locked"
+    assert (number(driver, "tries"), number(driver, "locks")) == (5, 0)
+    assert try_code(driver, CODE) == "locked"
     assert comparisons.made <= MAX_TRIES
 
 
-def test_a_right_code_among_parallel_guesses_takes_a_try_too(desk: Desk, comparisons: Comparisons) -> None:
-    set_code(desk, CODE)
+def test_a_right_code_among_parallel_guesses_takes_a_try_too(driver: StoreDriver, comparisons: Comparisons) -> None:
+    set_code(driver, CODE)
     guesses = [f"{index:06d}" for index in range(100)]
     guesses[50] = CODE
     comparisons.made = 0
 
-    answers = at_once(lambda code: try_code(desk, code), guesses, threads=16)
+    answers = at_once(lambda code: try_code(driver, code), guesses, threads=16)
 
     # Five, and five more if the right one was among them.
     assert comparisons.made <= MAX_TRIES * (1 + answers.count("right"))
 
 
-def test_a_right_code_forgives_no_try_taken_meanwhile(desk: Desk, rival: Desk, wire: Wire) -> None:
-    set_code(desk, CODE)
+def test_a_right_code_forgives_no_try_taken_meanwhile(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    set_code(driver, CODE)
     wire.plan("PutItem", nothing, first(lambda: try_code(rival, WRONG)))
 
-    assert try_code(desk, CODE) == "right"
+    assert try_code(driver, CODE) == "right"
 
-    assert number(desk, "tries") == 2
+    assert number(driver, "tries") == 2
 
 
 @either
-def test_a_try_that_a_rival_takes_first_is_taken_again(desk: Desk, rival: Desk, wire: Wire, is_set: bool) -> None:
-    has_code(desk, is_set=is_set)
+def test_a_try_that_a_rival_takes_first_is_taken_again(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire, is_set: bool
+) -> None:
+    has_code(driver, is_set=is_set)
     wire.plan("PutItem", *[first(lambda: try_code(rival, WRONG))] * 2)
 
-    assert try_code(desk, WRONG) == "wrong"
+    assert try_code(driver, WRONG) == "wrong"
 
-    assert number(desk, "tries") == 3
+    assert number(driver, "tries") == 3
 
 
 @pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
 @pytest.mark.parametrize("times", [1, 2])
 @either
 def test_a_try_whose_answer_is_lost_may_count_twice_and_never_less(
-    desk: Desk, wire: Wire, comparisons: Comparisons, times: int, fault: Any, is_set: bool
+    driver: StoreDriver, wire: Wire, comparisons: Comparisons, times: int, fault: Any, is_set: bool
 ) -> None:
-    has_code(desk, is_set=is_set)
+    has_code(driver, is_set=is_set)
     comparisons.made = 0
     wire.plan("PutItem", *[fault] * times)
 
-    assert try_code(desk, WRONG) == "wrong"
+    assert try_code(driver, WRONG) == "wrong"
 
     assert comparisons.made == 1
-    assert number(desk, "tries") == 2
+    assert number(driver, "tries") == 2
 
 
 @pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
 def test_a_fifth_try_without_a_response_locks_out_a_right_code(
-    desk: Desk, wire: Wire, comparisons: Comparisons, fault: Any
+    driver: StoreDriver, wire: Wire, comparisons: Comparisons, fault: Any
 ) -> None:
-    set_code(desk, CODE)
-    assert [try_code(desk, WRONG) for _ in range(4)] == ["wrong"] * 4
+    set_code(driver, CODE)
+    assert [try_code(driver, WRONG) for _ in range(4)] == ["wrong"] * 4
     comparisons.made = 0
     wire.plan("PutItem", fault)
 
-    assert try_code(desk, CODE) == "locked"
+    assert try_code(driver, CODE) == "locked"
 
     assert comparisons.made == 0
-    assert number(desk, "tries") == 5
+    assert number(driver, "tries") == 5
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_the_right_code_opens_though_forgiving_is_not_answered(desk: Desk, wire: Wire, times: int) -> None:
-    set_code(desk, CODE)
+def test_the_right_code_opens_though_forgiving_is_not_answered(driver: StoreDriver, wire: Wire, times: int) -> None:
+    set_code(driver, CODE)
     wire.plan("PutItem", nothing, *[answer_lost] * times)
 
-    assert try_code(desk, CODE) == "right"
+    assert try_code(driver, CODE) == "right"
 
     assert wire.undone == 0
-    assert number(desk, "tries") == 0
+    assert number(driver, "tries") == 0
 
 
 @either
 def test_a_database_that_stays_away_compares_nothing(
-    desk: Desk, wire: Wire, comparisons: Comparisons, is_set: bool
+    driver: StoreDriver, wire: Wire, comparisons: Comparisons, is_set: bool
 ) -> None:
-    has_code(desk, is_set=is_set)
+    has_code(driver, is_set=is_set)
     comparisons.made = 0
     wire.always("PutItem", no_answer)
-    impatient = desk.with_deadline(FakeTime().deadline(0.1))
+    impatient = driver.with_deadline(FakeTime().deadline(0.1))
 
     with pytest.raises(Busy):
         check_code(impatient.table, "acme", CODE, CODES, now=NOW)

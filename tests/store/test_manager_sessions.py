@@ -26,7 +26,7 @@ from tests.support.store_driver import (
     HOUR,
     NOW,
     TICK,
-    Desk,
+    StoreDriver,
     a_purchase,
     a_session,
     stored,
@@ -46,116 +46,116 @@ CLAIM = ("CLAIM#acme#k", "CLAIM")
 # Sessions
 
 
-def test_a_code_opens_a_session_of_ten_minutes(desk: Desk) -> None:
+def test_a_code_opens_a_session_of_ten_minutes(driver: StoreDriver) -> None:
     """Its token is stored nowhere."""
-    set_code(desk, CODE)
+    set_code(driver, CODE)
 
-    token, session = desk.session(CODE)
+    token, session = driver.session(CODE)
 
     assert session.expires_at == NOW + 10 * MINUTE
     assert (session.digest, session.account, session.purchase) == (token_digest(token), "acme", None)
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert token not in repr(items)
     assert len(token) >= 43
     row = items[f"SESSION#{session.digest}", "SESSION"]
     assert int(row["ttl"]["N"]) == int((NOW + 10 * MINUTE + DAY).timestamp())
-    assert require(desk, token) == session
+    assert require(driver, token) == session
 
 
-def test_a_wrong_code_opens_none(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_a_wrong_code_opens_none(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
 
     with pytest.raises(WrongCode):
-        desk.session(WRONG)
+        driver.session(WRONG)
 
-    assert [key for key in stored(desk.table) if key[0].startswith("SESSION#")] == []
-
-
-def test_each_key_opens_a_session_of_its_own(desk: Desk) -> None:
-    set_code(desk, CODE)
-
-    assert desk.session(CODE)[0] != desk.session(CODE)[0]
+    assert [key for key in stored(driver.table) if key[0].startswith("SESSION#")] == []
 
 
-def test_session_claim_and_forgiven_tries_are_written_together(desk: Desk, wire: Wire) -> None:
-    set_code(desk, CODE)
-    try_code(desk, WRONG)
+def test_each_key_opens_a_session_of_its_own(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+
+    assert driver.session(CODE)[0] != driver.session(CODE)[0]
+
+
+def test_session_claim_and_forgiven_tries_are_written_together(driver: StoreDriver, wire: Wire) -> None:
+    set_code(driver, CODE)
+    try_code(driver, WRONG)
     wire.forget()
 
-    opened = desk.open_session(CODE, key="k")
+    opened = driver.open_session(CODE, key="k")
 
     assert wire.calls == ["GetItem", "PutItem", "TransactWriteItems"]
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert items.keys() == {RECORD, CLAIM, (f"SESSION#{opened.session.digest}", "SESSION")}
     assert items[CLAIM].keys() == {"PK", "SK", "request_hash", "code_version", "expires_at", "nonce"}
-    assert number(desk, "tries") == 0
+    assert number(driver, "tries") == 0
 
 
 @pytest.mark.parametrize("fault", [no_answer, answer_lost, reset_after_commit])
 @pytest.mark.parametrize("times", [1, 2, 4])
 def test_a_session_whose_answer_is_lost_is_open_and_the_only_one(
-    desk: Desk, wire: Wire, times: int, fault: Any
+    driver: StoreDriver, wire: Wire, times: int, fault: Any
 ) -> None:
-    set_code(desk, CODE)
+    set_code(driver, CODE)
     wire.plan("TransactWriteItems", *[fault] * times)
 
-    token, session = desk.session(CODE)
+    token, session = driver.session(CODE)
 
     assert wire.undone == 0
-    assert require(desk, token) == session
-    assert sessions(desk) == [f"SESSION#{session.digest}"]
-    assert number(desk, "tries") == 0
+    assert require(driver, token) == session
+    assert sessions(driver) == [f"SESSION#{session.digest}"]
+    assert number(driver, "tries") == 0
 
 
 # Repeats
 
 
-def sessions(desk: Desk) -> list[str]:
-    return [partition for partition, _ in stored(desk.table) if partition.startswith("SESSION#")]
+def sessions(driver: StoreDriver) -> list[str]:
+    return [partition for partition, _ in stored(driver.table) if partition.startswith("SESSION#")]
 
 
-def test_a_repeat_with_the_right_code_hears_of_the_same_session(desk: Desk) -> None:
-    set_code(desk, CODE)
-    opened = desk.open_session(CODE, key="k")
-    try_code(desk, WRONG)
-    before = stored(desk.table)
+def test_a_repeat_with_the_right_code_hears_of_the_same_session(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    opened = driver.open_session(CODE, key="k")
+    try_code(driver, WRONG)
+    before = stored(driver.table)
 
     for at in (NOW, NOW + HOUR, NOW + 400 * DAY):
-        assert desk.open_session(CODE, key="k", at=at) == replace(opened, replayed=True)
+        assert driver.open_session(CODE, key="k", at=at) == replace(opened, replayed=True)
 
     assert not opened.replayed
-    after = stored(desk.table)
+    after = stored(driver.table)
     # Repeats never lock out who knows the code.
-    assert number(desk, "tries") == 0
+    assert number(driver, "tries") == 0
     del before[RECORD], after[RECORD]
     assert after == before
 
 
 @pytest.mark.parametrize("code", [WRONG, "739164"])
-def test_a_guess_with_a_known_key_counts_and_learns_nothing(desk: Desk, code: str) -> None:
-    set_code(desk, CODE)
-    desk.open_session(CODE, key="k")
+def test_a_guess_with_a_known_key_counts_and_learns_nothing(driver: StoreDriver, code: str) -> None:
+    set_code(driver, CODE)
+    driver.open_session(CODE, key="k")
 
     told = []
     for _ in range(MAX_TRIES):
         with pytest.raises(WrongCode) as wrong:
-            desk.open_session(code, key="k")
+            driver.open_session(code, key="k")
         told.append(wrong.value.tries_left)
     for guess in (code, CODE):
         with pytest.raises(CodeLocked):
-            desk.open_session(guess, key="k")
+            driver.open_session(guess, key="k")
 
     assert told == [4, 3, 2, 1, 0]
 
 
-def test_the_claim_is_not_looked_at_before_the_code_is_right(desk: Desk, wire: Wire) -> None:
-    set_code(desk, CODE)
-    desk.open_session(CODE, key="k")
+def test_the_claim_is_not_looked_at_before_the_code_is_right(driver: StoreDriver, wire: Wire) -> None:
+    set_code(driver, CODE)
+    driver.open_session(CODE, key="k")
     calls = {}
     for key in ("k", "never used"):
         wire.forget()
         with pytest.raises(WrongCode):
-            desk.open_session(WRONG, key=key)
+            driver.open_session(WRONG, key=key)
         calls[key] = list(wire.calls)
 
     # The one read is of the manager's record: a try, and no more.
@@ -163,88 +163,88 @@ def test_the_claim_is_not_looked_at_before_the_code_is_right(desk: Desk, wire: W
 
 
 @pytest.mark.parametrize("current", [CODE, None])
-def test_a_key_of_an_older_code_is_refused_to_the_new_one(desk: Desk, current: str | None) -> None:
-    set_code(desk, CODE)
-    opened = desk.open_session(CODE, key="k")
-    set_code(desk, "739164", current)
+def test_a_key_of_an_older_code_is_refused_to_the_new_one(driver: StoreDriver, current: str | None) -> None:
+    set_code(driver, CODE)
+    opened = driver.open_session(CODE, key="k")
+    set_code(driver, "739164", current)
 
     with pytest.raises(IdempotencyKeyReused):
-        desk.open_session("739164", key="k")
+        driver.open_session("739164", key="k")
     with pytest.raises(WrongCode):
-        desk.open_session(CODE, key="k")
+        driver.open_session(CODE, key="k")
 
-    assert refused_session(lambda: require(desk, opened.token))
+    assert refused_session(lambda: require(driver, opened.token))
     # Back at the old digits it is a code of its own all the same.
-    set_code(desk, CODE)
+    set_code(driver, CODE)
     with pytest.raises(IdempotencyKeyReused):
-        desk.open_session(CODE, key="k")
-    assert sessions(desk) == [f"SESSION#{opened.session.digest}"]
+        driver.open_session(CODE, key="k")
+    assert sessions(driver) == [f"SESSION#{opened.session.digest}"]
 
 
-def test_a_used_session_is_replayed_as_the_used_one(desk: Desk) -> None:
-    set_code(desk, CODE)
-    opened = desk.open_session(CODE, key="k")
-    desk.record(a_purchase(), session=opened.session)
+def test_a_used_session_is_replayed_as_the_used_one(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    opened = driver.open_session(CODE, key="k")
+    driver.record(a_purchase(), session=opened.session)
 
-    again = desk.open_session(CODE, key="k")
+    again = driver.open_session(CODE, key="k")
 
     assert again.token == opened.token
-    assert require(desk, again.token).purchase == "pur_1"
+    assert require(driver, again.token).purchase == "pur_1"
     with pytest.raises(ConditionFailed) as lost:
-        desk.record(a_purchase("pur_2"), session=again.session)
+        driver.record(a_purchase("pur_2"), session=again.session)
     assert lost.value.existing.keys() == {"manager_session"}
 
 
-def test_no_key_serves_a_session_and_another_request(desk: Desk) -> None:
-    desk.open(credits=10)
-    set_code(desk, CODE)
-    opened = desk.open_session(CODE, key="opened")
-    desk.debit(1, key="spent")
-    desk.grant(1, key="given")
-    desk.record(a_purchase(), key="bought", session=opened.session)
-    before = stored(desk.table)
+def test_no_key_serves_a_session_and_another_request(driver: StoreDriver) -> None:
+    driver.open(credits=10)
+    set_code(driver, CODE)
+    opened = driver.open_session(CODE, key="opened")
+    driver.debit(1, key="spent")
+    driver.grant(1, key="given")
+    driver.record(a_purchase(), key="bought", session=opened.session)
+    before = stored(driver.table)
 
     for key in ("spent", "given", "bought"):
         with pytest.raises(IdempotencyKeyReused):
-            desk.open_session(CODE, key=key)
+            driver.open_session(CODE, key=key)
     with pytest.raises(IdempotencyKeyReused):
-        desk.debit(1, key="opened")
+        driver.debit(1, key="opened")
     with pytest.raises(IdempotencyKeyReused):
-        desk.grant(1, key="opened")
+        driver.grant(1, key="opened")
     with pytest.raises(IdempotencyKeyReused):
-        find_purchase_by_key(desk.table, "acme", "opened", "credits-100")
+        find_purchase_by_key(driver.table, "acme", "opened", "credits-100")
 
-    after = stored(desk.table)
+    after = stored(driver.table)
     # Neither a refusal of the key nor a repeat takes tries from who knows the code.
-    assert number(desk, "tries") == 0
+    assert number(driver, "tries") == 0
     del before[RECORD], after[RECORD]
     assert after == before
 
 
-def test_a_key_belongs_to_its_account(desk: Desk) -> None:
+def test_a_key_belongs_to_its_account(driver: StoreDriver) -> None:
     for account in ("acme", "other"):
-        set_code(desk, CODE, account=account)
+        set_code(driver, CODE, account=account)
 
-    opened = [desk.open_session(CODE, account, key="k") for account in ("acme", "other")]
+    opened = [driver.open_session(CODE, account, key="k") for account in ("acme", "other")]
 
     assert [one.replayed for one in opened] == [False, False]
     assert opened[0].token != opened[1].token
 
 
-def test_the_table_alone_does_not_hold_what_makes_a_token(desk: Desk) -> None:
+def test_the_table_alone_does_not_hold_what_makes_a_token(driver: StoreDriver) -> None:
     """The same rows under another pepper stand for another token: whoever reads them all has none."""
-    set_code(desk, CODE)
-    opened = desk.open_session(CODE, key="k")
-    claim = session_claim_from_item(stored(desk.table)[CLAIM])
+    set_code(driver, CODE)
+    opened = driver.open_session(CODE, key="k")
+    claim = session_claim_from_item(stored(driver.table)[CLAIM])
 
     derived = derive_session(claim, "acme", "k", replace(CODES, pepper="another pepper"), replayed=True)
 
     assert derive_session(claim, "acme", "k", CODES, replayed=False) == opened
     assert derived.token != opened.token
-    assert opened.token.encode() not in claim.nonce + repr(stored(desk.table)).encode()
+    assert opened.token.encode() not in claim.nonce + repr(stored(driver.table)).encode()
 
 
-def test_a_token_is_of_its_account_key_code_and_claim(desk: Desk) -> None:
+def test_a_token_is_of_its_account_key_code_and_claim(driver: StoreDriver) -> None:
     claim = SessionClaim(code_version=1, expires_at=NOW, nonce=b"m" * 16)
 
     def token(claim: SessionClaim = claim, account: str = "acme", key: str = "k") -> str:
@@ -262,12 +262,12 @@ def test_a_token_is_of_its_account_key_code_and_claim(desk: Desk) -> None:
     assert len({token(), *others}) == 6
 
 
-def test_one_key_used_twice_at_once_opens_one_session(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_one_key_used_twice_at_once_opens_one_session(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
 
     def ask(_: int) -> tuple[str, bool] | None:
         try:
-            opened = until_told(lambda: desk.open_session(CODE, key="k"))
+            opened = until_told(lambda: driver.open_session(CODE, key="k"))
         except CodeLocked:
             # Eight at once may have taken five tries before the first was forgiven.
             return None
@@ -276,30 +276,30 @@ def test_one_key_used_twice_at_once_opens_one_session(desk: Desk) -> None:
     answers = [answer for answer in at_once(ask, range(8), threads=8) if answer]
 
     assert len({token for token, _ in answers}) == 1
-    assert len(sessions(desk)) == 1
+    assert len(sessions(driver)) == 1
     assert [replayed for _, replayed in answers].count(False) <= 1
 
 
-def test_a_key_that_a_rival_uses_first_is_replayed(desk: Desk, rival: Desk, wire: Wire) -> None:
-    set_code(desk, CODE)
+def test_a_key_that_a_rival_uses_first_is_replayed(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    set_code(driver, CODE)
     theirs: list[Any] = []
     wire.plan("TransactWriteItems", first(lambda: theirs.append(rival.open_session(CODE, key="k"))))
 
-    ours = desk.open_session(CODE, key="k")
+    ours = driver.open_session(CODE, key="k")
 
     assert [ours] == [replace(one, replayed=True) for one in theirs]
-    assert len(sessions(desk)) == 1
+    assert len(sessions(driver)) == 1
 
 
-def test_a_right_code_opens_while_others_guess(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_right_code_opens_while_others_guess(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """It forgives them no try."""
-    set_code(desk, CODE)
+    set_code(driver, CODE)
     wire.plan("TransactWriteItems", first(lambda: try_code(rival, WRONG)), first(lambda: try_code(rival, WRONG)))
 
-    token, session = desk.session(CODE)
+    token, session = driver.session(CODE)
 
-    assert require(desk, token) == session
-    assert number(desk, "tries") == 3
+    assert require(driver, token) == session
+    assert number(driver, "tries") == 3
 
 
 def refused_session(ask: Callable[[], object]) -> bool:
@@ -310,60 +310,60 @@ def refused_session(ask: Callable[[], object]) -> bool:
     return False
 
 
-def test_a_session_is_good_until_its_end_and_for_its_account_only(desk: Desk) -> None:
-    set_code(desk, CODE)
-    set_code(desk, CODE, account="other")
-    token, _ = desk.session(CODE)
-    theirs, _ = desk.session(CODE, "other")
+def test_a_session_is_good_until_its_end_and_for_its_account_only(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    set_code(driver, CODE, account="other")
+    token, _ = driver.session(CODE)
+    theirs, _ = driver.session(CODE, "other")
 
-    require(desk, token, at=NOW + 10 * MINUTE - TICK)
-    require(desk, theirs, "other")
+    require(driver, token, at=NOW + 10 * MINUTE - TICK)
+    require(driver, theirs, "other")
     for ask in (
-        lambda: require(desk, token, at=NOW + 10 * MINUTE),
-        lambda: require(desk, token, "other"),
-        lambda: require(desk, theirs),
-        lambda: require(desk, token[:-1]),
-        lambda: require(desk, ""),
-        lambda: require(desk, token_digest(token)),
-        lambda: require(desk, token, "nobody"),
+        lambda: require(driver, token, at=NOW + 10 * MINUTE),
+        lambda: require(driver, token, "other"),
+        lambda: require(driver, theirs),
+        lambda: require(driver, token[:-1]),
+        lambda: require(driver, ""),
+        lambda: require(driver, token_digest(token)),
+        lambda: require(driver, token, "nobody"),
     ):
         assert refused_session(ask)
 
 
 @pytest.mark.parametrize("current", [CODE, None])
-def test_a_change_of_the_code_ends_open_sessions(desk: Desk, current: str | None) -> None:
-    set_code(desk, CODE)
-    token, _ = desk.session(CODE)
+def test_a_change_of_the_code_ends_open_sessions(driver: StoreDriver, current: str | None) -> None:
+    set_code(driver, CODE)
+    token, _ = driver.session(CODE)
 
-    set_code(desk, "739164", current)
+    set_code(driver, "739164", current)
 
-    assert refused_session(lambda: require(desk, token))
-    later, _ = desk.session("739164")
-    require(desk, later)
+    assert refused_session(lambda: require(driver, token))
+    later, _ = driver.session("739164")
+    require(driver, later)
 
 
 @pytest.mark.parametrize("guesses", [0, 1])
 def test_a_code_changed_after_it_was_compared_opens_no_session(
-    desk: Desk, rival: Desk, wire: Wire, guesses: int
+    driver: StoreDriver, rival: StoreDriver, wire: Wire, guesses: int
 ) -> None:
-    set_code(desk, CODE)
+    set_code(driver, CODE)
     guessed = [first(lambda: try_code(rival, WRONG))] * guesses
     wire.plan("TransactWriteItems", *guessed, first(lambda: set_code(rival, "739164")))
 
     with pytest.raises(WrongCode):
-        desk.session(CODE)
+        driver.session(CODE)
 
     assert wire.undone == 0
-    assert [key for key in stored(desk.table) if key != RECORD] == []
+    assert [key for key in stored(driver.table) if key != RECORD] == []
 
 
-def test_wrong_codes_of_others_end_no_session(desk: Desk) -> None:
-    set_code(desk, CODE)
-    token, _ = desk.session(CODE)
+def test_wrong_codes_of_others_end_no_session(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    token, _ = driver.session(CODE)
     for _ in range(MAX_TRIES + 1):
-        try_code(desk, WRONG)
+        try_code(driver, WRONG)
 
-    require(desk, token)
+    require(driver, token)
 
 
 # One purchase each, by the code that holds
@@ -371,24 +371,26 @@ def test_wrong_codes_of_others_end_no_session(desk: Desk) -> None:
 
 @pytest.mark.parametrize("current", [CODE, None])
 def test_a_code_changed_after_the_session_was_read_ends_the_purchase(
-    desk: Desk, rival: Desk, wire: Wire, current: str | None
+    driver: StoreDriver, rival: StoreDriver, wire: Wire, current: str | None
 ) -> None:
-    set_code(desk, CODE)
-    token, _ = desk.session(CODE)
-    session = require(desk, token)
+    set_code(driver, CODE)
+    token, _ = driver.session(CODE)
+    session = require(driver, token)
     wire.plan("TransactWriteItems", first(lambda: set_code(rival, "739164", current)))
 
     with pytest.raises(ConditionFailed) as lost:
-        desk.record(a_purchase(), session=session)
+        driver.record(a_purchase(), session=session)
 
     assert lost.value.existing.keys() == {"manager"}
-    assert [sort for _, sort in stored(desk.table) if sort.startswith("PURCHASE#")] == []
-    assert "purchase" not in stored(desk.table)[f"SESSION#{session.digest}", "SESSION"]
+    assert [sort for _, sort in stored(driver.table) if sort.startswith("PURCHASE#")] == []
+    assert "purchase" not in stored(driver.table)[f"SESSION#{session.digest}", "SESSION"]
 
 
-def test_guesses_and_an_administrators_repeat_end_no_purchase(desk: Desk, rival: Desk, wire: Wire) -> None:
-    set_code(desk, CODE)
-    _, session = desk.session(CODE)
+def test_guesses_and_an_administrators_repeat_end_no_purchase(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    set_code(driver, CODE)
+    _, session = driver.session(CODE)
 
     def meanwhile() -> None:
         for _ in range(MAX_TRIES + 1):
@@ -397,51 +399,51 @@ def test_guesses_and_an_administrators_repeat_end_no_purchase(desk: Desk, rival:
 
     wire.plan("TransactWriteItems", first(meanwhile))
 
-    desk.record(a_purchase(), session=session)
+    driver.record(a_purchase(), session=session)
 
-    assert stored(desk.table)[f"SESSION#{session.digest}", "SESSION"]["purchase"] == {"S": "pur_1"}
+    assert stored(driver.table)[f"SESSION#{session.digest}", "SESSION"]["purchase"] == {"S": "pur_1"}
 
 
-def test_an_account_without_a_code_buys_nothing(desk: Desk) -> None:
+def test_an_account_without_a_code_buys_nothing(driver: StoreDriver) -> None:
     with pytest.raises(ConditionFailed) as lost:
-        desk.record(a_purchase(), session=a_session(code_version=1))
-    try_code(desk, WRONG)
+        driver.record(a_purchase(), session=a_session(code_version=1))
+    try_code(driver, WRONG)
     with pytest.raises(ConditionFailed):
-        desk.record(a_purchase(), session=a_session(code_version=1))
+        driver.record(a_purchase(), session=a_session(code_version=1))
 
     assert lost.value.existing.keys() == {"manager"}
 
 
-def test_a_session_is_spent_on_one_purchase(desk: Desk) -> None:
-    set_code(desk, CODE)
-    _, session = desk.session(CODE)
-    desk.record(a_purchase("pur_1"), session=session)
-    before = stored(desk.table)
+def test_a_session_is_spent_on_one_purchase(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    _, session = driver.session(CODE)
+    driver.record(a_purchase("pur_1"), session=session)
+    before = stored(driver.table)
 
     with pytest.raises(ConditionFailed) as lost:
-        desk.record(a_purchase("pur_2"), session=session)
+        driver.record(a_purchase("pur_2"), session=session)
 
     assert lost.value.existing.keys() == {"manager_session"}
     assert lost.value.existing["manager_session"] == before[f"SESSION#{session.digest}", "SESSION"]
     assert before[f"SESSION#{session.digest}", "SESSION"]["purchase"] == {"S": "pur_1"}
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_a_spent_session_is_read_with_the_purchase_that_spent_it(desk: Desk) -> None:
-    set_code(desk, CODE)
-    token, session = desk.session(CODE)
-    desk.record(a_purchase(), session=session)
+def test_a_spent_session_is_read_with_the_purchase_that_spent_it(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    token, session = driver.session(CODE)
+    driver.record(a_purchase(), session=session)
 
-    assert require(desk, token) == replace(session, purchase="pur_1")
+    assert require(driver, token) == replace(session, purchase="pur_1")
 
 
-def test_of_parallel_purchases_on_one_session_one_is_recorded(desk: Desk) -> None:
-    set_code(desk, CODE)
-    _, session = desk.session(CODE)
+def test_of_parallel_purchases_on_one_session_one_is_recorded(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
+    _, session = driver.session(CODE)
 
     def buy(index: int) -> str:
         try:
-            desk.record(a_purchase(f"pur_{index}"), session=session)
+            driver.record(a_purchase(f"pur_{index}"), session=session)
         except ConditionFailed as failed:
             return "lost" if failed.existing.keys() == {"manager_session"} else "?"
         except PrepaidError:
@@ -450,27 +452,27 @@ def test_of_parallel_purchases_on_one_session_one_is_recorded(desk: Desk) -> Non
 
     answers = at_once(buy, range(8), threads=8)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     recorded = [sort for partition, sort in items if sort.startswith("PURCHASE#")]
     assert len(recorded) == 1
     assert answers.count("lost") >= 7
     assert items[f"SESSION#{session.digest}", "SESSION"]["purchase"]["S"] == recorded[0].removeprefix("PURCHASE#")
 
 
-def test_opening_takes_the_tries_of_the_code(desk: Desk) -> None:
-    set_code(desk, CODE)
+def test_opening_takes_the_tries_of_the_code(driver: StoreDriver) -> None:
+    set_code(driver, CODE)
 
     for _ in range(MAX_TRIES):
         with pytest.raises(WrongCode):
-            desk.session(WRONG)
+            driver.session(WRONG)
     with pytest.raises(CodeLocked):
-        desk.session(CODE)
+        driver.session(CODE)
 
 
-def test_times_are_kept_to_the_millisecond(desk: Desk) -> None:
+def test_times_are_kept_to_the_millisecond(driver: StoreDriver) -> None:
     at = datetime(2026, 6, 16, 13, 0, 0, 123000, tzinfo=UTC)
-    set_code(desk, CODE, at=at)
-    token, session = desk.session(CODE, at=at)
+    set_code(driver, CODE, at=at)
+    token, session = driver.session(CODE, at=at)
 
-    assert require(desk, token, at=at) == session
-    assert refused_session(lambda: require(desk, token, at=at + HOUR))
+    assert require(driver, token, at=at) == session
+    assert refused_session(lambda: require(driver, token, at=at + HOUR))

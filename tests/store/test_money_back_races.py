@@ -12,8 +12,8 @@ from prepaid.core.purchase import PaymentStatus
 from tests.support.ledger_audit import audit
 from tests.support.money_back import DISPUTED, FAULTS, HALF, PAID, REFUNDED, bought, standing
 from tests.support.store_driver import (
-    Desk,
     FakeTime,
+    StoreDriver,
     a_payment_status,
     a_purchase,
     quarantined,
@@ -43,9 +43,11 @@ def killed_after(send: Callable[[], object]) -> None:
 # Truths of different age
 
 
-def test_what_was_asked_earlier_does_not_undo_what_was_asked_later(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_what_was_asked_earlier_does_not_undo_what_was_asked_later(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
     """We ask when half is refunded, and are slow; a rival hears of all of it and writes first."""
-    bought(desk)
+    bought(driver)
     truth = [HALF]
 
     def whole_meanwhile() -> None:
@@ -54,15 +56,15 @@ def test_what_was_asked_earlier_does_not_undo_what_was_asked_later(desk: Desk, r
 
     wire.plan(TRANSACTION, first(whole_meanwhile))
 
-    assert desk.follow(lambda: truth[-1], event="evt_1") == "unchanged"
+    assert driver.follow(lambda: truth[-1], event="evt_1") == "unchanged"
 
-    assert standing(desk) == ("refunded", 100, 0, 0)
-    assert types(stored(desk.table)).count("refund") == 1
+    assert standing(driver) == ("refunded", 100, 0, 0)
+    assert types(stored(driver.table)).count("refund") == 1
 
 
-def test_an_outdated_response_of_stripe_is_not_written(desk: Desk, rival: Desk) -> None:
+def test_an_outdated_response_of_stripe_is_not_written(driver: StoreDriver, rival: StoreDriver) -> None:
     """The record is read before the provider is asked: what a rival writes while we wait makes our own write lose."""
-    bought(desk)
+    bought(driver)
     answers = [HALF, REFUNDED]
 
     def look() -> PaymentStatus:
@@ -71,15 +73,15 @@ def test_an_outdated_response_of_stripe_is_not_written(desk: Desk, rival: Desk) 
             rival.receive(REFUNDED, event="evt_2")
         return answer
 
-    assert desk.follow(look, event="evt_1") == "unchanged"
+    assert driver.follow(look, event="evt_1") == "unchanged"
 
-    assert standing(desk) == ("refunded", 100, 0, 0)
-    assert types(stored(desk.table))[-2:] == ["purchase", "refund"]
+    assert standing(driver) == ("refunded", 100, 0, 0)
+    assert types(stored(driver.table))[-2:] == ["purchase", "refund"]
 
 
-def test_an_outdated_status_that_was_written_is_undone(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_an_outdated_status_that_was_written_is_undone(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """The refund fails between our question and our write: its event finds a record that is right, and is done."""
-    bought(desk)
+    bought(driver)
     truth, outcomes = [REFUNDED], []
 
     def refund_fails() -> None:
@@ -88,15 +90,17 @@ def test_an_outdated_status_that_was_written_is_undone(desk: Desk, rival: Desk, 
 
     wire.plan(TRANSACTION, first(refund_fails))
 
-    assert desk.follow(lambda: truth[-1], event="evt_created") == "changed"
+    assert driver.follow(lambda: truth[-1], event="evt_created") == "changed"
 
     assert outcomes == ["unchanged"]
-    assert standing(desk) == ("granted", 0, 100, 0)
-    assert types(stored(desk.table))[-2:] == ["refund", "refund"]
+    assert standing(driver) == ("granted", 0, 100, 0)
+    assert types(stored(driver.table))[-2:] == ["refund", "refund"]
 
 
-def test_a_truth_of_less_than_a_credit_that_passed_is_undone_too(desk: Desk, rival: Desk, wire: Wire) -> None:
-    bought(desk)
+def test_a_truth_of_less_than_a_credit_that_passed_is_undone_too(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    bought(driver)
     truth = [replace(PAID, disputed=1)]
 
     def dispute_ends() -> None:
@@ -105,36 +109,36 @@ def test_a_truth_of_less_than_a_credit_that_passed_is_undone_too(desk: Desk, riv
 
     wire.plan("PutItem", first(dispute_ends))
 
-    desk.follow(lambda: truth[-1], event="evt_1")
+    driver.follow(lambda: truth[-1], event="evt_1")
 
-    assert standing(desk) == ("granted", 0, 100, 0)
+    assert standing(driver) == ("granted", 0, 100, 0)
 
 
-def test_a_spend_between_question_and_write_is_owed(desk: Desk, rival: Desk, wire: Wire) -> None:
-    bought(desk)
+def test_a_spend_between_question_and_write_is_owed(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    bought(driver)
     wire.plan(TRANSACTION, first(lambda: rival.debit(30)))
 
-    desk.receive(REFUNDED)
+    driver.receive(REFUNDED)
 
-    assert standing(desk) == ("refunded", 100, 0, 30)
-    assert desk.purchase().debt == 30
+    assert standing(driver) == ("refunded", 100, 0, 30)
+    assert driver.purchase().debt == 30
 
 
-def test_a_grant_before_the_write_is_not_revoked(desk: Desk, rival: Desk, wire: Wire) -> None:
+def test_a_grant_before_the_write_is_not_revoked(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """It lands between Stripe's response and our write, and belongs to another lot."""
-    bought(desk, spent=100)
+    bought(driver, spent=100)
     wire.plan(TRANSACTION, first(lambda: rival.grant(50)))
 
-    desk.receive(REFUNDED)
+    driver.receive(REFUNDED)
 
-    assert standing(desk) == ("refunded", 100, 50, 100)
+    assert standing(driver) == ("refunded", 100, 50, 100)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(desk: Desk, seed: int) -> None:
+def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(driver: StoreDriver, seed: int) -> None:
     dice = random.Random(seed)
-    desk.open()
-    desk.record(a_purchase())
+    driver.open()
+    driver.record(a_purchase())
     truths = [a_payment_status("awaiting_payment", a_purchase()), PAID]
     truths += [
         replace(PAID, refunded=dice.choice([0, 1000, 2495, 4990]), disputed=dice.choice([0, 0, 1000, 4990]))
@@ -150,28 +154,28 @@ def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(desk: Desk, 
         # Something becomes true, then its event is delivered.
         with lock:
             place[0] = max(place[0], min(place[0] + 1, len(truths) - 1))
-        until_told(lambda: desk.follow(look, event=f"evt_{index}"))
+        until_told(lambda: driver.follow(look, event=f"evt_{index}"))
 
     at_once(news, range(len(truths) + 4), threads=4)
 
     last = truths[-1]
     back = min(4990, last.refunded + last.disputed)
-    purchase = desk.purchase()
+    purchase = driver.purchase()
     assert (purchase.refunded, purchase.disputed) == (last.refunded, last.disputed)
-    assert standing(desk)[1:] == (100 * back // 4990, 100 - 100 * back // 4990, 0)
-    assert types(stored(desk.table)).count("purchase") == 1
-    assert quarantined(stored(desk.table)) == []
+    assert standing(driver)[1:] == (100 * back // 4990, 100 - 100 * back // 4990, 0)
+    assert types(stored(driver.table)).count("purchase") == 1
+    assert quarantined(stored(driver.table)) == []
 
 
 @pytest.mark.parametrize("truth", [REFUNDED, HALF, DISPUTED, replace(HALF, disputed=1000)])
-def test_eight_that_hear_of_the_same_money_take_it_once(desk: Desk, truth: PaymentStatus) -> None:
-    bought(desk, spent=30)
+def test_eight_that_hear_of_the_same_money_take_it_once(driver: StoreDriver, truth: PaymentStatus) -> None:
+    bought(driver, spent=30)
 
-    at_once(lambda index: until_told(lambda: desk.receive(truth, event=f"evt_{index}")), range(8), threads=8)
+    at_once(lambda index: until_told(lambda: driver.receive(truth, event=f"evt_{index}")), range(8), threads=8)
 
     revoked = 100 * min(4990, truth.refunded + truth.disputed) // 4990
-    assert standing(desk)[1] == revoked
-    items = stored(desk.table)
+    assert standing(driver)[1] == revoked
+    items = stored(driver.table)
     assert types(items).count("refund") + types(items).count("dispute") == 1
     audited = audit(items)
     assert audited.available - audited.owed == 70 - revoked
@@ -184,27 +188,27 @@ def test_eight_that_hear_of_the_same_money_take_it_once(desk: Desk, truth: Payme
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
 @pytest.mark.parametrize("truth", [REFUNDED, PAID], ids=["takes", "gives back"])
 def test_money_moves_once_whatever_the_database_does_meanwhile(
-    desk: Desk, wire: Wire, operation: str, fault: Fault, truth: PaymentStatus
+    driver: StoreDriver, wire: Wire, operation: str, fault: Fault, truth: PaymentStatus
 ) -> None:
-    bought(desk, spent=60)
+    bought(driver, spent=60)
     if truth == PAID:
-        desk.receive(DISPUTED)
+        driver.receive(DISPUTED)
     wire.plan(operation, fault, fault)
 
-    desk.receive(truth)
+    driver.receive(truth)
 
     assert wire.undone == 0
-    assert standing(desk) == (("refunded", 100, 0, 60) if truth == REFUNDED else ("granted", 0, 40, 0))
+    assert standing(driver) == (("refunded", 100, 0, 60) if truth == REFUNDED else ("granted", 0, 40, 0))
 
 
 @pytest.mark.parametrize("at", range(3))
 @pytest.mark.parametrize("stop", [killed, killed_after])
 def test_killed_at_any_write_the_next_event_goes_on(
-    desk: Desk, rival: Desk, wire: Wire, at: int, stop: Callable[..., None]
+    driver: StoreDriver, rival: StoreDriver, wire: Wire, at: int, stop: Callable[..., None]
 ) -> None:
     """Granted and refunded and, before we hear of either, disputed: two steps, and one that comes later."""
-    desk.open()
-    desk.record(a_purchase())
+    driver.open()
+    driver.record(a_purchase())
     truths = [replace(HALF), replace(HALF, disputed=1000)]
     planned: list[Fault] = [*[lambda _: None] * at, stop]
     wire.plan(TRANSACTION, *planned)
@@ -212,42 +216,42 @@ def test_killed_at_any_write_the_next_event_goes_on(
     stopped = 0
     for number, truth in enumerate(truths):
         try:
-            desk.receive(truth, event=f"evt_{number}")
+            driver.receive(truth, event=f"evt_{number}")
         except Killed:
             stopped += 1
             assert rival.receive(truth, event=f"evt_{number}") in {"changed", "unchanged"}
 
     assert stopped == 1
-    assert standing(desk) == ("disputed", 70, 30, 0)
-    assert types(stored(desk.table)) == ["plan_change", "purchase", "refund", "dispute"]
+    assert standing(driver) == ("disputed", 70, 30, 0)
+    assert types(stored(driver.table)) == ["plan_change", "purchase", "refund", "dispute"]
 
 
-def test_what_the_provider_could_not_say_leaves_everything_as_it_was(desk: Desk) -> None:
+def test_what_the_provider_could_not_say_leaves_everything_as_it_was(driver: StoreDriver) -> None:
     class Silent(Exception):
         pass
 
     def silent() -> PaymentStatus | None:
         raise Silent
 
-    bought(desk)
-    before = stored(desk.table)
+    bought(driver)
+    before = stored(driver.table)
 
     with pytest.raises(Silent):
-        desk.follow(silent)
+        driver.follow(silent)
 
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
 @pytest.mark.parametrize("fault", [no_answer, connection_refused])
-def test_a_refund_that_cannot_be_written_is_busy(desk: Desk, wire: Wire, fault: Fault) -> None:
+def test_a_refund_that_cannot_be_written_is_busy(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
     """So that its event is delivered again."""
-    bought(desk)
+    bought(driver)
     wire.always(TRANSACTION, fault)
 
     with pytest.raises(Busy):
-        desk.with_deadline(FakeTime().deadline(0.3)).receive(REFUNDED)
+        driver.with_deadline(FakeTime().deadline(0.3)).receive(REFUNDED)
 
     wire.calm()
-    assert standing(desk) == ("granted", 0, 100, 0)
-    desk.receive(REFUNDED)
-    assert standing(desk) == ("refunded", 100, 0, 0)
+    assert standing(driver) == ("granted", 0, 100, 0)
+    driver.receive(REFUNDED)
+    assert standing(driver) == ("refunded", 100, 0, 0)

@@ -9,53 +9,63 @@ from prepaid.core.purchase import Progress, PurchaseState
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.purchases import read_purchase
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import DAY, NOW, Desk, a_payment_status, a_purchase, due_keys, lines, stored, types
+from tests.support.store_driver import (
+    DAY,
+    NOW,
+    StoreDriver,
+    a_payment_status,
+    a_purchase,
+    due_keys,
+    lines,
+    stored,
+    types,
+)
 from tests.support.wire import Wire
 
 
-def test_a_recorded_purchase_is_read_back_as_it_was(desk: Desk) -> None:
+def test_a_recorded_purchase_is_read_back_as_it_was(driver: StoreDriver) -> None:
     purchase = a_purchase(session=None, state="created")
 
-    desk.record(purchase)
+    driver.record(purchase)
 
-    assert desk.purchase() == purchase
-
-
-def test_a_purchase_is_not_found_under_another_account(desk: Desk) -> None:
-    desk.record(a_purchase())
-
-    assert read_purchase(desk.table, "other", "pur_1") is None
-    assert read_purchase(desk.table, "acme", "pur_2") is None
+    assert driver.purchase() == purchase
 
 
-def test_an_id_that_is_taken_is_refused_and_the_first_record_stands(desk: Desk) -> None:
-    desk.record(a_purchase())
-    before = stored(desk.table)
+def test_a_purchase_is_not_found_under_another_account(driver: StoreDriver) -> None:
+    driver.record(a_purchase())
+
+    assert read_purchase(driver.table, "other", "pur_1") is None
+    assert read_purchase(driver.table, "acme", "pur_2") is None
+
+
+def test_an_id_that_is_taken_is_refused_and_the_first_record_stands(driver: StoreDriver) -> None:
+    driver.record(a_purchase())
+    before = stored(driver.table)
 
     with pytest.raises(ConditionFailed):
-        desk.record(a_purchase(credits=100_000))
+        driver.record(a_purchase(credits=100_000))
 
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
-def test_a_payment_writes_lot_purchase_and_payment_reference(desk: Desk, wire: Wire) -> None:
+def test_a_payment_writes_lot_purchase_and_payment_reference(driver: StoreDriver, wire: Wire) -> None:
     """The reference leads from the payment to its purchase."""
-    desk.open()
-    desk.record(a_purchase())
+    driver.open()
+    driver.record(a_purchase())
     wire.forget()
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase()), at=NOW)
+    outcome = driver.receive(a_payment_status("paid", a_purchase()), at=NOW)
 
     assert outcome == "changed"
     assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
-    items = stored(desk.table)
+    items = stored(driver.table)
     line = lines(items)[-1]
     assert (line["type"], line["credits"], line["purchase"], line["actor"]) == ("purchase", 100, "pur_1", "stripe")
-    [lot] = desk.account().lots
+    [lot] = driver.account().lots
     # Paid on 2026-06-16 in Sao Paulo: good through 2027-06-16 there.
     assert lot.expires_at == datetime(2027, 6, 17, 3, 0, tzinfo=UTC)
     assert due_keys(items) == [f"acme#{lot.id}"]
-    found = desk.purchase()
+    found = driver.purchase()
     assert (found.state, found.version, found.payment) == ("granted", 2, "pi_pur_1")
     assert found.lots == (lot,)
     assert found.changed_at == NOW
@@ -63,48 +73,48 @@ def test_a_payment_writes_lot_purchase_and_payment_reference(desk: Desk, wire: W
     assert (way_back["account"], way_back["purchase"]) == ({"S": "acme"}, {"S": "pur_1"})
 
 
-def test_the_record_not_todays_catalog_decides_what_is_granted(desk: Desk) -> None:
-    desk.open()
-    desk.record(a_purchase(pack="no-longer-sold", credits=77, valid_months=1))
+def test_the_record_not_todays_catalog_decides_what_is_granted(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase(pack="no-longer-sold", credits=77, valid_months=1))
 
-    desk.receive(a_payment_status("paid", a_purchase()))
+    driver.receive(a_payment_status("paid", a_purchase()))
 
-    [lot] = desk.account().lots
+    [lot] = driver.account().lots
     assert lot.remaining == 77
     assert lot.expires_at == datetime(2026, 7, 17, 3, 0, tzinfo=UTC)
 
 
-def test_a_payment_without_an_id_leaves_no_way_back(desk: Desk) -> None:
-    desk.open()
-    desk.record(a_purchase())
+def test_a_payment_without_an_id_leaves_no_way_back(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase())
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase(), payment=None))
+    outcome = driver.receive(a_payment_status("paid", a_purchase(), payment=None))
 
     assert outcome == "changed"
-    assert not [key for key in stored(desk.table) if key[0].startswith("PAYMENT#")]
+    assert not [key for key in stored(driver.table) if key[0].startswith("PAYMENT#")]
 
 
 @pytest.mark.parametrize("days", [0, 1, 400])
-def test_a_repeated_payment_changes_nothing(desk: Desk, days: int) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    desk.receive(a_payment_status("paid", a_purchase()), event="evt_1")
-    desk.debit(30)
-    before = stored(desk.table)
+def test_a_repeated_payment_changes_nothing(driver: StoreDriver, days: int) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    driver.receive(a_payment_status("paid", a_purchase()), event="evt_1")
+    driver.debit(30)
+    before = stored(driver.table)
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase()), event="evt_2", at=NOW + days * DAY)
+    outcome = driver.receive(a_payment_status("paid", a_purchase()), event="evt_2", at=NOW + days * DAY)
 
     assert outcome == "unchanged"
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
 @pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired"])
-def test_money_grants_from_every_state_but_granted(desk: Desk, state: PurchaseState) -> None:
-    desk.open()
-    desk.record(a_purchase(state=state))
+def test_money_grants_from_every_state_but_granted(driver: StoreDriver, state: PurchaseState) -> None:
+    driver.open()
+    driver.record(a_purchase(state=state))
 
-    assert desk.receive(a_payment_status("paid", a_purchase())) == "changed"
-    assert audit(stored(desk.table)).granted == 100
+    assert driver.receive(a_payment_status("paid", a_purchase())) == "changed"
+    assert audit(stored(driver.table)).granted == 100
 
 
 @pytest.mark.parametrize(
@@ -117,31 +127,31 @@ def test_money_grants_from_every_state_but_granted(desk: Desk, state: PurchaseSt
     ],
 )
 def test_a_fact_that_is_not_money_moves_the_purchase_and_nothing_else(
-    desk: Desk, kind: Progress, state: PurchaseState, ends: PurchaseState
+    driver: StoreDriver, kind: Progress, state: PurchaseState, ends: PurchaseState
 ) -> None:
-    desk.open()
-    desk.record(a_purchase(state=state))
-    before = stored(desk.table)
+    driver.open()
+    driver.record(a_purchase(state=state))
+    before = stored(driver.table)
 
-    outcome = desk.receive(a_payment_status(kind, a_purchase()))
+    outcome = driver.receive(a_payment_status(kind, a_purchase()))
 
-    after = stored(desk.table)
+    after = stored(driver.table)
     assert outcome == "changed"
-    assert desk.purchase() == a_purchase(state=ends, version=2, changed_at=NOW)
+    assert driver.purchase() == a_purchase(state=ends, version=2, changed_at=NOW)
     assert {key for key in after if after[key] != before.get(key)} == {("ACCOUNT#acme", "PURCHASE#pur_1")}
 
 
-def test_a_fact_that_changes_nothing_any_more_writes_nothing(desk: Desk, wire: Wire) -> None:
-    desk.open()
-    desk.record(a_purchase(state="pending"))
-    before = stored(desk.table)
+def test_a_fact_that_changes_nothing_any_more_writes_nothing(driver: StoreDriver, wire: Wire) -> None:
+    driver.open()
+    driver.record(a_purchase(state="pending"))
+    before = stored(driver.table)
     wire.forget()
 
-    outcome = desk.receive(a_payment_status("session_expired", a_purchase()))
+    outcome = driver.receive(a_payment_status("session_expired", a_purchase()))
 
     assert outcome == "unchanged"
     assert wire.calls == ["GetItem"]
-    assert stored(desk.table) == before
+    assert stored(driver.table) == before
 
 
 @pytest.mark.parametrize(
@@ -164,15 +174,15 @@ def test_a_fact_that_changes_nothing_any_more_writes_nothing(desk: Desk, wire: W
 )
 @pytest.mark.parametrize("kind", ["paid", "session_expired"])
 def test_a_mismatch_is_quarantined_and_grants_nothing(
-    desk: Desk, kind: Progress, difference: dict[str, object], named: list[str]
+    driver: StoreDriver, kind: Progress, difference: dict[str, object], named: list[str]
 ) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    before = stored(desk.table)
+    driver.open()
+    driver.record(a_purchase())
+    before = stored(driver.table)
 
-    outcome = desk.receive(a_payment_status(kind, a_purchase(), **difference), event="evt_9")
+    outcome = driver.receive(a_payment_status(kind, a_purchase(), **difference), event="evt_9")
 
-    after = stored(desk.table)
+    after = stored(driver.table)
     [new] = after.keys() - before.keys()
     assert outcome == "quarantined"
     purchase_id = str(difference.get("purchase", "pur_1"))
@@ -187,71 +197,71 @@ def test_a_mismatch_is_quarantined_and_grants_nothing(
     # Whose own session was paid says so; money of another session is none of its own.
     own = kind == "paid" and not difference.keys() & {"session", "purchase", "account"}
     assert changed == ({("ACCOUNT#acme", "PURCHASE#pur_1")} if own else set())
-    assert desk.purchase() == a_purchase(state="paid", version=2, changed_at=NOW) if own else a_purchase()
+    assert driver.purchase() == a_purchase(state="paid", version=2, changed_at=NOW) if own else a_purchase()
 
 
-def test_a_mismatch_is_granted_once_stripe_reports_a_match(desk: Desk) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")
-    assert desk.purchase().state == "paid"
-    desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_2")
-    assert desk.purchase().version == 2
+def test_a_mismatch_is_granted_once_stripe_reports_a_match(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    driver.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")
+    assert driver.purchase().state == "paid"
+    driver.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_2")
+    assert driver.purchase().version == 2
 
-    assert desk.receive(a_payment_status("paid", a_purchase()), event="evt_3") == "changed"
+    assert driver.receive(a_payment_status("paid", a_purchase()), event="evt_3") == "changed"
 
-    assert desk.purchase().state == "granted"
-    assert desk.account().available == 100
+    assert driver.purchase().state == "granted"
+    assert driver.account().available == 100
 
 
-def test_an_event_quarantined_twice_on_a_day_is_one_row(desk: Desk) -> None:
+def test_an_event_quarantined_twice_on_a_day_is_one_row(driver: StoreDriver) -> None:
     """Two events are two rows."""
-    desk.open()
-    desk.record(a_purchase())
+    driver.open()
+    driver.record(a_purchase())
     wrong = a_payment_status("paid", a_purchase(), amount=1)
 
-    desk.receive(wrong, event="evt_1")
-    desk.receive(wrong, event="evt_1")
-    desk.receive(wrong, event="evt_2")
+    driver.receive(wrong, event="evt_1")
+    driver.receive(wrong, event="evt_1")
+    driver.receive(wrong, event="evt_2")
 
-    rows = [sort for partition, sort in sorted(stored(desk.table)) if partition.startswith("QUARANTINE#")]
+    rows = [sort for partition, sort in sorted(stored(driver.table)) if partition.startswith("QUARANTINE#")]
     assert rows == ["evt_1#pur_1", "evt_2#pur_1"]
 
 
-def test_a_quarantined_purchase_is_granted_by_a_matching_status(desk: Desk) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    desk.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")
+def test_a_quarantined_purchase_is_granted_by_a_matching_status(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    driver.receive(a_payment_status("paid", a_purchase(), amount=1), event="evt_1")
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase()), event="evt_2")
+    outcome = driver.receive(a_payment_status("paid", a_purchase()), event="evt_2")
 
     assert outcome == "changed"
-    assert audit(stored(desk.table)).granted == 100
+    assert audit(stored(driver.table)).granted == 100
 
 
-def test_one_payment_pays_for_one_purchase(desk: Desk) -> None:
-    desk.open()
+def test_one_payment_pays_for_one_purchase(driver: StoreDriver) -> None:
+    driver.open()
     for name in ("pur_1", "pur_2"):
-        desk.record(a_purchase(name))
-    desk.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
-    before = stored(desk.table)
+        driver.record(a_purchase(name))
+    driver.receive(a_payment_status("paid", a_purchase("pur_1"), payment="pi_1"), event="evt_1")
+    before = stored(driver.table)
 
-    outcome = desk.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
+    outcome = driver.receive(a_payment_status("paid", a_purchase("pur_2"), payment="pi_1"), event="evt_2")
 
-    after = stored(desk.table)
+    after = stored(driver.table)
     assert outcome == "quarantined"
-    assert desk.purchase("pur_2").state == "open"
+    assert driver.purchase("pur_2").state == "open"
     assert after.keys() - before.keys() == {("QUARANTINE#2026-06-16", "evt_2#pur_2")}
     assert after["PAYMENT#pi_1", "PAYMENT"] == before["PAYMENT#pi_1", "PAYMENT"]
 
 
-def test_the_grant_records_what_time_did_before_it(desk: Desk) -> None:
-    desk.open()
-    desk.grant(5, validity=NOW + DAY)
-    desk.record(a_purchase())
+def test_the_grant_records_what_time_did_before_it(driver: StoreDriver) -> None:
+    driver.open()
+    driver.grant(5, validity=NOW + DAY)
+    driver.record(a_purchase())
 
-    desk.receive(a_payment_status("paid", a_purchase()), at=NOW + 2 * DAY)
+    driver.receive(a_payment_status("paid", a_purchase()), at=NOW + 2 * DAY)
 
-    assert types(stored(desk.table))[-2:] == ["expiry", "purchase"]
-    assert desk.granted_by() == 4
-    assert audit(stored(desk.table)).expired == 5
+    assert types(stored(driver.table))[-2:] == ["expiry", "purchase"]
+    assert driver.granted_by() == 4
+    assert audit(stored(driver.table)).expired == 5

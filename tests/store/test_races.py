@@ -23,7 +23,7 @@ from tests.support.store_driver import (
     DAY,
     NOW,
     QUOTA_100,
-    Desk,
+    StoreDriver,
     a_payment_status,
     a_purchase,
     claim_keys,
@@ -44,12 +44,12 @@ def others(cloud: None) -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def test_of_200_parallel_debits_on_100_credits_exactly_100_succeed(desk: Desk) -> None:
-    desk.open(credits=100)
+def test_of_200_parallel_debits_on_100_credits_exactly_100_succeed(driver: StoreDriver) -> None:
+    driver.open(credits=100)
 
-    answers = at_once(lambda index: debit(desk, f"k{index}"), range(200), threads=16)
+    answers = at_once(lambda index: debit(driver, f"k{index}"), range(200), threads=16)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     audited = audit(items)
     assert answers.count(REFUSED) == 100
     assert (audited.available, audited.spent, audited.consumptions) == (0, 100, 100)
@@ -57,59 +57,59 @@ def test_of_200_parallel_debits_on_100_credits_exactly_100_succeed(desk: Desk) -
     assert numbers(answers) == list(range(3, 103))
 
 
-def test_parallel_debits_without_keys_spend_each_credit_once(desk: Desk) -> None:
-    desk.open(credits=20)
+def test_parallel_debits_without_keys_spend_each_credit_once(driver: StoreDriver) -> None:
+    driver.open(credits=20)
 
-    answers = at_once(lambda _: debit(desk, None), range(40), threads=16)
+    answers = at_once(lambda _: debit(driver, None), range(40), threads=16)
 
     assert answers.count(REFUSED) == 20
-    assert audit(stored(desk.table)).consumptions == 20
+    assert audit(stored(driver.table)).consumptions == 20
 
 
-def test_50_parallel_retries_of_one_key_write_one_entry(desk: Desk) -> None:
+def test_50_parallel_retries_of_one_key_write_one_entry(driver: StoreDriver) -> None:
     """All get one response."""
-    desk.open(credits=100)
+    driver.open(credits=100)
 
-    answers = at_once(lambda _: until_told(lambda: desk.debit(2, key="k1")), range(50), threads=25)
+    answers = at_once(lambda _: until_told(lambda: driver.debit(2, key="k1")), range(50), threads=25)
 
-    audited = audit(stored(desk.table))
+    audited = audit(stored(driver.table))
     assert audited.spent == 2
     assert [answer.entries for answer in answers] == [answers[0].entries] * 50
     assert sum(not answer.replayed for answer in answers) <= 1
 
 
-def test_parallel_retries_of_the_last_debit_get_its_response(desk: Desk) -> None:
-    desk.open(credits=1)
+def test_parallel_retries_of_the_last_debit_get_its_response(driver: StoreDriver) -> None:
+    driver.open(credits=1)
 
-    answers = at_once(lambda _: debit(desk, "k1"), range(32), threads=32)
+    answers = at_once(lambda _: debit(driver, "k1"), range(32), threads=32)
 
     assert {number for _, number in answers} == {3}
     assert [answer for answer, _ in answers].count("new") <= 1
-    assert audit(stored(desk.table)).available == 0
+    assert audit(stored(driver.table)).available == 0
 
 
-def test_two_keys_racing_for_the_last_credit_have_one_winner(desk: Desk) -> None:
+def test_two_keys_racing_for_the_last_credit_have_one_winner(driver: StoreDriver) -> None:
     """Each with many retries."""
-    desk.open(credits=1)
+    driver.open(credits=1)
 
-    answers = at_once(lambda key: (key, debit(desk, key)), ["k0", "k1"] * 16, threads=32)
+    answers = at_once(lambda key: (key, debit(driver, key)), ["k0", "k1"] * 16, threads=32)
 
     told = [{number for asked, (_, number) in answers if asked == key} for key in ("k0", "k1")]
     assert sorted(told, key=sorted) == [{0}, {3}]
 
 
-def test_parallel_grants_and_debits_lose_and_invent_nothing(desk: Desk) -> None:
-    desk.open(credits=5)
+def test_parallel_grants_and_debits_lose_and_invent_nothing(driver: StoreDriver) -> None:
+    driver.open(credits=5)
 
     def ask(index: int) -> str:
         if index % 3 == 0:
-            until_told(lambda: desk.grant(3, key=f"g{index}"))
+            until_told(lambda: driver.grant(3, key=f"g{index}"))
             return "granted"
-        return debit(desk, f"k{index}", quantity=2)[0]
+        return debit(driver, f"k{index}", quantity=2)[0]
 
     answers = at_once(ask, range(60), threads=16)
 
-    audited = audit(stored(desk.table))
+    audited = audit(stored(driver.table))
     spent = 2 * sum(answer in {"new", "replayed"} for answer in answers)
     assert audited.granted == 5 + 3 * 20
     assert audited.spent == spent
@@ -117,74 +117,76 @@ def test_parallel_grants_and_debits_lose_and_invent_nothing(desk: Desk) -> None:
     assert audited.entries == 2 + 20 + spent // 2
 
 
-def test_parallel_debits_of_several_accounts_do_not_meet(desk: Desk) -> None:
+def test_parallel_debits_of_several_accounts_do_not_meet(driver: StoreDriver) -> None:
     accounts = ["acme", "acme-2", "ac"]
     for account in accounts:
-        desk.open(account, credits=10)
+        driver.open(account, credits=10)
 
-    at_once(lambda account: until_told(lambda: desk.debit(1, key="k1", account=account)), accounts * 8, threads=12)
+    at_once(lambda account: until_told(lambda: driver.debit(1, key="k1", account=account)), accounts * 8, threads=12)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert [audit(items, account).available for account in accounts] == [9, 9, 9]
 
 
-def test_parallel_debits_never_overdraw_quota_and_credits(desk: Desk) -> None:
-    desk.open(terms=QUOTA_100, credits=5)
+def test_parallel_debits_never_overdraw_quota_and_credits(driver: StoreDriver) -> None:
+    driver.open(terms=QUOTA_100, credits=5)
 
     def ask(index: int) -> bool:
         try:
-            until_told(lambda: desk.debit(7, feature="ai_service", key=f"k{index}"))
+            until_told(lambda: driver.debit(7, feature="ai_service", key=f"k{index}"))
         except InsufficientCredits:
             return False
         return True
 
     answers = at_once(ask, range(20), threads=10)
 
-    account = desk.account()
+    account = driver.account()
     assert sum(answers) == 15
     assert (account.quota_used, account.available) == (100, 0)
 
 
-def test_racing_processes_spend_each_credit_once(desk: Desk, others: ProcessPoolExecutor) -> None:
-    desk.open(credits=40)
+def test_racing_processes_spend_each_credit_once(driver: StoreDriver, others: ProcessPoolExecutor) -> None:
+    driver.open(credits=40)
 
     futures = [
-        others.submit(debit_each, desk.table.name, [f"p{process}-{index}" for index in range(20)], 4)
+        others.submit(debit_each, driver.table.name, [f"p{process}-{index}" for index in range(20)], 4)
         for process in range(PROCESSES)
     ]
     answers = [answer for future in futures for answer in future.result()]
 
-    audited = audit(stored(desk.table))
+    audited = audit(stored(driver.table))
     assert answers.count(REFUSED) == 20
     assert (audited.available, audited.consumptions) == (0, 40)
     assert numbers(answers) == list(range(3, 43))
 
 
-def test_processes_that_repeat_the_same_keys_have_one_effect_each(desk: Desk, others: ProcessPoolExecutor) -> None:
-    desk.open(credits=10)
+def test_processes_that_repeat_the_same_keys_have_one_effect_each(
+    driver: StoreDriver, others: ProcessPoolExecutor
+) -> None:
+    driver.open(credits=10)
     keys = [f"k{index}" for index in range(10)]
 
-    futures = [others.submit(debit_each, desk.table.name, keys, 4) for _ in range(PROCESSES)]
+    futures = [others.submit(debit_each, driver.table.name, keys, 4) for _ in range(PROCESSES)]
     answers = [future.result() for future in futures]
 
-    assert audit(stored(desk.table)).available == 0
+    assert audit(stored(driver.table)).available == 0
     for told in zip(*answers, strict=True):
         assert len({number for _, number in told}) == 1
         assert [answer for answer, _ in told].count("new") <= 1
 
 
-def test_eight_parallel_deliveries_of_one_payment_grant_one_lot(desk: Desk) -> None:
-    desk.open()
+def test_eight_parallel_deliveries_of_one_payment_grant_one_lot(driver: StoreDriver) -> None:
+    driver.open()
     purchase = a_purchase()
-    desk.record(purchase)
+    driver.record(purchase)
 
     outcomes = at_once(
-        lambda index: until_told(lambda: desk.receive(a_payment_status("paid", purchase), event=f"evt_{index}")),
+        lambda index: until_told(lambda: driver.receive(a_payment_status("paid", purchase), event=f"evt_{index}")),
         range(8),
         threads=8,
     )
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert outcomes.count("changed") <= 1
     assert set(outcomes) <= {"changed", "unchanged"}
     assert audit(items).granted == 100
@@ -192,59 +194,61 @@ def test_eight_parallel_deliveries_of_one_payment_grant_one_lot(desk: Desk) -> N
     assert len(due_keys(items)) == 1
 
 
-def test_deliveries_of_one_payment_to_several_processes_grant_one_lot(desk: Desk, others: ProcessPoolExecutor) -> None:
-    desk.open()
-    desk.record(a_purchase())
+def test_deliveries_of_one_payment_to_several_processes_grant_one_lot(
+    driver: StoreDriver, others: ProcessPoolExecutor
+) -> None:
+    driver.open()
+    driver.record(a_purchase())
 
-    futures = [others.submit(deliver_paid, desk.table.name, f"evt_{index}") for index in range(2 * PROCESSES)]
+    futures = [others.submit(deliver_paid, driver.table.name, f"evt_{index}") for index in range(2 * PROCESSES)]
     outcomes = [future.result() for future in futures]
 
     assert outcomes.count("changed") <= 1
-    assert audit(stored(desk.table)).granted == 100
+    assert audit(stored(driver.table)).granted == 100
 
 
-def test_every_kind_of_fact_at_once_grants_once_and_ends_granted(desk: Desk) -> None:
-    desk.open()
+def test_every_kind_of_fact_at_once_grants_once_and_ends_granted(driver: StoreDriver) -> None:
+    driver.open()
     purchase = a_purchase()
-    desk.record(purchase)
+    driver.record(purchase)
     kinds: list[Progress] = ["awaiting_payment", "paid", "payment_failed", "session_expired"]
 
-    at_once(lambda kind: until_told(lambda: desk.receive(a_payment_status(kind, purchase))), kinds * 4, threads=16)
+    at_once(lambda kind: until_told(lambda: driver.receive(a_payment_status(kind, purchase))), kinds * 4, threads=16)
 
-    assert audit(stored(desk.table)).granted == 100
-    assert desk.purchase().state == "granted"
-    assert desk.granted_by() == 2
+    assert audit(stored(driver.table)).granted == 100
+    assert driver.purchase().state == "granted"
+    assert driver.granted_by() == 2
 
 
-def test_one_payment_of_two_purchases_at_once_grants_one(desk: Desk) -> None:
-    desk.open()
+def test_one_payment_of_two_purchases_at_once_grants_one(driver: StoreDriver) -> None:
+    driver.open()
     for purchase in (a_purchase("pur_1"), a_purchase("pur_2")):
-        desk.record(purchase)
+        driver.record(purchase)
 
     outcomes = at_once(
         lambda name: until_told(
-            lambda: desk.receive(a_payment_status("paid", a_purchase(name), payment="pi_1"), event=f"evt_{name}")
+            lambda: driver.receive(a_payment_status("paid", a_purchase(name), payment="pi_1"), event=f"evt_{name}")
         ),
         ["pur_1", "pur_2"],
         threads=2,
     )
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert outcomes.count("quarantined") == 1
     assert audit(items).granted == 100
     assert [sort for partition, sort in items if partition.startswith("QUARANTINE#")] != []
 
 
-def test_parallel_sweeps_record_each_end_once_and_leave_no_row(desk: Desk) -> None:
+def test_parallel_sweeps_record_each_end_once_and_leave_no_row(driver: StoreDriver) -> None:
     accounts = [f"acme-{index}" for index in range(6)]
     for account in accounts:
-        desk.open(account)
-        desk.grant(5, account=account, validity=NOW + DAY)
-        desk.grant(3, account=account, validity=NOW + DAY + DAY)
+        driver.open(account)
+        driver.grant(5, account=account, validity=NOW + DAY)
+        driver.grant(3, account=account, validity=NOW + DAY + DAY)
 
-    swept = at_once(lambda _: run_sweep(desk), range(3), threads=3)
+    swept = at_once(lambda _: run_sweep(driver), range(3), threads=3)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert all(one.finished and one.failed == 0 for one in swept)
     for account in accounts:
         assert types(items, account).count("expiry") == 1
@@ -252,37 +256,37 @@ def test_parallel_sweeps_record_each_end_once_and_leave_no_row(desk: Desk) -> No
     assert due_keys(items) == []
 
 
-def test_a_sweep_and_debits_at_once_record_the_end_once(desk: Desk) -> None:
-    desk.open(credits=20)
-    desk.grant(5, validity=NOW + DAY)
+def test_a_sweep_and_debits_at_once_record_the_end_once(driver: StoreDriver) -> None:
+    driver.open(credits=20)
+    driver.grant(5, validity=NOW + DAY)
     later = NOW + 2 * DAY
 
     def ask(index: int) -> None:
         if index == 0:
-            run_sweep(desk)
+            run_sweep(driver)
         else:
-            until_told(lambda: desk.debit(1, key=f"k{index}", at=later))
+            until_told(lambda: driver.debit(1, key=f"k{index}", at=later))
 
     at_once(ask, range(13), threads=13)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert types(items).count("expiry") == 1
     assert (audit(items).expired, audit(items).available) == (5, 8)
     assert len(due_keys(items)) == 1
 
 
-def test_an_account_is_opened_once_however_many_ask_at_once(desk: Desk) -> None:
-    opened = at_once(lambda _: until_told(lambda: desk.put_account(terms=QUOTA_100)), range(12), threads=12)
+def test_an_account_is_opened_once_however_many_ask_at_once(driver: StoreDriver) -> None:
+    opened = at_once(lambda _: until_told(lambda: driver.put_account(terms=QUOTA_100)), range(12), threads=12)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert opened.count(True) <= 1
     assert types(items) == ["plan_change"]
     assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "1"
 
 
-def test_parallel_account_changes_all_count(desk: Desk) -> None:
+def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
     """The last one stands whole."""
-    desk.open()
+    driver.open()
     plans = ["individual", "trio", "team", "scale"] * 3
     wishes = [
         (
@@ -292,15 +296,15 @@ def test_parallel_account_changes_all_count(desk: Desk) -> None:
         for index, plan in enumerate(plans)
     ]
 
-    at_once(lambda wish: until_told(lambda: desk.put_account("acme", *wish)), wishes, threads=12)
+    at_once(lambda wish: until_told(lambda: driver.put_account("acme", *wish)), wishes, threads=12)
 
-    items = stored(desk.table)
-    assert read_account(desk.table, "acme") in wishes
+    items = stored(driver.table)
+    assert read_account(driver.table, "acme") in wishes
     assert int(items["ACCOUNT#acme", "PROFILE"]["version"]["N"]) >= 1 + len(wishes)
     assert audit(items).entries >= 1 + len(wishes)
 
 
-def test_of_parallel_catalog_replacements_one_wins(desk: Desk) -> None:
+def test_of_parallel_catalog_replacements_one_wins(driver: StoreDriver) -> None:
     """The others are refused."""
     first = first_catalog()
     successors = [
@@ -310,7 +314,7 @@ def test_of_parallel_catalog_replacements_one_wins(desk: Desk) -> None:
 
     def ask(successor: Catalog) -> Catalog | int:
         try:
-            return replace_catalog(desk.table, successor, expected_version=1, now=NOW)
+            return replace_catalog(driver.table, successor, expected_version=1, now=NOW)
         except VersionConflict as conflict:
             return conflict.current
 
@@ -318,8 +322,11 @@ def test_of_parallel_catalog_replacements_one_wins(desk: Desk) -> None:
 
     [winner] = [answer for answer in answers if isinstance(answer, Catalog)]
     assert answers.count(2) == 9
-    assert read_catalog(desk.table) == winner
-    assert [sort for partition, sort in sorted(stored(desk.table)) if partition == "CATALOG"] == ["CURRENT", "V#000002"]
+    assert read_catalog(driver.table) == winner
+    assert [sort for partition, sort in sorted(stored(driver.table)) if partition == "CATALOG"] == [
+        "CURRENT",
+        "V#000002",
+    ]
 
 
 def numbers(answers: list[Answer]) -> list[int]:
@@ -327,11 +334,11 @@ def numbers(answers: list[Answer]) -> list[int]:
     return sorted(number for answer, number in answers if answer != "refused")
 
 
-def run_sweep(desk: Desk) -> SweepResult:
+def run_sweep(driver: StoreDriver) -> SweepResult:
     return sweep(
         SweepContext(
-            table=desk.table,
-            catalog=desk.catalog,
+            table=driver.table,
+            catalog=driver.catalog,
             now=NOW + 3 * DAY,
             has_time=lambda: True,
             on_failure=lambda row, error: pytest.fail(f"{row}: {error}"),

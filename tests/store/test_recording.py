@@ -35,8 +35,8 @@ from tests.support.store_driver import (
     DAY,
     NOW,
     TICK,
-    Desk,
     FakeTime,
+    StoreDriver,
     a_payment_status,
     a_purchase,
     a_session,
@@ -48,17 +48,17 @@ from tests.support.workers import at_once
 PACK = "credits-100"
 
 
-def test_a_purchase_is_recorded_in_one_transaction(desk: Desk, wire: Wire) -> None:
+def test_a_purchase_is_recorded_in_one_transaction(driver: StoreDriver, wire: Wire) -> None:
     """With its key, its session and its pending check."""
     purchase = a_purchase(session=None, state="created", created_at=NOW)
-    desk.has_manager()
-    before = stored(desk.table).keys()
+    driver.has_manager()
+    before = stored(driver.table).keys()
     wire.forget()
 
-    desk.record(purchase, key="k1", session=a_session("s"))
+    driver.record(purchase, key="k1", session=a_session("s"))
 
     assert wire.calls == ["TransactWriteItems"]
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert items.keys() - before == {
         ("ACCOUNT#acme", "PURCHASE#pur_1"),
         ("CLAIM#acme#k1", "CLAIM"),
@@ -67,74 +67,74 @@ def test_a_purchase_is_recorded_in_one_transaction(desk: Desk, wire: Wire) -> No
     }
     assert items["CLAIM#acme#k1", "CLAIM"]["purchase"] == {"S": "pur_1"}
     assert items["SESSION#digest of s", "SESSION"]["purchase"] == {"S": "pur_1"}
-    assert find_purchase_by_key(desk.table, "acme", "k1", PACK) == replace(purchase, key=key_digest("k1"))
+    assert find_purchase_by_key(driver.table, "acme", "k1", PACK) == replace(purchase, key=key_digest("k1"))
 
 
 # Keys
 
 
-def test_a_key_that_began_nothing_finds_nothing(desk: Desk) -> None:
-    desk.record(a_purchase(), key="k1")
+def test_a_key_that_began_nothing_finds_nothing(driver: StoreDriver) -> None:
+    driver.record(a_purchase(), key="k1")
 
-    assert find_purchase_by_key(desk.table, "acme", "k2", PACK) is None
-    assert find_purchase_by_key(desk.table, "other", "k1", PACK) is None
+    assert find_purchase_by_key(driver.table, "acme", "k2", PACK) is None
+    assert find_purchase_by_key(driver.table, "other", "k1", PACK) is None
 
 
-def test_a_key_that_began_a_purchase_finds_it_as_it_is_now(desk: Desk) -> None:
-    desk.open()
-    desk.record(a_purchase(), key="k1")
-    desk.receive(a_payment_status("paid", a_purchase()))
+def test_a_key_that_began_a_purchase_finds_it_as_it_is_now(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase(), key="k1")
+    driver.receive(a_payment_status("paid", a_purchase()))
 
-    found = find_purchase_by_key(desk.table, "acme", "k1", PACK)
+    found = find_purchase_by_key(driver.table, "acme", "k1", PACK)
 
-    assert found == desk.purchase()
+    assert found == driver.purchase()
     assert found.state == "granted"
 
 
-def test_a_key_that_began_another_packs_purchase_is_refused(desk: Desk) -> None:
-    desk.record(a_purchase(), key="k1")
+def test_a_key_that_began_another_packs_purchase_is_refused(driver: StoreDriver) -> None:
+    driver.record(a_purchase(), key="k1")
 
     with pytest.raises(IdempotencyKeyReused):
-        find_purchase_by_key(desk.table, "acme", "k1", "credits-500")
+        find_purchase_by_key(driver.table, "acme", "k1", "credits-500")
 
 
-def test_no_key_serves_a_purchase_and_a_debit_or_a_grant(desk: Desk) -> None:
-    desk.open(credits=10)
-    desk.debit(1, key="spent")
-    desk.grant(1, key="given")
-    desk.record(a_purchase(), key="bought")
-    before = stored(desk.table)
+def test_no_key_serves_a_purchase_and_a_debit_or_a_grant(driver: StoreDriver) -> None:
+    driver.open(credits=10)
+    driver.debit(1, key="spent")
+    driver.grant(1, key="given")
+    driver.record(a_purchase(), key="bought")
+    before = stored(driver.table)
 
     for key in ("spent", "given"):
         with pytest.raises(IdempotencyKeyReused):
-            find_purchase_by_key(desk.table, "acme", key, PACK)
+            find_purchase_by_key(driver.table, "acme", key, PACK)
         with pytest.raises(ConditionFailed) as lost:
-            desk.record(a_purchase("pur_2"), key=key)
+            driver.record(a_purchase("pur_2"), key=key)
         assert lost.value.existing.keys() == {"claim"}
     for quantity in (1, 10_000):
         with pytest.raises(IdempotencyKeyReused):
-            desk.debit(quantity, key="bought")
+            driver.debit(quantity, key="bought")
     with pytest.raises(IdempotencyKeyReused):
-        desk.grant(1, key="bought")
-    assert stored(desk.table) == before
+        driver.grant(1, key="bought")
+    assert stored(driver.table) == before
     with pytest.raises(InsufficientCredits):
-        desk.debit(10_000, key="fresh")
+        driver.debit(10_000, key="fresh")
 
 
-def test_one_key_used_twice_at_once_begins_one_purchase(desk: Desk) -> None:
-    desk.has_manager()
+def test_one_key_used_twice_at_once_begins_one_purchase(driver: StoreDriver) -> None:
+    driver.has_manager()
 
     def begin(index: int) -> str:
         try:
-            desk.record(a_purchase(f"pur_{index}"), key="k1", session=a_session(f"s{index}"))
+            driver.record(a_purchase(f"pur_{index}"), key="k1", session=a_session(f"s{index}"))
         except ConditionFailed:
-            found = find_purchase_by_key(desk.table, "acme", "k1", PACK)
+            found = find_purchase_by_key(driver.table, "acme", "k1", PACK)
             return found.id if found else "nothing"
         return f"pur_{index}"
 
     answers = at_once(begin, range(8), threads=8)
 
-    items = stored(desk.table)
+    items = stored(driver.table)
     assert len(set(answers)) == 1
     assert [sort for _, sort in items if sort.startswith("PURCHASE#")] == [f"PURCHASE#{answers[0]}"]
     # The others' sessions are good for another try.
@@ -142,71 +142,73 @@ def test_one_key_used_twice_at_once_begins_one_purchase(desk: Desk) -> None:
     assert len([partition for partition, _ in items if partition == "PENDING_CHECK"]) == 1
 
 
-def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(desk: Desk, wire: Wire) -> None:
+def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("TransactWriteItems", answer_lost, answer_lost)
     with pytest.raises(ConditionFailed):
-        desk.record(a_purchase(), key="k1")
+        driver.record(a_purchase(), key="k1")
 
     with pytest.raises(ConditionFailed) as lost:
-        desk.record(a_purchase("pur_2"), key="k1", session=a_session("acme pur_1"))
+        driver.record(a_purchase("pur_2"), key="k1", session=a_session("acme pur_1"))
 
     assert lost.value.existing.keys() == {"claim", "manager_session"}
-    found = find_purchase_by_key(desk.table, "acme", "k1", PACK)
+    found = find_purchase_by_key(driver.table, "acme", "k1", PACK)
     assert found
     assert found.id == "pur_1"
 
 
-def test_a_key_that_cannot_be_read_says_so(desk: Desk, wire: Wire) -> None:
-    desk.record(a_purchase(), key="k1")
+def test_a_key_that_cannot_be_read_says_so(driver: StoreDriver, wire: Wire) -> None:
+    driver.record(a_purchase(), key="k1")
     wire.always("GetItem", no_answer)
 
     with pytest.raises(Busy):
-        find_purchase_by_key(desk.with_deadline(FakeTime().deadline()).table, "acme", "k1", PACK)
+        find_purchase_by_key(driver.with_deadline(FakeTime().deadline()).table, "acme", "k1", PACK)
 
 
 # Pages
 
 
-def test_a_page_is_kept_over_the_record_that_was_read_and_no_other(desk: Desk, rival: Desk, wire: Wire) -> None:
-    desk.open()
+def test_a_page_is_kept_over_the_record_that_was_read_and_no_other(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open()
     created = a_purchase(session=None, state="created")
-    desk.record(created)
+    driver.record(created)
     page = with_page(created, "cs_pur_1", "https://checkout.example/1", NOW)
     wire.plan("PutItem", first(lambda: rival.receive(a_payment_status("paid", a_purchase()))))
 
     with pytest.raises(ConditionFailed):
-        save_purchase(desk.table, page)
+        save_purchase(driver.table, page)
 
-    granted = desk.purchase()
+    granted = driver.purchase()
     assert (granted.state, granted.session, granted.checkout_url) == ("granted", "cs_pur_1", None)
-    save_purchase(desk.table, with_page(granted, "cs_pur_1", "https://checkout.example/1", NOW))
-    assert desk.purchase() == replace(granted, version=3, checkout_url="https://checkout.example/1")
+    save_purchase(driver.table, with_page(granted, "cs_pur_1", "https://checkout.example/1", NOW))
+    assert driver.purchase() == replace(granted, version=3, checkout_url="https://checkout.example/1")
 
 
-def test_a_purchase_keeps_its_page_through_everything_that_follows(desk: Desk) -> None:
-    desk.open()
+def test_a_purchase_keeps_its_page_through_everything_that_follows(driver: StoreDriver) -> None:
+    driver.open()
     purchase = a_purchase(checkout_url="https://checkout.example/1")
-    desk.record(purchase)
+    driver.record(purchase)
 
     for said in ("awaiting_payment", "paid"):
-        desk.receive(a_payment_status(said, purchase))
-    desk.receive(a_payment_status("paid", purchase, refunded=1000, disputed=100))
+        driver.receive(a_payment_status(said, purchase))
+    driver.receive(a_payment_status("paid", purchase, refunded=1000, disputed=100))
 
-    assert desk.purchase().checkout_url == "https://checkout.example/1"
-    assert desk.purchase().language == "pt-BR"
+    assert driver.purchase().checkout_url == "https://checkout.example/1"
+    assert driver.purchase().language == "pt-BR"
 
 
 # Reading
 
 
-def test_purchases_are_read_newest_first_below_one_and_no_others(desk: Desk) -> None:
+def test_purchases_are_read_newest_first_below_one_and_no_others(driver: StoreDriver) -> None:
     names = [f"pur_{index:03d}" for index in range(12)]
     for name in reversed(names):
-        desk.record(a_purchase(name))
-    desk.record(a_purchase("pur_0055", account="other"))
+        driver.record(a_purchase(name))
+    driver.record(a_purchase("pur_0055", account="other"))
 
     def ids(before: str, limit: int) -> list[str]:
-        return [purchase.id for purchase in read_purchases(desk.table, "acme", before=before, limit=limit)]
+        return [purchase.id for purchase in read_purchases(driver.table, "acme", before=before, limit=limit)]
 
     assert ids("pur_g", 5) == names[:-6:-1]
     assert ids(names[7], 5) == [*reversed(names[2:7])]
@@ -215,108 +217,108 @@ def test_purchases_are_read_newest_first_below_one_and_no_others(desk: Desk) -> 
     assert ids("pur_g", 500) == [*reversed(names)]
 
 
-def test_a_purchase_is_due_for_review_when_nobody_can_pay_it_any_more(desk: Desk) -> None:
+def test_a_purchase_is_due_for_review_when_nobody_can_pay_it_any_more(driver: StoreDriver) -> None:
     for index in range(5):
-        desk.record(a_purchase(f"pur_{index}", created_at=NOW + index * TICK))
-    desk.record(a_purchase("pur_0", account="other", created_at=NOW - DAY))
+        driver.record(a_purchase(f"pur_{index}", created_at=NOW + index * TICK))
+    driver.record(a_purchase("pur_0", account="other", created_at=NOW - DAY))
 
     end = NOW + PAYABLE
-    assert purchases_due(desk, end - DAY - TICK) == []
-    assert purchases_due(desk, end - TICK) == ["other pur_0"]
-    assert purchases_due(desk, end + TICK) == ["other pur_0", "acme pur_0", "acme pur_1"]
-    assert len(purchases_due(desk, end + DAY)) == 6
-    assert purchases_due(desk, end + DAY, limit=2) == ["other pur_0", "acme pur_0"]
+    assert purchases_due(driver, end - DAY - TICK) == []
+    assert purchases_due(driver, end - TICK) == ["other pur_0"]
+    assert purchases_due(driver, end + TICK) == ["other pur_0", "acme pur_0", "acme pur_1"]
+    assert len(purchases_due(driver, end + DAY)) == 6
+    assert purchases_due(driver, end + DAY, limit=2) == ["other pur_0", "acme pur_0"]
 
 
-def test_a_grant_is_due_for_a_check_at_once(desk: Desk, wire: Wire) -> None:
+def test_a_grant_is_due_for_a_check_at_once(driver: StoreDriver, wire: Wire) -> None:
     """However old its purchase is."""
-    desk.open()
-    desk.record(a_purchase(created_at=NOW - 60 * DAY))
-    [begun] = read_pending_checks(desk.table, NOW, 9)
-    delete_pending_check(desk.table, begun)
+    driver.open()
+    driver.record(a_purchase(created_at=NOW - 60 * DAY))
+    [begun] = read_pending_checks(driver.table, NOW, 9)
+    delete_pending_check(driver.table, begun)
 
     wire.forget()
-    desk.receive(a_payment_status("paid", a_purchase()))
+    driver.receive(a_payment_status("paid", a_purchase()))
 
     assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
-    assert purchases_due(desk, NOW - TICK) == []
-    [granted] = read_pending_checks(desk.table, NOW, 9)
+    assert purchases_due(driver, NOW - TICK) == []
+    [granted] = read_pending_checks(driver.table, NOW, 9)
     assert granted == PendingCheck(account="acme", purchase="pur_1", due=granted.due)
-    delete_pending_check(desk.table, granted)
-    assert purchases_due(desk, NOW + DAY) == []
+    delete_pending_check(driver.table, granted)
+    assert purchases_due(driver, NOW + DAY) == []
 
 
-def test_refunds_and_mismatches_ask_for_no_check(desk: Desk) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    desk.receive(a_payment_status("awaiting_payment", a_purchase()))
-    desk.receive(a_payment_status("paid", a_purchase(), amount=1))
-    assert purchases_due(desk, NOW) == []
-    desk.receive(a_payment_status("paid", a_purchase()))
-    assert purchases_due(desk, NOW) == ["acme pur_1"]
+def test_refunds_and_mismatches_ask_for_no_check(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    driver.receive(a_payment_status("awaiting_payment", a_purchase()))
+    driver.receive(a_payment_status("paid", a_purchase(), amount=1))
+    assert purchases_due(driver, NOW) == []
+    driver.receive(a_payment_status("paid", a_purchase()))
+    assert purchases_due(driver, NOW) == ["acme pur_1"]
 
-    desk.receive(a_payment_status("paid", a_purchase(), refunded=4990), at=NOW + DAY)
+    driver.receive(a_payment_status("paid", a_purchase(), refunded=4990), at=NOW + DAY)
 
-    assert purchases_due(desk, NOW + DAY) == ["acme pur_1"]
-
-
-def purchases_due(desk: Desk, at: datetime, *, limit: int = 100) -> list[str]:
-    return [f"{review.account} {review.purchase}" for review in read_pending_checks(desk.table, at, limit)]
+    assert purchases_due(driver, NOW + DAY) == ["acme pur_1"]
 
 
-def test_money_leads_back_to_its_purchase_once_it_was_granted(desk: Desk) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    assert find_payment(desk.table, "pi_pur_1") is None
+def purchases_due(driver: StoreDriver, at: datetime, *, limit: int = 100) -> list[str]:
+    return [f"{review.account} {review.purchase}" for review in read_pending_checks(driver.table, at, limit)]
 
-    desk.receive(a_payment_status("paid", a_purchase()))
 
-    assert find_payment(desk.table, "pi_pur_1") == PurchaseRef(account="acme", purchase="pur_1")
-    assert find_payment(desk.table, "pi_other") is None
+def test_money_leads_back_to_its_purchase_once_it_was_granted(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    assert find_payment(driver.table, "pi_pur_1") is None
+
+    driver.receive(a_payment_status("paid", a_purchase()))
+
+    assert find_payment(driver.table, "pi_pur_1") == PurchaseRef(account="acme", purchase="pur_1")
+    assert find_payment(driver.table, "pi_other") is None
 
 
 @pytest.mark.parametrize("owed", [0, 60, 100, 250])
-def test_a_purchase_that_settled_a_debt_keeps_its_lot(desk: Desk, owed: int) -> None:
+def test_a_purchase_that_settled_a_debt_keeps_its_lot(driver: StoreDriver, owed: int) -> None:
     """It is read back as it was granted."""
-    desk.open()
+    driver.open()
     debtor = a_purchase("pur_0", credits=250)
-    desk.record(debtor)
-    desk.receive(a_payment_status("paid", debtor))
+    driver.record(debtor)
+    driver.receive(a_payment_status("paid", debtor))
     if owed:
-        desk.debit(owed)
-    desk.receive(a_payment_status("paid", debtor, refunded=4990))
-    desk.record(a_purchase())
+        driver.debit(owed)
+    driver.receive(a_payment_status("paid", debtor, refunded=4990))
+    driver.record(a_purchase())
 
-    desk.receive(a_payment_status("paid", a_purchase()))
+    driver.receive(a_payment_status("paid", a_purchase()))
 
-    [lot] = desk.purchase().lots
+    [lot] = driver.purchase().lots
     assert (lot.granted, lot.remaining) == (100, max(0, 100 - owed))
-    assert desk.account().owed == max(0, owed - 100)
+    assert driver.account().owed == max(0, owed - 100)
 
 
 # Customers
 
 
-def test_a_customer_is_remembered_once(desk: Desk) -> None:
-    assert read_customer(desk.table, "acme") is None
+def test_a_customer_is_remembered_once(driver: StoreDriver) -> None:
+    assert read_customer(driver.table, "acme") is None
 
-    assert save_customer(desk.table, "acme", "cus_1") == "cus_1"
-    assert save_customer(desk.table, "acme", "cus_2") == "cus_1"
+    assert save_customer(driver.table, "acme", "cus_1") == "cus_1"
+    assert save_customer(driver.table, "acme", "cus_2") == "cus_1"
 
-    assert read_customer(desk.table, "acme") == "cus_1"
-    assert read_customer(desk.table, "other") is None
+    assert read_customer(driver.table, "acme") == "cus_1"
+    assert read_customer(driver.table, "other") is None
 
 
-def test_a_customer_whose_answer_was_lost_is_the_one_we_know(desk: Desk, wire: Wire) -> None:
+def test_a_customer_whose_answer_was_lost_is_the_one_we_know(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("PutItem", answer_lost)
 
-    assert save_customer(desk.table, "acme", "cus_1") == "cus_1"
+    assert save_customer(driver.table, "acme", "cus_1") == "cus_1"
 
 
-def test_of_customers_made_at_once_all_hear_of_one(desk: Desk) -> None:
-    heard = at_once(lambda index: save_customer(desk.table, "acme", f"cus_{index}"), range(8), threads=8)
+def test_of_customers_made_at_once_all_hear_of_one(driver: StoreDriver) -> None:
+    heard = at_once(lambda index: save_customer(driver.table, "acme", f"cus_{index}"), range(8), threads=8)
 
-    assert set(heard) == {read_customer(desk.table, "acme")}
+    assert set(heard) == {read_customer(driver.table, "acme")}
 
 
 # The reconciliation's place
@@ -329,45 +331,45 @@ PLACES = [
 ]
 
 
-def test_before_the_first_run_there_is_no_place(desk: Desk) -> None:
-    assert read_checkpoint(desk.table) is None
+def test_before_the_first_run_there_is_no_place(driver: StoreDriver) -> None:
+    assert read_checkpoint(driver.table) is None
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_place_is_read_back_as_it_was_kept(desk: Desk, place: Checkpoint) -> None:
-    save_checkpoint(desk.table, PLACES[2])
-    save_checkpoint(desk.table, place)
+def test_a_place_is_read_back_as_it_was_kept(driver: StoreDriver, place: Checkpoint) -> None:
+    save_checkpoint(driver.table, PLACES[2])
+    save_checkpoint(driver.table, place)
 
-    assert read_checkpoint(desk.table) == place
+    assert read_checkpoint(driver.table) == place
 
 
-def test_the_sweep_and_the_reconciliation_keep_two_places(desk: Desk) -> None:
+def test_the_sweep_and_the_reconciliation_keep_two_places(driver: StoreDriver) -> None:
     from prepaid.store import due  # noqa: PLC0415 - both have a read_checkpoint
 
-    due.save_checkpoint(desk.table, due.Checkpoint(day=NOW.date()))
+    due.save_checkpoint(driver.table, due.Checkpoint(day=NOW.date()))
 
-    assert read_checkpoint(desk.table) is None
+    assert read_checkpoint(driver.table) is None
 
 
-def test_what_failed_is_kept_with_its_first_try_until_it_is_forgotten(desk: Desk) -> None:
-    save_checkpoint(desk.table, PLACES[0])
-    save_failed_check(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW)
-    save_failed_check(desk.table, "pur_1", {"account": "acme", "purchase": "pur_1"}, NOW + TICK)
-    save_failed_check(desk.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW + DAY)
+def test_what_failed_is_kept_with_its_first_try_until_it_is_forgotten(driver: StoreDriver) -> None:
+    save_checkpoint(driver.table, PLACES[0])
+    save_failed_check(driver.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW)
+    save_failed_check(driver.table, "pur_1", {"account": "acme", "purchase": "pur_1"}, NOW + TICK)
+    save_failed_check(driver.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW + DAY)
 
-    event, purchase = read_failed_checks(desk.table, 9)
+    event, purchase = read_failed_checks(driver.table, 9)
 
     about = {"id": "evt_1", "type": "refund.created"}
     assert event == FailedCheck(what="evt_1", subject=about, first_at=NOW, last_at=NOW + DAY, tries=2)
     assert (purchase.what, purchase.subject, purchase.tries) == ("pur_1", {"account": "acme", "purchase": "pur_1"}, 1)
-    assert len(read_failed_checks(desk.table, 1)) == 1
-    delete_failed_check(desk.table, event)
-    assert read_failed_checks(desk.table, 9) == (purchase,)
-    assert read_checkpoint(desk.table) == PLACES[0]
+    assert len(read_failed_checks(driver.table, 1)) == 1
+    delete_failed_check(driver.table, event)
+    assert read_failed_checks(driver.table, 9) == (purchase,)
+    assert read_checkpoint(driver.table) == PLACES[0]
 
 
-def test_a_purchase_of_another_account_is_not_read(desk: Desk) -> None:
-    desk.record(a_purchase())
+def test_a_purchase_of_another_account_is_not_read(driver: StoreDriver) -> None:
+    driver.record(a_purchase())
 
-    assert read_purchase(desk.table, "acm", "pur_1") is None
-    assert read_purchases(desk.table, "acm", before="pur_g", limit=5) == ()
+    assert read_purchase(driver.table, "acm", "pur_1") is None
+    assert read_purchases(driver.table, "acm", before="pur_g", limit=5) == ()

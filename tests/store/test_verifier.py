@@ -37,7 +37,7 @@ from tests.support.corruptions import (
     swapped,
 )
 from tests.support.eventful_accounts import live
-from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Desk, Stored, a_payment_status, a_purchase
+from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored, StoreDriver, a_payment_status, a_purchase
 from tests.support.whole_table import NAME, WholeTable, verified
 
 # One in four of the corruptions is planted, another quarter with each SEED. `make proof` plants all.
@@ -66,7 +66,7 @@ MAY_CHANGE = {
 def clean() -> Stored:
     """A table to which everything has happened."""
     whole = WholeTable()
-    live(Desk(whole.table))
+    live(StoreDriver(whole.table))
     return whole.snapshot()
 
 
@@ -126,8 +126,8 @@ def test_a_pass_reads_every_row_once(clean: Stored, whole: WholeTable) -> None:
 
 def test_any_row_that_is_removed_is_missed(clean: Stored, whole: WholeTable) -> None:
     whole.hold(clean)
-    living = {f"acme#{lot.id}" for lot in Desk(whole.table).account().lots}
-    living |= {f"zoo#{lot.id}" for lot in Desk(whole.table).account("zoo").lots}
+    living = {f"acme#{lot.id}" for lot in StoreDriver(whole.table).account().lots}
+    living |= {f"zoo#{lot.id}" for lot in StoreDriver(whole.table).account("zoo").lots}
 
     # The sweep removes the rows of lots whose end is recorded, or that were spent by then: it may have been here.
     swept = {key for key in clean if key[0].startswith("DUE#") and key[1] not in living}
@@ -157,9 +157,9 @@ def test_every_kind_of_row_is_there_to_be_corrupted(seen: Stored) -> None:
 
 
 def test_a_review_that_is_gone_before_its_time_is_missed(whole: WholeTable) -> None:
-    desk = Desk(whole.table)
-    desk.open()
-    desk.record(a_purchase())
+    driver = StoreDriver(whole.table)
+    driver.open()
+    driver.record(a_purchase())
     rows = whole.snapshot()
     whole.hold({key: item for key, item in rows.items() if key[0] != "PENDING_CHECK"})
 
@@ -223,7 +223,7 @@ def test_a_ledger_that_was_cut_off_is_found_once_a_pass_has_seen_it(seen: Stored
 def test_a_ledger_that_was_cut_off_and_went_on_is_found(seen: Stored, whole: WholeTable) -> None:
     [(_, items), *_] = cut_off(seen, "zoo", 1)
     whole.hold(items)
-    Desk(whole.table).debit(1, account="zoo", key="another", at=NOW + 10 * DAY)
+    StoreDriver(whole.table).debit(1, account="zoo", key="another", at=NOW + 10 * DAY)
 
     findings = verified(whole.table, now=SOON_AFTER).findings
 
@@ -243,10 +243,10 @@ def test_a_larger_grant_is_found_by_its_claim(whole: WholeTable) -> None:
     """Though every later entry was made to match."""
     honest, forged = WholeTable(), WholeTable()
     for one, credits in ((honest, 10), (forged, 1000)):
-        desk = Desk(one.table)
-        desk.open()
-        desk.grant(credits, key="gift")
-        desk.debit(3, key="d1")
+        driver = StoreDriver(one.table)
+        driver.open()
+        driver.grant(credits, key="gift")
+        driver.debit(3, key="d1")
     claim = ("CLAIM#acme#gift", "CLAIM")
     whole.hold({**forged.snapshot(), claim: honest.snapshot()[claim]})
 
@@ -307,11 +307,11 @@ def test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines(clean: Store
 
 def test_a_refund_that_never_happened_is_found(whole: WholeTable) -> None:
     """Though the record agrees with itself."""
-    desk = Desk(whole.table)
-    desk.open()
-    desk.record(a_purchase())
-    desk.receive(a_payment_status("paid", a_purchase()))
-    desk.receive(a_payment_status("paid", a_purchase(), refunded=2495))
+    driver = StoreDriver(whole.table)
+    driver.open()
+    driver.record(a_purchase())
+    driver.receive(a_payment_status("paid", a_purchase()))
+    driver.receive(a_payment_status("paid", a_purchase(), refunded=2495))
     items, key = whole.snapshot(), ("ACCOUNT#acme", "PURCHASE#pur_1")
     forged = {**items[key], "refunded": {"N": "4990"}, "revoked": {"N": "100"}, "state": {"S": "refunded"}}
     forged["checksum"] = {"B": b64encode(checksum(forged)).decode()}
@@ -324,12 +324,12 @@ def test_a_refund_that_never_happened_is_found(whole: WholeTable) -> None:
 
 def test_a_refund_that_revoked_too_little_is_found(whole: WholeTable) -> None:
     """It revoked nothing though credits were left."""
-    desk = Desk(whole.table)
-    desk.open()
-    desk.record(a_purchase())
-    desk.receive(a_payment_status("paid", a_purchase()))
-    nothing = Revoke(actor="stripe", cause="refund", lots=desk.purchase().lots, credits=0, lapsed=0, purchase="pur_1")
-    append(desk.table, "acme", nothing, catalog=desk.catalog, now=NOW)
+    driver = StoreDriver(whole.table)
+    driver.open()
+    driver.record(a_purchase())
+    driver.receive(a_payment_status("paid", a_purchase()))
+    nothing = Revoke(actor="stripe", cause="refund", lots=driver.purchase().lots, credits=0, lapsed=0, purchase="pur_1")
+    append(driver.table, "acme", nothing, catalog=driver.catalog, now=NOW)
 
     findings = verified(whole.table, now=NOW).findings
 
@@ -350,18 +350,18 @@ def test_what_clients_and_customers_wrote_is_told_to_nobody(clean: Stored, whole
 
 
 def test_what_is_being_written_meanwhile_looks_like_nothing_wrong(whole: WholeTable) -> None:
-    desk = Desk(whole.table)
+    driver = StoreDriver(whole.table)
     accounts = [f"shop-{number}" for number in range(3)]
     for account in accounts:
-        desk.open(account, credits=10_000)
+        driver.open(account, credits=10_000)
 
     def write(account: str) -> None:
         for number in range(30):
-            desk.debit(1, account=account, key=f"k{number}")
+            driver.debit(1, account=account, key=f"k{number}")
             bought = a_purchase(f"pur_{account}-{number}", account)
-            desk.record(bought)
-            desk.receive(a_payment_status("paid", bought))
-            desk.receive(a_payment_status("paid", bought, refunded=4990 * (number % 3) // 2))
+            driver.record(bought)
+            driver.receive(a_payment_status("paid", bought))
+            driver.receive(a_payment_status("paid", bought, refunded=4990 * (number % 3) // 2))
 
     found: list[Finding] = []
     passes = 0
@@ -389,9 +389,9 @@ class Endless:
 
     def _made(self, entries: int) -> Iterator[Item]:
         whole, catalog = WholeTable(), first_catalog()
-        desk = Desk(whole.table)
-        desk.open(credits=1_000_000)
-        tail = read_tail(desk.table, "acme")
+        driver = StoreDriver(whole.table)
+        driver.open(credits=1_000_000)
+        tail = read_tail(driver.table, "acme")
         entry, last_hash = tail.entry, tail.hash
         # The first entries and what lies beside them; the lot's own entry is asked for again.
         self._kept = {key: off_the_wire(item) for key, item in whole.snapshot().items()}
@@ -461,10 +461,10 @@ def test_a_tally_of_too_much_says_so() -> None:
 def test_a_mark_never_goes_back(seen: Stored, whole: WholeTable) -> None:
     whole.hold(seen)
     before = whole.snapshot()["VERIFIED#zoo", "VERIFIED"]
-    Desk(whole.table).debit(1, account="zoo", at=NOW + 10 * DAY)
+    StoreDriver(whole.table).debit(1, account="zoo", at=NOW + 10 * DAY)
 
     verified(whole.table, now=SOON_AFTER)
 
     after = whole.snapshot()["VERIFIED#zoo", "VERIFIED"]
     assert int(after["number"]["N"]) == int(before["number"]["N"]) + 1
-    assert replace(Desk(whole.table)).account("zoo").number == int(after["number"]["N"])
+    assert replace(StoreDriver(whole.table)).account("zoo").number == int(after["number"]["N"])

@@ -14,7 +14,7 @@ import pytest
 from local import verify
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table
-from tests.support.store_driver import Desk, stored
+from tests.support.store_driver import StoreDriver, stored
 from tests.support.template import table_schema
 
 ACCOUNTS = [f"shop-{number}" for number in range(8)]
@@ -29,15 +29,15 @@ def ctrl_c_is_heard() -> Iterator[None]:
 
 
 @pytest.fixture
-def by_hand(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def by_hand(driver: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """The program at this test's table: pages of two rows, and a hurry to say and to keep how far it is."""
     for account in ACCOUNTS:
-        desk.open(account, credits=5)
+        driver.open(account, credits=5)
     monkeypatch.setattr(verify, "STATE", tmp_path)
-    monkeypatch.setattr(verify, "open_client", lambda: desk.table.client)
+    monkeypatch.setattr(verify, "open_client", lambda: driver.table.client)
     for name, seconds in {"DRAW_SECONDS": 0.001, "LINE_SECONDS": 0.0, "KEEP_SECONDS": 0.0, "PAGE_ROWS": 2}.items():
         monkeypatch.setattr(verify, name, seconds)
-    return lambda *more: verify.main(["--table", desk.table.name, *more])
+    return lambda *more: verify.main(["--table", driver.table.name, *more])
 
 
 class Pages:

@@ -20,7 +20,7 @@ from tests.support.store_driver import (
     NOW,
     QUOTA_100,
     SECOND,
-    Desk,
+    StoreDriver,
     a_payment_status,
     a_purchase,
 )
@@ -35,105 +35,105 @@ def dearer(catalog: Catalog, version: int) -> Catalog:
     return replace(catalog, features=features, plans=plans)
 
 
-def change_catalog(desk: Desk, version: int) -> Desk:
-    """The desk once version `version` is in force."""
+def change_catalog(driver: StoreDriver, version: int) -> StoreDriver:
+    """The driver once version `version` is in force."""
     successor = replace_catalog(
-        desk.table,
-        dearer(desk.catalog, version),
+        driver.table,
+        dearer(driver.catalog, version),
         expected_version=version - 1,
         now=NOW + version * HOUR,
     )
-    return replace(desk, catalog=successor)
+    return replace(driver, catalog=successor)
 
 
-def live_a_full_life(desk: Desk, account: str = "acme") -> None:
+def live_a_full_life(driver: StoreDriver, account: str = "acme") -> None:
     """Grants of each kind, debits of each kind, an expiry, a renewal, plan and catalog changes, purchases that were
     refunded, disputed, won and lost. Needs version 1 of the catalog in force; leaves version 3."""
-    desk.open(account, QUOTA_100)
-    desk.grant(3, account=account, key="welcome", validity=1, description="Welcome")
-    desk.grant(4, account=account, key="sorry", kind="adjustment", validity=NOW + 30 * DAY, description="Sorry")
-    desk.grant(5, account=account, key="mistake 2", kind="adjustment", validity=24)
-    desk.debit(2, account=account, key="d1", customer="Maria", reference="r1", description="Rex")
-    desk.debit(98, account=account, key="d2", feature="ai_service")
-    desk.debit(5, account=account, key="d3", feature="ai_service")
-    desk.debit(1, account=account, at=NOW + HOUR)
-    desk = change_catalog(desk, 2)
-    desk.debit(1, account=account, key="d4", feature="ai_service", at=NOW + 3 * HOUR)
+    driver.open(account, QUOTA_100)
+    driver.grant(3, account=account, key="welcome", validity=1, description="Welcome")
+    driver.grant(4, account=account, key="sorry", kind="adjustment", validity=NOW + 30 * DAY, description="Sorry")
+    driver.grant(5, account=account, key="mistake 2", kind="adjustment", validity=24)
+    driver.debit(2, account=account, key="d1", customer="Maria", reference="r1", description="Rex")
+    driver.debit(98, account=account, key="d2", feature="ai_service")
+    driver.debit(5, account=account, key="d3", feature="ai_service")
+    driver.debit(1, account=account, at=NOW + HOUR)
+    driver = change_catalog(driver, 2)
+    driver.debit(1, account=account, key="d4", feature="ai_service", at=NOW + 3 * HOUR)
     # Two months on: a lot has expired, the quota has been renewed.
     later = NOW + 61 * DAY
-    desk.debit(1, account=account, key="d5", feature="ai_service", at=later)
-    desk.change_terms(Terms(plan="trio", ai_enabled=True, quota_anchor_day=31, time_zone="Asia/Kathmandu"), at=later)
-    buy_and_return(desk, account)
-    desk = change_catalog(desk, 3)
-    desk.debit(2, account=account, key="d6", feature="ai_service", at=later + YEAR)
-    desk.change_terms(NO_QUOTA, account=account, at=later + YEAR)
-    desk.grant(50, account=account, key="last", at=later + YEAR, validity=36)
-    desk.debit(3, account=account, key="d7", at=later + YEAR)
+    driver.debit(1, account=account, key="d5", feature="ai_service", at=later)
+    driver.change_terms(Terms(plan="trio", ai_enabled=True, quota_anchor_day=31, time_zone="Asia/Kathmandu"), at=later)
+    buy_and_return(driver, account)
+    driver = change_catalog(driver, 3)
+    driver.debit(2, account=account, key="d6", feature="ai_service", at=later + YEAR)
+    driver.change_terms(NO_QUOTA, account=account, at=later + YEAR)
+    driver.grant(50, account=account, key="last", at=later + YEAR, validity=36)
+    driver.debit(3, account=account, key="d7", at=later + YEAR)
 
 
-def buy_and_return(desk: Desk, account: str) -> None:
+def buy_and_return(driver: StoreDriver, account: str) -> None:
     """Purchases in every state."""
     at = NOW + 62 * DAY
     for number in range(1, 10):
-        desk.record(a_purchase(f"pur_{account}{number}", account), key=f"buy {number}")
-    statuses = {n: a_payment_status("paid", desk.purchase(f"pur_{account}{n}", account)) for n in range(1, 10)}
+        driver.record(a_purchase(f"pur_{account}{number}", account), key=f"buy {number}")
+    statuses = {n: a_payment_status("paid", driver.purchase(f"pur_{account}{n}", account)) for n in range(1, 10)}
     for number in range(1, 7):
-        desk.receive(statuses[number], at=at + number * HOUR)
+        driver.receive(statuses[number], at=at + number * HOUR)
     # 1: half of it back. 2: all of it, of which most was spent, then the next grant pays the debt, then it is won.
-    desk.receive(replace(statuses[1], refunded=2495), at=at + 8 * HOUR)
-    desk.debit(480, account=account, key="much", at=at + 9 * HOUR)
-    desk.receive(replace(statuses[2], disputed=4990), at=at + 10 * HOUR)
-    desk.grant(60, account=account, key="pays the debt", at=at + 11 * HOUR, validity=24)
-    desk.receive(statuses[2], at=at + 12 * HOUR)
+    driver.receive(replace(statuses[1], refunded=2495), at=at + 8 * HOUR)
+    driver.debit(480, account=account, key="much", at=at + 9 * HOUR)
+    driver.receive(replace(statuses[2], disputed=4990), at=at + 10 * HOUR)
+    driver.grant(60, account=account, key="pays the debt", at=at + 11 * HOUR, validity=24)
+    driver.receive(statuses[2], at=at + 12 * HOUR)
     # 3: a refund that fails. 4: disputed, and won after its end. 5: refunded in part, then disputed and lost.
-    desk.receive(replace(statuses[6], refunded=4990), at=at + 13 * HOUR)
-    desk.receive(statuses[6], at=at + 14 * HOUR)
-    desk.receive(replace(statuses[4], disputed=4990), at=at + 15 * HOUR)
-    desk.receive(replace(statuses[5], refunded=1000), at=at + 16 * HOUR)
-    desk.receive(replace(statuses[5], refunded=1000, disputed=3990), at=at + 17 * HOUR)
-    desk.receive(statuses[7], at=at + 18 * HOUR)
+    driver.receive(replace(statuses[6], refunded=4990), at=at + 13 * HOUR)
+    driver.receive(statuses[6], at=at + 14 * HOUR)
+    driver.receive(replace(statuses[4], disputed=4990), at=at + 15 * HOUR)
+    driver.receive(replace(statuses[5], refunded=1000), at=at + 16 * HOUR)
+    driver.receive(replace(statuses[5], refunded=1000, disputed=3990), at=at + 17 * HOUR)
+    driver.receive(statuses[7], at=at + 18 * HOUR)
     end = at + YEAR + 10 * DAY
-    desk.receive(statuses[4], at=end)
+    driver.receive(statuses[4], at=end)
     # 7: what was left of it had expired when its money went back, and comes back to nothing.
-    desk.receive(replace(statuses[7], refunded=4990), at=end + DAY)
-    desk.receive(replace(statuses[7], refunded=1000), at=end + 2 * DAY)
+    driver.receive(replace(statuses[7], refunded=4990), at=end + DAY)
+    driver.receive(replace(statuses[7], refunded=1000), at=end + 2 * DAY)
     # 8 waits, 9 failed.
-    desk.receive(replace(statuses[8], progress="awaiting_payment", payment=None), at=at)
-    desk.receive(replace(statuses[9], progress="payment_failed", payment=None), at=at)
+    driver.receive(replace(statuses[8], progress="awaiting_payment", payment=None), at=at)
+    driver.receive(replace(statuses[9], progress="payment_failed", payment=None), at=at)
 
 
-def buy_with_a_code(desk: Desk, account: str) -> None:
+def buy_with_a_code(driver: StoreDriver, account: str) -> None:
     """Two manager sessions, of which one is spent; a customer at Stripe; money that fits no record."""
-    change_code(desk.table, account, "271828", None, CODES, now=NOW)
+    change_code(driver.table, account, "271828", None, CODES, now=NOW)
     with suppress(WrongCode):
-        desk.session("000000", account)
-    _, session = desk.session("271828", account, key="open 1")
-    desk.session("271828", account, key="open 2", at=NOW + SECOND)
+        driver.session("000000", account)
+    _, session = driver.session("271828", account, key="open 1")
+    driver.session("271828", account, key="open 2", at=NOW + SECOND)
     bought = a_purchase(f"pur_{account}1", account, created_at=NOW, changed_at=NOW)
-    desk.record(bought, key="buy 1", session=session)
-    save_customer(desk.table, account, f"cus_{account}")
-    desk.receive(a_payment_status("paid", bought, amount=1), at=NOW + HOUR)
+    driver.record(bought, key="buy 1", session=session)
+    save_customer(driver.table, account, f"cus_{account}")
+    driver.receive(a_payment_status("paid", bought, amount=1), at=NOW + HOUR)
 
 
-def live(desk: Desk) -> None:
+def live(driver: StoreDriver) -> None:
     """Several accounts, a sweep and a reconciliation that came by."""
-    live_a_full_life(desk)
-    later = replace(desk, catalog=dearer(first_catalog(), 3))
+    live_a_full_life(driver)
+    later = replace(driver, catalog=dearer(first_catalog(), 3))
     for account in ("zoo", "idle"):
         later.open(account, QUOTA_100, credits=20 if account == "zoo" else 0)
-    buy_with_a_code(desk, "zoo")
+    buy_with_a_code(driver, "zoo")
     for number in range(5):
-        desk.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
+        driver.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
     sweep(
         SweepContext(
-            table=desk.table,
-            catalog=desk.catalog,
+            table=driver.table,
+            catalog=driver.catalog,
             now=NOW + 40 * DAY,
             has_time=lambda: True,
             on_failure=lambda row, error: None,
         )
     )
     save_checkpoint(
-        desk.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", reported=("evt_2",))
+        driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", reported=("evt_2",))
     )
-    save_failed_check(desk.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)
+    save_failed_check(driver.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)

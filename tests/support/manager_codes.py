@@ -11,7 +11,7 @@ from prepaid.core.errors import CodeLocked, WrongCode
 from prepaid.core.manager_code import ManagerSession
 from prepaid.use_cases import approving
 from prepaid.use_cases.approving import change_code, check_code, require_session
-from tests.support.store_driver import CODES, NOW, Desk, stored, until_told
+from tests.support.store_driver import CODES, NOW, StoreDriver, stored, until_told
 
 CODE, WRONG = "482915", "482916"
 RECORD = ("ACCOUNT#acme", "MANAGER")
@@ -36,14 +36,16 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> Comparisons:
     return Comparisons(monkeypatch)
 
 
-def set_code(desk: Desk, code: str, current: str | None = None, *, account: str = "acme", at: datetime = NOW) -> None:
-    change_code(desk.table, account, code, current, CODES, now=at)
+def set_code(
+    driver: StoreDriver, code: str, current: str | None = None, *, account: str = "acme", at: datetime = NOW
+) -> None:
+    change_code(driver.table, account, code, current, CODES, now=at)
 
 
-def try_code(desk: Desk, code: str, *, at: datetime = NOW, account: str = "acme") -> str:
+def try_code(driver: StoreDriver, code: str, *, at: datetime = NOW, account: str = "acme") -> str:
     """right, wrong or locked."""
     try:
-        until_told(lambda: check_code(desk.table, account, code, CODES, now=at))
+        until_told(lambda: check_code(driver.table, account, code, CODES, now=at))
     except WrongCode:
         return "wrong"
     except CodeLocked:
@@ -51,9 +53,9 @@ def try_code(desk: Desk, code: str, *, at: datetime = NOW, account: str = "acme"
     return "right"
 
 
-def require(desk: Desk, token: str, account: str = "acme", at: datetime = NOW) -> ManagerSession:
-    return require_session(desk.table, account, token, now=at)
+def require(driver: StoreDriver, token: str, account: str = "acme", at: datetime = NOW) -> ManagerSession:
+    return require_session(driver.table, account, token, now=at)
 
 
-def number(desk: Desk, name: str) -> int:
-    return int(stored(desk.table)[RECORD][name]["N"])
+def number(driver: StoreDriver, name: str) -> int:
+    return int(stored(driver.table)[RECORD][name]["N"])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import Desk, a_payment_status, a_purchase, stored
+from tests.support.store_driver import StoreDriver, a_payment_status, a_purchase, stored
 from tests.support.wire import Fault, answer_lost, no_answer, refuses, reset_after_commit
 
 PAID = a_payment_status("paid", a_purchase())
@@ -23,17 +23,17 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def bought(desk: Desk, *, spent: int = 0) -> None:
-    desk.open()
-    desk.record(a_purchase())
-    assert desk.receive(PAID, event="evt_paid") == "changed"
+def bought(driver: StoreDriver, *, spent: int = 0) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    assert driver.receive(PAID, event="evt_paid") == "changed"
     if spent:
-        desk.debit(spent)
+        driver.debit(spent)
 
 
-def standing(desk: Desk) -> tuple[str, int, int, int]:
+def standing(driver: StoreDriver) -> tuple[str, int, int, int]:
     """State and revoked credits of the purchase, credits available and owed."""
-    audited = audit(stored(desk.table))
-    purchase = desk.purchase()
+    audited = audit(stored(driver.table))
+    purchase = driver.purchase()
     assert audited.taken + purchase.debt <= purchase.revoked + audited.settled
     return purchase.state, purchase.revoked, audited.available, audited.owed

@@ -66,13 +66,13 @@ NO_DEADLINE = Deadline(at=inf)
 
 
 @dataclass(frozen=True)
-class Desk:
+class StoreDriver:
     """Where requests are made: the store's operations on one table, with what a test seldom cares about filled in."""
 
     table: Table
     catalog: Catalog = field(default_factory=first_catalog)
 
-    def with_deadline(self, deadline: Deadline) -> "Desk":
+    def with_deadline(self, deadline: Deadline) -> "StoreDriver":
         return replace(self, table=replace(self.table, deadline=deadline))
 
     def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
@@ -226,7 +226,7 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
         created_at=NOW - HOUR,
         changed_at=NOW - HOUR,
         session=f"cs_{purchase_id}",
-        # What Desk.record begins it with.
+        # What StoreDriver.record begins it with.
         key=key_digest(f"buy {purchase_id}"),
     )
     return replace(purchase, **changes)

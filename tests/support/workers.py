@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prepaid.core.errors import InsufficientCredits
 from prepaid.store.dynamodb import Table, open_client
-from tests.support.store_driver import NO_DEADLINE, Desk, a_payment_status, a_purchase, until_told
+from tests.support.store_driver import NO_DEADLINE, StoreDriver, a_payment_status, a_purchase, until_told
 
 type Answer = tuple[str, int]
 
@@ -14,20 +14,20 @@ REFUSED: Answer = ("refused", 0)
 
 def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
     """One debit of 1 for each key: what each was told."""
-    desk = Desk(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
-    return at_once(lambda key: debit(desk, key), keys, threads)
+    driver = StoreDriver(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
+    return at_once(lambda key: debit(driver, key), keys, threads)
 
 
 def deliver_paid(table_name: str, event: str) -> str:
     """The same money, announced once more."""
-    desk = Desk(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
-    return until_told(lambda: desk.receive(a_payment_status("paid", a_purchase()), event=event))
+    driver = StoreDriver(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
+    return until_told(lambda: driver.receive(a_payment_status("paid", a_purchase()), event=event))
 
 
-def debit(desk: Desk, key: str | None, quantity: int = 1) -> Answer:
+def debit(driver: StoreDriver, key: str | None, quantity: int = 1) -> Answer:
     """The number of the entry that carries the debit out, and whether it is new; or that it was refused."""
     try:
-        done = until_told(lambda: desk.debit(quantity, key=key))
+        done = until_told(lambda: driver.debit(quantity, key=key))
     except InsufficientCredits:
         return REFUSED
     return ("replayed" if done.replayed else "new", done.entries[-1].number)

@@ -1,9 +1,12 @@
 """Prepaid: credits that are bought, granted, spent and expire, kept on one append-only ledger an account.
 
-core      the rules, pure: (account, operation, catalog, now) -> entries
-store     the rules' memory: the only part that knows DynamoDB
-payments  the only part that knows Stripe
-api       the only part that knows HTTP
+core       the rules, pure: (account, operation, catalog, now) -> entries
+store      persistence: the only part that calls DynamoDB
+payments   the only part that calls Stripe
+use_cases  what the service does: plain arguments in, results out
+api        the only part that knows HTTP
+deps       what a handler works with; wiring builds it from settings
+telemetry  the log and the metrics
 """
 
 import gc
