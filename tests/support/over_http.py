@@ -34,7 +34,7 @@ class HttpApi(Api):
         self.keep_private(lower, (body or b"").decode(errors="replace"))
         for _ in range(TRIES):
             answer = exchange(method, self.url + target, body, headers)
-            # API Gateway refuses tokens in words of its own.
+            # API Gateway refuses a token with a body of its own, which is no problem document.
             if answer.status not in {401, 403} or "problem" in answer.headers.get("content-type", ""):
                 self.checked(request.route, answer)
             if answer.status != 503:
