@@ -1,16 +1,16 @@
-"""Prepaid: credits that are bought, granted, spent and expire, kept on one append-only ledger an account.
+"""Prepaid: credits that are bought, granted, spent and expire, on one append-only ledger per account.
 
 core       the rules, pure: (account, operation, catalog, now) -> entries
-store      persistence: the only part that calls DynamoDB
-payments   the only part that calls Stripe
-use_cases  what the service does: plain arguments in, results out
-api        the only part that knows HTTP
-deps       what a handler works with; wiring builds it from settings
+store      persistence: the only package that calls DynamoDB
+payments   the only package that calls Stripe
+use_cases  what the service does, one module per feature
+api        the only package that handles HTTP
+deps       the dependencies of each handler; wiring builds them from settings
 telemetry  the log and the metrics
 """
 
 import gc
 
-# A starting function makes a quarter of a million objects and drops none. Python's own threshold, 2,000, has it search
-# them for garbage some forty times.
+# A starting function creates about 250,000 objects and discards none. With Python's default threshold of 2,000 the
+# garbage collector would scan them about forty times.
 gc.set_threshold(300_000, 10, 10)

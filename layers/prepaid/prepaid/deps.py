@@ -1,4 +1,4 @@
-"""What every function works with: built once per process by wiring.py, handed to each handler."""
+"""The dependencies of every function: wiring.py builds them once per process and each handler receives them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
-    """table: with the deadline of the request or the piece of work in hand. clock: the time now, whole milliseconds.
+    """table: has the deadline of the current request or piece of work. clock: returns the time, in whole milliseconds.
 
-    Secrets are functions: each reads its secret when it is first needed, and again after some minutes.
-    webhook_tolerance_seconds: how far a delivery's signature may be from now, either way.
+    Secrets are functions: each reads its secret on first use, and again after some minutes.
+    webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     checkout: how customers pay; None in a function that sells nothing.
     """
 
@@ -36,5 +36,5 @@ class Deps:
 
 
 def with_deadline(deps: Deps, seconds: float) -> Deps:
-    """The same for one request, which must be answered within so many seconds."""
+    """The same dependencies with a deadline `seconds` from now, for one request."""
     return replace(deps, table=within(deps.table, seconds))

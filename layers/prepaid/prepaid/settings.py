@@ -1,4 +1,4 @@
-"""The environment, read once: what the template tells each function. Names are the template's own."""
+"""The settings that the template passes to each function in environment variables, with the same names."""
 
 import os
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """None stands for what the template doesn't give this function, because it doesn't need it.
+    """A setting is None if the template doesn't set it, because the function doesn't need it.
 
-    webhook_tolerance_seconds: how far a delivery's signature may be from now, either way.
-    live_mode: whether purchases take real money. return_url: where a customer comes back to from paying.
-    cursor_secret_name, pepper_secret_name, stripe_secret_name: of secrets in Secrets Manager, never their content.
+    webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
+    live_mode: whether purchases take real money. return_url: where the customer returns to after paying.
+    cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
     """
 
     table_name: str
@@ -25,7 +25,7 @@ class Settings:
 
 
 def from_environment() -> Settings:
-    """What the function was deployed with. Raises KeyError, ValueError for what the template can't have given."""
+    """The deployed function's settings. Raises KeyError or ValueError for a missing or invalid variable."""
     environment = os.environ
     return Settings(
         table_name=environment["TABLE_NAME"],

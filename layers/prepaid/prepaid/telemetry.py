@@ -1,15 +1,15 @@
-"""What the functions report: one log, and the metrics that alarms watch, in CloudWatch's embedded format."""
+"""Logs and metrics: one logger, and the metrics for the alarms, in CloudWatch's embedded metric format."""
 
 from enum import StrEnum
 
 from aws_lambda_powertools import Logger
 
-# One for the function, whichever module writes to it.
+# One logger per function, shared by all modules.
 logger = Logger()
 
 
 class Metric(StrEnum):
-    """Every metric. template.yaml has the alarms, docs/operating.md what to do about each."""
+    """Every metric. template.yaml defines the alarms; docs/operating.md explains what to do about each."""
 
     INTERNAL_ERRORS = "InternalErrors"
     LOTS_EXPIRED = "LotsExpired"
@@ -25,18 +25,18 @@ class Metric(StrEnum):
 
 
 def count(metric: Metric, value: int) -> None:
-    """Publish a count, under the service's name."""
+    """Publish a count with the service's name."""
     _publish(metric, "Count", value)
 
 
 def measure_seconds(metric: Metric, value: int) -> None:
-    """Publish a duration in seconds, under the service's name."""
+    """Publish a duration in seconds with the service's name."""
     _publish(metric, "Seconds", value)
 
 
 def _publish(name: str, unit: str, value: int) -> None:
-    # Most requests publish nothing: they don't pay for the import.
+    # Imported here because most requests publish nothing.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
 
     with single_metric(name=name, unit=MetricUnit(unit), value=value):
-        """Printed when the block ends."""
+        """The context manager prints the metric when the block ends."""

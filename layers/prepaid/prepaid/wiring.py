@@ -1,4 +1,4 @@
-"""Builds what lives longer than a request, once per process, from the settings. Reads no request."""
+"""Builds, once per process and from the settings, the dependencies that outlive a request."""
 
 import secrets
 import time
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings) -> Deps:
-    """What a function needs. Called while it starts: Lambda lends a starting function a whole core."""
+    """A function's dependencies. Called during start-up, when Lambda gives the function a full core."""
     pepper = _secret(settings.pepper_secret_name)
     stripe_secret = _secret(settings.stripe_secret_name)
 
     def stripe() -> "Stripe":
-        # The key as it is now: it may have been rotated.
-        from prepaid.payments.sessions import open_stripe  # noqa: PLC0415 - heavy, and most functions never need it
+        # Read the key on each call, because it may have been rotated.
+        from prepaid.payments.sessions import open_stripe  # noqa: PLC0415 - heavy, and most functions don't use it
 
         assert settings.stripe_api_base is not None
         return open_stripe(api_key_from(stripe_secret()), settings.stripe_api_base)
 
     def codes() -> "CodeSecrets":
-        from prepaid.use_cases.approving import CodeSecrets  # noqa: PLC0415 - most functions never need it
+        from prepaid.use_cases.approving import CodeSecrets  # noqa: PLC0415 - most functions don't use it
 
         return CodeSecrets(pepper=pepper())
 
     return Deps(
-        # Each request and each piece of a job gets a deadline of its own; without one, nothing is tried.
+        # Each request and each piece of a job sets its own deadline. This one has passed: no call is made without one.
         table=Table(client=open_client(), name=settings.table_name, deadline=Deadline(at=0.0)),
         clock=lambda: floor_to_millisecond(datetime.now(UTC)),
         catalog=CatalogCache(time.monotonic),
@@ -53,12 +53,12 @@ def build(settings: Settings) -> Deps:
 
 
 def _secret(name: str | None) -> Callable[[], str]:
-    """The secret of this name; without one, a function that must not be called."""
+    """The secret with this name; without a name, a function that raises AssertionError."""
     if name is not None:
         return Secret(name, time.monotonic)
 
     def no_secret() -> str:
-        raise AssertionError("the template gives this function no such secret")
+        raise AssertionError("the template doesn't give this function the secret")
 
     return no_secret
 
@@ -66,7 +66,7 @@ def _secret(name: str | None) -> Callable[[], str]:
 def _checkout(settings: Settings) -> "CheckoutConfig | None":
     if settings.return_url is None:
         return None
-    from prepaid.payments.checkout_config import CheckoutConfig  # noqa: PLC0415 - one function needs it
+    from prepaid.payments.checkout_config import CheckoutConfig  # noqa: PLC0415 - only one function uses it
 
     return CheckoutConfig(
         live=settings.live_mode, payment_methods=settings.payment_methods, return_url=settings.return_url

@@ -1,4 +1,4 @@
-"""An account as it stands after an entry: its terms, quota and lots. Plain values; the rules are in ledger.py."""
+"""The state of an account after an entry: its terms, quota and lots. Plain values; the rules are in ledger.py."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,11 @@ LotKind = Literal["purchase", "promotion", "adjustment"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
-    """Credits that came together, with one expiry.
+    """Credits granted together, with one expiry.
 
-    number: of the entry that granted it, so it is unique in the account and grows with time.
-    granted, remaining: credits, 0 < remaining <= granted (a lot that is used up leaves the account).
-    expires_at: the first instant at which it can't be spent any more (rule 2).
+    number: the number of the entry that granted it, so it is unique in the account and increases over time.
+    granted, remaining: credits, 0 < remaining <= granted (an empty lot is removed from the account).
+    expires_at: the first instant at which the lot can no longer be spent (rule 2).
     """
 
     number: int
@@ -38,7 +38,7 @@ def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the account agreed to: the part of it that decides about quota. Changed by a plan_change entry only."""
+    """The account's agreed terms, which determine its quota. Only a plan_change entry changes them."""
 
     plan: str
     ai_enabled: bool
@@ -48,10 +48,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The whole account after entry `number`, which was written at `at`.
+    """The account's full state after entry `number`, which is dated `at`.
 
     quota_used: units used in the period that ends at quota_renews_at. lots: in draw order, none of them empty.
-    owed: credits whose money went back after they were spent; the next grant settles them (rule 13).
+    owed: credits that were refunded or disputed after they were spent; the next grant pays them (rule 13).
     """
 
     id: str
@@ -65,32 +65,32 @@ class Account:
 
     @property
     def available(self) -> int:
-        """Credits in lots. After `settle` at an instant: what can be spent at that instant."""
+        """Credits in lots. After `settle` at an instant: the credits that can be spent at that instant."""
         return sum(lot.remaining for lot in self.lots)
 
 
 def remaining_in(account: Account, lot: Lot) -> int:
-    """Credits that the account has left in a lot, whatever that held when `lot` was written down."""
+    """Credits that the account has left in a lot now; `lot` itself may be an older copy."""
     return next((live.remaining for live in account.lots if live.number == lot.number), 0)
 
 
 def quota_limit(account: Account, catalog: Catalog) -> int:
-    """Units of the quota-backed feature a month: the plan's, when the account has AI switched on."""
+    """Monthly units of the quota-backed feature: the plan's quota, or 0 while AI is disabled for the account."""
     return catalog.plan(account.terms.plan).quota if account.terms.ai_enabled else 0
 
 
 def quota_remaining(account: Account, catalog: Catalog) -> int:
-    """Units left in the period. Never below zero: a smaller plan doesn't take back what was used (rule 9)."""
+    """Units left in the period. Never negative: a smaller plan doesn't take back used units (rule 9)."""
     return max(0, quota_limit(account, catalog) - account.quota_used)
 
 
 def quota_remaining_for(account: Account, feature: Feature, catalog: Catalog) -> int:
-    """Units of quota that `feature` may draw on: none unless it is quota-backed (rule 7)."""
+    """Quota units available to `feature`: 0 unless it is quota-backed (rule 7)."""
     return quota_remaining(account, catalog) if feature.quota_backed else 0
 
 
 def units_left(account: Account, feature: Feature, catalog: Catalog) -> int | None:
-    """How many units of `feature` the account could still pay for; None for a free feature, which has no limit."""
+    """How many more units of `feature` the account can pay for; None for a free feature, which has no limit."""
     if feature.price == 0:
         return None
     return quota_remaining_for(account, feature, catalog) + account.available // feature.price

@@ -1,4 +1,4 @@
-"""Civil time: when a lot ends and when a quota renews. Instants are aware UTC datetimes; zones are IANA names."""
+"""Civil time: when a lot expires and when a quota renews. Instants are aware UTC datetimes; zones are IANA names."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,17 +14,17 @@ def milliseconds(at: datetime) -> int:
 
 
 def instant(since_epoch_milliseconds: int) -> datetime:
-    """The UTC datetime of so many milliseconds since 1970."""
+    """The UTC datetime that is this many milliseconds after 1970-01-01."""
     return EPOCH + timedelta(milliseconds=since_epoch_milliseconds)
 
 
 def floor_to_millisecond(at: datetime) -> datetime:
-    """The same instant without what the ledger doesn't keep; earlier, so that nothing lives longer by it."""
+    """The instant rounded to the ledger's resolution. Rounds down, so that rounding never extends a lot's validity."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def is_zone(name: str) -> bool:
-    """Whether `name` is an IANA zone that this machine knows: a region's or UTC, no host's own like localtime."""
+    """Whether `name` is a known IANA region zone or UTC. Rejects host-specific names such as localtime."""
     if "/" not in name and name != "UTC":
         return False
     try:
@@ -37,7 +37,7 @@ def is_zone(name: str) -> bool:
 def end_of_validity(start: datetime, months: int, zone: str) -> datetime:
     """The instant, exclusive, at which credits granted at `start` for `months` civil months end (rule 1).
 
-    Credits live to the end of the same civil day `months` later, clamped to the month's last day:
+    Credits are valid to the end of the same civil day `months` later, clamped to the month's last day:
     2026-06-16 10:00 in Sao Paulo for 12 months -> 2027-06-17 00:00 there; 29 Feb -> 28 Feb.
     """
     local = start.astimezone(_zone(zone)).date()
@@ -51,8 +51,8 @@ def next_renewal(now: datetime, anchor_day: int, zone: str) -> datetime:
     Always computed from the stored anchor, so an anchor of 31 is the 28th in February and the 31st again in March.
     """
     local = now.astimezone(_zone(zone)).date()
-    # Three candidates suffice: this month's anchor may be past, and the next one may fall on an instant that a
-    # zone's change of offset has already made `now`.
+    # Three candidates suffice: this month's anchor may be past, and a change of the zone's offset may put the next
+    # one at or before `now`.
     for months_ahead in range(3):
         renewal = day_start(_clamped(local.year, local.month + months_ahead, anchor_day), zone)
         if renewal > now:
@@ -61,16 +61,16 @@ def next_renewal(now: datetime, anchor_day: int, zone: str) -> datetime:
 
 
 def same_months_renewal(renewal: datetime, old_zone: str, anchor_day: int, zone: str) -> datetime:
-    """The renewal that takes the place of `renewal` when anchor or zone change: that of the same civil month.
+    """The renewal that replaces `renewal` when the anchor or zone changes: the one in the same civil month.
 
-    May be past already. A month has one renewal however often the terms change: none is won, none is lost.
+    It may already be past. Each month has exactly one renewal, however often the terms change.
     """
     local = renewal.astimezone(_zone(old_zone)).date()
     return day_start(_clamped(local.year, local.month, anchor_day), zone)
 
 
 def day_start(day: date, zone: str) -> datetime:
-    """The first instant of a civil day in UTC; where a zone skips midnight, the instant the clocks jump."""
+    """The first instant of a civil day, in UTC. Where the zone skips midnight, it is the instant the clocks jump."""
     return datetime.combine(day, time.min, tzinfo=_zone(zone)).astimezone(UTC)
 
 

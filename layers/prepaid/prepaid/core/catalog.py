@@ -1,4 +1,4 @@
-"""What is sold and what it costs: features, plans and packs, as one immutable, numbered version."""
+"""The catalog: features, plans and packs with their prices, as one immutable, numbered version."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +10,7 @@ from prepaid.core.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """Something that spends. price: credits a unit, >= 0. quota_backed: the plan's quota pays for it first."""
+    """A billable feature. price: credits per unit, >= 0. quota_backed: the plan's quota pays for it first."""
 
     id: str
     price: int
@@ -19,7 +19,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """quota: units of the quota-backed feature included a month."""
+    """quota: units of the quota-backed feature included per month."""
 
     id: str
     quota: int
@@ -27,7 +27,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """Credits sold together. amount: what the whole pack costs, in the currency's minor units (centavos)."""
+    """Credits sold together. amount: the price of the whole pack, in the currency's minor units (centavos)."""
 
     id: str
     credits: int
@@ -61,7 +61,7 @@ class Catalog:
         raise InvalidRequest((("plan", "no such plan"),))
 
     def pack_on_sale(self, pack_id: str) -> Pack:
-        """The pack, or InvalidRequest naming the field `pack` when there is none or it is retired."""
+        """The pack, or InvalidRequest naming the field `pack` when it doesn't exist or is retired."""
         for pack in self.packs:
             if pack.id == pack_id and pack.active:
                 return pack
@@ -86,8 +86,8 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A pack as a shop window shows it. price_per_credit: minor units, exact. saving_percent: against the smallest
-    pack of the same currency, rounded down so that it never promises too much. best_value: the highest saving."""
+    """A pack with its price comparison. price_per_credit: minor units, exact. saving_percent: compared with the
+    smallest pack of the same currency, rounded down so that it never overstates. best_value: the highest saving."""
 
     pack: Pack
     price_per_credit: Fraction
@@ -96,13 +96,16 @@ class Offer:
 
 
 def offers(catalog: Catalog) -> tuple[Offer, ...]:
-    """Each pack on sale beside the smallest one of its currency, smallest first."""
+    """Each pack on sale, compared with the smallest pack of its currency. Smallest first."""
     packs = catalog.packs_on_sale
     return tuple(_offer(pack, tuple(other for other in packs if other.currency == pack.currency)) for pack in packs)
 
 
 def check_prices(catalog: Catalog) -> None:
-    """Refuse a pack on sale that is cheaper per credit than a larger one of its currency: almost always a slip."""
+    """Reject a pack on sale that is cheaper per credit than a larger pack of its currency: usually a mistake.
+
+    Raises InvalidRequest.
+    """
     errors = [
         ("packs", f"{small.id} is cheaper per credit than the larger {large.id}")
         for small, large in combinations(catalog.packs_on_sale, 2)
@@ -115,7 +118,10 @@ def check_prices(catalog: Catalog) -> None:
 
 
 def check_amounts(catalog: Catalog) -> None:
-    """Refuse a pack on sale that nobody could pay for. Retired ones stay as they are: what they cost is history."""
+    """Reject a pack on sale whose amount or currency Stripe can't charge. Retired packs are history: not checked.
+
+    Raises InvalidRequest.
+    """
     errors = [
         (f"packs.{place}.{wrong[0]}", wrong[1])
         for place, pack in enumerate(catalog.packs)
@@ -126,7 +132,10 @@ def check_amounts(catalog: Catalog) -> None:
 
 
 def check_successor(old: Catalog, new: Catalog) -> None:
-    """Refuse a version that drops something accounts or purchases may still point to (packs are retired instead)."""
+    """Reject a version that drops an id that accounts or purchases may still refer to (retire packs instead).
+
+    Raises InvalidRequest.
+    """
     errors = [
         (kind, f"{missing} may not be removed{' (set active to false)' if kind == 'packs' else ''}")
         for kind, before, after in (

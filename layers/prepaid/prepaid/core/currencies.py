@@ -1,7 +1,7 @@
 """The currencies that packs can be sold in, as Stripe documents them: https://docs.stripe.com/currencies (2026).
 
-Amounts are whole minor units. Which currencies an account can really take, and the minimum of what is converted, depend
-on the account: Stripe has the last word when a payment page is made.
+Amounts are whole minor units. The currencies that an account can charge, and the minimum for converted amounts, depend
+on the account: Stripe makes the final decision when it creates a payment page.
 """
 
 # Lower case, as Stripe writes them.
@@ -16,7 +16,7 @@ CURRENCIES = frozenset({
     "srd", "std", "szl", "thb", "tjs", "tnd", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "usd", "uyu", "uzs",
     "vnd", "vuv", "wst", "xaf", "xcd", "xcg", "xof", "xpf", "yer", "zar", "zmw",
 })  # fmt: skip
-# The smallest charge, where one is documented.
+# The smallest charge, where Stripe documents a minimum.
 MINIMUM_AMOUNTS = {
     "aed": 200,
     "aud": 50,
@@ -46,12 +46,13 @@ ZERO_DECIMAL = frozenset({
     "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf",
 })  # fmt: skip
 THREE_DECIMAL = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
-# Amounts must be whole multiples: cards know no third decimal, and the two of 100 have no decimals but are written so.
+# Amounts must be whole multiples: cards support no third decimal, and ISK and UGX have no decimals but are written as
+# if they had two.
 STEPS = {**dict.fromkeys(THREE_DECIMAL, 10), "isk": 100, "ugx": 100}
 
 
 def why_not(amount: int, currency: str) -> tuple[str, str] | None:
-    """What is wrong with charging so many minor units, as ("amount" or "currency", reason); None when nothing is."""
+    """Why Stripe can't charge this amount of minor units, as ("amount" or "currency", reason); None when it can."""
     if currency not in CURRENCIES:
         return "currency", "is none that Stripe takes"
     minimum, step = MINIMUM_AMOUNTS.get(currency, 1), STEPS.get(currency, 1)
@@ -63,7 +64,7 @@ def why_not(amount: int, currency: str) -> tuple[str, str] | None:
 
 
 def shown(amount: int, currency: str) -> str:
-    """So many minor units as people write them: 0.50 BRL, 50 JPY."""
+    """An amount of minor units in its usual notation: 0.50 BRL, 50 JPY."""
     decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
     whole, part = divmod(amount, 10**decimals)
     return f"{whole}.{part:0{decimals}d} {currency.upper()}" if decimals else f"{whole} {currency.upper()}"

@@ -1,4 +1,4 @@
-"""One line of an account's ledger: what happened, what was drawn, and the account after it (rule 6)."""
+"""One entry of an account's ledger: the event, its draws, and the account's state after it (rule 6)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,16 +22,16 @@ Source = Literal["quota", "credits", "both"]
 
 @dataclass(frozen=True, slots=True)
 class QuotaDraw:
-    """units: taken from the period's quota."""
+    """units: drawn from the period's quota."""
 
     units: int
 
 
 @dataclass(frozen=True, slots=True)
 class LotDraw:
-    """credits: taken from the lot, or given back to it when negative.
+    """credits: drawn from the lot; negative when returned to it.
 
-    The lot's id and expiry stand here so that a reversal can find its way back.
+    The draw stores the lot's id and expiry so that a reversal can return the credits.
     """
 
     lot: str
@@ -46,11 +46,11 @@ Draw = QuotaDraw | LotDraw
 class Entry:
     """Never changed or removed once written.
 
-    credits, quota, owed: signed change of the credits available, of the quota remaining, of the credits owed.
-    quota_remaining: units left after it, as the catalog version named here counted them.
-    actor: who asked (a token's client, or the part of the service that acted by itself).
-    lot: the lot that this entry granted, as it was then. purchase: the purchase that paid for it.
-    key: a digest of the idempotency key that asked for it, so that a claim that is gone is missed.
+    credits, quota, owed: signed changes of the credits available, the quota remaining and the credits owed.
+    quota_remaining: units left after the entry, under `catalog_version`.
+    actor: the token's client, or the part of the service that acted on its own.
+    lot: the lot that this entry granted, as it was then. purchase: the purchase that the entry belongs to.
+    key: a digest of the request's idempotency key, so that the verifier detects a missing claim.
     """
 
     type: EntryType
@@ -81,7 +81,7 @@ class Entry:
 
     @property
     def source(self) -> Source | None:
-        """What paid for it, or was lost: where its draws came from. None when nothing was drawn."""
+        """Where the entry's draws came from: quota, credits or both. None when nothing was drawn."""
         quota = any(isinstance(draw, QuotaDraw) for draw in self.draws)
         credits = any(isinstance(draw, LotDraw) for draw in self.draws)
         if quota and credits:

@@ -3,17 +3,17 @@
 PrepaidError
 ├── Refused                    a rule rejects the request; nothing was written
 │   ├── InvalidRequest         the request itself is invalid; names each field
-│   ├── AccountNotFound        no such account, or another caller's: the responses are alike
+│   ├── AccountNotFound        no such account, or another caller's: both get the same response
 │   ├── InsufficientCredits    quota and lots don't cover the debit
-│   ├── TooManyLots            a gift to an account that already holds the most lots it may
+│   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
 │   ├── IdempotencyKeyReused   the key took effect before, for a different request
 │   ├── VersionConflict        the resource was changed since the caller read it
-│   ├── WrongCode              not the manager's code
-│   ├── CodeLocked             too many wrong codes; the right one is rejected too, for a while
+│   ├── WrongCode              the manager's code is wrong
+│   ├── CodeLocked             too many wrong codes; until the lock ends, even the right code is rejected
 │   ├── SessionInvalid         no manager session that this purchase can use
 │   ├── PurchaseNotFound       the account has no such purchase
 │   └── PurchaseLapsed         a purchase that can't be continued
-└── Unavailable                retry; the effect, if any, is found by its key
+└── Unavailable                retry with the same key, which finds the effect if there was one
     └── Busy                   not committed before the deadline: contention, throttling or no reply
 """
 
@@ -23,7 +23,7 @@ from typing import ClassVar
 
 
 class PrepaidError(Exception):
-    """The root of everything that this service raises on purpose."""
+    """The base class of every error that this service raises deliberately."""
 
     code: ClassVar[str]
 
@@ -46,18 +46,18 @@ class InvalidRequest(Refused):
 
 @dataclass(eq=False)
 class AccountNotFound(Refused):
-    """No such account for this caller. Deliberately carries nothing that tells a stranger's from a missing one."""
+    """No such account for this caller. Deliberately doesn't reveal whether another caller owns it."""
 
     code: ClassVar[str] = "account_not_found"
 
 
 @dataclass(eq=False)
 class InsufficientCredits(Refused):
-    """A debit that quota and lots together can't meet (rule 4, 8).
+    """Quota and lots together don't cover the debit (rules 4, 8).
 
-    needed: credits the debit takes after what the quota pays. available: credits that can be spent now.
-    quota_remaining: units left, of the feature's quota. renews_at: when the quota would help again, or None.
-    suggested_pack: id of the smallest pack on sale that covers what is missing, or None.
+    needed: credits that the debit costs beyond the quota. available: credits that can be spent now.
+    quota_remaining: units left of the feature's quota. renews_at: when the quota renews, or None if that can't help.
+    suggested_pack: id of the smallest pack on sale that covers the shortfall, or None.
     """
 
     needed: int
@@ -78,14 +78,14 @@ class TooManyLots(Refused):
 
 @dataclass(eq=False)
 class IdempotencyKeyReused(Refused):
-    """The key took effect already, for a request that asked for something else (rule 5)."""
+    """The key already took effect for a different request (rule 5)."""
 
     code: ClassVar[str] = "idempotency_key_reused"
 
 
 @dataclass(eq=False)
 class VersionConflict(Refused):
-    """The caller's version isn't the current one. `current`: the version that it should have read."""
+    """The caller's version is out of date. `current`: the current version."""
 
     current: int
     code: ClassVar[str] = "version_conflict"
@@ -93,7 +93,7 @@ class VersionConflict(Refused):
 
 @dataclass(eq=False)
 class WrongCode(Refused):
-    """Not the manager's code, or none is set: the two are alike. `tries_left` before it is locked."""
+    """The code is wrong, or none is set: the caller can't tell which. `tries_left`: tries before the code locks."""
 
     tries_left: int
     code: ClassVar[str] = "wrong_code"
@@ -101,7 +101,7 @@ class WrongCode(Refused):
 
 @dataclass(eq=False)
 class CodeLocked(Refused):
-    """Too many wrong codes: nothing is compared until the lock ends, the right code included (rule 10)."""
+    """Too many wrong codes: until the lock ends no code is compared, not even the right one (rule 10)."""
 
     retry_after_seconds: int
     code: ClassVar[str] = "code_locked"
@@ -109,8 +109,8 @@ class CodeLocked(Refused):
 
 @dataclass(eq=False)
 class SessionInvalid(Refused):
-    """The manager session is unknown, another account's, over, ended by a change of the code, or used for another
-    purchase. Deliberately doesn't say which."""
+    """The manager session is unknown, another account's, expired, ended by a change of the code, or used for another
+    purchase. Deliberately doesn't reveal which."""
 
     code: ClassVar[str] = "manager_session_invalid"
 
@@ -124,8 +124,8 @@ class PurchaseNotFound(Refused):
 
 @dataclass(eq=False)
 class PurchaseLapsed(Refused):
-    """The key's purchase has no page that can be shown: begun a day ago or more, or its page is another one already.
-    Begin again with a new key."""
+    """The key's purchase has no payment page to return: it is too old to continue, its page is no longer open, or an
+    event named a different page. Start a new purchase with a new key."""
 
     code: ClassVar[str] = "purchase_lapsed"
 

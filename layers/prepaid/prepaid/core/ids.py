@@ -1,4 +1,4 @@
-"""The public ids. An entry's number is its address, so an id leads to its entry without an index."""
+"""The public ids. An id contains its entry's number, so finding the entry needs no index."""
 
 import re
 from datetime import datetime
@@ -10,12 +10,12 @@ PURCHASE_PREFIX = "pur_"
 
 
 def lot_id(number: int) -> str:
-    """The id of the lot that entry `number` granted. Zero padded, so that ids sort as their numbers do."""
+    """The id of the lot that entry `number` granted. Zero-padded, so that ids sort by number."""
     return f"lot_{number:012d}"
 
 
 def lot_number(lot: str) -> int:
-    """The number of the entry that granted the lot. Raises ValueError for text that is no lot's id."""
+    """The number of the entry that granted the lot. Raises ValueError for text that isn't a lot id."""
     return int(lot.removeprefix("lot_"))
 
 
@@ -30,5 +30,5 @@ def grant_id(number: int) -> str:
 
 
 def purchase_id(created_at: datetime, suffix: str) -> str:
-    """The id of a purchase: it begins with its time, so that ids sort by age. suffix: eight random hex digits."""
+    """The id of a purchase. It begins with the creation time, so ids sort by age. suffix: eight random hex digits."""
     return f"{PURCHASE_PREFIX}{milliseconds(created_at):012x}{suffix}"

@@ -1,7 +1,7 @@
-"""The rules: what each operation does to an account. (account, operation, catalog, now) -> new entries, or a refusal.
+"""The rules: how each operation changes an account. (account, operation, catalog, now) -> new entries, or a Refused.
 
-Every operation settles first: lots that ended and a quota period that passed become entries of their own before the
-operation's, so that what is true never depends on a timer (rule 2, 8).
+Every operation settles first: expired lots and a passed quota period become entries of their own before the operation's
+entry. So the balance never depends on a timer (rules 2, 8).
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
 
 MAX_LOTS = 500
 LONGEST_VALIDITY = timedelta(days=36525)
-# How long credits live that come back after their own time is over (rule 15).
+# How long credits are valid when they are returned after their own expiry (rule 15).
 COURTESY = timedelta(days=7)
 SERVICE = "prepaid"
 
@@ -47,7 +47,7 @@ class Debit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Add a lot of `credits` (>= 1). It ends at `validity`: an instant, or so many civil months from now."""
+    """Add a lot of `credits` (>= 1). validity: the instant of expiry, or a number of civil months from now."""
 
     actor: str
     kind: LotKind
@@ -59,11 +59,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoke:
-    """Take back `credits` (>= 1) of a purchase whose money went back: first what its lots still hold, then what they
-    lost unspent at their end. Only the rest was spent and becomes owed, as if it had been taken before that end.
+    """Take back `credits` (>= 1) of a purchase that was refunded or disputed.
 
-    lots: all that the purchase ever had. lapsed: credits that expired in them and that no earlier revocation counted.
-    cause: which kind of entry says so.
+    The credits come first from its lots, then from those that expired unspent in them. Only the rest was spent, and it
+    becomes owed: the result is the same as if the revocation had come before the lots expired.
+    lots: every lot that the purchase ever had. lapsed: credits that expired unspent in them, less those that earlier
+    revocations counted. cause: the type of the entry.
     """
 
     actor: str
@@ -76,10 +77,10 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
-    """Undo that much (>= 1 credits) of earlier revocations, the last part of them first: their money came back.
+    """Undo `credits` (>= 1) of earlier revocations, last taken first: a refund failed or a dispute was won.
 
-    debt, lapsed: how much of `credits` had become owed, and had been found to be expired. What had expired stays so.
-    valid_months: how long what a later grant paid for this purchase's debt lives from now on.
+    debt, lapsed: how many of `credits` had become owed, and how many had expired unspent. Expired credits stay expired.
+    valid_months: the validity, from now, of credits with which a later grant paid this purchase's debt.
     """
 
     actor: str
@@ -94,7 +95,7 @@ class Restore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeTerms:
-    """Move to other terms at once (rule 9). No entry when they are the account's already."""
+    """Change the account's terms immediately (rule 9). Adds no entry when the terms are the same."""
 
     actor: str
     terms: Terms
@@ -102,7 +103,7 @@ class ChangeTerms:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Record what time has done: expired lots, a renewed quota. No entry when there is nothing to record."""
+    """Record expired lots and a renewed quota. Adds no entry when there is nothing to record."""
 
 
 Operation = Debit | Grant | Revoke | Restore | ChangeTerms | Settle
@@ -136,10 +137,10 @@ def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog,
 
 
 def apply(account: Account, operation: Operation, *, catalog: Catalog, now: datetime) -> tuple[Entry, ...]:
-    """The entries that carry `operation` out, in order, the operation's own last; none when nothing changes.
+    """The entries that carry out `operation`, in order, the operation's own last; none when nothing changes.
 
-    A ledger's time never runs backwards: when `now` is behind the last entry (clocks differ), that entry's time counts.
-    Raises a Refused; then nothing may be written, not even what was settled on the way.
+    A ledger's time never runs backwards: when `now` is before the last entry (clocks differ), that entry's time counts.
+    Raises a Refused; the caller then writes nothing, not even the settled entries.
     """
     now = max(now, account.at)
     account, settled = settle(account, catalog=catalog, now=now)
@@ -161,13 +162,13 @@ def apply(account: Account, operation: Operation, *, catalog: Catalog, now: date
 
 
 def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
-    """The account as it is at `now`, and what of that isn't in the ledger yet: at most one expiry, one renewal.
+    """The account as it is at `now`, and the entries still missing from the ledger: at most one expiry, one renewal.
 
-    Reading needs the account only; writing records the entries first.
+    A read uses only the account; a write records the entries first.
     """
     now = max(now, account.at)
     entries: list[Entry] = []
-    # At the boundary instant it is expired (rule 2).
+    # A lot is expired at the boundary instant itself (rule 2).
     expired = tuple(lot for lot in account.lots if lot.expires_at <= now)
     if expired:
         kept = tuple(lot for lot in account.lots if lot.expires_at > now)
@@ -176,7 +177,7 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
         account = entry.after
     if account.quota_renews_at <= now:
         renewed = replace(account, quota_used=0, quota_renews_at=_next_renewal(account.terms, now))
-        # A period in which nothing was used passes without a line: nothing changed but a date that follows from now.
+        # An unused period needs no entry: only the renewal date changed, and it follows from `now`.
         if account.quota_used:
             entries.append(_entry("quota_renewal", account, renewed, catalog, now, SERVICE))
             renewed = entries[-1].after
@@ -206,10 +207,10 @@ def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> E
 
 def _grant(account: Account, grant: Grant, catalog: Catalog, now: datetime) -> Entry:
     assert grant.credits >= 1
-    # Money that was paid is never turned away; only gifts wait.
+    # A paid purchase is never rejected; only grants without payment have to wait.
     if grant.kind != "purchase" and len(account.lots) >= MAX_LOTS:
         raise TooManyLots(MAX_LOTS)
-    # What is owed is settled before anything can be spent (rule 13).
+    # Owed credits are paid before any new credits can be spent (rule 13).
     settled = min(account.owed, grant.credits)
     lot = Lot(
         number=account.number + 1,
@@ -230,7 +231,7 @@ def _grant(account: Account, grant: Grant, catalog: Catalog, now: datetime) -> E
 
 
 def _revoke(account: Account, revoke: Revoke, catalog: Catalog, now: datetime) -> Entry:
-    # From its own lots only: other purchases' credits aren't touched by this one's refund.
+    # From its own lots only: a refund doesn't touch other purchases' credits.
     numbers = {lot.number for lot in revoke.lots}
     draws = _draw((lot for lot in account.lots if lot.number in numbers), revoke.credits)
     missing = revoke.credits - sum(draw.credits for draw in draws)
@@ -242,7 +243,7 @@ def _revoke(account: Account, revoke: Revoke, catalog: Catalog, now: datetime) -
 
 def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime) -> Entry:
     cancelled = min(restore.debt, account.owed)
-    # A later grant paid the rest of the debt. What it paid comes back as something newly bought.
+    # A later grant paid the rest of the debt. Those credits return as a new lot with full validity.
     paid = restore.debt - cancelled
     taken = restore.credits - restore.debt - restore.lapsed
     living = [lot for lot in restore.lots if lot.expires_at > now]
@@ -260,7 +261,7 @@ def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime
             granted=in_new_lot,
             remaining=in_new_lot,
             granted_at=now,
-            # What lapsed while its money was in dispute comes back for a week, as rule 15 has it.
+            # Credits that expired while their payment was disputed return for a week (rule 15).
             expires_at=_expiry(restore.valid_months, account.terms.time_zone, now) if paid else now + COURTESY,
         )
         lots = _with_lot(lots, new)
@@ -281,7 +282,7 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
         return ()
     after = replace(account, terms=new)
     if (old.quota_anchor_day, old.time_zone) != (new.quota_anchor_day, new.time_zone):
-        # The month's renewal moves with its anchor. If that puts it behind us, the next settle renews.
+        # The month's renewal moves with its anchor. If it is then past, the next settle renews.
         renewal = same_months_renewal(after.quota_renews_at, old.time_zone, new.quota_anchor_day, new.time_zone)
         after = replace(after, quota_renews_at=renewal)
     description = f"plan {old.plan} to {new.plan}" if old.plan != new.plan else "terms changed"
@@ -289,7 +290,7 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
 
 
 def _entry(type_: EntryType, before: Account, after: Account, catalog: Catalog, now: datetime, actor: str) -> Entry:
-    """The entry that leads from `before` to `after`. The only place where entries are numbered and dated."""
+    """The entry that changes `before` to `after`. Only this function numbers and dates entries."""
     after = replace(after, number=before.number + 1, at=now)
     remaining = quota_remaining(after, catalog)
     return Entry(
@@ -306,19 +307,19 @@ def _entry(type_: EntryType, before: Account, after: Account, catalog: Catalog, 
 
 
 def _refilled(account: Account, lot: Lot, credits: int) -> Lot:
-    """The lot with so many credits more. One that came back in part may take more than it came back with."""
+    """The lot with `credits` added. A lot that was restored in part may be refilled beyond its granted amount."""
     live = next((live for live in account.lots if live.number == lot.number), replace(lot, remaining=0))
     remaining = live.remaining + credits
     return replace(live, granted=max(live.granted, remaining), remaining=remaining)
 
 
 def _with_lot(lots: Iterable[Lot], lot: Lot) -> tuple[Lot, ...]:
-    """The lots with one more, in draw order; an empty one doesn't count."""
+    """The lots plus `lot`, in draw order; an empty lot isn't added."""
     return tuple(sorted((*lots, lot), key=draw_order)) if lot.remaining else tuple(lots)
 
 
 def _draw(lots: Iterable[Lot], credits: int) -> tuple[LotDraw, ...]:
-    """Take `credits`, at most what the lots hold, from lots that stand in draw order."""
+    """Draw `credits`, or all that the lots hold if less, from lots given in draw order."""
     draws: list[LotDraw] = []
     for lot in lots:
         if credits == 0:
@@ -340,7 +341,7 @@ def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:
         return end_of_validity(now, validity, zone)
     if validity <= now:
         raise InvalidRequest((("expires_at", "must be in the future"),))
-    # A year beyond what a datetime can hold in UTC would make the account unreadable for ever.
+    # A year that a UTC datetime can't represent would make the account permanently unreadable.
     if validity - now > LONGEST_VALIDITY:
         raise InvalidRequest((("expires_at", "must be within 100 years"),))
     return validity.astimezone(UTC)
@@ -351,9 +352,9 @@ def _next_renewal(terms: Terms, now: datetime) -> datetime:
 
 
 def _insufficient(account: Account, needed: int, feature: Feature, catalog: Catalog) -> InsufficientCredits:
-    # A renewal is a way out only for a feature that the quota pays for, on a plan that has one (rule 8).
+    # A renewal helps only for a quota-backed feature, on a plan with a quota (rule 8).
     renewal_helps = feature.quota_backed and quota_limit(account, catalog) > 0
-    # What is owed is taken from the pack first (rule 13): one that covers this alone would be refused again.
+    # A new pack pays owed credits first (rule 13): a pack that covers only the shortfall would not be enough.
     pack = catalog.smallest_pack_covering(needed - account.available + account.owed)
     return InsufficientCredits(
         needed=needed,

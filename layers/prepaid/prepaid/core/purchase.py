@@ -1,11 +1,12 @@
-"""A purchase from its record to its credits, and back: what the provider's newest truth asks for (rule 11-13).
+"""A purchase's lifecycle, from its record to its credits and back, driven by its payment status (rules 11-13).
 
 created -> open -> pending -> paid -> granted, or failed, or expired; after granted: partially_refunded, refunded,
-disputed. Paid and granted are one step, unless the money doesn't fit the record: then it waits as paid for a person.
+disputed. Paid and granted are one step, unless the payment doesn't match the record: then the purchase stays paid until
+an operator resolves it.
 
-Credits, price and validity come from the record alone. Events only make us look: `next_step` compares the record with
-what the provider says now and names the one thing to do, again and again until nothing is left. So whatever events
-come, however often and in whatever order, a purchase ends where the provider's truth ends.
+Credits, price and validity come from the record alone. An event only triggers a check: `next_step` compares the record
+with the payment's current status and returns the next step, until none is left. So a purchase reaches the state that
+its payment has at the provider, whichever events arrive, however often and in whatever order.
 """
 
 from dataclasses import dataclass, replace
@@ -32,8 +33,8 @@ PurchaseState = Literal[
 Progress = Literal["awaiting_payment", "paid", "payment_failed", "session_expired"]
 
 ACTOR = "stripe"
-# What a session that isn't paid makes of each state that it may still move. A purchase that reads expired can still be
-# paid by a voucher that outlives its page, so it may wait again.
+# For each progress of an unpaid session: the states it changes, and to which state. An expired purchase can become
+# pending again, because a voucher can be paid after its page expired.
 UNPAID_STATES: dict[Progress, dict[PurchaseState, PurchaseState]] = {
     "awaiting_payment": {"created": "pending", "open": "pending", "expired": "pending"},
     "payment_failed": {"created": "failed", "open": "failed", "pending": "failed", "expired": "failed"},
@@ -43,14 +44,14 @@ UNPAID_STATES: dict[Progress, dict[PurchaseState, PurchaseState]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """What was agreed before the payment page existed, and how far it came.
+    """What was agreed before the payment page existed, and the purchase's progress since.
 
-    amount: minor units of `currency` (lower case, as Stripe writes it). version: counts the record's own changes.
-    session: the provider's checkout session and its page. payment: its id of the money, once known.
-    key: a digest of the idempotency key that began it.
-    lots: as they were granted: by the payment, and by money that came back when the first one had lapsed.
-    refunded, disputed: minor units that went back, or may. revoked: credits taken back for that; debt: how many of them
-    had been spent and became owed; lapsed: how many had expired unspent, so that there was nothing to take.
+    amount: minor units of `currency` (lower case, as Stripe writes it). version: counts changes of this record.
+    session: the provider's id of the checkout session; checkout_url: its page. payment: the provider's id of the
+    payment, once known. key: a digest of the request's idempotency key.
+    lots: as they were granted: by the payment, and by restored credits whose lot had expired.
+    refunded, disputed: minor units. revoked: credits taken back for them; debt: how many of those had been spent and
+    became owed; lapsed: how many had expired unspent, so that there was nothing to take.
     """
 
     id: str
@@ -79,12 +80,12 @@ class Purchase:
 
     @property
     def granted(self) -> bool:
-        """Whether its credits have landed, whatever became of them since."""
+        """Whether its credits were granted, even if some were revoked since."""
         return bool(self.lots)
 
 
 def new_purchase(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
-    """A new purchase: all that it will ever grant is on it, whatever happens to the catalog (rule 11)."""
+    """A new purchase. It copies what it will grant, so later catalog changes don't affect it (rule 11)."""
     return Purchase(
         id=purchase_id,
         account=account,
@@ -103,7 +104,7 @@ def new_purchase(purchase_id: str, account: str, pack: Pack, *, language: str, l
 
 
 def with_page(purchase: Purchase, session: str, checkout_url: str, now: datetime) -> Purchase:
-    """The purchase once its payment page exists. Events may have moved it on before we heard of the page."""
+    """The purchase with its payment page. An event may have changed its state already; that state stays."""
     return replace(
         purchase,
         state="open" if purchase.state == "created" else purchase.state,
@@ -116,11 +117,11 @@ def with_page(purchase: Purchase, session: str, checkout_url: str, now: datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentStatus:
-    """What the provider says now of one checkout session and its money.
+    """The provider's current status of one checkout session and its payment.
 
-    amount: minor units. mode: of the session, "payment" for what we sell. quantity: how many of the pack.
-    payment: the provider's id of the money, if there is any.
-    refunded: minor units of refunds that didn't fail. disputed: of disputes that are open or lost.
+    amount: minor units. mode: of the session, "payment" for packs. quantity: number of packs.
+    payment: the provider's id of the payment, if there is one.
+    refunded: minor units of refunds that didn't fail. disputed: minor units of disputes that are open or lost.
     """
 
     progress: Progress
@@ -139,22 +140,22 @@ class PaymentStatus:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next thing to do: the purchase as it shall be, and the ledger's operation that goes with it, if any."""
+    """The next step: the purchase's new record, and the ledger operation to write with it, if any."""
 
     purchase: Purchase
     operation: Grant | Revoke | Restore | None = None
 
 
 def mismatches(purchase: Purchase | None, status: PaymentStatus | None) -> tuple[str, ...]:
-    """The names of what the provider says otherwise than the record; any of them means quarantine (rule 12)."""
+    """The names of the fields in which the status contradicts the record; any mismatch means quarantine (rule 12)."""
     if purchase is None:
         return ("unknown_purchase",)
     if status is None:
         return ("unknown_session",)
-    told = (
+    compared = (
         ("account", purchase.account, status.account),
         ("purchase", purchase.id, status.purchase),
-        # A purchase whose page was made but whose answer was lost learns its session from the session itself.
+        # If the reply that created the page was lost, the purchase learns its session from the status.
         ("session", purchase.session or status.session, status.session),
         ("payment", purchase.payment or status.payment, status.payment),
         ("amount", purchase.amount, status.amount),
@@ -162,16 +163,16 @@ def mismatches(purchase: Purchase | None, status: PaymentStatus | None) -> tuple
         ("live", purchase.live, status.live),
         ("mode", "payment", status.mode),
         ("quantity", 1, status.quantity),
-        # What was granted was paid, and stays so: a refund is told apart from it.
+        # A granted purchase stays paid: refunds have fields of their own.
         ("progress", "paid" if purchase.granted else status.progress, status.progress),
     )
-    return tuple(name for name, recorded, said in told if recorded != said)
+    return tuple(name for name, recorded, reported in compared if recorded != reported)
 
 
 def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) -> Purchase | None:
-    """The purchase once money came for it that doesn't fit its record; None when that changes nothing.
+    """The purchase marked paid when its payment doesn't match its record; None when nothing changes.
 
-    Only its own session can say so: anybody may write our pointers into another one.
+    Only the purchase's own session counts: anyone can copy our metadata into another session.
     """
     own = status.session == purchase.session and (status.account, status.purchase) == (purchase.account, purchase.id)
     if not own or status.progress != "paid" or purchase.granted or purchase.state == "paid":
@@ -180,15 +181,15 @@ def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) 
 
 
 def needs_revocation(purchase: Purchase, status: PaymentStatus) -> bool:
-    """Whether the next step takes credits back. Only then it needs to know what the purchase's lots lost unspent."""
+    """Whether the next step revokes credits. Only then does it need the credits that expired unspent in the lots."""
     return purchase.granted and revoked_credits(purchase, status.refunded + status.disputed) > purchase.revoked
 
 
 def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, lapsed: int) -> Step | None:
-    """What brings the purchase closer to what the provider says; None when it is there.
+    """The next step towards the provider's status; None when the purchase matches it.
 
-    `status` must be newer than `purchase`, or it could undo what a newer one did: read the record, then ask.
-    lapsed: credits that the lots lost unspent at their end, from the ledger; read when `needs_revocation` says so.
+    `status` must be newer than `purchase`, or it could undo a newer one: read the record first, then fetch the status.
+    lapsed: credits that expired unspent in the purchase's lots, from the ledger; used only if `needs_revocation`.
     """
     changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=status.session)
     if not purchase.granted:
@@ -214,22 +215,22 @@ def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, lapse
 
 
 def with_result(step: Step, entry: Entry) -> Purchase:
-    """The purchase of a step once its operation's entry says which lot it left and what became owed."""
+    """The step's purchase, completed from its operation's entry: the new lot, the credits owed and those lapsed."""
     purchase = step.purchase
     if isinstance(step.operation, Revoke):
         expired = step.operation.credits + entry.credits - entry.owed
         return replace(purchase, debt=purchase.debt + entry.owed, lapsed=purchase.lapsed + expired)
-    # Granted, or come back after it had lapsed: what is taken next is taken there too.
+    # A grant, or a restore after the lot expired: the next revocation draws from the new lot too.
     return replace(purchase, lots=(*purchase.lots, entry.lot)) if entry.lot else purchase
 
 
 def revoked_credits(purchase: Purchase, money_back: int) -> int:
-    """Credits that so much money back justifies taking: pro rata, rounded down, at most the lot (rule 13)."""
+    """Credits to revoke for `money_back` minor units: pro rata, rounded down, at most all credits (rule 13)."""
     return purchase.credits * min(money_back, purchase.amount) // purchase.amount
 
 
 def grant_of(purchase: Purchase) -> Grant:
-    """What its payment adds to the account."""
+    """The grant that the purchase's payment makes."""
     return Grant(
         actor=ACTOR,
         kind="purchase",
@@ -241,7 +242,7 @@ def grant_of(purchase: Purchase) -> Grant:
 
 
 def _revoke(before: Purchase, after: Purchase, lapsed: int) -> Revoke:
-    # Both may have moved, one against the other: the line in the history says which one did what it shows.
+    # Refunded and disputed may both have changed, in opposite directions: the cause is the one that increased.
     return Revoke(
         actor=ACTOR,
         cause="dispute" if after.disputed > before.disputed else "refund",
@@ -254,7 +255,7 @@ def _revoke(before: Purchase, after: Purchase, lapsed: int) -> Revoke:
 
 def _restore(before: Purchase, after: Purchase) -> Restore:
     credits = before.revoked - after.revoked
-    # A revocation takes what is there, then counts what expired, then makes owed: undone from its end.
+    # A revocation draws from lots, then counts expired credits, then makes the rest owed: undo in reverse order.
     debt = min(credits, before.debt)
     return Restore(
         actor=ACTOR,
@@ -269,7 +270,7 @@ def _restore(before: Purchase, after: Purchase) -> Restore:
 
 
 def state_after(purchase: Purchase, refunded: int, disputed: int) -> PurchaseState:
-    """What a granted purchase is when so much of its money went back, or may."""
+    """The state of a granted purchase with these minor units refunded and disputed."""
     if disputed:
         return "disputed"
     if refunded >= purchase.amount:

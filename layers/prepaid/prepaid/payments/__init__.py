@@ -1,1 +1,1 @@
-"""The only part that knows Stripe."""
+"""Payments: the only package that calls Stripe."""

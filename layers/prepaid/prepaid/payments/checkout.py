@@ -1,4 +1,4 @@
-"""Payment pages: a Stripe Checkout Session for a recorded purchase, the same one however often it is asked for."""
+"""Payment pages: one Stripe Checkout Session per recorded purchase, also when the request is retried."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.events import METADATA_ACCOUNT, METADATA_PURCHASE
 from prepaid.payments.sessions import translate_errors
 
-# How long a customer may take to pay a voucher; the page itself lives a day.
+# How long a customer has to pay a voucher; the page itself expires after a day.
 BOLETO_DAYS = 3
 PIX_SECONDS = 86_400
-# One manager's code opens one purchase at a time: a customer has far fewer in the day that a purchase can go on.
+# Sessions of one customer to search. Each purchase needs the manager's code, so a customer starts far fewer in the day
+# in which a purchase can be continued.
 MAX_SESSIONS = 100
 CLOCKS_DIFFER = timedelta(hours=1)
 LOCALES = {"pt-BR": "pt-BR", "en": "en", "es": "es"}
@@ -32,31 +33,31 @@ class Page:
 
 
 class CustomerGone(Exception):
-    """Stripe doesn't know the customer any more: deleted by hand, or of the other mode."""
+    """The customer doesn't exist at Stripe: deleted by hand, or created in the other mode (live or test)."""
 
 
 def create_customer(
     client: stripe.StripeClient, account_id: str, name: str, *, now: datetime, instead_of: str = ""
 ) -> str:
-    """The account's customer at Stripe, or one instead of another; asked twice, the same.
+    """Create the account's customer at Stripe and return its id; a retry returns the same id.
 
-    Raises PaymentsRefused, PaymentsUnavailable.
+    instead_of: the customer to replace; "" when there is none. Raises PaymentsRefused, PaymentsUnavailable.
     """
-    asked = sha256(f"{name}\n{instead_of}".encode()).hexdigest()[:16]
+    digest = sha256(f"{name}\n{instead_of}".encode()).hexdigest()[:16]
 
     def create(key: str) -> str:
         parameters: Any = {"name": name, "metadata": {METADATA_ACCOUNT: account_id}}
         return client.v1.customers.create(parameters, {"idempotency_key": key}).id
 
     with translate_errors():
-        # A second customer of an account would do no harm: the store keeps one of them.
-        return _once(create, f"customer-{account_id}-{asked}", made_before=lambda: None, now=now)
+        # A second customer of an account would do no harm: the store keeps only one.
+        return _once(create, f"customer-{account_id}-{digest}", made_before=lambda: None, now=now)
 
 
 def create_page(
     client: stripe.StripeClient, purchase: Purchase, *, customer: str, config: CheckoutConfig, now: datetime
 ) -> Page:
-    """The payment page of a purchase. Its key derives from the purchase, so a retried function makes no second one.
+    """The payment page of a purchase. Its idempotency key derives from the purchase, so a retry makes no second page.
 
     Raises CustomerGone, PaymentsRefused, PaymentsUnavailable.
     """
@@ -73,7 +74,7 @@ def create_page(
     with translate_errors():
         return _once(
             create,
-            # For another customer it is another request: the one for a customer who is gone made no page.
+            # The key contains the customer, because the request for a customer who no longer exists made no page.
             f"checkout-{purchase.id}-{customer}",
             made_before=lambda: _page_made_before(client, purchase, customer),
             now=now,
@@ -83,11 +84,11 @@ def create_page(
 def _once[Made](
     create: Callable[[str], Made], key: str, *, made_before: Callable[[], Made | None], now: datetime
 ) -> Made:
-    """What is created under an idempotency key, also when Stripe answers the key with nothing but an old no.
+    """Create under an idempotency key; recover when Stripe only replays an earlier error for it.
 
-    For a day Stripe repeats a key's first answer, be it an error that was mended since, and refuses other parameters,
-    as after a deploy with another return address. That first request has come to its end, so what it made can be found;
-    when it made nothing another key is as good.
+    For a day Stripe replays a key's first response, even an error whose cause is fixed since, and rejects other
+    parameters, for example after a deployment with another return URL. That first request has finished, so
+    `made_before` finds what it created; if it created nothing, a new key is safe.
     """
     try:
         return create(key)
@@ -105,7 +106,7 @@ def _is_used_up(error: stripe.StripeError) -> bool:
 
 
 def _page_made_before(client: stripe.StripeClient, purchase: Purchase, customer: str) -> Page | None:
-    """The page that the purchase has at Stripe already."""
+    """The page that an earlier request created for the purchase at Stripe, or None."""
     since = int((purchase.created_at - CLOCKS_DIFFER).timestamp())
     found = client.v1.checkout.sessions.list({"customer": customer, "created": {"gte": since}, "limit": MAX_SESSIONS})
     return next((_page(session) for session in found.data if session.client_reference_id == purchase.id), None)
@@ -134,7 +135,7 @@ def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> di
         ],
         "allowed_payment_method_types": methods,
         "payment_method_options": {name: OPTIONS[name] for name in methods if name in OPTIONS},
-        # What is paid must be what was recorded: nothing on the page may change it.
+        # The amount paid must equal the amount recorded: nothing on the page may change it.
         "allow_promotion_codes": False,
         "adaptive_pricing": {"enabled": False},
         "client_reference_id": purchase.id,

@@ -1,14 +1,14 @@
-"""How customers pay: with which methods, in which mode, and where they return to."""
+"""How customers pay: the payment methods, the mode, and the page they return to."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutConfig:
-    """live: whether real money moves.
+    """live: whether purchases take real money.
 
-    payment_methods: Stripe's names; methods that take reais only are offered for reais only.
-    return_url: where the customer returns to from the payment page, with `purchase` and `result` in its query.
+    payment_methods: Stripe's names; methods that accept only reais are offered only for packs in reais.
+    return_url: where the customer returns to from the payment page; `purchase` and `result` are added to its query.
     """
 
     live: bool

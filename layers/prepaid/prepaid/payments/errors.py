@@ -1,11 +1,11 @@
-"""What can go wrong with the payment provider, in the tree of core/errors.py.
+"""The payment provider's errors, within the tree of core/errors.py.
 
 PrepaidError
 ├── Refused
-│   └── WebhookRejected        a delivery that isn't provably the provider's
+│   └── WebhookRejected        a delivery without proof that the provider sent it
 ├── Unavailable
-│   └── PaymentsUnavailable    no useful answer; a repeat may get one
-└── PaymentsRefused            a clear no, to be heard again until somebody mends something
+│   └── PaymentsUnavailable    no usable response; a retry may get one
+└── PaymentsRefused            a permanent rejection; a retry gets the same until an operator fixes the cause
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from prepaid.core.errors import PrepaidError, Refused, Unavailable
 
 @dataclass(eq=False)
 class WebhookRejected(Refused):
-    """A delivery that isn't provably Stripe's, or isn't an event. `detail` says which, and nothing of the content."""
+    """A delivery without proof that Stripe sent it, or that isn't an event. `detail` says why, without its content."""
 
     detail: str
     code: ClassVar[str] = "invalid_webhook"
@@ -24,19 +24,19 @@ class WebhookRejected(Refused):
 
 @dataclass(eq=False)
 class PaymentsUnavailable(Unavailable):
-    """Stripe didn't answer, or not usefully. Its own retry of the delivery will come."""
+    """Stripe didn't respond, or its response wasn't usable. Stripe itself retries a webhook delivery."""
 
     code: ClassVar[str] = "payments_unavailable"
 
 
 class SessionUnknown(Exception):
-    """Stripe has no such checkout session, as far as our key can see. Never leaves use_cases/syncing.py."""
+    """Stripe knows no such checkout session for our key. Never leaves use_cases/syncing.py."""
 
 
 @dataclass(eq=False)
 class PaymentsRefused(PrepaidError):
-    """Stripe refuses what it is asked, and will until an operator mends it: a key that is wrong or may not do this, an
-    amount, currency or way to pay that the account doesn't have. Nothing is lost: the same request goes on afterwards.
+    """Stripe rejects the request until an operator fixes the cause: a wrong key, a missing permission, or an amount,
+    currency or payment method that the Stripe account doesn't support. Nothing is lost: a retry then succeeds.
     """
 
     code: ClassVar[str] = "payment_provider_refused"

@@ -1,4 +1,4 @@
-"""Stripe's events, as far as this service reads them: which ones concern a purchase, and which purchase."""
+"""Stripe's events, reduced to what this service reads: which events concern a purchase, and which purchase."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from prepaid.payments.errors import WebhookRejected
 
-# What a checkout session can announce; the session is what happens once, not the event.
+# Events of a checkout session. The same change of a session can arrive in several events.
 FAILED_EVENT = "checkout.session.async_payment_failed"
 SESSION_EVENTS = frozenset(
     {
@@ -16,7 +16,7 @@ SESSION_EVENTS = frozenset(
         "checkout.session.expired",
     }
 )
-# What can happen to money that was paid. The charge.refund* ones are how older API versions say refund.*.
+# Events of a payment after it was made. charge.refund* are the names of refund.* in older API versions.
 MONEY_EVENTS = frozenset(
     {
         "refund.created",
@@ -31,19 +31,19 @@ MONEY_EVENTS = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-# Ids become keys of the table, parts of addresses and log lines.
+# Ids become keys of the table and parts of URLs and log lines.
 ID = re.compile(r"[!-~]{1,255}", re.ASCII)
-# Metadata is anybody's who sells through the same Stripe account; more than this is none of ours.
+# Other systems that use the same Stripe account write metadata too; this service never writes a longer value.
 MAX_METADATA_BYTES = 700
-# The pointers that a session we make carries back to its purchase. Never more: no amount is read from them.
+# The metadata with which a session refers to its purchase. Amounts are never read from metadata.
 METADATA_ACCOUNT, METADATA_PURCHASE = "prepaid_account", "prepaid_purchase"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The part of a Stripe event that we look at: what it is about, never what it claims of it.
+    """The part of a Stripe event that this service uses: the object that it concerns, never that object's values.
 
-    session, account, purchase: of a checkout session's event. payment: of a refund's, charge's or dispute's.
+    session, account, purchase: of a checkout session's event. payment: of a refund's, charge's or dispute's event.
     """
 
     id: str
@@ -55,24 +55,24 @@ class Event:
 
 
 def event_of(event: Any) -> Event:
-    """The event in a parsed JSON value. Raises WebhookRejected when it is none."""
+    """The event in a parsed JSON value. Raises WebhookRejected when the value isn't an event."""
     event_id, event_type = _id(event, "id"), _text(event, "type")
     if event_id is None or event_type is None:
         raise WebhookRejected("The body is not an event.")
-    about = _part(_part(event, "data"), "object")
-    metadata = _part(about, "metadata")
+    subject = _part(_part(event, "data"), "object")
+    metadata = _part(subject, "metadata")
     return Event(
         id=event_id,
         type=event_type,
-        session=_id(about, "id"),
+        session=_id(subject, "id"),
         account=metadata_value(metadata, METADATA_ACCOUNT),
         purchase=metadata_value(metadata, METADATA_PURCHASE),
-        payment=_id(about, "payment_intent"),
+        payment=_id(subject, "payment_intent"),
     )
 
 
 def metadata_value(metadata: Any, name: str) -> str | None:
-    """One of our pointers in an object's metadata, if it could be one."""
+    """One of this service's values in an object's metadata; None when it is missing or not a possible value."""
     text = _part(metadata, name)
     if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > MAX_METADATA_BYTES:
         return None

@@ -1,6 +1,6 @@
-"""A function's secret for Stripe, as it stands in Secrets Manager: {"api_key": "rk_…"}, the webhook's with more.
+"""A function's Stripe secret in Secrets Manager: {"api_key": "rk_…"}; the webhook's also has "webhook_secrets".
 
-The key is restricted to what this one function does: docs/stripe.md says to what.
+Each function's key is restricted to the permissions that docs/stripe.md lists for it.
 """
 
 import json
@@ -12,5 +12,5 @@ def api_key_from(text: str) -> str:
 
 
 def webhook_secrets_from(text: str) -> tuple[str, ...]:
-    """What deliveries are signed with, in "webhook_secrets": the current secret first, then the previous one."""
+    """The signing secrets of deliveries, from "webhook_secrets": the current one first, then the previous one."""
     return tuple(secret for secret in json.loads(text)["webhook_secrets"] if secret)

@@ -1,4 +1,4 @@
-"""What Stripe says now of a checkout session and its money, asked from Stripe itself: events only make us look."""
+"""Fetches the current status of a checkout session and its payment from Stripe. Events only trigger the fetch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,32 +21,32 @@ from prepaid.payments.events import (
     metadata_value,
 )
 
-# Money that is gone or may be. An inquiry (warning_…) has moved none, a dispute that was won or prevented gave it back.
+# Disputes whose money is lost or at risk. An inquiry (warning_…) moves no money; a won or prevented dispute returns it.
 LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
 VOID_REFUNDS = frozenset({"failed", "canceled"})
-# A look makes three calls. When Stripe is so slow that a function's own time-out comes first, the delivery comes again.
+# Fetching a status takes three calls. If Stripe is so slow that the function times out first, it resends the event.
 TIMEOUT_SECONDS = 4
 NOT_FOUND = 404
-# Stripe's words when a test key asks for what is live, or a live key for what is a test.
+# Stripe's error text when a test key requests a live object, or a live key a test object.
 OTHER_MODE = "a similar object exists in"
-# What Stripe says no to, whoever asks again: the request, its key, the key's rights, or a used idempotency key.
+# Errors that a retry gets again: a wrong request, API key or permission, or a used idempotency key.
 REFUSALS = (
     stripe.AuthenticationError,
     stripe.IdempotencyError,
     stripe.InvalidRequestError,
     stripe.PermissionError,
 )
-# Of one payment; Stripe allows fewer.
+# The most refunds or disputes read for one payment; Stripe allows fewer.
 MAX_REFUNDS = 100
 EVENTS_PAGE = 100
 
-# What the rest of the service hands on without knowing it.
+# For modules that pass the client on without calling it.
 type Stripe = stripe.StripeClient
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRef:
-    """A checkout session, and the purchase that its metadata names."""
+    """A checkout session, and the account and purchase in its metadata."""
 
     session: str
     account: str
@@ -55,7 +55,7 @@ class SessionRef:
 
 @lru_cache(maxsize=2)
 def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
-    """The official client for `api_base` (Stripe's own address, or a local stand-in's), kept with its connection."""
+    """The official client for `api_base` (Stripe's URL, or a local fake's), cached together with its connection."""
     return stripe.StripeClient(
         api_key,
         base_addresses={"api": api_base},
@@ -65,16 +65,16 @@ def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
 
 
 def fetch_payment_status(client: stripe.StripeClient, session_id: str, *, failed: bool = False) -> PaymentStatus | None:
-    """What the session says now, its refunds and disputes included; None when it isn't ours or says nothing yet.
+    """The session's current status, with its refunds and disputes; None if it isn't ours or is still open and unpaid.
 
-    failed: the caller was told that a voucher ran out, which the session itself doesn't show.
-    Raises SessionUnknown, PaymentsUnavailable when Stripe doesn't answer, PaymentsRefused when it won't.
+    failed: whether an event reported that a voucher expired, which the session itself doesn't show.
+    Raises SessionUnknown, PaymentsUnavailable, PaymentsRefused.
     """
     with translate_errors():
         try:
             session = client.v1.checkout.sessions.retrieve(session_id, {"expand": ["line_items"]})
         except stripe.InvalidRequestError as error:
-            # It exists, and the key is the wrong one: for a person to mend, no case for the quarantine.
+            # If the session exists in the other mode, the key is wrong: an operator must fix that. It isn't unknown.
             if error.http_status == NOT_FOUND and OTHER_MODE not in str(error):
                 raise SessionUnknown from error
             raise
@@ -84,7 +84,7 @@ def fetch_payment_status(client: stripe.StripeClient, session_id: str, *, failed
 def payment_status_of(
     client: stripe.StripeClient, session: stripe.checkout.Session, *, failed: bool = False
 ) -> PaymentStatus | None:
-    """The status in a session. Raises PaymentsRefused, PaymentsUnavailable."""
+    """The status of a session. Raises PaymentsRefused, PaymentsUnavailable."""
     metadata: dict[str, str] = session.metadata.to_dict() if session.metadata else {}
     progress = _progress(session, failed=failed)
     if METADATA_ACCOUNT not in metadata or METADATA_PURCHASE not in metadata or progress is None:
@@ -124,9 +124,9 @@ def find_session_of_payment(client: stripe.StripeClient, payment: str) -> Sessio
 def events_page(
     client: stripe.StripeClient, *, since: datetime, until: datetime, after: str, limit: int = EVENTS_PAGE
 ) -> tuple[Event, ...]:
-    """At most `limit` events that may concern a purchase, newest first, before event `after`. Stripe keeps 30 days.
+    """At most `limit` events that may concern a purchase, newest first, older than event `after` ("" from the newest).
 
-    Raises PaymentsRefused, PaymentsUnavailable.
+    Stripe keeps events for 30 days. Raises PaymentsRefused, PaymentsUnavailable.
     """
     parameters: dict[str, Any] = {
         "types": sorted(SESSION_EVENTS | MONEY_EVENTS),
@@ -139,7 +139,7 @@ def events_page(
         try:
             page = client.v1.events.list(parameters)  # type: ignore[arg-type]
         except stripe.InvalidRequestError:
-            # Where we had come to isn't known any more: from the newest again, nothing is done twice.
+            # Stripe no longer has event `after`: start from the newest again. Handling an event twice has no effect.
             if parameters.pop("starting_after", None) is None:
                 raise
             page = client.v1.events.list(parameters)  # type: ignore[arg-type]
@@ -163,13 +163,13 @@ def _progress(session: stripe.checkout.Session, *, failed: bool) -> Progress | N
         return "session_expired"
     if session.status != "complete":
         return None
-    # Pix and boleto: complete says that the customer was given a code to pay, not that it was paid.
+    # Pix and boleto: complete means that the customer received a code to pay, not that the customer paid.
     return "payment_failed" if failed else "awaiting_payment"
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what the SDK raises into our own errors. Raises PaymentsRefused, PaymentsUnavailable."""
+    """Translate the SDK's errors into this package's. Raises PaymentsRefused, PaymentsUnavailable."""
     try:
         yield
     except REFUSALS as error:

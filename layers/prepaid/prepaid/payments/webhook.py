@@ -1,4 +1,4 @@
-"""From a delivery's raw bytes to an event that is provably Stripe's and recent.
+"""Verifies a webhook delivery: from its raw bytes to an event that Stripe signed recently.
 
 https://docs.stripe.com/webhooks#verify-manually
 """
@@ -14,16 +14,16 @@ from stripe import SignatureVerificationError, WebhookSignature
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.events import Event, event_of
 
-# Checked before the SDK sees the header: its own parser raises whatever a strange header makes it raise.
+# Checked before the SDK parses the header, because its parser raises arbitrary exceptions for a malformed one.
 HEADER = re.compile(r"t=([0-9]{1,12})(?:,v[0-9]{1,2}=[0-9a-f]{1,128}){1,8}", re.ASCII)
 
 
 def verified_event(
     raw: bytes, signature: str, secrets: Sequence[str], *, now: datetime, tolerance_seconds: int
 ) -> Event:
-    """The event in a delivery. `secrets`: the current one and, while it is being rotated, the previous one.
+    """The event in a delivery. secrets: the current one and, during a rotation, the previous one.
 
-    Raises WebhookRejected for whatever isn't a recent event signed with one of them.
+    Raises WebhookRejected unless the delivery is a recent event, signed with one of the secrets.
     """
     header = HEADER.fullmatch(signature)
     if not header:
@@ -34,8 +34,8 @@ def verified_event(
         raise WebhookRejected("The body is not UTF-8.") from None
     if not any(_is_signed(text, signature, secret) for secret in secrets):
         raise WebhookRejected("The signature does not match the body.")
-    # Both bounds are ours: the SDK knows no upper one and takes its own clock. Checked after the signature, so that
-    # only Stripe learns anything from the difference.
+    # Checked here because the SDK has no upper bound and uses its own clock. Checked after the signature, so that the
+    # response reveals nothing to anyone but Stripe.
     if abs(now.timestamp() - int(header[1])) > tolerance_seconds:
         raise WebhookRejected("The signature's time is too far from now.")
     return _event_from(text)

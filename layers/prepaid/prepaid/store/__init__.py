@@ -1,1 +1,1 @@
-"""The rules' memory: the only part that knows DynamoDB and its errors."""
+"""Persistence: the only package that calls DynamoDB. `dynamodb.py` translates its errors."""

@@ -1,4 +1,4 @@
-"""An account's profile, which no credit depends on, and the account as its profile and ledger tell it."""
+"""Stored profiles, on which no credit depends, and the account as read from its profile and ledger."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ PROFILE = "profile"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the platform tells about an account besides its terms. low_credit_threshold: credits."""
+    """The platform's data about an account, besides its terms. low_credit_threshold: credits."""
 
     name: str
     language: str
@@ -31,7 +31,7 @@ class StoredProfile:
 
 
 def read_profile(table: Table, account_id: str) -> StoredProfile | None:
-    """The account's profile; None for an account that was never opened. Raises Busy."""
+    """The account's profile; None when the account doesn't exist. Raises Busy."""
     item = get(table, keys.profile(account_id))
     return StoredProfile(_profile_from_item(item), int(item["version"]["N"])) if item else None
 
@@ -46,12 +46,12 @@ def read_account(table: Table, account_id: str) -> tuple[Terms, Profile]:
 
 def new_profile_put(account_id: str, profile: Profile) -> Item:
     """The write of a new account's profile, for the transaction with its first entry."""
-    # Closes the race of two openings: profile and first entry are both absent, or both there.
+    # Closes the race of two openings: profile and first entry are both absent or both present.
     return {"Item": _profile_to_item(account_id, profile, 1), "ConditionExpression": IF_ABSENT}
 
 
 def profile_put(account_id: str, profile: Profile, over: StoredProfile) -> Item:
-    """The write of a changed profile over the one that was read."""
+    """The write that replaces profile `over`, as it was read, with `profile`."""
     return {
         "Item": _profile_to_item(account_id, profile, over.version + 1),
         # Closes the race of two changes: the later one must have seen the earlier one.

@@ -1,6 +1,6 @@
-"""The catalog's versions: every one is kept, CURRENT repeats the newest so that reading it is one read.
+"""Stored catalog versions. Every version is kept; CURRENT is a copy of the newest, so that reading it is one read.
 
-Version 1 ships with the code and never changes (a test holds its hash): a fresh stack sells at once.
+Version 1 ships with the code and never changes (a test checks its hash), so a new stack can sell immediately.
 """
 
 import json
@@ -23,7 +23,7 @@ from prepaid.store.dynamodb import (
 )
 from prepaid.store.items import checksummed
 
-# Between two entries of one account; each of them is a version that somebody put in force.
+# The most versions searched after the known one. An administrator creates each version by hand.
 MAX_VERSIONS = 100
 
 
@@ -34,7 +34,7 @@ def read_catalog(table: Table) -> Catalog:
 
 
 def read_catalog_version(table: Table, version: int) -> Catalog:
-    """A version that an entry names. Raises Busy."""
+    """The version that an entry names, which must exist. Raises Busy."""
     if version == first_catalog().version:
         return first_catalog()
     item = get(table, keys.catalog_version(version))
@@ -43,7 +43,7 @@ def read_catalog_version(table: Table, version: int) -> Catalog:
 
 
 def read_catalog_at(table: Table, at: datetime, known: int) -> Catalog:
-    """The version in force at `at`, which is version `known` or a later one. Raises Busy."""
+    """The version in force at `at`, which is `known` or later. Raises Busy."""
     catalog = read_catalog_version(table, known)
     for version in range(known + 1, known + MAX_VERSIONS):
         item = get(table, keys.catalog_version(version))
@@ -54,7 +54,7 @@ def read_catalog_at(table: Table, at: datetime, known: int) -> Catalog:
 
 
 def catalog_at_least(table: Table, catalog: Catalog, version: int) -> Catalog:
-    """`catalog`, or the stored `version` when that is newer. No read unless it is. Raises Busy."""
+    """`catalog`, or the stored `version` if newer; only then is there a read. Raises Busy."""
     if catalog.version >= version:
         return catalog
     item = get(table, keys.catalog_version(version))
@@ -64,12 +64,12 @@ def catalog_at_least(table: Table, catalog: Catalog, version: int) -> Catalog:
 
 @cache
 def first_catalog() -> Catalog:
-    """The catalog a stack starts with."""
+    """The catalog of a new stack."""
     return catalog_from(json.loads(files("prepaid.core").joinpath("first_catalog.json").read_text("utf-8")))
 
 
 def catalog_from(value: dict[str, Any]) -> Catalog:
-    """A catalog from its plain JSON value, which must be well formed."""
+    """A catalog from its parsed JSON value, which must be well formed."""
     return Catalog(
         version=value["version"],
         features=tuple(Feature(**feature) for feature in value["features"]),
@@ -79,7 +79,7 @@ def catalog_from(value: dict[str, Any]) -> Catalog:
 
 
 def write_catalog(table: Table, catalog: Catalog, now: datetime) -> None:
-    """Put the version after the current one in force. Raises ConditionFailed when another one was put first, Busy."""
+    """Store `catalog` as the version after the current one. Raises ConditionFailed if another came first, Busy."""
     version, previous = str(catalog.version), str(catalog.version - 1)
     body = {
         "version": {"N": version},
@@ -87,12 +87,12 @@ def write_catalog(table: Table, catalog: Catalog, now: datetime) -> None:
         "body": {"S": json.dumps(asdict(catalog), separators=(",", ":"))},
     }
     writes = {
-        # Closes the race of two successors of one version: only one finds the number free.
+        # Closes the race of two successors of one version: only the first write finds the number free.
         "version": {
             "Item": checksummed({**keys.catalog_version(catalog.version), **body}),
             "ConditionExpression": IF_ABSENT,
         },
-        # Closes the race with a still newer version: CURRENT only ever moves on by one.
+        # Closes the race with an even newer version: CURRENT advances by exactly one version at a time.
         "current": {
             "Item": checksummed({**keys.CATALOG, **body}),
             "ConditionExpression": "attribute_not_exists(PK) OR version = :previous",
@@ -103,12 +103,12 @@ def write_catalog(table: Table, catalog: Catalog, now: datetime) -> None:
 
 
 def catalog_from_item(item: Item) -> Catalog:
-    """The version an item holds."""
+    """The catalog version stored in an item."""
     return catalog_from(json.loads(item["body"]["S"]))
 
 
 class CatalogCache:
-    """The current version, read again at most every `seconds`: every warm function sees a change within that time."""
+    """The current version, cached for `seconds`: every warm function picks up a change within that time."""
 
     def __init__(self, clock: Callable[[], float], seconds: float = 30.0) -> None:
         self._clock, self._seconds = clock, seconds
@@ -116,11 +116,11 @@ class CatalogCache:
         self._read_at = 0.0
 
     def invalidate(self) -> None:
-        """Read it again next time: this process changed it."""
+        """Drop the cached version, because this process changed the catalog."""
         self._catalog = None
 
     def __call__(self, table: Table) -> Catalog:
-        """The version that is kept, or the one that `table` holds now. Raises Busy."""
+        """The cached version, or the current one from `table` when the cache has expired. Raises Busy."""
         if self._catalog is None or self._clock() - self._read_at >= self._seconds:
             self._catalog = read_catalog(table)
             self._read_at = self._clock()

@@ -1,4 +1,4 @@
-"""The payment provider's customer of each account, so that a returning buyer is known there."""
+"""Each account's customer at the payment provider, so that the provider recognizes a returning buyer."""
 
 from prepaid.store import keys
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, get, put
@@ -11,7 +11,10 @@ def read_customer(table: Table, account_id: str) -> str | None:
 
 
 def save_customer(table: Table, account_id: str, customer: str, *, instead_of: str | None = None) -> str:
-    """Keep the id, in the place of another or of none, or learn the one that somebody kept first. Raises Busy."""
+    """Store the customer's id, or return the id that another request stored first.
+
+    instead_of: the stored id to replace; None when none is stored. Raises Busy.
+    """
     write: Item = {"Item": {**keys.customer(account_id), "customer": {"S": customer}}, "ConditionExpression": IF_ABSENT}
     if instead_of is not None:
         write["ConditionExpression"] = "customer = :gone"

@@ -1,6 +1,6 @@
-"""Lots by the day they end, spread over shards: what the sweep reads. A row stands until the lot's end is recorded.
+"""Due rows: lots by day of expiry, spread over shards, for the sweep. A row stays until the expiry is recorded.
 
-Nothing decides about credits by these rows: an expired lot is worthless by its date, recorded or not (rule 2).
+No balance depends on these rows: a lot expires by its date, whether or not the expiry is recorded (rule 2).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from prepaid.store.dynamodb import Item, Table, delete, get, put, query
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueLot:
-    """A lot that ends at expires_at, as one row of its day and shard."""
+    """A lot that expires at expires_at, as one row of its day and shard."""
 
     account: str
     lot: str
@@ -26,10 +26,10 @@ class DueLot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Where a sweep goes on: at `shard` of `day`, after the row `after` ("" from the shard's start).
+    """Where a sweep continues: at `shard` of `day`, after row `after` ("" is the start of the shard).
 
-    return_to: the earliest day passed on the way here that isn't done with: a lot there couldn't be recorded, or the
-    day wasn't over, so that lots of it were still to end and rows to come. The sweep returns to it.
+    return_to: the earliest unfinished day before this place, to which the next sweep returns. A day is unfinished when
+    a lot's expiry couldn't be recorded, or when the day wasn't over: more lots may expire and more rows may appear.
     """
 
     day: date
@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 def due_item(account: str, lot: Lot) -> Item:
-    """The row of a lot. Shards are by account, so that one account's lots of a day meet the same reader."""
+    """The row of a lot. The shard depends on the account, so that one reader gets all of an account's lots of a day."""
     day, shard = lot.expires_at.astimezone(UTC).date(), crc32(account.encode()) % keys.DUE_SHARDS
     return {
         **keys.due(day, shard, account, lot.id),
@@ -50,7 +50,7 @@ def due_item(account: str, lot: Lot) -> Item:
 
 
 def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueLot, ...]:
-    """At most `limit` rows of the checkpoint's shard, after its last row. None left means the shard is done.
+    """At most `limit` rows of the checkpoint's shard, after its last row. Empty when the shard is done.
     Raises Busy."""
     items = query(
         table,
@@ -73,17 +73,17 @@ def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueLot, 
 
 
 def delete_due(table: Table, row: DueLot) -> None:
-    """Remove the row of a lot whose end is in the ledger. Raises Busy."""
+    """Delete the row of a lot whose expiry is in the ledger. Raises Busy."""
     delete(table, keys.due(row.day, row.shard, row.account, row.lot))
 
 
 def sort_key(row: DueLot) -> str:
-    """The row's place within its shard."""
+    """The row's sort key within its shard."""
     return keys.due(row.day, row.shard, row.account, row.lot)["SK"]["S"]
 
 
 def read_checkpoint(table: Table) -> Checkpoint | None:
-    """Where the last sweep left off; None before the first. Raises Busy."""
+    """Where the last sweep stopped; None before the first sweep. Raises Busy."""
     item = get(table, keys.CHECKPOINT)
     if item is None:
         return None
@@ -96,11 +96,11 @@ def read_checkpoint(table: Table) -> Checkpoint | None:
 
 
 def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
-    """Remember where to go on. Raises Busy.
+    """Store where the next sweep continues. Raises Busy.
 
-    Without a condition: of two sweeps at once either place is safe. Each passes a row only after it did it itself,
-    found it gone or noted its day in return_to, so the other's older place costs a second look and its newer one
-    loses nothing.
+    Unconditional: when two sweeps run at once, either checkpoint is safe. A sweep passes a row only after it recorded
+    the expiry, found the row deleted or noted its day in return_to. So an older checkpoint repeats some reads, and a
+    newer one loses nothing.
     """
     return_to = {"return_to": {"S": checkpoint.return_to.isoformat()}} if checkpoint.return_to else {}
     item = {

@@ -1,7 +1,7 @@
-"""One DynamoDB table: its client, its calls with their deadline, and its errors, translated once.
+"""One DynamoDB table: its client, its calls with their deadline, and the translation of its errors.
 
-Every call here retries what is temporary (throttling, conflicts, no reply) until the table's deadline, then raises
-Busy. That is safe for writes too: each carries a condition, or says why it needs none.
+Every call here retries temporary failures (throttling, conflicts, no reply) until the table's deadline, then raises
+Busy. That is safe for writes too: each write has a condition, or a comment that explains why it needs none.
 """
 
 import random
@@ -26,14 +26,14 @@ type Item = dict[str, Any]
 
 IF_ABSENT = "attribute_not_exists(PK)"
 
-# A deadline ends a loop much earlier; this bounds it should the clock stand still.
+# The deadline ends a retry loop much earlier; this bounds the loop if the clock stops.
 MAX_ATTEMPTS = 512
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.25
-# What one BatchGetItem may ask for. It answers 16 MB at most and names what it leaves out.
+# The most keys in one BatchGetItem. A response holds at most 16 MB and lists the keys that it left out.
 BATCH_KEYS = 100
 
-# Codes, of a call or inside a cancelled transaction, that say "not now". botocore retries none of those inside a
+# Codes of temporary failures, of a call or inside a cancelled transaction. botocore doesn't retry those inside a
 # cancelled transaction: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 TRANSIENT_CODES = frozenset(
     {
@@ -57,16 +57,16 @@ HTTP_SERVER_ERRORS = 500
 
 
 class Transient(Exception):
-    """Throttled, in conflict, unreachable or unanswered: a write may or may not have happened. Stays in the store."""
+    """Throttled, in conflict, unreachable or no reply: a write may or may not have happened. Never leaves the store."""
 
 
 class Conflict(Transient):
-    """Another transaction holds one of the items at this moment. Its write may well decide this one's condition."""
+    """Another transaction is writing one of the items. Its write may make this transaction's condition fail."""
 
 
 @dataclass(eq=False)
 class ConditionFailed(Exception):
-    """`existing`: for each named write whose condition didn't hold, the item that stands there, or None."""
+    """A write's condition failed. existing: for each write whose condition failed, the stored item, or None."""
 
     existing: Mapping[str, Item | None]
 
@@ -86,7 +86,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The table, the client that reaches it, and the deadline of all that is asked of it."""
+    """The table, its client, and the deadline for every call."""
 
     client: "DynamoDBClient"
     name: str
@@ -94,15 +94,15 @@ class Table:
 
 
 def within(table: Table, seconds: float) -> Table:
-    """The same table for one request, or one piece of a job, that must end in so many seconds from now."""
+    """The same table with a deadline `seconds` from now, for one request or one piece of a job."""
     return replace(table, deadline=replace(table.deadline, at=table.deadline.clock() + seconds))
 
 
 def open_client() -> "DynamoDBClient":
-    """A client whose time-outs fit inside a function's own. Region and endpoint come from AWS's own environment.
+    """A client with time-outs shorter than a function's. Region and endpoint come from AWS's environment variables.
 
-    It sends each call twice at most: a transaction that is sent again carries its token, so a lost reply is recovered.
-    Further retries are this module's, which knows the deadline and what botocore doesn't retry.
+    It sends each call at most twice. A resent transaction has the same token, so a lost reply is recovered. This module
+    makes all further retries, because it knows the deadline and the failures that botocore doesn't retry.
     """
     config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
     return boto3.client("dynamodb", config=config)
@@ -111,7 +111,7 @@ def open_client() -> "DynamoDBClient":
 def attempts(deadline: Deadline) -> Iterator[int]:
     """Count attempts from 0, with growing, jittered pauses between them, until the deadline; the caller raises Busy."""
     for attempt in range(MAX_ATTEMPTS):
-        # Also before the first: a request that did all in time but this one thing is late all the same.
+        # Before the first attempt too: a request that reaches its last call after the deadline is late.
         if deadline.passed():
             return
         yield attempt
@@ -122,7 +122,7 @@ def attempts(deadline: Deadline) -> Iterator[int]:
 
 
 def _retry[T](table: Table, call: Callable[[], T], *, retry_conflicts: bool = True) -> T:
-    """The call's result, retried while the failure is temporary. Raises Busy at the deadline, Conflict if asked to."""
+    """The call's result, with temporary failures retried. Raises Busy at the deadline, Conflict unless retried."""
     for _ in attempts(table.deadline):
         try:
             return call()
@@ -135,11 +135,11 @@ def _retry[T](table: Table, call: Callable[[], T], *, retry_conflicts: bool = Tr
 
 
 def transact(table: Table, writes: Mapping[str, Item], *, retry_conflicts: bool = True) -> None:
-    """Do all `writes` or none: arguments by name, of Put, or of ConditionCheck where they have a Key and no Item.
+    """Do all `writes` or none. Each has a name and the arguments of a Put, or of a ConditionCheck if it has no Item.
 
-    retry_conflicts: False raises Conflict, for a caller that reads again first: a transaction that fails costs as much
-    as one that succeeds. Raises ConditionFailed, Busy. After a lost reply the condition that failed may be this very
-    transaction's own.
+    retry_conflicts: False raises Conflict, for a caller that reads again first, because a failed transaction costs as
+    much as a successful one. Raises ConditionFailed, Busy. After a lost reply, a condition may have failed because this
+    transaction itself had succeeded.
     """
     items = [
         {
@@ -163,7 +163,7 @@ def transact(table: Table, writes: Mapping[str, Item], *, retry_conflicts: bool 
 
 
 def get(table: Table, key: Mapping[str, Any]) -> Item | None:
-    """The item as it is now (strongly consistent), or None. Raises Busy."""
+    """The item (strongly consistent), or None. Raises Busy."""
 
     def call() -> Item | None:
         with translate_errors():
@@ -173,8 +173,8 @@ def get(table: Table, key: Mapping[str, Any]) -> Item | None:
 
 
 def query(table: Table, partition: str, *, first: str, last: str, limit: int, newest_first: bool = False) -> list[Item]:
-    """At most `limit` items of one partition whose sort keys lie in first..last, strongly consistent. One page: a
-    short answer doesn't mean the end. Raises Busy."""
+    """At most `limit` items of one partition with sort keys in first..last, strongly consistent. Reads one page, so
+    fewer than `limit` items don't mean the end. Raises Busy."""
 
     def call() -> list[Item]:
         with translate_errors():
@@ -197,9 +197,9 @@ def query(table: Table, partition: str, *, first: str, last: str, limit: int, ne
 def scan(
     table: Table, after: Mapping[str, Any] | None, *, limit: int, segment: int = 0, segments: int = 1
 ) -> tuple[list[Item], dict[str, Any] | None]:
-    """One page of everything in the table, or of one of its `segments`, and the key after which the next page begins;
-    None after the last. Eventually consistent, and for the verifier only: no request may wait for it.
-    Items with one PK come together, in order of their SK. Raises Busy."""
+    """One page of the whole table, or of one of its `segments`, and the key after which the next page begins (None
+    after the last page). Eventually consistent. For the verifier only: no request may wait for a scan.
+    Items with the same PK are adjacent, in order of SK. Raises Busy."""
     more: dict[str, Any] = {"ExclusiveStartKey": after} if after else {}
 
     def call() -> Any:
@@ -211,29 +211,29 @@ def scan(
 
 
 def get_many(table: Table, wanted: Iterable[Mapping[str, Any]], *, consistent: bool) -> dict[tuple[str, str], Item]:
-    """The items of these keys that exist, by PK and SK. Raises Busy, also when the database keeps leaving some out."""
-    left = list({(key["PK"]["S"], key["SK"]["S"]): key for key in wanted}.values())
+    """The existing items among these keys, by PK and SK. Raises Busy, also if responses keep leaving out keys."""
+    unique = list({(key["PK"]["S"], key["SK"]["S"]): key for key in wanted}.values())
     found: dict[tuple[str, str], Item] = {}
-    for start in range(0, len(left), BATCH_KEYS):
-        asked = {table.name: {"Keys": left[start : start + BATCH_KEYS], "ConsistentRead": consistent}}
-        _retry(table, partial(_get_batch, table, asked, found))
+    for start in range(0, len(unique), BATCH_KEYS):
+        request = {table.name: {"Keys": unique[start : start + BATCH_KEYS], "ConsistentRead": consistent}}
+        _retry(table, partial(_get_batch, table, request, found))
     return found
 
 
-def _get_batch(table: Table, asked: dict[str, Any], found: dict[tuple[str, str], Item]) -> None:
-    """Add the items of one batch to `found`, and leave in `asked` what the database didn't answer."""
+def _get_batch(table: Table, request: dict[str, Any], found: dict[tuple[str, str], Item]) -> None:
+    """Add the items of one batch to `found`; leave in `request` the keys that the response left out."""
     with translate_errors():
-        answer: Any = table.client.batch_get_item(RequestItems=asked)
-    for item in answer["Responses"].get(table.name, ()):
+        response: Any = table.client.batch_get_item(RequestItems=request)
+    for item in response["Responses"].get(table.name, ()):
         found[item["PK"]["S"], item["SK"]["S"]] = item
-    asked.clear()
-    asked.update(answer.get("UnprocessedKeys") or {})
-    if asked:
+    request.clear()
+    request.update(response.get("UnprocessedKeys") or {})
+    if request:
         raise Transient
 
 
 def put(table: Table, put: Item) -> None:
-    """Write one item under its condition. Raises ConditionFailed({"item": what stands there}), Busy."""
+    """Write one item under its condition. Raises ConditionFailed({"item": the stored item}), Busy."""
 
     def call() -> None:
         try:
@@ -247,7 +247,7 @@ def put(table: Table, put: Item) -> None:
 
 
 def delete(table: Table, key: Mapping[str, Any]) -> None:
-    """Remove one item, whether or not it is there. Raises Busy."""
+    """Delete one item if it exists. Raises Busy."""
 
     def call() -> None:
         with translate_errors():
@@ -258,13 +258,13 @@ def delete(table: Table, key: Mapping[str, Any]) -> None:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what botocore raises for "not now" into Transient; everything else passes."""
+    """Translate botocore's temporary errors into Transient; other errors pass through."""
     try:
         yield
     except (EndpointError, HTTPClientError) as error:
         raise Transient from error
     except ClientError as error:
-        # Whatever stands between us and the database may answer 5xx with a code of its own, or none.
+        # A proxy in front of the database may return a 5xx with its own code, or with none.
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status >= HTTP_SERVER_ERRORS or error.response.get("Error", {}).get("Code") in TRANSIENT_CODES:
             raise Transient from error
@@ -272,12 +272,12 @@ def translate_errors() -> Iterator[None]:
 
 
 def _cancelled(error: ClientError, names: tuple[str, ...]) -> Exception:
-    """Which named condition was lost, if any was; reasons come in the order of the writes."""
+    """The error that a cancelled transaction means. Its reasons are in the order of the writes."""
     reasons: list[Mapping[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
     named = dict(zip(names, reasons, strict=True))
-    lost = {name: reason.get("Item") for name, reason in named.items() if _code(reason) == "ConditionalCheckFailed"}
-    if lost:
-        return ConditionFailed(lost)
+    failed = {name: reason.get("Item") for name, reason in named.items() if _code(reason) == "ConditionalCheckFailed"}
+    if failed:
+        return ConditionFailed(failed)
     codes = {_code(reason) for reason in reasons} - {"None"}
     if codes <= TRANSIENT_CODES:
         return Conflict() if "TransactionConflict" in codes else Transient()

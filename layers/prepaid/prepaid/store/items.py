@@ -1,8 +1,8 @@
-"""Entries and claims as items, and back. The stored bytes are what the hash chain covers, so they are never rewritten.
+"""Conversion of entries to items and back, and digests. The hash chain covers the stored bytes: never rewrite them.
 
-An entry's item: `line` (what happened) and `state` (the account after it), both compact JSON, and `hash`, which covers
-both, the key and the hash before it. Times are milliseconds since 1970, lots are rows: an entry with eight lots
-still fits the one kilobyte that a write unit pays for.
+An entry's item holds `line` (the event) and `state` (the account after it), both compact JSON, and `hash`, which covers
+both, the key and the previous hash. Times are milliseconds since 1970 and lots are short rows, so that an entry with
+eight lots still fits in one kilobyte, the size of a write unit.
 """
 
 import json
@@ -21,10 +21,10 @@ from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 
 GENESIS_HASH = bytes(32)
-# What a claim calls the operation. Stored inside hashes for ever, so not the classes' own names.
+# The operation's name in a claim's hash. Hashes are permanent, so the names don't depend on the classes' names.
 OPERATION_NAMES = {Debit: "consumption", Grant: "grant"}
 OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase", "key")
-# Six characters in a line that shall fit a write unit. Nobody gains by a key that has another one's digest.
+# Six characters, so that the line fits in a write unit. A key with another key's digest gives an attacker nothing.
 KEY_DIGEST_CHARACTERS = 6
 CHECKSUM = "checksum"
 
@@ -38,7 +38,7 @@ def entry_to_item(entry: Entry, previous_hash: bytes) -> Item:
 
 
 def entry_from_item(item: Item) -> Entry:
-    """The entry an item holds."""
+    """The entry stored in an item."""
     line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
     after = Account(
         id=item["PK"]["S"].removeprefix(keys.ledger("")),
@@ -66,41 +66,41 @@ def entry_from_item(item: Item) -> Entry:
 
 
 def chain_hash(previous_hash: bytes, partition: str, sort: str, line: str, state: str) -> bytes:
-    """SHA-256 over the hash before, where the entry stands and what it says. No part can hold the newline between."""
+    """SHA-256 over the previous hash and the entry's key, line and state. No part can contain the newline separator."""
     return sha256(previous_hash + f"{partition}\n{sort}\n{line}\n{state}".encode()).digest()
 
 
 def request_hash(operation: Debit | Grant) -> bytes:
-    """What was asked, whoever asked and however it travelled (rule 5).
+    """A hash of the request's content, independent of the actor and the JSON formatting (rule 5).
 
-    Absent fields are left out, so that a field added later doesn't turn old keys' repeats into other requests.
+    It omits absent fields, so that a field added later doesn't turn a retry with an old key into a different request.
     """
-    asked = {name: value for name, value in asdict(operation).items() if value is not None and name != "actor"}
-    return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **asked}, sort_keys=True).encode()).digest()
+    fields = {name: value for name, value in asdict(operation).items() if value is not None and name != "actor"}
+    return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **fields}, sort_keys=True).encode()).digest()
 
 
 def purchase_request_hash(pack: str) -> bytes:
-    """What a purchase's key asked for; apart from every operation's, so that no key serves two kinds of request."""
+    """The request hash of a purchase. It differs from every operation's: a key works for one kind of request only."""
     return sha256(_dump({"operation": "purchase", "pack": pack}, sort_keys=True).encode()).digest()
 
 
 def manager_session_request_hash() -> bytes:
-    """What a manager session's key asked for: nothing of its own. The code isn't hashed, it is compared before."""
+    """The request hash of a manager session: a constant. It excludes the code, which is compared first."""
     return sha256(_dump({"operation": "manager_session"}).encode()).digest()
 
 
 def key_digest(idempotency_key: str) -> str:
-    """What an entry or a purchase keeps of the key that asked for it: the claim has the key itself."""
+    """The short digest of a key that an entry or purchase stores. The claim stores the key itself."""
     return urlsafe_b64encode(sha256(idempotency_key.encode()).digest()).decode()[:KEY_DIGEST_CHARACTERS]
 
 
 def checksummed(item: Item) -> Item:
-    """The item of a record that no chain covers, with a sum over all of it: so that a change by anybody else shows."""
+    """The item with a checksum over all its attributes. It reveals outside changes to records without a hash chain."""
     return {**item, CHECKSUM: {"B": checksum(item)}}
 
 
 def checksum(item: Item) -> bytes:
-    """Of all attributes but the sum itself; none of them is binary."""
+    """The checksum of all attributes except the checksum itself; none of them is binary."""
     rest = {name: value for name, value in item.items() if name != CHECKSUM}
     return sha256(_dump(rest, sort_keys=True).encode()).digest()[:16]
 
@@ -134,13 +134,13 @@ def _state(account: Account) -> dict[str, Any]:
 
 
 def lot_to_row(lot: Lot) -> list[str | int]:
-    """A lot as a short row, so that many fit into a kilobyte."""
+    """A lot as a short row, so that many lots fit in a kilobyte."""
     granted_at, expires_at = milliseconds(lot.granted_at), milliseconds(lot.expires_at)
     return [lot.number, lot.kind, lot.granted, lot.remaining, granted_at, expires_at]
 
 
 def lot_from_row(row: list[Any]) -> Lot:
-    """The lot of a row."""
+    """The lot in a row."""
     number, kind, granted, remaining, granted_at, expires_at = row
     return Lot(
         number=number,

@@ -1,4 +1,4 @@
-"""Every key of the one table, spelled here and nowhere else."""
+"""Every key of the table. No other module builds keys."""
 
 from datetime import UTC, date, datetime
 
@@ -21,7 +21,7 @@ def ledger(account: str) -> str:
 
 
 def entry_sort(number: int) -> str:
-    """Zero padded, so that the newest entry is the last one of the partition's ENTRY# range."""
+    """Zero-padded, so that the newest entry is last in the partition's ENTRY# range."""
     return f"{ENTRY_PREFIX}{number:012d}"
 
 
@@ -33,7 +33,7 @@ def entry(account: str, number: int) -> Key:
 
 
 def claim(account: str, idempotency_key: str) -> Key:
-    # Account ids hold no '#', so no account and key can spell another account's claim.
+    # Account ids contain no '#', so no account and key can produce another account's claim key.
     return _key(f"CLAIM#{account}#{idempotency_key}", "CLAIM")
 
 
@@ -62,7 +62,7 @@ def pending_check_row(sort: str) -> Key:
 
 
 def pending_check_sort(due: datetime, purchase_id: str) -> str:
-    """In order of time: what is due is the beginning of the partition."""
+    """Sorted by time: due checks are at the beginning of the partition."""
     return f"{due.astimezone(UTC).isoformat(timespec='milliseconds')}#{purchase_id}"
 
 
@@ -79,7 +79,7 @@ def purchase(account: str, purchase_id: str) -> Key:
 
 
 def purchase_sort(purchase_id: str) -> str:
-    """Purchase ids begin with their time, so that the newest is the last one of the partition's PURCHASE# range."""
+    """Purchase ids begin with their time, so the newest purchase is last in the partition's PURCHASE# range."""
     return f"PURCHASE#{purchase_id}"
 
 
@@ -100,7 +100,7 @@ def verified(account: str) -> Key:
 
 
 def split(partition: str) -> tuple[str, str]:
-    """The kind of what lies in a partition, and which one it is."""
+    """The kind of a partition, and the id that follows it."""
     kind, _, which = partition.partition("#")
     return kind, which
 

@@ -1,11 +1,11 @@
-"""An account's ledger: append an entry with its claim in one transaction, replay, read.
+"""An account's ledger: append an entry and its claim in one transaction, replay a retried request, read entries.
 
-Nothing here updates or deletes. Each Put of an entry demands that its number be free. Of two requests that read the
-same tail, one writes, and the other computes again on the entry that the first one wrote:
+Nothing here updates or deletes an item. Each Put of an entry requires its number to be free. When two requests read the
+same tail, one writes; the other recomputes on the entry that the first one wrote:
 
     A reads tail 7          B reads tail 7
-    A puts ENTRY#8  ok      B puts ENTRY#8  refused: the item that exists is B's new tail
-                            B computes on 8, puts ENTRY#9  ok
+    A puts ENTRY#8  ok      B puts ENTRY#8  rejected: the existing item is B's new tail
+                            B recomputes on 8, puts ENTRY#9  ok
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ type Puts = Mapping[str, Item]
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The newest entry and the hash that the next one chains to."""
+    """The newest entry, and its hash, which the next entry's hash covers."""
 
     entry: Entry
     hash: bytes
@@ -38,9 +38,9 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """entries: what the operation left in the ledger, its own entry last; none when it changed nothing.
+    """entries: the entries that the operation added, its own entry last; none when it changed nothing.
 
-    replayed: whether the key had that effect before; then `entries` is that one entry.
+    replayed: whether an earlier request with the key had taken effect; then `entries` holds only its entry.
     """
 
     entries: tuple[Entry, ...]
@@ -65,7 +65,7 @@ def append(
     now: datetime,
     idempotency_key: str | None = None,
 ) -> Appended:
-    """Carry `operation` out on the account's newest state, at most once per key, permanently (rule 5).
+    """Carry out `operation` on the account's newest state, at most once per key, permanently (rule 5).
 
     Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy.
     """
@@ -83,8 +83,8 @@ def append(
     except AccountNotFound:
         raise
     except (Refused, ConditionFailed):
-        # The claim before everything else: a request that took the last credit, or whose reply was lost, must get its
-        # own response on a retry, not that nothing is left (rule 5).
+        # The claim takes precedence: if a request spent the last credit or its reply was lost, its retry must get the
+        # original response, not insufficient credits (rule 5).
         earlier = find_replay(table, account_id, operation, idempotency_key)
         if earlier:
             return earlier
@@ -101,19 +101,20 @@ def drafts(
     now: datetime,
     tail: Tail | None = None,
 ) -> Iterator[Draft]:
-    """The operation's entries on the account's newest state, computed anew for each attempt to commit them.
+    """The operation's entries on the account's newest state, recomputed for each attempt to commit them.
 
-    tail: the newest entry, where the caller has just read it.
+    tail: the newest entry, if the caller has just read it.
     The caller stops once a commit succeeds, and raises Busy when the drafts end: the deadline has passed.
     Raises AccountNotFound, any Refused of the core, Busy.
     """
     for attempt in attempts(table.deadline):
         tail = tail or read_tail(table, account_id)
-        # A warm function's catalog may be older than the one this account was changed under: its plan may be new.
+        # A warm function's catalog may be older than the account's newest entry, and lack the account's plan.
         catalog = catalog_at_least(table, catalog, tail.entry.catalog_version)
         draft = Draft(tail, apply(tail.entry.after, operation, catalog=catalog, now=now))
         yield draft
-        # The entry that took the number is a newer tail for free. A second time there are many rivals: read the newest.
+        # After the first attempt, the entry that took the number is a newer tail at no cost. After later attempts there
+        # is much contention: read the newest entry instead.
         tail = draft.rival if attempt == 0 else None
 
 
@@ -128,10 +129,10 @@ def commit(table: Table, draft: Draft, more: Puts) -> bool:
     try:
         transact(table, writes, retry_conflicts=False)
     except Conflict:
-        # Another request is writing to this account. What it leaves is newer than the draft.
+        # Another request is writing to this account, so the draft is out of date.
         return False
     except ConditionFailed as failed:
-        # A claim that exists decides before the lost number: both may be this request's own, its reply lost.
+        # An existing claim takes precedence over the lost number: both may be this request's own, with its reply lost.
         if ENTRY not in failed.existing or CLAIM in failed.existing:
             raise
         existing = failed.existing[ENTRY]
@@ -141,7 +142,7 @@ def commit(table: Table, draft: Draft, more: Puts) -> bool:
 
 
 def find_replay(table: Table, account_id: str, operation: Operation, idempotency_key: str | None) -> Appended | None:
-    """What this key did before on this account, if anything. Raises IdempotencyKeyReused, Busy."""
+    """The earlier effect of this key on this account, or None. Raises IdempotencyKeyReused, Busy."""
     if idempotency_key is None:
         return None
     claim = get(table, keys.claim(account_id, idempotency_key))
@@ -161,7 +162,7 @@ def open_ledger(table: Table, first: Entry, also: Puts) -> None:
 
 
 def read_tail(table: Table, account_id: str) -> Tail:
-    """The account as its newest entry left it. Raises AccountNotFound, Busy."""
+    """The account's newest entry, with its hash. Raises AccountNotFound, Busy."""
     items = query(
         table, keys.ledger(account_id), first=keys.entry_sort(0), last=keys.LAST_ENTRY, limit=1, newest_first=True
     )
@@ -171,7 +172,7 @@ def read_tail(table: Table, account_id: str) -> Tail:
 
 
 def tail_from_item(item: Item) -> Tail:
-    """A stored entry as something to append to."""
+    """A stored entry as a tail."""
     return Tail(entry_from_item(item), bytes(item["hash"]["B"]))
 
 
@@ -185,10 +186,10 @@ def read_entry(table: Table, account_id: str, number: int) -> Entry:
 def read_entries(table: Table, account_id: str, *, first: int, last: int, limit: int) -> tuple[Entry, ...]:
     """Entries `last` down to `first`, newest first, at most `limit` of them. Raises Busy.
 
-    May hold fewer than asked when they are large; the caller goes on below the last one it got.
+    May return fewer than `limit` when entries are large; the caller continues below the last one.
     """
     if last < first:
-        # DynamoDB refuses such a range: below the first entry there is nothing more.
+        # DynamoDB rejects an empty range; there are no entries below the first.
         return ()
     items = query(
         table,
@@ -202,9 +203,9 @@ def read_entries(table: Table, account_id: str, *, first: int, last: int, limit:
 
 
 def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) -> Entry | None:
-    """The account's last entry at or before `at`; None when the account is younger.
+    """The account's last entry at or before `at`; None when the account was opened later.
 
-    Numbers have no gaps and time never runs backwards along them, so a binary search finds it in log2(n) reads.
+    Numbers have no gaps and dates never decrease, so a binary search finds the entry in log2(n) reads.
     """
     if newest.at <= at:
         return newest
@@ -221,7 +222,7 @@ def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) ->
 
 
 def _entry_puts(tail: Tail, entries: tuple[Entry, ...]) -> dict[str, Item]:
-    """The entries' writes. The first is named ENTRY: it is the one whose number a rival may have taken."""
+    """The entries' writes. The first is named ENTRY: another request may have taken its number."""
     puts: dict[str, Item] = {}
     previous_hash = tail.hash
     for entry in entries:

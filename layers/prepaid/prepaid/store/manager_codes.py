@@ -1,4 +1,4 @@
-"""The manager's code and its sessions, as they are stored. What they mean is in use_cases/approving.py."""
+"""Stored records of the manager's code and its sessions. use_cases/approving.py has their rules."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,15 +10,15 @@ from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, put, transact
 from prepaid.store.items import manager_session_request_hash
 
 MANAGER, SESSION, CLAIM = "manager", "session", "claim"
-# A session's row is of no use once the session is over; DynamoDB removes it some time later.
+# A session's row is useless once the session has expired; DynamoDB's TTL deletes it some time later.
 KEEP_SESSIONS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClaim:
-    """What a key keeps of the session that it opened: enough to derive the same token again, together with the pepper.
+    """A key's claim on the session that it opened. With the pepper, it suffices to derive the same token again.
 
-    own: False for a claim that the key made for another kind of request.
+    own: False when the key was used for another kind of request.
     """
 
     code_version: int
@@ -34,12 +34,12 @@ def read_code(table: Table, account_id: str) -> ManagerCode:
 
 
 def write_code(table: Table, account_id: str, code: ManagerCode, *, over: ManagerCode) -> None:
-    """Write the code over the one that was read. Raises ConditionFailed, Busy."""
+    """Replace record `over`, as it was read, with `code`. Raises ConditionFailed, Busy."""
     put(table, code_put(account_id, code, over=over))
 
 
 def code_put(account_id: str, code: ManagerCode, *, over: ManagerCode) -> Item:
-    """The write of a code over the one that was read."""
+    """The write that replaces record `over`, as it was read, with `code`."""
     item = {
         **keys.manager(account_id),
         "digest": {"B": code.digest},
@@ -50,7 +50,7 @@ def code_put(account_id: str, code: ManagerCode, *, over: ManagerCode) -> Item:
         "locks": {"N": str(code.locks)},
         "tried_at": {"N": str(milliseconds(code.tried_at))},
     }
-    # Either closes the race of parallel guesses: each one takes a try that no other one took.
+    # Either condition closes the race of parallel guesses: each request reserves a try of its own.
     if over == NO_CODE:
         return {"Item": item, "ConditionExpression": IF_ABSENT}
     return {
@@ -61,17 +61,17 @@ def code_put(account_id: str, code: ManagerCode, *, over: ManagerCode) -> Item:
 
 
 def code_unchanged(account_id: str, version: int) -> Item:
-    """The check that travels with every write that relies on this version of the code."""
+    """The condition check for every transaction that relies on this version of the code."""
     return {
         "Key": keys.manager(account_id),
-        # Closes the race with a change of the code: the code that was compared a moment ago must still be the current.
+        # Closes the race with a change of the code: the compared code must still be the current one.
         "ConditionExpression": "version = :version",
         "ExpressionAttributeValues": {":version": {"N": str(version)}},
     }
 
 
 def code_from_item(item: Item) -> ManagerCode:
-    """The code an item holds."""
+    """The code record stored in an item."""
     return ManagerCode(
         digest=bytes(item["digest"]["B"]),
         salt=bytes(item["salt"]["B"]),
@@ -88,7 +88,7 @@ def record_session(
 ) -> None:
     """Store a session with its key's claim and the `manager` write, all or none.
 
-    Raises ConditionFailed naming CLAIM (the key was used before) or MANAGER (`manager` lost its condition), Busy.
+    Raises ConditionFailed naming CLAIM (the key was used before) or MANAGER (the condition of `manager` failed), Busy.
     """
     claim_item = {
         **keys.claim(session.account, idempotency_key),
@@ -99,16 +99,16 @@ def record_session(
     }
     writes = {
         MANAGER: manager,
-        # Closes the race of one key used twice at once, and the loss of a reply: one session a key.
+        # Closes the race of two requests with one key, and covers a lost reply: a key opens one session.
         CLAIM: {"Item": claim_item, "ConditionExpression": IF_ABSENT},
-        # No other key derives the same token; a row that exists must not be written over.
+        # No other key derives the same token; never overwrite an existing row.
         SESSION: {"Item": _session_to_item(session), "ConditionExpression": IF_ABSENT},
     }
     transact(table, writes)
 
 
 def session_claim_from_item(item: Item) -> SessionClaim:
-    """The claim an item holds."""
+    """The session claim stored in an item."""
     if item["request_hash"]["B"] != manager_session_request_hash():
         return SessionClaim(code_version=0, expires_at=instant(0), nonce=b"", own=False)
     return SessionClaim(
@@ -125,10 +125,10 @@ def read_session(table: Table, digest: str) -> ManagerSession | None:
 
 
 def use_session_put(session: ManagerSession, purchase: str) -> Item:
-    """The write that spends a session on one purchase."""
+    """The write that marks a session as used by `purchase`."""
     return {
         "Item": _session_to_item(replace(session, purchase=purchase)),
-        # Closes the race of two purchases on one session: the first one takes it.
+        # Closes the race of two purchases with one session: only the first one uses it.
         "ConditionExpression": "attribute_not_exists(purchase)",
     }
 

@@ -1,4 +1,4 @@
-"""Purchases as they are stored: the record, its payment's way back to it, and the quarantine."""
+"""Stored purchases: the record, the row that leads from a payment to its purchase, and the quarantine."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +24,7 @@ PAGE_PURCHASES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseRef:
-    """Where a purchase is kept."""
+    """The account and id of a purchase."""
 
     account: str
     purchase: str
@@ -37,7 +37,7 @@ def read_purchase(table: Table, account_id: str, purchase_id: str) -> Purchase |
 
 
 def find_purchase_by_key(table: Table, account_id: str, idempotency_key: str, pack: str) -> Purchase | None:
-    """The purchase that this key began, if any. Raises IdempotencyKeyReused, Busy."""
+    """The purchase that this key started, or None. Raises IdempotencyKeyReused, Busy."""
     claim = get(table, keys.claim(account_id, idempotency_key))
     if claim is None:
         return None
@@ -47,11 +47,11 @@ def find_purchase_by_key(table: Table, account_id: str, idempotency_key: str, pa
 
 
 def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> Purchase:
-    """Keep a new purchase before its payment page exists: record, claim, spent manager session, its review. Answers
-    the purchase as it is kept.
+    """Store a new purchase before its payment page exists, with its claim, used manager session and pending check.
+    Returns the purchase as stored.
 
-    Raises ConditionFailed naming "claim" or "manager_session" when a rival took it, "manager" when the code was changed
-    and so ended the session; Transient.
+    Raises ConditionFailed naming "claim" or "manager_session" if another request took it first, or "manager" if a
+    change of the code ended the session; Busy.
     """
     purchase = replace(purchase, key=key_digest(idempotency_key))
     claim = {
@@ -66,7 +66,7 @@ def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, sess
             CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT},
             MANAGER_SESSION: use_session_put(session, purchase.id),
             MANAGER: code_unchanged(purchase.account, session.code_version),
-            # Whatever events are lost, the reconciliation compares it when nobody can pay it any more.
+            # If its events are lost, the reconciliation still checks the purchase once it can no longer be paid.
             PENDING_CHECK: pending_check_put(purchase.account, purchase.id, purchase.created_at + PAYABLE),
         },
     )
@@ -80,7 +80,7 @@ def read_purchases(table: Table, account_id: str, *, before: str, limit: int) ->
         keys.ledger(account_id),
         first=keys.purchase_sort(""),
         last=keys.purchase_sort(before),
-        # One more than asked: `before` itself lies in the range.
+        # One more than `limit`: `before` itself is in the range.
         limit=min(limit, PAGE_PURCHASES) + 1,
         newest_first=True,
     )
@@ -89,40 +89,40 @@ def read_purchases(table: Table, account_id: str, *, before: str, limit: int) ->
 
 
 def find_payment(table: Table, payment: str) -> PurchaseRef | None:
-    """The purchase that this money paid for, once it was granted. Raises Busy."""
+    """The purchase that this payment paid for; None until its credits are granted. Raises Busy."""
     item = get(table, keys.payment(payment))
     return PurchaseRef(account=item["account"]["S"], purchase=item["purchase"]["S"]) if item else None
 
 
 def save_purchase(table: Table, purchase: Purchase) -> None:
-    """Write a purchase that was read one version ago. Raises ConditionFailed, Busy."""
+    """Store a purchase over its previous version. Raises ConditionFailed, Busy."""
     put(table, purchase_put(purchase))
 
 
 def quarantine(
     table: Table, pointer: PurchaseRef, wrong: tuple[str, ...], status: PaymentStatus | None, reason: str, now: datetime
 ) -> None:
-    """Keep what doesn't fit a purchase's record for a person to look at; a repeat writes the same row.
+    """Store a payment status that contradicts its purchase, for an operator to examine. A retry writes the same row.
 
-    status: what the provider said; None when it knows nothing of a purchase that was granted. Raises Busy.
+    status: the provider's; None when the provider doesn't know a granted purchase. Raises Busy.
     """
-    said = {name: str(value) for name, value in asdict(status).items()} if status else {}
+    reported = {name: str(value) for name, value in asdict(status).items()} if status else {}
     item = {
         **keys.quarantine(now.date(), f"{reason}#{pointer.purchase}"),
         "account": {"S": pointer.account},
         "purchase": {"S": pointer.purchase},
         "mismatches": {"L": [{"S": name} for name in wrong]},
-        "status": {"M": {name: {"S": value} for name, value in said.items()}},
+        "status": {"M": {name: {"S": value} for name, value in reported.items()}},
         "at": {"N": str(milliseconds(now))},
     }
     put(table, {"Item": item})
 
 
 def purchase_put(purchase: Purchase) -> Item:
-    """The write of a purchase over the version before its own."""
+    """The write of a purchase over its previous version."""
     return {
         "Item": _to_item(purchase),
-        # Closes the race of two events of one purchase: the later one must have seen the earlier one's state, so
+        # Closes the race of two events of one purchase: the later one must have read the earlier one's state, so
         # credits are granted at most once.
         "ConditionExpression": "version = :seen",
         "ExpressionAttributeValues": {":seen": {"N": str(purchase.version - 1)}},
@@ -130,10 +130,10 @@ def purchase_put(purchase: Purchase) -> Item:
 
 
 def payment_put(payment: str, purchase: Purchase) -> Item:
-    """The write that leads from a payment to the one purchase it paid for."""
+    """The write of the row that leads from a payment to the one purchase it paid for."""
     return {
         "Item": {**keys.payment(payment), "account": {"S": purchase.account}, "purchase": {"S": purchase.id}},
-        # Closes the race of two purchases on one payment: it pays for the first.
+        # Closes the race of two purchases with one payment: it pays for the first.
         "ConditionExpression": IF_ABSENT,
     }
 
@@ -175,7 +175,7 @@ def _to_item(purchase: Purchase) -> Item:
 
 
 def purchase_from_item(item: Item) -> Purchase:
-    """The purchase an item holds."""
+    """The purchase stored in an item."""
     text = {name: value["S"] for name, value in item.items() if "S" in value}
     number = {name: int(value["N"]) for name, value in item.items() if "N" in value}
     return Purchase(

@@ -1,6 +1,6 @@
-"""What the reconciliation stores: its place in Stripe's events, purchases to check, and checks that failed.
+"""Stored state of the reconciliation: its place in Stripe's events, purchases to check, and failed checks.
 
-A row is deleted only when its check is done. So a row that is committed late is found late, but found.
+A row is deleted only after its check. So the reconciliation finds a row that was committed late, only later.
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from prepaid.core.calendar import instant, milliseconds
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table, delete, get, put, query
 
-# After that nobody can pay a purchase any more: two days for its page, three for a boleto, the rest for holidays.
+# After this time a purchase can no longer be paid: two days for its page, three for a boleto, the rest for holidays.
 PAYABLE = timedelta(days=10)
 HIGHEST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """since..until: the span of events of the run that is under way; until is None between runs.
+    """since..until: the span of events of the current run; until is None between runs.
 
-    event: the last one done, newest first. reported: events that were reported to a person, so that the overlap of two
-    spans doesn't report them again.
+    event: the last event handled, going from newest to oldest. reported: events already reported to an operator, so
+    that the overlap of two spans doesn't report them again.
     """
 
     since: datetime
@@ -32,7 +32,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCheck:
-    """A purchase to be compared with its payment from our side. due: from when on; part of the row's key."""
+    """A purchase to compare with its payment, without an event. due: the row's sort key, which begins with the time."""
 
     account: str
     purchase: str
@@ -41,7 +41,7 @@ class PendingCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
-    """A check that failed. subject: what leads to the event or purchase again. first_at, last_at: of its `tries`."""
+    """A check that failed. subject: the event's or purchase's fields. first_at, last_at: of its `tries`."""
 
     what: str
     subject: Mapping[str, str]
@@ -51,7 +51,7 @@ class FailedCheck:
 
 
 def read_checkpoint(table: Table) -> Checkpoint | None:
-    """Where the last run came to; None before the first one. Raises Busy."""
+    """Where the last run stopped; None before the first run. Raises Busy."""
     item = get(table, keys.RECONCILIATION)
     if item is None:
         return None
@@ -64,7 +64,7 @@ def read_checkpoint(table: Table) -> Checkpoint | None:
 
 
 def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
-    """Remember where to go on. Unconditional: looking at a purchase twice changes nothing. Raises Busy."""
+    """Store where the next run continues. Unconditional: checking a purchase twice changes nothing. Raises Busy."""
     until = {"until": {"N": str(milliseconds(checkpoint.until))}} if checkpoint.until else {}
     item = {
         **keys.RECONCILIATION,
@@ -77,13 +77,12 @@ def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
 
 
 def pending_check_put(account: str, purchase: str, due: datetime) -> Item:
-    """The write that has a purchase looked at from our side; it belongs into the transaction that makes it due."""
+    """The write that schedules a check of a purchase, for the transaction that makes the check necessary."""
     return {"Item": {**keys.pending_check(due, purchase), "account": {"S": account}, "purchase": {"S": purchase}}}
 
 
 def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[PendingCheck, ...]:
-    """At most `limit` of the pending_checks that are due by then, oldest first; none left means all are done.
-    Raises Busy."""
+    """At most `limit` of the checks due by `due`, oldest first; empty when all are done. Raises Busy."""
     items = query(table, keys.PENDING_CHECKS, first="0", last=keys.pending_check_sort(due, HIGHEST), limit=limit)
     return tuple(
         PendingCheck(account=item["account"]["S"], purchase=item["purchase"]["S"], due=item["SK"]["S"])
@@ -92,14 +91,14 @@ def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[Pendin
 
 
 def delete_pending_check(table: Table, pending_check: PendingCheck) -> None:
-    """Remove the row of a pending_check that is done, or kept as failed. Raises Busy."""
+    """Delete the row of a check that is done, or stored as failed. Raises Busy."""
     delete(table, keys.pending_check_row(pending_check.due))
 
 
 def save_failed_check(table: Table, what: str, subject: Mapping[str, str], now: datetime) -> None:
-    """Keep what could not be looked at for another run. Raises Busy.
+    """Store a failed check for a later run. Raises Busy.
 
-    Unconditional: of two runs at once that fail on the same thing one try isn't counted.
+    Unconditional: if two runs at once fail on the same check, one try isn't counted, which does no harm.
     """
     before = get(table, keys.failed(what))
     item = {
@@ -113,7 +112,7 @@ def save_failed_check(table: Table, what: str, subject: Mapping[str, str], now: 
 
 
 def read_failed_checks(table: Table, limit: int) -> tuple[FailedCheck, ...]:
-    """What waits for another try, at most `limit` of it, in no order that matters. Raises Busy."""
+    """At most `limit` of the failed checks, in no particular order. Raises Busy."""
     first, last = keys.failed_sort(""), keys.failed_sort(HIGHEST)
     items = query(table, keys.RECONCILIATION["PK"]["S"], first=first, last=last, limit=limit)
     return tuple(
@@ -129,5 +128,5 @@ def read_failed_checks(table: Table, limit: int) -> tuple[FailedCheck, ...]:
 
 
 def delete_failed_check(table: Table, failed: FailedCheck) -> None:
-    """Remove the row of something that was looked at after all. Raises Busy."""
+    """Delete the row of a check that succeeded on a retry. Raises Busy."""
     delete(table, keys.failed(failed.what))

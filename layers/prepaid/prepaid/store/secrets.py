@@ -1,4 +1,4 @@
-"""Secrets from AWS Secrets Manager, kept for a short while so that a rotation takes effect without a deploy."""
+"""Secrets from AWS Secrets Manager, cached briefly so that a rotation takes effect without a deployment."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Secret:
-    """One secret's text, read on first use and again after `seconds`. Most requests need none: no client until then."""
+    """One secret's text, read on first use and again after `seconds`.
+
+    The client, too, is created on first use, because most requests need no secret.
+    """
 
     def __init__(self, name: str, clock: Callable[[], float], seconds: float = 300.0) -> None:
         self._name, self._clock, self._seconds = name, clock, seconds
@@ -23,7 +26,7 @@ class Secret:
         self._read_at = 0.0
 
     def __call__(self) -> str:
-        """The text. Raises Busy when it was never read and can't be; a known one stays good until it can be read."""
+        """The text. If it can't be read again, the last text stays valid. Raises Busy if it was never read."""
         if self._text is not None and self._clock() - self._read_at < self._seconds:
             return self._text
         try:

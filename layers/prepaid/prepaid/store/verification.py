@@ -1,6 +1,6 @@
-"""What the verifier remembers: where its pass goes on, and up to where it has seen each ledger to be whole.
+"""Stored state of the verifier: its current pass, and a mark per account for the newest verified entry.
 
-A ledger whose newest entries are gone is a ledger like any other; only what was seen earlier tells.
+A ledger without its newest entries still looks valid. Only the saved mark reveals that they are missing.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from prepaid.store.dynamodb import ConditionFailed, Item, Table, get, put
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedUpTo:
-    """The entry up to which an account's ledger was found to be as it must be."""
+    """A mark: an account's ledger was verified up to this entry."""
 
     account: str
     number: int
@@ -19,20 +19,20 @@ class VerifiedUpTo:
 
 
 def verified_up_to_from_item(item: Item) -> VerifiedUpTo:
-    """The mark an item holds."""
+    """The mark stored in an item."""
     account = keys.split(item["PK"]["S"])[1]
     return VerifiedUpTo(account=account, number=int(item["number"]["N"]), hash=bytes(item["hash"]["B"]))
 
 
 def save_verified_up_to(table: Table, mark: VerifiedUpTo) -> None:
-    """Remember it, unless as much is remembered already. Raises Busy."""
+    """Store the mark, unless the stored one is at least as new. Raises Busy."""
     item = {**keys.verified(mark.account), "number": {"N": str(mark.number)}, "hash": {"B": mark.hash}}
     try:
         put(
             table,
             {
                 "Item": item,
-                # Closes the race of two passes: a mark that went back would let a ledger be cut.
+                # Closes the race of two passes: a mark that moved back would hide missing entries.
                 "ConditionExpression": "attribute_not_exists(PK) OR #number < :number",
                 "ExpressionAttributeNames": {"#number": "number"},
                 "ExpressionAttributeValues": {":number": {"N": str(mark.number)}},
@@ -43,11 +43,11 @@ def save_verified_up_to(table: Table, mark: VerifiedUpTo) -> None:
 
 
 def read_pass(table: Table) -> bytes | None:
-    """The pass that is under way or was finished last; None before the first. Raises Busy."""
+    """The current pass, or the one that finished last; None before the first. Raises Busy."""
     item = get(table, keys.VERIFICATION)
     return bytes(item["pass"]["B"]) if item else None
 
 
 def save_pass(table: Table, packed: bytes) -> None:
-    """Remember where to go on. Unconditional: to verify something twice changes nothing. Raises Busy."""
+    """Store the pass. Unconditional: verifying rows twice changes nothing. Raises Busy."""
     put(table, {"Item": {**keys.VERIFICATION, "pass": {"B": packed}}})

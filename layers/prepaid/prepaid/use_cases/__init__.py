@@ -1,1 +1,1 @@
-"""What the service does, one module for each part of it. Plain arguments in, results out; HTTP is the api's."""
+"""The use cases of the service, one module each. Plain arguments and results; the api package handles HTTP."""

@@ -1,4 +1,4 @@
-"""What an administrator does: open an account or change it, put a catalog in force."""
+"""Administration: open or change an account, replace the catalog."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -23,9 +23,9 @@ def put_account(
     catalog: Catalog,
     now: datetime,
 ) -> bool:
-    """Make the account have these terms and this profile; open it if it doesn't exist. True when it was opened.
+    """Set the account's terms and profile; open the account if it doesn't exist. Returns True when it was opened.
 
-    The same request again changes nothing. Raises InvalidRequest for an unknown plan, Busy.
+    A retry of the request changes nothing. Raises InvalidRequest for an unknown plan, Busy.
     """
     for _ in attempts(table.deadline):
         try:
@@ -37,7 +37,7 @@ def put_account(
             open_ledger(table, first, {PROFILE: new_profile_put(account_id, profile)})
             return True
         except ConditionFailed:
-            # Another request opened or changed the account meanwhile: read it again. The last one to ask wins.
+            # Another request opened or changed the account meanwhile: read it again. The last write wins.
             continue
     raise Busy
 
@@ -55,8 +55,9 @@ def _change_account(
 ) -> None:
     """Change terms and profile in one transaction. Raises ConditionFailed when the profile was changed, Busy.
 
-    The profile is written with every change of terms, its own change or not. So its version orders all changes, and of
-    two at once the later one stands whole, instead of terms from one beside the profile from the other.
+    Every change of terms also writes the profile, even an unchanged one. So the profile's version orders all changes:
+    of two concurrent changes the later one wins entirely, and terms from one never combine with a profile from the
+    other.
     """
     profile_write = {PROFILE: profile_put(account_id, profile, over=stored)}
     for draft in drafts(table, account_id, ChangeTerms(actor=actor, terms=terms), catalog=catalog, now=now):
@@ -72,7 +73,7 @@ def replace_catalog(table: Table, successor: Catalog, *, expected_version: int, 
     for _ in attempts(table.deadline):
         current = read_catalog(table)
         if current == numbered:
-            # An earlier attempt whose reply was lost, or a retry of the request: the version is in force already.
+            # An earlier attempt's reply was lost, or the request is a retry: the version is already in force.
             return numbered
         if current.version != expected_version:
             raise VersionConflict(current.version)

@@ -1,9 +1,10 @@
-"""The manager's code and the sessions it opens (rule 10). A try is counted before anything is compared.
+"""The manager's code and the sessions it opens (rule 10). Every try is counted before the code is compared.
 
-No session token is stored. It is derived from the pepper and from the claim of the key that opened the session. So a
-retry of the request, which must carry the right code again, gets the same token:
+No session token is stored. It is derived from the pepper and the claim of the key that opened the session. So a retry
+of the request, which must contain the right code again, gets the same token:
 
-    take a try -> compare -> store code, session and claim in one transaction; if the claim exists: derive its session
+    reserve a try -> compare -> store code, session and claim in one transaction
+                                (if the claim exists: derive its session)
 """
 
 import hmac
@@ -39,7 +40,7 @@ from prepaid.store.manager_codes import (
     write_code,
 )
 
-# 16 MB and some tens of milliseconds a comparison; OpenSSL's own limit lies just below that.
+# A comparison takes 16 MB and some tens of milliseconds. OpenSSL's default limit of 32 MB would reject a doubled cost.
 SCRYPT_COST = 2**14
 SCRYPT_MEMORY_BYTES = 2**26
 SALT_BYTES = NONCE_BYTES = 16
@@ -49,7 +50,7 @@ SALT_BYTES = NONCE_BYTES = 16
 class CodeSecrets:
     """pepper: mixed into each code's digest and each token. random_bytes: the source of salts and nonces.
 
-    scrypt_cost: a power of two; what makes a comparison slow on purpose.
+    scrypt_cost: a power of two; it makes each comparison deliberately slow.
     """
 
     pepper: str
@@ -59,7 +60,7 @@ class CodeSecrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedSession:
-    """A session and its token, which only the caller has. replayed: whether an earlier request opened it."""
+    """A session and its token, which only the caller keeps. replayed: whether an earlier request opened the session."""
 
     token: str
     session: ManagerSession
@@ -69,10 +70,10 @@ class OpenedSession:
 def change_code(
     table: Table, account_id: str, new_code: str, current_code: str | None, codes: CodeSecrets, *, now: datetime
 ) -> None:
-    """Set the code; sessions that the old one opened end. current_code: None from an administrator only. When an
-    administrator sets the code that is already set, that ends a lock and no session.
+    """Set the code and end the sessions that the old code opened.
 
-    Raises WrongCode, CodeLocked, Busy, and InvalidRequest when the current code is set again with its own proof.
+    current_code: None from an administrator only. If an administrator sets the same code again, that ends a lock but no
+    session. Raises WrongCode, CodeLocked, Busy, and InvalidRequest if current_code is given and equals new_code.
     """
     held = check_code(table, account_id, current_code, codes, now=now) if current_code is not None else None
     salt = codes.random_bytes(SALT_BYTES)
@@ -80,10 +81,10 @@ def change_code(
     for _ in attempts(table.deadline):
         stored = read_code(table, account_id)
         if stored.salt == salt:
-            # This request's earlier attempt, whose reply was lost.
+            # An earlier attempt of this request succeeded, but its reply was lost.
             return
         if held and stored.version != held.version:
-            # Changed since the comparison: the code that was compared isn't the current one any more.
+            # Changed since the comparison: the compared code is no longer the current one.
             raise WrongCode(tries_left=MAX_TRIES - stored.tries)
         same = hmac.compare_digest(code_digest(new_code, stored.salt, codes), stored.digest)
         if same and held:
@@ -98,23 +99,25 @@ def change_code(
 
 
 def check_code(table: Table, account_id: str, code: str, codes: CodeSecrets, *, now: datetime) -> ManagerCode:
-    """The stored code when `code` is the manager's. Raises WrongCode, CodeLocked (before comparing), Busy."""
+    """The stored code, if `code` is right. Raises WrongCode, CodeLocked (before comparing), Busy."""
     return _clear_tries(table, account_id, _compare(table, account_id, code, codes, now))
 
 
 def open_session(
     table: Table, account_id: str, code: str, idempotency_key: str, codes: CodeSecrets, *, now: datetime
 ) -> OpenedSession:
-    """Open ten minutes for one purchase, once per key: a retry with the right code gets the same session.
+    """Open a session of ten minutes for one purchase, once per key. A retry with the right code gets the same session.
 
-    Raises as check_code, and IdempotencyKeyReused for a key of another request or of a code that was changed since.
+    Raises the same as check_code, and IdempotencyKeyReused if the key belongs to a different request or to a code that
+    was changed since.
     """
-    # Before the key is looked up: a known key says nothing about a guess, and each guess counts.
+    # Compare before looking up the key: a known key must not reveal whether a guess is right, and each guess counts.
     held = _compare(table, account_id, code, codes, now)
     claim = SessionClaim(
         code_version=held.version,
         expires_at=now + timedelta(minutes=SESSION_MINUTES),
-        # A key and the pepper alone derive no token, and no two tables derive the same one.
+        # The nonce is necessary to derive the token: a key and the pepper don't suffice, and no two tables derive the
+        # same token.
         nonce=codes.random_bytes(NONCE_BYTES),
     )
     opened = derive_session(claim, account_id, idempotency_key, codes, replayed=False)
@@ -130,15 +133,15 @@ def open_session(
                 return _replayed(session_claim_from_item(earlier), held, account_id, idempotency_key, codes)
             stored = failed.existing.get(MANAGER)
             if stored and code_from_item(stored).version != held.version:
-                # Changed since the comparison: the code that was compared isn't the current one any more.
+                # Changed since the comparison: the compared code is no longer the current one.
                 raise WrongCode(tries_left=MAX_TRIES - code_from_item(stored).tries) from failed
-            # Another request takes a try at this moment. Its tries stay counted, and this one's with them.
+            # Another request reserved a try meanwhile. Its tries stay counted, and so do this request's.
             manager = code_unchanged(account_id, held.version)
     raise Busy
 
 
 def require_session(table: Table, account_id: str, token: str, *, now: datetime) -> ManagerSession:
-    """The session of `token`, usable now for this account. Raises SessionInvalid, Busy."""
+    """The session of `token`, if this account can use it now. Raises SessionInvalid, Busy."""
     session = read_session(table, token_digest(token))
     code = read_code(table, account_id)
     if session is None or not is_usable(session, account_id, code.version, now):
@@ -152,16 +155,16 @@ def token_digest(token: str) -> str:
 
 
 def _compare(table: Table, account_id: str, code: str, codes: CodeSecrets, now: datetime) -> ManagerCode:
-    """The stored code with one try taken, when `code` is the manager's. Raises as check_code."""
+    """The stored code with one try reserved, if `code` is right. Raises the same as check_code."""
     held = _reserve(table, account_id, now)
-    # The same work when no code is set: neither time nor the count of tries tells the difference.
+    # The same work when no code is set, so that neither time nor the count of tries reveals that.
     if not hmac.compare_digest(code_digest(code, held.salt, codes), held.digest):
         raise WrongCode(tries_left=MAX_TRIES - held.tries)
     return held
 
 
 def _reserve(table: Table, account_id: str, now: datetime) -> ManagerCode:
-    """Take one try. Raises CodeLocked, Busy."""
+    """Reserve one try and return the stored code. Raises CodeLocked, Busy."""
     for _ in attempts(table.deadline):
         stored = read_code(table, account_id)
         reserved = reserve_try(stored, now)
@@ -174,18 +177,18 @@ def _reserve(table: Table, account_id: str, now: datetime) -> ManagerCode:
 
 
 def _clear_tries(table: Table, account_id: str, held: ManagerCode) -> ManagerCode:
-    """The code after a right comparison, as it is stored. Raises Busy."""
+    """Reset the tries after a right code and return the stored code. Raises Busy."""
     cleared = clear_tries(held)
     try:
         write_code(table, account_id, cleared, over=held)
     except ConditionFailed:
-        # Another request takes a try at this moment; its tries stay counted.
+        # Another request reserved a try meanwhile; its tries stay counted.
         return held
     return cleared
 
 
 def _changed(stored: ManagerCode, digest: bytes, salt: bytes, now: datetime) -> ManagerCode:
-    """The new code in the place of the stored one."""
+    """The record of a new code, which replaces the stored one."""
     return ManagerCode(
         digest=digest,
         salt=salt,
@@ -200,7 +203,7 @@ def _changed(stored: ManagerCode, digest: bytes, salt: bytes, now: datetime) -> 
 def _replayed(
     claim: SessionClaim, held: ManagerCode, account_id: str, idempotency_key: str, codes: CodeSecrets
 ) -> OpenedSession:
-    """The session that the key opened before. Raises IdempotencyKeyReused."""
+    """The session that the key opened earlier. Raises IdempotencyKeyReused."""
     if not claim.own or claim.code_version != held.version:
         raise IdempotencyKeyReused
     return derive_session(claim, account_id, idempotency_key, codes, replayed=True)
@@ -209,8 +212,8 @@ def _replayed(
 def derive_session(
     claim: SessionClaim, account_id: str, idempotency_key: str, codes: CodeSecrets, *, replayed: bool
 ) -> OpenedSession:
-    """The session and token that a claim stands for."""
-    # The label separates tokens from everything else under the pepper; no part can hold the newline between.
+    """The session and token derived from a claim."""
+    # The label separates tokens from other uses of the pepper. No part can contain the newline separator.
     message = f"manager session\n{account_id}\n{idempotency_key}\n{claim.code_version}\n".encode() + claim.nonce
     token = urlsafe_b64encode(hmac.digest(codes.pepper.encode(), message, "sha256")).rstrip(b"=").decode()
     session = ManagerSession(
@@ -223,7 +226,7 @@ def derive_session(
 
 
 def code_digest(code: str, salt: bytes, codes: CodeSecrets) -> bytes:
-    """What is stored of a code."""
-    # The pepper isn't in the table: a reader of the table alone can't try a million codes.
+    """The stored digest of a code."""
+    # The pepper isn't in the table, so that the table alone doesn't suffice to try all million codes.
     peppered = hmac.digest(codes.pepper.encode(), code.encode(), "sha256")
     return scrypt(peppered, salt=salt, n=codes.scrypt_cost, r=8, p=1, maxmem=SCRYPT_MEMORY_BYTES)

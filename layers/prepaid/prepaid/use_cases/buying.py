@@ -1,4 +1,4 @@
-"""Buying: a purchase is recorded, then its payment page is made (rule 11). A retry with the key continues either."""
+"""Buying: record a purchase, then create its payment page (rule 11). A retry with the key resumes at either step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from prepaid.use_cases.approving import require_session
 if TYPE_CHECKING:
     from prepaid.payments.sessions import Stripe
 
-# Stripe forgets a key after a day; from then on a retry could make a second page for one purchase.
+# Stripe forgets a key after a day. From then on, a retry could create a second page for a purchase.
 CONTINUE_WITHIN = timedelta(hours=23)
 ID_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A request to buy: the pack, the key that makes it repeatable, and the token of the manager's session."""
+    """A request to buy: the pack, the idempotency key, and the token of the manager's session."""
 
     account: str
     pack: str
@@ -37,7 +37,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """A purchase with its page. replayed: whether an earlier request with the key had recorded it."""
+    """A purchase with its page. replayed: whether an earlier request with the key recorded it."""
 
     purchase: Purchase
     replayed: bool
@@ -53,13 +53,13 @@ def buy(
     random_bytes: Callable[[int], bytes],
     now: datetime,
 ) -> Bought:
-    """Record the purchase and make its payment page, once per key.
+    """Record the purchase and create its payment page, once per key.
 
     Raises AccountNotFound, IdempotencyKeyReused, SessionInvalid, InvalidRequest for a pack that isn't on sale,
     PurchaseLapsed, PaymentsRefused, PaymentsUnavailable, Busy.
     """
     _, profile = read_account(table, order.account)
-    # Recognized before the session, the catalog or anything else is looked at (rule 5).
+    # A retry is recognized before the session, the catalog or anything else is checked (rule 5).
     purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
     replayed = purchase is not None
     if purchase is None:
@@ -71,9 +71,9 @@ def buy(
             purchase = record_purchase(table, new, order.idempotency_key, session)
         except ConditionFailed as failed:
             if CLAIM not in failed.existing:
-                # Another purchase took the session, or the code was changed and so ended it.
+                # Another purchase used the session, or a change of the code ended it.
                 raise SessionInvalid from failed
-            # The same key at the same time, or this request's own lost reply.
+            # A concurrent request with the same key, or this request's own write with its reply lost.
             purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
             assert purchase is not None, "claim and purchase are written together and never deleted"
             replayed = True
@@ -85,7 +85,7 @@ def buy(
 def _make_page(
     table: Table, purchase: Purchase, client: "Stripe", checkout: CheckoutConfig, name: str, now: datetime
 ) -> Purchase:
-    """The purchase with its payment page, made now or by an earlier request."""
+    """The purchase with its payment page, created now or by an earlier request."""
     from prepaid.payments.checkout import CustomerGone, create_customer, create_page  # noqa: PLC0415 - heavy, rare
 
     if now - purchase.created_at > CONTINUE_WITHIN:
@@ -101,24 +101,24 @@ def _make_page(
         customer = save_customer(table, purchase.account, made, instead_of=customer)
         page = create_page(client, purchase, customer=customer, config=checkout, now=now)
     if not page.url:
-        # Made before, and expired or paid already: the purchase follows from its events.
+        # An earlier request created the page, and it is expired or paid already: events update the purchase.
         raise PurchaseLapsed
     return _keep_page(table, purchase, page.session, page.url, now)
 
 
 def _keep_page(table: Table, purchase: Purchase, session: str, url: str, now: datetime) -> Purchase:
-    """The purchase with its page, written unless another request was quicker."""
+    """The purchase with its page, stored unless another request stored it first. Raises PurchaseLapsed, Busy."""
     for _ in attempts(table.deadline):
         if purchase.session not in (None, session):
-            # An event named a page that this service never returned. Somebody may be paying there, and would pay twice
-            # on a second one.
+            # An event named a page that this service never returned. The customer may be paying there, and could pay
+            # twice with a second page.
             raise PurchaseLapsed
         try:
             opened = with_page(purchase, session, url, now)
             save_purchase(table, opened)
             return opened
         except ConditionFailed:
-            # An event, or the same request elsewhere, was quicker; what it wrote must stay.
+            # An event, or a concurrent retry of the request, wrote first; its write must stay.
             current = read_purchase(table, purchase.account, purchase.id)
             assert current is not None, "purchases are never deleted"
             if current.checkout_url is not None:

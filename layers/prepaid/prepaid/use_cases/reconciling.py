@@ -42,12 +42,12 @@ PIECE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileResult:
-    """What one run did.
+    """The result of one run.
 
-    healed: purchases that were behind Stripe. quarantined: that don't match what Stripe says. failed: checks that
-    failed in this run. waiting: failed checks of all runs (at most MAX_WAITING are counted); oldest_failure: how long
-    the oldest of them has waited. finished: whether the run came to its end; if not, the next run continues.
-    behind: how long ago the span began that is still unfinished.
+    healed: purchases that were behind Stripe and were updated. quarantined: purchases that contradict Stripe. failed:
+    checks that failed in this run. waiting: failed checks of all runs (at most MAX_WAITING are counted);
+    oldest_failure: how long the oldest of them has waited. finished: whether the run is complete; if not, the next run
+    continues. behind: the age of the unfinished run's `until`; zero when finished.
     """
 
     healed: int
@@ -61,10 +61,10 @@ class ReconcileResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileContext:
-    """What a run works with.
+    """The dependencies and limits of a run.
 
-    on_quarantine, on_failure: called at once with the event or purchase, because a run may be killed before its end.
-    The limits have a default that a smaller table or test may lower.
+    on_quarantine, on_failure: called immediately with the event or purchase, because a run may be killed before its
+    end. Tests lower the limits.
     """
 
     table: Table
@@ -79,15 +79,15 @@ class ReconcileContext:
     max_retries: int = MAX_RETRIES
 
     def piece(self) -> Table:
-        """The table, for one piece of the run."""
+        """The table with the deadline of one piece of the run."""
         return within(self.table, PIECE_SECONDS)
 
 
 def reconcile(context: ReconcileContext) -> ReconcileResult:
-    """Follow every event since the last run again, then check purchases from this side.
+    """Handle every event since the last run again, then check the purchases that are due.
 
-    A webhook that was lost is made up for; work that is done already has no effect twice. A check that fails holds up
-    nothing: it is stored, and retried at the end of each run. Raises Busy, PaymentsRefused, PaymentsUnavailable.
+    This makes up for lost webhooks; handling an event again has no effect. A failed check doesn't block others: the run
+    stores it, and each run retries stored checks at its end. Raises Busy, PaymentsRefused, PaymentsUnavailable.
     """
     place, run = _start(context), _Run(context)
     until = place.until or context.now
@@ -110,7 +110,7 @@ def reconcile(context: ReconcileContext) -> ReconcileResult:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The run so far. checked: sessions and payments, and whether an event said that their voucher expired."""
+    """The run so far. checked: (session or payment, whether the event reported an expired voucher)."""
 
     context: ReconcileContext
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -125,7 +125,7 @@ def _start(context: ReconcileContext) -> Checkpoint:
 
 
 def _follow_events(run: _Run, place: Checkpoint, until: datetime) -> tuple[Checkpoint, bool]:
-    """Stripe's events, newest first, as far as time allows: the place reached, and whether it is the end."""
+    """Handle Stripe's events, newest first, while there is time. Returns the place, and whether all are done."""
     context = run.context
     has_time = True
     while has_time:
@@ -140,24 +140,24 @@ def _follow_events(run: _Run, place: Checkpoint, until: datetime) -> tuple[Check
             quarantined = _follow(run, event, place.reported) == "quarantined"
             reported = (event.id, *place.reported)[:MAX_REPORTED] if quarantined else place.reported
             place = replace(place, event=event.id, reported=reported)
-        # After each page: a run that is killed loses no more than one.
+        # After each page, so that a killed run loses at most one page.
         save_checkpoint(context.piece(), place)
     return place, has_time
 
 
 def _follow(run: _Run, event: Event, reported: tuple[str, ...]) -> Outcome | None:
-    # All events of a session or payment lead to the same question, whose answer is newer than any of them. Only that a
-    # voucher expired is told by the event alone.
+    # All events of a session or payment lead to the same fetch, which is newer than any of them. Only the expiry of a
+    # voucher is known from its event alone.
     subject = event.payment if event.type in MONEY_EVENTS else event.session
     key = (subject, event.type == FAILED_EVENT)
     done = event.id in reported or key in run.checked
-    # Even if it fails: one of the events is enough for a retry.
+    # Also when the check fails: one of the events is enough for a retry.
     run.checked.add(key)
     return None if done else _check(run, event)
 
 
 def _check_purchases(run: _Run) -> bool:
-    """The purchases that are due for a check, as far as time allows; whether that is the end."""
+    """Check the purchases that are due, while there is time. Returns whether all are done."""
     context = run.context
     while pending := read_pending_checks(context.piece(), context.now, context.page_checks):
         for check in pending:
@@ -169,7 +169,7 @@ def _check_purchases(run: _Run) -> bool:
 
 
 def _retry_failed(run: _Run) -> None:
-    """Checks that failed in earlier runs, as far as time allows, the longest untried first: all have their turn."""
+    """Retry checks that failed in earlier runs, while there is time. Longest untried first, so that all get a turn."""
     context = run.context
     waiting = read_failed_checks(context.piece(), MAX_WAITING)
     earlier = sorted((check for check in waiting if check.last_at < context.now), key=lambda check: check.last_at)
@@ -181,12 +181,12 @@ def _retry_failed(run: _Run) -> None:
 
 
 def _check(run: _Run, subject: Event | PurchaseRef) -> Outcome | None:
-    """Check an event or a purchase; None when that failed, and is stored for another run. Raises Busy."""
+    """Check an event or a purchase. Returns None when the check failed and is stored for a later run. Raises Busy."""
     context = run.context
     name = subject.id if isinstance(subject, Event) else subject.purchase
     try:
         outcome = _outcome(run, subject)
-    except Exception as error:  # noqa: BLE001 - one purchase whose check fails must not hold up the others
+    except Exception as error:  # noqa: BLE001 - one failed check must not block the others
         context.on_failure(name, error)
         values = {field: value for field, value in asdict(subject).items() if value is not None}
         save_failed_check(context.piece(), name, values, context.now)
@@ -212,7 +212,7 @@ def _outcome(run: _Run, subject: Event | PurchaseRef) -> Outcome:
 
 
 def _subject_from(values: Mapping[str, str]) -> Event | PurchaseRef:
-    """What a failed check was about. An event has a type, a purchase has none."""
+    """The event or purchase of a failed check. An event has a type, a purchase has none."""
     if "type" not in values:
         return PurchaseRef(account=values["account"], purchase=values["purchase"])
     return Event(
@@ -226,7 +226,7 @@ def _subject_from(values: Mapping[str, str]) -> Event | PurchaseRef:
 
 
 def _check_purchase(run: _Run, ref: PurchaseRef) -> Outcome:
-    """Compare a purchase with its payment. A purchase without a page has nothing at Stripe to compare with."""
+    """Compare a purchase with its payment. A purchase without a session has nothing at Stripe to compare with."""
     context, table = run.context, run.context.piece()
     purchase = read_purchase(table, ref.account, ref.purchase)
     if purchase is None or purchase.session is None:

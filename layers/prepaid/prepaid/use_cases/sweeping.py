@@ -1,4 +1,4 @@
-"""The sweep: records the end of lots whose day has come. It decides nothing: expiry is a comparison (rule 2)."""
+"""The sweep: records the expiry of lots in the ledger. No balance depends on it: expiry is a comparison (rule 2)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from prepaid.store.dynamodb import Table, within
 from prepaid.store.ledger import append
 
 PAGE_ROWS = 100
-# How far back the first sweep of a table looks: it covers a schedule that was switched on late.
+# How far back the first sweep of a table starts, in case the schedule was enabled late.
 INITIAL_LOOKBACK = timedelta(days=31)
 # The deadline of one lot or page: a slow one must not use up the run.
 PIECE_SECONDS = 10.0
@@ -20,9 +20,9 @@ PIECE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """What one sweep did. recorded: lots whose end is now in the ledger. failed: lots left for the next run.
+    """The result of one sweep. recorded: lots whose expiry is now in the ledger. failed: lots left for the next run.
 
-    finished: whether it came to today's end; if not, the next run continues from the checkpoint.
+    finished: whether the sweep is complete for today; if not, the next run continues from the checkpoint.
     """
 
     recorded: int
@@ -32,7 +32,7 @@ class SweepResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepContext:
-    """What a sweep works with. on_failure: called at once with a lot whose end couldn't be recorded."""
+    """The dependencies and limits of a sweep. on_failure: called immediately with a lot that couldn't be recorded."""
 
     table: Table
     catalog: Catalog
@@ -43,19 +43,19 @@ class SweepContext:
     initial_lookback: timedelta = INITIAL_LOOKBACK
 
     def piece(self) -> Table:
-        """The table, for one piece of the run."""
+        """The table with the deadline of one piece of the run."""
         return within(self.table, PIECE_SECONDS)
 
 
 def sweep(context: SweepContext) -> SweepResult:
-    """Record every lot that has ended by now, day by day and shard by shard, while there is time.
+    """Record every lot that has expired by now, day by day and shard by shard, while there is time.
 
-    It can be repeated at any point, and run twice at once: settling is conditional on the account's newest entry, and
-    a row is deleted only after its lot's end is in the ledger. Raises Busy when rows or the checkpoint can't be read or
-    written.
+    A sweep can stop at any point, and two can run at once: settling is conditional on the account's newest entry, and
+    a row is deleted only after its lot's expiry is in the ledger. Raises Busy when rows or the checkpoint can't be read
+    or written.
     """
     today = context.now.astimezone(UTC).date()
-    # A lot granted just before midnight may be stored just after it: a day is closed only when the next one is over.
+    # A lot granted just before midnight may be stored just after it: a day is closed only after the next day has ended.
     first_open_day = today - timedelta(days=1)
     place = read_checkpoint(context.piece()) or Checkpoint(day=today - context.initial_lookback)
     recorded = failed = 0
@@ -72,7 +72,7 @@ def sweep(context: SweepContext) -> SweepResult:
                 try:
                     _record(context, row)
                     recorded += 1
-                except Exception as error:  # noqa: BLE001 - one account that can't be settled must not hold up the others
+                except Exception as error:  # noqa: BLE001 - one account that can't be settled must not block the others
                     context.on_failure(row, error)
                     failed += 1
                     place = _to_return(place)
@@ -84,14 +84,14 @@ def sweep(context: SweepContext) -> SweepResult:
 
 
 def _record(context: SweepContext, row: DueLot) -> None:
-    """Record the lot's end in the ledger (a debit may have done so already), then delete its row."""
+    """Record the lot's expiry in the ledger (a debit may have done so already), then delete its row."""
     table = context.piece()
     append(table, row.account, Settle(), catalog=context.catalog, now=context.now)
     delete_due(table, row)
 
 
 def _to_return(place: Checkpoint) -> Checkpoint:
-    """The same place, remembering that its day isn't done with. Days only grow: the first one noted is the earliest."""
+    """The same place, with its day noted as unfinished. Days only increase, so the first one noted is the earliest."""
     return replace(place, return_to=place.return_to or place.day)
 
 

@@ -1,7 +1,7 @@
-"""Bring a purchase to where its payment stands at Stripe (rules 11-13): read the record, ask Stripe, decide, write.
+"""Syncs a purchase with its payment at Stripe (rules 11-13): read the record, fetch the status, decide, write.
 
-Whatever events arrive, however often and in whatever order, each leads to the same question to Stripe. So a purchase
-ends where its payment ends.
+Every event, however often and in whatever order events arrive, leads to the same fetch from Stripe. So a purchase
+always reaches the state of its payment.
 """
 
 from collections.abc import Callable
@@ -42,17 +42,17 @@ from prepaid.store.purchases import (
 )
 from prepaid.store.reconciliation import pending_check_put
 
-# Pay, refund, dispute: no payment is further from its record than a few steps.
+# Pay, refund, dispute: a record is at most a few steps behind its payment.
 MAX_STEPS = 4
 # Entries are dated in whole milliseconds.
 INSTANT = timedelta(milliseconds=1)
 
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
-# How following one answer of Stripe's ends. The last three mean: start again, from the record.
+# The result of carrying out one payment status. The last three mean: start again from the record.
 #   record_changed  another event changed the purchase after it was read
-#   ledger_moved    the account spent from an ended lot after its remainder was read
-#   confirm         credits were taken or given back: if the money moved on before that write, its event found nothing
-#                   to do and is not sent again, so Stripe is asked once more after the write
+#   ledger_moved    the account may have spent from an expired lot after its remainder was read
+#   confirm         credits were revoked or restored: if the refund or dispute changed again before that write, its
+#                   event found nothing to do and won't be resent, so fetch the status once more after the write
 Ending = Literal["done", "payment_taken", "record_changed", "ledger_moved", "confirm"]
 
 
@@ -74,7 +74,7 @@ def follow_event(
             reason=event.id,
         )
     except AccountNotFound:
-        # Money for a ledger that doesn't exist: no retry of the event would help, a person may.
+        # Payment for an account that doesn't exist: a retry of the event won't help, an operator may.
         quarantine(table, ref, ("unknown_account",), None, event.id, now)
         return "quarantined"
 
@@ -88,15 +88,16 @@ def sync_purchase(
     now: datetime,
     reason: str,
 ) -> Outcome:
-    """Do what the payment's status asks for, or quarantine what doesn't match the record (rule 12).
+    """Update the purchase to its payment's status, or quarantine a status that contradicts the record (rule 12).
 
-    fetch: asks Stripe for the status now; None when Stripe knows nothing that concerns the purchase.
-    reason: the event or run that asks, for the quarantine. Raises AccountNotFound, Busy, and what `fetch` raises.
+    fetch: returns the current status from Stripe; None when Stripe knows nothing about the purchase.
+    reason: the event or run that caused the sync, for the quarantine. Raises AccountNotFound, Busy, and the errors of
+    `fetch`.
     """
     changed = False
     for _ in attempts(table.deadline):
-        # In this order: a change of the record in between makes the write fail, so an earlier answer of Stripe's can
-        # never undo a later one.
+        # In this order: if the record changes in between, the write fails. So a stale reply from Stripe can never
+        # overwrite a newer one.
         purchase = read_purchase(table, ref.account, ref.purchase)
         status = fetch()
         if status is None and not (purchase and purchase.granted):
@@ -117,17 +118,17 @@ def sync_purchase(
 
 
 def fetch_status(table: Table, client: Stripe, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
-    """What Stripe says of a checkout session now; None when it knows no such session of this service.
+    """The current status of a checkout session; None when Stripe has no such session of this service.
 
-    failed: whether an event said that the voucher expired. Raises PaymentsRefused, PaymentsUnavailable, Busy.
+    failed: whether an event reported that the voucher expired. Raises PaymentsRefused, PaymentsUnavailable, Busy.
     """
     try:
         return fetch_payment_status(client, session, failed=failed)
     except SessionUnknown as error:
         purchase = read_purchase(table, ref.account, ref.purchase)
         if purchase and purchase.session == session and not purchase.granted:
-            # This service had the session made, and Stripe never removes sessions: the key belongs to another Stripe
-            # account. To call the event irrelevant would let a payment pass unseen.
+            # This service created the session, and Stripe never deletes sessions, so the key belongs to another Stripe
+            # account. Ignoring the event could lose a payment.
             raise PaymentsRefused from error
         return None
 
@@ -142,7 +143,7 @@ def _find_purchase(table: Table, client: Stripe, event: Event) -> tuple[Purchase
     if ref:
         purchase = read_purchase(table, ref.account, ref.purchase)
         return (ref, purchase.session) if purchase and purchase.session else None
-    # Money can go back before its arrival was recorded: then only Stripe knows what it was for.
+    # A payment can be refunded before it was recorded: then only Stripe knows its purchase.
     found = find_session_of_payment(client, event.payment)
     return (PurchaseRef(account=found.account, purchase=found.purchase), found.session) if found else None
 
@@ -150,7 +151,7 @@ def _find_purchase(table: Table, client: Stripe, event: Event) -> tuple[Purchase
 def _carry_out(
     table: Table, purchase: Purchase, status: PaymentStatus, catalog: Catalog, now: datetime
 ) -> tuple[bool, Ending]:
-    """Write step after step towards one answer of Stripe's: whether anything was written, and how it ended."""
+    """Write step after step towards one payment status. Returns whether anything was written, and the ending."""
     wrote = False
     for _ in range(MAX_STEPS):
         lapsed = _find_lapsed(table, purchase, now) if needs_revocation(purchase, status) else NOTHING_LAPSED
@@ -174,7 +175,7 @@ def _carry_out(
 def _write_step(
     table: Table, before: Purchase, step: Step, lapsed: "_Lapsed", catalog: Catalog, now: datetime
 ) -> Purchase | None:
-    """One step: the purchase's new state and its entry, all or none. None when the ledger moved past `lapsed`.
+    """Write one step: the purchase's new state and its entry, all or none. None when the ledger moved past `lapsed`.
 
     Raises ConditionFailed naming PURCHASE or PAYMENT, AccountNotFound, Busy.
     """
@@ -191,19 +192,19 @@ def _write_step(
 
 
 def _purchase_writes(before: Purchase, after: Purchase, step: Step, now: datetime) -> Puts:
-    """What is written with the entries of a step."""
+    """The writes that accompany the entries of a step."""
     writes: dict[str, Item] = {PURCHASE: purchase_put(after)}
     if after.payment and after.payment != before.payment:
         writes[PAYMENT] = payment_put(after.payment, after)
     if isinstance(step.operation, Grant):
-        # The reconciliation compares each grant with its payment, however long ago its purchase began.
+        # The reconciliation compares each grant with its payment, however old its purchase is.
         writes[PENDING_CHECK] = pending_check_put(after.account, after.id, now)
     return writes
 
 
 @dataclass(frozen=True, slots=True)
 class _Lapsed:
-    """credits: what a purchase's lots lost unspent at their end, as the ledger has it up to `tail`."""
+    """credits: that expired unspent in a purchase's lots, according to the ledger up to `tail`."""
 
     credits: int
     tail: Tail | None
@@ -213,21 +214,21 @@ NOTHING_LAPSED = _Lapsed(credits=0, tail=None)
 
 
 def _find_lapsed(table: Table, purchase: Purchase, now: datetime) -> _Lapsed:
-    """One read, and a search for each lot that has ended. Raises AccountNotFound, Busy."""
+    """One read, plus a search for each expired lot. Raises AccountNotFound, Busy."""
     tail = read_tail(table, purchase.account)
     credits = 0
     for lot in purchase.lots:
         if _has_ended(lot, max(now, tail.entry.at)):
-            # The last entry before the lot's end still has what nobody had spent by then.
+            # The last entry before the lot's expiry still holds its unspent credits.
             before = find_entry_at(table, purchase.account, tail.entry, lot.expires_at - INSTANT)
             credits += remaining_in(before.after, lot) if before else 0
     return _Lapsed(credits, tail)
 
 
 def _is_outdated(lapsed: _Lapsed, draft: Draft, before: Purchase) -> bool:
-    """Whether an entry was appended after `lapsed` was read, which may have spent from a lot that has ended.
+    """Whether an entry appended after `lapsed` was read may have spent from an expired lot.
 
-    Closes the race with a debit whose clock is behind: it can spend from a lot after its remainder was read.
+    Closes the race with a debit whose clock is behind: it can spend from a lot after the lot's remainder was read.
     """
     moved = lapsed.tail is not None and draft.tail.entry.number != lapsed.tail.entry.number
     return moved and any(_has_ended(lot, draft.entries[-1].at) for lot in before.lots)
@@ -246,8 +247,8 @@ def _quarantine_purchase(
     reason: str,
     now: datetime,
 ) -> bool:
-    """Quarantine, and mark on the purchase that its money came. False when the purchase was changed meanwhile."""
-    # The row first: if the process dies in between, a retry finds a purchase that still has to be marked.
+    """Quarantine, and mark the purchase as paid if it is. False when the purchase was changed meanwhile."""
+    # The quarantine row first: if the process dies in between, a retry finds the purchase still unmarked.
     quarantine(table, ref, wrong, status, reason, now)
     paid = as_paid_unmatched(purchase, status, now) if purchase and status else None
     if paid:

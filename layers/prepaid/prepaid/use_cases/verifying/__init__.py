@@ -1,14 +1,16 @@
-"""The verifier: reads all of a table and holds every row against what the rules make of the rows before it.
+"""The verifier: reads the whole table and checks every row against the result of the rules.
 
-    scan_pass.py    one walk over the table, page by page: resumes anywhere, looks twice before it says anything
-    audit.py     one account's rows, in order: chain, replay, sums, purchases
-    replay.py    what an entry must have been, from the state before it: the core carries it out again
-    index_rows.py      rows that belong to no ledger but name one: claims, due lots, payments, catalog versions
-    auxiliary_rows.py     rows on which no credit depends: codes, sessions, lists of work, places to go on
-    tally.py     whether each entry has its claim, in memory of a fixed size
-    findings.py  what can be found
+    running.py         one run: reads pages while there is time, and saves the pass
+    scan_pass.py       one pass over the table, page by page: can resume after any page, rechecks before it reports
+    account_audit.py   one account's rows, in order: chain, replay, sums, purchases
+    replay.py          recomputes an entry from the state before it, with the core's own rules
+    index_rows.py      rows outside the ledgers that refer to one: claims, due lots, payments; and catalog versions
+    auxiliary_rows.py  rows on which no credit depends: codes, sessions, work lists, checkpoints
+    lookup.py          the other rows, catalog versions and time that a check compares with
+    tally.py           checks that each entry has its claim, in memory of a fixed size
+    findings.py        the kinds of findings
 
-In memory are a page with the rows it names, the tally, and the purchases and their lots of the one account in hand.
+Memory holds one page and the rows it refers to, the tally, and the purchases and lots of the current account.
 
-What replays is the code that wrote: whether that is right, the tests say.
+The replay uses the same code that wrote the entries, so it can't detect errors in the rules; the tests do.
 """

@@ -1,7 +1,7 @@
-"""One account's rows in the order of their keys: its entries, oldest first, then its profile, then its purchases.
+"""Audits one account's rows in key order: its entries, oldest first, then its profile, then its purchases.
 
-What is held meanwhile is the newest entry, a line for each purchase and one for each lot that a purchase had: it grows
-with the account's purchases, not with its debits.
+Memory holds the newest entry, and a record per purchase and per lot of a purchase. It grows with the number of the
+account's purchases, not of its debits.
 """
 
 import json
@@ -36,20 +36,20 @@ from prepaid.use_cases.verifying.replay import ASKED_WITH_A_KEY, PurchaseTrail, 
 
 PROFILE, MANAGER, CUSTOMER = (key("")["SK"]["S"] for key in (keys.profile, keys.manager, keys.customer))
 ENTRY_ATTRIBUTES = {"PK", "SK", "line", "state", "hash"}
-# Texts that a client or a customer gave: that they differ is said, what they say is not.
+# Texts from a client or customer: a finding reports that they differ, but not their content.
 UNSHOWN = {"actor", "description", "customer", "reference"}
 MAX_FINDINGS = 50
 MAX_SHOWN = 160
-# A row of work may be done at any time once it is due, and a pass takes its time.
+# Once a check or due lot is due, its row may be deleted at any time, and a pass takes a while.
 SOON = timedelta(days=1)
 
 
 @dataclass(slots=True)
 class AccountAudit:
-    """How far an account was read, and what was found on the way (the first MAX_FINDINGS).
+    """The progress of one account's audit, and its findings so far (the first MAX_FINDINGS).
 
-    last: the newest entry as it is stored; entry: the same, None when it can't be read. mark: what an earlier pass saw.
-    trails: by purchase. owners: the purchase of each of their lots. code_version: of the manager's code; 0: none.
+    mark: from an earlier pass. last: the newest entry's item; entry: the same decoded, None when that fails.
+    trails: by purchase id. owners: purchase id by lot id. code_version: of the manager's code; 0 when none is set.
     """
 
     account: str
@@ -64,19 +64,19 @@ class AccountAudit:
 
     @property
     def number(self) -> int:
-        """Of the newest entry; 0 before the first."""
+        """The number of the newest entry; 0 before the first."""
         return _number(self.last) if self.last else 0
 
     def finding(self, code: Code, where: str, expected: object = "", found: object = "") -> None:
-        """Note something."""
+        """Add a finding."""
         if len(self.findings) < MAX_FINDINGS:
             shown = (str(expected)[:MAX_SHOWN], str(found)[:MAX_SHOWN])
-            one = Finding(code=code, account=self.account, where=where, expected=shown[0], found=shown[1])
-            self.findings.append(one)
+            finding = Finding(code=code, account=self.account, where=where, expected=shown[0], found=shown[1])
+            self.findings.append(finding)
 
 
 def open_audit(account: str, mark: Item | None) -> AccountAudit:
-    """Nothing read yet. A mark that can't be read is none; that is said where its row is checked."""
+    """A new audit. An unreadable mark counts as none; the check of the mark's own row reports it."""
     try:
         return AccountAudit(account, mark=verified_up_to_from_item(mark) if mark else None)
     except (KeyError, ValueError):
@@ -100,7 +100,7 @@ def needed(item: Item) -> Iterator[keys.Key]:
 
 
 def read(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
-    """The account's next row. Raises Busy."""
+    """Check the account's next row. Raises Busy."""
     sort = item["SK"]["S"]
     if sort.startswith(keys.ENTRY_PREFIX):
         _read_entry(audit, item, lookup)
@@ -120,7 +120,7 @@ def read(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 
 
 def close_audit(audit: AccountAudit, lookup: RowLookup) -> None:
-    """What only the end of the account's rows tells. Raises Busy."""
+    """Check what is known only after the account's last row. Raises Busy."""
     if audit.last is None:
         audit.finding("ledger_missing", keys.entry_sort(1))
         return
@@ -132,19 +132,19 @@ def close_audit(audit: AccountAudit, lookup: RowLookup) -> None:
         audit.finding("purchase_missing", keys.purchase_sort(purchase))
     for lot in audit.entry.after.lots if audit.entry else ():
         if lot.expires_at <= lookup.now + SOON:
-            # Its end isn't in the ledger, so the sweep has yet to come by.
+            # Its expiry isn't in the ledger, so the sweep hasn't deleted its row yet.
             _check_due(audit, lot, lookup.row_now(_key(due_item(audit.account, lot))))
 
 
 def check_sum(audit: AccountAudit, item: Item) -> None:
-    """Whether a record that no chain covers is as it was written."""
-    said = item.get(CHECKSUM, {}).get("B", b"")
-    if bytes(said) != checksum(item):
+    """Check the checksum of a record without a hash chain."""
+    stored = item.get(CHECKSUM, {}).get("B", b"")
+    if bytes(stored) != checksum(item):
         audit.finding("record_changed", item["SK"]["S"])
 
 
 def to_json(audit: AccountAudit) -> dict[str, Any]:
-    """How far it was read, for another process to go on. Of findings only that there are some."""
+    """The audit's progress, so that another process can continue. Of its findings, only whether there are any."""
     trails = {
         purchase: [
             trail.grants, [lot_to_row(lot) for lot in trail.lots], trail.net, trail.debt, trail.expired,
@@ -164,7 +164,7 @@ def to_json(audit: AccountAudit) -> dict[str, Any]:
 
 
 def from_json(value: dict[str, Any]) -> AccountAudit:
-    """What to_json gave. Where there were findings stands one for all: whoever goes on looks again anyway."""
+    """The audit from to_json's value. One finding replaces all earlier ones, as the account is rechecked anyway."""
     account, mark = value["account"], value["mark"]
     audit = AccountAudit(
         account, mark=VerifiedUpTo(account=account, number=mark[0], hash=bytes.fromhex(mark[1])) if mark else None
@@ -196,18 +196,18 @@ def _read_entry(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     before, previous_hash = audit.entry, bytes(audit.last["hash"]["B"]) if audit.last else GENESIS_HASH
     try:
         number, entry = _number(item), _decoded(item)
-        said = bytes(item["hash"]["B"])
+        stored_hash = bytes(item["hash"]["B"])
         texts = [item[name]["S"] for name in ("PK", "SK", "line", "state")]
     except (KeyError, ValueError):
-        # Nothing of it can be told, not even what the next one should chain to.
+        # Nothing in the row is usable, not even the hash for the next entry's chain.
         audit.finding("unreadable", sort)
         return
     if number != audit.number + 1 or sort != keys.entry_sort(number):
         audit.finding("entry_missing", keys.entry_sort(audit.number + 1), audit.number + 1, number)
-    if said != chain_hash(previous_hash, *texts):
+    if stored_hash != chain_hash(previous_hash, *texts):
         audit.finding("chain_broken", sort)
-    if audit.mark and number == audit.mark.number and said != audit.mark.hash:
-        audit.finding("history_changed", sort, audit.mark.hash.hex(), said.hex())
+    if audit.mark and number == audit.mark.number and stored_hash != audit.mark.hash:
+        audit.finding("history_changed", sort, audit.mark.hash.hex(), stored_hash.hex())
     first = audit.last is None
     audit.last, audit.entry = item, entry
     if entry is None:
@@ -223,7 +223,7 @@ def _read_entry(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 
 
 def _check_change(audit: AccountAudit, before: Account | None, entry: Entry, lookup: RowLookup) -> None:
-    """What the entry says against what the rules make of the state before it."""
+    """Compare the entry with the result of the rules on the state before it."""
     sort = keys.entry_sort(entry.number)
     if before and entry.at < before.at:
         audit.finding("time_backwards", sort, before.at.isoformat(), entry.at.isoformat())
@@ -237,7 +237,7 @@ def _check_change(audit: AccountAudit, before: Account | None, entry: Entry, loo
     trail = audit.trails.get(entry.purchase or "", PurchaseTrail())
     try:
         expected = replay(before, entry, catalog, purchase, trail)
-    except Exception as error:  # noqa: BLE001 - what somebody else wrote may make the core fail in any way
+    except Exception as error:  # noqa: BLE001 - a forged entry may make the core fail in any way
         audit.finding("not_replayed", sort, found=type(error).__name__)
         return
     if expected is None:
@@ -247,18 +247,17 @@ def _check_change(audit: AccountAudit, before: Account | None, entry: Entry, loo
 
 
 def _compare(audit: AccountAudit, expected: Entry, entry: Entry) -> None:
-    """Byte by byte: what reads the same but is written otherwise isn't ours either."""
+    """Compare the stored bytes: an entry with the same values but other bytes wasn't written by this service."""
     assert audit.last is not None
     encoded = entry_to_item(expected, GENESIS_HASH)
     if all(audit.last[part] == encoded[part] for part in ("line", "state")):
         return
     before = len(audit.findings)
     for part in ("line", "state"):
-        was, should = audit.last[part], encoded[part]
-        said, ought = json.loads(was["S"]), json.loads(should["S"])
-        for name in sorted({*said, *ought}):
-            if said.get(name) != ought.get(name):
-                shown = ("", "") if name in UNSHOWN else (ought.get(name, ""), said.get(name, ""))
+        stored, replayed = json.loads(audit.last[part]["S"]), json.loads(encoded[part]["S"])
+        for name in sorted({*stored, *replayed}):
+            if stored.get(name) != replayed.get(name):
+                shown = ("", "") if name in UNSHOWN else (replayed.get(name, ""), stored.get(name, ""))
                 audit.finding("not_replayed", f"{keys.entry_sort(entry.number)} {part}.{name}", *shown)
     if len(audit.findings) == before:
         audit.finding("rewritten", keys.entry_sort(entry.number))
@@ -277,7 +276,7 @@ def _purchase_of(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> Purcha
 
 
 def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
-    """Keep what later rows are compared with."""
+    """Record what later rows are compared with."""
     if entry.type == "expiry":
         for draw in entry.draws:
             if isinstance(draw, LotDraw) and draw.lot in audit.owners:
@@ -298,7 +297,7 @@ def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
 def _follow_purchase(audit: AccountAudit, purchase: str, entry: Entry) -> None:
     audit.trails[purchase] = trail = trail_after(audit.trails.get(purchase, PurchaseTrail()), entry)
     if trail.lapsed[0] > trail.lapsed[1]:
-        # It moved nothing, and nothing had expired that could have been counted instead.
+        # The entry moved no credits, and no expired credits could have been counted instead.
         audit.finding("not_replayed", keys.entry_sort(entry.number), "no entry", entry.type)
     if entry.lot:
         audit.owners[entry.lot.id] = purchase
@@ -326,7 +325,7 @@ def _read_purchase(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     if not lookup.was_on_sale(purchase):
         audit.finding("purchase_differs", f"{sort} pack", "on sale", purchase.pack)
     if not audit.code_version:
-        # A manager's session approved it, and there is none without a code.
+        # Every purchase needs a manager session, and every session needs a code.
         audit.finding("manager_missing", sort)
     if purchase.created_at + PAYABLE > lookup.now + SOON and lookup.row(_first_pending_check(purchase)) is None:
         audit.finding("pending_check_missing", sort)
@@ -339,7 +338,7 @@ def _read_purchase(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 def _purchase_facts(
     audit: AccountAudit, purchase: Purchase, trail: PurchaseTrail, sort: str
 ) -> Iterator[tuple[str, object, object]]:
-    """What must be equal: a name, what the ledger or the rest of the record says, what the record says."""
+    """The values that must be equal: (name, expected from the ledger or the record's other fields, stored)."""
     money_back = purchase.refunded + purchase.disputed
     yield "key", sort, keys.purchase_sort(purchase.id)
     yield "account", audit.account, purchase.account

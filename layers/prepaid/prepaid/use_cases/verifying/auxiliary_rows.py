@@ -1,17 +1,17 @@
-"""Rows on which no credit depends: each is held against its form, its own key and the rows it points to.
+"""Rows on which no credit depends. Each is checked for its form, its own key and the rows it refers to.
 
-What else in them may be lost or changed unseen, and why no credit is lost or doubled by it:
+These checks can't detect the following losses and changes. No credit is lost or doubled by them, because:
 
-    MANAGER         digest, salt, most of its numbers: who has another code buys, but nothing is granted unpaid
-    CUSTOMER        all of it: Stripe's page shows another buyer; what it grants comes from the purchase's record
-    SESSION         that it was used, or that it is there, its end within a second: as for the code
-    session's claim that it is there, nonce, end: a repeat is refused or opens another session
-    PENDING_CHECK   that it is there once it is due: it goes when it was looked at, and Stripe's events lead there too
-    RECONCILIATION  all but a place in the future: purchases have their pending checks
-    QUARANTINE      what it says: a note for a person; Stripe has the payment
-    SWEEP           all but a day in the future: a lot ends by its date, recorded or not
-    VERIFICATION    all of it: the verifier's own; a pass that can't be read raises the function's alarm
-    VERIFIED        that it is there: whoever removes it can cut a ledger, as before the first pass
+    MANAGER         digest, salt, most numbers: a forged code lets someone buy, but nothing is granted without payment
+    CUSTOMER        everything: Stripe's page shows another buyer; the grant comes from the purchase's record
+    SESSION         whether it exists or was used, its end within a second: same as for the code
+    session's claim whether it exists, nonce, end: a retry is rejected or opens another session
+    PENDING_CHECK   whether it exists once it is due: it is deleted after its check, and Stripe's events lead there too
+    RECONCILIATION  everything but a place in the future: purchases have pending checks
+    QUARANTINE      its content: a note for an operator; Stripe has the payment
+    SWEEP           everything but a day in the future: a lot expires by its date, recorded or not
+    VERIFICATION    everything: the verifier's own state; an unreadable pass raises the function's alarm
+    VERIFIED        whether it exists: after deleting it, newest entries can be removed unnoticed, as before any pass
 """
 
 from collections.abc import Iterator
@@ -30,37 +30,37 @@ from prepaid.use_cases.verifying.lookup import RowLookup
 
 type Types = dict[str, str]
 
-# Clocks differ: what is dated so little ahead of ours is no place in the future.
+# Clocks differ: a date at most this far ahead of ours doesn't count as in the future.
 AHEAD = timedelta(hours=1)
 
 
 def fits(item: Item, attributes: Types, optional: Types | None = None) -> bool:
-    """Whether a row has all these attributes beside its key, some of the optional ones, and no other."""
+    """Whether a row has, besides its key, all of `attributes`, any of `optional`, and no others."""
     found = {name: next(iter(value)) for name, value in item.items() if name not in ("PK", "SK")}
     return attributes.items() <= found.items() <= (attributes | (optional or {})).items()
 
 
 def wrong_in_profile(item: Item) -> Iterator[str]:
-    """What can't be so in an account's profile, beside its sum. Raises ValueError."""
+    """The invalid parts of an account's profile, apart from its checksum. Raises ValueError."""
     attributes = {"version": "N", "name": "S", "language": "S", "low_credit_threshold": "N", CHECKSUM: "B"}
     if not fits(item, attributes, {"manager_contact": "S"}):
         yield "attributes"
 
 
 def wrong_in_customer(item: Item) -> Iterator[str]:
-    """What can't be so in an account's customer."""
+    """The invalid parts of an account's customer."""
     if not fits(item, {"customer": "S"}):
         yield "attributes"
 
 
 def wrong_in_manager(item: Item) -> Iterator[str]:
-    """What can't be so in the record of a manager's code. Raises ValueError."""
+    """The invalid parts of a manager's code record. Raises ValueError."""
     numbers = ("version", "revision", "tries", "locks", "tried_at")
     if not fits(item, {"digest": "B", "salt": "B", **dict.fromkeys(numbers, "N")}):
         yield "attributes"
         return
     version, revision, tries, locks, _ = (int(item[name]["N"]) for name in numbers)
-    # Each new code is a change of the record too.
+    # Each new code also changes the record.
     if not 0 <= version <= revision:
         yield "version"
     if not 0 <= tries <= MAX_TRIES:
@@ -72,7 +72,7 @@ def wrong_in_manager(item: Item) -> Iterator[str]:
 
 
 def wrong_in_session_claim(item: Item, account: str, lookup: RowLookup) -> Iterator[str]:
-    """What can't be so in the claim of a manager session. Raises KeyError, ValueError."""
+    """The invalid parts of a manager session's claim. Raises KeyError, ValueError."""
     attributes = {"request_hash": "B", "code_version": "N", "expires_at": "N", "nonce": "B"}
     if not fits(item, attributes) or item["SK"]["S"] != "CLAIM":
         yield "attributes"
@@ -87,7 +87,7 @@ def wrong_in_session_claim(item: Item, account: str, lookup: RowLookup) -> Itera
 
 
 def wrong_in_session(item: Item, lookup: RowLookup) -> Iterator[str]:
-    """What can't be so in a manager session. Raises KeyError, ValueError."""
+    """The invalid parts of a manager session. Raises KeyError, ValueError."""
     attributes = {"account": "S", "code_version": "N", "expires_at": "N", "ttl": "N"}
     if not fits(item, attributes, {"purchase": "S"}) or item["SK"]["S"] != "SESSION":
         yield "attributes"
@@ -102,7 +102,7 @@ def wrong_in_session(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 
 def wrong_in_pending_check(item: Item, lookup: RowLookup) -> Iterator[str]:
-    """What can't be so in a pending check. Raises KeyError, ValueError."""
+    """The invalid parts of a pending check. Raises KeyError, ValueError."""
     if not fits(item, {"account": "S", "purchase": "S"}):
         yield "attributes"
         return
@@ -118,7 +118,7 @@ def wrong_in_pending_check(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 
 def wrong_in_quarantine(item: Item) -> Iterator[str]:
-    """What can't be so in a row that was put aside. Raises KeyError, ValueError."""
+    """The invalid parts of a quarantine row. Raises KeyError, ValueError."""
     if not fits(item, {"account": "S", "purchase": "S", "mismatches": "L", "status": "M", "at": "N"}):
         yield "attributes"
         return
@@ -128,7 +128,7 @@ def wrong_in_quarantine(item: Item) -> Iterator[str]:
 
 
 def wrong_in_reconciliation(item: Item, lookup: RowLookup) -> Iterator[str]:
-    """What can't be so in the reconciliation's place, or in what it could not look at. Raises KeyError, ValueError."""
+    """The invalid parts of the reconciliation's checkpoint, or of a failed check. Raises KeyError, ValueError."""
     if item["SK"]["S"].startswith(keys.failed_sort("")):
         if not fits(item, {"subject": "M", "first_at": "N", "last_at": "N", "tries": "N"}):
             yield "attributes"
@@ -146,7 +146,7 @@ def wrong_in_reconciliation(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 
 def wrong_in_sweep(item: Item, lookup: RowLookup) -> Iterator[str]:
-    """What can't be so in the sweep's place. Raises KeyError, ValueError."""
+    """The invalid parts of the sweep's checkpoint. Raises KeyError, ValueError."""
     if not fits(item, {"day": "S", "shard": "N", "after": "S"}, {"return_to": "S"}) or not _is(item, keys.CHECKPOINT):
         yield "attributes"
         return
@@ -158,13 +158,13 @@ def wrong_in_sweep(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 
 def wrong_in_verification(item: Item) -> Iterator[str]:
-    """What can't be so in the verifier's place."""
+    """The invalid parts of the verifier's stored pass."""
     if not fits(item, {"pass": "B"}) or not _is(item, keys.VERIFICATION):
         yield "attributes"
 
 
 def code_version(manager: Item | None) -> int:
-    """How many codes the account had; 0 without one. Raises KeyError, ValueError."""
+    """How many codes the account has had; 0 without a record. Raises KeyError, ValueError."""
     return int(manager["version"]["N"]) if manager else 0
 
 

@@ -1,4 +1,4 @@
-"""What the verifier can find. docs/operating.md says of each code what it means and what to do."""
+"""The verifier's findings. docs/operating.md explains each code and what to do about it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -35,10 +35,10 @@ Code = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something in the table that nobody who keeps the rules can have left there.
+    """A row in the table that the service can't have written under its rules, or a row that is missing.
 
-    account: "" for what belongs to none. where: the row, or a field of it. expected, found: numbers, ids and digests;
-    never a text that a client or customer gave.
+    account: "" if the row belongs to none. where: the row, or a field of it. expected, found: numbers, ids and digests;
+    never a text from a client or customer.
     """
 
     code: Code

@@ -1,4 +1,4 @@
-"""Rows outside the ledgers: those that point into one or that every ledger needs, and the rest (auxiliary_rows.py)."""
+"""Checks of rows outside the ledgers: rows that refer to one, catalog versions, and the rest (auxiliary_rows.py)."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -46,7 +46,7 @@ def needed(item: Item) -> Iterator[keys.Key]:
 
 
 def _claimed(account: str, item: Item) -> Iterator[keys.Key]:
-    """What a claim stands for, or the record that goes with it."""
+    """The key of the entry or purchase that a claim names, or of the manager's code for a session's claim."""
     if "purchase" in item:
         yield keys.purchase(account, item["purchase"]["S"])
     elif "number" in item:
@@ -56,7 +56,7 @@ def _claimed(account: str, item: Item) -> Iterator[keys.Key]:
 
 
 def check(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
-    """One row; `audit` takes what is found, and names the account."""
+    """Check one row; findings go to `audit`, which names the account."""
     kind, _ = keys.split(item["PK"]["S"])
     if kind in CHECKS:
         CHECKS[kind](audit, item, lookup)
@@ -68,7 +68,7 @@ def check(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 
 
 def account_of(item: Item) -> str:
-    """The account that a row is about, or ""."""
+    """The account that a row concerns, or ""."""
     kind, which = keys.split(item["PK"]["S"])
     match kind:
         case "CLAIM" | "VERIFIED":
@@ -83,7 +83,7 @@ def account_of(item: Item) -> str:
 
 def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     key = keys.split(keys.split(item["PK"]["S"])[1])[1]
-    # The key is the client's own, and may say anything.
+    # Findings show a digest, because the key is the client's and may contain anything.
     where = f"claim {key_digest(key)}"
     asked = bytes(item["request_hash"]["B"])
     if "purchase" in item:
@@ -141,7 +141,7 @@ def _check_payment(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 def _check_mark(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     if not auxiliary_rows.fits(item, {"number": "N", "hash": "B"}) or item["SK"]["S"] != "VERIFIED":
         audit.finding("row_differs", "VERIFIED attributes")
-    # How the ledger compares with its mark is said where the ledger is read. Here: whether there is one.
+    # The audit of the ledger compares it with its mark. This only checks that a ledger exists.
     if lookup.row(keys.entry(audit.account, 1)) is None:
         audit.finding("ledger_missing", keys.entry_sort(1), item["number"]["N"], 0)
 
@@ -176,7 +176,7 @@ CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
     "VERIFIED": _check_mark,
     "CATALOG": _check_catalog,
 }
-# What can't be so in rows on which no credit depends.
+# The invalid parts of rows on which no credit depends.
 WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
     "QUARANTINE": lambda item, _: auxiliary_rows.wrong_in_quarantine(item),
     "RECONCILIATION": auxiliary_rows.wrong_in_reconciliation,

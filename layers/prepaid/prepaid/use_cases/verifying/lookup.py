@@ -1,4 +1,4 @@
-"""What a look at the table sees beside the rows it is given: rows they name, catalog versions, the time."""
+"""Lookups for the checks of rows: the rows that they refer to, catalog versions, the time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from prepaid.store.catalog import catalog_from_item, first_catalog
 from prepaid.store.dynamodb import Item, Table, get, get_many, within
 from prepaid.use_cases.verifying.tally import Tally
 
-# More than a stack sees in years; then they are read again.
+# More versions than a stack gets in years. Beyond that, the cache is cleared.
 MAX_CATALOGS = 200
 
 
 @dataclass(slots=True, kw_only=True)
 class RowLookup:
-    """One look.
+    """The lookups of one page or recheck.
 
-    consistent: whether rows are read as they are at this instant; a first look may see them a moment ago. cutoff: what
-    is dated before it was all there when the pass began. catalogs: versions that were read; they never change. tally:
-    of what is older than `cutoff`; None for a second look. found: what `fetch` was asked for.
+    consistent: whether `fetch` reads strongly consistently; the first check of a row doesn't. cutoff: rows dated before
+    it all existed when the pass began. catalogs: cached versions, which never change. tally: of rows older than
+    `cutoff`; None in a recheck. found: the rows that `fetch` read.
     """
 
     table: Table
@@ -34,24 +34,24 @@ class RowLookup:
     found: dict[tuple[str, str], Item] = field(default_factory=dict)
 
     def piece(self) -> Table:
-        """The table, for one call of the look."""
+        """The table with the deadline of one call."""
         return within(self.table, self.call_seconds)
 
     def fetch(self, wanted: Iterable[keys.Key]) -> None:
-        """Read rows that the next checks ask for, in place of those read before. Raises Busy."""
-        asked = list(wanted)
-        self.found = get_many(self.piece(), asked, consistent=self.consistent) if asked else {}
+        """Read the rows that the next checks need, and drop those read before. Raises Busy."""
+        wanted_keys = list(wanted)
+        self.found = get_many(self.piece(), wanted_keys, consistent=self.consistent) if wanted_keys else {}
 
     def row(self, key: keys.Key) -> Item | None:
-        """One of the rows that were looked up."""
+        """One of the rows that `fetch` read, or None."""
         return self.found.get((key["PK"]["S"], key["SK"]["S"]))
 
     def row_now(self, key: keys.Key) -> Item | None:
-        """A row that is seldom asked for. Raises Busy."""
+        """A row that few checks need, read now (strongly consistent), or None. Raises Busy."""
         return get(self.piece(), key)
 
     def catalog(self, version: int) -> Catalog | None:
-        """A version, if there is one. Versions never change, so each is read once. Raises Busy."""
+        """A catalog version, or None. Versions never change, so each is read once. Raises Busy."""
         if version == first_catalog().version:
             return first_catalog()
         if version not in self.catalogs:
@@ -64,7 +64,7 @@ class RowLookup:
         return self.catalogs[version]
 
     def was_on_sale(self, purchase: Purchase) -> bool:
-        """Whether some version of the catalog sold what the purchase says. Raises Busy."""
+        """Whether any version of the catalog sold a pack with the purchase's terms. Raises Busy."""
         sold = (purchase.pack, purchase.credits, purchase.amount, purchase.currency, purchase.valid_months)
         current = self.row_now(keys.CATALOG)
         newest = int(current["version"]["N"]) if current else first_catalog().version

@@ -1,4 +1,4 @@
-"""What an entry must have been: its operation, rebuilt from its own line, carried out again by the core."""
+"""Recomputes an entry: rebuilds its operation from its line and carries it out again with the core."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,11 +19,11 @@ MAX_MONTHS = 1200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseTrail:
-    """What an account's entries say of one purchase, so far.
+    """One purchase according to the account's entries so far.
 
-    lots: as they were granted. net: credits taken back or made owed, less what came back. debt: of those, what is
-    owed or was paid by a later grant. expired: what its lots lost unspent. lapsed: the least and the most of that which
-    can have been counted in place of credits to take; the least is more than the most when an entry can't have been.
+    lots: as they were granted. net: credits revoked or made owed, less those restored. debt: the part of net that is
+    owed or was paid by a later grant. expired: credits that expired unspent in its lots. lapsed: the minimum and the
+    maximum of the expired credits that revocations can have counted; minimum > maximum means that an entry is invalid.
     """
 
     grants: int = 0
@@ -37,9 +37,9 @@ class PurchaseTrail:
 def replay(
     before: Account | None, entry: Entry, catalog: Catalog, purchase: Purchase | None, trail: PurchaseTrail
 ) -> Entry | None:
-    """The entry that the rules put after `before`, given what `entry` says was asked; None when they put none.
+    """The entry that the rules produce after `before` for the operation of `entry`; None when they produce none.
 
-    Raises whatever the core raises for what could never have been asked.
+    Raises any error of the core if the operation is impossible.
     """
     if before is None:
         after = entry.after
@@ -47,7 +47,7 @@ def replay(
     if entry.type in ("expiry", "quota_renewal"):
         _, entries = settle(before, catalog=catalog, now=entry.at)
     else:
-        # What time had done by then stands in front of it, as entries of its own: the first one is the next one.
+        # Expiry and renewal come first, as entries of their own, so the next entry is always the first one.
         entries = apply(before, _operation(entry, purchase, trail), catalog=catalog, now=entry.at)
     if not entries:
         return None
@@ -55,18 +55,18 @@ def replay(
 
 
 def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
-    """The trail of the purchase that `entry` names, after it."""
+    """The trail of the purchase that `entry` names, after that entry."""
     lots = (*trail.lots, entry.lot) if entry.lot else trail.lots
     if entry.type == "purchase":
         return replace(trail, grants=trail.grants + 1, lots=lots)
     low, high = trail.lapsed
     living = {lot.number for lot in entry.after.lots}
-    # What its lots still hold is taken first; only then what they had lost is counted.
+    # A revocation draws from the lots first; only when they are empty does it count expired credits.
     emptied = not any(lot.number in living for lot in trail.lots)
     if not _gives_back(entry):
         taken = _drawn(entry) + entry.owed
         if not taken:
-            # It counted what had expired; or uncounted it, where something had been counted.
+            # The entry counted expired credits or, if any had been counted before, possibly undid that.
             low = 0 if high else 1
         if emptied:
             high = trail.expired
@@ -84,7 +84,7 @@ def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
 
 
 def conserved(before: Account, entry: Entry) -> bool:
-    """Whether no credit came from nowhere or went nowhere: lot by lot, without asking the rules."""
+    """Whether no credit appeared or vanished, lot by lot. Independent of the core's rules."""
     moved = {lot.number: lot.remaining for lot in before.lots}
     granted = entry.lot if entry.type in ("purchase", *GIFTS) else None
     if granted:
@@ -106,7 +106,7 @@ def conserved(before: Account, entry: Entry) -> bool:
 
 
 def request_hashes(entry: Entry) -> Iterator[bytes]:
-    """What the claim of an entry may say that was asked: a gift's end as an instant, or as civil months."""
+    """The possible request hashes in the claim of an entry: a grant's validity may be an instant or civil months."""
     if entry.type == "consumption":
         yield request_hash(_debit(entry))
     elif entry.lot and entry.type in GIFTS:
@@ -123,7 +123,7 @@ def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) ->
         case "consumption":
             return _debit(entry)
         case "purchase":
-            # From the record, which was made before anybody could pay. Without one: that is a finding of its own.
+            # From the record, which is written before the payment. A missing record is a finding of its own.
             return grant_of(purchase) if purchase else _gift(entry)
         case "plan_change":
             return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
@@ -134,7 +134,7 @@ def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) ->
                 actor=ACTOR,
                 cause=cause,
                 lots=trail.lots,
-                # What had expired unspent is on the purchase only; here it makes no difference.
+                # Only the purchase stores the expired credits; they don't change the entry.
                 credits=_drawn(entry) + entry.owed,
                 lapsed=0,
                 purchase=entry.purchase or "",
@@ -177,7 +177,7 @@ def _restore(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) -> R
         cause="refund" if entry.type == "refund" else "dispute",
         lots=trail.lots,
         credits=returned,
-        # The last part of what was taken comes back first, and that was what became owed.
+        # The credits taken last return first, and those are the ones that became owed.
         debt=min(returned, trail.debt),
         lapsed=0,
         valid_months=purchase.valid_months,

@@ -1,4 +1,4 @@
-"""Run the verifier: read pages while there is time, and keep the place so that any later run can continue."""
+"""Runs the verifier: reads pages while there is time, and saves the pass so that any later run can continue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from prepaid.use_cases.verifying.scan_pass import (
     unpack,
 )
 
-# A pass begins a day after the last one began; a longer one continues at every schedule until it is done.
+# A pass begins a day after the last one began; a longer pass continues in every scheduled run until it is done.
 EVERY = timedelta(days=1)
-# A place costs some 24 write units, a page a few hundred read units: a killed run loses little, and cheap work.
+# Saving the pass takes about 24 write units, a page a few hundred read units: a killed run loses few, cheap pages.
 PAGES_PER_PLACE = 5
 
 
@@ -31,13 +31,13 @@ class VerifyResult:
 
 
 def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> VerifyResult:
-    """Continue the pass that is under way, or begin one when the last began a day ago. Raises Busy.
+    """Continue the current pass, or begin one if the last one began a day ago or earlier. Raises Busy.
 
-    The next run continues at the last page that was read whole, and reports none of its findings again.
+    The next run continues after the last page that was read completely, and doesn't report its findings again.
     """
     now, packed = context.now(), read_pass(context.piece())
     scan_pass = unpack(packed) if packed else ScanPass(started_at=now)
-    # A pass dated in the future may be forged to suppress verification: it counts for nothing.
+    # A pass dated in the future may be forged to suppress verification; ignore it.
     if scan_pass.done and scan_pass.started_at <= now < scan_pass.started_at + EVERY:
         return VerifyResult(read=0, found=0, finished=True)
     if scan_pass.done:
@@ -65,20 +65,22 @@ def read_pages(
     pages_per_place: int = PAGES_PER_PLACE,
     max_place_bytes: int = MAX_PLACE_BYTES,
 ) -> None:
-    """Read pages while there is time, at least one. `keep` stores the place now and then, and at the end even if a page
-    fails. Raises Busy."""
+    """Read pages while there is time, at least one. Raises Busy.
+
+    keep: stores the pass; called every `pages_per_place` pages, and at the end even if a page fails.
+    """
     place, pages = pack(scan_pass), 0
     try:
         while True:
             read_page()
             packed, pages = pack(scan_pass), pages + 1
-            # Too large to store: the earlier place stays. The next run reads that account again, and reports its
-            # findings again.
+            # If the pass is too large to store, the earlier one stays. The next run reads the account again and reports
+            # its findings again.
             place = packed if scan_pass.done or len(packed) <= max_place_bytes else place
             if scan_pass.done or not has_time():
                 return
             if pages % pages_per_place == 0:
-                # For a run that is killed, which keeps nothing at its end.
+                # In case the run is killed and can't store the pass at its end.
                 keep(place)
     finally:
         keep(place)

@@ -1,8 +1,8 @@
-"""A pass over the whole table, page by page; between two pages it can be put away and gone on with by anybody.
+"""A pass over the whole table, page by page. Between two pages, any process can store and resume it.
 
-A Scan is right here and nowhere else: no key leads to a row that somebody added. It sees each row as it was a moment
-ago, and never all at one instant, so it only raises suspicion. What is suspicious is read again twice, consistently and
-as a whole; what is being written meanwhile never looks wrong in the same way each time.
+Only the verifier uses Scan, because no key leads to an unknown row that somebody added. A Scan returns rows that may be
+slightly out of date and from different instants, so its findings are only suspicions. A suspicious row or account is
+read twice more, consistently and completely. A concurrent write doesn't produce the same finding every time.
 """
 
 import json
@@ -29,20 +29,20 @@ from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 
 PAGE_ROWS = 500
 CALL_SECONDS = 4.0
-# An item holds 400 kB; a place grows by some 30 bytes with each purchase of the account in hand.
+# An item holds at most 400 kB; a packed pass grows by about 30 bytes per purchase of the current account.
 MAX_PLACE_BYTES = 380_000
 SECOND_LOOKS = 2
-# Clocks differ and transactions take a moment: what is dated so long before the pass began was all there then.
+# Clocks differ and transactions take a moment: rows dated this long before the pass began all existed when it began.
 SETTLED = timedelta(hours=1)
-# What comes of a row that nobody who keeps the rules has written.
+# Errors that a row causes if the service can't have written it.
 MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(slots=True, kw_only=True)
 class ScanPass:
-    """One pass over one of so many segments of the table.
+    """One pass over one of the table's `segments`.
 
-    after: the key of the last row that was read; None at the start and at the end. audit: of the account in hand.
+    after: the key of the last row read; None at the start and at the end. audit: of the current account.
     read, found: rows and findings so far.
     """
 
@@ -59,7 +59,7 @@ class ScanPass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyContext:
-    """What a pass works with. now: returns the time. on_finding: called with each finding once.
+    """The dependencies and limits of a pass. now: returns the time. on_finding: called once with each finding.
 
     call_seconds: the deadline of each call to the database; a slow one must not use up the run.
     """
@@ -73,18 +73,18 @@ class VerifyContext:
     max_place_bytes: int = MAX_PLACE_BYTES
 
     def piece(self) -> Table:
-        """The table, for one call of the run."""
+        """The table with the deadline of one call."""
         return within(self.table, self.call_seconds)
 
 
 def advance(context: VerifyContext, scan_pass: ScanPass) -> None:
-    """Read the next page. Raises Busy; discard the pass then, and resume from the last `pack()`."""
+    """Read and check the next page. Raises Busy; discard the pass then, and resume from the last `pack()`."""
     if not scan_pass.done:
         _read_page(context, scan_pass)
 
 
 def finish(context: VerifyContext, passes: Iterable[ScanPass]) -> int:
-    """What only all segments together tell, once all are done: whether each key has its claim. How many it found."""
+    """Check that each key has its claim, once all segments are done. Returns the number of findings."""
     tally = Tally()
     for scan_pass in passes:
         assert scan_pass.done
@@ -101,7 +101,7 @@ def finish(context: VerifyContext, passes: Iterable[ScanPass]) -> int:
 
 
 def pack(scan_pass: ScanPass) -> bytes:
-    """The pass, to be kept."""
+    """The pass as bytes, to store it."""
     value = {
         "started_at": milliseconds(scan_pass.started_at),
         "segment": [scan_pass.segment, scan_pass.segments],
@@ -115,7 +115,7 @@ def pack(scan_pass: ScanPass) -> bytes:
 
 
 def unpack(packed: bytes) -> ScanPass:
-    """What pack gave."""
+    """The pass from pack's bytes."""
     value = json.loads(zlib.decompress(packed))
     return ScanPass(
         started_at=instant(value["started_at"]),
@@ -159,12 +159,12 @@ def _read_page(context: VerifyContext, scan_pass: ScanPass) -> None:
 
 
 def _close(context: VerifyContext, scan_pass: ScanPass, lookup: RowLookup) -> None:
-    """The end of an account's rows: what is suspicious is looked at again, what is whole is remembered as such."""
+    """Finish an account: recheck it if it is suspicious, else save its mark."""
     audit, scan_pass.audit = scan_pass.audit, None
     assert audit is not None
     close_audit(audit, lookup)
     if audit.findings:
-        # Found or not: if it was only read while it was written to, the next pass will remember it.
+        # Save no mark, even if the recheck finds nothing: then the next pass saves it.
         _report(context, scan_pass, partial(_look_at_account, audit.account))
         return
     assert audit.last is not None
@@ -174,7 +174,7 @@ def _close(context: VerifyContext, scan_pass: ScanPass, lookup: RowLookup) -> No
 
 
 def _report(context: VerifyContext, scan_pass: ScanPass, look: Callable[[RowLookup], list[Finding]]) -> None:
-    """Report what all second looks agree on."""
+    """Report the findings on which all rechecks agree."""
     first, *others = (look(_lookup(context, scan_pass, consistent=True)) for _ in range(SECOND_LOOKS))
     agreed = [finding for finding in first if all(finding in other for other in others)]
     for finding in agreed:
@@ -216,7 +216,7 @@ def _look_at_row(item: Item, lookup: RowLookup) -> list[Finding]:
 def _check(
     check: Callable[[AccountAudit, Item, RowLookup], None], audit: AccountAudit, item: Item, lookup: RowLookup
 ) -> None:
-    """Have a row checked that may hold anything."""
+    """Check a row that may contain anything; an error becomes a finding."""
     try:
         check(audit, item, lookup)
     except MALFORMED as error:
@@ -225,7 +225,7 @@ def _check(
 
 
 def _needed(item: Item) -> list[keys.Key]:
-    """Which rows to look up; for a row that can't be read it doesn't matter."""
+    """The keys of rows to look up for a row; none if the row is unreadable."""
     try:
         kind, _ = keys.split(item["PK"]["S"])
         return list(account_audit.needed(item) if kind == "ACCOUNT" else index_rows.needed(item))

@@ -1,9 +1,9 @@
-"""Whether everything that was asked with a key has exactly one claim, in memory that doesn't grow.
+"""Checks that everything requested with a key has exactly one claim, in memory of a fixed size.
 
-A claim can be found by its key only, and an entry keeps no more than a digest of it. So both sides of a whole pass are
-added up: +1 and the name of what has a key, -1 and the name of what a claim points to, in three cells each that the
-name itself chooses. What has its claim cancels out. A name that is left alone in a cell can be read there, and taken
-out of its other two cells, which may leave others alone (an invertible Bloom lookup table).
+A claim can only be found by its key, and an entry stores only a digest of the key. So a pass adds up both sides: +1 and
+the name for each entry or purchase with a key, -1 and the name for each claim that points to one, in three cells that
+the name determines. A name with its claim cancels out. A name that is alone in a cell can be read there and removed
+from its other two cells, which may leave other names alone (an invertible Bloom lookup table).
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from hashlib import sha256
 
 CELLS_A_THIRD = 64
 THIRDS = 3
-# The longest is an account of 64 characters and a purchase's id.
+# The longest name is an account id of 64 characters and a purchase id.
 NAME_BYTES = 112
 CHECK_BYTES = 8
 COUNT_BYTES = 8
@@ -21,37 +21,37 @@ CELL_BYTES = COUNT_BYTES + CHECK_BYTES + NAME_BYTES
 
 @dataclass(slots=True)
 class Tally:
-    """counts: what had a key less what had a claim, by cell. names: of all of them, one XOR the other."""
+    """counts: names with a key minus names with a claim, per cell. names: the XOR of all names, per cell."""
 
     counts: list[int] = field(default_factory=lambda: [0] * CELLS_A_THIRD * THIRDS)
     names: list[int] = field(default_factory=lambda: [0] * CELLS_A_THIRD * THIRDS)
 
     def asked(self, name: str) -> None:
-        """Something that must have a claim."""
+        """Count an entry or purchase that must have a claim."""
         self._add(_encoded(name), 1)
 
     def claimed(self, name: str) -> None:
-        """What a claim points to."""
+        """Count the entry or purchase that a claim points to."""
         self._add(_encoded(name), -1)
 
     def merge(self, other: "Tally") -> None:
-        """Count what another part of the same pass counted."""
+        """Add the counts of another segment of the same pass."""
         for cell in range(len(self.counts)):
             self.counts[cell] += other.counts[cell]
             self.names[cell] ^= other.names[cell]
 
     def left(self) -> tuple[list[tuple[str, int]], int]:
-        """What doesn't cancel out: names with their surplus of entries (+1) or claims (-1), and how many more cells
-        hold names that can't be told apart. Empties the tally."""
-        told: list[tuple[str, int]] = []
+        """The names that don't cancel out, with their surplus of keys (+1) or claims (-1), and the number of cells with
+        names that can't be separated. Empties the tally."""
+        names: list[tuple[str, int]] = []
         while found := next(self._alone(), None):
             encoded, count = found
-            told.append((_name(encoded), count))
+            names.append((_name(encoded), count))
             self._add(encoded, -count)
-        return sorted(told), sum(1 for count, name in zip(self.counts, self.names, strict=True) if count or name)
+        return sorted(names), sum(1 for count, name in zip(self.counts, self.names, strict=True) if count or name)
 
     def to_bytes(self) -> bytes:
-        """All of it, in a fixed number of bytes."""
+        """The tally as a fixed number of bytes."""
         return b"".join(
             count.to_bytes(COUNT_BYTES, signed=True) + name.to_bytes(CELL_BYTES - COUNT_BYTES)
             for count, name in zip(self.counts, self.names, strict=True)
@@ -69,7 +69,7 @@ class Tally:
 
 
 def tally_from_bytes(packed: bytes) -> Tally:
-    """What to_bytes gave."""
+    """The tally from to_bytes' bytes."""
     cells = [packed[start : start + CELL_BYTES] for start in range(0, len(packed), CELL_BYTES)]
     return Tally(
         counts=[int.from_bytes(cell[:COUNT_BYTES], signed=True) for cell in cells],
