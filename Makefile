@@ -24,13 +24,14 @@ DATABASE ?= dynamodb-local
 PROCESSES ?= 4
 THREADS ?= 64
 
-# A uv of our own when there is none on the PATH. The virtual environment is the way that works on every system.
+# A uv of our own when there is none on the PATH that runs: a shim of a version manager may be there and fail.
+# The virtual environment is the way that works on every system.
 UV_VERSION := 0.13.9
 OWN_UV := .local/uv/bin/uv
-UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
+UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),$(OWN_UV))
 NEEDS_UV := $(filter $(OWN_UV),$(UV))
 RUN := $(UV) run --locked
-export PATH := $(PATH):$(CURDIR)/.local/uv/bin
+export PATH := $(if $(NEEDS_UV),$(CURDIR)/.local/uv/bin:)$(PATH)
 export PYTHONPATH := layers/prepaid:.
 
 REQUIREMENTS := layers/prepaid/requirements.txt

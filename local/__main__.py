@@ -7,8 +7,10 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -41,9 +43,8 @@ def tour(addresses: Addresses) -> str:
     """Lines that work when they are pasted into a shell."""
     base = '"$API/v1/accounts/' + addresses.demo_account
     service, shop = '-H "Authorization: Bearer $SERVICE"', '-H "Authorization: Bearer $STOREFRONT"'
-    sent = """-H "Idempotency-Key: tour-$RANDOM$RANDOM" -H 'Content-Type: application/json' -d """
-    session = f"""{base}/manager-sessions" {shop} {sent}'{{"code": "{addresses.manager_code}"}}'"""
-    purchase = f"""{base}/purchases" {shop} -H "Manager-Session: $SESSION" {sent}'{{"pack": "credits-100"}}'"""
+    session = f"""{base}/manager-sessions" {shop} {sent()}'{{"code": "{addresses.manager_code}"}}'"""
+    purchase = f"""{base}/purchases" {shop} -H "Manager-Session: $SESSION" {sent()}'{{"pack": "credits-100"}}'"""
     pay = f'"{addresses.stripe_url}/_control/sessions/${{PAGE##*/}}/pay"'
     return "\n".join(
         (
@@ -55,10 +56,15 @@ def tour(addresses: Addresses) -> str:
             f'PAGE=$(curl -sS {purchase} | {member("checkout_url")}); echo "$PAGE"',
             f"curl -sS -X POST -o /dev/null -w 'paid: %{{http_code}}\\n' {pay}; sleep 5",
             f'curl -sS {base}/balance" {service}; echo',
-            f"""curl -sS {base}/consumptions" {service} {sent}'{{"feature": "sticker"}}'; echo""",
+            f"""curl -sS {base}/consumptions" {service} {sent()}'{{"feature": "sticker"}}'; echo""",
             f'curl -sS {base}/history" {service}; echo',
         )
     )
+
+
+def sent() -> str:
+    """The headers of a POST. A key takes effect once, permanently: pasted again, the line gets its first response."""
+    return f"""-H "Idempotency-Key: tour-{uuid4()}" -H 'Content-Type: application/json' -d """
 
 
 def member(name: str) -> str:
@@ -86,7 +92,17 @@ def alive(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not is_zombie(process)
+
+
+def is_zombie(process: int) -> bool:
+    """Whether the process has ended and only waits for its parent to collect it. Known where there is /proc."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    # The state follows the name, which stands in parentheses and may hold any character.
+    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 def follow(process: int) -> None:

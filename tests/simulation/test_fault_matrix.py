@@ -66,6 +66,27 @@ REQUESTS = [scenario for scenario in SCENARIOS if scenario.name not in {"expiry_
 REQUESTS = [scenario for scenario in REQUESTS if not scenario.name.startswith("reconcile")]
 
 
+WEBHOOKS = [scenario for scenario in SCENARIOS if scenario.name.startswith("webhook")]
+
+
+@pytest.mark.parametrize("scenario", WEBHOOKS, ids=lambda scenario: scenario.name)
+def test_a_slow_stripe_does_not_use_up_the_deadline(scenario: Scenario) -> None:
+    """Each call of Stripe's takes three seconds. What it says is written all the same."""
+    with opened_bench() as bench:
+        given = scenario.given(bench)
+
+        def slow(_: int, call: str) -> Meet | None:
+            if call.startswith("stripe"):
+                bench.monotonic += 3.0
+            return None
+
+        bench.meet, bench.watched = slow, True
+        said = bench.invoke(lambda: scenario.ask(bench, given))
+
+        assert said is not None
+        assert said[0] == 200
+
+
 @pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
 def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> None:
     """Each call takes 0.9 s and succeeds at its third try. The request has one deadline for all its calls."""

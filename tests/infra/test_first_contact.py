@@ -1,0 +1,62 @@
+"""What a new machine may have: folders with a space, a uv that doesn't run, a make that was killed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from local.__main__ import alive, sent
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_zombie_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    # Wait until it has ended, and leave it uncollected.
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert not alive(child.pid)
+
+    child.wait()
+    assert not alive(child.pid)
+    assert alive(os.getpid())
+
+
+def test_each_line_of_the_tour_has_a_key_of_its_own() -> None:
+    keys = {re.search(r"Idempotency-Key: (\S+)\"", sent())[1] for _ in range(100)}  # type: ignore[index]
+
+    assert len(keys) == 100
+
+
+def test_the_layers_makefile_survives_a_space_in_the_path(tmp_path: Path) -> None:
+    """What make would run, without running it: each use of the folder is one word of the shell."""
+    folder = tmp_path / "Área de Trabalho"
+
+    done = subprocess.run(
+        ["make", "-n", "-C", str(ROOT / "layers/prepaid"), "build-PrepaidLayer", f"ARTIFACTS_DIR={folder}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert str(folder) in done.stdout
+    assert re.findall(rf'[^"]{re.escape(str(folder))}', done.stdout) == []
+
+
+def test_a_uv_that_does_not_run_is_not_used(tmp_path: Path) -> None:
+    shim = tmp_path / "uv"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+
+    done = subprocess.run(
+        ["make", "-n", "lint"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert f"{shim} " not in done.stdout
+    assert ".local/uv/bin/uv run" in done.stdout
