@@ -20,13 +20,9 @@ from tests.bank.requests import Plan, Request, opening, request_at
 from tests.support.api import BALANCE, CONSUME, GRANT, PUT_ACCOUNT
 from tests.support.apps import load_app
 from tests.support.gateway_events import ADMIN, Context, Event, caller, compact, http_event
+from tests.support.in_process import FUNCTION_OF
 
-ROUTES = {
-    "debit": ("consume", CONSUME),
-    "grant": ("accounts", GRANT),
-    "terms": ("accounts", PUT_ACCOUNT),
-    "balance": ("balance_query", BALANCE),
-}
+ROUTES = {"debit": CONSUME, "grant": GRANT, "terms": PUT_ACCOUNT, "balance": BALANCE}
 MAX_TRIES = 20
 LONGEST_PAUSE_SECONDS = 8
 NOT_FOUND = 404
@@ -42,7 +38,7 @@ class Sender:
 
     def send(self, index: int, request: Request) -> int:
         """Send a request, and retry it with its key while the service is busy. Returns its status."""
-        function, _ = ROUTES[request.kind]
+        function = FUNCTION_OF[ROUTES[request.kind]]
         status = BUSY
         for tried in range(MAX_TRIES):
             # Whoever comes back at once keeps a busy database busy.
@@ -59,13 +55,13 @@ class Sender:
 
 def event_of(request: Request) -> Event:
     """The request as API Gateway hands it over."""
-    _, route = ROUTES[request.kind]
     headers = {"content-type": "application/json"} if request.body is not None else {}
     if request.key is not None:
         headers["idempotency-key"] = request.key
     claims = caller() if request.kind == "debit" else ADMIN
     body = compact(request.body) if request.body is not None else None
-    return http_event(route, path={"account": request.account}, headers=headers, claims=claims, body=body)
+    path = {"account": request.account}
+    return http_event(ROUTES[request.kind], path=path, headers=headers, claims=claims, body=body)
 
 
 def serve_client(plan: Plan, client: int, folder: Path, apps: dict[str, ModuleType]) -> None:
@@ -95,7 +91,7 @@ def main(folder: Path, process: int) -> None:
     end_with_owner()
     values: dict[str, Any] = json.loads((folder / PLAN_FILE).read_text())
     plan = Plan(**values)
-    apps = {name: load_app(name) for name in {function for function, _ in ROUTES.values()}}
+    apps = {name: load_app(name) for name in {FUNCTION_OF[route] for route in ROUTES.values()}}
     # As in Lambda, where a function connects while it starts, before its first request: else each thread makes its own.
     clients = range(process * plan.threads, (process + 1) * plan.threads)
     with ThreadPoolExecutor(plan.threads) as pool:

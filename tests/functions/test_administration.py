@@ -5,18 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import (
-    GET_ACCOUNT,
-    GET_CATALOG,
-    GRANT,
-    PACKS,
-    PUT_ACCOUNT,
-    PUT_CATALOG,
-    Answer,
-    Service,
-)
+from tests.support.api import GET_ACCOUNT, GET_CATALOG, GRANT, PACKS, PUT_ACCOUNT, PUT_CATALOG, Answer
 from tests.support.gateway_events import caller
 from tests.support.handlers import Clock
+from tests.support.in_process import Service
 from tests.support.store_driver import due_keys, lines, types
 
 MINIMAL = {"name": "Pet & Cia", "plan": "trio"}
@@ -140,7 +132,7 @@ def test_ids_that_an_account_may_have(service: Service, account: str) -> None:
 
 
 def test_a_token_for_one_account_may_open_that_one(service: Service) -> None:
-    assert service(PUT_ACCOUNT, "acme", json=MINIMAL, claims=caller(account="acme")).status == 201
+    assert service(PUT_ACCOUNT, "acme", json=MINIMAL, by=caller(account="acme")).status == 201
 
 
 def grant(service: Service, **more: Any) -> Answer:
@@ -365,9 +357,9 @@ def test_a_change_of_the_catalog_says_what_it_changes(service: Service) -> None:
 
 def test_an_account_token_reads_the_catalog_but_cannot_change_it(service: Service) -> None:
     bound = caller(account="acme")
-    assert service(GET_CATALOG, claims=bound).status == 200
-    assert service(PACKS, claims=bound).status == 200
-    answer = service(PUT_CATALOG, json=successor(service), headers={"if-match": "1"}, claims=bound)
+    assert service(GET_CATALOG, by=bound).status == 200
+    assert service(PACKS, by=bound).status == 200
+    answer = service(PUT_CATALOG, json=successor(service), headers={"if-match": "1"}, by=bound)
     assert (answer.status, answer.code) == (403, "forbidden")
     assert service.stored() == {}
 

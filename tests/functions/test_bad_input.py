@@ -12,7 +12,6 @@ from tests.support.api import (
     BALANCE,
     BUY,
     CONSUME,
-    FUNCTION_OF,
     GET_CATALOG,
     GRANT,
     HISTORY,
@@ -26,12 +25,12 @@ from tests.support.api import (
     PUT_CATALOG,
     WEBHOOK,
     Answer,
-    Service,
 )
 from tests.support.aws_in_process import empty_table
 from tests.support.functions import Deployment
 from tests.support.gateway_events import ADMIN, caller, http_event
 from tests.support.handlers import Clock, listen, serving
+from tests.support.in_process import FUNCTION_OF, Service
 
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
@@ -170,7 +169,7 @@ def with_member(route: str, member: str, text: str) -> str:
 def ask(service: Service, route: str, **asked: Any) -> Answer:
     """With everything else in order."""
     headers = {"if-match": "1"} if route == PUT_CATALOG else {}
-    more = {"claims": ADMIN} if route == MANAGER_CODE else {"id": "pur_1"} if route == PURCHASE else {}
+    more = {"by": ADMIN} if route == MANAGER_CODE else {"id": "pur_1"} if route == PURCHASE else {}
     return service(route, **{**more, **asked, "headers": {**headers, **asked.get("headers", {})}})
 
 
@@ -485,7 +484,7 @@ def test_bounds_are_inside(service: Service) -> None:
 
 def test_a_stranger_hears_nothing_of_the_callers_own_mistakes(service: Service) -> None:
     service.open("zoo")
-    answer = service(CONSUME, "zoo", body="nonsense", claims=caller(account="acme"))
+    answer = service(CONSUME, "zoo", body="nonsense", by=caller(account="acme"))
     assert answer.status == 404
 
 

@@ -8,20 +8,10 @@ from urllib.parse import parse_qsl
 import pytest
 
 from fake_stripe import api as stripe_api
-from tests.support.api import (
-    BUY,
-    CONSUME,
-    GET_CATALOG,
-    HISTORY,
-    PURCHASE,
-    PURCHASES,
-    PUT_ACCOUNT,
-    PUT_CATALOG,
-    Answer,
-    Service,
-)
+from tests.support.api import BUY, CONSUME, GET_CATALOG, HISTORY, PURCHASE, PURCHASES, PUT_ACCOUNT, PUT_CATALOG, Answer
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
+from tests.support.in_process import Service
 from tests.support.interruptions import killed_in
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Till, at_stripe, bought
@@ -229,7 +219,7 @@ def test_sessions_that_are_none(till: Till, service: Service, clock: Clock) -> N
     service.set_code("830164")
     late = service.manager_session(code="830164")
     answers = [
-        service(BUY, json={"pack": "credits-100"}, claims=BUYER),
+        service(BUY, json={"pack": "credits-100"}, by=BUYER),
         *(service.buy(session=token) for token in ("", " ", "x", "é", late[:-1], late + "A", late.lower(), "a" * 5000)),
         service.buy(session=theirs),
         service.buy(session=ended),
@@ -357,7 +347,7 @@ def test_ids_sort_as_time_does(till: Till, service: Service, clock: Clock) -> No
 
 
 def test_an_administrator_does_not_buy_without_the_code(till: Till, service: Service) -> None:
-    answer = service(BUY, json={"pack": "credits-100"}, claims=ADMIN)
+    answer = service(BUY, json={"pack": "credits-100"}, by=ADMIN)
     assert refused(service, answer)
     assert service(CONSUME, json={"feature": "sticker"}).status == 402
 

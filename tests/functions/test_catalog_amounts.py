@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import GET_CATALOG, PUT_CATALOG, Answer, Service
+from tests.support.api import GET_CATALOG, PUT_CATALOG, Answer
 from tests.support.gateway_events import ADMIN
+from tests.support.in_process import Service
 
 
 def put(service: Service, **change: Any) -> Answer:
@@ -13,7 +14,7 @@ def put(service: Service, **change: Any) -> Answer:
     asked = service(GET_CATALOG).body
     asked.pop("version")
     asked["packs"][1] |= change
-    return service(PUT_CATALOG, json=asked, headers={"if-match": "1"}, claims=ADMIN)
+    return service(PUT_CATALOG, json=asked, headers={"if-match": "1"}, by=ADMIN)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +50,7 @@ def test_allowing_cheap_small_packs_does_not_make_them_payable(service: Service)
     asked = service(GET_CATALOG).body
     asked.pop("version")
     asked["packs"][0]["amount"] = 49
-    answer = service(
-        PUT_CATALOG, json=asked | {"allow_cheaper_small_packs": True}, headers={"if-match": "1"}, claims=ADMIN
-    )
+    answer = service(PUT_CATALOG, json=asked | {"allow_cheaper_small_packs": True}, headers={"if-match": "1"}, by=ADMIN)
     assert answer.fields == ["packs.0.amount"]
 
 

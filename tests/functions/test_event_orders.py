@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fake_stripe import lifecycle
-from tests.support.api import Service
 from tests.support.handlers import Output
+from tests.support.in_process import Service
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Till

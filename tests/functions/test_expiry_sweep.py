@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Service
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
 from tests.support.store_driver import due_keys, lines, types
 
 HOUR = timedelta(hours=1)

@@ -6,8 +6,9 @@ import pytest
 
 from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
-from tests.support.api import PURCHASES, Service
+from tests.support.api import PURCHASES
 from tests.support.handlers import Clock
+from tests.support.in_process import Service
 from tests.support.interruptions import killed_in
 from tests.support.stripe_purchases import Till, at_stripe, bought
 

@@ -9,8 +9,8 @@ from fake_stripe.faults import Fault
 from prepaid.payments import sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.use_cases import reconciling, syncing
-from tests.support.api import Service
 from tests.support.handlers import Clock, Output
+from tests.support.in_process import Service
 from tests.support.interruptions import Killed
 from tests.support.reconciliation import (
     NOTHING,

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from prepaid.use_cases import approving
-from tests.support.api import CODE, GRANT, MANAGER_CODE, MANAGER_SESSION, Answer, Service
+from tests.support.api import CODE, GRANT, MANAGER_CODE, MANAGER_SESSION, Answer
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock
+from tests.support.in_process import Service
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -142,7 +143,7 @@ def test_the_table_alone_does_not_verify_a_code(shop: Service, monkeypatch: pyte
 
 def test_only_an_administrator_sets_a_code_without_the_current_one(shop: Service) -> None:
     shop.codes.add(OTHER)
-    answer = shop(MANAGER_CODE, json={"code": OTHER}, claims=BUYER)
+    answer = shop(MANAGER_CODE, json={"code": OTHER}, by=BUYER)
     assert (answer.status, answer.code) == (403, "forbidden")
     assert shop.try_code().status == 201
     assert shop.set_code(OTHER).status == 204
@@ -153,8 +154,8 @@ def test_only_an_administrator_sets_a_code_without_the_current_one(shop: Service
 @pytest.mark.parametrize("claims", [BUYER, ADMIN], ids=["buyer", "admin"])
 def test_the_current_code_changes_it(shop: Service, claims: Any) -> None:
     shop.codes |= {OTHER, WRONG}
-    assert wrong(shop(MANAGER_CODE, json={"code": OTHER, "current_code": WRONG}, claims=claims), 4)
-    assert shop(MANAGER_CODE, json={"code": OTHER, "current_code": CODE}, claims=claims).status == 204
+    assert wrong(shop(MANAGER_CODE, json={"code": OTHER, "current_code": WRONG}, by=claims), 4)
+    assert shop(MANAGER_CODE, json={"code": OTHER, "current_code": CODE}, by=claims).status == 204
     assert shop.try_code(OTHER).status == 201
     assert wrong(shop.try_code(), 4)
 
@@ -194,14 +195,14 @@ def test_what_anybody_would_try_first(shop: Service, code: str) -> None:
 def test_what_is_no_code(shop: Service, text: str) -> None:
     before = shop.stored()
     asked = [
-        shop(MANAGER_CODE, body=f'{{"code": {text}}}', claims=ADMIN),
-        shop(MANAGER_SESSION, body=f'{{"code": {text}}}', claims=BUYER),
+        shop(MANAGER_CODE, body=f'{{"code": {text}}}', by=ADMIN),
+        shop(MANAGER_SESSION, body=f'{{"code": {text}}}', by=BUYER),
     ]
     for answer in asked:
         assert answer.status == 422
         assert {field.partition(".")[0] for field in answer.fields} == {"code"}
     if text != "null":
-        answer = shop(MANAGER_CODE, body=f'{{"code": "{OTHER}", "current_code": {text}}}', claims=BUYER)
+        answer = shop(MANAGER_CODE, body=f'{{"code": "{OTHER}", "current_code": {text}}}', by=BUYER)
         assert answer.status == 422
         assert {field.partition(".")[0] for field in answer.fields} == {"current_code"}
     assert shop.stored() == before
@@ -211,13 +212,13 @@ def test_what_is_no_code(shop: Service, text: str) -> None:
 def test_a_leading_zero_counts(shop: Service, code: str) -> None:
     assert shop.set_code(code).status == 204
     assert shop.try_code(code).status == 201
-    assert shop(MANAGER_SESSION, json={"code": int(code)}, claims=BUYER).status == 422
-    assert shop(MANAGER_SESSION, json={"code": str(int(code))}, claims=BUYER).status == 422
+    assert shop(MANAGER_SESSION, json={"code": int(code)}, by=BUYER).status == 422
+    assert shop(MANAGER_SESSION, json={"code": str(int(code))}, by=BUYER).status == 422
 
 
 def test_a_code_named_twice_is_no_request(shop: Service) -> None:
     body = f'{{"code": "{WRONG}", "code": "{CODE}"}}'
-    assert (shop(MANAGER_SESSION, body=body, claims=BUYER).code) == "malformed_body"
+    assert (shop(MANAGER_SESSION, body=body, by=BUYER).code) == "malformed_body"
 
 
 def test_five_wrong_codes_lock_it_for_the_right_one_too(shop: Service, clock: Clock, comparisons: list[int]) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from prepaid.core.purchase import Purchase
-from tests.support.api import HISTORY, PURCHASE, Service
+from tests.support.api import HISTORY, PURCHASE
 from tests.support.handlers import Output
+from tests.support.in_process import Service
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Json, Till
 

@@ -15,10 +15,11 @@ from fake_stripe.errors import StripeError
 from fake_stripe.faults import Fault
 from fake_stripe.idempotency import SavedResponse
 from prepaid.payments.errors import PaymentsRefused
-from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer, Service
+from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer
 from tests.support.gateway_events import Context
 from tests.support.handlers import RETURN_URL, Clock, Output
 from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import STRIPE_KEYS, Till
 

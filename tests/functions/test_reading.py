@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer, Service
+from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer
 from tests.support.handlers import Clock
+from tests.support.in_process import Service
 from tests.support.store_driver import types
 
 HOUR = timedelta(hours=1)
@@ -306,7 +307,7 @@ def test_no_cell_of_a_csv_is_a_formula(service: Service, start: str, field: str)
 
 def test_a_formula_as_the_callers_name(service: Service) -> None:
     service.open(credits=1)
-    service.spend(claims={"client_id": "=cmd|calc"})
+    service.spend(by={"client_id": "=cmd|calc"})
     assert "'=cmd|calc" in service(HISTORY, headers={"accept": "text/csv"}).text
 
 

@@ -11,8 +11,8 @@ from prepaid.payments import checkout, sessions
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store.reconciliation import PAYABLE
 from prepaid.use_cases import reconciling
-from tests.support.api import Service
 from tests.support.handlers import Clock, Output
+from tests.support.in_process import Service
 from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, reviews_due, run
 from tests.support.store_driver import TICK, types
 from tests.support.stripe_purchases import Till

@@ -11,10 +11,10 @@ import yaml
 from fake_stripe.server import RunningFake
 from local.demo import CODE
 from local.stack import SAMPLE_WEBHOOK_SECRET
-from tests.support.api import Service
 from tests.support.functions import NAMES
 from tests.support.gateway_events import Context
 from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"

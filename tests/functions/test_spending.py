@@ -7,16 +7,17 @@ import pytest
 
 from prepaid.store.catalog import CatalogCache, first_catalog
 from prepaid.use_cases.administering import replace_catalog
-from tests.support.api import BALANCE, CONSUME, FUNCTION_OF, Service, unknown_route
+from tests.support.api import BALANCE, CONSUME
 from tests.support.contract import routes
 from tests.support.gateway_events import caller, http_event
 from tests.support.handlers import Clock
+from tests.support.in_process import FUNCTION_OF, Service, unknown_route
 from tests.support.store_driver import NOW, claim_keys, lines, types
 from tests.support.wire import Wire
 
 
 def test_every_route_of_the_contract_is_tested_here() -> None:
-    assert set(FUNCTION_OF) == routes()
+    assert FUNCTION_OF.keys() == set(routes())
 
 
 def test_a_consumption_says_what_was_drawn_from_where(service: Service) -> None:
@@ -49,7 +50,7 @@ def test_quantity_is_one_unless_said(service: Service) -> None:
 def test_what_was_said_about_it_is_kept(service: Service) -> None:
     service.open(credits=2)
     said = {"description": "banho e tosa 🐶", "customer": "Zoé", "reference": "os-17"}
-    service(CONSUME, json={"feature": "sticker", **said}, claims=caller("grooming-app"))
+    service(CONSUME, json={"feature": "sticker", **said}, by=caller("grooming-app"))
     line = lines(service.stored())[-1]
     assert said.items() <= line.items()
     assert line["actor"] == "grooming-app"
@@ -57,7 +58,7 @@ def test_what_was_said_about_it_is_kept(service: Service) -> None:
 
 def test_the_actor_is_the_subject_when_the_token_names_no_client(service: Service) -> None:
     service.open(credits=2)
-    service.spend(claims={"sub": "user-7"})
+    service.spend(by={"sub": "user-7"})
     assert lines(service.stored())[-1]["actor"] == "user-7"
 
 
@@ -80,7 +81,7 @@ def test_what_is_compared_is_what_was_asked_not_how_it_travelled(service: Servic
         CONSUME,
         body=b'{ "quantity": 1,\n "feature": "sticker", "customer": null }',
         key="same",
-        claims=caller("another-instance"),
+        by=caller("another-instance"),
         headers={"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
     )
     assert again.text == first.text

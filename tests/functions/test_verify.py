@@ -14,10 +14,10 @@ from prepaid.store.dynamodb import Item
 from prepaid.store.verification import read_pass
 from prepaid.use_cases.verifying.running import PAGES_PER_PLACE
 from prepaid.use_cases.verifying.scan_pass import unpack
-from tests.support.api import Service
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
 from tests.support.store_driver import FakeTime
 from tests.support.stripe_purchases import Till
 

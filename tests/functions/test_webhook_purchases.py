@@ -9,8 +9,8 @@ import pytest
 
 from fake_stripe import lifecycle
 from prepaid.core.purchase import Purchase
-from tests.support.api import Service
 from tests.support.handlers import Output
+from tests.support.in_process import Service
 from tests.support.store_driver import Stored, lines, types
 from tests.support.stripe_purchases import Json, Till, deliver, signed
 

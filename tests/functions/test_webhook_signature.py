@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from prepaid.payments.secrets import webhook_secrets_from
-from tests.support.api import Answer, Service
+from tests.support.api import Answer
 from tests.support.handlers import START, Clock
+from tests.support.in_process import Service
 from tests.support.stripe_purchases import (
     CURRENT_SECRET,
     OTHER_SECRET,

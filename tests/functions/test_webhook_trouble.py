@@ -16,7 +16,6 @@ from tests.support.api import (
     BUY,
     CODE,
     CONSUME,
-    FUNCTION_OF,
     GRANT,
     MANAGER_CODE,
     MANAGER_SESSION,
@@ -24,10 +23,10 @@ from tests.support.api import (
     PUT_ACCOUNT,
     PUT_CATALOG,
     WEBHOOK,
-    Service,
 )
 from tests.support.gateway_events import ADMIN
 from tests.support.handlers import Output
+from tests.support.in_process import FUNCTION_OF, Service
 from tests.support.store_driver import FakeTime, types
 from tests.support.stripe_purchases import STRIPE_KEYS, Json, Till
 
@@ -124,7 +123,7 @@ def test_no_route_has_an_answer_without_a_database(service: Service, route: str)
     asked |= {MANAGER_CODE: {"code": CODE}, MANAGER_SESSION: {"code": CODE}, BUY: {"pack": "credits-100"}}
     more: dict[str, Any] = {"id": "pur_1"} if route == PURCHASE else {}
     with no_database(service):
-        answer = service(route, json=asked.get(route), headers={"if-match": "1"}, claims=ADMIN, trouble=True, **more)
+        answer = service(route, json=asked.get(route), headers={"if-match": "1"}, by=ADMIN, trouble=True, **more)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
 

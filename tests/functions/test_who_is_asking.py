@@ -8,7 +8,6 @@ from tests.support.api import (
     BALANCE,
     BUY,
     CONSUME,
-    FUNCTION_OF,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -21,9 +20,9 @@ from tests.support.api import (
     PUT_ACCOUNT,
     PUT_CATALOG,
     WEBHOOK,
-    Service,
 )
 from tests.support.gateway_events import Claims, Context, caller, http_event
+from tests.support.in_process import FUNCTION_OF, Service
 
 ASKED: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},
@@ -71,7 +70,7 @@ def test_without_a_token_nothing_is_answered(service: Service, route: str) -> No
     before = service.stored()
     no_claims: Claims = {}
     for claims in (None, no_claims):
-        answer = service(route, json=ASKED.get(route), claims=claims)
+        answer = service(route, json=ASKED.get(route), by=claims)
         assert (answer.status, answer.code) == (401, "unauthorized")
     assert service.stored() == before
 
@@ -90,8 +89,8 @@ def test_a_strangers_account_is_a_missing_one_to_the_byte(service: Service, rout
     service.open("zoo", credits=1)
     before = service.stored()
     bound = caller(account="acme")
-    stranger = service(route, "zoo", json=ASKED[route], claims=bound)
-    missing = service(route, "nobody", json=ASKED[route], claims=bound)
+    stranger = service(route, "zoo", json=ASKED[route], by=bound)
+    missing = service(route, "nobody", json=ASKED[route], by=bound)
     assert (stranger.status, stranger.code) == (404, "account_not_found")
     assert stranger == missing
     assert "zoo" not in stranger.text
@@ -101,10 +100,10 @@ def test_a_strangers_account_is_a_missing_one_to_the_byte(service: Service, rout
 @pytest.mark.parametrize("route", sorted(set(OF_AN_ACCOUNT) - {PUT_ACCOUNT}))
 def test_a_strangers_account_is_what_anybody_hears_of_a_missing_one(service: Service, route: str) -> None:
     service.open("zoo")
-    stranger = service(route, "zoo", json=ASKED[route], claims=caller(account="acme"))
+    stranger = service(route, "zoo", json=ASKED[route], by=caller(account="acme"))
     assert service(route, "nobody", json=ASKED[route]) == stranger
     # One's own, not opened yet.
-    assert service(route, "acme", json=ASKED[route], claims=caller(account="acme")) == stranger
+    assert service(route, "acme", json=ASKED[route], by=caller(account="acme")) == stranger
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
@@ -125,22 +124,22 @@ def test_a_strangers_account_tells_nothing_by_other_mistakes(
     service.open("zoo")
     bound = caller(account="acme")
     asked = {"json": ASKED[route]} | wrong
-    assert service(route, "zoo", claims=bound, **asked) == service(route, "nobody", claims=bound, **asked)
-    assert service(route, "zoo", claims=bound, **asked).status == 404
+    assert service(route, "zoo", by=bound, **asked) == service(route, "nobody", by=bound, **asked)
+    assert service(route, "zoo", by=bound, **asked).status == 404
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
 def test_a_token_that_is_bound_to_nothing_opens_nothing(service: Service, route: str) -> None:
     service.open("acme")
     for account in ("", " acme", "ACME", "acme,zoo", "[acme zoo]", "*"):
-        answer = service(route, "acme", json=ASKED[route], claims=caller(account=account))
+        answer = service(route, "acme", json=ASKED[route], by=caller(account=account))
         assert answer.status == 404
 
 
 def test_a_bound_token_does_everything_with_its_own_account(service: Service) -> None:
     bound = caller(account="acme")
-    statuses = {route: service(route, "acme", json=ASKED[route], claims=bound).status for route in (PUT_ACCOUNT, GRANT)}
-    statuses |= {route: service(route, "acme", json=ASKED[route], claims=bound).status for route in ASKED}
+    statuses = {route: service(route, "acme", json=ASKED[route], by=bound).status for route in (PUT_ACCOUNT, GRANT)}
+    statuses |= {route: service(route, "acme", json=ASKED[route], by=bound).status for route in ASKED}
     assert statuses == {
         CONSUME: 201,
         GRANT: 201,
@@ -153,8 +152,8 @@ def test_a_bound_token_does_everything_with_its_own_account(service: Service) ->
         **dict.fromkeys((MANAGER_CODE, MANAGER_SESSION, BUY), 403),
         PURCHASE: 404,
     }
-    assert service(GET_CATALOG, claims=bound).status == service(PACKS, claims=bound).status == 200
-    assert service(PUT_CATALOG, json={}, claims=bound).status == 403
+    assert service(GET_CATALOG, by=bound).status == service(PACKS, by=bound).status == 200
+    assert service(PUT_CATALOG, json={}, by=bound).status == 403
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)

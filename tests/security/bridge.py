@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.contract import routes, scopes_of
 from tests.support.gateway_events import ADMIN, Claims, Event, http_event
-from tests.support.stack_api import routes, scopes_of
 
 type Send = Callable[[Event], dict[str, Any]]
 PATTERNS = {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from local.processes import own_environment
 from local.tools import environment_of
-from tests.support.contract import FILE
-from tests.support.stack_api import HOLDER, routes, scope_of
+from tests.support.api import HOLDER
+from tests.support.contract import FILE, routes, scope_of
 
 CHECKS = (
     "not_a_server_error",

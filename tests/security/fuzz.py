@@ -17,7 +17,7 @@ from local.stack import Options, local_stack
 from local.tools import python_of
 from tests.security.explorer import explore
 from tests.security.targets import TARGETS
-from tests.support.stack_api import BUY, MANAGER_SESSION, Api
+from tests.support.over_http import HttpApi
 
 CORPUS = Path(__file__).with_name("corpus")
 FOUND = STATE / "fuzz"
@@ -70,12 +70,11 @@ def fuzz_contract(seconds: int) -> None:
     """Run Schemathesis at a stack of its own, so that the catalog may change too."""
     with local_stack(Options(name="fuzz", port=0, stripe_port=0)) as stack, tempfile.TemporaryDirectory() as folder:
         addresses = stack.addresses
-        api = Api(addresses.api_url, addresses.tokens)
+        api = HttpApi(addresses.api_url, addresses.tokens)
         account = addresses.demo_account
-        api.give(account, 1_000_000)
-        code = {"code": addresses.manager_code}
-        sessions = [api(MANAGER_SESSION, account, json=code).body["manager_session"] for _ in range(4)]
-        bought = api(BUY, account, json={"pack": "credits-50"}, headers={"Manager-Session": sessions.pop()})
+        api.give(1_000_000, account)
+        sessions = [api.manager_session(account, addresses.manager_code) for _ in range(4)]
+        bought = api.buy("credits-50", account, session=sessions.pop())
         words = {
             "path.account": [account],
             "path.id": [bought.body["id"]],

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import PUT_ACCOUNT, Service
-from tests.support.contract import document
+from tests.support.api import PUT_ACCOUNT
+from tests.support.contract import document, routes
 from tests.support.gateway_events import Claims
-from tests.support.stack_api import routes
+from tests.support.in_process import Service
 
 OF_AN_ACCOUNT = [route for route in routes() if "{account}" in route]
 # All that any token may be allowed, so that the account alone decides.
@@ -85,7 +85,7 @@ def test_a_strangers_account_and_none_at_all_are_alike_to_the_byte(town: Service
     for asked in bodies:
         for more in others:
             answers = [
-                town(route, account, claims=bound("acme"), id="pur_" + "0" * 20, **{**asked, **more})
+                town(route, account, by=bound("acme"), id="pur_" + "0" * 20, **{**asked, **more})
                 for account in ("zoo", "nobody")
             ]
             assert answers[0] == answers[1]
@@ -97,9 +97,9 @@ def test_a_strangers_account_and_none_at_all_are_alike_to_the_byte(town: Service
 def test_what_looks_like_the_tokens_account_is_another_one(town: Service, route: str) -> None:
     before = town.stored()
     for account in LIKE_ACME:
-        answer = town(route, account, json=good_body(route), claims=bound("acme"), id="pur_0")
+        answer = town(route, account, json=good_body(route), by=bound("acme"), id="pur_0")
         assert answer.status in ({404, 422} if route == PUT_ACCOUNT else {404}), ascii(account)
-        answer = town(route, "acme", json=good_body(route), claims=bound(account), id="pur_0")
+        answer = town(route, "acme", json=good_body(route), by=bound(account), id="pur_0")
         assert answer.status == 404, ascii(account)
     assert town.stored() == before
 
@@ -107,4 +107,4 @@ def test_what_looks_like_the_tokens_account_is_another_one(town: Service, route:
 @pytest.mark.parametrize("claim", [None, True, 1, ["acme"], {"acme": 1}, "[acme]", "null"], ids=str)
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
 def test_a_claim_that_is_no_account_opens_none(town: Service, route: str, claim: Any) -> None:
-    assert town(route, "acme", json=good_body(route), claims=bound(claim)).status == 404
+    assert town(route, "acme", json=good_body(route), by=bound(claim)).status == 404

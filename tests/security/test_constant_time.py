@@ -9,8 +9,9 @@ from hashlib import sha256
 
 import pytest
 
-from tests.support.api import CODE, HISTORY, Answer, Service
+from tests.support.api import CODE, HISTORY, Answer
 from tests.support.handlers import START
+from tests.support.in_process import Service
 from tests.support.store_driver import Stored
 from tests.support.stripe_purchases import OTHER_SECRET, deliver, signed
 

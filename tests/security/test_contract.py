@@ -8,21 +8,13 @@ import pytest
 
 from tests.security.bridge import bridge, token
 from tests.security.explorer import explore
-from tests.support.api import (
-    BALANCE,
-    CODE,
-    FUNCTION_OF,
-    GET_ACCOUNT,
-    GET_CATALOG,
-    PACKS,
-    PUT_ACCOUNT,
-    Service,
-)
-from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Context, Event
-from tests.support.stack_api import routes
+from tests.support.api import BALANCE, CLIENTS, CODE, GET_ACCOUNT, GET_CATALOG, PACKS, PUT_ACCOUNT
+from tests.support.contract import routes
+from tests.support.gateway_events import Context, Event
+from tests.support.in_process import FUNCTION_OF, Service
 from tests.support.stripe_purchases import Till
 
-TOKENS = {"service": token(ANYBODY), "storefront": token(BUYER), "admin": token(ADMIN)}
+TOKENS = {name: token(claims) for name, claims in CLIENTS.items()}
 GOOD_ACCOUNT = {
     "account": "acme",
     "name": "n",

@@ -2,8 +2,9 @@
 
 import json
 
-from tests.support.api import BUY, GET_CATALOG, PUT_CATALOG, Service
+from tests.support.api import BUY, GET_CATALOG, PUT_CATALOG
 from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.in_process import Service
 
 
 def test_two_keys_are_one_more_key(service: Service) -> None:
@@ -32,7 +33,7 @@ def test_two_manager_sessions_are_none(service: Service) -> None:
     before = service.stored()
 
     for both in (f"{good},{good}", f"{good}, {good}", f"x,{good}", f"{good},", f" {good}"):
-        answer = service(BUY, json={"pack": "credits-50"}, headers={"manager-session": both}, claims=BUYER)
+        answer = service(BUY, json={"pack": "credits-50"}, headers={"manager-session": both}, by=BUYER)
         assert (answer.status, answer.code) == (403, "manager_session_invalid"), both
 
     assert service.stored() == before
@@ -50,7 +51,7 @@ def test_two_versions_are_none(service: Service) -> None:
         f'W/"{version}"',
         "*",
     ):
-        answer = service(PUT_CATALOG, body=json.dumps(catalog), headers={"if-match": both}, claims=ADMIN)
+        answer = service(PUT_CATALOG, body=json.dumps(catalog), headers={"if-match": both}, by=ADMIN)
         assert (answer.status, answer.fields) == (422, ["If-Match"]), both
 
     assert service.stored() == before

@@ -24,21 +24,12 @@ from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases import syncing
 from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
-from tests.support.api import (
-    CODE,
-    GET_ACCOUNT,
-    GET_CATALOG,
-    GRANT,
-    HISTORY,
-    PURCHASE,
-    PURCHASES,
-    PUT_CATALOG,
-    Service,
-)
+from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
 from tests.support.functions import NAMES, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
+from tests.support.in_process import Service
 from tests.support.stripe_purchases import Till
 from tests.support.template import TEMPLATE
 
@@ -195,7 +186,7 @@ def administer(service: Service) -> None:
     assert [service(GRANT, json=gift, key="gift").status for _ in range(2)] == [201, 201]
     catalog = service(GET_CATALOG).body
     del catalog["version"]
-    assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}, claims=ADMIN).status == 200
+    assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}, by=ADMIN).status == 200
 
 
 def spend_and_look(service: Service, clock: Clock) -> None:
@@ -212,8 +203,8 @@ def buy(service: Service, till: Till) -> None:
     session = service.manager_session()
     answers = [service.buy(session=session, key="purchase") for _ in range(2)]
     assert [answer.status for answer in answers] == [201, 201]
-    assert service(PURCHASES, claims=BUYER).body["purchases"]
-    assert service(PURCHASE, id=answers[0].body["id"], claims=BUYER).status == 200
+    assert service(PURCHASES, by=BUYER).body["purchases"]
+    assert service(PURCHASE, id=answers[0].body["id"], by=BUYER).status == 200
     assert service.set_code("271829", current=CODE).status == 204
     assert service.set_code(CODE, current="271829").status == 204
 

@@ -11,22 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.security.test_accounts import good_body
-from tests.support.api import (
-    BALANCE,
-    BUY,
-    CODE,
-    CONSUME,
-    HISTORY,
-    NEEDS_KEY,
-    PURCHASES,
-    PUT_ACCOUNT,
-    WEBHOOK,
-    Answer,
-    Service,
-)
+from tests.support.api import BALANCE, BUY, CODE, CONSUME, HISTORY, NEEDS_KEY, PURCHASES, PUT_ACCOUNT, WEBHOOK, Answer
+from tests.support.contract import routes
 from tests.support.gateway_events import ADMIN, BUYER, http_event
 from tests.support.handlers import RETURN_URL
-from tests.support.stack_api import routes
+from tests.support.in_process import Service
 from tests.support.stripe_purchases import Till
 
 EVIL = "https://evil.example"
@@ -56,7 +45,7 @@ def return_addresses(till: Till, answer: Answer) -> list[str]:
 
 def test_no_request_moves_the_address_to_return_to(service: Service, till: Till) -> None:
     named = {"name": f"{EVIL}/?x=#", "plan": "none"}
-    assert service(PUT_ACCOUNT, json=named, claims=ADMIN).status == 200
+    assert service(PUT_ACCOUNT, json=named, by=ADMIN).status == 200
 
     key = "&result=paid&next=//evil.example"
     answer = service.buy(headers=MISLEADING, query=dict.fromkeys(TARGETS, EVIL), key=key)
@@ -74,7 +63,7 @@ def test_no_body_names_an_address_to_return_to(service: Service, till: Till, mem
     headers = {"manager-session": service.manager_session()}
     before = service.stored()
 
-    answer = service(BUY, json={"pack": "credits-50", member: EVIL}, headers=headers, claims=BUYER)
+    answer = service(BUY, json={"pack": "credits-50", member: EVIL}, headers=headers, by=BUYER)
 
     assert (answer.status, answer.fields) == (422, [member])
     assert service.stored() == before
@@ -106,10 +95,10 @@ def test_no_text_breaks_a_line_of_ours(service: Service, route: str, text: str) 
     asked = good_body(route)
     before = service.stored()
 
-    answers = [service(route, f"acme{text}", json=asked, claims=ADMIN)] if "{account}" in route else []
+    answers = [service(route, f"acme{text}", json=asked, by=ADMIN)] if "{account}" in route else []
     for name, value in asked.items():
         if isinstance(value, str):
-            answers.append(service(route, json={**asked, name: text}, claims=ADMIN, headers={"if-match": "1"}))
+            answers.append(service(route, json={**asked, name: text}, by=ADMIN, headers={"if-match": "1"}))
 
     for answer in answers:
         assert answer.status in {404, 422}, answer
@@ -124,7 +113,7 @@ def test_no_key_breaks_a_line_of_ours(service: Service, route: str, text: str) -
     service.open(credits=1)
     before = service.stored()
 
-    answer = service(route, json=good_body(route), claims=ADMIN, key=f"key{text}")
+    answer = service(route, json=good_body(route), by=ADMIN, key=f"key{text}")
 
     assert (answer.status, answer.code) == (400, "idempotency_key_invalid")
     assert service.stored() == before
@@ -149,7 +138,7 @@ def test_whatever_a_text_holds_a_line_of_a_csv_is_one_line(service: Service) -> 
     service.open(credits=len(texts))
     for text in texts:
         asked = {"feature": "sticker", "description": text}
-        assert service(CONSUME, json=asked, claims={"client_id": f"x\r\n=1+1,{text}"}).status == 201
+        assert service(CONSUME, json=asked, by={"client_id": f"x\r\n=1+1,{text}"}).status == 201
 
     answer = service(HISTORY, query={"type": "consumption"}, headers={"accept": "text/csv"})
 
@@ -165,6 +154,6 @@ def test_a_purchase_of_another_account_leads_to_ones_own_only(service: Service, 
     mine = till.buy()
 
     for cursor in (theirs.id, mine.id, "pur_" + "f" * 20):
-        answer = service(PURCHASES, query={"cursor": cursor}, claims=BUYER)
+        answer = service(PURCHASES, query={"cursor": cursor}, by=BUYER)
         assert {purchase["id"] for purchase in answer.body["purchases"]} <= {mine.id}
         assert "zoo" not in answer.text

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import CODE, MANAGER_CODE, MANAGER_SESSION, Service
+from tests.support.api import CODE, MANAGER_CODE, MANAGER_SESSION
 from tests.support.gateway_events import BUYER
+from tests.support.in_process import Service
 
 NOT_ADMIN: list[Any] = [
     "",
@@ -38,11 +39,11 @@ def test_a_scope_like_the_administrators_is_not_it(service: Service, name: str, 
     before = service.stored()
     claims: dict[str, Any] = {"client_id": "page", name: scope}
 
-    answer = service(MANAGER_CODE, json={"code": "271829"}, claims=claims)
+    answer = service(MANAGER_CODE, json={"code": "271829"}, by=claims)
 
     assert (answer.status, answer.code) == (403, "forbidden")
     assert service.stored() == before
-    assert service(MANAGER_SESSION, json={"code": CODE}, claims=BUYER).status == 201
+    assert service(MANAGER_SESSION, json={"code": CODE}, by=BUYER).status == 201
 
 
 @pytest.mark.parametrize("scope", ["prepaid/admin", "prepaid/buy prepaid/admin", "[prepaid/buy prepaid/admin]"])
@@ -50,4 +51,4 @@ def test_a_scope_like_the_administrators_is_not_it(service: Service, name: str, 
 def test_the_administrators_scope_in_each_spelling_of_a_list(service: Service, name: str, scope: str) -> None:
     service.open()
 
-    assert service(MANAGER_CODE, json={"code": "271829"}, claims={"client_id": "a", name: scope}).status == 204
+    assert service(MANAGER_CODE, json={"code": "271829"}, by={"client_id": "a", name: scope}).status == 204

@@ -34,9 +34,9 @@ from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
-from tests.support.api import Service
 from tests.support.apps import load_app
 from tests.support.functions import NAMES, Functions
+from tests.support.in_process import Service
 from tests.support.store_driver import NO_DEADLINE, Stored
 from tests.support.stripe_purchases import CURRENT_SECRET, Till
 from tests.support.whole_table import WholeDatabase

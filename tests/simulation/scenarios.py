@@ -123,7 +123,7 @@ def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, An
 
 
 def read_as_administrator(route: str) -> Callable[[Bench, Any], Said]:
-    return lambda bench, _: said(bench.service(route, claims=ADMIN, trouble=True))
+    return lambda bench, _: said(bench.service(route, by=ADMIN, trouble=True))
 
 
 def read_purchase(bench: Bench, purchase: Purchase) -> Said:
@@ -134,7 +134,7 @@ def put_account(plan: str) -> Callable[[Bench, Any], Said]:
     asked = {"name": "Pet & Cia", "plan": plan, "ai_enabled": plan != "none"}
 
     def ask(bench: Bench, _: Any) -> Said:
-        status, body = said(bench.service(PUT_ACCOUNT, json=asked, claims=ADMIN, trouble=True))
+        status, body = said(bench.service(PUT_ACCOUNT, json=asked, by=ADMIN, trouble=True))
         # A repeat finds the account that the first request opened.
         return (200 if status == 201 else status), body
 
@@ -143,7 +143,7 @@ def put_account(plan: str) -> Callable[[Bench, Any], Said]:
 
 def grant(bench: Bench, _: Any) -> Said:
     asked = {"credits": 10, "kind": "promotion", "reason": "welcome"}
-    return said(bench.service(GRANT, json=asked, key=KEY, claims=ADMIN, trouble=True))
+    return said(bench.service(GRANT, json=asked, key=KEY, by=ADMIN, trouble=True))
 
 
 def put_catalog(amount: int) -> Callable[[Bench, Any], Said]:
@@ -154,27 +154,27 @@ def put_catalog(amount: int) -> Callable[[Bench, Any], Said]:
         asked = {"features": catalog["features"], "plans": catalog["plans"]}
         asked["packs"] = [{**first, "amount": amount}, *others]
         headers = {"if-match": '"1"'}
-        return said(bench.service(PUT_CATALOG, account=None, json=asked, headers=headers, claims=ADMIN, trouble=True))
+        return said(bench.service(PUT_CATALOG, account=None, json=asked, headers=headers, by=ADMIN, trouble=True))
 
     return ask
 
 
 def set_code(bench: Bench, _: Any) -> Said:
     asked = {"code": OTHER_CODE, "current_code": CODE}
-    return said(bench.service(MANAGER_CODE, json=asked, claims=BUYER, trouble=True))
+    return said(bench.service(MANAGER_CODE, json=asked, by=BUYER, trouble=True))
 
 
 def first_code(bench: Bench, _: Any) -> Said:
-    return said(bench.service(MANAGER_CODE, json={"code": CODE}, claims=ADMIN, trouble=True))
+    return said(bench.service(MANAGER_CODE, json={"code": CODE}, by=ADMIN, trouble=True))
 
 
 def open_session(bench: Bench, _: Any) -> Said:
-    return said(bench.service(MANAGER_SESSION, json={"code": CODE}, key=KEY, claims=BUYER, trouble=True))
+    return said(bench.service(MANAGER_SESSION, json={"code": CODE}, key=KEY, by=BUYER, trouble=True))
 
 
 def buy(bench: Bench, token: str) -> Said:
     headers = {"manager-session": token}
-    return said(bench.service(BUY, json={"pack": "credits-100"}, key=KEY, headers=headers, claims=BUYER, trouble=True))
+    return said(bench.service(BUY, json={"pack": "credits-100"}, key=KEY, headers=headers, by=BUYER, trouble=True))
 
 
 def bought(bench: Bench) -> Purchase:

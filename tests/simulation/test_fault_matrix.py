@@ -3,7 +3,6 @@
 FAULT_PAIRS=1 plays every pair, as `make fault-matrix` does; otherwise one in so many.
 """
 
-import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +15,10 @@ from tests.simulation.faults import FAULTS
 from tests.simulation.matrix import play
 from tests.simulation.scenarios import SCENARIOS, Scenario
 from tests.support import wire
-from tests.support.api import Answer, Service
-from tests.support.contract import FILE
+from tests.support.api import Answer
+from tests.support.contract import routes
 from tests.support.gateway_events import Event
+from tests.support.in_process import Service
 
 EVERY = int(os.environ.get("FAULT_PAIRS", "50"))
 PAIRED = [scenario for scenario in SCENARIOS if scenario.paired]
@@ -41,8 +41,7 @@ def test_every_route_is_asked_by_some_scenario(monkeypatch: pytest.MonkeyPatch) 
                 patched.setattr(Service, "send", heard)
                 scenario.ask(bench, given)
 
-    routes = json.loads(FILE.read_text("utf-8"))["paths"]
-    assert asked == {f"{method.upper()} {path}" for path, methods in routes.items() for method in methods}
+    assert asked == set(routes())
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -37,7 +37,9 @@ from tests.simulation.watched_database import WRITES, WatchedDatabase
 from tests.simulation.writes.auditor import Auditor
 from tests.simulation.writes.commit import Change, KnownPurchase
 from tests.support import wire
+from tests.support.api import BALANCE, BUY, CONSUME, GRANT, MANAGER_SESSION
 from tests.support.gateway_events import caller, http_event
+from tests.support.in_process import FUNCTION_OF
 from tests.support.store_driver import NO_DEADLINE
 
 START = 1_781_614_800_000
@@ -47,13 +49,16 @@ FUNCTION_MILLISECONDS = 28_000
 CODES = ("274913", "591827", "830461", "604172")
 EVENTS = SESSION_EVENTS | MONEY_EVENTS | {"charge.succeeded"}
 KEPT_REQUESTS = 60
-FUNCTION_OF = {
-    "debit": "consume", "grant": "accounts", "put_account": "accounts", "catalog": "accounts",
-    "balance": "balance_query", "history": "balance_query", "code": "checkout", "unlock": "checkout",
-    "buy": "checkout", "deliver": "purchase_webhook", "sweep": "expiry_sweep", "reconcile": "reconcile",
-}  # fmt: skip
+# The function that serves a step's request, where a step is planned by its machine's clock.
+FUNCTION_OF_STEP = {
+    "debit": FUNCTION_OF[CONSUME],
+    "grant": FUNCTION_OF[GRANT],
+    "balance": FUNCTION_OF[BALANCE],
+    "unlock": FUNCTION_OF[MANAGER_SESSION],
+    "buy": FUNCTION_OF[BUY],
+    "sweep": "expiry_sweep",
+}
 FUNCTIONS = ("consume", "accounts", "balance_query", "checkout", "purchase_webhook", "expiry_sweep", "reconcile")
-ACCOUNT = "/v1/accounts/{account}"
 ANYBODY = caller()
 
 
@@ -236,7 +241,7 @@ class World:
 
     def now(self, step: Step) -> int:
         """By the clock of the machine that a step's request will meet."""
-        function = FUNCTION_OF.get(step.kind, "")
+        function = FUNCTION_OF_STEP.get(step.kind, "")
         known = self.machines.get((function, step.machine))
         return self.moment + (known.skew if known else 0)
 
@@ -245,7 +250,7 @@ class World:
 
     def ask(self, step: Step, asked: ClientRequest) -> Answer | None:
         """One request and its answer, checked; None when it gets none."""
-        function = FUNCTION_OF.get(asked.kind) or ("checkout" if "/purchases" in asked.route else "accounts")
+        function = FUNCTION_OF[asked.route]
         if step.kind != asked.kind:
             step = replace(step, kind=asked.kind)
         headers = dict(asked.headers)

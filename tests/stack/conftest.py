@@ -11,8 +11,8 @@ import pytest
 from local.processes import STATE
 from local.stack import Options, Stack, local_stack
 from tests.support import account_life
+from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import Till
-from tests.support.stack_api import Api
 
 HERE = Path(__file__).parent
 
@@ -39,8 +39,8 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def api(stack: Stack) -> Api:
-    return Api(stack.addresses.api_url, stack.addresses.tokens)
+def api(stack: Stack) -> HttpApi:
+    return HttpApi(stack.addresses.api_url, stack.addresses.tokens)
 
 
 @pytest.fixture(scope="session")
@@ -57,28 +57,28 @@ def till(cashier: Till) -> Iterator[Till]:
 
 
 @pytest.fixture(scope="session")
-def bought(api: Api, cashier: Till) -> account_life.Bought:
+def bought(api: HttpApi, cashier: Till) -> account_life.Bought:
     return account_life.buy(api, cashier)
 
 
 @pytest.fixture(scope="session")
-def spent(api: Api, bought: account_life.Bought) -> account_life.Spent:
+def spent(api: HttpApi, bought: account_life.Bought) -> account_life.Spent:
     return account_life.spend(api, bought.account)
 
 
 @pytest.fixture(scope="session")
-def lapsed(api: Api, bought: account_life.Bought, spent: account_life.Spent) -> account_life.Lapsed:
+def lapsed(api: HttpApi, bought: account_life.Bought, spent: account_life.Spent) -> account_life.Lapsed:
     return account_life.let_lapse(api, bought.account, spent.refused_key)
 
 
 @pytest.fixture(scope="session")
-def swept(api: Api, bought: account_life.Bought, lapsed: account_life.Lapsed) -> list[Any]:
+def swept(api: HttpApi, bought: account_life.Bought, lapsed: account_life.Lapsed) -> list[Any]:
     return account_life.wait_for_sweep(api, bought.account)
 
 
 @pytest.fixture(scope="module")
-def account(api: Api) -> str:
+def account(api: HttpApi) -> str:
     """One with forty credits, for the tests of one file."""
-    account = api.open()
-    api.give(account, 40)
+    account = api.open(new_account())
+    api.give(40, account)
     return account

@@ -11,18 +11,9 @@ import pytest
 
 from local.deploy import client
 from local.stack import CLIENTS, Stack
-from tests.support.stack_api import (
-    CONSUME,
-    HOLDER,
-    PUT_ACCOUNT,
-    WEBHOOK,
-    Answer,
-    Api,
-    exchange,
-    routes,
-    scope_of,
-    scopes_of,
-)
+from tests.support.api import CONSUME, HOLDER, PUT_ACCOUNT, WEBHOOK, Answer
+from tests.support.contract import routes, scope_of, scopes_of
+from tests.support.over_http import HttpApi, exchange
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -68,11 +59,11 @@ def packed(part: dict[str, object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
 
 
-def request(api: Api, route: str, account: str, token: str) -> Answer:
+def request(api: HttpApi, route: str, account: str, by: str | None) -> Answer:
     """A request that only its token may stop: everything else about it could be served."""
     if route == CONSUME:
-        return api(route, account, token=token, json={"feature": "sticker"})
-    return api(route, account, token=token, json=None if route.startswith("GET") else {}, id="pur_0")
+        return api(route, account, by=by, json={"feature": "sticker"})
+    return api(route, account, by=by, json=None if route.startswith("GET") else {}, id="pur_0")
 
 
 def test_the_deployed_routes_are_the_documented_ones(stack: Stack) -> None:
@@ -85,12 +76,12 @@ def test_the_deployed_routes_are_the_documented_ones(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_nothing_is_answered_without_a_token(api: Api, account: str, route: str) -> None:
-    assert request(api, route, account, token="").status == 401
+def test_nothing_is_answered_without_a_token(api: HttpApi, account: str, route: str) -> None:
+    assert request(api, route, account, None).status == 401
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_a_token_with_another_signature_opens_nothing(api: Api, account: str, route: str) -> None:
+def test_a_token_with_another_signature_opens_nothing(api: HttpApi, account: str, route: str) -> None:
     head, claims, signature = api.tokens[str(HOLDER[scope_of(route)])].split(".")
     middle = len(signature) // 2
     other = "A" if signature[middle] != "A" else "B"
@@ -99,7 +90,7 @@ def test_a_token_with_another_signature_opens_nothing(api: Api, account: str, ro
     assert request(api, route, account, forged).status == 401
 
 
-def test_a_scope_written_into_a_token_opens_nothing(api: Api, account: str) -> None:
+def test_a_scope_written_into_a_token_opens_nothing(api: HttpApi, account: str) -> None:
     head, claims, signature = api.tokens["service"].split(".")
     raised = packed({**unpacked(claims), "scope": "prepaid/admin prepaid/consume prepaid/read"})
     unsigned = packed({**unpacked(head), "alg": "none"})
@@ -114,7 +105,7 @@ def test_a_scope_written_into_a_token_opens_nothing(api: Api, account: str) -> N
 
 @pytest.mark.parametrize("route", GUARDED)
 def test_a_token_without_the_scope_is_refused_and_with_it_passes(
-    api: Api, narrow: Callable[[str, str], str], account: str, route: str
+    api: HttpApi, narrow: Callable[[str, str], str], account: str, route: str
 ) -> None:
     wanted = scopes_of(route)
     others = [(name, scope) for name, scopes in HELD.items() for scope in scopes if scope not in wanted]
@@ -132,21 +123,21 @@ def test_a_client_is_given_no_scope_that_it_does_not_have(stack: Stack, name: st
     assert ask_cognito(stack, name, scope).status == 400
 
 
-def test_the_storefront_cannot_spend(api: Api, account: str) -> None:
+def test_the_storefront_cannot_spend(api: HttpApi, account: str) -> None:
     before = api.balance(account)["credits"]
 
-    answer = api(CONSUME, account, token=api.tokens["storefront"], json={"feature": "sticker"})
+    answer = api(CONSUME, account, by="storefront", json={"feature": "sticker"})
 
     assert answer.status == 403
     assert api.balance(account)["credits"] == before
 
 
-def test_a_webhook_needs_a_signature_and_no_token(api: Api) -> None:
+def test_a_webhook_needs_a_signature_and_no_token(api: HttpApi) -> None:
     body = b'{"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}'
 
     answers = [
         api(WEBHOOK, body=body),
-        api(WEBHOOK, body=body, token=api.tokens["admin"]),
+        api(WEBHOOK, body=body, by="admin"),
         api(WEBHOOK, body=body, headers={"Stripe-Signature": "t=1,v1=00"}),
     ]
 

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from tests.support.account_life import Bought, Lapsed, Spent
+from tests.support.api import BALANCE
+from tests.support.over_http import HttpApi
 from tests.support.payment_page import Till
-from tests.support.stack_api import BALANCE, Api
 
 TICK = timedelta(milliseconds=1)
 
@@ -107,7 +108,7 @@ def test_a_lot_is_not_spent_from_the_instant_it_expires(lapsed: Lapsed) -> None:
     assert lapsed.balance["credits"]["lots"] == []
 
 
-def test_a_lot_is_worth_nothing_from_its_end_on(api: Api, bought: Bought, lapsed: Lapsed) -> None:
+def test_a_lot_is_worth_nothing_from_its_end_on(api: HttpApi, bought: Bought, lapsed: Lapsed) -> None:
     """A millisecond earlier it is whole."""
     unspent = 500 - 8 - sum(one.answer.status == 201 for one in lapsed.tries)
 
@@ -120,7 +121,7 @@ def test_a_lot_is_worth_nothing_from_its_end_on(api: Api, bought: Bought, lapsed
     assert at_the_end["features"]["sticker"] == {"price": 1, "can_use": False, "units_left": 0}
 
 
-def test_a_balance_is_not_foretold(api: Api, bought: Bought) -> None:
+def test_a_balance_is_not_foretold(api: HttpApi, bought: Bought) -> None:
     answer = api(BALANCE, bought.account, query={"at": "2999-01-01T00:00:00Z"})
 
     assert (answer.status, answer.code) == (422, "invalid_request")

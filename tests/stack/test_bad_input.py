@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 
+from tests.support.api import BALANCE, CONSUME, GET_ACCOUNT, HISTORY
+from tests.support.over_http import HttpApi, exchange, new_account
 from tests.support.payment_page import Till
-from tests.support.stack_api import BALANCE, CONSUME, GET_ACCOUNT, HISTORY, Api, exchange
 
 STICKER = b'{"feature": "sticker"}'
 KIB = 1024
 
 
 @pytest.fixture
-def _unchanged(api: Api, account: str) -> Any:
+def _unchanged(api: HttpApi, account: str) -> Any:
     """A refusal writes nothing."""
     before = api.history(account)
     yield
@@ -44,7 +45,7 @@ def _unchanged(api: Api, account: str) -> Any:
     ],
 )
 def test_a_wrong_debit_is_refused_and_spends_nothing(
-    api: Api, account: str, sent: dict[str, Any], status: int, code: str
+    api: HttpApi, account: str, sent: dict[str, Any], status: int, code: str
 ) -> None:
     answer = api(CONSUME, account, **({"body": STICKER} | sent if "json" not in sent else sent))
 
@@ -52,18 +53,18 @@ def test_a_wrong_debit_is_refused_and_spends_nothing(
     assert (answer.status, answer.code) == (status, code)
 
 
-def test_a_body_of_64_kib_is_read(api: Api) -> None:
-    account = api.open()
-    api.give(account, 1)
+def test_a_body_of_64_kib_is_read(api: HttpApi) -> None:
+    account = api.open(new_account())
+    api.give(1, account)
 
     answer = api(CONSUME, account, body=b" " * (64 * KIB - len(STICKER)) + STICKER)
 
     assert answer.status == 201
 
 
-def test_an_account_nobody_has_is_missing_alike_on_every_way_to_it(api: Api) -> None:
+def test_an_account_nobody_has_is_missing_alike_on_every_way_to_it(api: HttpApi) -> None:
     answers = [api(route, name) for route in (GET_ACCOUNT, BALANCE, HISTORY) for name in ("nobody", "#", "é", "%00")]
-    answers.append(api.spend("nobody"))
+    answers.append(api.spend(account="nobody"))
 
     assert {(answer.status, answer.code) for answer in answers} == {(404, "account_not_found")}
     assert len({answer.text for answer in answers}) == 1
@@ -81,15 +82,15 @@ def test_an_account_nobody_has_is_missing_alike_on_every_way_to_it(api: Api) -> 
     ],
     ids=str,
 )
-def test_a_wrong_question_is_refused(api: Api, account: str, query: dict[str, str]) -> None:
+def test_a_wrong_question_is_refused(api: HttpApi, account: str, query: dict[str, str]) -> None:
     answer = api(HISTORY, account, query=query)
 
     assert (answer.status, answer.code) == (422, "invalid_request")
     assert [error["field"] for error in answer.body["errors"]] == list(query)
 
 
-def test_a_cursor_is_good_for_its_own_account_and_question_only(api: Api, account: str) -> None:
-    other = api.open()
+def test_a_cursor_is_good_for_its_own_account_and_question_only(api: HttpApi, account: str) -> None:
+    other = api.open(new_account())
     cursor = api(HISTORY, account, query={"limit": "1"}).body["next_cursor"]
     digit = cursor[-1]
     forged = [cursor[:-1] + ("1" if digit == "0" else "0"), "9" + cursor, f"{cursor}0", "-1", "null"]
@@ -133,7 +134,7 @@ def test_an_event_that_the_provider_did_not_sign_is_refused(till: Till, sign_wit
     assert till.send(body, sign_with="current")["status"] == 200
 
 
-def test_a_way_that_leads_nowhere_is_not_found(api: Api) -> None:
+def test_a_way_that_leads_nowhere_is_not_found(api: HttpApi) -> None:
     headers = {"Authorization": f"Bearer {api.tokens['admin']}"}
 
     answers = [

@@ -8,13 +8,14 @@ import pytest
 from local.demo import CODE
 from local.deploy import client
 from local.stack import Stack
+from tests.support.api import MANAGER_CODE, PURCHASE, PURCHASES, new_key
+from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import Till
-from tests.support.stack_api import BUY, MANAGER_CODE, MANAGER_SESSION, PURCHASE, PURCHASES, Api, new_key
 
 
 @pytest.fixture
-def account(api: Api, till: Till) -> str:
-    account = api.open()
+def account(api: HttpApi, till: Till) -> str:
+    account = api.open(new_account())
     till.set_code(account)
     return account
 
@@ -27,17 +28,16 @@ def reconcile(stack: Stack) -> Any:
     return json.loads(answer["Payload"].read())
 
 
-def test_from_the_code_to_the_credits_and_back(api: Api, till: Till, account: str) -> None:
-    wrong = api(MANAGER_SESSION, account, json={"code": "115599"})
-    opened = api(MANAGER_SESSION, account, json={"code": CODE})
+def test_from_the_code_to_the_credits_and_back(api: HttpApi, till: Till, account: str) -> None:
+    wrong, opened = api.try_code("115599", account), api.try_code(CODE, account)
     assert (wrong.status, wrong.code, opened.status) == (403, "wrong_code", 201)
 
-    key, session = new_key(), {"Manager-Session": opened.body["manager_session"]}
-    bought = api(BUY, account, json={"pack": "credits-100"}, headers=session, key=key)
+    key, session = new_key(), opened.body["manager_session"]
+    bought = api.buy("credits-100", account, session=session, key=key)
     assert (bought.status, bought.body["state"], bought.replayed) == (201, "open", False)
-    again = api(BUY, account, json={"pack": "credits-100"}, key=key)
+    again = api.buy("credits-100", account, session="", key=key)
     assert (again.status, again.text, again.replayed) == (201, bought.text, True)
-    used = api(BUY, account, json={"pack": "credits-100"}, headers=session)
+    used = api.buy("credits-100", account, session=session)
     assert (used.status, used.code) == (403, "manager_session_invalid")
 
     shop = till.shop_of(bought.body)
@@ -52,7 +52,7 @@ def test_from_the_code_to_the_credits_and_back(api: Api, till: Till, account: st
     assert (shown["state"], shown["lot"], shown["expires_at"]) == ("granted", lot["lot"], lot["expires_at"])
     assert [one["id"] for one in api(PURCHASES, account).body["purchases"]] == [shop.purchase]
 
-    api.spend(account, 80)
+    api.spend(80, account=account)
     till.session(shop, "refund")
     till.drain()
     balance = api.balance(account)["credits"]
@@ -74,7 +74,7 @@ def test_from_the_code_to_the_credits_and_back(api: Api, till: Till, account: st
     ]
 
 
-def test_a_dispute_takes_and_gives_back(api: Api, till: Till, account: str) -> None:
+def test_a_dispute_takes_and_gives_back(api: HttpApi, till: Till, account: str) -> None:
     shop = till.order(account, "credits-100")
     till.session(shop, "pay", method="card")
     dispute = till.session(shop, "dispute")
@@ -88,7 +88,7 @@ def test_a_dispute_takes_and_gives_back(api: Api, till: Till, account: str) -> N
     assert [line["type"] for line in api.history(account)][:2] == ["dispute", "dispute"]
 
 
-def test_a_webhook_that_lost_everything_is_healed(api: Api, till: Till, stack: Stack, account: str) -> None:
+def test_a_webhook_that_lost_everything_is_healed(api: HttpApi, till: Till, stack: Stack, account: str) -> None:
     paid, refunded = till.order(account, "credits-50"), till.order(account, "credits-100")
     till.session(refunded, "pay", method="card")
     till.drain()
@@ -110,29 +110,27 @@ def test_a_webhook_that_lost_everything_is_healed(api: Api, till: Till, stack: S
     assert (till.state(account, paid), till.state(account, refunded)) == ("granted", "partially_refunded")
 
 
-def test_the_same_key_goes_on_when_the_provider_was_down(api: Api, till: Till, account: str) -> None:
-    session = {"Manager-Session": api(MANAGER_SESSION, account, json={"code": CODE}).body["manager_session"]}
+def test_the_same_key_goes_on_when_the_provider_was_down(api: HttpApi, till: Till, account: str) -> None:
+    session = api.manager_session(account, CODE)
     # The service's client asks twice; the client of these tests goes on until it isn't told to any more.
     till.control("api", next=2, status=500)
 
-    bought = api(BUY, account, json={"pack": "credits-50"}, headers=session, key=new_key())
+    bought = api.buy("credits-50", account, session=session)
 
     assert (bought.status, bought.replayed) == (201, True)
     assert len(api(PURCHASES, account).body["purchases"]) == 1
 
 
-def test_a_code_is_changed_by_who_knows_it_and_locks(api: Api, account: str) -> None:
-    storefront = api.tokens["storefront"]
-
-    unknown = api(MANAGER_CODE, account, json={"code": "830164"}, token=storefront)
-    changed = api(MANAGER_CODE, account, json={"code": "830164", "current_code": CODE}, token=storefront)
-    tries = [api(MANAGER_SESSION, account, json={"code": CODE}) for _ in range(5)]
-    right = api(MANAGER_SESSION, account, json={"code": "830164"})
-    unlocked = api(MANAGER_CODE, account, json={"code": CODE})
+def test_a_code_is_changed_by_who_knows_it_and_locks(api: HttpApi, account: str) -> None:
+    unknown = api(MANAGER_CODE, account, json={"code": "830164"}, by="storefront")
+    changed = api.set_code("830164", account, current=CODE)
+    tries = [api.try_code(CODE, account) for _ in range(5)]
+    right = api.try_code("830164", account)
+    unlocked = api.set_code(CODE, account)
 
     assert (unknown.status, unknown.code, changed.status) == (403, "forbidden", 204)
     assert [one.body["tries_left"] for one in tries] == [4, 3, 2, 1, 0]
     assert (right.status, right.code) == (429, "code_locked")
     assert 0 < int(right.headers["retry-after"]) <= 60
     assert unlocked.status == 204
-    assert api(MANAGER_SESSION, account, json={"code": CODE}).status == 201
+    assert api.try_code(CODE, account).status == 201

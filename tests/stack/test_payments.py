@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from local.demo import Shop
+from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import SESSION_EVENT, Till
-from tests.support.stack_api import Api
 
 COMPLETED = f"{SESSION_EVENT}completed"
 PAID_LATER = f"{SESSION_EVENT}async_payment_succeeded"
 
 
 @pytest.fixture
-def account(api: Api) -> str:
-    return api.open()
+def account(api: HttpApi) -> str:
+    return api.open(new_account())
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def shop(till: Till, account: str) -> Shop:
 
 
 @pytest.fixture
-def granted(api: Api, till: Till, account: str, shop: Shop) -> Callable[[], bool]:
+def granted(api: HttpApi, till: Till, account: str, shop: Shop) -> Callable[[], bool]:
     """Once everything is delivered: the one lot there may be, in balance and history, or nothing at all."""
 
     def look() -> bool:
@@ -156,7 +156,7 @@ def test_a_late_expiry_takes_nothing_back(till: Till, account: str, shop: Shop, 
 
 
 def test_a_delayed_event_grants_when_it_comes(
-    api: Api, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+    api: HttpApi, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     till.control("webhooks", delay_seconds=2)
 
@@ -167,7 +167,7 @@ def test_a_delayed_event_grants_when_it_comes(
 
 
 def test_a_lost_event_grants_once_when_it_is_sent_again_and_again(
-    api: Api, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+    api: HttpApi, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     till.control("webhooks/lose", next=4)
     till.session(shop, "pay", method="card")
@@ -206,7 +206,7 @@ def test_an_event_is_wanted_again_while_the_provider_does_not_answer(
     assert answered(till, shop) == [(COMPLETED, 503), (COMPLETED, 200)]
 
 
-def test_two_purchases_of_one_account_are_two_lots(api: Api, till: Till, account: str) -> None:
+def test_two_purchases_of_one_account_are_two_lots(api: HttpApi, till: Till, account: str) -> None:
     shops = [till.order(account, pack) for pack in ("credits-50", "credits-100")]
 
     for shop in shops:

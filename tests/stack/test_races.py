@@ -3,20 +3,21 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.support.stack_api import CONSUME, Api, new_key
+from tests.support.api import CONSUME, new_key
+from tests.support.over_http import HttpApi, new_account
 
 # Each request under way is a process of its own in the local cloud, and starting one takes a while.
 AT_ONCE = 6
 
 
-def test_a_hundred_debits_of_forty_credits_spend_forty(api: Api) -> None:
-    account = api.open()
+def test_a_hundred_debits_of_forty_credits_spend_forty(api: HttpApi) -> None:
+    account = api.open(new_account())
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # Refused, but now there are processes enough for a real race.
-        list(pool.map(lambda _: api.spend(account), range(4 * AT_ONCE)))
-        api.give(account, 40)
+        list(pool.map(lambda _: api.spend(account=account), range(4 * AT_ONCE)))
+        api.give(40, account)
 
-        answers = list(pool.map(lambda key: api.spend(account, key=key), [new_key() for _ in range(100)]))
+        answers = list(pool.map(lambda key: api.spend(account=account, key=key), [new_key() for _ in range(100)]))
 
     assert Counter(answer.status for answer in answers) == {201: 40, 402: 60}
     spent = [answer.body for answer in answers if answer.status == 201]
@@ -28,14 +29,14 @@ def test_a_hundred_debits_of_forty_credits_spend_forty(api: Api) -> None:
     assert Counter(line["type"] for line in api.history(account)) == {"consumption": 40, "grant": 1, "plan_change": 1}
 
 
-def test_twenty_parallel_retries_of_one_key_spend_once(api: Api) -> None:
+def test_twenty_parallel_retries_of_one_key_spend_once(api: HttpApi) -> None:
     """All get the same response."""
-    account = api.open()
-    api.give(account, 40)
+    account = api.open(new_account())
+    api.give(40, account)
     key = new_key()
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(lambda _: api.spend(account, 3, key=key), range(20)))
+        answers = list(pool.map(lambda _: api.spend(3, account=account, key=key), range(20)))
 
     assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
     # The first effect may have been heard as a replay only, by a client that was told to try again.
@@ -44,14 +45,14 @@ def test_twenty_parallel_retries_of_one_key_spend_once(api: Api) -> None:
     assert len(api.history(account, type="consumption")) == 1
 
 
-def test_a_key_that_had_its_effect_is_refused_for_another_request(api: Api) -> None:
-    account = api.open()
-    api.give(account, 40)
+def test_a_key_that_had_its_effect_is_refused_for_another_request(api: HttpApi) -> None:
+    account = api.open(new_account())
+    api.give(40, account)
     key = new_key()
-    api.spend(account, 3, key=key)
+    api.spend(3, account=account, key=key)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(lambda quantity: api.spend(account, quantity, key=key), range(4, 10)))
+        answers = list(pool.map(lambda quantity: api.spend(quantity, account=account, key=key), range(4, 10)))
     same = api(CONSUME, account, body=b'{ "quantity": 3, "feature": "sticker" }', key=key)
 
     assert {(answer.status, answer.code) for answer in answers} == {(409, "idempotency_key_reused")}
@@ -59,13 +60,13 @@ def test_a_key_that_had_its_effect_is_refused_for_another_request(api: Api) -> N
     assert api.balance(account)["credits"]["available"] == 37
 
 
-def test_a_key_belongs_to_its_account(api: Api) -> None:
-    accounts = [api.open(), api.open()]
+def test_a_key_belongs_to_its_account(api: HttpApi) -> None:
+    accounts = [api.open(new_account()), api.open(new_account())]
     for account in accounts:
-        api.give(account, 40)
+        api.give(40, account)
     key = new_key()
 
-    answers = [api.spend(account, 3, key=key) for account in accounts]
+    answers = [api.spend(3, account=account, key=key) for account in accounts]
 
     assert [(answer.status, answer.replayed) for answer in answers] == [(201, False)] * 2
     assert [api.balance(account)["credits"]["available"] for account in accounts] == [37, 37]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.__main__ import tour
 from local.stack import Stack
-from tests.support.stack_api import Api
+from tests.support.over_http import HttpApi
 
 TOUR_SECONDS = 60
 
@@ -27,13 +27,13 @@ def test_the_file_is_its_owners_alone(stack: Stack) -> None:
     assert stat.S_IMODE(stack.file.stat().st_mode) == 0o600
 
 
-def test_the_demo_account_is_on_plan_trio_with_its_services(api: Api, stack: Stack) -> None:
+def test_the_demo_account_is_on_plan_trio_with_its_services(api: HttpApi, stack: Stack) -> None:
     quota = api.balance(stack.addresses.demo_account)["quota"]
 
     assert (quota["feature"], quota["limit"]) == ("ai_service", 300)
 
 
-def test_the_tour_works_when_it_is_pasted(api: Api, stack: Stack, tmp_path: Path) -> None:
+def test_the_tour_works_when_it_is_pasted(api: HttpApi, stack: Stack, tmp_path: Path) -> None:
     # curl fails on a refusal, and bash stops there.
     (tmp_path / ".curlrc").write_text("fail-with-body\n")
     pasted = subprocess.run(

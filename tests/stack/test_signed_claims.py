@@ -12,7 +12,8 @@ import pytest
 
 from local.stack import Stack
 from tests.security.test_accounts import OF_AN_ACCOUNT, good_body
-from tests.support.stack_api import BALANCE, CONSUME, Api
+from tests.support.api import BALANCE, CONSUME
+from tests.support.over_http import HttpApi, new_account
 from tests.support.token_issuer import AUDIENCE, Key, gateway_trusting, new_key, publishing
 
 HOUR = 3_600
@@ -35,9 +36,9 @@ def issuer(key: Key) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def outside(stack: Stack, issuer: str) -> Api:
+def outside(stack: Stack, issuer: str) -> HttpApi:
     """The service behind the other gateway; each test brings its own token."""
-    return Api(gateway_trusting(stack.deployed, issuer), {})
+    return HttpApi(gateway_trusting(stack.deployed, issuer), {})
 
 
 @pytest.fixture(scope="module")
@@ -52,38 +53,40 @@ def sign(key: Key, issuer: str) -> Sign:
     return sign
 
 
-def test_a_token_of_another_issuer_that_the_owner_trusts_opens(outside: Api, account: str, sign: Sign) -> None:
-    assert outside(BALANCE, account, token=sign()).status == 200
-    assert outside(BALANCE, account, token=sign(aud=["others", AUDIENCE], nbf=int(time.time()) - HOUR)).status == 200
-    assert outside(CONSUME, account, token=sign(), json={"feature": "sticker"}).status == 201
+def test_a_token_of_another_issuer_that_the_owner_trusts_opens(outside: HttpApi, account: str, sign: Sign) -> None:
+    assert outside(BALANCE, account, by=sign()).status == 200
+    assert outside(BALANCE, account, by=sign(aud=["others", AUDIENCE], nbf=int(time.time()) - HOUR)).status == 200
+    assert outside(CONSUME, account, by=sign(), json={"feature": "sticker"}).status == 201
 
 
 @pytest.mark.parametrize("seconds", [0, 1, HOUR, 100 * 365 * 24 * HOUR])
-def test_a_token_that_is_over_opens_nothing(outside: Api, account: str, sign: Sign, seconds: int) -> None:
+def test_a_token_that_is_over_opens_nothing(outside: HttpApi, account: str, sign: Sign, seconds: int) -> None:
     token = sign(exp=max(1, int(time.time()) - seconds))
 
-    assert outside(BALANCE, account, token=token).status == 401
+    assert outside(BALANCE, account, by=token).status == 401
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
-def test_a_token_of_tomorrow_opens_nothing_today(outside: Api, account: str, sign: Sign, claim: str) -> None:
-    assert outside(BALANCE, account, token=sign(**{claim: int(time.time()) + 24 * HOUR})).status == 401
+def test_a_token_of_tomorrow_opens_nothing_today(outside: HttpApi, account: str, sign: Sign, claim: str) -> None:
+    assert outside(BALANCE, account, by=sign(**{claim: int(time.time()) + 24 * HOUR})).status == 401
 
 
-def test_a_token_stops_opening_when_its_time_is_over(outside: Api, account: str, sign: Sign) -> None:
+def test_a_token_stops_opening_when_its_time_is_over(outside: HttpApi, account: str, sign: Sign) -> None:
     token = sign(exp=int(time.time()) + 3)
-    assert outside(BALANCE, account, token=token).status == 200
+    assert outside(BALANCE, account, by=token).status == 200
 
     time.sleep(4)
 
-    assert outside(BALANCE, account, token=token).status == 401
+    assert outside(BALANCE, account, by=token).status == 401
 
 
 @pytest.mark.parametrize("name", ["", "https://issuer.example", "{issuer}/", "{issuer}.example", "{upper}"])
-def test_a_token_in_anothers_name_opens_nothing(outside: Api, account: str, sign: Sign, issuer: str, name: str) -> None:
+def test_a_token_in_anothers_name_opens_nothing(
+    outside: HttpApi, account: str, sign: Sign, issuer: str, name: str
+) -> None:
     said = name.format(issuer=issuer, upper=issuer.upper())
 
-    assert outside(BALANCE, account, token=sign(iss=said)).status == 401
+    assert outside(BALANCE, account, by=sign(iss=said)).status == 401
 
 
 @pytest.mark.parametrize(
@@ -91,54 +94,56 @@ def test_a_token_in_anothers_name_opens_nothing(outside: Api, account: str, sign
     [None, "", "others", AUDIENCE.upper(), f"{AUDIENCE} ", AUDIENCE[:-1], [], ["others"], [[AUDIENCE]]],
     ids=str,
 )
-def test_a_token_for_somebody_else_opens_nothing(outside: Api, account: str, sign: Sign, audience: Any) -> None:
-    assert outside(BALANCE, account, token=sign(aud=audience)).status == 401
+def test_a_token_for_somebody_else_opens_nothing(outside: HttpApi, account: str, sign: Sign, audience: Any) -> None:
+    assert outside(BALANCE, account, by=sign(aud=audience)).status == 401
 
 
-def test_a_key_that_the_issuer_does_not_publish_signs_nothing(outside: Api, account: str, sign: Sign, key: Key) -> None:
+def test_a_key_that_the_issuer_does_not_publish_signs_nothing(
+    outside: HttpApi, account: str, sign: Sign, key: Key
+) -> None:
     another = new_key("nobodys")
     in_its_name = Key(key.kid, another.modulus, another.private)
 
     for by in (another, in_its_name, Key("", key.modulus, key.private), Key("x", key.modulus, key.private)):
-        assert outside(BALANCE, account, token=sign(by=by)).status == 401
+        assert outside(BALANCE, account, by=sign(by=by)).status == 401
 
 
-def test_neither_gateway_takes_the_others_tokens(api: Api, outside: Api, account: str, sign: Sign) -> None:
-    assert api(BALANCE, account, token=sign()).status == 401
-    assert outside(BALANCE, account, token=api.tokens["service"]).status == 401
+def test_neither_gateway_takes_the_others_tokens(api: HttpApi, outside: HttpApi, account: str, sign: Sign) -> None:
+    assert api(BALANCE, account, by=sign()).status == 401
+    assert outside(BALANCE, account, by=api.tokens["service"]).status == 401
 
 
 @pytest.mark.parametrize(
     "scope", [None, "", "prepaid", "prepaid/reader", "PREPAID/READ", "prepaid/consume,prepaid/read"]
 )
-def test_a_scope_like_the_routes_own_is_not_it(outside: Api, account: str, sign: Sign, scope: str | None) -> None:
-    assert outside(BALANCE, account, token=sign(scope=scope)).status == 403
+def test_a_scope_like_the_routes_own_is_not_it(outside: HttpApi, account: str, sign: Sign, scope: str | None) -> None:
+    assert outside(BALANCE, account, by=sign(scope=scope)).status == 403
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
-def test_a_signed_token_of_another_account_opens_none(api: Api, outside: Api, sign: Sign, route: str) -> None:
+def test_a_signed_token_of_another_account_opens_none(api: HttpApi, outside: HttpApi, sign: Sign, route: str) -> None:
     """To the byte what is said of an account that doesn't exist."""
-    mine, theirs = api.open(), api.open()
-    api.give(theirs, 5)
+    mine, theirs = api.open(new_account()), api.open(new_account())
+    api.give(5, theirs)
     before = api.balance(theirs)["entry"]
 
     answers = [
-        outside(route, account, token=sign(account_id=mine), json=good_body(route), id="pur_" + "0" * 20)
+        outside(route, account, by=sign(account_id=mine), json=good_body(route), id="pur_" + "0" * 20)
         for account in (theirs, f"{theirs}-is-not-there")
     ]
 
     assert [(answer.status, answer.code) for answer in answers] == [(404, "account_not_found")] * 2
     assert answers[0].text == answers[1].text
     assert api.balance(theirs)["entry"] == before
-    assert outside(BALANCE, mine, token=sign(account_id=mine)).status == 200
+    assert outside(BALANCE, mine, by=sign(account_id=mine)).status == 200
 
 
 @pytest.mark.parametrize("claim", NO_ACCOUNTS, ids=lambda claim: ascii(claim)[:12])
 def test_a_signed_token_that_is_bound_to_no_account_opens_none(
-    outside: Api, account: str, sign: Sign, key: Key, issuer: str, claim: Any
+    outside: HttpApi, account: str, sign: Sign, key: Key, issuer: str, claim: Any
 ) -> None:
     claims = {"iss": issuer, "aud": AUDIENCE, "exp": int(time.time()) + HOUR, "scope": SCOPES, "account_id": claim}
 
-    answer = outside(BALANCE, account, token=key.token(claims))
+    answer = outside(BALANCE, account, by=key.token(claims))
 
     assert (answer.status, answer.code) == (404, "account_not_found")

@@ -10,8 +10,9 @@ import pytest
 
 from prepaid.api.csv_lines import COLUMNS
 from tests.support.account_life import DETAILS, SWEEP_SECONDS, Bought, Lapsed
+from tests.support.api import HISTORY
+from tests.support.over_http import HttpApi
 from tests.support.payment_page import Till
-from tests.support.stack_api import HISTORY, Api
 from tests.support.store_driver import due_keys, stored
 
 type Line = dict[str, Any]
@@ -72,14 +73,14 @@ def test_the_history_has_every_line(swept: list[Line], lapsed: Lapsed) -> None:
     assert {name: oldest_first[4][name] for name in DETAILS} == DETAILS
 
 
-def test_pages_lead_through_the_whole_history(api: Api, swept: list[Line], bought: Bought) -> None:
+def test_pages_lead_through_the_whole_history(api: HttpApi, swept: list[Line], bought: Bought) -> None:
     pages = list(api.pages(bought.account, limit="3"))
 
     assert [line for page in pages for line in page] == swept
     assert {len(page) for page in pages[:-1]} == {3}
 
 
-def test_the_history_is_a_csv_file_too(api: Api, swept: list[Line], bought: Bought) -> None:
+def test_the_history_is_a_csv_file_too(api: HttpApi, swept: list[Line], bought: Bought) -> None:
     rows: list[dict[str, str]] = []
     cursor: dict[str, str] = {}
     while True:
@@ -106,7 +107,7 @@ def test_the_history_is_a_csv_file_too(api: Api, swept: list[Line], bought: Boug
     ],
     ids=str,
 )
-def test_filters_leave_only_what_fits(api: Api, swept: list[Line], bought: Bought, query: dict[str, str]) -> None:
+def test_filters_leave_only_what_fits(api: HttpApi, swept: list[Line], bought: Bought, query: dict[str, str]) -> None:
     wanted = [line for line in swept if fits(line, **query)]
 
     found = api.history(bought.account, limit="2", **query)
@@ -115,7 +116,7 @@ def test_filters_leave_only_what_fits(api: Api, swept: list[Line], bought: Bough
     assert found == wanted
 
 
-def test_dates_include_the_first_and_exclude_the_last(api: Api, swept: list[Line], bought: Bought) -> None:
+def test_dates_include_the_first_and_exclude_the_last(api: HttpApi, swept: list[Line], bought: Bought) -> None:
     second, grant = swept[-2]["at"], next(line["at"] for line in swept if line["type"] == "grant")
 
     found = api.history(bought.account, **{"from": second, "to": grant})

@@ -12,7 +12,9 @@ import pytest
 
 from local.deploy import client
 from local.stack import Stack, token
-from tests.support.stack_api import BALANCE, CONSUME, Answer, Api, exchange, new_key, routes, scope_of
+from tests.support.api import BALANCE, CONSUME, Answer, new_key
+from tests.support.contract import routes, scope_of
+from tests.support.over_http import HttpApi, exchange
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -89,7 +91,7 @@ def packed(value: Any) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def ask(api: Api, path: str, *headers: tuple[str, str], method: str = "GET", body: bytes = b"") -> Answer:
+def ask(api: HttpApi, path: str, *headers: tuple[str, str], method: str = "GET", body: bytes = b"") -> Answer:
     """One request with exactly these headers, any of them as often as it is here."""
     parts = urlsplit(api.url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=60)
@@ -112,15 +114,15 @@ def bearer(text: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("route", GUARDED)
 def test_a_stranger_with_every_scope_opens_nothing(
-    api: Api, account: str, strangers_tokens: dict[str, str], route: str
+    api: HttpApi, account: str, strangers_tokens: dict[str, str], route: str
 ) -> None:
     for text in strangers_tokens.values():
         assert set(claims_of(text)["scope"].split()) == {f"prepaid/{name}" for name in SCOPES}
         sent: dict[str, Any] = {} if route.startswith("GET") else {"json": {}}
-        assert api(route, account, token=text, id="pur_0", **sent).status == 401
+        assert api(route, account, by=text, id="pur_0", **sent).status == 401
 
 
-def test_the_public_key_signs_nothing(api: Api, stack: Stack, account: str) -> None:
+def test_the_public_key_signs_nothing(api: HttpApi, stack: Stack, account: str) -> None:
     """HS256 with what everybody can read as its secret: the oldest trick there is."""
     pool = stack.deployed.outputs["UserPoolId"]
     published = exchange("GET", f"{stack.deployed.cloud.url}/{pool}/.well-known/jwks.json", None, {})
@@ -132,7 +134,7 @@ def test_the_public_key_signs_nothing(api: Api, stack: Stack, account: str) -> N
         for algorithm, digest in (("HS256", "sha256"), ("HS512", "sha512")):
             signed = f"{packed({'alg': algorithm, 'kid': key['kid'], 'typ': 'JWT'})}.{packed(claims)}"
             signature = packed(hmac.new(secret, signed.encode(), getattr(hashlib, digest)).digest())
-            assert api(BALANCE, account, token=f"{signed}.{signature}").status == 401
+            assert api(BALANCE, account, by=f"{signed}.{signature}").status == 401
 
 
 @pytest.mark.parametrize(
@@ -152,11 +154,11 @@ def test_the_public_key_signs_nothing(api: Api, stack: Stack, account: str) -> N
     ],
     ids=json.dumps,
 )
-def test_another_head_on_a_good_token_is_no_token(api: Api, account: str, head: dict[str, Any]) -> None:
+def test_another_head_on_a_good_token_is_no_token(api: HttpApi, account: str, head: dict[str, Any]) -> None:
     _, claims, signature = api.tokens["service"].split(".")
 
     for end in (signature, "", "AA"):
-        assert api(BALANCE, account, token=f"{packed(head)}.{claims}.{end}").status == 401
+        assert api(BALANCE, account, by=f"{packed(head)}.{claims}.{end}").status == 401
 
 
 @pytest.mark.parametrize(
@@ -172,14 +174,14 @@ def test_another_head_on_a_good_token_is_no_token(api: Api, account: str, head: 
     ],
     ids=json.dumps,
 )
-def test_no_claim_of_a_good_token_can_be_changed(api: Api, account: str, change: dict[str, Any]) -> None:
+def test_no_claim_of_a_good_token_can_be_changed(api: HttpApi, account: str, change: dict[str, Any]) -> None:
     head, _, signature = api.tokens["service"].split(".")
     claims = packed({**claims_of(api.tokens["service"]), **change})
 
-    assert api(BALANCE, account, token=f"{head}.{claims}.{signature}").status == 401
+    assert api(BALANCE, account, by=f"{head}.{claims}.{signature}").status == 401
 
 
-def test_a_token_counts_in_its_own_header_only_and_only_once(api: Api, account: str) -> None:
+def test_a_token_counts_in_its_own_header_only_and_only_once(api: HttpApi, account: str) -> None:
     good = api.tokens["service"]
     path = f"/v1/accounts/{account}/balance"
 
@@ -199,7 +201,7 @@ def test_a_token_counts_in_its_own_header_only_and_only_once(api: Api, account: 
 
 
 @pytest.mark.parametrize("path", NOBODYS_PATHS)
-def test_a_crooked_path_leads_to_nobodys_account(api: Api, account: str, path: str) -> None:
+def test_a_crooked_path_leads_to_nobodys_account(api: HttpApi, account: str, path: str) -> None:
     crooked = path.format(account=account, other="nobody", long="a" * 7_000)
 
     answer = ask(api, crooked, bearer(api.tokens["service"]))
@@ -208,7 +210,7 @@ def test_a_crooked_path_leads_to_nobodys_account(api: Api, account: str, path: s
     assert account not in answer.text
 
 
-def test_two_keys_on_one_request_are_still_one_effect(api: Api, account: str) -> None:
+def test_two_keys_on_one_request_are_still_one_effect(api: HttpApi, account: str) -> None:
     """Joined by whoever is in between: as one more key, or as none."""
     first, second = new_key(), new_key()
     headers = [bearer(api.tokens["service"]), ("Content-Type", "application/json")]
@@ -227,8 +229,8 @@ def test_two_keys_on_one_request_are_still_one_effect(api: Api, account: str) ->
     assert api.balance(account)["credits"]["available"] == before - (statuses == {201})
 
 
-def test_one_clients_token_is_not_anothers(api: Api, stack: Stack, account: str) -> None:
+def test_one_clients_token_is_not_anothers(api: HttpApi, stack: Stack, account: str) -> None:
     """Each was given its own scopes and no more, whatever its claims once said."""
     fresh = token(stack.deployed, stack.deployed.outputs["StorefrontClientId"])
 
-    assert api(CONSUME, account, token=fresh, json={"feature": "sticker"}).status == 403
+    assert api(CONSUME, account, by=fresh, json={"feature": "sticker"}).status == 403

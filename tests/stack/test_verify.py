@@ -6,8 +6,8 @@ from typing import Any
 from local.deploy import client
 from local.stack import Stack
 from prepaid.store import keys
+from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import Till
-from tests.support.stack_api import Api
 
 MOST_RUNS = 20
 
@@ -39,9 +39,9 @@ def test_nothing_is_found_in_what_the_service_wrote(stack: Stack, cashier: Till,
     assert said["read"] > len(swept)
 
 
-def test_a_row_that_somebody_changes_in_the_table_is_found(stack: Stack, api: Api, cashier: Till) -> None:
-    account, table = api.open(), cashier.table()
-    api.give(account, 5)
+def test_a_row_that_somebody_changes_in_the_table_is_found(stack: Stack, api: HttpApi, cashier: Till) -> None:
+    account, table = api.open(new_account()), cashier.table()
+    api.give(5, account)
     key = keys.entry(account, 2)
     item = table.client.get_item(TableName=table.name, Key=key)["Item"]
     changed = {**item, "line": {"S": item["line"]["S"].replace('"actor":"', '"actor":"x')}}

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from tests.support.ledger_audit import audit
+from tests.support.over_http import HttpApi
 from tests.support.payment_page import Till
-from tests.support.stack_api import Api
 from tests.support.store_driver import Stored, entry_items, stored
 
 
 @pytest.fixture(scope="module")
-def items(api: Api, cashier: Till, swept: object) -> Stored:
+def items(api: HttpApi, cashier: Till, swept: object) -> Stored:
     """The whole table, with the account that lived through everything in it."""
     return stored(cashier.table())
 
@@ -20,7 +20,7 @@ def accounts_of(items: Stored) -> list[str]:
     return sorted({partition.removeprefix("ACCOUNT#") for partition, _ in items if partition.startswith("ACCOUNT#")})
 
 
-def test_every_account_adds_up(api: Api, items: Stored) -> None:
+def test_every_account_adds_up(api: HttpApi, items: Stored) -> None:
     for account in accounts_of(items):
         audited = audit(items, account)
 
@@ -43,7 +43,7 @@ def test_quota_is_used_as_the_lines_say(items: Stored) -> None:
             assert state["quota_used"] >= drawn
 
 
-def test_the_history_shows_the_ledger_and_nothing_else(api: Api, items: Stored) -> None:
+def test_the_history_shows_the_ledger_and_nothing_else(api: HttpApi, items: Stored) -> None:
     for account in accounts_of(items):
         written = [json.loads(item["line"]["S"]) for item in entry_items(items, account)]
 

@@ -10,7 +10,7 @@ from fake_stripe.lifecycle import PAYER
 from local.demo import CODE
 from local.deploy import client
 from local.stack import Stack
-from tests.support.stack_api import Api
+from tests.support.over_http import HttpApi
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -23,7 +23,7 @@ SECRETS = (*STRIPE_SECRETS, "CursorSecret", "PepperSecret")
 
 
 @pytest.fixture(scope="module")
-def written(api: Api, stack: Stack, swept: object) -> dict[str, list[str]]:
+def written(api: HttpApi, stack: Stack, swept: object) -> dict[str, list[str]]:
     """Every line of every function, by its log group."""
     logs: Any = client(stack.deployed.cloud, "logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
@@ -46,17 +46,17 @@ def test_every_line_is_for_machines(written: dict[str, list[str]]) -> None:
             assert PLATFORM.match(line) or isinstance(json.loads(line), dict), line
 
 
-def test_no_line_tells_a_secret(api: Api, stack: Stack, written: dict[str, list[str]]) -> None:
+def test_no_line_tells_a_secret(api: HttpApi, stack: Stack, written: dict[str, list[str]]) -> None:
     addresses = stack.addresses
     manager: SecretsManagerClient = client(stack.deployed.cloud, "secretsmanager")
     kept = [manager.get_secret_value(SecretId=stack.deployed.resources[name])["SecretString"] for name in SECRETS]
     kept += [json.loads(text)["api_key"] for text in kept[: len(STRIPE_SECRETS)]]
-    secret = {addresses.stripe_api_key, addresses.webhook_secret, *addresses.tokens.values(), *kept, *api.shown}
+    secret = {addresses.stripe_api_key, addresses.webhook_secret, *addresses.tokens.values(), *kept, *api.private}
     secret |= {str(told) for told in PAYER.values()} | {"Bearer ", "v1="}
     for lines in written.values():
         text = "\n".join(lines)
         assert [one[:12] for one in secret if one in text] == []
-        assert [code for code in CODES if re.search(rf"(?<![0-9a-f]){code}(?![0-9a-f])", text)] == []
+        assert [code for code in (*CODES, *api.codes) if re.search(rf"(?<![0-9a-f]){code}(?![0-9a-f])", text)] == []
 
 
 def test_nothing_went_wrong_unnoticed(written: dict[str, list[str]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fake_stripe import lifecycle
-from tests.support.api import PURCHASES, Service
+from tests.support.api import PURCHASES
 from tests.support.handler_fixtures import (
     apps,
     clock,
@@ -24,6 +24,7 @@ from tests.support.handler_fixtures import (
     till,
 )
 from tests.support.handlers import Clock
+from tests.support.in_process import Service
 from tests.support.interruptions import Killed
 from tests.support.reconciliation import (
     NOTHING,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.demo import Shop
+from tests.support.api import CONSUME, Answer, new_key
+from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import Till
-from tests.support.stack_api import Answer, Api, new_key
 
 LIFETIME = timedelta(seconds=8)
 BEFORE_THE_END = timedelta(seconds=1)
@@ -63,9 +64,9 @@ class Lapsed:
     balance: Any
 
 
-def buy(api: Api, till: Till) -> Bought:
+def buy(api: HttpApi, till: Till) -> Bought:
     """A fresh account with a quota of 100 services pays for 50 credits by card, as a person does."""
-    account = api.open("individual", ai_enabled=True)
+    account = api.open(new_account(), plan="individual", ai_enabled=True)
     before = api.balance(account)
     shop = till.order(account, "credits-50")
     page = till.press(shop, "card")
@@ -73,32 +74,32 @@ def buy(api: Api, till: Till) -> Bought:
     return Bought(account=account, shop=shop, before=before, page=page, after=api.balance(account))
 
 
-def spend(api: Api, account: str) -> Spent:
+def spend(api: HttpApi, account: str) -> Spent:
     """It spends 100 services of quota and 50 credits to the last."""
     refused_key, last_key = new_key(), new_key()
     return Spent(
-        by_quota=api.spend(account, 98, "ai_service"),
-        by_both=api.spend(account, 5, "ai_service"),
-        by_credits=api.spend(account, 40, **DETAILS),
+        by_quota=api.spend(98, "ai_service", account),
+        by_both=api.spend(5, "ai_service", account),
+        by_credits=api(CONSUME, account, json={"feature": "sticker", "quantity": 40, **DETAILS}),
         refused_key=refused_key,
-        refused_service=api.spend(account, 8, "ai_service", key=refused_key),
-        refused_sticker=api.spend(account, 8),
-        last=api.spend(account, 7, key=last_key),
-        last_repeated=api.spend(account, 7, key=last_key),
+        refused_service=api.spend(8, "ai_service", account, key=refused_key),
+        refused_sticker=api.spend(8, account=account),
+        last=api.spend(7, account=account, key=last_key),
+        last_repeated=api.spend(7, account=account, key=last_key),
         empty=api.balance(account),
     )
 
 
-def let_lapse(api: Api, account: str, refused_key: str) -> Lapsed:
+def let_lapse(api: HttpApi, account: str, refused_key: str) -> Lapsed:
     """It is given more than it can spend in time, and spends one by one until after the end."""
     # Whole milliseconds, as the ledger keeps them.
     expires_at = (datetime.now(UTC) + LIFETIME).replace(microsecond=0)
-    lot = api.give(account, 500, expires_at=expires_at.isoformat())
-    refused_repeated = api.spend(account, 8, "ai_service", key=refused_key)
+    lot = api.give(500, account, expires_at=expires_at.isoformat())
+    refused_repeated = api.spend(8, "ai_service", account, key=refused_key)
     time.sleep(max(0.0, (expires_at - BEFORE_THE_END - datetime.now(UTC)).total_seconds()))
     tries: list[Try] = []
     while not tries or tries[-1].sent_at < expires_at + AFTER_THE_END:
-        tries.append(Try(sent_at=datetime.now(UTC), answer=api.spend(account)))
+        tries.append(Try(sent_at=datetime.now(UTC), answer=api.spend(account=account)))
     return Lapsed(
         lot=lot,
         expires_at=expires_at,
@@ -108,7 +109,7 @@ def let_lapse(api: Api, account: str, refused_key: str) -> Lapsed:
     )
 
 
-def wait_for_sweep(api: Api, account: str) -> list[Any]:
+def wait_for_sweep(api: HttpApi, account: str) -> list[Any]:
     """The account's history, newest first, once the schedule has recorded what lapsed; nothing here writes."""
     deadline = time.monotonic() + SWEEP_SECONDS
     while not api.history(account, type="expiry"):

@@ -1,9 +1,10 @@
-"""Calls the functions as API Gateway does, and holds every answer against the contract."""
+"""What a client asks of the service, in this process (in_process.py) and over HTTP (over_http.py) alike."""
 
-import json
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from prepaid.api import (
     accounts,
@@ -18,13 +19,8 @@ from prepaid.api import (
     webhooks,
 )
 from prepaid.api.http.routes import KEY
-from prepaid.store.dynamodb import Table
-from prepaid.use_cases.approving import CodeSecrets
-from tests.support.contract import check_answer, check_problem
-from tests.support.functions import Functions
-from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, Context, Event, compact, http_event
-from tests.support.iam_rights import acting_as
-from tests.support.store_driver import Stored, stored
+from tests.support.contract import check_answer, scope_of
+from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 
 CONSUME = consumptions.CONSUME.key
 BALANCE = balances.SHOW.key
@@ -41,31 +37,40 @@ BUY = purchases.BUY.key
 PURCHASES = purchases.SHOW_ALL.key
 PURCHASE = purchases.SHOW.key
 WEBHOOK = webhooks.RECEIVE.key
-FUNCTION_OF = {
-    CONSUME: "consume",
-    BALANCE: "balance_query",
-    HISTORY: "balance_query",
-    PUT_ACCOUNT: "accounts",
-    GET_ACCOUNT: "accounts",
-    GRANT: "accounts",
-    PACKS: "accounts",
-    GET_CATALOG: "accounts",
-    PUT_CATALOG: "accounts",
-    MANAGER_CODE: "checkout",
-    MANAGER_SESSION: "checkout",
-    BUY: "checkout",
-    PURCHASES: "checkout",
-    PURCHASE: "checkout",
-    WEBHOOK: "purchase_webhook",
-}
 NEEDS_KEY = {route.key for route in openapi.ROUTES if KEY in route.parameters}
-PRIVATE_HEADERS = ("authorization", "stripe-signature", "manager-session")
+
+# The clients that each stack has, with the claims of their tokens.
+CLIENTS = {"service": ANYBODY, "storefront": BUYER, "admin": ADMIN}
+# The client that calls the routes of a scope.
+HOLDER = {
+    "prepaid/consume": "service",
+    "prepaid/read": "service",
+    "prepaid/buy": "storefront",
+    "prepaid/admin": "admin",
+    None: None,
+}
+# The caller of a request that names none: the holder of the route's scope.
+BY_SCOPE = "the holder of the scope"
 # A code that the manager of every account here has, unless a test says otherwise.
 CODE = "274913"
+PRIVATE_HEADERS = ("authorization", "stripe-signature", "manager-session")
 # So short a body says nothing, and may well be part of a log line by chance.
 SHORT = 12
 
-type Handler = Callable[[Event, Any], dict[str, Any]]
+# A client by its name; the claims of a token (in process only) or a token as it is (over HTTP only); None for nobody.
+type Caller = Claims | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """headers: as a client spells them. path: the values of the route's path parameters."""
+
+    route: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    by: Caller
+    body: str | bytes | None
 
 
 @dataclass(frozen=True)
@@ -87,81 +92,85 @@ class Answer:
         """The fields that an invalid_request names."""
         return [error["field"] for error in self.body["errors"]]
 
+    @property
+    def replayed(self) -> bool:
+        return self.headers.get("idempotent-replayed") == "true"
 
-@dataclass
-class Service:
-    """The functions at one table. private, codes: what was sent or shown and must not turn up in any log."""
 
-    table: Table
-    functions: Functions
+@dataclass(kw_only=True)
+class Api(ABC):
+    """A client of the service. private, codes: what was sent or shown and must not turn up in any log."""
+
     private: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=lambda: {CODE})
-    _keys: int = 0
+
+    @abstractmethod
+    def ask(self, request: Request) -> Answer:
+        """Send one request. Returns the response that `checked` has passed."""
+
+    def new_key(self) -> str:
+        """An idempotency key that no other request has."""
+        return new_key()
 
     def __call__(
         self,
         route: str,
         account: str | None = "acme",
         *,
+        by: Caller = BY_SCOPE,
         json: Any = None,
         body: str | bytes | None = None,
         key: str | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        claims: Claims | None = ANYBODY,
         trouble: bool = False,
         **path: str,
     ) -> Answer:
         """One request. path: its parameters besides the account. json: sent as JSON; body: sent as it is. A POST that
-        needs a key gets a new one unless told.
+        needs a key gets a new one unless told. headers: replace those of the same name; "" leaves one out.
 
         trouble: whether 5xx is what the test is about; elsewhere it is a failure.
         """
         sent = {"content-type": "application/json"} if json is not None or body is not None else {}
         if route in NEEDS_KEY:
-            self._keys += 1
-            sent["idempotency-key"] = f"key-{self._keys}" if key is None else key
-        event = http_event(
-            route,
+            sent["idempotency-key"] = self.new_key() if key is None else key
+        replaced = {name.lower() for name in headers or {}}
+        sent = {name: value for name, value in sent.items() if name not in replaced} | dict(headers or {})
+        request = Request(
+            route=route,
             path=({"account": account} if account is not None and "{account}" in route else {}) | path,
-            query=query,
-            headers={name: value for name, value in {**sent, **(headers or {})}.items() if value != ""},
-            claims=claims,
+            query=query or {},
+            headers={name: value for name, value in sent.items() if value != ""},
+            by=HOLDER[scope_of(route)] if by == BY_SCOPE else by,
             body=compact(json) if json is not None else body,
         )
-        answer = self.send(event)
+        answer = self.ask(request)
         assert trouble or answer.status < 500, answer
         return answer
 
-    def send(self, event: Event, context: Any = None) -> Answer:
-        """One event as it is. The answer is held against the contract."""
-        route = event["routeKey"]
-        self._keep_private(event)
-        with acting_as(FUNCTION_OF[route]):
-            response = self.functions[FUNCTION_OF[route]](event, context or Context())
-        # It must survive Lambda's own JSON.
-        response = json.loads(json.dumps(response, ensure_ascii=False).encode())
-        assert set(response) <= {"statusCode", "headers", "body"}
-        assert response["headers"].pop("Cache-Control") == "no-store"
-        headers = {name.lower(): value for name, value in response["headers"].items()}
-        # Whatever was asked: no line break that would be a header of somebody else's making.
-        assert all(value.isascii() and value.isprintable() for value in headers.values()), headers
-        kind = headers.get("content-type", "")
-        text = response.get("body", "")
-        body = json.loads(text) if "json" in kind else text
-        check_answer(route, response["statusCode"], kind, body)
-        if route == MANAGER_SESSION and response["statusCode"] == 201:
-            self.private.add(body["manager_session"])
-        return Answer(response["statusCode"], headers, body, text)
+    def checked(self, route: str, answer: Answer) -> Answer:
+        """The same response; fails when openapi.json doesn't allow it."""
+        check_answer(route, answer.status, answer.headers.get("content-type"), answer.body)
+        if route == MANAGER_SESSION and answer.status == 201:
+            self.private.add(answer.body["manager_session"])
+        return answer
 
-    def open(self, account: str = "acme", *, credits: int = 0, **more: Any) -> None:
-        """An account on plan none, with one promotional lot of so many credits."""
+    def keep_private(self, headers: Mapping[str, str], body: str) -> None:
+        """Remember what no log line may hold of a request. headers: names in lower case."""
+        said = [body, *(headers.get(name, "") for name in PRIVATE_HEADERS)]
+        self.private.update(text for text in said if len(text) >= SHORT)
+
+    def open(self, account: str = "acme", *, credits: int = 0, **more: Any) -> str:
+        """An account on plan none, with one promotional lot of so many credits. Returns its id."""
         asked = {"name": "Pet & Cia", "plan": "none", **more}
-        assert self(PUT_ACCOUNT, account, json=asked).status == 201
+        answer = self(PUT_ACCOUNT, account, json=asked)
+        assert answer.status == 201, answer
         if credits:
             self.give(credits, account)
+        return account
 
     def give(self, credits: int, account: str = "acme", **more: Any) -> Any:
+        """A promotional lot."""
         asked = {"credits": credits, "kind": "promotion", "reason": "welcome", **more}
         answer = self(GRANT, account, json=asked)
         assert answer.status == 201, answer
@@ -171,17 +180,33 @@ class Service:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
 
     def balance(self, account: str = "acme", **query: str) -> Any:
-        return self(BALANCE, account, query=query).body
+        answer = self(BALANCE, account, query=query)
+        assert answer.status == 200, answer
+        return answer.body
+
+    def pages(self, account: str = "acme", **query: str) -> Iterator[list[Any]]:
+        """The history page by page, newest first, as its cursors lead."""
+        while True:
+            answer = self(HISTORY, account, query=query)
+            assert answer.status == 200, answer
+            yield answer.body["entries"]
+            if answer.body["next_cursor"] is None:
+                return
+            query = {**query, "cursor": answer.body["next_cursor"]}
+
+    def history(self, account: str = "acme", **query: str) -> list[Any]:
+        """Every entry, newest first."""
+        return [entry for page in self.pages(account, **query) for entry in page]
 
     def set_code(self, code: str = CODE, account: str = "acme", *, current: str | None = None) -> Answer:
         """By an administrator, or with the current code by a buyer."""
         self.codes |= {code} | ({current} if current else set())
         asked = {"code": code} | ({"current_code": current} if current is not None else {})
-        return self(MANAGER_CODE, account, json=asked, claims=ADMIN if current is None else BUYER)
+        return self(MANAGER_CODE, account, json=asked, by="admin" if current is None else "storefront")
 
     def try_code(self, code: str = CODE, account: str = "acme", **more: Any) -> Answer:
         self.codes.add(code)
-        return self(MANAGER_SESSION, account, json={"code": code}, claims=BUYER, **more)
+        return self(MANAGER_SESSION, account, json={"code": code}, **more)
 
     def manager_session(self, account: str = "acme", code: str = CODE) -> str:
         answer = self.try_code(code, account)
@@ -191,27 +216,11 @@ class Service:
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any
     ) -> Answer:
-        """A purchase, with a new manager session unless told."""
+        """A purchase, with a new manager session unless told; "" for none."""
         token = self.manager_session(account) if session is None else session
         headers = {"manager-session": token, **more.pop("headers", {})}
-        return self(BUY, account, json={"pack": pack}, headers=headers, claims=BUYER, **more)
-
-    def stored(self) -> Stored:
-        return stored(self.table)
-
-    def codes_of(self, function: str) -> CodeSecrets:
-        """What a function hashes codes with."""
-        return self.functions.deps[function].codes()
-
-    def _keep_private(self, event: Event) -> None:
-        headers = {name.lower(): value for name, value in event["headers"].items()}
-        said = [event.get("body") or "", *(headers.get(name, "") for name in PRIVATE_HEADERS)]
-        self.private.update(text for text in said if len(text) >= SHORT)
+        return self(BUY, account, json={"pack": pack}, headers=headers, **more)
 
 
-def unknown_route(handler: Handler, event: Event) -> Answer:
-    """The answer to a route that no contract knows."""
-    response = handler(event, Context())
-    body = json.loads(response["body"])
-    check_problem(response["statusCode"], body)
-    return Answer(response["statusCode"], response["headers"], body, response["body"])
+def new_key() -> str:
+    return uuid4().hex

@@ -29,9 +29,21 @@ def document() -> dict[str, Any]:
     return found
 
 
-def routes() -> set[str]:
-    """Route keys as API Gateway spells them."""
-    return {f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods}
+def routes() -> list[str]:
+    """Every route, as API Gateway spells its key."""
+    return [f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods]
+
+
+def scopes_of(route: str) -> list[str]:
+    """The scopes of which any one opens the route; none where no token is needed."""
+    method, _, path = route.partition(" ")
+    security: list[dict[str, list[str]]] = document()["paths"][path][method.lower()].get("security", [])
+    return [scope for one in security for scope in one["token"]]
+
+
+def scope_of(route: str) -> str | None:
+    """The first of them."""
+    return next(iter(scopes_of(route)), None)
 
 
 def check_answer(route: str, status: int, content_type: str | None, body: Any) -> None:

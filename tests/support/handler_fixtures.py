@@ -12,7 +12,6 @@ from fake_stripe.faults import Fault
 from fake_stripe.server import RunningFake
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases import approving
-from tests.support.api import Service
 from tests.support.apps import load_app
 from tests.support.functions import NAMES, Deployment
 from tests.support.handlers import (
@@ -26,6 +25,7 @@ from tests.support.handlers import (
     listen,
     serving,
 )
+from tests.support.in_process import Service
 from tests.support.store_driver import FakeTime
 from tests.support.stripe_purchases import CURRENT_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
 

@@ -15,10 +15,10 @@ from local.deploy import STRIPE_RIGHTS
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.store.dynamodb import Table
 from prepaid.telemetry import logger
-from tests.support.api import Service
 from tests.support.functions import Functions
 from tests.support.gateway_events import TOKEN
 from tests.support.iam_rights import watch
+from tests.support.in_process import Service
 from tests.support.stripe_purchases import CURRENT_SECRET, OTHER_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS
 
 CURSOR_SECRET = "cursor-secret-5d1e0a"

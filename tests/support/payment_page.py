@@ -12,7 +12,8 @@ from local.deploy import client
 from local.stack import Stack
 from prepaid.store.dynamodb import Table
 from prepaid.store.purchases import read_purchase
-from tests.support.stack_api import Answer, exchange
+from tests.support.api import Answer
+from tests.support.over_http import exchange
 from tests.support.store_driver import NO_DEADLINE
 
 PATIENCE_SECONDS = 60

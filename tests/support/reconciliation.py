@@ -13,10 +13,10 @@ from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store import keys
 from prepaid.store.reconciliation import HIGHEST
 from prepaid.use_cases import syncing
-from tests.support.api import Service
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock
 from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
 from tests.support.store_driver import Stored
 from tests.support.stripe_purchases import Till
 

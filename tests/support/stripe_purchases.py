@@ -17,8 +17,9 @@ from prepaid.store import keys
 from prepaid.store.dynamodb import get
 from prepaid.store.purchases import read_purchase, record_purchase
 from prepaid.use_cases.approving import change_code
-from tests.support.api import CODE, PURCHASES, WEBHOOK, Answer, Service
+from tests.support.api import CODE, PURCHASES, WEBHOOK, Answer
 from tests.support.gateway_events import http_event
+from tests.support.in_process import Service
 
 if TYPE_CHECKING:
     from tests.support.handlers import Clock

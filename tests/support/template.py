@@ -1,7 +1,7 @@
 """template.yaml, read once: what it says is written down there and nowhere else."""
 
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -27,3 +27,14 @@ def table_schema() -> dict[str, Any]:
     """The arguments of CreateTable."""
     [table] = [resource for resource in resources().values() if resource["Type"] == "AWS::DynamoDB::Table"]
     return {name: table["Properties"][name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+
+
+def functions_by_route() -> dict[str, str]:
+    """The name of the function that serves a route, by the route's key."""
+    functions = [found["Properties"] for found in resources().values() if found["Type"] == "AWS::Serverless::Function"]
+    return {
+        f"{event['Properties']['Method']} {event['Properties']['Path']}": PurePath(function["CodeUri"]).name
+        for function in functions
+        for event in function["Events"].values()
+        if event["Type"] == "HttpApi"
+    }

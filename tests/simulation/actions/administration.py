@@ -7,7 +7,8 @@ from tests.oracle.catalog import Json
 from tests.simulation.actions.asking import account_of
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
-from tests.simulation.world import ACCOUNT, FUNCTIONS, World
+from tests.simulation.world import FUNCTIONS, World
+from tests.support.api import PUT_ACCOUNT, PUT_CATALOG
 from tests.support.gateway_events import ADMIN
 
 SMALL_PACKS = {
@@ -40,7 +41,7 @@ def put_account(world: World, step: Step) -> None:
         step,
         ClientRequest(
             "put_account",
-            f"PUT {ACCOUNT}",
+            PUT_ACCOUNT,
             account,
             body,
             claims=ADMIN,
@@ -57,7 +58,7 @@ def catalog(world: World, step: Step) -> None:
     headers = (("if-match", f'"{expected}"'),)
     body = catalog_body(step["variant"])
     asked = {"expected": expected}
-    world.ask(step, ClientRequest("catalog", "PUT /v1/catalog", "", body, claims=ADMIN, headers=headers, asked=asked))
+    world.ask(step, ClientRequest("catalog", PUT_CATALOG, "", body, claims=ADMIN, headers=headers, asked=asked))
 
 
 def catalog_body(variant: int) -> Json:

@@ -4,7 +4,8 @@ from tests.oracle.catalog import Json
 from tests.simulation.actions.asking import account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
-from tests.simulation.world import ACCOUNT, CODES, World
+from tests.simulation.world import CODES, World
+from tests.support.api import BUY, MANAGER_CODE, MANAGER_SESSION
 from tests.support.gateway_events import ADMIN, BUYER
 
 
@@ -18,7 +19,7 @@ def code(world: World, step: Step) -> None:
         body["current_code"] = (known.code if known and current is None else CODES[current or 0]) or CODES[0]
     asked = {"code": body["code"], **({"current": body["current_code"]} if not admin else {})}
     claims = ADMIN if admin else BUYER
-    world.ask(step, ClientRequest("code", f"PUT {ACCOUNT}/manager-code", account, body, claims=claims, asked=asked))
+    world.ask(step, ClientRequest("code", MANAGER_CODE, account, body, claims=claims, asked=asked))
 
 
 def unlock(world: World, step: Step) -> None:
@@ -33,7 +34,7 @@ def unlock(world: World, step: Step) -> None:
         step,
         ClientRequest(
             "unlock",
-            f"POST {ACCOUNT}/manager-sessions",
+            MANAGER_SESSION,
             account,
             {"code": shown},
             new_key(world),
@@ -57,7 +58,7 @@ def buy(world: World, step: Step) -> None:
         step,
         ClientRequest(
             "buy",
-            f"POST {ACCOUNT}/purchases",
+            BUY,
             account,
             {"pack": step["pack"]},
             new_key(world),

@@ -7,7 +7,8 @@ from tests.simulation.actions.asking import account_of
 from tests.simulation.answers.reading import entries_shown, next_cursor
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
-from tests.simulation.world import ACCOUNT, ANYBODY, World
+from tests.simulation.world import ANYBODY, World
+from tests.support.api import BALANCE, GET_ACCOUNT, GET_CATALOG, HISTORY, PACKS, PURCHASE, PURCHASES
 
 
 def balance(world: World, step: Step) -> None:
@@ -26,9 +27,7 @@ def balance(world: World, step: Step) -> None:
         asked["at"], query["at"] = at, time_text(at)
     world.ask(
         step,
-        ClientRequest(
-            "balance", f"GET {ACCOUNT}/balance", account, claims=ANYBODY, query=tuple(query.items()), asked=asked
-        ),
+        ClientRequest("balance", BALANCE, account, claims=ANYBODY, query=tuple(query.items()), asked=asked),
     )
 
 
@@ -50,7 +49,7 @@ def history(world: World, step: Step) -> None:
             step,
             ClientRequest(
                 "history",
-                f"GET {ACCOUNT}/history",
+                HISTORY,
                 account,
                 claims=ANYBODY,
                 headers=headers,
@@ -67,11 +66,11 @@ def history(world: World, step: Step) -> None:
 def show(world: World, step: Step) -> None:
     what, account = step["what"], account_of(step)
     routes = {
-        "account": f"GET {ACCOUNT}",
-        "packs": "GET /v1/packs",
-        "catalog": "GET /v1/catalog",
-        "purchases": f"GET {ACCOUNT}/purchases",
-        "purchase": f"GET {ACCOUNT}/purchases/{{id}}",
+        "account": GET_ACCOUNT,
+        "packs": PACKS,
+        "catalog": GET_CATALOG,
+        "purchases": PURCHASES,
+        "purchase": PURCHASE,
     }
     asked: Json = {"what": what}
     path: Json = {}
@@ -83,5 +82,5 @@ def show(world: World, step: Step) -> None:
             world.nothing(step)
             return
         asked["purchase"] = path["id"] = found[-1 - step["back"] % len(found)]
-    about = account if ACCOUNT in routes[what] else ""
+    about = account if "{account}" in routes[what] else ""
     world.ask(step, ClientRequest("show", routes[what], about, claims=ANYBODY, path=tuple(path.items()), asked=asked))

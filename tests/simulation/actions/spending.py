@@ -9,7 +9,8 @@ from tests.oracle.catalog import Json
 from tests.simulation.actions.asking import account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
-from tests.simulation.world import ACCOUNT, ANYBODY, World
+from tests.simulation.world import ANYBODY, World
+from tests.support.api import CONSUME, GRANT
 from tests.support.gateway_events import ADMIN
 
 # Of a grant that names no end.
@@ -32,7 +33,7 @@ def debit_of(account: str, key: str, body: Json) -> ClientRequest:
     texts: Json = {name: body[name] for name in ("customer", "reference") if name in body}
     return ClientRequest(
         "debit",
-        f"POST {ACCOUNT}/consumptions",
+        CONSUME,
         account,
         body,
         key,
@@ -76,7 +77,7 @@ def grant_of(account: str, key: str, body: Json) -> ClientRequest:
     ends = body.get("expires_at")
     return ClientRequest(
         "grant",
-        f"POST {ACCOUNT}/grants",
+        GRANT,
         account,
         body,
         key,

@@ -11,6 +11,7 @@ from tests.simulation.frames import Answer, ClientRequest
 from tests.simulation.stage import WEBHOOK_SECRET
 from tests.simulation.steps import Step
 from tests.simulation.world import World
+from tests.support.api import WEBHOOK
 
 # Of those that wait to be delivered, at most.
 ALL_EVENTS = 8
@@ -124,7 +125,7 @@ def deliver_one(world: World, step: Step, event: Json, *, late: int = 0) -> Answ
     mac = hmac.new(WEBHOOK_SECRET.encode(), f"{signed_at}.{body}".encode(), "sha256").hexdigest()
     headers = (("content-type", "application/json"), ("stripe-signature", f"t={signed_at},v1={mac}"))
     asked: Json = {"raw": body, "event": event, "signed_at": signed_at}
-    answer = world.ask(step, ClientRequest("deliver", "POST /v1/webhooks/stripe", "", headers=headers, asked=asked))
+    answer = world.ask(step, ClientRequest("deliver", WEBHOOK, "", headers=headers, asked=asked))
     if answer is None and event not in world.events:
         # Another delivery of it was acknowledged meanwhile: Stripe won't retry this one.
         world.lost += 1

@@ -1,0 +1,78 @@
+"""Calls the functions in this process, as API Gateway does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prepaid.store.dynamodb import Table
+from prepaid.use_cases.approving import CodeSecrets
+from tests.support.api import CLIENTS, Answer, Api, Request
+from tests.support.contract import check_problem
+from tests.support.functions import Functions
+from tests.support.gateway_events import Context, Event, http_event
+from tests.support.iam_rights import acting_as
+from tests.support.store_driver import Stored, stored
+from tests.support.template import functions_by_route
+
+FUNCTION_OF = functions_by_route()
+
+type Handler = Callable[[Event, Any], dict[str, Any]]
+
+
+@dataclass
+class Service(Api):
+    """The functions at one table."""
+
+    table: Table
+    functions: Functions
+    _keys: int = 0
+
+    def new_key(self) -> str:
+        """The same ones in every run."""
+        self._keys += 1
+        return f"key-{self._keys}"
+
+    def ask(self, request: Request) -> Answer:
+        return self.send(
+            http_event(
+                request.route,
+                path=request.path,
+                query=request.query,
+                headers=request.headers,
+                claims=CLIENTS[request.by] if isinstance(request.by, str) else request.by,
+                body=request.body,
+            )
+        )
+
+    def send(self, event: Event, context: Any = None) -> Answer:
+        """One event as it is."""
+        route = event["routeKey"]
+        self.keep_private({name.lower(): value for name, value in event["headers"].items()}, event.get("body") or "")
+        with acting_as(FUNCTION_OF[route]):
+            response = self.functions[FUNCTION_OF[route]](event, context or Context())
+        # It must survive Lambda's own JSON.
+        response = json.loads(json.dumps(response, ensure_ascii=False).encode())
+        assert set(response) <= {"statusCode", "headers", "body"}
+        assert response["headers"].pop("Cache-Control") == "no-store"
+        headers = {name.lower(): value for name, value in response["headers"].items()}
+        # Whatever was asked: no line break that would be a header of somebody else's making.
+        assert all(value.isascii() and value.isprintable() for value in headers.values()), headers
+        text = response.get("body", "")
+        body = json.loads(text) if "json" in headers.get("content-type", "") else text
+        return self.checked(route, Answer(response["statusCode"], headers, body, text))
+
+    def stored(self) -> Stored:
+        return stored(self.table)
+
+    def codes_of(self, function: str) -> CodeSecrets:
+        """What a function hashes codes with."""
+        return self.functions.deps[function].codes()
+
+
+def unknown_route(handler: Handler, event: Event) -> Answer:
+    """The answer to a route that no contract knows."""
+    response = handler(event, Context())
+    body = json.loads(response["body"])
+    check_problem(response["statusCode"], body)
+    return Answer(response["statusCode"], response["headers"], body, response["body"])
