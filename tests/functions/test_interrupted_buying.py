@@ -81,7 +81,7 @@ def test_no_second_page_while_the_first_may_be_being_paid(till: Till, service: S
 
     answer = service.buy(key="k", session="")
 
-    assert (answer.status, answer.code) == (409, "purchase_lapsed")
+    assert (answer.status, answer.code) == (409, "purchase_not_resumable")
     record = till.read(first["client_reference_id"], "acme")
     assert (record.state, record.session, record.checkout_url) == ("pending", first["id"], None)
     with till.fake.state.lock:
@@ -119,7 +119,7 @@ def test_a_purchase_that_was_begun_too_long_ago(till: Till, service: Service, cl
         service.buy(key="k", session="")
     clock.now += MILLISECOND
     answer = service.buy(key="k", session="")
-    assert (answer.status, answer.code) == (409, "purchase_lapsed")
+    assert (answer.status, answer.code) == (409, "purchase_not_resumable")
     assert at_stripe(till, "checkout.session") == []
     assert service.buy(key="another").status == 201
 

@@ -34,20 +34,20 @@ class KeyEffect:
 
 @dataclass
 class Purchased:
-    """What the ledger says of one purchase. months: civil months of validity. revoked, debt, lapsed: credits."""
+    """What the ledger says of one purchase. months: of validity. revoked, debt, expired_unspent: credits."""
 
     months: int
     lots: list[int] = field(default_factory=list)
     revoked: int = 0
     debt: int = 0
-    lapsed: int = 0
+    expired_unspent: int = 0
 
     def undone(self, revoked: int) -> tuple[int, int, int]:
         """How much is undone of debts, of what had expired and of what was taken, when so much stays revoked."""
         less = self.revoked - revoked
         debt = min(less, self.debt)
-        lapsed = min(less - debt, self.lapsed)
-        return debt, lapsed, less - debt - lapsed
+        expired_unspent = min(less - debt, self.expired_unspent)
+        return debt, expired_unspent, less - debt - expired_unspent
 
 
 @dataclass
@@ -135,11 +135,11 @@ class Ledger:
         if request.revoked > purchased.revoked:
             drawn = sum(draw[2] for draw in line["draws"])
             purchased.debt += owed
-            purchased.lapsed += request.revoked - purchased.revoked - drawn - owed
+            purchased.expired_unspent += request.revoked - purchased.revoked - drawn - owed
         else:
-            debt, lapsed, _ = purchased.undone(request.revoked)
+            debt, expired_unspent, _ = purchased.undone(request.revoked)
             purchased.debt -= debt
-            purchased.lapsed -= lapsed
+            purchased.expired_unspent -= expired_unspent
         purchased.revoked = request.revoked
 
     def row_of(self, lot: int) -> Row:

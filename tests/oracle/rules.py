@@ -266,7 +266,7 @@ def _revoked(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purch
     left, draws = take(own, min(more, sum(row[REMAINING] for row in own)))
     missing = more - sum(draw[2] for draw in draws)
     # Nobody owes what expired unspent: it had lost its worth.
-    owed = max(0, missing - (sum(ledger.expired[lot] for lot in purchased.lots) - purchased.lapsed))
+    owed = max(0, missing - (sum(ledger.expired[lot] for lot in purchased.lots) - purchased.expired_unspent))
     others = [row for row in now.lots if row[NUMBER] not in purchased.lots]
     lots = tuple(sorted([*others, *left], key=draw_order))
     after = replace(now, lots=lots, owed=now.owed + owed)

@@ -112,7 +112,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         for _ in range(MOST_STEPS):
             before = self.purchases[name]
             lapsed = lapsed_in(before, [self.first, *(entry.after for entry in self.entries)], self.now)
-            step = next_step(before, truth, self.now, lapsed=lapsed)
+            step = next_step(before, truth, self.now, expired_unspent=lapsed)
             if step is None:
                 return
             assert step.purchase.version == before.version + 1
@@ -130,13 +130,19 @@ class PurchasesOverTime(RuleBasedStateMachine):
             entry = self.carry_out(step.operation, request)[-1]
             self.purchases[name] = after = with_result(step, entry)
             expected = self.ledger.purchased[after.id]
-            assert (after.revoked, after.debt, after.lapsed) == (expected.revoked, expected.debt, expected.lapsed)
+            assert (after.revoked, after.debt, after.expired_unspent) == (
+                expected.revoked,
+                expected.debt,
+                expected.expired_unspent,
+            )
             assert [lot.number for lot in after.lots] == expected.lots
             event(f"{entry.type}{' owed' if entry.owed > 0 else ''}{' in a new lot' if entry.lot else ''}")
             if entry.type in BACK:
                 # What a line takes and what it makes owed is what the money's way justifies, less what had expired.
-                assert entry.owed - entry.credits == (after.revoked - after.lapsed) - (before.revoked - before.lapsed)
-                event(f"expired {'found' if after.lapsed > before.lapsed else 'as before'}")
+                assert entry.owed - entry.credits == (after.revoked - after.expired_unspent) - (
+                    before.revoked - before.expired_unspent
+                )
+                event(f"expired {'found' if after.expired_unspent > before.expired_unspent else 'as before'}")
                 if entry.owed > 0:
                     assert not any(lot.number in {one.number for one in after.lots} for lot in self.account.lots)
         raise AssertionError("never done")
@@ -186,14 +192,14 @@ class PurchasesOverTime(RuleBasedStateMachine):
     @invariant()
     def each_purchase_took_what_its_record_says(self) -> None:
         for purchase in self.purchases.values():
-            assert min(purchase.debt, purchase.lapsed) >= 0
-            assert purchase.debt + purchase.lapsed <= purchase.revoked <= purchase.credits
+            assert min(purchase.debt, purchase.expired_unspent) >= 0
+            assert purchase.debt + purchase.expired_unspent <= purchase.revoked <= purchase.credits
             back = min(purchase.amount, purchase.refunded + purchase.disputed)
             assert purchase.revoked == purchase.credits * back // purchase.amount
             lines = [entry for entry in self.entries if entry.purchase == purchase.id]
             assert sum(entry.type == "purchase" for entry in lines) == purchase.granted
             moved = sum(entry.owed - entry.credits for entry in lines if entry.type in BACK)
-            assert moved == purchase.revoked - purchase.lapsed
+            assert moved == purchase.revoked - purchase.expired_unspent
 
     @invariant()
     def only_what_was_spent_is_a_debt(self) -> None:
@@ -219,14 +225,14 @@ class PurchasesOverTime(RuleBasedStateMachine):
                 for draw in entry.draws
                 if entry.type == "expiry" and isinstance(draw, LotDraw) and draw.lot in lots
             )
-            assert purchase.lapsed <= expired
+            assert purchase.expired_unspent <= expired
 
     @invariant()
     def no_credit_is_won_or_lost(self) -> None:
         granted = sum(entry.lot.granted for entry in self.entries if entry.type in GRANTS and entry.lot)
         spent = -sum(entry.credits for entry in self.entries if entry.type == "consumption")
         expired = -sum(entry.credits for entry in self.entries if entry.type == "expiry")
-        revoked = sum(purchase.revoked - purchase.lapsed for purchase in self.purchases.values())
+        revoked = sum(purchase.revoked - purchase.expired_unspent for purchase in self.purchases.values())
 
         assert self.account.available - self.account.owed == granted - spent - expired - revoked
         assert self.account.available >= 0

@@ -139,7 +139,7 @@ END = datetime(2027, 6, 17, 3, tzinfo=UTC)
 def ended(driver: StoreDriver) -> tuple[int, int]:
     """Credits owed, and those that the purchase knows to have expired."""
     assert standing(driver)[2] == 0
-    return standing(driver)[3], driver.purchase().lapsed
+    return standing(driver)[3], driver.purchase().expired_unspent
 
 
 def test_credits_that_had_expired_unspent_are_not_owed(driver: StoreDriver, wire: Wire) -> None:

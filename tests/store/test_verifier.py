@@ -328,7 +328,9 @@ def test_a_refund_that_revoked_too_little_is_found(whole: WholeTable) -> None:
     driver.open()
     driver.record(a_purchase())
     driver.receive(a_payment_status("paid", a_purchase()))
-    nothing = Revoke(actor="stripe", cause="refund", lots=driver.purchase().lots, credits=0, lapsed=0, purchase="pur_1")
+    nothing = Revoke(
+        actor="stripe", cause="refund", lots=driver.purchase().lots, credits=0, expired_unspent=0, purchase="pur_1"
+    )
     append(driver.table, "acme", nothing, catalog=driver.catalog, now=NOW)
 
     findings = verified(whole.table, now=NOW).findings

@@ -136,7 +136,7 @@ def a_change_to(terms: Terms) -> ChangeTerms:
 
 def a_revocation(lot: Lot, credits: int, *, lapsed: int = 0, cause: Literal["refund", "dispute"] = "refund") -> Revoke:
     """lapsed: how many credits the lot lost unspent at its end."""
-    return Revoke(actor="stripe", cause=cause, lots=(lot,), credits=credits, lapsed=lapsed, purchase="pur_1")
+    return Revoke(actor="stripe", cause=cause, lots=(lot,), credits=credits, expired_unspent=lapsed, purchase="pur_1")
 
 
 def a_return(
@@ -149,7 +149,7 @@ def a_return(
         lots=(lot,),
         credits=credits,
         debt=debt,
-        lapsed=lapsed,
+        expired_unspent=lapsed,
         valid_months=12,
         purchase="pur_1",
     )
@@ -177,7 +177,7 @@ def followed(
     history = [*before, account]
     entries: tuple[Entry, ...] = ()
     for status in statuses:
-        while step := next_step(purchase, status, now, lapsed=lapsed_in(purchase, history, now)):
+        while step := next_step(purchase, status, now, expired_unspent=lapsed_in(purchase, history, now)):
             purchase = step.purchase
             if step.operation:
                 account, written = run(account, step.operation, now=now)

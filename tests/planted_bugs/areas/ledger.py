@@ -181,14 +181,14 @@ LEDGER = (
     Bug(
         "expired credits are owed",
         "_revoke",
-        "owed = max(0, missing - revoke.lapsed)",
+        "owed = max(0, missing - revoke.expired_unspent)",
         "owed = missing",
         ("core/test_money_back",),
     ),
     Bug(
         "nothing is ever owed",
         "_revoke",
-        "owed = max(0, missing - revoke.lapsed)",
+        "owed = max(0, missing - revoke.expired_unspent)",
         "owed = 0",
         ("core/test_money_back",),
     ),
@@ -209,7 +209,7 @@ LEDGER = (
     Bug(
         "what expired comes back",
         "_restore",
-        "taken = restore.credits - restore.debt - restore.lapsed",
+        "taken = restore.credits - restore.debt - restore.expired_unspent",
         "taken = restore.credits - restore.debt",
         ("test_money_returned",),
     ),

@@ -68,7 +68,7 @@ class AnswerCheck:
             must(other, f"{self.about}: {effect}")
             self.world.seen["a key with another request"] += 1
             return True
-        free = self.frame.step.kind == "unlock" or self.answer.code == "purchase_lapsed"
+        free = self.frame.step.kind == "unlock" or self.answer.code == "purchase_not_resumable"
         if effect is not None and effect.asked == self.frame.signature and not free:
             must(self.answer.status < 400, f"{self.about}, though its key had its effect")
         return False

@@ -75,7 +75,7 @@ def check_buy(it: AnswerCheck) -> None:
     if it.answer.code == "manager_session_invalid":
         _check_session_refused(it)
         return
-    if it.answer.code == "purchase_lapsed":
+    if it.answer.code == "purchase_not_resumable":
         effect = it.effect()
         assert effect is not None
         record = it.auditor.purchases[effect.purchase].record

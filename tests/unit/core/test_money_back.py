@@ -176,7 +176,7 @@ def test_what_is_owed_is_the_same_before_and_after_the_lots_end(spent: int, mone
 
     assert after_its_end.owed == before_its_end.owed
     assert (after_its_end.available, purchase.debt) == (0, after_its_end.owed)
-    assert purchase.revoked == purchase.debt + purchase.lapsed
+    assert purchase.revoked == purchase.debt + purchase.expired_unspent
     assert [entry.type for entry in entries] == (["refund"] if spent == 100 else ["expiry", "refund"])
 
 
@@ -187,7 +187,7 @@ def test_a_recorded_expiry_is_found_in_the_entry_before_it() -> None:
     purchase, after, (entry,) = followed(purchase, swept, a_payment_status(refunded=4990), now=LATEST, before=[account])
 
     assert line(entry) == ("refund", 0, 60)
-    assert (entry.draws, after.owed, purchase.debt, purchase.lapsed) == ((), 60, 60, 40)
+    assert (entry.draws, after.owed, purchase.debt, purchase.expired_unspent) == ((), 60, 60, 40)
 
 
 def test_several_refunds_count_what_expired_once() -> None:
@@ -199,7 +199,7 @@ def test_several_refunds_count_what_expired_once() -> None:
             purchase, account, a_payment_status(refunded=money), now=YEAR_LATER, before=history
         )
         history.append(account)
-        owed.append((account.owed, purchase.lapsed))
+        owed.append((account.owed, purchase.expired_unspent))
 
     # Of 20, 50 and 100 credits, 40 had expired.
     assert owed == [(0, 20), (10, 40), (60, 40)]
@@ -214,7 +214,7 @@ def test_a_failed_refund_of_expired_credits_cancels_its_debt() -> None:
 
     assert line(entry) == ("refund", 0, -60)
     assert (account.lots, entry.draws, entry.lot) == ((), (), None)
-    assert (after.revoked, after.debt, after.lapsed, after.state) == (0, 0, 0, "granted")
+    assert (after.revoked, after.debt, after.expired_unspent, after.state) == (0, 0, 0, "granted")
 
 
 def test_revoked_and_expired_credits_of_a_lot_are_told_apart() -> None:
@@ -224,7 +224,7 @@ def test_revoked_and_expired_credits_of_a_lot_are_told_apart() -> None:
     account, _ = run(account, a_debit(quantity=10))
 
     purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=YEAR_LATER)
-    assert (account.owed, purchase.revoked, purchase.debt, purchase.lapsed) == (10, 100, 10, 60)
+    assert (account.owed, purchase.revoked, purchase.debt, purchase.expired_unspent) == (10, 100, 10, 60)
 
     purchase, account, entries = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
     assert [line(entry) for entry in entries] == [("refund", 30, -10)]
@@ -239,7 +239,7 @@ def test_a_week_that_lapsed_counts_as_expired_too() -> None:
     purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=LATEST)
 
     # 25 of the week's 40 expired.
-    assert (account.owed, purchase.debt, purchase.lapsed) == (75, 75, 25)
+    assert (account.owed, purchase.debt, purchase.expired_unspent) == (75, 75, 25)
 
 
 # Owed
@@ -372,7 +372,7 @@ def test_what_is_so_already_takes_no_step() -> None:
         a_payment_status(refunded=1000, disputed=9999),
     ):
         purchase, _ = back(status)
-        assert next_step(purchase, status, LATER, lapsed=0) is None
+        assert next_step(purchase, status, LATER, expired_unspent=0) is None
 
 
 def test_each_step_counts_the_records_version_and_bears_its_time() -> None:
@@ -425,4 +425,4 @@ def test_a_lot_that_came_back_stands_in_draw_order() -> None:
 
 
 def test_a_granted_purchase_that_was_never_refunded_is_left_alone() -> None:
-    assert next_step(a_granted_purchase(), a_payment_status(), LATER, lapsed=0) is None
+    assert next_step(a_granted_purchase(), a_payment_status(), LATER, expired_unspent=0) is None

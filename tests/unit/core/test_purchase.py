@@ -55,7 +55,7 @@ def test_confirmed_money_grants_from_every_state_but_a_granted_one(state: Purcha
 @pytest.mark.parametrize("state", ["created", "open", "pending", "failed", "expired", "granted"])
 @pytest.mark.parametrize("progress", UNPAID)
 def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseState) -> None:
-    step = next_step(a_purchase(state), a_payment_status(progress), LATER, lapsed=0)
+    step = next_step(a_purchase(state), a_payment_status(progress), LATER, expired_unspent=0)
 
     assert step is None or step.operation is None
 
@@ -86,7 +86,7 @@ def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseS
 def test_what_a_session_that_is_not_paid_makes_of_a_state(
     state: PurchaseState, progress: Progress, expected: PurchaseState | None
 ) -> None:
-    step = next_step(a_purchase(state), a_payment_status(progress), LATER, lapsed=0)
+    step = next_step(a_purchase(state), a_payment_status(progress), LATER, expired_unspent=0)
 
     assert (step.purchase.state if step else None) == expected
     assert step is None or step.operation is None
@@ -95,7 +95,7 @@ def test_what_a_session_that_is_not_paid_makes_of_a_state(
 def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
     purchase = a_purchase("open", checkout_url="https://checkout.example/1")
 
-    step = next_step(purchase, a_payment_status("awaiting_payment"), LATER, lapsed=0)
+    step = next_step(purchase, a_payment_status("awaiting_payment"), LATER, expired_unspent=0)
 
     assert step
     assert step.purchase == replace(purchase, state="pending", version=purchase.version + 1, changed_at=LATER)
@@ -104,7 +104,7 @@ def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
 def test_a_purchase_that_is_granted_knows_its_money() -> None:
     purchase = a_purchase("pending")
 
-    step = next_step(purchase, a_payment_status("paid"), LATER, lapsed=0)
+    step = next_step(purchase, a_payment_status("paid"), LATER, expired_unspent=0)
 
     assert step
     assert step.purchase == replace(
@@ -115,7 +115,7 @@ def test_a_purchase_that_is_granted_knows_its_money() -> None:
 def test_what_is_granted_is_what_the_record_says() -> None:
     purchase = a_purchase("open", pack="no-longer-sold", credits=77, valid_months=1)
 
-    step = next_step(purchase, a_payment_status("paid"), LATER, lapsed=0)
+    step = next_step(purchase, a_payment_status("paid"), LATER, expired_unspent=0)
 
     assert step
     assert step.operation == Grant(
@@ -226,7 +226,7 @@ def test_no_words_without_money_ever_grant() -> None:
 
 def test_after_a_grant_no_word_on_the_session_moves_the_purchase() -> None:
     for progress in PROGRESS:
-        assert next_step(a_granted_purchase(), a_payment_status(progress), LATER, lapsed=0) is None
+        assert next_step(a_granted_purchase(), a_payment_status(progress), LATER, expired_unspent=0) is None
 
 
 def test_a_purchase_that_reads_expired_and_is_then_paid_is_granted() -> None:

@@ -12,7 +12,7 @@ PrepaidError
 │   ├── CodeLocked             too many wrong codes; until the lock ends, even the right code is rejected
 │   ├── SessionInvalid         no manager session that this purchase can use
 │   ├── PurchaseNotFound       the account has no such purchase
-│   └── PurchaseLapsed         a purchase that can't be continued
+│   └── PurchaseNotResumable   a purchase that can't be continued
 └── Unavailable                retry with the same key, which finds the effect if there was one
     └── Busy                   not committed before the deadline: contention, throttling or no reply
 """
@@ -123,11 +123,11 @@ class PurchaseNotFound(Refused):
 
 
 @dataclass(eq=False)
-class PurchaseLapsed(Refused):
+class PurchaseNotResumable(Refused):
     """The key's purchase has no payment page to return: it is too old to continue, its page is no longer open, or an
     event named a different page. Start a new purchase with a new key."""
 
-    code: ClassVar[str] = "purchase_lapsed"
+    code: ClassVar[str] = "purchase_not_resumable"
 
 
 @dataclass(eq=False)

@@ -63,7 +63,7 @@ class Revoke:
 
     The credits come first from its lots, then from those that expired unspent in them. Only the rest was spent, and it
     becomes owed: the result is the same as if the revocation had come before the lots expired.
-    lots: every lot that the purchase ever had. lapsed: credits that expired unspent in them, less those that earlier
+    lots: every lot that the purchase ever had. expired_unspent: credits that expired in them, less those that earlier
     revocations counted. cause: the type of the entry.
     """
 
@@ -71,7 +71,7 @@ class Revoke:
     cause: Literal["refund", "dispute"]
     lots: tuple[Lot, ...]
     credits: int
-    lapsed: int
+    expired_unspent: int
     purchase: str
 
 
@@ -79,7 +79,7 @@ class Revoke:
 class Restore:
     """Undo `credits` (>= 1) of earlier revocations, last taken first: a refund failed or a dispute was won.
 
-    debt, lapsed: how many of `credits` had become owed, and how many had expired unspent. Expired credits stay expired.
+    debt, expired_unspent: how many of `credits` had become owed, and how many had expired. Those stay expired.
     valid_months: the validity, from now, of credits with which a later grant paid this purchase's debt.
     """
 
@@ -88,7 +88,7 @@ class Restore:
     lots: tuple[Lot, ...]
     credits: int
     debt: int
-    lapsed: int
+    expired_unspent: int
     valid_months: int
     purchase: str
 
@@ -235,7 +235,7 @@ def _revoke(account: Account, revoke: Revoke, catalog: Catalog, now: datetime) -
     numbers = {lot.number for lot in revoke.lots}
     draws = _draw((lot for lot in account.lots if lot.number in numbers), revoke.credits)
     missing = revoke.credits - sum(draw.credits for draw in draws)
-    owed = max(0, missing - revoke.lapsed)
+    owed = max(0, missing - revoke.expired_unspent)
     after = replace(account, lots=_without(account.lots, draws), owed=account.owed + owed)
     entry = _entry(revoke.cause, account, after, catalog, now, revoke.actor)
     return replace(entry, draws=draws, purchase=revoke.purchase)
@@ -245,7 +245,7 @@ def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime
     cancelled = min(restore.debt, account.owed)
     # A later grant paid the rest of the debt. Those credits return as a new lot with full validity.
     paid = restore.debt - cancelled
-    taken = restore.credits - restore.debt - restore.lapsed
+    taken = restore.credits - restore.debt - restore.expired_unspent
     living = [lot for lot in restore.lots if lot.expires_at > now]
     lots, new = account.lots, None
     draws: list[LotDraw] = []

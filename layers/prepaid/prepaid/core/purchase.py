@@ -51,7 +51,7 @@ class Purchase:
     payment, once known. key: a digest of the request's idempotency key.
     lots: as they were granted: by the payment, and by restored credits whose lot had expired.
     refunded, disputed: minor units. revoked: credits taken back for them; debt: how many of those had been spent and
-    became owed; lapsed: how many had expired unspent, so that there was nothing to take.
+    became owed; expired_unspent: how many had expired unspent, so that there was nothing to take.
     """
 
     id: str
@@ -76,7 +76,7 @@ class Purchase:
     disputed: int = 0
     revoked: int = 0
     debt: int = 0
-    lapsed: int = 0
+    expired_unspent: int = 0
 
     @property
     def granted(self) -> bool:
@@ -185,11 +185,11 @@ def needs_revocation(purchase: Purchase, status: PaymentStatus) -> bool:
     return purchase.granted and revoked_credits(purchase, status.refunded + status.disputed) > purchase.revoked
 
 
-def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, lapsed: int) -> Step | None:
+def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, expired_unspent: int) -> Step | None:
     """The next step towards the provider's status; None when the purchase matches it.
 
     `status` must be newer than `purchase`, or it could undo a newer one: read the record first, then fetch the status.
-    lapsed: credits that expired unspent in the purchase's lots, from the ledger; used only if `needs_revocation`.
+    expired_unspent: credits that expired in the purchase's lots, from the ledger; used only if `needs_revocation`.
     """
     changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=status.session)
     if not purchase.granted:
@@ -205,21 +205,26 @@ def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, lapse
         changed, refunded=refunded, disputed=disputed, revoked=revoked, state=state_after(purchase, refunded, disputed)
     )
     if revoked > purchase.revoked:
-        return Step(changed, _revoke(purchase, changed, lapsed))
+        return Step(changed, _revoke(purchase, changed, expired_unspent))
     if revoked < purchase.revoked:
         restore = _restore(purchase, changed)
         return Step(
-            replace(changed, debt=purchase.debt - restore.debt, lapsed=purchase.lapsed - restore.lapsed), restore
+            replace(
+                changed,
+                debt=purchase.debt - restore.debt,
+                expired_unspent=purchase.expired_unspent - restore.expired_unspent,
+            ),
+            restore,
         )
     return Step(changed)
 
 
 def with_result(step: Step, entry: Entry) -> Purchase:
-    """The step's purchase, completed from its operation's entry: the new lot, the credits owed and those lapsed."""
+    """The step's purchase, completed from its operation's entry: its lot, credits owed and expired unspent."""
     purchase = step.purchase
     if isinstance(step.operation, Revoke):
         expired = step.operation.credits + entry.credits - entry.owed
-        return replace(purchase, debt=purchase.debt + entry.owed, lapsed=purchase.lapsed + expired)
+        return replace(purchase, debt=purchase.debt + entry.owed, expired_unspent=purchase.expired_unspent + expired)
     # A grant, or a restore after the lot expired: the next revocation draws from the new lot too.
     return replace(purchase, lots=(*purchase.lots, entry.lot)) if entry.lot else purchase
 
@@ -241,14 +246,14 @@ def grant_of(purchase: Purchase) -> Grant:
     )
 
 
-def _revoke(before: Purchase, after: Purchase, lapsed: int) -> Revoke:
+def _revoke(before: Purchase, after: Purchase, expired_unspent: int) -> Revoke:
     # Refunded and disputed may both have changed, in opposite directions: the cause is the one that increased.
     return Revoke(
         actor=ACTOR,
         cause="dispute" if after.disputed > before.disputed else "refund",
         lots=before.lots,
         credits=after.revoked - before.revoked,
-        lapsed=lapsed - before.lapsed,
+        expired_unspent=expired_unspent - before.expired_unspent,
         purchase=before.id,
     )
 
@@ -263,7 +268,7 @@ def _restore(before: Purchase, after: Purchase) -> Restore:
         lots=before.lots,
         credits=credits,
         debt=debt,
-        lapsed=min(credits - debt, before.lapsed),
+        expired_unspent=min(credits - debt, before.expired_unspent),
         valid_months=before.valid_months,
         purchase=before.id,
     )

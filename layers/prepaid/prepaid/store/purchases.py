@@ -163,7 +163,7 @@ def _to_item(purchase: Purchase) -> Item:
         "disputed": purchase.disputed,
         "revoked": purchase.revoked,
         "debt": purchase.debt,
-        "lapsed": purchase.lapsed,
+        "expired_unspent": purchase.expired_unspent,
     }
     item = {
         **keys.purchase(purchase.account, purchase.id),
@@ -201,5 +201,5 @@ def purchase_from_item(item: Item) -> Purchase:
         disputed=number["disputed"],
         revoked=number["revoked"],
         debt=number["debt"],
-        lapsed=number["lapsed"],
+        expired_unspent=number["expired_unspent"],
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prepaid.core.catalog import Catalog
-from prepaid.core.errors import Busy, PurchaseLapsed, SessionInvalid
+from prepaid.core.errors import Busy, PurchaseNotResumable, SessionInvalid
 from prepaid.core.ids import purchase_id
 from prepaid.core.purchase import Purchase, new_purchase, with_page
 from prepaid.payments.checkout_config import CheckoutConfig
@@ -56,7 +56,7 @@ def buy(
     """Record the purchase and create its payment page, once per key.
 
     Raises AccountNotFound, IdempotencyKeyReused, SessionInvalid, InvalidRequest for a pack that isn't on sale,
-    PurchaseLapsed, PaymentsRefused, PaymentsUnavailable, Busy.
+    PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
     """
     _, profile = read_account(table, order.account)
     # A retry is recognized before the session, the catalog or anything else is checked (rule 5).
@@ -89,7 +89,7 @@ def _make_page(
     from prepaid.payments.checkout import CustomerGone, create_customer, create_page  # noqa: PLC0415 - heavy, rare
 
     if now - purchase.created_at > CONTINUE_WITHIN:
-        raise PurchaseLapsed
+        raise PurchaseNotResumable
     customer = read_customer(table, purchase.account)
     if customer is None:
         created = create_customer(client, purchase.account, name, now=now)
@@ -102,17 +102,17 @@ def _make_page(
         page = create_page(client, purchase, customer=customer, config=checkout, now=now)
     if not page.url:
         # An earlier request created the page, and it is expired or paid already: events update the purchase.
-        raise PurchaseLapsed
+        raise PurchaseNotResumable
     return _keep_page(table, purchase, page.session, page.url, now)
 
 
 def _keep_page(table: Table, purchase: Purchase, session: str, url: str, now: datetime) -> Purchase:
-    """The purchase with its page, stored unless another request stored it first. Raises PurchaseLapsed, Busy."""
+    """The purchase with its page, stored unless another request stored it first. Raises PurchaseNotResumable, Busy."""
     for _ in attempts(table.deadline):
         if purchase.session not in (None, session):
             # An event named a page that this service never returned. The customer may be paying there, and could pay
             # twice with a second page.
-            raise PurchaseLapsed
+            raise PurchaseNotResumable
         try:
             opened = with_page(purchase, session, url, now)
             save_purchase(table, opened)

@@ -154,13 +154,15 @@ def _carry_out(
     """Write step after step towards one payment status. Returns whether anything was written, and the ending."""
     wrote = False
     for _ in range(MAX_STEPS):
-        lapsed = _find_lapsed(table, purchase, now) if needs_revocation(purchase, status) else NOTHING_LAPSED
-        step = next_step(purchase, status, now, lapsed=lapsed.credits)
+        expired_unspent = (
+            _find_expired_unspent(table, purchase, now) if needs_revocation(purchase, status) else NOTHING_EXPIRED
+        )
+        step = next_step(purchase, status, now, expired_unspent=expired_unspent.credits)
         if step is None:
             return wrote, "done"
         was_granted = purchase.granted
         try:
-            written = _write_step(table, purchase, step, lapsed, catalog, now)
+            written = _write_step(table, purchase, step, expired_unspent, catalog, now)
         except ConditionFailed as failed:
             payment_taken = PAYMENT in failed.existing and PURCHASE not in failed.existing
             return wrote, "payment_taken" if payment_taken else "record_changed"
@@ -173,17 +175,17 @@ def _carry_out(
 
 
 def _write_step(
-    table: Table, before: Purchase, step: Step, lapsed: "_Lapsed", catalog: Catalog, now: datetime
+    table: Table, before: Purchase, step: Step, expired_unspent: "_ExpiredUnspent", catalog: Catalog, now: datetime
 ) -> Purchase | None:
-    """Write one step: the purchase's new state and its entry, all or none. None when the ledger moved past `lapsed`.
+    """Write one step: the purchase's new state and its entry, all or none. None when the ledger moved on.
 
     Raises ConditionFailed naming PURCHASE or PAYMENT, AccountNotFound, Busy.
     """
     if step.operation is None:
         save_purchase(table, step.purchase)
         return step.purchase
-    for draft in drafts(table, before.account, step.operation, catalog=catalog, now=now, tail=lapsed.tail):
-        if isinstance(step.operation, Revoke) and _is_outdated(lapsed, draft, before):
+    for draft in drafts(table, before.account, step.operation, catalog=catalog, now=now, tail=expired_unspent.tail):
+        if isinstance(step.operation, Revoke) and _is_outdated(expired_unspent, draft, before):
             return None
         after = with_result(step, draft.entries[-1])
         if commit(table, draft, _purchase_writes(before, after, step, now)):
@@ -203,17 +205,17 @@ def _purchase_writes(before: Purchase, after: Purchase, step: Step, now: datetim
 
 
 @dataclass(frozen=True, slots=True)
-class _Lapsed:
+class _ExpiredUnspent:
     """credits: that expired unspent in a purchase's lots, according to the ledger up to `tail`."""
 
     credits: int
     tail: Tail | None
 
 
-NOTHING_LAPSED = _Lapsed(credits=0, tail=None)
+NOTHING_EXPIRED = _ExpiredUnspent(credits=0, tail=None)
 
 
-def _find_lapsed(table: Table, purchase: Purchase, now: datetime) -> _Lapsed:
+def _find_expired_unspent(table: Table, purchase: Purchase, now: datetime) -> _ExpiredUnspent:
     """One read, plus a search for each expired lot. Raises AccountNotFound, Busy."""
     tail = read_tail(table, purchase.account)
     credits = 0
@@ -222,15 +224,15 @@ def _find_lapsed(table: Table, purchase: Purchase, now: datetime) -> _Lapsed:
             # The last entry before the lot's expiry still holds its unspent credits.
             before = find_entry_at(table, purchase.account, tail.entry, lot.expires_at - INSTANT)
             credits += remaining_in(before.after, lot) if before else 0
-    return _Lapsed(credits, tail)
+    return _ExpiredUnspent(credits, tail)
 
 
-def _is_outdated(lapsed: _Lapsed, draft: Draft, before: Purchase) -> bool:
-    """Whether an entry appended after `lapsed` was read may have spent from an expired lot.
+def _is_outdated(expired_unspent: _ExpiredUnspent, draft: Draft, before: Purchase) -> bool:
+    """Whether an entry appended after `expired_unspent` was read may have spent from an expired lot.
 
     Closes the race with a debit whose clock is behind: it can spend from a lot after the lot's remainder was read.
     """
-    moved = lapsed.tail is not None and draft.tail.entry.number != lapsed.tail.entry.number
+    moved = expired_unspent.tail is not None and draft.tail.entry.number != expired_unspent.tail.entry.number
     return moved and any(_has_ended(lot, draft.entries[-1].at) for lot in before.lots)
 
 

@@ -13,8 +13,8 @@ from prepaid.core.errors import (
     InsufficientCredits,
     InvalidRequest,
     PrepaidError,
-    PurchaseLapsed,
     PurchaseNotFound,
+    PurchaseNotResumable,
     Refused,
     SessionInvalid,
     TooManyLots,
@@ -139,7 +139,7 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     ),
     SessionInvalid: Problem(403, lambda _: "Send a manager session of this account that is open and unused."),
     PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
-    PurchaseLapsed: Problem(
+    PurchaseNotResumable: Problem(
         409, lambda _: "The purchase started with this key can't be continued. Start a new one with a new key."
     ),
     Busy: Problem(

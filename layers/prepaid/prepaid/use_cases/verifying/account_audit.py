@@ -148,7 +148,7 @@ def to_json(audit: AccountAudit) -> dict[str, Any]:
     trails = {
         purchase: [
             trail.grants, [lot_to_row(lot) for lot in trail.lots], trail.net, trail.debt, trail.expired,
-            trail.lapsed,
+            trail.expired_unspent,
         ]
         for purchase, trail in audit.trails.items()
     }  # fmt: skip
@@ -174,10 +174,15 @@ def from_json(value: dict[str, Any]) -> AccountAudit:
         texts = {name: {"S": last[name]} for name in ("PK", "SK", "line", "state")}
         audit.last = {**texts, "hash": {"B": bytes.fromhex(last["hash"])}}
         audit.entry = _decoded(audit.last)
-    for purchase, (grants, rows, net, debt, expired, lapsed) in value["trails"].items():
+    for purchase, (grants, rows, net, debt, expired, expired_unspent) in value["trails"].items():
         lots = tuple(lot_from_row(row) for row in rows)
         audit.trails[purchase] = PurchaseTrail(
-            grants=grants, lots=lots, net=net, debt=debt, expired=expired, lapsed=(lapsed[0], lapsed[1])
+            grants=grants,
+            lots=lots,
+            net=net,
+            debt=debt,
+            expired=expired,
+            expired_unspent=(expired_unspent[0], expired_unspent[1]),
         )
         audit.owners |= {lot.id: purchase for lot in lots}
     audit.code_version, audit.has_profile = value["code_version"], value["has_profile"]
@@ -296,7 +301,7 @@ def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
 
 def _follow_purchase(audit: AccountAudit, purchase: str, entry: Entry) -> None:
     audit.trails[purchase] = trail = trail_after(audit.trails.get(purchase, PurchaseTrail()), entry)
-    if trail.lapsed[0] > trail.lapsed[1]:
+    if trail.expired_unspent[0] > trail.expired_unspent[1]:
         # The entry moved no credits, and no expired credits could have been counted instead.
         audit.finding("not_replayed", keys.entry_sort(entry.number), "no entry", entry.type)
     if entry.lot:
@@ -320,8 +325,13 @@ def _read_purchase(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     for name, expected, found in _purchase_facts(audit, purchase, trail, sort):
         if expected != found:
             audit.finding("purchase_differs", f"{sort} {name}", expected, found)
-    if not trail.lapsed[0] <= purchase.lapsed <= trail.lapsed[1]:
-        audit.finding("purchase_differs", f"{sort} lapsed", f"{trail.lapsed[0]}..{trail.lapsed[1]}", purchase.lapsed)
+    if not trail.expired_unspent[0] <= purchase.expired_unspent <= trail.expired_unspent[1]:
+        audit.finding(
+            "purchase_differs",
+            f"{sort} expired_unspent",
+            f"{trail.expired_unspent[0]}..{trail.expired_unspent[1]}",
+            purchase.expired_unspent,
+        )
     if not lookup.was_on_sale(purchase):
         audit.finding("purchase_differs", f"{sort} pack", "on sale", purchase.pack)
     if not audit.code_version:
@@ -345,7 +355,7 @@ def _purchase_facts(
     yield "lots", trail.lots, purchase.lots
     yield "grants", int(purchase.granted), trail.grants
     yield "debt", trail.debt, purchase.debt
-    yield "taken and owed", trail.net, purchase.revoked - purchase.lapsed
+    yield "taken and owed", trail.net, purchase.revoked - purchase.expired_unspent
     yield "revoked", revoked_credits(purchase, money_back), purchase.revoked
     yield (
         "money back",

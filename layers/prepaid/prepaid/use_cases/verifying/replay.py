@@ -22,8 +22,8 @@ class PurchaseTrail:
     """One purchase according to the account's entries so far.
 
     lots: as they were granted. net: credits revoked or made owed, less those restored. debt: the part of net that is
-    owed or was paid by a later grant. expired: credits that expired unspent in its lots. lapsed: the minimum and the
-    maximum of the expired credits that revocations can have counted; minimum > maximum means that an entry is invalid.
+    owed or was paid by a later grant. expired: credits that expired in its lots. expired_unspent: the minimum and the maximum
+    of the expired credits that revocations can have counted; minimum > maximum means that an entry is invalid.
     """
 
     grants: int = 0
@@ -31,7 +31,7 @@ class PurchaseTrail:
     net: int = 0
     debt: int = 0
     expired: int = 0
-    lapsed: tuple[int, int] = (0, 0)
+    expired_unspent: tuple[int, int] = (0, 0)
 
 
 def replay(
@@ -59,7 +59,7 @@ def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
     lots = (*trail.lots, entry.lot) if entry.lot else trail.lots
     if entry.type == "purchase":
         return replace(trail, grants=trail.grants + 1, lots=lots)
-    low, high = trail.lapsed
+    low, high = trail.expired_unspent
     living = {lot.number for lot in entry.after.lots}
     # A revocation draws from the lots first; only when they are empty does it count expired credits.
     emptied = not any(lot.number in living for lot in trail.lots)
@@ -73,14 +73,14 @@ def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
         if entry.owed:
             # Credits are owed only when all that expired has been counted.
             low = high
-        return replace(trail, net=trail.net + taken, debt=trail.debt + entry.owed, lapsed=(low, high))
+        return replace(trail, net=trail.net + taken, debt=trail.debt + entry.owed, expired_unspent=(low, high))
     returned = -_drawn(entry) - entry.owed
     debt = min(trail.debt, returned)
     if returned > debt:
         low = high = 0
     elif debt == trail.debt:
         low = 0
-    return replace(trail, lots=lots, net=trail.net - returned, debt=trail.debt - debt, lapsed=(low, high))
+    return replace(trail, lots=lots, net=trail.net - returned, debt=trail.debt - debt, expired_unspent=(low, high))
 
 
 def conserved(before: Account, entry: Entry) -> bool:
@@ -136,7 +136,7 @@ def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) ->
                 lots=trail.lots,
                 # Only the purchase stores the expired credits; they don't change the entry.
                 credits=_drawn(entry) + entry.owed,
-                lapsed=0,
+                expired_unspent=0,
                 purchase=entry.purchase or "",
             )
         case _:
@@ -179,7 +179,7 @@ def _restore(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) -> R
         credits=returned,
         # The credits taken last return first, and those are the ones that became owed.
         debt=min(returned, trail.debt),
-        lapsed=0,
+        expired_unspent=0,
         valid_months=purchase.valid_months,
         purchase=purchase.id,
     )
