@@ -66,7 +66,7 @@ fault-matrix: $(NEEDS_UV) ## Test every call of every route and schedule with ev
 model: $(NEEDS_UV) ## Compare the tests' in-memory database with DynamoDB Local and MiniStack (OPERATIONS=100000)
 	MODEL_OPERATIONS=$(OPERATIONS) $(RUN) pytest -q tests/simulation/test_database.py
 
-bank: $(NEEDS_UV) ## Test many concurrent processes that are killed at random (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
+bank: $(NEEDS_UV) ## Test many concurrent processes that are killed midway (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS) --seed $(SEED)
 
 planted-bugs: $(NEEDS_UV) ## Plant more than a hundred bugs, one at a time, and check that a test finds each (AREA=store ONLY=text SAMPLE=10 SEED=1)
