@@ -22,8 +22,8 @@ class PurchaseTrail:
     """One purchase according to the account's entries so far.
 
     lots: as they were granted. net: credits revoked or made owed, less those restored. debt: the part of net that is
-    owed or was paid by a later grant. expired: credits that expired in its lots. expired_unspent: the minimum and the maximum
-    of the expired credits that revocations can have counted; minimum > maximum means that an entry is invalid.
+    owed or was paid by a later grant. expired: credits that expired in its lots. expired_unspent: the minimum and the
+    maximum of those that revocations can have counted; minimum > maximum means that an entry is invalid.
     """
 
     grants: int = 0
