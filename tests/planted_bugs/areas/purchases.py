@@ -103,8 +103,8 @@ PURCHASES = (
     Bug(
         "no payment is fetched again after a write",
         "sync_purchase",
-        'if ending == "done":',
-        'if ending in {"done", "confirm"}:',
+        'case "done":',
+        'case "done" | "confirm":',
         ("test_money_back_races",),
     ),
     Bug(

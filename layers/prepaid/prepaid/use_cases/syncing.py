@@ -48,12 +48,14 @@ MAX_STEPS = 4
 INSTANT = timedelta(milliseconds=1)
 
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
-# The result of carrying out one payment status. The last three mean: start again from the record.
+# Why a sync starts again from the record:
 #   record_changed  another event changed the purchase after it was read
 #   ledger_moved    the account may have spent from an expired lot after its remainder was read
 #   confirm         credits were revoked or restored: if the refund or dispute changed again before that write, its
 #                   event found nothing to do and won't be resent, so fetch the status once more after the write
-Ending = Literal["done", "payment_taken", "record_changed", "ledger_moved", "confirm"]
+Again = Literal["record_changed", "ledger_moved", "confirm"]
+# How carrying out one payment status ends. payment_used: the payment belongs to another purchase already.
+Ending = Literal["done", "payment_used"] | Again
 
 
 def follow_event(
@@ -103,17 +105,22 @@ def sync_purchase(
         if status is None and not (purchase and purchase.granted):
             return "ignored"
         wrong = mismatches(purchase, status)
+        # Without a purchase or a status something is wrong; only the type checker needs to be told.
         if purchase is None or status is None or wrong:
             if _quarantine_purchase(table, ref, purchase, wrong, status, reason, now):
                 return "quarantined"
+            # The record changed: start again.
             continue
         wrote, ending = _carry_out(table, purchase, status, catalog, now)
         changed = changed or wrote
-        if ending == "payment_taken":
-            quarantine(table, ref, ("payment",), status, reason, now)
-            return "quarantined"
-        if ending == "done":
-            return "changed" if changed else "unchanged"
+        match ending:
+            case "done":
+                return "changed" if changed else "unchanged"
+            case "payment_used":
+                quarantine(table, ref, ("payment",), status, reason, now)
+                return "quarantined"
+            case "record_changed" | "ledger_moved" | "confirm":
+                continue
     raise Busy
 
 
@@ -164,13 +171,14 @@ def _carry_out(
         try:
             written = _write_step(table, purchase, step, expired_unspent, catalog, now)
         except ConditionFailed as failed:
-            payment_taken = PAYMENT in failed.existing and PURCHASE not in failed.existing
-            return wrote, "payment_taken" if payment_taken else "record_changed"
+            payment_used = PAYMENT in failed.existing and PURCHASE not in failed.existing
+            return wrote, "payment_used" if payment_used else "record_changed"
         if written is None:
             return wrote, "ledger_moved"
         purchase, wrote = written, True
         if was_granted:
             return wrote, "confirm"
+    # More steps than a payment can be ahead: fetch its status again rather than trust this one further.
     return wrote, "confirm"
 
 
