@@ -1,4 +1,4 @@
-"""Cold starts: `uv run python -m bench.cold_start [--runs 9]`, after `make build` or `make run` built the layer.
+"""Cold starts: `python -m bench.cold_start [--runs 9]`, after `PLATFORM=host make build`: a layer for this machine.
 
 Each function in a fresh interpreter, with the built layer's bytecode, import and first call included, against
 `import boto3; boto3.client("dynamodb")` and its first call, from the project's environment. CPU time of the child only,
