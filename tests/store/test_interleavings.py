@@ -21,7 +21,7 @@ from tests.support.store_driver import (
     stored,
     types,
 )
-from tests.support.wire import Wire, first, nothing
+from tests.support.wire import Wire, cancels, first, nothing
 
 TRANSACTION = "TransactWriteItems"
 
@@ -113,6 +113,18 @@ def test_a_claim_that_is_taken_is_read_before_another_write(
 
     # Claim and number are both taken: the claim decides, so nothing is computed and written on the rival's entry.
     assert wire.calls == ["Query", TRANSACTION, "GetItem", "GetItem"]
+
+
+def test_a_claim_of_a_transaction_that_did_not_commit_is_no_claim(driver: StoreDriver, wire: Wire) -> None:
+    """The condition failed on a claim that isn't there when it is read."""
+    driver.open(credits=10)
+    wire.plan(TRANSACTION, cancels("None", "ConditionalCheckFailed"))
+
+    done = driver.debit(3, key="k1")
+
+    assert wire.undone == 0
+    assert not done.replayed
+    assert audit(stored(driver.table)).spent == 3
 
 
 def test_a_rivals_other_request_with_our_key_makes_ours_a_reuse(

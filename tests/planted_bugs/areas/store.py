@@ -27,12 +27,11 @@ STORE = (
     Bug(
         "a refusal is raised before the claim is read",
         "append",
-        "except (Refused, ConditionFailed): earlier = find_replay(table, account_id, operation, idempotency_key)",
+        "except Refused: earlier = find_replay(table, account_id, operation, idempotency_key)",
         """
         except Refused:
             raise
-        except ConditionFailed:
-            earlier = find_replay(table, account_id, operation, idempotency_key)
+            earlier = None
         """,
         ("test_append",),
     ),

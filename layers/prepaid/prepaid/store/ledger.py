@@ -78,11 +78,17 @@ def append(
                 *settled, own = draft.entries
                 draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
                 claim = {CLAIM: _claim_put(account_id, idempotency_key, operation, own.number)}
-            if commit(table, draft, claim):
-                return Appended(draft.entries, replayed=False)
-    except AccountNotFound:
+            try:
+                if commit(table, draft, claim):
+                    return Appended(draft.entries, replayed=False)
+            except ConditionFailed:
+                earlier = find_replay(table, account_id, operation, idempotency_key)
+                if earlier:
+                    return earlier
+                # The claim was of a transaction that didn't commit after all: draft again.
+    except (AccountNotFound, IdempotencyKeyReused):
         raise
-    except (Refused, ConditionFailed):
+    except Refused:
         # The claim takes precedence: if a request spent the last credit or its reply was lost, its retry must get the
         # original response, not insufficient credits (rule 5).
         earlier = find_replay(table, account_id, operation, idempotency_key)
