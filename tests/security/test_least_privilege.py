@@ -43,6 +43,8 @@ BY_LAMBDA = {
 BY_LIBRARIES = {
     "LOG_LEVEL": "Powertools' logger",
     "POWERTOOLS_SERVICE_NAME": "Powertools' logger and metrics",
+    "PYDANTIC_DISABLE_PLUGINS": "pydantic, while it builds the first model",
+    "PYTHONTZPATH": "zoneinfo, for the first time zone",
     "POWERTOOLS_METRICS_NAMESPACE": "Powertools' metrics",
     "AWS_ENDPOINT_URL": "botocore, beside `sam local` only",
 }
