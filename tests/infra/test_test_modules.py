@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+TESTS = [ROOT / "tests", ROOT / "fake_stripe" / "tests"]
 # The folders that hold no program and no helper.
 ONLY_TESTS = ["functions", "infra", "property", "security", "stack", "store", "unit"]
 
@@ -24,14 +25,15 @@ def imported_by(module: ast.Module) -> Iterator[str]:
 def is_test_module(name: str) -> bool:
     """Whether an import names a test module or a conftest, or something in one."""
     parts = name.split(".")
-    modules = (TESTS.parent.joinpath(*parts[:length]).with_suffix(".py") for length in range(1, len(parts) + 1))
+    modules = (ROOT.joinpath(*parts[:length]).with_suffix(".py") for length in range(1, len(parts) + 1))
     return any(module.is_file() and module.stem.startswith(("test_", "conftest")) for module in modules)
 
 
 def test_no_module_imports_a_test_module() -> None:
     imports = {
-        f"{path.relative_to(TESTS)} imports {name}"
-        for path in TESTS.rglob("*.py")
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in TESTS
+        for path in folder.rglob("*.py")
         for name in imported_by(ast.parse(path.read_text("utf-8")))
         if is_test_module(name)
     }
@@ -42,6 +44,6 @@ def test_no_module_imports_a_test_module() -> None:
 
 @pytest.mark.parametrize("folder", ONLY_TESTS)
 def test_helpers_are_not_beside_tests(folder: str) -> None:
-    modules = {path.name for path in (TESTS / folder).rglob("*.py")}
+    modules = {path.name for path in (ROOT / "tests" / folder).rglob("*.py")}
 
     assert {name for name in modules if name != "conftest.py" and not name.startswith("test_")} == set()
