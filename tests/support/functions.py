@@ -11,11 +11,22 @@ from typing import Any
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
+from prepaid.settings import PortalSettings
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
 
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
+NAMES = (
+    "accounts",
+    "balance_query",
+    "checkout",
+    "consume",
+    "expiry_sweep",
+    "portal",
+    "purchase_webhook",
+    "reconcile",
+    "verify",
+)
 # Comparing codes is slow on purpose, and happens a thousand times here.
 QUICK_SCRYPT_COST = 2**4
 TOLERANCE_SECONDS = 300
@@ -74,6 +85,13 @@ class Deployment:
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             checkout=CheckoutConfig(live=False, payment_methods=("card", "pix", "boleto"), return_url=self.return_url),
+            portal=PortalSettings(
+                url="",
+                return_url=self.return_url,
+                return_origins=(),
+                checkout_origin="https://checkout.example.com",
+                embed_origins=(),
+            ),
             random_bytes=secrets.token_bytes,
         )
 

@@ -1,7 +1,24 @@
 """The settings that the template passes to each function in environment variables, with the same names."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalSettings:
+    """The subscription page's addresses.
+
+    url: of the page, without a path; "" for the API's own address. return_url: the way back to the platform.
+    return_origins: where else a link may lead back to. checkout_origin: of the payment pages.
+    embed_origins: the sites that may show the page in a frame.
+    """
+
+    url: str
+    return_url: str
+    return_origins: tuple[str, ...]
+    checkout_origin: str
+    embed_origins: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +39,7 @@ class Settings:
     payment_methods: tuple[str, ...]
     return_url: str | None
     webhook_tolerance_seconds: int
+    portal: PortalSettings | None
 
 
 def from_environment() -> Settings:
@@ -34,7 +52,24 @@ def from_environment() -> Settings:
         pepper_secret_name=environment.get("PEPPER_SECRET_NAME"),
         stripe_api_base=environment.get("STRIPE_API_BASE"),
         live_mode=environment.get("LIVE_MODE", "false") == "true",
-        payment_methods=tuple(name for name in environment.get("PAYMENT_METHODS", "card").split(",") if name),
+        payment_methods=_listed(environment.get("PAYMENT_METHODS", "card")),
         return_url=environment.get("RETURN_URL"),
         webhook_tolerance_seconds=int(environment.get("WEBHOOK_TOLERANCE_SECONDS", "300")),
+        portal=_portal(environment),
     )
+
+
+def _portal(environment: Mapping[str, str]) -> PortalSettings | None:
+    if "CHECKOUT_ORIGIN" not in environment:
+        return None
+    return PortalSettings(
+        url=environment.get("PORTAL_URL", ""),
+        return_url=environment["RETURN_URL"],
+        return_origins=_listed(environment.get("PORTAL_RETURN_ORIGINS", "")),
+        checkout_origin=environment["CHECKOUT_ORIGIN"],
+        embed_origins=_listed(environment.get("PORTAL_EMBED_ORIGINS", "")),
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)

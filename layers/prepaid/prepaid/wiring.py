@@ -48,6 +48,7 @@ def build(settings: Settings) -> Deps:
         webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
         checkout=_checkout(settings),
+        portal=settings.portal,
         random_bytes=secrets.token_bytes,
     )
 
