@@ -20,6 +20,7 @@ from tests.support.handler_fixtures import (
     till,
 )
 from tests.support.handlers import secret_texts
+from tests.support.in_process import Service
 
 __all__ = [
     "apps",
@@ -49,6 +50,15 @@ def table(aws: None) -> Iterator[Table]:
     table = empty_table()
     yield table
     table.client.delete_table(TableName=table.name)
+
+
+@pytest.fixture
+def unchanged(service: Service) -> Iterator[Service]:
+    """An account with one credit; the test must write nothing."""
+    service.open(credits=1)
+    before = service.stored()
+    yield service
+    assert service.stored() == before
 
 
 @pytest.fixture(autouse=True)
