@@ -217,7 +217,7 @@ class Api(ABC):
 
     def portal_session(self, account: str = "acme", *, key: str | None = None, **body: Any) -> Answer:
         """A link to the subscription page."""
-        return self(PORTAL_SESSION, account, json=body, **({"key": key} if key else {}))
+        return self(PORTAL_SESSION, account, json=body, key=key or self.new_key())
 
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any

@@ -11,7 +11,7 @@ from typing import Any
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
-from prepaid.settings import PortalSettings
+from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
@@ -85,7 +85,7 @@ class Deployment:
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             checkout=CheckoutConfig(live=False, payment_methods=("card", "pix", "boleto"), return_url=self.return_url),
-            portal=PortalSettings(
+            portal=PortalConfig(
                 url="",
                 return_url=self.return_url,
                 return_origins=(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prepaid.settings import PortalSettings
+from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, within
 
@@ -33,7 +33,7 @@ class Deps:
     webhook_secrets: Callable[[], tuple[str, ...]]
     webhook_tolerance_seconds: int
     checkout: "CheckoutConfig | None"
-    portal: PortalSettings | None
+    portal: PortalConfig | None
     random_bytes: Callable[[int], bytes]
 
 

@@ -1,24 +1,7 @@
 """The settings that the template passes to each function in environment variables, with the same names."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortalSettings:
-    """The subscription page's addresses.
-
-    url: of the page, without a path; "" for the API's own address. return_url: the way back to the platform.
-    return_origins: where else a link may lead back to. checkout_origin: of the payment pages.
-    embed_origins: the sites that may show the page in a frame.
-    """
-
-    url: str
-    return_url: str
-    return_origins: tuple[str, ...]
-    checkout_origin: str
-    embed_origins: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +10,9 @@ class Settings:
 
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     live_mode: whether purchases take real money. return_url: where the customer returns to after paying.
+    portal_url: the address of the subscription page, "" for the API's own. portal_return_origins: the sites besides
+    return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
+    checkout_origin: the site of the payment pages.
     cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
     """
 
@@ -39,7 +25,10 @@ class Settings:
     payment_methods: tuple[str, ...]
     return_url: str | None
     webhook_tolerance_seconds: int
-    portal: PortalSettings | None
+    portal_url: str
+    portal_return_origins: tuple[str, ...]
+    portal_embed_origins: tuple[str, ...]
+    checkout_origin: str | None
 
 
 def from_environment() -> Settings:
@@ -55,19 +44,10 @@ def from_environment() -> Settings:
         payment_methods=_listed(environment.get("PAYMENT_METHODS", "card")),
         return_url=environment.get("RETURN_URL"),
         webhook_tolerance_seconds=int(environment.get("WEBHOOK_TOLERANCE_SECONDS", "300")),
-        portal=_portal(environment),
-    )
-
-
-def _portal(environment: Mapping[str, str]) -> PortalSettings | None:
-    if "CHECKOUT_ORIGIN" not in environment:
-        return None
-    return PortalSettings(
-        url=environment.get("PORTAL_URL", ""),
-        return_url=environment["RETURN_URL"],
-        return_origins=_listed(environment.get("PORTAL_RETURN_ORIGINS", "")),
-        checkout_origin=environment["CHECKOUT_ORIGIN"],
-        embed_origins=_listed(environment.get("PORTAL_EMBED_ORIGINS", "")),
+        portal_url=environment.get("PORTAL_URL", ""),
+        portal_return_origins=_listed(environment.get("PORTAL_RETURN_ORIGINS", "")),
+        portal_embed_origins=_listed(environment.get("PORTAL_EMBED_ORIGINS", "")),
+        checkout_origin=environment.get("CHECKOUT_ORIGIN"),
     )
 
 

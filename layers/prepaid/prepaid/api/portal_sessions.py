@@ -12,7 +12,7 @@ from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, N
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.errors import InvalidRequest
 from prepaid.deps import Deps
-from prepaid.settings import PortalSettings
+from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import read_account
 from prepaid.store.items import portal_link_request_hash
 from prepaid.use_cases.entering import WantedLink, make_link
@@ -55,7 +55,7 @@ def post(request: Request, deps: Deps) -> Response:
     return created(answer, replayed=link.replayed)
 
 
-def _check_return_url(return_url: str, portal: PortalSettings) -> None:
+def _check_return_url(return_url: str, portal: PortalConfig) -> None:
     """Reject a way back to a site that the deployer hasn't listed: the page would send people anywhere."""
     allowed = sorted({_origin(portal.return_url), *portal.return_origins})
     # Browsers read a backslash as a slash and skip control characters, which changes the site that an address names.

@@ -25,7 +25,7 @@ from prepaid.portal.pages import (
 )
 from prepaid.portal.rendering import render
 from prepaid.portal.visits import visit_of
-from prepaid.settings import PortalSettings
+from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import read_account
 from prepaid.store.portal import delete_session, update_session
 from prepaid.use_cases.approving import token_digest
@@ -106,7 +106,7 @@ def _token_of(request: Request) -> str:
 def _form(
     link: PortalLink,
     deps: Deps,
-    portal: PortalSettings,
+    portal: PortalConfig,
     *,
     status: int = 200,
     problem: str | None = None,

@@ -4,7 +4,7 @@ from prepaid.api.http.problems import code_of
 from prepaid.core.errors import PortalLinkUsed
 from prepaid.portal.languages import accepted_language
 from prepaid.portal.rendering import render
-from prepaid.settings import PortalSettings
+from prepaid.portal_config import PortalConfig
 
 # Errors that have a page of their own; all others share one.
 PAGES = {
@@ -20,7 +20,7 @@ PAGES = {
 }
 
 
-def error_page(error: Exception, accepted: str, portal: PortalSettings) -> str:
+def error_page(error: Exception, accepted: str, portal: PortalConfig) -> str:
     """The page of an error. accepted: the browser's Accept-Language. It reveals nothing about an unexpected error."""
     language, return_url = accepted_language(accepted), portal.return_url
     if isinstance(error, PortalLinkUsed):

@@ -14,7 +14,7 @@ from prepaid.api.http.responses import Response
 from prepaid.core.portal import IDLE
 from prepaid.deps import Deps
 from prepaid.portal.error_pages import error_page
-from prepaid.settings import PortalSettings
+from prepaid.portal_config import PortalConfig
 
 # __Host-: the browser accepts it only from this host, over HTTPS, for every path.
 # https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes
@@ -49,7 +49,7 @@ class PageRoute:
 
 def html(
     body: str,
-    portal: PortalSettings,
+    portal: PortalConfig,
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
@@ -64,14 +64,14 @@ def html(
     )
 
 
-def redirect(path: str, portal: PortalSettings, *, cookies: tuple[str, ...] = ()) -> Response:
+def redirect(path: str, portal: PortalConfig, *, cookies: tuple[str, ...] = ()) -> Response:
     """The browser's way from a form to the page that follows it. A reload then doesn't send the form again."""
     headers = {**security_headers(portal), "Location": path, "Content-Type": "text/html; charset=utf-8"}
     link = f'<!doctype html><title>303</title><a href="{escape(path)}">{escape(path)}</a>'
     return Response(status=303, body=link, headers=headers, cookies=cookies)
 
 
-def security_headers(portal: PortalSettings) -> dict[str, str]:
+def security_headers(portal: PortalConfig) -> dict[str, str]:
     """The headers of every answer of the page. CSP: https://owasp.org/www-project-secure-headers/."""
     # Chromium applies form-action to the redirect after a form as well, so it must name the payment page.
     policy = (
@@ -117,7 +117,7 @@ def _cookie(value: str, max_age_seconds: int) -> str:
     return f"{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={max_age_seconds}"
 
 
-def form_of(request: Request, portal: PortalSettings) -> dict[str, str]:
+def form_of(request: Request, portal: PortalConfig) -> dict[str, str]:
     """The fields of a form that this page sent. Raises Forbidden for another site's form, Malformed."""
     _check_same_origin(request, portal)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
@@ -138,7 +138,7 @@ def form_of(request: Request, portal: PortalSettings) -> dict[str, str]:
     return fields
 
 
-def _check_same_origin(request: Request, portal: PortalSettings) -> None:
+def _check_same_origin(request: Request, portal: PortalConfig) -> None:
     """Reject a form that another site's page sends. Every browser since 2023 sends Sec-Fetch-Site.
 
     https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html

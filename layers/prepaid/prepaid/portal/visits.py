@@ -15,7 +15,7 @@ from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
 from prepaid.portal.pages import form_token, html, session_cookie, session_token
 from prepaid.portal.rendering import render
-from prepaid.settings import PortalSettings
+from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import Profile, read_profile
 from prepaid.store.catalog import catalog_at_least
 from prepaid.store.ledger import read_tail
@@ -73,7 +73,7 @@ def visit_of(request: Request, deps: Deps) -> Visit:
     )
 
 
-def page(template: str, visit: Visit, portal: PortalSettings, values: dict[str, Any], *, status: int = 200) -> Response:
+def page(template: str, visit: Visit, portal: PortalConfig, values: dict[str, Any], *, status: int = 200) -> Response:
     """A page of the visit, inside the frame that all of them share."""
     frame = {
         "visit": visit,
