@@ -15,8 +15,9 @@ from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Debit, apply
 from prepaid.store.items import entry_to_item
 from prepaid.store.ledger import read_tail
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import DAY, NOW, QUOTA_100, StoreDriver, a_payment_status, a_purchase, stored
+from tests.support.store_driver import DAY, NOW, QUOTA_100, StoreDriver, a_purchase, stored
 from tests.support.wire import Wire
 
 KILOBYTE = 1024

@@ -38,7 +38,7 @@ class Sweeper:
         driver = self.driver.with_deadline(deadline) if deadline else self.driver
         return sweep(
             SweepContext(
-                table=driver.table,
+                piece=driver.piece,
                 catalog=driver.catalog,
                 now=at,
                 has_time=has_time,

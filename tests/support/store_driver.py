@@ -14,16 +14,17 @@ from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
 from prepaid.core.manager_code import ManagerSession
-from prepaid.core.purchase import PaymentStatus, Progress, Purchase
+from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
 from prepaid.store.accounts import Profile
 from prepaid.store.catalog import first_catalog
-from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put, within
 from prepaid.store.items import key_digest
 from prepaid.store.ledger import Appended, append, read_tail
 from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session
+from prepaid.use_cases.sweeping import PIECE_SECONDS
 from prepaid.use_cases.syncing import Outcome, sync_purchase
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
@@ -74,6 +75,10 @@ class StoreDriver:
 
     def with_deadline(self, deadline: Deadline) -> "StoreDriver":
         return replace(self, table=replace(self.table, deadline=deadline))
+
+    def piece(self) -> Table:
+        """The table with a new deadline, as a job gives each of its pieces."""
+        return within(self.table, PIECE_SECONDS)
 
     def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
         """An account, with one lot of so many credits that outlives the test."""
@@ -235,23 +240,6 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
 def a_session(name: str = "a", account: str = "acme", **changes: Any) -> ManagerSession:
     session = ManagerSession(digest=f"digest of {name}", account=account, code_version=1, expires_at=NOW + HOUR)
     return replace(session, **changes)
-
-
-def a_payment_status(progress: Progress, purchase: Purchase, /, **changes: Any) -> PaymentStatus:
-    """What the provider says of this very purchase."""
-    status = PaymentStatus(
-        progress=progress,
-        session=purchase.session or "",
-        purchase=purchase.id,
-        account=purchase.account,
-        amount=purchase.amount,
-        currency=purchase.currency,
-        live=purchase.live,
-        mode="payment",
-        quantity=1,
-        payment=f"pi_{purchase.id}" if progress == "paid" else None,
-    )
-    return replace(status, **changes)
 
 
 def stored(table: Table) -> Stored:

@@ -108,7 +108,7 @@ def test_a_purchase_that_is_granted_knows_its_money() -> None:
 
     assert step
     assert step.purchase == replace(
-        purchase, state="granted", version=purchase.version + 1, changed_at=LATER, payment="pi_1"
+        purchase, state="granted", version=purchase.version + 1, changed_at=LATER, payment="pi_pur_1"
     )
 
 
