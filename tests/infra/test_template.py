@@ -17,8 +17,8 @@ from prepaid.api import openapi
 from prepaid.api.http.routes import Route
 from prepaid.store import keys
 from prepaid.telemetry import Metric
-from tests.infra.expected import FUNCTIONS
 from tests.support.apps import load_app
+from tests.support.expected_template import FUNCTIONS
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 
