@@ -128,17 +128,16 @@ def test_no_route_has_an_answer_without_a_database(service: Service, route: str)
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_what_nobody_expected_says_nothing_of_itself(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch, output: Output
-) -> None:
-    def breaks(*_: Any, **__: Any) -> None:
+def test_what_nobody_expected_says_nothing_of_itself(till: Till, service: Service, output: Output) -> None:
+    def breaks() -> None:
         raise RuntimeError("Traceback: /var/task/app.py, table ACCOUNT#acme")
 
     [event] = till.pay(till.sell())
     before = service.stored()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.api.webhooks.follow_event", breaks)
-        answer = till.tell(event, trouble=True)
+    stripe = service.functions.deps["purchase_webhook"].stripe
+    service.functions.change("purchase_webhook", stripe=breaks)
+    answer = till.tell(event, trouble=True)
+    service.functions.change("purchase_webhook", stripe=stripe)
     assert (answer.status, answer.body) == (
         500,
         {
@@ -154,9 +153,7 @@ def test_what_nobody_expected_says_nothing_of_itself(
     recovers(till, service, event)
 
 
-def test_secrets_that_can_not_be_read_are_trouble_not_a_refusal(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_that_can_not_be_read_are_trouble_not_a_refusal(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
 
     def unreadable() -> tuple[str, ...]:

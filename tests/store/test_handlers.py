@@ -29,7 +29,6 @@ from tests.support.interruptions import Killed
 from tests.support.reconciliation import (
     NOTHING,
     Run,
-    after_each_call,
     asked,
     available,
     forget_events,
@@ -40,6 +39,7 @@ from tests.support.reconciliation import (
     unlucky,
 )
 from tests.support.store_driver import Stored, entry_items, quarantined, types
+from tests.support.stripe_line import stripe_tapped, then
 from tests.support.stripe_purchases import Till, bought
 from tests.support.wire import Wire, answer_lost, nothing
 
@@ -199,8 +199,7 @@ def killed_after(number: int, run: Run, service: Service) -> bool:
     events = service.table.client.meta.events
     events.register("after-call.dynamodb", count, unique_id="death")
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            after_each_call(patch, count)
+        with stripe_tapped(lambda _: then(count)):
             run()
     except Killed:
         return True
