@@ -9,22 +9,9 @@ from prepaid.payments.errors import PaymentsUnavailable
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import (
-    NOTHING,
-    Run,
-    asked,
-    available,
-    forget_events,
-    looks,
-    reviews_due,
-    run,
-    small_pages,
-    unlucky,
-)
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, looks, reviews_due
 from tests.support.stripe_line import Call, stripe_tapped
 from tests.support.stripe_purchases import Till
-
-__all__ = ["asked", "run", "small_pages", "unlucky"]
 
 DAY = timedelta(days=1)
 

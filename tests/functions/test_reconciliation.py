@@ -12,13 +12,11 @@ from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store.reconciliation import PAYABLE
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, reviews_due, run
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, reviews_due
 from tests.support.store_driver import TICK, types
 from tests.support.stripe_line import Call, cut, stripe_tapped
 from tests.support.stripe_line import Fault as LineFault
 from tests.support.stripe_purchases import Till
-
-__all__ = ["asked", "run"]
 
 DAY = timedelta(days=1)
 

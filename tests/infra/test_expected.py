@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support import expected_template as expected
-from tests.support.processed_template import Template, of_type, processed
-from tests.support.template import TEMPLATE
+from tests.support.processed_template import processed
+from tests.support.template import TEMPLATE, Template, of_type
 
 
 @pytest.fixture(scope="module")
