@@ -12,22 +12,8 @@ from prepaid.use_cases import reconciling, syncing
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import (
-    NOTHING,
-    Run,
-    after_each_call,
-    asked,
-    available,
-    forget_events,
-    looks,
-    reviews_due,
-    run,
-    small_pages,
-    unlucky,
-)
+from tests.support.reconciliation import NOTHING, Run, after_each_call, available, forget_events, looks, reviews_due
 from tests.support.stripe_purchases import Till
-
-__all__ = ["asked", "run", "small_pages", "unlucky"]
 
 DAY = timedelta(days=1)
 

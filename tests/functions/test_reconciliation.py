@@ -13,11 +13,9 @@ from prepaid.store.reconciliation import PAYABLE
 from prepaid.use_cases import reconciling
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, reviews_due, run
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, reviews_due
 from tests.support.store_driver import TICK, types
 from tests.support.stripe_purchases import Till
-
-__all__ = ["asked", "run"]
 
 DAY = timedelta(days=1)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prepaid.core.calendar import end_of_validity, next_renewal
 from tests.oracle import calendar
 from tests.oracle.calendar import instant, milliseconds
-from tests.property.strategies import anchor_days, instants, zones
+from tests.support.strategies import anchor_days, instants, zones
 
 MILLISECOND = timedelta(milliseconds=1)
 some_time = instants(datetime(2000, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC))

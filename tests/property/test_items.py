@@ -11,7 +11,7 @@ from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.ids import lot_id
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, request_hash
-from tests.property.strategies import instants, lot_kinds, terms
+from tests.support.strategies import instants, lot_kinds, terms
 
 at = instants(datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 numbers = st.integers(1, 10**12 - 1)

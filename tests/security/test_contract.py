@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.security.bridge import bridge, token
-from tests.security.explorer import explore
+from tests.fuzzing.explorer import explore
 from tests.support.api import BALANCE, CLIENTS, CODE, GET_ACCOUNT, GET_CATALOG, PACKS, PUT_ACCOUNT
+from tests.support.bridge import bridge, token
 from tests.support.contract import routes
 from tests.support.gateway_events import Context, Event
 from tests.support.in_process import FUNCTION_OF, Service

@@ -10,9 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.security.test_accounts import good_body
 from tests.support.api import BALANCE, BUY, CODE, CONSUME, HISTORY, NEEDS_KEY, PURCHASES, PUT_ACCOUNT, WEBHOOK, Answer
-from tests.support.contract import routes
+from tests.support.contract import routes, smallest_body
 from tests.support.gateway_events import ADMIN, BUYER, http_event
 from tests.support.handlers import RETURN_URL
 from tests.support.in_process import Service
@@ -92,7 +91,7 @@ def test_cookies_are_neither_read_nor_set(service: Service, route: str) -> None:
 def test_no_text_breaks_a_line_of_ours(service: Service, route: str, text: str) -> None:
     """In the account's name or in a member of the body: refused, and nothing of it is written or comes back."""
     service.open()
-    asked = good_body(route)
+    asked = smallest_body(route)
     before = service.stored()
 
     answers = [service(route, f"acme{text}", json=asked, by=ADMIN)] if "{account}" in route else []
@@ -113,7 +112,7 @@ def test_no_key_breaks_a_line_of_ours(service: Service, route: str, text: str) -
     service.open(credits=1)
     before = service.stored()
 
-    answer = service(route, json=good_body(route), by=ADMIN, key=f"key{text}")
+    answer = service(route, json=smallest_body(route), by=ADMIN, key=f"key{text}")
 
     assert (answer.status, answer.code) == (400, "idempotency_key_invalid")
     assert service.stored() == before

@@ -1,14 +1,10 @@
 """A little of `make fuzz` in every run: the corpus as it is, and what Hypothesis makes of it."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.security.targets import TARGETS
-
-CORPUS = Path(__file__).with_name("corpus")
+from tests.fuzzing.targets import CORPUS, TARGETS
 
 
 def seeds(target: str) -> list[bytes]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from local import demo
-from tests.security.explorer import explore
+from tests.fuzzing.explorer import explore
 from tests.support.api import PUT_CATALOG
 from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import Till

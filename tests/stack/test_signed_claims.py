@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from local.stack import Stack
-from tests.security.test_accounts import OF_AN_ACCOUNT, good_body
 from tests.support.api import BALANCE, CONSUME
+from tests.support.contract import routes_of_an_account, smallest_body
 from tests.support.over_http import HttpApi, new_account
 from tests.support.token_issuer import AUDIENCE, Key, gateway_trusting, new_key, publishing
 
@@ -120,7 +120,7 @@ def test_a_scope_like_the_routes_own_is_not_it(outside: HttpApi, account: str, s
     assert outside(BALANCE, account, by=sign(scope=scope)).status == 403
 
 
-@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
+@pytest.mark.parametrize("route", routes_of_an_account())
 def test_a_signed_token_of_another_account_opens_none(api: HttpApi, outside: HttpApi, sign: Sign, route: str) -> None:
     """To the byte what is said of an account that doesn't exist."""
     mine, theirs = api.open(new_account()), api.open(new_account())
@@ -128,7 +128,7 @@ def test_a_signed_token_of_another_account_opens_none(api: HttpApi, outside: Htt
     before = api.balance(theirs)["entry"]
 
     answers = [
-        outside(route, account, by=sign(account_id=mine), json=good_body(route), id="pur_" + "0" * 20)
+        outside(route, account, by=sign(account_id=mine), json=smallest_body(route), id="pur_" + "0" * 20)
         for account in (theirs, f"{theirs}-is-not-there")
     ]
 

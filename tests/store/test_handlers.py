@@ -12,53 +12,13 @@ import pytest
 
 from fake_stripe import lifecycle
 from tests.support.api import PURCHASES
-from tests.support.handler_fixtures import (
-    apps,
-    clock,
-    comparisons,
-    deployment,
-    fake,
-    output,
-    running_fake,
-    service,
-    till,
-)
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import (
-    NOTHING,
-    Run,
-    after_each_call,
-    asked,
-    available,
-    forget_events,
-    looks,
-    reviews_due,
-    run,
-    small_pages,
-    unlucky,
-)
+from tests.support.reconciliation import NOTHING, Run, after_each_call, available, forget_events, looks, reviews_due
 from tests.support.store_driver import Stored, entry_items, quarantined, types
 from tests.support.stripe_purchases import Till, bought
 from tests.support.wire import Wire, answer_lost, nothing
-
-__all__ = [
-    "apps",
-    "asked",
-    "clock",
-    "comparisons",
-    "deployment",
-    "fake",
-    "output",
-    "run",
-    "running_fake",
-    "service",
-    "small_pages",
-    "till",
-    "unlucky",
-]
-
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 

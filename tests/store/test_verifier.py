@@ -21,7 +21,6 @@ from prepaid.store.verification import save_pass
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.scan_pass import pack
 from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
-from tests.infra.test_template import PARTITIONS
 from tests.simulation.line import off_the_wire
 from tests.support.corruptions import (
     Corruption,
@@ -37,6 +36,7 @@ from tests.support.corruptions import (
     swapped,
 )
 from tests.support.eventful_accounts import live
+from tests.support.partitions import PARTITIONS
 from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored, StoreDriver, a_payment_status, a_purchase
 from tests.support.whole_table import NAME, WholeTable, verified
 
