@@ -81,9 +81,7 @@ def _check_page(it: AnswerCheck, found: list[int], possible: list[list[int]]) ->
     must(fitting, f"{it.about}: {it.frame.asked}\n  is        {found}\n  should be {possible[0][:limit]}")
     must(cursor or len(fitting[-1]) <= limit, f"{it.about}: {it.frame.asked}: no cursor, and more to show")
     within_one_page = it.ledger.number <= READ_FOR_ONE_PAGE
-    must(
-        not cursor or len(fitting[0]) > limit or not within_one_page, f"{it.about}: {it.frame.asked}: nothing follows"
-    )
+    must(not cursor or len(fitting[0]) > limit or not within_one_page, f"{it.about}: {it.frame.asked}: nothing follows")
 
 
 def _is_listed(ledger: Ledger, number: int, asked: Json) -> bool:
