@@ -133,17 +133,18 @@ def test_a_parameter_of_any_name_gets_an_answer(service: Service, route: str, na
 
 
 def test_whatever_a_text_holds_a_line_of_a_csv_is_one_line(service: Service) -> None:
-    texts = ['a","b', "a\u2028b", "a\u0085b", "a;b", '"', "a,=1+1", "\u202e=1+1", "'"]
+    texts = ['a","b', "a;b", '"', "a,=1+1", "'"]
     service.open(credits=len(texts))
     for text in texts:
         asked = {"feature": "sticker", "description": text}
-        assert service(CONSUME, json=asked, by={"client_id": f"x\r\n=1+1,{text}"}).status == 201
+        caller = {"client_id": f"x\r\n\u2028\u0085\u202e=1+1,{text}"}
+        assert service(CONSUME, json=asked, by=caller).status == 201
 
     answer = service(HISTORY, query={"type": "consumption"}, headers={"accept": "text/csv"})
 
     lines = list(csv.DictReader(io.StringIO(answer.text, newline=""), strict=True))
     assert [line["description"] for line in lines] == texts[::-1]
-    assert [line["actor"] for line in lines] == [f"x\r\n=1+1,{text}" for text in texts[::-1]]
+    assert [line["actor"] for line in lines] == [f"x\r\n\u2028\u0085\u202e=1+1,{text}" for text in texts[::-1]]
 
 
 def test_a_purchase_id_is_no_cursor(service: Service, till: Till) -> None:
