@@ -315,13 +315,13 @@ def test_every_call_is_allowed(template: Template, life: Recorded) -> None:
     assert forbidden == set()
 
 
-def test_a_function_is_given_the_variables_that_it_reads(template: Template, life: Recorded) -> None:
+def test_a_function_gets_the_variables_that_it_reads(template: Template, life: Recorded) -> None:
     given = {function: set(variables(template, function)) - set(BY_LIBRARIES) for function in NAMES}
     assert given == {function: {name.upper() for who, name in life.reads if who == function} for function in NAMES}
 
 
 @pytest.mark.parametrize("function", NAMES)
-def test_what_lambda_itself_does_with_a_role(template: Template, function: str) -> None:
+def test_rights_used_by_lambda_itself_name_one_resource(template: Template, function: str) -> None:
     """The only rights that no code of ours uses: each for its one resource of the function's own."""
     role, destination = logical(function), template["Resources"][f"{logical(function)}Function"]["Properties"]
     given_up = destination.get("EventInvokeConfig", {}).get("DestinationConfig", {}).get("OnFailure", {})
