@@ -15,6 +15,7 @@ from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
+from tests.support.store_driver import QUICK_DIGEST
 
 NAMES = (
     "accounts",
@@ -27,8 +28,6 @@ NAMES = (
     "reconcile",
     "verify",
 )
-# Comparing codes is slow on purpose, and happens a thousand times here.
-QUICK_SCRYPT_COST = 2**4
 TOLERANCE_SECONDS = 300
 
 type AnyHandler = Callable[[Any, Any], dict[str, Any]]
@@ -80,7 +79,7 @@ class Deployment:
             clock=clock,
             catalog=catalog,
             cursor_secret=lambda: self.cursor_secret,
-            codes=lambda: CodeSecrets(pepper=self.pepper, scrypt_cost=QUICK_SCRYPT_COST),
+            codes=lambda: CodeSecrets(pepper=self.pepper, slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
@@ -98,4 +97,4 @@ class Deployment:
 
 def quick(codes: Callable[[], CodeSecrets]) -> Callable[[], CodeSecrets]:
     """The same codes, hashed at once."""
-    return lambda: replace(codes(), scrypt_cost=QUICK_SCRYPT_COST)
+    return lambda: replace(codes(), slow_digest=QUICK_DIGEST)
