@@ -43,9 +43,9 @@ class Run:
     def programs(self) -> set[int]:
         """The ids of all processes that it started, and theirs."""
         listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, check=True, text=True)
-        parents = dict([int(number) for number in line.split()] for line in listed.stdout.splitlines())
+        rows = [[int(number) for number in line.split()] for line in listed.stdout.splitlines()]
         found = {self.process.pid}
-        while more := {child for child, parent in parents.items() if parent in found} - found:
+        while more := {child for child, parent in rows if parent in found} - found:
             found |= more
         return found - {self.process.pid}
 

@@ -61,7 +61,7 @@ class Crowd:
 def called(cloud: Cloud) -> Crowd:
     """Thirty calls at once of one function, then all functions in turn, twelve at once."""
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-    aws: Any = session.client("lambda", endpoint_url=cloud.url, config=Config(max_pool_connections=30))  # type: ignore[call-overload]
+    aws: Any = session.client("lambda", endpoint_url=cloud.url, config=Config(max_pool_connections=30))
     layer = aws.publish_layer_version(LayerName="shared", Content={"ZipFile": LAYER})["LayerVersionArn"]
     names = [f"function-{number}" for number in range(FUNCTIONS)]
     for name in names:
