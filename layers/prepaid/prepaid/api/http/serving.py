@@ -59,7 +59,7 @@ def serve(
             response = function(request, with_deadline(deps, deadline_seconds))
             logger.info("answered", extra={"status": response.status})
         except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
-            response = route.refuse(error, event, deps) if route else problem_response(error)
+            response = _refusal(route, error, event, deps)
             _log_error(error, {"status": response.status, "code": code_of(error)})
         return to_gateway(response)
 
@@ -78,6 +78,18 @@ def _log_error(error: Exception, about: dict[str, Any]) -> None:
     else:
         logger.error("failed", extra=about, exc_info=error)
         count(Metric.INTERNAL_ERRORS, 1)
+
+
+def _refusal(route: Served | None, error: Exception, event: Mapping[str, Any], deps: Deps) -> Response:
+    """The route's response to an error; a problem if the route itself can't respond."""
+    if route is None:
+        return problem_response(error)
+    try:
+        return route.refuse(error, event, deps)
+    except Exception as second:  # noqa: BLE001 - even a broken error page must not leak what is wrong with it
+        response = problem_response(second)
+        _log_error(second, {"status": response.status, "code": code_of(second)})
+        return response
 
 
 def _no_such_route(_request: Request, _deps: Deps) -> Response:
