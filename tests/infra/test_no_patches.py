@@ -16,7 +16,8 @@ def patches_in(source: str) -> list[str]:
     """Each line that patches an attribute of our code, or of what can't be told from the line."""
     tree = ast.parse(source)
     ours = imported_from_us(tree)
-    lines = {node.lineno for node in ast.walk(tree) if is_patch(node, ours)}
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr))
+    lines = {node.lineno for node in nodes if is_patch(node, ours)}
     return [source.splitlines()[number - 1].strip() for number in sorted(lines)]
 
 
