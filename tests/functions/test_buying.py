@@ -1,19 +1,19 @@
 """A purchase is recorded, then its payment page is made; a key and a manager's session make one purchase."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 
-from fake_stripe import api as stripe_api
 from tests.support.api import BUY, CONSUME, GET_CATALOG, HISTORY, PURCHASE, PURCHASES, PUT_ACCOUNT, PUT_CATALOG, Answer
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.interruptions import killed_in
+from tests.support.interruptions import killed_before
 from tests.support.store_driver import types
+from tests.support.stripe_line import Call, stripe_tapped
 from tests.support.stripe_purchases import Till, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -24,19 +24,16 @@ PAGE = "https://shop.example.com/credits"
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """Every form that the fake Stripe was sent, with its Idempotency-Key."""
+def sent() -> Iterator[list[dict[str, str]]]:
+    """Every form that Stripe was sent, with its Idempotency-Key."""
     forms: list[dict[str, str]] = []
-    real = stripe_api._encoded
 
-    def noted(request: Any) -> str:
-        encoded = real(request)
-        if request.method == "POST":
-            forms.append(dict(parse_qsl(encoded)) | {"key": request.headers.get("idempotency-key", "")})
-        return encoded
+    def meet(call: Call) -> None:
+        if call.method == "POST":
+            forms.append({**call.params, "key": call.key})
 
-    monkeypatch.setattr(stripe_api, "_encoded", noted)
-    return forms
+    with stripe_tapped(meet):
+        yield forms
 
 
 def refused(service: Service, answer: Answer) -> bool:
@@ -268,9 +265,7 @@ def test_a_price_change_does_not_affect_open_purchases(till: Till, service: Serv
     assert till.buy().credits == 80
 
 
-def test_a_live_stack_quarantines_test_payments(
-    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_live_stack_quarantines_test_payments(till: Till, service: Service, output: Output) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change("checkout", checkout=replace(checkout, live=True))
@@ -409,7 +404,7 @@ def test_every_course_of_a_payment_ends_in_its_state(
     if page_was_kept:
         purchase = till.buy()
     else:
-        with killed_in("prepaid.use_cases.buying.save_purchase"):
+        with killed_before(service.table.client, "PutItem PURCHASE#"):
             service.buy(key="k")
         [session] = at_stripe(till, "checkout.session")
         purchase = replace(till.read(session["client_reference_id"], "acme"), session=session["id"])

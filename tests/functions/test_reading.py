@@ -10,7 +10,7 @@ import pytest
 from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.store_driver import types
+from tests.support.store_driver import StoreDriver, types
 
 HOUR = timedelta(hours=1)
 BEFORE_HISTORY = "0001-01-01T00:00:00Z"
@@ -270,11 +270,12 @@ def test_a_page_is_not_disturbed_by_what_happens_meanwhile(busy_account: Service
     assert entries(busy_account(HISTORY, query={"limit": "2", "cursor": cursor})) == [4, 3]
 
 
-def test_rare_matches_are_found_page_by_page(busy_account: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prepaid.api.histories.PAGE_ENTRIES", 1)
-    monkeypatch.setattr("prepaid.api.histories.MAX_READS", 2)
-    pages = list(paged(busy_account, {"type": "grant"}))
-    assert pages == [[], [], [2]]
+def test_rare_matches_are_found_page_by_page(service: Service) -> None:
+    """A page reads a thousand entries; the grant is the second oldest one."""
+    service.open(credits=5_000)
+    StoreDriver(service.table).debit_in_bulk(1_010)
+
+    assert list(paged(service, {"type": "grant"})) == [[], [2]]
 
 
 @pytest.mark.parametrize(

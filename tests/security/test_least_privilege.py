@@ -19,15 +19,14 @@ from prepaid import wiring
 from prepaid.api.http.times import rfc3339
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
-from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
-from prepaid.use_cases import syncing
 from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
 from tests.support.functions import NAMES, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.in_process import Service
+from tests.support.stripe_line import cut, stripe_tapped
 from tests.support.stripe_purchases import Till
 from tests.support.template import Template, actions_of, read_template, resources_of, statements_of
 
@@ -229,11 +228,7 @@ def reconcile(service: Service, till: Till, clock: Clock) -> None:
         with acting_as("reconcile"):
             service.functions["reconcile"]({}, Context(remaining=300_000))
 
-    def silent(*_: Any, **__: Any) -> None:
-        raise PaymentsUnavailable
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncing, "fetch_payment_status", silent)
+    with stripe_tapped(lambda call: cut if call.session else None):
         run()
     run()
     clock.now += 4 * DAY

@@ -8,6 +8,7 @@ import pytest
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
 from prepaid.use_cases.syncing import INSTANT
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.money_back import DISPUTED, FAULTS, HALF, PAID, REFUNDED, bought, standing
 from tests.support.store_driver import (
@@ -15,7 +16,6 @@ from tests.support.store_driver import (
     NOW,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     due_keys,
     lines,
