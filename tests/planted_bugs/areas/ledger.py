@@ -272,6 +272,8 @@ LEDGER = (
         "if feature.active or (feature.quota_backed and quota_limit(account, catalog))",
         "if feature.active or feature.quota_backed",
         ("functions/test_retirement",),
+    ),
+    Bug(
         "returned credits refill the lot that ends soonest",
         "_restore",
         "max(living, key=draw_order)",
