@@ -103,7 +103,7 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     if stored_hash not in request_hashes(entry):
         audit.finding("claim_dangling", f"{where} request", f"entry {number}", stored_hash.hex())
     if lookup.tally and entry.at < lookup.cutoff:
-        lookup.tally.claimed(f"{audit.account}#{number}")
+        lookup.tally.add_claim(f"{audit.account}#{number}")
 
 
 def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, digest: str, stored_hash: bytes) -> None:
@@ -118,7 +118,7 @@ def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, di
     if stored_hash != purchase_request_hash(purchase.pack):
         audit.finding("claim_dangling", f"{where} request", purchase.pack, stored_hash.hex())
     if lookup.tally and purchase.created_at < lookup.cutoff:
-        lookup.tally.claimed(f"{audit.account}#{id_}")
+        lookup.tally.add_claim(f"{audit.account}#{id_}")
 
 
 def _check_due(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
