@@ -3,6 +3,7 @@
 from dataclasses import replace
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 import pytest
 
@@ -128,8 +129,9 @@ def test_a_retry_after_a_lost_response_finds_its_version(driver: StoreDriver, wi
 def test_what_a_replacement_leaves_out_is_kept_as_retired(driver: StoreDriver, kind: str) -> None:
     first = first_catalog()
     missing, *others = getattr(first, kind)
+    change: Any = {kind: tuple(others)}
 
-    put = succeed(driver, replace(first, **{kind: tuple(others)}), 1)
+    put = succeed(driver, replace(first, **change), 1)
 
     assert getattr(put, kind) == (*others, replace(missing, active=False))
     assert read_catalog(driver.table) == put

@@ -199,9 +199,12 @@ def with_retired(new: Catalog, old: Catalog) -> Catalog:
 
 def is_successor(new: Catalog, old: Catalog) -> bool:
     """Whether `new` has every feature, plan and pack of `old`, active or retired."""
-    return not (
-        _left_out(old.features, new.features) or _left_out(old.plans, new.plans) or _left_out(old.packs, new.packs)
+    left_out = (
+        *_left_out(old.features, new.features),
+        *_left_out(old.plans, new.plans),
+        *_left_out(old.packs, new.packs),
     )
+    return not left_out
 
 
 def _left_out[T: Feature | Plan | Pack](before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:
