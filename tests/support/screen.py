@@ -66,9 +66,7 @@ def screen(
     shown = Screen(page)
     page.on("console", lambda message: shown.problems.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: shown.problems.append(str(error)))
-    page.on(
-        "requestfinished", lambda request: shown.requests.append((request.url, request.sizes()["responseBodySize"]))
-    )
+    page.on("request", lambda request: shown.requests.append(request.url))
     try:
         yield shown
     finally:
