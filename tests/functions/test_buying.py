@@ -96,7 +96,7 @@ def test_what_stripe_is_sent(till: Till, service: Service, sent: list[dict[str, 
         "payment_intent_data[metadata][prepaid_purchase]": purchase.id,
         "customer": session["customer"],
         "locale": "pt-BR",
-        "success_url": f"{PAGE}?purchase={purchase.id}&result=paid",
+        "success_url": f"{PAGE}?purchase={purchase.id}&result=completed",
         "cancel_url": f"{PAGE}?purchase={purchase.id}&result=cancelled",
         "key": f"checkout-{purchase.id}-{session['customer']}",
     }
@@ -119,7 +119,7 @@ def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[
         "checkout", checkout=replace(checkout, return_url="https://shop.example.com/?page=credits")
     )
     purchase = till.buy()
-    assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=paid"
+    assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=completed"
 
 
 def test_vouchers_are_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:

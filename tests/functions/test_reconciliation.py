@@ -178,6 +178,9 @@ def test_granted_and_not_paid_so_is_told(
 ) -> None:
     purchase = till.buy()
     till.tell_all(till.pay(purchase))
+    with till.fake.state.lock:
+        intents = till.fake.state.tables["payment_intent"]
+        intents["pi_another"] = {**intents[till.purchase(purchase).payment], "id": "pi_another"}
     till.session(purchase.session or "").update(told)
     ledger = types(service.stored())
     assert run()["quarantined"] > 0

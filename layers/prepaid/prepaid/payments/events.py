@@ -44,6 +44,7 @@ class Event:
     """The part of a Stripe event that this service uses: the object that it concerns, never that object's values.
 
     session, account, purchase: of a checkout session's event. payment: of a refund's, charge's or dispute's event.
+    connected_account: in which it happened; None for the Stripe account that this service sells in.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Event:
     account: str | None
     purchase: str | None
     payment: str | None
+    connected_account: str | None = None
 
 
 def event_of(event: Any) -> Event:
@@ -68,6 +70,8 @@ def event_of(event: Any) -> Event:
         account=metadata_value(metadata, METADATA_ACCOUNT),
         purchase=metadata_value(metadata, METADATA_PURCHASE),
         payment=_id(subject, "payment_intent"),
+        # https://docs.stripe.com/connect/webhooks: only events of connected accounts name their account.
+        connected_account=_text(event, "account") or None,
     )
 
 

@@ -27,6 +27,7 @@ VOID_REFUNDS = frozenset({"failed", "canceled"})
 # Fetching a status takes three calls. If Stripe is so slow that the function times out first, it resends the event.
 TIMEOUT_SECONDS = 4
 NOT_FOUND = 404
+MISSING = "resource_missing"
 # Stripe's error text when a test key requests a live object, or a live key a test object.
 OTHER_MODE = "a similar object exists in"
 # Errors that a retry gets again: a wrong request, API key or permission, or a used idempotency key.
@@ -112,7 +113,13 @@ def payment_status_of(
 def find_session_of_payment(client: stripe.StripeClient, payment: str) -> SessionRef | None:
     """The checkout session of a payment, if this service made it. Raises PaymentsRefused, PaymentsUnavailable."""
     with translate_errors():
-        sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
+        try:
+            sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
+        except stripe.InvalidRequestError as error:
+            # A payment that this Stripe account doesn't have is none of ours: a retry would get the same error.
+            if error.code == MISSING and OTHER_MODE not in str(error):
+                return None
+            raise
     if not sessions.data:
         return None
     session = sessions.data[0]

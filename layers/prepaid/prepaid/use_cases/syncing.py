@@ -142,6 +142,8 @@ def fetch_status(table: Table, client: Stripe, ref: PurchaseRef, session: str, *
 
 def _find_purchase(table: Table, client: Stripe, event: Event) -> tuple[PurchaseRef, str] | None:
     """The purchase that an event concerns and its session; None when it concerns no purchase of this service."""
+    if event.connected_account:
+        return None
     if event.type in SESSION_EVENTS and event.account and event.purchase and event.session:
         return PurchaseRef(account=event.account, purchase=event.purchase), event.session
     if event.type not in MONEY_EVENTS or event.payment is None:
