@@ -26,6 +26,7 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
                 table=deps.table,
                 client=deps.stripe(),
                 catalog=deps.catalog(with_deadline(deps, PIECE_SECONDS).table),
+                stack=deps.stack,
                 now=deps.clock(),
                 has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
                 on_quarantine=on_quarantine,

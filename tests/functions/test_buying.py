@@ -9,6 +9,7 @@ import pytest
 
 from fake_stripe import api as stripe_api
 from tests.support.api import BUY, CONSUME, GET_CATALOG, HISTORY, PURCHASE, PURCHASES, PUT_ACCOUNT, PUT_CATALOG, Answer
+from tests.support.functions import STACK
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
@@ -92,8 +93,10 @@ def test_what_stripe_is_sent(till: Till, service: Service, sent: list[dict[str, 
         "client_reference_id": purchase.id,
         "metadata[prepaid_account]": "acme",
         "metadata[prepaid_purchase]": purchase.id,
+        "metadata[prepaid_stack]": STACK,
         "payment_intent_data[metadata][prepaid_account]": "acme",
         "payment_intent_data[metadata][prepaid_purchase]": purchase.id,
+        "payment_intent_data[metadata][prepaid_stack]": STACK,
         "customer": session["customer"],
         "locale": "pt-BR",
         "success_url": f"{PAGE}?purchase={purchase.id}&result=completed",

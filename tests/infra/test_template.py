@@ -27,6 +27,7 @@ STRIPE_RESOURCES = {
     "Charges and Refunds": "refund",
     "Checkout Sessions": "checkout_session",
     "Customers": "customer",
+    "PaymentIntents": "payment_intent",
     "Disputes": "dispute",
     "Events": "event",
 }
@@ -42,7 +43,7 @@ PARTITIONS = [
     keys.claim("petshop-1", "key-1"),
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
     keys.payment("pi_1"),
-    keys.quarantine(date(2026, 11, 22), "evt_1"),
+    keys.quarantine("pi_1#amount"),
     keys.catalog_version(1),
     keys.CATALOG,
     keys.CHECKPOINT,

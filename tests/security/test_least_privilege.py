@@ -25,7 +25,7 @@ from prepaid.settings import Settings, from_environment
 from prepaid.use_cases import syncing
 from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
 from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
-from tests.support.functions import NAMES, quick
+from tests.support.functions import NAMES, STACK, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
@@ -64,7 +64,8 @@ class Recorded:
 SETTINGS_OF = {
     "cursor_secret": ("cursor_secret_name",),
     "codes": ("pepper_secret_name",),
-    "stripe": ("stripe_secret_name", "stripe_api_base"),
+    # Whoever asks Stripe about sessions knows the name of its own.
+    "stripe": ("stripe_secret_name", "stripe_api_base", "stripe_stack"),
     # Whoever verifies a delivery also bounds its age.
     "webhook_secrets": ("stripe_secret_name", "webhook_tolerance_seconds"),
 }
@@ -91,7 +92,7 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
 
     config = deps.checkout
     checkout = config and Checkout(
-        live=config.live, payment_methods=config.payment_methods, return_url=config.return_url
+        live=config.live, stack=config.stack, payment_methods=config.payment_methods, return_url=config.return_url
     )
     return replace(deps, checkout=checkout, **{name: noting(name) for name in SETTINGS_OF})
 
@@ -141,6 +142,7 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
     values = {
         "TABLE_NAME": service.table.name,
         "STRIPE_API_BASE": fake.url,
+        "STRIPE_STACK": STACK,
         "RETURN_URL": RETURN_URL,
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
     }

@@ -35,7 +35,7 @@ from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.apps import load_app
-from tests.support.functions import NAMES, Functions
+from tests.support.functions import NAMES, STACK, Functions
 from tests.support.in_process import Service
 from tests.support.store_driver import NO_DEADLINE, Stored
 from tests.support.stripe_purchases import CURRENT_SECRET, Till
@@ -51,6 +51,7 @@ ENVIRONMENT = {
     "PEPPER_SECRET_NAME": "pepper",
     "STRIPE_SECRET_NAME": "stripe",
     "STRIPE_API_BASE": ADDRESS,
+    "STRIPE_STACK": STACK,
     "PAYMENT_METHODS": "card,pix,boleto",
     "RETURN_URL": "https://shop.example.com/credits",
     "POWERTOOLS_SERVICE_NAME": "prepaid-test",
@@ -228,8 +229,12 @@ class Bench:
             stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
+            stack=STACK,
             checkout=CheckoutConfig(
-                live=False, payment_methods=("card", "pix", "boleto"), return_url="https://shop.example.com/credits"
+                live=False,
+                stack=STACK,
+                payment_methods=("card", "pix", "boleto"),
+                return_url="https://shop.example.com/credits",
             ),
             random_bytes=self.draw,
         )

@@ -37,7 +37,10 @@ API_KEY = "sk_test_simulated"
 WEBHOOK_SECRET = "whsec_simulated"
 TOLERANCE_SECONDS = 300
 CHECKOUT = CheckoutConfig(
-    live=False, payment_methods=("card", "pix", "boleto"), return_url="https://shop.example.com/credits"
+    live=False,
+    stack="simulated",
+    payment_methods=("card", "pix", "boleto"),
+    return_url="https://shop.example.com/credits",
 )
 # A comparison of codes is slow on purpose; here it is done a million times.
 QUICK_SCRYPT_COST = 2
@@ -90,6 +93,7 @@ class Stage:
             stripe=lambda: open_stripe(API_KEY, ADDRESS),
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
+            stack=CHECKOUT.stack,
             checkout=CHECKOUT,
             random_bytes=self._bytes,
         )

@@ -243,7 +243,7 @@ def test_what_was_granted_and_the_provider_does_not_know_is_put_aside(driver: St
 
     after = stored(driver.table)
     [key] = after.keys() - before.keys()
-    assert quarantined(after) == [("reconciliation#pur_1", ["unknown_session"])]
+    assert quarantined(after) == [("pur_1#unknown_session", ["unknown_session"])]
     assert after[key]["status"] == {"M": {}}
 
 

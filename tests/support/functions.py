@@ -19,6 +19,8 @@ NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "pu
 # Comparing codes is slow on purpose, and happens a thousand times here.
 QUICK_SCRYPT_COST = 2**4
 TOLERANCE_SECONDS = 300
+# The name of the tests' stack at Stripe.
+STACK = "111122223333/sa-east-1/prepaid-test"
 
 type AnyHandler = Callable[[Any, Any], dict[str, Any]]
 
@@ -73,7 +75,10 @@ class Deployment:
             stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
-            checkout=CheckoutConfig(live=False, payment_methods=("card", "pix", "boleto"), return_url=self.return_url),
+            stack=STACK,
+            checkout=CheckoutConfig(
+                live=False, stack=STACK, payment_methods=("card", "pix", "boleto"), return_url=self.return_url
+            ),
             random_bytes=secrets.token_bytes,
         )
 

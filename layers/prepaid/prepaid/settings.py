@@ -10,6 +10,7 @@ class Settings:
 
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     live_mode: whether purchases take real money. return_url: where the customer returns to after paying.
+    stripe_stack: the name of this stack in the metadata of its sessions at Stripe.
     cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
     """
 
@@ -18,6 +19,7 @@ class Settings:
     stripe_secret_name: str | None
     pepper_secret_name: str | None
     stripe_api_base: str | None
+    stripe_stack: str | None
     live_mode: bool
     payment_methods: tuple[str, ...]
     return_url: str | None
@@ -33,6 +35,7 @@ def from_environment() -> Settings:
         stripe_secret_name=environment.get("STRIPE_SECRET_NAME"),
         pepper_secret_name=environment.get("PEPPER_SECRET_NAME"),
         stripe_api_base=environment.get("STRIPE_API_BASE"),
+        stripe_stack=environment.get("STRIPE_STACK"),
         live_mode=environment.get("LIVE_MODE", "false") == "true",
         payment_methods=tuple(name for name in environment.get("PAYMENT_METHODS", "card").split(",") if name),
         return_url=environment.get("RETURN_URL"),

@@ -47,7 +47,7 @@ STRIPE = (
     ),
     Bug(
         "events of connected accounts are followed",
-        "_find_purchase",
+        "_find_session",
         "if event.connected_account: return None",
         "",
         ("test_event_types",),
@@ -55,7 +55,7 @@ STRIPE = (
     Bug(
         "a payment of another account is retried for days",
         "find_session_of_payment",
-        "if error.code == MISSING and OTHER_MODE not in str(error): return None",
+        "if _is_missing(error): return None",
         "",
         ("test_event_types",),
     ),

@@ -14,6 +14,7 @@ from prepaid.core.purchase import (
     Purchase,
     PurchaseState,
     as_paid_unmatched,
+    is_page_of,
     mismatches,
     new_purchase,
     next_step,
@@ -266,12 +267,32 @@ def test_a_mismatch_leaves_its_purchase_paid(state: PurchaseState) -> None:
     [
         a_payment_status("awaiting_payment", amount=1),
         a_payment_status(session="cs_other"),
-        a_payment_status(account="another"),
-        a_payment_status(purchase="pur_other"),
     ],
 )
 def test_a_payment_of_another_session_leaves_a_purchase_as_it_is(status: PaymentStatus) -> None:
     assert as_paid_unmatched(a_purchase(), status, LATER) is None
+    assert as_paid_unmatched(a_purchase("created", session=None), status, LATER) is None
+
+
+@pytest.mark.parametrize("named", [{"account": "another"}, {"purchase": ""}, {"other_stack": "theirs"}])
+def test_a_paid_page_is_its_purchases_whatever_its_metadata_names(named: dict[str, str]) -> None:
+    status = a_payment_status(**named)
+
+    paid = as_paid_unmatched(a_purchase(), status, LATER)
+
+    assert is_page_of(a_purchase(), status)
+    assert paid is not None
+    assert paid.state == "paid"
+
+
+def test_a_page_is_known_by_its_session_or_else_by_its_metadata() -> None:
+    unknown = a_purchase("created", session=None)
+
+    assert is_page_of(unknown, a_payment_status())
+    assert not is_page_of(None, a_payment_status())
+    assert not is_page_of(a_purchase(), a_payment_status(session="cs_other"))
+    for named in ({"account": "another"}, {"purchase": "pur_2"}, {"other_stack": "theirs"}):
+        assert not is_page_of(unknown, a_payment_status(**named))
 
 
 def test_what_was_granted_stays_so_whatever_its_money_reads_now() -> None:
@@ -286,6 +307,9 @@ def test_what_fits_its_record_has_no_mismatch() -> None:
 @pytest.mark.parametrize(
     ("status", "name"),
     [
+        (a_payment_status(other_stack="theirs"), "stack"),
+        (a_payment_status(account="another"), "account"),
+        (a_payment_status(purchase=""), "purchase"),
         (a_payment_status(session="cs_other"), "session"),
         (a_payment_status(amount=4989), "amount"),
         (a_payment_status(amount=4991), "amount"),

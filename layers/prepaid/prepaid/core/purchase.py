@@ -120,6 +120,8 @@ class PaymentStatus:
     """The provider's current status of one checkout session and its payment.
 
     amount: minor units. mode: of the session, "payment" for packs. quantity: number of packs.
+    account, purchase: named by the session's metadata; "" when it names none. other_stack: the stack that it names, if
+    that isn't this one; else "".
     payment: the provider's id of the payment, if there is one.
     refunded: minor units of refunds that didn't fail. disputed: minor units of disputes that are open or lost.
     """
@@ -133,6 +135,7 @@ class PaymentStatus:
     live: bool
     mode: str
     quantity: int
+    other_stack: str = ""
     payment: str | None = None
     refunded: int = 0
     disputed: int = 0
@@ -153,6 +156,7 @@ def mismatches(purchase: Purchase | None, status: PaymentStatus | None) -> tuple
     if status is None:
         return ("unknown_session",)
     compared = (
+        ("stack", "", status.other_stack),
         ("account", purchase.account, status.account),
         ("purchase", purchase.id, status.purchase),
         # If the reply that created the page was lost, the purchase learns its session from the status.
@@ -169,12 +173,24 @@ def mismatches(purchase: Purchase | None, status: PaymentStatus | None) -> tuple
     return tuple(name for name, recorded, reported in compared if recorded != reported)
 
 
+def is_page_of(purchase: Purchase | None, status: PaymentStatus) -> bool:
+    """Whether the status is of the purchase's own session, whatever its metadata says.
+
+    If the reply that created the page was lost, the record doesn't know its session, and the metadata has to name it.
+    """
+    if purchase is None:
+        return False
+    if purchase.session is None:
+        return not status.other_stack and (status.account, status.purchase) == (purchase.account, purchase.id)
+    return purchase.session == status.session
+
+
 def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) -> Purchase | None:
     """The purchase marked paid when its payment doesn't match its record; None when nothing changes.
 
     Only the purchase's own session counts: anyone can copy our metadata into another session.
     """
-    own = status.session == purchase.session and (status.account, status.purchase) == (purchase.account, purchase.id)
+    own = purchase.session is not None and is_page_of(purchase, status)
     if not own or status.progress != "paid" or purchase.granted or purchase.state == "paid":
         return None
     return replace(purchase, state="paid", version=purchase.version + 1, changed_at=now)

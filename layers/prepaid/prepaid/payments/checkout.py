@@ -10,7 +10,7 @@ import stripe
 
 from prepaid.core.purchase import Purchase
 from prepaid.payments.checkout_config import CheckoutConfig
-from prepaid.payments.events import METADATA_ACCOUNT, METADATA_PURCHASE
+from prepaid.payments.events import METADATA_ACCOUNT, METADATA_PURCHASE, METADATA_STACK
 from prepaid.payments.sessions import MISSING, translate_errors
 
 # How long a customer has to pay a voucher; the page itself expires after a day.
@@ -118,7 +118,7 @@ def _page(session: stripe.checkout.Session) -> Page:
 
 def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> dict[str, Any]:
     methods = [name for name in config.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
-    metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id}
+    metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id, METADATA_STACK: config.stack}
     separator = "&" if "?" in config.return_url else "?"
     back = f"{config.return_url}{separator}purchase={purchase.id}&result="
     return {
