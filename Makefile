@@ -73,7 +73,7 @@ planted-bugs: $(NEEDS_UV) ## Plant more than a hundred bugs, one at a time, and 
 	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --area "$(AREA)" --only "$(ONLY)" --sample $(SAMPLE) --seed $(SEED)
 
 fuzz: $(NEEDS_UV) ## Fuzz each target with malformed input for SECONDS=60 (TARGETS="webhook delivery cursor body csv contract")
-	$(RUN) python -m tests.security.fuzz --seconds $(SECONDS) $(TARGETS)
+	$(RUN) python -m tests.fuzzing --seconds $(SECONDS) $(TARGETS)
 
 audit: $(NEEDS_UV) ## Check all pinned dependencies for known vulnerabilities (needs the internet)
 	$(RUN) python -m local.audit

@@ -83,6 +83,9 @@ def main() -> None:
             "CURSOR_SECRET_NAME": "cursor",
             "POWERTOOLS_SERVICE_NAME": "bench",
             "POWERTOOLS_METRICS_NAMESPACE": "bench",
+            # As in template.yaml.
+            "PYDANTIC_DISABLE_PLUGINS": "__all__",
+            "PYTHONTZPATH": "/opt/python/tzdata/zoneinfo",
         }
         cases = {"boto3 and one call": PEER, "nothing": "pass"}
         for name in FUNCTIONS:

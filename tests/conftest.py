@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis profiles, emulators, and which tests may open sockets.
+"""What all tests share: fixtures, Hypothesis profiles, emulators, and which tests may open sockets.
 
 HYPOTHESIS_PROFILE=dev (the default) tries new examples every time; =ci tries more, the same ones in every run, so that
 a red build is about the change in it.
@@ -20,6 +20,9 @@ from prepaid.store.dynamodb import Table, open_client
 from tests.support.emulators import Emulators, connect, serve
 from tests.support.store_driver import NO_DEADLINE
 from tests.support.template import table_schema
+
+# Fixtures that tests of several folders use.
+pytest_plugins = ("tests.support.handler_fixtures", "tests.support.reconciliation")
 
 TESTS = Path(__file__).parent
 # Tests below these directories may not open sockets.

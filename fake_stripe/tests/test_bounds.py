@@ -10,7 +10,7 @@ from fake_stripe.app import MAX_BODY
 from fake_stripe.errors import StripeError
 from fake_stripe.server import RunningFake
 from fake_stripe.state import State
-from fake_stripe.tests.conftest import KEY, Controls, Shop
+from fake_stripe.tests.support import KEY, Controls, Shop
 from fake_stripe.webhooks import Settings, Webhooks
 
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}

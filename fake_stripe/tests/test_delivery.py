@@ -11,7 +11,7 @@ import stripe
 
 from fake_stripe.api import Request
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.conftest import SECRET, Controls, Receiver, Shop
+from fake_stripe.tests.support import SECRET, Controls, Receiver, Shop
 
 
 def accepted(request: Request, secret: str = SECRET, tolerance: int = 300) -> bool:

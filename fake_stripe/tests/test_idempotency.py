@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.conftest import KEY, Clock, Controls, Shop
+from fake_stripe.tests.support import KEY, Clock, Controls, Shop
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -10,7 +10,7 @@ import stripe
 
 from fake_stripe import keys
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.conftest import KEY, Controls, Shop
+from fake_stripe.tests.support import KEY, Controls, Shop
 
 
 @pytest.fixture

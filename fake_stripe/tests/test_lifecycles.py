@@ -4,7 +4,7 @@ import pytest
 import stripe
 
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.conftest import Clock, Controls, Shop
+from fake_stripe.tests.support import Clock, Controls, Shop
 
 ARRIVED = ["charge.succeeded", "payment_intent.succeeded"]
 CONFIRMED = ["payment_intent.created", "payment_intent.requires_action", "checkout.session.completed"]

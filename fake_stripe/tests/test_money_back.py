@@ -3,7 +3,7 @@
 import pytest
 import stripe
 
-from fake_stripe.tests.conftest import Controls, Shop
+from fake_stripe.tests.support import Controls, Shop
 
 AMOUNT = 12_990
 UPDATED = ("charge.refund.updated", "refund.updated")

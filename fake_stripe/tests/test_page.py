@@ -10,7 +10,7 @@ import stripe
 
 from fake_stripe.pages import texts as page_texts
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.conftest import Controls, Shop
+from fake_stripe.tests.support import Controls, Shop
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,*/*"}
 NASTY = '<script>alert("1")</script>&\'x'

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.conftest import Controls
+from fake_stripe.tests.support import Controls
 
 ROOT = Path(__file__).parents[2]
 

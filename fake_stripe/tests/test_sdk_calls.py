@@ -3,7 +3,7 @@
 import pytest
 import stripe
 
-from fake_stripe.tests.conftest import Clock, Controls, Shop
+from fake_stripe.tests.support import Clock, Controls, Shop
 
 
 def test_a_session_has_the_requested_values(shop: Shop) -> None:

@@ -11,7 +11,7 @@ import pytest
 import stripe
 from stripe.checkout import Session
 
-from fake_stripe.tests.conftest import KEY, Controls, Shop
+from fake_stripe.tests.support import KEY, Controls, Shop
 
 CLASSES: dict[str, type[Any]] = {
     "balance_transaction": stripe.BalanceTransaction,

@@ -1,26 +1,16 @@
 """A small bank run on each database, on one worker: the rest of the tests has the other ones to itself meanwhile."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from local.cloud import environment_at
 from tests.bank.__main__ import database, plan_of
-from tests.bank.requests import Plan
-from tests.bank.run import Finished, run
+from tests.bank.run import BankRun, run
 
 HERE = Path(__file__).parent
 OPERATIONS, PROCESSES, THREADS, DISTURBANCES = 1500, 4, 64, 6
-
-
-@dataclass(frozen=True)
-class BankRun:
-    """What was planned and what came of it."""
-
-    plan: Plan
-    finished: Finished
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,4 +34,5 @@ def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     url = request.getfixturevalue(request.param)
     plan = plan_of(OPERATIONS, PROCESSES, THREADS, seed=11)
     folder = tmp_path_factory.mktemp(request.param)
-    return BankRun(plan, run(plan, folder, environment_at(url), disturbances=DISTURBANCES, say=lambda _: None))
+    finished = run(plan, folder, environment_at(url), disturbances=DISTURBANCES, say=lambda _: None)
+    return BankRun(plan, DISTURBANCES, finished)

@@ -49,6 +49,15 @@ class Finished:
     seconds: float
 
 
+@dataclass(frozen=True)
+class BankRun:
+    """What was planned and what came of it."""
+
+    plan: Plan
+    disturbances: int
+    finished: Finished
+
+
 class Processes:
     """The processes of clients, each in its place; one that is killed is followed by another."""
 

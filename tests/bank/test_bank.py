@@ -11,9 +11,9 @@ from local.processes import HOST, ROOT, free_port, own_environment
 from tests.bank.__main__ import plan_of
 from tests.bank.checker import check
 from tests.bank.client import PLAN_FILE
-from tests.bank.conftest import DISTURBANCES, BankRun
 from tests.bank.history import Recorder, next_index, read_history
 from tests.bank.requests import Kind, Request, request_at
+from tests.bank.run import BankRun
 
 GIFT = Request(kind="grant", account="a", key="k", body={"credits": 1})
 
@@ -24,7 +24,7 @@ def test_accounts_stay_linearizable_while_processes_are_killed(held: BankRun) ->
     assert (held.finished.errors, verdict.faults) == ([], [])
     assert verdict.counts["operations"] >= held.plan.operations
     # It was no quiet run.
-    assert held.finished.kills >= DISTURBANCES - 2
+    assert held.finished.kills >= held.disturbances - 2
     assert held.finished.freezes >= 1
     seen = ("lost", "replayed", "status 402", "status 404", "status 409", "consumptions", "available")
     assert all((verdict.counts + verdict.totals)[what] > 0 for what in seen), verdict.counts
@@ -48,7 +48,7 @@ def test_keys_are_used_by_several_clients_and_for_different_requests() -> None:
     assert sum(len(bodies) > 1 for bodies in asked.values()) > 20
 
 
-def test_a_killed_clients_successor_retries_what_was_never_answered(
+def test_a_killed_clients_successor_retries_unanswered_requests(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "3.jsonl"
@@ -73,7 +73,7 @@ def test_a_killed_clients_successor_retries_what_was_never_answered(
     assert next_index(file) == 2
 
 
-def test_a_busy_answer_is_none(tmp_path: Path) -> None:
+def test_a_busy_response_counts_as_unanswered(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "0.jsonl")
     recorder.sent(0, GIFT)
     recorder.received(503, {"code": "busy"}, replayed=False)

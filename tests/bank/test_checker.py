@@ -11,8 +11,8 @@ import pytest
 
 from prepaid.store.dynamodb import Item
 from tests.bank.checker import check, items_by_account
-from tests.bank.conftest import BankRun
 from tests.bank.history import Attempt, Response
+from tests.bank.run import BankRun
 from tests.support.store_driver import Stored, entry_items
 
 

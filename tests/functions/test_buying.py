@@ -49,7 +49,7 @@ def refused(service: Service, answer: Answer) -> bool:
 # What is asked of Stripe
 
 
-def test_a_purchase_and_its_page(till: Till, service: Service) -> None:
+def test_a_purchase_returns_its_record_and_its_page(till: Till, service: Service) -> None:
     answer = service.buy()
     record = bought(till, answer, replayed=False)
     assert answer.body == {
@@ -72,7 +72,7 @@ def test_a_purchase_and_its_page(till: Till, service: Service) -> None:
     assert types(service.stored()) == ["plan_change"]
 
 
-def test_what_stripe_is_sent(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_stripe_gets_every_value_of_the_purchase(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     purchase = till.buy()
     customer, session = sent
     assert customer == {"name": "Pet & Cia", "metadata[prepaid_account]": "acme", "key": customer["key"]}
@@ -106,7 +106,7 @@ def test_what_stripe_is_sent(till: Till, service: Service, sent: list[dict[str, 
 
 
 @pytest.mark.parametrize(("language", "words"), [("pt-BR", "créditos"), ("en", "credits"), ("es", "créditos")])
-def test_the_page_speaks_the_customers_language(
+def test_the_page_is_in_the_accounts_language(
     till: Till, service: Service, sent: list[dict[str, str]], language: str, words: str
 ) -> None:
     service(PUT_ACCOUNT, json={"name": "Pet & Cia", "plan": "none", "language": language})
@@ -115,7 +115,7 @@ def test_the_page_speaks_the_customers_language(
     assert sent[-1]["line_items[0][price_data][product_data][name]"] == f"50 {words}"
 
 
-def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_a_return_address_keeps_its_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change(
@@ -125,7 +125,7 @@ def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[
     assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=completed"
 
 
-def test_vouchers_are_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_pix_and_boleto_are_offered_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     catalog = service(GET_CATALOG).body
     version = catalog.pop("version")
     catalog["packs"].append(
@@ -140,7 +140,7 @@ def test_vouchers_are_for_reais_only(till: Till, service: Service, sent: list[di
     assert till.purchase(purchase).state == "granted"
 
 
-def test_a_customer_is_remembered(till: Till, service: Service) -> None:
+def test_an_account_keeps_its_stripe_customer(till: Till, service: Service) -> None:
     first = till.buy()
     service(PUT_ACCOUNT, json={"name": "Another name", "plan": "none"})
     second = till.buy()
@@ -152,7 +152,7 @@ def test_a_customer_is_remembered(till: Till, service: Service) -> None:
     assert len(at_stripe(till, "customer")) == 2
 
 
-def test_a_customer_that_stripe_forgot(till: Till, service: Service) -> None:
+def test_a_customer_deleted_at_stripe_is_replaced(till: Till, service: Service) -> None:
     """Deleted by hand, or of test mode once the key is a live one."""
     till.buy()
     with till.fake.state.lock:
@@ -163,7 +163,7 @@ def test_a_customer_that_stripe_forgot(till: Till, service: Service) -> None:
 # The key
 
 
-def test_a_replay_is_the_same_whatever_happened_since(till: Till, service: Service, clock: Clock) -> None:
+def test_a_retry_gets_the_original_response_after_any_change(till: Till, service: Service, clock: Clock) -> None:
     answer = service.buy(key="k")
     purchase = till.read(answer.body["id"], "acme")
 
@@ -188,7 +188,7 @@ def test_a_replay_is_the_same_whatever_happened_since(till: Till, service: Servi
     assert len(at_stripe(till, "checkout.session")) == 1
 
 
-def test_a_key_serves_one_request(till: Till, service: Service) -> None:
+def test_a_key_used_for_another_request_is_rejected(till: Till, service: Service) -> None:
     service.give(5)
     assert service.buy(key="bought").status == 201
     assert service.spend(key="spent").status == 201
@@ -215,7 +215,7 @@ def test_a_key_belongs_to_its_account(till: Till, service: Service) -> None:
 # The session
 
 
-def test_sessions_that_are_none(till: Till, service: Service, clock: Clock) -> None:
+def test_an_invalid_manager_session_is_rejected(till: Till, service: Service, clock: Clock) -> None:
     service.open("zoo")
     service.set_code(account="zoo")
     theirs, ended = service.manager_session("zoo"), service.manager_session()
@@ -236,7 +236,7 @@ def test_sessions_that_are_none(till: Till, service: Service, clock: Clock) -> N
     assert service.buy(session=late).status == 201
 
 
-def test_a_used_session_is_none(till: Till, service: Service) -> None:
+def test_a_used_manager_session_is_rejected(till: Till, service: Service) -> None:
     session = service.manager_session()
     assert service.buy(session=session).status == 201
     answer = service.buy(session=session)
@@ -244,7 +244,7 @@ def test_a_used_session_is_none(till: Till, service: Service) -> None:
 
 
 @pytest.mark.parametrize("pack", ["credits-99", "retired", "credits-100-"])
-def test_a_pack_that_nobody_sells_spends_no_session(till: Till, service: Service, pack: str) -> None:
+def test_a_pack_that_is_not_on_sale_uses_up_no_session(till: Till, service: Service, pack: str) -> None:
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
     catalog["packs"].append(
@@ -259,7 +259,7 @@ def test_a_pack_that_nobody_sells_spends_no_session(till: Till, service: Service
     assert service.buy(session=session).status == 201
 
 
-def test_a_price_change_touches_nothing_that_was_bought(till: Till, service: Service) -> None:
+def test_a_price_change_does_not_affect_open_purchases(till: Till, service: Service) -> None:
     purchase = till.buy()
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
@@ -271,7 +271,7 @@ def test_a_price_change_touches_nothing_that_was_bought(till: Till, service: Ser
     assert till.buy().credits == 80
 
 
-def test_a_live_stack_takes_no_test_money(
+def test_a_live_stack_quarantines_test_payments(
     till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout = service.functions.deps["checkout"].checkout
@@ -287,7 +287,7 @@ def test_a_live_stack_takes_no_test_money(
 # Looking
 
 
-def test_purchases_newest_first_page_by_page(till: Till, service: Service, clock: Clock) -> None:
+def test_purchases_are_listed_newest_first_in_pages(till: Till, service: Service, clock: Clock) -> None:
     made = []
     for number in range(101):
         clock.now += MILLISECOND
@@ -307,7 +307,7 @@ def test_purchases_newest_first_page_by_page(till: Till, service: Service, clock
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "pur_", "pur_g", "pur_" + "A" * 20, "pur_" + "０" * 20, "ENTRY#", "\x00"])
-def test_a_cursor_that_is_none(till: Till, service: Service, cursor: str) -> None:
+def test_an_invalid_cursor_is_rejected(till: Till, service: Service, cursor: str) -> None:
     answer = service(PURCHASES, query={"cursor": cursor})
     assert (answer.status, answer.fields) == (422, ["cursor"])
 
@@ -315,20 +315,20 @@ def test_a_cursor_that_is_none(till: Till, service: Service, cursor: str) -> Non
 @pytest.mark.parametrize(
     "purchase", ["pur_" + "0" * 20, "pur_1", "", "x" * 3000, "../PROFILE", "pur_" + "０" * 20, "\ud800"], ids=ascii
 )
-def test_a_purchase_that_is_none(till: Till, service: Service, purchase: str) -> None:
+def test_an_unknown_purchase_is_not_found(till: Till, service: Service, purchase: str) -> None:
     answer = service(PURCHASE, id=purchase)
     assert (answer.status, answer.code) == (404, "purchase_not_found")
     assert service(PURCHASE, "nobody", id=purchase).code == "account_not_found"
 
 
-def test_a_purchase_is_its_accounts_alone(till: Till, service: Service) -> None:
+def test_another_account_does_not_see_a_purchase(till: Till, service: Service) -> None:
     service.open("zoo")
     purchase = till.buy()
     assert service(PURCHASE, "zoo", id=purchase.id).code == "purchase_not_found"
     assert service(PURCHASES, "zoo").body == {"purchases": [], "next_cursor": None}
 
 
-def test_what_a_granted_purchase_shows(till: Till, service: Service) -> None:
+def test_a_granted_purchase_shows_its_lot_and_expiry(till: Till, service: Service) -> None:
     purchase = till.buy()
     till.tell_all(till.pay(purchase))
     shown = service(PURCHASE, id=purchase.id).body
@@ -341,7 +341,7 @@ def test_what_a_granted_purchase_shows(till: Till, service: Service) -> None:
     assert (entry["purchase"], entry["lot"]) == (purchase.id, shown["lot"])
 
 
-def test_ids_sort_as_time_does(till: Till, service: Service, clock: Clock) -> None:
+def test_purchase_ids_sort_by_time(till: Till, service: Service, clock: Clock) -> None:
     first = till.buy().id
     clock.now += MILLISECOND
     second = till.buy().id
@@ -349,7 +349,7 @@ def test_ids_sort_as_time_does(till: Till, service: Service, clock: Clock) -> No
     assert [one["id"] for one in service(PURCHASES).body["purchases"]] == [second, first]
 
 
-def test_an_administrator_does_not_buy_without_the_code(till: Till, service: Service) -> None:
+def test_an_administrator_needs_a_manager_session_to_buy(till: Till, service: Service) -> None:
     answer = service(BUY, json={"pack": "credits-100"}, by=ADMIN)
     assert refused(service, answer)
     assert service(CONSUME, json={"feature": "sticker"}).status == 402
@@ -373,7 +373,9 @@ COURSES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
 @pytest.mark.parametrize("page_was_kept", [True, False], ids=["open", "created"])
-def test_every_way_to_the_grant(till: Till, service: Service, course: Any, page_was_kept: bool) -> None:
+def test_every_course_of_a_payment_ends_in_its_state(
+    till: Till, service: Service, course: Any, page_was_kept: bool
+) -> None:
     if page_was_kept:
         purchase = till.buy()
     else:
@@ -394,7 +396,7 @@ def test_every_way_to_the_grant(till: Till, service: Service, course: Any, page_
         assert till.purchase(purchase).state == course[-1][1]
 
 
-def test_a_voucher_that_outlives_its_page(till: Till, service: Service) -> None:
+def test_a_voucher_stays_payable_after_its_page_expires(till: Till, service: Service) -> None:
     """Its page reads expired, then complete and unpaid: somebody holds a code to pay."""
     purchase = till.buy()
     [event] = till.happen(purchase, *PIX)

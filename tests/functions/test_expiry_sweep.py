@@ -29,7 +29,7 @@ def sweep(service: Service) -> Any:
     return run
 
 
-def test_nothing_to_do(sweep: Any, service: Service, output: Output) -> None:
+def test_a_sweep_without_due_lots_records_nothing(sweep: Any, service: Service, output: Output) -> None:
     assert sweep() == {"recorded": 0, "failed": 0, "finished": True}
     assert list(service.stored()) == [("SWEEP", "CHECKPOINT")]
     assert output.metric("LotsExpired") == [0]
@@ -54,7 +54,7 @@ def test_lapsed_lots_are_recorded_once(sweep: Any, service: Service, clock: Cloc
     assert output.metric("LotsExpired") == [2, 0]
 
 
-def test_it_stops_with_time_to_spare_and_goes_on_later(sweep: Any, service: Service, clock: Clock) -> None:
+def test_a_sweep_out_of_time_stops_and_the_next_continues(sweep: Any, service: Service, clock: Clock) -> None:
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += HOUR
@@ -66,9 +66,7 @@ def test_it_stops_with_time_to_spare_and_goes_on_later(sweep: Any, service: Serv
     assert types(service.stored())[-1] == "expiry"
 
 
-def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
-    sweep: Any, service: Service, clock: Clock, output: Output
-) -> None:
+def test_a_failed_lot_is_counted_and_retried(sweep: Any, service: Service, clock: Clock, output: Output) -> None:
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += HOUR
@@ -82,7 +80,7 @@ def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
     assert sweep() == {"recorded": 1, "failed": 0, "finished": True}
 
 
-def test_a_run_that_cannot_begin_fails(sweep: Any, service: Service) -> None:
+def test_a_run_that_cannot_start_fails(sweep: Any, service: Service) -> None:
     """So that it is retried."""
     service.functions.change("expiry_sweep", clock=lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -30,7 +30,7 @@ HOUR = timedelta(hours=1)
         "prepaid.use_cases.buying.save_purchase",
     ],
 )
-def test_killed_on_the_way_to_the_page_the_same_key_goes_on(till: Till, service: Service, target: str) -> None:
+def test_a_retry_after_a_kill_continues_to_the_page(till: Till, service: Service, target: str) -> None:
     with killed_in(target):
         service.buy(key="k")
     [listed] = service(PURCHASES).body["purchases"]
@@ -42,7 +42,7 @@ def test_killed_on_the_way_to_the_page_the_same_key_goes_on(till: Till, service:
     assert service.buy(key="k", session="").text == answer.text
 
 
-def test_killed_before_the_record_nothing_was_claimed(till: Till, service: Service) -> None:
+def test_a_kill_before_the_record_leaves_no_claim(till: Till, service: Service) -> None:
     session = service.manager_session()
     before = service.stored()
     with killed_in("prepaid.use_cases.buying.record_purchase"):
@@ -51,7 +51,7 @@ def test_killed_before_the_record_nothing_was_claimed(till: Till, service: Servi
     bought(till, service.buy(key="k", session=session), replayed=False)
 
 
-def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
+def test_a_payment_before_the_page_was_saved_is_granted(till: Till, service: Service) -> None:
     with killed_in("prepaid.use_cases.buying.save_purchase"):
         service.buy(key="k")
     [session] = at_stripe(till, "checkout.session")
@@ -69,7 +69,7 @@ def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
     assert service.balance()["credits"]["available"] == 100
 
 
-def test_no_second_page_while_the_first_may_be_being_paid(till: Till, service: Service) -> None:
+def test_a_retry_makes_no_second_page_while_one_is_payable(till: Till, service: Service) -> None:
     with killed_in("prepaid.use_cases.buying.save_purchase"):
         service.buy(key="k")
     [first] = at_stripe(till, "checkout.session")
@@ -91,7 +91,7 @@ def test_no_second_page_while_the_first_may_be_being_paid(till: Till, service: S
 
 
 @pytest.mark.parametrize("lost", [1, 2])
-def test_stripes_answers_are_lost(till: Till, service: Service, lost: int) -> None:
+def test_a_retry_after_lost_stripe_responses_buys_once(till: Till, service: Service, lost: int) -> None:
     till.fake.api.faults.plan(lost, Fault(drop=True))
     answer = service.buy(key="k", trouble=True)
     if answer.status == 503:
@@ -100,7 +100,7 @@ def test_stripes_answers_are_lost(till: Till, service: Service, lost: int) -> No
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_stripe_is_down_and_the_same_key_goes_on(till: Till, service: Service, status: int) -> None:
+def test_a_retry_after_an_outage_of_stripe_continues(till: Till, service: Service, status: int) -> None:
     till.fake.api.faults.plan(10, Fault(status=status))
     answer = service.buy(key="k", trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
@@ -111,7 +111,7 @@ def test_stripe_is_down_and_the_same_key_goes_on(till: Till, service: Service, s
     bought(till, service.buy(key="k", session=""), replayed=True)
 
 
-def test_a_purchase_that_was_begun_too_long_ago(till: Till, service: Service, clock: Clock) -> None:
+def test_a_retry_long_after_the_start_gets_no_page(till: Till, service: Service, clock: Clock) -> None:
     with killed_in("prepaid.payments.checkout.create_page"):
         service.buy(key="k")
     clock.now += 23 * HOUR
@@ -124,7 +124,7 @@ def test_a_purchase_that_was_begun_too_long_ago(till: Till, service: Service, cl
     assert service.buy(key="another").status == 201
 
 
-def test_a_replay_is_no_continuation_however_late(till: Till, service: Service, clock: Clock) -> None:
+def test_a_late_retry_gets_the_original_response(till: Till, service: Service, clock: Clock) -> None:
     answer = service.buy(key="k")
     clock.now += 9999 * HOUR
     assert service.buy(key="k", session="").text == answer.text

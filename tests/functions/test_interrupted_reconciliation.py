@@ -12,22 +12,8 @@ from prepaid.use_cases import reconciling, syncing
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import (
-    NOTHING,
-    Run,
-    after_each_call,
-    asked,
-    available,
-    forget_events,
-    looks,
-    reviews_due,
-    run,
-    small_pages,
-    unlucky,
-)
+from tests.support.reconciliation import NOTHING, Run, after_each_call, available, forget_events, looks, reviews_due
 from tests.support.stripe_purchases import Till
-
-__all__ = ["asked", "run", "small_pages", "unlucky"]
 
 DAY = timedelta(days=1)
 
@@ -56,9 +42,7 @@ def test_many_events_of_one_purchase_fetch_its_status_once(
     assert asked == [purchase.session] * 2
 
 
-def test_a_voucher_that_ran_out_is_heard_from_its_event_among_others(
-    till: Till, run: Run, clock: Clock, asked: list[str]
-) -> None:
+def test_an_expired_voucher_is_found_by_its_event(till: Till, run: Run, clock: Clock, asked: list[str]) -> None:
     purchase = till.buy()
     till.happen(purchase, "confirm", "pix")
     clock.now += DAY
@@ -89,7 +73,7 @@ def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
 
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("number", [2, 3, 7])
-def test_it_stops_with_time_to_spare_and_the_next_run_goes_on(
+def test_a_run_out_of_time_stops_and_the_next_continues(
     till: Till, run: Run, service: Service, clock: Clock, number: int
 ) -> None:
     for _ in range(5):
@@ -105,7 +89,7 @@ def test_it_stops_with_time_to_spare_and_the_next_run_goes_on(
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_killed_it_loses_no_more_than_a_page(
+def test_a_killed_run_repeats_at_most_one_page(
     till: Till, run: Run, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(6):
@@ -129,7 +113,7 @@ def test_killed_it_loses_no_more_than_a_page(
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_place_that_stripe_forgot(till: Till, run: Run, service: Service) -> None:
+def test_a_run_continues_past_an_event_that_stripe_deleted(till: Till, run: Run, service: Service) -> None:
     """The event that the last run had come to is pruned, or was one of test mode."""
     for _ in range(3):
         till.pay(till.buy())
@@ -142,7 +126,7 @@ def test_a_place_that_stripe_forgot(till: Till, run: Run, service: Service) -> N
     assert available(service) == 300
 
 
-def test_what_could_not_be_looked_at_is_looked_at_again(
+def test_a_failed_look_up_is_retried(
     till: Till, run: Run, service: Service, output: Output, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unlucky, lucky = till.buy(), till.buy()
@@ -176,7 +160,7 @@ def failed_rows(service: Service) -> list[tuple[str, int]]:
     ]
 
 
-def test_an_event_that_always_fails_holds_up_and_repeats_no_other(
+def test_an_event_that_always_fails_does_not_block_others(
     till: Till, run: Run, service: Service, output: Output, clock: Clock, asked: list[str], unlucky: set[str]
 ) -> None:
     poor, *others = (till.buy() for _ in range(4))
@@ -201,7 +185,7 @@ def test_an_event_that_always_fails_holds_up_and_repeats_no_other(
     assert available(service) == 400
 
 
-def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
+def test_a_failed_check_of_a_purchase_is_retried(
     till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     purchase = till.buy()
@@ -220,7 +204,7 @@ def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
     assert run() == NOTHING
 
 
-def test_more_failures_than_a_run_tries_again_take_turns(
+def test_failures_beyond_a_runs_limit_are_retried_in_turn(
     till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.functions.limits["reconcile"] = {"max_retries": 2}
@@ -241,7 +225,7 @@ def test_more_failures_than_a_run_tries_again_take_turns(
     assert available(service) == 500
 
 
-def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run, output: Output, clock: Clock) -> None:
+def test_a_backlog_that_never_ends_is_reported(till: Till, run: Run, output: Output, clock: Clock) -> None:
     for _ in range(6):
         till.pay(till.buy())
     clock.now += DAY
@@ -253,7 +237,7 @@ def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run,
     assert output.metric("ReconciliationBehind") == [0, 3600, 0, 0]
 
 
-def test_stripe_is_down(till: Till, run: Run, service: Service) -> None:
+def test_a_run_during_an_outage_of_stripe_fails_and_keeps_all(till: Till, run: Run, service: Service) -> None:
     """The function fails, so that Lambda counts it and tries again."""
     till.pay(till.buy())
     before = service.stored()

@@ -133,7 +133,7 @@ def test_after_a_refused_page_the_same_key_continues(till: Till, service: Servic
     bought(till, service.buy(key="k", session=""))
 
 
-def test_silence_is_no_refusal(till: Till, service: Service, output: Output) -> None:
+def test_an_outage_is_not_taken_for_a_refusal(till: Till, service: Service, output: Output) -> None:
     till.fake.api.faults.plan(10, Fault(status=503))
     answer = service.buy(key="k", trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
@@ -141,7 +141,7 @@ def test_silence_is_no_refusal(till: Till, service: Service, output: Output) -> 
 
 
 @pytest.mark.parametrize("lacking", ["customer", "checkout_session"])
-def test_a_key_that_may_not_is_told_apart(
+def test_a_key_without_permission_has_its_own_error(
     till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch, lacking: str
 ) -> None:
     key = STRIPE_KEYS["checkout"]
@@ -154,7 +154,7 @@ def test_a_key_that_may_not_is_told_apart(
     bought(till, service.buy(key="k", session=""))
 
 
-def test_an_amount_that_stripe_does_not_take(till: Till, service: Service, output: Output) -> None:
+def test_an_amount_that_stripe_rejects_has_its_own_error(till: Till, service: Service, output: Output) -> None:
     """What the catalog lets through, because the minimum depends on the account's own currency too."""
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
@@ -219,7 +219,7 @@ def test_killed_after_the_second_key_the_page_is_found(till: Till, service: Serv
     bought(till, service.buy(key="k", session=""))
 
 
-def test_another_purchases_page_is_not_taken_for_ones_own(till: Till, service: Service) -> None:
+def test_another_purchases_page_is_not_used(till: Till, service: Service) -> None:
     other = till.buy("credits-500")
     with refusals_are_kept("/v1/checkout/sessions"):
         assert told(service.buy(key="k", trouble=True))
@@ -236,9 +236,7 @@ def test_another_purchases_page_is_not_taken_for_ones_own(till: Till, service: S
 
 
 @pytest.mark.parametrize("status", NOES)
-def test_a_delivery_that_could_not_be_looked_into_comes_again(
-    till: Till, service: Service, output: Output, status: int
-) -> None:
+def test_a_delivery_that_failed_is_retried(till: Till, service: Service, output: Output, status: int) -> None:
     [event] = till.pay(till.sell())
     before = service.stored()
     till.fake.api.faults.plan(1, Fault(status=status))
@@ -251,7 +249,7 @@ def test_a_delivery_that_could_not_be_looked_into_comes_again(
     assert service.balance()["credits"]["available"] == 100
 
 
-def test_a_key_of_the_other_mode_is_mended_not_quarantined(
+def test_a_key_of_the_other_mode_quarantines_nothing(
     till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [event] = till.pay(till.sell())
@@ -274,7 +272,7 @@ def test_a_key_of_the_other_mode_is_mended_not_quarantined(
 
 
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
-def test_looking_takes_every_right_that_is_documented(till: Till, service: Service, function: str) -> None:
+def test_webhook_and_reconciliation_need_every_permission(till: Till, service: Service, function: str) -> None:
     """Rights that nothing needs would not be missed: each is taken away once, and each time something is refused."""
     key = STRIPE_KEYS[function]
     rights = dict(till.fake.api.keys[key] or {})
@@ -291,7 +289,7 @@ def test_looking_takes_every_right_that_is_documented(till: Till, service: Servi
 
 
 @pytest.mark.parametrize("lacking", ["event", "checkout_session"])
-def test_a_refused_reconciliation_alarms_and_heals_later(
+def test_a_refused_reconciliation_alarms_and_recovers_later(
     till: Till, service: Service, output: Output, lacking: str
 ) -> None:
     """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""
@@ -318,7 +316,7 @@ def reconciled(service: Service) -> bool:
     return not answer["failed"]
 
 
-def test_a_call_beyond_a_functions_rights_is_refused_here(till: Till) -> None:
+def test_the_fake_refuses_calls_beyond_a_functions_rights(till: Till) -> None:
     """So that a new call of a function fails these tests until its right is documented."""
     assert {route.resource for route in stripe_api.ROUTES} > set(till.fake.api.keys[STRIPE_KEYS["checkout"]] or {})
     with acting_as("checkout"), pytest.raises(Exception, match="rak_refund_write"):

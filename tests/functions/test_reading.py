@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 BEFORE_HISTORY = "0001-01-01T00:00:00Z"
 
 
-def test_a_balance_is_the_whole_account(service: Service) -> None:
+def test_a_balance_shows_the_whole_account(service: Service) -> None:
     service.open(plan="trio", ai_enabled=True, credits=100)
     service.spend(301, "ai_service")
     assert service.balance() == {
@@ -53,7 +53,7 @@ def test_a_balance_is_the_whole_account(service: Service) -> None:
     }
 
 
-def test_a_plan_without_quota_has_none(service: Service) -> None:
+def test_a_balance_on_a_plan_without_quota_has_none(service: Service) -> None:
     service.open()
     balance = service.balance()
     assert balance["quota"] is None
@@ -93,7 +93,7 @@ def test_a_balance_at_any_time_since_the_account_was_opened(service: Service, cl
     assert service.balance(at="2026-06-16T11:00:00-03:00")["as_of"] == "2026-06-16T14:00:00.000Z"
 
 
-def test_a_balance_then_counts_what_had_lapsed_by_then(service: Service, clock: Clock) -> None:
+def test_a_past_balance_leaves_out_lots_expired_by_then(service: Service, clock: Clock) -> None:
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += 2 * HOUR
@@ -102,7 +102,7 @@ def test_a_balance_then_counts_what_had_lapsed_by_then(service: Service, clock: 
     assert (lapsed["credits"]["available"], lapsed["entry"]) == (0, 2)
 
 
-def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -> None:
+def test_a_past_balance_counts_units_at_past_prices(service: Service, clock: Clock) -> None:
     service.open(credits=8)
     catalog = service(GET_CATALOG).body
     catalog["features"][0]["price"] = 4
@@ -136,7 +136,7 @@ def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -
         "2026-06-16T13:00:00Z\x00",
     ],
 )
-def test_a_time_that_a_balance_can_not_have(service: Service, at: str) -> None:
+def test_a_balance_at_an_invalid_time_is_rejected(service: Service, at: str) -> None:
     service.open()
     answer = service(BALANCE, query={"at": at})
     assert (answer.status, answer.fields) == (422, ["at"])
@@ -163,7 +163,7 @@ def entries(answer: Answer) -> list[int]:
     return [line["entry"] for line in answer.body["entries"]]
 
 
-def test_the_history_is_every_line_newest_first(busy_account: Service) -> None:
+def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> None:
     answer = busy_account(HISTORY)
     assert entries(answer) == [6, 5, 4, 3, 2, 1]
     assert answer.body["next_cursor"] is None
@@ -216,12 +216,14 @@ def test_the_history_is_every_line_newest_first(busy_account: Service) -> None:
         ({"limit": "100"}, [6, 5, 4, 3, 2, 1]),
     ],
 )
-def test_filters(busy_account: Service, query: dict[str, str], expected: list[int]) -> None:
+def test_each_filter_returns_matching_entries_only(
+    busy_account: Service, query: dict[str, str], expected: list[int]
+) -> None:
     assert entries(busy_account(HISTORY, query=query)) == expected
 
 
 @pytest.mark.parametrize("name", ["from", "to"])
-def test_the_first_instant_of_all(busy_account: Service, name: str) -> None:
+def test_the_first_instant_of_year_1_is_rejected(busy_account: Service, name: str) -> None:
     answer = busy_account(HISTORY, query={name: BEFORE_HISTORY})
     assert (answer.status, answer.fields) == (422, [name])
 
@@ -237,7 +239,7 @@ def test_the_first_instant_of_all(busy_account: Service, name: str) -> None:
         (2, {"from": "2026-06-16T14:00:00Z", "to": "2026-06-16T18:00:00Z"}),
     ],
 )
-def test_pages_together_are_the_whole_once(busy_account: Service, limit: int, query: dict[str, str]) -> None:
+def test_pages_together_hold_every_entry_once(busy_account: Service, limit: int, query: dict[str, str]) -> None:
     whole = entries(busy_account(HISTORY, query=query))
     pages = list(paged(busy_account, {**query, "limit": str(limit)}))
     assert [number for page in pages for number in page] == whole
@@ -259,9 +261,7 @@ def test_a_page_is_not_disturbed_by_what_happens_meanwhile(busy_account: Service
     assert entries(busy_account(HISTORY, query={"limit": "2", "cursor": cursor})) == [4, 3]
 
 
-def test_what_filters_find_little_of_is_found_page_by_page(
-    busy_account: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rare_matches_are_found_page_by_page(busy_account: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prepaid.api.histories.PAGE_ENTRIES", 1)
     monkeypatch.setattr("prepaid.api.histories.MAX_READS", 2)
     pages = list(paged(busy_account, {"type": "grant"}))
@@ -276,7 +276,7 @@ def test_the_default_page_has_fifty_lines(service: Service) -> None:
     assert len(entries(service(HISTORY, query={"limit": "100"}))) == 53
 
 
-def test_csv_has_the_same_lines(busy_account: Service) -> None:
+def test_csv_has_the_same_entries_as_json(busy_account: Service) -> None:
     answer = busy_account(HISTORY, query={"limit": "2"}, headers={"Accept": "text/csv"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     lines = list(csv.DictReader(io.StringIO(answer.text)))
@@ -296,7 +296,7 @@ def test_the_last_page_of_csv_has_no_cursor(busy_account: Service) -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 @pytest.mark.parametrize("field", ["description", "customer", "reference"])
-def test_no_cell_of_a_csv_is_a_formula(service: Service, start: str, field: str) -> None:
+def test_no_csv_cell_is_a_formula(service: Service, start: str, field: str) -> None:
     service.open(credits=1)
     text = f'{start}HYPERLINK("http://evil.example","x")'
     service(CONSUME, json={"feature": "sticker", field: text})
@@ -305,7 +305,7 @@ def test_no_cell_of_a_csv_is_a_formula(service: Service, start: str, field: str)
     assert service(HISTORY).body["entries"][0][field] == text
 
 
-def test_a_formula_as_the_callers_name(service: Service) -> None:
+def test_a_client_id_that_is_a_formula_is_made_safe(service: Service) -> None:
     service.open(credits=1)
     service.spend(by={"client_id": "=cmd|calc"})
     assert "'=cmd|calc" in service(HISTORY, headers={"accept": "text/csv"}).text
@@ -320,7 +320,7 @@ def cursor(busy_account: Service) -> str:
     return str(busy_account(HISTORY, query=CURSOR_QUERY).body["next_cursor"])
 
 
-def test_a_cursor_goes_on_with_any_limit(busy_account: Service, cursor: str) -> None:
+def test_a_cursor_works_with_another_limit(busy_account: Service, cursor: str) -> None:
     assert entries(busy_account(HISTORY, query=CURSOR_QUERY | {"limit": "2", "cursor": cursor})) == [4]
 
 
@@ -344,7 +344,7 @@ def test_a_cursor_is_for_its_account_only(busy_account: Service, cursor: str) ->
     assert (answer.status, answer.code) == (400, "invalid_cursor")
 
 
-def test_no_two_requests_spell_the_same_cursor(service: Service) -> None:
+def test_different_requests_have_different_cursors(service: Service) -> None:
     for account in ("3x", "x"):
         service.open(account, credits=1)
     before, _, signature = service(HISTORY, "3x", query={"limit": "1"}).body["next_cursor"].partition(".")
@@ -382,7 +382,7 @@ def test_no_bit_of_a_cursor_can_be_changed(busy_account: Service, cursor: str) -
         "eyJQSyI6IkFDQ09VTlQjYWNtZSJ9",
     ],
 )
-def test_a_cursor_is_nothing_that_one_can_make(busy_account: Service, cursor: str, made: str) -> None:
+def test_a_forged_cursor_is_rejected(busy_account: Service, cursor: str, made: str) -> None:
     number, _, signature = cursor.partition(".")
     changed = made.format(number=number, signature=signature)
     answer = busy_account(HISTORY, query=CURSOR_QUERY | {"cursor": changed})

@@ -13,11 +13,9 @@ from prepaid.store.reconciliation import PAYABLE
 from prepaid.use_cases import reconciling
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.reconciliation import NOTHING, Run, asked, available, forget_events, reviews_due, run
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, reviews_due
 from tests.support.store_driver import TICK, types
 from tests.support.stripe_purchases import Till
-
-__all__ = ["asked", "run"]
 
 DAY = timedelta(days=1)
 
@@ -35,7 +33,7 @@ def quarantined(service: Service) -> list[tuple[str, list[str]]]:
     ]
 
 
-def test_nothing_to_do(till: Till, run: Run, output: Output, service: Service) -> None:
+def test_a_run_without_payments_changes_nothing(till: Till, run: Run, output: Output, service: Service) -> None:
     before = service.stored()
     assert run() == NOTHING
     after = service.stored()
@@ -47,7 +45,7 @@ def test_nothing_to_do(till: Till, run: Run, output: Output, service: Service) -
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_a_webhook_that_was_down_for_three_days(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_a_webhook_down_for_three_days_is_made_up_for(till: Till, run: Run, service: Service, clock: Clock) -> None:
     """Nothing at all is told from here on."""
     old = till.buy()
     till.tell_all(till.pay(old))
@@ -96,14 +94,16 @@ def test_a_webhook_that_was_down_for_three_days(till: Till, run: Run, service: S
 NAMES = {"old", "card", "pix", "boleto", "failed", "expired", "late"}
 
 
-def test_the_first_run_looks_at_all_that_stripe_keeps(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_the_first_run_reads_every_event_that_stripe_keeps(
+    till: Till, run: Run, service: Service, clock: Clock
+) -> None:
     till.pay(till.buy())
     clock.now += 28 * DAY
     assert run()["healed"] == 1
     assert available(service) == 100
 
 
-def test_each_run_goes_on_where_the_last_one_ended(
+def test_each_run_continues_where_the_last_one_ended(
     till: Till, run: Run, service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, Any]] = []
@@ -154,7 +154,7 @@ def test_a_payment_without_an_event_is_found_from_our_side(
     assert till.purchase(purchase).state == "granted"
 
 
-def test_a_purchase_without_a_page_has_nothing_to_compare(till: Till, run: Run, service: Service) -> None:
+def test_a_purchase_without_a_page_needs_no_check(till: Till, run: Run, service: Service) -> None:
     till.fake.api.faults.plan(10, Fault(status=500))
     assert service.buy(trouble=True).status == 503
     till.fake.api.faults.plan(0, Fault())
@@ -173,14 +173,14 @@ def test_a_purchase_without_a_page_has_nothing_to_compare(till: Till, run: Run, 
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_granted_and_not_paid_so_is_told(
+def test_a_grant_without_its_payment_is_quarantined(
     till: Till, run: Run, service: Service, output: Output, told: dict[str, Any], names: list[str]
 ) -> None:
     purchase = till.buy()
     till.tell_all(till.pay(purchase))
     with till.fake.state.lock:
         intents = till.fake.state.tables["payment_intent"]
-        intents["pi_another"] = {**intents[till.purchase(purchase).payment], "id": "pi_another"}
+        intents["pi_another"] = {**intents[till.purchase(purchase).payment or ""], "id": "pi_another"}
     till.session(purchase.session or "").update(told)
     ledger = types(service.stored())
     assert run()["quarantined"] > 0
@@ -192,7 +192,7 @@ def test_granted_and_not_paid_so_is_told(
     assert till.purchase(purchase).state == "granted"
 
 
-def test_granted_and_gone_at_stripe_is_told(till: Till, run: Run, service: Service) -> None:
+def test_a_grant_whose_session_is_gone_is_quarantined(till: Till, run: Run, service: Service) -> None:
     purchase = till.buy()
     till.tell_all(till.pay(purchase))
     with till.fake.state.lock:
@@ -271,13 +271,13 @@ def test_a_grant_whose_row_is_committed_late_is_looked_at(
     assert key not in service.stored()
 
 
-def test_a_page_and_a_boleto_are_over_when_a_purchase_is_reviewed() -> None:
+def test_a_purchase_is_reviewed_after_its_page_and_boleto_end() -> None:
     banks_holidays = 5
     assert timedelta(days=1 + checkout.BOLETO_DAYS + banks_holidays) < PAYABLE
     assert timedelta(days=1, seconds=checkout.PIX_SECONDS) < PAYABLE
 
 
-def test_a_paid_session_that_nobody_recorded_is_told(till: Till, run: Run, service: Service, output: Output) -> None:
+def test_a_paid_session_without_a_record_is_quarantined(till: Till, run: Run, service: Service, output: Output) -> None:
     session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
     with till.fake.state.lock:
         lifecycle.pay(till.fake.state, session["id"], "card")
@@ -287,7 +287,7 @@ def test_a_paid_session_that_nobody_recorded_is_told(till: Till, run: Run, servi
     assert output.metric("PurchaseQuarantined")[-1] == 1
 
 
-def test_a_paid_session_that_nobody_recorded_is_told_once(
+def test_a_paid_session_without_a_record_is_quarantined_once(
     till: Till, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
     """Pix has two events, and each of the two is in the spans of two runs."""
@@ -303,7 +303,7 @@ def test_a_paid_session_that_nobody_recorded_is_told_once(
     assert output.metric("PurchaseQuarantined") == [1]
 
 
-def test_what_does_not_fit_is_told_though_the_run_fails_later(
+def test_a_mismatch_is_reported_even_if_the_run_fails_later(
     till: Till, run: Run, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
@@ -323,7 +323,7 @@ def test_what_does_not_fit_is_told_though_the_run_fails_later(
     assert len(quarantined(service)) == 1
 
 
-def test_what_others_sell_through_the_same_account_is_ignored(till: Till, run: Run, service: Service) -> None:
+def test_sales_of_others_in_the_stripe_account_are_ignored(till: Till, run: Run, service: Service) -> None:
     sale = till.sell(session=till.open_session({"order": "4711"})["id"])
     till.pay(sale)
     till.refund(sale, 100)

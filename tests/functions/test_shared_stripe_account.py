@@ -110,9 +110,7 @@ def test_a_page_that_nobody_paid_is_never_quarantined(
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_an_unpaid_page_that_differs_from_its_record_is_not_quarantined(
-    till: Till, service: Service, output: Output
-) -> None:
+def test_an_unpaid_page_unlike_its_record_is_not_quarantined(till: Till, service: Service, output: Output) -> None:
     purchase = till.buy()
     till.session(purchase.session or "")["amount_total"] = 1
     till.tell_all(till.happen(purchase, "expire"))

@@ -1,13 +1,13 @@
-"""The processed template has the values of expected.py, and no resource that expected.py does not know."""
+"""The processed template has the values of expected_template.py, and no resource that it does not know."""
 
 import json
 from typing import Any
 
 import pytest
 
-from tests.infra import expected
-from tests.support.processed_template import Template, of_type, processed
-from tests.support.template import TEMPLATE
+from tests.support import expected_template as expected
+from tests.support.processed_template import processed
+from tests.support.template import TEMPLATE, Template, of_type
 
 
 @pytest.fixture(scope="module")

@@ -4,23 +4,19 @@ The values of single resources are compared in test_expected.py.
 """
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from local.deploy import STRIPE_RIGHTS
 from prepaid.api import openapi
 from prepaid.api.http.routes import Route
 from prepaid.store import keys
 from prepaid.telemetry import Metric
-from tests.infra.expected import FUNCTIONS
 from tests.support.apps import load_app
-
-TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
+from tests.support.expected_template import FUNCTIONS
+from tests.support.partitions import PARTITIONS
+from tests.support.template import TEMPLATE, actions_of, of_type, read_template, resources_of, statements_of
 
 # As Stripe's dashboard calls what its API calls otherwise.
 STRIPE_RESOURCES = {
@@ -31,27 +27,6 @@ STRIPE_RESOURCES = {
     "Disputes": "dispute",
     "Events": "event",
 }
-
-PARTITIONS = [
-    keys.entry("petshop-1", 1),
-    keys.profile("petshop-1"),
-    keys.purchase("petshop-1", "pur_1"),
-    keys.customer("petshop-1"),
-    keys.manager("petshop-1"),
-    keys.manager_session("5d41402a"),
-    keys.pending_check(datetime(2026, 11, 22, tzinfo=UTC), "pur_1"),
-    keys.claim("petshop-1", "key-1"),
-    keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
-    keys.payment("pi_1"),
-    keys.quarantine("pi_1#amount"),
-    keys.catalog_version(1),
-    keys.CATALOG,
-    keys.CHECKPOINT,
-    keys.RECONCILIATION,
-    keys.VERIFICATION,
-    keys.verified("petshop-1"),
-    keys.failed("evt_1"),
-]
 
 
 def pattern_of(key: keys.Key) -> str:
@@ -64,46 +39,9 @@ PATTERNS = {pattern_of(key) for key in PARTITIONS}
 ROLES = [f"{name}Role" for name in FUNCTIONS]
 
 
-class CloudFormationLoader(yaml.SafeLoader):
-    """YAML with CloudFormation's short tags, each read as (tag, value)."""
-
-
-def _tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> tuple[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        return (tag, loader.construct_scalar(node))
-    if isinstance(node, yaml.SequenceNode):
-        return (tag, loader.construct_sequence(node, deep=True))
-    assert isinstance(node, yaml.MappingNode)
-    return (tag, loader.construct_mapping(node, deep=True))
-
-
-CloudFormationLoader.add_multi_constructor("!", _tagged)
-
-
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=CloudFormationLoader)  # noqa: S506 - a safe loader
-    return loaded
-
-
-def of_type(template: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The properties of all resources of one type, by logical id."""
-    return {name: made["Properties"] for name, made in template["Resources"].items() if made["Type"] == kind}
-
-
-def statements(template: dict[str, Any], role: str) -> Iterator[dict[str, Any]]:
-    for policy in template["Resources"][role]["Properties"]["Policies"]:
-        yield from policy["PolicyDocument"]["Statement"]
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    said = statement["Action"]
-    return [said] if isinstance(said, str) else said
-
-
-def resources(statement: dict[str, Any]) -> list[Any]:
-    said = statement["Resource"]
-    return said if isinstance(said, list) else [said]
+    return read_template()
 
 
 def test_the_template_and_the_functions_have_the_same_routes(template: dict[str, Any]) -> None:
@@ -140,7 +78,7 @@ def test_a_route_describes_the_parameters_of_its_path(route: Route) -> None:
     assert in_path == set(re.findall(r"\{(\w+)\}", route.path))
 
 
-def test_a_token_is_asked_for_where_a_route_says_nothing(template: dict[str, Any]) -> None:
+def test_routes_require_a_token_by_default(template: dict[str, Any]) -> None:
     auth = template["Resources"]["HttpApi"]["Properties"]["Auth"]
     assert auth["DefaultAuthorizer"] in auth["Authorizers"]
 
@@ -155,11 +93,13 @@ def test_clients_hold_every_scope_that_exists_and_no_other(template: dict[str, A
 @pytest.mark.parametrize("role", ROLES)
 def test_a_permission_names_kinds_of_items_that_exist(template: dict[str, Any], role: str) -> None:
     """A pattern such as A* would be used as much as ACCOUNT#*, so test_least_privilege would not find it too wide."""
-    verbs = [action for one in statements(template, role) for action in actions(one) if action.startswith("dynamodb:")]
+    verbs = [
+        action for one in statements_of(template, role) for action in actions_of(one) if action.startswith("dynamodb:")
+    ]
     # A condition covers all keys of a transaction, so two statements could refuse what each of them half allows.
     assert len(verbs) == len(set(verbs))
-    for statement in statements(template, role):
-        [verb, *_] = actions(statement)
+    for statement in statements_of(template, role):
+        [verb, *_] = actions_of(statement)
         if not verb.startswith("dynamodb:"):
             continue
         assert statement["Resource"] == ("GetAtt", "Table.Arn")
@@ -178,17 +118,17 @@ def test_every_kind_of_item_can_be_written_by_some_function(template: dict[str, 
     assert any(
         pattern in statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
         for role in ROLES
-        for statement in statements(template, role)
+        for statement in statements_of(template, role)
         if statement["Action"] == "dynamodb:PutItem"
     )
 
 
 def test_no_role_is_granted_a_wildcard(template: dict[str, Any]) -> None:
     for role in of_type(template, "AWS::IAM::Role"):
-        for statement in statements(template, role):
+        for statement in statements_of(template, role):
             assert statement["Effect"] == "Allow"
-            assert not any("*" in action for action in actions(statement)), role
-            for resource in resources(statement):
+            assert not any("*" in action for action in actions_of(statement)), role
+            for resource in resources_of(statement):
                 assert isinstance(resource, tuple), "a resource of this stack, not an address spelled out"
 
 
@@ -229,7 +169,7 @@ def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str,
         assert template["Outputs"][f"{name}StripeSecretArn"]["Value"] == ("Ref", f"{name}StripeSecret")
 
 
-def test_people_are_told_the_rights_that_the_local_keys_have() -> None:
+def test_documented_rights_match_those_of_the_local_keys() -> None:
     """The table of docs/stripe.md, whose columns are a function and Stripe's own names for what its key may do."""
     text = (TEMPLATE.parent / "docs" / "stripe.md").read_text("utf-8")
     rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", text, re.MULTILINE)

@@ -18,9 +18,9 @@ from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, apply, open_a
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
 from tests.oracle.ledger import Ledger
 from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
-from tests.property import strategies
-from tests.property.as_stored import catalog_version, facts_of, request_of, state_of
-from tests.property.strategies import START
+from tests.support import strategies
+from tests.support.as_stored import catalog_version, facts_of, request_of, state_of
+from tests.support.strategies import START
 
 MILLISECOND = timedelta(milliseconds=1)
 

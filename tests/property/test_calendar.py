@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prepaid.core.calendar import end_of_validity, next_renewal
 from tests.oracle import calendar
 from tests.oracle.calendar import instant, milliseconds
-from tests.property.strategies import anchor_days, instants, zones
+from tests.support.strategies import anchor_days, instants, zones
 
 MILLISECOND = timedelta(milliseconds=1)
 some_time = instants(datetime(2000, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC))
@@ -25,7 +25,7 @@ def test_the_end_of_validity_agrees_with_the_oracles_walk(start: datetime, month
 
 
 @given(start=some_time, months=months, zone=zones)
-def test_credits_end_as_a_civil_day_begins_and_not_before_they_start(start: datetime, months: int, zone: str) -> None:
+def test_credits_end_at_the_start_of_a_later_civil_day(start: datetime, months: int, zone: str) -> None:
     end = end_of_validity(start, months, zone)
 
     here = ZoneInfo(zone)

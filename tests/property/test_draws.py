@@ -11,8 +11,8 @@ from prepaid.core.account import Lot, LotKind
 from prepaid.core.entry import LotDraw
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Grant, Operation, apply
-from tests.property.strategies import START, lot_kinds, tied_lots
 from tests.support.core_builders import CATALOG, a_debit, an_account, run, some_terms
+from tests.support.strategies import START, lot_kinds, tied_lots
 
 GIVEN_AWAY_FIRST = {"promotion": 0, "adjustment": 0, "purchase": 1}
 

@@ -11,7 +11,7 @@ from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.ids import lot_id
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, request_hash
-from tests.property.strategies import instants, lot_kinds, terms
+from tests.support.strategies import instants, lot_kinds, terms
 
 at = instants(datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 numbers = st.integers(1, 10**12 - 1)
@@ -107,7 +107,7 @@ def test_the_hash_of_a_grant_is_the_same_in_every_version() -> None:
 
 
 @given(operation=operations, actor=words)
-def test_who_asked_is_no_part_of_what_was_asked(operation: Debit | Grant, actor: str) -> None:
+def test_a_requests_hash_leaves_out_its_actor(operation: Debit | Grant, actor: str) -> None:
     assert request_hash(replace(operation, actor=actor)) == request_hash(operation)
 
 

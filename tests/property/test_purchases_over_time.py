@@ -34,9 +34,8 @@ from prepaid.core.purchase import PaymentStatus, Purchase, mismatches, next_step
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
 from tests.oracle import purchases, rules
 from tests.oracle.ledger import Ledger
-from tests.property import strategies
-from tests.property.as_stored import catalog_version, facts_of, money_back_of, request_of
-from tests.property.strategies import START
+from tests.support import strategies
+from tests.support.as_stored import catalog_version, facts_of, money_back_of, request_of
 from tests.support.core_builders import (
     CATALOG,
     a_debit,
@@ -49,6 +48,7 @@ from tests.support.core_builders import (
     run,
     some_terms,
 )
+from tests.support.strategies import START
 
 MOST_STEPS = 3
 BACK = ("refund", "dispute")

@@ -1,17 +1,5 @@
-"""What the attacks need: the functions' own test bench."""
+"""The attacks run where the functions' tests run: on an AWS in this process."""
 
-from tests.functions.conftest import aws, table
-from tests.support.handler_fixtures import apps, clock, deployment, fake, output, running_fake, service, till
+from tests.support.moto_fixtures import aws, table
 
-__all__ = [
-    "apps",
-    "aws",
-    "clock",
-    "deployment",
-    "fake",
-    "output",
-    "running_fake",
-    "service",
-    "table",
-    "till",
-]
+__all__ = ["aws", "table"]

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 
 from tests.support.api import PUT_ACCOUNT
-from tests.support.contract import document, routes
+from tests.support.contract import routes_of_an_account, smallest_body
 from tests.support.gateway_events import Claims
 from tests.support.in_process import Service
 
-OF_AN_ACCOUNT = [route for route in routes() if "{account}" in route]
 # All that any token may be allowed, so that the account alone decides.
 SCOPES = "prepaid/admin prepaid/buy prepaid/consume prepaid/read"
 # Spelled like the token's own account, to a reader, a file system or a careless comparison.
@@ -46,28 +45,6 @@ def bound(account: Any) -> Claims:
     return claims
 
 
-def good_body(route: str) -> Any:
-    """The least that the contract asks for: nothing but the account is wrong with the request."""
-    method, _, path = route.partition(" ")
-    asked = document()["paths"][path][method.lower()].get("requestBody")
-    if asked is None:
-        return None
-    name = asked["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-    schema = document()["components"]["schemas"][name]
-    return {member: sample(schema["properties"][member]) for member in schema.get("required", ())}
-
-
-def sample(schema: dict[str, Any]) -> Any:
-    """A value of one of the few kinds that requests are made of."""
-    if "$ref" in schema:
-        return sample(document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
-    if "enum" in schema:
-        return schema["enum"][0]
-    if schema["type"] == "integer":
-        return schema.get("minimum", 1)
-    return "274913" if "[0-9]{6}" in schema.get("pattern", "") else "none"
-
-
 @pytest.fixture
 def town(service: Service) -> Service:
     """acme, to which tokens are bound, and zoo, which has something to lose."""
@@ -77,10 +54,10 @@ def town(service: Service) -> Service:
     return service
 
 
-@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
-def test_a_strangers_account_and_none_at_all_are_alike_to_the_byte(town: Service, route: str) -> None:
+@pytest.mark.parametrize("route", routes_of_an_account())
+def test_another_account_looks_exactly_like_a_missing_one(town: Service, route: str) -> None:
     before = town.stored()
-    bodies: list[dict[str, Any]] = [{"json": good_body(route)}, {"body": "nonsense"}, {"json": {}}]
+    bodies: list[dict[str, Any]] = [{"json": smallest_body(route)}, {"body": "nonsense"}, {"json": {}}]
     others: list[dict[str, Any]] = [{}, {"key": ""}, {"query": {"limit": "x"}}, {"headers": {"if-match": "1"}}]
     for asked in bodies:
         for more in others:
@@ -93,18 +70,18 @@ def test_a_strangers_account_and_none_at_all_are_alike_to_the_byte(town: Service
     assert town.stored() == before
 
 
-@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
-def test_what_looks_like_the_tokens_account_is_another_one(town: Service, route: str) -> None:
+@pytest.mark.parametrize("route", routes_of_an_account())
+def test_names_that_look_like_the_tokens_account_are_others(town: Service, route: str) -> None:
     before = town.stored()
     for account in LIKE_ACME:
-        answer = town(route, account, json=good_body(route), by=bound("acme"), id="pur_0")
+        answer = town(route, account, json=smallest_body(route), by=bound("acme"), id="pur_0")
         assert answer.status in ({404, 422} if route == PUT_ACCOUNT else {404}), ascii(account)
-        answer = town(route, "acme", json=good_body(route), by=bound(account), id="pur_0")
+        answer = town(route, "acme", json=smallest_body(route), by=bound(account), id="pur_0")
         assert answer.status == 404, ascii(account)
     assert town.stored() == before
 
 
 @pytest.mark.parametrize("claim", [None, True, 1, ["acme"], {"acme": 1}, "[acme]", "null"], ids=str)
-@pytest.mark.parametrize("route", OF_AN_ACCOUNT)
-def test_a_claim_that_is_no_account_opens_none(town: Service, route: str, claim: Any) -> None:
-    assert town(route, "acme", json=good_body(route), by=bound(claim)).status == 404
+@pytest.mark.parametrize("route", routes_of_an_account())
+def test_a_malformed_account_claim_has_no_access(town: Service, route: str, claim: Any) -> None:
+    assert town(route, "acme", json=smallest_body(route), by=bound(claim)).status == 404

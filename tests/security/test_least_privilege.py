@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-import yaml
 from botocore.client import BaseClient
 
 from fake_stripe.server import RunningFake
@@ -23,7 +22,6 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases import syncing
-from tests.infra.test_template import CloudFormationLoader, actions, resources, statements
 from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
 from tests.support.functions import NAMES, STACK, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
@@ -31,7 +29,7 @@ from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.in_process import Service
 from tests.support.stripe_purchases import Till
-from tests.support.template import TEMPLATE
+from tests.support.template import Template, actions_of, read_template, resources_of, statements_of
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -45,11 +43,11 @@ BY_LAMBDA = {
 BY_LIBRARIES = {
     "LOG_LEVEL": "Powertools' logger",
     "POWERTOOLS_SERVICE_NAME": "Powertools' logger and metrics",
+    "PYDANTIC_DISABLE_PLUGINS": "pydantic, while it builds the first model",
+    "PYTHONTZPATH": "zoneinfo, for the first time zone",
     "POWERTOOLS_METRICS_NAMESPACE": "Powertools' metrics",
     "AWS_ENDPOINT_URL": "botocore, beside `sam local` only",
 }
-
-type Template = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,7 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    loaded: Template = yaml.load(TEMPLATE.read_text("utf-8"), Loader=CloudFormationLoader)  # noqa: S506 - a safe one
-    return loaded
+    return read_template()
 
 
 def logical(function: str) -> str:
@@ -274,15 +271,15 @@ def verify(service: Service) -> None:
 def rights(template: Template, function: str) -> set[tuple[str, str]]:
     """What the function's role allows, as (action, partition pattern or secret)."""
     found = set()
-    for statement in statements(template, f"{logical(function)}Role"):
-        for action in actions(statement):
+    for statement in statements_of(template, f"{logical(function)}Role"):
+        for action in actions_of(statement):
             if action.startswith("dynamodb:"):
                 # A Scan has no partition key, so no condition.
                 condition = statement.get("Condition", {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*"]}})
                 patterns = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
                 found |= {(action, pattern) for pattern in patterns}
             else:
-                found |= {(action, said.partition(".")[0]) for _, said in resources(statement)}
+                found |= {(action, said.partition(".")[0]) for _, said in resources_of(statement)}
     return found
 
 
@@ -318,13 +315,13 @@ def test_every_call_is_allowed(template: Template, life: Recorded) -> None:
     assert forbidden == set()
 
 
-def test_a_function_is_given_the_variables_that_it_reads(template: Template, life: Recorded) -> None:
+def test_a_function_gets_the_variables_that_it_reads(template: Template, life: Recorded) -> None:
     given = {function: set(variables(template, function)) - set(BY_LIBRARIES) for function in NAMES}
     assert given == {function: {name.upper() for who, name in life.reads if who == function} for function in NAMES}
 
 
 @pytest.mark.parametrize("function", NAMES)
-def test_what_lambda_itself_does_with_a_role(template: Template, function: str) -> None:
+def test_rights_used_by_lambda_itself_name_one_resource(template: Template, function: str) -> None:
     """The only rights that no code of ours uses: each for its one resource of the function's own."""
     role, destination = logical(function), template["Resources"][f"{logical(function)}Function"]["Properties"]
     given_up = destination.get("EventInvokeConfig", {}).get("DestinationConfig", {}).get("OnFailure", {})
@@ -348,9 +345,9 @@ def test_a_schedule_may_only_start_its_function(template: Template) -> None:
     for role, expected in roles.items():
         assert {
             (action, resource[1].partition(".")[0])
-            for statement in statements(template, role)
-            for action in actions(statement)
-            for resource in resources(statement)
+            for statement in statements_of(template, role)
+            for action in actions_of(statement)
+            for resource in resources_of(statement)
         } == expected
 
 

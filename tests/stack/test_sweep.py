@@ -50,7 +50,7 @@ def test_the_sweep_forgets_the_lot_once_its_end_is_recorded(
     assert f"{bought.account}#{bought_lot}" in due
 
 
-def test_the_history_has_every_line(swept: list[Line], lapsed: Lapsed) -> None:
+def test_the_history_has_every_entry(swept: list[Line], lapsed: Lapsed) -> None:
     spent_in_time = sum(one.answer.status == 201 for one in lapsed.tries)
     oldest_first = swept[::-1]
 
@@ -107,7 +107,9 @@ def test_the_history_is_a_csv_file_too(api: HttpApi, swept: list[Line], bought: 
     ],
     ids=str,
 )
-def test_filters_leave_only_what_fits(api: HttpApi, swept: list[Line], bought: Bought, query: dict[str, str]) -> None:
+def test_filters_return_matching_entries_only(
+    api: HttpApi, swept: list[Line], bought: Bought, query: dict[str, str]
+) -> None:
     wanted = [line for line in swept if fits(line, **query)]
 
     found = api.history(bought.account, limit="2", **query)

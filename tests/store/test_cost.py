@@ -110,7 +110,7 @@ def test_a_debit_costs_the_same_after_a_long_history(driver: StoreDriver, wire: 
     assert audit(stored(driver.table)).entries == 2_001
 
 
-def test_a_balance_is_one_query_of_one_unit_whatever_lies_beneath(driver: StoreDriver, wire: Wire) -> None:
+def test_a_balance_is_one_query_of_one_unit(driver: StoreDriver, wire: Wire) -> None:
     driver.open(credits=100)
     for _ in range(30):
         driver.debit(1, key=None)

@@ -46,7 +46,7 @@ def test_the_table_holds_no_readable_code_and_no_pepper(driver: StoreDriver) -> 
     assert (len(item["salt"]["B"]), len(item["digest"]["B"])) == (16, 64)
 
 
-def test_the_digest_is_as_costly_as_was_decided() -> None:
+def test_the_digest_has_the_decided_cost() -> None:
     assert CodeSecrets(pepper="p").scrypt_cost == 2**14
     assert approving.SCRYPT_MEMORY_BYTES == 2**26
 
@@ -86,14 +86,14 @@ def test_a_wrong_code_says_how_many_tries_are_left(driver: StoreDriver) -> None:
     assert (number(driver, "tries"), number(driver, "locks")) == (0, 0)
 
 
-def test_another_pepper_opens_nothing(driver: StoreDriver) -> None:
+def test_a_code_hashed_with_another_pepper_is_wrong(driver: StoreDriver) -> None:
     set_code(driver, CODE)
 
     with pytest.raises(WrongCode):
         check_code(driver.table, "acme", CODE, replace(CODES, pepper="another pepper"), now=NOW)
 
 
-def test_an_account_without_a_code_opens_to_none(driver: StoreDriver) -> None:
+def test_an_account_without_a_code_accepts_none(driver: StoreDriver) -> None:
     codes = (CODE, "", "000000", "\0" * 6)
 
     assert [try_code(driver, code) for code in codes] == ["wrong"] * len(codes)
@@ -126,7 +126,7 @@ def test_an_account_without_a_code_looks_like_any_other(
     assert counted == [{"tries": {"N": "5"}, "locks": {"N": "1"}, "tried_at": counted[0]["tried_at"]}] * 2
 
 
-def test_a_first_code_forgives_what_was_tried_before_there_was_one(driver: StoreDriver) -> None:
+def test_a_first_code_resets_earlier_tries(driver: StoreDriver) -> None:
     for _ in range(MAX_TRIES + 1):
         try_code(driver, WRONG)
 
@@ -206,7 +206,7 @@ def test_an_administrators_retry_ends_no_session(driver: StoreDriver) -> None:
     assert stored(driver.table)[RECORD] == {**before, "revision": {"N": str(int(before["revision"]["N"]) + 1)}}
 
 
-def test_an_administrators_repeat_ends_a_lock(driver: StoreDriver) -> None:
+def test_an_administrators_retry_ends_a_lock(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     for _ in range(MAX_TRIES):
         try_code(driver, WRONG)
@@ -216,7 +216,7 @@ def test_an_administrators_repeat_ends_a_lock(driver: StoreDriver) -> None:
     assert try_code(driver, CODE) == "right"
 
 
-def test_an_administrators_retry_forgives_no_later_try(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_an_administrators_retry_resets_no_later_try(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """The write that loses reads again, so that what it writes over is what stood there."""
     set_code(driver, CODE)
     wire.plan("PutItem", first(lambda: set_code(rival, "739164")))
@@ -249,7 +249,7 @@ def test_a_change_salts_anew(driver: StoreDriver) -> None:
 @pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
 @pytest.mark.parametrize("current", [CODE, None])
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_change_whose_answer_is_lost_is_no_repeat_of_the_same_code(
+def test_a_change_with_a_lost_response_takes_effect_once(
     driver: StoreDriver, wire: Wire, current: str | None, times: int, fault: Any
 ) -> None:
     set_code(driver, CODE)
@@ -263,7 +263,7 @@ def test_a_change_whose_answer_is_lost_is_no_repeat_of_the_same_code(
     assert try_code(driver, "739164") == "right"
 
 
-def test_a_first_code_whose_answer_is_lost_is_set(driver: StoreDriver, wire: Wire) -> None:
+def test_a_first_code_with_a_lost_response_is_set(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("PutItem", answer_lost, answer_lost)
 
     set_code(driver, CODE)
@@ -284,7 +284,7 @@ def test_a_code_removed_while_it_is_compared_changes_nothing(
     assert [try_code(driver, code) for code in ("739164", "860357")] == ["wrong", "right"]
 
 
-def test_of_two_changes_by_one_current_code_one_fails(driver: StoreDriver) -> None:
+def test_one_of_two_changes_with_one_current_code_fails(driver: StoreDriver) -> None:
     set_code(driver, CODE)
 
     def change(code: str) -> str:

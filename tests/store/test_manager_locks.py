@@ -67,7 +67,7 @@ def test_locks_grow_until_a_right_code_starts_over(driver: StoreDriver) -> None:
 
 
 @either
-def test_of_a_thousand_parallel_wrong_codes_five_are_compared(
+def test_five_of_a_thousand_parallel_wrong_codes_are_compared(
     driver: StoreDriver, comparisons: Comparisons, is_set: bool
 ) -> None:
     """At most."""
@@ -96,7 +96,7 @@ def test_a_right_code_among_parallel_guesses_takes_a_try_too(driver: StoreDriver
     assert comparisons.made <= MAX_TRIES * (1 + answers.count("right"))
 
 
-def test_a_right_code_forgives_no_try_taken_meanwhile(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_a_right_code_resets_no_try_made_meanwhile(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     set_code(driver, CODE)
     wire.plan("PutItem", nothing, first(lambda: try_code(rival, WRONG)))
 
@@ -106,7 +106,7 @@ def test_a_right_code_forgives_no_try_taken_meanwhile(driver: StoreDriver, rival
 
 
 @either
-def test_a_try_that_a_rival_takes_first_is_taken_again(
+def test_a_try_that_a_rival_counts_first_is_counted_again(
     driver: StoreDriver, rival: StoreDriver, wire: Wire, is_set: bool
 ) -> None:
     has_code(driver, is_set=is_set)
@@ -120,7 +120,7 @@ def test_a_try_that_a_rival_takes_first_is_taken_again(
 @pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
 @pytest.mark.parametrize("times", [1, 2])
 @either
-def test_a_try_whose_answer_is_lost_may_count_twice_and_never_less(
+def test_a_try_with_a_lost_response_counts_at_least_once(
     driver: StoreDriver, wire: Wire, comparisons: Comparisons, times: int, fault: Any, is_set: bool
 ) -> None:
     has_code(driver, is_set=is_set)
@@ -149,7 +149,7 @@ def test_a_fifth_try_without_a_response_locks_out_a_right_code(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_the_right_code_opens_though_forgiving_is_not_answered(driver: StoreDriver, wire: Wire, times: int) -> None:
+def test_the_right_code_opens_though_the_reset_is_unanswered(driver: StoreDriver, wire: Wire, times: int) -> None:
     set_code(driver, CODE)
     wire.plan("PutItem", nothing, *[answer_lost] * times)
 
@@ -160,7 +160,7 @@ def test_the_right_code_opens_though_forgiving_is_not_answered(driver: StoreDriv
 
 
 @either
-def test_a_database_that_stays_away_compares_nothing(
+def test_no_code_is_compared_without_the_database(
     driver: StoreDriver, wire: Wire, comparisons: Comparisons, is_set: bool
 ) -> None:
     has_code(driver, is_set=is_set)

@@ -74,7 +74,7 @@ def test_a_payment_writes_lot_purchase_and_payment_reference(driver: StoreDriver
     assert (way_back["account"], way_back["purchase"]) == ({"S": "acme"}, {"S": "pur_1"})
 
 
-def test_the_record_not_todays_catalog_decides_what_is_granted(driver: StoreDriver) -> None:
+def test_the_grant_comes_from_the_record_not_from_the_catalog(driver: StoreDriver) -> None:
     driver.open()
     driver.record(a_purchase(pack="no-longer-sold", credits=77, valid_months=1))
 

@@ -70,7 +70,7 @@ def test_neighbours_in_the_partition_are_no_entries(driver: StoreDriver) -> None
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_entry_of_a_time_is_the_one_a_linear_scan_finds(driver: StoreDriver, seed: int) -> None:
+def test_the_entry_of_a_time_matches_a_linear_scan(driver: StoreDriver, seed: int) -> None:
     dice = random.Random(seed)
     driver.open(credits=100, at=NOW)
     at = NOW
@@ -129,7 +129,7 @@ def test_the_first_entry_is_found_too(driver: StoreDriver) -> None:
     assert found.number == 1
 
 
-def test_below_the_first_entry_there_is_nothing_and_no_error(driver: StoreDriver) -> None:
+def test_a_read_below_the_first_entry_is_empty(driver: StoreDriver) -> None:
     driver.open(credits=1)
 
     assert read_entries(driver.table, "acme", first=1, last=0, limit=10) == ()

@@ -106,7 +106,7 @@ def test_due_rows_are_read_in_pages_without_a_gap(driver: StoreDriver) -> None:
     assert found == [f"lot_{number:012d}" for number in range(2, 9)]
 
 
-def test_the_sweep_records_what_has_ended_and_forgets_the_row(driver: StoreDriver, sweeper: Sweeper) -> None:
+def test_the_sweep_records_ended_lots_and_deletes_their_rows(driver: StoreDriver, sweeper: Sweeper) -> None:
     open_with_lot(driver, "acme")
 
     swept = sweeper.run(DUE_AT)
@@ -155,7 +155,7 @@ def test_a_lot_used_up_before_its_end_leaves_no_entry_and_no_row(driver: StoreDr
     assert due_keys(stored(driver.table)) == []
 
 
-def test_a_lot_whose_end_a_debit_recorded_is_only_forgotten(driver: StoreDriver, sweeper: Sweeper) -> None:
+def test_the_row_of_a_recorded_end_is_only_deleted(driver: StoreDriver, sweeper: Sweeper) -> None:
     open_with_lot(driver, "acme")
     driver.settle(at=DUE_AT)
     before = stored(driver.table)
@@ -189,7 +189,7 @@ def test_more_rows_than_a_page_are_all_swept(driver: StoreDriver, sweeper: Sweep
     assert due_keys(stored(driver.table)) == []
 
 
-def test_the_row_goes_only_after_the_entry_stands(driver: StoreDriver, sweeper: Sweeper, wire: Wire) -> None:
+def test_the_row_is_deleted_after_the_entry_is_written(driver: StoreDriver, sweeper: Sweeper, wire: Wire) -> None:
     open_with_lot(driver, "acme")
     seen: list[list[str]] = []
     wire.plan("DeleteItem", first(lambda: seen.append(types(stored(driver.table)))))
@@ -222,7 +222,7 @@ def test_a_sweep_killed_after_the_entry_is_finished_by_the_next(
 
 @pytest.mark.parametrize("fault", [answer_lost, no_answer, refuses("ThrottlingException")])
 @pytest.mark.parametrize("operation", ["GetItem", "Query", "TransactWriteItems", "DeleteItem", "PutItem"])
-def test_a_sweep_outlasts_every_fault(
+def test_a_sweep_completes_under_every_fault(
     driver: StoreDriver, sweeper: Sweeper, wire: Wire, operation: str, fault: Fault
 ) -> None:
     open_with_lot(driver, "acme")
@@ -266,7 +266,7 @@ def test_a_sweep_without_any_time_does_nothing_and_loses_nothing(driver: StoreDr
     assert stored(driver.table) == before
 
 
-def test_the_checkpoint_is_never_past_a_row_that_was_not_dealt_with(driver: StoreDriver, sweeper: Sweeper) -> None:
+def test_the_checkpoint_never_passes_an_unfinished_row(driver: StoreDriver, sweeper: Sweeper) -> None:
     accounts = accounts_of_every_shard()
     for account in accounts:
         open_with_lot(driver, account)
@@ -293,7 +293,7 @@ def test_the_first_sweep_of_a_table_looks_a_month_back(driver: StoreDriver) -> N
 
 
 @pytest.mark.parametrize("days", [1, 2, 10])
-def test_days_without_a_sweep_are_caught_up_with(driver: StoreDriver, sweeper: Sweeper, days: int) -> None:
+def test_days_without_a_sweep_are_made_up_for(driver: StoreDriver, sweeper: Sweeper, days: int) -> None:
     sweeper.run(NOW)
     open_with_lot(driver, "acme", NOW + HOUR)
 
@@ -343,7 +343,7 @@ def test_an_account_that_fails_holds_up_no_other(
     assert due_keys(stored(driver.table)) == []
 
 
-def test_of_failures_on_several_days_none_is_left_behind(
+def test_failures_of_several_days_are_all_retried(
     driver: StoreDriver, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for days in range(3):
@@ -412,7 +412,7 @@ def test_a_checkpoint_is_read_back_as_it_was_saved(driver: StoreDriver, place: C
     assert read_checkpoint(driver.table) == place
 
 
-def test_forgetting_a_row_twice_is_no_error(driver: StoreDriver) -> None:
+def test_deleting_a_due_row_twice_is_no_error(driver: StoreDriver) -> None:
     row = DueLot(account="acme", lot="lot_000000000002", expires_at=DUE_AT, day=DUE_AT.date(), shard=0)
 
     delete_due(driver.table, row)

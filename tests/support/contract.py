@@ -34,6 +34,33 @@ def routes() -> list[str]:
     return [f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods]
 
 
+def routes_of_an_account() -> list[str]:
+    """Every route whose path names an account."""
+    return [route for route in routes() if "{account}" in route]
+
+
+def smallest_body(route: str) -> Any:
+    """A valid body with the required members only; None for a route without a body."""
+    method, _, path = route.partition(" ")
+    body = document()["paths"][path][method.lower()].get("requestBody")
+    if body is None:
+        return None
+    name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema = document()["components"]["schemas"][name]
+    return {member: _sample(schema["properties"][member]) for member in schema.get("required", ())}
+
+
+def _sample(schema: dict[str, Any]) -> Any:
+    """A value of one of the few types that bodies are made of."""
+    if "$ref" in schema:
+        return _sample(document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema["type"] == "integer":
+        return schema.get("minimum", 1)
+    return "274913" if "[0-9]{6}" in schema.get("pattern", "") else "none"
+
+
 def scopes_of(route: str) -> list[str]:
     """The scopes of which any one opens the route; none where no token is needed."""
     method, _, path = route.partition(" ")

@@ -1,4 +1,4 @@
-"""Fixtures of the functions' handlers. A conftest imports them and adds `table`, in an AWS with `secret_texts()`."""
+"""Fixtures of the functions' handlers. A conftest adds `table`, in an AWS with `secret_texts()`."""
 
 import hashlib
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tests.support.template import resources
+from tests.support.template import actions_of, read_template, statements_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,17 +21,15 @@ BY = threading.local()
 @cache
 def rights_of(function: str) -> dict[str, list[str]]:
     """Patterns of partition keys, by the verb that may be used on them."""
-    role = resources()["".join(part.capitalize() for part in function.split("_")) + "Role"]
+    role = f"{''.join(part.capitalize() for part in function.split('_'))}Role"
     return {
         # Without a condition (only a Scan can have none) it is any partition.
-        statement["Action"].removeprefix("dynamodb:"): statement["Condition"]["ForAllValues:StringLike"][
-            "dynamodb:LeadingKeys"
-        ]
+        action.removeprefix("dynamodb:"): statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
         if "Condition" in statement
         else ["*"]
-        for policy in role["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        if str(statement["Action"]).startswith("dynamodb:")
+        for statement in statements_of(read_template(), role)
+        for action in actions_of(statement)
+        if action.startswith("dynamodb:")
     }
 
 

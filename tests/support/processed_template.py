@@ -7,9 +7,9 @@ from boto3 import Session
 from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
-UPLOADED = "s3://bucket/key"
+from tests.support.template import Template
 
-type Template = dict[str, Any]
+UPLOADED = "s3://bucket/key"
 
 
 class _Loader(yaml.CSafeLoader):
@@ -38,8 +38,3 @@ def processed(source: str) -> Template:
     translator = Translator({}, Parser(), boto_session=Session(region_name="us-east-1"))
     made: Template = translator.translate(template, parameter_values={})
     return made
-
-
-def of_type(template: Template, kind: str) -> dict[str, Any]:
-    """The properties of all resources of one type, by logical id."""
-    return {name: made["Properties"] for name, made in template["Resources"].items() if made["Type"] == kind}

@@ -1,5 +1,6 @@
-"""template.yaml, read once: what it says is written down there and nowhere else."""
+"""template.yaml as it is written. What SAM's transform makes of it: processed_template.py."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -8,33 +9,64 @@ import yaml
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
+type Template = dict[str, Any]
+
 
 class _Loader(yaml.CSafeLoader):
-    """YAML in which CloudFormation's own tags (!If, !Sub, …) are of no interest."""
+    """YAML with CloudFormation's short tags, each read as (tag, value)."""
 
 
-_Loader.add_multi_constructor("!", lambda *_: None)
+def _tagged(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> tuple[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return (tag, loader.construct_scalar(node))
+    assert isinstance(node, yaml.SequenceNode), f"!{tag} of a mapping"
+    return (tag, loader.construct_sequence(node, deep=True))
+
+
+_Loader.add_multi_constructor("!", _tagged)
 
 
 @cache
-def resources() -> dict[str, Any]:
-    """The resources by their logical ids, for reading only."""
-    found: dict[str, Any] = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)["Resources"]  # noqa: S506 - a safe loader
-    return found
+def read_template() -> Template:
+    """The whole template. Callers must not change it."""
+    template: Template = yaml.load(TEMPLATE.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
+    return template
+
+
+def of_type(template: Template, kind: str) -> dict[str, Any]:
+    """The properties of all resources of one type, by logical id."""
+    return {name: made["Properties"] for name, made in template["Resources"].items() if made["Type"] == kind}
+
+
+def statements_of(template: Template, role: str) -> Iterator[dict[str, Any]]:
+    """Every statement of a role's policies. role: a logical id."""
+    for policy in template["Resources"][role]["Properties"]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def actions_of(statement: dict[str, Any]) -> list[str]:
+    """The actions that a statement allows."""
+    actions: str | list[str] = statement["Action"]
+    return [actions] if isinstance(actions, str) else actions
+
+
+def resources_of(statement: dict[str, Any]) -> list[Any]:
+    """The resources that a statement is about, each as a tag and its value."""
+    resources = statement["Resource"]
+    return resources if isinstance(resources, list) else [resources]
 
 
 def table_schema() -> dict[str, Any]:
     """The arguments of CreateTable."""
-    [table] = [resource for resource in resources().values() if resource["Type"] == "AWS::DynamoDB::Table"]
-    return {name: table["Properties"][name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    [table] = of_type(read_template(), "AWS::DynamoDB::Table").values()
+    return {name: table[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
 
 
 def functions_by_route() -> dict[str, str]:
     """The name of the function that serves a route, by the route's key."""
-    functions = [found["Properties"] for found in resources().values() if found["Type"] == "AWS::Serverless::Function"]
     return {
         f"{event['Properties']['Method']} {event['Properties']['Path']}": PurePath(function["CodeUri"]).name
-        for function in functions
+        for function in of_type(read_template(), "AWS::Serverless::Function").values()
         for event in function["Events"].values()
         if event["Type"] == "HttpApi"
     }

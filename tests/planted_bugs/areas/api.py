@@ -20,8 +20,8 @@ API = (
     Bug(
         "a name twice in a body",
         "_once",
-        'raise ValueError("a name twice")',
-        "return names",
+        "if len(names) < len(pairs):",
+        "if False:",
         ("functions/test_bad_input",),
     ),
     Bug(
@@ -119,10 +119,38 @@ API = (
     ),
     Bug(
         "a text breaks a line",
-        "Text",
-        r', pattern=r"^[^\x00-\x1f\x7f]+$"',
-        "",
-        ("test_links",),
+        "check_text",
+        "if refused:",
+        "if False:",
+        ("test_links", "functions/test_texts"),
+    ),
+    Bug(
+        "a C1 control passes as text",
+        "REFUSED",
+        r'r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffd\ud800-\udfff]"',
+        r'r"[\x00-\x1f\x7f\u2028-\u202e\u2066-\u2069\ufffd\ud800-\udfff]"',
+        ("functions/test_texts",),
+    ),
+    Bug(
+        "a name without a visible character",
+        "check_text",
+        "if not VISIBLE.search(text):",
+        "if not text.strip():",
+        ("functions/test_texts",),
+    ),
+    Bug(
+        "a type that the header rules out",
+        "preferred",
+        "if quality > 0:",
+        "if quality >= 0:",
+        ("test_media_types",),
+    ),
+    Bug(
+        "a type by its name anywhere in the header",
+        "history",
+        'if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:',
+        'if CSV in request.headers.get("accept", ""):',
+        ("functions/test_history_formats",),
     ),
     Bug(
         "a key breaks a line",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypedDict
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, Text, body_of
 from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_of
@@ -15,7 +15,14 @@ from prepaid.deps import Deps
 from prepaid.store.accounts import Profile, read_account
 from prepaid.use_cases.administering import put_account
 
-type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+def _check_zone(name: str) -> str:
+    if not is_zone(name):
+        raise ValueError("must be an IANA time zone, such as America/Sao_Paulo")
+    return name
+
+
+type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_check_zone)]
 
 
 class AccountRequest(Body):
@@ -49,8 +56,6 @@ def put(request: Request, deps: Deps) -> Response:
     """PUT /v1/accounts/{account}: open the account, or change it from now on. 201 when opened, else 200."""
     account_id = _account_to_put(request)
     body = body_of(request, AccountRequest)
-    if not is_zone(body.time_zone):
-        raise InvalidRequest((("time_zone", "must be an IANA time zone, such as America/Sao_Paulo"),))
     terms = Terms(
         plan=body.plan,
         ai_enabled=body.ai_enabled,

@@ -6,7 +6,7 @@ from typing import Annotated, Self, TypedDict
 
 from pydantic import Field, StringConstraints, model_validator
 
-from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, body_of
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, body_of, spelled
 from prepaid.api.http.problems import PreconditionMissing
 from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
 from prepaid.api.http.responses import Response
@@ -18,6 +18,10 @@ from prepaid.store.catalog import catalog_from, read_catalog
 from prepaid.use_cases.administering import replace_catalog
 
 ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
+
+type Currency = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{3}$"), spelled("must be an ISO 4217 code in lower case, such as brl")
+]
 
 
 class FeatureRequest(Body):
@@ -41,7 +45,7 @@ class PackRequest(Body):
     id: Slug
     credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)]
     amount: Annotated[int, Field(ge=1, le=99_999_999)]
-    currency: Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+    currency: Currency
     valid_months: Annotated[int, Field(ge=1, le=120)] = 12
     active: bool = True
 

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import Literal, TypedDict, get_args
 
 from prepaid.api.entries import DrawAnswer, draw_answer
+from prepaid.api.http.bodies import SLUG, SLUG_SENTENCE
 from prepaid.api.http.cursors import read_cursor, sign_cursor
+from prepaid.api.http.media_types import preferred
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, Parameter, Route
@@ -18,6 +20,9 @@ from prepaid.deps import Deps
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
 
+CSV = "text/csv"
+# JSON is also the response to a request that accepts neither.
+MEDIA_TYPES = ("application/json", CSV)
 FILTERS = frozenset({"type", "feature", "source", "from", "to"})
 LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
@@ -87,7 +92,7 @@ def history(request: Request, deps: Deps) -> Response:
     page = read_page(deps.table, account_id, filters, before, limit)
     next_cursor = sign_cursor(page.before, account_id, named, deps.cursor_secret()) if page.before else None
     lines = [entry_answer(entry) for entry in page.entries]
-    if "text/csv" in request.headers.get("accept", ""):
+    if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return _csv_response(lines, next_cursor)
     answer: HistoryAnswer = {"entries": lines, "next_cursor": next_cursor}
     return Response(status=200, body=answer)
@@ -135,6 +140,8 @@ def _filters(query: Mapping[str, str]) -> Filters:
     for name, allowed in (("type", get_args(EntryType)), ("source", get_args(Source))):
         if name in query and query[name] not in allowed:
             raise InvalidRequest(((name, f"must be one of {', '.join(allowed)}"),))
+    if "feature" in query and not re.fullmatch(SLUG, query["feature"]):
+        raise InvalidRequest((("feature", SLUG_SENTENCE),))
     return Filters(
         type=query.get("type"),
         feature=query.get("feature"),
@@ -156,7 +163,7 @@ def _csv_response(lines: list[EntryAnswer], next_cursor: str | None) -> Response
     """The page as CSV; the header Next-Cursor contains the next page's cursor."""
     from prepaid.api.csv_lines import csv_text  # noqa: PLC0415 - only exports use it
 
-    headers = {"Content-Type": "text/csv; charset=utf-8"}
+    headers = {"Content-Type": f"{CSV}; charset=utf-8"}
     if next_cursor:
         headers["Next-Cursor"] = next_cursor
     return Response(status=200, body=csv_text(lines), headers=headers)
@@ -199,7 +206,11 @@ SHOW = Route(
             description="Only entries of this type.",
             schema={"type": "string", "enum": list(get_args(EntryType))},
         ),
-        Parameter(name="feature", description="Only consumptions of this feature."),
+        Parameter(
+            name="feature",
+            description="Only consumptions of this feature.",
+            schema={"type": "string", "pattern": SLUG},
+        ),
         Parameter(
             name="source",
             description="Only entries paid from this source. Entries paid from both match either source.",
@@ -221,7 +232,7 @@ SHOW = Route(
         200: Answer(
             HistoryAnswer,
             headers=(Header(name="Next-Cursor", description="The next page's cursor, if the page is CSV."),),
-            text_type="text/csv",
+            text_type=CSV,
         )
     },
     refusals={400: ("invalid_cursor",), **NO_ACCOUNT, 422: ("invalid_request",)},

@@ -1,21 +1,55 @@
 """Request bodies: strictly validated JSON. No coercion, no unknown fields, bounds on every value."""
 
 import json
+from collections import Counter
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from prepaid.api.http.problems import Malformed, UnsupportedType
 from prepaid.api.http.requests import Request
+from prepaid.api.http.texts import PATTERN, check_text
+from prepaid.api.http.unreadable import TOO_DEEP, explain
 from prepaid.core.errors import InvalidRequest
 
 MAX_CREDITS = 1_000_000_000
 # A body can have thousands of errors; the response lists only the first ones.
 MAX_ERRORS = 20
+SLUG = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+SLUG_SENTENCE = "must be 1 to 64 of a-z, 0-9, '-' and '_', and start with a letter or digit"
 
-# No control characters, because these texts appear in histories, CSV files and web pages.
-type Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-type Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+def spelled(sentence: str) -> WrapValidator:
+    """Replaces the error of a pattern, which would quote the pattern, with a sentence."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(sentence) from None
+
+    return WrapValidator(validate)
+
+
+type Text = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(check_text),
+    Field(
+        description="One line with a visible character. No control characters, no changes of direction, no U+FFFD.",
+        json_schema_extra={"pattern": PATTERN},
+    ),
+]
+type Slug = Annotated[str, StringConstraints(pattern=SLUG), spelled(SLUG_SENTENCE)]
 
 
 class Body(BaseModel):
@@ -32,14 +66,16 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
     try:
         # Pydantic would use the last of duplicate names; another parser may use the first and see a different request.
         json.loads(request.body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Malformed("The body is not JSON, or names a field twice.") from None
+    except (ValueError, RecursionError) as error:
+        raise explain(request.body, request.headers, error) from None
     try:
         return model.model_validate_json(request.body)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
         if any(problem["type"] == "json_invalid" for problem in problems):
-            raise Malformed("The body is not JSON.") from None
+            # Python's parser accepts these two.
+            too_deep = "recursion" in problems[0]["msg"]
+            raise Malformed(TOO_DEEP if too_deep else "The body contains half of a surrogate pair.") from None
         raise InvalidRequest(
             tuple(
                 (".".join(map(str, problem["loc"])) or "body", problem["msg"].removeprefix("Value error, "))
@@ -51,9 +87,11 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) < len(pairs):
-        raise ValueError("a name twice")
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        # In ASCII, because a name may be half of a surrogate pair, which a response can't contain.
+        raise Malformed(f"The body names the field {json.dumps(twice[:64])} twice.")
     return names
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise Malformed(f"The body contains {name}, which is not JSON.")

@@ -1,4 +1,4 @@
-"""One target in atheris's own environment: `python -m tests.security.under_atheris webhook CORPUS… -flags`."""
+"""One target in atheris's own environment: `python -m tests.fuzzing.under_atheris webhook CORPUS… -flags`."""
 
 import sys
 from importlib import import_module
@@ -7,9 +7,9 @@ from typing import Any
 # Not in the project's own environment, so nothing is known of its types.
 atheris: Any = import_module("atheris")
 
-OURS = ["prepaid", "tests.security.targets", "tests.security.deliveries"]
+OURS = ["prepaid", "tests.fuzzing.targets", "tests.fuzzing.deliveries"]
 with atheris.instrument_imports(include=[*OURS, "stripe._webhook", "json", "csv"]):
-    from tests.security.targets import TARGETS
+    from tests.fuzzing.targets import TARGETS
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import new as mac
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,8 +33,9 @@ from prepaid.core.errors import InvalidRequest
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.events import ID, MAX_METADATA_BYTES, Event
 from prepaid.payments.webhook import verified_event
-from tests.security.deliveries import delivery
+from tests.fuzzing.deliveries import delivery
 
+CORPUS = Path(__file__).with_name("corpus")
 NOW = datetime(2026, 6, 16, 13, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 SECRET = "whsec_of_the_fuzzer"

@@ -1,6 +1,6 @@
 """`make fuzz`: each target of targets.py under atheris, then Schemathesis at a deployed local stack.
 
-What is found stays in .local/fuzz: a crash as a file to put into tests/security/corpus, where every test run meets it.
+What is found stays in .local/fuzz: a crash as a file to put into tests/fuzzing/corpus, where every test run meets it.
 """
 
 import argparse
@@ -15,11 +15,10 @@ from local import demo
 from local.processes import ROOT, STATE, LocalStackError, own_environment
 from local.stack import Options, local_stack
 from local.tools import python_of
-from tests.security.explorer import explore
-from tests.security.targets import TARGETS
+from tests.fuzzing.explorer import explore
+from tests.fuzzing.targets import CORPUS, TARGETS
 from tests.support.over_http import HttpApi
 
-CORPUS = Path(__file__).with_name("corpus")
 FOUND = STATE / "fuzz"
 MAX_BYTES = 4_096
 # atheris has wheels for this alone.
@@ -59,7 +58,7 @@ def fuzz_target(target: str, seconds: int) -> bool:
     grown.mkdir(parents=True, exist_ok=True)
     # The project's own packages come after atheris's environment, which holds nothing else.
     path = [str(ROOT / "layers/prepaid"), str(ROOT), *site.getsitepackages()]
-    command = [python_of("atheris"), "-m", "tests.security.under_atheris", target, grown, CORPUS / target]
+    command = [python_of("atheris"), "-m", "tests.fuzzing.under_atheris", target, grown, CORPUS / target]
     command += [f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=10", "-rss_limit_mb=2048"]
     command += [f"-artifact_prefix={FOUND}/{target}-", "-print_final_stats=1"]
     env = {**own_environment(), "PYTHONPATH": ":".join(path)}

@@ -129,6 +129,8 @@ VARIABLES: Properties = {
     # Alarms look for the service's metrics under these two names.
     "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
     "POWERTOOLS_SERVICE_NAME": ref("AWS::StackName"),
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
+    "PYTHONTZPATH": "/opt/python/tzdata/zoneinfo",
     # Both have a line in the template so that `sam local` can pass them on. In AWS the functions call AWS itself, and a
     # webhook's signature is valid for five minutes, as Stripe recommends.
     "AWS_ENDPOINT_URL": ref("AWS::NoValue"),

@@ -1,0 +1,26 @@
+"""The key of an item of every kind that the table can hold."""
+
+from datetime import UTC, date, datetime
+
+from prepaid.store import keys
+
+PARTITIONS = [
+    keys.entry("petshop-1", 1),
+    keys.profile("petshop-1"),
+    keys.purchase("petshop-1", "pur_1"),
+    keys.customer("petshop-1"),
+    keys.manager("petshop-1"),
+    keys.manager_session("5d41402a"),
+    keys.pending_check(datetime(2026, 11, 22, tzinfo=UTC), "pur_1"),
+    keys.claim("petshop-1", "key-1"),
+    keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
+    keys.payment("pi_1"),
+    keys.quarantine("pi_1#amount"),
+    keys.catalog_version(1),
+    keys.CATALOG,
+    keys.CHECKPOINT,
+    keys.RECONCILIATION,
+    keys.VERIFICATION,
+    keys.verified("petshop-1"),
+    keys.failed("evt_1"),
+]
