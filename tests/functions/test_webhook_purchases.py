@@ -40,7 +40,7 @@ def test_a_card_payment_becomes_a_lot(till: Till, service: Service, output: Outp
         "balance_after": 100,
         "quota_remaining": 0,
         "draws": [],
-        "actor": "stripe",
+        "actor": "shop",
         "catalog_version": 1,
         "description": "credits-100",
         "lot": [2, "purchase", 100, 100, 1781614800000, 1813201200000],

@@ -61,7 +61,7 @@ def test_a_payment_writes_lot_purchase_and_payment_reference(driver: StoreDriver
     assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
     items = stored(driver.table)
     line = lines(items)[-1]
-    assert (line["type"], line["credits"], line["purchase"], line["actor"]) == ("purchase", 100, "pur_1", "stripe")
+    assert (line["type"], line["credits"], line["purchase"], line["actor"]) == ("purchase", 100, "pur_1", "shop")
     [lot] = driver.account().lots
     # Paid on 2026-06-16 in Sao Paulo: good through 2027-06-16 there.
     assert lot.expires_at == datetime(2027, 6, 17, 3, 0, tzinfo=UTC)

@@ -248,6 +248,7 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
         valid_months=12,
         language="pt-BR",
         live=False,
+        requested_by="shop",
         state="open",
         version=1,
         created_at=NOW - HOUR,

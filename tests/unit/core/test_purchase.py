@@ -120,7 +120,7 @@ def test_the_grant_has_the_values_of_the_record() -> None:
 
     assert step
     assert step.operation == Grant(
-        actor="stripe", kind="purchase", credits=77, validity=1, description="no-longer-sold", purchase="pur_1"
+        actor="shop", kind="purchase", credits=77, validity=1, description="no-longer-sold", purchase="pur_1"
     )
 
 
@@ -149,7 +149,7 @@ def test_validity_starts_when_the_payment_is_confirmed() -> None:
 def test_a_new_purchase_has_everything_that_it_grants() -> None:
     pack = a_pack(500, 19990)
 
-    purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, now=NOW)
+    purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, requested_by="shop", now=NOW)
 
     assert purchase == Purchase(
         id="pur_9",
@@ -161,6 +161,7 @@ def test_a_new_purchase_has_everything_that_it_grants() -> None:
         valid_months=12,
         language="es",
         live=True,
+        requested_by="shop",
         state="created",
         version=1,
         created_at=NOW,

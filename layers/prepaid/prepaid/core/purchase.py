@@ -32,6 +32,7 @@ PurchaseState = Literal[
 ]
 Progress = Literal["awaiting_payment", "paid", "payment_failed", "session_expired"]
 
+# Who moves money back. The grant's actor is the client that began the purchase.
 ACTOR = "stripe"
 # For each progress of an unpaid session: the states it changes, and to which state. An expired purchase can become
 # pending again, because a voucher can be paid after its page expired.
@@ -48,7 +49,7 @@ class Purchase:
 
     amount: minor units of `currency` (lower case, as Stripe writes it). version: counts changes of this record.
     session: the provider's id of the checkout session; checkout_url: its page. payment: the provider's id of the
-    payment, once known. key: a digest of the request's idempotency key.
+    payment, once known. key: a digest of the request's idempotency key. requested_by: the client that made the request.
     lots: as they were granted: by the payment, and by restored credits whose lot had expired.
     refunded, disputed: minor units. revoked: credits taken back for them; debt: how many of those had been spent and
     became owed; expired_unspent: how many had expired unspent, so that there was nothing to take.
@@ -63,6 +64,7 @@ class Purchase:
     valid_months: int
     language: str
     live: bool
+    requested_by: str
     state: PurchaseState
     version: int
     created_at: datetime
@@ -84,7 +86,9 @@ class Purchase:
         return bool(self.lots)
 
 
-def new_purchase(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
+def new_purchase(
+    purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, requested_by: str, now: datetime
+) -> Purchase:
     """A new purchase. It copies what it will grant, so later catalog changes don't affect it (rule 11)."""
     return Purchase(
         id=purchase_id,
@@ -96,6 +100,7 @@ def new_purchase(purchase_id: str, account: str, pack: Pack, *, language: str, l
         valid_months=pack.valid_months,
         language=language,
         live=live,
+        requested_by=requested_by,
         state="created",
         version=1,
         created_at=now,
@@ -253,7 +258,7 @@ def revoked_credits(purchase: Purchase, money_back: int) -> int:
 def grant_of(purchase: Purchase) -> Grant:
     """The grant that the purchase's payment makes."""
     return Grant(
-        actor=ACTOR,
+        actor=purchase.requested_by,
         kind="purchase",
         credits=purchase.credits,
         validity=purchase.valid_months,
