@@ -126,8 +126,8 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
             webhook_secret=webhook_secret,
             stripe_api_key=api_key,
         )
-        _write_whole(file, json.dumps(asdict(addresses), indent=2) + "\n")
         contexts.callback(file.unlink, missing_ok=True)
+        _write_whole(file, json.dumps(asdict(addresses), indent=2) + "\n")
         yield Stack(addresses, deployed, (cloud.program, stripe), file)
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from prepaid.core.ledger import MAX_LOTS
 from tests.support.api import GET_ACCOUNT, GET_CATALOG, GRANT, PACKS, PUT_ACCOUNT, PUT_CATALOG, Answer
 from tests.support.gateway_events import caller
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.store_driver import due_keys, lines, types
+from tests.support.store_driver import StoreDriver, due_keys, lines, types
 
 MINIMAL = {"name": "Pet & Cia", "plan": "trio"}
 WHOLE = {
@@ -241,11 +242,9 @@ def test_a_default_validity_is_the_same_request_as_12_months(service: Service) -
     assert grant(service, valid_months=12).text == grant(service).text
 
 
-def test_grants_beyond_the_limit_of_lots_are_rejected(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prepaid.core.ledger.MAX_LOTS", 3)
-    service.open()
-    for _ in range(3):
-        service.give(1)
+def test_grants_beyond_the_limit_of_lots_are_rejected(service: Service) -> None:
+    StoreDriver(service.table).open_with_lots(MAX_LOTS - 1)
+    service.give(1)
     before = service.stored()
     answer = grant(service)
     assert (answer.status, answer.code) == (409, "too_many_lots")

@@ -1,20 +1,20 @@
 """A purchase is recorded, then its payment page is made; a key and a manager's session make one purchase."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 
-from fake_stripe import api as stripe_api
 from tests.support.api import BUY, CONSUME, GET_CATALOG, HISTORY, PURCHASE, PURCHASES, PUT_ACCOUNT, PUT_CATALOG, Answer
 from tests.support.functions import STACK
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.interruptions import killed_in
+from tests.support.interruptions import killed_before
 from tests.support.store_driver import types
+from tests.support.stripe_line import Call, stripe_tapped
 from tests.support.stripe_purchases import Till, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -25,19 +25,16 @@ PAGE = "https://shop.example.com/credits"
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """Every form that the fake Stripe was sent, with its Idempotency-Key."""
+def sent() -> Iterator[list[dict[str, str]]]:
+    """Every form that Stripe was sent, with its Idempotency-Key."""
     forms: list[dict[str, str]] = []
-    real = stripe_api._encoded
 
-    def noted(request: Any) -> str:
-        encoded = real(request)
-        if request.method == "POST":
-            forms.append(dict(parse_qsl(encoded)) | {"key": request.headers.get("idempotency-key", "")})
-        return encoded
+    def meet(call: Call) -> None:
+        if call.method == "POST":
+            forms.append({**call.params, "key": call.key})
 
-    monkeypatch.setattr(stripe_api, "_encoded", noted)
-    return forms
+    with stripe_tapped(meet):
+        yield forms
 
 
 def refused(service: Service, answer: Answer) -> bool:
@@ -271,9 +268,7 @@ def test_a_price_change_does_not_affect_open_purchases(till: Till, service: Serv
     assert till.buy().credits == 80
 
 
-def test_a_live_stack_quarantines_test_payments(
-    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_live_stack_quarantines_test_payments(till: Till, service: Service, output: Output) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change("checkout", checkout=replace(checkout, live=True))
@@ -306,10 +301,43 @@ def test_purchases_are_listed_newest_first_in_pages(till: Till, service: Service
     assert [one for page in pages for one in page] == made[::-1]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "pur_", "pur_g", "pur_" + "A" * 20, "pur_" + "０" * 20, "ENTRY#", "\x00"])
-def test_an_invalid_cursor_is_rejected(till: Till, service: Service, cursor: str) -> None:
+@pytest.mark.parametrize(("count", "pages"), [(49, [49]), (50, [50]), (51, [50, 1]), (100, [50, 50])])
+def test_a_full_last_page_of_purchases_has_no_cursor(
+    till: Till, service: Service, count: int, pages: list[int]
+) -> None:
+    for number in range(count):
+        till.sell(id=f"pur_{number:020x}")
+
+    bodies = [service(PURCHASES).body]
+    while bodies[-1]["next_cursor"] is not None:
+        bodies.append(service(PURCHASES, query={"cursor": bodies[-1]["next_cursor"]}).body)
+
+    assert [len(body["purchases"]) for body in bodies] == pages
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "pur_" + "0" * 20, "pur_" + "0" * 20 + "." + "0" * 64, "pur_" + "０" * 20, "ENTRY#", "\x00"]
+)
+def test_a_cursor_of_purchases_that_nobody_signed(till: Till, service: Service, cursor: str) -> None:
     answer = service(PURCHASES, query={"cursor": cursor})
-    assert (answer.status, answer.fields) == (422, ["cursor"])
+    assert (answer.status, answer.code) == (400, "invalid_cursor")
+
+
+def test_a_cursor_of_purchases_is_for_its_list_and_account(till: Till, service: Service) -> None:
+    service.open("zoo")
+    for number in range(51):
+        till.sell(id=f"pur_{number:020x}")
+    service.give(1)
+    purchases, history = (service(PURCHASES).body, service(HISTORY, query={"limit": "1"}).body)
+
+    refused = [
+        service(PURCHASES, "zoo", query={"cursor": purchases["next_cursor"]}),
+        service(PURCHASES, query={"cursor": history["next_cursor"]}),
+        service(HISTORY, query={"cursor": purchases["next_cursor"]}),
+    ]
+
+    assert [(answer.status, answer.code) for answer in refused] == [(400, "invalid_cursor")] * 3
+    assert service(PURCHASES, query={"cursor": purchases["next_cursor"]}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -379,7 +407,7 @@ def test_every_course_of_a_payment_ends_in_its_state(
     if page_was_kept:
         purchase = till.buy()
     else:
-        with killed_in("prepaid.use_cases.buying.save_purchase"):
+        with killed_before(service.table.client, "PutItem PURCHASE#"):
             service.buy(key="k")
         [session] = at_stripe(till, "checkout.session")
         purchase = replace(till.read(session["client_reference_id"], "acme"), session=session["id"])

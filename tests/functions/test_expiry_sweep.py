@@ -9,6 +9,7 @@ from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
+from tests.support.interruptions import raising
 from tests.support.store_driver import due_keys, lines, types
 
 HOUR = timedelta(hours=1)
@@ -70,8 +71,7 @@ def test_a_failed_lot_is_counted_and_retried(sweep: Any, service: Service, clock
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += HOUR
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.use_cases.sweeping.append", lambda *_, **__: 1 / 0)
+    with raising(service.table.client, RuntimeError("no room"), "TransactWriteItems"):
         assert sweep() == {"recorded": 0, "failed": 1, "finished": True}
     assert output.metric("SweepFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "lot not recorded"]

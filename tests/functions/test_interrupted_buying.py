@@ -9,7 +9,7 @@ from fake_stripe.faults import Fault
 from tests.support.api import PURCHASES
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.interruptions import killed_in
+from tests.support.interruptions import killed_before
 from tests.support.stripe_purchases import Till, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -21,17 +21,17 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    "target",
+    "call",
     [
-        "prepaid.use_cases.buying.read_customer",
-        "prepaid.payments.checkout.create_customer",
-        "prepaid.use_cases.buying.save_customer",
-        "prepaid.payments.checkout.create_page",
-        "prepaid.use_cases.buying.save_purchase",
+        "GetItem CUSTOMER",
+        "POST /v1/customers",
+        "PutItem CUSTOMER",
+        "POST /v1/checkout/sessions",
+        "PutItem PURCHASE#",
     ],
 )
-def test_a_retry_after_a_kill_continues_to_the_page(till: Till, service: Service, target: str) -> None:
-    with killed_in(target):
+def test_a_retry_after_a_kill_continues_to_the_page(till: Till, service: Service, call: str) -> None:
+    with killed_before(service.table.client, call):
         service.buy(key="k")
     [listed] = service(PURCHASES).body["purchases"]
     assert (listed["state"], listed["checkout_url"]) == ("created", None)
@@ -45,14 +45,14 @@ def test_a_retry_after_a_kill_continues_to_the_page(till: Till, service: Service
 def test_a_kill_before_the_record_leaves_no_claim(till: Till, service: Service) -> None:
     session = service.manager_session()
     before = service.stored()
-    with killed_in("prepaid.use_cases.buying.record_purchase"):
+    with killed_before(service.table.client, "TransactWriteItems PURCHASE#"):
         service.buy(key="k", session=session)
     assert service.stored() == before
     bought(till, service.buy(key="k", session=session), replayed=False)
 
 
 def test_a_payment_before_the_page_was_saved_is_granted(till: Till, service: Service) -> None:
-    with killed_in("prepaid.use_cases.buying.save_purchase"):
+    with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k")
     [session] = at_stripe(till, "checkout.session")
     record = till.read(session["client_reference_id"], "acme")
@@ -70,7 +70,7 @@ def test_a_payment_before_the_page_was_saved_is_granted(till: Till, service: Ser
 
 
 def test_a_retry_makes_no_second_page_while_one_is_payable(till: Till, service: Service) -> None:
-    with killed_in("prepaid.use_cases.buying.save_purchase"):
+    with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k")
     [first] = at_stripe(till, "checkout.session")
     with till.fake.state.lock:
@@ -112,10 +112,10 @@ def test_a_retry_after_an_outage_of_stripe_continues(till: Till, service: Servic
 
 
 def test_a_retry_long_after_the_start_gets_no_page(till: Till, service: Service, clock: Clock) -> None:
-    with killed_in("prepaid.payments.checkout.create_page"):
+    with killed_before(service.table.client, "POST /v1/checkout/sessions"):
         service.buy(key="k")
     clock.now += 23 * HOUR
-    with killed_in("prepaid.payments.checkout.create_page"):
+    with killed_before(service.table.client, "POST /v1/checkout/sessions"):
         service.buy(key="k", session="")
     clock.now += MILLISECOND
     answer = service.buy(key="k", session="")

@@ -1,18 +1,16 @@
 """Runs of the reconciliation that end early, fail or are killed: the next run continues; and how much a run asks."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from fake_stripe.faults import Fault
-from prepaid.payments import sessions
 from prepaid.payments.errors import PaymentsUnavailable
-from prepaid.use_cases import reconciling, syncing
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import NOTHING, Run, after_each_call, available, forget_events, looks, reviews_due
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, looks, reviews_due
+from tests.support.stripe_line import Call, stripe_tapped
 from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
@@ -52,20 +50,13 @@ def test_an_expired_voucher_is_found_by_its_event(till: Till, run: Run, clock: C
     assert till.purchase(purchase).state == "failed"
 
 
-def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
-    till: Till, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = [0]
-
-    def count() -> None:
-        calls[0] += 1
-
+def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(till: Till, run: Run) -> None:
     for _ in range(5):
         till.pay(till.buy(), "pix")
-    after_each_call(monkeypatch, count)
-    assert run() == NOTHING | {"healed": 5}
+    with stripe_tapped() as calls:
+        assert run() == NOTHING | {"healed": 5}
     # The second page is empty.
-    assert calls == [5 * 3 + 2]
+    assert len(calls) == 5 * 3 + 2
 
 
 # Time, and whatever stops it
@@ -89,26 +80,42 @@ def test_a_run_out_of_time_stops_and_the_next_continues(
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_killed_run_repeats_at_most_one_page(
-    till: Till, run: Run, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_continues_hours_later_misses_no_event(till: Till, run: Run, service: Service, clock: Clock) -> None:
+    for _ in range(3):
+        till.pay(till.buy())
+    assert not run(looks(2))["finished"]
+    clock.now += timedelta(minutes=10)
+    till.pay(till.buy())
+    clock.now += 2 * HOUR
+
+    assert run()["finished"]
+    clock.now += HOUR
+    assert run()["finished"]
+
+    assert available(service) == 400
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_killed_run_repeats_at_most_one_page(till: Till, run: Run, service: Service) -> None:
+    """Each purchase has one event, which leads to a request for its session."""
     for _ in range(6):
         till.pay(till.buy())
-    seen: list[str] = []
-    real = syncing.follow_event
+    sessions: list[str] = []
 
-    def dies(*given: Any, **named: Any) -> Any:
-        seen.append(given[1].id)
-        if len(seen) in {4, 7}:
-            raise Killed
-        return real(*given, **named)
+    def meet(call: Call) -> None:
+        if call.session:
+            sessions.append(call.session)
+            if len(sessions) in {4, 7}:
+                raise Killed
 
-    monkeypatch.setattr(reconciling, "follow_event", dies)
-    for _ in range(2):
-        with pytest.raises(Killed):
-            run()
-    assert run()["finished"]
-    assert len(seen) == 6 + 3
+    with stripe_tapped(meet) as calls:
+        for _ in range(2):
+            with pytest.raises(Killed):
+                run()
+        assert run()["finished"]
+    # After the last page of events come the purchases that are due.
+    last_page = max(place for place, call in enumerate(calls) if call.path == "/v1/events")
+    assert sum(call.session is not None for call in calls[:last_page]) == 6 + 3
     assert available(service) == 600
 
 
@@ -127,22 +134,15 @@ def test_a_run_continues_past_an_event_that_stripe_deleted(till: Till, run: Run,
 
 
 def test_a_failed_look_up_is_retried(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    till: Till, run: Run, service: Service, output: Output, clock: Clock, unlucky: set[str]
 ) -> None:
-    unlucky, lucky = till.buy(), till.buy()
-    for purchase in (unlucky, lucky):
+    poor, lucky = till.buy(), till.buy()
+    for purchase in (poor, lucky):
         till.pay(purchase)
-    real = sessions.fetch_payment_status
-
-    def look(client: Any, session: str, **named: Any) -> Any:
-        if session == unlucky.session:
-            raise PaymentsUnavailable
-        return real(client, session, **named)
-
     clock.now += 5 * DAY
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncing, "fetch_payment_status", look)
-        assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
+    unlucky.add(poor.session or "")
+    assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
+    unlucky.clear()
     assert output.metric("ReconciliationFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "not reconciled"]
     assert (failure["level"], failure["exception_name"]) == ("ERROR", "PaymentsUnavailable")
@@ -205,7 +205,7 @@ def test_a_failed_check_of_a_purchase_is_retried(
 
 
 def test_failures_beyond_a_runs_limit_are_retried_in_turn(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str], monkeypatch: pytest.MonkeyPatch
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     service.functions.limits["reconcile"] = {"max_retries": 2}
     bought = [till.buy() for _ in range(5)]

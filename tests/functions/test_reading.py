@@ -10,7 +10,7 @@ import pytest
 from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.store_driver import types
+from tests.support.store_driver import StoreDriver, types
 
 HOUR = timedelta(hours=1)
 BEFORE_HISTORY = "0001-01-01T00:00:00Z"
@@ -207,6 +207,15 @@ def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> No
         ({"from": "2026-06-16T15:00:00.001Z"}, [6, 5, 4]),
         ({"to": "2026-06-16T15:00:00Z"}, [2, 1]),
         ({"to": "2026-06-16T15:00:00.001Z"}, [3, 2, 1]),
+        # Finer than the ledger's milliseconds.
+        ({"from": "2026-06-16T15:00:00.000000000Z"}, [6, 5, 4, 3]),
+        ({"from": "2026-06-16T14:59:59.9999Z"}, [6, 5, 4, 3]),
+        ({"from": "2026-06-16T15:00:00.0005Z"}, [6, 5, 4]),
+        ({"from": "2026-06-16T15:00:00.000000001Z"}, [6, 5, 4]),
+        ({"to": "2026-06-16T14:59:59.9999Z"}, [2, 1]),
+        ({"to": "2026-06-16T15:00:00.000000Z"}, [2, 1]),
+        ({"to": "2026-06-16T15:00:00.0005Z"}, [3, 2, 1]),
+        ({"to": "2026-06-16T12:00:00.000000001-03:00"}, [3, 2, 1]),
         ({"from": "2026-06-16T14:00:00Z", "to": "2026-06-16T17:00:00Z"}, [4, 3, 2]),
         ({"from": "2026-06-16T12:00:00-03:00", "to": "2026-06-16T13:00:00-03:00"}, [3]),
         ({"from": "2026-06-16T17:00:00Z", "to": "2026-06-16T14:00:00Z"}, []),
@@ -261,11 +270,21 @@ def test_a_page_is_not_disturbed_by_what_happens_meanwhile(busy_account: Service
     assert entries(busy_account(HISTORY, query={"limit": "2", "cursor": cursor})) == [4, 3]
 
 
-def test_rare_matches_are_found_page_by_page(busy_account: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prepaid.api.histories.PAGE_ENTRIES", 1)
-    monkeypatch.setattr("prepaid.api.histories.MAX_READS", 2)
-    pages = list(paged(busy_account, {"type": "grant"}))
-    assert pages in ([[], [], [2]], [[], [], [2], []])
+def test_rare_matches_are_found_page_by_page(service: Service) -> None:
+    """A page reads a thousand entries; the grant is the second oldest one."""
+    service.open(credits=5_000)
+    StoreDriver(service.table).debit_in_bulk(1_010)
+
+    assert list(paged(service, {"type": "grant"})) == [[], [2]]
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "6"}, {"limit": "1", "type": "grant"}, {"limit": "3", "type": "consumption"}]
+)
+def test_a_full_last_page_has_no_cursor(busy_account: Service, query: dict[str, str]) -> None:
+    answer = busy_account(HISTORY, query=query)
+    assert len(entries(answer)) == int(query["limit"])
+    assert answer.body["next_cursor"] is None
 
 
 def test_the_default_page_has_fifty_lines(service: Service) -> None:
@@ -346,10 +365,11 @@ def test_a_cursor_is_for_its_account_only(busy_account: Service, cursor: str) ->
 
 def test_different_requests_have_different_cursors(service: Service) -> None:
     for account in ("3x", "x"):
-        service.open(account, credits=1)
+        service.open(account, credits=2)
     before, _, signature = service(HISTORY, "3x", query={"limit": "1"}).body["next_cursor"].partition(".")
     assert service(HISTORY, "x", query={"cursor": f"{before}3.{signature}"}).status == 400
-    service.spend(account="x")
+    for _ in range(2):
+        service.spend(account="x")
     cursor = service(HISTORY, "x", query={"limit": "1", "feature": "sticker", "source": "credits"}).body["next_cursor"]
     assert service(HISTORY, "x", query={"feature": "stickersourcecredits", "cursor": cursor}).status == 400
 

@@ -1,20 +1,21 @@
 """Stripe's payments and our grants, compared both ways: lost webhooks heal, and what doesn't match is reported."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
-from prepaid.payments import checkout, sessions
+from prepaid.payments import checkout
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store.reconciliation import PAYABLE
-from prepaid.use_cases import reconciling
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.reconciliation import NOTHING, Run, available, forget_events, reviews_due
 from tests.support.store_driver import TICK, types
+from tests.support.stripe_line import Call, cut, stripe_tapped
+from tests.support.stripe_line import Fault as LineFault
 from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
@@ -22,6 +23,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 ENOUGH = 300_000
+EVENTS = "GET /v1/events"
 
 
 def quarantined(service: Service) -> list[tuple[str, list[str]]]:
@@ -103,24 +105,16 @@ def test_the_first_run_reads_every_event_that_stripe_keeps(
     assert available(service) == 100
 
 
-def test_each_run_continues_where_the_last_one_ended(
-    till: Till, run: Run, service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[Any, Any]] = []
-    real = sessions.events_page
-
-    def page(client: Any, **named: Any) -> Any:
-        asked.append((named["since"], named["until"]))
-        return real(client, **named)
-
-    monkeypatch.setattr(reconciling, "events_page", page)
+def test_each_run_continues_where_the_last_one_ended(till: Till, run: Run, service: Service, clock: Clock) -> None:
     first = clock.now
-    run()
-    clock.now += HOUR
-    run()
-    clock.now += HOUR
-    run()
-    assert asked == [
+    with stripe_tapped() as calls:
+        run()
+        clock.now += HOUR
+        run()
+        clock.now += HOUR
+        run()
+    spans = [(call.params["created[gte]"], call.params["created[lte]"]) for call in calls if call.name == EVENTS]
+    assert [tuple(datetime.fromtimestamp(int(end), UTC) for end in span) for span in spans] == [
         (first - 29 * DAY - HOUR, first),
         (first - HOUR, first + HOUR),
         (first, first + 2 * HOUR),
@@ -304,20 +298,16 @@ def test_a_paid_session_without_a_record_is_quarantined_once(
 
 
 def test_a_mismatch_is_reported_even_if_the_run_fails_later(
-    till: Till, run: Run, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
+    till: Till, run: Run, service: Service, output: Output
 ) -> None:
     session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
     with till.fake.state.lock:
         lifecycle.pay(till.fake.state, session["id"], "card")
-    real = sessions.events_page
 
-    def page(client: Any, **named: Any) -> Any:
-        if named["after"]:
-            raise PaymentsUnavailable
-        return real(client, **named)
+    def meet(call: Call) -> LineFault | None:
+        return cut if call.name == EVENTS and "starting_after" in call.params else None
 
-    monkeypatch.setattr(reconciling, "events_page", page)
-    with pytest.raises(PaymentsUnavailable):
+    with stripe_tapped(meet), pytest.raises(PaymentsUnavailable):
         run()
     assert output.metric("PurchaseQuarantined") == [1]
     assert len(quarantined(service)) == 1

@@ -1,17 +1,15 @@
 """Several stacks and other products sell through one Stripe account: each handles its own sales, each misfit once."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from fake_stripe import lifecycle
 from prepaid.core.purchase import Purchase
-from prepaid.use_cases import syncing
 from tests.support.functions import STACK
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.interruptions import Killed
+from tests.support.interruptions import killed_before
 from tests.support.reconciliation import NOTHING, Run, asked, available, run
 from tests.support.store_driver import Stored
 from tests.support.stripe_purchases import Json, Till
@@ -152,21 +150,14 @@ def test_two_misfits_of_one_purchase_are_two(till: Till, service: Service, outpu
     assert output.metric("PurchaseQuarantined") == [1, 1]
 
 
-def test_a_misfit_is_reported_although_its_report_was_cut_off(
-    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The process dies before the row is stored."""
+def test_a_misfit_is_reported_before_its_row_is_stored(till: Till, service: Service, output: Output) -> None:
+    """A process that dies in between reports it again."""
     purchase = till.buy()
     [event] = till.pay(purchase)
     till.session(purchase.session or "")["amount_total"] = 1
 
-    def dies(*_: Any) -> None:
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncing, "quarantine", dies)
-        with pytest.raises(Killed):
-            till.tell(event)
+    with killed_before(service.table.client, "PutItem QUARANTINE#"):
+        till.tell(event)
     till.tell(event)
 
     assert quarantined(service) == [["amount"]]

@@ -130,17 +130,16 @@ def test_every_route_is_busy_without_a_database(service: Service, route: str) ->
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_an_unexpected_error_reveals_nothing(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch, output: Output
-) -> None:
-    def breaks(*_: Any, **__: Any) -> None:
+def test_an_unexpected_error_reveals_nothing(till: Till, service: Service, output: Output) -> None:
+    def breaks() -> None:
         raise RuntimeError("Traceback: /var/task/app.py, table ACCOUNT#acme")
 
     [event] = till.pay(till.sell())
     before = service.stored()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.api.webhooks.follow_event", breaks)
-        answer = till.tell(event, trouble=True)
+    stripe = service.functions.deps["purchase_webhook"].stripe
+    service.functions.change("purchase_webhook", stripe=breaks)
+    answer = till.tell(event, trouble=True)
+    service.functions.change("purchase_webhook", stripe=stripe)
     assert (answer.status, answer.body) == (
         500,
         {
@@ -156,9 +155,7 @@ def test_an_unexpected_error_reveals_nothing(
     recovers(till, service, event)
 
 
-def test_unreadable_secrets_are_an_error_and_no_refusal(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_secrets_are_an_error_and_no_refusal(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
 
     def unreadable() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from prepaid.store.catalog import read_catalog
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.ledger import find_entry_at
 from prepaid.use_cases.administering import replace_catalog
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
@@ -20,7 +21,6 @@ from tests.support.store_driver import (
     QUOTA_100,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     claim_keys,
     stored,

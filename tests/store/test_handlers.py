@@ -15,8 +15,9 @@ from tests.support.api import PURCHASES
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import NOTHING, Run, after_each_call, available, forget_events, looks, reviews_due
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, looks, reviews_due
 from tests.support.store_driver import Stored, entry_items, quarantined, types
+from tests.support.stripe_line import stripe_tapped, then
 from tests.support.stripe_purchases import Till, bought
 from tests.support.wire import Wire, answer_lost, nothing
 
@@ -159,8 +160,7 @@ def killed_after(number: int, run: Run, service: Service) -> bool:
     events = service.table.client.meta.events
     events.register("after-call.dynamodb", count, unique_id="death")
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            after_each_call(patch, count)
+        with stripe_tapped(lambda _: then(count)):
             run()
     except Killed:
         return True

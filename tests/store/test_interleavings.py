@@ -6,6 +6,7 @@ import pytest
 
 from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
 from prepaid.store.accounts import Profile, read_account
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
@@ -14,7 +15,6 @@ from tests.support.store_driver import (
     QUOTA_100,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     claim_keys,
     quarantined,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from hashlib import scrypt
 from typing import Any
 
@@ -9,8 +10,7 @@ import pytest
 
 from prepaid.core.errors import CodeLocked, InvalidRequest, WrongCode
 from prepaid.core.manager_code import MAX_TRIES
-from prepaid.use_cases import approving
-from prepaid.use_cases.approving import CodeSecrets, check_code, code_digest
+from prepaid.use_cases.approving import CodeSecrets, check_code, code_digest, slow_digest
 from tests.support.manager_codes import (
     CODE,
     RECORD,
@@ -47,13 +47,15 @@ def test_the_table_holds_no_readable_code_and_no_pepper(driver: StoreDriver) -> 
 
 
 def test_the_digest_has_the_decided_cost() -> None:
-    assert CodeSecrets(pepper="p").scrypt_cost == 2**14
-    assert approving.SCRYPT_MEMORY_BYTES == 2**26
+    salt = b"salt" * 4
+
+    digest = CodeSecrets(pepper="p").slow_digest(b"peppered", salt)
+
+    assert digest == scrypt(b"peppered", salt=salt, n=2**14, r=8, p=1)
 
 
-def test_the_real_function_runs_within_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approving, "scrypt", scrypt)
-
+def test_the_real_function_runs_within_its_memory() -> None:
+    """It has room for a cost twice as high."""
     real = CodeSecrets(pepper="pepper")
 
     digest = code_digest(CODE, b"salt" * 4, real)
@@ -61,6 +63,7 @@ def test_the_real_function_runs_within_its_memory(monkeypatch: pytest.MonkeyPatc
     assert digest != code_digest(WRONG, b"salt" * 4, real)
     assert digest != code_digest(CODE, b"malt" * 4, real)
     assert digest != code_digest(CODE, b"salt" * 4, replace(real, pepper="another pepper"))
+    assert digest != code_digest(CODE, b"salt" * 4, replace(real, slow_digest=partial(slow_digest, cost=2**15)))
 
 
 def test_one_code_of_two_accounts_is_kept_differently(driver: StoreDriver) -> None:
@@ -111,7 +114,7 @@ def test_an_account_without_a_code_looks_like_any_other(
             comparisons.made = 0
             wire.forget()
             try:
-                check_code(driver.table, account, WRONG, CODES, now=at)
+                check_code(driver.table, account, WRONG, comparisons.codes, now=at)
             except (WrongCode, CodeLocked) as refused:
                 told = vars(refused)
                 seen.append((type(refused), told, comparisons.made, tuple(wire.calls)))
@@ -142,17 +145,17 @@ def test_a_first_code_set_while_another_is_tried_is_set(driver: StoreDriver, riv
     assert try_code(driver, CODE) == "right"
 
 
-def test_a_try_is_written_before_the_comparison(driver: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_try_is_written_before_the_comparison(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     seen: list[int] = []
 
-    def watching(_password: bytes, **_: Any) -> bytes:
+    def watching(_peppered: bytes, _salt: bytes) -> bytes:
         seen.append(number(driver, "tries"))
         return b"wrong"
 
-    monkeypatch.setattr(approving, "scrypt", watching)
+    codes = replace(CODES, slow_digest=watching)
 
-    assert [try_code(driver, WRONG) for _ in range(MAX_TRIES)] == ["wrong"] * MAX_TRIES
+    assert [try_code(driver, WRONG, codes=codes) for _ in range(MAX_TRIES)] == ["wrong"] * MAX_TRIES
     assert seen == [1, 2, 3, 4, 5]
 
 

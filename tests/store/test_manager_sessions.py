@@ -19,7 +19,7 @@ from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.manager_codes import SessionClaim, session_claim_from_item
 from prepaid.store.purchases import find_purchase_by_key
 from prepaid.use_cases.approving import derive_session, token_digest
-from tests.support.manager_codes import CODE, RECORD, WRONG, comparisons, number, require, set_code, try_code
+from tests.support.manager_codes import CODE, RECORD, WRONG, number, require, set_code, try_code
 from tests.support.store_driver import (
     CODES,
     DAY,
@@ -34,9 +34,6 @@ from tests.support.store_driver import (
 )
 from tests.support.wire import Wire, answer_lost, first, no_answer, reset_after_commit
 from tests.support.workers import at_once
-
-__all__ = ["comparisons"]
-
 
 MINUTE = timedelta(minutes=1)
 

@@ -8,6 +8,7 @@ import pytest
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
 from prepaid.use_cases.syncing import INSTANT
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.money_back import DISPUTED, FAULTS, HALF, PAID, REFUNDED, bought, standing
 from tests.support.store_driver import (
@@ -15,7 +16,6 @@ from tests.support.store_driver import (
     NOW,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     due_keys,
     lines,
@@ -303,4 +303,4 @@ def test_two_purchases_quarantined_by_one_run_are_two_rows(driver: StoreDriver) 
         driver.record(a_purchase(name))
         driver.receive(a_payment_status("paid", a_purchase(name), amount=1), event="reconciliation")
 
-    assert [row for row, _ in quarantined(stored(driver.table))] == ["pur_1#unknown_session", "pur_2#unknown_session"]
+    assert [row for row, _ in quarantined(stored(driver.table))] == ["pi_pur_1#amount", "pi_pur_2#amount"]

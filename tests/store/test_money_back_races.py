@@ -9,12 +9,12 @@ import pytest
 
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.money_back import DISPUTED, FAULTS, HALF, PAID, REFUNDED, bought, standing
 from tests.support.store_driver import (
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     quarantined,
     stored,

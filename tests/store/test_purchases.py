@@ -9,12 +9,12 @@ from prepaid.core.calendar import milliseconds
 from prepaid.core.purchase import Progress, PurchaseState
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.purchases import read_purchase
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
     NOW,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     due_keys,
     lines,

@@ -18,13 +18,13 @@ from prepaid.store.accounts import Profile, read_account
 from prepaid.store.catalog import first_catalog, read_catalog
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.sweeping import SweepContext, SweepResult, sweep
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
     NOW,
     QUOTA_100,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     claim_keys,
     due_keys,
@@ -335,7 +335,7 @@ def numbers(answers: list[Answer]) -> list[int]:
 def run_sweep(driver: StoreDriver) -> SweepResult:
     return sweep(
         SweepContext(
-            table=driver.table,
+            piece=driver.piece,
             catalog=driver.catalog,
             now=NOW + 3 * DAY,
             has_time=lambda: True,

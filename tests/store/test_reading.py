@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from prepaid.core.entry import Entry
-from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
+from prepaid.store.ledger import find_entry_at, read_entries, read_tail
 from tests.support.store_driver import DAY, HOUR, NOW, TICK, StoreDriver
 from tests.support.wire import Wire
 
@@ -34,20 +34,15 @@ def test_pages_hold_every_entry_once_newest_first(driver: StoreDriver, page: int
     assert found[:10] == written[::-1]
 
 
-def test_a_page_is_one_query_and_never_larger_than_the_most(
-    driver: StoreDriver, wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("prepaid.store.ledger.PAGE_ENTRIES", 4)
-    driver.open(credits=10)
-    for _ in range(5):
-        driver.debit(1)
+def test_a_page_is_one_query_and_never_larger_than_the_most(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=1_000)
+    driver.debit_in_bulk(203)
     wire.forget()
 
     entries = read_entries(driver.table, "acme", first=1, last=10_000, limit=10_000)
 
     assert wire.calls == ["Query"]
-    assert [entry.number for entry in entries] == [7, 6, 5, 4]
-    assert PAGE_ENTRIES == 200
+    assert [entry.number for entry in entries] == list(range(203, 3, -1))
 
 
 def test_only_the_entries_between_first_and_last_are_read(driver: StoreDriver) -> None:

@@ -31,13 +31,13 @@ from prepaid.store.reconciliation import (
     save_checkpoint,
     save_failed_check,
 )
+from tests.support.core_builders import a_payment_status
 from tests.support.store_driver import (
     DAY,
     NOW,
     TICK,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     a_session,
     stored,

@@ -22,6 +22,7 @@ from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.scan_pass import pack
 from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 from tests.simulation.line import off_the_wire
+from tests.support.core_builders import a_payment_status
 from tests.support.corruptions import (
     Corruption,
     attributes,
@@ -37,7 +38,7 @@ from tests.support.corruptions import (
 )
 from tests.support.eventful_accounts import live
 from tests.support.partitions import PARTITIONS
-from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored, StoreDriver, a_payment_status, a_purchase
+from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored, StoreDriver, a_purchase
 from tests.support.whole_table import NAME, WholeTable, verified
 
 # One in four of the corruptions is planted, another quarter with each SEED. `make proof` plants all.

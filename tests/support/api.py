@@ -19,7 +19,7 @@ from prepaid.api import (
     webhooks,
 )
 from prepaid.api.http.routes import KEY
-from tests.support.contract import check_answer, scope_of
+from tests.support.contract import check_answer, check_headers, scope_of
 from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 
 CONSUME = consumptions.CONSUME.key
@@ -151,6 +151,7 @@ class Api(ABC):
     def checked(self, route: str, answer: Answer) -> Answer:
         """The same response; fails when openapi.json doesn't allow it."""
         check_answer(route, answer.status, answer.headers.get("content-type"), answer.body)
+        check_headers(route, answer.status, answer.headers)
         if route == MANAGER_SESSION and answer.status == 201:
             self.private.add(answer.body["manager_session"])
         return answer

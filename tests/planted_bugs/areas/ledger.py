@@ -220,4 +220,32 @@ LEDGER = (
         "COURTESY = timedelta(days=7000)",
         ("test_money_returned",),
     ),
+    Bug(
+        "returned credits refill the lot that ends soonest",
+        "_restore",
+        "max(living, key=draw_order)",
+        "min(living, key=draw_order)",
+        ("test_returned_credits_refill_the_lot_that_ends_last",),
+    ),
+    Bug(
+        "expired credits are undone before those that are owed",
+        "_restore",
+        "debt = min(credits, before.debt)",
+        "debt = min(max(0, credits - before.expired_unspent), before.debt)",
+        ("test_a_revocation_is_undone_from_its_end",),
+    ),
+    Bug(
+        "credits that were taken come back before a debt is cancelled",
+        "_restore",
+        "debt = min(credits, before.debt)",
+        "debt = max(0, credits - (before.revoked - before.debt - before.expired_unspent) - before.expired_unspent)",
+        ("test_a_revocation_is_undone_from_its_end",),
+    ),
+    Bug(
+        "the month of a moved renewal is that of the new zone",
+        "same_months_renewal",
+        "renewal.astimezone(_zone(old_zone)).date()",
+        "renewal.astimezone(_zone(zone)).date()",
+        ("test_an_account_that_moves_keeps_the_month_of_its_renewal",),
+    ),
 )

@@ -109,7 +109,7 @@ def test_a_granted_purchase_knows_its_payment() -> None:
 
     assert step
     assert step.purchase == replace(
-        purchase, state="granted", version=purchase.version + 1, changed_at=LATER, payment="pi_1"
+        purchase, state="granted", version=purchase.version + 1, changed_at=LATER, payment="pi_pur_1"
     )
 
 

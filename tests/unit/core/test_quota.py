@@ -335,6 +335,24 @@ def test_another_anchor_or_zone_moves_the_months_one_renewal(
     assert (account.quota_renews_at, account.quota_used) == (renews_at, 300)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("America/Sao_Paulo", "America/Los_Angeles"),
+        ("Asia/Tokyo", "Pacific/Honolulu"),
+        ("America/Los_Angeles", "America/Sao_Paulo"),
+    ],
+)
+def test_an_account_that_moves_keeps_the_month_of_its_renewal(before: str, after: str) -> None:
+    """When July begins in one zone, it is still June in the other, or July began hours ago."""
+    account = an_account(terms=some_terms("trio", quota_anchor_day=1, time_zone=before), quota_used=300)
+    assert account.quota_renews_at == civil("2026-07-01 00:00", before)
+
+    account, _ = run(account, a_change_to(some_terms("trio", quota_anchor_day=1, time_zone=after)), Settle())
+
+    assert (account.quota_renews_at, account.quota_used) == (civil("2026-07-01 00:00", after), 300)
+
+
 @pytest.mark.parametrize(("anchor_day", "time_zone"), [(5, "America/Sao_Paulo"), (10, "Asia/Tokyo")])
 def test_a_renewal_moved_into_the_past_takes_effect_at_once(anchor_day: int, time_zone: str) -> None:
     just_before = civil("2026-06-09 23:30")

@@ -13,13 +13,14 @@ from prepaid.api.http.media_types import preferred
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, Parameter, Route
-from prepaid.api.http.times import Time, parse_rfc3339, rfc3339
+from prepaid.api.http.times import Time, parse_bound, rfc3339
 from prepaid.core.entry import Entry, EntryType, Source
 from prepaid.core.errors import InvalidRequest
 from prepaid.deps import Deps
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
 
+LISTING = "history"
 CSV = "text/csv"
 # JSON is also the response to a request that accepts neither.
 MEDIA_TYPES = ("application/json", CSV)
@@ -54,7 +55,10 @@ class EntryAnswer(TypedDict):
 
 
 class HistoryAnswer(TypedDict):
-    """A page of the history, newest first. next_cursor: null on the last page."""
+    """A page of the history, newest first. next_cursor: null on the last page.
+
+    With filters a page may have few entries or none and still have a next page: continue until next_cursor is null.
+    """
 
     entries: list[EntryAnswer]
     next_cursor: str | None
@@ -73,7 +77,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Matching entries, and the number below which the next page starts; None on the last page."""
+    """Matching entries, and the number below which the next page starts; None if no further entry can match."""
 
     entries: tuple[Entry, ...]
     before: int | None
@@ -88,9 +92,11 @@ def history(request: Request, deps: Deps) -> Response:
     named = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
-        before = read_cursor(request.query["cursor"], account_id, named, deps.cursor_secret())
+        before = int(read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secret()))
     page = read_page(deps.table, account_id, filters, before, limit)
-    next_cursor = sign_cursor(page.before, account_id, named, deps.cursor_secret()) if page.before else None
+    next_cursor = None
+    if page.before:
+        next_cursor = sign_cursor(str(page.before), LISTING, account_id, named, deps.cursor_secret())
     lines = [entry_answer(entry) for entry in page.entries]
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return _csv_response(lines, next_cursor)
@@ -109,21 +115,20 @@ def read_page(table: Table, account_id: str, filters: Filters, before: int | Non
     if filters.since is not None:
         earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1))
         first = earlier.number + 1 if earlier else 1
+    selective = bool(filters.type or filters.feature or filters.source)
     # With filters, read larger pages, because most entries won't match.
-    read_size = PAGE_ENTRIES if filters.type or filters.feature or filters.source else limit
+    read_size = PAGE_ENTRIES if selective else limit
     matching: list[Entry] = []
     for _ in range(MAX_READS):
-        if last < first:
+        # Without filters, every older entry is a match, so a full page needs no further read.
+        if last < first or (len(matching) == limit and not selective):
             break
-        read = read_entries(table, account_id, first=first, last=last, limit=read_size)
-        for entry in read:
-            last = entry.number - 1
+        for entry in read_entries(table, account_id, first=first, last=last, limit=read_size):
             if _matches(entry, filters):
+                if len(matching) == limit:
+                    return Page(tuple(matching), last + 1)
                 matching.append(entry)
-            if len(matching) == limit:
-                break
-        if len(matching) == limit:
-            break
+            last = entry.number - 1
     return Page(tuple(matching), last + 1 if last >= first else None)
 
 
@@ -146,8 +151,8 @@ def _filters(query: Mapping[str, str]) -> Filters:
         type=query.get("type"),
         feature=query.get("feature"),
         source=query.get("source"),
-        since=parse_rfc3339(query["from"], "from") if "from" in query else None,
-        until=parse_rfc3339(query["to"], "to") if "to" in query else None,
+        since=parse_bound(query["from"], "from") if "from" in query else None,
+        until=parse_bound(query["to"], "to") if "to" in query else None,
     )
 
 
@@ -213,14 +218,18 @@ SHOW = Route(
         ),
         Parameter(
             name="source",
-            description="Only entries paid from this source. Entries paid from both match either source.",
+            description="Only entries paid from this source. An entry paid from both (`source` is `both`) matches "
+            "`quota` and `credits`; `both` matches such entries only.",
             schema={"type": "string", "enum": list(get_args(Source))},
         ),
-        Parameter(name="from", description="Only entries at or after this time.", schema=TIME),
-        Parameter(name="to", description="Only entries before this time.", schema=TIME),
+        Parameter(
+            name="from", description="Only entries at or after this time (inclusive), to any fraction.", schema=TIME
+        ),
+        Parameter(name="to", description="Only entries before this time (exclusive), to any fraction.", schema=TIME),
         Parameter(
             name="limit",
-            description=f"The most entries on a page; default: {DEFAULT_LIMIT}. A page may have fewer.",
+            description=f"The most entries on a page; default: {DEFAULT_LIMIT}. A page may have fewer; with `type`, "
+            "`feature` or `source` it may be empty although `next_cursor` leads to more.",
             schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
         ),
         Parameter(

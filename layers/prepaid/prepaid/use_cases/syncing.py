@@ -96,12 +96,16 @@ def follow_event(sync: Sync, event: Event) -> Outcome:
     if found.stack not in (None, sync.stack) and _read(sync.table, ref) is None:
         # Another stack's sale, by its own metadata and by our records: not worth a call to Stripe.
         return "ignored"
-    return sync_purchase(
-        sync,
-        ref,
-        lambda ref: fetch_status(sync, ref, found.session, failed=event.type == FAILED_EVENT),
-        reason=event.id,
-    )
+    return sync_with_session(sync, ref, found.session, failed=event.type == FAILED_EVENT, reason=event.id)
+
+
+def sync_with_session(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool, reason: str) -> Outcome:
+    """Sync the purchase with a checkout session at Stripe.
+
+    failed: whether an event reported that the voucher expired. Raises the same as sync_purchase, PaymentsRefused,
+    PaymentsUnavailable.
+    """
+    return sync_purchase(sync, ref, lambda ref: _fetch_status(sync, ref, session, failed=failed), reason=reason)
 
 
 def sync_purchase(
@@ -148,10 +152,10 @@ def sync_purchase(
     raise Busy
 
 
-def fetch_status(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
+def _fetch_status(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
     """The current status of a checkout session; None when Stripe has no such session, or it is open and unpaid.
 
-    failed: whether an event reported that the voucher expired. Raises PaymentsRefused, PaymentsUnavailable, Busy.
+    Raises PaymentsRefused, PaymentsUnavailable, Busy.
     """
     try:
         return fetch_payment_status(sync.client, session, stack=sync.stack, failed=failed)
