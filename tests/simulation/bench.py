@@ -229,6 +229,7 @@ class Bench:
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
             stack=STACK,
+            portal=None,
             checkout=CheckoutConfig(
                 live=False,
                 stack=STACK,

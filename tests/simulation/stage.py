@@ -93,6 +93,7 @@ class Stage:
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=CHECKOUT.stack,
+            portal=None,
             checkout=CHECKOUT,
             random_bytes=self._bytes,
         )

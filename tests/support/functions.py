@@ -11,12 +11,23 @@ from typing import Any
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
+from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
 from tests.support.store_driver import QUICK_DIGEST
 
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
+NAMES = (
+    "accounts",
+    "balance_query",
+    "checkout",
+    "consume",
+    "expiry_sweep",
+    "portal",
+    "purchase_webhook",
+    "reconcile",
+    "verify",
+)
 TOLERANCE_SECONDS = 300
 # The name of the tests' stack at Stripe.
 STACK = "111122223333/sa-east-1/prepaid-test"
@@ -77,6 +88,13 @@ class Deployment:
             stack=STACK,
             checkout=CheckoutConfig(
                 live=False, stack=STACK, payment_methods=("card", "pix", "boleto"), return_url=self.return_url
+            ),
+            portal=PortalConfig(
+                url="",
+                return_url=self.return_url,
+                return_origins=(),
+                checkout_origin="https://checkout.example.com",
+                embed_origins=(),
             ),
             random_bytes=secrets.token_bytes,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
+from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table, open_client
@@ -49,6 +50,7 @@ def build(settings: Settings) -> Deps:
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
         stack=settings.stripe_stack or "",
         checkout=_checkout(settings),
+        portal=_portal(settings),
         random_bytes=secrets.token_bytes,
     )
 
@@ -65,9 +67,8 @@ def _secret(name: str | None) -> Callable[[], str]:
 
 
 def _checkout(settings: Settings) -> "CheckoutConfig | None":
-    if settings.return_url is None:
+    if settings.return_url is None or settings.stripe_stack is None:
         return None
-    assert settings.stripe_stack is not None
     from prepaid.payments.checkout_config import CheckoutConfig  # noqa: PLC0415 - only one function uses it
 
     return CheckoutConfig(
@@ -75,4 +76,16 @@ def _checkout(settings: Settings) -> "CheckoutConfig | None":
         stack=settings.stripe_stack,
         payment_methods=settings.payment_methods,
         return_url=settings.return_url,
+    )
+
+
+def _portal(settings: Settings) -> PortalConfig | None:
+    if settings.return_url is None or settings.checkout_origin is None:
+        return None
+    return PortalConfig(
+        url=settings.portal_url,
+        return_url=settings.return_url,
+        return_origins=settings.portal_return_origins,
+        checkout_origin=settings.checkout_origin,
+        embed_origins=settings.portal_embed_origins,
     )
