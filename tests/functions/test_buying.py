@@ -303,10 +303,43 @@ def test_purchases_newest_first_page_by_page(till: Till, service: Service, clock
     assert [one for page in pages for one in page] == made[::-1]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "pur_", "pur_g", "pur_" + "A" * 20, "pur_" + "０" * 20, "ENTRY#", "\x00"])
-def test_a_cursor_that_is_none(till: Till, service: Service, cursor: str) -> None:
+@pytest.mark.parametrize(("count", "pages"), [(49, [49]), (50, [50]), (51, [50, 1]), (100, [50, 50])])
+def test_a_full_last_page_of_purchases_has_no_cursor(
+    till: Till, service: Service, count: int, pages: list[int]
+) -> None:
+    for number in range(count):
+        till.sell(id=f"pur_{number:020x}")
+
+    bodies = [service(PURCHASES).body]
+    while bodies[-1]["next_cursor"] is not None:
+        bodies.append(service(PURCHASES, query={"cursor": bodies[-1]["next_cursor"]}).body)
+
+    assert [len(body["purchases"]) for body in bodies] == pages
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "pur_" + "0" * 20, "pur_" + "0" * 20 + "." + "0" * 64, "pur_" + "０" * 20, "ENTRY#", "\x00"]
+)
+def test_a_cursor_of_purchases_that_nobody_signed(till: Till, service: Service, cursor: str) -> None:
     answer = service(PURCHASES, query={"cursor": cursor})
-    assert (answer.status, answer.fields) == (422, ["cursor"])
+    assert (answer.status, answer.code) == (400, "invalid_cursor")
+
+
+def test_a_cursor_of_purchases_is_for_its_list_and_account(till: Till, service: Service) -> None:
+    service.open("zoo")
+    for number in range(51):
+        till.sell(id=f"pur_{number:020x}")
+    service.give(1)
+    purchases, history = (service(PURCHASES).body, service(HISTORY, query={"limit": "1"}).body)
+
+    refused = [
+        service(PURCHASES, "zoo", query={"cursor": purchases["next_cursor"]}),
+        service(PURCHASES, query={"cursor": history["next_cursor"]}),
+        service(HISTORY, query={"cursor": purchases["next_cursor"]}),
+    ]
+
+    assert [(answer.status, answer.code) for answer in refused] == [(400, "invalid_cursor")] * 3
+    assert service(PURCHASES, query={"cursor": purchases["next_cursor"]}).status == 200
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """GET balance and GET history."""
 
-import csv
-import io
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -207,6 +205,15 @@ def test_the_history_is_every_line_newest_first(busy_account: Service) -> None:
         ({"from": "2026-06-16T15:00:00.001Z"}, [6, 5, 4]),
         ({"to": "2026-06-16T15:00:00Z"}, [2, 1]),
         ({"to": "2026-06-16T15:00:00.001Z"}, [3, 2, 1]),
+        # Finer than the ledger's milliseconds.
+        ({"from": "2026-06-16T15:00:00.000000000Z"}, [6, 5, 4, 3]),
+        ({"from": "2026-06-16T14:59:59.9999Z"}, [6, 5, 4, 3]),
+        ({"from": "2026-06-16T15:00:00.0005Z"}, [6, 5, 4]),
+        ({"from": "2026-06-16T15:00:00.000000001Z"}, [6, 5, 4]),
+        ({"to": "2026-06-16T14:59:59.9999Z"}, [2, 1]),
+        ({"to": "2026-06-16T15:00:00.000000Z"}, [2, 1]),
+        ({"to": "2026-06-16T15:00:00.0005Z"}, [3, 2, 1]),
+        ({"to": "2026-06-16T12:00:00.000000001-03:00"}, [3, 2, 1]),
         ({"from": "2026-06-16T14:00:00Z", "to": "2026-06-16T17:00:00Z"}, [4, 3, 2]),
         ({"from": "2026-06-16T12:00:00-03:00", "to": "2026-06-16T13:00:00-03:00"}, [3]),
         ({"from": "2026-06-16T17:00:00Z", "to": "2026-06-16T14:00:00Z"}, []),
@@ -265,7 +272,16 @@ def test_what_filters_find_little_of_is_found_page_by_page(
     monkeypatch.setattr("prepaid.api.histories.PAGE_ENTRIES", 1)
     monkeypatch.setattr("prepaid.api.histories.MAX_READS", 2)
     pages = list(paged(busy_account, {"type": "grant"}))
-    assert pages in ([[], [], [2]], [[], [], [2], []])
+    assert pages == [[], [], [2]]
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "6"}, {"limit": "1", "type": "grant"}, {"limit": "3", "type": "consumption"}]
+)
+def test_a_full_last_page_has_no_cursor(busy_account: Service, query: dict[str, str]) -> None:
+    answer = busy_account(HISTORY, query=query)
+    assert len(entries(answer)) == int(query["limit"])
+    assert answer.body["next_cursor"] is None
 
 
 def test_the_default_page_has_fifty_lines(service: Service) -> None:
@@ -274,41 +290,6 @@ def test_the_default_page_has_fifty_lines(service: Service) -> None:
         service.spend()
     assert len(entries(service(HISTORY))) == 50
     assert len(entries(service(HISTORY, query={"limit": "100"}))) == 53
-
-
-def test_csv_has_the_same_lines(busy_account: Service) -> None:
-    answer = busy_account(HISTORY, query={"limit": "2"}, headers={"Accept": "text/csv"})
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    lines = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [line["entry"] for line in lines] == ["6", "5"]
-    assert lines[1]["customer"] == "Zoé, vet"
-    assert (lines[1]["credits"], lines[1]["quota"], lines[1]["lot"]) == ("-1", "0", "")
-    query = {"limit": "2", "cursor": answer.headers["next-cursor"]}
-    rest = busy_account(HISTORY, query=query, headers={"accept": "text/html, text/csv;q=0.9"})
-    assert [line["entry"] for line in csv.DictReader(io.StringIO(rest.text))] == ["4", "3"]
-
-
-def test_the_last_page_of_csv_has_no_cursor(busy_account: Service) -> None:
-    answer = busy_account(HISTORY, headers={"accept": "text/csv"})
-    assert "next-cursor" not in answer.headers
-    assert len(answer.text.splitlines()) == 7
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
-@pytest.mark.parametrize("field", ["description", "customer", "reference"])
-def test_no_cell_of_a_csv_is_a_formula(service: Service, start: str, field: str) -> None:
-    service.open(credits=1)
-    text = f'{start}HYPERLINK("http://evil.example","x")'
-    service(CONSUME, json={"feature": "sticker", field: text})
-    lines = list(csv.DictReader(io.StringIO(service(HISTORY, headers={"accept": "text/csv"}).text)))
-    assert lines[0][field] == f"'{text}"
-    assert service(HISTORY).body["entries"][0][field] == text
-
-
-def test_a_formula_as_the_callers_name(service: Service) -> None:
-    service.open(credits=1)
-    service.spend(by={"client_id": "=cmd|calc"})
-    assert "'=cmd|calc" in service(HISTORY, headers={"accept": "text/csv"}).text
 
 
 CURSOR_QUERY = {"limit": "1", "source": "credits"}
@@ -346,10 +327,11 @@ def test_a_cursor_is_for_its_account_only(busy_account: Service, cursor: str) ->
 
 def test_no_two_requests_spell_the_same_cursor(service: Service) -> None:
     for account in ("3x", "x"):
-        service.open(account, credits=1)
+        service.open(account, credits=2)
     before, _, signature = service(HISTORY, "3x", query={"limit": "1"}).body["next_cursor"].partition(".")
     assert service(HISTORY, "x", query={"cursor": f"{before}3.{signature}"}).status == 400
-    service.spend(account="x")
+    for _ in range(2):
+        service.spend(account="x")
     cursor = service(HISTORY, "x", query={"limit": "1", "feature": "sticker", "source": "credits"}).body["next_cursor"]
     assert service(HISTORY, "x", query={"feature": "stickersourcecredits", "cursor": cursor}).status == 400
 

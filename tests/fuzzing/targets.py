@@ -42,6 +42,7 @@ SECRET = "whsec_of_the_fuzzer"
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 CURSOR_SECRET = "cursor-secret-of-the-fuzzer"
+LISTING = "history"
 BODIES: tuple[type[BaseModel], ...] = (
     ConsumptionRequest,
     GrantRequest,
@@ -84,23 +85,26 @@ def cursor(data: bytes) -> None:
     """A cursor, then what it is shown for: refused, or made by us for exactly that."""
     made, account, name, value = split(data, 4)
     filters = {name: value} if name else {}
-    for text in (made, sign_cursor(7, account, filters, CURSOR_SECRET)):
-        before = number(text, account, filters)
-        if before is None:
+    for text in (made, sign_cursor("7", LISTING, account, filters, CURSOR_SECRET)):
+        found = position(text, account, filters)
+        if found is None:
             assert text == made, "our own cursor is refused"
             continue
-        assert text == sign_cursor(before, account, filters, CURSOR_SECRET)
-        assert number(text, account, filters, CURSOR_SECRET + "x") is None
+        assert text == sign_cursor(found, LISTING, account, filters, CURSOR_SECRET)
+        assert position(text, account, filters, secret=CURSOR_SECRET + "x") is None
+        assert position(text, account, filters, listing=LISTING + "x") is None
         for other in (account, account + "x", account[:-1], account.swapcase()):
             for others in (filters, {}, {name: value + "x"}, {name + value: ""}, {value: name}):
                 if (other, others) != (account, filters):
-                    assert number(text, other, others) is None, "good for something else"
+                    assert position(text, other, others) is None, "good for something else"
 
 
-def number(text: str, account: str, filters: Mapping[str, str], secret: str = CURSOR_SECRET) -> int | None:
+def position(
+    text: str, account: str, filters: Mapping[str, str], *, listing: str = LISTING, secret: str = CURSOR_SECRET
+) -> str | None:
     """What the cursor says, or None where it is refused."""
     try:
-        return read_cursor(text, account, filters, secret)
+        return read_cursor(text, listing, account, filters, secret)
     except CursorInvalid:
         return None
 

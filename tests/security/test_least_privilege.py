@@ -201,6 +201,8 @@ def buy(service: Service, till: Till) -> None:
     answers = [service.buy(session=session, key="purchase") for _ in range(2)]
     assert [answer.status for answer in answers] == [201, 201]
     assert service(PURCHASES, by=BUYER).body["purchases"]
+    # A cursor that nobody signed makes the function read the secret as one on a second page does.
+    assert service(PURCHASES, by=BUYER, query={"cursor": f"{answers[0].body['id']}.{'0' * 64}"}).status == 400
     assert service(PURCHASE, id=answers[0].body["id"], by=BUYER).status == 200
     assert service.set_code("271829", current=CODE).status == 204
     assert service.set_code(CODE, current="271829").status == 204

@@ -48,8 +48,29 @@ API = (
     Bug(
         "a cursor serves other accounts",
         "_signature",
-        "(str(before), account, ",
-        "(str(before), ",
+        "(listing, position, account, ",
+        "(listing, position, ",
+        ("functions/test_reading",),
+    ),
+    Bug(
+        "a cursor serves other lists",
+        "_signature",
+        "(listing, position, account, ",
+        "(position, account, ",
+        ("functions/test_buying",),
+    ),
+    Bug(
+        "a full last page has a next one",
+        "show_all",
+        "if len(purchases) > PAGE:",
+        "if len(purchases) >= PAGE:",
+        ("functions/test_buying",),
+    ),
+    Bug(
+        "a time between two milliseconds is the earlier one",
+        "parse_bound",
+        "whole + timedelta(milliseconds=1) if FINER.search(text) else whole",
+        "whole",
         ("functions/test_reading",),
     ),
     Bug(
@@ -99,15 +120,15 @@ API = (
     Bug(
         "a cursor is believed",
         "read_cursor",
-        "if not hmac.compare_digest(match[2], _signature(before, account, filters, secret)):",
-        "if not _signature(before, account, filters, secret):",
+        "if not hmac.compare_digest(match[2], _signature(match[1], listing, account, filters, secret)):",
+        "if not _signature(match[1], listing, account, filters, secret):",
         ("functions/test_reading",),
     ),
     Bug(
         "a cursor's signature is guessed byte by byte",
         "read_cursor",
-        "if not hmac.compare_digest(match[2], _signature(before, account, filters, secret)):",
-        "if match[2] != _signature(before, account, filters, secret):",
+        "if not hmac.compare_digest(match[2], _signature(match[1], listing, account, filters, secret)):",
+        "if match[2] != _signature(match[1], listing, account, filters, secret):",
         ("test_constant_time",),
     ),
     Bug(

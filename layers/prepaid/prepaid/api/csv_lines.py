@@ -1,4 +1,4 @@
-"""Lines of a CSV file (RFC 4180). No cell is a formula, whether `,`, `;` or tab separates the cells."""
+"""Lines of the history's CSV file (RFC 4180). No cell is a formula, whether `,`, `;` or tab separates the cells."""
 
 import csv
 import io
@@ -7,6 +7,27 @@ from collections.abc import Iterable
 
 from prepaid.api.http.texts import INVISIBLE
 
+# Without it, Excel takes UTF-8 for another encoding.
+BYTE_ORDER_MARK = "\ufeff"
+COLUMNS = (
+    "entry",
+    "at",
+    "type",
+    "credits",
+    "quota",
+    "owed",
+    "feature",
+    "quantity",
+    "description",
+    "customer",
+    "reference",
+    "source",
+    "balance_after",
+    "quota_remaining",
+    "lot",
+    "purchase",
+    "actor",
+)
 # The first four start a formula (https://owasp.org/www-community/attacks/CSV_Injection), and so do, in East Asian
 # versions of Excel, their full-width and small forms.
 FORMULA_STARTS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"

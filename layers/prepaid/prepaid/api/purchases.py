@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from prepaid.api.http.bodies import Body, Slug, body_of
+from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.requests import Request, account_of, check_query, idempotency_key_of
 from prepaid.api.http.responses import Response, created
 from prepaid.api.http.routes import (
@@ -18,7 +19,7 @@ from prepaid.api.http.routes import (
     Route,
 )
 from prepaid.api.http.times import Time, rfc3339
-from prepaid.core.errors import InvalidRequest, PurchaseNotFound
+from prepaid.core.errors import PurchaseNotFound
 from prepaid.core.ids import PURCHASE_ID, PURCHASE_PREFIX
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
@@ -26,6 +27,7 @@ from prepaid.store.accounts import read_account
 from prepaid.store.purchases import read_purchase, read_purchases
 from prepaid.use_cases import buying
 
+LISTING = "purchases"
 PAGE = 50
 # Sorts after every purchase id, because hexadecimal digits end at f.
 NEWEST = f"{PURCHASE_PREFIX}g"
@@ -99,17 +101,20 @@ def show(request: Request, deps: Deps) -> Response:
 
 
 def show_all(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}/purchases: newest first; `cursor` is the last purchase of the previous page."""
+    """GET /v1/accounts/{account}/purchases: newest first, page by page."""
     account_id = account_of(request)
     check_query(request, frozenset({"cursor"}))
-    cursor = request.query.get("cursor", NEWEST)
-    if "cursor" in request.query and not PURCHASE_ID.fullmatch(cursor):
-        raise InvalidRequest((("cursor", "is not a valid cursor"),))
+    before = NEWEST
+    if "cursor" in request.query:
+        before = read_cursor(request.query["cursor"], LISTING, account_id, {}, deps.cursor_secret())
     read_account(deps.table, account_id)
-    purchases = read_purchases(deps.table, account_id, before=cursor, limit=PAGE)
-    next_cursor = purchases[-1].id if len(purchases) == PAGE else None
+    # One more than a page tells whether there is a next page.
+    purchases = read_purchases(deps.table, account_id, before=before, limit=PAGE + 1)
+    page, next_cursor = purchases[:PAGE], None
+    if len(purchases) > PAGE:
+        next_cursor = sign_cursor(page[-1].id, LISTING, account_id, {}, deps.cursor_secret())
     body: PurchasesAnswer = {
-        "purchases": [purchase_answer(purchase) for purchase in purchases],
+        "purchases": [purchase_answer(purchase) for purchase in page],
         "next_cursor": next_cursor,
     }
     return Response(status=200, body=body)
@@ -182,7 +187,7 @@ SHOW_ALL = Route(
         Parameter(name="cursor", description="`next_cursor` of the previous page; default: the newest purchases."),
     ),
     answers={200: Answer(PurchasesAnswer)},
-    refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
+    refusals={400: ("invalid_cursor",), **NO_ACCOUNT, 422: ("invalid_request",)},
     function=show_all,
 )
 SHOW = Route(

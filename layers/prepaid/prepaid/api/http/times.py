@@ -1,11 +1,12 @@
-"""Times in requests and responses: RFC 3339, UTC, milliseconds."""
+"""Times in requests and responses: RFC 3339, UTC. Responses, like the ledger, have whole milliseconds."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
 
+from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import InvalidRequest
 
 # A time in a response; openapi.json declares its format as date-time.
@@ -15,6 +16,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2500
 RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
+# A fraction finer than a millisecond. datetime drops digits after the sixth, so the text decides.
+FINER = re.compile(r"\.[0-9]{3}[0-9]*[1-9]", re.ASCII)
 
 
 def rfc3339(at: datetime) -> Time:
@@ -42,3 +45,13 @@ def parse_rfc3339(text: str, field: str) -> datetime:
         return read_rfc3339(text)
     except ValueError as error:
         raise InvalidRequest(((field, str(error)),)) from None
+
+
+def parse_bound(text: str, field: str) -> datetime:
+    """The first whole millisecond at or after the instant of a query parameter. Raises InvalidRequest naming `field`.
+
+    Entries have whole milliseconds. So rounded up, a bound separates the same entries as the instant itself, both as
+    an inclusive start and as an exclusive end.
+    """
+    whole = floor_to_millisecond(parse_rfc3339(text, field))
+    return whole + timedelta(milliseconds=1) if FINER.search(text) else whole
