@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from rich.text import Text
 
 from local.cloud import environment_at
 from local.processes import STATE, LocalStackError
-from prepaid.store.dynamodb import Deadline, Table, open_client
+from prepaid.store.dynamodb import Deadline, Table, open_client, within
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.running import read_pages
 from prepaid.use_cases.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
@@ -135,10 +136,9 @@ def _segment(table: Table, progress: Progress, segment: int) -> None:
 
 def _context(table: Table, progress: Progress) -> VerifyContext:
     return VerifyContext(
-        table=table,
+        piece=partial(within, table, CALL_SECONDS),
         now=lambda: datetime.now(UTC),
         on_finding=progress.findings.append,
-        call_seconds=CALL_SECONDS,
         page_rows=PAGE_ROWS,
     )
 

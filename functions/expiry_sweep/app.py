@@ -1,14 +1,16 @@
 """On a schedule: records the expiry of lots. No balance depends on it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
-from prepaid.deps import Deps, with_deadline
+from prepaid.deps import Deps
 from prepaid.settings import from_environment
 from prepaid.store.due import DueLot
+from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
@@ -20,10 +22,11 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     """Sweep until the work or the time ends; the next run continues. `limits`: of SweepContext. Raises Busy."""
+    piece = partial(within, deps.table, PIECE_SECONDS)
     swept = sweep(
         SweepContext(
-            table=deps.table,
-            catalog=deps.catalog(with_deadline(deps, PIECE_SECONDS).table),
+            piece=piece,
+            catalog=deps.catalog(piece()),
             now=deps.clock(),
             has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
             on_failure=on_failure,

@@ -1,14 +1,16 @@
 """On a schedule: compares Stripe's payments with grants in both directions, to make up for lost webhooks."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
-from prepaid.deps import Deps, with_deadline
+from prepaid.deps import Deps
 from prepaid.payments.errors import PaymentsRefused
 from prepaid.settings import from_environment
+from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger, measure_seconds
 from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, reconcile
 
@@ -20,12 +22,13 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     """Reconcile once. `limits`: of ReconcileContext. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
+    piece = partial(within, deps.table, PIECE_SECONDS)
     try:
         done = reconcile(
             ReconcileContext(
-                table=deps.table,
+                piece=piece,
                 client=deps.stripe(),
-                catalog=deps.catalog(with_deadline(deps, PIECE_SECONDS).table),
+                catalog=deps.catalog(piece()),
                 now=deps.clock(),
                 has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
                 on_quarantine=on_quarantine,

@@ -1,6 +1,7 @@
 """On a schedule: checks every row of the table against the rules. It writes only its own progress and marks."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -8,10 +9,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from prepaid import wiring
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
+from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.running import run_scheduled
-from prepaid.use_cases.verifying.scan_pass import VerifyContext
+from prepaid.use_cases.verifying.scan_pass import PIECE_SECONDS, VerifyContext
 
 # Enough to finish the current page, to recheck an account and to save the pass.
 MARGIN_MILLISECONDS = 120_000
@@ -25,7 +27,9 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     The next run continues after the last page that was read completely, and doesn't report its findings again.
     """
     done = run_scheduled(
-        VerifyContext(table=deps.table, now=deps.clock, on_finding=on_finding, **limits),
+        VerifyContext(
+            piece=partial(within, deps.table, PIECE_SECONDS), now=deps.clock, on_finding=on_finding, **limits
+        ),
         has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
     )
     result = {"read": done.read, "found": done.found, "finished": done.finished}

@@ -48,7 +48,7 @@ def test_keys_are_used_by_several_clients_and_for_different_requests() -> None:
     assert sum(len(bodies) > 1 for bodies in asked.values()) > 20
 
 
-def test_a_killed_clients_successor_retries_what_was_never_answered(
+def test_a_killed_clients_successor_retries_unanswered_requests(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "3.jsonl"
@@ -73,7 +73,7 @@ def test_a_killed_clients_successor_retries_what_was_never_answered(
     assert next_index(file) == 2
 
 
-def test_a_busy_answer_is_none(tmp_path: Path) -> None:
+def test_a_busy_response_counts_as_unanswered(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "0.jsonl")
     recorder.sent(0, GIFT)
     recorder.received(503, {"code": "busy"}, replayed=False)

@@ -174,7 +174,7 @@ def ask(service: Service, route: str, **asked: Any) -> Answer:
 
 
 @pytest.mark.parametrize(("route", "member", "least", "most"), WHOLE_NUMBERS)
-def test_what_is_no_whole_number_within_bounds(
+def test_numbers_out_of_bounds_or_not_whole_are_rejected(
     refused: Service, route: str, member: str, least: int, most: int
 ) -> None:
     for text in (*NO_WHOLE_NUMBERS, str(least - 1), str(most + 1)):
@@ -185,14 +185,14 @@ def test_what_is_no_whole_number_within_bounds(
 
 @pytest.mark.parametrize(("route", "member", "least", "most"), WHOLE_NUMBERS)
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_what_python_alone_takes_for_json(
+def test_json_constants_of_python_only_are_rejected(
     refused: Service, route: str, member: str, least: int, most: int, constant: str
 ) -> None:
     assert ask(refused, route, body=with_member(route, member, constant)).status == 400
 
 
 @pytest.mark.parametrize(("route", "member"), SLUGS)
-def test_what_is_no_name_of_anything(refused: Service, route: str, member: str) -> None:
+def test_malformed_ids_are_rejected(refused: Service, route: str, member: str) -> None:
     for value in ("", " ", "Sticker", "-x", "sticker\n", "st icker", "é", "ｓticker", "a" * 65, "a#b", "a/b", "\x00"):
         answer = ask(refused, route, body=with_member(route, member, json.dumps(value)))
         assert (answer.status, answer.fields) == (422, [member]), value
@@ -202,7 +202,7 @@ def test_what_is_no_name_of_anything(refused: Service, route: str, member: str) 
 
 
 @pytest.mark.parametrize(("route", "member"), TEXTS)
-def test_what_is_no_text(refused: Service, route: str, member: str) -> None:
+def test_invalid_texts_are_rejected(refused: Service, route: str, member: str) -> None:
     controls = [chr(code) for code in (0, 1, 7, 8, 9, 10, 11, 12, 13, 27, 31, 127)]
     for value in ("", "x" * 201, "é" * 201, *controls, *(f"a{control}b" for control in controls)):
         answer = ask(refused, route, body=with_member(route, member, json.dumps(value)))
@@ -214,19 +214,19 @@ def test_what_is_no_text(refused: Service, route: str, member: str) -> None:
 
 @pytest.mark.parametrize("text", ["1", "0", '"true"', '"yes"', "null", "[]"])
 @pytest.mark.parametrize(("route", "member"), [(PUT_ACCOUNT, "ai_enabled"), (PUT_CATALOG, "features.0.quota_backed")])
-def test_what_is_neither_true_nor_false(refused: Service, route: str, member: str, text: str) -> None:
+def test_a_boolean_of_another_type_is_rejected(refused: Service, route: str, member: str, text: str) -> None:
     answer = ask(refused, route, body=with_member(route, member, text))
     assert (answer.status, answer.fields) == (422, [member])
 
 
 @pytest.mark.parametrize("kind", ["purchase", "PROMOTION", "gift", "", "refund"])
-def test_what_an_administrator_can_not_give(refused: Service, kind: str) -> None:
+def test_an_unknown_kind_of_grant_is_rejected(refused: Service, kind: str) -> None:
     answer = ask(refused, GRANT, body=with_member(GRANT, "kind", json.dumps(kind)))
     assert (answer.status, answer.fields) == (422, ["kind"])
 
 
 @pytest.mark.parametrize("feature", ["stickers", "0", "a" * 64])
-def test_an_unknown_feature(refused: Service, feature: str) -> None:
+def test_an_unknown_feature_is_rejected(refused: Service, feature: str) -> None:
     answer = ask(refused, CONSUME, json={"feature": feature})
     assert (answer.status, answer.fields) == (422, ["feature"])
 
@@ -235,27 +235,27 @@ OF_AN_ACCOUNT = sorted({route for route in FUNCTION_OF if "{account}" in route} 
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
-def test_an_unknown_account(refused: Service, route: str) -> None:
+def test_an_unknown_account_is_not_found(refused: Service, route: str) -> None:
     answer = ask(refused, route, account="nobody", json=GOOD.get(route))
     assert (answer.status, answer.code) == (404, "account_not_found")
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_unknown_fields(refused: Service, route: str) -> None:
+def test_unknown_fields_are_rejected(refused: Service, route: str) -> None:
     for name in ("extra", "Feature", "account", "", "__class__", "quantity ", "\x00", "é", "x" * 60_000):
         answer = ask(refused, route, json={**GOOD[route], name: 1})
         assert (answer.status, answer.fields) == (422, [name or "body"]), name[:20]
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_thousands_of_unknown_fields_are_not_all_repeated(refused: Service, route: str) -> None:
+def test_thousands_of_unknown_fields_get_a_bounded_response(refused: Service, route: str) -> None:
     answer = ask(refused, route, body=json.dumps({f"{number:x}": 1 for number in range(6_000)}))
     assert answer.status == 422
     assert len(answer.text) < 128 * 1024
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_a_field_that_comes_twice(refused: Service, route: str) -> None:
+def test_a_duplicate_field_is_rejected(refused: Service, route: str) -> None:
     whole = json.dumps(GOOD[route])
     name = next(iter(GOOD[route]))
     answer = ask(refused, route, body=whole.removesuffix("}") + f', "{name}": {json.dumps(GOOD[route][name])}}}')
@@ -263,19 +263,19 @@ def test_a_field_that_comes_twice(refused: Service, route: str) -> None:
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_missing_fields(refused: Service, route: str) -> None:
+def test_a_body_without_its_fields_is_rejected(refused: Service, route: str) -> None:
     assert ask(refused, route, json={}).status == 422
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_what_is_not_json(refused: Service, route: str) -> None:
+def test_a_body_that_is_not_json_is_rejected(refused: Service, route: str) -> None:
     for body in NOT_JSON:
         answer = ask(refused, route, body=body)
         assert (answer.status, answer.code) == (400, "malformed_body"), body[:40]
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_what_is_no_object(refused: Service, route: str) -> None:
+def test_a_body_that_is_no_object_is_rejected(refused: Service, route: str) -> None:
     for body in NO_OBJECT:
         assert ask(refused, route, body=body).status == 422, body
 
@@ -299,7 +299,7 @@ def test_what_is_no_object(refused: Service, route: str) -> None:
         "аpplication/json",
     ],
 )
-def test_a_content_type_that_is_not_json(refused: Service, route: str, kind: str) -> None:
+def test_another_content_type_is_rejected(refused: Service, route: str, kind: str) -> None:
     answer = ask(refused, route, json=GOOD[route], headers={"content-type": kind})
     assert (answer.status, answer.code) == (415, "unsupported_media_type")
 
@@ -310,7 +310,7 @@ def large(size: int) -> str:
 
 @pytest.mark.parametrize("route", WITH_BODY)
 @pytest.mark.parametrize("base64", [True, False])
-def test_a_body_over_64_kb(refused: Service, route: str, base64: bool) -> None:
+def test_a_body_over_64_kb_is_rejected(refused: Service, route: str, base64: bool) -> None:
     for size in (65_537, 131_072, 131_073, 500_000):
         body = large(size)
         answer = ask(refused, route, body=body.encode() if base64 else body)
@@ -325,13 +325,13 @@ def test_a_body_over_64_kb(refused: Service, route: str, base64: bool) -> None:
     "body",
     [large(500_000), "nonsense", b"\xff"],
 )
-def test_a_body_that_nobody_asked_for(refused: Service, route: str, body: str | bytes) -> None:
+def test_a_body_where_none_is_expected_does_no_harm(refused: Service, route: str, body: str | bytes) -> None:
     ask(refused, route, body=body)
 
 
 @pytest.mark.parametrize("route", [*WITH_BODY, WEBHOOK])
 @pytest.mark.parametrize("text", ["!", "e30", "e30=x", "e3 0=", "é", "e30===="])
-def test_what_is_not_base64(refused: Service, route: str, text: str) -> None:
+def test_invalid_base64_is_rejected(refused: Service, route: str, text: str) -> None:
     event = http_event(
         route,
         path={"account": "acme"},
@@ -343,25 +343,25 @@ def test_what_is_not_base64(refused: Service, route: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_lone_surrogates_as_they_may_come_from_the_gateway(refused: Service, route: str) -> None:
+def test_a_body_with_a_lone_surrogate_is_rejected(refused: Service, route: str) -> None:
     answer = ask(refused, route, body='{"reason": "\ud800"}')
     assert (answer.status, answer.code) == (400, "malformed_body")
 
 
 @pytest.mark.parametrize("route", sorted(NEEDS_KEY))
-def test_a_post_without_a_key(refused: Service, route: str) -> None:
+def test_a_post_without_a_key_is_rejected(refused: Service, route: str) -> None:
     answer = ask(refused, route, json=GOOD[route], key="")
     assert (answer.status, answer.code) == (400, "idempotency_key_missing")
 
 
 @pytest.mark.parametrize("route", sorted(NEEDS_KEY))
-def test_a_key_that_is_none(refused: Service, route: str) -> None:
+def test_an_invalid_key_is_rejected(refused: Service, route: str) -> None:
     for key in ("x" * 256, "x" * 300, "é", "a b", " ", "a\n", "a\x00", "\x7f", "ｋ", "🔑", "a\tb", "\ud800"):
         answer = ask(refused, route, json=GOOD[route], key=key)
         assert (answer.status, answer.code) == (400, "idempotency_key_invalid"), ascii(key)
 
 
-def test_a_key_that_was_used_for_something_else(refused: Service) -> None:
+def test_a_key_used_for_another_request_is_rejected(refused: Service) -> None:
     for route in (CONSUME, GRANT, BUY):
         answer = ask(refused, route, json=GOOD[route], key="taken")
         assert (answer.status, answer.code) == (409, "idempotency_key_reused")
@@ -370,7 +370,7 @@ def test_a_key_that_was_used_for_something_else(refused: Service) -> None:
 @pytest.mark.parametrize(
     "limit", ["0", "101", "１０", "-1", "+1", "1.0", "1e1", "", " 1", "1 ", "ten", "1,2", "0x1", "9" * 99]
 )
-def test_a_limit_that_is_none(refused: Service, limit: str) -> None:
+def test_an_invalid_limit_is_rejected(refused: Service, limit: str) -> None:
     answer = ask(refused, HISTORY, query={"limit": limit})
     assert (answer.status, answer.fields) == (422, ["limit"])
 
@@ -398,7 +398,7 @@ def test_a_limit_that_is_none(refused: Service, limit: str) -> None:
     ],
     ids=ascii,
 )
-def test_a_time_that_is_none(refused: Service, name: str, time: str) -> None:
+def test_an_invalid_time_is_rejected(refused: Service, name: str, time: str) -> None:
     answer = ask(refused, HISTORY, query={name: time})
     assert (answer.status, answer.fields) == (422, [name])
 
@@ -416,7 +416,7 @@ def test_a_time_that_is_none(refused: Service, name: str, time: str) -> None:
     ],
     ids=ascii,
 )
-def test_a_time_that_rfc_3339_does_not_know(refused: Service, time: str) -> None:
+def test_a_time_outside_rfc_3339_is_rejected(refused: Service, time: str) -> None:
     answer = ask(refused, HISTORY, query={"from": time})
     assert (answer.status, answer.fields) == (422, ["from"])
 
@@ -425,19 +425,19 @@ def test_a_time_that_rfc_3339_does_not_know(refused: Service, time: str) -> None
     ("name", "value"),
     [("type", "Consumption"), ("type", ""), ("type", "spent"), ("source", "lot"), ("source", "quota,credits")],
 )
-def test_a_filter_that_is_none(refused: Service, name: str, value: str) -> None:
+def test_an_invalid_filter_is_rejected(refused: Service, name: str, value: str) -> None:
     answer = ask(refused, HISTORY, query={name: value})
     assert (answer.status, answer.fields) == (422, [name])
 
 
 @pytest.mark.parametrize("route", [BALANCE, HISTORY, PURCHASES])
 @pytest.mark.parametrize("name", ["as_of", "Limit", "", "é", "\x00"])
-def test_a_parameter_that_does_not_exist(refused: Service, route: str, name: str) -> None:
+def test_an_unknown_query_parameter_is_rejected(refused: Service, route: str, name: str) -> None:
     answer = ask(refused, route, query={name: "1"})
     assert (answer.status, answer.fields) == (422, [name])
 
 
-def test_a_limit_that_a_feature_of_the_whole_price_passes(refused: Service) -> None:
+def test_the_largest_quantity_passes_the_bounds(refused: Service) -> None:
     assert ask(refused, CONSUME, json={"feature": "sticker", "quantity": 10_000}).status == 402
 
 
@@ -447,12 +447,12 @@ def test_a_limit_that_a_feature_of_the_whole_price_passes(refused: Service) -> N
 @pytest.mark.parametrize(
     "kind", ["application/json; charset=utf-8", "Application/JSON", " application/json ;x", "application/json;"]
 )
-def test_content_types_that_are_json(service: Service, kind: str) -> None:
+def test_every_json_content_type_is_accepted(service: Service, kind: str) -> None:
     service.open(credits=1)
     assert service(CONSUME, json={"feature": "sticker"}, headers={"content-type": kind}).status == 201
 
 
-def test_a_body_in_base64(service: Service) -> None:
+def test_a_body_in_base64_is_decoded(service: Service) -> None:
     service.open(credits=1)
     answer = service(CONSUME, body=json.dumps({"feature": "sticker", "customer": "Zoé"}).encode())
     assert answer.status == 201
@@ -460,21 +460,21 @@ def test_a_body_in_base64(service: Service) -> None:
 
 
 @pytest.mark.parametrize("base64", [True, False])
-def test_a_body_of_exactly_64_kb(service: Service, base64: bool) -> None:
+def test_a_body_of_exactly_64_kb_is_accepted(service: Service, base64: bool) -> None:
     service.open(credits=1)
     body = large(65_536)
     assert service(CONSUME, body=body.encode() if base64 else body).status == 201
     assert len(b64encode(body.encode())) > 65_536
 
 
-def test_header_names_in_any_case(service: Service) -> None:
+def test_header_names_match_in_any_case(service: Service) -> None:
     service.open(credits=1)
     headers = {"Content-Type": "application/json", "content-type": "", "IDEMPOTENCY-key": "odd", "idempotency-key": ""}
     assert service(CONSUME, json={"feature": "sticker"}, headers=headers).status == 201
     assert service.spend(key="odd").headers["idempotent-replayed"] == "true"
 
 
-def test_bounds_are_inside(service: Service) -> None:
+def test_values_on_the_bounds_are_accepted(service: Service) -> None:
     service.open(credits=1_000_000_000, name="é" * 200, low_credit_threshold=1_000_000_000, quota_anchor_day=31)
     assert service.spend(10_000).body["balance"]["available"] == 999_990_000
     assert service.give(1, reason="x" * 200, valid_months=120)["credits"] == 1
@@ -482,11 +482,11 @@ def test_bounds_are_inside(service: Service) -> None:
     assert service(CONSUME, json=said, key="~" * 255).status == 201
 
 
-def test_a_stranger_hears_nothing_of_the_callers_own_mistakes(service: Service) -> None:
+def test_another_accounts_token_gets_404_for_a_malformed_body(service: Service) -> None:
     service.open("zoo")
     answer = service(CONSUME, "zoo", body="nonsense", by=caller(account="acme"))
     assert answer.status == 404
 
 
-def test_packs_and_catalog_take_no_account(service: Service) -> None:
+def test_packs_and_catalog_need_no_account(service: Service) -> None:
     assert service(PACKS).status == service(GET_CATALOG).status == 200

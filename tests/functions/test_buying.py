@@ -1,19 +1,19 @@
 """A purchase is recorded, then its payment page is made; a key and a manager's session make one purchase."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 
-from fake_stripe import api as stripe_api
 from tests.support.api import BUY, CONSUME, GET_CATALOG, HISTORY, PURCHASE, PURCHASES, PUT_ACCOUNT, PUT_CATALOG, Answer
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.interruptions import killed_in
+from tests.support.interruptions import killed_before
 from tests.support.store_driver import types
+from tests.support.stripe_line import Call, stripe_tapped
 from tests.support.stripe_purchases import Till, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -24,19 +24,16 @@ PAGE = "https://shop.example.com/credits"
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """Every form that the fake Stripe was sent, with its Idempotency-Key."""
+def sent() -> Iterator[list[dict[str, str]]]:
+    """Every form that Stripe was sent, with its Idempotency-Key."""
     forms: list[dict[str, str]] = []
-    real = stripe_api._encoded
 
-    def noted(request: Any) -> str:
-        encoded = real(request)
-        if request.method == "POST":
-            forms.append(dict(parse_qsl(encoded)) | {"key": request.headers.get("idempotency-key", "")})
-        return encoded
+    def meet(call: Call) -> None:
+        if call.method == "POST":
+            forms.append({**call.params, "key": call.key})
 
-    monkeypatch.setattr(stripe_api, "_encoded", noted)
-    return forms
+    with stripe_tapped(meet):
+        yield forms
 
 
 def refused(service: Service, answer: Answer) -> bool:
@@ -48,7 +45,7 @@ def refused(service: Service, answer: Answer) -> bool:
 # What is asked of Stripe
 
 
-def test_a_purchase_and_its_page(till: Till, service: Service) -> None:
+def test_a_purchase_returns_its_record_and_its_page(till: Till, service: Service) -> None:
     answer = service.buy()
     record = bought(till, answer, replayed=False)
     assert answer.body == {
@@ -71,7 +68,7 @@ def test_a_purchase_and_its_page(till: Till, service: Service) -> None:
     assert types(service.stored()) == ["plan_change"]
 
 
-def test_what_stripe_is_sent(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_stripe_gets_every_value_of_the_purchase(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     purchase = till.buy()
     customer, session = sent
     assert customer == {"name": "Pet & Cia", "metadata[prepaid_account]": "acme", "key": customer["key"]}
@@ -103,7 +100,7 @@ def test_what_stripe_is_sent(till: Till, service: Service, sent: list[dict[str, 
 
 
 @pytest.mark.parametrize(("language", "words"), [("pt-BR", "créditos"), ("en", "credits"), ("es", "créditos")])
-def test_the_page_speaks_the_customers_language(
+def test_the_page_is_in_the_accounts_language(
     till: Till, service: Service, sent: list[dict[str, str]], language: str, words: str
 ) -> None:
     service(PUT_ACCOUNT, json={"name": "Pet & Cia", "plan": "none", "language": language})
@@ -112,7 +109,7 @@ def test_the_page_speaks_the_customers_language(
     assert sent[-1]["line_items[0][price_data][product_data][name]"] == f"50 {words}"
 
 
-def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_a_return_address_keeps_its_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change(
@@ -122,7 +119,7 @@ def test_a_return_address_with_a_query(till: Till, service: Service, sent: list[
     assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=paid"
 
 
-def test_vouchers_are_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_pix_and_boleto_are_offered_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
     catalog = service(GET_CATALOG).body
     version = catalog.pop("version")
     catalog["packs"].append(
@@ -137,7 +134,7 @@ def test_vouchers_are_for_reais_only(till: Till, service: Service, sent: list[di
     assert till.purchase(purchase).state == "granted"
 
 
-def test_a_customer_is_remembered(till: Till, service: Service) -> None:
+def test_an_account_keeps_its_stripe_customer(till: Till, service: Service) -> None:
     first = till.buy()
     service(PUT_ACCOUNT, json={"name": "Another name", "plan": "none"})
     second = till.buy()
@@ -149,7 +146,7 @@ def test_a_customer_is_remembered(till: Till, service: Service) -> None:
     assert len(at_stripe(till, "customer")) == 2
 
 
-def test_a_customer_that_stripe_forgot(till: Till, service: Service) -> None:
+def test_a_customer_deleted_at_stripe_is_replaced(till: Till, service: Service) -> None:
     """Deleted by hand, or of test mode once the key is a live one."""
     till.buy()
     with till.fake.state.lock:
@@ -160,7 +157,7 @@ def test_a_customer_that_stripe_forgot(till: Till, service: Service) -> None:
 # The key
 
 
-def test_a_replay_is_the_same_whatever_happened_since(till: Till, service: Service, clock: Clock) -> None:
+def test_a_retry_gets_the_original_response_after_any_change(till: Till, service: Service, clock: Clock) -> None:
     answer = service.buy(key="k")
     purchase = till.read(answer.body["id"], "acme")
 
@@ -185,7 +182,7 @@ def test_a_replay_is_the_same_whatever_happened_since(till: Till, service: Servi
     assert len(at_stripe(till, "checkout.session")) == 1
 
 
-def test_a_key_serves_one_request(till: Till, service: Service) -> None:
+def test_a_key_used_for_another_request_is_rejected(till: Till, service: Service) -> None:
     service.give(5)
     assert service.buy(key="bought").status == 201
     assert service.spend(key="spent").status == 201
@@ -212,7 +209,7 @@ def test_a_key_belongs_to_its_account(till: Till, service: Service) -> None:
 # The session
 
 
-def test_sessions_that_are_none(till: Till, service: Service, clock: Clock) -> None:
+def test_an_invalid_manager_session_is_rejected(till: Till, service: Service, clock: Clock) -> None:
     service.open("zoo")
     service.set_code(account="zoo")
     theirs, ended = service.manager_session("zoo"), service.manager_session()
@@ -233,7 +230,7 @@ def test_sessions_that_are_none(till: Till, service: Service, clock: Clock) -> N
     assert service.buy(session=late).status == 201
 
 
-def test_a_used_session_is_none(till: Till, service: Service) -> None:
+def test_a_used_manager_session_is_rejected(till: Till, service: Service) -> None:
     session = service.manager_session()
     assert service.buy(session=session).status == 201
     answer = service.buy(session=session)
@@ -241,7 +238,7 @@ def test_a_used_session_is_none(till: Till, service: Service) -> None:
 
 
 @pytest.mark.parametrize("pack", ["credits-99", "retired", "credits-100-"])
-def test_a_pack_that_nobody_sells_spends_no_session(till: Till, service: Service, pack: str) -> None:
+def test_a_pack_that_is_not_on_sale_uses_up_no_session(till: Till, service: Service, pack: str) -> None:
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
     catalog["packs"].append(
@@ -256,7 +253,7 @@ def test_a_pack_that_nobody_sells_spends_no_session(till: Till, service: Service
     assert service.buy(session=session).status == 201
 
 
-def test_a_price_change_touches_nothing_that_was_bought(till: Till, service: Service) -> None:
+def test_a_price_change_does_not_affect_open_purchases(till: Till, service: Service) -> None:
     purchase = till.buy()
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
@@ -268,9 +265,7 @@ def test_a_price_change_touches_nothing_that_was_bought(till: Till, service: Ser
     assert till.buy().credits == 80
 
 
-def test_a_live_stack_takes_no_test_money(
-    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_live_stack_quarantines_test_payments(till: Till, service: Service, output: Output) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change("checkout", checkout=replace(checkout, live=True))
@@ -284,7 +279,7 @@ def test_a_live_stack_takes_no_test_money(
 # Looking
 
 
-def test_purchases_newest_first_page_by_page(till: Till, service: Service, clock: Clock) -> None:
+def test_purchases_are_listed_newest_first_in_pages(till: Till, service: Service, clock: Clock) -> None:
     made = []
     for number in range(101):
         clock.now += MILLISECOND
@@ -345,20 +340,20 @@ def test_a_cursor_of_purchases_is_for_its_list_and_account(till: Till, service: 
 @pytest.mark.parametrize(
     "purchase", ["pur_" + "0" * 20, "pur_1", "", "x" * 3000, "../PROFILE", "pur_" + "０" * 20, "\ud800"], ids=ascii
 )
-def test_a_purchase_that_is_none(till: Till, service: Service, purchase: str) -> None:
+def test_an_unknown_purchase_is_not_found(till: Till, service: Service, purchase: str) -> None:
     answer = service(PURCHASE, id=purchase)
     assert (answer.status, answer.code) == (404, "purchase_not_found")
     assert service(PURCHASE, "nobody", id=purchase).code == "account_not_found"
 
 
-def test_a_purchase_is_its_accounts_alone(till: Till, service: Service) -> None:
+def test_another_account_does_not_see_a_purchase(till: Till, service: Service) -> None:
     service.open("zoo")
     purchase = till.buy()
     assert service(PURCHASE, "zoo", id=purchase.id).code == "purchase_not_found"
     assert service(PURCHASES, "zoo").body == {"purchases": [], "next_cursor": None}
 
 
-def test_what_a_granted_purchase_shows(till: Till, service: Service) -> None:
+def test_a_granted_purchase_shows_its_lot_and_expiry(till: Till, service: Service) -> None:
     purchase = till.buy()
     till.tell_all(till.pay(purchase))
     shown = service(PURCHASE, id=purchase.id).body
@@ -371,7 +366,7 @@ def test_what_a_granted_purchase_shows(till: Till, service: Service) -> None:
     assert (entry["purchase"], entry["lot"]) == (purchase.id, shown["lot"])
 
 
-def test_ids_sort_as_time_does(till: Till, service: Service, clock: Clock) -> None:
+def test_purchase_ids_sort_by_time(till: Till, service: Service, clock: Clock) -> None:
     first = till.buy().id
     clock.now += MILLISECOND
     second = till.buy().id
@@ -379,7 +374,7 @@ def test_ids_sort_as_time_does(till: Till, service: Service, clock: Clock) -> No
     assert [one["id"] for one in service(PURCHASES).body["purchases"]] == [second, first]
 
 
-def test_an_administrator_does_not_buy_without_the_code(till: Till, service: Service) -> None:
+def test_an_administrator_needs_a_manager_session_to_buy(till: Till, service: Service) -> None:
     answer = service(BUY, json={"pack": "credits-100"}, by=ADMIN)
     assert refused(service, answer)
     assert service(CONSUME, json={"feature": "sticker"}).status == 402
@@ -403,11 +398,13 @@ COURSES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
 @pytest.mark.parametrize("page_was_kept", [True, False], ids=["open", "created"])
-def test_every_way_to_the_grant(till: Till, service: Service, course: Any, page_was_kept: bool) -> None:
+def test_every_course_of_a_payment_ends_in_its_state(
+    till: Till, service: Service, course: Any, page_was_kept: bool
+) -> None:
     if page_was_kept:
         purchase = till.buy()
     else:
-        with killed_in("prepaid.use_cases.buying.save_purchase"):
+        with killed_before(service.table.client, "PutItem PURCHASE#"):
             service.buy(key="k")
         [session] = at_stripe(till, "checkout.session")
         purchase = replace(till.read(session["client_reference_id"], "acme"), session=session["id"])
@@ -424,7 +421,7 @@ def test_every_way_to_the_grant(till: Till, service: Service, course: Any, page_
         assert till.purchase(purchase).state == course[-1][1]
 
 
-def test_a_voucher_that_outlives_its_page(till: Till, service: Service) -> None:
+def test_a_voucher_stays_payable_after_its_page_expires(till: Till, service: Service) -> None:
     """Its page reads expired, then complete and unpaid: somebody holds a code to pay."""
     purchase = till.buy()
     [event] = till.happen(purchase, *PIX)

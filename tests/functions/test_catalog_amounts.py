@@ -27,7 +27,9 @@ def put(service: Service, **change: Any) -> Answer:
         ({"currency": "zzz"}, "packs.1.currency", "is not supported by Stripe"),
     ],
 )
-def test_it_is_refused_by_field_and_reason(service: Service, change: dict[str, Any], field: str, reason: str) -> None:
+def test_an_unpayable_pack_is_rejected_with_field_and_reason(
+    service: Service, change: dict[str, Any], field: str, reason: str
+) -> None:
     answer = put(service, **change)
 
     assert (answer.status, answer.code) == (422, "invalid_request")
@@ -41,7 +43,7 @@ def test_a_currency_is_three_lower_case_letters(service: Service, currency: Any)
     assert service.stored() == {}
 
 
-def test_the_cheapest_pack_that_can_be_paid(service: Service) -> None:
+def test_the_cheapest_payable_pack_is_accepted(service: Service) -> None:
     answer = put(service, amount=50, currency="usd")
     assert (answer.status, answer.body["version"]) == (200, 2)
 
@@ -54,5 +56,5 @@ def test_allowing_cheap_small_packs_does_not_make_them_payable(service: Service)
     assert answer.fields == ["packs.0.amount"]
 
 
-def test_a_retired_pack_may_stay_as_it_was(service: Service) -> None:
+def test_a_retired_pack_keeps_an_unpayable_price(service: Service) -> None:
     assert put(service, amount=1, currency="zzz", active=False).status == 200

@@ -9,6 +9,7 @@ from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
+from tests.support.interruptions import raising
 from tests.support.store_driver import due_keys, lines, types
 
 HOUR = timedelta(hours=1)
@@ -29,7 +30,7 @@ def sweep(service: Service) -> Any:
     return run
 
 
-def test_nothing_to_do(sweep: Any, service: Service, output: Output) -> None:
+def test_a_sweep_without_due_lots_records_nothing(sweep: Any, service: Service, output: Output) -> None:
     assert sweep() == {"recorded": 0, "failed": 0, "finished": True}
     assert list(service.stored()) == [("SWEEP", "CHECKPOINT")]
     assert output.metric("LotsExpired") == [0]
@@ -54,7 +55,7 @@ def test_lapsed_lots_are_recorded_once(sweep: Any, service: Service, clock: Cloc
     assert output.metric("LotsExpired") == [2, 0]
 
 
-def test_it_stops_with_time_to_spare_and_goes_on_later(sweep: Any, service: Service, clock: Clock) -> None:
+def test_a_sweep_out_of_time_stops_and_the_next_continues(sweep: Any, service: Service, clock: Clock) -> None:
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += HOUR
@@ -66,14 +67,11 @@ def test_it_stops_with_time_to_spare_and_goes_on_later(sweep: Any, service: Serv
     assert types(service.stored())[-1] == "expiry"
 
 
-def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
-    sweep: Any, service: Service, clock: Clock, output: Output
-) -> None:
+def test_a_failed_lot_is_counted_and_retried(sweep: Any, service: Service, clock: Clock, output: Output) -> None:
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += HOUR
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.use_cases.sweeping.append", lambda *_, **__: 1 / 0)
+    with raising(service.table.client, RuntimeError("no room"), "TransactWriteItems"):
         assert sweep() == {"recorded": 0, "failed": 1, "finished": True}
     assert output.metric("SweepFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "lot not recorded"]
@@ -82,7 +80,7 @@ def test_a_lot_that_can_not_be_recorded_is_counted_and_tried_again(
     assert sweep() == {"recorded": 1, "failed": 0, "finished": True}
 
 
-def test_a_run_that_cannot_begin_fails(sweep: Any, service: Service) -> None:
+def test_a_run_that_cannot_start_fails(sweep: Any, service: Service) -> None:
     """So that it is retried."""
     service.functions.change("expiry_sweep", clock=lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):

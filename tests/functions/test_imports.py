@@ -65,7 +65,7 @@ def test_a_function_loads_nothing_that_it_does_not_use(function: str, allowed: s
     assert [heavy for heavy in HEAVY if heavy in loaded and heavy not in allowed] == []
 
 
-def test_a_cold_start_hardly_searches_for_garbage() -> None:
+def test_a_cold_start_hardly_collects_garbage() -> None:
     searches = json.loads(_after_loading("consume", "json.dumps([each['collections'] for each in gc.get_stats()])"))
 
     # Python's own threshold makes it forty searches of new objects and three of all.

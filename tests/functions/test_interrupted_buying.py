@@ -9,7 +9,7 @@ from fake_stripe.faults import Fault
 from tests.support.api import PURCHASES
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.interruptions import killed_in
+from tests.support.interruptions import killed_before
 from tests.support.stripe_purchases import Till, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -21,17 +21,17 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    "target",
+    "call",
     [
-        "prepaid.use_cases.buying.read_customer",
-        "prepaid.payments.checkout.create_customer",
-        "prepaid.use_cases.buying.save_customer",
-        "prepaid.payments.checkout.create_page",
-        "prepaid.use_cases.buying.save_purchase",
+        "GetItem CUSTOMER",
+        "POST /v1/customers",
+        "PutItem CUSTOMER",
+        "POST /v1/checkout/sessions",
+        "PutItem PURCHASE#",
     ],
 )
-def test_killed_on_the_way_to_the_page_the_same_key_goes_on(till: Till, service: Service, target: str) -> None:
-    with killed_in(target):
+def test_a_retry_after_a_kill_continues_to_the_page(till: Till, service: Service, call: str) -> None:
+    with killed_before(service.table.client, call):
         service.buy(key="k")
     [listed] = service(PURCHASES).body["purchases"]
     assert (listed["state"], listed["checkout_url"]) == ("created", None)
@@ -42,17 +42,17 @@ def test_killed_on_the_way_to_the_page_the_same_key_goes_on(till: Till, service:
     assert service.buy(key="k", session="").text == answer.text
 
 
-def test_killed_before_the_record_nothing_was_claimed(till: Till, service: Service) -> None:
+def test_a_kill_before_the_record_leaves_no_claim(till: Till, service: Service) -> None:
     session = service.manager_session()
     before = service.stored()
-    with killed_in("prepaid.use_cases.buying.record_purchase"):
+    with killed_before(service.table.client, "TransactWriteItems PURCHASE#"):
         service.buy(key="k", session=session)
     assert service.stored() == before
     bought(till, service.buy(key="k", session=session), replayed=False)
 
 
-def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
-    with killed_in("prepaid.use_cases.buying.save_purchase"):
+def test_a_payment_before_the_page_was_saved_is_granted(till: Till, service: Service) -> None:
+    with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k")
     [session] = at_stripe(till, "checkout.session")
     record = till.read(session["client_reference_id"], "acme")
@@ -69,8 +69,8 @@ def test_paid_before_we_heard_of_the_page(till: Till, service: Service) -> None:
     assert service.balance()["credits"]["available"] == 100
 
 
-def test_no_second_page_while_the_first_may_be_being_paid(till: Till, service: Service) -> None:
-    with killed_in("prepaid.use_cases.buying.save_purchase"):
+def test_a_retry_makes_no_second_page_while_one_is_payable(till: Till, service: Service) -> None:
+    with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k")
     [first] = at_stripe(till, "checkout.session")
     with till.fake.state.lock:
@@ -91,7 +91,7 @@ def test_no_second_page_while_the_first_may_be_being_paid(till: Till, service: S
 
 
 @pytest.mark.parametrize("lost", [1, 2])
-def test_stripes_answers_are_lost(till: Till, service: Service, lost: int) -> None:
+def test_a_retry_after_lost_stripe_responses_buys_once(till: Till, service: Service, lost: int) -> None:
     till.fake.api.faults.plan(lost, Fault(drop=True))
     answer = service.buy(key="k", trouble=True)
     if answer.status == 503:
@@ -100,7 +100,7 @@ def test_stripes_answers_are_lost(till: Till, service: Service, lost: int) -> No
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_stripe_is_down_and_the_same_key_goes_on(till: Till, service: Service, status: int) -> None:
+def test_a_retry_after_an_outage_of_stripe_continues(till: Till, service: Service, status: int) -> None:
     till.fake.api.faults.plan(10, Fault(status=status))
     answer = service.buy(key="k", trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
@@ -111,11 +111,11 @@ def test_stripe_is_down_and_the_same_key_goes_on(till: Till, service: Service, s
     bought(till, service.buy(key="k", session=""), replayed=True)
 
 
-def test_a_purchase_that_was_begun_too_long_ago(till: Till, service: Service, clock: Clock) -> None:
-    with killed_in("prepaid.payments.checkout.create_page"):
+def test_a_retry_long_after_the_start_gets_no_page(till: Till, service: Service, clock: Clock) -> None:
+    with killed_before(service.table.client, "POST /v1/checkout/sessions"):
         service.buy(key="k")
     clock.now += 23 * HOUR
-    with killed_in("prepaid.payments.checkout.create_page"):
+    with killed_before(service.table.client, "POST /v1/checkout/sessions"):
         service.buy(key="k", session="")
     clock.now += MILLISECOND
     answer = service.buy(key="k", session="")
@@ -124,7 +124,7 @@ def test_a_purchase_that_was_begun_too_long_ago(till: Till, service: Service, cl
     assert service.buy(key="another").status == 201
 
 
-def test_a_replay_is_no_continuation_however_late(till: Till, service: Service, clock: Clock) -> None:
+def test_a_late_retry_gets_the_original_response(till: Till, service: Service, clock: Clock) -> None:
     answer = service.buy(key="k")
     clock.now += 9999 * HOUR
     assert service.buy(key="k", session="").text == answer.text

@@ -1,18 +1,16 @@
 """Runs of the reconciliation that end early, fail or are killed: the next run continues; and how much a run asks."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from fake_stripe.faults import Fault
-from prepaid.payments import sessions
 from prepaid.payments.errors import PaymentsUnavailable
-from prepaid.use_cases import reconciling, syncing
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import NOTHING, Run, after_each_call, available, forget_events, looks, reviews_due
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, looks, reviews_due
+from tests.support.stripe_line import Call, stripe_tapped
 from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
@@ -42,9 +40,7 @@ def test_many_events_of_one_purchase_fetch_its_status_once(
     assert asked == [purchase.session] * 2
 
 
-def test_a_voucher_that_ran_out_is_heard_from_its_event_among_others(
-    till: Till, run: Run, clock: Clock, asked: list[str]
-) -> None:
+def test_an_expired_voucher_is_found_by_its_event(till: Till, run: Run, clock: Clock, asked: list[str]) -> None:
     purchase = till.buy()
     till.happen(purchase, "confirm", "pix")
     clock.now += DAY
@@ -54,20 +50,13 @@ def test_a_voucher_that_ran_out_is_heard_from_its_event_among_others(
     assert till.purchase(purchase).state == "failed"
 
 
-def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
-    till: Till, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = [0]
-
-    def count() -> None:
-        calls[0] += 1
-
+def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(till: Till, run: Run) -> None:
     for _ in range(5):
         till.pay(till.buy(), "pix")
-    after_each_call(monkeypatch, count)
-    assert run() == NOTHING | {"healed": 5}
+    with stripe_tapped() as calls:
+        assert run() == NOTHING | {"healed": 5}
     # The second page is empty.
-    assert calls == [5 * 3 + 2]
+    assert len(calls) == 5 * 3 + 2
 
 
 # Time, and whatever stops it
@@ -75,7 +64,7 @@ def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(
 
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("number", [2, 3, 7])
-def test_it_stops_with_time_to_spare_and_the_next_run_goes_on(
+def test_a_run_out_of_time_stops_and_the_next_continues(
     till: Till, run: Run, service: Service, clock: Clock, number: int
 ) -> None:
     for _ in range(5):
@@ -91,31 +80,31 @@ def test_it_stops_with_time_to_spare_and_the_next_run_goes_on(
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_killed_it_loses_no_more_than_a_page(
-    till: Till, run: Run, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_repeats_at_most_one_page(till: Till, run: Run, service: Service) -> None:
+    """Each purchase has one event, which leads to a request for its session."""
     for _ in range(6):
         till.pay(till.buy())
-    seen: list[str] = []
-    real = syncing.follow_event
+    sessions: list[str] = []
 
-    def dies(*given: Any, **named: Any) -> Any:
-        seen.append(given[2].id)
-        if len(seen) in {4, 7}:
-            raise Killed
-        return real(*given, **named)
+    def meet(call: Call) -> None:
+        if call.session:
+            sessions.append(call.session)
+            if len(sessions) in {4, 7}:
+                raise Killed
 
-    monkeypatch.setattr(reconciling, "follow_event", dies)
-    for _ in range(2):
-        with pytest.raises(Killed):
-            run()
-    assert run()["finished"]
-    assert len(seen) == 6 + 3
+    with stripe_tapped(meet) as calls:
+        for _ in range(2):
+            with pytest.raises(Killed):
+                run()
+        assert run()["finished"]
+    # After the last page of events come the purchases that are due.
+    last_page = max(place for place, call in enumerate(calls) if call.path == "/v1/events")
+    assert sum(call.session is not None for call in calls[:last_page]) == 6 + 3
     assert available(service) == 600
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_place_that_stripe_forgot(till: Till, run: Run, service: Service) -> None:
+def test_a_run_continues_past_an_event_that_stripe_deleted(till: Till, run: Run, service: Service) -> None:
     """The event that the last run had come to is pruned, or was one of test mode."""
     for _ in range(3):
         till.pay(till.buy())
@@ -128,23 +117,16 @@ def test_a_place_that_stripe_forgot(till: Till, run: Run, service: Service) -> N
     assert available(service) == 300
 
 
-def test_what_could_not_be_looked_at_is_looked_at_again(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_look_up_is_retried(
+    till: Till, run: Run, service: Service, output: Output, clock: Clock, unlucky: set[str]
 ) -> None:
-    unlucky, lucky = till.buy(), till.buy()
-    for purchase in (unlucky, lucky):
+    poor, lucky = till.buy(), till.buy()
+    for purchase in (poor, lucky):
         till.pay(purchase)
-    real = sessions.fetch_payment_status
-
-    def look(client: Any, session: str, **named: Any) -> Any:
-        if session == unlucky.session:
-            raise PaymentsUnavailable
-        return real(client, session, **named)
-
     clock.now += 5 * DAY
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncing, "fetch_payment_status", look)
-        assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
+    unlucky.add(poor.session or "")
+    assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
+    unlucky.clear()
     assert output.metric("ReconciliationFailures") == [1]
     [failure] = [line for line in output.lines if line.get("message") == "not reconciled"]
     assert (failure["level"], failure["exception_name"]) == ("ERROR", "PaymentsUnavailable")
@@ -162,7 +144,7 @@ def failed_rows(service: Service) -> list[tuple[str, int]]:
     ]
 
 
-def test_an_event_that_always_fails_holds_up_and_repeats_no_other(
+def test_an_event_that_always_fails_does_not_block_others(
     till: Till, run: Run, service: Service, output: Output, clock: Clock, asked: list[str], unlucky: set[str]
 ) -> None:
     poor, *others = (till.buy() for _ in range(4))
@@ -187,7 +169,7 @@ def test_an_event_that_always_fails_holds_up_and_repeats_no_other(
     assert available(service) == 400
 
 
-def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
+def test_a_failed_check_of_a_purchase_is_retried(
     till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     purchase = till.buy()
@@ -206,8 +188,8 @@ def test_a_purchase_that_our_side_could_not_look_at_is_tried_again(
     assert run() == NOTHING
 
 
-def test_more_failures_than_a_run_tries_again_take_turns(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str], monkeypatch: pytest.MonkeyPatch
+def test_failures_beyond_a_runs_limit_are_retried_in_turn(
+    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     service.functions.limits["reconcile"] = {"max_retries": 2}
     bought = [till.buy() for _ in range(5)]
@@ -227,7 +209,7 @@ def test_more_failures_than_a_run_tries_again_take_turns(
     assert available(service) == 500
 
 
-def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run, output: Output, clock: Clock) -> None:
+def test_a_backlog_that_never_ends_is_reported(till: Till, run: Run, output: Output, clock: Clock) -> None:
     for _ in range(6):
         till.pay(till.buy())
     clock.now += DAY
@@ -239,7 +221,7 @@ def test_a_backlog_that_no_run_comes_to_the_end_of_is_seen(till: Till, run: Run,
     assert output.metric("ReconciliationBehind") == [0, 3600, 0, 0]
 
 
-def test_stripe_is_down(till: Till, run: Run, service: Service) -> None:
+def test_a_run_during_an_outage_of_stripe_fails_and_keeps_all(till: Till, run: Run, service: Service) -> None:
     """The function fails, so that Lambda counts it and tries again."""
     till.pay(till.buy())
     before = service.stored()

@@ -70,11 +70,11 @@ def locked(answer: Answer, seconds: int) -> bool:
     return True
 
 
-def test_a_comparison_is_slow_work() -> None:
+def test_a_comparison_is_slow() -> None:
     assert approving.SCRYPT_COST * 8 * 128 == 16 * 2**20
 
 
-def test_a_code_opens_ten_minutes(shop: Service) -> None:
+def test_a_code_opens_a_session_of_ten_minutes(shop: Service) -> None:
     answer = shop.try_code()
     assert answer.status == 201
     assert answer.body["expires_at"] == "2026-06-16T13:10:00.000Z"
@@ -83,7 +83,7 @@ def test_a_code_opens_ten_minutes(shop: Service) -> None:
     assert shop.try_code().body["manager_session"] != answer.body["manager_session"]
 
 
-def test_a_repeat_is_the_same_session(shop: Service, clock: Clock) -> None:
+def test_a_retry_gets_the_same_session(shop: Service, clock: Clock) -> None:
     first = shop.try_code(key="k")
     for passed in (SECOND, 10 * MINUTE, timedelta(days=400)):
         clock.now += passed
@@ -93,7 +93,7 @@ def test_a_repeat_is_the_same_session(shop: Service, clock: Clock) -> None:
     assert len(sessions) == 1
 
 
-def test_a_repeat_is_no_oracle(shop: Service) -> None:
+def test_a_retry_does_not_reveal_whether_a_code_is_right(shop: Service) -> None:
     shop.try_code(key="known")
     for key, left in (("known", 4), ("new", 3), ("known", 2), ("new", 1), ("known", 0)):
         assert wrong(shop.try_code(WRONG, key=key), left)
@@ -102,7 +102,7 @@ def test_a_repeat_is_no_oracle(shop: Service) -> None:
 
 
 @pytest.mark.parametrize("current", [None, CODE])
-def test_a_key_of_the_old_code(shop: Service, current: str | None) -> None:
+def test_a_key_used_with_the_old_code_is_rejected(shop: Service, current: str | None) -> None:
     shop.try_code(key="k")
     assert shop.set_code(OTHER, current=current).status == 204
     answer = shop.try_code(OTHER, key="k")
@@ -111,7 +111,7 @@ def test_a_key_of_the_old_code(shop: Service, current: str | None) -> None:
     assert shop.try_code(OTHER, key="k2").status == 201
 
 
-def test_a_key_serves_a_session_or_something_else(shop: Service) -> None:
+def test_a_key_serves_a_session_or_another_request(shop: Service) -> None:
     shop.give(5)
     session = shop.manager_session()
     assert shop.spend(key="spent").status == 201
@@ -127,7 +127,7 @@ def test_a_key_serves_a_session_or_something_else(shop: Service) -> None:
     assert [shop.try_code(key="spent").status for _ in range(6)] == [409] * 6
 
 
-def test_neither_code_nor_token_lies_in_the_table(shop: Service) -> None:
+def test_the_table_holds_neither_code_nor_token(shop: Service) -> None:
     token = shop.manager_session()
     written = repr(shop.stored())
     assert CODE not in written
@@ -152,7 +152,7 @@ def test_only_an_administrator_sets_a_code_without_the_current_one(shop: Service
 
 
 @pytest.mark.parametrize("claims", [BUYER, ADMIN], ids=["buyer", "admin"])
-def test_the_current_code_changes_it(shop: Service, claims: Any) -> None:
+def test_the_current_code_authorizes_a_new_one(shop: Service, claims: Any) -> None:
     shop.codes |= {OTHER, WRONG}
     assert wrong(shop(MANAGER_CODE, json={"code": OTHER, "current_code": WRONG}, by=claims), 4)
     assert shop(MANAGER_CODE, json={"code": OTHER, "current_code": CODE}, by=claims).status == 204
@@ -160,12 +160,12 @@ def test_the_current_code_changes_it(shop: Service, claims: Any) -> None:
     assert wrong(shop.try_code(), 4)
 
 
-def test_the_new_one_differs(shop: Service) -> None:
+def test_the_new_code_must_differ(shop: Service) -> None:
     answer = shop.set_code(CODE, current=CODE)
     assert (answer.status, answer.fields) == (422, ["code"])
 
 
-def test_an_administrators_repeat_is_answered_as_the_first_one(shop: Service) -> None:
+def test_an_administrators_retry_gets_the_original_response(shop: Service) -> None:
     session = shop.manager_session()
     for _ in range(5):
         shop.try_code(WRONG)
@@ -175,13 +175,13 @@ def test_an_administrators_repeat_is_answered_as_the_first_one(shop: Service) ->
     assert shop.buy("no-such-pack", session=session).fields == ["pack"]
 
 
-def test_a_guess_learns_nothing_from_the_new_code_it_sends(shop: Service) -> None:
+def test_a_wrong_code_hides_that_the_new_code_is_the_current(shop: Service) -> None:
     """Without the current code the response doesn't tell that the new code is the current one."""
     assert wrong(shop.set_code(CODE, current=WRONG), 4)
 
 
 @pytest.mark.parametrize("code", TRIVIAL)
-def test_what_anybody_would_try_first(shop: Service, code: str) -> None:
+def test_easily_guessed_codes_are_rejected(shop: Service, code: str) -> None:
     before = shop.stored()
     for current in (None, CODE):
         answer = shop.set_code(code, current=current)
@@ -192,7 +192,7 @@ def test_what_anybody_would_try_first(shop: Service, code: str) -> None:
 
 
 @pytest.mark.parametrize("text", NO_CODES)
-def test_what_is_no_code(shop: Service, text: str) -> None:
+def test_malformed_codes_are_rejected(shop: Service, text: str) -> None:
     before = shop.stored()
     asked = [
         shop(MANAGER_CODE, body=f'{{"code": {text}}}', by=ADMIN),
@@ -209,19 +209,19 @@ def test_what_is_no_code(shop: Service, text: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["012987", "000871"])
-def test_a_leading_zero_counts(shop: Service, code: str) -> None:
+def test_a_leading_zero_is_part_of_the_code(shop: Service, code: str) -> None:
     assert shop.set_code(code).status == 204
     assert shop.try_code(code).status == 201
     assert shop(MANAGER_SESSION, json={"code": int(code)}, by=BUYER).status == 422
     assert shop(MANAGER_SESSION, json={"code": str(int(code))}, by=BUYER).status == 422
 
 
-def test_a_code_named_twice_is_no_request(shop: Service) -> None:
+def test_a_duplicate_code_field_is_rejected(shop: Service) -> None:
     body = f'{{"code": "{WRONG}", "code": "{CODE}"}}'
     assert (shop(MANAGER_SESSION, body=body, by=BUYER).code) == "malformed_body"
 
 
-def test_five_wrong_codes_lock_it_for_the_right_one_too(shop: Service, clock: Clock, comparisons: list[int]) -> None:
+def test_five_wrong_codes_lock_out_the_right_one(shop: Service, clock: Clock, comparisons: list[int]) -> None:
     for left in (4, 3, 2, 1, 0):
         assert wrong(shop.try_code(WRONG), left)
     assert locked(shop.try_code(WRONG), 60)
@@ -247,14 +247,14 @@ def test_each_lock_is_longer(shop: Service, clock: Clock) -> None:
     assert locked(shop.try_code(), 60)
 
 
-def test_the_right_code_forgives(shop: Service) -> None:
+def test_the_right_code_resets_the_tries(shop: Service) -> None:
     for _ in range(3):
         for left in (4, 3, 2, 1):
             assert wrong(shop.try_code(WRONG), left)
         assert shop.try_code().status == 201
 
 
-def test_an_administrator_opens_a_lock_with_a_new_code(shop: Service) -> None:
+def test_an_administrator_ends_a_lock_with_a_new_code(shop: Service) -> None:
     for _ in range(5):
         shop.try_code(WRONG)
     assert locked(shop.try_code(), 60)
@@ -270,9 +270,7 @@ def test_tries_on_one_account_lock_no_other(shop: Service) -> None:
     assert shop.try_code(account="zoo").status == 201
 
 
-def test_an_account_without_a_code_is_told_apart_by_nothing(
-    service: Service, clock: Clock, comparisons: list[int]
-) -> None:
+def test_an_account_without_a_code_is_indistinguishable(service: Service, clock: Clock, comparisons: list[int]) -> None:
     start = clock.now
 
     def watched(account: str) -> list[tuple[int, str, str | None]]:

@@ -143,7 +143,9 @@ def check(till: Till, purchase: Purchase, state: str, available: int) -> None:
 
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_step_by_step(till: Till, service: Service, granted: Purchase, course: Any) -> None:
+def test_money_that_moves_step_by_step_is_followed(
+    till: Till, service: Service, granted: Purchase, course: Any
+) -> None:
     for happens, state, available, lines in course:
         before = types(service.stored())
         for event in happens(till, granted):
@@ -155,7 +157,7 @@ def test_step_by_step(till: Till, service: Service, granted: Purchase, course: A
 
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_newest_first_after_it_all_happened(till: Till, course: Any) -> None:
+def test_events_delivered_newest_first_end_the_same(till: Till, course: Any) -> None:
     """None of the events has been delivered when the last one happens, not even the payment's."""
     purchase = till.buy()
     events = [*till.pay(purchase, "pix")]
@@ -167,7 +169,7 @@ def test_newest_first_after_it_all_happened(till: Till, course: Any) -> None:
 
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_what_is_told_late_is_told_of_now(till: Till, granted: Purchase, course: Any) -> None:
+def test_a_late_event_applies_the_current_state(till: Till, granted: Purchase, course: Any) -> None:
     """Old events arrive while newer things have happened already: each one leads to the newest truth."""
     told: list[Json] = []
     for happens, state, available, _ in course:
@@ -181,7 +183,7 @@ def test_what_is_told_late_is_told_of_now(till: Till, granted: Purchase, course:
 @pytest.mark.parametrize(
     "kind", ["refund.created", "charge.refunded", "charge.dispute.created", "charge.dispute.funds_withdrawn"]
 )
-def test_one_event_of_them_is_enough_even_before_the_grant(till: Till, service: Service, kind: str) -> None:
+def test_any_single_event_applies_the_whole_state(till: Till, service: Service, kind: str) -> None:
     """Whatever API version the endpoint is on: older ones tell of refunds by charge.refunded alone."""
     purchase = till.buy()
     till.pay(purchase)
@@ -264,7 +266,7 @@ def test_a_refund_takes_from_its_own_lot_only(till: Till, service: Service, gran
     assert [(lot["granted"], lot["remaining"]) for lot in balance["lots"]] == [(500, 500)]
 
 
-def test_money_that_moved_elsewhere_is_none_of_ours(till: Till, service: Service) -> None:
+def test_refunds_of_other_payments_are_ignored(till: Till, service: Service) -> None:
     """The same Stripe account sells other things."""
     session = till.open_session({"order": "4711"})
     purchase = till.sell(session=session["id"])
@@ -274,7 +276,7 @@ def test_money_that_moved_elsewhere_is_none_of_ours(till: Till, service: Service
     assert service.stored() == before
 
 
-def test_what_a_purchase_shows_of_its_money(till: Till, service: Service, granted: Purchase) -> None:
+def test_a_purchase_shows_refunded_and_disputed_amounts(till: Till, service: Service, granted: Purchase) -> None:
     till.tell_all(till.refund(granted, 2000))
     till.tell_all(till.dispute(granted, amount=499))
     shown = service(PURCHASE, id=granted.id).body

@@ -1,49 +1,33 @@
 """What a retry can't heal: Stripe's clear no is told apart from its silence, alarms, and goes on once it is mended."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fake_stripe import api as stripe_api
-from fake_stripe import idempotency
-from fake_stripe.errors import StripeError
 from fake_stripe.faults import Fault
-from fake_stripe.idempotency import SavedResponse
 from prepaid.payments.errors import PaymentsRefused
 from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer
 from tests.support.gateway_events import Context
 from tests.support.handlers import RETURN_URL, Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
+from tests.support.interruptions import killed_before
 from tests.support.store_driver import types
+from tests.support.stripe_line import Answer as LineAnswer
+from tests.support.stripe_line import Call, refusal, refuses, stripe_tapped
+from tests.support.stripe_line import Fault as LineFault
 from tests.support.stripe_purchases import STRIPE_KEYS, Till
 
 SECOND = timedelta(seconds=1)
 METRIC = "PaymentProviderRefusals"
 # Each of Stripe's own kinds of no: a bad request, a wrong key, a key without the right.
 NOES = [400, 401, 403]
-
-
-class Killed(BaseException):
-    """What no handler catches: the function is gone."""
-
-
-@contextmanager
-def killed_before_the_page_is_kept() -> Iterator[None]:
-    """The function dies with Stripe's answer in its hands."""
-
-    def dies(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.use_cases.buying.save_purchase", dies)
-        with pytest.raises(Killed):
-            yield
+CREATE_PAGE = "POST /v1/checkout/sessions"
 
 
 @contextmanager
@@ -56,25 +40,36 @@ def another_return_url(service: Service, url: str) -> Iterator[None]:
     service.functions.change("checkout", checkout=before)
 
 
-@contextmanager
-def refusals_are_kept(route: str, status: int = 400) -> Iterator[list[str]]:
-    """Stripe refuses a route once it has begun to run, which it keeps under the idempotency key; the keys so far."""
-    keys: list[str] = []
-    real = idempotency.Idempotency.run
-    body = json.dumps(StripeError("Not activated: pix").body()).encode()
+@dataclass
+class KeptRefusals:
+    """A Stripe that keeps a refusal under its idempotency key, as it does once a request has begun to run."""
 
-    def run(self: Any, account: str, key: str, path: str, params: str, call: Any) -> Any:
-        keys.append(key)
-        if path != route or (account, key) in self._kept:
-            return real(self, account, key, path, params, call)
-        self._kept[account, key] = idempotency.KeyUse(
-            path, params, self._now(), SavedResponse(status, body, "req_kept")
-        )
-        return self._kept[account, key].answer, False
+    route: str = ""
+    status: int = 400
+    kept: dict[str, LineAnswer] = field(default_factory=dict)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(idempotency.Idempotency, "run", run)
-        yield keys
+    def meet(self, call: Call) -> LineFault | None:
+        if call.key in self.kept:
+            body, status, headers = self.kept[call.key]
+            return lambda _: (body, status, {**headers, "Idempotent-Replayed": "true"})
+        if call.name != self.route:
+            return None
+        self.kept[call.key] = refusal(self.status, "Not activated: pix")
+        return lambda _: self.kept[call.key]
+
+    @contextmanager
+    def refusing(self, route: str, status: int = 400) -> Iterator[None]:
+        """For the length of a with block it refuses what is new on this route; what it keeps, it keeps afterwards."""
+        self.route, self.status = route, status
+        yield
+        self.route = ""
+
+
+@pytest.fixture
+def refusals() -> Iterator[KeptRefusals]:
+    stripe = KeptRefusals()
+    with stripe_tapped(stripe.meet):
+        yield stripe
 
 
 def at_stripe(till: Till, kind: str) -> list[Any]:
@@ -133,7 +128,7 @@ def test_after_a_refused_page_the_same_key_continues(till: Till, service: Servic
     bought(till, service.buy(key="k", session=""))
 
 
-def test_silence_is_no_refusal(till: Till, service: Service, output: Output) -> None:
+def test_an_outage_is_not_taken_for_a_refusal(till: Till, service: Service, output: Output) -> None:
     till.fake.api.faults.plan(10, Fault(status=503))
     answer = service.buy(key="k", trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
@@ -141,9 +136,7 @@ def test_silence_is_no_refusal(till: Till, service: Service, output: Output) -> 
 
 
 @pytest.mark.parametrize("lacking", ["customer", "checkout_session"])
-def test_a_key_that_may_not_is_told_apart(
-    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch, lacking: str
-) -> None:
+def test_a_key_without_permission_has_its_own_error(till: Till, service: Service, output: Output, lacking: str) -> None:
     key = STRIPE_KEYS["checkout"]
     rights = {name: level for name, level in (till.fake.api.keys[key] or {}).items() if name != lacking}
     with pytest.MonkeyPatch.context() as patch:
@@ -154,7 +147,7 @@ def test_a_key_that_may_not_is_told_apart(
     bought(till, service.buy(key="k", session=""))
 
 
-def test_an_amount_that_stripe_does_not_take(till: Till, service: Service, output: Output) -> None:
+def test_an_amount_that_stripe_rejects_has_its_own_error(till: Till, service: Service, output: Output) -> None:
     """What the catalog lets through, because the minimum depends on the account's own currency too."""
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
@@ -174,7 +167,7 @@ def test_an_amount_that_stripe_does_not_take(till: Till, service: Service, outpu
 
 
 def test_another_return_url_neither_blocks_nor_doubles_a_purchase(till: Till, service: Service) -> None:
-    with killed_before_the_page_is_kept():
+    with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k")
 
     with another_return_url(service, "https://new.example.com/"):
@@ -183,8 +176,10 @@ def test_another_return_url_neither_blocks_nor_doubles_a_purchase(till: Till, se
     assert bought(till, answer)["success_url"].startswith(RETURN_URL)
 
 
-def test_another_return_url_after_a_refusal_makes_the_page_with_it(till: Till, service: Service) -> None:
-    with refusals_are_kept("/v1/checkout/sessions"):
+def test_another_return_url_after_a_refusal_makes_the_page_with_it(
+    till: Till, service: Service, refusals: KeptRefusals
+) -> None:
+    with refusals.refusing(CREATE_PAGE):
         assert told(service.buy(key="k", trouble=True))
 
     with another_return_url(service, "https://new.example.com/"):
@@ -193,35 +188,38 @@ def test_another_return_url_after_a_refusal_makes_the_page_with_it(till: Till, s
     assert bought(till, answer)["success_url"].startswith("https://new.example.com/")
 
 
-@pytest.mark.parametrize("route", ["/v1/customers", "/v1/checkout/sessions"])
+@pytest.mark.parametrize("route", ["POST /v1/customers", CREATE_PAGE])
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_refusal_that_stripe_replays_ends_once_it_is_fixed(
-    till: Till, service: Service, clock: Clock, route: str, status: int
+    till: Till, service: Service, clock: Clock, refusals: KeptRefusals, route: str, status: int
 ) -> None:
     """Stripe replays it for a day."""
-    with refusals_are_kept(route, status) as keys:
+    with refusals.refusing(route, status):
         for _ in range(3):
-            assert service.buy(key="k", session=None if not keys else "", trouble=True).status in {502, 503}
+            session = "" if refusals.kept else None
+            assert service.buy(key="k", session=session, trouble=True).status in {502, 503}
             clock.now += SECOND
     # Each try has asked with a key of its own, or a refusal that was kept would have been all it heard.
-    assert len(set(keys)) >= 3
+    assert len(refusals.kept) >= 3
 
     bought(till, service.buy(key="k", session=""))
 
 
-def test_killed_after_the_second_key_the_page_is_found(till: Till, service: Service, clock: Clock) -> None:
-    with refusals_are_kept("/v1/checkout/sessions"):
+def test_killed_after_the_second_key_the_page_is_found(
+    till: Till, service: Service, clock: Clock, refusals: KeptRefusals
+) -> None:
+    with refusals.refusing(CREATE_PAGE):
         assert told(service.buy(key="k", trouble=True))
-    with killed_before_the_page_is_kept():
+    with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k", session="")
     clock.now += SECOND
 
     bought(till, service.buy(key="k", session=""))
 
 
-def test_another_purchases_page_is_not_taken_for_ones_own(till: Till, service: Service) -> None:
+def test_another_purchases_page_is_not_used(till: Till, service: Service, refusals: KeptRefusals) -> None:
     other = till.buy("credits-500")
-    with refusals_are_kept("/v1/checkout/sessions"):
+    with refusals.refusing(CREATE_PAGE):
         assert told(service.buy(key="k", trouble=True))
 
     answer = service.buy(key="k", session="")
@@ -236,9 +234,7 @@ def test_another_purchases_page_is_not_taken_for_ones_own(till: Till, service: S
 
 
 @pytest.mark.parametrize("status", NOES)
-def test_a_delivery_that_could_not_be_looked_into_comes_again(
-    till: Till, service: Service, output: Output, status: int
-) -> None:
+def test_a_delivery_that_failed_is_retried(till: Till, service: Service, output: Output, status: int) -> None:
     [event] = till.pay(till.sell())
     before = service.stored()
     till.fake.api.faults.plan(1, Fault(status=status))
@@ -251,20 +247,16 @@ def test_a_delivery_that_could_not_be_looked_into_comes_again(
     assert service.balance()["credits"]["available"] == 100
 
 
-def test_a_key_of_the_other_mode_is_mended_not_quarantined(
-    till: Till, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_of_the_other_mode_quarantines_nothing(till: Till, service: Service, output: Output) -> None:
     [event] = till.pay(till.sell())
     before = service.stored()
 
-    def unknown(kind: str, identifier: str, param: str = "id") -> StripeError:
+    def meet(call: Call) -> LineFault | None:
         said = "a similar object exists in live mode, but a test mode key was used to make this request."
-        message = f"No such {kind}: '{identifier}'; {said}"
-        return StripeError(message, status=404, code="resource_missing", param=param)
+        message = f"No such checkout.session: '{call.session}'; {said}"
+        return refuses(404, message, code="resource_missing", param="id") if call.session else None
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fake_stripe.state.missing", unknown)
-        patch.setattr(till.fake.state, "tables", {name: {} for name in till.fake.state.tables})
+    with stripe_tapped(meet):
         assert told(till.tell(event, trouble=True))
     assert heard(output)
     assert output.metric("PurchaseQuarantined") == []
@@ -274,7 +266,7 @@ def test_a_key_of_the_other_mode_is_mended_not_quarantined(
 
 
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
-def test_looking_takes_every_right_that_is_documented(till: Till, service: Service, function: str) -> None:
+def test_webhook_and_reconciliation_need_every_permission(till: Till, service: Service, function: str) -> None:
     """Rights that nothing needs would not be missed: each is taken away once, and each time something is refused."""
     key = STRIPE_KEYS[function]
     rights = dict(till.fake.api.keys[key] or {})
@@ -291,7 +283,7 @@ def test_looking_takes_every_right_that_is_documented(till: Till, service: Servi
 
 
 @pytest.mark.parametrize("lacking", ["event", "checkout_session"])
-def test_a_refused_reconciliation_alarms_and_heals_later(
+def test_a_refused_reconciliation_alarms_and_recovers_later(
     till: Till, service: Service, output: Output, lacking: str
 ) -> None:
     """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""
@@ -318,7 +310,7 @@ def reconciled(service: Service) -> bool:
     return not answer["failed"]
 
 
-def test_a_call_beyond_a_functions_rights_is_refused_here(till: Till) -> None:
+def test_the_fake_refuses_calls_beyond_a_functions_rights(till: Till) -> None:
     """So that a new call of a function fails these tests until its right is documented."""
     assert {route.resource for route in stripe_api.ROUTES} > set(till.fake.api.keys[STRIPE_KEYS["checkout"]] or {})
     with acting_as("checkout"), pytest.raises(Exception, match="rak_refund_write"):

@@ -8,13 +8,13 @@ import pytest
 from tests.support.api import BALANCE, CONSUME, GET_CATALOG, HISTORY, PUT_CATALOG, Answer
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.store_driver import types
+from tests.support.store_driver import StoreDriver, types
 
 HOUR = timedelta(hours=1)
 BEFORE_HISTORY = "0001-01-01T00:00:00Z"
 
 
-def test_a_balance_is_the_whole_account(service: Service) -> None:
+def test_a_balance_shows_the_whole_account(service: Service) -> None:
     service.open(plan="trio", ai_enabled=True, credits=100)
     service.spend(301, "ai_service")
     assert service.balance() == {
@@ -51,7 +51,7 @@ def test_a_balance_is_the_whole_account(service: Service) -> None:
     }
 
 
-def test_a_plan_without_quota_has_none(service: Service) -> None:
+def test_a_balance_on_a_plan_without_quota_has_none(service: Service) -> None:
     service.open()
     balance = service.balance()
     assert balance["quota"] is None
@@ -91,7 +91,7 @@ def test_a_balance_at_any_time_since_the_account_was_opened(service: Service, cl
     assert service.balance(at="2026-06-16T11:00:00-03:00")["as_of"] == "2026-06-16T14:00:00.000Z"
 
 
-def test_a_balance_then_counts_what_had_lapsed_by_then(service: Service, clock: Clock) -> None:
+def test_a_past_balance_leaves_out_lots_expired_by_then(service: Service, clock: Clock) -> None:
     service.open()
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += 2 * HOUR
@@ -100,7 +100,7 @@ def test_a_balance_then_counts_what_had_lapsed_by_then(service: Service, clock: 
     assert (lapsed["credits"]["available"], lapsed["entry"]) == (0, 2)
 
 
-def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -> None:
+def test_a_past_balance_counts_units_at_past_prices(service: Service, clock: Clock) -> None:
     service.open(credits=8)
     catalog = service(GET_CATALOG).body
     catalog["features"][0]["price"] = 4
@@ -134,7 +134,7 @@ def test_a_balance_then_has_the_prices_of_then(service: Service, clock: Clock) -
         "2026-06-16T13:00:00Z\x00",
     ],
 )
-def test_a_time_that_a_balance_can_not_have(service: Service, at: str) -> None:
+def test_a_balance_at_an_invalid_time_is_rejected(service: Service, at: str) -> None:
     service.open()
     answer = service(BALANCE, query={"at": at})
     assert (answer.status, answer.fields) == (422, ["at"])
@@ -161,7 +161,7 @@ def entries(answer: Answer) -> list[int]:
     return [line["entry"] for line in answer.body["entries"]]
 
 
-def test_the_history_is_every_line_newest_first(busy_account: Service) -> None:
+def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> None:
     answer = busy_account(HISTORY)
     assert entries(answer) == [6, 5, 4, 3, 2, 1]
     assert answer.body["next_cursor"] is None
@@ -223,12 +223,14 @@ def test_the_history_is_every_line_newest_first(busy_account: Service) -> None:
         ({"limit": "100"}, [6, 5, 4, 3, 2, 1]),
     ],
 )
-def test_filters(busy_account: Service, query: dict[str, str], expected: list[int]) -> None:
+def test_each_filter_returns_matching_entries_only(
+    busy_account: Service, query: dict[str, str], expected: list[int]
+) -> None:
     assert entries(busy_account(HISTORY, query=query)) == expected
 
 
 @pytest.mark.parametrize("name", ["from", "to"])
-def test_the_first_instant_of_all(busy_account: Service, name: str) -> None:
+def test_the_first_instant_of_year_1_is_rejected(busy_account: Service, name: str) -> None:
     answer = busy_account(HISTORY, query={name: BEFORE_HISTORY})
     assert (answer.status, answer.fields) == (422, [name])
 
@@ -244,7 +246,7 @@ def test_the_first_instant_of_all(busy_account: Service, name: str) -> None:
         (2, {"from": "2026-06-16T14:00:00Z", "to": "2026-06-16T18:00:00Z"}),
     ],
 )
-def test_pages_together_are_the_whole_once(busy_account: Service, limit: int, query: dict[str, str]) -> None:
+def test_pages_together_hold_every_entry_once(busy_account: Service, limit: int, query: dict[str, str]) -> None:
     whole = entries(busy_account(HISTORY, query=query))
     pages = list(paged(busy_account, {**query, "limit": str(limit)}))
     assert [number for page in pages for number in page] == whole
@@ -266,13 +268,13 @@ def test_a_page_is_not_disturbed_by_what_happens_meanwhile(busy_account: Service
     assert entries(busy_account(HISTORY, query={"limit": "2", "cursor": cursor})) == [4, 3]
 
 
-def test_what_filters_find_little_of_is_found_page_by_page(
-    busy_account: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("prepaid.api.histories.PAGE_ENTRIES", 1)
-    monkeypatch.setattr("prepaid.api.histories.MAX_READS", 2)
-    pages = list(paged(busy_account, {"type": "grant"}))
-    assert pages == [[], [], [2]]
+@pytest.mark.usefixtures("impatient")
+def test_rare_matches_are_found_page_by_page(service: Service) -> None:
+    """A page reads a thousand entries; the grant is the second oldest one."""
+    service.open(credits=5_000)
+    StoreDriver(service.table).debit_in_bulk(1_010)
+
+    assert list(paged(service, {"type": "grant"})) == [[], [2]]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +303,7 @@ def cursor(busy_account: Service) -> str:
     return str(busy_account(HISTORY, query=CURSOR_QUERY).body["next_cursor"])
 
 
-def test_a_cursor_goes_on_with_any_limit(busy_account: Service, cursor: str) -> None:
+def test_a_cursor_works_with_another_limit(busy_account: Service, cursor: str) -> None:
     assert entries(busy_account(HISTORY, query=CURSOR_QUERY | {"limit": "2", "cursor": cursor})) == [4]
 
 
@@ -325,7 +327,7 @@ def test_a_cursor_is_for_its_account_only(busy_account: Service, cursor: str) ->
     assert (answer.status, answer.code) == (400, "invalid_cursor")
 
 
-def test_no_two_requests_spell_the_same_cursor(service: Service) -> None:
+def test_different_requests_have_different_cursors(service: Service) -> None:
     for account in ("3x", "x"):
         service.open(account, credits=2)
     before, _, signature = service(HISTORY, "3x", query={"limit": "1"}).body["next_cursor"].partition(".")
@@ -364,7 +366,7 @@ def test_no_bit_of_a_cursor_can_be_changed(busy_account: Service, cursor: str) -
         "eyJQSyI6IkFDQ09VTlQjYWNtZSJ9",
     ],
 )
-def test_a_cursor_is_nothing_that_one_can_make(busy_account: Service, cursor: str, made: str) -> None:
+def test_a_forged_cursor_is_rejected(busy_account: Service, cursor: str, made: str) -> None:
     number, _, signature = cursor.partition(".")
     changed = made.format(number=number, signature=signature)
     answer = busy_account(HISTORY, query=CURSOR_QUERY | {"cursor": changed})

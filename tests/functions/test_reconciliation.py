@@ -1,20 +1,21 @@
 """Stripe's payments and our grants, compared both ways: lost webhooks heal, and what doesn't match is reported."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
-from prepaid.payments import checkout, sessions
+from prepaid.payments import checkout
 from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store.reconciliation import PAYABLE
-from prepaid.use_cases import reconciling
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.reconciliation import NOTHING, Run, available, forget_events, reviews_due
 from tests.support.store_driver import TICK, types
+from tests.support.stripe_line import Call, cut, stripe_tapped
+from tests.support.stripe_line import Fault as LineFault
 from tests.support.stripe_purchases import Till
 
 DAY = timedelta(days=1)
@@ -22,6 +23,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 ENOUGH = 300_000
+EVENTS = "GET /v1/events"
 
 
 def quarantined(service: Service) -> list[tuple[str, list[str]]]:
@@ -33,7 +35,7 @@ def quarantined(service: Service) -> list[tuple[str, list[str]]]:
     ]
 
 
-def test_nothing_to_do(till: Till, run: Run, output: Output, service: Service) -> None:
+def test_a_run_without_payments_changes_nothing(till: Till, run: Run, output: Output, service: Service) -> None:
     before = service.stored()
     assert run() == NOTHING
     after = service.stored()
@@ -45,7 +47,7 @@ def test_nothing_to_do(till: Till, run: Run, output: Output, service: Service) -
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_a_webhook_that_was_down_for_three_days(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_a_webhook_down_for_three_days_is_made_up_for(till: Till, run: Run, service: Service, clock: Clock) -> None:
     """Nothing at all is told from here on."""
     old = till.buy()
     till.tell_all(till.pay(old))
@@ -94,31 +96,25 @@ def test_a_webhook_that_was_down_for_three_days(till: Till, run: Run, service: S
 NAMES = {"old", "card", "pix", "boleto", "failed", "expired", "late"}
 
 
-def test_the_first_run_looks_at_all_that_stripe_keeps(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_the_first_run_reads_every_event_that_stripe_keeps(
+    till: Till, run: Run, service: Service, clock: Clock
+) -> None:
     till.pay(till.buy())
     clock.now += 28 * DAY
     assert run()["healed"] == 1
     assert available(service) == 100
 
 
-def test_each_run_goes_on_where_the_last_one_ended(
-    till: Till, run: Run, service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[Any, Any]] = []
-    real = sessions.events_page
-
-    def page(client: Any, **named: Any) -> Any:
-        asked.append((named["since"], named["until"]))
-        return real(client, **named)
-
-    monkeypatch.setattr(reconciling, "events_page", page)
+def test_each_run_continues_where_the_last_one_ended(till: Till, run: Run, service: Service, clock: Clock) -> None:
     first = clock.now
-    run()
-    clock.now += HOUR
-    run()
-    clock.now += HOUR
-    run()
-    assert asked == [
+    with stripe_tapped() as calls:
+        run()
+        clock.now += HOUR
+        run()
+        clock.now += HOUR
+        run()
+    spans = [(call.params["created[gte]"], call.params["created[lte]"]) for call in calls if call.name == EVENTS]
+    assert [tuple(datetime.fromtimestamp(int(end), UTC) for end in span) for span in spans] == [
         (first - 29 * DAY - HOUR, first),
         (first - HOUR, first + HOUR),
         (first, first + 2 * HOUR),
@@ -152,7 +148,7 @@ def test_a_payment_without_an_event_is_found_from_our_side(
     assert till.purchase(purchase).state == "granted"
 
 
-def test_a_purchase_without_a_page_has_nothing_to_compare(till: Till, run: Run, service: Service) -> None:
+def test_a_purchase_without_a_page_needs_no_check(till: Till, run: Run, service: Service) -> None:
     till.fake.api.faults.plan(10, Fault(status=500))
     assert service.buy(trouble=True).status == 503
     till.fake.api.faults.plan(0, Fault())
@@ -171,7 +167,7 @@ def test_a_purchase_without_a_page_has_nothing_to_compare(till: Till, run: Run, 
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_granted_and_not_paid_so_is_told(
+def test_a_grant_without_its_payment_is_quarantined(
     till: Till, run: Run, service: Service, output: Output, told: dict[str, Any], names: list[str]
 ) -> None:
     purchase = till.buy()
@@ -187,7 +183,7 @@ def test_granted_and_not_paid_so_is_told(
     assert till.purchase(purchase).state == "granted"
 
 
-def test_granted_and_gone_at_stripe_is_told(till: Till, run: Run, service: Service) -> None:
+def test_a_grant_whose_session_is_gone_is_quarantined(till: Till, run: Run, service: Service) -> None:
     purchase = till.buy()
     till.tell_all(till.pay(purchase))
     with till.fake.state.lock:
@@ -266,13 +262,13 @@ def test_a_grant_whose_row_is_committed_late_is_looked_at(
     assert key not in service.stored()
 
 
-def test_a_page_and_a_boleto_are_over_when_a_purchase_is_reviewed() -> None:
+def test_a_purchase_is_reviewed_after_its_page_and_boleto_end() -> None:
     banks_holidays = 5
     assert timedelta(days=1 + checkout.BOLETO_DAYS + banks_holidays) < PAYABLE
     assert timedelta(days=1, seconds=checkout.PIX_SECONDS) < PAYABLE
 
 
-def test_a_paid_session_that_nobody_recorded_is_told(till: Till, run: Run, service: Service, output: Output) -> None:
+def test_a_paid_session_without_a_record_is_quarantined(till: Till, run: Run, service: Service, output: Output) -> None:
     session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
     with till.fake.state.lock:
         lifecycle.pay(till.fake.state, session["id"], "card")
@@ -282,7 +278,7 @@ def test_a_paid_session_that_nobody_recorded_is_told(till: Till, run: Run, servi
     assert output.metric("PurchaseQuarantined")[-1] == 1
 
 
-def test_a_paid_session_that_nobody_recorded_is_told_once(
+def test_a_paid_session_without_a_record_is_quarantined_once(
     till: Till, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
     """Pix has two events, and each of the two is in the spans of two runs."""
@@ -298,27 +294,23 @@ def test_a_paid_session_that_nobody_recorded_is_told_once(
     assert output.metric("PurchaseQuarantined") == [1]
 
 
-def test_what_does_not_fit_is_told_though_the_run_fails_later(
-    till: Till, run: Run, service: Service, output: Output, monkeypatch: pytest.MonkeyPatch
+def test_a_mismatch_is_reported_even_if_the_run_fails_later(
+    till: Till, run: Run, service: Service, output: Output
 ) -> None:
     session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
     with till.fake.state.lock:
         lifecycle.pay(till.fake.state, session["id"], "card")
-    real = sessions.events_page
 
-    def page(client: Any, **named: Any) -> Any:
-        if named["after"]:
-            raise PaymentsUnavailable
-        return real(client, **named)
+    def meet(call: Call) -> LineFault | None:
+        return cut if call.name == EVENTS and "starting_after" in call.params else None
 
-    monkeypatch.setattr(reconciling, "events_page", page)
-    with pytest.raises(PaymentsUnavailable):
+    with stripe_tapped(meet), pytest.raises(PaymentsUnavailable):
         run()
     assert output.metric("PurchaseQuarantined") == [1]
     assert len(quarantined(service)) == 1
 
 
-def test_what_others_sell_through_the_same_account_is_ignored(till: Till, run: Run, service: Service) -> None:
+def test_sales_of_others_in_the_stripe_account_are_ignored(till: Till, run: Run, service: Service) -> None:
     sale = till.sell(session=till.open_session({"order": "4711"})["id"])
     till.pay(sale)
     till.refund(sale, 100)

@@ -82,11 +82,11 @@ def test_a_sample_schedule_works_as_it_stands(demo: Service, name: str) -> None:
         assert demo.functions[name](event_of(name), Context(remaining=120_000))["finished"]
 
 
-def test_every_sample_is_tried_here() -> None:
+def test_every_sample_has_a_test() -> None:
     assert set(FILES) == {*STATUS, *SCHEDULED}
 
 
-def test_sam_passes_every_variable_on() -> None:
+def test_sam_passes_every_variable() -> None:
     template = yaml.load((ROOT / "template.yaml").read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     everywhere = set(template["Globals"]["Function"]["Environment"]["Variables"])
     for function, variables in ENVIRONMENT.items():
@@ -97,7 +97,7 @@ def test_sam_passes_every_variable_on() -> None:
         assert set(variables) <= everywhere | set(own)
 
 
-def test_the_local_stack_believes_the_sample_delivery() -> None:
+def test_the_local_stack_accepts_the_sample_delivery() -> None:
     """Signed long ago with the secret that `make run` knows besides its own."""
     event = event_of("purchase_webhook")
     moment, _, signature = event["headers"]["stripe-signature"].removeprefix("t=").partition(",v1=")

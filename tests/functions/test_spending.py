@@ -20,7 +20,7 @@ def test_every_route_of_the_contract_is_tested_here() -> None:
     assert FUNCTION_OF.keys() == set(routes())
 
 
-def test_a_consumption_says_what_was_drawn_from_where(service: Service) -> None:
+def test_a_consumption_returns_its_draws(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True, credits=100)
     answer = service(CONSUME, json={"feature": "ai_service", "quantity": 103}, key="first")
     assert answer.status == 201
@@ -41,13 +41,13 @@ def test_a_consumption_says_what_was_drawn_from_where(service: Service) -> None:
     assert "idempotent-replayed" not in answer.headers
 
 
-def test_quantity_is_one_unless_said(service: Service) -> None:
+def test_quantity_is_one_by_default(service: Service) -> None:
     service.open(credits=2)
     answer = service(CONSUME, json={"feature": "sticker"})
     assert (answer.body["quantity"], answer.body["credits"], answer.body["quota"]) == (1, 1, 0)
 
 
-def test_what_was_said_about_it_is_kept(service: Service) -> None:
+def test_description_customer_and_reference_are_kept(service: Service) -> None:
     service.open(credits=2)
     said = {"description": "banho e tosa 🐶", "customer": "Zoé", "reference": "os-17"}
     service(CONSUME, json={"feature": "sticker", **said}, by=caller("grooming-app"))
@@ -62,7 +62,7 @@ def test_the_actor_is_the_subject_when_the_token_names_no_client(service: Servic
     assert lines(service.stored())[-1]["actor"] == "user-7"
 
 
-def test_a_repeat_is_answered_alike_to_the_byte_and_marked(service: Service, clock: Clock) -> None:
+def test_a_retry_gets_the_same_bytes_and_the_replay_header(service: Service, clock: Clock) -> None:
     service.open(credits=5)
     first = service.spend(3, key="same")
     service.spend(2)
@@ -74,7 +74,7 @@ def test_a_repeat_is_answered_alike_to_the_byte_and_marked(service: Service, clo
     assert service.stored() == before
 
 
-def test_what_is_compared_is_what_was_asked_not_how_it_travelled(service: Service) -> None:
+def test_requests_are_compared_by_content_not_by_bytes(service: Service) -> None:
     service.open(credits=5)
     first = service(CONSUME, body='{"feature":"sticker","quantity":1}', key="same")
     again = service(
@@ -88,7 +88,7 @@ def test_what_is_compared_is_what_was_asked_not_how_it_travelled(service: Servic
     assert again.headers["idempotent-replayed"] == "true"
 
 
-def test_the_key_for_another_request_is_refused(service: Service) -> None:
+def test_a_key_reused_for_another_request_is_rejected(service: Service) -> None:
     service.open(credits=5)
     service.spend(1, key="same")
     before = service.stored()
@@ -102,7 +102,7 @@ def test_the_key_for_another_request_is_refused(service: Service) -> None:
     assert service.stored() == before
 
 
-def test_a_key_is_one_accounts_own(service: Service) -> None:
+def test_a_key_belongs_to_its_account(service: Service) -> None:
     service.open("acme", credits=5)
     service.open("zoo", credits=5)
     assert service.spend(1, account="acme", key="same").body["entry"] == 3
@@ -112,14 +112,14 @@ def test_a_key_is_one_accounts_own(service: Service) -> None:
 
 
 @pytest.mark.parametrize("key", ["!", "~" * 255, "a/b?c=d&e#f", "'\"<>"])
-def test_every_visible_ascii_key_will_do(service: Service, key: str) -> None:
+def test_every_visible_ascii_character_is_valid_in_a_key(service: Service, key: str) -> None:
     service.open(credits=5)
     assert service.spend(key=key).status == 201
     assert f"CLAIM#acme#{key}" in claim_keys(service.stored())
     assert service.spend(key=key).headers["idempotent-replayed"] == "true"
 
 
-def test_a_refusal_names_what_is_missing_and_both_ways_out(service: Service) -> None:
+def test_a_refusal_states_the_shortfall_and_both_remedies(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True, credits=10)
     before = service.stored()
     answer = service.spend(200, "ai_service")
@@ -140,7 +140,7 @@ def test_a_refusal_names_what_is_missing_and_both_ways_out(service: Service) -> 
     assert service.stored() == before
 
 
-def test_the_quota_is_no_way_out_for_what_it_never_pays(service: Service) -> None:
+def test_a_refusal_names_no_renewal_for_other_features(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True)
     refused = service.spend(5_000).body
     assert (refused["needed"], refused["quota_remaining"]) == (5_000, 0)
@@ -157,7 +157,7 @@ def test_a_refused_key_may_succeed_after_a_top_up(service: Service) -> None:
     assert "idempotent-replayed" not in answer.headers
 
 
-def test_the_key_that_took_the_last_credit_hears_its_own_answer(service: Service) -> None:
+def test_a_retry_of_the_last_debit_gets_its_response(service: Service) -> None:
     service.open(credits=1)
     first = service.spend(1, key="last")
     assert service.spend(1, key="other").status == 402
@@ -175,7 +175,7 @@ def test_an_expired_lot_is_not_spent(service: Service, clock: Clock) -> None:
     assert types(service.stored()) == ["plan_change", "grant", "grant", "expiry", "consumption"]
 
 
-def test_a_path_that_the_function_does_not_serve(service: Service) -> None:
+def test_an_unknown_path_is_not_found(service: Service) -> None:
     answer = unknown_route(service.functions["consume"], http_event("GET /v1/nothing"))
     assert (answer.status, answer.code) == (404, "not_found")
 
@@ -194,9 +194,7 @@ def test_a_debit_is_one_query_and_one_transaction(service: Service) -> None:
         assert wire.calls == ["Query"]
 
 
-def test_a_new_price_counts_in_warm_functions_within_half_a_minute(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_price_reaches_warm_functions_in_half_a_minute(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     time = [100.0]
     service.functions.change("consume", catalog=CatalogCache(lambda: time[0]))
     service.open(credits=9)

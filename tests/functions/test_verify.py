@@ -68,7 +68,7 @@ def test_a_table_written_by_the_service_alone_is_sound(
     assert output.metric("VerificationFindings") == []
 
 
-def test_a_row_that_somebody_changed_is_logged_and_counted(verify: Any, service: Service, output: Output) -> None:
+def test_a_changed_row_is_logged_and_counted(verify: Any, service: Service, output: Output) -> None:
     service.open("acme")
     service.give(5, "acme")
     tamper(service, ("ACCOUNT#acme", "ENTRY#000000000002"), "state")
@@ -81,7 +81,7 @@ def test_a_row_that_somebody_changed_is_logged_and_counted(verify: Any, service:
     assert {"chain_broken", "not_replayed"} <= found
 
 
-def test_a_pass_goes_on_where_the_last_run_had_no_time_left(
+def test_a_run_continues_where_the_last_ran_out_of_time(
     verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.functions.limits["verify"] = {"page_rows": 2}
@@ -159,9 +159,7 @@ def test_the_next_run_continues_at_the_page_that_failed(
     assert set(told.values()) == {1}
 
 
-def test_a_run_that_is_killed_has_kept_a_place_that_is_few_pages_old(
-    verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_resumes_a_few_pages_back(verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     few = PAGES_PER_PLACE
     for number in range(few):
         service.open(f"shop-{number}")
@@ -195,7 +193,7 @@ def test_a_position_too_large_for_a_row_is_dropped(
     assert verify() == {"read": 0, "found": 0, "finished": True}
 
 
-def test_a_pass_of_the_future_holds_up_nothing(verify: Any, service: Service, clock: Clock) -> None:
+def test_a_saved_pass_with_a_future_time_blocks_nothing(verify: Any, service: Service, clock: Clock) -> None:
     service.open("acme")
     clock.now += 400 * DAY
     verify()

@@ -69,7 +69,7 @@ def test_what_is_granted_comes_from_the_record(till: Till, service: Service) -> 
     ]
 
 
-def test_a_code_to_pay_is_not_money(till: Till, service: Service) -> None:
+def test_an_unpaid_voucher_grants_nothing(till: Till, service: Service) -> None:
     purchase = till.sell()
     with till.fake.state.lock:
         lifecycle.confirm(till.fake.state, purchase.session or "", "pix")
@@ -107,7 +107,7 @@ def test_an_expired_purchase_that_is_paid_after_all_is_granted(till: Till, servi
     assert types(service.stored()) == GRANTED
 
 
-def test_two_events_that_announce_one_session(till: Till, service: Service) -> None:
+def test_two_events_of_one_session_grant_once(till: Till, service: Service) -> None:
     purchase = till.sell()
     [event] = till.pay(purchase)
     till.tell(event)
@@ -127,7 +127,7 @@ MISMATCHES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("recorded", "name"), MISMATCHES)
-def test_what_does_not_match_its_record_waits_for_a_person(
+def test_a_payment_that_does_not_match_is_quarantined(
     till: Till, service: Service, output: Output, recorded: dict[str, Any], name: str
 ) -> None:
     purchase = till.sell(**recorded)
@@ -154,7 +154,7 @@ def paid_event(till: Till) -> list[Json]:
         ({"currency": "usd", "amount_total": 1, "mode": "setup"}, ["amount", "currency", "mode"]),
     ],
 )
-def test_a_session_that_says_otherwise(
+def test_a_session_that_differs_from_its_record_is_quarantined(
     till: Till, service: Service, output: Output, told: dict[str, Any], names: list[str]
 ) -> None:
     purchase = till.sell()
@@ -163,7 +163,7 @@ def test_a_session_that_says_otherwise(
     check_quarantine(till, service, output, purchase, event, names)
 
 
-def test_claims_of_riches_grant_what_was_recorded(till: Till, service: Service) -> None:
+def test_inflated_metadata_grants_the_recorded_credits(till: Till, service: Service) -> None:
     """Whatever metadata or the event itself say of credits."""
     purchase = till.buy()
     session = till.session(purchase.session or "")
@@ -178,7 +178,9 @@ def test_claims_of_riches_grant_what_was_recorded(till: Till, service: Service) 
 
 
 @pytest.mark.parametrize("quantity", [2, 100])
-def test_a_session_for_another_quantity(till: Till, service: Service, output: Output, quantity: int) -> None:
+def test_a_session_for_another_quantity_is_quarantined(
+    till: Till, service: Service, output: Output, quantity: int
+) -> None:
     metadata = {"prepaid_account": "acme", "prepaid_purchase": "pur_1"}
     session = till.open_session(metadata, quantity=quantity, amount=100)
     purchase = till.sell(session=session["id"], amount=100 * quantity)
@@ -186,7 +188,7 @@ def test_a_session_for_another_quantity(till: Till, service: Service, output: Ou
     check_quarantine(till, service, output, purchase, event, ["quantity"])
 
 
-def test_a_session_with_another_thing_in_the_basket(till: Till, service: Service, output: Output) -> None:
+def test_a_session_with_another_line_item_is_quarantined(till: Till, service: Service, output: Output) -> None:
     purchase = till.sell()
     [event] = till.pay(purchase)
     with till.fake.state.lock:
@@ -218,13 +220,13 @@ def check_quarantine(
 
 
 @pytest.mark.parametrize("event_id", ["", "\ud800", "evt_" + "x" * 1_100], ids=lambda text: ascii(text)[:10])
-def test_an_event_that_can_not_be_named_is_none(till: Till, event_id: str) -> None:
+def test_an_event_without_a_usable_id_is_rejected(till: Till, event_id: str) -> None:
     [event] = till.pay(till.sell(amount=1))
     body = json.dumps(event | {"id": event_id}).encode()
     assert deliver(till.service, body, signed(body, till.now)).status == 400
 
 
-def test_a_payment_that_paid_for_something_else_already(till: Till, service: Service, output: Output) -> None:
+def test_a_payment_of_another_purchase_is_quarantined(till: Till, service: Service, output: Output) -> None:
     first, second = till.sell(), till.sell()
     till.tell_all(till.pay(first))
     [event] = till.pay(second)
@@ -245,7 +247,7 @@ def test_a_payment_that_paid_for_something_else_already(till: Till, service: Ser
     ],
     ids=lambda pointers: pointers["prepaid_account"][:8],
 )
-def test_a_purchase_that_nobody_recorded(
+def test_a_paid_session_without_a_record_is_quarantined(
     till: Till, service: Service, output: Output, pointers: dict[str, str]
 ) -> None:
     till.sell()
@@ -259,7 +261,7 @@ def test_a_purchase_that_nobody_recorded(
 
 
 @pytest.mark.parametrize("metadata", [{}, {"prepaid_account": "acme"}, {"prepaid_purchase": "pur_1"}, {"order": "1"}])
-def test_a_session_that_is_not_ours(till: Till, service: Service, metadata: dict[str, str]) -> None:
+def test_sessions_of_others_are_ignored(till: Till, service: Service, metadata: dict[str, str]) -> None:
     till.sell()
     before = service.stored()
     session = till.open_session(metadata)
@@ -269,7 +271,7 @@ def test_a_session_that_is_not_ours(till: Till, service: Service, metadata: dict
     assert service.stored() == before
 
 
-def test_a_session_that_stripe_does_not_know(till: Till, service: Service) -> None:
+def test_an_event_of_an_unknown_session_is_ignored(till: Till, service: Service) -> None:
     purchase = till.sell()
     [event] = till.pay(purchase)
     before = service.stored()
@@ -278,7 +280,7 @@ def test_a_session_that_stripe_does_not_know(till: Till, service: Service) -> No
     assert service.stored() == before
 
 
-def test_a_session_that_is_still_open_says_nothing(till: Till, service: Service) -> None:
+def test_an_open_session_changes_nothing(till: Till, service: Service) -> None:
     purchase = till.sell()
     before = service.stored()
     event = {"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": purchase.session}}}
@@ -286,7 +288,7 @@ def test_a_session_that_is_still_open_says_nothing(till: Till, service: Service)
     assert service.stored() == before
 
 
-def test_the_event_itself_is_never_believed(till: Till, service: Service) -> None:
+def test_the_events_own_payload_is_never_trusted(till: Till, service: Service) -> None:
     """Signed, and full of lies about money that the session knows nothing of."""
     purchase = till.sell()
     event = {
@@ -298,7 +300,7 @@ def test_the_event_itself_is_never_believed(till: Till, service: Service) -> Non
     assert types(service.stored()) == ["plan_change"]
 
 
-def test_a_purchase_of_an_account_that_was_never_opened(till: Till, service: Service, output: Output) -> None:
+def test_a_purchase_of_an_unknown_account_is_quarantined(till: Till, service: Service, output: Output) -> None:
     purchase = till.sell(account="nobody")
     [event] = till.pay(purchase)
     assert till.tell(event).status == 200

@@ -40,7 +40,7 @@ def recovers(till: Till, service: Service, event: Json) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_stripe_refuses_to_answer(till: Till, service: Service, status: int) -> None:
+def test_an_error_of_stripe_makes_stripe_retry(till: Till, service: Service, status: int) -> None:
     [event] = till.pay(till.sell())
     before = service.stored()
     till.fake.api.faults.plan(10, Fault(status=status))
@@ -52,14 +52,14 @@ def test_stripe_refuses_to_answer(till: Till, service: Service, status: int) -> 
     recovers(till, service, event)
 
 
-def test_a_request_that_stripe_does_not_understand_is_our_trouble(till: Till, service: Service) -> None:
+def test_a_request_that_stripe_rejects_is_a_server_error(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
     till.fake.api.faults.plan(1, Fault(status=400))
     assert till.tell(event, trouble=True).status >= 500
     recovers(till, service, event)
 
 
-def test_stripe_hangs_up(till: Till, service: Service) -> None:
+def test_a_dropped_connection_makes_stripe_retry(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
     till.fake.api.faults.plan(10, Fault(drop=True))
     assert till.tell(event, trouble=True).code == "payments_unavailable"
@@ -67,7 +67,9 @@ def test_stripe_hangs_up(till: Till, service: Service) -> None:
     recovers(till, service, event)
 
 
-def test_stripe_is_not_there(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_stripe_makes_stripe_retry(
+    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [event] = till.pay(till.sell())
     before = service.stored()
     stripe = service.functions.deps["purchase_webhook"].stripe
@@ -79,7 +81,7 @@ def test_stripe_is_not_there(till: Till, service: Service, monkeypatch: pytest.M
     recovers(till, service, event)
 
 
-def test_one_hiccup_of_stripe_is_not_noticed(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_failure_of_stripe_is_retried(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     [event] = till.pay(till.sell())
     till.fake.api.faults.plan(1, Fault(status=500))
     recovers(till, service, event)
@@ -98,7 +100,7 @@ def no_database(service: Service) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_the_database_is_not_there(till: Till, service: Service) -> None:
+def test_an_unreachable_database_makes_stripe_retry(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
     with no_database(service):
         answer = till.tell(event, trouble=True)
@@ -109,7 +111,7 @@ def test_the_database_is_not_there(till: Till, service: Service) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("route", sorted(set(FUNCTION_OF) - {WEBHOOK}))
-def test_no_route_has_an_answer_without_a_database(service: Service, route: str) -> None:
+def test_every_route_is_busy_without_a_database(service: Service, route: str) -> None:
     asked: dict[str, Json] = {
         CONSUME: {"feature": "sticker"},
         GRANT: {"credits": 1, "kind": "promotion", "reason": "r"},
@@ -128,17 +130,16 @@ def test_no_route_has_an_answer_without_a_database(service: Service, route: str)
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_what_nobody_expected_says_nothing_of_itself(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch, output: Output
-) -> None:
-    def breaks(*_: Any, **__: Any) -> None:
+def test_an_unexpected_error_reveals_nothing(till: Till, service: Service, output: Output) -> None:
+    def breaks() -> None:
         raise RuntimeError("Traceback: /var/task/app.py, table ACCOUNT#acme")
 
     [event] = till.pay(till.sell())
     before = service.stored()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prepaid.api.webhooks.follow_event", breaks)
-        answer = till.tell(event, trouble=True)
+    stripe = service.functions.deps["purchase_webhook"].stripe
+    service.functions.change("purchase_webhook", stripe=breaks)
+    answer = till.tell(event, trouble=True)
+    service.functions.change("purchase_webhook", stripe=stripe)
     assert (answer.status, answer.body) == (
         500,
         {
@@ -154,9 +155,7 @@ def test_what_nobody_expected_says_nothing_of_itself(
     recovers(till, service, event)
 
 
-def test_secrets_that_can_not_be_read_are_trouble_not_a_refusal(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_secrets_are_an_error_and_no_refusal(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
 
     def unreadable() -> tuple[str, ...]:
@@ -169,7 +168,7 @@ def test_secrets_that_can_not_be_read_are_trouble_not_a_refusal(
     recovers(till, service, event)
 
 
-def test_a_log_line_is_about_its_own_event(till: Till, service: Service, output: Output) -> None:
+def test_log_lines_name_their_own_event_only(till: Till, service: Service, output: Output) -> None:
     [event] = till.pay(till.sell())
     till.tell(event)
     output.forget()

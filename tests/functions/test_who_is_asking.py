@@ -65,7 +65,7 @@ NO_ACCOUNT_AT_ALL = [
 
 
 @pytest.mark.parametrize("route", sorted(set(FUNCTION_OF) - {WEBHOOK}))
-def test_without_a_token_nothing_is_answered(service: Service, route: str) -> None:
+def test_a_request_without_a_token_is_rejected(service: Service, route: str) -> None:
     service.open(credits=1)
     before = service.stored()
     no_claims: Claims = {}
@@ -84,7 +84,7 @@ def test_an_event_whose_authorizer_is_null_is_anonymous(service: Service, route:
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
-def test_a_strangers_account_is_a_missing_one_to_the_byte(service: Service, route: str) -> None:
+def test_another_account_looks_exactly_like_a_missing_one(service: Service, route: str) -> None:
     service.open("acme", credits=1)
     service.open("zoo", credits=1)
     before = service.stored()
@@ -98,7 +98,7 @@ def test_a_strangers_account_is_a_missing_one_to_the_byte(service: Service, rout
 
 
 @pytest.mark.parametrize("route", sorted(set(OF_AN_ACCOUNT) - {PUT_ACCOUNT}))
-def test_a_strangers_account_is_what_anybody_hears_of_a_missing_one(service: Service, route: str) -> None:
+def test_another_account_gets_the_same_404_as_a_missing_one(service: Service, route: str) -> None:
     service.open("zoo")
     stranger = service(route, "zoo", json=ASKED[route], by=caller(account="acme"))
     assert service(route, "nobody", json=ASKED[route]) == stranger
@@ -118,9 +118,7 @@ def test_a_strangers_account_is_what_anybody_hears_of_a_missing_one(service: Ser
         {"query": {"cursor": "x", "at": "x", "limit": "0", "nonsense": "1"}},
     ],
 )
-def test_a_strangers_account_tells_nothing_by_other_mistakes(
-    service: Service, route: str, wrong: dict[str, Any]
-) -> None:
+def test_other_errors_do_not_reveal_another_account(service: Service, route: str, wrong: dict[str, Any]) -> None:
     service.open("zoo")
     bound = caller(account="acme")
     asked = {"json": ASKED[route]} | wrong
@@ -129,14 +127,14 @@ def test_a_strangers_account_tells_nothing_by_other_mistakes(
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
-def test_a_token_that_is_bound_to_nothing_opens_nothing(service: Service, route: str) -> None:
+def test_a_token_bound_to_no_account_has_no_access(service: Service, route: str) -> None:
     service.open("acme")
     for account in ("", " acme", "ACME", "acme,zoo", "[acme zoo]", "*"):
         answer = service(route, "acme", json=ASKED[route], by=caller(account=account))
         assert answer.status == 404
 
 
-def test_a_bound_token_does_everything_with_its_own_account(service: Service) -> None:
+def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> None:
     bound = caller(account="acme")
     statuses = {route: service(route, "acme", json=ASKED[route], by=bound).status for route in (PUT_ACCOUNT, GRANT)}
     statuses |= {route: service(route, "acme", json=ASKED[route], by=bound).status for route in ASKED}
@@ -158,7 +156,7 @@ def test_a_bound_token_does_everything_with_its_own_account(service: Service) ->
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
 @pytest.mark.parametrize("account", NO_ACCOUNT_AT_ALL, ids=lambda account: ascii(account)[:20])
-def test_what_no_account_is_called_is_a_missing_account(service: Service, route: str, account: str) -> None:
+def test_an_invalid_account_id_is_a_missing_account(service: Service, route: str, account: str) -> None:
     service.open("acme", credits=1)
     before = service.stored()
     answer = service(route, account, json=ASKED[route])

@@ -63,7 +63,7 @@ def test_callers_find_every_status_and_code_of_the_contract() -> None:
     assert documented == contract
 
 
-def test_the_contract_says_of_every_time_that_it_is_one() -> None:
+def test_every_time_in_the_contract_has_the_format_date_time() -> None:
     schemas = json.loads((ROOT / "openapi.json").read_text("utf-8"))["components"]["schemas"]
 
     times = {

@@ -51,7 +51,7 @@ def test_transactions_work_and_name_the_condition_that_failed(client: "DynamoDBC
     assert client.scan(TableName=TABLE)["Items"] == [{"PK": {"S": "a"}, "said": {"S": "first"}}]
 
 
-def test_two_run_side_by_side_and_leave_nothing_listening() -> None:
+def test_two_instances_run_at_once_and_leave_no_open_port() -> None:
     with dynamodb_local.dynamodb_local("one") as one, dynamodb_local.dynamodb_local("other") as other:
         ports = one.port, other.port
         assert all(listens(port) for port in ports)
@@ -59,7 +59,7 @@ def test_two_run_side_by_side_and_leave_nothing_listening() -> None:
     assert not any(listens(port) for port in ports)
 
 
-def test_another_package_than_the_pinned_one_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_package_with_another_hash_is_not_unpacked(tmp_path: Path) -> None:
     with pytest.raises(LocalStackError, match="SHA-512 differs"):
         unpack(b"not the package", tmp_path)
 
@@ -80,12 +80,12 @@ def test_a_registry_that_cannot_be_reached_is_named(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     "machine", [("linux", "x86_64", "glibc"), ("linux", "aarch64", "glibc"), ("darwin", "arm64", "")]
 )
-def test_it_runs_where_there_are_builds(machine: tuple[str, str, str]) -> None:
+def test_it_runs_on_supported_systems(machine: tuple[str, str, str]) -> None:
     require_supported(*machine)
 
 
 @pytest.mark.parametrize("machine", [("linux", "x86_64", ""), ("linux", "riscv64", "glibc"), ("win32", "AMD64", "")])
-def test_it_says_what_it_needs_elsewhere(machine: tuple[str, str, str]) -> None:
+def test_other_systems_get_the_requirements(machine: tuple[str, str, str]) -> None:
     with pytest.raises(LocalStackError, match="it needs macOS, or Linux with glibc"):
         require_supported(*machine)
 

@@ -39,7 +39,7 @@ async def ask(port: int, question: bytes) -> bytes:
     return answer
 
 
-def test_all_that_is_said_arrives_both_ways() -> None:
+def test_data_arrives_in_both_directions() -> None:
     async def visit() -> bytes:
         async with door(HOST, [(outside, inside)]):
             return await asyncio.wait_for(ask(outside, b"a" * 1_000_000), 10)
@@ -49,7 +49,7 @@ def test_all_that_is_said_arrives_both_ways() -> None:
         assert asyncio.run(visit()) == b"A" * 1_000_000
 
 
-def test_nobody_inside_is_a_closed_connection() -> None:
+def test_a_closed_port_inside_closes_the_connection() -> None:
     async def visit() -> bytes:
         async with door(HOST, [(outside, inside)]):
             return await asyncio.wait_for(ask(outside, b""), 10)
@@ -58,7 +58,7 @@ def test_nobody_inside_is_a_closed_connection() -> None:
     assert asyncio.run(visit()) == b""
 
 
-def test_it_is_shut_afterwards() -> None:
+def test_the_forwarder_is_closed_afterwards() -> None:
     async def visit() -> None:
         async with door(HOST, [(outside, inside)]):
             pass
@@ -69,7 +69,7 @@ def test_it_is_shut_afterwards() -> None:
         asyncio.run(visit())
 
 
-def test_an_address_of_another_machine_needs_none() -> None:
+def test_a_remote_address_needs_no_forwarder() -> None:
     """Docker Desktop's bridge is inside its own machine. 192.0.2.1 is nobody's."""
 
     async def stay() -> str:

@@ -8,7 +8,7 @@ from local.routes import authorization, resolve
 NAMES = {"UserPool": "pool-1", "AWS::Region": "us-east-1", "ConsumeFunction.Arn": "arn:consume"}
 
 
-def test_functions_of_the_body_are_worked_out() -> None:
+def test_intrinsic_functions_of_the_body_are_resolved() -> None:
     body = {
         "issuer": {"Fn::If": ["OwnUserPool", {"Fn::Sub": "https://${AWS::Region}/${UserPool}"}, {"Ref": "JwtIssuer"}]},
         "uri": [{"Fn::Sub": "to ${ConsumeFunction.Arn}"}],
@@ -16,12 +16,12 @@ def test_functions_of_the_body_are_worked_out() -> None:
     assert resolve(body, NAMES) == {"issuer": "https://us-east-1/pool-1", "uri": ["to arn:consume"]}
 
 
-def test_an_unknown_name_is_no_silent_nothing() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(KeyError):
         resolve({"Ref": "Elsewhere"}, NAMES)
 
 
-def test_scopes_are_passed_on() -> None:
+def test_scopes_are_passed_to_the_gateway() -> None:
     assert authorization({"security": [{"Jwt": ["prepaid/read"]}]}, {"Jwt": "a1"}) == {
         "AuthorizationType": "JWT",
         "AuthorizerId": "a1",

@@ -77,7 +77,7 @@ def test_a_route_describes_the_parameters_of_its_path(route: Route) -> None:
     assert in_path == set(re.findall(r"\{(\w+)\}", route.path))
 
 
-def test_a_token_is_asked_for_where_a_route_says_nothing(template: dict[str, Any]) -> None:
+def test_routes_require_a_token_by_default(template: dict[str, Any]) -> None:
     auth = template["Resources"]["HttpApi"]["Properties"]["Auth"]
     assert auth["DefaultAuthorizer"] in auth["Authorizers"]
 
@@ -168,7 +168,7 @@ def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str,
         assert template["Outputs"][f"{name}StripeSecretArn"]["Value"] == ("Ref", f"{name}StripeSecret")
 
 
-def test_people_are_told_the_rights_that_the_local_keys_have() -> None:
+def test_documented_rights_match_those_of_the_local_keys() -> None:
     """The table of docs/stripe.md, whose columns are a function and Stripe's own names for what its key may do."""
     text = (TEMPLATE.parent / "docs" / "stripe.md").read_text("utf-8")
     rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", text, re.MULTILINE)

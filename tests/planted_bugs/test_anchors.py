@@ -54,7 +54,7 @@ def test_format_and_comments_of_the_code_do_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", ['"paid": price,', '"left": account.available - price,'])
-def test_an_item_goes_together_with_its_comma(before: str, tmp_path: Path) -> None:
+def test_an_item_is_deleted_with_its_comma(before: str, tmp_path: Path) -> None:
     one_line = LEDGER.replace(",\n    }", "}").replace("{\n", "{")
 
     for text in (LEDGER, one_line):
@@ -64,7 +64,7 @@ def test_an_item_goes_together_with_its_comma(before: str, tmp_path: Path) -> No
         assert before.removesuffix(",") not in left
 
 
-def test_lines_put_in_are_indented_as_the_code_there(tmp_path: Path) -> None:
+def test_inserted_lines_get_the_indentation_of_their_place(tmp_path: Path) -> None:
     after = """
                 if price < 0:
                     return None
@@ -83,7 +83,7 @@ def test_a_fragment_may_leave_a_bracket_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["limit", "Account.limit", "deep:limit", "ledger:Account.limit"])
-def test_a_name_may_say_its_class_and_its_module(where: str, tmp_path: Path) -> None:
+def test_a_name_may_include_its_class_and_module(where: str, tmp_path: Path) -> None:
     methods = "class Account:\n    @property\n    def limit(self):\n        return 5\n"
 
     text = planted(Bug("a low limit", where, "return 5", "return 4", ()), tmp_path, deep__ledger=methods, b=LEDGER)
@@ -97,7 +97,7 @@ def test_a_module_level_name_is_a_definition(tmp_path: Path) -> None:
     assert text == LEDGER.replace("5", "6")
 
 
-def test_a_module_decides_between_two_of_a_name(tmp_path: Path) -> None:
+def test_a_module_distinguishes_two_equal_names(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="stands 2 times in debit") as error:
         planted(BUG, tmp_path, core__ledger=LEDGER, store__copy=LEDGER)
 
@@ -107,7 +107,7 @@ def test_a_module_decides_between_two_of_a_name(tmp_path: Path) -> None:
     assert planted(Bug(BUG.name, "copy:debit", BUG.before, BUG.after, ()), tmp_path)
 
 
-def test_code_that_stands_twice_is_ambiguous(tmp_path: Path) -> None:
+def test_code_that_occurs_twice_is_ambiguous(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="stands 4 times"):
         planted(Bug("which one", "debit", "price", "0", ()), tmp_path, ledger=LEDGER)
 

@@ -25,7 +25,7 @@ def test_the_end_of_validity_agrees_with_the_oracles_walk(start: datetime, month
 
 
 @given(start=some_time, months=months, zone=zones)
-def test_credits_end_as_a_civil_day_begins_and_not_before_they_start(start: datetime, months: int, zone: str) -> None:
+def test_credits_end_at_the_start_of_a_later_civil_day(start: datetime, months: int, zone: str) -> None:
     end = end_of_validity(start, months, zone)
 
     here = ZoneInfo(zone)

@@ -107,7 +107,7 @@ def test_the_hash_of_a_grant_is_the_same_in_every_version() -> None:
 
 
 @given(operation=operations, actor=words)
-def test_who_asked_is_no_part_of_what_was_asked(operation: Debit | Grant, actor: str) -> None:
+def test_a_requests_hash_leaves_out_its_actor(operation: Debit | Grant, actor: str) -> None:
     assert request_hash(replace(operation, actor=actor)) == request_hash(operation)
 
 

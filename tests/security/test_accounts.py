@@ -55,7 +55,7 @@ def town(service: Service) -> Service:
 
 
 @pytest.mark.parametrize("route", routes_of_an_account())
-def test_a_strangers_account_and_none_at_all_are_alike_to_the_byte(town: Service, route: str) -> None:
+def test_another_account_looks_exactly_like_a_missing_one(town: Service, route: str) -> None:
     before = town.stored()
     bodies: list[dict[str, Any]] = [{"json": smallest_body(route)}, {"body": "nonsense"}, {"json": {}}]
     others: list[dict[str, Any]] = [{}, {"key": ""}, {"query": {"limit": "x"}}, {"headers": {"if-match": "1"}}]
@@ -71,7 +71,7 @@ def test_a_strangers_account_and_none_at_all_are_alike_to_the_byte(town: Service
 
 
 @pytest.mark.parametrize("route", routes_of_an_account())
-def test_what_looks_like_the_tokens_account_is_another_one(town: Service, route: str) -> None:
+def test_names_that_look_like_the_tokens_account_are_others(town: Service, route: str) -> None:
     before = town.stored()
     for account in LIKE_ACME:
         answer = town(route, account, json=smallest_body(route), by=bound("acme"), id="pur_0")
@@ -83,5 +83,5 @@ def test_what_looks_like_the_tokens_account_is_another_one(town: Service, route:
 
 @pytest.mark.parametrize("claim", [None, True, 1, ["acme"], {"acme": 1}, "[acme]", "null"], ids=str)
 @pytest.mark.parametrize("route", routes_of_an_account())
-def test_a_claim_that_is_no_account_opens_none(town: Service, route: str, claim: Any) -> None:
+def test_a_malformed_account_claim_has_no_access(town: Service, route: str, claim: Any) -> None:
     assert town(route, "acme", json=smallest_body(route), by=bound(claim)).status == 404

@@ -7,7 +7,7 @@ from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.in_process import Service
 
 
-def test_two_keys_are_one_more_key(service: Service) -> None:
+def test_two_key_headers_are_one_joined_key(service: Service) -> None:
     service.open(credits=5)
 
     answers = [service.spend(key=key) for key in ("first,second", "first,second", "first", "second", "second,first")]
@@ -16,7 +16,7 @@ def test_two_keys_are_one_more_key(service: Service) -> None:
     assert ["idempotent-replayed" in answer.headers for answer in answers] == [False, True, False, False, False]
 
 
-def test_two_keys_with_a_blank_between_are_none(service: Service) -> None:
+def test_two_key_headers_joined_with_a_space_are_rejected(service: Service) -> None:
     service.open(credits=3)
     before = service.stored()
 
@@ -26,7 +26,7 @@ def test_two_keys_with_a_blank_between_are_none(service: Service) -> None:
     assert service.stored() == before
 
 
-def test_two_manager_sessions_are_none(service: Service) -> None:
+def test_two_manager_session_headers_are_rejected(service: Service) -> None:
     service.open()
     service.set_code()
     good = service.manager_session()
@@ -39,7 +39,7 @@ def test_two_manager_sessions_are_none(service: Service) -> None:
     assert service.stored() == before
 
 
-def test_two_versions_are_none(service: Service) -> None:
+def test_two_if_match_headers_are_rejected(service: Service) -> None:
     catalog = service(GET_CATALOG).body
     version = catalog.pop("version")
     before = service.stored()

@@ -19,15 +19,14 @@ from prepaid import wiring
 from prepaid.api.http.times import rfc3339
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
-from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.settings import Settings, from_environment
-from prepaid.use_cases import syncing
 from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
 from tests.support.functions import NAMES, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.in_process import Service
+from tests.support.stripe_line import cut, stripe_tapped
 from tests.support.stripe_purchases import Till
 from tests.support.template import Template, actions_of, read_template, resources_of, statements_of
 
@@ -229,11 +228,7 @@ def reconcile(service: Service, till: Till, clock: Clock) -> None:
         with acting_as("reconcile"):
             service.functions["reconcile"]({}, Context(remaining=300_000))
 
-    def silent(*_: Any, **__: Any) -> None:
-        raise PaymentsUnavailable
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncing, "fetch_payment_status", silent)
+    with stripe_tapped(lambda call: cut if call.session else None):
         run()
     run()
     clock.now += 4 * DAY
@@ -315,13 +310,13 @@ def test_every_call_is_allowed(template: Template, life: Recorded) -> None:
     assert forbidden == set()
 
 
-def test_a_function_is_given_the_variables_that_it_reads(template: Template, life: Recorded) -> None:
+def test_a_function_gets_the_variables_that_it_reads(template: Template, life: Recorded) -> None:
     given = {function: set(variables(template, function)) - set(BY_LIBRARIES) for function in NAMES}
     assert given == {function: {name.upper() for who, name in life.reads if who == function} for function in NAMES}
 
 
 @pytest.mark.parametrize("function", NAMES)
-def test_what_lambda_itself_does_with_a_role(template: Template, function: str) -> None:
+def test_rights_used_by_lambda_itself_name_one_resource(template: Template, function: str) -> None:
     """The only rights that no code of ours uses: each for its one resource of the function's own."""
     role, destination = logical(function), template["Resources"][f"{logical(function)}Function"]["Properties"]
     given_up = destination.get("EventInvokeConfig", {}).get("DestinationConfig", {}).get("OnFailure", {})

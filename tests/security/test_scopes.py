@@ -33,7 +33,7 @@ NOT_ADMIN: list[Any] = [
 
 @pytest.mark.parametrize("scope", NOT_ADMIN, ids=ascii)
 @pytest.mark.parametrize("name", ["scope", "scp"])
-def test_a_scope_like_the_administrators_is_not_it(service: Service, name: str, scope: Any) -> None:
+def test_a_scope_similar_to_admin_grants_nothing(service: Service, name: str, scope: Any) -> None:
     service.open()
     service.set_code()
     before = service.stored()
@@ -48,7 +48,7 @@ def test_a_scope_like_the_administrators_is_not_it(service: Service, name: str, 
 
 @pytest.mark.parametrize("scope", ["prepaid/admin", "prepaid/buy prepaid/admin", "[prepaid/buy prepaid/admin]"])
 @pytest.mark.parametrize("name", ["scope", "scp"])
-def test_the_administrators_scope_in_each_spelling_of_a_list(service: Service, name: str, scope: str) -> None:
+def test_the_admin_scope_is_found_in_each_form_of_a_list(service: Service, name: str, scope: str) -> None:
     service.open()
 
     assert service(MANAGER_CODE, json={"code": "271829"}, by={"client_id": "a", name: scope}).status == 204

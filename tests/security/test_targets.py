@@ -12,7 +12,7 @@ def seeds(target: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_was_found_before(target: str) -> None:
+def test_every_file_of_the_corpus_passes(target: str) -> None:
     assert seeds(target)
     for seed in seeds(target):
         TARGETS[target](seed)
@@ -20,13 +20,13 @@ def test_what_was_found_before(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(data=st.data())
-def test_any_bytes_at_all(target: str, data: st.DataObject) -> None:
+def test_arbitrary_bytes_pass(target: str, data: st.DataObject) -> None:
     TARGETS[target](data.draw(st.binary(max_size=200)))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(data=st.data())
-def test_a_seed_with_a_piece_replaced(target: str, data: st.DataObject) -> None:
+def test_a_seed_with_a_replaced_part_passes(target: str, data: st.DataObject) -> None:
     seed = data.draw(st.sampled_from(seeds(target)))
     start = data.draw(st.integers(0, len(seed)))
     end = data.draw(st.integers(start, min(len(seed), start + 8)))

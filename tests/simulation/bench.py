@@ -37,7 +37,7 @@ from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.apps import load_app
 from tests.support.functions import NAMES, Functions
 from tests.support.in_process import Service
-from tests.support.store_driver import NO_DEADLINE, Stored
+from tests.support.store_driver import NO_DEADLINE, QUICK_DIGEST, Stored
 from tests.support.stripe_purchases import CURRENT_SECRET, Till
 from tests.support.whole_table import WholeDatabase
 
@@ -59,7 +59,6 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
-QUICK_SCRYPT_COST = 2
 
 # What meets a call: told to do it, it does it, and returns what the wire below it returned.
 type Meet = Callable[[Callable[[], Any]], Any]
@@ -224,7 +223,7 @@ class Bench:
             clock=lambda: floor_to_millisecond(self.now + self.skew),
             catalog=CatalogCache(lambda: self.monotonic),
             cursor_secret=lambda: "cursor secret",
-            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self.draw, scrypt_cost=QUICK_SCRYPT_COST),
+            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self.draw, slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,

@@ -25,6 +25,7 @@ from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.stripe_wire import ADDRESS
 from tests.support.apps import load_app
+from tests.support.store_driver import QUICK_DIGEST
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,8 +40,6 @@ TOLERANCE_SECONDS = 300
 CHECKOUT = CheckoutConfig(
     live=False, payment_methods=("card", "pix", "boleto"), return_url="https://shop.example.com/credits"
 )
-# A comparison of codes is slow on purpose; here it is done a million times.
-QUICK_SCRYPT_COST = 2
 
 type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -86,7 +85,7 @@ class Stage:
             clock=lambda: floor_to_millisecond(world.function_now()),
             catalog=world.frame.instance.catalog,
             cursor_secret=lambda: "cursor secret",
-            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self._bytes, scrypt_cost=QUICK_SCRYPT_COST),
+            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self._bytes, slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(API_KEY, ADDRESS),
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,

@@ -146,7 +146,7 @@ def emulators(dynamodb_local: str, ministack: str) -> Iterator[dict[str, Emulato
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_three_databases_say_and_keep_the_same(seed: int, emulators: dict[str, Emulator]) -> None:
+def test_three_databases_respond_and_store_alike(seed: int, emulators: dict[str, Emulator]) -> None:
     model, asker = Database(TABLE), Asker(seed, TABLE)
     asked = dict.fromkeys(emulators, 0)
     for number in range(OPERATIONS // len(SEEDS)):
@@ -166,7 +166,7 @@ def test_three_databases_say_and_keep_the_same(seed: int, emulators: dict[str, E
 
 
 @pytest.mark.parametrize("seed", HISTORIES)
-def test_what_the_service_itself_asks_is_answered_alike(
+def test_the_services_own_calls_get_equal_responses(
     seed: int, emulators: dict[str, Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = requests_of_a_history(seed, monkeypatch)
@@ -206,7 +206,7 @@ def requests_of_a_history(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[As
     return asked
 
 
-def test_a_cancelled_transaction_does_not_take_its_token(emulators: dict[str, Emulator]) -> None:
+def test_a_cancelled_transaction_does_not_use_up_its_token(emulators: dict[str, Emulator]) -> None:
     # MiniStack thinks it does; botocore draws a new one for each call, so nothing here depends on it.
     put: Request = {"TableName": TABLE, "Item": {"PK": {"S": "a"}, "SK": {"S": "b"}}}
     lost = {**put, "ConditionExpression": "attribute_exists(PK)"}
@@ -233,7 +233,7 @@ def test_a_token_is_forgotten_after_ten_minutes() -> None:
     assert (before, database.snapshot(TABLE)) == ({}, {("a", "b"): item})
 
 
-def test_what_is_not_modelled_is_never_overlooked() -> None:
+def test_unmodelled_parameters_are_errors() -> None:
     key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
     asked: list[Asked] = [
         ("UpdateItem", {"TableName": TABLE, "Key": key}),
@@ -249,7 +249,7 @@ def test_what_is_not_modelled_is_never_overlooked() -> None:
             database.answer(operation, request)
 
 
-def test_both_clients_hear_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_clients_get_the_same_responses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     real, quick = open_client(), open_client()
     databases = Database(TABLE), Database(TABLE)

@@ -103,7 +103,7 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("life", LIVES.values(), ids=LIVES)
-def test_in_every_order_a_purchase_ends_where_its_money_ends(bench: Bench, life: Life) -> None:
+def test_every_order_of_events_ends_in_the_same_state(bench: Bench, life: Life) -> None:
     ends = 0
 
     def end(purchase: Purchase, spent: bool) -> None:
@@ -125,7 +125,7 @@ def test_in_every_order_a_purchase_ends_where_its_money_ends(bench: Bench, life:
     assert ends > 3
 
 
-def test_in_every_order_expired_credits_are_not_owed(bench: Bench) -> None:
+def test_no_order_of_events_makes_expired_credits_owed(bench: Bench) -> None:
     """The money goes back before the lot's end or after it, told then or later: thirty were spent, thirty are owed."""
     ends = 0
 

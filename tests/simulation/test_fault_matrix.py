@@ -24,7 +24,7 @@ EVERY = int(os.environ.get("FAULT_PAIRS", "50"))
 PAIRED = [scenario for scenario in SCENARIOS if scenario.paired]
 
 
-def test_every_route_is_asked_by_some_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_route_has_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: set[str] = set()
     send = Service.send
 
@@ -45,7 +45,7 @@ def test_every_route_is_asked_by_some_scenario(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_whatever_happens_to_one_call_the_end_is_the_same(scenario: Scenario) -> None:
+def test_any_fault_of_one_call_ends_in_the_same_state(scenario: Scenario) -> None:
     fired = play(scenario, in_pairs=False)
 
     # A lone read is in nobody's way.
@@ -53,7 +53,7 @@ def test_whatever_happens_to_one_call_the_end_is_the_same(scenario: Scenario) ->
 
 
 @pytest.mark.parametrize("scenario", PAIRED, ids=lambda scenario: scenario.name)
-def test_whatever_happens_to_two_calls_the_end_is_the_same(scenario: Scenario) -> None:
+def test_any_faults_of_two_calls_end_in_the_same_state(scenario: Scenario) -> None:
     assert play(scenario, in_pairs=True, every=EVERY)["cells"] > 0
 
 

@@ -24,7 +24,7 @@ SEEDS = int(os.environ.get("SIMULATED_SEEDS", "200"))
 SLACK = 2
 
 
-def test_every_rule_holds_whatever_fails_and_gets_in_between() -> None:
+def test_every_rule_holds_under_faults_and_races() -> None:
     seen: Counter[str] = Counter()
 
     for _, failure, found in played(SEED, SEEDS, LENGTH, processes=1):
@@ -35,7 +35,7 @@ def test_every_rule_holds_whatever_fails_and_gets_in_between() -> None:
     assert not tame, f"these seeds are too tame: {tame}"
 
 
-def test_both_clients_lead_the_same_steps_to_the_same_table() -> None:
+def test_the_same_steps_give_both_clients_the_same_table() -> None:
     stage = Stage()
     steps = draw_history(7, 300)
 
@@ -47,7 +47,7 @@ def test_both_clients_lead_the_same_steps_to_the_same_table() -> None:
     assert len(tables[0]) > 100
 
 
-def test_a_history_that_fails_is_shortened_to_what_makes_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_history_is_shortened_to_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage()
     gift = a_step("grant", 0, credits=1, lot="promotion", lasting=12)
     steps = [*draw_history(3, 80), gift, gift, a_step("balance", 0), *draw_history(5, 20)]

@@ -76,12 +76,12 @@ def test_the_deployed_routes_are_the_documented_ones(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_nothing_is_answered_without_a_token(api: HttpApi, account: str, route: str) -> None:
+def test_requests_without_a_token_are_rejected(api: HttpApi, account: str, route: str) -> None:
     assert request(api, route, account, None).status == 401
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_a_token_with_another_signature_opens_nothing(api: HttpApi, account: str, route: str) -> None:
+def test_a_token_with_another_signature_has_no_access(api: HttpApi, account: str, route: str) -> None:
     head, claims, signature = api.tokens[str(HOLDER[scope_of(route)])].split(".")
     middle = len(signature) // 2
     other = "A" if signature[middle] != "A" else "B"
@@ -90,7 +90,7 @@ def test_a_token_with_another_signature_opens_nothing(api: HttpApi, account: str
     assert request(api, route, account, forged).status == 401
 
 
-def test_a_scope_written_into_a_token_opens_nothing(api: HttpApi, account: str) -> None:
+def test_a_scope_added_to_a_token_has_no_access(api: HttpApi, account: str) -> None:
     head, claims, signature = api.tokens["service"].split(".")
     raised = packed({**unpacked(claims), "scope": "prepaid/admin prepaid/consume prepaid/read"})
     unsigned = packed({**unpacked(head), "alg": "none"})
@@ -119,7 +119,7 @@ def test_a_token_without_the_scope_is_refused_and_with_it_passes(
 
 
 @pytest.mark.parametrize(("name", "scope"), [("service", "prepaid/admin"), ("storefront", "prepaid/consume")])
-def test_a_client_is_given_no_scope_that_it_does_not_have(stack: Stack, name: str, scope: str) -> None:
+def test_a_client_gets_no_scope_beyond_its_own(stack: Stack, name: str, scope: str) -> None:
     assert ask_cognito(stack, name, scope).status == 400
 
 

@@ -55,7 +55,7 @@ def test_a_sticker_takes_credits(spent: Spent) -> None:
     assert (spent.by_credits.body["quota"], spent.by_credits.body["credits"]) == (0, 40)
 
 
-def test_a_refused_service_names_both_ways_out(spent: Spent, bought: Bought) -> None:
+def test_a_refused_service_names_both_remedies(spent: Spent, bought: Bought) -> None:
     answer = spent.refused_service
 
     assert (answer.status, answer.code) == (402, "insufficient_credits")
@@ -64,7 +64,7 @@ def test_a_refused_service_names_both_ways_out(spent: Spent, bought: Bought) -> 
     assert answer.body["renews_at"] == bought.before["quota"]["renews_at"]
 
 
-def test_a_refused_sticker_is_not_told_to_wait_for_the_quota(spent: Spent) -> None:
+def test_a_refused_sticker_names_no_renewal(spent: Spent) -> None:
     answer = spent.refused_sticker
 
     assert (answer.status, answer.code) == (402, "insufficient_credits")
@@ -72,7 +72,7 @@ def test_a_refused_sticker_is_not_told_to_wait_for_the_quota(spent: Spent) -> No
     assert answer.body["renews_at"] is None
 
 
-def test_the_key_that_took_the_last_credit_hears_its_own_answer(spent: Spent) -> None:
+def test_a_retry_of_the_last_debit_gets_its_response(spent: Spent) -> None:
     assert spent.last.status == 201
     assert spent.last.body["balance"]["available"] == 0
     assert not spent.last.replayed
@@ -108,7 +108,7 @@ def test_a_lot_is_not_spent_from_the_instant_it_expires(lapsed: Lapsed) -> None:
     assert lapsed.balance["credits"]["lots"] == []
 
 
-def test_a_lot_is_worth_nothing_from_its_end_on(api: HttpApi, bought: Bought, lapsed: Lapsed) -> None:
+def test_an_expired_lot_is_not_available(api: HttpApi, bought: Bought, lapsed: Lapsed) -> None:
     """A millisecond earlier it is whole."""
     unspent = 500 - 8 - sum(one.answer.status == 201 for one in lapsed.tries)
 
@@ -121,7 +121,7 @@ def test_a_lot_is_worth_nothing_from_its_end_on(api: HttpApi, bought: Bought, la
     assert at_the_end["features"]["sticker"] == {"price": 1, "can_use": False, "units_left": 0}
 
 
-def test_a_balance_is_not_foretold(api: HttpApi, bought: Bought) -> None:
+def test_a_balance_at_a_future_time_is_rejected(api: HttpApi, bought: Bought) -> None:
     answer = api(BALANCE, bought.account, query={"at": "2999-01-01T00:00:00Z"})
 
     assert (answer.status, answer.code) == (422, "invalid_request")

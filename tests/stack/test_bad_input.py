@@ -44,7 +44,7 @@ def _unchanged(api: HttpApi, account: str) -> Any:
         pytest.param({"json": ["sticker"]}, 422, "invalid_request", id="a list"),
     ],
 )
-def test_a_wrong_debit_is_refused_and_spends_nothing(
+def test_an_invalid_debit_is_rejected_and_spends_nothing(
     api: HttpApi, account: str, sent: dict[str, Any], status: int, code: str
 ) -> None:
     answer = api(CONSUME, account, **({"body": STICKER} | sent if "json" not in sent else sent))
@@ -53,7 +53,7 @@ def test_a_wrong_debit_is_refused_and_spends_nothing(
     assert (answer.status, answer.code) == (status, code)
 
 
-def test_a_body_of_64_kib_is_read(api: HttpApi) -> None:
+def test_a_body_of_64_kib_is_accepted(api: HttpApi) -> None:
     account = api.open(new_account())
     api.give(1, account)
 
@@ -62,7 +62,7 @@ def test_a_body_of_64_kib_is_read(api: HttpApi) -> None:
     assert answer.status == 201
 
 
-def test_an_account_nobody_has_is_missing_alike_on_every_way_to_it(api: HttpApi) -> None:
+def test_an_unknown_account_is_not_found_on_every_route(api: HttpApi) -> None:
     answers = [api(route, name) for route in (GET_ACCOUNT, BALANCE, HISTORY) for name in ("nobody", "#", "é", "%00")]
     answers.append(api.spend(account="nobody"))
 
@@ -82,14 +82,14 @@ def test_an_account_nobody_has_is_missing_alike_on_every_way_to_it(api: HttpApi)
     ],
     ids=str,
 )
-def test_a_wrong_question_is_refused(api: HttpApi, account: str, query: dict[str, str]) -> None:
+def test_an_invalid_query_is_rejected(api: HttpApi, account: str, query: dict[str, str]) -> None:
     answer = api(HISTORY, account, query=query)
 
     assert (answer.status, answer.code) == (422, "invalid_request")
     assert [error["field"] for error in answer.body["errors"]] == list(query)
 
 
-def test_a_cursor_is_good_for_its_own_account_and_question_only(api: HttpApi, account: str) -> None:
+def test_a_cursor_is_valid_for_its_account_and_query_only(api: HttpApi, account: str) -> None:
     other = api.open(new_account())
     cursor = api(HISTORY, account, query={"limit": "1"}).body["next_cursor"]
     digit = cursor[-1]
@@ -117,7 +117,7 @@ def test_a_cursor_is_good_for_its_own_account_and_question_only(api: HttpApi, ac
         pytest.param(b"[" * 60_000, id="very deep"),
     ],
 )
-def test_signed_garbage_is_no_event(till: Till, body: bytes) -> None:
+def test_a_signed_body_that_is_no_event_is_rejected(till: Till, body: bytes) -> None:
     attempt = till.send(body, sign_with="current")
 
     assert attempt["status"] == 400
@@ -125,7 +125,7 @@ def test_signed_garbage_is_no_event(till: Till, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("sign_with", ["none", "other"])
-def test_an_event_that_the_provider_did_not_sign_is_refused(till: Till, sign_with: str) -> None:
+def test_an_event_not_signed_by_stripe_is_rejected(till: Till, sign_with: str) -> None:
     body = b'{"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}'
 
     attempt = till.send(body, sign_with=sign_with)
@@ -134,7 +134,7 @@ def test_an_event_that_the_provider_did_not_sign_is_refused(till: Till, sign_wit
     assert till.send(body, sign_with="current")["status"] == 200
 
 
-def test_a_way_that_leads_nowhere_is_not_found(api: HttpApi) -> None:
+def test_an_unknown_path_is_not_found(api: HttpApi) -> None:
     headers = {"Authorization": f"Bearer {api.tokens['admin']}"}
 
     answers = [

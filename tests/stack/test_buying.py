@@ -28,7 +28,7 @@ def reconcile(stack: Stack) -> Any:
     return json.loads(answer["Payload"].read())
 
 
-def test_from_the_code_to_the_credits_and_back(api: HttpApi, till: Till, account: str) -> None:
+def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, till: Till, account: str) -> None:
     wrong, opened = api.try_code("115599", account), api.try_code(CODE, account)
     assert (wrong.status, wrong.code, opened.status) == (403, "wrong_code", 201)
 
@@ -74,7 +74,7 @@ def test_from_the_code_to_the_credits_and_back(api: HttpApi, till: Till, account
     ]
 
 
-def test_a_dispute_takes_and_gives_back(api: HttpApi, till: Till, account: str) -> None:
+def test_a_dispute_takes_credits_and_a_win_returns_them(api: HttpApi, till: Till, account: str) -> None:
     shop = till.order(account, "credits-100")
     till.session(shop, "pay", method="card")
     dispute = till.session(shop, "dispute")
@@ -88,7 +88,7 @@ def test_a_dispute_takes_and_gives_back(api: HttpApi, till: Till, account: str) 
     assert [line["type"] for line in api.history(account)][:2] == ["dispute", "dispute"]
 
 
-def test_a_webhook_that_lost_everything_is_healed(api: HttpApi, till: Till, stack: Stack, account: str) -> None:
+def test_reconciliation_grants_what_the_webhook_missed(api: HttpApi, till: Till, stack: Stack, account: str) -> None:
     paid, refunded = till.order(account, "credits-50"), till.order(account, "credits-100")
     till.session(refunded, "pay", method="card")
     till.drain()
@@ -110,7 +110,7 @@ def test_a_webhook_that_lost_everything_is_healed(api: HttpApi, till: Till, stac
     assert (till.state(account, paid), till.state(account, refunded)) == ("granted", "partially_refunded")
 
 
-def test_the_same_key_goes_on_when_the_provider_was_down(api: HttpApi, till: Till, account: str) -> None:
+def test_a_retry_after_an_outage_of_stripe_continues(api: HttpApi, till: Till, account: str) -> None:
     session = api.manager_session(account, CODE)
     # The service's client asks twice; the client of these tests goes on until it isn't told to any more.
     till.control("api", next=2, status=500)
@@ -121,7 +121,7 @@ def test_the_same_key_goes_on_when_the_provider_was_down(api: HttpApi, till: Til
     assert len(api(PURCHASES, account).body["purchases"]) == 1
 
 
-def test_a_code_is_changed_by_who_knows_it_and_locks(api: HttpApi, account: str) -> None:
+def test_the_current_code_changes_it_and_wrong_codes_lock_it(api: HttpApi, account: str) -> None:
     unknown = api(MANAGER_CODE, account, json={"code": "830164"}, by="storefront")
     changed = api.set_code("830164", account, current=CODE)
     tries = [api.try_code(CODE, account) for _ in range(5)]

@@ -27,5 +27,5 @@ def words_of(api: HttpApi, till: Till) -> dict[str, list[str]]:
     }
 
 
-def test_no_request_gets_an_answer_outside_the_contract(api: HttpApi, till: Till, tmp_path: Path) -> None:
+def test_random_requests_get_documented_responses(api: HttpApi, till: Till, tmp_path: Path) -> None:
     explore(api.url, api.tokens, words_of(api, till), tmp_path, phases="fuzzing", examples=8, without=SHARED)

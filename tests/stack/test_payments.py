@@ -48,7 +48,7 @@ def answered(till: Till, shop: Shop) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
-def test_pix_and_boleto_are_granted_when_they_are_paid(
+def test_pix_and_boleto_grant_once_they_are_paid(
     till: Till, account: str, shop: Shop, granted: Callable[[], bool], method: str
 ) -> None:
     waiting = till.press(shop, method)
@@ -75,7 +75,7 @@ def test_pix_and_boleto_that_fail_grant_nothing(
     assert till.state(account, shop) == "failed"
 
 
-def test_a_declined_card_grants_nothing_and_the_next_one_does(
+def test_a_declined_card_grants_nothing_and_a_second_one_does(
     till: Till, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     till.session(shop, "pay", method="card", card="4000000000000002")
@@ -110,7 +110,7 @@ def test_a_purchase_that_reads_expired_is_granted_when_it_is_paid(
     assert granted()
 
 
-def test_a_failed_payment_that_is_made_after_all_is_granted(
+def test_a_failed_payment_that_is_paid_later_is_granted(
     till: Till, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     till.session(shop, "confirm", method="pix")
@@ -123,7 +123,7 @@ def test_a_failed_payment_that_is_made_after_all_is_granted(
     assert granted()
 
 
-def test_deliveries_at_once_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
+def test_simultaneous_deliveries_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
     till.control("webhooks", concurrency=3)
     till.control("webhooks/duplicate", next=4, copies=5)
 
@@ -155,7 +155,7 @@ def test_a_late_expiry_takes_nothing_back(till: Till, account: str, shop: Shop, 
     assert [kind for kind, _ in answered(till, shop)][-1] == f"{SESSION_EVENT}expired"
 
 
-def test_a_delayed_event_grants_when_it_comes(
+def test_a_delayed_event_grants_on_arrival(
     api: HttpApi, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     till.control("webhooks", delay_seconds=2)
@@ -166,7 +166,7 @@ def test_a_delayed_event_grants_when_it_comes(
     assert granted()
 
 
-def test_a_lost_event_grants_once_when_it_is_sent_again_and_again(
+def test_a_lost_event_redelivered_repeatedly_grants_once(
     api: HttpApi, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     till.control("webhooks/lose", next=4)
@@ -194,9 +194,7 @@ def test_two_different_events_of_one_payment_grant_once(till: Till, shop: Shop, 
     assert sorted(answered(till, shop)) == [(PAID_LATER, 200)] * 2 + [(COMPLETED, 200)] * 2
 
 
-def test_an_event_is_wanted_again_while_the_provider_does_not_answer(
-    till: Till, shop: Shop, granted: Callable[[], bool]
-) -> None:
+def test_an_event_is_retried_while_stripe_does_not_respond(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
     # The service's own client asks twice.
     till.control("api", next=2, status=500)
 

@@ -14,7 +14,7 @@ from tests.support.over_http import HttpApi
 TOUR_SECONDS = 60
 
 
-def test_the_file_says_where_everything_is(stack: Stack) -> None:
+def test_the_address_file_has_every_address(stack: Stack) -> None:
     told = json.loads(stack.file.read_text("utf-8"))
 
     assert told == asdict(stack.addresses)
@@ -23,7 +23,7 @@ def test_the_file_says_where_everything_is(stack: Stack) -> None:
     assert all(told["tokens"].values())
 
 
-def test_the_file_is_its_owners_alone(stack: Stack) -> None:
+def test_only_the_owner_can_read_the_address_file(stack: Stack) -> None:
     assert stat.S_IMODE(stack.file.stat().st_mode) == 0o600
 
 

@@ -53,25 +53,25 @@ def sign(key: Key, issuer: str) -> Sign:
     return sign
 
 
-def test_a_token_of_another_issuer_that_the_owner_trusts_opens(outside: HttpApi, account: str, sign: Sign) -> None:
+def test_a_token_of_a_second_trusted_issuer_has_access(outside: HttpApi, account: str, sign: Sign) -> None:
     assert outside(BALANCE, account, by=sign()).status == 200
     assert outside(BALANCE, account, by=sign(aud=["others", AUDIENCE], nbf=int(time.time()) - HOUR)).status == 200
     assert outside(CONSUME, account, by=sign(), json={"feature": "sticker"}).status == 201
 
 
 @pytest.mark.parametrize("seconds", [0, 1, HOUR, 100 * 365 * 24 * HOUR])
-def test_a_token_that_is_over_opens_nothing(outside: HttpApi, account: str, sign: Sign, seconds: int) -> None:
+def test_an_expired_token_has_no_access(outside: HttpApi, account: str, sign: Sign, seconds: int) -> None:
     token = sign(exp=max(1, int(time.time()) - seconds))
 
     assert outside(BALANCE, account, by=token).status == 401
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
-def test_a_token_of_tomorrow_opens_nothing_today(outside: HttpApi, account: str, sign: Sign, claim: str) -> None:
+def test_a_token_that_is_not_yet_valid_has_no_access(outside: HttpApi, account: str, sign: Sign, claim: str) -> None:
     assert outside(BALANCE, account, by=sign(**{claim: int(time.time()) + 24 * HOUR})).status == 401
 
 
-def test_a_token_stops_opening_when_its_time_is_over(outside: HttpApi, account: str, sign: Sign) -> None:
+def test_a_token_loses_access_when_it_expires(outside: HttpApi, account: str, sign: Sign) -> None:
     token = sign(exp=int(time.time()) + 3)
     assert outside(BALANCE, account, by=token).status == 200
 
@@ -81,7 +81,7 @@ def test_a_token_stops_opening_when_its_time_is_over(outside: HttpApi, account: 
 
 
 @pytest.mark.parametrize("name", ["", "https://issuer.example", "{issuer}/", "{issuer}.example", "{upper}"])
-def test_a_token_in_anothers_name_opens_nothing(
+def test_a_token_of_another_issuer_has_no_access(
     outside: HttpApi, account: str, sign: Sign, issuer: str, name: str
 ) -> None:
     said = name.format(issuer=issuer, upper=issuer.upper())
@@ -94,11 +94,11 @@ def test_a_token_in_anothers_name_opens_nothing(
     [None, "", "others", AUDIENCE.upper(), f"{AUDIENCE} ", AUDIENCE[:-1], [], ["others"], [[AUDIENCE]]],
     ids=str,
 )
-def test_a_token_for_somebody_else_opens_nothing(outside: HttpApi, account: str, sign: Sign, audience: Any) -> None:
+def test_a_token_for_another_audience_has_no_access(outside: HttpApi, account: str, sign: Sign, audience: Any) -> None:
     assert outside(BALANCE, account, by=sign(aud=audience)).status == 401
 
 
-def test_a_key_that_the_issuer_does_not_publish_signs_nothing(
+def test_a_token_signed_with_an_unpublished_key_has_no_access(
     outside: HttpApi, account: str, sign: Sign, key: Key
 ) -> None:
     another = new_key("nobodys")
@@ -108,7 +108,7 @@ def test_a_key_that_the_issuer_does_not_publish_signs_nothing(
         assert outside(BALANCE, account, by=sign(by=by)).status == 401
 
 
-def test_neither_gateway_takes_the_others_tokens(api: HttpApi, outside: HttpApi, account: str, sign: Sign) -> None:
+def test_each_gateway_rejects_the_others_tokens(api: HttpApi, outside: HttpApi, account: str, sign: Sign) -> None:
     assert api(BALANCE, account, by=sign()).status == 401
     assert outside(BALANCE, account, by=api.tokens["service"]).status == 401
 
@@ -116,12 +116,16 @@ def test_neither_gateway_takes_the_others_tokens(api: HttpApi, outside: HttpApi,
 @pytest.mark.parametrize(
     "scope", [None, "", "prepaid", "prepaid/reader", "PREPAID/READ", "prepaid/consume,prepaid/read"]
 )
-def test_a_scope_like_the_routes_own_is_not_it(outside: HttpApi, account: str, sign: Sign, scope: str | None) -> None:
+def test_a_scope_similar_to_the_routes_own_has_no_access(
+    outside: HttpApi, account: str, sign: Sign, scope: str | None
+) -> None:
     assert outside(BALANCE, account, by=sign(scope=scope)).status == 403
 
 
 @pytest.mark.parametrize("route", routes_of_an_account())
-def test_a_signed_token_of_another_account_opens_none(api: HttpApi, outside: HttpApi, sign: Sign, route: str) -> None:
+def test_a_signed_token_of_another_account_has_no_access(
+    api: HttpApi, outside: HttpApi, sign: Sign, route: str
+) -> None:
     """To the byte what is said of an account that doesn't exist."""
     mine, theirs = api.open(new_account()), api.open(new_account())
     api.give(5, theirs)
@@ -139,7 +143,7 @@ def test_a_signed_token_of_another_account_opens_none(api: HttpApi, outside: Htt
 
 
 @pytest.mark.parametrize("claim", NO_ACCOUNTS, ids=lambda claim: ascii(claim)[:12])
-def test_a_signed_token_that_is_bound_to_no_account_opens_none(
+def test_a_signed_token_bound_to_no_account_has_no_access(
     outside: HttpApi, account: str, sign: Sign, key: Key, issuer: str, claim: Any
 ) -> None:
     claims = {"iss": issuer, "aud": AUDIENCE, "exp": int(time.time()) + HOUR, "scope": SCOPES, "account_id": claim}

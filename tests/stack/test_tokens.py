@@ -113,7 +113,7 @@ def bearer(text: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_a_stranger_with_every_scope_opens_nothing(
+def test_a_client_of_another_pool_has_no_access(
     api: HttpApi, account: str, strangers_tokens: dict[str, str], route: str
 ) -> None:
     for text in strangers_tokens.values():
@@ -122,7 +122,7 @@ def test_a_stranger_with_every_scope_opens_nothing(
         assert api(route, account, by=text, id="pur_0", **sent).status == 401
 
 
-def test_the_public_key_signs_nothing(api: HttpApi, stack: Stack, account: str) -> None:
+def test_a_token_signed_with_the_public_key_has_no_access(api: HttpApi, stack: Stack, account: str) -> None:
     """HS256 with what everybody can read as its secret: the oldest trick there is."""
     pool = stack.deployed.outputs["UserPoolId"]
     published = exchange("GET", f"{stack.deployed.cloud.url}/{pool}/.well-known/jwks.json", None, {})
@@ -154,7 +154,7 @@ def test_the_public_key_signs_nothing(api: HttpApi, stack: Stack, account: str) 
     ],
     ids=json.dumps,
 )
-def test_another_head_on_a_good_token_is_no_token(api: HttpApi, account: str, head: dict[str, Any]) -> None:
+def test_a_token_with_another_header_has_no_access(api: HttpApi, account: str, head: dict[str, Any]) -> None:
     _, claims, signature = api.tokens["service"].split(".")
 
     for end in (signature, "", "AA"):
@@ -174,14 +174,14 @@ def test_another_head_on_a_good_token_is_no_token(api: HttpApi, account: str, he
     ],
     ids=json.dumps,
 )
-def test_no_claim_of_a_good_token_can_be_changed(api: HttpApi, account: str, change: dict[str, Any]) -> None:
+def test_a_token_with_a_changed_claim_has_no_access(api: HttpApi, account: str, change: dict[str, Any]) -> None:
     head, _, signature = api.tokens["service"].split(".")
     claims = packed({**claims_of(api.tokens["service"]), **change})
 
     assert api(BALANCE, account, by=f"{head}.{claims}.{signature}").status == 401
 
 
-def test_a_token_counts_in_its_own_header_only_and_only_once(api: HttpApi, account: str) -> None:
+def test_a_token_is_read_from_one_authorization_header_only(api: HttpApi, account: str) -> None:
     good = api.tokens["service"]
     path = f"/v1/accounts/{account}/balance"
 
@@ -201,7 +201,7 @@ def test_a_token_counts_in_its_own_header_only_and_only_once(api: HttpApi, accou
 
 
 @pytest.mark.parametrize("path", NOBODYS_PATHS)
-def test_a_crooked_path_leads_to_nobodys_account(api: HttpApi, account: str, path: str) -> None:
+def test_a_crafted_path_reaches_no_other_account(api: HttpApi, account: str, path: str) -> None:
     crooked = path.format(account=account, other="nobody", long="a" * 7_000)
 
     answer = ask(api, crooked, bearer(api.tokens["service"]))
@@ -229,7 +229,7 @@ def test_two_keys_on_one_request_are_still_one_effect(api: HttpApi, account: str
     assert api.balance(account)["credits"]["available"] == before - (statuses == {201})
 
 
-def test_one_clients_token_is_not_anothers(api: HttpApi, stack: Stack, account: str) -> None:
+def test_a_new_token_has_its_own_clients_scopes_only(api: HttpApi, stack: Stack, account: str) -> None:
     """Each was given its own scopes and no more, whatever its claims once said."""
     fresh = token(stack.deployed, stack.deployed.outputs["StorefrontClientId"])
 

@@ -30,7 +30,7 @@ def begin_anew(till: Till) -> None:
     table.client.delete_item(TableName=table.name, Key=keys.VERIFICATION)
 
 
-def test_nothing_is_found_in_what_the_service_wrote(stack: Stack, cashier: Till, swept: list[Any]) -> None:
+def test_nothing_is_found_in_the_deployed_table(stack: Stack, cashier: Till, swept: list[Any]) -> None:
     begin_anew(cashier)
 
     said = verify(stack)
@@ -39,7 +39,7 @@ def test_nothing_is_found_in_what_the_service_wrote(stack: Stack, cashier: Till,
     assert said["read"] > len(swept)
 
 
-def test_a_row_that_somebody_changes_in_the_table_is_found(stack: Stack, api: HttpApi, cashier: Till) -> None:
+def test_a_changed_row_is_found(stack: Stack, api: HttpApi, cashier: Till) -> None:
     account, table = api.open(new_account()), cashier.table()
     api.give(5, account)
     key = keys.entry(account, 2)

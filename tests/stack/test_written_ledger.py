@@ -31,7 +31,7 @@ def test_every_account_adds_up(api: HttpApi, items: Stored) -> None:
         assert audited.granted == audited.available + gone
 
 
-def test_quota_is_used_as_the_lines_say(items: Stored) -> None:
+def test_used_quota_matches_the_entries(items: Stored) -> None:
     for account in accounts_of(items):
         remaining = 0
         for item in entry_items(items, account):
@@ -54,7 +54,7 @@ def test_the_history_shows_the_ledger_and_nothing_else(api: HttpApi, items: Stor
         ]
 
 
-def test_the_auditor_notices_one_changed_letter(items: Stored) -> None:
+def test_the_auditor_finds_one_changed_letter(items: Stored) -> None:
     account = max(accounts_of(items), key=lambda account: len(entry_items(items, account)))
     [*_, (key, item), _, _] = [
         (key, item) for key, item in sorted(items.items()) if key[0] == f"ACCOUNT#{account}" and "line" in item

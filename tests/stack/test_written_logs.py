@@ -35,18 +35,18 @@ def written(api: HttpApi, stack: Stack, swept: object) -> dict[str, list[str]]:
     }
 
 
-def test_every_function_but_the_timed_one_has_written(written: dict[str, list[str]]) -> None:
+def test_every_function_that_the_tests_use_has_logged(written: dict[str, list[str]]) -> None:
     names = {group.rpartition("prepaid-")[2] for group, lines in written.items() if lines}
     assert names >= {"accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook"}
 
 
-def test_every_line_is_for_machines(written: dict[str, list[str]]) -> None:
+def test_every_log_line_is_json(written: dict[str, list[str]]) -> None:
     for lines in written.values():
         for line in lines:
             assert PLATFORM.match(line) or isinstance(json.loads(line), dict), line
 
 
-def test_no_line_tells_a_secret(api: HttpApi, stack: Stack, written: dict[str, list[str]]) -> None:
+def test_no_log_line_contains_a_secret(api: HttpApi, stack: Stack, written: dict[str, list[str]]) -> None:
     addresses = stack.addresses
     manager: SecretsManagerClient = client(stack.deployed.cloud, "secretsmanager")
     kept = [manager.get_secret_value(SecretId=stack.deployed.resources[name])["SecretString"] for name in SECRETS]
@@ -59,7 +59,7 @@ def test_no_line_tells_a_secret(api: HttpApi, stack: Stack, written: dict[str, l
         assert [code for code in (*CODES, *api.codes) if re.search(rf"(?<![0-9a-f]){code}(?![0-9a-f])", text)] == []
 
 
-def test_nothing_went_wrong_unnoticed(written: dict[str, list[str]]) -> None:
+def test_no_log_line_reports_an_error(written: dict[str, list[str]]) -> None:
     lines = [json.loads(line) for group in written.values() for line in group if not PLATFORM.match(line)]
     # test_verify.py has a row found that it changed, and sees that nothing else is.
     assert [line for line in lines if line.get("level") == "ERROR" and line["message"] != "finding"] == []

@@ -33,7 +33,7 @@ def test_a_profile_is_read_back_as_it_was_given(driver: StoreDriver, contact: st
     assert read_account(driver.table, "acme")[1] == profile
 
 
-def test_the_same_again_changes_nothing(driver: StoreDriver, wire: Wire) -> None:
+def test_an_identical_request_changes_nothing(driver: StoreDriver, wire: Wire) -> None:
     driver.put_account(terms=QUOTA_100)
     before = stored(driver.table)
     wire.forget()
@@ -45,7 +45,7 @@ def test_the_same_again_changes_nothing(driver: StoreDriver, wire: Wire) -> None
     assert stored(driver.table) == before
 
 
-def test_other_terms_are_an_entry_and_leave_the_profile_as_it_was(driver: StoreDriver) -> None:
+def test_changed_terms_are_an_entry_and_keep_the_profile(driver: StoreDriver) -> None:
     driver.put_account()
     before = stored(driver.table)
 
@@ -57,7 +57,7 @@ def test_other_terms_are_an_entry_and_leave_the_profile_as_it_was(driver: StoreD
     assert after["ACCOUNT#acme", "PROFILE"]["name"] == before["ACCOUNT#acme", "PROFILE"]["name"]
 
 
-def test_another_profile_is_no_entry(driver: StoreDriver) -> None:
+def test_a_changed_profile_is_no_entry(driver: StoreDriver) -> None:
     driver.put_account()
 
     driver.put_account(profile=replace(PROFILE, low_credit_threshold=99))
@@ -68,7 +68,7 @@ def test_another_profile_is_no_entry(driver: StoreDriver) -> None:
     assert read_account(driver.table, "acme")[1].low_credit_threshold == 99
 
 
-def test_a_contact_that_is_taken_away_is_gone(driver: StoreDriver) -> None:
+def test_a_removed_contact_is_gone(driver: StoreDriver) -> None:
     driver.put_account(profile=replace(PROFILE, manager_contact="ana@example.com"))
 
     driver.put_account(profile=PROFILE)
@@ -97,7 +97,7 @@ def test_an_unknown_plan_is_refused_and_changes_nothing(driver: StoreDriver) -> 
     assert stored(driver.table) == before
 
 
-def test_an_unknown_plan_opens_nothing(driver: StoreDriver) -> None:
+def test_an_unknown_plan_opens_no_account(driver: StoreDriver) -> None:
     with pytest.raises(InvalidRequest):
         driver.put_account(terms=replace(QUOTA_100, plan="gold"))
 
@@ -123,7 +123,7 @@ def test_an_unknown_account_is_not_found(driver: StoreDriver) -> None:
             read_account(driver.table, stranger)
 
 
-def test_accounts_whose_names_begin_alike_are_strangers(driver: StoreDriver) -> None:
+def test_accounts_with_a_common_prefix_are_separate(driver: StoreDriver) -> None:
     driver.open("acme", credits=5)
 
     opened = driver.put_account("acme-2", NO_QUOTA)
@@ -133,7 +133,7 @@ def test_accounts_whose_names_begin_alike_are_strangers(driver: StoreDriver) -> 
     assert driver.account("acme").available == 5
 
 
-def test_an_unknown_plan_opens_nothing_without_ai_either(driver: StoreDriver) -> None:
+def test_an_unknown_plan_opens_no_account_without_ai_either(driver: StoreDriver) -> None:
     with pytest.raises(InvalidRequest):
         driver.put_account(terms=replace(NO_QUOTA, plan="gold"))
 

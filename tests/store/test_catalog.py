@@ -96,7 +96,7 @@ def test_a_retried_replacement_succeeds_and_writes_nothing(driver: StoreDriver) 
     assert stored(driver.table) == before
 
 
-def test_a_repeat_after_a_further_version_is_told_of_it(driver: StoreDriver) -> None:
+def test_a_retry_after_a_further_version_is_rejected(driver: StoreDriver) -> None:
     second = succeed(driver, with_feature(first_catalog(), "two"), 1)
     succeed(driver, with_feature(second, "three"), 2)
 
@@ -106,7 +106,7 @@ def test_a_repeat_after_a_further_version_is_told_of_it(driver: StoreDriver) -> 
     assert conflict.value.current == 3
 
 
-def test_a_successor_whose_answer_was_lost_is_there_when_asked_again(driver: StoreDriver, wire: Wire) -> None:
+def test_a_retry_after_a_lost_response_finds_its_version(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("TransactWriteItems", answer_lost)
     wire.always("GetItem", no_answer)
     wire.always("TransactWriteItems", no_answer)
@@ -124,7 +124,7 @@ def test_a_successor_whose_answer_was_lost_is_there_when_asked_again(driver: Sto
 
 
 @pytest.mark.parametrize("kind", ["features", "plans", "packs"])
-def test_what_accounts_or_purchases_may_point_to_is_not_removed(driver: StoreDriver, kind: str) -> None:
+def test_plans_features_and_packs_are_not_removed(driver: StoreDriver, kind: str) -> None:
     first = first_catalog()
 
     with pytest.raises(InvalidRequest) as refused:
@@ -157,7 +157,7 @@ def test_entries_name_the_version_they_were_written_under(driver: StoreDriver) -
     assert read_catalog_version(driver.table, entry.catalog_version).feature("two").price == 2
 
 
-def test_the_catalog_is_read_again_only_when_its_seconds_pass(driver: StoreDriver, wire: Wire) -> None:
+def test_the_catalog_is_read_again_after_its_cache_time(driver: StoreDriver, wire: Wire) -> None:
     time = FakeTime()
     current = CatalogCache(time.clock, seconds=30)
     assert current(driver.table).version == 1
@@ -174,7 +174,7 @@ def test_the_catalog_is_read_again_only_when_its_seconds_pass(driver: StoreDrive
     assert wire.calls == ["GetItem"]
 
 
-def test_a_catalog_that_could_not_be_read_is_asked_for_again(driver: StoreDriver, wire: Wire) -> None:
+def test_a_failed_read_of_the_catalog_is_retried(driver: StoreDriver, wire: Wire) -> None:
     current = CatalogCache(FakeTime().clock, seconds=30)
     wire.always("GetItem", no_answer)
     with pytest.raises(Busy):

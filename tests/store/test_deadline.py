@@ -76,7 +76,7 @@ def test_after_the_deadline_there_is_no_attempt() -> None:
     assert exhaust(FakeTime().deadline(0.0)) == 0
 
 
-def test_there_is_an_end_even_when_no_time_passes() -> None:
+def test_retries_end_even_if_the_clock_stands_still() -> None:
     assert exhaust(FakeTime(dice=0.0).deadline(4.0)) == MAX_ATTEMPTS
 
 

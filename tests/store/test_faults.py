@@ -12,6 +12,7 @@ from prepaid.store.catalog import read_catalog
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.ledger import find_entry_at
 from prepaid.use_cases.administering import replace_catalog
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
@@ -20,7 +21,6 @@ from tests.support.store_driver import (
     QUOTA_100,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     claim_keys,
     stored,
@@ -71,7 +71,7 @@ def any_of(faults: dict[str, Fault]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("fault", list(faults.values()), ids=list(faults))
 
 
-def test_the_clients_time_outs_fit_inside_a_function(driver: StoreDriver) -> None:
+def test_the_clients_timeouts_fit_into_a_functions_time(driver: StoreDriver) -> None:
     config: Any = driver.table.client.meta.config
 
     assert (config.connect_timeout, config.read_timeout) == (1, 2)
@@ -79,9 +79,7 @@ def test_the_clients_time_outs_fit_inside_a_function(driver: StoreDriver) -> Non
 
 
 @any_of(LOST)
-def test_a_debit_whose_answer_is_lost_happens_once_and_is_answered(
-    driver: StoreDriver, wire: Wire, fault: Fault
-) -> None:
+def test_a_debit_whose_response_is_lost_happens_once(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
     driver.open(credits=10)
     wire.plan(TRANSACTION, fault)
 
@@ -137,7 +135,7 @@ def test_a_debit_without_a_response_is_busy_until_it_is_retried(driver: StoreDri
     assert audit(stored(driver.table)).spent == 3
 
 
-def test_a_repeat_that_finds_its_claim_but_cannot_read_on_tries_again(driver: StoreDriver, wire: Wire) -> None:
+def test_a_retry_that_cannot_read_its_entry_tries_again(driver: StoreDriver, wire: Wire) -> None:
     driver.open(credits=3)
     answer = driver.debit(3, key="k1")
     wire.plan("GetItem", *[no_answer] * 2, nothing, *[no_answer] * 2)
@@ -150,7 +148,7 @@ def test_a_repeat_that_finds_its_claim_but_cannot_read_on_tries_again(driver: St
 
 @any_of(NOT_NOW)
 @pytest.mark.parametrize("operation", ["Query", TRANSACTION])
-def test_a_debit_outlasts_a_database_that_says_not_now(
+def test_a_debit_is_retried_while_the_database_throttles(
     driver: StoreDriver, wire: Wire, operation: str, fault: Fault
 ) -> None:
     driver.open(credits=10)
@@ -164,7 +162,7 @@ def test_a_debit_outlasts_a_database_that_says_not_now(
 
 
 @any_of(CANCELLED)
-def test_a_debit_outlasts_a_passing_transaction_failure(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
+def test_a_debit_is_retried_after_a_transaction_failure(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
     driver.open(credits=10)
     wire.plan(TRANSACTION, fault, fault, fault)
 
@@ -175,7 +173,7 @@ def test_a_debit_outlasts_a_passing_transaction_failure(driver: StoreDriver, wir
     assert audit(stored(driver.table)).spent == 3
 
 
-def test_after_a_passing_refusal_the_newest_entry_is_read_again(
+def test_after_a_cancelled_transaction_the_entry_is_read_again(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     driver.open(credits=10)
@@ -213,9 +211,7 @@ def test_a_lost_race_without_the_entry_that_won_is_read_again(driver: StoreDrive
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException", "UnrecognizedClientException"]
 )
-def test_an_error_of_ours_is_neither_repeated_nor_swallowed(
-    driver: StoreDriver, wire: Wire, operation: str, code: str
-) -> None:
+def test_an_error_of_ours_is_raised_without_a_retry(driver: StoreDriver, wire: Wire, operation: str, code: str) -> None:
     driver.open(credits=10)
     before = stored(driver.table)
     wire.plan(operation, refuses(code))
@@ -229,9 +225,7 @@ def test_an_error_of_ours_is_neither_repeated_nor_swallowed(
 
 
 @pytest.mark.parametrize("code", ["ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded"])
-def test_a_transaction_cancelled_for_an_error_of_ours_is_not_repeated(
-    driver: StoreDriver, wire: Wire, code: str
-) -> None:
+def test_a_cancelled_invalid_transaction_is_not_retried(driver: StoreDriver, wire: Wire, code: str) -> None:
     driver.open(credits=10)
     wire.plan(TRANSACTION, cancels(code, "TransactionConflict"))
     wire.forget()
@@ -244,7 +238,7 @@ def test_a_transaction_cancelled_for_an_error_of_ours_is_not_repeated(
 
 @any_of(NOT_NOW)
 @pytest.mark.parametrize("operation", ["Query", TRANSACTION])
-def test_a_database_that_stays_away_is_busy_and_nothing_was_written(
+def test_a_database_outage_is_busy_and_writes_nothing(
     driver: StoreDriver, wire: Wire, operation: str, fault: Fault
 ) -> None:
     driver.open(credits=10)
@@ -258,7 +252,7 @@ def test_a_database_that_stays_away_is_busy_and_nothing_was_written(
     assert stored(driver.table) == before
 
 
-def test_rivals_without_end_are_busy(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_endless_conflicts_are_busy(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open(credits=100)
     wire.always(TRANSACTION, first(lambda: rival.debit(1)))
 
@@ -268,7 +262,7 @@ def test_rivals_without_end_are_busy(driver: StoreDriver, rival: StoreDriver, wi
     assert claim_keys(stored(driver.table)) == []
 
 
-def test_settling_whose_answer_is_lost_records_the_end_once(driver: StoreDriver, wire: Wire) -> None:
+def test_settling_with_a_lost_response_records_the_end_once(driver: StoreDriver, wire: Wire) -> None:
     driver.open()
     driver.grant(5, validity=NOW + DAY)
     wire.plan(TRANSACTION, answer_lost, answer_lost)
@@ -279,7 +273,7 @@ def test_settling_whose_answer_is_lost_records_the_end_once(driver: StoreDriver,
     assert types(stored(driver.table)).count("expiry") == 1
 
 
-def test_a_change_of_terms_whose_answer_is_lost_is_written_once(driver: StoreDriver, wire: Wire) -> None:
+def test_changed_terms_with_a_lost_response_are_written_once(driver: StoreDriver, wire: Wire) -> None:
     driver.open()
     wire.plan(TRANSACTION, answer_lost, answer_lost)
 
@@ -291,9 +285,7 @@ def test_a_change_of_terms_whose_answer_is_lost_is_written_once(driver: StoreDri
 
 @any_of({**NOT_NOW, **LOST})
 @pytest.mark.parametrize("operation", ["GetItem", TRANSACTION])
-def test_opening_an_account_outlasts_every_fault_and_opens_it_once(
-    driver: StoreDriver, wire: Wire, operation: str, fault: Fault
-) -> None:
+def test_an_account_opens_once_under_every_fault(driver: StoreDriver, wire: Wire, operation: str, fault: Fault) -> None:
     wire.plan(operation, fault, fault)
 
     driver.put_account(terms=QUOTA_100)
@@ -306,7 +298,7 @@ def test_opening_an_account_outlasts_every_fault_and_opens_it_once(
 
 @any_of({**NOT_NOW, **LOST})
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
-def test_money_is_granted_once_whatever_the_database_does_meanwhile(
+def test_a_payment_is_granted_once_under_every_fault(
     driver: StoreDriver, wire: Wire, operation: str, fault: Fault
 ) -> None:
     driver.open()
@@ -397,7 +389,7 @@ def test_a_catalog_is_replaced_once_under_every_fault(
 
 
 @any_of(NOT_NOW)
-def test_reading_outlasts_a_database_that_says_not_now(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
+def test_a_read_is_retried_while_the_database_throttles(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
     driver.open()
     wire.plan("GetItem", fault, fault)
     wire.plan("Query", fault, fault)
@@ -409,9 +401,7 @@ def test_reading_outlasts_a_database_that_says_not_now(driver: StoreDriver, wire
 
 
 @any_of(NOT_NOW)
-def test_looking_for_an_entry_outlasts_a_database_that_says_not_now(
-    driver: StoreDriver, wire: Wire, fault: Fault
-) -> None:
+def test_a_search_is_retried_while_the_database_throttles(driver: StoreDriver, wire: Wire, fault: Fault) -> None:
     driver.open(credits=5)
     answer = driver.debit(1, at=NOW + DAY)
     wire.plan("GetItem", fault, fault)
@@ -443,7 +433,7 @@ def test_under_random_faults_every_acknowledged_debit_is_stored(driver: StoreDri
     assert [number for _, number in repeats] == [number for _, number in answers]
 
 
-def test_what_is_not_a_database_error_passes(driver: StoreDriver, wire: Wire) -> None:
+def test_other_errors_pass_unchanged(driver: StoreDriver, wire: Wire) -> None:
     def bug(_: Send) -> None:
         raise ZeroDivisionError
 
@@ -454,7 +444,7 @@ def test_what_is_not_a_database_error_passes(driver: StoreDriver, wire: Wire) ->
         driver.debit(1)
 
 
-def test_a_quarantine_outlasts_a_busy_database(driver: StoreDriver, wire: Wire) -> None:
+def test_a_quarantine_is_retried_while_the_database_is_busy(driver: StoreDriver, wire: Wire) -> None:
     driver.open()
     for name in ("pur_1", "pur_2"):
         driver.record(a_purchase(name))

@@ -15,15 +15,16 @@ from tests.support.api import PURCHASES
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.interruptions import Killed
-from tests.support.reconciliation import NOTHING, Run, after_each_call, available, forget_events, looks, reviews_due
+from tests.support.reconciliation import NOTHING, Run, available, forget_events, looks, reviews_due
 from tests.support.store_driver import Stored, entry_items, quarantined, types
+from tests.support.stripe_line import stripe_tapped, then
 from tests.support.stripe_purchases import Till, bought
 from tests.support.wire import Wire, answer_lost, nothing
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def test_one_key_at_once(till: Till, service: Service) -> None:
+def test_parallel_purchases_with_one_key_buy_once(till: Till, service: Service) -> None:
     session = service.manager_session()
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: service.buy(key="k", session=session, trouble=True), range(6)))
@@ -34,7 +35,7 @@ def test_one_key_at_once(till: Till, service: Service) -> None:
     assert {one.text for one in answers if one.status == 201} <= {answer.text}
 
 
-def test_one_session_one_purchase(till: Till, service: Service) -> None:
+def test_parallel_purchases_on_one_session_buy_once(till: Till, service: Service) -> None:
     session = service.manager_session()
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda number: service.buy(key=f"k{number}", session=session), range(6)))
@@ -44,7 +45,7 @@ def test_one_session_one_purchase(till: Till, service: Service) -> None:
 
 
 @pytest.mark.parametrize("is_set", [True, False])
-def test_parallel_guesses_win_nothing(service: Service, comparisons: list[int], is_set: bool) -> None:
+def test_parallel_guesses_get_no_further_tries(service: Service, comparisons: list[int], is_set: bool) -> None:
     service.open()
     if is_set:
         service.set_code()
@@ -81,7 +82,7 @@ def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(till: Till,
     assert service.balance()["credits"]["available"] == 800
 
 
-def test_two_runs_and_the_webhook_at_once(till: Till, run: Run, service: Service) -> None:
+def test_two_runs_and_the_webhook_at_once_grant_once(till: Till, run: Run, service: Service) -> None:
     events = [event for _ in range(4) for event in till.pay(till.buy())]
     with ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(run) for _ in range(2)]
@@ -92,7 +93,7 @@ def test_two_runs_and_the_webhook_at_once(till: Till, run: Run, service: Service
     assert types(service.stored()).count("purchase") == 4
 
 
-def test_a_webhook_down_for_three_days_with_200_purchases(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_a_run_makes_up_for_200_purchases_of_three_days(till: Till, run: Run, service: Service, clock: Clock) -> None:
     sold = []
     for number in range(200):
         if number % 67 == 0:
@@ -115,7 +116,7 @@ def test_a_webhook_down_for_three_days_with_200_purchases(till: Till, run: Run, 
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_killed_after_any_call_the_next_run_ends_the_same(
+def test_after_a_kill_at_any_call_the_next_run_ends_the_same(
     till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     late, unpaid, card = (till.buy() for _ in range(3))
@@ -159,8 +160,7 @@ def killed_after(number: int, run: Run, service: Service) -> bool:
     events = service.table.client.meta.events
     events.register("after-call.dynamodb", count, unique_id="death")
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            after_each_call(patch, count)
+        with stripe_tapped(lambda _: then(count)):
             run()
     except Killed:
         return True
@@ -189,7 +189,7 @@ LOST_WRITES = {
 
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize(("operation", "earlier"), LOST_WRITES.values(), ids=LOST_WRITES)
-def test_a_purchase_whose_write_lost_its_reply(
+def test_a_purchase_whose_response_is_lost_is_found_again(
     till: Till, service: Service, operation: str, earlier: int, lost: int
 ) -> None:
     session = service.manager_session()
@@ -204,7 +204,7 @@ def test_a_purchase_whose_write_lost_its_reply(
 
 
 @pytest.mark.parametrize("lost", [1, 2])
-def test_lost_replies_of_the_database_lock_nobody_out(service: Service, lost: int) -> None:
+def test_lost_responses_of_the_database_lock_no_account(service: Service, lost: int) -> None:
     service.open()
     with Wire.tapped(service.table.client) as wire:
         wire.plan("PutItem", *[answer_lost] * lost)

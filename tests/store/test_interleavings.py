@@ -6,6 +6,7 @@ import pytest
 
 from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
 from prepaid.store.accounts import Profile, read_account
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
@@ -14,7 +15,6 @@ from tests.support.store_driver import (
     QUOTA_100,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     claim_keys,
     quarantined,
@@ -89,7 +89,7 @@ def test_a_rival_that_grants_first_is_spent_from(driver: StoreDriver, rival: Sto
 
 
 @pytest.mark.parametrize("credits", [3, 10], ids=["the last ones", "plenty"])
-def test_a_rival_with_the_same_key_and_request_gives_us_its_answer(
+def test_a_rival_with_the_same_request_gives_us_its_response(
     driver: StoreDriver, rival: StoreDriver, wire: Wire, credits: int
 ) -> None:
     driver.open(credits=credits)
@@ -151,9 +151,7 @@ def test_an_overtaken_retry_gets_the_original_response(driver: StoreDriver, riva
     assert audit(stored(driver.table)).spent == 10
 
 
-def test_a_rival_that_settles_first_leaves_us_nothing_to_settle(
-    driver: StoreDriver, rival: StoreDriver, wire: Wire
-) -> None:
+def test_after_a_rival_settles_there_is_nothing_to_settle(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open(credits=10)
     driver.grant(5, validity=NOW + DAY)
     wire.plan(TRANSACTION, first(lambda: rival.settle(at=NOW + DAY)))
@@ -165,7 +163,7 @@ def test_a_rival_that_settles_first_leaves_us_nothing_to_settle(
     assert audit(stored(driver.table)).expired == 5
 
 
-def test_two_that_settle_the_same_lot_record_it_once(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_two_settlements_of_one_lot_record_it_once(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open()
     driver.grant(5, validity=NOW + DAY)
     wire.plan(TRANSACTION, first(lambda: rival.settle(at=NOW + DAY)))
@@ -343,7 +341,7 @@ def test_a_profile_is_changed_though_a_debit_came_between(driver: StoreDriver, r
     assert audit(stored(driver.table)).available == 4
 
 
-def test_a_rival_at_every_try_is_outlasted_until_the_deadline(
+def test_a_rival_at_every_try_is_retried_until_the_deadline(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     driver.open(credits=100)

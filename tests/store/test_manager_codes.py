@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from hashlib import scrypt
 from typing import Any
 
@@ -9,8 +10,7 @@ import pytest
 
 from prepaid.core.errors import CodeLocked, InvalidRequest, WrongCode
 from prepaid.core.manager_code import MAX_TRIES
-from prepaid.use_cases import approving
-from prepaid.use_cases.approving import CodeSecrets, check_code, code_digest
+from prepaid.use_cases.approving import CodeSecrets, check_code, code_digest, slow_digest
 from tests.support.manager_codes import (
     CODE,
     RECORD,
@@ -46,14 +46,16 @@ def test_the_table_holds_no_readable_code_and_no_pepper(driver: StoreDriver) -> 
     assert (len(item["salt"]["B"]), len(item["digest"]["B"])) == (16, 64)
 
 
-def test_the_digest_is_as_costly_as_was_decided() -> None:
-    assert CodeSecrets(pepper="p").scrypt_cost == 2**14
-    assert approving.SCRYPT_MEMORY_BYTES == 2**26
+def test_the_digest_has_the_decided_cost() -> None:
+    salt = b"salt" * 4
+
+    digest = CodeSecrets(pepper="p").slow_digest(b"peppered", salt)
+
+    assert digest == scrypt(b"peppered", salt=salt, n=2**14, r=8, p=1)
 
 
-def test_the_real_function_runs_within_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approving, "scrypt", scrypt)
-
+def test_the_real_function_runs_within_its_memory() -> None:
+    """It has room for a cost twice as high."""
     real = CodeSecrets(pepper="pepper")
 
     digest = code_digest(CODE, b"salt" * 4, real)
@@ -61,6 +63,7 @@ def test_the_real_function_runs_within_its_memory(monkeypatch: pytest.MonkeyPatc
     assert digest != code_digest(WRONG, b"salt" * 4, real)
     assert digest != code_digest(CODE, b"malt" * 4, real)
     assert digest != code_digest(CODE, b"salt" * 4, replace(real, pepper="another pepper"))
+    assert digest != code_digest(CODE, b"salt" * 4, replace(real, slow_digest=partial(slow_digest, cost=2**15)))
 
 
 def test_one_code_of_two_accounts_is_kept_differently(driver: StoreDriver) -> None:
@@ -86,14 +89,14 @@ def test_a_wrong_code_says_how_many_tries_are_left(driver: StoreDriver) -> None:
     assert (number(driver, "tries"), number(driver, "locks")) == (0, 0)
 
 
-def test_another_pepper_opens_nothing(driver: StoreDriver) -> None:
+def test_a_code_hashed_with_another_pepper_is_wrong(driver: StoreDriver) -> None:
     set_code(driver, CODE)
 
     with pytest.raises(WrongCode):
         check_code(driver.table, "acme", CODE, replace(CODES, pepper="another pepper"), now=NOW)
 
 
-def test_an_account_without_a_code_opens_to_none(driver: StoreDriver) -> None:
+def test_an_account_without_a_code_accepts_none(driver: StoreDriver) -> None:
     codes = (CODE, "", "000000", "\0" * 6)
 
     assert [try_code(driver, code) for code in codes] == ["wrong"] * len(codes)
@@ -111,7 +114,7 @@ def test_an_account_without_a_code_looks_like_any_other(
             comparisons.made = 0
             wire.forget()
             try:
-                check_code(driver.table, account, WRONG, CODES, now=at)
+                check_code(driver.table, account, WRONG, comparisons.codes, now=at)
             except (WrongCode, CodeLocked) as refused:
                 told = vars(refused)
                 seen.append((type(refused), told, comparisons.made, tuple(wire.calls)))
@@ -126,7 +129,7 @@ def test_an_account_without_a_code_looks_like_any_other(
     assert counted == [{"tries": {"N": "5"}, "locks": {"N": "1"}, "tried_at": counted[0]["tried_at"]}] * 2
 
 
-def test_a_first_code_forgives_what_was_tried_before_there_was_one(driver: StoreDriver) -> None:
+def test_a_first_code_resets_earlier_tries(driver: StoreDriver) -> None:
     for _ in range(MAX_TRIES + 1):
         try_code(driver, WRONG)
 
@@ -142,17 +145,17 @@ def test_a_first_code_set_while_another_is_tried_is_set(driver: StoreDriver, riv
     assert try_code(driver, CODE) == "right"
 
 
-def test_a_try_is_written_before_the_comparison(driver: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_try_is_written_before_the_comparison(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     seen: list[int] = []
 
-    def watching(_password: bytes, **_: Any) -> bytes:
+    def watching(_peppered: bytes, _salt: bytes) -> bytes:
         seen.append(number(driver, "tries"))
         return b"wrong"
 
-    monkeypatch.setattr(approving, "scrypt", watching)
+    codes = replace(CODES, slow_digest=watching)
 
-    assert [try_code(driver, WRONG) for _ in range(MAX_TRIES)] == ["wrong"] * MAX_TRIES
+    assert [try_code(driver, WRONG, codes=codes) for _ in range(MAX_TRIES)] == ["wrong"] * MAX_TRIES
     assert seen == [1, 2, 3, 4, 5]
 
 
@@ -206,7 +209,7 @@ def test_an_administrators_retry_ends_no_session(driver: StoreDriver) -> None:
     assert stored(driver.table)[RECORD] == {**before, "revision": {"N": str(int(before["revision"]["N"]) + 1)}}
 
 
-def test_an_administrators_repeat_ends_a_lock(driver: StoreDriver) -> None:
+def test_an_administrators_retry_ends_a_lock(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     for _ in range(MAX_TRIES):
         try_code(driver, WRONG)
@@ -216,7 +219,7 @@ def test_an_administrators_repeat_ends_a_lock(driver: StoreDriver) -> None:
     assert try_code(driver, CODE) == "right"
 
 
-def test_an_administrators_retry_forgives_no_later_try(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_an_administrators_retry_resets_no_later_try(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """The write that loses reads again, so that what it writes over is what stood there."""
     set_code(driver, CODE)
     wire.plan("PutItem", first(lambda: set_code(rival, "739164")))
@@ -249,7 +252,7 @@ def test_a_change_salts_anew(driver: StoreDriver) -> None:
 @pytest.mark.parametrize("fault", [answer_lost, reset_after_commit])
 @pytest.mark.parametrize("current", [CODE, None])
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_change_whose_answer_is_lost_is_no_repeat_of_the_same_code(
+def test_a_change_with_a_lost_response_takes_effect_once(
     driver: StoreDriver, wire: Wire, current: str | None, times: int, fault: Any
 ) -> None:
     set_code(driver, CODE)
@@ -263,7 +266,7 @@ def test_a_change_whose_answer_is_lost_is_no_repeat_of_the_same_code(
     assert try_code(driver, "739164") == "right"
 
 
-def test_a_first_code_whose_answer_is_lost_is_set(driver: StoreDriver, wire: Wire) -> None:
+def test_a_first_code_with_a_lost_response_is_set(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("PutItem", answer_lost, answer_lost)
 
     set_code(driver, CODE)
@@ -284,7 +287,7 @@ def test_a_code_removed_while_it_is_compared_changes_nothing(
     assert [try_code(driver, code) for code in ("739164", "860357")] == ["wrong", "right"]
 
 
-def test_of_two_changes_by_one_current_code_one_fails(driver: StoreDriver) -> None:
+def test_one_of_two_changes_with_one_current_code_fails(driver: StoreDriver) -> None:
     set_code(driver, CODE)
 
     def change(code: str) -> str:

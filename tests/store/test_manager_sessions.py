@@ -19,7 +19,7 @@ from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.manager_codes import SessionClaim, session_claim_from_item
 from prepaid.store.purchases import find_purchase_by_key
 from prepaid.use_cases.approving import derive_session, token_digest
-from tests.support.manager_codes import CODE, RECORD, WRONG, comparisons, number, require, set_code, try_code
+from tests.support.manager_codes import CODE, RECORD, WRONG, number, require, set_code, try_code
 from tests.support.store_driver import (
     CODES,
     DAY,
@@ -34,9 +34,6 @@ from tests.support.store_driver import (
 )
 from tests.support.wire import Wire, answer_lost, first, no_answer, reset_after_commit
 from tests.support.workers import at_once
-
-__all__ = ["comparisons"]
-
 
 MINUTE = timedelta(minutes=1)
 
@@ -77,7 +74,7 @@ def test_each_key_opens_a_session_of_its_own(driver: StoreDriver) -> None:
     assert driver.session(CODE)[0] != driver.session(CODE)[0]
 
 
-def test_session_claim_and_forgiven_tries_are_written_together(driver: StoreDriver, wire: Wire) -> None:
+def test_session_claim_and_reset_tries_are_one_transaction(driver: StoreDriver, wire: Wire) -> None:
     set_code(driver, CODE)
     try_code(driver, WRONG)
     wire.forget()
@@ -93,7 +90,7 @@ def test_session_claim_and_forgiven_tries_are_written_together(driver: StoreDriv
 
 @pytest.mark.parametrize("fault", [no_answer, answer_lost, reset_after_commit])
 @pytest.mark.parametrize("times", [1, 2, 4])
-def test_a_session_whose_answer_is_lost_is_open_and_the_only_one(
+def test_a_session_with_a_lost_response_is_open_and_the_only_one(
     driver: StoreDriver, wire: Wire, times: int, fault: Any
 ) -> None:
     set_code(driver, CODE)
@@ -114,7 +111,7 @@ def sessions(driver: StoreDriver) -> list[str]:
     return [partition for partition, _ in stored(driver.table) if partition.startswith("SESSION#")]
 
 
-def test_a_repeat_with_the_right_code_hears_of_the_same_session(driver: StoreDriver) -> None:
+def test_a_retry_with_the_right_code_gets_the_same_session(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     opened = driver.open_session(CODE, key="k")
     try_code(driver, WRONG)
@@ -132,7 +129,7 @@ def test_a_repeat_with_the_right_code_hears_of_the_same_session(driver: StoreDri
 
 
 @pytest.mark.parametrize("code", [WRONG, "739164"])
-def test_a_guess_with_a_known_key_counts_and_learns_nothing(driver: StoreDriver, code: str) -> None:
+def test_a_guess_with_a_known_key_counts_and_reveals_nothing(driver: StoreDriver, code: str) -> None:
     set_code(driver, CODE)
     driver.open_session(CODE, key="k")
 
@@ -148,7 +145,7 @@ def test_a_guess_with_a_known_key_counts_and_learns_nothing(driver: StoreDriver,
     assert told == [4, 3, 2, 1, 0]
 
 
-def test_the_claim_is_not_looked_at_before_the_code_is_right(driver: StoreDriver, wire: Wire) -> None:
+def test_the_claim_is_read_after_the_code_is_right(driver: StoreDriver, wire: Wire) -> None:
     set_code(driver, CODE)
     driver.open_session(CODE, key="k")
     calls = {}
@@ -231,7 +228,7 @@ def test_a_key_belongs_to_its_account(driver: StoreDriver) -> None:
     assert opened[0].token != opened[1].token
 
 
-def test_the_table_alone_does_not_hold_what_makes_a_token(driver: StoreDriver) -> None:
+def test_a_token_cannot_be_made_from_the_table_alone(driver: StoreDriver) -> None:
     """The same rows under another pepper stand for another token: whoever reads them all has none."""
     set_code(driver, CODE)
     opened = driver.open_session(CODE, key="k")
@@ -244,7 +241,7 @@ def test_the_table_alone_does_not_hold_what_makes_a_token(driver: StoreDriver) -
     assert opened.token.encode() not in claim.nonce + repr(stored(driver.table)).encode()
 
 
-def test_a_token_is_of_its_account_key_code_and_claim(driver: StoreDriver) -> None:
+def test_a_token_depends_on_account_key_code_and_claim(driver: StoreDriver) -> None:
     claim = SessionClaim(code_version=1, expires_at=NOW, nonce=b"m" * 16)
 
     def token(claim: SessionClaim = claim, account: str = "acme", key: str = "k") -> str:
@@ -291,7 +288,7 @@ def test_a_key_that_a_rival_uses_first_is_replayed(driver: StoreDriver, rival: S
     assert len(sessions(driver)) == 1
 
 
-def test_a_right_code_opens_while_others_guess(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_a_right_code_opens_during_wrong_guesses(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """It forgives them no try."""
     set_code(driver, CODE)
     wire.plan("TransactWriteItems", first(lambda: try_code(rival, WRONG)), first(lambda: try_code(rival, WRONG)))
@@ -357,7 +354,7 @@ def test_a_code_changed_after_it_was_compared_opens_no_session(
     assert [key for key in stored(driver.table) if key != RECORD] == []
 
 
-def test_wrong_codes_of_others_end_no_session(driver: StoreDriver) -> None:
+def test_wrong_codes_end_no_session(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     token, _ = driver.session(CODE)
     for _ in range(MAX_TRIES + 1):
@@ -386,7 +383,7 @@ def test_a_code_changed_after_the_session_was_read_ends_the_purchase(
     assert "purchase" not in stored(driver.table)[f"SESSION#{session.digest}", "SESSION"]
 
 
-def test_guesses_and_an_administrators_repeat_end_no_purchase(
+def test_guesses_and_an_administrators_retry_end_no_purchase(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     set_code(driver, CODE)
@@ -437,7 +434,7 @@ def test_a_spent_session_is_read_with_the_purchase_that_spent_it(driver: StoreDr
     assert require(driver, token) == replace(session, purchase="pur_1")
 
 
-def test_of_parallel_purchases_on_one_session_one_is_recorded(driver: StoreDriver) -> None:
+def test_one_of_parallel_purchases_on_one_session_is_recorded(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     _, session = driver.session(CODE)
 
@@ -459,7 +456,7 @@ def test_of_parallel_purchases_on_one_session_one_is_recorded(driver: StoreDrive
     assert items[f"SESSION#{session.digest}", "SESSION"]["purchase"]["S"] == recorded[0].removeprefix("PURCHASE#")
 
 
-def test_opening_takes_the_tries_of_the_code(driver: StoreDriver) -> None:
+def test_opening_a_session_counts_a_try(driver: StoreDriver) -> None:
     set_code(driver, CODE)
 
     for _ in range(MAX_TRIES):

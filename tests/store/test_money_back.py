@@ -8,6 +8,7 @@ import pytest
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
 from prepaid.use_cases.syncing import INSTANT
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.money_back import DISPUTED, FAULTS, HALF, PAID, REFUNDED, bought, standing
 from tests.support.store_driver import (
@@ -15,7 +16,6 @@ from tests.support.store_driver import (
     NOW,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     due_keys,
     lines,
@@ -184,7 +184,7 @@ def test_a_rival_with_a_slow_clock_spends_an_expired_lot(driver: StoreDriver, ri
     assert ended(driver) == (70, 30)
 
 
-def test_a_ledger_that_is_ahead_of_our_clock_has_let_the_lot_expire(driver: StoreDriver) -> None:
+def test_a_ledger_ahead_of_our_clock_has_expired_the_lot(driver: StoreDriver) -> None:
     bought(driver, spent=60)
     driver.settle(at=END)
 
@@ -235,7 +235,7 @@ def test_an_unknown_session_of_no_grant_changes_nothing(driver: StoreDriver) -> 
     assert stored(driver.table) == before
 
 
-def test_what_was_granted_and_the_provider_does_not_know_is_put_aside(driver: StoreDriver) -> None:
+def test_a_grant_that_stripe_does_not_know_is_quarantined(driver: StoreDriver) -> None:
     bought(driver)
     before = stored(driver.table)
 
@@ -297,7 +297,7 @@ def test_a_quarantine_that_cannot_be_written_is_busy(driver: StoreDriver, wire: 
         )
 
 
-def test_two_purchases_put_aside_by_one_run_are_two_rows(driver: StoreDriver) -> None:
+def test_two_purchases_quarantined_by_one_run_are_two_rows(driver: StoreDriver) -> None:
     driver.open()
     for name in ("pur_1", "pur_2"):
         driver.record(a_purchase(name))

@@ -9,12 +9,12 @@ import pytest
 
 from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.money_back import DISPUTED, FAULTS, HALF, PAID, REFUNDED, bought, standing
 from tests.support.store_driver import (
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     quarantined,
     stored,
@@ -43,9 +43,7 @@ def killed_after(send: Callable[[], object]) -> None:
 # Truths of different age
 
 
-def test_what_was_asked_earlier_does_not_undo_what_was_asked_later(
-    driver: StoreDriver, rival: StoreDriver, wire: Wire
-) -> None:
+def test_an_older_status_does_not_undo_a_newer_one(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """We ask when half is refunded, and are slow; a rival hears of all of it and writes first."""
     bought(driver)
     truth = [HALF]
@@ -97,7 +95,7 @@ def test_an_outdated_status_that_was_written_is_undone(driver: StoreDriver, riva
     assert types(stored(driver.table))[-2:] == ["refund", "refund"]
 
 
-def test_a_truth_of_less_than_a_credit_that_passed_is_undone_too(
+def test_an_outdated_status_of_less_than_a_credit_is_undone(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     bought(driver)
@@ -114,7 +112,7 @@ def test_a_truth_of_less_than_a_credit_that_passed_is_undone_too(
     assert standing(driver) == ("granted", 0, 100, 0)
 
 
-def test_a_spend_between_question_and_write_is_owed(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_a_debit_between_status_and_write_is_owed(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     bought(driver)
     wire.plan(TRANSACTION, first(lambda: rival.debit(30)))
 
@@ -135,7 +133,7 @@ def test_a_grant_before_the_write_is_not_revoked(driver: StoreDriver, rival: Sto
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(driver: StoreDriver, seed: int) -> None:
+def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver, seed: int) -> None:
     dice = random.Random(seed)
     driver.open()
     driver.record(a_purchase())
@@ -168,7 +166,7 @@ def test_many_that_look_at_a_moving_truth_at_once_end_where_it_ends(driver: Stor
 
 
 @pytest.mark.parametrize("truth", [REFUNDED, HALF, DISPUTED, replace(HALF, disputed=1000)])
-def test_eight_that_hear_of_the_same_money_take_it_once(driver: StoreDriver, truth: PaymentStatus) -> None:
+def test_eight_parallel_events_of_one_refund_revoke_once(driver: StoreDriver, truth: PaymentStatus) -> None:
     bought(driver, spent=30)
 
     at_once(lambda index: until_told(lambda: driver.receive(truth, event=f"evt_{index}")), range(8), threads=8)
@@ -187,7 +185,7 @@ def test_eight_that_hear_of_the_same_money_take_it_once(driver: StoreDriver, tru
 @pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
 @pytest.mark.parametrize("truth", [REFUNDED, PAID], ids=["takes", "gives back"])
-def test_money_moves_once_whatever_the_database_does_meanwhile(
+def test_money_moves_once_under_every_fault(
     driver: StoreDriver, wire: Wire, operation: str, fault: Fault, truth: PaymentStatus
 ) -> None:
     bought(driver, spent=60)
@@ -203,7 +201,7 @@ def test_money_moves_once_whatever_the_database_does_meanwhile(
 
 @pytest.mark.parametrize("at", range(3))
 @pytest.mark.parametrize("stop", [killed, killed_after])
-def test_killed_at_any_write_the_next_event_goes_on(
+def test_after_a_kill_at_any_write_the_next_event_continues(
     driver: StoreDriver, rival: StoreDriver, wire: Wire, at: int, stop: Callable[..., None]
 ) -> None:
     """Granted and refunded and, before we hear of either, disputed: two steps, and one that comes later."""
@@ -226,7 +224,7 @@ def test_killed_at_any_write_the_next_event_goes_on(
     assert types(stored(driver.table)) == ["plan_change", "purchase", "refund", "dispute"]
 
 
-def test_what_the_provider_could_not_say_leaves_everything_as_it_was(driver: StoreDriver) -> None:
+def test_an_unknown_status_of_stripe_changes_nothing(driver: StoreDriver) -> None:
     class Silent(Exception):
         pass
 

@@ -8,12 +8,12 @@ from prepaid.core.calendar import milliseconds
 from prepaid.core.purchase import Progress, PurchaseState
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.purchases import read_purchase
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
     NOW,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     due_keys,
     lines,
@@ -73,7 +73,7 @@ def test_a_payment_writes_lot_purchase_and_payment_reference(driver: StoreDriver
     assert (way_back["account"], way_back["purchase"]) == ({"S": "acme"}, {"S": "pur_1"})
 
 
-def test_the_record_not_todays_catalog_decides_what_is_granted(driver: StoreDriver) -> None:
+def test_the_grant_comes_from_the_record_not_from_the_catalog(driver: StoreDriver) -> None:
     driver.open()
     driver.record(a_purchase(pack="no-longer-sold", credits=77, valid_months=1))
 

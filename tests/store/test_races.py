@@ -18,13 +18,13 @@ from prepaid.store.accounts import Profile, read_account
 from prepaid.store.catalog import first_catalog, read_catalog
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.sweeping import SweepContext, SweepResult, sweep
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
     NOW,
     QUOTA_100,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     claim_keys,
     due_keys,
@@ -88,7 +88,7 @@ def test_parallel_retries_of_the_last_debit_get_its_response(driver: StoreDriver
     assert audit(stored(driver.table)).available == 0
 
 
-def test_two_keys_racing_for_the_last_credit_have_one_winner(driver: StoreDriver) -> None:
+def test_one_of_two_parallel_debits_gets_the_last_credit(driver: StoreDriver) -> None:
     """Each with many retries."""
     driver.open(credits=1)
 
@@ -98,7 +98,7 @@ def test_two_keys_racing_for_the_last_credit_have_one_winner(driver: StoreDriver
     assert sorted(told, key=sorted) == [{0}, {3}]
 
 
-def test_parallel_grants_and_debits_lose_and_invent_nothing(driver: StoreDriver) -> None:
+def test_parallel_grants_and_debits_add_up_exactly(driver: StoreDriver) -> None:
     driver.open(credits=5)
 
     def ask(index: int) -> str:
@@ -117,7 +117,7 @@ def test_parallel_grants_and_debits_lose_and_invent_nothing(driver: StoreDriver)
     assert audited.entries == 2 + 20 + spent // 2
 
 
-def test_parallel_debits_of_several_accounts_do_not_meet(driver: StoreDriver) -> None:
+def test_parallel_debits_of_several_accounts_are_independent(driver: StoreDriver) -> None:
     accounts = ["acme", "acme-2", "ac"]
     for account in accounts:
         driver.open(account, credits=10)
@@ -160,9 +160,7 @@ def test_racing_processes_spend_each_credit_once(driver: StoreDriver, others: Pr
     assert numbers(answers) == list(range(3, 43))
 
 
-def test_processes_that_repeat_the_same_keys_have_one_effect_each(
-    driver: StoreDriver, others: ProcessPoolExecutor
-) -> None:
+def test_processes_that_retry_the_same_keys_have_one_effect(driver: StoreDriver, others: ProcessPoolExecutor) -> None:
     driver.open(credits=10)
     keys = [f"k{index}" for index in range(10)]
 
@@ -275,7 +273,7 @@ def test_a_sweep_and_debits_at_once_record_the_end_once(driver: StoreDriver) -> 
     assert len(due_keys(items)) == 1
 
 
-def test_an_account_is_opened_once_however_many_ask_at_once(driver: StoreDriver) -> None:
+def test_parallel_requests_open_an_account_once(driver: StoreDriver) -> None:
     opened = at_once(lambda _: until_told(lambda: driver.put_account(terms=QUOTA_100)), range(12), threads=12)
 
     items = stored(driver.table)
@@ -304,7 +302,7 @@ def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
     assert audit(items).entries >= 1 + len(wishes)
 
 
-def test_of_parallel_catalog_replacements_one_wins(driver: StoreDriver) -> None:
+def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> None:
     """The others are refused."""
     first = first_catalog()
     successors = [
@@ -337,7 +335,7 @@ def numbers(answers: list[Answer]) -> list[int]:
 def run_sweep(driver: StoreDriver) -> SweepResult:
     return sweep(
         SweepContext(
-            table=driver.table,
+            piece=driver.piece,
             catalog=driver.catalog,
             now=NOW + 3 * DAY,
             has_time=lambda: True,

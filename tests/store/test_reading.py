@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from prepaid.core.entry import Entry
-from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
+from prepaid.store.ledger import find_entry_at, read_entries, read_tail
 from tests.support.store_driver import DAY, HOUR, NOW, TICK, StoreDriver
 from tests.support.wire import Wire
 
@@ -34,20 +34,15 @@ def test_pages_hold_every_entry_once_newest_first(driver: StoreDriver, page: int
     assert found[:10] == written[::-1]
 
 
-def test_a_page_is_one_query_and_never_larger_than_the_most(
-    driver: StoreDriver, wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("prepaid.store.ledger.PAGE_ENTRIES", 4)
-    driver.open(credits=10)
-    for _ in range(5):
-        driver.debit(1)
+def test_a_page_is_one_query_and_never_larger_than_the_most(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=1_000)
+    driver.debit_in_bulk(203)
     wire.forget()
 
     entries = read_entries(driver.table, "acme", first=1, last=10_000, limit=10_000)
 
     assert wire.calls == ["Query"]
-    assert [entry.number for entry in entries] == [7, 6, 5, 4]
-    assert PAGE_ENTRIES == 200
+    assert [entry.number for entry in entries] == list(range(203, 3, -1))
 
 
 def test_only_the_entries_between_first_and_last_are_read(driver: StoreDriver) -> None:
@@ -70,7 +65,7 @@ def test_neighbours_in_the_partition_are_no_entries(driver: StoreDriver) -> None
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_entry_of_a_time_is_the_one_a_linear_scan_finds(driver: StoreDriver, seed: int) -> None:
+def test_the_entry_of_a_time_matches_a_linear_scan(driver: StoreDriver, seed: int) -> None:
     dice = random.Random(seed)
     driver.open(credits=100, at=NOW)
     at = NOW
@@ -129,7 +124,7 @@ def test_the_first_entry_is_found_too(driver: StoreDriver) -> None:
     assert found.number == 1
 
 
-def test_below_the_first_entry_there_is_nothing_and_no_error(driver: StoreDriver) -> None:
+def test_a_read_below_the_first_entry_is_empty(driver: StoreDriver) -> None:
     driver.open(credits=1)
 
     assert read_entries(driver.table, "acme", first=1, last=0, limit=10) == ()

@@ -31,13 +31,13 @@ from prepaid.store.reconciliation import (
     save_checkpoint,
     save_failed_check,
 )
+from tests.support.core_builders import a_payment_status
 from tests.support.store_driver import (
     DAY,
     NOW,
     TICK,
     FakeTime,
     StoreDriver,
-    a_payment_status,
     a_purchase,
     a_session,
     stored,
@@ -73,14 +73,14 @@ def test_a_purchase_is_recorded_in_one_transaction(driver: StoreDriver, wire: Wi
 # Keys
 
 
-def test_a_key_that_began_nothing_finds_nothing(driver: StoreDriver) -> None:
+def test_an_unused_key_finds_no_purchase(driver: StoreDriver) -> None:
     driver.record(a_purchase(), key="k1")
 
     assert find_purchase_by_key(driver.table, "acme", "k2", PACK) is None
     assert find_purchase_by_key(driver.table, "other", "k1", PACK) is None
 
 
-def test_a_key_that_began_a_purchase_finds_it_as_it_is_now(driver: StoreDriver) -> None:
+def test_a_used_key_finds_its_purchase_as_it_is_now(driver: StoreDriver) -> None:
     driver.open()
     driver.record(a_purchase(), key="k1")
     driver.receive(a_payment_status("paid", a_purchase()))
@@ -91,7 +91,7 @@ def test_a_key_that_began_a_purchase_finds_it_as_it_is_now(driver: StoreDriver) 
     assert found.state == "granted"
 
 
-def test_a_key_that_began_another_packs_purchase_is_refused(driver: StoreDriver) -> None:
+def test_a_key_used_for_another_pack_is_rejected(driver: StoreDriver) -> None:
     driver.record(a_purchase(), key="k1")
 
     with pytest.raises(IdempotencyKeyReused):
@@ -156,7 +156,7 @@ def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(driver: StoreDrive
     assert found.id == "pur_1"
 
 
-def test_a_key_that_cannot_be_read_says_so(driver: StoreDriver, wire: Wire) -> None:
+def test_a_key_that_cannot_be_read_is_busy(driver: StoreDriver, wire: Wire) -> None:
     driver.record(a_purchase(), key="k1")
     wire.always("GetItem", no_answer)
 
@@ -248,7 +248,7 @@ def test_a_grant_is_due_for_a_check_at_once(driver: StoreDriver, wire: Wire) -> 
     assert purchases_due(driver, NOW + DAY) == []
 
 
-def test_refunds_and_mismatches_ask_for_no_check(driver: StoreDriver) -> None:
+def test_refunds_and_mismatches_schedule_no_check(driver: StoreDriver) -> None:
     driver.open()
     driver.record(a_purchase())
     driver.receive(a_payment_status("awaiting_payment", a_purchase()))
@@ -266,7 +266,7 @@ def purchases_due(driver: StoreDriver, at: datetime, *, limit: int = 100) -> lis
     return [f"{review.account} {review.purchase}" for review in read_pending_checks(driver.table, at, limit)]
 
 
-def test_money_leads_back_to_its_purchase_once_it_was_granted(driver: StoreDriver) -> None:
+def test_a_payment_leads_to_its_purchase_after_the_grant(driver: StoreDriver) -> None:
     driver.open()
     driver.record(a_purchase())
     assert find_payment(driver.table, "pi_pur_1") is None
@@ -309,13 +309,13 @@ def test_a_customer_is_remembered_once(driver: StoreDriver) -> None:
     assert read_customer(driver.table, "other") is None
 
 
-def test_a_customer_whose_answer_was_lost_is_the_one_we_know(driver: StoreDriver, wire: Wire) -> None:
+def test_a_customer_with_a_lost_response_is_kept(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("PutItem", answer_lost)
 
     assert save_customer(driver.table, "acme", "cus_1") == "cus_1"
 
 
-def test_of_customers_made_at_once_all_hear_of_one(driver: StoreDriver) -> None:
+def test_parallel_requests_get_one_customer(driver: StoreDriver) -> None:
     heard = at_once(lambda index: save_customer(driver.table, "acme", f"cus_{index}"), range(8), threads=8)
 
     assert set(heard) == {read_customer(driver.table, "acme")}
@@ -331,19 +331,19 @@ PLACES = [
 ]
 
 
-def test_before_the_first_run_there_is_no_place(driver: StoreDriver) -> None:
+def test_there_is_no_position_before_the_first_run(driver: StoreDriver) -> None:
     assert read_checkpoint(driver.table) is None
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_place_is_read_back_as_it_was_kept(driver: StoreDriver, place: Checkpoint) -> None:
+def test_a_position_is_read_back_as_it_was_saved(driver: StoreDriver, place: Checkpoint) -> None:
     save_checkpoint(driver.table, PLACES[2])
     save_checkpoint(driver.table, place)
 
     assert read_checkpoint(driver.table) == place
 
 
-def test_the_sweep_and_the_reconciliation_keep_two_places(driver: StoreDriver) -> None:
+def test_sweep_and_reconciliation_have_separate_positions(driver: StoreDriver) -> None:
     from prepaid.store import due  # noqa: PLC0415 - both have a read_checkpoint
 
     due.save_checkpoint(driver.table, due.Checkpoint(day=NOW.date()))
@@ -351,7 +351,7 @@ def test_the_sweep_and_the_reconciliation_keep_two_places(driver: StoreDriver) -
     assert read_checkpoint(driver.table) is None
 
 
-def test_what_failed_is_kept_with_its_first_try_until_it_is_forgotten(driver: StoreDriver) -> None:
+def test_a_failed_check_keeps_the_time_of_its_first_failure(driver: StoreDriver) -> None:
     save_checkpoint(driver.table, PLACES[0])
     save_failed_check(driver.table, "evt_1", {"id": "evt_1", "type": "refund.created"}, NOW)
     save_failed_check(driver.table, "pur_1", {"account": "acme", "purchase": "pur_1"}, NOW + TICK)

@@ -67,7 +67,7 @@ def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: py
     assert made == ["client"]
 
 
-def test_a_secret_that_is_not_there_is_an_error_and_not_an_empty_text(cloud: None) -> None:
+def test_a_missing_secret_is_an_error(cloud: None) -> None:
     secret = Secret("no-such-secret", FakeTime().clock)
 
     with pytest.raises(Exception, match="ResourceNotFoundException"):

@@ -22,6 +22,7 @@ from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.scan_pass import pack
 from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 from tests.simulation.line import off_the_wire
+from tests.support.core_builders import a_payment_status
 from tests.support.corruptions import (
     Corruption,
     attributes,
@@ -37,7 +38,7 @@ from tests.support.corruptions import (
 )
 from tests.support.eventful_accounts import live
 from tests.support.partitions import PARTITIONS
-from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored, StoreDriver, a_payment_status, a_purchase
+from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored, StoreDriver, a_purchase
 from tests.support.whole_table import NAME, WholeTable, verified
 
 # One in four of the corruptions is planted, another quarter with each SEED. `make proof` plants all.
@@ -106,7 +107,7 @@ def misjudged(
     return unseen ^ (allowed & planted)
 
 
-def test_nothing_is_found_where_only_the_service_wrote(clean: Stored, whole: WholeTable) -> None:
+def test_nothing_is_found_in_rows_the_service_wrote(clean: Stored, whole: WholeTable) -> None:
     whole.hold(clean)
 
     for page_rows in (1, 7, 500):
@@ -124,7 +125,7 @@ def test_a_pass_reads_every_row_once(clean: Stored, whole: WholeTable) -> None:
     assert whole.database.most_asked <= 100
 
 
-def test_any_row_that_is_removed_is_missed(clean: Stored, whole: WholeTable) -> None:
+def test_any_removed_row_is_found(clean: Stored, whole: WholeTable) -> None:
     whole.hold(clean)
     living = {f"acme#{lot.id}" for lot in StoreDriver(whole.table).account().lots}
     living |= {f"zoo#{lot.id}" for lot in StoreDriver(whole.table).account("zoo").lots}
@@ -136,14 +137,14 @@ def test_any_row_that_is_removed_is_missed(clean: Stored, whole: WholeTable) -> 
     assert misjudged(removed(clean), {f"removed {key}" for key in swept | may_go}) == set()
 
 
-def test_any_attribute_that_is_changed_taken_or_added_is_found(clean: Stored) -> None:
+def test_any_changed_removed_or_added_attribute_is_found(clean: Stored) -> None:
     unseen = {f"{row}: {name} changed" for row, names in MAY_CHANGE.items() for name in names}
     # A session for one more purchase, which has to be paid like any other; a run that begins anew.
     unseen |= {"SESSION: purchase gone", "RECONCILIATION: until gone"}
     assert misjudged(attributes(clean), unseen) == set()
 
 
-def test_marks_and_a_pass_that_is_kept_are_held_to_their_form_too(seen: Stored) -> None:
+def test_verified_marks_and_a_saved_pass_are_checked_too(seen: Stored) -> None:
     own = {key: item for key, item in seen.items() if key[0].startswith("VERIF")}
     others = {key: item for key, item in seen.items() if key not in own}
     assert len(own) > 1
@@ -151,12 +152,12 @@ def test_marks_and_a_pass_that_is_kept_are_held_to_their_form_too(seen: Stored) 
     assert misjudged(changed, {"VERIFICATION: pass changed"}) == set()
 
 
-def test_every_kind_of_row_is_there_to_be_corrupted(seen: Stored) -> None:
+def test_the_corrupted_table_has_every_kind_of_row(seen: Stored) -> None:
     kinds = {named((key["PK"]["S"], key["SK"]["S"]), {}) for key in PARTITIONS}
     assert {named(key, item) for key, item in seen.items()} == kinds | {"session's CLAIM"}
 
 
-def test_a_review_that_is_gone_before_its_time_is_missed(whole: WholeTable) -> None:
+def test_a_pending_check_removed_too_early_is_found(whole: WholeTable) -> None:
     driver = StoreDriver(whole.table)
     driver.open()
     driver.record(a_purchase())
@@ -170,7 +171,7 @@ def test_a_review_that_is_gone_before_its_time_is_missed(whole: WholeTable) -> N
     assert verified(whole.table, now=NOW + 8 * DAY).findings == []
 
 
-def test_a_place_in_the_future_is_found(clean: Stored, whole: WholeTable) -> None:
+def test_a_position_in_the_future_is_found(clean: Stored, whole: WholeTable) -> None:
     whole.hold(clean)
 
     # The last sweep and the reconciliation came by later than that.
@@ -179,7 +180,7 @@ def test_a_place_in_the_future_is_found(clean: Stored, whole: WholeTable) -> Non
     assert {"SWEEP day", "RECONCILIATION since"} <= {one.where for one in findings}
 
 
-def test_any_field_of_an_entry_that_is_changed_is_found(clean: Stored) -> None:
+def test_any_changed_field_of_an_entry_is_found(clean: Stored) -> None:
     assert misjudged(fields(clean, rehashed=False)) == set()
 
 
@@ -193,18 +194,18 @@ def test_any_field_changed_after_a_pass_is_found(seen: Stored) -> None:
     assert misjudged(fields(seen, rehashed=True)) == set()
 
 
-def test_entries_that_change_places_are_found(clean: Stored) -> None:
+def test_swapped_entries_are_found(clean: Stored) -> None:
     assert misjudged(swapped(clean)) == set()
 
 
-def test_rows_that_are_added_are_found(clean: Stored) -> None:
+def test_added_rows_are_found(clean: Stored) -> None:
     # Such a key is refused ever after to whoever comes with it: it has no effect, nor had it one.
     claims = [key for key, item in clean.items() if named(key, item) == "session's CLAIM"]
     unseen = {f"copied {key} to {(f'{key[0]}b', key[1])}" for key in claims}
     assert misjudged(copied(clean), unseen) == set()
 
 
-def test_claims_and_payments_that_lead_elsewhere_are_found(clean: Stored) -> None:
+def test_claims_and_payments_with_another_target_are_found(clean: Stored) -> None:
     first, second = (("CLAIM#zoo#open 1", "CLAIM"), ("CLAIM#zoo#open 2", "CLAIM"))
     # A session's claim stands for itself only: a repeat opens another one.
     unseen = {
@@ -216,11 +217,11 @@ def test_claims_and_payments_that_lead_elsewhere_are_found(clean: Stored) -> Non
     assert misjudged(redirected(clean), unseen) == set()
 
 
-def test_a_ledger_that_was_cut_off_is_found_once_a_pass_has_seen_it(seen: Stored) -> None:
+def test_a_truncated_ledger_is_found_after_one_pass(seen: Stored) -> None:
     assert misjudged(chain(cut_off(seen, "acme", 60), cut_off(seen, "zoo", 60))) == set()
 
 
-def test_a_ledger_that_was_cut_off_and_went_on_is_found(seen: Stored, whole: WholeTable) -> None:
+def test_a_truncated_ledger_that_grew_again_is_found(seen: Stored, whole: WholeTable) -> None:
     [(_, items), *_] = cut_off(seen, "zoo", 1)
     whole.hold(items)
     StoreDriver(whole.table).debit(1, account="zoo", key="another", at=NOW + 10 * DAY)
@@ -231,7 +232,7 @@ def test_a_ledger_that_was_cut_off_and_went_on_is_found(seen: Stored, whole: Who
     assert [one.code for one in verified(whole.table, now=SOON_AFTER).findings] == ["history_changed"]
 
 
-def test_a_whole_account_that_is_gone_is_found(seen: Stored, whole: WholeTable) -> None:
+def test_a_removed_account_is_found(seen: Stored, whole: WholeTable) -> None:
     whole.hold({key: item for key, item in seen.items() if key[0] != "ACCOUNT#idle"})
 
     [finding] = verified(whole.table, now=SOON_AFTER).findings
@@ -255,7 +256,7 @@ def test_a_larger_grant_is_found_by_its_claim(whole: WholeTable) -> None:
     assert (finding.code, finding.where) == ("claim_dangling", f"claim {key_digest('gift')} request")
 
 
-def test_a_claim_that_is_gone_is_told_by_its_entry(clean: Stored, whole: WholeTable) -> None:
+def test_a_removed_claim_is_found_by_its_entry(clean: Stored, whole: WholeTable) -> None:
     whole.hold({key: item for key, item in clean.items() if key[0] not in ("CLAIM#zoo#same 2", "CLAIM#acme#buy 3")})
 
     findings = verified(whole.table, now=SOON_AFTER).findings
@@ -267,7 +268,7 @@ def test_a_claim_that_is_gone_is_told_by_its_entry(clean: Stored, whole: WholeTa
     assert [one.where for one in findings] == ["pur_acme3", "entry 5"]
 
 
-def test_a_pass_that_is_put_away_after_every_page_finds_the_same(clean: Stored, whole: WholeTable) -> None:
+def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: WholeTable) -> None:
     tampered = dict(clean)
     for number, name in ((5, "line"), (20, "state")):
         key = ("ACCOUNT#acme", f"ENTRY#{number:012d}")
@@ -288,7 +289,7 @@ def test_a_pass_that_is_put_away_after_every_page_finds_the_same(clean: Stored, 
     assert len(at_once) > 3
 
 
-def test_a_pass_that_is_put_away_remembers_the_mark(seen: Stored, whole: WholeTable) -> None:
+def test_a_saved_pass_keeps_the_verified_mark(seen: Stored, whole: WholeTable) -> None:
     [(_, items), *_] = cut_off(seen, "zoo", 1)
     whole.hold(items)
 
@@ -297,7 +298,7 @@ def test_a_pass_that_is_put_away_remembers_the_mark(seen: Stored, whole: WholeTa
     assert [one.code for one in findings] == ["history_cut"]
 
 
-def test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines(clean: Stored) -> None:
+def test_a_purchase_with_an_adjusted_sum_is_found_by_its_entries(clean: Stored) -> None:
     # All of them: which attributes go unseen shows in no smaller share.
     names = misjudged(resummed(clean), one_in=1)
     # What no credit depends on; money that is less than a credit's worth; lots in other white space.
@@ -305,7 +306,7 @@ def test_a_purchase_whose_sum_was_made_to_fit_is_found_by_its_lines(clean: Store
     assert {name.split()[0] for name in names} == free | {"refunded", "disputed", "lots"}
 
 
-def test_a_refund_that_never_happened_is_found(whole: WholeTable) -> None:
+def test_an_invented_refund_is_found(whole: WholeTable) -> None:
     """Though the record agrees with itself."""
     driver = StoreDriver(whole.table)
     driver.open()
@@ -340,7 +341,7 @@ def test_a_refund_that_revoked_too_little_is_found(whole: WholeTable) -> None:
     ]
 
 
-def test_what_clients_and_customers_wrote_is_told_to_nobody(clean: Stored, whole: WholeTable) -> None:
+def test_findings_contain_no_text_of_clients_or_customers(clean: Stored, whole: WholeTable) -> None:
     key = ("ACCOUNT#acme", "ENTRY#000000000005")
     line = clean[key]["line"]["S"].replace("Maria", "Mario")
     whole.hold(rehash({**clean, key: {**clean[key], "line": {"S": line}}}, key[0]))
@@ -351,7 +352,7 @@ def test_what_clients_and_customers_wrote_is_told_to_nobody(clean: Stored, whole
     assert "Mari" not in str(findings)
 
 
-def test_what_is_being_written_meanwhile_looks_like_nothing_wrong(whole: WholeTable) -> None:
+def test_concurrent_writes_cause_no_findings(whole: WholeTable) -> None:
     driver = StoreDriver(whole.table)
     accounts = [f"shop-{number}" for number in range(3)]
     for account in accounts:
@@ -435,7 +436,7 @@ def test_memory_doesnt_grow_with_the_history() -> None:
     assert endless.peaks[many] < endless.peaks[few] + 2**16
 
 
-def test_a_tally_tells_what_is_left_however_much_cancels_out() -> None:
+def test_a_tally_names_the_rest_after_many_cancellations() -> None:
     tally, other = Tally(), Tally()
     for number in range(1_000):
         tally.asked(f"acme#{number}")
@@ -449,7 +450,7 @@ def test_a_tally_tells_what_is_left_however_much_cancels_out() -> None:
     assert merged.left() == ([("acme#7", 1), ("acme#70", 1), ("acme#700", 1), ("zoo#1", -1)], 0)
 
 
-def test_a_tally_of_too_much_says_so() -> None:
+def test_a_tally_with_too_many_differences_reports_it() -> None:
     tally = Tally()
     for number in range(1_000):
         tally.asked(f"acme#{number}")
@@ -460,7 +461,7 @@ def test_a_tally_of_too_much_says_so() -> None:
     assert unnamed
 
 
-def test_a_mark_never_goes_back(seen: Stored, whole: WholeTable) -> None:
+def test_a_verified_mark_never_moves_back(seen: Stored, whole: WholeTable) -> None:
     whole.hold(seen)
     before = whole.snapshot()["VERIFIED#zoo", "VERIFIED"]
     StoreDriver(whole.table).debit(1, account="zoo", at=NOW + 10 * DAY)

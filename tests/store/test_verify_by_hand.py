@@ -129,7 +129,7 @@ def test_a_terminal_shows_a_progress_bar(
     assert re.search(r"━{40} 100% \d+ of about \d+ rows, 0 found", capsys.readouterr().err)
 
 
-def test_a_changed_row_is_told_by_name_and_by_the_exit_code(
+def test_a_changed_row_is_reported_and_sets_the_exit_code(
     by_hand: Callable[..., int], table: Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tamper(table, "shop-3")
@@ -142,7 +142,7 @@ def test_a_changed_row_is_told_by_name_and_by_the_exit_code(
     assert {line.split()[1] for line in lines[1:]} == {"shop-3"}
 
 
-def test_a_run_that_fails_does_not_say_that_something_was_found(
+def test_a_failed_run_does_not_report_findings(
     by_hand: Callable[..., int], pages: Pages, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def act() -> None:
@@ -154,7 +154,7 @@ def test_a_run_that_fails_does_not_say_that_something_was_found(
     assert "no route to the table" in capsys.readouterr().err
 
 
-def test_a_run_that_was_stopped_is_gone_on_with_where_it_was(
+def test_a_stopped_run_continues_where_it_stopped(
     by_hand: Callable[..., int],
     table: Table,
     pages: Pages,

@@ -222,21 +222,22 @@ def a_purchase(state: PurchaseState = "open", **changes: Any) -> Purchase:
 def a_granted_purchase(**changes: Any) -> Purchase:
     """100 credits for 49.90, granted by entry 2."""
     lot = changes.pop("lot", None) or a_lot(changes.get("credits", 100), number=2, granted_at=NOW)
-    return a_purchase(**{"state": "granted", "payment": "pi_1", "lots": (lot,), **changes})
+    return a_purchase(**{"state": "granted", "payment": "pi_pur_1", "lots": (lot,), **changes})
 
 
-def a_payment_status(progress: Progress = "paid", **changes: Any) -> PaymentStatus:
-    """What the provider says of `a_purchase`; when it is paid, refunded and disputed may be said too."""
+def a_payment_status(progress: Progress = "paid", purchase: Purchase | None = None, /, **changes: Any) -> PaymentStatus:
+    """What the provider says of this very purchase, `a_purchase` unless named."""
+    purchase = purchase or a_purchase()
     status = PaymentStatus(
         progress=progress,
-        session="cs_1",
-        purchase="pur_1",
-        account="petshop-1",
-        amount=4990,
-        currency="brl",
-        live=False,
+        session=purchase.session or "",
+        purchase=purchase.id,
+        account=purchase.account,
+        amount=purchase.amount,
+        currency=purchase.currency,
+        live=purchase.live,
         mode="payment",
         quantity=1,
-        payment="pi_1" if progress == "paid" else None,
+        payment=f"pi_{purchase.id}" if progress == "paid" else None,
     )
     return replace(status, **changes)

@@ -12,6 +12,7 @@ from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_faile
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.approving import change_code
 from prepaid.use_cases.sweeping import SweepContext, sweep
+from tests.support.core_builders import a_payment_status
 from tests.support.store_driver import (
     CODES,
     DAY,
@@ -21,7 +22,6 @@ from tests.support.store_driver import (
     QUOTA_100,
     SECOND,
     StoreDriver,
-    a_payment_status,
     a_purchase,
 )
 
@@ -126,7 +126,7 @@ def live(driver: StoreDriver) -> None:
         driver.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
     sweep(
         SweepContext(
-            table=driver.table,
+            piece=driver.piece,
             catalog=driver.catalog,
             now=NOW + 40 * DAY,
             has_time=lambda: True,

@@ -14,10 +14,9 @@ from prepaid.payments.sessions import open_stripe
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
+from tests.support.store_driver import QUICK_DIGEST
 
 NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
-# Comparing codes is slow on purpose, and happens a thousand times here.
-QUICK_SCRYPT_COST = 2**4
 TOLERANCE_SECONDS = 300
 
 type AnyHandler = Callable[[Any, Any], dict[str, Any]]
@@ -69,7 +68,7 @@ class Deployment:
             clock=clock,
             catalog=catalog,
             cursor_secret=lambda: self.cursor_secret,
-            codes=lambda: CodeSecrets(pepper=self.pepper, scrypt_cost=QUICK_SCRYPT_COST),
+            codes=lambda: CodeSecrets(pepper=self.pepper, slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
@@ -80,4 +79,4 @@ class Deployment:
 
 def quick(codes: Callable[[], CodeSecrets]) -> Callable[[], CodeSecrets]:
     """The same codes, hashed at once."""
-    return lambda: replace(codes(), scrypt_cost=QUICK_SCRYPT_COST)
+    return lambda: replace(codes(), slow_digest=QUICK_DIGEST)

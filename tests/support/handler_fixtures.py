@@ -1,17 +1,14 @@
 """Fixtures of the functions' handlers. A conftest adds `table`, in an AWS with `secret_texts()`."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
 
 from fake_stripe.faults import Fault
 from fake_stripe.server import RunningFake
 from prepaid.store.dynamodb import Table
-from prepaid.use_cases import approving
 from tests.support.apps import load_app
 from tests.support.functions import NAMES, Deployment
 from tests.support.handlers import (
@@ -108,13 +105,14 @@ def impatient(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def comparisons(service: Service) -> list[int]:
     """One item for each time that a code was worked on."""
     made: list[int] = []
+    codes = service.codes_of("checkout")
 
-    def counted(*given: Any, **named: Any) -> bytes:
+    def counted(peppered: bytes, salt: bytes) -> bytes:
         made.append(1)
-        return hashlib.scrypt(*given, **named)
+        return codes.slow_digest(peppered, salt)
 
-    monkeypatch.setattr(approving, "scrypt", counted)
+    service.functions.change("checkout", codes=lambda: replace(codes, slow_digest=counted))
     return made

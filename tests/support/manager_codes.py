@@ -1,16 +1,14 @@
 """Short ways to set, try and count managers' codes."""
 
+from dataclasses import replace
 from datetime import datetime
-from hashlib import scrypt
 from threading import Lock
-from typing import Any
 
 import pytest
 
 from prepaid.core.errors import CodeLocked, WrongCode
 from prepaid.core.manager_code import ManagerSession
-from prepaid.use_cases import approving
-from prepaid.use_cases.approving import change_code, check_code, require_session
+from prepaid.use_cases.approving import CodeSecrets, change_code, check_code, require_session
 from tests.support.store_driver import CODES, NOW, StoreDriver, stored, until_told
 
 CODE, WRONG = "482915", "482916"
@@ -18,34 +16,42 @@ RECORD = ("ACCOUNT#acme", "MANAGER")
 
 
 class Comparisons:
-    """How often the slow function was asked, without its slowness unless it matters."""
+    """How often the slow function was asked. codes: what to compare with, so that it is counted."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.made = 0
+        self.codes = replace(CODES, slow_digest=self._counted)
         self._lock = Lock()
-        monkeypatch.setattr(approving, "scrypt", self._counted)
 
-    def _counted(self, password: bytes, **parameters: Any) -> bytes:
+    def _counted(self, peppered: bytes, salt: bytes) -> bytes:
         with self._lock:
             self.made += 1
-        return scrypt(password, **{**parameters, "n": 2})
+        return CODES.slow_digest(peppered, salt)
 
 
-@pytest.fixture(autouse=True)
-def comparisons(monkeypatch: pytest.MonkeyPatch) -> Comparisons:
-    return Comparisons(monkeypatch)
+@pytest.fixture
+def comparisons() -> Comparisons:
+    return Comparisons()
 
 
 def set_code(
-    driver: StoreDriver, code: str, current: str | None = None, *, account: str = "acme", at: datetime = NOW
+    driver: StoreDriver,
+    code: str,
+    current: str | None = None,
+    *,
+    account: str = "acme",
+    codes: CodeSecrets = CODES,
+    at: datetime = NOW,
 ) -> None:
-    change_code(driver.table, account, code, current, CODES, now=at)
+    change_code(driver.table, account, code, current, codes, now=at)
 
 
-def try_code(driver: StoreDriver, code: str, *, at: datetime = NOW, account: str = "acme") -> str:
+def try_code(
+    driver: StoreDriver, code: str, *, at: datetime = NOW, account: str = "acme", codes: CodeSecrets = CODES
+) -> str:
     """right, wrong or locked."""
     try:
-        until_told(lambda: check_code(driver.table, account, code, CODES, now=at))
+        until_told(lambda: check_code(driver.table, account, code, codes, now=at))
     except WrongCode:
         return "wrong"
     except CodeLocked:

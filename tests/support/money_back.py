@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import StoreDriver, a_payment_status, a_purchase, stored
+from tests.support.store_driver import StoreDriver, a_purchase, stored
 from tests.support.wire import Fault, answer_lost, no_answer, refuses, reset_after_commit
 
 PAID = a_payment_status("paid", a_purchase())

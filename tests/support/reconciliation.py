@@ -6,18 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import stripe
 
-from prepaid.payments import sessions
-from prepaid.payments.errors import PaymentsUnavailable
 from prepaid.store import keys
 from prepaid.store.reconciliation import HIGHEST
-from prepaid.use_cases import syncing
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 from tests.support.store_driver import Stored
+from tests.support.stripe_line import Call, Fault, cut, stripe_tapped
 from tests.support.stripe_purchases import Till
 
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
@@ -60,17 +57,16 @@ def available(service: Service, account: str = "acme") -> int:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def asked() -> Iterator[list[str]]:
     """The sessions that Stripe is asked about, in order."""
     sessions_asked: list[str] = []
-    real = sessions.fetch_payment_status
 
-    def look(client: Any, session: str, **named: Any) -> Any:
-        sessions_asked.append(session)
-        return real(client, session, **named)
+    def meet(call: Call) -> None:
+        if call.session:
+            sessions_asked.append(call.session)
 
-    monkeypatch.setattr(syncing, "fetch_payment_status", look)
-    return sessions_asked
+    with stripe_tapped(meet):
+        yield sessions_asked
 
 
 def forget_events(till: Till) -> None:
@@ -86,34 +82,21 @@ def reviews_due(service: Service, clock: Clock) -> Stored:
     }
 
 
-def after_each_call(patch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    """Act after each answer of Stripe's."""
-    real = stripe.RequestsClient.request
-
-    def request(*given: Any, **named: Any) -> Any:
-        answer = real(*given, **named)
-        act()
-        return answer
-
-    patch.setattr(stripe.RequestsClient, "request", request)
-
-
 @pytest.fixture
 def small_pages(service: Service) -> None:
     service.functions.limits["reconcile"] = {"page_events": 2, "page_checks": 2}
 
 
 @pytest.fixture
-def unlucky(till: Till, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+def unlucky(asked: list[str]) -> Iterator[set[str]]:
     """Sessions about which Stripe doesn't answer."""
     silent: set[str] = set()
-    counted = vars(syncing)["fetch_payment_status"]
 
-    def look(client: Any, session: str, **named: Any) -> Any:
-        if session in silent:
-            asked.append(session)
-            raise PaymentsUnavailable
-        return counted(client, session, **named)
+    def meet(call: Call) -> Fault | None:
+        if call.session not in silent:
+            return None
+        asked.append(call.session)
+        return cut
 
-    monkeypatch.setattr(syncing, "fetch_payment_status", look)
-    return silent
+    with stripe_tapped(meet):
+        yield silent

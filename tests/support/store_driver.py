@@ -5,25 +5,27 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import inf
 from typing import Any
 from uuid import uuid4
 
-from prepaid.core.account import Account, LotKind, Terms
+from prepaid.core.account import Account, Lot, LotKind, Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, apply, open_account
 from prepaid.core.manager_code import ManagerSession
-from prepaid.core.purchase import PaymentStatus, Progress, Purchase
+from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
 from prepaid.store.accounts import Profile
 from prepaid.store.catalog import first_catalog
-from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put
-from prepaid.store.items import key_digest
-from prepaid.store.ledger import Appended, append, read_tail
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put, within
+from prepaid.store.items import entry_to_item, key_digest
+from prepaid.store.ledger import Appended, append, open_ledger, read_tail
 from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.use_cases.administering import put_account
-from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session
+from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
+from prepaid.use_cases.sweeping import PIECE_SECONDS
 from prepaid.use_cases.syncing import Outcome, sync_purchase
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
@@ -36,8 +38,9 @@ NO_QUOTA = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="A
 QUOTA_100 = Terms(plan="individual", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo")
 PROFILE = Profile(name="Pet & Cia", language="pt-BR", low_credit_threshold=10, manager_contact=None)
 
-# Comparing codes is slow on purpose; here it is done a thousand times.
-CODES = CodeSecrets(pepper="pepper", scrypt_cost=2**4)
+# Comparing codes is slow on purpose; here it is done a million times.
+QUICK_DIGEST = partial(slow_digest, cost=2)
+CODES = CodeSecrets(pepper="pepper", slow_digest=QUICK_DIGEST)
 
 type Stored = dict[tuple[str, str], Item]
 
@@ -74,6 +77,10 @@ class StoreDriver:
 
     def with_deadline(self, deadline: Deadline) -> "StoreDriver":
         return replace(self, table=replace(self.table, deadline=deadline))
+
+    def piece(self) -> Table:
+        """The table with a new deadline, as a job gives each of its pieces."""
+        return within(self.table, PIECE_SECONDS)
 
     def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
         """An account, with one lot of so many credits that outlives the test."""
@@ -122,6 +129,29 @@ class StoreDriver:
     ) -> Appended:
         operation = Grant(actor=actor, kind=kind, credits=credits, validity=validity, description=description)
         return self._append(account, operation, at, key)
+
+    def debit_in_bulk(self, entries: int, *, account: str = "acme") -> None:
+        """Debits of 1 up to that many entries, by the core and in bulk: what is here is a ledger like any other."""
+        tail = read_tail(self.table, account)
+        entry, last_hash = tail.entry, tail.hash
+        requests: list[Any] = []
+        while entry.number < entries:
+            debit = Debit(actor="app", feature="sticker", quantity=1)
+            [entry] = apply(entry.after, debit, catalog=self.catalog, now=NOW)
+            item = entry_to_item(entry, last_hash)
+            last_hash = item["hash"]["B"]
+            requests.append({"PutRequest": {"Item": item}})
+        for start in range(0, len(requests), 25):
+            self.table.client.batch_write_item(RequestItems={self.table.name: requests[start : start + 25]})
+
+    def open_with_lots(self, number: int, account: str = "acme", *, at: datetime = NOW) -> None:
+        """An account with so many lots of one credit in its first entry, as if all others were long past."""
+        first = open_account(account, NO_QUOTA, actor="admin", catalog=self.catalog, now=at)
+        lots = tuple(
+            Lot(number=other, kind="promotion", granted=1, remaining=1, granted_at=at, expires_at=at + other * DAY)
+            for other in range(1_000, 1_000 + number)
+        )
+        open_ledger(self.table, replace(first, after=replace(first.after, lots=lots)), {})
 
     def change_terms(self, terms: Terms, *, account: str = "acme", at: datetime = NOW) -> Appended:
         return self._append(account, ChangeTerms(actor="admin", terms=terms), at, None)
@@ -235,23 +265,6 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
 def a_session(name: str = "a", account: str = "acme", **changes: Any) -> ManagerSession:
     session = ManagerSession(digest=f"digest of {name}", account=account, code_version=1, expires_at=NOW + HOUR)
     return replace(session, **changes)
-
-
-def a_payment_status(progress: Progress, purchase: Purchase, /, **changes: Any) -> PaymentStatus:
-    """What the provider says of this very purchase."""
-    status = PaymentStatus(
-        progress=progress,
-        session=purchase.session or "",
-        purchase=purchase.id,
-        account=purchase.account,
-        amount=purchase.amount,
-        currency=purchase.currency,
-        live=purchase.live,
-        mode="payment",
-        quantity=1,
-        payment=f"pi_{purchase.id}" if progress == "paid" else None,
-    )
-    return replace(status, **changes)
 
 
 def stored(table: Table) -> Stored:

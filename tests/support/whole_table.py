@@ -5,16 +5,25 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 from zlib import crc32
 
 from botocore.config import Config
 from botocore.session import get_session
 
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import Table, within
 from prepaid.use_cases.verifying.findings import Finding
-from prepaid.use_cases.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
+from prepaid.use_cases.verifying.scan_pass import (
+    PAGE_ROWS,
+    PIECE_SECONDS,
+    ScanPass,
+    VerifyContext,
+    advance,
+    finish,
+    pack,
+    unpack,
+)
 from tests.simulation.database import Answer, Database
 from tests.simulation.line import _QuickClient, calm
 from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored
@@ -133,7 +142,9 @@ def verified(
 ) -> Verified:
     """A pass over the table. cut: put away and taken up again, by somebody else, after every page."""
     findings: list[Finding] = []
-    context = VerifyContext(table=table, now=lambda: now, on_finding=findings.append, page_rows=page_rows)
+    context = VerifyContext(
+        piece=partial(within, table, PIECE_SECONDS), now=lambda: now, on_finding=findings.append, page_rows=page_rows
+    )
     passes = [ScanPass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
     for index in range(segments):
         for _ in range(MOST_PAGES):

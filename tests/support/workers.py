@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from prepaid.core.errors import InsufficientCredits
 from prepaid.store.dynamodb import Table, open_client
-from tests.support.store_driver import NO_DEADLINE, StoreDriver, a_payment_status, a_purchase, until_told
+from tests.support.core_builders import a_payment_status
+from tests.support.store_driver import NO_DEADLINE, StoreDriver, a_purchase, until_told
 
 type Answer = tuple[str, int]
 

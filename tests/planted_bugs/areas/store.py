@@ -179,7 +179,7 @@ STORE = (
         "current": {
             "Item": checksummed({**keys.CATALOG, **body}),
         """,
-        ("test_of_parallel_catalog_replacements_one_wins",),
+        ("test_one_of_parallel_catalog_replacements_succeeds",),
     ),
     Bug(
         "a warm function keeps its catalog for ever",
@@ -203,6 +203,6 @@ STORE = (
         "checksum",
         "rest = {name: value for name, value in item.items() if name != CHECKSUM}",
         'rest = {name: value for name, value in item.items() if name not in (CHECKSUM, "language")}',
-        ("test_any_attribute_that_is_changed_taken_or_added_is_found",),
+        ("test_any_changed_removed_or_added_attribute_is_found",),
     ),
 )

@@ -127,7 +127,7 @@ def test_an_offer_shows_its_saving_against_the_smallest_pack() -> None:
     }
 
 
-def test_a_saving_never_promises_too_much() -> None:
+def test_a_saving_is_rounded_down() -> None:
     catalog = a_catalog(packs=(a_pack(100, 10000), a_pack(1000, 50001)))
 
     assert shown(catalog)["credits-1000"].saving_percent == 49
@@ -151,7 +151,7 @@ def test_the_pack_with_the_lowest_price_per_credit_is_the_best_value() -> None:
     assert {pack_id for pack_id, offer in shown(catalog).items() if offer.best_value} == {"credits-100"}
 
 
-def test_one_pack_alone_is_not_the_best_of_anything() -> None:
+def test_a_single_pack_is_not_marked_as_best_value() -> None:
     assert not shown(a_catalog(packs=(a_pack(50), a_pack(100, active=False))))["credits-50"].best_value
 
 
@@ -215,7 +215,7 @@ def test_a_pack_is_retired_not_removed() -> None:
     assert refusal_of(removed) == (("packs", "credits-50 may not be removed (set active to false)"),)
 
 
-def test_all_that_is_missing_from_a_successor_is_named() -> None:
+def test_everything_missing_from_a_successor_is_named() -> None:
     new = a_catalog(version=2, features=(AI_SERVICE,), plans=CATALOG.plans[2:], packs=PACKS)
 
     assert refusal_of(new) == (
@@ -249,15 +249,15 @@ def test_a_pack_cheaper_per_credit_than_a_larger_one_is_named() -> None:
     ]
 
 
-def test_the_same_price_per_credit_is_no_slip() -> None:
+def test_an_equal_price_per_credit_is_no_mistake() -> None:
     assert odd_prices(a_pack(50, 500), a_pack(100, 1000), a_pack(1000, 9999)) == []
 
 
-def test_a_slip_of_less_than_a_cent_a_credit_is_found() -> None:
+def test_a_mistake_of_less_than_a_cent_a_credit_is_found() -> None:
     assert odd_prices(a_pack(3, 1000), a_pack(10, 3334)) != []
 
 
-def test_a_pack_is_held_against_every_larger_one() -> None:
+def test_a_pack_is_compared_with_every_larger_one() -> None:
     # Ten for 1.00 beside a hundred for 9.00 and, with a longer life, for 11.00.
     small, large, longer = a_pack(10, 100), a_pack(100, 900), a_pack(100, 1100, pack_id="longer")
 
@@ -279,7 +279,7 @@ def test_a_pack_that_is_retired_is_compared_with_none() -> None:
     assert odd_prices(a_pack(50, 499), a_pack(100, 1000, active=False)) == []
 
 
-def test_every_slip_is_named() -> None:
+def test_every_mistake_is_named() -> None:
     named = odd_prices(a_pack(10, 10), a_pack(20, 40), a_pack(30, 90))
 
     assert len(named) == 3

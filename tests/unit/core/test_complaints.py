@@ -49,7 +49,7 @@ def test_expired_credits_are_not_spendable_though_no_job_has_run() -> None:
 
 
 # managoat/fountain#1126
-def test_the_expiry_of_a_gift_leaves_bought_lots_alone() -> None:
+def test_the_expiry_of_a_promotion_keeps_purchased_lots() -> None:
     gift = a_lot(50, number=2, kind="promotion", expires_at=NOW)
     bought = a_lot(100, number=3)
 
@@ -82,7 +82,7 @@ def test_the_monthly_reset_happens_once_however_often_it_is_run() -> None:
 
 
 # polarsource/polar#8451
-def test_subscribing_to_a_plan_keeps_bought_credits() -> None:
+def test_subscribing_to_a_plan_keeps_purchased_credits() -> None:
     account = an_account(a_lot(80, granted=100))
 
     account, _ = run(account, a_change_to(some_terms("trio")), a_change_to(some_terms("none")))
@@ -91,7 +91,7 @@ def test_subscribing_to_a_plan_keeps_bought_credits() -> None:
 
 
 # kortix-ai/suna#6666
-def test_a_paid_purchase_grants_whatever_was_said_of_it_before() -> None:
+def test_a_paid_purchase_grants_from_any_earlier_state() -> None:
     said = [
         a_payment_status(progress) for progress in ("session_expired", "payment_failed", "awaiting_payment", "paid")
     ]
@@ -132,7 +132,7 @@ def test_a_pack_that_is_partly_spent_can_be_refunded() -> None:
 
 
 # elizaOS/eliza#10997
-def test_what_a_dispute_froze_comes_back_when_it_is_won() -> None:
+def test_credits_of_a_dispute_come_back_when_it_is_won() -> None:
     purchase, account, _ = followed(a_purchase("open"), an_account(), a_payment_status("paid"))
     account, _ = run(account, a_debit(quantity=30))
 
@@ -156,7 +156,7 @@ def test_right_after_a_top_up_the_refused_debit_succeeds() -> None:
 
 
 # Bytez-com/docs#43
-def test_no_credit_disappears_without_a_line_in_the_history() -> None:
+def test_no_credit_disappears_without_an_entry() -> None:
     account = an_account(terms=some_terms("trio"), number=1)
     operations = (a_grant(9, validity=1), a_debit(quantity=2), a_grant(30), a_debit("ai_service", 301), Settle())
 
@@ -171,7 +171,7 @@ def test_no_credit_disappears_without_a_line_in_the_history() -> None:
 
 
 # bavix/laravel-wallet#532
-def test_each_top_up_lives_a_year_of_its_own() -> None:
+def test_each_top_up_is_valid_for_its_own_year() -> None:
     account, _ = run(an_account(number=1), a_grant(50), now=civil("2026-06-16 10:00"))
     account, _ = run(account, a_grant(50), now=civil("2026-09-30 10:00"))
 

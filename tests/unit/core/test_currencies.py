@@ -26,7 +26,7 @@ def test_the_prices_that_ship_can_be_paid() -> None:
 
 
 @pytest.mark.parametrize(("currency", "minimum"), sorted(MINIMUM_AMOUNTS.items()))
-def test_the_minimum_is_enough_and_one_less_is_not(currency: str, minimum: int) -> None:
+def test_the_minimum_is_accepted_and_one_less_is_not(currency: str, minimum: int) -> None:
     assert why_not(minimum, currency) is None
     assert why_not(minimum - 1, currency) == (
         "amount",
@@ -42,13 +42,13 @@ def test_minimums_as_stripe_documents_them(currency: str, minimum: int) -> None:
 
 
 @pytest.mark.parametrize("currency", ["clp", "ars", "try"])
-def test_where_no_minimum_is_documented_any_amount_will_do(currency: str) -> None:
+def test_any_amount_is_accepted_without_a_documented_minimum(currency: str) -> None:
     assert why_not(1, currency) is None
     assert why_not(0, currency) is not None
 
 
 @pytest.mark.parametrize("currency", ["zzz", "xxx", "btc", "bgn", "hrk", "BRL", "br", "", "brl "])
-def test_a_currency_that_stripe_does_not_take(currency: str) -> None:
+def test_a_currency_that_stripe_does_not_support_is_rejected(currency: str) -> None:
     assert why_not(1_000_000, currency) == ("currency", "is not supported by Stripe")
 
 
@@ -64,7 +64,7 @@ def test_a_currency_that_stripe_does_not_take(currency: str) -> None:
         (501, "jpy", True),
     ],
 )
-def test_amounts_that_banks_can_not_carry(amount: int, currency: str, fine: bool) -> None:
+def test_amounts_that_banks_cannot_transfer_are_rejected(amount: int, currency: str, fine: bool) -> None:
     assert (why_not(amount, currency) is None) is fine
 
 
@@ -78,7 +78,7 @@ def test_amounts_that_banks_can_not_carry(amount: int, currency: str, fine: bool
         (5120, "kwd", "5.120 KWD"),
     ],
 )
-def test_amounts_as_people_write_them(amount: int, currency: str, text: str) -> None:
+def test_amounts_are_written_in_major_units(amount: int, currency: str, text: str) -> None:
     assert shown(amount, currency) == text
 
 
@@ -92,5 +92,5 @@ def test_every_pack_on_sale_is_named_by_its_place() -> None:
     assert [field for field, _ in said] == ["packs.1.amount", "packs.2.currency", "packs.3.amount"]
 
 
-def test_a_retired_pack_is_history() -> None:
+def test_a_retired_pack_is_not_checked() -> None:
     assert complaints((1, "brl", False), (4990, "zzz", False)) == ()

@@ -43,7 +43,7 @@ def test_a_millisecond_before_the_boundary_nothing_has_expired() -> None:
     assert settle(account, catalog=CATALOG, now=NOW) == (account, ())
 
 
-def test_an_expiry_loses_what_was_left_and_says_of_which_lot() -> None:
+def test_an_expiry_entry_states_the_credits_and_the_lot() -> None:
     lot = a_lot(3, granted=10, expires_at=NOW)
 
     _, (entry,) = settle(an_account(lot), catalog=CATALOG, now=NOW)
@@ -78,11 +78,11 @@ def test_a_lot_that_was_used_up_does_not_expire() -> None:
     assert apply(account, Settle(), catalog=CATALOG, now=civil("2030-01-01 00:00")) == ()
 
 
-def test_settling_an_account_where_time_did_nothing_is_no_entry() -> None:
+def test_settling_without_a_change_writes_no_entry() -> None:
     assert apply(an_account(a_lot(5)), Settle(), catalog=CATALOG, now=NOW) == ()
 
 
-def test_what_reading_shows_is_what_writing_then_records() -> None:
+def test_a_read_shows_what_the_next_write_records() -> None:
     account = an_account(a_lot(5, expires_at=NOW), a_lot(4, number=3), terms=some_terms("trio"), quota_used=9)
     now = civil("2026-07-03 08:00")
 
@@ -98,7 +98,7 @@ def test_what_reading_shows_is_what_writing_then_records() -> None:
 @pytest.mark.parametrize(
     ("kind", "type_"), [("purchase", "purchase"), ("promotion", "grant"), ("adjustment", "adjustment")]
 )
-def test_a_grant_adds_a_lot_and_a_line_of_its_own_type(kind: LotKind, type_: str) -> None:
+def test_a_grant_adds_a_lot_and_an_entry_of_its_own_type(kind: LotKind, type_: str) -> None:
     account = an_account(number=90)
 
     (entry,) = apply(account, a_grant(50, kind=kind), catalog=CATALOG, now=NOW)
@@ -203,7 +203,7 @@ def full(lots: int) -> Account:
 
 
 @pytest.mark.parametrize("kind", ["promotion", "adjustment"])
-def test_a_gift_to_an_account_with_the_most_lots_it_may_hold_waits(kind: LotKind) -> None:
+def test_a_grant_beyond_the_limit_of_lots_is_refused(kind: LotKind) -> None:
     run(full(MAX_LOTS - 1), a_grant(kind=kind))
 
     with pytest.raises(TooManyLots) as refused:
@@ -212,13 +212,13 @@ def test_a_gift_to_an_account_with_the_most_lots_it_may_hold_waits(kind: LotKind
     assert refused.value.limit == MAX_LOTS
 
 
-def test_money_that_was_paid_is_never_turned_away() -> None:
+def test_a_purchase_beyond_the_limit_of_lots_is_granted() -> None:
     account, _ = run(full(MAX_LOTS), a_grant(50, kind="purchase"))
 
     assert account.available == MAX_LOTS + 50
 
 
-def test_expired_lots_do_not_count_against_a_gift() -> None:
+def test_expired_lots_do_not_count_toward_the_limit() -> None:
     account = an_account(
         *(a_lot(1, number=number) for number in range(2, MAX_LOTS + 1)),
         a_lot(1, number=999, expires_at=NOW),
@@ -267,7 +267,7 @@ def test_every_entry_of_one_operation_bears_its_time() -> None:
     assert [entry.at for entry in entries] == [NOW, NOW]
 
 
-def test_a_change_leaves_the_account_it_was_made_from_as_it_was() -> None:
+def test_a_change_does_not_modify_the_account_before_it() -> None:
     account = an_account(a_lot(5))
     before = an_account(a_lot(5))
 

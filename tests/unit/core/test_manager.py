@@ -68,12 +68,12 @@ def is_refused(code: str) -> bool:
         *("112233", "998877", "332211", "101112", "302010", "010203", "135791", "246802", "864208", "890123"),
     ],
 )
-def test_a_code_that_anybody_would_try_first_is_refused(code: str) -> None:
+def test_an_easily_guessed_code_is_refused(code: str) -> None:
     assert is_refused(code)
 
 
 @pytest.mark.parametrize("code", ["000871", "012346", "135790", "482915", "123312", "765431", "112234", "100200"])
-def test_a_code_that_is_not_trivial_is_taken_leading_zeros_too(code: str) -> None:
+def test_a_code_that_is_hard_to_guess_is_accepted(code: str) -> None:
     assert not is_refused(code)
 
 
@@ -98,14 +98,14 @@ def test_a_run_by_any_step_is_refused_single_or_in_pairs_either_way(start: int, 
 
 
 @given(PAIRS, STEPS, STEPS)
-def test_pairs_that_step_alike_are_refused(pair: str, first: int, second: int) -> None:
+def test_pairs_with_an_equal_step_are_refused(pair: str, first: int, second: int) -> None:
     tens, units = map(int, pair)
 
     assert is_refused("".join(f"{(tens + n * first) % 10}{(units + n * second) % 10}" for n in range(3)))
 
 
 @given(CODES)
-def test_whatever_is_refused_is_refused_backwards_too(code: str) -> None:
+def test_a_refused_code_is_refused_backwards_too(code: str) -> None:
     assert is_refused(code) == is_refused(code[::-1])
 
 
@@ -121,7 +121,7 @@ def test_a_code_of_three_digits_without_a_pattern_is_accepted(code: str) -> None
     assert is_refused(code) == (even or halves or few)
 
 
-def test_so_many_codes_remain() -> None:
+def test_the_number_of_accepted_codes_is_known() -> None:
     assert sum(not is_refused(f"{number:06d}") for number in range(1_000_000)) == 986_000
 
 
@@ -149,14 +149,14 @@ def test_a_lock_ends_at_its_last_instant_and_not_before() -> None:
     assert (after.tries, after.locks, after.tried_at) == (1, 1, NOW + MINUTE)
 
 
-def test_asking_while_locked_neither_counts_nor_makes_the_lock_longer() -> None:
+def test_a_try_while_locked_does_not_lengthen_the_lock() -> None:
     code = tried(a_code(), MAX_TRIES)
 
     assert [seconds_locked(code, NOW + timedelta(seconds=passed)) for passed in (0, 20, 59)] == [60, 40, 1]
 
 
 @pytest.mark.parametrize(("passed", "left"), [(0.0005, 60), (0.9995, 60), (1.0, 59), (58.9995, 2), (59.9999, 1)])
-def test_whoever_waits_as_long_as_told_is_not_locked_any_more(passed: float, left: int) -> None:
+def test_after_the_reported_wait_the_lock_has_ended(passed: float, left: int) -> None:
     code = tried(a_code(), MAX_TRIES)
     at = NOW + timedelta(seconds=passed)
 
@@ -181,7 +181,7 @@ def test_a_lock_counts_from_the_last_try() -> None:
     assert seconds_locked(code, NOW + MINUTE) == 60
 
 
-def test_no_more_than_five_tries_in_any_lock_however_they_are_spread() -> None:
+def test_at_most_five_tries_are_possible_between_locks() -> None:
     """A day of a guess every second: the locks, not the guesser, say how many there are."""
     code, guesses = a_code(), 0
     for second in range(24 * 3600):
@@ -201,7 +201,7 @@ def test_a_clock_that_goes_back_unlocks_nothing() -> None:
     assert seconds_locked(code, NOW - 10 * MINUTE) == 11 * 60
 
 
-def test_the_right_code_forgives_tries_and_locks() -> None:
+def test_the_right_code_resets_tries_and_locks() -> None:
     code = tried(replace(tried(a_code(), MAX_TRIES), locks=3), 1, NOW + timedelta(hours=1))
     assert (code.tries, code.locks) == (1, 4)
 
@@ -238,7 +238,7 @@ def a_session(**changes: object) -> ManagerSession:
         ("petshop-2", 2, NOW, False),
     ],
 )
-def test_a_session_is_good_for_its_account_its_minutes_and_its_code(
+def test_a_session_is_valid_for_its_account_minutes_and_code(
     account: str, code_version: int, at: datetime, good: bool
 ) -> None:
     assert is_usable(a_session(), account, code_version, at) is good

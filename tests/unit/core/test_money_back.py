@@ -60,7 +60,7 @@ def test_credits_go_pro_rata_to_the_money_rounded_down(
     assert revoked_credits(a_purchase(credits=credits, amount=amount), money_back) == revoked
 
 
-def test_a_hundred_cents_at_a_time_take_what_one_refund_takes() -> None:
+def test_many_small_refunds_take_what_one_refund_takes() -> None:
     purchase, account = back(*(a_payment_status(refunded=money) for money in [*range(0, 4990, 100), 4990]))
 
     assert (purchase.revoked, account.available) == (100, 0)
@@ -82,7 +82,7 @@ def test_rounding_is_of_the_whole_and_not_of_each_part() -> None:
 # Taking
 
 
-def test_a_refund_takes_from_its_own_lot_and_says_so() -> None:
+def test_a_refund_takes_from_its_own_lot_and_states_it() -> None:
     purchase, account, (entry,) = followed(*bought(), a_payment_status(refunded=2495))
 
     assert line(entry) == ("refund", -50, 0)
@@ -100,7 +100,7 @@ def test_a_dispute_takes_under_its_own_name() -> None:
     assert (purchase.state, purchase.disputed, account.lots) == ("disputed", 4990, ())
 
 
-def test_what_was_spent_becomes_owed_and_the_balance_stays_at_zero() -> None:
+def test_spent_credits_become_owed_and_the_balance_stays_zero() -> None:
     purchase, account, (entry,) = followed(*bought(spent=60), a_payment_status(refunded=4990))
 
     assert line(entry) == ("refund", -40, 60)
@@ -133,7 +133,7 @@ def test_other_lots_are_left_alone_even_when_credits_are_owed() -> None:
     assert (after.available, after.owed) == (40, 60)
 
 
-def test_what_is_owed_stops_nobody_from_spending_what_else_is_there() -> None:
+def test_owed_credits_do_not_block_other_credits() -> None:
     account = an_account(a_lot(5), owed=60)
 
     account, _ = run(account, a_debit(quantity=5))
@@ -144,7 +144,7 @@ def test_what_is_owed_stops_nobody_from_spending_what_else_is_there() -> None:
     assert refused.value.available == 0
 
 
-def test_money_of_less_than_a_credit_is_noted_without_a_line() -> None:
+def test_money_of_less_than_a_credit_writes_no_entry() -> None:
     purchase, account = bought()
 
     after, same, entries = followed(purchase, account, a_payment_status(refunded=49))
@@ -153,7 +153,7 @@ def test_money_of_less_than_a_credit_is_noted_without_a_line() -> None:
     assert (same, entries) == (account, ())
 
 
-def test_a_refund_before_the_grant_leaves_both_lines() -> None:
+def test_a_refund_before_the_grant_leaves_both_entries() -> None:
     purchase, account, entries = followed(
         a_purchase("open"), an_account(), a_payment_status(refunded=2495, disputed=100)
     )
@@ -291,7 +291,7 @@ def test_the_quota_is_neither_owed_nor_settled() -> None:
     assert [entry.quota for entry in entries] == [0]
 
 
-def test_time_settles_no_debt() -> None:
+def test_the_passage_of_time_settles_no_debt() -> None:
     account, _ = run(an_account(a_lot(5, expires_at=NOW), owed=60), Settle(), now=LATER)
 
     assert account.owed == 60
@@ -347,7 +347,7 @@ def test_refunds_and_disputes_count_together_up_to_the_lot(
         (a_payment_status(refunded=2495), a_payment_status(disputed=998), "refund", 30),
     ],
 )
-def test_a_line_is_named_for_what_caused_it(
+def test_an_entrys_type_names_its_cause(
     before: PaymentStatus, now: PaymentStatus, cause: Literal["refund", "dispute"], credits: int
 ) -> None:
     _, _, (entry,) = followed(*back(before), now)
@@ -364,7 +364,7 @@ def test_a_refund_that_replaces_a_dispute_moves_no_credit() -> None:
     assert (after.state, same, entries) == ("refunded", account, ())
 
 
-def test_what_is_so_already_takes_no_step() -> None:
+def test_an_unchanged_state_takes_no_step() -> None:
     for status in (
         a_payment_status(),
         a_payment_status(refunded=1),
@@ -386,7 +386,7 @@ def test_each_step_counts_the_records_version_and_bears_its_time() -> None:
 # Lines
 
 
-def test_every_change_of_what_is_owed_stands_in_the_history() -> None:
+def test_every_change_of_owed_credits_is_an_entry() -> None:
     purchase, account = bought(spent=60)
     history: list[Entry] = []
     for status, grant in (

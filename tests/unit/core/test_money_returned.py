@@ -22,7 +22,7 @@ MILLISECOND = timedelta(milliseconds=1)
 @pytest.mark.parametrize(
     "status", [a_payment_status(refunded=4990), a_payment_status(disputed=4990), a_payment_status(refunded=1234)]
 )
-def test_what_failed_or_was_won_gives_back_exactly_what_it_took(status: PaymentStatus, spent: int) -> None:
+def test_a_failed_refund_or_won_dispute_returns_what_it_took(status: PaymentStatus, spent: int) -> None:
     purchase, account = bought(spent=spent)
 
     after, restored, entries = followed(purchase, account, status, a_payment_status())
@@ -136,7 +136,7 @@ def test_an_emptied_lot_comes_back_with_its_own_number_and_end() -> None:
 
 
 @pytest.mark.parametrize("after_the_end", [timedelta(0), timedelta(days=40)])
-def test_what_lapsed_while_its_money_was_away_comes_back_for_a_week(after_the_end: timedelta) -> None:
+def test_credits_that_expired_meanwhile_come_back_for_a_week(after_the_end: timedelta) -> None:
     purchase, account = back(a_payment_status(disputed=4990), spent=60)
     at = YEAR_LATER + after_the_end
 
@@ -151,7 +151,7 @@ def test_what_lapsed_while_its_money_was_away_comes_back_for_a_week(after_the_en
     assert entry.draws == (LotDraw(lot.id, -40, lot.expires_at),)
 
 
-def test_an_instant_before_its_end_a_lot_comes_back_as_itself() -> None:
+def test_just_before_its_end_a_lot_comes_back_as_itself() -> None:
     purchase, account = back(a_payment_status(disputed=4990))
 
     _, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER - MILLISECOND)
@@ -169,7 +169,7 @@ def test_a_lapsed_debt_that_is_only_cancelled_makes_no_lot() -> None:
     assert after.lots == purchase.lots
 
 
-def test_what_came_back_for_a_week_is_what_the_next_refund_takes() -> None:
+def test_the_next_refund_takes_the_weeks_lot() -> None:
     purchase, account = back(a_payment_status(disputed=4990))
     purchase, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
     account, _ = run(account, a_debit(quantity=30), now=YEAR_LATER)
@@ -180,7 +180,7 @@ def test_what_came_back_for_a_week_is_what_the_next_refund_takes() -> None:
     assert (account.available, account.owed) == (0, 30)
 
 
-def test_what_comes_back_for_a_week_in_two_parts_is_one_lot() -> None:
+def test_two_returns_within_the_week_are_one_lot() -> None:
     purchase, account = back(a_payment_status(disputed=4990))
     purchase, account, _ = followed(purchase, account, a_payment_status(disputed=2495), now=YEAR_LATER)
 
@@ -190,7 +190,7 @@ def test_what_comes_back_for_a_week_in_two_parts_is_one_lot() -> None:
     assert (lot.granted, lot.remaining, lot.expires_at) == (100, 100, YEAR_LATER + COURTESY)
 
 
-def test_a_week_that_passed_is_followed_by_another() -> None:
+def test_a_return_after_the_weeks_lot_expired_gets_a_new_week() -> None:
     purchase, account = back(a_payment_status(disputed=4990))
     purchase, account, _ = followed(purchase, account, a_payment_status(disputed=2495), now=YEAR_LATER)
     later = YEAR_LATER + timedelta(days=8)

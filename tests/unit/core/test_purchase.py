@@ -83,7 +83,7 @@ def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseS
         ("paid", "session_expired", None),
     ],
 )
-def test_what_a_session_that_is_not_paid_makes_of_a_state(
+def test_an_unpaid_session_moves_each_state_as_listed(
     state: PurchaseState, progress: Progress, expected: PurchaseState | None
 ) -> None:
     step = next_step(a_purchase(state), a_payment_status(progress), LATER, expired_unspent=0)
@@ -92,7 +92,7 @@ def test_what_a_session_that_is_not_paid_makes_of_a_state(
     assert step is None or step.operation is None
 
 
-def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
+def test_a_move_increments_the_version_and_keeps_the_rest() -> None:
     purchase = a_purchase("open", checkout_url="https://checkout.example/1")
 
     step = next_step(purchase, a_payment_status("awaiting_payment"), LATER, expired_unspent=0)
@@ -101,18 +101,18 @@ def test_a_move_counts_the_records_version_and_keeps_the_rest() -> None:
     assert step.purchase == replace(purchase, state="pending", version=purchase.version + 1, changed_at=LATER)
 
 
-def test_a_purchase_that_is_granted_knows_its_money() -> None:
+def test_a_granted_purchase_knows_its_payment() -> None:
     purchase = a_purchase("pending")
 
     step = next_step(purchase, a_payment_status("paid"), LATER, expired_unspent=0)
 
     assert step
     assert step.purchase == replace(
-        purchase, state="granted", version=purchase.version + 1, changed_at=LATER, payment="pi_1"
+        purchase, state="granted", version=purchase.version + 1, changed_at=LATER, payment="pi_pur_1"
     )
 
 
-def test_what_is_granted_is_what_the_record_says() -> None:
+def test_the_grant_has_the_values_of_the_record() -> None:
     purchase = a_purchase("open", pack="no-longer-sold", credits=77, valid_months=1)
 
     step = next_step(purchase, a_payment_status("paid"), LATER, expired_unspent=0)
@@ -133,7 +133,7 @@ def test_a_granted_purchase_knows_its_lot() -> None:
     assert lot.expires_at == civil("2027-06-17 00:00")
 
 
-def test_a_purchase_is_good_from_when_its_money_was_confirmed() -> None:
+def test_validity_starts_when_the_payment_is_confirmed() -> None:
     paid_at = NOW + timedelta(days=5)
 
     purchase, _, _ = followed(a_purchase("pending"), an_account(), a_payment_status("paid"), now=paid_at)
@@ -145,7 +145,7 @@ def test_a_purchase_is_good_from_when_its_money_was_confirmed() -> None:
 # The record
 
 
-def test_a_purchase_begins_with_all_that_it_will_ever_grant() -> None:
+def test_a_new_purchase_has_everything_that_it_grants() -> None:
     pack = a_pack(500, 19990)
 
     purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, now=NOW)
@@ -183,7 +183,7 @@ def test_a_page_opens_a_purchase() -> None:
 
 
 @pytest.mark.parametrize("state", ["pending", "expired", "failed", "granted", "refunded", "disputed"])
-def test_a_page_that_we_hear_of_late_takes_no_purchase_back(state: PurchaseState) -> None:
+def test_a_late_page_does_not_move_a_purchase_back(state: PurchaseState) -> None:
     assert with_page(a_purchase(state), "cs_1", "https://checkout.example/1", LATER).state == state
 
 
@@ -201,7 +201,7 @@ def test_a_purchase_whose_page_was_lost_learns_its_session_from_it(progress: Pro
 
 @pytest.mark.parametrize("start", NOT_GRANTED)
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
-def test_the_end_depends_on_what_was_said_not_on_its_order_or_repeats(start: PurchaseState, length: int) -> None:
+def test_the_end_state_ignores_order_and_repetition(start: PurchaseState, length: int) -> None:
     ends: dict[frozenset[Progress], set[tuple[PurchaseState, int, int]]] = {}
 
     for said in product(PROGRESS, repeat=length):
@@ -218,13 +218,13 @@ def test_every_order_of_everything_twice_grants_exactly_once(start: PurchaseStat
     assert {received(a_purchase(start), *order) for order in orders} == {("granted", 100, 1)}
 
 
-def test_no_words_without_money_ever_grant() -> None:
+def test_no_sequence_without_a_payment_grants() -> None:
     for start in NOT_GRANTED:
         for said in product(UNPAID, repeat=4):
             assert received(a_purchase(start), *said)[1:] == (0, 0)
 
 
-def test_after_a_grant_no_word_on_the_session_moves_the_purchase() -> None:
+def test_after_a_grant_no_session_state_moves_the_purchase() -> None:
     for progress in PROGRESS:
         assert next_step(a_granted_purchase(), a_payment_status(progress), LATER, expired_unspent=0) is None
 
@@ -274,11 +274,11 @@ def test_a_payment_of_another_session_leaves_a_purchase_as_it_is(status: Payment
     assert as_paid_unmatched(a_purchase(), status, LATER) is None
 
 
-def test_what_was_granted_stays_so_whatever_its_money_reads_now() -> None:
+def test_a_mismatch_does_not_move_a_granted_purchase() -> None:
     assert as_paid_unmatched(a_granted_purchase(), a_payment_status(amount=1), LATER) is None
 
 
-def test_what_fits_its_record_has_no_mismatch() -> None:
+def test_a_payment_that_matches_has_no_mismatch() -> None:
     assert mismatches(a_purchase(), a_payment_status()) == ()
     assert mismatches(a_granted_purchase(), a_payment_status(refunded=4990, disputed=100)) == ()
 
@@ -298,7 +298,7 @@ def test_what_fits_its_record_has_no_mismatch() -> None:
     ],
 )
 @pytest.mark.parametrize("purchase", [a_purchase(), a_granted_purchase()], ids=["open", "granted"])
-def test_what_does_not_match_the_record_is_named(purchase: Purchase, status: PaymentStatus, name: str) -> None:
+def test_each_mismatch_with_the_record_is_named(purchase: Purchase, status: PaymentStatus, name: str) -> None:
     assert mismatches(purchase, status) == (name,)
 
 
@@ -323,17 +323,17 @@ def test_a_record_without_a_session_takes_the_one_that_names_it() -> None:
 
 
 @pytest.mark.parametrize("payment", ["pi_other", None])
-def test_what_was_granted_is_not_paid_by_other_money(payment: str | None) -> None:
+def test_another_payment_of_a_granted_purchase_is_a_mismatch(payment: str | None) -> None:
     assert mismatches(a_granted_purchase(), a_payment_status(payment=payment)) == ("payment",)
 
 
 @pytest.mark.parametrize("progress", UNPAID)
-def test_what_was_granted_and_now_reads_unpaid_is_looked_at(progress: Progress) -> None:
+def test_a_granted_purchase_that_reads_unpaid_is_a_mismatch(progress: Progress) -> None:
     assert "progress" in mismatches(a_granted_purchase(), a_payment_status(progress))
 
 
 @pytest.mark.parametrize("progress", PROGRESS)
-def test_what_was_not_granted_may_read_as_it_likes(progress: Progress) -> None:
+def test_an_ungranted_purchase_may_have_any_progress(progress: Progress) -> None:
     assert mismatches(a_purchase(), a_payment_status(progress)) == ()
 
 

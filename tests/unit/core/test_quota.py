@@ -92,7 +92,7 @@ def test_the_quota_renews_without_anything_having_run_at_midnight() -> None:
     assert quota_remaining(seen, CATALOG) == 300
 
 
-def test_what_was_left_of_a_quota_does_not_roll_over() -> None:
+def test_unused_quota_does_not_roll_over() -> None:
     account = an_account(terms=ON_TRIO, quota_used=10)
 
     seen, _ = settled(account, RENEWAL)
@@ -131,7 +131,7 @@ def test_after_idle_months_the_quota_renews_once() -> None:
     assert seen.quota_renews_at == civil("2027-02-28 00:00")
 
 
-def test_a_period_in_which_nothing_was_used_passes_without_a_line() -> None:
+def test_an_unused_period_ends_without_an_entry() -> None:
     account = an_account(terms=ON_TRIO, quota_used=0)
 
     seen, entries = settled(account, civil("2026-09-15 12:00"))
@@ -159,7 +159,7 @@ def test_the_service_records_renewals_under_its_own_name() -> None:
     assert renewal.at == RENEWAL
 
 
-def test_an_expiry_and_a_renewal_at_one_instant_are_two_lines() -> None:
+def test_an_expiry_and_a_renewal_at_one_instant_are_two_entries() -> None:
     account = an_account(a_lot(4, expires_at=RENEWAL), terms=ON_TRIO, quota_used=7, number=90)
 
     seen, entries = settled(account, RENEWAL)
@@ -174,7 +174,7 @@ def test_an_expiry_and_a_renewal_at_one_instant_are_two_lines() -> None:
 # When both are gone
 
 
-def test_without_quota_and_credits_a_refusal_names_both_ways_out() -> None:
+def test_without_quota_and_credits_a_refusal_names_both_remedies() -> None:
     """The next renewal, and a pack."""
     account = an_account(terms=ON_TRIO, quota_used=300)
 
@@ -185,7 +185,7 @@ def test_without_quota_and_credits_a_refusal_names_both_ways_out() -> None:
     assert refused.value.suggested_pack == "credits-50"
 
 
-def test_a_purchase_ends_the_pause_at_once() -> None:
+def test_a_purchase_makes_the_feature_usable_at_once() -> None:
     account = an_account(terms=ON_TRIO, quota_used=300)
 
     account, entries = run(account, a_grant(50), a_debit("ai_service"))
@@ -215,7 +215,7 @@ def test_a_smaller_plan_leaves_nothing_below_zero() -> None:
     assert account.quota_used == 250
 
 
-def test_going_down_and_up_again_gives_no_services_back() -> None:
+def test_a_smaller_plan_and_back_restores_no_used_units() -> None:
     account = an_account(terms=ON_TRIO, quota_used=250)
 
     account, _ = run(account, a_change_to(some_terms("none")), a_change_to(ON_TRIO))
@@ -298,7 +298,7 @@ def test_a_plan_change_after_the_renewal_instant_renews_first() -> None:
     ]
 
 
-def test_a_plan_change_says_what_changed_and_who_asked() -> None:
+def test_a_plan_change_states_the_change_and_the_actor() -> None:
     _, (entry,) = run(an_account(terms=ON_TRIO), a_change_to(some_terms("team")))
     _, (switched,) = run(an_account(terms=ON_TRIO), a_change_to(some_terms("trio", ai_enabled=False)))
 
@@ -336,7 +336,7 @@ def test_another_anchor_or_zone_moves_the_months_one_renewal(
 
 
 @pytest.mark.parametrize(("anchor_day", "time_zone"), [(5, "America/Sao_Paulo"), (10, "Asia/Tokyo")])
-def test_a_renewal_that_the_new_terms_put_behind_us_counts_at_once(anchor_day: int, time_zone: str) -> None:
+def test_a_renewal_moved_into_the_past_takes_effect_at_once(anchor_day: int, time_zone: str) -> None:
     just_before = civil("2026-06-09 23:30")
     account = an_account(terms=some_terms("trio", quota_anchor_day=10), at=just_before, quota_used=300)
     change = a_change_to(some_terms("trio", quota_anchor_day=anchor_day, time_zone=time_zone))

@@ -71,7 +71,7 @@ def test_a_debit_takes_the_features_price_for_each_unit() -> None:
     assert entry.after.available == 4
 
 
-def test_a_free_feature_draws_nothing_and_is_still_a_line() -> None:
+def test_a_free_feature_draws_nothing_and_is_still_an_entry() -> None:
     account = an_account()
 
     entry = debited(account, a_debit("sticker", quantity=5), catalog=priced(STICKER, 0))
@@ -94,7 +94,7 @@ def test_a_lot_that_is_used_up_leaves_the_account() -> None:
     assert [lot.number for lot in after.lots] == [3]
 
 
-def test_a_lot_that_is_partly_spent_remembers_what_was_granted() -> None:
+def test_a_partly_spent_lot_keeps_its_granted_credits() -> None:
     lot = a_lot(7, granted=10)
 
     after = debited(an_account(lot), a_debit(quantity=3)).after
@@ -108,7 +108,7 @@ def test_a_lot_that_is_partly_spent_gives_no_more_than_it_has_left() -> None:
     assert draws_of(an_account(partly_spent, whole), a_debit(quantity=4)) == (drawn(partly_spent, 2), drawn(whole, 2))
 
 
-def test_a_debit_keeps_what_the_caller_said() -> None:
+def test_a_debit_keeps_the_callers_texts() -> None:
     debit = Debit(
         actor="service",
         feature="sticker",
@@ -146,7 +146,7 @@ def test_a_credit_that_expires_a_millisecond_from_now_is_spent() -> None:
     assert debited(account, a_debit()).after.available == 0
 
 
-def test_expired_credits_are_passed_over_for_those_that_live() -> None:
+def test_expired_credits_are_skipped_for_valid_ones() -> None:
     expired, living = a_lot(5, number=2, expires_at=NOW), a_lot(5, number=3)
 
     assert draws_of(an_account(expired, living), a_debit(quantity=2)) == (drawn(living, 2),)
@@ -180,7 +180,7 @@ def test_the_soonest_expiry_is_drawn_first_whatever_the_kind() -> None:
     assert draws_of(an_account(promotion, sooner), a_debit()) == (drawn(sooner, 1),)
 
 
-def test_of_lots_expiring_together_the_promotion_is_drawn_first() -> None:
+def test_promotions_are_drawn_before_purchases_of_equal_expiry() -> None:
     purchase = a_lot(5, number=2, kind="purchase", granted_at=civil("2026-01-01 00:00"))
     promotion = a_lot(5, number=3, kind="promotion", granted_at=civil("2026-05-01 00:00"))
 
@@ -202,7 +202,7 @@ def test_adjustments_and_promotions_are_drawn_by_grant_time() -> None:
     assert draws_of(an_account(adjustment, promotion), a_debit()) == (drawn(adjustment, 1),)
 
 
-def test_of_equal_lots_the_one_granted_first_is_drawn_first() -> None:
+def test_the_earlier_granted_of_equal_lots_is_drawn_first() -> None:
     """Lots of one kind that expire together."""
     second = a_lot(5, number=2, granted_at=civil("2026-02-01 00:00"))
     first = a_lot(5, number=3, granted_at=civil("2026-02-01 00:00") - MILLISECOND)
@@ -210,7 +210,7 @@ def test_of_equal_lots_the_one_granted_first_is_drawn_first() -> None:
     assert draws_of(an_account(second, first), a_debit()) == (drawn(first, 1),)
 
 
-def test_of_lots_alike_in_all_else_the_lower_lot_id_is_drawn_first() -> None:
+def test_the_lower_lot_id_of_equal_lots_is_drawn_first() -> None:
     lots = [a_lot(5, number=number) for number in (999, 1000, 2, 10)]
 
     for order in permutations(lots):

@@ -132,7 +132,7 @@ def _cursor(query: Query, before: int, secret: str) -> str:
 
 
 def _range(table: Table, query: Query) -> tuple[int, int]:
-    """The first and last number of the entries that the query's cursor and dates allow. Raises AccountNotFound, Busy."""
+    """The first and last number of the entries within the query's cursor and dates. Raises AccountNotFound, Busy."""
     filters = query.filters
     newest = read_tail(table, query.account_id).entry
     last, first = newest.number if query.before is None else min(query.before - 1, newest.number), 1
@@ -202,8 +202,7 @@ def _csv_file(query: Query, deps: Deps) -> Response:
     table = within(deps.table, FILE_SECONDS)
     # Read first, because a slow secret must use up the file's time instead of coming on top of it.
     secret = deps.cursor_secret()
-    first, last = _range(table, query)
-    lines, before = read_lines(table, query.account_id, query.filters, first, last, query.limit or MAX_LINES)
+    lines, before = _read_lines(table, query)
     headers = {"Content-Type": f"{CSV}; charset=utf-8"}
     if before:
         headers["Next-Cursor"] = _cursor(query, before, secret)
@@ -212,22 +211,22 @@ def _csv_file(query: Query, deps: Deps) -> Response:
     return Response(status=200, body="".join([BYTE_ORDER_MARK, csv_line(COLUMNS), *lines]), headers=headers)
 
 
-def read_lines(
-    table: Table, account_id: str, filters: Filters, first: int, last: int, limit: int
-) -> tuple[list[str], int | None]:
-    """The CSV lines of matching entries with numbers `last` down to `first`, and a Page's `before`.
+def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
+    """The CSV lines of the matching entries, and a Page's `before`.
 
-    Stops after `limit` lines, at MAX_FILE_BYTES, or at the table's deadline. Raises Busy if nothing was read by then.
+    Stops at the query's limit, at MAX_FILE_BYTES and at the table's deadline. Raises AccountNotFound, and Busy if
+    nothing was read before the deadline.
     """
     from prepaid.api.csv_lines import COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
 
+    first, last = _range(table, query)
+    limit = query.limit or MAX_LINES
     lines: list[str] = []
     size, before = 0, last + 1
     while before > first and len(lines) < limit:
+        most = min(limit - len(lines), MAX_READS * PAGE_ENTRIES)
         try:
-            page = read_page(
-                table, account_id, filters, first, before - 1, min(limit - len(lines), MAX_READS * PAGE_ENTRIES)
-            )
+            page = read_page(table, query.account_id, query.filters, first, before - 1, most)
         except Busy:
             if before > last:
                 raise

@@ -46,16 +46,21 @@ SCRYPT_MEMORY_BYTES = 2**26
 SALT_BYTES = NONCE_BYTES = 16
 
 
+def slow_digest(peppered: bytes, salt: bytes, cost: int = SCRYPT_COST) -> bytes:
+    """The digest of a code. cost: a power of two; it makes each comparison deliberately slow."""
+    return scrypt(peppered, salt=salt, n=cost, r=8, p=1, maxmem=SCRYPT_MEMORY_BYTES)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeSecrets:
     """pepper: mixed into each code's digest and each token. random_bytes: the source of salts and nonces.
 
-    scrypt_cost: a power of two; it makes each comparison deliberately slow.
+    slow_digest: the digest of a peppered code with its salt.
     """
 
     pepper: str
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
-    scrypt_cost: int = SCRYPT_COST
+    slow_digest: Callable[[bytes, bytes], bytes] = slow_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,4 +234,4 @@ def code_digest(code: str, salt: bytes, codes: CodeSecrets) -> bytes:
     """The stored digest of a code."""
     # The pepper isn't in the table, so that the table alone doesn't suffice to try all million codes.
     peppered = hmac.digest(codes.pepper.encode(), code.encode(), "sha256")
-    return scrypt(peppered, salt=salt, n=codes.scrypt_cost, r=8, p=1, maxmem=SCRYPT_MEMORY_BYTES)
+    return codes.slow_digest(peppered, salt)

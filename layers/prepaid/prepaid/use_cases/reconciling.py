@@ -13,7 +13,7 @@ from typing import assert_never
 from prepaid.core.catalog import Catalog
 from prepaid.payments.events import FAILED_EVENT, MONEY_EVENTS, Event
 from prepaid.payments.sessions import EVENTS_PAGE, Stripe, events_page
-from prepaid.store.dynamodb import Table, within
+from prepaid.store.dynamodb import Table
 from prepaid.store.purchases import PurchaseRef, read_purchase
 from prepaid.store.reconciliation import (
     Checkpoint,
@@ -25,7 +25,7 @@ from prepaid.store.reconciliation import (
     save_checkpoint,
     save_failed_check,
 )
-from prepaid.use_cases.syncing import Outcome, fetch_status, follow_event, sync_purchase
+from prepaid.use_cases.syncing import Outcome, follow_event, sync_with_session
 
 # Stripe keeps events for 30 days; the first run of a stack reads all of them.
 INITIAL_LOOKBACK = timedelta(days=29)
@@ -36,7 +36,7 @@ PAGE_PENDING_CHECKS = 50
 MAX_RETRIES, MAX_WAITING = 100, 1000
 # Reported events that the overlap of two runs may show again; the checkpoint stores them with each page.
 MAX_REPORTED = 200
-# The deadline of one event, purchase or page: a slow one must not use up the run. Stripe alone may take 18 seconds.
+# The deadline of one event, purchase or page. Stripe alone may take 18 seconds.
 PIECE_SECONDS = 30.0
 
 
@@ -63,11 +63,12 @@ class ReconcileResult:
 class ReconcileContext:
     """The dependencies and limits of a run.
 
+    piece: returns the table with a new deadline, for one event, purchase or page; a slow one must not use up the run.
     on_quarantine, on_failure: called immediately with the event or purchase, because a run may be killed before its
     end. Tests lower the limits.
     """
 
-    table: Table
+    piece: Callable[[], Table]
     client: Stripe
     catalog: Catalog
     now: datetime
@@ -77,10 +78,6 @@ class ReconcileContext:
     page_events: int = EVENTS_PAGE
     page_checks: int = PAGE_PENDING_CHECKS
     max_retries: int = MAX_RETRIES
-
-    def piece(self) -> Table:
-        """The table with the deadline of one piece of the run."""
-        return within(self.table, PIECE_SECONDS)
 
 
 def reconcile(context: ReconcileContext) -> ReconcileResult:
@@ -234,10 +231,12 @@ def _check_purchase(run: _Run, ref: PurchaseRef) -> Outcome:
     session = purchase.session
     if (session, False) in run.checked:
         return "unchanged"
-    return sync_purchase(
+    return sync_with_session(
         table,
+        context.client,
         ref,
-        lambda: fetch_status(table, context.client, ref, session, failed=purchase.state == "failed"),
+        session,
+        failed=purchase.state == "failed",
         catalog=context.catalog,
         now=context.now,
         reason="reconciliation",

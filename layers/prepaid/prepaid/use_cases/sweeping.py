@@ -8,13 +8,13 @@ from prepaid.core.catalog import Catalog
 from prepaid.core.ledger import Settle
 from prepaid.store import keys
 from prepaid.store.due import Checkpoint, DueLot, delete_due, read_checkpoint, read_due, save_checkpoint, sort_key
-from prepaid.store.dynamodb import Table, within
+from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import append
 
 PAGE_ROWS = 100
 # How far back the first sweep of a table starts, in case the schedule was enabled late.
 INITIAL_LOOKBACK = timedelta(days=31)
-# The deadline of one lot or page: a slow one must not use up the run.
+# The deadline of one lot or page.
 PIECE_SECONDS = 10.0
 
 
@@ -32,19 +32,19 @@ class SweepResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepContext:
-    """The dependencies and limits of a sweep. on_failure: called immediately with a lot that couldn't be recorded."""
+    """The dependencies and limits of a sweep.
 
-    table: Table
+    piece: returns the table with a new deadline, for one lot or page; a slow one must not use up the run. on_failure:
+    called immediately with a lot that couldn't be recorded.
+    """
+
+    piece: Callable[[], Table]
     catalog: Catalog
     now: datetime
     has_time: Callable[[], bool]
     on_failure: Callable[[DueLot, Exception], None]
     page_rows: int = PAGE_ROWS
     initial_lookback: timedelta = INITIAL_LOOKBACK
-
-    def piece(self) -> Table:
-        """The table with the deadline of one piece of the run."""
-        return within(self.table, PIECE_SECONDS)
 
 
 def sweep(context: SweepContext) -> SweepResult:

@@ -67,10 +67,12 @@ def follow_event(
         return "ignored"
     ref, session = found
     try:
-        return sync_purchase(
+        return sync_with_session(
             table,
+            client,
             ref,
-            lambda: fetch_status(table, client, ref, session, failed=event.type == FAILED_EVENT),
+            session,
+            failed=event.type == FAILED_EVENT,
             catalog=catalog(),
             now=now,
             reason=event.id,
@@ -79,6 +81,32 @@ def follow_event(
         # Payment for an account that doesn't exist: a retry of the event won't help, an operator may.
         quarantine(table, ref, ("unknown_account",), None, event.id, now)
         return "quarantined"
+
+
+def sync_with_session(
+    table: Table,
+    client: Stripe,
+    ref: PurchaseRef,
+    session: str,
+    *,
+    failed: bool,
+    catalog: Catalog,
+    now: datetime,
+    reason: str,
+) -> Outcome:
+    """Sync the purchase with its checkout session at Stripe.
+
+    failed: whether an event reported that the voucher expired. Raises the same as sync_purchase, PaymentsRefused,
+    PaymentsUnavailable.
+    """
+    return sync_purchase(
+        table,
+        ref,
+        lambda: _fetch_status(table, client, ref, session, failed=failed),
+        catalog=catalog,
+        now=now,
+        reason=reason,
+    )
 
 
 def sync_purchase(
@@ -124,10 +152,12 @@ def sync_purchase(
     raise Busy
 
 
-def fetch_status(table: Table, client: Stripe, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
+def _fetch_status(
+    table: Table, client: Stripe, ref: PurchaseRef, session: str, *, failed: bool
+) -> PaymentStatus | None:
     """The current status of a checkout session; None when Stripe has no such session of this service.
 
-    failed: whether an event reported that the voucher expired. Raises PaymentsRefused, PaymentsUnavailable, Busy.
+    Raises PaymentsRefused, PaymentsUnavailable, Busy.
     """
     try:
         return fetch_payment_status(client, session, failed=failed)

@@ -1,6 +1,6 @@
 """Lookups for the checks of rows: the rows that they refer to, catalog versions, the time."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from prepaid.core.catalog import Catalog
 from prepaid.core.purchase import Purchase
 from prepaid.store import keys
 from prepaid.store.catalog import catalog_from_item, first_catalog
-from prepaid.store.dynamodb import Item, Table, get, get_many, within
+from prepaid.store.dynamodb import Item, Table, get, get_many
 from prepaid.use_cases.verifying.tally import Tally
 
 # More versions than a stack gets in years. Beyond that, the cache is cleared.
@@ -19,23 +19,18 @@ MAX_CATALOGS = 200
 class RowLookup:
     """The lookups of one page or recheck.
 
-    consistent: whether `fetch` reads strongly consistently; the first check of a row doesn't. cutoff: rows dated before
-    it all existed when the pass began. catalogs: cached versions, which never change. tally: of rows older than
-    `cutoff`; None in a recheck. found: the rows that `fetch` read.
+    piece: as in VerifyContext. consistent: whether `fetch` reads strongly consistently; the first check of a row
+    doesn't. cutoff: rows dated before it all existed when the pass began. catalogs: cached versions, which never
+    change. tally: of rows older than `cutoff`; None in a recheck. found: the rows that `fetch` read.
     """
 
-    table: Table
-    call_seconds: float
+    piece: Callable[[], Table]
     now: datetime
     consistent: bool
     cutoff: datetime
     catalogs: dict[int, Catalog]
     tally: Tally | None = None
     found: dict[tuple[str, str], Item] = field(default_factory=dict)
-
-    def piece(self) -> Table:
-        """The table with the deadline of one call."""
-        return within(self.table, self.call_seconds)
 
     def fetch(self, wanted: Iterable[keys.Key]) -> None:
         """Read the rows that the next checks need, and drop those read before. Raises Busy."""

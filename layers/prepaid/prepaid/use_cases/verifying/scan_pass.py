@@ -19,7 +19,7 @@ from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.ids import PURCHASE_PREFIX
 from prepaid.store import keys
-from prepaid.store.dynamodb import Item, Table, query, scan, within
+from prepaid.store.dynamodb import Item, Table, query, scan
 from prepaid.store.verification import VerifiedUpTo, save_verified_up_to
 from prepaid.use_cases.verifying import account_audit, index_rows
 from prepaid.use_cases.verifying.account_audit import AccountAudit, close_audit, from_json, open_audit, read, to_json
@@ -28,7 +28,8 @@ from prepaid.use_cases.verifying.lookup import RowLookup
 from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 
 PAGE_ROWS = 500
-CALL_SECONDS = 4.0
+# The deadline of one call to the database.
+PIECE_SECONDS = 4.0
 # An item holds at most 400 kB; a packed pass grows by about 30 bytes per purchase of the current account.
 MAX_PLACE_BYTES = 380_000
 SECOND_LOOKS = 2
@@ -61,20 +62,15 @@ class ScanPass:
 class VerifyContext:
     """The dependencies and limits of a pass. now: returns the time. on_finding: called once with each finding.
 
-    call_seconds: the deadline of each call to the database; a slow one must not use up the run.
+    piece: returns the table with a new deadline, for one call; a slow one must not use up the run.
     """
 
-    table: Table
+    piece: Callable[[], Table]
     now: Callable[[], datetime]
     on_finding: Callable[[Finding], None]
     catalogs: dict[int, Catalog] = field(default_factory=dict)
     page_rows: int = PAGE_ROWS
-    call_seconds: float = CALL_SECONDS
     max_place_bytes: int = MAX_PLACE_BYTES
-
-    def piece(self) -> Table:
-        """The table with the deadline of one call."""
-        return within(self.table, self.call_seconds)
 
 
 def advance(context: VerifyContext, scan_pass: ScanPass) -> None:
@@ -235,8 +231,7 @@ def _needed(item: Item) -> list[keys.Key]:
 
 def _lookup(context: VerifyContext, scan_pass: ScanPass, *, consistent: bool) -> RowLookup:
     return RowLookup(
-        table=context.table,
-        call_seconds=context.call_seconds,
+        piece=context.piece,
         now=context.now(),
         consistent=consistent,
         cutoff=scan_pass.started_at - SETTLED,

@@ -1,0 +1,103 @@
+"""The line between Stripe's SDK and Stripe: every request is seen there, and can be cut or answered falsely.
+
+A fault is a function of `send`, which makes the real request. It may call it or not, return an answer, or raise what
+the network would have raised. The SDK's own retries pass here too.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import stripe
+
+type Answer = tuple[str | bytes, int, Mapping[str, str]]
+type Send = Callable[[], Answer]
+type Fault = Callable[[Send], Answer]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. params: of its query or its form. key: its Idempotency-Key, or ""."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    key: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def session(self) -> str | None:
+        """The checkout session whose status it fetches."""
+        folder, _, session = self.path.rpartition("/")
+        return session if (self.method, folder) == ("GET", "/v1/checkout/sessions") else None
+
+
+def no_fault(_: Call) -> None:
+    """Every request passes."""
+
+
+@contextmanager
+def stripe_tapped(meet: Callable[[Call], Fault | None] = no_fault) -> Iterator[list[Call]]:
+    """A tap on the line for the length of a with block; taps may be nested. Gives the requests so far.
+
+    meet: asked before each request leaves, for the fault that it meets. It may also raise.
+    """
+    calls: list[Call] = []
+    real = stripe.RequestsClient.request
+
+    def request(
+        client: stripe.RequestsClient,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+    ) -> Any:
+        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        parts = urlsplit(url)
+        params = dict(parse_qsl(post_data or parts.query))
+        call = Call(method.upper(), parts.path, params, sent.get("idempotency-key", ""))
+        calls.append(call)
+        fault = meet(call)
+
+        def send() -> Any:
+            return real(client, method, url, headers, post_data)
+
+        return fault(send) if fault else send()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe.RequestsClient, "request", request)
+        yield calls
+
+
+def cut(_: Send) -> Answer:
+    """No connection, and none that the SDK would try again."""
+    raise stripe.APIConnectionError("injected", should_retry=False)  # type: ignore[no-untyped-call]
+
+
+def then(act: Callable[[], object]) -> Fault:
+    """Act after Stripe's answer."""
+
+    def fault(send: Send) -> Answer:
+        answer = send()
+        act()
+        return answer
+
+    return fault
+
+
+def refuses(status: int, message: str, **error: str) -> Fault:
+    """Stripe answers with an error of the request, and did nothing."""
+    return lambda _: refusal(status, message, **error)
+
+
+def refusal(status: int, message: str, **error: str) -> Answer:
+    """The error as Stripe sends it."""
+    body = json.dumps({"error": {"type": "invalid_request_error", "message": message, **error}})
+    return body, status, {"Request-Id": "req_injected"}
