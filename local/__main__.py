@@ -1,6 +1,7 @@
 """`make run`: runs a complete stack in the foreground until Ctrl-C."""
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -120,8 +121,14 @@ def stop_once(_number: int, _frame: FrameType | None) -> NoReturn:
     """Stop at the first signal and ignore later ones, so that they don't interrupt the clean-up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    print("\nstopping…", flush=True)
+    tell("\nstopping: ending all programs and deleting their temporary files. This takes a few seconds.")
     raise KeyboardInterrupt
+
+
+def tell(text: str) -> None:
+    """Print, unless the terminal was closed."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def main() -> int:
@@ -153,7 +160,7 @@ def main() -> int:
         )
         return 1
     except KeyboardInterrupt:
-        print("stopped", flush=True)
+        tell(f"stopped; the logs are in .local/log/{chosen.stack}")
         return 0
 
 

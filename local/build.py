@@ -8,13 +8,12 @@ from pathlib import Path
 
 from local import sam
 from local.processes import ROOT, STATE, finish, own_environment
+from local.tools import keep_newest
 
 BUILDS = STATE / "build"
 SOURCES = ("template.yaml", "layers", "functions", "local/requirements/sam.txt")
 # A subfolder, because SAM writes another file next to its output.
 OUTPUT = "out"
-# Stacks that are being deployed may still read an older build.
-KEPT = 4
 
 
 def architecture() -> str:
@@ -45,8 +44,7 @@ def built(log: Path) -> Path:
     if not target.exists():
         _build(target, log)
     os.utime(target)
-    for old in sorted(BUILDS.glob("*"), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    keep_newest(BUILDS)
     return target / OUTPUT
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -10,11 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.processes import HOST, STATE, LocalStackError, Program, free_port, running, shown
-from local.tools import environment_of, python_of
+from local.processes import HOST, STATE, LocalStackError, Program, free_port, running, shown, temporary_folder
+from local.tools import environment_of, keep_newest, python_of
 
 REGION = "us-east-1"
 READY_SECONDS = 60
+LAYERS = STATE / "layers"
+FUNCTION_PROCESSES = Path(__file__).with_name("function_processes.py")
+# Of all functions together. A process takes 50 MB of memory.
+CALLS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +59,23 @@ def emulator(name: str = "tables", port: int | None = None, *, enforce_iam: bool
     """
     port = port or free_port()
     log = STATE / "log" / name / "ministack.log"
-    scratch = STATE / "tmp" / f"{name}-{port}"
-    # Delete the files of a killed run: the emulator unpacks every function and layer there.
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    command = _command()
+    keep_newest(LAYERS)
     log.unlink(missing_ok=True)
+    scratch = temporary_folder()
     env = {**_environment(port, scratch), "AUTH": "true" if enforce_iam else "false"}
-    try:
-        with running("the local cloud", _command(), env, log, cwd=scratch) as program:
-            cloud = Cloud(port, program)
-            wait_for(f"{cloud.url}/_ministack/ready", program)
-            yield cloud
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with running("the local cloud", command, env, log, cwd=scratch, scratch=scratch) as program:
+        cloud = Cloud(port, program)
+        wait_for(f"{cloud.url}/_ministack/ready", program)
+        yield cloud
 
 
 def _command() -> list[str]:
     # The emulator runs functions with the Python that runs it. That is a bare Python, so that functions can import only
     # their own layer; only the emulator gets the path of its own packages.
     site = next((environment_of("ministack") / "lib").glob("python3*")) / "site-packages"
-    starter = "import runpy, sys; sys.path.append(sys.argv.pop()); runpy.run_module('ministack', run_name='__main__')"
-    return [str(python_of("runtime")), "-c", starter, str(site)]
+    # -P: without it, the modules of this folder could be taken for packages of the same name.
+    return [str(python_of("runtime")), "-P", str(FUNCTION_PROCESSES), str(site), str(LAYERS)]
 
 
 def _environment(port: int, scratch: Path) -> dict[str, str]:
@@ -86,15 +85,17 @@ def _environment(port: int, scratch: Path) -> dict[str, str]:
         "HOME": str(scratch),
         "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
-        "TMPDIR": str(scratch),
         "BIND_HOST": HOST,
-        "MINISTACK_HOST": HOST,
+        # Browsers resolve every name below localhost. The page has one, because a cookie belongs to a name.
+        "MINISTACK_HOST": "localhost",
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
         # Both would listen on fixed ports, which a second stack couldn't share.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "LAMBDA_WARM_TTL_SECONDS": "86400",
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(CALLS_AT_ONCE),
+        # A function's last process stays.
+        "LAMBDA_WARM_TTL_SECONDS": "60",
         "PERSIST_STATE": "0",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class Program:
 
     name: str
     log: Path
+    scratch: Path
     supervisor: subprocess.Popen[bytes]
 
     def ended(self) -> bool:
@@ -65,28 +67,50 @@ class Program:
             self.supervisor.stdin.close()
 
 
-def start(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> Program:
-    """Start a program that ends when this process exits."""
+def temporary_folder() -> Path:
+    """A new empty folder for what a program writes while it runs."""
+    (STATE / "tmp").mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=STATE / "tmp"))
+
+
+def start(
+    name: str,
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    log: Path,
+    cwd: Path = ROOT,
+    scratch: Path | None = None,
+) -> Program:
+    """Start a program that ends when this process exits.
+
+    scratch: the program's folder for temporary files, a new one by default. Deleted when the program has ended.
+    """
+    scratch = scratch or temporary_folder()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         supervisor = subprocess.Popen(
-            [sys.executable, "-I", str(SUPERVISOR), *map(str, command)],
+            [sys.executable, "-I", str(SUPERVISOR), str(scratch), *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=dict(env),
+            env={**env, "TMPDIR": str(scratch)},
             cwd=cwd,
             start_new_session=True,
         )
-    return Program(name, log, supervisor)
+    return Program(name, log, scratch, supervisor)
 
 
 @contextlib.contextmanager
 def running(
-    name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT
+    name: str,
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    log: Path,
+    cwd: Path = ROOT,
+    scratch: Path | None = None,
 ) -> Iterator[Program]:
-    """A running program for the duration of a with block."""
-    program = start(name, command, env, log, cwd)
+    """A running program for the duration of a with block. The arguments are those of `start`."""
+    program = start(name, command, env, log, cwd, scratch)
     try:
         yield program
     finally:

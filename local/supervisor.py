@@ -1,10 +1,12 @@
 """Runs one command, and ends it and everything it started as soon as the owner exits.
 
+Then it deletes the command's temporary folder.
 The owner holds the other end of standard input. However the owner exits, kill -9 included, the pipe closes, so nothing
 polls and no process id can be mistaken for another. This file imports the standard library only, to start fast.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import threading
 import time
 
 GRACE_SECONDS = 3.0
+DELETE_SECONDS = 5.0
 
 
 def end_group(group: int, grace: float = GRACE_SECONDS) -> None:
@@ -30,8 +33,17 @@ def end_group(group: int, grace: float = GRACE_SECONDS) -> None:
                 return
 
 
-def main(command: list[str]) -> int:
-    """Run the command until it or the owner exits; return its exit code."""
+def delete(folder: str) -> None:
+    """Delete the folder. A process that was killed just now may still write into it."""
+    deadline = time.monotonic() + DELETE_SECONDS
+    shutil.rmtree(folder, ignore_errors=True)
+    while os.path.exists(folder) and time.monotonic() < deadline:  # noqa: PTH110 - pathlib takes long to import
+        time.sleep(0.05)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(scratch: str, command: list[str]) -> int:
+    """Run the command until it or the owner exits, delete its temporary folder, and return its exit code."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     finished = threading.Event()
 
@@ -51,12 +63,13 @@ def main(command: list[str]) -> int:
     finished.wait()
     # The command may have exited before the processes that it started.
     end_group(child.pid)
+    delete(scratch)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
     # os._exit: an ordinary exit would wait for the thread that reads standard input.
-    status = main(sys.argv[1:])
+    status = main(sys.argv[1], sys.argv[2:])
     sys.stdout.flush()
     os._exit(status)

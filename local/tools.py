@@ -11,6 +11,8 @@ from local.processes import STATE, LocalStackError, finish, own_environment
 
 REQUIREMENTS = Path(__file__).with_name("requirements")
 PYTHON_VERSION = "3.13"
+# Stacks that run may still read an older one.
+KEPT = 4
 
 
 def uv() -> str:
@@ -43,6 +45,13 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
             make(folder)
             done.touch()
     return folder
+
+
+def keep_newest(folder: Path) -> None:
+    """Create the folder, or delete all but the newest of its entries."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _install(tool: str, listed: Path, folder: Path) -> None:

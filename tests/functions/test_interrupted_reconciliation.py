@@ -80,6 +80,22 @@ def test_a_run_out_of_time_stops_and_the_next_continues(
 
 
 @pytest.mark.usefixtures("small_pages")
+def test_a_run_that_continues_hours_later_misses_no_event(till: Till, run: Run, service: Service, clock: Clock) -> None:
+    for _ in range(3):
+        till.pay(till.buy())
+    assert not run(looks(2))["finished"]
+    clock.now += timedelta(minutes=10)
+    till.pay(till.buy())
+    clock.now += 2 * HOUR
+
+    assert run()["finished"]
+    clock.now += HOUR
+    assert run()["finished"]
+
+    assert available(service) == 400
+
+
+@pytest.mark.usefixtures("small_pages")
 def test_a_killed_run_repeats_at_most_one_page(till: Till, run: Run, service: Service) -> None:
     """Each purchase has one event, which leads to a request for its session."""
     for _ in range(6):

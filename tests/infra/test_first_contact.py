@@ -60,3 +60,12 @@ def test_a_uv_that_does_not_run_is_not_used(tmp_path: Path) -> None:
 
     assert f"{shim} " not in done.stdout
     assert ".local/uv/bin/uv run" in done.stdout
+
+
+def test_make_lock_renews_the_pins_of_every_tool() -> None:
+    done = subprocess.run(["make", "-n", "lock"], cwd=ROOT, capture_output=True, check=True, text=True)
+
+    lists = {path.relative_to(ROOT) for path in (ROOT / "local/requirements").glob("*.in")}
+    assert len(lists) >= 6
+    for path in lists:
+        assert f"{path} --output-file {path.with_suffix('.txt')}" in done.stdout

@@ -15,12 +15,13 @@ from local.supervisor import end_group
 
 WAIT_SECONDS = 20.0
 
-# A program that starts another, as the emulator does with functions, and writes both process ids to a file.
+# A program that starts another, as the emulator does with functions, and writes both process ids and the folder for
+# temporary files to a file.
 PARENT_AND_CHILD = """
 import os, pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 draft = pathlib.Path(sys.argv[1] + ".draft")
-draft.write_text(f"{os.getpid()} {child.pid}")
+draft.write_text(f"{os.getpid()} {child.pid} {os.environ['TMPDIR']}")
 draft.rename(sys.argv[1])
 time.sleep(600)
 """
@@ -53,9 +54,10 @@ def gone(process: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def written_ids(file: Path) -> list[int]:
+def written(file: Path) -> tuple[list[int], Path]:
     assert eventually(file.exists)
-    return [int(text) for text in file.read_text().split()]
+    parent, child, folder = file.read_text().split(maxsplit=2)
+    return [int(parent), int(child)], Path(folder)
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -64,26 +66,33 @@ def test_an_owner_that_exits_ends_everything_it_started(tmp_path: Path, end: sig
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, PARENT_AND_CHILD, str(ids)], cwd=ROOT, stderr=subprocess.DEVNULL
     )
-    started = written_ids(ids)
+    started, folder = written(ids)
+    assert folder.is_dir()
     owner.send_signal(end)
     owner.wait()
     assert eventually(lambda: all(gone(process) for process in started))
+    assert eventually(lambda: not folder.exists())
 
 
-def test_a_with_block_leaves_no_process(tmp_path: Path) -> None:
+def test_a_with_block_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     ids = tmp_path / "ids"
     command = [sys.executable, "-c", PARENT_AND_CHILD, str(ids)]
     with running("it", command, os.environ, tmp_path / "log") as program:
-        started = written_ids(ids)
+        started, folder = written(ids)
         assert not program.ended()
+        (folder / "code").mkdir()
+        (folder / "code/app.py").touch()
     assert eventually(lambda: all(gone(process) for process in started))
+    assert not folder.exists()
 
 
 def test_children_of_a_finished_program_are_ended_too(tmp_path: Path) -> None:
     ids = tmp_path / "ids"
     short = PARENT_AND_CHILD.replace("\ntime.sleep(600)\n", "\n")
     finish("it", [sys.executable, "-c", short, str(ids)], os.environ, tmp_path / "log")
-    assert all(eventually(lambda process=process: gone(process)) for process in written_ids(ids))  # type: ignore[misc]
+    started, folder = written(ids)
+    assert eventually(lambda: all(gone(process) for process in started))
+    assert not folder.exists()
 
 
 def test_a_failed_program_names_its_log(tmp_path: Path) -> None:

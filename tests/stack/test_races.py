@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.support.api import CONSUME, new_key
 from tests.support.over_http import HttpApi, new_account
 
-# Each request under way is a process of its own in the local cloud, and starting one takes a while.
+# More than a function has processes in the local cloud, so that all of them are busy.
 AT_ONCE = 6
+# As many as a newcomer's script may send without a thought.
+BURST = 30
 
 
 def test_a_hundred_debits_of_forty_credits_spend_forty(api: HttpApi) -> None:
@@ -27,6 +29,19 @@ def test_a_hundred_debits_of_forty_credits_spend_forty(api: HttpApi) -> None:
     assert {(one["needed"], one["available"]) for one in refused} == {(1, 0)}
     assert api.balance(account)["credits"]["available"] == 0
     assert Counter(line["type"] for line in api.history(account)) == {"consumption": 40, "grant": 1, "plan_change": 1}
+
+
+def test_thirty_calls_at_once_are_all_answered(api: HttpApi) -> None:
+    """Also the first ones of a function, none of whose processes runs yet."""
+    account = api.open(new_account())
+    api.give(40, account)
+
+    with ThreadPoolExecutor(BURST) as pool:
+        answers = list(pool.map(lambda _: api.spend(account=account), range(BURST)))
+        histories = list(pool.map(lambda _: api.history(account, type="consumption"), range(BURST)))
+
+    assert Counter(answer.status for answer in answers) == {201: BURST}
+    assert {len(history) for history in histories} == {BURST}
 
 
 def test_twenty_parallel_retries_of_one_key_spend_once(api: HttpApi) -> None:

@@ -5,6 +5,7 @@ A member that isn't listed is a mistake here, 1.0 is no integer, and an instant 
 
 import json
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,30 @@ def check_answer(route: str, status: int, content_type: str | None, body: Any) -
     ).validate(body)
     if status >= 400:
         check_problem(status, body, responses[str(status)]["description"].split(", "))
+
+
+def check_headers(route: str, status: int, names: Collection[str]) -> None:
+    """Fail when a header that the contract describes is sent where it doesn't, or a required one is missing.
+
+    names: the headers of a response, in lower case.
+    """
+    method, _, path = route.partition(" ")
+    documented = document()["paths"][path][method.lower()]["responses"][str(status)].get("headers", {})
+    required = {name for name, header in documented.items() if header["required"]}
+    sent = {name for name in _described_headers() if name.lower() in names}
+    assert required <= sent <= documented.keys(), f"{route} {status} sends {sorted(sent)}"
+
+
+@cache
+def _described_headers() -> frozenset[str]:
+    """Every header that some response of the contract has."""
+    return frozenset(
+        name
+        for methods in document()["paths"].values()
+        for operation in methods.values()
+        for response in operation["responses"].values()
+        for name in response.get("headers", {})
+    )
 
 
 def check_problem(status: int, body: dict[str, Any], codes: list[str] | None = None) -> None:

@@ -7,13 +7,13 @@ network would have raised, or return None for "go on as if nothing had happened"
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+
+from tests.support.aws_responses import raw_response
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -149,8 +149,6 @@ def answers(status: int, body: bytes) -> Fault:
     """Whatever stands between us and the database answers in its stead."""
 
     def fault(_: Send) -> AWSResponse:
-        raw = BytesIO(body)
-        raw.stream = lambda *_a, **_k: iter([body])  # type: ignore[attr-defined]
-        return AWSResponse("http://database", status, HTTPHeaders(), raw)
+        return raw_response(body, status)
 
     return fault

@@ -208,4 +208,23 @@ API = (
         'r"[^ ]{1,255}"',
         ("test_links",),
     ),
+    Bug(
+        "the contract has no Retry-After for a locked code",
+        "RETRIED",
+        'frozenset({"busy", "code_locked", "payments_unavailable"})',
+        'frozenset({"busy", "payments_unavailable"})',
+        ("test_openapi",),
+    ),
+    Bug(
+        "a locked code has no Retry-After",
+        "PROBLEMS",
+        """
+        lambda _: "Too many wrong codes. Wait before trying again.",
+        headers=lambda error: {"Retry-After": str(error.retry_after_seconds)},
+        """,
+        """
+        lambda _: "Too many wrong codes. Wait before trying again.",
+        """,
+        ("test_openapi",),
+    ),
 )

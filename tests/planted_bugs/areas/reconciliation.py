@@ -65,4 +65,11 @@ RECONCILIATION = (
         "context.get_remaining_time_in_millis() > 0",
         ("test_reconciliation", "test_interrupted_reconciliation"),
     ),
+    Bug(
+        "a run that continues counts as one of now",
+        "reconciling:reconcile",
+        "until = place.until or context.now",
+        "until = context.now",
+        ("test_a_run_that_continues_hours_later_misses_no_event",),
+    ),
 )

@@ -205,4 +205,43 @@ STORE = (
         'rest = {name: value for name, value in item.items() if name not in (CHECKSUM, "language")}',
         ("test_any_changed_removed_or_added_attribute_is_found",),
     ),
+    Bug(
+        "keys that a batch leaves out are forgotten",
+        "_get_batch",
+        """
+        if request:
+            raise Transient
+        """,
+        "",
+        ("test_left_out_keys",),
+    ),
+    Bug(
+        "a batch with keys left out is requested as a whole again",
+        "_get_batch",
+        """
+        request.clear()
+        request.update(response.get("UnprocessedKeys") or {})
+        if request:
+            raise Transient
+        """,
+        """
+        if response.get("UnprocessedKeys"):
+            raise Transient
+        """,
+        ("test_left_out_keys",),
+    ),
+    Bug(
+        "a silent Secrets Manager is asked at every call",
+        "Secret.__call__",
+        """
+            if self._text is None:
+                raise Busy from error
+        """,
+        """
+            if self._text is None:
+                raise Busy from error
+            return self._text
+        """,
+        ("test_silent_secrets",),
+    ),
 )

@@ -231,6 +231,23 @@ def test_revoked_and_expired_credits_of_a_lot_are_told_apart() -> None:
     assert [(lot.remaining, lot.expires_at) for lot in account.lots] == [(30, YEAR_LATER + COURTESY)]
 
 
+def test_a_revocation_is_undone_from_its_end() -> None:
+    """Credits that became owed first, then those that had expired, then those that were taken."""
+    # 30 are taken while the lot lives. Then 60 of the other 70 expire and 10, which were spent, become owed.
+    purchase, account = back(a_payment_status(refunded=1497))
+    account, _ = run(account, a_debit(quantity=10))
+    purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=YEAR_LATER)
+    assert (purchase.debt, purchase.expired_unspent, account.owed) == (10, 60, 10)
+
+    # The money of 90, 60, 30 and no credits stays refunded.
+    lines = []
+    for money in (4491, 2994, 1497, 0):
+        purchase, account, (entry,) = followed(purchase, account, a_payment_status(refunded=money), now=YEAR_LATER)
+        lines.append((entry.credits, entry.owed, purchase.debt, purchase.expired_unspent))
+
+    assert lines == [(0, -10, 0, 60), (0, 0, 0, 30), (0, 0, 0, 0), (30, 0, 0, 0)]
+
+
 def test_a_week_that_lapsed_counts_as_expired_too() -> None:
     purchase, account = back(a_payment_status(disputed=4990), spent=60)
     purchase, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER)

@@ -101,6 +101,20 @@ def test_the_next_refund_also_takes_credits_that_came_back() -> None:
     assert (account.lots, account.owed, purchase.debt) == ((), 0, 0)
 
 
+def test_returned_credits_refill_the_lot_that_ends_last() -> None:
+    purchase, account = back(a_payment_status(refunded=4990), spent=60)
+    account, _ = run(account, a_grant(60))
+    purchase, account, _ = followed(purchase, account, a_payment_status(), now=LATER)
+    sooner, later = account.lots
+    assert (sooner.remaining, later.remaining) == (40, 60)
+    purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=LATER)
+
+    _, account, (entry,) = followed(purchase, account, a_payment_status(), now=LATER)
+
+    assert account.lots == (replace(later, granted=100, remaining=100),)
+    assert entry.draws == (LotDraw(later.id, -100, later.expires_at),)
+
+
 def test_two_purchases_debts_are_cancelled_once_each() -> None:
     """Owed credits have no names: whichever money comes back first cancels, the other one's comes as credits."""
     ends = set()

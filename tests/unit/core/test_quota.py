@@ -277,6 +277,15 @@ def test_a_change_to_the_same_terms_still_records_what_time_has_done() -> None:
     assert [entry.type for entry in entries] == ["expiry"]
 
 
+def test_an_account_on_a_retired_plan_can_change_otherwise() -> None:
+    retired = a_catalog(plans=[replace(plan, active=plan.id != "trio") for plan in PLANS])
+    otherwise = replace(ON_TRIO, quota_anchor_day=15)
+
+    [entry] = apply(an_account(terms=ON_TRIO), a_change_to(otherwise), catalog=retired, now=NOW)
+
+    assert entry.after.terms == otherwise
+
+
 @pytest.mark.parametrize("ai_enabled", [True, False])
 def test_a_change_to_an_unknown_plan_is_refused(ai_enabled: bool) -> None:
     unknown = some_terms("unlimited", ai_enabled=ai_enabled)
@@ -284,7 +293,7 @@ def test_a_change_to_an_unknown_plan_is_refused(ai_enabled: bool) -> None:
     with pytest.raises(InvalidRequest) as refused:
         apply(an_account(), a_change_to(unknown), catalog=CATALOG, now=NOW)
 
-    assert refused.value.errors == (("plan", "no such plan"),)
+    assert refused.value.errors == (("plan", "no such plan: must be one of none, individual, trio, team, scale"),)
 
 
 def test_a_plan_change_after_the_renewal_instant_renews_first() -> None:
@@ -333,6 +342,24 @@ def test_another_anchor_or_zone_moves_the_months_one_renewal(
     account, _ = run(account, change, now=just_renewed)
 
     assert (account.quota_renews_at, account.quota_used) == (renews_at, 300)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("America/Sao_Paulo", "America/Los_Angeles"),
+        ("Asia/Tokyo", "Pacific/Honolulu"),
+        ("America/Los_Angeles", "America/Sao_Paulo"),
+    ],
+)
+def test_an_account_that_moves_keeps_the_month_of_its_renewal(before: str, after: str) -> None:
+    """When July begins in one zone, it is still June in the other, or July began hours ago."""
+    account = an_account(terms=some_terms("trio", quota_anchor_day=1, time_zone=before), quota_used=300)
+    assert account.quota_renews_at == civil("2026-07-01 00:00", before)
+
+    account, _ = run(account, a_change_to(some_terms("trio", quota_anchor_day=1, time_zone=after)), Settle())
+
+    assert (account.quota_renews_at, account.quota_used) == (civil("2026-07-01 00:00", after), 300)
 
 
 @pytest.mark.parametrize(("anchor_day", "time_zone"), [(5, "America/Sao_Paulo"), (10, "Asia/Tokyo")])

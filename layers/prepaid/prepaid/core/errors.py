@@ -4,6 +4,7 @@ PrepaidError
 ├── Refused                    a rule rejects the request; nothing was written
 │   ├── InvalidRequest         the request itself is invalid; names each field
 │   ├── AccountNotFound        no such account, or another caller's: both get the same response
+│   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
 │   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
 │   ├── IdempotencyKeyReused   the key took effect before, for a different request
@@ -11,6 +12,9 @@ PrepaidError
 │   ├── WrongCode              the manager's code is wrong
 │   ├── CodeLocked             too many wrong codes; until the lock ends, even the right code is rejected
 │   ├── SessionInvalid         no manager session that this purchase can use
+│   ├── PortalLinkUsed         a link to the subscription page that opened a session before
+│   ├── PortalLinkInvalid      a link to the subscription page that is unknown or expired
+│   ├── PortalSessionEnded     no session on the subscription page that this request can use
 │   ├── PurchaseNotFound       the account has no such purchase
 │   └── PurchaseNotResumable   a purchase that can't be continued
 └── Unavailable                retry with the same key, which finds the effect if there was one
@@ -49,6 +53,14 @@ class AccountNotFound(Refused):
     """No such account for this caller. Deliberately doesn't reveal whether another caller owns it."""
 
     code: ClassVar[str] = "account_not_found"
+
+
+@dataclass(eq=False)
+class FeatureRetired(Refused):
+    """The catalog has retired the feature: nothing more can be spent on it. `message`: with the valid features."""
+
+    message: str
+    code: ClassVar[str] = "feature_retired"
 
 
 @dataclass(eq=False)
@@ -113,6 +125,29 @@ class SessionInvalid(Refused):
     purchase. Deliberately doesn't reveal which."""
 
     code: ClassVar[str] = "manager_session_invalid"
+
+
+@dataclass(eq=False)
+class PortalLinkUsed(Refused):
+    """The link to the subscription page opened a session before. language, return_url: of the link."""
+
+    language: str
+    return_url: str
+    code: ClassVar[str] = "portal_link_used"
+
+
+@dataclass(eq=False)
+class PortalLinkInvalid(Refused):
+    """The link to the subscription page is unknown or expired. Deliberately doesn't reveal which."""
+
+    code: ClassVar[str] = "portal_link_invalid"
+
+
+@dataclass(eq=False)
+class PortalSessionEnded(Refused):
+    """The session on the subscription page is unknown, too old, or ended by leaving or by a changed code."""
+
+    code: ClassVar[str] = "portal_session_ended"
 
 
 @dataclass(eq=False)

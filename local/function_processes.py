@@ -1,0 +1,130 @@
+"""Runs MiniStack with few function processes, which share one unpacked copy of each layer.
+
+MiniStack starts a process for every concurrent call, and each process unpacks the layer's 4,000 files. Its settings
+limit how many calls run at once and how long idle processes live (see `cloud.py`), but beyond the limit it refuses a
+call at once, and no setting lets processes share files. So this program replaces four functions of it:
+
+- a call without a free process waits for one before it is refused as throttled, and one function can't take all;
+- a new process ends the longest idle one when there are too many;
+- a process gets the folder of an unpacked layer instead of the layer.
+
+Waiting can't deadlock, because no function of this service invokes another.
+
+`python -P function_processes.py SITE-PACKAGES LAYERS`: the folders of MiniStack's packages and of unpacked layers. It
+runs under the functions' Python and imports nothing of this project.
+tests/infra/test_local_capacity.py fails if a new MiniStack defeats it.
+"""
+
+# ruff: noqa: SLF001 - MiniStack has no public names for what is replaced here.
+
+import hashlib
+import importlib
+import io
+import os
+import runpy
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+FUNCTION_PROCESSES = 4
+# Less than the 30 s that API Gateway waits, so that a call that runs was not given up.
+QUEUE_SECONDS = 20.0
+
+
+def queue_calls(services: Any) -> None:
+    """Let calls wait for one of the function's processes, then throttle them as Lambda does."""
+    claim, give_back = services._acquire_execution_slot, services._release_execution_slot
+    freed = threading.Condition()
+
+    def acquire(function: dict[str, Any], config: dict[str, Any]) -> Any:
+        reserved = function.get("concurrency")
+        bounded = {**function, "concurrency": FUNCTION_PROCESSES if reserved is None else reserved}
+        deadline = time.monotonic() + QUEUE_SECONDS
+        with freed:
+            while (claimed := claim(bounded, config))[0] is None:
+                if not freed.wait(deadline - time.monotonic()):
+                    break
+            return claimed
+
+    def release(claimed: Any) -> None:
+        give_back(claimed)
+        with freed:
+            freed.notify_all()
+
+    services._acquire_execution_slot, services._release_execution_slot = acquire, release
+
+
+def bound_processes(services: Any, runtime: Any) -> None:
+    """Keep at most as many processes, idle ones included, as calls may run at once."""
+    acquire = services.acquire_worker
+
+    def acquire_and_evict(*arguments: Any, **named: Any) -> Any:
+        acquired = acquire(*arguments, **named)
+        with runtime._lock:
+            pools = list(runtime._workers.values())
+            idle = sorted((each for pool in pools for each in pool if not each.in_use), key=lambda each: each.last_used)
+            surplus = idle[: max(0, sum(map(len, pools)) - services._ACCOUNT_CONCURRENCY_CAP)]
+            for pool in pools:
+                pool[:] = [each for each in pool if each not in surplus]
+        runtime.kill_workers(surplus)
+        return acquired
+
+    services.acquire_worker = acquire_and_evict
+
+
+def share_layers(services: Any, runtime: Any, kept: Path) -> None:
+    """Give a function's processes the folders of its layers, each unpacked once, into `kept`."""
+    spawn = runtime.Worker._spawn
+    unpacking = threading.Lock()
+
+    def spawn_sharing(worker: Any) -> None:
+        layers = [services._resolve_layer_zip(layer) for layer in worker.config.get("Layers") or []]
+        if layers:
+            with unpacking:
+                folders = [str(unpacked(layer, kept)) for layer in layers if layer]
+            variables = (worker.config.get("Environment") or {}).get("Variables") or {}
+            variables = {**variables, "_LAMBDA_LAYERS_DIRS": os.pathsep.join(folders)}
+            worker.config = {**worker.config, "Layers": [], "Environment": {"Variables": variables}}
+        spawn(worker)
+
+    runtime.Worker._spawn = spawn_sharing
+
+
+def unpacked(layer: bytes, kept: Path) -> Path:
+    """The folder of a layer's files, named by the digest of its zip."""
+    folder = kept / hashlib.sha256(layer).hexdigest()[:16]
+    if not folder.exists():
+        # In the emulator's temporary folder, so that an interrupted one is deleted with it.
+        draft = Path(tempfile.mkdtemp())
+        with zipfile.ZipFile(io.BytesIO(layer)) as archive:
+            archive.extractall(draft)
+        try:
+            draft.rename(folder)
+        except OSError:
+            # Another emulator may have been faster.
+            if not folder.exists():
+                raise
+    # The least recently used ones are deleted first.
+    os.utime(folder)
+    return folder
+
+
+def main(site: str, kept: str) -> None:
+    """Run MiniStack with these changes until a signal ends it."""
+    # At the end, so that MiniStack's packages can't replace the standard library's. Functions get none of them.
+    sys.path.append(site)
+    services = importlib.import_module("ministack.services.lambda_svc")
+    runtime = importlib.import_module("ministack.core.lambda_runtime")
+    queue_calls(services)
+    bound_processes(services, runtime)
+    share_layers(services, runtime, Path(kept))
+    runpy.run_module("ministack", run_name="__main__")
+
+
+if __name__ == "__main__":
+    # MiniStack reads its own arguments, and there are none.
+    main(*(sys.argv.pop(1) for _ in range(2)))

@@ -1,0 +1,74 @@
+"""Secrets Manager doesn't respond: a secret that was read stays valid and is requested once in its 300 seconds."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ConnectTimeoutError
+
+from prepaid.core.errors import Busy
+from prepaid.store.secrets import Secret
+from tests.support.aws_responses import aws_client, json_response
+from tests.support.store_driver import FakeTime
+
+
+class SecretsManager:
+    """calls: how often the secret was requested, not counting the SDK's own retries."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.silent = False
+
+    def client(self, service: str, config: Config) -> Any:
+        client = aws_client(service, config)
+        client.meta.events.register("before-call.secrets-manager.GetSecretValue", self._count)
+        client.meta.events.register("before-send.secrets-manager.GetSecretValue", self._respond)
+        return client
+
+    def _count(self, **_: Any) -> None:
+        self.calls += 1
+
+    def _respond(self, **_: Any) -> AWSResponse:
+        if self.silent:
+            raise ConnectTimeoutError(endpoint_url="http://aws")
+        return json_response({"SecretString": "whsec_1"})
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> SecretsManager:
+    manager = SecretsManager()
+    monkeypatch.setattr("boto3.client", manager.client)
+    # The SDK's pauses between its retries are real seconds.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    return manager
+
+
+def test_a_silent_secrets_manager_is_asked_once_in_300_seconds(manager: SecretsManager) -> None:
+    time = FakeTime()
+    secret = Secret("stripe", time.clock)
+    assert secret() == "whsec_1"
+    manager.silent = True
+    time.now += 300
+
+    calls = []
+    for seconds in (0, 299, 1, 0):
+        time.now += seconds
+        assert secret() == "whsec_1"
+        calls.append(manager.calls)
+
+    assert calls == [2, 2, 3, 3]
+
+
+def test_a_secret_that_was_never_read_is_busy_at_every_call(manager: SecretsManager) -> None:
+    manager.silent = True
+    secret = Secret("stripe", FakeTime().clock)
+
+    for _ in range(2):
+        with pytest.raises(Busy):
+            secret()
+    assert manager.calls == 2
+
+    manager.silent = False
+    assert secret() == "whsec_1"
