@@ -60,6 +60,22 @@ def grant(line: Json, number: int) -> Json:
     }
 
 
+def void(line: Json, after: State, number: int) -> Json:
+    """What a void's entry answers. after: the account after it."""
+    [[_, lot, credits, _]] = line["draws"]
+    return {
+        "id": f"voi_{number:012d}",
+        "entry": number,
+        "grant": f"gra_{lot:012d}",
+        "lot": lot_id(lot),
+        "credits": credits,
+        "remaining": sum(row[REMAINING] for row in after.lots if row[NUMBER] == lot),
+        "reason": line["description"],
+        "balance": {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]},
+        "created_at": time_text(line["at"]),
+    }
+
+
 def draw(row: Row) -> Json:
     if row[0] == "quota":
         return {"source": "quota", "units": row[1]}
@@ -140,9 +156,16 @@ def entry(line: Json, number: int) -> Json:
         "balance_after": line["balance_after"],
         "quota_remaining": line["quota_remaining"],
         "draws": [draw(row) for row in line["draws"]],
-        "lot": lot_id(line["lot"][NUMBER]) if "lot" in line else None,
+        "lot": _lot(line),
         "actor": line["actor"],
     }
+
+
+def _lot(line: Json) -> str | None:
+    """The lot that an entry granted or voided."""
+    if line["type"] == "void":
+        return lot_id(line["draws"][0][1])
+    return lot_id(line["lot"][NUMBER]) if "lot" in line else None
 
 
 def csv_text(entries: Iterable[Json], cursor: str | None) -> str:
