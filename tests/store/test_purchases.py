@@ -188,7 +188,7 @@ def test_a_mismatch_is_quarantined_and_grants_nothing(
     purchase_id = str(difference.get("purchase", "pur_1"))
     assert new == ("QUARANTINE#2026-06-16", f"evt_9#{purchase_id}")
     row = after[new]
-    assert [one["S"] for one in row["mismatches"]["L"]] == named
+    assert [mismatch["S"] for mismatch in row["mismatches"]["L"]] == named
     assert (row["account"]["S"], row["purchase"]["S"]) == (difference.get("account", "acme"), purchase_id)
     assert row["status"]["M"]["session"]["S"] == difference.get("session", "cs_pur_1")
     assert row["status"]["M"]["amount"]["S"] == str(difference.get("amount", 4990))

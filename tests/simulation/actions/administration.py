@@ -74,7 +74,9 @@ def catalog_body(variant: int) -> Json:
     prices = {"sticker": (1, 1, 2, 0, 1, 3)[variant], "ai_service": (1, 2, 1, 1, 1, 0)[variant], "photo": 1 + variant}
     quotas = {"none": 0, "individual": 3 + variant, "trio": 10, "team": (2, 0, 5, 2, 2, 7)[variant], "scale": 40}
     return {
-        "features": [{"id": one, "price": price, "quota_backed": one == backed} for one, price in prices.items()],
+        "features": [
+            {"id": feature, "price": price, "quota_backed": feature == backed} for feature, price in prices.items()
+        ],
         "plans": [{"id": plan, "quota": quota} for plan, quota in quotas.items()],
         "packs": [
             {
