@@ -1,4 +1,4 @@
-"""Stripe refuses a request: unlike an outage, a refusal raises an alarm, and a retry succeeds once its cause is fixed."""
+"""Stripe refuses a request. Unlike an outage, that raises an alarm, and a retry succeeds once the cause is fixed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
