@@ -140,7 +140,5 @@ def live(driver: StoreDriver) -> None:
             on_failure=lambda row, error: None,
         )
     )
-    save_checkpoint(
-        driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", reported=("evt_2",))
-    )
+    save_checkpoint(driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1"))
     save_failed_check(driver.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)
