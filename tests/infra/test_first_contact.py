@@ -30,11 +30,19 @@ def test_each_line_of_the_tour_has_a_key_of_its_own() -> None:
 
 
 def test_the_layers_makefile_survives_a_space_in_the_path(tmp_path: Path) -> None:
-    """What make would run, without running it: each use of the folder is one word of the shell."""
+    """What make would run, without running it: each use of the folder, for uv too, is one word of the shell."""
     folder = tmp_path / "Área de Trabalho"
 
     done = subprocess.run(
-        ["make", "-n", "-C", str(ROOT / "layers/prepaid"), "build-PrepaidLayer", f"ARTIFACTS_DIR={folder}"],
+        [
+            "make",
+            "-n",
+            "-C",
+            str(ROOT / "layers/prepaid"),
+            "build-PrepaidLayer",
+            f"ARTIFACTS_DIR={folder}",
+            f"UV={folder}/uv",
+        ],
         capture_output=True,
         check=True,
         text=True,
