@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 HOST = "127.0.0.1"
+# Characters of a log's last line that an error shows.
+LAST_LINE = 200
 
 
 class LocalStackError(Exception):
@@ -119,10 +121,11 @@ def running(
 
 
 def finish(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
-    """Run a program to its end. Raises LocalStackError unless it exits with 0."""
+    """Run a program to its end. Raises LocalStackError with the last line of its log unless it exits with 0."""
     with running(name, command, env, log, cwd) as program:
         if program.supervisor.wait() != 0:
-            raise LocalStackError(f"{name} failed, see {shown(log)}")
+            last = log.read_text("utf-8", errors="replace").strip().rpartition("\n")[2].strip()
+            raise LocalStackError(f"{name} failed, see {shown(log)}: {last[:LAST_LINE]}")
 
 
 def own_environment() -> dict[str, str]:

@@ -68,3 +68,26 @@ def test_a_uv_that_does_not_run_is_not_used(tmp_path: Path) -> None:
 
     assert f"{shim} " not in done.stdout
     assert ".local/uv/bin/uv run" in done.stdout
+
+
+def test_a_proxy_for_the_internet_is_not_asked_for_this_machine() -> None:
+    """What the user has excluded stays excluded, in whatever case it was written."""
+    bypassed = """
+import local
+from urllib.request import proxy_bypass
+print([bool(proxy_bypass(host)) for host in ("127.0.0.1:4566", "localhost", "intranet.example", "pypi.org")])
+"""
+
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", bypassed],
+            cwd=ROOT,
+            env={"HTTP_PROXY": "http://192.0.2.1:3128"} | excluded,
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.strip()
+        for excluded in ({}, {"NO_PROXY": "intranet.example"}, {"no_proxy": "intranet.example"})
+    ]
+
+    assert said == ["[True, True, False, False]"] + ["[True, True, True, False]"] * 2
