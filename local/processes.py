@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ STATE = ROOT / ".local"
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 HOST = "127.0.0.1"
 # Characters of a log's last line that an error shows.
-LAST_LINE = 200
+LAST_LINE = 500
 
 
 class LocalStackError(Exception):
@@ -38,6 +39,13 @@ def require_free(port: int, setting: str) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise LocalStackError(f"port {port} is in use; choose another with {setting}={port + 1}") from error
+
+
+def require_space(folder: Path, megabytes: int) -> None:
+    """Raise LocalStackError if the folder's disk has less space, before anything fails halfway without a log."""
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < megabytes:
+        raise LocalStackError(f"the disk of {shown(folder)} has {free} MB free, and this start needs {megabytes} MB")
 
 
 def shown(log: Path) -> str:

@@ -6,9 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local.__main__ import alive, sent
+from local.processes import LocalStackError, require_space
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_a_disk_without_space_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    require_space(tmp_path, 1)
+
+    with pytest.raises(LocalStackError, match=r"has \d+ MB free, and this start needs 1000000000 MB"):
+        require_space(tmp_path, 1_000_000_000)
 
 
 def test_a_zombie_is_not_alive() -> None:
