@@ -119,8 +119,8 @@ format: $(NEEDS_UV) ## Format the Python files
 lock: $(NEEDS_UV) ## Update uv.lock, the layer's requirements and the tools' requirements
 	$(UV) lock
 	$(EXPORT) > $(REQUIREMENTS)
-	$(foreach tool,ministack sam java,$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header \
-		--no-annotate local/requirements/$(tool).in --output-file local/requirements/$(tool).txt;)
+	$(foreach list,$(wildcard local/requirements/*.in),$(UV) pip compile --quiet --universal --python-version 3.13 \
+		--generate-hashes --no-header --no-annotate $(list) --output-file $(list:.in=.txt);)
 
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS
 	$(RUN) python -m local.sam build

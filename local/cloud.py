@@ -86,7 +86,8 @@ def _environment(port: int, scratch: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
         "BIND_HOST": HOST,
-        "MINISTACK_HOST": HOST,
+        # Browsers resolve every name below localhost. The page has one, because a cookie belongs to a name.
+        "MINISTACK_HOST": "localhost",
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
         # Both would listen on fixed ports, which a second stack couldn't share.

@@ -16,6 +16,7 @@ from local.processes import finish, own_environment
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 STACK_NAME = "prepaid"
@@ -49,6 +50,22 @@ class Deployed:
         """The API's URL. curl, browsers and Python can all resolve it, unlike *.localhost."""
         return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}"
 
+    @property
+    def portal_url(self) -> str:
+        """The page's site, as a browser resolves it: cookies are kept for a name, not for a path."""
+        port = self.cloud.url.rpartition(":")[2]
+        return f"http://{self.outputs['ApiId']}.execute-api.localhost:{port}"
+
+    def set_portal_url(self) -> None:
+        """Give the functions the page's address, which exists only once the API is deployed."""
+        functions: LambdaClient = client(self.cloud, "lambda")
+        for name in ("CheckoutFunction", "PortalFunction"):
+            function = self.resources[name]
+            variables = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+            functions.update_function_configuration(
+                FunctionName=function, Environment={"Variables": {**variables, "PORTAL_URL": self.portal_url}}
+            )
+
     def write_stripe_secrets(self, api_keys: Mapping[str, str], webhook_secrets: list[str]) -> None:
         """Store each function's API key and the webhook's signing secrets, as an operator does for a real stack."""
         secrets: SecretsManagerClient = client(self.cloud, "secretsmanager")
@@ -75,6 +92,7 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
         "StripeApiBase": stripe_url,
         # There is no shop here, so customers return to the payment provider's list of sessions.
         "ReturnUrl": f"{stripe_url}/",
+        "CheckoutOrigin": stripe_url,
         "SweepSchedule": "rate(1 minute)",
         "ReconcileSchedule": "rate(1 minute)",
         "TokenHours": "24",

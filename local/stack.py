@@ -110,6 +110,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         stripe_url = f"http://{HOST}:{stripe_port}"
         deployed = deploy(cloud, template, stripe_url, logs / "deploy.log", options.overrides)
         import_routes(deployed)
+        deployed.set_portal_url()
         say("starting the payment provider")
         api_key = f"sk_test_{secrets.token_hex(12)}"
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"

@@ -1,9 +1,10 @@
 """Buying: the manager's code and sessions, purchases and their payment pages."""
 
 from prepaid import wiring
-from prepaid.api import manager_codes, purchases
+from prepaid.api import manager_codes, portal_sessions, purchases
 from prepaid.api.http.serving import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
 from prepaid.deps import Deps
+from prepaid.portal import entering
 from prepaid.settings import from_environment
 
 ROUTES = (
@@ -12,6 +13,8 @@ ROUTES = (
     purchases.BUY,
     purchases.SHOW_ALL,
     purchases.SHOW,
+    portal_sessions.POST,
+    entering.SUBMIT_CODE,
 )
 
 

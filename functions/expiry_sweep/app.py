@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from prepaid import wiring
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
-from prepaid.store.due import DueLot
+from prepaid.store.due import DueRow
 from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
@@ -40,7 +40,7 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     return result
 
 
-def on_failure(row: DueLot, error: Exception) -> None:
+def on_failure(row: DueRow, error: Exception) -> None:
     """Log a lot whose expiry couldn't be recorded. The next run retries it; the metric SweepFailures counts it."""
     logger.error("lot not recorded", extra={"account": row.account, "lot": row.lot}, exc_info=error)
 

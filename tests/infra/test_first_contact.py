@@ -101,3 +101,12 @@ print([bool(proxy_bypass(host)) for host in ("127.0.0.1:4566", "localhost", "int
     ]
 
     assert said == ["[True, True, False, False]"] + ["[True, True, True, False]"] * 2
+
+
+def test_make_lock_renews_the_pins_of_every_tool() -> None:
+    done = subprocess.run(["make", "-n", "lock"], cwd=ROOT, capture_output=True, check=True, text=True)
+
+    lists = {path.relative_to(ROOT) for path in (ROOT / "local/requirements").glob("*.in")}
+    assert len(lists) >= 6
+    for path in lists:
+        assert f"{path} --output-file {path.with_suffix('.txt')}" in done.stdout

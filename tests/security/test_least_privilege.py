@@ -5,6 +5,7 @@ it. A right, a secret or a variable that this life has no use for fails here by 
 life what needs it.
 """
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,8 +20,11 @@ from prepaid import wiring
 from prepaid.api.http.times import rfc3339
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
+from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment
+from prepaid.use_cases.entering import TOKEN_BYTES
 from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
+from tests.support.browser import OWN_FORM, Browser
 from tests.support.functions import NAMES, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.handlers import RETURN_URL, Clock
@@ -32,6 +36,7 @@ from tests.support.template import Template, actions_of, read_template, resource
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 # Who else uses a function's role or environment than its own code, and so leaves no call here.
 BY_LAMBDA = {
@@ -65,6 +70,13 @@ SETTINGS_OF = {
     # Whoever verifies a delivery also bounds its age.
     "webhook_secrets": ("stripe_secret_name", "webhook_tolerance_seconds"),
 }
+OF_PORTAL = {
+    "url": "portal_url",
+    "return_url": "return_url",
+    "return_origins": "portal_return_origins",
+    "checkout_origin": "checkout_origin",
+    "embed_origins": "portal_embed_origins",
+}
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
 
 
@@ -86,11 +98,19 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
                 recorded.reads.add((acting(), OF_CHECKOUT[name]))
             return super().__getattribute__(name)
 
+    class Portal(PortalConfig):
+        def __getattribute__(self, name: str) -> Any:
+            if name in OF_PORTAL and getattr(BY, "function", None):
+                recorded.reads.add((acting(), OF_PORTAL[name]))
+            return super().__getattribute__(name)
+
+    pages = deps.portal
+    portal = pages and Portal(**{name: getattr(pages, name) for name in OF_PORTAL})
     config = deps.checkout
     checkout = config and Checkout(
         live=config.live, payment_methods=config.payment_methods, return_url=config.return_url
     )
-    return replace(deps, checkout=checkout, **{name: noting(name) for name in SETTINGS_OF})
+    return replace(deps, checkout=checkout, portal=portal, **{name: noting(name) for name in SETTINGS_OF})
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +158,8 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "TABLE_NAME": service.table.name,
         "STRIPE_API_BASE": fake.url,
         "RETURN_URL": RETURN_URL,
+        "CHECKOUT_ORIGIN": "https://checkout.example.com",
+        "PORTAL_URL": "https://api.example.com",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -168,6 +190,7 @@ def life(recorded: Recorded, service: Service, till: Till, clock: Clock) -> Reco
     administer(service)
     spend_and_look(service, clock)
     buy(service, till)
+    visit_the_page(service, clock)
     hear_of_money(till)
     reconcile(service, till, clock)
     sweep(service, clock)
@@ -205,6 +228,33 @@ def buy(service: Service, till: Till) -> None:
     assert service(PURCHASE, id=answers[0].body["id"], by=BUYER).status == 200
     assert service.set_code("271829", current=CODE).status == 204
     assert service.set_code(CODE, current="271829").status == 204
+
+
+def visit_the_page(service: Service, clock: Clock) -> None:
+    """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves."""
+    browser, codes = Browser(service.functions), service.functions.deps["checkout"].codes
+
+    def meddling(count: int) -> bytes:
+        if count == TOKEN_BYTES:
+            service.functions.change("checkout", codes=codes)
+            assert service.try_code("830164").status == 403
+        return secrets.token_bytes(count)
+
+    wanted = [("link", {}), ("link", {}), ("other-link", {"return_url": RETURN_URL})]
+    links = [service.portal_session(key=key, **body).body["url"] for key, body in wanted]
+    first, same, other = (link.removeprefix("https://api.example.com") for link in links)
+    assert first == same
+    service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))
+    assert browser.send(browser.open(first).forms[0], code=CODE).status == 200
+    clock.now += 6 * MINUTE
+    page = browser.open("/portal")
+    assert browser.send(page.form("/portal/language"), language="en").status == 200
+    # An old browser says only where the form comes from.
+    sent = {name: value for name, value in OWN_FORM.items() if name != "sec-fetch-site"}
+    assert browser.request("POST", "/portal/language", body="language=es", headers=sent).status == 403
+    assert browser.send(page.form("/portal/leave")).status == 200
+    assert browser.open(first).status == 410
+    assert browser.open(other).status == 200
 
 
 def hear_of_money(till: Till) -> None:
@@ -245,7 +295,17 @@ def sweep(service: Service, clock: Clock) -> None:
 
 def verify(service: Service) -> None:
     """What looks wrong is looked at again: rows that somebody else has changed or added."""
-    kinds = ("ACCOUNT#acme", "CATALOG", "CLAIM#", "DUE#", "PAYMENT#", "SESSION#", "QUARANTINE#", "SWEEP")
+    kinds = (
+        "ACCOUNT#acme",
+        "CATALOG",
+        "CLAIM#",
+        "DUE#",
+        "PAYMENT#",
+        "PORTAL_LINK#",
+        "SESSION#",
+        "QUARANTINE#",
+        "SWEEP",
+    )
     rows = service.stored()
     for kind in kinds:
         key = next(key for key in sorted(rows) if key[0].startswith(kind))

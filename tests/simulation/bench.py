@@ -227,6 +227,7 @@ class Bench:
             stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
+            portal=None,
             checkout=CheckoutConfig(
                 live=False, payment_methods=("card", "pix", "boleto"), return_url="https://shop.example.com/credits"
             ),

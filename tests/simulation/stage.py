@@ -89,6 +89,7 @@ class Stage:
             stripe=lambda: open_stripe(API_KEY, ADDRESS),
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
+            portal=None,
             checkout=CHECKOUT,
             random_bytes=self._bytes,
         )

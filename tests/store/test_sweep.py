@@ -11,7 +11,7 @@ import pytest
 
 from prepaid.core.errors import Busy
 from prepaid.store import keys
-from prepaid.store.due import Checkpoint, DueLot, delete_due, read_checkpoint, read_due, save_checkpoint
+from prepaid.store.due import Checkpoint, DueRow, delete_due, read_checkpoint, read_due, save_checkpoint
 from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.sweeping import INITIAL_LOOKBACK, PAGE_ROWS, SweepContext, SweepResult, sweep
 from tests.support.interruptions import raising
@@ -27,7 +27,7 @@ class Sweeper:
     """Runs sweeps and remembers what they complained of."""
 
     driver: StoreDriver
-    failures: list[tuple[DueLot, Exception]] = field(default_factory=list)
+    failures: list[tuple[DueRow, Exception]] = field(default_factory=list)
     page_rows: int = PAGE_ROWS
 
     def run(
@@ -403,7 +403,7 @@ def test_a_checkpoint_is_read_back_as_it_was_saved(driver: StoreDriver, place: C
 
 
 def test_deleting_a_due_row_twice_is_no_error(driver: StoreDriver) -> None:
-    row = DueLot(account="acme", lot="lot_000000000002", expires_at=DUE_AT, day=DUE_AT.date(), shard=0)
+    row = DueRow(account="acme", lot="lot_000000000002", expires_at=DUE_AT, day=DUE_AT.date(), shard=0)
 
     delete_due(driver.table, row)
     delete_due(driver.table, row)

@@ -439,10 +439,10 @@ def test_memory_doesnt_grow_with_the_history() -> None:
 def test_a_tally_names_the_rest_after_many_cancellations() -> None:
     tally, other = Tally(), Tally()
     for number in range(1_000):
-        tally.asked(f"acme#{number}")
+        tally.add_key(f"acme#{number}")
         if number not in (7, 70, 700):
-            other.claimed(f"acme#{number}")
-    other.claimed("zoo#1")
+            other.add_claim(f"acme#{number}")
+    other.add_claim("zoo#1")
 
     merged = tally_from_bytes(tally.to_bytes())
     merged.merge(tally_from_bytes(other.to_bytes()))
@@ -453,7 +453,7 @@ def test_a_tally_names_the_rest_after_many_cancellations() -> None:
 def test_a_tally_with_too_many_differences_reports_it() -> None:
     tally = Tally()
     for number in range(1_000):
-        tally.asked(f"acme#{number}")
+        tally.add_key(f"acme#{number}")
 
     names, unnamed = tally.left()
 

@@ -15,6 +15,7 @@ from prepaid.api import (
     histories,
     manager_codes,
     openapi,
+    portal_sessions,
     purchases,
     webhooks,
 )
@@ -33,6 +34,7 @@ GET_CATALOG = catalogs.SHOW_CATALOG.key
 PUT_CATALOG = catalogs.PUT_CATALOG.key
 MANAGER_CODE = manager_codes.PUT_CODE.key
 MANAGER_SESSION = manager_codes.POST_SESSION.key
+PORTAL_SESSION = portal_sessions.POST.key
 BUY = purchases.BUY.key
 PURCHASES = purchases.SHOW_ALL.key
 PURCHASE = purchases.SHOW.key
@@ -213,6 +215,10 @@ class Api(ABC):
         answer = self.try_code(code, account)
         assert answer.status == 201, answer
         return str(answer.body["manager_session"])
+
+    def portal_session(self, account: str = "acme", *, key: str | None = None, **body: Any) -> Answer:
+        """A link to the subscription page."""
+        return self(PORTAL_SESSION, account, json=body, key=key or self.new_key())
 
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any

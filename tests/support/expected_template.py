@@ -34,6 +34,7 @@ FUNCTIONS = {
     "BalanceQuery": "balance_query",
     "Accounts": "accounts",
     "Checkout": "checkout",
+    "Portal": "portal",
     "PurchaseWebhook": "purchase_webhook",
     "Reconcile": "reconcile",
     "ExpirySweep": "expiry_sweep",
@@ -60,6 +61,16 @@ PARAMETERS: dict[str, Properties] = {
     "TokenHours": {"Type": "Number", "Default": 1, "MinValue": 1, "MaxValue": 24},
     "PaymentMethods": {"Type": "String", "Default": "card,pix,boleto"},
     "ReturnUrl": {"Type": "String", "Default": "https://example.com/credits"},
+    # Empty: the page has the API's own address, leads back to ReturnUrl's site only, and no site may embed it.
+    "PortalUrl": {"Type": "String", "Default": "", "AllowedPattern": "(https?://[^/?#,]+)?"},
+    "PortalReturnOrigins": {"Type": "String", "Default": ""},
+    "PortalEmbedOrigins": {"Type": "String", "Default": ""},
+    # One site without a space or semicolon, because it becomes a part of the page's security policy.
+    "CheckoutOrigin": {
+        "Type": "String",
+        "Default": "https://checkout.stripe.com",
+        "AllowedPattern": "https?://[^/?#,; ]+",
+    },
     # Alarms about the reconciliation count hours of runs, see ALARMS.
     "ReconcileSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "SweepSchedule": {"Type": "String", "Default": "rate(1 hour)"},
@@ -110,6 +121,8 @@ FUNCTION_SETTINGS = {
     # Memory: hashing a manager's code takes most of a core. Timeout: a call to Stripe comes on top, and API Gateway
     # gives up after 30 seconds.
     "CheckoutFunction": function("Checkout", memory=1024, timeout=28),
+    # A cold start loads the templates before somebody sees the first page.
+    "PortalFunction": function("Portal", memory=1024),
     "PurchaseWebhookFunction": function("PurchaseWebhook", timeout=28),
     # A backlog shrinks as fast as Stripe responds. 15 minutes is Lambda's maximum; a run stops itself before the end.
     "ReconcileFunction": function("Reconcile", timeout=15 * MINUTE),
@@ -136,6 +149,10 @@ VARIABLES: Properties = {
     "LIVE_MODE": ref("StripeLiveMode"),
     "PAYMENT_METHODS": ref("PaymentMethods"),
     "RETURN_URL": ref("ReturnUrl"),
+    "PORTAL_URL": ref("PortalUrl"),
+    "PORTAL_RETURN_ORIGINS": ref("PortalReturnOrigins"),
+    "PORTAL_EMBED_ORIGINS": ref("PortalEmbedOrigins"),
+    "CHECKOUT_ORIGIN": ref("CheckoutOrigin"),
 }
 
 # ---- Logs ----

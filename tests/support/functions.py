@@ -11,12 +11,23 @@ from typing import Any
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
+from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.approving import CodeSecrets
 from tests.support.store_driver import QUICK_DIGEST
 
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile", "verify")
+NAMES = (
+    "accounts",
+    "balance_query",
+    "checkout",
+    "consume",
+    "expiry_sweep",
+    "portal",
+    "purchase_webhook",
+    "reconcile",
+    "verify",
+)
 TOLERANCE_SECONDS = 300
 
 type AnyHandler = Callable[[Any, Any], dict[str, Any]]
@@ -73,6 +84,13 @@ class Deployment:
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             checkout=CheckoutConfig(live=False, payment_methods=("card", "pix", "boleto"), return_url=self.return_url),
+            portal=PortalConfig(
+                url="",
+                return_url=self.return_url,
+                return_origins=(),
+                checkout_origin="https://checkout.example.com",
+                embed_origins=(),
+            ),
             random_bytes=secrets.token_bytes,
         )
 

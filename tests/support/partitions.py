@@ -11,6 +11,8 @@ PARTITIONS = [
     keys.customer("petshop-1"),
     keys.manager("petshop-1"),
     keys.manager_session("5d41402a"),
+    keys.portal_link("5d41402a"),
+    keys.portal_session("5d41402a"),
     keys.pending_check(datetime(2026, 11, 22, tzinfo=UTC), "pur_1"),
     keys.claim("petshop-1", "key-1"),
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),

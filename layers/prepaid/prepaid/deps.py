@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, within
 
@@ -20,7 +21,7 @@ class Deps:
 
     Secrets are functions: each reads its secret on first use, and again after some minutes.
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
-    checkout: how customers pay; None in a function that sells nothing.
+    checkout: how customers pay; None in a function that sells nothing. portal: None in a function without pages.
     """
 
     table: Table
@@ -32,6 +33,7 @@ class Deps:
     webhook_secrets: Callable[[], tuple[str, ...]]
     webhook_tolerance_seconds: int
     checkout: "CheckoutConfig | None"
+    portal: PortalConfig | None
     random_bytes: Callable[[int], bytes]
 
 

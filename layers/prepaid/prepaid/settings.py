@@ -10,6 +10,9 @@ class Settings:
 
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     live_mode: whether purchases take real money. return_url: where the customer returns to after paying.
+    portal_url: the address of the subscription page, "" for the API's own. portal_return_origins: the sites besides
+    return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
+    checkout_origin: the site of the payment pages.
     cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
     """
 
@@ -22,6 +25,10 @@ class Settings:
     payment_methods: tuple[str, ...]
     return_url: str | None
     webhook_tolerance_seconds: int
+    portal_url: str
+    portal_return_origins: tuple[str, ...]
+    portal_embed_origins: tuple[str, ...]
+    checkout_origin: str | None
 
 
 def from_environment() -> Settings:
@@ -34,7 +41,15 @@ def from_environment() -> Settings:
         pepper_secret_name=environment.get("PEPPER_SECRET_NAME"),
         stripe_api_base=environment.get("STRIPE_API_BASE"),
         live_mode=environment.get("LIVE_MODE", "false") == "true",
-        payment_methods=tuple(name for name in environment.get("PAYMENT_METHODS", "card").split(",") if name),
+        payment_methods=_listed(environment.get("PAYMENT_METHODS", "card")),
         return_url=environment.get("RETURN_URL"),
         webhook_tolerance_seconds=int(environment.get("WEBHOOK_TOLERANCE_SECONDS", "300")),
+        portal_url=environment.get("PORTAL_URL", ""),
+        portal_return_origins=_listed(environment.get("PORTAL_RETURN_ORIGINS", "")),
+        portal_embed_origins=_listed(environment.get("PORTAL_EMBED_ORIGINS", "")),
+        checkout_origin=environment.get("CHECKOUT_ORIGIN"),
     )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
+from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table, open_client
@@ -48,6 +49,7 @@ def build(settings: Settings) -> Deps:
         webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
         checkout=_checkout(settings),
+        portal=_portal(settings),
         random_bytes=secrets.token_bytes,
     )
 
@@ -70,4 +72,16 @@ def _checkout(settings: Settings) -> "CheckoutConfig | None":
 
     return CheckoutConfig(
         live=settings.live_mode, payment_methods=settings.payment_methods, return_url=settings.return_url
+    )
+
+
+def _portal(settings: Settings) -> PortalConfig | None:
+    if settings.return_url is None or settings.checkout_origin is None:
+        return None
+    return PortalConfig(
+        url=settings.portal_url,
+        return_url=settings.return_url,
+        return_origins=settings.portal_return_origins,
+        checkout_origin=settings.checkout_origin,
+        embed_origins=settings.portal_embed_origins,
     )

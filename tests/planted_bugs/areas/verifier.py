@@ -5,14 +5,14 @@ from tests.planted_bugs.bug import Bug
 VERIFIER = (
     Bug(
         "the verifier forgets the entry before a pause",
-        "from_json",
-        "audit.entry = _decoded(audit.last)",
+        "audit_from_json",
+        "audit.entry = decoded(audit.last)",
         "",
         ("test_a_pass_saved_after_every_page_finds_the_same",),
     ),
     Bug(
         "the verifier forgets the mark at a pause",
-        "to_json",
+        "audit_to_json",
         '"mark": [audit.mark.number, audit.mark.hash.hex()] if audit.mark else None,',
         '"mark": None,',
         ("test_a_saved_pass_keeps_the_verified_mark",),
@@ -20,14 +20,14 @@ VERIFIER = (
     Bug(
         "the verifier counts claims of purchases only",
         "_check_claim",
-        'lookup.tally.claimed(f"{audit.account}#{number}")',
+        'lookup.tally.add_claim(f"{audit.account}#{number}")',
         "pass",
         ("test_nothing_is_found_in_rows_the_service_wrote",),
     ),
     Bug(
         "the verifier doesn't ask for claims",
         "_follow",
-        'lookup.tally.asked(f"{audit.account}#{entry.number}")',
+        'lookup.tally.add_key(f"{audit.account}#{entry.number}")',
         "pass",
         ("test_nothing_is_found_in_rows_the_service_wrote",),
     ),

@@ -19,6 +19,7 @@ from prepaid.api import (
     grants,
     histories,
     manager_codes,
+    portal_sessions,
     purchases,
     webhooks,
 )
@@ -27,7 +28,18 @@ from prepaid.api.http.routes import TEXT, TIME, Answer, Header, Parameter, Route
 FILE = Path("openapi.json")
 REF = "#/components/schemas/{model}"
 INTEGER = {"type": "integer"}
-FAMILIES = (consumptions, balances, histories, accounts, grants, catalogs, manager_codes, purchases, webhooks)
+FAMILIES = (
+    consumptions,
+    balances,
+    histories,
+    accounts,
+    grants,
+    catalogs,
+    manager_codes,
+    purchases,
+    portal_sessions,
+    webhooks,
+)
 ROUTES = tuple(route for family in FAMILIES for route in vars(family).values() if isinstance(route, Route))
 
 # Error codes of every route, and of every route that needs a token.

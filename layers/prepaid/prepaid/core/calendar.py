@@ -74,6 +74,16 @@ def day_start(day: date, zone: str) -> datetime:
     return datetime.combine(day, time.min, tzinfo=_zone(zone)).astimezone(UTC)
 
 
+def civil(at: datetime, zone: str) -> datetime:
+    """The instant as the clocks of the zone show it."""
+    return at.astimezone(_zone(zone))
+
+
+def last_usable_day(expires_at: datetime, zone: str) -> date:
+    """The last civil day of a lot that ends at this exclusive instant: what people are shown (rule 1)."""
+    return civil(expires_at - timedelta(milliseconds=1), zone).date()
+
+
 def _clamped(year: int, month: int, day: int) -> date:
     """The `day` of that month, or its last day; `month` may run past 12 into later years."""
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1

@@ -65,6 +65,11 @@ def why_not(amount: int, currency: str) -> tuple[str, str] | None:
 
 def shown(amount: int, currency: str) -> str:
     """An amount of minor units in its usual notation: 0.50 BRL, 50 JPY."""
-    decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
+    decimals = decimals_of(currency)
     whole, part = divmod(amount, 10**decimals)
     return f"{whole}.{part:0{decimals}d} {currency.upper()}" if decimals else f"{whole} {currency.upper()}"
+
+
+def decimals_of(currency: str) -> int:
+    """How many decimals the currency's minor unit has: 2 for BRL, 0 for JPY."""
+    return 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2

@@ -11,6 +11,9 @@ PrepaidError
 │   ├── WrongCode              the manager's code is wrong
 │   ├── CodeLocked             too many wrong codes; until the lock ends, even the right code is rejected
 │   ├── SessionInvalid         no manager session that this purchase can use
+│   ├── PortalLinkUsed         a link to the subscription page that opened a session before
+│   ├── PortalLinkInvalid      a link to the subscription page that is unknown or expired
+│   ├── PortalSessionEnded     no session on the subscription page that this request can use
 │   ├── PurchaseNotFound       the account has no such purchase
 │   └── PurchaseNotResumable   a purchase that can't be continued
 └── Unavailable                retry with the same key, which finds the effect if there was one
@@ -113,6 +116,29 @@ class SessionInvalid(Refused):
     purchase. Deliberately doesn't reveal which."""
 
     code: ClassVar[str] = "manager_session_invalid"
+
+
+@dataclass(eq=False)
+class PortalLinkUsed(Refused):
+    """The link to the subscription page opened a session before. language, return_url: of the link."""
+
+    language: str
+    return_url: str
+    code: ClassVar[str] = "portal_link_used"
+
+
+@dataclass(eq=False)
+class PortalLinkInvalid(Refused):
+    """The link to the subscription page is unknown or expired. Deliberately doesn't reveal which."""
+
+    code: ClassVar[str] = "portal_link_invalid"
+
+
+@dataclass(eq=False)
+class PortalSessionEnded(Refused):
+    """The session on the subscription page is unknown, too old, or ended by leaving or by a changed code."""
+
+    code: ClassVar[str] = "portal_session_ended"
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from prepaid.store.dynamodb import Item, Table, delete, get, put, query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DueLot:
+class DueRow:
     """A lot that expires at expires_at, as one row of its day and shard."""
 
     account: str
@@ -49,7 +49,7 @@ def due_item(account: str, lot: Lot) -> Item:
     }
 
 
-def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueLot, ...]:
+def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueRow, ...]:
     """At most `limit` rows of the checkpoint's shard, after its last row. Empty when the shard is done.
     Raises Busy."""
     items = query(
@@ -61,7 +61,7 @@ def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueLot, 
         limit=limit,
     )
     return tuple(
-        DueLot(
+        DueRow(
             account=item["account"]["S"],
             lot=item["lot"]["S"],
             expires_at=instant(int(item["expires_at"]["N"])),
@@ -72,12 +72,12 @@ def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueLot, 
     )
 
 
-def delete_due(table: Table, row: DueLot) -> None:
+def delete_due(table: Table, row: DueRow) -> None:
     """Delete the row of a lot whose expiry is in the ledger. Raises Busy."""
     delete(table, keys.due(row.day, row.shard, row.account, row.lot))
 
 
-def sort_key(row: DueLot) -> str:
+def sort_key(row: DueRow) -> str:
     """The row's sort key within its shard."""
     return keys.due(row.day, row.shard, row.account, row.lot)["SK"]["S"]
 

@@ -89,6 +89,12 @@ def manager_session_request_hash() -> bytes:
     return sha256(_dump({"operation": "manager_session"}).encode()).digest()
 
 
+def portal_link_request_hash(language: str | None, return_url: str | None) -> bytes:
+    """The request hash of a link to the subscription page, with what the request says and not its defaults."""
+    fields = {"operation": "portal_link", "language": language, "return_url": return_url}
+    return sha256(_dump(fields, sort_keys=True).encode()).digest()
+
+
 def key_digest(idempotency_key: str) -> str:
     """The short digest of a key that an entry or purchase stores. The claim stores the key itself."""
     return urlsafe_b64encode(sha256(idempotency_key.encode()).digest()).decode()[:KEY_DIGEST_CHARACTERS]

@@ -53,6 +53,14 @@ def manager_session(digest: str) -> Key:
     return _key(f"{SESSION_PREFIX}{digest}", "SESSION")
 
 
+def portal_link(digest: str) -> Key:
+    return _key(f"PORTAL_LINK#{digest}", "PORTAL_LINK")
+
+
+def portal_session(digest: str) -> Key:
+    return _key(f"PORTAL#{digest}", "PORTAL")
+
+
 def pending_check(due: datetime, purchase_id: str) -> Key:
     return pending_check_row(pending_check_sort(due, purchase_id))
 

@@ -101,10 +101,15 @@ def record_session(
         MANAGER: manager,
         # Closes the race of two requests with one key, and covers a lost reply: a key opens one session.
         CLAIM: {"Item": claim_item, "ConditionExpression": IF_ABSENT},
-        # No other key derives the same token; never overwrite an existing row.
-        SESSION: {"Item": _session_to_item(session), "ConditionExpression": IF_ABSENT},
+        SESSION: new_session_put(session),
     }
     transact(table, writes)
+
+
+def new_session_put(session: ManagerSession) -> Item:
+    """The write that stores a new session."""
+    # No other request derives or draws the same token; never overwrite an existing row.
+    return {"Item": _session_to_item(session), "ConditionExpression": IF_ABSENT}
 
 
 def session_claim_from_item(item: Item) -> SessionClaim:

@@ -105,7 +105,16 @@ def change_code(
 
 def check_code(table: Table, account_id: str, code: str, codes: CodeSecrets, *, now: datetime) -> ManagerCode:
     """The stored code, if `code` is right. Raises WrongCode, CodeLocked (before comparing), Busy."""
-    return _clear_tries(table, account_id, _compare(table, account_id, code, codes, now))
+    return _clear_tries(table, account_id, compare(table, account_id, code, codes, now=now))
+
+
+def compare(table: Table, account_id: str, code: str, codes: CodeSecrets, *, now: datetime) -> ManagerCode:
+    """The stored code with one try reserved, if `code` is right. The caller resets the tries. Raises as check_code."""
+    checked = _reserve(table, account_id, now)
+    # The same work when no code is set, so that neither time nor the count of tries reveals that.
+    if not hmac.compare_digest(code_digest(code, checked.salt, codes), checked.digest):
+        raise WrongCode(tries_left=MAX_TRIES - checked.tries)
+    return checked
 
 
 def open_session(
@@ -117,7 +126,7 @@ def open_session(
     was changed since.
     """
     # Compare before looking up the key: a known key must not reveal whether a guess is right, and each guess counts.
-    checked = _compare(table, account_id, code, codes, now)
+    checked = compare(table, account_id, code, codes, now=now)
     claim = SessionClaim(
         code_version=checked.version,
         expires_at=now + timedelta(minutes=SESSION_MINUTES),
@@ -157,15 +166,6 @@ def require_session(table: Table, account_id: str, token: str, *, now: datetime)
 def token_digest(token: str) -> str:
     """The digest under which a session's token is stored."""
     return sha256(token.encode()).hexdigest()
-
-
-def _compare(table: Table, account_id: str, code: str, codes: CodeSecrets, now: datetime) -> ManagerCode:
-    """The stored code with one try reserved, if `code` is right. Raises the same as check_code."""
-    checked = _reserve(table, account_id, now)
-    # The same work when no code is set, so that neither time nor the count of tries reveals that.
-    if not hmac.compare_digest(code_digest(code, checked.salt, codes), checked.digest):
-        raise WrongCode(tries_left=MAX_TRIES - checked.tries)
-    return checked
 
 
 def _reserve(table: Table, account_id: str, now: datetime) -> ManagerCode:

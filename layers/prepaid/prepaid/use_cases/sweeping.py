@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from prepaid.core.catalog import Catalog
 from prepaid.core.ledger import Settle
 from prepaid.store import keys
-from prepaid.store.due import Checkpoint, DueLot, delete_due, read_checkpoint, read_due, save_checkpoint, sort_key
+from prepaid.store.due import Checkpoint, DueRow, delete_due, read_checkpoint, read_due, save_checkpoint, sort_key
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import append
 
@@ -42,7 +42,7 @@ class SweepContext:
     catalog: Catalog
     now: datetime
     has_time: Callable[[], bool]
-    on_failure: Callable[[DueLot, Exception], None]
+    on_failure: Callable[[DueRow, Exception], None]
     page_rows: int = PAGE_ROWS
     initial_lookback: timedelta = INITIAL_LOOKBACK
 
@@ -83,7 +83,7 @@ def sweep(context: SweepContext) -> SweepResult:
     return SweepResult(recorded=recorded, failed=failed, finished=finished)
 
 
-def _record(context: SweepContext, row: DueLot) -> None:
+def _record(context: SweepContext, row: DueRow) -> None:
     """Record the lot's expiry in the ledger (a debit may have done so already), then delete its row."""
     table = context.piece()
     append(table, row.account, Settle(), catalog=context.catalog, now=context.now)

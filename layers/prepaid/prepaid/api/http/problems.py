@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from prepaid.api.http.responses import Response
 from prepaid.api.http.times import rfc3339
 from prepaid.core.errors import (
     AccountNotFound,
@@ -12,6 +13,9 @@ from prepaid.core.errors import (
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidRequest,
+    PortalLinkInvalid,
+    PortalLinkUsed,
+    PortalSessionEnded,
     PrepaidError,
     PurchaseNotFound,
     PurchaseNotResumable,
@@ -138,6 +142,9 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         headers=lambda error: {"Retry-After": str(error.retry_after_seconds)},
     ),
     SessionInvalid: Problem(403, lambda _: "Send a manager session of this account that is open and unused."),
+    PortalLinkInvalid: Problem(410, lambda _: "The link is unknown or has expired."),
+    PortalLinkUsed: Problem(410, lambda _: "The link was used before."),
+    PortalSessionEnded: Problem(401, lambda _: "The session has ended."),
     PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
     PurchaseNotResumable: Problem(
         409, lambda _: "The purchase started with this key can't be continued. Start a new one with a new key."
@@ -159,23 +166,27 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
 INTERNAL = Problem(500, lambda _: "Something went wrong on our side.")
 
 
-def problem_of(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """Status, extra headers and body for an error. The body for an unexpected error reveals nothing about it."""
-    if isinstance(error, HttpRefusal):
-        return error.status, {}, _body(error.status, error.code, error.detail, {})
-    if not isinstance(error, PrepaidError):
-        return INTERNAL.status, {}, _body(INTERNAL.status, "internal_error", INTERNAL.detail(error), {})
-    problem = PROBLEMS[type(error)]
-    body = _body(problem.status, error.code, problem.detail(error), problem.members(error))
-    return problem.status, problem.headers(error), body
-
-
-def _body(status: int, code: str, detail: str, members: dict[str, Any]) -> dict[str, Any]:
-    return {
+def problem_response(error: Exception) -> Response:
+    """The response to an error. For an unexpected error it reveals nothing about it."""
+    code, problem = code_of(error), _problem(error)
+    body = {
         "type": f"urn:prepaid:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
-        "status": status,
-        "detail": detail,
+        "status": problem.status,
+        "detail": problem.detail(error),
         "code": code,
-        **members,
+        **problem.members(error),
     }
+    headers = {"Content-Type": "application/problem+json", **problem.headers(error)}
+    return Response(status=problem.status, body=body, headers=headers)
+
+
+def code_of(error: Exception) -> str:
+    """The stable code of an error; every unexpected error has the same one."""
+    return error.code if isinstance(error, PrepaidError) else "internal_error"
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, HttpRefusal):
+        return Problem(error.status, lambda refusal: refusal.detail)
+    return PROBLEMS[type(error)] if isinstance(error, PrepaidError) else INTERNAL

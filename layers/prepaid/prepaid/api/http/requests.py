@@ -29,24 +29,36 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. headers: names in lower case. body: raw bytes. now: the time of the whole request."""
+    """One request. headers: names in lower case. body: raw bytes. now: the time of the whole request.
 
+    domain: the name under which the gateway received the request, which the caller can't forge.
+    """
+
+    method: str
+    domain: str
     caller: Caller | None
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    cookies: tuple[str, ...]
     body: bytes
     now: datetime
 
 
 def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -> Request:
     """The request in API Gateway's event. Raises Malformed, TooLarge."""
+    context = event.get("requestContext", {})
+    method = str(context.get("http", {}).get("method", ""))
     return Request(
+        method=method,
+        domain=str(context.get("domainName", "")),
         caller=_caller(event),
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=b"" if _method(event) == "GET" else _raw_body(event, max_body_bytes),
+        # API Gateway moves cookies out of the headers, each as name=value.
+        cookies=tuple(event.get("cookies") or ()),
+        body=b"" if method in ("GET", "HEAD") else _raw_body(event, max_body_bytes),
         now=now,
     )
 
@@ -117,10 +129,6 @@ def _bound_to(claims: Mapping[str, Any]) -> str | None:
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     # Cognito sends `scope`, other issuers `scp`; the gateway formats a list as "[a b]".
     return frozenset(str(claims.get("scope") or claims.get("scp") or "").strip("[]").replace(",", " ").split())
-
-
-def _method(event: Mapping[str, Any]) -> str:
-    return str(event.get("requestContext", {}).get("http", {}).get("method", ""))
 
 
 def _raw_body(event: Mapping[str, Any], max_body_bytes: int) -> bytes:

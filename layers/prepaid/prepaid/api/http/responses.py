@@ -8,11 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """body: a JSON value, or text with its content type in the headers; None for no body."""
+    """body: a JSON value, or text with its content type in the headers; None for no body. cookies: to set."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
 
 
 def created(body: Any, *, replayed: bool) -> Response:
@@ -22,13 +23,15 @@ def created(body: Any, *, replayed: bool) -> Response:
 
 def to_gateway(response: Response) -> dict[str, Any]:
     """The response in API Gateway's format (payload 2.0)."""
-    headers = {"Cache-Control": "no-store", **response.headers}
-    if response.body is None:
-        return {"statusCode": response.status, "headers": headers}
-    if isinstance(response.body, str):
-        return {"statusCode": response.status, "headers": headers, "body": response.body}
-    return {
+    answer: dict[str, Any] = {
         "statusCode": response.status,
-        "headers": {"Content-Type": "application/json", **headers},
-        "body": json.dumps(response.body, separators=(",", ":"), ensure_ascii=False),
+        "headers": {"Cache-Control": "no-store", **response.headers},
     }
+    if response.cookies:
+        answer["cookies"] = list(response.cookies)
+    if isinstance(response.body, str):
+        answer["body"] = response.body
+    elif response.body is not None:
+        answer["headers"] = {"Content-Type": "application/json", **answer["headers"]}
+        answer["body"] = json.dumps(response.body, separators=(",", ":"), ensure_ascii=False)
+    return answer

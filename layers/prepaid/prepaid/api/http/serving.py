@@ -3,13 +3,12 @@
 API Gateway has already matched the route and verified the token, so finding the function is a table lookup.
 """
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-from prepaid.api.http.problems import RouteNotFound, problem_of
+from prepaid.api.http.problems import RouteNotFound, code_of, problem_response
 from prepaid.api.http.requests import Request, request_from
 from prepaid.api.http.responses import Response, to_gateway
-from prepaid.api.http.routes import Route
 from prepaid.core.errors import Refused, Unavailable
 from prepaid.deps import Deps, with_deadline
 from prepaid.payments.errors import PaymentsRefused
@@ -29,29 +28,39 @@ STRIPE_DEADLINE_SECONDS = 20.0
 type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
+class Served(Protocol):
+    """A route, as a function serves it: of the API, or of the page. refuse: its response to an error."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def function(self) -> Callable[[Request, Deps], Response]: ...
+    def refuse(self, error: Exception, event: Mapping[str, Any], deps: Deps) -> Response: ...
+
+
 def serve(
-    routes: Iterable[Route],
+    routes: Iterable[Served],
     deps: Deps,
     *,
     deadline_seconds: float = DEADLINE_SECONDS,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> "LambdaHandler":
-    """A Lambda handler for API Gateway's HTTP API events (payload 2.0). Errors become problems."""
-    functions = {route.key: route.function for route in routes}
+    """A Lambda handler for API Gateway's HTTP API events (payload 2.0). Each route answers its own errors."""
+    routes_by_key = {route.key: route for route in routes}
 
     @logger.inject_lambda_context(clear_state=True)
     def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
         key = str(event.get("routeKey", ""))
         logger.append_keys(route=key)
+        route = routes_by_key.get(key)
         try:
             request = request_from(event, deps.clock(), max_body_bytes)
-            response = functions.get(key, _no_such_route)(request, with_deadline(deps, deadline_seconds))
+            function = route.function if route else _no_such_route
+            response = function(request, with_deadline(deps, deadline_seconds))
             logger.info("answered", extra={"status": response.status})
         except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
-            status, headers, body = problem_of(error)
-            headers = {"Content-Type": "application/problem+json", **headers}
-            response = Response(status=status, body=body, headers=headers)
-            _log_error(error, {"status": status, "code": body["code"]})
+            response = _refusal(route, error, event, deps)
+            _log_error(error, {"status": response.status, "code": code_of(error)})
         return to_gateway(response)
 
     return handle
@@ -69,6 +78,18 @@ def _log_error(error: Exception, about: dict[str, Any]) -> None:
     else:
         logger.error("failed", extra=about, exc_info=error)
         count(Metric.INTERNAL_ERRORS, 1)
+
+
+def _refusal(route: Served | None, error: Exception, event: Mapping[str, Any], deps: Deps) -> Response:
+    """The route's response to an error; a problem if the route itself can't respond."""
+    if route is None:
+        return problem_response(error)
+    try:
+        return route.refuse(error, event, deps)
+    except Exception as second:  # noqa: BLE001 - even a broken error page must not leak what is wrong with it
+        response = problem_response(second)
+        _log_error(second, {"status": response.status, "code": code_of(second)})
+        return response
 
 
 def _no_such_route(_request: Request, _deps: Deps) -> Response:

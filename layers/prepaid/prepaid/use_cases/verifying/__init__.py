@@ -3,8 +3,9 @@
     running.py         one run: reads pages while there is time, and saves the pass
     scan_pass.py       one pass over the table, page by page: can resume after any page, rechecks before it reports
     account_audit.py   one account's rows, in order: chain, replay, sums, purchases
+    stored_audit.py    an unfinished audit as JSON, for the next run
     replay.py          recomputes an entry from the state before it, with the core's own rules
-    index_rows.py      rows outside the ledgers that refer to one: claims, due lots, payments; and catalog versions
+    index_rows.py      rows outside the ledgers that refer to one: claims, due rows, payments; and catalog versions
     auxiliary_rows.py  rows on which no credit depends: codes, sessions, work lists, checkpoints
     lookup.py          the other rows, catalog versions and time that a check compares with
     tally.py           checks that each entry has its claim, in memory of a fixed size

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
 
 from prepaid.core.account import Account, Lot
 from prepaid.core.entry import Entry, LotDraw
@@ -24,7 +23,6 @@ from prepaid.store.items import (
     entry_from_item,
     entry_to_item,
     lot_from_row,
-    lot_to_row,
 )
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
@@ -40,7 +38,7 @@ ENTRY_ATTRIBUTES = {"PK", "SK", "line", "state", "hash"}
 UNSHOWN = {"actor", "description", "customer", "reference"}
 MAX_FINDINGS = 50
 MAX_SHOWN = 160
-# Once a check or due lot is due, its row may be deleted at any time, and a pass takes a while.
+# Once a check or a lot is due, its row may be deleted at any time, and a pass takes a while.
 SOON = timedelta(days=1)
 
 
@@ -143,52 +141,12 @@ def check_sum(audit: AccountAudit, item: Item) -> None:
         audit.finding("record_changed", item["SK"]["S"])
 
 
-def to_json(audit: AccountAudit) -> dict[str, Any]:
-    """The audit's progress, so that another process can continue. Of its findings, only whether there are any."""
-    trails = {
-        purchase: [
-            trail.grants, [lot_to_row(lot) for lot in trail.lots], trail.net, trail.debt, trail.expired,
-            trail.expired_unspent,
-        ]
-        for purchase, trail in audit.trails.items()
-    }  # fmt: skip
-    return {
-        "account": audit.account,
-        "mark": [audit.mark.number, audit.mark.hash.hex()] if audit.mark else None,
-        "last": {**_texts(audit.last), "hash": bytes(audit.last["hash"]["B"]).hex()} if audit.last else None,
-        "trails": trails,
-        "code_version": audit.code_version,
-        "has_profile": audit.has_profile,
-        "suspicious": bool(audit.findings),
-    }
-
-
-def from_json(value: dict[str, Any]) -> AccountAudit:
-    """The audit from to_json's value. One finding replaces all earlier ones, as the account is rechecked anyway."""
-    account, mark = value["account"], value["mark"]
-    audit = AccountAudit(
-        account, mark=VerifiedUpTo(account=account, number=mark[0], hash=bytes.fromhex(mark[1])) if mark else None
-    )
-    if value["last"]:
-        last = value["last"]
-        texts = {name: {"S": last[name]} for name in ("PK", "SK", "line", "state")}
-        audit.last = {**texts, "hash": {"B": bytes.fromhex(last["hash"])}}
-        audit.entry = _decoded(audit.last)
-    for purchase, (grants, rows, net, debt, expired, expired_unspent) in value["trails"].items():
-        lots = tuple(lot_from_row(row) for row in rows)
-        audit.trails[purchase] = PurchaseTrail(
-            grants=grants,
-            lots=lots,
-            net=net,
-            debt=debt,
-            expired=expired,
-            expired_unspent=(expired_unspent[0], expired_unspent[1]),
-        )
-        audit.owners |= {lot.id: purchase for lot in lots}
-    audit.code_version, audit.has_profile = value["code_version"], value["has_profile"]
-    if value["suspicious"]:
-        audit.finding("unreadable", "before the pause")
-    return audit
+def decoded(item: Item) -> Entry | None:
+    """The entry in a row; None if the row is unreadable."""
+    try:
+        return entry_from_item(item)
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        return None
 
 
 def _note(audit: AccountAudit, sort: str, wrong: Iterable[str]) -> None:
@@ -200,7 +158,7 @@ def _read_entry(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     sort = item["SK"]["S"]
     before, previous_hash = audit.entry, bytes(audit.last["hash"]["B"]) if audit.last else GENESIS_HASH
     try:
-        number, entry = _number(item), _decoded(item)
+        number, entry = _number(item), decoded(item)
         stored_hash = bytes(item["hash"]["B"])
         texts = [item[name]["S"] for name in ("PK", "SK", "line", "state")]
     except (KeyError, ValueError):
@@ -296,7 +254,7 @@ def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
         if entry.type not in ASKED_WITH_A_KEY:
             audit.finding("not_replayed", f"{keys.entry_sort(entry.number)} line.key", "", entry.key)
         elif lookup.tally and entry.at < lookup.cutoff:
-            lookup.tally.asked(f"{audit.account}#{entry.number}")
+            lookup.tally.add_key(f"{audit.account}#{entry.number}")
 
 
 def _follow_purchase(audit: AccountAudit, purchase: str, entry: Entry) -> None:
@@ -342,7 +300,7 @@ def _read_purchase(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     if purchase.payment is not None:
         _check_payment(audit, purchase, lookup.row(keys.payment(purchase.payment)))
     if lookup.tally and purchase.key is not None and purchase.created_at < lookup.cutoff:
-        lookup.tally.asked(f"{audit.account}#{purchase.id}")
+        lookup.tally.add_key(f"{audit.account}#{purchase.id}")
 
 
 def _purchase_facts(
@@ -385,16 +343,5 @@ def _number(item: Item) -> int:
     return int(item["SK"]["S"].removeprefix(keys.ENTRY_PREFIX))
 
 
-def _decoded(item: Item) -> Entry | None:
-    try:
-        return entry_from_item(item)
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
-        return None
-
-
 def _key(item: Item) -> keys.Key:
     return {"PK": item["PK"], "SK": item["SK"]}
-
-
-def _texts(item: Item) -> dict[str, str]:
-    return {name: item[name]["S"] for name in ("PK", "SK", "line", "state")}

@@ -6,6 +6,8 @@ These checks can't detect the following losses and changes. No credit is lost or
     CUSTOMER        everything: Stripe's page shows another buyer; the grant comes from the purchase's record
     SESSION         whether it exists or was used, its end within a second: same as for the code
     session's claim whether it exists, nonce, end: a retry is rejected or opens another session
+    PORTAL, PORTAL_LINK  most: a forged link still requires the manager's code; a forged session shows, but buys nothing
+    link's claim    request, nonce, end: a retry is rejected or makes another link
     PENDING_CHECK   whether it exists once it is due: it is deleted after its check, and Stripe's events lead there too
     RECONCILIATION  everything but a place in the future: purchases have pending checks
     QUARANTINE      its content: a note for an operator; Stripe has the payment
@@ -19,10 +21,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from prepaid.core.calendar import instant
 from prepaid.core.manager_code import MAX_TRIES
+from prepaid.core.portal import LONGEST
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import CHECKSUM, manager_session_request_hash
 from prepaid.store.manager_codes import KEEP_SESSIONS
+from prepaid.store.portal import KEEP_LINKS
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
 from prepaid.use_cases.approving import NONCE_BYTES
@@ -99,6 +103,41 @@ def wrong_in_session(item: Item, lookup: RowLookup) -> Iterator[str]:
         yield "code_version"
     if "purchase" in item and lookup.row(keys.purchase(account, item["purchase"]["S"])) is None:
         yield "purchase"
+
+
+def wrong_in_link_claim(item: Item) -> Iterator[str]:
+    """The invalid parts of the claim of a link to the page. Raises KeyError, ValueError."""
+    if not fits(item, {"request_hash": "B", "expires_at": "N", "nonce": "B"}) or item["SK"]["S"] != "CLAIM":
+        yield "attributes"
+        return
+    if len(bytes(item["nonce"]["B"])) != NONCE_BYTES:
+        yield "nonce"
+    instant(int(item["expires_at"]["N"]))
+
+
+def wrong_in_portal_link(item: Item, lookup: RowLookup) -> Iterator[str]:
+    """The invalid parts of a link to the page. Raises KeyError, ValueError."""
+    attributes = {"account": "S", "language": "S", "return_url": "S", "expires_at": "N", "ttl": "N"}
+    if not fits(item, attributes, {"opened": "S"}) or item["SK"]["S"] != "PORTAL_LINK":
+        yield "attributes"
+        return
+    if int(item["ttl"]["N"]) != int((instant(int(item["expires_at"]["N"])) + KEEP_LINKS).timestamp()):
+        yield "ttl"
+    if lookup.row(keys.profile(item["account"]["S"])) is None:
+        yield "account"
+
+
+def wrong_in_portal_session(item: Item, lookup: RowLookup) -> Iterator[str]:
+    """The invalid parts of a session on the page. Raises KeyError, ValueError."""
+    numbers = dict.fromkeys(("code_version", "started_at", "seen_at", "ttl"), "N")
+    if not fits(item, {"account": "S", "language": "S", "return_url": "S", **numbers}) or item["SK"]["S"] != "PORTAL":
+        yield "attributes"
+        return
+    started, seen = (instant(int(item[name]["N"])) for name in ("started_at", "seen_at"))
+    if int(item["ttl"]["N"]) != int((started + LONGEST).timestamp()) or not started <= seen < started + LONGEST:
+        yield "times"
+    if not _had_code(item["account"]["S"], int(item["code_version"]["N"]), lookup):
+        yield "code_version"
 
 
 def wrong_in_pending_check(item: Item, lookup: RowLookup) -> Iterator[str]:

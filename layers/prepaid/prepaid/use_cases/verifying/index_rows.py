@@ -29,6 +29,10 @@ def needed(item: Item) -> Iterator[keys.Key]:
             yield keys.manager(item["account"]["S"])
             if "purchase" in item:
                 yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
+        case "PORTAL":
+            yield keys.manager(item["account"]["S"])
+        case "PORTAL_LINK":
+            yield keys.profile(item["account"]["S"])
         case "DUE":
             account, lot = keys.split(item["SK"]["S"])
             yield keys.entry(account, lot_number(lot))
@@ -75,7 +79,7 @@ def account_of(item: Item) -> str:
             return keys.split(which)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
-        case "PAYMENT" | "QUARANTINE" | "PENDING_CHECK" | "SESSION":
+        case "PAYMENT" | "QUARANTINE" | "PENDING_CHECK" | "PORTAL" | "PORTAL_LINK" | "SESSION":
             return str(item.get("account", {}).get("S", ""))
         case _:
             return ""
@@ -93,6 +97,10 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         for part in auxiliary_rows.wrong_in_session_claim(item, audit.account, lookup):
             audit.finding("claim_dangling", f"{where} {part}", "a manager session")
         return
+    if "nonce" in item:
+        for part in auxiliary_rows.wrong_in_link_claim(item):
+            audit.finding("claim_dangling", f"{where} {part}", "a link to the page")
+        return
     number = int(item["number"]["N"])
     row = lookup.row(keys.entry(audit.account, number))
     entry = entry_from_item(row) if row else None
@@ -104,7 +112,7 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     if stored_hash not in request_hashes(entry):
         audit.finding("claim_dangling", f"{where} request", f"entry {number}", stored_hash.hex())
     if lookup.tally and entry.at < lookup.cutoff:
-        lookup.tally.claimed(f"{audit.account}#{number}")
+        lookup.tally.add_claim(f"{audit.account}#{number}")
 
 
 def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, digest: str, stored_hash: bytes) -> None:
@@ -119,7 +127,7 @@ def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, di
     if stored_hash != purchase_request_hash(purchase.pack):
         audit.finding("claim_dangling", f"{where} request", purchase.pack, stored_hash.hex())
     if lookup.tally and purchase.created_at < lookup.cutoff:
-        lookup.tally.claimed(f"{audit.account}#{id_}")
+        lookup.tally.add_claim(f"{audit.account}#{id_}")
 
 
 def _check_due(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
@@ -181,6 +189,8 @@ WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
     "QUARANTINE": lambda item, _: auxiliary_rows.wrong_in_quarantine(item),
     "RECONCILIATION": auxiliary_rows.wrong_in_reconciliation,
     "PENDING_CHECK": auxiliary_rows.wrong_in_pending_check,
+    "PORTAL": auxiliary_rows.wrong_in_portal_session,
+    "PORTAL_LINK": auxiliary_rows.wrong_in_portal_link,
     "SESSION": auxiliary_rows.wrong_in_session,
     "SWEEP": auxiliary_rows.wrong_in_sweep,
     "VERIFICATION": lambda item, _: auxiliary_rows.wrong_in_verification(item),

@@ -22,9 +22,10 @@ from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table, query, scan
 from prepaid.store.verification import VerifiedUpTo, save_verified_up_to
 from prepaid.use_cases.verifying import account_audit, index_rows
-from prepaid.use_cases.verifying.account_audit import AccountAudit, close_audit, from_json, open_audit, read, to_json
+from prepaid.use_cases.verifying.account_audit import AccountAudit, close_audit, open_audit, read
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.lookup import RowLookup
+from prepaid.use_cases.verifying.stored_audit import audit_from_json, audit_to_json
 from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
 
 PAGE_ROWS = 500
@@ -102,7 +103,7 @@ def pack(scan_pass: ScanPass) -> bytes:
         "started_at": milliseconds(scan_pass.started_at),
         "segment": [scan_pass.segment, scan_pass.segments],
         "after": scan_pass.after,
-        "audit": to_json(scan_pass.audit) if scan_pass.audit else None,
+        "audit": audit_to_json(scan_pass.audit) if scan_pass.audit else None,
         "tally": b64encode(scan_pass.tally.to_bytes()).decode(),
         "counts": [scan_pass.read, scan_pass.found],
         "done": scan_pass.done,
@@ -118,7 +119,7 @@ def unpack(packed: bytes) -> ScanPass:
         segment=value["segment"][0],
         segments=value["segment"][1],
         after=value["after"],
-        audit=from_json(value["audit"]) if value["audit"] else None,
+        audit=audit_from_json(value["audit"]) if value["audit"] else None,
         tally=tally_from_bytes(b64decode(value["tally"])),
         read=value["counts"][0],
         found=value["counts"][1],

@@ -26,11 +26,11 @@ class Tally:
     counts: list[int] = field(default_factory=lambda: [0] * CELLS_A_THIRD * THIRDS)
     names: list[int] = field(default_factory=lambda: [0] * CELLS_A_THIRD * THIRDS)
 
-    def asked(self, name: str) -> None:
+    def add_key(self, name: str) -> None:
         """Count an entry or purchase that must have a claim."""
         self._add(_encoded(name), 1)
 
-    def claimed(self, name: str) -> None:
+    def add_claim(self, name: str) -> None:
         """Count the entry or purchase that a claim points to."""
         self._add(_encoded(name), -1)
 

@@ -1,0 +1,24 @@
+"""The subscription page, for reading: it can't buy, grant, or read the pepper."""
+
+from prepaid import wiring
+from prepaid.api.http.serving import LambdaHandler, serve
+from prepaid.deps import Deps
+from prepaid.portal import asset_files, entering, subscription
+from prepaid.settings import from_environment
+
+ROUTES = (
+    asset_files.SHOW,
+    entering.SHOW_CODE_FORM,
+    entering.SHOW_CODE_FORM_HEAD,
+    entering.LEAVE,
+    entering.CHANGE_LANGUAGE,
+    subscription.SHOW,
+)
+
+
+def make_handler(deps: Deps) -> LambdaHandler:
+    """The function's Lambda handler."""
+    return serve(ROUTES, deps)
+
+
+handler = make_handler(wiring.build(from_environment()))

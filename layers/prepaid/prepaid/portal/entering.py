@@ -1,0 +1,135 @@
+"""/portal/enter, /portal/leave, /portal/language: the one-time link, the manager's code, and the end of the session."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from prepaid.api.http.problems import Malformed
+from prepaid.api.http.requests import Request
+from prepaid.api.http.responses import Response
+from prepaid.core.errors import CodeLocked, PortalLinkInvalid, PortalLinkUsed, WrongCode
+from prepaid.core.portal import PortalLink
+from prepaid.deps import Deps
+from prepaid.portal.languages import LANGUAGES
+from prepaid.portal.pages import (
+    TOKEN,
+    PageRoute,
+    check_form_token,
+    ended_cookie,
+    form_of,
+    html,
+    redirect,
+    session_cookie,
+    session_token,
+)
+from prepaid.portal.rendering import render
+from prepaid.portal.visits import visit_of
+from prepaid.portal_config import PortalConfig
+from prepaid.store.accounts import read_account
+from prepaid.store.portal import delete_session, update_session
+from prepaid.use_cases.approving import token_digest
+from prepaid.use_cases.entering import enter, open_link
+
+CODE = re.compile(r"[0-9]{6}", re.ASCII)
+# What people type between the digits of a code, and what copying adds.
+BETWEEN_DIGITS = re.compile(r"[\s.\-\u200b\u00a0]+")
+
+
+def show_code_form(request: Request, deps: Deps) -> Response:
+    """GET /portal/enter/{token}: the form for the code. Changes nothing, whoever fetches it."""
+    assert deps.portal is not None
+    link = open_link(deps.table, _token_of(request), now=request.now)
+    return _form(link, deps, deps.portal)
+
+
+def submit_code(request: Request, deps: Deps) -> Response:
+    """POST /portal/enter/{token}: with the right code, opens the session and goes to the page."""
+    portal = deps.portal
+    assert portal is not None
+    fields = form_of(request, portal)
+    try:
+        link = open_link(deps.table, _token_of(request), now=request.now)
+    except PortalLinkUsed:
+        if session_token(request):
+            # A second click, or Back: the session that the link opened is in this browser, or the page says it ended.
+            return redirect("/portal", portal)
+        raise
+    code = BETWEEN_DIGITS.sub("", fields.get("code", ""))
+    if not CODE.fullmatch(code):
+        # No try is counted: what isn't six digits can't be a code.
+        return _form(link, deps, portal, status=422, problem="code_six_digits")
+    try:
+        entered = enter(deps.table, link, code, deps.codes(), now=request.now)
+    except WrongCode as error:
+        return _form(link, deps, portal, status=403, problem="code_wrong", tries_left=error.tries_left)
+    except CodeLocked as error:
+        wait = error.retry_after_seconds
+        until, headers = request.now + timedelta(seconds=wait), {"Retry-After": str(wait)}
+        return _form(link, deps, portal, status=429, problem="code_locked", locked_until=until, headers=headers)
+    return redirect("/portal", portal, cookies=(session_cookie(entered.token),))
+
+
+def leave(request: Request, deps: Deps) -> Response:
+    """POST /portal/leave: ends the session."""
+    portal = deps.portal
+    assert portal is not None
+    visit, fields = visit_of(request, deps), form_of(request, portal)
+    check_form_token(fields, visit.token, "leave")
+    delete_session(deps.table, token_digest(visit.token))
+    language = visit.session.language
+    body = render("left.html", language, visit.zone, {"return_url": visit.session.return_url})
+    return html(body, portal, cookies=(ended_cookie(),))
+
+
+def change_language(request: Request, deps: Deps) -> Response:
+    """POST /portal/language: the session's language, kept for its other pages."""
+    portal = deps.portal
+    assert portal is not None
+    visit, fields = visit_of(request, deps), form_of(request, portal)
+    check_form_token(fields, visit.token, "language")
+    language, back = fields.get("language"), fields.get("back", "")
+    if language not in LANGUAGES:
+        raise Malformed(f"language: must be one of {', '.join(LANGUAGES)}")
+    update_session(deps.table, replace(visit.session, language=language))
+    # Only to a page of this site: a path with one slash, and no other host.
+    return redirect(back if re.fullmatch(r"/portal(/[\w./?=&%-]*)?", back, re.ASCII) else "/portal", portal)
+
+
+def _token_of(request: Request) -> str:
+    token = request.path.get("token", "")
+    if not TOKEN.fullmatch(token):
+        raise PortalLinkInvalid
+    return token
+
+
+def _form(
+    link: PortalLink,
+    deps: Deps,
+    portal: PortalConfig,
+    *,
+    status: int = 200,
+    problem: str | None = None,
+    tries_left: int | None = None,
+    locked_until: datetime | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The code form, with what was wrong about the last code."""
+    terms, profile = read_account(deps.table, link.account)
+    values = {
+        "account_name": profile.name,
+        "manager_contact": profile.manager_contact,
+        "return_url": link.return_url,
+        "problem": problem,
+        "tries_left": tries_left,
+        "locked_until": locked_until,
+    }
+    return html(render("enter.html", link.language, terms.time_zone, values), portal, status=status, headers=headers)
+
+
+SHOW_CODE_FORM = PageRoute(method="GET", path="/portal/enter/{token}", function=show_code_form)
+# Link previews and scanners ask with HEAD first.
+SHOW_CODE_FORM_HEAD = PageRoute(method="HEAD", path="/portal/enter/{token}", function=show_code_form)
+SUBMIT_CODE = PageRoute(method="POST", path="/portal/enter/{token}", function=submit_code)
+LEAVE = PageRoute(method="POST", path="/portal/leave", function=leave)
+CHANGE_LANGUAGE = PageRoute(method="POST", path="/portal/language", function=change_language)

@@ -1,0 +1,77 @@
+"""Renders templates: Jinja2, escaping on, in the account's language and time zone."""
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prepaid.core.calendar import civil, last_usable_day
+from prepaid.portal import formats
+from prepaid.portal.languages import LANGUAGES, texts_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+ROOM = Path(__file__).parent
+# The layer's build compiles the templates: a cold start then doesn't parse them.
+COMPILED = ROOM / "compiled"
+LANGUAGE_NAMES = {"pt-BR": "Português", "en": "English", "es": "Español"}
+
+
+@cache
+def templates() -> "Environment":
+    """The templates and how they are read."""
+    # Imported here because the function that sells imports this module, and most of its responses are JSON.
+    from jinja2 import BaseLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined  # noqa: PLC0415
+
+    loader: BaseLoader = ModuleLoader(COMPILED) if COMPILED.is_dir() else FileSystemLoader(ROOM / "templates")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, loader=loader, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["feature_title"] = _title
+    return environment
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of an asset. It changes with the content, so browsers may keep it forever."""
+    stem, _, kind = name.partition(".")
+    content = files("prepaid.portal").joinpath("assets", name).read_bytes()
+    return f"/portal/assets/{stem}-{sha256(content).hexdigest()[:12]}.{kind}"
+
+
+def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -> str:
+    """The page of a template."""
+    texts = texts_of(language)
+
+    def text(name: str, **named: Any) -> str:
+        return texts[name].format(**named)
+
+    return (
+        templates()
+        .get_template(template)
+        .render(
+            t=text,
+            feature_title=_title,
+            plan_title=_title,
+            asset=asset,
+            language=language,
+            languages=[(name, LANGUAGE_NAMES[name]) for name in LANGUAGES],
+            number=lambda value: formats.number(value, language),
+            signed=lambda value: formats.signed(value, language),
+            money=lambda amount, currency: formats.money(amount, currency, language),
+            day=lambda at: formats.long_date(civil(at, zone).date(), language),
+            short_day=lambda at: formats.short_date(civil(at, zone).date(), language),
+            last_day=lambda at: formats.long_date(last_usable_day(at, zone), language),
+            short_last_day=lambda at: formats.short_date(last_usable_day(at, zone), language),
+            time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
+            **values,
+        )
+    )
+
+
+def _title(name: str) -> str:
+    """The name that people see for an id of the catalog: ai_service -> Ai service."""
+    return name.replace("_", " ").replace("-", " ").capitalize()

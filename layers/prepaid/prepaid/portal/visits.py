@@ -1,0 +1,88 @@
+"""A visit: one request by a manager with an open session, and what every page of it shows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prepaid.api.http.requests import Request
+from prepaid.api.http.responses import Response
+from prepaid.core.account import Account
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import PortalSessionEnded
+from prepaid.core.ledger import settle
+from prepaid.core.portal import PortalSession
+from prepaid.core.purchase import Purchase
+from prepaid.deps import Deps
+from prepaid.portal.pages import form_token, html, session_cookie, session_token
+from prepaid.portal.rendering import render
+from prepaid.portal_config import PortalConfig
+from prepaid.store.accounts import Profile, read_profile
+from prepaid.store.catalog import catalog_at_least
+from prepaid.store.ledger import read_tail
+from prepaid.store.purchases import read_purchases
+from prepaid.use_cases.entering import session_of
+
+RECENT_PURCHASES = 20
+# Sorts after every purchase id, because hexadecimal digits end at f.
+NEWEST_PURCHASE = "pur_g"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """token: the session's. account: settled at `now`. purchases: the recent ones, newest first."""
+
+    token: str
+    session: PortalSession
+    profile: Profile
+    account: Account
+    catalog: Catalog
+    purchases: tuple[Purchase, ...]
+    now: datetime
+
+    @property
+    def zone(self) -> str:
+        return self.account.terms.time_zone
+
+    @property
+    def pending(self) -> tuple[Purchase, ...]:
+        """The purchases whose money may still arrive: every page shows them."""
+        return tuple(purchase for purchase in self.purchases if purchase.state in ("pending", "paid"))
+
+
+def visit_of(request: Request, deps: Deps) -> Visit:
+    """The visit of a request. Raises PortalSessionEnded, Busy."""
+    token = session_token(request)
+    if token is None:
+        raise PortalSessionEnded
+    table = deps.table
+    session = session_of(table, token, now=request.now)
+    stored = read_profile(table, session.account)
+    assert stored is not None, "accounts are never deleted"
+    tail = read_tail(table, session.account)
+    catalog = catalog_at_least(table, deps.catalog(table), tail.entry.catalog_version)
+    account, _ = settle(tail.entry.after, catalog=catalog, now=request.now)
+    purchases = read_purchases(table, session.account, before=NEWEST_PURCHASE, limit=RECENT_PURCHASES)
+    return Visit(
+        token=token,
+        session=session,
+        profile=stored.profile,
+        account=account,
+        catalog=catalog,
+        purchases=purchases,
+        now=request.now,
+    )
+
+
+def page(template: str, visit: Visit, portal: PortalConfig, values: dict[str, Any], *, status: int = 200) -> Response:
+    """A page of the visit, inside the frame that all of them share."""
+    frame = {
+        "visit": visit,
+        "account_name": visit.profile.name,
+        "zone": visit.zone,
+        "return_url": visit.session.return_url,
+        "pending": visit.pending,
+        "form_token": lambda form: form_token(visit.token, form),
+    }
+    body = render(template, visit.session.language, visit.zone, {**frame, **values})
+    # Each page prolongs the cookie, as it prolongs the session.
+    return html(body, portal, status=status, cookies=(session_cookie(visit.token),))

@@ -1,0 +1,19 @@
+"""The addresses around the subscription page."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalConfig:
+    """The subscription page's addresses.
+
+    url: of the page, without a path; "" for the API's own address. return_url: the way back to the platform.
+    return_origins: where else a link may lead back to. checkout_origin: of the payment pages.
+    embed_origins: the sites that may show the page in a frame.
+    """
+
+    url: str
+    return_url: str
+    return_origins: tuple[str, ...]
+    checkout_origin: str
+    embed_origins: tuple[str, ...]
