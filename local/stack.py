@@ -92,9 +92,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
     file = STATE / f"{options.name}.json"
     with contextlib.ExitStack() as contexts:
         contexts.enter_context(_only_one(options.name))
-        require_space(STATE, LATER_START_MB if (STATE / "tools").exists() else FIRST_START_MB)
-        require_free(port, "PORT")
-        require_free(stripe_port, "STRIPE_PORT")
+        _require_room(port, stripe_port)
         # A killed stack couldn't delete its file.
         file.unlink(missing_ok=True)
         for log in logs.glob("*.log"):
@@ -155,6 +153,12 @@ def _only_one(name: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise LocalStackError(f"a stack named {name} is running; name this one with STACK=another") from error
         yield
+
+
+def _require_room(port: int, stripe_port: int) -> None:
+    require_space(STATE, LATER_START_MB if (STATE / "tools").exists() else FIRST_START_MB)
+    require_free(port, "PORT")
+    require_free(stripe_port, "STRIPE_PORT")
 
 
 @contextlib.contextmanager
