@@ -101,11 +101,17 @@ def balance(account: str, state: State, catalog: CatalogVersion, number: int, as
             ],
         },
         "quota": quota,
-        "features": {feature: _usable(state, catalog, feature, price) for feature, price in catalog.prices.items()},
+        "features": {
+            feature: _usable(state, catalog, feature, price)
+            for feature, price in catalog.prices.items()
+            if catalog.offers("feature", feature) or (quota and quota["feature"] == feature)
+        },
     }
 
 
 def _usable(state: State, catalog: CatalogVersion, feature: str, price: int) -> Json:
+    if not catalog.offers("feature", feature):
+        return {"price": price, "can_use": False, "units_left": 0}
     if not price:
         return {"price": 0, "can_use": True, "units_left": None}
     left = state.left_for(feature, catalog) + state.available // price
@@ -155,10 +161,18 @@ def catalog(version: CatalogVersion) -> Json:
     return {
         "version": version.version,
         "features": [
-            {"id": feature, "price": price, "quota_backed": feature == version.backed}
+            {
+                "id": feature,
+                "price": price,
+                "quota_backed": feature == version.backed,
+                "active": version.offers("feature", feature),
+            }
             for feature, price in version.prices.items()
         ],
-        "plans": [{"id": plan, "quota": quota} for plan, quota in version.quotas.items()],
+        "plans": [
+            {"id": plan, "quota": quota, "active": version.offers("plan", plan)}
+            for plan, quota in version.quotas.items()
+        ],
         "packs": list(version.packs.values()),
     }
 

@@ -124,7 +124,9 @@ def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVers
     if not ledger.states:
         if not isinstance(request, PutTerms):
             return Refusal("account_not_found")
-        opened = _opened(request, at)
+        opened = _opened(request, at, catalog)
+        if isinstance(opened, Refusal):
+            return opened
         return entry(opened, State({}, 0, 0), 0, request, at, catalog)
     before = ledger.state
     settling = _expired(before, at) or _renewed(before, at)
@@ -186,15 +188,21 @@ def _renewed(before: State, at: int) -> Effect | None:
 # Requests
 
 
-def _opened(request: PutTerms, at: int) -> Effect:
+def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Refusal:
     terms = request.terms
+    if not catalog.offers("plan", terms["plan"]):
+        return Refusal("invalid_request")
     return Effect("plan_change", State(terms, 0, renewal(at, terms)), [], _described(f"opened on plan {terms['plan']}"))
 
 
-def _terms_changed(_l: "Ledger", now: State, request: PutTerms, _at: int, _c: CatalogVersion) -> Effect | None:
+def _terms_changed(
+    _l: "Ledger", now: State, request: PutTerms, _at: int, catalog: CatalogVersion
+) -> Effect | Refusal | None:
     old, new = now.terms, request.terms
     if new == old:
         return None
+    if old["plan"] != new["plan"] and not catalog.offers("plan", new["plan"]):
+        return Refusal("invalid_request")
     renews_at = now.renews_at
     if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
         renews_at = moved_renewal(renews_at, old["time_zone"], new)
@@ -207,6 +215,8 @@ def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: Catalo
     feature, quantity = request.feature, request.quantity
     if feature not in catalog.prices:
         return Refusal("invalid_request")
+    if not catalog.offers("feature", feature):
+        return Refusal("feature_retired")
     left = now.left_for(feature, catalog)
     units = min(quantity, left)
     needed = (quantity - units) * catalog.prices[feature]

@@ -13,7 +13,7 @@ from prepaid.core.account import Account, LotKind, Terms, draw_order, quota_rema
 from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, LotDraw, QuotaDraw
-from prepaid.core.errors import InsufficientCredits, InvalidRequest
+from prepaid.core.errors import FeatureRetired, InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, apply, open_account, settle
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
 from tests.oracle.ledger import Ledger
@@ -87,6 +87,10 @@ class AccountOverTime(RuleBasedStateMachine):
     def debit(self, feature: str, quantity: int) -> None:
         debit = Debit(actor="service", feature=feature, quantity=quantity)
         expected = self.expected_refusal(debit)
+        if expected and expected.code == "feature_retired":
+            event("debit of a retired feature refused")
+            self.refused(debit, FeatureRetired)
+            return
         if expected:
             event("debit refused")
             assert facts_of(self.refused(debit, InsufficientCredits)) == expected.facts
@@ -96,7 +100,7 @@ class AccountOverTime(RuleBasedStateMachine):
 
     @rule(feature=strategies.features)
     def debit_all_there_is_and_one_more(self, feature: str) -> None:
-        price = self.catalog.feature(feature).price
+        price = catalog_version(self.catalog).prices[feature]
         state = self.ledger.state.at(milliseconds(self.ledger_now))
         left = state.left_for(feature, catalog_version(self.catalog))
         left += state.available // price if price else 0
@@ -108,6 +112,10 @@ class AccountOverTime(RuleBasedStateMachine):
     def change_terms(self, terms: Terms, field: str) -> None:
         old = self.account.terms
         new = Terms(**{name: getattr(terms if name == field else old, name) for name in Terms.__slots__})
+        if self.expected_refusal(ChangeTerms(actor="a", terms=new)):
+            event("change to a retired plan refused")
+            self.refused(ChangeTerms(actor="a", terms=new), InvalidRequest)
+            return
         before = len(self.entries)
         self.carry_out(ChangeTerms(actor="a", terms=new))
         changes = [entry for entry in self.entries[before:] if entry.type == "plan_change"]
@@ -195,7 +203,7 @@ class AccountOverTime(RuleBasedStateMachine):
             renewal = not isinstance(left, Refusal | None) and left.line["type"] == "quota_renewal"
             assert left is None or (moved and renewal)
 
-    def expected_refusal(self, operation: Debit | Grant) -> Refusal | None:
+    def expected_refusal(self, operation: Debit | Grant | ChangeTerms) -> Refusal | None:
         at, catalog = milliseconds(self.ledger_now), catalog_version(self.catalog)
         return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from prepaid.core.purchase import Purchase
 from prepaid.store.catalog import first_catalog
+from prepaid.store.due import Checkpoint, save_checkpoint
+from prepaid.store.keys import DUE_SHARDS
 from tests.simulation.bench import Bench, Context
 from tests.support.api import (
     BALANCE,
@@ -92,6 +94,17 @@ def lapsed(bench: Bench) -> None:
     opened(bench)
     bench.service.give(7, expires_at="2026-06-16T14:00:00Z")
     bench.now += timedelta(hours=2)
+
+
+def lapsed_in_the_last_shards(bench: Bench) -> None:
+    """The same, and a sweep has come so far today: the two shards that are left make each kind of call."""
+    lapsed(bench)
+    [shard] = {int(shard) for kind, day, shard in due_partitions(bench) if day == bench.now.date().isoformat()}
+    save_checkpoint(bench.service.table, Checkpoint(day=bench.now.date(), shard=min(shard, DUE_SHARDS - 2)))
+
+
+def due_partitions(bench: Bench) -> list[list[str]]:
+    return [partition.split("#") for partition, _ in bench.items() if partition.startswith("DUE#")]
 
 
 def with_quota(bench: Bench) -> None:
@@ -359,7 +372,7 @@ SCENARIOS = (
     Scenario("webhook: dispute", disputed, webhook, spends, paired=True),
     Scenario("webhook: dispute won", won, webhook, spends, paired=True),
     Scenario("webhook: quarantine", overpaid, webhook, spends, paired=True),
-    Scenario("expiry_sweep", lapsed, scheduled("expiry_sweep"), spends),
+    Scenario("expiry_sweep", lapsed_in_the_last_shards, scheduled("expiry_sweep"), spends),
     Scenario("reconcile: payment", unheard_payment, scheduled("reconcile"), spends),
     Scenario("reconcile: refund", unheard_refund, scheduled("reconcile"), spends),
     Scenario("reconcile: dispute", unheard_dispute, scheduled("reconcile"), spends),

@@ -33,6 +33,8 @@ LEAST = {
     "a rival took the last credit": 100,
     "a catalog that was changed by somebody else": 300,
     "a debit by a catalog that is stale": 2_000,
+    "a debit of a retired feature": 1_000,
+    "a plan that is retired": 300,
     "a gift that has ended already": 1_000,
     "a history as CSV": 1_000,
     "a history's second page": 2_000,

@@ -74,7 +74,6 @@ class World:
     def __init__(self, stage: Stage, seen: Counter[str], act: "Act", *, real: bool = False) -> None:
         self.stage, self.seen, self._act = stage, seen, act
         self.moment = START
-        self.metrics: Counter[str] = Counter()
         self.draws = 0
         self.frames: list[Frame] = []
         self.database = WatchedDatabase(self)
@@ -136,7 +135,7 @@ class World:
             self._met(self.frame, "busy")
         return busy
 
-    def hear(self, error: Exception) -> None:
+    def hear(self, error: BaseException) -> None:
         """A handler turned this into its answer."""
         self.frame.error = error
 

@@ -221,6 +221,59 @@ LEDGER = (
         ("test_money_returned",),
     ),
     Bug(
+        "a retired feature is charged",
+        "Catalog.active_feature",
+        "if feature and feature.active:",
+        "if feature:",
+        ("functions/test_retirement",),
+    ),
+    Bug(
+        "a retired plan is opened",
+        "open_account",
+        "catalog.active_plan(terms.plan)",
+        "catalog.plan(terms.plan)",
+        ("functions/test_retirement",),
+    ),
+    Bug(
+        "a retired plan is given to an account of another",
+        "_change_terms",
+        "catalog.active_plan(new.plan)",
+        "catalog.plan(new.plan)",
+        ("functions/test_retirement",),
+    ),
+    Bug(
+        "an account on a retired plan can't be changed",
+        "_change_terms",
+        """
+        if new.plan != old.plan:
+            # An account keeps a plan that is retired since.
+            catalog.active_plan(new.plan)
+        """,
+        "catalog.active_plan(new.plan)",
+        ("core/test_quota",),
+    ),
+    Bug(
+        "what a catalog leaves out is gone",
+        "with_retired",
+        "merged = replace(new, features=(*new.features, *features))",
+        "merged = new",
+        ("core/test_catalog",),
+    ),
+    Bug(
+        "a retired plan gives units of another feature",
+        "with_retired",
+        "quota=plan.quota if same_feature else 0",
+        "quota=plan.quota",
+        ("core/test_catalog",),
+    ),
+    Bug(
+        "a balance shows what is retired",
+        "balance_answer",
+        "if feature.active or (feature.quota_backed and quota_limit(account, catalog))",
+        "if feature.active or feature.quota_backed",
+        ("functions/test_retirement",),
+    ),
+    Bug(
         "returned credits refill the lot that ends soonest",
         "_restore",
         "max(living, key=draw_order)",

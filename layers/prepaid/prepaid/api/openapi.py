@@ -73,7 +73,7 @@ RETRIED = frozenset({"busy", "code_locked", "payments_unavailable"})
 PROBLEM_MEMBERS = {
     "errors": {
         "type": "array",
-        "description": "invalid_request: each invalid field.",
+        "description": "invalid_request, feature_retired: each invalid field.",
         "items": {
             "type": "object",
             "properties": {"field": TEXT, "message": TEXT},

@@ -4,6 +4,7 @@ PrepaidError
 ├── Refused                    a rule rejects the request; nothing was written
 │   ├── InvalidRequest         the request itself is invalid; names each field
 │   ├── AccountNotFound        no such account, or another caller's: both get the same response
+│   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
 │   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
 │   ├── IdempotencyKeyReused   the key took effect before, for a different request
@@ -52,6 +53,14 @@ class AccountNotFound(Refused):
     """No such account for this caller. Deliberately doesn't reveal whether another caller owns it."""
 
     code: ClassVar[str] = "account_not_found"
+
+
+@dataclass(eq=False)
+class FeatureRetired(Refused):
+    """The catalog has retired the feature: nothing more can be spent on it. `message`: with the valid features."""
+
+    message: str
+    code: ClassVar[str] = "feature_retired"
 
 
 @dataclass(eq=False)

@@ -110,8 +110,8 @@ Operation = Debit | Grant | Revoke | Restore | ChangeTerms | Settle
 
 
 def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog, now: datetime) -> Entry:
-    """The first entry of an account. Raises InvalidRequest for a plan the catalog doesn't have."""
-    catalog.plan(terms.plan)
+    """The first entry of an account. Raises InvalidRequest for a plan that is unknown or retired."""
+    catalog.active_plan(terms.plan)
     account = Account(
         id=account_id,
         number=1,
@@ -187,7 +187,7 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
 
 def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> Entry:
     assert debit.quantity >= 1
-    feature = catalog.feature(debit.feature)
+    feature = catalog.active_feature(debit.feature)
     from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalog))
     needed = (debit.quantity - from_quota) * feature.price
     if needed > account.available:
@@ -277,9 +277,11 @@ def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime
 
 def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: datetime) -> tuple[Entry, ...]:
     old, new = account.terms, change.terms
-    catalog.plan(new.plan)
     if new == old:
         return ()
+    if new.plan != old.plan:
+        # An account keeps a plan that is retired since.
+        catalog.active_plan(new.plan)
     after = replace(account, terms=new)
     if (old.quota_anchor_day, old.time_zone) != (new.quota_anchor_day, new.time_zone):
         # The month's renewal moves with its anchor. If it is then past, the next settle renews.

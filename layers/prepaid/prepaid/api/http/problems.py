@@ -10,6 +10,7 @@ from prepaid.core.errors import (
     AccountNotFound,
     Busy,
     CodeLocked,
+    FeatureRetired,
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidRequest,
@@ -111,6 +112,11 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         422,
         lambda error: "; ".join(f"{name}: {message}" for name, message in error.errors),
         lambda error: {"errors": [{"field": name, "message": message} for name, message in error.errors]},
+    ),
+    FeatureRetired: Problem(
+        422,
+        lambda error: f"feature: {error.message}",
+        lambda error: {"errors": [{"field": "feature", "message": error.message}]},
     ),
     AccountNotFound: Problem(404, lambda _: "There is no such account."),
     InsufficientCredits: Problem(
