@@ -1,6 +1,7 @@
 """The bodies of answers, from what the ledger stores: each number that a caller sees is computed a second time here."""
 
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ CSV_COLUMNS = (
     "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",
     "source", "balance_after", "quota_remaining", "lot", "purchase", "actor",
 )  # fmt: skip
+NOT_COMPLETE = "This file is not complete."
 PROFILE = ("name", "language", "low_credit_threshold", "manager_contact")
 
 
@@ -54,6 +56,22 @@ def grant(line: Json, number: int) -> Json:
         "lot": lot_id(row[NUMBER]),
         "reason": line["description"],
         "expires_at": time_text(row[EXPIRES_AT]),
+        "balance": {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]},
+        "created_at": time_text(line["at"]),
+    }
+
+
+def void(line: Json, after: State, number: int) -> Json:
+    """What a void's entry answers. after: the account after it."""
+    [[_, lot, credits, _]] = line["draws"]
+    return {
+        "id": f"voi_{number:012d}",
+        "entry": number,
+        "grant": f"gra_{lot:012d}",
+        "lot": lot_id(lot),
+        "credits": credits,
+        "remaining": sum(row[REMAINING] for row in after.lots if row[NUMBER] == lot),
+        "reason": line["description"],
         "balance": {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]},
         "created_at": time_text(line["at"]),
     }
@@ -139,18 +157,28 @@ def entry(line: Json, number: int) -> Json:
         "balance_after": line["balance_after"],
         "quota_remaining": line["quota_remaining"],
         "draws": [draw(row) for row in line["draws"]],
-        "lot": lot_id(line["lot"][NUMBER]) if "lot" in line else None,
+        "lot": _lot(line),
         "actor": line["actor"],
     }
 
 
-def csv_text(entries: Iterable[Json]) -> str:
-    """Entries as CSV. Of the texts that tests write, a spreadsheet would run only those that begin with "="."""
+def _lot(line: Json) -> str | None:
+    """The lot that an entry granted or voided."""
+    if line["type"] == "void":
+        return lot_id(line["draws"][0][1])
+    return lot_id(line["lot"][NUMBER]) if "lot" in line else None
+
+
+def csv_text(entries: Iterable[Json], cursor: str | None) -> str:
+    """Entries as a CSV file. Of the texts that tests write, a spreadsheet would run only those that begin with "="."""
     lines = [",".join(CSV_COLUMNS)]
     for shown in entries:
         cells = ["" if shown[name] is None else str(shown[name]) for name in CSV_COLUMNS]
         lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
-    return "".join(f"{line}\r\n" for line in lines)
+    if cursor:
+        notice = f"{NOT_COMPLETE} The same request with cursor={cursor} continues it."
+        lines.append(notice + "," * (len(CSV_COLUMNS) - 1))
+    return "\ufeff" + "".join(f"{line}\r\n" for line in lines)
 
 
 def account(account_id: str, terms: Json, profile: Json) -> Json:
@@ -188,13 +216,19 @@ def packs(version: CatalogVersion) -> Json:
     shown = [
         {
             **{name: pack[name] for name in ("id", "credits", "amount", "currency", "valid_months")},
-            "price_per_credit": round(pack["amount"] / pack["credits"], 4),
+            "price_per_credit": _decimal(price),
             "saving_percent": max(0, int(100 - 100 * price / prices[0])),
             "best_value": place == cheapest and price < prices[0],
         }
         for place, (pack, price) in enumerate(zip(on_sale, prices, strict=True))
     ]
     return {"packs": shown}
+
+
+def _decimal(price: Fraction) -> str:
+    """Half up to nine places, without the zeros at the end."""
+    exact = Decimal(price.numerator) / Decimal(price.denominator)
+    return f"{exact.quantize(Decimal('1e-9'), ROUND_HALF_UP):f}".rstrip("0").removesuffix(".")
 
 
 # Buying

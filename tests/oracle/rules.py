@@ -34,7 +34,7 @@ SETTLING = {"expiry", "quota_renewal"}
 GRANTS = {"promotion": "grant", "adjustment": "adjustment", "purchase": "purchase"}
 MONEY_BACK = {"refund", "dispute"}
 # In which sum of a lot an entry's draws count. Undone money back counts there with a minus.
-COUNTED_AS = {"consumption": "spent", "expiry": "expired", "refund": "taken", "dispute": "taken"}
+COUNTED_AS = {"consumption": "spent", "expiry": "expired", "void": "voided", "refund": "taken", "dispute": "taken"}
 SERVICE = "prepaid"
 MAX_LOTS = 500
 
@@ -65,6 +65,17 @@ class Grant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Void:
+    """lot: the number of the granted lot. credits: None for all that remain."""
+
+    actor: str
+    lot: int
+    credits: int | None = None
+    description: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PutTerms:
     """Opens the account, or changes its terms."""
 
@@ -87,7 +98,7 @@ class Settle:
     """Record what time has done."""
 
 
-type Request = Debit | Grant | PutTerms | MoneyBack | Settle
+type Request = Debit | Grant | Void | PutTerms | MoneyBack | Settle
 
 
 @dataclass(frozen=True)
@@ -260,6 +271,23 @@ def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogV
     return Effect(GRANTS[request.kind], after, [], says)
 
 
+def _voided(ledger: "Ledger", now: State, request: Void, _at: int, _c: CatalogVersion) -> Effect | Refusal:
+    """Only what remains of a gift, and nobody owes the rest (rule 19)."""
+    kind = ledger.kinds.get(request.lot)
+    if kind is None:
+        return Refusal("grant_not_found")
+    if kind == "purchase":
+        return Refusal("purchase_not_voidable")
+    remaining = sum(row[REMAINING] for row in now.lots if row[NUMBER] == request.lot)
+    credits = remaining if request.credits is None else request.credits
+    if not 0 < credits <= remaining:
+        return Refusal("exceeds_remaining", {"remaining": remaining})
+    left, draws = take(tuple(row for row in now.lots if row[NUMBER] == request.lot), credits)
+    others = [row for row in now.lots if row[NUMBER] != request.lot]
+    after = replace(now, lots=tuple(sorted([*others, *left], key=draw_order)))
+    return Effect("void", after, draws, _described(request.description))
+
+
 def _money_back(ledger: "Ledger", now: State, request: MoneyBack, at: int, _c: CatalogVersion) -> Effect | None:
     """Credits follow their money: from the purchase's own lots, expired ones are gone, the rest is owed (rule 13)."""
     purchased = ledger.purchased[request.purchase]
@@ -323,6 +351,7 @@ def _described(text: str | None) -> Json:
 RULES: dict[type, Callable[..., Effect | Refusal | None]] = {
     Debit: _debited,
     Grant: _granted,
+    Void: _voided,
     PutTerms: _terms_changed,
     MoneyBack: _money_back,
     Settle: _settled,

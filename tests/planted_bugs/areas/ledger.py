@@ -32,6 +32,25 @@ LEDGER = (
         ("core/test_calendar",),
     ),
     Bug(
+        "the host's own zones count",
+        "is_zone",
+        'return ("/" in name or name == "UTC") and name in _zone_names()',
+        """
+        try:
+            return ("/" in name or name == "UTC") and bool(_zone(name))
+        except Exception:
+            return False
+        """,
+        ("core/test_calendar",),
+    ),
+    Bug(
+        "a price per credit is cut off",
+        "price_text",
+        "(price.numerator * 2 * PRICE_SCALE + price.denominator) // (2 * price.denominator)",
+        "price.numerator * PRICE_SCALE // price.denominator",
+        ("core/test_catalog",),
+    ),
+    Bug(
         "29 February fails instead of clamping",
         "_clamped",
         "return date(year, month, min(day, monthrange(year, month)[1]))",
@@ -170,6 +189,48 @@ LEDGER = (
         ", owed=account.owed - settled",
         "",
         ("core/test_money_back",),
+    ),
+    Bug(
+        "a void takes from other lots",
+        "_void",
+        "draws = (LotDraw(lot.id, credits, lot.expires_at),)",
+        "draws = _draw(account.lots, credits)",
+        ("core/test_void",),
+    ),
+    Bug(
+        "a void takes what was granted, not what remains",
+        "_void",
+        "credits = lot.remaining if void.credits is None else void.credits",
+        "credits = lot.granted if void.credits is None else void.credits",
+        ("core/test_void",),
+    ),
+    Bug(
+        "a void takes more than remains",
+        "_void",
+        "if credits > lot.remaining:",
+        "if credits > lot.granted:",
+        ("core/test_void",),
+    ),
+    Bug(
+        "what remains can't be voided by its number",
+        "_void",
+        "if credits > lot.remaining:",
+        "if credits >= lot.remaining and void.credits:",
+        ("core/test_void",),
+    ),
+    Bug(
+        "what a void can't take is owed",
+        "_void",
+        "after = replace(account, lots=_without(account.lots, draws))",
+        "after = replace(account, lots=_without(account.lots, draws), owed=lot.granted - lot.remaining)",
+        ("core/test_void",),
+    ),
+    Bug(
+        "bought credits are voided",
+        "_void",
+        'if lot.kind == "purchase": raise PurchaseNotVoidable',
+        "",
+        ("core/test_void",),
     ),
     Bug(
         "a refund takes from every lot",
