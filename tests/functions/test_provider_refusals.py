@@ -270,7 +270,7 @@ def test_a_key_of_the_other_mode_quarantines_nothing(till: Till, service: Servic
     # A granted purchase that a wrong key can't find looks like one that Stripe no longer knows.
     [refund, *_] = till.refund(sale, 100)
     with stripe_tapped(meet):
-        assert told(till.tell(refund, trouble=True))
+        assert refused_by_stripe(till.tell(refund, trouble=True))
     assert output.metric("PurchaseQuarantined") == []
 
 
