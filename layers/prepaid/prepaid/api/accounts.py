@@ -1,6 +1,6 @@
 """/v1/accounts/{account}: opening, changing and showing accounts."""
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -11,6 +11,7 @@ from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, 
 from prepaid.core.account import Terms
 from prepaid.core.calendar import is_zone
 from prepaid.core.errors import AccountNotFound, InvalidRequest
+from prepaid.core.languages import Language
 from prepaid.deps import Deps
 from prepaid.store.accounts import Profile, read_account
 from prepaid.use_cases.administering import put_account
@@ -33,7 +34,7 @@ class AccountRequest(Body):
     ai_enabled: bool = False
     quota_anchor_day: Annotated[int, Field(ge=1, le=31)] = 1
     time_zone: Zone = "America/Sao_Paulo"
-    language: Literal["pt-BR", "en", "es"] = "pt-BR"
+    language: Language = "pt-BR"
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = 10
     manager_contact: Text | None = None
 
