@@ -30,8 +30,10 @@ YEAR = 366 * DAY
 
 def dearer(catalog: Catalog, version: int) -> Catalog:
     """Another price, another quota, another pack."""
-    features = tuple(replace(one, price=version) if one.id == "ai_service" else one for one in catalog.features)
-    plans = tuple(replace(one, quota=7 * version) if one.id == "trio" else one for one in catalog.plans)
+    features = tuple(
+        replace(feature, price=version) if feature.id == "ai_service" else feature for feature in catalog.features
+    )
+    plans = tuple(replace(plan, quota=7 * version) if plan.id == "trio" else plan for plan in catalog.plans)
     return replace(catalog, features=features, plans=plans)
 
 
@@ -138,7 +140,5 @@ def live(driver: StoreDriver) -> None:
             on_failure=lambda row, error: None,
         )
     )
-    save_checkpoint(
-        driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", reported=("evt_2",))
-    )
+    save_checkpoint(driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1"))
     save_failed_check(driver.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)

@@ -14,6 +14,7 @@ from prepaid.core.purchase import (
     Purchase,
     PurchaseState,
     as_paid_unmatched,
+    is_page_of,
     mismatches,
     new_purchase,
     next_step,
@@ -37,9 +38,11 @@ NOT_GRANTED: tuple[PurchaseState, ...] = ("created", "open", "pending", "paid", 
 GRANTED: tuple[PurchaseState, ...] = ("granted", "partially_refunded", "refunded", "disputed")
 
 
-def received(purchase: Purchase, *said: Progress) -> tuple[PurchaseState, int, int]:
+def received(purchase: Purchase, *statuses: Progress) -> tuple[PurchaseState, int, int]:
     """Where it leads when the provider says this: the state, the credits, how many lines there are about it."""
-    purchase, account, entries = followed(purchase, an_account(), *(a_payment_status(progress) for progress in said))
+    purchase, account, entries = followed(
+        purchase, an_account(), *(a_payment_status(progress) for progress in statuses)
+    )
     return purchase.state, account.available, len(entries)
 
 
@@ -119,7 +122,7 @@ def test_the_grant_has_the_values_of_the_record() -> None:
 
     assert step
     assert step.operation == Grant(
-        actor="stripe", kind="purchase", credits=77, validity=1, description="no-longer-sold", purchase="pur_1"
+        actor="shop", kind="purchase", credits=77, validity=1, description="no-longer-sold", purchase="pur_1"
     )
 
 
@@ -148,7 +151,7 @@ def test_validity_starts_when_the_payment_is_confirmed() -> None:
 def test_a_new_purchase_has_everything_that_it_grants() -> None:
     pack = a_pack(500, 19990)
 
-    purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, now=NOW)
+    purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, requested_by="shop", now=NOW)
 
     assert purchase == Purchase(
         id="pur_9",
@@ -160,6 +163,7 @@ def test_a_new_purchase_has_everything_that_it_grants() -> None:
         valid_months=12,
         language="es",
         live=True,
+        requested_by="shop",
         state="created",
         version=1,
         created_at=NOW,
@@ -204,8 +208,8 @@ def test_a_purchase_whose_page_was_lost_learns_its_session_from_it(progress: Pro
 def test_the_end_state_ignores_order_and_repetition(start: PurchaseState, length: int) -> None:
     ends: dict[frozenset[Progress], set[tuple[PurchaseState, int, int]]] = {}
 
-    for said in product(PROGRESS, repeat=length):
-        ends.setdefault(frozenset(said), set()).add(received(a_purchase(start), *said))
+    for statuses in product(PROGRESS, repeat=length):
+        ends.setdefault(frozenset(statuses), set()).add(received(a_purchase(start), *statuses))
 
     assert all(len(of_one_set) == 1 for of_one_set in ends.values())
 
@@ -220,8 +224,8 @@ def test_every_order_of_everything_twice_grants_exactly_once(start: PurchaseStat
 
 def test_no_sequence_without_a_payment_grants() -> None:
     for start in NOT_GRANTED:
-        for said in product(UNPAID, repeat=4):
-            assert received(a_purchase(start), *said)[1:] == (0, 0)
+        for statuses in product(UNPAID, repeat=4):
+            assert received(a_purchase(start), *statuses)[1:] == (0, 0)
 
 
 def test_after_a_grant_no_session_state_moves_the_purchase() -> None:
@@ -266,12 +270,37 @@ def test_a_mismatch_leaves_its_purchase_paid(state: PurchaseState) -> None:
     [
         a_payment_status("awaiting_payment", amount=1),
         a_payment_status(session="cs_other"),
-        a_payment_status(account="another"),
-        a_payment_status(purchase="pur_other"),
     ],
 )
 def test_a_payment_of_another_session_leaves_a_purchase_as_it_is(status: PaymentStatus) -> None:
     assert as_paid_unmatched(a_purchase(), status, LATER) is None
+    assert as_paid_unmatched(a_purchase("created", session=None), status, LATER) is None
+
+
+OTHER_NAMES = [
+    a_payment_status(account="another"),
+    a_payment_status(purchase=""),
+    a_payment_status(other_stack="theirs"),
+]
+
+
+@pytest.mark.parametrize("status", OTHER_NAMES)
+def test_a_paid_page_is_its_purchases_whatever_its_metadata_names(status: PaymentStatus) -> None:
+
+    paid = as_paid_unmatched(a_purchase(), status, LATER)
+
+    assert is_page_of(a_purchase(), status)
+    assert paid is not None
+    assert paid.state == "paid"
+
+
+def test_a_page_is_known_by_its_session_or_else_by_its_metadata() -> None:
+    unknown = a_purchase("created", session=None)
+
+    assert is_page_of(unknown, a_payment_status())
+    assert not is_page_of(None, a_payment_status())
+    assert not is_page_of(a_purchase(), a_payment_status(session="cs_other"))
+    assert not any(is_page_of(unknown, status) for status in OTHER_NAMES)
 
 
 def test_a_mismatch_does_not_move_a_granted_purchase() -> None:
@@ -286,6 +315,9 @@ def test_a_payment_that_matches_has_no_mismatch() -> None:
 @pytest.mark.parametrize(
     ("status", "name"),
     [
+        (a_payment_status(other_stack="theirs"), "stack"),
+        (a_payment_status(account="another"), "account"),
+        (a_payment_status(purchase=""), "purchase"),
         (a_payment_status(session="cs_other"), "session"),
         (a_payment_status(amount=4989), "amount"),
         (a_payment_status(amount=4991), "amount"),
