@@ -251,7 +251,8 @@ def test_a_delivery_that_failed_is_retried(till: Till, service: Service, output:
 
 
 def test_a_key_of_the_other_mode_quarantines_nothing(till: Till, service: Service, output: Output) -> None:
-    [event] = till.pay(till.sell())
+    sale = till.sell()
+    [event] = till.pay(sale)
     before = service.stored()
 
     def meet(call: Call) -> LineFault | None:
@@ -266,6 +267,11 @@ def test_a_key_of_the_other_mode_quarantines_nothing(till: Till, service: Servic
     assert service.stored() == before
     till.tell(event)
     assert service.balance()["credits"]["available"] == 100
+    # A granted purchase that a wrong key can't find looks like one that Stripe no longer knows.
+    [refund, *_] = till.refund(sale, 100)
+    with stripe_tapped(meet):
+        assert refused_by_stripe(till.tell(refund, trouble=True))
+    assert output.metric("PurchaseQuarantined") == []
 
 
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
