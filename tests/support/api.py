@@ -223,9 +223,11 @@ class Api(ABC):
         assert answer.status == 201, answer
         return str(answer.body["manager_session"])
 
-    def portal_session(self, account: str = "acme", *, key: str | None = None, **body: Any) -> Answer:
+    def portal_session(
+        self, account: str = "acme", *, key: str | None = None, trouble: bool = False, **body: Any
+    ) -> Answer:
         """A link to the subscription page."""
-        return self(PORTAL_SESSION, account, json=body, key=key or self.new_key())
+        return self(PORTAL_SESSION, account, json=body, key=key or self.new_key(), trouble=trouble)
 
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any
