@@ -1,6 +1,7 @@
 """The bodies of answers, from what the ledger stores: each number that a caller sees is computed a second time here."""
 
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ CSV_COLUMNS = (
     "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",
     "source", "balance_after", "quota_remaining", "lot", "purchase", "actor",
 )  # fmt: skip
+NOT_COMPLETE = "This file is not complete."
 PROFILE = ("name", "language", "low_credit_threshold", "manager_contact")
 
 
@@ -167,13 +169,16 @@ def _lot(line: Json) -> str | None:
     return lot_id(line["lot"][NUMBER]) if "lot" in line else None
 
 
-def csv_text(entries: Iterable[Json]) -> str:
-    """Entries as CSV. Of the texts that tests write, a spreadsheet would run only those that begin with "="."""
+def csv_text(entries: Iterable[Json], cursor: str | None) -> str:
+    """Entries as a CSV file. Of the texts that tests write, a spreadsheet would run only those that begin with "="."""
     lines = [",".join(CSV_COLUMNS)]
     for shown in entries:
         cells = ["" if shown[name] is None else str(shown[name]) for name in CSV_COLUMNS]
         lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
-    return "".join(f"{line}\r\n" for line in lines)
+    if cursor:
+        notice = f"{NOT_COMPLETE} The same request with cursor={cursor} continues it."
+        lines.append(notice + "," * (len(CSV_COLUMNS) - 1))
+    return "\ufeff" + "".join(f"{line}\r\n" for line in lines)
 
 
 def account(account_id: str, terms: Json, profile: Json) -> Json:
@@ -211,13 +216,19 @@ def packs(version: CatalogVersion) -> Json:
     shown = [
         {
             **{name: pack[name] for name in ("id", "credits", "amount", "currency", "valid_months")},
-            "price_per_credit": round(pack["amount"] / pack["credits"], 4),
+            "price_per_credit": _decimal(price),
             "saving_percent": max(0, int(100 - 100 * price / prices[0])),
             "best_value": place == cheapest and price < prices[0],
         }
         for place, (pack, price) in enumerate(zip(on_sale, prices, strict=True))
     ]
     return {"packs": shown}
+
+
+def _decimal(price: Fraction) -> str:
+    """Half up to nine places, without the zeros at the end."""
+    exact = Decimal(price.numerator) / Decimal(price.denominator)
+    return f"{exact.quantize(Decimal('1e-9'), ROUND_HALF_UP):f}".rstrip("0").removesuffix(".")
 
 
 # Buying

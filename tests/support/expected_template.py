@@ -119,7 +119,8 @@ def function(name: str, *, memory: int = 512, timeout: int = 20) -> Properties:
 
 FUNCTION_SETTINGS = {
     "ConsumeFunction": function("Consume"),
-    "BalanceQueryFunction": function("BalanceQuery"),
+    # Timeout: a CSV file is read for up to 20 seconds.
+    "BalanceQueryFunction": function("BalanceQuery", timeout=28),
     "AccountsFunction": function("Accounts"),
     # Memory: hashing a manager's code takes most of a core. Timeout: a call to Stripe comes on top, and API Gateway
     # gives up after 30 seconds.
