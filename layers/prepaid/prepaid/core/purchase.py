@@ -1,8 +1,8 @@
 """A purchase's lifecycle, from its record to its credits and back, driven by its payment status (rules 11-13).
 
 created -> open -> pending -> paid -> granted, or failed, expired or cancelled; after granted: partially_refunded,
-refunded, disputed. Paid and granted are one step, unless the payment doesn't match the record: then the purchase stays paid until
-an operator resolves it.
+refunded, disputed. Paid and granted are one step, unless the payment doesn't match the record: then the purchase stays
+paid until an operator resolves it.
 
 Credits, price and validity come from the record alone. An event only triggers a check: `next_step` compares the record
 with the payment's current status and returns the next step, until none is left. So a purchase reaches the state that
