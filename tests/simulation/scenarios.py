@@ -23,6 +23,7 @@ from tests.support.api import (
     MANAGER_CODE,
     MANAGER_SESSION,
     PACKS,
+    PATCH_ACCOUNT,
     PURCHASE,
     PURCHASES,
     PUT_ACCOUNT,
@@ -70,6 +71,12 @@ def tries_a_code(bench: Bench) -> Answer:
 
 def changes_the_catalog(bench: Bench) -> Said:
     return put_catalog(3100)(bench, asdict(first_catalog()))
+
+
+def renames(bench: Bench) -> Answer:
+    """Somebody else changes other fields of the same account."""
+    asked = {"name": "Outra", "quota_anchor_day": 15}
+    return bench.service(PATCH_ACCOUNT, json=asked, by=ADMIN, trouble=True)
 
 
 def said(answer: Answer) -> Said:
@@ -151,7 +158,16 @@ def read_purchase(bench: Bench, purchase: Purchase) -> Said:
 
 
 def put_account(plan: str) -> Callable[[Bench, Any], Said]:
-    asked = {"name": "Pet & Cia", "plan": plan, "ai_enabled": plan != "none"}
+    asked = {
+        "name": "Pet & Cia",
+        "plan": plan,
+        "ai_enabled": plan != "none",
+        "quota_anchor_day": 1,
+        "time_zone": "America/Sao_Paulo",
+        "language": "pt-BR",
+        "low_credit_threshold": 10,
+        "manager_contact": None,
+    }
 
     def ask(bench: Bench, _: Any) -> Said:
         status, body = said(bench.service(PUT_ACCOUNT, json=asked, by=ADMIN, trouble=True))
@@ -159,6 +175,10 @@ def put_account(plan: str) -> Callable[[Bench, Any], Said]:
         return (200 if status == 201 else status), body
 
     return ask
+
+
+def patch_account(**asked: Any) -> Callable[[Bench, Any], Said]:
+    return lambda bench, _: said(bench.service(PATCH_ACCOUNT, json=asked, by=ADMIN, trouble=True))
 
 
 def grant(bench: Bench, _: Any) -> Said:
@@ -396,6 +416,7 @@ SCENARIOS = (
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
+    Scenario("accounts: patch", opened, patch_account(plan="trio"), renames),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: void", granted_other, void, spends),

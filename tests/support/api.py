@@ -27,6 +27,7 @@ CONSUME = consumptions.CONSUME.key
 BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
 PUT_ACCOUNT = accounts.PUT.key
+PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
 GRANT = grants.GRANT.key
 VOID = grants.VOID.key
