@@ -14,6 +14,7 @@ from tests.simulation.bench import Bench, Context
 from tests.support.api import (
     BALANCE,
     BUY,
+    CANCEL,
     CODE,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -248,6 +249,22 @@ def bought(bench: Bench) -> Purchase:
     return bench.till.buy()
 
 
+def cancel(bench: Bench, purchase: Purchase) -> Said:
+    return said(bench.service(CANCEL, id=purchase.id, key=KEY, by=BUYER, trouble=True))
+
+
+def cancelled_before(bench: Bench) -> Purchase:
+    purchase = bought(bench)
+    assert cancel(bench, purchase)[0] == 200
+    return purchase
+
+
+def paid_unheard(bench: Bench) -> Purchase:
+    purchase = bought(bench)
+    bench.till.pay(purchase)
+    return purchase
+
+
 def paid(bench: Bench) -> Any:
     """Paid by card; the event that says so."""
     [event] = bench.till.pay(bought(bench))
@@ -435,6 +452,9 @@ SCENARIOS = (
     Scenario("checkout: enter the page", link_before, enter, tries_a_code, may_say="portal_link_used"),
     Scenario("checkout: purchase", with_session, buy, spends),
     Scenario("checkout: replay of a purchase", bought_before, buy, spends),
+    Scenario("checkout: cancel", bought, cancel, spends),
+    Scenario("checkout: replay of a cancel", cancelled_before, cancel, spends, reads=True),
+    Scenario("checkout: cancel of a paid purchase", paid_unheard, cancel, spends, reads=True),
     Scenario("checkout: list of purchases", bought, read(PURCHASES), spends, reads=True),
     Scenario("checkout: one purchase", bought, read_purchase, spends, reads=True),
     Scenario("webhook: grant", paid, webhook, spends, paired=True),

@@ -38,6 +38,7 @@ MANAGER_CODE = manager_codes.PUT_CODE.key
 MANAGER_SESSION = manager_codes.POST_SESSION.key
 PORTAL_SESSION = portal_sessions.POST.key
 BUY = purchases.BUY.key
+CANCEL = purchases.CANCEL.key
 PURCHASES = purchases.SHOW_ALL.key
 PURCHASE = purchases.SHOW.key
 WEBHOOK = webhooks.RECEIVE.key
