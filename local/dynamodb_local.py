@@ -72,7 +72,7 @@ def require_supported(system: str, machine: str, libc: str) -> None:
 
 def installed() -> Path:
     """The folder of the unpacked package, downloaded on first use."""
-    return made_once(STATE / "tools" / f"dynamodb-local-{VERSION}", _install)
+    return made_once(STATE / "tools" / f"dynamodb-local-{VERSION}", download)
 
 
 def unpack(package: bytes, folder: Path) -> None:
@@ -83,7 +83,8 @@ def unpack(package: bytes, folder: Path) -> None:
         archive.extractall(folder, filter="data")
 
 
-def _install(folder: Path) -> None:
+def download(folder: Path) -> None:
+    """Download the package and unpack it. Raises LocalStackError."""
     try:
         with urllib.request.urlopen(PACKAGE, timeout=SILENCE_SECONDS) as response:
             package = response.read()

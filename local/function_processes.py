@@ -35,15 +35,15 @@ FUNCTION_PROCESSES = 4
 QUEUE_SECONDS = 20.0
 
 
-def queue_calls(services: Any) -> None:
-    """Let calls wait for one of the function's processes, then throttle them as Lambda does."""
+def queue_calls(services: Any, *, seconds: float) -> None:
+    """Let calls wait this long for one of the function's processes, then throttle them as Lambda does."""
     claim, give_back = services._acquire_execution_slot, services._release_execution_slot
     freed = threading.Condition()
 
     def acquire(function: dict[str, Any], config: dict[str, Any]) -> Any:
         reserved = function.get("concurrency")
         bounded = {**function, "concurrency": FUNCTION_PROCESSES if reserved is None else reserved}
-        deadline = time.monotonic() + QUEUE_SECONDS
+        deadline = time.monotonic() + seconds
         with freed:
             while (claimed := claim(bounded, config))[0] is None:
                 if not freed.wait(deadline - time.monotonic()):
@@ -119,7 +119,7 @@ def main(site: str, kept: str) -> None:
     sys.path.append(site)
     services = importlib.import_module("ministack.services.lambda_svc")
     runtime = importlib.import_module("ministack.core.lambda_runtime")
-    queue_calls(services)
+    queue_calls(services, seconds=QUEUE_SECONDS)
     bound_processes(services, runtime)
     share_layers(services, runtime, Path(kept))
     runpy.run_module("ministack", run_name="__main__")

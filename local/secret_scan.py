@@ -58,15 +58,16 @@ def entropy(text: str) -> float:
     return -sum(count / len(text) * math.log2(count / len(text)) for count in Counter(text).values())
 
 
-def lines() -> Iterator[tuple[str, str]]:
-    """Every line of the tracked files and of the history: (place, line)."""
-    for name in git("ls-files", "-z").split("\0"):
-        file = ROOT / name
+def lines(root: Path) -> Iterator[tuple[str, str]]:
+    """Every line of the repository's tracked files and of its history: (place, line)."""
+    for name in git(root, "ls-files", "-z").split("\0"):
+        file = root / name
         if name and file.is_file() and not generated(name):
             for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):
                 yield f"{name}:{number}", line
     name = commit = ""
-    for line in git("log", "--patch", "--unified=0", "--no-color", "--no-ext-diff", "--format=commit %h").splitlines():
+    log = git(root, "log", "--patch", "--unified=0", "--no-color", "--no-ext-diff", "--format=commit %h")
+    for line in log.splitlines():
         if line.startswith("commit "):
             commit = line.removeprefix("commit ")
         elif line.startswith("+++ "):
@@ -80,22 +81,22 @@ def generated(name: str) -> bool:
     return name.endswith(GENERATED[:2]) or name.startswith(GENERATED[2]) or name == str(ALLOWED.relative_to(ROOT))
 
 
-def git(*arguments: str) -> str:
-    """The output of a git command in this repository."""
-    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True)
+def git(root: Path, *arguments: str) -> str:
+    """The output of a git command in the repository."""
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=True)
     return done.stdout.decode(errors="replace")
 
 
-def allowed() -> set[str]:
+def allowed_in(file: Path) -> set[str]:
     """The texts in allowed_secrets.txt. A line that begins with # explains the next ones."""
-    rows = ALLOWED.read_text("utf-8").splitlines()
+    rows = file.read_text("utf-8").splitlines()
     return {row for row in rows if row and not row.startswith("#")}
 
 
-def main() -> int:
+def main(root: Path = ROOT, allowed: Path = ALLOWED) -> int:
     """Returns 1 if there is a secret. Prints its place and only its beginning; --show prints all of it."""
-    known, reported, scanned = allowed(), set[str](), set[str]()
-    for place, line in lines():
+    known, reported, scanned = allowed_in(allowed), set[str](), set[str]()
+    for place, line in lines(root):
         if line in scanned:
             continue
         scanned.add(line)

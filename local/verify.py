@@ -40,13 +40,27 @@ if TYPE_CHECKING:
 
 SEGMENTS = 4
 CALL_SECONDS = 60.0
-# Between two updates of the bar, and between two lines of output without a terminal.
-DRAW_SECONDS, LINE_SECONDS = 0.2, 30.0
-# The most work that a killed run loses, besides the current pages.
-KEEP_SECONDS = 5.0
 OK, FOUND, FAILED, CUT_SHORT = 0, 1, 2, 130
 COLUMNS = ("code", "account", "where", "expected", "found")
 UNLIMITED_WIDTH = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """folder: of the files with the progress. page_rows: rows of a page.
+
+    draw_seconds, line_seconds: between two updates of the bar, and between two lines of output without a terminal.
+    keep_seconds: the most work that a killed run loses, besides the current pages.
+    """
+
+    folder: Path = STATE / "verify"
+    page_rows: int = PAGE_ROWS
+    draw_seconds: float = 0.2
+    line_seconds: float = 30.0
+    keep_seconds: float = 5.0
+
+
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass
@@ -65,12 +79,13 @@ class Progress:
         return json.dumps({"passes": passes, "read": self.read, "findings": findings})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, limits: Limits = DEFAULT_LIMITS) -> int:
     """Run the program. Returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
         name = _use_stack(options.stack) if options.table is None else options.table
-        return verify(Table(client=open_client(), name=name, deadline=Deadline(at=0.0)), resume=options.resume)
+        table = Table(client=open_client(), name=name, deadline=Deadline(at=0.0))
+        return verify(table, limits, resume=options.resume)
     except LocalStackError as error:
         print(error, file=sys.stderr)
     except Exception:  # noqa: BLE001 - Python's own exit code would mean a finding
@@ -78,16 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return FAILED
 
 
-def verify(table: Table, *, resume: bool) -> int:
+def verify(table: Table, limits: Limits, *, resume: bool) -> int:
     """Run a pass over the table, or resume an interrupted one. Returns the exit code."""
     described = table.client.describe_table(TableName=table.name)["Table"]
-    file, rows = _file(table, described), int(described.get("ItemCount", 0))
+    file, rows = _file(table, described, limits.folder), int(described.get("ItemCount", 0))
     file.parent.mkdir(parents=True, exist_ok=True)
     progress = _kept(file) if resume else _begin()
     with ThreadPoolExecutor(SEGMENTS) as pool:
-        running = [pool.submit(_segment, table, progress, segment) for segment in range(SEGMENTS)]
+        contexts = [_context(table, progress, limits) for _ in range(SEGMENTS)]
+        running = [pool.submit(_segment, context, progress, segment) for segment, context in enumerate(contexts)]
         try:
-            _watch(progress, rows, file, lambda: all(segment.done() for segment in running))
+            _watch(progress, rows, file, limits, lambda: all(segment.done() for segment in running))
         except KeyboardInterrupt:
             print("\nfinishing the current pages", file=sys.stderr)
         finally:
@@ -99,7 +115,7 @@ def verify(table: Table, *, resume: bool) -> int:
     if not all(scan_pass.done for scan_pass in passes):
         print(f"\nstopped after {sum(progress.read)} rows; continue with --resume", file=sys.stderr)
         return CUT_SHORT
-    finish(_context(table, progress), passes)
+    finish(contexts[0], passes)
     file.unlink()
     # A page that failed halfway was read twice.
     findings = list(dict.fromkeys(progress.findings))
@@ -110,10 +126,9 @@ def verify(table: Table, *, resume: bool) -> int:
     return OK
 
 
-def _segment(table: Table, progress: Progress, segment: int) -> None:
+def _segment(context: VerifyContext, progress: Progress, segment: int) -> None:
     """Read one segment to its end, or until `progress.stop` is set; store its pass after each page."""
     scan_pass = unpack(progress.passes[segment])
-    context = _context(table, progress)
 
     def keep(place: bytes) -> None:
         progress.passes[segment], progress.read[segment] = place, scan_pass.read
@@ -134,12 +149,12 @@ def _segment(table: Table, progress: Progress, segment: int) -> None:
         raise
 
 
-def _context(table: Table, progress: Progress) -> VerifyContext:
+def _context(table: Table, progress: Progress, limits: Limits) -> VerifyContext:
     return VerifyContext(
         piece=partial(within, table, CALL_SECONDS),
         now=lambda: datetime.now(UTC),
         on_finding=progress.findings.append,
-        page_rows=PAGE_ROWS,
+        page_rows=limits.page_rows,
     )
 
 
@@ -149,12 +164,12 @@ def _begin() -> Progress:
     return Progress(passes, [0] * SEGMENTS)
 
 
-def _file(table: Table, described: "TableDescriptionTypeDef") -> Path:
+def _file(table: Table, described: "TableDescriptionTypeDef", folder: Path) -> Path:
     """The progress file of this table. The digest excludes a table of that name in another account or region, or an
     earlier one."""
     which = (table.client.meta.endpoint_url, described["TableArn"], described["TableId"])
     digest = sha256("\n".join(which).encode()).hexdigest()[:12]
-    return STATE / "verify" / f"{re.sub('[^A-Za-z0-9._-]', '_', table.name)}-{digest}.json"
+    return folder / f"{re.sub('[^A-Za-z0-9._-]', '_', table.name)}-{digest}.json"
 
 
 def _keep(progress: Progress, file: Path) -> None:
@@ -175,7 +190,7 @@ def _kept(file: Path) -> Progress:
     return Progress([base64.b64decode(packed) for packed in value["passes"]], value["read"], findings)
 
 
-def _watch(progress: Progress, rows: int, file: Path, done: Callable[[], bool]) -> None:
+def _watch(progress: Progress, rows: int, file: Path, limits: Limits, done: Callable[[], bool]) -> None:
     """Save the progress regularly and show it until `done`: as a bar on a terminal, else as a line at intervals.
 
     rows: an estimate, because DynamoDB counts its rows only every six hours.
@@ -188,13 +203,13 @@ def _watch(progress: Progress, rows: int, file: Path, done: Callable[[], bool]) 
     ) as bar:
         task = bar.add_task("rows", total=rows, found=0)
         while not done():
-            time.sleep(DRAW_SECONDS)
+            time.sleep(limits.draw_seconds)
             read, found = sum(progress.read), len(progress.findings)
             bar.update(task, completed=read, total=max(rows, read), found=found)
-            if time.monotonic() - saved >= KEEP_SECONDS:
+            if time.monotonic() - saved >= limits.keep_seconds:
                 saved = time.monotonic()
                 _keep(progress, file)
-            if not console.is_terminal and time.monotonic() - printed >= LINE_SECONDS:
+            if not console.is_terminal and time.monotonic() - printed >= limits.line_seconds:
                 printed = time.monotonic()
                 console.print(f"{read} of about {max(rows, read)} rows, {found} found", soft_wrap=True)
         read, found = sum(progress.read), len(progress.findings)

@@ -5,11 +5,11 @@ import socket
 
 import pytest
 
-from fake_stripe import forms, state, webhooks
+from fake_stripe import forms, webhooks
 from fake_stripe.app import MAX_BODY
 from fake_stripe.errors import StripeError
 from fake_stripe.server import RunningFake
-from fake_stripe.state import State
+from fake_stripe.state import KEPT_OBJECTS, State
 from fake_stripe.tests.support import KEY, Controls, Shop
 from fake_stripe.webhooks import Settings, Webhooks
 
@@ -114,14 +114,14 @@ def test_a_client_that_disconnects_does_no_harm(fake: RunningFake, controls: Con
     assert fake.state.tables == {}
 
 
-def test_the_oldest_objects_are_dropped_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "KEPT_OBJECTS", 3)
+def test_the_oldest_objects_are_dropped_at_the_limit() -> None:
     kept = State()
 
-    for number in range(5):
+    for number in range(KEPT_OBJECTS + 2):
         kept.put({"object": "customer", "id": f"cus_{number}"})
 
-    assert [customer["id"] for customer in kept.newest_first("customer")] == ["cus_4", "cus_3", "cus_2"]
+    ids = [customer["id"] for customer in kept.newest_first("customer")]
+    assert (len(ids), ids[0], ids[-1]) == (KEPT_OBJECTS, f"cus_{KEPT_OBJECTS + 1}", "cus_2")
 
 
 def test_the_oldest_attempts_are_dropped_at_the_limit() -> None:

@@ -10,6 +10,7 @@ ROUTES = (
     accounts.PUT,
     accounts.SHOW,
     grants.GRANT,
+    grants.VOID,
     catalogs.SHOW_PACKS,
     catalogs.SHOW_CATALOG,
     catalogs.PUT_CATALOG,

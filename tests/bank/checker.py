@@ -22,7 +22,7 @@ from typing import Any
 from tests.bank.history import BUSY, Attempt, Response
 from tests.bank.requests import Request
 from tests.oracle import answers, rules
-from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, State
+from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, State
 from tests.oracle.calendar import end_of_validity, milliseconds_of
 from tests.oracle.catalog import Json, first_catalog
 from tests.oracle.expectation import Broken
@@ -119,7 +119,7 @@ def check(histories: Iterable[Attempt], items: Stored) -> Verdict:
         except (AssertionError, KeyError) as error:
             faults.append(f"{account}: the audit says {error!r}")
         counts.update(_counts(asked, own, account))
-    if totals["granted"] != totals["available"] + totals["spent"] + totals["expired"]:
+    if totals["granted"] != totals["available"] + totals["spent"] + totals["expired"] + totals["voided"]:
         faults.append(f"credits appeared or vanished: {totals}")
     return Verdict(faults, totals, counts)
 
@@ -196,6 +196,9 @@ def _request_of(line: Line, state: State) -> rules.Request:
             return rules.Grant(
                 actor=actor, kind=row[KIND], credits=row[GRANTED], expires_at=row[EXPIRES_AT], description=key, key=key
             )
+        case "void":
+            [[_, lot, credits, _]] = line["draws"]
+            return rules.Void(actor=actor, lot=lot, credits=credits, description=key, key=key)
         case "plan_change":
             return rules.PutTerms(actor=actor, terms=state.terms)
     return rules.Settle()
@@ -225,7 +228,7 @@ def _bound_by_requests(one: AccountCheck, attempts: list[Attempt]) -> None:
         if attempt.request.kind != "balance":
             asked[attempt.request.key].append(attempt)
     for number, line in enumerate(one.ledger.lines):
-        if line.get("type") not in {"consumption", "grant", "adjustment", "plan_change"}:
+        if line.get("type") not in {"consumption", "grant", "adjustment", "void", "plan_change"}:
             continue
         causes = [a.at for a in asked[_written_key(line)] if _asks_for(a.request, line, one.ledger.states[number])]
         if one.demand(causes, f"nobody asked for entry {number}: {line}"):
@@ -251,7 +254,9 @@ def _bound_by_answer(one: AccountCheck, attempt: Attempt, response: Response) ->
         if not response.replayed:
             one.bounds.not_before(found, attempt.at)
         if one.demand(_asks_for(request, line, ledger.states[found]), f"another request's entry {found}", attempt):
-            one.demand(response.body == _answer_of(found, line), f"not what entry {found} says", attempt)
+            one.demand(
+                response.body == _answer_of(found, line, ledger.states[found]), f"not what entry {found} says", attempt
+            )
 
 
 def _check_flexible(one: AccountCheck, attempt: Attempt, response: Response) -> None:
@@ -262,18 +267,18 @@ def _check_flexible(one: AccountCheck, attempt: Attempt, response: Response) -> 
     # A key that had its effect gets that effect's answer, whatever else would refuse it.
     unclaimed = range(newest.start, min(newest.stop, number))
     match request.kind, response.status:
-        case ("debit" | "grant", 201) | ("balance", 200):
+        case ("debit" | "grant" | "void", 201) | ("balance", 200):
             return
         case "terms", 201:
             true = 1 in range(newest.start, newest.stop + 1) and _has_terms(ledger.states[1], request)
         case "terms", 200:
             true = any(_has_terms(ledger.states[number], request) for number in newest if number)
-        case _, 404:
+        case _, 404 if response.body["code"] == "account_not_found":
             true = 0 in newest
-        case "debit" | "grant", 409 if response.body["code"] == "idempotency_key_reused":
+        case "debit" | "grant" | "void", 409 if response.body["code"] == "idempotency_key_reused":
             true = 1 <= number <= ledger.last and number < newest.stop
             true = true and not _asks_for(request, ledger.lines[number], ledger.states[number])
-        case "debit" | "grant", 402 | 409 | 422:
+        case "debit" | "grant" | "void", 402 | 404 | 409 | 422:
             true = any(_is_refused(ledger, number, attempt, response) for number in unclaimed if number)
         case _:
             true = False
@@ -290,10 +295,11 @@ def _check_once(one: AccountCheck, answered: list[tuple[Attempt, Response]]) -> 
 
 
 def _written_key(line: Line) -> str | None:
-    """The key that asked for an entry: clients write it into a debit's reference and a grant's reason."""
+    """The key that asked for an entry: clients write it into a debit's reference, and into the reason of a
+    grant or a void."""
     if line.get("type") == "consumption":
         return str(line["reference"])
-    return str(line["description"]) if line.get("type") in {"grant", "adjustment"} else None
+    return str(line["description"]) if line.get("type") in {"grant", "adjustment", "void"} else None
 
 
 def _asks_for(request: Request, line: Line, state: State) -> bool:
@@ -303,6 +309,8 @@ def _asks_for(request: Request, line: Line, state: State) -> bool:
         return line["type"] == "plan_change" and _has_terms(state, request)
     if request.kind == "debit":
         return line["type"] == "consumption" and all(line[name] == value for name, value in body.items())
+    if request.kind == "void":
+        return line["type"] == "void" and _voids(request, line, state)
     if request.kind != "grant" or line["type"] != rules.GRANTS[body["kind"]]:
         return False
     row = line["lot"]
@@ -312,6 +320,14 @@ def _asks_for(request: Request, line: Line, state: State) -> bool:
         ends = end_of_validity(row[GRANTED_AT], body["valid_months"], state.terms["time_zone"])
     stored = (row[KIND], row[GRANTED], row[EXPIRES_AT], line["description"])
     return stored == (body["kind"], body["credits"], ends, body["reason"])
+
+
+def _voids(request: Request, line: Line, state: State) -> bool:
+    """Whether a void took what the request asks for. state: after it."""
+    [[_, lot, credits, _]] = line["draws"]
+    left = any(row[NUMBER] == lot for row in state.lots)
+    asked = request.body or {}
+    return lot == request.lot and (credits == asked["credits"] if "credits" in asked else not left)
 
 
 def _has_terms(state: State, request: Request) -> bool:
@@ -328,10 +344,14 @@ def _balance_is_true(ledger: RawLedger, number: int, body: Any) -> bool:
 def _is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Response) -> bool:
     """Whether the rules refuse the request so after entry `number`, at some time that it can have used."""
     request, state = _in_the_oracles_words(attempt.request), ledger.states[number]
+    if isinstance(request, rules.Void) and request.lot > number:
+        # The oracle knows of lots that were granted only later.
+        return bool(response.body["code"] == "grant_not_found")
     for now in _instants(state, ledger.lines[number]["at"], attempt, response):
         refusal = rules.refusal(ledger.oracle, state, request, now, CATALOG)
         if refusal and refusal.code == response.body["code"]:
-            facts = answers.insufficient(refusal.facts) if refusal.facts else {}
+            needed = refusal.code == "insufficient_credits"
+            facts = answers.insufficient(refusal.facts) if needed else refusal.facts
             if all(response.body[name] == value for name, value in facts.items()):
                 return True
     return False
@@ -341,6 +361,8 @@ def _in_the_oracles_words(request: Request) -> rules.Request:
     body = request.body or {}
     if request.kind == "debit":
         return rules.Debit(actor="", feature=body["feature"], quantity=body["quantity"])
+    if request.kind == "void":
+        return rules.Void(actor="", lot=request.lot, credits=body.get("credits"))
     ends = milliseconds_of(body["expires_at"]) if "expires_at" in body else None
     return rules.Grant(
         actor="", kind=body["kind"], credits=body["credits"], months=body.get("valid_months"), expires_at=ends
@@ -357,12 +379,14 @@ def _instants(state: State, at: int, attempt: Attempt, response: Response) -> li
     return [first, *(change for change in changes if first < change < last), last]
 
 
-def _answer_of(number: int, line: Line) -> Json:
+def _answer_of(number: int, line: Line, state: State) -> Json:
+    if line["type"] == "void":
+        return answers.void(line, state, number)
     return answers.consumption(line, number) if line["type"] == "consumption" else answers.grant(line, number)
 
 
 def _sums(audited: Audited) -> dict[str, int]:
-    names = ("entries", "available", "granted", "spent", "expired", "consumptions")
+    names = ("entries", "available", "granted", "spent", "expired", "voided", "consumptions")
     return {name: getattr(audited, name) for name in names}
 
 

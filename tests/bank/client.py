@@ -17,12 +17,12 @@ from typing import Any
 
 from tests.bank.history import BUSY, Recorder, next_index
 from tests.bank.requests import Plan, Request, opening, request_at
-from tests.support.api import BALANCE, CONSUME, GRANT, PUT_ACCOUNT
+from tests.support.api import BALANCE, CONSUME, GRANT, PUT_ACCOUNT, VOID
 from tests.support.apps import load_app
 from tests.support.gateway_events import ADMIN, Context, Event, caller, compact, http_event
 from tests.support.in_process import FUNCTION_OF
 
-ROUTES = {"debit": CONSUME, "grant": GRANT, "terms": PUT_ACCOUNT, "balance": BALANCE}
+ROUTES = {"debit": CONSUME, "grant": GRANT, "void": VOID, "terms": PUT_ACCOUNT, "balance": BALANCE}
 MAX_TRIES = 20
 LONGEST_PAUSE_SECONDS = 8
 NOT_FOUND = 404
@@ -60,7 +60,7 @@ def event_of(request: Request) -> Event:
         headers["idempotency-key"] = request.key
     claims = caller() if request.kind == "debit" else ADMIN
     body = compact(request.body) if request.body is not None else None
-    path = {"account": request.account}
+    path = {"account": request.account} | ({"id": f"gra_{request.lot:012d}"} if request.lot else {})
     return http_event(ROUTES[request.kind], path=path, headers=headers, claims=claims, body=body)
 
 
@@ -71,7 +71,7 @@ def serve_client(plan: Plan, client: int, folder: Path, apps: dict[str, ModuleTy
     sender = Sender(apps, Recorder(file))
     for index in range(first, plan.requests_of(client)):
         request = request_at(plan, client, index)
-        if sender.send(index, request) == NOT_FOUND:
+        if sender.send(index, request) == NOT_FOUND and request.kind != "void":
             sender.send(index, opening(request.account))
 
 

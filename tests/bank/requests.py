@@ -5,14 +5,17 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Literal
 
-type Kind = Literal["debit", "grant", "terms", "balance"]
+type Kind = Literal["debit", "grant", "void", "terms", "balance"]
 
 QUANTITIES = (1, 1, 1, 2, 3, 5, 8, 40)
 FEATURES = ("sticker", "ai_service")
 PLANS = ("none", "individual", "trio")
 KINDS = ("promotion", "adjustment")
-# In a hundred: debits, grants, changes of terms, balances, retries of another request, and keys reused for another one.
-WEIGHTS = {"debit": 54, "grant": 13, "terms": 3, "balance": 14, "retry": 13, "reuse": 3}
+# In a hundred: debits, grants, voids, changes of terms, balances, retries of another request, and keys reused for
+# another one.
+WEIGHTS = {"debit": 50, "grant": 13, "void": 4, "terms": 3, "balance": 14, "retry": 13, "reuse": 3}
+# The entries among which a void picks its grant: few, so that several pick the same.
+OLDEST_LOTS = 30
 # How far back a retry looks: so near that the first request may still be running, in this process or another one.
 NEAR = 3
 
@@ -44,12 +47,13 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request. key: None for a route without one. body: None for a route without one."""
+    """One request. key: None for a route without one. body: None for a route without one. lot: that a void names."""
 
     kind: Kind
     account: str
     key: str | None = None
     body: dict[str, Any] | None = None
+    lot: int = 0
 
 
 def request_at(plan: Plan, client: int, index: int) -> Request:
@@ -75,6 +79,10 @@ def _fresh(plan: Plan, client: int, index: int, kind: str, dice: Random) -> Requ
         return Request(kind="debit", account=account, key=key, body=body)
     if kind == "grant":
         return Request(kind="grant", account=account, key=key, body=_grant_body(plan, key, dice))
+    if kind == "void":
+        # Whether there is such a grant, and what is left of it, shows when it is asked.
+        body = {"reason": key} | ({"credits": dice.choice(QUANTITIES)} if dice.random() < 0.5 else {})
+        return Request(kind="void", account=account, key=key, body=body, lot=dice.randint(2, OLDEST_LOTS))
     if kind == "terms":
         return _terms(account, dice.choice(PLANS), ai_enabled=dice.random() < 0.8)
     return Request(kind="balance", account=account)
@@ -101,7 +109,7 @@ def _terms(account: str, plan: str, *, ai_enabled: bool) -> Request:
 
 
 def _retried(plan: Plan, client: int, index: int, dice: Random) -> Request:
-    """A debit or a grant that this client or another one sends at about this time, or sent earlier."""
+    """A debit, a grant or a void that this client or another one sends at about this time, or sent earlier."""
     sender = dice.randrange(plan.clients)
     near = dice.random() < 0.7
     latest = min(index, plan.requests_of(sender) - 1)
@@ -109,7 +117,7 @@ def _retried(plan: Plan, client: int, index: int, dice: Random) -> Request:
     for earlier in range(which, -1, -1):
         theirs = Random(f"{plan.seed}/{sender}/{earlier}")
         [kind] = theirs.choices(list(WEIGHTS), weights=list(WEIGHTS.values()))
-        if kind in {"debit", "grant"}:
+        if kind in {"debit", "grant", "void"}:
             return _fresh(plan, sender, earlier, kind, theirs)
     return Request(kind="balance", account=_account(plan, dice))
 
@@ -118,6 +126,8 @@ def _reused(first: Request, dice: Random) -> Request:
     """The same key for another request: another number, or a debit's key for a grant."""
     if first.body is None:
         return first
+    if first.kind == "void":
+        return replace(first, body={**first.body, "credits": first.body.get("credits", 0) + 1})
     if first.kind == "grant":
         return replace(first, body={**first.body, "credits": first.body["credits"] + 1})
     if dice.random() < 0.5:

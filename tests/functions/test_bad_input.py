@@ -23,6 +23,7 @@ from tests.support.api import (
     PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
+    VOID,
     WEBHOOK,
     Answer,
 )
@@ -35,6 +36,7 @@ from tests.support.in_process import FUNCTION_OF, Service
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
     GRANT: {"credits": 1, "kind": "promotion", "reason": "r", "valid_months": 1},
+    VOID: {"credits": 1, "reason": "r"},
     PUT_ACCOUNT: {
         "name": "n",
         "plan": "none",
@@ -59,6 +61,7 @@ WHOLE_NUMBERS = [
     (CONSUME, "quantity", 1, 10_000),
     (GRANT, "credits", 1, 1_000_000_000),
     (GRANT, "valid_months", 1, 120),
+    (VOID, "credits", 1, 1_000_000_000),
     (PUT_ACCOUNT, "quota_anchor_day", 1, 31),
     (PUT_ACCOUNT, "low_credit_threshold", 0, 1_000_000_000),
     (PUT_CATALOG, "features.0.price", 0, 1_000_000),
@@ -99,6 +102,7 @@ TEXTS = [
     (CONSUME, "customer"),
     (CONSUME, "reference"),
     (GRANT, "reason"),
+    (VOID, "reason"),
     (PUT_ACCOUNT, "name"),
     (PUT_ACCOUNT, "manager_contact"),
 ]
@@ -169,7 +173,8 @@ def with_member(route: str, member: str, text: str) -> str:
 def ask(service: Service, route: str, **asked: Any) -> Answer:
     """With everything else in order."""
     headers = {"if-match": "1"} if route == PUT_CATALOG else {}
-    more = {"by": ADMIN} if route == MANAGER_CODE else {"id": "pur_1"} if route == PURCHASE else {}
+    ids = {PURCHASE: {"id": "pur_1"}, VOID: {"id": "gra_000000000001"}}
+    more = {"by": ADMIN} if route == MANAGER_CODE else ids.get(route, {})
     return service(route, **{**more, **asked, "headers": {**headers, **asked.get("headers", {})}})
 
 
@@ -362,7 +367,7 @@ def test_an_invalid_key_is_rejected(refused: Service, route: str) -> None:
 
 
 def test_a_key_used_for_another_request_is_rejected(refused: Service) -> None:
-    for route in (CONSUME, GRANT, BUY):
+    for route in (CONSUME, GRANT, VOID, BUY):
         answer = ask(refused, route, json=GOOD[route], key="taken")
         assert (answer.status, answer.code) == (409, "idempotency_key_reused")
 

@@ -19,6 +19,7 @@ from tests.support.api import (
     PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
+    VOID,
     WEBHOOK,
 )
 from tests.support.gateway_events import Claims, Context, caller, http_event
@@ -28,6 +29,7 @@ ASKED: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},
     PUT_ACCOUNT: {"name": "Mine now", "plan": "none"},
     GRANT: {"credits": 1, "kind": "promotion", "reason": "a gift"},
+    VOID: {"reason": "a mistake"},
     BALANCE: None,
     HISTORY: None,
     GET_ACCOUNT: None,
@@ -146,9 +148,9 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
         HISTORY: 200,
         GET_ACCOUNT: 200,
         PURCHASES: 200,
-        # No code is set, so none is right; and no such purchase.
+        # No code is set, so none is right; and no such purchase or grant.
         **dict.fromkeys((MANAGER_CODE, MANAGER_SESSION, BUY), 403),
-        PURCHASE: 404,
+        **dict.fromkeys((PURCHASE, VOID), 404),
     }
     assert service(GET_CATALOG, by=bound).status == service(PACKS, by=bound).status == 200
     assert service(PUT_CATALOG, json={}, by=bound).status == 403

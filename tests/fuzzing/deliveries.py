@@ -8,7 +8,7 @@ import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -16,9 +16,7 @@ from hashlib import sha256
 from hmac import new as mac
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
-from prepaid import telemetry
 from prepaid.deps import Deps
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.sessions import open_stripe
@@ -31,7 +29,7 @@ from tests.simulation.line import quick_client
 from tests.simulation.stage import API_KEY, CHECKOUT, TABLE, TOLERANCE_SECONDS, model_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, fake_stripe, reached
 from tests.support.api import WEBHOOK
-from tests.support.apps import load_app
+from tests.support.apps import load_app, unheard
 from tests.support.contract import check_answer
 from tests.support.gateway_events import Context, Event, http_event
 
@@ -147,14 +145,9 @@ def webhook_file() -> ModuleType:
 @contextmanager
 def standing(stand: Stand) -> Iterator[None]:
     """For the length of a with block the handler lives at this stand, and says nothing to anybody."""
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(telemetry, "_publish"))
-        # append returns None: no fault is planned.
-        wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.asked.append)
-        stack.enter_context(reached(wire))
-        level = telemetry.logger.log_level
-        telemetry.logger.setLevel("CRITICAL")
-        stack.callback(telemetry.logger.setLevel, level)
+    # append returns None: no fault is planned.
+    wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.asked.append)
+    with reached(wire), unheard():
         yield
 
 

@@ -21,7 +21,7 @@ from prepaid.api.accounts import AccountRequest
 from prepaid.api.catalogs import CatalogRequest
 from prepaid.api.consumptions import ConsumptionRequest
 from prepaid.api.csv_lines import COLUMNS, csv_text
-from prepaid.api.grants import GrantRequest
+from prepaid.api.grants import GrantRequest, VoidRequest
 from prepaid.api.http.bodies import body_of
 from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.problems import CursorInvalid, Malformed, TooLarge
@@ -46,6 +46,7 @@ LISTING = "history"
 BODIES: tuple[type[BaseModel], ...] = (
     ConsumptionRequest,
     GrantRequest,
+    VoidRequest,
     AccountRequest,
     ManagerCodeRequest,
     ManagerSessionRequest,

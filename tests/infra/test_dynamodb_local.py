@@ -70,11 +70,10 @@ def test_a_registry_that_cannot_be_reached_is_named(tmp_path: Path, monkeypatch:
     def unreachable(*_: Any, **__: Any) -> None:
         raise urllib.error.URLError("no route")
 
-    monkeypatch.setattr(dynamodb_local, "STATE", tmp_path)
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)
 
     with pytest.raises(LocalStackError, match=r"https://registry.* could not be fetched: .*no route"):
-        dynamodb_local.installed()
+        dynamodb_local.download(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from local import function_processes
 from local.cloud import CALLS_AT_ONCE, LAYERS, REGION, Cloud, emulator
 from local.function_processes import FUNCTION_PROCESSES, queue_calls, unpacked
 
@@ -132,13 +131,12 @@ def test_a_cloud_in_use_ends_in_seconds_and_leaves_nothing() -> None:
     assert not scratch.exists()
 
 
-def test_a_call_that_waited_too_long_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(function_processes, "QUEUE_SECONDS", 0.05)
+def test_a_call_that_waited_too_long_is_throttled() -> None:
     lambdas = SimpleNamespace(
         _acquire_execution_slot=lambda function, config: (None, "function"), _release_execution_slot=lambda slot: None
     )
 
-    queue_calls(lambdas)
+    queue_calls(lambdas, seconds=0.05)
 
     assert lambdas._acquire_execution_slot({}, {}) == (None, "function")
 
@@ -149,7 +147,7 @@ def test_a_waiting_call_gets_the_process_that_becomes_free() -> None:
         _acquire_execution_slot=lambda function, config: ("slot", None) if free[0] else (None, "function"),
         _release_execution_slot=lambda slot: free.__setitem__(0, True),
     )
-    queue_calls(lambdas)
+    queue_calls(lambdas, seconds=20)
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambdas._acquire_execution_slot, {}, {})

@@ -59,6 +59,22 @@ def grant(line: Json, number: int) -> Json:
     }
 
 
+def void(line: Json, after: State, number: int) -> Json:
+    """What a void's entry answers. after: the account after it."""
+    [[_, lot, credits, _]] = line["draws"]
+    return {
+        "id": f"voi_{number:012d}",
+        "entry": number,
+        "grant": f"gra_{lot:012d}",
+        "lot": lot_id(lot),
+        "credits": credits,
+        "remaining": sum(row[REMAINING] for row in after.lots if row[NUMBER] == lot),
+        "reason": line["description"],
+        "balance": {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]},
+        "created_at": time_text(line["at"]),
+    }
+
+
 def draw(row: Row) -> Json:
     if row[0] == "quota":
         return {"source": "quota", "units": row[1]}
@@ -101,11 +117,17 @@ def balance(account: str, state: State, catalog: CatalogVersion, number: int, as
             ],
         },
         "quota": quota,
-        "features": {feature: _usable(state, catalog, feature, price) for feature, price in catalog.prices.items()},
+        "features": {
+            feature: _usable(state, catalog, feature, price)
+            for feature, price in catalog.prices.items()
+            if catalog.offers("feature", feature) or (quota and quota["feature"] == feature)
+        },
     }
 
 
 def _usable(state: State, catalog: CatalogVersion, feature: str, price: int) -> Json:
+    if not catalog.offers("feature", feature):
+        return {"price": price, "can_use": False, "units_left": 0}
     if not price:
         return {"price": 0, "can_use": True, "units_left": None}
     left = state.left_for(feature, catalog) + state.available // price
@@ -133,9 +155,16 @@ def entry(line: Json, number: int) -> Json:
         "balance_after": line["balance_after"],
         "quota_remaining": line["quota_remaining"],
         "draws": [draw(row) for row in line["draws"]],
-        "lot": lot_id(line["lot"][NUMBER]) if "lot" in line else None,
+        "lot": _lot(line),
         "actor": line["actor"],
     }
+
+
+def _lot(line: Json) -> str | None:
+    """The lot that an entry granted or voided."""
+    if line["type"] == "void":
+        return lot_id(line["draws"][0][1])
+    return lot_id(line["lot"][NUMBER]) if "lot" in line else None
 
 
 def csv_text(entries: Iterable[Json]) -> str:
@@ -155,10 +184,18 @@ def catalog(version: CatalogVersion) -> Json:
     return {
         "version": version.version,
         "features": [
-            {"id": feature, "price": price, "quota_backed": feature == version.backed}
+            {
+                "id": feature,
+                "price": price,
+                "quota_backed": feature == version.backed,
+                "active": version.offers("feature", feature),
+            }
             for feature, price in version.prices.items()
         ],
-        "plans": [{"id": plan, "quota": quota} for plan, quota in version.quotas.items()],
+        "plans": [
+            {"id": plan, "quota": quota, "active": version.offers("plan", plan)}
+            for plan, quota in version.quotas.items()
+        ],
         "packs": list(version.packs.values()),
     }
 

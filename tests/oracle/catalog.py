@@ -1,7 +1,7 @@
 """What the rules need to know of a catalog."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ FIRST_CATALOG = Path(__file__).parents[2] / "layers/prepaid/prepaid/core/first_c
 
 @dataclass(frozen=True)
 class CatalogVersion:
-    """One version of the catalog. backed: the feature that the quota pays for. since: when it came into force."""
+    """One version of the catalog. backed: the feature that the quota pays for. since: when it came into force.
+
+    retired: features and plans that the version keeps for what refers to them.
+    """
 
     version: int
     prices: dict[str, int]
@@ -20,6 +23,7 @@ class CatalogVersion:
     quotas: dict[str, int]
     packs: dict[str, Json]
     since: int
+    retired: frozenset[str]
 
     @classmethod
     def of(cls, body: Json, since: int = 0) -> "CatalogVersion":
@@ -31,6 +35,38 @@ class CatalogVersion:
             quotas={plan["id"]: plan["quota"] for plan in body["plans"]},
             packs={pack["id"]: pack for pack in body["packs"]},
             since=since,
+            retired=frozenset(
+                f"{kind} {one['id']}"
+                for kind, ones in (("feature", body["features"]), ("plan", body["plans"]))
+                for one in ones
+                if not one.get("active", True)
+            ),
+        )
+
+    def offers(self, kind: str, name: str) -> bool:
+        """Whether a feature or plan of this version is active."""
+        return f"{kind} {name}" not in self.retired
+
+    def followed_by(self, asked: Json, since: int) -> "CatalogVersion":
+        """The next version: what was asked for, and the rest of this one as retired."""
+        new = CatalogVersion.of({"version": self.version + 1, **asked}, since)
+        prices = {feature: price for feature, price in self.prices.items() if feature not in new.prices}
+        quotas = {plan: quota for plan, quota in self.quotas.items() if plan not in new.quotas}
+        packs = {pack: {**body, "active": False} for pack, body in self.packs.items() if pack not in new.packs}
+        backed = new.backed
+        if backed is None and self.backed in prices:
+            backed = self.backed
+        if backed is None or backed != self.backed:
+            # Nobody decided how many units of another feature these plans include.
+            quotas = dict.fromkeys(quotas, 0)
+        gone = {f"feature {feature}" for feature in prices} | {f"plan {plan}" for plan in quotas}
+        return replace(
+            new,
+            prices=new.prices | prices,
+            backed=backed,
+            quotas=new.quotas | quotas,
+            packs=new.packs | packs,
+            retired=new.retired | gone,
         )
 
     def smallest_pack_covering(self, credits: int) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from tests.oracle.account import EXPIRES_AT, GRANTED_AT, NUMBER, REMAINING, Row, State
+from tests.oracle.account import EXPIRES_AT, GRANTED_AT, KIND, NUMBER, REMAINING, Row, State
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import Broken, must, same
 from tests.oracle.rules import COUNTED_AS, GRANTS, Entry, Grant, MoneyBack, Request, next_entry
@@ -61,12 +61,14 @@ class Ledger:
     times: list[int] = field(default_factory=list)
     effects: dict[str, KeyEffect] = field(default_factory=dict)
     purchased: dict[str, Purchased] = field(default_factory=dict)
-    # By lot: granted (less settled debts), spent, lost at its end, and taken for money (less returned).
+    # By lot: granted (less settled debts), spent, lost at its end, voided, and taken for money (less returned).
     granted: Counter[int] = field(default_factory=Counter)
     spent: Counter[int] = field(default_factory=Counter)
     expired: Counter[int] = field(default_factory=Counter)
+    voided: Counter[int] = field(default_factory=Counter)
     taken: Counter[int] = field(default_factory=Counter)
     ends: dict[int, int] = field(default_factory=dict)
+    kinds: dict[int, str] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -148,13 +150,14 @@ class Ledger:
         return [*line["lot"][:REMAINING], 0, *line["lot"][GRANTED_AT:]]
 
     def _count(self, line: Json, about: str) -> None:
-        """Per lot: granted = remaining + spent + expired + taken, whatever happened."""
+        """Per lot: granted = remaining + spent + expired + voided + taken, whatever happened."""
         kind = line["type"]
         touched = {draw[1] for draw in line["draws"] if draw[0] == "lot"}
         if "lot" in line:
             row = line["lot"]
             touched.add(row[NUMBER])
             self.ends[row[NUMBER]] = row[EXPIRES_AT]
+            self.kinds[row[NUMBER]] = row[KIND]
             if kind in GRANTS.values():
                 self.granted[row[NUMBER]] = row[REMAINING]
             if "purchase" in line:
@@ -166,7 +169,7 @@ class Ledger:
                 must(kind == "expiry" or line["at"] < draw[3], f"{about}: drawn on lot {draw[1]} after its end")
         remaining = {row[NUMBER]: row[REMAINING] for row in self.state.lots}
         for lot in touched:
-            gone = self.spent[lot] + self.expired[lot] + self.taken[lot]
+            gone = self.spent[lot] + self.expired[lot] + self.voided[lot] + self.taken[lot]
             same(remaining.get(lot, 0) + gone, self.granted[lot], f"{about}: lot {lot}, remaining and gone")
             must(remaining.get(lot, 0) >= 0, f"{about}: lot {lot} is below zero")
         must(self.state.owed >= 0, f"{about}: owes less than nothing")

@@ -34,7 +34,7 @@ SETTLING = {"expiry", "quota_renewal"}
 GRANTS = {"promotion": "grant", "adjustment": "adjustment", "purchase": "purchase"}
 MONEY_BACK = {"refund", "dispute"}
 # In which sum of a lot an entry's draws count. Undone money back counts there with a minus.
-COUNTED_AS = {"consumption": "spent", "expiry": "expired", "refund": "taken", "dispute": "taken"}
+COUNTED_AS = {"consumption": "spent", "expiry": "expired", "void": "voided", "refund": "taken", "dispute": "taken"}
 SERVICE = "prepaid"
 MAX_LOTS = 500
 
@@ -65,6 +65,17 @@ class Grant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Void:
+    """lot: the number of the granted lot. credits: None for all that remain."""
+
+    actor: str
+    lot: int
+    credits: int | None = None
+    description: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PutTerms:
     """Opens the account, or changes its terms."""
 
@@ -87,7 +98,7 @@ class Settle:
     """Record what time has done."""
 
 
-type Request = Debit | Grant | PutTerms | MoneyBack | Settle
+type Request = Debit | Grant | Void | PutTerms | MoneyBack | Settle
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,9 @@ def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVers
     if not ledger.states:
         if not isinstance(request, PutTerms):
             return Refusal("account_not_found")
-        opened = _opened(request, at)
+        opened = _opened(request, at, catalog)
+        if isinstance(opened, Refusal):
+            return opened
         return entry(opened, State({}, 0, 0), 0, request, at, catalog)
     before = ledger.state
     settling = _expired(before, at) or _renewed(before, at)
@@ -186,15 +199,21 @@ def _renewed(before: State, at: int) -> Effect | None:
 # Requests
 
 
-def _opened(request: PutTerms, at: int) -> Effect:
+def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Refusal:
     terms = request.terms
+    if not catalog.offers("plan", terms["plan"]):
+        return Refusal("invalid_request")
     return Effect("plan_change", State(terms, 0, renewal(at, terms)), [], _described(f"opened on plan {terms['plan']}"))
 
 
-def _terms_changed(_l: "Ledger", now: State, request: PutTerms, _at: int, _c: CatalogVersion) -> Effect | None:
+def _terms_changed(
+    _l: "Ledger", now: State, request: PutTerms, _at: int, catalog: CatalogVersion
+) -> Effect | Refusal | None:
     old, new = now.terms, request.terms
     if new == old:
         return None
+    if old["plan"] != new["plan"] and not catalog.offers("plan", new["plan"]):
+        return Refusal("invalid_request")
     renews_at = now.renews_at
     if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
         renews_at = moved_renewal(renews_at, old["time_zone"], new)
@@ -207,6 +226,8 @@ def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: Catalo
     feature, quantity = request.feature, request.quantity
     if feature not in catalog.prices:
         return Refusal("invalid_request")
+    if not catalog.offers("feature", feature):
+        return Refusal("feature_retired")
     left = now.left_for(feature, catalog)
     units = min(quantity, left)
     needed = (quantity - units) * catalog.prices[feature]
@@ -248,6 +269,23 @@ def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogV
         says["purchase"] = request.purchase
     after = replace(now, lots=with_row(now.lots, row), owed=now.owed - settled)
     return Effect(GRANTS[request.kind], after, [], says)
+
+
+def _voided(ledger: "Ledger", now: State, request: Void, _at: int, _c: CatalogVersion) -> Effect | Refusal:
+    """Only what remains of a gift, and nobody owes the rest (rule 19)."""
+    kind = ledger.kinds.get(request.lot)
+    if kind is None:
+        return Refusal("grant_not_found")
+    if kind == "purchase":
+        return Refusal("purchase_not_voidable")
+    remaining = sum(row[REMAINING] for row in now.lots if row[NUMBER] == request.lot)
+    credits = remaining if request.credits is None else request.credits
+    if not 0 < credits <= remaining:
+        return Refusal("exceeds_remaining", {"remaining": remaining})
+    left, draws = take(tuple(row for row in now.lots if row[NUMBER] == request.lot), credits)
+    others = [row for row in now.lots if row[NUMBER] != request.lot]
+    after = replace(now, lots=tuple(sorted([*others, *left], key=draw_order)))
+    return Effect("void", after, draws, _described(request.description))
 
 
 def _money_back(ledger: "Ledger", now: State, request: MoneyBack, at: int, _c: CatalogVersion) -> Effect | None:
@@ -313,6 +351,7 @@ def _described(text: str | None) -> Json:
 RULES: dict[type, Callable[..., Effect | Refusal | None]] = {
     Debit: _debited,
     Grant: _granted,
+    Void: _voided,
     PutTerms: _terms_changed,
     MoneyBack: _money_back,
     Settle: _settled,

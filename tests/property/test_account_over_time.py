@@ -13,8 +13,15 @@ from prepaid.core.account import Account, LotKind, Terms, draw_order, quota_rema
 from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, LotDraw, QuotaDraw
-from prepaid.core.errors import InsufficientCredits, InvalidRequest
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, apply, open_account, settle
+from prepaid.core.errors import (
+    ExceedsRemaining,
+    FeatureRetired,
+    InsufficientCredits,
+    InvalidRequest,
+    PurchaseNotVoidable,
+    Refused,
+)
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, Void, apply, open_account, settle
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
 from tests.oracle.ledger import Ledger
 from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
@@ -83,10 +90,34 @@ class AccountOverTime(RuleBasedStateMachine):
             return
         self.carry_out(grant)
 
+    @precondition(lambda self: self.ledger.kinds)
+    @rule(data=st.data(), credits=st.sampled_from([None, None, 1, 1, 2, 5, 13]))
+    def void(self, data: st.DataObject, credits: int | None) -> None:
+        """Of any lot that there ever was, whatever is left of it."""
+        lot = data.draw(st.sampled_from(sorted(self.ledger.kinds)))
+        void = Void(actor="a", lot=lot, credits=credits, description="a mistake")
+        expected = self.expected_refusal(void)
+        if expected is None:
+            self.carry_out(void)
+            event("void of part" if credits else "void of all that remains")
+            return
+        event(f"void refused: {expected.code}")
+        refused = self.refused(void, Refused)
+        if isinstance(refused, PurchaseNotVoidable):
+            assert expected.code == "purchase_not_voidable"
+        else:
+            # The core knows what is there. Whether a lot that is gone was bought, its entry says.
+            assert isinstance(refused, ExceedsRemaining)
+            assert refused.remaining == expected.facts.get("remaining", 0)
+
     @rule(feature=strategies.features, quantity=st.integers(1, 6))
     def debit(self, feature: str, quantity: int) -> None:
         debit = Debit(actor="service", feature=feature, quantity=quantity)
         expected = self.expected_refusal(debit)
+        if expected and expected.code == "feature_retired":
+            event("debit of a retired feature refused")
+            self.refused(debit, FeatureRetired)
+            return
         if expected:
             event("debit refused")
             assert facts_of(self.refused(debit, InsufficientCredits)) == expected.facts
@@ -96,7 +127,7 @@ class AccountOverTime(RuleBasedStateMachine):
 
     @rule(feature=strategies.features)
     def debit_all_there_is_and_one_more(self, feature: str) -> None:
-        price = self.catalog.feature(feature).price
+        price = catalog_version(self.catalog).prices[feature]
         state = self.ledger.state.at(milliseconds(self.ledger_now))
         left = state.left_for(feature, catalog_version(self.catalog))
         left += state.available // price if price else 0
@@ -108,6 +139,10 @@ class AccountOverTime(RuleBasedStateMachine):
     def change_terms(self, terms: Terms, field: str) -> None:
         old = self.account.terms
         new = Terms(**{name: getattr(terms if name == field else old, name) for name in Terms.__slots__})
+        if self.expected_refusal(ChangeTerms(actor="a", terms=new)):
+            event("change to a retired plan refused")
+            self.refused(ChangeTerms(actor="a", terms=new), InvalidRequest)
+            return
         before = len(self.entries)
         self.carry_out(ChangeTerms(actor="a", terms=new))
         changes = [entry for entry in self.entries[before:] if entry.type == "plan_change"]
@@ -165,7 +200,7 @@ class AccountOverTime(RuleBasedStateMachine):
     def ledger_now(self) -> datetime:
         return max(self.now, self.account.at)
 
-    def carry_out(self, operation: Debit | Grant | ChangeTerms | Settle) -> tuple[Entry, ...]:
+    def carry_out(self, operation: Debit | Grant | Void | ChangeTerms | Settle) -> tuple[Entry, ...]:
         """Apply, and hold what is written against what a reader of that instant would have seen."""
         now = self.ledger_now
         seen, settled = settle(self.account, catalog=self.catalog, now=self.now)
@@ -179,14 +214,14 @@ class AccountOverTime(RuleBasedStateMachine):
             assert value(read_after) == value(seen)
         return entries
 
-    def accept(self, entries: tuple[Entry, ...], operation: Debit | Grant | ChangeTerms | Settle) -> None:
+    def accept(self, entries: tuple[Entry, ...], operation: Debit | Grant | Void | ChangeTerms | Settle) -> None:
         """Compare each entry, as it is stored, with the oracle's; then nothing may be left to write."""
         request, catalog = request_of(operation), catalog_version(self.catalog)
         for entry in entries:
             item = entry_to_item(entry, self.ledger.hash)
             self.ledger.accept(item, request, milliseconds(self.now), {catalog.version: catalog})
         self.entries += entries
-        if isinstance(operation, Debit | Grant):
+        if isinstance(operation, Debit | Grant | Void):
             assert entries[-1].type not in SETTLING
         else:
             left = next_entry(self.ledger, request, milliseconds(self.ledger_now), catalog)
@@ -195,11 +230,11 @@ class AccountOverTime(RuleBasedStateMachine):
             renewal = not isinstance(left, Refusal | None) and left.line["type"] == "quota_renewal"
             assert left is None or (moved and renewal)
 
-    def expected_refusal(self, operation: Debit | Grant) -> Refusal | None:
+    def expected_refusal(self, operation: Debit | Grant | Void | ChangeTerms) -> Refusal | None:
         at, catalog = milliseconds(self.ledger_now), catalog_version(self.catalog)
         return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
 
-    def refused(self, operation: Debit | Grant | ChangeTerms | Settle, how: type[Exception]) -> Exception:
+    def refused(self, operation: Debit | Grant | Void | ChangeTerms | Settle, how: type[Exception]) -> Exception:
         """Try what must be refused; twice, for a refusal leaves nothing behind."""
         said: list[Exception] = []
         for _ in range(2):
@@ -246,6 +281,8 @@ def check_ledger(entries: list[Entry]) -> None:
         assert entry.quota_remaining >= 0
         if entry.type == "consumption":
             assert all(draw.expires_at > entry.at for draw in entry.draws if isinstance(draw, LotDraw))
+        if entry.type == "void":
+            assert (entry.owed, entry.after.owed, len(entry.draws)) == (0, 0, 1)
         if entry.type == "expiry":
             assert all(draw.expires_at <= entry.at for draw in entry.draws if isinstance(draw, LotDraw))
         assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
@@ -283,14 +320,14 @@ def month_of(account: Account) -> tuple[int, int]:
 
 
 def check_lots(entries: list[Entry]) -> None:
-    """Per lot: granted = remaining + spent + expired, and at most one expiry."""
+    """Per lot: granted = remaining + spent + expired + voided, and at most one expiry."""
     granted = Counter({granted_lot(entry): entry.credits for entry in entries if entry.lot})
     drawn_by_type = {
         type_: [draw for entry in entries if entry.type == type_ for draw in entry.draws if isinstance(draw, LotDraw)]
-        for type_ in ("consumption", "expiry")
+        for type_ in ("consumption", "expiry", "void")
     }
     spent: Counter[str] = Counter()
-    for draw in drawn_by_type["consumption"]:
+    for draw in (*drawn_by_type["consumption"], *drawn_by_type["void"]):
         spent[draw.lot] += draw.credits
     expired = Counter({draw.lot: draw.credits for draw in drawn_by_type["expiry"]})
     remaining = Counter({lot.id: lot.remaining for lot in entries[-1].after.lots})

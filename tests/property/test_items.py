@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prepaid.core.account import Account, Lot
 from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.ids import lot_id
-from prepaid.core.ledger import Debit, Grant
+from prepaid.core.ledger import Debit, Grant, Void
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, request_hash
 from tests.support.strategies import instants, lot_kinds, terms
 
@@ -73,7 +73,14 @@ grants = st.builds(
     description=st.none() | words,
     purchase=st.none() | ids,
 )
-operations = st.one_of(debits, grants)
+voids = st.builds(
+    Void,
+    actor=words,
+    lot=numbers,
+    credits=st.none() | amounts,
+    description=st.none() | words,
+)
+operations = st.one_of(debits, grants, voids)
 
 
 @given(entry=entries)
@@ -106,8 +113,14 @@ def test_the_hash_of_a_grant_is_the_same_in_every_version() -> None:
     assert request_hash(grant).hex() == "0bc5d89a90b86358880384099aad3ba11d95000f3209803f8e186c9a2c365c4b"
 
 
+def test_the_hash_of_a_void_is_the_same_in_every_version() -> None:
+    void = Void(actor="administrator", lot=2, credits=450_000, description="500,000 instead of 50,000")
+
+    assert request_hash(void).hex() == "01491d5f05b418380686c357118e5769508783898f078fcf6d73d740c7d0c148"
+
+
 @given(operation=operations, actor=words)
-def test_a_requests_hash_leaves_out_its_actor(operation: Debit | Grant, actor: str) -> None:
+def test_a_requests_hash_leaves_out_its_actor(operation: Debit | Grant | Void, actor: str) -> None:
     assert request_hash(replace(operation, actor=actor)) == request_hash(operation)
 
 
@@ -121,7 +134,9 @@ def test_one_instant_hashes_alike_in_whatever_offset_it_was_written(grant: Grant
 
 
 @given(one=operations, other=operations)
-def test_two_requests_hash_alike_only_if_they_ask_the_same(one: Debit | Grant, other: Debit | Grant) -> None:
+def test_two_requests_hash_alike_only_if_they_ask_the_same(
+    one: Debit | Grant | Void, other: Debit | Grant | Void
+) -> None:
     assert (request_hash(one) == request_hash(other)) == (replace(one, actor="") == replace(other, actor=""))
 
 
@@ -134,6 +149,13 @@ def test_every_field_of_a_debit_counts(one: Debit, other: Debit, name: str) -> N
 
 @given(one=grants, other=grants, name=st.sampled_from([field.name for field in fields(Grant) if field.name != "actor"]))
 def test_every_field_of_a_grant_counts(one: Grant, other: Grant, name: str) -> None:
+    assume(getattr(one, name) != getattr(other, name))
+
+    assert request_hash(replace(one, **{name: getattr(other, name)})) != request_hash(one)
+
+
+@given(one=voids, other=voids, name=st.sampled_from([field.name for field in fields(Void) if field.name != "actor"]))
+def test_every_field_of_a_void_counts(one: Void, other: Void, name: str) -> None:
     assume(getattr(one, name) != getattr(other, name))
 
     assert request_hash(replace(one, **{name: getattr(other, name)})) != request_hash(one)

@@ -26,6 +26,7 @@ from prepaid.core.ledger import (
     Restore,
     Revoke,
     Settle,
+    Void,
     apply,
     open_account,
     settle,
@@ -173,6 +174,17 @@ class PurchasesOverTime(RuleBasedStateMachine):
         entry = self.carry_out(Grant(actor="a", kind=kind, credits=credits, validity=months))[-1]
         assert (entry.owed, entry.credits) == (-min(owed, credits), credits - min(owed, credits))
 
+    @rule(data=st.data(), part=st.booleans())
+    def void_a_gift(self, data: st.DataObject, part: bool) -> None:
+        seen, _ = settle(self.account, catalog=CATALOG, now=self.now)
+        gifts = [lot for lot in seen.lots if lot.kind != "purchase"]
+        if not gifts:
+            return
+        lot, owed = data.draw(st.sampled_from(gifts)), self.account.owed
+        credits = (lot.remaining + 1) // 2 if part else None
+        entry = self.carry_out(Void(actor="a", lot=lot.number, credits=credits))[-1]
+        assert (entry.credits, entry.after.owed) == (-(credits or lot.remaining), owed)
+
     @rule(days=st.sampled_from([1, 7, 31, 370]))
     def time_passes(self, days: int) -> None:
         self.now += timedelta(days=days)
@@ -232,9 +244,10 @@ class PurchasesOverTime(RuleBasedStateMachine):
         granted = sum(entry.lot.granted for entry in self.entries if entry.type in GRANTS and entry.lot)
         spent = -sum(entry.credits for entry in self.entries if entry.type == "consumption")
         expired = -sum(entry.credits for entry in self.entries if entry.type == "expiry")
+        voided = -sum(entry.credits for entry in self.entries if entry.type == "void")
         revoked = sum(purchase.revoked - purchase.expired_unspent for purchase in self.purchases.values())
 
-        assert self.account.available - self.account.owed == granted - spent - expired - revoked
+        assert self.account.available - self.account.owed == granted - spent - expired - voided - revoked
         assert self.account.available >= 0
         assert self.account.owed >= 0
 

@@ -60,27 +60,23 @@ def test_ordinary_text_is_not_reported(line: str) -> None:
     assert list(secret_scan.secrets_in(line)) == []
 
 
-def test_a_removed_secret_is_found_in_the_history(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_removed_secret_is_found_in_the_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def git(*arguments: str) -> None:
         who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
         subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True)
 
     allowed = tmp_path / "allowed.txt"
     allowed.write_text("# nothing\n")
-    monkeypatch.setattr(secret_scan, "ROOT", tmp_path)
-    monkeypatch.setattr(secret_scan, "ALLOWED", allowed)
     git("init")
     for text in ("nothing\n", f"key = '{SECRETS['Stripe webhook secret']}'\n", "nothing any more\n"):
         (tmp_path / "settings.py").write_text(text)
         git("add", "settings.py")
         git("commit", "-m", "settings")
 
-    assert secret_scan.main() == 1
+    assert secret_scan.main(tmp_path, allowed) == 1
     printed = capsys.readouterr().out
     assert "settings.py: Stripe webhook secret whsec_" in printed
     assert SECRETS["Stripe webhook secret"] not in printed
 
     allowed.write_text(f"# for tests\n{SECRETS['Stripe webhook secret']}\n")
-    assert secret_scan.main() == 0
+    assert secret_scan.main(tmp_path, allowed) == 0

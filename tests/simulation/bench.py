@@ -19,22 +19,19 @@ from botocore.retries import quota
 
 from fake_stripe.api import Api
 from fake_stripe.state import PREFIXES, State
-from prepaid.api import webhooks
-from prepaid.api.http import serving
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Unavailable
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
-from prepaid.store import dynamodb, keys
+from prepaid.store import dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
-from prepaid.telemetry import logger
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
-from tests.support.apps import load_app
+from tests.support.apps import load_app, unheard
 from tests.support.functions import NAMES, Functions
 from tests.support.in_process import Service
 from tests.support.store_driver import NO_DEADLINE, QUICK_DIGEST, Stored
@@ -53,8 +50,6 @@ ENVIRONMENT = {
     "STRIPE_API_BASE": ADDRESS,
     "PAYMENT_METHODS": "card,pix,boleto",
     "RETURN_URL": "https://shop.example.com/credits",
-    "POWERTOOLS_SERVICE_NAME": "prepaid-test",
-    "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -214,8 +209,7 @@ class Bench:
 
     def _functions(self) -> Functions:
         """Each function in a process of its own, with no more than a fresh one has."""
-        limits = {"expiry_sweep": {"initial_lookback": timedelta(days=1)}}
-        return Functions(apps(), {name: self._deps() for name in NAMES}, limits)
+        return Functions(apps(), {name: self._deps() for name in NAMES})
 
     def _deps(self) -> Deps:
         return Deps(
@@ -262,30 +256,14 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
         bench = Bench(client, retries, quick=quick)
         # Nor does it know what other tests of this process have built.
         bench.forget()
-        for target, name, value in _in_our_hands():
-            stack.enter_context(mock.patch.object(target, name, value))
         stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
         stack.enter_context(reached(bench.wire))
-        level = logger.log_level
-        logger.setLevel("CRITICAL")
+        stack.enter_context(unheard())
         try:
             yield bench
         finally:
-            logger.setLevel(level)
             bench.forget()
             client.close()
-
-
-def _in_our_hands() -> list[tuple[Any, str, Any]]:
-    in_modules = {"count": _not_counted, "measure_seconds": _not_counted}
-    modules = [webhooks, serving, *apps().values()]
-    found = [(module, name, value) for module in modules for name, value in in_modules.items() if hasattr(module, name)]
-    # A sweep that looks at two shards of two days makes each kind of call; more of them are more of the same.
-    return [(keys, "DUE_SHARDS", 2), *found]
-
-
-def _not_counted(_name: str, _value: int) -> None:
-    """Metrics are other tests' business."""
 
 
 @cache

@@ -84,7 +84,7 @@ class Frame:
     killed: bool = False
     written: set[str] = field(default_factory=set)
     entries: list[tuple[str, int]] = field(default_factory=list)
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def instance(self) -> Machine:

@@ -8,6 +8,8 @@ from typing import Any
 
 from prepaid.core.purchase import Purchase
 from prepaid.store.catalog import first_catalog
+from prepaid.store.due import Checkpoint, save_checkpoint
+from prepaid.store.keys import DUE_SHARDS
 from tests.simulation.bench import Bench, Context
 from tests.support.api import (
     BALANCE,
@@ -94,6 +96,23 @@ def lapsed(bench: Bench) -> None:
     bench.now += timedelta(hours=2)
 
 
+def lapsed_other(bench: Bench) -> None:
+    """As lapsed, and still more credits, which are left whatever becomes of the first lot."""
+    lapsed(bench)
+    bench.service.give(10)
+
+
+def lapsed_in_the_last_shards(bench: Bench) -> None:
+    """The same, and a sweep has come so far today: the two shards that are left make each kind of call."""
+    lapsed(bench)
+    [shard] = {int(shard) for kind, day, shard in due_partitions(bench) if day == bench.now.date().isoformat()}
+    save_checkpoint(bench.service.table, Checkpoint(day=bench.now.date(), shard=min(shard, DUE_SHARDS - 2)))
+
+
+def due_partitions(bench: Bench) -> list[list[str]]:
+    return [partition.split("#") for partition, _ in bench.items() if partition.startswith("DUE#")]
+
+
 def with_quota(bench: Bench) -> None:
     """Three units of the month's quota are left, and a period has passed since it was last renewed."""
     bench.service.open(plan="individual", ai_enabled=True, quota_anchor_day=1, credits=100)
@@ -144,6 +163,15 @@ def put_account(plan: str) -> Callable[[Bench, Any], Said]:
 def grant(bench: Bench, _: Any) -> Said:
     asked = {"credits": 10, "kind": "promotion", "reason": "welcome"}
     return said(bench.service(GRANT, json=asked, key=KEY, by=ADMIN, trouble=True))
+
+
+def void(bench: Bench, _: Any) -> Said:
+    """All that remains of the account's first lot."""
+    return said(bench.service.void("gra_000000000002", key=KEY, trouble=True))
+
+
+def void_too_much(bench: Bench, _: Any) -> Said:
+    return said(bench.service.void("gra_000000000002", credits=101, key=KEY, trouble=True))
 
 
 def put_catalog(amount: int) -> Callable[[Bench, Any], Said]:
@@ -215,9 +243,20 @@ def won(bench: Bench) -> Any:
     return bench.till.later("dispute", "close_dispute", "won")[-1]
 
 
+def granted_other(bench: Bench) -> None:
+    """More credits that are left whatever becomes of the first lot."""
+    opened(bench)
+    bench.service.give(10)
+
+
 def granted_before(bench: Bench) -> None:
     opened(bench)
     assert grant(bench, None)[0] == 201
+
+
+def voided_before(bench: Bench) -> None:
+    granted_other(bench)
+    assert void(bench, None)[0] == 201
 
 
 def session_before(bench: Bench) -> None:
@@ -342,6 +381,10 @@ SCENARIOS = (
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
+    Scenario("accounts: void", granted_other, void, spends),
+    Scenario("accounts: void after an expiry", lapsed_other, void, spends),
+    Scenario("accounts: replay of a void", voided_before, void, spends, reads=True),
+    Scenario("accounts: void of too much", opened, void_too_much, spends, reads=True),
     Scenario("accounts: catalog", lambda _: asdict(first_catalog()), put_catalog(3000), changes_the_catalog),
     Scenario("accounts: catalog of yesterday", catalog_of_yesterday, put_catalog(3000), spends, reads=True),
     Scenario("checkout: first code", opened, first_code, spends),
@@ -359,7 +402,7 @@ SCENARIOS = (
     Scenario("webhook: dispute", disputed, webhook, spends, paired=True),
     Scenario("webhook: dispute won", won, webhook, spends, paired=True),
     Scenario("webhook: quarantine", overpaid, webhook, spends, paired=True),
-    Scenario("expiry_sweep", lapsed, scheduled("expiry_sweep"), spends),
+    Scenario("expiry_sweep", lapsed_in_the_last_shards, scheduled("expiry_sweep"), spends),
     Scenario("reconcile: payment", unheard_payment, scheduled("reconcile"), spends),
     Scenario("reconcile: refund", unheard_refund, scheduled("reconcile"), spends),
     Scenario("reconcile: dispute", unheard_dispute, scheduled("reconcile"), spends),

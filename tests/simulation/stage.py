@@ -4,8 +4,9 @@ Nothing waits and nothing is random: the same steps lead to the same table, byte
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from types import ModuleType, SimpleNamespace
@@ -16,7 +17,6 @@ from botocore.config import Config
 from botocore.session import Session, get_session
 
 from prepaid import telemetry
-from prepaid.api.http import serving
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
@@ -24,7 +24,7 @@ from prepaid.payments.sessions import open_stripe
 from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.stripe_wire import ADDRESS
-from tests.support.apps import load_app
+from tests.support.apps import load_app, unheard
 from tests.support.store_driver import QUICK_DIGEST
 
 if TYPE_CHECKING:
@@ -61,17 +61,14 @@ class Stage:
     @contextmanager
     def set(self) -> Iterator[None]:
         """For the length of a with block the handlers live in the histories that are played here."""
-        fixed: list[tuple[object, str, object]] = [
-            (serving, "_log_error", lambda error, _about: self.here.hear(error)),
-            (telemetry, "_publish", self._publish),
-        ]
-        with ExitStack() as stack:
-            for target, name, value in fixed:
-                stack.enter_context(mock.patch.object(target, name, value))
-            stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
-            telemetry.logger.setLevel("CRITICAL")
-            yield
-            telemetry.logger.setLevel("INFO")
+        log = logging.getLogger(telemetry.logger.name)
+        log.addFilter(self._hear)
+        try:
+            # Refusals are told by their answers.
+            with unheard("WARNING"), mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)):
+                yield
+        finally:
+            log.removeFilter(self._hear)
 
     def _handle(self, app: ModuleType, event: dict[str, Any], context: Any) -> dict[str, Any]:
         answer: dict[str, Any] = app.make_handler(self._deps())(event, context)
@@ -94,9 +91,11 @@ class Stage:
             random_bytes=self._bytes,
         )
 
-    def _publish(self, name: str, _unit: str, value: int) -> None:
-        if value:
-            self.here.metrics[name] += value
+    def _hear(self, record: logging.LogRecord) -> bool:
+        """Remember the error that a handler turns into its answer; log nothing."""
+        if record.exc_info and record.exc_info[1]:
+            self.here.hear(record.exc_info[1])
+        return False
 
     def _bytes(self, length: int) -> bytes:
         return hashlib.sha256(f"{self.here.draw()}".encode()).digest()[:length]

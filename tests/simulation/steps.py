@@ -180,6 +180,13 @@ class Drawer:
         kind = dice.choice(("promotion", "adjustment"))
         return a_step("grant", of, credits=dice.choice((1, 2, 3, 5, 8, 20, 20, 60)), lot=kind, lasting=lasting)
 
+    def void(self, of: int) -> Step:
+        """Of a gift, mostly of one that has credits left; or of what is none."""
+        dice = self.dice
+        what = dice.choice((*["left"] * 9, "gift", "gift", "purchase", "entry", "unknown"))
+        credits = dice.choice((None, None, None, 1, 1, 2, 20))
+        return a_step("void", of, what=what, back=dice.choice((0, 0, 0, 1, 2, 5)), credits=credits)
+
     def again(self, of: int) -> Step:
         """A client repeats a request with its key, or sends another one with it."""
         dice = self.dice
@@ -340,7 +347,7 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "grant": 60,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "grant": 60, "void": 16,
     "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7,
     "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
     "reconcile": 2, "wait": 40, "boundary": 24,
@@ -348,8 +355,8 @@ WEIGHTS = {
 # Nothing is called there that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
-    "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "deliver", "deliver", "put_account", "sweep",
-    "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalog", "unlock",
+    "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "void", "deliver", "deliver", "put_account",
+    "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalog", "unlock",
 )  # fmt: skip
 MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",

@@ -37,7 +37,7 @@ from tests.simulation.watched_database import WRITES, WatchedDatabase
 from tests.simulation.writes.auditor import Auditor
 from tests.simulation.writes.commit import Change, KnownPurchase
 from tests.support import wire
-from tests.support.api import BALANCE, BUY, CONSUME, GRANT, MANAGER_SESSION
+from tests.support.api import BALANCE, BUY, CONSUME, GRANT, MANAGER_SESSION, VOID
 from tests.support.gateway_events import caller, http_event
 from tests.support.in_process import FUNCTION_OF
 from tests.support.store_driver import NO_DEADLINE
@@ -53,6 +53,7 @@ KEPT_REQUESTS = 60
 FUNCTION_OF_STEP = {
     "debit": FUNCTION_OF[CONSUME],
     "grant": FUNCTION_OF[GRANT],
+    "void": FUNCTION_OF[VOID],
     "balance": FUNCTION_OF[BALANCE],
     "unlock": FUNCTION_OF[MANAGER_SESSION],
     "buy": FUNCTION_OF[BUY],
@@ -74,7 +75,6 @@ class World:
     def __init__(self, stage: Stage, seen: Counter[str], act: "Act", *, real: bool = False) -> None:
         self.stage, self.seen, self._act = stage, seen, act
         self.moment = START
-        self.metrics: Counter[str] = Counter()
         self.draws = 0
         self.frames: list[Frame] = []
         self.database = WatchedDatabase(self)
@@ -136,7 +136,7 @@ class World:
             self._met(self.frame, "busy")
         return busy
 
-    def hear(self, error: Exception) -> None:
+    def hear(self, error: BaseException) -> None:
         """A handler turned this into its answer."""
         self.frame.error = error
 

@@ -3,16 +3,18 @@
 from dataclasses import replace
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 import pytest
 
-from prepaid.core.catalog import Catalog, Feature, Pack, Plan
-from prepaid.core.errors import Busy, InvalidRequest, VersionConflict
+from prepaid.core.catalog import MAX_IDS, Catalog, Feature, Pack, Plan
+from prepaid.core.errors import Busy, VersionConflict
 from prepaid.store.catalog import (
     CatalogCache,
     first_catalog,
     read_catalog,
     read_catalog_version,
+    write_catalog,
 )
 from prepaid.use_cases.administering import replace_catalog
 from tests.support.store_driver import NOW, QUOTA_100, FakeTime, StoreDriver, stored
@@ -124,14 +126,32 @@ def test_a_retry_after_a_lost_response_finds_its_version(driver: StoreDriver, wi
 
 
 @pytest.mark.parametrize("kind", ["features", "plans", "packs"])
-def test_plans_features_and_packs_are_not_removed(driver: StoreDriver, kind: str) -> None:
+def test_what_a_replacement_leaves_out_is_kept_as_retired(driver: StoreDriver, kind: str) -> None:
     first = first_catalog()
+    missing, *others = getattr(first, kind)
+    change: Any = {kind: tuple(others)}
 
-    with pytest.raises(InvalidRequest) as refused:
-        succeed(driver, replace(first, **{kind: getattr(first, kind)[1:]}), 1)
+    put = succeed(driver, replace(first, **change), 1)
 
-    assert [name for name, _ in refused.value.errors] == [kind]
-    assert stored(driver.table) == {}
+    assert getattr(put, kind) == (*others, replace(missing, active=False))
+    assert read_catalog(driver.table) == put
+
+
+def test_the_largest_catalog_fits_one_item(driver: StoreDriver) -> None:
+    names = [f"{number:064}" for number in range(MAX_IDS)]
+    largest = Catalog(
+        version=2,
+        features=tuple(Feature(id=name, price=1_000_000, quota_backed=False, active=False) for name in names),
+        plans=tuple(Plan(id=name, quota=1_000_000_000, active=False) for name in names),
+        packs=tuple(
+            Pack(id=name, credits=10**9, amount=99_999_999, currency="brl", valid_months=120, active=False)
+            for name in names
+        ),
+    )
+
+    write_catalog(driver.table, largest, NOW)
+
+    assert read_catalog(driver.table) == largest
 
 
 def test_prices_and_sales_may_change(driver: StoreDriver) -> None:
@@ -142,7 +162,7 @@ def test_prices_and_sales_may_change(driver: StoreDriver) -> None:
     changed = succeed(driver, replace(first, packs=packs, features=features), 1)
 
     assert changed.packs_on_sale == ()
-    assert changed.feature("sticker").price == 5
+    assert changed.active_feature("sticker").price == 5
 
 
 def test_entries_name_the_version_they_were_written_under(driver: StoreDriver) -> None:
@@ -154,7 +174,7 @@ def test_entries_name_the_version_they_were_written_under(driver: StoreDriver) -
 
     assert entry.catalog_version == 2
     assert entry.credits == -2
-    assert read_catalog_version(driver.table, entry.catalog_version).feature("two").price == 2
+    assert read_catalog_version(driver.table, entry.catalog_version).active_feature("two").price == 2
 
 
 def test_the_catalog_is_read_again_after_its_cache_time(driver: StoreDriver, wire: Wire) -> None:

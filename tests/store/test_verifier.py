@@ -342,7 +342,7 @@ def test_a_refund_that_revoked_too_little_is_found(whole: WholeTable) -> None:
 
 
 def test_findings_contain_no_text_of_clients_or_customers(clean: Stored, whole: WholeTable) -> None:
-    key = ("ACCOUNT#acme", "ENTRY#000000000005")
+    key = ("ACCOUNT#acme", "ENTRY#000000000010")
     line = clean[key]["line"]["S"].replace("Maria", "Mario")
     whole.hold(rehash({**clean, key: {**clean[key], "line": {"S": line}}}, key[0]))
 

@@ -6,7 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -21,10 +22,16 @@ ACCOUNTS = [f"shop-{number}" for number in range(8)]
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c_is_heard() -> Iterator[None]:
-    """Whoever runs the tests in the background has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
+def interrupted() -> Iterator[Event]:
+    """Set by Ctrl-C. Whoever runs the tests in the background has it ignored otherwise."""
+    heard = Event()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.set()
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, hear)
+    yield heard
     signal.signal(signal.SIGINT, before)
 
 
@@ -33,11 +40,10 @@ def by_hand(driver: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The program at this test's table: pages of two rows, and a hurry to say and to keep how far it is."""
     for account in ACCOUNTS:
         driver.open(account, credits=5)
-    monkeypatch.setattr(verify, "STATE", tmp_path)
-    monkeypatch.setattr(verify, "open_client", lambda: driver.table.client)
-    for name, seconds in {"DRAW_SECONDS": 0.001, "LINE_SECONDS": 0.0, "KEEP_SECONDS": 0.0, "PAGE_ROWS": 2}.items():
-        monkeypatch.setattr(verify, name, seconds)
-    return lambda *more: verify.main(["--table", driver.table.name, *more])
+    # The client on which the test watches the pages.
+    monkeypatch.setattr("boto3.client", lambda *_, **__: driver.table.client)
+    limits = verify.Limits(folder=tmp_path, page_rows=2, draw_seconds=0.001, line_seconds=0.0, keep_seconds=0.0)
+    return lambda *more: verify.main(["--table", driver.table.name, *more], limits)
 
 
 class Pages:
@@ -63,26 +69,12 @@ def pages(table: Table, monkeypatch: pytest.MonkeyPatch) -> Pages:
     return Pages(table, monkeypatch)
 
 
-@pytest.fixture
-def running(monkeypatch: pytest.MonkeyPatch) -> list[verify.Progress]:
-    """What the program knows while it runs, for each run that began anew."""
-    begun: list[verify.Progress] = []
-    begin = verify._begin
-
-    def begin_seen() -> verify.Progress:
-        begun.append(begin())
-        return begun[-1]
-
-    monkeypatch.setattr(verify, "_begin", begin_seen)
-    return begun
-
-
-def interrupt(pages: Pages, running: list[verify.Progress]) -> None:
+def interrupt(pages: Pages, interrupted: Event) -> None:
     """Ctrl-C before the tenth page."""
 
     def act() -> None:
         _thread.interrupt_main()
-        assert running[-1].stop.wait(10)
+        assert interrupted.wait(10)
 
     pages.number, pages.act = 10, act
 
@@ -158,23 +150,23 @@ def test_a_stopped_run_continues_where_it_stopped(
     by_hand: Callable[..., int],
     table: Table,
     pages: Pages,
-    running: list[verify.Progress],
+    interrupted: Event,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = len(stored(table))
-    interrupt(pages, running)
+    interrupt(pages, interrupted)
 
     stopped = by_hand()
-    read = sum(running[0].read)
-    first = capsys.readouterr()
+    told = re.search(r"^stopped after (\d+) rows; continue with --resume$", capsys.readouterr().err, re.MULTILINE)
+    assert told
+    read = int(told[1])
     pages.asked.clear()
     pages.number = 0
     resumed = by_hand("--resume")
     second = capsys.readouterr()
 
-    assert (stopped, resumed, len(running)) == (130, 0, 1)
+    assert (stopped, resumed) == (130, 0)
     assert 0 < read < rows
-    assert f"stopped after {read} rows; continue with --resume" in first.err
     assert f"continuing after {read} rows" in second.err
     assert "ExclusiveStartKey" in pages.asked[0]
     assert len(pages.asked) <= (rows + len(ACCOUNTS) - read) // 2 + verify.SEGMENTS
@@ -186,7 +178,6 @@ def test_a_killed_run_is_resumed_with_its_findings(
     table: Table,
     tmp_path: Path,
     pages: Pages,
-    running: list[verify.Progress],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole = {account: tamper(table, account) for account in ACCOUNTS}
@@ -197,7 +188,7 @@ def test_a_killed_run_is_resumed_with_its_findings(
         deadline = time.monotonic() + 10
         while not any('"code"' in text for text in left.values()):
             assert time.monotonic() < deadline
-            left.update({file: file.read_text() for file in (tmp_path / "verify").glob("*.json")})
+            left.update({file: file.read_text() for file in tmp_path.glob("*.json")})
 
     pages.number, pages.act = 12, act
     by_hand()
@@ -210,8 +201,9 @@ def test_a_killed_run_is_resumed_with_its_findings(
 
     code = by_hand("--resume")
 
-    lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert (code, len(running)) == (1, 1)
+    out, err = capsys.readouterr()
+    lines = [line.split()[:3] for line in out.splitlines()[1:]]
+    assert (code, "continuing after" in err) == (1, True)
     assert told <= {account for _, account, _ in lines}
     assert len({tuple(line) for line in lines}) == len(lines)
 
@@ -228,15 +220,14 @@ def test_a_position_belongs_to_one_table(
     by_hand: Callable[..., int],
     table: Table,
     pages: Pages,
-    running: list[verify.Progress],
+    interrupted: Event,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Another table of the same name doesn't use it."""
-    interrupt(pages, running)
+    interrupt(pages, interrupted)
     assert by_hand() == 130
     table.client.delete_table(TableName=table.name)
     table.client.create_table(TableName=table.name, **table_schema())
 
     assert by_hand("--resume") == 0
     assert "starting a new one" in capsys.readouterr().err
-    assert len(running) == 2

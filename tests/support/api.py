@@ -29,6 +29,7 @@ HISTORY = histories.SHOW.key
 PUT_ACCOUNT = accounts.PUT.key
 GET_ACCOUNT = accounts.SHOW.key
 GRANT = grants.GRANT.key
+VOID = grants.VOID.key
 PACKS = catalogs.SHOW_PACKS.key
 GET_CATALOG = catalogs.SHOW_CATALOG.key
 PUT_CATALOG = catalogs.PUT_CATALOG.key
@@ -178,6 +179,11 @@ class Api(ABC):
         answer = self(GRANT, account, json=asked)
         assert answer.status == 201, answer
         return answer.body
+
+    def void(self, grant: str, account: str = "acme", *, credits: int | None = None, **more: Any) -> Answer:
+        """Take back credits of a grant; all that remain unless told."""
+        asked = {"reason": "a mistake"} | ({} if credits is None else {"credits": credits})
+        return self(VOID, account, json=asked, id=grant, **more)
 
     def spend(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)

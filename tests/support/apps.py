@@ -1,10 +1,14 @@
-"""The functions' own files, loaded by their paths as Lambda does."""
+"""The functions' own files, loaded by their paths as Lambda does, and what they say."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
+
+from prepaid.telemetry import logger
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 # What a function can't start without, where a test names nothing else.
@@ -14,6 +18,7 @@ LEAST_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
+METRICS_ENVIRONMENT = {"POWERTOOLS_SERVICE_NAME": "prepaid-test", "POWERTOOLS_METRICS_NAMESPACE": "Prepaid"}
 
 
 def load_app(name: str) -> ModuleType:
@@ -25,3 +30,19 @@ def load_app(name: str) -> ModuleType:
     with mock.patch.dict(os.environ, LEAST_ENVIRONMENT | os.environ):
         spec.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def unheard(level: str = "CRITICAL") -> Iterator[None]:
+    """For the length of a with block the functions log only from this level, and what they print goes nowhere."""
+    before = logger.log_level
+    logger.setLevel(level)
+    try:
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere),
+            mock.patch.dict(os.environ, METRICS_ENVIRONMENT),
+        ):
+            yield
+    finally:
+        logger.setLevel(before)

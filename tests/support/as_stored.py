@@ -7,7 +7,7 @@ from prepaid.core.account import Account
 from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InsufficientCredits
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Restore, Revoke, Settle
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Restore, Revoke, Settle, Void
 from prepaid.store.items import lot_to_row
 from tests.oracle import rules
 from tests.oracle.account import State
@@ -28,7 +28,7 @@ def catalog_version(catalog: Catalog) -> CatalogVersion:
     return CatalogVersion.of(asdict(catalog))
 
 
-def request_of(operation: Debit | Grant | ChangeTerms | Settle) -> rules.Request:
+def request_of(operation: Debit | Grant | Void | ChangeTerms | Settle) -> rules.Request:
     """The same request in the oracle's words."""
     match operation:
         case Debit():
@@ -45,6 +45,13 @@ def request_of(operation: Debit | Grant | ChangeTerms | Settle) -> rules.Request
                 description=operation.description,
                 purchase=operation.purchase,
                 **ends,
+            )
+        case Void():
+            return rules.Void(
+                actor=operation.actor,
+                lot=operation.lot,
+                credits=operation.credits,
+                description=operation.description,
             )
         case ChangeTerms():
             return rules.PutTerms(actor=operation.actor, terms=asdict(operation.terms))

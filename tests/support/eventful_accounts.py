@@ -47,12 +47,17 @@ def change_catalog(driver: StoreDriver, version: int) -> StoreDriver:
 
 
 def live_a_full_life(driver: StoreDriver, account: str = "acme") -> None:
-    """Grants of each kind, debits of each kind, an expiry, a renewal, plan and catalog changes, purchases that were
+    """Grants, voids and debits of each kind, an expiry, a renewal, plan and catalog changes, purchases that were
     refunded, disputed, won and lost. Needs version 1 of the catalog in force; leaves version 3."""
     driver.open(account, QUOTA_100)
     driver.grant(3, account=account, key="welcome", validity=1, description="Welcome")
     driver.grant(4, account=account, key="sorry", kind="adjustment", validity=NOW + 30 * DAY, description="Sorry")
     driver.grant(5, account=account, key="mistake 2", kind="adjustment", validity=24)
+    driver.void(4, 3, account=account, key="void of a part", description="3 too many")
+    driver.void(4, account=account, key="void of the rest")
+    driver.grant(6, account=account, key="mistake 3", validity=24)
+    driver.void(7, 6, account=account, key="void of all, by its number")
+    driver.grant(5, account=account, key="mended", kind="adjustment", validity=24)
     driver.debit(2, account=account, key="d1", customer="Maria", reference="r1", description="Rex")
     driver.debit(98, account=account, key="d2", feature="ai_service")
     driver.debit(5, account=account, key="d3", feature="ai_service")

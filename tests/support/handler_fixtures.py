@@ -13,11 +13,11 @@ from tests.support.apps import load_app
 from tests.support.functions import NAMES, Deployment
 from tests.support.handlers import (
     CURSOR_SECRET,
-    FAKES_TIME,
     PEPPER,
     RETURN_URL,
     RIGHTS,
     Clock,
+    FakesTime,
     Output,
     listen,
     serving,
@@ -71,15 +71,22 @@ def service(
 
 
 @pytest.fixture(scope="session")
-def running_fake() -> Iterator[RunningFake]:
-    with RunningFake(api_keys={SHOP_KEY: None, **RIGHTS}, now=FAKES_TIME) as fake:
+def fakes_time() -> FakesTime:
+    return FakesTime()
+
+
+@pytest.fixture(scope="session")
+def running_fake(fakes_time: FakesTime) -> Iterator[RunningFake]:
+    with RunningFake(api_keys={SHOP_KEY: None, **RIGHTS}, now=fakes_time) as fake:
         yield fake
 
 
 @pytest.fixture
-def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFake]:
+def fake(
+    running_fake: RunningFake, fakes_time: FakesTime, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunningFake]:
     """Stripe, as far as the functions can tell: empty, and at the same time as they."""
-    monkeypatch.setattr(FAKES_TIME, "clock", clock)
+    fakes_time.clock = clock
     # The SDK's pauses between its retries are real seconds; nothing here is about them.
     monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
     with running_fake.state.lock:
@@ -87,6 +94,7 @@ def fake(running_fake: RunningFake, clock: Clock, monkeypatch: pytest.MonkeyPatc
         running_fake.api.idempotency.clear()
     yield running_fake
     running_fake.api.faults.plan(0, Fault())
+    fakes_time.clock = None
 
 
 @pytest.fixture

@@ -123,6 +123,3 @@ class FakesTime:
 
     def __call__(self) -> float:
         return (self.clock.now if self.clock else START).timestamp()
-
-
-FAKES_TIME = FakesTime()

@@ -21,6 +21,7 @@ class Audited:
     granted: int
     spent: int
     expired: int
+    voided: int
     consumptions: int
     owed: int
     taken: int
@@ -35,6 +36,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
     granted: dict[int, int] = {}
     spent: dict[int, int] = {}
     expired: dict[int, int] = {}
+    voided: dict[int, int] = {}
     taken: dict[int, int] = {}
     settled: dict[int, int] = {}
     balance = consumptions = owed = 0
@@ -54,7 +56,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
         else:
             assert line["credits"] == -sum(drawn.values())
         for lot, credits in drawn.items():
-            sums = {"spent": spent, "expired": expired, "taken": taken}[COUNTED_AS[line["type"]]]
+            sums = {"spent": spent, "expired": expired, "voided": voided, "taken": taken}[COUNTED_AS[line["type"]]]
             assert credits > 0 or line["type"] in MONEY_BACK
             assert line["type"] == "expiry" or line["at"] < _draw_expiry(line, lot), "spent after its end"
             sums[lot] = sums.get(lot, 0) + credits
@@ -62,7 +64,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
         assert line.get("owed", 0) <= 0 or line["type"] in MONEY_BACK
         assert owed == state.get("owed", 0) >= 0
         consumptions += line["type"] == "consumption"
-        _check_state(state, granted, spent, expired, taken, settled)
+        _check_state(state, granted, spent, expired, voided, taken, settled)
         assert balance == line["balance_after"] == sum(row[3] for row in state["lots"]) >= 0
     _check_claims(items, account, len(ledger))
     return Audited(
@@ -71,6 +73,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
         granted=sum(granted.values()),
         spent=sum(spent.values()),
         expired=sum(expired.values()),
+        voided=sum(voided.values()),
         consumptions=consumptions,
         owed=owed,
         taken=sum(taken.values()),
@@ -88,8 +91,8 @@ def check_chain(ledger: list[dict[str, Any]]) -> None:
 
 
 def _check_state(state: Any, granted: dict[int, int], *gone: dict[int, int]) -> None:
-    """Per lot: granted = remaining + spent + expired + taken + settled, and no lot is left out or empty. A lot that
-    came back after its end was granted nothing; credits were returned to it."""
+    """Per lot: granted = remaining + spent + expired + voided + taken + settled, and no lot is left out or empty.
+    A lot that came back after its end was granted nothing; credits were returned to it."""
     remaining = {row[0]: row[3] for row in state["lots"]}
     assert all(0 < row[3] <= row[2] for row in state["lots"])
     for lot in {*granted, *remaining, *(lot for one in gone for lot in one)}:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from prepaid.core.account import Account, Lot, LotKind, Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, apply, open_account
+from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, Void, apply, open_account
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
@@ -130,6 +130,19 @@ class StoreDriver:
         operation = Grant(actor=actor, kind=kind, credits=credits, validity=validity, description=description)
         return self._append(account, operation, at, key)
 
+    def void(
+        self,
+        lot: int,
+        credits: int | None = None,
+        *,
+        key: str | None = None,
+        account: str = "acme",
+        at: datetime = NOW,
+        description: str | None = None,
+    ) -> Appended:
+        operation = Void(actor="admin", lot=lot, credits=credits, description=description)
+        return self._append(account, operation, at, key)
+
     def debit_in_bulk(self, entries: int, *, account: str = "acme") -> None:
         """Debits of 1 up to that many entries, by the core and in bulk: what is here is a ledger like any other."""
         tail = read_tail(self.table, account)
@@ -228,7 +241,7 @@ class StoreDriver:
         return read_tail(self.table, account).entry.after
 
     def _append(
-        self, account: str, operation: Debit | Grant | ChangeTerms | Settle, at: datetime, key: str | None
+        self, account: str, operation: Debit | Grant | Void | ChangeTerms | Settle, at: datetime, key: str | None
     ) -> Appended:
         return append(
             self.table,

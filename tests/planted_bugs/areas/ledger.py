@@ -172,6 +172,48 @@ LEDGER = (
         ("core/test_money_back",),
     ),
     Bug(
+        "a void takes from other lots",
+        "_void",
+        "draws = (LotDraw(lot.id, credits, lot.expires_at),)",
+        "draws = _draw(account.lots, credits)",
+        ("core/test_void",),
+    ),
+    Bug(
+        "a void takes what was granted, not what remains",
+        "_void",
+        "credits = lot.remaining if void.credits is None else void.credits",
+        "credits = lot.granted if void.credits is None else void.credits",
+        ("core/test_void",),
+    ),
+    Bug(
+        "a void takes more than remains",
+        "_void",
+        "if credits > lot.remaining:",
+        "if credits > lot.granted:",
+        ("core/test_void",),
+    ),
+    Bug(
+        "what remains can't be voided by its number",
+        "_void",
+        "if credits > lot.remaining:",
+        "if credits >= lot.remaining and void.credits:",
+        ("core/test_void",),
+    ),
+    Bug(
+        "what a void can't take is owed",
+        "_void",
+        "after = replace(account, lots=_without(account.lots, draws))",
+        "after = replace(account, lots=_without(account.lots, draws), owed=lot.granted - lot.remaining)",
+        ("core/test_void",),
+    ),
+    Bug(
+        "bought credits are voided",
+        "_void",
+        'if lot.kind == "purchase": raise PurchaseNotVoidable',
+        "",
+        ("core/test_void",),
+    ),
+    Bug(
         "a refund takes from every lot",
         "_revoke",
         "draws = _draw((lot for lot in account.lots if lot.number in numbers), revoke.credits)",
@@ -219,6 +261,59 @@ LEDGER = (
         "COURTESY = timedelta(days=7)",
         "COURTESY = timedelta(days=7000)",
         ("test_money_returned",),
+    ),
+    Bug(
+        "a retired feature is charged",
+        "Catalog.active_feature",
+        "if feature and feature.active:",
+        "if feature:",
+        ("functions/test_retirement",),
+    ),
+    Bug(
+        "a retired plan is opened",
+        "open_account",
+        "catalog.active_plan(terms.plan)",
+        "catalog.plan(terms.plan)",
+        ("functions/test_retirement",),
+    ),
+    Bug(
+        "a retired plan is given to an account of another",
+        "_change_terms",
+        "catalog.active_plan(new.plan)",
+        "catalog.plan(new.plan)",
+        ("functions/test_retirement",),
+    ),
+    Bug(
+        "an account on a retired plan can't be changed",
+        "_change_terms",
+        """
+        if new.plan != old.plan:
+            # An account keeps a plan that is retired since.
+            catalog.active_plan(new.plan)
+        """,
+        "catalog.active_plan(new.plan)",
+        ("core/test_quota",),
+    ),
+    Bug(
+        "what a catalog leaves out is gone",
+        "with_retired",
+        "merged = replace(new, features=(*new.features, *features))",
+        "merged = new",
+        ("core/test_catalog",),
+    ),
+    Bug(
+        "a retired plan gives units of another feature",
+        "with_retired",
+        "quota=plan.quota if same_feature else 0",
+        "quota=plan.quota",
+        ("core/test_catalog",),
+    ),
+    Bug(
+        "a balance shows what is retired",
+        "balance_answer",
+        "if feature.active or (feature.quota_backed and quota_limit(account, catalog))",
+        "if feature.active or feature.quota_backed",
+        ("functions/test_retirement",),
     ),
     Bug(
         "returned credits refill the lot that ends soonest",

@@ -25,6 +25,20 @@ VERIFIER = (
         ("test_nothing_is_found_in_rows_the_service_wrote",),
     ),
     Bug(
+        "the verifier doesn't know that a void may state no number",
+        "request_hashes",
+        "if all(lot.number != void.lot for lot in entry.after.lots):",
+        "if void.credits is None:",
+        ("test_nothing_is_found_in_rows_the_service_wrote",),
+    ),
+    Bug(
+        "the verifier asks for no claim of a void",
+        "ASKED_WITH_A_KEY",
+        '("consumption", "void", *GIFTS)',
+        '("consumption", *GIFTS)',
+        ("test_nothing_is_found_in_rows_the_service_wrote",),
+    ),
+    Bug(
         "the verifier doesn't ask for claims",
         "_follow",
         'lookup.tally.add_key(f"{audit.account}#{entry.number}")',

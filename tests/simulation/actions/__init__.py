@@ -6,7 +6,7 @@ from tests.simulation.actions.administration import catalog, put_account, skew
 from tests.simulation.actions.buying import buy, code, unlock
 from tests.simulation.actions.reading import balance, history, show
 from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
-from tests.simulation.actions.spending import again, debit, grant
+from tests.simulation.actions.spending import again, debit, grant, void
 from tests.simulation.actions.stripe import deliver, dispute, dispute_ends, lose, pay, refund, refund_ends
 from tests.simulation.steps import Step
 from tests.simulation.world import World
@@ -16,6 +16,7 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
     for action in (
         debit,
         grant,
+        void,
         again,
         balance,
         history,

@@ -18,6 +18,8 @@ SMALL_PACKS = {
     "big": (60, 4990, 12),
     "gone": (5, 700, 1),
 }
+# By variant. In the fourth one the quota moves to another feature.
+OMITTED = {2: ("trio", "odd"), 3: ("ai_service", "photo"), 4: ("scale", "individual"), 5: ("photo", "credits-50")}
 NAMES = ("Pet & Cia", "Bicho Bão", "Au au")
 
 
@@ -57,12 +59,12 @@ def catalog(world: World, step: Step) -> None:
     expected = max(1, newest - 1) if step.get("stale") else newest
     headers = (("if-match", f'"{expected}"'),)
     body = catalog_body(step["variant"])
-    asked = {"expected": expected}
+    asked = {"expected": expected, "body": body}
     world.ask(step, ClientRequest("catalog", PUT_CATALOG, "", body, claims=ADMIN, headers=headers, asked=asked))
 
 
 def catalog_body(variant: int) -> Json:
-    """A catalog: small packs and quotas, so that both run out."""
+    """A catalog: small packs and quotas, so that both run out. Each of OMITTED is retired while it is in force."""
     sold = {
         "credits-50": (50, 2990, 12),
         "credits-100": (100, 4990, 12),
@@ -73,9 +75,14 @@ def catalog_body(variant: int) -> Json:
     backed = "sticker" if variant == 4 else "ai_service"
     prices = {"sticker": (1, 1, 2, 0, 1, 3)[variant], "ai_service": (1, 2, 1, 1, 1, 0)[variant], "photo": 1 + variant}
     quotas = {"none": 0, "individual": 3 + variant, "trio": 10, "team": (2, 0, 5, 2, 2, 7)[variant], "scale": 40}
+    omitted = OMITTED.get(variant, ())
     return {
-        "features": [{"id": one, "price": price, "quota_backed": one == backed} for one, price in prices.items()],
-        "plans": [{"id": plan, "quota": quota} for plan, quota in quotas.items()],
+        "features": [
+            {"id": one, "price": price, "quota_backed": one == backed}
+            for one, price in prices.items()
+            if one not in omitted
+        ],
+        "plans": [{"id": plan, "quota": quota} for plan, quota in quotas.items() if plan not in omitted],
         "packs": [
             {
                 "id": pack,
@@ -86,6 +93,7 @@ def catalog_body(variant: int) -> Json:
                 "active": not (pack == "gone" or (pack == "tiny" and variant == 3)),
             }
             for pack, (credits, amount, months) in sold.items()
+            if pack not in omitted
         ],
         "allow_cheaper_small_packs": True,
     }

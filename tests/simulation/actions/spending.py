@@ -1,18 +1,20 @@
-"""Debits and grants, and the same keys again."""
+"""Debits, grants and voids, and the same keys again."""
 
 import json
 
 from tests.oracle import rules
-from tests.oracle.account import EXPIRES_AT
+from tests.oracle.account import EXPIRES_AT, NUMBER
 from tests.oracle.calendar import DAY, milliseconds_of, time_text
 from tests.oracle.catalog import Json
 from tests.simulation.actions.asking import account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
 from tests.simulation.world import ANYBODY, World
-from tests.support.api import CONSUME, GRANT
+from tests.support.api import CONSUME, GRANT, VOID
 from tests.support.gateway_events import ADMIN
 
+# The number of an entry that no account reaches.
+FAR = 10**6
 # Of a grant that names no end.
 DEFAULT_MONTHS = 12
 # The statuses after which a client asks again; None: it got no answer.
@@ -95,6 +97,39 @@ def grant_of(account: str, key: str, body: Json) -> ClientRequest:
     )
 
 
+def void(world: World, step: Step) -> None:
+    account = account_of(step)
+    kinds, wanted = world.ledger(account).kinds, step["what"]
+    lots = [number for number, kind in kinds.items() if (kind == "purchase") == (wanted == "purchase")]
+    if wanted == "left":
+        live = {row[NUMBER] for row in world.ledger(account).state.lots} if lots else set()
+        lots = [number for number in lots if number in live]
+    found = {"entry": [1], "unknown": [FAR]}.get(wanted, lots)
+    if not found:
+        world.nothing(step)
+        return
+    body: Json = {"reason": f"a mistake of {account}"}
+    if step["credits"] is not None:
+        body["credits"] = step["credits"]
+    ask(world, step, void_of(account, new_key(world), found[-1 - step["back"] % len(found)], body))
+
+
+def void_of(account: str, key: str, lot: int, body: Json) -> ClientRequest:
+    return ClientRequest(
+        "void",
+        VOID,
+        account,
+        body,
+        key,
+        ADMIN,
+        path=(("id", f"gra_{lot:012d}"),),
+        signature=("void", lot, json.dumps(body, sort_keys=True)),
+        request=rules.Void(
+            actor="admin-client", lot=lot, credits=body.get("credits"), description=body["reason"], key=key
+        ),
+    )
+
+
 def _end(world: World, step: Step, account: str, lasting: str) -> int:
     now, lots = world.now(step), world.ledger(account).states[-1:]
     if lasting == "as another" and lots and lots[0].lots:
@@ -122,6 +157,8 @@ def other(asked: ClientRequest, how: str, account: str) -> ClientRequest:
     body = asked.body or {}
     if how == "other" and asked.kind == "debit":
         return debit_of(asked.account, asked.key, body | {"quantity": body["quantity"] % 9_999 + 1})
+    if how == "other" and isinstance(asked.request, rules.Void):
+        return void_of(asked.account, asked.key, asked.request.lot, body | {"credits": body.get("credits", 0) + 1})
     if how == "crossed":
         if asked.kind == "debit":
             crossed: Json = {"credits": 2, "kind": "promotion", "reason": f"because of {asked.account}"}

@@ -5,6 +5,9 @@ from tests.simulation.answers.answer_check import AnswerCheck
 
 
 def check_put_account(it: AnswerCheck) -> None:
+    if it.answer.status == 422:
+        _check_plan_refused(it)
+        return
     same(it.answer.status in {200, 201}, True, it.about)
     opened = not it.frame.first_number
     must((it.answer.status == 201) == opened or it.frame.met or it.frame.rivals, f"{it.about}: opened {opened}")
@@ -14,6 +17,20 @@ def check_put_account(it: AnswerCheck) -> None:
         _, profile = it.auditor.profiles[it.account][-1]
         for name, value in it.frame.asked["profile"].items():
             same(profile.get(name), value, f"{it.about}: {name}")
+
+
+def _check_plan_refused(it: AnswerCheck) -> None:
+    """A retired plan stays where it is and goes nowhere else."""
+    same((it.answer.code, it.answer.body["errors"][0]["field"]), ("invalid_request", "plan"), it.about)
+    plan = it.frame.asked["terms"]["plan"]
+    if not it.frame.first_number:
+        catalogs = [it.auditor.catalogs[version] for version in it.auditor.usable_versions(it.frame)]
+    else:
+        catalogs = [
+            catalog for state, number in it.states() for catalog in it.catalogs(number) if state.terms["plan"] != plan
+        ]
+    must(not all(catalog.offers("plan", plan) for catalog in catalogs), f"{it.about}: {plan} is active or its own")
+    it.world.seen["a plan that is retired"] += 1
 
 
 def check_catalog(it: AnswerCheck) -> None:

@@ -9,7 +9,7 @@ from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.buying import check_buy, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
 from tests.simulation.answers.reading import check_balance, check_history, check_show
-from tests.simulation.answers.spending import check_debit, check_grant
+from tests.simulation.answers.spending import check_debit, check_grant, check_void
 
 if TYPE_CHECKING:
     from tests.simulation.frames import Answer, Frame
@@ -20,6 +20,7 @@ ASK_AGAIN = {"payments_unavailable", "busy", "payment_provider_refused"}
 CHECKS = {
     "debit": check_debit,
     "grant": check_grant,
+    "void": check_void,
     "put_account": check_put_account,
     "catalog": check_catalog,
     "balance": check_balance,

@@ -1,4 +1,4 @@
-"""Answers to debits and grants."""
+"""Answers to debits, grants and voids."""
 
 from collections.abc import Iterator
 
@@ -21,8 +21,13 @@ def check_debit(it: AnswerCheck) -> None:
         it.is_one_of(_insufficient(it), {name: it.answer.body[name] for name in INSUFFICIENT})
         _note_lost_credit(it)
         return
-    same(it.answer.code, "invalid_request", it.about)
     feature = it.frame.asked["feature"]
+    if it.answer.code == "feature_retired":
+        offered = [catalog.offers("feature", feature) for _, number in it.states() for catalog in it.catalogs(number)]
+        must(not all(offered), f"{it.about}: {feature} is active")
+        it.world.seen["a debit of a retired feature"] += 1
+        return
+    same(it.answer.code, "invalid_request", it.about)
     known = [feature in catalog.prices for _, number in it.states() for catalog in it.catalogs(number)]
     must(not all(known), f"{it.about}: the feature exists")
 
@@ -66,3 +71,26 @@ def check_grant(it: AnswerCheck) -> None:
     ended = request.expires_at is not None and request.expires_at <= max(it.frame.now, it.ledger.time)
     must(ended, f"{it.about}: its end is still to come")
     it.world.seen["a gift that has ended already"] += 1
+
+
+def check_void(it: AnswerCheck) -> None:
+    if it.is_refused_for_its_key():
+        return
+    if it.answer.status == 201:
+        number = it.acknowledged().number
+        expected = answers.void(it.ledger.lines[number - 1], it.ledger.states[number - 1], number)
+        same(it.answer.body, expected, it.about)
+        it.world.seen["a void of a part" if expected["remaining"] else "a void of all that remained"] += 1
+        return
+    it.is_one_of(_void_refusals(it), {"code": it.answer.code, "remaining": it.answer.body.get("remaining")})
+    nothing = it.answer.body.get("remaining") == 0
+    it.world.seen[f"a void refused: {it.answer.code}{', nothing remains' if nothing else ''}"] += 1
+
+
+def _void_refusals(it: AnswerCheck) -> Iterator[Json]:
+    assert it.frame.request is not None
+    for state, number in it.states():
+        for catalog in it.catalogs(number):
+            refusal = rules.refusal(it.ledger, state, it.frame.request, it.time_after(number), catalog)
+            if refusal:
+                yield {"code": refusal.code, "remaining": refusal.facts.get("remaining")}

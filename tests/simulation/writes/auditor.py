@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAY_WRITE = {
     "debit": {"ENTRY", "CLAIM"},
     "grant": {"ENTRY", "CLAIM", "DUE"},
+    "void": {"ENTRY", "CLAIM"},
     "put_account": {"ENTRY", "PROFILE"},
     "catalog": {"CATALOG"},
     "code": {"MANAGER"},
@@ -161,7 +162,7 @@ def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
         lot = last["lot"][NUMBER]
         named = {(new or {})["lot"]["S"] for _, _, new in changes.get("DUE", [])}
         must(f"lot_{lot:012d}" in named, f"{ledger.account}: lot {lot} is not on the sweep's list")
-    if commit.frame.step.kind in {"debit", "grant"}:
+    if commit.frame.step.kind in {"debit", "grant", "void"}:
         same(len(changes.get("CLAIM", [])), 1, f"{ledger.account}: claims with {about}")
     if last["type"] == "purchase":
         same(len(changes.get("PAYMENT", [])), 1, f"{ledger.account}: payments with {about}")

@@ -78,7 +78,10 @@ def check_catalog(commit: Commit, change: Change) -> None:
         return
     must(old is None, f"catalog {sort} is written over")
     same(len(commit.changes["CATALOG"]), 2, "a version and its being in force")
-    auditor.catalogs[body["version"]] = CatalogVersion.of(body, int(new["since"]["N"]))
+    stored = CatalogVersion.of(body, int(new["since"]["N"]))
+    expected = auditor.catalogs[stored.version - 1].followed_by(commit.frame.asked["body"], stored.since)
+    same(stored, expected, f"catalog {sort}: what was asked for, and the rest as retired")
+    auditor.catalogs[stored.version] = stored
 
 
 def check_manager(commit: Commit, change: Change) -> None:

@@ -8,19 +8,23 @@ from itertools import pairwise
 
 import pytest
 
-from prepaid.core.catalog import Catalog, Feature, Offer, Pack, Plan, check_prices, check_successor, offers
+from prepaid.core.catalog import (
+    Catalog,
+    Feature,
+    Offer,
+    Pack,
+    Plan,
+    check_prices,
+    is_successor,
+    offers,
+    with_retired,
+)
 from prepaid.core.errors import InvalidRequest
 from tests.support.core_builders import AI_SERVICE, CATALOG, PACKS, STICKER, a_catalog, a_pack
 
 
 def shown(catalog: Catalog) -> dict[str, Offer]:
     return {offer.pack.id: offer for offer in offers(catalog)}
-
-
-def refusal_of(new: Catalog) -> tuple[tuple[str, str], ...]:
-    with pytest.raises(InvalidRequest) as refused:
-        check_successor(CATALOG, new)
-    return refused.value.errors
 
 
 def test_the_catalog_that_ships_has_the_promised_features_and_plans() -> None:
@@ -49,15 +53,15 @@ def test_in_our_first_catalog_larger_packs_cost_less_per_credit() -> None:
 
 
 def test_a_feature_is_found_by_its_id() -> None:
-    assert CATALOG.feature("sticker") is STICKER
-    assert CATALOG.feature("ai_service") is AI_SERVICE
+    assert CATALOG.active_feature("sticker") is STICKER
+    assert CATALOG.active_feature("ai_service") is AI_SERVICE
 
 
 def test_an_unknown_feature_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        CATALOG.feature("hologram")
+        CATALOG.active_feature("hologram")
 
-    assert refused.value.errors == (("feature", "no such feature"),)
+    assert refused.value.errors == (("feature", "no such feature: must be one of sticker, ai_service"),)
 
 
 def test_a_plan_is_found_by_its_id() -> None:
@@ -68,7 +72,7 @@ def test_an_unknown_plan_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest) as refused:
         CATALOG.plan("unlimited")
 
-    assert refused.value.errors == (("plan", "no such plan"),)
+    assert refused.value.errors == (("plan", "no such plan: must be one of none, individual, trio, team, scale"),)
 
 
 def test_the_quota_pays_for_the_feature_that_says_so() -> None:
@@ -204,25 +208,57 @@ def test_a_successor_may_add_and_change_things() -> None:
         packs=(*(replace(pack, amount=pack.amount + 100) for pack in PACKS), a_pack(5000)),
     )
 
-    check_successor(CATALOG, new)
+    assert with_retired(new, CATALOG) == new
+    assert is_successor(new, CATALOG)
 
 
-def test_a_pack_is_retired_not_removed() -> None:
-    retired = a_catalog(version=2, packs=(replace(PACKS[0], active=False), *PACKS[1:]))
-    removed = a_catalog(version=2, packs=PACKS[1:])
+def test_what_a_successor_leaves_out_is_retired() -> None:
+    new = a_catalog(version=2, features=(AI_SERVICE,), plans=CATALOG.plans[2:], packs=PACKS[1:])
 
-    check_successor(CATALOG, retired)
-    assert refusal_of(removed) == (("packs", "credits-50 may not be removed (set active to false)"),)
+    complete = with_retired(new, CATALOG)
+
+    assert complete.features == (AI_SERVICE, replace(STICKER, active=False))
+    assert complete.plans == (*new.plans, *(replace(plan, active=False) for plan in CATALOG.plans[:2]))
+    assert complete.packs == (*new.packs, replace(PACKS[0], active=False))
 
 
-def test_everything_missing_from_a_successor_is_named() -> None:
-    new = a_catalog(version=2, features=(AI_SERVICE,), plans=CATALOG.plans[2:], packs=PACKS)
+@pytest.mark.parametrize("kind", ["features", "plans", "packs"])
+def test_a_version_that_lacks_an_id_is_no_successor(kind: str) -> None:
+    assert not is_successor(replace(CATALOG, version=2, **{kind: getattr(CATALOG, kind)[1:]}), CATALOG)
 
-    assert refusal_of(new) == (
-        ("features", "sticker may not be removed"),
-        ("plans", "individual may not be removed"),
-        ("plans", "none may not be removed"),
-    )
+
+def test_what_is_retired_stays_retired_until_it_is_named() -> None:
+    second = with_retired(a_catalog(version=2, features=(AI_SERVICE,)), CATALOG)
+    third = with_retired(a_catalog(version=3, features=(AI_SERVICE,)), second)
+    fourth = with_retired(a_catalog(version=4, features=(STICKER, AI_SERVICE)), third)
+
+    assert [feature.active for feature in third.features] == [True, False]
+    assert fourth.features == (STICKER, AI_SERVICE)
+
+
+def test_a_retired_feature_keeps_the_quota_until_another_takes_it() -> None:
+    film = Feature(id="film", price=2, quota_backed=True)
+    second = with_retired(a_catalog(version=2, features=(STICKER,)), CATALOG)
+    third = with_retired(a_catalog(version=3, features=(STICKER, film)), second)
+
+    assert second.quota_feature == replace(AI_SERVICE, active=False)
+    assert third.quota_feature == film
+
+
+@pytest.mark.parametrize(
+    ("features", "quota"),
+    [
+        ((STICKER, AI_SERVICE), 300),
+        ((STICKER,), 300),
+        ((STICKER, replace(AI_SERVICE, quota_backed=False)), 0),
+        ((replace(STICKER, quota_backed=True),), 0),
+        ((replace(STICKER, quota_backed=True), replace(AI_SERVICE, quota_backed=False)), 0),
+    ],
+)
+def test_a_plan_left_out_keeps_its_quota_of_the_same_feature(features: tuple[Feature, ...], quota: int) -> None:
+    new = a_catalog(version=2, features=features, plans=(Plan(id="pro", quota=50),))
+
+    assert with_retired(new, CATALOG).plan("trio") == Plan(id="trio", quota=quota, active=False)
 
 
 # Prices

@@ -277,6 +277,15 @@ def test_a_change_to_the_same_terms_still_records_what_time_has_done() -> None:
     assert [entry.type for entry in entries] == ["expiry"]
 
 
+def test_an_account_on_a_retired_plan_can_change_otherwise() -> None:
+    retired = a_catalog(plans=[replace(plan, active=plan.id != "trio") for plan in PLANS])
+    otherwise = replace(ON_TRIO, quota_anchor_day=15)
+
+    [entry] = apply(an_account(terms=ON_TRIO), a_change_to(otherwise), catalog=retired, now=NOW)
+
+    assert entry.after.terms == otherwise
+
+
 @pytest.mark.parametrize("ai_enabled", [True, False])
 def test_a_change_to_an_unknown_plan_is_refused(ai_enabled: bool) -> None:
     unknown = some_terms("unlimited", ai_enabled=ai_enabled)
@@ -284,7 +293,7 @@ def test_a_change_to_an_unknown_plan_is_refused(ai_enabled: bool) -> None:
     with pytest.raises(InvalidRequest) as refused:
         apply(an_account(), a_change_to(unknown), catalog=CATALOG, now=NOW)
 
-    assert refused.value.errors == (("plan", "no such plan"),)
+    assert refused.value.errors == (("plan", "no such plan: must be one of none, individual, trio, team, scale"),)
 
 
 def test_a_plan_change_after_the_renewal_instant_renews_first() -> None:

@@ -47,7 +47,10 @@ class QuotaAnswer(TypedDict):
 
 
 class FeatureAnswer(TypedDict):
-    """Whether a feature can be used. units_left: null for a free feature, which has no limit."""
+    """Whether a feature can be used. units_left: null for a free feature, which has no limit.
+
+    A retired feature can't. It is shown only while the account's plan has a quota of it.
+    """
 
     price: int
     can_use: bool
@@ -120,6 +123,7 @@ def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str
                 "units_left": left,
             }
             for feature in catalog.features
+            if feature.active or (feature.quota_backed and quota_limit(account, catalog))
         },
     }
 

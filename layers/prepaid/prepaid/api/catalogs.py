@@ -25,22 +25,27 @@ type Currency = Annotated[
 
 
 class FeatureRequest(Body):
-    """A billable feature. price: credits per unit."""
+    """A billable feature. price: credits per unit. active: false retires it: nothing more can be spent on it."""
 
     id: Slug
     price: Annotated[int, Field(ge=0, le=1_000_000)]
     quota_backed: bool
+    active: bool = True
 
 
 class PlanRequest(Body):
-    """A plan and the units of the quota-backed feature that it includes per month."""
+    """A plan and the units of the quota-backed feature that it includes per month.
+
+    active: false retires it: accounts that have it keep it, and no other account gets it.
+    """
 
     id: Slug
     quota: Annotated[int, Field(ge=0, le=MAX_CREDITS)]
+    active: bool = True
 
 
 class PackRequest(Body):
-    """Credits sold together. amount: minor units of the currency for the whole pack."""
+    """Credits sold together. amount: minor units of the currency for the whole pack. active: false: not on sale."""
 
     id: Slug
     credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)]
@@ -51,7 +56,9 @@ class PackRequest(Body):
 
 
 class CatalogRequest(Body):
-    """The complete new catalog. Retire a pack with `active: false`; no id may be removed.
+    """The complete new catalog. What it leaves out is retired, as with `active: false`, until a later one names it.
+
+    A plan that is left out keeps its quota, unless the quota pays for another feature from then on.
 
     allow_cheaper_small_packs: set this if a smaller pack deliberately costs less per credit than a larger one.
     """

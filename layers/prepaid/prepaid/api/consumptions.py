@@ -96,6 +96,7 @@ CONSUME = Route(
         409: ("idempotency_key_reused",),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
+        422: ("invalid_request", "feature_retired"),
     },
     function=consume,
 )

@@ -1,4 +1,4 @@
-"""POST /v1/accounts/{account}/grants: an administrator's promotions and adjustments, with a reason (rule 19)."""
+"""/v1/accounts/{account}/grants: an administrator's promotions and adjustments, and their voids (rule 19)."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self, TypedDict
@@ -9,14 +9,25 @@ from prepaid.api.entries import BalanceAfter, balance_after
 from prepaid.api.http.bodies import MAX_CREDITS, Body, Text, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    REPLAYED,
+    Answer,
+    Parameter,
+    Route,
+)
 from prepaid.api.http.times import Time, read_rfc3339, rfc3339
 from prepaid.core.calendar import floor_to_millisecond
-from prepaid.core.entry import Entry
-from prepaid.core.ids import grant_id
-from prepaid.core.ledger import Grant
+from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.ids import grant_id, grant_number, lot_number, void_id
+from prepaid.core.ledger import Grant, Void
 from prepaid.deps import Deps
 from prepaid.store.ledger import append
+from prepaid.use_cases.voiding import void_grant
 
 # Pydantic alone would also accept a quoted number, as seconds since 1970.
 type TimeOrNone = Annotated[
@@ -62,6 +73,27 @@ class GrantAnswer(TypedDict):
     created_at: Time
 
 
+class VoidRequest(Body):
+    """Take back `credits` of what remains of a grant; default: all that remains."""
+
+    credits: Annotated[int, Field(ge=1, le=MAX_CREDITS)] | None = None
+    reason: Text
+
+
+class VoidAnswer(TypedDict):
+    """A recorded void. credits: taken back. remaining: in the lot after it. balance: after it."""
+
+    id: str
+    entry: int
+    grant: str
+    lot: str
+    credits: int
+    remaining: int
+    reason: str
+    balance: BalanceAfter
+    created_at: Time
+
+
 def grant(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/grants: add a lot, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
@@ -102,6 +134,45 @@ def grant_answer(entry: Entry) -> GrantAnswer:
     }
 
 
+def void(request: Request, deps: Deps) -> Response:
+    """POST /v1/accounts/{account}/grants/{id}/voids: take back what remains of the grant's lot, once per key."""
+    account_id, key = account_of(request), idempotency_key_of(request)
+    body = body_of(request, VoidRequest)
+    operation = Void(
+        actor=caller_of(request).name,
+        lot=grant_number(request.path.get("id", "")),
+        credits=body.credits,
+        description=body.reason,
+    )
+    voided = void_grant(
+        deps.table,
+        account_id,
+        operation,
+        catalog=deps.catalog(deps.table),
+        now=request.now,
+        idempotency_key=key,
+    )
+    return created(void_answer(voided.entries[-1]), replayed=voided.replayed)
+
+
+def void_answer(entry: Entry) -> VoidAnswer:
+    """The response to a void, from its entry alone, so that a replay returns the same."""
+    [draw] = entry.draws
+    assert isinstance(draw, LotDraw)
+    number = lot_number(draw.lot)
+    return {
+        "id": void_id(entry.number),
+        "entry": entry.number,
+        "grant": grant_id(number),
+        "lot": draw.lot,
+        "credits": draw.credits,
+        "remaining": next((lot.remaining for lot in entry.after.lots if lot.number == number), 0),
+        "reason": entry.description or "",
+        "balance": balance_after(entry),
+        "created_at": rfc3339(entry.at),
+    }
+
+
 GRANT = Route(
     method="POST",
     path="/v1/accounts/{account}/grants",
@@ -118,4 +189,30 @@ GRANT = Route(
         **BODY_REFUSALS,
     },
     function=grant,
+)
+VOID = Route(
+    method="POST",
+    path="/v1/accounts/{account}/grants/{id}/voids",
+    operation_id="voidGrant",
+    summary="Take back what remains of a grant, with a reason",
+    scopes=("prepaid/admin",),
+    parameters=(
+        ACCOUNT,
+        Parameter(
+            name="id",
+            where="path",
+            required=True,
+            description="The grant's id, or its lot's, which balance and history show.",
+        ),
+        KEY,
+    ),
+    body=VoidRequest,
+    answers={201: Answer(VoidAnswer, headers=(REPLAYED,))},
+    refusals={
+        400: (*KEY_REFUSALS, "malformed_body"),
+        409: ("idempotency_key_reused", "exceeds_remaining", "purchase_not_voidable"),
+        **BODY_REFUSALS,
+        404: ("account_not_found", "grant_not_found"),
+    },
+    function=void,
 )

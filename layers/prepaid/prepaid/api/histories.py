@@ -14,7 +14,7 @@ from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, Parameter, Route
 from prepaid.api.http.times import Time, parse_bound, rfc3339
-from prepaid.core.entry import Entry, EntryType, Source
+from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import InvalidRequest
 from prepaid.deps import Deps
 from prepaid.store.dynamodb import Table
@@ -32,7 +32,7 @@ MAX_READS = 5
 
 
 class EntryAnswer(TypedDict):
-    """An entry of the history."""
+    """An entry of the history. lot: that the entry granted, or voided."""
 
     entry: int
     at: Time
@@ -192,10 +192,17 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "balance_after": entry.after.available,
         "quota_remaining": entry.quota_remaining,
         "draws": [draw_answer(draw) for draw in entry.draws],
-        "lot": entry.lot.id if entry.lot else None,
+        "lot": _lot(entry),
         "purchase": entry.purchase,
         "actor": entry.actor,
     }
+
+
+def _lot(entry: Entry) -> str | None:
+    """The lot that the entry granted, or voided."""
+    if entry.type == "void":
+        return next((draw.lot for draw in entry.draws if isinstance(draw, LotDraw)), None)
+    return entry.lot.id if entry.lot else None
 
 
 SHOW = Route(

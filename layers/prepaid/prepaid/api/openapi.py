@@ -73,7 +73,7 @@ RETRIED = frozenset({"busy", "code_locked", "payments_unavailable"})
 PROBLEM_MEMBERS = {
     "errors": {
         "type": "array",
-        "description": "invalid_request: each invalid field.",
+        "description": "invalid_request, feature_retired: each invalid field.",
         "items": {
             "type": "object",
             "properties": {"field": TEXT, "message": TEXT},
@@ -91,6 +91,7 @@ PROBLEM_MEMBERS = {
         "anyOf": [TEXT, {"type": "null"}],
         "description": "insufficient_credits: the smallest pack on sale that is enough; null if none is.",
     },
+    "remaining": {**INTEGER, "description": "exceeds_remaining: credits that remain of the grant."},
     "current_version": {**INTEGER, "description": "version_conflict: the catalog's version in force."},
     "tries_left": {**INTEGER, "description": "wrong_code: tries left before the code locks."},
 }

@@ -90,7 +90,9 @@ def quota_remaining_for(account: Account, feature: Feature, catalog: Catalog) ->
 
 
 def units_left(account: Account, feature: Feature, catalog: Catalog) -> int | None:
-    """How many more units of `feature` the account can pay for; None for a free feature, which has no limit."""
+    """How many more units of `feature` the account can use: 0 if it is retired, None (no limit) if it is free."""
+    if not feature.active:
+        return 0
     if feature.price == 0:
         return None
     return quota_remaining_for(account, feature, catalog) + account.available // feature.price

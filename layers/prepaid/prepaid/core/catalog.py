@@ -1,33 +1,50 @@
 """The catalog: features, plans and packs with their prices, as one immutable, numbered version."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 
 from prepaid.core.currencies import why_not
-from prepaid.core.errors import InvalidRequest
+from prepaid.core.errors import FeatureRetired, InvalidRequest
+
+# With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
+MAX_IDS = 500
+# A refusal names so many valid ids at most.
+MAX_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """A billable feature. price: credits per unit, >= 0. quota_backed: the plan's quota pays for it first."""
+    """A billable feature. price: credits per unit, >= 0. quota_backed: the plan's quota pays for it first.
+
+    active: False when it is retired: nothing more can be spent on it.
+    """
 
     id: str
     price: int
     quota_backed: bool
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """quota: units of the quota-backed feature included per month."""
+    """quota: units of the quota-backed feature included per month.
+
+    active: False when it is retired: accounts that have it keep it, and no other account gets it.
+    """
 
     id: str
     quota: int
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """Credits sold together. amount: the price of the whole pack, in the currency's minor units (centavos)."""
+    """Credits sold together. amount: the price of the whole pack, in the currency's minor units (centavos).
+
+    active: False when it is retired: it is not on sale.
+    """
 
     id: str
     credits: int
@@ -46,30 +63,45 @@ class Catalog:
     plans: tuple[Plan, ...]
     packs: tuple[Pack, ...]
 
-    def feature(self, feature_id: str) -> Feature:
-        """The feature, or InvalidRequest naming the field `feature`."""
-        for feature in self.features:
-            if feature.id == feature_id:
-                return feature
-        raise InvalidRequest((("feature", "no such feature"),))
+    def active_feature(self, feature_id: str) -> Feature:
+        """The feature. Raises FeatureRetired, or InvalidRequest naming the field `feature`."""
+        feature = next((feature for feature in self.features if feature.id == feature_id), None)
+        if feature and feature.active:
+            return feature
+        valid = _one_of(feature.id for feature in self.features if feature.active)
+        if feature:
+            raise FeatureRetired(f"is retired: {valid}")
+        raise InvalidRequest((("feature", f"no such feature: {valid}"),))
 
     def plan(self, plan_id: str) -> Plan:
-        """The plan, or InvalidRequest naming the field `plan`."""
+        """The plan of an existing account, perhaps a retired one; or InvalidRequest naming the field `plan`."""
         for plan in self.plans:
             if plan.id == plan_id:
                 return plan
-        raise InvalidRequest((("plan", "no such plan"),))
+        raise InvalidRequest((("plan", f"no such plan: {self._valid_plans}"),))
+
+    def active_plan(self, plan_id: str) -> Plan:
+        """The plan, or InvalidRequest naming the field `plan` when it doesn't exist or is retired."""
+        plan = self.plan(plan_id)
+        if not plan.active:
+            raise InvalidRequest((("plan", f"is retired: {self._valid_plans}"),))
+        return plan
 
     def pack_on_sale(self, pack_id: str) -> Pack:
         """The pack, or InvalidRequest naming the field `pack` when it doesn't exist or is retired."""
-        for pack in self.packs:
-            if pack.id == pack_id and pack.active:
+        for pack in self.packs_on_sale:
+            if pack.id == pack_id:
                 return pack
-        raise InvalidRequest((("pack", "no such pack on sale"),))
+        valid = _one_of(pack.id for pack in self.packs_on_sale)
+        raise InvalidRequest((("pack", f"no such pack on sale: {valid}"),))
+
+    @property
+    def _valid_plans(self) -> str:
+        return _one_of(plan.id for plan in self.plans if plan.active)
 
     @property
     def quota_feature(self) -> Feature | None:
-        """The feature that a plan's quota pays for."""
+        """The feature that a plan's quota pays for. It may be retired."""
         return next((feature for feature in self.features if feature.quota_backed), None)
 
     @property
@@ -131,22 +163,62 @@ def check_amounts(catalog: Catalog) -> None:
         raise InvalidRequest(tuple(errors))
 
 
-def check_successor(old: Catalog, new: Catalog) -> None:
-    """Reject a version that drops an id that accounts or purchases may still refer to (retire packs instead).
+def with_retired(new: Catalog, old: Catalog) -> Catalog:
+    """`new`, with everything of `old` that it leaves out as retired: accounts, entries and purchases refer to it.
 
-    Raises InvalidRequest.
+    Raises InvalidRequest when that is more than MAX_IDS of a kind.
     """
+    moved = new.quota_feature is not None
+    features = tuple(
+        # The quota pays for one feature.
+        replace(feature, active=False, quota_backed=feature.quota_backed and not moved)
+        for feature in _left_out(old.features, new.features)
+    )
+    merged = replace(new, features=(*new.features, *features))
+    before, after = old.quota_feature, merged.quota_feature
+    # Units of one feature are not units of another: a plan that isn't named again has no quota of the new one.
+    same_feature = before is not None and after is not None and before.id == after.id
+    plans = tuple(
+        replace(plan, active=False, quota=plan.quota if same_feature else 0) for plan in _left_out(old.plans, new.plans)
+    )
+    packs = tuple(replace(pack, active=False) for pack in _left_out(old.packs, new.packs))
+    merged = replace(merged, plans=(*new.plans, *plans), packs=(*new.packs, *packs))
     errors = [
-        (kind, f"{missing} may not be removed{' (set active to false)' if kind == 'packs' else ''}")
-        for kind, before, after in (
-            ("features", old.features, new.features),
-            ("plans", old.plans, new.plans),
-            ("packs", old.packs, new.packs),
+        (kind, f"{count} with the retired ones, and {MAX_IDS} is the most: reuse retired ids")
+        for kind, count in (
+            ("features", len(merged.features)),
+            ("plans", len(merged.plans)),
+            ("packs", len(merged.packs)),
         )
-        for missing in sorted({item.id for item in before} - {item.id for item in after})
+        if count > MAX_IDS
     ]
     if errors:
         raise InvalidRequest(tuple(errors))
+    return merged
+
+
+def is_successor(new: Catalog, old: Catalog) -> bool:
+    """Whether `new` has every feature, plan and pack of `old`, active or retired."""
+    left_out = (
+        *_left_out(old.features, new.features),
+        *_left_out(old.plans, new.plans),
+        *_left_out(old.packs, new.packs),
+    )
+    return not left_out
+
+
+def _left_out[T: Feature | Plan | Pack](before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:
+    kept = {item.id for item in after}
+    return tuple(item for item in before if item.id not in kept)
+
+
+def _one_of(ids: Iterable[str]) -> str:
+    """The valid ids, as a refusal lists them."""
+    named = tuple(ids)
+    if not named:
+        return "there is none"
+    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
+    return f"must be one of {', '.join(named[:MAX_NAMED])}{more}"
 
 
 def _offer(pack: Pack, rivals: tuple[Pack, ...]) -> Offer:

@@ -10,6 +10,7 @@ EntryType = Literal[
     "purchase",
     "grant",
     "adjustment",
+    "void",
     "consumption",
     "expiry",
     "refund",

@@ -4,8 +4,12 @@ PrepaidError
 ├── Refused                    a rule rejects the request; nothing was written
 │   ├── InvalidRequest         the request itself is invalid; names each field
 │   ├── AccountNotFound        no such account, or another caller's: both get the same response
+│   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
 │   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
+│   ├── GrantNotFound          the account has no such grant
+│   ├── PurchaseNotVoidable    a void of credits that were bought
+│   ├── ExceedsRemaining       a void of more credits than remain of the grant
 │   ├── IdempotencyKeyReused   the key took effect before, for a different request
 │   ├── VersionConflict        the resource was changed since the caller read it
 │   ├── WrongCode              the manager's code is wrong
@@ -55,6 +59,14 @@ class AccountNotFound(Refused):
 
 
 @dataclass(eq=False)
+class FeatureRetired(Refused):
+    """The catalog has retired the feature: nothing more can be spent on it. `message`: with the valid features."""
+
+    message: str
+    code: ClassVar[str] = "feature_retired"
+
+
+@dataclass(eq=False)
 class InsufficientCredits(Refused):
     """Quota and lots together don't cover the debit (rules 4, 8).
 
@@ -77,6 +89,28 @@ class TooManyLots(Refused):
 
     limit: int
     code: ClassVar[str] = "too_many_lots"
+
+
+@dataclass(eq=False)
+class GrantNotFound(Refused):
+    """The account has no such grant."""
+
+    code: ClassVar[str] = "grant_not_found"
+
+
+@dataclass(eq=False)
+class PurchaseNotVoidable(Refused):
+    """The credits were bought: only a refund of their payment takes them back (rule 13)."""
+
+    code: ClassVar[str] = "purchase_not_voidable"
+
+
+@dataclass(eq=False)
+class ExceedsRemaining(Refused):
+    """Fewer credits remain of the grant than the void would take. `remaining`: how many do, possibly 0 (rule 19)."""
+
+    remaining: int
+    code: ClassVar[str] = "exceeds_remaining"
 
 
 @dataclass(eq=False)

@@ -22,7 +22,13 @@ from prepaid.core.account import (
 from prepaid.core.calendar import end_of_validity, next_renewal, same_months_renewal
 from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
-from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
+from prepaid.core.errors import (
+    ExceedsRemaining,
+    InsufficientCredits,
+    InvalidRequest,
+    PurchaseNotVoidable,
+    TooManyLots,
+)
 
 MAX_LOTS = 500
 LONGEST_VALIDITY = timedelta(days=36525)
@@ -55,6 +61,19 @@ class Grant:
     validity: datetime | int
     description: str | None = None
     purchase: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Void:
+    """Take back `credits` (>= 1) of what remains of a granted lot; None: all that remains. Nothing becomes owed.
+
+    lot: its number.
+    """
+
+    actor: str
+    lot: int
+    credits: int | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +125,12 @@ class Settle:
     """Record expired lots and a renewed quota. Adds no entry when there is nothing to record."""
 
 
-Operation = Debit | Grant | Revoke | Restore | ChangeTerms | Settle
+Operation = Debit | Grant | Void | Revoke | Restore | ChangeTerms | Settle
 
 
 def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog, now: datetime) -> Entry:
-    """The first entry of an account. Raises InvalidRequest for a plan the catalog doesn't have."""
-    catalog.plan(terms.plan)
+    """The first entry of an account. Raises InvalidRequest for a plan that is unknown or retired."""
+    catalog.active_plan(terms.plan)
     account = Account(
         id=account_id,
         number=1,
@@ -144,21 +163,25 @@ def apply(account: Account, operation: Operation, *, catalog: Catalog, now: date
     """
     now = max(now, account.at)
     account, settled = settle(account, catalog=catalog, now=now)
+    own: tuple[Entry, ...]
     match operation:
         case Debit():
-            return (*settled, _debit(account, operation, catalog, now))
+            own = (_debit(account, operation, catalog, now),)
         case Grant():
-            return (*settled, _grant(account, operation, catalog, now))
+            own = (_grant(account, operation, catalog, now),)
+        case Void():
+            own = (_void(account, operation, catalog, now),)
         case Revoke():
-            return (*settled, _revoke(account, operation, catalog, now))
+            own = (_revoke(account, operation, catalog, now),)
         case Restore():
-            return (*settled, _restore(account, operation, catalog, now))
+            own = (_restore(account, operation, catalog, now),)
         case ChangeTerms():
-            return (*settled, *_change_terms(account, operation, catalog, now))
+            own = _change_terms(account, operation, catalog, now)
         case Settle():
-            return settled
+            own = ()
         case _:
             assert_never(operation)
+    return (*settled, *own)
 
 
 def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
@@ -187,7 +210,7 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
 
 def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> Entry:
     assert debit.quantity >= 1
-    feature = catalog.feature(debit.feature)
+    feature = catalog.active_feature(debit.feature)
     from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalog))
     needed = (debit.quantity - from_quota) * feature.price
     if needed > account.available:
@@ -228,6 +251,22 @@ def _grant(account: Account, grant: Grant, catalog: Catalog, now: datetime) -> E
         lot=lot,
         purchase=grant.purchase,
     )
+
+
+def _void(account: Account, void: Void, catalog: Catalog, now: datetime) -> Entry:
+    lot = next((lot for lot in account.lots if lot.number == void.lot), None)
+    if lot is None:
+        raise ExceedsRemaining(0)
+    if lot.kind == "purchase":
+        raise PurchaseNotVoidable
+    credits = lot.remaining if void.credits is None else void.credits
+    assert credits >= 1
+    if credits > lot.remaining:
+        raise ExceedsRemaining(lot.remaining)
+    draws = (LotDraw(lot.id, credits, lot.expires_at),)
+    after = replace(account, lots=_without(account.lots, draws))
+    entry = _entry("void", account, after, catalog, now, void.actor)
+    return replace(entry, draws=draws, description=void.description)
 
 
 def _revoke(account: Account, revoke: Revoke, catalog: Catalog, now: datetime) -> Entry:
@@ -277,9 +316,11 @@ def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime
 
 def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: datetime) -> tuple[Entry, ...]:
     old, new = account.terms, change.terms
-    catalog.plan(new.plan)
     if new == old:
         return ()
+    if new.plan != old.plan:
+        # An account keeps a plan that is retired since.
+        catalog.active_plan(new.plan)
     after = replace(account, terms=new)
     if (old.quota_anchor_day, old.time_zone) != (new.quota_anchor_day, new.time_zone):
         # The month's renewal moves with its anchor. If it is then past, the next settle renews.

@@ -16,13 +16,13 @@ from prepaid.core.account import Account, Lot, Terms
 from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
 from prepaid.core.ids import lot_id, lot_number
-from prepaid.core.ledger import Debit, Grant
+from prepaid.core.ledger import Debit, Grant, Void
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 
 GENESIS_HASH = bytes(32)
 # The operation's name in a claim's hash. Hashes are permanent, so the names don't depend on the classes' names.
-OPERATION_NAMES = {Debit: "consumption", Grant: "grant"}
+OPERATION_NAMES = {Debit: "consumption", Grant: "grant", Void: "void"}
 OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase", "key")
 # Six characters, so that the line fits in a write unit. A key with another key's digest gives an attacker nothing.
 KEY_DIGEST_CHARACTERS = 6
@@ -70,7 +70,7 @@ def chain_hash(previous_hash: bytes, partition: str, sort: str, line: str, state
     return sha256(previous_hash + f"{partition}\n{sort}\n{line}\n{state}".encode()).digest()
 
 
-def request_hash(operation: Debit | Grant) -> bytes:
+def request_hash(operation: Debit | Grant | Void) -> bytes:
     """A hash of the request's content, independent of the actor and the JSON formatting (rule 5).
 
     It omits absent fields, so that a field added later doesn't turn a retry with an old key into a different request.

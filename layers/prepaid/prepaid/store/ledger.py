@@ -15,7 +15,7 @@ from datetime import datetime
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, Busy, IdempotencyKeyReused, Refused
-from prepaid.core.ledger import Debit, Grant, Operation, apply
+from prepaid.core.ledger import Debit, Grant, Operation, Void, apply
 from prepaid.store import due, keys
 from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Conflict, Item, Table, attempts, get, query, transact
@@ -186,9 +186,15 @@ def tail_from_item(item: Item) -> Tail:
 
 def read_entry(table: Table, account_id: str, number: int) -> Entry:
     """Entry `number`, which must exist: numbers have no gaps. Raises Busy."""
+    entry = find_entry(table, account_id, number)
+    assert entry is not None, f"entry {number} is missing"
+    return entry
+
+
+def find_entry(table: Table, account_id: str, number: int) -> Entry | None:
+    """Entry `number`; None when the account has no such entry. Raises Busy."""
     item = get(table, keys.entry(account_id, number))
-    assert item is not None, f"entry {number} is missing"
-    return entry_from_item(item)
+    return entry_from_item(item) if item else None
 
 
 def read_entries(table: Table, account_id: str, *, first: int, last: int, limit: int) -> tuple[Entry, ...]:
@@ -273,6 +279,6 @@ def _claim_put(account_id: str, idempotency_key: str, operation: Operation, numb
     }
 
 
-def _claimable(operation: Operation) -> Debit | Grant:
-    assert isinstance(operation, Debit | Grant), "only what a client asks with a key is claimed"
+def _claimable(operation: Operation) -> Debit | Grant | Void:
+    assert isinstance(operation, Debit | Grant | Void), "only what a client asks with a key is claimed"
     return operation

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from prepaid.core.account import Terms
-from prepaid.core.catalog import Catalog, check_successor
+from prepaid.core.catalog import Catalog, with_retired
 from prepaid.core.errors import Busy, VersionConflict
 from prepaid.core.ledger import ChangeTerms, open_account
 from prepaid.store.accounts import PROFILE, Profile, StoredProfile, new_profile_put, profile_put, read_profile
-from prepaid.store.catalog import read_catalog, write_catalog
+from prepaid.store.catalog import read_catalog, read_catalog_version, write_catalog
 from prepaid.store.dynamodb import ConditionFailed, Table, attempts
 from prepaid.store.ledger import commit, drafts, open_ledger
 
@@ -68,19 +68,24 @@ def _change_account(
 
 
 def replace_catalog(table: Table, successor: Catalog, *, expected_version: int, now: datetime) -> Catalog:
-    """Make `successor` the version after `expected_version`. Raises VersionConflict, InvalidRequest, Busy."""
+    """Make `successor` the version after `expected_version`, with what it leaves out as retired.
+
+    Raises VersionConflict, InvalidRequest, Busy.
+    """
     numbered = replace(successor, version=expected_version + 1)
     for _ in attempts(table.deadline):
         current = read_catalog(table)
-        if current == numbered:
-            # An earlier attempt's reply was lost, or the request is a retry: the version is already in force.
-            return numbered
+        if current.version == numbered.version:
+            complete = with_retired(numbered, read_catalog_version(table, expected_version))
+            if current == complete:
+                # An earlier attempt's reply was lost, or the request is a retry: the version is already in force.
+                return current
         if current.version != expected_version:
             raise VersionConflict(current.version)
-        check_successor(current, numbered)
+        complete = with_retired(numbered, current)
         try:
-            write_catalog(table, numbered, now)
-            return numbered
+            write_catalog(table, complete, now)
+            return complete
         except ConditionFailed:
             continue
     raise Busy

@@ -10,6 +10,9 @@ from prepaid.core.errors import (
     AccountNotFound,
     Busy,
     CodeLocked,
+    ExceedsRemaining,
+    FeatureRetired,
+    GrantNotFound,
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidRequest,
@@ -19,6 +22,7 @@ from prepaid.core.errors import (
     PrepaidError,
     PurchaseNotFound,
     PurchaseNotResumable,
+    PurchaseNotVoidable,
     Refused,
     SessionInvalid,
     TooManyLots,
@@ -112,6 +116,11 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         lambda error: "; ".join(f"{name}: {message}" for name, message in error.errors),
         lambda error: {"errors": [{"field": name, "message": message} for name, message in error.errors]},
     ),
+    FeatureRetired: Problem(
+        422,
+        lambda error: f"feature: {error.message}",
+        lambda error: {"errors": [{"field": "feature", "message": error.message}]},
+    ),
     AccountNotFound: Problem(404, lambda _: "There is no such account."),
     InsufficientCredits: Problem(
         402,
@@ -125,6 +134,19 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         },
     ),
     TooManyLots: Problem(409, lambda error: f"The account holds {error.limit} lots already."),
+    GrantNotFound: Problem(404, lambda _: "There is no such grant."),
+    PurchaseNotVoidable: Problem(
+        409, lambda _: "These credits were bought. Refund the payment at Stripe: that takes them back."
+    ),
+    ExceedsRemaining: Problem(
+        409,
+        lambda error: (
+            f"Credits that remain of this grant: {error.remaining}."
+            if error.remaining
+            else "Nothing remains of this grant: its credits are spent, expired or voided."
+        ),
+        lambda error: {"remaining": error.remaining},
+    ),
     IdempotencyKeyReused: Problem(409, lambda _: "This Idempotency-Key was already used for a different request."),
     VersionConflict: Problem(
         412,

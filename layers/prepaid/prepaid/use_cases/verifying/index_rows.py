@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from prepaid.core.calendar import instant
-from prepaid.core.catalog import check_successor
-from prepaid.core.errors import InvalidRequest
+from prepaid.core.catalog import is_successor
 from prepaid.core.ids import lot_number
 from prepaid.store import keys
 from prepaid.store.catalog import catalog_from_item, first_catalog
@@ -171,9 +170,7 @@ def _check_catalog(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         return
     if before and instant(int(before["since"]["N"])) > instant(int(item["since"]["N"])) + timedelta(hours=1):
         audit.finding("catalog_differs", where, "later than the version before")
-    try:
-        check_successor(catalog_from_item(before) if before else first_catalog(), catalog)
-    except InvalidRequest:
+    if not is_successor(catalog, catalog_from_item(before) if before else first_catalog()):
         audit.finding("catalog_differs", where, "all that the version before had")
 
 

@@ -8,12 +8,23 @@ from prepaid.core.calendar import end_of_validity
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, EntryType, LotDraw
 from prepaid.core.ids import lot_number
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Restore, Revoke, apply, open_account, settle
+from prepaid.core.ledger import (
+    ChangeTerms,
+    Debit,
+    Grant,
+    Operation,
+    Restore,
+    Revoke,
+    Void,
+    apply,
+    open_account,
+    settle,
+)
 from prepaid.core.purchase import ACTOR, Purchase, grant_of
 from prepaid.store.items import request_hash
 
 GIFTS: dict[EntryType, LotKind] = {"grant": "promotion", "adjustment": "adjustment"}
-ASKED_WITH_A_KEY = ("consumption", *GIFTS)
+ASKED_WITH_A_KEY = ("consumption", "void", *GIFTS)
 MAX_MONTHS = 1200
 
 
@@ -106,9 +117,15 @@ def conserved(before: Account, entry: Entry) -> bool:
 
 
 def request_hashes(entry: Entry) -> Iterator[bytes]:
-    """The possible request hashes in the claim of an entry: a grant's validity may be an instant or civil months."""
+    """The possible request hashes in the claim of an entry: a grant's validity may be an instant or civil months, and
+    a void of all that remained may have stated the credits or not."""
     if entry.type == "consumption":
         yield request_hash(_debit(entry))
+    elif entry.type == "void":
+        void = _void(entry)
+        yield request_hash(void)
+        if all(lot.number != void.lot for lot in entry.after.lots):
+            yield request_hash(replace(void, credits=None))
     elif entry.lot and entry.type in GIFTS:
         gift, lot, zone = _gift(entry), entry.lot, entry.after.terms.time_zone
         yield request_hash(gift)
@@ -122,23 +139,15 @@ def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) ->
     match entry.type:
         case "consumption":
             return _debit(entry)
+        case "void":
+            return _void(entry)
         case "purchase":
             # From the record, which is written before the payment. A missing record is a finding of its own.
             return grant_of(purchase) if purchase else _gift(entry)
         case "plan_change":
             return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
-        case "refund" | "dispute" if _gives_back(entry):
-            return _restore(entry, purchase, trail)
-        case "refund" | "dispute" as cause:
-            return Revoke(
-                actor=ACTOR,
-                cause=cause,
-                lots=trail.lots,
-                # Only the purchase stores the expired credits; they don't change the entry.
-                credits=_drawn(entry) + entry.owed,
-                expired_unspent=0,
-                purchase=entry.purchase or "",
-            )
+        case "refund" | "dispute":
+            return _restore(entry, purchase, trail) if _gives_back(entry) else _revoke(entry, trail)
         case _:
             return _gift(entry)
 
@@ -156,6 +165,12 @@ def _debit(entry: Entry) -> Debit:
     )
 
 
+def _void(entry: Entry) -> Void:
+    [draw] = entry.draws
+    assert isinstance(draw, LotDraw)
+    return Void(actor=entry.actor, lot=lot_number(draw.lot), credits=draw.credits, description=entry.description)
+
+
 def _gift(entry: Entry) -> Grant:
     assert entry.lot is not None
     return Grant(
@@ -165,6 +180,19 @@ def _gift(entry: Entry) -> Grant:
         validity=entry.lot.expires_at,
         description=entry.description,
         purchase=entry.purchase,
+    )
+
+
+def _revoke(entry: Entry, trail: PurchaseTrail) -> Revoke:
+    assert entry.type in ("refund", "dispute")
+    return Revoke(
+        actor=ACTOR,
+        cause="refund" if entry.type == "refund" else "dispute",
+        lots=trail.lots,
+        # Only the purchase stores the expired credits; they don't change the entry.
+        credits=_drawn(entry) + entry.owed,
+        expired_unspent=0,
+        purchase=entry.purchase or "",
     )
 
 

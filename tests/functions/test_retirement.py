@@ -1,0 +1,255 @@
+"""Features, plans and packs that a new catalog leaves out. The example of docs/platforms.md leaves out all."""
+
+import re
+import shlex
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api import (
+    BALANCE,
+    CONSUME,
+    GET_ACCOUNT,
+    GET_CATALOG,
+    HISTORY,
+    PACKS,
+    PUT_ACCOUNT,
+    PUT_CATALOG,
+    Answer,
+)
+from tests.support.handlers import Clock
+from tests.support.in_process import Service
+from tests.support.stripe_purchases import Till
+
+PLATFORMS = Path(__file__).parents[2] / "docs/platforms.md"
+STICKER = {"id": "sticker", "price": 1, "quota_backed": False}
+AI_SERVICE = {"id": "ai_service", "price": 1, "quota_backed": True}
+RENDER = {"id": "render", "price": 5, "quota_backed": True}
+TRIO, PRO = {"id": "trio", "quota": 300}, {"id": "pro", "quota": 50}
+SMALL = {"id": "small", "credits": 100, "amount": 900, "currency": "usd"}
+
+
+def put(service: Service, *, version: int = 1, **kinds: list[Any]) -> Answer:
+    """The next catalog, with these features, plans and packs alone."""
+    catalog = {"features": [STICKER, AI_SERVICE], "plans": [TRIO, PRO], "packs": [SMALL]} | kinds
+    answer = service(PUT_CATALOG, json=catalog, headers={"if-match": f'"{version}"'})
+    assert answer.status == 200, answer
+    return answer
+
+
+def ids(things: list[Any], *, active: bool = True) -> list[str]:
+    return [thing["id"] for thing in things if thing["active"] == active]
+
+
+def documented_requests() -> list[list[str]]:
+    """The arguments of each curl command of the documents' example."""
+    [example] = re.findall(r"^```sh\n(.*?)^```", PLATFORMS.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    commands = [shlex.split(command) for command in re.split(r"^(?=curl )", example, flags=re.MULTILINE) if command]
+    return [command[: command.index("|")] if "|" in command else command for command in commands]
+
+
+def send(service: Service, arguments: list[str]) -> Answer:
+    """What curl would send."""
+
+    def values(option: str) -> list[str]:
+        return [arguments[place + 1] for place, argument in enumerate(arguments) if argument == option]
+
+    [url] = [argument for argument in arguments if argument.startswith("$API")]
+    headers = dict(header.split(": ", 1) for header in values("-H") if not header.startswith("Authorization"))
+    route = f"{(values('-X') or ['GET'])[0]} {url.removeprefix('$API')}"
+    body = values("--json")
+    return service(route, by="admin", body=body[0] if body else None, headers=headers)
+
+
+def test_the_documented_example_works_on_a_fresh_stack(service: Service) -> None:
+    service.open("petshop-1", plan="trio", ai_enabled=True)
+
+    answers = [send(service, arguments) for arguments in documented_requests()]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert ids(answers[1].body["features"]) == ["render", "export"]
+    assert ids(answers[1].body["plans"]) == ["free", "pro"]
+    assert [pack["id"] for pack in service(PACKS).body["packs"]] == ["small", "large"]
+    service.open("studio-1", plan="pro", ai_enabled=True, credits=5)
+    assert service.spend(51, "render", account="studio-1").body["draws"][0] == {"source": "quota", "units": 50}
+    assert service.balance("petshop-1")["features"].keys() == {"render", "export"}
+    assert service.balance("petshop-1")["quota"] is None
+
+
+def test_what_a_catalog_leaves_out_is_listed_as_retired(service: Service) -> None:
+    answer = put(service, features=[RENDER], plans=[PRO], packs=[SMALL])
+
+    assert ids(answer.body["features"], active=False) == ["sticker", "ai_service"]
+    assert ids(answer.body["plans"], active=False) == ["none", "individual", "trio", "team", "scale"]
+    assert ids(answer.body["packs"], active=False) == ["credits-50", "credits-100", "credits-500", "credits-1000"]
+    assert service(GET_CATALOG).body == answer.body
+    # A retry is not another administrator's change.
+    assert put(service, features=[RENDER], plans=[PRO], packs=[SMALL]).text == answer.text
+
+
+def test_a_catalog_with_its_retired_parts_can_be_put_back(service: Service) -> None:
+    catalog = put(service, features=[RENDER]).body
+    version = catalog.pop("version")
+
+    answer = service(PUT_CATALOG, json=catalog, headers={"if-match": str(version)})
+
+    assert answer.body == {"version": 3, **catalog}
+
+
+def test_a_retired_feature_is_refused_with_the_active_ones(service: Service) -> None:
+    service.open(credits=10)
+    service.spend(1, key="before")
+    put(service, features=[RENDER, AI_SERVICE | {"quota_backed": False}])
+
+    answer = service.spend(1)
+
+    assert (answer.status, answer.code, answer.fields) == (422, "feature_retired", ["feature"])
+    assert answer.body["errors"][0]["message"] == "is retired: must be one of render, ai_service"
+    assert service.balance()["features"].keys() == {"render", "ai_service"}
+    assert service.balance()["credits"]["available"] == 9
+
+
+def test_a_retry_for_a_retired_feature_gets_its_original_response(service: Service) -> None:
+    service.open(credits=10)
+    before = service.spend(1, key="job-1")
+    put(service, features=[RENDER])
+
+    again, another = service.spend(1, key="job-1"), service.spend(2, key="job-1")
+
+    assert (again.status, again.text, again.replayed) == (201, before.text, True)
+    assert (another.status, another.code) == (409, "idempotency_key_reused")
+    assert [entry["feature"] for entry in service(HISTORY, query={"feature": "sticker"}).body["entries"]] == ["sticker"]
+
+
+def test_a_feature_comes_back_with_a_later_catalog(service: Service) -> None:
+    service.open(credits=10)
+    put(service, features=[RENDER])
+    put(service, version=2, features=[RENDER, STICKER | {"price": 2}])
+
+    assert service.spend(1).body["credits"] == 2
+    assert service.balance()["features"].keys() == {"render", "sticker"}
+
+
+def test_a_retired_plan_stays_with_its_accounts(service: Service) -> None:
+    service.open(plan="trio", ai_enabled=True)
+    put(service, plans=[PRO])
+
+    kept = service(PUT_ACCOUNT, json={"name": "New name", "plan": "trio", "ai_enabled": True})
+
+    assert (kept.status, service(GET_ACCOUNT).body["plan"]) == (200, "trio")
+    assert service.spend(1, "ai_service").body["quota"] == 1
+    assert service(BALANCE).body["quota"]["limit"] == 300
+
+
+@pytest.mark.parametrize("plan", ["trio", "unheard-of"])
+def test_no_account_gets_a_retired_or_unknown_plan(service: Service, plan: str) -> None:
+    service.open(plan="none")
+    put(service, plans=[PRO, {"id": "free", "quota": 0}])
+    before = service.stored()
+
+    answers = [service(PUT_ACCOUNT, account, json={"name": "x", "plan": plan}) for account in ("acme", "new")]
+
+    assert [(answer.status, answer.code, answer.fields) for answer in answers] == [
+        (422, "invalid_request", ["plan"])
+    ] * 2
+    assert all("must be one of pro, free" in answer.body["detail"] for answer in answers)
+    assert service.stored() == before
+
+
+def test_an_account_that_left_a_retired_plan_does_not_return(service: Service) -> None:
+    service.open(plan="trio")
+    put(service, plans=[PRO])
+    assert service(PUT_ACCOUNT, json={"name": "x", "plan": "pro"}).status == 200
+
+    assert service(PUT_ACCOUNT, json={"name": "x", "plan": "trio"}).status == 422
+    put(service, version=2, plans=[PRO, TRIO])
+    assert service(PUT_ACCOUNT, json={"name": "x", "plan": "trio"}).status == 200
+
+
+def test_a_retired_plan_gives_no_quota_of_another_feature(service: Service) -> None:
+    service.open(plan="trio", ai_enabled=True, credits=5)
+    service.spend(10, "ai_service")
+
+    put(service, features=[RENDER], plans=[PRO])
+
+    assert service.balance()["quota"] is None
+    assert service.spend(1, "render").body["draws"][0]["source"] == "lot"
+    assert service.spend(1, "render").code == "insufficient_credits"
+
+
+def test_a_retired_feature_is_shown_while_the_plan_has_its_quota(service: Service) -> None:
+    service.open(plan="trio", ai_enabled=True)
+    service.open("zoo", plan="none", ai_enabled=True)
+    put(service, features=[STICKER])
+
+    shown = service.balance()
+
+    assert shown["features"]["ai_service"] == {"price": 1, "can_use": False, "units_left": 0}
+    assert shown["quota"]["feature"] == "ai_service"
+    assert service.balance("zoo")["features"].keys() == {"sticker"}
+    assert service.spend(1, "ai_service").code == "feature_retired"
+    put(service, version=2, features=[STICKER], plans=[TRIO | {"quota": 0}, PRO])
+    assert service.balance()["features"].keys() == {"sticker"}
+
+
+def test_a_retired_free_feature_cannot_be_used(service: Service) -> None:
+    service.open()
+    put(service, features=[STICKER, AI_SERVICE | {"price": 0, "quota_backed": False}])
+    assert service.spend(1, "ai_service").status == 201
+    put(service, version=2, features=[STICKER])
+
+    assert service.spend(1, "ai_service").code == "feature_retired"
+
+
+def test_a_past_balance_shows_what_was_active_then(service: Service, clock: Clock) -> None:
+    service.open(credits=1)
+    before = service.balance()
+    clock.now += timedelta(hours=1)
+    put(service, features=[RENDER])
+
+    assert service.balance(at=before["as_of"]) == before
+    assert service.balance()["features"].keys() == {"render"}
+
+
+def test_a_retired_pack_is_bought_by_nobody_and_still_granted(service: Service, till: Till) -> None:
+    session = service.manager_session()
+    first = service.buy("credits-100", session=session, key="first")
+    put(service, packs=[SMALL, {"id": "large", "credits": 1000, "amount": 7900, "currency": "usd"}])
+
+    again, refused = service.buy("credits-100", session=session, key="first"), service.buy("credits-100", key="second")
+
+    assert (again.status, again.text, again.replayed) == (201, first.text, True)
+    assert (refused.status, refused.code, refused.fields) == (422, "invalid_request", ["pack"])
+    assert refused.body["errors"][0]["message"] == "no such pack on sale: must be one of small, large"
+    assert service.spend(1).body["suggested_pack"] == "small"
+
+
+def test_an_unknown_feature_is_refused_with_twenty_at_most(service: Service) -> None:
+    service.open()
+    names = [f"f{number:02d}" for number in range(23)]
+    put(service, features=[STICKER | {"id": name} for name in names])
+
+    answer = service(CONSUME, json={"feature": "sticky"})
+
+    assert (answer.status, answer.code, answer.fields) == (422, "invalid_request", ["feature"])
+    message = f"no such feature: must be one of {', '.join(names[:20])} and 3 more"
+    assert answer.body["errors"][0]["message"] == message
+
+
+@pytest.mark.parametrize("kind", ["features", "plans", "packs"])
+def test_five_hundred_of_a_kind_are_the_most(service: Service, kind: str) -> None:
+    example = {"features": STICKER, "plans": PRO, "packs": SMALL}[kind]
+    shipped = len(service(GET_CATALOG).body[kind])
+    others = {"features": {}, "plans": {"features": [STICKER]}, "packs": {"features": [STICKER]}}[kind]
+    for version in range(1, 5):
+        named = [example | {"id": f"v{version}-{number}"} for number in range(100)]
+        put(service, version=version, **others, **{kind: named})
+    full = [example | {"id": f"last-{number}"} for number in range(100 - shipped)]
+
+    too_many = {"features": [STICKER], "plans": [PRO], "packs": []} | {kind: [*full, example | {"id": "one-more"}]}
+    answer = service(PUT_CATALOG, json=too_many, headers={"if-match": '"5"'})
+
+    assert (answer.status, answer.fields) == (422, [kind])
+    assert "501 with the retired ones" in answer.body["detail"]

@@ -1,0 +1,73 @@
+"""What a person sees: pages in a real browser, on a desktop and a phone, checked by axe, without a console message."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page
+
+PATIENCE_MILLISECONDS = 15_000
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+type Device = Literal["desktop", "phone", "narrow"]
+type Scheme = Literal["light", "dark"]
+
+DEVICES: dict[Device, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1280, "height": 900}},
+    "phone": {
+        "viewport": {"width": 390, "height": 844},
+        "is_mobile": True,
+        "has_touch": True,
+        "device_scale_factor": 2,
+    },
+    "narrow": {"viewport": {"width": 320, "height": 640}},
+}
+
+
+@dataclass
+class Screen:
+    """One person's browser window. requests: the addresses that it loaded. problems: messages on its console."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """The page breaks no rule of accessibility, doesn't scroll sideways, and the console is silent."""
+        found = Axe().run(self.page, options={"runOnly": RULES}).response["violations"]
+        assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        widths = self.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert widths[0] <= widths[1], f"{self.page.url} scrolls sideways: {widths}"
+        assert self.problems == []
+
+
+@contextmanager
+def screen(
+    browser: Browser,
+    *,
+    device: Device = "desktop",
+    scheme: Scheme = "light",
+    language: str = "pt-BR",
+    scripts: bool = True,
+) -> Iterator[Screen]:
+    """A window with nothing kept from others. scripts: whether JavaScript runs."""
+    context = browser.new_context(
+        **DEVICES[device],
+        locale=language,
+        timezone_id="America/Sao_Paulo",
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        java_script_enabled=scripts,
+    )
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    shown = Screen(page)
+    page.on("console", lambda message: shown.problems.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: shown.problems.append(str(error)))
+    page.on("request", lambda request: shown.requests.append(request.url))
+    try:
+        yield shown
+    finally:
+        context.close()
