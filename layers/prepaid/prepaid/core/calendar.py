@@ -85,7 +85,7 @@ def months_later(month: date, months: int) -> date:
 
 
 def earliest_month_start(month: date) -> datetime:
-    """The instant at which a month begins in the first zone of the world. No zone is more than 14 hours ahead of UTC."""
+    """The instant at which a month begins in the first zone of the world: none is more than 14 hours ahead of UTC."""
     return datetime.combine(month, time.min, tzinfo=UTC) - timedelta(hours=14)
 
 

@@ -23,7 +23,7 @@ class MonthOfUse:
 
 
 def year_of_use(statements: Iterable[Statement], last: date) -> tuple[MonthOfUse, ...]:
-    """Twelve months up to `last`, oldest first. A month without a statement, before the account was opened, has zeros."""
+    """Twelve months up to `last`, oldest first. A month before the account was opened has no statement, and zeros."""
     by_month = {statement.month: statement for statement in statements}
     months = [months_later(last, offset) for offset in range(1 - MONTHS, 1)]
     found = [by_month[month] for month in months if month in by_month]

@@ -92,7 +92,7 @@ def purchase_sort(purchase_id: str) -> str:
 
 
 def statements(account: str) -> str:
-    """The partition of an account's statements. Not the ledger's, so that no function needs the right to write there."""
+    """The partition of an account's statements. Not the ledger's: who writes statements has no right to write there."""
     return f"STATEMENT#{account}"
 
 
