@@ -5,7 +5,7 @@ next month's first day in the zone that the account had when that day began in t
 of the zone neither repeats nor skips an entry.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -18,7 +18,7 @@ CLOSES_AFTER = timedelta(minutes=15)
 
 # The line of a statement that an entry's credits belong to, by the entry's type. Money that went back is decided by the
 # sign: it takes credits, or returns them when a refund fails or a dispute is won.
-LINES = {
+LINES: Mapping[str, str | None] = {
     "purchase": "purchased",
     "grant": "promotional",
     "adjustment": "adjusted",
