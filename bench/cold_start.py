@@ -79,6 +79,7 @@ def main() -> None:
             "TABLE_NAME": "cold",
             "STRIPE_SECRET_NAME": "stripe",
             "STRIPE_API_BASE": "http://127.0.0.1:1",
+            "STRIPE_STACK": "bench",
             "CURSOR_SECRET_NAME": "cursor",
             "POWERTOOLS_SERVICE_NAME": "bench",
             "POWERTOOLS_METRICS_NAMESPACE": "bench",

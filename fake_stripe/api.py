@@ -157,10 +157,12 @@ def _retrieve(kind: str) -> Callable[[Call], Json]:
 
 
 def _list(kind: str, *filters: str) -> Callable[[Call], Json]:
-    """List the objects whose fields equal the `filters` of the request."""
+    """List the objects whose fields equal the `filters` of the request. An object that it names must exist."""
 
     def run(call: Call) -> Json:
         wanted = {name: call.params.text(name) for name in filters if name in call.params.fields}
+        for name in NAMED.intersection(wanted):
+            call.state.find(name, wanted[name] or "", name)
         things = (
             thing
             for thing in call.state.newest_first(kind)
@@ -253,8 +255,19 @@ def _update_refund(call: Call) -> Json:
     refund = call.state.find("refund", call.identifier)
     before = {"metadata": refund["metadata"]}
     refund["metadata"] = call.params.metadata(old=refund["metadata"])
-    call.state.emit("refund.updated", refund, before)
+    money_back.announce_update(call.state, refund, before)
     return refund
+
+
+def _cancel_refund(call: Call) -> Json:
+    refund = call.state.find("refund", call.identifier)
+    if refund["status"] != "requires_action":
+        raise StripeError(
+            "Only refunds with a status of requires_action can be canceled. "
+            f"This refund has a status of {refund['status']}.",
+            param="refund",
+        )
+    return money_back.cancel_refund(call.state, call.identifier)
 
 
 def _update_dispute(call: Call) -> Json:
@@ -291,6 +304,8 @@ def _create_price(call: Call) -> Json:
 PRICE_EXTRAS = ("expand", "lookup_key", "metadata", "nickname")
 SESSION_FILTERS = ("customer", "payment_intent", "status")
 OF_CHARGE = ("charge", "payment_intent")
+# Filters that name an object.
+NAMED = frozenset({"charge", "customer", "payment_intent", "product"})
 PAGING = listing.PAGING
 
 ROUTES = (
@@ -316,6 +331,7 @@ ROUTES = (
     Route("GET", "/v1/refunds", "refund", _list("refund", *OF_CHARGE), (*PAGING, *OF_CHARGE)),
     Route("GET", "/v1/refunds/<id:id>", "refund", _retrieve("refund")),
     Route("POST", "/v1/refunds/<id:id>", "refund", _update_refund, ("metadata",)),
+    Route("POST", "/v1/refunds/<id:id>/cancel", "refund", _cancel_refund),
     Route("GET", "/v1/disputes", "dispute", _list("dispute", *OF_CHARGE), (*PAGING, *OF_CHARGE)),
     Route("GET", "/v1/disputes/<id:id>", "dispute", _retrieve("dispute")),
     Route("POST", "/v1/disputes/<id:id>", "dispute", _update_dispute, ("evidence", "metadata", "submit")),

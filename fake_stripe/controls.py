@@ -83,6 +83,10 @@ def _succeed_refund(fake: Fake, refund_id: str, _: ControlParams) -> Json:
     return money_back.succeed_refund(fake.state, refund_id)
 
 
+def _cancel_refund(fake: Fake, refund_id: str, _: ControlParams) -> Json:
+    return money_back.cancel_refund(fake.state, refund_id)
+
+
 def _dispute(fake: Fake, identifier: str, params: control_params.DisputeParams) -> Json:
     charge = money_back.charge_of(fake.state, identifier)
     return money_back.dispute(
@@ -261,6 +265,7 @@ CONTROLS = (
     Control("POST", "/<any(sessions, charges):kind>/<identifier>/dispute", _dispute, control_params.DisputeParams),
     Control("POST", f"{REFUND}/fail", _fail_refund),
     Control("POST", f"{REFUND}/succeed", _succeed_refund),
+    Control("POST", f"{REFUND}/cancel", _cancel_refund),
     Control("POST", f"{DISPUTE}/won", _win_dispute, control_params.DisputeWonParams),
     Control("POST", f"{DISPUTE}/lost", _lose_dispute),
     Control("POST", f"{DISPUTE}/funds_withdrawn", _withdraw_funds),

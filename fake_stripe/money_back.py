@@ -4,7 +4,9 @@ from fake_stripe import objects
 from fake_stripe.errors import Json, StripeError, missing, wrong_state
 from fake_stripe.state import State
 
-REFUND_STATUSES = ("succeeded", "pending", "failed")
+REFUND_STATUSES = ("succeeded", "pending", "requires_action", "failed")
+# The customer's bank is slow, or the customer has to say where the money should go.
+UNFINISHED = frozenset({"pending", "requires_action"})
 OPEN_DISPUTES = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
 
 
@@ -52,27 +54,47 @@ def refund(
 
 def succeed_refund(state: State, refund_id: str) -> Json:
     record = state.find("refund", refund_id)
-    if record["status"] != "pending":
+    if record["status"] not in UNFINISHED:
         raise wrong_state(f"Refund {refund_id} is {record['status']}, not pending")
+    before = {"status": record["status"], "pending_reason": record["pending_reason"]}
     record.update(status="succeeded", pending_reason=None)
-    state.emit("refund.updated", record, {"status": "pending", "pending_reason": "processing"})
+    announce_update(state, record, before)
     return record
+
+
+def cancel_refund(state: State, refund_id: str) -> Json:
+    """Cancel a refund whose money hasn't left yet. The money returns to the merchant."""
+    record = state.find("refund", refund_id)
+    if record["status"] not in UNFINISHED:
+        raise StripeError(
+            f"A refund can be canceled before it is processed only. This refund has a status of {record['status']}.",
+            param="refund",
+        )
+    before = {"status": record["status"]}
+    record.update(status="canceled", failure_reason="merchant_request", pending_reason=None)
+    refunded = _return_to_merchant(state, record)
+    announce_update(state, record, before)
+    state.emit("charge.updated", state.find("charge", record["charge"]), refunded)
+    return record
+
+
+def announce_update(state: State, record: Json, before: Json) -> None:
+    """Both names of the event: endpoints on older API versions know only the first."""
+    state.emit("charge.refund.updated", record, before)
+    state.emit("refund.updated", record, before)
 
 
 def fail_refund(state: State, refund_id: str, reason: str = "expired_or_canceled_card") -> Json:
     """Fail a refund, even after it succeeded, as a bank can days later. The money returns to the merchant."""
     record = state.find("refund", refund_id)
-    if record["status"] not in {"pending", "succeeded"}:
+    if record["status"] not in {*UNFINISHED, "succeeded"}:
         raise wrong_state(f"Refund {refund_id} is {record['status']} already")
     before = {"status": record["status"]}
     record.update(status="failed", failure_reason=reason, pending_reason=None)
-    record["failure_balance_transaction"] = state.move_money("refund_failure", record["amount"], record)["id"]
-    charge = state.find("charge", record["charge"])
-    refunded = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
-    _count_refunded(charge, -record["amount"])
-    state.emit("refund.updated", record, before)
+    refunded = _return_to_merchant(state, record)
+    announce_update(state, record, before)
     state.emit("refund.failed", record)
-    state.emit("charge.updated", charge, refunded)
+    state.emit("charge.updated", state.find("charge", record["charge"]), refunded)
     return record
 
 
@@ -160,6 +182,15 @@ def _refundable(state: State, charge: Json, amount: int | None) -> int:
         raise StripeError(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})",
                           param="amount")  # fmt: skip
     return amount
+
+
+def _return_to_merchant(state: State, record: Json) -> Json:
+    """Return the money of a refund that ended without it. Returns what its charge said before."""
+    record["failure_balance_transaction"] = state.move_money("refund_failure", record["amount"], record)["id"]
+    charge = state.find("charge", record["charge"])
+    before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
+    _count_refunded(charge, -record["amount"])
+    return before
 
 
 def _count_refunded(charge: Json, amount: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 STACK_NAME = "prepaid"
 # The permissions of each function's own Stripe key; docs/stripe.md documents them.
-LOOKING = {"checkout_session": "read", "dispute": "read", "refund": "read"}
+LOOKING = {"checkout_session": "read", "dispute": "read", "payment_intent": "read", "refund": "read"}
 STRIPE_RIGHTS = {
     "Checkout": {"checkout_session": "write", "customer": "write"},
     "PurchaseWebhook": LOOKING,
@@ -90,6 +91,8 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
         "LocalStack": "true",
         "Architecture": architecture(),
         "StripeApiBase": stripe_url,
+        # Every local cloud has the same account id and region.
+        "StripeStack": f"local-{urlsplit(cloud.url).port}",
         # There is no shop here, so customers return to the payment provider's list of sessions.
         "ReturnUrl": f"{stripe_url}/",
         "CheckoutOrigin": stripe_url,

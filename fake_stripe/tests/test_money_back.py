@@ -6,6 +6,7 @@ import stripe
 from fake_stripe.tests.support import Controls, Shop
 
 AMOUNT = 12_990
+UPDATED = ("charge.refund.updated", "refund.updated")
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_pending_refund_can_succeed(shop: Shop, controls: Controls, charge: st
 
     assert (refund["status"], refund["pending_reason"]) == ("pending", "processing")
     assert shop.client.v1.refunds.retrieve(refund["id"]).status == "succeeded"
-    assert new_types(shop) == ["refund.created", "charge.refunded", "refund.updated"]
+    assert new_types(shop) == ["refund.created", "charge.refunded", *UPDATED]
 
 
 def test_a_refund_that_fails_later_returns_the_money(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:
@@ -63,8 +64,36 @@ def test_a_refund_that_fails_later_returns_the_money(shop: Shop, controls: Contr
     assert (failed.status, failed.failure_reason) == ("failed", "expired_or_canceled_card")
     assert refunded(shop, charge) == (0, False)
     assert new_types(shop) == [
-        "refund.created", "charge.refunded", "refund.updated", "refund.failed", "charge.updated",
+        "refund.created", "charge.refunded", *UPDATED, "refund.failed", "charge.updated",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["pending", "requires_action"])
+def test_a_cancelled_refund_returns_the_money(
+    shop: Shop, controls: Controls, charge: stripe.Charge, status: str
+) -> None:
+    refund = controls.post(f"charges/{charge.id}/refund", amount=500, status=status)["id"]
+
+    controls.post(f"refunds/{refund}/cancel")
+
+    cancelled = shop.client.v1.refunds.retrieve(refund)
+    assert (cancelled.status, cancelled.failure_reason) == ("canceled", "merchant_request")
+    assert refunded(shop, charge) == (0, False)
+    assert new_types(shop) == ["refund.created", "charge.refunded", *UPDATED, "charge.updated"]
+    controls.post(f"refunds/{refund}/fail", expect=409)
+
+
+def test_the_api_cancels_only_a_refund_that_requires_action(
+    shop: Shop, controls: Controls, charge: stripe.Charge
+) -> None:
+    waiting = controls.post(f"charges/{charge.id}/refund", amount=500, status="requires_action")["id"]
+    others = [controls.post(f"charges/{charge.id}/refund", amount=500, status=one) for one in ("pending", "succeeded")]
+
+    assert shop.client.v1.refunds.cancel(waiting).status == "canceled"
+
+    for other in (waiting, *(one["id"] for one in others)):
+        with pytest.raises(stripe.InvalidRequestError, match="requires_action"):
+            shop.client.v1.refunds.cancel(other)
 
 
 def test_a_refund_by_session_can_fail_at_once(shop: Shop, controls: Controls, charge: stripe.Charge) -> None:

@@ -29,6 +29,7 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
                 piece=piece,
                 client=deps.stripe(),
                 catalog=deps.catalog(piece()),
+                stack=deps.stack,
                 now=deps.clock(),
                 has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
                 on_quarantine=on_quarantine,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import BUY, CONSUME, GET_CATALOG, HISTORY, PURCHASE, PURCHASES, PUT_ACCOUNT, PUT_CATALOG, Answer
+from tests.support.functions import STACK
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
@@ -89,11 +90,13 @@ def test_stripe_gets_every_value_of_the_purchase(till: Till, service: Service, s
         "client_reference_id": purchase.id,
         "metadata[prepaid_account]": "acme",
         "metadata[prepaid_purchase]": purchase.id,
+        "metadata[prepaid_stack]": STACK,
         "payment_intent_data[metadata][prepaid_account]": "acme",
         "payment_intent_data[metadata][prepaid_purchase]": purchase.id,
+        "payment_intent_data[metadata][prepaid_stack]": STACK,
         "customer": session["customer"],
         "locale": "pt-BR",
-        "success_url": f"{PAGE}?purchase={purchase.id}&result=paid",
+        "success_url": f"{PAGE}?purchase={purchase.id}&result=completed",
         "cancel_url": f"{PAGE}?purchase={purchase.id}&result=cancelled",
         "key": f"checkout-{purchase.id}-{session['customer']}",
     }
@@ -116,7 +119,7 @@ def test_a_return_address_keeps_its_query(till: Till, service: Service, sent: li
         "checkout", checkout=replace(checkout, return_url="https://shop.example.com/?page=credits")
     )
     purchase = till.buy()
-    assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=paid"
+    assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=completed"
 
 
 def test_pix_and_boleto_are_offered_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:

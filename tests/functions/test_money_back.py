@@ -28,6 +28,7 @@ def later(kind: str, what: str, *more: Any, **named: Any) -> Happens:
 
 
 REFUND_FAILS = later("refund", "fail_refund")
+REFUND_CANCELLED = later("refund", "cancel_refund")
 REFUND_SUCCEEDS = later("refund", "succeed_refund")
 WON = later("dispute", "close_dispute", "won")
 LOST = later("dispute", "close_dispute", "lost")
@@ -49,6 +50,19 @@ COURSES: dict[str, list[tuple[Happens, str, int, list[str]]]] = {
     "pending fails": [
         (refund(2495, "pending"), "partially_refunded", 50, ["refund"]),
         (REFUND_FAILS, "granted", 100, ["refund"]),
+    ],
+    "pending is cancelled": [
+        (refund(2495, "pending"), "partially_refunded", 50, ["refund"]),
+        (REFUND_CANCELLED, "granted", 100, ["refund"]),
+    ],
+    "waits for the customer, is cancelled": [
+        (refund(None, "requires_action"), "refunded", 0, ["refund"]),
+        (REFUND_CANCELLED, "granted", 100, ["refund"]),
+    ],
+    "one of two is cancelled": [
+        (refund(1000), "partially_refunded", 80, ["refund"]),
+        (refund(2000, "requires_action"), "partially_refunded", 40, ["refund"]),
+        (REFUND_CANCELLED, "partially_refunded", 80, ["refund"]),
     ],
     "fails at once": [(refund(2495, "failed"), "granted", 100, [])],
     "fails days later": [(refund(), "refunded", 0, ["refund"]), (REFUND_FAILS, "granted", 100, ["refund"])],

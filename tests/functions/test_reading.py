@@ -1,7 +1,5 @@
 """GET balance and GET history."""
 
-import csv
-import io
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -270,6 +268,7 @@ def test_a_page_is_not_disturbed_by_what_happens_meanwhile(busy_account: Service
     assert entries(busy_account(HISTORY, query={"limit": "2", "cursor": cursor})) == [4, 3]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_rare_matches_are_found_page_by_page(service: Service) -> None:
     """A page reads a thousand entries; the grant is the second oldest one."""
     service.open(credits=5_000)
@@ -293,41 +292,6 @@ def test_the_default_page_has_fifty_lines(service: Service) -> None:
         service.spend()
     assert len(entries(service(HISTORY))) == 50
     assert len(entries(service(HISTORY, query={"limit": "100"}))) == 53
-
-
-def test_csv_has_the_same_entries_as_json(busy_account: Service) -> None:
-    answer = busy_account(HISTORY, query={"limit": "2"}, headers={"Accept": "text/csv"})
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    lines = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [line["entry"] for line in lines] == ["6", "5"]
-    assert lines[1]["customer"] == "Zoé, vet"
-    assert (lines[1]["credits"], lines[1]["quota"], lines[1]["lot"]) == ("-1", "0", "")
-    query = {"limit": "2", "cursor": answer.headers["next-cursor"]}
-    rest = busy_account(HISTORY, query=query, headers={"accept": "text/html, text/csv;q=0.9"})
-    assert [line["entry"] for line in csv.DictReader(io.StringIO(rest.text))] == ["4", "3"]
-
-
-def test_the_last_page_of_csv_has_no_cursor(busy_account: Service) -> None:
-    answer = busy_account(HISTORY, headers={"accept": "text/csv"})
-    assert "next-cursor" not in answer.headers
-    assert len(answer.text.splitlines()) == 7
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
-@pytest.mark.parametrize("field", ["description", "customer", "reference"])
-def test_no_csv_cell_is_a_formula(service: Service, start: str, field: str) -> None:
-    service.open(credits=1)
-    text = f'{start}HYPERLINK("http://evil.example","x")'
-    service(CONSUME, json={"feature": "sticker", field: text})
-    lines = list(csv.DictReader(io.StringIO(service(HISTORY, headers={"accept": "text/csv"}).text)))
-    assert lines[0][field] == f"'{text}"
-    assert service(HISTORY).body["entries"][0][field] == text
-
-
-def test_a_client_id_that_is_a_formula_is_made_safe(service: Service) -> None:
-    service.open(credits=1)
-    service.spend(by={"client_id": "=cmd|calc"})
-    assert "'=cmd|calc" in service(HISTORY, headers={"accept": "text/csv"}).text
 
 
 CURSOR_QUERY = {"limit": "1", "source": "credits"}

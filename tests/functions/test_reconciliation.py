@@ -172,6 +172,9 @@ def test_a_grant_without_its_payment_is_quarantined(
 ) -> None:
     purchase = till.buy()
     till.tell_all(till.pay(purchase))
+    with till.fake.state.lock:
+        intents = till.fake.state.tables["payment_intent"]
+        intents["pi_another"] = {**intents[till.purchase(purchase).payment or ""], "id": "pi_another"}
     till.session(purchase.session or "").update(told)
     ledger = types(service.stored())
     assert run()["quarantined"] > 0

@@ -163,6 +163,7 @@ def webhook_handler(stand: Stand) -> Any:
         stripe=lambda: open_stripe(API_KEY, ADDRESS),
         webhook_secrets=lambda: (SECRET, PREVIOUS),
         webhook_tolerance_seconds=TOLERANCE_SECONDS,
+        stack=CHECKOUT.stack,
         portal=None,
         checkout=CHECKOUT,
         random_bytes=bytes,

@@ -24,6 +24,7 @@ STRIPE_RESOURCES = {
     "Charges and Refunds": "refund",
     "Checkout Sessions": "checkout_session",
     "Customers": "customer",
+    "PaymentIntents": "payment_intent",
     "Disputes": "dispute",
     "Events": "event",
 }

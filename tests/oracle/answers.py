@@ -12,6 +12,7 @@ CSV_COLUMNS = (
     "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",
     "source", "balance_after", "quota_remaining", "lot", "purchase", "actor",
 )  # fmt: skip
+NOT_COMPLETE = "This file is not complete."
 PROFILE = ("name", "language", "low_credit_threshold", "manager_contact")
 
 
@@ -167,13 +168,16 @@ def _lot(line: Json) -> str | None:
     return lot_id(line["lot"][NUMBER]) if "lot" in line else None
 
 
-def csv_text(entries: Iterable[Json]) -> str:
-    """Entries as CSV. Of the texts that tests write, a spreadsheet would run only those that begin with "="."""
+def csv_text(entries: Iterable[Json], cursor: str | None) -> str:
+    """Entries as a CSV file. Of the texts that tests write, a spreadsheet would run only those that begin with "="."""
     lines = [",".join(CSV_COLUMNS)]
     for shown in entries:
         cells = ["" if shown[name] is None else str(shown[name]) for name in CSV_COLUMNS]
         lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
-    return "".join(f"{line}\r\n" for line in lines)
+    if cursor:
+        notice = f"{NOT_COMPLETE} The same request with cursor={cursor} continues it."
+        lines.append(notice + "," * (len(CSV_COLUMNS) - 1))
+    return "\ufeff" + "".join(f"{line}\r\n" for line in lines)
 
 
 def account(account_id: str, terms: Json, profile: Json) -> Json:

@@ -25,7 +25,7 @@ from prepaid.settings import Settings, from_environment
 from prepaid.use_cases.entering import TOKEN_BYTES
 from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
 from tests.support.browser import OWN_FORM, Browser
-from tests.support.functions import NAMES, quick
+from tests.support.functions import NAMES, STACK, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
@@ -66,7 +66,8 @@ class Recorded:
 SETTINGS_OF = {
     "cursor_secret": ("cursor_secret_name",),
     "codes": ("pepper_secret_name",),
-    "stripe": ("stripe_secret_name", "stripe_api_base"),
+    # Whoever asks Stripe about sessions knows the name of its own.
+    "stripe": ("stripe_secret_name", "stripe_api_base", "stripe_stack"),
     # Whoever verifies a delivery also bounds its age.
     "webhook_secrets": ("stripe_secret_name", "webhook_tolerance_seconds"),
 }
@@ -108,7 +109,7 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
     portal = pages and Portal(**{name: getattr(pages, name) for name in OF_PORTAL})
     config = deps.checkout
     checkout = config and Checkout(
-        live=config.live, payment_methods=config.payment_methods, return_url=config.return_url
+        live=config.live, stack=config.stack, payment_methods=config.payment_methods, return_url=config.return_url
     )
     return replace(deps, checkout=checkout, portal=portal, **{name: noting(name) for name in SETTINGS_OF})
 
@@ -157,6 +158,7 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
     values = {
         "TABLE_NAME": service.table.name,
         "STRIPE_API_BASE": fake.url,
+        "STRIPE_STACK": STACK,
         "RETURN_URL": RETURN_URL,
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",

@@ -32,7 +32,7 @@ from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.apps import load_app, unheard
-from tests.support.functions import NAMES, Functions
+from tests.support.functions import NAMES, STACK, Functions
 from tests.support.in_process import Service
 from tests.support.store_driver import NO_DEADLINE, QUICK_DIGEST, Stored
 from tests.support.stripe_purchases import CURRENT_SECRET, Till
@@ -48,6 +48,7 @@ ENVIRONMENT = {
     "PEPPER_SECRET_NAME": "pepper",
     "STRIPE_SECRET_NAME": "stripe",
     "STRIPE_API_BASE": ADDRESS,
+    "STRIPE_STACK": STACK,
     "PAYMENT_METHODS": "card,pix,boleto",
     "RETURN_URL": "https://shop.example.com/credits",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -221,9 +222,13 @@ class Bench:
             stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
+            stack=STACK,
             portal=None,
             checkout=CheckoutConfig(
-                live=False, payment_methods=("card", "pix", "boleto"), return_url="https://shop.example.com/credits"
+                live=False,
+                stack=STACK,
+                payment_methods=("card", "pix", "boleto"),
+                return_url="https://shop.example.com/credits",
             ),
             random_bytes=self.draw,
         )

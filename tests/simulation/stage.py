@@ -38,7 +38,10 @@ API_KEY = "sk_test_simulated"
 WEBHOOK_SECRET = "whsec_simulated"
 TOLERANCE_SECONDS = 300
 CHECKOUT = CheckoutConfig(
-    live=False, payment_methods=("card", "pix", "boleto"), return_url="https://shop.example.com/credits"
+    live=False,
+    stack="simulated",
+    payment_methods=("card", "pix", "boleto"),
+    return_url="https://shop.example.com/credits",
 )
 
 type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -86,6 +89,7 @@ class Stage:
             stripe=lambda: open_stripe(API_KEY, ADDRESS),
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
+            stack=CHECKOUT.stack,
             portal=None,
             checkout=CHECKOUT,
             random_bytes=self._bytes,

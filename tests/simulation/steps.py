@@ -287,10 +287,9 @@ class Drawer:
         return a_step("lose", place=self.dice.randrange(100))
 
     def refund(self, of: int) -> list[Step]:
-        part = self.refund_part(of)
-        return (
-            [part, self.undone(a_step("refund_ends", of, well=False, back=0))] if self.dice.random() < 0.2 else [part]
-        )
+        part, how = self.refund_part(of), self.dice.choice(("fails", "fails", "is cancelled"))
+        undone = self.undone(a_step("refund_ends", of, how=how, back=0))
+        return [part, undone] if self.dice.random() < 0.2 else [part]
 
     def undone(self, undo: Step) -> Step:
         """What just happened at Stripe's is heard of, and is undone before that is written."""
@@ -299,11 +298,13 @@ class Drawer:
 
     def refund_part(self, of: int) -> Step:
         dice = self.dice
-        return a_step("refund", of, part=dice.choice((1, 1, 2, 3, 7)), status=dice.choice(("succeeded", "pending")),
-                      back=dice.choice((0, 0, 1, 4)))  # fmt: skip
+        part = dice.choice((1, 1, 2, 3, 7))
+        status = dice.choice(("succeeded", "succeeded", "pending", "requires_action"))
+        return a_step("refund", of, part=part, status=status, back=dice.choice((0, 0, 1, 4)))
 
     def refund_ends(self, of: int) -> Step:
-        return a_step("refund_ends", of, well=self.dice.random() < 0.3, back=self.dice.choice((0, 0, 1)))
+        how = self.dice.choice(("fails", "fails", "fails", "succeeds", "is cancelled"))
+        return a_step("refund_ends", of, how=how, back=self.dice.choice((0, 0, 1)))
 
     def dispute(self, of: int) -> list[Step]:
         dice = self.dice

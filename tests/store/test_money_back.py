@@ -243,7 +243,7 @@ def test_a_grant_that_stripe_does_not_know_is_quarantined(driver: StoreDriver) -
 
     after = stored(driver.table)
     [key] = after.keys() - before.keys()
-    assert quarantined(after) == [("reconciliation#pur_1", ["unknown_session"])]
+    assert quarantined(after) == [("pur_1#unknown_session", ["unknown_session"])]
     assert after[key]["status"] == {"M": {}}
 
 
@@ -264,7 +264,7 @@ def test_a_mismatch_after_the_grant_is_quarantined(driver: StoreDriver, said: Pa
     assert driver.receive(said, event="evt_9") == "quarantined"
 
     after = stored(driver.table)
-    assert quarantined(after) == [("evt_9#pur_1", named)]
+    assert quarantined(after) == [(f"{said.payment}#{named[0]}", named)]
     assert {key: after[key] for key in before} == before
 
 
@@ -280,7 +280,7 @@ def test_another_purchases_payment_is_quarantined(driver: StoreDriver, wire: Wir
 
     assert wire.undone == 0
     assert outcome == "quarantined"
-    assert quarantined(stored(driver.table)) == [("evt_2#pur_2", ["payment"])]
+    assert quarantined(stored(driver.table)) == [("pi_1#payment", ["payment"])]
     assert audit(stored(driver.table)).granted == 100
 
 
@@ -303,4 +303,4 @@ def test_two_purchases_quarantined_by_one_run_are_two_rows(driver: StoreDriver) 
         driver.record(a_purchase(name))
         driver.receive(a_payment_status("paid", a_purchase(name), amount=1), event="reconciliation")
 
-    assert [row for row, _ in quarantined(stored(driver.table))] == ["reconciliation#pur_1", "reconciliation#pur_2"]
+    assert [row for row, _ in quarantined(stored(driver.table))] == ["pi_pur_1#amount", "pi_pur_2#amount"]

@@ -1,5 +1,6 @@
 """Purchases: recorded before anybody can pay, granted exactly once from the record (rule 11, 12)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_payment_writes_lot_purchase_and_payment_reference(driver: StoreDriver
     assert wire.calls == ["GetItem", "Query", "TransactWriteItems"]
     items = stored(driver.table)
     line = lines(items)[-1]
-    assert (line["type"], line["credits"], line["purchase"], line["actor"]) == ("purchase", 100, "pur_1", "stripe")
+    assert (line["type"], line["credits"], line["purchase"], line["actor"]) == ("purchase", 100, "pur_1", "shop")
     [lot] = driver.account().lots
     # Paid on 2026-06-16 in Sao Paulo: good through 2027-06-16 there.
     assert lot.expires_at == datetime(2027, 6, 17, 3, 0, tzinfo=UTC)
@@ -172,22 +173,22 @@ def test_a_fact_that_changes_nothing_any_more_writes_nothing(driver: StoreDriver
         ),
     ],
 )
-@pytest.mark.parametrize("kind", ["paid", "session_expired"])
 def test_a_mismatch_is_quarantined_and_grants_nothing(
-    driver: StoreDriver, kind: Progress, difference: dict[str, object], named: list[str]
+    driver: StoreDriver, difference: dict[str, object], named: list[str]
 ) -> None:
     driver.open()
     driver.record(a_purchase())
     before = stored(driver.table)
 
-    outcome = driver.receive(a_payment_status(kind, a_purchase(), **difference), event="evt_9")
+    outcome = driver.receive(a_payment_status("paid", a_purchase(), **difference), event="evt_9")
 
     after = stored(driver.table)
     [new] = after.keys() - before.keys()
     assert outcome == "quarantined"
     purchase_id = str(difference.get("purchase", "pur_1"))
-    assert new == ("QUARANTINE#2026-06-16", f"evt_9#{purchase_id}")
+    assert new == ("QUARANTINE#payments", f"pi_pur_1#{'+'.join(named)}")
     row = after[new]
+    assert (driver.reported, row["reason"]["S"]) == (["evt_9"], "evt_9")
     assert [one["S"] for one in row["mismatches"]["L"]] == named
     assert (row["account"]["S"], row["purchase"]["S"]) == (difference.get("account", "acme"), purchase_id)
     assert row["status"]["M"]["session"]["S"] == difference.get("session", "cs_pur_1")
@@ -195,7 +196,7 @@ def test_a_mismatch_is_quarantined_and_grants_nothing(
     assert row["at"]["N"] == str(milliseconds(NOW))
     changed = {key for key in before if after[key] != before[key]}
     # Whose own session was paid says so; money of another session is none of its own.
-    own = kind == "paid" and not difference.keys() & {"session", "purchase", "account"}
+    own = not difference.keys() & {"session", "purchase", "account"}
     assert changed == ({("ACCOUNT#acme", "PURCHASE#pur_1")} if own else set())
     assert driver.purchase() == a_purchase(state="paid", version=2, changed_at=NOW) if own else a_purchase()
 
@@ -214,18 +215,43 @@ def test_a_mismatch_is_granted_once_stripe_reports_a_match(driver: StoreDriver) 
     assert driver.account().available == 100
 
 
-def test_an_event_quarantined_twice_on_a_day_is_one_row(driver: StoreDriver) -> None:
-    """Two events are two rows."""
+@pytest.mark.parametrize("kind", ["awaiting_payment", "payment_failed", "session_expired"])
+def test_a_mismatch_without_money_is_ignored(driver: StoreDriver, kind: Progress) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    before = stored(driver.table)
+
+    assert driver.receive(a_payment_status(kind, a_purchase(), amount=1)) == "ignored"
+    assert driver.receive(a_payment_status(kind, a_purchase("pur_unknown"))) == "ignored"
+
+    assert stored(driver.table) == before
+    assert driver.reported == []
+
+
+def test_another_stacks_payment_is_ignored(driver: StoreDriver) -> None:
+    driver.open()
+    driver.record(a_purchase())
+    before = stored(driver.table)
+
+    for sold in (a_purchase("pur_unknown"), a_purchase(session="cs_another")):
+        assert driver.receive(a_payment_status("paid", sold, other_stack="theirs")) == "ignored"
+
+    assert stored(driver.table) == before
+
+
+def test_a_misfit_is_one_row_whichever_events_find_it(driver: StoreDriver) -> None:
+    """Two payments are two rows."""
     driver.open()
     driver.record(a_purchase())
     wrong = a_payment_status("paid", a_purchase(), amount=1)
 
-    driver.receive(wrong, event="evt_1")
-    driver.receive(wrong, event="evt_1")
-    driver.receive(wrong, event="evt_2")
+    outcomes = [driver.receive(wrong, event=event) for event in ("evt_1", "evt_1", "evt_2", "reconciliation")]
+    outcomes.append(driver.receive(replace(wrong, session="cs_other", payment="pi_other"), event="evt_3"))
 
     rows = [sort for partition, sort in sorted(stored(driver.table)) if partition.startswith("QUARANTINE#")]
-    assert rows == ["evt_1#pur_1", "evt_2#pur_1"]
+    assert rows == ["pi_other#session+amount", "pi_pur_1#amount"]
+    assert outcomes == ["quarantined", "unchanged", "unchanged", "unchanged", "quarantined"]
+    assert driver.reported == ["evt_1", "evt_3"]
 
 
 def test_a_quarantined_purchase_is_granted_by_a_matching_status(driver: StoreDriver) -> None:
@@ -251,7 +277,7 @@ def test_one_payment_pays_for_one_purchase(driver: StoreDriver) -> None:
     after = stored(driver.table)
     assert outcome == "quarantined"
     assert driver.purchase("pur_2").state == "open"
-    assert after.keys() - before.keys() == {("QUARANTINE#2026-06-16", "evt_2#pur_2")}
+    assert after.keys() - before.keys() == {("QUARANTINE#payments", "pi_1#payment")}
     assert after["PAYMENT#pi_1", "PAYMENT"] == before["PAYMENT#pi_1", "PAYMENT"]
 
 

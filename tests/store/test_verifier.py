@@ -64,8 +64,8 @@ MAY_CHANGE = {
     "CUSTOMER": ("customer",),
     "FAILED": ("subject", "last_at", "tries"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
-    "QUARANTINE": ("account", "at", "status", "mismatches"),
-    "RECONCILIATION": ("since", "until", "event", "reported"),
+    "QUARANTINE": ("account", "at", "status", "mismatches", "reason"),
+    "RECONCILIATION": ("since", "until", "event"),
     # By less than a second.
     "SESSION": ("expires_at",),
     "SWEEP": ("shard", "after"),

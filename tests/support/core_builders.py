@@ -210,6 +210,7 @@ def a_purchase(state: PurchaseState = "open", **changes: Any) -> Purchase:
         valid_months=12,
         language="pt-BR",
         live=False,
+        requested_by="shop",
         state=state,
         version=3,
         created_at=NOW,

@@ -117,7 +117,7 @@ def _beside_the_ledgers(key: Key) -> list[Key]:
         case "PENDING_CHECK":
             return [(partition, f"{sort}b"), (partition, f"2030{sort[4:]}"), (f"{partition}S", sort)]
         case "QUARANTINE":
-            return [(f"{partition[:-2]}31", sort), (partition, f"{sort}b"), (f"{partition}b", sort)]
+            return [(partition, f"{sort}b"), (f"{partition}b", sort)]
         case "SESSION" | "SWEEP" | "RECONCILIATION":
             return [(partition, f"2{sort}"), (f"x{partition}", sort)]
         case _:

@@ -140,9 +140,7 @@ def live(driver: StoreDriver) -> None:
             on_failure=lambda row, error: None,
         )
     )
-    save_checkpoint(
-        driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1", reported=("evt_2",))
-    )
+    save_checkpoint(driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1"))
     statements_between(
         driver.table, "acme", date(2026, 1, 1), date(2026, 12, 1), catalog=later.catalog, now=NOW + 400 * DAY
     )

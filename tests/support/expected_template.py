@@ -50,6 +50,8 @@ PARAMETERS: dict[str, Properties] = {
     # Without parameters a stack is a real one that calls the real Stripe.
     "LocalStack": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
     "StripeApiBase": {"Type": "String", "Default": "https://api.stripe.com"},
+    # Empty: the name follows from where the stack is. Stripe accepts 500 characters; a name needs no more than these.
+    "StripeStack": {"Type": "String", "Default": "", "MaxLength": 100},
     # Live money needs an explicit decision, so a first deployment uses test keys.
     "StripeLiveMode": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
     # Lambda's cheaper architecture; samconfig.toml and the layer's Makefile have the same default.
@@ -92,6 +94,7 @@ PARAMETERS: dict[str, Properties] = {
 CONDITIONS = {
     "IsAws": {"Fn::Equals": [ref("LocalStack"), "false"]},
     "OwnUserPool": {"Fn::Equals": [ref("JwtIssuer"), ""]},
+    "HasStripeStack": {"Fn::Not": [{"Fn::Equals": [ref("StripeStack"), ""]}]},
     "HasAlarmEmail": {"Fn::Not": [{"Fn::Equals": [ref("AlarmEmail"), ""]}]},
 }
 
@@ -116,7 +119,8 @@ def function(name: str, *, memory: int = 512, timeout: int = 20) -> Properties:
 
 FUNCTION_SETTINGS = {
     "ConsumeFunction": function("Consume"),
-    "BalanceQueryFunction": function("BalanceQuery"),
+    # Timeout: a CSV file is read for up to 20 seconds.
+    "BalanceQueryFunction": function("BalanceQuery", timeout=28),
     "AccountsFunction": function("Accounts"),
     # Memory: hashing a manager's code takes most of a core. Timeout: a call to Stripe comes on top, and API Gateway
     # gives up after 30 seconds.
@@ -146,6 +150,10 @@ VARIABLES: Properties = {
     "AWS_ENDPOINT_URL": ref("AWS::NoValue"),
     "WEBHOOK_TOLERANCE_SECONDS": "300",
     "STRIPE_API_BASE": ref("StripeApiBase"),
+    # Stays the same when the stack is deleted and created again, and no other stack has it.
+    "STRIPE_STACK": either(
+        "HasStripeStack", ref("StripeStack"), sub("${AWS::AccountId}/${AWS::Region}/${AWS::StackName}")
+    ),
     "LIVE_MODE": ref("StripeLiveMode"),
     "PAYMENT_METHODS": ref("PaymentMethods"),
     "RETURN_URL": ref("ReturnUrl"),

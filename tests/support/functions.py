@@ -29,6 +29,8 @@ NAMES = (
     "verify",
 )
 TOLERANCE_SECONDS = 300
+# The name of the tests' stack at Stripe.
+STACK = "111122223333/sa-east-1/prepaid-test"
 
 type AnyHandler = Callable[[Any, Any], dict[str, Any]]
 
@@ -83,7 +85,10 @@ class Deployment:
             stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
-            checkout=CheckoutConfig(live=False, payment_methods=("card", "pix", "boleto"), return_url=self.return_url),
+            stack=STACK,
+            checkout=CheckoutConfig(
+                live=False, stack=STACK, payment_methods=("card", "pix", "boleto"), return_url=self.return_url
+            ),
             portal=PortalConfig(
                 url="",
                 return_url=self.return_url,

@@ -18,7 +18,7 @@ PARTITIONS = [
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
     keys.payment("pi_1"),
     keys.statement("petshop-1", date(2026, 11, 1)),
-    keys.quarantine(date(2026, 11, 22), "evt_1"),
+    keys.quarantine("pi_1#amount"),
     keys.catalog_version(1),
     keys.CATALOG,
     keys.CHECKPOINT,

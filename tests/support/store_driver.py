@@ -10,6 +10,8 @@ from math import inf
 from typing import Any
 from uuid import uuid4
 
+import stripe
+
 from prepaid.core.account import Account, Lot, LotKind, Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy
@@ -26,7 +28,7 @@ from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
 from prepaid.use_cases.sweeping import PIECE_SECONDS
-from prepaid.use_cases.syncing import Outcome, sync_purchase
+from prepaid.use_cases.syncing import Outcome, Sync, sync_purchase
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -68,12 +70,32 @@ class FakeTime:
 NO_DEADLINE = Deadline(at=inf)
 
 
+class StripeWithoutNames:
+    """Stripe's client where no payment names a purchase."""
+
+    @property
+    def v1(self) -> "StripeWithoutNames":
+        return self
+
+    @property
+    def payment_intents(self) -> "StripeWithoutNames":
+        return self
+
+    def retrieve(self, payment: str) -> stripe.PaymentIntent:
+        return stripe.PaymentIntent.construct_from({"id": payment, "metadata": {}}, None)
+
+
+NO_STRIPE: Any = StripeWithoutNames()
+
+
 @dataclass(frozen=True)
 class StoreDriver:
     """Where requests are made: the store's operations on one table, with what a test seldom cares about filled in."""
 
     table: Table
     catalog: Catalog = field(default_factory=first_catalog)
+    # What was quarantined, by the event that found it.
+    reported: list[str] = field(default_factory=list)
 
     def with_deadline(self, deadline: Deadline) -> "StoreDriver":
         return replace(self, table=replace(self.table, deadline=deadline))
@@ -206,11 +228,16 @@ class StoreDriver:
     ) -> Outcome:
         """What comes of an event when the provider, asked, says this."""
         return sync_purchase(
-            self.table,
+            Sync(
+                table=self.table,
+                client=NO_STRIPE,
+                catalog=lambda: self.catalog,
+                stack="ours",
+                now=at,
+                on_quarantine=self.reported.append,
+            ),
             PurchaseRef(account=account, purchase=purchase),
-            look,
-            catalog=self.catalog,
-            now=at,
+            lambda _: look(),
             reason=event,
         )
 
@@ -264,6 +291,7 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
         valid_months=12,
         language="pt-BR",
         live=False,
+        requested_by="shop",
         state="open",
         version=1,
         created_at=NOW - HOUR,

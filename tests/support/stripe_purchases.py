@@ -106,6 +106,7 @@ class Till:
             "valid_months": 12,
             "language": "pt-BR",
             "live": False,
+            "requested_by": "shop",
             "state": "open",
             "version": 1,
             "created_at": self.now,

@@ -21,6 +21,7 @@ class Deps:
 
     Secrets are functions: each reads its secret on first use, and again after some minutes.
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
+    stack: the name of this stack in the metadata of its sessions at Stripe; "" in a function that reads no payments.
     checkout: how customers pay; None in a function that sells nothing. portal: None in a function without pages.
     """
 
@@ -32,6 +33,7 @@ class Deps:
     stripe: "Callable[[], Stripe]"
     webhook_secrets: Callable[[], tuple[str, ...]]
     webhook_tolerance_seconds: int
+    stack: str
     checkout: "CheckoutConfig | None"
     portal: PortalConfig | None
     random_bytes: Callable[[int], bytes]

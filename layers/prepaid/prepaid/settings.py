@@ -10,6 +10,7 @@ class Settings:
 
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     live_mode: whether purchases take real money. return_url: where the customer returns to after paying.
+    stripe_stack: the name of this stack in the metadata of its sessions at Stripe.
     portal_url: the address of the subscription page, "" for the API's own. portal_return_origins: the sites besides
     return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
     checkout_origin: the site of the payment pages.
@@ -21,6 +22,7 @@ class Settings:
     stripe_secret_name: str | None
     pepper_secret_name: str | None
     stripe_api_base: str | None
+    stripe_stack: str | None
     live_mode: bool
     payment_methods: tuple[str, ...]
     return_url: str | None
@@ -40,6 +42,7 @@ def from_environment() -> Settings:
         stripe_secret_name=environment.get("STRIPE_SECRET_NAME"),
         pepper_secret_name=environment.get("PEPPER_SECRET_NAME"),
         stripe_api_base=environment.get("STRIPE_API_BASE"),
+        stripe_stack=environment.get("STRIPE_STACK"),
         live_mode=environment.get("LIVE_MODE", "false") == "true",
         payment_methods=_listed(environment.get("PAYMENT_METHODS", "card")),
         return_url=environment.get("RETURN_URL"),

@@ -48,6 +48,7 @@ def build(settings: Settings) -> Deps:
         stripe=stripe,
         webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
+        stack=settings.stripe_stack or "",
         checkout=_checkout(settings),
         portal=_portal(settings),
         random_bytes=secrets.token_bytes,
@@ -66,12 +67,15 @@ def _secret(name: str | None) -> Callable[[], str]:
 
 
 def _checkout(settings: Settings) -> "CheckoutConfig | None":
-    if settings.return_url is None:
+    if settings.return_url is None or settings.stripe_stack is None:
         return None
     from prepaid.payments.checkout_config import CheckoutConfig  # noqa: PLC0415 - only one function uses it
 
     return CheckoutConfig(
-        live=settings.live_mode, payment_methods=settings.payment_methods, return_url=settings.return_url
+        live=settings.live_mode,
+        stack=settings.stripe_stack,
+        payment_methods=settings.payment_methods,
+        return_url=settings.return_url,
     )
 
 

@@ -91,12 +91,12 @@ PURCHASES = (
         "the provider is asked before the record is read",
         "sync_purchase",
         """
-        purchase = read_purchase(table, ref.account, ref.purchase)
-        status = fetch()
+        purchase = _read(sync.table, ref)
+        status = fetch(ref)
         """,
         """
-        status = fetch()
-        purchase = read_purchase(table, ref.account, ref.purchase)
+        status = fetch(ref)
+        purchase = _read(sync.table, ref)
         """,
         ("test_money_back_races",),
     ),
@@ -181,8 +181,62 @@ PURCHASES = (
     Bug(
         "what the webhook quarantines sounds no alarm",
         "receive",
-        'if outcome == "quarantined": count(Metric.PURCHASE_QUARANTINED, 1)',
-        "",
+        "on_quarantine=lambda _: count(Metric.PURCHASE_QUARANTINED, 1),",
+        "on_quarantine=lambda _: None,",
         ("test_webhook_purchases",),
+    ),
+    Bug(
+        "another stack's sales are quarantined",
+        "_find_owner",
+        "if status.other_stack: return None",
+        "",
+        ("test_shared_stripe_account",),
+    ),
+    Bug(
+        "an abandoned page is quarantined",
+        "sync_purchase",
+        """
+        if not _moved_money(purchase, status):
+            return "ignored"
+        """,
+        "",
+        ("test_shared_stripe_account",),
+    ),
+    Bug(
+        "each alarm about a payment is a row of its own",
+        "_quarantine",
+        """
+        if is_quarantined(sync.table, misfit):
+            return False
+        """,
+        "",
+        ("test_shared_stripe_account",),
+    ),
+    Bug(
+        "a misfit is stored before it is reported",
+        "_quarantine",
+        """
+        sync.on_quarantine(misfit.ref.purchase if reason == RECONCILIATION else reason)
+        quarantine(sync.table, misfit, reason, sync.now)
+        """,
+        """
+        quarantine(sync.table, misfit, reason, sync.now)
+        sync.on_quarantine(misfit.ref.purchase if reason == RECONCILIATION else reason)
+        """,
+        ("test_shared_stripe_account",),
+    ),
+    Bug(
+        "the event's metadata counts, not the session's",
+        "_find_owner",
+        "if named != ref and is_page_of(_read(sync.table, named), status): return named",
+        "",
+        ("test_edited_metadata",),
+    ),
+    Bug(
+        "a page without metadata is nobody's",
+        "_find_owner",
+        "by_payment = _named_by_payment(sync, status)",
+        "by_payment = None",
+        ("test_edited_metadata",),
     ),
 )

@@ -45,13 +45,6 @@ RECONCILIATION = (
         ("test_reconciliation", "test_interrupted_reconciliation"),
     ),
     Bug(
-        "the reconciliation forgets what it reported",
-        "save_checkpoint",
-        '"reported": {"L": [{"S": event} for event in checkpoint.reported]},',
-        '"reported": {"L": []},',
-        ("test_reconciliation", "test_interrupted_reconciliation"),
-    ),
-    Bug(
         "the reconciliation forgets where in its span it was",
         "save_checkpoint",
         '"event": {"S": checkpoint.event},',

@@ -71,11 +71,18 @@ def refund(world: World, step: Step) -> None:
     happen(world, step, found, give_back)
 
 
+REFUND_ENDS: dict[str, Any] = {
+    "fails": money_back.fail_refund,
+    "succeeds": money_back.succeed_refund,
+    "is cancelled": money_back.cancel_refund,
+}
+
+
 def refund_ends(world: World, step: Step) -> None:
-    """It fails, perhaps days after it succeeded; or a pending one succeeds."""
-    wanted = {"pending"} if step["well"] else {"pending", "succeeded"}
+    """It fails, perhaps days after it succeeded; or a pending one succeeds or is cancelled."""
+    end = REFUND_ENDS[step["how"]]
+    wanted = {*money_back.UNFINISHED, "succeeded"} if end is money_back.fail_refund else money_back.UNFINISHED
     found = [one for one in world.stripe.newest_first("refund") if one["status"] in wanted]
-    end = money_back.succeed_refund if step["well"] else money_back.fail_refund
     happen(world, step, found, lambda one: end(world.stripe, one["id"]))
 
 

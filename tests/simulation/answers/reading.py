@@ -59,7 +59,7 @@ def check_history(it: AnswerCheck) -> None:
     asked, found = it.frame.asked, entries_shown(it.answer)
     entries = [answers.entry(it.ledger.lines[number - 1], number) for number in found]
     if asked["csv"]:
-        same(it.answer.body, answers.csv_text(entries), it.about)
+        same(it.answer.body, answers.csv_text(entries, next_cursor(it.answer)), it.about)
         it.world.seen["a history as CSV"] += 1
     else:
         same(it.answer.body["entries"], entries, it.about)
@@ -98,7 +98,8 @@ def entries_shown(answer: "Answer | None") -> list[int]:
     if answer is None or answer.status != 200:
         return []
     if isinstance(answer.body, str):
-        return [int(line["entry"]) for line in csv.DictReader(io.StringIO(answer.body))]
+        numbers = [line["entry"] for line in csv.DictReader(io.StringIO(answer.body.removeprefix("\ufeff")))]
+        return [int(number) for number in numbers if not number.startswith(answers.NOT_COMPLETE)]
     return [entry["entry"] for entry in answer.body["entries"]]
 
 

@@ -126,7 +126,7 @@ class Auditor:
                 revoked=after["revoked"],
             )
         return rules.Grant(
-            actor="stripe",
+            actor=before["requested_by"],
             kind="purchase",
             credits=before["credits"],
             months=before["valid_months"],

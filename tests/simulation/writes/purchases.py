@@ -8,8 +8,10 @@ from tests.oracle.expectation import must, same
 from tests.oracle.purchases import money_back, revoked_credits, state_of
 from tests.oracle.rules import MONEY_BACK
 from tests.simulation.writes.commit import Change, Commit, KnownPurchase, plain
+from tests.support.gateway_events import BUYER
 
-FIXED = ("id", "account", "pack", "credits", "amount", "currency", "valid_months", "live", "created_at", "language")
+AGREED = ("pack", "credits", "amount", "currency", "valid_months", "language", "live")
+FIXED = ("id", "account", "requested_by", "created_at", *AGREED)
 
 
 def check_purchase(commit: Commit, change: Change) -> None:
@@ -43,7 +45,8 @@ def _check_begun(commit: Commit, record: Json) -> None:
     frame, auditor = commit.frame, commit.auditor
     same(frame.step.kind, "buy", "which request begins a purchase")
     same(set(commit.changes), {"PURCHASE", "CLAIM", "SESSION", "PENDING_CHECK"}, "what begins a purchase")
-    same((record["account"], record["version"]), (frame.account, 1), "a purchase at its beginning")
+    begun = (record["account"], record["version"], record["requested_by"])
+    same(begun, (frame.account, 1, BUYER["client_id"]), "a purchase at its beginning")
     packs = [auditor.catalogs[version].packs.get(record["pack"]) for version in auditor.usable_versions(frame)]
     sold = [(pack["credits"], pack["amount"], pack["currency"], pack["valid_months"]) for pack in packs if pack]
     found = (record["credits"], record["amount"], record["currency"], record["valid_months"])

@@ -14,6 +14,7 @@ from prepaid.core.purchase import (
     Purchase,
     PurchaseState,
     as_paid_unmatched,
+    is_page_of,
     mismatches,
     new_purchase,
     next_step,
@@ -119,7 +120,7 @@ def test_the_grant_has_the_values_of_the_record() -> None:
 
     assert step
     assert step.operation == Grant(
-        actor="stripe", kind="purchase", credits=77, validity=1, description="no-longer-sold", purchase="pur_1"
+        actor="shop", kind="purchase", credits=77, validity=1, description="no-longer-sold", purchase="pur_1"
     )
 
 
@@ -148,7 +149,7 @@ def test_validity_starts_when_the_payment_is_confirmed() -> None:
 def test_a_new_purchase_has_everything_that_it_grants() -> None:
     pack = a_pack(500, 19990)
 
-    purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, now=NOW)
+    purchase = new_purchase("pur_9", "petshop-1", pack, language="es", live=True, requested_by="shop", now=NOW)
 
     assert purchase == Purchase(
         id="pur_9",
@@ -160,6 +161,7 @@ def test_a_new_purchase_has_everything_that_it_grants() -> None:
         valid_months=12,
         language="es",
         live=True,
+        requested_by="shop",
         state="created",
         version=1,
         created_at=NOW,
@@ -266,12 +268,37 @@ def test_a_mismatch_leaves_its_purchase_paid(state: PurchaseState) -> None:
     [
         a_payment_status("awaiting_payment", amount=1),
         a_payment_status(session="cs_other"),
-        a_payment_status(account="another"),
-        a_payment_status(purchase="pur_other"),
     ],
 )
 def test_a_payment_of_another_session_leaves_a_purchase_as_it_is(status: PaymentStatus) -> None:
     assert as_paid_unmatched(a_purchase(), status, LATER) is None
+    assert as_paid_unmatched(a_purchase("created", session=None), status, LATER) is None
+
+
+OTHER_NAMES = [
+    a_payment_status(account="another"),
+    a_payment_status(purchase=""),
+    a_payment_status(other_stack="theirs"),
+]
+
+
+@pytest.mark.parametrize("status", OTHER_NAMES)
+def test_a_paid_page_is_its_purchases_whatever_its_metadata_names(status: PaymentStatus) -> None:
+
+    paid = as_paid_unmatched(a_purchase(), status, LATER)
+
+    assert is_page_of(a_purchase(), status)
+    assert paid is not None
+    assert paid.state == "paid"
+
+
+def test_a_page_is_known_by_its_session_or_else_by_its_metadata() -> None:
+    unknown = a_purchase("created", session=None)
+
+    assert is_page_of(unknown, a_payment_status())
+    assert not is_page_of(None, a_payment_status())
+    assert not is_page_of(a_purchase(), a_payment_status(session="cs_other"))
+    assert not any(is_page_of(unknown, status) for status in OTHER_NAMES)
 
 
 def test_a_mismatch_does_not_move_a_granted_purchase() -> None:
@@ -286,6 +313,9 @@ def test_a_payment_that_matches_has_no_mismatch() -> None:
 @pytest.mark.parametrize(
     ("status", "name"),
     [
+        (a_payment_status(other_stack="theirs"), "stack"),
+        (a_payment_status(account="another"), "account"),
+        (a_payment_status(purchase=""), "purchase"),
         (a_payment_status(session="cs_other"), "session"),
         (a_payment_status(amount=4989), "amount"),
         (a_payment_status(amount=4991), "amount"),

@@ -1,9 +1,14 @@
-"""A history as CSV."""
+"""Lines of the history's CSV file (RFC 4180). No cell is a formula, whether `,`, `;` or tab separates the cells."""
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 
+from prepaid.api.http.texts import INVISIBLE
+
+# Without it, Excel takes UTF-8 for another encoding.
+BYTE_ORDER_MARK = "\ufeff"
 COLUMNS = (
     "entry",
     "at",
@@ -23,21 +28,23 @@ COLUMNS = (
     "purchase",
     "actor",
 )
-# A spreadsheet evaluates a cell that starts with one of these: https://owasp.org/www-community/attacks/CSV_Injection
-# The last four are full-width forms of the first four, which East Asian versions of Excel treat the same.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# The first four start a formula (https://owasp.org/www-community/attacks/CSV_Injection), and so do, in East Asian
+# versions of Excel, their full-width and small forms.
+FORMULA_STARTS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+# What ends a cell for a program that doesn't separate by comma. Our own quotes don't stop it: they are inside its cell.
+CELL_ENDS = r";\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029"
+# Where a formula starts for such a program, which may drop what is invisible, and quotes, in front of it.
+CELL_START = re.compile(rf'(^|[{CELL_ENDS}])(?=[{INVISIBLE}"]*[{FORMULA_STARTS}])|^(?=[\t\r\n])')
+# 7 to 15 digits (E.164) with the separators of RFC 3966. A formula of these calls nothing and refers to no cell.
+TELEPHONE = re.compile(r"\+[0-9](?:[ ().-]*[0-9]){6,14}", re.ASCII)
 
 
-def csv_text(lines: Iterable[Mapping[str, object]]) -> str:
-    """A header line and one line per entry. Texts that a spreadsheet would evaluate get an apostrophe in front."""
+def csv_line(cells: Iterable[str | int | None]) -> str:
+    """One line. A text in which a formula would start gets an apostrophe there; a telephone number stays as it is."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({name: _cell(line[name]) for name in COLUMNS} for line in lines)
+    csv.writer(out).writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in cells])
     return out.getvalue()
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return "" if value is None else value
+def _harmless(text: str) -> str:
+    return text if TELEPHONE.fullmatch(text) else CELL_START.sub(r"\1'", text)

@@ -1,10 +1,11 @@
 """GET /v1/accounts/{account}/history: an account's entries, newest first."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from prepaid.api.entries import DrawAnswer, draw_answer
 from prepaid.api.http.bodies import SLUG, SLUG_SENTENCE
@@ -15,18 +16,24 @@ from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, Parameter, Route
 from prepaid.api.http.times import Time, parse_bound, rfc3339
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
-from prepaid.core.errors import InvalidRequest
+from prepaid.core.errors import Busy, InvalidRequest
 from prepaid.deps import Deps
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import Table, within
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
 
-LISTING = "history"
 CSV = "text/csv"
 # JSON is also the response to a request that accepts neither.
 MEDIA_TYPES = ("application/json", CSV)
+LISTING = "history"
 FILTERS = frozenset({"type", "feature", "source", "from", "to"})
 LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+MAX_LINES = 10_000
+# Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
+MAX_FILE_BYTES = 6_000_000
+# The deadline of a file; ten thousand lines take about three seconds. After it, one call may still run for six seconds,
+# and then the response must reach the caller before Lambda stops the function.
+FILE_SECONDS = 20.0
 # When few entries match, a page ends after this many reads and returns a cursor to continue.
 MAX_READS = 5
 
@@ -83,38 +90,64 @@ class Page:
     before: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A validated request. named: the filters as they were sent, to which cursors are bound. before: see Page."""
+
+    account_id: str
+    filters: Filters
+    named: Mapping[str, str]
+    before: int | None
+    limit: int | None
+
+
 def history(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}/history: one page, as JSON, or as CSV if Accept requests it."""
+    """GET /v1/accounts/{account}/history: one page as JSON, or a whole file as CSV if Accept prefers it."""
+    query = _query_of(request, deps)
+    if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
+        return _csv_file(query, deps)
+    first, last = _range(deps.table, query)
+    page = read_page(deps.table, query.account_id, query.filters, first, last, query.limit or DEFAULT_LIMIT)
+    body: HistoryAnswer = {
+        "entries": [entry_answer(entry) for entry in page.entries],
+        "next_cursor": _cursor(query, page.before, deps.cursor_secret()) if page.before else None,
+    }
+    return Response(status=200, body=body)
+
+
+def _query_of(request: Request, deps: Deps) -> Query:
     account_id = account_of(request)
     check_query(request, FILTERS | {"limit", "cursor"})
     filters = _filters(request.query)
-    limit = _limit(request.query.get("limit"))
+    limit = _limit(request.query["limit"]) if "limit" in request.query else None
     named = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
         before = int(read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secret()))
-    page = read_page(deps.table, account_id, filters, before, limit)
-    next_cursor = None
-    if page.before:
-        next_cursor = sign_cursor(str(page.before), LISTING, account_id, named, deps.cursor_secret())
-    lines = [entry_answer(entry) for entry in page.entries]
-    if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
-        return _csv_response(lines, next_cursor)
-    answer: HistoryAnswer = {"entries": lines, "next_cursor": next_cursor}
-    return Response(status=200, body=answer)
+    return Query(account_id=account_id, filters=filters, named=named, before=before, limit=limit)
 
 
-def read_page(table: Table, account_id: str, filters: Filters, before: int | None, limit: int) -> Page:
-    """At most `limit` matching entries below number `before` (None: from the newest). Raises AccountNotFound, Busy."""
-    newest = read_tail(table, account_id).entry
-    last, first = newest.number if before is None else min(before - 1, newest.number), 1
+def _cursor(query: Query, before: int, secret: str) -> str:
+    return sign_cursor(str(before), LISTING, query.account_id, query.named, secret)
+
+
+def _range(table: Table, query: Query) -> tuple[int, int]:
+    """The first and last number of the entries within the query's cursor and dates. Raises AccountNotFound, Busy."""
+    filters = query.filters
+    newest = read_tail(table, query.account_id).entry
+    last, first = newest.number if query.before is None else min(query.before - 1, newest.number), 1
     if filters.until is not None:
         # Dates never decrease as numbers increase, so dates become bounds on numbers.
-        until = find_entry_at(table, account_id, newest, filters.until - timedelta(milliseconds=1))
+        until = find_entry_at(table, query.account_id, newest, filters.until - timedelta(milliseconds=1))
         last = min(last, until.number if until else 0)
     if filters.since is not None:
-        earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1))
+        earlier = find_entry_at(table, query.account_id, newest, filters.since - timedelta(milliseconds=1))
         first = earlier.number + 1 if earlier else 1
+    return first, last
+
+
+def read_page(table: Table, account_id: str, filters: Filters, first: int, last: int, limit: int) -> Page:
+    """At most `limit` matching entries with numbers `last` down to `first`. Raises Busy."""
     selective = bool(filters.type or filters.feature or filters.source)
     # With filters, read larger pages, because most entries won't match.
     read_size = PAGE_ENTRIES if selective else limit
@@ -156,22 +189,57 @@ def _filters(query: Mapping[str, str]) -> Filters:
     )
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
+def _limit(text: str) -> int:
     if LIMIT.fullmatch(text) and 1 <= int(text) <= MAX_LIMIT:
         return int(text)
     raise InvalidRequest((("limit", f"must be a whole number from 1 to {MAX_LIMIT}"),))
 
 
-def _csv_response(lines: list[EntryAnswer], next_cursor: str | None) -> Response:
-    """The page as CSV; the header Next-Cursor contains the next page's cursor."""
-    from prepaid.api.csv_lines import csv_text  # noqa: PLC0415 - only exports use it
+def _csv_file(query: Query, deps: Deps) -> Response:
+    """A file that, if it isn't complete, says so in its last line and in the header Next-Cursor."""
+    from prepaid.api.csv_lines import BYTE_ORDER_MARK, COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
 
+    table = within(deps.table, FILE_SECONDS)
+    # Read first, because a slow secret must use up the file's time instead of coming on top of it.
+    secret = deps.cursor_secret()
+    lines, before = _read_lines(table, query)
     headers = {"Content-Type": f"{CSV}; charset=utf-8"}
-    if next_cursor:
-        headers["Next-Cursor"] = next_cursor
-    return Response(status=200, body=csv_text(lines), headers=headers)
+    if before:
+        headers["Next-Cursor"] = _cursor(query, before, secret)
+        notice = f"This file is not complete. The same request with cursor={headers['Next-Cursor']} continues it."
+        lines.append(csv_line([notice, *[None] * (len(COLUMNS) - 1)]))
+    return Response(status=200, body="".join([BYTE_ORDER_MARK, csv_line(COLUMNS), *lines]), headers=headers)
+
+
+def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
+    """The CSV lines of the matching entries, and a Page's `before`.
+
+    Stops at the query's limit, at MAX_FILE_BYTES and at the table's deadline. Raises AccountNotFound, and Busy if
+    nothing was read before the deadline.
+    """
+    from prepaid.api.csv_lines import COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
+
+    first, last = _range(table, query)
+    limit = query.limit or MAX_LINES
+    lines: list[str] = []
+    size, before = 0, last + 1
+    while before > first and len(lines) < limit:
+        most = min(limit - len(lines), MAX_READS * PAGE_ENTRIES)
+        try:
+            page = read_page(table, query.account_id, query.filters, first, before - 1, most)
+        except Busy:
+            if before > last:
+                raise
+            break
+        for entry in page.entries:
+            answer: Mapping[str, Any] = entry_answer(entry)
+            line = csv_line(answer[column] for column in COLUMNS)
+            size += len(json.dumps(line))
+            if size > MAX_FILE_BYTES:
+                return lines, entry.number + 1
+            lines.append(line)
+        before = page.before or first
+    return lines, before if before > first else None
 
 
 def entry_answer(entry: Entry) -> EntryAnswer:
@@ -209,7 +277,7 @@ SHOW = Route(
     method="GET",
     path="/v1/accounts/{account}/history",
     operation_id="getHistory",
-    summary="Entries, newest first, as JSON or as CSV (Accept: text/csv, next page in Next-Cursor)",
+    summary="Entries, newest first: a page as JSON, or a whole file as CSV (Accept: text/csv)",
     scopes=("prepaid/read",),
     parameters=(
         ACCOUNT,
@@ -235,8 +303,8 @@ SHOW = Route(
         Parameter(name="to", description="Only entries before this time (exclusive), to any fraction.", schema=TIME),
         Parameter(
             name="limit",
-            description=f"The most entries on a page; default: {DEFAULT_LIMIT}. A page may have fewer; with `type`, "
-            "`feature` or `source` it may be empty although `next_cursor` leads to more.",
+            description=f"The most entries on a page; default: {DEFAULT_LIMIT}, and {MAX_LINES} in a CSV file. A page "
+            "may have fewer; with `type`, `feature` or `source` it may be empty although `next_cursor` leads to more.",
             schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
         ),
         Parameter(
@@ -247,7 +315,11 @@ SHOW = Route(
     answers={
         200: Answer(
             HistoryAnswer,
-            headers=(Header(name="Next-Cursor", description="The next page's cursor, if the page is CSV."),),
+            headers=(
+                Header(
+                    name="Next-Cursor", description="The cursor that continues a CSV file, if the file is not complete."
+                ),
+            ),
             text_type=CSV,
         )
     },

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from prepaid.api.http.bodies import Body, Slug, body_of
 from prepaid.api.http.cursors import read_cursor, sign_cursor
-from prepaid.api.http.requests import Request, account_of, check_query, idempotency_key_of
+from prepaid.api.http.requests import Request, account_of, caller_of, check_query, idempotency_key_of
 from prepaid.api.http.responses import Response, created
 from prepaid.api.http.routes import (
     ACCOUNT,
@@ -77,6 +77,7 @@ def buy(request: Request, deps: Deps) -> Response:
             pack=body.pack,
             idempotency_key=key,
             manager_session=request.headers.get("manager-session", ""),
+            requested_by=caller_of(request).name,
         ),
         catalog=lambda: deps.catalog(deps.table),
         client=deps.stripe,

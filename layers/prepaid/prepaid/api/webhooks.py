@@ -8,7 +8,7 @@ from prepaid.api.http.routes import Answer, Parameter, Route
 from prepaid.deps import Deps
 from prepaid.payments.webhook import verified_event
 from prepaid.telemetry import Metric, count, logger
-from prepaid.use_cases.syncing import follow_event
+from prepaid.use_cases.syncing import Sync, follow_event
 
 
 class ReceivedAnswer(TypedDict):
@@ -26,11 +26,17 @@ def receive(request: Request, deps: Deps) -> Response:
         now=request.now,
         tolerance_seconds=deps.webhook_tolerance_seconds,
     )
-    outcome = follow_event(deps.table, deps.stripe(), event, catalog=lambda: deps.catalog(deps.table), now=request.now)
-    logger.info("webhook", extra={"event_id": event.id, "event_type": event.type, "outcome": outcome})
-    if outcome == "quarantined":
+    sync = Sync(
+        table=deps.table,
+        client=deps.stripe(),
+        catalog=lambda: deps.catalog(deps.table),
+        stack=deps.stack,
+        now=request.now,
         # The alarm PurchaseQuarantined: the payment doesn't match its purchase, and an operator must decide.
-        count(Metric.PURCHASE_QUARANTINED, 1)
+        on_quarantine=lambda _: count(Metric.PURCHASE_QUARANTINED, 1),
+    )
+    outcome = follow_event(sync, event)
+    logger.info("webhook", extra={"event_id": event.id, "event_type": event.type, "outcome": outcome})
     body: ReceivedAnswer = {"received": True}
     return Response(status=200, body=body)
 

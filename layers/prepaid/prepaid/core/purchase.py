@@ -32,6 +32,7 @@ PurchaseState = Literal[
 ]
 Progress = Literal["awaiting_payment", "paid", "payment_failed", "session_expired"]
 
+# Who moves money back. The grant's actor is the client that began the purchase.
 ACTOR = "stripe"
 # For each progress of an unpaid session: the states it changes, and to which state. An expired purchase can become
 # pending again, because a voucher can be paid after its page expired.
@@ -48,7 +49,7 @@ class Purchase:
 
     amount: minor units of `currency` (lower case, as Stripe writes it). version: counts changes of this record.
     session: the provider's id of the checkout session; checkout_url: its page. payment: the provider's id of the
-    payment, once known. key: a digest of the request's idempotency key.
+    payment, once known. key: a digest of the request's idempotency key. requested_by: the client that made the request.
     lots: as they were granted: by the payment, and by restored credits whose lot had expired.
     refunded, disputed: minor units. revoked: credits taken back for them; debt: how many of those had been spent and
     became owed; expired_unspent: how many had expired unspent, so that there was nothing to take.
@@ -63,6 +64,7 @@ class Purchase:
     valid_months: int
     language: str
     live: bool
+    requested_by: str
     state: PurchaseState
     version: int
     created_at: datetime
@@ -84,7 +86,9 @@ class Purchase:
         return bool(self.lots)
 
 
-def new_purchase(purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, now: datetime) -> Purchase:
+def new_purchase(
+    purchase_id: str, account: str, pack: Pack, *, language: str, live: bool, requested_by: str, now: datetime
+) -> Purchase:
     """A new purchase. It copies what it will grant, so later catalog changes don't affect it (rule 11)."""
     return Purchase(
         id=purchase_id,
@@ -96,6 +100,7 @@ def new_purchase(purchase_id: str, account: str, pack: Pack, *, language: str, l
         valid_months=pack.valid_months,
         language=language,
         live=live,
+        requested_by=requested_by,
         state="created",
         version=1,
         created_at=now,
@@ -120,6 +125,8 @@ class PaymentStatus:
     """The provider's current status of one checkout session and its payment.
 
     amount: minor units. mode: of the session, "payment" for packs. quantity: number of packs.
+    account, purchase: named by the session's metadata; "" when it names none. other_stack: the stack that it names, if
+    that isn't this one; else "".
     payment: the provider's id of the payment, if there is one.
     refunded: minor units of refunds that didn't fail. disputed: minor units of disputes that are open or lost.
     """
@@ -133,6 +140,7 @@ class PaymentStatus:
     live: bool
     mode: str
     quantity: int
+    other_stack: str = ""
     payment: str | None = None
     refunded: int = 0
     disputed: int = 0
@@ -153,6 +161,7 @@ def mismatches(purchase: Purchase | None, status: PaymentStatus | None) -> tuple
     if status is None:
         return ("unknown_session",)
     compared = (
+        ("stack", "", status.other_stack),
         ("account", purchase.account, status.account),
         ("purchase", purchase.id, status.purchase),
         # If the reply that created the page was lost, the purchase learns its session from the status.
@@ -169,12 +178,24 @@ def mismatches(purchase: Purchase | None, status: PaymentStatus | None) -> tuple
     return tuple(name for name, recorded, reported in compared if recorded != reported)
 
 
+def is_page_of(purchase: Purchase | None, status: PaymentStatus) -> bool:
+    """Whether the status is of the purchase's own session, whatever its metadata says.
+
+    If the reply that created the page was lost, the record doesn't know its session, and the metadata has to name it.
+    """
+    if purchase is None:
+        return False
+    if purchase.session is None:
+        return not status.other_stack and (status.account, status.purchase) == (purchase.account, purchase.id)
+    return purchase.session == status.session
+
+
 def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) -> Purchase | None:
     """The purchase marked paid when its payment doesn't match its record; None when nothing changes.
 
     Only the purchase's own session counts: anyone can copy our metadata into another session.
     """
-    own = status.session == purchase.session and (status.account, status.purchase) == (purchase.account, purchase.id)
+    own = purchase.session is not None and is_page_of(purchase, status)
     if not own or status.progress != "paid" or purchase.granted or purchase.state == "paid":
         return None
     return replace(purchase, state="paid", version=purchase.version + 1, changed_at=now)
@@ -237,7 +258,7 @@ def revoked_credits(purchase: Purchase, money_back: int) -> int:
 def grant_of(purchase: Purchase) -> Grant:
     """The grant that the purchase's payment makes."""
     return Grant(
-        actor=ACTOR,
+        actor=purchase.requested_by,
         kind="purchase",
         credits=purchase.credits,
         validity=purchase.valid_months,

@@ -10,8 +10,8 @@ import stripe
 
 from prepaid.core.purchase import Purchase
 from prepaid.payments.checkout_config import CheckoutConfig
-from prepaid.payments.events import METADATA_ACCOUNT, METADATA_PURCHASE
-from prepaid.payments.sessions import translate_errors
+from prepaid.payments.events import METADATA_ACCOUNT, METADATA_PURCHASE, METADATA_STACK
+from prepaid.payments.sessions import MISSING, translate_errors
 
 # How long a customer has to pay a voucher; the page itself expires after a day.
 BOLETO_DAYS = 3
@@ -67,7 +67,7 @@ def create_page(
             parameters: Any = _parameters(purchase, customer, config)
             return _page(client.v1.checkout.sessions.create(parameters, {"idempotency_key": key}))
         except stripe.InvalidRequestError as error:
-            if error.code == "resource_missing" and error.param == "customer":
+            if error.code == MISSING and error.param == "customer":
                 raise CustomerGone from error
             raise
 
@@ -118,7 +118,7 @@ def _page(session: stripe.checkout.Session) -> Page:
 
 def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> dict[str, Any]:
     methods = [name for name in config.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
-    metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id}
+    metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id, METADATA_STACK: config.stack}
     separator = "&" if "?" in config.return_url else "?"
     back = f"{config.return_url}{separator}purchase={purchase.id}&result="
     return {
@@ -143,7 +143,8 @@ def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> di
         "payment_intent_data": {"metadata": metadata},
         "customer": customer,
         "locale": LOCALES[purchase.language],
-        "success_url": f"{back}paid",
+        # Also after a boleto that nobody has paid yet: Stripe takes this address before anybody chooses how to pay.
+        "success_url": f"{back}completed",
         "cancel_url": f"{back}cancelled",
     }
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutConfig:
-    """live: whether purchases take real money.
+    """live: whether purchases take real money. stack: the name of this stack in the metadata of its sessions.
 
     payment_methods: Stripe's names; methods that accept only reais are offered only for packs in reais.
     return_url: where the customer returns to from the payment page; `purchase` and `result` are added to its query.
     """
 
     live: bool
+    stack: str
     payment_methods: tuple[str, ...]
     return_url: str

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from prepaid.core.ids import PURCHASE_ID
 from prepaid.payments.errors import WebhookRejected
 
 # Events of a checkout session. The same change of a session can arrive in several events.
@@ -37,13 +38,17 @@ ID = re.compile(r"[!-~]{1,255}", re.ASCII)
 MAX_METADATA_BYTES = 700
 # The metadata with which a session refers to its purchase. Amounts are never read from metadata.
 METADATA_ACCOUNT, METADATA_PURCHASE = "prepaid_account", "prepaid_purchase"
+# The stack that made the session: several stacks may share one Stripe account.
+METADATA_STACK = "prepaid_stack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """The part of a Stripe event that this service uses: the object that it concerns, never that object's values.
 
-    session, account, purchase: of a checkout session's event. payment: of a refund's, charge's or dispute's event.
+    session, account, purchase, stack: of a checkout session's event, as it was then.
+    payment: of a refund's, charge's or dispute's event.
+    connected_account: in which it happened; None for the Stripe account that this service sells in.
     """
 
     id: str
@@ -52,6 +57,8 @@ class Event:
     account: str | None
     purchase: str | None
     payment: str | None
+    stack: str | None = None
+    connected_account: str | None = None
 
 
 def event_of(event: Any) -> Event:
@@ -66,8 +73,12 @@ def event_of(event: Any) -> Event:
         type=event_type,
         session=_id(subject, "id"),
         account=metadata_value(metadata, METADATA_ACCOUNT),
-        purchase=metadata_value(metadata, METADATA_PURCHASE),
+        # The reference can't be edited at Stripe: a session that lost its metadata is still known by it.
+        purchase=metadata_value(metadata, METADATA_PURCHASE) or reference_of(subject),
         payment=_id(subject, "payment_intent"),
+        stack=metadata_value(metadata, METADATA_STACK),
+        # https://docs.stripe.com/connect/webhooks: only events of connected accounts name their account.
+        connected_account=_text(event, "account") or None,
     )
 
 
@@ -77,6 +88,12 @@ def metadata_value(metadata: Any, name: str) -> str | None:
     if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > MAX_METADATA_BYTES:
         return None
     return text or None
+
+
+def reference_of(session: Any) -> str | None:
+    """The purchase in a session's client_reference_id; None when that isn't a purchase's id."""
+    text = _text(session, "client_reference_id")
+    return text if text is not None and PURCHASE_ID.fullmatch(text) else None
 
 
 def _part(value: Any, name: str) -> Any:

@@ -14,11 +14,13 @@ from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, Sessio
 from prepaid.payments.events import (
     METADATA_ACCOUNT,
     METADATA_PURCHASE,
+    METADATA_STACK,
     MONEY_EVENTS,
     SESSION_EVENTS,
     Event,
     event_of,
     metadata_value,
+    reference_of,
 )
 
 # Disputes whose money is lost or at risk. An inquiry (warning_…) moves no money; a won or prevented dispute returns it.
@@ -26,7 +28,7 @@ LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
 VOID_REFUNDS = frozenset({"failed", "canceled"})
 # Fetching a status takes three calls. If Stripe is so slow that the function times out first, it resends the event.
 TIMEOUT_SECONDS = 4
-NOT_FOUND = 404
+MISSING = "resource_missing"
 # Stripe's error text when a test key requests a live object, or a live key a test object.
 OTHER_MODE = "a similar object exists in"
 # Errors that a retry gets again: a wrong request, API key or permission, or a used idempotency key.
@@ -46,11 +48,12 @@ type Stripe = stripe.StripeClient
 
 @dataclass(frozen=True, slots=True)
 class SessionRef:
-    """A checkout session, and the account and purchase in its metadata."""
+    """A checkout session, and what its metadata names now; "" and None when it doesn't."""
 
     session: str
     account: str
     purchase: str
+    stack: str | None
 
 
 @lru_cache(maxsize=2)
@@ -64,31 +67,33 @@ def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
     )
 
 
-def fetch_payment_status(client: stripe.StripeClient, session_id: str, *, failed: bool = False) -> PaymentStatus | None:
-    """The session's current status, with its refunds and disputes; None if it isn't ours or is still open and unpaid.
+def fetch_payment_status(
+    client: stripe.StripeClient, session_id: str, *, stack: str, failed: bool = False
+) -> PaymentStatus | None:
+    """The session's current status, with its refunds and disputes; None if it is still open and unpaid.
 
-    failed: whether an event reported that a voucher expired, which the session itself doesn't show.
+    stack: the name of this stack. failed: whether an event reported that a voucher expired, which the session itself
+    doesn't show.
     Raises SessionUnknown, PaymentsUnavailable, PaymentsRefused.
     """
     with translate_errors():
         try:
             session = client.v1.checkout.sessions.retrieve(session_id, {"expand": ["line_items"]})
         except stripe.InvalidRequestError as error:
-            # If the session exists in the other mode, the key is wrong: an operator must fix that. It isn't unknown.
-            if error.http_status == NOT_FOUND and OTHER_MODE not in str(error):
+            if _is_missing(error):
                 raise SessionUnknown from error
             raise
-        return payment_status_of(client, session, failed=failed)
+        return payment_status_of(client, session, stack=stack, failed=failed)
 
 
 def payment_status_of(
-    client: stripe.StripeClient, session: stripe.checkout.Session, *, failed: bool = False
+    client: stripe.StripeClient, session: stripe.checkout.Session, *, stack: str, failed: bool = False
 ) -> PaymentStatus | None:
     """The status of a session. Raises PaymentsRefused, PaymentsUnavailable."""
-    metadata: dict[str, str] = session.metadata.to_dict() if session.metadata else {}
     progress = _progress(session, failed=failed)
-    if METADATA_ACCOUNT not in metadata or METADATA_PURCHASE not in metadata or progress is None:
+    if progress is None:
         return None
+    account, purchase, named = _named_in(session.to_dict())
     payment = session.payment_intent
     payment = payment if isinstance(payment, str) or payment is None else payment.id
     paid = progress == "paid" and payment is not None
@@ -96,13 +101,15 @@ def payment_status_of(
         return PaymentStatus(
             progress=progress,
             session=session.id,
-            account=metadata[METADATA_ACCOUNT],
-            purchase=metadata[METADATA_PURCHASE],
+            account=account or "",
+            purchase=purchase or "",
             amount=session.amount_total or 0,
             currency=session.currency or "",
             live=session.livemode,
             mode=session.mode,
             quantity=sum(item.quantity or 0 for item in session.line_items.data) if session.line_items else 0,
+            # A session that lost its stack's name is judged by its purchase's record alone.
+            other_stack=named if named is not None and named != stack else "",
             payment=payment,
             refunded=_refunded(client, payment) if paid and payment else 0,
             disputed=_disputed(client, payment) if paid and payment else 0,
@@ -110,15 +117,40 @@ def payment_status_of(
 
 
 def find_session_of_payment(client: stripe.StripeClient, payment: str) -> SessionRef | None:
-    """The checkout session of a payment, if this service made it. Raises PaymentsRefused, PaymentsUnavailable."""
+    """The checkout session of a payment, if a stack of this service may have made it.
+
+    Raises PaymentsRefused, PaymentsUnavailable.
+    """
     with translate_errors():
-        sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
+        try:
+            sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
+        except stripe.InvalidRequestError as error:
+            # A payment that this Stripe account doesn't have is none of ours: a retry would get the same error.
+            if _is_missing(error):
+                return None
+            raise
     if not sessions.data:
         return None
-    session = sessions.data[0]
-    metadata = session.metadata.to_dict() if session.metadata else {}
-    account, purchase = metadata_value(metadata, METADATA_ACCOUNT), metadata_value(metadata, METADATA_PURCHASE)
-    return SessionRef(session.id, account, purchase) if account and purchase else None
+    session = sessions.data[0].to_dict()
+    account, purchase, stack = _named_in(session)
+    purchase = purchase or reference_of(session)
+    return SessionRef(session["id"], account or "", purchase or "", stack) if account or purchase else None
+
+
+def find_names_of_payment(client: stripe.StripeClient, payment: str) -> tuple[str, str] | None:
+    """The account and purchase in a payment's own metadata, which stays when the session's metadata is edited.
+
+    Raises PaymentsRefused, PaymentsUnavailable.
+    """
+    with translate_errors():
+        try:
+            found = client.v1.payment_intents.retrieve(payment)
+        except stripe.InvalidRequestError as error:
+            if _is_missing(error):
+                return None
+            raise
+    account, purchase, _ = _named_in(found.to_dict())
+    return (account, purchase) if account and purchase else None
 
 
 def events_page(
@@ -144,6 +176,22 @@ def events_page(
                 raise
             page = client.v1.events.list(parameters)  # type: ignore[arg-type]
         return tuple(event_of(event.to_dict()) for event in page.data)
+
+
+def _is_missing(error: stripe.InvalidRequestError) -> bool:
+    """Whether the Stripe account has no such object. If it exists in the other mode, the key is wrong instead: an
+    operator must fix that."""
+    return error.code == MISSING and OTHER_MODE not in str(error)
+
+
+def _named_in(thing: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """The account, purchase and stack in an object's metadata."""
+    metadata = thing.get("metadata")
+    return (
+        metadata_value(metadata, METADATA_ACCOUNT),
+        metadata_value(metadata, METADATA_PURCHASE),
+        metadata_value(metadata, METADATA_STACK),
+    )
 
 
 def _refunded(client: stripe.StripeClient, payment: str) -> int:

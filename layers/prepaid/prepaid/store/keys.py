@@ -108,8 +108,8 @@ def payment(payment_id: str) -> Key:
     return _key(f"PAYMENT#{payment_id}", "PAYMENT")
 
 
-def quarantine(day: date, event_id: str) -> Key:
-    return _key(f"QUARANTINE#{day.isoformat()}", event_id)
+def quarantine(misfit: str) -> Key:
+    return _key("QUARANTINE#payments", misfit)
 
 
 def catalog_version(version: int) -> Key:

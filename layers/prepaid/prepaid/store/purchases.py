@@ -99,20 +99,42 @@ def save_purchase(table: Table, purchase: Purchase) -> None:
     put(table, purchase_put(purchase))
 
 
-def quarantine(
-    table: Table, pointer: PurchaseRef, wrong: tuple[str, ...], status: PaymentStatus | None, reason: str, now: datetime
-) -> None:
-    """Store a payment status that contradicts its purchase, for an operator to examine. A retry writes the same row.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """A payment status that contradicts its purchase. wrong: the names of what doesn't match.
 
-    status: the provider's; None when the provider doesn't know a granted purchase. Raises Busy.
+    status: the provider's; None when the provider doesn't know a granted purchase.
     """
-    reported = {name: str(value) for name, value in asdict(status).items()} if status else {}
+
+    ref: PurchaseRef
+    wrong: tuple[str, ...]
+    status: PaymentStatus | None
+
+    @property
+    def id(self) -> str:
+        """The same for every event, delivery and run that finds the payment wrong in the same way."""
+        subject = (self.status.payment or self.status.session) if self.status else self.ref.purchase
+        return f"{subject}#{'+'.join(self.wrong)}"
+
+
+def is_quarantined(table: Table, misfit: Misfit) -> bool:
+    """Whether the misfit was quarantined before. Raises Busy."""
+    return get(table, keys.quarantine(misfit.id)) is not None
+
+
+def quarantine(table: Table, misfit: Misfit, reason: str, now: datetime) -> None:
+    """Store a misfit for an operator to examine. A misfit has one row, whoever finds it. Raises Busy.
+
+    reason: the event or run that found it.
+    """
+    reported = {name: str(value) for name, value in asdict(misfit.status).items()} if misfit.status else {}
     item = {
-        **keys.quarantine(now.date(), f"{reason}#{pointer.purchase}"),
-        "account": {"S": pointer.account},
-        "purchase": {"S": pointer.purchase},
-        "mismatches": {"L": [{"S": name} for name in wrong]},
+        **keys.quarantine(misfit.id),
+        "account": {"S": misfit.ref.account},
+        "purchase": {"S": misfit.ref.purchase},
+        "mismatches": {"L": [{"S": name} for name in misfit.wrong]},
         "status": {"M": {name: {"S": value} for name, value in reported.items()}},
+        "reason": {"S": reason},
         "at": {"N": str(milliseconds(now))},
     }
     put(table, {"Item": item})
@@ -146,6 +168,7 @@ def _to_item(purchase: Purchase) -> Item:
         "currency": purchase.currency,
         "state": purchase.state,
         "language": purchase.language,
+        "requested_by": purchase.requested_by,
         "session": purchase.session,
         "checkout_url": purchase.checkout_url,
         "payment": purchase.payment,
@@ -188,6 +211,7 @@ def purchase_from_item(item: Item) -> Purchase:
         valid_months=number["valid_months"],
         language=text["language"],
         live=item["live"]["BOOL"],
+        requested_by=text["requested_by"],
         state=text["state"],
         version=number["version"],
         created_at=instant(number["created_at"]),

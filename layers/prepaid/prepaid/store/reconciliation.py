@@ -20,14 +20,12 @@ HIGHEST = "\U0010ffff"
 class Checkpoint:
     """since..until: the span of events of the current run; until is None between runs.
 
-    event: the last event handled, going from newest to oldest. reported: events already reported to an operator, so
-    that the overlap of two spans doesn't report them again.
+    event: the last event handled, going from newest to oldest.
     """
 
     since: datetime
     until: datetime | None = None
     event: str = ""
-    reported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +57,6 @@ def read_checkpoint(table: Table) -> Checkpoint | None:
         since=instant(int(item["since"]["N"])),
         until=instant(int(item["until"]["N"])) if "until" in item else None,
         event=item["event"]["S"],
-        reported=tuple(event["S"] for event in item["reported"]["L"]),
     )
 
 
@@ -71,7 +68,6 @@ def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
         "since": {"N": str(milliseconds(checkpoint.since))},
         **until,
         "event": {"S": checkpoint.event},
-        "reported": {"L": [{"S": event} for event in checkpoint.reported]},
     }
     put(table, {"Item": item})
 

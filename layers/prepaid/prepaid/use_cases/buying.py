@@ -27,12 +27,13 @@ ID_BYTES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A request to buy: the pack, the idempotency key, and the token of the manager's session."""
+    """A request to buy: the pack, the idempotency key, the token of the manager's session, and the calling client."""
 
     account: str
     pack: str
     idempotency_key: str
     manager_session: str
+    requested_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,15 @@ def buy(
         session = require_session(table, order.account, order.manager_session, now=now)
         pack = catalog().pack_on_sale(order.pack)
         new_id = purchase_id(now, random_bytes(ID_BYTES).hex())
-        new = new_purchase(new_id, order.account, pack, language=profile.language, live=checkout.live, now=now)
+        new = new_purchase(
+            new_id,
+            order.account,
+            pack,
+            language=profile.language,
+            live=checkout.live,
+            requested_by=order.requested_by,
+            now=now,
+        )
         try:
             purchase = record_purchase(table, new, order.idempotency_key, session)
         except ConditionFailed as failed:

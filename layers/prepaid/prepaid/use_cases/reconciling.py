@@ -25,7 +25,7 @@ from prepaid.store.reconciliation import (
     save_checkpoint,
     save_failed_check,
 )
-from prepaid.use_cases.syncing import Outcome, follow_event, sync_with_session
+from prepaid.use_cases.syncing import RECONCILIATION, Outcome, Sync, follow_event, sync_with_session
 
 # Stripe keeps events for 30 days; the first run of a stack reads all of them.
 INITIAL_LOOKBACK = timedelta(days=29)
@@ -34,8 +34,6 @@ OVERLAP = timedelta(hours=1)
 PAGE_PENDING_CHECKS = 50
 # How many failed checks a run retries, and among how many it takes turns.
 MAX_RETRIES, MAX_WAITING = 100, 1000
-# Reported events that the overlap of two runs may show again; the checkpoint stores them with each page.
-MAX_REPORTED = 200
 # The deadline of one event, purchase or page. Stripe alone may take 18 seconds.
 PIECE_SECONDS = 30.0
 
@@ -64,13 +62,14 @@ class ReconcileContext:
     """The dependencies and limits of a run.
 
     piece: returns the table with a new deadline, for one event, purchase or page; a slow one must not use up the run.
-    on_quarantine, on_failure: called immediately with the event or purchase, because a run may be killed before its
-    end. Tests lower the limits.
+    stack, on_quarantine: as in Sync. on_failure: called immediately with the event or purchase, because a run may be
+    killed before its end. Tests lower the limits.
     """
 
     piece: Callable[[], Table]
     client: Stripe
     catalog: Catalog
+    stack: str
     now: datetime
     has_time: Callable[[], bool]
     on_quarantine: Callable[[str], None]
@@ -78,6 +77,17 @@ class ReconcileContext:
     page_events: int = EVENTS_PAGE
     page_checks: int = PAGE_PENDING_CHECKS
     max_retries: int = MAX_RETRIES
+
+    def sync(self) -> Sync:
+        """What one piece of the run follows payments with."""
+        return Sync(
+            table=self.piece(),
+            client=self.client,
+            catalog=lambda: self.catalog,
+            stack=self.stack,
+            now=self.now,
+            on_quarantine=self.on_quarantine,
+        )
 
 
 def reconcile(context: ReconcileContext) -> ReconcileResult:
@@ -91,7 +101,7 @@ def reconcile(context: ReconcileContext) -> ReconcileResult:
     place, finished = _follow_events(run, place, until)
     finished = finished and _check_purchases(run)
     if finished:
-        save_checkpoint(context.piece(), Checkpoint(since=until, reported=place.reported))
+        save_checkpoint(context.piece(), Checkpoint(since=until))
         _retry_failed(run)
     waiting = read_failed_checks(context.piece(), MAX_WAITING)
     return ReconcileResult(
@@ -134,23 +144,23 @@ def _follow_events(run: _Run, place: Checkpoint, until: datetime) -> tuple[Check
             has_time = context.has_time()
             if not has_time:
                 break
-            quarantined = _follow(run, event, place.reported) == "quarantined"
-            reported = (event.id, *place.reported)[:MAX_REPORTED] if quarantined else place.reported
-            place = replace(place, event=event.id, reported=reported)
+            _follow(run, event)
+            place = replace(place, event=event.id)
         # After each page, so that a killed run loses at most one page.
         save_checkpoint(context.piece(), place)
     return place, has_time
 
 
-def _follow(run: _Run, event: Event, reported: tuple[str, ...]) -> Outcome | None:
+def _follow(run: _Run, event: Event) -> None:
     # All events of a session or payment lead to the same fetch, which is newer than any of them. Only the expiry of a
     # voucher is known from its event alone.
     subject = event.payment if event.type in MONEY_EVENTS else event.session
     key = (subject, event.type == FAILED_EVENT)
-    done = event.id in reported or key in run.checked
+    if key in run.checked:
+        return
     # Also when the check fails: one of the events is enough for a retry.
     run.checked.add(key)
-    return None if done else _check(run, event)
+    _check(run, event)
 
 
 def _check_purchases(run: _Run) -> bool:
@@ -189,19 +199,14 @@ def _check(run: _Run, subject: Event | PurchaseRef) -> Outcome | None:
         save_failed_check(context.piece(), name, values, context.now)
         run.outcomes["failed"] += 1
         return None
-    if outcome == "quarantined":
-        context.on_quarantine(name)
     run.outcomes[outcome] += 1
     return outcome
 
 
 def _outcome(run: _Run, subject: Event | PurchaseRef) -> Outcome:
-    context = run.context
     match subject:
         case Event():
-            return follow_event(
-                context.piece(), context.client, subject, catalog=lambda: context.catalog, now=context.now
-            )
+            return follow_event(run.context.sync(), subject)
         case PurchaseRef():
             return _check_purchase(run, subject)
         case _:
@@ -219,25 +224,17 @@ def _subject_from(values: Mapping[str, str]) -> Event | PurchaseRef:
         account=values.get("account"),
         purchase=values.get("purchase"),
         payment=values.get("payment"),
+        stack=values.get("stack"),
     )
 
 
 def _check_purchase(run: _Run, ref: PurchaseRef) -> Outcome:
     """Compare a purchase with its payment. A purchase without a session has nothing at Stripe to compare with."""
-    context, table = run.context, run.context.piece()
-    purchase = read_purchase(table, ref.account, ref.purchase)
+    sync = run.context.sync()
+    purchase = read_purchase(sync.table, ref.account, ref.purchase)
     if purchase is None or purchase.session is None:
         return "ignored"
     session = purchase.session
     if (session, False) in run.checked:
         return "unchanged"
-    return sync_with_session(
-        table,
-        context.client,
-        ref,
-        session,
-        failed=purchase.state == "failed",
-        catalog=context.catalog,
-        now=context.now,
-        reason="reconciliation",
-    )
+    return sync_with_session(sync, ref, session, failed=purchase.state == "failed", reason=RECONCILIATION)

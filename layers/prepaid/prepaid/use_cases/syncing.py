@@ -18,6 +18,7 @@ from prepaid.core.purchase import (
     Purchase,
     Step,
     as_paid_unmatched,
+    is_page_of,
     mismatches,
     needs_revocation,
     next_step,
@@ -25,15 +26,23 @@ from prepaid.core.purchase import (
 )
 from prepaid.payments.errors import PaymentsRefused, SessionUnknown
 from prepaid.payments.events import FAILED_EVENT, MONEY_EVENTS, SESSION_EVENTS, Event
-from prepaid.payments.sessions import Stripe, fetch_payment_status, find_session_of_payment
+from prepaid.payments.sessions import (
+    SessionRef,
+    Stripe,
+    fetch_payment_status,
+    find_names_of_payment,
+    find_session_of_payment,
+)
 from prepaid.store.dynamodb import ConditionFailed, Item, Table, attempts
 from prepaid.store.ledger import Draft, Puts, Tail, commit, drafts, find_entry_at, read_tail
 from prepaid.store.purchases import (
     PAYMENT,
     PENDING_CHECK,
     PURCHASE,
+    Misfit,
     PurchaseRef,
     find_payment,
+    is_quarantined,
     payment_put,
     purchase_put,
     quarantine,
@@ -47,6 +56,9 @@ MAX_STEPS = 4
 # Entries are dated in whole milliseconds.
 INSTANT = timedelta(milliseconds=1)
 
+# The reason of a sync that no event caused.
+RECONCILIATION = "reconciliation"
+# quarantined: for the first time. What waits for an operator already is unchanged.
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 # Why a sync starts again from the record:
 #   record_changed  another event changed the purchase after it was read
@@ -54,115 +66,101 @@ Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 #   confirm         credits were revoked or restored: if the refund or dispute changed again before that write, its
 #                   event found nothing to do and won't be resent, so fetch the status once more after the write
 Again = Literal["record_changed", "ledger_moved", "confirm"]
-# How carrying out one payment status ends. payment_used: the payment belongs to another purchase already.
-Ending = Literal["done", "payment_used"] | Again
+# How carrying out one payment status ends. payment: it belongs to another purchase already. unknown_account: nobody
+# opened the purchase's account. Both are misfits of these names.
+Ending = Literal["done", "payment", "unknown_account"] | Again
 
 
-def follow_event(
-    table: Table, client: Stripe, event: Event, *, catalog: Callable[[], Catalog], now: datetime
-) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """The dependencies of following payments. catalog: called only when a purchase may change.
+
+    stack: the name of this stack in the metadata of its sessions. on_quarantine: called with an event or purchase
+    before its misfit is stored for the first time. A process that dies in between reports it twice rather than never.
+    """
+
+    table: Table
+    client: Stripe
+    catalog: Callable[[], Catalog]
+    stack: str
+    now: datetime
+    on_quarantine: Callable[[str], None]
+
+
+def follow_event(sync: Sync, event: Event) -> Outcome:
     """Bring the purchase that an event concerns up to date. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
-    found = _find_purchase(table, client, event)
+    found = _find_session(sync, event)
     if found is None:
         return "ignored"
-    ref, session = found
-    try:
-        return sync_with_session(
-            table,
-            client,
-            ref,
-            session,
-            failed=event.type == FAILED_EVENT,
-            catalog=catalog(),
-            now=now,
-            reason=event.id,
-        )
-    except AccountNotFound:
-        # Payment for an account that doesn't exist: a retry of the event won't help, an operator may.
-        quarantine(table, ref, ("unknown_account",), None, event.id, now)
-        return "quarantined"
+    ref = PurchaseRef(account=found.account, purchase=found.purchase)
+    if found.stack not in (None, sync.stack) and _read(sync.table, ref) is None:
+        # Another stack's sale, by its own metadata and by our records: not worth a call to Stripe.
+        return "ignored"
+    return sync_with_session(sync, ref, found.session, failed=event.type == FAILED_EVENT, reason=event.id)
 
 
-def sync_with_session(
-    table: Table,
-    client: Stripe,
-    ref: PurchaseRef,
-    session: str,
-    *,
-    failed: bool,
-    catalog: Catalog,
-    now: datetime,
-    reason: str,
-) -> Outcome:
-    """Sync the purchase with its checkout session at Stripe.
+def sync_with_session(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool, reason: str) -> Outcome:
+    """Sync the purchase with a checkout session at Stripe.
 
     failed: whether an event reported that the voucher expired. Raises the same as sync_purchase, PaymentsRefused,
     PaymentsUnavailable.
     """
-    return sync_purchase(
-        table,
-        ref,
-        lambda: _fetch_status(table, client, ref, session, failed=failed),
-        catalog=catalog,
-        now=now,
-        reason=reason,
-    )
+    return sync_purchase(sync, ref, lambda ref: _fetch_status(sync, ref, session, failed=failed), reason=reason)
 
 
 def sync_purchase(
-    table: Table,
-    ref: PurchaseRef,
-    fetch: Callable[[], PaymentStatus | None],
-    *,
-    catalog: Catalog,
-    now: datetime,
-    reason: str,
+    sync: Sync, ref: PurchaseRef, fetch: Callable[[PurchaseRef], PaymentStatus | None], *, reason: str
 ) -> Outcome:
     """Update the purchase to its payment's status, or quarantine a status that contradicts the record (rule 12).
 
+    ref: the purchase as far as the caller knows; what the session names now counts instead if the two differ.
     fetch: returns the current status from Stripe; None when Stripe knows nothing about the purchase.
-    reason: the event or run that caused the sync, for the quarantine. Raises AccountNotFound, Busy, and the errors of
-    `fetch`.
+    reason: the event or run that caused the sync, for the quarantine. Raises Busy, and the errors of `fetch`.
     """
-    changed = False
-    for _ in attempts(table.deadline):
+    changed = reported = False
+    for _ in attempts(sync.table.deadline):
         # In this order: if the record changes in between, the write fails. So a stale reply from Stripe can never
         # overwrite a newer one.
-        purchase = read_purchase(table, ref.account, ref.purchase)
-        status = fetch()
-        if status is None and not (purchase and purchase.granted):
+        purchase = _read(sync.table, ref)
+        status = fetch(ref)
+        owner = _find_owner(sync, ref, purchase, status)
+        if owner is None:
             return "ignored"
+        if owner != ref:
+            ref = owner
+            continue
         wrong = mismatches(purchase, status)
         # Without a purchase or a status something is wrong; only the type checker needs to be told.
         if purchase is None or status is None or wrong:
-            if _quarantine_purchase(table, ref, purchase, wrong, status, reason, now):
-                return "quarantined"
-            # The record changed: start again.
+            if not _moved_money(purchase, status):
+                return "ignored"
+            # The quarantine row first: if the process dies in between, a retry finds the purchase still unmarked.
+            reported = _quarantine(sync, Misfit(ref=ref, wrong=wrong, status=status), reason) or reported
+            if _mark_paid(sync, purchase, status):
+                return "quarantined" if reported else "unchanged"
             continue
-        wrote, ending = _carry_out(table, purchase, status, catalog, now)
+        wrote, ending = _carry_out(sync, purchase, status)
         changed = changed or wrote
         match ending:
             case "done":
                 return "changed" if changed else "unchanged"
-            case "payment_used":
-                quarantine(table, ref, ("payment",), status, reason, now)
-                return "quarantined"
+            case "payment" | "unknown_account":
+                reported = _quarantine(sync, Misfit(ref=ref, wrong=(ending,), status=status), reason) or reported
+                return "quarantined" if reported else "unchanged"
             case "record_changed" | "ledger_moved" | "confirm":
                 continue
     raise Busy
 
 
-def _fetch_status(
-    table: Table, client: Stripe, ref: PurchaseRef, session: str, *, failed: bool
-) -> PaymentStatus | None:
-    """The current status of a checkout session; None when Stripe has no such session of this service.
+def _fetch_status(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
+    """The current status of a checkout session; None when Stripe has no such session, or it is open and unpaid.
 
     Raises PaymentsRefused, PaymentsUnavailable, Busy.
     """
     try:
-        return fetch_payment_status(client, session, failed=failed)
+        return fetch_payment_status(sync.client, session, stack=sync.stack, failed=failed)
     except SessionUnknown as error:
-        purchase = read_purchase(table, ref.account, ref.purchase)
+        purchase = _read(sync.table, ref)
         if purchase and purchase.session == session and not purchase.granted:
             # This service created the session, and Stripe never deletes sessions, so the key belongs to another Stripe
             # account. Ignoring the event could lose a payment.
@@ -170,26 +168,67 @@ def _fetch_status(
         return None
 
 
-def _find_purchase(table: Table, client: Stripe, event: Event) -> tuple[PurchaseRef, str] | None:
-    """The purchase that an event concerns and its session; None when it concerns no purchase of this service."""
-    if event.type in SESSION_EVENTS and event.account and event.purchase and event.session:
-        return PurchaseRef(account=event.account, purchase=event.purchase), event.session
+def _find_session(sync: Sync, event: Event) -> SessionRef | None:
+    """The session that an event concerns; None when no stack of this service can have made it."""
+    if event.connected_account:
+        return None
+    if event.type in SESSION_EVENTS and event.session and (event.account or event.purchase):
+        return SessionRef(event.session, event.account or "", event.purchase or "", event.stack)
     if event.type not in MONEY_EVENTS or event.payment is None:
         return None
-    ref = find_payment(table, event.payment)
-    if ref:
-        purchase = read_purchase(table, ref.account, ref.purchase)
-        return (ref, purchase.session) if purchase and purchase.session else None
-    # A payment can be refunded before it was recorded: then only Stripe knows its purchase.
-    found = find_session_of_payment(client, event.payment)
-    return (PurchaseRef(account=found.account, purchase=found.purchase), found.session) if found else None
+    ref = find_payment(sync.table, event.payment)
+    if ref is None:
+        # A payment can be refunded before it was recorded: then only Stripe knows its purchase.
+        return find_session_of_payment(sync.client, event.payment)
+    purchase = read_purchase(sync.table, ref.account, ref.purchase)
+    return SessionRef(purchase.session, ref.account, ref.purchase, None) if purchase and purchase.session else None
 
 
-def _carry_out(
-    table: Table, purchase: Purchase, status: PaymentStatus, catalog: Catalog, now: datetime
-) -> tuple[bool, Ending]:
-    """Write step after step towards one payment status. Returns whether anything was written, and the ending."""
-    wrote = False
+def _find_owner(
+    sync: Sync, ref: PurchaseRef, purchase: Purchase | None, status: PaymentStatus | None
+) -> PurchaseRef | None:
+    """The purchase to compare the status with, `ref` unless the session belongs to another; None when there is none.
+
+    purchase: the record of `ref`. status: None when Stripe has no such session, or it is open and unpaid.
+    """
+    if status is None:
+        return ref if purchase and purchase.granted else None
+    if is_page_of(purchase, status):
+        return ref
+    named = PurchaseRef(account=status.account, purchase=status.purchase)
+    if named != ref and is_page_of(_read(sync.table, named), status):
+        return named
+    if status.other_stack:
+        return None
+    by_payment = _named_by_payment(sync, status)
+    if by_payment not in (None, ref, named) and is_page_of(_read(sync.table, by_payment), status):
+        return by_payment
+    # Another product sold what names no purchase. An unknown purchase may be one that a restored table forgot.
+    return named if status.account and status.purchase else None
+
+
+def _named_by_payment(sync: Sync, status: PaymentStatus) -> PurchaseRef | None:
+    if status.progress != "paid" or status.payment is None:
+        return None
+    names = find_names_of_payment(sync.client, status.payment)
+    return PurchaseRef(account=names[0], purchase=names[1]) if names else None
+
+
+def _read(table: Table, ref: PurchaseRef | None) -> Purchase | None:
+    return read_purchase(table, ref.account, ref.purchase) if ref and ref.account and ref.purchase else None
+
+
+def _moved_money(purchase: Purchase | None, status: PaymentStatus | None) -> bool:
+    """Whether a status that matches no record is about money or credits, not about an abandoned page."""
+    return status is None or status.progress == "paid" or (purchase is not None and purchase.granted)
+
+
+def _carry_out(sync: Sync, purchase: Purchase, status: PaymentStatus) -> tuple[bool, Ending]:
+    """Write step after step towards one payment status. Returns whether anything was written, and the ending.
+
+    Raises Busy.
+    """
+    table, now, wrote = sync.table, sync.now, False
     for _ in range(MAX_STEPS):
         expired_unspent = (
             _find_expired_unspent(table, purchase, now) if needs_revocation(purchase, status) else NOTHING_EXPIRED
@@ -199,10 +238,13 @@ def _carry_out(
             return wrote, "done"
         was_granted = purchase.granted
         try:
-            written = _write_step(table, purchase, step, expired_unspent, catalog, now)
+            written = _write_step(table, purchase, step, expired_unspent, sync.catalog(), now)
+        except AccountNotFound:
+            # A retry won't open the account, an operator may.
+            return wrote, "unknown_account"
         except ConditionFailed as failed:
             payment_used = PAYMENT in failed.existing and PURCHASE not in failed.existing
-            return wrote, "payment_used" if payment_used else "record_changed"
+            return wrote, "payment" if payment_used else "record_changed"
         if written is None:
             return wrote, "ledger_moved"
         purchase, wrote = written, True
@@ -278,22 +320,22 @@ def _has_ended(lot: Lot, at: datetime) -> bool:
     return lot.expires_at <= at
 
 
-def _quarantine_purchase(
-    table: Table,
-    ref: PurchaseRef,
-    purchase: Purchase | None,
-    wrong: tuple[str, ...],
-    status: PaymentStatus | None,
-    reason: str,
-    now: datetime,
-) -> bool:
-    """Quarantine, and mark the purchase as paid if it is. False when the purchase was changed meanwhile."""
-    # The quarantine row first: if the process dies in between, a retry finds the purchase still unmarked.
-    quarantine(table, ref, wrong, status, reason, now)
-    paid = as_paid_unmatched(purchase, status, now) if purchase and status else None
-    if paid:
-        try:
-            save_purchase(table, paid)
-        except ConditionFailed:
-            return False
+def _mark_paid(sync: Sync, purchase: Purchase | None, status: PaymentStatus | None) -> bool:
+    """Mark a purchase as paid whose payment doesn't match it. False when the purchase was changed meanwhile."""
+    paid = as_paid_unmatched(purchase, status, sync.now) if purchase and status else None
+    if paid is None:
+        return True
+    try:
+        save_purchase(sync.table, paid)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def _quarantine(sync: Sync, misfit: Misfit, reason: str) -> bool:
+    """Report a misfit and store it for an operator, unless that was done before. Returns whether it is new."""
+    if is_quarantined(sync.table, misfit):
+        return False
+    sync.on_quarantine(misfit.ref.purchase if reason == RECONCILIATION else reason)
+    quarantine(sync.table, misfit, reason, sync.now)
     return True

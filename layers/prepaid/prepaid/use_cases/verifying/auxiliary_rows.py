@@ -158,11 +158,13 @@ def wrong_in_pending_check(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 def wrong_in_quarantine(item: Item) -> Iterator[str]:
     """The invalid parts of a quarantine row. Raises KeyError, ValueError."""
-    if not fits(item, {"account": "S", "purchase": "S", "mismatches": "L", "status": "M", "at": "N"}):
+    attributes = {"account": "S", "purchase": "S", "mismatches": "L", "status": "M", "reason": "S", "at": "N"}
+    if not fits(item, attributes):
         yield "attributes"
         return
-    day, reason = instant(int(item["at"]["N"])).date(), item["SK"]["S"].rpartition("#")[0]
-    if not _is(item, keys.quarantine(day, f"{reason}#{item['purchase']['S']}")):
+    instant(int(item["at"]["N"]))
+    subject = item["SK"]["S"].rpartition("#")[0]
+    if not _is(item, keys.quarantine(f"{subject}#{'+'.join(name['S'] for name in item['mismatches']['L'])}")):
         yield "key"
 
 
@@ -174,9 +176,7 @@ def wrong_in_reconciliation(item: Item, lookup: RowLookup) -> Iterator[str]:
         elif int(item["first_at"]["N"]) > int(item["last_at"]["N"]) or int(item["tries"]["N"]) < 1:
             yield "tries"
         return
-    if not fits(item, {"since": "N", "event": "S", "reported": "L"}, {"until": "N"}) or not _is(
-        item, keys.RECONCILIATION
-    ):
+    if not fits(item, {"since": "N", "event": "S"}, {"until": "N"}) or not _is(item, keys.RECONCILIATION):
         yield "attributes"
         return
     times = [instant(int(item[name]["N"])) for name in ("since", "until") if name in item]
