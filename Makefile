@@ -28,7 +28,7 @@ THREADS ?= 64
 # A virtual environment works on every system.
 UV_VERSION := 0.13.9
 OWN_UV := .local/uv/bin/uv
-UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),$(OWN_UV))
+UV := $(or $(shell uv --version >/dev/null 2>&1 && echo uv),$(OWN_UV))
 NEEDS_UV := $(filter $(OWN_UV),$(UV))
 RUN := $(UV) run --locked
 export PATH := $(if $(NEEDS_UV),$(CURDIR)/.local/uv/bin:)$(PATH)
@@ -136,4 +136,5 @@ $(OWN_UV):
 	@echo "Installing uv $(UV_VERSION) into .local/uv"
 	@"$$(command -v python3 || command -v python)" -m venv .local/uv \
 		|| { echo "Python can't make virtual environments here (Debian and Ubuntu: apt install python3-venv)"; exit 1; }
-	@.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
+		|| { echo "uv could not be installed: is PyPI reachable from here?"; exit 1; }

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 HOST = "127.0.0.1"
+# Characters of a log's last line that an error shows.
+LAST_LINE = 500
 
 
 class LocalStackError(Exception):
@@ -36,6 +39,13 @@ def require_free(port: int, setting: str) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise LocalStackError(f"port {port} is in use; choose another with {setting}={port + 1}") from error
+
+
+def require_space(folder: Path, megabytes: int) -> None:
+    """Raise LocalStackError if the folder's disk has less space, before anything fails halfway without a log."""
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < megabytes:
+        raise LocalStackError(f"the disk of {shown(folder)} has {free} MB free, and this start needs {megabytes} MB")
 
 
 def shown(log: Path) -> str:
@@ -119,10 +129,11 @@ def running(
 
 
 def finish(name: str, command: Sequence[str | Path], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
-    """Run a program to its end. Raises LocalStackError unless it exits with 0."""
+    """Run a program to its end. Raises LocalStackError with the last line of its log unless it exits with 0."""
     with running(name, command, env, log, cwd) as program:
         if program.supervisor.wait() != 0:
-            raise LocalStackError(f"{name} failed, see {shown(log)}")
+            last = log.read_text("utf-8", errors="replace").strip().rpartition("\n")[2].strip()
+            raise LocalStackError(f"{name} failed, see {shown(log)}: {last[:LAST_LINE]}")
 
 
 def own_environment() -> dict[str, str]:

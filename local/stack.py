@@ -19,12 +19,25 @@ from local import demo
 from local.build import built
 from local.cloud import emulator, wait_for
 from local.deploy import STRIPE_RIGHTS, Deployed, deploy
-from local.processes import HOST, STATE, LocalStackError, Program, free_port, own_environment, require_free, running
+from local.processes import (
+    HOST,
+    STATE,
+    LocalStackError,
+    Program,
+    free_port,
+    own_environment,
+    require_free,
+    require_space,
+    running,
+)
 from local.routes import import_routes
 from local.tools import environment_of
 
 CLIENTS = {"service": "ServiceClientId", "storefront": "StorefrontClientId", "admin": "AdminClientId"}
 ANSWER_SECONDS = 30
+# The first start installs the tools; every start may build, and unpacks what it built.
+FIRST_START_MB = 600
+LATER_START_MB = 150
 # The delivery in events/ is signed with this secret, which takes the place of a previous secret during a rotation.
 SAMPLE_WEBHOOK_SECRET = "whsec_sample_events"  # noqa: S105 - not a real secret
 
@@ -79,8 +92,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
     file = STATE / f"{options.name}.json"
     with contextlib.ExitStack() as contexts:
         contexts.enter_context(_only_one(options.name))
-        require_free(port, "PORT")
-        require_free(stripe_port, "STRIPE_PORT")
+        _require_room(port, stripe_port)
         # A killed stack couldn't delete its file.
         file.unlink(missing_ok=True)
         for log in logs.glob("*.log"):
@@ -141,6 +153,12 @@ def _only_one(name: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise LocalStackError(f"a stack named {name} is running; name this one with STACK=another") from error
         yield
+
+
+def _require_room(port: int, stripe_port: int) -> None:
+    require_space(STATE, LATER_START_MB if (STATE / "tools").exists() else FIRST_START_MB)
+    require_free(port, "PORT")
+    require_free(stripe_port, "STRIPE_PORT")
 
 
 @contextlib.contextmanager

@@ -37,13 +37,13 @@ def test_keys_are_used_by_several_clients_and_for_different_requests() -> None:
     ]
     users: dict[str, set[int]] = {}
     asked: dict[str, set[str]] = {}
-    for client, one in requests:
-        if one.key:
-            users.setdefault(one.key, set()).add(client)
-            asked.setdefault(one.key, set()).add(json.dumps(one.body, sort_keys=True))
+    for client, request in requests:
+        if request.key:
+            users.setdefault(request.key, set()).add(client)
+            asked.setdefault(request.key, set()).add(json.dumps(request.body, sort_keys=True))
 
     assert len(requests) == 2000
-    assert {one.kind for _, one in requests} == set(get_args(Kind.__value__))
+    assert {request.kind for _, request in requests} == set(get_args(Kind.__value__))
     assert sum(len(clients) > 1 for clients in users.values()) > 100
     assert sum(len(bodies) > 1 for bodies in asked.values()) > 20
 
@@ -65,7 +65,7 @@ def test_a_killed_clients_successor_retries_unanswered_requests(
     second.sent(1, GIFT)
     second.received(201, {"entry": 3}, replayed=True)
     attempts = read_history(file)
-    assert [(one.client, one.index, one.answered, one.request) for one in attempts] == [
+    assert [(attempt.client, attempt.index, attempt.answered, attempt.request) for attempt in attempts] == [
         (3, 0, True, GIFT),
         (3, 1, False, GIFT),
         (3, 1, True, GIFT),

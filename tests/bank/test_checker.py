@@ -56,7 +56,7 @@ class Run:
         before = bytes(32)
         for number, (line, state) in enumerate(pairs, start=1):
             key = (f"ACCOUNT#{account}", f"ENTRY#{number:012d}")
-            said, left = (json.dumps(one, separators=(",", ":"), ensure_ascii=False) for one in (line, state))
+            said, left = (json.dumps(text, separators=(",", ":"), ensure_ascii=False) for text in (line, state))
             before = sha256(before + "\n".join((*key, said, left)).encode()).digest()
             self.items[key] = entry_item(key, said, left, before)
 
@@ -117,7 +117,9 @@ def an_entry_older_than_one_that_was_answered_before_it_was_asked(run: Run) -> N
     assert earlier.response
     answered = acknowledged_after(run, earlier, earlier.response)
     assert answered
-    for attempt in [one for one in run.histories if one.request.key == earlier.request.key and one != earlier]:
+    for attempt in [
+        attempt for attempt in run.histories if attempt.request.key == earlier.request.key and attempt != earlier
+    ]:
         run.histories.remove(attempt)
     run.change(earlier, at=answered + 1, response={"at": answered + 2})
 
@@ -125,25 +127,29 @@ def an_entry_older_than_one_that_was_answered_before_it_was_asked(run: Run) -> N
 def acknowledged_after(run: Run, earlier: Attempt, response: Response) -> int | None:
     """When a later entry of the same account was answered."""
     later = [
-        one for one in run.histories if one.request.account == earlier.request.account and one.request.kind == "debit"
+        attempt
+        for attempt in run.histories
+        if attempt.request.account == earlier.request.account and attempt.request.kind == "debit"
     ]
     entries = [
-        one.response for one in later if one.response and one.response.status == 201 and not one.response.replayed
+        attempt.response
+        for attempt in later
+        if attempt.response and attempt.response.status == 201 and not attempt.response.replayed
     ]
-    return next((one.at for one in entries if one.body["entry"] > response.body["entry"]), None)
+    return next((entry.at for entry in entries if entry.body["entry"] > response.body["entry"]), None)
 
 
 def a_balance_that_is_stale(run: Run) -> None:
     read = run.answered(
         "balance", 200, lambda one, response: response.body["entry"] < run.last_of(one.request.account) - 2
     )
-    late = max(one.response.at for one in run.histories if one.response) + 1
+    late = max(attempt.response.at for attempt in run.histories if attempt.response) + 1
     run.change(read, at=late, response={"at": late + 1})
 
 
 def a_balance_from_the_future(run: Run) -> None:
     read = run.answered("balance", 200, lambda _, response: response.body["entry"] > 2)
-    early = min(one.at for one in run.histories)
+    early = min(attempt.at for attempt in run.histories)
     run.change(read, at=early - 2, response={"at": early - 1})
 
 
@@ -187,8 +193,12 @@ def a_key_that_had_its_effect_and_is_told_insufficient(run: Run) -> None:
 
 def refused_later(run: Run, done: Attempt, response: Response) -> Attempt | None:
     """A refusal of the same account to who asked when this was done."""
-    refused = [one for one in run.histories if one.response and one.response.status == 402 and one.at > response.at]
-    return next((one for one in refused if one.request.account == done.request.account), None)
+    refused = [
+        attempt
+        for attempt in run.histories
+        if attempt.response and attempt.response.status == 402 and attempt.at > response.at
+    ]
+    return next((attempt for attempt in refused if attempt.request.account == done.request.account), None)
 
 
 def a_conflict_of_a_key_that_was_never_used(run: Run) -> None:
@@ -211,7 +221,7 @@ def a_gift_refused_as_ended_that_was_not(run: Run) -> None:
 
 def an_account_missing_after_it_was_opened(run: Run) -> None:
     missing = run.answered("debit", 404)
-    late = max(one.response.at for one in run.histories if one.response) + 1
+    late = max(attempt.response.at for attempt in run.histories if attempt.response) + 1
     run.change(missing, at=late, response={"at": late + 1})
 
 
@@ -242,7 +252,7 @@ def an_acknowledgement_of_what_is_not_there(run: Run) -> None:
 
 def an_entry_that_nobody_asked_for(run: Run) -> None:
     key = run.new("grant").request.key
-    run.histories[:] = [one for one in run.histories if one.request.key != key]
+    run.histories[:] = [attempt for attempt in run.histories if attempt.request.key != key]
 
 
 def an_answer_to_another_request(run: Run) -> None:

@@ -196,7 +196,7 @@ def test_a_key_used_for_another_request_is_rejected(till: Till, service: Service
         service.buy(key="spent", session=session),
         service.spend(key="bought"),
     ]
-    assert [(one.status, one.code) for one in answers] == [(409, "idempotency_key_reused")] * 4
+    assert [(answer.status, answer.code) for answer in answers] == [(409, "idempotency_key_reused")] * 4
     # None of them spent the session.
     assert service.buy(session=session).status == 201
 
@@ -293,12 +293,12 @@ def test_purchases_are_listed_newest_first_in_pages(till: Till, service: Service
     cursor: dict[str, str] = {}
     while True:
         body = service(PURCHASES, query=cursor).body
-        pages.append([one["id"] for one in body["purchases"]])
+        pages.append([purchase["id"] for purchase in body["purchases"]])
         if body["next_cursor"] is None:
             break
         cursor = {"cursor": body["next_cursor"]}
     assert [len(page) for page in pages] == [50, 50, 1]
-    assert [one for page in pages for one in page] == made[::-1]
+    assert [purchase for page in pages for purchase in page] == made[::-1]
 
 
 @pytest.mark.parametrize(("count", "pages"), [(49, [49]), (50, [50]), (51, [50, 1]), (100, [50, 50])])
@@ -365,7 +365,7 @@ def test_a_granted_purchase_shows_its_lot_and_expiry(till: Till, service: Servic
         "lot_000000000002",
         "2027-06-17T03:00:00.000Z",
     )
-    [entry] = [one for one in service(HISTORY).body["entries"] if one["purchase"]]
+    [entry] = [entry for entry in service(HISTORY).body["entries"] if entry["purchase"]]
     assert (entry["purchase"], entry["lot"]) == (purchase.id, shown["lot"])
 
 
@@ -374,7 +374,7 @@ def test_purchase_ids_sort_by_time(till: Till, service: Service, clock: Clock) -
     clock.now += MILLISECOND
     second = till.buy().id
     assert first < second
-    assert [one["id"] for one in service(PURCHASES).body["purchases"]] == [second, first]
+    assert [purchase["id"] for purchase in service(PURCHASES).body["purchases"]] == [second, first]
 
 
 def test_an_administrator_needs_a_manager_session_to_buy(till: Till, service: Service) -> None:

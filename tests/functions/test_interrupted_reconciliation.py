@@ -127,7 +127,7 @@ def test_a_run_continues_past_an_event_that_stripe_deleted(till: Till, run: Run,
     assert not run(looks(2))["finished"]
     with till.fake.state.lock:
         events = till.fake.state.tables["event"]
-        newest = next(one for one in till.fake.state.newest_first("event") if "session" in one["type"])
+        newest = next(event for event in till.fake.state.newest_first("event") if "session" in event["type"])
         del events[newest["id"]]
     assert run()["finished"]
     assert available(service) == 300

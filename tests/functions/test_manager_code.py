@@ -122,7 +122,7 @@ def test_a_key_serves_a_session_or_another_request(shop: Service) -> None:
         shop.buy(key="opened", session=session),
         shop(GRANT, json={"credits": 1, "kind": "promotion", "reason": "x"}, key="opened"),
     ]
-    assert [(one.status, one.code) for one in answers] == [(409, "idempotency_key_reused")] * 4
+    assert [(answer.status, answer.code) for answer in answers] == [(409, "idempotency_key_reused")] * 4
     # Six right codes with one key: none of them counts as a try.
     assert [shop.try_code(key="spent").status for _ in range(6)] == [409] * 6
 

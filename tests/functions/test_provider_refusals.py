@@ -1,4 +1,4 @@
-"""What a retry can't heal: Stripe's clear no is told apart from its silence, alarms, and goes on once it is mended."""
+"""Stripe refuses a request. Unlike an outage, that raises an alarm, and a retry succeeds once the cause is fixed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,18 +78,18 @@ def at_stripe(till: Till, kind: str) -> list[Any]:
         return till.fake.state.newest_first(kind)
 
 
-def told(answer: Answer) -> bool:
+def refused_by_stripe(answer: Answer) -> bool:
     """The refusal as clients know it, without a word of Stripe's."""
     assert (answer.status, answer.code) == (502, "payment_provider_refused"), answer
     assert answer.body["detail"] == (
         "The payment provider rejects this request. Once the cause is fixed, the same request succeeds."
     )
-    # When it is mended nobody knows: a client that asks every few seconds would help nobody.
+    # Nobody knows when the cause will be fixed, so no interval between retries is right.
     assert "retry-after" not in answer.headers
     return True
 
 
-def heard(output: Output, times: int = 1) -> bool:
+def alarmed(output: Output, times: int = 1) -> bool:
     """The alarm's metric, and a line that names Stripe's reason for the operator."""
     assert output.metric(METRIC) == [1] * times
     lines = [line for line in output.lines if line.get("message") == "payment provider refused"]
@@ -120,8 +120,8 @@ def test_after_a_refused_page_the_same_key_continues(till: Till, service: Servic
     """The refusal sounds an alarm; the key continues once the cause is fixed."""
     till.fake.api.faults.plan(1, Fault(status=status))
 
-    assert told(service.buy(key="k", trouble=True))
-    assert heard(output)
+    assert refused_by_stripe(service.buy(key="k", trouble=True))
+    assert alarmed(output)
     [waiting] = service(PURCHASES).body["purchases"]
     assert (waiting["state"], waiting["checkout_url"]) == ("created", None)
 
@@ -141,8 +141,8 @@ def test_a_key_without_permission_has_its_own_error(till: Till, service: Service
     rights = {name: level for name, level in (till.fake.api.keys[key] or {}).items() if name != lacking}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(till.fake.api.keys, key, rights)
-        assert told(service.buy(key="k", trouble=True))
-    assert heard(output)
+        assert refused_by_stripe(service.buy(key="k", trouble=True))
+    assert alarmed(output)
     assert f"rak_{lacking}_write" in output.getvalue()
     bought(till, service.buy(key="k", session=""))
 
@@ -156,9 +156,9 @@ def test_an_amount_that_stripe_rejects_has_its_own_error(till: Till, service: Se
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
 
-    assert told(service.buy("tiny", key="k", trouble=True))
+    assert refused_by_stripe(service.buy("tiny", key="k", trouble=True))
 
-    assert heard(output)
+    assert alarmed(output)
     assert "at least" in output.getvalue()
     assert at_stripe(till, "checkout.session") == []
 
@@ -180,7 +180,7 @@ def test_another_return_url_after_a_refusal_makes_the_page_with_it(
     till: Till, service: Service, refusals: KeptRefusals
 ) -> None:
     with refusals.refusing(CREATE_PAGE):
-        assert told(service.buy(key="k", trouble=True))
+        assert refused_by_stripe(service.buy(key="k", trouble=True))
 
     with another_return_url(service, "https://new.example.com/"):
         answer = service.buy(key="k", session="")
@@ -209,7 +209,7 @@ def test_killed_after_the_second_key_the_page_is_found(
     till: Till, service: Service, clock: Clock, refusals: KeptRefusals
 ) -> None:
     with refusals.refusing(CREATE_PAGE):
-        assert told(service.buy(key="k", trouble=True))
+        assert refused_by_stripe(service.buy(key="k", trouble=True))
     with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k", session="")
     clock.now += SECOND
@@ -220,14 +220,17 @@ def test_killed_after_the_second_key_the_page_is_found(
 def test_another_purchases_page_is_not_used(till: Till, service: Service, refusals: KeptRefusals) -> None:
     other = till.buy("credits-500")
     with refusals.refusing(CREATE_PAGE):
-        assert told(service.buy(key="k", trouble=True))
+        assert refused_by_stripe(service.buy(key="k", trouble=True))
 
     answer = service.buy(key="k", session="")
 
     assert answer.status == 201
     assert answer.body["id"] != other.id
     assert answer.body["checkout_url"] != other.checkout_url
-    assert [one["client_reference_id"] for one in at_stripe(till, "checkout.session")] == [answer.body["id"], other.id]
+    assert [session["client_reference_id"] for session in at_stripe(till, "checkout.session")] == [
+        answer.body["id"],
+        other.id,
+    ]
 
 
 # The webhook and the reconciliation
@@ -239,30 +242,36 @@ def test_a_delivery_that_failed_is_retried(till: Till, service: Service, output:
     before = service.stored()
     till.fake.api.faults.plan(1, Fault(status=status))
 
-    assert told(till.tell(event, trouble=True))
+    assert refused_by_stripe(till.tell(event, trouble=True))
 
-    assert heard(output)
+    assert alarmed(output)
     assert service.stored() == before
     till.tell(event)
     assert service.balance()["credits"]["available"] == 100
 
 
 def test_a_key_of_the_other_mode_quarantines_nothing(till: Till, service: Service, output: Output) -> None:
-    [event] = till.pay(till.sell())
+    sale = till.sell()
+    [event] = till.pay(sale)
     before = service.stored()
 
     def meet(call: Call) -> LineFault | None:
-        said = "a similar object exists in live mode, but a test mode key was used to make this request."
-        message = f"No such checkout.session: '{call.session}'; {said}"
+        reason = "a similar object exists in live mode, but a test mode key was used to make this request."
+        message = f"No such checkout.session: '{call.session}'; {reason}"
         return refuses(404, message, code="resource_missing", param="id") if call.session else None
 
     with stripe_tapped(meet):
-        assert told(till.tell(event, trouble=True))
-    assert heard(output)
+        assert refused_by_stripe(till.tell(event, trouble=True))
+    assert alarmed(output)
     assert output.metric("PurchaseQuarantined") == []
     assert service.stored() == before
     till.tell(event)
     assert service.balance()["credits"]["available"] == 100
+    # A granted purchase that a wrong key can't find looks like one that Stripe no longer knows.
+    [refund, *_] = till.refund(sale, 100)
+    with stripe_tapped(meet):
+        assert refused_by_stripe(till.tell(refund, trouble=True))
+    assert output.metric("PurchaseQuarantined") == []
 
 
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
@@ -276,7 +285,7 @@ def test_webhook_and_reconciliation_need_every_permission(till: Till, service: S
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(till.fake.api.keys, key, {name: rights[name] for name in rights if name != lacking})
             if function == "purchase_webhook":
-                assert told(till.tell(paid, trouble=True))
+                assert refused_by_stripe(till.tell(paid, trouble=True))
             else:
                 assert not reconciled(service)
         assert service.balance()["credits"]["available"] == 0

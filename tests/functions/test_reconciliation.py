@@ -178,8 +178,8 @@ def test_a_grant_without_its_payment_is_quarantined(
     till.session(purchase.session or "").update(told)
     ledger = types(service.stored())
     assert run()["quarantined"] > 0
-    assert {tuple(one) for _, one in quarantined(service)} == {tuple(names)}
-    assert {one for one, _ in quarantined(service)} == {purchase.id}
+    assert {tuple(mismatches) for _, mismatches in quarantined(service)} == {tuple(names)}
+    assert {purchase_id for purchase_id, _ in quarantined(service)} == {purchase.id}
     assert max(output.metric("PurchaseQuarantined")) > 0
     # Nothing is taken back by a machine.
     assert types(service.stored()) == ledger

@@ -122,13 +122,13 @@ def body(data: bytes) -> None:
         except (Malformed, InvalidRequest) as refusal:
             check_words(refusal)
             continue
-        said = json.loads(data, object_pairs_hook=once)
-        assert isinstance(said, dict)
+        sent = json.loads(data, object_pairs_hook=once)
+        assert isinstance(sent, dict)
         # Nothing was coerced, dropped or read another way than any JSON reader does.
         for field, value in asked.model_dump(exclude_unset=True, mode="json").items():
             if not isinstance(getattr(asked, field), datetime):
-                assert same(value, said[field]), (field, value, said[field])
-        assert set(said) == asked.model_fields_set
+                assert same(value, sent[field]), (field, value, sent[field])
+        assert set(sent) == asked.model_fields_set
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -137,13 +137,13 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def same(ours: Any, said: Any) -> bool:
-    """Whether two JSON values are one; what wasn't said of a pack has its default."""
-    if isinstance(said, dict):
-        return isinstance(ours, dict) and all(same(ours.get(name), one) for name, one in said.items())
-    if isinstance(said, list):
-        return isinstance(ours, list) and len(ours) == len(said) and all(map(same, ours, said))
-    return type(ours) is type(said) and ours == said
+def same(ours: Any, sent: Any) -> bool:
+    """Whether two JSON values are one; what wasn't sent of a pack has its default."""
+    if isinstance(sent, dict):
+        return isinstance(ours, dict) and all(same(ours.get(name), value) for name, value in sent.items())
+    if isinstance(sent, list):
+        return isinstance(ours, list) and len(ours) == len(sent) and all(map(same, ours, sent))
+    return type(ours) is type(sent) and ours == sent
 
 
 def posted(data: bytes) -> Request | None:
@@ -183,8 +183,8 @@ def cells(data: bytes) -> None:
     assert len(rows) == 3, "a broken row"
     for row in rows[1:]:
         for name, cell in zip(COLUMNS, row, strict=True):
-            said = "" if line[name] is None else str(line[name])
-            assert cell.replace("'", "") == said.replace("'", "")
+            sent = "" if line[name] is None else str(line[name])
+            assert cell.replace("'", "") == sent.replace("'", "")
             assert not cell.startswith(("\t", "\r", "\n")), f"a formula in {name}"
     for separator in ",;\t":
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):

@@ -41,13 +41,18 @@ def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template)
 
 def test_functions_have_enough_memory_and_time(template: Template) -> None:
     of_no_interest = ("Description", "Code", "Tags", "Layers", "Environment")
-    found = {name: without(one, *of_no_interest) for name, one in of_type(template, "AWS::Lambda::Function").items()}
+    found = {
+        name: without(function, *of_no_interest)
+        for name, function in of_type(template, "AWS::Lambda::Function").items()
+    }
     assert found == expected.FUNCTION_SETTINGS
 
 
 def test_every_function_has_the_one_layer(template: Template) -> None:
     [layer] = of_type(template, "AWS::Lambda::LayerVersion")
-    assert all(one["Layers"] == [{"Ref": layer}] for one in of_type(template, "AWS::Lambda::Function").values())
+    assert all(
+        function["Layers"] == [{"Ref": layer}] for function in of_type(template, "AWS::Lambda::Function").values()
+    )
 
 
 def test_environment_variables_have_one_meaning_everywhere(template: Template) -> None:
@@ -75,7 +80,7 @@ def test_the_api_is_throttled_and_logs_no_secrets(template: Template) -> None:
 def test_the_authorizer_accepts_one_issuer_and_its_clients(template: Template) -> None:
     [api] = of_type(template, "AWS::ApiGatewayV2::Api").values()
     schemes = api["Body"]["components"]["securitySchemes"]
-    assert {name: one["x-amazon-apigateway-authorizer"] for name, one in schemes.items()} == expected.AUTHORIZERS
+    assert {name: scheme["x-amazon-apigateway-authorizer"] for name, scheme in schemes.items()} == expected.AUTHORIZERS
 
 
 def test_clients_are_programs_with_few_scopes(template: Template) -> None:

@@ -6,9 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local.__main__ import alive, sent
+from local.processes import LocalStackError, require_space
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_a_disk_without_space_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    require_space(tmp_path, 1)
+
+    with pytest.raises(LocalStackError, match=r"has \d+ MB free, and this start needs 1000000000 MB"):
+        require_space(tmp_path, 1_000_000_000)
 
 
 def test_a_zombie_is_not_alive() -> None:
@@ -30,11 +40,19 @@ def test_each_line_of_the_tour_has_a_key_of_its_own() -> None:
 
 
 def test_the_layers_makefile_survives_a_space_in_the_path(tmp_path: Path) -> None:
-    """What make would run, without running it: each use of the folder is one word of the shell."""
+    """What make would run, without running it: each use of the folder, for uv too, is one word of the shell."""
     folder = tmp_path / "Área de Trabalho"
 
     done = subprocess.run(
-        ["make", "-n", "-C", str(ROOT / "layers/prepaid"), "build-PrepaidLayer", f"ARTIFACTS_DIR={folder}"],
+        [
+            "make",
+            "-n",
+            "-C",
+            str(ROOT / "layers/prepaid"),
+            "build-PrepaidLayer",
+            f"ARTIFACTS_DIR={folder}",
+            f"UV={folder}/uv",
+        ],
         capture_output=True,
         check=True,
         text=True,
@@ -60,6 +78,29 @@ def test_a_uv_that_does_not_run_is_not_used(tmp_path: Path) -> None:
 
     assert f"{shim} " not in done.stdout
     assert ".local/uv/bin/uv run" in done.stdout
+
+
+def test_a_proxy_for_the_internet_is_not_asked_for_this_machine() -> None:
+    """What the user has excluded stays excluded, in whatever case it was written."""
+    bypassed = """
+import local
+from urllib.request import proxy_bypass
+print([bool(proxy_bypass(host)) for host in ("127.0.0.1:4566", "localhost", "intranet.example", "pypi.org")])
+"""
+
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", bypassed],
+            cwd=ROOT,
+            env={"HTTP_PROXY": "http://192.0.2.1:3128"} | excluded,
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.strip()
+        for excluded in ({}, {"NO_PROXY": "intranet.example"}, {"no_proxy": "intranet.example"})
+    ]
+
+    assert said == ["[True, True, False, False]"] + ["[True, True, True, False]"] * 2
 
 
 def test_make_lock_renews_the_pins_of_every_tool() -> None:

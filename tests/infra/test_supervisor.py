@@ -95,9 +95,9 @@ def test_children_of_a_finished_program_are_ended_too(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_failed_program_names_its_log(tmp_path: Path) -> None:
+def test_a_failed_program_names_its_log_and_the_cause(tmp_path: Path) -> None:
     log = tmp_path / "it.log"
-    with pytest.raises(LocalStackError, match=r"weaving failed, see .*it\.log"):
+    with pytest.raises(LocalStackError, match=r"weaving failed, see .*it\.log: no thread"):
         finish("weaving", [sys.executable, "-c", "raise SystemExit('no thread')"], os.environ, log)
     assert "no thread" in log.read_text()
 

@@ -96,7 +96,10 @@ def test_clients_hold_every_scope_that_exists_and_no_other(template: dict[str, A
 def test_a_permission_names_kinds_of_items_that_exist(template: dict[str, Any], role: str) -> None:
     """A pattern such as A* would be used as much as ACCOUNT#*, so test_least_privilege would not find it too wide."""
     verbs = [
-        action for one in statements_of(template, role) for action in actions_of(one) if action.startswith("dynamodb:")
+        action
+        for statement in statements_of(template, role)
+        for action in actions_of(statement)
+        if action.startswith("dynamodb:")
     ]
     # A condition covers all keys of a transaction, so two statements could refuse what each of them half allows.
     assert len(verbs) == len(set(verbs))
@@ -166,7 +169,9 @@ def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str,
     }
     assert set(generated) == set(STRIPE_RIGHTS)
     assert {secret["GenerateStringKey"] for secret in generated.values()} == {"api_key"}
-    assert [name for name, one in generated.items() if "webhook" in one["SecretStringTemplate"]] == ["PurchaseWebhook"]
+    assert [name for name, generator in generated.items() if "webhook" in generator["SecretStringTemplate"]] == [
+        "PurchaseWebhook"
+    ]
     for name in STRIPE_RIGHTS:
         assert template["Outputs"][f"{name}StripeSecretArn"]["Value"] == ("Ref", f"{name}StripeSecret")
 
@@ -179,4 +184,4 @@ def test_documented_rights_match_those_of_the_local_keys() -> None:
         function: {STRIPE_RESOURCES[name]: level for name, level in re.findall(r"\*([A-Z].*?): (read|write)\*", rights)}
         for function, rights in rows
     }
-    assert told == {re.sub("(?<!^)([A-Z])", r"_\1", name).lower(): one for name, one in STRIPE_RIGHTS.items()}
+    assert told == {re.sub("(?<!^)([A-Z])", r"_\1", name).lower(): rights for name, rights in STRIPE_RIGHTS.items()}

@@ -1,6 +1,7 @@
 """The bodies of answers, from what the ledger stores: each number that a caller sees is computed a second time here."""
 
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -215,13 +216,19 @@ def packs(version: CatalogVersion) -> Json:
     shown = [
         {
             **{name: pack[name] for name in ("id", "credits", "amount", "currency", "valid_months")},
-            "price_per_credit": round(pack["amount"] / pack["credits"], 4),
+            "price_per_credit": _decimal(price),
             "saving_percent": max(0, int(100 - 100 * price / prices[0])),
             "best_value": place == cheapest and price < prices[0],
         }
         for place, (pack, price) in enumerate(zip(on_sale, prices, strict=True))
     ]
     return {"packs": shown}
+
+
+def _decimal(price: Fraction) -> str:
+    """Half up to nine places, without the zeros at the end."""
+    exact = Decimal(price.numerator) / Decimal(price.denominator)
+    return f"{exact.quantize(Decimal('1e-9'), ROUND_HALF_UP):f}".rstrip("0").removesuffix(".")
 
 
 # Buying

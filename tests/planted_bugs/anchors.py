@@ -101,7 +101,11 @@ def read_definitions(root: Path) -> tuple[Definition, ...]:
 def find_site(bug: Bug, definitions: tuple[Definition, ...]) -> Site:
     """Where `bug.before` stands. Raises NotFound unless that is exactly one place."""
     module, _, name = bug.where.rpartition(":")
-    named = tuple(one for one in definitions if _is_called(one, name) and _is_in(one.source.path, module))
+    named = tuple(
+        definition
+        for definition in definitions
+        if _is_called(definition, name) and _is_in(definition.source.path, module)
+    )
     sites = _sites(bug, named)
     if len(sites) == 1:
         return sites[0]
@@ -143,29 +147,36 @@ def find_test(test: str, nodes: tuple[str, ...]) -> str:
 def _sites(bug: Bug, definitions: tuple[Definition, ...]) -> list[Site]:
     """Every place in the definitions where `bug.before` stands, each once even if definitions contain each other."""
     sites: list[Site] = []
-    for one in definitions:
-        wanted = [token.text for token in _tokens(dedent(bug.before).strip(), one.source.path)]
-        tokens = [token for token in one.source.tokens if one.start <= token.start < one.end]
+    for definition in definitions:
+        wanted = [token.text for token in _tokens(dedent(bug.before).strip(), definition.source.path)]
+        tokens = [token for token in definition.source.tokens if definition.start <= token.start < definition.end]
         texts = [token.text for token in tokens]
         for first in range(len(texts) - len(wanted) + 1):
             if texts[first : first + len(wanted)] == wanted:
                 start, end = tokens[first].start, tokens[first + len(wanted) - 1].end
-                site = Site(one.source, start, _past_comma(one.source.text, end) if _ends_with_comma(bug) else end)
+                site = Site(
+                    definition.source, start, _past_comma(definition.source.text, end) if _ends_with_comma(bug) else end
+                )
                 if site not in sites:
                     sites.append(site)
     return sites
 
 
 def _why_missing(bug: Bug, named: tuple[Definition, ...], definitions: tuple[Definition, ...]) -> str:
-    elsewhere = [one for one in definitions if _sites(bug, (one,))]
+    elsewhere = [definition for definition in definitions if _sites(bug, (definition,))]
     if elsewhere:
-        title, candidates = "It stands in:", [str(one) for one in elsewhere]
+        title, candidates = "It stands in:", [str(definition) for definition in elsewhere]
     elif named:
         title, candidates = "The definition and its nearest lines:", [*map(str, named), *_nearest_lines(bug, named)]
     else:
-        names = get_close_matches(bug.where.rpartition(":")[2], {one.name for one in definitions}, CANDIDATES)
+        names = get_close_matches(
+            bug.where.rpartition(":")[2], {definition.name for definition in definitions}, CANDIDATES
+        )
         title = "No definition has that name. The nearest names and lines:"
-        candidates = [*(str(one) for one in definitions if one.name in names), *_nearest_lines(bug, definitions)]
+        candidates = [
+            *(str(definition) for definition in definitions if definition.name in names),
+            *_nearest_lines(bug, definitions),
+        ]
     before = indent(dedent(bug.before).strip(), "  | ")
     return f"{bug.name!r}: the code to replace is not in {bug.where}:\n{before}\n{title}{_listed(candidates)}"
 
@@ -177,10 +188,10 @@ def _listed(candidates: list[str]) -> str:
 def _nearest_lines(bug: Bug, definitions: tuple[Definition, ...]) -> list[str]:
     """The lines most like the first line of `bug.before`, as `path:line: text`."""
     places: dict[str, str] = {}
-    for one in definitions:
-        first = one.source.line(one.start)
-        for number, line in enumerate(one.source.text[one.start : one.end].splitlines(), first):
-            places.setdefault(line.strip(), f"{one.source.path}:{number}: {line.strip()}")
+    for definition in definitions:
+        first = definition.source.line(definition.start)
+        for number, line in enumerate(definition.source.text[definition.start : definition.end].splitlines(), first):
+            places.setdefault(line.strip(), f"{definition.source.path}:{number}: {line.strip()}")
     lines = get_close_matches(bug.before.strip().splitlines()[0], places, CANDIDATES, cutoff=0.4)
     return [places[line] for line in lines]
 
@@ -228,7 +239,9 @@ def _tokens(text: str, path: Path) -> tuple[Token, ...]:
         return tuple(Token(token[0], *token.span()) for token in YAML_TOKEN.finditer(text))
     tokens = list(_python_tokens(text))
     following = [*(token.text for token in tokens[1:]), ")"]
-    return tuple(one for one, after in zip(tokens, following, strict=True) if one.text != "," or after not in CLOSING)
+    return tuple(
+        token for token, after in zip(tokens, following, strict=True) if token.text != "," or after not in CLOSING
+    )
 
 
 def _python_tokens(text: str) -> Iterator[Token]:

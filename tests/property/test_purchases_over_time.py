@@ -145,7 +145,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
                 )
                 event(f"expired {'found' if after.expired_unspent > before.expired_unspent else 'as before'}")
                 if entry.owed > 0:
-                    assert not any(lot.number in {one.number for one in after.lots} for lot in self.account.lots)
+                    assert not any(lot.number in {left.number for left in after.lots} for lot in self.account.lots)
         raise AssertionError("never done")
 
     @rule(quantity=st.integers(1, 60))
@@ -319,7 +319,9 @@ class PurchasesOverTime(RuleBasedStateMachine):
         """Money that moves touches its own purchase's lots and no other purchase's or gift's."""
         if entry.type in BACK:
             named = {draw.lot for draw in entry.draws if isinstance(draw, LotDraw)}
-            own = {lot.id for one in self.purchases.values() if one.id == entry.purchase for lot in one.lots}
+            own = {
+                lot.id for purchase in self.purchases.values() if purchase.id == entry.purchase for lot in purchase.lots
+            }
             assert named <= own | ({entry.lot.id} if entry.lot else set())
             assert {lot for lot in before.lots if lot.id not in named} == {
                 lot for lot in entry.after.lots if lot.id not in named

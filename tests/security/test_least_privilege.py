@@ -298,7 +298,7 @@ def reconcile(service: Service, till: Till, clock: Clock) -> None:
     run()
     clock.now += 4 * DAY
     run()
-    assert {till.purchase(one).state for one in (bought, other)} == {"granted", "partially_refunded"}
+    assert {till.purchase(purchase).state for purchase in (bought, other)} == {"granted", "partially_refunded"}
 
 
 def sweep(service: Service, clock: Clock) -> None:

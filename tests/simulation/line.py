@@ -158,9 +158,9 @@ def on_the_wire(value: Any) -> Any:
     """The same with base64 text for bytes."""
     if isinstance(value, dict):
         # Most of what is sent is text: not to be asked what it is twice.
-        return {name: one if type(one) is str else on_the_wire(one) for name, one in value.items()}
+        return {name: member if type(member) is str else on_the_wire(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [on_the_wire(one) for one in value]
+        return [on_the_wire(member) for member in value]
     return b64encode(value).decode() if isinstance(value, bytes) else value
 
 
@@ -168,10 +168,10 @@ def off_the_wire(value: Any) -> Any:
     """The same with bytes for binary attributes."""
     if isinstance(value, dict):
         return {
-            name: BINARY[name](one) if name in BINARY else one if type(one) is str else off_the_wire(one)
-            for name, one in value.items()
+            name: BINARY[name](member) if name in BINARY else member if type(member) is str else off_the_wire(member)
+            for name, member in value.items()
         }
-    return [off_the_wire(one) for one in value] if isinstance(value, list) else value
+    return [off_the_wire(member) for member in value] if isinstance(value, list) else value
 
 
 def _binary(value: Any) -> Any:
@@ -180,7 +180,7 @@ def _binary(value: Any) -> Any:
 
 
 def _binaries(value: Any) -> Any:
-    return [b64decode(one) for one in value] if isinstance(value, list) else off_the_wire(value)
+    return [b64decode(member) for member in value] if isinstance(value, list) else off_the_wire(value)
 
 
 BINARY: dict[str, Callable[[Any], Any]] = {"B": _binary, "BS": _binaries}

@@ -62,7 +62,7 @@ class Course:
 class End:
     """What the caller was told in the end, and what is stored; `loosely`: without times, tries and reviews."""
 
-    said: str
+    response: str
     items: str
     loosely: str
 
@@ -92,23 +92,23 @@ def course_of(scenario: Scenario, bench: Bench, empty: Saved) -> Course:
     given = scenario.given(bench)
     saved = bench.save()
     bench.watched = True
-    said = bench.invoke(lambda: scenario.ask(bench, given))
+    response = bench.invoke(lambda: scenario.ask(bench, given))
     bench.watched = False
     calls = tuple(bench.calls)
-    assert said is not None
-    end = end_of(bench, said)
-    if said[0] >= REFUSED or scenario.reads:
+    assert response is not None
+    end = end_of(bench, response)
+    if response[0] >= REFUSED or scenario.reads:
         assert bench.database.snapshot("ledger") == saved.items, f"{scenario.name}: what is refused changes nothing"
     orders: list[End] = []
     for rival_first in (True, False):
         bench.load(saved)
         if rival_first:
             bench.invoke(lambda: scenario.rival(bench))
-        said = bench.invoke(lambda: scenario.ask(bench, given))
+        response = bench.invoke(lambda: scenario.ask(bench, given))
         if not rival_first:
             bench.invoke(lambda: scenario.rival(bench))
-        assert said is not None
-        orders.append(end_of(bench, said))
+        assert response is not None
+        orders.append(end_of(bench, response))
     return Course(scenario, given, saved, calls, end, tuple(orders))
 
 
@@ -118,26 +118,28 @@ def run(cell: Cell, bench: Bench) -> int:
     bench.load(course.saved)
     bench.meet = lambda number, call: met(cell, bench, number, call)
     bench.skew = SHIFT if "clock backwards" in cell.kinds else timedelta()
-    said: Said | None = None
+    response: Said | None = None
     bench.watched = True
     # A lot whose call timed out is left to the run after the one that reaches the end of the day.
     enough = 2 if is_sweep(cell) and "time-out" in cell.kinds else 1
     for attempt in range(1 + MAX_REPEATS):
         before = bench.database.snapshot("ledger")
         fired = cell.fired.total()
-        said = bench.invoke(lambda: scenario.ask(bench, course.given))
-        check(cell, bench, said, before, meddled=bool(cell.kinds & {"rival", "twin"}) and cell.fired.total() > fired)
+        response = bench.invoke(lambda: scenario.ask(bench, course.given))
+        check(
+            cell, bench, response, before, meddled=bool(cell.kinds & {"rival", "twin"}) and cell.fired.total() > fired
+        )
         if not attempt and must_survive(cell):
-            assert said is not None, f"{cell.name}: it ended"
-            assert said[0] < SERVER_ERROR, f"{cell.name}: it gave up with {said}"
+            assert response is not None, f"{cell.name}: it ended"
+            assert response[0] < SERVER_ERROR, f"{cell.name}: it gave up with {response}"
         bench.skew = SHIFTS_AFTER.get(cell.faults[0][1], timedelta())
-        if attempt >= enough and said is not None and said[0] < SERVER_ERROR:
+        if attempt >= enough and response is not None and response[0] < SERVER_ERROR:
             break
     bench.watched = False
     for number, kind in cell.faults:
         assert cell.fired[f"{number} {kind}"] == 1, f"{cell.name}: it did not fire"
-    assert said is not None, f"{cell.name}: never answered"
-    assert_end(cell, end_of(bench, said))
+    assert response is not None, f"{cell.name}: never answered"
+    assert_end(cell, end_of(bench, response))
     return len(bench.calls)
 
 
@@ -166,52 +168,54 @@ def met(cell: Cell, bench: Bench, number: int, call: str) -> Meet | None:
     return meeting(kind, call, bench, rival=lambda: scenario.rival(bench), twin=lambda: scenario.ask(bench, given))
 
 
-def check(cell: Cell, bench: Bench, said: Said | None, before: Any, *, meddled: bool) -> None:
+def check(cell: Cell, bench: Bench, response: Said | None, before: Any, *, meddled: bool) -> None:
     """What must hold after every invocation, whatever happened to it."""
     items = bench.items()
     for account in accounts_of(items):
         audit(items, account)
-    if said is not None and said[0] >= SERVER_ERROR and said[1] is not None:
-        assert said[1]["code"] in ASK_AGAIN, f"{cell.name}: {said}"
-    if said is None or meddled or heard_too_late(cell, said):
+    if response is not None and response[0] >= SERVER_ERROR and response[1] is not None:
+        assert response[1]["code"] in ASK_AGAIN, f"{cell.name}: {response}"
+    if response is None or meddled or heard_too_late(cell, response):
         return
-    if cell.course.scenario.reads or REFUSED <= said[0] < SERVER_ERROR:
-        assert bench.database.snapshot("ledger") == before, f"{cell.name}: {said} changed the table"
+    if cell.course.scenario.reads or REFUSED <= response[0] < SERVER_ERROR:
+        assert bench.database.snapshot("ledger") == before, f"{cell.name}: {response} changed the table"
     # A sweep may leave what a call without a reply was about to the next run, and still be finished.
     left_for_later = is_sweep(cell) and "time-out" in cell.kinds
-    if (said[0] == OK or said[0] == OK + 1) and not left_for_later:
-        assert_end(cell, end_of(bench, said))
+    if (response[0] == OK or response[0] == OK + 1) and not left_for_later:
+        assert_end(cell, end_of(bench, response))
 
 
 def is_sweep(cell: Cell) -> bool:
     return cell.course.scenario.name == "expiry_sweep"
 
 
-def heard_too_late(cell: Cell, said: Said) -> bool:
+def heard_too_late(cell: Cell, response: Said) -> bool:
     """Whether it is the refusal of a repeat whose first request had its effect."""
-    return bool(cell.course.scenario.may_say) and said[1] and said[1].get("code") == cell.course.scenario.may_say
+    return (
+        bool(cell.course.scenario.may_say) and response[1] and response[1].get("code") == cell.course.scenario.may_say
+    )
 
 
 def assert_end(cell: Cell, end: End) -> None:
     """It came to an end that the scenario may come to."""
     ends = cell.course.ends_with_rival if "rival" in cell.kinds else (cell.course.end,)
     if cell.kinds & SHIFTED or cell.course.scenario.may_say:
-        assert end.loosely in {one.loosely for one in ends}, difference(cell, end.loosely, ends[0].loosely)
+        assert end.loosely in {end.loosely for end in ends}, difference(cell, end.loosely, ends[0].loosely)
         return
-    assert end.items in {one.items for one in ends}, difference(cell, end.items, ends[0].items)
-    assert end.said in {one.said for one in ends}, difference(cell, end.said, ends[0].said)
+    assert end.items in {end.items for end in ends}, difference(cell, end.items, ends[0].items)
+    assert end.response in {end.response for end in ends}, difference(cell, end.response, ends[0].response)
 
 
 SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 
 
-def end_of(bench: Bench, said: Said) -> End:
+def end_of(bench: Bench, response: Said) -> End:
     """What is stored and said now, comparable."""
     rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0].partition("#")[0] not in PLACES]
     # Another time of granting makes another row to be reviewed by; the next run removes it.
     kept = [row for row in rows if row[0] != "PENDING_CHECK"]
     return End(
-        said=numbered(json.dumps(said, sort_keys=True)),
+        response=numbered(json.dumps(response, sort_keys=True)),
         items=numbered(written(rows, NOT_COMPARED)),
         loosely=TIMES.sub("T", numbered(written(kept, NOT_COMPARED | TRIES))),
     )

@@ -126,7 +126,7 @@ def _run_out(world: World, kind: str, function: str) -> Json:
 
 def _one_session(world: World, purchase: str) -> None:
     sessions = world.stripe.tables.get("checkout.session", {}).values()
-    pages = [one["id"] for one in sessions if one["metadata"]["prepaid_purchase"] == purchase]
+    pages = [session["id"] for session in sessions if session["metadata"]["prepaid_purchase"] == purchase]
     must(len(pages) <= 1, f"{purchase} has the pages {pages}")
 
 

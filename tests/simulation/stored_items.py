@@ -110,19 +110,19 @@ def _null(_kind: str, content: bool, _depth: int) -> tuple[Value, int]:
 
 
 def _list(_kind: str, content: list[Value], depth: int) -> tuple[Value, int]:
-    elements = [normal(one, depth) for one in content]
-    return {"L": [one for one, _ in elements]}, 3 + sum(size + 1 for _, size in elements)
+    elements = [normal(element, depth) for element in content]
+    return {"L": [element for element, _ in elements]}, 3 + sum(size + 1 for _, size in elements)
 
 
 def _map(_kind: str, content: dict[str, Value], depth: int) -> tuple[Value, int]:
-    members = {name: normal(one, depth) for name, one in content.items()}
+    members = {name: normal(element, depth) for name, element in content.items()}
     size = 3 + sum(size + 1 + len(name.encode()) for name, (_, size) in members.items())
-    return {"M": {name: one for name, (one, _) in members.items()}}, size
+    return {"M": {name: element for name, (element, _) in members.items()}}, size
 
 
 def _set(kind: str, content: list[str], _depth: int) -> tuple[Value, int]:
-    elements = [normal({kind[0]: one}) for one in content]
-    kept = [one[kind[0]] for one, _ in elements]
+    elements = [normal({kind[0]: element}) for element in content]
+    kept = [element[kind[0]] for element, _ in elements]
     if not kept:
         raise invalid("One or more parameter values were invalid: A set may not be empty")
     if len(set(kept)) < len(kept):

@@ -61,19 +61,19 @@ class Emulator:
         answered = self._connection.getresponse()
         return answered.status, json.loads(answered.read())
 
-    def asked_for(self, operation: str, request: Request, said: Said) -> bool:
+    def asked_for(self, operation: str, request: Request, reply: Said) -> bool:
         """Whether it is asked at all: one that takes what must be refused would hold other items afterwards."""
         return True
 
-    def agrees(self, request: Request, model: Said, said: Said) -> bool:
-        return normal(model) == normal(said)
+    def agrees(self, request: Request, model: Said, reply: Said) -> bool:
+        return normal(model) == normal(reply)
 
 
 class DynamoDBLocal(Emulator):
     """AWS's own. Where it and AWS's documentation differ, the model keeps to the documentation."""
 
-    def agrees(self, request: Request, model: Said, said: Said) -> bool:
-        refused, message = normal(said), str(model[1].get("message"))
+    def agrees(self, request: Request, model: Said, reply: Said) -> bool:
+        refused, message = normal(reply), str(model[1].get("message"))
         if "multiple operations on one item" in message or "expression can not be null" in message:
             # Documented: refused whatever the conditions and keys. It looks at those first.
             return refused[0] == 400 and refused[1]["type"] in {"ValidationException", "TransactionCanceledException"}
@@ -81,14 +81,14 @@ class DynamoDBLocal(Emulator):
             # It goes on after a key that no item can have, or finds another fault in it.
             return refused[0] in {200, 400}
         if "KeyConditionExpression" in request and model[0] == 200:
-            return self._agrees_on_a_page(request, model, said)
-        return super().agrees(request, model, said)
+            return self._agrees_on_a_page(request, model, reply)
+        return super().agrees(request, model, reply)
 
-    def _agrees_on_a_page(self, request: Request, model: Said, said: Said) -> bool:
+    def _agrees_on_a_page(self, request: Request, model: Said, reply: Said) -> bool:
         """Documented: more may be promised than there is. It knows when the last key allowed was read; and then
         refuses to go on from there."""
-        ours, theirs = normal(model), normal(said)
-        if theirs[0] == 400 and "starting key does not match the range key" in said[1].get("Message", ""):
+        ours, theirs = normal(model), normal(reply)
+        if theirs[0] == 400 and "starting key does not match the range key" in reply[1].get("Message", ""):
             return ours[1]["Count"] == 0 or not request.get("ScanIndexForward", True)
         if "LastEvaluatedKey" not in theirs[1] and ours[1]["Count"] == request.get("Limit"):
             ours[1].pop("LastEvaluatedKey", None)
@@ -103,8 +103,8 @@ class MiniStack(Emulator):
         super().__init__(url)
         self._tokens: set[str] = set()
 
-    def asked_for(self, operation: str, request: Request, said: Said) -> bool:
-        status, body = said
+    def asked_for(self, operation: str, request: Request, reply: Said) -> bool:
+        status, body = reply
         token = request.get("ClientRequestToken", "")
         if token in self._tokens:
             return False
@@ -114,24 +114,24 @@ class MiniStack(Emulator):
         reasons = [reason["Code"] for reason in body.get("CancellationReasons", ())]
         return not body["__type"].endswith("ValidationException") and "ValidationError" not in reasons
 
-    def agrees(self, request: Request, model: Said, said: Said) -> bool:
+    def agrees(self, request: Request, model: Said, reply: Said) -> bool:
         # Its begins_with refuses the request where the attribute isn't a text, instead of not holding.
-        if model[0] != 200 and "operator or function: begins_with" in said[1].get("message", ""):
+        if model[0] != 200 and "operator or function: begins_with" in reply[1].get("message", ""):
             return True
         # Of two things that are wrong either may be told.
         if "missing-table" in request.values():
-            return said[0] == model[0]
+            return reply[0] == model[0]
         if len(json.dumps(model[1])) > MAX_PAGE_BYTES and "LastEvaluatedKey" in model[1]:
-            return self._agrees_on_a_full_page(request, model, said)
-        return super().agrees(request, model, said)
+            return self._agrees_on_a_full_page(request, model, reply)
+        return super().agrees(request, model, reply)
 
-    def _agrees_on_a_full_page(self, request: Request, model: Said, said: Said) -> bool:
+    def _agrees_on_a_full_page(self, request: Request, model: Said, reply: Said) -> bool:
         """It ends a page before the item that fills the megabyte; AWS's own ends it after."""
         status, page = model
         shorter = page["Items"][:-1]
         last = {name: shorter[-1][name] for name in ("PK", "SK")} if shorter else None
         one_short = {"Items": shorter, "Count": len(shorter), "ScannedCount": len(shorter), "LastEvaluatedKey": last}
-        return any(super(MiniStack, self).agrees(request, (status, body), said) for body in (page, one_short))
+        return any(super(MiniStack, self).agrees(request, (status, body), reply) for body in (page, one_short))
 
 
 @pytest.fixture
@@ -151,14 +151,14 @@ def test_three_databases_respond_and_store_alike(seed: int, emulators: dict[str,
     asked = dict.fromkeys(emulators, 0)
     for number in range(OPERATIONS // len(SEEDS)):
         operation, request = asker.next()
-        said = model.answer(operation, json.loads(json.dumps(request)))
-        if said[0] == 200:
-            asker.heard(operation, request, said[1])
+        reply = model.answer(operation, json.loads(json.dumps(request)))
+        if reply[0] == 200:
+            asker.heard(operation, request, reply[1])
         for name, other in emulators.items():
-            if other.asked_for(operation, request, said):
+            if other.asked_for(operation, request, reply):
                 asked[name] += 1
                 theirs = other.answer(operation, request)
-                assert other.agrees(request, said, theirs), shown(number, name, (operation, request), said, theirs)
+                assert other.agrees(request, reply, theirs), shown(number, name, (operation, request), reply, theirs)
 
     for name, other in emulators.items():
         assert contents(other) == contents(model), f"{name} keeps something else"
@@ -175,11 +175,11 @@ def test_the_services_own_calls_get_equal_responses(
     model = Database(TABLE)
 
     for number, (operation, request) in enumerate(asked):
-        said = model.answer(operation, json.loads(json.dumps(request)))
+        reply = model.answer(operation, json.loads(json.dumps(request)))
         for name, other in emulators.items():
-            if other.asked_for(operation, request, said):
+            if other.asked_for(operation, request, reply):
                 theirs = other.answer(operation, request)
-                assert other.agrees(request, said, theirs), shown(number, name, (operation, request), said, theirs)
+                assert other.agrees(request, reply, theirs), shown(number, name, (operation, request), reply, theirs)
 
     assert {operation for operation, _ in asked} >= {"GetItem", "Query", "PutItem", "DeleteItem", "TransactWriteItems"}
     assert len(asked) > 1000
@@ -284,9 +284,9 @@ def outcome(client: "DynamoDBClient", operation: str, request: Request) -> tuple
     return "answer", {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
-def normal(said: Said) -> Said:
+def normal(reply: Said) -> Said:
     """An answer without what can't be equal: wording, the order of a set, and how a number within a list is written."""
-    status, body = said
+    status, body = reply
     if status == 200:
         return status, settled({name: value for name, value in body.items() if name != "ConsumedCapacity"})
     reasons = [(reason["Code"], settled(reason.get("Item"))) for reason in body.get("CancellationReasons", ())]
@@ -296,7 +296,7 @@ def normal(said: Said) -> Said:
 def settled(value: Any) -> Any:
     """DynamoDB Local gives back numbers inside lists and maps as they were written; documented is to trim them all."""
     if isinstance(value, list):
-        return [settled(one) for one in value]
+        return [settled(member) for member in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -305,7 +305,7 @@ def settled(value: Any) -> Any:
             return {"N": canonical_number(content)}
         if kind in {"SS", "NS", "BS"}:
             return {kind: sorted(map(canonical_number, content) if kind == "NS" else content)}
-    return {name: settled(one) for name, one in value.items()}
+    return {name: settled(member) for name, member in value.items()}
 
 
 def contents(database: Emulator | Database) -> list[Any]:
@@ -321,6 +321,6 @@ def read_all(database: Emulator | Database, keys: list[Request]) -> list[Any]:
     return [normal(database.answer("GetItem", request)) for request in asked]
 
 
-def shown(number: int, name: str, asked: Asked, *said: Said) -> str:
-    lines = (f"request {number}: {name} says something else", *asked, "the model:", *said)
+def shown(number: int, name: str, asked: Asked, *reply: Said) -> str:
+    lines = (f"request {number}: {name} says something else", *asked, "the model:", *reply)
     return "\n".join(line if isinstance(line, str) else json.dumps(line)[:2000] for line in lines)

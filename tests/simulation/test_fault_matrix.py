@@ -81,10 +81,10 @@ def test_a_slow_stripe_does_not_use_up_the_deadline(scenario: Scenario) -> None:
             return None
 
         bench.meet, bench.watched = slow, True
-        said = bench.invoke(lambda: scenario.ask(bench, given))
+        response = bench.invoke(lambda: scenario.ask(bench, given))
 
-        assert said is not None
-        assert said[0] == 200
+        assert response is not None
+        assert response[0] == 200
 
 
 @pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
@@ -105,13 +105,13 @@ def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> 
             return met
 
         bench.meet, bench.watched, started = slow, True, bench.monotonic
-        said = bench.invoke(lambda: scenario.ask(bench, given))
+        response = bench.invoke(lambda: scenario.ask(bench, given))
 
         took = bench.monotonic - started
-        assert said is not None
+        assert response is not None
         assert took <= STRIPE_DEADLINE_SECONDS + SLOWEST_CALL_SECONDS
         if not scenario.name.startswith(WITH_STRIPE):
             assert took <= DEADLINE_SECONDS + SLOWEST_CALL_SECONDS
-        if said[0] >= 500:
-            assert said[0] == 503
-            assert said[1]["code"] == "busy"
+        if response[0] >= 500:
+            assert response[0] == 503
+            assert response[1]["code"] == "busy"

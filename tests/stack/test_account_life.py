@@ -83,7 +83,7 @@ def test_a_retry_of_the_last_debit_gets_its_response(spent: Spent) -> None:
 def test_nothing_can_be_used_when_all_is_spent(spent: Spent) -> None:
     assert spent.empty["credits"] == {"available": 0, "held": 0, "owed": 0, "next_expiry_at": None, "lots": []}
     assert (spent.empty["quota"]["used"], spent.empty["quota"]["remaining"]) == (100, 0)
-    assert {name: (one["can_use"], one["units_left"]) for name, one in spent.empty["features"].items()} == {
+    assert {name: (feature["can_use"], feature["units_left"]) for name, feature in spent.empty["features"].items()} == {
         "sticker": (False, 0),
         "ai_service": (False, 0),
     }
@@ -96,8 +96,8 @@ def test_a_refused_key_succeeds_once_there_are_credits(lapsed: Lapsed) -> None:
 
 
 def test_a_lot_is_not_spent_from_the_instant_it_expires(lapsed: Lapsed) -> None:
-    before = [one.answer for one in lapsed.tries if one.answer.status == 201]
-    after = [one.answer for one in lapsed.tries if one.sent_at >= lapsed.expires_at]
+    before = [attempt.answer for attempt in lapsed.tries if attempt.answer.status == 201]
+    after = [attempt.answer for attempt in lapsed.tries if attempt.sent_at >= lapsed.expires_at]
 
     assert after
     assert {(answer.status, answer.code, answer.body["available"]) for answer in after} == {
@@ -110,7 +110,7 @@ def test_a_lot_is_not_spent_from_the_instant_it_expires(lapsed: Lapsed) -> None:
 
 def test_an_expired_lot_is_not_available(api: HttpApi, bought: Bought, lapsed: Lapsed) -> None:
     """A millisecond earlier it is whole."""
-    unspent = 500 - 8 - sum(one.answer.status == 201 for one in lapsed.tries)
+    unspent = 500 - 8 - sum(attempt.answer.status == 201 for attempt in lapsed.tries)
 
     before = api.balance(bought.account, at=(lapsed.expires_at - TICK).isoformat())
     at_the_end = api.balance(bought.account, at=lapsed.expires_at.isoformat())

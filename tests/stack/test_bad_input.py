@@ -96,7 +96,7 @@ def test_a_cursor_is_valid_for_its_account_and_query_only(api: HttpApi, account:
     forged = [cursor[:-1] + ("1" if digit == "0" else "0"), "9" + cursor, f"{cursor}0", "-1", "null"]
 
     answers = [
-        *(api(HISTORY, account, query={"cursor": one}) for one in forged),
+        *(api(HISTORY, account, query={"cursor": cursor}) for cursor in forged),
         api(HISTORY, other, query={"cursor": cursor}),
         api(HISTORY, account, query={"cursor": cursor, "type": "grant"}),
     ]

@@ -50,7 +50,7 @@ def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, till: Till
     shown = api(PURCHASE, account, id=shop.purchase).body
     [lot] = api.balance(account)["credits"]["lots"]
     assert (shown["state"], shown["lot"], shown["expires_at"]) == ("granted", lot["lot"], lot["expires_at"])
-    assert [one["id"] for one in api(PURCHASES, account).body["purchases"]] == [shop.purchase]
+    assert [purchase["id"] for purchase in api(PURCHASES, account).body["purchases"]] == [shop.purchase]
 
     api.spend(80, account=account)
     till.session(shop, "refund")
@@ -102,7 +102,7 @@ def test_reconciliation_grants_what_the_webhook_missed(api: HttpApi, till: Till,
 
     answers = [reconcile(stack), reconcile(stack)]
 
-    assert [(one["healed"], one["quarantined"], one["failed"], one["finished"]) for one in answers] == [
+    assert [(answer["healed"], answer["quarantined"], answer["failed"], answer["finished"]) for answer in answers] == [
         (2, 0, 0, True),
         (0, 0, 0, True),
     ]
@@ -129,7 +129,7 @@ def test_the_current_code_changes_it_and_wrong_codes_lock_it(api: HttpApi, accou
     unlocked = api.set_code(CODE, account)
 
     assert (unknown.status, unknown.code, changed.status) == (403, "forbidden", 204)
-    assert [one.body["tries_left"] for one in tries] == [4, 3, 2, 1, 0]
+    assert [attempt.body["tries_left"] for attempt in tries] == [4, 3, 2, 1, 0]
     assert (right.status, right.code) == (429, "code_locked")
     assert 0 < int(right.headers["retry-after"]) <= 60
     assert unlocked.status == 204

@@ -44,7 +44,7 @@ def granted(api: HttpApi, till: Till, account: str, shop: Shop) -> Callable[[], 
 
 def answered(till: Till, shop: Shop) -> list[tuple[Any, Any]]:
     """What was delivered about the purchase, with the service's answer, in this order."""
-    return [(one["type"], one["status"]) for one in till.deliveries(shop)]
+    return [(delivery["type"], delivery["status"]) for delivery in till.deliveries(shop)]
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])

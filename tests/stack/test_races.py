@@ -23,10 +23,10 @@ def test_a_hundred_debits_of_forty_credits_spend_forty(api: HttpApi) -> None:
 
     assert Counter(answer.status for answer in answers) == {201: 40, 402: 60}
     spent = [answer.body for answer in answers if answer.status == 201]
-    assert sorted(one["balance"]["available"] for one in spent) == list(range(40))
-    assert sorted(one["entry"] for one in spent) == list(range(3, 43))
+    assert sorted(response["balance"]["available"] for response in spent) == list(range(40))
+    assert sorted(response["entry"] for response in spent) == list(range(3, 43))
     refused = [answer.body for answer in answers if answer.status == 402]
-    assert {(one["needed"], one["available"]) for one in refused} == {(1, 0)}
+    assert {(response["needed"], response["available"]) for response in refused} == {(1, 0)}
     assert api.balance(account)["credits"]["available"] == 0
     assert Counter(line["type"] for line in api.history(account)) == {"consumption": 40, "grant": 1, "plan_change": 1}
 

@@ -15,12 +15,12 @@ TOUR_SECONDS = 60
 
 
 def test_the_address_file_has_every_address(stack: Stack) -> None:
-    told = json.loads(stack.file.read_text("utf-8"))
+    written = json.loads(stack.file.read_text("utf-8"))
 
-    assert told == asdict(stack.addresses)
-    assert told.keys() >= {"api_url", "stripe_url", "page_url", "demo_account", "manager_code", "tokens"}
-    assert told["tokens"].keys() >= {"service", "storefront", "admin"}
-    assert all(told["tokens"].values())
+    assert written == asdict(stack.addresses)
+    assert written.keys() >= {"api_url", "stripe_url", "page_url", "demo_account", "manager_code", "tokens"}
+    assert written["tokens"].keys() >= {"service", "storefront", "admin"}
+    assert all(written["tokens"].values())
 
 
 def test_only_the_owner_can_read_the_address_file(stack: Stack) -> None:

@@ -23,7 +23,7 @@ def fits(line: Line, source: str | None = None, **wanted: str) -> bool:
 
 
 def test_the_schedule_records_the_end_of_the_lot(swept: list[Line], lapsed: Lapsed) -> None:
-    unspent = 500 - 8 - sum(one.answer.status == 201 for one in lapsed.tries)
+    unspent = 500 - 8 - sum(attempt.answer.status == 201 for attempt in lapsed.tries)
 
     newest = swept[0]
 
@@ -50,7 +50,7 @@ def test_the_sweep_forgets_the_lot_once_its_end_is_recorded(
 
 
 def test_the_history_has_every_entry(swept: list[Line], lapsed: Lapsed) -> None:
-    spent_in_time = sum(one.answer.status == 201 for one in lapsed.tries)
+    spent_in_time = sum(attempt.answer.status == 201 for attempt in lapsed.tries)
     oldest_first = swept[::-1]
 
     assert [line["type"] for line in oldest_first] == [

@@ -17,10 +17,10 @@ def verify(stack: Stack) -> Any:
     name = stack.deployed.resources["VerifyFunction"]
     for _ in range(MOST_RUNS):
         answer = client(stack.deployed.cloud, "lambda").invoke(FunctionName=name, Payload=b"{}")
-        said = json.loads(answer["Payload"].read())
-        assert "FunctionError" not in answer, said
-        if said["finished"]:
-            return said
+        result = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, result
+        if result["finished"]:
+            return result
     raise AssertionError(f"no end after {MOST_RUNS} runs")
 
 
@@ -33,10 +33,10 @@ def begin_anew(till: Till) -> None:
 def test_nothing_is_found_in_the_deployed_table(stack: Stack, cashier: Till, swept: list[Any]) -> None:
     begin_anew(cashier)
 
-    said = verify(stack)
+    result = verify(stack)
 
-    assert (said["found"], said["finished"]) == (0, True)
-    assert said["read"] > len(swept)
+    assert (result["found"], result["finished"]) == (0, True)
+    assert result["read"] > len(swept)
 
 
 def test_a_changed_row_is_found(stack: Stack, api: HttpApi, cashier: Till) -> None:

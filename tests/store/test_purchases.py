@@ -189,7 +189,7 @@ def test_a_mismatch_is_quarantined_and_grants_nothing(
     assert new == ("QUARANTINE#payments", f"pi_pur_1#{'+'.join(named)}")
     row = after[new]
     assert (driver.reported, row["reason"]["S"]) == (["evt_9"], "evt_9")
-    assert [one["S"] for one in row["mismatches"]["L"]] == named
+    assert [mismatch["S"] for mismatch in row["mismatches"]["L"]] == named
     assert (row["account"]["S"], row["purchase"]["S"]) == (difference.get("account", "acme"), purchase_id)
     assert row["status"]["M"]["session"]["S"] == difference.get("session", "cs_pur_1")
     assert row["status"]["M"]["amount"]["S"] == str(difference.get("amount", 4990))

@@ -94,8 +94,8 @@ def test_one_of_two_parallel_debits_gets_the_last_credit(driver: StoreDriver) ->
 
     answers = at_once(lambda key: (key, debit(driver, key)), ["k0", "k1"] * 16, threads=32)
 
-    told = [{number for asked, (_, number) in answers if asked == key} for key in ("k0", "k1")]
-    assert sorted(told, key=sorted) == [{0}, {3}]
+    results = [{number for asked, (_, number) in answers if asked == key} for key in ("k0", "k1")]
+    assert sorted(results, key=sorted) == [{0}, {3}]
 
 
 def test_parallel_grants_and_debits_add_up_exactly(driver: StoreDriver) -> None:
@@ -168,9 +168,9 @@ def test_processes_that_retry_the_same_keys_have_one_effect(driver: StoreDriver,
     answers = [future.result() for future in futures]
 
     assert audit(stored(driver.table)).available == 0
-    for told in zip(*answers, strict=True):
-        assert len({number for _, number in told}) == 1
-        assert [answer for answer, _ in told].count("new") <= 1
+    for results in zip(*answers, strict=True):
+        assert len({number for _, number in results}) == 1
+        assert [answer for answer, _ in results].count("new") <= 1
 
 
 def test_eight_parallel_deliveries_of_one_payment_grant_one_lot(driver: StoreDriver) -> None:

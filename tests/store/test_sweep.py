@@ -470,7 +470,9 @@ def test_a_failure_today_hides_no_late_row_of_yesterday(driver: StoreDriver, swe
 
 def test_a_sweep_whose_time_runs_out_within_a_page_stops_there(driver: StoreDriver, sweeper: Sweeper) -> None:
     candidates = (f"acme-{number}" for number in range(1000))
-    accounts = list(islice((one for one in candidates if crc32(one.encode()) % keys.DUE_SHARDS == 0), 5))
+    accounts = list(
+        islice((candidate for candidate in candidates if crc32(candidate.encode()) % keys.DUE_SHARDS == 0), 5)
+    )
     for account in accounts:
         open_with_lot(driver, account, DUE_AT)
     save_checkpoint(driver.table, Checkpoint(day=DUE_AT.date()))

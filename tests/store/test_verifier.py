@@ -174,7 +174,7 @@ def test_a_pending_check_removed_too_early_is_found(whole: WholeTable) -> None:
     rows = whole.snapshot()
     whole.hold({key: item for key, item in rows.items() if key[0] != "PENDING_CHECK"})
 
-    assert [one.code for one in verified(whole.table, now=NOW + 8 * DAY).findings] == ["pending_check_missing"]
+    assert [finding.code for finding in verified(whole.table, now=NOW + 8 * DAY).findings] == ["pending_check_missing"]
     # By then it may have been looked at.
     assert verified(whole.table, now=NOW + 9 * DAY).findings == []
     whole.hold(rows)
@@ -187,7 +187,7 @@ def test_a_position_in_the_future_is_found(clean: Stored, whole: WholeTable) -> 
     # The last sweep and the reconciliation came by later than that.
     findings = verified(whole.table, now=NOW + 30 * DAY).findings
 
-    assert {"SWEEP day", "RECONCILIATION since"} <= {one.where for one in findings}
+    assert {"SWEEP day", "RECONCILIATION since"} <= {finding.where for finding in findings}
 
 
 def test_any_changed_field_of_an_entry_is_found(clean: Stored) -> None:
@@ -238,8 +238,8 @@ def test_a_truncated_ledger_that_grew_again_is_found(seen: Stored, whole: WholeT
 
     findings = verified(whole.table, now=SOON_AFTER).findings
 
-    assert [one.code for one in findings] == ["history_changed"]
-    assert [one.code for one in verified(whole.table, now=SOON_AFTER).findings] == ["history_changed"]
+    assert [finding.code for finding in findings] == ["history_changed"]
+    assert [finding.code for finding in verified(whole.table, now=SOON_AFTER).findings] == ["history_changed"]
 
 
 def test_a_removed_account_is_found(seen: Stored, whole: WholeTable) -> None:
@@ -271,11 +271,11 @@ def test_a_removed_claim_is_found_by_its_entry(clean: Stored, whole: WholeTable)
 
     findings = verified(whole.table, now=SOON_AFTER).findings
 
-    assert [(one.code, one.account, one.found) for one in findings] == [
+    assert [(finding.code, finding.account, finding.found) for finding in findings] == [
         ("claim_missing", "acme", "no claim"),
         ("claim_missing", "zoo", "no claim"),
     ]
-    assert [one.where for one in findings] == ["pur_acme3", "entry 5"]
+    assert [finding.where for finding in findings] == ["pur_acme3", "entry 5"]
 
 
 def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: WholeTable) -> None:
@@ -294,7 +294,7 @@ def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: Whol
     for page_rows in (1, 2, 3, 11, 40):
         again = verified(whole.table, now=SOON_AFTER, page_rows=page_rows, cut=True).findings
         assert sorted(map(str, again)) == sorted(map(str, at_once))
-    found = {(one.code, one.account, one.where) for one in at_once}
+    found = {(finding.code, finding.account, finding.where) for finding in at_once}
     assert ("not_replayed", "zoo", "ENTRY#000000000002 state.quota_used") in found
     assert len(at_once) > 3
 
@@ -305,7 +305,7 @@ def test_a_saved_pass_keeps_the_verified_mark(seen: Stored, whole: WholeTable) -
 
     findings = verified(whole.table, now=SOON_AFTER, page_rows=1, cut=True).findings
 
-    assert [one.code for one in findings] == ["history_cut"]
+    assert [finding.code for finding in findings] == ["history_cut"]
 
 
 def test_a_purchase_with_an_adjusted_sum_is_found_by_its_entries(clean: Stored) -> None:
@@ -346,7 +346,7 @@ def test_a_refund_that_revoked_too_little_is_found(whole: WholeTable) -> None:
 
     findings = verified(whole.table, now=NOW).findings
 
-    assert [(one.code, one.where) for one in findings if one.code == "not_replayed"] == [
+    assert [(finding.code, finding.where) for finding in findings if finding.code == "not_replayed"] == [
         ("not_replayed", "ENTRY#000000000003")
     ]
 
@@ -380,10 +380,10 @@ def test_concurrent_writes_cause_no_findings(whole: WholeTable) -> None:
     passes = 0
     with ThreadPoolExecutor(len(accounts)) as pool:
         writers = [pool.submit(write, account) for account in accounts]
-        while not all(one.done() for one in writers):
+        while not all(writer.done() for writer in writers):
             found += verified(whole.table, now=NOW, page_rows=9).findings
             passes += 1
-        assert all(one.result() is None for one in writers)
+        assert all(writer.result() is None for writer in writers)
     assert found == []
     assert passes
     assert verified(whole.table).findings == []

@@ -88,9 +88,9 @@ def tamper(table: Table, account: str) -> Item:
 
 
 def rows_told(out: str) -> int:
-    told = re.search(r"^(\d+) rows, nothing found$", out, re.MULTILINE)
-    assert told, out
-    return int(told[1])
+    reported = re.search(r"^(\d+) rows, nothing found$", out, re.MULTILINE)
+    assert reported, out
+    return int(reported[1])
 
 
 def test_a_sound_table_is_reported_with_progress(
@@ -194,7 +194,7 @@ def test_a_killed_run_is_resumed_with_its_findings(
     by_hand()
     [(file, text)] = left.items()
     file.write_text(text)
-    told = {account for account in ACCOUNTS if f'"account": "{account}"' in text}
+    reported = {account for account in ACCOUNTS if f'"account": "{account}"' in text}
     for item in whole.values():
         table.client.put_item(TableName=table.name, Item=item)
     capsys.readouterr()
@@ -204,7 +204,7 @@ def test_a_killed_run_is_resumed_with_its_findings(
     out, err = capsys.readouterr()
     lines = [line.split()[:3] for line in out.splitlines()[1:]]
     assert (code, "continuing after" in err) == (1, True)
-    assert told <= {account for _, account, _ in lines}
+    assert reported <= {account for _, account, _ in lines}
     assert len({tuple(line) for line in lines}) == len(lines)
 
 

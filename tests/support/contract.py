@@ -66,7 +66,7 @@ def scopes_of(route: str) -> list[str]:
     """The scopes of which any one opens the route; none where no token is needed."""
     method, _, path = route.partition(" ")
     security: list[dict[str, list[str]]] = document()["paths"][path][method.lower()].get("security", [])
-    return [scope for one in security for scope in one["token"]]
+    return [scope for alternative in security for scope in alternative["token"]]
 
 
 def scope_of(route: str) -> str | None:

@@ -32,8 +32,10 @@ YEAR = 366 * DAY
 
 def dearer(catalog: Catalog, version: int) -> Catalog:
     """Another price, another quota, another pack."""
-    features = tuple(replace(one, price=version) if one.id == "ai_service" else one for one in catalog.features)
-    plans = tuple(replace(one, quota=7 * version) if one.id == "trio" else one for one in catalog.plans)
+    features = tuple(
+        replace(feature, price=version) if feature.id == "ai_service" else feature for feature in catalog.features
+    )
+    plans = tuple(replace(plan, quota=7 * version) if plan.id == "trio" else plan for plan in catalog.plans)
     return replace(catalog, features=features, plans=plans)
 
 

@@ -112,7 +112,11 @@ class Till:
     def deliveries(self, shop: demo.Shop) -> list[Any]:
         """Attempts to deliver those events, in the order of their answers."""
         events = self.events(shop)
-        return [one for one in self._control("GET", "deliveries", None).body["deliveries"] if one["event"] in events]
+        return [
+            delivery
+            for delivery in self._control("GET", "deliveries", None).body["deliveries"]
+            if delivery["event"] in events
+        ]
 
     def stop_disturbing(self) -> None:
         self.control("webhooks", **UNDISTURBED)

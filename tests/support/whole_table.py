@@ -54,7 +54,7 @@ class WholeDatabase(Database):
         after = (crc32(start["PK"]["S"].encode()), start["PK"]["S"], start["SK"]["S"]) if start else (-1, "", "")
         segment, segments = request["Segment"], request["TotalSegments"]
         # Partitions by a hash, as AWS has them; within one, by sort key.
-        partitions = sorted((crc32(one.encode()), one) for one in rows.partitions)
+        partitions = sorted((crc32(partition.encode()), partition) for partition in rows.partitions)
         found: list[Any] = []
         for hashed, partition in partitions:
             if hashed % segments != segment or (hashed, partition) < after[:2]:

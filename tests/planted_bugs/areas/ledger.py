@@ -32,6 +32,25 @@ LEDGER = (
         ("core/test_calendar",),
     ),
     Bug(
+        "the host's own zones count",
+        "is_zone",
+        'return ("/" in name or name == "UTC") and name in _zone_names()',
+        """
+        try:
+            return ("/" in name or name == "UTC") and bool(_zone(name))
+        except Exception:
+            return False
+        """,
+        ("core/test_calendar",),
+    ),
+    Bug(
+        "a price per credit is cut off",
+        "price_text",
+        "(price.numerator * 2 * PRICE_SCALE + price.denominator) // (2 * price.denominator)",
+        "price.numerator * PRICE_SCALE // price.denominator",
+        ("core/test_catalog",),
+    ),
+    Bug(
         "29 February fails instead of clamping",
         "_clamped",
         "return date(year, month, min(day, monthrange(year, month)[1]))",

@@ -55,7 +55,7 @@ MANAGER_CODE = (
     Bug(
         "the key is looked up before the code is right",
         "open_session",
-        "_compare(table, account_id, code, codes, now)",
+        "compare(table, account_id, code, codes, now=now)",
         "read_code(table, account_id)",
         ("test_manager_codes", "test_manager_locks", "test_manager_sessions", "test_manager_code"),
     ),
@@ -85,7 +85,7 @@ MANAGER_CODE = (
     ),
     Bug(
         "a code's digest is guessed byte by byte",
-        "_compare",
+        "approving:compare",
         "if not hmac.compare_digest(code_digest(code, checked.salt, codes), checked.digest):",
         "if code_digest(code, checked.salt, codes) != checked.digest:",
         ("test_constant_time",),

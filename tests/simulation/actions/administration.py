@@ -78,9 +78,9 @@ def catalog_body(variant: int) -> Json:
     omitted = OMITTED.get(variant, ())
     return {
         "features": [
-            {"id": one, "price": price, "quota_backed": one == backed}
-            for one, price in prices.items()
-            if one not in omitted
+            {"id": feature, "price": price, "quota_backed": feature == backed}
+            for feature, price in prices.items()
+            if feature not in omitted
         ],
         "plans": [{"id": plan, "quota": quota} for plan, quota in quotas.items() if plan not in omitted],
         "packs": [

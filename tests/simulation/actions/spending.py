@@ -140,11 +140,11 @@ def _end(world: World, step: Step, account: str, lasting: str) -> int:
 def again(world: World, step: Step) -> None:
     """The same key again, for the same request or another one."""
     how, account = step["how"], account_of(step)
-    own = [one for one in world.requests if one[0].account == account or how in {"unanswered", "any"}]
+    own = [request for request in world.requests if request[0].account == account or how in {"unanswered", "any"}]
     if how == "unanswered":
-        own = [one for one in own if (one[1][0].status if one[1][0] else None) in WAITING]
+        own = [request for request in own if (request[1][0].status if request[1][0] else None) in WAITING]
     if how == "refused":
-        own = [one for one in own if one[1][0] and one[1][0].status == 402]
+        own = [request for request in own if request[1][0] and request[1][0].status == 402]
     if not own:
         world.nothing(step)
         return

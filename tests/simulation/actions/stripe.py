@@ -22,7 +22,7 @@ def pay(world: World, step: Step) -> None:
     lifecycle.expire_due(world.stripe)
     how = step["how"]
     fitting = PAYABLE.get(how, PAYABLE["card"])
-    found = [one for one in world.stripe.newest_first("checkout.session") if fitting(world, one)]
+    found = [session for session in world.stripe.newest_first("checkout.session") if fitting(world, session)]
     happen(world, step, found, lambda one: PAYING[how](world.stripe, one["id"]))
 
 
@@ -62,7 +62,7 @@ def happen(world: World, step: Step, found: list[Json], what: Any) -> None:
 
 
 def refund(world: World, step: Step) -> None:
-    found = [one for one in world.stripe.newest_first("charge") if one["paid"] and not one["refunded"]]
+    found = [charge for charge in world.stripe.newest_first("charge") if charge["paid"] and not charge["refunded"]]
 
     def give_back(charge: Json) -> None:
         left = charge["amount"] - charge["amount_refunded"]
@@ -82,14 +82,14 @@ def refund_ends(world: World, step: Step) -> None:
     """It fails, perhaps days after it succeeded; or a pending one succeeds or is cancelled."""
     end = REFUND_ENDS[step["how"]]
     wanted = {*money_back.UNFINISHED, "succeeded"} if end is money_back.fail_refund else money_back.UNFINISHED
-    found = [one for one in world.stripe.newest_first("refund") if one["status"] in wanted]
+    found = [refund for refund in world.stripe.newest_first("refund") if refund["status"] in wanted]
     happen(world, step, found, lambda one: end(world.stripe, one["id"]))
 
 
 def dispute(world: World, step: Step) -> None:
     disputes = world.stripe.newest_first("dispute")
-    held = {one["charge"] for one in disputes if one["status"] in {*money_back.OPEN_DISPUTES, "lost"}}
-    found = [one for one in world.stripe.newest_first("charge") if one["paid"] and one["id"] not in held]
+    held = {dispute["charge"] for dispute in disputes if dispute["status"] in {*money_back.OPEN_DISPUTES, "lost"}}
+    found = [charge for charge in world.stripe.newest_first("charge") if charge["paid"] and charge["id"] not in held]
 
     def open_one(charge: Json) -> None:
         amount = max(1, charge["amount"] // step["part"])
@@ -99,7 +99,9 @@ def dispute(world: World, step: Step) -> None:
 
 
 def dispute_ends(world: World, step: Step) -> None:
-    found = [one for one in world.stripe.newest_first("dispute") if one["status"] in money_back.OPEN_DISPUTES]
+    found = [
+        dispute for dispute in world.stripe.newest_first("dispute") if dispute["status"] in money_back.OPEN_DISPUTES
+    ]
 
     def end(one: Json) -> None:
         if step["how"] == "evidence":

@@ -1,6 +1,11 @@
 """rule 1 and 7: the end of a lot's last day, and the instants at which a quota renews, in the account's zone."""
 
+import zoneinfo
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -195,7 +200,9 @@ def test_the_day_before_a_clamped_anchor_has_the_renewal_before_it() -> None:
 # Zones
 
 
-@pytest.mark.parametrize("name", ["America/Sao_Paulo", "America/Havana", "Pacific/Apia", "Asia/Kathmandu", "UTC"])
+@pytest.mark.parametrize(
+    "name", ["America/Sao_Paulo", "America/Havana", "Pacific/Apia", "Asia/Kathmandu", "Etc/GMT+3", "UTC"]
+)
 def test_iana_names_are_zones(name: str) -> None:
     assert is_zone(name)
 
@@ -208,6 +215,11 @@ def test_iana_names_are_zones(name: str) -> None:
         "Mars/Olympus",
         "America",
         "America/",
+        "america/sao_paulo",
+        "EST5EDT",
+        "utc",
+        "Etc/Unknown",
+        "America/../America/Sao_Paulo",
         "../etc/passwd",
         "/etc/passwd",
         "a\0b",
@@ -217,3 +229,30 @@ def test_iana_names_are_zones(name: str) -> None:
 )
 def test_any_other_text_is_no_zone(name: str) -> None:
     assert not is_zone(name)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Path]:
+    """The only folder that this host looks for zones in."""
+    zoneinfo.reset_tzpath([tmp_path])
+    ZoneInfo.clear_cache()
+    yield tmp_path
+    zoneinfo.reset_tzpath()
+    ZoneInfo.clear_cache()
+
+
+@pytest.mark.parametrize("name", ["right/UTC", "posix/Europe/Berlin", "localtime", "Europe/berlin", "Our/Office"])
+def test_a_zone_that_only_the_host_has_is_no_zone(host: Path, name: str) -> None:
+    file = host / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(files("tzdata").joinpath("zoneinfo", "UTC").read_bytes())
+    assert ZoneInfo(name).key == name
+
+    assert not is_zone(name)
+
+
+def test_each_zone_can_be_used_where_the_host_has_none(host: Path) -> None:
+    names = [name for name in zoneinfo.available_timezones() if is_zone(name)]
+
+    assert len(names) > 500
+    assert all(ZoneInfo(name).utcoffset(utc("2026-06-16 13:00")) is not None for name in names)

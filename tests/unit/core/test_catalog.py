@@ -17,6 +17,7 @@ from prepaid.core.catalog import (
     check_prices,
     is_successor,
     offers,
+    price_text,
     with_retired,
 )
 from prepaid.core.errors import InvalidRequest
@@ -147,6 +148,32 @@ def test_packs_that_cost_nothing_save_nothing() -> None:
     catalog = a_catalog(packs=(a_pack(100, 0), a_pack(200, 0)))
 
     assert {offer.saving_percent for offer in offers(catalog)} == {0}
+
+
+@pytest.mark.parametrize(
+    ("amount", "credits", "text"),
+    [
+        (2990, 50, "59.8"),
+        (4990, 100, "49.9"),
+        (34990, 1000, "34.99"),
+        (5000, 50, "100"),
+        (100, 100, "1"),
+        (1, 8, "0.125"),
+        (1999, 7, "285.571428571"),
+        (2, 3, "0.666666667"),
+        (1, 2_000_000, "0.0000005"),
+        (1, 1_000_000_000, "0.000000001"),
+        (99_999_999, 1_000_000_000, "0.099999999"),
+        (99_999_999, 1, "99999999"),
+    ],
+)
+def test_a_price_per_credit_is_written_as_an_exact_decimal(amount: int, credits: int, text: str) -> None:
+    assert price_text(Fraction(amount, credits)) == text
+
+
+@pytest.mark.parametrize(("twice_billionths", "text"), [(1, "0.000000001"), (2, "0.000000001"), (3, "0.000000002")])
+def test_a_longer_price_is_rounded_half_up(twice_billionths: int, text: str) -> None:
+    assert price_text(Fraction(twice_billionths, 2_000_000_000)) == text
 
 
 def test_the_pack_with_the_lowest_price_per_credit_is_the_best_value() -> None:

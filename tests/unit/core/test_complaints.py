@@ -92,20 +92,20 @@ def test_subscribing_to_a_plan_keeps_purchased_credits() -> None:
 
 # kortix-ai/suna#6666
 def test_a_paid_purchase_grants_from_any_earlier_state() -> None:
-    said = [
+    statuses = [
         a_payment_status(progress) for progress in ("session_expired", "payment_failed", "awaiting_payment", "paid")
     ]
 
-    purchase, account, _ = followed(a_purchase("open"), an_account(), *said)
+    purchase, account, _ = followed(a_purchase("open"), an_account(), *statuses)
 
     assert (purchase.state, account.available) == ("granted", 100)
 
 
 # getlago/lago-api#3703
 def test_a_purchase_paid_failed_and_paid_again_grants_once() -> None:
-    said = [a_payment_status(progress) for progress in ("paid", "payment_failed", "paid")]
+    statuses = [a_payment_status(progress) for progress in ("paid", "payment_failed", "paid")]
 
-    purchase, account, entries = followed(a_purchase("open"), an_account(), *said)
+    purchase, account, entries = followed(a_purchase("open"), an_account(), *statuses)
 
     assert (purchase.state, account.available, len(entries)) == ("granted", 100, 1)
 

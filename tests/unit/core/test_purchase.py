@@ -38,9 +38,11 @@ NOT_GRANTED: tuple[PurchaseState, ...] = ("created", "open", "pending", "paid", 
 GRANTED: tuple[PurchaseState, ...] = ("granted", "partially_refunded", "refunded", "disputed")
 
 
-def received(purchase: Purchase, *said: Progress) -> tuple[PurchaseState, int, int]:
+def received(purchase: Purchase, *statuses: Progress) -> tuple[PurchaseState, int, int]:
     """Where it leads when the provider says this: the state, the credits, how many lines there are about it."""
-    purchase, account, entries = followed(purchase, an_account(), *(a_payment_status(progress) for progress in said))
+    purchase, account, entries = followed(
+        purchase, an_account(), *(a_payment_status(progress) for progress in statuses)
+    )
     return purchase.state, account.available, len(entries)
 
 
@@ -206,8 +208,8 @@ def test_a_purchase_whose_page_was_lost_learns_its_session_from_it(progress: Pro
 def test_the_end_state_ignores_order_and_repetition(start: PurchaseState, length: int) -> None:
     ends: dict[frozenset[Progress], set[tuple[PurchaseState, int, int]]] = {}
 
-    for said in product(PROGRESS, repeat=length):
-        ends.setdefault(frozenset(said), set()).add(received(a_purchase(start), *said))
+    for statuses in product(PROGRESS, repeat=length):
+        ends.setdefault(frozenset(statuses), set()).add(received(a_purchase(start), *statuses))
 
     assert all(len(of_one_set) == 1 for of_one_set in ends.values())
 
@@ -222,8 +224,8 @@ def test_every_order_of_everything_twice_grants_exactly_once(start: PurchaseStat
 
 def test_no_sequence_without_a_payment_grants() -> None:
     for start in NOT_GRANTED:
-        for said in product(UNPAID, repeat=4):
-            assert received(a_purchase(start), *said)[1:] == (0, 0)
+        for statuses in product(UNPAID, repeat=4):
+            assert received(a_purchase(start), *statuses)[1:] == (0, 0)
 
 
 def test_after_a_grant_no_session_state_moves_the_purchase() -> None:

@@ -11,7 +11,7 @@ from prepaid.api.http.problems import PreconditionMissing
 from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import BODY_REFUSALS, Answer, Header, Parameter, Route
-from prepaid.core.catalog import Catalog, Offer, check_amounts, check_prices, offers
+from prepaid.core.catalog import Catalog, Offer, check_amounts, check_prices, offers, price_text
 from prepaid.core.errors import InvalidRequest
 from prepaid.deps import Deps
 from prepaid.store.catalog import catalog_from, read_catalog
@@ -79,14 +79,15 @@ class CatalogRequest(Body):
 
 
 class PackAnswer(TypedDict):
-    """A pack on sale. amount, price_per_credit: minor units of the currency."""
+    """A pack on sale. amount: minor units of the currency. price_per_credit: minor units too, a decimal number as text,
+    exact or rounded half up to nine decimal places. It is for display: the charge is `amount`."""
 
     id: str
     credits: int
     amount: int
     currency: str
     valid_months: int
-    price_per_credit: float
+    price_per_credit: str
     saving_percent: int
     best_value: bool
 
@@ -146,8 +147,7 @@ def pack_answer(offer: Offer) -> PackAnswer:
         "amount": offer.pack.amount,
         "currency": offer.pack.currency,
         "valid_months": offer.pack.valid_months,
-        # For display only: the charge is `amount`.
-        "price_per_credit": round(float(offer.price_per_credit), 4),
+        "price_per_credit": price_text(offer.price_per_credit),
         "saving_percent": offer.saving_percent,
         "best_value": offer.best_value,
     }

@@ -2,8 +2,8 @@
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,14 +24,12 @@ def floor_to_millisecond(at: datetime) -> datetime:
 
 
 def is_zone(name: str) -> bool:
-    """Whether `name` is a known IANA region zone or UTC. Rejects host-specific names such as localtime."""
-    if "/" not in name and name != "UTC":
-        return False
-    try:
-        _zone(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+    """Whether `name` is an IANA region zone or UTC, spelled as in the tzdata package.
+
+    The host's own files don't count: a host may have zones such as right/UTC, localtime or other spellings, and the
+    next host may lack them.
+    """
+    return ("/" in name or name == "UTC") and name in _zone_names()
 
 
 def end_of_validity(start: datetime, months: int, zone: str) -> datetime:
@@ -103,6 +101,13 @@ def _clamped(year: int, month: int, day: int) -> date:
     """The `day` of that month, or its last day; `month` may run past 12 into later years."""
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
     return date(year, month, min(day, monthrange(year, month)[1]))
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    from importlib.resources import files  # noqa: PLC0415 - only changes of an account need it
+
+    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,10 @@ MAX_IDS = 500
 # A refusal names so many valid ids at most.
 MAX_NAMED = 20
 
+# So many that no pack's price per credit is rounded to 0: a pack has at most a billion credits.
+PRICE_PLACES = 9
+PRICE_SCALE = 10**PRICE_PLACES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
@@ -131,6 +135,17 @@ def offers(catalog: Catalog) -> tuple[Offer, ...]:
     """Each pack on sale, compared with the smallest pack of its currency. Smallest first."""
     packs = catalog.packs_on_sale
     return tuple(_offer(pack, tuple(other for other in packs if other.currency == pack.currency)) for pack in packs)
+
+
+def price_text(price: Fraction) -> str:
+    """A price in minor units as a decimal number without trailing zeros: 49.9.
+
+    It is exact with up to PRICE_PLACES decimal places. A longer one is rounded half up to as many.
+    """
+    whole, part = divmod(
+        (price.numerator * 2 * PRICE_SCALE + price.denominator) // (2 * price.denominator), PRICE_SCALE
+    )
+    return f"{whole}.{part:0{PRICE_PLACES}d}".rstrip("0").rstrip(".")
 
 
 def check_prices(catalog: Catalog) -> None:

@@ -9,6 +9,7 @@ from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, EntryType, LotDraw
 from prepaid.core.ids import lot_number
 from prepaid.core.ledger import (
+    ENTRY_TYPE_OF,
     ChangeTerms,
     Debit,
     Grant,
@@ -23,8 +24,9 @@ from prepaid.core.ledger import (
 from prepaid.core.purchase import ACTOR, Purchase, grant_of
 from prepaid.store.items import request_hash
 
-GIFTS: dict[EntryType, LotKind] = {"grant": "promotion", "adjustment": "adjustment"}
-ASKED_WITH_A_KEY = ("consumption", "void", *GIFTS)
+LOT_KIND_OF: dict[EntryType, LotKind] = {type_: kind for kind, type_ in ENTRY_TYPE_OF.items()}
+# The key of a purchase is in its record, not in its entry.
+ASKED_WITH_A_KEY = ("consumption", "void", *(LOT_KIND_OF.keys() - {"purchase"}))
 MAX_MONTHS = 1200
 
 
@@ -97,7 +99,7 @@ def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
 def conserved(before: Account, entry: Entry) -> bool:
     """Whether no credit appeared or vanished, lot by lot. Independent of the core's rules."""
     moved = {lot.number: lot.remaining for lot in before.lots}
-    granted = entry.lot if entry.type in ("purchase", *GIFTS) else None
+    granted = entry.lot if entry.type in LOT_KIND_OF else None
     if granted:
         moved[granted.number] = moved.get(granted.number, 0) + granted.remaining
     for draw in entry.draws:
@@ -126,13 +128,13 @@ def request_hashes(entry: Entry) -> Iterator[bytes]:
         yield request_hash(void)
         if all(lot.number != void.lot for lot in entry.after.lots):
             yield request_hash(replace(void, credits=None))
-    elif entry.lot and entry.type in GIFTS:
-        gift, lot, zone = _gift(entry), entry.lot, entry.after.terms.time_zone
-        yield request_hash(gift)
+    elif entry.lot and entry.type in LOT_KIND_OF and entry.type != "purchase":
+        grant, lot, zone = _grant(entry), entry.lot, entry.after.terms.time_zone
+        yield request_hash(grant)
         months = (lot.expires_at.year - entry.at.year) * 12 + lot.expires_at.month - entry.at.month
         for validity in range(max(1, months - 1), min(MAX_MONTHS, months + 1) + 1):
             if end_of_validity(entry.at, validity, zone) == lot.expires_at:
-                yield request_hash(replace(gift, validity=validity))
+                yield request_hash(replace(grant, validity=validity))
 
 
 def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) -> Operation:
@@ -143,13 +145,13 @@ def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) ->
             return _void(entry)
         case "purchase":
             # From the record, which is written before the payment. A missing record is a finding of its own.
-            return grant_of(purchase) if purchase else _gift(entry)
+            return grant_of(purchase) if purchase else _grant(entry)
         case "plan_change":
             return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
         case "refund" | "dispute":
             return _restore(entry, purchase, trail) if _gives_back(entry) else _revoke(entry, trail)
         case _:
-            return _gift(entry)
+            return _grant(entry)
 
 
 def _debit(entry: Entry) -> Debit:
@@ -171,11 +173,11 @@ def _void(entry: Entry) -> Void:
     return Void(actor=entry.actor, lot=lot_number(draw.lot), credits=draw.credits, description=entry.description)
 
 
-def _gift(entry: Entry) -> Grant:
+def _grant(entry: Entry) -> Grant:
     assert entry.lot is not None
     return Grant(
         actor=entry.actor,
-        kind=GIFTS.get(entry.type, "purchase"),
+        kind=LOT_KIND_OF[entry.type],
         credits=entry.lot.granted,
         validity=entry.lot.expires_at,
         description=entry.description,
