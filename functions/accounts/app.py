@@ -8,6 +8,7 @@ from prepaid.settings import from_environment
 
 ROUTES = (
     accounts.PUT,
+    accounts.PATCH,
     accounts.SHOW,
     grants.GRANT,
     grants.VOID,

@@ -104,7 +104,16 @@ def _grant_body(plan: Plan, key: str, dice: Random) -> dict[str, Any]:
 
 
 def _terms(account: str, plan: str, *, ai_enabled: bool) -> Request:
-    body = {"name": "Pet & Cia", "plan": plan, "ai_enabled": ai_enabled, "quota_anchor_day": 1}
+    body = {
+        "name": "Pet & Cia",
+        "plan": plan,
+        "ai_enabled": ai_enabled,
+        "quota_anchor_day": 1,
+        "time_zone": "America/Sao_Paulo",
+        "language": "pt-BR",
+        "low_credit_threshold": 10,
+        "manager_contact": None,
+    }
     return Request(kind="terms", account=account, body=body)
 
 

@@ -19,6 +19,7 @@ from tests.support.api import (
     MANAGER_SESSION,
     NEEDS_KEY,
     PACKS,
+    PATCH_ACCOUNT,
     PURCHASE,
     PURCHASES,
     PUT_ACCOUNT,
@@ -47,6 +48,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "low_credit_threshold": 1,
         "manager_contact": "m",
     },
+    PATCH_ACCOUNT: {"name": "n"},
     PUT_CATALOG: {
         "features": [{"id": "sticker", "price": 1, "quota_backed": False}],
         "plans": [{"id": "none", "quota": 0}],
@@ -267,7 +269,7 @@ def test_a_duplicate_field_is_rejected(refused: Service, route: str) -> None:
     assert answer.status == 400 or (answer.status, answer.fields) == (422, [name])
 
 
-@pytest.mark.parametrize("route", WITH_BODY)
+@pytest.mark.parametrize("route", sorted(GOOD.keys() - {PATCH_ACCOUNT}))
 def test_a_body_without_its_fields_is_rejected(refused: Service, route: str) -> None:
     assert ask(refused, route, json={}).status == 422
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import BUY, CONSUME, GET_CATALOG, HISTORY, PURCHASE, PURCHASES, PUT_ACCOUNT, PUT_CATALOG, Answer
+from tests.support.api import (
+    BUY,
+    CONSUME,
+    GET_CATALOG,
+    HISTORY,
+    PATCH_ACCOUNT,
+    PURCHASE,
+    PURCHASES,
+    PUT_CATALOG,
+    Answer,
+)
 from tests.support.functions import STACK
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.handlers import Clock, Output
@@ -106,7 +116,7 @@ def test_stripe_gets_every_value_of_the_purchase(till: Till, service: Service, s
 def test_the_page_is_in_the_accounts_language(
     till: Till, service: Service, sent: list[dict[str, str]], language: str, words: str
 ) -> None:
-    service(PUT_ACCOUNT, json={"name": "Pet & Cia", "plan": "none", "language": language})
+    service(PATCH_ACCOUNT, json={"language": language})
     till.buy("credits-50")
     assert sent[-1]["locale"] == language
     assert sent[-1]["line_items[0][price_data][product_data][name]"] == f"50 {words}"
@@ -139,7 +149,7 @@ def test_pix_and_boleto_are_offered_for_reais_only(till: Till, service: Service,
 
 def test_an_account_keeps_its_stripe_customer(till: Till, service: Service) -> None:
     first = till.buy()
-    service(PUT_ACCOUNT, json={"name": "Another name", "plan": "none"})
+    service(PATCH_ACCOUNT, json={"name": "Another name"})
     second = till.buy()
     service.open("zoo")
     service.set_code(account="zoo")

@@ -15,6 +15,7 @@ from tests.support.api import (
     GET_CATALOG,
     HISTORY,
     PACKS,
+    PATCH_ACCOUNT,
     PUT_ACCOUNT,
     PUT_CATALOG,
     Answer,
@@ -136,7 +137,7 @@ def test_a_retired_plan_stays_with_its_accounts(service: Service) -> None:
     service.open(plan="trio", ai_enabled=True)
     put(service, plans=[PRO])
 
-    kept = service(PUT_ACCOUNT, json={"name": "New name", "plan": "trio", "ai_enabled": True})
+    kept = service(PATCH_ACCOUNT, json={"name": "New name", "plan": "trio"})
 
     assert (kept.status, service(GET_ACCOUNT).body["plan"]) == (200, "trio")
     assert service.spend(1, "ai_service").body["quota"] == 1
@@ -149,7 +150,8 @@ def test_no_account_gets_a_retired_or_unknown_plan(service: Service, plan: str) 
     put(service, plans=[PRO, {"id": "free", "quota": 0}])
     before = service.stored()
 
-    answers = [service(PUT_ACCOUNT, account, json={"name": "x", "plan": plan}) for account in ("acme", "new")]
+    asked = {"name": "x", "plan": plan}
+    answers = [service(PATCH_ACCOUNT, json=asked), service(PUT_ACCOUNT, "new", json=asked)]
 
     assert [(answer.status, answer.code, answer.fields) for answer in answers] == [
         (422, "invalid_request", ["plan"])
@@ -161,11 +163,11 @@ def test_no_account_gets_a_retired_or_unknown_plan(service: Service, plan: str) 
 def test_an_account_that_left_a_retired_plan_does_not_return(service: Service) -> None:
     service.open(plan="trio")
     put(service, plans=[PRO])
-    assert service(PUT_ACCOUNT, json={"name": "x", "plan": "pro"}).status == 200
+    assert service(PATCH_ACCOUNT, json={"plan": "pro"}).status == 200
 
-    assert service(PUT_ACCOUNT, json={"name": "x", "plan": "trio"}).status == 422
+    assert service(PATCH_ACCOUNT, json={"plan": "trio"}).status == 422
     put(service, version=2, plans=[PRO, TRIO])
-    assert service(PUT_ACCOUNT, json={"name": "x", "plan": "trio"}).status == 200
+    assert service(PATCH_ACCOUNT, json={"plan": "trio"}).status == 200
 
 
 def test_a_retired_plan_gives_no_quota_of_another_feature(service: Service) -> None:

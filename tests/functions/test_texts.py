@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import CONSUME, GRANT, HISTORY, PUT_ACCOUNT, Answer
+from tests.support.api import CONSUME, GRANT, HISTORY, PATCH_ACCOUNT, PUT_ACCOUNT, Answer
 from tests.support.contract import document, routes
 from tests.support.gateway_events import ADMIN
 from tests.support.in_process import Service
@@ -154,8 +154,9 @@ def test_a_text_is_kept_as_it_was_sent(service: Service, route: str, field: str)
 
 @pytest.mark.parametrize("field", ["name", "manager_contact"])
 def test_a_profile_keeps_its_texts_as_they_were_sent(service: Service, field: str) -> None:
+    service.open()
     for text in VISIBLE:
-        answer = service(PUT_ACCOUNT, json={"name": "n", "plan": "none", field: text})
+        answer = service(PATCH_ACCOUNT, json={field: text})
         assert answer.body[field] == text
 
 

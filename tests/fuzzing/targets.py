@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from prepaid.api.accounts import AccountRequest
+from prepaid.api.accounts import AccountPatch, AccountRequest
 from prepaid.api.catalogs import CatalogRequest
 from prepaid.api.consumptions import ConsumptionRequest
 from prepaid.api.csv_lines import COLUMNS, csv_line
@@ -49,6 +49,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     GrantRequest,
     VoidRequest,
     AccountRequest,
+    AccountPatch,
     ManagerCodeRequest,
     ManagerSessionRequest,
     PurchaseRequest,

@@ -14,6 +14,7 @@ from tests.simulation.bench import Bench, Context
 from tests.support.api import (
     BALANCE,
     BUY,
+    CANCEL,
     CODE,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -22,6 +23,7 @@ from tests.support.api import (
     MANAGER_CODE,
     MANAGER_SESSION,
     PACKS,
+    PATCH_ACCOUNT,
     PURCHASE,
     PURCHASES,
     PUT_ACCOUNT,
@@ -70,6 +72,12 @@ def tries_a_code(bench: Bench) -> Answer:
 
 def changes_the_catalog(bench: Bench) -> Said:
     return put_catalog(3100)(bench, asdict(first_catalog()))
+
+
+def renames(bench: Bench) -> Answer:
+    """Somebody else changes other fields of the same account."""
+    asked = {"name": "Outra", "quota_anchor_day": 15}
+    return bench.service(PATCH_ACCOUNT, json=asked, by=ADMIN, trouble=True)
 
 
 def said(answer: Answer) -> Said:
@@ -166,7 +174,16 @@ def read_purchase(bench: Bench, purchase: Purchase) -> Said:
 
 
 def put_account(plan: str) -> Callable[[Bench, Any], Said]:
-    asked = {"name": "Pet & Cia", "plan": plan, "ai_enabled": plan != "none"}
+    asked = {
+        "name": "Pet & Cia",
+        "plan": plan,
+        "ai_enabled": plan != "none",
+        "quota_anchor_day": 1,
+        "time_zone": "America/Sao_Paulo",
+        "language": "pt-BR",
+        "low_credit_threshold": 10,
+        "manager_contact": None,
+    }
 
     def ask(bench: Bench, _: Any) -> Said:
         status, body = said(bench.service(PUT_ACCOUNT, json=asked, by=ADMIN, trouble=True))
@@ -174,6 +191,10 @@ def put_account(plan: str) -> Callable[[Bench, Any], Said]:
         return (200 if status == 201 else status), body
 
     return ask
+
+
+def patch_account(**asked: Any) -> Callable[[Bench, Any], Said]:
+    return lambda bench, _: said(bench.service(PATCH_ACCOUNT, json=asked, by=ADMIN, trouble=True))
 
 
 def grant(bench: Bench, _: Any) -> Said:
@@ -224,6 +245,22 @@ def buy(bench: Bench, token: str) -> Said:
 def bought(bench: Bench) -> Purchase:
     buyer(bench)
     return bench.till.buy()
+
+
+def cancel(bench: Bench, purchase: Purchase) -> Said:
+    return said(bench.service(CANCEL, id=purchase.id, key=KEY, by=BUYER, trouble=True))
+
+
+def cancelled_before(bench: Bench) -> Purchase:
+    purchase = bought(bench)
+    assert cancel(bench, purchase)[0] == 200
+    return purchase
+
+
+def paid_unheard(bench: Bench) -> Purchase:
+    purchase = bought(bench)
+    bench.till.pay(purchase)
+    return purchase
 
 
 def paid(bench: Bench) -> Any:
@@ -397,6 +434,7 @@ SCENARIOS = (
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
+    Scenario("accounts: patch", opened, patch_account(plan="trio"), renames),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: void", granted_other, void, spends),
@@ -411,6 +449,9 @@ SCENARIOS = (
     Scenario("checkout: replay of a session", session_before, open_session, spends),
     Scenario("checkout: purchase", with_session, buy, spends),
     Scenario("checkout: replay of a purchase", bought_before, buy, spends),
+    Scenario("checkout: cancel", bought, cancel, spends),
+    Scenario("checkout: replay of a cancel", cancelled_before, cancel, spends, reads=True),
+    Scenario("checkout: cancel of a paid purchase", paid_unheard, cancel, spends, reads=True),
     Scenario("checkout: list of purchases", bought, read(PURCHASES), spends, reads=True),
     Scenario("checkout: one purchase", bought, read_purchase, spends, reads=True),
     Scenario("webhook: grant", paid, webhook, spends, paired=True),

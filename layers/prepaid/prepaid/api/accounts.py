@@ -1,6 +1,6 @@
 """/v1/accounts/{account}: opening, changing and showing accounts."""
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -13,7 +13,11 @@ from prepaid.core.calendar import is_zone
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.deps import Deps
 from prepaid.store.accounts import Profile, read_account
-from prepaid.use_cases.administering import put_account
+from prepaid.store.manager_codes import read_code
+from prepaid.use_cases.administering import patch_account, put_account
+
+# A default that the contract doesn't show, because the field keeps its value when it is left out.
+KEPT: Any = Field(default_factory=lambda: None)
 
 
 def _check_zone(name: str) -> str:
@@ -26,7 +30,8 @@ type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), After
 
 
 class AccountRequest(Body):
-    """The account's new terms and profile. A field that is left out gets its default."""
+    """The account's terms and profile. A field that is left out gets its default when the account is opened; an
+    account that exists is changed only by a request that names every field."""
 
     name: Text
     plan: Slug
@@ -38,8 +43,21 @@ class AccountRequest(Body):
     manager_contact: Text | None = None
 
 
+class AccountPatch(Body):
+    """The fields of the account to change. A field that is left out keeps its value."""
+
+    name: Text = KEPT
+    plan: Slug = KEPT
+    ai_enabled: bool = KEPT
+    quota_anchor_day: Annotated[int, Field(ge=1, le=31)] = KEPT
+    time_zone: Zone = KEPT
+    language: Literal["pt-BR", "en", "es"] = KEPT
+    low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = KEPT
+    manager_contact: Text | None = KEPT
+
+
 class AccountAnswer(TypedDict):
-    """An account's terms and profile."""
+    """An account's terms and profile. manager_code_set: only for GET by an administrator."""
 
     account: str
     name: str
@@ -50,10 +68,11 @@ class AccountAnswer(TypedDict):
     language: str
     low_credit_threshold: int
     manager_contact: str | None
+    manager_code_set: NotRequired[bool]
 
 
 def put(request: Request, deps: Deps) -> Response:
-    """PUT /v1/accounts/{account}: open the account, or change it from now on. 201 when opened, else 200."""
+    """PUT /v1/accounts/{account}: open the account, or set all of it from now on. 201 when opened, else 200."""
     account_id = _account_to_put(request)
     body = body_of(request, AccountRequest)
     terms = Terms(
@@ -73,6 +92,7 @@ def put(request: Request, deps: Deps) -> Response:
         account_id,
         terms,
         profile,
+        left_out=[name for name in AccountRequest.model_fields if name not in body.model_fields_set],
         actor=caller_of(request).name,
         catalog=deps.catalog(deps.table),
         now=request.now,
@@ -80,11 +100,29 @@ def put(request: Request, deps: Deps) -> Response:
     return Response(status=201 if opened else 200, body=account_answer(account_id, terms, profile))
 
 
+def patch(request: Request, deps: Deps) -> Response:
+    """PATCH /v1/accounts/{account}: change what the body names, from now on."""
+    account_id = account_of(request)
+    body = body_of(request, AccountPatch)
+    terms, profile = patch_account(
+        deps.table,
+        account_id,
+        body.model_dump(exclude_unset=True),
+        actor=caller_of(request).name,
+        catalog=deps.catalog(deps.table),
+        now=request.now,
+    )
+    return Response(status=200, body=account_answer(account_id, terms, profile))
+
+
 def show(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}: the account's terms and profile."""
+    """GET /v1/accounts/{account}: the account's terms and profile; for an administrator also whether a code is set."""
     account_id = account_of(request)
     terms, profile = read_account(deps.table, account_id)
-    return Response(status=200, body=account_answer(account_id, terms, profile))
+    body = account_answer(account_id, terms, profile)
+    if "prepaid/admin" in caller_of(request).scopes:
+        body["manager_code_set"] = bool(read_code(deps.table, account_id).digest)
+    return Response(status=200, body=body)
 
 
 def _account_to_put(request: Request) -> str:
@@ -98,7 +136,7 @@ def _account_to_put(request: Request) -> str:
 
 
 def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAnswer:
-    """The response body of a GET or PUT of the account."""
+    """The response body of a GET, PUT or PATCH of the account."""
     return {
         "account": account_id,
         "name": profile.name,
@@ -116,13 +154,25 @@ PUT = Route(
     method="PUT",
     path="/v1/accounts/{account}",
     operation_id="putAccount",
-    summary="Open an account, or change it from now on",
+    summary="Open an account, or set all of it from now on",
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT,),
     body=AccountRequest,
     answers={200: Answer(AccountAnswer), 201: Answer(AccountAnswer)},
     refusals={400: ("malformed_body",), **NO_ACCOUNT, **BODY_REFUSALS},
     function=put,
+)
+PATCH = Route(
+    method="PATCH",
+    path="/v1/accounts/{account}",
+    operation_id="patchAccount",
+    summary="Change what the request names of an account, from now on",
+    scopes=("prepaid/admin",),
+    parameters=(ACCOUNT,),
+    body=AccountPatch,
+    answers={200: Answer(AccountAnswer)},
+    refusals={400: ("malformed_body",), **NO_ACCOUNT, **BODY_REFUSALS},
+    function=patch,
 )
 SHOW = Route(
     method="GET",

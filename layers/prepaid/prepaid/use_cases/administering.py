@@ -1,16 +1,18 @@
 """Administration: open or change an account, replace the catalog."""
 
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from datetime import datetime
+from typing import Any
 
 from prepaid.core.account import Terms
 from prepaid.core.catalog import Catalog, with_retired
-from prepaid.core.errors import Busy, VersionConflict
+from prepaid.core.errors import AccountNotFound, Busy, InvalidRequest, VersionConflict
 from prepaid.core.ledger import ChangeTerms, open_account
 from prepaid.store.accounts import PROFILE, Profile, StoredProfile, new_profile_put, profile_put, read_profile
 from prepaid.store.catalog import read_catalog, read_catalog_version, write_catalog
 from prepaid.store.dynamodb import ConditionFailed, Table, attempts
-from prepaid.store.ledger import commit, drafts, open_ledger
+from prepaid.store.ledger import commit, drafts, open_ledger, read_tail
 
 
 def put_account(
@@ -19,18 +21,23 @@ def put_account(
     terms: Terms,
     profile: Profile,
     *,
+    left_out: Collection[str] = (),
     actor: str,
     catalog: Catalog,
     now: datetime,
 ) -> bool:
     """Set the account's terms and profile; open the account if it doesn't exist. Returns True when it was opened.
 
-    A retry of the request changes nothing. Raises InvalidRequest for an unknown plan, Busy.
+    left_out: fields that the caller didn't name, so that they have their defaults in terms and profile. They may open
+    an account, but not change one. A retry of the request changes nothing.
+    Raises InvalidRequest for an unknown plan or for fields left out, Busy.
     """
     for _ in attempts(table.deadline):
         try:
             stored = read_profile(table, account_id)
             if stored:
+                if left_out:
+                    _check_nothing_changes(table, account_id, terms, profile, stored, left_out)
                 _change_account(table, account_id, terms, profile, stored, actor=actor, catalog=catalog, now=now)
                 return False
             first = open_account(account_id, terms, actor=actor, catalog=catalog, now=now)
@@ -40,6 +47,50 @@ def put_account(
             # Another request opened or changed the account meanwhile: read it again. The last write wins.
             continue
     raise Busy
+
+
+def patch_account(
+    table: Table,
+    account_id: str,
+    changes: Mapping[str, Any],
+    *,
+    actor: str,
+    catalog: Catalog,
+    now: datetime,
+) -> tuple[Terms, Profile]:
+    """Change the named fields of the account's terms and profile and no others. Returns both as they then are.
+
+    Raises AccountNotFound, InvalidRequest for an unknown plan, Busy.
+    """
+    for _ in attempts(table.deadline):
+        stored = read_profile(table, account_id)
+        if stored is None:
+            raise AccountNotFound
+        # Read after the profile: if the terms change in between, the write loses to the profile's newer version.
+        terms = _with(read_tail(table, account_id).entry.after.terms, changes)
+        profile = _with(stored.profile, changes)
+        try:
+            _change_account(table, account_id, terms, profile, stored, actor=actor, catalog=catalog, now=now)
+            return terms, profile
+        except ConditionFailed:
+            continue
+    raise Busy
+
+
+def _with[T: Terms | Profile](record: T, changes: Mapping[str, Any]) -> T:
+    """The record with those of the changes that it has a field for."""
+    return replace(record, **{field.name: changes[field.name] for field in fields(record) if field.name in changes})
+
+
+def _check_nothing_changes(
+    table: Table, account_id: str, terms: Terms, profile: Profile, stored: StoredProfile, left_out: Collection[str]
+) -> None:
+    """Reject a change that would reset fields to their defaults because the caller left them out (InvalidRequest)."""
+    if profile == stored.profile and terms == read_tail(table, account_id).entry.after.terms:
+        # A retry of the request that opened the account.
+        return
+    message = "is missing: PUT names every field of an account that exists, and PATCH changes only what it names"
+    raise InvalidRequest(tuple((name, message) for name in left_out))
 
 
 def _change_account(

@@ -52,7 +52,7 @@ class Route:
     answers, refusals: by status; refusals contain error codes, without those of every route.
     """
 
-    method: Literal["GET", "POST", "PUT"]
+    method: Literal["GET", "POST", "PUT", "PATCH"]
     path: str
     operation_id: str
     summary: str

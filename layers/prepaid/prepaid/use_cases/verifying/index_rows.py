@@ -10,7 +10,7 @@ from prepaid.store import keys
 from prepaid.store.catalog import catalog_from_item, first_catalog
 from prepaid.store.due import due_item
 from prepaid.store.dynamodb import Item
-from prepaid.store.items import entry_from_item, key_digest, purchase_request_hash
+from prepaid.store.items import cancellation_request_hash, entry_from_item, key_digest, purchase_request_hash
 from prepaid.store.purchases import purchase_from_item
 from prepaid.use_cases.verifying import auxiliary_rows, statement_rows
 from prepaid.use_cases.verifying.account_audit import AccountAudit, check_sum
@@ -121,6 +121,12 @@ def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, di
         audit.finding("claim_dangling", where, "a purchase", id_)
         return
     purchase = purchase_from_item(row)
+    if stored_hash == cancellation_request_hash(id_):
+        if purchase.cancel_key != digest:
+            audit.finding("claim_dangling", f"{where} key", purchase.cancel_key, digest)
+        if lookup.tally and purchase.cancelled_at and purchase.cancelled_at < lookup.cutoff:
+            lookup.tally.add_claim(f"{audit.account}#{id_} cancelled")
+        return
     if purchase.key != digest:
         audit.finding("claim_dangling", f"{where} key", purchase.key, digest)
     if stored_hash != purchase_request_hash(purchase.pack):
