@@ -27,7 +27,7 @@ def browser(shop: Service) -> Browser:
     return Browser(shop.functions)
 
 
-def link_of(shop: Service, **body: str) -> str:
+def link_of(shop: Service, **body: Any) -> str:
     """The path of a new link."""
     answer = shop.portal_session(**body)
     assert answer.status == 201, answer.text

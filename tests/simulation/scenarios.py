@@ -31,6 +31,7 @@ from tests.support.api import (
     STATEMENT,
     Answer,
 )
+from tests.support.browser import OWN_FORM, Browser
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.stripe_purchases import deliver, signed
 
@@ -235,6 +236,23 @@ def first_code(bench: Bench, _: Any) -> Said:
 
 def open_session(bench: Bench, _: Any) -> Said:
     return said(bench.service(MANAGER_SESSION, json={"code": CODE}, key=KEY, by=BUYER, trouble=True))
+
+
+def make_link(bench: Bench, _: Any) -> Said:
+    return said(bench.service.portal_session(key=KEY, trouble=True))
+
+
+def link_before(bench: Bench) -> str:
+    """The path of a link to the page."""
+    buyer(bench)
+    return str(make_link(bench, None)[1]["url"]).removeprefix("https://api.example.com")
+
+
+def enter(bench: Bench, link: str) -> Said:
+    """The right code on the page of a link."""
+    page = Browser(bench.service.functions).request("POST", link, body=f"code={CODE}", headers=OWN_FORM)
+    used = {"code": "portal_link_used"} if page.status == 410 else None
+    return page.status, used
 
 
 def buy(bench: Bench, token: str) -> Said:
@@ -447,6 +465,9 @@ SCENARIOS = (
     Scenario("checkout: change of code", buyer, set_code, tries_a_code, may_say="wrong_code"),
     Scenario("checkout: session", buyer, open_session, tries_a_code),
     Scenario("checkout: replay of a session", session_before, open_session, spends),
+    Scenario("checkout: link to the page", buyer, make_link, spends),
+    Scenario("checkout: replay of a link", link_before, make_link, spends, reads=True),
+    Scenario("checkout: enter the page", link_before, enter, tries_a_code, may_say="portal_link_used"),
     Scenario("checkout: purchase", with_session, buy, spends),
     Scenario("checkout: replay of a purchase", bought_before, buy, spends),
     Scenario("checkout: cancel", bought, cancel, spends),

@@ -1,7 +1,8 @@
 """The catalog: features, plans and packs with their prices, as one immutable, numbered version."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -9,9 +10,11 @@ from prepaid.core.currencies import why_not
 from prepaid.core.errors import FeatureRetired, InvalidRequest
 
 # With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
-MAX_IDS = 500
+MAX_IDS = 200
 # A refusal names so many valid ids at most.
 MAX_NAMED = 20
+
+type Titles = Mapping[str, str]
 
 # So many that no pack's price per credit is rounded to 0: a pack has at most a billion credits.
 PRICE_PLACES = 9
@@ -22,13 +25,14 @@ PRICE_SCALE = 10**PRICE_PLACES
 class Feature:
     """A billable feature. price: credits per unit, >= 0. quota_backed: the plan's quota pays for it first.
 
-    active: False when it is retired: nothing more can be spent on it.
+    active: False when it is retired: nothing more can be spent on it. titles: its name for people, by language.
     """
 
     id: str
     price: int
     quota_backed: bool
     active: bool = True
+    titles: Titles = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +40,13 @@ class Plan:
     """quota: units of the quota-backed feature included per month.
 
     active: False when it is retired: accounts that have it keep it, and no other account gets it.
+    titles: its name for people, by language.
     """
 
     id: str
     quota: int
     active: bool = True
+    titles: Titles = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,14 @@ class Catalog:
     features: tuple[Feature, ...]
     plans: tuple[Plan, ...]
     packs: tuple[Pack, ...]
+
+    def feature_title(self, feature_id: str, language: str) -> str:
+        """The feature's name for people in this language."""
+        return _title(self.features, feature_id, language)
+
+    def plan_title(self, plan_id: str, language: str) -> str:
+        """The plan's name for people in this language."""
+        return _title(self.plans, plan_id, language)
 
     def active_feature(self, feature_id: str) -> Feature:
         """The feature. Raises FeatureRetired, or InvalidRequest naming the field `feature`."""
@@ -225,6 +239,13 @@ def is_successor(new: Catalog, old: Catalog) -> bool:
 def _left_out[T: Feature | Plan | Pack](before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:
     kept = {item.id for item in after}
     return tuple(item for item in before if item.id not in kept)
+
+
+def _title(named: Iterable[Feature | Plan], wanted: str, language: str) -> str:
+    """The title in this language, or in any other; without one, the id in words: ai_service -> Ai service."""
+    titles = next((item.titles for item in named if item.id == wanted), {})
+    words = re.sub(r"[_-]+", " ", wanted).capitalize()
+    return titles.get(language) or next(iter(titles.values()), words)
 
 
 def _one_of(ids: Iterable[str]) -> str:
