@@ -20,6 +20,7 @@ from prepaid.core.errors import (
     PortalLinkUsed,
     PortalSessionEnded,
     PrepaidError,
+    PurchaseNotCancellable,
     PurchaseNotFound,
     PurchaseNotResumable,
     PurchaseNotVoidable,
@@ -168,6 +169,9 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     PortalLinkUsed: Problem(410, lambda _: "The link was used before."),
     PortalSessionEnded: Problem(401, lambda _: "The session has ended."),
     PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
+    PurchaseNotCancellable: Problem(
+        409, lambda _: "Only an open purchase can be cancelled. This one is paid, waits for its payment, or is over."
+    ),
     PurchaseNotResumable: Problem(
         409, lambda _: "The purchase started with this key can't be continued. Start a new one with a new key."
     ),
