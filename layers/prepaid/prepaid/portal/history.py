@@ -79,6 +79,7 @@ def show(request: Request, deps: Deps) -> Response:
         "tab": "history",
         "here": _address(asked.chosen, before=asked.before),
         "asked": asked,
+        "chosen": () if asked.wrong else list(_named(asked.chosen, visit)),
         "types": get_args(EntryType),
         "sources": get_args(Source),
         "features": _features(visit, asked.chosen.get("feature")),
@@ -138,6 +139,20 @@ def _day(text: str) -> date | None:
         return None
     # Far enough from the limits of datetime that no zone overflows.
     return day if day and FIRST_YEAR <= day.year <= LAST_YEAR else None
+
+
+def _named(chosen: Mapping[str, str], visit: Visit) -> Iterator[str]:
+    """The filters in words, for the closed form."""
+    language = visit.session.language
+    texts = texts_of(language)
+    for name, value in chosen.items():
+        if name == "feature":
+            yield visit.catalog.feature_title(value, language)
+        elif name in ("from", "to"):
+            day = formats.short_date(date.fromisoformat(value), language)
+            yield texts[f"history.{name}_day"].format(day=day)
+        else:
+            yield texts[f"{name}.{value}"]
 
 
 def _features(visit: Visit, chosen: str | None) -> list[str]:
