@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def shop(service: Service, clock: Clock) -> Service:
     return service
 
 
-def entered(shop: Service, **link: str) -> Browser:
+def entered(shop: Service, **link: Any) -> Browser:
     browser = Browser(shop.functions)
     address = str(shop.portal_session(**link).body["url"]).removeprefix("https://api.example.com")
     assert browser.send(browser.open(address).forms[0], code=CODE).path == "/portal"
