@@ -1,16 +1,29 @@
-"""The subscription page in a real browser: what a manager sees and does, on a desktop and a phone."""
+"""The subscription page in a real browser: each screen and each refusal, on three devices and in three languages."""
 
 import os
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Response, expect, sync_playwright
 
 from local import demo
+from local.stack import Stack
 from tests.support.chromium import NoBrowserError, executable
 from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import Till
-from tests.support.screen import Device, Scheme, Screen, screen
+from tests.support.screen import DEVICES, Device, Scheme, Screen, screen
+
+# What a session shows without a purchase.
+SCREENS = {
+    "/portal": {"pt-BR": "Assinatura", "en": "Subscription", "es": "Suscripción"},
+    "/portal/history": {"pt-BR": "Histórico", "en": "History", "es": "Historial"},
+}
+MAX_FIRST_VIEW_BYTES = 50_000
+WRONG_CODE = "000000"
+TRIES = 5
+# Characters of a name or a description, and of a customer or a reference.
+MAX_TEXT, MAX_ID = 200, 100
 
 
 @pytest.fixture(scope="module")
@@ -30,31 +43,166 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def demo_account(stack: Stack) -> str:
+    """The account with a year behind it."""
+    return stack.addresses.demo_account
+
+
+@pytest.fixture
 def shop(api: HttpApi, cashier: Till) -> str:
-    """An account with a code, some credits and a quota."""
+    """A new account with a code, some credits and a quota."""
     account = api.open(new_account(), credits=120, name="Pet Shop da Ana", plan="trio", ai_enabled=True)
     cashier.set_code(account)
     return account
 
 
-def enter(shown: Screen, api: HttpApi, account: str, language: str | None = None) -> None:
-    """Open a new link and type the code."""
-    shown.page.goto(api.portal_session(account, language=language).body["url"])
-    shown.page.locator("#code").fill(demo.CODE)
-    shown.page.locator("form button").first.click()
+def link_to(api: HttpApi, account: str, **link: str) -> str:
+    return str(api.portal_session(account, **link).body["url"])
+
+
+def type_code(shown: Screen, code: str) -> None:
+    """Type a code and send it, by keyboard."""
+    shown.page.locator("#code").fill(code)
+    shown.page.keyboard.press("Enter")
+
+
+def enter(shown: Screen, link: str) -> None:
+    """Open a link and enter with the right code."""
+    shown.page.goto(link)
+    type_code(shown, demo.CODE)
     shown.page.wait_for_url("**/portal")
 
 
-@pytest.mark.parametrize("device", ["desktop", "phone", "narrow"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_manager_enters_and_sees_the_credits(
-    browser: Browser, api: HttpApi, shop: str, device: Device, scheme: Scheme
-) -> None:
-    with screen(browser, device=device, scheme=scheme) as shown:
-        shown.page.goto(api.portal_session(shop).body["url"])
-        shown.check()
-        enter(shown, api, shop)
+def go(shown: Screen, path: str) -> int:
+    """Open a path of the page's site. Returns the status."""
+    answer = shown.page.goto(f"{site_of(shown.page.url)}{path}")
+    assert answer
+    return answer.status
 
-        expect(shown.page.get_by_role("heading", name="Créditos disponíveis")).to_be_visible()
-        expect(shown.page.locator(".big")).to_have_text("120")
+
+def site_of(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@pytest.mark.parametrize(
+    ("device", "scheme", "language"),
+    [
+        ("desktop", "light", "pt-BR"),
+        ("desktop", "dark", "en"),
+        ("phone", "dark", "pt-BR"),
+        ("phone", "light", "es"),
+        ("narrow", "light", "en"),
+        ("narrow", "dark", "es"),
+    ],
+)
+def test_every_screen_keeps_the_rules_on_each_device(
+    browser: Browser, api: HttpApi, demo_account: str, device: Device, scheme: Scheme, language: str
+) -> None:
+    with screen(browser, device=device, scheme=scheme, language=language) as shown:
+        shown.page.goto(link_to(api, demo_account, language=language))
         shown.check()
+        type_code(shown, demo.CODE)
+        shown.page.wait_for_url("**/portal")
+        for path, titles in SCREENS.items():
+            assert go(shown, path) == 200
+            expect(shown.page.locator("h1")).to_have_text(titles[language])
+            expect(shown.page.locator("html")).to_have_attribute("lang", language)
+            shown.check()
+            # At 200 %, the window is half as large.
+            shown.page.set_viewport_size({"width": 640, "height": 450})
+            shown.check_fit()
+            shown.page.set_viewport_size(DEVICES[device]["viewport"])
+
+
+def test_the_page_works_without_javascript(browser: Browser, api: HttpApi, demo_account: str) -> None:
+    with screen(browser, scripts=False) as shown:
+        enter(shown, link_to(api, demo_account))
+        for path, titles in SCREENS.items():
+            assert go(shown, path) == 200
+            expect(shown.page.locator("h1")).to_have_text(titles["pt-BR"])
+        shown.page.locator("summary", has_text="Menu").click()
+        shown.page.get_by_role("button", name="English").click()
+        expect(shown.page.locator("h1")).to_have_text("History")
+        shown.page.locator("summary", has_text="Menu").click()
+        shown.page.get_by_role("button", name="Sign out").click()
+        expect(shown.page.locator("h1")).to_have_text("You have signed out")
+        assert go(shown, "/portal") == 401
+        assert shown.problems == []
+
+
+def test_the_first_view_is_small_and_asks_no_other_host(browser: Browser, api: HttpApi, demo_account: str) -> None:
+    with screen(browser) as shown:
+        enter(shown, link_to(api, demo_account))
+        # As the first visitor sees it: nothing is in the cache.
+        session = shown.page.context.new_page()
+        answers: list[Response] = []
+        session.on("response", answers.append)
+        session.goto(shown.page.url, wait_until="networkidle")
+
+        sizes = {answer.url: len(answer.body()) for answer in answers if answer.url.startswith("http")}
+        hosts = {site_of(address) for address in sizes}
+        assert hosts == {site_of(session.url)}
+        assert len(sizes) == 3, sizes
+        assert sum(sizes.values()) < MAX_FIRST_VIEW_BYTES, sizes
+
+
+def test_a_link_that_is_used_or_unknown_says_so(browser: Browser, api: HttpApi, demo_account: str) -> None:
+    with screen(browser, device="phone") as shown:
+        used = link_to(api, demo_account)
+        enter(shown, used)
+
+        for link, title in (
+            (used, "Este link já foi usado"),
+            (f"{used[:-43]}{'A' * 43}", "Este link não vale mais"),
+        ):
+            answer = shown.page.goto(link)
+            assert answer
+            assert answer.status == 410
+            expect(shown.page.locator("h1")).to_have_text(title)
+            expect(shown.page.locator(".way-back a")).to_be_visible()
+            shown.check()
+
+
+def test_wrong_codes_are_counted_down_and_lock(browser: Browser, api: HttpApi, shop: str) -> None:
+    with screen(browser, device="phone") as shown:
+        shown.page.goto(link_to(api, shop))
+        alert = shown.page.get_by_role("alert")
+        type_code(shown, "12 34")
+        expect(alert).to_contain_text("exatamente seis números")
+        shown.check()
+        for left in range(TRIES - 1, 0, -1):
+            type_code(shown, WRONG_CODE)
+            expect(alert).to_contain_text(str(left))
+        shown.check()
+        type_code(shown, WRONG_CODE)
+        type_code(shown, demo.CODE)
+        expect(alert).to_contain_text("Houve tentativas erradas demais")
+        expect(shown.page.locator("#code")).to_have_count(0)
+        shown.check()
+
+
+def test_without_a_session_the_page_says_how_to_come_back(browser: Browser, api: HttpApi, shop: str) -> None:
+    with screen(browser) as shown:
+        enter(shown, link_to(api, shop))
+        assert go(shown, "/portal/nowhere") == 404
+        go(shown, "/portal")
+        shown.page.context.clear_cookies()
+
+        for path in SCREENS:
+            assert go(shown, path) == 401
+            expect(shown.page.locator("h1")).to_have_text("A sessão terminou")
+            shown.check()
+
+
+def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cashier: Till) -> None:
+    rude = ("<script>alert(1)</script> & 'שלום' 🐶 " + "x" * MAX_TEXT)[:MAX_TEXT]
+    account = api.open(new_account(), credits=9, name=rude)
+    cashier.set_code(account)
+    api.spend(account=account, description=rude, customer=rude[:MAX_ID], reference=rude[:MAX_ID])
+    with screen(browser, device="narrow") as shown:
+        enter(shown, link_to(api, account))
+        for path in SCREENS:
+            go(shown, path)
+            expect(shown.page.locator("bdi").first).to_contain_text("<script>alert(1)</script>")
+            shown.check()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 PATIENCE_MILLISECONDS = 15_000
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -28,19 +28,28 @@ DEVICES: dict[Device, dict[str, Any]] = {
 
 @dataclass
 class Screen:
-    """One person's browser window. requests: the addresses that it loaded. problems: messages on its console."""
+    """One person's browser window. problems: messages on its console."""
 
     page: Page
-    requests: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def check(self) -> None:
-        """The page breaks no rule of accessibility, doesn't scroll sideways, and the console is silent."""
+        """The page breaks no rule of accessibility, fits its window, and the console is silent."""
         found = Axe().run(self.page, options={"runOnly": RULES}).response["violations"]
         assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        self.check_fit()
+
+    def check_fit(self) -> None:
+        """The page doesn't scroll sideways, and the console is silent."""
         widths = self.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
         assert widths[0] <= widths[1], f"{self.page.url} scrolls sideways: {widths}"
         assert self.problems == []
+
+    def note(self, message: ConsoleMessage) -> None:
+        """Keep a console message, unless it only says that the page itself is a refusal: 401, 404, 410."""
+        of_page = message.location["url"] == self.page.url
+        if not (of_page and message.text.startswith("Failed to load resource: the server responded with a status")):
+            self.problems.append(f"{message.type}: {message.text}")
 
 
 @contextmanager
@@ -64,9 +73,8 @@ def screen(
     context.set_default_timeout(PATIENCE_MILLISECONDS)
     page = context.new_page()
     shown = Screen(page)
-    page.on("console", lambda message: shown.problems.append(f"{message.type}: {message.text}"))
+    page.on("console", shown.note)
     page.on("pageerror", lambda error: shown.problems.append(str(error)))
-    page.on("request", lambda request: shown.requests.append(request.url))
     try:
         yield shown
     finally:
