@@ -23,7 +23,17 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases.entering import TOKEN_BYTES
-from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
+from tests.support.api import (
+    CODE,
+    GET_ACCOUNT,
+    GET_CATALOG,
+    GRANT,
+    HISTORY,
+    PURCHASE,
+    PURCHASES,
+    PUT_CATALOG,
+    STATEMENT,
+)
 from tests.support.browser import OWN_FORM, Browser
 from tests.support.functions import NAMES, STACK, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
@@ -219,6 +229,8 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service.balance()["credits"]["available"]
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
+    clock.now += 31 * DAY
+    assert service(STATEMENT, month="2026-06").body["closed"]
 
 
 def buy(service: Service, till: Till) -> None:

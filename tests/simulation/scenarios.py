@@ -28,6 +28,7 @@ from tests.support.api import (
     PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
+    STATEMENT,
     Answer,
 )
 from tests.support.browser import OWN_FORM, Browser
@@ -148,6 +149,21 @@ def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Sai
 
 def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Said]:
     return lambda bench, _: said(bench.service(route, query=query, trouble=True))
+
+
+def read_statement(bench: Bench, _: Any) -> Said:
+    """Of the month in which the account was opened, once it is closed. The first to read it stores it."""
+    return said(bench.service(STATEMENT, month="2026-06", trouble=True))
+
+
+def a_month_ago(bench: Bench) -> None:
+    spent_before(bench)
+    bench.now += timedelta(days=40)
+
+
+def stored_before(bench: Bench) -> None:
+    a_month_ago(bench)
+    assert read_statement(bench, None)[0] == 200
 
 
 def read_as_administrator(route: str) -> Callable[[Bench, Any], Said]:
@@ -429,6 +445,8 @@ SCENARIOS = (
     Scenario("history", opened, read(HISTORY), spends, reads=True),
     Scenario("history: second page", second_page, read_on, spends, reads=True),
     Scenario("history: as CSV", spent_before, read_lines, spends, reads=True),
+    Scenario("statement", a_month_ago, read_statement, spends),
+    Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),

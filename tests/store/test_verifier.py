@@ -49,7 +49,17 @@ SOON_AFTER = NOW + 445 * DAY
 # What somebody who knows how hashes are made may change in what no pass has seen yet: no credit depends on it.
 UNDECIDED = ("line.at", "line.actor", "line.catalog_version")
 # Rows that are deleted in time, and rows on which no credit depends: auxiliary_rows.py gives the reasons.
-MAY_GO = {"CUSTOMER", "FAILED", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK", "SESSION", "SWEEP", "session's CLAIM"}
+MAY_GO = {
+    "CUSTOMER",
+    "FAILED",
+    "QUARANTINE",
+    "RECONCILIATION",
+    "PENDING_CHECK",
+    "SESSION",
+    "STATEMENT",
+    "SWEEP",
+    "session's CLAIM",
+}
 MAY_CHANGE = {
     "CUSTOMER": ("customer",),
     "FAILED": ("subject", "last_at", "tries"),

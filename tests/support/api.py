@@ -17,6 +17,7 @@ from prepaid.api import (
     openapi,
     portal_sessions,
     purchases,
+    statements,
     webhooks,
 )
 from prepaid.api.http.routes import KEY
@@ -26,6 +27,7 @@ from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 CONSUME = consumptions.CONSUME.key
 BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
+STATEMENT = statements.SHOW.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
