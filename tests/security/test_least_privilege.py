@@ -255,8 +255,8 @@ def visit_the_page(service: Service, clock: Clock) -> None:
             assert service.try_code("830164").status == 403
         return secrets.token_bytes(count)
 
-    wanted = [("link", {}), ("link", {}), ("other-link", {"return_url": RETURN_URL})]
-    links = [service.portal_session(key=key, **body).body["url"] for key, body in wanted]
+    wanted = [("link", None), ("link", None), ("other-link", RETURN_URL)]
+    links = [service.portal_session(key=key, return_url=back).body["url"] for key, back in wanted]
     first, same, other = (link.removeprefix("https://api.example.com") for link in links)
     assert first == same
     service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))

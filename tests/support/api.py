@@ -227,10 +227,18 @@ class Api(ABC):
         return str(answer.body["manager_session"])
 
     def portal_session(
-        self, account: str = "acme", *, key: str | None = None, trouble: bool = False, **body: Any
+        self,
+        account: str = "acme",
+        *,
+        language: str | None = None,
+        return_url: str | None = None,
+        key: str | None = None,
+        trouble: bool = False,
     ) -> Answer:
         """A link to the subscription page."""
-        return self(PORTAL_SESSION, account, json=body, key=key or self.new_key(), trouble=trouble)
+        wanted = {"language": language, "return_url": return_url}
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        return self(PORTAL_SESSION, account, json=asked, key=key or self.new_key(), trouble=trouble)
 
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any

@@ -7,7 +7,8 @@ import pytest
 
 from prepaid.core.account import LotKind
 from prepaid.core.entry import EntryType, Source
-from prepaid.portal.languages import DEFAULT, LANGUAGES, texts_of
+from prepaid.core.languages import LANGUAGES
+from prepaid.portal.languages import DEFAULT, texts_of
 
 
 def placeholders(text: str) -> set[str]:

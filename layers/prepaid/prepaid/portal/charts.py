@@ -59,14 +59,13 @@ def stacked_bars(columns: Sequence[Sequence[int]], notes: Sequence[str], *, name
     return Chart(svg=_drawing(_patterns() + _grid() + bars, name, title, text), scale=(top, top // 2, 0))
 
 
-def line(values: Sequence[int | None], notes: Sequence[str], *, name: str, title: str, text: str) -> Chart:
-    """A line through one point for each value, which is >= 0. None, only at the beginning: no point yet."""
-    top = scale_top(max((value for value in values if value is not None), default=0))
+def line(values: Sequence[int], notes: Sequence[str], *, name: str, title: str, text: str) -> Chart:
+    """A line through one point for each value, which is >= 0. The other arguments are those of stacked_bars."""
+    top = scale_top(max(values))
     count = len(values)
     points = [
         (_share(index + 0.5, count), _share(top - value, top), note)
         for index, (value, note) in enumerate(zip(values, notes, strict=True))
-        if value is not None
     ]
     lines = Markup().join(
         Markup('<line class="curve" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*start[:2], *end[:2])
@@ -132,11 +131,9 @@ def _painted(part: int, place: Markup) -> Markup:
     return colour + hatched
 
 
-def _area(values: Sequence[int | None], top: int) -> Markup:
+def _area(values: Sequence[int], top: int) -> Markup:
     """The plane below the line. It is stretched to the drawing, which a plane without an outline bears."""
-    points = [(index + 0.5, value) for index, value in enumerate(values) if value is not None]
-    if not points:
-        return Markup()
+    points = [(index + 0.5, value) for index, value in enumerate(values)]
     corners = [(points[0][0], 0), *points, (points[-1][0], 0)]
     return Markup(
         '<svg viewBox="0 0 {} 100" preserveAspectRatio="none" width="100%" height="100%">'

@@ -1,5 +1,6 @@
 """A year of the account in two charts: the uses by feature and by what paid for them, and the balance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,11 +9,12 @@ from markupsafe import Markup
 from prepaid.core.calendar import month_of, months_later
 from prepaid.core.errors import Busy
 from prepaid.core.statement import Statement
+from prepaid.core.usage import MONTHS, MonthOfUse, year_of_use
 from prepaid.deps import Deps
 from prepaid.portal import charts, formats
 from prepaid.portal.languages import texts_of
 from prepaid.portal.visits import Visit
-from prepaid.portal.year import MONTHS, Part, Year, year_of
+from prepaid.portal.year import Part, columns_of, parts_of
 from prepaid.store.dynamodb import within
 from prepaid.use_cases.reporting import statements_between
 
@@ -22,10 +24,9 @@ STATEMENT_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """months, short_months: their names. legend: the name and the sample of each part. rows: each month's units, part
+    """short_months: the names below the charts. legend: the name and the sample of each part. rows: each month's units, part
     by part, their sum, and the credits at its end, as text. line: None for an account that never had credits."""
 
-    months: tuple[str, ...]
     short_months: tuple[str, ...]
     legend: tuple[tuple[str, Markup], ...]
     rows: tuple[tuple[str, tuple[str, ...], str, str], ...]
@@ -40,7 +41,7 @@ def read_usage(deps: Deps, visit: Visit) -> Usage | None:
     for end in (last, months_later(last, -1)):
         statements = _statements(deps, visit, end)
         if statements is not None:
-            return _usage(year_of(statements, end), visit)
+            return _usage(year_of_use(statements, end), visit)
     return None
 
 
@@ -52,30 +53,30 @@ def _statements(deps: Deps, visit: Visit, last: date) -> tuple[Statement, ...] |
         return None
 
 
-def _usage(year: Year, visit: Visit) -> Usage:
+def _usage(year: tuple[MonthOfUse, ...], visit: Visit) -> Usage:
     language = visit.session.language
-    texts = texts_of(language)
-    months = tuple(formats.month_name(month, language) for month in year.months)
-    totals = tuple(formats.number(total, language) for total in year.totals)
-    balances = tuple("–" if balance is None else formats.number(balance, language) for balance in year.balances)
-    columns = tuple(tuple(formats.number(units, language) for units in column) for column in year.columns)
+    texts, parts = texts_of(language), parts_of(year)
+    columns, balances = columns_of(year, parts), [month.closing for month in year]
+    months = tuple(formats.month_name(month.month, language) for month in year)
+    units = [tuple(formats.number(count, language) for count in column) for column in columns]
+    totals = [formats.number(sum(column), language) for column in columns]
+    credits = [formats.number(balance, language) for balance in balances]
+    bars = charts.stacked_bars(
+        columns, _notes(months, totals), name="use", title=texts["use.title"], text=texts["use.text"]
+    )
+    line = charts.line(
+        balances,
+        _notes(months, credits),
+        name="year-balance",
+        title=texts["year_balance.title"],
+        text=texts["year_balance.text"],
+    )
     return Usage(
-        months=months,
-        short_months=tuple(formats.short_month(month, language) for month in year.months),
-        legend=tuple((_name_of(part, visit), charts.swatch(place)) for place, part in enumerate(year.parts)),
-        rows=tuple(zip(months, columns, totals, balances, strict=True)),
-        bars=charts.stacked_bars(
-            year.columns, _notes(months, totals), name="use", title=texts["use.title"], text=texts["use.text"]
-        ),
-        line=charts.line(
-            year.balances,
-            _notes(months, balances),
-            name="year-balance",
-            title=texts["year_balance.title"],
-            text=texts["year_balance.text"],
-        )
-        if any(year.balances)
-        else None,
+        short_months=tuple(formats.short_month(month.month, language) for month in year),
+        legend=tuple((_name_of(part, visit), charts.swatch(place)) for place, part in enumerate(parts)),
+        rows=tuple(zip(months, units, totals, credits, strict=True)),
+        bars=bars,
+        line=line if any(balances) else None,
     )
 
 
@@ -87,5 +88,5 @@ def _name_of(part: Part, visit: Visit) -> str:
     return f"{feature} · {texts[f'source.{part.paid_by}']}"
 
 
-def _notes(months: tuple[str, ...], values: tuple[str, ...]) -> tuple[str, ...]:
+def _notes(months: Sequence[str], values: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{month}: {value}" for month, value in zip(months, values, strict=True))
