@@ -1,11 +1,12 @@
 """Charts as SVG text. Their labels are HTML beside them: text inside a drawing shrinks with it on a phone.
 
-Every length is a share of the drawing, so a chart fills its place. Colours are classes of portal.css. The parts of a bar
-also have patterns, so that they can be told apart without colour.
+Every length is a share of the drawing, so a chart fills its place. Colours are classes of portal.css. The parts of a
+bar also have patterns, so that they differ without colour.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -22,7 +23,7 @@ MAX_PARTS = len(PATTERNS)
 # The gap on each side of a bar, as a share of its column.
 GAP = 0.18
 STEPS = (2, 4, 6, 8, 10)
-TOPS_FROM_TEN = (10, 15, 20, 30, 40, 50, 60, 80, 100)
+STEPS_FROM_TEN = (10, 15, 20, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +39,14 @@ def scale_top(highest: int) -> int:
     for step in STEPS:
         if highest <= step:
             return step
-    power = 10 ** (len(str(highest - 1)) - 2)
-    return next(
-        top * power for top in TOPS_FROM_TEN if top * power >= highest and (top * power) % 2 == 0
-    )
+    power: int = 10 ** (len(str(highest - 1)) - 2)
+    return next(step * power for step in STEPS_FROM_TEN if step * power >= highest and step * power % 2 == 0)
 
 
 def stacked_bars(columns: Sequence[Sequence[int]], notes: Sequence[str], *, name: str, title: str, text: str) -> Chart:
-    """Bars side by side. columns: the parts of each bar, lowest first, all >= 0. notes: what a pointer shows of each bar.
+    """Bars side by side. columns: the parts of each bar, lowest first, all >= 0.
 
-    name: an id of the page, without spaces. title, text: what a screen reader says.
+    notes: a pointer shows them, bar by bar. name: an id of the page, without spaces. title, text: for screen readers.
     """
     top = scale_top(max((sum(parts) for parts in columns), default=0))
     bars = Markup().join(
@@ -69,7 +68,7 @@ def line(values: Sequence[int], notes: Sequence[str], *, name: str, title: str, 
     ]
     lines = Markup().join(
         Markup('<line class="curve" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*start[:2], *end[:2])
-        for start, end in zip(points, points[1:], strict=False)
+        for start, end in pairwise(points)
     )
     dots = Markup().join(
         Markup('<circle class="point" cx="{}" cy="{}" r="4"><title>{}</title></circle>').format(*point)

@@ -96,9 +96,7 @@ def _with_reasons(table: Table, account_id: str, lots: tuple[Lot, ...], read: tu
     granted = {lot.number for lot in lots if lot.kind != "purchase"}
     known = {entry.number: entry for entry in read}
     known |= find_entries(table, account_id, granted - known.keys())
-    return [
-        ListedLot(lot=lot, reason=known[lot.number].description if lot.number in granted else None) for lot in lots
-    ]
+    return [ListedLot(lot=lot, reason=known[lot.number].description if lot.number in granted else None) for lot in lots]
 
 
 SHOW = PageRoute(method="GET", path="/portal", function=show)

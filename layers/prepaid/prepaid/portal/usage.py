@@ -19,13 +19,16 @@ from prepaid.store.dynamodb import within
 from prepaid.use_cases.reporting import statements_between
 
 # The page doesn't wait longer for the months of an account with many thousands of uses.
-STATEMENT_SECONDS = 1.5
+STATEMENT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """short_months: the names below the charts. legend: the name and the sample of each part. rows: each month's units, part
-    by part, their sum, and the credits at its end, as text. line: None for an account that never had credits."""
+    """short_months: the names below the charts. legend: the name and the sample of each part.
+
+    rows: each month's name, units part by part, their sum, and the credits at its end, as text.
+    line: None for an account that had no credits in the year.
+    """
 
     short_months: tuple[str, ...]
     legend: tuple[tuple[str, Markup], ...]
@@ -40,17 +43,18 @@ def read_usage(deps: Deps, visit: Visit) -> Usage | None:
     # A month that was read in vain is not read again here: the year then ends with the last closed month.
     for end in (last, months_later(last, -1)):
         statements = _statements(deps, visit, end)
-        if statements is not None:
+        if statements:
             return _usage(year_of_use(statements, end), visit)
     return None
 
 
-def _statements(deps: Deps, visit: Visit, last: date) -> tuple[Statement, ...] | None:
+def _statements(deps: Deps, visit: Visit, last: date) -> tuple[Statement, ...]:
+    """The statements up to `last`; none when there was no time for them."""
     table, first = within(deps.table, STATEMENT_SECONDS), months_later(last, 1 - MONTHS)
     try:
         return statements_between(table, visit.account.id, first, last, catalog=visit.catalog, now=visit.now)
     except Busy:
-        return None
+        return ()
 
 
 def _usage(year: tuple[MonthOfUse, ...], visit: Visit) -> Usage:
