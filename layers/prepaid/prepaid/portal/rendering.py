@@ -63,6 +63,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -
             short_day=lambda at: formats.short_date(civil(at, zone).date(), language),
             last_day=lambda at: _last_use(at, zone, language, formats.long_date),
             short_last_day=lambda at: _last_use(at, zone, language, formats.short_date),
+            month=lambda day: formats.month_name(day, language),
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
             line_name=line_name,
             line_details=line_details,
