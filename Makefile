@@ -42,7 +42,7 @@ UNIT = tests/unit tests/property tests/oracle tests/functions
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions fake_stripe local tests bench)
 
-.PHONY: help run page invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
+.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=1211
 
 page: $(NEEDS_UV) ## Print a new link to the demo account's subscription page, beside `make run` (STACK=stack)
 	@$(RUN) --quiet python -m local.page --stack $(STACK)
+
+screenshots: $(NEEDS_UV) ## Take the pictures in docs/pictures again, of a fresh local stack; needs Chromium
+	$(RUN) python -m tests.screenshots
 
 invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=ConsumeFunction EVENT=events/consume.json)
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)

@@ -67,7 +67,7 @@ def buy(api: Api, account: str = ACCOUNT, pack: str = PACK) -> Shop:
     return Shop(bought["id"], checkout_url.rpartition("/")[2], checkout_url)
 
 
-def page_link(api: Api, account: str = ACCOUNT) -> str:
-    """A new link to the account's subscription page. It works once, within ten minutes."""
-    made = api("POST", f"{account}/portal-sessions", "storefront", {})
+def page_link(api: Api, account: str = ACCOUNT, language: str | None = None) -> str:
+    """A new link to the account's subscription page. It works once, within ten minutes. language: of the page."""
+    made = api("POST", f"{account}/portal-sessions", "storefront", {"language": language} if language else {})
     return str(made["url"])

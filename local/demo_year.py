@@ -104,7 +104,7 @@ def _year(shop: Shop, now: datetime) -> Iterator[tuple[datetime, Debit | Act]]:
         205: partial(_open, shop, "trio"),
         248: partial(_grant, shop, "adjustment", 10, "Compensação pela parada de ontem"),
         262: partial(_grant, shop, "promotion", 150, "Semana do cliente"),
-        DAYS - 3: partial(_grant, shop, "promotion", 60, "Obrigado pela preferência"),
+        DAYS - 1: partial(_grant, shop, "promotion", 60, "Obrigado pela preferência"),
     }
     chance = random.Random(SEED)
     for day in range(DAYS + 1):

@@ -28,9 +28,10 @@ DEVICES: dict[Device, dict[str, Any]] = {
 
 @dataclass
 class Screen:
-    """One person's browser window. problems: messages on its console."""
+    """One person's browser window. documents: the addresses it was sent to. problems: messages on its console."""
 
     page: Page
+    documents: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
     def check(self) -> None:
@@ -47,8 +48,8 @@ class Screen:
 
     def note(self, message: ConsoleMessage) -> None:
         """Keep a console message, unless it only says that the page itself is a refusal: 401, 404, 410."""
-        of_page = message.location["url"] == self.page.url
-        if not (of_page and message.text.startswith("Failed to load resource: the server responded with a status")):
+        refused = message.text.startswith("Failed to load resource: the server responded with a status")
+        if not (refused and message.location["url"] in self.documents):
             self.problems.append(f"{message.type}: {message.text}")
 
 
@@ -73,6 +74,7 @@ def screen(
     context.set_default_timeout(PATIENCE_MILLISECONDS)
     page = context.new_page()
     shown = Screen(page)
+    page.on("request", lambda request: request.is_navigation_request() and shown.documents.add(request.url))
     page.on("console", shown.note)
     page.on("pageerror", lambda error: shown.problems.append(str(error)))
     try:
