@@ -230,7 +230,7 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
     clock.now += 31 * DAY
-    assert service(STATEMENT, month="2026-06").body["closed"]
+    assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
 
 
 def buy(service: Service, till: Till) -> None:
