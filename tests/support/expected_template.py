@@ -194,7 +194,7 @@ ACCESS_LOG = {
 
 # ---- The API and its callers ----
 
-# One stage. RouteSettings replace the throttle for a route, so only these routes may have some: each request costs a slow
+# One stage. RouteSettings replace the throttle for a route, so only this route may have some: a request costs a slow
 # hash and needs no token. Twenty managers a second may enter. The access log's Format is ACCESS_LOG.
 STAGE = {
     "ApiId": ref("HttpApi"),
