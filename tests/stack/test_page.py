@@ -56,8 +56,8 @@ def shop(api: HttpApi, cashier: Till) -> str:
     return account
 
 
-def link_to(api: HttpApi, account: str, **link: str) -> str:
-    return str(api.portal_session(account, **link).body["url"])
+def link_to(api: HttpApi, account: str, language: str | None = None) -> str:
+    return str(api.portal_session(account, language=language).body["url"])
 
 
 def type_code(shown: Screen, code: str) -> None:

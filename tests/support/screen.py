@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 PATIENCE_MILLISECONDS = 15_000
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -46,6 +46,11 @@ class Screen:
         assert widths[0] <= widths[1], f"{self.page.url} scrolls sideways: {widths}"
         assert self.problems == []
 
+    def follow(self, request: Request) -> None:
+        """Keep the address of a document."""
+        if request.is_navigation_request():
+            self.documents.add(request.url)
+
     def note(self, message: ConsoleMessage) -> None:
         """Keep a console message, unless it only says that the page itself is a refusal: 401, 404, 410."""
         refused = message.text.startswith("Failed to load resource: the server responded with a status")
@@ -74,7 +79,7 @@ def screen(
     context.set_default_timeout(PATIENCE_MILLISECONDS)
     page = context.new_page()
     shown = Screen(page)
-    page.on("request", lambda request: request.is_navigation_request() and shown.documents.add(request.url))
+    page.on("request", shown.follow)
     page.on("console", shown.note)
     page.on("pageerror", lambda error: shown.problems.append(str(error)))
     try:
