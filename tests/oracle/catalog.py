@@ -69,9 +69,11 @@ class CatalogVersion:
             retired=new.retired | gone,
         )
 
-    def smallest_pack_covering(self, credits: int) -> str | None:
-        """The smallest pack on sale with at least so many credits (rule 4)."""
-        covering = [pack for pack in self.packs.values() if pack["active"] and pack["credits"] >= credits]
+    def smallest_pack_covering(self, credits: int, currency: str | None) -> str | None:
+        """The smallest pack on sale in a currency with at least so many credits (rule 4)."""
+        on_sale = [pack for pack in self.packs.values() if pack["active"]]
+        wanted = currency or (on_sale[0]["currency"] if on_sale else None)
+        covering = [pack for pack in on_sale if pack["currency"] == wanted and pack["credits"] >= credits]
         smallest = min(covering, key=lambda pack: (pack["credits"], pack["amount"], pack["id"]), default=None)
         return str(smallest["id"]) if smallest else None
 

@@ -158,9 +158,16 @@ LEDGER = (
     Bug(
         "a refusal suggests a pack that is too small",
         "_insufficient",
-        "pack = catalog.smallest_pack_covering(needed - account.available + account.owed)",
-        "pack = catalog.smallest_pack_covering(1)",
+        "pack = catalog.smallest_pack_covering(missing, account.terms.currency)",
+        "pack = catalog.smallest_pack_covering(1, account.terms.currency)",
         ("core/test_spending",),
+    ),
+    Bug(
+        "a pack in yen is suggested to a shop in reais",
+        "Catalog.packs_in",
+        " if pack.currency == (currency or self.currency)",
+        "",
+        ("test_currencies_of_accounts",),
     ),
     Bug(
         "a suggested pack would go into the debt",

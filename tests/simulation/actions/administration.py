@@ -29,6 +29,7 @@ def put_account(world: World, step: Step) -> None:
         "ai_enabled": step["ai"],
         "quota_anchor_day": step["anchor"],
         "time_zone": step["zone"],
+        "currency": "brl",
     }
     account = account_of(step)
     profile = {

@@ -100,18 +100,18 @@ def test_packs_of_one_size_have_one_order_however_listed() -> None:
 def test_the_smallest_pack_that_covers_what_is_missing_is_suggested() -> None:
     catalog = a_catalog(packs=(a_pack(500), a_pack(50), a_pack(100)))
 
-    suggested = [catalog.smallest_pack_covering(credits) for credits in (1, 50, 51, 100, 101, 500)]
+    suggested = [catalog.smallest_pack_covering(credits, None) for credits in (1, 50, 51, 100, 101, 500)]
     assert [pack.credits for pack in suggested if pack] == [50, 50, 100, 100, 500, 500]
 
 
 def test_no_pack_is_suggested_when_none_is_large_enough() -> None:
-    assert CATALOG.smallest_pack_covering(1001) is None
+    assert CATALOG.smallest_pack_covering(1001, "brl") is None
 
 
 def test_a_retired_pack_is_not_suggested() -> None:
     catalog = a_catalog(packs=(a_pack(50, active=False), a_pack(100)))
 
-    assert catalog.smallest_pack_covering(10) == a_pack(100)
+    assert catalog.smallest_pack_covering(10, "brl") == a_pack(100)
 
 
 # Offers

@@ -169,7 +169,7 @@ BUY = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "manager_session_invalid"),
-        409: ("idempotency_key_reused", "purchase_not_resumable"),
+        409: ("idempotency_key_reused", "purchase_not_resumable", "currency_mismatch"),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         502: ("payment_provider_refused",),

@@ -115,9 +115,18 @@ class Catalog:
             sorted((pack for pack in self.packs if pack.active), key=lambda pack: (pack.credits, pack.amount, pack.id))
         )
 
-    def smallest_pack_covering(self, credits: int) -> Pack | None:
-        """The smallest pack on sale that holds at least `credits`."""
-        return next((pack for pack in self.packs_on_sale if pack.credits >= credits), None)
+    def packs_in(self, currency: str | None) -> tuple[Pack, ...]:
+        """The packs on sale in a currency, smallest first; None: in the catalog's own."""
+        return tuple(pack for pack in self.packs_on_sale if pack.currency == (currency or self.currency))
+
+    def smallest_pack_covering(self, credits: int, currency: str | None) -> Pack | None:
+        """The smallest pack on sale in a currency that holds at least `credits`; None: the catalog's own currency."""
+        return next((pack for pack in self.packs_in(currency) if pack.credits >= credits), None)
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of accounts that name none: of the first pack on sale, in the catalog's own order."""
+        return next((pack.currency for pack in self.packs if pack.active), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,7 +131,7 @@ def _line(entry: Entry) -> dict[str, Any]:
 
 def _state(account: Account) -> dict[str, Any]:
     return {
-        "terms": asdict(account.terms),
+        "terms": {name: value for name, value in asdict(account.terms).items() if value is not None},
         "quota_used": account.quota_used,
         "quota_renews_at": milliseconds(account.quota_renews_at),
         "lots": [lot_to_row(lot) for lot in account.lots],

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from prepaid.core.catalog import Catalog
-from prepaid.core.errors import Busy, PurchaseNotResumable, SessionInvalid
+from prepaid.core.account import Terms
+from prepaid.core.catalog import Catalog, Pack
+from prepaid.core.errors import Busy, CurrencyMismatch, PurchaseNotResumable, SessionInvalid
 from prepaid.core.ids import purchase_id
 from prepaid.core.purchase import Purchase, new_purchase, with_page
 from prepaid.payments.checkout_config import CheckoutConfig
@@ -57,15 +58,15 @@ def buy(
     """Record the purchase and create its payment page, once per key.
 
     Raises AccountNotFound, IdempotencyKeyReused, SessionInvalid, InvalidRequest for a pack that isn't on sale,
-    PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
+    CurrencyMismatch, PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
     """
-    _, profile = read_account(table, order.account)
+    terms, profile = read_account(table, order.account)
     # A retry is recognized before the session, the catalog or anything else is checked (rule 5).
     purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
     replayed = purchase is not None
     if purchase is None:
         session = require_session(table, order.account, order.manager_session, now=now)
-        pack = catalog().pack_on_sale(order.pack)
+        pack = _pack_for(terms, order.pack, catalog())
         new_id = purchase_id(now, random_bytes(ID_BYTES).hex())
         new = new_purchase(
             new_id,
@@ -89,6 +90,15 @@ def buy(
     if purchase.checkout_url is None:
         purchase = _make_page(table, purchase, client(), checkout, profile.name, now)
     return Bought(purchase, replayed)
+
+
+def _pack_for(terms: Terms, pack_id: str, catalog: Catalog) -> Pack:
+    """The pack. Raises InvalidRequest when it isn't on sale, CurrencyMismatch when not in the account's currency."""
+    pack = catalog.pack_on_sale(pack_id)
+    sold = catalog.packs_in(terms.currency)
+    if pack not in sold:
+        raise CurrencyMismatch(terms.currency or catalog.currency, tuple(other.id for other in sold))
+    return pack
 
 
 def _make_page(
