@@ -11,6 +11,7 @@ ROUTES = (
     manager_codes.PUT_CODE,
     manager_codes.POST_SESSION,
     purchases.BUY,
+    purchases.CANCEL,
     purchases.SHOW_ALL,
     purchases.SHOW,
     portal_sessions.POST,

@@ -300,7 +300,9 @@ def put(service: Service, catalog: dict[str, Any], if_match: str = '"1"') -> Ans
 def test_a_catalog_is_replaced_with_its_version_in_if_match(service: Service) -> None:
     assert service(GET_CATALOG).headers["etag"] == '"1"'
     changed = successor(service)
-    changed["features"].append({"id": "photo", "price": 3, "quota_backed": False, "active": True})
+    changed["features"].append(
+        {"id": "photo", "price": 3, "quota_backed": False, "active": True, "titles": {"es": "Foto"}}
+    )
     changed["packs"][0]["active"] = False
     answer = put(service, changed)
     assert (answer.status, answer.headers["etag"]) == (200, '"2"')

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def browser(shop: Service) -> Browser:
     return Browser(shop.functions)
 
 
-def link_of(shop: Service, **body: str) -> str:
+def link_of(shop: Service, **body: Any) -> str:
     """The path of a new link."""
     answer = shop.portal_session(**body)
     assert answer.status == 201, answer.text

@@ -14,6 +14,7 @@ from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, open_client
 from tests.support.api import (
     BUY,
+    CANCEL,
     CODE,
     CONSUME,
     GRANT,
@@ -123,7 +124,7 @@ def test_every_route_is_busy_without_a_database(service: Service, route: str) ->
         },
     }
     asked |= {MANAGER_CODE: {"code": CODE}, MANAGER_SESSION: {"code": CODE}, BUY: {"pack": "credits-100"}}
-    more: dict[str, Any] = {"id": "pur_1"} if route == PURCHASE else {}
+    more: dict[str, Any] = {"id": "pur_1"} if route in {PURCHASE, CANCEL} else {}
     with no_database(service):
         answer = service(route, json=asked.get(route), headers={"if-match": "1"}, by=ADMIN, trouble=True, **more)
     assert (answer.status, answer.code) == (503, "busy")

@@ -23,7 +23,17 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases.entering import TOKEN_BYTES
-from tests.support.api import CODE, GET_ACCOUNT, GET_CATALOG, GRANT, HISTORY, PURCHASE, PURCHASES, PUT_CATALOG
+from tests.support.api import (
+    CODE,
+    GET_ACCOUNT,
+    GET_CATALOG,
+    GRANT,
+    HISTORY,
+    PURCHASE,
+    PURCHASES,
+    PUT_CATALOG,
+    STATEMENT,
+)
 from tests.support.browser import OWN_FORM, Browser
 from tests.support.functions import NAMES, STACK, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
@@ -219,6 +229,8 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service.balance()["credits"]["available"]
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
+    clock.now += 31 * DAY
+    assert service(STATEMENT, month="2026-06").body["closed"]
 
 
 def buy(service: Service, till: Till) -> None:
@@ -243,8 +255,8 @@ def visit_the_page(service: Service, clock: Clock) -> None:
             assert service.try_code("830164").status == 403
         return secrets.token_bytes(count)
 
-    wanted = [("link", {}), ("link", {}), ("other-link", {"return_url": RETURN_URL})]
-    links = [service.portal_session(key=key, **body).body["url"] for key, body in wanted]
+    wanted = [("link", None), ("link", None), ("other-link", RETURN_URL)]
+    links = [service.portal_session(key=key, return_url=back).body["url"] for key, back in wanted]
     first, same, other = (link.removeprefix("https://api.example.com") for link in links)
     assert first == same
     service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))

@@ -24,6 +24,7 @@ from prepaid.core.errors import Unavailable
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
+from prepaid.portal_config import PortalConfig
 from prepaid.store import dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
@@ -223,7 +224,13 @@ class Bench:
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
             stack=STACK,
-            portal=None,
+            portal=PortalConfig(
+                url="https://api.example.com",
+                return_url="https://shop.example.com/credits",
+                return_origins=(),
+                checkout_origin="https://checkout.example.com",
+                embed_origins=(),
+            ),
             checkout=CheckoutConfig(
                 live=False,
                 stack=STACK,

@@ -34,10 +34,11 @@ PARTS = 8
 SERVER_ERROR, REFUSED, OK = 500, 400, 200
 IDS = re.compile(
     r"(pur|cs_test|cus|pi|re|ch|du|evt)_[0-9a-f]{20,}|(?<=SESSION#)[0-9a-f]{64}|(?<=manager_session.: .)[\w-]{43}"
+    r"|(?<=PORTAL#)[0-9a-f]{64}|(?<=PORTAL_LINK#)[0-9a-f]{64}|(?<=/portal/enter/)[\w-]{43}"
 )
 TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
 # The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try.
-NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision"})
+NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision", "opened"})
 TRIES = frozenset({"tries", "tried_at"})
 # Where a scheduled function goes on, and what the verifier has seen to be whole: another place after another course,
 # and no credit depends on it.

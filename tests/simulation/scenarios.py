@@ -14,6 +14,7 @@ from tests.simulation.bench import Bench, Context
 from tests.support.api import (
     BALANCE,
     BUY,
+    CANCEL,
     CODE,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -27,8 +28,10 @@ from tests.support.api import (
     PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
+    STATEMENT,
     Answer,
 )
+from tests.support.browser import OWN_FORM, Browser
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.stripe_purchases import deliver, signed
 
@@ -148,6 +151,21 @@ def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, An
     return lambda bench, _: said(bench.service(route, query=query, trouble=True))
 
 
+def read_statement(bench: Bench, _: Any) -> Said:
+    """Of the month in which the account was opened, once it is closed. The first to read it stores it."""
+    return said(bench.service(STATEMENT, month="2026-06", trouble=True))
+
+
+def a_month_ago(bench: Bench) -> None:
+    spent_before(bench)
+    bench.now += timedelta(days=40)
+
+
+def stored_before(bench: Bench) -> None:
+    a_month_ago(bench)
+    assert read_statement(bench, None)[0] == 200
+
+
 def read_as_administrator(route: str) -> Callable[[Bench, Any], Said]:
     return lambda bench, _: said(bench.service(route, by=ADMIN, trouble=True))
 
@@ -220,6 +238,23 @@ def open_session(bench: Bench, _: Any) -> Said:
     return said(bench.service(MANAGER_SESSION, json={"code": CODE}, key=KEY, by=BUYER, trouble=True))
 
 
+def make_link(bench: Bench, _: Any) -> Said:
+    return said(bench.service.portal_session(key=KEY, trouble=True))
+
+
+def link_before(bench: Bench) -> str:
+    """The path of a link to the page."""
+    buyer(bench)
+    return str(make_link(bench, None)[1]["url"]).removeprefix("https://api.example.com")
+
+
+def enter(bench: Bench, link: str) -> Said:
+    """The right code on the page of a link."""
+    page = Browser(bench.service.functions).request("POST", link, body=f"code={CODE}", headers=OWN_FORM)
+    used = {"code": "portal_link_used"} if page.status == 410 else None
+    return page.status, used
+
+
 def buy(bench: Bench, token: str) -> Said:
     headers = {"manager-session": token}
     return said(bench.service(BUY, json={"pack": "credits-100"}, key=KEY, headers=headers, by=BUYER, trouble=True))
@@ -228,6 +263,22 @@ def buy(bench: Bench, token: str) -> Said:
 def bought(bench: Bench) -> Purchase:
     buyer(bench)
     return bench.till.buy()
+
+
+def cancel(bench: Bench, purchase: Purchase) -> Said:
+    return said(bench.service(CANCEL, id=purchase.id, key=KEY, by=BUYER, trouble=True))
+
+
+def cancelled_before(bench: Bench) -> Purchase:
+    purchase = bought(bench)
+    assert cancel(bench, purchase)[0] == 200
+    return purchase
+
+
+def paid_unheard(bench: Bench) -> Purchase:
+    purchase = bought(bench)
+    bench.till.pay(purchase)
+    return purchase
 
 
 def paid(bench: Bench) -> Any:
@@ -394,6 +445,8 @@ SCENARIOS = (
     Scenario("history", opened, read(HISTORY), spends, reads=True),
     Scenario("history: second page", second_page, read_on, spends, reads=True),
     Scenario("history: as CSV", spent_before, read_lines, spends, reads=True),
+    Scenario("statement", a_month_ago, read_statement, spends),
+    Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
@@ -412,8 +465,14 @@ SCENARIOS = (
     Scenario("checkout: change of code", buyer, set_code, tries_a_code, may_say="wrong_code"),
     Scenario("checkout: session", buyer, open_session, tries_a_code),
     Scenario("checkout: replay of a session", session_before, open_session, spends),
+    Scenario("checkout: link to the page", buyer, make_link, spends),
+    Scenario("checkout: replay of a link", link_before, make_link, spends, reads=True),
+    Scenario("checkout: enter the page", link_before, enter, tries_a_code, may_say="portal_link_used"),
     Scenario("checkout: purchase", with_session, buy, spends),
     Scenario("checkout: replay of a purchase", bought_before, buy, spends),
+    Scenario("checkout: cancel", bought, cancel, spends),
+    Scenario("checkout: replay of a cancel", cancelled_before, cancel, spends, reads=True),
+    Scenario("checkout: cancel of a paid purchase", paid_unheard, cancel, spends, reads=True),
     Scenario("checkout: list of purchases", bought, read(PURCHASES), spends, reads=True),
     Scenario("checkout: one purchase", bought, read_purchase, spends, reads=True),
     Scenario("webhook: grant", paid, webhook, spends, paired=True),

@@ -37,9 +37,9 @@ def shop(api: HttpApi, cashier: Till) -> str:
     return account
 
 
-def enter(shown: Screen, api: HttpApi, account: str, **link: str) -> None:
+def enter(shown: Screen, api: HttpApi, account: str, language: str | None = None) -> None:
     """Open a new link and type the code."""
-    shown.page.goto(api.portal_session(account, **link).body["url"])
+    shown.page.goto(api.portal_session(account, language=language).body["url"])
     shown.page.locator("#code").fill(demo.CODE)
     shown.page.locator("form button").first.click()
     shown.page.wait_for_url("**/portal")

@@ -9,6 +9,7 @@ import pytest
 
 from prepaid.core.catalog import MAX_IDS, Catalog, Feature, Pack, Plan
 from prepaid.core.errors import Busy, VersionConflict
+from prepaid.core.languages import LANGUAGES
 from prepaid.store.catalog import (
     CatalogCache,
     first_catalog,
@@ -20,7 +21,7 @@ from prepaid.use_cases.administering import replace_catalog
 from tests.support.store_driver import NOW, QUOTA_100, FakeTime, StoreDriver, stored
 from tests.support.wire import Wire, answer_lost, no_answer
 
-FIRST_SHA256 = "5c564ac4a480efe96bf85a2b5fc85a45edb651574acc246688afe345d732c268"
+FIRST_SHA256 = "12ab3aff072d027babc6df3ce616727cca2aa53c5223ce0721a4132afc790b88"
 
 
 def with_feature(catalog: Catalog, name: str) -> Catalog:
@@ -139,10 +140,13 @@ def test_what_a_replacement_leaves_out_is_kept_as_retired(driver: StoreDriver, k
 
 def test_the_largest_catalog_fits_one_item(driver: StoreDriver) -> None:
     names = [f"{number:064}" for number in range(MAX_IDS)]
+    titles = dict.fromkeys(LANGUAGES, "🐾" * 30)
     largest = Catalog(
         version=2,
-        features=tuple(Feature(id=name, price=1_000_000, quota_backed=False, active=False) for name in names),
-        plans=tuple(Plan(id=name, quota=1_000_000_000, active=False) for name in names),
+        features=tuple(
+            Feature(id=name, price=1_000_000, quota_backed=False, active=False, titles=titles) for name in names
+        ),
+        plans=tuple(Plan(id=name, quota=1_000_000_000, active=False, titles=titles) for name in names),
         packs=tuple(
             Pack(id=name, credits=10**9, amount=99_999_999, currency="brl", valid_months=120, active=False)
             for name in names

@@ -17,6 +17,7 @@ from prepaid.api import (
     openapi,
     portal_sessions,
     purchases,
+    statements,
     webhooks,
 )
 from prepaid.api.http.routes import KEY
@@ -26,6 +27,7 @@ from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 CONSUME = consumptions.CONSUME.key
 BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
+STATEMENT = statements.SHOW.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
@@ -38,6 +40,7 @@ MANAGER_CODE = manager_codes.PUT_CODE.key
 MANAGER_SESSION = manager_codes.POST_SESSION.key
 PORTAL_SESSION = portal_sessions.POST.key
 BUY = purchases.BUY.key
+CANCEL = purchases.CANCEL.key
 PURCHASES = purchases.SHOW_ALL.key
 PURCHASE = purchases.SHOW.key
 WEBHOOK = webhooks.RECEIVE.key
@@ -223,9 +226,19 @@ class Api(ABC):
         assert answer.status == 201, answer
         return str(answer.body["manager_session"])
 
-    def portal_session(self, account: str = "acme", *, key: str | None = None, **body: Any) -> Answer:
+    def portal_session(
+        self,
+        account: str = "acme",
+        *,
+        language: str | None = None,
+        return_url: str | None = None,
+        key: str | None = None,
+        trouble: bool = False,
+    ) -> Answer:
         """A link to the subscription page."""
-        return self(PORTAL_SESSION, account, json=body, key=key or self.new_key())
+        wanted = {"language": language, "return_url": return_url}
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        return self(PORTAL_SESSION, account, json=asked, key=key or self.new_key(), trouble=trouble)
 
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any

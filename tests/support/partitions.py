@@ -17,6 +17,7 @@ PARTITIONS = [
     keys.claim("petshop-1", "key-1"),
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
     keys.payment("pi_1"),
+    keys.statement("petshop-1", date(2026, 11, 1)),
     keys.quarantine("pi_1#amount"),
     keys.catalog_version(1),
     keys.CATALOG,

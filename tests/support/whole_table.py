@@ -143,7 +143,11 @@ def verified(
     """A pass over the table. cut: put away and taken up again, by somebody else, after every page."""
     findings: list[Finding] = []
     context = VerifyContext(
-        piece=partial(within, table, PIECE_SECONDS), now=lambda: now, on_finding=findings.append, page_rows=page_rows
+        piece=partial(within, table, PIECE_SECONDS),
+        now=lambda: now,
+        on_finding=findings.append,
+        page_rows=page_rows,
+        recompute_one_in=1,
     )
     passes = [ScanPass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
     for index in range(segments):

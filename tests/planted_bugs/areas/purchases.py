@@ -239,4 +239,52 @@ PURCHASES = (
         "by_payment = None",
         ("test_edited_metadata",),
     ),
+    Bug(
+        "a cancelled purchase's page stays open",
+        "_close",
+        "status = close_page(client, session)",
+        'status = "expired"',
+        ("test_cancelling",),
+    ),
+    Bug(
+        "a purchase with a voucher is cancelled",
+        "_close",
+        """
+        if status != "expired":
+            raise PurchaseNotCancellable
+        """,
+        "",
+        ("test_cancelling",),
+    ),
+    Bug(
+        "the event of a closed page undoes a cancellation",
+        "next_step",
+        """
+        if state == "expired" and purchase.cancelling:
+            state = "cancelled"
+        """,
+        "",
+        ("test_cancelling",),
+    ),
+    Bug(
+        "a refused cancellation is remembered",
+        "_close",
+        "status = read_page_status(client, session)",
+        'status = "open"',
+        ("test_cancelling",),
+    ),
+    Bug(
+        "a cancellation's key begins another request",
+        "record_cancellation",
+        'CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT}',
+        "",
+        ("test_cancelling",),
+    ),
+    Bug(
+        "a purchase's entry says stripe began it",
+        "grant_of",
+        "actor=purchase.requested_by,",
+        "actor=ACTOR,",
+        ("test_webhook_purchases",),
+    ),
 )

@@ -8,19 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from prepaid.core.catalog import (
-    Catalog,
-    Feature,
-    Offer,
-    Pack,
-    Plan,
-    check_prices,
-    is_successor,
-    offers,
-    price_text,
-    with_retired,
-)
+from prepaid.core.catalog import Catalog, Feature, Pack, Plan, is_successor, with_retired
 from prepaid.core.errors import InvalidRequest
+from prepaid.core.languages import LANGUAGES
+from prepaid.core.offers import Offer, check_prices, offers, price_text
 from tests.support.core_builders import AI_SERVICE, CATALOG, PACKS, STICKER, a_catalog, a_pack
 
 
@@ -31,10 +22,11 @@ def shown(catalog: Catalog) -> dict[str, Offer]:
 def test_the_catalog_that_ships_has_the_promised_features_and_plans() -> None:
     shipped = json.loads((files("prepaid.core") / "first_catalog.json").read_text())
 
-    assert shipped["features"] == [
-        {"id": "sticker", "price": 1, "quota_backed": False},
-        {"id": "ai_service", "price": 1, "quota_backed": True},
+    assert [(item["id"], item["price"], item["quota_backed"]) for item in shipped["features"]] == [
+        ("sticker", 1, False),
+        ("ai_service", 1, True),
     ]
+    assert all(set(item["titles"]) == set(LANGUAGES) for item in shipped["features"] + shipped["plans"])
     assert {plan["id"]: plan["quota"] for plan in shipped["plans"]} == {
         "none": 0,
         "individual": 100,
@@ -346,3 +338,17 @@ def test_every_mistake_is_named() -> None:
     named = odd_prices(a_pack(10, 10), a_pack(20, 40), a_pack(30, 90))
 
     assert len(named) == 3
+
+
+def test_a_title_is_shown_in_the_language_or_in_another() -> None:
+    titled = replace(STICKER, titles={"pt-BR": "Figurinha", "en": "Sticker"})
+    catalog = replace(CATALOG, features=(titled,))
+
+    assert catalog.feature_title("sticker", "en") == "Sticker"
+    assert catalog.feature_title("sticker", "es") == "Figurinha"
+
+
+def test_an_id_without_a_title_is_shown_in_words() -> None:
+    assert CATALOG.feature_title("ai_service", "en") == "Ai service"
+    assert CATALOG.feature_title("gone-long_ago", "en") == "Gone long ago"
+    assert CATALOG.plan_title("trio", "en") == "Trio"

@@ -34,7 +34,7 @@ from tests.support.core_builders import (
 LATER = NOW + timedelta(hours=1)
 PROGRESS: tuple[Progress, ...] = get_args(Progress)
 UNPAID: tuple[Progress, ...] = tuple(progress for progress in PROGRESS if progress != "paid")
-NOT_GRANTED: tuple[PurchaseState, ...] = ("created", "open", "pending", "paid", "failed", "expired")
+NOT_GRANTED: tuple[PurchaseState, ...] = ("created", "open", "pending", "paid", "failed", "expired", "cancelled")
 GRANTED: tuple[PurchaseState, ...] = ("granted", "partially_refunded", "refunded", "disputed")
 
 
@@ -78,6 +78,9 @@ def test_nothing_but_confirmed_money_grants(progress: Progress, state: PurchaseS
         ("expired", "awaiting_payment", "pending"),
         ("expired", "payment_failed", "failed"),
         ("expired", "session_expired", None),
+        ("cancelled", "awaiting_payment", "pending"),
+        ("cancelled", "payment_failed", "failed"),
+        ("cancelled", "session_expired", None),
         ("failed", "awaiting_payment", None),
         ("failed", "payment_failed", None),
         ("failed", "session_expired", None),

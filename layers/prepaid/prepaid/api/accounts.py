@@ -1,6 +1,6 @@
 """/v1/accounts/{account}: opening, changing and showing accounts."""
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -12,6 +12,7 @@ from prepaid.core.account import Terms
 from prepaid.core.calendar import is_zone
 from prepaid.core.currencies import CURRENCIES
 from prepaid.core.errors import AccountNotFound, InvalidRequest
+from prepaid.core.languages import Language
 from prepaid.deps import Deps
 from prepaid.store.accounts import Profile, read_account
 from prepaid.store.manager_codes import read_code
@@ -52,7 +53,7 @@ class AccountRequest(Body):
     ai_enabled: bool = False
     quota_anchor_day: Annotated[int, Field(ge=1, le=31)] = 1
     time_zone: Zone = "America/Sao_Paulo"
-    language: Literal["pt-BR", "en", "es"] = "pt-BR"
+    language: Language = "pt-BR"
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = 10
     manager_contact: Text | None = None
     currency: Currency = KEPT
@@ -66,7 +67,7 @@ class AccountPatch(Body):
     ai_enabled: bool = KEPT
     quota_anchor_day: Annotated[int, Field(ge=1, le=31)] = KEPT
     time_zone: Zone = KEPT
-    language: Literal["pt-BR", "en", "es"] = KEPT
+    language: Language = KEPT
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = KEPT
     manager_contact: Text | None = KEPT
     currency: Currency = KEPT

@@ -6,13 +6,15 @@ from typing import Annotated, Self, TypedDict
 
 from pydantic import Field, StringConstraints, model_validator
 
-from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, body_of, spelled
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, Text, body_of, spelled
 from prepaid.api.http.problems import PreconditionMissing
 from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import BODY_REFUSALS, Answer, Header, Parameter, Route
-from prepaid.core.catalog import Catalog, Offer, check_amounts, check_prices, offers, price_text
+from prepaid.core.catalog import Catalog, check_amounts
 from prepaid.core.errors import InvalidRequest
+from prepaid.core.languages import Language
+from prepaid.core.offers import Offer, check_prices, offers, price_text
 from prepaid.deps import Deps
 from prepaid.store.catalog import catalog_from, read_catalog
 from prepaid.use_cases.administering import replace_catalog
@@ -23,25 +25,35 @@ type Currency = Annotated[
     str, StringConstraints(pattern=r"^[a-z]{3}$"), spelled("must be an ISO 4217 code in lower case, such as brl")
 ]
 
+# Short enough for a column of the page, and for a version with 200 of each kind (core/catalog.py).
+type Title = Annotated[Text, StringConstraints(max_length=30)]
+type Titles = dict[Language, Title]
+
 
 class FeatureRequest(Body):
-    """A billable feature. price: credits per unit. active: false retires it: nothing more can be spent on it."""
+    """A billable feature. price: credits per unit. active: false retires it: nothing more can be spent on it.
+
+    titles: its name for people, by language: {"pt-BR": "Figurinha", "en": "Sticker"}.
+    """
 
     id: Slug
     price: Annotated[int, Field(ge=0, le=1_000_000)]
     quota_backed: bool
     active: bool = True
+    titles: Titles = Field(default_factory=dict)
 
 
 class PlanRequest(Body):
     """A plan and the units of the quota-backed feature that it includes per month.
 
     active: false retires it: accounts that have it keep it, and no other account gets it.
+    titles: its name for people, by language.
     """
 
     id: Slug
     quota: Annotated[int, Field(ge=0, le=MAX_CREDITS)]
     active: bool = True
+    titles: Titles = Field(default_factory=dict)
 
 
 class PackRequest(Body):

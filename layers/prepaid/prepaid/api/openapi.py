@@ -21,6 +21,7 @@ from prepaid.api import (
     manager_codes,
     portal_sessions,
     purchases,
+    statements,
     webhooks,
 )
 from prepaid.api.http.routes import TEXT, TIME, Answer, Header, Parameter, Route
@@ -32,6 +33,7 @@ FAMILIES = (
     consumptions,
     balances,
     histories,
+    statements,
     accounts,
     grants,
     catalogs,

@@ -1,6 +1,6 @@
 """POST /v1/accounts/{account}/portal-sessions: a one-time link to the account's subscription page."""
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 from urllib.parse import urlsplit
 
 from pydantic import StringConstraints
@@ -11,6 +11,7 @@ from prepaid.api.http.responses import Response, created
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.errors import InvalidRequest
+from prepaid.core.languages import Language
 from prepaid.deps import Deps
 from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import read_account
@@ -22,7 +23,7 @@ class PortalSessionRequest(Body):
     """return_url: where the page leads back to; default: the stack's ReturnUrl. language: default: the account's."""
 
     return_url: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
-    language: Literal["pt-BR", "en", "es"] | None = None
+    language: Language | None = None
 
 
 class PortalSessionAnswer(TypedDict):

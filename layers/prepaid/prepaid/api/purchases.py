@@ -25,7 +25,7 @@ from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
 from prepaid.store.accounts import read_account
 from prepaid.store.purchases import read_purchase, read_purchases
-from prepaid.use_cases import buying
+from prepaid.use_cases import buying, cancelling
 
 LISTING = "purchases"
 PAGE = 50
@@ -86,6 +86,25 @@ def buy(request: Request, deps: Deps) -> Response:
         now=request.now,
     )
     return created(new_purchase_answer(bought.purchase), replayed=bought.replayed)
+
+
+def cancel(request: Request, deps: Deps) -> Response:
+    """POST /v1/accounts/{account}/purchases/{id}/cancel: an open purchase, its page closed, once per key."""
+    account_id, key = account_of(request), idempotency_key_of(request)
+    purchase_id = request.path.get("id", "")
+    if not PURCHASE_ID.fullmatch(purchase_id):
+        read_account(deps.table, account_id)
+        raise PurchaseNotFound
+    cancelled = cancelling.cancel(
+        deps.table,
+        cancelling.Cancellation(account=account_id, purchase=purchase_id, idempotency_key=key),
+        client=deps.stripe,
+        now=request.now,
+    )
+    # As it was when it was cancelled: money that comes all the same is still granted.
+    shown = replace(cancelled.purchase, state="cancelled", lots=(), refunded=0, disputed=0, revoked=0)
+    headers = {"Idempotent-Replayed": "true"} if cancelled.replayed else {}
+    return Response(status=200, body=purchase_answer(shown), headers=headers)
 
 
 def show(request: Request, deps: Deps) -> Response:
@@ -176,6 +195,27 @@ BUY = Route(
         503: ("busy", "payments_unavailable"),
     },
     function=buy,
+)
+CANCEL = Route(
+    method="POST",
+    path="/v1/accounts/{account}/purchases/{id}/cancel",
+    operation_id="cancelPurchase",
+    summary="Cancel an open purchase and close its payment page",
+    scopes=("prepaid/buy",),
+    parameters=(
+        ACCOUNT,
+        Parameter(name="id", where="path", required=True, description="The purchase's id."),
+        KEY,
+    ),
+    answers={200: Answer(PurchaseAnswer, headers=(REPLAYED,))},
+    refusals={
+        400: KEY_REFUSALS,
+        404: ("account_not_found", "purchase_not_found"),
+        409: ("idempotency_key_reused", "purchase_not_cancellable"),
+        502: ("payment_provider_refused",),
+        503: ("busy", "payments_unavailable"),
+    },
+    function=cancel,
 )
 SHOW_ALL = Route(
     method="GET",

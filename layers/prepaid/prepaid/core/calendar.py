@@ -72,6 +72,21 @@ def day_start(day: date, zone: str) -> datetime:
     return datetime.combine(day, time.min, tzinfo=_zone(zone)).astimezone(UTC)
 
 
+def month_of(at: datetime, zone: str) -> date:
+    """The first day of the civil month of an instant."""
+    return civil(at, zone).date().replace(day=1)
+
+
+def months_later(month: date, months: int) -> date:
+    """The first day of the month that is `months` after `month`, or before it when negative."""
+    return _clamped(month.year, month.month + months, 1)
+
+
+def earliest_month_start(month: date) -> datetime:
+    """The instant at which a month begins in the first zone of the world: none is more than 14 hours ahead of UTC."""
+    return datetime.combine(month, time.min, tzinfo=UTC) - timedelta(hours=14)
+
+
 def civil(at: datetime, zone: str) -> datetime:
     """The instant as the clocks of the zone show it."""
     return at.astimezone(_zone(zone))

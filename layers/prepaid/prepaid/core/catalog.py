@@ -1,34 +1,32 @@
 """The catalog: features, plans and packs with their prices, as one immutable, numbered version."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import combinations
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from prepaid.core.currencies import why_not
 from prepaid.core.errors import FeatureRetired, InvalidRequest
 
 # With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
-MAX_IDS = 500
+MAX_IDS = 200
 # A refusal names so many valid ids at most.
 MAX_NAMED = 20
 
-# So many that no pack's price per credit is rounded to 0: a pack has at most a billion credits.
-PRICE_PLACES = 9
-PRICE_SCALE = 10**PRICE_PLACES
+type Titles = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """A billable feature. price: credits per unit, >= 0. quota_backed: the plan's quota pays for it first.
 
-    active: False when it is retired: nothing more can be spent on it.
+    active: False when it is retired: nothing more can be spent on it. titles: its name for people, by language.
     """
 
     id: str
     price: int
     quota_backed: bool
     active: bool = True
+    titles: Titles = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +34,13 @@ class Plan:
     """quota: units of the quota-backed feature included per month.
 
     active: False when it is retired: accounts that have it keep it, and no other account gets it.
+    titles: its name for people, by language.
     """
 
     id: str
     quota: int
     active: bool = True
+    titles: Titles = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,14 @@ class Catalog:
     features: tuple[Feature, ...]
     plans: tuple[Plan, ...]
     packs: tuple[Pack, ...]
+
+    def feature_title(self, feature_id: str, language: str) -> str:
+        """The feature's name for people in this language."""
+        return _title(self.features, feature_id, language)
+
+    def plan_title(self, plan_id: str, language: str) -> str:
+        """The plan's name for people in this language."""
+        return _title(self.plans, plan_id, language)
 
     def active_feature(self, feature_id: str) -> Feature:
         """The feature. Raises FeatureRetired, or InvalidRequest naming the field `feature`."""
@@ -127,50 +135,6 @@ class Catalog:
     def currency(self) -> str | None:
         """The currency of accounts that name none: of the first pack on sale, in the catalog's own order."""
         return next((pack.currency for pack in self.packs if pack.active), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """A pack with its price comparison. price_per_credit: minor units, exact. saving_percent: compared with the
-    smallest pack of the same currency, rounded down so that it never overstates. best_value: the highest saving."""
-
-    pack: Pack
-    price_per_credit: Fraction
-    saving_percent: int
-    best_value: bool
-
-
-def offers(catalog: Catalog) -> tuple[Offer, ...]:
-    """Each pack on sale, compared with the smallest pack of its currency. Smallest first."""
-    packs = catalog.packs_on_sale
-    return tuple(_offer(pack, tuple(other for other in packs if other.currency == pack.currency)) for pack in packs)
-
-
-def price_text(price: Fraction) -> str:
-    """A price in minor units as a decimal number without trailing zeros: 49.9.
-
-    It is exact with up to PRICE_PLACES decimal places. A longer one is rounded half up to as many.
-    """
-    whole, part = divmod(
-        (price.numerator * 2 * PRICE_SCALE + price.denominator) // (2 * price.denominator), PRICE_SCALE
-    )
-    return f"{whole}.{part:0{PRICE_PLACES}d}".rstrip("0").rstrip(".")
-
-
-def check_prices(catalog: Catalog) -> None:
-    """Reject a pack on sale that is cheaper per credit than a larger pack of its currency: usually a mistake.
-
-    Raises InvalidRequest.
-    """
-    errors = [
-        ("packs", f"{small.id} is cheaper per credit than the larger {large.id}")
-        for small, large in combinations(catalog.packs_on_sale, 2)
-        if small.currency == large.currency
-        and small.credits < large.credits
-        and _price_per_credit(small) < _price_per_credit(large)
-    ]
-    if errors:
-        raise InvalidRequest(tuple(errors))
 
 
 def check_amounts(catalog: Catalog) -> None:
@@ -236,6 +200,13 @@ def _left_out[T: Feature | Plan | Pack](before: tuple[T, ...], after: tuple[T, .
     return tuple(item for item in before if item.id not in kept)
 
 
+def _title(named: Iterable[Feature | Plan], wanted: str, language: str) -> str:
+    """The title in this language, or in any other; without one, the id in words: ai_service -> Ai service."""
+    titles = next((item.titles for item in named if item.id == wanted), {})
+    words = re.sub(r"[_-]+", " ", wanted).capitalize()
+    return titles.get(language) or next(iter(titles.values()), words)
+
+
 def _one_of(ids: Iterable[str]) -> str:
     """The valid ids, as a refusal lists them."""
     named = tuple(ids)
@@ -243,24 +214,3 @@ def _one_of(ids: Iterable[str]) -> str:
         return "there is none"
     more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
     return f"must be one of {', '.join(named[:MAX_NAMED])}{more}"
-
-
-def _offer(pack: Pack, rivals: tuple[Pack, ...]) -> Offer:
-    best = min(rivals, key=lambda rival: (_price_per_credit(rival), rival.credits))
-    return Offer(
-        pack=pack,
-        price_per_credit=_price_per_credit(pack),
-        saving_percent=_saving_percent(pack, rivals[0]),
-        best_value=pack is best and _price_per_credit(pack) < _price_per_credit(rivals[0]),
-    )
-
-
-def _price_per_credit(pack: Pack) -> Fraction:
-    return Fraction(pack.amount, pack.credits)
-
-
-def _saving_percent(pack: Pack, smallest: Pack) -> int:
-    base = _price_per_credit(smallest)
-    if base == 0:
-        return 0
-    return max(0, int((base - _price_per_credit(pack)) * 100 / base))

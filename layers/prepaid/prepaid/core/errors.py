@@ -20,7 +20,8 @@ PrepaidError
 │   ├── PortalSessionEnded     no session on the subscription page that this request can use
 │   ├── CurrencyMismatch       the pack is sold in another currency than the account's
 │   ├── PurchaseNotFound       the account has no such purchase
-│   └── PurchaseNotResumable   a purchase that can't be continued
+│   ├── PurchaseNotResumable   a purchase that can't be continued
+│   └── PurchaseNotCancellable a purchase that isn't open any more
 └── Unavailable                retry with the same key, which finds the effect if there was one
     └── Busy                   not committed before the deadline: contention, throttling or no reply
 """
@@ -198,6 +199,13 @@ class PurchaseNotResumable(Refused):
     event named a different page. Start a new purchase with a new key."""
 
     code: ClassVar[str] = "purchase_not_resumable"
+
+
+@dataclass(eq=False)
+class PurchaseNotCancellable(Refused):
+    """The purchase isn't open: it is paid, waits for a bank, or is over. A payment that was first stands."""
+
+    code: ClassVar[str] = "purchase_not_cancellable"
 
 
 @dataclass(eq=False)

@@ -1,8 +1,8 @@
 """A purchase's lifecycle, from its record to its credits and back, driven by its payment status (rules 11-13).
 
-created -> open -> pending -> paid -> granted, or failed, or expired; after granted: partially_refunded, refunded,
-disputed. Paid and granted are one step, unless the payment doesn't match the record: then the purchase stays paid until
-an operator resolves it.
+created -> open -> pending -> paid -> granted, or failed, expired or cancelled; after granted: partially_refunded,
+refunded, disputed. Paid and granted are one step, unless the payment doesn't match the record: then the purchase stays
+paid until an operator resolves it.
 
 Credits, price and validity come from the record alone. An event only triggers a check: `next_step` compares the record
 with the payment's current status and returns the next step, until none is left. So a purchase reaches the state that
@@ -25,6 +25,7 @@ PurchaseState = Literal[
     "paid",
     "failed",
     "expired",
+    "cancelled",
     "granted",
     "partially_refunded",
     "refunded",
@@ -37,8 +38,8 @@ ACTOR = "stripe"
 # For each progress of an unpaid session: the states it changes, and to which state. An expired purchase can become
 # pending again, because a voucher can be paid after its page expired.
 UNPAID_STATES: dict[Progress, dict[PurchaseState, PurchaseState]] = {
-    "awaiting_payment": {"created": "pending", "open": "pending", "expired": "pending"},
-    "payment_failed": {"created": "failed", "open": "failed", "pending": "failed", "expired": "failed"},
+    "awaiting_payment": {"created": "pending", "open": "pending", "expired": "pending", "cancelled": "pending"},
+    "payment_failed": dict.fromkeys(("created", "open", "pending", "expired", "cancelled"), "failed"),
     "session_expired": {"created": "expired", "open": "expired"},
 }
 
@@ -51,6 +52,7 @@ class Purchase:
     session: the provider's id of the checkout session; checkout_url: its page. payment: the provider's id of the
     payment, once known. key: a digest of the request's idempotency key. requested_by: the client that made the request.
     lots: as they were granted: by the payment, and by restored credits whose lot had expired.
+    cancelling: whether a client asked to close the page. cancel_key, cancelled_at: of the request that cancelled it.
     refunded, disputed: minor units. revoked: credits taken back for them; debt: how many of those had been spent and
     became owed; expired_unspent: how many had expired unspent, so that there was nothing to take.
     """
@@ -73,6 +75,9 @@ class Purchase:
     checkout_url: str | None = None
     payment: str | None = None
     key: str | None = None
+    cancelling: bool = False
+    cancel_key: str | None = None
+    cancelled_at: datetime | None = None
     lots: tuple[Lot, ...] = ()
     refunded: int = 0
     disputed: int = 0
@@ -117,6 +122,18 @@ def with_page(purchase: Purchase, session: str, checkout_url: str, now: datetime
         changed_at=now,
         session=session,
         checkout_url=checkout_url,
+    )
+
+
+def with_cancellation(purchase: Purchase, key: str, now: datetime) -> Purchase:
+    """The purchase once its page is closed. key: a digest of the idempotency key of the request that asked for it."""
+    return replace(
+        purchase,
+        state="cancelled",
+        version=purchase.version + 1,
+        changed_at=now,
+        cancel_key=key,
+        cancelled_at=now,
     )
 
 
@@ -217,6 +234,9 @@ def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, expir
         if status.progress == "paid":
             return Step(replace(changed, state="granted", payment=status.payment), grant_of(purchase))
         state = UNPAID_STATES[status.progress].get(purchase.state)
+        if state == "expired" and purchase.cancelling:
+            # The event of the page that a client's request has just closed.
+            state = "cancelled"
         return Step(replace(changed, state=state)) if state else None
     refunded, disputed = min(status.refunded, purchase.amount), min(status.disputed, purchase.amount)
     if (refunded, disputed) == (purchase.refunded, purchase.disputed):

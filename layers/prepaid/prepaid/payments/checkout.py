@@ -36,6 +36,28 @@ class CustomerGone(Exception):
     """The customer doesn't exist at Stripe: deleted by hand, or created in the other mode (live or test)."""
 
 
+def read_page_status(client: stripe.StripeClient, session: str) -> str:
+    """Whether a payment page is open, complete or expired. Raises PaymentsRefused, PaymentsUnavailable."""
+    with translate_errors():
+        return client.v1.checkout.sessions.retrieve(session).status or ""
+
+
+def close_page(client: stripe.StripeClient, session: str) -> str:
+    """Close a payment page. Returns its status then: expired, or complete when the customer was first.
+
+    Raises PaymentsRefused, PaymentsUnavailable.
+    """
+    with translate_errors():
+        try:
+            return client.v1.checkout.sessions.expire(session).status or ""
+        except stripe.InvalidRequestError:
+            # Stripe closes open pages only.
+            status = client.v1.checkout.sessions.retrieve(session).status or ""
+            if status == "open":
+                raise
+            return status
+
+
 def create_customer(
     client: stripe.StripeClient, account_id: str, name: str, *, now: datetime, instead_of: str = ""
 ) -> str:

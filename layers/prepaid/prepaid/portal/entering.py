@@ -9,9 +9,9 @@ from prepaid.api.http.problems import Malformed
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.core.errors import CodeLocked, PortalLinkInvalid, PortalLinkUsed, WrongCode
+from prepaid.core.languages import LANGUAGES
 from prepaid.core.portal import PortalLink
 from prepaid.deps import Deps
-from prepaid.portal.languages import LANGUAGES
 from prepaid.portal.pages import (
     TOKEN,
     PageRoute,

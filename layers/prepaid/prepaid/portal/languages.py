@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-LANGUAGES = ("pt-BR", "en", "es")
+from prepaid.core.languages import LANGUAGES
+
 DEFAULT = "pt-BR"
 
 type Texts = Mapping[str, str]

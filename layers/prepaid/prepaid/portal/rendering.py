@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prepaid.core.calendar import civil, last_usable_day
+from prepaid.core.languages import LANGUAGES
 from prepaid.portal import formats
-from prepaid.portal.languages import LANGUAGES, texts_of
+from prepaid.portal.languages import texts_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,11 +28,7 @@ def templates() -> "Environment":
     from jinja2 import BaseLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined  # noqa: PLC0415
 
     loader: BaseLoader = ModuleLoader(COMPILED) if COMPILED.is_dir() else FileSystemLoader(ROOM / "templates")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, loader=loader, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["feature_title"] = _title
-    return environment
+    return Environment(autoescape=True, undefined=StrictUndefined, loader=loader, trim_blocks=True, lstrip_blocks=True)
 
 
 @cache
@@ -54,8 +51,6 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -
         .get_template(template)
         .render(
             t=text,
-            feature_title=_title,
-            plan_title=_title,
             asset=asset,
             language=language,
             languages=[(name, LANGUAGE_NAMES[name]) for name in LANGUAGES],
@@ -70,8 +65,3 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -
             **values,
         )
     )
-
-
-def _title(name: str) -> str:
-    """The name that people see for an id of the catalog: ai_service -> Ai service."""
-    return name.replace("_", " ").replace("-", " ").capitalize()

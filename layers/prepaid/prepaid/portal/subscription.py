@@ -20,6 +20,7 @@ def show(request: Request, deps: Deps) -> Response:
     assert deps.portal is not None
     visit = visit_of(request, deps)
     account, catalog = visit.account, visit.catalog
+    language = visit.session.language
     limit = quota_limit(account, catalog)
     quota = {
         "feature": catalog.quota_feature.id if catalog.quota_feature else None,
@@ -28,10 +29,7 @@ def show(request: Request, deps: Deps) -> Response:
         "remaining": quota_remaining(account, catalog),
         "renews_at": account.quota_renews_at,
     }
-    features = [
-        {"id": feature.id, "price": feature.price, "units_left": units_left(account, feature, catalog)}
-        for feature in catalog.features
-    ]
+    usable = [(feature, units_left(account, feature, catalog)) for feature in catalog.features if feature.active]
     ending = [lot for lot in account.lots if lot.expires_at <= request.now + SOON]
     values = {
         "tab": "subscription",
@@ -40,8 +38,8 @@ def show(request: Request, deps: Deps) -> Response:
         # Always 0: the service has no holds.
         "held": 0,
         "quota": quota if limit else None,
-        "features": features,
-        "stopped": [feature["id"] for feature in features if feature["units_left"] == 0],
+        "usable": usable,
+        "stopped": [catalog.feature_title(feature.id, language) for feature, left in usable if left == 0],
         "ending": ending,
         "entries": read_entries(deps.table, account.id, first=1, last=account.number, limit=LAST_LINES),
     }

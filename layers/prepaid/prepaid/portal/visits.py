@@ -81,6 +81,8 @@ def page(template: str, visit: Visit, portal: PortalConfig, values: dict[str, An
         "zone": visit.zone,
         "return_url": visit.session.return_url,
         "pending": visit.pending,
+        "feature_title": lambda feature: visit.catalog.feature_title(feature, visit.session.language),
+        "plan_title": lambda plan: visit.catalog.plan_title(plan, visit.session.language),
         "form_token": lambda form: form_token(visit.token, form),
     }
     body = render(template, visit.session.language, visit.zone, {**frame, **values})

@@ -84,7 +84,7 @@ def write_catalog(table: Table, catalog: Catalog, now: datetime) -> None:
     body = {
         "version": {"N": version},
         "since": {"N": str(milliseconds(now))},
-        "body": {"S": json.dumps(asdict(catalog), separators=(",", ":"))},
+        "body": {"S": json.dumps(asdict(catalog), separators=(",", ":"), ensure_ascii=False)},
     }
     writes = {
         # Closes the race of two successors of one version: only the first write finds the number free.

@@ -84,6 +84,11 @@ def purchase_request_hash(pack: str) -> bytes:
     return sha256(_dump({"operation": "purchase", "pack": pack}, sort_keys=True).encode()).digest()
 
 
+def cancellation_request_hash(purchase_id: str) -> bytes:
+    """The request hash of a cancellation."""
+    return sha256(_dump({"operation": "cancellation", "purchase": purchase_id}, sort_keys=True).encode()).digest()
+
+
 def manager_session_request_hash() -> bytes:
     """The request hash of a manager session: a constant. It excludes the code, which is compared first."""
     return sha256(_dump({"operation": "manager_session"}).encode()).digest()

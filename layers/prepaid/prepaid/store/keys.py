@@ -91,6 +91,19 @@ def purchase_sort(purchase_id: str) -> str:
     return f"PURCHASE#{purchase_id}"
 
 
+def statements(account: str) -> str:
+    """The partition of an account's statements. Not the ledger's: who writes statements has no right to write there."""
+    return f"STATEMENT#{account}"
+
+
+def statement_sort(month: date) -> str:
+    return f"{month:%Y-%m}"
+
+
+def statement(account: str, month: date) -> Key:
+    return _key(statements(account), statement_sort(month))
+
+
 def payment(payment_id: str) -> Key:
     return _key(f"PAYMENT#{payment_id}", "PAYMENT")
 

@@ -24,6 +24,8 @@ from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, ke
 ENTRY = "entry"
 CLAIM = "claim"
 PAGE_ENTRIES = 200
+# About a megabyte, the most that a Query returns at once.
+READ_AHEAD_ENTRIES = 1_000
 
 type Puts = Mapping[str, Item]
 
@@ -212,6 +214,25 @@ def read_entries(table: Table, account_id: str, *, first: int, last: int, limit:
         newest_first=True,
     )
     return tuple(entry_from_item(item) for item in items)
+
+
+def entries_from(table: Table, account_id: str, *, first: int, last: int) -> Iterator[Entry]:
+    """Entries `first` to `last`, which must exist, oldest first. Reads a page when the one before is used up.
+
+    Raises Busy.
+    """
+    while first <= last:
+        items = query(
+            table,
+            keys.ledger(account_id),
+            first=keys.entry_sort(first),
+            last=keys.entry_sort(last),
+            limit=READ_AHEAD_ENTRIES,
+        )
+        assert items, f"entry {first} is missing"
+        for item in items:
+            yield entry_from_item(item)
+        first += len(items)
 
 
 def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) -> Entry | None:

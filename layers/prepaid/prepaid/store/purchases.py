@@ -10,7 +10,14 @@ from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
 from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, put, query, transact
-from prepaid.store.items import checksummed, key_digest, lot_from_row, lot_to_row, purchase_request_hash
+from prepaid.store.items import (
+    cancellation_request_hash,
+    checksummed,
+    key_digest,
+    lot_from_row,
+    lot_to_row,
+    purchase_request_hash,
+)
 from prepaid.store.ledger import CLAIM
 from prepaid.store.manager_codes import MANAGER, code_unchanged, use_session_put
 from prepaid.store.reconciliation import PAYABLE, pending_check_put
@@ -44,6 +51,32 @@ def find_purchase_by_key(table: Table, account_id: str, idempotency_key: str, pa
     if claim["request_hash"]["B"] != purchase_request_hash(pack):
         raise IdempotencyKeyReused
     return read_purchase(table, account_id, claim["purchase"]["S"])
+
+
+def find_cancelled_by_key(table: Table, account_id: str, idempotency_key: str, purchase_id: str) -> Purchase | None:
+    """The purchase that a request with this key cancelled, or None. Raises IdempotencyKeyReused, Busy."""
+    claim = get(table, keys.claim(account_id, idempotency_key))
+    if claim is None:
+        return None
+    if claim["request_hash"]["B"] != cancellation_request_hash(purchase_id):
+        raise IdempotencyKeyReused
+    return read_purchase(table, account_id, purchase_id)
+
+
+def record_cancellation(table: Table, purchase: Purchase, idempotency_key: str) -> None:
+    """Store a cancelled purchase over its previous version, with the claim of the request that cancelled it.
+
+    Raises ConditionFailed naming "claim" or "purchase" if another request or an event was first; Busy.
+    """
+    claim = {
+        **keys.claim(purchase.account, idempotency_key),
+        "purchase": {"S": purchase.id},
+        "request_hash": {"B": cancellation_request_hash(purchase.id)},
+    }
+    transact(
+        table,
+        {PURCHASE: purchase_put(purchase), CLAIM: {"Item": claim, "ConditionExpression": IF_ABSENT}},
+    )
 
 
 def record_purchase(table: Table, purchase: Purchase, idempotency_key: str, session: ManagerSession) -> Purchase:
@@ -173,6 +206,7 @@ def _to_item(purchase: Purchase) -> Item:
         "checkout_url": purchase.checkout_url,
         "payment": purchase.payment,
         "key": purchase.key,
+        "cancel_key": purchase.cancel_key,
         "lots": json.dumps([lot_to_row(lot) for lot in purchase.lots], separators=(",", ":")),
     }
     numbers = {
@@ -193,6 +227,8 @@ def _to_item(purchase: Purchase) -> Item:
         **{name: {"S": text} for name, text in texts.items() if text is not None},
         **{name: {"N": str(number)} for name, number in numbers.items()},
         "live": {"BOOL": purchase.live},
+        **({"cancelling": {"BOOL": True}} if purchase.cancelling else {}),
+        **({"cancelled_at": {"N": str(milliseconds(purchase.cancelled_at))}} if purchase.cancelled_at else {}),
     }
     return checksummed(item)
 
@@ -220,6 +256,9 @@ def purchase_from_item(item: Item) -> Purchase:
         checkout_url=text.get("checkout_url"),
         payment=text.get("payment"),
         key=text.get("key"),
+        cancelling="cancelling" in item,
+        cancel_key=text.get("cancel_key"),
+        cancelled_at=instant(number["cancelled_at"]) if "cancelled_at" in number else None,
         lots=tuple(lot_from_row(row) for row in json.loads(text["lots"])),
         refunded=number["refunded"],
         disputed=number["disputed"],

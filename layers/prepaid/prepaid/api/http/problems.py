@@ -21,6 +21,7 @@ from prepaid.core.errors import (
     PortalLinkUsed,
     PortalSessionEnded,
     PrepaidError,
+    PurchaseNotCancellable,
     PurchaseNotFound,
     PurchaseNotResumable,
     PurchaseNotVoidable,
@@ -176,6 +177,9 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         lambda error: {"currency": error.currency, "packs": list(error.packs)},
     ),
     PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
+    PurchaseNotCancellable: Problem(
+        409, lambda _: "Only an open purchase can be cancelled. This one is paid, waits for its payment, or is over."
+    ),
     PurchaseNotResumable: Problem(
         409, lambda _: "The purchase started with this key can't be continued. Start a new one with a new key."
     ),

@@ -6,6 +6,7 @@
     stored_audit.py    an unfinished audit as JSON, for the next run
     replay.py          recomputes an entry from the state before it, with the core's own rules
     index_rows.py      rows outside the ledgers that refer to one: claims, due rows, payments; and catalog versions
+    statement_rows.py  stored statements of closed months
     auxiliary_rows.py  rows on which no credit depends: codes, sessions, work lists, checkpoints
     lookup.py          the other rows, catalog versions and time that a check compares with
     tally.py           checks that each entry has its claim, in memory of a fixed size

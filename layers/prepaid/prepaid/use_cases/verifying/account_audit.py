@@ -299,8 +299,14 @@ def _read_purchase(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         audit.finding("pending_check_missing", sort)
     if purchase.payment is not None:
         _check_payment(audit, purchase, lookup.row(keys.payment(purchase.payment)))
+    _count_keys(audit, purchase, lookup)
+
+
+def _count_keys(audit: AccountAudit, purchase: Purchase, lookup: RowLookup) -> None:
     if lookup.tally and purchase.key is not None and purchase.created_at < lookup.cutoff:
         lookup.tally.add_key(f"{audit.account}#{purchase.id}")
+    if lookup.tally and purchase.cancelled_at and purchase.cancelled_at < lookup.cutoff:
+        lookup.tally.add_key(f"{audit.account}#{purchase.id} cancelled")
 
 
 def _purchase_facts(
@@ -325,7 +331,9 @@ def _purchase_facts(
     else:
         yield "payment", None, purchase.payment
         yield "money back", 0, money_back
-        yield "state", True, purchase.state in ("created", "open", "pending", "paid", "failed", "expired")
+        states = ("created", "open", "pending", "paid", "failed", "expired", "cancelled")
+        yield "state", True, purchase.state in states
+    yield "cancellation", purchase.cancel_key is None, purchase.cancelled_at is None
 
 
 def _check_payment(audit: AccountAudit, purchase: Purchase, row: Item | None) -> None:

@@ -28,6 +28,7 @@ Code = Literal[
     "payment_dangling",
     "pending_check_missing",
     "row_differs",
+    "statement_differs",
     "catalog_missing",
     "catalog_differs",
 ]

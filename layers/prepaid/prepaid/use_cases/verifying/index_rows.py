@@ -10,9 +10,9 @@ from prepaid.store import keys
 from prepaid.store.catalog import catalog_from_item, first_catalog
 from prepaid.store.due import due_item
 from prepaid.store.dynamodb import Item
-from prepaid.store.items import entry_from_item, key_digest, purchase_request_hash
+from prepaid.store.items import cancellation_request_hash, entry_from_item, key_digest, purchase_request_hash
 from prepaid.store.purchases import purchase_from_item
-from prepaid.use_cases.verifying import auxiliary_rows
+from prepaid.use_cases.verifying import auxiliary_rows, statement_rows
 from prepaid.use_cases.verifying.account_audit import AccountAudit, check_sum
 from prepaid.use_cases.verifying.lookup import RowLookup
 from prepaid.use_cases.verifying.replay import request_hashes
@@ -24,12 +24,10 @@ def needed(item: Item) -> Iterator[keys.Key]:
     match kind:
         case "CLAIM":
             yield from _claimed(keys.split(which)[0], item)
-        case "SESSION":
+        case "SESSION" | "PORTAL":
             yield keys.manager(item["account"]["S"])
             if "purchase" in item:
                 yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
-        case "PORTAL":
-            yield keys.manager(item["account"]["S"])
         case "PORTAL_LINK":
             yield keys.profile(item["account"]["S"])
         case "DUE":
@@ -39,6 +37,8 @@ def needed(item: Item) -> Iterator[keys.Key]:
             yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "VERIFIED":
             yield keys.entry(which, 1)
+        case "STATEMENT":
+            yield from statement_rows.needed(which, item)
         case "CATALOG":
             version = int(item["version"]["N"])
             yield keys.CATALOG
@@ -74,7 +74,7 @@ def account_of(item: Item) -> str:
     """The account that a row concerns, or ""."""
     kind, which = keys.split(item["PK"]["S"])
     match kind:
-        case "CLAIM" | "VERIFIED":
+        case "CLAIM" | "STATEMENT" | "VERIFIED":
             return keys.split(which)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
@@ -121,6 +121,12 @@ def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, di
         audit.finding("claim_dangling", where, "a purchase", id_)
         return
     purchase = purchase_from_item(row)
+    if stored_hash == cancellation_request_hash(id_):
+        if purchase.cancel_key != digest:
+            audit.finding("claim_dangling", f"{where} key", purchase.cancel_key, digest)
+        if lookup.tally and purchase.cancelled_at and purchase.cancelled_at < lookup.cutoff:
+            lookup.tally.add_claim(f"{audit.account}#{id_} cancelled")
+        return
     if purchase.key != digest:
         audit.finding("claim_dangling", f"{where} key", purchase.key, digest)
     if stored_hash != purchase_request_hash(purchase.pack):
@@ -180,6 +186,7 @@ CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
     "PAYMENT": _check_payment,
     "VERIFIED": _check_mark,
     "CATALOG": _check_catalog,
+    "STATEMENT": statement_rows.check,
 }
 # The invalid parts of rows on which no credit depends.
 WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {

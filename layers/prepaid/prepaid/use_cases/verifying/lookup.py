@@ -21,7 +21,8 @@ class RowLookup:
 
     piece: as in VerifyContext. consistent: whether `fetch` reads strongly consistently; the first check of a row
     doesn't. cutoff: rows dated before it all existed when the pass began. catalogs: cached versions, which never
-    change. tally: of rows older than `cutoff`; None in a recheck. found: the rows that `fetch` read.
+    change. recompute_one_in: of how many statements one is recomputed. tally: of rows older than `cutoff`; None in a
+    recheck. found: the rows that `fetch` read.
     """
 
     piece: Callable[[], Table]
@@ -29,6 +30,7 @@ class RowLookup:
     consistent: bool
     cutoff: datetime
     catalogs: dict[int, Catalog]
+    recompute_one_in: int
     tally: Tally | None = None
     found: dict[tuple[str, str], Item] = field(default_factory=dict)
 

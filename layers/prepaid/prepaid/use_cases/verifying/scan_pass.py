@@ -34,6 +34,8 @@ PIECE_SECONDS = 4.0
 # An item holds at most 400 kB; a packed pass grows by about 30 bytes per purchase of the current account.
 MAX_PLACE_BYTES = 380_000
 SECOND_LOOKS = 2
+# Of how many stored statements a pass recomputes one. Which one differs from pass to pass.
+RECOMPUTE_ONE_IN = 8
 # Clocks differ and transactions take a moment: rows dated this long before the pass began all existed when it began.
 SETTLED = timedelta(hours=1)
 # Errors that a row causes if the service can't have written it.
@@ -72,6 +74,7 @@ class VerifyContext:
     catalogs: dict[int, Catalog] = field(default_factory=dict)
     page_rows: int = PAGE_ROWS
     max_place_bytes: int = MAX_PLACE_BYTES
+    recompute_one_in: int = RECOMPUTE_ONE_IN
 
 
 def advance(context: VerifyContext, scan_pass: ScanPass) -> None:
@@ -237,4 +240,5 @@ def _lookup(context: VerifyContext, scan_pass: ScanPass, *, consistent: bool) ->
         consistent=consistent,
         cutoff=scan_pass.started_at - SETTLED,
         catalogs=context.catalogs,
+        recompute_one_in=context.recompute_one_in,
     )

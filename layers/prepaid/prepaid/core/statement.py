@@ -1,0 +1,196 @@
+"""Monthly statements: an account's entries, summed up by civil month so that closing - opening is what the month moved.
+
+The months of an account share their boundaries: each begins where the one before it ends. A month ends at 00:00 of the
+next month's first day in the zone that the account had when that day began in the first zone of the world. So a change
+of the zone neither repeats nor skips an entry.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+
+from prepaid.core.account import Account
+from prepaid.core.calendar import day_start, earliest_month_start, month_of, months_later
+from prepaid.core.entry import Entry, QuotaDraw
+
+# Clocks differ, and a request that began before the month's end may be written after it.
+CLOSES_AFTER = timedelta(minutes=15)
+
+# The line of a statement that an entry's credits belong to, by the entry's type. Money that went back is decided by the
+# sign: it takes credits, or returns them when a refund fails or a dispute is won.
+LINES: Mapping[str, str | None] = {
+    "purchase": "purchased",
+    "grant": "promotional",
+    "adjustment": "adjusted",
+    "void": "voided",
+    "consumption": "spent",
+    "expiry": "expired",
+    "refund": "taken_back",
+    "dispute": "taken_back",
+    "quota_renewal": None,
+    "plan_change": None,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movements:
+    """Signed credits by what moved them. Their sum is closing - opening.
+
+    purchased, promotional, adjusted: as granted. debt_settled: what owed credits took of those (rule 13).
+    returned: by refunds that failed and disputes that were won. taken_back: by refunds and disputes.
+    """
+
+    purchased: int = 0
+    promotional: int = 0
+    adjusted: int = 0
+    returned: int = 0
+    debt_settled: int = 0
+    spent: int = 0
+    expired: int = 0
+    taken_back: int = 0
+    voided: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(asdict(self).values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureUse:
+    """A feature's use: `units` in all, and what paid for them: units of the quota, and credits."""
+
+    feature: str
+    units: int
+    quota_units: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One civil month of an account.
+
+    month: its first day. zone: the one in which it ends. entries: how many it has. last_entry: the number of the newest
+    entry before its end. opening, closing, owed_opening, owed_closing: credits before and after the month.
+    uses: by feature, in order of their ids.
+    """
+
+    month: date
+    zone: str
+    starts_at: datetime
+    ends_at: datetime
+    entries: int
+    last_entry: int
+    opening: int
+    moved: Movements
+    closing: int
+    owed_opening: int
+    owed_closing: int
+    uses: tuple[FeatureUse, ...]
+
+    @property
+    def quota_units(self) -> int:
+        return sum(use.quota_units for use in self.uses)
+
+
+def opening_month(first: Entry) -> date:
+    """The month in which an account was opened, from its first entry."""
+    return month_of(first.at, first.after.terms.time_zone)
+
+
+def month_start(month: date, before: Entry | None, first: Entry) -> datetime:
+    """The instant at which a month begins.
+
+    before: the account's newest entry before `earliest_month_start(month)`, if any. first: its first entry.
+    """
+    return day_start(month, (before or first).after.terms.time_zone)
+
+
+def is_closed(statement: Statement, now: datetime) -> bool:
+    """Whether no entry can be added to the month any more."""
+    return now >= statement.ends_at + CLOSES_AFTER
+
+
+def statements_of(
+    first: date, last: date, starts_at: datetime, before: Account | None, entries: Iterable[Entry]
+) -> Iterator[Statement]:
+    """The statements of the months `first` to `last`, in order; none before the account was opened.
+
+    starts_at: when `first` begins. before: the account at that time, None if it was opened later. entries: those at or
+    after `starts_at`, oldest first; read only as far as needed.
+    """
+    left = iter(entries)
+    entry = next(left, None)
+    month = first
+    while month <= last:
+        zone = before.terms.time_zone if before else entry.after.terms.time_zone if entry else None
+        if zone is None:
+            return
+        sums, opening, following = _Sums(), before, months_later(month, 1)
+        decided = earliest_month_start(following)
+        while entry and (entry.at < decided or entry.at < day_start(following, zone)):
+            if entry.at < decided:
+                zone = entry.after.terms.time_zone
+            sums.add(entry)
+            before, entry = entry.after, next(left, None)
+        ends_at = day_start(following, zone)
+        if before:
+            yield _statement(month, zone, (starts_at, ends_at), (opening, before), sums)
+        month, starts_at = following, ends_at
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What the entries of a month add up to so far."""
+
+    entries: int = 0
+    moved: dict[str, int] = field(default_factory=dict)
+    uses: dict[str, FeatureUse] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        self.entries += 1
+        line, credits = LINES[entry.type], entry.credits
+        if line == "taken_back" and credits > 0:
+            line = "returned"
+        if entry.type in ("purchase", "grant", "adjustment"):
+            # Owed credits are paid from the new lot: the statement shows what was granted, and what the debt took.
+            credits -= entry.owed
+            self.moved["debt_settled"] = self.moved.get("debt_settled", 0) + entry.owed
+        if line:
+            self.moved[line] = self.moved.get(line, 0) + credits
+        if entry.feature is not None:
+            self.uses[entry.feature] = _with_use(self.uses.get(entry.feature), entry)
+
+
+def _with_use(use: FeatureUse | None, entry: Entry) -> FeatureUse:
+    assert entry.feature is not None
+    units, quota_units, credits = (use.units, use.quota_units, use.credits) if use else (0, 0, 0)
+    return FeatureUse(
+        feature=entry.feature,
+        units=units + (entry.quantity or 0),
+        quota_units=quota_units + sum(draw.units for draw in entry.draws if isinstance(draw, QuotaDraw)),
+        credits=credits - entry.credits,
+    )
+
+
+def _statement(
+    month: date,
+    zone: str,
+    bounds: tuple[datetime, datetime],
+    accounts: tuple[Account | None, Account],
+    sums: _Sums,
+) -> Statement:
+    opening, closing = accounts
+    return Statement(
+        month=month,
+        zone=zone,
+        starts_at=bounds[0],
+        ends_at=bounds[1],
+        entries=sums.entries,
+        last_entry=closing.number,
+        opening=opening.available if opening else 0,
+        moved=Movements(**sums.moved),
+        closing=closing.available,
+        owed_opening=opening.owed if opening else 0,
+        owed_closing=closing.owed,
+        uses=tuple(sums.uses[feature] for feature in sorted(sums.uses)),
+    )

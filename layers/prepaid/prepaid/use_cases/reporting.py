@@ -1,0 +1,93 @@
+"""Statements of an account's months: a closed month is computed once and stored, the current one from its entries."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from itertools import chain
+
+from prepaid.core.calendar import earliest_month_start, month_of, months_later
+from prepaid.core.catalog import Catalog
+from prepaid.core.entry import Entry
+from prepaid.core.errors import InvalidRequest
+from prepaid.core.ledger import settle
+from prepaid.core.statement import Statement, is_closed, month_start, opening_month, statements_of
+from prepaid.store.catalog import catalog_at_least
+from prepaid.store.dynamodb import Table
+from prepaid.store.ledger import entries_from, find_entry_at, read_entry, read_tail
+from prepaid.store.statements import read_statements, record_statement
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def statement_of_month(table: Table, account_id: str, month: date, *, catalog: Catalog, now: datetime) -> Statement:
+    """The statement of the month that begins on the day `month`; until `now` for the current one.
+
+    Raises AccountNotFound, InvalidRequest for a month in the future or before the account's first, Busy.
+    """
+    found = statements_between(table, account_id, month, month, catalog=catalog, now=now)
+    if not found:
+        raise InvalidRequest((("month", "must not be in the future or before the account was opened"),))
+    return found[0]
+
+
+def statements_between(
+    table: Table, account_id: str, first: date, last: date, *, catalog: Catalog, now: datetime
+) -> tuple[Statement, ...]:
+    """The statements of the months `first` to `last`, at most twelve, oldest first. Stores those of closed months.
+
+    Leaves out months in the future or before the account's first. Once the closed months are stored, it reads their
+    rows, the one before them, and the current month's entries. Raises AccountNotFound, Busy.
+    """
+    tail = read_tail(table, account_id).entry
+    opened = tail if tail.number == 1 else read_entry(table, account_id, 1)
+    first = max(first, opening_month(opened))
+    last = min(last, month_of(max(now, tail.at), tail.after.terms.time_zone))
+    if last < first:
+        return ()
+    stored = read_statements(table, account_id, months_later(first, -1), last)
+    by_month = {statement.month: statement for statement in stored}
+    missing = first
+    while missing in by_month:
+        missing = months_later(missing, 1)
+    if missing <= last:
+        catalog = catalog_at_least(table, catalog, tail.catalog_version)
+        # What the ledger doesn't say yet: lots that have expired and a quota that was renewed since its newest entry.
+        _, unwritten = settle(tail.after, catalog=catalog, now=now)
+        number, starts_at = _beginning(table, opened, tail, missing, by_month.get(months_later(missing, -1)))
+        entries = chain(entries_from(table, account_id, first=number, last=tail.number), unwritten)
+        for statement in _from_entries(missing, last, starts_at, entries):
+            if statement.month not in by_month and is_closed(statement, now):
+                record_statement(table, account_id, statement)
+            by_month.setdefault(statement.month, statement)
+    return tuple(by_month[month] for month in sorted(by_month) if month >= first)
+
+
+def computed_statement(table: Table, account_id: str, month: date) -> Statement | None:
+    """The statement of a closed month, from its entries and no stored row; None before the account was opened.
+
+    Raises AccountNotFound, Busy.
+    """
+    tail = read_tail(table, account_id).entry
+    opened = read_entry(table, account_id, 1)
+    number, starts_at = _beginning(table, opened, tail, month, None)
+    entries = entries_from(table, account_id, first=number, last=tail.number)
+    return next(_from_entries(month, month, starts_at, entries), None)
+
+
+def _beginning(
+    table: Table, opened: Entry, newest: Entry, month: date, previous: Statement | None
+) -> tuple[int, datetime]:
+    """When the month begins, and the number of an entry before that, or of the first one."""
+    if previous:
+        return previous.last_entry, previous.ends_at
+    earlier = find_entry_at(table, newest.after.id, newest, earliest_month_start(month) - MILLISECOND)
+    return (earlier or opened).number, month_start(month, earlier, opened)
+
+
+def _from_entries(first: date, last: date, starts_at: datetime, entries: Iterator[Entry]) -> Iterator[Statement]:
+    """The statements of the months from `starts_at`. entries: oldest first, may begin before that."""
+    before = None
+    for entry in entries:
+        if entry.at >= starts_at:
+            return statements_of(first, last, starts_at, before, chain((entry,), entries))
+        before = entry.after
+    return statements_of(first, last, starts_at, before, ())

@@ -1,0 +1,193 @@
+"""Cancelling an open purchase: its page is closed at Stripe, once per key, and a payment that was first stands."""
+
+from typing import Any
+
+import pytest
+
+from fake_stripe import lifecycle
+from fake_stripe.faults import Fault
+from prepaid.core.purchase import Purchase
+from tests.support.api import CANCEL, PURCHASE, Answer
+from tests.support.handlers import Output
+from tests.support.in_process import Service
+from tests.support.interruptions import killed_before
+from tests.support.reconciliation import Run, available, run
+from tests.support.store_driver import types
+from tests.support.stripe_line import Call, stripe_tapped
+from tests.support.stripe_purchases import Till
+
+__all__ = ["run"]
+
+
+def cancel(service: Service, purchase: Purchase, *, key: str = "cancel", **more: Any) -> Answer:
+    return service(CANCEL, purchase.account, id=purchase.id, key=key, **more)
+
+
+def test_an_open_purchase_is_cancelled_and_its_page_closed(till: Till, run: Run, service: Service) -> None:
+    purchase = till.buy()
+
+    answer = cancel(service, purchase)
+
+    assert (answer.status, answer.body["state"]) == (200, "cancelled")
+    assert "idempotent-replayed" not in answer.headers
+    assert answer.body == service(PURCHASE, id=purchase.id).body
+    assert till.session(purchase.session or "")["status"] == "expired"
+    till.tell_all(till.since(0))
+    assert run()["quarantined"] == 0
+    assert till.purchase(purchase).state == "cancelled"
+    assert types(service.stored()) == ["plan_change"]
+
+
+def test_a_retry_of_a_cancellation_is_a_replay(till: Till, service: Service) -> None:
+    purchase = till.buy()
+    first = cancel(service, purchase)
+    stored = service.stored()
+
+    again = cancel(service, purchase)
+    other = cancel(service, purchase, key="another")
+
+    assert (again.status, again.text, again.headers["idempotent-replayed"]) == (200, first.text, "true")
+    assert (other.status, other.text) == (200, first.text)
+    assert service.stored() == stored
+
+
+def test_a_cancellations_key_serves_no_other_request(till: Till, service: Service) -> None:
+    first, second = till.buy(), till.buy(key="bought")
+    cancel(service, first)
+
+    answers = [
+        cancel(service, second),
+        cancel(service, second, key="bought"),
+        service.buy(key="cancel"),
+        service.spend(key="cancel"),
+    ]
+
+    assert [(one.status, one.code) for one in answers] == [(409, "idempotency_key_reused")] * 4
+    assert till.purchase(second).state == "open"
+
+
+# What happens at Stripe first, the state that its events lead to, and whether they are told before the cancellation.
+FIRST: dict[str, tuple[tuple[str, ...], str]] = {
+    "paid by card": (("pay", "card"), "granted"),
+    "a Pix code": (("confirm", "pix"), "pending"),
+    "a boleto": (("confirm", "boleto"), "pending"),
+}
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told yet"])
+@pytest.mark.parametrize(("happens", "state"), FIRST.values(), ids=FIRST)
+def test_a_purchase_past_its_page_is_not_cancelled(
+    till: Till, service: Service, happens: tuple[str, ...], state: str, told: bool
+) -> None:
+    purchase = till.buy()
+    events = till.happen(purchase, *happens)
+    if told:
+        till.tell_all(events)
+    before = service.stored()
+
+    answer = cancel(service, purchase)
+
+    assert (answer.status, answer.code) == (409, "purchase_not_cancellable")
+    assert service.stored() == before
+    till.tell_all(events)
+    assert till.purchase(purchase).state == state
+
+
+@pytest.mark.parametrize("happens", [("expire",), ("pay_after_expiry",)])
+def test_a_purchase_that_is_over_is_not_cancelled(till: Till, service: Service, happens: tuple[str, ...]) -> None:
+    purchase = till.buy()
+    till.tell_all(till.happen(purchase, "expire"))
+    if happens != ("expire",):
+        till.tell_all(till.happen(purchase, *happens))
+
+    assert cancel(service, purchase).code == "purchase_not_cancellable"
+
+
+def test_a_purchase_without_a_page_is_not_cancelled(till: Till, service: Service) -> None:
+    till.fake.api.faults.plan(10, Fault(status=500))
+    assert service.buy(trouble=True).status == 503
+    till.fake.api.faults.plan(0, Fault())
+    [purchase] = service("GET /v1/accounts/{account}/purchases").body["purchases"]
+
+    assert service(CANCEL, id=purchase["id"], key="cancel").code == "purchase_not_cancellable"
+
+
+def test_a_payment_at_the_same_moment_wins(till: Till, service: Service) -> None:
+    """The customer pays between our look at the page and its closing."""
+    purchase = till.buy()
+
+    def meet(call: Call) -> None:
+        if call.name.endswith("/expire") and till.session(purchase.session or "")["status"] == "open":
+            with till.fake.state.lock:
+                lifecycle.pay(till.fake.state, purchase.session or "", "card")
+
+    with stripe_tapped(meet):
+        answer = cancel(service, purchase)
+
+    assert (answer.status, answer.code) == (409, "purchase_not_cancellable")
+    till.tell_all(till.since(0))
+    assert till.purchase(purchase).state == "granted"
+    assert available(service) == 100
+    assert service.spend(key="cancel").status == 201
+
+
+def test_a_cancelled_purchase_that_is_paid_after_all_is_granted(till: Till, service: Service) -> None:
+    purchase = till.buy()
+    first = cancel(service, purchase)
+
+    till.tell_all(till.happen(purchase, "pay_after_expiry", "card"))
+
+    assert till.purchase(purchase).state == "granted"
+    assert available(service) == 100
+    assert cancel(service, purchase).text == first.text
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["its event first", "the retry first"])
+@pytest.mark.parametrize("call", ["PutItem PURCHASE#", "TransactWriteItems CLAIM#"])
+def test_a_killed_cancellation_is_completed_by_its_retry(till: Till, service: Service, call: str, told: bool) -> None:
+    purchase = till.buy()
+    with killed_before(service.table.client, call):
+        cancel(service, purchase)
+    if told:
+        till.tell_all(till.since(0))
+
+    answer = cancel(service, purchase)
+
+    assert (answer.status, answer.body["state"]) == (200, "cancelled")
+    till.tell_all(till.since(0))
+    assert till.purchase(purchase).state == "cancelled"
+    assert cancel(service, purchase).headers["idempotent-replayed"] == "true"
+
+
+def test_a_cancellation_that_stripe_does_not_answer_is_retried(till: Till, service: Service) -> None:
+    purchase = till.buy()
+    till.fake.api.faults.plan(10, Fault(status=500))
+    answer = cancel(service, purchase, trouble=True)
+    assert (answer.status, answer.code) == (503, "payments_unavailable")
+    assert till.purchase(purchase).state == "open"
+    till.fake.api.faults.plan(0, Fault())
+
+    assert cancel(service, purchase).status == 200
+
+
+def test_a_purchase_is_cancelled_under_its_account_only(till: Till, service: Service) -> None:
+    service.open("zoo")
+    purchase = till.buy()
+
+    assert service(CANCEL, "zoo", id=purchase.id, key="k").code == "purchase_not_found"
+    assert service(CANCEL, "nobody", id=purchase.id, key="k").code == "account_not_found"
+    assert service(CANCEL, id="pur_1", key="k").code == "purchase_not_found"
+    assert till.purchase(purchase).state == "open"
+
+
+def test_a_cancelled_purchase_is_not_continued(till: Till, service: Service, output: Output) -> None:
+    """A retry of the purchase gets its original response; its page says that it is closed."""
+    first = service.buy(key="buy")
+    purchase = till.read(first.body["id"], "acme")
+    cancel(service, purchase)
+
+    again = service.buy(key="buy", session="")
+
+    assert (again.status, again.text) == (201, first.text)
+    assert till.purchase(purchase).state == "cancelled"
+    assert output.metric("PurchaseQuarantined") == []
