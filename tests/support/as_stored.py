@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from prepaid.core.account import Account, Terms
+from prepaid.core.account import Account
 from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InsufficientCredits
@@ -16,16 +16,12 @@ from tests.oracle.catalog import CatalogVersion
 
 def state_of(account: Account) -> State:
     return State(
-        terms=terms_of(account.terms),
+        terms=asdict(account.terms),
         used=account.quota_used,
         renews_at=milliseconds(account.quota_renews_at),
         lots=tuple(lot_to_row(lot) for lot in account.lots),
         owed=account.owed,
     )
-
-
-def terms_of(terms: Terms) -> dict[str, Any]:
-    return {name: value for name, value in asdict(terms).items() if value is not None}
 
 
 def catalog_version(catalog: Catalog) -> CatalogVersion:
@@ -58,7 +54,7 @@ def request_of(operation: Debit | Grant | Void | ChangeTerms | Settle) -> rules.
                 description=operation.description,
             )
         case ChangeTerms():
-            return rules.PutTerms(actor=operation.actor, terms=terms_of(operation.terms))
+            return rules.PutTerms(actor=operation.actor, terms=asdict(operation.terms))
         case Settle():
             return rules.Settle()
 
