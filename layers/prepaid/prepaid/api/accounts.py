@@ -4,7 +4,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, Text, body_of
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Currency, Slug, Text, body_of
 from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Route
@@ -37,7 +37,7 @@ def _check_currency(currency: str) -> str:
     return currency
 
 
-type Currency = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$"), AfterValidator(_check_currency)]
+type KnownCurrency = Annotated[Currency, AfterValidator(_check_currency)]
 
 
 class AccountRequest(Body):
@@ -56,7 +56,7 @@ class AccountRequest(Body):
     language: Language = "pt-BR"
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = 10
     manager_contact: Text | None = None
-    currency: Currency = KEPT
+    currency: KnownCurrency = KEPT
 
 
 class AccountPatch(Body):
@@ -70,7 +70,7 @@ class AccountPatch(Body):
     language: Language = KEPT
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = KEPT
     manager_contact: Text | None = KEPT
-    currency: Currency = KEPT
+    currency: KnownCurrency = KEPT
 
 
 class AccountAnswer(TypedDict):

@@ -6,7 +6,7 @@ from typing import Annotated, Self, TypedDict
 
 from pydantic import Field, StringConstraints, model_validator
 
-from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, Text, body_of, spelled
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Currency, Slug, Text, body_of
 from prepaid.api.http.problems import PreconditionMissing
 from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
 from prepaid.api.http.responses import Response
@@ -20,10 +20,6 @@ from prepaid.store.catalog import catalog_from, read_catalog
 from prepaid.use_cases.administering import replace_catalog
 
 ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
-
-type Currency = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]{3}$"), spelled("must be an ISO 4217 code in lower case, such as brl")
-]
 
 # Short enough for a column of the page, and for a version with 200 of each kind (core/catalog.py).
 type Title = Annotated[Text, StringConstraints(max_length=30)]

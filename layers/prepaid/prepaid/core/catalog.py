@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from prepaid.core.currencies import why_not
-from prepaid.core.errors import FeatureRetired, InvalidRequest
+from prepaid.core.errors import CurrencyMismatch, FeatureRetired, InvalidRequest
 
 # With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
 MAX_IDS = 200
@@ -99,13 +99,18 @@ class Catalog:
             raise InvalidRequest((("plan", f"is retired: {self._valid_plans}"),))
         return plan
 
-    def pack_on_sale(self, pack_id: str) -> Pack:
-        """The pack, or InvalidRequest naming the field `pack` when it doesn't exist or is retired."""
-        for pack in self.packs_on_sale:
-            if pack.id == pack_id:
-                return pack
-        valid = _one_of(pack.id for pack in self.packs_on_sale)
-        raise InvalidRequest((("pack", f"no such pack on sale: {valid}"),))
+    def pack_on_sale(self, pack_id: str, currency: str | None) -> Pack:
+        """The pack, for an account that buys in `currency`; None: the catalog's own currency.
+
+        Raises InvalidRequest naming the field `pack` when it doesn't exist or is retired, CurrencyMismatch.
+        """
+        offered = tuple(pack.id for pack in self.packs_in(currency))
+        pack = next((pack for pack in self.packs_on_sale if pack.id == pack_id), None)
+        if pack is None:
+            raise InvalidRequest((("pack", f"no such pack on sale: {_one_of(offered)}"),))
+        if pack.id not in offered:
+            raise CurrencyMismatch(currency or self.currency, offered)
+        return pack
 
     @property
     def _valid_plans(self) -> str:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from prepaid.core.account import Terms
-from prepaid.core.catalog import Catalog, Pack
-from prepaid.core.errors import Busy, CurrencyMismatch, PurchaseNotResumable, SessionInvalid
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import Busy, PurchaseNotResumable, SessionInvalid
 from prepaid.core.ids import purchase_id
 from prepaid.core.purchase import Purchase, new_purchase, with_page
 from prepaid.payments.checkout_config import CheckoutConfig
@@ -66,7 +65,7 @@ def buy(
     replayed = purchase is not None
     if purchase is None:
         session = require_session(table, order.account, order.manager_session, now=now)
-        pack = _pack_for(terms, order.pack, catalog())
+        pack = catalog().pack_on_sale(order.pack, terms.currency)
         new_id = purchase_id(now, random_bytes(ID_BYTES).hex())
         new = new_purchase(
             new_id,
@@ -90,15 +89,6 @@ def buy(
     if purchase.checkout_url is None:
         purchase = _make_page(table, purchase, client(), checkout, profile.name, now)
     return Bought(purchase, replayed)
-
-
-def _pack_for(terms: Terms, pack_id: str, catalog: Catalog) -> Pack:
-    """The pack. Raises InvalidRequest when it isn't on sale, CurrencyMismatch when not in the account's currency."""
-    pack = catalog.pack_on_sale(pack_id)
-    sold = catalog.packs_in(terms.currency)
-    if pack not in sold:
-        raise CurrencyMismatch(terms.currency or catalog.currency, tuple(other.id for other in sold))
-    return pack
 
 
 def _make_page(

@@ -50,6 +50,9 @@ type Text = Annotated[
     ),
 ]
 type Slug = Annotated[str, StringConstraints(pattern=SLUG), spelled(SLUG_SENTENCE)]
+type Currency = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{3}$"), spelled("must be an ISO 4217 code in lower case, such as brl")
+]
 
 
 class Body(BaseModel):
