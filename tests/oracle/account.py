@@ -17,7 +17,8 @@ TERMS = ("plan", "ai_enabled", "quota_anchor_day", "time_zone", "currency")
 
 @dataclass(frozen=True)
 class State:
-    """terms: by name. used: units of quota in the period that ends at renews_at. lots: in draw order, none empty. owed: credits."""
+    """terms: by name. used: units of quota in the period that ends at renews_at. lots: in draw order, none empty.
+    owed: credits."""
 
     terms: Json
     used: int
