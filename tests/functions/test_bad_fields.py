@@ -107,7 +107,23 @@ def test_a_boolean_of_another_type_is_rejected(refused: Service, route: str, mem
     assert (answer.status, answer.fields) == (422, [member])
 
 
-NO_LANGUAGES = ("pt", "PT-BR", "pt-br", "pt_BR", "EN", "en-US", "fr", "", " ", "en ", 1, True, [], {}, ["en"])
+NO_LANGUAGES: tuple[object, ...] = (
+    "pt",
+    "PT-BR",
+    "pt-br",
+    "pt_BR",
+    "EN",
+    "en-US",
+    "fr",
+    "",
+    " ",
+    "en ",
+    1,
+    True,
+    [],
+    {},
+    ["en"],
+)
 
 
 @pytest.mark.parametrize("route", [PUT_ACCOUNT, PATCH_ACCOUNT, PORTAL_SESSION])
