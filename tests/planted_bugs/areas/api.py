@@ -85,7 +85,7 @@ API = (
         "idempotency_key_of",
         'raise KeyMissing("Send an Idempotency-Key header with every POST.")',
         'return "none"',
-        ("functions/test_bad_keys",),
+        ("functions/test_bad_keys_and_queries",),
     ),
     Bug(
         "a name twice in a body",

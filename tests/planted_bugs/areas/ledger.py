@@ -170,6 +170,20 @@ LEDGER = (
         ("test_currencies_of_accounts",),
     ),
     Bug(
+        "a pack in another currency is sold",
+        "Catalog.pack_on_sale",
+        "if pack.id not in offered:",
+        "if False:",
+        ("test_currencies_of_accounts",),
+    ),
+    Bug(
+        "a PUT that names no currency resets it",
+        "put_account",
+        "wanted = replace(terms, currency=current.currency)",
+        "wanted = replace(terms, currency=catalog.currency)",
+        ("test_currencies_of_accounts",),
+    ),
+    Bug(
         "a suggested pack would go into the debt",
         "_insufficient",
         "needed - account.available + account.owed",
