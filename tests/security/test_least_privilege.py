@@ -269,6 +269,7 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     links = [service.portal_session(key=key, return_url=back).body["url"] for key, back in wanted]
     first, same, other = (link.removeprefix("https://api.example.com") for link in links)
     assert first == same
+    assert browser.send(browser.open(first).forms[0], code="830164").status == 403
     service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))
     assert browser.send(browser.open(first).forms[0], code=CODE).status == 200
     clock.now += 6 * MINUTE
