@@ -3,7 +3,7 @@
 from prepaid import wiring
 from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
-from prepaid.portal import asset_files, entering, history, subscription
+from prepaid.portal import asset_files, entering, history, reports, subscription
 from prepaid.settings import from_environment
 
 ROUTES = (
@@ -14,6 +14,7 @@ ROUTES = (
     entering.CHANGE_LANGUAGE,
     subscription.SHOW,
     history.SHOW,
+    reports.SHOW,
 )
 
 
