@@ -87,6 +87,8 @@ OF_PORTAL = {
     "return_origins": "portal_return_origins",
     "checkout_origin": "checkout_origin",
     "embed_origins": "portal_embed_origins",
+    "accent": "portal_accent",
+    "accent_dark": "portal_accent_dark",
 }
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
 
@@ -170,6 +172,8 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "STRIPE_API_BASE": fake.url,
         "STRIPE_STACK": STACK,
         "RETURN_URL": RETURN_URL,
+        "PORTAL_ACCENT": "#14614b",
+        "PORTAL_ACCENT_DARK": "#6fd3b1",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
@@ -265,6 +269,7 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     links = [service.portal_session(key=key, return_url=back).body["url"] for key, back in wanted]
     first, same, other = (link.removeprefix("https://api.example.com") for link in links)
     assert first == same
+    assert browser.send(browser.open(first).forms[0], code="830164").status == 403
     service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))
     assert browser.send(browser.open(first).forms[0], code=CODE).status == 200
     clock.now += 6 * MINUTE
