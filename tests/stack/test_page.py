@@ -18,6 +18,7 @@ from tests.support.screen import DEVICES, Device, Scheme, Screen, screen
 SCREENS = {
     "/portal": {"pt-BR": "Assinatura", "en": "Subscription", "es": "Suscripción"},
     "/portal/history": {"pt-BR": "Histórico", "en": "History", "es": "Historial"},
+    "/portal/reports": {"pt-BR": "Relatórios", "en": "Reports", "es": "Informes"},
 }
 MAX_FIRST_VIEW_BYTES = 50_000
 WRONG_CODE = "000000"
@@ -123,7 +124,7 @@ def test_the_page_works_without_javascript(browser: Browser, api: HttpApi, demo_
             expect(shown.page.locator("h1")).to_have_text(titles["pt-BR"])
         shown.page.locator("summary", has_text="Menu").click()
         shown.page.get_by_role("button", name="English").click()
-        expect(shown.page.locator("h1")).to_have_text("History")
+        expect(shown.page.locator("h1")).to_have_text("Reports")
         shown.page.locator("summary", has_text="Menu").click()
         shown.page.get_by_role("button", name="Sign out").click()
         expect(shown.page.locator("h1")).to_have_text("You have signed out")
