@@ -60,14 +60,14 @@ def serve(
             logger.info("answered", extra={"status": response.status})
         except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
             response = _refusal(route, error, event, deps)
-            _log_error(error, {"status": response.status, "code": code_of(error)})
+            log_error(error, {"status": response.status, "code": code_of(error)})
         return to_gateway(response)
 
     return handle
 
 
-def _log_error(error: Exception, about: dict[str, Any]) -> None:
-    """Log by kind: rejections at info, outages with their cause, bugs with a metric that raises the alarm."""
+def log_error(error: Exception, about: dict[str, Any]) -> None:
+    """Log an error by its kind: rejections at info, outages with their cause, bugs with a metric that raises the alarm."""
     if isinstance(error, Refused):
         logger.info("refused", extra=about)
     elif isinstance(error, Unavailable):
@@ -88,7 +88,7 @@ def _refusal(route: Served | None, error: Exception, event: Mapping[str, Any], d
         return route.refuse(error, event, deps)
     except Exception as second:  # noqa: BLE001 - even a broken error page must not leak what is wrong with it
         response = problem_response(second)
-        _log_error(second, {"status": response.status, "code": code_of(second)})
+        log_error(second, {"status": response.status, "code": code_of(second)})
         return response
 
 
