@@ -1,28 +1,53 @@
-"""Removes unused data from botocore: other services' endpoints, and the documentation in API models.
+"""Removes unused data from botocore: other services' endpoints; in API models, documentation and uncalled operations.
 
 Creating a client parses both, which takes half the time of creating it.
-The layer's Makefile runs `python trim_botocore.py DATA SERVICE…` once, while it builds the layer.
+The layer's Makefile runs `python trim_botocore.py DATA SERVICE=OPERATION,OPERATION…` once, while it builds the layer.
 """
 
 import gzip
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
-def main(data: Path, services: set[str]) -> None:
-    """Rewrite botocore's data folder `data` in place; keep the endpoints of `services` only."""
+def main(data: Path, operations: dict[str, set[str]]) -> None:
+    """Rewrite botocore's data folder `data` in place; keep these services' endpoints and operations only."""
     endpoints = data / "endpoints.json"
     known = json.loads(endpoints.read_bytes())
     for partition in known["partitions"]:
-        partition["services"] = {name: value for name, value in partition["services"].items() if name in services}
+        partition["services"] = {name: value for name, value in partition["services"].items() if name in operations}
     endpoints.write_text(json.dumps(known, separators=(",", ":")))
     for model in data.glob("*/*/service-2.json.gz"):
         described = json.loads(gzip.decompress(model.read_bytes()))
-        model.write_bytes(
-            gzip.compress(json.dumps(_without_documentation(described), separators=(",", ":")).encode(), mtime=0)
-        )
+        called = _with_operations(_without_documentation(described), operations[model.parts[-3]])
+        model.write_bytes(gzip.compress(json.dumps(called, separators=(",", ":")).encode(), mtime=0))
+
+
+def _with_operations(described: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The model with these operations, as far as its version has them, and the shapes that they refer to."""
+    operations = {name: value for name, value in described["operations"].items() if name in names}
+    shapes: dict[str, Any] = {}
+    found = list(_shapes_in(operations))
+    while found:
+        name = found.pop()
+        if name not in shapes:
+            shapes[name] = described["shapes"][name]
+            found.extend(_shapes_in(shapes[name]))
+    return {**described, "operations": operations, "shapes": shapes}
+
+
+def _shapes_in(value: Any) -> Iterator[str]:
+    """The names of all shapes that a part of a model refers to."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _shapes_in(item)
+    elif isinstance(value, dict):
+        if isinstance(value.get("shape"), str):
+            yield value["shape"]
+        for item in value.values():
+            yield from _shapes_in(item)
 
 
 def _without_documentation(value: Any) -> Any:
@@ -39,4 +64,5 @@ def _without_documentation(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), set(sys.argv[2:]))
+    data, *services = sys.argv[1:]
+    main(Path(data), {name: set(called.split(",")) for name, _, called in (text.partition("=") for text in services)})

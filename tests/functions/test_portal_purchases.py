@@ -91,7 +91,9 @@ def test_a_waiting_pix_shows_its_code(till: Till, service: Service, browser: Bro
     assert "Aguardando o pagamento de R$ 49,90" in browser.open("/portal").text
 
 
-def test_the_code_of_a_pix_says_until_when_today(till: Till, browser: Browser, purchase: Purchase, clock: Clock) -> None:
+def test_the_code_of_a_pix_says_until_when_today(
+    till: Till, browser: Browser, purchase: Purchase, clock: Clock
+) -> None:
     till.tell_all(till.happen(purchase, "confirm", "pix"))
     clock.now += DAY - 20 * MINUTE
 

@@ -5,7 +5,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prepaid.core.catalog import Pack, offers
+from prepaid.core.catalog import Pack
+from prepaid.core.offers import offers
 from tests.support.core_builders import a_catalog
 
 packs = st.lists(

@@ -38,7 +38,7 @@ LEAST = {
     "a gift that has ended already": 1_000,
     "a void of a part": 1_000,
     "a void of all that remained": 1_000,
-    "a void refused: exceeds_remaining": 500,
+    "a void refused: exceeds_remaining": 100,
     "a void refused: exceeds_remaining, nothing remains": 1_000,
     "a void refused: purchase_not_voidable": 50,
     "a void refused: grant_not_found": 500,

@@ -8,20 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from prepaid.core.catalog import (
-    Catalog,
-    Feature,
-    Offer,
-    Pack,
-    Plan,
-    check_prices,
-    is_successor,
-    offers,
-    price_text,
-    with_retired,
-)
+from prepaid.core.catalog import Catalog, Feature, Pack, Plan, is_successor, with_retired
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.languages import LANGUAGES
+from prepaid.core.offers import Offer, check_prices, offers, price_text
 from tests.support.core_builders import AI_SERVICE, CATALOG, PACKS, STICKER, a_catalog, a_pack
 
 

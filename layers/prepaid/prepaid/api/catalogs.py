@@ -11,9 +11,10 @@ from prepaid.api.http.problems import PreconditionMissing
 from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import BODY_REFUSALS, Answer, Header, Parameter, Route
-from prepaid.core.catalog import Catalog, Offer, check_amounts, check_prices, offers, price_text
+from prepaid.core.catalog import Catalog, check_amounts
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.languages import Language
+from prepaid.core.offers import Offer, check_prices, offers, price_text
 from prepaid.deps import Deps
 from prepaid.store.catalog import catalog_from, read_catalog
 from prepaid.use_cases.administering import replace_catalog

@@ -14,8 +14,7 @@ from fractions import Fraction
 from prepaid.api.http.problems import problem_response
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.api.http.serving import log_error
-from prepaid.core.catalog import Catalog, Offer, offers
+from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import (
     Busy,
@@ -27,6 +26,7 @@ from prepaid.core.errors import (
     WrongCode,
 )
 from prepaid.core.lasting import LOOK_BACK, Duration, credits_per_day, lasts
+from prepaid.core.offers import Offer, offers
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
@@ -83,61 +83,88 @@ def show(request: Request, deps: Deps) -> Response:
 
 def buy(request: Request, deps: Deps) -> Response:
     """POST /portal/buy: records the purchase and leads to its payment page."""
-    portal, checkout = deps.portal, deps.checkout
+    portal = deps.portal
     assert portal is not None
-    assert checkout is not None
     fields = form_of(request, portal)
     visit = visit_of(request, deps)
-    nonce, pack = fields.get("nonce", ""), fields.get("pack", "")
-    check_form_token(fields, visit.token, _form(nonce))
+    check_form_token(fields, visit.token, _form(fields.get("nonce", "")))
     try:
-        bought = buying.buy(
-            deps.table,
-            buying.Order(
-                account=visit.account.id,
-                pack=pack,
-                idempotency_key=_key(visit.token, "purchase", nonce, pack),
-                manager_session=_manager_session(visit, fields, deps),
-                requested_by=CLIENT,
-            ),
-            catalog=lambda: _sold_to(visit, deps.catalog(deps.table)),
-            client=deps.stripe,
-            checkout=replace(checkout, purchases_url=f"{portal.url or f'https://{request.domain}'}/portal/purchases"),
-            random_bytes=deps.random_bytes,
-            now=request.now,
-        )
-    except _NoCode:
-        return _packs(visit, deps, nonce=nonce, trouble=Trouble(what="code_six_digits", status=422, pack=pack))
-    except WrongCode as error:
-        wrong = Trouble(what="code_wrong", status=403, pack=pack, tries_left=error.tries_left)
-        return _packs(visit, deps, nonce=nonce, trouble=wrong)
-    except CodeLocked as error:
-        until = request.now + timedelta(seconds=error.retry_after_seconds)
-        locked = Trouble(what="code_locked", status=429, pack=pack, locked_until=until)
-        answer = _packs(visit, deps, nonce=nonce, trouble=locked)
-        return replace(answer, headers={**answer.headers, "Retry-After": str(error.retry_after_seconds)})
-    except (SessionInvalid, IdempotencyKeyReused):
-        # With a code, only an old form gets here: its manager session was opened and has ended.
-        again = _new_nonce(deps) if "code" in fields else nonce
-        return _packs(visit, deps, nonce=again, trouble=Trouble(what="code_needed", status=403, pack=pack))
-    except InvalidRequest:
-        return _packs(visit, deps, nonce=nonce, trouble=Trouble(what="pack_gone", status=422, pack=pack))
-    except PurchaseNotResumable:
-        return _packs(visit, deps, nonce=_new_nonce(deps), trouble=Trouble(what="order_old", status=409, pack=pack))
-    except (PaymentsUnavailable, PaymentsRefused, Busy) as error:
-        status = problem_response(error).status
-        log_error(error, {"status": status})
-        failed = Trouble(what="payments", status=status, pack=pack, recorded=not isinstance(error, Busy))
-        return _packs(visit, deps, nonce=nonce, trouble=failed)
-    purchase = bought.purchase
+        purchase = _purchase(visit, fields, deps, f"{portal.url or f'https://{request.domain}'}/portal/purchases")
+    except TROUBLES as error:
+        return _ask_again(error, visit, fields, deps)
     if purchase.state == "open" and purchase.checkout_url:
         return redirect(purchase.checkout_url, portal)
     # A second click after the payment.
     return redirect(f"/portal/purchases/{purchase.id}", portal)
 
 
+def _purchase(visit: Visit, fields: Mapping[str, str], deps: Deps, purchases_url: str) -> Purchase:
+    """The form's purchase, begun now or by an earlier click. Raises TROUBLES."""
+    assert deps.checkout is not None
+    nonce, pack = fields.get("nonce", ""), fields.get("pack", "")
+    order = buying.Order(
+        account=visit.account.id,
+        pack=pack,
+        idempotency_key=_key(visit.token, "purchase", nonce, pack),
+        manager_session=_manager_session(visit, fields, deps),
+        requested_by=CLIENT,
+    )
+    return buying.buy(
+        deps.table,
+        order,
+        catalog=lambda: _sold_to(visit, deps.catalog(deps.table)),
+        client=deps.stripe,
+        checkout=replace(deps.checkout, purchases_url=purchases_url),
+        random_bytes=deps.random_bytes,
+        now=visit.now,
+    ).purchase
+
+
+def _ask_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps: Deps) -> Response:
+    """The packs again, with what went wrong. With the same nonce, the next click continues the same purchase."""
+    pack, nonce = fields.get("pack", ""), fields.get("nonce", "")
+    headers: dict[str, str] = {}
+    reported: Exception | None = None
+    match error:
+        case _NoCode():
+            trouble = Trouble(what="code_six_digits", status=422, pack=pack)
+        case WrongCode():
+            trouble = Trouble(what="code_wrong", status=403, pack=pack, tries_left=error.tries_left)
+        case CodeLocked():
+            until = visit.now + timedelta(seconds=error.retry_after_seconds)
+            trouble = Trouble(what="code_locked", status=429, pack=pack, locked_until=until)
+            headers = {"Retry-After": str(error.retry_after_seconds)}
+        case SessionInvalid() | IdempotencyKeyReused():
+            trouble = Trouble(what="code_needed", status=403, pack=pack)
+            # The manager session that this form's code opened has ended.
+            nonce = _new_nonce(deps) if "code" in fields else nonce
+        case InvalidRequest():
+            trouble = Trouble(what="pack_gone", status=422, pack=pack)
+        case PurchaseNotResumable():
+            trouble, nonce = Trouble(what="order_old", status=409, pack=pack), _new_nonce(deps)
+        case _:
+            status, reported = problem_response(error).status, error
+            trouble = Trouble(what="payments", status=status, pack=pack, recorded=not isinstance(error, Busy))
+    answer = _packs(visit, deps, nonce=nonce, trouble=trouble)
+    return replace(answer, headers={**answer.headers, **headers}, error=reported)
+
+
 class _NoCode(Exception):
     """The form asked for a code, and what was typed can't be one."""
+
+
+TROUBLES = (
+    _NoCode,
+    WrongCode,
+    CodeLocked,
+    SessionInvalid,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    PurchaseNotResumable,
+    PaymentsUnavailable,
+    PaymentsRefused,
+    Busy,
+)
 
 
 def _manager_session(visit: Visit, fields: Mapping[str, str], deps: Deps) -> str:

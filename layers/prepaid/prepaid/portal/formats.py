@@ -1,6 +1,6 @@
 """Numbers, money, dates and times as each language writes them. The tests compare them with Babel's."""
 
-from datetime import date, time
+from datetime import date, datetime, time
 from fractions import Fraction
 
 from prepaid.core.currencies import decimals_of
@@ -117,6 +117,11 @@ def month_name(day: date, language: str) -> str:
     """novembro de 2026; November 2026."""
     month = MONTHS[language][day.month - 1]
     return f"{month} {day.year}" if language == "en" else f"{month} de {day.year}"
+
+
+def table_time(at: datetime, language: str) -> str:
+    """26/11/2026 15:04; 2026-11-26 15:04: as a spreadsheet in that language reads a time."""
+    return f"{at:%Y-%m-%d %H:%M}" if language == "en" else f"{at:%d/%m/%Y %H:%M}"
 
 
 def short_month(day: date, language: str) -> str:

@@ -62,6 +62,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -
             short_day=lambda at: formats.short_date(civil(at, zone).date(), language),
             last_day=lambda at: formats.long_date(last_usable_day(at, zone), language),
             short_last_day=lambda at: formats.short_date(last_usable_day(at, zone), language),
+            month=lambda day: formats.month_name(day, language),
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
             **values,
         )

@@ -8,7 +8,7 @@ from prepaid.core.purchase import Purchase, PurchaseState
 # A payment page is open for a day.
 PAGE_OPEN = timedelta(hours=24)
 
-# waiting: for the payment of a voucher. ended: the voucher or the page can't be used any more, and no event said so yet.
+# waiting: for the payment of a voucher. ended: the voucher or the page is of no more use, and no event says so yet.
 View = Literal["waiting", "voucher_ended", "page_ended"] | PurchaseState
 
 # The page keeps looking for a change: money can still come, even after a failure.

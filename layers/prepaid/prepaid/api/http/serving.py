@@ -57,17 +57,20 @@ def serve(
             request = request_from(event, deps.clock(), max_body_bytes)
             function = route.function if route else _no_such_route
             response = function(request, with_deadline(deps, deadline_seconds))
-            logger.info("answered", extra={"status": response.status})
+            if response.error is None:
+                logger.info("answered", extra={"status": response.status})
+            else:
+                _log_error(response.error, {"status": response.status, "code": code_of(response.error)})
         except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
             response = _refusal(route, error, event, deps)
-            log_error(error, {"status": response.status, "code": code_of(error)})
+            _log_error(error, {"status": response.status, "code": code_of(error)})
         return to_gateway(response)
 
     return handle
 
 
-def log_error(error: Exception, about: dict[str, Any]) -> None:
-    """Log an error by its kind: rejections at info, outages with their cause, bugs with a metric that raises the alarm."""
+def _log_error(error: Exception, about: dict[str, Any]) -> None:
+    """Log by kind: rejections at info, outages with their cause, bugs with a metric that raises the alarm."""
     if isinstance(error, Refused):
         logger.info("refused", extra=about)
     elif isinstance(error, Unavailable):
@@ -88,7 +91,7 @@ def _refusal(route: Served | None, error: Exception, event: Mapping[str, Any], d
         return route.refuse(error, event, deps)
     except Exception as second:  # noqa: BLE001 - even a broken error page must not leak what is wrong with it
         response = problem_response(second)
-        log_error(second, {"status": response.status, "code": code_of(second)})
+        _log_error(second, {"status": response.status, "code": code_of(second)})
         return response
 
 
