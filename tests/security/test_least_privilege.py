@@ -247,7 +247,13 @@ def buy(service: Service, till: Till) -> None:
 
 
 def visit_the_page(service: Service, clock: Clock) -> None:
-    """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves."""
+    """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves.
+
+    The first view sums up a month that ended, and reads the reason of a gift from before the last lines.
+    """
+    service.give(30)
+    assert [service.spend().status for _ in range(21)] == [201] * 21
+    clock.now += 31 * DAY
     browser, codes = Browser(service.functions), service.functions.deps["checkout"].codes
 
     def meddling(count: int) -> bytes:

@@ -130,7 +130,7 @@ def short_month(day: date, language: str) -> str:
 
 
 def time_of_day(at: time, language: str) -> str:
-    """15:04; 3:04 PM."""
+    """09:04; 9:04 AM; 9:04."""
     if language != "en":
-        return f"{at.hour:02d}:{at.minute:02d}"
+        return f"{at:%H:%M}" if language == "pt-BR" else f"{at.hour}:{at.minute:02d}"
     return f"{(at.hour - 1) % NOON + 1}:{at.minute:02d}{NARROW_NO_BREAK}{'PM' if at.hour >= NOON else 'AM'}"
