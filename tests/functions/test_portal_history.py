@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prepaid.portal.history import within_bytes
+from prepaid.portal.csv_files import within_bytes
 from prepaid.store.dynamodb import Table
 from tests.support.api import CODE, CONSUME
 from tests.support.browser import Browser, Page

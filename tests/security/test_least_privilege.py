@@ -87,6 +87,8 @@ OF_PORTAL = {
     "return_origins": "portal_return_origins",
     "checkout_origin": "checkout_origin",
     "embed_origins": "portal_embed_origins",
+    "accent": "portal_accent",
+    "accent_dark": "portal_accent_dark",
 }
 # purchases_url isn't a setting: the page gives it with each purchase.
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
@@ -171,6 +173,8 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "STRIPE_API_BASE": fake.url,
         "STRIPE_STACK": STACK,
         "RETURN_URL": RETURN_URL,
+        "PORTAL_ACCENT": "#14614b",
+        "PORTAL_ACCENT_DARK": "#6fd3b1",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
@@ -231,7 +235,7 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
     clock.now += 31 * DAY
-    assert service(STATEMENT, month="2026-06").body["closed"]
+    assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
 
 
 def buy(service: Service, till: Till) -> None:
@@ -266,10 +270,14 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     links = [service.portal_session(key=key, return_url=back).body["url"] for key, back in wanted]
     first, same, other = (link.removeprefix("https://api.example.com") for link in links)
     assert first == same
+    assert browser.send(browser.open(first).forms[0], code="830164").status == 403
     service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))
     assert browser.send(browser.open(first).forms[0], code=CODE).status == 200
     clock.now += 6 * MINUTE
     page = browser.open("/portal")
+    assert browser.open("/portal/history").status == 200
+    # Closed by now, and not stored yet.
+    assert browser.open("/portal/reports?month=2026-06").status == 200
     assert browser.send(page.form("/portal/language"), language="en").status == 200
     # An old browser says only where the form comes from.
     sent = {name: value for name, value in OWN_FORM.items() if name != "sec-fetch-site"}

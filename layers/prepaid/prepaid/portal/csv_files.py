@@ -1,5 +1,6 @@
 """CSV files for spreadsheets of the reader's language: Excel in Brazil separates by `;` and needs a byte order mark."""
 
+import json
 from collections.abc import Iterable
 
 from prepaid.api.csv_lines import BYTE_ORDER_MARK, csv_line
@@ -35,3 +36,15 @@ def csv_response(
     }
     body = "".join([BYTE_ORDER_MARK, *lines])
     return Response(status=200, body=body, headers=headers, cookies=(session_cookie(visit.token),))
+
+
+def within_bytes(rows: Iterable[Cells], most: int) -> list[Cells]:
+    """The first rows, as many as fit into this many bytes of JSON."""
+    taken: list[Cells] = []
+    for row in rows:
+        cells = list(row)
+        most -= len(json.dumps(cells))
+        if most < 0:
+            break
+        taken.append(cells)
+    return taken

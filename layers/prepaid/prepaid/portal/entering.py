@@ -74,7 +74,7 @@ def leave(request: Request, deps: Deps) -> Response:
     check_form_token(fields, visit.token, "leave")
     delete_session(deps.table, token_digest(visit.token))
     language = visit.session.language
-    body = render("left.html", language, visit.zone, {"return_url": visit.session.return_url})
+    body = render("left.html", language, visit.zone, {"return_url": visit.session.return_url}, portal)
     return html(body, portal, cookies=(ended_cookie(),))
 
 
@@ -120,7 +120,8 @@ def _form(
         "tries_left": tries_left,
         "locked_until": locked_until,
     }
-    return html(render("enter.html", link.language, terms.time_zone, values), portal, status=status, headers=headers)
+    body = render("enter.html", link.language, terms.time_zone, values, portal)
+    return html(body, portal, status=status, headers=headers)
 
 
 SHOW_CODE_FORM = PageRoute(method="GET", path="/portal/enter/{token}", function=show_code_form)

@@ -1,8 +1,7 @@
 """GET /portal/history: every line of the account, filtered, page by page, or as a file."""
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import get_args
@@ -20,7 +19,7 @@ from prepaid.core.errors import Busy
 from prepaid.core.ids import lot_number
 from prepaid.deps import Deps
 from prepaid.portal import formats
-from prepaid.portal.csv_files import FILE_SECONDS, MAX_FILE_BYTES, MAX_LINES, Cells, csv_response
+from prepaid.portal.csv_files import FILE_SECONDS, MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
@@ -94,19 +93,28 @@ def show(request: Request, deps: Deps) -> Response:
 
 def read_matching(table: Table, account_id: str, asked: Asked, limit: int) -> Page:
     """At most `limit` matching entries, newest first; fewer if the deadline comes first. Raises Busy."""
-    first, last = entry_range(table, account_id, asked.filters, asked.before)
-    entries: tuple[Entry, ...] = ()
+    bounds = entry_range(table, account_id, asked.filters, asked.before)
+    return read_between(table, account_id, asked.filters, bounds, limit)
+
+
+def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[int, int], limit: int) -> Page:
+    """At most `limit` matching entries, newest first, with numbers in `bounds`; fewer if the deadline comes first.
+
+    Raises Busy if nothing was read before the deadline.
+    """
+    first, last = bounds
+    entries: list[Entry] = []
     before = last + 1
     while before > first and len(entries) < limit:
         try:
-            found = read_page(table, account_id, asked.filters, first, before - 1, limit - len(entries))
+            found = read_page(table, account_id, filters, first, before - 1, limit - len(entries))
         except Busy:
             if before > last:
                 raise
             break
         entries += found.entries
         before = found.before or first
-    return Page(entries, before if before > first else None)
+    return Page(tuple(entries), before if before > first else None)
 
 
 def _asked(query: Mapping[str, str], zone: str) -> Asked:
@@ -188,18 +196,6 @@ def _file(table: Table, visit: Visit, asked: Asked, portal: PortalConfig) -> Res
         last = formats.table_time(civil(found.entries[len(rows) - 1].at, visit.zone), language) if rows else ""
         rows.append([texts_of(language)["csv.incomplete"].format(last=last)])
     return csv_response(visit, portal, _file_name(visit, asked), COLUMNS, rows)
-
-
-def within_bytes(rows: Iterable[Cells], most: int) -> list[Cells]:
-    """The first rows, as many as fit into this many bytes of JSON."""
-    taken: list[Cells] = []
-    for row in rows:
-        cells = list(row)
-        most -= len(json.dumps(cells))
-        if most < 0:
-            break
-        taken.append(cells)
-    return taken
 
 
 def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:

@@ -55,3 +55,8 @@ for (const watched of document.querySelectorAll("[data-watch]")) {
   };
   setTimeout(look, wait);
 }
+// Printing needs a script; without one, the browser's own menu prints.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
