@@ -211,7 +211,7 @@ BUY = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "manager_session_invalid"),
-        409: ("idempotency_key_reused", "purchase_not_resumable"),
+        409: ("idempotency_key_reused", "purchase_not_resumable", "currency_mismatch"),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         502: ("payment_provider_refused",),
@@ -232,9 +232,10 @@ CANCEL = Route(
     ),
     answers={200: Answer(PurchaseAnswer, headers=(REPLAYED,))},
     refusals={
-        400: KEY_REFUSALS,
+        400: (*KEY_REFUSALS, "malformed_body"),
         404: ("account_not_found", "purchase_not_found"),
         409: ("idempotency_key_reused", "purchase_not_cancellable"),
+        413: ("body_too_large",),
         502: ("payment_provider_refused",),
         503: ("busy", "payments_unavailable"),
     },
