@@ -14,7 +14,7 @@ FIRST_CATALOG = Path(__file__).parents[2] / "layers/prepaid/prepaid/core/first_c
 class CatalogVersion:
     """One version of the catalog. backed: the feature that the quota pays for. since: when it came into force.
 
-    retired: features and plans that the version keeps for what refers to them.
+    retired: features and plans that the version keeps for what refers to them. titles: of features and plans.
     """
 
     version: int
@@ -24,10 +24,16 @@ class CatalogVersion:
     packs: dict[str, Json]
     since: int
     retired: frozenset[str]
+    titles: dict[str, Json]
 
     @classmethod
     def of(cls, body: Json, since: int = 0) -> "CatalogVersion":
         """From the catalog's JSON."""
+        named = {
+            f"{kind} {one['id']}": one
+            for kind, ones in (("feature", body["features"]), ("plan", body["plans"]))
+            for one in ones
+        }
         return cls(
             version=body["version"],
             prices={feature["id"]: feature["price"] for feature in body["features"]},
@@ -35,12 +41,8 @@ class CatalogVersion:
             quotas={plan["id"]: plan["quota"] for plan in body["plans"]},
             packs={pack["id"]: pack for pack in body["packs"]},
             since=since,
-            retired=frozenset(
-                f"{kind} {one['id']}"
-                for kind, ones in (("feature", body["features"]), ("plan", body["plans"]))
-                for one in ones
-                if not one.get("active", True)
-            ),
+            retired=frozenset(name for name, one in named.items() if not one.get("active", True)),
+            titles={name: one.get("titles", {}) for name, one in named.items()},
         )
 
     def offers(self, kind: str, name: str) -> bool:
@@ -67,11 +69,14 @@ class CatalogVersion:
             quotas=new.quotas | quotas,
             packs=new.packs | packs,
             retired=new.retired | gone,
+            titles=self.titles | new.titles,
         )
 
-    def smallest_pack_covering(self, credits: int) -> str | None:
-        """The smallest pack on sale with at least so many credits (rule 4)."""
-        covering = [pack for pack in self.packs.values() if pack["active"] and pack["credits"] >= credits]
+    def smallest_pack_covering(self, credits: int, currency: str | None) -> str | None:
+        """The smallest pack on sale in a currency with at least so many credits (rule 4)."""
+        on_sale = [pack for pack in self.packs.values() if pack["active"]]
+        wanted = currency or (on_sale[0]["currency"] if on_sale else None)
+        covering = [pack for pack in on_sale if pack["currency"] == wanted and pack["credits"] >= credits]
         smallest = min(covering, key=lambda pack: (pack["credits"], pack["amount"], pack["id"]), default=None)
         return str(smallest["id"]) if smallest else None
 

@@ -85,14 +85,14 @@ API = (
         "idempotency_key_of",
         'raise KeyMissing("Send an Idempotency-Key header with every POST.")',
         'return "none"',
-        ("functions/test_bad_input",),
+        ("functions/test_bad_keys_and_queries",),
     ),
     Bug(
         "a name twice in a body",
         "_once",
         "if len(names) < len(pairs):",
         "if False:",
-        ("functions/test_bad_input",),
+        ("functions/test_bad_bodies",),
     ),
     Bug(
         "a replay is not marked",

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from prepaid.core.entry import Entry
+from prepaid.core.languages import LANGUAGES
 from prepaid.core.ledger import Operation, open_account
-from prepaid.portal.languages import LANGUAGES, texts_of
+from prepaid.portal.languages import texts_of
 from prepaid.portal.lines import is_shown, line_details, line_name
 from tests.support.core_builders import (
     CATALOG,
