@@ -59,7 +59,7 @@ def test_any_faults_of_two_calls_end_in_the_same_state(scenario: Scenario) -> No
     assert play(scenario, in_pairs=True, every=EVERY)["cells"] > 0
 
 
-# The name or first word of the scenarios that have a longer deadline: Stripe's calls come on top, or many entries are read.
+# The scenarios, by name or first word, that have a longer deadline: they call Stripe too, or read many entries.
 LONGER = {
     "checkout": STRIPE_DEADLINE_SECONDS,
     "webhook": STRIPE_DEADLINE_SECONDS,
