@@ -63,6 +63,7 @@ def test_a_purchase_returns_its_record_and_its_page(till: Till, service: Service
         "id": record.id,
         "state": "open",
         "checkout_url": f"{till.fake.url}/pay/{record.session}",
+        "voucher": None,
         "pack": "credits-100",
         "credits": 100,
         "amount": 4990,

@@ -90,6 +90,7 @@ OF_PORTAL = {
     "accent": "portal_accent",
     "accent_dark": "portal_accent_dark",
 }
+# purchases_url isn't a setting: the page gives it with each purchase.
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
 
 
@@ -281,9 +282,21 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     # An old browser says only where the form comes from.
     sent = {name: value for name, value in OWN_FORM.items() if name != "sec-fetch-site"}
     assert browser.request("POST", "/portal/language", body="language=es", headers=sent).status == 403
+    buy_on_the_page(service, browser)
     assert browser.send(page.form("/portal/leave")).status == 200
     assert browser.open(first).status == 410
     assert browser.open(other).status == 200
+
+
+def buy_on_the_page(service: Service, browser: Browser) -> None:
+    """A purchase with the manager session of the page, and one with the code."""
+    form = browser.open("/portal/buy").form("/portal/buy")
+    assert browser.send(form, pack="credits-50").status == 303
+    asked = browser.open("/portal/buy")
+    assert browser.send(asked.form("/portal/buy"), pack="credits-100", code=CODE).status == 303
+    newest = service(PURCHASES, by=BUYER).body["purchases"][0]["id"]
+    assert browser.open(f"/portal/purchases/{newest}").status == 200
+    assert browser.open(f"/portal/purchases/{newest}/state").status == 200
 
 
 def hear_of_money(till: Till) -> None:

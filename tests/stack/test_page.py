@@ -17,14 +17,25 @@ from tests.support.screen import DEVICES, Device, Scheme, Screen, screen
 # What a session shows without a purchase.
 SCREENS = {
     "/portal": {"pt-BR": "Assinatura", "en": "Subscription", "es": "Suscripción"},
+    "/portal/buy": {"pt-BR": "Comprar créditos", "en": "Buy credits", "es": "Comprar créditos"},
     "/portal/history": {"pt-BR": "Histórico", "en": "History", "es": "Historial"},
     "/portal/reports": {"pt-BR": "Relatórios", "en": "Reports", "es": "Informes"},
 }
 MAX_FIRST_VIEW_BYTES = 50_000
+# A page without a script looks for a payment every ten seconds, one with a script sooner.
+PATIENCE_MILLISECONDS = 60_000
 WRONG_CODE = "000000"
 TRIES = 5
 # Characters of a name or a description, and of a customer or a reference.
 MAX_TEXT, MAX_ID = 200, 100
+
+
+# What a purchase of 50 credits says: that it waits, that the credits came, and the balance after them.
+WORDS = {
+    "pt-BR": ("Aguardando o pagamento", "Créditos adicionados: 50", "Agora você tem 170."),
+    "en": ("Waiting for the payment", "Credits added: 50", "You now have 170."),
+    "es": ("Esperando el pago", "Créditos añadidos: 50", "Ahora tiene 170."),
+}
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +157,74 @@ def test_the_first_view_is_small_and_asks_no_other_host(browser: Browser, api: H
         # The page, its style and its script.
         assert len(sizes) == 3, sizes
         assert sum(sizes.values()) < MAX_FIRST_VIEW_BYTES, sizes
+
+
+def order_with_pix(shown: Screen) -> str:
+    """Choose the pack of 50 credits, and Pix on the payment page. Returns the id of the payment page's session."""
+    go(shown, "/portal/buy")
+    shown.page.locator("button[name=pack][value=credits-50]").click()
+    shown.page.wait_for_url("**/pay/*")
+    session = urlsplit(shown.page.url).path.rpartition("/")[2]
+    shown.page.locator("a[href='?method=pix']").click()
+    shown.page.locator("form[action$='/pix'] button").click()
+    expect(shown.page.locator(".qr")).to_be_visible()
+    return session
+
+
+@pytest.mark.parametrize(
+    ("language", "device", "scripts"),
+    [("pt-BR", "phone", True), ("en", "desktop", True), ("es", "phone", True), ("pt-BR", "desktop", False)],
+    ids=["in Portuguese", "in English", "in Spanish", "without JavaScript"],
+)
+def test_a_manager_buys_with_pix_and_finds_the_line(
+    browser: Browser, api: HttpApi, till: Till, shop: str, language: str, device: Device, scripts: bool
+) -> None:
+    waiting, added, now_have = WORDS[language]
+    with screen(browser, device=device, language=language, scripts=scripts) as shown:
+        enter(shown, link_to(api, shop, language=language))
+        site = site_of(shown.page.url)
+        session = order_with_pix(shown)
+        till.drain()
+
+        # Nobody comes back from Pix by a redirect. Whoever opens the page again finds the payment on every screen.
+        shown.page.goto(f"{site}/portal/history")
+        shown.page.locator(".notice.waiting a").click()
+        heading = shown.page.locator("h1")
+        expect(heading).to_contain_text(waiting)
+        expect(shown.page.locator("svg")).to_be_visible()
+        shown.check()
+        till.control(f"sessions/{session}/confirm", method="pix")
+        # The page turns by itself: by its script, or by reloading itself.
+        expect(heading).to_contain_text(added, timeout=PATIENCE_MILLISECONDS)
+        expect(shown.page.locator("main")).to_contain_text(now_have)
+        shown.check()
+
+        go(shown, "/portal/history")
+        expect(shown.page.locator("tbody tr").first).to_contain_text("+50")
+        with shown.page.expect_download() as download:
+            shown.page.locator("button[name=download]").click()
+        csv = download.value.path().read_text("utf-8-sig")
+        assert csv.splitlines()[0].count("," if language == "en" else ";") > 5
+        go(shown, "/portal/reports")
+        expect(shown.page.locator("tr.total").last).to_contain_text("170")
+        shown.check()
+
+
+def test_a_second_purchase_asks_for_the_code(browser: Browser, api: HttpApi, till: Till, shop: str) -> None:
+    with screen(browser) as shown:
+        enter(shown, link_to(api, shop))
+        site = site_of(shown.page.url)
+        order_with_pix(shown)
+        till.drain()
+        shown.page.goto(f"{site}/portal/buy")
+
+        shown.page.locator("#code").fill(WRONG_CODE)
+        shown.page.locator("button[name=pack][value=credits-100]").click()
+        expect(shown.page.get_by_role("alert")).to_contain_text("O código está errado")
+        shown.check()
+        shown.page.locator("#code").fill(demo.CODE)
+        shown.page.locator("button[name=pack][value=credits-100]").click()
+        shown.page.wait_for_url("**/pay/*")
 
 
 def test_a_link_that_is_used_or_unknown_says_so(browser: Browser, api: HttpApi, demo_account: str) -> None:

@@ -68,6 +68,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
             number=lambda value: formats.number(value, language),
             signed=lambda value: formats.signed(value, language),
             money=lambda amount, currency: formats.money(amount, currency, language),
+            unit_price=lambda amount, currency: formats.unit_price(amount, currency, language),
             day=lambda at: formats.long_date(civil(at, zone).date(), language),
             short_day=lambda at: formats.short_date(civil(at, zone).date(), language),
             last_day=lambda at: _last_use(at, zone, language, formats.long_date),
