@@ -345,7 +345,9 @@ def test_texts_of_others_are_shown_as_text(service: Service, text: str) -> None:
 
 def test_the_page_has_the_colour_of_the_platform(service: Service) -> None:
     service.open()
-    portal = replace(service.functions.deps["portal"].portal, accent="#7a1fa2", accent_dark="#d7a6f0")
+    plain = service.functions.deps["portal"].portal
+    assert plain is not None
+    portal = replace(plain, accent="#7a1fa2", accent_dark="#d7a6f0")
     service.functions.change("portal", portal=portal)
 
     page = visit(service)
