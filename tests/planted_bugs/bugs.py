@@ -5,6 +5,7 @@ from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
 from tests.planted_bugs.areas.purchases import PURCHASES
 from tests.planted_bugs.areas.reconciliation import RECONCILIATION
+from tests.planted_bugs.areas.statements import STATEMENTS
 from tests.planted_bugs.areas.store import STORE
 from tests.planted_bugs.areas.stripe import STRIPE
 from tests.planted_bugs.areas.sweep import SWEEP
@@ -16,6 +17,7 @@ AREAS = {
     "purchases": PURCHASES,
     "manager_code": MANAGER_CODE,
     "store": STORE,
+    "statements": STATEMENTS,
     "sweep": SWEEP,
     "stripe": STRIPE,
     "reconciliation": RECONCILIATION,

@@ -180,7 +180,7 @@ API = (
     ),
     Bug(
         "a day's history begins a line late",
-        "_range",
+        "entry_range",
         "first = earlier.number + 1 if earlier else 1",
         "first = earlier.number + 2 if earlier else 1",
         ("functions/test_reading",),
