@@ -18,6 +18,7 @@ from prepaid.core.entry import Entry
 from prepaid.core.errors import (
     Busy,
     CodeLocked,
+    CurrencyMismatch,
     IdempotencyKeyReused,
     InvalidRequest,
     PurchaseNotResumable,
@@ -137,7 +138,7 @@ def _ask_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps: 
             trouble = Trouble(what="code_needed", status=403, pack=pack)
             # The manager session that this form's code opened has ended.
             nonce = _new_nonce(deps) if "code" in fields else nonce
-        case InvalidRequest():
+        case InvalidRequest() | CurrencyMismatch():
             trouble = Trouble(what="pack_gone", status=422, pack=pack)
         case PurchaseNotResumable():
             trouble, nonce = Trouble(what="order_old", status=409, pack=pack), _new_nonce(deps)
@@ -159,6 +160,7 @@ TROUBLES = (
     SessionInvalid,
     IdempotencyKeyReused,
     InvalidRequest,
+    CurrencyMismatch,
     PurchaseNotResumable,
     PaymentsUnavailable,
     PaymentsRefused,
@@ -195,15 +197,15 @@ def _packs(visit: Visit, deps: Deps, *, nonce: str, missing: int = 0, trouble: T
     """The page of the packs, with what was wrong about the last try."""
     assert deps.portal is not None
     needed = visit.account.owed + missing
-    currency = visit.account.terms.currency
-    covering = visit.catalog.smallest_pack_covering(needed, currency) if needed else None
+    catalog, currency = visit.catalog, visit.account.terms.currency
+    covering = catalog.smallest_pack_covering(needed, currency) if needed else None
     per_day = _credits_per_day(deps.table, visit)
     values = {
         "tab": "buy",
         "here": "/portal/buy",
         "choices": [
             _choice(offer, visit, per_day, covers=offer.pack == covering, owed=visit.account.owed)
-            for offer in offers_in(visit.catalog, currency)
+            for offer in offers_in(catalog, currency)
         ],
         "owed": visit.account.owed,
         "missing": missing,
