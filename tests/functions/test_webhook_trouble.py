@@ -1,8 +1,5 @@
 """The webhook when Stripe, the database or a secret fails: nothing is lost, because Stripe delivers again."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,25 +7,14 @@ import pytest
 from fake_stripe.faults import Fault
 from local.processes import free_port
 from prepaid.payments.sessions import open_stripe
-from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Table, open_client
-from tests.support.api import (
-    BUY,
-    CANCEL,
-    CODE,
-    CONSUME,
-    GRANT,
-    MANAGER_CODE,
-    MANAGER_SESSION,
-    PURCHASE,
-    PUT_ACCOUNT,
-    PUT_CATALOG,
-    WEBHOOK,
-)
+from tests.support.api import CANCEL, PURCHASE, STATEMENT, VOID, WEBHOOK
+from tests.support.contract import routes
 from tests.support.gateway_events import ADMIN
+from tests.support.good_requests import GOOD
 from tests.support.handlers import Output
-from tests.support.in_process import FUNCTION_OF, Service
-from tests.support.store_driver import FakeTime, types
+from tests.support.in_process import Service
+from tests.support.no_database import no_database
+from tests.support.store_driver import types
 from tests.support.stripe_purchases import STRIPE_KEYS, Json, Till
 
 GRANTED = ["plan_change", "purchase"]
@@ -88,18 +74,6 @@ def test_a_single_failure_of_stripe_is_retried(till: Till, service: Service, mon
     recovers(till, service, event)
 
 
-@contextmanager
-def no_database(service: Service) -> Iterator[None]:
-    """For the length of a with block nobody answers where the functions look for their table."""
-    deps = dict(service.functions.deps)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-        gone = Table(client=open_client(), name="gone", deadline=FakeTime().deadline())
-    service.functions.change(table=gone, catalog=CatalogCache(time.monotonic))
-    yield
-    service.functions.deps.update(deps)
-
-
 @pytest.mark.usefixtures("impatient")
 def test_an_unreachable_database_makes_stripe_retry(till: Till, service: Service) -> None:
     [event] = till.pay(till.sell())
@@ -111,22 +85,13 @@ def test_an_unreachable_database_makes_stripe_retry(till: Till, service: Service
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("route", sorted(set(FUNCTION_OF) - {WEBHOOK}))
+@pytest.mark.parametrize("route", sorted(set(routes()) - {WEBHOOK}))
 def test_every_route_is_busy_without_a_database(service: Service, route: str) -> None:
-    asked: dict[str, Json] = {
-        CONSUME: {"feature": "sticker"},
-        GRANT: {"credits": 1, "kind": "promotion", "reason": "r"},
-        PUT_ACCOUNT: {"name": "Pet", "plan": "none"},
-        PUT_CATALOG: {
-            "features": [{"id": "a", "price": 1, "quota_backed": False}],
-            "plans": [{"id": "b", "quota": 0}],
-            "packs": [],
-        },
-    }
-    asked |= {MANAGER_CODE: {"code": CODE}, MANAGER_SESSION: {"code": CODE}, BUY: {"pack": "credits-100"}}
     more: dict[str, Any] = {"id": "pur_1"} if route in {PURCHASE, CANCEL} else {}
+    more |= {"month": "2026-05"} if route == STATEMENT else {}
+    more |= {"id": "gra_000000000002"} if route == VOID else {}
     with no_database(service):
-        answer = service(route, json=asked.get(route), headers={"if-match": "1"}, by=ADMIN, trouble=True, **more)
+        answer = service(route, json=GOOD.get(route), headers={"if-match": "1"}, by=ADMIN, trouble=True, **more)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
 

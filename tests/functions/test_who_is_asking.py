@@ -23,6 +23,7 @@ from tests.support.api import (
     VOID,
     WEBHOOK,
 )
+from tests.support.contract import routes
 from tests.support.gateway_events import Claims, Context, caller, http_event
 from tests.support.in_process import FUNCTION_OF, Service
 
@@ -68,7 +69,7 @@ NO_ACCOUNT_AT_ALL = [
 ]
 
 
-@pytest.mark.parametrize("route", sorted(set(FUNCTION_OF) - {WEBHOOK}))
+@pytest.mark.parametrize("route", sorted(set(routes()) - {WEBHOOK}))
 def test_a_request_without_a_token_is_rejected(service: Service, route: str) -> None:
     service.open(credits=1)
     before = service.stored()
