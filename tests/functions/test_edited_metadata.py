@@ -97,6 +97,20 @@ def test_a_pointer_that_was_mended_in_time_grants_at_once(
 
 
 @pytest.mark.usefixtures("zoo")
+@pytest.mark.parametrize("changes", [changes for changes, _ in EDITS.values()], ids=EDITS)
+def test_an_unpaid_page_is_followed_by_what_it_says_now(till: Till, changes: dict[str, str | None]) -> None:
+    """No payment names the purchase: only the session does."""
+    purchase = till.buy()
+    right = edit(till, purchase.session, changes)
+    *_, event = till.happen(purchase, "expire")
+    till.session(purchase.session or "")["metadata"] |= right
+
+    till.tell(event)
+
+    assert till.purchase(purchase).state == "expired"
+
+
+@pytest.mark.usefixtures("zoo")
 def test_a_pointer_that_was_broken_later_grants_nothing_elsewhere(till: Till, service: Service) -> None:
     """The event was made while the session was right."""
     purchase = till.buy()

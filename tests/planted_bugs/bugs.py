@@ -3,6 +3,7 @@
 from tests.planted_bugs.areas.api import API
 from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
+from tests.planted_bugs.areas.page import PAGE
 from tests.planted_bugs.areas.purchases import PURCHASES
 from tests.planted_bugs.areas.reconciliation import RECONCILIATION
 from tests.planted_bugs.areas.store import STORE
@@ -15,6 +16,7 @@ AREAS = {
     "ledger": LEDGER,
     "purchases": PURCHASES,
     "manager_code": MANAGER_CODE,
+    "page": PAGE,
     "store": STORE,
     "sweep": SWEEP,
     "stripe": STRIPE,
