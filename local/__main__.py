@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local import demo
 from local.processes import LocalStackError, shown
 from local.stack import Addresses, Options, Stack, local_stack
 
@@ -74,11 +75,17 @@ def member(name: str) -> str:
 
 
 def announce(stack: Stack, seconds: float) -> None:
-    """Print the addresses and the tour."""
+    """Print the page's link and code, the addresses and the tour."""
     addresses = stack.addresses
+    link = demo.page_link(demo.Api(addresses.api_url, addresses.tokens))
+    again = "make page" if stack.file.stem == Options().name else f"make page STACK={stack.file.stem}"
     print(f"\nReady after {seconds:.0f} s. Ctrl-C stops everything.\n")
+    print("Open the subscription page, enter the code, buy with Pix and see the credits arrive:\n")
+    print(f"  page      {link}")
+    print(f"  code      {addresses.manager_code}")
+    print(f"  again     {again} (a link works once, within 10 minutes)\n")
     print(f"  service   {addresses.api_url}")
-    print(f"  payments  {addresses.page_url}")
+    print(f"  payments  {addresses.stripe_url}")
     print(f"  to pay    {addresses.checkout_url}")
     print(f"  AWS       {addresses.aws_endpoint_url} (table {addresses.table_name})")
     print(f"  tokens    {shown(stack.file)}\n")

@@ -1,4 +1,4 @@
-"""Creates a new local stack's demo data through its API: an account, its manager's code, an unpaid purchase."""
+"""Demo data through a local stack's API: a manager's code, an unpaid purchase, a link to the subscription page."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from typing import Any
 from local.processes import LocalStackError
 
 ACCOUNT = "petshop-1"
-PROFILE = {"name": "Pet Shop One", "plan": "trio", "ai_enabled": True}
+NAME = "Pet Shop One"
 PACK = "credits-100"
 CODE = "274913"
 ANSWER_SECONDS = 30
@@ -53,13 +53,7 @@ class Api:
             raise LocalStackError(f"{method} {path} returned {error.code}: {text}") from error
 
 
-def open_account(api: Api, account: str = ACCOUNT) -> None:
-    """Open an account and set its manager's code."""
-    api("PUT", account, "admin", PROFILE)
-    set_code(api, account)
-
-
-def set_code(api: Api, account: str = ACCOUNT) -> None:
+def set_code(api: Api, account: str) -> None:
     """Set the account's manager's code, as an administrator."""
     api("PUT", f"{account}/manager-code", "admin", {"code": CODE})
 
@@ -71,3 +65,9 @@ def buy(api: Api, account: str = ACCOUNT, pack: str = PACK) -> Shop:
     bought = api("POST", f"{account}/purchases", "storefront", {"pack": pack}, session)
     checkout_url = str(bought["checkout_url"])
     return Shop(bought["id"], checkout_url.rpartition("/")[2], checkout_url)
+
+
+def page_link(api: Api, account: str = ACCOUNT) -> str:
+    """A new link to the account's subscription page. It works once, within ten minutes."""
+    made = api("POST", f"{account}/portal-sessions", "storefront", {})
+    return str(made["url"])

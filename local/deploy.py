@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3
 
@@ -52,10 +51,14 @@ class Deployed:
         return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}"
 
     @property
+    def stripe_stack(self) -> str:
+        """The stack's name in the metadata of its sessions at Stripe."""
+        return _stripe_stack(self.cloud)
+
+    @property
     def portal_url(self) -> str:
         """The page's site, as a browser resolves it: cookies are kept for a name, not for a path."""
-        port = self.cloud.url.rpartition(":")[2]
-        return f"http://{self.outputs['ApiId']}.execute-api.localhost:{port}"
+        return f"http://{self.outputs['ApiId']}.execute-api.localhost:{self.cloud.port}"
 
     def set_portal_url(self) -> None:
         """Give the functions the page's address, which exists only once the API is deployed."""
@@ -77,11 +80,21 @@ class Deployed:
             arn = self.outputs[f"{function}StripeSecretArn"]
             secrets.put_secret_value(SecretId=arn, SecretString=json.dumps(value))
 
+    def secret(self, output: str) -> str:
+        """The secret whose address is an output of the stack."""
+        secrets: SecretsManagerClient = client(self.cloud, "secretsmanager")
+        return secrets.get_secret_value(SecretId=self.outputs[output])["SecretString"]
+
     def client_secret(self, client_id: str) -> str:
         """The password of a machine client."""
         cognito: CognitoIdentityProviderClient = client(self.cloud, "cognito-idp")
         described = cognito.describe_user_pool_client(UserPoolId=self.outputs["UserPoolId"], ClientId=client_id)
         return described["UserPoolClient"]["ClientSecret"]
+
+
+def _stripe_stack(cloud: Cloud) -> str:
+    # Every local cloud has the same account id and region.
+    return f"local-{cloud.port}"
 
 
 def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Mapping[str, str]) -> Deployed:
@@ -91,8 +104,7 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
         "LocalStack": "true",
         "Architecture": architecture(),
         "StripeApiBase": stripe_url,
-        # Every local cloud has the same account id and region.
-        "StripeStack": f"local-{urlsplit(cloud.url).port}",
+        "StripeStack": _stripe_stack(cloud),
         # There is no shop here, so customers return to the payment provider's list of sessions.
         "ReturnUrl": f"{stripe_url}/",
         "CheckoutOrigin": stripe_url,

@@ -12,13 +12,14 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local import demo
+from local import demo, demo_year
 from local.build import built
 from local.cloud import emulator, wait_for
-from local.deploy import STRIPE_RIGHTS, Deployed, deploy
+from local.deploy import STRIPE_RIGHTS, Deployed, client, deploy
 from local.processes import (
     HOST,
     STATE,
@@ -32,9 +33,13 @@ from local.processes import (
 )
 from local.routes import import_routes
 from local.tools import environment_of
+from prepaid.core.calendar import floor_to_millisecond
+from prepaid.store.dynamodb import Deadline, Table, within
 
 CLIENTS = {"service": "ServiceClientId", "storefront": "StorefrontClientId", "admin": "AdminClientId"}
 ANSWER_SECONDS = 30
+# The time for the demo account's whole year.
+DEMO_SECONDS = 300
 # The first start installs the tools; every start may build, and unpacks what it built.
 FIRST_START_MB = 600
 LATER_START_MB = 150
@@ -120,15 +125,14 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
             command += ["--api-key", f"{restricted[function]}={listed}"]
         command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
         stripe = contexts.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
-        say("demo account and tokens")
+        say("tokens, and the demo account's past year")
         tokens = {name: token(deployed, deployed.outputs[output]) for name, output in CLIENTS.items()}
-        api = demo.Api(deployed.api_url, tokens)
-        demo.open_account(api)
-        shop = demo.buy(api)
+        demo_year.live(_demo_shop(deployed, stripe_url, api_key), floor_to_millisecond(datetime.now(UTC)))
+        shop = demo.buy(demo.Api(deployed.api_url, tokens))
         addresses = Addresses(
             api_url=deployed.api_url,
             stripe_url=stripe_url,
-            page_url=stripe_url,
+            page_url=deployed.portal_url,
             demo_account=demo.ACCOUNT,
             manager_code=demo.CODE,
             checkout_url=shop.checkout_url,
@@ -166,6 +170,24 @@ def _payment_provider(command: list[str], url: str, log: Path) -> Iterator[Progr
     with running("the payment provider", command, own_environment(), log) as program:
         wait_for(f"{url}/healthz", program)
         yield program
+
+
+def _demo_shop(deployed: Deployed, stripe_url: str, stripe_api_key: str) -> demo_year.Shop:
+    table = Table(
+        client=client(deployed.cloud, "dynamodb"), name=deployed.outputs["TableName"], deadline=Deadline(at=0.0)
+    )
+    return demo_year.Shop(
+        table=within(table, DEMO_SECONDS),
+        account=demo.ACCOUNT,
+        name=demo.NAME,
+        code=demo.CODE,
+        pepper=deployed.secret("PepperSecretArn"),
+        actors={name: deployed.outputs[output] for name, output in CLIENTS.items()},
+        stripe_url=stripe_url,
+        stripe_api_key=stripe_api_key,
+        stack=deployed.stripe_stack,
+        return_url=f"{stripe_url}/",
+    )
 
 
 def token(deployed: Deployed, client_id: str) -> str:

@@ -230,7 +230,7 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
     clock.now += 31 * DAY
-    assert service(STATEMENT, month="2026-06").body["closed"]
+    assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
 
 
 def buy(service: Service, till: Till) -> None:
@@ -246,7 +246,13 @@ def buy(service: Service, till: Till) -> None:
 
 
 def visit_the_page(service: Service, clock: Clock) -> None:
-    """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves."""
+    """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves.
+
+    The first view sums up a month that ended, and reads the reason of a gift from before the last lines.
+    """
+    service.give(30)
+    assert [service.spend().status for _ in range(21)] == [201] * 21
+    clock.now += 31 * DAY
     browser, codes = Browser(service.functions), service.functions.deps["checkout"].codes
 
     def meddling(count: int) -> bytes:
@@ -263,6 +269,9 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     assert browser.send(browser.open(first).forms[0], code=CODE).status == 200
     clock.now += 6 * MINUTE
     page = browser.open("/portal")
+    assert browser.open("/portal/history").status == 200
+    # Closed by now, and not stored yet.
+    assert browser.open("/portal/reports?month=2026-06").status == 200
     assert browser.send(page.form("/portal/language"), language="en").status == 200
     # An old browser says only where the form comes from.
     sent = {name: value for name, value in OWN_FORM.items() if name != "sec-fetch-site"}

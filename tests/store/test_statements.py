@@ -86,6 +86,8 @@ def test_the_current_month_has_what_the_ledger_does_not_say_yet(driver: StoreDri
 
     assert (august.moved.promotional, august.moved.expired, august.closing) == (7, -7, 95)
     assert read_tail(driver.table, "acme").entry.after.available == 102
+    # The grant; the expiry is not written yet.
+    assert (august.entries, august.last_entry) == (1, read_tail(driver.table, "acme").entry.number)
 
 
 def test_months_chain_and_end_with_the_balance(driver: StoreDriver) -> None:

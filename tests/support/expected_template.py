@@ -194,7 +194,8 @@ ACCESS_LOG = {
 
 # ---- The API and its callers ----
 
-# One stage, without RouteSettings: they would replace the throttle for a route. The access log's Format is ACCESS_LOG.
+# One stage. RouteSettings replace the throttle for a route, so only this route may have some: a request costs a slow
+# hash and needs no token. Twenty managers a second may enter. The access log's Format is ACCESS_LOG.
 STAGE = {
     "ApiId": ref("HttpApi"),
     "StageName": "$default",
@@ -203,6 +204,13 @@ STAGE = {
         "ThrottlingRateLimit": ref("ThrottleRate"),
         "ThrottlingBurstLimit": ref("ThrottleBurst"),
         "DetailedMetricsEnabled": True,
+    },
+    "RouteSettings": {
+        "POST /portal/enter/{token}": {
+            "ThrottlingRateLimit": 20,
+            "ThrottlingBurstLimit": 40,
+            "DetailedMetricsEnabled": True,
+        },
     },
     "AccessLogDestination": attribute("ApiLog"),
 }

@@ -1,12 +1,9 @@
-"""The page's texts: every language has the same ones, and each type of entry has its name."""
+"""The page's texts: every language has the same ones."""
 
 import re
-from typing import get_args
 
 import pytest
 
-from prepaid.core.account import LotKind
-from prepaid.core.entry import EntryType, Source
 from prepaid.core.languages import LANGUAGES
 from prepaid.portal.languages import DEFAULT, texts_of
 
@@ -23,11 +20,3 @@ def test_each_language_has_the_same_texts(language: str) -> None:
     assert {name: placeholders(text) for name, text in found.items()} == {
         name: placeholders(text) for name, text in expected.items()
     }
-
-
-@pytest.mark.parametrize(
-    ("family", "members"),
-    [("type", get_args(EntryType)), ("source", get_args(Source)), ("kind", get_args(LotKind))],
-)
-def test_each_value_that_the_page_names_has_a_text(family: str, members: tuple[str, ...]) -> None:
-    assert {f"{family}.{member}" for member in members} <= texts_of(DEFAULT).keys()

@@ -39,10 +39,12 @@ CELL_START = re.compile(rf'(^|[{CELL_ENDS}])(?=[{INVISIBLE}"]*[{FORMULA_STARTS}]
 TELEPHONE = re.compile(r"\+[0-9](?:[ ().-]*[0-9]){6,14}", re.ASCII)
 
 
-def csv_line(cells: Iterable[str | int | None]) -> str:
+def csv_line(cells: Iterable[str | int | None], delimiter: str = ",") -> str:
     """One line. A text in which a formula would start gets an apostrophe there; a telephone number stays as it is."""
     out = io.StringIO()
-    csv.writer(out).writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in cells])
+    csv.writer(out, delimiter=delimiter).writerow(
+        [_harmless(cell) if isinstance(cell, str) else cell for cell in cells]
+    )
     return out.getvalue()
 
 

@@ -106,7 +106,7 @@ def history(request: Request, deps: Deps) -> Response:
     query = _query_of(request, deps)
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return _csv_file(query, deps)
-    first, last = _range(deps.table, query)
+    first, last = entry_range(deps.table, query.account_id, query.filters, query.before)
     page = read_page(deps.table, query.account_id, query.filters, first, last, query.limit or DEFAULT_LIMIT)
     body: HistoryAnswer = {
         "entries": [entry_answer(entry) for entry in page.entries],
@@ -131,17 +131,16 @@ def _cursor(query: Query, before: int, secret: str) -> str:
     return sign_cursor(str(before), LISTING, query.account_id, query.named, secret)
 
 
-def _range(table: Table, query: Query) -> tuple[int, int]:
-    """The first and last number of the entries within the query's cursor and dates. Raises AccountNotFound, Busy."""
-    filters = query.filters
-    newest = read_tail(table, query.account_id).entry
-    last, first = newest.number if query.before is None else min(query.before - 1, newest.number), 1
+def entry_range(table: Table, account_id: str, filters: Filters, before: int | None) -> tuple[int, int]:
+    """The first and last number of the entries below `before` and within the dates. Raises AccountNotFound, Busy."""
+    newest = read_tail(table, account_id).entry
+    last, first = newest.number if before is None else min(before - 1, newest.number), 1
     if filters.until is not None:
         # Dates never decrease as numbers increase, so dates become bounds on numbers.
-        until = find_entry_at(table, query.account_id, newest, filters.until - timedelta(milliseconds=1))
+        until = find_entry_at(table, account_id, newest, filters.until - timedelta(milliseconds=1))
         last = min(last, until.number if until else 0)
     if filters.since is not None:
-        earlier = find_entry_at(table, query.account_id, newest, filters.since - timedelta(milliseconds=1))
+        earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1))
         first = earlier.number + 1 if earlier else 1
     return first, last
 
@@ -219,7 +218,7 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
     """
     from prepaid.api.csv_lines import COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
 
-    first, last = _range(table, query)
+    first, last = entry_range(table, query.account_id, query.filters, query.before)
     limit = query.limit or MAX_LINES
     lines: list[str] = []
     size, before = 0, last + 1

@@ -1,6 +1,6 @@
 """Numbers, money, dates and times as each language writes them. The tests compare them with Babel's."""
 
-from datetime import date, time
+from datetime import date, datetime, time
 
 from prepaid.core.currencies import decimals_of
 
@@ -102,13 +102,18 @@ def month_name(day: date, language: str) -> str:
     return f"{month} {day.year}" if language == "en" else f"{month} de {day.year}"
 
 
+def table_time(at: datetime, language: str) -> str:
+    """26/11/2026 15:04; 2026-11-26 15:04: as a spreadsheet in that language reads a time."""
+    return f"{at:%Y-%m-%d %H:%M}" if language == "en" else f"{at:%d/%m/%Y %H:%M}"
+
+
 def short_month(day: date, language: str) -> str:
     """nov.; Nov."""
     return SHORT_MONTHS[language][day.month - 1]
 
 
 def time_of_day(at: time, language: str) -> str:
-    """15:04; 3:04 PM."""
+    """09:04; 9:04 AM; 9:04."""
     if language != "en":
-        return f"{at.hour:02d}:{at.minute:02d}"
+        return f"{at:%H:%M}" if language == "pt-BR" else f"{at.hour}:{at.minute:02d}"
     return f"{(at.hour - 1) % NOON + 1}:{at.minute:02d}{NARROW_NO_BREAK}{'PM' if at.hour >= NOON else 'AM'}"

@@ -148,7 +148,7 @@ def _check_same_origin(request: Request, portal: PortalConfig) -> None:
         if site != "same-origin":
             raise Forbidden("This form was sent by another site.")
         return
-    own = portal.url or f"https://{request.headers.get('host', '')}"
+    own = portal.url or f"https://{request.domain}"
     if request.headers.get("origin") != own:
         raise Forbidden("This form was sent by another site.")
 

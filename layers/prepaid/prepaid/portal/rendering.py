@@ -1,16 +1,18 @@
 """Renders templates: Jinja2, escaping on, in the account's language and time zone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prepaid.core.calendar import civil, last_usable_day
+from prepaid.core.calendar import civil, day_start, last_usable_day
 from prepaid.core.languages import LANGUAGES
 from prepaid.portal import formats
 from prepaid.portal.languages import texts_of
+from prepaid.portal.lines import line_details, line_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -59,9 +61,20 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -
             money=lambda amount, currency: formats.money(amount, currency, language),
             day=lambda at: formats.long_date(civil(at, zone).date(), language),
             short_day=lambda at: formats.short_date(civil(at, zone).date(), language),
-            last_day=lambda at: formats.long_date(last_usable_day(at, zone), language),
-            short_last_day=lambda at: formats.short_date(last_usable_day(at, zone), language),
+            last_day=lambda at: _last_use(at, zone, language, formats.long_date),
+            short_last_day=lambda at: _last_use(at, zone, language, formats.short_date),
+            month=lambda day: formats.month_name(day, language),
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
+            line_name=line_name,
+            line_details=line_details,
             **values,
         )
     )
+
+
+def _last_use(expires_at: datetime, zone: str, language: str, written: Callable[[date, str], str]) -> str:
+    """The last day of a lot. A lot that ends within a day shows the time as well."""
+    end = civil(expires_at, zone)
+    if day_start(end.date(), zone) == expires_at:
+        return written(last_usable_day(expires_at, zone), language)
+    return f"{written(end.date(), language)}, {formats.time_of_day(end.time(), language)}"

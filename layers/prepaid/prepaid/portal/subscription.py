@@ -1,18 +1,43 @@
-"""GET /portal: credits, quota, lots and the last lines: what the manager sees first."""
+"""GET /portal: credits, quota, lots, a year of use and the last lines: what the manager sees first."""
 
-from datetime import timedelta
+from dataclasses import dataclass
 
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.core.account import quota_limit, quota_remaining, units_left
+from prepaid.core.account import Lot, quota_limit, quota_remaining, quota_remaining_for, units_left
+from prepaid.core.catalog import Feature
+from prepaid.core.entry import Entry
 from prepaid.deps import Deps
+from prepaid.portal.ending import ending_soon
+from prepaid.portal.lines import is_shown
 from prepaid.portal.pages import PageRoute
-from prepaid.portal.visits import page, visit_of
-from prepaid.store.ledger import read_entries
+from prepaid.portal.usage import read_usage
+from prepaid.portal.visits import Visit, page, visit_of
+from prepaid.store.dynamodb import Table
+from prepaid.store.ledger import find_entries, read_entries
 
 LAST_LINES = 5
-# Lots that end within this time get a warning.
-SOON = timedelta(days=30)
+# Among so many entries are the last lines: some entries are no lines.
+READ_ENTRIES = 20
+# The table lists so many lots, and sums up the others.
+LISTED_LOTS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsableFeature:
+    """What a feature can still do. left: units, None without a limit. from_quota: those of them that the quota pays."""
+
+    feature: Feature
+    left: int | None
+    from_quota: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedLot:
+    """reason: why the platform gave the credits; None for credits that were bought."""
+
+    lot: Lot
+    reason: str | None
 
 
 def show(request: Request, deps: Deps) -> Response:
@@ -20,30 +45,58 @@ def show(request: Request, deps: Deps) -> Response:
     assert deps.portal is not None
     visit = visit_of(request, deps)
     account, catalog = visit.account, visit.catalog
-    language = visit.session.language
-    limit = quota_limit(account, catalog)
-    quota = {
-        "feature": catalog.quota_feature.id if catalog.quota_feature else None,
-        "limit": limit,
-        "used": account.quota_used,
-        "remaining": quota_remaining(account, catalog),
-        "renews_at": account.quota_renews_at,
-    }
-    usable = [(feature, units_left(account, feature, catalog)) for feature in catalog.features if feature.active]
-    ending = [lot for lot in account.lots if lot.expires_at <= request.now + SOON]
+    usable = [
+        UsableFeature(
+            feature=feature,
+            left=units_left(account, feature, catalog),
+            from_quota=quota_remaining_for(account, feature, catalog),
+        )
+        for feature in catalog.features
+        if feature.active
+    ]
+    entries = read_entries(deps.table, account.id, first=1, last=account.number, limit=READ_ENTRIES)
+    listed = account.lots[:LISTED_LOTS]
     values = {
         "tab": "subscription",
         "here": "/portal",
         "account": account,
         # Always 0: the service has no holds.
         "held": 0,
-        "quota": quota if limit else None,
+        "plan": catalog.plan(account.terms.plan),
+        "quota": _quota(visit),
         "usable": usable,
-        "stopped": [catalog.feature_title(feature.id, language) for feature, left in usable if left == 0],
-        "ending": ending,
-        "entries": read_entries(deps.table, account.id, first=1, last=account.number, limit=LAST_LINES),
+        "stopped": [found.feature for found in usable if found.left == 0],
+        "packs_on_sale": bool(catalog.packs_on_sale),
+        "manager_contact": visit.profile.manager_contact,
+        "ending": ending_soon(account.lots, request.now, visit.zone),
+        "lots": _with_reasons(deps.table, account.id, listed, entries),
+        "more_lots": account.lots[LISTED_LOTS:],
+        "entries": [entry for entry in entries if is_shown(entry)][:LAST_LINES],
+        "usage": read_usage(deps, visit),
     }
     return page("subscription.html", visit, deps.portal, values)
+
+
+def _quota(visit: Visit) -> dict[str, object] | None:
+    account, catalog = visit.account, visit.catalog
+    limit, feature = quota_limit(account, catalog), catalog.quota_feature
+    if not limit or feature is None:
+        return None
+    return {
+        "feature": feature.id,
+        "limit": limit,
+        "used": account.quota_used,
+        "remaining": quota_remaining(account, catalog),
+        "renews_at": account.quota_renews_at,
+    }
+
+
+def _with_reasons(table: Table, account_id: str, lots: tuple[Lot, ...], read: tuple[Entry, ...]) -> list[ListedLot]:
+    """The lots with the reasons of those that weren't bought, from the entries that granted them."""
+    granted = {lot.number for lot in lots if lot.kind != "purchase"}
+    known = {entry.number: entry for entry in read}
+    known |= find_entries(table, account_id, granted - known.keys())
+    return [ListedLot(lot=lot, reason=known[lot.number].description if lot.number in granted else None) for lot in lots]
 
 
 SHOW = PageRoute(method="GET", path="/portal", function=show)

@@ -8,7 +8,7 @@ same tail, one writes; the other recomputes on the entry that the first one wrot
                             B recomputes on 8, puts ENTRY#9  ok
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,7 +18,18 @@ from prepaid.core.errors import AccountNotFound, Busy, IdempotencyKeyReused, Ref
 from prepaid.core.ledger import Debit, Grant, Operation, Void, apply
 from prepaid.store import due, keys
 from prepaid.store.catalog import catalog_at_least
-from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Conflict, Item, Table, attempts, get, query, transact
+from prepaid.store.dynamodb import (
+    IF_ABSENT,
+    ConditionFailed,
+    Conflict,
+    Item,
+    Table,
+    attempts,
+    get,
+    get_many,
+    query,
+    transact,
+)
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, key_digest, request_hash
 
 ENTRY = "entry"
@@ -195,6 +206,13 @@ def find_entry(table: Table, account_id: str, number: int) -> Entry | None:
     """Entry `number`; None when the account has no such entry. Raises Busy."""
     item = get(table, keys.entry(account_id, number))
     return entry_from_item(item) if item else None
+
+
+def find_entries(table: Table, account_id: str, numbers: Iterable[int]) -> dict[int, Entry]:
+    """The entries with these numbers, in one read for a hundred of them. Raises Busy."""
+    found = get_many(table, [keys.entry(account_id, number) for number in numbers], consistent=True)
+    entries = (entry_from_item(item) for item in found.values())
+    return {entry.number: entry for entry in entries}
 
 
 def read_entries(table: Table, account_id: str, *, first: int, last: int, limit: int) -> tuple[Entry, ...]:

@@ -1,6 +1,7 @@
 """Statements of an account's months: a closed month is computed once and stored, the current one from its entries."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import chain
 
@@ -57,8 +58,14 @@ def statements_between(
         for statement in _from_entries(missing, last, starts_at, entries):
             if statement.month not in by_month and is_closed(statement, now):
                 record_statement(table, account_id, statement)
-            by_month.setdefault(statement.month, statement)
+            by_month.setdefault(statement.month, _of_written(statement, tail.number))
     return tuple(by_month[month] for month in sorted(by_month) if month >= first)
+
+
+def _of_written(statement: Statement, newest: int) -> Statement:
+    """The statement without counting the entries that are not written yet; their credits count."""
+    unwritten = max(0, statement.last_entry - newest)
+    return replace(statement, entries=statement.entries - unwritten, last_entry=statement.last_entry - unwritten)
 
 
 def computed_statement(table: Table, account_id: str, month: date) -> Statement | None:

@@ -1,0 +1,52 @@
+"""The service report: one feature's consumptions of a month, in all and by customer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from prepaid.core.entry import Entry, QuotaDraw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerUse:
+    """customer: as the consumptions name them; None for those that name none. units: in all. The rest: what paid."""
+
+    customer: str | None
+    units: int
+    quota_units: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceReport:
+    """customers: those with most units first, then by name. The figures are of all of them."""
+
+    units: int
+    quota_units: int
+    credits: int
+    customers: tuple[CustomerUse, ...]
+
+
+def quota_units_of(entry: Entry) -> int:
+    """Units that the quota paid for."""
+    return sum(draw.units for draw in entry.draws if isinstance(draw, QuotaDraw))
+
+
+def service_report(entries: Iterable[Entry]) -> ServiceReport:
+    """The report of these consumptions."""
+    uses: dict[str | None, CustomerUse] = {}
+    for entry in entries:
+        none = CustomerUse(customer=entry.customer, units=0, quota_units=0, credits=0)
+        use = uses.get(entry.customer, none)
+        uses[entry.customer] = CustomerUse(
+            customer=entry.customer,
+            units=use.units + (entry.quantity or 0),
+            quota_units=use.quota_units + quota_units_of(entry),
+            credits=use.credits - entry.credits,
+        )
+    customers = sorted(uses.values(), key=lambda use: (-use.units, use.customer or ""))
+    return ServiceReport(
+        units=sum(use.units for use in customers),
+        quota_units=sum(use.quota_units for use in customers),
+        credits=sum(use.credits for use in customers),
+        customers=tuple(customers),
+    )

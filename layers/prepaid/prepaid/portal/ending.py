@@ -1,0 +1,42 @@
+"""The warning about credits that end soon: one for all lots, as urgent as the first of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from prepaid.core.account import Lot
+from prepaid.core.calendar import civil, last_usable_day
+
+# A lot gets a warning when so many days are left: its last day is tomorrow, within a week, within a month.
+DAYS = (1, 7, 30)
+# So many ends are listed; the warning is no second table of lots.
+LISTED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """days: the shortest time of DAYS within which credits end. ends: pairs of an end, as a lot's expires_at, and the
+    credits that end then, soonest first. more: credits that end later within thirty days."""
+
+    days: int
+    ends: tuple[tuple[datetime, int], ...]
+    more: int
+
+
+def ending_soon(lots: Sequence[Lot], now: datetime, zone: str) -> Ending | None:
+    """The warning about the lots that end within thirty days, or None."""
+    today = civil(now, zone).date()
+    credits: Counter[datetime] = Counter()
+    for lot in lots:
+        if (last_usable_day(lot.expires_at, zone) - today).days <= DAYS[-1]:
+            credits[lot.expires_at] += lot.remaining
+    if not credits:
+        return None
+    ends = sorted(credits.items())
+    left = (last_usable_day(ends[0][0], zone) - today).days
+    return Ending(
+        days=next(days for days in DAYS if left <= days),
+        ends=tuple(ends[:LISTED]),
+        more=sum(count for _, count in ends[LISTED:]),
+    )

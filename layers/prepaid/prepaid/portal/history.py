@@ -1,0 +1,236 @@
+"""GET /portal/history: every line of the account, filtered, page by page, or as a file."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import get_args
+from urllib.parse import quote, urlencode
+
+from prepaid.api.histories import Filters, Page, entry_range, read_page
+from prepaid.api.http.bodies import SLUG
+from prepaid.api.http.problems import RouteNotFound
+from prepaid.api.http.requests import Request
+from prepaid.api.http.responses import Response
+from prepaid.api.http.times import FIRST_YEAR, LAST_YEAR
+from prepaid.core.calendar import civil, day_start, months_later
+from prepaid.core.entry import Entry, EntryType, LotDraw, Source
+from prepaid.core.errors import Busy
+from prepaid.core.ids import lot_number
+from prepaid.deps import Deps
+from prepaid.portal import formats
+from prepaid.portal.csv_files import FILE_SECONDS, MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
+from prepaid.portal.languages import texts_of
+from prepaid.portal.pages import PageRoute
+from prepaid.portal.visits import Visit, page, visit_of
+from prepaid.portal_config import PortalConfig
+from prepaid.store.dynamodb import Table, within
+
+LINES = 50
+NAMES = ("type", "feature", "source", "from", "to")
+# An entry's number. It needs no signature: the session's own account has the entry, or there is none.
+NUMBER = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+COLUMNS = (
+    "lines.number",
+    "lines.at",
+    "lines.type",
+    "lines.feature",
+    "lines.quantity",
+    "lines.credits",
+    "lines.quota",
+    "lines.source",
+    "lines.balance",
+    "lines.quota_left",
+    "lines.owed",
+    "lines.description",
+    "lines.customer",
+    "lines.reference",
+    "lines.lots",
+    "lines.purchase",
+    "lines.actor",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the form asks for. chosen: the filled-in filters by name. wrong: those that are no date.
+
+    before: the number below which the page starts.
+    """
+
+    chosen: Mapping[str, str]
+    filters: Filters
+    wrong: tuple[str, ...]
+    before: int | None
+
+
+def show(request: Request, deps: Deps) -> Response:
+    """GET /portal/history."""
+    portal = deps.portal
+    assert portal is not None
+    visit = visit_of(request, deps)
+    asked = _asked(request.query, visit.zone)
+    if request.query.get("download") == "csv" and not asked.wrong:
+        return _file(within(deps.table, FILE_SECONDS), visit, asked, portal)
+    found = Page((), None) if asked.wrong else read_matching(deps.table, visit.account.id, asked, LINES)
+    values = {
+        "tab": "history",
+        "here": _address(asked.chosen, before=asked.before),
+        "asked": asked,
+        "chosen": () if asked.wrong else list(_named(asked.chosen, visit)),
+        "types": get_args(EntryType),
+        "sources": get_args(Source),
+        "features": _features(visit, asked.chosen.get("feature")),
+        "entries": found.entries,
+        "newest": _address(asked.chosen) if asked.before else None,
+        "older": _address(asked.chosen, before=found.before) if found.before else None,
+        "hidden_by": _hiding(deps.table, visit, asked) if not (found.entries or asked.wrong) else (),
+        "lot_number": lot_number,
+    }
+    return page("history.html", visit, portal, values, status=422 if asked.wrong else 200)
+
+
+def read_matching(table: Table, account_id: str, asked: Asked, limit: int) -> Page:
+    """At most `limit` matching entries, newest first; fewer if the deadline comes first. Raises Busy."""
+    bounds = entry_range(table, account_id, asked.filters, asked.before)
+    return read_between(table, account_id, asked.filters, bounds, limit)
+
+
+def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[int, int], limit: int) -> Page:
+    """At most `limit` matching entries, newest first, with numbers in `bounds`; fewer if the deadline comes first.
+
+    Raises Busy if nothing was read before the deadline.
+    """
+    first, last = bounds
+    entries: list[Entry] = []
+    before = last + 1
+    while before > first and len(entries) < limit:
+        try:
+            found = read_page(table, account_id, filters, first, before - 1, limit - len(entries))
+        except Busy:
+            if before > last:
+                raise
+            break
+        entries += found.entries
+        before = found.before or first
+    return Page(tuple(entries), before if before > first else None)
+
+
+def _asked(query: Mapping[str, str], zone: str) -> Asked:
+    """The form's fields. Raises RouteNotFound for values that no form of this page sends."""
+    chosen = {name: query[name] for name in NAMES if query.get(name)}
+    allowed = {"type": get_args(EntryType), "source": get_args(Source)}
+    if any(chosen[name] not in allowed[name] for name in allowed if name in chosen):
+        raise RouteNotFound("There is no such type or source.")
+    before = query.get("before")
+    if not re.fullmatch(SLUG, chosen.get("feature", "any")) or (before and not NUMBER.fullmatch(before)):
+        raise RouteNotFound("There is no such feature or line.")
+    days = {name: _day(chosen[name]) for name in ("from", "to") if name in chosen}
+    first, last = days.get("from"), days.get("to")
+    filters = Filters(
+        type=chosen.get("type"),
+        feature=chosen.get("feature"),
+        source=chosen.get("source"),
+        since=day_start(first, zone) if first else None,
+        # The last day is included.
+        until=day_start(last + timedelta(days=1), zone) if last else None,
+    )
+    wrong = tuple(name for name, day in days.items() if day is None)
+    return Asked(chosen=chosen, filters=filters, wrong=wrong, before=int(before) if before else None)
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text) if DAY.fullmatch(text) else None
+    except ValueError:
+        return None
+    # Far enough from the limits of datetime that no zone overflows.
+    return day if day and FIRST_YEAR <= day.year <= LAST_YEAR else None
+
+
+def _named(chosen: Mapping[str, str], visit: Visit) -> Iterator[str]:
+    """The filters in words, for the closed form."""
+    language = visit.session.language
+    texts = texts_of(language)
+    for name, value in chosen.items():
+        if name == "feature":
+            yield visit.catalog.feature_title(value, language)
+        elif name in ("from", "to"):
+            day = formats.short_date(date.fromisoformat(value), language)
+            yield texts[f"history.{name}_day"].format(day=day)
+        else:
+            yield texts[f"{name}.{value}"]
+
+
+def _features(visit: Visit, chosen: str | None) -> list[str]:
+    """The catalog's features, and the chosen one."""
+    features = [feature.id for feature in visit.catalog.features]
+    return features if chosen is None or chosen in features else [*features, chosen]
+
+
+def _address(chosen: Mapping[str, str], *, before: int | None = None) -> str:
+    query = {**chosen, **({"before": str(before)} if before else {})}
+    return f"/portal/history?{urlencode(query, quote_via=quote)}" if query else "/portal/history"
+
+
+def _hiding(table: Table, visit: Visit, asked: Asked) -> list[tuple[str, str]]:
+    """The filters without which there are lines, each with the address without it; the period counts as one."""
+    found = []
+    for names in (("type",), ("feature",), ("source",), ("from", "to")):
+        chosen = {name: value for name, value in asked.chosen.items() if name not in names}
+        if len(chosen) == len(asked.chosen):
+            continue
+        less = replace(_asked(chosen, visit.zone), before=asked.before)
+        if read_matching(table, visit.account.id, less, 1).entries:
+            found.append((names[0], _address(chosen)))
+    return found
+
+
+def _file(table: Table, visit: Visit, asked: Asked, portal: PortalConfig) -> Response:
+    """The whole filtered range as CSV, up to 10,000 lines. A file that isn't whole says so in its last line."""
+    language = visit.session.language
+    found = read_matching(table, visit.account.id, replace(asked, before=None), MAX_LINES)
+    rows = within_bytes((cells_of(entry, visit) for entry in found.entries), MAX_FILE_BYTES)
+    if found.before or len(rows) < len(found.entries):
+        last = formats.table_time(civil(found.entries[len(rows) - 1].at, visit.zone), language) if rows else ""
+        rows.append([texts_of(language)["csv.incomplete"].format(last=last)])
+    return csv_response(visit, portal, _file_name(visit, asked), COLUMNS, rows)
+
+
+def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
+    """A line of the file, in the order of COLUMNS."""
+    language = visit.session.language
+    texts = texts_of(language)
+    yield entry.number
+    yield formats.table_time(civil(entry.at, visit.zone), language)
+    yield texts[f"type.{entry.type}"]
+    yield visit.catalog.feature_title(entry.feature, language) if entry.feature else None
+    yield entry.quantity
+    yield entry.credits
+    yield entry.quota
+    yield texts[f"source.{entry.source}"] if entry.source else None
+    yield entry.after.available
+    yield entry.quota_remaining
+    yield entry.after.owed
+    yield entry.description
+    yield entry.customer
+    yield entry.reference
+    lots = [f"{lot_number(draw.lot)}: {draw.credits}" for draw in entry.draws if isinstance(draw, LotDraw)]
+    yield " / ".join(lots) or None
+    yield entry.purchase
+    yield entry.actor
+
+
+def _file_name(visit: Visit, asked: Asked) -> str:
+    """creditos-petshop-1-2026-11: the account, and the period: a month, or its days."""
+    first, last = (asked.chosen.get(name) for name in ("from", "to"))
+    period = [day for day in (first, last) if day]
+    if first and last and first.endswith("-01"):
+        month = date.fromisoformat(first)
+        if date.fromisoformat(last) == months_later(month, 1) - timedelta(days=1):
+            period = [first[:7]]
+    return "-".join([texts_of(visit.session.language)["csv.credits"], visit.account.id, *period])
+
+
+SHOW = PageRoute(method="GET", path="/portal/history", function=show)

@@ -1,0 +1,186 @@
+"""GET /portal/reports: a month's statement, and the service report of one feature; each also as a file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+
+from prepaid.api.histories import Filters
+from prepaid.api.http.problems import RouteNotFound
+from prepaid.api.http.requests import Request
+from prepaid.api.http.responses import Response
+from prepaid.api.statements import MONTH
+from prepaid.core.calendar import civil, month_of, months_later
+from prepaid.core.entry import Entry
+from prepaid.core.errors import InvalidRequest
+from prepaid.core.service_report import quota_units_of, service_report
+from prepaid.core.statement import Statement, is_closed, opening_month
+from prepaid.deps import Deps
+from prepaid.portal import formats
+from prepaid.portal.csv_files import FILE_SECONDS, MAX_FILE_BYTES, MAX_LINES, Cells, csv_response, within_bytes
+from prepaid.portal.history import read_between
+from prepaid.portal.languages import texts_of
+from prepaid.portal.pages import PageRoute
+from prepaid.portal.visits import Visit, page, visit_of
+from prepaid.portal_config import PortalConfig
+from prepaid.store.dynamodb import Table, within
+from prepaid.store.ledger import read_entry
+from prepaid.use_cases.reporting import statement_of_month
+
+TOP_CUSTOMERS = 10
+LINES = 50
+DOWNLOADS = ("", "statement", "services")
+STATEMENT_COLUMNS = ("statement.line", "lines.feature", "lines.credits", "statement.quota_units")
+SERVICE_COLUMNS = (
+    "lines.customer",
+    "lines.at",
+    "lines.quantity",
+    "lines.source",
+    "statement.quota_units",
+    "lines.credits",
+    "lines.description",
+    "lines.reference",
+    "lines.number",
+)
+
+
+def show(request: Request, deps: Deps) -> Response:
+    """GET /portal/reports."""
+    portal = deps.portal
+    assert portal is not None
+    visit = visit_of(request, deps)
+    table = within(deps.table, FILE_SECONDS)
+    download = request.query.get("download", "")
+    if download not in DOWNLOADS:
+        raise RouteNotFound("There is no such file.")
+    statement = _statement(table, visit, request.query)
+    if download == "statement":
+        name = _file_name("csv.statement", visit, statement)
+        return csv_response(visit, portal, name, STATEMENT_COLUMNS, statement_cells(statement, visit))
+    feature = _feature(visit, statement, request.query)
+    entries, whole = _consumptions(table, visit, statement, feature)
+    if download == "services":
+        return _services_file(visit, portal, statement, entries, whole=whole)
+    values = {
+        "tab": "reports",
+        "here": f"/portal/reports?month={statement.month:%Y-%m}&feature={feature}",
+        "months": _months(table, visit),
+        "statement": statement,
+        "moved": _moved(statement),
+        # None: the month is closed, and the statement final.
+        "until": None if is_closed(statement, visit.now) else min(visit.now, statement.ends_at - timedelta(minutes=1)),
+        "features": [one.id for one in visit.catalog.features],
+        "feature": feature,
+        "report": service_report(entries),
+        "whole": whole,
+        "top": TOP_CUSTOMERS,
+        "entries": entries[:LINES],
+        "more": len(entries) > LINES,
+        "quota_units_of": quota_units_of,
+        "last_day_of_month": months_later(statement.month, 1) - timedelta(days=1),
+    }
+    return page("reports.html", visit, portal, values)
+
+
+def _statement(table: Table, visit: Visit, query: Mapping[str, str]) -> Statement:
+    """The statement of the month asked for, or of the current one. Raises RouteNotFound, Busy."""
+    month = query.get("month") or f"{civil(visit.now, visit.zone):%Y-%m}"
+    if not MONTH.fullmatch(month):
+        raise RouteNotFound("There is no such month.")
+    first = date.fromisoformat(f"{month}-01")
+    try:
+        return statement_of_month(table, visit.account.id, first, catalog=visit.catalog, now=visit.now)
+    except InvalidRequest:
+        raise RouteNotFound("The account has no statement of that month.") from None
+
+
+def _months(table: Table, visit: Visit) -> list[date]:
+    """Every month of the account, newest first."""
+    first = opening_month(read_entry(table, visit.account.id, 1))
+    months = [month_of(visit.now, visit.zone)]
+    while months[-1] > first:
+        months.append(months_later(months[-1], -1))
+    return months
+
+
+def _moved(statement: Statement) -> list[tuple[str, int]]:
+    """The movements of the statement, without what was spent: that has lines of its own, by feature.
+
+    Those that are rare are left out when they are zero.
+    """
+    always = {"purchased", "promotional", "returned", "expired", "taken_back"}
+    moved = asdict(statement.moved)
+    return [(name, credits) for name, credits in moved.items() if name != "spent" and (credits or name in always)]
+
+
+def statement_cells(statement: Statement, visit: Visit) -> Iterator[Cells]:
+    """The lines of the statement's file, in the order of STATEMENT_COLUMNS."""
+    language = visit.session.language
+    texts = texts_of(language)
+    yield texts["statement.opening"], None, statement.opening, None
+    for name, credits in asdict(statement.moved).items():
+        if name != "spent":
+            yield texts[f"statement.{name}"], None, credits, None
+            continue
+        for use in statement.uses:
+            title = visit.catalog.feature_title(use.feature, language)
+            yield texts["statement.spent"], title, -use.credits, use.quota_units
+    yield texts["statement.closing"], None, statement.closing, None
+    yield texts["statement.owed_opening"], None, statement.owed_opening, None
+    yield texts["statement.owed_closing"], None, statement.owed_closing, None
+    yield (texts["statement.month"].format(month=formats.month_name(statement.month, language), zone=statement.zone),)
+    if not is_closed(statement, visit.now):
+        until = formats.table_time(civil(visit.now, visit.zone), language)
+        yield (texts["statement.until"].format(at=until),)
+
+
+def _feature(visit: Visit, statement: Statement, query: Mapping[str, str]) -> str:
+    """The feature asked for; else the one that the month used most, or the catalog's first."""
+    features = [feature.id for feature in visit.catalog.features]
+    if "feature" in query:
+        if query["feature"] not in features:
+            raise RouteNotFound("There is no such feature.")
+        return query["feature"]
+    most = max(statement.uses, key=lambda use: use.units, default=None)
+    return most.feature if most else features[0]
+
+
+def _consumptions(table: Table, visit: Visit, statement: Statement, feature: str) -> tuple[tuple[Entry, ...], bool]:
+    """The month's consumptions of a feature, newest first, at most 10,000, and whether these are all. Raises Busy."""
+    filters = Filters(type="consumption", feature=feature, source=None, since=None, until=None)
+    first = statement.last_entry - statement.entries + 1
+    found = read_between(table, visit.account.id, filters, (first, statement.last_entry), MAX_LINES)
+    return found.entries, found.before is None
+
+
+def _services_file(
+    visit: Visit, portal: PortalConfig, statement: Statement, entries: tuple[Entry, ...], *, whole: bool
+) -> Response:
+    language = visit.session.language
+    rows = within_bytes((service_cells(entry, visit) for entry in entries), MAX_FILE_BYTES)
+    if not whole or len(rows) < len(entries):
+        last = formats.table_time(civil(entries[len(rows) - 1].at, visit.zone), language) if rows else ""
+        rows.append([texts_of(language)["csv.incomplete_month"].format(last=last)])
+    return csv_response(visit, portal, _file_name("csv.services", visit, statement), SERVICE_COLUMNS, rows)
+
+
+def service_cells(entry: Entry, visit: Visit) -> Cells:
+    """A line of the service report's file, in the order of SERVICE_COLUMNS."""
+    language = visit.session.language
+    return (
+        entry.customer,
+        formats.table_time(civil(entry.at, visit.zone), language),
+        entry.quantity,
+        texts_of(language)[f"source.{entry.source}"] if entry.source else None,
+        quota_units_of(entry),
+        -entry.credits,
+        entry.description,
+        entry.reference,
+        entry.number,
+    )
+
+
+def _file_name(kind: str, visit: Visit, statement: Statement) -> str:
+    return f"{texts_of(visit.session.language)[kind]}-{visit.account.id}-{statement.month:%Y-%m}"
+
+
+SHOW = PageRoute(method="GET", path="/portal/reports", function=show)

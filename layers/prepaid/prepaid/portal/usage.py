@@ -1,0 +1,96 @@
+"""A year of the account in two charts: the uses by feature and by what paid for them, and the balance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from markupsafe import Markup
+
+from prepaid.core.calendar import month_of, months_later
+from prepaid.core.errors import Busy
+from prepaid.core.statement import Statement
+from prepaid.core.usage import MONTHS, MonthOfUse, year_of_use
+from prepaid.deps import Deps
+from prepaid.portal import charts, formats
+from prepaid.portal.languages import texts_of
+from prepaid.portal.visits import Visit
+from prepaid.portal.year import Part, columns_of, parts_of
+from prepaid.store.dynamodb import within
+from prepaid.use_cases.reporting import statements_between
+
+# The page doesn't wait longer for the months of an account with many thousands of uses.
+STATEMENT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """short_months: the names below the charts. legend: the name and the sample of each part.
+
+    rows: each month's name, units part by part, their sum, and the credits at its end, as text.
+    line: None for an account that had no credits in the year.
+    """
+
+    short_months: tuple[str, ...]
+    legend: tuple[tuple[str, Markup], ...]
+    rows: tuple[tuple[str, tuple[str, ...], str, str], ...]
+    bars: charts.Chart
+    line: charts.Chart | None
+
+
+def read_usage(deps: Deps, visit: Visit) -> Usage | None:
+    """The year up to the visit's month. None when the account's months take too long to sum up."""
+    last = month_of(max(visit.now, visit.account.at), visit.zone)
+    # A month that was read in vain is not read again here: the year then ends with the last closed month.
+    for end in (last, months_later(last, -1)):
+        statements = _statements(deps, visit, end)
+        if statements:
+            return _usage(year_of_use(statements, end), visit)
+    return None
+
+
+def _statements(deps: Deps, visit: Visit, last: date) -> tuple[Statement, ...]:
+    """The statements up to `last`; none when there was no time for them."""
+    table, first = within(deps.table, STATEMENT_SECONDS), months_later(last, 1 - MONTHS)
+    try:
+        return statements_between(table, visit.account.id, first, last, catalog=visit.catalog, now=visit.now)
+    except Busy:
+        return ()
+
+
+def _usage(year: tuple[MonthOfUse, ...], visit: Visit) -> Usage:
+    language = visit.session.language
+    texts, parts = texts_of(language), parts_of(year)
+    columns, balances = columns_of(year, parts), [month.closing for month in year]
+    months = tuple(formats.month_name(month.month, language) for month in year)
+    units = [tuple(formats.number(count, language) for count in column) for column in columns]
+    totals = [formats.number(sum(column), language) for column in columns]
+    credits = [formats.number(balance, language) for balance in balances]
+    bars = charts.stacked_bars(
+        columns, _notes(months, totals), name="use", title=texts["use.title"], text=texts["use.text"]
+    )
+    line = charts.line(
+        balances,
+        _notes(months, credits),
+        name="year-balance",
+        title=texts["year_balance.title"],
+        text=texts["year_balance.text"],
+    )
+    return Usage(
+        short_months=tuple(formats.short_month(month.month, language) for month in year),
+        legend=tuple((_name_of(part, visit), charts.swatch(place)) for place, part in enumerate(parts)),
+        rows=tuple(zip(months, units, totals, credits, strict=True)),
+        bars=bars,
+        line=line if any(balances) else None,
+    )
+
+
+def _name_of(part: Part, visit: Visit) -> str:
+    texts = texts_of(visit.session.language)
+    if part.feature is None:
+        return texts["use.others"]
+    feature = visit.catalog.feature_title(part.feature, visit.session.language)
+    return f"{feature} · {texts[f'source.{part.paid_by}']}"
+
+
+def _notes(months: Sequence[str], values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{month}: {value}" for month, value in zip(months, values, strict=True))
