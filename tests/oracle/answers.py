@@ -194,11 +194,17 @@ def catalog(version: CatalogVersion) -> Json:
                 "price": price,
                 "quota_backed": feature == version.backed,
                 "active": version.offers("feature", feature),
+                "titles": version.titles[f"feature {feature}"],
             }
             for feature, price in version.prices.items()
         ],
         "plans": [
-            {"id": plan, "quota": quota, "active": version.offers("plan", plan)}
+            {
+                "id": plan,
+                "quota": quota,
+                "active": version.offers("plan", plan),
+                "titles": version.titles[f"plan {plan}"],
+            }
             for plan, quota in version.quotas.items()
         ],
         "packs": list(version.packs.values()),

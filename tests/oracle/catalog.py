@@ -14,7 +14,7 @@ FIRST_CATALOG = Path(__file__).parents[2] / "layers/prepaid/prepaid/core/first_c
 class CatalogVersion:
     """One version of the catalog. backed: the feature that the quota pays for. since: when it came into force.
 
-    retired: features and plans that the version keeps for what refers to them.
+    retired: features and plans that the version keeps for what refers to them. titles: their names for people.
     """
 
     version: int
@@ -24,10 +24,12 @@ class CatalogVersion:
     packs: dict[str, Json]
     since: int
     retired: frozenset[str]
+    titles: dict[str, Json]
 
     @classmethod
     def of(cls, body: Json, since: int = 0) -> "CatalogVersion":
         """From the catalog's JSON."""
+        offered = [("feature", feature) for feature in body["features"]] + [("plan", plan) for plan in body["plans"]]
         return cls(
             version=body["version"],
             prices={feature["id"]: feature["price"] for feature in body["features"]},
@@ -35,12 +37,8 @@ class CatalogVersion:
             quotas={plan["id"]: plan["quota"] for plan in body["plans"]},
             packs={pack["id"]: pack for pack in body["packs"]},
             since=since,
-            retired=frozenset(
-                f"{kind} {one['id']}"
-                for kind, ones in (("feature", body["features"]), ("plan", body["plans"]))
-                for one in ones
-                if not one.get("active", True)
-            ),
+            retired=frozenset(f"{kind} {offer['id']}" for kind, offer in offered if not offer.get("active", True)),
+            titles={f"{kind} {offer['id']}": offer.get("titles", {}) for kind, offer in offered},
         )
 
     def offers(self, kind: str, name: str) -> bool:
@@ -67,6 +65,7 @@ class CatalogVersion:
             quotas=new.quotas | quotas,
             packs=new.packs | packs,
             retired=new.retired | gone,
+            titles=self.titles | new.titles,
         )
 
     def smallest_pack_covering(self, credits: int) -> str | None:
