@@ -213,8 +213,8 @@ def life(recorded: Recorded, service: Service, till: Till, clock: Clock) -> Reco
 def administer(service: Service) -> None:
     service.open("zoo")
     assert service(GET_ACCOUNT).status == 200
-    gift = {"credits": 5, "kind": "promotion", "reason": "welcome"}
-    grants = [service(GRANT, json=gift, key="gift") for _ in range(2)]
+    promotion = {"credits": 5, "kind": "promotion", "reason": "welcome"}
+    grants = [service(GRANT, json=promotion, key="promotion") for _ in range(2)]
     assert [service.void(one.body["id"], credits=1, key="void").status for one in grants] == [201, 201]
     catalog = service(GET_CATALOG).body
     del catalog["version"]
@@ -248,7 +248,7 @@ def buy(service: Service, till: Till) -> None:
 def visit_the_page(service: Service, clock: Clock) -> None:
     """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves.
 
-    The first view sums up a month that ended, and reads the reason of a gift from before the last lines.
+    The first view sums up a month that ended, and reads the reason of a grant from before the last lines.
     """
     service.give(30)
     assert [service.spend().status for _ in range(21)] == [201] * 21

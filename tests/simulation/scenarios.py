@@ -100,7 +100,7 @@ def with_session(bench: Bench) -> str:
 
 
 def lapsed(bench: Bench) -> None:
-    """A gift that ended an hour ago, and nothing has been told of it; more credits that live on."""
+    """A promotional grant that ended an hour ago, with no entry yet; more credits that have not ended."""
     opened(bench)
     bench.service.give(7, expires_at="2026-06-16T14:00:00Z")
     bench.now += timedelta(hours=2)
@@ -294,7 +294,7 @@ def granted(bench: Bench) -> Purchase:
 
 
 def partly_spent(bench: Bench) -> Purchase:
-    """All gifts and thirty of the bought credits are spent."""
+    """All promotional credits and thirty of the bought credits are spent."""
     purchase = granted(bench)
     assert bench.service.spend(130).status == 201
     return purchase

@@ -68,7 +68,7 @@ MAY_CHANGE = {
     "CUSTOMER": ("customer",),
     "FAILED": ("subject", "last_at", "tries"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
-    "QUARANTINE": ("account", "at", "status", "mismatches", "reason"),
+    "QUARANTINE": ("account", "purchase", "at", "status", "reason"),
     "RECONCILIATION": ("since", "until", "event"),
     # By less than a second.
     "SESSION": ("expires_at",),
@@ -271,14 +271,14 @@ def test_a_larger_grant_is_found_by_its_claim(whole: WholeTable) -> None:
     for one, credits in ((honest, 10), (forged, 1000)):
         driver = StoreDriver(one.table)
         driver.open()
-        driver.grant(credits, key="gift")
+        driver.grant(credits, key="grant")
         driver.debit(3, key="d1")
-    claim = ("CLAIM#acme#gift", "CLAIM")
+    claim = ("CLAIM#acme#grant", "CLAIM")
     whole.hold({**forged.snapshot(), claim: honest.snapshot()[claim]})
 
     [finding] = verified(whole.table).findings
 
-    assert (finding.code, finding.where) == ("claim_dangling", f"claim {key_digest('gift')} request")
+    assert (finding.code, finding.where) == ("claim_dangling", f"claim {key_digest('grant')} request")
 
 
 def test_a_removed_claim_is_found_by_its_entry(clean: Stored, whole: WholeTable) -> None:
