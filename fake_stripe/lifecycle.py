@@ -20,6 +20,14 @@ def waiting(session: Json) -> bool:
     return bool(session["status"] == "complete" and session["payment_status"] == "unpaid")
 
 
+def returns(state: State, session: Json) -> bool:
+    """Whether the payer returns to the shop: not from Pix, whose instructions Stripe shows itself.
+
+    https://docs.stripe.com/payments/pix/accept-a-payment
+    """
+    return state.baskets[session["id"]].method != "pix"
+
+
 def payment_failed(state: State, session: Json) -> bool:
     """Whether its Pix or boleto failed or expired."""
     return waiting(session) and state.find("payment_intent", session["payment_intent"])["next_action"] is None

@@ -90,6 +90,7 @@ def _pay(fake: Fake, session_id: str) -> str:
         session = fake.state.find("checkout.session", session_id)
         intent = _intent(fake, session)
         methods = session["payment_method_types"]
+        returns = lifecycle.returns(fake.state, session)
         method, problem = request.args.get("method"), request.args.get("problem")
         return _page(
             "checkout.html",
@@ -104,8 +105,8 @@ def _pay(fake: Fake, session_id: str) -> str:
             voucher=intent and intent["next_action"],
             qr_code=_inline_qr_code,
             spaced_boleto=spaced_boleto,
-            success_url=_link(session["success_url"], session_id),
-            cancel_url=_link(session["cancel_url"], session_id),
+            success_url=_link(session["success_url"], session_id) if returns else None,
+            cancel_url=_link(session["cancel_url"], session_id) if returns or session["status"] == "open" else None,
         )
 
 

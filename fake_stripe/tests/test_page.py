@@ -204,6 +204,26 @@ def test_the_bank_buttons_pay_or_fail_the_session(
     assert shop.again(session).payment_status == status
 
 
+@pytest.mark.parametrize("button", ["paid", "failed", None])
+def test_nobody_is_led_back_from_pix(shop: Shop, controls: Controls, button: str | None) -> None:
+    session = shop.session()
+    press(controls, f"/pay/{session.id}/pix")
+    if button:
+        press(controls, f"/pay/{session.id}/{button}")
+
+    assert [link for link in page(controls, f"/pay/{session.id}").links if "shop.example" in link] == []
+
+
+@pytest.mark.parametrize("button", ["paid", None])
+def test_a_boleto_links_back_to_the_shop(shop: Shop, controls: Controls, button: str | None) -> None:
+    session = shop.session()
+    press(controls, f"/pay/{session.id}/boleto")
+    if button:
+        press(controls, f"/pay/{session.id}/{button}")
+
+    assert f"https://shop.example/ok?session={session.id}" in page(controls, f"/pay/{session.id}").links
+
+
 def test_an_expired_page_links_back_to_the_shop(shop: Shop, controls: Controls) -> None:
     session = shop.session()
     shop.client.v1.checkout.sessions.expire(session.id)

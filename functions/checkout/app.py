@@ -4,7 +4,7 @@ from prepaid import wiring
 from prepaid.api import manager_codes, portal_sessions, purchases
 from prepaid.api.http.serving import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
 from prepaid.deps import Deps
-from prepaid.portal import entering
+from prepaid.portal import buying, entering
 from prepaid.settings import from_environment
 
 ROUTES = (
@@ -16,6 +16,7 @@ ROUTES = (
     purchases.SHOW,
     portal_sessions.POST,
     entering.SUBMIT_CODE,
+    buying.BUY,
 )
 
 

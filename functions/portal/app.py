@@ -3,7 +3,7 @@
 from prepaid import wiring
 from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
-from prepaid.portal import asset_files, entering, history, reports, subscription
+from prepaid.portal import asset_files, buying, entering, history, purchases, reports, subscription
 from prepaid.settings import from_environment
 
 ROUTES = (
@@ -13,6 +13,9 @@ ROUTES = (
     entering.LEAVE,
     entering.CHANGE_LANGUAGE,
     subscription.SHOW,
+    buying.SHOW,
+    purchases.SHOW,
+    purchases.SHOW_STATE,
     history.SHOW,
     reports.SHOW,
 )

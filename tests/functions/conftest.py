@@ -1,10 +1,14 @@
 """Where the handlers' tests run: an AWS in this process, and no socket but the fake Stripe's."""
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 from pytest_socket import enable_socket, socket_allow_hosts
 
+from tests.support.aws_in_process import empty_table
+from tests.support.functions import Deployment
+from tests.support.handlers import Clock, listen, serving
 from tests.support.in_process import Service
 from tests.support.moto_fixtures import aws, table
 
@@ -18,6 +22,25 @@ def unchanged(service: Service) -> Iterator[Service]:
     before = service.stored()
     yield service
     assert service.stored() == before
+
+
+@pytest.fixture(scope="module")
+def counter(apps: dict[str, ModuleType], deployment: Deployment, aws: None) -> Iterator[Service]:
+    """One account in one table for the whole module: nothing here may change either."""
+    with pytest.MonkeyPatch.context() as patch:
+        table = empty_table()
+        for service in serving(deployment.at(apps, table, Clock()), table, listen(patch)):
+            service.open("acme", credits=100)
+            service.spend(1, key="taken")
+            yield service
+
+
+@pytest.fixture
+def refused(counter: Service) -> Iterator[Service]:
+    """The functions; after the test the table must be what it was before."""
+    before = counter.stored()
+    yield counter
+    assert counter.stored() == before
 
 
 @pytest.fixture(autouse=True)

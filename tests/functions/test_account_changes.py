@@ -18,6 +18,7 @@ BERLIN = {
     "language": "en",
     "low_credit_threshold": 50,
     "manager_contact": "eva@example.com",
+    "currency": "eur",
 }
 OTHER = {
     "name": "Anderer",
@@ -28,6 +29,7 @@ OTHER = {
     "language": "es",
     "low_credit_threshold": 0,
     "manager_contact": None,
+    "currency": "jpy",
 }
 
 
@@ -95,7 +97,9 @@ def test_a_patch_opens_no_account(service: Service) -> None:
     assert service.stored() == {}
 
 
-@pytest.mark.parametrize("left_out", [["manager_contact"], ["time_zone", "language"], sorted(set(BERLIN) - {"name"})])
+@pytest.mark.parametrize(
+    "left_out", [["manager_contact"], ["time_zone", "language"], sorted(set(BERLIN) - {"name", "currency"})]
+)
 def test_a_put_of_an_existing_account_is_not_silent(berlin: Service, left_out: list[str]) -> None:
     before = berlin.stored()
     asked = {name: value for name, value in OTHER.items() if name not in left_out} | {"plan": "team"}

@@ -23,6 +23,7 @@ WHOLE = {
     "language": "pt-BR",
     "low_credit_threshold": 10,
     "manager_contact": None,
+    "currency": "brl",
 }
 
 
@@ -52,6 +53,7 @@ def test_every_field_can_be_changed(service: Service) -> None:
         "language": "es",
         "low_credit_threshold": 0,
         "manager_contact": "ana@example.com",
+        "currency": "eur",
     }
     answer = service(PUT_ACCOUNT, json=changed)
     assert (answer.status, answer.body) == (200, {"account": "acme", **changed})

@@ -63,6 +63,7 @@ def test_a_purchase_returns_its_record_and_its_page(till: Till, service: Service
         "id": record.id,
         "state": "open",
         "checkout_url": f"{till.fake.url}/pay/{record.session}",
+        "voucher": None,
         "pack": "credits-100",
         "credits": 100,
         "amount": 4990,
@@ -139,6 +140,7 @@ def test_pix_and_boleto_are_offered_for_reais_only(till: Till, service: Service,
         {"id": "usd", "credits": 10, "amount": 100, "currency": "usd", "valid_months": 1, "active": True}
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": str(version)}).status == 200
+    service(PATCH_ACCOUNT, json={"currency": "usd"})
     purchase = till.buy("usd")
     assert purchase.currency == "usd"
     asked = {name: value for name, value in sent[-1].items() if "payment_method" in name}

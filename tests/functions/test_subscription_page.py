@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -340,6 +341,19 @@ def test_texts_of_others_are_shown_as_text(service: Service, text: str) -> None:
     for place in re.finditer(re.escape(str(escape(text))), page.html):
         before = page.html[: place.start()]
         assert before.endswith("<bdi>") or before.rpartition("<")[2].startswith("title>")
+
+
+def test_the_page_has_the_colour_of_the_platform(service: Service) -> None:
+    service.open()
+    portal = replace(service.functions.deps["portal"].portal, accent="#7a1fa2", accent_dark="#d7a6f0")
+    service.functions.change("portal", portal=portal)
+
+    page = visit(service)
+    [address] = re.findall(r'<link rel="stylesheet" href="(.*?)">', page.html)
+    stylesheet = Browser(service.functions).open(address)
+
+    assert stylesheet.status == 200
+    assert "--accent: light-dark(#7a1fa2, #d7a6f0);" in stylesheet.html.rpartition(":root")[2]
 
 
 def test_the_page_costs_few_reads(service: Service, clock: Clock) -> None:

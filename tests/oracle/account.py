@@ -11,10 +11,14 @@ from tests.oracle.catalog import CatalogVersion, Json
 type Row = list[Any]
 NUMBER, KIND, GRANTED, REMAINING, GRANTED_AT, EXPIRES_AT = range(6)
 
+# The terms' names, in the order of the row that the ledger stores.
+TERMS = ("plan", "ai_enabled", "quota_anchor_day", "time_zone", "currency")
+
 
 @dataclass(frozen=True)
 class State:
-    """used: units of quota in the period that ends at renews_at. lots: in draw order, none empty. owed: credits."""
+    """terms: by name. used: units of quota in the period that ends at renews_at. lots: in draw order, none empty.
+    owed: credits."""
 
     terms: Json
     used: int
@@ -25,14 +29,14 @@ class State:
     @classmethod
     def of(cls, stored: Json) -> "State":
         """The `state` of a stored entry."""
-        lots = tuple(stored["lots"])
-        return cls(stored["terms"], stored["quota_used"], stored["quota_renews_at"], lots, stored.get("owed", 0))
+        terms, lots = dict(zip(TERMS, stored["terms"], strict=True)), tuple(stored["lots"])
+        return cls(terms, stored["quota_used"], stored["quota_renews_at"], lots, stored.get("owed", 0))
 
     def stored(self) -> Json:
         """As an entry stores it."""
         owed = {"owed": self.owed} if self.owed else {}
         return {
-            "terms": self.terms,
+            "terms": [self.terms[name] for name in TERMS],
             "quota_used": self.used,
             "quota_renews_at": self.renews_at,
             "lots": list(self.lots),

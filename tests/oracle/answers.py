@@ -1,5 +1,6 @@
 """The bodies of answers, from what the ledger stores: each number that a caller sees is computed a second time here."""
 
+import json
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -245,6 +246,7 @@ def purchase(record: Json, lots: list[Row]) -> Json:
     return {
         **{name: record[name] for name in ("id", "state", "pack", "credits", "amount", "currency", "valid_months")},
         "checkout_url": record.get("checkout_url"),
+        "voucher": voucher(record) if record["state"] == "pending" else None,
         "lot": lot_id(lots[-1][NUMBER]) if lots else None,
         "expires_at": time_text(lots[-1][EXPIRES_AT]) if lots else None,
         "refunded_amount": record["refunded"],
@@ -252,6 +254,14 @@ def purchase(record: Json, lots: list[Row]) -> Json:
         "revoked_credits": record["revoked"],
         "created_at": time_text(record["created_at"]),
     }
+
+
+def voucher(record: Json) -> Json | None:
+    """What a purchase is paid with: stored as a row of method, code, end and PDF."""
+    if "voucher" not in record:
+        return None
+    method, code, end, pdf = json.loads(record["voucher"])
+    return {"method": method, "code": code, "expires_at": time_text(end), "pdf": pdf}
 
 
 def purchases(shown: dict[str, Any]) -> Json:

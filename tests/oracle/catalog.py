@@ -14,7 +14,7 @@ FIRST_CATALOG = Path(__file__).parents[2] / "layers/prepaid/prepaid/core/first_c
 class CatalogVersion:
     """One version of the catalog. backed: the feature that the quota pays for. since: when it came into force.
 
-    retired: features and plans that the version keeps for what refers to them. titles: their names for people.
+    retired: features and plans that the version keeps for what refers to them. titles: of features and plans.
     """
 
     version: int
@@ -29,7 +29,11 @@ class CatalogVersion:
     @classmethod
     def of(cls, body: Json, since: int = 0) -> "CatalogVersion":
         """From the catalog's JSON."""
-        offered = [("feature", feature) for feature in body["features"]] + [("plan", plan) for plan in body["plans"]]
+        named = {
+            f"{kind} {one['id']}": one
+            for kind, ones in (("feature", body["features"]), ("plan", body["plans"]))
+            for one in ones
+        }
         return cls(
             version=body["version"],
             prices={feature["id"]: feature["price"] for feature in body["features"]},
@@ -37,8 +41,8 @@ class CatalogVersion:
             quotas={plan["id"]: plan["quota"] for plan in body["plans"]},
             packs={pack["id"]: pack for pack in body["packs"]},
             since=since,
-            retired=frozenset(f"{kind} {offer['id']}" for kind, offer in offered if not offer.get("active", True)),
-            titles={f"{kind} {offer['id']}": offer.get("titles", {}) for kind, offer in offered},
+            retired=frozenset(name for name, one in named.items() if not one.get("active", True)),
+            titles={name: one.get("titles", {}) for name, one in named.items()},
         )
 
     def offers(self, kind: str, name: str) -> bool:
@@ -68,9 +72,11 @@ class CatalogVersion:
             titles=self.titles | new.titles,
         )
 
-    def smallest_pack_covering(self, credits: int) -> str | None:
-        """The smallest pack on sale with at least so many credits (rule 4)."""
-        covering = [pack for pack in self.packs.values() if pack["active"] and pack["credits"] >= credits]
+    def smallest_pack_covering(self, credits: int, currency: str | None) -> str | None:
+        """The smallest pack on sale in a currency with at least so many credits (rule 4)."""
+        on_sale = [pack for pack in self.packs.values() if pack["active"]]
+        wanted = currency or (on_sale[0]["currency"] if on_sale else None)
+        covering = [pack for pack in on_sale if pack["currency"] == wanted and pack["credits"] >= credits]
         smallest = min(covering, key=lambda pack: (pack["credits"], pack["amount"], pack["id"]), default=None)
         return str(smallest["id"]) if smallest else None
 

@@ -247,7 +247,7 @@ def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion
         "available": now.available,
         "quota_remaining": now.left_for(feature, catalog),
         "renews_at": now.renews_at if helps else None,
-        "suggested_pack": catalog.smallest_pack_covering(needed - now.available + now.owed),
+        "suggested_pack": catalog.smallest_pack_covering(needed - now.available + now.owed, now.terms["currency"]),
     }
     return Refusal("insufficient_credits", facts)
 

@@ -6,6 +6,7 @@ from tests.planted_bugs.areas.manager_code import MANAGER_CODE
 from tests.planted_bugs.areas.page import PAGE
 from tests.planted_bugs.areas.purchases import PURCHASES
 from tests.planted_bugs.areas.reconciliation import RECONCILIATION
+from tests.planted_bugs.areas.statements import STATEMENTS
 from tests.planted_bugs.areas.store import STORE
 from tests.planted_bugs.areas.stripe import STRIPE
 from tests.planted_bugs.areas.sweep import SWEEP
@@ -18,6 +19,7 @@ AREAS = {
     "manager_code": MANAGER_CODE,
     "page": PAGE,
     "store": STORE,
+    "statements": STATEMENTS,
     "sweep": SWEEP,
     "stripe": STRIPE,
     "reconciliation": RECONCILIATION,

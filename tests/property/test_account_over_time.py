@@ -135,7 +135,7 @@ class AccountOverTime(RuleBasedStateMachine):
         if left:
             self.debit(feature, left)
 
-    @rule(terms=strategies.terms, field=st.sampled_from(["plan", "ai_enabled", "quota_anchor_day", "time_zone"]))
+    @rule(terms=strategies.terms, field=st.sampled_from(Terms.__slots__))
     def change_terms(self, terms: Terms, field: str) -> None:
         old = self.account.terms
         new = Terms(**{name: getattr(terms if name == field else old, name) for name in Terms.__slots__})

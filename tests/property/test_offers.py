@@ -45,10 +45,12 @@ def test_offers_promise_no_more_than_a_customer_can_check(packs: list[Pack]) -> 
                 assert each == min(rival.price_per_credit for rival in rivals)
 
 
-@given(packs=packs, missing=st.integers(1, 8))
-def test_the_suggested_pack_is_the_smallest_that_covers_the_need(packs: list[Pack], missing: int) -> None:
-    suggested = a_catalog(packs=packs).smallest_pack_covering(missing)
+@given(packs=packs, missing=st.integers(1, 8), currency=st.sampled_from(["brl", "usd"]))
+def test_the_suggested_pack_is_the_smallest_that_covers_the_need(
+    packs: list[Pack], missing: int, currency: str
+) -> None:
+    suggested = a_catalog(packs=packs).smallest_pack_covering(missing, currency)
 
-    large_enough = [pack.credits for pack in packs if pack.active and pack.credits >= missing]
-    assert (suggested.credits if suggested else None) == min(large_enough, default=None)
-    assert suggested is None or suggested.active
+    fitting = [pack.credits for pack in packs if pack.active and pack.currency == currency and pack.credits >= missing]
+    assert (suggested.credits if suggested else None) == min(fitting, default=None)
+    assert suggested is None or (suggested.active and suggested.currency == currency)

@@ -87,7 +87,10 @@ OF_PORTAL = {
     "return_origins": "portal_return_origins",
     "checkout_origin": "checkout_origin",
     "embed_origins": "portal_embed_origins",
+    "accent": "portal_accent",
+    "accent_dark": "portal_accent_dark",
 }
+# purchases_url isn't a setting: the page gives it with each purchase.
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
 
 
@@ -170,6 +173,8 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "STRIPE_API_BASE": fake.url,
         "STRIPE_STACK": STACK,
         "RETURN_URL": RETURN_URL,
+        "PORTAL_ACCENT": "#14614b",
+        "PORTAL_ACCENT_DARK": "#6fd3b1",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
@@ -265,6 +270,7 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     links = [service.portal_session(key=key, return_url=back).body["url"] for key, back in wanted]
     first, same, other = (link.removeprefix("https://api.example.com") for link in links)
     assert first == same
+    assert browser.send(browser.open(first).forms[0], code="830164").status == 403
     service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))
     assert browser.send(browser.open(first).forms[0], code=CODE).status == 200
     clock.now += 6 * MINUTE
@@ -276,9 +282,21 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     # An old browser says only where the form comes from.
     sent = {name: value for name, value in OWN_FORM.items() if name != "sec-fetch-site"}
     assert browser.request("POST", "/portal/language", body="language=es", headers=sent).status == 403
+    buy_on_the_page(service, browser)
     assert browser.send(page.form("/portal/leave")).status == 200
     assert browser.open(first).status == 410
     assert browser.open(other).status == 200
+
+
+def buy_on_the_page(service: Service, browser: Browser) -> None:
+    """A purchase with the manager session of the page, and one with the code."""
+    form = browser.open("/portal/buy").form("/portal/buy")
+    assert browser.send(form, pack="credits-50").status == 303
+    asked = browser.open("/portal/buy")
+    assert browser.send(asked.form("/portal/buy"), pack="credits-100", code=CODE).status == 303
+    newest = service(PURCHASES, by=BUYER).body["purchases"][0]["id"]
+    assert browser.open(f"/portal/purchases/{newest}").status == 200
+    assert browser.open(f"/portal/purchases/{newest}/state").status == 200
 
 
 def hear_of_money(till: Till) -> None:

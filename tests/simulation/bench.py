@@ -230,6 +230,8 @@ class Bench:
                 return_origins=(),
                 checkout_origin="https://checkout.example.com",
                 embed_origins=(),
+                accent="",
+                accent_dark="",
             ),
             checkout=CheckoutConfig(
                 live=False,

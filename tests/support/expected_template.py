@@ -73,6 +73,9 @@ PARAMETERS: dict[str, Properties] = {
         "Default": "https://checkout.stripe.com",
         "AllowedPattern": "https?://[^/?#,; ]+",
     },
+    # They become a part of the page's stylesheet.
+    "PortalAccent": {"Type": "String", "Default": "", "AllowedPattern": "(#[0-9a-f]{6})?"},
+    "PortalAccentDark": {"Type": "String", "Default": "", "AllowedPattern": "(#[0-9a-f]{6})?"},
     # Alarms about the reconciliation count hours of runs, see ALARMS.
     "ReconcileSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "SweepSchedule": {"Type": "String", "Default": "rate(1 hour)"},
@@ -161,6 +164,8 @@ VARIABLES: Properties = {
     "PORTAL_RETURN_ORIGINS": ref("PortalReturnOrigins"),
     "PORTAL_EMBED_ORIGINS": ref("PortalEmbedOrigins"),
     "CHECKOUT_ORIGIN": ref("CheckoutOrigin"),
+    "PORTAL_ACCENT": ref("PortalAccent"),
+    "PORTAL_ACCENT_DARK": ref("PortalAccentDark"),
 }
 
 # ---- Logs ----

@@ -95,6 +95,8 @@ class Deployment:
                 return_origins=(),
                 checkout_origin="https://checkout.example.com",
                 embed_origins=(),
+                accent="",
+                accent_dark="",
             ),
             random_bytes=secrets.token_bytes,
         )

@@ -36,8 +36,8 @@ HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 TICK = timedelta(milliseconds=1)
 
-NO_QUOTA = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
-QUOTA_100 = Terms(plan="individual", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo")
+NO_QUOTA = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo", currency="brl")
+QUOTA_100 = Terms(plan="individual", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo", currency="brl")
 PROFILE = Profile(name="Pet & Cia", language="pt-BR", low_credit_threshold=10, manager_contact=None)
 
 # Comparing codes is slow on purpose; here it is done a million times.
@@ -113,7 +113,7 @@ class StoreDriver:
     def put_account(
         self, account: str = "acme", terms: Terms = NO_QUOTA, profile: Profile = PROFILE, *, at: datetime = NOW
     ) -> bool:
-        return put_account(
+        opened, _ = put_account(
             self.table,
             account,
             terms,
@@ -122,6 +122,7 @@ class StoreDriver:
             catalog=self.catalog,
             now=at,
         )
+        return opened
 
     def debit(
         self,

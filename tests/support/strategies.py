@@ -35,6 +35,7 @@ terms = st.builds(
     ai_enabled=st.sampled_from([True, True, True, False]),
     quota_anchor_day=anchor_days,
     time_zone=st.sampled_from(ZONES),
+    currency=st.sampled_from(["brl", "usd", None]),
 )
 
 
@@ -57,7 +58,10 @@ def catalogs(draw: st.DrawFn, version: int = 1) -> Catalog:
             for feature, price in prices.items()
         ],
         plans=[Plan(id=plan.id, quota=draw(st.sampled_from([4, 1, 9, 0])), active=draw(active)) for plan in PLANS],
-        packs=[a_pack(credits, active=draw(st.booleans())) for credits in (5, 10, 20)],
+        packs=[
+            a_pack(credits, currency=draw(st.sampled_from(["brl", "usd"])), active=draw(st.booleans()))
+            for credits in (5, 10, 20)
+        ],
     )
 
 

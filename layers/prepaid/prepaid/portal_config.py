@@ -9,7 +9,8 @@ class PortalConfig:
 
     url: of the page, without a path; "" for the API's own address. return_url: the way back to the platform.
     return_origins: where else a link may lead back to. checkout_origin: of the payment pages.
-    embed_origins: the sites that may show the page in a frame.
+    embed_origins: the sites that may show the page in a frame. accent, accent_dark: the platform's colour in light and
+    in dark, such as #14614b; "" for the page's own, and for the same one in dark.
     """
 
     url: str
@@ -17,3 +18,5 @@ class PortalConfig:
     return_origins: tuple[str, ...]
     checkout_origin: str
     embed_origins: tuple[str, ...]
+    accent: str
+    accent_dark: str

@@ -13,7 +13,8 @@ class Settings:
     stripe_stack: the name of this stack in the metadata of its sessions at Stripe.
     portal_url: the address of the subscription page, "" for the API's own. portal_return_origins: the sites besides
     return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
-    checkout_origin: the site of the payment pages.
+    checkout_origin: the site of the payment pages. portal_accent, portal_accent_dark: the platform's colour, such
+    as #14614b, or "".
     cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
     """
 
@@ -31,6 +32,8 @@ class Settings:
     portal_return_origins: tuple[str, ...]
     portal_embed_origins: tuple[str, ...]
     checkout_origin: str | None
+    portal_accent: str
+    portal_accent_dark: str
 
 
 def from_environment() -> Settings:
@@ -51,6 +54,8 @@ def from_environment() -> Settings:
         portal_return_origins=_listed(environment.get("PORTAL_RETURN_ORIGINS", "")),
         portal_embed_origins=_listed(environment.get("PORTAL_EMBED_ORIGINS", "")),
         checkout_origin=environment.get("CHECKOUT_ORIGIN"),
+        portal_accent=environment.get("PORTAL_ACCENT", ""),
+        portal_accent_dark=environment.get("PORTAL_ACCENT_DARK", ""),
     )
 
 

@@ -88,4 +88,6 @@ def _portal(settings: Settings) -> PortalConfig | None:
         return_origins=settings.portal_return_origins,
         checkout_origin=settings.checkout_origin,
         embed_origins=settings.portal_embed_origins,
+        accent=settings.portal_accent,
+        accent_dark=settings.portal_accent_dark,
     )

@@ -85,14 +85,14 @@ API = (
         "idempotency_key_of",
         'raise KeyMissing("Send an Idempotency-Key header with every POST.")',
         'return "none"',
-        ("functions/test_bad_input",),
+        ("functions/test_bad_keys_and_queries",),
     ),
     Bug(
         "a name twice in a body",
         "_once",
         "if len(names) < len(pairs):",
         "if False:",
-        ("functions/test_bad_input",),
+        ("functions/test_bad_bodies",),
     ),
     Bug(
         "a replay is not marked",
@@ -180,7 +180,7 @@ API = (
     ),
     Bug(
         "a day's history begins a line late",
-        "_range",
+        "entry_range",
         "first = earlier.number + 1 if earlier else 1",
         "first = earlier.number + 2 if earlier else 1",
         ("functions/test_reading",),

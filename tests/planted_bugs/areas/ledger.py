@@ -158,9 +158,30 @@ LEDGER = (
     Bug(
         "a refusal suggests a pack that is too small",
         "_insufficient",
-        "pack = catalog.smallest_pack_covering(needed - account.available + account.owed)",
-        "pack = catalog.smallest_pack_covering(1)",
+        "pack = catalog.smallest_pack_covering(missing, account.terms.currency)",
+        "pack = catalog.smallest_pack_covering(1, account.terms.currency)",
         ("core/test_spending",),
+    ),
+    Bug(
+        "a pack in yen is suggested to a shop in reais",
+        "Catalog.packs_in",
+        " if pack.currency == (currency or self.currency)",
+        "",
+        ("test_currencies_of_accounts",),
+    ),
+    Bug(
+        "a pack in another currency is sold",
+        "Catalog.pack_on_sale",
+        "if pack.id not in offered:",
+        "if False:",
+        ("test_currencies_of_accounts",),
+    ),
+    Bug(
+        "a PUT that names no currency resets it",
+        "put_account",
+        "wanted = replace(terms, currency=current.currency)",
+        "wanted = replace(terms, currency=catalog.currency)",
+        ("test_currencies_of_accounts",),
     ),
     Bug(
         "a suggested pack would go into the debt",

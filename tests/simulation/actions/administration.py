@@ -29,6 +29,7 @@ def put_account(world: World, step: Step) -> None:
         "ai_enabled": step["ai"],
         "quota_anchor_day": step["anchor"],
         "time_zone": step["zone"],
+        "currency": "brl",
     }
     account = account_of(step)
     profile = {
@@ -78,11 +79,15 @@ def catalog_body(variant: int) -> Json:
     omitted = OMITTED.get(variant, ())
     return {
         "features": [
-            {"id": feature, "price": price, "quota_backed": feature == backed}
+            {"id": feature, "price": price, "quota_backed": feature == backed, "titles": {"en": f"{feature} {variant}"}}
             for feature, price in prices.items()
             if feature not in omitted
         ],
-        "plans": [{"id": plan, "quota": quota} for plan, quota in quotas.items() if plan not in omitted],
+        "plans": [
+            {"id": plan, "quota": quota, "titles": {"es": f"{plan} {variant}"}}
+            for plan, quota in quotas.items()
+            if plan not in omitted
+        ],
         "packs": [
             {
                 "id": pack,

@@ -1,5 +1,6 @@
 """Checks what is written of purchases and their money."""
 
+import json
 from bisect import bisect_right
 
 from tests.oracle import answers
@@ -40,6 +41,7 @@ def check_purchase(commit: Commit, change: Change) -> None:
         same(record["state"], state_of(record), f"{about}: its state")
     if "paid" in record["state"]:
         commit.auditor.seen["purchase waits for a person"] += 1
+    _check_voucher(commit, record)
     _check_ledger_agrees(commit, record)
     known.record = record
     _show(commit, known)
@@ -101,6 +103,23 @@ def _check_paid(commit: Commit, record: Json) -> None:
     same(session["payment_status"], "paid", f"{record['id']} is granted; Stripe's session")
     same(session["payment_intent"], record["payment"], f"{record['id']}: its payment")
     same(session["metadata"]["prepaid_purchase"], record["id"], "whose session it is")
+
+
+def _check_voucher(commit: Commit, record: Json) -> None:
+    """A purchase holds a voucher while it waits, and it is the one that Stripe shows, unless that has ended there."""
+    if record["state"] != "pending":
+        must("voucher" not in record, f"{record['id']}: a voucher of a purchase that is {record['state']}")
+        return
+    tables = commit.auditor.world.stripe.tables
+    payment = tables["checkout.session"][record["session"]]["payment_intent"]
+    shown = tables["payment_intent"][payment]["next_action"]
+    if shown is None:
+        return
+    details = shown[shown["type"]]
+    code, pdf = details.get("data") or details.get("number"), details.get("pdf")
+    method, *rest = json.loads(record["voucher"])
+    same((method in shown["type"], rest), (True, [code, details["expires_at"] * 1000, pdf]), f"{record['id']}: voucher")
+    commit.auditor.seen[f"a {method} voucher is kept"] += 1
 
 
 def _check_stripe_has(commit: Commit, record: Json, moved: tuple[int, int]) -> None:

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from prepaid.core.catalog import Catalog, Feature, Pack, Plan, is_successor, with_retired
-from prepaid.core.errors import InvalidRequest
+from prepaid.core.errors import CurrencyMismatch, InvalidRequest
 from prepaid.core.languages import LANGUAGES
-from prepaid.core.offers import Offer, check_prices, offers, price_text
+from prepaid.core.offers import Offer, check_prices, offers, offers_in, price_text
 from tests.support.core_builders import AI_SERVICE, CATALOG, PACKS, STICKER, a_catalog, a_pack
 
 
@@ -92,18 +92,60 @@ def test_packs_of_one_size_have_one_order_however_listed() -> None:
 def test_the_smallest_pack_that_covers_what_is_missing_is_suggested() -> None:
     catalog = a_catalog(packs=(a_pack(500), a_pack(50), a_pack(100)))
 
-    suggested = [catalog.smallest_pack_covering(credits) for credits in (1, 50, 51, 100, 101, 500)]
+    suggested = [catalog.smallest_pack_covering(credits, None) for credits in (1, 50, 51, 100, 101, 500)]
     assert [pack.credits for pack in suggested if pack] == [50, 50, 100, 100, 500, 500]
 
 
 def test_no_pack_is_suggested_when_none_is_large_enough() -> None:
-    assert CATALOG.smallest_pack_covering(1001) is None
+    assert CATALOG.smallest_pack_covering(1001, "brl") is None
 
 
 def test_a_retired_pack_is_not_suggested() -> None:
     catalog = a_catalog(packs=(a_pack(50, active=False), a_pack(100)))
 
-    assert catalog.smallest_pack_covering(10) == a_pack(100)
+    assert catalog.smallest_pack_covering(10, "brl") == a_pack(100)
+
+
+# Currencies
+
+
+DOLLARS = (a_pack(20, 400, pack_id="usd-20", currency="usd"), a_pack(200, 3600, pack_id="usd-200", currency="usd"))
+TWO_CURRENCIES = a_catalog(packs=(a_pack(50, active=False, currency="eur"), a_pack(100), *DOLLARS))
+
+
+@pytest.mark.parametrize(
+    ("currency", "packs"),
+    [("brl", ["credits-100"]), ("usd", ["usd-20", "usd-200"]), (None, ["credits-100"]), ("eur", [])],
+)
+def test_packs_are_offered_in_the_accounts_currency_only(currency: str | None, packs: list[str]) -> None:
+    assert [pack.id for pack in TWO_CURRENCIES.packs_in(currency)] == packs
+    assert [offer.pack.id for offer in offers_in(TWO_CURRENCIES, currency)] == packs
+
+
+def test_an_account_is_offered_the_packs_as_everybody_sees_them() -> None:
+    assert offers_in(TWO_CURRENCIES, "usd") == offers(a_catalog(packs=DOLLARS))
+
+
+def test_a_catalogs_currency_is_that_of_its_first_active_pack() -> None:
+    assert TWO_CURRENCIES.currency == "brl"
+    assert a_catalog(packs=(*DOLLARS, a_pack(1))).currency == "usd"
+    assert a_catalog(packs=(a_pack(1, active=False),)).currency is None
+
+
+@pytest.mark.parametrize("currency", ["brl", None])
+def test_a_pack_in_another_currency_is_refused_with_valid_ones(currency: str | None) -> None:
+    with pytest.raises(CurrencyMismatch) as refused:
+        TWO_CURRENCIES.pack_on_sale("usd-20", currency)
+
+    assert (refused.value.currency, refused.value.packs) == ("brl", ("credits-100",))
+
+
+@pytest.mark.parametrize("pack", ["gold", "credits-50"])
+def test_a_pack_not_on_sale_is_refused_with_those_of_a_currency(pack: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        TWO_CURRENCIES.pack_on_sale(pack, "usd")
+
+    assert refused.value.errors == (("pack", "no such pack on sale: must be one of usd-20, usd-200"),)
 
 
 # Offers
@@ -187,9 +229,8 @@ def test_of_equally_priced_packs_the_smallest_is_the_best_value() -> None:
 
 def test_packs_are_compared_within_their_currency_only() -> None:
     reais = (a_pack(50, 5000, pack_id="brl-50"), a_pack(500, 25000, pack_id="brl-500"))
-    dollars = (a_pack(20, 400, pack_id="usd-20", currency="usd"), a_pack(200, 3600, pack_id="usd-200", currency="usd"))
 
-    offers_shown = shown(a_catalog(packs=(*reais, *dollars)))
+    offers_shown = shown(a_catalog(packs=(*reais, *DOLLARS)))
 
     assert {pack_id: offer.saving_percent for pack_id, offer in offers_shown.items()} == {
         "usd-20": 0,

@@ -17,4 +17,4 @@ def test_a_catalog_in_the_first_format_is_read() -> None:
     catalog = catalog_from(OLDEST)
 
     assert (catalog.version, catalog.active_feature("sticker").price) == (2, 1)
-    assert (catalog.plan("none").quota, catalog.pack_on_sale("one").amount) == (0, 100)
+    assert (catalog.plan("none").quota, catalog.pack_on_sale("one", "brl").amount) == (0, 100)

@@ -4,12 +4,13 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, Text, body_of
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Currency, Slug, Text, body_of
 from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Route
 from prepaid.core.account import Terms
 from prepaid.core.calendar import is_zone
+from prepaid.core.currencies import CURRENCIES
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.core.languages import Language
 from prepaid.deps import Deps
@@ -30,9 +31,22 @@ def _check_zone(name: str) -> str:
 type Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_check_zone)]
 
 
+def _check_currency(currency: str) -> str:
+    if currency not in CURRENCIES:
+        raise ValueError("is not supported by Stripe")
+    return currency
+
+
+type KnownCurrency = Annotated[Currency, AfterValidator(_check_currency)]
+
+
 class AccountRequest(Body):
     """The account's terms and profile. A field that is left out gets its default when the account is opened; an
-    account that exists is changed only by a request that names every field."""
+    account that exists is changed only by a request that names every field.
+
+    currency: of the packs that the account buys; default: of the first pack on sale. An account that exists keeps its
+    own when it is left out.
+    """
 
     name: Text
     plan: Slug
@@ -42,6 +56,7 @@ class AccountRequest(Body):
     language: Language = "pt-BR"
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = 10
     manager_contact: Text | None = None
+    currency: KnownCurrency = KEPT
 
 
 class AccountPatch(Body):
@@ -55,6 +70,7 @@ class AccountPatch(Body):
     language: Language = KEPT
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = KEPT
     manager_contact: Text | None = KEPT
+    currency: KnownCurrency = KEPT
 
 
 class AccountAnswer(TypedDict):
@@ -69,6 +85,7 @@ class AccountAnswer(TypedDict):
     language: str
     low_credit_threshold: int
     manager_contact: str | None
+    currency: str | None
     manager_code_set: NotRequired[bool]
 
 
@@ -81,6 +98,7 @@ def put(request: Request, deps: Deps) -> Response:
         ai_enabled=body.ai_enabled,
         quota_anchor_day=body.quota_anchor_day,
         time_zone=body.time_zone,
+        currency=body.currency,
     )
     profile = Profile(
         name=body.name,
@@ -88,12 +106,12 @@ def put(request: Request, deps: Deps) -> Response:
         low_credit_threshold=body.low_credit_threshold,
         manager_contact=body.manager_contact,
     )
-    opened = put_account(
+    opened, terms = put_account(
         deps.table,
         account_id,
         terms,
         profile,
-        left_out=[name for name in AccountRequest.model_fields if name not in body.model_fields_set],
+        left_out=[name for name in AccountRequest.model_fields if name not in {*body.model_fields_set, "currency"}],
         actor=caller_of(request).name,
         catalog=deps.catalog(deps.table),
         now=request.now,
@@ -148,6 +166,7 @@ def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAn
         "language": profile.language,
         "low_credit_threshold": profile.low_credit_threshold,
         "manager_contact": profile.manager_contact,
+        "currency": terms.currency,
     }
 
 

@@ -4,9 +4,9 @@ import re
 from dataclasses import asdict
 from typing import Annotated, Self, TypedDict
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from prepaid.api.http.bodies import MAX_CREDITS, Body, Slug, Text, body_of, spelled
+from prepaid.api.http.bodies import MAX_CREDITS, Body, Currency, Slug, Text, body_of
 from prepaid.api.http.problems import PreconditionMissing
 from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
 from prepaid.api.http.responses import Response
@@ -21,12 +21,17 @@ from prepaid.use_cases.administering import replace_catalog
 
 ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
 
-type Currency = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]{3}$"), spelled("must be an ISO 4217 code in lower case, such as brl")
-]
-
 # Short enough for a column of the page, and for a version with 200 of each kind (core/catalog.py).
-type Title = Annotated[Text, StringConstraints(max_length=30)]
+LONGEST_TITLE = 30
+
+
+def _check_title(title: str) -> str:
+    if len(title) > LONGEST_TITLE:
+        raise ValueError(f"must have at most {LONGEST_TITLE} characters")
+    return title
+
+
+type Title = Annotated[Text, AfterValidator(_check_title), Field(json_schema_extra={"maxLength": LONGEST_TITLE})]
 type Titles = dict[Language, Title]
 
 

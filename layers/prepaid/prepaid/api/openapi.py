@@ -94,6 +94,12 @@ PROBLEM_MEMBERS = {
         "description": "insufficient_credits: the smallest pack on sale that is enough; null if none is.",
     },
     "remaining": {**INTEGER, "description": "exceeds_remaining: credits that remain of the grant."},
+    "currency": {"anyOf": [TEXT, {"type": "null"}], "description": "currency_mismatch: the account's currency."},
+    "packs": {
+        "type": "array",
+        "items": TEXT,
+        "description": "currency_mismatch: the packs on sale in the account's currency.",
+    },
     "current_version": {**INTEGER, "description": "version_conflict: the catalog's version in force."},
     "tries_left": {**INTEGER, "description": "wrong_code: tries left before the code locks."},
 }

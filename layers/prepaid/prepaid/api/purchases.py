@@ -1,7 +1,7 @@
 """/v1/accounts/{account}/purchases: buying a pack and showing purchases."""
 
 from dataclasses import replace
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from prepaid.api.http.bodies import Body, Slug, body_of
 from prepaid.api.http.cursors import read_cursor, sign_cursor
@@ -39,12 +39,22 @@ class PurchaseRequest(Body):
     pack: Slug
 
 
+class VoucherAnswer(TypedDict):
+    """What a pending purchase is paid with. code: Pix copia e cola, or the number of the boleto. pdf: the boleto."""
+
+    method: Literal["pix", "boleto"]
+    code: str
+    expires_at: Time
+    pdf: str | None
+
+
 class PurchaseAnswer(TypedDict):
-    """A purchase. amount, refunded_amount, disputed_amount: minor units of the currency."""
+    """A purchase. amount, refunded_amount, disputed_amount: minor units of the currency. voucher: while pending."""
 
     id: str
     state: str
     checkout_url: str | None
+    voucher: VoucherAnswer | None
     pack: str
     credits: int
     amount: int
@@ -146,6 +156,7 @@ def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
         "id": purchase.id,
         "state": purchase.state,
         "checkout_url": purchase.checkout_url,
+        "voucher": _voucher_answer(purchase),
         "pack": purchase.pack,
         "credits": purchase.credits,
         "amount": purchase.amount,
@@ -158,6 +169,18 @@ def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
         "disputed_amount": purchase.disputed,
         "revoked_credits": purchase.revoked,
         "created_at": rfc3339(purchase.created_at),
+    }
+
+
+def _voucher_answer(purchase: Purchase) -> VoucherAnswer | None:
+    voucher = purchase.voucher
+    if voucher is None or purchase.state != "pending":
+        return None
+    return {
+        "method": voucher.method,
+        "code": voucher.code,
+        "expires_at": rfc3339(voucher.expires_at),
+        "pdf": voucher.pdf,
     }
 
 
@@ -188,7 +211,7 @@ BUY = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "manager_session_invalid"),
-        409: ("idempotency_key_reused", "purchase_not_resumable"),
+        409: ("idempotency_key_reused", "purchase_not_resumable", "currency_mismatch"),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         502: ("payment_provider_refused",),
@@ -209,9 +232,10 @@ CANCEL = Route(
     ),
     answers={200: Answer(PurchaseAnswer, headers=(REPLAYED,))},
     refusals={
-        400: KEY_REFUSALS,
+        400: (*KEY_REFUSALS, "malformed_body"),
         404: ("account_not_found", "purchase_not_found"),
         409: ("idempotency_key_reused", "purchase_not_cancellable"),
+        413: ("body_too_large",),
         502: ("payment_provider_refused",),
         503: ("busy", "payments_unavailable"),
     },

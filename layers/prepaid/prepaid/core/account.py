@@ -38,12 +38,16 @@ def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The account's agreed terms, which determine its quota. Only a plan_change entry changes them."""
+    """The account's agreed terms: its quota, and the currency it buys in. Only a plan_change entry changes them.
+
+    currency: None for an account that was opened while no pack was on sale; the catalog's then counts.
+    """
 
     plan: str
     ai_enabled: bool
     quota_anchor_day: int
     time_zone: str
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from prepaid.core.currencies import why_not
-from prepaid.core.errors import FeatureRetired, InvalidRequest
+from prepaid.core.errors import CurrencyMismatch, FeatureRetired, InvalidRequest
 
 # With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
 MAX_IDS = 200
@@ -99,13 +99,18 @@ class Catalog:
             raise InvalidRequest((("plan", f"is retired: {self._valid_plans}"),))
         return plan
 
-    def pack_on_sale(self, pack_id: str) -> Pack:
-        """The pack, or InvalidRequest naming the field `pack` when it doesn't exist or is retired."""
-        for pack in self.packs_on_sale:
-            if pack.id == pack_id:
-                return pack
-        valid = _one_of(pack.id for pack in self.packs_on_sale)
-        raise InvalidRequest((("pack", f"no such pack on sale: {valid}"),))
+    def pack_on_sale(self, pack_id: str, currency: str | None) -> Pack:
+        """The pack, for an account that buys in `currency`; None: the catalog's own currency.
+
+        Raises InvalidRequest naming the field `pack` when it doesn't exist or is retired, CurrencyMismatch.
+        """
+        offered = tuple(pack.id for pack in self.packs_in(currency))
+        pack = next((pack for pack in self.packs_on_sale if pack.id == pack_id), None)
+        if pack is None:
+            raise InvalidRequest((("pack", f"no such pack on sale: {_one_of(offered)}"),))
+        if pack.id not in offered:
+            raise CurrencyMismatch(currency or self.currency, offered)
+        return pack
 
     @property
     def _valid_plans(self) -> str:
@@ -123,9 +128,18 @@ class Catalog:
             sorted((pack for pack in self.packs if pack.active), key=lambda pack: (pack.credits, pack.amount, pack.id))
         )
 
-    def smallest_pack_covering(self, credits: int) -> Pack | None:
-        """The smallest pack on sale that holds at least `credits`."""
-        return next((pack for pack in self.packs_on_sale if pack.credits >= credits), None)
+    def packs_in(self, currency: str | None) -> tuple[Pack, ...]:
+        """The packs on sale in a currency, smallest first; None: in the catalog's own."""
+        return tuple(pack for pack in self.packs_on_sale if pack.currency == (currency or self.currency))
+
+    def smallest_pack_covering(self, credits: int, currency: str | None) -> Pack | None:
+        """The smallest pack on sale in a currency that holds at least `credits`; None: the catalog's own currency."""
+        return next((pack for pack in self.packs_in(currency) if pack.credits >= credits), None)
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of accounts that name none: of the first pack on sale, in the catalog's own order."""
+        return next((pack.currency for pack in self.packs if pack.active), None)
 
 
 def check_amounts(catalog: Catalog) -> None:

@@ -18,6 +18,7 @@ PrepaidError
 │   ├── PortalLinkUsed         a link to the subscription page that opened a session before
 │   ├── PortalLinkInvalid      a link to the subscription page that is unknown or expired
 │   ├── PortalSessionEnded     no session on the subscription page that this request can use
+│   ├── CurrencyMismatch       the pack is sold in another currency than the account's
 │   ├── PurchaseNotFound       the account has no such purchase
 │   ├── PurchaseNotResumable   a purchase that can't be continued
 │   └── PurchaseNotCancellable a purchase that isn't open any more
@@ -174,6 +175,15 @@ class PortalSessionEnded(Refused):
     """The session on the subscription page is unknown, too old, or ended by leaving or by a changed code."""
 
     code: ClassVar[str] = "portal_session_ended"
+
+
+@dataclass(eq=False)
+class CurrencyMismatch(Refused):
+    """The pack is sold in another currency than the account's. `packs`: ids of those on sale in the account's."""
+
+    currency: str | None
+    packs: tuple[str, ...]
+    code: ClassVar[str] = "currency_mismatch"
 
 
 @dataclass(eq=False)

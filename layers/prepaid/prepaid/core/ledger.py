@@ -396,7 +396,8 @@ def _insufficient(account: Account, needed: int, feature: Feature, catalog: Cata
     # A renewal helps only for a quota-backed feature, on a plan with a quota (rule 8).
     renewal_helps = feature.quota_backed and quota_limit(account, catalog) > 0
     # A new pack pays owed credits first (rule 13): a pack that covers only the shortfall would not be enough.
-    pack = catalog.smallest_pack_covering(needed - account.available + account.owed)
+    missing = needed - account.available + account.owed
+    pack = catalog.smallest_pack_covering(missing, account.terms.currency)
     return InsufficientCredits(
         needed=needed,
         available=account.available,

@@ -25,8 +25,12 @@ class Offer:
 
 def offers(catalog: Catalog) -> tuple[Offer, ...]:
     """Each pack on sale, compared with the smallest pack of its currency. Smallest first."""
-    packs = catalog.packs_on_sale
-    return tuple(_offer(pack, tuple(other for other in packs if other.currency == pack.currency)) for pack in packs)
+    return tuple(_offer(pack, catalog.packs_in(pack.currency)) for pack in catalog.packs_on_sale)
+
+
+def offers_in(catalog: Catalog, currency: str | None) -> tuple[Offer, ...]:
+    """The offers to an account that buys in a currency, smallest first. None: the catalog's own currency."""
+    return tuple(offer for offer in offers(catalog) if offer.pack.currency == (currency or catalog.currency))
 
 
 def price_text(price: Fraction) -> str:

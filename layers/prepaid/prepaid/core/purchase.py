@@ -45,6 +45,19 @@ UNPAID_STATES: dict[Progress, dict[PurchaseState, PurchaseState]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Voucher:
+    """What a customer pays later with, at a bank: a Pix code or the number of a boleto.
+
+    expires_at: the last instant at which it can be paid. pdf: the address of a boleto to print, if there is one.
+    """
+
+    method: Literal["pix", "boleto"]
+    code: str
+    expires_at: datetime
+    pdf: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
     """What was agreed before the payment page existed, and the purchase's progress since.
 
@@ -53,6 +66,7 @@ class Purchase:
     payment, once known. key: a digest of the request's idempotency key. requested_by: the client that made the request.
     lots: as they were granted: by the payment, and by restored credits whose lot had expired.
     cancelling: whether a client asked to close the page. cancel_key, cancelled_at: of the request that cancelled it.
+    voucher: while the purchase is pending, if the provider names it.
     refunded, disputed: minor units. revoked: credits taken back for them; debt: how many of those had been spent and
     became owed; expired_unspent: how many had expired unspent, so that there was nothing to take.
     """
@@ -78,6 +92,7 @@ class Purchase:
     cancelling: bool = False
     cancel_key: str | None = None
     cancelled_at: datetime | None = None
+    voucher: Voucher | None = None
     lots: tuple[Lot, ...] = ()
     refunded: int = 0
     disputed: int = 0
@@ -144,7 +159,7 @@ class PaymentStatus:
     amount: minor units. mode: of the session, "payment" for packs. quantity: number of packs.
     account, purchase: named by the session's metadata; "" when it names none. other_stack: the stack that it names, if
     that isn't this one; else "".
-    payment: the provider's id of the payment, if there is one.
+    payment: the provider's id of the payment, if there is one. voucher: what an awaited payment is made with.
     refunded: minor units of refunds that didn't fail. disputed: minor units of disputes that are open or lost.
     """
 
@@ -159,6 +174,7 @@ class PaymentStatus:
     quantity: int
     other_stack: str = ""
     payment: str | None = None
+    voucher: Voucher | None = None
     refunded: int = 0
     disputed: int = 0
 
@@ -215,7 +231,7 @@ def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) 
     own = purchase.session is not None and is_page_of(purchase, status)
     if not own or status.progress != "paid" or purchase.granted or purchase.state == "paid":
         return None
-    return replace(purchase, state="paid", version=purchase.version + 1, changed_at=now)
+    return replace(purchase, state="paid", version=purchase.version + 1, changed_at=now, voucher=None)
 
 
 def needs_revocation(purchase: Purchase, status: PaymentStatus) -> bool:
@@ -229,7 +245,14 @@ def next_step(purchase: Purchase, status: PaymentStatus, now: datetime, *, expir
     `status` must be newer than `purchase`, or it could undo a newer one: read the record first, then fetch the status.
     expired_unspent: credits that expired in the purchase's lots, from the ledger; used only if `needs_revocation`.
     """
-    changed = replace(purchase, version=purchase.version + 1, changed_at=now, session=status.session)
+    changed = replace(
+        purchase,
+        version=purchase.version + 1,
+        changed_at=now,
+        session=status.session,
+        # Only an awaited payment has one: it ends with the wait.
+        voucher=status.voucher,
+    )
     if not purchase.granted:
         if status.progress == "paid":
             return Step(replace(changed, state="granted", payment=status.payment), grant_of(purchase))

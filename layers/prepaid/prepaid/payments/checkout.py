@@ -141,8 +141,7 @@ def _page(session: stripe.checkout.Session) -> Page:
 def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> dict[str, Any]:
     methods = [name for name in config.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
     metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id, METADATA_STACK: config.stack}
-    separator = "&" if "?" in config.return_url else "?"
-    back = f"{config.return_url}{separator}purchase={purchase.id}&result="
+    back = _way_back(purchase, config)
     return {
         "mode": "payment",
         "line_items": [
@@ -169,6 +168,14 @@ def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> di
         "success_url": f"{back}completed",
         "cancel_url": f"{back}cancelled",
     }
+
+
+def _way_back(purchase: Purchase, config: CheckoutConfig) -> str:
+    """Where the payment page leads back to, without the result at its end."""
+    if config.purchases_url is not None:
+        return f"{config.purchases_url}/{purchase.id}?result="
+    separator = "&" if "?" in config.return_url else "?"
+    return f"{config.return_url}{separator}purchase={purchase.id}&result="
 
 
 OPTIONS: dict[str, dict[str, int]] = {

@@ -9,9 +9,11 @@ class CheckoutConfig:
 
     payment_methods: Stripe's names; methods that accept only reais are offered only for packs in reais.
     return_url: where the customer returns to from the payment page; `purchase` and `result` are added to its query.
+    purchases_url: instead of return_url, for what the subscription page sells: where it shows its purchases.
     """
 
     live: bool
     stack: str
     payment_methods: tuple[str, ...]
     return_url: str
+    purchases_url: str | None = None

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import stripe
 
-from prepaid.core.purchase import PaymentStatus, Progress
+from prepaid.core.purchase import PaymentStatus, Progress, Voucher
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, SessionUnknown
 from prepaid.payments.events import (
     METADATA_ACCOUNT,
@@ -41,6 +41,12 @@ REFUSALS = (
 # The most refunds or disputes read for one payment; Stripe allows fewer.
 MAX_REFUNDS = 100
 EVENTS_PAGE = 100
+# What a payment's next_action holds, by method: its details, and the field of the code in them.
+# https://docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action
+VOUCHERS: tuple[tuple[Literal["pix", "boleto"], str, str], ...] = (
+    ("pix", "pix_display_qr_code", "data"),
+    ("boleto", "boleto_display_details", "number"),
+)
 
 # For modules that pass the client on without calling it.
 type Stripe = stripe.StripeClient
@@ -111,6 +117,7 @@ def payment_status_of(
             # A session that lost its stack's name is judged by its purchase's record alone.
             other_stack=named if named is not None and named != stack else "",
             payment=payment,
+            voucher=_voucher(client, payment) if progress == "awaiting_payment" and payment else None,
             refunded=_refunded(client, payment) if paid and payment else 0,
             disputed=_disputed(client, payment) if paid and payment else 0,
         )
@@ -192,6 +199,17 @@ def _named_in(thing: dict[str, Any]) -> tuple[str | None, str | None, str | None
         metadata_value(metadata, METADATA_PURCHASE),
         metadata_value(metadata, METADATA_STACK),
     )
+
+
+def _voucher(client: stripe.StripeClient, payment: str) -> Voucher | None:
+    """The Pix code or boleto that the customer received; None if the payment shows neither."""
+    shown: dict[str, Any] = client.v1.payment_intents.retrieve(payment).to_dict().get("next_action") or {}
+    for method, details, code in VOUCHERS:
+        found = shown.get(details) or {}
+        if found.get(code) and found.get("expires_at"):
+            expires_at = datetime.fromtimestamp(found["expires_at"], UTC)
+            return Voucher(method=method, code=found[code], expires_at=expires_at, pdf=found.get("pdf"))
+    return None
 
 
 def _refunded(client: stripe.StripeClient, payment: str) -> int:

@@ -22,6 +22,7 @@ from prepaid.portal.pages import (
     redirect,
     session_cookie,
     session_token,
+    typed_code,
 )
 from prepaid.portal.rendering import render
 from prepaid.portal.visits import visit_of
@@ -30,10 +31,6 @@ from prepaid.store.accounts import read_account
 from prepaid.store.portal import delete_session, update_session
 from prepaid.use_cases.approving import token_digest
 from prepaid.use_cases.entering import enter, open_link
-
-CODE = re.compile(r"[0-9]{6}", re.ASCII)
-# What people type between the digits of a code, and what copying adds.
-BETWEEN_DIGITS = re.compile(r"[\s.\-\u200b\u00a0]+")
 
 
 def show_code_form(request: Request, deps: Deps) -> Response:
@@ -55,9 +52,8 @@ def submit_code(request: Request, deps: Deps) -> Response:
             # A second click, or Back: the session that the link opened is in this browser, or the page says it ended.
             return redirect("/portal", portal)
         raise
-    code = BETWEEN_DIGITS.sub("", fields.get("code", ""))
-    if not CODE.fullmatch(code):
-        # No try is counted: what isn't six digits can't be a code.
+    code = typed_code(fields)
+    if code is None:
         return _form(link, deps, portal, status=422, problem="code_six_digits")
     try:
         entered = enter(deps.table, link, code, deps.codes(), now=request.now)
@@ -78,7 +74,7 @@ def leave(request: Request, deps: Deps) -> Response:
     check_form_token(fields, visit.token, "leave")
     delete_session(deps.table, token_digest(visit.token))
     language = visit.session.language
-    body = render("left.html", language, visit.zone, {"return_url": visit.session.return_url})
+    body = render("left.html", language, visit.zone, {"return_url": visit.session.return_url}, portal)
     return html(body, portal, cookies=(ended_cookie(),))
 
 
@@ -124,7 +120,8 @@ def _form(
         "tries_left": tries_left,
         "locked_until": locked_until,
     }
-    return html(render("enter.html", link.language, terms.time_zone, values), portal, status=status, headers=headers)
+    body = render("enter.html", link.language, terms.time_zone, values, portal)
+    return html(body, portal, status=status, headers=headers)
 
 
 SHOW_CODE_FORM = PageRoute(method="GET", path="/portal/enter/{token}", function=show_code_form)

@@ -25,6 +25,5 @@ def error_page(error: Exception, accepted: str, portal: PortalConfig) -> str:
     language, return_url = accepted_language(accepted), portal.return_url
     if isinstance(error, PortalLinkUsed):
         language, return_url = error.language, error.return_url
-    return render(
-        "error.html", language, "UTC", {"what": PAGES.get(code_of(error), "internal"), "return_url": return_url}
-    )
+    values = {"what": PAGES.get(code_of(error), "internal"), "return_url": return_url}
+    return render("error.html", language, "UTC", values, portal)

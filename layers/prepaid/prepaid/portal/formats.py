@@ -1,6 +1,7 @@
 """Numbers, money, dates and times as each language writes them. The tests compare them with Babel's."""
 
 from datetime import date, datetime, time
+from fractions import Fraction
 
 from prepaid.core.currencies import decimals_of
 
@@ -59,6 +60,8 @@ SHORT_MONTHS = {
     "es": ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"],
 }
 NOON = 12
+# A price per credit is shown with two digits that count, and with at most this many decimals.
+TWO_DIGITS, MOST_DECIMALS = 10, 6
 
 
 def number(value: int, language: str) -> str:
@@ -79,8 +82,22 @@ def money(amount: int, currency: str, language: str) -> str:
     text = number(whole, language) + (f"{DECIMAL[language]}{minor:0{digits}d}" if digits else "")
     symbol = SYMBOLS.get(currency, currency.upper())
     sign = MINUS if amount < 0 else ""
-    space = "" if language == "en" and currency in SYMBOLS else NO_BREAK
-    return f"{sign}{symbol}{space}{text}"
+    return f"{sign}{symbol}{_space(currency, language)}{text}"
+
+
+def _space(currency: str, language: str) -> str:
+    return "" if language == "en" and currency in SYMBOLS else NO_BREAK
+
+
+def unit_price(amount: Fraction, currency: str, language: str) -> str:
+    """A price per credit in minor units: 34.99 of brl -> R$ 0,35. Small ones get more decimals, for two digits."""
+    digits = decimals_of(currency)
+    while digits < MOST_DECIMALS and amount and amount * 10 ** (digits - decimals_of(currency)) < TWO_DIGITS:
+        digits += 1
+    scaled = int(amount * 10 ** (digits - decimals_of(currency)) + Fraction(1, 2))
+    whole, part = divmod(scaled, 10**digits)
+    text = number(whole, language) + (f"{DECIMAL[language]}{part:0{digits}d}" if digits else "")
+    return f"{SYMBOLS.get(currency, currency.upper())}{_space(currency, language)}{text}"
 
 
 def long_date(day: date, language: str) -> str:

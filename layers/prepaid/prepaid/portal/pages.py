@@ -22,6 +22,9 @@ COOKIE = "__Host-prepaid"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_FIELDS = 20
+CODE = re.compile(r"[0-9]{6}", re.ASCII)
+# What people type between the digits of a code, and what copying adds.
+BETWEEN_DIGITS = re.compile(r"[\s.\-\u200b\u00a0]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,12 @@ def _check_same_origin(request: Request, portal: PortalConfig) -> None:
     own = portal.url or f"https://{request.domain}"
     if request.headers.get("origin") != own:
         raise Forbidden("This form was sent by another site.")
+
+
+def typed_code(fields: Mapping[str, str]) -> str | None:
+    """The manager's code in a form; None if what was typed can't be a code. No try is counted for that."""
+    code = BETWEEN_DIGITS.sub("", fields.get("code", ""))
+    return code if CODE.fullmatch(code) else None
 
 
 def form_token(token: str, form: str) -> str:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from prepaid.core.calendar import civil, day_start, last_usable_day
 from prepaid.core.languages import LANGUAGES
 from prepaid.portal import formats
+from prepaid.portal.accent import accent_css
 from prepaid.portal.languages import texts_of
 from prepaid.portal.lines import line_details, line_name
+from prepaid.portal_config import PortalConfig
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 ROOM = Path(__file__).parent
 # The layer's build compiles the templates: a cold start then doesn't parse them.
 COMPILED = ROOM / "compiled"
+STYLESHEET = "portal.css"
 LANGUAGE_NAMES = {"pt-BR": "Português", "en": "English", "es": "Español"}
 
 
@@ -34,14 +37,20 @@ def templates() -> "Environment":
 
 
 @cache
-def asset(name: str) -> str:
+def asset_text(name: str, accent: str, accent_dark: str) -> str:
+    """The content of an asset, with the platform's colours (PortalConfig)."""
+    text = files("prepaid.portal").joinpath("assets", name).read_text("utf-8")
+    return text + accent_css(accent, accent_dark or accent) if accent and name == STYLESHEET else text
+
+
+@cache
+def asset(name: str, accent: str, accent_dark: str) -> str:
     """The address of an asset. It changes with the content, so browsers may keep it forever."""
     stem, _, kind = name.partition(".")
-    content = files("prepaid.portal").joinpath("assets", name).read_bytes()
-    return f"/portal/assets/{stem}-{sha256(content).hexdigest()[:12]}.{kind}"
+    return f"/portal/assets/{stem}-{sha256(asset_text(name, accent, accent_dark).encode()).hexdigest()[:12]}.{kind}"
 
 
-def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -> str:
+def render(template: str, language: str, zone: str, values: Mapping[str, Any], portal: PortalConfig) -> str:
     """The page of a template."""
     texts = texts_of(language)
 
@@ -53,12 +62,13 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any]) -
         .get_template(template)
         .render(
             t=text,
-            asset=asset,
+            asset=lambda name: asset(name, portal.accent, portal.accent_dark),
             language=language,
             languages=[(name, LANGUAGE_NAMES[name]) for name in LANGUAGES],
             number=lambda value: formats.number(value, language),
             signed=lambda value: formats.signed(value, language),
             money=lambda amount, currency: formats.money(amount, currency, language),
+            unit_price=lambda amount, currency: formats.unit_price(amount, currency, language),
             day=lambda at: formats.long_date(civil(at, zone).date(), language),
             short_day=lambda at: formats.short_date(civil(at, zone).date(), language),
             last_day=lambda at: _last_use(at, zone, language, formats.long_date),

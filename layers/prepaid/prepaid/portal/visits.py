@@ -85,6 +85,6 @@ def page(template: str, visit: Visit, portal: PortalConfig, values: dict[str, An
         "plan_title": lambda plan: visit.catalog.plan_title(plan, visit.session.language),
         "form_token": lambda form: form_token(visit.token, form),
     }
-    body = render(template, visit.session.language, visit.zone, {**frame, **values})
+    body = render(template, visit.session.language, visit.zone, {**frame, **values}, portal)
     # Each page prolongs the cookie, as it prolongs the session.
     return html(body, portal, status=status, cookies=(session_cookie(visit.token),))

@@ -44,7 +44,7 @@ def entry_from_item(item: Item) -> Entry:
         id=item["PK"]["S"].removeprefix(keys.ledger("")),
         number=int(item["SK"]["S"].removeprefix(keys.ENTRY_PREFIX)),
         at=instant(line["at"]),
-        terms=Terms(**state["terms"]),
+        terms=terms_from_row(state["terms"]),
         quota_used=state["quota_used"],
         quota_renews_at=instant(state["quota_renews_at"]),
         lots=tuple(lot_from_row(row) for row in state["lots"]),
@@ -136,12 +136,29 @@ def _line(entry: Entry) -> dict[str, Any]:
 
 def _state(account: Account) -> dict[str, Any]:
     return {
-        "terms": asdict(account.terms),
+        "terms": terms_to_row(account.terms),
         "quota_used": account.quota_used,
         "quota_renews_at": milliseconds(account.quota_renews_at),
         "lots": [lot_to_row(lot) for lot in account.lots],
         **({"owed": account.owed} if account.owed else {}),
     }
+
+
+def terms_to_row(terms: Terms) -> list[str | int | None]:
+    """Terms as a short row, so that many lots fit in a kilobyte with them."""
+    return [terms.plan, terms.ai_enabled, terms.quota_anchor_day, terms.time_zone, terms.currency]
+
+
+def terms_from_row(row: list[Any]) -> Terms:
+    """The terms in a row."""
+    plan, ai_enabled, quota_anchor_day, time_zone, currency = row
+    return Terms(
+        plan=plan,
+        ai_enabled=ai_enabled,
+        quota_anchor_day=quota_anchor_day,
+        time_zone=time_zone,
+        currency=currency,
+    )
 
 
 def lot_to_row(lot: Lot) -> list[str | int]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.errors import IdempotencyKeyReused
 from prepaid.core.manager_code import ManagerSession
-from prepaid.core.purchase import PaymentStatus, Purchase
+from prepaid.core.purchase import PaymentStatus, Purchase, Voucher
 from prepaid.store import keys
 from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, put, query, transact
 from prepaid.store.items import (
@@ -207,6 +207,7 @@ def _to_item(purchase: Purchase) -> Item:
         "payment": purchase.payment,
         "key": purchase.key,
         "cancel_key": purchase.cancel_key,
+        "voucher": _voucher_to_text(purchase.voucher) if purchase.voucher else None,
         "lots": json.dumps([lot_to_row(lot) for lot in purchase.lots], separators=(",", ":")),
     }
     numbers = {
@@ -259,6 +260,7 @@ def purchase_from_item(item: Item) -> Purchase:
         cancelling="cancelling" in item,
         cancel_key=text.get("cancel_key"),
         cancelled_at=instant(number["cancelled_at"]) if "cancelled_at" in number else None,
+        voucher=_voucher_from_text(text["voucher"]) if "voucher" in text else None,
         lots=tuple(lot_from_row(row) for row in json.loads(text["lots"])),
         refunded=number["refunded"],
         disputed=number["disputed"],
@@ -266,3 +268,13 @@ def purchase_from_item(item: Item) -> Purchase:
         debt=number["debt"],
         expired_unspent=number["expired_unspent"],
     )
+
+
+def _voucher_to_text(voucher: Voucher) -> str:
+    row = [voucher.method, voucher.code, milliseconds(voucher.expires_at), voucher.pdf]
+    return json.dumps(row, separators=(",", ":"))
+
+
+def _voucher_from_text(text: str) -> Voucher:
+    method, code, expires_at, pdf = json.loads(text)
+    return Voucher(method=method, code=code, expires_at=instant(expires_at), pdf=pdf)

@@ -25,8 +25,9 @@ def put_account(
     actor: str,
     catalog: Catalog,
     now: datetime,
-) -> bool:
-    """Set the account's terms and profile; open the account if it doesn't exist. Returns True when it was opened.
+) -> tuple[bool, Terms]:
+    """Set the account's terms and profile; open the account if it doesn't exist. Returns whether it was opened, and its
+    terms: without a currency in `terms`, they have the account's present one, or the catalog's.
 
     left_out: fields that the caller didn't name, so that they have their defaults in terms and profile. They may open
     an account, but not change one. A retry of the request changes nothing.
@@ -36,13 +37,20 @@ def put_account(
         try:
             stored = read_profile(table, account_id)
             if stored:
+                if terms.currency is None:
+                    # Read after the profile, as in patch_account.
+                    current = read_tail(table, account_id).entry.after.terms
+                    wanted = replace(terms, currency=current.currency)
+                else:
+                    wanted = terms
                 if left_out:
-                    _check_nothing_changes(table, account_id, terms, profile, stored, left_out)
-                _change_account(table, account_id, terms, profile, stored, actor=actor, catalog=catalog, now=now)
-                return False
-            first = open_account(account_id, terms, actor=actor, catalog=catalog, now=now)
+                    _check_nothing_changes(table, account_id, wanted, profile, stored, left_out)
+                _change_account(table, account_id, wanted, profile, stored, actor=actor, catalog=catalog, now=now)
+                return False, wanted
+            wanted = replace(terms, currency=terms.currency or catalog.currency)
+            first = open_account(account_id, wanted, actor=actor, catalog=catalog, now=now)
             open_ledger(table, first, {PROFILE: new_profile_put(account_id, profile)})
-            return True
+            return True, wanted
         except ConditionFailed:
             # Another request opened or changed the account meanwhile: read it again. The last write wins.
             continue

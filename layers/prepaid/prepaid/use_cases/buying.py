@@ -57,15 +57,15 @@ def buy(
     """Record the purchase and create its payment page, once per key.
 
     Raises AccountNotFound, IdempotencyKeyReused, SessionInvalid, InvalidRequest for a pack that isn't on sale,
-    PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
+    CurrencyMismatch, PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
     """
-    _, profile = read_account(table, order.account)
+    terms, profile = read_account(table, order.account)
     # A retry is recognized before the session, the catalog or anything else is checked (rule 5).
     purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
     replayed = purchase is not None
     if purchase is None:
         session = require_session(table, order.account, order.manager_session, now=now)
-        pack = catalog().pack_on_sale(order.pack)
+        pack = catalog().pack_on_sale(order.pack, terms.currency)
         new_id = purchase_id(now, random_bytes(ID_BYTES).hex())
         new = new_purchase(
             new_id,

@@ -50,6 +50,9 @@ type Text = Annotated[
     ),
 ]
 type Slug = Annotated[str, StringConstraints(pattern=SLUG), spelled(SLUG_SENTENCE)]
+type Currency = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{3}$"), spelled("must be an ISO 4217 code in lower case, such as brl")
+]
 
 
 class Body(BaseModel):
@@ -78,10 +81,15 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
             raise Malformed(TOO_DEEP if too_deep else "The body contains half of a surrogate pair.") from None
         raise InvalidRequest(
             tuple(
-                (".".join(map(str, problem["loc"])) or "body", problem["msg"].removeprefix("Value error, "))
+                (_field_of(problem["loc"]) or "body", problem["msg"].removeprefix("Value error, "))
                 for problem in problems
             )
         ) from None
+
+
+def _field_of(place: tuple[int | str, ...]) -> str:
+    # Pydantic adds the last part for a wrong key of an object, such as titles.pt.
+    return ".".join(map(str, place)).removesuffix(".[key]")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

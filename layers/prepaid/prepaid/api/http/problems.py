@@ -10,6 +10,7 @@ from prepaid.core.errors import (
     AccountNotFound,
     Busy,
     CodeLocked,
+    CurrencyMismatch,
     ExceedsRemaining,
     FeatureRetired,
     GrantNotFound,
@@ -168,6 +169,13 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     PortalLinkInvalid: Problem(410, lambda _: "The link is unknown or has expired."),
     PortalLinkUsed: Problem(410, lambda _: "The link was used before."),
     PortalSessionEnded: Problem(401, lambda _: "The session has ended."),
+    CurrencyMismatch: Problem(
+        409,
+        lambda error: (
+            f"The account buys in {error.currency}. Packs in that currency: {', '.join(error.packs) or 'none'}."
+        ),
+        lambda error: {"currency": error.currency, "packs": list(error.packs)},
+    ),
     PurchaseNotFound: Problem(404, lambda _: "There is no such purchase."),
     PurchaseNotCancellable: Problem(
         409, lambda _: "Only an open purchase can be cancelled. This one is paid, waits for its payment, or is over."

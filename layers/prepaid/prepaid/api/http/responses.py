@@ -8,12 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """body: a JSON value, or text with its content type in the headers; None for no body. cookies: to set."""
+    """body: a JSON value, or text with its content type in the headers; None for no body. cookies: to set.
+
+    error: that the response tells the caller of, to be logged; None if there is none, or it is the caller's own affair.
+    """
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[str, ...] = ()
+    error: Exception | None = None
 
 
 def created(body: Any, *, replayed: bool) -> Response:

@@ -57,7 +57,10 @@ def serve(
             request = request_from(event, deps.clock(), max_body_bytes)
             function = route.function if route else _no_such_route
             response = function(request, with_deadline(deps, deadline_seconds))
-            logger.info("answered", extra={"status": response.status})
+            if response.error is None:
+                logger.info("answered", extra={"status": response.status})
+            else:
+                _log_error(response.error, {"status": response.status, "code": code_of(response.error)})
         except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
             response = _refusal(route, error, event, deps)
             _log_error(error, {"status": response.status, "code": code_of(error)})

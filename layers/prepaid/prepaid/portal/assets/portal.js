@@ -15,6 +15,46 @@ for (const form of document.querySelectorAll("form[data-once]")) {
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-once]")) delete form.dataset.sent;
 });
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const field = document.getElementById(button.dataset.copy);
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.value);
+    } catch {
+      // The clipboard is closed to this page: what is selected can be copied by hand.
+      field.select();
+      return;
+    }
+    document.getElementById(`${field.id}-copied`).textContent = button.textContent = button.dataset.done;
+  });
+}
+// A payment is confirmed elsewhere. Look for it while somebody watches, for an hour and ever more rarely.
+const FIRST_WAIT = 3_000, LONGEST_WAIT = 30_000, GROWTH = 1.3, HOUR = 3_600_000;
+for (const watched of document.querySelectorAll("[data-watch]")) {
+  const end = Date.now() + HOUR;
+  let wait = FIRST_WAIT;
+  const look = async () => {
+    if (Date.now() > end) return;
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", look, { once: true });
+      return;
+    }
+    try {
+      const answer = await fetch(watched.dataset.watch);
+      const over = answer.status === 401;
+      if (over || (answer.ok && (await answer.json()).state !== watched.dataset.state)) {
+        location.reload();
+        return;
+      }
+    } catch {
+      // No network just now.
+    }
+    wait = Math.min(wait * GROWTH, LONGEST_WAIT);
+    setTimeout(look, wait);
+  };
+  setTimeout(look, wait);
+}
 // Printing needs a script; without one, the browser's own menu prints.
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;

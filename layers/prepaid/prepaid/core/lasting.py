@@ -1,0 +1,43 @@
+"""How long credits last at the pace at which an account used credits lately."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Literal
+
+from prepaid.core.entry import Entry
+
+LOOK_BACK = timedelta(days=90)
+# A shorter history says nothing yet.
+LEAST_HISTORY = timedelta(days=7)
+DAY = timedelta(days=1)
+WEEK_DAYS, MONTH_DAYS = 7, 30
+
+type Duration = tuple[Literal["week", "month"], int]
+
+
+def credits_per_day(entries: Sequence[Entry], now: datetime) -> Fraction | None:
+    """The credits used per day within LOOK_BACK; None when none were used, or the account is too new to tell.
+
+    entries: newest first, and all of LOOK_BACK, or as many as were read: then only their time counts.
+    """
+    recent = [entry for entry in entries if entry.at > now - LOOK_BACK]
+    if not recent:
+        return None
+    used = -sum(entry.credits for entry in recent if entry.feature is not None)
+    whole = len(recent) < len(entries)
+    since = now - LOOK_BACK if whole else recent[-1].at
+    too_new = recent[-1].number == 1 and now - since < LEAST_HISTORY
+    if used <= 0 or too_new:
+        return None
+    return used / Fraction(max(now - since, DAY) / DAY)
+
+
+def lasts(credits: int, per_day: Fraction, valid_months: int) -> Duration | None:
+    """How long the credits last, in weeks below a month and in months from then on; None if they expire before."""
+    days = Fraction(credits) / per_day
+    if days >= valid_months * MONTH_DAYS:
+        return None
+    if days < MONTH_DAYS:
+        return "week", max(1, round(days / WEEK_DAYS))
+    return "month", round(days / MONTH_DAYS)

@@ -1,0 +1,61 @@
+"""A platform's own colour on the page: which text it carries, and where it is too pale or too dark to be used."""
+
+from dataclasses import dataclass
+from functools import cache
+
+# https://www.w3.org/TR/WCAG22/#contrast-minimum
+LEAST_CONTRAST = 4.5
+INK_ON_PALE, INK_ON_DARK = "#000000", "#ffffff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """portal.css's colours for light or dark: every background on which words in the accent's colour stand."""
+
+    ink: str
+    backgrounds: tuple[str, ...]
+
+
+LIGHT = Scheme(ink="#1a1d21", backgrounds=("#f5f4f0", "#ffffff", "#fff3d6", "#fde8e4", "#e3f0ff"))
+DARK = Scheme(ink="#eceef1", backgrounds=("#131518", "#1c1f24", "#3a2f14", "#42201b", "#16293f"))
+
+
+@cache
+def accent_css(light: str, dark: str) -> str:
+    """The rule that puts a platform's colours, such as #14614b, in the place of the page's own.
+
+    Buttons always have the colour, with black or white words. Links and drawings have it only where it can be read.
+    """
+    pairs = {
+        "--accent": (light, dark),
+        "--on-accent": (_ink_on(light), _ink_on(dark)),
+        "--accent-ink": (_readable(light, LIGHT), _readable(dark, DARK)),
+    }
+    rules = " ".join(f"{name}: light-dark({one}, {other});" for name, (one, other) in pairs.items())
+    return f":root {{ {rules} }}\n"
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast of two colours, from 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _ink_on(colour: str) -> str:
+    """Black or white: one of them has enough contrast with any colour."""
+    return max(INK_ON_PALE, INK_ON_DARK, key=lambda ink: contrast(ink, colour))
+
+
+def _readable(colour: str, scheme: Scheme) -> str:
+    least = min(contrast(colour, background) for background in scheme.backgrounds)
+    return colour if least >= LEAST_CONTRAST else scheme.ink
+
+
+def _luminance(colour: str) -> float:
+    """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    red, green, blue = (_linear(int(colour[place : place + 2], 16) / 255) for place in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear(share: float) -> float:
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004 - the standard's

@@ -1,0 +1,267 @@
+"""/portal/buy: the packs side by side, and the way to the payment page.
+
+The form carries a nonce. The purchase's idempotency key derives from the nonce and the pack: a double click is one
+purchase, and Back and another pack is another one. The manager session that opened together with the page pays for one
+purchase; from then on, the form asks for the manager's code.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from prepaid.api.http.problems import problem_response
+from prepaid.api.http.requests import Request
+from prepaid.api.http.responses import Response
+from prepaid.core.catalog import Catalog
+from prepaid.core.entry import Entry
+from prepaid.core.errors import (
+    Busy,
+    CodeLocked,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    PurchaseNotResumable,
+    SessionInvalid,
+    WrongCode,
+)
+from prepaid.core.lasting import LOOK_BACK, Duration, credits_per_day, lasts
+from prepaid.core.offers import Offer, offers
+from prepaid.core.purchase import Purchase
+from prepaid.deps import Deps
+from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
+from prepaid.portal.pages import PageRoute, check_form_token, form_of, form_token, redirect, typed_code
+from prepaid.portal.views import unfinished
+from prepaid.portal.visits import Visit, page, visit_of
+from prepaid.store.dynamodb import Table
+from prepaid.store.ledger import read_entries
+from prepaid.use_cases import buying
+from prepaid.use_cases.approving import open_session, require_session
+from prepaid.use_cases.entering import first_manager_session
+
+NONCE_BYTES = 16
+# The client that the page's purchases name.
+CLIENT = "portal"
+# How many entries are read at most to estimate an account's use.
+MAX_ENTRIES = 1000
+MAX_MISSING = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A pack as the page shows it. lasts: at the account's recent use; None when unknown. beyond: it expires first.
+
+    open: a purchase of the same pack whose payment isn't finished.
+    """
+
+    offer: Offer
+    covers: bool
+    lasts: Duration | None
+    beyond: bool
+    open: Purchase | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a purchase didn't begin. what: the name of its text. pack: the chosen one."""
+
+    what: str
+    status: int
+    pack: str
+    tries_left: int | None = None
+    locked_until: datetime | None = None
+    # A retry of a purchase that is recorded already needs no code.
+    recorded: bool = False
+
+
+def show(request: Request, deps: Deps) -> Response:
+    """GET /portal/buy: the packs. `missing` in the query: the credits that a refusal named."""
+    missing = request.query.get("missing", "")
+    credits = int(missing) if missing.isascii() and missing.isdecimal() and len(missing) <= len(str(MAX_MISSING)) else 0
+    return _packs(visit_of(request, deps), deps, nonce=_new_nonce(deps), missing=credits)
+
+
+def buy(request: Request, deps: Deps) -> Response:
+    """POST /portal/buy: records the purchase and leads to its payment page."""
+    portal = deps.portal
+    assert portal is not None
+    fields = form_of(request, portal)
+    visit = visit_of(request, deps)
+    check_form_token(fields, visit.token, _form(fields.get("nonce", "")))
+    try:
+        purchase = _purchase(visit, fields, deps, f"{portal.url or f'https://{request.domain}'}/portal/purchases")
+    except TROUBLES as error:
+        return _ask_again(error, visit, fields, deps)
+    if purchase.state == "open" and purchase.checkout_url:
+        return redirect(purchase.checkout_url, portal)
+    # A second click after the payment.
+    return redirect(f"/portal/purchases/{purchase.id}", portal)
+
+
+def _purchase(visit: Visit, fields: Mapping[str, str], deps: Deps, purchases_url: str) -> Purchase:
+    """The form's purchase, begun now or by an earlier click. Raises TROUBLES."""
+    assert deps.checkout is not None
+    nonce, pack = fields.get("nonce", ""), fields.get("pack", "")
+    order = buying.Order(
+        account=visit.account.id,
+        pack=pack,
+        idempotency_key=_key(visit.token, "purchase", nonce, pack),
+        manager_session=_manager_session(visit, fields, deps),
+        requested_by=CLIENT,
+    )
+    return buying.buy(
+        deps.table,
+        order,
+        catalog=lambda: _sold_to(visit, deps.catalog(deps.table)),
+        client=deps.stripe,
+        checkout=replace(deps.checkout, purchases_url=purchases_url),
+        random_bytes=deps.random_bytes,
+        now=visit.now,
+    ).purchase
+
+
+def _ask_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps: Deps) -> Response:
+    """The packs again, with what went wrong. With the same nonce, the next click continues the same purchase."""
+    pack, nonce = fields.get("pack", ""), fields.get("nonce", "")
+    headers: dict[str, str] = {}
+    reported: Exception | None = None
+    match error:
+        case _NoCode():
+            trouble = Trouble(what="code_six_digits", status=422, pack=pack)
+        case WrongCode():
+            trouble = Trouble(what="code_wrong", status=403, pack=pack, tries_left=error.tries_left)
+        case CodeLocked():
+            until = visit.now + timedelta(seconds=error.retry_after_seconds)
+            trouble = Trouble(what="code_locked", status=429, pack=pack, locked_until=until)
+            headers = {"Retry-After": str(error.retry_after_seconds)}
+        case SessionInvalid() | IdempotencyKeyReused():
+            trouble = Trouble(what="code_needed", status=403, pack=pack)
+            # The manager session that this form's code opened has ended.
+            nonce = _new_nonce(deps) if "code" in fields else nonce
+        case InvalidRequest():
+            trouble = Trouble(what="pack_gone", status=422, pack=pack)
+        case PurchaseNotResumable():
+            trouble, nonce = Trouble(what="order_old", status=409, pack=pack), _new_nonce(deps)
+        case _:
+            status, reported = problem_response(error).status, error
+            trouble = Trouble(what="payments", status=status, pack=pack, recorded=not isinstance(error, Busy))
+    answer = _packs(visit, deps, nonce=nonce, trouble=trouble)
+    return replace(answer, headers={**answer.headers, **headers}, error=reported)
+
+
+class _NoCode(Exception):
+    """The form asked for a code, and what was typed can't be one."""
+
+
+TROUBLES = (
+    _NoCode,
+    WrongCode,
+    CodeLocked,
+    SessionInvalid,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    PurchaseNotResumable,
+    PaymentsUnavailable,
+    PaymentsRefused,
+    Busy,
+)
+
+
+def _manager_session(visit: Visit, fields: Mapping[str, str], deps: Deps) -> str:
+    """The token of the manager session that approves the purchase. Raises _NoCode, and the same as open_session."""
+    if "code" not in fields:
+        return first_manager_session(visit.token)
+    code = typed_code(fields)
+    if code is None:
+        raise _NoCode
+    # A double click opens one session.
+    key = _key(visit.token, "session", fields["nonce"], fields.get("pack", ""))
+    return open_session(deps.table, visit.account.id, code, key, deps.codes(), now=visit.now).token
+
+
+def _key(token: str, use: str, nonce: str, pack: str) -> str:
+    """An idempotency key of the form. Only the holder of the page's session can make it."""
+    return f"portal-{hmac.digest(token.encode(), f'{use}\n{nonce}\n{pack}'.encode(), 'sha256').hex()}"
+
+
+def _form(nonce: str) -> str:
+    return f"buy\n{nonce}"
+
+
+def _new_nonce(deps: Deps) -> str:
+    return deps.random_bytes(NONCE_BYTES).hex()
+
+
+def _packs(visit: Visit, deps: Deps, *, nonce: str, missing: int = 0, trouble: Trouble | None = None) -> Response:
+    """The page of the packs, with what was wrong about the last try."""
+    assert deps.portal is not None
+    needed = visit.account.owed + missing
+    catalog = _sold_to(visit, visit.catalog)
+    covering = catalog.smallest_pack_covering(needed) if needed else None
+    per_day = _credits_per_day(deps.table, visit)
+    values = {
+        "tab": "buy",
+        "here": "/portal/buy",
+        "choices": [
+            _choice(offer, visit, per_day, covers=offer.pack == covering, owed=visit.account.owed)
+            for offer in offers(catalog)
+        ],
+        "owed": visit.account.owed,
+        "missing": missing,
+        "covering": covering,
+        "nonce": nonce,
+        "token": form_token(visit.token, _form(nonce)),
+        "code_needed": not ((trouble and trouble.recorded) or _has_first_session(visit, deps)),
+        "trouble": trouble,
+        "manager_contact": visit.profile.manager_contact,
+    }
+    return page("buy.html", visit, deps.portal, values, status=trouble.status if trouble else 200)
+
+
+def _choice(offer: Offer, visit: Visit, per_day: Fraction | None, *, covers: bool, owed: int) -> Choice:
+    usable = max(0, offer.pack.credits - owed)
+    duration = lasts(usable, per_day, offer.pack.valid_months) if per_day and usable else None
+    return Choice(
+        offer=offer,
+        covers=covers,
+        lasts=duration,
+        beyond=bool(per_day and usable and duration is None),
+        open=unfinished(visit.purchases, offer.pack.id, visit.now),
+    )
+
+
+def _sold_to(visit: Visit, catalog: Catalog) -> Catalog:
+    """The catalog with the packs of one currency: of the account's last purchase, else of the smallest pack."""
+    packs = catalog.packs_on_sale
+    if not packs:
+        return catalog
+    used = next((purchase.currency for purchase in visit.purchases), None)
+    currency = used if any(pack.currency == used for pack in packs) else packs[0].currency
+    return replace(catalog, packs=tuple(pack for pack in catalog.packs if pack.currency == currency))
+
+
+def _credits_per_day(table: Table, visit: Visit) -> Fraction | None:
+    """The account's recent use, from its newest entries."""
+    entries: list[Entry] = []
+    # Settling may have added an entry that isn't stored.
+    last = visit.account.number
+    while last >= 1 and len(entries) < MAX_ENTRIES:
+        read = read_entries(table, visit.account.id, first=1, last=last, limit=MAX_ENTRIES - len(entries))
+        entries.extend(read)
+        if not read or read[-1].at <= visit.now - LOOK_BACK:
+            break
+        last = read[-1].number - 1
+    return credits_per_day(entries, visit.now)
+
+
+def _has_first_session(visit: Visit, deps: Deps) -> bool:
+    """Whether the manager session that opened with the page can still pay for a purchase."""
+    try:
+        session = require_session(deps.table, visit.account.id, first_manager_session(visit.token), now=visit.now)
+    except SessionInvalid:
+        return False
+    return session.purchase is None
+
+
+SHOW = PageRoute(method="GET", path="/portal/buy", function=show)
+BUY = PageRoute(method="POST", path="/portal/buy", function=buy)

@@ -1,0 +1,95 @@
+"""/portal/purchases/{id}: what a purchase waits for, and what became of it.
+
+Nobody comes back from Pix by a redirect, so the page shows the code itself and looks for the payment: by its script, or
+by reloading itself.
+"""
+
+import re
+from datetime import datetime
+
+from prepaid.api.http.requests import Request
+from prepaid.api.http.responses import Response
+from prepaid.core.calendar import civil
+from prepaid.core.errors import PortalSessionEnded, PurchaseNotFound
+from prepaid.core.ids import PURCHASE_ID
+from prepaid.core.purchase import Purchase, Voucher
+from prepaid.deps import Deps
+from prepaid.portal.pages import PageRoute, security_headers, session_cookie, session_token
+from prepaid.portal.qr import qr_code
+from prepaid.portal.views import LIVE_VIEWS, RELOADED_VIEWS, view_of
+from prepaid.portal.visits import page, visit_of
+from prepaid.store.dynamodb import Table
+from prepaid.store.purchases import read_purchase
+from prepaid.use_cases.entering import session_of
+
+SCANNED = "pix"
+# A bank's confirmation of a boleto, in working days.
+BOLETO_DAYS = 3
+BOLETO_NUMBER = re.compile(r"(\d{5})(\d{5})(\d{5})(\d{6})(\d{5})(\d{6})(\d)(\d{14})", re.ASCII)
+WEB_ADDRESS = re.compile(r"https?://", re.ASCII)
+
+
+def show(request: Request, deps: Deps) -> Response:
+    """GET /portal/purchases/{id}. `result` in the query: what the payment page says; it only chooses words."""
+    assert deps.portal is not None
+    visit = visit_of(request, deps)
+    purchase = _find(deps.table, visit.account.id, request)
+    view, voucher = view_of(purchase, request.now), purchase.voucher
+    values = {
+        "tab": "buy",
+        "here": f"/portal/purchases/{purchase.id}",
+        "purchase": purchase,
+        "view": view,
+        "confirming": view == "open" and request.query.get("result") == "completed",
+        "live": view in LIVE_VIEWS,
+        "reloaded": view in RELOADED_VIEWS,
+        "voucher": voucher,
+        "qr": qr_code(voucher.code) if voucher and voucher.method == SCANNED and view == "waiting" else None,
+        "ends_today": voucher and _is_same_day(voucher.expires_at, request.now, visit.zone),
+        "number_to_pay": _readable(voucher) if voucher else None,
+        "voucher_pdf": voucher.pdf if voucher and WEB_ADDRESS.match(voucher.pdf or "") else None,
+        "available": visit.account.available,
+        "boleto_days": BOLETO_DAYS,
+        # The page itself says how far this one is.
+        "pending": [other for other in visit.pending if other.id != purchase.id],
+    }
+    return page("purchase.html", visit, deps.portal, values)
+
+
+def show_state(request: Request, deps: Deps) -> Response:
+    """GET /portal/purchases/{id}/state: as JSON, for the page's script."""
+    assert deps.portal is not None
+    token = session_token(request)
+    if token is None:
+        raise PortalSessionEnded
+    session = session_of(deps.table, token, now=request.now)
+    purchase = _find(deps.table, session.account, request)
+    headers = {**security_headers(deps.portal), "Content-Type": "application/json"}
+    return Response(
+        status=200,
+        body={"state": view_of(purchase, request.now)},
+        headers=headers,
+        cookies=(session_cookie(token),),
+    )
+
+
+def _is_same_day(one: datetime, other: datetime, zone: str) -> bool:
+    return civil(one, zone).date() == civil(other, zone).date()
+
+
+def _readable(voucher: Voucher) -> str:
+    """A boleto's number in the groups that banks print; what isn't such a number stays as it is."""
+    groups = BOLETO_NUMBER.fullmatch(voucher.code) if voucher.method == "boleto" else None
+    return "{}.{} {}.{} {}.{} {} {}".format(*groups.groups()) if groups else voucher.code
+
+
+def _find(table: Table, account_id: str, request: Request) -> Purchase:
+    purchase_id = request.path.get("id", "")
+    purchase = read_purchase(table, account_id, purchase_id) if PURCHASE_ID.fullmatch(purchase_id) else None
+    if purchase is None:
+        raise PurchaseNotFound
+    return purchase
+
+
+SHOW = PageRoute(method="GET", path="/portal/purchases/{id}", function=show)
+SHOW_STATE = PageRoute(method="GET", path="/portal/purchases/{id}/state", function=show_state)

@@ -1,0 +1,38 @@
+"""How a purchase looks to the customer: its state, and what time has done to it."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from prepaid.core.purchase import Purchase, PurchaseState
+
+# A payment page is open for a day.
+PAGE_OPEN = timedelta(hours=24)
+
+# waiting: for the payment of a voucher. ended: the voucher or the page is of no more use, and no event says so yet.
+View = Literal["waiting", "voucher_ended", "page_ended"] | PurchaseState
+
+# The page keeps looking for a change: money can still come, even after a failure.
+LIVE_VIEWS = frozenset[View]({"created", "open", "waiting", "voucher_ended", "page_ended", "paid", "failed", "expired"})
+# Without a script, the page reloads itself while somebody is likely to look at it.
+RELOADED_VIEWS = frozenset[View]({"open", "waiting"})
+
+
+def view_of(purchase: Purchase, now: datetime) -> View:
+    """What to show of a purchase now."""
+    if purchase.state == "pending":
+        ended = purchase.voucher is not None and purchase.voucher.expires_at <= now
+        return "voucher_ended" if ended else "waiting"
+    return "page_ended" if purchase.state == "open" and not can_open(purchase, now) else purchase.state
+
+
+def can_open(purchase: Purchase, now: datetime) -> bool:
+    """Whether the purchase's payment page can still be used."""
+    return purchase.state == "open" and now < purchase.created_at + PAGE_OPEN
+
+
+def unfinished(purchases: tuple[Purchase, ...], pack: str, now: datetime) -> Purchase | None:
+    """The newest of the purchases, given newest first, that buys the pack and waits for its payment."""
+    for purchase in purchases:
+        if purchase.pack == pack and (can_open(purchase, now) or view_of(purchase, now) == "waiting"):
+            return purchase
+    return None

@@ -1,0 +1,77 @@
+"""A request of each route that is in order. A test makes one thing wrong with it."""
+
+import json
+from typing import Any
+
+from tests.support.api import (
+    BUY,
+    CANCEL,
+    CONSUME,
+    GRANT,
+    MANAGER_CODE,
+    MANAGER_SESSION,
+    PATCH_ACCOUNT,
+    PORTAL_SESSION,
+    PURCHASE,
+    PUT_ACCOUNT,
+    PUT_CATALOG,
+    STATEMENT,
+    VOID,
+    Answer,
+)
+from tests.support.gateway_events import ADMIN
+from tests.support.in_process import Service
+
+GOOD: dict[str, dict[str, Any]] = {
+    CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
+    GRANT: {"credits": 1, "kind": "promotion", "reason": "r", "valid_months": 1},
+    VOID: {"credits": 1, "reason": "r"},
+    PUT_ACCOUNT: {
+        "name": "n",
+        "plan": "none",
+        "ai_enabled": False,
+        "quota_anchor_day": 1,
+        "time_zone": "America/Sao_Paulo",
+        "language": "en",
+        "low_credit_threshold": 1,
+        "manager_contact": "m",
+        "currency": "brl",
+    },
+    PATCH_ACCOUNT: {"name": "n"},
+    PUT_CATALOG: {
+        "features": [{"id": "sticker", "price": 1, "quota_backed": False}],
+        "plans": [{"id": "none", "quota": 0}],
+        "packs": [],
+    },
+    MANAGER_CODE: {"code": "271828"},
+    MANAGER_SESSION: {"code": "271828"},
+    BUY: {"pack": "credits-100"},
+    PORTAL_SESSION: {"language": "en"},
+}
+WITH_BODY = sorted(GOOD)
+
+
+def with_member(route: str, member: str, text: str) -> str:
+    """The good body of a route, one member of it replaced by a JSON text."""
+    body = json.loads(json.dumps(GOOD[route]))
+    if member.startswith("packs"):
+        body["packs"] = [{"id": "p", "credits": 1, "amount": 1, "currency": "brl", "valid_months": 1, "active": True}]
+    *path, last = member.split(".")
+    place = body
+    for step in path:
+        place = place[int(step) if step.isdigit() else step]
+    place[last] = "THE MEMBER"
+    return json.dumps(body).replace('"THE MEMBER"', text)
+
+
+def ask(service: Service, route: str, **asked: Any) -> Answer:
+    """With everything else in order."""
+    headers = {"if-match": "1"} if route == PUT_CATALOG else {}
+    paths = {
+        CANCEL: {"id": "pur_1"},
+        PURCHASE: {"id": "pur_1"},
+        STATEMENT: {"month": "2026-06"},
+        VOID: {"id": "gra_000000000001"},
+    }
+    more = {"by": ADMIN} if route == MANAGER_CODE else paths.get(route, {})
+    return service(route, **{**more, **asked, "headers": {**headers, **asked.get("headers", {})}})
