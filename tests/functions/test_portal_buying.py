@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prepaid.store.purchases import save_purchase
-from tests.support.api import CODE, GET_CATALOG, PURCHASES, PUT_CATALOG
+from tests.support.api import CODE, GET_CATALOG, PATCH_ACCOUNT, PURCHASES, PUT_CATALOG
 from tests.support.browser import OWN_FORM, Browser, Page
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
@@ -142,18 +142,19 @@ def test_only_packs_of_one_currency_are_offered(till: Till, service: Service, br
     assert "não está mais à venda" in refused.text
 
 
-def test_an_account_that_bought_in_another_currency_keeps_it(till: Till, service: Service, browser: Browser) -> None:
+def test_an_account_in_dollars_sees_packs_in_dollars(service: Service, browser: Browser) -> None:
     catalog = service(GET_CATALOG).body
     version = catalog.pop("version")
     catalog["packs"].append(
         {"id": "usd", "credits": 70, "amount": 100, "currency": "usd", "valid_months": 1, "active": True}
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": str(version)}).status == 200
-    till.buy("usd")
+    assert service(PATCH_ACCOUNT, json={"currency": "usd"}).status == 200
 
-    page = browser.open("/portal/buy")
+    page = browser.open("/portal/buy?missing=60")
 
     assert "US$ 1,00" in pack_of(page, "70")
+    assert "Cobre o que falta" in pack_of(page, "70")
     assert "R$ 29,90" not in page.text
 
 
