@@ -47,9 +47,9 @@ PAGE = (
     ),
     Bug(
         "a code with a typing error is a try",
-        "submit_code",
-        "if not CODE.fullmatch(code):",
-        "if not code:",
+        "typed_code",
+        "return code if CODE.fullmatch(code) else None",
+        "return code or None",
         ("test_portal_entering",),
     ),
     Bug(
