@@ -22,7 +22,7 @@ from tests.support.api import (
 )
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 PLATFORMS = Path(__file__).parents[2] / "docs/platforms.md"
 STICKER = {"id": "sticker", "price": 1, "quota_backed": False}
@@ -215,7 +215,7 @@ def test_a_past_balance_shows_what_was_active_then(service: Service, clock: Cloc
     assert service.balance()["features"].keys() == {"render"}
 
 
-def test_a_retired_pack_is_bought_by_nobody_and_still_granted(service: Service, till: Till) -> None:
+def test_a_retired_pack_is_bought_by_nobody_and_still_granted(service: Service, storefront: Storefront) -> None:
     session = service.manager_session()
     first = service.buy("credits-100", session=session, key="first")
     put(service, packs=[SMALL, {"id": "large", "credits": 1000, "amount": 7900, "currency": "usd"}])

@@ -15,73 +15,75 @@ from tests.support.handlers import Output
 from tests.support.in_process import Service
 from tests.support.no_database import no_database
 from tests.support.store_driver import types
-from tests.support.stripe_purchases import STRIPE_KEYS, Json, Till
+from tests.support.stripe_purchases import STRIPE_KEYS, Json, Storefront
 
 GRANTED = ["plan_change", "purchase"]
 
 
-def recovers(till: Till, service: Service, event: Json) -> None:
+def recovers(storefront: Storefront, service: Service, event: Json) -> None:
     """What Stripe does after a 5xx: it comes again."""
-    till.tell(event)
+    storefront.tell(event)
     assert types(service.stored()) == GRANTED
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_an_error_of_stripe_makes_stripe_retry(till: Till, service: Service, status: int) -> None:
-    [event] = till.pay(till.sell())
+def test_an_error_of_stripe_makes_stripe_retry(storefront: Storefront, service: Service, status: int) -> None:
+    [event] = storefront.pay(storefront.sell())
     before = service.stored()
-    till.fake.api.faults.plan(10, Fault(status=status))
-    answer = till.tell(event, trouble=True)
+    storefront.fake.api.faults.plan(10, Fault(status=status))
+    answer = storefront.tell(event, trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert service.stored() == before
-    till.fake.api.faults.plan(0, Fault())
-    recovers(till, service, event)
+    storefront.fake.api.faults.plan(0, Fault())
+    recovers(storefront, service, event)
 
 
-def test_a_request_that_stripe_rejects_is_a_server_error(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(1, Fault(status=400))
-    assert till.tell(event, trouble=True).status >= 500
-    recovers(till, service, event)
+def test_a_request_that_stripe_rejects_is_a_server_error(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.fake.api.faults.plan(1, Fault(status=400))
+    assert storefront.tell(event, trouble=True).status >= 500
+    recovers(storefront, service, event)
 
 
-def test_a_dropped_connection_makes_stripe_retry(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(10, Fault(drop=True))
-    assert till.tell(event, trouble=True).code == "payments_unavailable"
-    till.fake.api.faults.plan(0, Fault())
-    recovers(till, service, event)
+def test_a_dropped_connection_makes_stripe_retry(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.fake.api.faults.plan(10, Fault(drop=True))
+    assert storefront.tell(event, trouble=True).code == "payments_unavailable"
+    storefront.fake.api.faults.plan(0, Fault())
+    recovers(storefront, service, event)
 
 
 def test_an_unreachable_stripe_makes_stripe_retry(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch
+    storefront: Storefront, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [event] = till.pay(till.sell())
+    [event] = storefront.pay(storefront.sell())
     before = service.stored()
     stripe = service.functions.deps["purchase_webhook"].stripe
     nowhere = f"http://127.0.0.1:{free_port()}"
     service.functions.change(stripe=lambda: open_stripe(STRIPE_KEYS["purchase_webhook"], nowhere))
-    assert till.tell(event, trouble=True).code == "payments_unavailable"
+    assert storefront.tell(event, trouble=True).code == "payments_unavailable"
     assert service.stored() == before
     service.functions.change("purchase_webhook", stripe=stripe)
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
-def test_a_single_failure_of_stripe_is_retried(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(1, Fault(status=500))
-    recovers(till, service, event)
+def test_a_single_failure_of_stripe_is_retried(
+    storefront: Storefront, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.fake.api.faults.plan(1, Fault(status=500))
+    recovers(storefront, service, event)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_unreachable_database_makes_stripe_retry(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
+def test_an_unreachable_database_makes_stripe_retry(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
     with no_database(service):
-        answer = till.tell(event, trouble=True)
+        answer = storefront.tell(event, trouble=True)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -96,15 +98,15 @@ def test_every_route_is_busy_without_a_database(service: Service, route: str) ->
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_an_unexpected_error_reveals_nothing(till: Till, service: Service, output: Output) -> None:
+def test_an_unexpected_error_reveals_nothing(storefront: Storefront, service: Service, output: Output) -> None:
     def breaks() -> None:
         raise RuntimeError("Traceback: /var/task/app.py, table ACCOUNT#acme")
 
-    [event] = till.pay(till.sell())
+    [event] = storefront.pay(storefront.sell())
     before = service.stored()
     stripe = service.functions.deps["purchase_webhook"].stripe
     service.functions.change("purchase_webhook", stripe=breaks)
-    answer = till.tell(event, trouble=True)
+    answer = storefront.tell(event, trouble=True)
     service.functions.change("purchase_webhook", stripe=stripe)
     assert (answer.status, answer.body) == (
         500,
@@ -118,56 +120,56 @@ def test_an_unexpected_error_reveals_nothing(till: Till, service: Service, outpu
     )
     assert [line["exception_name"] for line in output.lines if "exception" in line] == ["RuntimeError"]
     assert service.stored() == before
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
-def test_unreadable_secrets_are_an_error_and_no_refusal(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
+def test_unreadable_secrets_are_an_error_and_no_refusal(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
 
     def unreadable() -> tuple[str, ...]:
         raise OSError("no such host: secretsmanager")
 
     secrets = service.functions.deps["purchase_webhook"].webhook_secrets
     service.functions.change("purchase_webhook", webhook_secrets=unreadable)
-    assert till.tell(event, trouble=True).status >= 500
+    assert storefront.tell(event, trouble=True).status >= 500
     service.functions.change("purchase_webhook", webhook_secrets=secrets)
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
-def test_log_lines_name_their_own_event_only(till: Till, service: Service, output: Output) -> None:
-    [event] = till.pay(till.sell())
-    till.tell(event)
+def test_log_lines_name_their_own_event_only(storefront: Storefront, service: Service, output: Output) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.tell(event)
     output.forget()
-    till.tell({"id": 1})
+    storefront.tell({"id": 1})
     assert event["id"] not in output.getvalue()
 
 
-def test_an_event_is_retried_until_the_key_may_read_its_session(till: Till, service: Service) -> None:
+def test_an_event_is_retried_until_the_key_may_read_its_session(storefront: Storefront, service: Service) -> None:
     """A key of another Stripe account: to take that for nothing would let a payment pass unseen."""
-    purchase = till.buy()
-    [event] = till.pay(purchase)
-    session = till.session(purchase.session or "")
-    with till.fake.state.lock:
-        del till.fake.state.tables["checkout.session"][session["id"]]
+    purchase = storefront.buy()
+    [event] = storefront.pay(purchase)
+    session = storefront.session(purchase.session or "")
+    with storefront.fake.state.lock:
+        del storefront.fake.state.tables["checkout.session"][session["id"]]
     before = service.stored()
 
-    answer = till.tell(event, trouble=True)
+    answer = storefront.tell(event, trouble=True)
 
     assert (answer.status, answer.code) == (502, "payment_provider_refused")
     assert service.stored() == before
-    till.replace_session(session["id"], session)
-    assert till.tell(event).status == 200
-    assert till.purchase(purchase).state == "granted"
+    storefront.replace_session(session["id"], session)
+    assert storefront.tell(event).status == 200
+    assert storefront.purchase(purchase).state == "granted"
 
 
-def test_a_foreign_session_that_the_key_cannot_read_is_ignored(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    [event] = till.pay(till.sell())
-    with till.fake.state.lock:
-        del till.fake.state.tables["checkout.session"][event["data"]["object"]["id"]]
+def test_a_foreign_session_that_the_key_cannot_read_is_ignored(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    [event] = storefront.pay(storefront.sell())
+    with storefront.fake.state.lock:
+        del storefront.fake.state.tables["checkout.session"][event["data"]["object"]["id"]]
     event["data"]["object"]["metadata"]["prepaid_purchase"] = purchase.id
     before = service.stored()
 
-    assert till.tell(event).status == 200
+    assert storefront.tell(event).status == 200
 
     assert service.stored() == before

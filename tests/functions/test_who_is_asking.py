@@ -30,7 +30,7 @@ from tests.support.in_process import FUNCTION_OF, Service
 ASKED: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},
     PUT_ACCOUNT: {"name": "Mine now", "plan": "none"},
-    GRANT: {"credits": 1, "kind": "promotion", "reason": "a gift"},
+    GRANT: {"credits": 1, "kind": "promotion", "reason": "a promotion"},
     PATCH_ACCOUNT: {"manager_contact": None},
     VOID: {"reason": "a mistake"},
     BALANCE: None,

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from local import demo
 from tests.support.chromium import NoBrowserError, executable
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 from tests.support.screen import Device, Scheme, Screen, screen
 
 
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shop(api: HttpApi, cashier: Till) -> str:
+def shop(api: HttpApi, cashier: Storefront) -> str:
     """An account with a code, some credits and a quota."""
     account = api.open(new_account(), credits=120, name="Pet Shop da Ana", plan="trio", ai_enabled=True)
     cashier.set_code(account)
