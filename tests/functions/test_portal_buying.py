@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from prepaid.store.purchases import save_purchase
-from tests.support.api import CODE, GET_CATALOG, PATCH_ACCOUNT, PURCHASES, PUT_CATALOG
+from tests.support.api import CODE, GET_CATALOG, PATCH_ACCOUNT, PUT_CATALOG
 from tests.support.browser import OWN_FORM, Browser, Page
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
+from tests.support.page_visits import bought, choose, entered
 from tests.support.stripe_line import cut, refuses, stripe_tapped
 from tests.support.stripe_purchases import Storefront, at_stripe
 
@@ -24,21 +25,6 @@ def browser(storefront: Storefront, service: Service) -> Browser:
     """A manager who has just entered."""
     service.set_code()
     return entered(service)
-
-
-def entered(service: Service, language: str | None = None) -> Browser:
-    browser = Browser(service.functions)
-    address = str(service.portal_session(language=language).body["url"]).removeprefix("https://api.example.com")
-    assert browser.send(browser.open(address).forms[0], code=CODE).path == "/portal"
-    return browser
-
-
-def choose(browser: Browser, page: Page, pack: str = "credits-100", **more: str) -> Page:
-    return browser.send(page.form("/portal/buy"), pack=pack, **more)
-
-
-def bought(service: Service) -> list[Any]:
-    return list(service(PURCHASES).body["purchases"])
 
 
 def pack_of(page: Page, credits: str) -> str:

@@ -10,11 +10,11 @@ import pytest
 
 from prepaid.core.purchase import Purchase
 from prepaid.store.purchases import save_purchase
-from tests.functions.test_portal_buying import bought, choose, entered
 from tests.support.api import PURCHASE
 from tests.support.browser import Browser, Page
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
+from tests.support.page_visits import bought, choose, entered
 from tests.support.stripe_purchases import Storefront, at_stripe
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
