@@ -27,7 +27,7 @@ def test_every_account_adds_up(api: HttpApi, items: Stored) -> None:
         balance = api.balance(account)
         assert (balance["entry"], balance["credits"]["available"]) == (audited.entries, audited.available)
         assert balance["credits"]["owed"] == audited.owed
-        gone = audited.spent + audited.expired + audited.taken + audited.settled
+        gone = audited.spent + audited.expired + audited.voided + audited.taken + audited.settled
         assert audited.granted == audited.available + gone
 
 
