@@ -139,7 +139,8 @@ def test_after_a_kill_at_any_call_the_next_run_ends_the_same(
     with storefront.fake.state.lock:
         lifecycle.pay(storefront.fake.state, nobody["id"], "card")
     before = service.stored()
-    assert run() == NOTHING | {"healed": 2, "quarantined": 2}
+    # The misfit of the first run is on record already: it is reported once.
+    assert run() == NOTHING | {"healed": 2, "quarantined": 1}
     end = service.stored()
     for number in itertools.count(1):
         restore(service, before)
