@@ -11,7 +11,7 @@ import pytest
 from fake_stripe import api as stripe_api
 from fake_stripe.faults import Fault
 from prepaid.payments.errors import PaymentsRefused
-from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer
+from tests.support.api import GET_CATALOG, PATCH_ACCOUNT, PURCHASES, PUT_CATALOG, Answer
 from tests.support.gateway_events import Context
 from tests.support.handlers import RETURN_URL, Clock, Output
 from tests.support.iam_rights import acting_as
@@ -161,6 +161,7 @@ def test_an_amount_that_stripe_rejects_has_its_own_error(
         {"id": "tiny", "credits": 1, "amount": 49, "currency": "pen", "valid_months": 1, "active": True}
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
+    assert service(PATCH_ACCOUNT, json={"currency": "pen"}).status == 200
 
     assert refused_by_stripe(service.buy("tiny", key="k", trouble=True))
 

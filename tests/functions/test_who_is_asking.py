@@ -7,6 +7,7 @@ import pytest
 from tests.support.api import (
     BALANCE,
     BUY,
+    CANCEL,
     CONSUME,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -16,6 +17,7 @@ from tests.support.api import (
     MANAGER_SESSION,
     PACKS,
     PATCH_ACCOUNT,
+    PORTAL_SESSION,
     PURCHASE,
     PURCHASES,
     PUT_ACCOUNT,
@@ -41,6 +43,8 @@ ASKED: dict[str, Any] = {
     BUY: {"pack": "credits-50"},
     PURCHASES: None,
     PURCHASE: None,
+    CANCEL: None,
+    PORTAL_SESSION: {},
 }
 OF_AN_ACCOUNT = sorted(ASKED)
 NO_ACCOUNT_AT_ALL = [
@@ -152,9 +156,10 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
         HISTORY: 200,
         GET_ACCOUNT: 200,
         PURCHASES: 200,
+        PORTAL_SESSION: 201,
         # No code is set, so none is right; and no such purchase or grant.
         **dict.fromkeys((MANAGER_CODE, MANAGER_SESSION, BUY), 403),
-        **dict.fromkeys((PURCHASE, VOID), 404),
+        **dict.fromkeys((PURCHASE, CANCEL, VOID), 404),
     }
     assert service(GET_CATALOG, by=bound).status == service(PACKS, by=bound).status == 200
     assert service(PUT_CATALOG, json={}, by=bound).status == 403

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.api import BALANCE, BUY, CODE, CONSUME, HISTORY, NEEDS_KEY, PURCHASES, PUT_ACCOUNT, WEBHOOK, Answer
+from tests.support.api import BALANCE, BUY, CODE, CONSUME, HISTORY, NEEDS_KEY, PATCH_ACCOUNT, PURCHASES, WEBHOOK, Answer
 from tests.support.contract import routes, smallest_body
 from tests.support.gateway_events import ADMIN, BUYER, http_event
 from tests.support.handlers import RETURN_URL
@@ -42,8 +42,7 @@ def return_addresses(storefront: Storefront, answer: Answer) -> list[str]:
 
 
 def test_no_request_changes_the_return_address(service: Service, storefront: Storefront) -> None:
-    named = {"name": f"{EVIL}/?x=#", "plan": "none"}
-    assert service(PUT_ACCOUNT, json=named, by=ADMIN).status == 200
+    assert service(PATCH_ACCOUNT, json={"name": f"{EVIL}/?x=#"}, by=ADMIN).status == 200
 
     key = "&result=paid&next=//evil.example"
     answer = service.buy(headers=MISLEADING, query=dict.fromkeys(TARGETS, EVIL), key=key)
@@ -94,7 +93,7 @@ def test_no_text_breaks_a_header_or_log_line(service: Service, route: str, text:
     before = service.stored()
 
     answers = [service(route, f"acme{text}", json=asked, by=ADMIN)] if "{account}" in route else []
-    for name, value in asked.items():
+    for name, value in (asked or {}).items():
         if isinstance(value, str):
             answers.append(service(route, json={**asked, name: text}, by=ADMIN, headers={"if-match": "1"}))
 
