@@ -79,7 +79,7 @@ class Ours:
             self.table,
             account,
             Grant(actor="bench", kind="promotion", credits=CREDITS, validity=12),
-            idempotency_key="gift",
+            idempotency_key="grant",
             **shared,
         )
 

@@ -134,7 +134,7 @@ def _sales(shop: Shop, chance: random.Random, day: int) -> Iterator[Debit]:
 
 
 def _open(shop: Shop, plan: str, at: datetime) -> None:
-    """Open the account with its code and a gift; later, change its plan."""
+    """Open the account with its code and promotional credits; later, change its plan."""
     terms = Terms(plan=plan, ai_enabled=True, quota_anchor_day=1, time_zone=ZONE)
     profile = Profile(name=shop.name, language="pt-BR", low_credit_threshold=10, manager_contact=None)
     actor = shop.actors["admin"]

@@ -15,7 +15,7 @@ from tests.bank.history import Recorder, next_index, read_history
 from tests.bank.requests import Kind, Request, request_at
 from tests.bank.run import BankRun
 
-GIFT = Request(kind="grant", account="a", key="k", body={"credits": 1})
+A_GRANT = Request(kind="grant", account="a", key="k", body={"credits": 1})
 
 
 def test_accounts_stay_linearizable_while_processes_are_killed(held: BankRun) -> None:
@@ -53,29 +53,29 @@ def test_a_killed_clients_successor_retries_unanswered_requests(
 ) -> None:
     file = tmp_path / "3.jsonl"
     first = Recorder(file)
-    first.sent(0, GIFT)
+    first.sent(0, A_GRANT)
     first.received(201, {"entry": 2}, replayed=False)
-    first.sent(1, GIFT)
+    first.sent(1, A_GRANT)
     with file.open("a") as torn:
         torn.write('{"at":1,"wall":1,"stat')
 
     assert next_index(file) == 1
 
     second = Recorder(file)
-    second.sent(1, GIFT)
+    second.sent(1, A_GRANT)
     second.received(201, {"entry": 3}, replayed=True)
     attempts = read_history(file)
     assert [(attempt.client, attempt.index, attempt.answered, attempt.request) for attempt in attempts] == [
-        (3, 0, True, GIFT),
-        (3, 1, False, GIFT),
-        (3, 1, True, GIFT),
+        (3, 0, True, A_GRANT),
+        (3, 1, False, A_GRANT),
+        (3, 1, True, A_GRANT),
     ]
     assert next_index(file) == 2
 
 
 def test_a_busy_response_counts_as_unanswered(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "0.jsonl")
-    recorder.sent(0, GIFT)
+    recorder.sent(0, A_GRANT)
     recorder.received(503, {"code": "busy"}, replayed=False)
 
     assert next_index(tmp_path / "0.jsonl") == 0

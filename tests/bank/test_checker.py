@@ -211,7 +211,7 @@ def a_conflict_of_a_key_with_its_own_request(run: Run) -> None:
     run.change(one, response={"status": 409, "body": {"code": "idempotency_key_reused"}})
 
 
-def a_gift_refused_as_ended_that_was_not(run: Run) -> None:
+def a_grant_refused_as_ended_that_was_not(run: Run) -> None:
     refused = run.answered("grant", 422)
     assert refused.request.body
     run.change(
@@ -387,7 +387,7 @@ CORRUPTIONS: dict[Corruption, str] = {
     a_key_that_had_its_effect_and_is_told_insufficient: "not true at any moment",
     a_conflict_of_a_key_that_was_never_used: "not true at any moment",
     a_conflict_of_a_key_with_its_own_request: "not true at any moment",
-    a_gift_refused_as_ended_that_was_not: "not true at any moment",
+    a_grant_refused_as_ended_that_was_not: "not true at any moment",
     an_account_missing_after_it_was_opened: "not true at any moment",
     an_error_of_our_own: "not true at any moment",
     a_change_of_terms_without_effect: "not true at any moment",

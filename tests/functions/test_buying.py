@@ -25,7 +25,7 @@ from tests.support.in_process import Service
 from tests.support.interruptions import killed_before
 from tests.support.store_driver import types
 from tests.support.stripe_line import Call, stripe_tapped
-from tests.support.stripe_purchases import Till, at_stripe, bought
+from tests.support.stripe_purchases import Storefront, at_stripe, bought
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -56,13 +56,13 @@ def refused(service: Service, answer: Answer) -> bool:
 # What is asked of Stripe
 
 
-def test_a_purchase_returns_its_record_and_its_page(till: Till, service: Service) -> None:
+def test_a_purchase_returns_its_record_and_its_page(storefront: Storefront, service: Service) -> None:
     answer = service.buy()
-    record = bought(till, answer, replayed=False)
+    record = bought(storefront, answer, replayed=False)
     assert answer.body == {
         "id": record.id,
         "state": "open",
-        "checkout_url": f"{till.fake.url}/pay/{record.session}",
+        "checkout_url": f"{storefront.fake.url}/pay/{record.session}",
         "voucher": None,
         "pack": "credits-100",
         "credits": 100,
@@ -80,8 +80,10 @@ def test_a_purchase_returns_its_record_and_its_page(till: Till, service: Service
     assert types(service.stored()) == ["plan_change"]
 
 
-def test_stripe_gets_every_value_of_the_purchase(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
-    purchase = till.buy()
+def test_stripe_gets_every_value_of_the_purchase(
+    storefront: Storefront, service: Service, sent: list[dict[str, str]]
+) -> None:
+    purchase = storefront.buy()
     customer, session = sent
     assert customer == {"name": "Pet & Cia", "metadata[prepaid_account]": "acme", "key": customer["key"]}
     assert session == {
@@ -115,25 +117,27 @@ def test_stripe_gets_every_value_of_the_purchase(till: Till, service: Service, s
 
 @pytest.mark.parametrize(("language", "words"), [("pt-BR", "créditos"), ("en", "credits"), ("es", "créditos")])
 def test_the_page_is_in_the_accounts_language(
-    till: Till, service: Service, sent: list[dict[str, str]], language: str, words: str
+    storefront: Storefront, service: Service, sent: list[dict[str, str]], language: str, words: str
 ) -> None:
     service(PATCH_ACCOUNT, json={"language": language})
-    till.buy("credits-50")
+    storefront.buy("credits-50")
     assert sent[-1]["locale"] == language
     assert sent[-1]["line_items[0][price_data][product_data][name]"] == f"50 {words}"
 
 
-def test_a_return_address_keeps_its_query(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_a_return_address_keeps_its_query(storefront: Storefront, service: Service, sent: list[dict[str, str]]) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change(
         "checkout", checkout=replace(checkout, return_url="https://shop.example.com/?page=credits")
     )
-    purchase = till.buy()
+    purchase = storefront.buy()
     assert sent[-1]["success_url"] == f"https://shop.example.com/?page=credits&purchase={purchase.id}&result=completed"
 
 
-def test_pix_and_boleto_are_offered_for_reais_only(till: Till, service: Service, sent: list[dict[str, str]]) -> None:
+def test_pix_and_boleto_are_offered_for_reais_only(
+    storefront: Storefront, service: Service, sent: list[dict[str, str]]
+) -> None:
     catalog = service(GET_CATALOG).body
     version = catalog.pop("version")
     catalog["packs"].append(
@@ -141,49 +145,51 @@ def test_pix_and_boleto_are_offered_for_reais_only(till: Till, service: Service,
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": str(version)}).status == 200
     service(PATCH_ACCOUNT, json={"currency": "usd"})
-    purchase = till.buy("usd")
+    purchase = storefront.buy("usd")
     assert purchase.currency == "usd"
     asked = {name: value for name, value in sent[-1].items() if "payment_method" in name}
     assert asked == {"allowed_payment_method_types[0]": "card"}
-    till.tell_all(till.pay(purchase))
-    assert till.purchase(purchase).state == "granted"
+    storefront.tell_all(storefront.pay(purchase))
+    assert storefront.purchase(purchase).state == "granted"
 
 
-def test_an_account_keeps_its_stripe_customer(till: Till, service: Service) -> None:
-    first = till.buy()
+def test_an_account_keeps_its_stripe_customer(storefront: Storefront, service: Service) -> None:
+    first = storefront.buy()
     service(PATCH_ACCOUNT, json={"name": "Another name"})
-    second = till.buy()
+    second = storefront.buy()
     service.open("zoo")
     service.set_code(account="zoo")
-    third = till.buy(account="zoo")
-    customers = [till.session(purchase.session or "")["customer"] for purchase in (first, second, third)]
+    third = storefront.buy(account="zoo")
+    customers = [storefront.session(purchase.session or "")["customer"] for purchase in (first, second, third)]
     assert customers[0] == customers[1] != customers[2]
-    assert len(at_stripe(till, "customer")) == 2
+    assert len(at_stripe(storefront, "customer")) == 2
 
 
-def test_a_customer_deleted_at_stripe_is_replaced(till: Till, service: Service) -> None:
+def test_a_customer_deleted_at_stripe_is_replaced(storefront: Storefront, service: Service) -> None:
     """Deleted by hand, or of test mode once the key is a live one."""
-    till.buy()
-    with till.fake.state.lock:
-        till.fake.state.tables["customer"].clear()
+    storefront.buy()
+    with storefront.fake.state.lock:
+        storefront.fake.state.tables["customer"].clear()
     assert service.buy(trouble=True).status == 201
 
 
 # The key
 
 
-def test_a_retry_gets_the_original_response_after_any_change(till: Till, service: Service, clock: Clock) -> None:
+def test_a_retry_gets_the_original_response_after_any_change(
+    storefront: Storefront, service: Service, clock: Clock
+) -> None:
     answer = service.buy(key="k")
-    purchase = till.read(answer.body["id"], "acme")
+    purchase = storefront.read(answer.body["id"], "acme")
 
     def same() -> None:
         again = service.buy(key="k", session="")
         assert (again.status, again.text, again.headers["idempotent-replayed"]) == (201, answer.text, "true")
 
     same()
-    till.tell_all(till.pay(purchase))
+    storefront.tell_all(storefront.pay(purchase))
     same()
-    till.tell_all(till.refund(purchase, 1000))
+    storefront.tell_all(storefront.refund(purchase, 1000))
     same()
     catalog = service(GET_CATALOG).body
     for pack in catalog["packs"]:
@@ -194,10 +200,10 @@ def test_a_retry_gets_the_original_response_after_any_change(till: Till, service
     service.set_code("830164")
     clock.now += 48 * HOUR
     same()
-    assert len(at_stripe(till, "checkout.session")) == 1
+    assert len(at_stripe(storefront, "checkout.session")) == 1
 
 
-def test_a_key_used_for_another_request_is_rejected(till: Till, service: Service) -> None:
+def test_a_key_used_for_another_request_is_rejected(storefront: Storefront, service: Service) -> None:
     service.give(5)
     assert service.buy(key="bought").status == 201
     assert service.spend(key="spent").status == 201
@@ -213,7 +219,7 @@ def test_a_key_used_for_another_request_is_rejected(till: Till, service: Service
     assert service.buy(session=session).status == 201
 
 
-def test_a_key_belongs_to_its_account(till: Till, service: Service) -> None:
+def test_a_key_belongs_to_its_account(storefront: Storefront, service: Service) -> None:
     service.open("zoo")
     service.set_code(account="zoo")
     first, second = service.buy(key="k"), service.buy(account="zoo", key="k")
@@ -224,7 +230,7 @@ def test_a_key_belongs_to_its_account(till: Till, service: Service) -> None:
 # The session
 
 
-def test_an_invalid_manager_session_is_rejected(till: Till, service: Service, clock: Clock) -> None:
+def test_an_invalid_manager_session_is_rejected(storefront: Storefront, service: Service, clock: Clock) -> None:
     service.open("zoo")
     service.set_code(account="zoo")
     theirs, ended = service.manager_session("zoo"), service.manager_session()
@@ -245,7 +251,7 @@ def test_an_invalid_manager_session_is_rejected(till: Till, service: Service, cl
     assert service.buy(session=late).status == 201
 
 
-def test_a_used_manager_session_is_rejected(till: Till, service: Service) -> None:
+def test_a_used_manager_session_is_rejected(storefront: Storefront, service: Service) -> None:
     session = service.manager_session()
     assert service.buy(session=session).status == 201
     answer = service.buy(session=session)
@@ -253,7 +259,7 @@ def test_a_used_manager_session_is_rejected(till: Till, service: Service) -> Non
 
 
 @pytest.mark.parametrize("pack", ["credits-99", "retired", "credits-100-"])
-def test_a_pack_that_is_not_on_sale_uses_up_no_session(till: Till, service: Service, pack: str) -> None:
+def test_a_pack_that_is_not_on_sale_uses_up_no_session(storefront: Storefront, service: Service, pack: str) -> None:
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
     catalog["packs"].append(
@@ -268,25 +274,25 @@ def test_a_pack_that_is_not_on_sale_uses_up_no_session(till: Till, service: Serv
     assert service.buy(session=session).status == 201
 
 
-def test_a_price_change_does_not_affect_open_purchases(till: Till, service: Service) -> None:
-    purchase = till.buy()
+def test_a_price_change_does_not_affect_open_purchases(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
     catalog["packs"][1] |= {"credits": 80, "amount": 4500, "valid_months": 1}
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
-    till.tell_all(till.pay(purchase))
+    storefront.tell_all(storefront.pay(purchase))
     [lot] = service.balance()["credits"]["lots"]
     assert (lot["granted"], lot["expires_at"]) == (100, "2027-06-17T03:00:00.000Z")
-    assert till.buy().credits == 80
+    assert storefront.buy().credits == 80
 
 
-def test_a_live_stack_quarantines_test_payments(till: Till, service: Service, output: Output) -> None:
+def test_a_live_stack_quarantines_test_payments(storefront: Storefront, service: Service, output: Output) -> None:
     checkout = service.functions.deps["checkout"].checkout
     assert checkout is not None
     service.functions.change("checkout", checkout=replace(checkout, live=True))
-    purchase = till.buy()
+    purchase = storefront.buy()
     assert purchase.live
-    till.tell_all(till.pay(purchase))
+    storefront.tell_all(storefront.pay(purchase))
     assert types(service.stored()) == ["plan_change"]
     assert output.metric("PurchaseQuarantined") == [1]
 
@@ -294,13 +300,13 @@ def test_a_live_stack_quarantines_test_payments(till: Till, service: Service, ou
 # Looking
 
 
-def test_purchases_are_listed_newest_first_in_pages(till: Till, service: Service, clock: Clock) -> None:
+def test_purchases_are_listed_newest_first_in_pages(storefront: Storefront, service: Service, clock: Clock) -> None:
     made = []
     for number in range(101):
         clock.now += MILLISECOND
-        made.append(till.sell(id=f"pur_{number:020x}").id)
+        made.append(storefront.sell(id=f"pur_{number:020x}").id)
     service.open("zoo")
-    till.sell(account="zoo", id=f"pur_{200:020x}")
+    storefront.sell(account="zoo", id=f"pur_{200:020x}")
     pages: list[list[str]] = []
     cursor: dict[str, str] = {}
     while True:
@@ -315,10 +321,10 @@ def test_purchases_are_listed_newest_first_in_pages(till: Till, service: Service
 
 @pytest.mark.parametrize(("count", "pages"), [(49, [49]), (50, [50]), (51, [50, 1]), (100, [50, 50])])
 def test_a_full_last_page_of_purchases_has_no_cursor(
-    till: Till, service: Service, count: int, pages: list[int]
+    storefront: Storefront, service: Service, count: int, pages: list[int]
 ) -> None:
     for number in range(count):
-        till.sell(id=f"pur_{number:020x}")
+        storefront.sell(id=f"pur_{number:020x}")
 
     bodies = [service(PURCHASES).body]
     while bodies[-1]["next_cursor"] is not None:
@@ -330,15 +336,15 @@ def test_a_full_last_page_of_purchases_has_no_cursor(
 @pytest.mark.parametrize(
     "cursor", ["", "x", "pur_" + "0" * 20, "pur_" + "0" * 20 + "." + "0" * 64, "pur_" + "０" * 20, "ENTRY#", "\x00"]
 )
-def test_a_cursor_of_purchases_that_nobody_signed(till: Till, service: Service, cursor: str) -> None:
+def test_a_cursor_of_purchases_that_nobody_signed(storefront: Storefront, service: Service, cursor: str) -> None:
     answer = service(PURCHASES, query={"cursor": cursor})
     assert (answer.status, answer.code) == (400, "invalid_cursor")
 
 
-def test_a_cursor_of_purchases_is_for_its_list_and_account(till: Till, service: Service) -> None:
+def test_a_cursor_of_purchases_is_for_its_list_and_account(storefront: Storefront, service: Service) -> None:
     service.open("zoo")
     for number in range(51):
-        till.sell(id=f"pur_{number:020x}")
+        storefront.sell(id=f"pur_{number:020x}")
     service.give(1)
     purchases, history = (service(PURCHASES).body, service(HISTORY, query={"limit": "1"}).body)
 
@@ -355,22 +361,22 @@ def test_a_cursor_of_purchases_is_for_its_list_and_account(till: Till, service: 
 @pytest.mark.parametrize(
     "purchase", ["pur_" + "0" * 20, "pur_1", "", "x" * 3000, "../PROFILE", "pur_" + "０" * 20, "\ud800"], ids=ascii
 )
-def test_an_unknown_purchase_is_not_found(till: Till, service: Service, purchase: str) -> None:
+def test_an_unknown_purchase_is_not_found(storefront: Storefront, service: Service, purchase: str) -> None:
     answer = service(PURCHASE, id=purchase)
     assert (answer.status, answer.code) == (404, "purchase_not_found")
     assert service(PURCHASE, "nobody", id=purchase).code == "account_not_found"
 
 
-def test_another_account_does_not_see_a_purchase(till: Till, service: Service) -> None:
+def test_another_account_does_not_see_a_purchase(storefront: Storefront, service: Service) -> None:
     service.open("zoo")
-    purchase = till.buy()
+    purchase = storefront.buy()
     assert service(PURCHASE, "zoo", id=purchase.id).code == "purchase_not_found"
     assert service(PURCHASES, "zoo").body == {"purchases": [], "next_cursor": None}
 
 
-def test_a_granted_purchase_shows_its_lot_and_expiry(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
+def test_a_granted_purchase_shows_its_lot_and_expiry(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
     shown = service(PURCHASE, id=purchase.id).body
     assert (shown["state"], shown["lot"], shown["expires_at"]) == (
         "granted",
@@ -381,15 +387,15 @@ def test_a_granted_purchase_shows_its_lot_and_expiry(till: Till, service: Servic
     assert (entry["purchase"], entry["lot"]) == (purchase.id, shown["lot"])
 
 
-def test_purchase_ids_sort_by_time(till: Till, service: Service, clock: Clock) -> None:
-    first = till.buy().id
+def test_purchase_ids_sort_by_time(storefront: Storefront, service: Service, clock: Clock) -> None:
+    first = storefront.buy().id
     clock.now += MILLISECOND
-    second = till.buy().id
+    second = storefront.buy().id
     assert first < second
     assert [purchase["id"] for purchase in service(PURCHASES).body["purchases"]] == [second, first]
 
 
-def test_an_administrator_needs_a_manager_session_to_buy(till: Till, service: Service) -> None:
+def test_an_administrator_needs_a_manager_session_to_buy(storefront: Storefront, service: Service) -> None:
     answer = service(BUY, json={"pack": "credits-100"}, by=ADMIN)
     assert refused(service, answer)
     assert service(CONSUME, json={"feature": "sticker"}).status == 402
@@ -414,32 +420,32 @@ COURSES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
 @pytest.mark.parametrize("page_was_kept", [True, False], ids=["open", "created"])
 def test_every_course_of_a_payment_ends_in_its_state(
-    till: Till, service: Service, course: Any, page_was_kept: bool
+    storefront: Storefront, service: Service, course: Any, page_was_kept: bool
 ) -> None:
     if page_was_kept:
-        purchase = till.buy()
+        purchase = storefront.buy()
     else:
         with killed_before(service.table.client, "PutItem PURCHASE#"):
             service.buy(key="k")
-        [session] = at_stripe(till, "checkout.session")
-        purchase = replace(till.read(session["client_reference_id"], "acme"), session=session["id"])
+        [session] = at_stripe(storefront, "checkout.session")
+        purchase = replace(storefront.read(session["client_reference_id"], "acme"), session=session["id"])
     told: list[Any] = []
     for happens, state in course:
-        told += till.happen(purchase, *happens)
+        told += storefront.happen(purchase, *happens)
         # Old news, twice: they change nothing any more.
-        till.tell_all([*told, *told])
+        storefront.tell_all([*told, *told])
         kept = state if page_was_kept or state != "open" else "created"
-        assert till.purchase(purchase).state == kept
+        assert storefront.purchase(purchase).state == kept
         assert service.balance()["credits"]["available"] == (100 if state == "granted" else 0)
     if not page_was_kept:
         assert service.buy(key="k", session="").status == 201
-        assert till.purchase(purchase).state == course[-1][1]
+        assert storefront.purchase(purchase).state == course[-1][1]
 
 
-def test_a_voucher_stays_payable_after_its_page_expires(till: Till, service: Service) -> None:
+def test_a_voucher_stays_payable_after_its_page_expires(storefront: Storefront, service: Service) -> None:
     """Its page reads expired, then complete and unpaid: somebody holds a code to pay."""
-    purchase = till.buy()
-    [event] = till.happen(purchase, *PIX)
+    purchase = storefront.buy()
+    [event] = storefront.happen(purchase, *PIX)
     for status, kind, state in (
         ("expired", "expired", "expired"),
         ("complete", "completed", "pending"),
@@ -447,6 +453,6 @@ def test_a_voucher_stays_payable_after_its_page_expires(till: Till, service: Ser
         ("complete", "async_payment_failed", "failed"),
         ("complete", "completed", "failed"),
     ):
-        till.session(purchase.session or "")["status"] = status
-        till.tell(event | {"id": f"evt_{kind}", "type": f"checkout.session.{kind}"})
-        assert till.purchase(purchase).state == state
+        storefront.session(purchase.session or "")["status"] = status
+        storefront.tell(event | {"id": f"evt_{kind}", "type": f"checkout.session.{kind}"})
+        assert storefront.purchase(purchase).state == state

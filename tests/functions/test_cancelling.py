@@ -14,7 +14,7 @@ from tests.support.interruptions import killed_before
 from tests.support.reconciliation import Run, available, run
 from tests.support.store_driver import types
 from tests.support.stripe_line import Call, stripe_tapped
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 __all__ = ["run"]
 
@@ -23,23 +23,23 @@ def cancel(service: Service, purchase: Purchase, *, key: str = "cancel", **more:
     return service(CANCEL, purchase.account, id=purchase.id, key=key, **more)
 
 
-def test_an_open_purchase_is_cancelled_and_its_page_closed(till: Till, run: Run, service: Service) -> None:
-    purchase = till.buy()
+def test_an_open_purchase_is_cancelled_and_its_page_closed(storefront: Storefront, run: Run, service: Service) -> None:
+    purchase = storefront.buy()
 
     answer = cancel(service, purchase)
 
     assert (answer.status, answer.body["state"]) == (200, "cancelled")
     assert "idempotent-replayed" not in answer.headers
     assert answer.body == service(PURCHASE, id=purchase.id).body
-    assert till.session(purchase.session or "")["status"] == "expired"
-    till.tell_all(till.since(0))
+    assert storefront.session(purchase.session or "")["status"] == "expired"
+    storefront.tell_all(storefront.since(0))
     assert run()["quarantined"] == 0
-    assert till.purchase(purchase).state == "cancelled"
+    assert storefront.purchase(purchase).state == "cancelled"
     assert types(service.stored()) == ["plan_change"]
 
 
-def test_a_retry_of_a_cancellation_is_a_replay(till: Till, service: Service) -> None:
-    purchase = till.buy()
+def test_a_retry_of_a_cancellation_is_a_replay(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
     first = cancel(service, purchase)
     stored = service.stored()
 
@@ -51,8 +51,8 @@ def test_a_retry_of_a_cancellation_is_a_replay(till: Till, service: Service) -> 
     assert service.stored() == stored
 
 
-def test_a_cancellations_key_serves_no_other_request(till: Till, service: Service) -> None:
-    first, second = till.buy(), till.buy(key="bought")
+def test_a_cancellations_key_serves_no_other_request(storefront: Storefront, service: Service) -> None:
+    first, second = storefront.buy(), storefront.buy(key="bought")
     cancel(service, first)
 
     answers = [
@@ -63,7 +63,7 @@ def test_a_cancellations_key_serves_no_other_request(till: Till, service: Servic
     ]
 
     assert [(one.status, one.code) for one in answers] == [(409, "idempotency_key_reused")] * 4
-    assert till.purchase(second).state == "open"
+    assert storefront.purchase(second).state == "open"
 
 
 # What happens at Stripe first, the state that its events lead to, and whether they are told before the cancellation.
@@ -77,117 +77,121 @@ FIRST: dict[str, tuple[tuple[str, ...], str]] = {
 @pytest.mark.parametrize("told", [True, False], ids=["told", "not told yet"])
 @pytest.mark.parametrize(("happens", "state"), FIRST.values(), ids=FIRST)
 def test_a_purchase_past_its_page_is_not_cancelled(
-    till: Till, service: Service, happens: tuple[str, ...], state: str, told: bool
+    storefront: Storefront, service: Service, happens: tuple[str, ...], state: str, told: bool
 ) -> None:
-    purchase = till.buy()
-    events = till.happen(purchase, *happens)
+    purchase = storefront.buy()
+    events = storefront.happen(purchase, *happens)
     if told:
-        till.tell_all(events)
+        storefront.tell_all(events)
     before = service.stored()
 
     answer = cancel(service, purchase)
 
     assert (answer.status, answer.code) == (409, "purchase_not_cancellable")
     assert service.stored() == before
-    till.tell_all(events)
-    assert till.purchase(purchase).state == state
+    storefront.tell_all(events)
+    assert storefront.purchase(purchase).state == state
 
 
 @pytest.mark.parametrize("happens", [("expire",), ("pay_after_expiry",)])
-def test_a_purchase_that_is_over_is_not_cancelled(till: Till, service: Service, happens: tuple[str, ...]) -> None:
-    purchase = till.buy()
-    till.tell_all(till.happen(purchase, "expire"))
+def test_a_purchase_that_is_over_is_not_cancelled(
+    storefront: Storefront, service: Service, happens: tuple[str, ...]
+) -> None:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.happen(purchase, "expire"))
     if happens != ("expire",):
-        till.tell_all(till.happen(purchase, *happens))
+        storefront.tell_all(storefront.happen(purchase, *happens))
 
     assert cancel(service, purchase).code == "purchase_not_cancellable"
 
 
-def test_a_purchase_without_a_page_is_not_cancelled(till: Till, service: Service) -> None:
-    till.fake.api.faults.plan(10, Fault(status=500))
+def test_a_purchase_without_a_page_is_not_cancelled(storefront: Storefront, service: Service) -> None:
+    storefront.fake.api.faults.plan(10, Fault(status=500))
     assert service.buy(trouble=True).status == 503
-    till.fake.api.faults.plan(0, Fault())
+    storefront.fake.api.faults.plan(0, Fault())
     [purchase] = service("GET /v1/accounts/{account}/purchases").body["purchases"]
 
     assert service(CANCEL, id=purchase["id"], key="cancel").code == "purchase_not_cancellable"
 
 
-def test_a_payment_at_the_same_moment_wins(till: Till, service: Service) -> None:
+def test_a_payment_at_the_same_moment_wins(storefront: Storefront, service: Service) -> None:
     """The customer pays between our look at the page and its closing."""
-    purchase = till.buy()
+    purchase = storefront.buy()
 
     def meet(call: Call) -> None:
-        if call.name.endswith("/expire") and till.session(purchase.session or "")["status"] == "open":
-            with till.fake.state.lock:
-                lifecycle.pay(till.fake.state, purchase.session or "", "card")
+        if call.name.endswith("/expire") and storefront.session(purchase.session or "")["status"] == "open":
+            with storefront.fake.state.lock:
+                lifecycle.pay(storefront.fake.state, purchase.session or "", "card")
 
     with stripe_tapped(meet):
         answer = cancel(service, purchase)
 
     assert (answer.status, answer.code) == (409, "purchase_not_cancellable")
-    till.tell_all(till.since(0))
-    assert till.purchase(purchase).state == "granted"
+    storefront.tell_all(storefront.since(0))
+    assert storefront.purchase(purchase).state == "granted"
     assert available(service) == 100
     assert service.spend(key="cancel").status == 201
 
 
-def test_a_cancelled_purchase_that_is_paid_after_all_is_granted(till: Till, service: Service) -> None:
-    purchase = till.buy()
+def test_a_cancelled_purchase_that_is_paid_after_all_is_granted(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
     first = cancel(service, purchase)
 
-    till.tell_all(till.happen(purchase, "pay_after_expiry", "card"))
+    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry", "card"))
 
-    assert till.purchase(purchase).state == "granted"
+    assert storefront.purchase(purchase).state == "granted"
     assert available(service) == 100
     assert cancel(service, purchase).text == first.text
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["its event first", "the retry first"])
 @pytest.mark.parametrize("call", ["PutItem PURCHASE#", "TransactWriteItems CLAIM#"])
-def test_a_killed_cancellation_is_completed_by_its_retry(till: Till, service: Service, call: str, told: bool) -> None:
-    purchase = till.buy()
+def test_a_killed_cancellation_is_completed_by_its_retry(
+    storefront: Storefront, service: Service, call: str, told: bool
+) -> None:
+    purchase = storefront.buy()
     with killed_before(service.table.client, call):
         cancel(service, purchase)
     if told:
-        till.tell_all(till.since(0))
+        storefront.tell_all(storefront.since(0))
 
     answer = cancel(service, purchase)
 
     assert (answer.status, answer.body["state"]) == (200, "cancelled")
-    till.tell_all(till.since(0))
-    assert till.purchase(purchase).state == "cancelled"
+    storefront.tell_all(storefront.since(0))
+    assert storefront.purchase(purchase).state == "cancelled"
     assert cancel(service, purchase).headers["idempotent-replayed"] == "true"
 
 
-def test_a_cancellation_that_stripe_does_not_answer_is_retried(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    till.fake.api.faults.plan(10, Fault(status=500))
+def test_a_cancellation_that_stripe_does_not_answer_is_retried(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    storefront.fake.api.faults.plan(10, Fault(status=500))
     answer = cancel(service, purchase, trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
-    assert till.purchase(purchase).state == "open"
-    till.fake.api.faults.plan(0, Fault())
+    assert storefront.purchase(purchase).state == "open"
+    storefront.fake.api.faults.plan(0, Fault())
 
     assert cancel(service, purchase).status == 200
 
 
-def test_a_purchase_is_cancelled_under_its_account_only(till: Till, service: Service) -> None:
+def test_a_purchase_is_cancelled_under_its_account_only(storefront: Storefront, service: Service) -> None:
     service.open("zoo")
-    purchase = till.buy()
+    purchase = storefront.buy()
 
     assert service(CANCEL, "zoo", id=purchase.id, key="k").code == "purchase_not_found"
     assert service(CANCEL, "nobody", id=purchase.id, key="k").code == "account_not_found"
     assert service(CANCEL, id="pur_1", key="k").code == "purchase_not_found"
-    assert till.purchase(purchase).state == "open"
+    assert storefront.purchase(purchase).state == "open"
 
 
-def test_a_cancelled_purchase_is_not_continued(till: Till, service: Service, output: Output) -> None:
+def test_a_cancelled_purchase_is_not_continued(storefront: Storefront, service: Service, output: Output) -> None:
     """A retry of the purchase gets its original response; its page says that it is closed."""
     first = service.buy(key="buy")
-    purchase = till.read(first.body["id"], "acme")
+    purchase = storefront.read(first.body["id"], "acme")
     cancel(service, purchase)
 
     again = service.buy(key="buy", session="")
 
     assert (again.status, again.text) == (201, first.text)
-    assert till.purchase(purchase).state == "cancelled"
+    assert storefront.purchase(purchase).state == "cancelled"
     assert output.metric("PurchaseQuarantined") == []

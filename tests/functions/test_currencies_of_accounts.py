@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.api import GET_ACCOUNT, GET_CATALOG, PATCH_ACCOUNT, PUT_ACCOUNT, PUT_CATALOG
 from tests.support.in_process import Service
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 
 def sell(service: Service, *packs: dict[str, Any], keep: bool = True) -> None:
@@ -52,7 +52,7 @@ def test_an_account_opened_without_packs_follows_the_catalog(service: Service) -
     assert service.spend(5).body["suggested_pack"] == "yen"
 
 
-def test_a_pack_in_another_currency_is_not_sold(till: Till, service: Service) -> None:
+def test_a_pack_in_another_currency_is_not_sold(storefront: Storefront, service: Service) -> None:
     sell(service, YEN)
     session = service.manager_session()
     before = service.stored()

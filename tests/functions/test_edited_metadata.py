@@ -8,7 +8,7 @@ from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.reconciliation import NOTHING, Run, available, forget_events, run
 from tests.support.store_driver import types
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 __all__ = ["run"]
 
@@ -28,9 +28,9 @@ EDITS: dict[str, tuple[dict[str, str | None], list[str]]] = {
 }
 
 
-def edit(till: Till, session: str | None, changes: dict[str, str | None]) -> dict[str, str]:
+def edit(storefront: Storefront, session: str | None, changes: dict[str, str | None]) -> dict[str, str]:
     """Change the session's metadata; returns what it was."""
-    held = till.session(session or "")["metadata"]
+    held = storefront.session(session or "")["metadata"]
     before = dict(held)
     for name, value in changes.items():
         if value is None:
@@ -50,29 +50,29 @@ def zoo(service: Service) -> None:
 @pytest.mark.parametrize("again", ["the same event", "the reconciliation", "the last check"])
 @pytest.mark.parametrize(("changes", "wrong"), EDITS.values(), ids=EDITS)
 def test_a_wrong_pointer_leaves_the_purchase_paid_until_it_is_mended(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock,
+    storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock,
     changes: dict[str, str | None], wrong: list[str], again: str,
 ) -> None:  # fmt: skip
-    purchase = till.buy()
-    right = edit(till, purchase.session, changes)
-    [event] = till.pay(purchase)
+    purchase = storefront.buy()
+    right = edit(storefront, purchase.session, changes)
+    [event] = storefront.pay(purchase)
 
-    till.tell(event)
+    storefront.tell(event)
 
-    assert till.purchase(purchase).state == "paid"
+    assert storefront.purchase(purchase).state == "paid"
     [row] = [item for key, item in service.stored().items() if key[0].startswith("QUARANTINE#")]
     assert [name["S"] for name in row["mismatches"]["L"]] == wrong
     assert (row["account"]["S"], row["purchase"]["S"]) == ("acme", purchase.id)
-    till.session(purchase.session or "")["metadata"] |= right
+    storefront.session(purchase.session or "")["metadata"] |= right
     if again == "the same event":
-        till.tell(event)
+        storefront.tell(event)
     elif again == "the reconciliation":
         assert run() == NOTHING | {"healed": 1}
     else:
-        forget_events(till)
+        forget_events(storefront)
         clock.now += timedelta(days=10)
         assert run() == NOTHING | {"healed": 1}
-    assert till.purchase(purchase).state == "granted"
+    assert storefront.purchase(purchase).state == "granted"
     assert types(service.stored()) == GRANTED
     assert (available(service), available(service, "zoo")) == (100, 0)
     assert output.metric("PurchaseQuarantined") == [1]
@@ -81,41 +81,55 @@ def test_a_wrong_pointer_leaves_the_purchase_paid_until_it_is_mended(
 @pytest.mark.usefixtures("zoo")
 @pytest.mark.parametrize("changes", [changes for changes, _ in EDITS.values()], ids=EDITS)
 def test_a_pointer_that_was_mended_in_time_grants_at_once(
-    till: Till, service: Service, output: Output, changes: dict[str, str | None]
+    storefront: Storefront, service: Service, output: Output, changes: dict[str, str | None]
 ) -> None:
     """The event was made while the session was wrong, and comes when it is right."""
-    purchase = till.buy()
-    right = edit(till, purchase.session, changes)
-    [event] = till.pay(purchase)
-    till.session(purchase.session or "")["metadata"] |= right
+    purchase = storefront.buy()
+    right = edit(storefront, purchase.session, changes)
+    [event] = storefront.pay(purchase)
+    storefront.session(purchase.session or "")["metadata"] |= right
 
-    till.tell(event)
+    storefront.tell(event)
 
-    assert till.purchase(purchase).state == "granted"
+    assert storefront.purchase(purchase).state == "granted"
     assert (available(service), available(service, "zoo")) == (100, 0)
     assert output.metric("PurchaseQuarantined") == []
 
 
 @pytest.mark.usefixtures("zoo")
-def test_a_pointer_that_was_broken_later_grants_nothing_elsewhere(till: Till, service: Service) -> None:
+@pytest.mark.parametrize("changes", [changes for changes, _ in EDITS.values()], ids=EDITS)
+def test_an_unpaid_page_is_followed_by_what_it_says_now(storefront: Storefront, changes: dict[str, str | None]) -> None:
+    """No payment names the purchase: only the session does."""
+    purchase = storefront.buy()
+    right = edit(storefront, purchase.session, changes)
+    *_, event = storefront.happen(purchase, "expire")
+    storefront.session(purchase.session or "")["metadata"] |= right
+
+    storefront.tell(event)
+
+    assert storefront.purchase(purchase).state == "expired"
+
+
+@pytest.mark.usefixtures("zoo")
+def test_a_pointer_that_was_broken_later_grants_nothing_elsewhere(storefront: Storefront, service: Service) -> None:
     """The event was made while the session was right."""
-    purchase = till.buy()
-    [event] = till.pay(purchase)
-    edit(till, purchase.session, {"prepaid_account": "zoo"})
+    purchase = storefront.buy()
+    [event] = storefront.pay(purchase)
+    edit(storefront, purchase.session, {"prepaid_account": "zoo"})
 
-    till.tell(event)
+    storefront.tell(event)
 
-    assert till.purchase(purchase).state == "paid"
+    assert storefront.purchase(purchase).state == "paid"
     assert (available(service), available(service, "zoo")) == (0, 0)
 
 
-def test_a_refund_is_followed_to_a_page_that_lost_its_metadata(till: Till, service: Service) -> None:
+def test_a_refund_is_followed_to_a_page_that_lost_its_metadata(storefront: Storefront, service: Service) -> None:
     """Nothing was granted yet: the refund's event alone leads to the purchase, which waits for a person."""
-    purchase = till.buy()
-    edit(till, purchase.session, EDITS["nothing"][0])
-    till.pay(purchase)
+    purchase = storefront.buy()
+    edit(storefront, purchase.session, EDITS["nothing"][0])
+    storefront.pay(purchase)
 
-    till.tell_all(till.refund(purchase))
+    storefront.tell_all(storefront.refund(purchase))
 
-    assert till.purchase(purchase).state == "paid"
+    assert storefront.purchase(purchase).state == "paid"
     assert types(service.stored()) == ["plan_change"]

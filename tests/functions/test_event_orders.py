@@ -13,7 +13,7 @@ from tests.support.handlers import Output
 from tests.support.in_process import Service
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import types
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 # The boleto is ordered, it is paid, half of it is refunded, the rest is disputed, the dispute is won.
 HAPPENED = "ordered paid refunded disputed won"
@@ -36,31 +36,31 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
-def test_a_purchase_ends_in_one_state(till: Till, service: Service, output: Output, order: str) -> None:
-    purchase = till.buy()
-    happened = {"ordered": till.happen(purchase, "confirm", "boleto"), "paid": till.happen(purchase, "pay")}
-    happened["refunded"] = till.refund(purchase, 2495)
-    happened["disputed"] = till.dispute(purchase, amount=2495)
-    happened["won"] = till.later("dispute", "close_dispute", "won")
+def test_a_purchase_ends_in_one_state(storefront: Storefront, service: Service, output: Output, order: str) -> None:
+    purchase = storefront.buy()
+    happened = {"ordered": storefront.happen(purchase, "confirm", "boleto"), "paid": storefront.happen(purchase, "pay")}
+    happened["refunded"] = storefront.refund(purchase, 2495)
+    happened["disputed"] = storefront.dispute(purchase, amount=2495)
+    happened["won"] = storefront.later("dispute", "close_dispute", "won")
 
     for name in order.split():
-        till.tell_all(happened[name])
+        storefront.tell_all(happened[name])
 
-    record, ledger = till.purchase(purchase), audit(service.stored())
+    record, ledger = storefront.purchase(purchase), audit(service.stored())
     assert (record.state, record.revoked) == ("partially_refunded", 50)
     assert (ledger.available, ledger.owed) == (50, 0)
     assert types(service.stored()).count("purchase") == 1
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_an_event_ahead_of_its_session_grants_once(till: Till, service: Service, output: Output) -> None:
+def test_an_event_ahead_of_its_session_grants_once(storefront: Storefront, service: Service, output: Output) -> None:
     """Stripe announces the payment, and its API still returns the session as it was before."""
-    purchase = till.sell()
+    purchase = storefront.sell()
     session = purchase.session or ""
-    with till.fake.state.lock:
-        expired: Any = copy.deepcopy(lifecycle.expire(till.fake.state, session))
-        paid = copy.deepcopy(lifecycle.pay_after_expiry(till.fake.state, session, "pix"))
-    over, succeeded = till.events(session)
+    with storefront.fake.state.lock:
+        expired: Any = copy.deepcopy(lifecycle.expire(storefront.fake.state, session))
+        paid = copy.deepcopy(lifecycle.pay_after_expiry(storefront.fake.state, session, "pix"))
+    over, succeeded = storefront.events(session)
 
     for returned, event in (
         (expired, succeeded),
@@ -68,9 +68,9 @@ def test_an_event_ahead_of_its_session_grants_once(till: Till, service: Service,
         (paid, succeeded),
         (paid, succeeded),
     ):
-        till.replace_session(session, returned)
-        till.tell(event)
+        storefront.replace_session(session, returned)
+        storefront.tell(event)
 
-    assert till.purchase(purchase).state == "granted"
+    assert storefront.purchase(purchase).state == "granted"
     assert types(service.stored()).count("purchase") == 1
     assert output.metric("PurchaseQuarantined") == []

@@ -10,7 +10,7 @@ from prepaid.core.purchase import Purchase
 from prepaid.payments.events import MONEY_EVENTS, SESSION_EVENTS
 from tests.support.in_process import Service
 from tests.support.reconciliation import NOTHING, Run, run
-from tests.support.stripe_purchases import Json, Till
+from tests.support.stripe_purchases import Json, Storefront
 
 __all__ = ["run"]
 
@@ -37,43 +37,45 @@ LEADS_TO: dict[str, tuple[str, str, int]] = {
 }
 
 
-def happened(till: Till, what: str) -> tuple[Purchase, Json]:
+def happened(storefront: Storefront, what: str) -> tuple[Purchase, Json]:
     """A purchase to which it happened unheard, and an event about it."""
-    purchase = till.buy()
+    purchase = storefront.buy()
     if what == EXPIRED:
-        return purchase, till.happen(purchase, "expire")[-1]
-    till.happen(purchase, "confirm", "pix")
+        return purchase, storefront.happen(purchase, "expire")[-1]
+    storefront.happen(purchase, "confirm", "pix")
     if what == FAILED:
-        return purchase, till.happen(purchase, "fail")[-1]
-    [event] = till.happen(purchase, "pay")
+        return purchase, storefront.happen(purchase, "fail")[-1]
+    [event] = storefront.happen(purchase, "pay")
     if what == REFUNDED:
-        event = till.refund(purchase, 2495)[0]
+        event = storefront.refund(purchase, 2495)[0]
     if what == DISPUTED:
-        event = till.dispute(purchase, amount=2495)[0]
+        event = storefront.dispute(purchase, amount=2495)[0]
     return purchase, event
 
 
 @pytest.mark.parametrize("event_type", PROMISED)
-def test_a_promised_event_alone_is_enough(till: Till, service: Service, event_type: str) -> None:
+def test_a_promised_event_alone_is_enough(storefront: Storefront, service: Service, event_type: str) -> None:
     what, state, available = LEADS_TO[event_type]
-    purchase, event = happened(till, what)
+    purchase, event = happened(storefront, what)
 
-    till.tell(event | {"type": event_type})
+    storefront.tell(event | {"type": event_type})
 
-    assert till.purchase(purchase).state == state
+    assert storefront.purchase(purchase).state == state
     assert service.balance()["credits"]["available"] == available
 
 
 @pytest.mark.parametrize("event_type", PROMISED)
-def test_the_reconciliation_reads_each_promised_event(till: Till, run: Run, service: Service, event_type: str) -> None:
+def test_the_reconciliation_reads_each_promised_event(
+    storefront: Storefront, run: Run, service: Service, event_type: str
+) -> None:
     what, state, available = LEADS_TO[event_type]
-    purchase, event = happened(till, what)
-    with till.fake.state.lock:
-        till.fake.state.tables["event"] = {event["id"]: event | {"type": event_type}}
+    purchase, event = happened(storefront, what)
+    with storefront.fake.state.lock:
+        storefront.fake.state.tables["event"] = {event["id"]: event | {"type": event_type}}
 
     assert run() == NOTHING | {"healed": 1}
 
-    assert till.purchase(purchase).state == state
+    assert storefront.purchase(purchase).state == state
     assert service.balance()["credits"]["available"] == available
 
 
@@ -85,12 +87,12 @@ CONNECTED = {"account": "acct_1connected"}
 
 
 @pytest.mark.parametrize("what", [PAID, FAILED, EXPIRED, REFUNDED, DISPUTED])
-def test_an_event_of_a_connected_account_is_ignored(till: Till, service: Service, what: str) -> None:
+def test_an_event_of_a_connected_account_is_ignored(storefront: Storefront, service: Service, what: str) -> None:
     """Even when it seems to be about one of our sessions."""
-    _, event = happened(till, what)
+    _, event = happened(storefront, what)
     before = service.stored()
 
-    assert till.tell(event | CONNECTED).body == {"received": True}
+    assert storefront.tell(event | CONNECTED).body == {"received": True}
 
     assert service.stored() == before
 
@@ -98,24 +100,24 @@ def test_an_event_of_a_connected_account_is_ignored(till: Till, service: Service
 @pytest.mark.parametrize("event_type", sorted(MONEY_EVENTS))
 @pytest.mark.parametrize("more", [CONNECTED, {}], ids=["connected", "own"])
 def test_a_payment_that_stripe_does_not_have_is_ignored(
-    till: Till, service: Service, event_type: str, more: dict[str, Any]
+    storefront: Storefront, service: Service, event_type: str, more: dict[str, Any]
 ) -> None:
     """Our key can't read it, however often Stripe delivers."""
     event = {"id": "evt_1", "type": event_type, "data": {"object": {"id": "re_1", "payment_intent": "pi_elsewhere"}}}
     before = service.stored()
 
-    assert till.tell(event | more).body == {"received": True}
+    assert storefront.tell(event | more).body == {"received": True}
 
     assert service.stored() == before
 
 
-def test_a_session_of_a_connected_account_is_not_looked_up(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    [event] = till.pay(purchase)
-    with till.fake.state.lock:
-        till.fake.state.tables["checkout.session"].clear()
+def test_a_session_of_a_connected_account_is_not_looked_up(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    [event] = storefront.pay(purchase)
+    with storefront.fake.state.lock:
+        storefront.fake.state.tables["checkout.session"].clear()
     before = service.stored()
 
-    assert till.tell(event | CONNECTED).status == 200
+    assert storefront.tell(event | CONNECTED).status == 200
 
     assert service.stored() == before

@@ -11,7 +11,7 @@ from tests.support.in_process import Service
 from tests.support.interruptions import Killed
 from tests.support.reconciliation import NOTHING, Run, available, forget_events, looks, reviews_due
 from tests.support.stripe_line import Call, stripe_tapped
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 DAY = timedelta(days=1)
 
@@ -24,35 +24,37 @@ ENOUGH = 300_000
 
 
 def test_many_events_of_one_purchase_fetch_its_status_once(
-    till: Till, run: Run, service: Service, asked: list[str]
+    storefront: Storefront, run: Run, service: Service, asked: list[str]
 ) -> None:
     """One request for its session, and one for its refunds and disputes."""
-    purchase = till.buy()
-    till.pay(purchase, "pix")
+    purchase = storefront.buy()
+    storefront.pay(purchase, "pix")
     for _ in range(4):
-        till.refund(purchase, 499)
-    till.dispute(purchase)
-    assert len(till.since(0)) > 6
+        storefront.refund(purchase, 499)
+    storefront.dispute(purchase)
+    assert len(storefront.since(0)) > 6
     assert run() == NOTHING | {"healed": 1}
-    assert till.purchase(purchase).state == "disputed"
+    assert storefront.purchase(purchase).state == "disputed"
     asked.clear()
     assert run() == NOTHING
     assert asked == [purchase.session] * 2
 
 
-def test_an_expired_voucher_is_found_by_its_event(till: Till, run: Run, clock: Clock, asked: list[str]) -> None:
-    purchase = till.buy()
-    till.happen(purchase, "confirm", "pix")
+def test_an_expired_voucher_is_found_by_its_event(
+    storefront: Storefront, run: Run, clock: Clock, asked: list[str]
+) -> None:
+    purchase = storefront.buy()
+    storefront.happen(purchase, "confirm", "pix")
     clock.now += DAY
-    till.happen(purchase, "fail")
+    storefront.happen(purchase, "fail")
     assert run() == NOTHING | {"healed": 1}
     assert asked == [purchase.session] * 2
-    assert till.purchase(purchase).state == "failed"
+    assert storefront.purchase(purchase).state == "failed"
 
 
-def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(till: Till, run: Run) -> None:
+def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(storefront: Storefront, run: Run) -> None:
     for _ in range(5):
-        till.pay(till.buy(), "pix")
+        storefront.pay(storefront.buy(), "pix")
     with stripe_tapped() as calls:
         assert run() == NOTHING | {"healed": 5}
     # The second page is empty.
@@ -65,10 +67,10 @@ def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(till: Till, 
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("number", [2, 3, 7])
 def test_a_run_out_of_time_stops_and_the_next_continues(
-    till: Till, run: Run, service: Service, clock: Clock, number: int
+    storefront: Storefront, run: Run, service: Service, clock: Clock, number: int
 ) -> None:
     for _ in range(5):
-        till.pay(till.buy())
+        storefront.pay(storefront.buy())
     answers = [run(looks(number))]
     while not answers[-1]["finished"]:
         assert len(answers) < 100
@@ -80,12 +82,14 @@ def test_a_run_out_of_time_stops_and_the_next_continues(
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_run_that_continues_hours_later_misses_no_event(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_a_run_that_continues_hours_later_misses_no_event(
+    storefront: Storefront, run: Run, service: Service, clock: Clock
+) -> None:
     for _ in range(3):
-        till.pay(till.buy())
+        storefront.pay(storefront.buy())
     assert not run(looks(2))["finished"]
     clock.now += timedelta(minutes=10)
-    till.pay(till.buy())
+    storefront.pay(storefront.buy())
     clock.now += 2 * HOUR
 
     assert run()["finished"]
@@ -96,10 +100,10 @@ def test_a_run_that_continues_hours_later_misses_no_event(till: Till, run: Run, 
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_killed_run_repeats_at_most_one_page(till: Till, run: Run, service: Service) -> None:
+def test_a_killed_run_repeats_at_most_one_page(storefront: Storefront, run: Run, service: Service) -> None:
     """Each purchase has one event, which leads to a request for its session."""
     for _ in range(6):
-        till.pay(till.buy())
+        storefront.pay(storefront.buy())
     sessions: list[str] = []
 
     def meet(call: Call) -> None:
@@ -120,25 +124,25 @@ def test_a_killed_run_repeats_at_most_one_page(till: Till, run: Run, service: Se
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_a_run_continues_past_an_event_that_stripe_deleted(till: Till, run: Run, service: Service) -> None:
+def test_a_run_continues_past_an_event_that_stripe_deleted(storefront: Storefront, run: Run, service: Service) -> None:
     """The event that the last run had come to is pruned, or was one of test mode."""
     for _ in range(3):
-        till.pay(till.buy())
+        storefront.pay(storefront.buy())
     assert not run(looks(2))["finished"]
-    with till.fake.state.lock:
-        events = till.fake.state.tables["event"]
-        newest = next(event for event in till.fake.state.newest_first("event") if "session" in event["type"])
+    with storefront.fake.state.lock:
+        events = storefront.fake.state.tables["event"]
+        newest = next(event for event in storefront.fake.state.newest_first("event") if "session" in event["type"])
         del events[newest["id"]]
     assert run()["finished"]
     assert available(service) == 300
 
 
 def test_a_failed_look_up_is_retried(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock, unlucky: set[str]
+    storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock, unlucky: set[str]
 ) -> None:
-    poor, lucky = till.buy(), till.buy()
+    poor, lucky = storefront.buy(), storefront.buy()
     for purchase in (poor, lucky):
-        till.pay(purchase)
+        storefront.pay(purchase)
     clock.now += 5 * DAY
     unlucky.add(poor.session or "")
     assert run() == NOTHING | {"healed": 1, "failed": 1, "waiting": 1}
@@ -161,13 +165,19 @@ def failed_rows(service: Service) -> list[tuple[str, int]]:
 
 
 def test_an_event_that_always_fails_does_not_block_others(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock, asked: list[str], unlucky: set[str]
+    storefront: Storefront,
+    run: Run,
+    service: Service,
+    output: Output,
+    clock: Clock,
+    asked: list[str],
+    unlucky: set[str],
 ) -> None:
-    poor, *others = (till.buy() for _ in range(4))
+    poor, *others = (storefront.buy() for _ in range(4))
     unlucky.add(poor.session or "")
-    [event] = till.pay(poor)
+    [event] = storefront.pay(poor)
     for purchase in others:
-        till.pay(purchase)
+        storefront.pay(purchase)
     clock.now += 2 * HOUR
     assert run() == NOTHING | {"healed": 3, "failed": 1, "waiting": 1}
     for tries in range(2, 6):
@@ -186,12 +196,12 @@ def test_an_event_that_always_fails_does_not_block_others(
 
 
 def test_a_failed_check_of_a_purchase_is_retried(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
+    storefront: Storefront, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
-    forget_events(till)
-    till.session(purchase.session or "").update({"payment_status": "unpaid"})
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
+    forget_events(storefront)
+    storefront.session(purchase.session or "").update({"payment_status": "unpaid"})
     unlucky.add(purchase.session or "")
     assert run() == NOTHING | {"failed": 1, "waiting": 1}
     assert reviews_due(service, clock) == {}
@@ -205,12 +215,12 @@ def test_a_failed_check_of_a_purchase_is_retried(
 
 
 def test_failures_beyond_a_runs_limit_are_retried_in_turn(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
+    storefront: Storefront, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     service.functions.limits["reconcile"] = {"max_retries": 2}
-    bought = [till.buy() for _ in range(5)]
+    bought = [storefront.buy() for _ in range(5)]
     for purchase in bought:
-        till.pay(purchase)
+        storefront.pay(purchase)
         unlucky.add(purchase.session or "")
     clock.now += 2 * HOUR
     assert run() == NOTHING | {"failed": 5, "waiting": 5}
@@ -225,9 +235,9 @@ def test_failures_beyond_a_runs_limit_are_retried_in_turn(
     assert available(service) == 500
 
 
-def test_a_backlog_that_never_ends_is_reported(till: Till, run: Run, output: Output, clock: Clock) -> None:
+def test_a_backlog_that_never_ends_is_reported(storefront: Storefront, run: Run, output: Output, clock: Clock) -> None:
     for _ in range(6):
-        till.pay(till.buy())
+        storefront.pay(storefront.buy())
     clock.now += DAY
     answers = []
     for number in (2, 2, 100, 100):
@@ -237,13 +247,15 @@ def test_a_backlog_that_never_ends_is_reported(till: Till, run: Run, output: Out
     assert output.metric("ReconciliationBehind") == [0, 3600, 0, 0]
 
 
-def test_a_run_during_an_outage_of_stripe_fails_and_keeps_all(till: Till, run: Run, service: Service) -> None:
+def test_a_run_during_an_outage_of_stripe_fails_and_keeps_all(
+    storefront: Storefront, run: Run, service: Service
+) -> None:
     """The function fails, so that Lambda counts it and tries again."""
-    till.pay(till.buy())
+    storefront.pay(storefront.buy())
     before = service.stored()
-    till.fake.api.faults.plan(10, Fault(status=503))
+    storefront.fake.api.faults.plan(10, Fault(status=503))
     with pytest.raises(PaymentsUnavailable):
         run()
     assert service.stored() == before
-    till.fake.api.faults.plan(0, Fault())
+    storefront.fake.api.faults.plan(0, Fault())
     assert run()["healed"] == 1

@@ -10,21 +10,21 @@ from tests.support.api import HISTORY, PURCHASE
 from tests.support.handlers import Output
 from tests.support.in_process import Service
 from tests.support.store_driver import types
-from tests.support.stripe_purchases import Json, Till
+from tests.support.stripe_purchases import Json, Storefront
 
-type Happens = Callable[[Till, Purchase], list[Json]]
+type Happens = Callable[[Storefront, Purchase], list[Json]]
 
 
 def refund(amount: int | None = None, status: str = "succeeded") -> Happens:
-    return lambda till, purchase: till.refund(purchase, amount, status)
+    return lambda storefront, purchase: storefront.refund(purchase, amount, status)
 
 
 def dispute(**named: Any) -> Happens:
-    return lambda till, purchase: till.dispute(purchase, **named)
+    return lambda storefront, purchase: storefront.dispute(purchase, **named)
 
 
 def later(kind: str, what: str, *more: Any, **named: Any) -> Happens:
-    return lambda till, _: till.later(kind, what, *more, **named)
+    return lambda storefront, _: storefront.later(kind, what, *more, **named)
 
 
 REFUND_FAILS = later("refund", "fail_refund")
@@ -128,10 +128,10 @@ COURSES: dict[str, list[tuple[Happens, str, int, list[str]]]] = {
 
 
 @pytest.fixture
-def granted(till: Till) -> Purchase:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
-    return till.purchase(purchase)
+def granted(storefront: Storefront) -> Purchase:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
+    return storefront.purchase(purchase)
 
 
 @pytest.fixture(autouse=True)
@@ -140,14 +140,14 @@ def _nothing_quarantined(output: Output) -> Iterator[None]:
     assert output.metric("PurchaseQuarantined") == []
 
 
-def check(till: Till, purchase: Purchase, state: str, available: int) -> None:
+def check(storefront: Storefront, purchase: Purchase, state: str, available: int) -> None:
     """The record, what is shown of it and the balance agree; the history adds up."""
-    shown = till.service(PURCHASE, purchase.account, id=purchase.id).body
-    assert (shown["state"], till.purchase(purchase).state) == (state, state)
-    credits = till.service.balance(purchase.account)["credits"]
+    shown = storefront.service(PURCHASE, purchase.account, id=purchase.id).body
+    assert (shown["state"], storefront.purchase(purchase).state) == (state, state)
+    credits = storefront.service.balance(purchase.account)["credits"]
     assert (credits["available"], credits["owed"]) == (available, 0)
     assert shown["revoked_credits"] == 100 - available
-    lines = till.service(HISTORY, purchase.account).body["entries"]
+    lines = storefront.service(HISTORY, purchase.account).body["entries"]
     assert sum(line["credits"] for line in lines) == available == lines[0]["balance_after"]
     assert sum(line["owed"] for line in lines) == 0
     for line in lines:
@@ -158,59 +158,61 @@ def check(till: Till, purchase: Purchase, state: str, available: int) -> None:
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
 def test_money_that_moves_step_by_step_is_followed(
-    till: Till, service: Service, granted: Purchase, course: Any
+    storefront: Storefront, service: Service, granted: Purchase, course: Any
 ) -> None:
     for happens, state, available, lines in course:
         before = types(service.stored())
-        for event in happens(till, granted):
-            till.tell(event)
+        for event in happens(storefront, granted):
+            storefront.tell(event)
             # Told twice it is the same.
-            till.tell(event)
-        check(till, granted, state, available)
+            storefront.tell(event)
+        check(storefront, granted, state, available)
         assert types(service.stored()) == before + lines
 
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_events_delivered_newest_first_end_the_same(till: Till, course: Any) -> None:
+def test_events_delivered_newest_first_end_the_same(storefront: Storefront, course: Any) -> None:
     """None of the events has been delivered when the last one happens, not even the payment's."""
-    purchase = till.buy()
-    events = [*till.pay(purchase, "pix")]
+    purchase = storefront.buy()
+    events = [*storefront.pay(purchase, "pix")]
     for happens, _, _, _ in course:
-        events += happens(till, purchase)
-    till.tell_all([*reversed(events), *events[::2]])
+        events += happens(storefront, purchase)
+    storefront.tell_all([*reversed(events), *events[::2]])
     _, state, available, _ = course[-1]
-    check(till, purchase, state, available)
+    check(storefront, purchase, state, available)
 
 
 @pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_a_late_event_applies_the_current_state(till: Till, granted: Purchase, course: Any) -> None:
+def test_a_late_event_applies_the_current_state(storefront: Storefront, granted: Purchase, course: Any) -> None:
     """Old events arrive while newer things have happened already: each one leads to the newest truth."""
     told: list[Json] = []
     for happens, state, available, _ in course:
-        events = happens(till, granted)
+        events = happens(storefront, granted)
         for event in (*reversed(events), *told):
-            till.tell(event)
+            storefront.tell(event)
         told += events
-        check(till, granted, state, available)
+        check(storefront, granted, state, available)
 
 
 @pytest.mark.parametrize(
     "kind", ["refund.created", "charge.refunded", "charge.dispute.created", "charge.dispute.funds_withdrawn"]
 )
-def test_any_single_event_applies_the_whole_state(till: Till, service: Service, kind: str) -> None:
+def test_any_single_event_applies_the_whole_state(storefront: Storefront, service: Service, kind: str) -> None:
     """Whatever API version the endpoint is on: older ones tell of refunds by charge.refunded alone."""
-    purchase = till.buy()
-    till.pay(purchase)
-    events = till.refund(purchase) if "refund" in kind else till.dispute(purchase)
+    purchase = storefront.buy()
+    storefront.pay(purchase)
+    events = storefront.refund(purchase) if "refund" in kind else storefront.dispute(purchase)
     [event] = [event for event in events if event["type"] == kind]
-    till.tell(event | {"api_version": "2019-12-03"})
-    check(till, purchase, "refunded" if "refund" in kind else "disputed", 0)
+    storefront.tell(event | {"api_version": "2019-12-03"})
+    check(storefront, purchase, "refunded" if "refund" in kind else "disputed", 0)
     assert types(service.stored())[1:] == ["purchase", "refund" if "refund" in kind else "dispute"]
 
 
-def test_spent_credits_become_owed_and_a_grant_settles_them(till: Till, service: Service, granted: Purchase) -> None:
+def test_spent_credits_become_owed_and_a_grant_settles_them(
+    storefront: Storefront, service: Service, granted: Purchase
+) -> None:
     service.spend(80)
-    till.tell_all(till.refund(granted))
+    storefront.tell_all(storefront.refund(granted))
     balance = service.balance()
     assert (balance["credits"]["available"], balance["credits"]["owed"], balance["credits"]["lots"]) == (0, 80, [])
     assert balance["features"]["sticker"]["can_use"] is False
@@ -225,8 +227,8 @@ def test_spent_credits_become_owed_and_a_grant_settles_them(till: Till, service:
     newest = service(HISTORY).body["entries"][0]
     assert (newest["type"], newest["credits"], newest["owed"]) == ("grant", 0, -50)
 
-    second = till.buy()
-    till.tell_all(till.pay(second))
+    second = storefront.buy()
+    storefront.tell_all(storefront.pay(second))
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (70, 0)
     [lot] = balance["lots"]
@@ -234,35 +236,37 @@ def test_spent_credits_become_owed_and_a_grant_settles_them(till: Till, service:
     assert sum(line["owed"] for line in service(HISTORY).body["entries"]) == 0
 
 
-def test_a_refund_that_fails_cancels_what_was_owed(till: Till, service: Service, granted: Purchase) -> None:
+def test_a_refund_that_fails_cancels_what_was_owed(storefront: Storefront, service: Service, granted: Purchase) -> None:
     service.spend(80)
-    till.tell_all(till.refund(granted))
-    till.tell_all(till.later("refund", "fail_refund"))
+    storefront.tell_all(storefront.refund(granted))
+    storefront.tell_all(storefront.later("refund", "fail_refund"))
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (20, 0)
-    assert till.purchase(granted).state == "granted"
+    assert storefront.purchase(granted).state == "granted"
 
 
-def test_a_dispute_won_after_the_debt_was_settled(till: Till, service: Service, granted: Purchase) -> None:
+def test_a_dispute_won_after_the_debt_was_settled(storefront: Storefront, service: Service, granted: Purchase) -> None:
     service.spend(80)
-    till.tell_all(till.dispute(granted))
+    storefront.tell_all(storefront.dispute(granted))
     service.give(200)
     assert service.balance()["credits"]["available"] == 120
-    till.tell_all(till.later("dispute", "close_dispute", "won"))
+    storefront.tell_all(storefront.later("dispute", "close_dispute", "won"))
     balance = service.balance()["credits"]
     # 100 bought and 200 given, 80 spent. What paid the debt comes back as if it were bought today.
     assert (balance["available"], balance["owed"]) == (220, 0)
     assert sorted(lot["remaining"] for lot in balance["lots"]) == [20, 80, 120]
-    record = till.purchase(granted)
+    record = storefront.purchase(granted)
     assert [lot.granted for lot in record.lots] == [100, 80]
     assert service(PURCHASE, id=granted.id).body["lot"] == record.lots[-1].id
 
 
-def test_a_refund_after_expiry_owes_only_what_was_spent(till: Till, service: Service, granted: Purchase) -> None:
+def test_a_refund_after_expiry_owes_only_what_was_spent(
+    storefront: Storefront, service: Service, granted: Purchase
+) -> None:
     service.spend(60)
-    till.clock.now = granted.lots[0].expires_at
+    storefront.clock.now = granted.lots[0].expires_at
 
-    till.tell_all(till.refund(granted))
+    storefront.tell_all(storefront.refund(granted))
 
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (0, 60)
@@ -270,29 +274,31 @@ def test_a_refund_after_expiry_owes_only_what_was_spent(till: Till, service: Ser
     assert service(PURCHASE, id=granted.id).body["revoked_credits"] == 100
 
 
-def test_a_refund_takes_from_its_own_lot_only(till: Till, service: Service, granted: Purchase) -> None:
-    other = till.buy("credits-500")
-    till.tell_all(till.pay(other))
+def test_a_refund_takes_from_its_own_lot_only(storefront: Storefront, service: Service, granted: Purchase) -> None:
+    other = storefront.buy("credits-500")
+    storefront.tell_all(storefront.pay(other))
     service.spend(30)
-    till.tell_all(till.refund(granted))
+    storefront.tell_all(storefront.refund(granted))
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (500, 30)
     assert [(lot["granted"], lot["remaining"]) for lot in balance["lots"]] == [(500, 500)]
 
 
-def test_refunds_of_other_payments_are_ignored(till: Till, service: Service) -> None:
+def test_refunds_of_other_payments_are_ignored(storefront: Storefront, service: Service) -> None:
     """The same Stripe account sells other things."""
-    session = till.open_session({"order": "4711"})
-    purchase = till.sell(session=session["id"])
-    till.pay(purchase)
+    session = storefront.open_session({"order": "4711"})
+    purchase = storefront.sell(session=session["id"])
+    storefront.pay(purchase)
     before = service.stored()
-    till.tell_all([*till.refund(purchase, 100), *till.dispute(purchase)])
+    storefront.tell_all([*storefront.refund(purchase, 100), *storefront.dispute(purchase)])
     assert service.stored() == before
 
 
-def test_a_purchase_shows_refunded_and_disputed_amounts(till: Till, service: Service, granted: Purchase) -> None:
-    till.tell_all(till.refund(granted, 2000))
-    till.tell_all(till.dispute(granted, amount=499))
+def test_a_purchase_shows_refunded_and_disputed_amounts(
+    storefront: Storefront, service: Service, granted: Purchase
+) -> None:
+    storefront.tell_all(storefront.refund(granted, 2000))
+    storefront.tell_all(storefront.dispute(granted, amount=499))
     shown = service(PURCHASE, id=granted.id).body
     assert (shown["refunded_amount"], shown["disputed_amount"], shown["revoked_credits"]) == (2000, 499, 50)
     assert (shown["credits"], shown["amount"], shown["state"]) == (100, 4990, "disputed")

@@ -8,37 +8,23 @@ from typing import Any
 import pytest
 
 from prepaid.store.purchases import save_purchase
-from tests.support.api import CODE, GET_CATALOG, PURCHASES, PUT_CATALOG
+from tests.support.api import CODE, GET_CATALOG, PATCH_ACCOUNT, PUT_CATALOG
 from tests.support.browser import OWN_FORM, Browser, Page
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
+from tests.support.page_visits import bought, choose, entered
 from tests.support.stripe_line import cut, refuses, stripe_tapped
-from tests.support.stripe_purchases import Till, at_stripe
+from tests.support.stripe_purchases import Storefront, at_stripe
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WRONG = "115599"
 
 
 @pytest.fixture
-def browser(till: Till, service: Service) -> Browser:
+def browser(storefront: Storefront, service: Service) -> Browser:
     """A manager who has just entered."""
     service.set_code()
     return entered(service)
-
-
-def entered(service: Service, language: str | None = None) -> Browser:
-    browser = Browser(service.functions)
-    address = str(service.portal_session(language=language).body["url"]).removeprefix("https://api.example.com")
-    assert browser.send(browser.open(address).forms[0], code=CODE).path == "/portal"
-    return browser
-
-
-def choose(browser: Browser, page: Page, pack: str = "credits-100", **more: str) -> Page:
-    return browser.send(page.form("/portal/buy"), pack=pack, **more)
-
-
-def bought(service: Service) -> list[Any]:
-    return list(service(PURCHASES).body["purchases"])
 
 
 def pack_of(page: Page, credits: str) -> str:
@@ -116,18 +102,18 @@ def test_no_pack_covers_more_than_the_largest(browser: Browser) -> None:
     assert "Nenhum pacote cobre tudo de uma vez." in browser.open("/portal/buy?missing=1001").text
 
 
-def test_owed_credits_are_paid_first(till: Till, service: Service, browser: Browser) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
+def test_owed_credits_are_paid_first(storefront: Storefront, service: Service, browser: Browser) -> None:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
     service.spend(70)
-    till.tell_all(till.refund(purchase))
+    storefront.tell_all(storefront.refund(purchase))
 
     page = browser.open("/portal/buy")
 
     assert "Créditos devidos: 70. A compra quita primeiro o que se deve. O pacote de 100" in page.text
 
 
-def test_only_packs_of_one_currency_are_offered(till: Till, service: Service, browser: Browser) -> None:
+def test_only_packs_of_one_currency_are_offered(storefront: Storefront, service: Service, browser: Browser) -> None:
     catalog = service(GET_CATALOG).body
     version = catalog.pop("version")
     catalog["packs"].append(
@@ -142,53 +128,58 @@ def test_only_packs_of_one_currency_are_offered(till: Till, service: Service, br
     assert "não está mais à venda" in refused.text
 
 
-def test_an_account_that_bought_in_another_currency_keeps_it(till: Till, service: Service, browser: Browser) -> None:
+def test_an_account_in_dollars_sees_packs_in_dollars(service: Service, browser: Browser) -> None:
     catalog = service(GET_CATALOG).body
     version = catalog.pop("version")
     catalog["packs"].append(
         {"id": "usd", "credits": 70, "amount": 100, "currency": "usd", "valid_months": 1, "active": True}
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": str(version)}).status == 200
-    till.buy("usd")
+    assert service(PATCH_ACCOUNT, json={"currency": "usd"}).status == 200
 
-    page = browser.open("/portal/buy")
+    page = browser.open("/portal/buy?missing=60")
 
     assert "US$ 1,00" in pack_of(page, "70")
+    assert "Cobre o que falta" in pack_of(page, "70")
     assert "R$ 29,90" not in page.text
 
 
 # The way to the payment page
 
 
-def test_a_click_leads_to_the_payment_page(till: Till, service: Service, browser: Browser) -> None:
+def test_a_click_leads_to_the_payment_page(storefront: Storefront, service: Service, browser: Browser) -> None:
     sent = choose(browser, browser.open("/portal/buy"))
 
     [purchase] = bought(service)
     assert (sent.status, sent.headers["location"]) == (303, purchase["checkout_url"])
     assert (purchase["state"], purchase["pack"]) == ("open", "credits-100")
-    assert till.read(purchase["id"], "acme").requested_by == "portal"
+    assert storefront.read(purchase["id"], "acme").requested_by == "portal"
 
 
-def test_the_payment_page_leads_back_to_the_purchase(till: Till, service: Service, browser: Browser) -> None:
+def test_the_payment_page_leads_back_to_the_purchase(
+    storefront: Storefront, service: Service, browser: Browser
+) -> None:
     choose(browser, browser.open("/portal/buy"))
 
-    [session], [purchase] = at_stripe(till, "checkout.session"), bought(service)
+    [session], [purchase] = at_stripe(storefront, "checkout.session"), bought(service)
     page = f"https://api.example.com/portal/purchases/{purchase['id']}"
     assert session["success_url"] == f"{page}?result=completed"
     assert session["cancel_url"] == f"{page}?result=cancelled"
 
 
-def test_a_double_click_is_one_purchase(till: Till, service: Service, browser: Browser) -> None:
+def test_a_double_click_is_one_purchase(storefront: Storefront, service: Service, browser: Browser) -> None:
     page = browser.open("/portal/buy")
 
     answers = [choose(browser, page) for _ in range(2)]
 
     assert [answer.status for answer in answers] == [303, 303]
     assert answers[0].headers["location"] == answers[1].headers["location"]
-    assert len(bought(service)) == len(at_stripe(till, "checkout.session")) == 1
+    assert len(bought(service)) == len(at_stripe(storefront, "checkout.session")) == 1
 
 
-def test_a_double_click_with_the_code_is_one_purchase(till: Till, service: Service, browser: Browser) -> None:
+def test_a_double_click_with_the_code_is_one_purchase(
+    storefront: Storefront, service: Service, browser: Browser
+) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
 
@@ -198,7 +189,7 @@ def test_a_double_click_with_the_code_is_one_purchase(till: Till, service: Servi
     assert sorted(purchase["pack"] for purchase in bought(service)) == ["credits-100", "credits-50"]
 
 
-def test_back_and_another_pack_is_another_purchase(till: Till, service: Service, browser: Browser) -> None:
+def test_back_and_another_pack_is_another_purchase(storefront: Storefront, service: Service, browser: Browser) -> None:
     page = browser.open("/portal/buy")
     choose(browser, page, "credits-100")
 
@@ -210,7 +201,7 @@ def test_back_and_another_pack_is_another_purchase(till: Till, service: Service,
     assert sorted(purchase["pack"] for purchase in bought(service)) == ["credits-100", "credits-500"]
 
 
-def test_a_second_tab_is_asked_for_the_code(till: Till, service: Service, browser: Browser) -> None:
+def test_a_second_tab_is_asked_for_the_code(storefront: Storefront, service: Service, browser: Browser) -> None:
     first, second = browser.open("/portal/buy"), browser.open("/portal/buy")
     choose(browser, first)
 
@@ -220,7 +211,9 @@ def test_a_second_tab_is_asked_for_the_code(till: Till, service: Service, browse
     assert "Continuar pagamento" in pack_of(asked, "100")
 
 
-def test_an_open_purchase_of_the_pack_can_be_continued(till: Till, service: Service, browser: Browser) -> None:
+def test_an_open_purchase_of_the_pack_can_be_continued(
+    storefront: Storefront, service: Service, browser: Browser
+) -> None:
     choose(browser, browser.open("/portal/buy"))
 
     page = browser.open("/portal/buy")
@@ -232,7 +225,7 @@ def test_an_open_purchase_of_the_pack_can_be_continued(till: Till, service: Serv
 
 
 def test_a_payment_page_of_yesterday_is_not_offered(
-    till: Till, service: Service, browser: Browser, clock: Clock
+    storefront: Storefront, service: Service, browser: Browser, clock: Clock
 ) -> None:
     choose(browser, browser.open("/portal/buy"))
     clock.now += DAY
@@ -240,10 +233,10 @@ def test_a_payment_page_of_yesterday_is_not_offered(
     assert "Continuar" not in entered(service).open("/portal/buy").text
 
 
-def test_a_waiting_pix_is_shown_at_its_pack(till: Till, service: Service, browser: Browser) -> None:
+def test_a_waiting_pix_is_shown_at_its_pack(storefront: Storefront, service: Service, browser: Browser) -> None:
     choose(browser, browser.open("/portal/buy"))
-    purchase = till.read(bought(service)[0]["id"], "acme")
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
+    purchase = storefront.read(bought(service)[0]["id"], "acme")
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
 
     page = browser.open("/portal/buy")
 
@@ -251,11 +244,13 @@ def test_a_waiting_pix_is_shown_at_its_pack(till: Till, service: Service, browse
     assert page.html.count(f'href="/portal/purchases/{purchase.id}"') == 2
 
 
-def test_a_click_after_the_payment_shows_the_purchase(till: Till, service: Service, browser: Browser) -> None:
+def test_a_click_after_the_payment_shows_the_purchase(
+    storefront: Storefront, service: Service, browser: Browser
+) -> None:
     page = browser.open("/portal/buy")
     choose(browser, page)
-    purchase = till.read(bought(service)[0]["id"], "acme")
-    till.tell_all(till.pay(purchase))
+    purchase = storefront.read(bought(service)[0]["id"], "acme")
+    storefront.tell_all(storefront.pay(purchase))
 
     again = choose(browser, page)
 
@@ -267,7 +262,7 @@ def test_a_click_after_the_payment_shows_the_purchase(till: Till, service: Servi
 
 
 def test_the_code_is_asked_for_ten_minutes_after_entering(
-    till: Till, service: Service, browser: Browser, clock: Clock
+    storefront: Storefront, service: Service, browser: Browser, clock: Clock
 ) -> None:
     page = browser.open("/portal/buy")
     clock.now += 10 * MINUTE
@@ -277,7 +272,7 @@ def test_the_code_is_asked_for_ten_minutes_after_entering(
     assert bought(service) == []
 
 
-def test_a_wrong_code_is_said_in_place(till: Till, service: Service, browser: Browser) -> None:
+def test_a_wrong_code_is_said_in_place(storefront: Storefront, service: Service, browser: Browser) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
 
@@ -289,7 +284,7 @@ def test_a_wrong_code_is_said_in_place(till: Till, service: Service, browser: Br
     assert choose(browser, wrong, "credits-50", code=CODE).status == 303
 
 
-def test_a_locked_code_is_said_in_place(till: Till, service: Service, browser: Browser) -> None:
+def test_a_locked_code_is_said_in_place(storefront: Storefront, service: Service, browser: Browser) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
     for _ in range(5):
@@ -302,7 +297,7 @@ def test_a_locked_code_is_said_in_place(till: Till, service: Service, browser: B
 
 
 @pytest.mark.parametrize("typed", ["", "27491", "abcdef"])
-def test_what_is_no_code_counts_no_try(till: Till, service: Service, browser: Browser, typed: str) -> None:
+def test_what_is_no_code_counts_no_try(storefront: Storefront, service: Service, browser: Browser, typed: str) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
 
@@ -314,7 +309,7 @@ def test_what_is_no_code_counts_no_try(till: Till, service: Service, browser: Br
 
 
 def test_a_code_typed_for_a_lost_click_serves_once(
-    till: Till, service: Service, browser: Browser, clock: Clock
+    storefront: Storefront, service: Service, browser: Browser, clock: Clock
 ) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
@@ -337,7 +332,7 @@ def test_a_code_typed_for_a_lost_click_serves_once(
     [(cut, 503), (refuses(402, "Your account cannot currently make charges."), 503), (refuses(403, "No."), 502)],
 )
 def test_trouble_at_stripe_is_said_and_a_retry_continues(
-    till: Till, service: Service, browser: Browser, output: Output, fault: Any, status: int
+    storefront: Storefront, service: Service, browser: Browser, output: Output, fault: Any, status: int
 ) -> None:
     page = browser.open("/portal/buy")
     with stripe_tapped(lambda _: fault):
@@ -351,11 +346,13 @@ def test_trouble_at_stripe_is_said_and_a_retry_continues(
     assert [purchase["state"] for purchase in bought(service)] == ["open"]
 
 
-def test_a_purchase_that_began_too_long_ago_is_begun_anew(till: Till, service: Service, browser: Browser) -> None:
+def test_a_purchase_that_began_too_long_ago_is_begun_anew(
+    storefront: Storefront, service: Service, browser: Browser
+) -> None:
     page = browser.open("/portal/buy")
     with stripe_tapped(lambda _: cut):
         choose(browser, page)
-    begun = till.read(bought(service)[0]["id"], "acme")
+    begun = storefront.read(bought(service)[0]["id"], "acme")
     save_purchase(service.table, replace(begun, created_at=begun.created_at - DAY, version=begun.version + 1))
 
     old = choose(browser, page)
@@ -367,14 +364,16 @@ def test_a_purchase_that_began_too_long_ago_is_begun_anew(till: Till, service: S
 
 
 @pytest.mark.parametrize("change", [{"form_token": "0" * 64}, {"nonce": "0" * 32}, {"nonce": ""}])
-def test_a_changed_form_buys_nothing(till: Till, service: Service, browser: Browser, change: dict[str, str]) -> None:
+def test_a_changed_form_buys_nothing(
+    storefront: Storefront, service: Service, browser: Browser, change: dict[str, str]
+) -> None:
     page = browser.open("/portal/buy")
 
     assert choose(browser, page, **change).status == 403
     assert bought(service) == []
 
 
-def test_another_sites_form_buys_nothing(till: Till, service: Service, browser: Browser) -> None:
+def test_another_sites_form_buys_nothing(storefront: Storefront, service: Service, browser: Browser) -> None:
     fields = browser.open("/portal/buy").form("/portal/buy").fields
     body = "&".join(f"{name}={value}" for name, value in fields.items()) + "&pack=credits-50"
 
@@ -383,7 +382,9 @@ def test_another_sites_form_buys_nothing(till: Till, service: Service, browser: 
     assert (page.status, bought(service)) == (403, [])
 
 
-def test_without_a_session_nothing_is_shown_or_bought(till: Till, service: Service, browser: Browser) -> None:
+def test_without_a_session_nothing_is_shown_or_bought(
+    storefront: Storefront, service: Service, browser: Browser
+) -> None:
     form = browser.open("/portal/buy").form("/portal/buy")
     stranger = Browser(service.functions)
 

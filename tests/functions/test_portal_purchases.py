@@ -10,18 +10,18 @@ import pytest
 
 from prepaid.core.purchase import Purchase
 from prepaid.store.purchases import save_purchase
-from tests.functions.test_portal_buying import bought, choose, entered
 from tests.support.api import PURCHASE
 from tests.support.browser import Browser, Page
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.stripe_purchases import Till, at_stripe
+from tests.support.page_visits import bought, choose, entered
+from tests.support.stripe_purchases import Storefront, at_stripe
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 @pytest.fixture
-def browser(till: Till, service: Service) -> Browser:
+def browser(storefront: Storefront, service: Service) -> Browser:
     """A manager who has just chosen a pack of 100."""
     service.set_code()
     browser = entered(service)
@@ -30,8 +30,8 @@ def browser(till: Till, service: Service) -> Browser:
 
 
 @pytest.fixture
-def purchase(till: Till, service: Service, browser: Browser) -> Purchase:
-    return till.read(bought(service)[0]["id"], "acme")
+def purchase(storefront: Storefront, service: Service, browser: Browser) -> Purchase:
+    return storefront.read(bought(service)[0]["id"], "acme")
 
 
 def look(browser: Browser, purchase: Purchase, query: str = "") -> Page:
@@ -75,12 +75,14 @@ def test_who_comes_back_before_the_event_is_not_told_to_pay(browser: Browser, pu
     assert reloaded(page)
 
 
-def test_a_waiting_pix_shows_its_code(till: Till, service: Service, browser: Browser, purchase: Purchase) -> None:
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
+def test_a_waiting_pix_shows_its_code(
+    storefront: Storefront, service: Service, browser: Browser, purchase: Purchase
+) -> None:
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
 
     page = look(browser, purchase)
 
-    [intent] = at_stripe(till, "payment_intent")
+    [intent] = at_stripe(storefront, "payment_intent")
     code = intent["next_action"]["pix_display_qr_code"]["data"]
     assert page.html.count(code) == 2
     assert "Aguardando o pagamento 100 créditos · R$ 49,90 · vale até 17 de junho de 2026, 10:00" in page.text
@@ -92,40 +94,40 @@ def test_a_waiting_pix_shows_its_code(till: Till, service: Service, browser: Bro
 
 
 def test_the_code_of_a_pix_says_until_when_today(
-    till: Till, browser: Browser, purchase: Purchase, clock: Clock
+    storefront: Storefront, browser: Browser, purchase: Purchase, clock: Clock
 ) -> None:
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
     clock.now += DAY - 20 * MINUTE
 
-    assert "vale até hoje, 10:00" in entered(till.service).open(f"/portal/purchases/{purchase.id}").text
+    assert "vale até hoje, 10:00" in entered(storefront.service).open(f"/portal/purchases/{purchase.id}").text
 
 
 def test_the_code_is_stored_and_read_while_pending(
-    till: Till, service: Service, browser: Browser, purchase: Purchase
+    storefront: Storefront, service: Service, browser: Browser, purchase: Purchase
 ) -> None:
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
 
     shown = service(PURCHASE, id=purchase.id).body["voucher"]
-    [intent] = at_stripe(till, "payment_intent")
+    [intent] = at_stripe(storefront, "payment_intent")
     assert shown == {
         "method": "pix",
         "code": intent["next_action"]["pix_display_qr_code"]["data"],
         "expires_at": "2026-06-17T13:00:00.000Z",
         "pdf": None,
     }
-    till.tell_all(till.pay(purchase, "pix"))
+    storefront.tell_all(storefront.pay(purchase, "pix"))
     assert service(PURCHASE, id=purchase.id).body["voucher"] is None
-    assert till.purchase(purchase).voucher is None
+    assert storefront.purchase(purchase).voucher is None
 
 
 def test_a_waiting_boleto_shows_its_number_and_pdf(
-    till: Till, service: Service, browser: Browser, purchase: Purchase
+    storefront: Storefront, service: Service, browser: Browser, purchase: Purchase
 ) -> None:
-    events = till.happen(purchase, "confirm", "boleto")
-    [intent] = at_stripe(till, "payment_intent")
+    events = storefront.happen(purchase, "confirm", "boleto")
+    [intent] = at_stripe(storefront, "payment_intent")
     details = intent["next_action"]["boleto_display_details"]
     details["pdf"] = "https://payments.stripe.com/boleto/1/pdf"
-    till.tell_all(events)
+    storefront.tell_all(events)
 
     page = look(browser, purchase)
 
@@ -141,11 +143,13 @@ def test_a_waiting_boleto_shows_its_number_and_pdf(
     assert (voucher["method"], voucher["pdf"]) == ("boleto", "https://payments.stripe.com/boleto/1/pdf")
 
 
-def test_a_pending_purchase_without_a_voucher_waits_too(till: Till, browser: Browser, purchase: Purchase) -> None:
-    events = till.happen(purchase, "confirm", "pix")
-    [intent] = at_stripe(till, "payment_intent")
+def test_a_pending_purchase_without_a_voucher_waits_too(
+    storefront: Storefront, browser: Browser, purchase: Purchase
+) -> None:
+    events = storefront.happen(purchase, "confirm", "pix")
+    [intent] = at_stripe(storefront, "payment_intent")
     intent["next_action"] = None
-    till.tell_all(events)
+    storefront.tell_all(events)
 
     page = look(browser, purchase)
 
@@ -153,12 +157,14 @@ def test_a_pending_purchase_without_a_voucher_waits_too(till: Till, browser: Bro
     assert "textarea" not in page.html
 
 
-def test_a_paid_purchase_says_how_many_credits_there_are(till: Till, browser: Browser, purchase: Purchase) -> None:
-    till.service.give(7)
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
+def test_a_paid_purchase_says_how_many_credits_there_are(
+    storefront: Storefront, browser: Browser, purchase: Purchase
+) -> None:
+    storefront.service.give(7)
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
     before = state(browser, purchase)
 
-    till.tell_all(till.pay(purchase, "pix"))
+    storefront.tell_all(storefront.pay(purchase, "pix"))
 
     page = look(browser, purchase)
     assert "Créditos adicionados: 100" in page.text
@@ -169,9 +175,9 @@ def test_a_paid_purchase_says_how_many_credits_there_are(till: Till, browser: Br
 
 
 def test_a_voucher_that_ran_out_charged_nothing(
-    till: Till, service: Service, browser: Browser, purchase: Purchase, clock: Clock
+    storefront: Storefront, service: Service, browser: Browser, purchase: Purchase, clock: Clock
 ) -> None:
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
     clock.now += DAY
     browser = entered(service)
 
@@ -183,12 +189,12 @@ def test_a_voucher_that_ran_out_charged_nothing(
     assert (state(browser, purchase), watched(page)) == ("voucher_ended", True)
 
 
-def test_a_failed_purchase_can_still_be_granted(till: Till, browser: Browser, purchase: Purchase) -> None:
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
-    till.tell_all(till.happen(purchase, "fail"))
+def test_a_failed_purchase_can_still_be_granted(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.tell_all(storefront.happen(purchase, "fail"))
 
     page = look(browser, purchase)
-    till.tell_all(till.happen(purchase, "pay_after_expiry"))
+    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry"))
 
     assert "O código venceu sem pagamento" in page.text
     assert "os créditos entram quando o banco confirmar" in page.text
@@ -196,11 +202,11 @@ def test_a_failed_purchase_can_still_be_granted(till: Till, browser: Browser, pu
     assert "Créditos adicionados" in look(browser, purchase).text
 
 
-def test_an_expired_page_can_still_be_paid(till: Till, browser: Browser, purchase: Purchase) -> None:
-    till.tell_all(till.happen(purchase, "expire"))
+def test_an_expired_page_can_still_be_paid(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
+    storefront.tell_all(storefront.happen(purchase, "expire"))
 
     page = look(browser, purchase)
-    till.tell_all(till.happen(purchase, "pay_after_expiry", "pix"))
+    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry", "pix"))
 
     assert "A página de pagamento venceu" in page.text
     assert "Nada foi cobrado." in page.text
@@ -209,7 +215,7 @@ def test_an_expired_page_can_still_be_paid(till: Till, browser: Browser, purchas
 
 
 def test_a_page_whose_event_is_late_is_not_offered(
-    till: Till, service: Service, purchase: Purchase, clock: Clock
+    storefront: Storefront, service: Service, purchase: Purchase, clock: Clock
 ) -> None:
     clock.now += DAY
 
@@ -220,14 +226,14 @@ def test_a_page_whose_event_is_late_is_not_offered(
 
 
 def test_money_that_is_being_checked_is_neither_failed_nor_added(
-    till: Till, browser: Browser, purchase: Purchase
+    storefront: Storefront, browser: Browser, purchase: Purchase
 ) -> None:
-    till.session(str(purchase.session))["amount_total"] = 4991
-    till.tell_all(till.pay(purchase))
+    storefront.session(str(purchase.session))["amount_total"] = 4991
+    storefront.tell_all(storefront.pay(purchase))
 
     page = look(browser, purchase)
 
-    assert till.purchase(purchase).state == "paid"
+    assert storefront.purchase(purchase).state == "paid"
     assert "Pagamento recebido, em verificação" in page.text
     assert "Não pague de novo." in page.text
     assert "em verificação" in browser.open("/portal").text
@@ -241,10 +247,10 @@ def test_money_that_is_being_checked_is_neither_failed_nor_added(
     ],
 )
 def test_a_refund_says_what_was_taken_back(
-    till: Till, browser: Browser, purchase: Purchase, back: int | None, title: str, text: str
+    storefront: Storefront, browser: Browser, purchase: Purchase, back: int | None, title: str, text: str
 ) -> None:
-    till.tell_all(till.pay(purchase))
-    till.tell_all(till.refund(purchase, back))
+    storefront.tell_all(storefront.pay(purchase))
+    storefront.tell_all(storefront.refund(purchase, back))
 
     page = look(browser, purchase)
 
@@ -252,9 +258,9 @@ def test_a_refund_says_what_was_taken_back(
     assert text in page.text
 
 
-def test_a_dispute_says_what_was_taken_back(till: Till, browser: Browser, purchase: Purchase) -> None:
-    till.tell_all(till.pay(purchase))
-    till.tell_all(till.dispute(purchase))
+def test_a_dispute_says_what_was_taken_back(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
+    storefront.tell_all(storefront.pay(purchase))
+    storefront.tell_all(storefront.dispute(purchase))
 
     page = look(browser, purchase)
 
@@ -270,7 +276,7 @@ def test_a_dispute_says_what_was_taken_back(till: Till, browser: Browser, purcha
     ],
 )
 def test_other_states_have_their_own_words(
-    till: Till, service: Service, browser: Browser, purchase: Purchase, changes: dict[str, Any], title: str
+    storefront: Storefront, service: Service, browser: Browser, purchase: Purchase, changes: dict[str, Any], title: str
 ) -> None:
     save_purchase(service.table, replace(purchase, version=purchase.version + 1, **changes))
 
@@ -280,14 +286,14 @@ def test_other_states_have_their_own_words(
     assert "Nada foi cobrado." in page.text
 
 
-def test_a_granted_purchase_says_what_it_paid_first(till: Till, service: Service, browser: Browser) -> None:
-    first = till.buy("credits-50")
-    till.tell_all(till.pay(first))
+def test_a_granted_purchase_says_what_it_paid_first(storefront: Storefront, service: Service, browser: Browser) -> None:
+    first = storefront.buy("credits-50")
+    storefront.tell_all(storefront.pay(first))
     service.spend(50)
-    till.tell_all(till.refund(first))
-    second = till.buy("credits-100")
+    storefront.tell_all(storefront.refund(first))
+    second = storefront.buy("credits-100")
 
-    till.tell_all(till.pay(second))
+    storefront.tell_all(storefront.pay(second))
 
     page = look(browser, second)
     assert "Agora você tem 50." in page.text
@@ -300,10 +306,10 @@ def test_an_unknown_purchase_is_not_found(browser: Browser, purchase_id: str) ->
     assert browser.open(f"/portal/purchases/{purchase_id}/state").status == 404
 
 
-def test_another_accounts_purchase_is_not_found(till: Till, service: Service, browser: Browser) -> None:
+def test_another_accounts_purchase_is_not_found(storefront: Storefront, service: Service, browser: Browser) -> None:
     service.open("zoo")
     service.set_code(account="zoo")
-    theirs = till.buy(account="zoo")
+    theirs = storefront.buy(account="zoo")
 
     assert browser.open(f"/portal/purchases/{theirs.id}").status == 404
     assert browser.open(f"/portal/purchases/{theirs.id}/state").status == 404
@@ -320,13 +326,13 @@ def test_looking_for_the_payment_needs_the_session(service: Service, browser: Br
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_every_state_is_told_in_each_language(
-    till: Till, service: Service, browser: Browser, purchase: Purchase, language: str
+    storefront: Storefront, service: Service, browser: Browser, purchase: Purchase, language: str
 ) -> None:
     browser = entered(service, language=language)
     pages = [look(browser, purchase), look(browser, purchase, "?result=completed")]
-    till.tell_all(till.happen(purchase, "confirm", "pix"))
+    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
     pages.append(look(browser, purchase))
-    till.tell_all(till.pay(purchase, "pix"))
+    storefront.tell_all(storefront.pay(purchase, "pix"))
     pages.append(look(browser, purchase))
 
     titles = {

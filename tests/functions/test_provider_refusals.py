@@ -11,7 +11,7 @@ import pytest
 from fake_stripe import api as stripe_api
 from fake_stripe.faults import Fault
 from prepaid.payments.errors import PaymentsRefused
-from tests.support.api import GET_CATALOG, PURCHASES, PUT_CATALOG, Answer
+from tests.support.api import GET_CATALOG, PATCH_ACCOUNT, PURCHASES, PUT_CATALOG, Answer
 from tests.support.gateway_events import Context
 from tests.support.handlers import RETURN_URL, Clock, Output
 from tests.support.iam_rights import acting_as
@@ -21,7 +21,7 @@ from tests.support.store_driver import types
 from tests.support.stripe_line import Answer as LineAnswer
 from tests.support.stripe_line import Call, refusal, refuses, stripe_tapped
 from tests.support.stripe_line import Fault as LineFault
-from tests.support.stripe_purchases import STRIPE_KEYS, Till
+from tests.support.stripe_purchases import STRIPE_KEYS, Storefront
 
 SECOND = timedelta(seconds=1)
 METRIC = "PaymentProviderRefusals"
@@ -72,10 +72,10 @@ def refusals() -> Iterator[KeptRefusals]:
         yield stripe
 
 
-def at_stripe(till: Till, kind: str) -> list[Any]:
+def at_stripe(storefront: Storefront, kind: str) -> list[Any]:
     """The fake's objects of a kind, newest first."""
-    with till.fake.state.lock:
-        return till.fake.state.newest_first(kind)
+    with storefront.fake.state.lock:
+        return storefront.fake.state.newest_first(kind)
 
 
 def refused_by_stripe(answer: Answer) -> bool:
@@ -99,16 +99,16 @@ def alarmed(output: Output, times: int = 1) -> bool:
     return True
 
 
-def bought(till: Till, answer: Answer) -> Any:
+def bought(storefront: Storefront, answer: Answer) -> Any:
     """One purchase and one page, whatever happened on the way."""
     assert answer.status == 201, answer
-    [session] = at_stripe(till, "checkout.session")
-    [listed] = till.service(PURCHASES).body["purchases"]
+    [session] = at_stripe(storefront, "checkout.session")
+    [listed] = storefront.service(PURCHASES).body["purchases"]
     assert answer.body["checkout_url"] == listed["checkout_url"] == session["url"]
     assert session["client_reference_id"] == answer.body["id"] == listed["id"]
-    till.tell_all(till.pay(till.read(answer.body["id"], "acme")))
-    assert types(till.service.stored())[-1] == "purchase"
-    assert till.service.balance()["credits"]["available"] == 100
+    storefront.tell_all(storefront.pay(storefront.read(answer.body["id"], "acme")))
+    assert types(storefront.service.stored())[-1] == "purchase"
+    assert storefront.service.balance()["credits"]["available"] == 100
     return session
 
 
@@ -116,38 +116,44 @@ def bought(till: Till, answer: Answer) -> Any:
 
 
 @pytest.mark.parametrize("status", NOES)
-def test_after_a_refused_page_the_same_key_continues(till: Till, service: Service, output: Output, status: int) -> None:
+def test_after_a_refused_page_the_same_key_continues(
+    storefront: Storefront, service: Service, output: Output, status: int
+) -> None:
     """The refusal sounds an alarm; the key continues once the cause is fixed."""
-    till.fake.api.faults.plan(1, Fault(status=status))
+    storefront.fake.api.faults.plan(1, Fault(status=status))
 
     assert refused_by_stripe(service.buy(key="k", trouble=True))
     assert alarmed(output)
     [waiting] = service(PURCHASES).body["purchases"]
     assert (waiting["state"], waiting["checkout_url"]) == ("created", None)
 
-    bought(till, service.buy(key="k", session=""))
+    bought(storefront, service.buy(key="k", session=""))
 
 
-def test_an_outage_is_not_taken_for_a_refusal(till: Till, service: Service, output: Output) -> None:
-    till.fake.api.faults.plan(10, Fault(status=503))
+def test_an_outage_is_not_taken_for_a_refusal(storefront: Storefront, service: Service, output: Output) -> None:
+    storefront.fake.api.faults.plan(10, Fault(status=503))
     answer = service.buy(key="k", trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
     assert output.metric(METRIC) == []
 
 
 @pytest.mark.parametrize("lacking", ["customer", "checkout_session"])
-def test_a_key_without_permission_has_its_own_error(till: Till, service: Service, output: Output, lacking: str) -> None:
+def test_a_key_without_permission_has_its_own_error(
+    storefront: Storefront, service: Service, output: Output, lacking: str
+) -> None:
     key = STRIPE_KEYS["checkout"]
-    rights = {name: level for name, level in (till.fake.api.keys[key] or {}).items() if name != lacking}
+    rights = {name: level for name, level in (storefront.fake.api.keys[key] or {}).items() if name != lacking}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(till.fake.api.keys, key, rights)
+        patch.setitem(storefront.fake.api.keys, key, rights)
         assert refused_by_stripe(service.buy(key="k", trouble=True))
     assert alarmed(output)
     assert f"rak_{lacking}_write" in output.getvalue()
-    bought(till, service.buy(key="k", session=""))
+    bought(storefront, service.buy(key="k", session=""))
 
 
-def test_an_amount_that_stripe_rejects_has_its_own_error(till: Till, service: Service, output: Output) -> None:
+def test_an_amount_that_stripe_rejects_has_its_own_error(
+    storefront: Storefront, service: Service, output: Output
+) -> None:
     """What the catalog lets through, because the minimum depends on the account's own currency too."""
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
@@ -155,29 +161,30 @@ def test_an_amount_that_stripe_rejects_has_its_own_error(till: Till, service: Se
         {"id": "tiny", "credits": 1, "amount": 49, "currency": "pen", "valid_months": 1, "active": True}
     )
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
+    assert service(PATCH_ACCOUNT, json={"currency": "pen"}).status == 200
 
     assert refused_by_stripe(service.buy("tiny", key="k", trouble=True))
 
     assert alarmed(output)
     assert "at least" in output.getvalue()
-    assert at_stripe(till, "checkout.session") == []
+    assert at_stripe(storefront, "checkout.session") == []
 
 
 # The idempotency key at Stripe
 
 
-def test_another_return_url_neither_blocks_nor_doubles_a_purchase(till: Till, service: Service) -> None:
+def test_another_return_url_neither_blocks_nor_doubles_a_purchase(storefront: Storefront, service: Service) -> None:
     with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k")
 
     with another_return_url(service, "https://new.example.com/"):
         answer = service.buy(key="k", session="")
 
-    assert bought(till, answer)["success_url"].startswith(RETURN_URL)
+    assert bought(storefront, answer)["success_url"].startswith(RETURN_URL)
 
 
 def test_another_return_url_after_a_refusal_makes_the_page_with_it(
-    till: Till, service: Service, refusals: KeptRefusals
+    storefront: Storefront, service: Service, refusals: KeptRefusals
 ) -> None:
     with refusals.refusing(CREATE_PAGE):
         assert refused_by_stripe(service.buy(key="k", trouble=True))
@@ -185,13 +192,13 @@ def test_another_return_url_after_a_refusal_makes_the_page_with_it(
     with another_return_url(service, "https://new.example.com/"):
         answer = service.buy(key="k", session="")
 
-    assert bought(till, answer)["success_url"].startswith("https://new.example.com/")
+    assert bought(storefront, answer)["success_url"].startswith("https://new.example.com/")
 
 
 @pytest.mark.parametrize("route", ["POST /v1/customers", CREATE_PAGE])
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_refusal_that_stripe_replays_ends_once_it_is_fixed(
-    till: Till, service: Service, clock: Clock, refusals: KeptRefusals, route: str, status: int
+    storefront: Storefront, service: Service, clock: Clock, refusals: KeptRefusals, route: str, status: int
 ) -> None:
     """Stripe replays it for a day."""
     with refusals.refusing(route, status):
@@ -202,11 +209,11 @@ def test_a_refusal_that_stripe_replays_ends_once_it_is_fixed(
     # Each try has asked with a key of its own, or a refusal that was kept would have been all it heard.
     assert len(refusals.kept) >= 3
 
-    bought(till, service.buy(key="k", session=""))
+    bought(storefront, service.buy(key="k", session=""))
 
 
 def test_killed_after_the_second_key_the_page_is_found(
-    till: Till, service: Service, clock: Clock, refusals: KeptRefusals
+    storefront: Storefront, service: Service, clock: Clock, refusals: KeptRefusals
 ) -> None:
     with refusals.refusing(CREATE_PAGE):
         assert refused_by_stripe(service.buy(key="k", trouble=True))
@@ -214,11 +221,11 @@ def test_killed_after_the_second_key_the_page_is_found(
         service.buy(key="k", session="")
     clock.now += SECOND
 
-    bought(till, service.buy(key="k", session=""))
+    bought(storefront, service.buy(key="k", session=""))
 
 
-def test_another_purchases_page_is_not_used(till: Till, service: Service, refusals: KeptRefusals) -> None:
-    other = till.buy("credits-500")
+def test_another_purchases_page_is_not_used(storefront: Storefront, service: Service, refusals: KeptRefusals) -> None:
+    other = storefront.buy("credits-500")
     with refusals.refusing(CREATE_PAGE):
         assert refused_by_stripe(service.buy(key="k", trouble=True))
 
@@ -227,7 +234,7 @@ def test_another_purchases_page_is_not_used(till: Till, service: Service, refusa
     assert answer.status == 201
     assert answer.body["id"] != other.id
     assert answer.body["checkout_url"] != other.checkout_url
-    assert [session["client_reference_id"] for session in at_stripe(till, "checkout.session")] == [
+    assert [session["client_reference_id"] for session in at_stripe(storefront, "checkout.session")] == [
         answer.body["id"],
         other.id,
     ]
@@ -237,22 +244,24 @@ def test_another_purchases_page_is_not_used(till: Till, service: Service, refusa
 
 
 @pytest.mark.parametrize("status", NOES)
-def test_a_delivery_that_failed_is_retried(till: Till, service: Service, output: Output, status: int) -> None:
-    [event] = till.pay(till.sell())
+def test_a_delivery_that_failed_is_retried(
+    storefront: Storefront, service: Service, output: Output, status: int
+) -> None:
+    [event] = storefront.pay(storefront.sell())
     before = service.stored()
-    till.fake.api.faults.plan(1, Fault(status=status))
+    storefront.fake.api.faults.plan(1, Fault(status=status))
 
-    assert refused_by_stripe(till.tell(event, trouble=True))
+    assert refused_by_stripe(storefront.tell(event, trouble=True))
 
     assert alarmed(output)
     assert service.stored() == before
-    till.tell(event)
+    storefront.tell(event)
     assert service.balance()["credits"]["available"] == 100
 
 
-def test_a_key_of_the_other_mode_quarantines_nothing(till: Till, service: Service, output: Output) -> None:
-    sale = till.sell()
-    [event] = till.pay(sale)
+def test_a_key_of_the_other_mode_quarantines_nothing(storefront: Storefront, service: Service, output: Output) -> None:
+    sale = storefront.sell()
+    [event] = storefront.pay(sale)
     before = service.stored()
 
     def meet(call: Call) -> LineFault | None:
@@ -261,66 +270,72 @@ def test_a_key_of_the_other_mode_quarantines_nothing(till: Till, service: Servic
         return refuses(404, message, code="resource_missing", param="id") if call.session else None
 
     with stripe_tapped(meet):
-        assert refused_by_stripe(till.tell(event, trouble=True))
+        assert refused_by_stripe(storefront.tell(event, trouble=True))
     assert alarmed(output)
     assert output.metric("PurchaseQuarantined") == []
     assert service.stored() == before
-    till.tell(event)
+    storefront.tell(event)
     assert service.balance()["credits"]["available"] == 100
     # A granted purchase that a wrong key can't find looks like one that Stripe no longer knows.
-    [refund, *_] = till.refund(sale, 100)
+    [refund, *_] = storefront.refund(sale, 100)
     with stripe_tapped(meet):
-        assert refused_by_stripe(till.tell(refund, trouble=True))
+        assert refused_by_stripe(storefront.tell(refund, trouble=True))
     assert output.metric("PurchaseQuarantined") == []
 
 
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
-def test_webhook_and_reconciliation_need_every_permission(till: Till, service: Service, function: str) -> None:
+def test_webhook_and_reconciliation_need_every_permission(
+    storefront: Storefront, service: Service, function: str
+) -> None:
     """Rights that nothing needs would not be missed: each is taken away once, and each time something is refused."""
     key = STRIPE_KEYS[function]
-    rights = dict(till.fake.api.keys[key] or {})
-    purchase = till.buy()
-    [paid] = till.pay(purchase)
+    rights = dict(storefront.fake.api.keys[key] or {})
+    purchase = storefront.buy()
+    [paid] = storefront.pay(purchase)
     # Only a payment that is awaited is read: the next test.
     for lacking in rights.keys() - {"payment_intent"}:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(till.fake.api.keys, key, {name: rights[name] for name in rights if name != lacking})
+            patch.setitem(storefront.fake.api.keys, key, {name: rights[name] for name in rights if name != lacking})
             if function == "purchase_webhook":
-                assert refused_by_stripe(till.tell(paid, trouble=True))
+                assert refused_by_stripe(storefront.tell(paid, trouble=True))
             else:
                 assert not reconciled(service)
         assert service.balance()["credits"]["available"] == 0
 
 
 @pytest.mark.parametrize("function", ["purchase_webhook", "reconcile"])
-def test_a_pending_purchase_needs_the_right_to_read_its_voucher(till: Till, service: Service, function: str) -> None:
+def test_a_pending_purchase_needs_the_right_to_read_its_voucher(
+    storefront: Storefront, service: Service, function: str
+) -> None:
     key = STRIPE_KEYS[function]
-    rights = dict(till.fake.api.keys[key] or {})
-    purchase = till.buy()
-    [chosen] = till.happen(purchase, "confirm", "pix")
+    rights = dict(storefront.fake.api.keys[key] or {})
+    purchase = storefront.buy()
+    [chosen] = storefront.happen(purchase, "confirm", "pix")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(till.fake.api.keys, key, {name: rights[name] for name in rights if name != "payment_intent"})
+        patch.setitem(
+            storefront.fake.api.keys, key, {name: rights[name] for name in rights if name != "payment_intent"}
+        )
         if function == "purchase_webhook":
-            assert refused_by_stripe(till.tell(chosen, trouble=True))
+            assert refused_by_stripe(storefront.tell(chosen, trouble=True))
         else:
             assert not reconciled(service)
-    assert till.purchase(purchase).state == "open"
+    assert storefront.purchase(purchase).state == "open"
 
-    till.tell(chosen)
+    storefront.tell(chosen)
 
-    assert till.purchase(purchase).voucher
+    assert storefront.purchase(purchase).voucher
 
 
 @pytest.mark.parametrize("lacking", ["event", "checkout_session"])
 def test_a_refused_reconciliation_alarms_and_recovers_later(
-    till: Till, service: Service, output: Output, lacking: str
+    storefront: Storefront, service: Service, output: Output, lacking: str
 ) -> None:
     """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""
-    till.pay(till.buy())
+    storefront.pay(storefront.buy())
     key = STRIPE_KEYS["reconcile"]
-    rights = {name: level for name, level in (till.fake.api.keys[key] or {}).items() if name != lacking}
+    rights = {name: level for name, level in (storefront.fake.api.keys[key] or {}).items() if name != lacking}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(till.fake.api.keys, key, rights)
+        patch.setitem(storefront.fake.api.keys, key, rights)
         assert not reconciled(service)
     assert output.metric(METRIC)
     assert service.balance()["credits"]["available"] == 0
@@ -339,8 +354,10 @@ def reconciled(service: Service) -> bool:
     return not answer["failed"]
 
 
-def test_the_fake_refuses_calls_beyond_a_functions_rights(till: Till) -> None:
+def test_the_fake_refuses_calls_beyond_a_functions_rights(storefront: Storefront) -> None:
     """So that a new call of a function fails these tests until its right is documented."""
-    assert {route.resource for route in stripe_api.ROUTES} > set(till.fake.api.keys[STRIPE_KEYS["checkout"]] or {})
+    assert {route.resource for route in stripe_api.ROUTES} > set(
+        storefront.fake.api.keys[STRIPE_KEYS["checkout"]] or {}
+    )
     with acting_as("checkout"), pytest.raises(Exception, match="rak_refund_write"):
-        till.service.functions.deps["checkout"].stripe().v1.refunds.create({"charge": "ch_x"})
+        storefront.service.functions.deps["checkout"].stripe().v1.refunds.create({"charge": "ch_x"})

@@ -16,7 +16,7 @@ from tests.support.reconciliation import NOTHING, Run, available, forget_events,
 from tests.support.store_driver import TICK, types
 from tests.support.stripe_line import Call, cut, stripe_tapped
 from tests.support.stripe_line import Fault as LineFault
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 DAY = timedelta(days=1)
 
@@ -35,7 +35,9 @@ def quarantined(service: Service) -> list[tuple[str, list[str]]]:
     ]
 
 
-def test_a_run_without_payments_changes_nothing(till: Till, run: Run, output: Output, service: Service) -> None:
+def test_a_run_without_payments_changes_nothing(
+    storefront: Storefront, run: Run, output: Output, service: Service
+) -> None:
     before = service.stored()
     assert run() == NOTHING
     after = service.stored()
@@ -47,31 +49,33 @@ def test_a_run_without_payments_changes_nothing(till: Till, run: Run, output: Ou
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_a_webhook_down_for_three_days_is_made_up_for(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_a_webhook_down_for_three_days_is_made_up_for(
+    storefront: Storefront, run: Run, service: Service, clock: Clock
+) -> None:
     """Nothing at all is told from here on."""
-    old = till.buy()
-    till.tell_all(till.pay(old))
+    old = storefront.buy()
+    storefront.tell_all(storefront.pay(old))
     assert run()["finished"]
     clock.now += HOUR
-    card, pix, boleto, failed, expired, late = (till.buy("credits-50") for _ in range(6))
-    till.pay(card)
-    till.happen(pix, "confirm", "pix")
-    till.happen(boleto, "confirm", "boleto")
-    till.happen(failed, "confirm", "pix")
-    till.happen(late, "expire")
-    till.refund(old, 2495)
+    card, pix, boleto, failed, expired, late = (storefront.buy("credits-50") for _ in range(6))
+    storefront.pay(card)
+    storefront.happen(pix, "confirm", "pix")
+    storefront.happen(boleto, "confirm", "boleto")
+    storefront.happen(failed, "confirm", "pix")
+    storefront.happen(late, "expire")
+    storefront.refund(old, 2495)
     clock.now += DAY
-    till.happen(pix, "pay")
-    till.dispute(card)
-    till.happen(failed, "fail")
-    till.happen(late, "pay_after_expiry", "pix")
+    storefront.happen(pix, "pay")
+    storefront.dispute(card)
+    storefront.happen(failed, "fail")
+    storefront.happen(late, "pay_after_expiry", "pix")
     clock.now += 2 * DAY
-    till.happen(boleto, "pay")
+    storefront.happen(boleto, "pay")
     clock.now += HOUR
-    with till.fake.state.lock:
-        lifecycle.expire_due(till.fake.state)
+    with storefront.fake.state.lock:
+        lifecycle.expire_due(storefront.fake.state)
     assert run() == NOTHING | {"healed": 7}
-    assert {name: till.purchase(one).state for name, one in locals().items() if name in NAMES} == {
+    assert {name: storefront.purchase(one).state for name, one in locals().items() if name in NAMES} == {
         "old": "partially_refunded",
         "card": "disputed",
         "pix": "granted",
@@ -88,7 +92,7 @@ def test_a_webhook_down_for_three_days_is_made_up_for(till: Till, run: Run, serv
         key: item for key, item in after.items() if key[0] != "RECONCILIATION"
     }
     # The webhook is up again, and Stripe sends what waited.
-    till.tell_all(till.since(0))
+    storefront.tell_all(storefront.since(0))
     assert available(service) == 200
     assert quarantined(service) == []
 
@@ -97,15 +101,17 @@ NAMES = {"old", "card", "pix", "boleto", "failed", "expired", "late"}
 
 
 def test_the_first_run_reads_every_event_that_stripe_keeps(
-    till: Till, run: Run, service: Service, clock: Clock
+    storefront: Storefront, run: Run, service: Service, clock: Clock
 ) -> None:
-    till.pay(till.buy())
+    storefront.pay(storefront.buy())
     clock.now += 28 * DAY
     assert run()["healed"] == 1
     assert available(service) == 100
 
 
-def test_each_run_continues_where_the_last_one_ended(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_each_run_continues_where_the_last_one_ended(
+    storefront: Storefront, run: Run, service: Service, clock: Clock
+) -> None:
     first = clock.now
     with stripe_tapped() as calls:
         run()
@@ -121,37 +127,39 @@ def test_each_run_continues_where_the_last_one_ended(till: Till, run: Run, servi
     ]
 
 
-def test_an_event_that_is_listed_late_is_found(till: Till, run: Run, service: Service, clock: Clock) -> None:
-    [event] = till.pay(till.buy())
-    with till.fake.state.lock:
-        hidden = till.fake.state.tables["event"].pop(event["id"])
+def test_an_event_that_is_listed_late_is_found(
+    storefront: Storefront, run: Run, service: Service, clock: Clock
+) -> None:
+    [event] = storefront.pay(storefront.buy())
+    with storefront.fake.state.lock:
+        hidden = storefront.fake.state.tables["event"].pop(event["id"])
     clock.now += 4 * DAY
     assert run()["healed"] == 0
     clock.now += timedelta(minutes=30)
-    with till.fake.state.lock:
+    with storefront.fake.state.lock:
         hidden["created"] = int((clock.now - timedelta(minutes=45)).timestamp())
-        till.fake.state.tables["event"][event["id"]] = hidden
+        storefront.fake.state.tables["event"][event["id"]] = hidden
     assert run()["healed"] == 1
 
 
 def test_a_payment_without_an_event_is_found_from_our_side(
-    till: Till, run: Run, service: Service, clock: Clock
+    storefront: Storefront, run: Run, service: Service, clock: Clock
 ) -> None:
-    purchase = till.buy()
-    till.pay(purchase)
-    with till.fake.state.lock:
-        till.fake.state.tables["event"].clear()
+    purchase = storefront.buy()
+    storefront.pay(purchase)
+    with storefront.fake.state.lock:
+        storefront.fake.state.tables["event"].clear()
     clock.now += PAYABLE - TICK
     assert run() == NOTHING
     clock.now += TICK
     assert run() == NOTHING | {"healed": 1}
-    assert till.purchase(purchase).state == "granted"
+    assert storefront.purchase(purchase).state == "granted"
 
 
-def test_a_purchase_without_a_page_needs_no_check(till: Till, run: Run, service: Service) -> None:
-    till.fake.api.faults.plan(10, Fault(status=500))
+def test_a_purchase_without_a_page_needs_no_check(storefront: Storefront, run: Run, service: Service) -> None:
+    storefront.fake.api.faults.plan(10, Fault(status=500))
     assert service.buy(trouble=True).status == 503
-    till.fake.api.faults.plan(0, Fault())
+    storefront.fake.api.faults.plan(0, Fault())
     assert run() == NOTHING
 
 
@@ -168,14 +176,14 @@ def test_a_purchase_without_a_page_needs_no_check(till: Till, run: Run, service:
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
 def test_a_grant_without_its_payment_is_quarantined(
-    till: Till, run: Run, service: Service, output: Output, told: dict[str, Any], names: list[str]
+    storefront: Storefront, run: Run, service: Service, output: Output, told: dict[str, Any], names: list[str]
 ) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
-    with till.fake.state.lock:
-        intents = till.fake.state.tables["payment_intent"]
-        intents["pi_another"] = {**intents[till.purchase(purchase).payment or ""], "id": "pi_another"}
-    till.session(purchase.session or "").update(told)
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
+    with storefront.fake.state.lock:
+        intents = storefront.fake.state.tables["payment_intent"]
+        intents["pi_another"] = {**intents[storefront.purchase(purchase).payment or ""], "id": "pi_another"}
+    storefront.session(purchase.session or "").update(told)
     ledger = types(service.stored())
     assert run()["quarantined"] > 0
     assert {tuple(mismatches) for _, mismatches in quarantined(service)} == {tuple(names)}
@@ -183,31 +191,31 @@ def test_a_grant_without_its_payment_is_quarantined(
     assert max(output.metric("PurchaseQuarantined")) > 0
     # Nothing is taken back by a machine.
     assert types(service.stored()) == ledger
-    assert till.purchase(purchase).state == "granted"
+    assert storefront.purchase(purchase).state == "granted"
 
 
-def test_a_grant_whose_session_is_gone_is_quarantined(till: Till, run: Run, service: Service) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
-    with till.fake.state.lock:
-        till.fake.state.tables["checkout.session"].clear()
-        till.fake.state.tables["event"].clear()
+def test_a_grant_whose_session_is_gone_is_quarantined(storefront: Storefront, run: Run, service: Service) -> None:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
+    with storefront.fake.state.lock:
+        storefront.fake.state.tables["checkout.session"].clear()
+        storefront.fake.state.tables["event"].clear()
     assert run()["quarantined"] == 1
     assert quarantined(service) == [(purchase.id, ["unknown_session"])]
 
 
 def test_an_unpaid_boleto_granted_weeks_later_is_reported_once(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock
+    storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
-    purchase = till.buy()
-    till.tell_all(till.happen(purchase, "confirm", "boleto"))
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.happen(purchase, "confirm", "boleto"))
     clock.now += 12 * DAY
     assert run()["finished"]
     clock.now += 8 * DAY
-    till.tell_all(till.happen(purchase, "pay_after_expiry", "boleto"))
+    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry", "boleto"))
     assert available(service) == 100
-    forget_events(till)
-    till.session(purchase.session or "").update({"payment_status": "unpaid"})
+    forget_events(storefront)
+    storefront.session(purchase.session or "").update({"payment_status": "unpaid"})
     clock.now += HOUR
     assert run() == NOTHING | {"quarantined": 1}
     assert quarantined(service) == [(purchase.id, ["progress"])]
@@ -220,12 +228,12 @@ def test_an_unpaid_boleto_granted_weeks_later_is_reported_once(
 
 
 def test_each_grant_and_each_ended_purchase_is_checked_once(
-    till: Till, run: Run, clock: Clock, asked: list[str]
+    storefront: Storefront, run: Run, clock: Clock, asked: list[str]
 ) -> None:
-    bought = [till.buy() for _ in range(3)]
+    bought = [storefront.buy() for _ in range(3)]
     for purchase in bought:
-        till.tell_all(till.pay(purchase))
-    forget_events(till)
+        storefront.tell_all(storefront.pay(purchase))
+    forget_events(storefront)
     asked.clear()
     run()
     assert sorted(asked) == sorted(purchase.session or "" for purchase in bought)
@@ -245,16 +253,16 @@ def test_each_grant_and_each_ended_purchase_is_checked_once(
 
 
 def test_a_grant_whose_row_is_committed_late_is_looked_at(
-    till: Till, run: Run, service: Service, clock: Clock, asked: list[str]
+    storefront: Storefront, run: Run, service: Service, clock: Clock, asked: list[str]
 ) -> None:
     """Its transaction began before the newest one that our side has looked at, and ended after it."""
-    early, late = till.buy(), till.buy()
-    till.tell_all(till.pay(early))
+    early, late = storefront.buy(), storefront.buy()
+    storefront.tell_all(storefront.pay(early))
     [(key, row)] = [(key, row) for key, row in reviews_due(service, clock).items()]
     service.table.client.delete_item(TableName=service.table.name, Key={"PK": row["PK"], "SK": row["SK"]})
     clock.now += timedelta(seconds=1)
-    till.tell_all(till.pay(late))
-    forget_events(till)
+    storefront.tell_all(storefront.pay(late))
+    forget_events(storefront)
     asked.clear()
     run()
     assert asked == [late.session]
@@ -271,10 +279,12 @@ def test_a_purchase_is_reviewed_after_its_page_and_boleto_end() -> None:
     assert timedelta(days=1, seconds=checkout.PIX_SECONDS) < PAYABLE
 
 
-def test_a_paid_session_without_a_record_is_quarantined(till: Till, run: Run, service: Service, output: Output) -> None:
-    session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], "card")
+def test_a_paid_session_without_a_record_is_quarantined(
+    storefront: Storefront, run: Run, service: Service, output: Output
+) -> None:
+    session = storefront.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, session["id"], "card")
     assert run() == NOTHING | {"quarantined": 1}
     assert quarantined(service) == [("pur_" + "0" * 20, ["unknown_purchase"])]
     assert types(service.stored()) == ["plan_change"]
@@ -282,13 +292,13 @@ def test_a_paid_session_without_a_record_is_quarantined(till: Till, run: Run, se
 
 
 def test_a_paid_session_without_a_record_is_quarantined_once(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock
+    storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
     """Pix has two events, and each of the two is in the spans of two runs."""
     clock.now = clock.now.replace(hour=23, minute=30)
-    session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], "pix")
+    session = storefront.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, session["id"], "pix")
     assert run()["quarantined"] == 1
     for _ in range(3):
         clock.now += HOUR / 2
@@ -298,11 +308,11 @@ def test_a_paid_session_without_a_record_is_quarantined_once(
 
 
 def test_a_mismatch_is_reported_even_if_the_run_fails_later(
-    till: Till, run: Run, service: Service, output: Output
+    storefront: Storefront, run: Run, service: Service, output: Output
 ) -> None:
-    session = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], "card")
+    session = storefront.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, session["id"], "card")
 
     def meet(call: Call) -> LineFault | None:
         return cut if call.name == EVENTS and "starting_after" in call.params else None
@@ -313,13 +323,15 @@ def test_a_mismatch_is_reported_even_if_the_run_fails_later(
     assert len(quarantined(service)) == 1
 
 
-def test_sales_of_others_in_the_stripe_account_are_ignored(till: Till, run: Run, service: Service) -> None:
-    sale = till.sell(session=till.open_session({"order": "4711"})["id"])
-    till.pay(sale)
-    till.refund(sale, 100)
-    with till.fake.state.lock:
-        till.fake.state.tables["event"] = {
-            name: event for name, event in till.fake.state.tables["event"].items() if "session" not in event["type"]
+def test_sales_of_others_in_the_stripe_account_are_ignored(storefront: Storefront, run: Run, service: Service) -> None:
+    sale = storefront.sell(session=storefront.open_session({"order": "4711"})["id"])
+    storefront.pay(sale)
+    storefront.refund(sale, 100)
+    with storefront.fake.state.lock:
+        storefront.fake.state.tables["event"] = {
+            name: event
+            for name, event in storefront.fake.state.tables["event"].items()
+            if "session" not in event["type"]
         }
     before = types(service.stored())
     answer = run()

@@ -22,7 +22,7 @@ from tests.support.api import (
 )
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 PLATFORMS = Path(__file__).parents[2] / "docs/platforms.md"
 STICKER = {"id": "sticker", "price": 1, "quota_backed": False}
@@ -215,10 +215,13 @@ def test_a_past_balance_shows_what_was_active_then(service: Service, clock: Cloc
     assert service.balance()["features"].keys() == {"render"}
 
 
-def test_a_retired_pack_is_bought_by_nobody_and_still_granted(service: Service, till: Till) -> None:
+def test_a_retired_pack_is_bought_by_nobody_and_still_granted(service: Service, storefront: Storefront) -> None:
     session = service.manager_session()
     first = service.buy("credits-100", session=session, key="first")
-    put(service, packs=[SMALL, {"id": "large", "credits": 1000, "amount": 7900, "currency": "usd"}])
+    put(
+        service,
+        packs=[SMALL | {"currency": "brl"}, {"id": "large", "credits": 1000, "amount": 7900, "currency": "brl"}],
+    )
 
     again, refused = service.buy("credits-100", session=session, key="first"), service.buy("credits-100", key="second")
 
@@ -241,17 +244,17 @@ def test_an_unknown_feature_is_refused_with_twenty_at_most(service: Service) -> 
 
 
 @pytest.mark.parametrize("kind", ["features", "plans", "packs"])
-def test_five_hundred_of_a_kind_are_the_most(service: Service, kind: str) -> None:
+def test_two_hundred_of_a_kind_are_the_most(service: Service, kind: str) -> None:
     example = {"features": STICKER, "plans": PRO, "packs": SMALL}[kind]
     shipped = len(service(GET_CATALOG).body[kind])
     others = {"features": {}, "plans": {"features": [STICKER]}, "packs": {"features": [STICKER]}}[kind]
-    for version in range(1, 5):
+    for version in range(1, 2):
         named = [example | {"id": f"v{version}-{number}"} for number in range(100)]
         put(service, version=version, **others, **{kind: named})
     full = [example | {"id": f"last-{number}"} for number in range(100 - shipped)]
 
     too_many = {"features": [STICKER], "plans": [PRO], "packs": []} | {kind: [*full, example | {"id": "one-more"}]}
-    answer = service(PUT_CATALOG, json=too_many, headers={"if-match": '"5"'})
+    answer = service(PUT_CATALOG, json=too_many, headers={"if-match": '"2"'})
 
     assert (answer.status, answer.fields) == (422, [kind])
-    assert "501 with the retired ones" in answer.body["detail"]
+    assert "201 with the retired ones" in answer.body["detail"]

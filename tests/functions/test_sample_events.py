@@ -30,6 +30,8 @@ STATUS = {
     "checkout": 201,
     "checkout_purchases": 200,
     "consume": 201,
+    # A link is good once, so a sample's is unknown.
+    "portal": 410,
     "purchase_webhook": 200,
 }
 

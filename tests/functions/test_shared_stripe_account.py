@@ -12,7 +12,7 @@ from tests.support.in_process import Service
 from tests.support.interruptions import killed_before
 from tests.support.reconciliation import NOTHING, Run, asked, available, run
 from tests.support.store_driver import Stored
-from tests.support.stripe_purchases import Json, Till
+from tests.support.stripe_purchases import Json, Storefront
 
 __all__ = ["asked", "run"]
 
@@ -33,15 +33,15 @@ def without_checkpoint(stored: Stored) -> Stored:
     return {key: item for key, item in stored.items() if key[0] != "RECONCILIATION"}
 
 
-def sold(till: Till, metadata: dict[str, str], method: str = "pix") -> Purchase:
+def sold(storefront: Storefront, metadata: dict[str, str], method: str = "pix") -> Purchase:
     """A paid session with this metadata, made by somebody else, that was refunded and disputed."""
-    session = till.open_session(metadata)
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], method)
-    sale = till.sell(id="pur_9", account="nobody", session=session["id"])
-    till.refund(sale, 1000)
-    till.dispute(sale, amount=1000)
-    till.later("dispute", "close_dispute", "lost")
+    session = storefront.open_session(metadata)
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, session["id"], method)
+    sale = storefront.sell(id="pur_9", account="nobody", session=session["id"])
+    storefront.refund(sale, 1000)
+    storefront.dispute(sale, amount=1000)
+    storefront.later("dispute", "close_dispute", "lost")
     return sale
 
 
@@ -51,23 +51,25 @@ def forget(service: Service, purchase: Purchase) -> None:
     service.table.client.delete_item(TableName=service.table.name, Key=key)
 
 
-def other_sales(till: Till, service: Service) -> list[Json]:
+def other_sales(storefront: Storefront, service: Service) -> list[Json]:
     """Everything that another stack's customers do; the events of it."""
-    made = [till.open_session(THEIRS)["id"] for _ in range(3)]
-    with till.fake.state.lock:
-        lifecycle.expire(till.fake.state, made[0])
-        lifecycle.confirm(till.fake.state, made[1], "boleto")
-        lifecycle.fail(till.fake.state, made[1])
-        lifecycle.pay(till.fake.state, made[2], "card")
-    forget(service, sold(till, THEIRS))
-    return till.since(0)
+    made = [storefront.open_session(THEIRS)["id"] for _ in range(3)]
+    with storefront.fake.state.lock:
+        lifecycle.expire(storefront.fake.state, made[0])
+        lifecycle.confirm(storefront.fake.state, made[1], "boleto")
+        lifecycle.fail(storefront.fake.state, made[1])
+        lifecycle.pay(storefront.fake.state, made[2], "card")
+    forget(service, sold(storefront, THEIRS))
+    return storefront.since(0)
 
 
-def test_the_sales_of_another_stack_are_ignored(till: Till, run: Run, service: Service, output: Output) -> None:
-    events = other_sales(till, service)
+def test_the_sales_of_another_stack_are_ignored(
+    storefront: Storefront, run: Run, service: Service, output: Output
+) -> None:
+    events = other_sales(storefront, service)
     before = service.stored()
 
-    till.tell_all([*events, *reversed(events)])
+    storefront.tell_all([*events, *reversed(events)])
     answer = run()
 
     assert answer == NOTHING
@@ -76,12 +78,12 @@ def test_the_sales_of_another_stack_are_ignored(till: Till, run: Run, service: S
 
 
 def test_a_fresh_stack_does_not_look_up_the_sales_of_the_old_one(
-    till: Till, run: Run, service: Service, clock: Clock, asked: list[str]
+    storefront: Storefront, run: Run, service: Service, clock: Clock, asked: list[str]
 ) -> None:
     for _ in range(5):
-        session = till.open_session(THEIRS)
-        with till.fake.state.lock:
-            lifecycle.pay(till.fake.state, session["id"], "pix")
+        session = storefront.open_session(THEIRS)
+        with storefront.fake.state.lock:
+            lifecycle.pay(storefront.fake.state, session["id"], "pix")
     clock.now += 28 * DAY
     before = service.stored()
 
@@ -93,25 +95,27 @@ def test_a_fresh_stack_does_not_look_up_the_sales_of_the_old_one(
 
 @pytest.mark.parametrize("named", [OURS, OURS | {"prepaid_account": "zoo"}, OURS | {"prepaid_purchase": ""}])
 def test_a_page_that_nobody_paid_is_never_quarantined(
-    till: Till, run: Run, service: Service, output: Output, named: dict[str, str]
+    storefront: Storefront, run: Run, service: Service, output: Output, named: dict[str, str]
 ) -> None:
-    made = [till.open_session(named)["id"] for _ in range(2)]
-    with till.fake.state.lock:
-        lifecycle.expire(till.fake.state, made[0])
-        lifecycle.confirm(till.fake.state, made[1], "boleto")
+    made = [storefront.open_session(named)["id"] for _ in range(2)]
+    with storefront.fake.state.lock:
+        lifecycle.expire(storefront.fake.state, made[0])
+        lifecycle.confirm(storefront.fake.state, made[1], "boleto")
     before = service.stored()
 
-    till.tell_all(till.since(0))
+    storefront.tell_all(storefront.since(0))
 
     assert run() == NOTHING
     assert without_checkpoint(service.stored()) == before
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_an_unpaid_page_unlike_its_record_is_not_quarantined(till: Till, service: Service, output: Output) -> None:
-    purchase = till.buy()
-    till.session(purchase.session or "")["amount_total"] = 1
-    till.tell_all(till.happen(purchase, "expire"))
+def test_an_unpaid_page_unlike_its_record_is_not_quarantined(
+    storefront: Storefront, service: Service, output: Output
+) -> None:
+    purchase = storefront.buy()
+    storefront.session(purchase.session or "")["amount_total"] = 1
+    storefront.tell_all(storefront.happen(purchase, "expire"))
 
     assert quarantined(service) == []
     assert output.metric("PurchaseQuarantined") == []
@@ -119,71 +123,75 @@ def test_an_unpaid_page_unlike_its_record_is_not_quarantined(till: Till, service
 
 @pytest.mark.parametrize("first", ["webhook", "reconciliation"])
 def test_a_misfit_is_recorded_and_reported_once(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock, first: str
+    storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock, first: str
 ) -> None:
     """A forgotten sale that was paid by Pix, refunded and disputed has many events."""
-    forget(service, sold(till, OURS))
-    events = till.since(0)
+    forget(service, sold(storefront, OURS))
+    events = storefront.since(0)
     if first == "webhook":
-        till.tell_all(events)
+        storefront.tell_all(events)
     for _ in range(3):
         run()
         clock.now += HOUR / 2
-    till.tell_all(events)
+    storefront.tell_all(events)
 
     assert quarantined(service) == [["unknown_purchase"]]
     assert output.metric("PurchaseQuarantined") == [1]
 
 
-def test_two_misfits_of_one_purchase_are_two(till: Till, service: Service, output: Output) -> None:
-    purchase = till.buy()
-    [event] = till.pay(purchase)
-    session = till.session(purchase.session or "")
+def test_two_misfits_of_one_purchase_are_two(storefront: Storefront, service: Service, output: Output) -> None:
+    purchase = storefront.buy()
+    [event] = storefront.pay(purchase)
+    session = storefront.session(purchase.session or "")
     session["amount_total"] = 1
-    till.tell(event)
+    storefront.tell(event)
     session["amount_total"] = 4990
-    till.tell(event)
+    storefront.tell(event)
     session["payment_status"] = "unpaid"
-    till.tell(event)
+    storefront.tell(event)
 
     assert sorted(quarantined(service)) == [["amount"], ["progress"]]
     assert output.metric("PurchaseQuarantined") == [1, 1]
 
 
-def test_a_misfit_is_reported_before_its_row_is_stored(till: Till, service: Service, output: Output) -> None:
+def test_a_misfit_is_reported_before_its_row_is_stored(
+    storefront: Storefront, service: Service, output: Output
+) -> None:
     """A process that dies in between reports it again."""
-    purchase = till.buy()
-    [event] = till.pay(purchase)
-    till.session(purchase.session or "")["amount_total"] = 1
+    purchase = storefront.buy()
+    [event] = storefront.pay(purchase)
+    storefront.session(purchase.session or "")["amount_total"] = 1
 
     with killed_before(service.table.client, "PutItem QUARANTINE#"):
-        till.tell(event)
-    till.tell(event)
+        storefront.tell(event)
+    storefront.tell(event)
 
     assert quarantined(service) == [["amount"]]
     assert output.metric("PurchaseQuarantined") == [1, 1]
 
 
-def test_a_sale_that_lost_its_stacks_name_is_found_by_its_record(till: Till, service: Service, output: Output) -> None:
-    purchase = till.buy()
-    del till.session(purchase.session or "")["metadata"]["prepaid_stack"]
+def test_a_sale_that_lost_its_stacks_name_is_found_by_its_record(
+    storefront: Storefront, service: Service, output: Output
+) -> None:
+    purchase = storefront.buy()
+    del storefront.session(purchase.session or "")["metadata"]["prepaid_stack"]
 
-    till.tell_all(till.pay(purchase))
+    storefront.tell_all(storefront.pay(purchase))
 
-    assert till.purchase(purchase).state == "granted"
+    assert storefront.purchase(purchase).state == "granted"
     assert output.metric("PurchaseQuarantined") == []
 
 
 def test_our_page_under_another_stacks_name_waits_for_a_person(
-    till: Till, run: Run, service: Service, output: Output
+    storefront: Storefront, run: Run, service: Service, output: Output
 ) -> None:
-    purchase = till.buy()
-    metadata = till.session(purchase.session or "")["metadata"]
+    purchase = storefront.buy()
+    metadata = storefront.session(purchase.session or "")["metadata"]
     metadata["prepaid_stack"] = THEIRS["prepaid_stack"]
-    events = till.pay(purchase)
-    till.tell_all(events)
+    events = storefront.pay(purchase)
+    storefront.tell_all(events)
 
-    assert till.purchase(purchase).state == "paid"
+    assert storefront.purchase(purchase).state == "paid"
     assert quarantined(service) == [["stack"]]
     assert output.metric("PurchaseQuarantined") == [1]
     metadata["prepaid_stack"] = STACK
@@ -191,25 +199,25 @@ def test_our_page_under_another_stacks_name_waits_for_a_person(
     assert available(service) == 100
 
 
-def test_another_stacks_page_does_not_touch_a_purchase_that_it_names(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    session = till.open_session(THEIRS | {"prepaid_purchase": purchase.id})
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], "card")
+def test_another_stacks_page_does_not_touch_a_purchase_that_it_names(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    session = storefront.open_session(THEIRS | {"prepaid_purchase": purchase.id})
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, session["id"], "card")
     before = service.stored()
 
-    till.tell_all(till.events(session["id"]))
+    storefront.tell_all(storefront.events(session["id"]))
 
     assert service.stored() == before
 
 
 def test_a_restored_table_finds_the_sales_that_it_forgot(
-    till: Till, run: Run, service: Service, output: Output, clock: Clock
+    storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
-    forgotten, behind = till.buy(), till.buy()
+    forgotten, behind = storefront.buy(), storefront.buy()
     before = service.stored()
     for purchase in (forgotten, behind):
-        till.tell_all(till.pay(purchase))
+        storefront.tell_all(storefront.pay(purchase))
     now = service.stored()
     for key in now.keys() - before.keys():
         row = now[key]
@@ -221,7 +229,7 @@ def test_a_restored_table_finds_the_sales_that_it_forgot(
 
     assert run() == NOTHING | {"healed": 1, "quarantined": 1}
 
-    assert till.purchase(behind).state == "granted"
+    assert storefront.purchase(behind).state == "granted"
     assert quarantined(service) == [["unknown_purchase"]]
     clock.now += HOUR / 2
     assert run() == NOTHING

@@ -18,7 +18,7 @@ from tests.support.api import CONSUME, GET_CATALOG, PUT_CATALOG
 from tests.support.browser import Browser, Page
 from tests.support.handlers import RETURN_URL, Clock
 from tests.support.in_process import Service
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 DAY = timedelta(days=1)
 EVIL = '<script>alert("x")</script>'
@@ -151,11 +151,11 @@ def test_a_free_feature_has_no_limit(service: Service) -> None:
     assert notices(page)[0].startswith("Parado por falta de créditos: Atendimento da IA.")
 
 
-def test_owed_credits_say_why_and_how_they_end(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
+def test_owed_credits_say_why_and_how_they_end(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
     use(service, 60)
-    till.tell_all(till.refund(purchase))
+    storefront.tell_all(storefront.refund(purchase))
 
     page = visit(service)
 
@@ -164,12 +164,12 @@ def test_owed_credits_say_why_and_how_they_end(till: Till, service: Service) -> 
     assert rows(page, "lines")[0].endswith("Reembolso créditos devidos: 60 −40 Saldo 0")
 
 
-def test_a_purchase_that_settles_a_debt_says_so(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
+def test_a_purchase_that_settles_a_debt_says_so(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
     use(service, 60)
-    till.tell_all(till.refund(purchase))
-    till.tell_all(till.pay(till.buy()))
+    storefront.tell_all(storefront.refund(purchase))
+    storefront.tell_all(storefront.pay(storefront.buy()))
 
     assert rows(visit(service), "lines")[0].endswith("Compra de créditos quitou créditos devidos: 60 +40 Saldo 40")
 
@@ -201,8 +201,8 @@ def test_a_lot_that_ends_within_a_day_shows_its_time(service: Service) -> None:
     assert [row.rpartition("até ")[2] for row in rows(page, "lots")] == ["17/06/2026, 15:30", "17/06/2026"]
 
 
-def test_lots_say_where_they_come_from(till: Till, service: Service) -> None:
-    till.tell_all(till.pay(till.buy()))
+def test_lots_say_where_they_come_from(storefront: Storefront, service: Service) -> None:
+    storefront.tell_all(storefront.pay(storefront.buy()))
     service.give(5, reason="Boas-vindas")
     service.give(7, reason="Erro de junho", kind="adjustment", valid_months=14)
 
@@ -250,19 +250,19 @@ def test_a_line_shows_quota_and_credits(service: Service) -> None:
     assert lines[1].endswith("Atendimento da IA Banho · Rex · os-7 −10 −100 da cota cota e créditos Saldo 40")
 
 
-def test_a_payment_on_its_way_is_shown_until_it_ends(till: Till, service: Service) -> None:
-    purchase = till.buy()
+def test_a_payment_on_its_way_is_shown_until_it_ends(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
     assert "Aguardando" not in visit(service).text
 
-    till.tell_all(till.happen(purchase, "confirm", "boleto"))
+    storefront.tell_all(storefront.happen(purchase, "confirm", "boleto"))
     assert notices(visit(service))[0].startswith("Aguardando o pagamento de R$ 49,90 por 100 créditos.")
 
-    till.tell_all(till.happen(purchase, "pay"))
+    storefront.tell_all(storefront.happen(purchase, "pay"))
     assert notices(visit(service)) == []
 
 
-def test_money_that_is_checked_is_not_called_waiting(till: Till, service: Service) -> None:
-    till.tell_all(till.pay(till.sell(amount=1)))
+def test_money_that_is_checked_is_not_called_waiting(storefront: Storefront, service: Service) -> None:
+    storefront.tell_all(storefront.pay(storefront.sell(amount=1)))
 
     notice = notices(visit(service))[0]
 
@@ -345,7 +345,9 @@ def test_texts_of_others_are_shown_as_text(service: Service, text: str) -> None:
 
 def test_the_page_has_the_colour_of_the_platform(service: Service) -> None:
     service.open()
-    portal = replace(service.functions.deps["portal"].portal, accent="#7a1fa2", accent_dark="#d7a6f0")
+    plain = service.functions.deps["portal"].portal
+    assert plain is not None
+    portal = replace(plain, accent="#7a1fa2", accent_dark="#d7a6f0")
     service.functions.change("portal", portal=portal)
 
     page = visit(service)

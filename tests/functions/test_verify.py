@@ -19,7 +19,7 @@ from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 from tests.support.store_driver import FakeTime
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 DAY = timedelta(days=1)
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
@@ -48,12 +48,12 @@ def tamper(service: Service, key: tuple[str, str], name: str) -> None:
 
 
 def test_a_table_written_by_the_service_alone_is_sound(
-    verify: Any, service: Service, till: Till, clock: Clock, output: Output
+    verify: Any, service: Service, storefront: Storefront, clock: Clock, output: Output
 ) -> None:
     """A pass is finished once a day."""
     service.give(5, "acme")
     # By the manager's session, whose key has a claim too.
-    till.tell_all(till.pay(till.buy()))
+    storefront.tell_all(storefront.pay(storefront.buy()))
 
     first = verify()
     again = verify()

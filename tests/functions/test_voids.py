@@ -10,7 +10,7 @@ from tests.support.gateway_events import caller
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.store_driver import lines, types
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 GRANT_ID = "gra_000000000002"
 
@@ -191,9 +191,9 @@ def test_an_unknown_account_and_a_strangers_look_alike(granted: Service, id_: st
 
 
 @pytest.mark.parametrize("spent", [0, 100])
-def test_bought_credits_are_refunded_and_not_voided(service: Service, till: Till, spent: int) -> None:
-    purchase = till.buy()
-    till.tell_all(till.pay(purchase))
+def test_bought_credits_are_refunded_and_not_voided(service: Service, storefront: Storefront, spent: int) -> None:
+    purchase = storefront.buy()
+    storefront.tell_all(storefront.pay(purchase))
     lot = service.balance()["credits"]["lots"][0]["lot"]
     if spent:
         service.spend(spent)

@@ -12,7 +12,7 @@ from prepaid.core.purchase import Purchase
 from tests.support.handlers import Output
 from tests.support.in_process import Service
 from tests.support.store_driver import Stored, lines, types
-from tests.support.stripe_purchases import Json, Till, deliver, signed
+from tests.support.stripe_purchases import Json, Storefront, deliver, signed
 
 GRANTED = ["plan_change", "purchase"]
 
@@ -25,10 +25,10 @@ def quarantined(stored: Stored) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_card_payment_becomes_a_lot(till: Till, service: Service, output: Output) -> None:
-    purchase = till.sell()
-    [event] = till.pay(purchase)
-    answer = till.tell(event)
+def test_a_card_payment_becomes_a_lot(storefront: Storefront, service: Service, output: Output) -> None:
+    purchase = storefront.sell()
+    [event] = storefront.pay(purchase)
+    answer = storefront.tell(event)
     assert (answer.status, answer.body) == (200, {"received": True})
     stored = service.stored()
     assert types(stored) == GRANTED
@@ -46,7 +46,7 @@ def test_a_card_payment_becomes_a_lot(till: Till, service: Service, output: Outp
         "lot": [2, "purchase", 100, 100, 1781614800000, 1813201200000],
         "purchase": "pur_1",
     }
-    record = till.purchase(purchase)
+    record = storefront.purchase(purchase)
     assert (record.state, [lot.id for lot in record.lots]) == ("granted", ["lot_000000000002"])
     assert record.payment
     assert (f"PAYMENT#{record.payment}", "PAYMENT") in stored
@@ -54,9 +54,9 @@ def test_a_card_payment_becomes_a_lot(till: Till, service: Service, output: Outp
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_what_is_granted_comes_from_the_record(till: Till, service: Service) -> None:
-    purchase = till.sell(credits=777, pack="special", valid_months=1)
-    till.tell_all(till.pay(purchase))
+def test_what_is_granted_comes_from_the_record(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.sell(credits=777, pack="special", valid_months=1)
+    storefront.tell_all(storefront.pay(purchase))
     assert service.balance()["credits"]["lots"] == [
         {
             "lot": "lot_000000000002",
@@ -69,50 +69,50 @@ def test_what_is_granted_comes_from_the_record(till: Till, service: Service) -> 
     ]
 
 
-def test_an_unpaid_voucher_grants_nothing(till: Till, service: Service) -> None:
-    purchase = till.sell()
-    with till.fake.state.lock:
-        lifecycle.confirm(till.fake.state, purchase.session or "", "pix")
-    till.tell_all(till.events(purchase.session))
-    assert till.purchase(purchase).state == "pending"
+def test_an_unpaid_voucher_grants_nothing(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.sell()
+    with storefront.fake.state.lock:
+        lifecycle.confirm(storefront.fake.state, purchase.session or "", "pix")
+    storefront.tell_all(storefront.events(purchase.session))
+    assert storefront.purchase(purchase).state == "pending"
     assert types(service.stored()) == ["plan_change"]
-    till.tell_all(till.pay(purchase, "pix"))
-    assert till.purchase(purchase).state == "granted"
+    storefront.tell_all(storefront.pay(purchase, "pix"))
+    assert storefront.purchase(purchase).state == "granted"
     assert types(service.stored()) == GRANTED
 
 
-def test_a_payment_that_failed_grants_nothing(till: Till, service: Service) -> None:
-    purchase = till.sell()
-    with till.fake.state.lock:
-        lifecycle.confirm(till.fake.state, purchase.session or "", "boleto")
-        lifecycle.fail(till.fake.state, purchase.session or "")
-    events = till.events(purchase.session)
+def test_a_payment_that_failed_grants_nothing(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.sell()
+    with storefront.fake.state.lock:
+        lifecycle.confirm(storefront.fake.state, purchase.session or "", "boleto")
+        lifecycle.fail(storefront.fake.state, purchase.session or "")
+    events = storefront.events(purchase.session)
     for order in (events, events[::-1]):
-        till.tell_all(order)
-        assert till.purchase(purchase).state == "failed"
+        storefront.tell_all(order)
+        assert storefront.purchase(purchase).state == "failed"
     assert types(service.stored()) == ["plan_change"]
 
 
-def test_an_expired_purchase_that_is_paid_after_all_is_granted(till: Till, service: Service) -> None:
-    purchase = till.sell()
+def test_an_expired_purchase_that_is_paid_after_all_is_granted(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.sell()
     session = purchase.session or ""
-    with till.fake.state.lock:
-        lifecycle.expire(till.fake.state, session)
-    till.tell_all(till.events(session))
-    assert till.purchase(purchase).state == "expired"
-    with till.fake.state.lock:
-        lifecycle.pay_after_expiry(till.fake.state, session, "pix")
-    till.tell_all(till.events(session))
-    assert till.purchase(purchase).state == "granted"
+    with storefront.fake.state.lock:
+        lifecycle.expire(storefront.fake.state, session)
+    storefront.tell_all(storefront.events(session))
+    assert storefront.purchase(purchase).state == "expired"
+    with storefront.fake.state.lock:
+        lifecycle.pay_after_expiry(storefront.fake.state, session, "pix")
+    storefront.tell_all(storefront.events(session))
+    assert storefront.purchase(purchase).state == "granted"
     assert types(service.stored()) == GRANTED
 
 
-def test_two_events_of_one_session_grant_once(till: Till, service: Service) -> None:
-    purchase = till.sell()
-    [event] = till.pay(purchase)
-    till.tell(event)
-    till.tell(event | {"id": "evt_another_object"})
-    till.tell(event | {"id": "evt_a_third", "type": "checkout.session.async_payment_succeeded"})
+def test_two_events_of_one_session_grant_once(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.sell()
+    [event] = storefront.pay(purchase)
+    storefront.tell(event)
+    storefront.tell(event | {"id": "evt_another_object"})
+    storefront.tell(event | {"id": "evt_a_third", "type": "checkout.session.async_payment_succeeded"})
     assert types(service.stored()) == GRANTED
 
 
@@ -128,19 +128,19 @@ MISMATCHES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("recorded", "name"), MISMATCHES)
 def test_a_payment_that_does_not_match_is_quarantined(
-    till: Till, service: Service, output: Output, recorded: dict[str, Any], name: str
+    storefront: Storefront, service: Service, output: Output, recorded: dict[str, Any], name: str
 ) -> None:
-    purchase = till.sell(**recorded)
-    [event] = till.pay(purchase) if purchase.session == till.sell().session else paid_event(till)
-    check_quarantine(till, service, output, purchase, event, [name])
+    purchase = storefront.sell(**recorded)
+    [event] = storefront.pay(purchase) if purchase.session == storefront.sell().session else paid_event(storefront)
+    check_quarantine(storefront, service, output, purchase, event, [name])
 
 
-def paid_event(till: Till) -> list[Json]:
+def paid_event(storefront: Storefront) -> list[Json]:
     """The event of the session that was made first, whatever its record says."""
-    with till.fake.state.lock:
-        session = till.fake.state.newest_first("checkout.session")[1]
-        lifecycle.pay(till.fake.state, session["id"], "card")
-    return till.events(session["id"])
+    with storefront.fake.state.lock:
+        session = storefront.fake.state.newest_first("checkout.session")[1]
+        lifecycle.pay(storefront.fake.state, session["id"], "card")
+    return storefront.events(session["id"])
 
 
 @pytest.mark.parametrize(
@@ -155,85 +155,89 @@ def paid_event(till: Till) -> list[Json]:
     ],
 )
 def test_a_session_that_differs_from_its_record_is_quarantined(
-    till: Till, service: Service, output: Output, told: dict[str, Any], names: list[str]
+    storefront: Storefront, service: Service, output: Output, told: dict[str, Any], names: list[str]
 ) -> None:
-    purchase = till.sell()
-    [event] = till.pay(purchase)
-    till.session(purchase.session or "").update(told)
-    check_quarantine(till, service, output, purchase, event, names)
+    purchase = storefront.sell()
+    [event] = storefront.pay(purchase)
+    storefront.session(purchase.session or "").update(told)
+    check_quarantine(storefront, service, output, purchase, event, names)
 
 
-def test_inflated_metadata_grants_the_recorded_credits(till: Till, service: Service) -> None:
+def test_inflated_metadata_grants_the_recorded_credits(storefront: Storefront, service: Service) -> None:
     """Whatever metadata or the event itself say of credits."""
-    purchase = till.buy()
-    session = till.session(purchase.session or "")
+    purchase = storefront.buy()
+    session = storefront.session(purchase.session or "")
     riches = {"credits": "999999", "prepaid_credits": "999999", "amount": "999999", "pack": "credits-1000"}
     session["metadata"] |= riches
-    [event] = till.pay(purchase)
+    [event] = storefront.pay(purchase)
     event = copy.deepcopy(event)
     event["data"]["object"] |= {"amount_total": 99999900, "credits": 999999, "metadata": session["metadata"]}
-    till.tell(event)
+    storefront.tell(event)
     assert service.balance()["credits"]["available"] == 100
     assert quarantined(service.stored()) == []
 
 
 @pytest.mark.parametrize("quantity", [2, 100])
 def test_a_session_for_another_quantity_is_quarantined(
-    till: Till, service: Service, output: Output, quantity: int
+    storefront: Storefront, service: Service, output: Output, quantity: int
 ) -> None:
     metadata = {"prepaid_account": "acme", "prepaid_purchase": "pur_1"}
-    session = till.open_session(metadata, quantity=quantity, amount=100)
-    purchase = till.sell(session=session["id"], amount=100 * quantity)
-    [event] = till.pay(purchase)
-    check_quarantine(till, service, output, purchase, event, ["quantity"])
+    session = storefront.open_session(metadata, quantity=quantity, amount=100)
+    purchase = storefront.sell(session=session["id"], amount=100 * quantity)
+    [event] = storefront.pay(purchase)
+    check_quarantine(storefront, service, output, purchase, event, ["quantity"])
 
 
-def test_a_session_with_another_line_item_is_quarantined(till: Till, service: Service, output: Output) -> None:
-    purchase = till.sell()
-    [event] = till.pay(purchase)
-    with till.fake.state.lock:
-        items = till.fake.state.baskets[purchase.session or ""].items
+def test_a_session_with_another_line_item_is_quarantined(
+    storefront: Storefront, service: Service, output: Output
+) -> None:
+    purchase = storefront.sell()
+    [event] = storefront.pay(purchase)
+    with storefront.fake.state.lock:
+        items = storefront.fake.state.baskets[purchase.session or ""].items
         items.append(copy.deepcopy(items[0]))
-    check_quarantine(till, service, output, purchase, event, ["quantity"])
+    check_quarantine(storefront, service, output, purchase, event, ["quantity"])
 
 
 def check_quarantine(
-    till: Till, service: Service, output: Output, purchase: Purchase, event: Json, names: list[str]
+    storefront: Storefront, service: Service, output: Output, purchase: Purchase, event: Json, names: list[str]
 ) -> None:
-    assert till.tell(event).body == {"received": True}
+    assert storefront.tell(event).body == {"received": True}
     stored = service.stored()
     assert quarantined(stored) == [{"event": event["id"], "mismatches": names}]
     assert types(stored) == ["plan_change"]
     # Money of its own session has come, and waits; money of another one is no news of this purchase.
     came: dict[str, Any] = (
-        {} if "session" in names else {"state": "paid", "version": purchase.version + 1, "changed_at": till.now}
+        {} if "session" in names else {"state": "paid", "version": purchase.version + 1, "changed_at": storefront.now}
     )
-    assert till.purchase(purchase) == replace(purchase, **came)
+    assert storefront.purchase(purchase) == replace(purchase, **came)
     assert output.metric("PurchaseQuarantined") == [1]
     [metric] = [line for line in output.lines if "_aws" in line]
     [definition] = metric["_aws"]["CloudWatchMetrics"]
     assert (definition["Namespace"], definition["Dimensions"]) == ("Prepaid", [["service"]])
     assert metric["service"] == "prepaid-test"
     # Told again, and by other events, it is the same row, and nobody is alarmed again.
-    till.tell(event)
-    till.tell(event | {"id": "evt_another"})
+    storefront.tell(event)
+    storefront.tell(event | {"id": "evt_another"})
     assert service.stored() == stored
     assert output.metric("PurchaseQuarantined") == [1]
 
 
 @pytest.mark.parametrize("event_id", ["", "\ud800", "evt_" + "x" * 1_100], ids=lambda text: ascii(text)[:10])
-def test_an_event_without_a_usable_id_is_rejected(till: Till, event_id: str) -> None:
-    [event] = till.pay(till.sell(amount=1))
+def test_an_event_without_a_usable_id_is_rejected(storefront: Storefront, event_id: str) -> None:
+    [event] = storefront.pay(storefront.sell(amount=1))
     body = json.dumps(event | {"id": event_id}).encode()
-    assert deliver(till.service, body, signed(body, till.now)).status == 400
+    assert deliver(storefront.service, body, signed(body, storefront.now)).status == 400
 
 
-def test_a_payment_of_another_purchase_is_quarantined(till: Till, service: Service, output: Output) -> None:
-    first, second = till.sell(), till.sell()
-    till.tell_all(till.pay(first))
-    [event] = till.pay(second)
-    till.session(second.session or "")["payment_intent"] = till.session(first.session or "")["payment_intent"]
-    till.tell(event)
+def test_a_payment_of_another_purchase_is_quarantined(storefront: Storefront, service: Service, output: Output) -> None:
+    first, second = storefront.sell(), storefront.sell()
+    storefront.tell_all(storefront.pay(first))
+    [event] = storefront.pay(second)
+    storefront.session(second.session or "")["payment_intent"] = storefront.session(first.session or "")[
+        "payment_intent"
+    ]
+    storefront.tell(event)
     assert types(service.stored()) == GRANTED
     assert quarantined(service.stored()) == [{"event": event["id"], "mismatches": ["payment"]}]
     assert output.metric("PurchaseQuarantined") == [1]
@@ -250,60 +254,62 @@ def test_a_payment_of_another_purchase_is_quarantined(till: Till, service: Servi
     ids=lambda pointers: pointers["prepaid_account"][:8],
 )
 def test_a_paid_session_without_a_record_is_quarantined(
-    till: Till, service: Service, output: Output, pointers: dict[str, str]
+    storefront: Storefront, service: Service, output: Output, pointers: dict[str, str]
 ) -> None:
-    till.sell()
-    session = till.open_session(pointers)
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], "card")
-    [event] = till.events(session["id"])
-    assert till.tell(event).status == 200
+    storefront.sell()
+    session = storefront.open_session(pointers)
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, session["id"], "card")
+    [event] = storefront.events(session["id"])
+    assert storefront.tell(event).status == 200
     assert quarantined(service.stored()) == [{"event": event["id"], "mismatches": ["unknown_purchase"]}]
     assert output.metric("PurchaseQuarantined") == [1]
 
 
 @pytest.mark.parametrize("metadata", [{}, {"prepaid_account": "acme"}, {"prepaid_purchase": "pur_1"}, {"order": "1"}])
-def test_sessions_of_others_are_ignored(till: Till, service: Service, metadata: dict[str, str]) -> None:
-    till.sell()
+def test_sessions_of_others_are_ignored(storefront: Storefront, service: Service, metadata: dict[str, str]) -> None:
+    storefront.sell()
     before = service.stored()
-    session = till.open_session(metadata)
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, session["id"], "card")
-    till.tell_all(till.events(session["id"]))
+    session = storefront.open_session(metadata)
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, session["id"], "card")
+    storefront.tell_all(storefront.events(session["id"]))
     assert service.stored() == before
 
 
-def test_an_event_of_an_unknown_session_is_ignored(till: Till, service: Service) -> None:
-    purchase = till.sell()
-    [event] = till.pay(purchase)
+def test_an_event_of_an_unknown_session_is_ignored(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.sell()
+    [event] = storefront.pay(purchase)
     before = service.stored()
     event["data"]["object"]["id"] = "cs_test_unknown"
-    assert till.tell(event).status == 200
+    assert storefront.tell(event).status == 200
     assert service.stored() == before
 
 
-def test_an_open_session_changes_nothing(till: Till, service: Service) -> None:
-    purchase = till.sell()
+def test_an_open_session_changes_nothing(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.sell()
     before = service.stored()
     event = {"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": purchase.session}}}
-    assert till.tell(event).status == 200
+    assert storefront.tell(event).status == 200
     assert service.stored() == before
 
 
-def test_the_events_own_payload_is_never_trusted(till: Till, service: Service) -> None:
+def test_the_events_own_payload_is_never_trusted(storefront: Storefront, service: Service) -> None:
     """Signed, and full of lies about money that the session knows nothing of."""
-    purchase = till.sell()
+    purchase = storefront.sell()
     event = {
         "id": "evt_1",
         "type": "checkout.session.completed",
         "data": {"object": {"id": purchase.session, "payment_status": "paid", "amount_total": 4990}},
     }
-    till.tell(event)
+    storefront.tell(event)
     assert types(service.stored()) == ["plan_change"]
 
 
-def test_a_purchase_of_an_unknown_account_is_quarantined(till: Till, service: Service, output: Output) -> None:
-    purchase = till.sell(account="nobody")
-    [event] = till.pay(purchase)
-    assert till.tell(event).status == 200
+def test_a_purchase_of_an_unknown_account_is_quarantined(
+    storefront: Storefront, service: Service, output: Output
+) -> None:
+    purchase = storefront.sell(account="nobody")
+    [event] = storefront.pay(purchase)
+    assert storefront.tell(event).status == 200
     assert [row["event"] for row in quarantined(service.stored())] == [event["id"]]

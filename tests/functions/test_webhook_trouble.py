@@ -1,8 +1,5 @@
 """The webhook when Stripe, the database or a secret fails: nothing is lost, because Stripe delivers again."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,136 +7,106 @@ import pytest
 from fake_stripe.faults import Fault
 from local.processes import free_port
 from prepaid.payments.sessions import open_stripe
-from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Table, open_client
-from tests.support.api import (
-    BUY,
-    CANCEL,
-    CODE,
-    CONSUME,
-    GRANT,
-    MANAGER_CODE,
-    MANAGER_SESSION,
-    PURCHASE,
-    PUT_ACCOUNT,
-    PUT_CATALOG,
-    WEBHOOK,
-)
+from tests.support.api import CANCEL, PURCHASE, STATEMENT, VOID, WEBHOOK
+from tests.support.contract import routes
 from tests.support.gateway_events import ADMIN
+from tests.support.good_requests import GOOD
 from tests.support.handlers import Output
-from tests.support.in_process import FUNCTION_OF, Service
-from tests.support.store_driver import FakeTime, types
-from tests.support.stripe_purchases import STRIPE_KEYS, Json, Till
+from tests.support.in_process import Service
+from tests.support.no_database import no_database
+from tests.support.store_driver import types
+from tests.support.stripe_purchases import STRIPE_KEYS, Json, Storefront
 
 GRANTED = ["plan_change", "purchase"]
 
 
-def recovers(till: Till, service: Service, event: Json) -> None:
+def recovers(storefront: Storefront, service: Service, event: Json) -> None:
     """What Stripe does after a 5xx: it comes again."""
-    till.tell(event)
+    storefront.tell(event)
     assert types(service.stored()) == GRANTED
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_an_error_of_stripe_makes_stripe_retry(till: Till, service: Service, status: int) -> None:
-    [event] = till.pay(till.sell())
+def test_an_error_of_stripe_makes_stripe_retry(storefront: Storefront, service: Service, status: int) -> None:
+    [event] = storefront.pay(storefront.sell())
     before = service.stored()
-    till.fake.api.faults.plan(10, Fault(status=status))
-    answer = till.tell(event, trouble=True)
+    storefront.fake.api.faults.plan(10, Fault(status=status))
+    answer = storefront.tell(event, trouble=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert service.stored() == before
-    till.fake.api.faults.plan(0, Fault())
-    recovers(till, service, event)
+    storefront.fake.api.faults.plan(0, Fault())
+    recovers(storefront, service, event)
 
 
-def test_a_request_that_stripe_rejects_is_a_server_error(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(1, Fault(status=400))
-    assert till.tell(event, trouble=True).status >= 500
-    recovers(till, service, event)
+def test_a_request_that_stripe_rejects_is_a_server_error(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.fake.api.faults.plan(1, Fault(status=400))
+    assert storefront.tell(event, trouble=True).status >= 500
+    recovers(storefront, service, event)
 
 
-def test_a_dropped_connection_makes_stripe_retry(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(10, Fault(drop=True))
-    assert till.tell(event, trouble=True).code == "payments_unavailable"
-    till.fake.api.faults.plan(0, Fault())
-    recovers(till, service, event)
+def test_a_dropped_connection_makes_stripe_retry(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.fake.api.faults.plan(10, Fault(drop=True))
+    assert storefront.tell(event, trouble=True).code == "payments_unavailable"
+    storefront.fake.api.faults.plan(0, Fault())
+    recovers(storefront, service, event)
 
 
 def test_an_unreachable_stripe_makes_stripe_retry(
-    till: Till, service: Service, monkeypatch: pytest.MonkeyPatch
+    storefront: Storefront, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [event] = till.pay(till.sell())
+    [event] = storefront.pay(storefront.sell())
     before = service.stored()
     stripe = service.functions.deps["purchase_webhook"].stripe
     nowhere = f"http://127.0.0.1:{free_port()}"
     service.functions.change(stripe=lambda: open_stripe(STRIPE_KEYS["purchase_webhook"], nowhere))
-    assert till.tell(event, trouble=True).code == "payments_unavailable"
+    assert storefront.tell(event, trouble=True).code == "payments_unavailable"
     assert service.stored() == before
     service.functions.change("purchase_webhook", stripe=stripe)
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
-def test_a_single_failure_of_stripe_is_retried(till: Till, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    [event] = till.pay(till.sell())
-    till.fake.api.faults.plan(1, Fault(status=500))
-    recovers(till, service, event)
-
-
-@contextmanager
-def no_database(service: Service) -> Iterator[None]:
-    """For the length of a with block nobody answers where the functions look for their table."""
-    deps = dict(service.functions.deps)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-        gone = Table(client=open_client(), name="gone", deadline=FakeTime().deadline())
-    service.functions.change(table=gone, catalog=CatalogCache(time.monotonic))
-    yield
-    service.functions.deps.update(deps)
+def test_a_single_failure_of_stripe_is_retried(
+    storefront: Storefront, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.fake.api.faults.plan(1, Fault(status=500))
+    recovers(storefront, service, event)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_unreachable_database_makes_stripe_retry(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
+def test_an_unreachable_database_makes_stripe_retry(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
     with no_database(service):
-        answer = till.tell(event, trouble=True)
+        answer = storefront.tell(event, trouble=True)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("route", sorted(set(FUNCTION_OF) - {WEBHOOK}))
+@pytest.mark.parametrize("route", sorted(set(routes()) - {WEBHOOK}))
 def test_every_route_is_busy_without_a_database(service: Service, route: str) -> None:
-    asked: dict[str, Json] = {
-        CONSUME: {"feature": "sticker"},
-        GRANT: {"credits": 1, "kind": "promotion", "reason": "r"},
-        PUT_ACCOUNT: {"name": "Pet", "plan": "none"},
-        PUT_CATALOG: {
-            "features": [{"id": "a", "price": 1, "quota_backed": False}],
-            "plans": [{"id": "b", "quota": 0}],
-            "packs": [],
-        },
-    }
-    asked |= {MANAGER_CODE: {"code": CODE}, MANAGER_SESSION: {"code": CODE}, BUY: {"pack": "credits-100"}}
     more: dict[str, Any] = {"id": "pur_1"} if route in {PURCHASE, CANCEL} else {}
+    more |= {"month": "2026-05"} if route == STATEMENT else {}
+    more |= {"id": "gra_000000000002"} if route == VOID else {}
     with no_database(service):
-        answer = service(route, json=asked.get(route), headers={"if-match": "1"}, by=ADMIN, trouble=True, **more)
+        answer = service(route, json=GOOD.get(route), headers={"if-match": "1"}, by=ADMIN, trouble=True, **more)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_an_unexpected_error_reveals_nothing(till: Till, service: Service, output: Output) -> None:
+def test_an_unexpected_error_reveals_nothing(storefront: Storefront, service: Service, output: Output) -> None:
     def breaks() -> None:
         raise RuntimeError("Traceback: /var/task/app.py, table ACCOUNT#acme")
 
-    [event] = till.pay(till.sell())
+    [event] = storefront.pay(storefront.sell())
     before = service.stored()
     stripe = service.functions.deps["purchase_webhook"].stripe
     service.functions.change("purchase_webhook", stripe=breaks)
-    answer = till.tell(event, trouble=True)
+    answer = storefront.tell(event, trouble=True)
     service.functions.change("purchase_webhook", stripe=stripe)
     assert (answer.status, answer.body) == (
         500,
@@ -153,56 +120,56 @@ def test_an_unexpected_error_reveals_nothing(till: Till, service: Service, outpu
     )
     assert [line["exception_name"] for line in output.lines if "exception" in line] == ["RuntimeError"]
     assert service.stored() == before
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
-def test_unreadable_secrets_are_an_error_and_no_refusal(till: Till, service: Service) -> None:
-    [event] = till.pay(till.sell())
+def test_unreadable_secrets_are_an_error_and_no_refusal(storefront: Storefront, service: Service) -> None:
+    [event] = storefront.pay(storefront.sell())
 
     def unreadable() -> tuple[str, ...]:
         raise OSError("no such host: secretsmanager")
 
     secrets = service.functions.deps["purchase_webhook"].webhook_secrets
     service.functions.change("purchase_webhook", webhook_secrets=unreadable)
-    assert till.tell(event, trouble=True).status >= 500
+    assert storefront.tell(event, trouble=True).status >= 500
     service.functions.change("purchase_webhook", webhook_secrets=secrets)
-    recovers(till, service, event)
+    recovers(storefront, service, event)
 
 
-def test_log_lines_name_their_own_event_only(till: Till, service: Service, output: Output) -> None:
-    [event] = till.pay(till.sell())
-    till.tell(event)
+def test_log_lines_name_their_own_event_only(storefront: Storefront, service: Service, output: Output) -> None:
+    [event] = storefront.pay(storefront.sell())
+    storefront.tell(event)
     output.forget()
-    till.tell({"id": 1})
+    storefront.tell({"id": 1})
     assert event["id"] not in output.getvalue()
 
 
-def test_an_event_is_retried_until_the_key_may_read_its_session(till: Till, service: Service) -> None:
+def test_an_event_is_retried_until_the_key_may_read_its_session(storefront: Storefront, service: Service) -> None:
     """A key of another Stripe account: to take that for nothing would let a payment pass unseen."""
-    purchase = till.buy()
-    [event] = till.pay(purchase)
-    session = till.session(purchase.session or "")
-    with till.fake.state.lock:
-        del till.fake.state.tables["checkout.session"][session["id"]]
+    purchase = storefront.buy()
+    [event] = storefront.pay(purchase)
+    session = storefront.session(purchase.session or "")
+    with storefront.fake.state.lock:
+        del storefront.fake.state.tables["checkout.session"][session["id"]]
     before = service.stored()
 
-    answer = till.tell(event, trouble=True)
+    answer = storefront.tell(event, trouble=True)
 
     assert (answer.status, answer.code) == (502, "payment_provider_refused")
     assert service.stored() == before
-    till.replace_session(session["id"], session)
-    assert till.tell(event).status == 200
-    assert till.purchase(purchase).state == "granted"
+    storefront.replace_session(session["id"], session)
+    assert storefront.tell(event).status == 200
+    assert storefront.purchase(purchase).state == "granted"
 
 
-def test_a_foreign_session_that_the_key_cannot_read_is_ignored(till: Till, service: Service) -> None:
-    purchase = till.buy()
-    [event] = till.pay(till.sell())
-    with till.fake.state.lock:
-        del till.fake.state.tables["checkout.session"][event["data"]["object"]["id"]]
+def test_a_foreign_session_that_the_key_cannot_read_is_ignored(storefront: Storefront, service: Service) -> None:
+    purchase = storefront.buy()
+    [event] = storefront.pay(storefront.sell())
+    with storefront.fake.state.lock:
+        del storefront.fake.state.tables["checkout.session"][event["data"]["object"]["id"]]
     event["data"]["object"]["metadata"]["prepaid_purchase"] = purchase.id
     before = service.stored()
 
-    assert till.tell(event).status == 200
+    assert storefront.tell(event).status == 200
 
     assert service.stored() == before

@@ -7,6 +7,7 @@ import pytest
 from tests.support.api import (
     BALANCE,
     BUY,
+    CANCEL,
     CONSUME,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -16,6 +17,7 @@ from tests.support.api import (
     MANAGER_SESSION,
     PACKS,
     PATCH_ACCOUNT,
+    PORTAL_SESSION,
     PURCHASE,
     PURCHASES,
     PUT_ACCOUNT,
@@ -23,13 +25,14 @@ from tests.support.api import (
     VOID,
     WEBHOOK,
 )
+from tests.support.contract import routes
 from tests.support.gateway_events import Claims, Context, caller, http_event
 from tests.support.in_process import FUNCTION_OF, Service
 
 ASKED: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},
     PUT_ACCOUNT: {"name": "Mine now", "plan": "none"},
-    GRANT: {"credits": 1, "kind": "promotion", "reason": "a gift"},
+    GRANT: {"credits": 1, "kind": "promotion", "reason": "a promotion"},
     PATCH_ACCOUNT: {"manager_contact": None},
     VOID: {"reason": "a mistake"},
     BALANCE: None,
@@ -40,6 +43,8 @@ ASKED: dict[str, Any] = {
     BUY: {"pack": "credits-50"},
     PURCHASES: None,
     PURCHASE: None,
+    CANCEL: None,
+    PORTAL_SESSION: {},
 }
 OF_AN_ACCOUNT = sorted(ASKED)
 NO_ACCOUNT_AT_ALL = [
@@ -68,7 +73,7 @@ NO_ACCOUNT_AT_ALL = [
 ]
 
 
-@pytest.mark.parametrize("route", sorted(set(FUNCTION_OF) - {WEBHOOK}))
+@pytest.mark.parametrize("route", sorted(set(routes()) - {WEBHOOK}))
 def test_a_request_without_a_token_is_rejected(service: Service, route: str) -> None:
     service.open(credits=1)
     before = service.stored()
@@ -151,9 +156,10 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
         HISTORY: 200,
         GET_ACCOUNT: 200,
         PURCHASES: 200,
+        PORTAL_SESSION: 201,
         # No code is set, so none is right; and no such purchase or grant.
         **dict.fromkeys((MANAGER_CODE, MANAGER_SESSION, BUY), 403),
-        **dict.fromkeys((PURCHASE, VOID), 404),
+        **dict.fromkeys((PURCHASE, CANCEL, VOID), 404),
     }
     assert service(GET_CATALOG, by=bound).status == service(PACKS, by=bound).status == 200
     assert service(PUT_CATALOG, json={}, by=bound).status == 403

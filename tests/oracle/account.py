@@ -76,7 +76,7 @@ def renewal(now: int, terms: Json) -> int:
 
 
 def draw_order(row: Row) -> tuple[int, int, int, int]:
-    """Soonest expiry, gifts before purchases, granted first, lot id (rule 3)."""
+    """Soonest expiry, promotional credits before purchased ones, granted first, lot id (rule 3)."""
     return (row[EXPIRES_AT], 1 if row[KIND] == "purchase" else 0, row[GRANTED_AT], row[NUMBER])
 
 

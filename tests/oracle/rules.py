@@ -272,7 +272,7 @@ def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogV
 
 
 def _voided(ledger: "Ledger", now: State, request: Void, _at: int, _c: CatalogVersion) -> Effect | Refusal:
-    """Only what remains of a gift, and nobody owes the rest (rule 19)."""
+    """Only what remains of a grant, and nobody owes the rest (rule 19)."""
     kind = ledger.kinds.get(request.lot)
     if kind is None:
         return Refusal("grant_not_found")

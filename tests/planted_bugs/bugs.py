@@ -3,6 +3,7 @@
 from tests.planted_bugs.areas.api import API
 from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
+from tests.planted_bugs.areas.page import PAGE
 from tests.planted_bugs.areas.purchases import PURCHASES
 from tests.planted_bugs.areas.reconciliation import RECONCILIATION
 from tests.planted_bugs.areas.statements import STATEMENTS
@@ -16,6 +17,7 @@ AREAS = {
     "ledger": LEDGER,
     "purchases": PURCHASES,
     "manager_code": MANAGER_CODE,
+    "page": PAGE,
     "store": STORE,
     "statements": STATEMENTS,
     "sweep": SWEEP,

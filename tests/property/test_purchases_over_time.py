@@ -175,12 +175,12 @@ class PurchasesOverTime(RuleBasedStateMachine):
         assert (entry.owed, entry.credits) == (-min(owed, credits), credits - min(owed, credits))
 
     @rule(data=st.data(), part=st.booleans())
-    def void_a_gift(self, data: st.DataObject, part: bool) -> None:
+    def void_a_grant(self, data: st.DataObject, part: bool) -> None:
         seen, _ = settle(self.account, catalog=CATALOG, now=self.now)
-        gifts = [lot for lot in seen.lots if lot.kind != "purchase"]
-        if not gifts:
+        granted = [lot for lot in seen.lots if lot.kind != "purchase"]
+        if not granted:
             return
-        lot, owed = data.draw(st.sampled_from(gifts)), self.account.owed
+        lot, owed = data.draw(st.sampled_from(granted)), self.account.owed
         credits = (lot.remaining + 1) // 2 if part else None
         entry = self.carry_out(Void(actor="a", lot=lot.number, credits=credits))[-1]
         assert (entry.credits, entry.after.owed) == (-(credits or lot.remaining), owed)
@@ -316,7 +316,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         self.ledger.accept(item, request, milliseconds(self.now), {CATALOG.version: catalog_version(CATALOG)})
 
     def untouched_but_for(self, before: Account, entry: Entry) -> None:
-        """Money that moves touches its own purchase's lots and no other purchase's or gift's."""
+        """Money that moves touches its own purchase's lots and no other lot."""
         if entry.type in BACK:
             named = {draw.lot for draw in entry.draws if isinstance(draw, LotDraw)}
             own = {
@@ -340,16 +340,16 @@ truths = st.builds(lambda refunded, disputed: a_payment_status(refunded=refunded
 
 @given(
     spent=st.integers(0, 120),
-    gift=st.integers(0, 30),
+    promotion=st.integers(0, 30),
     path=st.lists(truths, max_size=6),
     last=truths,
 )
 def test_without_spending_the_end_depends_on_the_last_status_only(
-    spent: int, gift: int, path: list[PaymentStatus], last: PaymentStatus
+    spent: int, promotion: int, path: list[PaymentStatus], last: PaymentStatus
 ) -> None:
     account = an_account(number=1)
-    if gift:
-        account, _ = run(account, a_grant(gift, kind="promotion", validity=1))
+    if promotion:
+        account, _ = run(account, a_grant(promotion, kind="promotion", validity=1))
     purchase, account, _ = followed(a_purchase("open"), account, a_payment_status("paid"))
     if spent:
         account, _ = run(account, a_debit(quantity=min(spent, account.available)))

@@ -12,7 +12,7 @@ from tests.support.bridge import bridge, token
 from tests.support.contract import routes
 from tests.support.gateway_events import Context, Event
 from tests.support.in_process import FUNCTION_OF, Service
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 TOKENS = {name: token(claims) for name, claims in CLIENTS.items()}
 GOOD_ACCOUNT = {
@@ -28,23 +28,25 @@ GOOD_ACCOUNT = {
 }
 
 
-def words_of(service: Service, till: Till) -> dict[str, list[str]]:
+def words_of(service: Service, storefront: Storefront) -> dict[str, list[str]]:
     """What exists: an account with credits, its manager's code, an open session and a purchase."""
     service.give(1_000_000)
     return {
         "path.account": ["acme"],
-        "path.id": [till.buy().id],
+        "path.id": [storefront.buy().id],
         "body.code": [CODE],
         "header.Manager-Session": [service.manager_session() for _ in range(4)],
     }
 
 
-def test_every_bound_of_the_contract_gets_a_documented_response(service: Service, till: Till, tmp_path: Path) -> None:
+def test_every_bound_of_the_contract_gets_a_documented_response(
+    service: Service, storefront: Storefront, tmp_path: Path
+) -> None:
     def send(event: Event) -> dict[str, Any]:
         answer = service.send(event)
         return {"statusCode": answer.status, "headers": dict(answer.headers), "body": answer.text}
 
-    words = words_of(service, till)
+    words = words_of(service, storefront)
 
     with bridge(send) as url:
         explore(url, TOKENS, words, tmp_path, phases="coverage", examples=1)

@@ -41,7 +41,7 @@ from tests.support.handlers import RETURN_URL, Clock
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.in_process import Service
 from tests.support.stripe_line import cut, stripe_tapped
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 from tests.support.template import Template, actions_of, read_template, resources_of, statements_of
 
 DAY = timedelta(days=1)
@@ -202,14 +202,14 @@ def used_by(client: Any, operation: str, params: dict[str, Any]) -> list[tuple[s
 
 
 @pytest.fixture
-def life(recorded: Recorded, service: Service, till: Till, clock: Clock) -> Recorded:
+def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Clock) -> Recorded:
     """Something of everything that the functions do, account acme being the customer."""
     administer(service)
     spend_and_look(service, clock)
-    buy(service, till)
+    buy(service, storefront)
     visit_the_page(service, clock)
-    hear_of_money(till)
-    reconcile(service, till, clock)
+    hear_of_money(storefront)
+    reconcile(service, storefront, clock)
     sweep(service, clock)
     verify(service)
     return recorded
@@ -218,8 +218,8 @@ def life(recorded: Recorded, service: Service, till: Till, clock: Clock) -> Reco
 def administer(service: Service) -> None:
     service.open("zoo")
     assert service(GET_ACCOUNT).status == 200
-    gift = {"credits": 5, "kind": "promotion", "reason": "welcome"}
-    grants = [service(GRANT, json=gift, key="gift") for _ in range(2)]
+    promotion = {"credits": 5, "kind": "promotion", "reason": "welcome"}
+    grants = [service(GRANT, json=promotion, key="promotion") for _ in range(2)]
     assert [service.void(one.body["id"], credits=1, key="void").status for one in grants] == [201, 201]
     catalog = service(GET_CATALOG).body
     del catalog["version"]
@@ -238,7 +238,7 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
 
 
-def buy(service: Service, till: Till) -> None:
+def buy(service: Service, storefront: Storefront) -> None:
     session = service.manager_session()
     answers = [service.buy(session=session, key="purchase") for _ in range(2)]
     assert [answer.status for answer in answers] == [201, 201]
@@ -253,7 +253,7 @@ def buy(service: Service, till: Till) -> None:
 def visit_the_page(service: Service, clock: Clock) -> None:
     """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves.
 
-    The first view sums up a month that ended, and reads the reason of a gift from before the last lines.
+    The first view sums up a month that ended, and reads the reason of a grant from before the last lines.
     """
     service.give(30)
     assert [service.spend().status for _ in range(21)] == [201] * 21
@@ -299,21 +299,21 @@ def buy_on_the_page(service: Service, browser: Browser) -> None:
     assert browser.open(f"/portal/purchases/{newest}/state").status == 200
 
 
-def hear_of_money(till: Till) -> None:
+def hear_of_money(storefront: Storefront) -> None:
     """A payment, money back, and a payment that doesn't fit."""
-    bought = till.buy()
-    till.tell_all(till.pay(bought))
-    till.tell_all(till.refund(bought, 100))
-    till.tell_all(till.pay(till.sell(amount=1)))
+    bought = storefront.buy()
+    storefront.tell_all(storefront.pay(bought))
+    storefront.tell_all(storefront.refund(bought, 100))
+    storefront.tell_all(storefront.pay(storefront.sell(amount=1)))
 
 
-def reconcile(service: Service, till: Till, clock: Clock) -> None:
+def reconcile(service: Service, storefront: Storefront, clock: Clock) -> None:
     """The same, but nobody told us; and at first Stripe doesn't answer."""
-    bought, other = till.buy(), till.buy("credits-50")
-    till.pay(bought)
-    till.refund(bought, 100)
-    till.pay(other)
-    till.pay(till.sell(amount=1))
+    bought, other = storefront.buy(), storefront.buy("credits-50")
+    storefront.pay(bought)
+    storefront.refund(bought, 100)
+    storefront.pay(other)
+    storefront.pay(storefront.sell(amount=1))
 
     def run() -> None:
         clock.now += HOUR
@@ -325,7 +325,7 @@ def reconcile(service: Service, till: Till, clock: Clock) -> None:
     run()
     clock.now += 4 * DAY
     run()
-    assert {till.purchase(purchase).state for purchase in (bought, other)} == {"granted", "partially_refunded"}
+    assert {storefront.purchase(purchase).state for purchase in (bought, other)} == {"granted", "partially_refunded"}
 
 
 def sweep(service: Service, clock: Clock) -> None:

@@ -36,7 +36,7 @@ from tests.support.apps import load_app, unheard
 from tests.support.functions import NAMES, STACK, Functions
 from tests.support.in_process import Service
 from tests.support.store_driver import NO_DEADLINE, QUICK_DIGEST, Stored
-from tests.support.stripe_purchases import CURRENT_SECRET, Till
+from tests.support.stripe_purchases import CURRENT_SECRET, Storefront
 from tests.support.whole_table import WholeDatabase
 
 TABLE = "ledger"
@@ -143,7 +143,7 @@ class Bench:
         self.table = Table(client=self.client, name=TABLE, deadline=deadline)
         # What a test itself asks has no deadline; each request of a function gets its own.
         self.service = Service(replace(self.table, deadline=NO_DEADLINE), self._functions())
-        self.till = Till(self.service, SimpleNamespace(state=self.state, url=ADDRESS), self)  # type: ignore[arg-type]
+        self.storefront = Storefront(self.service, SimpleNamespace(state=self.state, url=ADDRESS), self)  # type: ignore[arg-type]
 
     def invoke[T](self, act: Callable[[], T]) -> T | None:
         """One invocation in a new process: what `act` returns; None when it was killed."""

@@ -100,7 +100,7 @@ def with_session(bench: Bench) -> str:
 
 
 def lapsed(bench: Bench) -> None:
-    """A gift that ended an hour ago, and nothing has been told of it; more credits that live on."""
+    """A promotional grant that ended an hour ago, with no entry yet; more credits that have not ended."""
     opened(bench)
     bench.service.give(7, expires_at="2026-06-16T14:00:00Z")
     bench.now += timedelta(hours=2)
@@ -262,7 +262,7 @@ def buy(bench: Bench, token: str) -> Said:
 
 def bought(bench: Bench) -> Purchase:
     buyer(bench)
-    return bench.till.buy()
+    return bench.storefront.buy()
 
 
 def cancel(bench: Bench, purchase: Purchase) -> Said:
@@ -277,41 +277,41 @@ def cancelled_before(bench: Bench) -> Purchase:
 
 def paid_unheard(bench: Bench) -> Purchase:
     purchase = bought(bench)
-    bench.till.pay(purchase)
+    bench.storefront.pay(purchase)
     return purchase
 
 
 def paid(bench: Bench) -> Any:
     """Paid by card; the event that says so."""
-    [event] = bench.till.pay(bought(bench))
+    [event] = bench.storefront.pay(bought(bench))
     return event
 
 
 def granted(bench: Bench) -> Purchase:
     purchase = bought(bench)
-    bench.till.tell_all(bench.till.pay(purchase))
+    bench.storefront.tell_all(bench.storefront.pay(purchase))
     return purchase
 
 
 def partly_spent(bench: Bench) -> Purchase:
-    """All gifts and thirty of the bought credits are spent."""
+    """All promotional credits and thirty of the bought credits are spent."""
     purchase = granted(bench)
     assert bench.service.spend(130).status == 201
     return purchase
 
 
 def refunded(bench: Bench) -> Any:
-    return bench.till.refund(partly_spent(bench))[0]
+    return bench.storefront.refund(partly_spent(bench))[0]
 
 
 def disputed(bench: Bench) -> Any:
-    return bench.till.dispute(partly_spent(bench))[0]
+    return bench.storefront.dispute(partly_spent(bench))[0]
 
 
 def won(bench: Bench) -> Any:
     """The dispute took credits; then it was won. The event that says that it is closed."""
-    bench.till.tell_all(bench.till.dispute(partly_spent(bench)))
-    return bench.till.later("dispute", "close_dispute", "won")[-1]
+    bench.storefront.tell_all(bench.storefront.dispute(partly_spent(bench)))
+    return bench.storefront.later("dispute", "close_dispute", "won")[-1]
 
 
 def granted_other(bench: Bench) -> None:
@@ -350,7 +350,7 @@ def spent_some(bench: Bench) -> None:
 def overpaid(bench: Bench) -> Any:
     """A payment whose amount isn't the record's."""
     event = paid(bench)
-    bench.till.session(event["data"]["object"]["id"])["amount_total"] = 1
+    bench.storefront.session(event["data"]["object"]["id"])["amount_total"] = 1
     return event
 
 
@@ -376,7 +376,7 @@ def verify(bench: Bench, _: Any) -> Said:
 
 def traded(bench: Bench) -> None:
     """Bought, spent and refunded in part, long enough ago to be there as a whole."""
-    bench.till.tell_all(bench.till.refund(partly_spent(bench), 2495))
+    bench.storefront.tell_all(bench.storefront.refund(partly_spent(bench), 2495))
     bench.now += timedelta(hours=3)
 
 
@@ -401,18 +401,18 @@ def read_lines(bench: Bench, _: Any) -> Said:
 def failed(bench: Bench) -> Any:
     """A Pix that came to nothing. The event that says so."""
     purchase = bought(bench)
-    bench.till.tell_all(bench.till.happen(purchase, "confirm", "pix"))
-    return bench.till.happen(purchase, "fail")[-1]
+    bench.storefront.tell_all(bench.storefront.happen(purchase, "confirm", "pix"))
+    return bench.storefront.happen(purchase, "fail")[-1]
 
 
 def refund_failed(bench: Bench) -> Any:
     """The refund took credits; then the customer's bank sent it back. The event that says so."""
-    bench.till.tell_all(bench.till.refund(partly_spent(bench)))
-    return bench.till.later("refund", "fail_refund")[-1]
+    bench.storefront.tell_all(bench.storefront.refund(partly_spent(bench)))
+    return bench.storefront.later("refund", "fail_refund")[-1]
 
 
 def unheard_dispute(bench: Bench) -> None:
-    bench.till.dispute(partly_spent(bench))
+    bench.storefront.dispute(partly_spent(bench))
     bench.now += timedelta(minutes=10)
 
 
@@ -423,12 +423,12 @@ def unheard_misfit(bench: Bench) -> None:
 
 def unheard_payment(bench: Bench) -> None:
     """Paid, and no delivery came through. The next run is a while later: one whose clock is behind would see it too."""
-    bench.till.pay(bought(bench))
+    bench.storefront.pay(bought(bench))
     bench.now += timedelta(minutes=10)
 
 
 def unheard_refund(bench: Bench) -> None:
-    bench.till.refund(partly_spent(bench), 2495)
+    bench.storefront.refund(partly_spent(bench), 2495)
     bench.now += timedelta(minutes=10)
 
 

@@ -181,9 +181,9 @@ class Drawer:
         return a_step("grant", of, credits=dice.choice((1, 2, 3, 5, 8, 20, 20, 60)), lot=kind, lasting=lasting)
 
     def void(self, of: int) -> Step:
-        """Of a gift, mostly of one that has credits left; or of what is none."""
+        """Void a grant, mostly one that has credits left; or what is no grant."""
         dice = self.dice
-        what = dice.choice((*["left"] * 9, "gift", "gift", "purchase", "entry", "unknown"))
+        what = dice.choice((*["left"] * 9, "any", "any", "purchase", "entry", "unknown"))
         credits = dice.choice((None, None, None, 1, 1, 2, 20))
         return a_step("void", of, what=what, back=dice.choice((0, 0, 0, 1, 2, 5)), credits=credits)
 
@@ -266,9 +266,18 @@ class Drawer:
         steps = [self.unlock(of)] if dice.random() < 0.9 else []
         steps.append(a_step("buy", of, pack=pack, token=dice.choice((0, 0, 0, 0, 0, 1, "other's", "none"))))
         if dice.random() < 0.8:
-            steps.append(self.pay(of))
+            steps.append(self.cancel(of) if dice.random() < 0.15 else self.pay(of))
             steps += [self.deliver(of) for _ in range(dice.choice((0, 1, 1, 2)))]
         return steps
+
+    def cancel(self, of: int) -> Step:
+        """A client cancels a purchase, mostly one whose page is open."""
+        dice = self.dice
+        what, back = dice.choice(("open", "open", "any", "unknown")), dice.choice((0, 0, 1, 3))
+        step = a_step("cancel", of, what=what, back=back)
+        # The event of the closed page may come before the cancellation is written.
+        first = ((-1, a_step("deliver", which="all", place=0, late=0)),)
+        return Step(step.kind, of, step.with_, rivals=first) if dice.random() < 0.2 else step
 
     def pay(self, of: int) -> Step:
         how = self.dice.choice(
@@ -349,7 +358,7 @@ class Drawer:
 
 WEIGHTS = {
     "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "grant": 60, "void": 16,
-    "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7,
+    "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4,
     "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
     "reconcile": 2, "wait": 40, "boundary": 24,
 }  # fmt: skip
@@ -358,17 +367,19 @@ QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute
 RIVALS = (
     "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "void", "deliver", "deliver", "put_account",
     "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalog", "unlock",
+    "cancel",
 )  # fmt: skip
 MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
-    "pay",
+    "pay", "cancel",
 )  # fmt: skip
-HEAVY = frozenset({"sweep", "buy", "unlock", "code", "deliver", "reconcile", "put_account", "catalog"})
+HEAVY = frozenset({"sweep", "buy", "cancel", "unlock", "code", "deliver", "reconcile", "put_account", "catalog"})
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
     "balance": (1, 1, 2),
     "deliver": (1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 9, 9, 10),
     "buy": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+    "cancel": (1, 2, 3, 4, 5, 6, 7, 7),
     "unlock": (1, 2, 3, 4, 5, 6),
     "sweep": (-1, -1, -1, -2, -3, 1, 2, 5, 12),
     "reconcile": (-1, -1, -2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20),

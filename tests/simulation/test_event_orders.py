@@ -14,50 +14,50 @@ from prepaid.core.purchase import Purchase
 from tests.simulation.bench import TABLE, Bench, opened_bench
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import quarantined, types
-from tests.support.stripe_purchases import Json, Till
+from tests.support.stripe_purchases import Json, Storefront
 
 SPENT = 30
 # How many orders there are of so many news, which come true one after the other and are told so many times each after
 # that, and of one other thing anywhere among them.
 ORDERS = {(3, 2): 2_800, (4, 2): 200_200, (5, 1): 10_395}
 
-type News = Callable[[Till, Purchase], list[Json]]
+type News = Callable[[Storefront, Purchase], list[Json]]
 # Which news are true, how often each was told, and whether the other thing has happened.
 type Place = tuple[int, tuple[int, ...], bool]
 
 
-def paid(till: Till, purchase: Purchase) -> list[Json]:
-    return till.pay(purchase)
+def paid(storefront: Storefront, purchase: Purchase) -> list[Json]:
+    return storefront.pay(purchase)
 
 
-def ordered(till: Till, purchase: Purchase) -> list[Json]:
+def ordered(storefront: Storefront, purchase: Purchase) -> list[Json]:
     """A boleto is made out: the page is completed and nothing is paid."""
-    return till.happen(purchase, "confirm", "boleto")
+    return storefront.happen(purchase, "confirm", "boleto")
 
 
-def fails(till: Till, purchase: Purchase) -> list[Json]:
+def fails(storefront: Storefront, purchase: Purchase) -> list[Json]:
     """The boleto runs out."""
-    return till.happen(purchase, "fail")
+    return storefront.happen(purchase, "fail")
 
 
-def expires(till: Till, purchase: Purchase) -> list[Json]:
-    return till.happen(purchase, "expire")
+def expires(storefront: Storefront, purchase: Purchase) -> list[Json]:
+    return storefront.happen(purchase, "expire")
 
 
-def paid_after_all(till: Till, purchase: Purchase) -> list[Json]:
-    return till.happen(purchase, "pay_after_expiry")
+def paid_after_all(storefront: Storefront, purchase: Purchase) -> list[Json]:
+    return storefront.happen(purchase, "pay_after_expiry")
 
 
 def refund(amount: int | None = None) -> News:
-    return lambda till, purchase: till.refund(purchase, amount)
+    return lambda storefront, purchase: storefront.refund(purchase, amount)
 
 
 def dispute(amount: int | None = None) -> News:
-    return lambda till, purchase: till.dispute(purchase, amount=amount)
+    return lambda storefront, purchase: storefront.dispute(purchase, amount=amount)
 
 
 def later(kind: str, what: str, *more: str) -> News:
-    return lambda till, _: till.later(kind, what, *more)
+    return lambda storefront, _: storefront.later(kind, what, *more)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def test_every_order_of_events_ends_in_the_same_state(bench: Bench, life: Life) 
         if not spent:
             # Nothing was there to be spent then.
             spent = bench.service.spend(SPENT, key="later", trouble=True).status == 201
-        record, items = bench.till.purchase(purchase), bench.items()
+        record, items = bench.storefront.purchase(purchase), bench.items()
         assert (record.state, record.revoked) == (life.state, life.revoked)
         ledger = audit(items)
         assert ledger.available - ledger.owed == life.worth - SPENT * spent
@@ -132,14 +132,14 @@ def test_no_order_of_events_makes_expired_credits_owed(bench: Bench) -> None:
     def end(purchase: Purchase, _: bool) -> None:
         nonlocal ends
         ends += 1
-        record, ledger = bench.till.purchase(purchase), audit(bench.items())
+        record, ledger = bench.storefront.purchase(purchase), audit(bench.items())
         assert (record.state, record.revoked, record.debt) == ("refunded", 100, SPENT)
         assert (ledger.available, ledger.owed) == (0, SPENT)
 
-    def paid_and_spent(till: Till, purchase: Purchase) -> list[Json]:
-        events = till.pay(purchase)
-        till.tell_all(events)
-        assert till.service.spend(SPENT, key="at-once").status == 201
+    def paid_and_spent(storefront: Storefront, purchase: Purchase) -> list[Json]:
+        events = storefront.pay(purchase)
+        storefront.tell_all(events)
+        assert storefront.service.spend(SPENT, key="at-once").status == 201
         return events
 
     orders = every_order(bench, (paid_and_spent, refund(1000), refund()), the_lot_ends, end, 2)
@@ -154,7 +154,7 @@ def spend(bench: Bench, _: Purchase) -> bool:
 
 def the_lot_ends(bench: Bench, purchase: Purchase) -> bool | None:
     """None where that makes no sense: before the lot is there."""
-    lots = bench.till.purchase(purchase).lots
+    lots = bench.storefront.purchase(purchase).lots
     if not lots:
         return None
     bench.now = max(bench.now, lots[0].expires_at + timedelta(days=1))
@@ -166,7 +166,7 @@ def every_order(
     news: tuple[News, ...],
     other: Callable[[Bench, Purchase], bool | None],
     end: Callable[[Purchase, bool], None],
-    told_each: int,
+    deliveries_each: int,
 ) -> int:
     """Walk through all orders as a tree, and return how many there are.
 
@@ -175,7 +175,7 @@ def every_order(
     """
     bench.service.open()
     bench.service.set_code()
-    purchase = bench.till.buy()
+    purchase = bench.storefront.buy()
     known: dict[tuple[Place, bool, str], int] = {}
 
     def walk(place: Place, events: tuple[Json, ...], done: bool) -> int:
@@ -190,7 +190,7 @@ def every_order(
             return 1
         orders = 0
         for number in (number for number in range(true) if told[number]):
-            assert bench.till.tell(events[number]).status == 200
+            assert bench.storefront.tell(events[number]).status == 200
             less = tuple(left - (number == which) for which, left in enumerate(told))
             orders += walk((true, less, free), events, done)
             bench.database.restore(TABLE, items)
@@ -203,10 +203,10 @@ def every_order(
         if true < len(news):
             # Only this changes anything at Stripe.
             saved = bench.save()
-            *_, event = news[true](bench.till, purchase)
+            *_, event = news[true](bench.storefront, purchase)
             orders += walk((true + 1, told, free), (*events, event), done)
             bench.load(saved)
         known[here] = orders
         return orders
 
-    return walk((0, (told_each,) * len(news), True), (), False)
+    return walk((0, (deliveries_each,) * len(news), True), (), False)

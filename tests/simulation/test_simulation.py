@@ -49,8 +49,8 @@ def test_the_same_steps_give_both_clients_the_same_table() -> None:
 
 def test_a_failing_history_is_shortened_to_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage()
-    gift = a_step("grant", 0, credits=1, lot="promotion", lasting=12)
-    steps = [*draw_history(3, 80), gift, gift, a_step("balance", 0), *draw_history(5, 20)]
+    grant = a_step("grant", 0, credits=1, lot="promotion", lasting=12)
+    steps = [*draw_history(3, 80), grant, grant, a_step("balance", 0), *draw_history(5, 20)]
     monkeypatch.setitem(actions.ACTIONS, "balance", lambda world, _: check_nobody_owns_two_lots(world))
 
     with stage.set():

@@ -37,7 +37,7 @@ from tests.simulation.watched_database import WRITES, WatchedDatabase
 from tests.simulation.writes.auditor import Auditor
 from tests.simulation.writes.commit import Change, KnownPurchase
 from tests.support import wire
-from tests.support.api import BALANCE, BUY, CONSUME, GRANT, MANAGER_SESSION, VOID
+from tests.support.api import BALANCE, BUY, CANCEL, CONSUME, GRANT, MANAGER_SESSION, VOID
 from tests.support.gateway_events import caller, http_event
 from tests.support.in_process import FUNCTION_OF
 from tests.support.store_driver import NO_DEADLINE
@@ -57,6 +57,7 @@ FUNCTION_OF_STEP = {
     "balance": FUNCTION_OF[BALANCE],
     "unlock": FUNCTION_OF[MANAGER_SESSION],
     "buy": FUNCTION_OF[BUY],
+    "cancel": FUNCTION_OF[CANCEL],
     "sweep": "expiry_sweep",
 }
 FUNCTIONS = ("consume", "accounts", "balance_query", "checkout", "purchase_webhook", "expiry_sweep", "reconcile")

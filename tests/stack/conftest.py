@@ -12,7 +12,7 @@ from local.processes import STATE
 from local.stack import Options, Stack, local_stack
 from tests.support import account_life
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 
 HERE = Path(__file__).parent
 
@@ -44,20 +44,20 @@ def api(stack: Stack) -> HttpApi:
 
 
 @pytest.fixture(scope="session")
-def cashier(stack: Stack) -> Till:
-    """The till for the whole session; nobody disturbs its deliveries."""
-    return Till(stack)
+def cashier(stack: Stack) -> Storefront:
+    """The storefront for the whole session; nobody disturbs its deliveries."""
+    return Storefront(stack)
 
 
 @pytest.fixture
-def till(cashier: Till) -> Iterator[Till]:
-    """The till for one test, which may disturb its deliveries."""
+def storefront(cashier: Storefront) -> Iterator[Storefront]:
+    """The storefront for one test, which may disturb its deliveries."""
     yield cashier
     cashier.stop_disturbing()
 
 
 @pytest.fixture(scope="session")
-def bought(api: HttpApi, cashier: Till) -> account_life.Bought:
+def bought(api: HttpApi, cashier: Storefront) -> account_life.Bought:
     return account_life.buy(api, cashier)
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 from tests.support.account_life import Bought, Lapsed, Spent
 from tests.support.api import BALANCE
 from tests.support.over_http import HttpApi
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 
 TICK = timedelta(milliseconds=1)
 
 
-def test_a_pack_paid_by_card_on_the_page_becomes_a_lot(bought: Bought, cashier: Till) -> None:
+def test_a_pack_paid_by_card_on_the_page_becomes_a_lot(bought: Bought, cashier: Storefront) -> None:
     assert bought.before["credits"]["lots"] == []
     assert 'class="notice paid"' in bought.page
     assert bought.after["credits"]["available"] == 50

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.api import BALANCE, CONSUME, GET_ACCOUNT, HISTORY
 from tests.support.over_http import HttpApi, exchange, new_account
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 
 STICKER = b'{"feature": "sticker"}'
 KIB = 1024
@@ -117,21 +117,21 @@ def test_a_cursor_is_valid_for_its_account_and_query_only(api: HttpApi, account:
         pytest.param(b"[" * 60_000, id="very deep"),
     ],
 )
-def test_a_signed_body_that_is_no_event_is_rejected(till: Till, body: bytes) -> None:
-    attempt = till.send(body, sign_with="current")
+def test_a_signed_body_that_is_no_event_is_rejected(storefront: Storefront, body: bytes) -> None:
+    attempt = storefront.send(body, sign_with="current")
 
     assert attempt["status"] == 400
     assert '"code":"invalid_webhook"' in attempt["answer"]
 
 
 @pytest.mark.parametrize("sign_with", ["none", "other"])
-def test_an_event_not_signed_by_stripe_is_rejected(till: Till, sign_with: str) -> None:
+def test_an_event_not_signed_by_stripe_is_rejected(storefront: Storefront, sign_with: str) -> None:
     body = b'{"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}'
 
-    attempt = till.send(body, sign_with=sign_with)
+    attempt = storefront.send(body, sign_with=sign_with)
 
     assert attempt["status"] == 400
-    assert till.send(body, sign_with="current")["status"] == 200
+    assert storefront.send(body, sign_with="current")["status"] == 200
 
 
 def test_an_unknown_path_is_not_found(api: HttpApi) -> None:

@@ -10,13 +10,13 @@ from local.deploy import client
 from local.stack import Stack
 from tests.support.api import MANAGER_CODE, PURCHASE, PURCHASES, new_key
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 
 
 @pytest.fixture
-def account(api: HttpApi, till: Till) -> str:
+def account(api: HttpApi, storefront: Storefront) -> str:
     account = api.open(new_account())
-    till.set_code(account)
+    storefront.set_code(account)
     return account
 
 
@@ -28,7 +28,7 @@ def reconcile(stack: Stack) -> Any:
     return json.loads(answer["Payload"].read())
 
 
-def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, till: Till, account: str) -> None:
+def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, storefront: Storefront, account: str) -> None:
     wrong, opened = api.try_code("115599", account), api.try_code(CODE, account)
     assert (wrong.status, wrong.code, opened.status) == (403, "wrong_code", 201)
 
@@ -40,29 +40,29 @@ def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, till: Till
     used = api.buy("credits-100", account, session=session)
     assert (used.status, used.code) == (403, "manager_session_invalid")
 
-    shop = till.shop_of(bought.body)
-    waiting = till.press(shop, "pix")
+    shop = storefront.shop_of(bought.body)
+    waiting = storefront.press(shop, "pix")
     assert 'class="notice waiting"' in waiting
-    till.drain()
+    storefront.drain()
     assert api(PURCHASE, account, id=shop.purchase).body["state"] == "pending"
-    assert 'class="notice paid"' in till.press(shop, "paid")
-    till.drain()
+    assert 'class="notice paid"' in storefront.press(shop, "paid")
+    storefront.drain()
     shown = api(PURCHASE, account, id=shop.purchase).body
     [lot] = api.balance(account)["credits"]["lots"]
     assert (shown["state"], shown["lot"], shown["expires_at"]) == ("granted", lot["lot"], lot["expires_at"])
     assert [purchase["id"] for purchase in api(PURCHASES, account).body["purchases"]] == [shop.purchase]
 
     api.spend(80, account=account)
-    till.session(shop, "refund")
-    till.drain()
+    storefront.session(shop, "refund")
+    storefront.drain()
     balance = api.balance(account)["credits"]
     assert (balance["available"], balance["owed"]) == (0, 80)
     shown = api(PURCHASE, account, id=shop.purchase).body
     assert (shown["state"], shown["refunded_amount"], shown["revoked_credits"]) == ("refunded", 4990, 100)
 
-    second = till.order(account, "credits-100")
-    till.press(second, "card")
-    till.drain()
+    second = storefront.order(account, "credits-100")
+    storefront.press(second, "card")
+    storefront.drain()
     balance = api.balance(account)["credits"]
     assert (balance["available"], balance["owed"]) == (20, 0)
     assert [(line["type"], line["credits"], line["owed"]) for line in api.history(account)] == [
@@ -74,29 +74,31 @@ def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, till: Till
     ]
 
 
-def test_a_dispute_takes_credits_and_a_win_returns_them(api: HttpApi, till: Till, account: str) -> None:
-    shop = till.order(account, "credits-100")
-    till.session(shop, "pay", method="card")
-    dispute = till.session(shop, "dispute")
-    till.drain()
-    assert (till.state(account, shop), api.balance(account)["credits"]["available"]) == ("disputed", 0)
+def test_a_dispute_takes_credits_and_a_win_returns_them(api: HttpApi, storefront: Storefront, account: str) -> None:
+    shop = storefront.order(account, "credits-100")
+    storefront.session(shop, "pay", method="card")
+    dispute = storefront.session(shop, "dispute")
+    storefront.drain()
+    assert (storefront.state(account, shop), api.balance(account)["credits"]["available"]) == ("disputed", 0)
 
-    till.control(f"disputes/{dispute['id']}/won")
-    till.drain()
+    storefront.control(f"disputes/{dispute['id']}/won")
+    storefront.drain()
 
-    assert (till.state(account, shop), api.balance(account)["credits"]["available"]) == ("granted", 100)
+    assert (storefront.state(account, shop), api.balance(account)["credits"]["available"]) == ("granted", 100)
     assert [line["type"] for line in api.history(account)][:2] == ["dispute", "dispute"]
 
 
-def test_reconciliation_grants_what_the_webhook_missed(api: HttpApi, till: Till, stack: Stack, account: str) -> None:
-    paid, refunded = till.order(account, "credits-50"), till.order(account, "credits-100")
-    till.session(refunded, "pay", method="card")
-    till.drain()
-    till.control("webhooks/stop")
-    till.session(paid, "pay", method="card")
-    till.session(refunded, "refund", amount=2495)
-    lost = till.control("webhooks/start", discard=True)["discarded"]
-    till.drain()
+def test_reconciliation_grants_what_the_webhook_missed(
+    api: HttpApi, storefront: Storefront, stack: Stack, account: str
+) -> None:
+    paid, refunded = storefront.order(account, "credits-50"), storefront.order(account, "credits-100")
+    storefront.session(refunded, "pay", method="card")
+    storefront.drain()
+    storefront.control("webhooks/stop")
+    storefront.session(paid, "pay", method="card")
+    storefront.session(refunded, "refund", amount=2495)
+    lost = storefront.control("webhooks/start", discard=True)["discarded"]
+    storefront.drain()
     assert lost > 0
     assert api.balance(account)["credits"]["available"] == 100
 
@@ -107,13 +109,13 @@ def test_reconciliation_grants_what_the_webhook_missed(api: HttpApi, till: Till,
         (0, 0, 0, True),
     ]
     assert api.balance(account)["credits"]["available"] == 100
-    assert (till.state(account, paid), till.state(account, refunded)) == ("granted", "partially_refunded")
+    assert (storefront.state(account, paid), storefront.state(account, refunded)) == ("granted", "partially_refunded")
 
 
-def test_a_retry_after_an_outage_of_stripe_continues(api: HttpApi, till: Till, account: str) -> None:
+def test_a_retry_after_an_outage_of_stripe_continues(api: HttpApi, storefront: Storefront, account: str) -> None:
     session = api.manager_session(account, CODE)
     # The service's client asks twice; the client of these tests goes on until it isn't told to any more.
-    till.control("api", next=2, status=500)
+    storefront.control("api", next=2, status=500)
 
     bought = api.buy("credits-50", account, session=session)
 

@@ -11,7 +11,7 @@ from local import demo
 from local.stack import Stack
 from tests.support.chromium import NoBrowserError, executable
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 from tests.support.screen import DEVICES, Device, Scheme, Screen, screen
 
 # What a session shows without a purchase.
@@ -61,7 +61,7 @@ def demo_account(stack: Stack) -> str:
 
 
 @pytest.fixture
-def shop(api: HttpApi, cashier: Till) -> str:
+def shop(api: HttpApi, cashier: Storefront) -> str:
     """A new account with a code, some credits and a quota."""
     account = api.open(new_account(), credits=120, name="Pet Shop da Ana", plan="trio", ai_enabled=True)
     cashier.set_code(account)
@@ -177,14 +177,14 @@ def order_with_pix(shown: Screen) -> str:
     ids=["in Portuguese", "in English", "in Spanish", "without JavaScript"],
 )
 def test_a_manager_buys_with_pix_and_finds_the_line(
-    browser: Browser, api: HttpApi, till: Till, shop: str, language: str, device: Device, scripts: bool
+    browser: Browser, api: HttpApi, storefront: Storefront, shop: str, language: str, device: Device, scripts: bool
 ) -> None:
     waiting, added, now_have = WORDS[language]
     with screen(browser, device=device, language=language, scripts=scripts) as shown:
         enter(shown, link_to(api, shop, language=language))
         site = site_of(shown.page.url)
         session = order_with_pix(shown)
-        till.drain()
+        storefront.drain()
 
         # Nobody comes back from Pix by a redirect. Whoever opens the page again finds the payment on every screen.
         shown.page.goto(f"{site}/portal/history")
@@ -193,7 +193,7 @@ def test_a_manager_buys_with_pix_and_finds_the_line(
         expect(heading).to_contain_text(waiting)
         expect(shown.page.locator("svg")).to_be_visible()
         shown.check()
-        till.control(f"sessions/{session}/confirm", method="pix")
+        storefront.control(f"sessions/{session}/pay")
         # The page turns by itself: by its script, or by reloading itself.
         expect(heading).to_contain_text(added, timeout=PATIENCE_MILLISECONDS)
         expect(shown.page.locator("main")).to_contain_text(now_have)
@@ -210,12 +210,12 @@ def test_a_manager_buys_with_pix_and_finds_the_line(
         shown.check()
 
 
-def test_a_second_purchase_asks_for_the_code(browser: Browser, api: HttpApi, till: Till, shop: str) -> None:
+def test_a_second_purchase_asks_for_the_code(browser: Browser, api: HttpApi, storefront: Storefront, shop: str) -> None:
     with screen(browser) as shown:
         enter(shown, link_to(api, shop))
         site = site_of(shown.page.url)
         order_with_pix(shown)
-        till.drain()
+        storefront.drain()
         shown.page.goto(f"{site}/portal/buy")
 
         shown.page.locator("#code").fill(WRONG_CODE)
@@ -273,7 +273,7 @@ def test_without_a_session_the_page_says_how_to_come_back(browser: Browser, api:
             shown.check()
 
 
-def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cashier: Till) -> None:
+def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cashier: Storefront) -> None:
     rude = ("<script>alert(1)</script> & 'שלום' 🐶 " + "x" * MAX_TEXT)[:MAX_TEXT]
     account = api.open(new_account(), credits=9, name=rude)
     cashier.set_code(account)

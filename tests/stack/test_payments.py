@@ -7,7 +7,7 @@ import pytest
 
 from local.demo import Shop
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import SESSION_EVENT, Till
+from tests.support.payment_page import SESSION_EVENT, Storefront
 
 COMPLETED = f"{SESSION_EVENT}completed"
 PAID_LATER = f"{SESSION_EVENT}async_payment_succeeded"
@@ -19,20 +19,20 @@ def account(api: HttpApi) -> str:
 
 
 @pytest.fixture
-def shop(till: Till, account: str) -> Shop:
+def shop(storefront: Storefront, account: str) -> Shop:
     """A purchase of 50 credits that waits for its payment."""
-    return till.order(account, "credits-50")
+    return storefront.order(account, "credits-50")
 
 
 @pytest.fixture
-def granted(api: HttpApi, till: Till, account: str, shop: Shop) -> Callable[[], bool]:
+def granted(api: HttpApi, storefront: Storefront, account: str, shop: Shop) -> Callable[[], bool]:
     """Once everything is delivered: the one lot there may be, in balance and history, or nothing at all."""
 
     def look() -> bool:
-        till.drain()
+        storefront.drain()
         lots = api.balance(account)["credits"]["lots"]
         lines = api.history(account, type="purchase")
-        assert (till.state(account, shop) == "granted") == bool(lots)
+        assert (storefront.state(account, shop) == "granted") == bool(lots)
         assert [(lot["kind"], lot["granted"]) for lot in lots] in ([], [("purchase", 50)])
         assert [(line["purchase"], line["lot"], line["credits"]) for line in lines] == [
             (shop.purchase, lot["lot"], 50) for lot in lots
@@ -42,174 +42,180 @@ def granted(api: HttpApi, till: Till, account: str, shop: Shop) -> Callable[[], 
     return look
 
 
-def answered(till: Till, shop: Shop) -> list[tuple[Any, Any]]:
+def answered(storefront: Storefront, shop: Shop) -> list[tuple[Any, Any]]:
     """What was delivered about the purchase, with the service's answer, in this order."""
-    return [(delivery["type"], delivery["status"]) for delivery in till.deliveries(shop)]
+    return [(delivery["type"], delivery["status"]) for delivery in storefront.deliveries(shop)]
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
 def test_pix_and_boleto_grant_once_they_are_paid(
-    till: Till, account: str, shop: Shop, granted: Callable[[], bool], method: str
+    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
 ) -> None:
-    waiting = till.press(shop, method)
+    waiting = storefront.press(shop, method)
 
     assert 'class="notice waiting"' in waiting
     assert not granted()
-    assert till.state(account, shop) == "pending"
+    assert storefront.state(account, shop) == "pending"
 
-    paid = till.press(shop, "paid")
+    paid = storefront.press(shop, "paid")
 
     assert 'class="notice paid"' in paid
     assert granted()
-    assert answered(till, shop) == [(COMPLETED, 200), (PAID_LATER, 200)]
+    assert answered(storefront, shop) == [(COMPLETED, 200), (PAID_LATER, 200)]
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
 def test_pix_and_boleto_that_fail_grant_nothing(
-    till: Till, account: str, shop: Shop, granted: Callable[[], bool], method: str
+    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
 ) -> None:
-    till.session(shop, "confirm", method=method)
-    till.session(shop, "fail")
+    storefront.session(shop, "confirm", method=method)
+    storefront.session(shop, "fail")
 
     assert not granted()
-    assert till.state(account, shop) == "failed"
+    assert storefront.state(account, shop) == "failed"
 
 
 def test_a_declined_card_grants_nothing_and_a_second_one_does(
-    till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
-    till.session(shop, "pay", method="card", card="4000000000000002")
+    storefront.session(shop, "pay", method="card", card="4000000000000002")
 
     assert not granted()
-    assert till.state(account, shop) == "open"
+    assert storefront.state(account, shop) == "open"
 
-    till.session(shop, "pay", method="card")
+    storefront.session(shop, "pay", method="card")
 
     assert granted()
 
 
 def test_a_purchase_that_expires_grants_nothing(
-    till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
-    till.session(shop, "expire")
+    storefront.session(shop, "expire")
 
     assert not granted()
-    assert till.state(account, shop) == "expired"
+    assert storefront.state(account, shop) == "expired"
 
 
 @pytest.mark.parametrize("method", ["card", "pix"])
 def test_a_purchase_that_reads_expired_is_granted_when_it_is_paid(
-    till: Till, account: str, shop: Shop, granted: Callable[[], bool], method: str
+    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
 ) -> None:
-    till.session(shop, "expire")
-    till.drain()
-    assert till.state(account, shop) == "expired"
+    storefront.session(shop, "expire")
+    storefront.drain()
+    assert storefront.state(account, shop) == "expired"
 
-    till.session(shop, "pay_after_expiry", method=method)
+    storefront.session(shop, "pay_after_expiry", method=method)
 
     assert granted()
 
 
 def test_a_failed_payment_that_is_paid_later_is_granted(
-    till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
-    till.session(shop, "confirm", method="pix")
-    till.session(shop, "fail")
-    till.drain()
-    assert till.state(account, shop) == "failed"
+    storefront.session(shop, "confirm", method="pix")
+    storefront.session(shop, "fail")
+    storefront.drain()
+    assert storefront.state(account, shop) == "failed"
 
-    till.session(shop, "pay_after_expiry", method="pix")
-
-    assert granted()
-
-
-def test_simultaneous_deliveries_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
-    till.control("webhooks", concurrency=3)
-    till.control("webhooks/duplicate", next=4, copies=5)
-
-    till.session(shop, "pay", method="card")
+    storefront.session(shop, "pay_after_expiry", method="pix")
 
     assert granted()
-    assert answered(till, shop) == [(COMPLETED, 200)] * 6
 
 
-def test_events_in_reverse_order_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
-    till.control("webhooks/reorder", hold=100)
-    till.session(shop, "confirm", method="pix")
-    till.session(shop, "pay")
+def test_simultaneous_deliveries_grant_once(storefront: Storefront, shop: Shop, granted: Callable[[], bool]) -> None:
+    storefront.control("webhooks", concurrency=3)
+    storefront.control("webhooks/duplicate", next=4, copies=5)
 
-    till.control("webhooks/release")
+    storefront.session(shop, "pay", method="card")
 
     assert granted()
-    assert answered(till, shop) == [(PAID_LATER, 200), (COMPLETED, 200)]
+    assert answered(storefront, shop) == [(COMPLETED, 200)] * 6
 
 
-def test_a_late_expiry_takes_nothing_back(till: Till, account: str, shop: Shop, granted: Callable[[], bool]) -> None:
-    till.control("webhooks/reorder", hold=100)
-    till.session(shop, "expire")
-    till.session(shop, "pay_after_expiry", method="card")
+def test_events_in_reverse_order_grant_once(storefront: Storefront, shop: Shop, granted: Callable[[], bool]) -> None:
+    storefront.control("webhooks/reorder", hold=100)
+    storefront.session(shop, "confirm", method="pix")
+    storefront.session(shop, "pay")
 
-    till.control("webhooks/release")
+    storefront.control("webhooks/release")
 
     assert granted()
-    assert [kind for kind, _ in answered(till, shop)][-1] == f"{SESSION_EVENT}expired"
+    assert answered(storefront, shop) == [(PAID_LATER, 200), (COMPLETED, 200)]
+
+
+def test_a_late_expiry_takes_nothing_back(
+    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    storefront.control("webhooks/reorder", hold=100)
+    storefront.session(shop, "expire")
+    storefront.session(shop, "pay_after_expiry", method="card")
+
+    storefront.control("webhooks/release")
+
+    assert granted()
+    assert [kind for kind, _ in answered(storefront, shop)][-1] == f"{SESSION_EVENT}expired"
 
 
 def test_a_delayed_event_grants_on_arrival(
-    api: HttpApi, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+    api: HttpApi, storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
-    till.control("webhooks", delay_seconds=2)
+    storefront.control("webhooks", delay_seconds=2)
 
-    till.session(shop, "pay", method="card")
+    storefront.session(shop, "pay", method="card")
 
     assert api.balance(account)["credits"]["available"] == 0
     assert granted()
 
 
 def test_a_lost_event_redelivered_repeatedly_grants_once(
-    api: HttpApi, till: Till, account: str, shop: Shop, granted: Callable[[], bool]
+    api: HttpApi, storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
-    till.control("webhooks/lose", next=4)
-    till.session(shop, "pay", method="card")
+    storefront.control("webhooks/lose", next=4)
+    storefront.session(shop, "pay", method="card")
     assert not granted()
-    assert answered(till, shop) == [(COMPLETED, None)]
+    assert answered(storefront, shop) == [(COMPLETED, None)]
 
     for _ in range(3):
-        till.control(f"events/{next(iter(till.events(shop)))}/redeliver")
+        storefront.control(f"events/{next(iter(storefront.events(shop)))}/redeliver")
 
     assert granted()
-    assert answered(till, shop)[1:] == [(COMPLETED, 200)] * 3
+    assert answered(storefront, shop)[1:] == [(COMPLETED, 200)] * 3
 
 
-def test_two_different_events_of_one_payment_grant_once(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
-    till.session(shop, "confirm", method="pix")
-    till.session(shop, "pay")
-    till.drain()
+def test_two_different_events_of_one_payment_grant_once(
+    storefront: Storefront, shop: Shop, granted: Callable[[], bool]
+) -> None:
+    storefront.session(shop, "confirm", method="pix")
+    storefront.session(shop, "pay")
+    storefront.drain()
 
-    till.control("webhooks", concurrency=3)
-    for event in till.events(shop):
-        till.control(f"events/{event}/redeliver")
+    storefront.control("webhooks", concurrency=3)
+    for event in storefront.events(shop):
+        storefront.control(f"events/{event}/redeliver")
 
     assert granted()
-    assert sorted(answered(till, shop)) == [(PAID_LATER, 200)] * 2 + [(COMPLETED, 200)] * 2
+    assert sorted(answered(storefront, shop)) == [(PAID_LATER, 200)] * 2 + [(COMPLETED, 200)] * 2
 
 
-def test_an_event_is_retried_while_stripe_does_not_respond(till: Till, shop: Shop, granted: Callable[[], bool]) -> None:
+def test_an_event_is_retried_while_stripe_does_not_respond(
+    storefront: Storefront, shop: Shop, granted: Callable[[], bool]
+) -> None:
     # The service's own client asks twice.
-    till.control("api", next=2, status=500)
+    storefront.control("api", next=2, status=500)
 
-    till.session(shop, "pay", method="card")
+    storefront.session(shop, "pay", method="card")
 
     assert granted()
-    assert answered(till, shop) == [(COMPLETED, 503), (COMPLETED, 200)]
+    assert answered(storefront, shop) == [(COMPLETED, 503), (COMPLETED, 200)]
 
 
-def test_two_purchases_of_one_account_are_two_lots(api: HttpApi, till: Till, account: str) -> None:
-    shops = [till.order(account, pack) for pack in ("credits-50", "credits-100")]
+def test_two_purchases_of_one_account_are_two_lots(api: HttpApi, storefront: Storefront, account: str) -> None:
+    shops = [storefront.order(account, pack) for pack in ("credits-50", "credits-100")]
 
     for shop in shops:
-        till.session(shop, "pay", method="card")
-    till.drain()
+        storefront.session(shop, "pay", method="card")
+    storefront.drain()
 
     balance = api.balance(account)["credits"]
     assert balance["available"] == 150

@@ -6,12 +6,12 @@ import pytest
 
 from tests.support.ledger_audit import audit
 from tests.support.over_http import HttpApi
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 from tests.support.store_driver import Stored, entry_items, stored
 
 
 @pytest.fixture(scope="module")
-def items(api: HttpApi, cashier: Till, swept: object) -> Stored:
+def items(api: HttpApi, cashier: Storefront, swept: object) -> Stored:
     """The whole table, with the account that lived through everything in it."""
     return stored(cashier.table())
 
@@ -27,7 +27,7 @@ def test_every_account_adds_up(api: HttpApi, items: Stored) -> None:
         balance = api.balance(account)
         assert (balance["entry"], balance["credits"]["available"]) == (audited.entries, audited.available)
         assert balance["credits"]["owed"] == audited.owed
-        gone = audited.spent + audited.expired + audited.taken + audited.settled
+        gone = audited.spent + audited.expired + audited.voided + audited.taken + audited.settled
         assert audited.granted == audited.available + gone
 
 

@@ -18,24 +18,24 @@ from tests.support.interruptions import Killed
 from tests.support.reconciliation import NOTHING, Run, available, forget_events, looks, reviews_due
 from tests.support.store_driver import Stored, entry_items, quarantined, types
 from tests.support.stripe_line import stripe_tapped, then
-from tests.support.stripe_purchases import Till, bought
+from tests.support.stripe_purchases import Storefront, bought
 from tests.support.wire import Wire, answer_lost, nothing
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def test_parallel_purchases_with_one_key_buy_once(till: Till, service: Service) -> None:
+def test_parallel_purchases_with_one_key_buy_once(storefront: Storefront, service: Service) -> None:
     session = service.manager_session()
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: service.buy(key="k", session=session, trouble=True), range(6)))
     # Stripe itself refuses the second while the first is under way; the SDK asks once more.
     assert {answer.status for answer in answers} <= {201, 503}
     answer = service.buy(key="k", session="")
-    bought(till, answer, replayed=True)
+    bought(storefront, answer, replayed=True)
     assert {one.text for one in answers if one.status == 201} <= {answer.text}
 
 
-def test_parallel_purchases_on_one_session_buy_once(till: Till, service: Service) -> None:
+def test_parallel_purchases_on_one_session_buy_once(storefront: Storefront, service: Service) -> None:
     session = service.manager_session()
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda number: service.buy(key=f"k{number}", session=session), range(6)))
@@ -62,44 +62,46 @@ def test_parallel_guesses_get_no_further_tries(service: Service, comparisons: li
     assert service.try_code().status == 429
 
 
-def test_eight_deliveries_of_one_event_at_once_grant_once(till: Till, service: Service) -> None:
+def test_eight_deliveries_of_one_event_at_once_grant_once(storefront: Storefront, service: Service) -> None:
     for _ in range(3):
-        purchase = till.sell()
-        [event] = till.pay(purchase)
+        purchase = storefront.sell()
+        [event] = storefront.pay(purchase)
         before = len(entry_items(service.stored()))
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: till.tell(event), range(8)))  # noqa: B023
+            answers = list(pool.map(lambda _: storefront.tell(event), range(8)))  # noqa: B023
         assert [answer.status for answer in answers] == [200] * 8
         assert len(entry_items(service.stored())) == before + 1
-        assert till.purchase(purchase).state == "granted"
+        assert storefront.purchase(purchase).state == "granted"
     assert quarantined(service.stored()) == []
 
 
-def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(till: Till, service: Service) -> None:
-    events = [event for _ in range(8) for event in till.pay(till.sell())]
+def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(storefront: Storefront, service: Service) -> None:
+    events = [event for _ in range(8) for event in storefront.pay(storefront.sell())]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(till.tell, events))
+        list(pool.map(storefront.tell, events))
     assert service.balance()["credits"]["available"] == 800
 
 
-def test_two_runs_and_the_webhook_at_once_grant_once(till: Till, run: Run, service: Service) -> None:
-    events = [event for _ in range(4) for event in till.pay(till.buy())]
+def test_two_runs_and_the_webhook_at_once_grant_once(storefront: Storefront, run: Run, service: Service) -> None:
+    events = [event for _ in range(4) for event in storefront.pay(storefront.buy())]
     with ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(run) for _ in range(2)]
-        told = [pool.submit(till.tell, event) for event in events]
+        told = [pool.submit(storefront.tell, event) for event in events]
         assert all(one.result()["failed"] == 0 for one in runs)
         assert {one.result().status for one in told} == {200}
     assert available(service) == 400
     assert types(service.stored()).count("purchase") == 4
 
 
-def test_a_run_makes_up_for_200_purchases_of_three_days(till: Till, run: Run, service: Service, clock: Clock) -> None:
+def test_a_run_makes_up_for_200_purchases_of_three_days(
+    storefront: Storefront, run: Run, service: Service, clock: Clock
+) -> None:
     sold = []
     for number in range(200):
         if number % 67 == 0:
             clock.now += DAY
-        sold.append(till.sell())
-        till.pay(sold[-1], ("card", "pix", "boleto")[number % 3])
+        sold.append(storefront.sell())
+        storefront.pay(sold[-1], ("card", "pix", "boleto")[number % 3])
     answers: list[dict[str, Any]] = []
     while not answers or not answers[-1]["finished"]:
         # Of 333 events and 200 grants; those granted and looked at in one run aren't looked at again.
@@ -110,20 +112,20 @@ def test_a_run_makes_up_for_200_purchases_of_three_days(till: Till, run: Run, se
     assert {answer["failed"] + answer["quarantined"] + answer["waiting"] for answer in answers} == {0}
     assert available(service) == 200 * 100
     assert types(service.stored()).count("purchase") == 200
-    assert {till.purchase(purchase).state for purchase in sold} == {"granted"}
+    assert {storefront.purchase(purchase).state for purchase in sold} == {"granted"}
     assert reviews_due(service, clock) == {}
     assert run() == NOTHING
 
 
 @pytest.mark.usefixtures("small_pages")
 def test_after_a_kill_at_any_call_the_next_run_ends_the_same(
-    till: Till, run: Run, service: Service, clock: Clock, unlucky: set[str]
+    storefront: Storefront, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
-    late, unpaid, card = (till.buy() for _ in range(3))
-    till.tell_all(till.pay(unpaid))
-    till.session(unpaid.session or "").update({"payment_status": "unpaid"})
-    forget_events(till)
-    till.pay(late)
+    late, unpaid, card = (storefront.buy() for _ in range(3))
+    storefront.tell_all(storefront.pay(unpaid))
+    storefront.session(unpaid.session or "").update({"payment_status": "unpaid"})
+    forget_events(storefront)
+    storefront.pay(late)
     unlucky.add(late.session or "")
     clock.now += HOUR
     kept = service.stored()
@@ -131,13 +133,14 @@ def test_after_a_kill_at_any_call_the_next_run_ends_the_same(
     unlucky.clear()
     restore(service, {**service.stored(), **{key: row for key, row in kept.items() if key[0] == "PENDING_CHECK"}})
     clock.now += 5 * HOUR
-    till.pay(card)
-    till.refund(card, 2495)
-    nobody = till.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
-    with till.fake.state.lock:
-        lifecycle.pay(till.fake.state, nobody["id"], "card")
+    storefront.pay(card)
+    storefront.refund(card, 2495)
+    nobody = storefront.open_session({"prepaid_account": "acme", "prepaid_purchase": "pur_" + "0" * 20})
+    with storefront.fake.state.lock:
+        lifecycle.pay(storefront.fake.state, nobody["id"], "card")
     before = service.stored()
-    assert run() == NOTHING | {"healed": 2, "quarantined": 2}
+    # The misfit of the first run is on record already: it is reported once.
+    assert run() == NOTHING | {"healed": 2, "quarantined": 1}
     end = service.stored()
     for number in itertools.count(1):
         restore(service, before)
@@ -190,7 +193,7 @@ LOST_WRITES = {
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize(("operation", "earlier"), LOST_WRITES.values(), ids=LOST_WRITES)
 def test_a_purchase_whose_response_is_lost_is_found_again(
-    till: Till, service: Service, operation: str, earlier: int, lost: int
+    storefront: Storefront, service: Service, operation: str, earlier: int, lost: int
 ) -> None:
     session = service.manager_session()
     with Wire.tapped(service.table.client) as wire:
@@ -199,7 +202,7 @@ def test_a_purchase_whose_response_is_lost_is_found_again(
         assert wire.undone == 0
 
     # botocore recovers one lost reply of a transaction by itself; the key's claim shows the second.
-    bought(till, answer, replayed=operation == "TransactWriteItems" and lost == 2)
+    bought(storefront, answer, replayed=operation == "TransactWriteItems" and lost == 2)
     assert service.buy(key="k", session="").text == answer.text
 
 

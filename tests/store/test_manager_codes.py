@@ -22,7 +22,7 @@ from tests.support.manager_codes import (
     set_code,
     try_code,
 )
-from tests.support.store_driver import CODES, NOW, SECOND, TICK, StoreDriver, stored, until_told
+from tests.support.store_driver import CODES, NOW, SECOND, TICK, StoreDriver, stored, until_answered
 from tests.support.wire import Wire, answer_lost, first, nothing, reset_after_commit
 from tests.support.workers import at_once
 
@@ -292,7 +292,7 @@ def test_one_of_two_changes_with_one_current_code_fails(driver: StoreDriver) -> 
 
     def change(code: str) -> str:
         try:
-            until_told(lambda: set_code(driver, code, CODE))
+            until_answered(lambda: set_code(driver, code, CODE))
         except (WrongCode, CodeLocked):
             return "refused"
         return code

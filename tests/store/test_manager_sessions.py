@@ -30,7 +30,7 @@ from tests.support.store_driver import (
     a_purchase,
     a_session,
     stored,
-    until_told,
+    until_answered,
 )
 from tests.support.wire import Wire, answer_lost, first, no_answer, reset_after_commit
 from tests.support.workers import at_once
@@ -264,7 +264,7 @@ def test_one_key_used_twice_at_once_opens_one_session(driver: StoreDriver) -> No
 
     def ask(_: int) -> tuple[str, bool] | None:
         try:
-            opened = until_told(lambda: driver.open_session(CODE, key="k"))
+            opened = until_answered(lambda: driver.open_session(CODE, key="k"))
         except CodeLocked:
             # Eight at once may have taken five tries before the first was forgiven.
             return None

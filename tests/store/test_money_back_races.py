@@ -19,7 +19,7 @@ from tests.support.store_driver import (
     quarantined,
     stored,
     types,
-    until_told,
+    until_answered,
 )
 from tests.support.wire import Fault, Wire, connection_refused, first, no_answer
 from tests.support.workers import at_once
@@ -152,7 +152,7 @@ def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver,
         # Something becomes true, then its event is delivered.
         with lock:
             place[0] = max(place[0], min(place[0] + 1, len(truths) - 1))
-        until_told(lambda: driver.follow(look, event=f"evt_{index}"))
+        until_answered(lambda: driver.follow(look, event=f"evt_{index}"))
 
     at_once(news, range(len(truths) + 4), threads=4)
 
@@ -169,7 +169,7 @@ def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver,
 def test_eight_parallel_events_of_one_refund_revoke_once(driver: StoreDriver, truth: PaymentStatus) -> None:
     bought(driver, spent=30)
 
-    at_once(lambda index: until_told(lambda: driver.receive(truth, event=f"evt_{index}")), range(8), threads=8)
+    at_once(lambda index: until_answered(lambda: driver.receive(truth, event=f"evt_{index}")), range(8), threads=8)
 
     revoked = 100 * min(4990, truth.refunded + truth.disputed) // 4990
     assert standing(driver)[1] == revoked

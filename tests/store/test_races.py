@@ -30,7 +30,7 @@ from tests.support.store_driver import (
     due_keys,
     stored,
     types,
-    until_told,
+    until_answered,
 )
 from tests.support.workers import REFUSED, Answer, at_once, debit, debit_each, deliver_paid
 
@@ -70,7 +70,7 @@ def test_50_parallel_retries_of_one_key_write_one_entry(driver: StoreDriver) -> 
     """All get one response."""
     driver.open(credits=100)
 
-    answers = at_once(lambda _: until_told(lambda: driver.debit(2, key="k1")), range(50), threads=25)
+    answers = at_once(lambda _: until_answered(lambda: driver.debit(2, key="k1")), range(50), threads=25)
 
     audited = audit(stored(driver.table))
     assert audited.spent == 2
@@ -103,7 +103,7 @@ def test_parallel_grants_and_debits_add_up_exactly(driver: StoreDriver) -> None:
 
     def ask(index: int) -> str:
         if index % 3 == 0:
-            until_told(lambda: driver.grant(3, key=f"g{index}"))
+            until_answered(lambda: driver.grant(3, key=f"g{index}"))
             return "granted"
         return debit(driver, f"k{index}", quantity=2)[0]
 
@@ -122,7 +122,9 @@ def test_parallel_debits_of_several_accounts_are_independent(driver: StoreDriver
     for account in accounts:
         driver.open(account, credits=10)
 
-    at_once(lambda account: until_told(lambda: driver.debit(1, key="k1", account=account)), accounts * 8, threads=12)
+    at_once(
+        lambda account: until_answered(lambda: driver.debit(1, key="k1", account=account)), accounts * 8, threads=12
+    )
 
     items = stored(driver.table)
     assert [audit(items, account).available for account in accounts] == [9, 9, 9]
@@ -133,7 +135,7 @@ def test_parallel_debits_never_overdraw_quota_and_credits(driver: StoreDriver) -
 
     def ask(index: int) -> bool:
         try:
-            until_told(lambda: driver.debit(7, feature="ai_service", key=f"k{index}"))
+            until_answered(lambda: driver.debit(7, feature="ai_service", key=f"k{index}"))
         except InsufficientCredits:
             return False
         return True
@@ -179,7 +181,7 @@ def test_eight_parallel_deliveries_of_one_payment_grant_one_lot(driver: StoreDri
     driver.record(purchase)
 
     outcomes = at_once(
-        lambda index: until_told(lambda: driver.receive(a_payment_status("paid", purchase), event=f"evt_{index}")),
+        lambda index: until_answered(lambda: driver.receive(a_payment_status("paid", purchase), event=f"evt_{index}")),
         range(8),
         threads=8,
     )
@@ -211,7 +213,9 @@ def test_every_kind_of_fact_at_once_grants_once_and_ends_granted(driver: StoreDr
     driver.record(purchase)
     kinds: list[Progress] = ["awaiting_payment", "paid", "payment_failed", "session_expired"]
 
-    at_once(lambda kind: until_told(lambda: driver.receive(a_payment_status(kind, purchase))), kinds * 4, threads=16)
+    at_once(
+        lambda kind: until_answered(lambda: driver.receive(a_payment_status(kind, purchase))), kinds * 4, threads=16
+    )
 
     assert audit(stored(driver.table)).granted == 100
     assert driver.purchase().state == "granted"
@@ -224,7 +228,7 @@ def test_one_payment_of_two_purchases_at_once_grants_one(driver: StoreDriver) ->
         driver.record(purchase)
 
     outcomes = at_once(
-        lambda name: until_told(
+        lambda name: until_answered(
             lambda: driver.receive(a_payment_status("paid", a_purchase(name), payment="pi_1"), event=f"evt_{name}")
         ),
         ["pur_1", "pur_2"],
@@ -263,7 +267,7 @@ def test_a_sweep_and_debits_at_once_record_the_end_once(driver: StoreDriver) -> 
         if index == 0:
             run_sweep(driver)
         else:
-            until_told(lambda: driver.debit(1, key=f"k{index}", at=later))
+            until_answered(lambda: driver.debit(1, key=f"k{index}", at=later))
 
     at_once(ask, range(13), threads=13)
 
@@ -274,7 +278,7 @@ def test_a_sweep_and_debits_at_once_record_the_end_once(driver: StoreDriver) -> 
 
 
 def test_parallel_requests_open_an_account_once(driver: StoreDriver) -> None:
-    opened = at_once(lambda _: until_told(lambda: driver.put_account(terms=QUOTA_100)), range(12), threads=12)
+    opened = at_once(lambda _: until_answered(lambda: driver.put_account(terms=QUOTA_100)), range(12), threads=12)
 
     items = stored(driver.table)
     assert opened.count(True) <= 1
@@ -294,7 +298,7 @@ def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
         for index, plan in enumerate(plans)
     ]
 
-    at_once(lambda wish: until_told(lambda: driver.put_account("acme", *wish)), wishes, threads=12)
+    at_once(lambda wish: until_answered(lambda: driver.put_account("acme", *wish)), wishes, threads=12)
 
     items = stored(driver.table)
     assert read_account(driver.table, "acme") in wishes

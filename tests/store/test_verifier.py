@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import chain, islice
-from typing import Any
+from itertools import chain, islice, pairwise
+from typing import Any, get_args
 
 import pytest
 
 from prepaid.core.ledger import Debit, Revoke, apply
+from prepaid.core.purchase import PurchaseState
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Item, Table
 from prepaid.store.items import checksum, entry_to_item, key_digest
@@ -55,20 +56,26 @@ MAY_GO = {
     "QUARANTINE",
     "RECONCILIATION",
     "PENDING_CHECK",
+    "PORTAL",
+    "PORTAL_LINK",
     "SESSION",
     "STATEMENT",
     "SWEEP",
+    "link's CLAIM",
     "session's CLAIM",
 }
 MAY_CHANGE = {
     "CUSTOMER": ("customer",),
     "FAILED": ("subject", "last_at", "tries"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
-    "QUARANTINE": ("account", "at", "status", "mismatches", "reason"),
+    "QUARANTINE": ("account", "purchase", "at", "status", "reason"),
     "RECONCILIATION": ("since", "until", "event"),
     # By less than a second.
     "SESSION": ("expires_at",),
+    "PORTAL": ("language", "return_url", "seen_at"),
+    "PORTAL_LINK": ("language", "return_url", "expires_at", "opened"),
     "SWEEP": ("shard", "after"),
+    "link's CLAIM": ("request_hash", "expires_at", "nonce"),
     "session's CLAIM": ("expires_at", "nonce"),
 }
 
@@ -149,8 +156,9 @@ def test_any_removed_row_is_found(clean: Stored, whole: WholeTable) -> None:
 
 def test_any_changed_removed_or_added_attribute_is_found(clean: Stored) -> None:
     unseen = {f"{row}: {name} changed" for row, names in MAY_CHANGE.items() for name in names}
-    # A session for one more purchase, which has to be paid like any other; a run that begins anew.
-    unseen |= {"SESSION: purchase gone", "RECONCILIATION: until gone"}
+    # A session for one more purchase, which has to be paid like any other; a link to one more session, for which the
+    # code is asked again; a run that begins anew.
+    unseen |= {"SESSION: purchase gone", "PORTAL_LINK: opened gone", "RECONCILIATION: until gone"}
     assert misjudged(attributes(clean), unseen) == set()
 
 
@@ -164,7 +172,14 @@ def test_verified_marks_and_a_saved_pass_are_checked_too(seen: Stored) -> None:
 
 def test_the_corrupted_table_has_every_kind_of_row(seen: Stored) -> None:
     kinds = {named((key["PK"]["S"], key["SK"]["S"]), {}) for key in PARTITIONS}
-    assert {named(key, item) for key, item in seen.items()} == kinds | {"session's CLAIM"}
+    claims = {f"{request}'s CLAIM" for request in ("purchase", "cancellation", "session", "link")}
+    assert {named(key, item) for key, item in seen.items()} == kinds | claims
+
+
+def test_the_corrupted_table_has_purchases_in_every_state(clean: Stored) -> None:
+    states = {item["state"]["S"] for key, item in clean.items() if key[1].startswith("PURCHASE#")}
+    # Until its page is made, a purchase has the attributes of an open one but the page.
+    assert states == set(get_args(PurchaseState)) - {"created"}
 
 
 def test_a_pending_check_removed_too_early_is_found(whole: WholeTable) -> None:
@@ -210,20 +225,20 @@ def test_swapped_entries_are_found(clean: Stored) -> None:
 
 def test_added_rows_are_found(clean: Stored) -> None:
     # Such a key is refused ever after to whoever comes with it: it has no effect, nor had it one.
-    claims = [key for key, item in clean.items() if named(key, item) == "session's CLAIM"]
-    unseen = {f"copied {key} to {(f'{key[0]}b', key[1])}" for key in claims}
+    claims = {key: named(key, item) for key, item in clean.items() if key[0].startswith("CLAIM#")}
+    links = {key for key, name in claims.items() if name == "link's CLAIM"}
+    sessions = {key for key, name in claims.items() if name == "session's CLAIM"}
+    unseen = {f"copied {key} to {(f'{key[0]}b', key[1])}" for key in links | sessions}
+    unseen |= {f"copied {key} to {(key[0].replace('#zoo#', '#other#'), key[1])}" for key in links}
     assert misjudged(copied(clean), unseen) == set()
 
 
 def test_claims_and_payments_with_another_target_are_found(clean: Stored) -> None:
-    first, second = (("CLAIM#zoo#open 1", "CLAIM"), ("CLAIM#zoo#open 2", "CLAIM"))
-    # A session's claim stands for itself only: a repeat opens another one.
-    unseen = {
-        f"{first} renamed",
-        f"{second} renamed",
-        f"{first} leads where {second} does",
-        f"{first} and {second} swapped",
-    }
+    claims = [(f"CLAIM#zoo#{name}", "CLAIM") for name in ("link 1", "link 2", "open 1", "open 2")]
+    # The claim of a link or a session stands for itself only: a retry makes another one, or is rejected.
+    unseen = {f"{claim} renamed" for claim in claims}
+    for first, second in pairwise(claims):
+        unseen |= {f"{first} leads where {second} does", f"{first} and {second} swapped"}
     assert misjudged(redirected(clean), unseen) == set()
 
 
@@ -256,14 +271,14 @@ def test_a_larger_grant_is_found_by_its_claim(whole: WholeTable) -> None:
     for one, credits in ((honest, 10), (forged, 1000)):
         driver = StoreDriver(one.table)
         driver.open()
-        driver.grant(credits, key="gift")
+        driver.grant(credits, key="grant")
         driver.debit(3, key="d1")
-    claim = ("CLAIM#acme#gift", "CLAIM")
+    claim = ("CLAIM#acme#grant", "CLAIM")
     whole.hold({**forged.snapshot(), claim: honest.snapshot()[claim]})
 
     [finding] = verified(whole.table).findings
 
-    assert (finding.code, finding.where) == ("claim_dangling", f"claim {key_digest('gift')} request")
+    assert (finding.code, finding.where) == ("claim_dangling", f"claim {key_digest('grant')} request")
 
 
 def test_a_removed_claim_is_found_by_its_entry(clean: Stored, whole: WholeTable) -> None:
@@ -312,8 +327,9 @@ def test_a_purchase_with_an_adjusted_sum_is_found_by_its_entries(clean: Stored) 
     # All of them: which attributes go unseen shows in no smaller share.
     names = misjudged(resummed(clean), one_in=1)
     # What no credit depends on; money that is less than a credit's worth; lots in other white space; until the grant,
-    # which names it too, the client that began it.
+    # which names it too, the client that began it; of a cancellation when it was, and that it was asked for.
     free = {"language", "live", "session", "version", "created_at", "changed_at", "requested_by"}
+    free |= {"cancelled_at", "cancelling"}
     assert {name.split()[0] for name in names} == free | {"refunded", "disputed", "lots"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from local.demo import Shop
 from tests.support.api import CONSUME, Answer, new_key
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Till
+from tests.support.payment_page import Storefront
 
 LIFETIME = timedelta(seconds=8)
 BEFORE_THE_END = timedelta(seconds=1)
@@ -64,13 +64,13 @@ class Lapsed:
     balance: Any
 
 
-def buy(api: HttpApi, till: Till) -> Bought:
+def buy(api: HttpApi, storefront: Storefront) -> Bought:
     """A fresh account with a quota of 100 services pays for 50 credits by card, as a person does."""
     account = api.open(new_account(), plan="individual", ai_enabled=True)
     before = api.balance(account)
-    shop = till.order(account, "credits-50")
-    page = till.press(shop, "card")
-    till.drain()
+    shop = storefront.order(account, "credits-50")
+    page = storefront.press(shop, "card")
+    storefront.drain()
     return Bought(account=account, shop=shop, before=before, page=page, after=api.balance(account))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from prepaid.store.items import CHECKSUM, GENESIS_HASH, chain_hash, checksum
+from prepaid.store.items import CHECKSUM, GENESIS_HASH, cancellation_request_hash, chain_hash, checksum
 from tests.support.store_driver import Stored
 
 type Key = tuple[str, str]
@@ -118,7 +118,7 @@ def _beside_the_ledgers(key: Key) -> list[Key]:
             return [(partition, f"{sort}b"), (partition, f"2030{sort[4:]}"), (f"{partition}S", sort)]
         case "QUARANTINE":
             return [(partition, f"{sort}b"), (f"{partition}b", sort)]
-        case "SESSION" | "SWEEP" | "RECONCILIATION":
+        case "SESSION" | "PORTAL" | "PORTAL_LINK" | "SWEEP" | "RECONCILIATION":
             return [(partition, f"2{sort}"), (f"x{partition}", sort)]
         case _:
             return [("ACCOUNT#other", sort), ("PROFILES", sort)]
@@ -163,14 +163,22 @@ def kind(key: Key, item: Any) -> tuple[Any, ...]:
         return ("ENTRY", line["type"], "lot" in line, owed > 0, owed < 0, bool(line["draws"]), "key" in line)
     if key[1].startswith("PURCHASE#"):
         return ("PURCHASE", item["state"]["S"])
-    return (named(key, item), "purchase" in item)
+    return (named(key, item), "purchase" in item, "opened" in item)
 
 
 def named(key: Key, item: Any) -> str:
     """What a person calls a row's kind."""
     partition, sort = key[0].split("#")[0], key[1].split("#")[0]
     name = sort if partition == "ACCOUNT" or sort == "FAILED" else partition
-    return "session's CLAIM" if name == "CLAIM" and "nonce" in item else name
+    return f"{_claimed(item)}'s CLAIM" if name == "CLAIM" and "number" not in item and item else name
+
+
+def _claimed(item: Any) -> str:
+    """What the request did whose key the claim holds, if it made no entry."""
+    if "nonce" in item:
+        return "session" if "code_version" in item else "link"
+    of_a_cancellation = cancellation_request_hash(item["purchase"]["S"])
+    return "cancellation" if b64decode(item["request_hash"]["B"]) == of_a_cancellation else "purchase"
 
 
 def under(key: Key, item: Any) -> Any:

@@ -7,11 +7,15 @@ from datetime import date
 from prepaid.core.account import Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import WrongCode
+from prepaid.core.purchase import with_cancellation
 from prepaid.store.catalog import first_catalog
 from prepaid.store.customers import save_customer
+from prepaid.store.items import key_digest
+from prepaid.store.purchases import record_cancellation, save_purchase
 from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_failed_check
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.approving import change_code
+from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link
 from prepaid.use_cases.reporting import statements_between
 from prepaid.use_cases.sweeping import SweepContext, sweep
 from tests.support.core_builders import a_payment_status
@@ -94,7 +98,7 @@ def buy_and_return(driver: StoreDriver, account: str) -> None:
     driver.receive(replace(statuses[2], disputed=4990), at=at + 10 * HOUR)
     driver.grant(60, account=account, key="pays the debt", at=at + 11 * HOUR, validity=24)
     driver.receive(statuses[2], at=at + 12 * HOUR)
-    # 3: a refund that fails. 4: disputed, and won after its end. 5: refunded in part, then disputed and lost.
+    # 6: a refund that fails. 4: disputed, and won after its end. 5: refunded in part, then disputed and lost.
     driver.receive(replace(statuses[6], refunded=4990), at=at + 13 * HOUR)
     driver.receive(statuses[6], at=at + 14 * HOUR)
     driver.receive(replace(statuses[4], disputed=4990), at=at + 15 * HOUR)
@@ -106,9 +110,24 @@ def buy_and_return(driver: StoreDriver, account: str) -> None:
     # 7: what was left of it had expired when its money went back, and comes back to nothing.
     driver.receive(replace(statuses[7], refunded=4990), at=end + DAY)
     driver.receive(replace(statuses[7], refunded=1000), at=end + 2 * DAY)
+    # 3: all of it back, after its end.
+    driver.receive(replace(statuses[3], refunded=4990), at=end + 3 * DAY)
     # 8 waits, 9 failed.
     driver.receive(replace(statuses[8], progress="awaiting_payment", payment=None), at=at)
     driver.receive(replace(statuses[9], progress="payment_failed", payment=None), at=at)
+    leave_unpaid(driver, account)
+
+
+def leave_unpaid(driver: StoreDriver, account: str) -> None:
+    """A purchase that waits for the customer, one whose page expired, and one that a client cancelled."""
+    for name in ("open", "expired", "cancelled"):
+        driver.record(a_purchase(f"pur_{account}_{name}", account), key=f"buy {name}")
+    expired = a_payment_status("session_expired", driver.purchase(f"pur_{account}_expired", account))
+    driver.receive(expired, at=NOW + HOUR)
+    purchase = driver.purchase(f"pur_{account}_cancelled", account)
+    closing = replace(purchase, cancelling=True, version=purchase.version + 1)
+    save_purchase(driver.table, closing)
+    record_cancellation(driver.table, with_cancellation(closing, key_digest("cancel"), NOW + HOUR), "cancel")
 
 
 def buy_with_a_code(driver: StoreDriver, account: str) -> None:
@@ -124,6 +143,17 @@ def buy_with_a_code(driver: StoreDriver, account: str) -> None:
     driver.receive(a_payment_status("paid", bought, amount=1), at=NOW + HOUR)
 
 
+def enter_the_page(driver: StoreDriver, account: str) -> None:
+    """Two links to the subscription page, of which one opened a session. Needs the code 271828."""
+    wanted = WantedLink(language="pt-BR", return_url="https://shop.example.com/credits", request_hash=b"a request")
+    links = [
+        make_link(driver.table, account, f"link {number}", wanted, CODES, now=NOW + number * SECOND)
+        for number in (1, 2)
+    ]
+    at = NOW + 3 * SECOND
+    enter(driver.table, open_link(driver.table, links[0].token, now=at), "271828", CODES, now=at)
+
+
 def live(driver: StoreDriver) -> None:
     """Several accounts, a sweep and a reconciliation that came by."""
     live_a_full_life(driver)
@@ -131,6 +161,7 @@ def live(driver: StoreDriver) -> None:
     for account in ("zoo", "idle"):
         later.open(account, QUOTA_100, credits=20 if account == "zoo" else 0)
     buy_with_a_code(driver, "zoo")
+    enter_the_page(driver, "zoo")
     for number in range(5):
         driver.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
     sweep(

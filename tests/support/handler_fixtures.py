@@ -24,7 +24,7 @@ from tests.support.handlers import (
 )
 from tests.support.in_process import Service
 from tests.support.store_driver import FakeTime
-from tests.support.stripe_purchases import CURRENT_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Till
+from tests.support.stripe_purchases import CURRENT_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Storefront
 
 
 @pytest.fixture(scope="session")
@@ -98,11 +98,11 @@ def fake(
 
 
 @pytest.fixture
-def till(service: Service, fake: RunningFake, clock: Clock) -> Till:
+def storefront(service: Service, fake: RunningFake, clock: Clock) -> Storefront:
     """Where account acme, which has no credits yet, buys some."""
     service.open()
     service.set_code()
-    return Till(service, fake, clock)
+    return Storefront(service, fake, clock)
 
 
 @pytest.fixture

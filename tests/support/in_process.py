@@ -13,7 +13,7 @@ from tests.support.functions import Functions
 from tests.support.gateway_events import Context, Event, http_event
 from tests.support.iam_rights import acting_as
 from tests.support.store_driver import Stored, stored
-from tests.support.template import functions_by_route
+from tests.support.template import functions_by_route, is_page
 
 FUNCTION_OF = functions_by_route()
 
@@ -60,7 +60,8 @@ class Service(Api):
         assert all(value.isascii() and value.isprintable() for value in headers.values()), headers
         text = response.get("body", "")
         body = json.loads(text) if "json" in headers.get("content-type", "") else text
-        return self.checked(route, Answer(response["statusCode"], headers, body, text))
+        answer = Answer(response["statusCode"], headers, body, text)
+        return answer if is_page(route) else self.checked(route, answer)
 
     def stored(self) -> Stored:
         return stored(self.table)

@@ -9,7 +9,7 @@ import pytest
 from prepaid.core.errors import CodeLocked, WrongCode
 from prepaid.core.manager_code import ManagerSession
 from prepaid.use_cases.approving import CodeSecrets, change_code, check_code, require_session
-from tests.support.store_driver import CODES, NOW, StoreDriver, stored, until_told
+from tests.support.store_driver import CODES, NOW, StoreDriver, stored, until_answered
 
 CODE, WRONG = "482915", "482916"
 RECORD = ("ACCOUNT#acme", "MANAGER")
@@ -51,7 +51,7 @@ def try_code(
 ) -> str:
     """right, wrong or locked."""
     try:
-        until_told(lambda: check_code(driver.table, account, code, codes, now=at))
+        until_answered(lambda: check_code(driver.table, account, code, codes, now=at))
     except WrongCode:
         return "wrong"
     except CodeLocked:

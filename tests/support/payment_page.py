@@ -31,7 +31,7 @@ UNDISTURBED = {
 
 
 @dataclass(frozen=True)
-class Till:
+class Storefront:
     """The stack's payment provider, and the table where purchases are recorded."""
 
     stack: Stack

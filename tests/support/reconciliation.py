@@ -15,7 +15,7 @@ from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 from tests.support.store_driver import Stored
 from tests.support.stripe_line import Call, Fault, cut, stripe_tapped
-from tests.support.stripe_purchases import Till
+from tests.support.stripe_purchases import Storefront
 
 SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 
@@ -69,9 +69,9 @@ def asked() -> Iterator[list[str]]:
         yield sessions_asked
 
 
-def forget_events(till: Till) -> None:
-    with till.fake.state.lock:
-        till.fake.state.tables["event"].clear()
+def forget_events(storefront: Storefront) -> None:
+    with storefront.fake.state.lock:
+        storefront.fake.state.tables["event"].clear()
 
 
 def reviews_due(service: Service, clock: Clock) -> Stored:

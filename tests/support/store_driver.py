@@ -345,7 +345,7 @@ def quarantined(items: Stored) -> list[tuple[str, list[str]]]:
     return [(key[1], [name["S"] for name in items[key]["mismatches"]["L"]]) for key in rows]
 
 
-def until_told[T](ask: Callable[[], T]) -> T:
+def until_answered[T](ask: Callable[[], T]) -> T:
     """What a client does that was told to try again: the same request, with the same key."""
 
     for _ in range(20):

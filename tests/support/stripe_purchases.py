@@ -70,7 +70,7 @@ def deliver(
 
 
 @dataclass
-class Till:
+class Storefront:
     """Purchases of one account: recorded with us, paid at the fake Stripe, and told by its events."""
 
     service: Service
@@ -221,21 +221,21 @@ class Till:
         return found
 
 
-def at_stripe(till: Till, kind: str) -> list[Any]:
+def at_stripe(storefront: Storefront, kind: str) -> list[Any]:
     """The fake's objects of a kind, newest first."""
-    with till.fake.state.lock:
-        return till.fake.state.newest_first(kind)
+    with storefront.fake.state.lock:
+        return storefront.fake.state.newest_first(kind)
 
 
-def bought(till: Till, answer: Answer, *, replayed: bool) -> Any:
+def bought(storefront: Storefront, answer: Answer, *, replayed: bool) -> Any:
     """One purchase, one page, one customer, whatever happened on the way."""
     assert answer.status == 201, answer
     assert answer.headers.get("idempotent-replayed") == ("true" if replayed else None)
-    [session] = at_stripe(till, "checkout.session")
-    [customer] = at_stripe(till, "customer")
-    [listed] = till.service(PURCHASES).body["purchases"]
+    [session] = at_stripe(storefront, "checkout.session")
+    [customer] = at_stripe(storefront, "customer")
+    [listed] = storefront.service(PURCHASES).body["purchases"]
     assert (listed["id"], session["customer"]) == (answer.body["id"], customer["id"])
     assert answer.body["checkout_url"] == listed["checkout_url"] == session["url"]
-    record = till.read(answer.body["id"], "acme")
+    record = storefront.read(answer.body["id"], "acme")
     assert (record.session, session["client_reference_id"]) == (session["id"], record.id)
     return record

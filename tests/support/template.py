@@ -56,6 +56,11 @@ def resources_of(statement: dict[str, Any]) -> list[Any]:
     return resources if isinstance(resources, list) else [resources]
 
 
+def is_page(route: str) -> bool:
+    """Whether the route returns a page for people, which openapi.json doesn't describe."""
+    return route.partition(" ")[2].startswith("/portal")
+
+
 def table_schema() -> dict[str, Any]:
     """The arguments of CreateTable."""
     [table] = of_type(read_template(), "AWS::DynamoDB::Table").values()

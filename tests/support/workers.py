@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from prepaid.core.errors import InsufficientCredits
 from prepaid.store.dynamodb import Table, open_client
 from tests.support.core_builders import a_payment_status
-from tests.support.store_driver import NO_DEADLINE, StoreDriver, a_purchase, until_told
+from tests.support.store_driver import NO_DEADLINE, StoreDriver, a_purchase, until_answered
 
 type Answer = tuple[str, int]
 
@@ -22,13 +22,13 @@ def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
 def deliver_paid(table_name: str, event: str) -> str:
     """The same money, announced once more."""
     driver = StoreDriver(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
-    return until_told(lambda: driver.receive(a_payment_status("paid", a_purchase()), event=event))
+    return until_answered(lambda: driver.receive(a_payment_status("paid", a_purchase()), event=event))
 
 
 def debit(driver: StoreDriver, key: str | None, quantity: int = 1) -> Answer:
     """The number of the entry that carries the debit out, and whether it is new; or that it was refused."""
     try:
-        done = until_told(lambda: driver.debit(quantity, key=key))
+        done = until_answered(lambda: driver.debit(quantity, key=key))
     except InsufficientCredits:
         return REFUSED
     return ("replayed" if done.replayed else "new", done.entries[-1].number)

@@ -65,7 +65,7 @@ LEDGER = (
         ("core/test_spending",),
     ),
     Bug(
-        "bought credits are drawn before gifts",
+        "bought credits are drawn before promotional credits",
         "draw_order",
         'lot.kind == "purchase", lot.granted_at',
         'lot.kind != "purchase", lot.granted_at',

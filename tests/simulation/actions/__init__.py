@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tests.simulation.actions.administration import catalog, put_account, skew
-from tests.simulation.actions.buying import buy, code, unlock
+from tests.simulation.actions.buying import buy, cancel, code, unlock
 from tests.simulation.actions.reading import balance, history, show
 from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
 from tests.simulation.actions.spending import again, debit, grant, void
@@ -27,6 +27,7 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
         code,
         unlock,
         buy,
+        cancel,
         pay,
         refund,
         refund_ends,

@@ -5,8 +5,10 @@ from tests.simulation.actions.asking import account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
 from tests.simulation.world import CODES, World
-from tests.support.api import BUY, MANAGER_CODE, MANAGER_SESSION
+from tests.support.api import BUY, CANCEL, MANAGER_CODE, MANAGER_SESSION
 from tests.support.gateway_events import ADMIN, BUYER
+
+UNKNOWN = "pur_" + "0" * 20
 
 
 def code(world: World, step: Step) -> None:
@@ -66,5 +68,32 @@ def buy(world: World, step: Step) -> None:
             (("manager-session", token),),
             asked=asked,
             signature=("purchase", step["pack"]),
+        ),
+    )
+
+
+def cancel(world: World, step: Step) -> None:
+    """Cancel a purchase whose page is open at Stripe, any purchase, or one that isn't there."""
+    account = account_of(step)
+    pages = world.stripe.tables.get("checkout.session", {})
+    own = [known.record for known in world.auditor.purchases.values() if known.record["account"] == account]
+    if step["what"] == "open":
+        own = [record for record in own if pages.get(record.get("session", ""), {}).get("status") == "open"]
+    if not own and step["what"] != "unknown":
+        world.nothing(step)
+        return
+    purchase = own[-1 - step["back"] % len(own)]["id"] if step["what"] != "unknown" else UNKNOWN
+    ask(
+        world,
+        step,
+        ClientRequest(
+            "cancel",
+            CANCEL,
+            account,
+            key=new_key(world),
+            claims=BUYER,
+            path=(("id", purchase),),
+            asked={"purchase": purchase},
+            signature=("cancellation", purchase),
         ),
     )

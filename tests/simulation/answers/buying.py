@@ -89,6 +89,32 @@ def check_buy(it: AnswerCheck) -> None:
     must(any(pack is None or not pack["active"] for pack in packs), f"{it.about}: the pack is on sale")
 
 
+def check_cancel(it: AnswerCheck) -> None:
+    if it.is_refused_for_its_key():
+        return
+    known = it.auditor.purchases.get(it.frame.asked["purchase"])
+    if it.answer.code == "purchase_not_found":
+        must(known is None or known.record["account"] != it.frame.account, f"{it.about}: it is there")
+        return
+    assert known is not None
+    record = known.record
+    if it.answer.status == 200:
+        must("cancel_key" in record, f"{it.about}: {record['id']} was never cancelled")
+        effect = it.effect()
+        if effect:
+            it.acknowledged()
+            same(effect.purchase, record["id"], f"{it.about}: what its key cancelled")
+        same(it.answer.body["state"], "cancelled", it.about)
+        same(it.answer.body["id"], record["id"], it.about)
+        return
+    same(it.answer.code, "purchase_not_cancellable", it.about)
+    page = it.world.stripe.tables.get("checkout.session", {}).get(record.get("session", ""))
+    open_still = page is not None and page["status"] == "open" and record["state"] == "open"
+    must(not open_still, f"{it.about}: {record['id']} is {record['state']}, and its page open")
+    if page and page["status"] == "complete":
+        it.world.seen["a cancellation that came after the payment"] += 1
+
+
 def _check_session_refused(it: AnswerCheck) -> None:
     known = it.auditor.sessions.get(it.world.digest(it.frame.asked["token"]))
     manager = it.auditor.managers.get(it.account)

@@ -66,6 +66,8 @@ def _unpaid_states(world: "World", record: Json, session: Json | None, *, failed
     """The states that a purchase may be in while no money has come for it."""
     if session is None or (session["status"] == "open" and "session" not in record):
         return {"created"}
+    if session["status"] == "expired" and (record.get("cancelling") or "cancel_key" in record):
+        return {"cancelled"}
     if session["status"] != "complete":
         return {str(session["status"])}
     if not payment_failed(world.stripe, session):

@@ -70,7 +70,7 @@ def check_grant(it: AnswerCheck) -> None:
     assert isinstance(request, rules.Grant)
     ended = request.expires_at is not None and request.expires_at <= max(it.frame.now, it.ledger.time)
     must(ended, f"{it.about}: its end is still to come")
-    it.world.seen["a gift that has ended already"] += 1
+    it.world.seen["a grant that has ended already"] += 1
 
 
 def check_void(it: AnswerCheck) -> None:

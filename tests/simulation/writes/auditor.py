@@ -33,6 +33,7 @@ MAY_WRITE = {
     "code": {"MANAGER"},
     "unlock": {"MANAGER", "SESSION", "CLAIM"},
     "buy": {"PURCHASE", "CLAIM", "SESSION", "PENDING_CHECK", "CUSTOMER"},
+    "cancel": {"PURCHASE", "CLAIM"},
     "deliver": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "PENDING_CHECK"},
     "reconcile": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK"},
     "sweep": {"ENTRY", "DUE", "SWEEP"},

@@ -32,6 +32,10 @@ def check_purchase(commit: Commit, change: Change) -> None:
     if commit.frame.step.kind == "buy":
         kept = record["state"] == before["state"] or before["state"] == "created"
         same((types, kept), ([], True), f"{about}: its page")
+    if commit.frame.step.kind == "cancel":
+        _check_cancelled(commit, before, record)
+    elif record["state"] == "cancelled" != before["state"]:
+        must("cancelling" in before, f"{about} is cancelled, and nobody asked for it")
     _check_money(commit, known, before, record, types)
     if known.granted and "purchase" not in types:
         same(record["state"], state_of(record), f"{about}: its state")
@@ -56,6 +60,22 @@ def _check_begun(commit: Commit, record: Json) -> None:
     must(record["id"] not in auditor.purchases, f"{record['id']} twice")
     auditor.purchases[record["id"]] = known = KnownPurchase(record)
     _show(commit, known)
+
+
+def _check_cancelled(commit: Commit, before: Json, record: Json) -> None:
+    """A cancellation writes that it was asked for, then that it is done once the page is closed. Paid wins."""
+    about = record["id"]
+    same(about, commit.frame.asked["purchase"], "which purchase is cancelled")
+    if "CLAIM" not in commit.changes:
+        same((record["state"], record["cancelling"]), (before["state"], True), f"{about}: is being cancelled")
+        same(before["state"], "open", f"{about}: what can be cancelled")
+        return
+    must(before["state"] in {"open", "cancelled"}, f"{about} is cancelled, and was {before['state']}")
+    same(record["state"], "cancelled", f"{about}: after its cancellation")
+    page = commit.auditor.world.stripe.tables["checkout.session"][record["session"]]
+    must(page["status"] != "open", f"{about} is cancelled, and its page is open")
+    first = "its event" if before["state"] == "cancelled" else "its request"
+    commit.auditor.seen[f"a purchase cancelled, first by {first}"] += 1
 
 
 def _check_money(commit: Commit, known: KnownPurchase, before: Json, record: Json, types: list[str]) -> None:

@@ -25,6 +25,8 @@ def check_claim(commit: Commit, change: Change) -> None:
     if "purchase" in new:
         effect.purchase = new["purchase"]["S"]
         must("PURCHASE" in commit.changes, f"{partition} claims no purchase")
+        if frame.step.kind == "cancel":
+            same(effect.purchase, frame.asked["purchase"], f"{partition}: the purchase it cancelled")
     elif "number" in new:
         effect.number = int(new["number"]["N"])
         same(effect.number, ledger.number, f"{partition}: the entry it names")

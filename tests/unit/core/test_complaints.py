@@ -50,10 +50,10 @@ def test_expired_credits_are_not_spendable_though_no_job_has_run() -> None:
 
 # managoat/fountain#1126
 def test_the_expiry_of_a_promotion_keeps_purchased_lots() -> None:
-    gift = a_lot(50, number=2, kind="promotion", expires_at=NOW)
+    promotion = a_lot(50, number=2, kind="promotion", expires_at=NOW)
     bought = a_lot(100, number=3)
 
-    account, _ = run(an_account(gift, bought), Settle())
+    account, _ = run(an_account(promotion, bought), Settle())
 
     assert account.lots == (bought,)
 

@@ -14,11 +14,11 @@ from fractions import Fraction
 from prepaid.api.http.problems import problem_response
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import (
     Busy,
     CodeLocked,
+    CurrencyMismatch,
     IdempotencyKeyReused,
     InvalidRequest,
     PurchaseNotResumable,
@@ -26,7 +26,7 @@ from prepaid.core.errors import (
     WrongCode,
 )
 from prepaid.core.lasting import LOOK_BACK, Duration, credits_per_day, lasts
-from prepaid.core.offers import Offer, offers
+from prepaid.core.offers import Offer, offers_in
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
@@ -112,7 +112,7 @@ def _purchase(visit: Visit, fields: Mapping[str, str], deps: Deps, purchases_url
     return buying.buy(
         deps.table,
         order,
-        catalog=lambda: _sold_to(visit, deps.catalog(deps.table)),
+        catalog=lambda: deps.catalog(deps.table),
         client=deps.stripe,
         checkout=replace(deps.checkout, purchases_url=purchases_url),
         random_bytes=deps.random_bytes,
@@ -138,7 +138,7 @@ def _ask_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps: 
             trouble = Trouble(what="code_needed", status=403, pack=pack)
             # The manager session that this form's code opened has ended.
             nonce = _new_nonce(deps) if "code" in fields else nonce
-        case InvalidRequest():
+        case InvalidRequest() | CurrencyMismatch():
             trouble = Trouble(what="pack_gone", status=422, pack=pack)
         case PurchaseNotResumable():
             trouble, nonce = Trouble(what="order_old", status=409, pack=pack), _new_nonce(deps)
@@ -160,6 +160,7 @@ TROUBLES = (
     SessionInvalid,
     IdempotencyKeyReused,
     InvalidRequest,
+    CurrencyMismatch,
     PurchaseNotResumable,
     PaymentsUnavailable,
     PaymentsRefused,
@@ -196,15 +197,15 @@ def _packs(visit: Visit, deps: Deps, *, nonce: str, missing: int = 0, trouble: T
     """The page of the packs, with what was wrong about the last try."""
     assert deps.portal is not None
     needed = visit.account.owed + missing
-    catalog = _sold_to(visit, visit.catalog)
-    covering = catalog.smallest_pack_covering(needed) if needed else None
+    catalog, currency = visit.catalog, visit.account.terms.currency
+    covering = catalog.smallest_pack_covering(needed, currency) if needed else None
     per_day = _credits_per_day(deps.table, visit)
     values = {
         "tab": "buy",
         "here": "/portal/buy",
         "choices": [
             _choice(offer, visit, per_day, covers=offer.pack == covering, owed=visit.account.owed)
-            for offer in offers(catalog)
+            for offer in offers_in(catalog, currency)
         ],
         "owed": visit.account.owed,
         "missing": missing,
@@ -228,16 +229,6 @@ def _choice(offer: Offer, visit: Visit, per_day: Fraction | None, *, covers: boo
         beyond=bool(per_day and usable and duration is None),
         open=unfinished(visit.purchases, offer.pack.id, visit.now),
     )
-
-
-def _sold_to(visit: Visit, catalog: Catalog) -> Catalog:
-    """The catalog with the packs of one currency: of the account's last purchase, else of the smallest pack."""
-    packs = catalog.packs_on_sale
-    if not packs:
-        return catalog
-    used = next((purchase.currency for purchase in visit.purchases), None)
-    currency = used if any(pack.currency == used for pack in packs) else packs[0].currency
-    return replace(catalog, packs=tuple(pack for pack in catalog.packs if pack.currency == currency))
 
 
 def _credits_per_day(table: Table, visit: Visit) -> Fraction | None:

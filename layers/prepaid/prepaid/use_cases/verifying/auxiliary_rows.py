@@ -6,8 +6,9 @@ These checks can't detect the following losses and changes. No credit is lost or
     CUSTOMER        everything: Stripe's page shows another buyer; the grant comes from the purchase's record
     SESSION         whether it exists or was used, its end within a second: same as for the code
     session's claim whether it exists, nonce, end: a retry is rejected or opens another session
-    PORTAL, PORTAL_LINK  most: a forged link still requires the manager's code; a forged session shows, but buys nothing
-    link's claim    request, nonce, end: a retry is rejected or makes another link
+    PORTAL, PORTAL_LINK  whether it exists, most of it: a forged link still requires the manager's code; a forged
+                    session shows, but buys nothing
+    link's claim    whether it exists, account, request, nonce, end: a retry is rejected or makes another link
     PENDING_CHECK   whether it exists once it is due: it is deleted after its check, and Stripe's events lead there too
     RECONCILIATION  everything but a place in the future: purchases have pending checks
     QUARANTINE      its content: a note for an operator; Stripe has the payment
@@ -110,6 +111,9 @@ def wrong_in_link_claim(item: Item) -> Iterator[str]:
     if not fits(item, {"request_hash": "B", "expires_at": "N", "nonce": "B"}) or item["SK"]["S"] != "CLAIM":
         yield "attributes"
         return
+    if bytes(item["request_hash"]["B"]) == manager_session_request_hash():
+        # A manager session's claim that lost its code_version.
+        yield "request"
     if len(bytes(item["nonce"]["B"])) != NONCE_BYTES:
         yield "nonce"
     instant(int(item["expires_at"]["N"]))

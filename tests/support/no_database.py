@@ -1,0 +1,25 @@
+"""A database that nobody can reach."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from local.processes import free_port
+from prepaid.store.catalog import CatalogCache
+from prepaid.store.dynamodb import Table, open_client
+from tests.support.in_process import Service
+from tests.support.store_driver import FakeTime
+
+
+@contextmanager
+def no_database(service: Service) -> Iterator[None]:
+    """For the length of a with block nobody answers where the functions look for their table."""
+    deps = dict(service.functions.deps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+        gone = Table(client=open_client(), name="gone", deadline=FakeTime().deadline())
+    service.functions.change(table=gone, catalog=CatalogCache(time.monotonic))
+    yield
+    service.functions.deps.update(deps)
