@@ -26,10 +26,8 @@ MAX_FIRST_VIEW_BYTES = 50_000
 PATIENCE_MILLISECONDS = 60_000
 WRONG_CODE = "000000"
 TRIES = 5
-# Characters of a name or a description, and of a customer or a reference.
-MAX_TEXT, MAX_ID = 200, 100
-
-
+# Characters of a name, a description, a customer or a reference.
+MAX_TEXT = 200
 # What a purchase of 50 credits says: that it waits, that the credits came, and the balance after them.
 WORDS = {
     "pt-BR": ("Aguardando o pagamento", "Créditos adicionados: 50", "Agora você tem 170."),
@@ -140,7 +138,7 @@ def test_the_page_works_without_javascript(browser: Browser, api: HttpApi, demo_
         shown.page.get_by_role("button", name="Sign out").click()
         expect(shown.page.locator("h1")).to_have_text("You have signed out")
         assert go(shown, "/portal") == 401
-        assert shown.problems == []
+        shown.check()
 
 
 def test_the_first_view_is_small_and_asks_no_other_host(browser: Browser, api: HttpApi, demo_account: str) -> None:
@@ -277,7 +275,7 @@ def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cas
     rude = ("<script>alert(1)</script> & 'שלום' 🐶 " + "x" * MAX_TEXT)[:MAX_TEXT]
     account = api.open(new_account(), credits=9, name=rude)
     cashier.set_code(account)
-    api.spend(account=account, description=rude, customer=rude[:MAX_ID], reference=rude[:MAX_ID])
+    api.spend(account=account, description=rude, customer=rude, reference=rude)
     with screen(browser, device="narrow") as shown:
         enter(shown, link_to(api, account))
         for path in SCREENS:
