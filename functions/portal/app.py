@@ -1,7 +1,7 @@
 """The subscription page, for reading: it can't buy, grant, or read the pepper."""
 
 from prepaid import wiring
-from prepaid.api.http.serving import LambdaHandler, serve
+from prepaid.api.http.serving import PAGE_DEADLINE_SECONDS, LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.portal import asset_files, buying, entering, history, purchases, reports, subscription
 from prepaid.settings import from_environment
@@ -23,7 +23,7 @@ ROUTES = (
 
 def make_handler(deps: Deps) -> LambdaHandler:
     """The function's Lambda handler."""
-    return serve(ROUTES, deps)
+    return serve(ROUTES, deps, deadline_seconds=PAGE_DEADLINE_SECONDS)
 
 
 handler = make_handler(wiring.build(from_environment()))

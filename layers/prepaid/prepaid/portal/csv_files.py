@@ -14,8 +14,6 @@ DELIMITERS = {"pt-BR": ";", "en": ",", "es": ";"}
 MAX_LINES = 10_000
 # Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
 MAX_FILE_BYTES = 5_500_000
-# The deadline of a file. After it, one call to the database may still run for six seconds.
-FILE_SECONDS = 10.0
 
 type Cells = Iterable[str | int | None]
 

@@ -19,12 +19,12 @@ from prepaid.core.errors import Busy
 from prepaid.core.ids import lot_number
 from prepaid.deps import Deps
 from prepaid.portal import formats
-from prepaid.portal.csv_files import FILE_SECONDS, MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
+from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
-from prepaid.store.dynamodb import Table, within
+from prepaid.store.dynamodb import Table
 
 LINES = 50
 NAMES = ("type", "feature", "source", "from", "to")
@@ -72,7 +72,7 @@ def show(request: Request, deps: Deps) -> Response:
     visit = visit_of(request, deps)
     asked = _asked(request.query, visit.zone)
     if request.query.get("download") == "csv" and not asked.wrong:
-        return _file(within(deps.table, FILE_SECONDS), visit, asked, portal)
+        return _file(deps.table, visit, asked, portal)
     found = Page((), None) if asked.wrong else read_matching(deps.table, visit.account.id, asked, LINES)
     values = {
         "tab": "history",

@@ -16,13 +16,13 @@ from prepaid.core.service_report import quota_units_of, service_report
 from prepaid.core.statement import Statement, is_closed, opening_month
 from prepaid.deps import Deps
 from prepaid.portal import formats
-from prepaid.portal.csv_files import FILE_SECONDS, MAX_FILE_BYTES, MAX_LINES, Cells, csv_response, within_bytes
+from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, Cells, csv_response, within_bytes
 from prepaid.portal.history import read_between
 from prepaid.portal.languages import texts_of
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
-from prepaid.store.dynamodb import Table, within
+from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import read_entry
 from prepaid.use_cases.reporting import statement_of_month
 
@@ -48,7 +48,7 @@ def show(request: Request, deps: Deps) -> Response:
     portal = deps.portal
     assert portal is not None
     visit = visit_of(request, deps)
-    table = within(deps.table, FILE_SECONDS)
+    table = deps.table
     download = request.query.get("download", "")
     if download not in DOWNLOADS:
         raise RouteNotFound("There is no such file.")

@@ -15,7 +15,7 @@ from prepaid.portal import charts, formats
 from prepaid.portal.languages import texts_of
 from prepaid.portal.visits import Visit
 from prepaid.portal.year import Part, columns_of, parts_of
-from prepaid.store.dynamodb import within
+from prepaid.store.dynamodb import within_at_most
 from prepaid.use_cases.reporting import statements_between
 
 # The page doesn't wait longer for the months of an account with many thousands of uses.
@@ -50,7 +50,7 @@ def read_usage(deps: Deps, visit: Visit) -> Usage | None:
 
 def _statements(deps: Deps, visit: Visit, last: date) -> tuple[Statement, ...]:
     """The statements up to `last`; none when there was no time for them."""
-    table, first = within(deps.table, STATEMENT_SECONDS), months_later(last, 1 - MONTHS)
+    table, first = within_at_most(deps.table, STATEMENT_SECONDS), months_later(last, 1 - MONTHS)
     try:
         return statements_between(table, visit.account.id, first, last, catalog=visit.catalog, now=visit.now)
     except Busy:

@@ -98,6 +98,12 @@ def within(table: Table, seconds: float) -> Table:
     return replace(table, deadline=replace(table.deadline, at=table.deadline.clock() + seconds))
 
 
+def within_at_most(table: Table, seconds: float) -> Table:
+    """The same table with a deadline `seconds` from now, or its own deadline if that is sooner: for a part of a request
+    that the rest can do without."""
+    return replace(table, deadline=replace(table.deadline, at=min(table.deadline.at, table.deadline.clock() + seconds)))
+
+
 def open_client() -> "DynamoDBClient":
     """A client with time-outs shorter than a function's. Region and endpoint come from AWS's environment variables.
 

@@ -24,6 +24,8 @@ DEADLINE_SECONDS = 3.0
 # For functions that call Stripe. If Stripe is slow, a refund takes six calls of three seconds each. The deadline must
 # leave time for the write after them. It bounds only the database's calls: Stripe's client has its own time-outs.
 STRIPE_DEADLINE_SECONDS = 20.0
+# For the page, whose reports and files read up to a month of entries.
+PAGE_DEADLINE_SECONDS = 10.0
 
 type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
