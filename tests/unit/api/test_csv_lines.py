@@ -80,14 +80,18 @@ def cell_of(text: str) -> str:
 
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
-def test_no_cell_is_a_formula_whatever_separates_the_cells(separator: str, formula: str) -> None:
+@pytest.mark.parametrize("delimiter", [",", ";"], ids=["of the API", "of the page"])
+def test_no_cell_is_a_formula_whatever_separates_the_cells(delimiter: str, separator: str, formula: str) -> None:
     hidden = [f"{invisible}{formula}" for invisible in INVISIBLE]
     around = [
-        f"{before}{text}{after}" for text in hidden for before in ("", "a;", "a\t", "a\n", ";") for after in ("", ";ok")
+        f"{before}{text}{after}"
+        for text in hidden
+        for before in ("", "a;", "a,", "a\t", "a\n", ";", ",")
+        for after in ("", ";ok")
     ]
 
     for text in around:
-        for cell in cells(csv_line([7, text, text, None, -5, text]), separator):
+        for cell in cells(csv_line([7, text, text, None, -5, text], delimiter), separator):
             assert cell == "-5" or not DROPPED.sub("", cell).startswith(STARTS), ascii(text)
 
 

@@ -35,6 +35,8 @@ FORMULA_STARTS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 CELL_ENDS = r";\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029"
 # Where a formula starts for such a program, which may drop what is invisible, and quotes, in front of it.
 CELL_START = re.compile(rf'(^|[{CELL_ENDS}])(?=[{INVISIBLE}"]*[{FORMULA_STARTS}])|^(?=[\t\r\n])')
+# The same in a file with another separator, in which a comma isn't quoted.
+CELL_START_AFTER_COMMA = re.compile(CELL_START.pattern.replace("(^|[", "(^|[,", 1))
 # 7 to 15 digits (E.164) with the separators of RFC 3966. A formula of these calls nothing and refers to no cell.
 TELEPHONE = re.compile(r"\+[0-9](?:[ ().-]*[0-9]){6,14}", re.ASCII)
 
@@ -42,11 +44,12 @@ TELEPHONE = re.compile(r"\+[0-9](?:[ ().-]*[0-9]){6,14}", re.ASCII)
 def csv_line(cells: Iterable[str | int | None], delimiter: str = ",") -> str:
     """One line. A text in which a formula would start gets an apostrophe there; a telephone number stays as it is."""
     out = io.StringIO()
+    starts = CELL_START if delimiter == "," else CELL_START_AFTER_COMMA
     csv.writer(out, delimiter=delimiter).writerow(
-        [_harmless(cell) if isinstance(cell, str) else cell for cell in cells]
+        [_harmless(cell, starts) if isinstance(cell, str) else cell for cell in cells]
     )
     return out.getvalue()
 
 
-def _harmless(text: str) -> str:
-    return text if TELEPHONE.fullmatch(text) else CELL_START.sub(r"\1'", text)
+def _harmless(text: str, starts: re.Pattern[str]) -> str:
+    return text if TELEPHONE.fullmatch(text) else starts.sub(r"\1'", text)
