@@ -146,7 +146,7 @@ API = (
     Bug(
         "a spreadsheet runs a description",
         "_harmless",
-        r"""CELL_START.sub(r"\1'", text)""",
+        r"""starts.sub(r"\1'", text)""",
         "text",
         ("test_csv_lines",),
     ),
