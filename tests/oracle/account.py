@@ -13,6 +13,8 @@ NUMBER, KIND, GRANTED, REMAINING, GRANTED_AT, EXPIRES_AT = range(6)
 
 # The terms' names, in the order of the row that the ledger stores.
 TERMS = ("plan", "ai_enabled", "quota_anchor_day", "time_zone", "currency")
+# At the row's end, and left out there as long as everything from here on has its default.
+LATER_TERMS = {"low_credit_threshold": 10, "status": "active"}
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,33 @@ class State:
     @classmethod
     def of(cls, stored: Json) -> "State":
         """The `state` of a stored entry."""
-        terms, lots = dict(zip(TERMS, stored["terms"], strict=True)), tuple(stored["lots"])
+        row, lots = stored["terms"], tuple(stored["lots"])
+        terms = dict(zip((*TERMS, *LATER_TERMS), row, strict=False))
+        terms = LATER_TERMS | terms
         return cls(terms, stored["quota_used"], stored["quota_renews_at"], lots, stored.get("owed", 0))
 
     def stored(self) -> Json:
         """As an entry stores it."""
         owed = {"owed": self.owed} if self.owed else {}
         return {
-            "terms": [self.terms[name] for name in TERMS],
+            "terms": self._terms(),
             "quota_used": self.used,
             "quota_renews_at": self.renews_at,
             "lots": list(self.lots),
             **owed,
         }
+
+    def _terms(self) -> Row:
+        row = [self.terms[name] for name in TERMS]
+        later = [self.terms.get(name, default) for name, default in LATER_TERMS.items()]
+        defaults = list(LATER_TERMS.values())
+        while later and later[-1] == defaults[len(later) - 1]:
+            later.pop()
+        return row + later
+
+    @property
+    def active(self) -> bool:
+        return self.terms.get("status", "active") == "active"
 
     @property
     def available(self) -> int:

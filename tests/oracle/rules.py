@@ -217,13 +217,16 @@ def _terms_changed(
     renews_at = now.renews_at
     if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
         renews_at = moved_renewal(renews_at, old["time_zone"], new)
-    text = f"plan {old['plan']} to {new['plan']}" if old["plan"] != new["plan"] else "terms changed"
+    told = [f"{name} {old[name]} to {new[name]}" for name in ("plan", "status") if old[name] != new[name]]
+    text = ", ".join(told) if told else "terms changed"
     return Effect("plan_change", replace(now, terms=new, renews_at=renews_at), [], _described(text))
 
 
 def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: CatalogVersion) -> Effect | Refusal:
     """Quota first, then lots in draw order, all or nothing (rules 3 and 4)."""
     feature, quantity = request.feature, request.quantity
+    if not now.active:
+        return Refusal(f"account_{now.terms['status']}")
     if feature not in catalog.prices:
         return Refusal("invalid_request")
     if not catalog.offers("feature", feature):

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
+from types import UnionType
 from zoneinfo import ZoneInfo
 
 from hypothesis import event, note, settings
@@ -14,6 +15,8 @@ from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import (
+    AccountClosed,
+    AccountFrozen,
     ExceedsRemaining,
     FeatureRetired,
     InsufficientCredits,
@@ -114,6 +117,10 @@ class AccountOverTime(RuleBasedStateMachine):
     def debit(self, feature: str, quantity: int) -> None:
         debit = Debit(actor="service", feature=feature, quantity=quantity)
         expected = self.expected_refusal(debit)
+        if expected and expected.code.startswith("account_"):
+            event("debit of an account that isn't active refused")
+            assert self.refused(debit, AccountFrozen | AccountClosed).code == expected.code
+            return
         if expected and expected.code == "feature_retired":
             event("debit of a retired feature refused")
             self.refused(debit, FeatureRetired)
@@ -234,14 +241,17 @@ class AccountOverTime(RuleBasedStateMachine):
         at, catalog = milliseconds(self.ledger_now), catalog_version(self.catalog)
         return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
 
-    def refused(self, operation: Debit | Grant | Void | ChangeTerms | Settle, how: type[Exception]) -> Exception:
+    def refused(
+        self, operation: Debit | Grant | Void | ChangeTerms | Settle, how: type[Refused] | UnionType
+    ) -> Refused:
         """Try what must be refused; twice, for a refusal leaves nothing behind."""
-        said: list[Exception] = []
+        said: list[Refused] = []
         for _ in range(2):
             try:
                 apply(self.account, operation, catalog=self.catalog, now=self.now)
-            except how as refusal:
+            except Refused as refusal:
                 said.append(refusal)
+        assert all(isinstance(refusal, how) for refusal in said)
         assert len(said) == 2
         assert vars(said[0]) == vars(said[1])
         return said[0]

@@ -333,7 +333,7 @@ def test_of_two_profile_changes_the_later_has_seen_the_earlier(
 def test_a_profile_is_changed_though_a_debit_came_between(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open(credits=5)
     wire.plan(TRANSACTION, first(lambda: rival.debit(1)))
-    ours = Profile(name="Ours", language="es", low_credit_threshold=3, manager_contact="ana@example.com")
+    ours = Profile(name="Ours", language="es", manager_contact="ana@example.com")
 
     driver.put_account(terms=QUOTA_100, profile=ours)
 

@@ -293,7 +293,7 @@ def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
     wishes = [
         (
             replace(QUOTA_100, plan=plan, quota_anchor_day=1 + index),
-            Profile(name=f"{plan}-{1 + index}", language="pt-BR", low_credit_threshold=index, manager_contact=None),
+            Profile(name=f"{plan}-{1 + index}", language="pt-BR", manager_contact=None),
         )
         for index, plan in enumerate(plans)
     ]

@@ -30,12 +30,13 @@ def put_account(world: World, step: Step) -> None:
         "quota_anchor_day": step["anchor"],
         "time_zone": step["zone"],
         "currency": "brl",
+        "low_credit_threshold": 10 + step["name"],
+        "status": "active",
     }
     account = account_of(step)
     profile = {
         "name": f"{NAMES[step['name']]} ({account})",
         "language": ("pt-BR", "en", "es")[step["name"]],
-        "low_credit_threshold": 10 + step["name"],
         "manager_contact": f"manager@{account}.example" if step["contact"] else None,
     }
     body = terms | profile

@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import Literal
 
 from prepaid.core.catalog import Catalog, Feature
+from prepaid.core.errors import AccountClosed, AccountFrozen
 from prepaid.core.ids import lot_id
 
 LotKind = Literal["purchase", "promotion", "adjustment"]
+Status = Literal["active", "frozen", "closed"]
+DEFAULT_LOW_CREDIT_THRESHOLD = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +41,11 @@ def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The account's agreed terms: its quota, and the currency it buys in. Only a plan_change entry changes them.
+    """The account's agreed terms: its quota, the currency it buys in, when its credits are low, and whether it may use
+    them. Only a plan_change entry changes them.
 
     currency: None for an account that was opened while no pack was on sale; the catalog's then counts.
+    low_credit_threshold: credits.
     """
 
     plan: str
@@ -48,6 +53,8 @@ class Terms:
     quota_anchor_day: int
     time_zone: str
     currency: str | None = None
+    low_credit_threshold: int = DEFAULT_LOW_CREDIT_THRESHOLD
+    status: Status = "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,14 @@ class Account:
         return sum(lot.remaining for lot in self.lots)
 
 
+def require_active(terms: Terms) -> None:
+    """Refuse what only an active account does: spend, hold and buy (rule 21). Raises AccountFrozen, AccountClosed."""
+    if terms.status == "frozen":
+        raise AccountFrozen
+    if terms.status == "closed":
+        raise AccountClosed
+
+
 def remaining_in(account: Account, lot: Lot) -> int:
     """Credits that the account has left in a lot now; `lot` itself may be an older copy."""
     return next((live.remaining for live in account.lots if live.number == lot.number), 0)
@@ -94,8 +109,9 @@ def quota_remaining_for(account: Account, feature: Feature, catalog: Catalog) ->
 
 
 def units_left(account: Account, feature: Feature, catalog: Catalog) -> int | None:
-    """How many more units of `feature` the account can use: 0 if it is retired, None (no limit) if it is free."""
-    if not feature.active:
+    """How many more units of `feature` the account can use: 0 if it is retired or the account isn't active, None (no
+    limit) if it is free."""
+    if not feature.active or account.terms.status != "active":
         return 0
     if feature.price == 0:
         return None

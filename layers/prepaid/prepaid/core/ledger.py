@@ -18,6 +18,7 @@ from prepaid.core.account import (
     quota_limit,
     quota_remaining,
     quota_remaining_for,
+    require_active,
 )
 from prepaid.core.calendar import end_of_validity, next_renewal, same_months_renewal
 from prepaid.core.catalog import Catalog, Feature
@@ -210,6 +211,7 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
 
 def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> Entry:
     assert debit.quantity >= 1
+    require_active(account.terms)
     feature = catalog.active_feature(debit.feature)
     from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalog))
     needed = (debit.quantity - from_quota) * feature.price
@@ -326,8 +328,13 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
         # The month's renewal moves with its anchor. If it is then past, the next settle renews.
         renewal = same_months_renewal(after.quota_renews_at, old.time_zone, new.quota_anchor_day, new.time_zone)
         after = replace(after, quota_renews_at=renewal)
-    description = f"plan {old.plan} to {new.plan}" if old.plan != new.plan else "terms changed"
-    return (replace(_entry("plan_change", account, after, catalog, now, change.actor), description=description),)
+    entry = _entry("plan_change", account, after, catalog, now, change.actor)
+    return (replace(entry, description=_what_changed(old, new)),)
+
+
+def _what_changed(old: Terms, new: Terms) -> str:
+    changes = [("plan", old.plan, new.plan), ("status", old.status, new.status)]
+    return ", ".join(f"{name} {was} to {now}" for name, was, now in changes if was != now) or "terms changed"
 
 
 def _entry(type_: EntryType, before: Account, after: Account, catalog: Catalog, now: datetime, actor: str) -> Entry:

@@ -65,7 +65,8 @@ def show(request: Request, deps: Deps) -> Response:
         "plan": catalog.plan(account.terms.plan),
         "quota": _quota(visit),
         "usable": usable,
-        "stopped": [found.feature for found in usable if found.left == 0],
+        # Of an account that isn't active, the frame says that everything has stopped.
+        "stopped": [found.feature for found in usable if found.left == 0 and account.terms.status == "active"],
         "packs_on_sale": bool(catalog.packs_on_sale),
         "manager_contact": visit.profile.manager_contact,
         "ending": ending_soon(account.lots, request.now, visit.zone),
