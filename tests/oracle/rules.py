@@ -13,6 +13,7 @@ from tests.oracle.account import (
     EXPIRES_AT,
     GRANTED,
     GRANTED_AT,
+    LATER_TERMS,
     NUMBER,
     REMAINING,
     Row,
@@ -77,7 +78,7 @@ class Void:
 
 @dataclass(frozen=True, kw_only=True)
 class PutTerms:
-    """Opens the account, or changes its terms."""
+    """Opens the account, or changes its terms: those that it names, which are all of a new account's but the status."""
 
     actor: str
     terms: Json
@@ -200,7 +201,7 @@ def _renewed(before: State, at: int) -> Effect | None:
 
 
 def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Refusal:
-    terms = request.terms
+    terms = LATER_TERMS | request.terms
     if not catalog.offers("plan", terms["plan"]):
         return Refusal("invalid_request")
     return Effect("plan_change", State(terms, 0, renewal(at, terms)), [], _described(f"opened on plan {terms['plan']}"))
@@ -209,7 +210,7 @@ def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Ref
 def _terms_changed(
     _l: "Ledger", now: State, request: PutTerms, _at: int, catalog: CatalogVersion
 ) -> Effect | Refusal | None:
-    old, new = now.terms, request.terms
+    old, new = now.terms, now.terms | request.terms
     if new == old:
         return None
     if old["plan"] != new["plan"] and not catalog.offers("plan", new["plan"]):

@@ -81,6 +81,11 @@ def renames(bench: Bench) -> Answer:
     return bench.service(PATCH_ACCOUNT, json=asked, by=ADMIN, trouble=True)
 
 
+def freezes(bench: Bench) -> Answer:
+    """Support freezes the same account."""
+    return bench.service(PATCH_ACCOUNT, json={"status": "frozen"}, by=ADMIN, trouble=True)
+
+
 def said(answer: Answer) -> Said:
     return answer.status, answer.body
 
@@ -128,6 +133,16 @@ def with_quota(bench: Bench) -> None:
     bench.service.open(plan="individual", ai_enabled=True, quota_anchor_day=1, credits=100)
     bench.now += 20 * DAY
     assert bench.service.spend(97, feature="ai_service").status == 201
+
+
+def frozen(bench: Bench) -> None:
+    opened(bench)
+    assert freezes(bench).status == 200
+
+
+def frozen_after_a_debit(bench: Bench) -> None:
+    spent_before(bench)
+    assert freezes(bench).status == 200
 
 
 def spent_before(bench: Bench) -> None:
@@ -440,6 +455,8 @@ SCENARIOS = (
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
     Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
+    Scenario("consume: refusal of a frozen account", frozen, spend(5), spends, reads=True, paired=True),
+    Scenario("consume: replay of a frozen account", frozen_after_a_debit, spend(3), spends, reads=True),
     Scenario("balance", opened, read(BALANCE), spends, reads=True),
     Scenario("balance of a time", spent_some, read(BALANCE, {"at": "2026-06-16T13:30:00Z"}), spends, reads=True),
     Scenario("history", opened, read(HISTORY), spends, reads=True),
@@ -453,6 +470,7 @@ SCENARIOS = (
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: patch", opened, patch_account(plan="trio"), renames),
+    Scenario("accounts: freeze", opened, patch_account(status="frozen"), spends),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: void", granted_other, void, spends),

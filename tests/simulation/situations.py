@@ -36,6 +36,17 @@ LEAST = {
     "a debit of a retired feature": 1_000,
     "a plan that is retired": 300,
     "a grant that has ended already": 1_000,
+    "an account that was frozen or closed": 3_000,
+    "debit refused: account_frozen": 500,
+    "debit refused: account_closed": 500,
+    "unlock refused: account_frozen": 50,
+    "buy refused: account_frozen": 20,
+    "buy refused: account_closed": 20,
+    "frozen or closed: credits granted": 100,
+    "frozen or closed: money arrived": 20,
+    "frozen or closed: an old key answered": 50,
+    "frozen or closed: credits expired": 20,
+    "a freeze got in before a debit": 20,
     "a void of a part": 1_000,
     "a void of all that remained": 1_000,
     "a void refused: exceeds_remaining": 100,
@@ -95,6 +106,12 @@ def situations(auditor: "Auditor", frame: "Frame", ledger: Ledger, line: Json, b
     found = {
         "clock: an entry dated by the one before it": at > frame.now,
         "a grant settled what was owed": kind in GRANTS.values() and line.get("owed"),
+    }
+    stopped = ledger.state.terms["status"] != "active"
+    found |= {
+        "frozen or closed: credits granted": stopped and kind in GRANTS.values(),
+        "frozen or closed: money arrived": stopped and kind == "purchase",
+        "frozen or closed: credits expired": stopped and kind == "expiry",
     }
     if kind == "expiry":
         found |= {

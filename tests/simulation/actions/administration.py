@@ -8,7 +8,7 @@ from tests.simulation.actions.asking import account_of
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
 from tests.simulation.world import FUNCTIONS, World
-from tests.support.api import PUT_ACCOUNT, PUT_CATALOG
+from tests.support.api import PATCH_ACCOUNT, PUT_ACCOUNT, PUT_CATALOG
 from tests.support.gateway_events import ADMIN
 
 SMALL_PACKS = {
@@ -31,7 +31,6 @@ def put_account(world: World, step: Step) -> None:
         "time_zone": step["zone"],
         "currency": "brl",
         "low_credit_threshold": 10 + step["name"],
-        "status": "active",
     }
     account = account_of(step)
     profile = {
@@ -52,6 +51,17 @@ def put_account(world: World, step: Step) -> None:
             asked=asked,
             request=rules.PutTerms(actor="admin-client", terms=terms),
         ),
+    )
+
+
+def patch_account(world: World, step: Step) -> None:
+    body = {name: value for name in ("status", "low_credit_threshold") if (value := step.get(name)) is not None}
+    request = rules.PutTerms(actor="admin-client", terms=body)
+    asked = {"profile": {}, "body": body}
+    account = account_of(step)
+    world.ask(
+        step,
+        ClientRequest("patch_account", PATCH_ACCOUNT, account, body, claims=ADMIN, asked=asked, request=request),
     )
 
 

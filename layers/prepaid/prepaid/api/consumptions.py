@@ -8,7 +8,17 @@ from prepaid.api.entries import BalanceAfter, DrawAnswer, balance_after, draw_an
 from prepaid.api.http.bodies import Body, Slug, Text, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, NOT_ACTIVE, REPLAYED, Answer, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    NOT_ACTIVE,
+    REPLAYED,
+    Answer,
+    Route,
+)
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.entry import Entry
 from prepaid.core.ids import consumption_id

@@ -8,7 +8,17 @@ from prepaid.api.http.bodies import Body, body_of, spelled
 from prepaid.api.http.problems import Forbidden
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, NOT_ACTIVE, REPLAYED, Answer, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    NOT_ACTIVE,
+    REPLAYED,
+    Answer,
+    Route,
+)
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.manager_code import check_new_code
 from prepaid.deps import Deps

@@ -145,8 +145,14 @@ def _state(account: Account) -> dict[str, Any]:
 
 
 def terms_to_row(terms: Terms) -> list[str | int | None]:
-    """Terms as a short row, so that many lots fit in a kilobyte with them. What has its default at the end is left out."""
-    row: list[str | int | None] = [terms.plan, terms.ai_enabled, terms.quota_anchor_day, terms.time_zone, terms.currency]
+    """Terms as a short row, so that many lots fit in a kilobyte with them. Defaults at its end are left out."""
+    row: list[str | int | None] = [
+        terms.plan,
+        terms.ai_enabled,
+        terms.quota_anchor_day,
+        terms.time_zone,
+        terms.currency,
+    ]
     if terms.status != "active":
         return [*row, terms.low_credit_threshold, terms.status]
     return [*row, terms.low_credit_threshold] if terms.low_credit_threshold != DEFAULT_LOW_CREDIT_THRESHOLD else row

@@ -57,8 +57,8 @@ def buy(
 ) -> Bought:
     """Record the purchase and create its payment page, once per key.
 
-    Raises AccountNotFound, IdempotencyKeyReused, AccountFrozen, AccountClosed, SessionInvalid, InvalidRequest for a pack that isn't on sale,
-    CurrencyMismatch, PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
+    Raises AccountNotFound, IdempotencyKeyReused, AccountFrozen, AccountClosed, SessionInvalid, InvalidRequest for a
+    pack that isn't on sale, CurrencyMismatch, PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
     """
     terms, profile = read_account(table, order.account)
     # A retry is recognized before the session, the catalog or anything else is checked (rule 5).

@@ -127,10 +127,12 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     ),
     AccountNotFound: Problem(404, lambda _: "There is no such account."),
     AccountFrozen: Problem(
-        409, lambda _: "The account is frozen. It can't use or buy credits until an administrator makes it active again."
+        409,
+        lambda _: "The account is frozen. It can't use or buy credits until an administrator makes it active again.",
     ),
     AccountClosed: Problem(
-        409, lambda _: "The account is closed. It can't use or buy credits unless an administrator makes it active again."
+        409,
+        lambda _: "The account is closed. It can't use or buy credits unless an administrator makes it active again.",
     ),
     InsufficientCredits: Problem(
         402,
