@@ -28,7 +28,7 @@ PLATFORMS = Path(__file__).parents[2] / "docs/platforms.md"
 STICKER = {"id": "sticker", "price": 1}
 AI_SERVICE = {"id": "ai_service", "price": 1}
 RENDER = {"id": "render", "price": 5}
-TRIO, PRO = {"id": "trio", "quotas": {"ai_service": 300}}, {"id": "pro", "quotas": {"render": 50}}
+TRIO, PRO = {"id": "trio", "quotas": {"ai_service": 300}}, {"id": "pro", "quotas": {"ai_service": 50}}
 SMALL = {"id": "small", "credits": 100, "amount": 900, "currency": "usd"}
 
 
@@ -75,7 +75,8 @@ def test_the_documented_example_works_on_a_fresh_stack(service: Service) -> None
     assert [pack["id"] for pack in service(PACKS).body["packs"]] == ["small", "large"]
     service.open("studio-1", plan="pro", ai_enabled=True, credits=5)
     assert service.spend(51, "render", account="studio-1").body["draws"][0]["units"] == 50
-    assert service.balance("petshop-1")["features"].keys() == {"render", "export"}
+    # Its retired plan still has a quota of the retired feature.
+    assert service.balance("petshop-1")["features"].keys() == {"render", "export", "ai_service"}
     assert [quota["feature"] for quota in service.balance("petshop-1")["quotas"]] == ["ai_service"]
 
 
