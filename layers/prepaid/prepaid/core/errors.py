@@ -4,6 +4,7 @@ PrepaidError
 ├── Refused                    a rule rejects the request; nothing was written
 │   ├── InvalidRequest         the request itself is invalid; names each field
 │   ├── AccountNotFound        no such account, or another caller's: both get the same response
+│   ├── ConsumptionNotFound    the account has no such consumption, or the key had no effect
 │   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
 │   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
@@ -58,6 +59,13 @@ class AccountNotFound(Refused):
     """No such account for this caller. Deliberately doesn't reveal whether another caller owns it."""
 
     code: ClassVar[str] = "account_not_found"
+
+
+@dataclass(eq=False)
+class ConsumptionNotFound(Refused):
+    """The account has no such consumption, or no consumption with that key."""
+
+    code: ClassVar[str] = "consumption_not_found"
 
 
 @dataclass(eq=False)
