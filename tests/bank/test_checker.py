@@ -162,10 +162,10 @@ def a_balance_with_a_credit_too_many(run: Run) -> None:
 
 
 def a_balance_with_a_quota_that_was_not_left(run: Run) -> None:
-    read = run.answered("balance", 200, lambda _, response: response.body["quota"] is not None)
+    read = run.answered("balance", 200, lambda _, response: bool(response.body["quotas"]))
     assert read.response
     body = deepcopy(read.response.body)
-    body["quota"]["remaining"] += 1
+    body["quotas"][0]["remaining"] += 1
     run.change(read, response={"body": body})
 
 

@@ -71,7 +71,7 @@ def test_a_plan_change_keeps_what_was_used(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True)
     service.spend(80, "ai_service")
     service(PATCH_ACCOUNT, json={"plan": "trio"})
-    assert service.balance()["quota"] | {"renews_at": ""} == {
+    assert service.balance()["quotas"][0] | {"renews_at": ""} == {
         "feature": "ai_service",
         "limit": 300,
         "used": 80,
@@ -300,9 +300,7 @@ def put(service: Service, catalog: dict[str, Any], if_match: str = '"1"') -> Ans
 def test_a_catalog_is_replaced_with_its_version_in_if_match(service: Service) -> None:
     assert service(GET_CATALOG).headers["etag"] == '"1"'
     changed = successor(service)
-    changed["features"].append(
-        {"id": "photo", "price": 3, "quota_backed": False, "active": True, "titles": {"es": "Foto"}}
-    )
+    changed["features"].append({"id": "photo", "price": 3, "active": True, "titles": {"es": "Foto"}})
     changed["packs"][0]["active"] = False
     answer = put(service, changed)
     assert (answer.status, answer.headers["etag"]) == (200, '"2"')
@@ -388,8 +386,16 @@ def test_a_duplicate_id_is_rejected(service: Service, kind: str) -> None:
     assert service.stored() == {}
 
 
-def test_a_second_quota_backed_feature_is_rejected(service: Service) -> None:
+def test_a_quota_of_an_unknown_feature_is_rejected_by_name(service: Service) -> None:
+    changed = successor(service)
+    changed["plans"][1]["quotas"]["film"] = 3
+    answer = put(service, changed)
+    assert (answer.status, answer.code, answer.fields) == (422, "invalid_request", ["plans.1.quotas.film"])
+    assert service.stored() == {}
+
+
+def test_a_feature_has_no_switch_for_a_quota(service: Service) -> None:
     changed = successor(service)
     changed["features"][0]["quota_backed"] = True
-    assert put(service, changed).status == 422
+    assert put(service, changed).fields == ["features.0.quota_backed"]
     assert service.stored() == {}

@@ -18,7 +18,7 @@ WHOLE_NUMBERS = [
     (PUT_ACCOUNT, "quota_anchor_day", 1, 31),
     (PUT_ACCOUNT, "low_credit_threshold", 0, 1_000_000_000),
     (PUT_CATALOG, "features.0.price", 0, 1_000_000),
-    (PUT_CATALOG, "plans.0.quota", 0, 1_000_000_000),
+    (PUT_CATALOG, "plans.0.quotas.sticker", 0, 1_000_000_000),
     (PUT_CATALOG, "packs.0.credits", 1, 1_000_000_000),
     (PUT_CATALOG, "packs.0.amount", 1, 99_999_999),
     (PUT_CATALOG, "packs.0.valid_months", 1, 120),
@@ -103,7 +103,7 @@ def test_invalid_texts_are_rejected(refused: Service, route: str, member: str) -
 
 
 @pytest.mark.parametrize("text", ["1", "0", '"true"', '"yes"', "null", "[]"])
-@pytest.mark.parametrize(("route", "member"), [(PUT_ACCOUNT, "ai_enabled"), (PUT_CATALOG, "features.0.quota_backed")])
+@pytest.mark.parametrize(("route", "member"), [(PUT_ACCOUNT, "ai_enabled"), (PUT_CATALOG, "features.0.active")])
 def test_a_boolean_of_another_type_is_rejected(refused: Service, route: str, member: str, text: str) -> None:
     answer = ask(refused, route, body=with_member(route, member, text))
     assert (answer.status, answer.fields) == (422, [member])

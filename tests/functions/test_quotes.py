@@ -29,7 +29,7 @@ def test_a_quote_returns_what_a_consumption_would_draw(service: Service) -> None
         "credits": 3,
         "quota": 100,
         "draws": [
-            {"source": "quota", "units": 100},
+            {"source": "quota", "feature": "ai_service", "units": 100},
             {"source": "lot", "lot": "lot_000000000002", "credits": 3, "expires_at": "2027-06-17T03:00:00.000Z"},
         ],
         "missing": 0,

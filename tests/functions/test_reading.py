@@ -37,13 +37,15 @@ def test_a_balance_shows_the_whole_account(service: Service) -> None:
                 }
             ],
         },
-        "quota": {
-            "feature": "ai_service",
-            "limit": 300,
-            "used": 300,
-            "remaining": 0,
-            "renews_at": "2026-07-01T03:00:00.000Z",
-        },
+        "quotas": [
+            {
+                "feature": "ai_service",
+                "limit": 300,
+                "used": 300,
+                "remaining": 0,
+                "renews_at": "2026-07-01T03:00:00.000Z",
+            }
+        ],
         "features": {
             "sticker": {"price": 1, "can_use": True, "units_left": 99},
             "ai_service": {"price": 1, "can_use": True, "units_left": 99},
@@ -54,7 +56,7 @@ def test_a_balance_shows_the_whole_account(service: Service) -> None:
 def test_a_balance_on_a_plan_without_quota_has_none(service: Service) -> None:
     service.open()
     balance = service.balance()
-    assert balance["quota"] is None
+    assert balance["quotas"] == []
     assert balance["credits"]["next_expiry_at"] is None
     assert balance["features"]["ai_service"] == {"price": 1, "can_use": False, "units_left": 0}
 
@@ -67,8 +69,8 @@ def test_reading_writes_nothing_though_time_has_passed(service: Service, clock: 
     clock.now = datetime.fromisoformat("2026-07-01T03:00:00Z")
     balance = service.balance()
     assert (balance["credits"]["available"], balance["credits"]["lots"]) == (0, [])
-    assert (balance["quota"]["used"], balance["quota"]["remaining"]) == (0, 100)
-    assert balance["quota"]["renews_at"] == "2026-08-01T03:00:00.000Z"
+    assert (balance["quotas"][0]["used"], balance["quotas"][0]["remaining"]) == (0, 100)
+    assert balance["quotas"][0]["renews_at"] == "2026-08-01T03:00:00.000Z"
     # What time did isn't in the ledger yet: the last entry is still the debit.
     assert balance["entry"] == 3
     assert service.stored() == before
@@ -181,7 +183,7 @@ def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> No
         "balance_after": 8,
         "quota_remaining": 0,
         "draws": [
-            {"source": "quota", "units": 40},
+            {"source": "quota", "feature": "ai_service", "units": 40},
             {"source": "lot", "lot": "lot_000000000002", "credits": 2, "expires_at": "2027-06-17T03:00:00.000Z"},
         ],
         "lot": None,
@@ -391,10 +393,12 @@ def test_a_past_balance_has_that_times_prices(service: Service, clock: Clock) ->
     service.open(plan="trio", ai_enabled=True)
     dearer = {
         "features": [
-            {"id": "sticker", "price": 3, "quota_backed": False},
-            {"id": "ai_service", "price": 1, "quota_backed": True},
+            {"id": "sticker", "price": 3},
+            {"id": "ai_service", "price": 1},
         ],
-        "plans": [{"id": plan, "quota": 400} for plan in ("none", "individual", "trio", "team", "scale")],
+        "plans": [
+            {"id": plan, "quotas": {"ai_service": 400}} for plan in ("none", "individual", "trio", "team", "scale")
+        ],
         "packs": service(GET_CATALOG).body["packs"],
     }
     clock.now += HOUR
@@ -408,5 +412,5 @@ def test_a_past_balance_has_that_times_prices(service: Service, clock: Clock) ->
     ).body
 
     assert then == now
-    assert (then["quota"]["limit"], then["features"]["sticker"]["price"]) == (400, 3)
-    assert (before["quota"]["limit"], before["features"]["sticker"]["price"]) == (300, 1)
+    assert (then["quotas"][0]["limit"], then["features"]["sticker"]["price"]) == (400, 3)
+    assert (before["quotas"][0]["limit"], before["features"]["sticker"]["price"]) == (300, 1)

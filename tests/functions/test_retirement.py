@@ -25,10 +25,10 @@ from tests.support.in_process import Service
 from tests.support.stripe_purchases import Storefront
 
 PLATFORMS = Path(__file__).parents[2] / "docs/platforms.md"
-STICKER = {"id": "sticker", "price": 1, "quota_backed": False}
-AI_SERVICE = {"id": "ai_service", "price": 1, "quota_backed": True}
-RENDER = {"id": "render", "price": 5, "quota_backed": True}
-TRIO, PRO = {"id": "trio", "quota": 300}, {"id": "pro", "quota": 50}
+STICKER = {"id": "sticker", "price": 1}
+AI_SERVICE = {"id": "ai_service", "price": 1}
+RENDER = {"id": "render", "price": 5}
+TRIO, PRO = {"id": "trio", "quotas": {"ai_service": 300}}, {"id": "pro", "quotas": {"ai_service": 50}}
 SMALL = {"id": "small", "credits": 100, "amount": 900, "currency": "usd"}
 
 
@@ -74,9 +74,10 @@ def test_the_documented_example_works_on_a_fresh_stack(service: Service) -> None
     assert ids(answers[1].body["plans"]) == ["free", "pro"]
     assert [pack["id"] for pack in service(PACKS).body["packs"]] == ["small", "large"]
     service.open("studio-1", plan="pro", ai_enabled=True, credits=5)
-    assert service.spend(51, "render", account="studio-1").body["draws"][0] == {"source": "quota", "units": 50}
-    assert service.balance("petshop-1")["features"].keys() == {"render", "export"}
-    assert service.balance("petshop-1")["quota"] is None
+    assert service.spend(51, "render", account="studio-1").body["draws"][0]["units"] == 50
+    # Its retired plan still has a quota of the retired feature.
+    assert service.balance("petshop-1")["features"].keys() == {"render", "export", "ai_service"}
+    assert [quota["feature"] for quota in service.balance("petshop-1")["quotas"]] == ["ai_service"]
 
 
 def test_what_a_catalog_leaves_out_is_listed_as_retired(service: Service) -> None:
@@ -102,7 +103,7 @@ def test_a_catalog_with_its_retired_parts_can_be_put_back(service: Service) -> N
 def test_a_retired_feature_is_refused_with_the_active_ones(service: Service) -> None:
     service.open(credits=10)
     service.spend(1, key="before")
-    put(service, features=[RENDER, AI_SERVICE | {"quota_backed": False}])
+    put(service, features=[RENDER, AI_SERVICE])
 
     answer = service.spend(1)
 
@@ -141,13 +142,13 @@ def test_a_retired_plan_stays_with_its_accounts(service: Service) -> None:
 
     assert (kept.status, service(GET_ACCOUNT).body["plan"]) == (200, "trio")
     assert service.spend(1, "ai_service").body["quota"] == 1
-    assert service(BALANCE).body["quota"]["limit"] == 300
+    assert service(BALANCE).body["quotas"][0]["limit"] == 300
 
 
 @pytest.mark.parametrize("plan", ["trio", "unheard-of"])
 def test_no_account_gets_a_retired_or_unknown_plan(service: Service, plan: str) -> None:
     service.open(plan="none")
-    put(service, plans=[PRO, {"id": "free", "quota": 0}])
+    put(service, plans=[PRO, {"id": "free", "quotas": {}}])
     before = service.stored()
 
     asked = {"name": "x", "plan": plan}
@@ -176,7 +177,7 @@ def test_a_retired_plan_gives_no_quota_of_another_feature(service: Service) -> N
 
     put(service, features=[RENDER], plans=[PRO])
 
-    assert service.balance()["quota"] is None
+    assert [quota["feature"] for quota in service.balance()["quotas"]] == ["ai_service"]
     assert service.spend(1, "render").body["draws"][0]["source"] == "lot"
     assert service.spend(1, "render").code == "insufficient_credits"
 
@@ -189,16 +190,16 @@ def test_a_retired_feature_is_shown_while_the_plan_has_its_quota(service: Servic
     shown = service.balance()
 
     assert shown["features"]["ai_service"] == {"price": 1, "can_use": False, "units_left": 0}
-    assert shown["quota"]["feature"] == "ai_service"
+    assert [quota["feature"] for quota in shown["quotas"]] == ["ai_service"]
     assert service.balance("zoo")["features"].keys() == {"sticker"}
     assert service.spend(1, "ai_service").code == "feature_retired"
-    put(service, version=2, features=[STICKER], plans=[TRIO | {"quota": 0}, PRO])
+    put(service, version=2, features=[STICKER], plans=[TRIO | {"quotas": {}}, PRO])
     assert service.balance()["features"].keys() == {"sticker"}
 
 
 def test_a_retired_free_feature_cannot_be_used(service: Service) -> None:
     service.open()
-    put(service, features=[STICKER, AI_SERVICE | {"price": 0, "quota_backed": False}])
+    put(service, features=[STICKER, AI_SERVICE | {"price": 0}])
     assert service.spend(1, "ai_service").status == 201
     put(service, version=2, features=[STICKER])
 

@@ -17,11 +17,13 @@ TERMS = ("plan", "ai_enabled", "quota_anchor_day", "time_zone", "currency")
 
 @dataclass(frozen=True)
 class State:
-    """terms: by name. used: units of quota in the period that ends at renews_at. lots: in draw order, none empty.
-    owed: credits."""
+    """terms: by name. used: units of quota by feature, in the period that ends at renews_at.
+
+    lots: in draw order, none empty. owed: credits.
+    """
 
     terms: Json
-    used: int
+    used: dict[str, int]
     renews_at: int
     lots: tuple[Row, ...] = ()
     owed: int = 0
@@ -30,14 +32,14 @@ class State:
     def of(cls, stored: Json) -> "State":
         """The `state` of a stored entry."""
         terms, lots = dict(zip(TERMS, stored["terms"], strict=True)), tuple(stored["lots"])
-        return cls(terms, stored["quota_used"], stored["quota_renews_at"], lots, stored.get("owed", 0))
+        return cls(terms, stored["quotas_used"], stored["quota_renews_at"], lots, stored.get("owed", 0))
 
     def stored(self) -> Json:
         """As an entry stores it."""
         owed = {"owed": self.owed} if self.owed else {}
         return {
             "terms": [self.terms[name] for name in TERMS],
-            "quota_used": self.used,
+            "quotas_used": self.used,
             "quota_renews_at": self.renews_at,
             "lots": list(self.lots),
             **owed,
@@ -47,17 +49,18 @@ class State:
     def available(self) -> int:
         return sum(int(row[REMAINING]) for row in self.lots)
 
-    def limit(self, catalog: CatalogVersion) -> int:
-        """Units of quota a period."""
-        return catalog.quotas[self.terms["plan"]] if self.terms["ai_enabled"] else 0
+    def limits(self, catalog: CatalogVersion) -> dict[str, int]:
+        """Units of quota a period, by feature, as the catalog lists the features."""
+        included = catalog.quotas[self.terms["plan"]] if self.terms["ai_enabled"] else {}
+        return {feature: included[feature] for feature in catalog.prices if included.get(feature, 0) > 0}
 
-    def left(self, catalog: CatalogVersion) -> int:
-        """Units of quota. A smaller plan takes nothing back that was used (rule 9)."""
-        return max(0, self.limit(catalog) - self.used)
+    def left(self, catalog: CatalogVersion) -> dict[str, int]:
+        """Units of quota, by feature. A smaller plan takes nothing back that was used (rule 9)."""
+        return {feature: max(0, units - self.used.get(feature, 0)) for feature, units in self.limits(catalog).items()}
 
-    def left_for(self, feature: str, catalog: CatalogVersion) -> int:
-        """Units of quota that a feature may use (rule 7)."""
-        return self.left(catalog) if feature == catalog.backed else 0
+    def left_for(self, feature: str | None, catalog: CatalogVersion) -> int:
+        """Units of quota that a feature may use: its own (rule 7)."""
+        return sum(units for owner, units in self.left(catalog).items() if owner == feature)
 
     def at(self, now: int) -> "State":
         """What a reader sees at `now`: without lots that have ended, and with the quota renewed (rules 2 and 8)."""
@@ -66,7 +69,7 @@ class State:
         if lots and lots[0][EXPIRES_AT] <= now:
             lots = tuple(row for row in lots if row[EXPIRES_AT] > now)
         if self.renews_at <= now:
-            return replace(self, used=0, renews_at=renewal(now, self.terms), lots=lots)
+            return replace(self, used={}, renews_at=renewal(now, self.terms), lots=lots)
         return self if lots is self.lots else replace(self, lots=lots)
 
 

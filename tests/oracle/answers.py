@@ -35,7 +35,7 @@ def consumption(line: Json, number: int) -> Json:
         "quantity": line["quantity"],
         "credits": -line["credits"],
         "quota": -line["quota"],
-        "draws": [draw(row) for row in line["draws"]],
+        "draws": [draw(row, line) for row in line["draws"]],
         "balance": {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]},
         "created_at": time_text(line["at"]),
     }
@@ -65,7 +65,7 @@ def quote(account: str, as_of: int, state: State, request: Debit, would: Effect 
         "affordable": True,
         "credits": state.available - would.after.available,
         "quota": sum(row[1] for row in would.draws if row[0] == "quota"),
-        "draws": [draw(row) for row in would.draws],
+        "draws": [draw(row, would.says) for row in would.draws],
         "missing": 0,
     }
 
@@ -102,9 +102,10 @@ def void(line: Json, after: State, number: int) -> Json:
     }
 
 
-def draw(row: Row) -> Json:
+def draw(row: Row, line: Json) -> Json:
+    """line: of the draw's entry. A quota is of the entry's feature."""
     if row[0] == "quota":
-        return {"source": "quota", "units": row[1]}
+        return {"source": "quota", "feature": line["feature"], "units": row[1]}
     return {"source": "lot", "lot": lot_id(row[1]), "credits": row[2], "expires_at": time_text(row[3])}
 
 
@@ -113,15 +114,17 @@ def draw(row: Row) -> Json:
 
 def balance(account: str, state: State, catalog: CatalogVersion, number: int, as_of: int) -> Json:
     """state: after entry `number`, as it is at `as_of`."""
-    quota = None
-    if catalog.backed and state.limit(catalog):
-        quota = {
-            "feature": catalog.backed,
-            "limit": state.limit(catalog),
-            "used": state.used,
-            "remaining": state.left(catalog),
+    limits = state.limits(catalog)
+    quotas = [
+        {
+            "feature": feature,
+            "limit": limit,
+            "used": state.used.get(feature, 0),
+            "remaining": max(0, limit - state.used.get(feature, 0)),
             "renews_at": time_text(state.renews_at),
         }
+        for feature, limit in limits.items()
+    ]
     return {
         "account": account,
         "as_of": time_text(as_of),
@@ -143,11 +146,11 @@ def balance(account: str, state: State, catalog: CatalogVersion, number: int, as
                 for row in state.lots
             ],
         },
-        "quota": quota,
+        "quotas": quotas,
         "features": {
             feature: _usable(state, catalog, feature, price)
             for feature, price in catalog.prices.items()
-            if catalog.offers("feature", feature) or (quota and quota["feature"] == feature)
+            if catalog.offers("feature", feature) or feature in limits
         },
     }
 
@@ -181,7 +184,7 @@ def entry(line: Json, number: int) -> Json:
         "source": source(line),
         "balance_after": line["balance_after"],
         "quota_remaining": line["quota_remaining"],
-        "draws": [draw(row) for row in line["draws"]],
+        "draws": [draw(row, line) for row in line["draws"]],
         "lot": _lot(line),
         "actor": line["actor"],
     }
@@ -217,7 +220,6 @@ def catalog(version: CatalogVersion) -> Json:
             {
                 "id": feature,
                 "price": price,
-                "quota_backed": feature == version.backed,
                 "active": version.offers("feature", feature),
                 "titles": version.titles[f"feature {feature}"],
             }
@@ -226,11 +228,11 @@ def catalog(version: CatalogVersion) -> Json:
         "plans": [
             {
                 "id": plan,
-                "quota": quota,
+                "quotas": quotas,
                 "active": version.offers("plan", plan),
                 "titles": version.titles[f"plan {plan}"],
             }
-            for plan, quota in version.quotas.items()
+            for plan, quotas in version.quotas.items()
         ],
         "packs": list(version.packs.values()),
     }

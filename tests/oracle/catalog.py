@@ -12,15 +12,14 @@ FIRST_CATALOG = Path(__file__).parents[2] / "layers/prepaid/prepaid/core/first_c
 
 @dataclass(frozen=True)
 class CatalogVersion:
-    """One version of the catalog. backed: the feature that the quota pays for. since: when it came into force.
+    """One version of the catalog. quotas: units by feature, by plan. since: when it came into force.
 
     retired: features and plans that the version keeps for what refers to them. titles: of features and plans.
     """
 
     version: int
     prices: dict[str, int]
-    backed: str | None
-    quotas: dict[str, int]
+    quotas: dict[str, dict[str, int]]
     packs: dict[str, Json]
     since: int
     retired: frozenset[str]
@@ -37,8 +36,7 @@ class CatalogVersion:
         return cls(
             version=body["version"],
             prices={feature["id"]: feature["price"] for feature in body["features"]},
-            backed=next((feature["id"] for feature in body["features"] if feature["quota_backed"]), None),
-            quotas={plan["id"]: plan["quota"] for plan in body["plans"]},
+            quotas={plan["id"]: dict(plan.get("quotas", {})) for plan in body["plans"]},
             packs={pack["id"]: pack for pack in body["packs"]},
             since=since,
             retired=frozenset(name for name, one in named.items() if not one.get("active", True)),
@@ -55,17 +53,10 @@ class CatalogVersion:
         prices = {feature: price for feature, price in self.prices.items() if feature not in new.prices}
         quotas = {plan: quota for plan, quota in self.quotas.items() if plan not in new.quotas}
         packs = {pack: {**body, "active": False} for pack, body in self.packs.items() if pack not in new.packs}
-        backed = new.backed
-        if backed is None and self.backed in prices:
-            backed = self.backed
-        if backed is None or backed != self.backed:
-            # Nobody decided how many units of another feature these plans include.
-            quotas = dict.fromkeys(quotas, 0)
         gone = {f"feature {feature}" for feature in prices} | {f"plan {plan}" for plan in quotas}
         return replace(
             new,
             prices=new.prices | prices,
-            backed=backed,
             quotas=new.quotas | quotas,
             packs=new.packs | packs,
             retired=new.retired | gone,

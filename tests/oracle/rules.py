@@ -138,7 +138,7 @@ def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVers
         opened = _opened(request, at, catalog)
         if isinstance(opened, Refusal):
             return opened
-        return entry(opened, State({}, 0, 0), 0, request, at, catalog)
+        return entry(opened, State({}, {}, 0), {}, request, at, catalog)
     before = ledger.state
     settling = _expired(before, at) or _renewed(before, at)
     if settling:
@@ -161,21 +161,31 @@ def quote(ledger: "Ledger", state: State, request: Debit, at: int, catalog: Cata
     return _debited(ledger, state.at(at), request, at, catalog)
 
 
-def entry(effect: Effect, before: State, quota_before: int, request: Any, at: int, catalog: CatalogVersion) -> Entry:
+def entry(
+    effect: Effect, before: State, left_before: dict[str, int], request: Any, at: int, catalog: CatalogVersion
+) -> Entry:
     """An effect with its sums, as the ledger stores it (rule 6). request: None for what time does."""
-    after = effect.after
+    after, left, feature = effect.after, effect.after.left(catalog), effect.says.get("feature")
+    moved = {
+        name: left.get(name, 0) - left_before.get(name, 0)
+        for name in {**left_before, **left}
+        if left.get(name, 0) != left_before.get(name, 0)
+    }
     line: Json = {
         "at": at,
         "type": effect.type,
         "credits": after.available - before.available,
-        "quota": after.left(catalog) - quota_before,
+        "quota": sum(moved.values()),
         "balance_after": after.available,
-        "quota_remaining": after.left(catalog),
+        # Of the feature that the entry is about, where the plan has a quota of it.
+        "quota_remaining": left[feature] if feature in left else sum(left.values()),
         "draws": effect.draws,
         "actor": request.actor if request else SERVICE,
         "catalog_version": catalog.version,
         **effect.says,
     }
+    if moved and feature is None:
+        line["quotas"] = moved
     key = getattr(request, "key", None)
     if key is not None:
         line["key"] = urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6]
@@ -208,7 +218,9 @@ def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Ref
     terms = request.terms
     if not catalog.offers("plan", terms["plan"]):
         return Refusal("invalid_request")
-    return Effect("plan_change", State(terms, 0, renewal(at, terms)), [], _described(f"opened on plan {terms['plan']}"))
+    return Effect(
+        "plan_change", State(terms, {}, renewal(at, terms)), [], _described(f"opened on plan {terms['plan']}")
+    )
 
 
 def _terms_changed(
@@ -241,12 +253,13 @@ def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: Catalo
     lots, draws = take(now.lots, needed)
     quota = [["quota", units]] if units else []
     says = {"feature": feature, "quantity": quantity, **request.texts}
-    return Effect("consumption", replace(now, used=now.used + units, lots=lots), quota + draws, says)
+    used = {**now.used, feature: now.used.get(feature, 0) + units} if units else now.used
+    return Effect("consumption", replace(now, used=used, lots=lots), quota + draws, says)
 
 
 def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion) -> Refusal:
     """What is owed is taken from the pack first, and a renewal helps only where there is a quota (rules 4, 8, 13)."""
-    helps = feature == catalog.backed and now.limit(catalog) > 0
+    helps = feature in now.limits(catalog)
     facts = {
         "needed": needed,
         "available": now.available,

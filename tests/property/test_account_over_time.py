@@ -10,7 +10,7 @@ from hypothesis import event, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from prepaid.core.account import Account, LotKind, Terms, draw_order, quota_remaining
+from prepaid.core.account import Account, LotKind, Terms, draw_order, quotas_remaining
 from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, LotDraw, QuotaDraw
@@ -38,12 +38,13 @@ class AccountOverTime(RuleBasedStateMachine):
 
     entries: list[Entry]
     catalog: Catalog
+    catalogs: dict[int, Catalog]
     ledger: Ledger
     now: datetime
 
     @initialize(terms=strategies.terms, catalog=strategies.catalogs())
     def open(self, terms: Terms, catalog: Catalog) -> None:
-        self.now, self.catalog = START, catalog
+        self.now, self.catalog, self.catalogs = START, catalog, {catalog.version: catalog}
         self.entries, self.ledger = [], Ledger("petshop-1")
         opened = open_account("petshop-1", terms, actor="administrator", catalog=catalog, now=START)
         self.accept((opened,), ChangeTerms(actor="administrator", terms=terms))
@@ -170,6 +171,7 @@ class AccountOverTime(RuleBasedStateMachine):
     @rule(data=st.data())
     def change_the_catalog(self, data: st.DataObject) -> None:
         self.catalog = data.draw(strategies.catalogs(version=self.catalog.version + 1))
+        self.catalogs[self.catalog.version] = self.catalog
 
     # What must hold
 
@@ -181,7 +183,7 @@ class AccountOverTime(RuleBasedStateMachine):
         expected = self.ledger.state.at(milliseconds(now))
         assert state_of(seen) == expected
         assert seen.available == expected.available
-        assert quota_remaining(seen, self.catalog) == expected.left(catalog_version(self.catalog))
+        assert quotas_remaining(seen, self.catalog) == expected.left(catalog_version(self.catalog))
         assert list(seen.lots) == sorted(seen.lots, key=draw_order)
         assert all(0 < lot.remaining <= lot.granted and now < lot.expires_at for lot in seen.lots)
 
@@ -201,7 +203,7 @@ class AccountOverTime(RuleBasedStateMachine):
         self.carry_out(Settle())
         note(f"{len(self.entries)} entries")
         event(f"ledger of {len(self.entries) // 10 * 10}+ entries")
-        check_ledger(self.entries)
+        check_ledger(self.entries, self.catalogs)
         check_lots(self.entries)
 
     # Means
@@ -263,7 +265,7 @@ class AccountOverTime(RuleBasedStateMachine):
 
 def value(account: Account) -> tuple[object, ...]:
     """What the account is worth, without how many lines it took to say so."""
-    return account.lots, account.quota_used, account.quota_renews_at, account.terms
+    return account.lots, account.quotas_used, account.quota_renews_at, account.terms
 
 
 def granted_lot(entry: Entry) -> str:
@@ -273,10 +275,10 @@ def granted_lot(entry: Entry) -> str:
     return entry.lot.id
 
 
-def check_ledger(entries: list[Entry]) -> None:
+def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
     """Line by line: no gaps, no time travel, every change accounted for, and the state is the fold of the lines."""
     lots: dict[str, int] = {}
-    used = 0
+    used: Counter[str] = Counter()
     assert entries[0].number == 1
     for entry in entries:
         drawn_credits = {draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)}
@@ -286,11 +288,12 @@ def check_ledger(entries: list[Entry]) -> None:
             lots[lot] -= credits
             assert credits > 0
             assert lots[lot] >= 0
-        used += sum(draw.units for draw in entry.draws if isinstance(draw, QuotaDraw))
-        used = 0 if entry.type == "quota_renewal" else used
+        used.update({draw.feature: draw.units for draw in entry.draws if isinstance(draw, QuotaDraw)})
+        if entry.type == "quota_renewal":
+            used.clear()
 
         assert {lot.id: lot.remaining for lot in entry.after.lots} == {id_: n for id_, n in lots.items() if n}
-        assert entry.after.quota_used == used
+        assert entry.after.quotas_used == used
         assert entry.credits == (lots[granted_lot(entry)] if entry.lot else -sum(drawn_credits.values()))
         assert entry.quota_remaining >= 0
         if entry.type == "consumption":
@@ -307,7 +310,10 @@ def check_ledger(entries: list[Entry]) -> None:
         assert before.after.available + after.credits == after.after.available
         # Another catalog version counts another quota without anything having happened to the account.
         if before.catalog_version == after.catalog_version:
-            assert before.quota_remaining + after.quota == after.quota_remaining
+            catalog = catalogs[after.catalog_version]
+            left, then = quotas_remaining(before.after, catalog), quotas_remaining(after.after, catalog)
+            assert Counter(left) + Counter(after.quotas) == Counter(then)
+            assert sum(after.quotas.values()) == after.quota
         check_period(before.after, after)
 
 
@@ -321,7 +327,7 @@ def check_period(before: Account, entry: Entry) -> None:
         assert ends == before.quota_renews_at
     elif before.quota_renews_at <= entry.at:
         # Nothing was used in the period that ended, so it ended without a line.
-        assert before.quota_used == 0
+        assert before.quotas_used == {}
         assert entry.at < ends or entry.type == "plan_change"
     elif entry.type != "plan_change":
         assert ends == before.quota_renews_at

@@ -73,4 +73,4 @@ def test_many_small_debits_take_what_one_large_one_takes(parts: list[int], lots:
     by_parts, _ = run(account, *(a_debit("ai_service", part) for part in parts), now=START)
     at_once, _ = run(account, a_debit("ai_service", sum(parts)), now=START)
 
-    assert (by_parts.lots, by_parts.quota_used) == (at_once.lots, at_once.quota_used)
+    assert (by_parts.lots, by_parts.quotas_used) == (at_once.lots, at_once.quotas_used)

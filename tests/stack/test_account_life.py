@@ -22,7 +22,8 @@ def test_a_pack_paid_by_card_on_the_page_becomes_a_lot(bought: Bought, cashier: 
 
 def test_a_new_account_can_use_its_quota_at_once(bought: Bought) -> None:
     assert (
-        bought.before["quota"].items() >= {"feature": "ai_service", "limit": 100, "used": 0, "remaining": 100}.items()
+        bought.before["quotas"][0].items()
+        >= {"feature": "ai_service", "limit": 100, "used": 0, "remaining": 100}.items()
     )
     assert bought.before["features"]["ai_service"] == {"price": 1, "can_use": True, "units_left": 100}
     assert bought.before["features"]["sticker"] == {"price": 1, "can_use": False, "units_left": 0}
@@ -33,7 +34,7 @@ def test_a_service_is_paid_by_quota_first(spent: Spent) -> None:
     answer = spent.by_quota
 
     assert answer.status == 201
-    assert answer.body["draws"] == [{"source": "quota", "units": 98}]
+    assert answer.body["draws"] == [{"source": "quota", "feature": "ai_service", "units": 98}]
     assert (answer.body["quota"], answer.body["credits"]) == (98, 0)
     assert answer.body["balance"] == {"available": 50, "quota_remaining": 2}
 
@@ -44,7 +45,7 @@ def test_one_debit_takes_the_rest_of_the_quota_and_then_credits(spent: Spent, bo
     [lot] = bought.after["credits"]["lots"]
     assert answer.status == 201
     assert answer.body["draws"] == [
-        {"source": "quota", "units": 2},
+        {"source": "quota", "feature": "ai_service", "units": 2},
         {"source": "lot", "lot": lot["lot"], "credits": 3, "expires_at": lot["expires_at"]},
     ]
     assert answer.body["balance"] == {"available": 47, "quota_remaining": 0}
@@ -61,7 +62,7 @@ def test_a_refused_service_names_both_remedies(spent: Spent, bought: Bought) -> 
     assert (answer.status, answer.code) == (402, "insufficient_credits")
     assert (answer.body["needed"], answer.body["available"], answer.body["quota_remaining"]) == (8, 7, 0)
     assert answer.body["suggested_pack"] == "credits-50"
-    assert answer.body["renews_at"] == bought.before["quota"]["renews_at"]
+    assert answer.body["renews_at"] == bought.before["quotas"][0]["renews_at"]
 
 
 def test_a_refused_sticker_names_no_renewal(spent: Spent) -> None:
@@ -82,7 +83,7 @@ def test_a_retry_of_the_last_debit_gets_its_response(spent: Spent) -> None:
 
 def test_nothing_can_be_used_when_all_is_spent(spent: Spent) -> None:
     assert spent.empty["credits"] == {"available": 0, "held": 0, "owed": 0, "next_expiry_at": None, "lots": []}
-    assert (spent.empty["quota"]["used"], spent.empty["quota"]["remaining"]) == (100, 0)
+    assert (spent.empty["quotas"][0]["used"], spent.empty["quotas"][0]["remaining"]) == (100, 0)
     assert {name: (feature["can_use"], feature["units_left"]) for name, feature in spent.empty["features"].items()} == {
         "sticker": (False, 0),
         "ai_service": (False, 0),

@@ -36,7 +36,7 @@ def test_only_the_owner_can_read_the_address_file(stack: Stack) -> None:
 
 
 def test_the_demo_account_is_on_plan_trio_with_its_services(api: HttpApi, stack: Stack) -> None:
-    quota = api.balance(stack.addresses.demo_account)["quota"]
+    [quota] = api.balance(stack.addresses.demo_account)["quotas"]
 
     assert (quota["feature"], quota["limit"]) == ("ai_service", 300)
 

@@ -40,7 +40,7 @@ def test_used_quota_matches_the_entries(items: Stored) -> None:
             remaining += line["quota"]
             assert remaining == line["quota_remaining"] >= 0
             assert drawn == (-line["quota"] if line["type"] == "consumption" else 0)
-            assert state["quota_used"] >= drawn
+            assert sum(state["quotas_used"].values()) >= drawn
 
 
 def test_the_history_shows_the_ledger_and_nothing_else(api: HttpApi, items: Stored) -> None:

@@ -111,7 +111,7 @@ def test_changing_an_account_keeps_its_credits_and_its_used_quota(driver: StoreD
     driver.put_account(terms=replace(QUOTA_100, plan="trio"))
 
     account = driver.account()
-    assert (account.available, account.quota_used) == (5, 30)
+    assert (account.available, account.quotas_used) == (5, {"ai_service": 30})
     assert lines(stored(driver.table))[-1]["quota_remaining"] == 270
 
 

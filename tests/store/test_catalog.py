@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prepaid.core.catalog import MAX_IDS, Catalog, Feature, Pack, Plan
+from prepaid.core.catalog import MAX_IDS, MAX_QUOTAS, Catalog, Feature, Pack, Plan
 from prepaid.core.errors import Busy, VersionConflict
 from prepaid.core.languages import LANGUAGES
 from prepaid.store.catalog import (
@@ -25,7 +25,7 @@ FIRST_SHA256 = "12ab3aff072d027babc6df3ce616727cca2aa53c5223ce0721a4132afc790b88
 
 
 def with_feature(catalog: Catalog, name: str) -> Catalog:
-    return replace(catalog, features=(*catalog.features, Feature(id=name, price=2, quota_backed=False)))
+    return replace(catalog, features=(*catalog.features, Feature(id=name, price=2)))
 
 
 def succeed(driver: StoreDriver, successor: Catalog, expected_version: int) -> Catalog:
@@ -63,8 +63,8 @@ def test_a_version_is_read_back_as_it_was_put_whatever_it_holds(driver: StoreDri
     first = first_catalog()
     full = replace(
         first,
-        features=(*first.features, Feature(id="video", price=0, quota_backed=False)),
-        plans=(*first.plans, Plan(id="mega", quota=10**9)),
+        features=(*first.features, Feature(id="video", price=0)),
+        plans=(*first.plans, Plan(id="mega", quotas={"ai_service": 10**9})),
         packs=(
             *first.packs,
             Pack(id="old", credits=1, amount=0, currency="usd", valid_months=120, active=False),
@@ -143,10 +143,11 @@ def test_the_largest_catalog_fits_one_item(driver: StoreDriver) -> None:
     titles = dict.fromkeys(LANGUAGES, "🐾" * 30)
     largest = Catalog(
         version=2,
-        features=tuple(
-            Feature(id=name, price=1_000_000, quota_backed=False, active=False, titles=titles) for name in names
+        features=tuple(Feature(id=name, price=1_000_000, active=False, titles=titles) for name in names),
+        plans=tuple(
+            Plan(id=name, quotas=dict.fromkeys(names[: MAX_QUOTAS // MAX_IDS], 10**9), active=False, titles=titles)
+            for name in names
         ),
-        plans=tuple(Plan(id=name, quota=1_000_000_000, active=False, titles=titles) for name in names),
         packs=tuple(
             Pack(id=name, credits=10**9, amount=99_999_999, currency="brl", valid_months=120, active=False)
             for name in names
@@ -210,7 +211,7 @@ def test_a_failed_read_of_the_catalog_is_retried(driver: StoreDriver, wire: Wire
 
 def test_a_debit_with_an_older_catalog_than_its_plan_succeeds(driver: StoreDriver) -> None:
     first = first_catalog()
-    second = succeed(driver, replace(first, plans=(*first.plans, Plan(id="mega", quota=5000))), 1)
+    second = succeed(driver, replace(first, plans=(*first.plans, Plan(id="mega", quotas={"ai_service": 5000}))), 1)
     StoreDriver(driver.table, catalog=second).put_account(terms=replace(QUOTA_100, plan="mega"))
 
     # A warm function that read the catalog seconds ago.

@@ -144,7 +144,7 @@ def test_parallel_debits_never_overdraw_quota_and_credits(driver: StoreDriver) -
 
     account = driver.account()
     assert sum(answers) == 15
-    assert (account.quota_used, account.available) == (100, 0)
+    assert (account.quotas_used, account.available) == ({"ai_service": 100}, 0)
 
 
 def test_racing_processes_spend_each_credit_once(driver: StoreDriver, others: ProcessPoolExecutor) -> None:
@@ -310,8 +310,7 @@ def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> N
     """The others are refused."""
     first = first_catalog()
     successors = [
-        replace(first, features=(*first.features, Feature(id=f"new-{index}", price=index, quota_backed=False)))
-        for index in range(10)
+        replace(first, features=(*first.features, Feature(id=f"new-{index}", price=index))) for index in range(10)
     ]
 
     def ask(successor: Catalog) -> Catalog | int:

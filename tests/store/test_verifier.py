@@ -301,7 +301,7 @@ def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: Whol
     del tampered["CLAIM#zoo#same 1", "CLAIM"]
     # Whose hashes fit, so that only the entry before it tells.
     key = ("ACCOUNT#zoo", "ENTRY#000000000002")
-    state = tampered[key]["state"]["S"].replace('"quota_used":0', '"quota_used":1')
+    state = tampered[key]["state"]["S"].replace('"quotas_used":{}', '"quotas_used":{"sticker":1}')
     tampered = rehash({**tampered, key: {**tampered[key], "state": {"S": state}}}, key[0])
     whole.hold(tampered)
     at_once = verified(whole.table, now=SOON_AFTER).findings
@@ -310,7 +310,7 @@ def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: Whol
         again = verified(whole.table, now=SOON_AFTER, page_rows=page_rows, cut=True).findings
         assert sorted(map(str, again)) == sorted(map(str, at_once))
     found = {(finding.code, finding.account, finding.where) for finding in at_once}
-    assert ("not_replayed", "zoo", "ENTRY#000000000002 state.quota_used") in found
+    assert ("not_replayed", "zoo", "ENTRY#000000000002 state.quotas_used") in found
     assert len(at_once) > 3
 
 

@@ -17,7 +17,7 @@ from tests.oracle.catalog import CatalogVersion
 def state_of(account: Account) -> State:
     return State(
         terms=asdict(account.terms),
-        used=account.quota_used,
+        used=dict(account.quotas_used),
         renews_at=milliseconds(account.quota_renews_at),
         lots=tuple(lot_to_row(lot) for lot in account.lots),
         owed=account.owed,

@@ -1,6 +1,6 @@
 """Small things to build tests from. Each argument has an unremarkable default: a test names what it is about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
@@ -25,11 +25,14 @@ NOW = civil("2026-06-16 10:00")
 LAST_JANUARY = civil("2026-01-10 09:00")
 NEXT_JANUARY = civil("2027-01-11 00:00")
 
-STICKER = Feature(id="sticker", price=1, quota_backed=False)
-AI_SERVICE = Feature(id="ai_service", price=1, quota_backed=True)
-PLANS = tuple(
-    Plan(id=plan, quota=quota)
-    for plan, quota in (("none", 0), ("individual", 100), ("trio", 300), ("team", 500), ("scale", 1000))
+STICKER = Feature(id="sticker", price=1)
+AI_SERVICE = Feature(id="ai_service", price=1)
+PLANS = (
+    Plan(id="none"),
+    *(
+        Plan(id=plan, quotas={"ai_service": units})
+        for plan, units in (("individual", 100), ("trio", 300), ("team", 500), ("scale", 1000))
+    ),
 )
 
 
@@ -103,19 +106,23 @@ def an_account(
     *lots: Lot,
     terms: Terms | None = None,
     quota_used: int = 0,
+    quotas_used: Mapping[str, int] | None = None,
     number: int = 90,
     at: datetime = NOW,
     quota_renews_at: datetime | None = None,
     owed: int = 0,
 ) -> Account:
-    """An account that was last written at `at`, its lots in draw order. On plan "none" unless its terms say more."""
+    """An account that was last written at `at`, its lots in draw order. On plan "none" unless its terms say more.
+
+    quota_used: of AI services, unless quotas_used says more.
+    """
     terms = terms or some_terms()
     return Account(
         id="petshop-1",
         number=number,
         at=at,
         terms=terms,
-        quota_used=quota_used,
+        quotas_used=quotas_used or ({"ai_service": quota_used} if quota_used else {}),
         quota_renews_at=quota_renews_at or next_renewal(at, terms.quota_anchor_day, terms.time_zone),
         lots=tuple(sorted(lots, key=draw_order)),
         owed=owed,

@@ -39,7 +39,10 @@ def dearer(catalog: Catalog, version: int) -> Catalog:
     features = tuple(
         replace(feature, price=version) if feature.id == "ai_service" else feature for feature in catalog.features
     )
-    plans = tuple(replace(plan, quota=7 * version) if plan.id == "trio" else plan for plan in catalog.plans)
+    plans = tuple(
+        replace(plan, quotas={"ai_service": 7 * version, "sticker": version}) if plan.id == "trio" else plan
+        for plan in catalog.plans
+    )
     return replace(catalog, features=features, plans=plans)
 
 

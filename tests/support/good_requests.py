@@ -43,8 +43,8 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     PATCH_ACCOUNT: {"name": "n"},
     PUT_CATALOG: {
-        "features": [{"id": "sticker", "price": 1, "quota_backed": False}],
-        "plans": [{"id": "none", "quota": 0}],
+        "features": [{"id": "sticker", "price": 1}],
+        "plans": [{"id": "none", "quotas": {"sticker": 1}}],
         "packs": [],
     },
     MANAGER_CODE: {"code": "271828"},

@@ -45,19 +45,19 @@ def catalogs(draw: st.DrawFn, version: int = 1) -> Catalog:
     than the first has retired features and plans."""
     active = st.just(True) if version == 1 else st.sampled_from([True, True, True, False])
     prices = draw(st.fixed_dictionaries({feature: st.sampled_from([1, 2, 3, 0]) for feature in FEATURES}))
-    backed = draw(st.sampled_from(["ai_service", "ai_service", "film", None]))
+    backed = draw(st.sampled_from([("ai_service",), ("ai_service", "film"), ("ai_service", "sticker", "film"), ()]))
+    quotas = st.fixed_dictionaries({feature: st.sampled_from([4, 1, 9, 0]) for feature in backed})
     return a_catalog(
         version=version,
         features=[
             Feature(
                 id=feature,
                 price=0 if feature == "hello" else price,
-                quota_backed=feature == backed,
                 active=draw(active),
             )
             for feature, price in prices.items()
         ],
-        plans=[Plan(id=plan.id, quota=draw(st.sampled_from([4, 1, 9, 0])), active=draw(active)) for plan in PLANS],
+        plans=[Plan(id=plan.id, quotas=draw(quotas), active=draw(active)) for plan in PLANS],
         packs=[
             a_pack(credits, currency=draw(st.sampled_from(["brl", "usd"])), active=draw(st.booleans()))
             for credits in (5, 10, 20)

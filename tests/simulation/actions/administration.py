@@ -18,7 +18,7 @@ SMALL_PACKS = {
     "big": (60, 4990, 12),
     "gone": (5, 700, 1),
 }
-# By variant. In the fourth one the quota moves to another feature.
+# By variant. In the fourth one a quota moves to another feature.
 OMITTED = {2: ("trio", "odd"), 3: ("ai_service", "photo"), 4: ("scale", "individual"), 5: ("photo", "credits-50")}
 NAMES = ("Pet & Cia", "Bicho Bão", "Au au")
 
@@ -75,17 +75,25 @@ def catalog_body(variant: int) -> Json:
     }
     backed = "sticker" if variant == 4 else "ai_service"
     prices = {"sticker": (1, 1, 2, 0, 1, 3)[variant], "ai_service": (1, 2, 1, 1, 1, 0)[variant], "photo": 1 + variant}
-    quotas = {"none": 0, "individual": 3 + variant, "trio": 10, "team": (2, 0, 5, 2, 2, 7)[variant], "scale": 40}
+    included = {"none": 0, "individual": 3 + variant, "trio": 10, "team": (2, 0, 5, 2, 2, 7)[variant], "scale": 40}
     omitted = OMITTED.get(variant, ())
+    quotas = {
+        plan: {
+            feature: count
+            for feature, count in ((backed, units), ("photo", (units + 1) // 2))
+            if count and feature not in omitted
+        }
+        for plan, units in included.items()
+    }
     return {
         "features": [
-            {"id": feature, "price": price, "quota_backed": feature == backed, "titles": {"en": f"{feature} {variant}"}}
+            {"id": feature, "price": price, "titles": {"en": f"{feature} {variant}"}}
             for feature, price in prices.items()
             if feature not in omitted
         ],
         "plans": [
-            {"id": plan, "quota": quota, "titles": {"es": f"{plan} {variant}"}}
-            for plan, quota in quotas.items()
+            {"id": plan, "quotas": units, "titles": {"es": f"{plan} {variant}"}}
+            for plan, units in quotas.items()
             if plan not in omitted
         ],
         "packs": [

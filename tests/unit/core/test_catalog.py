@@ -22,17 +22,14 @@ def shown(catalog: Catalog) -> dict[str, Offer]:
 def test_the_catalog_that_ships_has_the_promised_features_and_plans() -> None:
     shipped = json.loads((files("prepaid.core") / "first_catalog.json").read_text())
 
-    assert [(item["id"], item["price"], item["quota_backed"]) for item in shipped["features"]] == [
-        ("sticker", 1, False),
-        ("ai_service", 1, True),
-    ]
+    assert [(item["id"], item["price"]) for item in shipped["features"]] == [("sticker", 1), ("ai_service", 1)]
     assert all(set(item["titles"]) == set(LANGUAGES) for item in shipped["features"] + shipped["plans"])
-    assert {plan["id"]: plan["quota"] for plan in shipped["plans"]} == {
-        "none": 0,
-        "individual": 100,
-        "trio": 300,
-        "team": 500,
-        "scale": 1000,
+    assert {plan["id"]: plan["quotas"] for plan in shipped["plans"]} == {
+        "none": {},
+        "individual": {"ai_service": 100},
+        "trio": {"ai_service": 300},
+        "team": {"ai_service": 500},
+        "scale": {"ai_service": 1000},
     }
     assert {pack["valid_months"] for pack in shipped["packs"]} == {12}
 
@@ -58,7 +55,7 @@ def test_an_unknown_feature_is_refused_by_name() -> None:
 
 
 def test_a_plan_is_found_by_its_id() -> None:
-    assert CATALOG.plan("trio") == Plan(id="trio", quota=300)
+    assert CATALOG.plan("trio") == Plan(id="trio", quotas={"ai_service": 300})
 
 
 def test_an_unknown_plan_is_refused_by_name() -> None:
@@ -68,9 +65,17 @@ def test_an_unknown_plan_is_refused_by_name() -> None:
     assert refused.value.errors == (("plan", "no such plan: must be one of none, individual, trio, team, scale"),)
 
 
-def test_the_quota_pays_for_the_feature_that_says_so() -> None:
-    assert CATALOG.quota_feature is AI_SERVICE
-    assert a_catalog(features=(STICKER,)).quota_feature is None
+def test_a_quota_of_a_feature_that_the_catalog_lacks_is_refused_by_name() -> None:
+    plans = (Plan(id="trio", quotas={"ai_service": 3, "film": 0}), Plan(id="team", quotas={"hat": 1}))
+    successor = a_catalog(version=2, features=(STICKER,), plans=plans)
+
+    with pytest.raises(InvalidRequest) as refused:
+        with_retired(successor, CATALOG)
+
+    assert refused.value.errors == (
+        ("plans.0.quotas.film", "no such feature: must be one of sticker, ai_service"),
+        ("plans.1.quotas.hat", "no such feature: must be one of sticker, ai_service"),
+    )
 
 
 # Packs
@@ -263,8 +268,8 @@ def test_an_empty_shop_has_no_offers() -> None:
 def test_a_successor_may_add_and_change_things() -> None:
     new = a_catalog(
         version=2,
-        features=(*CATALOG.features, Feature(id="hologram", price=3, quota_backed=False)),
-        plans=(*CATALOG.plans, Plan(id="chain", quota=5000)),
+        features=(*CATALOG.features, Feature(id="hologram", price=3)),
+        plans=(*CATALOG.plans, Plan(id="chain", quotas={"ai_service": 5000})),
         packs=(*(replace(pack, amount=pack.amount + 100) for pack in PACKS), a_pack(5000)),
     )
 
@@ -296,29 +301,26 @@ def test_what_is_retired_stays_retired_until_it_is_named() -> None:
     assert fourth.features == (STICKER, AI_SERVICE)
 
 
-def test_a_retired_feature_keeps_the_quota_until_another_takes_it() -> None:
-    film = Feature(id="film", price=2, quota_backed=True)
-    second = with_retired(a_catalog(version=2, features=(STICKER,)), CATALOG)
-    third = with_retired(a_catalog(version=3, features=(STICKER, film)), second)
+def test_a_plan_left_out_keeps_its_quotas() -> None:
+    """Also of features that are left out with it: the account's units are still named, and nothing can be spent."""
+    new = a_catalog(version=2, features=(STICKER,), plans=(Plan(id="pro", quotas={"sticker": 50}),))
 
-    assert second.quota_feature == replace(AI_SERVICE, active=False)
-    assert third.quota_feature == film
+    retired = with_retired(new, CATALOG)
+
+    assert retired.plan("trio") == Plan(id="trio", quotas={"ai_service": 300}, active=False)
 
 
-@pytest.mark.parametrize(
-    ("features", "quota"),
-    [
-        ((STICKER, AI_SERVICE), 300),
-        ((STICKER,), 300),
-        ((STICKER, replace(AI_SERVICE, quota_backed=False)), 0),
-        ((replace(STICKER, quota_backed=True),), 0),
-        ((replace(STICKER, quota_backed=True), replace(AI_SERVICE, quota_backed=False)), 0),
-    ],
-)
-def test_a_plan_left_out_keeps_its_quota_of_the_same_feature(features: tuple[Feature, ...], quota: int) -> None:
-    new = a_catalog(version=2, features=features, plans=(Plan(id="pro", quota=50),))
+def test_more_quotas_than_a_catalog_holds_are_refused() -> None:
+    features = tuple(Feature(id=f"feature-{number}", price=1) for number in range(100))
+    full = Plan(id="plan-1", quotas={feature.id: 1 for feature in features})
+    plans = tuple(replace(full, id=f"plan-{number}") for number in range(10))
+    old = a_catalog(features=features, plans=plans)
 
-    assert with_retired(new, CATALOG).plan("trio") == Plan(id="trio", quota=quota, active=False)
+    assert with_retired(replace(old, version=2), old).plans == plans
+    with pytest.raises(InvalidRequest) as refused:
+        with_retired(replace(old, version=2, plans=(replace(full, id="plan-11"),)), old)
+
+    assert refused.value.errors == (("plans", "1100 quotas with the retired plans, and 1000 is the most"),)
 
 
 # Prices

@@ -9,6 +9,7 @@ from prepaid.core.account import quota_remaining
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import Settle, apply, settle
 from tests.support.core_builders import (
+    AI_SERVICE,
     CATALOG,
     NOW,
     a_change_to,
@@ -78,7 +79,7 @@ def test_the_monthly_reset_happens_once_however_often_it_is_run() -> None:
     account, entries = run(account, Settle(), a_debit("ai_service", 300), Settle(), Settle(), now=renewal)
 
     assert [entry.type for entry in entries].count("quota_renewal") == 1
-    assert quota_remaining(account, CATALOG) == 0
+    assert quota_remaining(account, AI_SERVICE, CATALOG) == 0
 
 
 # polarsource/polar#8451
@@ -192,4 +193,4 @@ def test_a_use_at_the_boundary_counts_for_the_new_period() -> None:
     account, entries = run(account, a_debit("ai_service", 2), now=renewal)
 
     assert [(entry.type, entry.quota) for entry in entries] == [("quota_renewal", 7), ("consumption", -2)]
-    assert account.quota_used == 2
+    assert account.quotas_used == {"ai_service": 2}

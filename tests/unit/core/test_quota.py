@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from prepaid.core.account import Account, Terms, quota_remaining
-from prepaid.core.catalog import Plan
+from prepaid.core.account import Account, Terms, quota_remaining, quotas_remaining
+from prepaid.core.catalog import Feature, Plan
 from prepaid.core.entry import Entry, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import Settle, apply, open_account, settle
@@ -31,6 +31,9 @@ MILLISECOND = timedelta(milliseconds=1)
 ON_TRIO = some_terms("trio")
 
 
+STICKERS_TOO = a_catalog(plans=(*PLANS[:2], Plan(id="trio", quotas={"sticker": 20, "ai_service": 300}), *PLANS[3:]))
+
+
 def settled(account: Account, now: datetime) -> tuple[Account, list[Entry]]:
     account, entries = settle(account, catalog=CATALOG, now=now)
     return account, list(entries)
@@ -44,7 +47,7 @@ def test_a_new_account_has_its_whole_quota_until_the_next_anchor() -> None:
 
     assert (entry.number, entry.at, entry.type) == (1, NOW, "plan_change")
     assert (entry.credits, entry.quota, entry.quota_remaining, entry.draws) == (0, 300, 300, ())
-    assert (entry.after.id, entry.after.quota_used, entry.after.lots) == ("petshop-1", 0, ())
+    assert (entry.after.id, entry.after.quotas_used, entry.after.lots) == ("petshop-1", {}, ())
     assert entry.after.quota_renews_at == civil("2026-06-20 00:00")
 
 
@@ -64,8 +67,8 @@ def test_an_account_on_an_unknown_plan_is_not_opened() -> None:
     ("plan", "quota"), [("none", 0), ("individual", 100), ("trio", 300), ("team", 500), ("scale", 1000)]
 )
 def test_each_plan_includes_its_services_only_with_ai_switched_on(plan: str, quota: int) -> None:
-    assert quota_remaining(an_account(terms=some_terms(plan)), CATALOG) == quota
-    assert quota_remaining(an_account(terms=some_terms(plan, ai_enabled=False)), CATALOG) == 0
+    assert quota_remaining(an_account(terms=some_terms(plan)), AI_SERVICE, CATALOG) == quota
+    assert quota_remaining(an_account(terms=some_terms(plan, ai_enabled=False)), AI_SERVICE, CATALOG) == 0
 
 
 # Renewal
@@ -89,7 +92,7 @@ def test_the_quota_renews_without_anything_having_run_at_midnight() -> None:
 
     seen, _ = settled(account, civil("2026-07-19 17:23"))
 
-    assert quota_remaining(seen, CATALOG) == 300
+    assert quota_remaining(seen, AI_SERVICE, CATALOG) == 300
 
 
 def test_unused_quota_does_not_roll_over() -> None:
@@ -97,7 +100,7 @@ def test_unused_quota_does_not_roll_over() -> None:
 
     seen, _ = settled(account, RENEWAL)
 
-    assert quota_remaining(seen, CATALOG) == 300
+    assert quota_remaining(seen, AI_SERVICE, CATALOG) == 300
 
 
 def test_a_renewal_never_touches_lots() -> None:
@@ -118,7 +121,7 @@ def test_a_renewal_happens_once_in_a_period() -> None:
 
     assert [entry.type for entry in entries] == ["quota_renewal", "consumption"]
     assert later == ()
-    assert quota_remaining(account, CATALOG) == 0
+    assert quota_remaining(account, AI_SERVICE, CATALOG) == 0
 
 
 def test_after_idle_months_the_quota_renews_once() -> None:
@@ -138,7 +141,7 @@ def test_an_unused_period_ends_without_an_entry() -> None:
 
     assert entries == []
     assert seen.quota_renews_at == civil("2026-10-01 00:00")
-    assert quota_remaining(seen, CATALOG) == 300
+    assert quota_remaining(seen, AI_SERVICE, CATALOG) == 300
 
 
 def test_a_debit_after_a_silent_renewal_counts_for_the_new_period() -> None:
@@ -149,7 +152,7 @@ def test_a_debit_after_a_silent_renewal_counts_for_the_new_period() -> None:
 
     assert account.quota_renews_at == civil("2026-08-01 00:00")
     assert entries == []
-    assert seen.quota_used == 5
+    assert seen.quotas_used == {"ai_service": 5}
 
 
 def test_the_service_records_renewals_under_its_own_name() -> None:
@@ -203,7 +206,7 @@ def test_a_larger_plan_counts_at_once_and_used_services_stay_used() -> None:
     account, (entry,) = run(account, a_change_to(some_terms("trio")))
 
     assert (entry.type, entry.quota, entry.quota_remaining) == ("plan_change", 200, 220)
-    assert (account.quota_used, account.quota_renews_at) == (80, RENEWAL)
+    assert (account.quotas_used, account.quota_renews_at) == ({"ai_service": 80}, RENEWAL)
 
 
 def test_a_smaller_plan_leaves_nothing_below_zero() -> None:
@@ -212,7 +215,7 @@ def test_a_smaller_plan_leaves_nothing_below_zero() -> None:
     account, (entry,) = run(account, a_change_to(some_terms("individual")))
 
     assert (entry.quota, entry.quota_remaining) == (-50, 0)
-    assert account.quota_used == 250
+    assert account.quotas_used == {"ai_service": 250}
 
 
 def test_a_smaller_plan_and_back_restores_no_used_units() -> None:
@@ -220,7 +223,7 @@ def test_a_smaller_plan_and_back_restores_no_used_units() -> None:
 
     account, _ = run(account, a_change_to(some_terms("none")), a_change_to(ON_TRIO))
 
-    assert quota_remaining(account, CATALOG) == 50
+    assert quota_remaining(account, AI_SERVICE, CATALOG) == 50
 
 
 def test_services_beyond_a_smaller_plan_take_credits() -> None:
@@ -236,7 +239,7 @@ def test_a_smaller_plan_has_its_whole_quota_in_the_next_period() -> None:
 
     seen, _ = settled(account, RENEWAL)
 
-    assert quota_remaining(seen, CATALOG) == 100
+    assert quota_remaining(seen, AI_SERVICE, CATALOG) == 100
 
 
 def test_switching_ai_off_stops_the_quota_at_once() -> None:
@@ -341,7 +344,7 @@ def test_another_anchor_or_zone_moves_the_months_one_renewal(
 
     account, _ = run(account, change, now=just_renewed)
 
-    assert (account.quota_renews_at, account.quota_used) == (renews_at, 300)
+    assert (account.quota_renews_at, account.quotas_used) == (renews_at, {"ai_service": 300})
 
 
 @pytest.mark.parametrize(
@@ -359,7 +362,7 @@ def test_an_account_that_moves_keeps_the_month_of_its_renewal(before: str, after
 
     account, _ = run(account, a_change_to(some_terms("trio", quota_anchor_day=1, time_zone=after)), Settle())
 
-    assert (account.quota_renews_at, account.quota_used) == (civil("2026-07-01 00:00", after), 300)
+    assert (account.quota_renews_at, account.quotas_used) == (civil("2026-07-01 00:00", after), {"ai_service": 300})
 
 
 @pytest.mark.parametrize(("anchor_day", "time_zone"), [(5, "America/Sao_Paulo"), (10, "Asia/Tokyo")])
@@ -378,19 +381,93 @@ def test_a_renewal_moved_into_the_past_takes_effect_at_once(anchor_day: int, tim
 
 
 def test_a_plan_that_grows_in_the_catalog_counts_at_once() -> None:
-    grown = a_catalog(version=2, plans=[Plan(id="trio", quota=400) if plan.id == "trio" else plan for plan in PLANS])
+    grown = a_catalog(version=2, plans=(*PLANS[:2], Plan(id="trio", quotas={"ai_service": 400})))
     account = an_account(terms=ON_TRIO, quota_used=300)
 
     _, (entry,) = run(account, a_debit("ai_service"), catalog=grown)
 
-    assert entry.draws == (QuotaDraw(1),)
+    assert entry.draws == (QuotaDraw("ai_service", 1),)
     assert (entry.quota, entry.quota_remaining, entry.catalog_version) == (-1, 99, 2)
 
 
-def test_a_feature_that_is_no_longer_quota_backed_takes_credits() -> None:
-    unbacked = a_catalog(version=2, features=(replace(AI_SERVICE, quota_backed=False),))
+def test_a_feature_of_which_the_plan_has_no_quota_any_more_takes_credits() -> None:
+    without = a_catalog(version=2, plans=(*PLANS[:2], Plan(id="trio")))
     account = an_account(a_lot(10), terms=ON_TRIO)
 
-    _, (entry,) = run(account, a_debit("ai_service"), catalog=unbacked)
+    _, (entry,) = run(account, a_debit("ai_service"), catalog=without)
 
     assert (entry.quota, entry.credits) == (0, -1)
+
+
+# Several quotas
+
+
+def test_each_feature_draws_on_its_own_quota() -> None:
+    account = an_account(terms=ON_TRIO)
+
+    account, entries = run(account, a_debit("sticker", 5), a_debit("ai_service", 7), catalog=STICKERS_TOO)
+
+    assert [entry.draws for entry in entries] == [(QuotaDraw("sticker", 5),), (QuotaDraw("ai_service", 7),)]
+    assert [(entry.quota, entry.quota_remaining) for entry in entries] == [(-5, 15), (-7, 293)]
+    assert account.quotas_used == {"sticker": 5, "ai_service": 7}
+
+
+def test_the_quota_of_one_feature_never_pays_for_another() -> None:
+    account = an_account(terms=ON_TRIO, quotas_used={"sticker": 18})
+
+    with pytest.raises(InsufficientCredits) as refused:
+        apply(account, a_debit("sticker", 3), catalog=STICKERS_TOO, now=NOW)
+
+    assert (refused.value.needed, refused.value.quota_remaining, refused.value.renews_at) == (1, 2, RENEWAL)
+
+
+def test_all_quotas_renew_at_once_and_the_entry_says_each() -> None:
+    account = an_account(terms=ON_TRIO, quotas_used={"sticker": 5, "ai_service": 7})
+
+    account, (renewal, spent) = run(account, a_debit("sticker"), catalog=STICKERS_TOO, now=RENEWAL)
+
+    assert (renewal.type, renewal.quota, renewal.quotas) == ("quota_renewal", 12, {"sticker": 5, "ai_service": 7})
+    assert renewal.quota_remaining == 320
+    assert spent.quotas == {"sticker": -1}
+    assert account.quotas_used == {"sticker": 1}
+
+
+def test_a_plan_change_says_what_each_quota_moves() -> None:
+    account = an_account(terms=ON_TRIO, quotas_used={"sticker": 5, "ai_service": 120})
+
+    account, (change,) = run(account, a_change_to(some_terms("individual")), catalog=STICKERS_TOO)
+
+    assert (change.quota, change.quotas) == (-195, {"sticker": -15, "ai_service": -180})
+    assert account.quotas_used == {"sticker": 5, "ai_service": 120}
+
+
+def test_used_units_of_every_quota_stay_used_after_a_change_and_back() -> None:
+    account = an_account(terms=ON_TRIO, quotas_used={"sticker": 5, "ai_service": 120})
+
+    account, _ = run(account, a_change_to(some_terms("none")), a_change_to(ON_TRIO), catalog=STICKERS_TOO)
+
+    assert quotas_remaining(account, STICKERS_TOO) == {"sticker": 15, "ai_service": 180}
+
+
+def test_quotas_that_move_against_each_other_are_both_said() -> None:
+    swapped = a_catalog(plans=(Plan(id="trio", quotas={"sticker": 20}), Plan(id="team", quotas={"ai_service": 20})))
+
+    _, (change,) = run(an_account(terms=ON_TRIO), a_change_to(some_terms("team")), catalog=swapped)
+
+    assert (change.quota, change.quotas) == (0, {"sticker": -20, "ai_service": 20})
+
+
+def test_switching_ai_off_stops_every_quota() -> None:
+    account = an_account(terms=some_terms("trio", ai_enabled=False))
+
+    assert quotas_remaining(account, STICKERS_TOO) == {}
+
+
+def test_an_entry_without_its_own_quota_says_what_is_left_of_all() -> None:
+    account = an_account(a_lot(10), terms=ON_TRIO, quotas_used={"sticker": 5})
+    film = Feature(id="film", price=1)
+    catalog = replace(STICKERS_TOO, features=(*STICKERS_TOO.features, film))
+
+    _, (filmed, granted) = run(account, a_debit("film"), a_grant(5), catalog=catalog)
+
+    assert (filmed.quota_remaining, granted.quota_remaining) == (315, 315)

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from prepaid.core.account import Account, Lot, Terms, units_left
-from prepaid.core.catalog import Catalog, Feature
+from prepaid.core.catalog import Catalog, Feature, Plan
 from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest
 from prepaid.core.ledger import Debit, apply, settle
@@ -245,7 +245,7 @@ def test_the_quota_pays_before_the_credits_do() -> None:
 
     entry = debited(account, a_debit("ai_service", quantity=2))
 
-    assert entry.draws == (QuotaDraw(2),)
+    assert entry.draws == (QuotaDraw("ai_service", 2),)
     assert (entry.quota, entry.credits, entry.quota_remaining, entry.source) == (-2, 0, 298, "quota")
 
 
@@ -256,7 +256,7 @@ def test_the_quota_never_pays_for_a_sticker() -> None:
     entry = debited(account, a_debit("sticker"))
 
     assert entry.draws == (drawn(lot, 1),)
-    assert (entry.quota, entry.quota_remaining, entry.after.quota_used) == (0, 300, 0)
+    assert (entry.quota, entry.quota_remaining, entry.after.quotas_used) == (0, 300, {})
 
 
 def test_a_sticker_is_refused_with_the_quota_untouched_and_no_credits() -> None:
@@ -272,9 +272,9 @@ def test_one_debit_may_be_split_over_quota_and_several_lots() -> None:
 
     entry = debited(account, a_debit("ai_service", quantity=6))
 
-    assert entry.draws == (QuotaDraw(1), drawn(sooner, 2), drawn(later, 3))
+    assert entry.draws == (QuotaDraw("ai_service", 1), drawn(sooner, 2), drawn(later, 3))
     assert (entry.quota, entry.credits, entry.source) == (-1, -5, "both")
-    assert entry.after.quota_used == 300
+    assert entry.after.quotas_used == {"ai_service": 300}
 
 
 def test_units_beyond_the_quota_take_the_features_price_each() -> None:
@@ -305,7 +305,7 @@ def test_a_debit_that_is_not_covered_draws_nothing() -> None:
     after, entries = run(account, a_debit("ai_service", quantity=5))
 
     assert len(entries) == 1
-    assert (after.available, after.quota_used) == (0, 300)
+    assert (after.available, after.quotas_used) == (0, {"ai_service": 300})
 
 
 def test_a_refusal_names_the_credits_needed_beyond_the_quota() -> None:
@@ -373,15 +373,16 @@ def test_a_refusal_suggests_nothing_when_no_pack_on_sale_covers_it() -> None:
     [
         (STICKER, 7),
         (AI_SERVICE, 9),
-        (Feature(id="hologram", price=3, quota_backed=False), 2),
-        (Feature(id="film", price=3, quota_backed=True), 4),
-        (Feature(id="song", price=8, quota_backed=False), 0),
-        (Feature(id="hello", price=0, quota_backed=False), None),
+        (Feature(id="hologram", price=3), 2),
+        (Feature(id="film", price=3), 4),
+        (Feature(id="song", price=8), 0),
+        (Feature(id="hello", price=0), None),
     ],
 )
 def test_units_left_are_those_a_debit_would_grant(feature: Feature, units: int | None) -> None:
     account = an_account(a_lot(7), terms=ON_TRIO, quota_used=298)
-    catalog = a_catalog(features=(STICKER, AI_SERVICE, feature))
+    trio = Plan(id="trio", quotas={"ai_service": 300, "film": 2})
+    catalog = a_catalog(features=(STICKER, AI_SERVICE, feature), plans=(trio,))
 
     assert units_left(account, feature, catalog) == units
     if units:

@@ -6,7 +6,7 @@ from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Parameter, Route
 from prepaid.api.http.times import Time, parse_rfc3339, rfc3339
-from prepaid.core.account import Account, quota_limit, quota_remaining, units_left
+from prepaid.core.account import Account, quota_limits, quotas_remaining, units_left
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.ledger import settle
@@ -37,7 +37,7 @@ class CreditsAnswer(TypedDict):
 
 
 class QuotaAnswer(TypedDict):
-    """The quota in a balance."""
+    """A feature's quota in a balance. used: may exceed `limit` after a change to a smaller plan."""
 
     feature: str
     limit: int
@@ -64,7 +64,7 @@ class BalanceAnswer(TypedDict):
     as_of: Time
     entry: int
     credits: CreditsAnswer
-    quota: QuotaAnswer | None
+    quotas: list[QuotaAnswer]
     features: dict[str, FeatureAnswer]
 
 
@@ -115,7 +115,7 @@ def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str
                 for lot in account.lots
             ],
         },
-        "quota": _quota(account, catalog),
+        "quotas": _quotas(account, catalog),
         "features": {
             feature.id: {
                 "price": feature.price,
@@ -123,22 +123,23 @@ def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str
                 "units_left": left,
             }
             for feature in catalog.features
-            if feature.active or (feature.quota_backed and quota_limit(account, catalog))
+            if feature.active or feature.id in quota_limits(account, catalog)
         },
     }
 
 
-def _quota(account: Account, catalog: Catalog) -> QuotaAnswer | None:
-    feature, limit = catalog.quota_feature, quota_limit(account, catalog)
-    if feature is None or limit == 0:
-        return None
-    return {
-        "feature": feature.id,
-        "limit": limit,
-        "used": account.quota_used,
-        "remaining": quota_remaining(account, catalog),
-        "renews_at": rfc3339(account.quota_renews_at),
-    }
+def _quotas(account: Account, catalog: Catalog) -> list[QuotaAnswer]:
+    remaining = quotas_remaining(account, catalog)
+    return [
+        {
+            "feature": feature,
+            "limit": limit,
+            "used": account.quotas_used.get(feature, 0),
+            "remaining": remaining[feature],
+            "renews_at": rfc3339(account.quota_renews_at),
+        }
+        for feature, limit in quota_limits(account, catalog).items()
+    ]
 
 
 SHOW = Route(

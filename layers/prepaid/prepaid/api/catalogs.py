@@ -43,20 +43,19 @@ class FeatureRequest(Body):
 
     id: Slug
     price: Annotated[int, Field(ge=0, le=1_000_000)]
-    quota_backed: bool
     active: bool = True
     titles: Titles = Field(default_factory=dict)
 
 
 class PlanRequest(Body):
-    """A plan and the units of the quota-backed feature that it includes per month.
+    """A plan. quotas: the units that it includes per month, by feature: {"ai_service": 300}.
 
     active: false retires it: accounts that have it keep it, and no other account gets it.
     titles: its name for people, by language.
     """
 
     id: Slug
-    quota: Annotated[int, Field(ge=0, le=MAX_CREDITS)]
+    quotas: dict[Slug, Annotated[int, Field(ge=0, le=MAX_CREDITS)]] = Field(default_factory=dict)
     active: bool = True
     titles: Titles = Field(default_factory=dict)
 
@@ -75,7 +74,7 @@ class PackRequest(Body):
 class CatalogRequest(Body):
     """The complete new catalog. What it leaves out is retired, as with `active: false`, until a later one names it.
 
-    A plan that is left out keeps its quota, unless the quota pays for another feature from then on.
+    A plan that is left out keeps its quotas. A plan's quotas are of active or retired features.
 
     allow_cheaper_small_packs: set this if a smaller pack deliberately costs less per credit than a larger one.
     """
@@ -90,8 +89,6 @@ class CatalogRequest(Body):
         for kind, items in (("features", self.features), ("plans", self.plans), ("packs", self.packs)):
             if len({item.id for item in items}) < len(items):
                 raise ValueError(f"{kind} contains a duplicate id")
-        if sum(feature.quota_backed for feature in self.features) > 1:
-            raise ValueError("at most one feature can be quota_backed")
         return self
 
 

@@ -7,9 +7,10 @@ from prepaid.core.entry import Draw, Entry, QuotaDraw
 
 
 class DrawAnswer(TypedDict):
-    """A draw from one source: units of quota, or credits of a lot (negative when returned to it)."""
+    """A draw from one source: units of the feature's quota, or credits of a lot (negative when returned to it)."""
 
     source: Literal["quota", "lot"]
+    feature: NotRequired[str]
     units: NotRequired[int]
     lot: NotRequired[str]
     credits: NotRequired[int]
@@ -17,7 +18,7 @@ class DrawAnswer(TypedDict):
 
 
 class BalanceAfter(TypedDict):
-    """The balance after an entry."""
+    """The balance after an entry. quota_remaining: of the feature's quota if the plan has one, else of all quotas."""
 
     available: int
     quota_remaining: int
@@ -26,7 +27,7 @@ class BalanceAfter(TypedDict):
 def draw_answer(draw: Draw) -> DrawAnswer:
     """One draw of an entry."""
     if isinstance(draw, QuotaDraw):
-        return {"source": "quota", "units": draw.units}
+        return {"source": "quota", "feature": draw.feature, "units": draw.units}
     return {"source": "lot", "lot": draw.lot, "credits": draw.credits, "expires_at": rfc3339(draw.expires_at)}
 
 

@@ -1,5 +1,6 @@
-"""The state of an account after an entry: its terms, quota and lots. Plain values; the rules are in ledger.py."""
+"""The state of an account after an entry: its terms, quotas and lots. Plain values; the rules are in ledger.py."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -38,7 +39,7 @@ def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The account's agreed terms: its quota, and the currency it buys in. Only a plan_change entry changes them.
+    """The account's agreed terms: its quotas, and the currency it buys in. Only a plan_change entry changes them.
 
     currency: None for an account that was opened while no pack was on sale; the catalog's then counts.
     """
@@ -54,7 +55,8 @@ class Terms:
 class Account:
     """The account's full state after entry `number`, which is dated `at`.
 
-    quota_used: units used in the period that ends at quota_renews_at. lots: in draw order, none of them empty.
+    quotas_used: units used in the period that ends at quota_renews_at, by feature, without zeros.
+    lots: in draw order, none of them empty.
     owed: credits that were refunded or disputed after they were spent; the next grant pays them (rule 13).
     """
 
@@ -62,7 +64,7 @@ class Account:
     number: int
     at: datetime
     terms: Terms
-    quota_used: int
+    quotas_used: Mapping[str, int]
     quota_renews_at: datetime
     lots: tuple[Lot, ...]
     owed: int = 0
@@ -78,19 +80,26 @@ def remaining_in(account: Account, lot: Lot) -> int:
     return next((live.remaining for live in account.lots if live.number == lot.number), 0)
 
 
-def quota_limit(account: Account, catalog: Catalog) -> int:
-    """Monthly units of the quota-backed feature: the plan's quota, or 0 while AI is disabled for the account."""
-    return catalog.plan(account.terms.plan).quota if account.terms.ai_enabled else 0
+def quota_limits(account: Account, catalog: Catalog) -> dict[str, int]:
+    """Monthly units by feature, without zeros: the plan's quotas, or none while AI is disabled for the account."""
+    if not account.terms.ai_enabled:
+        return {}
+    quotas = catalog.plan(account.terms.plan).quotas
+    return {feature.id: quotas[feature.id] for feature in catalog.features if quotas.get(feature.id)}
 
 
-def quota_remaining(account: Account, catalog: Catalog) -> int:
-    """Units left in the period. Never negative: a smaller plan doesn't take back used units (rule 9)."""
-    return max(0, quota_limit(account, catalog) - account.quota_used)
+def quotas_remaining(account: Account, catalog: Catalog) -> dict[str, int]:
+    """Units left in the period, by feature, for each of `quota_limits`.
+
+    Never negative: a smaller plan doesn't take back used units (rule 9).
+    """
+    used, limits = account.quotas_used, quota_limits(account, catalog)
+    return {feature: max(0, limit - used.get(feature, 0)) for feature, limit in limits.items()}
 
 
-def quota_remaining_for(account: Account, feature: Feature, catalog: Catalog) -> int:
-    """Quota units available to `feature`: 0 unless it is quota-backed (rule 7)."""
-    return quota_remaining(account, catalog) if feature.quota_backed else 0
+def quota_remaining(account: Account, feature: Feature, catalog: Catalog) -> int:
+    """Quota units available to `feature`: its own only (rule 7)."""
+    return quotas_remaining(account, catalog).get(feature.id, 0)
 
 
 def units_left(account: Account, feature: Feature, catalog: Catalog) -> int | None:
@@ -99,4 +108,4 @@ def units_left(account: Account, feature: Feature, catalog: Catalog) -> int | No
         return 0
     if feature.price == 0:
         return None
-    return quota_remaining_for(account, feature, catalog) + account.available // feature.price
+    return quota_remaining(account, feature, catalog) + account.available // feature.price

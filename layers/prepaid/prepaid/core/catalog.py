@@ -9,6 +9,8 @@ from prepaid.core.errors import CurrencyMismatch, FeatureRetired, InvalidRequest
 
 # With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
 MAX_IDS = 200
+# Of all plans together, for the same reason.
+MAX_QUOTAS = 1_000
 # A refusal names so many valid ids at most.
 MAX_NAMED = 20
 
@@ -17,28 +19,27 @@ type Titles = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """A billable feature. price: credits per unit, >= 0. quota_backed: the plan's quota pays for it first.
+    """A billable feature. price: credits per unit, >= 0.
 
     active: False when it is retired: nothing more can be spent on it. titles: its name for people, by language.
     """
 
     id: str
     price: int
-    quota_backed: bool
     active: bool = True
     titles: Titles = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """quota: units of the quota-backed feature included per month.
+    """quotas: units included per month, by feature. A feature that isn't named, or named with 0, has no quota.
 
     active: False when it is retired: accounts that have it keep it, and no other account gets it.
     titles: its name for people, by language.
     """
 
     id: str
-    quota: int
+    quotas: Mapping[str, int] = field(default_factory=dict)
     active: bool = True
     titles: Titles = field(default_factory=dict)
 
@@ -60,7 +61,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """One version of the catalog. Ids are unique within each kind; at most one feature is quota-backed."""
+    """One version of the catalog. Ids are unique within each kind; a plan's quotas are of features of the catalog."""
 
     version: int
     features: tuple[Feature, ...]
@@ -117,11 +118,6 @@ class Catalog:
         return _one_of(plan.id for plan in self.plans if plan.active)
 
     @property
-    def quota_feature(self) -> Feature | None:
-        """The feature that a plan's quota pays for. It may be retired."""
-        return next((feature for feature in self.features if feature.quota_backed), None)
-
-    @property
     def packs_on_sale(self) -> tuple[Pack, ...]:
         """Active packs, smallest first."""
         return tuple(
@@ -159,23 +155,18 @@ def check_amounts(catalog: Catalog) -> None:
 def with_retired(new: Catalog, old: Catalog) -> Catalog:
     """`new`, with everything of `old` that it leaves out as retired: accounts, entries and purchases refer to it.
 
-    Raises InvalidRequest when that is more than MAX_IDS of a kind.
+    A plan that is left out keeps its quotas. Raises InvalidRequest when that is more than MAX_IDS of a kind or more
+    than MAX_QUOTAS, and for a quota of a feature that neither version has.
     """
-    moved = new.quota_feature is not None
-    features = tuple(
-        # The quota pays for one feature.
-        replace(feature, active=False, quota_backed=feature.quota_backed and not moved)
-        for feature in _left_out(old.features, new.features)
-    )
-    merged = replace(new, features=(*new.features, *features))
-    before, after = old.quota_feature, merged.quota_feature
-    # Units of one feature are not units of another: a plan that isn't named again has no quota of the new one.
-    same_feature = before is not None and after is not None and before.id == after.id
-    plans = tuple(
-        replace(plan, active=False, quota=plan.quota if same_feature else 0) for plan in _left_out(old.plans, new.plans)
-    )
+    features = tuple(replace(feature, active=False) for feature in _left_out(old.features, new.features))
+    plans = tuple(replace(plan, active=False) for plan in _left_out(old.plans, new.plans))
     packs = tuple(replace(pack, active=False) for pack in _left_out(old.packs, new.packs))
-    merged = replace(merged, plans=(*new.plans, *plans), packs=(*new.packs, *packs))
+    merged = replace(
+        new,
+        features=(*new.features, *features),
+        plans=(*new.plans, *plans),
+        packs=(*new.packs, *packs),
+    )
     errors = [
         (kind, f"{count} with the retired ones, and {MAX_IDS} is the most: reuse retired ids")
         for kind, count in (
@@ -185,9 +176,24 @@ def with_retired(new: Catalog, old: Catalog) -> Catalog:
         )
         if count > MAX_IDS
     ]
+    quotas = sum(len(plan.quotas) for plan in merged.plans)
+    if quotas > MAX_QUOTAS:
+        errors.append(("plans", f"{quotas} quotas with the retired plans, and {MAX_QUOTAS} is the most"))
+    errors += _unknown_quotas(merged)
     if errors:
         raise InvalidRequest(tuple(errors))
     return merged
+
+
+def _unknown_quotas(catalog: Catalog) -> list[tuple[str, str]]:
+    """The errors of quotas whose feature the catalog doesn't have."""
+    features = [feature.id for feature in catalog.features]
+    return [
+        (f"plans.{place}.quotas.{feature}", f"no such feature: {_one_of(features)}")
+        for place, plan in enumerate(catalog.plans)
+        for feature in plan.quotas
+        if feature not in features
+    ]
 
 
 def is_successor(new: Catalog, old: Catalog) -> bool:

@@ -1,6 +1,7 @@
 """One entry of an account's ledger: the event, its draws, and the account's state after it (rule 6)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -23,8 +24,9 @@ Source = Literal["quota", "credits", "both"]
 
 @dataclass(frozen=True, slots=True)
 class QuotaDraw:
-    """units: drawn from the period's quota."""
+    """units: drawn from the period's quota of the feature."""
 
+    feature: str
     units: int
 
 
@@ -48,7 +50,9 @@ class Entry:
     """Never changed or removed once written.
 
     credits, quota, owed: signed changes of the credits available, the quota remaining and the credits owed.
-    quota_remaining: units left after the entry, under `catalog_version`.
+    quotas: `quota` by feature, without zeros. An entry with a `feature` moves the quota of that feature only.
+    quota_remaining: units left after the entry, under `catalog_version`: of the entry's feature if the plan has a quota
+    of it, else of all quotas together.
     actor: the token's client, or the part of the service that acted on its own.
     lot: the lot that this entry granted, as it was then. purchase: the purchase that the entry belongs to.
     key: a digest of the request's idempotency key, so that the verifier detects a missing claim.
@@ -71,6 +75,7 @@ class Entry:
     lot: Lot | None = None
     purchase: str | None = None
     key: str | None = None
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def number(self) -> int:

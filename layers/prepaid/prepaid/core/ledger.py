@@ -4,7 +4,7 @@ Every operation settles first: expired lots and a passed quota period become ent
 entry. So the balance never depends on a timer (rules 2, 8).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
@@ -15,9 +15,9 @@ from prepaid.core.account import (
     LotKind,
     Terms,
     draw_order,
-    quota_limit,
+    quota_limits,
     quota_remaining,
-    quota_remaining_for,
+    quotas_remaining,
 )
 from prepaid.core.calendar import end_of_validity, next_renewal, same_months_renewal
 from prepaid.core.catalog import Catalog, Feature
@@ -149,17 +149,18 @@ def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog,
         number=1,
         at=now,
         terms=terms,
-        quota_used=0,
+        quotas_used={},
         quota_renews_at=next_renewal(now, terms.quota_anchor_day, terms.time_zone),
         lots=(),
     )
-    remaining = quota_remaining(account, catalog)
+    quotas = quotas_remaining(account, catalog)
     return Entry(
         type="plan_change",
         credits=0,
-        quota=remaining,
+        quota=sum(quotas.values()),
+        quotas=quotas,
         owed=0,
-        quota_remaining=remaining,
+        quota_remaining=sum(quotas.values()),
         draws=(),
         actor=actor,
         catalog_version=catalog.version,
@@ -224,9 +225,9 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
         entries.append(replace(entry, draws=tuple(LotDraw(lot.id, lot.remaining, lot.expires_at) for lot in expired)))
         account = entry.after
     if account.quota_renews_at <= now:
-        renewed = replace(account, quota_used=0, quota_renews_at=_next_renewal(account.terms, now))
+        renewed = replace(account, quotas_used={}, quota_renews_at=_next_renewal(account.terms, now))
         # An unused period needs no entry: only the renewal date changed, and it follows from `now`.
-        if account.quota_used:
+        if account.quotas_used:
             entries.append(_entry("quota_renewal", account, renewed, catalog, now, SERVICE))
             renewed = entries[-1].after
         account = renewed
@@ -236,16 +237,16 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
 def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> Entry:
     assert debit.quantity >= 1
     feature = catalog.active_feature(debit.feature)
-    from_quota = min(debit.quantity, quota_remaining_for(account, feature, catalog))
+    from_quota = min(debit.quantity, quota_remaining(account, feature, catalog))
     needed = (debit.quantity - from_quota) * feature.price
     if needed > account.available:
         raise _insufficient(account, needed, feature, catalog)
     from_lots = _draw(account.lots, needed)
-    after = replace(account, quota_used=account.quota_used + from_quota, lots=_without(account.lots, from_lots))
+    used = _with_used(account.quotas_used, feature.id, from_quota)
+    after = replace(account, quotas_used=used, lots=_without(account.lots, from_lots))
     return replace(
-        _entry("consumption", account, after, catalog, now, debit.actor),
-        draws=(QuotaDraw(from_quota), *from_lots) if from_quota else from_lots,
-        feature=feature.id,
+        _entry("consumption", account, after, catalog, now, debit.actor, feature=feature.id),
+        draws=(QuotaDraw(feature.id, from_quota), *from_lots) if from_quota else from_lots,
         quantity=debit.quantity,
         description=debit.description,
         customer=debit.customer,
@@ -355,21 +356,37 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
     return (replace(_entry("plan_change", account, after, catalog, now, change.actor), description=description),)
 
 
-def _entry(type_: EntryType, before: Account, after: Account, catalog: Catalog, now: datetime, actor: str) -> Entry:
+def _entry(
+    type_: EntryType,
+    before: Account,
+    after: Account,
+    catalog: Catalog,
+    now: datetime,
+    actor: str,
+    *,
+    feature: str | None = None,
+) -> Entry:
     """The entry that changes `before` to `after`. Only this function numbers and dates entries."""
     after = replace(after, number=before.number + 1, at=now)
-    remaining = quota_remaining(after, catalog)
+    left_before, left = quotas_remaining(before, catalog), quotas_remaining(after, catalog)
+    changes = {name: left.get(name, 0) - left_before.get(name, 0) for name in left_before | left}
     return Entry(
         type=type_,
+        feature=feature,
         credits=after.available - before.available,
-        quota=remaining - quota_remaining(before, catalog),
+        quota=sum(changes.values()),
+        quotas={name: units for name, units in changes.items() if units},
         owed=after.owed - before.owed,
-        quota_remaining=remaining,
+        quota_remaining=left[feature] if feature in left else sum(left.values()),
         draws=(),
         actor=actor,
         catalog_version=catalog.version,
         after=after,
     )
+
+
+def _with_used(used: Mapping[str, int], feature: str, units: int) -> Mapping[str, int]:
+    return {**used, feature: used.get(feature, 0) + units} if units else used
 
 
 def _refilled(account: Account, lot: Lot, credits: int) -> Lot:
@@ -418,15 +435,15 @@ def _next_renewal(terms: Terms, now: datetime) -> datetime:
 
 
 def _insufficient(account: Account, needed: int, feature: Feature, catalog: Catalog) -> InsufficientCredits:
-    # A renewal helps only for a quota-backed feature, on a plan with a quota (rule 8).
-    renewal_helps = feature.quota_backed and quota_limit(account, catalog) > 0
+    # A renewal helps only for a feature of which the plan has a quota (rule 8).
+    renewal_helps = feature.id in quota_limits(account, catalog)
     # A new pack pays owed credits first (rule 13): a pack that covers only the shortfall would not be enough.
     missing = needed - account.available + account.owed
     pack = catalog.smallest_pack_covering(missing, account.terms.currency)
     return InsufficientCredits(
         needed=needed,
         available=account.available,
-        quota_remaining=quota_remaining_for(account, feature, catalog),
+        quota_remaining=quota_remaining(account, feature, catalog),
         renews_at=account.quota_renews_at if renewal_helps else None,
         suggested_pack=pack.id if pack else None,
     )

@@ -10,7 +10,7 @@ def is_shown(entry: Entry) -> bool:
 
     Changes of other terms are entries too, and move nothing.
     """
-    moves = entry.credits or entry.quota or entry.owed
+    moves = entry.credits or entry.quotas or entry.owed
     return bool(moves) or entry.feature is not None or entry.number == 1
 
 

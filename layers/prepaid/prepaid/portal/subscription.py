@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.core.account import Lot, quota_limit, quota_remaining, quota_remaining_for, units_left
+from prepaid.core.account import Lot, quota_limits, quota_remaining, quotas_remaining, units_left
 from prepaid.core.catalog import Feature
 from prepaid.core.entry import Entry
 from prepaid.deps import Deps
@@ -49,11 +49,13 @@ def show(request: Request, deps: Deps) -> Response:
         UsableFeature(
             feature=feature,
             left=units_left(account, feature, catalog),
-            from_quota=quota_remaining_for(account, feature, catalog),
+            from_quota=quota_remaining(account, feature, catalog),
         )
         for feature in catalog.features
         if feature.active
     ]
+    quotas = _quotas(visit)
+    stopped = [found.feature for found in usable if found.left == 0]
     entries = read_entries(deps.table, account.id, first=1, last=account.number, limit=READ_ENTRIES)
     listed = account.lots[:LISTED_LOTS]
     values = {
@@ -63,9 +65,11 @@ def show(request: Request, deps: Deps) -> Response:
         # Always 0: the service has no holds.
         "held": 0,
         "plan": catalog.plan(account.terms.plan),
-        "quota": _quota(visit),
+        "quotas": quotas,
         "usable": usable,
-        "stopped": [found.feature for found in usable if found.left == 0],
+        "stopped": stopped,
+        # Whether the renewal helps a stopped feature (rule 8).
+        "renewed": {feature.id for feature in stopped} & {quota["feature"] for quota in quotas},
         "packs_on_sale": bool(catalog.packs_on_sale),
         "manager_contact": visit.profile.manager_contact,
         "ending": ending_soon(account.lots, request.now, visit.zone),
@@ -77,18 +81,18 @@ def show(request: Request, deps: Deps) -> Response:
     return page("subscription.html", visit, deps.portal, values)
 
 
-def _quota(visit: Visit) -> dict[str, object] | None:
+def _quotas(visit: Visit) -> list[dict[str, object]]:
     account, catalog = visit.account, visit.catalog
-    limit, feature = quota_limit(account, catalog), catalog.quota_feature
-    if not limit or feature is None:
-        return None
-    return {
-        "feature": feature.id,
-        "limit": limit,
-        "used": account.quota_used,
-        "remaining": quota_remaining(account, catalog),
-        "renews_at": account.quota_renews_at,
-    }
+    remaining = quotas_remaining(account, catalog)
+    return [
+        {
+            "feature": feature,
+            "limit": limit,
+            "used": account.quotas_used.get(feature, 0),
+            "remaining": remaining[feature],
+        }
+        for feature, limit in quota_limits(account, catalog).items()
+    ]
 
 
 def _with_reasons(table: Table, account_id: str, lots: tuple[Lot, ...], read: tuple[Entry, ...]) -> list[ListedLot]:

@@ -45,7 +45,7 @@ def entry_from_item(item: Item) -> Entry:
         number=int(item["SK"]["S"].removeprefix(keys.ENTRY_PREFIX)),
         at=instant(line["at"]),
         terms=terms_from_row(state["terms"]),
-        quota_used=state["quota_used"],
+        quotas_used=state["quotas_used"],
         quota_renews_at=instant(state["quota_renews_at"]),
         lots=tuple(lot_from_row(row) for row in state["lots"]),
         owed=state.get("owed", 0),
@@ -56,11 +56,12 @@ def entry_from_item(item: Item) -> Entry:
         quota=line["quota"],
         owed=line.get("owed", 0),
         quota_remaining=line["quota_remaining"],
-        draws=tuple(_draw_from_row(row) for row in line["draws"]),
+        draws=tuple(_draw_from_row(row, line.get("feature")) for row in line["draws"]),
         actor=line["actor"],
         catalog_version=line["catalog_version"],
         after=after,
         lot=lot_from_row(line["lot"]) if "lot" in line else None,
+        quotas=line.get("quotas") or _quotas_of(line.get("feature"), line["quota"]),
         **{name: line[name] for name in OPTIONAL_FIELDS if name in line},
     )
 
@@ -130,6 +131,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "catalog_version": entry.catalog_version,
         **({"lot": lot_to_row(entry.lot)} if entry.lot else {}),
         **({"owed": entry.owed} if entry.owed else {}),
+        **({"quotas": entry.quotas} if entry.quotas != _quotas_of(entry.feature, entry.quota) else {}),
         **optional,
     }
 
@@ -137,7 +139,7 @@ def _line(entry: Entry) -> dict[str, Any]:
 def _state(account: Account) -> dict[str, Any]:
     return {
         "terms": terms_to_row(account.terms),
-        "quota_used": account.quota_used,
+        "quotas_used": account.quotas_used,
         "quota_renews_at": milliseconds(account.quota_renews_at),
         "lots": [lot_to_row(lot) for lot in account.lots],
         **({"owed": account.owed} if account.owed else {}),
@@ -186,9 +188,15 @@ def _draw_to_row(draw: Draw) -> list[str | int]:
     return ["lot", lot_number(draw.lot), draw.credits, milliseconds(draw.expires_at)]
 
 
-def _draw_from_row(row: list[Any]) -> Draw:
+def _quotas_of(feature: str | None, units: int) -> dict[str, int]:
+    """The change of each quota by an entry with a feature: it moves that feature's only."""
+    return {feature: units} if feature and units else {}
+
+
+def _draw_from_row(row: list[Any], feature: str | None) -> Draw:
     if row[0] == "quota":
-        return QuotaDraw(row[1])
+        assert feature is not None
+        return QuotaDraw(feature, row[1])
     return LotDraw(lot_id(row[1]), row[2], instant(row[3]))
 
 
