@@ -14,6 +14,7 @@ from tests.support.api import (
     PURCHASE,
     PURCHASES,
     PUT_ACCOUNT,
+    QUOTE,
     STATEMENT,
 )
 from tests.support.handlers import Clock
@@ -50,6 +51,16 @@ def test_a_stopped_account_spends_no_quota(service: Service, status: str) -> Non
     become(service, status)
 
     assert service.spend(1, "ai_service").code == f"account_{status}"
+
+
+@pytest.mark.parametrize("status", STOPPED)
+def test_a_stopped_account_gets_no_quote(service: Service, status: str) -> None:
+    service.open(credits=10)
+    become(service, status)
+
+    answer = service(QUOTE, json={"feature": "sticker"})
+
+    assert (answer.status, answer.code) == (409, f"account_{status}")
 
 
 @pytest.mark.parametrize("status", STOPPED)

@@ -39,7 +39,7 @@ def put_account(world: World, step: Step) -> None:
         "manager_contact": f"manager@{account}.example" if step["contact"] else None,
     }
     body = terms | profile
-    asked = {"terms": terms, "profile": profile, "body": body}
+    details = {"terms": terms, "profile": profile, "body": body}
     world.ask(
         step,
         ClientRequest(
@@ -48,7 +48,7 @@ def put_account(world: World, step: Step) -> None:
             account,
             body,
             claims=ADMIN,
-            asked=asked,
+            details=details,
             request=rules.PutTerms(actor="admin-client", terms=terms),
         ),
     )
@@ -57,11 +57,11 @@ def put_account(world: World, step: Step) -> None:
 def patch_account(world: World, step: Step) -> None:
     body = {name: value for name in ("status", "low_credit_threshold") if (value := step.get(name)) is not None}
     request = rules.PutTerms(actor="admin-client", terms=body)
-    asked = {"profile": {}, "body": body}
+    details = {"profile": {}, "body": body}
     account = account_of(step)
     world.ask(
         step,
-        ClientRequest("patch_account", PATCH_ACCOUNT, account, body, claims=ADMIN, asked=asked, request=request),
+        ClientRequest("patch_account", PATCH_ACCOUNT, account, body, claims=ADMIN, details=details, request=request),
     )
 
 
@@ -71,8 +71,8 @@ def catalog(world: World, step: Step) -> None:
     expected = max(1, newest - 1) if step.get("stale") else newest
     headers = (("if-match", f'"{expected}"'),)
     body = catalog_body(step["variant"])
-    asked = {"expected": expected, "body": body}
-    world.ask(step, ClientRequest("catalog", PUT_CATALOG, "", body, claims=ADMIN, headers=headers, asked=asked))
+    details = {"expected": expected, "body": body}
+    world.ask(step, ClientRequest("catalog", PUT_CATALOG, "", body, claims=ADMIN, headers=headers, details=details))
 
 
 def catalog_body(variant: int) -> Json:

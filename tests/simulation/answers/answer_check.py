@@ -67,14 +67,14 @@ class AnswerCheck:
             return True
         if self.answer.code == "idempotency_key_reused":
             # A session's key stands for the code that opened it, and not for one that was set since.
-            other = effect and (effect.asked != self.frame.signature or self.frame.step.kind == "unlock")
+            other = effect and (effect.signature != self.frame.signature or self.frame.step.kind == "unlock")
             must(other, f"{self.about}: {effect}")
             self.world.seen["a key with another request"] += 1
             return True
         # Nor does a purchase whose page is still missing get one when the account isn't active any more.
         stopped = self.frame.step.kind == "buy" and self.answer.code in NOT_ACTIVE
         free = self.frame.step.kind == "unlock" or self.answer.code == "purchase_not_resumable" or stopped
-        if effect is not None and effect.asked == self.frame.signature and not free:
+        if effect is not None and effect.signature == self.frame.signature and not free:
             must(self.answer.status < 400, f"{self.about}, though its key had its effect")
         return False
 
@@ -95,7 +95,7 @@ class AnswerCheck:
         effect = self.effect()
         must(effect is not None, f"{self.about}, and nothing is stored")
         assert effect is not None
-        same(effect.asked, self.frame.signature, f"{self.about}: what its key stands for")
+        same(effect.signature, self.frame.signature, f"{self.about}: what its key stands for")
         replayed = self.answer.headers.get("idempotent-replayed") == "true"
         if effect.author is not self.frame:
             must(replayed, f"{self.about}: a replay that isn't marked")

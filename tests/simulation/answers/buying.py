@@ -14,11 +14,11 @@ def check_code(it: AnswerCheck) -> None:
     if it.is_not_found():
         return
     if it.answer.status == 204:
-        must(it.frame.rivals or (manager and manager.code == it.frame.asked["code"]), f"{it.about}: it isn't set")
+        must(it.frame.rivals or (manager and manager.code == it.frame.details["code"]), f"{it.about}: it isn't set")
     elif it.answer.status == 422:
-        must(manager and (manager.code == it.frame.asked["code"] or it.frame.rivals), f"{it.about}: it differs")
+        must(manager and (manager.code == it.frame.details["code"] or it.frame.rivals), f"{it.about}: it differs")
     else:
-        _check_try(it, it.frame.asked.get("current"))
+        _check_try(it, it.frame.details.get("current"))
 
 
 def check_unlock(it: AnswerCheck) -> None:
@@ -33,9 +33,11 @@ def check_unlock(it: AnswerCheck) -> None:
         return
     if it.is_refused_for_its_status():
         manager = it.auditor.managers.get(it.account)
-        must(it.frame.rivals or (manager and manager.code == it.frame.asked["code"]), f"{it.about}: it isn't the code")
+        must(
+            it.frame.rivals or (manager and manager.code == it.frame.details["code"]), f"{it.about}: it isn't the code"
+        )
         return
-    _check_try(it, it.frame.asked["code"])
+    _check_try(it, it.frame.details["code"])
 
 
 def _check_try(it: AnswerCheck, shown: str | None) -> None:
@@ -91,14 +93,14 @@ def check_buy(it: AnswerCheck) -> None:
         return
     same(it.answer.code, "invalid_request", it.about)
     catalogs = [it.auditor.catalogs[version] for version in it.auditor.usable_versions(it.frame)]
-    packs = [catalog.packs.get(it.frame.asked["pack"]) for catalog in catalogs]
+    packs = [catalog.packs.get(it.frame.details["pack"]) for catalog in catalogs]
     must(any(pack is None or not pack["active"] for pack in packs), f"{it.about}: the pack is on sale")
 
 
 def check_cancel(it: AnswerCheck) -> None:
     if it.is_refused_for_its_key():
         return
-    known = it.auditor.purchases.get(it.frame.asked["purchase"])
+    known = it.auditor.purchases.get(it.frame.details["purchase"])
     if it.answer.code == "purchase_not_found":
         must(known is None or known.record["account"] != it.frame.account, f"{it.about}: it is there")
         return
@@ -122,7 +124,7 @@ def check_cancel(it: AnswerCheck) -> None:
 
 
 def _check_session_refused(it: AnswerCheck) -> None:
-    known = it.auditor.sessions.get(it.world.digest(it.frame.asked["token"]))
+    known = it.auditor.sessions.get(it.world.digest(it.frame.details["token"]))
     manager = it.auditor.managers.get(it.account)
     good = (
         known

@@ -6,6 +6,7 @@ PrepaidError
 │   ├── AccountNotFound        no such account, or another caller's: both get the same response
 │   ├── AccountFrozen          the account is frozen: it neither spends, holds nor buys
 │   ├── AccountClosed          the account is closed: it neither spends, holds nor buys
+│   ├── ConsumptionNotFound    the account has no such consumption, or the key had no effect
 │   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
 │   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
@@ -74,6 +75,13 @@ class AccountClosed(Refused):
     """The account is closed: it neither spends, holds nor buys unless an administrator reopens it (rule 21)."""
 
     code: ClassVar[str] = "account_closed"
+
+
+@dataclass(eq=False)
+class ConsumptionNotFound(Refused):
+    """The account has no such consumption, or no consumption with that key."""
+
+    code: ClassVar[str] = "consumption_not_found"
 
 
 @dataclass(eq=False)

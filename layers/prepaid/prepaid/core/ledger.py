@@ -22,7 +22,7 @@ from prepaid.core.account import (
 )
 from prepaid.core.calendar import end_of_validity, next_renewal, same_months_renewal
 from prepaid.core.catalog import Catalog, Feature
-from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
+from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.errors import (
     ExceedsRemaining,
     InsufficientCredits,
@@ -126,6 +126,19 @@ class Settle:
     """Record expired lots and a renewed quota. Adds no entry when there is nothing to record."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a debit would do (rule 17). credits, quota: what it costs in credits, after so many units of quota.
+
+    draws: what it would draw; empty when the account can't afford it. refusal: why it can't, or None.
+    """
+
+    credits: int
+    quota: int
+    draws: tuple[Draw, ...]
+    refusal: InsufficientCredits | None = None
+
+
 Operation = Debit | Grant | Void | Revoke | Restore | ChangeTerms | Settle
 
 
@@ -184,6 +197,18 @@ def apply(account: Account, operation: Operation, *, catalog: Catalog, now: date
         case _:
             assert_never(operation)
     return (*settled, *own)
+
+
+def quote(account: Account, debit: Debit, *, catalog: Catalog, now: datetime) -> Quote:
+    """What `debit` would draw now, or what is missing: the debit itself, without its write.
+
+    Raises any other Refused that the debit raises.
+    """
+    try:
+        entry = apply(account, debit, catalog=catalog, now=now)[-1]
+    except InsufficientCredits as refusal:
+        return Quote(credits=refusal.needed, quota=refusal.quota_remaining, draws=(), refusal=refusal)
+    return Quote(credits=-entry.credits, quota=-entry.quota, draws=entry.draws)
 
 
 def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Account, tuple[Entry, ...]]:

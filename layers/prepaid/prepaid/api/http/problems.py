@@ -12,6 +12,7 @@ from prepaid.core.errors import (
     AccountNotFound,
     Busy,
     CodeLocked,
+    ConsumptionNotFound,
     CurrencyMismatch,
     ExceedsRemaining,
     FeatureRetired,
@@ -134,6 +135,7 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         409,
         lambda _: "The account is closed. It can't use or buy credits unless an administrator makes it active again.",
     ),
+    ConsumptionNotFound: Problem(404, lambda _: "There is no such consumption."),
     InsufficientCredits: Problem(
         402,
         lambda error: f"Credits needed: {error.needed}. Credits available: {error.available}.",
