@@ -266,7 +266,7 @@ def test_money_that_still_arrives_is_granted(storefront: Storefront, service: Se
     purchase = storefront.buy()
     become(service, status)
 
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
 
     assert service(PURCHASE, id=purchase.id).body["state"] == "granted"
     assert (service.balance()["credits"]["available"], service.spend().code) == (100, f"account_{status}")
@@ -274,10 +274,10 @@ def test_money_that_still_arrives_is_granted(storefront: Storefront, service: Se
 
 def test_money_that_goes_back_takes_its_credits(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     become(service, "closed")
 
-    storefront.tell_all(storefront.refund(purchase))
+    storefront.deliver_all(storefront.refund(purchase))
 
     assert service.balance()["credits"]["available"] == 0
 

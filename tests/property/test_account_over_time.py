@@ -122,6 +122,8 @@ class AccountOverTime(RuleBasedStateMachine):
         if expected and expected.code.startswith("account_"):
             event("debit of an account that isn't active refused")
             assert self.refused(debit, AccountFrozen | AccountClosed).code == expected.code
+            with pytest.raises((AccountFrozen, AccountClosed)):
+                self.quoted(debit)
             return
         if expected and expected.code == "feature_retired":
             event("debit of a retired feature refused")
