@@ -63,7 +63,7 @@ class Ledger:
     times: list[int] = field(default_factory=list)
     effects: dict[str, KeyEffect] = field(default_factory=dict)
     purchased: dict[str, Purchased] = field(default_factory=dict)
-    # By lot: granted (less settled debts), spent, lost at its end, voided, taken for money (less returned), and paid for
+    # By lot: granted (less settled debts), spent, lost at its end, voided, taken for money (less returned), paid for
     # debts by credits that were held.
     granted: Counter[int] = field(default_factory=Counter)
     spent: Counter[int] = field(default_factory=Counter)

@@ -374,11 +374,8 @@ def _held(ledger: "Ledger", now: State, request: PlaceHold, at: int, catalog: Ca
         return debited
     quota = [row for row in debited.draws if row[0] == "quota"]
     rows = {row[NUMBER]: row for row in now.lots}
-    lots = [
-        [*rows[lot][:REMAINING], credits, *rows[lot][GRANTED_AT:]]
-        for kind, lot, credits, *_ in debited.draws
-        if kind == "lot"
-    ]
+    drawn = [(row[1], row[2]) for row in debited.draws if row[0] == "lot"]
+    lots = [[*rows[lot][:REMAINING], credits, *rows[lot][GRANTED_AT:]] for lot, credits in drawn]
     if sum(len(hold[LOTS]) for hold in now.holds) + len(lots) > MAX_HELD_LOTS:
         return Refusal("too_many_holds")
     lapses_at = at + request.ttl_seconds * 1000

@@ -37,26 +37,8 @@ type Requested = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void 
 def request_of(operation: Requested) -> rules.Request:
     """The same request in the oracle's words."""
     match operation:
-        case Debit():
-            return rules.Debit(actor=operation.actor, feature=operation.feature, quantity=operation.quantity)
-        case PlaceHold():
-            return rules.PlaceHold(
-                actor=operation.actor,
-                feature=operation.feature,
-                quantity=operation.quantity,
-                ttl_seconds=operation.ttl_seconds,
-            )
-        case Capture():
-            return rules.Capture(actor=operation.actor, hold=operation.hold, quantity=operation.quantity)
-        case Release():
-            return rules.Release(actor=operation.actor, hold=operation.hold)
-        case Reverse():
-            return rules.Reverse(
-                actor=operation.actor,
-                entry=operation.entry,
-                quantity=operation.quantity,
-                description=operation.description,
-            )
+        case Debit() | PlaceHold() | Capture() | Release() | Reverse():
+            return _use_of(operation)
         case Grant():
             validity = operation.validity
             ends: dict[str, Any] = (
@@ -81,6 +63,30 @@ def request_of(operation: Requested) -> rules.Request:
             return rules.PutTerms(actor=operation.actor, terms=asdict(operation.terms))
         case Settle():
             return rules.Settle()
+
+
+def _use_of(operation: Debit | PlaceHold | Capture | Release | Reverse) -> rules.Request:
+    match operation:
+        case Debit():
+            return rules.Debit(actor=operation.actor, feature=operation.feature, quantity=operation.quantity)
+        case PlaceHold():
+            return rules.PlaceHold(
+                actor=operation.actor,
+                feature=operation.feature,
+                quantity=operation.quantity,
+                ttl_seconds=operation.ttl_seconds,
+            )
+        case Capture():
+            return rules.Capture(actor=operation.actor, hold=operation.hold, quantity=operation.quantity)
+        case Release():
+            return rules.Release(actor=operation.actor, hold=operation.hold)
+        case Reverse():
+            return rules.Reverse(
+                actor=operation.actor,
+                entry=operation.entry,
+                quantity=operation.quantity,
+                description=operation.description,
+            )
 
 
 def money_back_of(operation: Revoke | Restore, revoked: int) -> rules.MoneyBack:

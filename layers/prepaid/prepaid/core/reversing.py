@@ -1,12 +1,13 @@
 """Reversals: what a consumption or a capture charged returns to where it came from (rule 15)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prepaid.core.account import Account, Charge, Lot, period_of
 from prepaid.core.catalog import Catalog
 from prepaid.core.drawing import COURTESY, give_back, part_of, with_lot, with_used
-from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw, entry_between
+from prepaid.core.entry import CHARGES, Draw, Entry, LotDraw, QuotaDraw, entry_between
 from prepaid.core.errors import AlreadyReversed
 
 
@@ -26,6 +27,28 @@ class Reverse:
     description: str | None = None
     customer: str | None = None
     reference: str | None = None
+
+
+def charge_of(entry: Entry, drawn: Account, lots: Iterable[Lot]) -> Charge:
+    """What a consumption or a capture charged.
+
+    drawn: the account after its quota was drawn: after the consumption itself, or after the capture's hold was placed.
+    lots: at least those of its draws, as they were granted.
+    """
+    assert entry.type in CHARGES
+    assert entry.feature is not None
+    assert entry.quantity is not None
+    granted = {lot.id: lot for lot in lots}
+    quota = sum(draw.units for draw in entry.draws if isinstance(draw, QuotaDraw))
+    return Charge(
+        feature=entry.feature,
+        quantity=entry.quantity,
+        quota=quota,
+        period=period_of(drawn) if quota else None,
+        lots=tuple(
+            replace(granted[draw.lot], remaining=draw.credits) for draw in entry.draws if isinstance(draw, LotDraw)
+        ),
+    )
 
 
 def reverse(account: Account, operation: Reverse, catalog: Catalog, now: datetime) -> Entry:
