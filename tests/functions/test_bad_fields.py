@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import BUY, CONSUME, GRANT, PATCH_ACCOUNT, PORTAL_SESSION, PUT_ACCOUNT, PUT_CATALOG, VOID
+from tests.support.api import BUY, CONSUME, GRANT, PATCH_ACCOUNT, PORTAL_SESSION, PUT_ACCOUNT, PUT_CATALOG, QUOTE, VOID
 from tests.support.good_requests import GOOD, WITH_BODY, ask, with_member
 from tests.support.in_process import Service
 
 WHOLE_NUMBERS = [
     (CONSUME, "quantity", 1, 10_000),
+    (QUOTE, "quantity", 1, 10_000),
     (GRANT, "credits", 1, 1_000_000_000),
     (GRANT, "valid_months", 1, 120),
     (VOID, "credits", 1, 1_000_000_000),
@@ -44,6 +45,7 @@ NO_WHOLE_NUMBERS = [
 ]
 SLUGS = [
     (CONSUME, "feature"),
+    (QUOTE, "feature"),
     (BUY, "pack"),
     (PUT_ACCOUNT, "plan"),
     (PUT_ACCOUNT, "currency"),

@@ -224,6 +224,11 @@ def refusal(ledger: "Ledger", state: State, request: Request, at: int, catalog: 
     return effect if isinstance(effect, Refusal) else None
 
 
+def quote(ledger: "Ledger", state: State, request: Debit, at: int, catalog: CatalogVersion) -> Effect | Refusal:
+    """What a debit would do at `at` to an account that an entry left in this state (rule 17)."""
+    return _debited(ledger, state.at(at), request, at, catalog)
+
+
 def entry(
     effect: Effect, before: State, left_before: dict[str, int], request: Any, at: int, catalog: CatalogVersion
 ) -> Entry:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import event, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -22,7 +23,19 @@ from prepaid.core.errors import (
     PurchaseNotVoidable,
     Refused,
 )
-from prepaid.core.ledger import SERVICE, ChangeTerms, Debit, Grant, Settle, Void, apply, open_account, settle
+from prepaid.core.ledger import (
+    SERVICE,
+    ChangeTerms,
+    Debit,
+    Grant,
+    Quote,
+    Settle,
+    Void,
+    apply,
+    open_account,
+    quote,
+    settle,
+)
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
 from tests.oracle.ledger import Ledger
 from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
@@ -121,13 +134,26 @@ class AccountOverTime(RuleBasedStateMachine):
         if expected and expected.code == "feature_retired":
             event("debit of a retired feature refused")
             self.refused(debit, FeatureRetired)
+            with pytest.raises(FeatureRetired):
+                self.quoted(debit)
             return
+        quoted = self.quoted(debit)
         if expected:
             event("debit refused")
-            assert facts_of(self.refused(debit, InsufficientCredits)) == expected.facts
+            refused = self.refused(debit, InsufficientCredits)
+            assert facts_of(refused) == expected.facts
+            assert quoted.refusal is not None
+            assert facts_of(quoted.refusal) == expected.facts
+            assert (quoted.credits, quoted.quota) == (expected.facts["needed"], expected.facts["quota_remaining"])
+            assert quoted.draws == ()
             return
         entry = self.carry_out(debit)[-1]
+        assert quoted == Quote(credits=-entry.credits, quota=-entry.quota, draws=entry.draws)
         event(f"debit paid by {entry.source}")
+
+    def quoted(self, debit: Debit) -> Quote:
+        """Rule 17: the quote of a debit, which the debit must then confirm."""
+        return quote(self.account, debit, catalog=self.catalog, now=self.now)
 
     @rule(feature=strategies.features)
     def debit_all_there_is_and_one_more(self, feature: str) -> None:

@@ -231,6 +231,8 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     clock.now += SECOND
     assert [service.spend(key="order").status for _ in range(2)] == [201, 201]
     assert service.spend(10_000).status == 402
+    assert [service.find(key).status for key in ("order", "no-order")] == [200, 404]
+    assert service.quote().body["affordable"]
     assert service.balance()["credits"]["available"]
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]

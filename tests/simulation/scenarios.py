@@ -16,6 +16,7 @@ from tests.support.api import (
     BUY,
     CANCEL,
     CODE,
+    CONSUMPTION,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -168,6 +169,19 @@ def stored_before(bench: Bench) -> None:
 
 def read_as_administrator(route: str) -> Callable[[Bench, Any], Said]:
     return lambda bench, _: said(bench.service(route, by=ADMIN, trouble=True))
+
+
+def read_consumption(bench: Bench, _: Any) -> Said:
+    """The first one of an account that had been granted credits."""
+    return said(bench.service(CONSUMPTION, id="con_000000000003", trouble=True))
+
+
+def look_up(bench: Bench, _: Any) -> Said:
+    return said(bench.service.find(KEY, trouble=True))
+
+
+def quote(quantity: int) -> Callable[[Bench, Any], Said]:
+    return lambda bench, _: said(bench.service.quote(quantity, trouble=True))
 
 
 def read_purchase(bench: Bench, purchase: Purchase) -> Said:
@@ -440,6 +454,11 @@ SCENARIOS = (
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
     Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
+    Scenario("consumption", spent_before, read_consumption, spends, reads=True),
+    Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
+    Scenario("consumption: none by key", opened, look_up, spends, reads=True),
+    Scenario("quote", lapsed, quote(3), spends, reads=True),
+    Scenario("quote: not affordable", poor, quote(5), spends, reads=True),
     Scenario("balance", opened, read(BALANCE), spends, reads=True),
     Scenario("balance of a time", spent_some, read(BALANCE, {"at": "2026-06-16T13:30:00Z"}), spends, reads=True),
     Scenario("history", opened, read(HISTORY), spends, reads=True),

@@ -180,6 +180,16 @@ class Drawer:
         kind = dice.choice(("promotion", "adjustment"))
         return a_step("grant", of, credits=dice.choice((1, 2, 3, 5, 8, 20, 20, 60)), lot=kind, lasting=lasting)
 
+    def quote(self, of: int) -> Step:
+        dice = self.dice
+        return a_step("quote", of, feature=dice.choice(FEATURES), quantity=dice.choice(QUANTITIES))
+
+    def find(self, of: int) -> Step:
+        """A client asks whether a request took effect, mostly one that nobody answered."""
+        dice = self.dice
+        how = dice.choice(("unanswered", "unanswered", "any", "any", "id", "id", "unknown"))
+        return a_step("find", of, how=how, back=dice.choice((0, 0, 1, 2, 5, 20)))
+
     def void(self, of: int) -> Step:
         """Void a grant, mostly one that has credits left; or what is no grant."""
         dice = self.dice
@@ -357,7 +367,8 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "grant": 60, "void": 16,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "quote": 30, "find": 30,
+    "grant": 60, "void": 16,
     "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4,
     "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
     "reconcile": 2, "wait": 40, "boundary": 24,

@@ -37,7 +37,7 @@ from tests.simulation.watched_database import WRITES, WatchedDatabase
 from tests.simulation.writes.auditor import Auditor
 from tests.simulation.writes.commit import Change, KnownPurchase
 from tests.support import wire
-from tests.support.api import BALANCE, BUY, CANCEL, CONSUME, GRANT, MANAGER_SESSION, VOID
+from tests.support.api import BALANCE, BUY, CANCEL, CONSUME, GRANT, MANAGER_SESSION, QUOTE, VOID
 from tests.support.gateway_events import caller, http_event
 from tests.support.in_process import FUNCTION_OF
 from tests.support.store_driver import NO_DEADLINE
@@ -55,6 +55,7 @@ FUNCTION_OF_STEP = {
     "grant": FUNCTION_OF[GRANT],
     "void": FUNCTION_OF[VOID],
     "balance": FUNCTION_OF[BALANCE],
+    "quote": FUNCTION_OF[QUOTE],
     "unlock": FUNCTION_OF[MANAGER_SESSION],
     "buy": FUNCTION_OF[BUY],
     "cancel": FUNCTION_OF[CANCEL],

@@ -17,6 +17,7 @@ from prepaid.api import (
     openapi,
     portal_sessions,
     purchases,
+    quotes,
     statements,
     webhooks,
 )
@@ -25,6 +26,9 @@ from tests.support.contract import check_answer, check_headers, scope_of
 from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 
 CONSUME = consumptions.CONSUME.key
+CONSUMPTION = consumptions.SHOW.key
+FIND_CONSUMPTION = consumptions.FIND.key
+QUOTE = quotes.QUOTE.key
 BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
 STATEMENT = statements.SHOW.key
@@ -191,6 +195,13 @@ class Api(ABC):
 
     def spend(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
+
+    def find(self, key: str, account: str = "acme", **more: Any) -> Answer:
+        """The consumption of an idempotency key."""
+        return self(FIND_CONSUMPTION, account, query={"idempotency_key": key}, **more)
+
+    def quote(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
+        return self(QUOTE, account, json={"feature": feature, "quantity": quantity}, **more)
 
     def balance(self, account: str = "acme", **query: str) -> Any:
         answer = self(BALANCE, account, query=query)

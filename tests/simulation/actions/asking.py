@@ -4,6 +4,9 @@ from tests.simulation.frames import Answer, ClientRequest
 from tests.simulation.steps import Step
 from tests.simulation.world import KEPT_REQUESTS, World
 
+# The statuses after which a client asks again; None: it got no answer.
+WAITING = {None, 503}
+
 
 def account_of(step: Step) -> str:
     """The account's id. Every text of its requests has it: no answer to another account may show it."""

@@ -1,14 +1,27 @@
 """Balances, histories, and the other reads."""
 
+from tests.oracle import rules
 from tests.oracle.account import EXPIRES_AT
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import Json
-from tests.simulation.actions.asking import account_of
+from tests.simulation.actions.asking import WAITING, account_of
+from tests.simulation.actions.spending import quantity_of
 from tests.simulation.answers.reading import entries_shown, next_cursor
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
 from tests.simulation.world import ANYBODY, World
-from tests.support.api import BALANCE, GET_ACCOUNT, GET_CATALOG, HISTORY, PACKS, PURCHASE, PURCHASES
+from tests.support.api import (
+    BALANCE,
+    CONSUMPTION,
+    FIND_CONSUMPTION,
+    GET_ACCOUNT,
+    GET_CATALOG,
+    HISTORY,
+    PACKS,
+    PURCHASE,
+    PURCHASES,
+    QUOTE,
+)
 
 
 def balance(world: World, step: Step) -> None:
@@ -29,6 +42,33 @@ def balance(world: World, step: Step) -> None:
         step,
         ClientRequest("balance", BALANCE, account, claims=ANYBODY, query=tuple(query.items()), asked=asked),
     )
+
+
+def quote(world: World, step: Step) -> None:
+    account = account_of(step)
+    body: Json = {"feature": step["feature"], "quantity": quantity_of(world, step, account)}
+    request = rules.Debit(actor="service-client", **body)
+    world.ask(step, ClientRequest("quote", QUOTE, account, body, claims=ANYBODY, asked=body, request=request))
+
+
+def find(world: World, step: Step) -> None:
+    """By an entry's id, by the key of some request, or by one that nobody has sent."""
+    account, how = account_of(step), step["how"]
+    if how == "id":
+        number = 1 + world.ledger(account).number - step["back"]
+        path = (("id", f"con_{max(0, number):012d}"),)
+        asked = {"number": number}
+        world.ask(step, ClientRequest("find", CONSUMPTION, account, claims=ANYBODY, path=path, asked=asked))
+        return
+    sent = [(request, slot[0]) for request, slot in world.requests if request.account == account]
+    if how == "unanswered":
+        sent = [one for one in sent if (one[1].status if one[1] else None) in WAITING]
+    if not sent and how != "unknown":
+        world.nothing(step)
+        return
+    key = "nobody's" if how == "unknown" else sent[-1 - step["back"] % len(sent)][0].key
+    query = (("idempotency_key", key),)
+    world.ask(step, ClientRequest("find", FIND_CONSUMPTION, account, claims=ANYBODY, query=query, asked={"key": key}))
 
 
 def history(world: World, step: Step) -> None:

@@ -6,7 +6,7 @@ from tests.oracle import rules
 from tests.oracle.account import EXPIRES_AT, NUMBER
 from tests.oracle.calendar import DAY, milliseconds_of, time_text
 from tests.oracle.catalog import Json
-from tests.simulation.actions.asking import account_of, ask, new_key
+from tests.simulation.actions.asking import WAITING, account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
 from tests.simulation.world import ANYBODY, World
@@ -17,13 +17,11 @@ from tests.support.gateway_events import ADMIN
 FAR = 10**6
 # Of a grant that names no end.
 DEFAULT_MONTHS = 12
-# The statuses after which a client asks again; None: it got no answer.
-WAITING = {None, 503}
 
 
 def debit(world: World, step: Step) -> None:
     account = account_of(step)
-    feature, quantity = step["feature"], _quantity(world, step, account)
+    feature, quantity = step["feature"], quantity_of(world, step, account)
     body: Json = {"feature": feature, "quantity": quantity}
     if step.get("reference"):
         body |= {"reference": f"{step['reference']} {account}", "customer": f"=customer of {account}"}
@@ -48,7 +46,7 @@ def debit_of(account: str, key: str, body: Json) -> ClientRequest:
     )
 
 
-def _quantity(world: World, step: Step, account: str) -> int:
+def quantity_of(world: World, step: Step, account: str) -> int:
     """How many units: the number that the step names, or all that credits or quota pay for."""
     wanted = step["quantity"]
     if isinstance(wanted, int):

@@ -5,11 +5,12 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.oracle import answers
+from tests.oracle import answers, rules
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import Ledger
 from tests.simulation.answers.answer_check import AnswerCheck
+from tests.simulation.answers.spending import check_feature
 from tests.simulation.writes.auditor import since
 
 if TYPE_CHECKING:
@@ -42,6 +43,49 @@ def check_balance(it: AnswerCheck) -> None:
         ),
         it.answer.body,
     )
+
+
+def check_quote(it: AnswerCheck) -> None:
+    """A quote is what the debit would have done at that instant."""
+    if it.is_not_found():
+        return
+    if it.answer.status != 200:
+        check_feature(it)
+        return
+    it.is_one_of(_quotes(it), it.answer.body)
+    it.world.seen["a quote" if it.answer.body["affordable"] else "a quote of what is missing"] += 1
+
+
+def _quotes(it: AnswerCheck) -> Iterator[Json]:
+    request = it.frame.request
+    assert isinstance(request, rules.Debit)
+    for state, number in it.states():
+        at = it.time_after(number)
+        for catalog in it.catalogs(number):
+            would = rules.quote(it.ledger, state, request, at, catalog)
+            if isinstance(would, rules.Effect) or would.code == "insufficient_credits":
+                yield answers.quote(it.account, it.frame.now, state.at(at), request, would)
+
+
+def check_find(it: AnswerCheck) -> None:
+    """A consumption is found as soon as its entry is written, and nothing else is."""
+    if it.is_not_found():
+        return
+    asked = it.frame.asked
+    effect = it.ledger.effects.get(asked.get("key", ""))
+    number = asked.get("number", effect.number if effect else 0)
+    found = 0 < number <= it.ledger.number and it.ledger.lines[number - 1]["type"] == "consumption"
+    if it.answer.status == 200:
+        must(found, f"{it.about}: nothing is stored")
+        same(it.answer.body, answers.consumption(it.ledger.lines[number - 1], number), it.about)
+        unheard = effect and effect.author.killed
+        it.world.seen["a look-up of what nobody had heard of" if unheard else "a look-up that found"] += 1
+        return
+    same(it.answer.code, "consumption_not_found", it.about)
+    # It may have been written after this request had looked.
+    must(not found or number > it.frame.first_number, f"{it.about}: entry {number} is there")
+    other = effect and "a look-up of another kind of request"
+    it.world.seen[other or "a look-up that found nothing"] += 1
 
 
 def _catalog_at(it: AnswerCheck, version: int, at: int) -> CatalogVersion:

@@ -4,9 +4,9 @@ PrepaidError
 ├── Refused                    a rule rejects the request; nothing was written
 │   ├── InvalidRequest         the request itself is invalid; names each field
 │   ├── AccountNotFound        no such account, or another caller's: both get the same response
+│   ├── ConsumptionNotFound    the account has no such consumption, or the key had no effect
 │   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
-│   ├── ConsumptionNotFound    the account has no such consumption or capture
 │   ├── AlreadyReversed        a reversal of more units than are left of the charge
 │   ├── HoldNotFound           the account has no such hold
 │   ├── AlreadyCaptured        the hold was captured
@@ -68,6 +68,13 @@ class AccountNotFound(Refused):
 
 
 @dataclass(eq=False)
+class ConsumptionNotFound(Refused):
+    """The account has no such consumption or capture, or no consumption with that key."""
+
+    code: ClassVar[str] = "consumption_not_found"
+
+
+@dataclass(eq=False)
 class FeatureRetired(Refused):
     """The catalog has retired the feature: nothing more can be spent on it. `message`: with the valid features."""
 
@@ -90,13 +97,6 @@ class InsufficientCredits(Refused):
     renews_at: datetime | None
     suggested_pack: str | None
     code: ClassVar[str] = "insufficient_credits"
-
-
-@dataclass(eq=False)
-class ConsumptionNotFound(Refused):
-    """The account has no such consumption or capture."""
-
-    code: ClassVar[str] = "consumption_not_found"
 
 
 @dataclass(eq=False)

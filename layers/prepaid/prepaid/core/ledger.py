@@ -29,8 +29,14 @@ from prepaid.core.drawing import (
     with_lot,
     without,
 )
-from prepaid.core.entry import Entry, EntryType, LotDraw, entry_between
-from prepaid.core.errors import ExceedsRemaining, InvalidRequest, PurchaseNotVoidable, TooManyLots
+from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, entry_between
+from prepaid.core.errors import (
+    ExceedsRemaining,
+    InsufficientCredits,
+    InvalidRequest,
+    PurchaseNotVoidable,
+    TooManyLots,
+)
 from prepaid.core.holding import Capture, PlaceHold, Release, capture, lapse, place, release
 from prepaid.core.reversing import Reverse, reverse
 
@@ -127,6 +133,19 @@ class Settle:
     """Record expired lots, lapsed holds and a renewed quota. Adds no entry when there is nothing to record."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a debit would do (rule 17). credits, quota: what it costs in credits, after so many units of quota.
+
+    draws: what it would draw; empty when the account can't afford it. refusal: why it can't, or None.
+    """
+
+    credits: int
+    quota: int
+    draws: tuple[Draw, ...]
+    refusal: InsufficientCredits | None = None
+
+
 Operation = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | Revoke | Restore | ChangeTerms | Settle
 
 
@@ -185,6 +204,18 @@ def apply(account: Account, operation: Operation, *, catalog: Catalog, now: date
         case _:
             assert_never(operation)
     return (*settled, *own)
+
+
+def quote(account: Account, debit: Debit, *, catalog: Catalog, now: datetime) -> Quote:
+    """What `debit` would draw now, or what is missing: the debit itself, without its write.
+
+    Raises any other Refused that the debit raises.
+    """
+    try:
+        entry = apply(account, debit, catalog=catalog, now=now)[-1]
+    except InsufficientCredits as refusal:
+        return Quote(credits=refusal.needed, quota=refusal.quota_remaining, draws=(), refusal=refusal)
+    return Quote(credits=-entry.credits, quota=-entry.quota, draws=entry.draws)
 
 
 def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Account, tuple[Entry, ...]]:

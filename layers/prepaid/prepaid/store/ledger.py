@@ -172,6 +172,14 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
     return Appended((read_entry(table, account_id, int(claim["number"]["N"])),), replayed=True)
 
 
+def find_by_key(table: Table, account_id: str, idempotency_key: str) -> Entry | None:
+    """The entry that a request with this key added; None if no request did, or what it did is no entry. Raises Busy."""
+    claim = get(table, keys.claim(account_id, idempotency_key))
+    if claim is None or "number" not in claim:
+        return None
+    return read_entry(table, account_id, int(claim["number"]["N"]))
+
+
 def open_ledger(table: Table, first: Entry, also: Puts) -> None:
     """Write the account's first entry together with `also`.
 
