@@ -393,7 +393,7 @@ def _held(ledger: "Ledger", now: State, request: PlaceHold, at: int, catalog: Ca
 
 def _captured(ledger: "Ledger", now: State, request: Capture, at: int, _c: CatalogVersion) -> Effect | Refusal:
     """The first units are spent, the others come back."""
-    [hold] = [hold for hold in now.holds if hold[HOLD_NUMBER] == request.hold] or [None]
+    hold = next((hold for hold in now.holds if hold[HOLD_NUMBER] == request.hold), None)
     if hold is None:
         return _why_ended(ledger, request.hold, at)
     quantity = hold[QUANTITY] if request.quantity is None else request.quantity
@@ -446,7 +446,7 @@ def _why_ended(ledger: "Ledger", number: int, at: int) -> Refusal:
 
 def _reversed(ledger: "Ledger", now: State, request: Reverse, at: int, _c: CatalogVersion) -> Effect | Refusal:
     """The units drawn last come back, each at most once; credits whose lot has ended for a week (rule 15)."""
-    line = ledger.lines[request.entry - 1] if 0 < request.entry <= ledger.number else {"type": None}
+    line: Json = ledger.lines[request.entry - 1] if 0 < request.entry <= ledger.number else {"type": None}
     if line["type"] not in ("consumption", "capture"):
         return Refusal("consumption_not_found")
     left = line["quantity"] - sum(other["quantity"] for other in ledger.lines if other.get("reverses") == request.entry)

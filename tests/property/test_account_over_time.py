@@ -1,7 +1,6 @@
 """An account's whole life against the oracle: time jumps, lots tie, prices change, clocks go back."""
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -14,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from prepaid.core.account import Account, LotKind, Terms, draw_order, quotas_remaining
 from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
-from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
+from prepaid.core.entry import Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import (
     ExceedsRemaining,
     FeatureRetired,
@@ -41,6 +40,7 @@ from tests.oracle.ledger import Ledger
 from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
 from tests.support import strategies
 from tests.support.as_stored import Requested, catalog_version, facts_of, request_of, state_of
+from tests.support.charges import credits_of
 from tests.support.strategies import START
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -376,15 +376,6 @@ def check_lots(entries: list[Entry]) -> None:
     assert len(expired) == len({draw.lot for draw in expired if isinstance(draw, LotDraw)})
     assert granted == +(left + gone)
     assert all(credits >= 0 for credits in gone.values())
-
-
-def credits_of(draws: Iterable[Draw]) -> Counter[str]:
-    """Credits by lot."""
-    sums: Counter[str] = Counter()
-    for draw in draws:
-        if isinstance(draw, LotDraw):
-            sums[draw.lot] += draw.credits
-    return sums
 
 
 # One such life is worth many single examples.

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -118,7 +119,7 @@ voids = st.builds(
     credits=st.none() | amounts,
     description=st.none() | words,
 )
-texts = {name: st.none() | words for name in ("description", "customer", "reference")}
+texts: dict[str, Any] = {name: st.none() | words for name in ("description", "customer", "reference")}
 placed = st.builds(
     PlaceHold, actor=words, feature=ids, quantity=st.integers(1, 10_000), ttl_seconds=st.integers(1, 86_400), **texts
 )
@@ -135,7 +136,7 @@ reversals = st.builds(
 )
 operations = st.one_of(debits, placed, captures, releases, reversals, grants, voids)
 # What comes with a request without being asked for: from the hold, or from the entry that is reversed.
-FOUND = {
+FOUND: dict[type, dict[str, Any]] = {
     Capture: {"description": None, "customer": None, "reference": None},
     Reverse: {"charge": None, "reversed": 0, "customer": None, "reference": None},
 }

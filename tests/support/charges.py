@@ -1,9 +1,11 @@
 """What an entry charged or reserved, from a whole ledger in memory."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from prepaid.core.account import Charge, Lot, period_of
-from prepaid.core.entry import Entry, LotDraw, QuotaDraw
+from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
 
 
 def charge_of(entry: Entry, entries: list[Entry]) -> Charge:
@@ -23,3 +25,12 @@ def charge_of(entry: Entry, entries: list[Entry]) -> Charge:
         period=period_of(drawn_by.after) if quota else None,
         lots=tuple(lots),
     )
+
+
+def credits_of(draws: Iterable[Draw]) -> Counter[str]:
+    """Credits by lot."""
+    sums: Counter[str] = Counter()
+    for draw in draws:
+        if isinstance(draw, LotDraw):
+            sums[draw.lot] += draw.credits
+    return sums

@@ -9,6 +9,7 @@ from prepaid.core.entry import LotDraw, QuotaDraw
 from prepaid.core.errors import HoldNotFound, InsufficientCredits, InvalidRequest, TooManyHolds, TooManyLots
 from prepaid.core.holding import MAX_HELD_LOTS, MAX_HOLDS
 from prepaid.core.ledger import MAX_LOTS, SERVICE, Settle, apply, settle
+from tests.support.charges import credits_of
 from tests.support.core_builders import (
     CATALOG,
     NOW,
@@ -221,7 +222,7 @@ def test_no_entry_shows_an_expired_credit() -> None:
     _, entries = settle(account, catalog=CATALOG, now=NOW + HOUR)
 
     assert [(entry.type, entry.after.available) for entry in entries] == [("expiry", 10), ("release", 10)]
-    assert sum(draw.credits for entry in entries for draw in (*entry.draws, *entry.expired)) == 5  # type: ignore[union-attr]
+    assert [credits_of((*entry.draws, *entry.expired)) for entry in entries] == [{ENDING.id: 2}, {ENDING.id: 3}]
 
 
 # Quota across a renewal

@@ -45,7 +45,7 @@ KEY_DIGEST_CHARACTERS = 6
 CHECKSUM = "checksum"
 
 # What a client asks for with a key.
-type Claimable = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void
+Claimable = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void
 
 
 def entry_to_item(entry: Entry, previous_hash: bytes) -> Item:

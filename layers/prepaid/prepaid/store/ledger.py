@@ -306,5 +306,5 @@ def _claim_put(account_id: str, idempotency_key: str, operation: Operation, numb
 
 
 def _claimable(operation: Operation) -> Claimable:
-    assert isinstance(operation, Claimable.__value__), "only what a client asks with a key is claimed"
+    assert isinstance(operation, Claimable), "only what a client asks with a key is claimed"
     return operation
