@@ -22,11 +22,12 @@ from typing import Any
 from tests.bank.history import BUSY, Attempt, Response
 from tests.bank.requests import Request
 from tests.oracle import answers, rules
-from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, State
+from tests.oracle.account import State
 from tests.oracle.calendar import end_of_validity, milliseconds_of
 from tests.oracle.catalog import Json, first_catalog
 from tests.oracle.expectation import Broken
 from tests.oracle.ledger import Ledger
+from tests.oracle.rows import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER
 from tests.support.ledger_audit import Audited, audit
 from tests.support.store_driver import Stored
 

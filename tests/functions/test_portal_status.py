@@ -97,6 +97,7 @@ def test_an_open_purchase_of_a_frozen_account_leads_nowhere(
 
     page = browser.open(f"/portal/purchases/{purchase.id}")
 
+    assert purchase.checkout_url
     assert purchase.checkout_url not in page.html
     assert STOPPED["frozen"] in page.text
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.oracle.account import EXPIRES_AT, NUMBER
 from tests.oracle.calendar import instant
 from tests.oracle.catalog import Json
 from tests.oracle.expectation import Broken, must, same
+from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation import actions
 from tests.simulation.actions.schedules import run_scheduled
 from tests.simulation.actions.stripe import deliver_event

@@ -12,7 +12,7 @@ SUPPORT = (
     ),
     Bug(
         "a frozen account spends",
-        "_debit",
+        "drawing:charge",
         "require_active(account.terms)",
         "",
         ("test_account_status",),

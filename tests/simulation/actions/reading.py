@@ -1,9 +1,9 @@
 """Balances, histories, and the other reads."""
 
 from tests.oracle import rules
-from tests.oracle.account import EXPIRES_AT
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import Json
+from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.actions.asking import WAITING, account_of
 from tests.simulation.actions.spending import quantity_of
 from tests.simulation.answers.reading import entries_shown, next_cursor

@@ -3,9 +3,9 @@
 import json
 
 from tests.oracle import rules
-from tests.oracle.account import EXPIRES_AT, NUMBER
 from tests.oracle.calendar import DAY, milliseconds_of, time_text
 from tests.oracle.catalog import Json
+from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation.actions.asking import WAITING, account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step

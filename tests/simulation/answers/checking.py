@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tests.oracle.account import EXPIRES_AT
 from tests.oracle.expectation import must
+from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.answers.administration import check_catalog, check_patch_account, check_put_account
 from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock

@@ -3,11 +3,11 @@
 import json
 from dataclasses import replace
 
-from tests.oracle.account import EXPIRES_AT, NUMBER
 from tests.oracle.catalog import CatalogVersion
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import KeyEffect
 from tests.oracle.manager_code import SESSION_MILLISECONDS, ManagerCode
+from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation.writes.commit import Change, Commit, KnownSession, plain
 
 COUNTS = ("version", "revision", "tries", "locks", "tried_at")

@@ -7,9 +7,10 @@ from typing import Literal
 import pytest
 
 from prepaid.core.account import LotKind
+from prepaid.core.drawing import COURTESY
 from prepaid.core.entry import Entry, LotDraw
 from prepaid.core.errors import InsufficientCredits
-from prepaid.core.ledger import COURTESY, Settle, apply
+from prepaid.core.ledger import Settle, apply
 from prepaid.core.purchase import PaymentStatus, next_step, revoked_credits
 from tests.support.core_builders import (
     CATALOG,

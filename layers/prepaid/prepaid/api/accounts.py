@@ -107,7 +107,7 @@ def put(request: Request, deps: Deps) -> Response:
         time_zone=body.time_zone,
         currency=body.currency,
         low_credit_threshold=body.low_credit_threshold,
-        status=body.status or "active",
+        status=body.status if "status" in body.model_fields_set else "active",
     )
     profile = Profile(
         name=body.name,
