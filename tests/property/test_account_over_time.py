@@ -22,7 +22,7 @@ from prepaid.core.errors import (
     Refused,
 )
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, Void, apply, open_account, settle
-from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
+from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_from_item, entry_to_item
 from tests.oracle.ledger import Ledger
 from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
 from tests.support import strategies
@@ -30,6 +30,7 @@ from tests.support.as_stored import catalog_version, facts_of, request_of, state
 from tests.support.strategies import START
 
 MILLISECOND = timedelta(milliseconds=1)
+SALT = bytes(range(SALT_BYTES))
 
 
 class AccountOverTime(RuleBasedStateMachine):
@@ -220,7 +221,7 @@ class AccountOverTime(RuleBasedStateMachine):
         """Compare each entry, as it is stored, with the oracle's; then nothing may be left to write."""
         request, catalog = request_of(operation), catalog_version(self.catalog)
         for entry in entries:
-            item = entry_to_item(entry, self.ledger.hash)
+            item = entry_to_item(entry, self.ledger.hash, SALT)
             self.ledger.accept(item, request, milliseconds(self.now), {catalog.version: catalog})
         self.entries += entries
         if isinstance(operation, Debit | Grant | Void):
@@ -288,7 +289,7 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
             assert (entry.owed, entry.after.owed, len(entry.draws)) == (0, 0, 1)
         if entry.type == "expiry":
             assert all(draw.expires_at <= entry.at for draw in entry.draws if isinstance(draw, LotDraw))
-        assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
+        assert entry_from_item(entry_to_item(entry, GENESIS_HASH, SALT)) == entry
 
     for before, after in pairwise(entries):
         assert after.number == before.number + 1

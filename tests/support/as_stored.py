@@ -8,10 +8,11 @@ from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Restore, Revoke, Settle, Void
-from prepaid.store.items import lot_to_row
+from prepaid.store.items import lot_to_text
 from tests.oracle import rules
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion
+from tests.oracle.stored_form import lot_row
 
 
 def state_of(account: Account) -> State:
@@ -19,7 +20,7 @@ def state_of(account: Account) -> State:
         terms=asdict(account.terms),
         used=dict(account.quotas_used),
         renews_at=milliseconds(account.quota_renews_at),
-        lots=tuple(lot_to_row(lot) for lot in account.lots),
+        lots=tuple(lot_row(lot_to_text(lot)) for lot in account.lots),
         owed=account.owed,
     )
 

@@ -14,6 +14,7 @@ from prepaid.core.entry import Entry
 from prepaid.core.ids import consumption_id
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
+from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import append
 
 
@@ -60,6 +61,7 @@ def consume(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
 

@@ -55,6 +55,7 @@ class Entry:
     of it, else of all quotas together.
     actor: the token's client, or the part of the service that acted on its own.
     lot: the lot that this entry granted, as it was then. purchase: the purchase that the entry belongs to.
+    description, customer, reference: texts that can name a person. erased: whether they were removed (rule 22).
     key: a digest of the request's idempotency key, so that the verifier detects a missing claim.
     """
 
@@ -75,6 +76,7 @@ class Entry:
     lot: Lot | None = None
     purchase: str | None = None
     key: str | None = None
+    erased: bool = False
     quotas: Mapping[str, int] = field(default_factory=dict)
 
     @property
