@@ -1,4 +1,4 @@
-"""Spending credits. Every use of a feature waits for this route, so it imports only what it needs."""
+"""Spending credits and looking up what was spent. Every use of a feature waits, so this imports only what it needs."""
 
 from prepaid import wiring
 from prepaid.api import consumptions
@@ -6,7 +6,7 @@ from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-ROUTES = (consumptions.CONSUME,)
+ROUTES = (consumptions.CONSUME, consumptions.SHOW, consumptions.FIND)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import BUY, CONSUME, GRANT, PATCH_ACCOUNT, PORTAL_SESSION, PUT_ACCOUNT, PUT_CATALOG, VOID
+from tests.support.api import BUY, CONSUME, GRANT, PATCH_ACCOUNT, PORTAL_SESSION, PUT_ACCOUNT, PUT_CATALOG, QUOTE, VOID
 from tests.support.good_requests import GOOD, WITH_BODY, ask, with_member
 from tests.support.in_process import Service
 
 WHOLE_NUMBERS = [
     (CONSUME, "quantity", 1, 10_000),
+    (QUOTE, "quantity", 1, 10_000),
     (GRANT, "credits", 1, 1_000_000_000),
     (GRANT, "valid_months", 1, 120),
     (VOID, "credits", 1, 1_000_000_000),
@@ -44,6 +45,7 @@ NO_WHOLE_NUMBERS = [
 ]
 SLUGS = [
     (CONSUME, "feature"),
+    (QUOTE, "feature"),
     (BUY, "pack"),
     (PUT_ACCOUNT, "plan"),
     (PUT_ACCOUNT, "currency"),
@@ -190,5 +192,5 @@ def test_values_on_the_bounds_are_accepted(service: Service) -> None:
     service.open(credits=1_000_000_000, name="é" * 200, low_credit_threshold=1_000_000_000, quota_anchor_day=31)
     assert service.spend(10_000).body["balance"]["available"] == 999_990_000
     assert service.give(1, reason="x" * 200, valid_months=120)["credits"] == 1
-    said = {"feature": "sticker", "description": "🐶" * 200, "customer": "é" * 200, "reference": "~" * 200}
-    assert service(CONSUME, json=said, key="~" * 255).status == 201
+    body = {"feature": "sticker", "description": "🐶" * 200, "customer": "é" * 200, "reference": "~" * 200}
+    assert service(CONSUME, json=body, key="~" * 255).status == 201

@@ -6,6 +6,7 @@ from tests.support.api import (
     BALANCE,
     BUY,
     CONSUME,
+    FIND_CONSUMPTION,
     GET_CATALOG,
     GRANT,
     HISTORY,
@@ -45,6 +46,17 @@ def test_a_key_used_for_another_request_is_rejected(refused: Service) -> None:
     for route in (CONSUME, GRANT, VOID, BUY):
         answer = ask(refused, route, json=GOOD[route], key="taken")
         assert (answer.status, answer.code) == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "é", "a b", "a\n", "\x7f", "🔑", "\ud800"], ids=ascii)
+def test_an_invalid_key_to_look_up_is_rejected(refused: Service, key: str) -> None:
+    answer = refused.find(key)
+    assert (answer.status, answer.fields) == (422, ["idempotency_key"])
+
+
+def test_a_look_up_without_a_key_is_rejected(refused: Service) -> None:
+    answer = refused(FIND_CONSUMPTION)
+    assert (answer.status, answer.fields) == (422, ["idempotency_key"])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +122,7 @@ def test_an_invalid_filter_is_rejected(refused: Service, name: str, value: str) 
     assert (answer.status, answer.fields) == (422, [name])
 
 
-@pytest.mark.parametrize("route", [BALANCE, HISTORY, PURCHASES])
+@pytest.mark.parametrize("route", [BALANCE, FIND_CONSUMPTION, HISTORY, PURCHASES])
 @pytest.mark.parametrize("name", ["as_of", "Limit", "", "é", "\x00"])
 def test_an_unknown_query_parameter_is_rejected(refused: Service, route: str, name: str) -> None:
     answer = ask(refused, route, query={name: "1"})

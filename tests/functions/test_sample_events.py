@@ -27,9 +27,12 @@ STATUS = {
     "accounts_put": 200,
     "balance_query": 200,
     "balance_query_history": 200,
+    "balance_query_quote": 200,
     "checkout": 201,
     "checkout_purchases": 200,
     "consume": 201,
+    # Looks up what the sample above charges.
+    "consume_find": 200,
     # A link is good once, so a sample's is unknown.
     "portal": 410,
     "purchase_webhook": 200,
@@ -73,6 +76,9 @@ def test_every_function_has_a_sample() -> None:
 @pytest.mark.parametrize("file", sorted(STATUS))
 def test_a_sample_request_works_as_it_stands(demo: Service, file: str) -> None:
     event = event_of(file)
+    if file == "consume_find":
+        assert demo.send(event).code == "consumption_not_found"
+        demo.send(event_of("consume"))
     assert demo.send(event).status == STATUS[file]
     # Once more: a sample may be tried twice.
     assert demo.send(event).status == STATUS[file]

@@ -9,6 +9,7 @@ from tests.support.api import (
     BUY,
     CANCEL,
     CONSUME,
+    CONSUMPTION,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -22,6 +23,7 @@ from tests.support.api import (
     PURCHASES,
     PUT_ACCOUNT,
     PUT_CATALOG,
+    QUOTE,
     VOID,
     WEBHOOK,
 )
@@ -31,6 +33,8 @@ from tests.support.in_process import FUNCTION_OF, Service
 
 ASKED: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},
+    CONSUMPTION: None,
+    QUOTE: {"feature": "sticker"},
     PUT_ACCOUNT: {"name": "Mine now", "plan": "none"},
     GRANT: {"credits": 1, "kind": "promotion", "reason": "a promotion"},
     PATCH_ACCOUNT: {"manager_contact": None},
@@ -130,9 +134,9 @@ def test_another_account_gets_the_same_404_as_a_missing_one(service: Service, ro
 def test_other_errors_do_not_reveal_another_account(service: Service, route: str, wrong: dict[str, Any]) -> None:
     service.open("zoo")
     bound = caller(account="acme")
-    asked = {"json": ASKED[route]} | wrong
-    assert service(route, "zoo", by=bound, **asked) == service(route, "nobody", by=bound, **asked)
-    assert service(route, "zoo", by=bound, **asked).status == 404
+    request = {"json": ASKED[route]} | wrong
+    assert service(route, "zoo", by=bound, **request) == service(route, "nobody", by=bound, **request)
+    assert service(route, "zoo", by=bound, **request).status == 404
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
@@ -153,13 +157,14 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
         PUT_ACCOUNT: 200,
         PATCH_ACCOUNT: 200,
         BALANCE: 200,
+        QUOTE: 200,
         HISTORY: 200,
         GET_ACCOUNT: 200,
         PURCHASES: 200,
         PORTAL_SESSION: 201,
-        # No code is set, so none is right; and no such purchase or grant.
+        # No code is set, so none is right; and no such consumption, purchase or grant.
         **dict.fromkeys((MANAGER_CODE, MANAGER_SESSION, BUY), 403),
-        **dict.fromkeys((PURCHASE, CANCEL, VOID), 404),
+        **dict.fromkeys((CONSUMPTION, PURCHASE, CANCEL, VOID), 404),
     }
     assert service(GET_CATALOG, by=bound).status == service(PACKS, by=bound).status == 200
     assert service(PUT_CATALOG, json={}, by=bound).status == 403

@@ -6,9 +6,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row, State
+from tests.oracle.account import State
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.rows import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row
+from tests.oracle.rules import Debit, Effect, Refusal
 
 CSV_COLUMNS = (
     "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",
@@ -44,6 +46,29 @@ def insufficient(facts: Json) -> Json:
     """The members of a 402 that the rules give, from a Refusal's facts."""
     renews_at = facts["renews_at"]
     return {**facts, "renews_at": None if renews_at is None else time_text(renews_at)}
+
+
+def quote(account: str, as_of: int, state: State, request: Debit, would: Effect | Refusal) -> Json:
+    """state: the account at `as_of`, before what the debit would do."""
+    said = {"account": account, "as_of": time_text(as_of), "feature": request.feature, "quantity": request.quantity}
+    if isinstance(would, Refusal):
+        facts = insufficient(would.facts)
+        return said | {
+            "affordable": False,
+            "credits": facts["needed"],
+            "quota": facts["quota_remaining"],
+            "draws": [],
+            "missing": facts["needed"] - facts["available"],
+            "suggested_pack": facts["suggested_pack"],
+            "renews_at": facts["renews_at"],
+        }
+    return said | {
+        "affordable": True,
+        "credits": state.available - would.after.available,
+        "quota": sum(row[1] for row in would.draws if row[0] == "quota"),
+        "draws": [draw(row, would.says) for row in would.draws],
+        "missing": 0,
+    }
 
 
 def grant(line: Json, number: int) -> Json:
@@ -268,4 +293,4 @@ def voucher(record: Json) -> Json | None:
 
 def purchases(shown: dict[str, Any]) -> Json:
     """shown: bodies by id, far fewer than a page holds."""
-    return {"purchases": [shown[one] for one in sorted(shown, reverse=True)], "next_cursor": None}
+    return {"purchases": [shown[purchase_id] for purchase_id in sorted(shown, reverse=True)], "next_cursor": None}

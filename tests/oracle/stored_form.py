@@ -22,7 +22,7 @@ LETTERS = {kind: letter for letter, kind in KINDS.items()}
 # Descriptions of these are the service's own words, which name nobody.
 NOTED = ("purchase", "plan_change")
 SALT_LETTERS = 22
-PLAIN = ("feature", "quantity", "purchase", "key", "quotas")
+PLAIN = ("feature", "quantity", "purchase", "key", "quotas", "reverses", "holds")
 
 
 def read(item: Json) -> tuple[Json, Json]:
@@ -40,6 +40,8 @@ def read(item: Json) -> tuple[Json, Json]:
         "draws": [_draw_row(draw) for draw in line.pop("draws", [])],
         "actor": line.pop("by"),
         "catalog_version": line.pop("catalog"),
+        **{name: [_draw_row(draw) for draw in line.pop(name)] for name in ("returned", "expired") if name in line},
+        **({"lapses_at": line.pop("lapses")} if "lapses" in line else {}),
         **({"lot": lot_row(line.pop("lot"))} if "lot" in line else {}),
         **{name: line.pop(name) for name in (*PLAIN, "owed") if name in line},
         **_texts(item, line.pop("texts", None)),
@@ -53,6 +55,7 @@ def read(item: Json) -> tuple[Json, Json]:
         "quota_renews_at": state.pop("renews"),
         "lots": lots,
         **({"owed": state.pop("owed")} if "owed" in state else {}),
+        **({"holds": [hold_row(texts) for texts in state.pop("holds")]} if "holds" in state else {}),
     }
     must(not state, f"unknown members of a state: {sorted(state)}")
     return full, after
@@ -76,11 +79,13 @@ def written(line: Json, state: Json, salt: str = "") -> dict[str, str]:
         "v": VERSION,
         "at": line["at"],
         "type": line["type"],
-        **{name: line[name] for name in ("feature", "quantity", "purchase", "key") if name in line},
+        **{name: line[name] for name in (*PLAIN,) if name in line},
         **{name: line[name] for name in ("credits", "quota", "owed") if line.get(name)},
         **({"left": line["quota_remaining"]} if line["quota_remaining"] else {}),
-        **({"quotas": line["quotas"]} if "quotas" in line else {}),
-        **({"draws": [_draw_text(row) for row in line["draws"]]} if line["draws"] else {}),
+        **{
+            name: [_draw_text(row) for row in line[name]] for name in ("draws", "returned", "expired") if line.get(name)
+        },
+        **({"lapses": line["lapses_at"]} if "lapses_at" in line else {}),
         **({"lot": lot_text(line["lot"])} if "lot" in line else {}),
         "by": line["actor"],
         "catalog": line["catalog_version"],
@@ -93,6 +98,7 @@ def written(line: Json, state: Json, salt: str = "") -> dict[str, str]:
         "renews": state["quota_renews_at"],
         **({"lots": [lot_text(row) for row in state["lots"]]} if state["lots"] else {}),
         **({"owed": state["owed"]} if state.get("owed") else {}),
+        **({"holds": [hold_texts(row) for row in state["holds"]]} if state.get("holds") else {}),
     }
     return {"line": _dumped(short), "state": _dumped(after), **({"texts": texts} if texts else {})}
 
@@ -117,15 +123,32 @@ def lot_text(row: Row) -> str:
     return " ".join(map(str, words if remaining == granted else [*words, remaining]))
 
 
+def hold_row(texts: list[str]) -> Row:
+    """[number, feature, quantity, lapses at, lots], and units of quota and their period, if there are any."""
+    number, feature, quantity, lapses_at, *quota = texts[0].split(" ")
+    units = [int(quota[0]), quota[1]] if quota else []
+    return [int(number), feature, int(quantity), int(lapses_at, 36), [lot_row(text) for text in texts[1:]], *units]
+
+
+def hold_texts(row: Row) -> list[str]:
+    number, feature, quantity, lapses_at, lots, *quota = row
+    words = [number, feature, quantity, _base_36(lapses_at), *quota]
+    return [" ".join(map(str, words)), *(lot_text(lot) for lot in lots)]
+
+
 def _draw_row(draw: Any) -> Row:
     if isinstance(draw, int):
         return ["quota", draw]
-    number, credits, expires_at = draw.split(" ")
-    return ["lot", int(number), int(credits), int(expires_at, 36)]
+    words = draw.split(" ")
+    if len(words) == 2:
+        return ["quota", int(words[0]), words[1]]
+    return ["lot", int(words[0]), int(words[1]), int(words[2], 36)]
 
 
 def _draw_text(row: Row) -> Any:
-    return row[1] if row[0] == "quota" else f"{row[1]} {row[2]} {_base_36(row[3])}"
+    if row[0] == "lot":
+        return f"{row[1]} {row[2]} {_base_36(row[3])}"
+    return row[1] if len(row) == 2 else f"{row[1]} {row[2]}"
 
 
 def _texts(item: Json, said: str | None) -> Json:

@@ -2,6 +2,7 @@
 
 from tests.planted_bugs.areas.api import API
 from tests.planted_bugs.areas.ledger import LEDGER
+from tests.planted_bugs.areas.lookups import LOOKUPS
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
 from tests.planted_bugs.areas.page import PAGE
 from tests.planted_bugs.areas.purchases import PURCHASES
@@ -16,6 +17,7 @@ from tests.planted_bugs.areas.verifier import VERIFIER
 AREAS = {
     "ledger": LEDGER,
     "purchases": PURCHASES,
+    "lookups": LOOKUPS,
     "manager_code": MANAGER_CODE,
     "page": PAGE,
     "store": STORE,

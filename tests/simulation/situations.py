@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.oracle.account import EXPIRES_AT, State
+from tests.oracle.account import State
 from tests.oracle.calendar import WEEK
 from tests.oracle.catalog import Json
 from tests.oracle.ledger import Ledger
+from tests.oracle.rows import EXPIRES_AT
 from tests.oracle.rules import GRANTS, MONEY_BACK
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ LEAST = {
     "a debit by a catalog that is stale": 2_000,
     "a debit of a retired feature": 1_000,
     "a plan that is retired": 300,
+    "a quote": 2_000,
+    "a quote of what is missing": 2_000,
+    "a quote of a retired feature": 100,
+    "a look-up that found": 2_000,
+    "a look-up of what nobody had heard of": 50,
+    "a look-up of another kind of request": 500,
+    "a look-up that found nothing": 1_000,
     "a grant that has ended already": 1_000,
     "a void of a part": 1_000,
     "a void of all that remained": 1_000,

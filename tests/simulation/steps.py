@@ -131,7 +131,9 @@ class Drawer:
             faults = tuple(sorted((self.call(step), dice.choice(FAULTS)) for _ in range(dice.choice((1, 1, 2, 3)))))
         elif roll < self.fault_rate + self.rival_rate and not nested:
             count = dice.choice((1, 1, 1, 2, 4))
-            rivals = tuple(sorted(((self.call(step), self.rival(step)) for _ in range(count)), key=lambda one: one[0]))
+            rivals = tuple(
+                sorted(((self.call(step), self.rival(step)) for _ in range(count)), key=lambda pair: pair[0])
+            )
             if step.kind in {"deliver", "reconcile"} and dice.random() < 0.5:
                 rivals = self.overtaken(step)
         if dice.random() < 0.5:
@@ -159,10 +161,10 @@ class Drawer:
             return Step(step.kind, step.of, step.with_, dice.randrange(3))
         of = step.of if dice.random() < 0.8 else dice.randrange(self.accounts)
         drawn: Step | list[Step] = getattr(self, kind)(of)
-        one = drawn[0 if kind == "dispute" else -1] if isinstance(drawn, list) else drawn
+        step_between = drawn[0 if kind == "dispute" else -1] if isinstance(drawn, list) else drawn
         if kind == "sweep":
-            one = a_step("sweep", calls=12)
-        return self.troubled(one, nested=True) if dice.random() < 0.3 else one
+            step_between = a_step("sweep", calls=12)
+        return self.troubled(step_between, nested=True) if dice.random() < 0.3 else step_between
 
     # Spending and giving
 
@@ -179,6 +181,16 @@ class Drawer:
         lasting: Any = dice.choice((None, 1, 2, 12, 12, "soon", "as another", "as another", "past", "day", "day"))
         kind = dice.choice(("promotion", "adjustment"))
         return a_step("grant", of, credits=dice.choice((1, 2, 3, 5, 8, 20, 20, 60)), lot=kind, lasting=lasting)
+
+    def quote(self, of: int) -> Step:
+        dice = self.dice
+        return a_step("quote", of, feature=dice.choice(FEATURES), quantity=dice.choice(QUANTITIES))
+
+    def find(self, of: int) -> Step:
+        """A client asks whether a request took effect, mostly one that nobody answered."""
+        dice = self.dice
+        how = dice.choice(("unanswered", "unanswered", "any", "any", "id", "id", "unknown"))
+        return a_step("find", of, how=how, back=dice.choice((0, 0, 1, 2, 5, 20)))
 
     def void(self, of: int) -> Step:
         """Void a grant, mostly one that has credits left; or what is no grant."""
@@ -351,13 +363,14 @@ class Drawer:
             then = "buy"
         if what == "catalog":
             then = "debit"
-        asked: Step | list[Step] = getattr(self, then)(of)
-        asked = asked[-1] if isinstance(asked, list) else asked
-        return [a_step("boundary", of, what=what, offset=dice.choice((-1, 0, 0, 1)), function=asked.kind), asked]
+        steps: Step | list[Step] = getattr(self, then)(of)
+        steps = steps[-1] if isinstance(steps, list) else steps
+        return [a_step("boundary", of, what=what, offset=dice.choice((-1, 0, 0, 1)), function=steps.kind), steps]
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "grant": 60, "void": 16,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "quote": 30, "find": 30,
+    "grant": 60, "void": 16,
     "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4,
     "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
     "reconcile": 2, "wait": 40, "boundary": 24,

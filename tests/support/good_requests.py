@@ -7,6 +7,8 @@ from tests.support.api import (
     BUY,
     CANCEL,
     CONSUME,
+    CONSUMPTION,
+    FIND_CONSUMPTION,
     GRANT,
     MANAGER_CODE,
     MANAGER_SESSION,
@@ -15,6 +17,7 @@ from tests.support.api import (
     PURCHASE,
     PUT_ACCOUNT,
     PUT_CATALOG,
+    QUOTE,
     STATEMENT,
     VOID,
     Answer,
@@ -24,6 +27,7 @@ from tests.support.in_process import Service
 
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
+    QUOTE: {"feature": "sticker", "quantity": 1},
     GRANT: {"credits": 1, "kind": "promotion", "reason": "r", "valid_months": 1},
     VOID: {"credits": 1, "reason": "r"},
     PUT_ACCOUNT: {
@@ -64,14 +68,16 @@ def with_member(route: str, member: str, text: str) -> str:
     return json.dumps(body).replace('"THE MEMBER"', text)
 
 
-def ask(service: Service, route: str, **asked: Any) -> Answer:
+def ask(service: Service, route: str, **changes: Any) -> Answer:
     """With everything else in order."""
     headers = {"if-match": "1"} if route == PUT_CATALOG else {}
-    paths = {
+    paths: dict[str, dict[str, Any]] = {
         CANCEL: {"id": "pur_1"},
+        CONSUMPTION: {"id": "con_000000000001"},
+        FIND_CONSUMPTION: {"query": {"idempotency_key": "k"}},
         PURCHASE: {"id": "pur_1"},
         STATEMENT: {"month": "2026-06"},
         VOID: {"id": "gra_000000000001"},
     }
     more = {"by": ADMIN} if route == MANAGER_CODE else paths.get(route, {})
-    return service(route, **{**more, **asked, "headers": {**headers, **asked.get("headers", {})}})
+    return service(route, **{**more, **changes, "headers": {**headers, **changes.get("headers", {})}})

@@ -79,8 +79,8 @@ STORE = (
     Bug(
         "who asked is part of what was asked",
         "request_hash",
-        'if value is not None and name != "actor"',
-        "if value is not None",
+        'left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))',
+        "left_out = NOT_ASKED.get(type(operation), frozenset())",
         ("test_append",),
     ),
     Bug(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.simulation.actions.administration import catalog, put_account, skew
 from tests.simulation.actions.buying import buy, cancel, code, unlock
-from tests.simulation.actions.reading import balance, history, show
+from tests.simulation.actions.reading import balance, find, history, quote, show
 from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
 from tests.simulation.actions.spending import again, debit, grant, void
 from tests.simulation.actions.stripe import deliver, dispute, dispute_ends, lose, pay, refund, refund_ends
@@ -18,6 +18,8 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
         grant,
         void,
         again,
+        quote,
+        find,
         balance,
         history,
         show,

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from tests.oracle.account import EXPIRES_AT
 from tests.oracle.expectation import must
+from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.answers.administration import check_catalog, check_put_account
 from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
-from tests.simulation.answers.reading import check_balance, check_history, check_show
+from tests.simulation.answers.reading import check_balance, check_find, check_history, check_quote, check_show
 from tests.simulation.answers.spending import check_debit, check_grant, check_void
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ CHECKS = {
     "put_account": check_put_account,
     "catalog": check_catalog,
     "balance": check_balance,
+    "quote": check_quote,
+    "find": check_find,
     "history": check_history,
     "show": check_show,
     "code": check_code,

@@ -21,11 +21,16 @@ def check_debit(it: AnswerCheck) -> None:
         it.is_one_of(_insufficient(it), {name: it.answer.body[name] for name in INSUFFICIENT})
         _note_lost_credit(it)
         return
-    feature = it.frame.asked["feature"]
+    check_feature(it)
+
+
+def check_feature(it: AnswerCheck) -> None:
+    """Require that the request is refused for its feature, and that this is right."""
+    feature = it.frame.details["feature"]
     if it.answer.code == "feature_retired":
         offered = [catalog.offers("feature", feature) for _, number in it.states() for catalog in it.catalogs(number)]
         must(not all(offered), f"{it.about}: {feature} is active")
-        it.world.seen["a debit of a retired feature"] += 1
+        it.world.seen[f"a {it.frame.step.kind} of a retired feature"] += 1
         return
     same(it.answer.code, "invalid_request", it.about)
     known = [feature in catalog.prices for _, number in it.states() for catalog in it.catalogs(number)]

@@ -9,11 +9,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tests.oracle import purchases, rules
-from tests.oracle.account import NUMBER
 from tests.oracle.catalog import CatalogVersion, Json, first_catalog
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import Ledger
 from tests.oracle.manager_code import ManagerCode
+from tests.oracle.rows import NUMBER
 from tests.simulation.situations import situations
 from tests.simulation.writes.commit import Change, Commit, KnownPurchase, KnownSession, plain
 from tests.simulation.writes.purchases import CHECKS as PURCHASE_CHECKS

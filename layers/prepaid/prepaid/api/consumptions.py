@@ -1,28 +1,48 @@
-"""POST /v1/accounts/{account}/consumptions: spending credits."""
+"""/v1/accounts/{account}/consumptions: spending credits, and finding out whether they were spent."""
 
 from typing import Annotated, TypedDict
 
 from pydantic import Field
 
 from prepaid.api.entries import BalanceAfter, DrawAnswer, balance_after, draw_answer
-from prepaid.api.http.bodies import Body, Slug, Text, body_of
-from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
+from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, Text, body_of
+from prepaid.api.http.requests import (
+    IDEMPOTENCY_KEY,
+    Request,
+    account_of,
+    caller_of,
+    check_query,
+    idempotency_key_of,
+)
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    REPLAYED,
+    Answer,
+    Parameter,
+    Route,
+)
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.entry import Entry
-from prepaid.core.ids import consumption_id
+from prepaid.core.errors import ConsumptionNotFound, InvalidRequest
+from prepaid.core.ids import consumption_id, consumption_number
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
 from prepaid.store.items import SALT_BYTES
-from prepaid.store.ledger import append
+from prepaid.store.ledger import append, find_by_key, find_entry, read_tail
+
+LOOK_UP_SCOPES = ("prepaid/consume", "prepaid/read")
 
 
 class ConsumptionRequest(Body):
     """Spend `quantity` units of a feature."""
 
     feature: Slug
-    quantity: Annotated[int, Field(ge=1, le=10_000)] = 1
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] = 1
     description: Text | None = None
     customer: Text | None = None
     reference: Text | None = None
@@ -66,6 +86,32 @@ def consume(request: Request, deps: Deps) -> Response:
     return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
 
 
+def show(request: Request, deps: Deps) -> Response:
+    """GET /v1/accounts/{account}/consumptions/{id}: the original response to a consumption."""
+    account_id = account_of(request)
+    entry = find_entry(deps.table, account_id, consumption_number(request.path.get("id", "")))
+    return _found(entry, account_id, deps)
+
+
+def find(request: Request, deps: Deps) -> Response:
+    """GET /v1/accounts/{account}/consumptions?idempotency_key=: the consumption of a key, if there is one."""
+    account_id = account_of(request)
+    check_query(request, frozenset({"idempotency_key"}))
+    key = request.query.get("idempotency_key", "")
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest((("idempotency_key", "must be 1 to 255 visible ASCII characters"),))
+    return _found(find_by_key(deps.table, account_id, key), account_id, deps)
+
+
+def _found(entry: Entry | None, account_id: str, deps: Deps) -> Response:
+    if entry is None:
+        # Which of the two doesn't exist is looked up only now: a consumption that is found costs no further read.
+        read_tail(deps.table, account_id)
+    if entry is None or entry.type != "consumption":
+        raise ConsumptionNotFound
+    return Response(status=200, body=consumption_answer(entry))
+
+
 def consumption_answer(entry: Entry) -> ConsumptionAnswer:
     """The response to a consumption, from its entry alone, so that a replay returns the same."""
     assert entry.feature is not None
@@ -83,6 +129,7 @@ def consumption_answer(entry: Entry) -> ConsumptionAnswer:
     }
 
 
+NOT_FOUND = {404: ("account_not_found", "consumption_not_found")}
 CONSUME = Route(
     method="POST",
     path="/v1/accounts/{account}/consumptions",
@@ -101,4 +148,34 @@ CONSUME = Route(
         422: ("invalid_request", "feature_retired"),
     },
     function=consume,
+)
+SHOW = Route(
+    method="GET",
+    path="/v1/accounts/{account}/consumptions/{id}",
+    operation_id="getConsumption",
+    summary="A consumption",
+    scopes=LOOK_UP_SCOPES,
+    parameters=(ACCOUNT, Parameter(name="id", where="path", required=True, description="The consumption's id.")),
+    answers={200: Answer(ConsumptionAnswer)},
+    refusals=NOT_FOUND,
+    function=show,
+)
+FIND = Route(
+    method="GET",
+    path="/v1/accounts/{account}/consumptions",
+    operation_id="findConsumption",
+    summary="The consumption of an idempotency key, if it took effect",
+    scopes=LOOK_UP_SCOPES,
+    parameters=(
+        ACCOUNT,
+        Parameter(
+            name="idempotency_key",
+            required=True,
+            description="The key of the request that may have taken effect.",
+            schema={"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+        ),
+    ),
+    answers={200: Answer(ConsumptionAnswer)},
+    refusals={**NOT_FOUND, 422: ("invalid_request",)},
+    function=find,
 )

@@ -21,6 +21,7 @@ from prepaid.api import (
     manager_codes,
     portal_sessions,
     purchases,
+    quotes,
     statements,
     webhooks,
 )
@@ -32,6 +33,7 @@ INTEGER = {"type": "integer"}
 FAMILIES = (
     consumptions,
     balances,
+    quotes,
     histories,
     statements,
     accounts,

@@ -9,6 +9,7 @@ PURCHASE_ID = re.compile(r"pur_[0-9a-f]{20}", re.ASCII)
 PURCHASE_PREFIX = "pur_"
 # A grant is also known by its lot, because histories and balances show only the lot.
 GRANT_OR_LOT_ID = re.compile(r"(?:gra|lot)_([0-9]{12})", re.ASCII)
+CONSUMPTION_ID = re.compile(r"con_([0-9]{12})", re.ASCII)
 
 
 def lot_id(number: int) -> str:
@@ -24,6 +25,12 @@ def lot_number(lot: str) -> int:
 def consumption_id(number: int) -> str:
     """The id of the consumption that entry `number` recorded."""
     return f"con_{number:012d}"
+
+
+def consumption_number(consumption: str) -> int:
+    """The number of the entry that recorded the consumption; 0, which no entry has, for text that isn't such an id."""
+    match = CONSUMPTION_ID.fullmatch(consumption)
+    return int(match[1]) if match else 0
 
 
 def grant_id(number: int) -> str:

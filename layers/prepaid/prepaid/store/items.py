@@ -18,27 +18,49 @@ kilobyte, the size of a write unit:
     "12 p 1000 mb2k0g00 nxk3a800"        the same with all its credits
     "12 2 nxk3a800"                      2 credits drawn from lot 12, expires at
     5                                    5 units drawn from the quota of the entry's feature
+    "5 sticker"                          the same of another feature
+
+A hold is a list of texts: itself, and what each lot pays for it:
+
+    "120 sticker 9 mb2k0g00"             hold 120, of 9 units, lapses at
+    "120 sticker 9 mb2k0g00 4 2026-07"   the same; the quota of the period that ends in that month pays for 4 of them
 """
 
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 
-from prepaid.core.account import Account, Lot, LotKind, Terms
+from prepaid.core.account import Account, Charge, Hold, Lot, LotKind, Terms
 from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, QuotaDraw
+from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ids import lot_id, lot_number
 from prepaid.core.ledger import Debit, Grant, Void
+from prepaid.core.reversing import Reverse
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 
 FORM_VERSION = 1
 GENESIS_HASH = bytes(32)
 # The operation's name in a claim's hash. Hashes are permanent, so the names don't depend on the classes' names.
-OPERATION_NAMES = {Debit: "consumption", Grant: "grant", Void: "void"}
+OPERATION_NAMES: dict[type, str] = {
+    Debit: "consumption",
+    PlaceHold: "hold",
+    Capture: "capture",
+    Release: "release",
+    Reverse: "reversal",
+    Grant: "grant",
+    Void: "void",
+}
+# What an operation has besides what a client asked for.
+NOT_ASKED: dict[type, frozenset[str]] = {
+    Capture: frozenset({"actor", "description", "customer", "reference"}),
+    Reverse: frozenset({"actor", "charge", "reversed", "customer", "reference"}),
+}
 # The texts of an entry that can name a person, in the order in which they are stored.
 TEXTS = ("description", "customer", "reference")
 # Their descriptions are the service's own words: they name no person, and are in the line.
@@ -46,13 +68,16 @@ OWN_WORDS: tuple[EntryType, ...] = ("purchase", "plan_change")
 # What is stored instead of an entry's texts once they are erased.
 ERASED = "erased"
 SALT_BYTES = 16
-OPTIONAL_FIELDS = ("feature", "quantity", "purchase", "key")
+OPTIONAL_FIELDS = ("feature", "quantity", "purchase", "key", "reverses")
 LETTER_OF: dict[LotKind, str] = {"purchase": "p", "promotion": "g", "adjustment": "a"}
 KIND_OF: dict[str, LotKind] = {letter: kind for kind, letter in LETTER_OF.items()}
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Six characters, so that the line fits in a write unit. A key with another key's digest gives an attacker nothing.
 KEY_DIGEST_CHARACTERS = 6
 CHECKSUM = "checksum"
+
+# What a client asks for with a key.
+Claimable = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void
 
 
 def entry_to_item(entry: Entry, previous_hash: bytes, salt: bytes = b"") -> Item:
@@ -85,6 +110,7 @@ def entry_from_item(item: Item) -> Entry:
         quota_renews_at=instant(state["renews"]),
         lots=tuple(lot_from_text(text) for text in state.get("lots", ())),
         owed=state.get("owed", 0),
+        holds=tuple(hold_from_texts(texts) for texts in state.get("holds", ())),
     )
     return Entry(
         type=line["type"],
@@ -93,11 +119,15 @@ def entry_from_item(item: Item) -> Entry:
         owed=line.get("owed", 0),
         quota_remaining=line.get("left", 0),
         quotas=line.get("quotas") or _quotas_of(feature, line.get("quota", 0)),
-        draws=tuple(_draw_from(stored, feature) for stored in line.get("draws", ())),
+        draws=_draws_from(line.get("draws", ()), feature),
         actor=line["by"],
         catalog_version=line["catalog"],
         after=after,
         lot=lot_from_text(line["lot"]) if "lot" in line else None,
+        lapses_at=instant(line["lapses"]) if "lapses" in line else None,
+        holds=tuple(line.get("holds", ())),
+        returned=_draws_from(line.get("returned", ()), feature),
+        expired=tuple(_lot_draw_from(stored) for stored in line.get("expired", ())),
         erased=item.get("texts") == {"S": ERASED},
         **{name: line[name] for name in OPTIONAL_FIELDS if name in line},
         **(_texts_from(item) | ({"description": line["note"]} if "note" in line else {})),
@@ -128,15 +158,25 @@ def chain_hash(previous_hash: bytes, partition: str, sort: str, line: str, state
     return sha256(previous_hash + f"{partition}\n{sort}\n{line}\n{state}".encode()).digest()
 
 
-def request_hash(operation: Debit | Grant | Void) -> bytes:
+def request_hash(operation: Claimable) -> bytes:
     """A hash of the request's content, independent of the actor and the JSON formatting (rule 5).
 
     It leaves out the texts, which are compared with the entry's own: a hash of them would outlive their erasure. It
     omits absent fields, so that a field added later doesn't turn a retry with an old key into a different request.
     """
-    left_out = ("actor", *TEXTS)
-    fields = {name: value for name, value in asdict(operation).items() if value is not None and name not in left_out}
-    return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **fields}, sort_keys=True).encode()).digest()
+    content = {name: value for name, value in _asked(operation) if name not in TEXTS and value is not None}
+    return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **content}, sort_keys=True).encode()).digest()
+
+
+def asked_texts(operation: Claimable) -> Iterator[tuple[str, str | None]]:
+    """The texts that the client sent, by name; None for one that it could have sent."""
+    return ((name, value) for name, value in _asked(operation) if name in TEXTS)
+
+
+def _asked(operation: Claimable) -> Iterator[tuple[str, Any]]:
+    left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))
+    names = (field.name for field in fields(operation) if field.name not in left_out)
+    return ((name, getattr(operation, name)) for name in names)
 
 
 def purchase_request_hash(pack: str) -> bytes:
@@ -156,8 +196,8 @@ def manager_session_request_hash() -> bytes:
 
 def portal_link_request_hash(language: str | None, return_url: str | None) -> bytes:
     """The request hash of a link to the subscription page, with what the request says and not its defaults."""
-    fields = {"operation": "portal_link", "language": language, "return_url": return_url}
-    return sha256(_dump(fields, sort_keys=True).encode()).digest()
+    content = {"operation": "portal_link", "language": language, "return_url": return_url}
+    return sha256(_dump(content, sort_keys=True).encode()).digest()
 
 
 def key_digest(idempotency_key: str) -> str:
@@ -187,13 +227,20 @@ def _line(entry: Entry, digest: str | None) -> dict[str, Any]:
         **optional,
         **{name: value for name, value in sums.items() if value},
         **({"quotas": entry.quotas} if entry.quotas != _quotas_of(entry.feature, entry.quota) else {}),
-        **({"draws": [_draw_to(draw) for draw in entry.draws]} if entry.draws else {}),
+        **_draws_to(entry),
+        **({"lapses": milliseconds(entry.lapses_at)} if entry.lapses_at else {}),
+        **({"holds": entry.holds} if entry.holds else {}),
         **({"lot": lot_to_text(entry.lot)} if entry.lot else {}),
         "by": entry.actor,
         "catalog": entry.catalog_version,
         **({"note": entry.description} if noted else {}),
         **({"texts": digest} if digest else {}),
     }
+
+
+def _draws_to(entry: Entry) -> dict[str, list[str | int]]:
+    all_draws = {"draws": entry.draws, "returned": entry.returned, "expired": entry.expired}
+    return {name: [_draw_to(draw, entry.feature) for draw in draws] for name, draws in all_draws.items() if draws}
 
 
 def _state(account: Account) -> dict[str, Any]:
@@ -203,6 +250,7 @@ def _state(account: Account) -> dict[str, Any]:
         "renews": milliseconds(account.quota_renews_at),
         **({"lots": [lot_to_text(lot) for lot in account.lots]} if account.lots else {}),
         **({"owed": account.owed} if account.owed else {}),
+        **({"holds": [hold_to_texts(hold) for hold in account.holds]} if account.holds else {}),
     }
 
 
@@ -265,16 +313,47 @@ def _quotas_of(feature: str | None, units: int) -> dict[str, int]:
     return {feature: units} if feature and units else {}
 
 
-def _draw_to(draw: Draw) -> str | int:
+def hold_to_texts(hold: Hold) -> list[str]:
+    """A hold as texts: itself, and what each lot pays for it."""
+    charge = hold.charge
+    words = f"{hold.number} {charge.feature} {charge.quantity} {_time_to(hold.lapses_at)}"
+    quota = f" {charge.quota} {charge.period:%Y-%m}" if charge.period else ""
+    return [words + quota, *(lot_to_text(lot) for lot in charge.lots)]
+
+
+def hold_from_texts(texts: list[str]) -> Hold:
+    """The hold in texts. Raises KeyError, ValueError."""
+    words, *lots = texts
+    number, feature, quantity, lapses_at, *quota = words.split(" ")
+    charge = Charge(
+        feature=feature,
+        quantity=int(quantity),
+        quota=int(quota[0]) if quota else 0,
+        period=date.fromisoformat(f"{quota[1]}-01") if quota else None,
+        lots=tuple(lot_from_text(lot) for lot in lots),
+    )
+    return Hold(number=int(number), charge=charge, lapses_at=_time_from(lapses_at))
+
+
+def _draw_to(draw: Draw, feature: str | None) -> str | int:
     if isinstance(draw, QuotaDraw):
-        return draw.units
+        return draw.units if draw.feature == feature else f"{draw.units} {draw.feature}"
     return f"{lot_number(draw.lot)} {draw.credits} {_time_to(draw.expires_at)}"
+
+
+def _draws_from(stored: Iterable[str | int], feature: str | None) -> tuple[Draw, ...]:
+    return tuple(_draw_from(draw, feature) for draw in stored)
 
 
 def _draw_from(stored: str | int, feature: str | None) -> Draw:
     if isinstance(stored, int):
         assert feature is not None
         return QuotaDraw(feature, stored)
+    units, _, other = stored.partition(" ")
+    return _lot_draw_from(stored) if " " in other else QuotaDraw(other, int(units))
+
+
+def _lot_draw_from(stored: str) -> LotDraw:
     number, credits, expires_at = stored.split(" ")
     return LotDraw(lot_id(int(number)), int(credits), _time_from(expires_at))
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, Busy, IdempotencyKeyReused, Refused
-from prepaid.core.ledger import Debit, Grant, Operation, Void, apply
+from prepaid.core.ledger import Operation, apply
 from prepaid.store import due, keys
 from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import (
@@ -32,7 +32,8 @@ from prepaid.store.dynamodb import (
 )
 from prepaid.store.items import (
     GENESIS_HASH,
-    TEXTS,
+    Claimable,
+    asked_texts,
     entry_from_item,
     entry_to_item,
     key_digest,
@@ -184,9 +185,17 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
         raise IdempotencyKeyReused
     entry = read_entry(table, account_id, int(claim["number"]["N"]))
     # Erased texts can't be compared.
-    if not entry.erased and any(getattr(entry, name) != getattr(asked, name, None) for name in TEXTS):
+    if not entry.erased and any(getattr(entry, name) != text for name, text in asked_texts(asked)):
         raise IdempotencyKeyReused
     return Appended((entry,), replayed=True)
+
+
+def find_by_key(table: Table, account_id: str, idempotency_key: str) -> Entry | None:
+    """The entry that a request with this key added; None if no request did, or what it did is no entry. Raises Busy."""
+    claim = get(table, keys.claim(account_id, idempotency_key))
+    if claim is None or "number" not in claim:
+        return None
+    return read_entry(table, account_id, int(claim["number"]["N"]))
 
 
 def open_ledger(table: Table, first: Entry, also: Puts) -> None:
@@ -314,6 +323,6 @@ def _claim_put(account_id: str, idempotency_key: str, operation: Operation, numb
     }
 
 
-def _claimable(operation: Operation) -> Debit | Grant | Void:
-    assert isinstance(operation, Debit | Grant | Void), "only what a client asks with a key is claimed"
+def _claimable(operation: Operation) -> Claimable:
+    assert isinstance(operation, Claimable), "only what a client asks with a key is claimed"
     return operation

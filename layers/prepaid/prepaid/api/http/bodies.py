@@ -22,6 +22,7 @@ from prepaid.api.http.unreadable import TOO_DEEP, explain
 from prepaid.core.errors import InvalidRequest
 
 MAX_CREDITS = 1_000_000_000
+MAX_QUANTITY = 10_000
 # A body can have thousands of errors; the response lists only the first ones.
 MAX_ERRORS = 20
 SLUG = r"^[a-z0-9][a-z0-9_-]{0,63}$"

@@ -10,6 +10,7 @@ from prepaid.core.errors import (
     AccountNotFound,
     Busy,
     CodeLocked,
+    ConsumptionNotFound,
     CurrencyMismatch,
     ExceedsRemaining,
     FeatureRetired,
@@ -124,6 +125,7 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         lambda error: {"errors": [{"field": "feature", "message": error.message}]},
     ),
     AccountNotFound: Problem(404, lambda _: "There is no such account."),
+    ConsumptionNotFound: Problem(404, lambda _: "There is no such consumption."),
     InsufficientCredits: Problem(
         402,
         lambda error: f"Credits needed: {error.needed}. Credits available: {error.available}.",
