@@ -75,7 +75,7 @@ class State:
 
     @property
     def active(self) -> bool:
-        return self.terms.get("status", "active") == "active"
+        return bool(self.terms.get("status", "active") == "active")
 
     @property
     def available(self) -> int:

@@ -315,7 +315,7 @@ def _renewed(before: State, at: int) -> Effect | None:
 
 
 def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Refusal:
-    terms = LATER_TERMS | request.terms
+    terms: Json = {**LATER_TERMS, **request.terms}
     if not catalog.offers("plan", terms["plan"]):
         return Refusal("invalid_request")
     return Effect(

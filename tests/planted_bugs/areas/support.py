@@ -48,8 +48,8 @@ SUPPORT = (
     Bug(
         "a frozen account's right code counts as a wrong one",
         "approving:open_session",
-        "stored = read_session_claim(table, account_id, idempotency_key)\n_clear_tries(table, account_id, checked)",
-        "stored = read_session_claim(table, account_id, idempotency_key)",
+        "used = read_session_claim(table, account_id, idempotency_key)\n_clear_tries(table, account_id, checked)",
+        "used = read_session_claim(table, account_id, idempotency_key)",
         ("test_account_status",),
     ),
     Bug(

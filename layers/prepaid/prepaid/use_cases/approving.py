@@ -131,10 +131,10 @@ def open_session(
     checked = compare(table, account_id, code, codes, now=now)
     if terms.status != "active":
         # The key takes precedence (rule 5).
-        stored = read_session_claim(table, account_id, idempotency_key)
+        used = read_session_claim(table, account_id, idempotency_key)
         _clear_tries(table, account_id, checked)
-        if stored:
-            return _replayed(stored, checked, account_id, idempotency_key, codes)
+        if used:
+            return _replayed(used, checked, account_id, idempotency_key, codes)
         require_active(terms)
     claim = SessionClaim(
         code_version=checked.version,
