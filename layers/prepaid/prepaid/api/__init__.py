@@ -1,1 +1,1 @@
-"""The HTTP API: one module per group of routes, and their shared code in http/. No other package handles HTTP."""
+"""The HTTP API: one module per group of routes, and their shared code in http/. Only the portal package uses http/ too."""
