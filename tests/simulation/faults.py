@@ -48,8 +48,8 @@ FAULTS = (
     "time-out",
     *SHIFTS,
 )  # fmt: skip
-# After a shift the retries run as if nothing had happened; in a pair they differ from each other only by the clock. A false
-# error is a lost answer in other words.
+# A shift changes only the retries' clock, so in a pair all shifts are alike. A false error is another form of a lost
+# answer.
 PAIRED = tuple(fault for fault in FAULTS if fault not in SHIFTS and fault != "false error")
 
 LASTING = frozenset({"answers lost", "silence", "errors"})
