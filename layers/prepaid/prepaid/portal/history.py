@@ -1,4 +1,4 @@
-"""GET /portal/history: every line of the account, filtered, page by page, or as a file."""
+"""GET /portal/history: every line of the account, filtered, page by page, or every entry as a file."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ from prepaid.deps import Deps
 from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
+from prepaid.portal.lines import is_shown
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
@@ -73,7 +74,7 @@ def show(request: Request, deps: Deps) -> Response:
     asked = _asked(request.query, visit.zone)
     if request.query.get("download") == "csv" and not asked.wrong:
         return _file(deps.table, visit, asked, portal)
-    found = Page((), None) if asked.wrong else read_matching(deps.table, visit.account.id, asked, LINES)
+    found = Page((), None) if asked.wrong else read_lines(deps.table, visit.account.id, asked, LINES)
     values = {
         "tab": "history",
         "here": _address(asked.chosen, before=asked.before),
@@ -97,10 +98,24 @@ def read_matching(table: Table, account_id: str, asked: Asked, limit: int) -> Pa
     return read_between(table, account_id, asked.filters, bounds, limit)
 
 
-def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[int, int], limit: int) -> Page:
+def read_lines(table: Table, account_id: str, asked: Asked, limit: int) -> Page:
+    """Like read_matching, without the entries that move nothing, unless their type is asked for."""
+    bounds = entry_range(table, account_id, asked.filters, asked.before)
+    return read_between(table, account_id, asked.filters, bounds, limit, lines_only=asked.filters.type is None)
+
+
+def read_between(
+    table: Table,
+    account_id: str,
+    filters: Filters,
+    bounds: tuple[int, int],
+    limit: int,
+    *,
+    lines_only: bool = False,
+) -> Page:
     """At most `limit` matching entries, newest first, with numbers in `bounds`; fewer if the deadline comes first.
 
-    Raises Busy if nothing was read before the deadline.
+    lines_only: without entries that move nothing. Raises Busy if nothing was read before the deadline.
     """
     first, last = bounds
     entries: list[Entry] = []
@@ -112,7 +127,7 @@ def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[
             if before > last:
                 raise
             break
-        entries += found.entries
+        entries += (entry for entry in found.entries if is_shown(entry) or not lines_only)
         before = found.before or first
     return Page(tuple(entries), before if before > first else None)
 
@@ -182,7 +197,7 @@ def _hiding(table: Table, visit: Visit, asked: Asked) -> list[tuple[str, str]]:
         if len(chosen) == len(asked.chosen):
             continue
         less = replace(_asked(chosen, visit.zone), before=asked.before)
-        if read_matching(table, visit.account.id, less, 1).entries:
+        if read_lines(table, visit.account.id, less, 1).entries:
             found.append((names[0], _address(chosen)))
     return found
 
