@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, Response, expect
 from local import demo
 from local.stack import Stack
 from tests.support.on_screen import PATIENCE_MILLISECONDS, enter, go, link_to, order, site_of, type_code
-from tests.support.over_http import HttpApi, new_account
+from tests.support.over_http import HttpApi, exchange, new_account
 from tests.support.payment_page import Storefront
 from tests.support.screen import DEVICES, Device, Scheme, screen
 
@@ -152,6 +152,21 @@ def test_a_second_purchase_asks_for_the_code(browser: Browser, api: HttpApi, sto
         shown.page.locator("#code").fill(demo.CODE)
         shown.page.locator("button[name=pack][value=credits-100]").click()
         shown.page.wait_for_url("**/pay/*")
+
+
+def test_asking_for_the_head_of_a_link_uses_nothing_up(browser: Browser, api: HttpApi, shop: str) -> None:
+    """As messengers, mail scanners and link checkers do."""
+    link = link_to(api, shop)
+    address = f"{api.url}/portal/enter/{link.rpartition('/')[2]}"
+
+    for _ in range(2):
+        head = exchange("HEAD", address, None, {})
+        assert (head.status, head.text) == (200, "")
+        assert "default-src 'none'" in head.headers["content-security-policy"]
+        assert exchange("GET", address, None, {}).status == 200
+    assert exchange("HEAD", f"{address[:-43]}{'A' * 43}", None, {}).status == 410
+    with screen(browser) as shown:
+        enter(shown, link)
 
 
 def test_a_link_that_is_used_or_unknown_says_so(browser: Browser, api: HttpApi, demo_account: str) -> None:
