@@ -15,7 +15,7 @@ PAGE_BUYING = (
         "as_paid_unmatched",
         'state="paid", version=purchase.version + 1, changed_at=now, voucher=None',
         'state="paid", version=purchase.version + 1, changed_at=now',
-        ("core/test_purchase",),
+        ("test_money_that_is_checked_needs_no_code",),
     ),
     Bug(
         "a double click buys twice",
