@@ -15,7 +15,7 @@ from prepaid.store.purchases import read_purchase, save_purchase
 from tests.support.api import PURCHASES
 from tests.support.on_screen import PATIENCE_MILLISECONDS, choose, enter, link_to, order
 from tests.support.over_http import HttpApi
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 from tests.support.screen import Device, Scheme, screen
 
 
@@ -24,7 +24,9 @@ def bought(api: HttpApi, account: str) -> list[Any]:
     return list(api(PURCHASES, account).body["purchases"])
 
 
-def rewrite(storefront: Storefront, account: str, purchase_id: str, change: Callable[[Purchase], Purchase]) -> None:
+def rewrite(
+    storefront: StackStorefront, account: str, purchase_id: str, change: Callable[[Purchase], Purchase]
+) -> None:
     """Store a purchase with a change that only time or a fault makes."""
     purchase = read_purchase(storefront.table(), account, purchase_id)
     assert purchase
@@ -33,7 +35,7 @@ def rewrite(storefront: Storefront, account: str, purchase_id: str, change: Call
 
 @pytest.mark.parametrize(("device", "scheme"), [("desktop", "light"), ("narrow", "dark")])
 def test_a_boleto_shows_its_number_pdf_and_due_day(
-    browser: Browser, api: HttpApi, storefront: Storefront, shop: str, device: Device, scheme: Scheme
+    browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str, device: Device, scheme: Scheme
 ) -> None:
     with screen(browser, device=device, scheme=scheme) as shown:
         shown.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -61,7 +63,7 @@ def test_a_boleto_shows_its_number_pdf_and_due_day(
 
 
 def test_a_voucher_that_ran_out_says_that_nothing_was_charged(
-    browser: Browser, api: HttpApi, storefront: Storefront, shop: str
+    browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str
 ) -> None:
     with screen(browser, device="phone") as shown:
         site = enter(shown, link_to(api, shop))
@@ -93,7 +95,7 @@ def test_a_voucher_that_ran_out_says_that_nothing_was_charged(
 
 
 def test_money_that_is_checked_is_neither_missing_nor_added(
-    browser: Browser, api: HttpApi, storefront: Storefront, shop: str
+    browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str
 ) -> None:
     with screen(browser) as shown:
         site = enter(shown, link_to(api, shop))

@@ -7,7 +7,7 @@ from local import demo
 from local.stack import Stack
 from tests.support.on_screen import PATIENCE_MILLISECONDS, enter, go, link_to, order, site_of, type_code
 from tests.support.over_http import HttpApi, exchange, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 from tests.support.screen import DEVICES, Device, Scheme, screen
 
 # What a session shows without a purchase.
@@ -104,7 +104,7 @@ def test_the_first_view_is_small_and_asks_no_other_host(browser: Browser, api: H
     ids=["in Portuguese", "in English", "in Spanish", "without JavaScript"],
 )
 def test_a_manager_buys_with_pix_and_finds_the_line(
-    browser: Browser, api: HttpApi, storefront: Storefront, shop: str, language: str, device: Device, scripts: bool
+    browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str, language: str, device: Device, scripts: bool
 ) -> None:
     waiting, added, now_have = WORDS[language]
     with screen(browser, device=device, language=language, scripts=scripts) as shown:
@@ -137,7 +137,9 @@ def test_a_manager_buys_with_pix_and_finds_the_line(
         shown.check()
 
 
-def test_a_second_purchase_asks_for_the_code(browser: Browser, api: HttpApi, storefront: Storefront, shop: str) -> None:
+def test_a_second_purchase_asks_for_the_code(
+    browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str
+) -> None:
     with screen(browser) as shown:
         enter(shown, link_to(api, shop))
         site = site_of(shown.page.url)
@@ -215,7 +217,7 @@ def test_without_a_session_the_page_says_how_to_come_back(browser: Browser, api:
             shown.check()
 
 
-def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cashier: Storefront) -> None:
+def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cashier: StackStorefront) -> None:
     rude = ("<script>alert(1)</script> & 'שלום' 🐶 " + "x" * MAX_TEXT)[:MAX_TEXT]
     account = api.open(new_account(), credits=9, name=rude)
     cashier.set_code(account)

@@ -54,9 +54,9 @@ PAGE_BUYING = (
     ),
     Bug(
         "a retry after a lapsed purchase repeats it for ever",
-        "_ask_again",
-        'trouble, nonce = Trouble(what="order_old", status=409, pack=pack), _new_nonce(deps)',
-        'trouble = Trouble(what="order_old", status=409, pack=pack)',
+        "_packs_again",
+        'failure, nonce = Failure(reason="order_old", status=409, pack=pack), _new_nonce(deps)',
+        'failure = Failure(reason="order_old", status=409, pack=pack)',
         ("test_a_purchase_that_began_too_long_ago_is_begun_anew",),
     ),
     Bug(

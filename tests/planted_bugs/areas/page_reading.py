@@ -5,14 +5,14 @@ from tests.planted_bugs.bug import Bug
 PAGE_READING = (
     Bug(
         "the last day of a period is left out",
-        "_asked",
+        "_read_form",
         "day_start(last + timedelta(days=1), zone)",
         "day_start(last, zone)",
         ("test_days_are_days_of_the_accounts_zone",),
     ),
     Bug(
         "days are those of UTC",
-        "_asked",
+        "_read_form",
         "since=day_start(first, zone) if first else None",
         'since=day_start(first, "UTC") if first else None',
         ("test_days_are_days_of_the_accounts_zone",),
@@ -27,7 +27,7 @@ PAGE_READING = (
     Bug(
         "a filter by type hides what it asks for",
         "read_lines",
-        "lines_only=asked.filters.type is None",
+        "lines_only=form.filters.type is None",
         "lines_only=True",
         ("test_lines_that_move_nothing_are_left_out_of_the_list",),
     ),
@@ -41,16 +41,16 @@ PAGE_READING = (
     Bug(
         "the file ends with the page",
         "portal:_file",
-        "replace(asked, before=None), MAX_LINES",
-        "replace(asked, before=None), LINES",
-        ("test_a_file_that_is_not_whole_says_so_in_itself",),
+        "replace(form, before=None), MAX_LINES",
+        "replace(form, before=None), LINES",
+        ("test_an_incomplete_file_says_so_in_its_last_line",),
     ),
     Bug(
         "a file that is cut doesn't say so",
         "portal:_file",
         "if found.before or len(rows) < len(found.entries):",
         "if len(rows) < len(found.entries):",
-        ("test_a_file_that_is_not_whole_says_so_in_itself",),
+        ("test_an_incomplete_file_says_so_in_its_last_line",),
     ),
     Bug(
         "the file of Brazil has commas",
