@@ -232,6 +232,9 @@ class Bench:
                 embed_origins=(),
                 accent="",
                 accent_dark="",
+                name="",
+                logo="",
+                logo_dark="",
             ),
             checkout=CheckoutConfig(
                 live=False,
