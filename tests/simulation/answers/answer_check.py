@@ -103,7 +103,7 @@ class AnswerCheck:
             if self.ledger.states and not self.ledger.state.active:
                 self.world.seen["frozen or closed: an old key answered"] += 1
             if effect.author.killed:
-                self.world.seen["replay of what nobody had heard of"] += 1
+                self.world.seen["replay of an effect whose response was lost"] += 1
             if effect.author.begun_moment >= self.frame.begun_moment:
                 self.world.seen["replay of a rival with the same key"] += 1
         else:
