@@ -23,6 +23,7 @@ from prepaid.api import (
     purchases,
     quotes,
     statements,
+    usages,
     webhooks,
 )
 from prepaid.api.http.routes import TEXT, TIME, Answer, Header, Parameter, Route
@@ -36,6 +37,7 @@ FAMILIES = (
     quotes,
     histories,
     statements,
+    usages,
     accounts,
     grants,
     catalogs,
