@@ -71,7 +71,7 @@ def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> N
 
 
 def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> "DynamoDBClient":
-    """A client with the store's five calls. client: a real one, for its errors and how often it tries; never used."""
+    """A client with the store's six calls. client: a real one, for its errors and how often it tries; never used."""
     return cast("DynamoDBClient", _QuickClient(client, database, plan))
 
 
@@ -87,6 +87,9 @@ class _QuickClient:
 
     def query(self, **asked: Any) -> Answer:
         return self._call("Query", asked)
+
+    def batch_get_item(self, **asked: Any) -> Answer:
+        return self._call("BatchGetItem", asked)
 
     def put_item(self, **asked: Any) -> Answer:
         return self._call("PutItem", asked)

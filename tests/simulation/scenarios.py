@@ -148,6 +148,28 @@ def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Sai
     return lambda bench, _: said(bench.service.spend(quantity, feature, key=KEY, trouble=True))
 
 
+def batch(*items: tuple[str, int]) -> Callable[[Bench, Any], Said]:
+    """Stickers, each item with a key of its own. Whether an item is a replay depends on who was first."""
+
+    def ask(bench: Bench, _: Any) -> Said:
+        status, body = said(bench.service.batch(*items, trouble=True))
+        for result in body.get("results", ()):
+            result.pop("replayed", None)
+        return status, body
+
+    return ask
+
+
+def spends_one_of_them(bench: Bench) -> Answer:
+    """Somebody else sends one of the batch's items alone."""
+    return bench.service.spend(2, key="b2", trouble=True)
+
+
+def partly_sent_before(bench: Bench) -> None:
+    opened(bench)
+    assert batch(("b1", 3), ("b2", 2))(bench, None)[0] == 200
+
+
 def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Said]:
     return lambda bench, _: said(bench.service(route, query=query, trouble=True))
 
@@ -454,6 +476,17 @@ SCENARIOS = (
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
     Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
+    Scenario("batch", opened, batch(("b1", 3), ("b2", 2), ("b3", 200)), spends, paired=True),
+    Scenario(
+        "batch: a rival with one of its keys", opened, batch(("b1", 3), ("b2", 2)), spends_one_of_them, paired=True
+    ),
+    Scenario("batch: of the last credits", just_enough, batch(("b1", 2), ("b2", 2), ("b3", 1)), spends, paired=True),
+    Scenario("batch: after an expiry", lapsed, batch(("b1", 3), ("b1", 3), ("b2", 1)), spends),
+    Scenario(
+        "batch: partly sent before", partly_sent_before, batch(("b2", 2), ("b4", 1), ("b1", 3)), spends, paired=True
+    ),
+    Scenario("batch: replay", partly_sent_before, batch(("b1", 3), ("b2", 2)), spends, reads=True),
+    Scenario("batch: refusals only", poor, batch(("b1", 5), ("b2", 6)), spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),
     Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
     Scenario("consumption: none by key", opened, look_up, spends, reads=True),

@@ -90,7 +90,7 @@ def append(
             if idempotency_key is not None:
                 *settled, own = draft.entries
                 draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
-                claim = {CLAIM: _claim_put(account_id, idempotency_key, operation, own.number)}
+                claim = {CLAIM: claim_put(account_id, idempotency_key, operation, own.number)}
             try:
                 if commit(table, draft, claim):
                     return Appended(draft.entries, replayed=False)
@@ -152,7 +152,7 @@ def commit(table: Table, draft: Draft, more: Puts) -> bool:
         return False
     except ConditionFailed as failed:
         # An existing claim takes precedence over the lost number: both may be this request's own, with its reply lost.
-        if ENTRY not in failed.existing or CLAIM in failed.existing:
+        if ENTRY not in failed.existing or any(name.startswith(CLAIM) for name in failed.existing):
             raise
         existing = failed.existing[ENTRY]
         draft.rival = tail_from_item(existing) if existing else None
@@ -294,7 +294,8 @@ def _entry_puts(tail: Tail, entries: tuple[Entry, ...]) -> dict[str, Item]:
     return puts
 
 
-def _claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:
+def claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:
+    """The write of a key's claim: entry `number` is what its request did."""
     return {
         "Item": {
             **keys.claim(account_id, idempotency_key),
