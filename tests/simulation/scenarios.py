@@ -149,12 +149,16 @@ def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Sai
 
 
 def batch(*items: tuple[str, int]) -> Callable[[Bench, Any], Said]:
-    """Stickers, each item with a key of its own. Whether an item is a replay depends on who was first."""
+    """Stickers, each item with a key of its own.
+
+    A repeat finds items that had their effect, and judges those that were refused by what is there now.
+    """
 
     def ask(bench: Bench, _: Any) -> Said:
         status, body = said(bench.service.batch(*items, trouble=True))
         for result in body.get("results", ()):
-            result.pop("replayed", None)
+            for name in ("replayed", "available", "detail"):
+                result.pop(name, None)
         return status, body
 
     return ask
