@@ -44,6 +44,8 @@ def test_a_statement_adds_up(shop: Service) -> None:
             "returned": 0,
             "debt_settled": 0,
             "spent": -7,
+            "reversed": 0,
+            "held": 0,
             "expired": 0,
             "taken_back": 0,
             "voided": 0,

@@ -1,15 +1,29 @@
 """An account as an entry leaves it, and what time makes of it. A lot is its stored row."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from zoneinfo import ZoneInfo
 
-from tests.oracle.calendar import next_renewal
+from tests.oracle.calendar import instant, next_renewal
 from tests.oracle.catalog import CatalogVersion, Json
-
-# [number, kind, granted, remaining, granted at, expires at], as the ledger stores it.
-type Row = list[Any]
-NUMBER, KIND, GRANTED, REMAINING, GRANTED_AT, EXPIRES_AT = range(6)
+from tests.oracle.rows import (
+    EXPIRES_AT,
+    FEATURE,
+    GRANTED,
+    GRANTED_AT,
+    HOLD_NUMBER,
+    KIND,
+    LAPSES_AT,
+    LOTS,
+    NUMBER,
+    QUOTA,
+    REMAINING,
+    Row,
+    Unit,
+    period_held,
+    units_held,
+)
 
 # The terms' names, in the order of the row that the ledger stores.
 TERMS = ("plan", "ai_enabled", "quota_anchor_day", "time_zone", "currency")
@@ -19,7 +33,7 @@ TERMS = ("plan", "ai_enabled", "quota_anchor_day", "time_zone", "currency")
 class State:
     """terms: by name. used: units of quota by feature, in the period that ends at renews_at.
 
-    lots: in draw order, none empty. owed: credits.
+    lots: in draw order, none empty. owed: credits. holds: in order of their numbers.
     """
 
     terms: Json
@@ -27,12 +41,14 @@ class State:
     renews_at: int
     lots: tuple[Row, ...] = ()
     owed: int = 0
+    holds: tuple[Row, ...] = ()
 
     @classmethod
     def of(cls, stored: Json) -> "State":
         """The `state` of a stored entry."""
         terms, lots = dict(zip(TERMS, stored["terms"], strict=True)), tuple(stored["lots"])
-        return cls(terms, stored["quotas_used"], stored["quota_renews_at"], lots, stored.get("owed", 0))
+        owed, holds = stored.get("owed", 0), tuple(stored.get("holds", ()))
+        return cls(terms, stored["quotas_used"], stored["quota_renews_at"], lots, owed, holds)
 
     def stored(self) -> Json:
         """As an entry stores it."""
@@ -43,11 +59,22 @@ class State:
             "quota_renews_at": self.renews_at,
             "lots": list(self.lots),
             **owed,
+            **({"holds": list(self.holds)} if self.holds else {}),
         }
 
     @property
     def available(self) -> int:
         return sum(int(row[REMAINING]) for row in self.lots)
+
+    @property
+    def held(self) -> int:
+        """Credits that holds reserve."""
+        return sum(int(row[REMAINING]) for hold in self.holds for row in hold[LOTS])
+
+    @property
+    def period(self) -> str:
+        """The period of the quotas, by the month in which it ends: no two end in one month."""
+        return f"{instant(self.renews_at).astimezone(ZoneInfo(self.terms['time_zone'])):%Y-%m}"
 
     def limits(self, catalog: CatalogVersion) -> dict[str, int]:
         """Units of quota a period, by feature, as the catalog lists the features."""
@@ -63,14 +90,79 @@ class State:
         return sum(units for owner, units in self.left(catalog).items() if owner == feature)
 
     def at(self, now: int) -> "State":
-        """What a reader sees at `now`: without lots that have ended, and with the quota renewed (rules 2 and 8)."""
-        lots = self.lots
-        # In draw order the lot that ends first is the first.
-        if lots and lots[0][EXPIRES_AT] <= now:
-            lots = tuple(row for row in lots if row[EXPIRES_AT] > now)
-        if self.renews_at <= now:
-            return replace(self, used={}, renews_at=renewal(now, self.terms), lots=lots)
-        return self if lots is self.lots else replace(self, lots=lots)
+        """What a reader sees at `now` (rules 2, 8 and 16): one event of time after the other, each at its instant."""
+        state = self
+        while (event := min(state._events(), default=None)) and event[0] <= now:
+            state = state._after(*event, now)
+        return state
+
+    def _events(self) -> Iterator[tuple[int, int, int]]:
+        """When, which kind of event, and of which lot or hold. At one instant a lot ends before a hold lapses."""
+        yield from ((row[EXPIRES_AT], 0, row[NUMBER]) for row in self.lots)
+        yield from ((hold[LAPSES_AT], 1, hold[HOLD_NUMBER]) for hold in self.holds)
+        yield self.renews_at, 2, 0
+
+    def _after(self, at: int, kind: int, number: int, now: int) -> "State":
+        if kind == 0:
+            return replace(self, lots=tuple(row for row in self.lots if row[NUMBER] != number))
+        if kind == 1:
+            back = Back(self)
+            back.end([hold for hold in self.holds if hold[HOLD_NUMBER] == number], at)
+            return back.state
+        # Periods in which nobody asked leave no trace.
+        return replace(self, used={}, renews_at=renewal(now, self.terms))
+
+
+@dataclass
+class Back:
+    """An account while units come back to it. returned, lost: credits by lot. quota: units by feature."""
+
+    state: State
+    returned: Counter[int] = field(default_factory=Counter)
+    lost: Counter[int] = field(default_factory=Counter)
+    quota: Counter[str] = field(default_factory=Counter)
+
+    def end(self, holds: list[Row], at: int) -> None:
+        """End holds and take back all that they reserve."""
+        for hold in holds:
+            self.state = replace(self.state, holds=tuple(other for other in self.state.holds if other != hold))
+            # A renewal between the last entry and the lapse, which no entry states yet, ended the quota's period.
+            same_period = period_held(hold) == self.state.period and min(hold[LAPSES_AT], at) <= self.state.renews_at
+            rows = {row[NUMBER]: row for row in hold[LOTS]}
+            self.take(units_held(hold), hold[FEATURE], rows, at, same_period=same_period)
+
+    def take(self, units: Iterable[Unit], feature: str, rows: dict[int, Row], at: int, *, same_period: bool) -> None:
+        """Take back units. Their credits pay debts first, then return to a living lot, else they are lost.
+
+        rows: the lots as they were, for one that is empty now. same_period: whether quota can return.
+        """
+        owed, coming, used = self.state.owed, Counter[int](), dict(self.state.used)
+        for unit in units:
+            if unit == QUOTA:
+                if same_period:
+                    used[feature] -= 1
+                    self.quota[feature] += 1
+                continue
+            for lot in unit:
+                assert isinstance(lot, int)
+                if owed:
+                    owed -= 1
+                elif rows[lot][EXPIRES_AT] > at:
+                    coming[lot] += 1
+                else:
+                    self.lost[lot] += 1
+        lots = {row[NUMBER]: row for row in self.state.lots}
+        for lot, credits in coming.items():
+            row = lots.get(lot) or [*rows[lot][:REMAINING], 0, *rows[lot][GRANTED_AT:]]
+            filled = row[REMAINING] + credits
+            lots[lot] = [*row[:GRANTED], max(row[GRANTED], filled), filled, *row[GRANTED_AT:]]
+        self.returned += coming
+        self.state = replace(
+            self.state,
+            owed=owed,
+            used={name: count for name, count in used.items() if count},
+            lots=tuple(sorted(lots.values(), key=draw_order)),
+        )
 
 
 def renewal(now: int, terms: Json) -> int:

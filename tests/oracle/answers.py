@@ -6,9 +6,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.oracle.account import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row, State
+from tests.oracle.account import State
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.rows import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row
 from tests.oracle.rules import Debit, Effect, Refusal
 
 CSV_COLUMNS = (
@@ -292,4 +293,4 @@ def voucher(record: Json) -> Json | None:
 
 def purchases(shown: dict[str, Any]) -> Json:
     """shown: bodies by id, far fewer than a page holds."""
-    return {"purchases": [shown[one] for one in sorted(shown, reverse=True)], "next_cursor": None}
+    return {"purchases": [shown[purchase_id] for purchase_id in sorted(shown, reverse=True)], "next_cursor": None}

@@ -7,13 +7,15 @@ import json
 from base64 import b64decode
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from tests.oracle.account import EXPIRES_AT, GRANTED_AT, KIND, NUMBER, REMAINING, Row, State
+from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import Broken, must, same
+from tests.oracle.rows import EXPIRES_AT, GRANTED_AT, KIND, LOTS, NUMBER, REMAINING, Row
 from tests.oracle.rules import COUNTED_AS, GRANTS, Entry, Grant, MoneyBack, Request, next_entry
 
 GENESIS_HASH = bytes(32)
@@ -23,10 +25,10 @@ GENESIS_HASH = bytes(32)
 class KeyEffect:
     """What an idempotency key did, once and for all (rule 5).
 
-    asked: the kind of request and what it asked for. author: the request that had the effect.
+    signature: the kind of request and what it asked for. author: the request that had the effect.
     """
 
-    asked: tuple[Any, ...]
+    signature: tuple[Any, ...]
     author: Any
     number: int = 0
     purchase: str = ""
@@ -61,12 +63,14 @@ class Ledger:
     times: list[int] = field(default_factory=list)
     effects: dict[str, KeyEffect] = field(default_factory=dict)
     purchased: dict[str, Purchased] = field(default_factory=dict)
-    # By lot: granted (less settled debts), spent, lost at its end, voided, and taken for money (less returned).
+    # By lot: granted (less settled debts), spent, lost at its end, voided, taken for money (less returned), paid for
+    # debts by credits that were held.
     granted: Counter[int] = field(default_factory=Counter)
     spent: Counter[int] = field(default_factory=Counter)
     expired: Counter[int] = field(default_factory=Counter)
     voided: Counter[int] = field(default_factory=Counter)
     taken: Counter[int] = field(default_factory=Counter)
+    paid: Counter[int] = field(default_factory=Counter)
     ends: dict[int, int] = field(default_factory=dict)
     kinds: dict[int, str] = field(default_factory=dict)
 
@@ -117,8 +121,8 @@ class Ledger:
         return line
 
     def _next_hash(self, item: Json) -> bytes:
-        said = "\n".join((item["PK"]["S"], item["SK"]["S"], item["line"]["S"], item["state"]["S"]))
-        return sha256(self.hash + said.encode()).digest()
+        text = "\n".join((item["PK"]["S"], item["SK"]["S"], item["line"]["S"], item["state"]["S"]))
+        return sha256(self.hash + text.encode()).digest()
 
     def _append(self, entry: Entry, request: Request, about: str) -> None:
         line = entry.line
@@ -150,7 +154,7 @@ class Ledger:
         return [*line["lot"][:REMAINING], 0, *line["lot"][GRANTED_AT:]]
 
     def _count(self, line: Json, about: str) -> None:
-        """Per lot: granted = remaining + spent + expired + voided + taken, whatever happened."""
+        """Per lot: granted = remaining + held + spent + expired + voided + taken + paid, whatever happened."""
         kind = line["type"]
         touched = {draw[1] for draw in line["draws"] if draw[0] == "lot"}
         if "lot" in line:
@@ -164,15 +168,51 @@ class Ledger:
                 self.purchased[line["purchase"]].lots.append(row[NUMBER])
         for draw in line["draws"]:
             if draw[0] == "lot":
-                sums: Counter[int] = getattr(self, COUNTED_AS[kind])
-                sums[draw[1]] += draw[2]
-                must(kind == "expiry" or line["at"] < draw[3], f"{about}: drawn on lot {draw[1]} after its end")
-        remaining = {row[NUMBER]: row[REMAINING] for row in self.state.lots}
+                if kind in COUNTED_AS:
+                    sums: Counter[int] = getattr(self, COUNTED_AS[kind])
+                    sums[draw[1]] += draw[2]
+                must(kind in ("expiry", "capture") or line["at"] < draw[3], f"{about}: lot {draw[1]} after its end")
+        for _, lot, credits, ends in line.get("expired", ()):
+            self.expired[lot] += credits
+            must(ends <= line["at"], f"{about}: lot {lot} loses credits before its end")
+        if "holds" in line:
+            touched |= self._count_paid(line, about)
+        remaining, held = _by_lot(self.state.lots), self._held(self.state)
         for lot in touched:
-            gone = self.spent[lot] + self.expired[lot] + self.voided[lot] + self.taken[lot]
-            same(remaining.get(lot, 0) + gone, self.granted[lot], f"{about}: lot {lot}, remaining and gone")
-            must(remaining.get(lot, 0) >= 0, f"{about}: lot {lot} is below zero")
+            gone = self.spent[lot] + self.expired[lot] + self.voided[lot] + self.taken[lot] + self.paid[lot]
+            same(remaining[lot] + held[lot] + gone, self.granted[lot], f"{about}: lot {lot}, remaining and gone")
+            must(remaining[lot] >= 0, f"{about}: lot {lot} is below zero")
         must(self.state.owed >= 0, f"{about}: owes less than nothing")
+
+    def _count_paid(self, line: Json, about: str) -> set[int]:
+        """What a hold set aside is spent, lost or returned, or paid a debt. Returns its lots."""
+        before, held = self.states[-2], self._held(self.states[-2])
+        after, left = self.state, self._held(self.state)
+        lots, debts = {lot for lot in held if held[lot] != left[lot]}, 0
+        returned = _by_lot(after.lots)
+        returned.subtract(_by_lot(before.lots))
+        accounted = Counter[int]()
+        for draw in [*(line["draws"] if line["type"] == "capture" else []), *line.get("expired", ())]:
+            if draw[0] == "lot":
+                accounted[draw[1]] += draw[2]
+        for lot in lots:
+            paid = held[lot] - left[lot] - returned[lot] - accounted[lot]
+            must(paid >= 0, f"{about}: more came back to lot {lot} than was held")
+            self.paid[lot] += paid
+            debts += paid
+        same(before.owed - after.owed, debts, f"{about}: debts that held credits paid")
+        return lots
+
+    def _held(self, state: State) -> Counter[int]:
+        held = Counter[int]()
+        for hold in state.holds:
+            for row in hold[LOTS]:
+                held[row[NUMBER]] += row[REMAINING]
+        return held
+
+
+def _by_lot(rows: Iterable[Row]) -> Counter[int]:
+    return Counter({row[NUMBER]: row[REMAINING] for row in rows})
 
 
 def _binary(value: bytes | str) -> bytes:

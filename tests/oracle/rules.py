@@ -4,18 +4,14 @@ This is the file to teach a new entry type: its request, its function in RULES, 
 """
 
 from base64 import urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.oracle.account import (
-    EXPIRES_AT,
-    GRANTED,
-    GRANTED_AT,
-    NUMBER,
-    REMAINING,
-    Row,
+    Back,
     State,
     draw_order,
     renewal,
@@ -24,19 +20,49 @@ from tests.oracle.account import (
 )
 from tests.oracle.calendar import WEEK, end_of_validity, moved_renewal
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.rows import (
+    EXPIRES_AT,
+    FEATURE,
+    GRANTED,
+    GRANTED_AT,
+    HOLD_NUMBER,
+    KIND,
+    LAPSES_AT,
+    LOTS,
+    NUMBER,
+    QUANTITY,
+    REMAINING,
+    Row,
+    Unit,
+    period_held,
+    units_held,
+    units_of,
+)
 
 if TYPE_CHECKING:
     from tests.oracle.ledger import Ledger, Purchased
 
 # What time does to an account. Each is an entry of its own, before the entry of whoever finds it.
-SETTLING = {"expiry", "quota_renewal"}
+# A release is time's own if the service is its actor: the hold lapsed.
+SETTLING = {"expiry", "release", "quota_renewal"}
 # The entry type by the kind of its lot.
 GRANTS = {"promotion": "grant", "adjustment": "adjustment", "purchase": "purchase"}
 MONEY_BACK = {"refund", "dispute"}
 # In which sum of a lot an entry's draws count. Undone money back counts there with a minus.
-COUNTED_AS = {"consumption": "spent", "expiry": "expired", "void": "voided", "refund": "taken", "dispute": "taken"}
+COUNTED_AS = {
+    "consumption": "spent",
+    "capture": "spent",
+    "reversal": "spent",
+    "expiry": "expired",
+    "void": "voided",
+    "refund": "taken",
+    "dispute": "taken",
+}
 SERVICE = "prepaid"
 MAX_LOTS = 500
+MAX_HOLDS = 100
+MAX_HELD_LOTS = 500
+TEXTS = ("description", "customer", "reference")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +102,48 @@ class Void:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlaceHold:
+    """ttl_seconds: after which it lapses. The rest as of a debit."""
+
+    actor: str
+    feature: str
+    quantity: int
+    ttl_seconds: int
+    key: str | None = None
+    texts: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture:
+    """hold: its number. quantity: units, None for all."""
+
+    actor: str
+    hold: int
+    quantity: int | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """hold: its number."""
+
+    actor: str
+    hold: int
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reverse:
+    """entry: the number of a consumption or capture. quantity: units, None for all that are left."""
+
+    actor: str
+    entry: int
+    quantity: int | None = None
+    description: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PutTerms:
     """Opens the account, or changes its terms."""
 
@@ -98,7 +166,7 @@ class Settle:
     """Record what time has done."""
 
 
-type Request = Debit | Grant | Void | PutTerms | MoneyBack | Settle
+type Request = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | PutTerms | MoneyBack | Settle
 
 
 @dataclass(frozen=True)
@@ -140,7 +208,7 @@ def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVers
             return opened
         return entry(opened, State({}, {}, 0), {}, request, at, catalog)
     before = ledger.state
-    settling = _expired(before, at) or _renewed(before, at)
+    settling = _expired(before, at) or _lapsed(before, at) or _renewed(before, at)
     if settling:
         return entry(settling, before, before.left(catalog), None, at, catalog)
     now = before.at(at)
@@ -217,6 +285,37 @@ def _expired(before: State, at: int) -> Effect | None:
     return Effect("expiry", replace(before, lots=kept), draws)
 
 
+def _lapsed(before: State, at: int) -> Effect | None:
+    """Holds end in the order of time, those of one instant in the order in which they were placed."""
+    lapsed = sorted(
+        (hold for hold in before.holds if hold[LAPSES_AT] <= at), key=lambda hold: (hold[LAPSES_AT], hold[HOLD_NUMBER])
+    )
+    return _ended(before, lapsed, at) if lapsed else None
+
+
+def _ended(before: State, holds: list[Row], at: int) -> Effect:
+    back = Back(before)
+    back.end(holds, at)
+    features = {hold[FEATURE] for hold in holds}
+    says: Json = {"holds": [hold[HOLD_NUMBER] for hold in holds]}
+    if len(features) == 1:
+        says |= {"feature": features.pop(), "quantity": sum(hold[QUANTITY] for hold in holds)}
+    returned, lost = _came_back(back, _ends(holds), says.get("feature"))
+    return Effect("release", back.state, returned, says | lost)
+
+
+def _ends(holds: list[Row]) -> dict[int, int]:
+    return {row[NUMBER]: row[EXPIRES_AT] for hold in holds for row in hold[LOTS]}
+
+
+def _came_back(back: Back, ends: dict[int, int], feature: str | None) -> tuple[list[Row], Json]:
+    """What came back, as draws below zero, and what was lost, if anything was."""
+    quota = [["quota", -units, *([] if owner == feature else [owner])] for owner, units in back.quota.items() if units]
+    returned = [["lot", lot, -credits, ends[lot]] for lot, credits in back.returned.items()]
+    lost = [["lot", lot, credits, ends[lot]] for lot, credits in back.lost.items()]
+    return quota + returned, {"expired": lost} if lost else {}
+
+
 def _renewed(before: State, at: int) -> Effect | None:
     """A period in which nothing was used ends without an entry."""
     return Effect("quota_renewal", before.at(at)) if before.used and before.renews_at <= at else None
@@ -281,10 +380,122 @@ def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion
     return Refusal("insufficient_credits", facts)
 
 
+def _held(ledger: "Ledger", now: State, request: PlaceHold, at: int, catalog: CatalogVersion) -> Effect | Refusal:
+    """What a debit would draw, set aside (rule 16)."""
+    if len(now.holds) >= MAX_HOLDS:
+        return Refusal("too_many_holds")
+    asked = Debit(actor=request.actor, feature=request.feature, quantity=request.quantity, texts=request.texts)
+    debited = _debited(ledger, now, asked, at, catalog)
+    if isinstance(debited, Refusal):
+        return debited
+    quota = [row for row in debited.draws if row[0] == "quota"]
+    rows = {row[NUMBER]: row for row in now.lots}
+    drawn = [(row[1], row[2]) for row in debited.draws if row[0] == "lot"]
+    lots = [[*rows[lot][:REMAINING], credits, *rows[lot][GRANTED_AT:]] for lot, credits in drawn]
+    if sum(len(hold[LOTS]) for hold in now.holds) + len(lots) > MAX_HELD_LOTS:
+        return Refusal("too_many_holds")
+    lapses_at = at + request.ttl_seconds * 1000
+    hold = [ledger.number + 1, request.feature, request.quantity, lapses_at, lots]
+    if quota:
+        hold += [quota[0][1], now.period]
+    after = replace(debited.after, holds=(*now.holds, hold))
+    return Effect("hold", after, debited.draws, {**debited.says, "lapses_at": lapses_at})
+
+
+def _captured(ledger: "Ledger", now: State, request: Capture, at: int, _c: CatalogVersion) -> Effect | Refusal:
+    """The first units are spent, the others come back."""
+    hold = next((hold for hold in now.holds if hold[HOLD_NUMBER] == request.hold), None)
+    if hold is None:
+        return _why_ended(ledger, request.hold, at)
+    quantity = hold[QUANTITY] if request.quantity is None else request.quantity
+    if not 0 <= quantity <= hold[QUANTITY]:
+        return Refusal("invalid_request")
+    units = units_held(hold)
+    back = Back(replace(now, holds=tuple(other for other in now.holds if other != hold)))
+    rows = {row[NUMBER]: row for row in hold[LOTS]}
+    back.take(units[quantity:], hold[FEATURE], rows, at, same_period=period_held(hold) == now.period)
+    returned, lost = _came_back(back, _ends([hold]), hold[FEATURE])
+    says: Json = {
+        **{name: text for name, text in ledger.lines[request.hold - 1].items() if name in TEXTS},
+        "feature": hold[FEATURE],
+        "quantity": quantity,
+        "holds": [hold[HOLD_NUMBER]],
+        **({"returned": returned} if returned else {}),
+        **lost,
+    }
+    return Effect("capture", back.state, _spent(units[:quantity], _ends([hold])), says)
+
+
+def _spent(units: list[Unit], ends: dict[int, int]) -> list[Row]:
+    """Units as draws."""
+    quota = sum(1 for unit in units if unit == "quota")
+    credits = Counter(lot for unit in units if unit != "quota" for lot in unit)
+    draws: list[Row] = [["lot", lot, count, ends[int(lot)]] for lot, count in credits.items()]
+    return [["quota", quota], *draws] if quota else draws
+
+
+def _let_go(ledger: "Ledger", now: State, request: Release, at: int, _c: CatalogVersion) -> Effect | Refusal:
+    holds = [hold for hold in now.holds if hold[HOLD_NUMBER] == request.hold]
+    return _ended(now, holds, at) if holds else _why_ended(ledger, request.hold, at)
+
+
+def _why_ended(ledger: "Ledger", number: int, at: int) -> Refusal:
+    """Why there is no such hold, or not any more."""
+    if not 0 < number <= ledger.number or ledger.lines[number - 1]["type"] != "hold":
+        return Refusal("hold_not_found")
+    lapses_at = ledger.lines[number - 1]["lapses_at"]
+    ends = [line for line in ledger.lines if number in line.get("holds", ())]
+    if not ends:
+        assert lapses_at <= at
+        return Refusal("hold_lapsed", {"lapsed_at": lapses_at})
+    if ends[0]["type"] == "capture":
+        return Refusal("already_captured", {"capture": ledger.lines.index(ends[0]) + 1})
+    if ends[0]["actor"] == SERVICE:
+        return Refusal("hold_lapsed", {"lapsed_at": lapses_at})
+    return Refusal("hold_released")
+
+
+def _reversed(ledger: "Ledger", now: State, request: Reverse, at: int, _c: CatalogVersion) -> Effect | Refusal:
+    """The units drawn last come back, each at most once; credits whose lot has ended for a week (rule 15)."""
+    line: Json = ledger.lines[request.entry - 1] if 0 < request.entry <= ledger.number else {"type": None}
+    if line["type"] not in ("consumption", "capture"):
+        return Refusal("consumption_not_found")
+    left = line["quantity"] - sum(other["quantity"] for other in ledger.lines if other.get("reverses") == request.entry)
+    quantity = left if request.quantity is None else request.quantity
+    if not 0 < quantity <= left:
+        return Refusal("already_reversed", {"reversible": left})
+    lots = {row[1]: row[2] for row in line["draws"] if row[0] == "lot"}
+    units = units_of(line["quantity"], sum(row[1] for row in line["draws"] if row[0] == "quota"), lots.items())
+    # A capture spent what its hold had reserved, so its quota is of the period in which it was held.
+    drawn_by = line["holds"][0] if line["type"] == "capture" else request.entry
+    rows = {lot: ledger.row_of(lot) for lot in lots}
+    back = Back(now)
+    same_period = ledger.states[drawn_by - 1].period == now.period
+    back.take(units[left - quantity : left], line["feature"], rows, at, same_period=same_period)
+    draws, _ = _came_back(back, {lot: row[EXPIRES_AT] for lot, row in rows.items()}, line["feature"])
+    says: Json = {
+        **{name: line[name] for name in ("customer", "reference") if name in line},
+        **_described(request.description),
+        "feature": line["feature"],
+        "quantity": quantity,
+        "reverses": request.entry,
+    }
+    after, lost = back.state, sum(back.lost.values())
+    if lost:
+        kinds = [rows[lot][KIND] for lot in back.lost]
+        kind = "purchase" if "purchase" in kinds else kinds[0]
+        row = [ledger.number + 1, kind, lost, lost, at, at + WEEK]
+        after = replace(after, lots=with_row(after.lots, row))
+        draws.append(["lot", row[NUMBER], -lost, at + WEEK])
+        says["lot"] = row
+    return Effect("reversal", after, draws, says)
+
+
 def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogVersion) -> Effect | Refusal:
     """A debt is settled first (rule 13). Money that was paid is never turned away."""
     number, credits = ledger.number + 1, request.credits
-    if request.kind != "purchase" and len(now.lots) >= MAX_LOTS:
+    held = {row[NUMBER] for hold in now.holds for row in hold[LOTS]}
+    if request.kind != "purchase" and len(held | {row[NUMBER] for row in now.lots}) >= MAX_LOTS:
         return Refusal("too_many_lots")
     expires_at = request.expires_at
     if expires_at is None:
@@ -379,6 +590,10 @@ def _described(text: str | None) -> Json:
 
 RULES: dict[type, Callable[..., Effect | Refusal | None]] = {
     Debit: _debited,
+    PlaceHold: _held,
+    Capture: _captured,
+    Release: _let_go,
+    Reverse: _reversed,
     Grant: _granted,
     Void: _voided,
     PutTerms: _terms_changed,

@@ -22,15 +22,30 @@ from prepaid.core.errors import (
     PurchaseNotVoidable,
     Refused,
 )
-from prepaid.core.ledger import ChangeTerms, Debit, Grant, Quote, Settle, Void, apply, open_account, quote, settle
+from prepaid.core.ledger import (
+    SERVICE,
+    ChangeTerms,
+    Debit,
+    Grant,
+    Quote,
+    Settle,
+    Void,
+    apply,
+    open_account,
+    quote,
+    settle,
+)
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
 from tests.oracle.ledger import Ledger
 from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
 from tests.support import strategies
-from tests.support.as_stored import catalog_version, facts_of, request_of, state_of
+from tests.support.as_stored import Requested, catalog_version, facts_of, request_of, state_of
+from tests.support.charges import credits_of
 from tests.support.strategies import START
 
 MILLISECOND = timedelta(milliseconds=1)
+# Entries whose draws return something.
+BACK = ("release", "capture", "reversal")
 
 
 class AccountOverTime(RuleBasedStateMachine):
@@ -216,7 +231,7 @@ class AccountOverTime(RuleBasedStateMachine):
     def ledger_now(self) -> datetime:
         return max(self.now, self.account.at)
 
-    def carry_out(self, operation: Debit | Grant | Void | ChangeTerms | Settle) -> tuple[Entry, ...]:
+    def carry_out(self, operation: Requested) -> tuple[Entry, ...]:
         """Apply, and hold what is written against what a reader of that instant would have seen."""
         now = self.ledger_now
         seen, settled = settle(self.account, catalog=self.catalog, now=self.now)
@@ -230,15 +245,15 @@ class AccountOverTime(RuleBasedStateMachine):
             assert value(read_after) == value(seen)
         return entries
 
-    def accept(self, entries: tuple[Entry, ...], operation: Debit | Grant | Void | ChangeTerms | Settle) -> None:
+    def accept(self, entries: tuple[Entry, ...], operation: Requested) -> None:
         """Compare each entry, as it is stored, with the oracle's; then nothing may be left to write."""
         request, catalog = request_of(operation), catalog_version(self.catalog)
         for entry in entries:
             item = entry_to_item(entry, self.ledger.hash)
             self.ledger.accept(item, request, milliseconds(self.now), {catalog.version: catalog})
         self.entries += entries
-        if isinstance(operation, Debit | Grant | Void):
-            assert entries[-1].type not in SETTLING
+        if not isinstance(operation, ChangeTerms | Settle):
+            assert entries[-1].type not in SETTLING or entries[-1].actor != SERVICE
         else:
             left = next_entry(self.ledger, request, milliseconds(self.ledger_now), catalog)
             # Another anchor may put the month's renewal behind now: the next operation records that.
@@ -246,21 +261,21 @@ class AccountOverTime(RuleBasedStateMachine):
             renewal = not isinstance(left, Refusal | None) and left.line["type"] == "quota_renewal"
             assert left is None or (moved and renewal)
 
-    def expected_refusal(self, operation: Debit | Grant | Void | ChangeTerms) -> Refusal | None:
+    def expected_refusal(self, operation: Requested) -> Refusal | None:
         at, catalog = milliseconds(self.ledger_now), catalog_version(self.catalog)
         return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
 
-    def refused(self, operation: Debit | Grant | Void | ChangeTerms | Settle, how: type[Exception]) -> Exception:
+    def refused(self, operation: Requested, how: type[Exception]) -> Exception:
         """Try what must be refused; twice, for a refusal leaves nothing behind."""
-        said: list[Exception] = []
+        refusals: list[Exception] = []
         for _ in range(2):
             try:
                 apply(self.account, operation, catalog=self.catalog, now=self.now)
             except how as refusal:
-                said.append(refusal)
-        assert len(said) == 2
-        assert vars(said[0]) == vars(said[1])
-        return said[0]
+                refusals.append(refusal)
+        assert len(refusals) == 2
+        assert vars(refusals[0]) == vars(refusals[1])
+        return refusals[0]
 
 
 def value(account: Account) -> tuple[object, ...]:
@@ -281,27 +296,31 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
     used: Counter[str] = Counter()
     assert entries[0].number == 1
     for entry in entries:
-        drawn_credits = {draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)}
+        # What a capture spends had left the account before.
+        moved = entry.returned if entry.type == "capture" else entry.draws
+        drawn_credits = {draw.lot: draw.credits for draw in moved if isinstance(draw, LotDraw)}
         if entry.type in ("purchase", "grant", "adjustment"):
             lots[granted_lot(entry)] = entry.credits
         for lot, credits in drawn_credits.items():
-            lots[lot] -= credits
-            assert credits > 0
+            lots[lot] = lots.get(lot, 0) - credits
+            assert credits < 0 if entry.type in BACK else credits > 0
             assert lots[lot] >= 0
-        used.update({draw.feature: draw.units for draw in entry.draws if isinstance(draw, QuotaDraw)})
+        used.update({draw.feature: draw.units for draw in moved if isinstance(draw, QuotaDraw)})
         if entry.type == "quota_renewal":
             used.clear()
 
         assert {lot.id: lot.remaining for lot in entry.after.lots} == {id_: n for id_, n in lots.items() if n}
-        assert entry.after.quotas_used == used
-        assert entry.credits == (lots[granted_lot(entry)] if entry.lot else -sum(drawn_credits.values()))
+        assert entry.after.quotas_used == +used
+        granted = entry.lot is not None and entry.type != "reversal"
+        assert entry.credits == (lots[granted_lot(entry)] if granted else -sum(drawn_credits.values()))
         assert entry.quota_remaining >= 0
-        if entry.type == "consumption":
+        if entry.type in ("consumption", "hold", *BACK):
             assert all(draw.expires_at > entry.at for draw in entry.draws if isinstance(draw, LotDraw))
         if entry.type == "void":
             assert (entry.owed, entry.after.owed, len(entry.draws)) == (0, 0, 1)
         if entry.type == "expiry":
             assert all(draw.expires_at <= entry.at for draw in entry.draws if isinstance(draw, LotDraw))
+        assert all(draw.credits > 0 and draw.expires_at <= entry.at for draw in entry.expired)
         assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
 
     for before, after in pairwise(entries):
@@ -323,7 +342,7 @@ def check_period(before: Account, entry: Entry) -> None:
     if entry.type == "quota_renewal":
         assert before.quota_renews_at <= entry.at < ends
         assert month_of(before) < month_of(entry.after)
-    elif entry.type == "expiry":
+    elif entry.type == "expiry" or (entry.type == "release" and entry.actor == SERVICE):
         assert ends == before.quota_renews_at
     elif before.quota_renews_at <= entry.at:
         # Nothing was used in the period that ended, so it ended without a line.
@@ -340,20 +359,23 @@ def month_of(account: Account) -> tuple[int, int]:
 
 
 def check_lots(entries: list[Entry]) -> None:
-    """Per lot: granted = remaining + spent + expired + voided, and at most one expiry."""
-    granted = Counter({granted_lot(entry): entry.credits for entry in entries if entry.lot})
-    drawn_by_type = {
-        type_: [draw for entry in entries if entry.type == type_ for draw in entry.draws if isinstance(draw, LotDraw)]
-        for type_ in ("consumption", "expiry", "void")
-    }
-    spent: Counter[str] = Counter()
-    for draw in (*drawn_by_type["consumption"], *drawn_by_type["void"]):
-        spent[draw.lot] += draw.credits
-    expired = Counter({draw.lot: draw.credits for draw in drawn_by_type["expiry"]})
-    remaining = Counter({lot.id: lot.remaining for lot in entries[-1].after.lots})
+    """Per lot: granted = remaining + held + spent + expired + voided, and at most one expiry."""
+    granted = Counter({granted_lot(entry): entry.lot.remaining for entry in entries if entry.lot})
+    gone: Counter[str] = Counter()
+    for entry in entries:
+        own = entry.lot.id if entry.lot else None
+        if entry.type in ("consumption", "capture", "reversal", "expiry", "void"):
+            gone.update(credits_of(draw for draw in entry.draws if not isinstance(draw, LotDraw) or draw.lot != own))
+        gone.update(credits_of(entry.expired))
+    account = entries[-1].after
+    left = Counter({lot.id: lot.remaining for lot in account.lots})
+    for hold in account.holds:
+        left.update({lot.id: lot.remaining for lot in hold.charge.lots})
+    expired = [draw for entry in entries if entry.type == "expiry" for draw in entry.draws]
 
-    assert len(drawn_by_type["expiry"]) == len(expired)
-    assert granted == remaining + spent + expired
+    assert len(expired) == len({draw.lot for draw in expired if isinstance(draw, LotDraw)})
+    assert granted == +(left + gone)
+    assert all(credits >= 0 for credits in gone.values())
 
 
 # One such life is worth many single examples.

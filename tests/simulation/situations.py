@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.oracle.account import EXPIRES_AT, State
+from tests.oracle.account import State
 from tests.oracle.calendar import WEEK
 from tests.oracle.catalog import Json
 from tests.oracle.ledger import Ledger
+from tests.oracle.rows import EXPIRES_AT
 from tests.oracle.rules import GRANTS, MONEY_BACK
 
 if TYPE_CHECKING:

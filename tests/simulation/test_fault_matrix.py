@@ -27,11 +27,11 @@ PAIRED = [scenario for scenario in SCENARIOS if scenario.paired]
 
 
 def test_every_route_has_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: set[str] = set()
+    requested: set[str] = set()
     send = Service.send
 
-    def heard(self: Service, event: Event, context: object = None) -> Answer:
-        asked.add(event["routeKey"])
+    def recorded(self: Service, event: Event, context: object = None) -> Answer:
+        requested.add(event["routeKey"])
         return send(self, event, context)
 
     with opened_bench() as bench:
@@ -40,10 +40,10 @@ def test_every_route_has_a_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
             bench.load(empty)
             given = scenario.given(bench)
             with monkeypatch.context() as patched:
-                patched.setattr(Service, "send", heard)
+                patched.setattr(Service, "send", recorded)
                 scenario.ask(bench, given)
 
-    assert asked == set(routes())
+    assert requested == set(routes())
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

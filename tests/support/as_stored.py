@@ -7,8 +7,10 @@ from prepaid.core.account import Account
 from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InsufficientCredits
+from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Restore, Revoke, Settle, Void
-from prepaid.store.items import lot_to_row
+from prepaid.core.reversing import Reverse
+from prepaid.store.items import hold_to_row, lot_to_row
 from tests.oracle import rules
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion
@@ -21,6 +23,7 @@ def state_of(account: Account) -> State:
         renews_at=milliseconds(account.quota_renews_at),
         lots=tuple(lot_to_row(lot) for lot in account.lots),
         owed=account.owed,
+        holds=tuple(hold_to_row(hold) for hold in account.holds),
     )
 
 
@@ -28,11 +31,14 @@ def catalog_version(catalog: Catalog) -> CatalogVersion:
     return CatalogVersion.of(asdict(catalog))
 
 
-def request_of(operation: Debit | Grant | Void | ChangeTerms | Settle) -> rules.Request:
+type Requested = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | ChangeTerms | Settle
+
+
+def request_of(operation: Requested) -> rules.Request:
     """The same request in the oracle's words."""
     match operation:
-        case Debit():
-            return rules.Debit(actor=operation.actor, feature=operation.feature, quantity=operation.quantity)
+        case Debit() | PlaceHold() | Capture() | Release() | Reverse():
+            return _use_of(operation)
         case Grant():
             validity = operation.validity
             ends: dict[str, Any] = (
@@ -57,6 +63,30 @@ def request_of(operation: Debit | Grant | Void | ChangeTerms | Settle) -> rules.
             return rules.PutTerms(actor=operation.actor, terms=asdict(operation.terms))
         case Settle():
             return rules.Settle()
+
+
+def _use_of(operation: Debit | PlaceHold | Capture | Release | Reverse) -> rules.Request:
+    match operation:
+        case Debit():
+            return rules.Debit(actor=operation.actor, feature=operation.feature, quantity=operation.quantity)
+        case PlaceHold():
+            return rules.PlaceHold(
+                actor=operation.actor,
+                feature=operation.feature,
+                quantity=operation.quantity,
+                ttl_seconds=operation.ttl_seconds,
+            )
+        case Capture():
+            return rules.Capture(actor=operation.actor, hold=operation.hold, quantity=operation.quantity)
+        case Release():
+            return rules.Release(actor=operation.actor, hold=operation.hold)
+        case Reverse():
+            return rules.Reverse(
+                actor=operation.actor,
+                entry=operation.entry,
+                quantity=operation.quantity,
+                description=operation.description,
+            )
 
 
 def money_back_of(operation: Revoke | Restore, revoked: int) -> rules.MoneyBack:

@@ -10,6 +10,7 @@ from prepaid.core.account import Account, Lot, LotKind, Terms, draw_order
 from prepaid.core.calendar import next_renewal
 from prepaid.core.catalog import Catalog, Feature, Pack, Plan
 from prepaid.core.entry import Entry
+from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Restore, Revoke, apply
 from prepaid.core.purchase import PaymentStatus, Progress, Purchase, PurchaseState, next_step, with_result
 
@@ -131,6 +132,18 @@ def an_account(
 
 def a_debit(feature: str = "sticker", quantity: int = 1) -> Debit:
     return Debit(actor="service", feature=feature, quantity=quantity)
+
+
+def a_hold(feature: str = "sticker", quantity: int = 1, *, ttl_seconds: int = 900) -> PlaceHold:
+    return PlaceHold(actor="service", feature=feature, quantity=quantity, ttl_seconds=ttl_seconds)
+
+
+def a_capture(hold: Entry, quantity: int | None = None) -> Capture:
+    return Capture(actor="service", hold=hold.number, quantity=quantity)
+
+
+def a_release(hold: Entry) -> Release:
+    return Release(actor="service", hold=hold.number)
 
 
 def a_grant(credits: int = 10, *, kind: LotKind = "purchase", validity: datetime | int = 12) -> Grant:

@@ -1,9 +1,9 @@
 """Balances, histories, and the other reads."""
 
 from tests.oracle import rules
-from tests.oracle.account import EXPIRES_AT
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import Json
+from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.actions.asking import WAITING, account_of
 from tests.simulation.actions.spending import quantity_of
 from tests.simulation.answers.reading import entries_shown, next_cursor
@@ -25,7 +25,7 @@ from tests.support.api import (
 
 
 def balance(world: World, step: Step) -> None:
-    account, asked, query = account_of(step), {}, {}
+    account, details, query = account_of(step), {}, {}
     wanted, ledger = step.get("at"), world.ledger(account)
     if wanted and ledger.number:
         number = ledger.number - step["back"] % ledger.number
@@ -37,10 +37,10 @@ def balance(world: World, step: Step) -> None:
             at = ends[0]
         if wanted == "some time ago":
             at = (at + world.now(step)) // 2
-        asked["at"], query["at"] = at, time_text(at)
+        details["at"], query["at"] = at, time_text(at)
     world.ask(
         step,
-        ClientRequest("balance", BALANCE, account, claims=ANYBODY, query=tuple(query.items()), asked=asked),
+        ClientRequest("balance", BALANCE, account, claims=ANYBODY, query=tuple(query.items()), details=details),
     )
 
 
@@ -48,7 +48,7 @@ def quote(world: World, step: Step) -> None:
     account = account_of(step)
     body: Json = {"feature": step["feature"], "quantity": quantity_of(world, step, account)}
     request = rules.Debit(actor="service-client", **body)
-    world.ask(step, ClientRequest("quote", QUOTE, account, body, claims=ANYBODY, asked=body, request=request))
+    world.ask(step, ClientRequest("quote", QUOTE, account, body, claims=ANYBODY, details=body, request=request))
 
 
 def find(world: World, step: Step) -> None:
@@ -58,7 +58,7 @@ def find(world: World, step: Step) -> None:
         number = 1 + world.ledger(account).number - step["back"]
         path = (("id", f"con_{max(0, number):012d}"),)
         asked = {"number": number}
-        world.ask(step, ClientRequest("find", CONSUMPTION, account, claims=ANYBODY, path=path, asked=asked))
+        world.ask(step, ClientRequest("find", CONSUMPTION, account, claims=ANYBODY, path=path, details=asked))
         return
     sent = [(request, slot[0]) for request, slot in world.requests if request.account == account]
     if how == "unanswered":
@@ -68,22 +68,22 @@ def find(world: World, step: Step) -> None:
         return
     key = "nobody's" if how == "unknown" else sent[-1 - step["back"] % len(sent)][0].key
     query = (("idempotency_key", key),)
-    world.ask(step, ClientRequest("find", FIND_CONSUMPTION, account, claims=ANYBODY, query=query, asked={"key": key}))
+    world.ask(step, ClientRequest("find", FIND_CONSUMPTION, account, claims=ANYBODY, query=query, details={"key": key}))
 
 
 def history(world: World, step: Step) -> None:
     account = account_of(step)
-    asked: Json = {"limit": step["limit"]}
+    details: Json = {"limit": step["limit"]}
     query = {"limit": str(step["limit"])}
     for name in ("type", "source"):
         if step.get(name):
-            asked[name] = query[name] = step[name]
+            details[name] = query[name] = step[name]
     ledger = world.ledger(account)
     if step.get("since") is not None and ledger.number:
-        asked["since"] = ledger.times[-1 - step["since"] % ledger.number]
-        query["from"] = time_text(asked["since"])
+        details["since"] = ledger.times[-1 - step["since"] % ledger.number]
+        query["from"] = time_text(details["since"])
     headers = (("accept", "text/csv"),) if step["csv"] else ()
-    asked["csv"] = step["csv"]
+    details["csv"] = step["csv"]
     for _ in range(1 + step["pages"]):
         answer = world.ask(
             step,
@@ -94,13 +94,13 @@ def history(world: World, step: Step) -> None:
                 claims=ANYBODY,
                 headers=headers,
                 query=tuple(query.items()),
-                asked=asked,
+                details=details,
             ),
         )
         cursor, shown = next_cursor(answer), entries_shown(answer)
         if not cursor or not shown:
             return
-        query, asked = query | {"cursor": cursor}, asked | {"below": shown[-1]}
+        query, details = query | {"cursor": cursor}, details | {"below": shown[-1]}
 
 
 def show(world: World, step: Step) -> None:
@@ -112,15 +112,17 @@ def show(world: World, step: Step) -> None:
         "purchases": PURCHASES,
         "purchase": PURCHASE,
     }
-    asked: Json = {"what": what}
+    details: Json = {"what": what}
     path: Json = {}
     if what == "purchase":
-        asked["strangers"] = strangers = bool(step.get("strangers"))
+        details["strangers"] = strangers = bool(step.get("strangers"))
         records = [known.record for known in world.auditor.purchases.values()]
         found = [record["id"] for record in records if (record["account"] != account) == strangers]
         if not found:
             world.nothing(step)
             return
-        asked["purchase"] = path["id"] = found[-1 - step["back"] % len(found)]
+        details["purchase"] = path["id"] = found[-1 - step["back"] % len(found)]
     about = account if "{account}" in routes[what] else ""
-    world.ask(step, ClientRequest("show", routes[what], about, claims=ANYBODY, path=tuple(path.items()), asked=asked))
+    world.ask(
+        step, ClientRequest("show", routes[what], about, claims=ANYBODY, path=tuple(path.items()), details=details)
+    )

@@ -1,9 +1,9 @@
 """Sweeps, reconciliations, and time."""
 
-from tests.oracle.account import EXPIRES_AT
 from tests.oracle.calendar import DAY
 from tests.oracle.catalog import Json
 from tests.oracle.ledger import Ledger
+from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.actions.asking import account_of
 from tests.simulation.stage import TABLE
 from tests.simulation.steps import Step

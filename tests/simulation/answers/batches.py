@@ -18,7 +18,7 @@ def check_batch(it: AnswerCheck) -> None:
     if it.is_not_found():
         return
     same(it.answer.status, 200, it.about)
-    items, results = it.frame.asked["items"], it.answer.body["results"]
+    items, results = it.frame.details["items"], it.answer.body["results"]
     same(len(results), len(items), f"{it.about}: results")
     done: set[str] = set()
     for item, result in zip(items, results, strict=True):
@@ -42,7 +42,7 @@ def _check_item(it: AnswerCheck, item: ClientRequest, result: Json, done: set[st
     if result["status"] == 201:
         must(effect is not None, f"{about}, and nothing is stored")
         assert effect is not None
-        same(effect.asked, item.signature, f"{about}: what its key stands for")
+        same(effect.signature, item.signature, f"{about}: what its key stands for")
         own = effect.author is it.frame and item.key not in done
         # An own transaction whose answer was lost is found like anybody else's.
         must(result["replayed"] != own or (result["replayed"] and it.frame.met), f"{about}: marked wrongly")
@@ -52,7 +52,7 @@ def _check_item(it: AnswerCheck, item: ClientRequest, result: Json, done: set[st
         same(result, {"status": 201, "replayed": result["replayed"], **consumed}, about)
         return
     if result["code"] == "idempotency_key_reused":
-        must(effect and effect.asked != item.signature, f"{about}: {effect}")
+        must(effect and effect.signature != item.signature, f"{about}: {effect}")
         it.world.seen["a batch's key with another request"] += 1
         return
     assert item.body is not None
@@ -60,7 +60,7 @@ def _check_item(it: AnswerCheck, item: ClientRequest, result: Json, done: set[st
         same((result["status"], result["code"]), (422, "invalid_request"), about)
         it.world.seen["a batch's malformed item"] += 1
         return
-    must(effect is None or effect.asked != item.signature, f"{about}, though its key had its effect")
+    must(effect is None or effect.signature != item.signature, f"{about}, though its key had its effect")
     if result["status"] == 402:
         it.is_one_of(_insufficient(it, item), {name: result[name] for name in INSUFFICIENT})
         return
@@ -88,9 +88,9 @@ def _in_turn(it: AnswerCheck, catalog: CatalogVersion) -> list[int]:
     """The statuses of the same debits sent one after another, with nobody in between."""
     number = it.frame.first_number
     state, at = it.ledger.states[number - 1], it.time_after(number)
-    before = {key: effect.asked for key, effect in it.ledger.effects.items() if effect.author is not it.frame}
+    before = {key: effect.signature for key, effect in it.ledger.effects.items() if effect.author is not it.frame}
     found: list[int] = []
-    for item in it.frame.asked["items"]:
+    for item in it.frame.details["items"]:
         assert isinstance(item.request, rules.Debit)
         if not item.request.quantity:
             found.append(422)

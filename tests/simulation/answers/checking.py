@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tests.oracle.account import EXPIRES_AT
 from tests.oracle.expectation import must
+from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.answers.administration import check_catalog, check_put_account
 from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.batches import check_batch

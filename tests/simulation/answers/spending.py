@@ -26,7 +26,7 @@ def check_debit(it: AnswerCheck) -> None:
 
 def check_feature(it: AnswerCheck) -> None:
     """Require that the request is refused for its feature, and that this is right."""
-    feature = it.frame.asked["feature"]
+    feature = it.frame.details["feature"]
     if it.answer.code == "feature_retired":
         offered = [catalog.offers("feature", feature) for _, number in it.states() for catalog in it.catalogs(number)]
         must(not all(offered), f"{it.about}: {feature} is active")

@@ -10,11 +10,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from tests.oracle import purchases, rules
-from tests.oracle.account import NUMBER
 from tests.oracle.catalog import CatalogVersion, Json, first_catalog
 from tests.oracle.expectation import Broken, must, same
 from tests.oracle.ledger import Ledger
 from tests.oracle.manager_code import ManagerCode
+from tests.oracle.rows import NUMBER
 from tests.simulation.situations import situations
 from tests.simulation.writes.commit import Change, Commit, KnownPurchase, KnownSession, plain
 from tests.simulation.writes.purchases import CHECKS as PURCHASE_CHECKS
@@ -168,7 +168,7 @@ def _item_of(commit: Commit, entry: Json) -> rules.Request:
     line = json.loads(entry["line"]["S"])
     if line["type"] in rules.SETTLING:
         return rules.Settle()
-    items = commit.frame.asked["items"]
+    items = commit.frame.details["items"]
     for place in range(commit.frame.items_done, len(items)):
         if rules.is_asked_by(line, items[place].request):
             commit.frame.items_done = place + 1

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 from tests.oracle import rules
-from tests.oracle.account import EXPIRES_AT, NUMBER
 from tests.oracle.catalog import CatalogVersion
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import KeyEffect
 from tests.oracle.manager_code import SESSION_MILLISECONDS, ManagerCode
+from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation.writes.commit import Change, Commit, KnownSession, plain
 
 COUNTS = ("version", "revision", "tries", "locks", "tried_at")
@@ -30,7 +30,7 @@ def check_claim(commit: Commit, change: Change) -> None:
         effect.purchase = new["purchase"]["S"]
         must("PURCHASE" in commit.changes, f"{partition} claims no purchase")
         if frame.step.kind == "cancel":
-            same(effect.purchase, frame.asked["purchase"], f"{partition}: the purchase it cancelled")
+            same(effect.purchase, frame.details["purchase"], f"{partition}: the purchase it cancelled")
     elif "number" in new:
         effect.number = int(new["number"]["N"])
         same(effect.number, ledger.number, f"{partition}: the entry it names")
@@ -47,7 +47,7 @@ def _check_claim_of_item(commit: Commit, partition: str, number: int) -> None:
     must(first < number <= ledger.number, f"{partition} names entry {number}, which is not in its transaction")
     key = partition.removeprefix(f"CLAIM#{frame.account}#")
     line = ledger.lines[number - 1]
-    items = [item for item in frame.asked["items"] if item.key == key and rules.is_asked_by(line, item.request)]
+    items = [item for item in frame.details["items"] if item.key == key and rules.is_asked_by(line, item.request)]
     must(items, f"{partition} claims an entry that no item of its key asks for: {line}")
     must(key not in ledger.effects, f"{partition}: a second effect")
     ledger.effects[key] = KeyEffect(items[0].signature, frame, number=number)
@@ -81,7 +81,7 @@ def check_profile(commit: Commit, change: Change) -> None:
     record = plain(new)
     before = plain(old)["version"] if old else 0
     same(record["version"], before + 1, f"{commit.account}: version of its profile")
-    for name, value in commit.frame.asked["profile"].items():
+    for name, value in commit.frame.details["profile"].items():
         same(record.get(name), value, f"{commit.account}: {name} of its profile")
     commit.auditor.profiles.setdefault(commit.account, []).append((commit.auditor.world.moment, record))
 
@@ -98,7 +98,7 @@ def check_catalog(commit: Commit, change: Change) -> None:
     must(old is None, f"catalog {sort} is written over")
     same(len(commit.changes["CATALOG"]), 2, "a version and its being in force")
     stored = CatalogVersion.of(body, int(new["since"]["N"]))
-    expected = auditor.catalogs[stored.version - 1].followed_by(commit.frame.asked["body"], stored.since)
+    expected = auditor.catalogs[stored.version - 1].followed_by(commit.frame.details["body"], stored.since)
     same(stored, expected, f"catalog {sort}: what was asked for, and the rest as retired")
     auditor.catalogs[stored.version] = stored
 
@@ -107,7 +107,7 @@ def check_manager(commit: Commit, change: Change) -> None:
     """The code's record: a new code, or one more try of the old one."""
     _, old, new = change
     assert new is not None
-    record, asked, account = plain(new), commit.frame.asked, commit.account
+    record, details, account = plain(new), commit.frame.details, commit.account
     counts = {name: record[name] for name in COUNTS if name in record}
     managers = commit.auditor.managers
     known = managers.get(account)
@@ -116,14 +116,14 @@ def check_manager(commit: Commit, change: Change) -> None:
     if known is None or counts["version"] != known.version:
         same(commit.frame.step.kind, "code", "which request changes a code")
         same(counts["version"], (known.version if known else 0) + 1, f"{account}: version of the code")
-        must(known is None or known.code != asked["code"], f"{account}: the new code is the old one")
-        shown = asked.get("current")
+        must(known is None or known.code != details["code"], f"{account}: the new code is the old one")
+        shown = details.get("current")
         must(shown is None or (known and shown == known.code), f"{account}: a new code for a wrong one")
-        managers[account] = ManagerCode(asked["code"], **counts)
+        managers[account] = ManagerCode(details["code"], **counts)
         return
     managers[account] = counted = ManagerCode(known.code, **counts)
     if counted.tries == 0:
-        same(asked.get("current", asked["code"]), known.code, f"{account}: tries forgiven for a wrong code")
+        same(details.get("current", details["code"]), known.code, f"{account}: tries forgiven for a wrong code")
         same(counted.locks, 0, f"{account}: locks after the right code")
         return
     early = known.locked_until - commit.frame.now
@@ -140,7 +140,7 @@ def check_session(commit: Commit, change: Change) -> None:
     digest = partition.removeprefix("SESSION#")
     if frame.step.kind == "unlock":
         must(old is None, "a session's token twice")
-        same(frame.asked["code"], manager.code, f"{record['account']}: a session for a wrong code")
+        same(frame.details["code"], manager.code, f"{record['account']}: a session for a wrong code")
         ends = frame.now + SESSION_MILLISECONDS
         same(record["expires_at"], ends, f"{record['account']}: a session's ten minutes")
         sessions[digest] = KnownSession(record["account"], record["code_version"], record["expires_at"])

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
+from prepaid.core.drawing import COURTESY
 from prepaid.core.entry import LotDraw
-from prepaid.core.ledger import COURTESY
 from prepaid.core.purchase import PaymentStatus
 from tests.support.core_builders import a_debit, a_grant, a_payment_status, a_purchase, an_account, civil, followed, run
 from tests.support.core_money_back import LATER, LATEST, YEAR_LATER, back, bought, line

@@ -26,8 +26,9 @@ STATEMENT_SECONDS = 12.0
 class StatementCreditsAnswer(TypedDict):
     """Credits, signed: the opening balance and the movements add up to the closing balance.
 
-    purchased, promotional, adjusted: as granted. debt_settled: what owed credits took of them. taken_back: by refunds
-    and disputes. returned: by refunds that failed and disputes that were won.
+    purchased, promotional, adjusted: as granted. debt_settled: what owed credits took of all that came. taken_back: by
+    refunds and disputes. returned: by refunds that failed and disputes that were won. reversed: what was returned of
+    charges. held: what holds reserved, less what the holds that ended had reserved.
     """
 
     opening: int
@@ -37,6 +38,8 @@ class StatementCreditsAnswer(TypedDict):
     returned: int
     debt_settled: int
     spent: int
+    reversed: int
+    held: int
     expired: int
     taken_back: int
     voided: int
@@ -44,7 +47,8 @@ class StatementCreditsAnswer(TypedDict):
 
 
 class FeatureUseAnswer(TypedDict):
-    """A feature's use. units: in all. quota_units: paid by the quota. credits: paid for the rest."""
+    """A feature's use, less what was reversed. units: in all. quota_units: paid by the quota. credits: paid for the
+    rest."""
 
     feature: str
     units: int
@@ -119,6 +123,8 @@ def statement_answer(account_id: str, statement: Statement, now: datetime) -> St
             "returned": moved.returned,
             "debt_settled": moved.debt_settled,
             "spent": moved.spent,
+            "reversed": moved.reversed,
+            "held": moved.held,
             "expired": moved.expired,
             "taken_back": moved.taken_back,
             "voided": moved.voided,

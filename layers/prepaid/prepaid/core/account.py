@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
+from prepaid.core.calendar import month_of
 from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.ids import lot_id
 
@@ -52,6 +53,38 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """Units of a feature and what pays for them.
+
+    quantity: units. quota: how many of them the feature's quota pays for; they are the first. period: the one of that
+    quota, None without it. lots: pay for the other units, each unit with as many credits. They are in the order of
+    drawing, and `remaining` of each is what it pays.
+    """
+
+    feature: str
+    quantity: int
+    quota: int
+    period: date | None
+    lots: tuple[Lot, ...]
+
+    @property
+    def credits(self) -> int:
+        return sum(lot.remaining for lot in self.lots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Units that are reserved (rule 16): neither in the account's lots nor left in its quota.
+
+    number: of the entry that placed it. lapses_at: the first instant at which it can no longer be captured.
+    """
+
+    number: int
+    charge: Charge
+    lapses_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The account's full state after entry `number`, which is dated `at`.
 
@@ -68,11 +101,25 @@ class Account:
     quota_renews_at: datetime
     lots: tuple[Lot, ...]
     owed: int = 0
+    holds: tuple[Hold, ...] = ()
+
+    @property
+    def held(self) -> int:
+        """Credits that holds reserve."""
+        return sum(hold.charge.credits for hold in self.holds)
 
     @property
     def available(self) -> int:
         """Credits in lots. After `settle` at an instant: the credits that can be spent at that instant."""
         return sum(lot.remaining for lot in self.lots)
+
+
+def period_of(account: Account) -> date:
+    """The period of the account's quotas: the civil month in which it ends.
+
+    Each month has one renewal, however often the anchor day or the zone changes (rule 9), so no two periods share it.
+    """
+    return month_of(account.quota_renews_at, account.terms.time_zone)
 
 
 def remaining_in(account: Account, lot: Lot) -> int:

@@ -1,11 +1,12 @@
 """One entry of an account's ledger: the event, its draws, and the account's state after it (rule 6)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from prepaid.core.account import Account, Lot
+from prepaid.core.account import Account, Lot, quotas_remaining
+from prepaid.core.catalog import Catalog
 
 EntryType = Literal[
     "purchase",
@@ -13,6 +14,10 @@ EntryType = Literal[
     "adjustment",
     "void",
     "consumption",
+    "reversal",
+    "hold",
+    "capture",
+    "release",
     "expiry",
     "refund",
     "dispute",
@@ -20,11 +25,13 @@ EntryType = Literal[
     "plan_change",
 ]
 Source = Literal["quota", "credits", "both"]
+# The types that spend units of a feature. Only these can be reversed.
+CHARGES: tuple[EntryType, ...] = ("consumption", "capture")
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaDraw:
-    """units: drawn from the period's quota of the feature."""
+    """units: drawn from the period's quota of the feature; negative when returned to it."""
 
     feature: str
     units: int
@@ -56,6 +63,10 @@ class Entry:
     actor: the token's client, or the part of the service that acted on its own.
     lot: the lot that this entry granted, as it was then. purchase: the purchase that the entry belongs to.
     key: a digest of the request's idempotency key, so that the verifier detects a missing claim.
+    lapses_at: of the hold that this entry placed. holds: the numbers of the holds that this entry ended.
+    returned: of a capture, what the hold gave back, as draws below zero. The draws of a capture are what it spent.
+    expired: credits of those holds whose lot had ended: they are lost.
+    reverses: the number of the consumption or capture that this entry reverses.
     """
 
     type: EntryType
@@ -76,6 +87,11 @@ class Entry:
     purchase: str | None = None
     key: str | None = None
     quotas: Mapping[str, int] = field(default_factory=dict)
+    lapses_at: datetime | None = None
+    holds: tuple[int, ...] = ()
+    returned: tuple[Draw, ...] = ()
+    expired: tuple[LotDraw, ...] = ()
+    reverses: int | None = None
 
     @property
     def number(self) -> int:
@@ -95,3 +111,64 @@ class Entry:
         if credits:
             return "credits"
         return "quota" if quota else None
+
+    @property
+    def spent(self) -> int:
+        """Credits that the entry spent on its feature; negative when it reverses a charge, 0 for other entries."""
+        match self.type:
+            case "consumption":
+                return -self.credits
+            case "capture":
+                return sum(draw.credits for draw in self.draws if isinstance(draw, LotDraw))
+            case "reversal":
+                # What paid a debt was returned too.
+                return self.owed - self.credits
+            case _:
+                return 0
+
+    @property
+    def units(self) -> int:
+        """Units of the feature that the entry spent; negative when it reverses a charge, 0 for other entries."""
+        match self.type:
+            case "consumption" | "capture":
+                return self.quantity or 0
+            case "reversal":
+                return -(self.quantity or 0)
+            case _:
+                return 0
+
+    @property
+    def quota_units(self) -> int:
+        """How many of `units` the quota paid for, or got back."""
+        if self.type not in CHARGES and self.type != "reversal":
+            return 0
+        return sum(draw.units for draw in self.draws if isinstance(draw, QuotaDraw))
+
+
+def entry_between(
+    type_: EntryType,
+    before: Account,
+    after: Account,
+    catalog: Catalog,
+    now: datetime,
+    actor: str,
+    *,
+    feature: str | None = None,
+) -> Entry:
+    """The entry that changes `before` to `after`. Only this function numbers and dates entries."""
+    after = replace(after, number=before.number + 1, at=now)
+    left_before, left = quotas_remaining(before, catalog), quotas_remaining(after, catalog)
+    changes = {name: left.get(name, 0) - left_before.get(name, 0) for name in left_before | left}
+    return Entry(
+        type=type_,
+        feature=feature,
+        credits=after.available - before.available,
+        quota=sum(changes.values()),
+        quotas={name: units for name, units in changes.items() if units},
+        owed=after.owed - before.owed,
+        quota_remaining=left[feature] if feature in left else sum(left.values()),
+        draws=(),
+        actor=actor,
+        catalog_version=catalog.version,
+        after=after,
+    )

@@ -7,6 +7,12 @@ PrepaidError
 │   ├── ConsumptionNotFound    the account has no such consumption, or the key had no effect
 │   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
+│   ├── AlreadyReversed        a reversal of more units than are left of the charge
+│   ├── HoldNotFound           the account has no such hold
+│   ├── AlreadyCaptured        the hold was captured
+│   ├── HoldReleased           the hold was released
+│   ├── HoldLapsed             the hold was neither captured nor released in time
+│   ├── TooManyHolds           a hold of an account that already has the maximum number of holds
 │   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
 │   ├── GrantNotFound          the account has no such grant
 │   ├── PurchaseNotVoidable    a void of credits that were bought
@@ -63,7 +69,7 @@ class AccountNotFound(Refused):
 
 @dataclass(eq=False)
 class ConsumptionNotFound(Refused):
-    """The account has no such consumption, or no consumption with that key."""
+    """The account has no such consumption or capture, or no consumption with that key."""
 
     code: ClassVar[str] = "consumption_not_found"
 
@@ -91,6 +97,52 @@ class InsufficientCredits(Refused):
     renews_at: datetime | None
     suggested_pack: str | None
     code: ClassVar[str] = "insufficient_credits"
+
+
+@dataclass(eq=False)
+class AlreadyReversed(Refused):
+    """Fewer units are left of the charge than the reversal would return. `reversible`: how many are, possibly 0."""
+
+    reversible: int
+    code: ClassVar[str] = "already_reversed"
+
+
+@dataclass(eq=False)
+class HoldNotFound(Refused):
+    """The account has no such hold, or it has ended."""
+
+    code: ClassVar[str] = "hold_not_found"
+
+
+@dataclass(eq=False)
+class AlreadyCaptured(Refused):
+    """The hold was captured. `capture`: the id of the capture."""
+
+    capture: str
+    code: ClassVar[str] = "already_captured"
+
+
+@dataclass(eq=False)
+class HoldReleased(Refused):
+    """The hold was released."""
+
+    code: ClassVar[str] = "hold_released"
+
+
+@dataclass(eq=False)
+class HoldLapsed(Refused):
+    """The hold was neither captured nor released in time. `lapsed_at`: when it lapsed (rule 16)."""
+
+    lapsed_at: datetime
+    code: ClassVar[str] = "hold_lapsed"
+
+
+@dataclass(eq=False)
+class TooManyHolds(Refused):
+    """The account has `limit` holds already, or they reserve credits of too many lots; one has to end first."""
+
+    limit: int
+    code: ClassVar[str] = "too_many_holds"
 
 
 @dataclass(eq=False)

@@ -24,7 +24,7 @@ def credits_per_day(entries: Sequence[Entry], now: datetime) -> Fraction | None:
     recent = [entry for entry in entries if entry.at > now - LOOK_BACK]
     if not recent:
         return None
-    used = -sum(entry.credits for entry in recent if entry.feature is not None)
+    used = sum(entry.spent for entry in recent)
     whole = len(recent) < len(entries)
     since = now - LOOK_BACK if whole else recent[-1].at
     too_new = recent[-1].number == 1 and now - since < LEAST_HISTORY

@@ -1,10 +1,9 @@
 """The rules: how each operation changes an account. (account, operation, catalog, now) -> new entries, or a Refused.
 
-Every operation settles first: expired lots and a passed quota period become entries of their own before the operation's
-entry. So the balance never depends on a timer (rules 2, 8).
+Every operation settles first: expired lots, lapsed holds and a passed quota period become entries of their own before
+the operation's entry. So the balance never depends on a timer (rules 2, 8, 16).
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
@@ -15,13 +14,22 @@ from prepaid.core.account import (
     LotKind,
     Terms,
     draw_order,
-    quota_limits,
-    quota_remaining,
     quotas_remaining,
 )
 from prepaid.core.calendar import end_of_validity, next_renewal, same_months_renewal
-from prepaid.core.catalog import Catalog, Feature
-from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, QuotaDraw
+from prepaid.core.catalog import Catalog
+from prepaid.core.drawing import (
+    COURTESY,
+    charge,
+    charged,
+    draws_of,
+    lot_draws,
+    refilled,
+    taken_from,
+    with_lot,
+    without,
+)
+from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, entry_between
 from prepaid.core.errors import (
     ExceedsRemaining,
     InsufficientCredits,
@@ -29,11 +37,11 @@ from prepaid.core.errors import (
     PurchaseNotVoidable,
     TooManyLots,
 )
+from prepaid.core.holding import Capture, PlaceHold, Release, capture, lapse, place, release
+from prepaid.core.reversing import Reverse, reverse
 
 MAX_LOTS = 500
 LONGEST_VALIDITY = timedelta(days=36525)
-# How long credits are valid when they are returned after their own expiry (rule 15).
-COURTESY = timedelta(days=7)
 SERVICE = "prepaid"
 
 ENTRY_TYPE_OF: dict[LotKind, EntryType] = {"purchase": "purchase", "promotion": "grant", "adjustment": "adjustment"}
@@ -122,7 +130,7 @@ class ChangeTerms:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Record expired lots and a renewed quota. Adds no entry when there is nothing to record."""
+    """Record expired lots, lapsed holds and a renewed quota. Adds no entry when there is nothing to record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +146,7 @@ class Quote:
     refusal: InsufficientCredits | None = None
 
 
-Operation = Debit | Grant | Void | Revoke | Restore | ChangeTerms | Settle
+Operation = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | Revoke | Restore | ChangeTerms | Settle
 
 
 def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog, now: datetime) -> Entry:
@@ -179,8 +187,8 @@ def apply(account: Account, operation: Operation, *, catalog: Catalog, now: date
     account, settled = settle(account, catalog=catalog, now=now)
     own: tuple[Entry, ...]
     match operation:
-        case Debit():
-            own = (_debit(account, operation, catalog, now),)
+        case Debit() | PlaceHold() | Capture() | Release() | Reverse():
+            own = (_use(account, operation, catalog, now),)
         case Grant():
             own = (_grant(account, operation, catalog, now),)
         case Void():
@@ -211,7 +219,8 @@ def quote(account: Account, debit: Debit, *, catalog: Catalog, now: datetime) ->
 
 
 def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
-    """The account as it is at `now`, and the entries still missing from the ledger: at most one expiry, one renewal.
+    """The account as it is at `now`, and the entries still missing from the ledger: at most one expiry, one release of
+    lapsed holds and one renewal, in this order.
 
     A read uses only the account; a write records the entries first.
     """
@@ -221,32 +230,48 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
     expired = tuple(lot for lot in account.lots if lot.expires_at <= now)
     if expired:
         kept = tuple(lot for lot in account.lots if lot.expires_at > now)
-        entry = _entry("expiry", account, replace(account, lots=kept), catalog, now, SERVICE)
+        entry = entry_between("expiry", account, replace(account, lots=kept), catalog, now, SERVICE)
         entries.append(replace(entry, draws=tuple(LotDraw(lot.id, lot.remaining, lot.expires_at) for lot in expired)))
         account = entry.after
+    # After the lots that have ended, because no entry may show an expired credit. What a hold gave back to a lot that
+    # has ended since has expired with it, so the order makes no difference to the account.
+    lapsed = lapse(account, catalog, now, SERVICE)
+    if lapsed:
+        entries.append(lapsed)
+        account = lapsed.after
     if account.quota_renews_at <= now:
         renewed = replace(account, quotas_used={}, quota_renews_at=_next_renewal(account.terms, now))
         # An unused period needs no entry: only the renewal date changed, and it follows from `now`.
         if account.quotas_used:
-            entries.append(_entry("quota_renewal", account, renewed, catalog, now, SERVICE))
+            entries.append(entry_between("quota_renewal", account, renewed, catalog, now, SERVICE))
             renewed = entries[-1].after
         account = renewed
     return account, tuple(entries)
 
 
+def _use(
+    account: Account, operation: Debit | PlaceHold | Capture | Release | Reverse, catalog: Catalog, now: datetime
+) -> Entry:
+    match operation:
+        case Debit():
+            return _debit(account, operation, catalog, now)
+        case PlaceHold():
+            return place(account, operation, catalog, now)
+        case Capture():
+            return capture(account, operation, catalog, now)
+        case Release():
+            return release(account, operation, catalog, now)
+        case Reverse():
+            return reverse(account, operation, catalog, now)
+
+
 def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> Entry:
-    assert debit.quantity >= 1
-    feature = catalog.active_feature(debit.feature)
-    from_quota = min(debit.quantity, quota_remaining(account, feature, catalog))
-    needed = (debit.quantity - from_quota) * feature.price
-    if needed > account.available:
-        raise _insufficient(account, needed, feature, catalog)
-    from_lots = _draw(account.lots, needed)
-    used = _with_used(account.quotas_used, feature.id, from_quota)
-    after = replace(account, quotas_used=used, lots=_without(account.lots, from_lots))
+    spent = charge(account, debit.feature, debit.quantity, catalog)
     return replace(
-        _entry("consumption", account, after, catalog, now, debit.actor, feature=feature.id),
-        draws=(QuotaDraw(feature.id, from_quota), *from_lots) if from_quota else from_lots,
+        entry_between(
+            "consumption", account, charged(account, spent), catalog, now, debit.actor, feature=spent.feature
+        ),
+        draws=draws_of(spent),
         quantity=debit.quantity,
         description=debit.description,
         customer=debit.customer,
@@ -257,7 +282,7 @@ def _debit(account: Account, debit: Debit, catalog: Catalog, now: datetime) -> E
 def _grant(account: Account, grant: Grant, catalog: Catalog, now: datetime) -> Entry:
     assert grant.credits >= 1
     # A paid purchase is never rejected; only grants without payment have to wait.
-    if grant.kind != "purchase" and len(account.lots) >= MAX_LOTS:
+    if grant.kind != "purchase" and _lot_count(account) >= MAX_LOTS:
         raise TooManyLots(MAX_LOTS)
     # Owed credits are paid before any new credits can be spent (rule 13).
     settled = min(account.owed, grant.credits)
@@ -270,13 +295,19 @@ def _grant(account: Account, grant: Grant, catalog: Catalog, now: datetime) -> E
         expires_at=_expiry(grant.validity, account.terms.time_zone, now),
     )
     assert lot.expires_at > now
-    after = replace(account, lots=_with_lot(account.lots, lot), owed=account.owed - settled)
+    after = replace(account, lots=with_lot(account.lots, lot), owed=account.owed - settled)
     return replace(
-        _entry(ENTRY_TYPE_OF[grant.kind], account, after, catalog, now, grant.actor),
+        entry_between(ENTRY_TYPE_OF[grant.kind], account, after, catalog, now, grant.actor),
         description=grant.description,
         lot=lot,
         purchase=grant.purchase,
     )
+
+
+def _lot_count(account: Account) -> int:
+    """Lots of the account, with those that only holds have credits of: they may return."""
+    held = {lot.number for hold in account.holds for lot in hold.charge.lots}
+    return len(held | {lot.number for lot in account.lots})
 
 
 def _void(account: Account, void: Void, catalog: Catalog, now: datetime) -> Entry:
@@ -290,19 +321,19 @@ def _void(account: Account, void: Void, catalog: Catalog, now: datetime) -> Entr
     if credits > lot.remaining:
         raise ExceedsRemaining(lot.remaining)
     draws = (LotDraw(lot.id, credits, lot.expires_at),)
-    after = replace(account, lots=_without(account.lots, draws))
-    entry = _entry("void", account, after, catalog, now, void.actor)
+    after = replace(account, lots=without(account.lots, draws))
+    entry = entry_between("void", account, after, catalog, now, void.actor)
     return replace(entry, draws=draws, description=void.description)
 
 
 def _revoke(account: Account, revoke: Revoke, catalog: Catalog, now: datetime) -> Entry:
     # From its own lots only: a refund doesn't touch other purchases' credits.
     numbers = {lot.number for lot in revoke.lots}
-    draws = _draw((lot for lot in account.lots if lot.number in numbers), revoke.credits)
+    draws = lot_draws(taken_from((lot for lot in account.lots if lot.number in numbers), revoke.credits))
     missing = revoke.credits - sum(draw.credits for draw in draws)
     owed = max(0, missing - revoke.expired_unspent)
-    after = replace(account, lots=_without(account.lots, draws), owed=account.owed + owed)
-    entry = _entry(revoke.cause, account, after, catalog, now, revoke.actor)
+    after = replace(account, lots=without(account.lots, draws), owed=account.owed + owed)
+    entry = entry_between(revoke.cause, account, after, catalog, now, revoke.actor)
     return replace(entry, draws=draws, purchase=revoke.purchase)
 
 
@@ -315,8 +346,9 @@ def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime
     lots, new = account.lots, None
     draws: list[LotDraw] = []
     if taken and living:
-        lot = _refilled(account, max(living, key=draw_order), taken)
-        lots = _with_lot((other for other in lots if other.number != lot.number), lot)
+        last = max(living, key=draw_order)
+        lot = refilled(next((live for live in lots if live.number == last.number), None), last, taken)
+        lots = with_lot((other for other in lots if other.number != lot.number), lot)
         draws.append(LotDraw(lot.id, -taken, lot.expires_at))
     in_new_lot = paid if living else paid + taken
     if in_new_lot:
@@ -329,11 +361,11 @@ def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime
             # Credits that expired while their payment was disputed return for a week (rule 15).
             expires_at=_expiry(restore.valid_months, account.terms.time_zone, now) if paid else now + COURTESY,
         )
-        lots = _with_lot(lots, new)
+        lots = with_lot(lots, new)
         draws.append(LotDraw(new.id, -in_new_lot, new.expires_at))
     after = replace(account, lots=lots, owed=account.owed - cancelled)
     return replace(
-        _entry(restore.cause, account, after, catalog, now, restore.actor),
+        entry_between(restore.cause, account, after, catalog, now, restore.actor),
         draws=tuple(draws),
         lot=new,
         purchase=restore.purchase,
@@ -353,70 +385,7 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
         renewal = same_months_renewal(after.quota_renews_at, old.time_zone, new.quota_anchor_day, new.time_zone)
         after = replace(after, quota_renews_at=renewal)
     description = f"plan {old.plan} to {new.plan}" if old.plan != new.plan else "terms changed"
-    return (replace(_entry("plan_change", account, after, catalog, now, change.actor), description=description),)
-
-
-def _entry(
-    type_: EntryType,
-    before: Account,
-    after: Account,
-    catalog: Catalog,
-    now: datetime,
-    actor: str,
-    *,
-    feature: str | None = None,
-) -> Entry:
-    """The entry that changes `before` to `after`. Only this function numbers and dates entries."""
-    after = replace(after, number=before.number + 1, at=now)
-    left_before, left = quotas_remaining(before, catalog), quotas_remaining(after, catalog)
-    changes = {name: left.get(name, 0) - left_before.get(name, 0) for name in left_before | left}
-    return Entry(
-        type=type_,
-        feature=feature,
-        credits=after.available - before.available,
-        quota=sum(changes.values()),
-        quotas={name: units for name, units in changes.items() if units},
-        owed=after.owed - before.owed,
-        quota_remaining=left[feature] if feature in left else sum(left.values()),
-        draws=(),
-        actor=actor,
-        catalog_version=catalog.version,
-        after=after,
-    )
-
-
-def _with_used(used: Mapping[str, int], feature: str, units: int) -> Mapping[str, int]:
-    return {**used, feature: used.get(feature, 0) + units} if units else used
-
-
-def _refilled(account: Account, lot: Lot, credits: int) -> Lot:
-    """The lot with `credits` added. A lot that was restored in part may be refilled beyond its granted amount."""
-    live = next((live for live in account.lots if live.number == lot.number), replace(lot, remaining=0))
-    remaining = live.remaining + credits
-    return replace(live, granted=max(live.granted, remaining), remaining=remaining)
-
-
-def _with_lot(lots: Iterable[Lot], lot: Lot) -> tuple[Lot, ...]:
-    """The lots plus `lot`, in draw order; an empty lot isn't added."""
-    return tuple(sorted((*lots, lot), key=draw_order)) if lot.remaining else tuple(lots)
-
-
-def _draw(lots: Iterable[Lot], credits: int) -> tuple[LotDraw, ...]:
-    """Draw `credits`, or all that the lots hold if less, from lots given in draw order."""
-    draws: list[LotDraw] = []
-    for lot in lots:
-        if credits == 0:
-            break
-        taken = min(credits, lot.remaining)
-        draws.append(LotDraw(lot.id, taken, lot.expires_at))
-        credits -= taken
-    return tuple(draws)
-
-
-def _without(lots: tuple[Lot, ...], draws: tuple[LotDraw, ...]) -> tuple[Lot, ...]:
-    drawn = {draw.lot: draw.credits for draw in draws}
-    reduced = (replace(lot, remaining=lot.remaining - drawn.get(lot.id, 0)) for lot in lots)
-    return tuple(lot for lot in reduced if lot.remaining)
+    return (replace(entry_between("plan_change", account, after, catalog, now, change.actor), description=description),)
 
 
 def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:
@@ -432,18 +401,3 @@ def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:
 
 def _next_renewal(terms: Terms, now: datetime) -> datetime:
     return next_renewal(now, terms.quota_anchor_day, terms.time_zone)
-
-
-def _insufficient(account: Account, needed: int, feature: Feature, catalog: Catalog) -> InsufficientCredits:
-    # A renewal helps only for a feature of which the plan has a quota (rule 8).
-    renewal_helps = feature.id in quota_limits(account, catalog)
-    # A new pack pays owed credits first (rule 13): a pack that covers only the shortfall would not be enough.
-    missing = needed - account.available + account.owed
-    pack = catalog.smallest_pack_covering(missing, account.terms.currency)
-    return InsufficientCredits(
-        needed=needed,
-        available=account.available,
-        quota_remaining=quota_remaining(account, feature, catalog),
-        renews_at=account.quota_renews_at if renewal_helps else None,
-        suggested_pack=pack.id if pack else None,
-    )

@@ -1,14 +1,14 @@
-"""The service report: one feature's consumptions of a month, in all and by customer."""
+"""The service report: one feature's use in a month, in all and by customer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prepaid.core.entry import Entry, QuotaDraw
+from prepaid.core.entry import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerUse:
-    """customer: as the consumptions name them; None for those that name none. units: in all. The rest: what paid."""
+    """customer: as the entries name them; None for those that name none. units: in all. The rest: what paid."""
 
     customer: str | None
     units: int
@@ -26,22 +26,17 @@ class ServiceReport:
     customers: tuple[CustomerUse, ...]
 
 
-def quota_units_of(entry: Entry) -> int:
-    """Units that the quota paid for."""
-    return sum(draw.units for draw in entry.draws if isinstance(draw, QuotaDraw))
-
-
 def service_report(entries: Iterable[Entry]) -> ServiceReport:
-    """The report of these consumptions."""
+    """The report of these entries: consumptions and captures, less what reversals returned."""
     uses: dict[str | None, CustomerUse] = {}
     for entry in entries:
         none = CustomerUse(customer=entry.customer, units=0, quota_units=0, credits=0)
         use = uses.get(entry.customer, none)
         uses[entry.customer] = CustomerUse(
             customer=entry.customer,
-            units=use.units + (entry.quantity or 0),
-            quota_units=use.quota_units + quota_units_of(entry),
-            credits=use.credits - entry.credits,
+            units=use.units + entry.units,
+            quota_units=use.quota_units + entry.quota_units,
+            credits=use.credits + entry.spent,
         )
     customers = sorted(uses.values(), key=lambda use: (-use.units, use.customer or ""))
     return ServiceReport(

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 from prepaid.core.account import Account
 from prepaid.core.calendar import day_start, earliest_month_start, month_of, months_later
-from prepaid.core.entry import Entry, QuotaDraw
+from prepaid.core.entry import Entry
 
 # Clocks differ, and a request that began before the month's end may be written after it.
 CLOSES_AFTER = timedelta(minutes=15)
@@ -24,20 +24,27 @@ LINES: Mapping[str, str | None] = {
     "adjustment": "adjusted",
     "void": "voided",
     "consumption": "spent",
+    "reversal": "reversed",
+    "hold": "held",
+    "capture": "held",
+    "release": "held",
     "expiry": "expired",
     "refund": "taken_back",
     "dispute": "taken_back",
     "quota_renewal": None,
     "plan_change": None,
 }
+# What settles a debt first.
+PAYING = ("purchase", "grant", "adjustment", "reversal", "capture", "release")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movements:
     """Signed credits by what moved them. Their sum is closing - opening.
 
-    purchased, promotional, adjusted: as granted. debt_settled: what owed credits took of those (rule 13).
+    purchased, promotional, adjusted: as granted. debt_settled: what owed credits took of all that came (rule 13).
     returned: by refunds that failed and disputes that were won. taken_back: by refunds and disputes.
+    reversed: what was returned of charges. held: what holds reserved, less what holds that ended gave up.
     """
 
     purchased: int = 0
@@ -46,6 +53,8 @@ class Movements:
     returned: int = 0
     debt_settled: int = 0
     spent: int = 0
+    reversed: int = 0
+    held: int = 0
     expired: int = 0
     taken_back: int = 0
     voided: int = 0
@@ -57,7 +66,10 @@ class Movements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureUse:
-    """A feature's use: `units` in all, and what paid for them: units of the quota, and credits."""
+    """A feature's use: `units` in all, and what paid for them: units of the quota, and credits.
+
+    Less what was reversed, so a month in which more was reversed than used has negative figures.
+    """
 
     feature: str
     units: int
@@ -151,14 +163,24 @@ class _Sums:
         line, credits = LINES[entry.type], entry.credits
         if line == "taken_back" and credits > 0:
             line = "returned"
-        if entry.type in ("purchase", "grant", "adjustment"):
-            # Owed credits are paid from the new lot: the statement shows what was granted, and what the debt took.
+        if entry.type in PAYING:
+            # Owed credits are paid from what came: the statement shows all that came, and what the debt took.
             credits -= entry.owed
-            self.moved["debt_settled"] = self.moved.get("debt_settled", 0) + entry.owed
+            self._move("debt_settled", entry.owed)
+        if entry.type in ("capture", "release"):
+            lost = sum(draw.credits for draw in entry.expired)
+            self._move("expired", -lost)
+            credits += lost
+        if entry.type == "capture":
+            self._move("spent", -entry.spent)
+            credits += entry.spent
         if line:
-            self.moved[line] = self.moved.get(line, 0) + credits
-        if entry.feature is not None:
+            self._move(line, credits)
+        if entry.feature is not None and entry.units:
             self.uses[entry.feature] = _with_use(self.uses.get(entry.feature), entry)
+
+    def _move(self, line: str, credits: int) -> None:
+        self.moved[line] = self.moved.get(line, 0) + credits
 
 
 def _with_use(use: FeatureUse | None, entry: Entry) -> FeatureUse:
@@ -166,9 +188,9 @@ def _with_use(use: FeatureUse | None, entry: Entry) -> FeatureUse:
     units, quota_units, credits = (use.units, use.quota_units, use.credits) if use else (0, 0, 0)
     return FeatureUse(
         feature=entry.feature,
-        units=units + (entry.quantity or 0),
-        quota_units=quota_units + sum(draw.units for draw in entry.draws if isinstance(draw, QuotaDraw)),
-        credits=credits - entry.credits,
+        units=units + entry.units,
+        quota_units=quota_units + entry.quota_units,
+        credits=credits + entry.spent,
     )
 
 

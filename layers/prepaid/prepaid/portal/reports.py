@@ -12,7 +12,7 @@ from prepaid.api.statements import MONTH
 from prepaid.core.calendar import civil, month_of, months_later
 from prepaid.core.entry import Entry
 from prepaid.core.errors import InvalidRequest
-from prepaid.core.service_report import quota_units_of, service_report
+from prepaid.core.service_report import service_report
 from prepaid.core.statement import Statement, is_closed, opening_month
 from prepaid.deps import Deps
 from prepaid.portal import formats
@@ -41,6 +41,8 @@ SERVICE_COLUMNS = (
     "lines.reference",
     "lines.number",
 )
+# The lines of a statement whose sum its uses show by feature.
+USED = ("spent", "reversed")
 
 
 def show(request: Request, deps: Deps) -> Response:
@@ -68,14 +70,13 @@ def show(request: Request, deps: Deps) -> Response:
         "moved": _moved(statement),
         # None: the month is closed, and the statement final.
         "until": None if is_closed(statement, visit.now) else min(visit.now, statement.ends_at - timedelta(minutes=1)),
-        "features": [one.id for one in visit.catalog.features],
+        "features": [feature.id for feature in visit.catalog.features],
         "feature": feature,
         "report": service_report(entries),
         "whole": whole,
         "top": TOP_CUSTOMERS,
         "entries": entries[:LINES],
         "more": len(entries) > LINES,
-        "quota_units_of": quota_units_of,
         "last_day_of_month": months_later(statement.month, 1) - timedelta(days=1),
     }
     return page("reports.html", visit, portal, values)
@@ -103,13 +104,13 @@ def _months(table: Table, visit: Visit) -> list[date]:
 
 
 def _moved(statement: Statement) -> list[tuple[str, int]]:
-    """The movements of the statement, without what was spent: that has lines of its own, by feature.
+    """The movements of the statement, without what was spent or reversed: that has lines of its own, by feature.
 
     Those that are rare are left out when they are zero.
     """
     always = {"purchased", "promotional", "returned", "expired", "taken_back"}
     moved = asdict(statement.moved)
-    return [(name, credits) for name, credits in moved.items() if name != "spent" and (credits or name in always)]
+    return [(name, credits) for name, credits in moved.items() if name not in USED and (credits or name in always)]
 
 
 def statement_cells(statement: Statement, visit: Visit) -> Iterator[Cells]:
@@ -118,10 +119,9 @@ def statement_cells(statement: Statement, visit: Visit) -> Iterator[Cells]:
     texts = texts_of(language)
     yield texts["statement.opening"], None, statement.opening, None
     for name, credits in asdict(statement.moved).items():
-        if name != "spent":
+        if name not in USED:
             yield texts[f"statement.{name}"], None, credits, None
-            continue
-        for use in statement.uses:
+        for use in statement.uses if name == "spent" else ():
             title = visit.catalog.feature_title(use.feature, language)
             yield texts["statement.spent"], title, -use.credits, use.quota_units
     yield texts["statement.closing"], None, statement.closing, None
@@ -171,8 +171,8 @@ def service_cells(entry: Entry, visit: Visit) -> Cells:
         formats.table_time(civil(entry.at, visit.zone), language),
         entry.quantity,
         texts_of(language)[f"source.{entry.source}"] if entry.source else None,
-        quota_units_of(entry),
-        -entry.credits,
+        entry.quota_units,
+        entry.spent,
         entry.description,
         entry.reference,
         entry.number,

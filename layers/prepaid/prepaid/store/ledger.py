@@ -15,7 +15,7 @@ from datetime import datetime
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, Busy, IdempotencyKeyReused, Refused
-from prepaid.core.ledger import Debit, Grant, Operation, Void, apply
+from prepaid.core.ledger import Operation, apply
 from prepaid.store import due, keys
 from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import (
@@ -30,7 +30,7 @@ from prepaid.store.dynamodb import (
     query,
     transact,
 )
-from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item, key_digest, request_hash
+from prepaid.store.items import GENESIS_HASH, Claimable, entry_from_item, entry_to_item, key_digest, request_hash
 
 ENTRY = "entry"
 CLAIM = "claim"
@@ -306,6 +306,6 @@ def claim_put(account_id: str, idempotency_key: str, operation: Operation, numbe
     }
 
 
-def _claimable(operation: Operation) -> Debit | Grant | Void:
-    assert isinstance(operation, Debit | Grant | Void), "only what a client asks with a key is claimed"
+def _claimable(operation: Operation) -> Claimable:
+    assert isinstance(operation, Claimable), "only what a client asks with a key is claimed"
     return operation

@@ -64,7 +64,7 @@ def _facts(account: str, statement: Statement, lookup: RowLookup) -> Iterator[tu
     yield "owed opening", before.after.owed if before else 0, statement.owed_opening
     yield "owed closing", last.after.owed if last else 0, statement.owed_closing
     yield "movements", statement.closing - statement.opening, statement.moved.total
-    yield "spent", -sum(use.credits for use in statement.uses), statement.moved.spent
+    yield "spent", -sum(use.credits for use in statement.uses), statement.moved.spent + statement.moved.reversed
     yield "ends_at", day_start(months_later(statement.month, 1), statement.zone), statement.ends_at
     yield "closed", True, is_closed(statement, lookup.now + AHEAD)
 
