@@ -139,11 +139,19 @@ def test_a_key_twice_in_a_batch_has_one_effect(service: Service) -> None:
 
     answer = service.batch(("k1", 2), ("k1", 2), ("k1", 3), ("k2", 1))
 
-    first, second, other, _ = answer.body["results"]
+    first, second, other, *_ = answer.body["results"]
     assert statuses(answer) == [201, 201, 409, 201]
     assert second == {**first, "replayed": True}
     assert other["code"] == "idempotency_key_reused"
     assert service.balance()["credits"]["available"] == 6
+
+
+def test_texts_belong_to_what_a_key_stands_for(service: Service) -> None:
+    service.open(credits=9)
+    said = [{**ONE, "customer": "c"}, {**ONE, "customer": "d"}, ONE, {**ONE, "customer": "c"}]
+
+    assert statuses(service.batch(*said)) == [201, 409, 409, 201]
+    assert statuses(service.batch(*said)) == [201, 409, 409, 201]
 
 
 def test_a_refused_item_leaves_its_key_to_the_next_one(service: Service) -> None:

@@ -42,7 +42,7 @@ from tests.oracle.rows import (
 if TYPE_CHECKING:
     from tests.oracle.ledger import Ledger, Purchased
 
-# What time does to an account. Each is an entry of its own, before the entry of whoever finds it.
+# What time does to an account. Each is an entry of its own, before the entry of the next operation.
 # A release is time's own if the service is its actor: the hold lapsed.
 SETTLING = {"expiry", "release", "quota_renewal"}
 # The entry type by the kind of its lot.

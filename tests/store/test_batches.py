@@ -64,7 +64,7 @@ def test_more_writes_than_fit_are_several_transactions(driver: StoreDriver, wire
 
 def test_more_bytes_than_fit_are_several_transactions(driver: StoreDriver, wire: Wire) -> None:
     """Every entry holds the whole account, here of more than a hundred kilobytes."""
-    driver.open_with_lots(2_500)
+    driver.open_with_lots(5_000)
     wire.forget()
 
     outcomes = batch(driver, ones(40))

@@ -84,8 +84,8 @@ LOOKUPS = (
     Bug(
         "a batch's replay is not compared with its request",
         "_outcome_of",
-        "if effect.request_hash != request_hash(debit):",
-        "if effect.entry is None:",
+        "if effect.request_hash != request_hash(debit) or entry is None or not has_texts_of(entry, debit):",
+        "if entry is None:",
         ("functions/test_batches",),
     ),
     Bug(

@@ -3,13 +3,12 @@
 What Stripe knows is read from the fake's own objects, never through the service.
 """
 
-import json
 from bisect import bisect_right
 from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from tests.oracle import purchases, rules
+from tests.oracle import purchases, rules, stored_form
 from tests.oracle.catalog import CatalogVersion, Json, first_catalog
 from tests.oracle.expectation import Broken, must, same
 from tests.oracle.ledger import Ledger
@@ -165,7 +164,7 @@ class Auditor:
 
 def _item_of(commit: Commit, entry: Json) -> rules.Request:
     """The item of a batch that an entry carries out; for what time did, any. Items take effect in their order."""
-    line = json.loads(entry["line"]["S"])
+    line, _ = stored_form.read(entry)
     if line["type"] in rules.SETTLING:
         return rules.Settle()
     items = commit.frame.details["items"]

@@ -34,6 +34,7 @@ from prepaid.core.ids import consumption_id, consumption_number
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
 from prepaid.store.batch import Keyed, Outcome, append_each
+from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import append, find_by_key, find_entry, read_tail
 
 LOOK_UP_SCOPES = ("prepaid/consume", "prepaid/read")
@@ -125,6 +126,7 @@ def consume(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
 
@@ -134,7 +136,16 @@ def consume_each(request: Request, deps: Deps) -> Response:
     account_id, actor = account_of(request), caller_of(request).name
     items = [_item_of(raw) for raw in body_of(request, BatchRequest).items]
     asked = [Keyed(item.idempotency_key, _debit(item, actor)) for item in items if isinstance(item, BatchItem)]
-    outcomes = iter(append_each(deps.table, account_id, asked, catalog=deps.catalog(deps.table), now=request.now))
+    outcomes = iter(
+        append_each(
+            deps.table,
+            account_id,
+            asked,
+            catalog=deps.catalog(deps.table),
+            now=request.now,
+            salt=deps.random_bytes(SALT_BYTES),
+        )
+    )
     results = [_result(next(outcomes) if isinstance(item, BatchItem) else item) for item in items]
     body: BatchAnswer = {"results": results}
     return Response(status=200, body=body)

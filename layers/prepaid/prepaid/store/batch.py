@@ -17,11 +17,12 @@ from prepaid.store import keys
 from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import ConditionFailed, Item, Table, attempts, get_many
 from prepaid.store.items import GENESIS_HASH, entry_to_item, key_digest, request_hash
-from prepaid.store.ledger import CLAIM, Appended, Draft, Tail, claim_put, commit, find_entries, read_tail
+from prepaid.store.ledger import CLAIM, Appended, Draft, Tail, claim_put, commit, find_entries, has_texts_of, read_tail
 
-# DynamoDB's limits for a transaction: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+# DynamoDB's limits for a transaction are 100 writes and 4 MB. The rest of the bytes is for escapes in the request, which
+# DynamoDB Local counts too: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 MAX_WRITES = 100
-MAX_BYTES = 4_000_000
+MAX_BYTES = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,11 @@ class Part:
 
 
 def append_each(
-    table: Table, account_id: str, asked: Sequence[Keyed], *, catalog: Catalog, now: datetime
+    table: Table, account_id: str, asked: Sequence[Keyed], *, catalog: Catalog, now: datetime, salt: bytes = b""
 ) -> tuple[Outcome, ...]:
     """Carry out each debit in turn, at most once per key, permanently (rules 5, 18). Returns an outcome for each.
 
+    salt: sixteen random bytes, for debits with texts.
     A debit that is refused doesn't stop the others. The second one with a key is a replay of the first, or refused.
     Raises AccountNotFound, and Busy: then some may have taken effect, and a retry with the same keys returns them.
     """
@@ -71,7 +73,8 @@ def append_each(
     effects: dict[str, Effect] = {}
     tail: Tail | None = read_tail(table, account_id)
     while len(outcomes) < len(asked):
-        outcomes += _append_part(table, account_id, asked[len(outcomes) :], effects, tail, catalog=catalog, now=now)
+        waiting = asked[len(outcomes) :]
+        outcomes += _append_part(table, account_id, waiting, effects, tail, catalog=catalog, now=now, salt=salt)
         tail = None
     # As in `append`, the claim takes precedence over a refusal: its own debit may have spent the last credit.
     refused = {
@@ -95,14 +98,15 @@ def _append_part(
     *,
     catalog: Catalog,
     now: datetime,
+    salt: bytes,
 ) -> list[Outcome]:
     """Commit the first of the debits, as many as fit, and add what keys did to `effects`. Raises Busy."""
     for attempt in attempts(table.deadline):
         tail = tail or read_tail(table, account_id)
         catalog = catalog_at_least(table, catalog, tail.entry.catalog_version)
-        part = _compose(tail, asked, effects, catalog, now)
+        part = _compose(tail, asked, effects, catalog, now, salt)
         try:
-            if commit(table, part.draft, part.claims):
+            if commit(table, part.draft, part.claims, salt=salt):
                 effects |= part.effects
                 return part.outcomes
         except ConditionFailed as failed:
@@ -114,7 +118,7 @@ def _append_part(
 
 
 def _compose(
-    tail: Tail, asked: Sequence[Keyed], effects: Mapping[str, Effect], catalog: Catalog, now: datetime
+    tail: Tail, asked: Sequence[Keyed], effects: Mapping[str, Effect], catalog: Catalog, now: datetime, salt: bytes
 ) -> Part:
     """The entries of the debits in turn, each on the state that the one before it leaves."""
     part, account = Part(Draft(tail, ())), tail.entry.after
@@ -130,7 +134,7 @@ def _compose(
             continue
         entries = (*settled, replace(own, key=key_digest(one.key)))
         claim = claim_put(account.id, one.key, one.debit, own.number)
-        size = _bytes_of(claim["Item"]) + sum(_bytes_of(entry_to_item(entry, GENESIS_HASH)) for entry in entries)
+        size = _bytes_of(claim["Item"]) + sum(_bytes_of(entry_to_item(entry, GENESIS_HASH, salt)) for entry in entries)
         if not part.has_room(len(entries) + 1, size):
             break
         part.draft.entries += entries
@@ -144,10 +148,10 @@ def _compose(
 
 def _outcome_of(effect: Effect, debit: Debit) -> Outcome:
     """The outcome of a debit whose key has had its effect."""
-    if effect.request_hash != request_hash(debit):
+    entry = effect.entry
+    if effect.request_hash != request_hash(debit) or entry is None or not has_texts_of(entry, debit):
         return IdempotencyKeyReused()
-    assert effect.entry is not None
-    return Appended((effect.entry,), replayed=True)
+    return Appended((entry,), replayed=True)
 
 
 def _find_effects(table: Table, account_id: str, claimed: Iterable[str]) -> dict[str, Effect]:

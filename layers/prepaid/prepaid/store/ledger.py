@@ -30,7 +30,16 @@ from prepaid.store.dynamodb import (
     query,
     transact,
 )
-from prepaid.store.items import GENESIS_HASH, Claimable, entry_from_item, entry_to_item, key_digest, request_hash
+from prepaid.store.items import (
+    GENESIS_HASH,
+    Claimable,
+    asked_texts,
+    entry_from_item,
+    entry_to_item,
+    key_digest,
+    request_hash,
+    salt_of,
+)
 
 ENTRY = "entry"
 CLAIM = "claim"
@@ -77,9 +86,11 @@ def append(
     catalog: Catalog,
     now: datetime,
     idempotency_key: str | None = None,
+    salt: bytes = b"",
 ) -> Appended:
     """Carry out `operation` on the account's newest state, at most once per key, permanently (rule 5).
 
+    salt: sixteen random bytes, for an operation with texts.
     Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy.
     """
     try:
@@ -92,7 +103,7 @@ def append(
                 draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
                 claim = {CLAIM: claim_put(account_id, idempotency_key, operation, own.number)}
             try:
-                if commit(table, draft, claim):
+                if commit(table, draft, claim, salt=salt):
                     return Appended(draft.entries, replayed=False)
             except ConditionFailed:
                 earlier = find_replay(table, account_id, operation, idempotency_key)
@@ -137,12 +148,14 @@ def drafts(
         tail = draft.rival if attempt == 0 else None
 
 
-def commit(table: Table, draft: Draft, more: Puts) -> bool:
+def commit(table: Table, draft: Draft, more: Puts, *, salt: bytes = b"") -> bool:
     """Write the draft's entries and `more`, all or none. False when another append took the number: draft again.
+
+    salt: sixteen random bytes, for entries with texts.
 
     Raises ConditionFailed when a write of `more` lost its own condition, Busy.
     """
-    writes = {**_entry_puts(draft.tail, draft.entries), **more}
+    writes = {**_entry_puts(draft.tail, draft.entries, salt), **more}
     if not writes:
         return True
     try:
@@ -167,9 +180,18 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
     claim = get(table, keys.claim(account_id, idempotency_key))
     if claim is None:
         return None
-    if claim["request_hash"]["B"] != request_hash(_claimable(operation)):
+    asked = _claimable(operation)
+    if claim["request_hash"]["B"] != request_hash(asked):
         raise IdempotencyKeyReused
-    return Appended((read_entry(table, account_id, int(claim["number"]["N"])),), replayed=True)
+    entry = read_entry(table, account_id, int(claim["number"]["N"]))
+    if not has_texts_of(entry, asked):
+        raise IdempotencyKeyReused
+    return Appended((entry,), replayed=True)
+
+
+def has_texts_of(entry: Entry, asked: Claimable) -> bool:
+    """Whether the entry's texts are those that the request sent. Erased texts can't be compared: they count as such."""
+    return entry.erased or all(getattr(entry, name) == text for name, text in asked_texts(asked))
 
 
 def find_by_key(table: Table, account_id: str, idempotency_key: str) -> Entry | None:
@@ -280,12 +302,12 @@ def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) ->
     return found
 
 
-def _entry_puts(tail: Tail, entries: tuple[Entry, ...]) -> dict[str, Item]:
+def _entry_puts(tail: Tail, entries: tuple[Entry, ...], salt: bytes) -> dict[str, Item]:
     """The entries' writes. The first is named ENTRY: another request may have taken its number."""
     puts: dict[str, Item] = {}
     previous_hash = tail.hash
     for entry in entries:
-        item = entry_to_item(entry, previous_hash)
+        item = entry_to_item(entry, previous_hash, salt_of(salt, entry.number))
         previous_hash = item["hash"]["B"]
         name = f"{ENTRY} {entry.number}" if puts else ENTRY
         puts[name] = {"Item": item, "ConditionExpression": IF_ABSENT}
