@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import BATCH, BUY, GRANT
+from tests.support.api import BATCH, BUY, GRANT, PATCH_ACCOUNT
 from tests.support.gateway_events import caller
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
@@ -226,6 +226,21 @@ def test_a_batch_of_a_missing_account_is_not_found(service: Service) -> None:
         service.batch(("k1", 1), account="zoo", by=caller(account="acme")),
     ):
         assert (answer.status, answer.code) == (404, "account_not_found")
+
+
+def test_items_of_a_frozen_account_are_refused_and_replays_are_not(service: Service) -> None:
+    service.open(credits=9)
+    service.batch(("k1", 1))
+    assert service(PATCH_ACCOUNT, json={"status": "frozen"}).status == 200
+
+    answer = service.batch(("k1", 1), ("k2", 1), ("k1", 2))
+
+    assert statuses(answer) == [201, 409, 409]
+    assert [result.get("code") for result in answer.body["results"]] == [
+        None,
+        "account_frozen",
+        "idempotency_key_reused",
+    ]
 
 
 def test_each_item_has_an_entry_of_its_own(service: Service) -> None:

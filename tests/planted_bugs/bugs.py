@@ -12,6 +12,7 @@ from tests.planted_bugs.areas.reconciliation import RECONCILIATION
 from tests.planted_bugs.areas.statements import STATEMENTS
 from tests.planted_bugs.areas.store import STORE
 from tests.planted_bugs.areas.stripe import STRIPE
+from tests.planted_bugs.areas.support import SUPPORT
 from tests.planted_bugs.areas.sweep import SWEEP
 from tests.planted_bugs.areas.template import TEMPLATE
 from tests.planted_bugs.areas.verifier import VERIFIER
@@ -32,5 +33,6 @@ AREAS = {
     "api": API,
     "template": TEMPLATE,
     "verifier": VERIFIER,
+    "support": SUPPORT,
 }
 BUGS = tuple(bug for bugs in AREAS.values() for bug in bugs)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prepaid.core.calendar import day_start, month_of, months_later
 from prepaid.core.entry import Entry
-from prepaid.core.errors import InsufficientCredits
+from prepaid.core.errors import AccountClosed, AccountFrozen, InsufficientCredits
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Operation, Settle, apply, open_account
 from prepaid.core.statement import Statement, month_start, opening_month, statements_of
 from tests.support import strategies
@@ -64,7 +64,7 @@ def ledgers(draw: st.DrawFn) -> list[Entry]:
 def carried_out(last: Entry, operation: Operation, now: datetime) -> tuple[Entry, ...]:
     try:
         return apply(last.after, operation, catalog=CATALOG, now=now)
-    except InsufficientCredits:
+    except (InsufficientCredits, AccountFrozen, AccountClosed):
         return ()
 
 

@@ -82,6 +82,11 @@ def renames(bench: Bench) -> Answer:
     return bench.service(PATCH_ACCOUNT, json=body, by=ADMIN, may_fail=True)
 
 
+def freezes(bench: Bench) -> Answer:
+    """Support freezes the same account."""
+    return bench.service(PATCH_ACCOUNT, json={"status": "frozen"}, by=ADMIN, may_fail=True)
+
+
 def outcome_of(answer: Answer) -> Outcome:
     return answer.status, answer.body
 
@@ -129,6 +134,16 @@ def with_quota(bench: Bench) -> None:
     bench.service.open(plan="individual", ai_enabled=True, quota_anchor_day=1, credits=100)
     bench.now += 20 * DAY
     assert bench.service.spend(97, feature="ai_service").status == 201
+
+
+def frozen(bench: Bench) -> None:
+    opened(bench)
+    assert freezes(bench).status == 200
+
+
+def frozen_after_a_debit(bench: Bench) -> None:
+    spent_before(bench)
+    assert freezes(bench).status == 200
 
 
 def spent_before(bench: Bench) -> None:
@@ -495,6 +510,8 @@ SCENARIOS = (
     ),
     Scenario("batch: replay", partly_sent_before, batch(("b1", 3), ("b2", 2)), spends, reads=True),
     Scenario("batch: refusals only", poor, batch(("b1", 5), ("b2", 6)), spends, reads=True),
+    Scenario("consume: refusal of a frozen account", frozen, spend(5), spends, reads=True, paired=True),
+    Scenario("consume: replay of a frozen account", frozen_after_a_debit, spend(3), spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),
     Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
     Scenario("consumption: none by key", opened, look_up, spends, reads=True),
@@ -513,6 +530,7 @@ SCENARIOS = (
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: patch", opened, patch_account(plan="trio"), renames),
+    Scenario("accounts: freeze", opened, patch_account(status="frozen"), spends),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: void", granted_other, void, spends),

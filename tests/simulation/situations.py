@@ -43,6 +43,7 @@ LEAST = {
     "a batch's key twice": 300,
     "a batch's key with another request": 300,
     "a batch's malformed item": 1_000,
+    "a batch's item refused: account_frozen": 100,
     "a quote": 2_000,
     "a quote of what is missing": 2_000,
     "a quote of a retired feature": 100,
@@ -51,6 +52,17 @@ LEAST = {
     "a look-up of another kind of request": 500,
     "a look-up that found nothing": 1_000,
     "a grant that has ended already": 1_000,
+    "an account that was frozen or closed": 3_000,
+    "debit refused: account_frozen": 500,
+    "debit refused: account_closed": 500,
+    "unlock refused: account_frozen": 50,
+    "buy refused: account_frozen": 20,
+    "buy refused: account_closed": 20,
+    "frozen or closed: credits granted": 100,
+    "frozen or closed: money arrived": 20,
+    "frozen or closed: an old key answered": 50,
+    "frozen or closed: credits expired": 20,
+    "a freeze got in before a debit": 20,
     "a void of a part": 1_000,
     "a void of all that remained": 1_000,
     "a void refused: exceeds_remaining": 100,
@@ -110,6 +122,12 @@ def situations(auditor: "Auditor", frame: "Frame", ledger: Ledger, line: Json, b
     found = {
         "clock: an entry dated by the one before it": at > frame.now,
         "a grant settled what was owed": kind in GRANTS.values() and line.get("owed"),
+    }
+    stopped = ledger.state.terms["status"] != "active"
+    found |= {
+        "frozen or closed: credits granted": stopped and kind in GRANTS.values(),
+        "frozen or closed: money arrived": stopped and kind == "purchase",
+        "frozen or closed: credits expired": stopped and kind == "expiry",
     }
     if kind == "expiry":
         found |= {

@@ -11,7 +11,13 @@ from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.spending import INSUFFICIENT
 from tests.simulation.frames import ClientRequest
 
-STATUSES = {"insufficient_credits": 402, "feature_retired": 422, "invalid_request": 422}
+STATUSES = {
+    "insufficient_credits": 402,
+    "account_frozen": 409,
+    "account_closed": 409,
+    "feature_retired": 422,
+    "invalid_request": 422,
+}
 
 
 def check_batch(it: AnswerCheck) -> None:
@@ -66,6 +72,7 @@ def _check_item(it: AnswerCheck, item: ClientRequest, result: Json, done: set[st
         return
     codes = {would.code for would, _, _ in _would(it, item) if isinstance(would, rules.Refusal)}
     must(result["code"] in codes, f"{about}: {codes}")
+    it.world.seen[f"a batch's item refused: {result['code']}"] += 1
 
 
 def _would(

@@ -13,6 +13,7 @@ from prepaid.api.http.routes import (
     KEY,
     KEY_REFUSALS,
     NO_ACCOUNT,
+    NOT_ACTIVE,
     REPLAYED,
     Answer,
     Parameter,
@@ -211,7 +212,7 @@ BUY = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "manager_session_invalid"),
-        409: ("idempotency_key_reused", "purchase_not_resumable", "currency_mismatch"),
+        409: ("idempotency_key_reused", "purchase_not_resumable", "currency_mismatch", *NOT_ACTIVE),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         502: ("payment_provider_refused",),

@@ -19,8 +19,8 @@ from prepaid.store.dynamodb import ConditionFailed, Item, Table, attempts, get_m
 from prepaid.store.items import GENESIS_HASH, entry_to_item, key_digest, request_hash
 from prepaid.store.ledger import CLAIM, Appended, Draft, Tail, claim_put, commit, find_entries, has_texts_of, read_tail
 
-# DynamoDB's limits for a transaction are 100 writes and 4 MB. The rest of the bytes is for escapes in the request, which
-# DynamoDB Local counts too: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+# DynamoDB's limits for a transaction are 100 writes and 4 MB. The rest of the bytes is for escapes in the request, that
+# DynamoDB Local counts: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 MAX_WRITES = 100
 MAX_BYTES = 3_000_000
 
