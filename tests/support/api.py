@@ -27,6 +27,7 @@ from tests.support.contract import check_answer, check_headers, scope_of
 from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 
 CONSUME = consumptions.CONSUME.key
+BATCH = consumptions.BATCH.key
 CONSUMPTION = consumptions.SHOW.key
 FIND_CONSUMPTION = consumptions.FIND.key
 QUOTE = quotes.QUOTE.key
@@ -197,6 +198,14 @@ class Api(ABC):
 
     def spend(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
+
+    def batch(self, *items: Any, account: str = "acme", **more: Any) -> Answer:
+        """Consumptions in one request. items: (key, quantity), of stickers; or a JSON value as it is."""
+        asked = [
+            {"idempotency_key": item[0], "feature": "sticker", "quantity": item[1]} if isinstance(item, tuple) else item
+            for item in items
+        ]
+        return self(BATCH, account, json={"items": asked}, **more)
 
     def find(self, key: str, account: str = "acme", **more: Any) -> Answer:
         """The consumption of an idempotency key."""
