@@ -6,7 +6,7 @@ from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-ROUTES = (consumptions.CONSUME, consumptions.SHOW, consumptions.FIND)
+ROUTES = (consumptions.CONSUME, consumptions.BATCH, consumptions.SHOW, consumptions.FIND)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

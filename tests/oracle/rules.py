@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.oracle.account import (
+    LATER_TERMS,
     Back,
     State,
     draw_order,
@@ -42,7 +43,7 @@ from tests.oracle.rows import (
 if TYPE_CHECKING:
     from tests.oracle.ledger import Ledger, Purchased
 
-# What time does to an account. Each is an entry of its own, before the entry of whoever finds it.
+# What time does to an account. Each is an entry of its own, before the entry of the next operation.
 # A release is time's own if the service is its actor: the hold lapsed.
 SETTLING = {"expiry", "release", "quota_renewal"}
 # The entry type by the kind of its lot.
@@ -145,7 +146,7 @@ class Reverse:
 
 @dataclass(frozen=True, kw_only=True)
 class PutTerms:
-    """Opens the account, or changes its terms."""
+    """Opens the account, or changes its terms: those that it names, which are all of a new account's but the status."""
 
     actor: str
     terms: Json
@@ -233,6 +234,13 @@ def refusal(ledger: "Ledger", state: State, request: Request, at: int, catalog: 
     return effect if isinstance(effect, Refusal) else None
 
 
+def is_asked_by(line: Json, request: Debit) -> bool:
+    """Whether a consumption's line is what this debit asks for, by its key and its content."""
+    says = {"feature": request.feature, "quantity": request.quantity, "key": _key_digest(request.key), **request.texts}
+    texts = ("description", "customer", "reference")
+    return all(line.get(name) == says.get(name) for name in (*says, *texts))
+
+
 def quote(ledger: "Ledger", state: State, request: Debit, at: int, catalog: CatalogVersion) -> Effect | Refusal:
     """What a debit would do at `at` to an account that an entry left in this state (rule 17)."""
     return _debited(ledger, state.at(at), request, at, catalog)
@@ -265,10 +273,14 @@ def entry(
         line["quotas"] = moved
     key = getattr(request, "key", None)
     if key is not None:
-        line["key"] = urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6]
+        line["key"] = _key_digest(key)
     if after.owed != before.owed:
         line["owed"] = after.owed - before.owed
     return Entry(line, after)
+
+
+def _key_digest(key: str | None) -> str | None:
+    return urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6] if key is not None else None
 
 
 # What time does
@@ -323,7 +335,7 @@ def _renewed(before: State, at: int) -> Effect | None:
 
 
 def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Refusal:
-    terms = request.terms
+    terms: Json = {**LATER_TERMS, **request.terms}
     if not catalog.offers("plan", terms["plan"]):
         return Refusal("invalid_request")
     return Effect(
@@ -334,7 +346,7 @@ def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Ref
 def _terms_changed(
     _l: "Ledger", now: State, request: PutTerms, _at: int, catalog: CatalogVersion
 ) -> Effect | Refusal | None:
-    old, new = now.terms, request.terms
+    old, new = now.terms, now.terms | request.terms
     if new == old:
         return None
     if old["plan"] != new["plan"] and not catalog.offers("plan", new["plan"]):
@@ -342,13 +354,16 @@ def _terms_changed(
     renews_at = now.renews_at
     if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
         renews_at = moved_renewal(renews_at, old["time_zone"], new)
-    text = f"plan {old['plan']} to {new['plan']}" if old["plan"] != new["plan"] else "terms changed"
+    told = [f"{name} {old[name]} to {new[name]}" for name in ("plan", "status") if old[name] != new[name]]
+    text = ", ".join(told) if told else "terms changed"
     return Effect("plan_change", replace(now, terms=new, renews_at=renews_at), [], _described(text))
 
 
 def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: CatalogVersion) -> Effect | Refusal:
     """Quota first, then lots in draw order, all or nothing (rules 3 and 4)."""
     feature, quantity = request.feature, request.quantity
+    if not now.active:
+        return Refusal(f"account_{now.terms['status']}")
     if feature not in catalog.prices:
         return Refusal("invalid_request")
     if not catalog.offers("feature", feature):

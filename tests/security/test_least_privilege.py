@@ -77,9 +77,9 @@ class Recorded:
 SETTINGS_OF = {
     "cursor_secret": ("cursor_secret_name",),
     "codes": ("pepper_secret_name",),
-    # Whoever asks Stripe about sessions knows the name of its own.
+    # A function that reads sessions at Stripe knows the name of its own stack.
     "stripe": ("stripe_secret_name", "stripe_api_base", "stripe_stack"),
-    # Whoever verifies a delivery also bounds its age.
+    # A function that verifies a delivery also bounds its age.
     "webhook_secrets": ("stripe_secret_name", "webhook_tolerance_seconds"),
 }
 OF_PORTAL = {
@@ -90,6 +90,9 @@ OF_PORTAL = {
     "embed_origins": "portal_embed_origins",
     "accent": "portal_accent",
     "accent_dark": "portal_accent_dark",
+    "name": "portal_name",
+    "logo": "portal_logo",
+    "logo_dark": "portal_logo_dark",
 }
 # purchases_url isn't a setting: the page gives it with each purchase.
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
@@ -176,6 +179,9 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "RETURN_URL": RETURN_URL,
         "PORTAL_ACCENT": "#14614b",
         "PORTAL_ACCENT_DARK": "#6fd3b1",
+        "PORTAL_NAME": "Vet Cloud",
+        "PORTAL_LOGO": "https://www.example.com/logo.svg",
+        "PORTAL_LOGO_DARK": "https://www.example.com/logo-dark.svg",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
@@ -233,6 +239,8 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     clock.now += SECOND
     assert [service.spend(key="order").status for _ in range(2)] == [201, 201]
     assert service.spend(10_000).status == 402
+    batches = [service.batch(("order", 1), ("batch", 1)).body["results"] for _ in range(2)]
+    assert [[item["status"] for item in results] for results in batches] == [[201, 201]] * 2
     assert [service.find(key).status for key in ("order", "no-order")] == [200, 404]
     assert service.quote().body["affordable"]
     assert service.balance()["credits"]["available"]
@@ -318,7 +326,7 @@ def hear_of_money(storefront: Storefront) -> None:
 
 
 def reconcile(service: Service, storefront: Storefront, clock: Clock) -> None:
-    """The same, but nobody told us; and at first Stripe doesn't answer."""
+    """The same without events; and at first Stripe doesn't respond."""
     bought, other = storefront.buy(), storefront.buy("credits-50")
     storefront.pay(bought)
     storefront.refund(bought, 100)

@@ -82,6 +82,11 @@ def renames(bench: Bench) -> Answer:
     return bench.service(PATCH_ACCOUNT, json=body, by=ADMIN, may_fail=True)
 
 
+def freezes(bench: Bench) -> Answer:
+    """Support freezes the same account."""
+    return bench.service(PATCH_ACCOUNT, json={"status": "frozen"}, by=ADMIN, may_fail=True)
+
+
 def outcome_of(answer: Answer) -> Outcome:
     return answer.status, answer.body
 
@@ -131,6 +136,16 @@ def with_quota(bench: Bench) -> None:
     assert bench.service.spend(97, feature="ai_service").status == 201
 
 
+def frozen(bench: Bench) -> None:
+    opened(bench)
+    assert freezes(bench).status == 200
+
+
+def frozen_after_a_debit(bench: Bench) -> None:
+    spent_before(bench)
+    assert freezes(bench).status == 200
+
+
 def spent_before(bench: Bench) -> None:
     opened(bench)
     assert bench.service.spend(3, key=KEY).status == 201
@@ -146,6 +161,32 @@ def poor(bench: Bench) -> None:
 
 def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Outcome]:
     return lambda bench, _: outcome_of(bench.service.spend(quantity, feature, key=KEY, may_fail=True))
+
+
+def batch(*items: tuple[str, int]) -> Callable[[Bench, Any], Outcome]:
+    """Stickers, each item with a key of its own.
+
+    A repeat finds items that had their effect, and judges those that were refused by what is there now.
+    """
+
+    def ask(bench: Bench, _: Any) -> Outcome:
+        status, body = outcome_of(bench.service.batch(*items, may_fail=True))
+        for result in body.get("results", ()):
+            for name in ("replayed", "available", "detail"):
+                result.pop(name, None)
+        return status, body
+
+    return ask
+
+
+def spends_one_of_them(bench: Bench) -> Answer:
+    """Somebody else sends one of the batch's items alone."""
+    return bench.service.spend(2, key="b2", may_fail=True)
+
+
+def partly_sent_before(bench: Bench) -> None:
+    opened(bench)
+    assert batch(("b1", 3), ("b2", 2))(bench, None)[0] == 200
 
 
 def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Outcome]:
@@ -452,12 +493,25 @@ def refund_without_event(bench: Bench) -> None:
 
 SCENARIOS = (
     Scenario("consume: debit", opened, spend(3), spends, paired=True),
-    # Its repeat finds nothing left, and must hear of its own effect all the same.
+    # Its retry finds no credits left, and must still get the original response.
     Scenario("consume: debit of the last credits", just_enough, spend(3), spends, paired=True),
     Scenario("consume: debit after an expiry", lapsed, spend(3), spends, paired=True),
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
     Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
+    Scenario("batch", opened, batch(("b1", 3), ("b2", 2), ("b3", 200)), spends, paired=True),
+    Scenario(
+        "batch: a rival with one of its keys", opened, batch(("b1", 3), ("b2", 2)), spends_one_of_them, paired=True
+    ),
+    Scenario("batch: of the last credits", just_enough, batch(("b1", 2), ("b2", 2), ("b3", 1)), spends, paired=True),
+    Scenario("batch: after an expiry", lapsed, batch(("b1", 3), ("b1", 3), ("b2", 1)), spends),
+    Scenario(
+        "batch: partly sent before", partly_sent_before, batch(("b2", 2), ("b4", 1), ("b1", 3)), spends, paired=True
+    ),
+    Scenario("batch: replay", partly_sent_before, batch(("b1", 3), ("b2", 2)), spends, reads=True),
+    Scenario("batch: refusals only", poor, batch(("b1", 5), ("b2", 6)), spends, reads=True),
+    Scenario("consume: refusal of a frozen account", frozen, spend(5), spends, reads=True, paired=True),
+    Scenario("consume: replay of a frozen account", frozen_after_a_debit, spend(3), spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),
     Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
     Scenario("consumption: none by key", opened, look_up, spends, reads=True),
@@ -476,6 +530,7 @@ SCENARIOS = (
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: patch", opened, patch_account(plan="trio"), renames),
+    Scenario("accounts: freeze", opened, patch_account(status="frozen"), spends),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: void", granted_other, void, spends),

@@ -141,7 +141,7 @@ class Drawer:
         return Step(step.kind, step.of, step.with_, machine, cold, faults, rivals)
 
     def overtaken(self, step: Step) -> tuple[tuple[int, Step], ...]:
-        """Money moves once more, and that is heard of in full, between what this request hears and what it writes."""
+        """Between this request's fetch and its write, money moves once more and all events of that are delivered."""
         call, kind = (
             self.dice.choice((-1, -1, self.call(step))),
             self.dice.choice(("refund_part", "refund_ends", "refund_ends", "dispute_ends")),
@@ -181,6 +181,20 @@ class Drawer:
         lasting: Any = dice.choice((None, 1, 2, 12, 12, "soon", "as another", "as another", "past", "day", "day"))
         kind = dice.choice(("promotion", "adjustment"))
         return a_step("grant", of, credits=dice.choice((1, 2, 3, 5, 8, 20, 20, 60)), lot=kind, lasting=lasting)
+
+    def batch(self, of: int) -> Step:
+        """Debits in one request. An item is new, a key of an earlier request, or one of the items before it."""
+        dice = self.dice
+        items = tuple(
+            (
+                dice.choice(("new", "new", "new", "new", "new", "used", "used other", "twice", "twice other", "wrong")),
+                dice.choice(FEATURES),
+                dice.choice(QUANTITIES),
+                dice.choice((0, 0, 1, 2, 5, 20)),
+            )
+            for _ in range(dice.choice((1, 2, 2, 3, 3, 5, 8, 40)))
+        )
+        return a_step("batch", of, items=items)
 
     def quote(self, of: int) -> Step:
         dice = self.dice
@@ -250,6 +264,21 @@ class Drawer:
             contact=dice.random() < 0.7,
         )
 
+    def patch_account(self, of: int) -> Step:
+        """Mostly active again: what is refused proves less than what is served."""
+        status = self.dice.choice(("active", "active", "active", "active", "frozen", None, None))
+        threshold = self.dice.choice((0, 10, 25)) if status is None else None
+        return a_step("patch_account", of, status=status, low_credit_threshold=threshold)
+
+    def freeze(self, of: int) -> list[Step]:
+        """Support freezes or closes an account, clients try it, and mostly it is active again."""
+        dice = self.dice
+        steps = [a_step("patch_account", of, status=dice.choice(("frozen", "closed")))]
+        for kind in dice.sample(("debit", "debit", "again", "unlock", "buy", "pay"), dice.randrange(3)):
+            drawn: Step | list[Step] = getattr(self, kind)(of)
+            steps += drawn if isinstance(drawn, list) else [drawn]
+        return steps if dice.random() < 0.03 else [*steps, a_step("patch_account", of, status="active")]
+
     def catalog(self, _: int) -> Step:
         return a_step("catalog", variant=self.dice.randrange(1, 6), stale=self.dice.random() < 0.15)
 
@@ -313,7 +342,7 @@ class Drawer:
         return [part, undone] if self.dice.random() < 0.2 else [part]
 
     def undone(self, undo: Step) -> Step:
-        """What just happened at Stripe's is heard of, and is undone before that is written."""
+        """What just happened at Stripe is fetched, and undone before it is written."""
         rivals = ((-1, undo), (-1, a_step("deliver", which="all", place=0, late=0)))
         return Step("deliver", undo.of, (("which", "last"), ("place", 0), ("late", 0)), rivals=rivals)
 
@@ -369,26 +398,28 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "quote": 30, "find": 30,
-    "grant": 60, "void": 16,
-    "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4,
-    "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
-    "reconcile": 2, "wait": 40, "boundary": 24,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "batch": 24, "quote": 30,
+    "find": 30, "grant": 60, "void": 16, "put_account": 14, "patch_account": 6, "freeze": 8, "catalog": 5, "skew": 8,
+    "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15, "lose": 2, "refund": 7,
+    "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40, "boundary": 24,
 }  # fmt: skip
 # Nothing is called there that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
-    "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "void", "deliver", "deliver", "put_account",
-    "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalog", "unlock",
-    "cancel",
+    "debit", "debit", "debit", "debit", "batch", "same", "same", "same", "grant", "void", "deliver", "deliver",
+    "put_account", "patch_account", "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay",
+    "reconcile", "again", "catalog", "unlock", "cancel",
 )  # fmt: skip
 MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
     "pay", "cancel",
 )  # fmt: skip
-HEAVY = frozenset({"sweep", "buy", "cancel", "unlock", "code", "deliver", "reconcile", "put_account", "catalog"})
+HEAVY = frozenset(
+    {"sweep", "buy", "cancel", "unlock", "code", "deliver", "reconcile", "put_account", "patch_account", "catalog"}
+)
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
+    "batch": (1, 2, 2, 2, 3, 4, 5),
     "balance": (1, 1, 2),
     "deliver": (1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 9, 9, 10),
     "buy": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
@@ -397,5 +428,6 @@ CALLS = {
     "sweep": (-1, -1, -1, -2, -3, 1, 2, 5, 12),
     "reconcile": (-1, -1, -2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20),
     "put_account": (1, 2, 3, 4),
+    "patch_account": (1, 2, 3, 4),
     "catalog": (1, 2),
 }

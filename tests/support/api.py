@@ -27,6 +27,7 @@ from tests.support.contract import check_answer, check_headers, scope_of
 from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 
 CONSUME = consumptions.CONSUME.key
+BATCH = consumptions.BATCH.key
 CONSUMPTION = consumptions.SHOW.key
 FIND_CONSUMPTION = consumptions.FIND.key
 QUOTE = quotes.QUOTE.key
@@ -140,7 +141,7 @@ class Api(ABC):
         **path: str,
     ) -> Answer:
         """One request. path: its parameters besides the account. json: sent as JSON; body: sent as it is. A POST that
-        needs a key gets a new one unless told. headers: replace those of the same name; "" leaves one out.
+        needs a key gets a new one by default. headers: replace those of the same name; "" leaves one out.
 
         may_fail: whether the test is about 5xx; elsewhere a 5xx fails the test.
         """
@@ -194,12 +195,20 @@ class Api(ABC):
         return self(ERASE, account, json={"customer": customer}, **more)
 
     def void(self, grant: str, account: str = "acme", *, credits: int | None = None, **more: Any) -> Answer:
-        """Take back credits of a grant; all that remain unless told."""
+        """Take back credits of a grant; all that remain by default."""
         body = {"reason": "a mistake"} | ({} if credits is None else {"credits": credits})
         return self(VOID, account, json=body, id=grant, **more)
 
     def spend(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
+
+    def batch(self, *items: Any, account: str = "acme", **more: Any) -> Answer:
+        """Consumptions in one request. items: (key, quantity), of stickers; or a JSON value as it is."""
+        asked = [
+            {"idempotency_key": item[0], "feature": "sticker", "quantity": item[1]} if isinstance(item, tuple) else item
+            for item in items
+        ]
+        return self(BATCH, account, json={"items": asked}, **more)
 
     def find(self, key: str, account: str = "acme", **more: Any) -> Answer:
         """The consumption of an idempotency key."""
@@ -259,7 +268,7 @@ class Api(ABC):
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any
     ) -> Answer:
-        """A purchase, with a new manager session unless told; "" for none."""
+        """A purchase, with a new manager session by default; "" for none."""
         token = self.manager_session(account) if session is None else session
         headers = {"manager-session": token, **more.pop("headers", {})}
         return self(BUY, account, json={"pack": pack}, headers=headers, **more)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tests.support.api import (
+    BATCH,
     BUY,
     CANCEL,
     CONSUME,
@@ -28,6 +29,7 @@ from tests.support.in_process import Service
 
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
+    BATCH: {"items": [{"idempotency_key": "k", "feature": "sticker", "quantity": 1}]},
     QUOTE: {"feature": "sticker", "quantity": 1},
     GRANT: {"credits": 1, "kind": "promotion", "reason": "r", "valid_months": 1},
     VOID: {"credits": 1, "reason": "r"},

@@ -36,7 +36,7 @@ LATER = NOW + 3 * 365 * DAY
 
 
 class WholeDatabase(Database):
-    """The simulation's database, with the two calls that read across partitions."""
+    """The simulation's database, with the verifier's Scan, and reads of many keys that leave some out."""
 
     def __init__(self, name: str = NAME) -> None:
         super().__init__(name)
@@ -82,13 +82,10 @@ class WholeDatabase(Database):
 
 
 class WholeClient(_QuickClient):
-    """The simulation's quick client, with the verifier's two calls."""
+    """The simulation's quick client, with the verifier's own call."""
 
     def scan(self, **params: Any) -> Answer:
         return self._call("Scan", params)
-
-    def batch_get_item(self, **params: Any) -> Answer:
-        return self._call("BatchGetItem", params)
 
 
 @cache
@@ -107,7 +104,7 @@ class WholeTable:
 
     @cached_property
     def table(self) -> Table:
-        # One client for all: a client's transactions are told apart by tokens that it counts itself.
+        # One client for all: a client numbers the tokens of its transactions itself.
         real = errors_of_a_client()
         client: Any = WholeClient(real, self.database, calm)
         return Table(client=client, name=NAME, deadline=NO_DEADLINE)

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from tests.oracle.expectation import must
 from tests.oracle.rows import EXPIRES_AT
-from tests.simulation.answers.administration import check_catalog, check_put_account
+from tests.simulation.answers.administration import check_catalog, check_patch_account, check_put_account
 from tests.simulation.answers.answer_check import AnswerCheck
+from tests.simulation.answers.batches import check_batch
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
 from tests.simulation.answers.reading import check_balance, check_find, check_history, check_quote, check_show
@@ -19,9 +20,11 @@ UNANSWERED = 503
 ASK_AGAIN = {"payments_unavailable", "busy", "payment_provider_refused"}
 CHECKS = {
     "debit": check_debit,
+    "batch": check_batch,
     "grant": check_grant,
     "void": check_void,
     "put_account": check_put_account,
+    "patch_account": check_patch_account,
     "catalog": check_catalog,
     "balance": check_balance,
     "quote": check_quote,
