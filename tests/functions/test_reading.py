@@ -19,6 +19,7 @@ def test_a_balance_shows_the_whole_account(service: Service) -> None:
     service.spend(301, "ai_service")
     assert service.balance() == {
         "account": "acme",
+        "status": "active",
         "as_of": "2026-06-16T13:00:00.000Z",
         "entry": 3,
         "credits": {
