@@ -174,6 +174,7 @@ def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> No
         "type": "consumption",
         "credits": -2,
         "quota": -40,
+        "quotas": [{"feature": "ai_service", "units": -40}],
         "owed": 0,
         "feature": "ai_service",
         "quantity": 42,
@@ -190,6 +191,7 @@ def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> No
         "lot": None,
         "purchase": None,
         "actor": "service-client",
+        "erased": False,
     }
 
 

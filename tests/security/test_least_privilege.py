@@ -25,6 +25,7 @@ from prepaid.settings import Settings, from_environment
 from prepaid.use_cases.entering import TOKEN_BYTES
 from tests.support.api import (
     CODE,
+    CONSUME,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -212,6 +213,7 @@ def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Cl
     """Something of everything that the functions do, account acme being the customer."""
     administer(service)
     spend_and_look(service, clock)
+    erase(service)
     buy(service, storefront)
     visit_the_page(service, clock)
     hear_of_money(storefront)
@@ -246,6 +248,12 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
     clock.now += 31 * DAY
     assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
+
+
+def erase(service: Service) -> None:
+    """Twice with one key: the second time the walk is found, and then the claim."""
+    assert service(CONSUME, json={"feature": "sticker", "customer": "Maria Pereira"}).status == 201
+    assert [service.erase("Maria Pereira", key="erase").body["entries"] for _ in range(2)] == [1, 1]
 
 
 def buy(service: Service, storefront: Storefront) -> None:
@@ -456,6 +464,24 @@ def test_a_schedule_may_only_start_its_function(template: Template) -> None:
             for action in actions_of(statement)
             for resource in resources_of(statement)
         } == expected
+
+
+def test_only_one_role_may_change_an_item_and_only_its_texts(template: Template) -> None:
+    """Every other right to write puts whole items, each under its own condition, or deletes rows of no ledger."""
+    changing = [
+        (role, statement)
+        for role, made in template["Resources"].items()
+        if made["Type"] == "AWS::IAM::Role"
+        for statement in statements_of(template, role)
+        if any(fnmatchcase("dynamodb:UpdateItem", action) for action in actions_of(statement))
+    ]
+
+    [(role, statement)] = changing
+    assert role == "ErasuresRole"
+    assert statement["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ACCOUNT#*"]},
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["PK", "SK", "texts"]},
+    }
 
 
 def test_there_are_no_other_roles(template: Template) -> None:

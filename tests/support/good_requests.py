@@ -9,6 +9,7 @@ from tests.support.api import (
     CANCEL,
     CONSUME,
     CONSUMPTION,
+    ERASE,
     FIND_CONSUMPTION,
     GRANT,
     MANAGER_CODE,
@@ -32,6 +33,7 @@ GOOD: dict[str, dict[str, Any]] = {
     QUOTE: {"feature": "sticker", "quantity": 1},
     GRANT: {"credits": 1, "kind": "promotion", "reason": "r", "valid_months": 1},
     VOID: {"credits": 1, "reason": "r"},
+    ERASE: {"customer": "c"},
     PUT_ACCOUNT: {
         "name": "n",
         "plan": "none",

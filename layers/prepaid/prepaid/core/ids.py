@@ -33,6 +33,11 @@ def consumption_number(consumption: str) -> int:
     return int(match[1]) if match else 0
 
 
+def erasure_id(number: int) -> str:
+    """The id of the erasure that entry `number` recorded."""
+    return f"era_{number:012d}"
+
+
 def grant_id(number: int) -> str:
     """The id of the grant that entry `number` recorded."""
     return f"gra_{number:012d}"

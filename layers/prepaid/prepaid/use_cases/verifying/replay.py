@@ -12,6 +12,7 @@ from prepaid.core.ledger import (
     ENTRY_TYPE_OF,
     ChangeTerms,
     Debit,
+    Erase,
     Grant,
     Operation,
     Restore,
@@ -26,7 +27,7 @@ from prepaid.store.items import request_hash
 
 LOT_KIND_OF: dict[EntryType, LotKind] = {type_: kind for kind, type_ in ENTRY_TYPE_OF.items()}
 # The key of a purchase is in its record, not in its entry.
-ASKED_WITH_A_KEY = ("consumption", "void", *(LOT_KIND_OF.keys() - {"purchase"}))
+ASKED_WITH_A_KEY = ("consumption", "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))
 MAX_MONTHS = 1200
 
 
@@ -146,12 +147,18 @@ def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) ->
         case "purchase":
             # From the record, which is written before the payment. A missing record is a finding of its own.
             return grant_of(purchase) if purchase else _grant(entry)
-        case "plan_change":
-            return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
+        case "plan_change" | "erasure":
+            return _administration(entry)
         case "refund" | "dispute":
             return _restore(entry, purchase, trail) if _gives_back(entry) else _revoke(entry, trail)
         case _:
             return _grant(entry)
+
+
+def _administration(entry: Entry) -> ChangeTerms | Erase:
+    if entry.type == "erasure":
+        return Erase(actor=entry.actor, subject="", entries=entry.quantity or 0)
+    return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
 
 
 def _debit(entry: Entry) -> Debit:
