@@ -40,7 +40,7 @@ API = (
     ),
     Bug(
         "a void's claim forgets whose grant it was",
-        "request_hash",
+        "items:_asked",
         'left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))',
         'left_out = NOT_ASKED.get(type(operation), frozenset({"actor", "lot"}))',
         ("test_voids",),
