@@ -65,10 +65,8 @@ class Asked:
     before: int | None
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/history."""
-    portal = deps.portal
-    assert portal is not None
     visit = visit_of(request, deps)
     asked = _asked(request.query, visit.zone)
     if request.query.get("download") == "csv" and not asked.wrong:
@@ -233,4 +231,4 @@ def _file_name(visit: Visit, asked: Asked) -> str:
     return "-".join([texts_of(visit.session.language)["csv.credits"], visit.account.id, *period])
 
 
-SHOW = PageRoute(method="GET", path="/portal/history", function=show)
+SHOW = PageRoute(method="GET", path="/portal/history", respond=show)
