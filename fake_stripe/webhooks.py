@@ -249,14 +249,14 @@ class Webhooks:
         if signature:
             headers["Stripe-Signature"] = signature
         started = time.monotonic()
-        status, answer, trouble = None, "", ""
+        status, answer, failure = None, "", ""
         try:
             status, answer = _exchange(settings.url, body, headers, settings.timeout_seconds)
         except (OSError, http.client.HTTPException) as error:
-            trouble = f"{type(error).__name__}: {error}"
+            failure = f"{type(error).__name__}: {error}"
         milliseconds = int((time.monotonic() - started) * 1000)
         return {
-            "status": status, "answer": answer, "error": trouble, "milliseconds": milliseconds, "signature": signature
+            "status": status, "answer": answer, "error": failure, "milliseconds": milliseconds, "signature": signature
         }  # fmt: skip
 
     def _signature(self, settings: Settings, body: bytes) -> str:

@@ -128,11 +128,11 @@ def stop_once(_number: int, _frame: FrameType | None) -> NoReturn:
     """Stop at the first signal and ignore later ones, so that they don't interrupt the clean-up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    tell("\nstopping: ending all programs and deleting their temporary files. This takes a few seconds.")
+    report("\nstopping: ending all programs and deleting their temporary files. This takes a few seconds.")
     raise KeyboardInterrupt
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     """Print, unless the terminal was closed."""
     with contextlib.suppress(OSError):
         print(text, flush=True)
@@ -147,11 +147,11 @@ def main() -> int:
         follow(chosen.while_alive)
     began = time.monotonic()
 
-    def say(step: str) -> None:
+    def report_step(step: str) -> None:
         print(f"{time.monotonic() - began:5.1f} s  {step}", flush=True)
 
     try:
-        with local_stack(Options(chosen.stack, chosen.port, chosen.stripe_port), say) as stack:
+        with local_stack(Options(chosen.stack, chosen.port, chosen.stripe_port), report_step) as stack:
             announce(stack, time.monotonic() - began)
             while True:
                 for program in stack.programs:
@@ -167,7 +167,7 @@ def main() -> int:
         )
         return 1
     except KeyboardInterrupt:
-        tell(f"stopped; the logs are in .local/log/{chosen.stack}")
+        report(f"stopped; the logs are in .local/log/{chosen.stack}")
         return 0
 
 

@@ -224,11 +224,11 @@ def _refuse(misfit: str) -> None:
     raise LocalStackError(f"the demo's payment {misfit} doesn't match its purchase")
 
 
-def _control(shop: Shop, switch: str, **wishes: Any) -> None:
+def _control(shop: Shop, switch: str, **params: Any) -> None:
     """POST to one of the payment provider's controls."""
     request = urllib.request.Request(
         f"{shop.stripe_url}/_control/{switch}",
-        data=json.dumps(wishes).encode(),
+        data=json.dumps(params).encode(),
         headers={"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:

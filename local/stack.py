@@ -90,8 +90,8 @@ def no_progress(step: str) -> None:
 
 
 @contextlib.contextmanager
-def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> Iterator[Stack]:
-    """A complete stack for the duration of a with block. say: called with each step. Leaves nothing behind."""
+def local_stack(options: Options, report_step: Callable[[str], None] = no_progress) -> Iterator[Stack]:
+    """A complete stack for the duration of a with block. report_step: called with each step. Leaves nothing behind."""
     port, stripe_port = options.port or free_port(), options.stripe_port or free_port()
     logs = STATE / "log" / options.name
     file = STATE / f"{options.name}.json"
@@ -103,18 +103,18 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
         for log in logs.glob("*.log"):
             log.unlink()
         for tool in ("ministack", "sam", "runtime"):
-            say(f"tools: {tool}")
+            report_step(f"tools: {tool}")
             environment_of(tool)
-        say("building the functions and their layer")
+        report_step("building the functions and their layer")
         template = built(logs / "build.log")
-        say("starting the local cloud")
+        report_step("starting the local cloud")
         cloud = contexts.enter_context(emulator(options.name, port, enforce_iam=True))
-        say("deploying the template")
+        report_step("deploying the template")
         stripe_url = f"http://{HOST}:{stripe_port}"
         deployed = deploy(cloud, template, stripe_url, logs / "deploy.log", options.overrides)
         import_routes(deployed)
         deployed.set_portal_url()
-        say("starting the payment provider")
+        report_step("starting the payment provider")
         api_key = f"sk_test_{secrets.token_hex(12)}"
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
         restricted = {function: f"rk_test_{secrets.token_hex(12)}" for function in STRIPE_RIGHTS}
@@ -125,7 +125,7 @@ def local_stack(options: Options, say: Callable[[str], None] = no_progress) -> I
             command += ["--api-key", f"{restricted[function]}={listed}"]
         command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
         stripe = contexts.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
-        say("tokens, and the demo account's past year")
+        report_step("tokens, and the demo account's past year")
         tokens = {name: token(deployed, deployed.outputs[output]) for name, output in CLIENTS.items()}
         demo_year.live(_demo_shop(deployed, stripe_url, api_key), floor_to_millisecond(datetime.now(UTC)))
         shop = demo.buy(demo.Api(deployed.api_url, tokens))

@@ -87,11 +87,13 @@ def test_the_api_cancels_only_a_refund_that_requires_action(
     shop: Shop, controls: Controls, charge: stripe.Charge
 ) -> None:
     waiting = controls.post(f"charges/{charge.id}/refund", amount=500, status="requires_action")["id"]
-    others = [controls.post(f"charges/{charge.id}/refund", amount=500, status=one) for one in ("pending", "succeeded")]
+    others = [
+        controls.post(f"charges/{charge.id}/refund", amount=500, status=refund) for refund in ("pending", "succeeded")
+    ]
 
     assert shop.client.v1.refunds.cancel(waiting).status == "canceled"
 
-    for other in (waiting, *(one["id"] for one in others)):
+    for other in (waiting, *(refund["id"] for refund in others)):
         with pytest.raises(stripe.InvalidRequestError, match="requires_action"):
             shop.client.v1.refunds.cancel(other)
 

@@ -16,7 +16,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/htm
 NASTY = '<script>alert("1")</script>&\'x'
 
 
-class Page(HTMLParser):
+class ParsedPage(HTMLParser):
     """The text, links, form targets, labels and fields of a page."""
 
     def __init__(self, html: str) -> None:
@@ -48,11 +48,11 @@ class Page(HTMLParser):
         self.text += data + " "
 
 
-def page(controls: Controls, path: str, language: str = "") -> Page:
+def page(controls: Controls, path: str, language: str = "") -> ParsedPage:
     status, headers, body = controls.request("GET", path, headers={"Accept-Language": language} if language else {})
     assert status == 200
     assert headers["content-type"] == "text/html; charset=utf-8"
-    return Page(body.decode())
+    return ParsedPage(body.decode())
 
 
 def press(controls: Controls, path: str, **fields: str) -> tuple[int, str]:

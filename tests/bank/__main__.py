@@ -48,7 +48,7 @@ def bank(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbanc
         folder,
         environment,
         disturbances=disturbances,
-        say=lambda text: print(f"\r{text:<70}", end="", file=sys.stderr, flush=True) if shown else None,
+        report=lambda text: print(f"\r{text:<70}", end="", file=sys.stderr, flush=True) if shown else None,
     )
 
 
@@ -60,18 +60,18 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--threads", type=int, default=64, help="in all processes together")
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    if asked.threads % asked.processes:
-        parser.error(f"{asked.threads} threads can't be shared out evenly to {asked.processes} processes")
-    folder = STATE / "bank" / asked.database
+    options = parser.parse_args()
+    if options.threads % options.processes:
+        parser.error(f"{options.threads} threads can't be shared out evenly to {options.processes} processes")
+    folder = STATE / "bank" / options.database
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with database(asked.database) as running:
-        plan = plan_of(asked.operations, asked.processes, asked.threads, asked.seed)
-        finished = bank(plan, folder, running.environment(), disturbances=max(5, asked.operations // QUIET))
+    with database(options.database) as running:
+        plan = plan_of(options.operations, options.processes, options.threads, options.seed)
+        finished = bank(plan, folder, running.environment(), disturbances=max(5, options.operations // QUIET))
     verdict = check(finished.histories, finished.items)
     print(
-        f"\n{asked.database}, seed {asked.seed}: {finished.seconds:.0f} s, {finished.kills} kills, "
+        f"\n{options.database}, seed {options.seed}: {finished.seconds:.0f} s, {finished.kills} kills, "
         f"{finished.freezes} freezes\n"
         + "\n".join(f"{name:>14} {count}" for name, count in sorted((verdict.counts + verdict.totals).items()))
     )

@@ -97,8 +97,8 @@ class AccountCheck:
 
     def demand(self, true: object, otherwise: str, about: Attempt | None = None) -> bool:
         if not true:
-            asked = f" ({about})" if about else ""
-            self.faults.append(f"{self.ledger.account}: {otherwise}{asked}")
+            suffix = f" ({about})" if about else ""
+            self.faults.append(f"{self.ledger.account}: {otherwise}{suffix}")
         return bool(true)
 
 
@@ -111,14 +111,14 @@ def check(histories: Iterable[Attempt], items: Stored) -> Verdict:
     faults = [f"{account}: nobody ever asked for it" for account in stored.keys() - attempts.keys()]
     totals: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for account, asked in attempts.items():
+    for account, own_attempts in attempts.items():
         own = stored.get(account, {})
-        faults += check_account(account, asked, own)
+        faults += check_account(account, own_attempts, own)
         try:
             totals.update(_sums(audit(own, account)))
         except (AssertionError, KeyError) as error:
             faults.append(f"{account}: the audit says {error!r}")
-        counts.update(_counts(asked, own, account))
+        counts.update(_counts(own_attempts, own, account))
     if totals["granted"] != totals["available"] + totals["spent"] + totals["expired"] + totals["voided"]:
         faults.append(f"credits appeared or vanished: {totals}")
     return Verdict(faults, totals, counts)
@@ -137,26 +137,26 @@ def items_by_account(items: Stored) -> dict[str, Stored]:
 def check_account(account: str, attempts: list[Attempt], items: Stored) -> list[str]:
     """Returns the faults of one account's history and ledger."""
     ledger = read_ledger(account, items)
-    one = AccountCheck(ledger, Bounds([-inf] * (ledger.last + 1), [inf] * (ledger.last + 1)))
-    _check_rules(one)
-    _check_claims(one)
-    _check_due_rows(one, items)
-    _bound_by_requests(one, attempts)
+    account_check = AccountCheck(ledger, Bounds([-inf] * (ledger.last + 1), [inf] * (ledger.last + 1)))
+    _check_rules(account_check)
+    _check_claims(account_check)
+    _check_due_rows(account_check, items)
+    _bound_by_requests(account_check, attempts)
     answered = [
         (attempt, attempt.response) for attempt in attempts if attempt.response and attempt.response.status != BUSY
     ]
     for attempt, response in answered:
-        _bound_by_answer(one, attempt, response)
-    one.bounds.spread()
-    for number, (low, high) in enumerate(zip(one.bounds.lower, one.bounds.upper, strict=True)):
-        if not one.demand(
+        _bound_by_answer(account_check, attempt, response)
+    account_check.bounds.spread()
+    for number, (low, high) in enumerate(zip(account_check.bounds.lower, account_check.bounds.upper, strict=True)):
+        if not account_check.demand(
             low <= high, f"entry {number} was seen {(low - high) / 1e6} ms before it can have been there"
         ):
             break
     for attempt, response in answered:
-        _check_flexible(one, attempt, response)
-    _check_once(one, answered)
-    return one.faults
+        _check_flexible(account_check, attempt, response)
+    _check_once(account_check, answered)
+    return account_check.faults
 
 
 def read_ledger(account: str, items: Stored) -> RawLedger:
@@ -173,14 +173,14 @@ def read_ledger(account: str, items: Stored) -> RawLedger:
     return RawLedger(account, rows, [{}, *lines], [nothing, *states], claims, Ledger(account))
 
 
-def _check_rules(one: AccountCheck) -> None:
+def _check_rules(account_check: AccountCheck) -> None:
     """Every entry is the one that the rules give for the request in it, up to the first that is not."""
-    ledger = one.ledger
+    ledger = account_check.ledger
     for item, line, state in zip(ledger.items, ledger.lines[1:], ledger.states[1:], strict=True):
         try:
             ledger.oracle.accept(item, _request_of(line, state), line["at"], {CATALOG.version: CATALOG})
         except Broken as broken:
-            one.demand(False, str(broken))
+            account_check.demand(False, str(broken))
             return
 
 
@@ -204,65 +204,69 @@ def _request_of(line: Line, state: State) -> rules.Request:
     return rules.Settle()
 
 
-def _check_claims(one: AccountCheck) -> None:
+def _check_claims(account_check: AccountCheck) -> None:
     """A key has one claim, the claim one entry, the entry that key written in it."""
-    claimed = {number: key for key, number in one.ledger.number_of.items()}
-    one.demand(len(claimed) == len(one.ledger.number_of), "two keys claim one entry")
-    for number, line in enumerate(one.ledger.lines):
+    claimed = {number: key for key, number in account_check.ledger.number_of.items()}
+    account_check.demand(len(claimed) == len(account_check.ledger.number_of), "two keys claim one entry")
+    for number, line in enumerate(account_check.ledger.lines):
         key = _written_key(line)
-        one.demand(claimed.pop(number, None) == key, f"entry {number} of key {key} is not claimed by it")
-    one.demand(not claimed, f"claims of entries that are not there: {claimed}")
+        account_check.demand(claimed.pop(number, None) == key, f"entry {number} of key {key} is not claimed by it")
+    account_check.demand(not claimed, f"claims of entries that are not there: {claimed}")
 
 
-def _check_due_rows(one: AccountCheck, items: Stored) -> None:
+def _check_due_rows(account_check: AccountCheck, items: Stored) -> None:
     """Each lot's end is on the sweep's list, as part of its grant's transaction."""
     due = {sort.partition("#")[2] for partition, sort in items if partition.startswith("DUE#")}
-    lots = {f"lot_{line['lot'][0]:012d}" for line in one.ledger.lines if "lot" in line}
-    one.demand(due == lots, f"due rows and lots differ in {sorted(due ^ lots)}")
+    lots = {f"lot_{line['lot'][0]:012d}" for line in account_check.ledger.lines if "lot" in line}
+    account_check.demand(due == lots, f"due rows and lots differ in {sorted(due ^ lots)}")
 
 
-def _bound_by_requests(one: AccountCheck, attempts: list[Attempt]) -> None:
+def _bound_by_requests(account_check: AccountCheck, attempts: list[Attempt]) -> None:
     """An entry was not written before a client sent exactly the request that it carries out."""
-    asked: dict[str | None, list[Attempt]] = defaultdict(list)
+    by_key: dict[str | None, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         if attempt.request.kind != "balance":
-            asked[attempt.request.key].append(attempt)
-    for number, line in enumerate(one.ledger.lines):
+            by_key[attempt.request.key].append(attempt)
+    for number, line in enumerate(account_check.ledger.lines):
         if line.get("type") not in {"consumption", "grant", "adjustment", "void", "plan_change"}:
             continue
-        causes = [a.at for a in asked[_written_key(line)] if _asks_for(a.request, line, one.ledger.states[number])]
-        if one.demand(causes, f"nobody asked for entry {number}: {line}"):
-            one.bounds.not_before(number, min(causes))
+        causes = [
+            a.at for a in by_key[_written_key(line)] if _asks_for(a.request, line, account_check.ledger.states[number])
+        ]
+        if account_check.demand(causes, f"nobody asked for entry {number}: {line}"):
+            account_check.bounds.not_before(number, min(causes))
 
 
-def _bound_by_answer(one: AccountCheck, attempt: Attempt, response: Response) -> None:
+def _bound_by_answer(account_check: AccountCheck, attempt: Attempt, response: Response) -> None:
     """What a response that names its entry implies for when entries were written, and whether it is right."""
-    request, ledger = attempt.request, one.ledger
+    request, ledger = attempt.request, account_check.ledger
     if request.kind == "balance" and response.status == OK:
         number = int(response.body["entry"])
-        if one.demand(1 <= number <= ledger.last, "a balance after an entry that is not there", attempt):
-            one.bounds.not_after(number, response.at)
-            one.bounds.not_before(number + 1, attempt.at)
-            one.demand(_balance_is_true(ledger, number, response.body), "a balance that never was", attempt)
+        if account_check.demand(1 <= number <= ledger.last, "a balance after an entry that is not there", attempt):
+            account_check.bounds.not_after(number, response.at)
+            account_check.bounds.not_before(number + 1, attempt.at)
+            account_check.demand(_balance_is_true(ledger, number, response.body), "a balance that never was", attempt)
     elif request.key is not None and response.status == CREATED:
         found = ledger.number_of.get(request.key)
         if found is None or not 1 <= found <= ledger.last:
-            one.demand(False, "acknowledged and not in the ledger", attempt)
+            account_check.demand(False, "acknowledged and not in the ledger", attempt)
             return
         line = ledger.lines[found]
-        one.bounds.not_after(found, response.at)
+        account_check.bounds.not_after(found, response.at)
         if not response.replayed:
-            one.bounds.not_before(found, attempt.at)
-        if one.demand(_asks_for(request, line, ledger.states[found]), f"another request's entry {found}", attempt):
-            one.demand(
+            account_check.bounds.not_before(found, attempt.at)
+        if account_check.demand(
+            _asks_for(request, line, ledger.states[found]), f"another request's entry {found}", attempt
+        ):
+            account_check.demand(
                 response.body == _answer_of(found, line, ledger.states[found]), f"not what entry {found} says", attempt
             )
 
 
-def _check_flexible(one: AccountCheck, attempt: Attempt, response: Response) -> None:
+def _check_flexible(account_check: AccountCheck, attempt: Attempt, response: Response) -> None:
     """Refusals and changes of terms were true of a state between sending and response, and there is no other answer."""
-    request, ledger = attempt.request, one.ledger
-    newest = one.bounds.newest_between(attempt.at, response.at)
+    request, ledger = attempt.request, account_check.ledger
+    newest = account_check.bounds.newest_between(attempt.at, response.at)
     number = ledger.number_of.get(request.key or "", ledger.last + 1)
     # A key that had its effect gets that effect's answer, whatever else would refuse it.
     unclaimed = range(newest.start, min(newest.stop, number))
@@ -282,16 +286,16 @@ def _check_flexible(one: AccountCheck, attempt: Attempt, response: Response) -> 
             true = any(_is_refused(ledger, number, attempt, response) for number in unclaimed if number)
         case _:
             true = False
-    one.demand(true, "an answer that was not true at any moment between", attempt)
+    account_check.demand(true, "an answer that was not true at any moment between", attempt)
 
 
-def _check_once(one: AccountCheck, answered: list[tuple[Attempt, Response]]) -> None:
+def _check_once(account_check: AccountCheck, answered: list[tuple[Attempt, Response]]) -> None:
     """Of all answers to a key one at most is the first; an account is opened once."""
     firsts = Counter(
         attempt.request.key for attempt, response in answered if response.status == CREATED and not response.replayed
     )
     twice = [key or "the opening" for key, count in firsts.items() if count > 1]
-    one.demand(not twice, f"answered as new more than once: {twice}")
+    account_check.demand(not twice, f"answered as new more than once: {twice}")
 
 
 def _written_key(line: Line) -> str | None:
@@ -326,13 +330,13 @@ def _voids(request: Request, line: Line, state: State) -> bool:
     """Whether a void took what the request asks for. state: after it."""
     [[_, lot, credits, _]] = line["draws"]
     left = any(row[NUMBER] == lot for row in state.lots)
-    asked = request.body or {}
-    return lot == request.lot and (credits == asked["credits"] if "credits" in asked else not left)
+    body = request.body or {}
+    return lot == request.lot and (credits == body["credits"] if "credits" in body else not left)
 
 
 def _has_terms(state: State, request: Request) -> bool:
-    asked = request.body or {}
-    return all(state.terms[name] == asked[name] for name in ("plan", "ai_enabled", "quota_anchor_day"))
+    body = request.body or {}
+    return all(state.terms[name] == body[name] for name in ("plan", "ai_enabled", "quota_anchor_day"))
 
 
 def _balance_is_true(ledger: RawLedger, number: int, body: Any) -> bool:

@@ -34,5 +34,5 @@ def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     url = request.getfixturevalue(request.param)
     plan = plan_of(OPERATIONS, PROCESSES, THREADS, seed=11)
     folder = tmp_path_factory.mktemp(request.param)
-    finished = run(plan, folder, environment_at(url), disturbances=DISTURBANCES, say=lambda _: None)
+    finished = run(plan, folder, environment_at(url), disturbances=DISTURBANCES, report=lambda _: None)
     return BankRun(plan, DISTURBANCES, finished)

@@ -69,17 +69,17 @@ def read_history(file: Path) -> list[Attempt]:
     """One client's attempts, in order. A torn line was never acted on, or is a response that nobody received."""
     attempts: list[Attempt] = []
     client = int(file.stem)
-    asked: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
     for line in _lines(file):
         if "index" in line:
-            if asked:
-                attempts.append(_attempt(client, asked, None))
-            asked = line
-        elif asked:
-            attempts.append(_attempt(client, asked, Response(**line)))
-            asked = None
-    if asked:
-        attempts.append(_attempt(client, asked, None))
+            if request:
+                attempts.append(_attempt(client, request, None))
+            request = line
+        elif request:
+            attempts.append(_attempt(client, request, Response(**line)))
+            request = None
+    if request:
+        attempts.append(_attempt(client, request, None))
     return attempts
 
 
@@ -91,8 +91,8 @@ def next_index(file: Path) -> int:
     return attempts[-1].index + attempts[-1].answered
 
 
-def _attempt(client: int, asked: dict[str, Any], response: Response | None) -> Attempt:
-    sent = dict(asked)
+def _attempt(client: int, request: dict[str, Any], response: Response | None) -> Attempt:
+    sent = dict(request)
     index, at, wall = sent.pop("index"), sent.pop("at"), sent.pop("wall")
     return Attempt(client=client, index=index, at=at, wall=wall, request=Request(**sent), response=response)
 

@@ -33,7 +33,7 @@ SETTLE_SECONDS = 2
 LONGEST_LINE_BYTES = 16_384
 MOST_ERRORS = 10
 
-type Say = Callable[[str], None]
+type Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Processes:
             )
 
 
-def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbances: int, say: Say) -> Finished:
+def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbances: int, report: Report) -> Finished:
     """The whole run at the empty database that `environment` (AWS's own variables) leads to.
 
     disturbances: spread evenly over the run; each kills a process, every fifth all of them, every fourth freezes one.
@@ -116,12 +116,12 @@ def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbance
     with _new_table(environment) as table:
         with _processes(plan, folder, _function_environment(environment)) as processes:
             try:
-                _disturb(plan, folder, processes, disturbances, say)
+                _disturb(plan, folder, processes, disturbances, report)
                 while processes.alive():
-                    say(f"{_progress(plan, folder)} of {plan.operations} operations, {processes.kills} kills")
+                    report(f"{_progress(plan, folder)} of {plan.operations} operations, {processes.kills} kills")
                     time.sleep(LOOK_SECONDS)
             except KeyboardInterrupt:
-                say("stopped early; what was done is checked")
+                report("stopped early; what was done is checked")
         seconds = time.monotonic() - began
         time.sleep(SETTLE_SECONDS)
         items = stored(table)
@@ -129,9 +129,9 @@ def run(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbance
     return Finished(histories, items, _errors(folder), processes.kills, processes.freezes, seconds)
 
 
-def _disturb(plan: Plan, folder: Path, processes: Processes, disturbances: int, say: Say) -> None:
+def _disturb(plan: Plan, folder: Path, processes: Processes, disturbances: int, report: Report) -> None:
     dice = Random(plan.seed)
-    for number, _ in enumerate(_moments(plan, folder, processes, disturbances, say), start=1):
+    for number, _ in enumerate(_moments(plan, folder, processes, disturbances, report), start=1):
         alive = processes.alive()
         if number % 4 == 0 and alive:
             processes.freeze(dice.choice(alive), FREEZE_SECONDS)
@@ -147,14 +147,14 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def _moments(plan: Plan, folder: Path, processes: Processes, count: int, say: Say) -> Iterator[None]:
+def _moments(plan: Plan, folder: Path, processes: Processes, count: int, report: Report) -> Iterator[None]:
     """When to disturb: as the run proceeds, however fast this machine is."""
     for number in range(1, count + 1):
         due = plan.operations * number // (count + 1)
         while (done := _progress(plan, folder)) < due:
             if not processes.alive():
                 return
-            say(f"{done} of {plan.operations} operations, disturbed {number - 1} times")
+            report(f"{done} of {plan.operations} operations, disturbed {number - 1} times")
             time.sleep(LOOK_SECONDS)
         yield
 

@@ -36,16 +36,16 @@ def test_keys_are_used_by_several_clients_and_for_different_requests() -> None:
         (client, request_at(plan, client, index)) for client in range(64) for index in range(plan.requests_of(client))
     ]
     users: dict[str, set[int]] = {}
-    asked: dict[str, set[str]] = {}
+    bodies_of: dict[str, set[str]] = {}
     for client, request in requests:
         if request.key:
             users.setdefault(request.key, set()).add(client)
-            asked.setdefault(request.key, set()).add(json.dumps(request.body, sort_keys=True))
+            bodies_of.setdefault(request.key, set()).add(json.dumps(request.body, sort_keys=True))
 
     assert len(requests) == 2000
     assert {request.kind for _, request in requests} == set(get_args(Kind.__value__))
     assert sum(len(clients) > 1 for clients in users.values()) > 100
-    assert sum(len(bodies) > 1 for bodies in asked.values()) > 20
+    assert sum(len(bodies) > 1 for bodies in bodies_of.values()) > 20
 
 
 def test_a_killed_clients_successor_retries_unanswered_requests(

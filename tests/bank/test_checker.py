@@ -41,7 +41,7 @@ class Run:
 
     def new(self, ask: str, where: Callable[[Attempt, Response], bool] = lambda *_: True) -> Attempt:
         """The first attempt that was acknowledged as new."""
-        return self.answered(ask, 201, lambda one, response: not response.replayed and where(one, response))
+        return self.answered(ask, 201, lambda attempt, response: not response.replayed and where(attempt, response))
 
     def last_of(self, account: str) -> int:
         return len(entry_items(self.items, account))
@@ -56,9 +56,11 @@ class Run:
         before = bytes(32)
         for number, (line, state) in enumerate(pairs, start=1):
             key = (f"ACCOUNT#{account}", f"ENTRY#{number:012d}")
-            said, left = (json.dumps(text, separators=(",", ":"), ensure_ascii=False) for text in (line, state))
-            before = sha256(before + "\n".join((*key, said, left)).encode()).digest()
-            self.items[key] = entry_item(key, said, left, before)
+            line_text, state_text = (
+                json.dumps(text, separators=(",", ":"), ensure_ascii=False) for text in (line, state)
+            )
+            before = sha256(before + "\n".join((*key, line_text, state_text)).encode()).digest()
+            self.items[key] = entry_item(key, line_text, state_text, before)
 
 
 type Corruption = Callable[[Run], None]
@@ -85,35 +87,35 @@ def entry_item(key: tuple[str, str], line: str, state: str, digest: bytes) -> It
 
 
 def an_answer_that_says_another_balance(run: Run) -> None:
-    one = run.new("debit")
-    assert one.response
-    body = deepcopy(one.response.body)
+    attempt = run.new("debit")
+    assert attempt.response
+    body = deepcopy(attempt.response.body)
     body["balance"]["available"] += 1
-    run.change(one, response={"body": body})
+    run.change(attempt, response={"body": body})
 
 
 def an_answer_that_says_other_draws(run: Run) -> None:
-    one = run.new("debit", lambda _, response: response.body["draws"][0]["source"] == "lot")
-    assert one.response
-    body = deepcopy(one.response.body)
+    attempt = run.new("debit", lambda _, response: response.body["draws"][0]["source"] == "lot")
+    assert attempt.response
+    body = deepcopy(attempt.response.body)
     body["draws"][0]["lot"] = "lot_000000000001"
-    run.change(one, response={"body": body})
+    run.change(attempt, response={"body": body})
 
 
 def an_answer_with_another_entrys_id(run: Run) -> None:
-    one = run.new("grant")
-    assert one.response
-    run.change(one, response={"body": {**one.response.body, "id": "gra_000000000099"}})
+    attempt = run.new("grant")
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "id": "gra_000000000099"}})
 
 
 def a_replay_that_answers_something_else(run: Run) -> None:
-    one = run.answered("debit", 201, lambda _, response: response.replayed)
-    assert one.response
-    run.change(one, response={"body": {**one.response.body, "credits": one.response.body["credits"] + 1}})
+    attempt = run.answered("debit", 201, lambda _, response: response.replayed)
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "credits": attempt.response.body["credits"] + 1}})
 
 
 def an_entry_older_than_one_that_was_answered_before_it_was_asked(run: Run) -> None:
-    earlier = run.new("debit", lambda one, response: acknowledged_after(run, one, response) is not None)
+    earlier = run.new("debit", lambda attempt, response: acknowledged_after(run, attempt, response) is not None)
     assert earlier.response
     answered = acknowledged_after(run, earlier, earlier.response)
     assert answered
@@ -141,7 +143,7 @@ def acknowledged_after(run: Run, earlier: Attempt, response: Response) -> int | 
 
 def a_balance_that_is_stale(run: Run) -> None:
     read = run.answered(
-        "balance", 200, lambda one, response: response.body["entry"] < run.last_of(one.request.account) - 2
+        "balance", 200, lambda attempt, response: response.body["entry"] < run.last_of(attempt.request.account) - 2
     )
     late = max(attempt.response.at for attempt in run.histories if attempt.response) + 1
     run.change(read, at=late, response={"at": late + 1})
@@ -183,7 +185,7 @@ def a_refusal_that_names_credits_nobody_had(run: Run) -> None:
 
 
 def a_key_that_had_its_effect_and_is_told_insufficient(run: Run) -> None:
-    done = run.new("debit", lambda one, response: refused_later(run, one, response) is not None)
+    done = run.new("debit", lambda attempt, response: refused_later(run, attempt, response) is not None)
     assert done.response
     refused = refused_later(run, done, done.response)
     assert refused and refused.request.body  # noqa: PT018
@@ -207,8 +209,8 @@ def a_conflict_of_a_key_that_was_never_used(run: Run) -> None:
 
 
 def a_conflict_of_a_key_with_its_own_request(run: Run) -> None:
-    one = run.answered("debit", 201, lambda _, response: response.replayed)
-    run.change(one, response={"status": 409, "body": {"code": "idempotency_key_reused"}})
+    attempt = run.answered("debit", 201, lambda _, response: response.replayed)
+    run.change(attempt, response={"status": 409, "body": {"code": "idempotency_key_reused"}})
 
 
 def a_grant_refused_as_ended_that_was_not(run: Run) -> None:
@@ -230,9 +232,9 @@ def an_error_of_our_own(run: Run) -> None:
 
 
 def a_change_of_terms_without_effect(run: Run) -> None:
-    one = run.answered("terms", 200)
-    assert one.request.body
-    run.change(one, request=replace(one.request, body={**one.request.body, "plan": "scale"}))
+    attempt = run.answered("terms", 200)
+    assert attempt.request.body
+    run.change(attempt, request=replace(attempt.request, body={**attempt.request.body, "plan": "scale"}))
 
 
 def an_account_opened_twice(run: Run) -> None:
@@ -244,10 +246,10 @@ def two_first_answers_to_one_key(run: Run) -> None:
 
 
 def an_acknowledgement_of_what_is_not_there(run: Run) -> None:
-    one = run.new("debit")
-    assert one.request.body
-    request = replace(one.request, key="ghost", body={**one.request.body, "reference": "ghost"})
-    run.histories.append(replace(one, index=-1, request=request))
+    attempt = run.new("debit")
+    assert attempt.request.body
+    request = replace(attempt.request, key="ghost", body={**attempt.request.body, "reference": "ghost"})
+    run.histories.append(replace(attempt, index=-1, request=request))
 
 
 def an_entry_that_nobody_asked_for(run: Run) -> None:
@@ -256,22 +258,25 @@ def an_entry_that_nobody_asked_for(run: Run) -> None:
 
 
 def an_answer_to_another_request(run: Run) -> None:
-    one = run.new("debit")
-    assert one.request.body
+    attempt = run.new("debit")
+    assert attempt.request.body
     run.change(
-        one, request=replace(one.request, body={**one.request.body, "quantity": one.request.body["quantity"] + 1})
+        attempt,
+        request=replace(
+            attempt.request, body={**attempt.request.body, "quantity": attempt.request.body["quantity"] + 1}
+        ),
     )
 
 
 def a_newest_entry_that_is_lost(run: Run) -> None:
     account = run.new(
-        "debit", lambda one, response: response.body["entry"] == run.last_of(one.request.account)
+        "debit", lambda attempt, response: response.body["entry"] == run.last_of(attempt.request.account)
     ).request.account
     run.rewrite(account, lambda pairs: pairs.pop())
 
 
 def a_newest_entry_lost_with_its_claim(run: Run) -> None:
-    newest = run.new("debit", lambda one, response: response.body["entry"] == run.last_of(one.request.account))
+    newest = run.new("debit", lambda attempt, response: response.body["entry"] == run.last_of(attempt.request.account))
     account = newest.request.account
     run.rewrite(account, lambda pairs: pairs.pop())
     del run.items[f"CLAIM#{account}#{newest.request.key}", "CLAIM"]
@@ -279,7 +284,7 @@ def a_newest_entry_lost_with_its_claim(run: Run) -> None:
 
 def an_entry_lost_in_the_middle(run: Run) -> None:
     account = run.new(
-        "debit", lambda one, response: 1 < response.body["entry"] < run.last_of(one.request.account)
+        "debit", lambda attempt, response: 1 < response.body["entry"] < run.last_of(attempt.request.account)
     ).request.account
     run.rewrite(account, lambda pairs: pairs.pop(1))
 
@@ -289,27 +294,28 @@ def two_entries_swapped(run: Run) -> None:
         pairs[-1], pairs[-2] = pairs[-2], pairs[-1]
 
     account = run.new(
-        "debit", lambda one, response: response.body["entry"] == run.last_of(one.request.account) > 3
+        "debit", lambda attempt, response: response.body["entry"] == run.last_of(attempt.request.account) > 3
     ).request.account
     run.rewrite(account, swap)
 
 
 def a_debit_carried_out_twice(run: Run) -> None:
     """Sums, chain and all: only its key knows."""
-    one = run.new(
-        "debit", lambda one, response: response.body["quantity"] == 1 and first_lot(run, one.request.account)[3] > 1
+    attempt = run.new(
+        "debit",
+        lambda attempt, response: response.body["quantity"] == 1 and first_lot(run, attempt.request.account)[3] > 1,
     )
-    assert one.request.body
+    assert attempt.request.body
 
     def again(pairs: list[Any]) -> None:
         line, state = deepcopy(pairs[-1])
         lot = state["lots"][0]
         lot[3] -= 1
-        said = {"credits": -1, "quota": 0, "balance_after": line["balance_after"] - 1, **(one.request.body or {})}
+        fields = {"credits": -1, "quota": 0, "balance_after": line["balance_after"] - 1, **(attempt.request.body or {})}
         kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalog_version")}
-        pairs.append([{**kept, **said, "type": "consumption", "draws": [["lot", lot[0], 1, lot[5]]]}, state])
+        pairs.append([{**kept, **fields, "type": "consumption", "draws": [["lot", lot[0], 1, lot[5]]]}, state])
 
-    run.rewrite(one.request.account, again)
+    run.rewrite(attempt.request.account, again)
 
 
 def first_lot(run: Run, account: str) -> list[Any]:
@@ -319,19 +325,19 @@ def first_lot(run: Run, account: str) -> list[Any]:
 
 
 def a_claim_that_is_lost(run: Run) -> None:
-    one = run.new("debit")
-    del run.items[f"CLAIM#{one.request.account}#{one.request.key}", "CLAIM"]
+    attempt = run.new("debit")
+    del run.items[f"CLAIM#{attempt.request.account}#{attempt.request.key}", "CLAIM"]
 
 
 def a_claim_that_names_another_entry(run: Run) -> None:
-    one = run.new("debit")
-    run.items[f"CLAIM#{one.request.account}#{one.request.key}", "CLAIM"]["number"] = {"N": "1"}
+    attempt = run.new("debit")
+    run.items[f"CLAIM#{attempt.request.account}#{attempt.request.key}", "CLAIM"]["number"] = {"N": "1"}
 
 
 def a_second_claim_of_one_entry(run: Run) -> None:
-    one = run.new("debit")
-    found = run.items[f"CLAIM#{one.request.account}#{one.request.key}", "CLAIM"]
-    run.items[f"CLAIM#{one.request.account}#other", "CLAIM"] = found
+    attempt = run.new("debit")
+    found = run.items[f"CLAIM#{attempt.request.account}#{attempt.request.key}", "CLAIM"]
+    run.items[f"CLAIM#{attempt.request.account}#other", "CLAIM"] = found
 
 
 def a_due_row_that_is_lost(run: Run) -> None:
@@ -359,17 +365,17 @@ def credits_from_nowhere(run: Run) -> None:
 
 
 def a_service_paid_in_credits_while_quota_was_left(run: Run) -> None:
-    one = run.new(
+    attempt = run.new(
         "debit", lambda _, response: response.body["quota"] > 0 and response.body["balance"]["available"] > 50
     )
-    assert one.response
-    number = one.response.body["entry"]
+    assert attempt.response
+    number = attempt.response.body["entry"]
 
     def pay(pairs: list[Any]) -> None:
         line = pairs[number - 1][0]
         line["draws"] = [["lot", pairs[number - 1][1]["lots"][0][0], 1, pairs[number - 1][1]["lots"][0][5]]]
 
-    run.rewrite(one.request.account, pay)
+    run.rewrite(attempt.request.account, pay)
 
 
 CORRUPTIONS: dict[Corruption, str] = {

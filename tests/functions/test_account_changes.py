@@ -60,11 +60,11 @@ def test_a_patch_changes_several_fields_at_once(berlin: Service) -> None:
     assert types(berlin.stored()) == ["plan_change", "plan_change"]
 
 
-@pytest.mark.parametrize("asked", [{}, {"name": BERLIN["name"]}, {"plan": "trio"}, BERLIN])
-def test_a_patch_to_what_is_there_writes_nothing(berlin: Service, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("patch", [{}, {"name": BERLIN["name"]}, {"plan": "trio"}, BERLIN])
+def test_a_patch_to_what_is_there_writes_nothing(berlin: Service, patch: dict[str, Any]) -> None:
     before = berlin.stored()
 
-    answer = berlin(PATCH_ACCOUNT, json=asked)
+    answer = berlin(PATCH_ACCOUNT, json=patch)
 
     assert (answer.status, answer.body) == (200, {"account": "acme", **BERLIN})
     assert berlin.stored() == before
@@ -80,13 +80,13 @@ def test_a_patch_can_remove_only_the_contact(berlin: Service, field: str) -> Non
     assert berlin.stored() == before
 
 
-@pytest.mark.parametrize("asked", [{"time_zone": "right/UTC"}, {"plan": "gold"}, {"account": "x"}, {"language": "pt"}])
-def test_a_patch_to_what_no_account_can_be(berlin: Service, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("patch", [{"time_zone": "right/UTC"}, {"plan": "gold"}, {"account": "x"}, {"language": "pt"}])
+def test_a_patch_to_what_no_account_can_be(berlin: Service, patch: dict[str, Any]) -> None:
     before = berlin.stored()
 
-    answer = berlin(PATCH_ACCOUNT, json={"name": "x", **asked})
+    answer = berlin(PATCH_ACCOUNT, json={"name": "x", **patch})
 
-    assert (answer.status, answer.fields) == (422, list(asked))
+    assert (answer.status, answer.fields) == (422, list(patch))
     assert berlin.stored() == before
 
 
@@ -102,9 +102,9 @@ def test_a_patch_opens_no_account(service: Service) -> None:
 )
 def test_a_put_of_an_existing_account_is_not_silent(berlin: Service, left_out: list[str]) -> None:
     before = berlin.stored()
-    asked = {name: value for name, value in OTHER.items() if name not in left_out} | {"plan": "team"}
+    body = {name: value for name, value in OTHER.items() if name not in left_out} | {"plan": "team"}
 
-    answer = berlin(PUT_ACCOUNT, json=asked)
+    answer = berlin(PUT_ACCOUNT, json=body)
 
     assert (answer.status, answer.code) == (422, "invalid_request")
     assert set(answer.fields) == set(left_out) - {"plan"}

@@ -93,8 +93,8 @@ def test_an_unknown_plan_is_rejected(service: Service, ai_enabled: bool, opened:
     if opened:
         service.open()
     before = service.stored()
-    asked = {"name": "Pet", "plan": "gold", "ai_enabled": ai_enabled}
-    answer = service(PATCH_ACCOUNT if opened else PUT_ACCOUNT, json=asked)
+    body = {"name": "Pet", "plan": "gold", "ai_enabled": ai_enabled}
+    answer = service(PATCH_ACCOUNT if opened else PUT_ACCOUNT, json=body)
     assert (answer.status, answer.fields) == (422, ["plan"])
     assert service.stored() == before
 
@@ -326,20 +326,20 @@ def test_an_invalid_if_match_is_rejected(service: Service, spelling: str) -> Non
 
 
 def test_a_cheaper_smaller_pack_needs_explicit_permission(service: Service) -> None:
-    asked = successor(service)
+    catalog = successor(service)
     # 59 centavos a credit instead of 59.8, where the next larger one takes 49.9: fine. 49: a slip.
-    asked["packs"][0]["amount"] = 2950
-    assert put(service, asked).status == 200
-    asked = successor(service)
-    asked["packs"][0]["amount"] = 2450
+    catalog["packs"][0]["amount"] = 2950
+    assert put(service, catalog).status == 200
+    catalog = successor(service)
+    catalog["packs"][0]["amount"] = 2450
     before = service.stored()
-    answer = put(service, asked, "2")
+    answer = put(service, catalog, "2")
     assert (answer.status, answer.fields) == (422, ["packs"])
     assert "credits-50 is cheaper per credit than the larger credits-100" in answer.body["detail"]
-    assert put(service, asked | {"allow_cheaper_small_packs": False}, "2").status == 422
-    assert put(service, asked | {"allow_cheaper_small_packs": "true"}, "2").fields == ["allow_cheaper_small_packs"]
+    assert put(service, catalog | {"allow_cheaper_small_packs": False}, "2").status == 422
+    assert put(service, catalog | {"allow_cheaper_small_packs": "true"}, "2").fields == ["allow_cheaper_small_packs"]
     assert service.stored() == before
-    answer = put(service, asked | {"allow_cheaper_small_packs": True}, "2")
+    answer = put(service, catalog | {"allow_cheaper_small_packs": True}, "2")
     assert (answer.status, answer.body["version"]) == (200, 3)
     # The intent is the request's, not the catalog's.
     assert "allow_cheaper_small_packs" not in answer.body
@@ -347,9 +347,9 @@ def test_a_cheaper_smaller_pack_needs_explicit_permission(service: Service) -> N
 
 @pytest.mark.parametrize("change", [{"active": False}, {"currency": "usd"}])
 def test_retired_packs_and_other_currencies_may_cost_less(service: Service, change: dict[str, Any]) -> None:
-    asked = successor(service)
-    asked["packs"][0] |= {"amount": 100, **change}
-    assert put(service, asked).status == 200
+    catalog = successor(service)
+    catalog["packs"][0] |= {"amount": 100, **change}
+    assert put(service, catalog).status == 200
 
 
 def test_a_replacement_of_an_older_version_is_rejected(service: Service) -> None:

@@ -190,5 +190,5 @@ def test_values_on_the_bounds_are_accepted(service: Service) -> None:
     service.open(credits=1_000_000_000, name="é" * 200, low_credit_threshold=1_000_000_000, quota_anchor_day=31)
     assert service.spend(10_000).body["balance"]["available"] == 999_990_000
     assert service.give(1, reason="x" * 200, valid_months=120)["credits"] == 1
-    said = {"feature": "sticker", "description": "🐶" * 200, "customer": "é" * 200, "reference": "~" * 200}
-    assert service(CONSUME, json=said, key="~" * 255).status == 201
+    body = {"feature": "sticker", "description": "🐶" * 200, "customer": "é" * 200, "reference": "~" * 200}
+    assert service(CONSUME, json=body, key="~" * 255).status == 201

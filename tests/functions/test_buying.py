@@ -147,9 +147,9 @@ def test_pix_and_boleto_are_offered_for_reais_only(
     service(PATCH_ACCOUNT, json={"currency": "usd"})
     purchase = storefront.buy("usd")
     assert purchase.currency == "usd"
-    asked = {name: value for name, value in sent[-1].items() if "payment_method" in name}
-    assert asked == {"allowed_payment_method_types[0]": "card"}
-    storefront.tell_all(storefront.pay(purchase))
+    methods = {name: value for name, value in sent[-1].items() if "payment_method" in name}
+    assert methods == {"allowed_payment_method_types[0]": "card"}
+    storefront.deliver_all(storefront.pay(purchase))
     assert storefront.purchase(purchase).state == "granted"
 
 
@@ -170,7 +170,7 @@ def test_a_customer_deleted_at_stripe_is_replaced(storefront: Storefront, servic
     storefront.buy()
     with storefront.fake.state.lock:
         storefront.fake.state.tables["customer"].clear()
-    assert service.buy(trouble=True).status == 201
+    assert service.buy(may_fail=True).status == 201
 
 
 # The key
@@ -187,15 +187,15 @@ def test_a_retry_gets_the_original_response_after_any_change(
         assert (again.status, again.text, again.headers["idempotent-replayed"]) == (201, answer.text, "true")
 
     same()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     same()
-    storefront.tell_all(storefront.refund(purchase, 1000))
+    storefront.deliver_all(storefront.refund(purchase, 1000))
     same()
     catalog = service(GET_CATALOG).body
     for pack in catalog["packs"]:
         pack["active"] = False
-    asked = {name: value for name, value in catalog.items() if name != "version"}
-    assert service(PUT_CATALOG, json=asked, headers={"if-match": "1"}).status == 200
+    body = {name: value for name, value in catalog.items() if name != "version"}
+    assert service(PUT_CATALOG, json=body, headers={"if-match": "1"}).status == 200
     same()
     service.set_code("830164")
     clock.now += 48 * HOUR
@@ -280,7 +280,7 @@ def test_a_price_change_does_not_affect_open_purchases(storefront: Storefront, s
     catalog.pop("version")
     catalog["packs"][1] |= {"credits": 80, "amount": 4500, "valid_months": 1}
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     [lot] = service.balance()["credits"]["lots"]
     assert (lot["granted"], lot["expires_at"]) == (100, "2027-06-17T03:00:00.000Z")
     assert storefront.buy().credits == 80
@@ -292,7 +292,7 @@ def test_a_live_stack_quarantines_test_payments(storefront: Storefront, service:
     service.functions.change("checkout", checkout=replace(checkout, live=True))
     purchase = storefront.buy()
     assert purchase.live
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     assert types(service.stored()) == ["plan_change"]
     assert output.metric("PurchaseQuarantined") == [1]
 
@@ -376,7 +376,7 @@ def test_another_account_does_not_see_a_purchase(storefront: Storefront, service
 
 def test_a_granted_purchase_shows_its_lot_and_expiry(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     shown = service(PURCHASE, id=purchase.id).body
     assert (shown["state"], shown["lot"], shown["expires_at"]) == (
         "granted",
@@ -404,7 +404,7 @@ def test_an_administrator_needs_a_manager_session_to_buy(storefront: Storefront,
 # Until it is paid: what happens at Stripe, and the state that it leads to
 PIX: tuple[Any, ...] = ("confirm", "pix")
 
-COURSES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
+SEQUENCES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
     "card": [(("pay", "card"), "granted")],
     "declined, then another card": [(("pay", "card", "4000000000000002"), "open"), (("pay", "card"), "granted")],
     "pix": [(PIX, "pending"), (("pay",), "granted")],
@@ -417,10 +417,10 @@ COURSES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
 }
 
 
-@pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
+@pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
 @pytest.mark.parametrize("page_was_kept", [True, False], ids=["open", "created"])
-def test_every_course_of_a_payment_ends_in_its_state(
-    storefront: Storefront, service: Service, course: Any, page_was_kept: bool
+def test_every_sequence_of_payment_events_ends_in_its_state(
+    storefront: Storefront, service: Service, sequence: Any, page_was_kept: bool
 ) -> None:
     if page_was_kept:
         purchase = storefront.buy()
@@ -429,17 +429,17 @@ def test_every_course_of_a_payment_ends_in_its_state(
             service.buy(key="k")
         [session] = at_stripe(storefront, "checkout.session")
         purchase = replace(storefront.read(session["client_reference_id"], "acme"), session=session["id"])
-    told: list[Any] = []
-    for happens, state in course:
-        told += storefront.happen(purchase, *happens)
+    delivered: list[Any] = []
+    for happens, state in sequence:
+        delivered += storefront.happen(purchase, *happens)
         # Old news, twice: they change nothing any more.
-        storefront.tell_all([*told, *told])
+        storefront.deliver_all([*delivered, *delivered])
         kept = state if page_was_kept or state != "open" else "created"
         assert storefront.purchase(purchase).state == kept
         assert service.balance()["credits"]["available"] == (100 if state == "granted" else 0)
     if not page_was_kept:
         assert service.buy(key="k", session="").status == 201
-        assert storefront.purchase(purchase).state == course[-1][1]
+        assert storefront.purchase(purchase).state == sequence[-1][1]
 
 
 def test_a_voucher_stays_payable_after_its_page_expires(storefront: Storefront, service: Service) -> None:
@@ -454,5 +454,5 @@ def test_a_voucher_stays_payable_after_its_page_expires(storefront: Storefront, 
         ("complete", "completed", "failed"),
     ):
         storefront.session(purchase.session or "")["status"] = status
-        storefront.tell(event | {"id": f"evt_{kind}", "type": f"checkout.session.{kind}"})
+        storefront.deliver(event | {"id": f"evt_{kind}", "type": f"checkout.session.{kind}"})
         assert storefront.purchase(purchase).state == state

@@ -32,7 +32,7 @@ def test_an_open_purchase_is_cancelled_and_its_page_closed(storefront: Storefron
     assert "idempotent-replayed" not in answer.headers
     assert answer.body == service(PURCHASE, id=purchase.id).body
     assert storefront.session(purchase.session or "")["status"] == "expired"
-    storefront.tell_all(storefront.since(0))
+    storefront.deliver_all(storefront.since(0))
     assert run()["quarantined"] == 0
     assert storefront.purchase(purchase).state == "cancelled"
     assert types(service.stored()) == ["plan_change"]
@@ -62,11 +62,11 @@ def test_a_cancellations_key_serves_no_other_request(storefront: Storefront, ser
         service.spend(key="cancel"),
     ]
 
-    assert [(one.status, one.code) for one in answers] == [(409, "idempotency_key_reused")] * 4
+    assert [(answer.status, answer.code) for answer in answers] == [(409, "idempotency_key_reused")] * 4
     assert storefront.purchase(second).state == "open"
 
 
-# What happens at Stripe first, the state that its events lead to, and whether they are told before the cancellation.
+# What happens at Stripe first, and the state that its events lead to.
 FIRST: dict[str, tuple[tuple[str, ...], str]] = {
     "paid by card": (("pay", "card"), "granted"),
     "a Pix code": (("confirm", "pix"), "pending"),
@@ -74,22 +74,22 @@ FIRST: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told", "not told yet"])
+@pytest.mark.parametrize("delivered", [True, False], ids=["delivered", "not delivered yet"])
 @pytest.mark.parametrize(("happens", "state"), FIRST.values(), ids=FIRST)
 def test_a_purchase_past_its_page_is_not_cancelled(
-    storefront: Storefront, service: Service, happens: tuple[str, ...], state: str, told: bool
+    storefront: Storefront, service: Service, happens: tuple[str, ...], state: str, delivered: bool
 ) -> None:
     purchase = storefront.buy()
     events = storefront.happen(purchase, *happens)
-    if told:
-        storefront.tell_all(events)
+    if delivered:
+        storefront.deliver_all(events)
     before = service.stored()
 
     answer = cancel(service, purchase)
 
     assert (answer.status, answer.code) == (409, "purchase_not_cancellable")
     assert service.stored() == before
-    storefront.tell_all(events)
+    storefront.deliver_all(events)
     assert storefront.purchase(purchase).state == state
 
 
@@ -98,16 +98,16 @@ def test_a_purchase_that_is_over_is_not_cancelled(
     storefront: Storefront, service: Service, happens: tuple[str, ...]
 ) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.happen(purchase, "expire"))
+    storefront.deliver_all(storefront.happen(purchase, "expire"))
     if happens != ("expire",):
-        storefront.tell_all(storefront.happen(purchase, *happens))
+        storefront.deliver_all(storefront.happen(purchase, *happens))
 
     assert cancel(service, purchase).code == "purchase_not_cancellable"
 
 
 def test_a_purchase_without_a_page_is_not_cancelled(storefront: Storefront, service: Service) -> None:
     storefront.fake.api.faults.plan(10, Fault(status=500))
-    assert service.buy(trouble=True).status == 503
+    assert service.buy(may_fail=True).status == 503
     storefront.fake.api.faults.plan(0, Fault())
     [purchase] = service("GET /v1/accounts/{account}/purchases").body["purchases"]
 
@@ -127,7 +127,7 @@ def test_a_payment_at_the_same_moment_wins(storefront: Storefront, service: Serv
         answer = cancel(service, purchase)
 
     assert (answer.status, answer.code) == (409, "purchase_not_cancellable")
-    storefront.tell_all(storefront.since(0))
+    storefront.deliver_all(storefront.since(0))
     assert storefront.purchase(purchase).state == "granted"
     assert available(service) == 100
     assert service.spend(key="cancel").status == 201
@@ -137,28 +137,28 @@ def test_a_cancelled_purchase_that_is_paid_after_all_is_granted(storefront: Stor
     purchase = storefront.buy()
     first = cancel(service, purchase)
 
-    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry", "card"))
+    storefront.deliver_all(storefront.happen(purchase, "pay_after_expiry", "card"))
 
     assert storefront.purchase(purchase).state == "granted"
     assert available(service) == 100
     assert cancel(service, purchase).text == first.text
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["its event first", "the retry first"])
+@pytest.mark.parametrize("delivered", [True, False], ids=["its event first", "the retry first"])
 @pytest.mark.parametrize("call", ["PutItem PURCHASE#", "TransactWriteItems CLAIM#"])
 def test_a_killed_cancellation_is_completed_by_its_retry(
-    storefront: Storefront, service: Service, call: str, told: bool
+    storefront: Storefront, service: Service, call: str, delivered: bool
 ) -> None:
     purchase = storefront.buy()
     with killed_before(service.table.client, call):
         cancel(service, purchase)
-    if told:
-        storefront.tell_all(storefront.since(0))
+    if delivered:
+        storefront.deliver_all(storefront.since(0))
 
     answer = cancel(service, purchase)
 
     assert (answer.status, answer.body["state"]) == (200, "cancelled")
-    storefront.tell_all(storefront.since(0))
+    storefront.deliver_all(storefront.since(0))
     assert storefront.purchase(purchase).state == "cancelled"
     assert cancel(service, purchase).headers["idempotent-replayed"] == "true"
 
@@ -166,7 +166,7 @@ def test_a_killed_cancellation_is_completed_by_its_retry(
 def test_a_cancellation_that_stripe_does_not_answer_is_retried(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
     storefront.fake.api.faults.plan(10, Fault(status=500))
-    answer = cancel(service, purchase, trouble=True)
+    answer = cancel(service, purchase, may_fail=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
     assert storefront.purchase(purchase).state == "open"
     storefront.fake.api.faults.plan(0, Fault())

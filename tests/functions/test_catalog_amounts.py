@@ -11,10 +11,10 @@ from tests.support.in_process import Service
 
 def put(service: Service, **change: Any) -> Answer:
     """The catalog with its second pack changed."""
-    asked = service(GET_CATALOG).body
-    asked.pop("version")
-    asked["packs"][1] |= change
-    return service(PUT_CATALOG, json=asked, headers={"if-match": "1"}, by=ADMIN)
+    catalog = service(GET_CATALOG).body
+    catalog.pop("version")
+    catalog["packs"][1] |= change
+    return service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}, by=ADMIN)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,12 @@ def test_the_cheapest_payable_pack_is_accepted(service: Service) -> None:
 
 
 def test_allowing_cheap_small_packs_does_not_make_them_payable(service: Service) -> None:
-    asked = service(GET_CATALOG).body
-    asked.pop("version")
-    asked["packs"][0]["amount"] = 49
-    answer = service(PUT_CATALOG, json=asked | {"allow_cheaper_small_packs": True}, headers={"if-match": "1"}, by=ADMIN)
+    catalog = service(GET_CATALOG).body
+    catalog.pop("version")
+    catalog["packs"][0]["amount"] = 49
+    answer = service(
+        PUT_CATALOG, json=catalog | {"allow_cheaper_small_packs": True}, headers={"if-match": "1"}, by=ADMIN
+    )
     assert answer.fields == ["packs.0.amount"]
 
 

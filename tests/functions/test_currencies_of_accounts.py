@@ -76,10 +76,10 @@ def test_a_currency_that_stripe_does_not_take(service: Service, currency: Any) -
 
 def test_a_put_without_a_currency_keeps_it(service: Service) -> None:
     service.open(currency="jpy")
-    asked = service(GET_ACCOUNT).body
-    del asked["account"], asked["currency"]
+    body = service(GET_ACCOUNT).body
+    del body["account"], body["currency"]
 
-    answer = service(PUT_ACCOUNT, json={**asked, "name": "Other"})
+    answer = service(PUT_ACCOUNT, json={**body, "name": "Other"})
 
     assert (answer.status, answer.body["currency"]) == (200, "jpy")
     assert service(GET_ACCOUNT).body["currency"] == "jpy"

@@ -49,7 +49,7 @@ def zoo(service: Service) -> None:
 @pytest.mark.usefixtures("zoo")
 @pytest.mark.parametrize("again", ["the same event", "the reconciliation", "the last check"])
 @pytest.mark.parametrize(("changes", "wrong"), EDITS.values(), ids=EDITS)
-def test_a_wrong_pointer_leaves_the_purchase_paid_until_it_is_mended(
+def test_wrong_metadata_leaves_a_purchase_paid_until_corrected(
     storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock,
     changes: dict[str, str | None], wrong: list[str], again: str,
 ) -> None:  # fmt: skip
@@ -57,7 +57,7 @@ def test_a_wrong_pointer_leaves_the_purchase_paid_until_it_is_mended(
     right = edit(storefront, purchase.session, changes)
     [event] = storefront.pay(purchase)
 
-    storefront.tell(event)
+    storefront.deliver(event)
 
     assert storefront.purchase(purchase).state == "paid"
     [row] = [item for key, item in service.stored().items() if key[0].startswith("QUARANTINE#")]
@@ -65,7 +65,7 @@ def test_a_wrong_pointer_leaves_the_purchase_paid_until_it_is_mended(
     assert (row["account"]["S"], row["purchase"]["S"]) == ("acme", purchase.id)
     storefront.session(purchase.session or "")["metadata"] |= right
     if again == "the same event":
-        storefront.tell(event)
+        storefront.deliver(event)
     elif again == "the reconciliation":
         assert run() == NOTHING | {"healed": 1}
     else:
@@ -80,7 +80,7 @@ def test_a_wrong_pointer_leaves_the_purchase_paid_until_it_is_mended(
 
 @pytest.mark.usefixtures("zoo")
 @pytest.mark.parametrize("changes", [changes for changes, _ in EDITS.values()], ids=EDITS)
-def test_a_pointer_that_was_mended_in_time_grants_at_once(
+def test_metadata_corrected_before_its_event_grants_at_once(
     storefront: Storefront, service: Service, output: Output, changes: dict[str, str | None]
 ) -> None:
     """The event was made while the session was wrong, and comes when it is right."""
@@ -89,7 +89,7 @@ def test_a_pointer_that_was_mended_in_time_grants_at_once(
     [event] = storefront.pay(purchase)
     storefront.session(purchase.session or "")["metadata"] |= right
 
-    storefront.tell(event)
+    storefront.deliver(event)
 
     assert storefront.purchase(purchase).state == "granted"
     assert (available(service), available(service, "zoo")) == (100, 0)
@@ -98,26 +98,28 @@ def test_a_pointer_that_was_mended_in_time_grants_at_once(
 
 @pytest.mark.usefixtures("zoo")
 @pytest.mark.parametrize("changes", [changes for changes, _ in EDITS.values()], ids=EDITS)
-def test_an_unpaid_page_is_followed_by_what_it_says_now(storefront: Storefront, changes: dict[str, str | None]) -> None:
+def test_an_unpaid_page_is_matched_by_its_current_metadata(
+    storefront: Storefront, changes: dict[str, str | None]
+) -> None:
     """No payment names the purchase: only the session does."""
     purchase = storefront.buy()
     right = edit(storefront, purchase.session, changes)
     *_, event = storefront.happen(purchase, "expire")
     storefront.session(purchase.session or "")["metadata"] |= right
 
-    storefront.tell(event)
+    storefront.deliver(event)
 
     assert storefront.purchase(purchase).state == "expired"
 
 
 @pytest.mark.usefixtures("zoo")
-def test_a_pointer_that_was_broken_later_grants_nothing_elsewhere(storefront: Storefront, service: Service) -> None:
+def test_metadata_edited_after_the_event_grants_nothing(storefront: Storefront, service: Service) -> None:
     """The event was made while the session was right."""
     purchase = storefront.buy()
     [event] = storefront.pay(purchase)
     edit(storefront, purchase.session, {"prepaid_account": "zoo"})
 
-    storefront.tell(event)
+    storefront.deliver(event)
 
     assert storefront.purchase(purchase).state == "paid"
     assert (available(service), available(service, "zoo")) == (0, 0)
@@ -129,7 +131,7 @@ def test_a_refund_is_followed_to_a_page_that_lost_its_metadata(storefront: Store
     edit(storefront, purchase.session, EDITS["nothing"][0])
     storefront.pay(purchase)
 
-    storefront.tell_all(storefront.refund(purchase))
+    storefront.deliver_all(storefront.refund(purchase))
 
     assert storefront.purchase(purchase).state == "paid"
     assert types(service.stored()) == ["plan_change"]

@@ -44,7 +44,7 @@ def test_a_purchase_ends_in_one_state(storefront: Storefront, service: Service, 
     happened["won"] = storefront.later("dispute", "close_dispute", "won")
 
     for name in order.split():
-        storefront.tell_all(happened[name])
+        storefront.deliver_all(happened[name])
 
     record, ledger = storefront.purchase(purchase), audit(service.stored())
     assert (record.state, record.revoked) == ("partially_refunded", 50)
@@ -69,7 +69,7 @@ def test_an_event_ahead_of_its_session_grants_once(storefront: Storefront, servi
         (paid, succeeded),
     ):
         storefront.replace_session(session, returned)
-        storefront.tell(event)
+        storefront.deliver(event)
 
     assert storefront.purchase(purchase).state == "granted"
     assert types(service.stored()).count("purchase") == 1

@@ -58,7 +58,7 @@ def test_a_promised_event_alone_is_enough(storefront: Storefront, service: Servi
     what, state, available = LEADS_TO[event_type]
     purchase, event = happened(storefront, what)
 
-    storefront.tell(event | {"type": event_type})
+    storefront.deliver(event | {"type": event_type})
 
     assert storefront.purchase(purchase).state == state
     assert service.balance()["credits"]["available"] == available
@@ -92,7 +92,7 @@ def test_an_event_of_a_connected_account_is_ignored(storefront: Storefront, serv
     _, event = happened(storefront, what)
     before = service.stored()
 
-    assert storefront.tell(event | CONNECTED).body == {"received": True}
+    assert storefront.deliver(event | CONNECTED).body == {"received": True}
 
     assert service.stored() == before
 
@@ -106,18 +106,18 @@ def test_a_payment_that_stripe_does_not_have_is_ignored(
     event = {"id": "evt_1", "type": event_type, "data": {"object": {"id": "re_1", "payment_intent": "pi_elsewhere"}}}
     before = service.stored()
 
-    assert storefront.tell(event | more).body == {"received": True}
+    assert storefront.deliver(event | more).body == {"received": True}
 
     assert service.stored() == before
 
 
-def test_a_session_of_a_connected_account_is_not_looked_up(storefront: Storefront, service: Service) -> None:
+def test_a_session_of_a_connected_account_is_not_fetched(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
     [event] = storefront.pay(purchase)
     with storefront.fake.state.lock:
         storefront.fake.state.tables["checkout.session"].clear()
     before = service.stored()
 
-    assert storefront.tell(event | CONNECTED).status == 200
+    assert storefront.deliver(event | CONNECTED).status == 200
 
     assert service.stored() == before

@@ -223,7 +223,7 @@ def test_entries_that_do_not_match_take_time_too(long_account: Service) -> None:
 def test_a_file_of_which_nothing_was_read_in_time_is_an_error(long_account: Service) -> None:
     slow_down(long_account, step=6.0)
 
-    answer = long_account(HISTORY, headers={"accept": "text/csv"}, trouble=True)
+    answer = long_account(HISTORY, headers={"accept": "text/csv"}, may_fail=True)
 
     assert (answer.status, answer.code) == (503, "busy")
 

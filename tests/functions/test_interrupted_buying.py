@@ -59,7 +59,7 @@ def test_a_payment_before_the_page_was_saved_is_granted(storefront: Storefront, 
     assert (record.state, record.session) == ("created", None)
     with storefront.fake.state.lock:
         lifecycle.pay(storefront.fake.state, session["id"], "card")
-    storefront.tell_all(storefront.events(session["id"]))
+    storefront.deliver_all(storefront.events(session["id"]))
     assert storefront.purchase(record).state == "granted"
     answer = service.buy(key="k", session="")
     assert (answer.status, answer.body["state"]) == (201, "open")
@@ -77,7 +77,7 @@ def test_a_retry_makes_no_second_page_while_one_is_payable(storefront: Storefron
         lifecycle.confirm(storefront.fake.state, first["id"], "boleto")
         # As if a day had passed for Stripe only.
         storefront.fake.api.idempotency.clear()
-    storefront.tell_all(storefront.events(first["id"]))
+    storefront.deliver_all(storefront.events(first["id"]))
 
     answer = service.buy(key="k", session="")
 
@@ -86,14 +86,14 @@ def test_a_retry_makes_no_second_page_while_one_is_payable(storefront: Storefron
     assert (record.state, record.session, record.checkout_url) == ("pending", first["id"], None)
     with storefront.fake.state.lock:
         lifecycle.pay(storefront.fake.state, first["id"], "boleto")
-    storefront.tell_all(storefront.events(first["id"]))
+    storefront.deliver_all(storefront.events(first["id"]))
     assert storefront.purchase(record).state == "granted"
 
 
 @pytest.mark.parametrize("lost", [1, 2])
 def test_a_retry_after_lost_stripe_responses_buys_once(storefront: Storefront, service: Service, lost: int) -> None:
     storefront.fake.api.faults.plan(lost, Fault(drop=True))
-    answer = service.buy(key="k", trouble=True)
+    answer = service.buy(key="k", may_fail=True)
     if answer.status == 503:
         answer = service.buy(key="k", session="")
     bought(storefront, answer, replayed=lost == 2)
@@ -102,10 +102,10 @@ def test_a_retry_after_lost_stripe_responses_buys_once(storefront: Storefront, s
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_retry_after_an_outage_of_stripe_continues(storefront: Storefront, service: Service, status: int) -> None:
     storefront.fake.api.faults.plan(10, Fault(status=status))
-    answer = service.buy(key="k", trouble=True)
+    answer = service.buy(key="k", may_fail=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
     assert int(answer.headers["retry-after"]) > 0
-    again = service.buy(key="k", session="", trouble=True)
+    again = service.buy(key="k", session="", may_fail=True)
     assert again.code == "payments_unavailable"
     storefront.fake.api.faults.plan(0, Fault())
     bought(storefront, service.buy(key="k", session=""), replayed=True)

@@ -24,7 +24,7 @@ ENOUGH = 300_000
 
 
 def test_many_events_of_one_purchase_fetch_its_status_once(
-    storefront: Storefront, run: Run, service: Service, asked: list[str]
+    storefront: Storefront, run: Run, service: Service, fetched: list[str]
 ) -> None:
     """One request for its session, and one for its refunds and disputes."""
     purchase = storefront.buy()
@@ -35,20 +35,20 @@ def test_many_events_of_one_purchase_fetch_its_status_once(
     assert len(storefront.since(0)) > 6
     assert run() == NOTHING | {"healed": 1}
     assert storefront.purchase(purchase).state == "disputed"
-    asked.clear()
+    fetched.clear()
     assert run() == NOTHING
-    assert asked == [purchase.session] * 2
+    assert fetched == [purchase.session] * 2
 
 
 def test_an_expired_voucher_is_found_by_its_event(
-    storefront: Storefront, run: Run, clock: Clock, asked: list[str]
+    storefront: Storefront, run: Run, clock: Clock, fetched: list[str]
 ) -> None:
     purchase = storefront.buy()
     storefront.happen(purchase, "confirm", "pix")
     clock.now += DAY
     storefront.happen(purchase, "fail")
     assert run() == NOTHING | {"healed": 1}
-    assert asked == [purchase.session] * 2
+    assert fetched == [purchase.session] * 2
     assert storefront.purchase(purchase).state == "failed"
 
 
@@ -137,7 +137,7 @@ def test_a_run_continues_past_an_event_that_stripe_deleted(storefront: Storefron
     assert available(service) == 300
 
 
-def test_a_failed_look_up_is_retried(
+def test_a_failed_fetch_is_retried(
     storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock, unlucky: set[str]
 ) -> None:
     poor, lucky = storefront.buy(), storefront.buy()
@@ -170,7 +170,7 @@ def test_an_event_that_always_fails_does_not_block_others(
     service: Service,
     output: Output,
     clock: Clock,
-    asked: list[str],
+    fetched: list[str],
     unlucky: set[str],
 ) -> None:
     poor, *others = (storefront.buy() for _ in range(4))
@@ -182,10 +182,10 @@ def test_an_event_that_always_fails_does_not_block_others(
     assert run() == NOTHING | {"healed": 3, "failed": 1, "waiting": 1}
     for tries in range(2, 6):
         assert failed_rows(service) == [(event["id"], tries - 1)]
-        asked.clear()
+        fetched.clear()
         clock.now += 2 * HOUR
         assert run() == NOTHING | {"failed": 1, "waiting": 1}
-        assert asked == [poor.session]
+        assert fetched == [poor.session]
     assert output.metric("ReconciliationOldestFailure") == [0, 7200, 14400, 21600, 28800]
     unlucky.clear()
     clock.now += 2 * HOUR
@@ -199,7 +199,7 @@ def test_a_failed_check_of_a_purchase_is_retried(
     storefront: Storefront, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     forget_events(storefront)
     storefront.session(purchase.session or "").update({"payment_status": "unpaid"})
     unlucky.add(purchase.session or "")

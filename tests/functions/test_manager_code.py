@@ -194,11 +194,11 @@ def test_easily_guessed_codes_are_rejected(shop: Service, code: str) -> None:
 @pytest.mark.parametrize("text", NO_CODES)
 def test_malformed_codes_are_rejected(shop: Service, text: str) -> None:
     before = shop.stored()
-    asked = [
+    answers = [
         shop(MANAGER_CODE, body=f'{{"code": {text}}}', by=ADMIN),
         shop(MANAGER_SESSION, body=f'{{"code": {text}}}', by=BUYER),
     ]
-    for answer in asked:
+    for answer in answers:
         assert answer.status == 422
         assert {field.partition(".")[0] for field in answer.fields} == {"code"}
     if text != "null":

@@ -38,7 +38,7 @@ REINSTATED = later("dispute", "reinstate_funds")
 
 # 4990 centavos for 100 credits, none of them spent. What happens one after the other, and after each of these: the
 # purchase's state, the credits that are left, and the lines that it wrote.
-COURSES: dict[str, list[tuple[Happens, str, int, list[str]]]] = {
+SEQUENCES: dict[str, list[tuple[Happens, str, int, list[str]]]] = {
     "whole refund": [(refund(), "refunded", 0, ["refund"])],
     "half a refund": [(refund(2495), "partially_refunded", 50, ["refund"])],
     "a centavo": [(refund(1), "partially_refunded", 100, [])],
@@ -130,7 +130,7 @@ COURSES: dict[str, list[tuple[Happens, str, int, list[str]]]] = {
 @pytest.fixture
 def granted(storefront: Storefront) -> Purchase:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     return storefront.purchase(purchase)
 
 
@@ -156,41 +156,41 @@ def check(storefront: Storefront, purchase: Purchase, state: str, available: int
             assert [draw["credits"] for draw in line["draws"]] == [-line["credits"]]
 
 
-@pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
+@pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
 def test_money_that_moves_step_by_step_is_followed(
-    storefront: Storefront, service: Service, granted: Purchase, course: Any
+    storefront: Storefront, service: Service, granted: Purchase, sequence: Any
 ) -> None:
-    for happens, state, available, lines in course:
+    for happens, state, available, lines in sequence:
         before = types(service.stored())
         for event in happens(storefront, granted):
-            storefront.tell(event)
+            storefront.deliver(event)
             # Told twice it is the same.
-            storefront.tell(event)
+            storefront.deliver(event)
         check(storefront, granted, state, available)
         assert types(service.stored()) == before + lines
 
 
-@pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_events_delivered_newest_first_end_the_same(storefront: Storefront, course: Any) -> None:
+@pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
+def test_events_delivered_newest_first_end_the_same(storefront: Storefront, sequence: Any) -> None:
     """None of the events has been delivered when the last one happens, not even the payment's."""
     purchase = storefront.buy()
     events = [*storefront.pay(purchase, "pix")]
-    for happens, _, _, _ in course:
+    for happens, _, _, _ in sequence:
         events += happens(storefront, purchase)
-    storefront.tell_all([*reversed(events), *events[::2]])
-    _, state, available, _ = course[-1]
+    storefront.deliver_all([*reversed(events), *events[::2]])
+    _, state, available, _ = sequence[-1]
     check(storefront, purchase, state, available)
 
 
-@pytest.mark.parametrize("course", COURSES.values(), ids=COURSES)
-def test_a_late_event_applies_the_current_state(storefront: Storefront, granted: Purchase, course: Any) -> None:
+@pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
+def test_a_late_event_applies_the_current_state(storefront: Storefront, granted: Purchase, sequence: Any) -> None:
     """Old events arrive while newer things have happened already: each one leads to the newest truth."""
-    told: list[Json] = []
-    for happens, state, available, _ in course:
+    delivered: list[Json] = []
+    for happens, state, available, _ in sequence:
         events = happens(storefront, granted)
-        for event in (*reversed(events), *told):
-            storefront.tell(event)
-        told += events
+        for event in (*reversed(events), *delivered):
+            storefront.deliver(event)
+        delivered += events
         check(storefront, granted, state, available)
 
 
@@ -203,7 +203,7 @@ def test_any_single_event_applies_the_whole_state(storefront: Storefront, servic
     storefront.pay(purchase)
     events = storefront.refund(purchase) if "refund" in kind else storefront.dispute(purchase)
     [event] = [event for event in events if event["type"] == kind]
-    storefront.tell(event | {"api_version": "2019-12-03"})
+    storefront.deliver(event | {"api_version": "2019-12-03"})
     check(storefront, purchase, "refunded" if "refund" in kind else "disputed", 0)
     assert types(service.stored())[1:] == ["purchase", "refund" if "refund" in kind else "dispute"]
 
@@ -212,7 +212,7 @@ def test_spent_credits_become_owed_and_a_grant_settles_them(
     storefront: Storefront, service: Service, granted: Purchase
 ) -> None:
     service.spend(80)
-    storefront.tell_all(storefront.refund(granted))
+    storefront.deliver_all(storefront.refund(granted))
     balance = service.balance()
     assert (balance["credits"]["available"], balance["credits"]["owed"], balance["credits"]["lots"]) == (0, 80, [])
     assert balance["features"]["sticker"]["can_use"] is False
@@ -228,7 +228,7 @@ def test_spent_credits_become_owed_and_a_grant_settles_them(
     assert (newest["type"], newest["credits"], newest["owed"]) == ("grant", 0, -50)
 
     second = storefront.buy()
-    storefront.tell_all(storefront.pay(second))
+    storefront.deliver_all(storefront.pay(second))
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (70, 0)
     [lot] = balance["lots"]
@@ -238,8 +238,8 @@ def test_spent_credits_become_owed_and_a_grant_settles_them(
 
 def test_a_refund_that_fails_cancels_what_was_owed(storefront: Storefront, service: Service, granted: Purchase) -> None:
     service.spend(80)
-    storefront.tell_all(storefront.refund(granted))
-    storefront.tell_all(storefront.later("refund", "fail_refund"))
+    storefront.deliver_all(storefront.refund(granted))
+    storefront.deliver_all(storefront.later("refund", "fail_refund"))
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (20, 0)
     assert storefront.purchase(granted).state == "granted"
@@ -247,10 +247,10 @@ def test_a_refund_that_fails_cancels_what_was_owed(storefront: Storefront, servi
 
 def test_a_dispute_won_after_the_debt_was_settled(storefront: Storefront, service: Service, granted: Purchase) -> None:
     service.spend(80)
-    storefront.tell_all(storefront.dispute(granted))
+    storefront.deliver_all(storefront.dispute(granted))
     service.give(200)
     assert service.balance()["credits"]["available"] == 120
-    storefront.tell_all(storefront.later("dispute", "close_dispute", "won"))
+    storefront.deliver_all(storefront.later("dispute", "close_dispute", "won"))
     balance = service.balance()["credits"]
     # 100 bought and 200 given, 80 spent. What paid the debt comes back as if it were bought today.
     assert (balance["available"], balance["owed"]) == (220, 0)
@@ -266,7 +266,7 @@ def test_a_refund_after_expiry_owes_only_what_was_spent(
     service.spend(60)
     storefront.clock.now = granted.lots[0].expires_at
 
-    storefront.tell_all(storefront.refund(granted))
+    storefront.deliver_all(storefront.refund(granted))
 
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (0, 60)
@@ -276,9 +276,9 @@ def test_a_refund_after_expiry_owes_only_what_was_spent(
 
 def test_a_refund_takes_from_its_own_lot_only(storefront: Storefront, service: Service, granted: Purchase) -> None:
     other = storefront.buy("credits-500")
-    storefront.tell_all(storefront.pay(other))
+    storefront.deliver_all(storefront.pay(other))
     service.spend(30)
-    storefront.tell_all(storefront.refund(granted))
+    storefront.deliver_all(storefront.refund(granted))
     balance = service.balance()["credits"]
     assert (balance["available"], balance["owed"]) == (500, 30)
     assert [(lot["granted"], lot["remaining"]) for lot in balance["lots"]] == [(500, 500)]
@@ -290,15 +290,15 @@ def test_refunds_of_other_payments_are_ignored(storefront: Storefront, service: 
     purchase = storefront.sell(session=session["id"])
     storefront.pay(purchase)
     before = service.stored()
-    storefront.tell_all([*storefront.refund(purchase, 100), *storefront.dispute(purchase)])
+    storefront.deliver_all([*storefront.refund(purchase, 100), *storefront.dispute(purchase)])
     assert service.stored() == before
 
 
 def test_a_purchase_shows_refunded_and_disputed_amounts(
     storefront: Storefront, service: Service, granted: Purchase
 ) -> None:
-    storefront.tell_all(storefront.refund(granted, 2000))
-    storefront.tell_all(storefront.dispute(granted, amount=499))
+    storefront.deliver_all(storefront.refund(granted, 2000))
+    storefront.deliver_all(storefront.dispute(granted, amount=499))
     shown = service(PURCHASE, id=granted.id).body
     assert (shown["refunded_amount"], shown["disputed_amount"], shown["revoked_credits"]) == (2000, 499, 50)
     assert (shown["credits"], shown["amount"], shown["state"]) == (100, 4990, "disputed")

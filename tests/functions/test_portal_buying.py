@@ -91,7 +91,7 @@ def test_the_smallest_pack_that_covers_is_named(browser: Browser, query: str, co
 @pytest.mark.parametrize(
     "query", ["", "?missing=", "?missing=-1", "?missing=٣", "?missing=1e3", "?missing=99999999999"]
 )
-def test_what_is_no_number_of_credits_is_ignored(browser: Browser, query: str) -> None:
+def test_an_invalid_number_of_credits_is_ignored(browser: Browser, query: str) -> None:
     page = browser.open(f"/portal/buy{query}")
 
     assert page.status == 200
@@ -104,9 +104,9 @@ def test_no_pack_covers_more_than_the_largest(browser: Browser) -> None:
 
 def test_owed_credits_are_paid_first(storefront: Storefront, service: Service, browser: Browser) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     service.spend(70)
-    storefront.tell_all(storefront.refund(purchase))
+    storefront.deliver_all(storefront.refund(purchase))
 
     page = browser.open("/portal/buy")
 
@@ -193,11 +193,11 @@ def test_back_and_another_pack_is_another_purchase(storefront: Storefront, servi
     page = browser.open("/portal/buy")
     choose(browser, page, "credits-100")
 
-    asked = choose(browser, page, "credits-500")
+    with_code_form = choose(browser, page, "credits-500")
 
-    assert asked.status == 403
-    assert "Esta compra precisa do código do gerente. Nada foi comprado ainda." in asked.text
-    assert choose(browser, asked, "credits-500", code=CODE).status == 303
+    assert with_code_form.status == 403
+    assert "Esta compra precisa do código do gerente. Nada foi comprado ainda." in with_code_form.text
+    assert choose(browser, with_code_form, "credits-500", code=CODE).status == 303
     assert sorted(purchase["pack"] for purchase in bought(service)) == ["credits-100", "credits-500"]
 
 
@@ -205,10 +205,10 @@ def test_a_second_tab_is_asked_for_the_code(storefront: Storefront, service: Ser
     first, second = browser.open("/portal/buy"), browser.open("/portal/buy")
     choose(browser, first)
 
-    asked = choose(browser, second)
+    with_code_form = choose(browser, second)
 
-    assert (asked.status, len(bought(service))) == (403, 1)
-    assert "Continuar pagamento" in pack_of(asked, "100")
+    assert (with_code_form.status, len(bought(service))) == (403, 1)
+    assert "Continuar pagamento" in pack_of(with_code_form, "100")
 
 
 def test_an_open_purchase_of_the_pack_can_be_continued(
@@ -236,7 +236,7 @@ def test_a_payment_page_of_yesterday_is_not_offered(
 def test_a_waiting_pix_is_shown_at_its_pack(storefront: Storefront, service: Service, browser: Browser) -> None:
     choose(browser, browser.open("/portal/buy"))
     purchase = storefront.read(bought(service)[0]["id"], "acme")
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
 
     page = browser.open("/portal/buy")
 
@@ -250,7 +250,7 @@ def test_a_click_after_the_payment_shows_the_purchase(
     page = browser.open("/portal/buy")
     choose(browser, page)
     purchase = storefront.read(bought(service)[0]["id"], "acme")
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
 
     again = choose(browser, page)
 
@@ -272,7 +272,7 @@ def test_the_code_is_asked_for_ten_minutes_after_entering(
     assert bought(service) == []
 
 
-def test_a_wrong_code_is_said_in_place(storefront: Storefront, service: Service, browser: Browser) -> None:
+def test_a_wrong_code_is_reported_in_the_form(storefront: Storefront, service: Service, browser: Browser) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
 
@@ -284,7 +284,7 @@ def test_a_wrong_code_is_said_in_place(storefront: Storefront, service: Service,
     assert choose(browser, wrong, "credits-50", code=CODE).status == 303
 
 
-def test_a_locked_code_is_said_in_place(storefront: Storefront, service: Service, browser: Browser) -> None:
+def test_a_locked_code_is_reported_in_the_form(storefront: Storefront, service: Service, browser: Browser) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
     for _ in range(5):
@@ -297,7 +297,7 @@ def test_a_locked_code_is_said_in_place(storefront: Storefront, service: Service
 
 
 @pytest.mark.parametrize("typed", ["", "27491", "abcdef"])
-def test_what_is_no_code_counts_no_try(storefront: Storefront, service: Service, browser: Browser, typed: str) -> None:
+def test_a_malformed_code_counts_no_try(storefront: Storefront, service: Service, browser: Browser, typed: str) -> None:
     choose(browser, browser.open("/portal/buy"))
     page = browser.open("/portal/buy")
 
@@ -331,7 +331,7 @@ def test_a_code_typed_for_a_lost_click_serves_once(
     ("fault", "status"),
     [(cut, 503), (refuses(402, "Your account cannot currently make charges."), 503), (refuses(403, "No."), 502)],
 )
-def test_trouble_at_stripe_is_said_and_a_retry_continues(
+def test_an_error_of_stripe_is_reported_and_a_retry_continues(
     storefront: Storefront, service: Service, browser: Browser, output: Output, fault: Any, status: int
 ) -> None:
     page = browser.open("/portal/buy")

@@ -113,7 +113,7 @@ def test_a_code_may_be_typed_with_separators(shop: Service, browser: Browser, ty
 
 
 @pytest.mark.parametrize("typed", ["", "27491", "2749131", "27491a", "２７４９１３"])
-def test_no_try_is_counted_for_what_is_no_code(shop: Service, browser: Browser, typed: str) -> None:
+def test_a_malformed_code_counts_no_try(shop: Service, browser: Browser, typed: str) -> None:
     link = link_of(shop)
 
     page = enter(browser, link, typed)
@@ -248,7 +248,7 @@ def test_the_language_form_leads_to_this_page_only(shop: Service, browser: Brows
     assert browser.send(page.form("/portal/language"), language="es", back=back).path == "/portal"
 
 
-def test_a_link_speaks_the_language_it_was_made_in(shop: Service, browser: Browser) -> None:
+def test_a_link_opens_the_page_in_its_own_language(shop: Service, browser: Browser) -> None:
     assert "Manager’s code" in browser.open(link_of(shop, language="en")).text
     assert "Código del gerente" in browser.open(link_of(shop, language="es")).text
 

@@ -72,7 +72,7 @@ def test_the_history_has_every_line_newest_first(browser: Browser) -> None:
     assert "Maria" in page.text
 
 
-def test_details_say_what_was_drawn_and_who_asked(browser: Browser) -> None:
+def test_details_show_the_draws_and_the_caller(browser: Browser) -> None:
     text = browser.open(PATH, method="GET").text
 
     assert "Lote da linha 2 −2 · último dia de uso 16/06/2027" in text
@@ -113,7 +113,7 @@ def test_days_are_days_of_the_accounts_zone(shop: Service, clock: Clock) -> None
     assert numbers(browser.open(f"{PATH}?from=2026-06-19")) == []
 
 
-def test_the_form_keeps_what_was_chosen(browser: Browser) -> None:
+def test_the_form_keeps_the_chosen_filters(browser: Browser) -> None:
     page = browser.open(f"{PATH}?type=consumption&from=2026-06-17")
 
     assert '<option value="consumption" selected>' in page.html
@@ -133,7 +133,7 @@ def test_an_empty_page_names_the_filter_that_hides_lines(browser: Browser) -> No
     assert all(numbers(browser.open(address)) for address in found.values())
 
 
-def test_an_empty_page_offers_to_clear_filters_that_hide_lines_together(browser: Browser) -> None:
+def test_an_empty_page_offers_to_clear_all_filters(browser: Browser) -> None:
     page = browser.open(f"{PATH}?type=expiry&feature=film")
 
     assert links(page)["Limpar os filtros"] == PATH
@@ -150,13 +150,13 @@ def test_pages_together_hold_every_line_once(shop: Service) -> None:
             break
         page = browser.open(links(page)["Mais antigas"])
 
-    assert [len(one) for one in found] == [50, 50, 22]
-    assert [number for one in found for number in one] == list(range(124, 2, -1))
+    assert [len(numbers_shown) for numbers_shown in found] == [50, 50, 22]
+    assert [number for numbers_shown in found for number in numbers_shown] == list(range(124, 2, -1))
     assert links(page)["Mais recentes"] == f"{PATH}?type=consumption"
 
 
 @pytest.mark.parametrize("query", ["type=x", "source=x", "feature=%27", "before=0", "before=-1", "before=1.5"])
-def test_what_no_form_sends_is_not_found(browser: Browser, query: str) -> None:
+def test_parameters_that_no_form_sends_are_not_found(browser: Browser, query: str) -> None:
     assert browser.open(f"{PATH}?{query}").status == 404
 
 
@@ -256,7 +256,7 @@ def test_texts_of_others_are_shown_as_text(shop: Service, text: str) -> None:
     assert answer.status != 201 or text in page.text
 
 
-def test_a_file_that_is_not_whole_says_so_in_itself(
+def test_an_incomplete_file_says_so_in_its_last_line(
     apps: dict[str, ModuleType], deployment: Deployment, table: Table, clock: Clock
 ) -> None:
     """In memory, because the account has 10,001 lines."""

@@ -12,7 +12,7 @@ BEHIND_THE_CODE = [route for route in PAGES if "/enter/" not in route]
 TOKEN = "A" * 43
 
 
-def ask(browser: Browser, route: str) -> Page:
+def request(browser: Browser, route: str) -> Page:
     """One request, as a page of ours makes it."""
     method, _, path = route.partition(" ")
     path = path.replace("{token}", TOKEN).replace("{id}", "pur_01990000000000000000aaaa")
@@ -25,19 +25,19 @@ def test_a_page_without_a_session_says_that_it_ended(service: Service, route: st
     service.open(credits=1)
     before = service.stored()
 
-    page = ask(Browser(service.functions), route)
+    page = request(Browser(service.functions), route)
 
     assert page.status == 401
     assert service.stored() == before
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("route", PAGES)
 def test_every_page_is_busy_without_a_database(service: Service, route: str) -> None:
     browser = Browser(service.functions, cookies={"__Host-prepaid": TOKEN})
 
     with no_database(service):
-        page = ask(browser, route)
+        page = request(browser, route)
 
     assert page.status == 503
     assert int(page.headers["retry-after"]) > 0
@@ -45,7 +45,7 @@ def test_every_page_is_busy_without_a_database(service: Service, route: str) -> 
 
 @pytest.mark.parametrize("route", PAGES)
 def test_every_answer_has_the_security_headers(service: Service, route: str) -> None:
-    page = ask(Browser(service.functions), route)
+    page = request(Browser(service.functions), route)
 
     assert page.status in {401, 410}
     assert "default-src 'none'" in page.headers["content-security-policy"]

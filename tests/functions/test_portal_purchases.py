@@ -34,7 +34,7 @@ def purchase(storefront: Storefront, service: Service, browser: Browser) -> Purc
     return storefront.read(bought(service)[0]["id"], "acme")
 
 
-def look(browser: Browser, purchase: Purchase, query: str = "") -> Page:
+def open_purchase(browser: Browser, purchase: Purchase, query: str = "") -> Page:
     page = browser.open(f"/portal/purchases/{purchase.id}{query}")
     assert page.status == 200, page
     return page
@@ -57,7 +57,7 @@ def reloaded(page: Page) -> bool:
 
 
 def test_an_open_purchase_can_be_continued(browser: Browser, purchase: Purchase) -> None:
-    page = look(browser, purchase, "?result=cancelled")
+    page = open_purchase(browser, purchase, "?result=cancelled")
 
     assert "Falta pagar" in page.text
     assert "Nada foi cobrado até agora." in page.text
@@ -65,8 +65,8 @@ def test_an_open_purchase_can_be_continued(browser: Browser, purchase: Purchase)
     assert (state(browser, purchase), watched(page), reloaded(page)) == ("open", True, True)
 
 
-def test_who_comes_back_before_the_event_is_not_told_to_pay(browser: Browser, purchase: Purchase) -> None:
-    page = look(browser, purchase, "?result=completed")
+def test_a_return_before_the_event_does_not_ask_for_payment(browser: Browser, purchase: Purchase) -> None:
+    page = open_purchase(browser, purchase, "?result=completed")
 
     assert "Confirmando o pagamento" in page.text
     assert "Não pague de novo." in page.text
@@ -78,9 +78,9 @@ def test_who_comes_back_before_the_event_is_not_told_to_pay(browser: Browser, pu
 def test_a_waiting_pix_shows_its_code(
     storefront: Storefront, service: Service, browser: Browser, purchase: Purchase
 ) -> None:
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     [intent] = at_stripe(storefront, "payment_intent")
     code = intent["next_action"]["pix_display_qr_code"]["data"]
@@ -96,7 +96,7 @@ def test_a_waiting_pix_shows_its_code(
 def test_the_code_of_a_pix_says_until_when_today(
     storefront: Storefront, browser: Browser, purchase: Purchase, clock: Clock
 ) -> None:
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
     clock.now += DAY - 20 * MINUTE
 
     assert "vale até hoje, 10:00" in entered(storefront.service).open(f"/portal/purchases/{purchase.id}").text
@@ -105,7 +105,7 @@ def test_the_code_of_a_pix_says_until_when_today(
 def test_the_code_is_stored_and_read_while_pending(
     storefront: Storefront, service: Service, browser: Browser, purchase: Purchase
 ) -> None:
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
 
     shown = service(PURCHASE, id=purchase.id).body["voucher"]
     [intent] = at_stripe(storefront, "payment_intent")
@@ -115,7 +115,7 @@ def test_the_code_is_stored_and_read_while_pending(
         "expires_at": "2026-06-17T13:00:00.000Z",
         "pdf": None,
     }
-    storefront.tell_all(storefront.pay(purchase, "pix"))
+    storefront.deliver_all(storefront.pay(purchase, "pix"))
     assert service(PURCHASE, id=purchase.id).body["voucher"] is None
     assert storefront.purchase(purchase).voucher is None
 
@@ -127,9 +127,9 @@ def test_a_waiting_boleto_shows_its_number_and_pdf(
     [intent] = at_stripe(storefront, "payment_intent")
     details = intent["next_action"]["boleto_display_details"]
     details["pdf"] = "https://payments.stripe.com/boleto/1/pdf"
-    storefront.tell_all(events)
+    storefront.deliver_all(events)
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     assert "vence em 19 de junho de 2026" in page.text
     assert "até 3 dias úteis" in page.text
@@ -149,9 +149,9 @@ def test_a_pending_purchase_without_a_voucher_waits_too(
     events = storefront.happen(purchase, "confirm", "pix")
     [intent] = at_stripe(storefront, "payment_intent")
     intent["next_action"] = None
-    storefront.tell_all(events)
+    storefront.deliver_all(events)
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     assert "Aguardando o pagamento" in page.text
     assert "textarea" not in page.html
@@ -161,12 +161,12 @@ def test_a_paid_purchase_says_how_many_credits_there_are(
     storefront: Storefront, browser: Browser, purchase: Purchase
 ) -> None:
     storefront.service.give(7)
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
     before = state(browser, purchase)
 
-    storefront.tell_all(storefront.pay(purchase, "pix"))
+    storefront.deliver_all(storefront.pay(purchase, "pix"))
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
     assert "Créditos adicionados: 100" in page.text
     assert "Agora você tem 107. Valem até 16 de junho de 2027, inclusive." in page.text
     assert (before, state(browser, purchase)) == ("waiting", "granted")
@@ -177,11 +177,11 @@ def test_a_paid_purchase_says_how_many_credits_there_are(
 def test_a_voucher_that_ran_out_charged_nothing(
     storefront: Storefront, service: Service, browser: Browser, purchase: Purchase, clock: Clock
 ) -> None:
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
     clock.now += DAY
     browser = entered(service)
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     assert "O código venceu Nada foi cobrado" in page.text.replace("100 créditos · R$ 49,90 ", "")
     assert 'href="/portal/buy">Comprar de novo' in page.html
@@ -190,28 +190,28 @@ def test_a_voucher_that_ran_out_charged_nothing(
 
 
 def test_a_failed_purchase_can_still_be_granted(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
-    storefront.tell_all(storefront.happen(purchase, "fail"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
+    storefront.deliver_all(storefront.happen(purchase, "fail"))
 
-    page = look(browser, purchase)
-    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry"))
+    page = open_purchase(browser, purchase)
+    storefront.deliver_all(storefront.happen(purchase, "pay_after_expiry"))
 
     assert "O código venceu sem pagamento" in page.text
     assert "os créditos entram quando o banco confirmar" in page.text
     assert watched(page)
-    assert "Créditos adicionados" in look(browser, purchase).text
+    assert "Créditos adicionados" in open_purchase(browser, purchase).text
 
 
 def test_an_expired_page_can_still_be_paid(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
-    storefront.tell_all(storefront.happen(purchase, "expire"))
+    storefront.deliver_all(storefront.happen(purchase, "expire"))
 
-    page = look(browser, purchase)
-    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry", "pix"))
+    page = open_purchase(browser, purchase)
+    storefront.deliver_all(storefront.happen(purchase, "pay_after_expiry", "pix"))
 
     assert "A página de pagamento venceu" in page.text
     assert "Nada foi cobrado." in page.text
     assert watched(page)
-    assert "Créditos adicionados" in look(browser, purchase).text
+    assert "Créditos adicionados" in open_purchase(browser, purchase).text
 
 
 def test_a_page_whose_event_is_late_is_not_offered(
@@ -219,7 +219,7 @@ def test_a_page_whose_event_is_late_is_not_offered(
 ) -> None:
     clock.now += DAY
 
-    page = look(entered(service), purchase)
+    page = open_purchase(entered(service), purchase)
 
     assert "A página de pagamento venceu" in page.text
     assert str(purchase.checkout_url) not in page.html
@@ -229,9 +229,9 @@ def test_money_that_is_being_checked_is_neither_failed_nor_added(
     storefront: Storefront, browser: Browser, purchase: Purchase
 ) -> None:
     storefront.session(str(purchase.session))["amount_total"] = 4991
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     assert storefront.purchase(purchase).state == "paid"
     assert "Pagamento recebido, em verificação" in page.text
@@ -249,20 +249,20 @@ def test_money_that_is_being_checked_is_neither_failed_nor_added(
 def test_a_refund_says_what_was_taken_back(
     storefront: Storefront, browser: Browser, purchase: Purchase, back: int | None, title: str, text: str
 ) -> None:
-    storefront.tell_all(storefront.pay(purchase))
-    storefront.tell_all(storefront.refund(purchase, back))
+    storefront.deliver_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.refund(purchase, back))
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     assert title in page.text
     assert text in page.text
 
 
 def test_a_dispute_says_what_was_taken_back(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
-    storefront.tell_all(storefront.pay(purchase))
-    storefront.tell_all(storefront.dispute(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.dispute(purchase))
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     assert "O pagamento foi contestado" in page.text
     assert "Créditos retirados: 100." in page.text
@@ -280,7 +280,7 @@ def test_other_states_have_their_own_words(
 ) -> None:
     save_purchase(service.table, replace(purchase, version=purchase.version + 1, **changes))
 
-    page = look(browser, purchase)
+    page = open_purchase(browser, purchase)
 
     assert title in page.text
     assert "Nada foi cobrado." in page.text
@@ -288,14 +288,14 @@ def test_other_states_have_their_own_words(
 
 def test_a_granted_purchase_says_what_it_paid_first(storefront: Storefront, service: Service, browser: Browser) -> None:
     first = storefront.buy("credits-50")
-    storefront.tell_all(storefront.pay(first))
+    storefront.deliver_all(storefront.pay(first))
     service.spend(50)
-    storefront.tell_all(storefront.refund(first))
+    storefront.deliver_all(storefront.refund(first))
     second = storefront.buy("credits-100")
 
-    storefront.tell_all(storefront.pay(second))
+    storefront.deliver_all(storefront.pay(second))
 
-    page = look(browser, second)
+    page = open_purchase(browser, second)
     assert "Agora você tem 50." in page.text
     assert "A compra quitou primeiro o que se devia." in page.text
 
@@ -325,15 +325,15 @@ def test_looking_for_the_payment_needs_the_session(service: Service, browser: Br
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-def test_every_state_is_told_in_each_language(
+def test_every_state_has_a_text_in_each_language(
     storefront: Storefront, service: Service, browser: Browser, purchase: Purchase, language: str
 ) -> None:
     browser = entered(service, language=language)
-    pages = [look(browser, purchase), look(browser, purchase, "?result=completed")]
-    storefront.tell_all(storefront.happen(purchase, "confirm", "pix"))
-    pages.append(look(browser, purchase))
-    storefront.tell_all(storefront.pay(purchase, "pix"))
-    pages.append(look(browser, purchase))
+    pages = [open_purchase(browser, purchase), open_purchase(browser, purchase, "?result=completed")]
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
+    pages.append(open_purchase(browser, purchase))
+    storefront.deliver_all(storefront.pay(purchase, "pix"))
+    pages.append(open_purchase(browser, purchase))
 
     titles = {
         "en": ["Not paid yet", "Confirming the payment", "Waiting for the payment", "Credits added: 100"],

@@ -101,7 +101,7 @@ def test_each_month_of_the_account_can_be_chosen(shop: Service, clock: Clock) ->
 
 
 @pytest.mark.parametrize("query", ["month=2026-05", "month=2026-07", "month=x", "feature=film", "download=x"])
-def test_what_no_form_sends_is_not_found(browser: Browser, query: str) -> None:
+def test_parameters_that_no_form_sends_are_not_found(browser: Browser, query: str) -> None:
     assert browser.open(f"{PATH}?{query}").status == 404
 
 

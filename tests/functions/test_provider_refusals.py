@@ -106,7 +106,7 @@ def bought(storefront: Storefront, answer: Answer) -> Any:
     [listed] = storefront.service(PURCHASES).body["purchases"]
     assert answer.body["checkout_url"] == listed["checkout_url"] == session["url"]
     assert session["client_reference_id"] == answer.body["id"] == listed["id"]
-    storefront.tell_all(storefront.pay(storefront.read(answer.body["id"], "acme")))
+    storefront.deliver_all(storefront.pay(storefront.read(answer.body["id"], "acme")))
     assert types(storefront.service.stored())[-1] == "purchase"
     assert storefront.service.balance()["credits"]["available"] == 100
     return session
@@ -122,7 +122,7 @@ def test_after_a_refused_page_the_same_key_continues(
     """The refusal sounds an alarm; the key continues once the cause is fixed."""
     storefront.fake.api.faults.plan(1, Fault(status=status))
 
-    assert refused_by_stripe(service.buy(key="k", trouble=True))
+    assert refused_by_stripe(service.buy(key="k", may_fail=True))
     assert alarmed(output)
     [waiting] = service(PURCHASES).body["purchases"]
     assert (waiting["state"], waiting["checkout_url"]) == ("created", None)
@@ -132,7 +132,7 @@ def test_after_a_refused_page_the_same_key_continues(
 
 def test_an_outage_is_not_taken_for_a_refusal(storefront: Storefront, service: Service, output: Output) -> None:
     storefront.fake.api.faults.plan(10, Fault(status=503))
-    answer = service.buy(key="k", trouble=True)
+    answer = service.buy(key="k", may_fail=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
     assert output.metric(METRIC) == []
 
@@ -145,7 +145,7 @@ def test_a_key_without_permission_has_its_own_error(
     rights = {name: level for name, level in (storefront.fake.api.keys[key] or {}).items() if name != lacking}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(storefront.fake.api.keys, key, rights)
-        assert refused_by_stripe(service.buy(key="k", trouble=True))
+        assert refused_by_stripe(service.buy(key="k", may_fail=True))
     assert alarmed(output)
     assert f"rak_{lacking}_write" in output.getvalue()
     bought(storefront, service.buy(key="k", session=""))
@@ -163,7 +163,7 @@ def test_an_amount_that_stripe_rejects_has_its_own_error(
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}).status == 200
     assert service(PATCH_ACCOUNT, json={"currency": "pen"}).status == 200
 
-    assert refused_by_stripe(service.buy("tiny", key="k", trouble=True))
+    assert refused_by_stripe(service.buy("tiny", key="k", may_fail=True))
 
     assert alarmed(output)
     assert "at least" in output.getvalue()
@@ -187,7 +187,7 @@ def test_another_return_url_after_a_refusal_makes_the_page_with_it(
     storefront: Storefront, service: Service, refusals: KeptRefusals
 ) -> None:
     with refusals.refusing(CREATE_PAGE):
-        assert refused_by_stripe(service.buy(key="k", trouble=True))
+        assert refused_by_stripe(service.buy(key="k", may_fail=True))
 
     with another_return_url(service, "https://new.example.com/"):
         answer = service.buy(key="k", session="")
@@ -204,7 +204,7 @@ def test_a_refusal_that_stripe_replays_ends_once_it_is_fixed(
     with refusals.refusing(route, status):
         for _ in range(3):
             session = "" if refusals.kept else None
-            assert service.buy(key="k", session=session, trouble=True).status in {502, 503}
+            assert service.buy(key="k", session=session, may_fail=True).status in {502, 503}
             clock.now += SECOND
     # Each try has asked with a key of its own, or a refusal that was kept would have been all it heard.
     assert len(refusals.kept) >= 3
@@ -216,7 +216,7 @@ def test_killed_after_the_second_key_the_page_is_found(
     storefront: Storefront, service: Service, clock: Clock, refusals: KeptRefusals
 ) -> None:
     with refusals.refusing(CREATE_PAGE):
-        assert refused_by_stripe(service.buy(key="k", trouble=True))
+        assert refused_by_stripe(service.buy(key="k", may_fail=True))
     with killed_before(service.table.client, "PutItem PURCHASE#"):
         service.buy(key="k", session="")
     clock.now += SECOND
@@ -227,7 +227,7 @@ def test_killed_after_the_second_key_the_page_is_found(
 def test_another_purchases_page_is_not_used(storefront: Storefront, service: Service, refusals: KeptRefusals) -> None:
     other = storefront.buy("credits-500")
     with refusals.refusing(CREATE_PAGE):
-        assert refused_by_stripe(service.buy(key="k", trouble=True))
+        assert refused_by_stripe(service.buy(key="k", may_fail=True))
 
     answer = service.buy(key="k", session="")
 
@@ -251,11 +251,11 @@ def test_a_delivery_that_failed_is_retried(
     before = service.stored()
     storefront.fake.api.faults.plan(1, Fault(status=status))
 
-    assert refused_by_stripe(storefront.tell(event, trouble=True))
+    assert refused_by_stripe(storefront.deliver(event, may_fail=True))
 
     assert alarmed(output)
     assert service.stored() == before
-    storefront.tell(event)
+    storefront.deliver(event)
     assert service.balance()["credits"]["available"] == 100
 
 
@@ -270,16 +270,16 @@ def test_a_key_of_the_other_mode_quarantines_nothing(storefront: Storefront, ser
         return refuses(404, message, code="resource_missing", param="id") if call.session else None
 
     with stripe_tapped(meet):
-        assert refused_by_stripe(storefront.tell(event, trouble=True))
+        assert refused_by_stripe(storefront.deliver(event, may_fail=True))
     assert alarmed(output)
     assert output.metric("PurchaseQuarantined") == []
     assert service.stored() == before
-    storefront.tell(event)
+    storefront.deliver(event)
     assert service.balance()["credits"]["available"] == 100
     # A granted purchase that a wrong key can't find looks like one that Stripe no longer knows.
     [refund, *_] = storefront.refund(sale, 100)
     with stripe_tapped(meet):
-        assert refused_by_stripe(storefront.tell(refund, trouble=True))
+        assert refused_by_stripe(storefront.deliver(refund, may_fail=True))
     assert output.metric("PurchaseQuarantined") == []
 
 
@@ -297,7 +297,7 @@ def test_webhook_and_reconciliation_need_every_permission(
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(storefront.fake.api.keys, key, {name: rights[name] for name in rights if name != lacking})
             if function == "purchase_webhook":
-                assert refused_by_stripe(storefront.tell(paid, trouble=True))
+                assert refused_by_stripe(storefront.deliver(paid, may_fail=True))
             else:
                 assert not reconciled(service)
         assert service.balance()["credits"]["available"] == 0
@@ -316,12 +316,12 @@ def test_a_pending_purchase_needs_the_right_to_read_its_voucher(
             storefront.fake.api.keys, key, {name: rights[name] for name in rights if name != "payment_intent"}
         )
         if function == "purchase_webhook":
-            assert refused_by_stripe(storefront.tell(chosen, trouble=True))
+            assert refused_by_stripe(storefront.deliver(chosen, may_fail=True))
         else:
             assert not reconciled(service)
     assert storefront.purchase(purchase).state == "open"
 
-    storefront.tell(chosen)
+    storefront.deliver(chosen)
 
     assert storefront.purchase(purchase).voucher
 

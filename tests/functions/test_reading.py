@@ -268,7 +268,7 @@ def test_a_page_is_not_disturbed_by_what_happens_meanwhile(busy_account: Service
     assert entries(busy_account(HISTORY, query={"limit": "2", "cursor": cursor})) == [4, 3]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_pauses")
 def test_rare_matches_are_found_page_by_page(service: Service) -> None:
     """A page reads a thousand entries; the grant is the second oldest one."""
     service.open(credits=5_000)

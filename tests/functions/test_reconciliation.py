@@ -49,12 +49,12 @@ def test_a_run_without_payments_changes_nothing(
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_a_webhook_down_for_three_days_is_made_up_for(
+def test_a_run_recovers_three_days_without_a_webhook(
     storefront: Storefront, run: Run, service: Service, clock: Clock
 ) -> None:
     """Nothing at all is told from here on."""
     old = storefront.buy()
-    storefront.tell_all(storefront.pay(old))
+    storefront.deliver_all(storefront.pay(old))
     assert run()["finished"]
     clock.now += HOUR
     card, pix, boleto, failed, expired, late = (storefront.buy("credits-50") for _ in range(6))
@@ -75,7 +75,7 @@ def test_a_webhook_down_for_three_days_is_made_up_for(
     with storefront.fake.state.lock:
         lifecycle.expire_due(storefront.fake.state)
     assert run() == NOTHING | {"healed": 7}
-    assert {name: storefront.purchase(one).state for name, one in locals().items() if name in NAMES} == {
+    assert {name: storefront.purchase(purchase).state for name, purchase in locals().items() if name in NAMES} == {
         "old": "partially_refunded",
         "card": "disputed",
         "pix": "granted",
@@ -92,7 +92,7 @@ def test_a_webhook_down_for_three_days_is_made_up_for(
         key: item for key, item in after.items() if key[0] != "RECONCILIATION"
     }
     # The webhook is up again, and Stripe sends what waited.
-    storefront.tell_all(storefront.since(0))
+    storefront.deliver_all(storefront.since(0))
     assert available(service) == 200
     assert quarantined(service) == []
 
@@ -158,13 +158,13 @@ def test_a_payment_without_an_event_is_found_from_our_side(
 
 def test_a_purchase_without_a_page_needs_no_check(storefront: Storefront, run: Run, service: Service) -> None:
     storefront.fake.api.faults.plan(10, Fault(status=500))
-    assert service.buy(trouble=True).status == 503
+    assert service.buy(may_fail=True).status == 503
     storefront.fake.api.faults.plan(0, Fault())
     assert run() == NOTHING
 
 
 @pytest.mark.parametrize(
-    ("told", "names"),
+    ("changes", "names"),
     [
         ({"payment_status": "unpaid"}, ["progress"]),
         ({"payment_status": "unpaid", "status": "expired"}, ["progress"]),
@@ -176,14 +176,14 @@ def test_a_purchase_without_a_page_needs_no_check(storefront: Storefront, run: R
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
 def test_a_grant_without_its_payment_is_quarantined(
-    storefront: Storefront, run: Run, service: Service, output: Output, told: dict[str, Any], names: list[str]
+    storefront: Storefront, run: Run, service: Service, output: Output, changes: dict[str, Any], names: list[str]
 ) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     with storefront.fake.state.lock:
         intents = storefront.fake.state.tables["payment_intent"]
         intents["pi_another"] = {**intents[storefront.purchase(purchase).payment or ""], "id": "pi_another"}
-    storefront.session(purchase.session or "").update(told)
+    storefront.session(purchase.session or "").update(changes)
     ledger = types(service.stored())
     assert run()["quarantined"] > 0
     assert {tuple(mismatches) for _, mismatches in quarantined(service)} == {tuple(names)}
@@ -196,7 +196,7 @@ def test_a_grant_without_its_payment_is_quarantined(
 
 def test_a_grant_whose_session_is_gone_is_quarantined(storefront: Storefront, run: Run, service: Service) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     with storefront.fake.state.lock:
         storefront.fake.state.tables["checkout.session"].clear()
         storefront.fake.state.tables["event"].clear()
@@ -208,11 +208,11 @@ def test_an_unpaid_boleto_granted_weeks_later_is_reported_once(
     storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.happen(purchase, "confirm", "boleto"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "boleto"))
     clock.now += 12 * DAY
     assert run()["finished"]
     clock.now += 8 * DAY
-    storefront.tell_all(storefront.happen(purchase, "pay_after_expiry", "boleto"))
+    storefront.deliver_all(storefront.happen(purchase, "pay_after_expiry", "boleto"))
     assert available(service) == 100
     forget_events(storefront)
     storefront.session(purchase.session or "").update({"payment_status": "unpaid"})
@@ -228,48 +228,48 @@ def test_an_unpaid_boleto_granted_weeks_later_is_reported_once(
 
 
 def test_each_grant_and_each_ended_purchase_is_checked_once(
-    storefront: Storefront, run: Run, clock: Clock, asked: list[str]
+    storefront: Storefront, run: Run, clock: Clock, fetched: list[str]
 ) -> None:
     bought = [storefront.buy() for _ in range(3)]
     for purchase in bought:
-        storefront.tell_all(storefront.pay(purchase))
+        storefront.deliver_all(storefront.pay(purchase))
     forget_events(storefront)
-    asked.clear()
+    fetched.clear()
     run()
-    assert sorted(asked) == sorted(purchase.session or "" for purchase in bought)
-    asked.clear()
+    assert sorted(fetched) == sorted(purchase.session or "" for purchase in bought)
+    fetched.clear()
     for _ in range(9):
         clock.now += DAY
         run()
-    assert asked == []
+    assert fetched == []
     clock.now += DAY
     run()
-    assert sorted(asked) == sorted(purchase.session or "" for purchase in bought)
-    asked.clear()
+    assert sorted(fetched) == sorted(purchase.session or "" for purchase in bought)
+    fetched.clear()
     for _ in range(20):
         clock.now += DAY
         run()
-    assert asked == []
+    assert fetched == []
 
 
-def test_a_grant_whose_row_is_committed_late_is_looked_at(
-    storefront: Storefront, run: Run, service: Service, clock: Clock, asked: list[str]
+def test_a_grant_whose_row_is_committed_late_is_checked(
+    storefront: Storefront, run: Run, service: Service, clock: Clock, fetched: list[str]
 ) -> None:
     """Its transaction began before the newest one that our side has looked at, and ended after it."""
     early, late = storefront.buy(), storefront.buy()
-    storefront.tell_all(storefront.pay(early))
+    storefront.deliver_all(storefront.pay(early))
     [(key, row)] = [(key, row) for key, row in reviews_due(service, clock).items()]
     service.table.client.delete_item(TableName=service.table.name, Key={"PK": row["PK"], "SK": row["SK"]})
     clock.now += timedelta(seconds=1)
-    storefront.tell_all(storefront.pay(late))
+    storefront.deliver_all(storefront.pay(late))
     forget_events(storefront)
-    asked.clear()
+    fetched.clear()
     run()
-    assert asked == [late.session]
+    assert fetched == [late.session]
     service.table.client.put_item(TableName=service.table.name, Item=row)
     clock.now += HOUR
     run()
-    assert asked == [late.session, early.session]
+    assert fetched == [late.session, early.session]
     assert key not in service.stored()
 
 

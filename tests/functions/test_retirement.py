@@ -150,8 +150,8 @@ def test_no_account_gets_a_retired_or_unknown_plan(service: Service, plan: str) 
     put(service, plans=[PRO, {"id": "free", "quota": 0}])
     before = service.stored()
 
-    asked = {"name": "x", "plan": plan}
-    answers = [service(PATCH_ACCOUNT, json=asked), service(PUT_ACCOUNT, "new", json=asked)]
+    body = {"name": "x", "plan": plan}
+    answers = [service(PATCH_ACCOUNT, json=body), service(PUT_ACCOUNT, "new", json=body)]
 
     assert [(answer.status, answer.code, answer.fields) for answer in answers] == [
         (422, "invalid_request", ["plan"])

@@ -10,11 +10,11 @@ from tests.support.functions import STACK
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.interruptions import killed_before
-from tests.support.reconciliation import NOTHING, Run, asked, available, run
+from tests.support.reconciliation import NOTHING, Run, available, fetched, run
 from tests.support.store_driver import Stored
 from tests.support.stripe_purchases import Json, Storefront
 
-__all__ = ["asked", "run"]
+__all__ = ["fetched", "run"]
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -69,7 +69,7 @@ def test_the_sales_of_another_stack_are_ignored(
     events = other_sales(storefront, service)
     before = service.stored()
 
-    storefront.tell_all([*events, *reversed(events)])
+    storefront.deliver_all([*events, *reversed(events)])
     answer = run()
 
     assert answer == NOTHING
@@ -77,8 +77,8 @@ def test_the_sales_of_another_stack_are_ignored(
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_a_fresh_stack_does_not_look_up_the_sales_of_the_old_one(
-    storefront: Storefront, run: Run, service: Service, clock: Clock, asked: list[str]
+def test_a_fresh_stack_does_not_fetch_the_old_stacks_sales(
+    storefront: Storefront, run: Run, service: Service, clock: Clock, fetched: list[str]
 ) -> None:
     for _ in range(5):
         session = storefront.open_session(THEIRS)
@@ -89,7 +89,7 @@ def test_a_fresh_stack_does_not_look_up_the_sales_of_the_old_one(
 
     assert run() == NOTHING
 
-    assert asked == []
+    assert fetched == []
     assert without_checkpoint(service.stored()) == before
 
 
@@ -103,7 +103,7 @@ def test_a_page_that_nobody_paid_is_never_quarantined(
         lifecycle.confirm(storefront.fake.state, made[1], "boleto")
     before = service.stored()
 
-    storefront.tell_all(storefront.since(0))
+    storefront.deliver_all(storefront.since(0))
 
     assert run() == NOTHING
     assert without_checkpoint(service.stored()) == before
@@ -115,7 +115,7 @@ def test_an_unpaid_page_unlike_its_record_is_not_quarantined(
 ) -> None:
     purchase = storefront.buy()
     storefront.session(purchase.session or "")["amount_total"] = 1
-    storefront.tell_all(storefront.happen(purchase, "expire"))
+    storefront.deliver_all(storefront.happen(purchase, "expire"))
 
     assert quarantined(service) == []
     assert output.metric("PurchaseQuarantined") == []
@@ -129,11 +129,11 @@ def test_a_misfit_is_recorded_and_reported_once(
     forget(service, sold(storefront, OURS))
     events = storefront.since(0)
     if first == "webhook":
-        storefront.tell_all(events)
+        storefront.deliver_all(events)
     for _ in range(3):
         run()
         clock.now += HOUR / 2
-    storefront.tell_all(events)
+    storefront.deliver_all(events)
 
     assert quarantined(service) == [["unknown_purchase"]]
     assert output.metric("PurchaseQuarantined") == [1]
@@ -144,11 +144,11 @@ def test_two_misfits_of_one_purchase_are_two(storefront: Storefront, service: Se
     [event] = storefront.pay(purchase)
     session = storefront.session(purchase.session or "")
     session["amount_total"] = 1
-    storefront.tell(event)
+    storefront.deliver(event)
     session["amount_total"] = 4990
-    storefront.tell(event)
+    storefront.deliver(event)
     session["payment_status"] = "unpaid"
-    storefront.tell(event)
+    storefront.deliver(event)
 
     assert sorted(quarantined(service)) == [["amount"], ["progress"]]
     assert output.metric("PurchaseQuarantined") == [1, 1]
@@ -163,8 +163,8 @@ def test_a_misfit_is_reported_before_its_row_is_stored(
     storefront.session(purchase.session or "")["amount_total"] = 1
 
     with killed_before(service.table.client, "PutItem QUARANTINE#"):
-        storefront.tell(event)
-    storefront.tell(event)
+        storefront.deliver(event)
+    storefront.deliver(event)
 
     assert quarantined(service) == [["amount"]]
     assert output.metric("PurchaseQuarantined") == [1, 1]
@@ -176,7 +176,7 @@ def test_a_sale_that_lost_its_stacks_name_is_found_by_its_record(
     purchase = storefront.buy()
     del storefront.session(purchase.session or "")["metadata"]["prepaid_stack"]
 
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
 
     assert storefront.purchase(purchase).state == "granted"
     assert output.metric("PurchaseQuarantined") == []
@@ -189,7 +189,7 @@ def test_our_page_under_another_stacks_name_waits_for_a_person(
     metadata = storefront.session(purchase.session or "")["metadata"]
     metadata["prepaid_stack"] = THEIRS["prepaid_stack"]
     events = storefront.pay(purchase)
-    storefront.tell_all(events)
+    storefront.deliver_all(events)
 
     assert storefront.purchase(purchase).state == "paid"
     assert quarantined(service) == [["stack"]]
@@ -206,7 +206,7 @@ def test_another_stacks_page_does_not_touch_a_purchase_that_it_names(storefront:
         lifecycle.pay(storefront.fake.state, session["id"], "card")
     before = service.stored()
 
-    storefront.tell_all(storefront.events(session["id"]))
+    storefront.deliver_all(storefront.events(session["id"]))
 
     assert service.stored() == before
 
@@ -217,7 +217,7 @@ def test_a_restored_table_finds_the_sales_that_it_forgot(
     forgotten, behind = storefront.buy(), storefront.buy()
     before = service.stored()
     for purchase in (forgotten, behind):
-        storefront.tell_all(storefront.pay(purchase))
+        storefront.deliver_all(storefront.pay(purchase))
     now = service.stored()
     for key in now.keys() - before.keys():
         row = now[key]

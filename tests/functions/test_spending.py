@@ -50,10 +50,10 @@ def test_quantity_is_one_by_default(service: Service) -> None:
 
 def test_description_customer_and_reference_are_kept(service: Service) -> None:
     service.open(credits=2)
-    said = {"description": "banho e tosa 🐶", "customer": "Zoé", "reference": "os-17"}
-    service(CONSUME, json={"feature": "sticker", **said}, by=caller("grooming-app"))
+    labels = {"description": "banho e tosa 🐶", "customer": "Zoé", "reference": "os-17"}
+    service(CONSUME, json={"feature": "sticker", **labels}, by=caller("grooming-app"))
     line = lines(service.stored())[-1]
-    assert said.items() <= line.items()
+    assert labels.items() <= line.items()
     assert line["actor"] == "grooming-app"
 
 

@@ -153,9 +153,9 @@ def test_a_free_feature_has_no_limit(service: Service) -> None:
 
 def test_owed_credits_say_why_and_how_they_end(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     use(service, 60)
-    storefront.tell_all(storefront.refund(purchase))
+    storefront.deliver_all(storefront.refund(purchase))
 
     page = visit(service)
 
@@ -166,10 +166,10 @@ def test_owed_credits_say_why_and_how_they_end(storefront: Storefront, service: 
 
 def test_a_purchase_that_settles_a_debt_says_so(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     use(service, 60)
-    storefront.tell_all(storefront.refund(purchase))
-    storefront.tell_all(storefront.pay(storefront.buy()))
+    storefront.deliver_all(storefront.refund(purchase))
+    storefront.deliver_all(storefront.pay(storefront.buy()))
 
     assert rows(visit(service), "lines")[0].endswith("Compra de créditos quitou créditos devidos: 60 +40 Saldo 40")
 
@@ -202,7 +202,7 @@ def test_a_lot_that_ends_within_a_day_shows_its_time(service: Service) -> None:
 
 
 def test_lots_say_where_they_come_from(storefront: Storefront, service: Service) -> None:
-    storefront.tell_all(storefront.pay(storefront.buy()))
+    storefront.deliver_all(storefront.pay(storefront.buy()))
     service.give(5, reason="Boas-vindas")
     service.give(7, reason="Erro de junho", kind="adjustment", valid_months=14)
 
@@ -254,15 +254,15 @@ def test_a_payment_on_its_way_is_shown_until_it_ends(storefront: Storefront, ser
     purchase = storefront.buy()
     assert "Aguardando" not in visit(service).text
 
-    storefront.tell_all(storefront.happen(purchase, "confirm", "boleto"))
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "boleto"))
     assert notices(visit(service))[0].startswith("Aguardando o pagamento de R$ 49,90 por 100 créditos.")
 
-    storefront.tell_all(storefront.happen(purchase, "pay"))
+    storefront.deliver_all(storefront.happen(purchase, "pay"))
     assert notices(visit(service)) == []
 
 
 def test_money_that_is_checked_is_not_called_waiting(storefront: Storefront, service: Service) -> None:
-    storefront.tell_all(storefront.pay(storefront.sell(amount=1)))
+    storefront.deliver_all(storefront.pay(storefront.sell(amount=1)))
 
     notice = notices(visit(service))[0]
 

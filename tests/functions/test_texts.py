@@ -161,7 +161,7 @@ def test_a_profile_keeps_its_texts_as_they_were_sent(service: Service, field: st
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("banho\ntosa", "character 6 is U+000A, a line break"),
         ("banho\u2028tosa", "character 6 is U+2028, a line break"),
@@ -172,14 +172,14 @@ def test_a_profile_keeps_its_texts_as_they_were_sent(service: Service, field: st
         ("\u200b", "must contain a visible character"),
     ],
 )
-def test_a_refusal_names_the_character(service: Service, text: str, said: str) -> None:
+def test_a_refusal_names_the_character(service: Service, text: str, message: str) -> None:
     service.open(credits=1)
 
     answer = service(CONSUME, json={"feature": "sticker", "description": text})
 
     assert answer.fields == ["description"]
-    assert answer.body["errors"][0]["message"].endswith(said)
-    assert said in answer.body["detail"]
+    assert answer.body["errors"][0]["message"].endswith(message)
+    assert message in answer.body["detail"]
 
 
 def latin_1(text: str) -> bytes:

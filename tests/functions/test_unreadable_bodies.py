@@ -42,12 +42,12 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "said"), SENTENCES, ids=[said for _, said in SENTENCES])
-def test_each_fault_of_a_body_gets_its_own_sentence(unchanged: Service, body: str | bytes, said: str) -> None:
+@pytest.mark.parametrize(("body", "sentence"), SENTENCES, ids=[sentence for _, sentence in SENTENCES])
+def test_each_fault_of_a_body_gets_its_own_sentence(unchanged: Service, body: str | bytes, sentence: str) -> None:
     answer = unchanged(CONSUME, body=body)
 
     assert (answer.status, answer.code) == (400, "malformed_body")
-    assert said in answer.body["detail"]
+    assert sentence in answer.body["detail"]
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "utf-16", "utf-16-le", "utf-32"])

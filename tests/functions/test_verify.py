@@ -53,7 +53,7 @@ def test_a_table_written_by_the_service_alone_is_sound(
     """A pass is finished once a day."""
     service.give(5, "acme")
     # By the manager's session, whose key has a claim too.
-    storefront.tell_all(storefront.pay(storefront.buy()))
+    storefront.deliver_all(storefront.pay(storefront.buy()))
 
     first = verify()
     again = verify()
@@ -105,11 +105,11 @@ def before_page(service: Service, monkeypatch: pytest.MonkeyPatch, which: int, a
     client, pages = service.table.client, []
     scan = client.scan
 
-    def scanned(**asked: Any) -> Any:
-        pages.append(asked)
+    def scanned(**params: Any) -> Any:
+        pages.append(params)
         if len(pages) >= which:
             act()
-        return scan(**asked)
+        return scan(**params)
 
     monkeypatch.setattr(client, "scan", scanned)
     return pages
@@ -143,7 +143,7 @@ def test_the_next_run_continues_at_the_page_that_failed(
         before_page(service, failing, 5, act)
         with pytest.raises(error):
             verify()
-    told_first = sum(output.metric("VerificationFindings"))
+    found_first = sum(output.metric("VerificationFindings"))
     with monkeypatch.context() as well:
         pages = before_page(service, well, 1, lambda: None)
         answer = verify()
@@ -153,10 +153,10 @@ def test_the_next_run_continues_at_the_page_that_failed(
     assert rows - 8 <= answer["read"] <= rows - 8 + 1
     assert answer["finished"]
     findings = [line for line in output.lines if line.get("message") == "finding"]
-    told = Counter((line["code"], line["account"], line["where"]) for line in findings)
-    assert 0 < told_first < len(findings) == told_first + answer["found"]
-    assert {account for _, account, _ in told} == {f"shop-{number}" for number in range(4)}
-    assert set(told.values()) == {1}
+    reported = Counter((line["code"], line["account"], line["where"]) for line in findings)
+    assert 0 < found_first < len(findings) == found_first + answer["found"]
+    assert {account for _, account, _ in reported} == {f"shop-{number}" for number in range(4)}
+    assert set(reported.values()) == {1}
 
 
 def test_a_killed_run_resumes_a_few_pages_back(verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

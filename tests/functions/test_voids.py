@@ -193,7 +193,7 @@ def test_an_unknown_account_and_a_strangers_look_alike(granted: Service, id_: st
 @pytest.mark.parametrize("spent", [0, 100])
 def test_bought_credits_are_refunded_and_not_voided(service: Service, storefront: Storefront, spent: int) -> None:
     purchase = storefront.buy()
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     lot = service.balance()["credits"]["lots"][0]["lot"]
     if spent:
         service.spend(spent)
@@ -266,7 +266,7 @@ def test_a_void_in_a_csv_names_its_lot(granted: Service) -> None:
     assert "void,-5,0,0,,,a mistake,,,credits,499995,0,lot_000000000002,,admin-client" in text
 
 
-def test_a_wrong_expiry_is_mended_by_a_void_and_a_new_grant(service: Service) -> None:
+def test_a_void_and_a_new_grant_correct_a_wrong_expiry(service: Service) -> None:
     service.open()
     wrong = service.give(20, valid_months=120)
     service.spend(3)

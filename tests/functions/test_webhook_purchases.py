@@ -28,7 +28,7 @@ def quarantined(stored: Stored) -> list[dict[str, Any]]:
 def test_a_card_payment_becomes_a_lot(storefront: Storefront, service: Service, output: Output) -> None:
     purchase = storefront.sell()
     [event] = storefront.pay(purchase)
-    answer = storefront.tell(event)
+    answer = storefront.deliver(event)
     assert (answer.status, answer.body) == (200, {"received": True})
     stored = service.stored()
     assert types(stored) == GRANTED
@@ -56,7 +56,7 @@ def test_a_card_payment_becomes_a_lot(storefront: Storefront, service: Service, 
 
 def test_what_is_granted_comes_from_the_record(storefront: Storefront, service: Service) -> None:
     purchase = storefront.sell(credits=777, pack="special", valid_months=1)
-    storefront.tell_all(storefront.pay(purchase))
+    storefront.deliver_all(storefront.pay(purchase))
     assert service.balance()["credits"]["lots"] == [
         {
             "lot": "lot_000000000002",
@@ -73,10 +73,10 @@ def test_an_unpaid_voucher_grants_nothing(storefront: Storefront, service: Servi
     purchase = storefront.sell()
     with storefront.fake.state.lock:
         lifecycle.confirm(storefront.fake.state, purchase.session or "", "pix")
-    storefront.tell_all(storefront.events(purchase.session))
+    storefront.deliver_all(storefront.events(purchase.session))
     assert storefront.purchase(purchase).state == "pending"
     assert types(service.stored()) == ["plan_change"]
-    storefront.tell_all(storefront.pay(purchase, "pix"))
+    storefront.deliver_all(storefront.pay(purchase, "pix"))
     assert storefront.purchase(purchase).state == "granted"
     assert types(service.stored()) == GRANTED
 
@@ -88,7 +88,7 @@ def test_a_payment_that_failed_grants_nothing(storefront: Storefront, service: S
         lifecycle.fail(storefront.fake.state, purchase.session or "")
     events = storefront.events(purchase.session)
     for order in (events, events[::-1]):
-        storefront.tell_all(order)
+        storefront.deliver_all(order)
         assert storefront.purchase(purchase).state == "failed"
     assert types(service.stored()) == ["plan_change"]
 
@@ -98,11 +98,11 @@ def test_an_expired_purchase_that_is_paid_after_all_is_granted(storefront: Store
     session = purchase.session or ""
     with storefront.fake.state.lock:
         lifecycle.expire(storefront.fake.state, session)
-    storefront.tell_all(storefront.events(session))
+    storefront.deliver_all(storefront.events(session))
     assert storefront.purchase(purchase).state == "expired"
     with storefront.fake.state.lock:
         lifecycle.pay_after_expiry(storefront.fake.state, session, "pix")
-    storefront.tell_all(storefront.events(session))
+    storefront.deliver_all(storefront.events(session))
     assert storefront.purchase(purchase).state == "granted"
     assert types(service.stored()) == GRANTED
 
@@ -110,9 +110,9 @@ def test_an_expired_purchase_that_is_paid_after_all_is_granted(storefront: Store
 def test_two_events_of_one_session_grant_once(storefront: Storefront, service: Service) -> None:
     purchase = storefront.sell()
     [event] = storefront.pay(purchase)
-    storefront.tell(event)
-    storefront.tell(event | {"id": "evt_another_object"})
-    storefront.tell(event | {"id": "evt_a_third", "type": "checkout.session.async_payment_succeeded"})
+    storefront.deliver(event)
+    storefront.deliver(event | {"id": "evt_another_object"})
+    storefront.deliver(event | {"id": "evt_a_third", "type": "checkout.session.async_payment_succeeded"})
     assert types(service.stored()) == GRANTED
 
 
@@ -144,7 +144,7 @@ def paid_event(storefront: Storefront) -> list[Json]:
 
 
 @pytest.mark.parametrize(
-    ("told", "names"),
+    ("changes", "names"),
     [
         ({"mode": "subscription"}, ["mode"]),
         ({"livemode": True}, ["live"]),
@@ -155,11 +155,11 @@ def paid_event(storefront: Storefront) -> list[Json]:
     ],
 )
 def test_a_session_that_differs_from_its_record_is_quarantined(
-    storefront: Storefront, service: Service, output: Output, told: dict[str, Any], names: list[str]
+    storefront: Storefront, service: Service, output: Output, changes: dict[str, Any], names: list[str]
 ) -> None:
     purchase = storefront.sell()
     [event] = storefront.pay(purchase)
-    storefront.session(purchase.session or "").update(told)
+    storefront.session(purchase.session or "").update(changes)
     check_quarantine(storefront, service, output, purchase, event, names)
 
 
@@ -172,7 +172,7 @@ def test_inflated_metadata_grants_the_recorded_credits(storefront: Storefront, s
     [event] = storefront.pay(purchase)
     event = copy.deepcopy(event)
     event["data"]["object"] |= {"amount_total": 99999900, "credits": 999999, "metadata": session["metadata"]}
-    storefront.tell(event)
+    storefront.deliver(event)
     assert service.balance()["credits"]["available"] == 100
     assert quarantined(service.stored()) == []
 
@@ -202,7 +202,7 @@ def test_a_session_with_another_line_item_is_quarantined(
 def check_quarantine(
     storefront: Storefront, service: Service, output: Output, purchase: Purchase, event: Json, names: list[str]
 ) -> None:
-    assert storefront.tell(event).body == {"received": True}
+    assert storefront.deliver(event).body == {"received": True}
     stored = service.stored()
     assert quarantined(stored) == [{"event": event["id"], "mismatches": names}]
     assert types(stored) == ["plan_change"]
@@ -217,8 +217,8 @@ def check_quarantine(
     assert (definition["Namespace"], definition["Dimensions"]) == ("Prepaid", [["service"]])
     assert metric["service"] == "prepaid-test"
     # Told again, and by other events, it is the same row, and nobody is alarmed again.
-    storefront.tell(event)
-    storefront.tell(event | {"id": "evt_another"})
+    storefront.deliver(event)
+    storefront.deliver(event | {"id": "evt_another"})
     assert service.stored() == stored
     assert output.metric("PurchaseQuarantined") == [1]
 
@@ -232,12 +232,12 @@ def test_an_event_without_a_usable_id_is_rejected(storefront: Storefront, event_
 
 def test_a_payment_of_another_purchase_is_quarantined(storefront: Storefront, service: Service, output: Output) -> None:
     first, second = storefront.sell(), storefront.sell()
-    storefront.tell_all(storefront.pay(first))
+    storefront.deliver_all(storefront.pay(first))
     [event] = storefront.pay(second)
     storefront.session(second.session or "")["payment_intent"] = storefront.session(first.session or "")[
         "payment_intent"
     ]
-    storefront.tell(event)
+    storefront.deliver(event)
     assert types(service.stored()) == GRANTED
     assert quarantined(service.stored()) == [{"event": event["id"], "mismatches": ["payment"]}]
     assert output.metric("PurchaseQuarantined") == [1]
@@ -261,7 +261,7 @@ def test_a_paid_session_without_a_record_is_quarantined(
     with storefront.fake.state.lock:
         lifecycle.pay(storefront.fake.state, session["id"], "card")
     [event] = storefront.events(session["id"])
-    assert storefront.tell(event).status == 200
+    assert storefront.deliver(event).status == 200
     assert quarantined(service.stored()) == [{"event": event["id"], "mismatches": ["unknown_purchase"]}]
     assert output.metric("PurchaseQuarantined") == [1]
 
@@ -273,7 +273,7 @@ def test_sessions_of_others_are_ignored(storefront: Storefront, service: Service
     session = storefront.open_session(metadata)
     with storefront.fake.state.lock:
         lifecycle.pay(storefront.fake.state, session["id"], "card")
-    storefront.tell_all(storefront.events(session["id"]))
+    storefront.deliver_all(storefront.events(session["id"]))
     assert service.stored() == before
 
 
@@ -282,7 +282,7 @@ def test_an_event_of_an_unknown_session_is_ignored(storefront: Storefront, servi
     [event] = storefront.pay(purchase)
     before = service.stored()
     event["data"]["object"]["id"] = "cs_test_unknown"
-    assert storefront.tell(event).status == 200
+    assert storefront.deliver(event).status == 200
     assert service.stored() == before
 
 
@@ -290,7 +290,7 @@ def test_an_open_session_changes_nothing(storefront: Storefront, service: Servic
     purchase = storefront.sell()
     before = service.stored()
     event = {"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": purchase.session}}}
-    assert storefront.tell(event).status == 200
+    assert storefront.deliver(event).status == 200
     assert service.stored() == before
 
 
@@ -302,7 +302,7 @@ def test_the_events_own_payload_is_never_trusted(storefront: Storefront, service
         "type": "checkout.session.completed",
         "data": {"object": {"id": purchase.session, "payment_status": "paid", "amount_total": 4990}},
     }
-    storefront.tell(event)
+    storefront.deliver(event)
     assert types(service.stored()) == ["plan_change"]
 
 
@@ -311,5 +311,5 @@ def test_a_purchase_of_an_unknown_account_is_quarantined(
 ) -> None:
     purchase = storefront.sell(account="nobody")
     [event] = storefront.pay(purchase)
-    assert storefront.tell(event).status == 200
+    assert storefront.deliver(event).status == 200
     assert [row["event"] for row in quarantined(service.stored())] == [event["id"]]

@@ -184,8 +184,8 @@ def test_malformed_headers_are_rejected(service: Service, header: str | None) ->
     assert rejected(deliver(service, BODY, header))
 
 
-def sign_and_deliver(service: Service, body: bytes, *, trouble: bool = False) -> Answer:
-    return deliver(service, body, signed(body, START), base64=True, trouble=trouble)
+def sign_and_deliver(service: Service, body: bytes, *, may_fail: bool = False) -> Answer:
+    return deliver(service, body, signed(body, START), base64=True, may_fail=may_fail)
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,9 @@ def test_another_account_gets_the_same_404_as_a_missing_one(service: Service, ro
 def test_other_errors_do_not_reveal_another_account(service: Service, route: str, wrong: dict[str, Any]) -> None:
     service.open("zoo")
     bound = caller(account="acme")
-    asked = {"json": ASKED[route]} | wrong
-    assert service(route, "zoo", by=bound, **asked) == service(route, "nobody", by=bound, **asked)
-    assert service(route, "zoo", by=bound, **asked).status == 404
+    request = {"json": ASKED[route]} | wrong
+    assert service(route, "zoo", by=bound, **request) == service(route, "nobody", by=bound, **request)
+    assert service(route, "zoo", by=bound, **request).status == 404
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)

@@ -34,17 +34,17 @@ def main() -> int:
     for target in chosen.targets:
         if target not in {*TARGETS, "contract"}:
             parser.error(f"there is no target {target}, only {', '.join(TARGETS)} and contract")
-        say(f"{target}: {chosen.seconds} s")
+        report(f"{target}: {chosen.seconds} s")
         if target == "contract":
             fuzz_contract(chosen.seconds)
         elif not fuzz_target(target, chosen.seconds):
-            say(f"{target}: found something, see {FOUND.relative_to(ROOT)}")
+            report(f"{target}: found something, see {FOUND.relative_to(ROOT)}")
             return 1
-    say("nothing found")
+    report("nothing found")
     return 0
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """For the person at the keyboard."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
@@ -80,7 +80,7 @@ def fuzz_contract(seconds: int) -> None:
             "body.code": [demo.CODE],
             "header.Manager-Session": sessions,
         }
-        say(explore(addresses.api_url, addresses.tokens, words, Path(folder), seconds=seconds))
+        report(explore(addresses.api_url, addresses.tokens, words, Path(folder), seconds=seconds))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from tests.simulation.line import quick_client
 from tests.simulation.stage import API_KEY, CHECKOUT, TABLE, TOLERANCE_SECONDS, model_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, fake_stripe, reached
 from tests.support.api import WEBHOOK
-from tests.support.apps import load_app, unheard
+from tests.support.apps import load_app, silenced
 from tests.support.contract import check_answer
 from tests.support.gateway_events import Context, Event, http_event
 
@@ -91,10 +91,10 @@ class Delivery:
 
 @dataclass
 class Stand:
-    """Where one delivery arrives. asked: what Stripe was asked."""
+    """Where one delivery arrives. fetched: what the service fetched from Stripe."""
 
     database: Database = field(default_factory=lambda: Database(TABLE))
-    asked: list[str] = field(default_factory=list)
+    fetched: list[str] = field(default_factory=list)
 
 
 def delivery(data: bytes) -> None:
@@ -111,7 +111,7 @@ def delivery(data: bytes) -> None:
     check_answer(WEBHOOK, status, response["headers"]["Content-Type"], body)
     if not believable(event, made.signature):
         assert status in REFUSED, (status, body)
-        assert stand.asked == [], "Stripe was asked for somebody else"
+        assert stand.fetched == [], "Stripe was asked for somebody else"
         assert stand.database.snapshot(TABLE) == {}, "somebody else wrote"
         return
     assert status in BELIEVED, (status, body)
@@ -146,8 +146,8 @@ def webhook_file() -> ModuleType:
 def standing(stand: Stand) -> Iterator[None]:
     """For the length of a with block the handler lives at this stand, and says nothing to anybody."""
     # append returns None: no fault is planned.
-    wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.asked.append)
-    with reached(wire), unheard():
+    wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.fetched.append)
+    with reached(wire), silenced():
         yield
 
 

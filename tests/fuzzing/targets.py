@@ -119,17 +119,17 @@ def body(data: bytes) -> None:
         if request is None:
             continue
         try:
-            asked = body_of(request, model)
+            parsed = body_of(request, model)
         except (Malformed, InvalidRequest) as refusal:
             check_words(refusal)
             continue
         sent = json.loads(data, object_pairs_hook=once)
         assert isinstance(sent, dict)
         # Nothing was coerced, dropped or read another way than any JSON reader does.
-        for field, value in asked.model_dump(exclude_unset=True, mode="json").items():
-            if not isinstance(getattr(asked, field), datetime):
+        for field, value in parsed.model_dump(exclude_unset=True, mode="json").items():
+            if not isinstance(getattr(parsed, field), datetime):
                 assert same(value, sent[field]), (field, value, sent[field])
-        assert set(sent) == asked.model_fields_set
+        assert set(sent) == parsed.model_fields_set
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def test_transactions_work_and_name_the_condition_that_failed(client: "DynamoDBC
 
 
 def test_two_instances_run_at_once_and_leave_no_open_port() -> None:
-    with dynamodb_local.dynamodb_local("one") as one, dynamodb_local.dynamodb_local("other") as other:
-        ports = one.port, other.port
+    with dynamodb_local.dynamodb_local("one") as first, dynamodb_local.dynamodb_local("other") as second:
+        ports = first.port, second.port
         assert all(listens(port) for port in ports)
 
     assert not any(listens(port) for port in ports)
@@ -89,11 +89,11 @@ def test_other_systems_get_the_requirements(machine: tuple[str, str, str]) -> No
         require_supported(*machine)
 
 
-def put(key: str, said: str) -> Any:
+def put(key: str, value: str) -> Any:
     return {
         "Put": {
             "TableName": TABLE,
-            "Item": {"PK": {"S": key}, "said": {"S": said}},
+            "Item": {"PK": {"S": key}, "said": {"S": value}},
             "ConditionExpression": "attribute_not_exists(PK)",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }

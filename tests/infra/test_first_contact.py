@@ -88,7 +88,7 @@ from urllib.request import proxy_bypass
 print([bool(proxy_bypass(host)) for host in ("127.0.0.1:4566", "localhost", "intranet.example", "pypi.org")])
 """
 
-    said = [
+    outputs = [
         subprocess.run(
             [sys.executable, "-c", bypassed],
             cwd=ROOT,
@@ -100,7 +100,7 @@ print([bool(proxy_bypass(host)) for host in ("127.0.0.1:4566", "localhost", "int
         for excluded in ({}, {"NO_PROXY": "intranet.example"}, {"no_proxy": "intranet.example"})
     ]
 
-    assert said == ["[True, True, False, False]"] + ["[True, True, True, False]"] * 2
+    assert outputs == ["[True, True, False, False]"] + ["[True, True, True, False]"] * 2
 
 
 def test_make_lock_renews_the_pins_of_every_tool() -> None:

@@ -18,10 +18,10 @@ def echo() -> Iterator[int]:
 
     def answer() -> None:
         with server.accept()[0] as visitor:
-            heard = b""
+            received = b""
             while some := visitor.recv(65_536):
-                heard += some
-            visitor.sendall(heard.upper())
+                received += some
+            visitor.sendall(received.upper())
 
     with socket.create_server((HOST, 0)) as server:
         thread = Thread(target=answer, daemon=True)

@@ -180,8 +180,10 @@ def test_documented_rights_match_those_of_the_local_keys() -> None:
     """The table of docs/stripe.md, whose columns are a function and Stripe's own names for what its key may do."""
     text = (TEMPLATE.parent / "docs" / "stripe.md").read_text("utf-8")
     rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", text, re.MULTILINE)
-    told = {
+    documented = {
         function: {STRIPE_RESOURCES[name]: level for name, level in re.findall(r"\*([A-Z].*?): (read|write)\*", rights)}
         for function, rights in rows
     }
-    assert told == {re.sub("(?<!^)([A-Z])", r"_\1", name).lower(): rights for name, rights in STRIPE_RIGHTS.items()}
+    assert documented == {
+        re.sub("(?<!^)([A-Z])", r"_\1", name).lower(): rights for name, rights in STRIPE_RIGHTS.items()
+    }

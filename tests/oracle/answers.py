@@ -266,4 +266,4 @@ def voucher(record: Json) -> Json | None:
 
 def purchases(shown: dict[str, Any]) -> Json:
     """shown: bodies by id, far fewer than a page holds."""
-    return {"purchases": [shown[one] for one in sorted(shown, reverse=True)], "next_cursor": None}
+    return {"purchases": [shown[purchase_id] for purchase_id in sorted(shown, reverse=True)], "next_cursor": None}

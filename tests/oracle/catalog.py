@@ -30,9 +30,9 @@ class CatalogVersion:
     def of(cls, body: Json, since: int = 0) -> "CatalogVersion":
         """From the catalog's JSON."""
         named = {
-            f"{kind} {one['id']}": one
-            for kind, ones in (("feature", body["features"]), ("plan", body["plans"]))
-            for one in ones
+            f"{kind} {item['id']}": item
+            for kind, items in (("feature", body["features"]), ("plan", body["plans"]))
+            for item in items
         }
         return cls(
             version=body["version"],
@@ -41,20 +41,20 @@ class CatalogVersion:
             quotas={plan["id"]: plan["quota"] for plan in body["plans"]},
             packs={pack["id"]: pack for pack in body["packs"]},
             since=since,
-            retired=frozenset(name for name, one in named.items() if not one.get("active", True)),
-            titles={name: one.get("titles", {}) for name, one in named.items()},
+            retired=frozenset(name for name, item in named.items() if not item.get("active", True)),
+            titles={name: item.get("titles", {}) for name, item in named.items()},
         )
 
     def offers(self, kind: str, name: str) -> bool:
         """Whether a feature or plan of this version is active."""
         return f"{kind} {name}" not in self.retired
 
-    def followed_by(self, asked: Json, since: int) -> "CatalogVersion":
+    def followed_by(self, body: Json, since: int) -> "CatalogVersion":
         """The next version: what was asked for, and the rest of this one as retired."""
-        new = CatalogVersion.of({"version": self.version + 1, **asked}, since)
+        new = CatalogVersion.of({"version": self.version + 1, **body}, since)
         prices = {feature: price for feature, price in self.prices.items() if feature not in new.prices}
         quotas = {plan: quota for plan, quota in self.quotas.items() if plan not in new.quotas}
-        packs = {pack: {**body, "active": False} for pack, body in self.packs.items() if pack not in new.packs}
+        packs = {pack: {**terms, "active": False} for pack, terms in self.packs.items() if pack not in new.packs}
         backed = new.backed
         if backed is None and self.backed in prices:
             backed = self.backed

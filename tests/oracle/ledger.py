@@ -23,10 +23,10 @@ GENESIS_HASH = bytes(32)
 class KeyEffect:
     """What an idempotency key did, once and for all (rule 5).
 
-    asked: the kind of request and what it asked for. author: the request that had the effect.
+    signature: the kind of request and what it asked for. author: the request that had the effect.
     """
 
-    asked: tuple[Any, ...]
+    signature: tuple[Any, ...]
     author: Any
     number: int = 0
     purchase: str = ""
@@ -117,8 +117,8 @@ class Ledger:
         return line
 
     def _next_hash(self, item: Json) -> bytes:
-        said = "\n".join((item["PK"]["S"], item["SK"]["S"], item["line"]["S"], item["state"]["S"]))
-        return sha256(self.hash + said.encode()).digest()
+        text = "\n".join((item["PK"]["S"], item["SK"]["S"], item["line"]["S"], item["state"]["S"]))
+        return sha256(self.hash + text.encode()).digest()
 
     def _append(self, entry: Entry, request: Request, about: str) -> None:
         line = entry.line

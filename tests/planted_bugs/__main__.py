@@ -61,10 +61,10 @@ def main() -> int:
     parser.add_argument("--only", default="", help="bugs whose name contains this text")
     parser.add_argument("--sample", type=int, default=0, help="so many of them, drawn at random; 0 is all")
     parser.add_argument("--seed", type=int, default=1, help="draws another sample")
-    asked = parser.parse_args()
-    bugs = [bug for area in AREAS if asked.area in {"", area} for bug in AREAS[area] if asked.only in bug.name]
-    if 0 < asked.sample < len(bugs):
-        bugs = random.Random(asked.seed).sample(bugs, asked.sample)
+    options = parser.parse_args()
+    bugs = [bug for area in AREAS if options.area in {"", area} for bug in AREAS[area] if options.only in bug.name]
+    if 0 < options.sample < len(bugs):
+        bugs = random.Random(options.seed).sample(bugs, options.sample)
     if not bugs:
         parser.error("no bug has that area and name")
     try:
@@ -73,7 +73,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     started = time.monotonic()
-    with copies(asked.workers) as trees, ThreadPoolExecutor(asked.workers) as workers:
+    with copies(options.workers) as trees, ThreadPoolExecutor(options.workers) as workers:
         failing = outcome(run_in(trees, sorted({test for planting in plantings for test in planting.found_by})))
         if failing is not None:
             print(f"The tests fail without any bug ({failing}): nothing can be learned from them.", file=sys.stderr)

@@ -196,8 +196,8 @@ def _nearest_lines(bug: Bug, definitions: tuple[Definition, ...]) -> list[str]:
     return [places[line] for line in lines]
 
 
-def _is_called(one: Definition, name: str) -> bool:
-    return f".{one.name}".endswith(f".{name}")
+def _is_called(definition: Definition, name: str) -> bool:
+    return f".{definition.name}".endswith(f".{name}")
 
 
 def _is_in(path: Path, module: str) -> bool:

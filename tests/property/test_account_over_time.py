@@ -236,15 +236,15 @@ class AccountOverTime(RuleBasedStateMachine):
 
     def refused(self, operation: Debit | Grant | Void | ChangeTerms | Settle, how: type[Exception]) -> Exception:
         """Try what must be refused; twice, for a refusal leaves nothing behind."""
-        said: list[Exception] = []
+        refusals: list[Exception] = []
         for _ in range(2):
             try:
                 apply(self.account, operation, catalog=self.catalog, now=self.now)
             except how as refusal:
-                said.append(refusal)
-        assert len(said) == 2
-        assert vars(said[0]) == vars(said[1])
-        return said[0]
+                refusals.append(refusal)
+        assert len(refusals) == 2
+        assert vars(refusals[0]) == vars(refusals[1])
+        return refusals[0]
 
 
 def value(account: Account) -> tuple[object, ...]:

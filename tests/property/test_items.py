@@ -133,29 +133,33 @@ def test_one_instant_hashes_alike_in_whatever_offset_it_was_written(grant: Grant
     assert request_hash(replace(grant, validity=elsewhere)) == request_hash(grant)
 
 
-@given(one=operations, other=operations)
+@given(first=operations, second=operations)
 def test_two_requests_hash_alike_only_if_they_ask_the_same(
-    one: Debit | Grant | Void, other: Debit | Grant | Void
+    first: Debit | Grant | Void, second: Debit | Grant | Void
 ) -> None:
-    assert (request_hash(one) == request_hash(other)) == (replace(one, actor="") == replace(other, actor=""))
+    assert (request_hash(first) == request_hash(second)) == (replace(first, actor="") == replace(second, actor=""))
 
 
-@given(one=debits, other=debits, name=st.sampled_from([field.name for field in fields(Debit) if field.name != "actor"]))
-def test_every_field_of_a_debit_counts(one: Debit, other: Debit, name: str) -> None:
-    assume(getattr(one, name) != getattr(other, name))
+@given(
+    first=debits, second=debits, name=st.sampled_from([field.name for field in fields(Debit) if field.name != "actor"])
+)
+def test_every_field_of_a_debit_counts(first: Debit, second: Debit, name: str) -> None:
+    assume(getattr(first, name) != getattr(second, name))
 
-    assert request_hash(replace(one, **{name: getattr(other, name)})) != request_hash(one)
-
-
-@given(one=grants, other=grants, name=st.sampled_from([field.name for field in fields(Grant) if field.name != "actor"]))
-def test_every_field_of_a_grant_counts(one: Grant, other: Grant, name: str) -> None:
-    assume(getattr(one, name) != getattr(other, name))
-
-    assert request_hash(replace(one, **{name: getattr(other, name)})) != request_hash(one)
+    assert request_hash(replace(first, **{name: getattr(second, name)})) != request_hash(first)
 
 
-@given(one=voids, other=voids, name=st.sampled_from([field.name for field in fields(Void) if field.name != "actor"]))
-def test_every_field_of_a_void_counts(one: Void, other: Void, name: str) -> None:
-    assume(getattr(one, name) != getattr(other, name))
+@given(
+    first=grants, second=grants, name=st.sampled_from([field.name for field in fields(Grant) if field.name != "actor"])
+)
+def test_every_field_of_a_grant_counts(first: Grant, second: Grant, name: str) -> None:
+    assume(getattr(first, name) != getattr(second, name))
 
-    assert request_hash(replace(one, **{name: getattr(other, name)})) != request_hash(one)
+    assert request_hash(replace(first, **{name: getattr(second, name)})) != request_hash(first)
+
+
+@given(first=voids, second=voids, name=st.sampled_from([field.name for field in fields(Void) if field.name != "actor"]))
+def test_every_field_of_a_void_counts(first: Void, second: Void, name: str) -> None:
+    assume(getattr(first, name) != getattr(second, name))
+
+    assert request_hash(replace(first, **{name: getattr(second, name)})) != request_hash(first)

@@ -101,13 +101,13 @@ class PurchasesOverTime(RuleBasedStateMachine):
     # Ours
 
     @rule(name=st.sampled_from("ab"))
-    def we_look(self, name: str) -> None:
-        self.look(name)
+    def we_sync(self, name: str) -> None:
+        self.sync(name)
         taken = len(self.entries)
-        self.look(name)
+        self.sync(name)
         assert len(self.entries) == taken
 
-    def look(self, name: str) -> None:
+    def sync(self, name: str) -> None:
         truth = self.truths[name]
         assert mismatches(self.purchases[name], truth) == ()
         for _ in range(MOST_STEPS):
@@ -276,7 +276,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         if not hasattr(self, "truths"):
             return
         for name, truth in self.truths.items():
-            self.look(name)
+            self.sync(name)
             purchase = self.purchases[name]
             money = min(truth.refunded, truth.amount) + min(truth.disputed, truth.amount)
             assert purchase.revoked == purchase.credits * min(money, truth.amount) // truth.amount
@@ -307,7 +307,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
             before = entry.after
         self.entries += entries
         self.account = before
-        assert all(one.after.number + 1 == next_.after.number for one, next_ in pairwise(self.entries))
+        assert all(entry.after.number + 1 == next_.after.number for entry, next_ in pairwise(self.entries))
         return entries
 
     def accept(self, entry: Entry, request: rules.Request) -> None:

@@ -59,10 +59,10 @@ def test_another_account_looks_exactly_like_a_missing_one(town: Service, route: 
     before = town.stored()
     bodies: list[dict[str, Any]] = [{"json": smallest_body(route)}, {"body": "nonsense"}, {"json": {}}]
     others: list[dict[str, Any]] = [{}, {"key": ""}, {"query": {"limit": "x"}}, {"headers": {"if-match": "1"}}]
-    for asked in bodies:
+    for body in bodies:
         for more in others:
             answers = [
-                town(route, account, by=bound("acme"), id="pur_" + "0" * 20, **{**asked, **more})
+                town(route, account, by=bound("acme"), id="pur_" + "0" * 20, **{**body, **more})
                 for account in ("zoo", "nobody")
             ]
             assert answers[0] == answers[1]

@@ -220,7 +220,7 @@ def administer(service: Service) -> None:
     assert service(GET_ACCOUNT).status == 200
     promotion = {"credits": 5, "kind": "promotion", "reason": "welcome"}
     grants = [service(GRANT, json=promotion, key="promotion") for _ in range(2)]
-    assert [service.void(one.body["id"], credits=1, key="void").status for one in grants] == [201, 201]
+    assert [service.void(grant.body["id"], credits=1, key="void").status for grant in grants] == [201, 201]
     catalog = service(GET_CATALOG).body
     del catalog["version"]
     assert service(PUT_CATALOG, json=catalog, headers={"if-match": "1"}, by=ADMIN).status == 200
@@ -292,8 +292,8 @@ def buy_on_the_page(service: Service, browser: Browser) -> None:
     """A purchase with the manager session of the page, and one with the code."""
     form = browser.open("/portal/buy").form("/portal/buy")
     assert browser.send(form, pack="credits-50").status == 303
-    asked = browser.open("/portal/buy")
-    assert browser.send(asked.form("/portal/buy"), pack="credits-100", code=CODE).status == 303
+    page = browser.open("/portal/buy")
+    assert browser.send(page.form("/portal/buy"), pack="credits-100", code=CODE).status == 303
     newest = service(PURCHASES, by=BUYER).body["purchases"][0]["id"]
     assert browser.open(f"/portal/purchases/{newest}").status == 200
     assert browser.open(f"/portal/purchases/{newest}/state").status == 200
@@ -302,9 +302,9 @@ def buy_on_the_page(service: Service, browser: Browser) -> None:
 def hear_of_money(storefront: Storefront) -> None:
     """A payment, money back, and a payment that doesn't fit."""
     bought = storefront.buy()
-    storefront.tell_all(storefront.pay(bought))
-    storefront.tell_all(storefront.refund(bought, 100))
-    storefront.tell_all(storefront.pay(storefront.sell(amount=1)))
+    storefront.deliver_all(storefront.pay(bought))
+    storefront.deliver_all(storefront.refund(bought, 100))
+    storefront.deliver_all(storefront.pay(storefront.sell(amount=1)))
 
 
 def reconcile(service: Service, storefront: Storefront, clock: Clock) -> None:
@@ -376,15 +376,15 @@ def rights(template: Template, function: str) -> set[tuple[str, str]]:
                 patterns = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
                 found |= {(action, pattern) for pattern in patterns}
             else:
-                found |= {(action, said.partition(".")[0]) for _, said in resources_of(statement)}
+                found |= {(action, resource.partition(".")[0]) for _, resource in resources_of(statement)}
     return found
 
 
 def uses(template: Template, recorded: Recorded, function: str) -> set[tuple[str, str]]:
     """What the function did, secrets by their resource's name."""
     secret_of = {
-        secret_name(name, function): said[1]
-        for name, said in variables(template, function).items()
+        secret_name(name, function): value[1]
+        for name, value in variables(template, function).items()
         if name.endswith("_SECRET_NAME")
     }
     return {(action, secret_of.get(on, on)) for who, action, on in recorded.calls if who == function}

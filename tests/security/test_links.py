@@ -89,13 +89,13 @@ def test_cookies_are_neither_read_nor_set(service: Service, route: str) -> None:
 def test_no_text_breaks_a_header_or_log_line(service: Service, route: str, text: str) -> None:
     """In the account's name or in a member of the body: refused, and nothing of it is written or comes back."""
     service.open()
-    asked = smallest_body(route)
+    body = smallest_body(route)
     before = service.stored()
 
-    answers = [service(route, f"acme{text}", json=asked, by=ADMIN)] if "{account}" in route else []
-    for name, value in (asked or {}).items():
+    answers = [service(route, f"acme{text}", json=body, by=ADMIN)] if "{account}" in route else []
+    for name, value in (body or {}).items():
         if isinstance(value, str):
-            answers.append(service(route, json={**asked, name: text}, by=ADMIN, headers={"if-match": "1"}))
+            answers.append(service(route, json={**body, name: text}, by=ADMIN, headers={"if-match": "1"}))
 
     for answer in answers:
         assert answer.status in {404, 422}, answer
@@ -134,9 +134,9 @@ def test_any_text_stays_within_one_csv_line(service: Service) -> None:
     texts = ['a","b', "a;b", '"', "a,=1+1", "'"]
     service.open(credits=len(texts))
     for text in texts:
-        asked = {"feature": "sticker", "description": text}
+        body = {"feature": "sticker", "description": text}
         caller = {"client_id": f"x\r\n\u2028\u0085\u202e=1+1,{text}"}
-        assert service(CONSUME, json=asked, by=caller).status == 201
+        assert service(CONSUME, json=body, by=caller).status == 201
 
     answer = service(HISTORY, query={"type": "consumption"}, headers={"accept": "text/csv"})
 

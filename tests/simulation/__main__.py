@@ -30,25 +30,25 @@ def main() -> int:
     parser.add_argument("--length", type=int, default=LENGTH, help="steps of each seed")
     parser.add_argument("--processes", type=int, default=process_cpu_count() or 1)
     parser.add_argument("--situations", action="store_true", help="print how often everything was seen")
-    asked = parser.parse_args()
-    seeds = max(1, asked.operations // asked.length)
+    options = parser.parse_args()
+    seeds = max(1, options.operations // options.length)
     seen: Counter[str] = Counter()
     began = time.monotonic()
-    for done, failure, found in played(asked.seed, seeds, asked.length, asked.processes):
+    for done, failure, found in played(options.seed, seeds, options.length, options.processes):
         seen += found
         if failure:
             print(f"\nSeed {failure.seed} fails at step {failure.done}: {failure.message}")
             print(f"Looking for a shorter history, for at most {SHORTEN_SECONDS} seconds ...", flush=True)
-            print(told(failure, asked.length))
+            print(failure_text(failure, options.length))
             return 1
-        progress(done, seeds, asked.length, time.monotonic() - began)
+        progress(done, seeds, options.length, time.monotonic() - began)
     print()
-    if asked.situations:
+    if options.situations:
         print(*(f"{count:>9}  {name}" for name, count in sorted(seen.items())), sep="\n")
-    tame = missed(seen, seeds * asked.length)
+    tame = missed(seen, seeds * options.length)
     faults = sum(count for name, count in seen.items() if name.startswith("fault:"))
     rivals = sum(count for name, count in seen.items() if name.startswith("rival:"))
-    print(f"{seeds} seeds, {seeds * asked.length} operations, {faults} faults, {rivals} rivals: every promise held")
+    print(f"{seeds} seeds, {seeds * options.length} operations, {faults} faults, {rivals} rivals: every promise held")
     if tame:
         print(f"But too tame: {tame}")
     return int(bool(tame))
@@ -82,7 +82,7 @@ def play_bundle(bundle: tuple[int, int, int]) -> tuple[Failure | None, Counter[s
     return None, seen
 
 
-def told(failure: Failure, length: int) -> str:
+def failure_text(failure: Failure, length: int) -> str:
     """What broke, and the shortest way there."""
     stage, deadline = Stage(), time.monotonic() + SHORTEN_SECONDS
     with stage.set():

@@ -32,7 +32,7 @@ from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
-from tests.support.apps import load_app, unheard
+from tests.support.apps import load_app, silenced
 from tests.support.functions import NAMES, STACK, Functions
 from tests.support.in_process import Service
 from tests.support.store_driver import NO_DEADLINE, QUICK_DIGEST, Stored
@@ -272,7 +272,7 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
         bench.forget()
         stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
         stack.enter_context(reached(bench.wire))
-        stack.enter_context(unheard())
+        stack.enter_context(silenced())
         try:
             yield bench
         finally:

@@ -140,15 +140,15 @@ class Database:
 
     def _transact(self, request: dict[str, Any]) -> Answer:
         _know(request, "TransactItems", "ClientRequestToken")
-        token, asked = request.get("ClientRequestToken"), request["TransactItems"]
-        if not 1 <= len(asked) <= MAX_TRANSACTION_ITEMS:
+        token, items = request.get("ClientRequestToken"), request["TransactItems"]
+        if not 1 <= len(items) <= MAX_TRANSACTION_ITEMS:
             raise invalid("Member must have length less than or equal to 100, and greater than or equal to 1")
-        writes = [_Write(self, one) for one in asked]
+        writes = [_Write(self, item) for item in items]
         if len({(write.table, write.key) for write in writes}) < len(writes):
             raise invalid("Transaction request cannot include multiple operations on one item")
         if sum(write.size for write in writes) > MAX_TRANSACTION_BYTES:
             raise invalid("Transaction total size exceeds the limit")
-        if token is not None and self._was_done(token, asked):
+        if token is not None and self._was_done(token, items):
             return {}
         reasons = [write.reason() for write in writes]
         if any(reason["Code"] != "None" for reason in reasons):
@@ -158,10 +158,10 @@ class Database:
         for write in writes:
             write.apply()
         if token is not None:
-            self._tokens[token] = (self._clock(), asked)
+            self._tokens[token] = (self._clock(), items)
         return {}
 
-    def _was_done(self, token: str, asked: Any) -> bool:
+    def _was_done(self, token: str, items: Any) -> bool:
         """Whether a transaction with this token committed lately. Raises Refused when it was another one."""
         if not 1 <= len(token) <= MAX_TOKEN_LENGTH:
             raise invalid("Value at 'clientRequestToken' failed to satisfy constraint: length between 1 and 36")
@@ -172,7 +172,7 @@ class Database:
             self._tokens.popitem(last=False)
         if token not in self._tokens:
             return False
-        if self._tokens[token][1] != asked:
+        if self._tokens[token][1] != items:
             raise Refused(
                 "IdempotentParameterMismatchException",
                 "The request uses the same client token as a previous, but non-identical request.",
@@ -215,10 +215,10 @@ class _Write:
 
     __slots__ = ("condition", "fault", "item", "key", "kind", "returns_old", "rows", "size", "table")
 
-    def __init__(self, database: Database, asked: dict[str, Any]) -> None:
-        if len(asked) != 1:
+    def __init__(self, database: Database, item: dict[str, Any]) -> None:
+        if len(item) != 1:
             raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
-        [(self.kind, request)] = asked.items()
+        [(self.kind, request)] = item.items()
         if self.kind not in {"Put", "Delete", "ConditionCheck"}:
             raise NotImplementedError(self.kind)
         _know(request, "TableName", "Item" if self.kind == "Put" else "Key", *CONDITIONAL)

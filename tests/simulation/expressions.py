@@ -229,14 +229,14 @@ def _plain(value: Value) -> Any:
 def _equal(left: Value | None, right: Value | None) -> bool:
     if left is None or right is None or type_of(left) != type_of(right):
         return False
-    kind, one, other = type_of(left), next(iter(left.values())), next(iter(right.values()))
+    kind, first, second = type_of(left), next(iter(left.values())), next(iter(right.values()))
     if kind in {"SS", "NS", "BS"}:
-        return {_plain({kind[0]: element}) for element in one} == {_plain({kind[0]: element}) for element in other}
+        return {_plain({kind[0]: element}) for element in first} == {_plain({kind[0]: element}) for element in second}
     if kind == "L":
-        return len(one) == len(other) and all(map(_equal, one, other))
+        return len(first) == len(second) and all(map(_equal, first, second))
     if kind == "M":
-        return bool(one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one))
-    return bool(one == other or _plain(left) == _plain(right))
+        return bool(first.keys() == second.keys() and all(_equal(first[name], second[name]) for name in first))
+    return bool(first == second or _plain(left) == _plain(right))
 
 
 def _ordered(kind: str, left: Value | None, right: Value | None) -> bool:

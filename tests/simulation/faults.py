@@ -107,11 +107,11 @@ def _wire_of(call: str) -> tuple[Meet, Meet, Meet, Meet]:
 
 
 def _false_error_of(call: str) -> Meet:
-    told = stripe_wire.refuses(500) if call.startswith("stripe") else wire.refuses("SomethingNewException", 500)
+    refuse = stripe_wire.refuses(500) if call.startswith("stripe") else wire.refuses("SomethingNewException", 500)
 
     def met(send: Callable[[], Any]) -> Any:
         send()
-        return told(send)
+        return refuse(send)
 
     return met
 

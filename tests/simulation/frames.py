@@ -30,7 +30,7 @@ class Machine:
 class ClientRequest:
     """A request as a client can send it again.
 
-    signature: what is asked, whatever it travels with. asked: what its checks need to know.
+    signature: what the request asks for, without its headers. details: what its checks need to know.
     request: the same in the oracle's words, where it leads to an entry.
     """
 
@@ -43,7 +43,7 @@ class ClientRequest:
     headers: tuple[tuple[str, str], ...] = ()
     query: tuple[tuple[str, str], ...] = ()
     path: tuple[tuple[str, str], ...] = ()
-    asked: Json = field(default_factory=dict)
+    details: Json = field(default_factory=dict)
     signature: tuple[Any, ...] = ()
     request: rules.Request | None = None
 
@@ -68,7 +68,7 @@ class Frame:
     machine: Machine
     account: str | None
     key: str | None
-    asked: Json
+    details: Json
     signature: tuple[Any, ...]
     request: rules.Request | None
     now: int

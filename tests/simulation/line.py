@@ -57,10 +57,10 @@ def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> N
 
     def before_send(request: AWSPreparedRequest, event_name: str, **_: Any) -> Any:
         operation = event_name.rpartition(".")[2]
-        asked = json.loads(cast("bytes", request.body))
+        body = json.loads(cast("bytes", request.body))
 
         def send() -> AWSResponse:
-            return _response(*database.answer(operation, asked))
+            return _response(*database.answer(operation, body))
 
         fault = plan(operation, next(calls))
         answered = fault(send) if fault else None
@@ -82,27 +82,27 @@ class _QuickClient:
         self._database, self._plan = database, plan
         self._calls, self._tokens = count(1), count(1)
 
-    def get_item(self, **asked: Any) -> Answer:
-        return self._call("GetItem", asked)
+    def get_item(self, **params: Any) -> Answer:
+        return self._call("GetItem", params)
 
-    def query(self, **asked: Any) -> Answer:
-        return self._call("Query", asked)
+    def query(self, **params: Any) -> Answer:
+        return self._call("Query", params)
 
-    def put_item(self, **asked: Any) -> Answer:
-        return self._call("PutItem", asked)
+    def put_item(self, **params: Any) -> Answer:
+        return self._call("PutItem", params)
 
-    def delete_item(self, **asked: Any) -> Answer:
-        return self._call("DeleteItem", asked)
+    def delete_item(self, **params: Any) -> Answer:
+        return self._call("DeleteItem", params)
 
-    def transact_write_items(self, **asked: Any) -> Answer:
+    def transact_write_items(self, **params: Any) -> Answer:
         # One token for a call and its retries, as botocore draws it.
-        return self._call("TransactWriteItems", {"ClientRequestToken": f"quick-{next(self._tokens)}", **asked})
+        return self._call("TransactWriteItems", {"ClientRequestToken": f"quick-{next(self._tokens)}", **params})
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def _call(self, operation: str, asked: Answer) -> Answer:
-        request = on_the_wire(asked)
+    def _call(self, operation: str, params: Answer) -> Answer:
+        request = on_the_wire(params)
         for attempt in range(1, self._attempts + 1):
             try:
                 status, body = self._exchange(operation, request)

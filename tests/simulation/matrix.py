@@ -24,7 +24,7 @@ from typing import Any
 from tests.simulation.bench import Bench, Meet, Saved, opened_bench
 from tests.simulation.faults import FAULTS, LASTING, PAIRED, SHIFT, applies, meeting
 from tests.simulation.page_scenarios import PAGE_SCENARIOS
-from tests.simulation.scenarios import API_SCENARIOS, Said, Scenario
+from tests.simulation.scenarios import API_SCENARIOS, Outcome, Scenario
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import Stored
 
@@ -42,15 +42,15 @@ TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}
 # The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try.
 NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision", "opened"})
 TRIES = frozenset({"tries", "tried_at"})
-# Where a scheduled function goes on, and what the verifier has seen to be whole: another place after another course,
-# and no credit depends on it.
+# Positions of scheduled functions and of the verifier: they differ after another sequence of calls, and no credit
+# depends on them.
 PLACES = frozenset({"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED"})
 
 type Fault = tuple[int, str]
 
 
 @dataclass(frozen=True)
-class Course:
+class Baseline:
     """A scenario that ran without a fault: its calls, and the ends that it may come to."""
 
     scenario: Scenario
@@ -74,13 +74,13 @@ class End:
 class Cell:
     """One scenario with faults at given calls, numbered through all its invocations."""
 
-    course: Course
+    baseline: Baseline
     faults: tuple[Fault, ...]
     fired: Counter[str] = field(default_factory=Counter)
 
     @property
     def name(self) -> str:
-        return f"{self.course.scenario.name} / " + ", then ".join(
+        return f"{self.baseline.scenario.name} / " + ", then ".join(
             f"{kind} at call {number}" for number, kind in self.faults
         )
 
@@ -89,7 +89,7 @@ class Cell:
         return {kind for _, kind in self.faults}
 
 
-def course_of(scenario: Scenario, bench: Bench, empty: Saved) -> Course:
+def baseline_of(scenario: Scenario, bench: Bench, empty: Saved) -> Baseline:
     """Run it without a fault, alone, before and after its rival."""
     bench.load(empty)
     given = scenario.given(bench)
@@ -112,23 +112,23 @@ def course_of(scenario: Scenario, bench: Bench, empty: Saved) -> Course:
             bench.invoke(lambda: scenario.rival(bench, given))
         assert response is not None
         orders.append(end_of(bench, response))
-    return Course(scenario, given, saved, calls, end, tuple(orders))
+    return Baseline(scenario, given, saved, calls, end, tuple(orders))
 
 
 def run(cell: Cell, bench: Bench) -> int:
     """Play the cell and check it; how many calls its invocations made. Raises AssertionError."""
-    course, scenario = cell.course, cell.course.scenario
-    bench.load(course.saved)
+    baseline, scenario = cell.baseline, cell.baseline.scenario
+    bench.load(baseline.saved)
     bench.meet = lambda number, call: met(cell, bench, number, call)
     bench.skew = SHIFT if "clock backwards" in cell.kinds else timedelta()
-    response: Said | None = None
+    response: Outcome | None = None
     bench.watched = True
     # A lot whose call timed out is left to the run after the one that reaches the end of the day.
     enough = 2 if is_sweep(cell) and "time-out" in cell.kinds else 1
     for attempt in range(1 + MAX_REPEATS):
         before = bench.database.snapshot("ledger")
         fired = cell.fired.total()
-        response = bench.invoke(lambda: scenario.ask(bench, course.given))
+        response = bench.invoke(lambda: scenario.ask(bench, baseline.given))
         check(
             cell, bench, response, before, meddled=bool(cell.kinds & {"rival", "twin"}) and cell.fired.total() > fired
         )
@@ -153,17 +153,17 @@ SHIFTS_AFTER = {"clock ahead": SHIFT, "clock behind": -SHIFT}
 
 
 def must_survive(cell: Cell) -> bool:
-    """Whether the first request must be served: one small trouble, after which the function asks again itself.
+    """Whether the first request must be served: one small fault, after which the function retries by itself.
 
     Not so Stripe's "slow down": its SDK passes that on, and so do we.
     """
     [(number, kind), *more] = cell.faults
-    throttled_by_stripe = kind == "throttled" and cell.course.calls[number - 1].startswith("stripe")
+    throttled_by_stripe = kind == "throttled" and cell.baseline.calls[number - 1].startswith("stripe")
     return not more and kind in SURVIVED and not throttled_by_stripe
 
 
 def met(cell: Cell, bench: Bench, number: int, call: str) -> Meet | None:
-    scenario, given = cell.course.scenario, cell.course.given
+    scenario, given = cell.baseline.scenario, cell.baseline.given
     kind = dict(cell.faults).get(number)
     if kind is None:
         return None
@@ -172,16 +172,16 @@ def met(cell: Cell, bench: Bench, number: int, call: str) -> Meet | None:
     return meeting(kind, call, bench, rival=rival, twin=twin)
 
 
-def check(cell: Cell, bench: Bench, response: Said | None, before: Any, *, meddled: bool) -> None:
+def check(cell: Cell, bench: Bench, response: Outcome | None, before: Any, *, meddled: bool) -> None:
     """What must hold after every invocation, whatever happened to it."""
     items = bench.items()
     for account in accounts_of(items):
         audit(items, account)
     if response is not None and response[0] >= SERVER_ERROR and response[1] is not None:
         assert response[1]["code"] in ASK_AGAIN, f"{cell.name}: {response}"
-    if response is None or meddled or heard_too_late(cell, response):
+    if response is None or meddled or is_late_refusal(cell, response):
         return
-    if cell.course.scenario.reads or REFUSED <= response[0] < SERVER_ERROR:
+    if cell.baseline.scenario.reads or REFUSED <= response[0] < SERVER_ERROR:
         after = bench.database.snapshot("ledger")
         assert without_last_use(after) == without_last_use(before), f"{cell.name}: {response} changed the table"
     # A sweep may leave what a call without a reply was about to the next run, and still be finished.
@@ -199,20 +199,22 @@ def without_last_use(items: Any) -> dict[Any, Any]:
 
 
 def is_sweep(cell: Cell) -> bool:
-    return cell.course.scenario.name == "expiry_sweep"
+    return cell.baseline.scenario.name == "expiry_sweep"
 
 
-def heard_too_late(cell: Cell, response: Said) -> bool:
+def is_late_refusal(cell: Cell, response: Outcome) -> bool:
     """Whether it is the refusal of a repeat whose first request had its effect."""
     return (
-        bool(cell.course.scenario.may_say) and response[1] and response[1].get("code") == cell.course.scenario.may_say
+        bool(cell.baseline.scenario.late_refusal)
+        and response[1]
+        and response[1].get("code") == cell.baseline.scenario.late_refusal
     )
 
 
 def assert_end(cell: Cell, end: End) -> None:
     """It came to an end that the scenario may come to."""
-    ends = cell.course.ends_with_rival if "rival" in cell.kinds else (cell.course.end,)
-    if cell.kinds & SHIFTED or cell.course.scenario.may_say:
+    ends = cell.baseline.ends_with_rival if "rival" in cell.kinds else (cell.baseline.end,)
+    if cell.kinds & SHIFTED or cell.baseline.scenario.late_refusal:
         assert end.loosely in {end.loosely for end in ends}, difference(cell, end.loosely, ends[0].loosely)
         return
     assert end.items in {end.items for end in ends}, difference(cell, end.items, ends[0].items)
@@ -222,7 +224,7 @@ def assert_end(cell: Cell, end: End) -> None:
 SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 
 
-def end_of(bench: Bench, response: Said) -> End:
+def end_of(bench: Bench, response: Outcome) -> End:
     """What is stored and said now, comparable."""
     rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0].partition("#")[0] not in PLACES]
     # Another time of granting makes another row to be reviewed by; the next run removes it.
@@ -241,7 +243,7 @@ def written(rows: list[Any], without: frozenset[str]) -> str:
 
 
 def numbered(text: str) -> str:
-    """Ids by the order in which they turn up: another course draws others."""
+    """Ids by the order in which they turn up: another run draws others."""
     seen: dict[str, str] = {}
     return IDS.sub(lambda found: seen.setdefault(found[0], f"{found[1] or 'session'}_{len(seen)}"), text)
 
@@ -255,29 +257,29 @@ def difference(cell: Cell, found: str, wanted: str) -> str:
     return "\n".join([f"{cell.name}: another end than without it", *lines[:40]])
 
 
-def singles(course: Course) -> Iterator[Cell]:
+def singles(baseline: Baseline) -> Iterator[Cell]:
     """Every call with every fault."""
-    for number, call in enumerate(course.calls, start=1):
+    for number, call in enumerate(baseline.calls, start=1):
         for fault in FAULTS:
             if applies(fault, call):
-                yield Cell(course, ((number, fault),))
+                yield Cell(baseline, ((number, fault),))
 
 
-def pairs(course: Course, bench: Bench) -> Iterator[Cell]:
+def pairs(baseline: Baseline, bench: Bench) -> Iterator[Cell]:
     """Every fault at every call, and another one at every call after it, of the repeats too.
 
     What lasts to the end of its invocation meets every call there is in it: the second comes in the repeats.
     """
-    for number, call in enumerate(course.calls, start=1):
+    for number, call in enumerate(baseline.calls, start=1):
         for fault in PAIRED:
             if not applies(fault, call):
                 continue
-            run(Cell(course, ((number, fault),)), bench)
+            run(Cell(baseline, ((number, fault),)), bench)
             later, last = list(bench.calls), bench.ended_at[0] if fault in LASTING else number
             for second in range(last + 1, len(later) + 1):
                 for other in PAIRED:
                     if applies(other, later[second - 1]):
-                        yield Cell(course, ((number, fault), (second, other)))
+                        yield Cell(baseline, ((number, fault), (second, other)))
 
 
 def table_of(cells: dict[str, Counter[str]]) -> str:
@@ -301,8 +303,8 @@ def play(scenario: Scenario, *, in_pairs: bool, first: int = 0, every: int = 1) 
     wrong: list[str] = []
     # Pairs are many: they go without botocore's own work, which the single faults are about.
     with opened_bench(quick=in_pairs) as bench:
-        course = course_of(scenario, bench, bench.save())
-        cells = islice(pairs(course, bench), first, None, every) if in_pairs else singles(course)
+        baseline = baseline_of(scenario, bench, bench.save())
+        cells = islice(pairs(baseline, bench), first, None, every) if in_pairs else singles(baseline)
         for cell in cells:
             try:
                 run(cell, bench)

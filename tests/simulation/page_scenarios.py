@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from prepaid.portal.rendering import STYLESHEET, asset
 from tests.simulation.bench import Bench
 from tests.simulation.scenarios import (
-    Said,
+    Outcome,
     Scenario,
     a_month_ago,
     buyer,
@@ -41,7 +41,7 @@ class Visitor:
     form: dict[str, str] = field(default_factory=dict)
 
 
-def seen(page: Page) -> Said:
+def seen(page: Page) -> Outcome:
     """What a page says, with the API's code for a refusal. Each answer, an error's too, is a page of the site."""
     assert "content-security-policy" in page.headers, page
     if page.status >= 500:
@@ -53,19 +53,19 @@ def seen(page: Page) -> Said:
     return page.status, {"to": page.headers.get("location"), "text": page.text}
 
 
-def opens(bench: Bench, visitor: Visitor) -> Said:
+def opens(bench: Bench, visitor: Visitor) -> Outcome:
     return seen(browser_of(bench, visitor).request("GET", visitor.address, headers=TYPED))
 
 
-def opens_without_charts(bench: Bench, visitor: Visitor) -> Said:
+def opens_without_charts(bench: Bench, visitor: Visitor) -> Outcome:
     """The first page. It leaves its charts out when their months take too long."""
-    status, said = opens(bench, visitor)
-    if "text" in said:
-        said["text"] = CHARTS.sub("", said["text"])
-    return status, said
+    status, outcome = opens(bench, visitor)
+    if "text" in outcome:
+        outcome["text"] = CHARTS.sub("", outcome["text"])
+    return status, outcome
 
 
-def sends(bench: Bench, visitor: Visitor) -> Said:
+def sends(bench: Bench, visitor: Visitor) -> Outcome:
     body = urlencode(visitor.form)
     return seen(browser_of(bench, visitor).request("POST", visitor.address, body=body, headers=OWN_FORM))
 
@@ -79,7 +79,7 @@ def code_form(bench: Bench) -> Visitor:
     return Visitor({}, link_before(bench))
 
 
-def scans(bench: Bench, visitor: Visitor) -> Said:
+def scans(bench: Bench, visitor: Visitor) -> Outcome:
     """What link previews do first."""
     return seen(browser_of(bench, visitor).request("HEAD", visitor.address))
 
@@ -89,9 +89,9 @@ def entering(bench: Bench) -> Visitor:
     return Visitor({}, link_before(bench), {"code": CODE})
 
 
-def enters(bench: Bench, visitor: Visitor) -> Said:
-    status, said = sends(bench, visitor)
-    return status, None if status == 303 else said
+def enters(bench: Bench, visitor: Visitor) -> Outcome:
+    status, outcome = sends(bench, visitor)
+    return status, None if status == 303 else outcome
 
 
 def at(address: str, given: Callable[[Bench], object] = buyer) -> Callable[[Bench], Visitor]:
@@ -171,7 +171,7 @@ def leaves(bench: Bench, visitor: Visitor) -> None:
         browser.send(page.form("/portal/leave"))
 
 
-def buys_another_pack(bench: Bench, visitor: Visitor) -> Said:
+def buys_another_pack(bench: Bench, visitor: Visitor) -> Outcome:
     """Back, and another pack: the session pays for one of them without a code."""
     return sends(bench, replace(visitor, form={**visitor.form, "pack": "credits-500"}))
 
@@ -203,8 +203,8 @@ PAGE_SCENARIOS = (
     Scenario("portal: statement as CSV", at(f"{REPORTS}?download=statement", partly_spent), opens, spends, reads=True),
     Scenario("portal: services as CSV", at(f"{REPORTS}?download=services", partly_spent), opens, spends, reads=True),
     Scenario("portal: language", on_form("/portal/language", language="en", back="/portal/buy"), sends, leaves),
-    Scenario("portal: leave", on_form("/portal/leave"), sends, changes_the_code, may_say="portal_session_ended"),
-    Scenario("checkout: enter the page", entering, enters, tries_a_code, may_say="portal_link_used"),
+    Scenario("portal: leave", on_form("/portal/leave"), sends, changes_the_code, late_refusal="portal_session_ended"),
+    Scenario("checkout: enter the page", entering, enters, tries_a_code, late_refusal="portal_link_used"),
     Scenario("checkout: buy on the page", ONE_PACK, sends, changes_the_code, paired=True),
     Scenario("checkout: buy on the page, or another pack", ONE_PACK, sends, buys_another_pack),
     Scenario("checkout: buy on the page with the code", with_code, sends, tries_a_code),

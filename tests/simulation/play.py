@@ -12,7 +12,7 @@ from tests.oracle.catalog import Json
 from tests.oracle.expectation import Broken, must, same
 from tests.simulation import actions
 from tests.simulation.actions.schedules import run_scheduled
-from tests.simulation.actions.stripe import deliver_one
+from tests.simulation.actions.stripe import deliver_event
 from tests.simulation.answers.deliveries import check_up_to_date
 from tests.simulation.line import off_the_wire
 from tests.simulation.stage import TABLE, Stage
@@ -94,7 +94,7 @@ def end(world: World) -> None:
     if world.draws % 2:
         while world.events:
             event = world.events[0]
-            answer = deliver_one(world, a_step("deliver"), event)
+            answer = deliver_event(world, a_step("deliver"), event)
             must(answer is not None and answer.status == 200, "a delivery in calm weather")
         # Deliveries alone must do when none is lost: the reconciliation is for those that are.
         for known in world.auditor.purchases.values() if not world.lost else ():

@@ -8,7 +8,7 @@ from typing import Any
 from tests.simulation.expressions import Item, Value
 
 type Request = dict[str, Any]
-type Asked = tuple[str, Request]
+type Call = tuple[str, Request]
 
 PARTITIONS = ("ACCOUNT#a", "ACCOUNT#b", "CLAIM#a#k")
 SORTS = (
@@ -115,7 +115,10 @@ RARELY = 0.03
 
 
 class Asker:
-    """The same seed and answers ask the same. `heard` tells it answers: where a query goes on, which tokens count."""
+    """The same seed and responses give the same requests.
+
+    `learn` takes a response: where a query continues, and which tokens count.
+    """
 
     def __init__(self, seed: int, table: str) -> None:
         self.dice = random.Random(seed)
@@ -125,9 +128,9 @@ class Asker:
         self._number = 0
         self._seed = seed
 
-    def next(self) -> Asked:
+    def next(self) -> Call:
         """One request."""
-        kinds: dict[Callable[[], Asked], int] = {
+        kinds: dict[Callable[[], Call], int] = {
             self._get: 15,
             self._put: 30,
             self._delete: 12,
@@ -140,7 +143,7 @@ class Asker:
             request["TableName"] = "missing-table"
         return operation, request
 
-    def heard(self, operation: str, request: Request, body: Request) -> None:
+    def learn(self, operation: str, request: Request, body: Request) -> None:
         """An answer with status 200."""
         if operation == "Query":
             self.resume = body.get("LastEvaluatedKey")
@@ -150,19 +153,19 @@ class Asker:
     def _rarely(self, share: float = 1.0) -> bool:
         return self.dice.random() < RARELY * share
 
-    def _get(self) -> Asked:
+    def _get(self) -> Call:
         return "GetItem", {"TableName": self.table, "Key": self._key(), "ConsistentRead": True}
 
-    def _put(self) -> Asked:
+    def _put(self) -> Call:
         return "PutItem", {"TableName": self.table, "Item": self._item(), **self._condition(), **self._returns()}
 
-    def _delete(self) -> Asked:
+    def _delete(self) -> Call:
         return "DeleteItem", {"TableName": self.table, "Key": self._key(), **self._condition(), **self._returns()}
 
     def _returns(self) -> Request:
         return {"ReturnValues": self.dice.choice(("NONE", "ALL_OLD"))} if self.dice.random() < 0.3 else {}
 
-    def _query(self) -> Asked:
+    def _query(self) -> Call:
         text = self.dice.choice(WRONG_SPANS if self._rarely() else SPANS)
         ends = sorted((self._sort(), self._sort()), reverse=self._rarely())
         values: Request = {":p": {"S": self.dice.choice(PARTITIONS)}, ":a": {"S": ends[0]}, ":b": {"S": ends[1]}}
@@ -182,7 +185,7 @@ class Asker:
             request["ExclusiveStartKey"] = self.resume if self.resume and self.dice.random() < 0.7 else self._key()
         return "Query", request
 
-    def _transact(self) -> Asked:
+    def _transact(self) -> Call:
         if self.committed and self.dice.random() < 0.1:
             again = self.dice.choice(self.committed)
             return "TransactWriteItems", {

@@ -11,7 +11,7 @@ from typing import Any
 
 from prepaid.core.purchase import Purchase
 from prepaid.store.catalog import first_catalog
-from prepaid.store.due import Checkpoint, save_checkpoint
+from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.keys import DUE_SHARDS
 from tests.simulation.bench import Bench, Context
 from tests.support.api import (
@@ -44,7 +44,7 @@ DAY = timedelta(days=1)
 
 type Given = Callable[[Bench], Any]
 # The answer's status and body; for a scheduled function 200 when it finished and 500 when it must run again.
-type Said = tuple[int, Any]
+type Outcome = tuple[int, Any]
 
 
 @dataclass(frozen=True)
@@ -53,38 +53,38 @@ class Scenario:
 
     rival: who else changes the same thing meanwhile.
     reads: whether it must leave the table as it was. paired: whether all pairs of faults are tried.
-    may_say: the code of a refusal that a repeat may hear although the first request had its effect.
+    late_refusal: the code of a refusal that a retry may get although the first request had its effect.
     """
 
     name: str
     given: Given
-    ask: Callable[[Bench, Any], Said]
+    ask: Callable[[Bench, Any], Outcome]
     rival: Callable[[Bench, Any], object]
     reads: bool = False
     paired: bool = False
-    may_say: str = ""
+    late_refusal: str = ""
 
 
 def spends(bench: Bench, _: object) -> Answer:
     """Somebody else spends two credits of the same account."""
-    return bench.service.spend(2, key="of-a-rival", trouble=True)
+    return bench.service.spend(2, key="of-a-rival", may_fail=True)
 
 
 def tries_a_code(bench: Bench, _: object) -> Answer:
-    return bench.service.try_code("111222", key="of-a-rival", trouble=True)
+    return bench.service.try_code("111222", key="of-a-rival", may_fail=True)
 
 
-def changes_the_catalog(bench: Bench, _: object) -> Said:
+def changes_the_catalog(bench: Bench, _: object) -> Outcome:
     return put_catalog(3100)(bench, asdict(first_catalog()))
 
 
 def renames(bench: Bench, _: object) -> Answer:
     """Somebody else changes other fields of the same account."""
-    asked = {"name": "Outra", "quota_anchor_day": 15}
-    return bench.service(PATCH_ACCOUNT, json=asked, by=ADMIN, trouble=True)
+    body = {"name": "Outra", "quota_anchor_day": 15}
+    return bench.service(PATCH_ACCOUNT, json=body, by=ADMIN, may_fail=True)
 
 
-def said(answer: Answer) -> Said:
+def outcome_of(answer: Answer) -> Outcome:
     return answer.status, answer.body
 
 
@@ -119,7 +119,7 @@ def lapsed_in_the_last_shards(bench: Bench) -> None:
     """The same, and a sweep has come so far today: the two shards that are left make each kind of call."""
     lapsed(bench)
     [shard] = {int(shard) for kind, day, shard in due_partitions(bench) if day == bench.now.date().isoformat()}
-    save_checkpoint(bench.service.table, Checkpoint(day=bench.now.date(), shard=min(shard, DUE_SHARDS - 2)))
+    save_checkpoint(bench.service.table, SweepCheckpoint(day=bench.now.date(), shard=min(shard, DUE_SHARDS - 2)))
 
 
 def due_partitions(bench: Bench) -> list[list[str]]:
@@ -146,17 +146,17 @@ def poor(bench: Bench) -> None:
     bench.service.open(credits=4)
 
 
-def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Said]:
-    return lambda bench, _: said(bench.service.spend(quantity, feature, key=KEY, trouble=True))
+def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, _: outcome_of(bench.service.spend(quantity, feature, key=KEY, may_fail=True))
 
 
-def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Said]:
-    return lambda bench, _: said(bench.service(route, query=query, trouble=True))
+def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, _: outcome_of(bench.service(route, query=query, may_fail=True))
 
 
-def read_statement(bench: Bench, _: Any) -> Said:
+def read_statement(bench: Bench, _: Any) -> Outcome:
     """Of the month in which the account was opened, once it is closed. The first to read it stores it."""
-    return said(bench.service(STATEMENT, month="2026-06", trouble=True))
+    return outcome_of(bench.service(STATEMENT, month="2026-06", may_fail=True))
 
 
 def a_month_ago(bench: Bench) -> None:
@@ -169,16 +169,16 @@ def stored_before(bench: Bench) -> None:
     assert read_statement(bench, None)[0] == 200
 
 
-def read_as_administrator(route: str) -> Callable[[Bench, Any], Said]:
-    return lambda bench, _: said(bench.service(route, by=ADMIN, trouble=True))
+def read_as_administrator(route: str) -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, _: outcome_of(bench.service(route, by=ADMIN, may_fail=True))
 
 
-def read_purchase(bench: Bench, purchase: Purchase) -> Said:
-    return said(bench.service(PURCHASE, id=purchase.id, trouble=True))
+def read_purchase(bench: Bench, purchase: Purchase) -> Outcome:
+    return outcome_of(bench.service(PURCHASE, id=purchase.id, may_fail=True))
 
 
-def put_account(plan: str) -> Callable[[Bench, Any], Said]:
-    asked = {
+def put_account(plan: str) -> Callable[[Bench, Any], Outcome]:
+    body = {
         "name": "Pet & Cia",
         "plan": plan,
         "ai_enabled": plan != "none",
@@ -189,60 +189,62 @@ def put_account(plan: str) -> Callable[[Bench, Any], Said]:
         "manager_contact": None,
     }
 
-    def ask(bench: Bench, _: Any) -> Said:
-        status, body = said(bench.service(PUT_ACCOUNT, json=asked, by=ADMIN, trouble=True))
+    def ask(bench: Bench, _: Any) -> Outcome:
+        status, answered = outcome_of(bench.service(PUT_ACCOUNT, json=body, by=ADMIN, may_fail=True))
         # A repeat finds the account that the first request opened.
-        return (200 if status == 201 else status), body
+        return (200 if status == 201 else status), answered
 
     return ask
 
 
-def patch_account(**asked: Any) -> Callable[[Bench, Any], Said]:
-    return lambda bench, _: said(bench.service(PATCH_ACCOUNT, json=asked, by=ADMIN, trouble=True))
+def patch_account(**body: Any) -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, _: outcome_of(bench.service(PATCH_ACCOUNT, json=body, by=ADMIN, may_fail=True))
 
 
-def grant(bench: Bench, _: Any) -> Said:
-    asked = {"credits": 10, "kind": "promotion", "reason": "welcome"}
-    return said(bench.service(GRANT, json=asked, key=KEY, by=ADMIN, trouble=True))
+def grant(bench: Bench, _: Any) -> Outcome:
+    body = {"credits": 10, "kind": "promotion", "reason": "welcome"}
+    return outcome_of(bench.service(GRANT, json=body, key=KEY, by=ADMIN, may_fail=True))
 
 
-def void(bench: Bench, _: Any) -> Said:
+def void(bench: Bench, _: Any) -> Outcome:
     """All that remains of the account's first lot."""
-    return said(bench.service.void("gra_000000000002", key=KEY, trouble=True))
+    return outcome_of(bench.service.void("gra_000000000002", key=KEY, may_fail=True))
 
 
-def void_too_much(bench: Bench, _: Any) -> Said:
-    return said(bench.service.void("gra_000000000002", credits=101, key=KEY, trouble=True))
+def void_too_much(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service.void("gra_000000000002", credits=101, key=KEY, may_fail=True))
 
 
-def put_catalog(amount: int) -> Callable[[Bench, Any], Said]:
+def put_catalog(amount: int) -> Callable[[Bench, Any], Outcome]:
     """Another price for the first pack, over the version that was read."""
 
-    def ask(bench: Bench, catalog: Any) -> Said:
+    def ask(bench: Bench, catalog: Any) -> Outcome:
         first, *others = catalog["packs"]
-        asked = {"features": catalog["features"], "plans": catalog["plans"]}
-        asked["packs"] = [{**first, "amount": amount}, *others]
+        catalog_body = {"features": catalog["features"], "plans": catalog["plans"]}
+        catalog_body["packs"] = [{**first, "amount": amount}, *others]
         headers = {"if-match": '"1"'}
-        return said(bench.service(PUT_CATALOG, account=None, json=asked, headers=headers, by=ADMIN, trouble=True))
+        return outcome_of(
+            bench.service(PUT_CATALOG, account=None, json=catalog_body, headers=headers, by=ADMIN, may_fail=True)
+        )
 
     return ask
 
 
-def set_code(bench: Bench, _: Any) -> Said:
-    asked = {"code": OTHER_CODE, "current_code": CODE}
-    return said(bench.service(MANAGER_CODE, json=asked, by=BUYER, trouble=True))
+def set_code(bench: Bench, _: Any) -> Outcome:
+    body = {"code": OTHER_CODE, "current_code": CODE}
+    return outcome_of(bench.service(MANAGER_CODE, json=body, by=BUYER, may_fail=True))
 
 
-def first_code(bench: Bench, _: Any) -> Said:
-    return said(bench.service(MANAGER_CODE, json={"code": CODE}, by=ADMIN, trouble=True))
+def first_code(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service(MANAGER_CODE, json={"code": CODE}, by=ADMIN, may_fail=True))
 
 
-def open_session(bench: Bench, _: Any) -> Said:
-    return said(bench.service(MANAGER_SESSION, json={"code": CODE}, key=KEY, by=BUYER, trouble=True))
+def open_session(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service(MANAGER_SESSION, json={"code": CODE}, key=KEY, by=BUYER, may_fail=True))
 
 
-def make_link(bench: Bench, _: Any) -> Said:
-    return said(bench.service.portal_session(key=KEY, trouble=True))
+def make_link(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service.portal_session(key=KEY, may_fail=True))
 
 
 def link_before(bench: Bench) -> str:
@@ -251,9 +253,11 @@ def link_before(bench: Bench) -> str:
     return str(make_link(bench, None)[1]["url"]).removeprefix("https://api.example.com")
 
 
-def buy(bench: Bench, token: str) -> Said:
+def buy(bench: Bench, token: str) -> Outcome:
     headers = {"manager-session": token}
-    return said(bench.service(BUY, json={"pack": "credits-100"}, key=KEY, headers=headers, by=BUYER, trouble=True))
+    return outcome_of(
+        bench.service(BUY, json={"pack": "credits-100"}, key=KEY, headers=headers, by=BUYER, may_fail=True)
+    )
 
 
 def bought(bench: Bench) -> Purchase:
@@ -261,8 +265,8 @@ def bought(bench: Bench) -> Purchase:
     return bench.storefront.buy()
 
 
-def cancel(bench: Bench, purchase: Purchase) -> Said:
-    return said(bench.service(CANCEL, id=purchase.id, key=KEY, by=BUYER, trouble=True))
+def cancel(bench: Bench, purchase: Purchase) -> Outcome:
+    return outcome_of(bench.service(CANCEL, id=purchase.id, key=KEY, by=BUYER, may_fail=True))
 
 
 def cancelled_before(bench: Bench) -> Purchase:
@@ -271,7 +275,7 @@ def cancelled_before(bench: Bench) -> Purchase:
     return purchase
 
 
-def paid_unheard(bench: Bench) -> Purchase:
+def paid_without_event(bench: Bench) -> Purchase:
     purchase = bought(bench)
     bench.storefront.pay(purchase)
     return purchase
@@ -285,7 +289,7 @@ def paid(bench: Bench) -> Any:
 
 def granted(bench: Bench) -> Purchase:
     purchase = bought(bench)
-    bench.storefront.tell_all(bench.storefront.pay(purchase))
+    bench.storefront.deliver_all(bench.storefront.pay(purchase))
     return purchase
 
 
@@ -306,7 +310,7 @@ def disputed(bench: Bench) -> Any:
 
 def won(bench: Bench) -> Any:
     """The dispute took credits; then it was won. The event that says that it is closed."""
-    bench.storefront.tell_all(bench.storefront.dispute(partly_spent(bench)))
+    bench.storefront.deliver_all(bench.storefront.dispute(partly_spent(bench)))
     return bench.storefront.later("dispute", "close_dispute", "won")[-1]
 
 
@@ -350,21 +354,21 @@ def overpaid(bench: Bench) -> Any:
     return event
 
 
-def webhook(bench: Bench, event: Any) -> Said:
+def webhook(bench: Bench, event: Any) -> Outcome:
     """A delivery, signed by Stripe's own clock."""
     body = json.dumps(event | {"pending_webhooks": 1}).encode()
-    return said(deliver(bench.service, body, signed(body, bench.now), trouble=True))
+    return outcome_of(deliver(bench.service, body, signed(body, bench.now), may_fail=True))
 
 
-def scheduled(function: str) -> Callable[[Bench, Any], Said]:
-    def run(bench: Bench, _: Any) -> Said:
+def scheduled(function: str) -> Callable[[Bench, Any], Outcome]:
+    def run(bench: Bench, _: Any) -> Outcome:
         answer = bench.service.functions[function](SCHEDULED, Context(bench))
         return (200 if answer["finished"] and not answer["failed"] else 500), None
 
     return run
 
 
-def verify(bench: Bench, _: Any) -> Said:
+def verify(bench: Bench, _: Any) -> Outcome:
     """A pass, which must find nothing."""
     answer = bench.service.functions["verify"](SCHEDULED, Context(bench))
     return (200 if answer["finished"] else 500), {"found": answer["found"]}
@@ -372,7 +376,7 @@ def verify(bench: Bench, _: Any) -> Said:
 
 def traded(bench: Bench) -> None:
     """Bought, spent and refunded in part, long enough ago to be there as a whole."""
-    bench.storefront.tell_all(bench.storefront.refund(partly_spent(bench), 2495))
+    bench.storefront.deliver_all(bench.storefront.refund(partly_spent(bench), 2495))
     bench.now += timedelta(hours=3)
 
 
@@ -386,44 +390,44 @@ def second_page(bench: Bench) -> str:
     return str(bench.service(HISTORY, query={"limit": "2"}).body["next_cursor"])
 
 
-def read_on(bench: Bench, cursor: str) -> Said:
-    return said(bench.service(HISTORY, query={"limit": "2", "cursor": cursor}, trouble=True))
+def read_on(bench: Bench, cursor: str) -> Outcome:
+    return outcome_of(bench.service(HISTORY, query={"limit": "2", "cursor": cursor}, may_fail=True))
 
 
-def read_lines(bench: Bench, _: Any) -> Said:
-    return said(bench.service(HISTORY, headers={"accept": "text/csv"}, trouble=True))
+def read_lines(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service(HISTORY, headers={"accept": "text/csv"}, may_fail=True))
 
 
 def failed(bench: Bench) -> Any:
     """A Pix that came to nothing. The event that says so."""
     purchase = bought(bench)
-    bench.storefront.tell_all(bench.storefront.happen(purchase, "confirm", "pix"))
+    bench.storefront.deliver_all(bench.storefront.happen(purchase, "confirm", "pix"))
     return bench.storefront.happen(purchase, "fail")[-1]
 
 
 def refund_failed(bench: Bench) -> Any:
     """The refund took credits; then the customer's bank sent it back. The event that says so."""
-    bench.storefront.tell_all(bench.storefront.refund(partly_spent(bench)))
+    bench.storefront.deliver_all(bench.storefront.refund(partly_spent(bench)))
     return bench.storefront.later("refund", "fail_refund")[-1]
 
 
-def unheard_dispute(bench: Bench) -> None:
+def dispute_without_event(bench: Bench) -> None:
     bench.storefront.dispute(partly_spent(bench))
     bench.now += timedelta(minutes=10)
 
 
-def unheard_misfit(bench: Bench) -> None:
+def misfit_without_event(bench: Bench) -> None:
     overpaid(bench)
     bench.now += timedelta(minutes=10)
 
 
-def unheard_payment(bench: Bench) -> None:
+def payment_without_event(bench: Bench) -> None:
     """Paid, and no delivery came through. The next run is a while later: one whose clock is behind would see it too."""
     bench.storefront.pay(bought(bench))
     bench.now += timedelta(minutes=10)
 
 
-def unheard_refund(bench: Bench) -> None:
+def refund_without_event(bench: Bench) -> None:
     bench.storefront.refund(partly_spent(bench), 2495)
     bench.now += timedelta(minutes=10)
 
@@ -458,7 +462,7 @@ API_SCENARIOS = (
     Scenario("accounts: catalog", lambda _: asdict(first_catalog()), put_catalog(3000), changes_the_catalog),
     Scenario("accounts: catalog of yesterday", catalog_of_yesterday, put_catalog(3000), spends, reads=True),
     Scenario("checkout: first code", opened, first_code, spends),
-    Scenario("checkout: change of code", buyer, set_code, tries_a_code, may_say="wrong_code"),
+    Scenario("checkout: change of code", buyer, set_code, tries_a_code, late_refusal="wrong_code"),
     Scenario("checkout: session", buyer, open_session, tries_a_code),
     Scenario("checkout: replay of a session", session_before, open_session, spends),
     Scenario("checkout: link to the page", buyer, make_link, spends),
@@ -467,7 +471,7 @@ API_SCENARIOS = (
     Scenario("checkout: replay of a purchase", bought_before, buy, spends),
     Scenario("checkout: cancel", bought, cancel, spends),
     Scenario("checkout: replay of a cancel", cancelled_before, cancel, spends, reads=True),
-    Scenario("checkout: cancel of a paid purchase", paid_unheard, cancel, spends, reads=True),
+    Scenario("checkout: cancel of a paid purchase", paid_without_event, cancel, spends, reads=True),
     Scenario("checkout: list of purchases", bought, read(PURCHASES), spends, reads=True),
     Scenario("checkout: one purchase", bought, read_purchase, spends, reads=True),
     Scenario("webhook: grant", paid, webhook, spends, paired=True),
@@ -478,9 +482,9 @@ API_SCENARIOS = (
     Scenario("webhook: dispute won", won, webhook, spends, paired=True),
     Scenario("webhook: quarantine", overpaid, webhook, spends, paired=True),
     Scenario("expiry_sweep", lapsed_in_the_last_shards, scheduled("expiry_sweep"), spends),
-    Scenario("reconcile: payment", unheard_payment, scheduled("reconcile"), spends),
-    Scenario("reconcile: refund", unheard_refund, scheduled("reconcile"), spends),
-    Scenario("reconcile: dispute", unheard_dispute, scheduled("reconcile"), spends),
-    Scenario("reconcile: quarantine", unheard_misfit, scheduled("reconcile"), spends),
+    Scenario("reconcile: payment", payment_without_event, scheduled("reconcile"), spends),
+    Scenario("reconcile: refund", refund_without_event, scheduled("reconcile"), spends),
+    Scenario("reconcile: dispute", dispute_without_event, scheduled("reconcile"), spends),
+    Scenario("reconcile: quarantine", misfit_without_event, scheduled("reconcile"), spends),
     Scenario("verify", traded, verify, spends),
 )

@@ -24,7 +24,7 @@ from prepaid.payments.sessions import open_stripe
 from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.stripe_wire import ADDRESS
-from tests.support.apps import load_app, unheard
+from tests.support.apps import load_app, silenced
 from tests.support.store_driver import QUICK_DIGEST
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ class Stage:
     def set(self) -> Iterator[None]:
         """For the length of a with block the handlers live in the histories that are played here."""
         log = logging.getLogger(telemetry.logger.name)
-        log.addFilter(self._hear)
+        log.addFilter(self._keep_error)
         try:
             # Refusals are told by their answers.
-            with unheard("WARNING"), mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)):
+            with silenced("WARNING"), mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)):
                 yield
         finally:
-            log.removeFilter(self._hear)
+            log.removeFilter(self._keep_error)
 
     def _handle(self, app: ModuleType, event: dict[str, Any], context: Any) -> dict[str, Any]:
         answer: dict[str, Any] = app.make_handler(self._deps())(event, context)
@@ -95,10 +95,10 @@ class Stage:
             random_bytes=self._bytes,
         )
 
-    def _hear(self, record: logging.LogRecord) -> bool:
+    def _keep_error(self, record: logging.LogRecord) -> bool:
         """Remember the error that a handler turns into its answer; log nothing."""
         if record.exc_info and record.exc_info[1]:
-            self.here.hear(record.exc_info[1])
+            self.here.keep_error(record.exc_info[1])
         return False
 
     def _bytes(self, length: int) -> bytes:

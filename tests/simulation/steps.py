@@ -131,7 +131,9 @@ class Drawer:
             faults = tuple(sorted((self.call(step), dice.choice(FAULTS)) for _ in range(dice.choice((1, 1, 2, 3)))))
         elif roll < self.fault_rate + self.rival_rate and not nested:
             count = dice.choice((1, 1, 1, 2, 4))
-            rivals = tuple(sorted(((self.call(step), self.rival(step)) for _ in range(count)), key=lambda one: one[0]))
+            rivals = tuple(
+                sorted(((self.call(step), self.rival(step)) for _ in range(count)), key=lambda pair: pair[0])
+            )
             if step.kind in {"deliver", "reconcile"} and dice.random() < 0.5:
                 rivals = self.overtaken(step)
         if dice.random() < 0.5:
@@ -159,10 +161,10 @@ class Drawer:
             return Step(step.kind, step.of, step.with_, dice.randrange(3))
         of = step.of if dice.random() < 0.8 else dice.randrange(self.accounts)
         drawn: Step | list[Step] = getattr(self, kind)(of)
-        one = drawn[0 if kind == "dispute" else -1] if isinstance(drawn, list) else drawn
+        step_between = drawn[0 if kind == "dispute" else -1] if isinstance(drawn, list) else drawn
         if kind == "sweep":
-            one = a_step("sweep", calls=12)
-        return self.troubled(one, nested=True) if dice.random() < 0.3 else one
+            step_between = a_step("sweep", calls=12)
+        return self.troubled(step_between, nested=True) if dice.random() < 0.3 else step_between
 
     # Spending and giving
 
@@ -351,9 +353,9 @@ class Drawer:
             then = "buy"
         if what == "catalog":
             then = "debit"
-        asked: Step | list[Step] = getattr(self, then)(of)
-        asked = asked[-1] if isinstance(asked, list) else asked
-        return [a_step("boundary", of, what=what, offset=dice.choice((-1, 0, 0, 1)), function=asked.kind), asked]
+        steps: Step | list[Step] = getattr(self, then)(of)
+        steps = steps[-1] if isinstance(steps, list) else steps
+        return [a_step("boundary", of, what=what, offset=dice.choice((-1, 0, 0, 1)), function=steps.kind), steps]
 
 
 WEIGHTS = {

@@ -19,7 +19,7 @@ from prepaid.store.dynamodb import open_client
 from tests.simulation.database import MAX_PAGE_BYTES, Answer, Database
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.play import play_seed
-from tests.simulation.random_requests import PARTITIONS, SORTS, Asked, Asker, Request
+from tests.simulation.random_requests import PARTITIONS, SORTS, Asker, Call, Request
 from tests.simulation.stage import TABLE as SIMULATED
 from tests.simulation.stage import Stage
 from tests.simulation.stored_items import canonical_number
@@ -42,7 +42,7 @@ HEADERS = {
     "SignedHeaders=host, Signature=0",
 }  # fmt: skip
 
-type Said = tuple[int, Answer]
+type Reply = tuple[int, Answer]
 
 
 class Emulator:
@@ -55,24 +55,24 @@ class Emulator:
         """The connection; the next request opens another."""
         self._connection.close()
 
-    def answer(self, operation: str, request: Request) -> Said:
+    def answer(self, operation: str, request: Request) -> Reply:
         headers = {**HEADERS, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
         self._connection.request("POST", "/", json.dumps(request).encode(), headers)
         answered = self._connection.getresponse()
         return answered.status, json.loads(answered.read())
 
-    def asked_for(self, operation: str, request: Request, reply: Said) -> bool:
+    def asked_for(self, operation: str, request: Request, reply: Reply) -> bool:
         """Whether it is asked at all: one that takes what must be refused would hold other items afterwards."""
         return True
 
-    def agrees(self, request: Request, model: Said, reply: Said) -> bool:
+    def agrees(self, request: Request, model: Reply, reply: Reply) -> bool:
         return normal(model) == normal(reply)
 
 
 class DynamoDBLocal(Emulator):
     """AWS's own. Where it and AWS's documentation differ, the model keeps to the documentation."""
 
-    def agrees(self, request: Request, model: Said, reply: Said) -> bool:
+    def agrees(self, request: Request, model: Reply, reply: Reply) -> bool:
         refused, message = normal(reply), str(model[1].get("message"))
         if "multiple operations on one item" in message or "expression can not be null" in message:
             # Documented: refused whatever the conditions and keys. It looks at those first.
@@ -84,7 +84,7 @@ class DynamoDBLocal(Emulator):
             return self._agrees_on_a_page(request, model, reply)
         return super().agrees(request, model, reply)
 
-    def _agrees_on_a_page(self, request: Request, model: Said, reply: Said) -> bool:
+    def _agrees_on_a_page(self, request: Request, model: Reply, reply: Reply) -> bool:
         """Documented: more may be promised than there is. It knows when the last key allowed was read; and then
         refuses to go on from there."""
         ours, theirs = normal(model), normal(reply)
@@ -103,7 +103,7 @@ class MiniStack(Emulator):
         super().__init__(url)
         self._tokens: set[str] = set()
 
-    def asked_for(self, operation: str, request: Request, reply: Said) -> bool:
+    def asked_for(self, operation: str, request: Request, reply: Reply) -> bool:
         status, body = reply
         token = request.get("ClientRequestToken", "")
         if token in self._tokens:
@@ -114,7 +114,7 @@ class MiniStack(Emulator):
         reasons = [reason["Code"] for reason in body.get("CancellationReasons", ())]
         return not body["__type"].endswith("ValidationException") and "ValidationError" not in reasons
 
-    def agrees(self, request: Request, model: Said, reply: Said) -> bool:
+    def agrees(self, request: Request, model: Reply, reply: Reply) -> bool:
         # Its begins_with refuses the request where the attribute isn't a text, instead of not holding.
         if model[0] != 200 and "operator or function: begins_with" in reply[1].get("message", ""):
             return True
@@ -125,7 +125,7 @@ class MiniStack(Emulator):
             return self._agrees_on_a_full_page(request, model, reply)
         return super().agrees(request, model, reply)
 
-    def _agrees_on_a_full_page(self, request: Request, model: Said, reply: Said) -> bool:
+    def _agrees_on_a_full_page(self, request: Request, model: Reply, reply: Reply) -> bool:
         """It ends a page before the item that fills the megabyte; AWS's own ends it after."""
         status, page = model
         shorter = page["Items"][:-1]
@@ -139,81 +139,87 @@ def emulators(dynamodb_local: str, ministack: str) -> Iterator[dict[str, Emulato
     """Both, with the same empty table."""
     with closing(DynamoDBLocal(dynamodb_local)) as local, closing(MiniStack(ministack)) as emulated:
         both = {"DynamoDB Local": local, "MiniStack": emulated}
-        for one in both.values():
-            one.answer("DeleteTable", {"TableName": TABLE})
-            assert one.answer("CreateTable", {"TableName": TABLE, **table_schema()})[0] == 200
+        for emulator in both.values():
+            emulator.answer("DeleteTable", {"TableName": TABLE})
+            assert emulator.answer("CreateTable", {"TableName": TABLE, **table_schema()})[0] == 200
         yield both
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_three_databases_respond_and_store_alike(seed: int, emulators: dict[str, Emulator]) -> None:
     model, asker = Database(TABLE), Asker(seed, TABLE)
-    asked = dict.fromkeys(emulators, 0)
+    counts = dict.fromkeys(emulators, 0)
     for number in range(OPERATIONS // len(SEEDS)):
         operation, request = asker.next()
         reply = model.answer(operation, json.loads(json.dumps(request)))
         if reply[0] == 200:
-            asker.heard(operation, request, reply[1])
+            asker.learn(operation, request, reply[1])
         for name, other in emulators.items():
             if other.asked_for(operation, request, reply):
-                asked[name] += 1
+                counts[name] += 1
                 theirs = other.answer(operation, request)
                 assert other.agrees(request, reply, theirs), shown(number, name, (operation, request), reply, theirs)
 
     for name, other in emulators.items():
         assert contents(other) == contents(model), f"{name} keeps something else"
-        assert asked[name] > OPERATIONS // len(SEEDS) // 2
+        assert counts[name] > OPERATIONS // len(SEEDS) // 2
 
 
 @pytest.mark.parametrize("seed", HISTORIES)
 def test_the_services_own_calls_get_equal_responses(
     seed: int, emulators: dict[str, Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = requests_of_a_history(seed, monkeypatch)
+    requests = requests_of_a_history(seed, monkeypatch)
     for other in emulators.values():
         other.close()
     model = Database(TABLE)
 
-    for number, (operation, request) in enumerate(asked):
+    for number, (operation, request) in enumerate(requests):
         reply = model.answer(operation, json.loads(json.dumps(request)))
         for name, other in emulators.items():
             if other.asked_for(operation, request, reply):
                 theirs = other.answer(operation, request)
                 assert other.agrees(request, reply, theirs), shown(number, name, (operation, request), reply, theirs)
 
-    assert {operation for operation, _ in asked} >= {"GetItem", "Query", "PutItem", "DeleteItem", "TransactWriteItems"}
-    assert len(asked) > 1000
+    assert {operation for operation, _ in requests} >= {
+        "GetItem",
+        "Query",
+        "PutItem",
+        "DeleteItem",
+        "TransactWriteItems",
+    }
+    assert len(requests) > 1000
     keys = [{"PK": {"S": partition}, "SK": {"S": sort}} for partition, sort in model.snapshot(TABLE)]
     for name, other in emulators.items():
         assert read_all(other, keys) == read_all(model, keys), f"{name} keeps something else"
 
 
-def requests_of_a_history(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+def requests_of_a_history(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     """What reaches the database while one history of the simulation is played; what its faults hold back does not."""
-    asked: list[Asked] = []
+    requests: list[Call] = []
     answer = Database.answer
 
-    def heard(self: Database, operation: str, request: Request) -> Said:
+    def recorded(self: Database, operation: str, request: Request) -> Reply:
         text = json.dumps(request).replace(f'"TableName": "{SIMULATED}"', f'"TableName": "{TABLE}"')
-        asked.append((operation, json.loads(text)))
+        requests.append((operation, json.loads(text)))
         return answer(self, operation, request)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Database, "answer", heard)
+        patched.setattr(Database, "answer", recorded)
         stage = Stage()
         with stage.set():
             assert play_seed(stage, seed, LENGTH, Counter()) is None
-    return asked
+    return requests
 
 
 def test_a_cancelled_transaction_does_not_use_up_its_token(emulators: dict[str, Emulator]) -> None:
     # MiniStack thinks it does; botocore draws a new one for each call, so nothing here depends on it.
     put: Request = {"TableName": TABLE, "Item": {"PK": {"S": "a"}, "SK": {"S": "b"}}}
     lost = {**put, "ConditionExpression": "attribute_exists(PK)"}
-    asked = [{"ClientRequestToken": "one", "TransactItems": [{"Put": one}]} for one in (lost, put)]
+    requests = [{"ClientRequestToken": "one", "TransactItems": [{"Put": write}]} for write in (lost, put)]
 
     for database in (Database(TABLE), emulators["DynamoDB Local"]):
-        assert [database.answer("TransactWriteItems", request)[0] for request in asked] == [400, 200]
+        assert [database.answer("TransactWriteItems", request)[0] for request in requests] == [400, 200]
 
 
 def test_a_token_is_forgotten_after_ten_minutes() -> None:
@@ -235,7 +241,7 @@ def test_a_token_is_forgotten_after_ten_minutes() -> None:
 
 def test_unmodelled_parameters_are_errors() -> None:
     key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
-    asked: list[Asked] = [
+    requests: list[Call] = [
         ("UpdateItem", {"TableName": TABLE, "Key": key}),
         ("GetItem", {"TableName": TABLE, "Key": key}),
         ("GetItem", {"TableName": TABLE, "Key": key, "ConsistentRead": True, "ProjectionExpression": "PK"}),
@@ -244,7 +250,7 @@ def test_unmodelled_parameters_are_errors() -> None:
     ]
     database = Database(TABLE)
 
-    for operation, request in asked:
+    for operation, request in requests:
         with pytest.raises(NotImplementedError):
             database.answer(operation, request)
 
@@ -255,20 +261,20 @@ def test_both_clients_get_the_same_responses(monkeypatch: pytest.MonkeyPatch) ->
     databases = Database(TABLE), Database(TABLE)
     attach(real, databases[0])
     quick = quick_client(quick, databases[1])
-    asker, heard = Asker(3, TABLE), set()
+    asker, answered = Asker(3, TABLE), set()
     for number in range(1500):
-        operation, asked = asker.next()
-        request = off_the_wire(asked)
+        operation, params = asker.next()
+        request = off_the_wire(params)
         try:
             ours = outcome(real, operation, request)
         except (ParamValidationError, ValueError):
             # Never sent.
             continue
         assert outcome(quick, operation, request) == ours, f"{number}: {operation} {request}"
-        heard.add((operation, ours[0]))
+        answered.add((operation, ours[0]))
 
     assert databases[0].snapshot(TABLE) == databases[1].snapshot(TABLE)
-    assert len(heard) >= 9
+    assert len(answered) >= 9
 
 
 def outcome(client: "DynamoDBClient", operation: str, request: Request) -> tuple[str, Any]:
@@ -284,7 +290,7 @@ def outcome(client: "DynamoDBClient", operation: str, request: Request) -> tuple
     return "answer", {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
-def normal(reply: Said) -> Said:
+def normal(reply: Reply) -> Reply:
     """An answer without what can't be equal: wording, the order of a set, and how a number within a list is written."""
     status, body = reply
     if status == 200:
@@ -317,10 +323,10 @@ def contents(database: Emulator | Database) -> list[Any]:
 
 def read_all(database: Emulator | Database, keys: list[Request]) -> list[Any]:
     """The items of these keys."""
-    asked = [{"TableName": TABLE, "Key": key, "ConsistentRead": True} for key in keys]
-    return [normal(database.answer("GetItem", request)) for request in asked]
+    requests = [{"TableName": TABLE, "Key": key, "ConsistentRead": True} for key in keys]
+    return [normal(database.answer("GetItem", request)) for request in requests]
 
 
-def shown(number: int, name: str, asked: Asked, *reply: Said) -> str:
-    lines = (f"request {number}: {name} says something else", *asked, "the model:", *reply)
+def shown(number: int, name: str, call: Call, *reply: Reply) -> str:
+    lines = (f"request {number}: {name} says something else", *call, "the model:", *reply)
     return "\n".join(line if isinstance(line, str) else json.dumps(line)[:2000] for line in lines)

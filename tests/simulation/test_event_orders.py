@@ -17,12 +17,12 @@ from tests.support.store_driver import quarantined, types
 from tests.support.stripe_purchases import Json, Storefront
 
 SPENT = 30
-# How many orders there are of so many news, which come true one after the other and are told so many times each after
-# that, and of one other thing anywhere among them.
+# How many orders there are of so many news, which come true one after the other and are delivered so many times each
+# afterwards, and of one other thing anywhere among them.
 ORDERS = {(3, 2): 2_800, (4, 2): 200_200, (5, 1): 10_395}
 
 type News = Callable[[Storefront, Purchase], list[Json]]
-# Which news are true, how often each was told, and whether the other thing has happened.
+# Which news are true, how often each was delivered, and whether the other thing has happened.
 type Place = tuple[int, tuple[int, ...], bool]
 
 
@@ -64,15 +64,15 @@ def later(kind: str, what: str, *more: str) -> News:
 class Life:
     """What happens at Stripe, one thing after the other, and where the purchase ends.
 
-    revoked: credits. worth: credits available less those owed, and less what was spent of a hundred. told: how often
-    each event is delivered.
+    revoked: credits. worth: credits available less those owed, and less what was spent of a hundred. deliveries: how
+    often each event is delivered.
     """
 
     news: tuple[News, ...]
     state: str
     revoked: int
     worth: int
-    told: int = 2
+    deliveries: int = 2
 
 
 WON, REFUND_FAILS = later("dispute", "close_dispute", "won"), later("refund", "fail_refund")
@@ -111,7 +111,7 @@ def test_every_order_of_events_ends_in_the_same_state(bench: Bench, life: Life) 
         ends += 1
         if not spent:
             # Nothing was there to be spent then.
-            spent = bench.service.spend(SPENT, key="later", trouble=True).status == 201
+            spent = bench.service.spend(SPENT, key="later", may_fail=True).status == 201
         record, items = bench.storefront.purchase(purchase), bench.items()
         assert (record.state, record.revoked) == (life.state, life.revoked)
         ledger = audit(items)
@@ -119,14 +119,17 @@ def test_every_order_of_events_ends_in_the_same_state(bench: Bench, life: Life) 
         assert types(items).count("purchase") == 1
         assert quarantined(items) == []
 
-    orders = every_order(bench, life.news, spend, end, life.told)
+    orders = every_order(bench, life.news, spend, end, life.deliveries)
 
-    assert orders == ORDERS[len(life.news), life.told]
+    assert orders == ORDERS[len(life.news), life.deliveries]
     assert ends > 3
 
 
 def test_no_order_of_events_makes_expired_credits_owed(bench: Bench) -> None:
-    """The money goes back before the lot's end or after it, told then or later: thirty were spent, thirty are owed."""
+    """The money goes back before the lot's end or after it, and its event arrives then or later.
+
+    Thirty were spent and thirty are owed.
+    """
     ends = 0
 
     def end(purchase: Purchase, _: bool) -> None:
@@ -138,7 +141,7 @@ def test_no_order_of_events_makes_expired_credits_owed(bench: Bench) -> None:
 
     def paid_and_spent(storefront: Storefront, purchase: Purchase) -> list[Json]:
         events = storefront.pay(purchase)
-        storefront.tell_all(events)
+        storefront.deliver_all(events)
         assert storefront.service.spend(SPENT, key="at-once").status == 201
         return events
 
@@ -149,7 +152,7 @@ def test_no_order_of_events_makes_expired_credits_owed(bench: Bench) -> None:
 
 
 def spend(bench: Bench, _: Purchase) -> bool:
-    return bench.service.spend(SPENT, key="spend", trouble=True).status == 201
+    return bench.service.spend(SPENT, key="spend", may_fail=True).status == 201
 
 
 def the_lot_ends(bench: Bench, purchase: Purchase) -> bool | None:
@@ -179,32 +182,32 @@ def every_order(
     known: dict[tuple[Place, bool, str], int] = {}
 
     def walk(place: Place, events: tuple[Json, ...], done: bool) -> int:
-        true, told, free = place
+        true, deliveries, free = place
         items, now = bench.database.snapshot(TABLE), bench.now
         here = (place, done, f"{now} {sorted(items.items())}")
         if here in known:
             return known[here]
-        if true == len(news) and not any(told) and not free:
+        if true == len(news) and not any(deliveries) and not free:
             end(purchase, done)
             known[here] = 1
             return 1
         orders = 0
-        for number in (number for number in range(true) if told[number]):
-            assert bench.storefront.tell(events[number]).status == 200
-            less = tuple(left - (number == which) for which, left in enumerate(told))
+        for number in (number for number in range(true) if deliveries[number]):
+            assert bench.storefront.deliver(events[number]).status == 200
+            less = tuple(left - (number == which) for which, left in enumerate(deliveries))
             orders += walk((true, less, free), events, done)
             bench.database.restore(TABLE, items)
         if free:
             happened = other(bench, purchase)
             if happened is not None:
-                orders += walk((true, told, False), events, happened)
+                orders += walk((true, deliveries, False), events, happened)
             bench.database.restore(TABLE, items)
             bench.now = now
         if true < len(news):
             # Only this changes anything at Stripe.
             saved = bench.save()
             *_, event = news[true](bench.storefront, purchase)
-            orders += walk((true + 1, told, free), (*events, event), done)
+            orders += walk((true + 1, deliveries, free), (*events, event), done)
             bench.load(saved)
         known[here] = orders
         return orders

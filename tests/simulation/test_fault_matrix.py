@@ -15,7 +15,7 @@ from prepaid.api.http.serving import DEADLINE_SECONDS, PAGE_DEADLINE_SECONDS, ST
 from prepaid.api.statements import STATEMENT_SECONDS
 from tests.simulation.bench import Meet, opened_bench
 from tests.simulation.faults import FAULTS
-from tests.simulation.matrix import ASK_AGAIN, SCENARIOS, course_of, play
+from tests.simulation.matrix import ASK_AGAIN, SCENARIOS, baseline_of, play
 from tests.simulation.page_scenarios import ASSET
 from tests.simulation.scenarios import Scenario
 from tests.support import wire
@@ -29,7 +29,7 @@ PAIRED = [scenario for scenario in SCENARIOS if scenario.paired]
 
 @dataclass
 class Listening(Functions):
-    """The functions, and the routes that they are asked for."""
+    """The functions, and the routes that they are requested for."""
 
     routes: set[str] = field(default_factory=set)
 
@@ -45,24 +45,24 @@ class Listening(Functions):
 
 def test_every_route_has_a_scenario() -> None:
     """The API's and the page's: every route of the template."""
-    asked: set[str] = set()
+    requested: set[str] = set()
     with opened_bench() as bench:
         functions, empty = bench.service.functions, bench.save()
         for scenario in (*SCENARIOS, ASSET):
             bench.load(empty)
             bench.service.functions = functions
             given = scenario.given(bench)
-            bench.service.functions = Listening(functions.apps, functions.deps, routes=asked)
+            bench.service.functions = Listening(functions.apps, functions.deps, routes=requested)
             scenario.ask(bench, given)
 
-    assert asked - {""} == set(functions_by_route())
+    assert requested - {""} == set(functions_by_route())
 
 
 def test_the_pages_own_files_need_neither_database_nor_stripe() -> None:
     with opened_bench() as bench:
-        course = course_of(ASSET, bench, bench.save())
+        baseline = baseline_of(ASSET, bench, bench.save())
 
-    assert course.calls == ()
+    assert baseline.calls == ()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.simulation import actions
-from tests.simulation.__main__ import LENGTH, played, told
+from tests.simulation.__main__ import LENGTH, failure_text, played
 from tests.simulation.play import play
 from tests.simulation.shorten import shorten
 from tests.simulation.situations import missed
@@ -28,7 +28,7 @@ def test_every_rule_holds_under_faults_and_races() -> None:
     seen: Counter[str] = Counter()
 
     for _, failure, found in played(SEED, SEEDS, LENGTH, processes=1):
-        assert failure is None, told(failure, LENGTH)
+        assert failure is None, failure_text(failure, LENGTH)
         seen += found
 
     tame = missed(seen, SEEDS * LENGTH // SLACK)

@@ -58,7 +58,7 @@ class WatchedDatabase(Database):
 
 def _writes(request: Json) -> list[Json]:
     if "TransactItems" in request:
-        return [one for write in request["TransactItems"] for one in write.values()]
+        return [params for write in request["TransactItems"] for params in write.values()]
     return [request]
 
 

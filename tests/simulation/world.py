@@ -137,7 +137,7 @@ class World:
             self._met(self.frame, "busy")
         return busy
 
-    def hear(self, error: BaseException) -> None:
+    def keep_error(self, error: BaseException) -> None:
         """A handler turned this into its answer."""
         self.frame.error = error
 
@@ -249,25 +249,25 @@ class World:
     def ledger(self, account: str) -> Ledger:
         return self.auditor.ledgers.get(account) or Ledger(account)
 
-    def ask(self, step: Step, asked: ClientRequest) -> Answer | None:
+    def ask(self, step: Step, request: ClientRequest) -> Answer | None:
         """One request and its answer, checked; None when it gets none."""
-        function = FUNCTION_OF[asked.route]
-        if step.kind != asked.kind:
-            step = replace(step, kind=asked.kind)
-        headers = dict(asked.headers)
-        if asked.body is not None:
+        function = FUNCTION_OF[request.route]
+        if step.kind != request.kind:
+            step = replace(step, kind=request.kind)
+        headers = dict(request.headers)
+        if request.body is not None:
             headers["content-type"] = "application/json"
-        if asked.key:
-            headers["idempotency-key"] = asked.key
+        if request.key:
+            headers["idempotency-key"] = request.key
         event = http_event(
-            asked.route,
-            path={"account": asked.account, **dict(asked.path)} if asked.account else None,
-            query=dict(asked.query) or None,
+            request.route,
+            path={"account": request.account, **dict(request.path)} if request.account else None,
+            query=dict(request.query) or None,
             headers=headers,
-            claims=asked.claims or None,
-            body=json.dumps(asked.body) if asked.body is not None else asked.asked.get("raw"),
+            claims=request.claims or None,
+            body=json.dumps(request.body) if request.body is not None else request.details.get("raw"),
         )
-        frame = self._frame(step, function, asked)
+        frame = self._frame(step, function, request)
         response = self._run_function(function, frame, event, None)
         if response is None:
             return None
@@ -277,22 +277,22 @@ class World:
             body = json.loads(body)
         answer = Answer(response["statusCode"], headers, body)
         self.seen[f"answer: {step.kind} {answer.status} {answer.code}".rstrip()] += 1
-        self._nobody_elses(asked.account, f"{headers} {response.get('body', '')}")
+        self._nobody_elses(request.account, f"{headers} {response.get('body', '')}")
         answers.check(self, frame, answer)
         return answer
 
-    def _frame(self, step: Step, function: str, asked: ClientRequest | None) -> Frame:
-        """asked: None for a schedule."""
+    def _frame(self, step: Step, function: str, request: ClientRequest | None) -> Frame:
+        """request: None for a schedule."""
         machine = self.machine(step, function)
-        account = asked.account if asked else ""
+        account = request.account if request else ""
         return Frame(
             step=step,
             machine=machine,
             account=account or None,
-            key=asked.key if asked else None,
-            asked=asked.asked if asked else {},
-            signature=asked.signature if asked else (),
-            request=asked.request if asked else None,
+            key=request.key if request else None,
+            details=request.details if request else {},
+            signature=request.signature if request else (),
+            request=request.request if request else None,
             now=self.moment + machine.skew,
             begun_moment=self.moment,
             first_number=self.ledger(account).number if account else 0,

@@ -12,7 +12,7 @@ from local.processes import STATE
 from local.stack import Options, Stack, local_stack
 from tests.support import account_life
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 
 HERE = Path(__file__).parent
 
@@ -44,20 +44,20 @@ def api(stack: Stack) -> HttpApi:
 
 
 @pytest.fixture(scope="session")
-def cashier(stack: Stack) -> Storefront:
+def cashier(stack: Stack) -> StackStorefront:
     """The storefront for the whole session; nobody disturbs its deliveries."""
-    return Storefront(stack)
+    return StackStorefront(stack)
 
 
 @pytest.fixture
-def storefront(cashier: Storefront) -> Iterator[Storefront]:
+def storefront(cashier: StackStorefront) -> Iterator[StackStorefront]:
     """The storefront for one test, which may disturb its deliveries."""
     yield cashier
     cashier.stop_disturbing()
 
 
 @pytest.fixture(scope="session")
-def bought(api: HttpApi, cashier: Storefront) -> account_life.Bought:
+def bought(api: HttpApi, cashier: StackStorefront) -> account_life.Bought:
     return account_life.buy(api, cashier)
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 from tests.support.account_life import Bought, Lapsed, Spent
 from tests.support.api import BALANCE
 from tests.support.over_http import HttpApi
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 
 TICK = timedelta(milliseconds=1)
 
 
-def test_a_pack_paid_by_card_on_the_page_becomes_a_lot(bought: Bought, cashier: Storefront) -> None:
+def test_a_pack_paid_by_card_on_the_page_becomes_a_lot(bought: Bought, cashier: StackStorefront) -> None:
     assert bought.before["credits"]["lots"] == []
     assert 'class="notice paid"' in bought.page
     assert bought.after["credits"]["available"] == 50

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.api import BALANCE, CONSUME, GET_ACCOUNT, HISTORY
 from tests.support.over_http import HttpApi, exchange, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 
 STICKER = b'{"feature": "sticker"}'
 KIB = 1024
@@ -117,7 +117,7 @@ def test_a_cursor_is_valid_for_its_account_and_query_only(api: HttpApi, account:
         pytest.param(b"[" * 60_000, id="very deep"),
     ],
 )
-def test_a_signed_body_that_is_no_event_is_rejected(storefront: Storefront, body: bytes) -> None:
+def test_a_signed_body_that_is_no_event_is_rejected(storefront: StackStorefront, body: bytes) -> None:
     attempt = storefront.send(body, sign_with="current")
 
     assert attempt["status"] == 400
@@ -125,7 +125,7 @@ def test_a_signed_body_that_is_no_event_is_rejected(storefront: Storefront, body
 
 
 @pytest.mark.parametrize("sign_with", ["none", "other"])
-def test_an_event_not_signed_by_stripe_is_rejected(storefront: Storefront, sign_with: str) -> None:
+def test_an_event_not_signed_by_stripe_is_rejected(storefront: StackStorefront, sign_with: str) -> None:
     body = b'{"id": "evt_1", "type": "checkout.session.completed", "data": {"object": {"id": "cs_1"}}}'
 
     attempt = storefront.send(body, sign_with=sign_with)

@@ -10,11 +10,11 @@ from local.deploy import client
 from local.stack import Stack
 from tests.support.api import MANAGER_CODE, PURCHASE, PURCHASES, new_key
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 
 
 @pytest.fixture
-def account(api: HttpApi, storefront: Storefront) -> str:
+def account(api: HttpApi, storefront: StackStorefront) -> str:
     account = api.open(new_account())
     storefront.set_code(account)
     return account
@@ -28,7 +28,9 @@ def reconcile(stack: Stack) -> Any:
     return json.loads(answer["Payload"].read())
 
 
-def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, storefront: Storefront, account: str) -> None:
+def test_a_purchase_runs_from_the_code_to_a_full_refund(
+    api: HttpApi, storefront: StackStorefront, account: str
+) -> None:
     wrong, opened = api.try_code("115599", account), api.try_code(CODE, account)
     assert (wrong.status, wrong.code, opened.status) == (403, "wrong_code", 201)
 
@@ -74,7 +76,9 @@ def test_a_purchase_runs_from_the_code_to_a_full_refund(api: HttpApi, storefront
     ]
 
 
-def test_a_dispute_takes_credits_and_a_win_returns_them(api: HttpApi, storefront: Storefront, account: str) -> None:
+def test_a_dispute_takes_credits_and_a_win_returns_them(
+    api: HttpApi, storefront: StackStorefront, account: str
+) -> None:
     shop = storefront.order(account, "credits-100")
     storefront.session(shop, "pay", method="card")
     dispute = storefront.session(shop, "dispute")
@@ -89,7 +93,7 @@ def test_a_dispute_takes_credits_and_a_win_returns_them(api: HttpApi, storefront
 
 
 def test_reconciliation_grants_what_the_webhook_missed(
-    api: HttpApi, storefront: Storefront, stack: Stack, account: str
+    api: HttpApi, storefront: StackStorefront, stack: Stack, account: str
 ) -> None:
     paid, refunded = storefront.order(account, "credits-50"), storefront.order(account, "credits-100")
     storefront.session(refunded, "pay", method="card")
@@ -112,7 +116,7 @@ def test_reconciliation_grants_what_the_webhook_missed(
     assert (storefront.state(account, paid), storefront.state(account, refunded)) == ("granted", "partially_refunded")
 
 
-def test_a_retry_after_an_outage_of_stripe_continues(api: HttpApi, storefront: Storefront, account: str) -> None:
+def test_a_retry_after_an_outage_of_stripe_continues(api: HttpApi, storefront: StackStorefront, account: str) -> None:
     session = api.manager_session(account, CODE)
     # The service's client asks twice; the client of these tests goes on until it isn't told to any more.
     storefront.control("api", next=2, status=500)

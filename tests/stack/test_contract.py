@@ -6,13 +6,13 @@ from local import demo
 from tests.fuzzing.explorer import explore
 from tests.support.api import PUT_CATALOG
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 
 # A catalog is everybody's, and here others are at work; tests/security asks it on a table of its own.
 SHARED = (PUT_CATALOG,)
 
 
-def words_of(api: HttpApi, storefront: Storefront) -> dict[str, list[str]]:
+def words_of(api: HttpApi, storefront: StackStorefront) -> dict[str, list[str]]:
     """What exists: an account with credits, its manager's code, an open session and a purchase."""
     account = api.open(new_account(), plan="individual", ai_enabled=True)
     api.give(1_000_000, account)
@@ -27,5 +27,5 @@ def words_of(api: HttpApi, storefront: Storefront) -> dict[str, list[str]]:
     }
 
 
-def test_random_requests_get_documented_responses(api: HttpApi, storefront: Storefront, tmp_path: Path) -> None:
+def test_random_requests_get_documented_responses(api: HttpApi, storefront: StackStorefront, tmp_path: Path) -> None:
     explore(api.url, api.tokens, words_of(api, storefront), tmp_path, phases="fuzzing", examples=8, without=SHARED)

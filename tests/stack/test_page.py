@@ -11,7 +11,7 @@ from local import demo
 from local.stack import Stack
 from tests.support.chromium import NoBrowserError, executable
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 from tests.support.screen import DEVICES, Device, Scheme, Screen, screen
 
 # What a session shows without a purchase.
@@ -59,7 +59,7 @@ def demo_account(stack: Stack) -> str:
 
 
 @pytest.fixture
-def shop(api: HttpApi, cashier: Storefront) -> str:
+def shop(api: HttpApi, cashier: StackStorefront) -> str:
     """A new account with a code, some credits and a quota."""
     account = api.open(new_account(), credits=120, name="Pet Shop da Ana", plan="trio", ai_enabled=True)
     cashier.set_code(account)
@@ -175,7 +175,7 @@ def order_with_pix(shown: Screen) -> str:
     ids=["in Portuguese", "in English", "in Spanish", "without JavaScript"],
 )
 def test_a_manager_buys_with_pix_and_finds_the_line(
-    browser: Browser, api: HttpApi, storefront: Storefront, shop: str, language: str, device: Device, scripts: bool
+    browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str, language: str, device: Device, scripts: bool
 ) -> None:
     waiting, added, now_have = WORDS[language]
     with screen(browser, device=device, language=language, scripts=scripts) as shown:
@@ -208,7 +208,9 @@ def test_a_manager_buys_with_pix_and_finds_the_line(
         shown.check()
 
 
-def test_a_second_purchase_asks_for_the_code(browser: Browser, api: HttpApi, storefront: Storefront, shop: str) -> None:
+def test_a_second_purchase_asks_for_the_code(
+    browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str
+) -> None:
     with screen(browser) as shown:
         enter(shown, link_to(api, shop))
         site = site_of(shown.page.url)
@@ -271,7 +273,7 @@ def test_without_a_session_the_page_says_how_to_come_back(browser: Browser, api:
             shown.check()
 
 
-def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cashier: Storefront) -> None:
+def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cashier: StackStorefront) -> None:
     rude = ("<script>alert(1)</script> & 'שלום' 🐶 " + "x" * MAX_TEXT)[:MAX_TEXT]
     account = api.open(new_account(), credits=9, name=rude)
     cashier.set_code(account)

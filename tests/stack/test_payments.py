@@ -7,7 +7,7 @@ import pytest
 
 from local.demo import Shop
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import SESSION_EVENT, Storefront
+from tests.support.payment_page import SESSION_EVENT, StackStorefront
 
 COMPLETED = f"{SESSION_EVENT}completed"
 PAID_LATER = f"{SESSION_EVENT}async_payment_succeeded"
@@ -19,16 +19,16 @@ def account(api: HttpApi) -> str:
 
 
 @pytest.fixture
-def shop(storefront: Storefront, account: str) -> Shop:
+def shop(storefront: StackStorefront, account: str) -> Shop:
     """A purchase of 50 credits that waits for its payment."""
     return storefront.order(account, "credits-50")
 
 
 @pytest.fixture
-def granted(api: HttpApi, storefront: Storefront, account: str, shop: Shop) -> Callable[[], bool]:
+def granted(api: HttpApi, storefront: StackStorefront, account: str, shop: Shop) -> Callable[[], bool]:
     """Once everything is delivered: the one lot there may be, in balance and history, or nothing at all."""
 
-    def look() -> bool:
+    def is_granted() -> bool:
         storefront.drain()
         lots = api.balance(account)["credits"]["lots"]
         lines = api.history(account, type="purchase")
@@ -39,17 +39,17 @@ def granted(api: HttpApi, storefront: Storefront, account: str, shop: Shop) -> C
         ]
         return bool(lots)
 
-    return look
+    return is_granted
 
 
-def answered(storefront: Storefront, shop: Shop) -> list[tuple[Any, Any]]:
+def answered(storefront: StackStorefront, shop: Shop) -> list[tuple[Any, Any]]:
     """What was delivered about the purchase, with the service's answer, in this order."""
     return [(delivery["type"], delivery["status"]) for delivery in storefront.deliveries(shop)]
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
 def test_pix_and_boleto_grant_once_they_are_paid(
-    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
+    storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
 ) -> None:
     waiting = storefront.press(shop, method)
 
@@ -66,7 +66,7 @@ def test_pix_and_boleto_grant_once_they_are_paid(
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
 def test_pix_and_boleto_that_fail_grant_nothing(
-    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
+    storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
 ) -> None:
     storefront.session(shop, "confirm", method=method)
     storefront.session(shop, "fail")
@@ -76,7 +76,7 @@ def test_pix_and_boleto_that_fail_grant_nothing(
 
 
 def test_a_declined_card_grants_nothing_and_a_second_one_does(
-    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
+    storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     storefront.session(shop, "pay", method="card", card="4000000000000002")
 
@@ -89,7 +89,7 @@ def test_a_declined_card_grants_nothing_and_a_second_one_does(
 
 
 def test_a_purchase_that_expires_grants_nothing(
-    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
+    storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     storefront.session(shop, "expire")
 
@@ -99,7 +99,7 @@ def test_a_purchase_that_expires_grants_nothing(
 
 @pytest.mark.parametrize("method", ["card", "pix"])
 def test_a_purchase_that_reads_expired_is_granted_when_it_is_paid(
-    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
+    storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool], method: str
 ) -> None:
     storefront.session(shop, "expire")
     storefront.drain()
@@ -111,7 +111,7 @@ def test_a_purchase_that_reads_expired_is_granted_when_it_is_paid(
 
 
 def test_a_failed_payment_that_is_paid_later_is_granted(
-    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
+    storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     storefront.session(shop, "confirm", method="pix")
     storefront.session(shop, "fail")
@@ -123,7 +123,9 @@ def test_a_failed_payment_that_is_paid_later_is_granted(
     assert granted()
 
 
-def test_simultaneous_deliveries_grant_once(storefront: Storefront, shop: Shop, granted: Callable[[], bool]) -> None:
+def test_simultaneous_deliveries_grant_once(
+    storefront: StackStorefront, shop: Shop, granted: Callable[[], bool]
+) -> None:
     storefront.control("webhooks", concurrency=3)
     storefront.control("webhooks/duplicate", next=4, copies=5)
 
@@ -133,7 +135,9 @@ def test_simultaneous_deliveries_grant_once(storefront: Storefront, shop: Shop, 
     assert answered(storefront, shop) == [(COMPLETED, 200)] * 6
 
 
-def test_events_in_reverse_order_grant_once(storefront: Storefront, shop: Shop, granted: Callable[[], bool]) -> None:
+def test_events_in_reverse_order_grant_once(
+    storefront: StackStorefront, shop: Shop, granted: Callable[[], bool]
+) -> None:
     storefront.control("webhooks/reorder", hold=100)
     storefront.session(shop, "confirm", method="pix")
     storefront.session(shop, "pay")
@@ -145,7 +149,7 @@ def test_events_in_reverse_order_grant_once(storefront: Storefront, shop: Shop, 
 
 
 def test_a_late_expiry_takes_nothing_back(
-    storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
+    storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     storefront.control("webhooks/reorder", hold=100)
     storefront.session(shop, "expire")
@@ -158,7 +162,7 @@ def test_a_late_expiry_takes_nothing_back(
 
 
 def test_a_delayed_event_grants_on_arrival(
-    api: HttpApi, storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
+    api: HttpApi, storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     storefront.control("webhooks", delay_seconds=2)
 
@@ -169,7 +173,7 @@ def test_a_delayed_event_grants_on_arrival(
 
 
 def test_a_lost_event_redelivered_repeatedly_grants_once(
-    api: HttpApi, storefront: Storefront, account: str, shop: Shop, granted: Callable[[], bool]
+    api: HttpApi, storefront: StackStorefront, account: str, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     storefront.control("webhooks/lose", next=4)
     storefront.session(shop, "pay", method="card")
@@ -184,7 +188,7 @@ def test_a_lost_event_redelivered_repeatedly_grants_once(
 
 
 def test_two_different_events_of_one_payment_grant_once(
-    storefront: Storefront, shop: Shop, granted: Callable[[], bool]
+    storefront: StackStorefront, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     storefront.session(shop, "confirm", method="pix")
     storefront.session(shop, "pay")
@@ -199,7 +203,7 @@ def test_two_different_events_of_one_payment_grant_once(
 
 
 def test_an_event_is_retried_while_stripe_does_not_respond(
-    storefront: Storefront, shop: Shop, granted: Callable[[], bool]
+    storefront: StackStorefront, shop: Shop, granted: Callable[[], bool]
 ) -> None:
     # The service's own client asks twice.
     storefront.control("api", next=2, status=500)
@@ -210,7 +214,7 @@ def test_an_event_is_retried_while_stripe_does_not_respond(
     assert answered(storefront, shop) == [(COMPLETED, 503), (COMPLETED, 200)]
 
 
-def test_two_purchases_of_one_account_are_two_lots(api: HttpApi, storefront: Storefront, account: str) -> None:
+def test_two_purchases_of_one_account_are_two_lots(api: HttpApi, storefront: StackStorefront, account: str) -> None:
     shops = [storefront.order(account, pack) for pack in ("credits-50", "credits-100")]
 
     for shop in shops:

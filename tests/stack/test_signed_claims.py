@@ -84,9 +84,9 @@ def test_a_token_loses_access_when_it_expires(outside: HttpApi, account: str, si
 def test_a_token_of_another_issuer_has_no_access(
     outside: HttpApi, account: str, sign: Sign, issuer: str, name: str
 ) -> None:
-    said = name.format(issuer=issuer, upper=issuer.upper())
+    issuer_claim = name.format(issuer=issuer, upper=issuer.upper())
 
-    assert outside(BALANCE, account, by=sign(iss=said)).status == 401
+    assert outside(BALANCE, account, by=sign(iss=issuer_claim)).status == 401
 
 
 @pytest.mark.parametrize(

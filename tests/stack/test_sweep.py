@@ -11,7 +11,7 @@ from tests.support.account_life import DETAILS, SWEEP_SECONDS, Bought, Lapsed
 from tests.support.api import HISTORY
 from tests.support.history_csv import read_file
 from tests.support.over_http import HttpApi
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 from tests.support.store_driver import due_keys, stored
 
 type Line = dict[str, Any]
@@ -36,7 +36,7 @@ def test_the_schedule_records_the_end_of_the_lot(swept: list[Line], lapsed: Laps
 
 
 def test_the_sweep_forgets_the_lot_once_its_end_is_recorded(
-    swept: list[Line], bought: Bought, lapsed: Lapsed, cashier: Storefront
+    swept: list[Line], bought: Bought, lapsed: Lapsed, cashier: StackStorefront
 ) -> None:
     bought_lot = bought.after["credits"]["lots"][0]["lot"]
     deadline = time.monotonic() + SWEEP_SECONDS

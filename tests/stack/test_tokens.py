@@ -217,9 +217,9 @@ def test_two_keys_on_one_request_are_still_one_effect(api: HttpApi, account: str
     before = api.balance(account)["credits"]["available"]
 
     def spend(*keys: str) -> Answer:
-        told = [("Idempotency-Key", key) for key in keys]
+        key_headers = [("Idempotency-Key", key) for key in keys]
         path = f"/v1/accounts/{account}/consumptions"
-        return ask(api, path, *headers, *told, method="POST", body=b'{"feature": "sticker"}')
+        return ask(api, path, *headers, *key_headers, method="POST", body=b'{"feature": "sticker"}')
 
     answers = [spend(first, second) for _ in range(3)]
 

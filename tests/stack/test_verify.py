@@ -7,7 +7,7 @@ from local.deploy import client
 from local.stack import Stack
 from prepaid.store import keys
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 
 MOST_RUNS = 20
 
@@ -24,13 +24,13 @@ def verify(stack: Stack) -> Any:
     raise AssertionError(f"no end after {MOST_RUNS} runs")
 
 
-def begin_anew(storefront: Storefront) -> None:
+def begin_anew(storefront: StackStorefront) -> None:
     """As if a day had gone by since the last pass."""
     table = storefront.table()
     table.client.delete_item(TableName=table.name, Key=keys.VERIFICATION)
 
 
-def test_nothing_is_found_in_the_deployed_table(stack: Stack, cashier: Storefront, swept: list[Any]) -> None:
+def test_nothing_is_found_in_the_deployed_table(stack: Stack, cashier: StackStorefront, swept: list[Any]) -> None:
     begin_anew(cashier)
 
     result = verify(stack)
@@ -39,7 +39,7 @@ def test_nothing_is_found_in_the_deployed_table(stack: Stack, cashier: Storefron
     assert result["read"] > len(swept)
 
 
-def test_a_changed_row_is_found(stack: Stack, api: HttpApi, cashier: Storefront) -> None:
+def test_a_changed_row_is_found(stack: Stack, api: HttpApi, cashier: StackStorefront) -> None:
     account, table = api.open(new_account()), cashier.table()
     api.give(5, account)
     key = keys.entry(account, 2)

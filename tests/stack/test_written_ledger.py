@@ -6,12 +6,12 @@ import pytest
 
 from tests.support.ledger_audit import audit
 from tests.support.over_http import HttpApi
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 from tests.support.store_driver import Stored, entry_items, stored
 
 
 @pytest.fixture(scope="module")
-def items(api: HttpApi, cashier: Storefront, swept: object) -> Stored:
+def items(api: HttpApi, cashier: StackStorefront, swept: object) -> Stored:
     """The whole table, with the account that lived through everything in it."""
     return stored(cashier.table())
 

@@ -52,10 +52,10 @@ def test_no_log_line_contains_a_secret(api: HttpApi, stack: Stack, written: dict
     kept = [manager.get_secret_value(SecretId=stack.deployed.resources[name])["SecretString"] for name in SECRETS]
     kept += [json.loads(text)["api_key"] for text in kept[: len(STRIPE_SECRETS)]]
     secret = {addresses.stripe_api_key, addresses.webhook_secret, *addresses.tokens.values(), *kept, *api.private}
-    secret |= {str(told) for told in PAYER.values()} | {"Bearer ", "v1="}
+    secret |= {str(value) for value in PAYER.values()} | {"Bearer ", "v1="}
     for lines in written.values():
         text = "\n".join(lines)
-        assert [one[:12] for one in secret if one in text] == []
+        assert [value[:12] for value in secret if value in text] == []
         assert [code for code in (*CODES, *api.codes) if re.search(rf"(?<![0-9a-f]){code}(?![0-9a-f])", text)] == []
 
 

@@ -344,10 +344,10 @@ def test_a_status_that_cannot_be_written_is_busy(driver: StoreDriver, wire: Wire
     driver.open()
     driver.record(a_purchase())
     wire.always("GetItem", fault)
-    impatient = driver.with_deadline(FakeTime().deadline(0.1))
+    short_of_time = driver.with_deadline(FakeTime().deadline(0.1))
 
     with pytest.raises(Busy):
-        impatient.receive(a_payment_status("paid", a_purchase()))
+        short_of_time.receive(a_payment_status("paid", a_purchase()))
 
     assert audit(stored(driver.table)).granted == 0
 
@@ -426,8 +426,8 @@ def test_under_random_faults_every_acknowledged_debit_is_stored(driver: StoreDri
     wire.calm()
     items = stored(driver.table)
     audited = audit(items)
-    told = [number for answer, number in answers if answer != "refused"]
-    assert len(told) == len(set(told)) == audited.consumptions == 30
+    acknowledged = [number for answer, number in answers if answer != "refused"]
+    assert len(acknowledged) == len(set(acknowledged)) == audited.consumptions == 30
     assert (audited.available, audited.spent) == (0, 60)
     repeats = [debit(driver, f"k{index}", quantity=2) for index in range(40)]
     assert [number for _, number in repeats] == [number for _, number in answers]

@@ -27,12 +27,12 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 def test_parallel_purchases_with_one_key_buy_once(storefront: Storefront, service: Service) -> None:
     session = service.manager_session()
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: service.buy(key="k", session=session, trouble=True), range(6)))
+        answers = list(pool.map(lambda _: service.buy(key="k", session=session, may_fail=True), range(6)))
     # Stripe itself refuses the second while the first is under way; the SDK asks once more.
     assert {answer.status for answer in answers} <= {201, 503}
     answer = service.buy(key="k", session="")
     bought(storefront, answer, replayed=True)
-    assert {one.text for one in answers if one.status == 201} <= {answer.text}
+    assert {response.text for response in answers if response.status == 201} <= {answer.text}
 
 
 def test_parallel_purchases_on_one_session_buy_once(storefront: Storefront, service: Service) -> None:
@@ -52,7 +52,7 @@ def test_parallel_guesses_get_no_further_tries(service: Service, comparisons: li
     comparisons.clear()
     guesses = [f"{number:06d}" for number in range(500_000, 500_040)]
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda code: service.try_code(code, trouble=True), guesses))
+        answers = list(pool.map(lambda code: service.try_code(code, may_fail=True), guesses))
     assert {answer.status for answer in answers} <= {403, 429, 503}
     assert len(comparisons) <= 5
     assert (
@@ -68,7 +68,7 @@ def test_eight_deliveries_of_one_event_at_once_grant_once(storefront: Storefront
         [event] = storefront.pay(purchase)
         before = len(entry_items(service.stored()))
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: storefront.tell(event), range(8)))  # noqa: B023
+            answers = list(pool.map(lambda _: storefront.deliver(event), range(8)))  # noqa: B023
         assert [answer.status for answer in answers] == [200] * 8
         assert len(entry_items(service.stored())) == before + 1
         assert storefront.purchase(purchase).state == "granted"
@@ -78,7 +78,7 @@ def test_eight_deliveries_of_one_event_at_once_grant_once(storefront: Storefront
 def test_eight_purchases_of_one_account_paid_at_once_are_all_granted(storefront: Storefront, service: Service) -> None:
     events = [event for _ in range(8) for event in storefront.pay(storefront.sell())]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(storefront.tell, events))
+        list(pool.map(storefront.deliver, events))
     assert service.balance()["credits"]["available"] == 800
 
 
@@ -86,9 +86,9 @@ def test_two_runs_and_the_webhook_at_once_grant_once(storefront: Storefront, run
     events = [event for _ in range(4) for event in storefront.pay(storefront.buy())]
     with ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(run) for _ in range(2)]
-        told = [pool.submit(storefront.tell, event) for event in events]
-        assert all(one.result()["failed"] == 0 for one in runs)
-        assert {one.result().status for one in told} == {200}
+        deliveries = [pool.submit(storefront.deliver, event) for event in events]
+        assert all(future.result()["failed"] == 0 for future in runs)
+        assert {future.result().status for future in deliveries} == {200}
     assert available(service) == 400
     assert types(service.stored()).count("purchase") == 4
 
@@ -122,7 +122,7 @@ def test_after_a_kill_at_any_call_the_next_run_ends_the_same(
     storefront: Storefront, run: Run, service: Service, clock: Clock, unlucky: set[str]
 ) -> None:
     late, unpaid, card = (storefront.buy() for _ in range(3))
-    storefront.tell_all(storefront.pay(unpaid))
+    storefront.deliver_all(storefront.pay(unpaid))
     storefront.session(unpaid.session or "").update({"payment_status": "unpaid"})
     forget_events(storefront)
     storefront.pay(late)

@@ -261,9 +261,9 @@ def test_a_purchase_granted_by_a_rival_first_stays_granted(driver: StoreDriver, 
     driver.record(purchase)
     wire.plan("PutItem", first(lambda: rival.receive(a_payment_status("paid", purchase), event="evt_0")))
 
-    said = iter([a_payment_status("session_expired", purchase), a_payment_status("paid", purchase)])
+    statuses = iter([a_payment_status("session_expired", purchase), a_payment_status("paid", purchase)])
 
-    outcome = driver.follow(lambda: next(said), event="evt_1")
+    outcome = driver.follow(lambda: next(statuses), event="evt_1")
 
     assert outcome == "unchanged"
     assert driver.purchase().state == "granted"

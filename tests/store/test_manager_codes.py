@@ -116,8 +116,8 @@ def test_an_account_without_a_code_looks_like_any_other(
             try:
                 check_code(driver.table, account, WRONG, comparisons.codes, now=at)
             except (WrongCode, CodeLocked) as refused:
-                told = vars(refused)
-                seen.append((type(refused), told, comparisons.made, tuple(wire.calls)))
+                refusal = vars(refused)
+                seen.append((type(refused), refusal, comparisons.made, tuple(wire.calls)))
         return seen
 
     without, with_one = watched("acme"), watched("other")

@@ -161,9 +161,9 @@ def test_no_code_is_compared_without_the_database(
 ) -> None:
     has_code(driver, is_set=is_set)
     wire.always("PutItem", no_answer)
-    impatient = driver.with_deadline(FakeTime().deadline(0.1))
+    short_of_time = driver.with_deadline(FakeTime().deadline(0.1))
 
     with pytest.raises(Busy):
-        check_code(impatient.table, "acme", CODE, comparisons.codes, now=NOW)
+        check_code(short_of_time.table, "acme", CODE, comparisons.codes, now=NOW)
 
     assert comparisons.made == 0

@@ -133,16 +133,16 @@ def test_a_guess_with_a_known_key_counts_and_reveals_nothing(driver: StoreDriver
     set_code(driver, CODE)
     driver.open_session(CODE, key="k")
 
-    told = []
+    tries_left = []
     for _ in range(MAX_TRIES):
         with pytest.raises(WrongCode) as wrong:
             driver.open_session(code, key="k")
-        told.append(wrong.value.tries_left)
+        tries_left.append(wrong.value.tries_left)
     for guess in (code, CODE):
         with pytest.raises(CodeLocked):
             driver.open_session(guess, key="k")
 
-    assert told == [4, 3, 2, 1, 0]
+    assert tries_left == [4, 3, 2, 1, 0]
 
 
 def test_the_claim_is_read_after_the_code_is_right(driver: StoreDriver, wire: Wire) -> None:
@@ -224,7 +224,7 @@ def test_a_key_belongs_to_its_account(driver: StoreDriver) -> None:
 
     opened = [driver.open_session(CODE, account, key="k") for account in ("acme", "other")]
 
-    assert [one.replayed for one in opened] == [False, False]
+    assert [session.replayed for session in opened] == [False, False]
     assert opened[0].token != opened[1].token
 
 
@@ -284,7 +284,7 @@ def test_a_key_that_a_rival_uses_first_is_replayed(driver: StoreDriver, rival: S
 
     ours = driver.open_session(CODE, key="k")
 
-    assert [ours] == [replace(one, replayed=True) for one in theirs]
+    assert [ours] == [replace(session, replayed=True) for session in theirs]
     assert len(sessions(driver)) == 1
 
 

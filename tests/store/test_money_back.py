@@ -248,7 +248,7 @@ def test_a_grant_that_stripe_does_not_know_is_quarantined(driver: StoreDriver) -
 
 
 @pytest.mark.parametrize(
-    ("said", "named"),
+    ("status", "named"),
     [
         (replace(REFUNDED, amount=4989), ["amount"]),
         (replace(REFUNDED, payment="pi_other"), ["payment"]),
@@ -256,15 +256,17 @@ def test_a_grant_that_stripe_does_not_know_is_quarantined(driver: StoreDriver) -
         (a_payment_status("awaiting_payment", a_purchase(), payment="pi_pur_1"), ["progress"]),
     ],
 )
-def test_a_mismatch_after_the_grant_is_quarantined(driver: StoreDriver, said: PaymentStatus, named: list[str]) -> None:
+def test_a_mismatch_after_the_grant_is_quarantined(
+    driver: StoreDriver, status: PaymentStatus, named: list[str]
+) -> None:
     """It revokes nothing."""
     bought(driver)
     before = stored(driver.table)
 
-    assert driver.receive(said, event="evt_9") == "quarantined"
+    assert driver.receive(status, event="evt_9") == "quarantined"
 
     after = stored(driver.table)
-    assert quarantined(after) == [(f"{said.payment}#{named[0]}", named)]
+    assert quarantined(after) == [(f"{status.payment}#{named[0]}", named)]
     assert {key: after[key] for key in before} == before
 
 

@@ -65,13 +65,13 @@ def test_an_outdated_response_of_stripe_is_not_written(driver: StoreDriver, riva
     bought(driver)
     answers = [HALF, REFUNDED]
 
-    def look() -> PaymentStatus:
+    def fetch_status() -> PaymentStatus:
         answer = answers.pop(0)
         if answer == HALF:
             rival.receive(REFUNDED, event="evt_2")
         return answer
 
-    assert driver.follow(look, event="evt_1") == "unchanged"
+    assert driver.follow(fetch_status, event="evt_1") == "unchanged"
 
     assert standing(driver) == ("refunded", 100, 0, 0)
     assert types(stored(driver.table))[-2:] == ["purchase", "refund"]
@@ -144,7 +144,7 @@ def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver,
     ]
     place, lock = [0], Lock()
 
-    def look() -> PaymentStatus:
+    def fetch_status() -> PaymentStatus:
         with lock:
             return truths[place[0]]
 
@@ -152,7 +152,7 @@ def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver,
         # Something becomes true, then its event is delivered.
         with lock:
             place[0] = max(place[0], min(place[0] + 1, len(truths) - 1))
-        until_answered(lambda: driver.follow(look, event=f"evt_{index}"))
+        until_answered(lambda: driver.follow(fetch_status, event=f"evt_{index}"))
 
     at_once(news, range(len(truths) + 4), threads=4)
 

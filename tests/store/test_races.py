@@ -94,7 +94,7 @@ def test_one_of_two_parallel_debits_gets_the_last_credit(driver: StoreDriver) ->
 
     answers = at_once(lambda key: (key, debit(driver, key)), ["k0", "k1"] * 16, threads=32)
 
-    results = [{number for asked, (_, number) in answers if asked == key} for key in ("k0", "k1")]
+    results = [{number for own_key, (_, number) in answers if own_key == key} for key in ("k0", "k1")]
     assert sorted(results, key=sorted) == [{0}, {3}]
 
 
@@ -251,7 +251,7 @@ def test_parallel_sweeps_record_each_end_once_and_leave_no_row(driver: StoreDriv
     swept = at_once(lambda _: run_sweep(driver), range(3), threads=3)
 
     items = stored(driver.table)
-    assert all(one.finished and one.failed == 0 for one in swept)
+    assert all(result.finished and result.failed == 0 for result in swept)
     for account in accounts:
         assert types(items, account).count("expiry") == 1
         assert audit(items, account).expired == 8
@@ -290,7 +290,7 @@ def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
     """The last one stands whole."""
     driver.open()
     plans = ["individual", "trio", "team", "scale"] * 3
-    wishes = [
+    changes = [
         (
             replace(QUOTA_100, plan=plan, quota_anchor_day=1 + index),
             Profile(name=f"{plan}-{1 + index}", language="pt-BR", low_credit_threshold=index, manager_contact=None),
@@ -298,12 +298,12 @@ def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
         for index, plan in enumerate(plans)
     ]
 
-    at_once(lambda wish: until_answered(lambda: driver.put_account("acme", *wish)), wishes, threads=12)
+    at_once(lambda change: until_answered(lambda: driver.put_account("acme", *change)), changes, threads=12)
 
     items = stored(driver.table)
-    assert read_account(driver.table, "acme") in wishes
-    assert int(items["ACCOUNT#acme", "PROFILE"]["version"]["N"]) >= 1 + len(wishes)
-    assert audit(items).entries >= 1 + len(wishes)
+    assert read_account(driver.table, "acme") in changes
+    assert int(items["ACCOUNT#acme", "PROFILE"]["version"]["N"]) >= 1 + len(changes)
+    assert audit(items).entries >= 1 + len(changes)
 
 
 def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> None:

@@ -20,9 +20,9 @@ from prepaid.store.purchases import (
 )
 from prepaid.store.reconciliation import (
     PAYABLE,
-    Checkpoint,
     FailedCheck,
     PendingCheck,
+    ReconciliationCheckpoint,
     delete_failed_check,
     delete_pending_check,
     read_checkpoint,
@@ -190,8 +190,8 @@ def test_a_purchase_keeps_its_page_through_everything_that_follows(driver: Store
     purchase = a_purchase(checkout_url="https://checkout.example/1")
     driver.record(purchase)
 
-    for said in ("awaiting_payment", "paid"):
-        driver.receive(a_payment_status(said, purchase))
+    for progress in ("awaiting_payment", "paid"):
+        driver.receive(a_payment_status(progress, purchase))
     driver.receive(a_payment_status("paid", purchase, refunded=1000, disputed=100))
 
     assert driver.purchase().checkout_url == "https://checkout.example/1"
@@ -316,18 +316,18 @@ def test_a_customer_with_a_lost_response_is_kept(driver: StoreDriver, wire: Wire
 
 
 def test_parallel_requests_get_one_customer(driver: StoreDriver) -> None:
-    heard = at_once(lambda index: save_customer(driver.table, "acme", f"cus_{index}"), range(8), threads=8)
+    customers = at_once(lambda index: save_customer(driver.table, "acme", f"cus_{index}"), range(8), threads=8)
 
-    assert set(heard) == {read_customer(driver.table, "acme")}
+    assert set(customers) == {read_customer(driver.table, "acme")}
 
 
 # The reconciliation's place
 
 PLACES = [
-    Checkpoint(since=NOW - DAY),
-    Checkpoint(since=NOW - DAY, until=NOW),
-    Checkpoint(since=NOW, until=NOW + TICK, event="evt_9"),
-    Checkpoint(since=NOW + DAY),
+    ReconciliationCheckpoint(since=NOW - DAY),
+    ReconciliationCheckpoint(since=NOW - DAY, until=NOW),
+    ReconciliationCheckpoint(since=NOW, until=NOW + TICK, event="evt_9"),
+    ReconciliationCheckpoint(since=NOW + DAY),
 ]
 
 
@@ -336,7 +336,7 @@ def test_there_is_no_position_before_the_first_run(driver: StoreDriver) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_position_is_read_back_as_it_was_saved(driver: StoreDriver, place: Checkpoint) -> None:
+def test_a_position_is_read_back_as_it_was_saved(driver: StoreDriver, place: ReconciliationCheckpoint) -> None:
     save_checkpoint(driver.table, PLACES[2])
     save_checkpoint(driver.table, place)
 
@@ -346,7 +346,7 @@ def test_a_position_is_read_back_as_it_was_saved(driver: StoreDriver, place: Che
 def test_sweep_and_reconciliation_have_separate_positions(driver: StoreDriver) -> None:
     from prepaid.store import due  # noqa: PLC0415 - both have a read_checkpoint
 
-    due.save_checkpoint(driver.table, due.Checkpoint(day=NOW.date()))
+    due.save_checkpoint(driver.table, due.SweepCheckpoint(day=NOW.date()))
 
     assert read_checkpoint(driver.table) is None
 

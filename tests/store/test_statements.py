@@ -99,9 +99,9 @@ def test_months_chain_and_end_with_the_balance(driver: StoreDriver) -> None:
     span = read_span(driver.table, "acme")
     months = statements_between(driver.table, span, JUNE, AUGUST, catalog=driver.catalog, now=IN_AUGUST)
 
-    assert [one.month for one in months] == [JUNE, JULY, AUGUST]
-    assert [(one.opening, one.closing) for one in months] == [(0, 97), (97, 95), (95, 95)]
-    assert [one.starts_at for one in months[1:]] == [one.ends_at for one in months[:-1]]
+    assert [month.month for month in months] == [JUNE, JULY, AUGUST]
+    assert [(month.opening, month.closing) for month in months] == [(0, 97), (97, 95), (95, 95)]
+    assert [month.starts_at for month in months[1:]] == [month.ends_at for month in months[:-1]]
     assert months[0].entries + months[1].entries == read_tail(driver.table, "acme").entry.number
 
 
@@ -137,8 +137,8 @@ class CountingClient:
     calls: Counter[str] = field(default_factory=Counter)
 
     def __getattr__(self, name: str) -> Any:
-        def counted(**asked: Any) -> Any:
-            answer = getattr(self.client, name)(**asked)
+        def counted(**params: Any) -> Any:
+            answer = getattr(self.client, name)(**params)
             self.calls[name] += 1
             self.calls["items"] += len(answer.get("Items", ()))
             return answer
@@ -148,14 +148,19 @@ class CountingClient:
 
 def test_a_year_reads_twelve_rows_and_the_current_months_entries(driver: StoreDriver) -> None:
     now = civil("2027-06-15 12:00")
-    asked: dict[str, Any] = {"first": date(2026, 7, 1), "last": date(2027, 6, 1), "catalog": driver.catalog, "now": now}
+    arguments: dict[str, Any] = {
+        "first": date(2026, 7, 1),
+        "last": date(2027, 6, 1),
+        "catalog": driver.catalog,
+        "now": now,
+    }
     driver.debit(1, at=now - MINUTE)
-    first = statements_between(driver.table, read_span(driver.table, "acme"), **asked)
+    first = statements_between(driver.table, read_span(driver.table, "acme"), **arguments)
     driver.debit(1, at=now)
     counting = CountingClient(driver.table.client)
     table = replace(driver.table, client=counting)  # type: ignore[arg-type]
 
-    again = statements_between(table, read_span(table, "acme"), **asked)
+    again = statements_between(table, read_span(table, "acme"), **arguments)
 
     assert again[:-1] == first[:-1]
     assert again[-1].moved.spent == -2
@@ -197,7 +202,7 @@ def test_the_verifier_finds_an_entry_added_to_a_closed_month(driver: StoreDriver
 
     driver.debit(1, at=civil("2026-07-31 23:00"))
 
-    assert {one.code for one in verified(whole.table, now=IN_AUGUST).findings} == {"statement_differs"}
+    assert {finding.code for finding in verified(whole.table, now=IN_AUGUST).findings} == {"statement_differs"}
 
 
 def test_the_verifier_finds_a_statement_of_no_account(driver: StoreDriver, whole: WholeTable) -> None:
@@ -206,6 +211,6 @@ def test_the_verifier_finds_a_statement_of_no_account(driver: StoreDriver, whole
     stray = ("STATEMENT#nobody", key[1])
     whole.hold({**whole.snapshot(), stray: {**item, "PK": {"S": stray[0]}}})
 
-    assert {(one.code, one.account) for one in verified(whole.table, now=IN_AUGUST).findings} >= {
+    assert {(finding.code, finding.account) for finding in verified(whole.table, now=IN_AUGUST).findings} >= {
         ("statement_differs", "nobody")
     }

@@ -11,7 +11,7 @@ import pytest
 
 from prepaid.core.errors import Busy
 from prepaid.store import keys
-from prepaid.store.due import Checkpoint, DueRow, delete_due, read_checkpoint, read_due, save_checkpoint
+from prepaid.store.due import DueRow, SweepCheckpoint, delete_due, read_checkpoint, read_due, save_checkpoint
 from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.sweeping import INITIAL_LOOKBACK, PAGE_ROWS, SweepContext, SweepResult, sweep
 from tests.support.interruptions import raising
@@ -58,7 +58,7 @@ class Sweeper:
 @pytest.fixture
 def sweeper(driver: StoreDriver) -> Sweeper:
     """Sweeps have run before: the first of a table looks at many more days."""
-    save_checkpoint(driver.table, Checkpoint(day=NOW.date()))
+    save_checkpoint(driver.table, SweepCheckpoint(day=NOW.date()))
     return Sweeper(driver)
 
 
@@ -102,13 +102,13 @@ def test_due_rows_are_read_in_pages_without_a_gap(driver: StoreDriver) -> None:
     for _ in range(7):
         driver.grant(1, validity=DUE_AT)
     shard = int(next(partition for partition, _ in stored(driver.table) if partition.startswith("DUE#"))[-1])
-    place = Checkpoint(day=DUE_AT.date(), shard=shard)
+    place = SweepCheckpoint(day=DUE_AT.date(), shard=shard)
     found: list[str] = []
 
     while rows := read_due(driver.table, place, 3):
         assert len(found) < 7
         found += [row.lot for row in rows]
-        place = Checkpoint(day=place.day, shard=shard, after=f"{rows[-1].account}#{rows[-1].lot}")
+        place = SweepCheckpoint(day=place.day, shard=shard, after=f"{rows[-1].account}#{rows[-1].lot}")
 
     assert found == [f"lot_{number:012d}" for number in range(2, 9)]
 
@@ -249,7 +249,7 @@ def test_a_sweep_out_of_time_is_continued_by_the_next_runs(driver: StoreDriver, 
     for account in accounts:
         open_with_lot(driver, account, DUE_AT)
         open_with_lot(driver, account, DUE_AT + DAY)
-    save_checkpoint(driver.table, Checkpoint(day=DUE_AT.date()))
+    save_checkpoint(driver.table, SweepCheckpoint(day=DUE_AT.date()))
     now = DUE_AT + DAY
     unfinished = 0
 
@@ -290,17 +290,17 @@ def test_the_checkpoint_never_passes_an_unfinished_row(driver: StoreDriver, swee
     assert expiries(driver, accounts) == [1] * 8
 
 
-def test_the_first_sweep_of_a_table_looks_a_month_back(driver: StoreDriver) -> None:
+def test_the_first_sweep_of_a_table_covers_a_month(driver: StoreDriver) -> None:
     open_with_lot(driver, "acme", DUE_AT)
 
     Sweeper(driver).run(DUE_AT + INITIAL_LOOKBACK)
 
     assert due_keys(stored(driver.table)) == []
-    assert read_checkpoint(driver.table) == Checkpoint(day=(DUE_AT + INITIAL_LOOKBACK - DAY).date())
+    assert read_checkpoint(driver.table) == SweepCheckpoint(day=(DUE_AT + INITIAL_LOOKBACK - DAY).date())
 
 
 @pytest.mark.parametrize("days", [1, 2, 10])
-def test_days_without_a_sweep_are_made_up_for(driver: StoreDriver, sweeper: Sweeper, days: int) -> None:
+def test_a_sweep_catches_up_on_days_without_one(driver: StoreDriver, sweeper: Sweeper, days: int) -> None:
     sweeper.run(NOW)
     open_with_lot(driver, "acme", NOW + HOUR)
 
@@ -352,7 +352,7 @@ def test_failures_of_several_days_are_all_retried(driver: StoreDriver, sweeper: 
 def test_a_failure_is_remembered_through_unfinished_runs(driver: StoreDriver, sweeper: Sweeper) -> None:
     account = accounts_of_every_shard()[0]
     open_with_lot(driver, account)
-    save_checkpoint(driver.table, Checkpoint(day=DUE_AT.date()))
+    save_checkpoint(driver.table, SweepCheckpoint(day=DUE_AT.date()))
     # Long after: yesterday alone would not find the row again.
     later = DUE_AT + 3 * DAY
     with no_write(driver):
@@ -391,12 +391,12 @@ def test_a_sweep_with_nothing_to_do_costs_two_days_of_shards(driver: StoreDriver
 @pytest.mark.parametrize(
     "place",
     [
-        Checkpoint(day=date(2026, 6, 16)),
-        Checkpoint(day=date(2026, 6, 16), shard=7, after="acme#lot_000000000002", return_to=date(2025, 1, 1)),
+        SweepCheckpoint(day=date(2026, 6, 16)),
+        SweepCheckpoint(day=date(2026, 6, 16), shard=7, after="acme#lot_000000000002", return_to=date(2025, 1, 1)),
     ],
 )
-def test_a_checkpoint_is_read_back_as_it_was_saved(driver: StoreDriver, place: Checkpoint) -> None:
-    save_checkpoint(driver.table, Checkpoint(day=date(2000, 1, 1), return_to=date(1999, 1, 1)))
+def test_a_checkpoint_is_read_back_as_it_was_saved(driver: StoreDriver, place: SweepCheckpoint) -> None:
+    save_checkpoint(driver.table, SweepCheckpoint(day=date(2000, 1, 1), return_to=date(1999, 1, 1)))
     save_checkpoint(driver.table, place)
 
     assert read_checkpoint(driver.table) == place
@@ -434,7 +434,7 @@ def test_a_day_whose_sweep_was_cut_short_is_swept_again(driver: StoreDriver, swe
     for account in accounts:
         open_with_lot(driver, account, DUE_AT + HOUR)
     # The rows were passed before their lots had ended, and then time ran out.
-    save_checkpoint(driver.table, Checkpoint(day=DUE_AT.date()))
+    save_checkpoint(driver.table, SweepCheckpoint(day=DUE_AT.date()))
     assert not sweeper.run_for(5, DUE_AT).finished
 
     sweeper.run(DUE_AT + 2 * DAY)
@@ -446,7 +446,7 @@ def test_a_day_whose_sweep_was_cut_short_is_swept_again(driver: StoreDriver, swe
 
 def test_a_row_written_behind_a_sweep_that_was_cut_short_is_found(driver: StoreDriver, sweeper: Sweeper) -> None:
     [account, *_] = accounts_of_every_shard()
-    save_checkpoint(driver.table, Checkpoint(day=DUE_AT.date()))
+    save_checkpoint(driver.table, SweepCheckpoint(day=DUE_AT.date()))
     assert not sweeper.run_for(5, DUE_AT).finished
     open_with_lot(driver, account, DUE_AT + HOUR)
 
@@ -475,7 +475,7 @@ def test_a_sweep_whose_time_runs_out_within_a_page_stops_there(driver: StoreDriv
     )
     for account in accounts:
         open_with_lot(driver, account, DUE_AT)
-    save_checkpoint(driver.table, Checkpoint(day=DUE_AT.date()))
+    save_checkpoint(driver.table, SweepCheckpoint(day=DUE_AT.date()))
 
     def has_time() -> bool:
         """Time for two accounts and no more."""

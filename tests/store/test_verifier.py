@@ -136,10 +136,10 @@ def test_nothing_is_found_in_rows_the_service_wrote(clean: Stored, whole: WholeT
 def test_a_pass_reads_every_row_once(clean: Stored, whole: WholeTable) -> None:
     whole.hold(clean)
 
-    one = verified(whole.table, now=SOON_AFTER, page_rows=3, segments=2)
+    report = verified(whole.table, now=SOON_AFTER, page_rows=3, segments=2)
 
-    assert sum(each.read for each in one.passes) >= len(clean)
-    assert whole.database.most_asked <= 100
+    assert sum(each.read for each in report.passes) >= len(clean)
+    assert whole.database.most_requested <= 100
 
 
 def test_any_removed_row_is_found(clean: Stored, whole: WholeTable) -> None:
@@ -268,8 +268,8 @@ def test_a_removed_account_is_found(seen: Stored, whole: WholeTable) -> None:
 def test_a_larger_grant_is_found_by_its_claim(whole: WholeTable) -> None:
     """Though every later entry was made to match."""
     honest, forged = WholeTable(), WholeTable()
-    for one, credits in ((honest, 10), (forged, 1000)):
-        driver = StoreDriver(one.table)
+    for whole_table, credits in ((honest, 10), (forged, 1000)):
+        driver = StoreDriver(whole_table.table)
         driver.open()
         driver.grant(credits, key="grant")
         driver.debit(3, key="d1")
@@ -436,14 +436,16 @@ class Endless:
                 tracemalloc.reset_peak()
         yield from (self._kept[key] for key in sorted(self._kept) if not key[1].startswith("ENTRY#"))
 
-    def scan(self, **asked: Any) -> dict[str, Any]:
-        page = list(islice(self._rows, asked["Limit"]))
-        more = {"LastEvaluatedKey": {"PK": page[-1]["PK"], "SK": page[-1]["SK"]}} if len(page) == asked["Limit"] else {}
+    def scan(self, **params: Any) -> dict[str, Any]:
+        page = list(islice(self._rows, params["Limit"]))
+        more = (
+            {"LastEvaluatedKey": {"PK": page[-1]["PK"], "SK": page[-1]["SK"]}} if len(page) == params["Limit"] else {}
+        )
         return {"Items": page, **more}
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        [(name, asked)] = request["RequestItems"].items()
-        found = (self._kept.get((key["PK"]["S"], key["SK"]["S"])) for key in asked["Keys"])
+        [(name, table_request)] = request["RequestItems"].items()
+        found = (self._kept.get((key["PK"]["S"], key["SK"]["S"])) for key in table_request["Keys"])
         return {"Responses": {name: [item for item in found if item]}}
 
     def put_item(self, **_: Any) -> None:

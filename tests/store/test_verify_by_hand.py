@@ -24,14 +24,14 @@ ACCOUNTS = [f"shop-{number}" for number in range(8)]
 @pytest.fixture(autouse=True)
 def interrupted() -> Iterator[Event]:
     """Set by Ctrl-C. Whoever runs the tests in the background has it ignored otherwise."""
-    heard = Event()
+    signalled = Event()
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        heard.set()
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        signalled.set()
         signal.default_int_handler(number, frame)
 
-    before = signal.signal(signal.SIGINT, hear)
-    yield heard
+    before = signal.signal(signal.SIGINT, on_signal)
+    yield signalled
     signal.signal(signal.SIGINT, before)
 
 
@@ -47,21 +47,21 @@ def by_hand(driver: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 class Pages:
-    """What each page is asked with. `act` comes before the page of that number is read."""
+    """The parameters of each page's request. `act` comes before the page of that number is read."""
 
     def __init__(self, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.calls: list[dict[str, Any]] = []
         self.number = 0
         self.act: Callable[[], None] = lambda: None
         self._lock, self._scan = Lock(), table.client.scan
         monkeypatch.setattr(table.client, "scan", self._scanned)
 
-    def _scanned(self, **asked: Any) -> Any:
+    def _scanned(self, **calls: Any) -> Any:
         with self._lock:
-            self.asked.append(asked)
-            if len(self.asked) == self.number:
+            self.calls.append(calls)
+            if len(self.calls) == self.number:
                 self.act()
-        return self._scan(**asked)
+        return self._scan(**calls)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def tamper(table: Table, account: str) -> Item:
     return item
 
 
-def rows_told(out: str) -> int:
+def rows_reported(out: str) -> int:
     reported = re.search(r"^(\d+) rows, nothing found$", out, re.MULTILINE)
     assert reported, out
     return int(reported[1])
@@ -103,7 +103,7 @@ def test_a_sound_table_is_reported_with_progress(
 
     out, err = capsys.readouterr()
     # The marks that it writes may be read by it too.
-    assert (code, rows <= rows_told(out) <= rows + len(ACCOUNTS)) == (0, True)
+    assert (code, rows <= rows_reported(out) <= rows + len(ACCOUNTS)) == (0, True)
     assert re.search(r"^\d+ of about \d+ rows, 0 found$", err, re.MULTILINE)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
@@ -157,10 +157,10 @@ def test_a_stopped_run_continues_where_it_stopped(
     interrupt(pages, interrupted)
 
     stopped = by_hand()
-    told = re.search(r"^stopped after (\d+) rows; continue with --resume$", capsys.readouterr().err, re.MULTILINE)
-    assert told
-    read = int(told[1])
-    pages.asked.clear()
+    place = re.search(r"^stopped after (\d+) rows; continue with --resume$", capsys.readouterr().err, re.MULTILINE)
+    assert place
+    read = int(place[1])
+    pages.calls.clear()
     pages.number = 0
     resumed = by_hand("--resume")
     second = capsys.readouterr()
@@ -168,9 +168,9 @@ def test_a_stopped_run_continues_where_it_stopped(
     assert (stopped, resumed) == (130, 0)
     assert 0 < read < rows
     assert f"continuing after {read} rows" in second.err
-    assert "ExclusiveStartKey" in pages.asked[0]
-    assert len(pages.asked) <= (rows + len(ACCOUNTS) - read) // 2 + verify.SEGMENTS
-    assert rows <= rows_told(second.out) <= rows + len(ACCOUNTS)
+    assert "ExclusiveStartKey" in pages.calls[0]
+    assert len(pages.calls) <= (rows + len(ACCOUNTS) - read) // 2 + verify.SEGMENTS
+    assert rows <= rows_reported(second.out) <= rows + len(ACCOUNTS)
 
 
 def test_a_killed_run_is_resumed_with_its_findings(

@@ -8,7 +8,7 @@ from typing import Any
 from local.demo import Shop
 from tests.support.api import CONSUME, Answer, new_key
 from tests.support.over_http import HttpApi, new_account
-from tests.support.payment_page import Storefront
+from tests.support.payment_page import StackStorefront
 
 LIFETIME = timedelta(seconds=8)
 BEFORE_THE_END = timedelta(seconds=1)
@@ -64,7 +64,7 @@ class Lapsed:
     balance: Any
 
 
-def buy(api: HttpApi, storefront: Storefront) -> Bought:
+def buy(api: HttpApi, storefront: StackStorefront) -> Bought:
     """A fresh account with a quota of 100 services pays for 50 credits by card, as a person does."""
     account = api.open(new_account(), plan="individual", ai_enabled=True)
     before = api.balance(account)

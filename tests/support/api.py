@@ -130,13 +130,13 @@ class Api(ABC):
         key: str | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        trouble: bool = False,
+        may_fail: bool = False,
         **path: str,
     ) -> Answer:
         """One request. path: its parameters besides the account. json: sent as JSON; body: sent as it is. A POST that
         needs a key gets a new one unless told. headers: replace those of the same name; "" leaves one out.
 
-        trouble: whether 5xx is what the test is about; elsewhere it is a failure.
+        may_fail: whether the test is about 5xx; elsewhere a 5xx fails the test.
         """
         sent = {"content-type": "application/json"} if json is not None or body is not None else {}
         if route in NEEDS_KEY:
@@ -152,7 +152,7 @@ class Api(ABC):
             body=compact(json) if json is not None else body,
         )
         answer = self.ask(request)
-        assert trouble or answer.status < 500, answer
+        assert may_fail or answer.status < 500, answer
         return answer
 
     def checked(self, route: str, answer: Answer) -> Answer:
@@ -165,13 +165,13 @@ class Api(ABC):
 
     def keep_private(self, headers: Mapping[str, str], body: str) -> None:
         """Remember what no log line may hold of a request. headers: names in lower case."""
-        said = [body, *(headers.get(name, "") for name in PRIVATE_HEADERS)]
-        self.private.update(text for text in said if len(text) >= SHORT)
+        texts = [body, *(headers.get(name, "") for name in PRIVATE_HEADERS)]
+        self.private.update(text for text in texts if len(text) >= SHORT)
 
     def open(self, account: str = "acme", *, credits: int = 0, **more: Any) -> str:
         """An account on plan none, with one promotional lot of so many credits. Returns its id."""
-        asked = {"name": "Pet & Cia", "plan": "none", **more}
-        answer = self(PUT_ACCOUNT, account, json=asked)
+        body = {"name": "Pet & Cia", "plan": "none", **more}
+        answer = self(PUT_ACCOUNT, account, json=body)
         assert answer.status == 201, answer
         if credits:
             self.give(credits, account)
@@ -179,15 +179,15 @@ class Api(ABC):
 
     def give(self, credits: int, account: str = "acme", **more: Any) -> Any:
         """A promotional lot."""
-        asked = {"credits": credits, "kind": "promotion", "reason": "welcome", **more}
-        answer = self(GRANT, account, json=asked)
+        body = {"credits": credits, "kind": "promotion", "reason": "welcome", **more}
+        answer = self(GRANT, account, json=body)
         assert answer.status == 201, answer
         return answer.body
 
     def void(self, grant: str, account: str = "acme", *, credits: int | None = None, **more: Any) -> Answer:
         """Take back credits of a grant; all that remain unless told."""
-        asked = {"reason": "a mistake"} | ({} if credits is None else {"credits": credits})
-        return self(VOID, account, json=asked, id=grant, **more)
+        body = {"reason": "a mistake"} | ({} if credits is None else {"credits": credits})
+        return self(VOID, account, json=body, id=grant, **more)
 
     def spend(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
@@ -214,8 +214,8 @@ class Api(ABC):
     def set_code(self, code: str = CODE, account: str = "acme", *, current: str | None = None) -> Answer:
         """By an administrator, or with the current code by a buyer."""
         self.codes |= {code} | ({current} if current else set())
-        asked = {"code": code} | ({"current_code": current} if current is not None else {})
-        return self(MANAGER_CODE, account, json=asked, by="admin" if current is None else "storefront")
+        body = {"code": code} | ({"current_code": current} if current is not None else {})
+        return self(MANAGER_CODE, account, json=body, by="admin" if current is None else "storefront")
 
     def try_code(self, code: str = CODE, account: str = "acme", **more: Any) -> Answer:
         self.codes.add(code)
@@ -233,12 +233,12 @@ class Api(ABC):
         language: str | None = None,
         return_url: str | None = None,
         key: str | None = None,
-        trouble: bool = False,
+        may_fail: bool = False,
     ) -> Answer:
         """A link to the subscription page."""
         wanted = {"language": language, "return_url": return_url}
-        asked = {name: value for name, value in wanted.items() if value is not None}
-        return self(PORTAL_SESSION, account, json=asked, key=key or self.new_key(), trouble=trouble)
+        body = {name: value for name, value in wanted.items() if value is not None}
+        return self(PORTAL_SESSION, account, json=body, key=key or self.new_key(), may_fail=may_fail)
 
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any

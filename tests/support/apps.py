@@ -33,7 +33,7 @@ def load_app(name: str) -> ModuleType:
 
 
 @contextmanager
-def unheard(level: str = "CRITICAL") -> Iterator[None]:
+def silenced(level: str = "CRITICAL") -> Iterator[None]:
     """For the length of a with block the functions log only from this level, and what they print goes nowhere."""
     before = logger.log_level
     logger.setLevel(level)

@@ -26,7 +26,7 @@ def attributes(items: Stored) -> Iterator[Corruption]:
     """Each attribute of each row changed or gone, and one more; of rows of one shape the first stands for all."""
     seen: set[tuple[Any, ...]] = set()
     for key, item in sorted(items.items()):
-        for name in (*(one for one in item if one not in ("PK", "SK")), "more"):
+        for name in (*(attribute for attribute in item if attribute not in ("PK", "SK")), "more"):
             shape = (kind(key, item), name)
             if shape in seen:
                 continue
@@ -35,7 +35,7 @@ def attributes(items: Stored) -> Iterator[Corruption]:
                 yield f"{named(key, item)}: one added", {**items, key: {**item, "more": {"S": "x"}}}
                 continue
             yield f"{named(key, item)}: {name} changed", {**items, key: {**item, name: otherwise(item[name])}}
-            without = {one: value for one, value in item.items() if one != name}
+            without = {attribute: value for attribute, value in item.items() if attribute != name}
             yield f"{named(key, item)}: {name} gone", {**items, key: without}
 
 
@@ -48,7 +48,7 @@ def fields(items: Stored, *, rehashed: bool) -> Iterator[Corruption]:
         for part in ("line", "state"):
             value = json.loads(item[part]["S"])
             for path, changed in variants(value):
-                shape = (kind(key, item), part, tuple(0 if isinstance(one, int) else one for one in path), len(path))
+                shape = (kind(key, item), part, tuple(0 if isinstance(step, int) else step for step in path), len(path))
                 if shape in seen and path[-1] != 3:
                     continue
                 seen.add(shape)
@@ -77,9 +77,12 @@ def resummed(items: Stored) -> Iterator[Corruption]:
 
 def swapped(items: Stored) -> Iterator[Corruption]:
     entries = [key for key in sorted(items) if key[1].startswith("ENTRY#")]
-    for one, other in pairwise(entries):
-        if one[0] == other[0]:
-            yield f"swapped {one} {other}", {**items, one: under(one, items[other]), other: under(other, items[one])}
+    for first, second in pairwise(entries):
+        if first[0] == second[0]:
+            yield (
+                f"swapped {first} {second}",
+                {**items, first: under(first, items[second]), second: under(second, items[first])},
+            )
 
 
 def copied(items: Stored) -> Iterator[Corruption]:
@@ -129,15 +132,15 @@ def redirected(items: Stored) -> Iterator[Corruption]:
     rows = sorted(items)
     for prefix in ("CLAIM#acme", "CLAIM#zoo", "PAYMENT#"):
         chosen = [key for key in rows if key[0].startswith(prefix)]
-        for one, other in pairwise(chosen):
-            yield f"{one} leads where {other} does", {**items, one: under(one, items[other])}
+        for first, second in pairwise(chosen):
+            yield f"{first} leads where {second} does", {**items, first: under(first, items[second])}
             yield (
-                f"{one} and {other} swapped",
-                {**items, one: under(one, items[other]), other: under(other, items[one])},
+                f"{first} and {second} swapped",
+                {**items, first: under(first, items[second]), second: under(second, items[first])},
             )
-            new = (f"{one[0]}-renamed", one[1])
-            renamed = {key: item for key, item in items.items() if key != one}
-            yield f"{one} renamed", {**renamed, new: under(new, items[one])}
+            new = (f"{first[0]}-renamed", first[1])
+            renamed = {key: item for key, item in items.items() if key != first}
+            yield f"{first} renamed", {**renamed, new: under(new, items[first])}
 
 
 def cut_off(items: Stored, account: str, most: int) -> Iterator[Corruption]:
@@ -235,12 +238,12 @@ def rehash(items: Stored, partition: str) -> Stored:
 
 def _places(value: Any, path: Path = ()) -> Iterator[Path]:
     if isinstance(value, dict):
-        for name, one in value.items():
-            yield from _places(one, (*path, name))
+        for name, child in value.items():
+            yield from _places(child, (*path, name))
     elif isinstance(value, list):
         yield path
-        for place, one in enumerate(value):
-            yield from _places(one, (*path, place))
+        for place, child in enumerate(value):
+            yield from _places(child, (*path, place))
     else:
         yield path
 
@@ -255,5 +258,5 @@ def _with(value: Any, path: Path, leaf: Any) -> Any:
     if not path:
         return leaf
     if isinstance(value, dict):
-        return {name: _with(one, path[1:], leaf) if name == path[0] else one for name, one in value.items()}
-    return [_with(one, path[1:], leaf) if place == path[0] else one for place, one in enumerate(value)]
+        return {name: _with(child, path[1:], leaf) if name == path[0] else child for name, child in value.items()}
+    return [_with(child, path[1:], leaf) if place == path[0] else child for place, child in enumerate(value)]

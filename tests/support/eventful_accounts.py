@@ -12,7 +12,7 @@ from prepaid.store.catalog import first_catalog
 from prepaid.store.customers import save_customer
 from prepaid.store.items import key_digest
 from prepaid.store.purchases import record_cancellation, save_purchase
-from prepaid.store.reconciliation import Checkpoint, save_checkpoint, save_failed_check
+from prepaid.store.reconciliation import ReconciliationCheckpoint, save_checkpoint, save_failed_check
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.approving import change_code
 from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link
@@ -173,7 +173,7 @@ def live(driver: StoreDriver) -> None:
             on_failure=lambda row, error: None,
         )
     )
-    save_checkpoint(driver.table, Checkpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1"))
+    save_checkpoint(driver.table, ReconciliationCheckpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1"))
     span = read_span(driver.table, "acme")
     statements_between(
         driver.table, span, date(2026, 1, 1), date(2026, 12, 1), catalog=later.catalog, now=NOW + 400 * DAY

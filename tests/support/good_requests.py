@@ -64,7 +64,7 @@ def with_member(route: str, member: str, text: str) -> str:
     return json.dumps(body).replace('"THE MEMBER"', text)
 
 
-def ask(service: Service, route: str, **asked: Any) -> Answer:
+def ask(service: Service, route: str, **changes: Any) -> Answer:
     """With everything else in order."""
     headers = {"if-match": "1"} if route == PUT_CATALOG else {}
     paths = {
@@ -74,4 +74,4 @@ def ask(service: Service, route: str, **asked: Any) -> Answer:
         VOID: {"id": "gra_000000000001"},
     }
     more = {"by": ADMIN} if route == MANAGER_CODE else paths.get(route, {})
-    return service(route, **{**more, **asked, "headers": {**headers, **asked.get("headers", {})}})
+    return service(route, **{**more, **changes, "headers": {**headers, **changes.get("headers", {})}})

@@ -57,9 +57,9 @@ def clock() -> Clock:
 @pytest.fixture
 def output(apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Output:
     """What this test's requests print."""
-    heard = listen(monkeypatch)
-    heard.capsys = capsys
-    return heard
+    lines = listen(monkeypatch)
+    lines.capsys = capsys
+    return lines
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def storefront(service: Service, fake: RunningFake, clock: Clock) -> Storefront:
 
 
 @pytest.fixture
-def impatient(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pauses(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what never gets well: the pauses between retries take no time."""
     service.functions.change(table=replace(service.table, deadline=FakeTime().deadline()))
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))

@@ -85,14 +85,14 @@ def secret_texts() -> dict[str, str]:
 
 def listen(patch: pytest.MonkeyPatch) -> Output:
     """The functions' log from here on."""
-    heard = Output()
+    output = Output()
     for handler in logger.handlers:
         assert isinstance(handler, logging.StreamHandler)
-        patch.setattr(handler, "stream", heard)
-    foreign = logging.StreamHandler(heard.warnings)
+        patch.setattr(handler, "stream", output)
+    foreign = logging.StreamHandler(output.warnings)
     foreign.setLevel(logging.WARNING)
     patch.setattr(logging.root, "handlers", [*logging.root.handlers, foreign])
-    return heard
+    return output
 
 
 def serving(functions: Functions, table: Table, output: Output) -> Iterator[Service]:

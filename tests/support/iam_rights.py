@@ -69,15 +69,17 @@ def _look(params: dict[str, Any], model: Any, **_: Any) -> None:
 def touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
     """Which verbs a call to the table uses on which partitions."""
     if operation == "TransactWriteItems":
-        writes = [(verb, asked) for write in params["TransactItems"] for verb, asked in write.items()]
-        partitions = [(asked.get("Item") or asked["Key"])["PK"]["S"] for _, asked in writes]
+        writes = [(verb, params_of) for write in params["TransactItems"] for verb, params_of in write.items()]
+        partitions = [(params_of.get("Item") or params_of["Key"])["PK"]["S"] for _, params_of in writes]
         # AWS doesn't say whether a verb's right is held against its own keys or against all of the transaction's: the
         # roles must do either way.
         return [(f"{verb}Item", partition) for verb in sorted({verb for verb, _ in writes}) for partition in partitions]
     if operation == "Query":
         return [("Query", params["ExpressionAttributeValues"][":partition"]["S"])]
     if operation == "BatchGetItem":
-        return [(operation, key["PK"]["S"]) for asked in params["RequestItems"].values() for key in asked["Keys"]]
+        return [
+            (operation, key["PK"]["S"]) for params_of in params["RequestItems"].values() for key in params_of["Keys"]
+        ]
     if operation == "Scan":
         return [(operation, "*")]
     return [(operation, (params.get("Item") or params["Key"])["PK"]["S"])]

@@ -85,8 +85,8 @@ def check_chain(ledger: list[dict[str, Any]]) -> None:
     """Each hash covers the one before it, where the entry stands, and what it says."""
     previous = b"\x00" * 32
     for item in ledger:
-        said = "\n".join(item[name]["S"] for name in ("PK", "SK", "line", "state"))
-        previous = sha256(previous + said.encode("utf-8")).digest()
+        text = "\n".join(item[name]["S"] for name in ("PK", "SK", "line", "state"))
+        previous = sha256(previous + text.encode("utf-8")).digest()
         assert item["hash"]["B"] == previous, f"the chain breaks at {item['SK']['S']}"
 
 
@@ -95,8 +95,8 @@ def _check_state(state: Any, granted: dict[int, int], *gone: dict[int, int]) -> 
     A lot that came back after its end was granted nothing; credits were returned to it."""
     remaining = {row[0]: row[3] for row in state["lots"]}
     assert all(0 < row[3] <= row[2] for row in state["lots"])
-    for lot in {*granted, *remaining, *(lot for one in gone for lot in one)}:
-        went = sum(one.get(lot, 0) for one in gone)
+    for lot in {*granted, *remaining, *(lot for lots in gone for lot in lots)}:
+        went = sum(lots.get(lot, 0) for lots in gone)
         assert granted.get(lot, 0) == remaining.get(lot, 0) + went, f"lot {lot}"
 
 

@@ -31,7 +31,7 @@ UNDISTURBED = {
 
 
 @dataclass(frozen=True)
-class Storefront:
+class StackStorefront:
     """The stack's payment provider, and the table where purchases are recorded."""
 
     stack: Stack
@@ -83,15 +83,15 @@ class Storefront:
 
     # The controls
 
-    def control(self, switch: str, **wishes: Any) -> Any:
+    def control(self, switch: str, **params: Any) -> Any:
         """POST to one of the provider's controls."""
-        answer = self._control("POST", switch, json.dumps(wishes).encode())
+        answer = self._control("POST", switch, json.dumps(params).encode())
         assert answer.status == 200, answer
         return answer.body
 
-    def session(self, shop: demo.Shop, action: str, **wishes: Any) -> Any:
+    def session(self, shop: demo.Shop, action: str, **params: Any) -> Any:
         """Let something happen to the purchase's payment."""
-        return self.control(f"sessions/{shop.session}/{action}", **wishes)
+        return self.control(f"sessions/{shop.session}/{action}", **params)
 
     def send(self, body: bytes, *, sign_with: str) -> Any:
         """Any bytes to the webhook, signed as told; the attempt with the service's answer."""

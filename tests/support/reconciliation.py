@@ -57,16 +57,16 @@ def available(service: Service, account: str = "acme") -> int:
 
 
 @pytest.fixture
-def asked() -> Iterator[list[str]]:
+def fetched() -> Iterator[list[str]]:
     """The sessions that Stripe is asked about, in order."""
-    sessions_asked: list[str] = []
+    sessions_fetched: list[str] = []
 
     def meet(call: Call) -> None:
         if call.session:
-            sessions_asked.append(call.session)
+            sessions_fetched.append(call.session)
 
     with stripe_tapped(meet):
-        yield sessions_asked
+        yield sessions_fetched
 
 
 def forget_events(storefront: Storefront) -> None:
@@ -88,14 +88,14 @@ def small_pages(service: Service) -> None:
 
 
 @pytest.fixture
-def unlucky(asked: list[str]) -> Iterator[set[str]]:
+def unlucky(fetched: list[str]) -> Iterator[set[str]]:
     """Sessions about which Stripe doesn't answer."""
     silent: set[str] = set()
 
     def meet(call: Call) -> Fault | None:
         if call.session not in silent:
             return None
-        asked.append(call.session)
+        fetched.append(call.session)
         return cut
 
     with stripe_tapped(meet):

@@ -220,7 +220,7 @@ class StoreDriver:
 
     def follow(
         self,
-        look: Callable[[], PaymentStatus | None],
+        fetch_status: Callable[[], PaymentStatus | None],
         purchase: str = "pur_1",
         account: str = "acme",
         *,
@@ -238,7 +238,7 @@ class StoreDriver:
                 on_quarantine=self.reported.append,
             ),
             PurchaseRef(account=account, purchase=purchase),
-            lambda _: look(),
+            lambda _: fetch_status(),
             reason=event,
         )
 

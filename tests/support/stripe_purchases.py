@@ -55,7 +55,7 @@ def deliver(
     *,
     header: str = "Stripe-Signature",
     base64: bool = False,
-    trouble: bool = False,
+    may_fail: bool = False,
 ) -> Answer:
     """These bytes with that signature, as API Gateway would pass them on: anonymous."""
     event = http_event(
@@ -65,7 +65,7 @@ def deliver(
         body=body if base64 else body.decode(),
     )
     answer = service.send(event)
-    assert trouble or answer.status < 500, answer
+    assert may_fail or answer.status < 500, answer
     return answer
 
 
@@ -202,14 +202,14 @@ class Storefront:
         """The checkout-session events about one session, oldest first."""
         return [event for event in self.since(0) if event["data"]["object"]["id"] == session_id]
 
-    def tell(self, event: Json, *, trouble: bool = False) -> Answer:
+    def deliver(self, event: Json, *, may_fail: bool = False) -> Answer:
         """Deliver an event as Stripe does."""
         body = json.dumps(event | {"pending_webhooks": 1}, indent=2, ensure_ascii=False).encode()
-        return deliver(self.service, body, signed(body, self.now), trouble=trouble)
+        return deliver(self.service, body, signed(body, self.now), may_fail=may_fail)
 
-    def tell_all(self, events: Sequence[Json]) -> None:
+    def deliver_all(self, events: Sequence[Json]) -> None:
         for event in events:
-            assert self.tell(event).status == 200
+            assert self.deliver(event).status == 200
 
     def purchase(self, purchase: Purchase) -> Purchase:
         """The record as it is now."""

@@ -51,11 +51,11 @@ class Key:
     def token(self, claims: Mapping[str, Any]) -> str:
         """A JSON web token with exactly these claims, signed with RS256."""
         head = {"alg": "RS256", "typ": "JWT", "kid": self.kid}
-        said = f"{packed(json.dumps(head).encode())}.{packed(json.dumps(claims).encode())}"
+        signed_part = f"{packed(json.dumps(head).encode())}.{packed(json.dumps(claims).encode())}"
         size = (self.modulus.bit_length() + 7) // 8
-        end = b"\x00" + SHA256_INFO + hashlib.sha256(said.encode()).digest()
+        end = b"\x00" + SHA256_INFO + hashlib.sha256(signed_part.encode()).digest()
         block = b"\x00\x01" + b"\xff" * (size - 2 - len(end)) + end
-        return f"{said}.{packed(pow(int.from_bytes(block), self.private, self.modulus).to_bytes(size))}"
+        return f"{signed_part}.{packed(pow(int.from_bytes(block), self.private, self.modulus).to_bytes(size))}"
 
 
 def new_key(kid: str) -> Key:

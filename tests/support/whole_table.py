@@ -42,7 +42,7 @@ class WholeDatabase(Database):
         super().__init__(name)
         self._operations |= {"Scan": self._scan, "BatchGetItem": self._batch_get}
         self.lock = threading.Lock()
-        self.most_asked = 0
+        self.most_requested = 0
 
     def answer(self, operation: str, request: dict[str, Any]) -> tuple[int, Answer]:
         with self.lock:
@@ -68,27 +68,27 @@ class WholeDatabase(Database):
         return {"Items": found}
 
     def _batch_get(self, request: dict[str, Any]) -> Answer:
-        [(name, asked)] = request["RequestItems"].items()
-        wanted = asked["Keys"]
+        [(name, table_request)] = request["RequestItems"].items()
+        wanted = table_request["Keys"]
         assert 1 <= len(wanted) <= 100
-        self.most_asked = max(self.most_asked, len(wanted))
+        self.most_requested = max(self.most_requested, len(wanted))
         found = [self.tables[name].get((key["PK"]["S"], key["SK"]["S"])) for key in wanted]
         # A few are left out now and then, as a busy table does.
         left = wanted[60:]
         answer: Answer = {"Responses": {name: [item for item in found[:60] if item]}}
         if left:
-            answer["UnprocessedKeys"] = {name: {**asked, "Keys": left}}
+            answer["UnprocessedKeys"] = {name: {**table_request, "Keys": left}}
         return answer
 
 
 class WholeClient(_QuickClient):
     """The simulation's quick client, with the verifier's two calls."""
 
-    def scan(self, **asked: Any) -> Answer:
-        return self._call("Scan", asked)
+    def scan(self, **params: Any) -> Answer:
+        return self._call("Scan", params)
 
-    def batch_get_item(self, **asked: Any) -> Answer:
-        return self._call("BatchGetItem", asked)
+    def batch_get_item(self, **params: Any) -> Answer:
+        return self._call("BatchGetItem", params)
 
 
 @cache

@@ -60,7 +60,7 @@ class Wire:
 
     def always(self, operation: str, fault: Fault) -> None:
         """Let every request of this operation meet the fault, until told otherwise."""
-        self.chaos = lambda asked: fault if asked == operation else None
+        self.chaos = lambda name: fault if name == operation else None
 
     def calm(self) -> None:
         """No more faults."""
@@ -96,8 +96,8 @@ class Wire:
 
     def _add_units(self, parsed: dict[str, Any], **_: Any) -> None:
         consumed = parsed.get("ConsumedCapacity", [])
-        for one in consumed if isinstance(consumed, list) else [consumed]:
-            self.units += one["CapacityUnits"]
+        for capacity in consumed if isinstance(consumed, list) else [consumed]:
+            self.units += capacity["CapacityUnits"]
 
 
 def first(act: Callable[[], object]) -> Fault:

@@ -34,7 +34,7 @@ def debit(driver: StoreDriver, key: str | None, quantity: int = 1) -> Answer:
     return ("replayed" if done.replayed else "new", done.entries[-1].number)
 
 
-def at_once[I, O](ask: Callable[[I], O], wishes: Iterable[I], threads: int) -> list[O]:
-    """Every wish asked by one of so many threads; the answers in the wishes' order."""
+def at_once[I, O](call: Callable[[I], O], inputs: Iterable[I], threads: int) -> list[O]:
+    """Call with each input on one of so many threads; return the results in the inputs' order."""
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(ask, wishes))
+        return list(pool.map(call, inputs))

@@ -106,7 +106,7 @@ API = (
         "INTERNAL",
         'lambda _: "Something went wrong on our side."',
         "repr",
-        ("test_webhook_trouble",),
+        ("test_webhook_failures",),
     ),
     Bug(
         "a cursor serves other filters",

@@ -39,7 +39,7 @@ def put_account(world: World, step: Step) -> None:
         "manager_contact": f"manager@{account}.example" if step["contact"] else None,
     }
     body = terms | profile
-    asked = {"terms": terms, "profile": profile, "body": body}
+    details = {"terms": terms, "profile": profile, "body": body}
     world.ask(
         step,
         ClientRequest(
@@ -48,7 +48,7 @@ def put_account(world: World, step: Step) -> None:
             account,
             body,
             claims=ADMIN,
-            asked=asked,
+            details=details,
             request=rules.PutTerms(actor="admin-client", terms=terms),
         ),
     )
@@ -60,8 +60,8 @@ def catalog(world: World, step: Step) -> None:
     expected = max(1, newest - 1) if step.get("stale") else newest
     headers = (("if-match", f'"{expected}"'),)
     body = catalog_body(step["variant"])
-    asked = {"expected": expected, "body": body}
-    world.ask(step, ClientRequest("catalog", PUT_CATALOG, "", body, claims=ADMIN, headers=headers, asked=asked))
+    details = {"expected": expected, "body": body}
+    world.ask(step, ClientRequest("catalog", PUT_CATALOG, "", body, claims=ADMIN, headers=headers, details=details))
 
 
 def catalog_body(variant: int) -> Json:

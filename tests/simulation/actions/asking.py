@@ -10,15 +10,15 @@ def account_of(step: Step) -> str:
     return f"shop-{step.of}"
 
 
-def ask(world: World, step: Step, asked: ClientRequest) -> Answer | None:
+def ask(world: World, step: Step, request: ClientRequest) -> Answer | None:
     """A client's request, kept for its retries."""
     slot: list[Answer | None] = [None]
-    if asked.key:
-        world.requests.append((asked, slot))
+    if request.key:
+        world.requests.append((request, slot))
         del world.requests[:-KEPT_REQUESTS]
-    slot[0] = answer = world.ask(step, asked)
-    if answer and asked.kind == "unlock" and answer.status == 201:
-        world.tokens.setdefault(asked.account, []).append(answer.body["manager_session"])
+    slot[0] = answer = world.ask(step, request)
+    if answer and request.kind == "unlock" and answer.status == 201:
+        world.tokens.setdefault(request.account, []).append(answer.body["manager_session"])
     return answer
 
 

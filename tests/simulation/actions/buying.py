@@ -19,9 +19,9 @@ def code(world: World, step: Step) -> None:
     if not admin:
         current = step.get("current")
         body["current_code"] = (known.code if known and current is None else CODES[current or 0]) or CODES[0]
-    asked = {"code": body["code"], **({"current": body["current_code"]} if not admin else {})}
+    details = {"code": body["code"], **({"current": body["current_code"]} if not admin else {})}
     claims = ADMIN if admin else BUYER
-    world.ask(step, ClientRequest("code", MANAGER_CODE, account, body, claims=claims, asked=asked))
+    world.ask(step, ClientRequest("code", MANAGER_CODE, account, body, claims=claims, details=details))
 
 
 def unlock(world: World, step: Step) -> None:
@@ -41,7 +41,7 @@ def unlock(world: World, step: Step) -> None:
             {"code": shown},
             new_key(world),
             BUYER,
-            asked={"code": shown},
+            details={"code": shown},
             signature=signature,
         ),
     )
@@ -54,7 +54,7 @@ def buy(world: World, step: Step) -> None:
         tokens = [token for owner, found in world.tokens.items() if owner != account for token in found]
         which = 0
     token = tokens[-1 - which] if isinstance(which, int) and len(tokens) > which else "nobody's"
-    asked = {"pack": step["pack"], "token": token}
+    details = {"pack": step["pack"], "token": token}
     ask(
         world,
         step,
@@ -66,7 +66,7 @@ def buy(world: World, step: Step) -> None:
             new_key(world),
             BUYER,
             (("manager-session", token),),
-            asked=asked,
+            details=details,
             signature=("purchase", step["pack"]),
         ),
     )
@@ -93,7 +93,7 @@ def cancel(world: World, step: Step) -> None:
             key=new_key(world),
             claims=BUYER,
             path=(("id", purchase),),
-            asked={"purchase": purchase},
+            details={"purchase": purchase},
             signature=("cancellation", purchase),
         ),
     )

@@ -12,7 +12,7 @@ from tests.support.api import BALANCE, GET_ACCOUNT, GET_CATALOG, HISTORY, PACKS,
 
 
 def balance(world: World, step: Step) -> None:
-    account, asked, query = account_of(step), {}, {}
+    account, details, query = account_of(step), {}, {}
     wanted, ledger = step.get("at"), world.ledger(account)
     if wanted and ledger.number:
         number = ledger.number - step["back"] % ledger.number
@@ -24,26 +24,26 @@ def balance(world: World, step: Step) -> None:
             at = ends[0]
         if wanted == "some time ago":
             at = (at + world.now(step)) // 2
-        asked["at"], query["at"] = at, time_text(at)
+        details["at"], query["at"] = at, time_text(at)
     world.ask(
         step,
-        ClientRequest("balance", BALANCE, account, claims=ANYBODY, query=tuple(query.items()), asked=asked),
+        ClientRequest("balance", BALANCE, account, claims=ANYBODY, query=tuple(query.items()), details=details),
     )
 
 
 def history(world: World, step: Step) -> None:
     account = account_of(step)
-    asked: Json = {"limit": step["limit"]}
+    details: Json = {"limit": step["limit"]}
     query = {"limit": str(step["limit"])}
     for name in ("type", "source"):
         if step.get(name):
-            asked[name] = query[name] = step[name]
+            details[name] = query[name] = step[name]
     ledger = world.ledger(account)
     if step.get("since") is not None and ledger.number:
-        asked["since"] = ledger.times[-1 - step["since"] % ledger.number]
-        query["from"] = time_text(asked["since"])
+        details["since"] = ledger.times[-1 - step["since"] % ledger.number]
+        query["from"] = time_text(details["since"])
     headers = (("accept", "text/csv"),) if step["csv"] else ()
-    asked["csv"] = step["csv"]
+    details["csv"] = step["csv"]
     for _ in range(1 + step["pages"]):
         answer = world.ask(
             step,
@@ -54,13 +54,13 @@ def history(world: World, step: Step) -> None:
                 claims=ANYBODY,
                 headers=headers,
                 query=tuple(query.items()),
-                asked=asked,
+                details=details,
             ),
         )
         cursor, shown = next_cursor(answer), entries_shown(answer)
         if not cursor or not shown:
             return
-        query, asked = query | {"cursor": cursor}, asked | {"below": shown[-1]}
+        query, details = query | {"cursor": cursor}, details | {"below": shown[-1]}
 
 
 def show(world: World, step: Step) -> None:
@@ -72,15 +72,17 @@ def show(world: World, step: Step) -> None:
         "purchases": PURCHASES,
         "purchase": PURCHASE,
     }
-    asked: Json = {"what": what}
+    details: Json = {"what": what}
     path: Json = {}
     if what == "purchase":
-        asked["strangers"] = strangers = bool(step.get("strangers"))
+        details["strangers"] = strangers = bool(step.get("strangers"))
         records = [known.record for known in world.auditor.purchases.values()]
         found = [record["id"] for record in records if (record["account"] != account) == strangers]
         if not found:
             world.nothing(step)
             return
-        asked["purchase"] = path["id"] = found[-1 - step["back"] % len(found)]
+        details["purchase"] = path["id"] = found[-1 - step["back"] % len(found)]
     about = account if "{account}" in routes[what] else ""
-    world.ask(step, ClientRequest("show", routes[what], about, claims=ANYBODY, path=tuple(path.items()), asked=asked))
+    world.ask(
+        step, ClientRequest("show", routes[what], about, claims=ANYBODY, path=tuple(path.items()), details=details)
+    )

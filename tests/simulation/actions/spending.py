@@ -40,7 +40,7 @@ def debit_of(account: str, key: str, body: Json) -> ClientRequest:
         body,
         key,
         ANYBODY,
-        asked=body,
+        details=body,
         signature=signature,
         request=rules.Debit(
             actor="service-client", feature=body["feature"], quantity=body["quantity"], key=key, texts=texts
@@ -148,32 +148,34 @@ def again(world: World, step: Step) -> None:
     if not own:
         world.nothing(step)
         return
-    asked, _ = own[-1 - step["back"] % len(own)]
-    ask(world, step, other(asked, how, account))
+    request, _ = own[-1 - step["back"] % len(own)]
+    ask(world, step, other(request, how, account))
 
 
-def other(asked: ClientRequest, how: str, account: str) -> ClientRequest:
+def other(request: ClientRequest, how: str, account: str) -> ClientRequest:
     """What is asked with a key that was used: the very same, or something that only looks like it."""
-    body = asked.body or {}
-    if how == "other" and asked.kind == "debit":
-        return debit_of(asked.account, asked.key, body | {"quantity": body["quantity"] % 9_999 + 1})
-    if how == "other" and isinstance(asked.request, rules.Void):
-        return void_of(asked.account, asked.key, asked.request.lot, body | {"credits": body.get("credits", 0) + 1})
+    body = request.body or {}
+    if how == "other" and request.kind == "debit":
+        return debit_of(request.account, request.key, body | {"quantity": body["quantity"] % 9_999 + 1})
+    if how == "other" and isinstance(request.request, rules.Void):
+        return void_of(
+            request.account, request.key, request.request.lot, body | {"credits": body.get("credits", 0) + 1}
+        )
     if how == "crossed":
-        if asked.kind == "debit":
-            crossed: Json = {"credits": 2, "kind": "promotion", "reason": f"because of {asked.account}"}
-            return grant_of(asked.account, asked.key, crossed)
-        return debit_of(asked.account, asked.key, {"feature": "sticker", "quantity": 1})
-    if how == "stranger" and asked.kind in {"debit", "grant"}:
-        return of_a_stranger(asked, f"shop-{(int(account[-1]) + 1) % 4}")
-    return asked
+        if request.kind == "debit":
+            crossed: Json = {"credits": 2, "kind": "promotion", "reason": f"because of {request.account}"}
+            return grant_of(request.account, request.key, crossed)
+        return debit_of(request.account, request.key, {"feature": "sticker", "quantity": 1})
+    if how == "stranger" and request.kind in {"debit", "grant"}:
+        return of_a_stranger(request, f"shop-{(int(account[-1]) + 1) % 4}")
+    return request
 
 
-def of_a_stranger(asked: ClientRequest, account: str) -> ClientRequest:
+def of_a_stranger(request: ClientRequest, account: str) -> ClientRequest:
     """The same key and request from another account, with that account's own id in it."""
-    assert asked.body is not None
+    assert request.body is not None
     body = {
-        name: value.replace(asked.account, account) if isinstance(value, str) else value
-        for name, value in asked.body.items()
+        name: value.replace(request.account, account) if isinstance(value, str) else value
+        for name, value in request.body.items()
     }
-    return (debit_of if asked.kind == "debit" else grant_of)(account, asked.key, body)
+    return (debit_of if request.kind == "debit" else grant_of)(account, request.key, body)

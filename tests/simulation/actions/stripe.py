@@ -23,21 +23,21 @@ def pay(world: World, step: Step) -> None:
     how = step["how"]
     fitting = PAYABLE.get(how, PAYABLE["card"])
     found = [session for session in world.stripe.newest_first("checkout.session") if fitting(world, session)]
-    happen(world, step, found, lambda one: PAYING[how](world.stripe, one["id"]))
+    happen(world, step, found, lambda session: PAYING[how](world.stripe, session["id"]))
 
 
 PAYABLE: dict[str, Any] = {
-    "card": lambda _, one: one["status"] == "open",
-    "fail": lambda world, one: lifecycle.waiting(one) and not lifecycle.payment_failed(world.stripe, one),
-    "late": lambda world, one: one["status"] == "expired" or lifecycle.payment_failed(world.stripe, one),
-    "pix": lambda world, one: one["status"] == "open" or PAYABLE["fail"](world, one),
+    "card": lambda _, session: session["status"] == "open",
+    "fail": lambda world, session: lifecycle.waiting(session) and not lifecycle.payment_failed(world.stripe, session),
+    "late": lambda world, session: session["status"] == "expired" or lifecycle.payment_failed(world.stripe, session),
+    "pix": lambda world, session: session["status"] == "open" or PAYABLE["fail"](world, session),
 }
 PAYABLE["boleto"] = PAYABLE["pix"]
 PAYING: dict[str, Any] = {
-    "card": lambda state, one: lifecycle.pay(state, one, "card"),
-    "pix": lambda state, one: lifecycle.pay(state, one, _method(state, one, "pix")),
-    "boleto": lambda state, one: lifecycle.pay(state, one, _method(state, one, "boleto")),
-    "confirm": lambda state, one: lifecycle.confirm(state, one, "pix"),
+    "card": lambda state, session: lifecycle.pay(state, session, "card"),
+    "pix": lambda state, session: lifecycle.pay(state, session, _method(state, session, "pix")),
+    "boleto": lambda state, session: lifecycle.pay(state, session, _method(state, session, "boleto")),
+    "confirm": lambda state, session: lifecycle.confirm(state, session, "pix"),
     "fail": lifecycle.fail,
     "late": lifecycle.pay_after_expiry,
     "expire": lifecycle.expire,
@@ -83,7 +83,7 @@ def refund_ends(world: World, step: Step) -> None:
     end = REFUND_ENDS[step["how"]]
     wanted = {*money_back.UNFINISHED, "succeeded"} if end is money_back.fail_refund else money_back.UNFINISHED
     found = [refund for refund in world.stripe.newest_first("refund") if refund["status"] in wanted]
-    happen(world, step, found, lambda one: end(world.stripe, one["id"]))
+    happen(world, step, found, lambda refund: end(world.stripe, refund["id"]))
 
 
 def dispute(world: World, step: Step) -> None:
@@ -91,11 +91,11 @@ def dispute(world: World, step: Step) -> None:
     held = {dispute["charge"] for dispute in disputes if dispute["status"] in {*money_back.OPEN_DISPUTES, "lost"}}
     found = [charge for charge in world.stripe.newest_first("charge") if charge["paid"] and charge["id"] not in held]
 
-    def open_one(charge: Json) -> None:
+    def open_dispute(charge: Json) -> None:
         amount = max(1, charge["amount"] // step["part"])
         money_back.dispute(world.stripe, charge["id"], amount=amount, inquiry=step["inquiry"])
 
-    happen(world, step, found, open_one)
+    happen(world, step, found, open_dispute)
 
 
 def dispute_ends(world: World, step: Step) -> None:
@@ -103,11 +103,11 @@ def dispute_ends(world: World, step: Step) -> None:
         dispute for dispute in world.stripe.newest_first("dispute") if dispute["status"] in money_back.OPEN_DISPUTES
     ]
 
-    def end(one: Json) -> None:
+    def end(dispute: Json) -> None:
         if step["how"] == "evidence":
-            money_back.submit_evidence(world.stripe, one["id"], {"receipt": "a receipt"}, submit=True)
+            money_back.submit_evidence(world.stripe, dispute["id"], {"receipt": "a receipt"}, submit=True)
         else:
-            money_back.close_dispute(world.stripe, one["id"], step["how"])
+            money_back.close_dispute(world.stripe, dispute["id"], step["how"])
 
     happen(world, step, found, end)
 
@@ -121,20 +121,20 @@ def deliver(world: World, step: Step) -> None:
         return
     if which == "all":
         for event in events[-ALL_EVENTS:]:
-            deliver_one(world, step, event)
+            deliver_event(world, step, event)
         return
     place = {"first": 0, "last": -1}.get(which, step["place"] % len(events))
-    deliver_one(world, step, events[place], late=step["late"])
+    deliver_event(world, step, events[place], late=step["late"])
 
 
-def deliver_one(world: World, step: Step, event: Json, *, late: int = 0) -> Answer | None:
+def deliver_event(world: World, step: Step, event: Json, *, late: int = 0) -> Answer | None:
     """One delivery. Stripe retries it until it gets a 2xx."""
     body = json.dumps(event)
     signed_at = world.moment // 1000 - late
     mac = hmac.new(WEBHOOK_SECRET.encode(), f"{signed_at}.{body}".encode(), "sha256").hexdigest()
     headers = (("content-type", "application/json"), ("stripe-signature", f"t={signed_at},v1={mac}"))
-    asked: Json = {"raw": body, "event": event, "signed_at": signed_at}
-    answer = world.ask(step, ClientRequest("deliver", WEBHOOK, "", headers=headers, asked=asked))
+    details: Json = {"raw": body, "event": event, "signed_at": signed_at}
+    answer = world.ask(step, ClientRequest("deliver", WEBHOOK, "", headers=headers, details=details))
     if answer is None and event not in world.events:
         # Another delivery of it was acknowledged meanwhile: Stripe won't retry this one.
         world.lost += 1

@@ -11,18 +11,18 @@ def check_put_account(it: AnswerCheck) -> None:
     same(it.answer.status in {200, 201}, True, it.about)
     opened = not it.frame.first_number
     must((it.answer.status == 201) == opened or it.frame.met or it.frame.rivals, f"{it.about}: opened {opened}")
-    same(it.answer.body, {"account": it.frame.account, **it.frame.asked["body"]}, it.about)
+    same(it.answer.body, {"account": it.frame.account, **it.frame.details["body"]}, it.about)
     if not it.frame.rivals:
-        same(it.ledger.state.terms, it.frame.asked["terms"], f"{it.about}: its terms")
+        same(it.ledger.state.terms, it.frame.details["terms"], f"{it.about}: its terms")
         _, profile = it.auditor.profiles[it.account][-1]
-        for name, value in it.frame.asked["profile"].items():
+        for name, value in it.frame.details["profile"].items():
             same(profile.get(name), value, f"{it.about}: {name}")
 
 
 def _check_plan_refused(it: AnswerCheck) -> None:
     """A retired plan stays where it is and goes nowhere else."""
     same((it.answer.code, it.answer.body["errors"][0]["field"]), ("invalid_request", "plan"), it.about)
-    plan = it.frame.asked["terms"]["plan"]
+    plan = it.frame.details["terms"]["plan"]
     if not it.frame.first_number:
         catalogs = [it.auditor.catalogs[version] for version in it.auditor.usable_versions(it.frame)]
     else:
@@ -36,9 +36,9 @@ def _check_plan_refused(it: AnswerCheck) -> None:
 def check_catalog(it: AnswerCheck) -> None:
     newest = it.auditor.in_force[-1][1]
     if it.answer.status == 200:
-        same(it.answer.body["version"], it.frame.asked["expected"] + 1, it.about)
+        same(it.answer.body["version"], it.frame.details["expected"] + 1, it.about)
         must(it.answer.body["version"] in it.auditor.catalogs, f"{it.about}: it isn't stored")
         return
     same(it.answer.code, "version_conflict", it.about)
-    must(it.frame.asked["expected"] != newest, f"{it.about}: it was the current version")
+    must(it.frame.details["expected"] != newest, f"{it.about}: it was the current version")
     it.world.seen["a catalog that was changed by somebody else"] += 1

@@ -64,12 +64,12 @@ class AnswerCheck:
             return True
         if self.answer.code == "idempotency_key_reused":
             # A session's key stands for the code that opened it, and not for one that was set since.
-            other = effect and (effect.asked != self.frame.signature or self.frame.step.kind == "unlock")
+            other = effect and (effect.signature != self.frame.signature or self.frame.step.kind == "unlock")
             must(other, f"{self.about}: {effect}")
             self.world.seen["a key with another request"] += 1
             return True
         free = self.frame.step.kind == "unlock" or self.answer.code == "purchase_not_resumable"
-        if effect is not None and effect.asked == self.frame.signature and not free:
+        if effect is not None and effect.signature == self.frame.signature and not free:
             must(self.answer.status < 400, f"{self.about}, though its key had its effect")
         return False
 
@@ -78,7 +78,7 @@ class AnswerCheck:
         effect = self.effect()
         must(effect is not None, f"{self.about}, and nothing is stored")
         assert effect is not None
-        same(effect.asked, self.frame.signature, f"{self.about}: what its key stands for")
+        same(effect.signature, self.frame.signature, f"{self.about}: what its key stands for")
         replayed = self.answer.headers.get("idempotent-replayed") == "true"
         if effect.author is not self.frame:
             must(replayed, f"{self.about}: a replay that isn't marked")

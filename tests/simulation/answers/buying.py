@@ -14,11 +14,11 @@ def check_code(it: AnswerCheck) -> None:
     if it.is_not_found():
         return
     if it.answer.status == 204:
-        must(it.frame.rivals or (manager and manager.code == it.frame.asked["code"]), f"{it.about}: it isn't set")
+        must(it.frame.rivals or (manager and manager.code == it.frame.details["code"]), f"{it.about}: it isn't set")
     elif it.answer.status == 422:
-        must(manager and (manager.code == it.frame.asked["code"] or it.frame.rivals), f"{it.about}: it differs")
+        must(manager and (manager.code == it.frame.details["code"] or it.frame.rivals), f"{it.about}: it differs")
     else:
-        _check_try(it, it.frame.asked.get("current"))
+        _check_try(it, it.frame.details.get("current"))
 
 
 def check_unlock(it: AnswerCheck) -> None:
@@ -31,7 +31,7 @@ def check_unlock(it: AnswerCheck) -> None:
         same(known.account, it.frame.account, f"{it.about}: whose session it is")
         same(it.answer.body["expires_at"], time_text(known.expires_at), it.about)
         return
-    _check_try(it, it.frame.asked["code"])
+    _check_try(it, it.frame.details["code"])
 
 
 def _check_try(it: AnswerCheck, shown: str | None) -> None:
@@ -85,14 +85,14 @@ def check_buy(it: AnswerCheck) -> None:
         return
     same(it.answer.code, "invalid_request", it.about)
     catalogs = [it.auditor.catalogs[version] for version in it.auditor.usable_versions(it.frame)]
-    packs = [catalog.packs.get(it.frame.asked["pack"]) for catalog in catalogs]
+    packs = [catalog.packs.get(it.frame.details["pack"]) for catalog in catalogs]
     must(any(pack is None or not pack["active"] for pack in packs), f"{it.about}: the pack is on sale")
 
 
 def check_cancel(it: AnswerCheck) -> None:
     if it.is_refused_for_its_key():
         return
-    known = it.auditor.purchases.get(it.frame.asked["purchase"])
+    known = it.auditor.purchases.get(it.frame.details["purchase"])
     if it.answer.code == "purchase_not_found":
         must(known is None or known.record["account"] != it.frame.account, f"{it.about}: it is there")
         return
@@ -116,7 +116,7 @@ def check_cancel(it: AnswerCheck) -> None:
 
 
 def _check_session_refused(it: AnswerCheck) -> None:
-    known = it.auditor.sessions.get(it.world.digest(it.frame.asked["token"]))
+    known = it.auditor.sessions.get(it.world.digest(it.frame.details["token"]))
     manager = it.auditor.managers.get(it.account)
     good = (
         known

@@ -16,14 +16,14 @@ FAILED = "checkout.session.async_payment_failed"
 
 
 def check_deliver(it: AnswerCheck) -> None:
-    off = abs(it.frame.now / 1000 - it.frame.asked["signed_at"])
+    off = abs(it.frame.now / 1000 - it.frame.details["signed_at"])
     if it.answer.status == 400:
         must(off > TOLERANCE_SECONDS, f"{it.about}: it was signed {off} s from now")
         it.world.seen["a delivery that is too old or too new"] += 1
         return
     same((it.answer.status, it.answer.body), (200, {"received": True}), it.about)
     must(off <= TOLERANCE_SECONDS, f"{it.about}: it was signed {off} s from now")
-    event = it.frame.asked["event"]
+    event = it.frame.details["event"]
     known = it.world.purchase_of(event)
     if known is None:
         return

@@ -22,17 +22,17 @@ READ_FOR_ONE_PAGE = 1000
 def check_balance(it: AnswerCheck) -> None:
     if it.is_not_found():
         return
-    asked_at = it.frame.asked.get("at")
+    at_millisecond = it.frame.details.get("at")
     if it.answer.status == 422:
-        wrong = not asked_at or asked_at > it.frame.now or not it.ledger.number_at(asked_at)
-        must(wrong, f"{it.about}: at {asked_at}")
+        wrong = not at_millisecond or at_millisecond > it.frame.now or not it.ledger.number_at(at_millisecond)
+        must(wrong, f"{it.about}: at {at_millisecond}")
         return
     same(it.answer.status, 200, it.about)
-    if asked_at is not None:
-        number = it.ledger.number_at(asked_at)
-        catalog = _catalog_at(it, int(it.ledger.lines[number - 1]["catalog_version"]), asked_at)
-        state = it.ledger.states[number - 1].at(asked_at)
-        same(it.answer.body, answers.balance(it.account, state, catalog, number, asked_at), it.about)
+    if at_millisecond is not None:
+        number = it.ledger.number_at(at_millisecond)
+        catalog = _catalog_at(it, int(it.ledger.lines[number - 1]["catalog_version"]), at_millisecond)
+        state = it.ledger.states[number - 1].at(at_millisecond)
+        same(it.answer.body, answers.balance(it.account, state, catalog, number, at_millisecond), it.about)
         return
     it.is_one_of(
         (
@@ -56,18 +56,18 @@ def check_history(it: AnswerCheck) -> None:
     if it.is_not_found():
         return
     same(it.answer.status, 200, it.about)
-    asked, found = it.frame.asked, entries_shown(it.answer)
+    details, found = it.frame.details, entries_shown(it.answer)
     entries = [answers.entry(it.ledger.lines[number - 1], number) for number in found]
-    if asked["csv"]:
+    if details["csv"]:
         same(it.answer.body, answers.csv_text(entries, next_cursor(it.answer)), it.about)
         it.world.seen["a history as CSV"] += 1
     else:
         same(it.answer.body["entries"], entries, it.about)
-    whole = [number for number in range(it.ledger.number, 0, -1) if _is_listed(it.ledger, number, asked)]
-    if "below" in asked:
+    whole = [number for number in range(it.ledger.number, 0, -1) if _is_listed(it.ledger, number, details)]
+    if "below" in details:
         # Whatever was written since the first page: what is older stays as it was.
         it.world.seen["a history's second page"] += 1
-        _check_page(it, found, [[number for number in whole if number < asked["below"]]])
+        _check_page(it, found, [[number for number in whole if number < details["below"]]])
         return
     # Other requests may have written while this one read.
     newest = range(it.ledger.number, it.frame.first_number - 1, -1)
@@ -76,21 +76,23 @@ def check_history(it: AnswerCheck) -> None:
 
 def _check_page(it: AnswerCheck, found: list[int], possible: list[list[int]]) -> None:
     """Require the first page of one of these, and a cursor if that isn't all."""
-    limit, cursor = it.frame.asked["limit"], next_cursor(it.answer)
+    limit, cursor = it.frame.details["limit"], next_cursor(it.answer)
     fitting = [whole for whole in possible if whole[:limit] == found]
-    must(fitting, f"{it.about}: {it.frame.asked}\n  is        {found}\n  should be {possible[0][:limit]}")
-    must(cursor or len(fitting[-1]) <= limit, f"{it.about}: {it.frame.asked}: no cursor, and more to show")
+    must(fitting, f"{it.about}: {it.frame.details}\n  is        {found}\n  should be {possible[0][:limit]}")
+    must(cursor or len(fitting[-1]) <= limit, f"{it.about}: {it.frame.details}: no cursor, and more to show")
     within_one_page = it.ledger.number <= READ_FOR_ONE_PAGE
-    must(not cursor or len(fitting[0]) > limit or not within_one_page, f"{it.about}: {it.frame.asked}: nothing follows")
+    must(
+        not cursor or len(fitting[0]) > limit or not within_one_page, f"{it.about}: {it.frame.details}: nothing follows"
+    )
 
 
-def _is_listed(ledger: Ledger, number: int, asked: Json) -> bool:
+def _is_listed(ledger: Ledger, number: int, expected: Json) -> bool:
     line = ledger.lines[number - 1]
-    if "type" in asked and line["type"] != asked["type"]:
+    if "type" in expected and line["type"] != expected["type"]:
         return False
-    if "since" in asked and line["at"] < asked["since"]:
+    if "since" in expected and line["at"] < expected["since"]:
         return False
-    return "source" not in asked or answers.source(line) in {asked["source"], "both"}
+    return "source" not in expected or answers.source(line) in {expected["source"], "both"}
 
 
 def entries_shown(answer: "Answer | None") -> list[int]:
@@ -112,9 +114,9 @@ def next_cursor(answer: "Answer | None") -> str | None:
 
 
 def check_show(it: AnswerCheck) -> None:
-    what = it.frame.asked["what"]
+    what = it.frame.details["what"]
     if it.answer.status == 404:
-        strangers = what == "purchase" and it.answer.code == "purchase_not_found" and it.frame.asked["strangers"]
+        strangers = what == "purchase" and it.answer.code == "purchase_not_found" and it.frame.details["strangers"]
         must(strangers or not it.frame.first_number, f"{it.about} to {what}: it was there")
         it.world.seen["a stranger's purchase"] += bool(strangers)
         return
@@ -151,8 +153,8 @@ def _purchases_shown(it: AnswerCheck) -> Iterator[Json]:
 
 
 def _purchase_shown(it: AnswerCheck) -> Iterator[Json]:
-    must(not it.frame.asked["strangers"], f"{it.about}: a stranger's purchase")
-    for _, shown in since(it.auditor.purchases[it.frame.asked["purchase"]].shown, it.frame.begun_moment):
+    must(not it.frame.details["strangers"], f"{it.about}: a stranger's purchase")
+    for _, shown in since(it.auditor.purchases[it.frame.details["purchase"]].shown, it.frame.begun_moment):
         yield shown
 
 

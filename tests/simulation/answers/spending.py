@@ -21,7 +21,7 @@ def check_debit(it: AnswerCheck) -> None:
         it.is_one_of(_insufficient(it), {name: it.answer.body[name] for name in INSUFFICIENT})
         _note_lost_credit(it)
         return
-    feature = it.frame.asked["feature"]
+    feature = it.frame.details["feature"]
     if it.answer.code == "feature_retired":
         offered = [catalog.offers("feature", feature) for _, number in it.states() for catalog in it.catalogs(number)]
         must(not all(offered), f"{it.about}: {feature} is active")

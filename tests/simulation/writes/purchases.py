@@ -65,7 +65,7 @@ def _check_begun(commit: Commit, record: Json) -> None:
 def _check_cancelled(commit: Commit, before: Json, record: Json) -> None:
     """A cancellation writes that it was asked for, then that it is done once the page is closed. Paid wins."""
     about = record["id"]
-    same(about, commit.frame.asked["purchase"], "which purchase is cancelled")
+    same(about, commit.frame.details["purchase"], "which purchase is cancelled")
     if "CLAIM" not in commit.changes:
         same((record["state"], record["cancelling"]), (before["state"], True), f"{about}: is being cancelled")
         same(before["state"], "open", f"{about}: what can be cancelled")

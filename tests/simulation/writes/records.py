@@ -26,7 +26,7 @@ def check_claim(commit: Commit, change: Change) -> None:
         effect.purchase = new["purchase"]["S"]
         must("PURCHASE" in commit.changes, f"{partition} claims no purchase")
         if frame.step.kind == "cancel":
-            same(effect.purchase, frame.asked["purchase"], f"{partition}: the purchase it cancelled")
+            same(effect.purchase, frame.details["purchase"], f"{partition}: the purchase it cancelled")
     elif "number" in new:
         effect.number = int(new["number"]["N"])
         same(effect.number, ledger.number, f"{partition}: the entry it names")
@@ -64,7 +64,7 @@ def check_profile(commit: Commit, change: Change) -> None:
     record = plain(new)
     before = plain(old)["version"] if old else 0
     same(record["version"], before + 1, f"{commit.account}: version of its profile")
-    for name, value in commit.frame.asked["profile"].items():
+    for name, value in commit.frame.details["profile"].items():
         same(record.get(name), value, f"{commit.account}: {name} of its profile")
     commit.auditor.profiles.setdefault(commit.account, []).append((commit.auditor.world.moment, record))
 
@@ -81,7 +81,7 @@ def check_catalog(commit: Commit, change: Change) -> None:
     must(old is None, f"catalog {sort} is written over")
     same(len(commit.changes["CATALOG"]), 2, "a version and its being in force")
     stored = CatalogVersion.of(body, int(new["since"]["N"]))
-    expected = auditor.catalogs[stored.version - 1].followed_by(commit.frame.asked["body"], stored.since)
+    expected = auditor.catalogs[stored.version - 1].followed_by(commit.frame.details["body"], stored.since)
     same(stored, expected, f"catalog {sort}: what was asked for, and the rest as retired")
     auditor.catalogs[stored.version] = stored
 
@@ -90,7 +90,7 @@ def check_manager(commit: Commit, change: Change) -> None:
     """The code's record: a new code, or one more try of the old one."""
     _, old, new = change
     assert new is not None
-    record, asked, account = plain(new), commit.frame.asked, commit.account
+    record, details, account = plain(new), commit.frame.details, commit.account
     counts = {name: record[name] for name in COUNTS if name in record}
     managers = commit.auditor.managers
     known = managers.get(account)
@@ -99,14 +99,14 @@ def check_manager(commit: Commit, change: Change) -> None:
     if known is None or counts["version"] != known.version:
         same(commit.frame.step.kind, "code", "which request changes a code")
         same(counts["version"], (known.version if known else 0) + 1, f"{account}: version of the code")
-        must(known is None or known.code != asked["code"], f"{account}: the new code is the old one")
-        shown = asked.get("current")
+        must(known is None or known.code != details["code"], f"{account}: the new code is the old one")
+        shown = details.get("current")
         must(shown is None or (known and shown == known.code), f"{account}: a new code for a wrong one")
-        managers[account] = ManagerCode(asked["code"], **counts)
+        managers[account] = ManagerCode(details["code"], **counts)
         return
     managers[account] = counted = ManagerCode(known.code, **counts)
     if counted.tries == 0:
-        same(asked.get("current", asked["code"]), known.code, f"{account}: tries forgiven for a wrong code")
+        same(details.get("current", details["code"]), known.code, f"{account}: tries forgiven for a wrong code")
         same(counted.locks, 0, f"{account}: locks after the right code")
         return
     early = known.locked_until - commit.frame.now
@@ -123,7 +123,7 @@ def check_session(commit: Commit, change: Change) -> None:
     digest = partition.removeprefix("SESSION#")
     if frame.step.kind == "unlock":
         must(old is None, "a session's token twice")
-        same(frame.asked["code"], manager.code, f"{record['account']}: a session for a wrong code")
+        same(frame.details["code"], manager.code, f"{record['account']}: a session for a wrong code")
         ends = frame.now + SESSION_MILLISECONDS
         same(record["expires_at"], ends, f"{record['account']}: a session's ten minutes")
         sessions[digest] = KnownSession(record["account"], record["code_version"], record["expires_at"])

@@ -88,8 +88,8 @@ def test_every_list_is_about_currencies_that_can_be_sold_in() -> None:
 
 
 def test_every_pack_on_sale_is_named_by_its_place() -> None:
-    said = complaints((4990, "brl", True), (49, "brl", True), (4990, "zzz", True), (1, "jpy", True))
-    assert [field for field, _ in said] == ["packs.1.amount", "packs.2.currency", "packs.3.amount"]
+    found = complaints((4990, "brl", True), (49, "brl", True), (4990, "zzz", True), (1, "jpy", True))
+    assert [field for field, _ in found] == ["packs.1.amount", "packs.2.currency", "packs.3.amount"]
 
 
 def test_a_retired_pack_is_not_checked() -> None:

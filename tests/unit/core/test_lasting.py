@@ -67,7 +67,7 @@ def test_as_many_entries_as_were_read_speak_for_their_time() -> None:
         [an_entry(3, 5, 1), an_entry(2, -5, 2), an_entry(1, 0, 91, None)],
     ],
 )
-def test_nothing_is_said_without_use_or_history(entries: list[Entry]) -> None:
+def test_without_use_or_history_there_is_no_duration(entries: list[Entry]) -> None:
     assert credits_per_day(entries, NOW) is None
 
 
@@ -86,5 +86,5 @@ def test_nothing_is_said_without_use_or_history(entries: list[Entry]) -> None:
         (10**9, None),
     ],
 )
-def test_a_duration_is_told_in_weeks_then_in_months(credits: int, expected: Duration | None) -> None:
+def test_a_duration_is_in_weeks_then_in_months(credits: int, expected: Duration | None) -> None:
     assert lasts(credits, Fraction(1), 12) == expected

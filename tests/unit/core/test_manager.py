@@ -114,7 +114,7 @@ def test_a_code_of_three_digits_without_a_pattern_is_accepted(code: str) -> None
     """The rules said in another way: what none of them names is nobody's first guess."""
     tens = [int(code[place]) for place in (0, 2, 4)]
     units = [int(code[place]) for place in (1, 3, 5)]
-    even = all((one[0] + one[2] - 2 * one[1]) % 10 == 0 for one in (tens, units))
+    even = all((digits[0] + digits[2] - 2 * digits[1]) % 10 == 0 for digits in (tens, units))
     halves = code[:3] == code[3:] or code == code[::-1]
     few = sum(digit in code for digit in "0123456789") < 3
 

@@ -217,7 +217,7 @@ def test_a_failed_refund_of_expired_credits_cancels_its_debt() -> None:
     assert (after.revoked, after.debt, after.expired_unspent, after.state) == (0, 0, 0, "granted")
 
 
-def test_revoked_and_expired_credits_of_a_lot_are_told_apart() -> None:
+def test_revoked_and_expired_credits_of_a_lot_are_separate() -> None:
     """Some were revoked before its end, the rest expired at it."""
     # 30 are refunded while the lot lives; 10 of the other 70 are spent, 60 expire; then all of it is refunded.
     purchase, account = back(a_payment_status(refunded=1500))
@@ -318,7 +318,7 @@ def test_the_passage_of_time_settles_no_debt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "state", "revoked"),
+    ("statuses", "state", "revoked"),
     [
         ([a_payment_status(refunded=1000), a_payment_status(refunded=1000, disputed=3990)], "disputed", 100),
         (
@@ -340,9 +340,9 @@ def test_the_passage_of_time_settles_no_debt() -> None:
 )
 @pytest.mark.parametrize("spent", [0, 10, 60, 100])
 def test_refunds_and_disputes_count_together_up_to_the_lot(
-    said: list[PaymentStatus], state: str, revoked: int, spent: int
+    statuses: list[PaymentStatus], state: str, revoked: int, spent: int
 ) -> None:
-    purchase, account = back(*said, spent=spent)
+    purchase, account = back(*statuses, spent=spent)
 
     assert (purchase.state, purchase.revoked) == (state, revoked)
     assert account.available - account.owed == 100 - spent - revoked

@@ -134,7 +134,7 @@ def test_an_account_has_no_statement_before_it_was_opened() -> None:
 
     months = list(statements_of(date(2026, 4, 1), JUNE, civil("2026-04-01 00:00"), None, [opened]))
 
-    assert [(one.month, one.opening, one.closing) for one in months] == [(JUNE, 0, 0)]
+    assert [(month.month, month.opening, month.closing) for month in months] == [(JUNE, 0, 0)]
     assert months[0].starts_at == civil("2026-06-01 00:00")
 
 

@@ -12,13 +12,13 @@ COLOURS = ["#000000", "#ffffff", "#ff0000", "#00ff00", "#0000ff", "#777777", "#f
 
 def rule(light: str, dark: str) -> dict[str, tuple[str, str]]:
     found = re.findall(r"(--[\w-]+): light-dark\((#\w+), (#\w+)\)", accent_css(light, dark))
-    return {name: (one, other) for name, one, other in found}
+    return {name: (on_light, on_dark) for name, on_light, on_dark in found}
 
 
 def own_colours() -> dict[str, tuple[str, str]]:
     """The colours of portal.css by name, in six digits."""
     found = re.findall(r"(--[\w-]+): light-dark\((#\w+), (#\w+)\)", asset_text(STYLESHEET, "", ""))
-    return {name: (six(one), six(other)) for name, one, other in found}
+    return {name: (six(on_light), six(on_dark)) for name, on_light, on_dark in found}
 
 
 def six(colour: str) -> str:
@@ -26,7 +26,7 @@ def six(colour: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"),
+    ("first", "second", "expected"),
     [
         ("#000000", "#ffffff", 21.0),
         ("#777777", "#ffffff", 4.48),
@@ -34,9 +34,9 @@ def six(colour: str) -> str:
         ("#ff0000", "#ffffff", 4.0),
     ],
 )
-def test_contrast_is_that_of_wcag(one: str, other: str, expected: float) -> None:
-    assert round(contrast(one, other), 2) == expected
-    assert contrast(one, other) == contrast(other, one)
+def test_contrast_is_that_of_wcag(first: str, second: str, expected: float) -> None:
+    assert round(contrast(first, second), 2) == expected
+    assert contrast(first, second) == contrast(second, first)
 
 
 @pytest.mark.parametrize("colour", COLOURS)

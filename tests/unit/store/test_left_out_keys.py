@@ -29,11 +29,11 @@ class Database:
 
     def _respond(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         assert isinstance(request.body, bytes)
-        asked = json.loads(request.body)["RequestItems"][NAME]
-        keys = asked["Keys"]
+        table_request = json.loads(request.body)["RequestItems"][NAME]
+        keys = table_request["Keys"]
         self.requested.append([key["SK"]["S"] for key in keys])
         capacity = self._capacities.pop(0) if len(self._capacities) > 1 else self._capacities[0]
-        left_out = {NAME: {**asked, "Keys": keys[capacity:]}} if keys[capacity:] else {}
+        left_out = {NAME: {**table_request, "Keys": keys[capacity:]}} if keys[capacity:] else {}
         return json_response({"Responses": {NAME: keys[:capacity]}, "UnprocessedKeys": left_out})
 
 

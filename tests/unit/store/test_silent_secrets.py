@@ -45,7 +45,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> SecretsManager:
     return manager
 
 
-def test_a_silent_secrets_manager_is_asked_once_in_300_seconds(manager: SecretsManager) -> None:
+def test_a_silent_secrets_manager_is_called_once_in_300_seconds(manager: SecretsManager) -> None:
     time = FakeTime()
     secret = Secret("stripe", time.clock)
     assert secret() == "whsec_1"

@@ -83,7 +83,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EntryPage:
     """Matching entries, and the number below which the next page starts; None if no further entry can match."""
 
     entries: tuple[Entry, ...]
@@ -92,7 +92,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A validated request. named: the filters as they were sent, to which cursors are bound. before: see Page."""
+    """A validated request. named: the filters as they were sent, to which cursors are bound. before: see EntryPage."""
 
     account_id: str
     filters: Filters
@@ -145,7 +145,7 @@ def entry_range(table: Table, account_id: str, filters: Filters, before: int | N
     return first, last
 
 
-def read_page(table: Table, account_id: str, filters: Filters, first: int, last: int, limit: int) -> Page:
+def read_page(table: Table, account_id: str, filters: Filters, first: int, last: int, limit: int) -> EntryPage:
     """At most `limit` matching entries with numbers `last` down to `first`. Raises Busy."""
     selective = bool(filters.type or filters.feature or filters.source)
     # With filters, read larger pages, because most entries won't match.
@@ -158,10 +158,10 @@ def read_page(table: Table, account_id: str, filters: Filters, first: int, last:
         for entry in read_entries(table, account_id, first=first, last=last, limit=read_size):
             if _matches(entry, filters):
                 if len(matching) == limit:
-                    return Page(tuple(matching), last + 1)
+                    return EntryPage(tuple(matching), last + 1)
                 matching.append(entry)
             last = entry.number - 1
-    return Page(tuple(matching), last + 1 if last >= first else None)
+    return EntryPage(tuple(matching), last + 1 if last >= first else None)
 
 
 def _matches(entry: Entry, filters: Filters) -> bool:
@@ -211,7 +211,7 @@ def _csv_file(query: Query, deps: Deps) -> Response:
 
 
 def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
-    """The CSV lines of the matching entries, and a Page's `before`.
+    """The CSV lines of the matching entries, and an EntryPage's `before`.
 
     Stops at the query's limit, at MAX_FILE_BYTES and at the table's deadline. Raises AccountNotFound, and Busy if
     nothing was read before the deadline.

@@ -25,7 +25,7 @@ WORDS = {"pt-BR": "créditos", "en": "credits", "es": "créditos"}
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CheckoutPage:
     """A checkout session and its address."""
 
     session: str
@@ -78,13 +78,13 @@ def create_customer(
 
 def create_page(
     client: stripe.StripeClient, purchase: Purchase, *, customer: str, config: CheckoutConfig, now: datetime
-) -> Page:
+) -> CheckoutPage:
     """The payment page of a purchase. Its idempotency key derives from the purchase, so a retry makes no second page.
 
     Raises CustomerGone, PaymentsRefused, PaymentsUnavailable.
     """
 
-    def create(key: str) -> Page:
+    def create(key: str) -> CheckoutPage:
         try:
             parameters: Any = _parameters(purchase, customer, config)
             return _page(client.v1.checkout.sessions.create(parameters, {"idempotency_key": key}))
@@ -127,15 +127,15 @@ def _is_used_up(error: stripe.StripeError) -> bool:
     return headers.get("idempotent-replayed") == "true"
 
 
-def _page_made_before(client: stripe.StripeClient, purchase: Purchase, customer: str) -> Page | None:
+def _page_made_before(client: stripe.StripeClient, purchase: Purchase, customer: str) -> CheckoutPage | None:
     """The page that an earlier request created for the purchase at Stripe, or None."""
     since = int((purchase.created_at - CLOCKS_DIFFER).timestamp())
     found = client.v1.checkout.sessions.list({"customer": customer, "created": {"gte": since}, "limit": MAX_SESSIONS})
     return next((_page(session) for session in found.data if session.client_reference_id == purchase.id), None)
 
 
-def _page(session: stripe.checkout.Session) -> Page:
-    return Page(session.id, session.url or "")
+def _page(session: stripe.checkout.Session) -> CheckoutPage:
+    return CheckoutPage(session.id, session.url or "")
 
 
 def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> dict[str, Any]:

@@ -31,13 +31,13 @@ def accent_css(light: str, dark: str) -> str:
         "--on-accent": (_ink_on(light), _ink_on(dark)),
         "--accent-ink": (_readable(light, LIGHT), _readable(dark, DARK)),
     }
-    rules = " ".join(f"{name}: light-dark({one}, {other});" for name, (one, other) in pairs.items())
+    rules = " ".join(f"{name}: light-dark({on_light}, {on_dark});" for name, (on_light, on_dark) in pairs.items())
     return f":root {{ {rules} }}\n"
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(first: str, second: str) -> float:
     """WCAG's contrast of two colours, from 1 to 21."""
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    darker, lighter = sorted((_luminance(first), _luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 
 

@@ -63,10 +63,10 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Why a purchase didn't begin. what: the name of its text. pack: the chosen one."""
+class Failure:
+    """Why a purchase didn't begin. reason: the name of its text. pack: the chosen pack."""
 
-    what: str
+    reason: str
     status: int
     pack: str
     tries_left: int | None = None
@@ -89,8 +89,8 @@ def buy(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     check_form_token(fields, signed.token, _form(fields.get("nonce", "")))
     try:
         purchase = _purchase(signed, fields, deps, f"{portal.url or f'https://{request.domain}'}/portal/purchases")
-    except TROUBLES as error:
-        return _ask_again(error, signed, fields, deps, portal)
+    except FAILURES as error:
+        return _packs_again(error, signed, fields, deps, portal)
     if purchase.state == "open" and purchase.checkout_url:
         return redirect(purchase.checkout_url, portal)
     # A second click after the payment.
@@ -98,7 +98,7 @@ def buy(request: Request, deps: Deps, portal: PortalConfig) -> Response:
 
 
 def _purchase(signed: SignedIn, fields: Mapping[str, str], deps: Deps, purchases_url: str) -> Purchase:
-    """The form's purchase, begun now or by an earlier click. Raises TROUBLES."""
+    """The form's purchase, begun now or by an earlier click. Raises FAILURES."""
     assert deps.checkout is not None
     nonce, pack = fields.get("nonce", ""), fields.get("pack", "")
     order = buying.Order(
@@ -119,7 +119,7 @@ def _purchase(signed: SignedIn, fields: Mapping[str, str], deps: Deps, purchases
     ).purchase
 
 
-def _ask_again(
+def _packs_again(
     error: Exception, signed: SignedIn, fields: Mapping[str, str], deps: Deps, portal: PortalConfig
 ) -> Response:
     """The packs again, with what went wrong. With the same nonce, the next click continues the same purchase."""
@@ -128,26 +128,26 @@ def _ask_again(
     reported: Exception | None = None
     match error:
         case _NoCode():
-            trouble = Trouble(what="code_six_digits", status=422, pack=pack)
+            failure = Failure(reason="code_six_digits", status=422, pack=pack)
         case WrongCode():
-            trouble = Trouble(what="code_wrong", status=403, pack=pack, tries_left=error.tries_left)
+            failure = Failure(reason="code_wrong", status=403, pack=pack, tries_left=error.tries_left)
         case CodeLocked():
             until = signed.now + timedelta(seconds=error.retry_after_seconds)
-            trouble = Trouble(what="code_locked", status=429, pack=pack, locked_until=until)
+            failure = Failure(reason="code_locked", status=429, pack=pack, locked_until=until)
             headers = {"Retry-After": str(error.retry_after_seconds)}
         case SessionInvalid() | IdempotencyKeyReused():
-            trouble = Trouble(what="code_needed", status=403, pack=pack)
+            failure = Failure(reason="code_needed", status=403, pack=pack)
             # The manager session that this form's code opened has ended.
             nonce = _new_nonce(deps) if "code" in fields else nonce
         case InvalidRequest() | CurrencyMismatch():
-            trouble = Trouble(what="pack_gone", status=422, pack=pack)
+            failure = Failure(reason="pack_gone", status=422, pack=pack)
         case PurchaseNotResumable():
-            trouble, nonce = Trouble(what="order_old", status=409, pack=pack), _new_nonce(deps)
+            failure, nonce = Failure(reason="order_old", status=409, pack=pack), _new_nonce(deps)
         case _:
             problem, reported = problem_response(error), error
             headers = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
-            trouble = Trouble(what="payments", status=problem.status, pack=pack, recorded=not isinstance(error, Busy))
-    answer = _packs(visit_for(signed, deps), deps, portal, nonce=nonce, trouble=trouble)
+            failure = Failure(reason="payments", status=problem.status, pack=pack, recorded=not isinstance(error, Busy))
+    answer = _packs(visit_for(signed, deps), deps, portal, nonce=nonce, failure=failure)
     return replace(answer, headers={**answer.headers, **headers}, error=reported)
 
 
@@ -155,7 +155,7 @@ class _NoCode(Exception):
     """The form asked for a code, and what was typed can't be one."""
 
 
-TROUBLES = (
+FAILURES = (
     _NoCode,
     WrongCode,
     CodeLocked,
@@ -196,7 +196,7 @@ def _new_nonce(deps: Deps) -> str:
 
 
 def _packs(
-    visit: Visit, deps: Deps, portal: PortalConfig, *, nonce: str, missing: int = 0, trouble: Trouble | None = None
+    visit: Visit, deps: Deps, portal: PortalConfig, *, nonce: str, missing: int = 0, failure: Failure | None = None
 ) -> Response:
     """The page of the packs, with what was wrong about the last try."""
     needed = visit.account.owed + missing
@@ -215,11 +215,11 @@ def _packs(
         "covering": covering,
         "nonce": nonce,
         "token": form_token(visit.token, _form(nonce)),
-        "code_needed": not ((trouble and trouble.recorded) or _has_first_session(visit, deps)),
-        "trouble": trouble,
+        "code_needed": not ((failure and failure.recorded) or _has_first_session(visit, deps)),
+        "failure": failure,
         "manager_contact": visit.profile.manager_contact,
     }
-    return page("buy.html", visit, portal, values, status=trouble.status if trouble else 200)
+    return page("buy.html", visit, portal, values, status=failure.status if failure else 200)
 
 
 def _choice(offer: Offer, visit: Visit, per_day: Fraction | None, *, covers: bool, owed: int) -> Choice:

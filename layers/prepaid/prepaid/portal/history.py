@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import get_args
 from urllib.parse import quote, urlencode
 
-from prepaid.api.histories import Filters, Page, entry_range, read_page
+from prepaid.api.histories import EntryPage, Filters, entry_range, read_page
 from prepaid.api.http.bodies import SLUG
 from prepaid.api.http.problems import RouteNotFound
 from prepaid.api.http.requests import Request
@@ -53,8 +53,8 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the form asks for. chosen: the filled-in filters by name. wrong: those that are no date.
+class FilterForm:
+    """The filter form's fields. chosen: the filled-in filters by name. wrong: those that are no date.
 
     before: the number below which the page starts.
     """
@@ -68,34 +68,34 @@ class Asked:
 def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/history."""
     visit = visit_of(request, deps)
-    asked = _asked(request.query, visit.zone)
-    if request.query.get("download") == "csv" and not asked.wrong:
-        return _file(deps.table, visit, asked, portal)
-    found = Page((), None) if asked.wrong else read_matching(deps.table, visit.account.id, asked, LINES)
+    form = _read_form(request.query, visit.zone)
+    if request.query.get("download") == "csv" and not form.wrong:
+        return _file(deps.table, visit, form, portal)
+    found = EntryPage((), None) if form.wrong else read_matching(deps.table, visit.account.id, form, LINES)
     values = {
         "tab": "history",
-        "here": _address(asked.chosen, before=asked.before),
-        "asked": asked,
-        "chosen": () if asked.wrong else list(_named(asked.chosen, visit)),
+        "here": _address(form.chosen, before=form.before),
+        "form": form,
+        "chosen": () if form.wrong else list(_named(form.chosen, visit)),
         "types": get_args(EntryType),
         "sources": get_args(Source),
-        "features": _features(visit, asked.chosen.get("feature")),
+        "features": _features(visit, form.chosen.get("feature")),
         "entries": found.entries,
-        "newest": _address(asked.chosen) if asked.before else None,
-        "older": _address(asked.chosen, before=found.before) if found.before else None,
-        "hidden_by": _hiding(deps.table, visit, asked) if not (found.entries or asked.wrong) else (),
+        "newest": _address(form.chosen) if form.before else None,
+        "older": _address(form.chosen, before=found.before) if found.before else None,
+        "hidden_by": _hiding(deps.table, visit, form) if not (found.entries or form.wrong) else (),
         "lot_number": lot_number,
     }
-    return page("history.html", visit, portal, values, status=422 if asked.wrong else 200)
+    return page("history.html", visit, portal, values, status=422 if form.wrong else 200)
 
 
-def read_matching(table: Table, account_id: str, asked: Asked, limit: int) -> Page:
+def read_matching(table: Table, account_id: str, form: FilterForm, limit: int) -> EntryPage:
     """At most `limit` matching entries, newest first; fewer if the deadline comes first. Raises Busy."""
-    bounds = entry_range(table, account_id, asked.filters, asked.before)
-    return read_between(table, account_id, asked.filters, bounds, limit)
+    bounds = entry_range(table, account_id, form.filters, form.before)
+    return read_between(table, account_id, form.filters, bounds, limit)
 
 
-def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[int, int], limit: int) -> Page:
+def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[int, int], limit: int) -> EntryPage:
     """At most `limit` matching entries, newest first, with numbers in `bounds`; fewer if the deadline comes first.
 
     Raises Busy if nothing was read before the deadline.
@@ -112,10 +112,10 @@ def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[
             break
         entries += found.entries
         before = found.before or first
-    return Page(tuple(entries), before if before > first else None)
+    return EntryPage(tuple(entries), before if before > first else None)
 
 
-def _asked(query: Mapping[str, str], zone: str) -> Asked:
+def _read_form(query: Mapping[str, str], zone: str) -> FilterForm:
     """The form's fields. Raises RouteNotFound for values that no form of this page sends."""
     chosen = {name: query[name] for name in NAMES if query.get(name)}
     allowed = {"type": get_args(EntryType), "source": get_args(Source)}
@@ -135,7 +135,7 @@ def _asked(query: Mapping[str, str], zone: str) -> Asked:
         until=day_start(last + timedelta(days=1), zone) if last else None,
     )
     wrong = tuple(name for name, day in days.items() if day is None)
-    return Asked(chosen=chosen, filters=filters, wrong=wrong, before=int(before) if before else None)
+    return FilterForm(chosen=chosen, filters=filters, wrong=wrong, before=int(before) if before else None)
 
 
 def _day(text: str) -> date | None:
@@ -172,28 +172,28 @@ def _address(chosen: Mapping[str, str], *, before: int | None = None) -> str:
     return f"/portal/history?{urlencode(query, quote_via=quote)}" if query else "/portal/history"
 
 
-def _hiding(table: Table, visit: Visit, asked: Asked) -> list[tuple[str, str]]:
+def _hiding(table: Table, visit: Visit, form: FilterForm) -> list[tuple[str, str]]:
     """The filters without which there are lines, each with the address without it; the period counts as one."""
     found = []
     for names in (("type",), ("feature",), ("source",), ("from", "to")):
-        chosen = {name: value for name, value in asked.chosen.items() if name not in names}
-        if len(chosen) == len(asked.chosen):
+        chosen = {name: value for name, value in form.chosen.items() if name not in names}
+        if len(chosen) == len(form.chosen):
             continue
-        less = replace(_asked(chosen, visit.zone), before=asked.before)
+        less = replace(_read_form(chosen, visit.zone), before=form.before)
         if read_matching(table, visit.account.id, less, 1).entries:
             found.append((names[0], _address(chosen)))
     return found
 
 
-def _file(table: Table, visit: Visit, asked: Asked, portal: PortalConfig) -> Response:
+def _file(table: Table, visit: Visit, form: FilterForm, portal: PortalConfig) -> Response:
     """The whole filtered range as CSV, up to 10,000 lines. A file that isn't whole says so in its last line."""
     language = visit.session.language
-    found = read_matching(table, visit.account.id, replace(asked, before=None), MAX_LINES)
+    found = read_matching(table, visit.account.id, replace(form, before=None), MAX_LINES)
     rows = within_bytes((cells_of(entry, visit) for entry in found.entries), MAX_FILE_BYTES)
     if found.before or len(rows) < len(found.entries):
         last = formats.table_time(civil(found.entries[len(rows) - 1].at, visit.zone), language) if rows else ""
         rows.append([texts_of(language)["csv.incomplete"].format(last=last)])
-    return csv_response(visit, portal, _file_name(visit, asked), COLUMNS, rows)
+    return csv_response(visit, portal, _file_name(visit, form), COLUMNS, rows)
 
 
 def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
@@ -220,9 +220,9 @@ def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
     yield entry.actor
 
 
-def _file_name(visit: Visit, asked: Asked) -> str:
+def _file_name(visit: Visit, form: FilterForm) -> str:
     """creditos-petshop-1-2026-11: the account, and the period: a month, or its days."""
-    first, last = (asked.chosen.get(name) for name in ("from", "to"))
+    first, last = (form.chosen.get(name) for name in ("from", "to"))
     period = [day for day in (first, last) if day]
     if first and last and first.endswith("-01"):
         month = date.fromisoformat(first)

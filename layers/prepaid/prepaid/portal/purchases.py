@@ -70,8 +70,8 @@ def show_state(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     )
 
 
-def _is_same_day(one: datetime, other: datetime, zone: str) -> bool:
-    return civil(one, zone).date() == civil(other, zone).date()
+def _is_same_day(first: datetime, second: datetime, zone: str) -> bool:
+    return civil(first, zone).date() == civil(second, zone).date()
 
 
 def _readable(voucher: Voucher) -> str:

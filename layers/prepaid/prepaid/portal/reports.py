@@ -67,7 +67,7 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         "moved": _moved(statement),
         # None: the month is closed, and the statement final.
         "until": None if is_closed(statement, visit.now) else min(visit.now, statement.ends_at - timedelta(minutes=1)),
-        "features": [one.id for one in visit.catalog.features],
+        "features": [feature.id for feature in visit.catalog.features],
         "feature": feature,
         "report": service_report(entries),
         "whole": whole,

@@ -25,7 +25,7 @@ class DueRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class SweepCheckpoint:
     """Where a sweep continues: at `shard` of `day`, after row `after` ("" is the start of the shard).
 
     return_to: the earliest unfinished day before this place, to which the next sweep returns. A day is unfinished when
@@ -49,7 +49,7 @@ def due_item(account: str, lot: Lot) -> Item:
     }
 
 
-def read_due(table: Table, checkpoint: Checkpoint, limit: int) -> tuple[DueRow, ...]:
+def read_due(table: Table, checkpoint: SweepCheckpoint, limit: int) -> tuple[DueRow, ...]:
     """At most `limit` rows of the checkpoint's shard, after its last row. Empty when the shard is done.
     Raises Busy."""
     items = query(
@@ -82,12 +82,12 @@ def sort_key(row: DueRow) -> str:
     return keys.due(row.day, row.shard, row.account, row.lot)["SK"]["S"]
 
 
-def read_checkpoint(table: Table) -> Checkpoint | None:
+def read_checkpoint(table: Table) -> SweepCheckpoint | None:
     """Where the last sweep stopped; None before the first sweep. Raises Busy."""
     item = get(table, keys.CHECKPOINT)
     if item is None:
         return None
-    return Checkpoint(
+    return SweepCheckpoint(
         day=date.fromisoformat(item["day"]["S"]),
         shard=int(item["shard"]["N"]),
         after=item["after"]["S"],
@@ -95,7 +95,7 @@ def read_checkpoint(table: Table) -> Checkpoint | None:
     )
 
 
-def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
+def save_checkpoint(table: Table, checkpoint: SweepCheckpoint) -> None:
     """Store where the next sweep continues. Raises Busy.
 
     Unconditional: when two sweeps run at once, either checkpoint is safe. A sweep passes a row only after it recorded

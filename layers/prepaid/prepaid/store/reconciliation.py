@@ -17,7 +17,7 @@ HIGHEST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class ReconciliationCheckpoint:
     """since..until: the span of events of the current run; until is None between runs.
 
     event: the last event handled, going from newest to oldest.
@@ -48,19 +48,19 @@ class FailedCheck:
     tries: int
 
 
-def read_checkpoint(table: Table) -> Checkpoint | None:
+def read_checkpoint(table: Table) -> ReconciliationCheckpoint | None:
     """Where the last run stopped; None before the first run. Raises Busy."""
     item = get(table, keys.RECONCILIATION)
     if item is None:
         return None
-    return Checkpoint(
+    return ReconciliationCheckpoint(
         since=instant(int(item["since"]["N"])),
         until=instant(int(item["until"]["N"])) if "until" in item else None,
         event=item["event"]["S"],
     )
 
 
-def save_checkpoint(table: Table, checkpoint: Checkpoint) -> None:
+def save_checkpoint(table: Table, checkpoint: ReconciliationCheckpoint) -> None:
     """Store where the next run continues. Unconditional: checking a purchase twice changes nothing. Raises Busy."""
     until = {"until": {"N": str(milliseconds(checkpoint.until))}} if checkpoint.until else {}
     item = {

@@ -37,26 +37,26 @@ class Cancelled:
     replayed: bool
 
 
-def cancel(table: Table, asked: Cancellation, *, client: "Callable[[], Stripe]", now: datetime) -> Cancelled:
+def cancel(table: Table, request: Cancellation, *, client: "Callable[[], Stripe]", now: datetime) -> Cancelled:
     """Cancel an open purchase, once per key. Cancelling a cancelled one changes nothing.
 
     Raises AccountNotFound, PurchaseNotFound, PurchaseNotCancellable, IdempotencyKeyReused, PaymentsRefused,
     PaymentsUnavailable, Busy.
     """
-    read_account(table, asked.account)
+    read_account(table, request.account)
     for _ in attempts(table.deadline):
-        earlier = find_cancelled_by_key(table, asked.account, asked.idempotency_key, asked.purchase)
+        earlier = find_cancelled_by_key(table, request.account, request.idempotency_key, request.purchase)
         if earlier:
             return Cancelled(earlier, replayed=True)
-        purchase = read_purchase(table, asked.account, asked.purchase)
+        purchase = read_purchase(table, request.account, request.purchase)
         if purchase is None:
             raise PurchaseNotFound
         if purchase.state == "cancelled" and purchase.cancel_key:
             return Cancelled(purchase, replayed=False)
         try:
             closed = purchase if purchase.state == "cancelled" else _close(table, purchase, client(), now)
-            cancelled = with_cancellation(closed, key_digest(asked.idempotency_key), now)
-            record_cancellation(table, cancelled, asked.idempotency_key)
+            cancelled = with_cancellation(closed, key_digest(request.idempotency_key), now)
+            record_cancellation(table, cancelled, request.idempotency_key)
             return Cancelled(cancelled, replayed=False)
         except ConditionFailed:
             # An event, another request or this request's own write with its reply lost was first: look again.

@@ -16,7 +16,7 @@ from prepaid.payments.sessions import EVENTS_PAGE, Stripe, events_page
 from prepaid.store.dynamodb import Table
 from prepaid.store.purchases import PurchaseRef, read_purchase
 from prepaid.store.reconciliation import (
-    Checkpoint,
+    ReconciliationCheckpoint,
     delete_failed_check,
     delete_pending_check,
     read_checkpoint,
@@ -101,7 +101,7 @@ def reconcile(context: ReconcileContext) -> ReconcileResult:
     place, finished = _follow_events(run, place, until)
     finished = finished and _check_purchases(run)
     if finished:
-        save_checkpoint(context.piece(), Checkpoint(since=until))
+        save_checkpoint(context.piece(), ReconciliationCheckpoint(since=until))
         _retry_failed(run)
     waiting = read_failed_checks(context.piece(), MAX_WAITING)
     return ReconcileResult(
@@ -124,14 +124,16 @@ class _Run:
     checked: set[tuple[str | None, bool]] = field(default_factory=set)
 
 
-def _start(context: ReconcileContext) -> Checkpoint:
+def _start(context: ReconcileContext) -> ReconciliationCheckpoint:
     """The run to continue, or a new one from where the last one ended."""
     stored = read_checkpoint(context.piece())
-    place = stored or Checkpoint(since=context.now - INITIAL_LOOKBACK)
+    place = stored or ReconciliationCheckpoint(since=context.now - INITIAL_LOOKBACK)
     return place if place.until else replace(place, until=context.now)
 
 
-def _follow_events(run: _Run, place: Checkpoint, until: datetime) -> tuple[Checkpoint, bool]:
+def _follow_events(
+    run: _Run, place: ReconciliationCheckpoint, until: datetime
+) -> tuple[ReconciliationCheckpoint, bool]:
     """Handle Stripe's events, newest first, while there is time. Returns the place, and whether all are done."""
     context = run.context
     has_time = True

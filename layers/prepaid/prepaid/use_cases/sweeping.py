@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from prepaid.core.catalog import Catalog
 from prepaid.core.ledger import Settle
 from prepaid.store import keys
-from prepaid.store.due import Checkpoint, DueRow, delete_due, read_checkpoint, read_due, save_checkpoint, sort_key
+from prepaid.store.due import DueRow, SweepCheckpoint, delete_due, read_checkpoint, read_due, save_checkpoint, sort_key
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import append
 
@@ -57,7 +57,7 @@ def sweep(context: SweepContext) -> SweepResult:
     today = context.now.astimezone(UTC).date()
     # A lot granted just before midnight may be stored just after it: a day is closed only after the next day has ended.
     first_open_day = today - timedelta(days=1)
-    place = read_checkpoint(context.piece()) or Checkpoint(day=today - context.initial_lookback)
+    place = read_checkpoint(context.piece()) or SweepCheckpoint(day=today - context.initial_lookback)
     recorded = failed = 0
     while place.day <= today and context.has_time():
         if place.day >= first_open_day:
@@ -78,7 +78,7 @@ def sweep(context: SweepContext) -> SweepResult:
                     place = _to_return(place)
             place = replace(place, after=sort_key(row))
     finished = place.day > today
-    resume = Checkpoint(day=min(place.return_to or first_open_day, first_open_day)) if finished else place
+    resume = SweepCheckpoint(day=min(place.return_to or first_open_day, first_open_day)) if finished else place
     save_checkpoint(context.piece(), resume)
     return SweepResult(recorded=recorded, failed=failed, finished=finished)
 
@@ -90,12 +90,12 @@ def _record(context: SweepContext, row: DueRow) -> None:
     delete_due(table, row)
 
 
-def _to_return(place: Checkpoint) -> Checkpoint:
+def _to_return(place: SweepCheckpoint) -> SweepCheckpoint:
     """The same place, with its day noted as unfinished. Days only increase, so the first one noted is the earliest."""
     return replace(place, return_to=place.return_to or place.day)
 
 
-def _next_shard(place: Checkpoint) -> Checkpoint:
+def _next_shard(place: SweepCheckpoint) -> SweepCheckpoint:
     """After the last row of a shard: the next shard, or the next day."""
     if place.shard + 1 < keys.DUE_SHARDS:
         return replace(place, shard=place.shard + 1, after="")

@@ -33,7 +33,7 @@ PAGE_ROWS = 500
 PIECE_SECONDS = 4.0
 # An item holds at most 400 kB; a packed pass grows by about 30 bytes per purchase of the current account.
 MAX_PLACE_BYTES = 380_000
-SECOND_LOOKS = 2
+RECHECKS = 2
 # Of how many stored statements a pass recomputes one. Which one differs from pass to pass.
 RECOMPUTE_ONE_IN = 8
 # Clocks differ and transactions take a moment: rows dated this long before the pass began all existed when it began.
@@ -152,7 +152,7 @@ def _read_page(context: VerifyContext, scan_pass: ScanPass) -> None:
             row = AccountAudit(index_rows.account_of(item))
             _check(index_rows.check, row, item, lookup)
             if row.findings:
-                _report(context, scan_pass, partial(_look_at_row, item))
+                _report(context, scan_pass, partial(_recheck_row, item))
     scan_pass.after, scan_pass.done, scan_pass.read = after, after is None, scan_pass.read + len(items)
     if scan_pass.done and scan_pass.audit:
         _close(context, scan_pass, lookup)
@@ -165,7 +165,7 @@ def _close(context: VerifyContext, scan_pass: ScanPass, lookup: RowLookup) -> No
     close_audit(audit, lookup)
     if audit.findings:
         # Save no mark, even if the recheck finds nothing: then the next pass saves it.
-        _report(context, scan_pass, partial(_look_at_account, audit.account))
+        _report(context, scan_pass, partial(_recheck_account, audit.account))
         return
     assert audit.last is not None
     if audit.mark is None or audit.mark.number < audit.number:
@@ -173,16 +173,16 @@ def _close(context: VerifyContext, scan_pass: ScanPass, lookup: RowLookup) -> No
         save_verified_up_to(context.piece(), mark)
 
 
-def _report(context: VerifyContext, scan_pass: ScanPass, look: Callable[[RowLookup], list[Finding]]) -> None:
+def _report(context: VerifyContext, scan_pass: ScanPass, recheck: Callable[[RowLookup], list[Finding]]) -> None:
     """Report the findings on which all rechecks agree."""
-    first, *others = (look(_lookup(context, scan_pass, consistent=True)) for _ in range(SECOND_LOOKS))
+    first, *others = (recheck(_lookup(context, scan_pass, consistent=True)) for _ in range(RECHECKS))
     agreed = [finding for finding in first if all(finding in other for other in others)]
     for finding in agreed:
         context.on_finding(finding)
     scan_pass.found += len(agreed)
 
 
-def _look_at_account(account: str, lookup: RowLookup) -> list[Finding]:
+def _recheck_account(account: str, lookup: RowLookup) -> list[Finding]:
     audit = open_audit(account, lookup.row_now(keys.verified(account)))
     rows_left, any_left = _account_rows(account, lookup), False
     while page := list(islice(rows_left, PAGE_ROWS)):
@@ -202,7 +202,7 @@ def _account_rows(account: str, lookup: RowLookup) -> Iterator[Item]:
         after = items[-1]["SK"]["S"]
 
 
-def _look_at_row(item: Item, lookup: RowLookup) -> list[Finding]:
+def _recheck_row(item: Item, lookup: RowLookup) -> list[Finding]:
     key = {"PK": item["PK"], "SK": item["SK"]}
     current = lookup.row_now(key)
     if current is None:

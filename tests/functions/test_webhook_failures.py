@@ -22,7 +22,7 @@ GRANTED = ["plan_change", "purchase"]
 
 def recovers(storefront: Storefront, service: Service, event: Json) -> None:
     """What Stripe does after a 5xx: it comes again."""
-    storefront.tell(event)
+    storefront.deliver(event)
     assert types(service.stored()) == GRANTED
 
 
@@ -31,7 +31,7 @@ def test_an_error_of_stripe_makes_stripe_retry(storefront: Storefront, service: 
     [event] = storefront.pay(storefront.sell())
     before = service.stored()
     storefront.fake.api.faults.plan(10, Fault(status=status))
-    answer = storefront.tell(event, trouble=True)
+    answer = storefront.deliver(event, may_fail=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert service.stored() == before
@@ -42,14 +42,14 @@ def test_an_error_of_stripe_makes_stripe_retry(storefront: Storefront, service: 
 def test_a_request_that_stripe_rejects_is_a_server_error(storefront: Storefront, service: Service) -> None:
     [event] = storefront.pay(storefront.sell())
     storefront.fake.api.faults.plan(1, Fault(status=400))
-    assert storefront.tell(event, trouble=True).status >= 500
+    assert storefront.deliver(event, may_fail=True).status >= 500
     recovers(storefront, service, event)
 
 
 def test_a_dropped_connection_makes_stripe_retry(storefront: Storefront, service: Service) -> None:
     [event] = storefront.pay(storefront.sell())
     storefront.fake.api.faults.plan(10, Fault(drop=True))
-    assert storefront.tell(event, trouble=True).code == "payments_unavailable"
+    assert storefront.deliver(event, may_fail=True).code == "payments_unavailable"
     storefront.fake.api.faults.plan(0, Fault())
     recovers(storefront, service, event)
 
@@ -62,7 +62,7 @@ def test_an_unreachable_stripe_makes_stripe_retry(
     stripe = service.functions.deps["purchase_webhook"].stripe
     nowhere = f"http://127.0.0.1:{free_port()}"
     service.functions.change(stripe=lambda: open_stripe(STRIPE_KEYS["purchase_webhook"], nowhere))
-    assert storefront.tell(event, trouble=True).code == "payments_unavailable"
+    assert storefront.deliver(event, may_fail=True).code == "payments_unavailable"
     assert service.stored() == before
     service.functions.change("purchase_webhook", stripe=stripe)
     recovers(storefront, service, event)
@@ -76,24 +76,24 @@ def test_a_single_failure_of_stripe_is_retried(
     recovers(storefront, service, event)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_pauses")
 def test_an_unreachable_database_makes_stripe_retry(storefront: Storefront, service: Service) -> None:
     [event] = storefront.pay(storefront.sell())
     with no_database(service):
-        answer = storefront.tell(event, trouble=True)
+        answer = storefront.deliver(event, may_fail=True)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
     recovers(storefront, service, event)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("route", sorted(set(routes()) - {WEBHOOK}))
 def test_every_route_is_busy_without_a_database(service: Service, route: str) -> None:
     more: dict[str, Any] = {"id": "pur_1"} if route in {PURCHASE, CANCEL} else {}
     more |= {"month": "2026-05"} if route == STATEMENT else {}
     more |= {"id": "gra_000000000002"} if route == VOID else {}
     with no_database(service):
-        answer = service(route, json=GOOD.get(route), headers={"if-match": "1"}, by=ADMIN, trouble=True, **more)
+        answer = service(route, json=GOOD.get(route), headers={"if-match": "1"}, by=ADMIN, may_fail=True, **more)
     assert (answer.status, answer.code) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
 
@@ -106,7 +106,7 @@ def test_an_unexpected_error_reveals_nothing(storefront: Storefront, service: Se
     before = service.stored()
     stripe = service.functions.deps["purchase_webhook"].stripe
     service.functions.change("purchase_webhook", stripe=breaks)
-    answer = storefront.tell(event, trouble=True)
+    answer = storefront.deliver(event, may_fail=True)
     service.functions.change("purchase_webhook", stripe=stripe)
     assert (answer.status, answer.body) == (
         500,
@@ -131,16 +131,16 @@ def test_unreadable_secrets_are_an_error_and_no_refusal(storefront: Storefront, 
 
     secrets = service.functions.deps["purchase_webhook"].webhook_secrets
     service.functions.change("purchase_webhook", webhook_secrets=unreadable)
-    assert storefront.tell(event, trouble=True).status >= 500
+    assert storefront.deliver(event, may_fail=True).status >= 500
     service.functions.change("purchase_webhook", webhook_secrets=secrets)
     recovers(storefront, service, event)
 
 
 def test_log_lines_name_their_own_event_only(storefront: Storefront, service: Service, output: Output) -> None:
     [event] = storefront.pay(storefront.sell())
-    storefront.tell(event)
+    storefront.deliver(event)
     output.forget()
-    storefront.tell({"id": 1})
+    storefront.deliver({"id": 1})
     assert event["id"] not in output.getvalue()
 
 
@@ -153,12 +153,12 @@ def test_an_event_is_retried_until_the_key_may_read_its_session(storefront: Stor
         del storefront.fake.state.tables["checkout.session"][session["id"]]
     before = service.stored()
 
-    answer = storefront.tell(event, trouble=True)
+    answer = storefront.deliver(event, may_fail=True)
 
     assert (answer.status, answer.code) == (502, "payment_provider_refused")
     assert service.stored() == before
     storefront.replace_session(session["id"], session)
-    assert storefront.tell(event).status == 200
+    assert storefront.deliver(event).status == 200
     assert storefront.purchase(purchase).state == "granted"
 
 
@@ -170,6 +170,6 @@ def test_a_foreign_session_that_the_key_cannot_read_is_ignored(storefront: Store
     event["data"]["object"]["metadata"]["prepaid_purchase"] = purchase.id
     before = service.stored()
 
-    assert storefront.tell(event).status == 200
+    assert storefront.deliver(event).status == 200
 
     assert service.stored() == before
