@@ -162,7 +162,7 @@ class Bench:
     def forget(self) -> None:
         """What a new process doesn't know."""
         self.service.functions.deps.update({name: self._deps() for name in NAMES})
-        self.retries._available_capacity = quota.RetryQuota.INITIAL_CAPACITY  # type: ignore[attr-defined]
+        self.retries.release(quota.RetryQuota.INITIAL_CAPACITY)
 
     @contextmanager
     def unwatched(self) -> Iterator[None]:
@@ -194,14 +194,15 @@ class Bench:
 
     def save(self) -> Saved:
         """The state, to start from again."""
-        stripe = self.state.tables, self.state.baskets, self.api.idempotency._kept, self._numbers
+        stripe = self.state.tables, self.state.baskets, self.api.idempotency.saved(), self._numbers
         return Saved(self.database.snapshot(TABLE), pickle.dumps(stripe), self.now, self._draws)
 
     def load(self, saved: Saved) -> None:
         """Start again from a saved state."""
         self.database.restore(TABLE, saved.items)
         tables, baskets, kept, numbers = pickle.loads(saved.stripe)  # noqa: S301 - our own, a moment ago
-        self.state.tables, self.state.baskets, self.api.idempotency._kept = tables, baskets, kept
+        self.state.tables, self.state.baskets = tables, baskets
+        self.api.idempotency.restore(kept)
         self._numbers, self.now = numbers, saved.now
         self.calls.clear()
         self.ended_at.clear()
