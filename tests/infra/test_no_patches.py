@@ -49,13 +49,18 @@ def is_patch(node: ast.AST, ours: set[str], libraries: set[str]) -> bool:
         return any(reaches_into(target, ours) for target in unpacked(targets))
     if not isinstance(node, ast.Call) or not node.args:
         return False
-    target = node.args[0]
+    target, called = node.args[0], ast.unparse(node.func)
+    if called.endswith((".setitem", ".delitem", "patch.dict")) and not isinstance(target, ast.Constant):
+        # A table of a library, such as os.environ, isn't ours. Any other may be.
+        return root_of(target) not in libraries
+    return is_named_patch(node, target, ours)
+
+
+def is_named_patch(node: ast.Call, target: ast.expr, ours: set[str]) -> bool:
+    """Whether a call patches an attribute of ours, or one that the line doesn't name."""
     match ast.unparse(node.func).split("."):
         case ["setattr" | "delattr"]:
             return root_of(target) in ours
-        case [*_, "setitem" | "delitem"] | [*_, "patch", "dict"] if not isinstance(target, ast.Constant):
-            # A table of a library, such as os.environ. Any other may be ours.
-            return root_of(target) not in libraries
         case [*_, "setattr" | "delattr"] | [*_, "patch", "object"]:
             # Only an object and a name, or a dotted name: who reads the line sees what is patched.
             named = node.args[1] if len(node.args) > 2 or ast.unparse(node.func).endswith("object") else target

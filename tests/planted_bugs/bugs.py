@@ -4,6 +4,8 @@ from tests.planted_bugs.areas.api import API
 from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
 from tests.planted_bugs.areas.page import PAGE
+from tests.planted_bugs.areas.page_buying import PAGE_BUYING
+from tests.planted_bugs.areas.page_reading import PAGE_READING
 from tests.planted_bugs.areas.purchases import PURCHASES
 from tests.planted_bugs.areas.reconciliation import RECONCILIATION
 from tests.planted_bugs.areas.statements import STATEMENTS
@@ -18,6 +20,8 @@ AREAS = {
     "purchases": PURCHASES,
     "manager_code": MANAGER_CODE,
     "page": PAGE,
+    "page_buying": PAGE_BUYING,
+    "page_reading": PAGE_READING,
     "store": STORE,
     "statements": STATEMENTS,
     "sweep": SWEEP,

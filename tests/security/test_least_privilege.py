@@ -89,6 +89,9 @@ OF_PORTAL = {
     "embed_origins": "portal_embed_origins",
     "accent": "portal_accent",
     "accent_dark": "portal_accent_dark",
+    "name": "portal_name",
+    "logo": "portal_logo",
+    "logo_dark": "portal_logo_dark",
 }
 # purchases_url isn't a setting: the page gives it with each purchase.
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
@@ -175,6 +178,9 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "RETURN_URL": RETURN_URL,
         "PORTAL_ACCENT": "#14614b",
         "PORTAL_ACCENT_DARK": "#6fd3b1",
+        "PORTAL_NAME": "Vet Cloud",
+        "PORTAL_LOGO": "https://www.example.com/logo.svg",
+        "PORTAL_LOGO_DARK": "https://www.example.com/logo-dark.svg",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},

@@ -121,7 +121,7 @@ def at_purchase(bench: Bench, tail: str = "") -> Visitor:
     """A Pix that waits for its payment, and the page that shows its code."""
     buyer(bench)
     purchase = bench.storefront.buy()
-    bench.storefront.tell_all(bench.storefront.happen(purchase, "confirm", "pix"))
+    bench.storefront.deliver_all(bench.storefront.happen(purchase, "confirm", "pix"))
     return Visitor(entered(bench.service).cookies, f"/portal/purchases/{purchase.id}{tail}")
 
 
@@ -130,7 +130,7 @@ def pays(bench: Bench, _: object) -> None:
     [listed] = bench.service(PURCHASES).body["purchases"]
     purchase = bench.storefront.read(listed["id"], "acme")
     if purchase.state == "pending":
-        bench.storefront.tell_all(bench.storefront.happen(purchase, "pay"))
+        bench.storefront.deliver_all(bench.storefront.happen(purchase, "pay"))
 
 
 def used_again(bench: Bench) -> Visitor:

@@ -46,6 +46,8 @@ SCHEDULED = ("Reconcile", "ExpirySweep", "Verify")
 
 ON_OFF = ["true", "false"]
 
+LOGO = "((https?://[^/?#,; '\"]+)?/[^/?#,; '\"][^?#,; '\"]*)?"
+
 PARAMETERS: dict[str, Properties] = {
     # Without parameters a stack is a real one that calls the real Stripe.
     "LocalStack": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
@@ -76,6 +78,10 @@ PARAMETERS: dict[str, Properties] = {
     # They become a part of the page's stylesheet.
     "PortalAccent": {"Type": "String", "Default": "", "AllowedPattern": "(#[0-9a-f]{6})?"},
     "PortalAccentDark": {"Type": "String", "Default": "", "AllowedPattern": "(#[0-9a-f]{6})?"},
+    "PortalName": {"Type": "String", "Default": "", "MaxLength": 40},
+    # Addresses without a space or semicolon, because they become a part of the page's security policy.
+    "PortalLogo": {"Type": "String", "Default": "", "MaxLength": 300, "AllowedPattern": LOGO},
+    "PortalLogoDark": {"Type": "String", "Default": "", "MaxLength": 300, "AllowedPattern": LOGO},
     # Alarms about the reconciliation count hours of runs, see ALARMS.
     "ReconcileSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "SweepSchedule": {"Type": "String", "Default": "rate(1 hour)"},
@@ -166,6 +172,9 @@ VARIABLES: Properties = {
     "CHECKOUT_ORIGIN": ref("CheckoutOrigin"),
     "PORTAL_ACCENT": ref("PortalAccent"),
     "PORTAL_ACCENT_DARK": ref("PortalAccentDark"),
+    "PORTAL_NAME": ref("PortalName"),
+    "PORTAL_LOGO": ref("PortalLogo"),
+    "PORTAL_LOGO_DARK": ref("PortalLogoDark"),
 }
 
 # ---- Logs ----

@@ -104,6 +104,9 @@ def portal_at(url: str, *, return_url: str) -> PortalConfig:
         embed_origins=(),
         accent="",
         accent_dark="",
+        name="",
+        logo="",
+        logo_dark="",
     )
 
 
