@@ -1,7 +1,7 @@
 """No test patches our own code: what a test needs comes in by an argument, or happens on the wire."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -73,7 +73,7 @@ def is_named_patch(node: ast.Call, target: ast.expr, ours: set[str]) -> bool:
     return is_ours(named.value) if named is target else root_of(target) in ours
 
 
-def unpacked(targets: list[ast.expr]) -> Iterator[ast.expr]:
+def unpacked(targets: Sequence[ast.expr]) -> Iterator[ast.expr]:
     """Each target of an assignment, also those in a tuple."""
     for target in targets:
         if isinstance(target, ast.Tuple | ast.List):
