@@ -28,7 +28,7 @@ from tests.oracle.catalog import CatalogVersion, Json
 if TYPE_CHECKING:
     from tests.oracle.ledger import Ledger, Purchased
 
-# What time does to an account. Each is an entry of its own, before the entry of whoever finds it.
+# What time does to an account. Each is an entry of its own, before the entry of the next operation.
 SETTLING = {"expiry", "quota_renewal"}
 # The entry type by the kind of its lot.
 GRANTS = {"promotion": "grant", "adjustment": "adjustment", "purchase": "purchase"}

@@ -113,7 +113,7 @@ def test_a_month_ends_at_midnight_in_a_zone_of_the_account(entries: list[Entry])
 
 @given(ledgers(), st.data())
 def test_a_month_alone_is_the_same_as_in_its_row(entries: list[Entry], data: st.DataObject) -> None:
-    """Whoever asks for one month gets what it is among all of them."""
+    """A request for one month returns the same statement as a request for all of them."""
     statements = all_of(entries)
     wanted = data.draw(st.sampled_from(statements))
 

@@ -76,9 +76,9 @@ class Recorded:
 SETTINGS_OF = {
     "cursor_secret": ("cursor_secret_name",),
     "codes": ("pepper_secret_name",),
-    # Whoever asks Stripe about sessions knows the name of its own.
+    # A function that reads sessions at Stripe knows the name of its own stack.
     "stripe": ("stripe_secret_name", "stripe_api_base", "stripe_stack"),
-    # Whoever verifies a delivery also bounds its age.
+    # A function that verifies a delivery also bounds its age.
     "webhook_secrets": ("stripe_secret_name", "webhook_tolerance_seconds"),
 }
 OF_PORTAL = {
@@ -314,7 +314,7 @@ def hear_of_money(storefront: Storefront) -> None:
 
 
 def reconcile(service: Service, storefront: Storefront, clock: Clock) -> None:
-    """The same, but nobody told us; and at first Stripe doesn't answer."""
+    """The same without events; and at first Stripe doesn't respond."""
     bought, other = storefront.buy(), storefront.buy("credits-50")
     storefront.pay(bought)
     storefront.refund(bought, 100)

@@ -438,7 +438,7 @@ def refund_without_event(bench: Bench) -> None:
 
 SCENARIOS = (
     Scenario("consume: debit", opened, spend(3), spends, paired=True),
-    # Its repeat finds nothing left, and must hear of its own effect all the same.
+    # Its retry finds no credits left, and must still get the original response.
     Scenario("consume: debit of the last credits", just_enough, spend(3), spends, paired=True),
     Scenario("consume: debit after an expiry", lapsed, spend(3), spends, paired=True),
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),

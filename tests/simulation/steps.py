@@ -141,7 +141,7 @@ class Drawer:
         return Step(step.kind, step.of, step.with_, machine, cold, faults, rivals)
 
     def overtaken(self, step: Step) -> tuple[tuple[int, Step], ...]:
-        """Money moves once more, and that is heard of in full, between what this request hears and what it writes."""
+        """Between this request's fetch and its write, money moves once more and all events of that are delivered."""
         call, kind = (
             self.dice.choice((-1, -1, self.call(step))),
             self.dice.choice(("refund_part", "refund_ends", "refund_ends", "dispute_ends")),
@@ -303,7 +303,7 @@ class Drawer:
         return [part, undone] if self.dice.random() < 0.2 else [part]
 
     def undone(self, undo: Step) -> Step:
-        """What just happened at Stripe's is heard of, and is undone before that is written."""
+        """What just happened at Stripe is fetched, and undone before it is written."""
         rivals = ((-1, undo), (-1, a_step("deliver", which="all", place=0, late=0)))
         return Step("deliver", undo.of, (("which", "last"), ("place", 0), ("late", 0)), rivals=rivals)
 

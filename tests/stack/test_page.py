@@ -113,7 +113,7 @@ def test_a_manager_buys_with_pix_and_finds_the_line(
         session = order(shown, "pix")
         storefront.drain()
 
-        # Nobody comes back from Pix by a redirect. Whoever opens the page again finds the payment on every screen.
+        # Stripe doesn't redirect after Pix. When the page is opened again, every screen shows the payment.
         shown.page.goto(f"{site}/portal/history")
         shown.page.locator(".notice.waiting a").click()
         heading = shown.page.locator("h1")

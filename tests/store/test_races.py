@@ -1,7 +1,7 @@
 """Many at once on a real, concurrent database: threads, and processes that share nothing but the table.
 
-What must hold is about effects. Who of several is told "new" is not: an answer may be lost to a time-out on a busy
-machine, and then the very one that did it hears that it was done.
+The tests check effects. They don't check which of several requests gets the first response: on a busy machine it may
+be lost to a time-out, and then the request that had the effect gets a replay.
 """
 
 from collections.abc import Iterator
@@ -332,7 +332,7 @@ def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> N
 
 
 def numbers(answers: list[Answer]) -> list[int]:
-    """The entries that were told of, new or replayed."""
+    """The entries that were acknowledged, new or replayed."""
     return sorted(number for answer, number in answers if answer != "refused")
 
 

@@ -87,7 +87,7 @@ PARAMETERS: dict[str, Properties] = {
     "SweepSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "VerifySchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "LogLevel": {"Type": "String", "Default": "INFO", "AllowedValues": ["DEBUG", "INFO", "WARNING", "ERROR"]},
-    # CloudWatch Logs accepts these values up to two years. Zero, which would keep logs for ever, is not one of them.
+    # CloudWatch Logs accepts these values up to two years. Zero, which would keep logs permanently, is not one of them.
     "LogRetentionDays": {
         "Type": "Number",
         "Default": 30,
@@ -181,7 +181,7 @@ VARIABLES: Properties = {
 
 
 def kept_for_the_retention(name: str) -> Properties:
-    """A log group without RetentionInDays keeps its lines for ever."""
+    """A log group without RetentionInDays keeps its lines permanently."""
     return {"LogGroupName": sub(name), "RetentionInDays": ref("LogRetentionDays")}
 
 
@@ -434,7 +434,7 @@ ALARMS = {
     "PurchaseQuarantined": alarm("Prepaid", "PurchaseQuarantined", SERVICE),
     "PaymentProviderRefused": alarm("Prepaid", "PaymentProviderRefusals", SERVICE),
     "LedgerNotWhole": alarm("Prepaid", "VerificationFindings", SERVICE),
-    # An hour holds one run of the sweep, so one alarm tells of one run.
+    # An hour holds one run of the sweep, so one alarm is about one run.
     "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
     # The metrics are ages in seconds. One hourly run may fail or be late; three in a row do not recover by themselves.
     "PurchasesNotReconciled": alarm(

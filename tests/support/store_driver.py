@@ -245,7 +245,7 @@ class StoreDriver:
     def session(
         self, code: str, account: str = "acme", *, key: str | None = None, at: datetime = NOW
     ) -> tuple[str, ManagerSession]:
-        """A session's token and the session, by a key of its own unless told."""
+        """A session's token and the session, with a new key by default."""
         opened = self.open_session(code, account, key=key or f"open {uuid4().hex}", at=at)
         return opened.token, opened.session
 
@@ -346,11 +346,11 @@ def quarantined(items: Stored) -> list[tuple[str, list[str]]]:
 
 
 def until_answered[T](ask: Callable[[], T]) -> T:
-    """What a client does that was told to try again: the same request, with the same key."""
+    """Retry as a client does: the same request, with the same key."""
 
     for _ in range(20):
         try:
             return ask()
         except Busy:
             continue
-    raise AssertionError("never told")
+    raise AssertionError("never answered")

@@ -296,7 +296,7 @@ LEDGER = (
         ("test_money_returned",),
     ),
     Bug(
-        "what comes back after its end lives for ever",
+        "what comes back after its end never expires",
         "COURTESY",
         "COURTESY = timedelta(days=7)",
         "COURTESY = timedelta(days=7000)",

@@ -84,7 +84,7 @@ class AnswerCheck:
             must(replayed, f"{self.about}: a replay that isn't marked")
             self.world.seen["replay"] += 1
             if effect.author.killed:
-                self.world.seen["replay of what nobody had heard of"] += 1
+                self.world.seen["replay of an effect whose response was lost"] += 1
             if effect.author.begun_moment >= self.frame.begun_moment:
                 self.world.seen["replay of a rival with the same key"] += 1
         else:

@@ -138,7 +138,7 @@ def show_all(request: Request, deps: Deps) -> Response:
     if "cursor" in request.query:
         before = read_cursor(request.query["cursor"], LISTING, account_id, {}, deps.cursor_secret())
     read_account(deps.table, account_id)
-    # One more than a page tells whether there is a next page.
+    # One more than a page shows whether there is a next page.
     purchases = read_purchases(deps.table, account_id, before=before, limit=PAGE + 1)
     page, next_cursor = purchases[:PAGE], None
     if len(purchases) > PAGE:
