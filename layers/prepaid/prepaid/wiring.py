@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
-from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings
-from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Deadline, Table
+from prepaid.store.dynamodb import Deadline, Table, open_client
 from prepaid.store.secrets import Secret
 
 if TYPE_CHECKING:
     from prepaid.payments.checkout_config import CheckoutConfig
     from prepaid.payments.sessions import Stripe
+    from prepaid.portal_config import PortalConfig
     from prepaid.use_cases.approving import CodeSecrets
 
 
@@ -41,7 +40,7 @@ def build(settings: Settings) -> Deps:
 
     return Deps(
         # Each request and each piece of a job sets its own deadline. This one has passed: no call is made without one.
-        table=Table(client=open_dynamodb(), name=settings.table_name, deadline=Deadline(at=0.0)),
+        table=Table(client=open_client(), name=settings.table_name, deadline=Deadline(at=0.0)),
         clock=lambda: floor_to_millisecond(datetime.now(UTC)),
         catalog=CatalogCache(time.monotonic),
         cursor_secret=_secret(settings.cursor_secret_name),
@@ -80,9 +79,11 @@ def _checkout(settings: Settings) -> "CheckoutConfig | None":
     )
 
 
-def _portal(settings: Settings) -> PortalConfig | None:
+def _portal(settings: Settings) -> "PortalConfig | None":
     if settings.return_url is None or settings.checkout_origin is None:
         return None
+    from prepaid.portal_config import PortalConfig  # noqa: PLC0415 - only one function uses it
+
     return PortalConfig(
         url=settings.portal_url,
         return_url=settings.return_url,

@@ -8,7 +8,7 @@ from prepaid.core.calendar import milliseconds
 PURCHASE_ID = re.compile(r"pur_[0-9a-f]{20}", re.ASCII)
 PURCHASE_PREFIX = "pur_"
 # A grant is also known by its lot, because histories and balances show only the lot.
-GRANT_OR_LOT_ID = re.compile(r"(?:gra|lot)_([0-9]{12})", re.ASCII)
+GRANT_OR_LOT_ID = r"(?:gra|lot)_([0-9]{12})"
 
 
 def lot_id(number: int) -> str:
@@ -34,7 +34,7 @@ def grant_id(number: int) -> str:
 def grant_number(grant: str) -> int:
     """The number of the entry that recorded the grant, from the grant's id or its lot's; 0, which no entry has, for any
     other text."""
-    match = GRANT_OR_LOT_ID.fullmatch(grant)
+    match = re.fullmatch(GRANT_OR_LOT_ID, grant)
     return int(match[1]) if match else 0
 
 
