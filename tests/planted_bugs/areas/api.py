@@ -139,7 +139,7 @@ API = (
     Bug(
         "a time between two milliseconds is the earlier one",
         "parse_bound",
-        "whole + timedelta(milliseconds=1) if FINER.search(text) else whole",
+        "whole + timedelta(milliseconds=1) if re.search(FINER, text) else whole",
         "whole",
         ("functions/test_reading",),
     ),
