@@ -35,10 +35,11 @@ from tests.support.api import (
     PUT_CATALOG,
     STATEMENT,
 )
+from tests.support.aws_in_process import create_secrets
 from tests.support.browser import OWN_FORM, Browser
 from tests.support.functions import NAMES, STACK, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
-from tests.support.handlers import RETURN_URL, Clock
+from tests.support.handlers import RETURN_URL, Clock, secret_texts
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.in_process import Service
 from tests.support.stripe_line import cut, stripe_tapped
@@ -148,8 +149,16 @@ def variables(template: Template, function: str) -> dict[str, Any]:
     return {**common, **own.get("Variables", {})}
 
 
+@pytest.fixture(scope="module")
+def deployed_secrets(aws: None) -> None:
+    """The secrets that the template names."""
+    create_secrets(secret_texts())
+
+
 @pytest.fixture
-def recorded(template: Template, service: Service, fake: RunningFake, clock: Clock) -> Iterator[Recorded]:
+def recorded(
+    template: Template, deployed_secrets: None, service: Service, fake: RunningFake, clock: Clock
+) -> Iterator[Recorded]:
     """Every call of the functions to AWS, each with its own variables and nothing kept from before."""
     recorded = Recorded()
     real = BaseClient._make_api_call  # type: ignore[attr-defined]

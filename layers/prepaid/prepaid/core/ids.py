@@ -8,8 +8,8 @@ from prepaid.core.calendar import milliseconds
 PURCHASE_ID = re.compile(r"pur_[0-9a-f]{20}", re.ASCII)
 PURCHASE_PREFIX = "pur_"
 # A grant is also known by its lot, because histories and balances show only the lot.
-GRANT_OR_LOT_ID = re.compile(r"(?:gra|lot)_([0-9]{12})", re.ASCII)
-CONSUMPTION_ID = re.compile(r"con_([0-9]{12})", re.ASCII)
+GRANT_OR_LOT_ID = r"(?:gra|lot)_([0-9]{12})"
+CONSUMPTION_ID = r"con_([0-9]{12})"
 
 
 def lot_id(number: int) -> str:
@@ -29,7 +29,7 @@ def consumption_id(number: int) -> str:
 
 def consumption_number(consumption: str) -> int:
     """The number of the entry that recorded the consumption; 0, which no entry has, for text that isn't such an id."""
-    match = CONSUMPTION_ID.fullmatch(consumption)
+    match = re.fullmatch(CONSUMPTION_ID, consumption)
     return int(match[1]) if match else 0
 
 
@@ -46,7 +46,7 @@ def grant_id(number: int) -> str:
 def grant_number(grant: str) -> int:
     """The number of the entry that recorded the grant, from the grant's id or its lot's; 0, which no entry has, for any
     other text."""
-    match = GRANT_OR_LOT_ID.fullmatch(grant)
+    match = re.fullmatch(GRANT_OR_LOT_ID, grant)
     return int(match[1]) if match else 0
 
 

@@ -13,12 +13,11 @@ from prepaid.core.errors import InvalidRequest
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 FIRST_YEAR, LAST_YEAR = 1900, 2500
-RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
-)
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+# Compiled on first use: most requests contain no time.
+RFC3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # A fraction finer than a millisecond. datetime drops digits after the sixth, so the text decides.
-FINER = re.compile(r"\.[0-9]{3}[0-9]*[1-9]", re.ASCII)
+FINER = r"\.[0-9]{3}[0-9]*[1-9]"
 
 
 def rfc3339(at: datetime) -> Time:
@@ -28,7 +27,7 @@ def rfc3339(at: datetime) -> Time:
 
 def read_rfc3339(text: object) -> datetime:
     """The UTC instant in `text`. Raises ValueError with the reason."""
-    if not isinstance(text, str) or not RFC3339.fullmatch(text):
+    if not isinstance(text, str) or not re.fullmatch(RFC3339, text):
         raise ValueError("must be an RFC 3339 time with its offset, as in 2026-06-16T13:00:00Z")
     try:
         at = datetime.fromisoformat(text)
@@ -55,13 +54,13 @@ def parse_bound(text: str, field: str) -> datetime:
     an inclusive start and as an exclusive end.
     """
     whole = floor_to_millisecond(parse_rfc3339(text, field))
-    return whole + timedelta(milliseconds=1) if FINER.search(text) else whole
+    return whole + timedelta(milliseconds=1) if re.search(FINER, text) else whole
 
 
 def parse_day_or_bound(text: str, field: str) -> date | datetime:
     """The civil day, or the bound as of parse_bound, of a query parameter. Raises InvalidRequest naming `field`."""
-    if not DAY.fullmatch(text):
-        if not RFC3339.fullmatch(text):
+    if not re.fullmatch(DAY, text):
+        if not re.fullmatch(RFC3339, text):
             raise InvalidRequest(((field, "must be a day, as 2026-06-16, or an RFC 3339 time with its offset"),))
         return parse_bound(text, field)
     day = read_day(text)
@@ -73,7 +72,7 @@ def parse_day_or_bound(text: str, field: str) -> date | datetime:
 def read_day(text: str) -> date | None:
     """The civil day in `text`, as 2026-06-16; None for anything else."""
     try:
-        day = date.fromisoformat(text) if DAY.fullmatch(text) else None
+        day = date.fromisoformat(text) if re.fullmatch(DAY, text) else None
     except ValueError:
         return None
     # Far enough from the limits of datetime that no zone overflows.
