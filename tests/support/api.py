@@ -13,11 +13,13 @@ from prepaid.api import (
     consumptions,
     grants,
     histories,
+    holds,
     manager_codes,
     openapi,
     portal_sessions,
     purchases,
     quotes,
+    reversals,
     statements,
     webhooks,
 )
@@ -28,6 +30,11 @@ from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 CONSUME = consumptions.CONSUME.key
 CONSUMPTION = consumptions.SHOW.key
 FIND_CONSUMPTION = consumptions.FIND.key
+PLACE_HOLD = holds.PLACE.key
+HOLD = holds.SHOW.key
+CAPTURE = holds.CAPTURE.key
+RELEASE = holds.RELEASE.key
+REVERSE = reversals.REVERSE.key
 QUOTE = quotes.QUOTE.key
 BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
@@ -195,6 +202,25 @@ class Api(ABC):
 
     def spend(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
+
+    def hold(
+        self, quantity: int = 1, feature: str = "sticker", account: str = "acme", *, more: Any = None, **asked: Any
+    ) -> Answer:
+        """more: members of the body, such as ttl_seconds."""
+        body = {"feature": feature, "quantity": quantity, **(more or {})}
+        return self(PLACE_HOLD, account, json=body, **asked)
+
+    def capture(self, hold: str, quantity: int | None = None, account: str = "acme", **more: Any) -> Answer:
+        """All of the hold unless told."""
+        return self(CAPTURE, account, json={} if quantity is None else {"quantity": quantity}, id=hold, **more)
+
+    def release(self, hold: str, account: str = "acme", **more: Any) -> Answer:
+        return self(RELEASE, account, id=hold, **more)
+
+    def reverse(self, charge: str, quantity: int | None = None, account: str = "acme", **more: Any) -> Answer:
+        """All that is left of the charge unless told."""
+        body = {"reason": "the job failed"} | ({} if quantity is None else {"quantity": quantity})
+        return self(REVERSE, account, json=body, id=charge, **more)
 
     def find(self, key: str, account: str = "acme", **more: Any) -> Answer:
         """The consumption of an idempotency key."""

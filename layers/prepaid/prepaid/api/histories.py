@@ -17,6 +17,7 @@ from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, P
 from prepaid.api.http.times import Time, parse_bound, rfc3339
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import Busy, InvalidRequest
+from prepaid.core.ids import hold_id
 from prepaid.deps import Deps
 from prepaid.store.dynamodb import Table, within
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
@@ -39,7 +40,11 @@ MAX_READS = 5
 
 
 class EntryAnswer(TypedDict):
-    """An entry of the history. lot: that the entry granted, or voided."""
+    """An entry of the history. lot: that the entry granted, or voided.
+
+    holds: that the entry placed or ended. returned: what a captured hold gave back. expired: credits of holds whose lot
+    had ended. reverses: the entry whose charge this one returns.
+    """
 
     entry: int
     at: Time
@@ -56,6 +61,10 @@ class EntryAnswer(TypedDict):
     balance_after: int
     quota_remaining: int
     draws: list[DrawAnswer]
+    holds: list[str]
+    returned: list[DrawAnswer]
+    expired: list[DrawAnswer]
+    reverses: int | None
     lot: str | None
     purchase: str | None
     actor: str
@@ -259,6 +268,10 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "balance_after": entry.after.available,
         "quota_remaining": entry.quota_remaining,
         "draws": [draw_answer(draw) for draw in entry.draws],
+        "holds": [hold_id(number) for number in ((entry.number,) if entry.type == "hold" else entry.holds)],
+        "returned": [draw_answer(draw) for draw in entry.returned],
+        "expired": [draw_answer(draw) for draw in entry.expired],
+        "reverses": entry.reverses,
         "lot": _lot(entry),
         "purchase": entry.purchase,
         "actor": entry.actor,

@@ -18,10 +18,12 @@ from prepaid.api import (
     consumptions,
     grants,
     histories,
+    holds,
     manager_codes,
     portal_sessions,
     purchases,
     quotes,
+    reversals,
     statements,
     webhooks,
 )
@@ -32,6 +34,8 @@ REF = "#/components/schemas/{model}"
 INTEGER = {"type": "integer"}
 FAMILIES = (
     consumptions,
+    holds,
+    reversals,
     balances,
     quotes,
     histories,

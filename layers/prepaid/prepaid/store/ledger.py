@@ -39,6 +39,7 @@ PAGE_ENTRIES = 200
 READ_AHEAD_ENTRIES = 1_000
 
 type Puts = Mapping[str, Item]
+NO_PUTS: Puts = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +78,27 @@ def append(
     catalog: Catalog,
     now: datetime,
     idempotency_key: str | None = None,
+    also: Puts = NO_PUTS,
 ) -> Appended:
     """Carry out `operation` on the account's newest state, at most once per key, permanently (rule 5).
 
-    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy.
+    also: writes of the same transaction. Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused,
+    ConditionFailed naming a write of `also` that lost its condition, Busy.
     """
     try:
         for draft in drafts(table, account_id, operation, catalog=catalog, now=now):
             if not draft.entries:
                 return Appended((), replayed=False)
-            claim: Puts = {}
-            if idempotency_key is not None:
-                *settled, own = draft.entries
-                draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
-                claim = {CLAIM: _claim_put(account_id, idempotency_key, operation, own.number)}
+            claim = _claim(draft, operation, idempotency_key) if idempotency_key is not None else NO_PUTS
             try:
-                if commit(table, draft, claim):
+                if commit(table, draft, {**claim, **also}):
                     return Appended(draft.entries, replayed=False)
-            except ConditionFailed:
+            except ConditionFailed as failed:
                 earlier = find_replay(table, account_id, operation, idempotency_key)
                 if earlier:
                     return earlier
+                if failed.existing.keys() & also.keys():
+                    raise
                 # The claim was of a transaction that didn't commit after all: draft again.
     except (AccountNotFound, IdempotencyKeyReused):
         raise
@@ -290,8 +291,18 @@ def _entry_puts(tail: Tail, entries: tuple[Entry, ...]) -> dict[str, Item]:
         name = f"{ENTRY} {entry.number}" if puts else ENTRY
         puts[name] = {"Item": item, "ConditionExpression": IF_ABSENT}
         if entry.lot:
-            puts[f"due {entry.number}"] = {"Item": due.due_item(entry.after.id, entry.lot)}
+            puts[f"due {entry.number}"] = {"Item": due.lot_due_item(entry.after.id, entry.lot)}
+        if entry.lapses_at:
+            row = due.hold_due_item(entry.after.id, entry.number, entry.lapses_at)
+            puts[f"due {entry.number}"] = {"Item": row}
     return puts
+
+
+def _claim(draft: Draft, operation: Operation, idempotency_key: str) -> Puts:
+    """The claim of the draft's own entry, which gets the digest of the key."""
+    *settled, own = draft.entries
+    draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
+    return {CLAIM: _claim_put(own.after.id, idempotency_key, operation, own.number)}
 
 
 def _claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:
