@@ -10,7 +10,6 @@ of terms, must be true of a state that can have been the account's between sendi
 What each entry, refusal and response must be comes from tests/oracle.
 """
 
-import json
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ from typing import Any
 
 from tests.bank.history import BUSY, Attempt, Response
 from tests.bank.requests import Request
-from tests.oracle import answers, rules
+from tests.oracle import answers, rules, stored_form
 from tests.oracle.account import State
 from tests.oracle.calendar import end_of_validity, milliseconds_of
 from tests.oracle.catalog import Json, first_catalog
@@ -163,9 +162,9 @@ def check_account(account: str, attempts: list[Attempt], items: Stored) -> list[
 def read_ledger(account: str, items: Stored) -> RawLedger:
     """The account's raw entries and claims, with a number 0 before the first."""
     rows = [item for (_, sort), item in sorted(items.items()) if sort.startswith("ENTRY#")]
-    lines = [json.loads(row["line"]["S"]) for row in rows]
-    states = [State.of(json.loads(row["state"]["S"])) for row in rows]
-    nothing = State(terms={"plan": "none", "ai_enabled": False}, used=0, renews_at=0)
+    lines = [stored_form.line_of(row) for row in rows]
+    states = [State.of(stored_form.state_of(row)) for row in rows]
+    nothing = State(terms={"plan": "none", "ai_enabled": False}, used={}, renews_at=0)
     claims = {
         partition.partition("#")[2].partition("#")[2]: int(item["number"]["N"])
         for (partition, _), item in items.items()

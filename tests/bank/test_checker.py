@@ -1,6 +1,5 @@
 """The checker finds what is wrong: one planted corruption of a true run's history or table at a time."""
 
-import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from prepaid.store.dynamodb import Item
 from tests.bank.checker import check, items_by_account
 from tests.bank.history import Attempt, Response
 from tests.bank.run import BankRun
+from tests.oracle import stored_form
 from tests.support.store_driver import Stored, entry_items
 
 
@@ -49,18 +49,17 @@ class Run:
     def rewrite(self, account: str, edit: Callable[[list[Any]], None]) -> None:
         """Edit an account's entries, as pairs of line and state, and chain them anew: a liar who knows the format."""
         items = entry_items(self.items, account)
-        pairs = [[json.loads(item["line"]["S"]), json.loads(item["state"]["S"])] for item in items]
+        pairs = [list(stored_form.read(item)) for item in items]
         edit(pairs)
         for item in items:
             del self.items[item["PK"]["S"], item["SK"]["S"]]
         before = bytes(32)
         for number, (line, state) in enumerate(pairs, start=1):
             key = (f"ACCOUNT#{account}", f"ENTRY#{number:012d}")
-            line_text, state_text = (
-                json.dumps(text, separators=(",", ":"), ensure_ascii=False) for text in (line, state)
-            )
-            before = sha256(before + "\n".join((*key, line_text, state_text)).encode()).digest()
-            self.items[key] = entry_item(key, line_text, state_text, before)
+            attributes = stored_form.written(line, state, salt=f"{number:022d}")
+            said = "\n".join((*key, attributes["line"], attributes["state"]))
+            before = sha256(before + said.encode()).digest()
+            self.items[key] = entry_item(key, attributes, before)
 
 
 type Corruption = Callable[[Run], None]
@@ -76,12 +75,11 @@ def spoilt(true_run: Run) -> Run:
     return Run(list(true_run.histories), deepcopy(true_run.items))
 
 
-def entry_item(key: tuple[str, str], line: str, state: str, digest: bytes) -> Item:
+def entry_item(key: tuple[str, str], attributes: dict[str, str], digest: bytes) -> Item:
     return {
         "PK": {"S": key[0]},
         "SK": {"S": key[1]},
-        "line": {"S": line},
-        "state": {"S": state},
+        **{name: {"S": text} for name, text in attributes.items()},
         "hash": {"B": digest},
     }
 
@@ -320,7 +318,7 @@ def a_debit_carried_out_twice(run: Run) -> None:
 
 def first_lot(run: Run, account: str) -> list[Any]:
     """What the account would spend next; an empty row when it has nothing."""
-    lots: list[list[Any]] = json.loads(entry_items(run.items, account)[-1]["state"]["S"])["lots"]
+    lots: list[list[Any]] = stored_form.state_of(entry_items(run.items, account)[-1])["lots"]
     return lots[0] if lots else [0] * 6
 
 

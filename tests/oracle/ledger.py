@@ -3,7 +3,6 @@
 Knows the stored format of entries. Works on DynamoDB items as boto3 returns them, and as they travel (base64 text).
 """
 
-import json
 from base64 import b64decode
 from bisect import bisect_right
 from collections import Counter
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from tests.oracle import stored_form
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import Broken, must, same
@@ -103,7 +103,7 @@ class Ledger:
         """
         number = self.number + 1
         same(item["SK"]["S"], f"ENTRY#{number:012d}", f"{self.account}: numbers have no gaps")
-        line: Json = json.loads(item["line"]["S"])
+        line, state = stored_form.read(item)
         about = f"{self.account} entry {number} ({line['type']})"
         digest = self._next_hash(item)
         same(_binary(item["hash"]["B"]), digest, f"{about}: the chain")
@@ -115,7 +115,7 @@ class Ledger:
         if not isinstance(expected, Entry):
             raise Broken(f"{about}: {request} leads to {expected}, and it is\n  {line}")
         same(line, expected.line, f"{about}: its line")
-        same(json.loads(item["state"]["S"]), expected.after.stored(), f"{about}: the account after it")
+        same(state, expected.after.stored(), f"{about}: the account after it")
         self.hash = digest
         self._append(expected, request, about)
         return line

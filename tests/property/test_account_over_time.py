@@ -35,7 +35,7 @@ from prepaid.core.ledger import (
     quote,
     settle,
 )
-from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
+from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_from_item, entry_to_item
 from tests.oracle.ledger import Ledger
 from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
 from tests.support import strategies
@@ -44,6 +44,7 @@ from tests.support.charges import credits_of
 from tests.support.strategies import START
 
 MILLISECOND = timedelta(milliseconds=1)
+SALT = bytes(range(SALT_BYTES))
 # Entries whose draws return something.
 BACK = ("release", "capture", "reversal")
 
@@ -249,7 +250,7 @@ class AccountOverTime(RuleBasedStateMachine):
         """Compare each entry, as it is stored, with the oracle's; then nothing may be left to write."""
         request, catalog = request_of(operation), catalog_version(self.catalog)
         for entry in entries:
-            item = entry_to_item(entry, self.ledger.hash)
+            item = entry_to_item(entry, self.ledger.hash, SALT)
             self.ledger.accept(item, request, milliseconds(self.now), {catalog.version: catalog})
         self.entries += entries
         if not isinstance(operation, ChangeTerms | Settle):
@@ -321,7 +322,7 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
         if entry.type == "expiry":
             assert all(draw.expires_at <= entry.at for draw in entry.draws if isinstance(draw, LotDraw))
         assert all(draw.credits > 0 and draw.expires_at <= entry.at for draw in entry.expired)
-        assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
+        assert entry_from_item(entry_to_item(entry, GENESIS_HASH, SALT)) == entry
 
     for before, after in pairwise(entries):
         assert after.number == before.number + 1

@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -11,10 +12,26 @@ from prepaid.core.account import Account, Charge, Hold, Lot
 from prepaid.core.entry import Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ids import lot_id
-from prepaid.core.ledger import Debit, Grant, Void
+from prepaid.core.ledger import Debit, Grant, Void, open_account
 from prepaid.core.reversing import Reverse
-from prepaid.store.items import GENESIS_HASH, Claimable, entry_from_item, entry_to_item, request_hash
+from prepaid.store.items import (
+    ERASED,
+    GENESIS_HASH,
+    OWN_WORDS,
+    SALT_BYTES,
+    TEXTS,
+    Claimable,
+    entry_from_item,
+    entry_to_item,
+    request_hash,
+    texts_differ,
+)
+from tests.support.core_builders import CATALOG, NOW, some_terms
 from tests.support.strategies import instants, lot_kinds, terms
+
+SALT = bytes(range(SALT_BYTES))
+# What a client asked for, besides who asked and the texts, which are compared with the entry's.
+OUTSIDE_HASH = ("actor", *TEXTS)
 
 at = instants(datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 numbers = st.integers(1, 10**12 - 1)
@@ -143,26 +160,67 @@ FOUND: dict[type, dict[str, Any]] = {
 
 
 def asked(operation: Claimable) -> Claimable:
-    """The operation without its actor and without what was found."""
-    return replace(operation, actor="", **FOUND.get(type(operation), {}))
+    """The operation without its actor, without its texts and without what was found."""
+    texts = {field.name: None for field in fields(operation) if field.name in TEXTS}
+    return replace(operation, **{"actor": "", **texts, **FOUND.get(type(operation), {})})
 
 
 @given(entry=entries())
 def test_an_entry_comes_back_from_its_item_as_it_went_in(entry: Entry) -> None:
-    assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
+    assert entry_from_item(entry_to_item(entry, GENESIS_HASH, SALT)) == entry
+
+
+@given(entry=entries())
+def test_an_entry_keeps_everything_but_its_texts_when_they_are_erased(entry: Entry) -> None:
+    item = entry_to_item(entry, GENESIS_HASH, SALT)
+    assume("texts" in item)
+
+    erased = {**item, "texts": {"S": ERASED}}
+
+    kept = entry.description if entry.type in OWN_WORDS else None
+    assert entry_from_item(erased) == replace(entry, description=kept, customer=None, reference=None, erased=True)
+    assert not texts_differ(item)
+    assert not texts_differ(erased)
+
+
+@given(entry=entries(), other=entries(), salt=st.binary(min_size=SALT_BYTES, max_size=SALT_BYTES))
+def test_other_texts_or_another_salt_do_not_fit_a_line(entry: Entry, other: Entry, salt: bytes) -> None:
+    item, others = entry_to_item(entry, GENESIS_HASH, SALT), entry_to_item(other, GENESIS_HASH, salt)
+    assume("texts" in item and item["texts"] != others.get("texts"))
+
+    without = {name: value for name, value in item.items() if name != "texts"}
+
+    assert texts_differ({**without, **({"texts": others["texts"]} if "texts" in others else {})})
+
+
+@given(entry=entries())
+def test_a_line_holds_no_text_of_a_client(entry: Entry) -> None:
+    item = entry_to_item(replace(entry, type="consumption", customer="Maria Pereira"), GENESIS_HASH, SALT)
+
+    assert "Maria" not in item["line"]["S"] + item["state"]["S"]
+    assert "Maria Pereira" in item["texts"]["S"]
+
+
+def test_an_entry_of_a_form_from_the_future_is_not_read() -> None:
+    item = entry_to_item(open_account("acme", some_terms(), actor="a", catalog=CATALOG, now=NOW), GENESIS_HASH)
+    newer = item["line"]["S"].replace('"v":1', '"v":2')
+
+    with pytest.raises(ValueError, match="unknown form 2"):
+        entry_from_item({**item, "line": {"S": newer}})
 
 
 @given(entry=entries(), previous=st.binary(min_size=32, max_size=32))
 def test_an_entrys_hash_depends_on_the_one_before_it(entry: Entry, previous: bytes) -> None:
     assume(previous != GENESIS_HASH)
 
-    assert entry_to_item(entry, previous)["hash"] != entry_to_item(entry, GENESIS_HASH)["hash"]
+    first, second = entry_to_item(entry, previous, SALT), entry_to_item(entry, GENESIS_HASH, SALT)
+    assert first["hash"] != second["hash"]
 
 
 def test_the_hash_of_a_debit_is_the_same_in_every_version() -> None:
     debit = Debit(actor="service", feature="sticker", quantity=2, customer="Rex ✂")
 
-    assert request_hash(debit).hex() == "a6bf518cf9f96f4f2606210f69b1c8bc68bf4d8167f7a576e143eb45d7cc171e"
+    assert request_hash(debit).hex() == "58214003ebeb12f2bdffe9a4294157ff4a27436282fdf2ee657ef347e5c93f14"
 
 
 def test_the_hash_of_a_grant_is_the_same_in_every_version() -> None:
@@ -174,13 +232,13 @@ def test_the_hash_of_a_grant_is_the_same_in_every_version() -> None:
         description="welcome",
     )
 
-    assert request_hash(grant).hex() == "0bc5d89a90b86358880384099aad3ba11d95000f3209803f8e186c9a2c365c4b"
+    assert request_hash(grant).hex() == "2f1746c5f9166271d3538c9772f4e2b9f80a07b02c315f2da33bf37ad158d437"
 
 
 def test_the_hash_of_a_void_is_the_same_in_every_version() -> None:
     void = Void(actor="administrator", lot=2, credits=450_000, description="500,000 instead of 50,000")
 
-    assert request_hash(void).hex() == "01491d5f05b418380686c357118e5769508783898f078fcf6d73d740c7d0c148"
+    assert request_hash(void).hex() == "fd414fa303432f829fe8b7c0406da15da76a3abec470c56ab132aa8813677da7"
 
 
 def test_the_hashes_of_holds_and_reversals_are_the_same_in_every_version() -> None:
@@ -192,16 +250,18 @@ def test_the_hashes_of_holds_and_reversals_are_the_same_in_every_version() -> No
     release = Release(actor="service", hold=5)
 
     assert [request_hash(operation).hex() for operation in (hold, capture, release, reversal)] == [
-        "39fe7e218c745f5037ef2bcbbfce2c0818485f2345c511eca3172b586134db10",
+        "9febdf3145040f52a8291963dac57a299820a7173640b95c3ba124553c3614f4",
         "7b0915866ddfd107c7c09ba32091e2c2a3385ac0961293391fda0f8f3225529e",
         "24a19f05c7757fdf1257e1286f3b8708bdcf96a9af7feeceb1b193f6f50c4b78",
-        "4528ca793453a89db1f3d923429e40eff8ee605566c0d165c2fdaf110fa69dbe",
+        "830759295276e21a96baaa5f0cf7ce98fe09d2095f50a4f6be80a17b895bf381",
     ]
 
 
-@given(operation=operations, actor=words)
-def test_a_requests_hash_leaves_out_its_actor(operation: Claimable, actor: str) -> None:
-    assert request_hash(replace(operation, actor=actor)) == request_hash(operation)
+@given(operation=operations, actor=words, text=words)
+def test_a_requests_hash_leaves_out_its_actor_and_its_texts(operation: Claimable, actor: str, text: str) -> None:
+    words = {"description": text} if hasattr(operation, "description") else {}
+
+    assert request_hash(replace(operation, actor=actor, **words)) == request_hash(operation)
 
 
 @given(grant=grants, hours=st.integers(-12, 14))
@@ -219,7 +279,9 @@ def test_two_requests_hash_alike_only_if_they_ask_the_same(first: Claimable, sec
 
 
 @given(
-    first=debits, second=debits, name=st.sampled_from([field.name for field in fields(Debit) if field.name != "actor"])
+    first=debits,
+    second=debits,
+    name=st.sampled_from([field.name for field in fields(Debit) if field.name not in OUTSIDE_HASH]),
 )
 def test_every_field_of_a_debit_counts(first: Debit, second: Debit, name: str) -> None:
     assume(getattr(first, name) != getattr(second, name))
@@ -228,7 +290,9 @@ def test_every_field_of_a_debit_counts(first: Debit, second: Debit, name: str) -
 
 
 @given(
-    first=grants, second=grants, name=st.sampled_from([field.name for field in fields(Grant) if field.name != "actor"])
+    first=grants,
+    second=grants,
+    name=st.sampled_from([field.name for field in fields(Grant) if field.name not in OUTSIDE_HASH]),
 )
 def test_every_field_of_a_grant_counts(first: Grant, second: Grant, name: str) -> None:
     assume(getattr(first, name) != getattr(second, name))
@@ -236,7 +300,11 @@ def test_every_field_of_a_grant_counts(first: Grant, second: Grant, name: str) -
     assert request_hash(replace(first, **{name: getattr(second, name)})) != request_hash(first)
 
 
-@given(first=voids, second=voids, name=st.sampled_from([field.name for field in fields(Void) if field.name != "actor"]))
+@given(
+    first=voids,
+    second=voids,
+    name=st.sampled_from([field.name for field in fields(Void) if field.name not in OUTSIDE_HASH]),
+)
 def test_every_field_of_a_void_counts(first: Void, second: Void, name: str) -> None:
     assume(getattr(first, name) != getattr(second, name))
 

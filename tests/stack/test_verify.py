@@ -44,7 +44,7 @@ def test_a_changed_row_is_found(stack: Stack, api: HttpApi, cashier: StackStoref
     api.give(5, account)
     key = keys.entry(account, 2)
     item = table.client.get_item(TableName=table.name, Key=key)["Item"]
-    changed = {**item, "line": {"S": item["line"]["S"].replace('"actor":"', '"actor":"x')}}
+    changed = {**item, "line": {"S": item["line"]["S"].replace('"by":"', '"by":"x')}}
     table.client.put_item(TableName=table.name, Item=changed)
     begin_anew(cashier)
 

@@ -1,9 +1,8 @@
 """What all the tests before have written, read from the table and worked out again by an auditor of its own."""
 
-import json
-
 import pytest
 
+from tests.oracle import stored_form
 from tests.support.ledger_audit import audit
 from tests.support.over_http import HttpApi
 from tests.support.payment_page import StackStorefront
@@ -35,7 +34,7 @@ def test_used_quota_matches_the_entries(items: Stored) -> None:
     for account in accounts_of(items):
         remaining = 0
         for item in entry_items(items, account):
-            line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
+            line, state = stored_form.read(item)
             drawn = sum(row[1] for row in line["draws"] if row[0] == "quota")
             remaining += line["quota"]
             assert remaining == line["quota_remaining"] >= 0
@@ -45,7 +44,7 @@ def test_used_quota_matches_the_entries(items: Stored) -> None:
 
 def test_the_history_shows_the_ledger_and_nothing_else(api: HttpApi, items: Stored) -> None:
     for account in accounts_of(items):
-        written = [json.loads(item["line"]["S"]) for item in entry_items(items, account)]
+        written = [stored_form.line_of(item) for item in entry_items(items, account)]
 
         shown = api.history(account, limit="100")[::-1]
 
@@ -59,7 +58,7 @@ def test_the_auditor_finds_one_changed_letter(items: Stored) -> None:
     [*_, (key, item), _, _] = [
         (key, item) for key, item in sorted(items.items()) if key[0] == f"ACCOUNT#{account}" and "line" in item
     ]
-    forged = {**items, key: {**item, "line": {"S": item["line"]["S"].replace('"actor":"', '"actor":"x')}}}
+    forged = {**items, key: {**item, "line": {"S": item["line"]["S"].replace('"by":"', '"by":"x')}}}
 
     with pytest.raises(AssertionError, match="the chain breaks"):
         audit(forged, account)

@@ -6,12 +6,19 @@ kilobytes a unit. An item's size is the bytes of its names and values.
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
 from math import ceil
 from typing import Any
 
 import pytest
 
+from prepaid.core.account import Account, Charge, Hold, Lot
+from prepaid.core.entry import LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits
+from prepaid.core.ledger import Debit, apply
+from prepaid.store.catalog import first_catalog
+from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item
 from prepaid.store.ledger import read_tail
 from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
@@ -42,7 +49,7 @@ def units_of_transaction(items: list[Mapping[str, Any]]) -> int:
     return sum(2 * ceil(size(item) / KILOBYTE) for item in items)
 
 
-@pytest.mark.parametrize("lots", [1, 4, 8])
+@pytest.mark.parametrize("lots", [1, 4, 8, 12])
 def test_a_debit_is_one_query_and_one_transaction_of_four_write_units(
     driver: StoreDriver, wire: Wire, lots: int
 ) -> None:
@@ -67,18 +74,64 @@ def test_a_debit_is_one_query_and_one_transaction_of_four_write_units(
     assert units_of_transaction([after[key] for key in after.keys() - before.keys()]) == 4
 
 
-def test_each_lot_adds_some_sixty_bytes_to_every_entry(driver: StoreDriver) -> None:
+def test_each_lot_adds_some_thirty_bytes_to_every_entry(driver: StoreDriver) -> None:
     driver.open()
     sizes = []
-    for lots in range(1, 11):
+    for lots in range(1, 19):
         driver.grant(100_000, validity=NOW + lots * DAY)
         sizes.append(size(stored(driver.table)["ACCOUNT#acme", f"ENTRY#{lots + 1:012d}"]))
 
     grown = [after - before for before, after in itertools.pairwise(sizes)]
 
-    assert all(50 < bytes_ < 65 for bytes_ in grown)
-    # Ten lots and nothing said about the occasion: still one write unit, doubled by the transaction.
-    assert sizes[9] <= KILOBYTE
+    assert all(25 < bytes_ < 40 for bytes_ in grown)
+    # Eighteen lots and nothing said about the occasion: still one write unit, doubled by the transaction.
+    assert sizes[17] <= KILOBYTE
+
+
+def test_an_entry_with_twelve_lots_two_quotas_and_a_hold_fits() -> None:
+    """In one kilobyte, with everything that a debit can say of itself, and all texts of usual length."""
+    lots = tuple(
+        Lot(
+            number=180 + number,
+            kind="promotion" if number % 3 else "purchase",
+            granted=1_000,
+            remaining=1_000 if number else 437,
+            granted_at=NOW + number * DAY,
+            expires_at=NOW + (number + 365) * DAY,
+        )
+        for number in range(12)
+    )
+    held = Charge(
+        feature="ai_service",
+        quantity=25,
+        quota=20,
+        period=date(2026, 7, 1),
+        lots=(replace(lots[0], granted=1_000, remaining=5),),
+    )
+    account = Account(
+        id="petshop-4711",
+        number=12_345,
+        at=NOW,
+        terms=QUOTA_100,
+        quotas_used={"ai_service": 98, "sticker": 250},
+        quota_renews_at=NOW + DAY,
+        lots=lots,
+        holds=(Hold(number=12_340, charge=held, lapses_at=NOW + DAY),),
+    )
+    debit = Debit(
+        actor="4k2m9qv7h1c8r3t5w6x0y2z4b6",
+        feature="ai_service",
+        quantity=10,
+        description="Sticker for Rex",
+        customer="+55 11 98765-4321",
+        reference="order-000123",
+    )
+    [entry] = apply(account, debit, catalog=first_catalog(), now=NOW)
+
+    item = entry_to_item(replace(entry, key="dEf-45"), GENESIS_HASH, bytes(range(SALT_BYTES)))
+
+    assert [type(draw) for draw in entry.draws] == [QuotaDraw, LotDraw]
+    assert size(item) <= KILOBYTE
 
 
 def test_a_debit_costs_the_same_after_a_long_history(driver: StoreDriver, wire: Wire) -> None:

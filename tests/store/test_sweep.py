@@ -108,7 +108,7 @@ def test_due_rows_are_read_in_pages_without_a_gap(driver: StoreDriver) -> None:
     while rows := read_due(driver.table, place, 3):
         assert len(found) < 7
         found += [row.what for row in rows]
-        place = SweepCheckpoint(day=place.day, shard=shard, after=f"{rows[-1].account}#{rows[-1].lot}")
+        place = SweepCheckpoint(day=place.day, shard=shard, after=f"{rows[-1].account}#{rows[-1].what}")
 
     assert found == [f"lot_{number:012d}" for number in range(2, 9)]
 

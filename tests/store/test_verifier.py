@@ -16,7 +16,7 @@ from prepaid.core.ledger import Debit, Revoke, apply
 from prepaid.core.purchase import PurchaseState
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Item, Table
-from prepaid.store.items import checksum, entry_to_item, key_digest
+from prepaid.store.items import ERASED, checksum, entry_to_item, key_digest
 from prepaid.store.ledger import append, read_tail
 from prepaid.store.verification import save_pass
 from prepaid.use_cases.verifying.findings import Finding
@@ -301,7 +301,7 @@ def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: Whol
     del tampered["CLAIM#zoo#same 1", "CLAIM"]
     # Whose hashes fit, so that only the entry before it tells.
     key = ("ACCOUNT#zoo", "ENTRY#000000000002")
-    state = tampered[key]["state"]["S"].replace('"quotas_used":{}', '"quotas_used":{"sticker":1}')
+    state = tampered[key]["state"]["S"].replace('"renews"', '"used":{"sticker":1},"renews"')
     tampered = rehash({**tampered, key: {**tampered[key], "state": {"S": state}}}, key[0])
     whole.hold(tampered)
     at_once = verified(whole.table, now=SOON_AFTER).findings
@@ -310,7 +310,7 @@ def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: Whol
         again = verified(whole.table, now=SOON_AFTER, page_rows=page_rows, cut=True).findings
         assert sorted(map(str, again)) == sorted(map(str, at_once))
     found = {(finding.code, finding.account, finding.where) for finding in at_once}
-    assert ("not_replayed", "zoo", "ENTRY#000000000002 state.quotas_used") in found
+    assert ("not_replayed", "zoo", "ENTRY#000000000002 state.used") in found
     assert len(at_once) > 3
 
 
@@ -370,13 +370,34 @@ def test_a_refund_that_revoked_too_little_is_found(whole: WholeTable) -> None:
 
 def test_findings_contain_no_text_of_clients_or_customers(clean: Stored, whole: WholeTable) -> None:
     key = ("ACCOUNT#acme", "ENTRY#000000000010")
-    line = clean[key]["line"]["S"].replace("Maria", "Mario")
-    whole.hold(rehash({**clean, key: {**clean[key], "line": {"S": line}}}, key[0]))
+    texts = clean[key]["texts"]["S"].replace("Maria", "Mario")
+    whole.hold({**clean, key: {**clean[key], "texts": {"S": texts}}})
 
     findings = verified(whole.table, now=SOON_AFTER).findings
 
-    assert findings
+    assert [(finding.code, finding.where) for finding in findings] == [("texts_changed", key[1])]
     assert "Mari" not in str(findings)
+
+
+def test_an_erased_text_is_no_finding(clean: Stored, whole: WholeTable) -> None:
+    erased = {key: {**item, "texts": {"S": ERASED}} if "texts" in item else item for key, item in clean.items()}
+    assert erased != clean
+    whole.hold(erased)
+
+    assert verified(whole.table, now=SOON_AFTER).findings == []
+
+
+def test_texts_that_are_gone_or_added_are_found(clean: Stored, whole: WholeTable) -> None:
+    with_texts, plain = ("ACCOUNT#acme", "ENTRY#000000000010"), ("ACCOUNT#acme", "ENTRY#000000000001")
+    gone = {name: value for name, value in clean[with_texts].items() if name != "texts"}
+    added = {**clean[plain], "texts": clean[with_texts]["texts"]}
+    marked = {**clean[plain], "texts": {"S": ERASED}}
+
+    for key, item in ((with_texts, gone), (plain, added), (plain, marked)):
+        whole.hold({**clean, key: item})
+        assert ("texts_changed", key[1]) in {
+            (finding.code, finding.where) for finding in verified(whole.table, now=SOON_AFTER).findings
+        }
 
 
 def test_concurrent_writes_cause_no_findings(whole: WholeTable) -> None:

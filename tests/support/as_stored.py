@@ -10,10 +10,11 @@ from prepaid.core.errors import InsufficientCredits
 from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Restore, Revoke, Settle, Void
 from prepaid.core.reversing import Reverse
-from prepaid.store.items import hold_to_row, lot_to_row
+from prepaid.store.items import hold_to_texts, lot_to_text
 from tests.oracle import rules
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion
+from tests.oracle.stored_form import hold_row, lot_row
 
 
 def state_of(account: Account) -> State:
@@ -21,9 +22,9 @@ def state_of(account: Account) -> State:
         terms=asdict(account.terms),
         used=dict(account.quotas_used),
         renews_at=milliseconds(account.quota_renews_at),
-        lots=tuple(lot_to_row(lot) for lot in account.lots),
+        lots=tuple(lot_row(lot_to_text(lot)) for lot in account.lots),
         owed=account.owed,
-        holds=tuple(hold_to_row(hold) for hold in account.holds),
+        holds=tuple(hold_row(hold_to_texts(hold)) for hold in account.holds),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from prepaid.store.items import CHECKSUM, GENESIS_HASH, cancellation_request_hash, chain_hash, checksum
+from prepaid.store.items import CHECKSUM, ERASED, GENESIS_HASH, cancellation_request_hash, chain_hash, checksum
 from tests.support.store_driver import Stored
 
 type Key = tuple[str, str]
@@ -162,8 +162,9 @@ def kind(key: Key, item: Any) -> tuple[Any, ...]:
     """What rows have in common that are checked alike."""
     if key[1].startswith("ENTRY#"):
         line = json.loads(item["line"]["S"])
-        owed = line.get("owed", 0)
-        return ("ENTRY", line["type"], "lot" in line, owed > 0, owed < 0, bool(line["draws"]), "key" in line)
+        owed, texts = line.get("owed", 0), item["texts"]["S"] if "texts" in item else None
+        shape = ("lot" in line, owed > 0, owed < 0, "draws" in line, "key" in line, texts is None, texts == ERASED)
+        return ("ENTRY", line["type"], *shape)
     if key[1].startswith("PURCHASE#"):
         return ("PURCHASE", item["state"]["S"])
     return (named(key, item), "purchase" in item, "opened" in item)
@@ -203,7 +204,8 @@ def otherwise(value: Any) -> Any:
             return {type_: type(content)()}
         case "S" if content.startswith(("{", "[")):
             # As it was, written a little otherwise.
-            return {"S": content.replace(":", ": ", 1).replace(",", ", ", 1) + " " * (content == "[]")}
+            spaced = content.replace(":", ": ", 1).replace(",", ", ", 1)
+            return {"S": spaced if spaced != content else f"{content} "}
         case _:
             return {type_: f"{content}x"}
 
@@ -222,8 +224,23 @@ def variants(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         elif isinstance(leaf, int):
             yield place, _with(whole, place, leaf + 1)
             yield (*place, "less"), _with(whole, place, leaf - 1)
+        elif leaf is not None and " " in leaf:
+            # A lot or a draw.
+            words = leaf.split(" ")
+            for number, word in enumerate(words):
+                changed = [*words[:number], otherwise_said(word), *words[number + 1 :]]
+                yield (*place, "word", str(number)), _with(whole, place, " ".join(changed))
+            yield (*place, "shorter"), _with(whole, place, " ".join(words[:-1]))
+            yield (*place, "longer"), _with(whole, place, f"{leaf} {words[-1]}")
         else:
             yield place, _with(whole, place, f"{leaf}x")
+
+
+def otherwise_said(word: str) -> str:
+    """Another word of the same kind: a count, a letter or a time."""
+    if word.isdigit():
+        return str(int(word) + 1)
+    return {"p": "g", "g": "p", "a": "g"}.get(word) or f"{word[:-1]}{'0' if word[-1] != '0' else '1'}"
 
 
 def rehash(items: Stored, partition: str) -> Stored:

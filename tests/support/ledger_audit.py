@@ -1,10 +1,10 @@
 """Adds up a finished ledger from its raw items. What kinds of entries there are, the oracle says."""
 
-import json
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from tests.oracle import stored_form
 from tests.oracle.rules import COUNTED_AS, GRANTS, MONEY_BACK
 from tests.support.store_driver import Stored, entry_items
 
@@ -42,7 +42,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
     balance = consumptions = owed = 0
     time = -1
     for number, item in enumerate(ledger, start=1):
-        line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
+        line, state = stored_form.read(item)
         assert line["at"] >= time, "time ran backwards"
         time = line["at"]
         balance += line["credits"]

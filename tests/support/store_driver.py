@@ -1,6 +1,6 @@
 """Short ways to say what a store test is about: who asks, for what, when; and what is stored afterwards."""
 
-import json
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,13 +22,14 @@ from prepaid.store import keys
 from prepaid.store.accounts import Profile
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put, within
-from prepaid.store.items import entry_to_item, key_digest
+from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
 from prepaid.store.ledger import Appended, append, open_ledger, read_tail
 from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
 from prepaid.use_cases.sweeping import PIECE_SECONDS
 from prepaid.use_cases.syncing import Outcome, Sync, sync_purchase
+from tests.oracle import stored_form
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -278,6 +279,7 @@ class StoreDriver:
             catalog=self.catalog,
             now=at,
             idempotency_key=key,
+            salt=secrets.token_bytes(SALT_BYTES),
         )
 
 
@@ -324,7 +326,7 @@ def entry_items(items: Stored, account: str = "acme") -> list[Item]:
 
 def lines(items: Stored, account: str = "acme") -> list[dict[str, Any]]:
     """What the raw entries say happened, oldest first."""
-    return [json.loads(item["line"]["S"]) for item in entry_items(items, account)]
+    return [stored_form.line_of(item) for item in entry_items(items, account)]
 
 
 def types(items: Stored, account: str = "acme") -> list[str]:

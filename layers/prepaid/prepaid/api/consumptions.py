@@ -32,6 +32,7 @@ from prepaid.core.errors import ConsumptionNotFound, InvalidRequest
 from prepaid.core.ids import consumption_id, consumption_number
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
+from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import append, find_by_key, find_entry, read_tail
 
 LOOK_UP_SCOPES = ("prepaid/consume", "prepaid/read")
@@ -80,6 +81,7 @@ def consume(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
 

@@ -26,6 +26,7 @@ from prepaid.core.entry import Entry, LotDraw
 from prepaid.core.ids import grant_id, grant_number, lot_number, void_id
 from prepaid.core.ledger import Grant, Void
 from prepaid.deps import Deps
+from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import append
 from prepaid.use_cases.voiding import void_grant
 
@@ -113,6 +114,7 @@ def grant(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return created(grant_answer(appended.entries[-1]), replayed=appended.replayed)
 
@@ -151,6 +153,7 @@ def void(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return created(void_answer(voided.entries[-1]), replayed=voided.replayed)
 

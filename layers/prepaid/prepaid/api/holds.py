@@ -24,6 +24,7 @@ from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
 from prepaid.core.holding import DEFAULT_TTL_SECONDS, LONGEST_TTL_SECONDS, PlaceHold
 from prepaid.core.ids import capture_id, hold_id, hold_number, release_id
 from prepaid.deps import Deps
+from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import append
 from prepaid.use_cases.holding import capture_hold, find_hold, release_hold
 
@@ -131,6 +132,7 @@ def place(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return created(hold_answer(appended.entries[-1]), replayed=appended.replayed)
 
@@ -148,6 +150,7 @@ def capture(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return done(capture_answer(captured.entries[-1]), replayed=captured.replayed)
 

@@ -13,6 +13,7 @@ from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.entry import Entry
 from prepaid.core.ids import charge_number, reversal_id
 from prepaid.deps import Deps
+from prepaid.store.items import SALT_BYTES
 from prepaid.use_cases.reversing import reverse_charge
 
 
@@ -59,6 +60,7 @@ def reverse(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
+        salt=deps.random_bytes(SALT_BYTES),
     )
     return created(reversal_answer(appended.entries[-1]), replayed=appended.replayed)
 

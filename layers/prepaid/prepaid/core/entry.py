@@ -62,6 +62,7 @@ class Entry:
     of it, else of all quotas together.
     actor: the token's client, or the part of the service that acted on its own.
     lot: the lot that this entry granted, as it was then. purchase: the purchase that the entry belongs to.
+    description, customer, reference: texts that can name a person. erased: whether they were removed (rule 22).
     key: a digest of the request's idempotency key, so that the verifier detects a missing claim.
     lapses_at: of the hold that this entry placed. holds: the numbers of the holds that this entry ended.
     returned: of a capture, what the hold gave back, as draws below zero. The draws of a capture are what it spent.
@@ -86,6 +87,7 @@ class Entry:
     lot: Lot | None = None
     purchase: str | None = None
     key: str | None = None
+    erased: bool = False
     quotas: Mapping[str, int] = field(default_factory=dict)
     lapses_at: datetime | None = None
     holds: tuple[int, ...] = ()

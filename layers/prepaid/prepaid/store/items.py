@@ -1,21 +1,42 @@
 """Conversion of entries to items and back, and digests. The hash chain covers the stored bytes: never rewrite them.
 
-An entry's item holds `line` (the event) and `state` (the account after it), both compact JSON, and `hash`, which covers
-both, the key and the previous hash. Times are milliseconds since 1970 and lots are short rows, so that an entry with
-eight lots still fits in one kilobyte, the size of a write unit.
+An entry's item:
+
+    line    the event, compact JSON. `v` is the version of the form of line and state
+    state   the account after the event, compact JSON
+    texts   a salt and the texts that can name a person, or ERASED; absent when the entry never had texts
+    hash    of the previous hash, the key, the line and the state
+
+The line holds a digest of `texts`, so the chain covers them without holding them: erasing the texts breaks no hash, and
+changing them doesn't fit the digest. Without the salt, nobody can find out the texts by trying.
+
+What is zero or empty is left out. Times that are read by people are milliseconds since 1970. A lot or a draw is words
+in one text, and its times are in base 36, so that an entry with twelve lots, two quotas and a hold fits in one
+kilobyte, the size of a write unit:
+
+    "12 p 1000 mb2k0g00 nxk3a800 998"    lot 12, purchased, 1000 credits granted, granted at, expires at, 998 remain
+    "12 p 1000 mb2k0g00 nxk3a800"        the same with all its credits
+    "12 2 nxk3a800"                      2 credits drawn from lot 12, expires at
+    5                                    5 units drawn from the quota of the entry's feature
+    "5 sticker"                          the same of another feature
+
+A hold is a list of texts: itself, and what each lot pays for it:
+
+    "120 sticker 9 mb2k0g00"             hold 120, of 9 units, lapses at
+    "120 sticker 9 mb2k0g00 4 2026-07"   the same; the quota of the period that ends in that month pays for 4 of them
 """
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 
-from prepaid.core.account import Account, Charge, Hold, Lot, Terms
+from prepaid.core.account import Account, Charge, Hold, Lot, LotKind, Terms
 from prepaid.core.calendar import instant, milliseconds
-from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
+from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ids import lot_id, lot_number
 from prepaid.core.ledger import Debit, Grant, Void
@@ -23,6 +44,7 @@ from prepaid.core.reversing import Reverse
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 
+FORM_VERSION = 1
 GENESIS_HASH = bytes(32)
 # The operation's name in a claim's hash. Hashes are permanent, so the names don't depend on the classes' names.
 OPERATION_NAMES: dict[type, str] = {
@@ -39,7 +61,17 @@ NOT_ASKED: dict[type, frozenset[str]] = {
     Capture: frozenset({"actor", "description", "customer", "reference"}),
     Reverse: frozenset({"actor", "charge", "reversed", "customer", "reference"}),
 }
-OPTIONAL_FIELDS = ("feature", "quantity", "description", "customer", "reference", "purchase", "key", "reverses")
+# The texts of an entry that can name a person, in the order in which they are stored.
+TEXTS = ("description", "customer", "reference")
+# Their descriptions are the service's own words: they name no person, and are in the line.
+OWN_WORDS: tuple[EntryType, ...] = ("purchase", "plan_change")
+# What is stored instead of an entry's texts once they are erased.
+ERASED = "erased"
+SALT_BYTES = 16
+OPTIONAL_FIELDS = ("feature", "quantity", "purchase", "key", "reverses")
+LETTER_OF: dict[LotKind, str] = {"purchase": "p", "promotion": "g", "adjustment": "a"}
+KIND_OF: dict[str, LotKind] = {letter: kind for kind, letter in LETTER_OF.items()}
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # Six characters, so that the line fits in a write unit. A key with another key's digest gives an attacker nothing.
 KEY_DIGEST_CHARACTERS = 6
 CHECKSUM = "checksum"
@@ -48,47 +80,77 @@ CHECKSUM = "checksum"
 Claimable = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void
 
 
-def entry_to_item(entry: Entry, previous_hash: bytes) -> Item:
-    """The item of an entry that follows the one with `previous_hash`."""
+def entry_to_item(entry: Entry, previous_hash: bytes, salt: bytes = b"") -> Item:
+    """The item of an entry that follows the one with `previous_hash`. salt: SALT_BYTES if the entry has texts."""
     key = keys.entry(entry.after.id, entry.number)
-    line, state = _dump(_line(entry)), _dump(_state(entry.after))
+    texts = _texts(entry, salt)
+    line, state = line_and_state(entry, texts_digest(texts) if texts else None)
     digest = chain_hash(previous_hash, key["PK"]["S"], key["SK"]["S"], line, state)
-    return {**key, "line": {"S": line}, "state": {"S": state}, "hash": {"B": digest}}
+    own = {"texts": {"S": texts}} if texts else {}
+    return {**key, "line": {"S": line}, "state": {"S": state}, **own, "hash": {"B": digest}}
+
+
+def line_and_state(entry: Entry, digest: str | None) -> tuple[str, str]:
+    """The stored line and state of an entry. digest: of its texts."""
+    return _dump(_line(entry, digest)), _dump(_state(entry.after))
 
 
 def entry_from_item(item: Item) -> Entry:
-    """The entry stored in an item."""
+    """The entry stored in an item. Raises ValueError for a form that this version doesn't know."""
     line, state = json.loads(item["line"]["S"]), json.loads(item["state"]["S"])
+    if line["v"] != FORM_VERSION:
+        raise ValueError(f"unknown form {line['v']}")
+    feature = line.get("feature")
     after = Account(
         id=item["PK"]["S"].removeprefix(keys.ledger("")),
         number=int(item["SK"]["S"].removeprefix(keys.ENTRY_PREFIX)),
         at=instant(line["at"]),
         terms=terms_from_row(state["terms"]),
-        quotas_used=state["quotas_used"],
-        quota_renews_at=instant(state["quota_renews_at"]),
-        lots=tuple(lot_from_row(row) for row in state["lots"]),
+        quotas_used=state.get("used", {}),
+        quota_renews_at=instant(state["renews"]),
+        lots=tuple(lot_from_text(text) for text in state.get("lots", ())),
         owed=state.get("owed", 0),
-        holds=tuple(hold_from_row(row) for row in state.get("holds", ())),
+        holds=tuple(hold_from_texts(texts) for texts in state.get("holds", ())),
     )
-    feature = line.get("feature")
     return Entry(
         type=line["type"],
-        credits=line["credits"],
-        quota=line["quota"],
+        credits=line.get("credits", 0),
+        quota=line.get("quota", 0),
         owed=line.get("owed", 0),
-        quota_remaining=line["quota_remaining"],
-        draws=_draws_from_rows(line["draws"], feature),
-        actor=line["actor"],
-        catalog_version=line["catalog_version"],
+        quota_remaining=line.get("left", 0),
+        quotas=line.get("quotas") or _quotas_of(feature, line.get("quota", 0)),
+        draws=_draws_from(line.get("draws", ()), feature),
+        actor=line["by"],
+        catalog_version=line["catalog"],
         after=after,
-        lot=lot_from_row(line["lot"]) if "lot" in line else None,
-        quotas=line.get("quotas") or _quotas_of(feature, line["quota"]),
-        lapses_at=instant(line["lapses_at"]) if "lapses_at" in line else None,
+        lot=lot_from_text(line["lot"]) if "lot" in line else None,
+        lapses_at=instant(line["lapses"]) if "lapses" in line else None,
         holds=tuple(line.get("holds", ())),
-        returned=_draws_from_rows(line.get("returned", ()), feature),
-        expired=tuple(_lot_draw_from_row(row) for row in line.get("expired", ())),
+        returned=_draws_from(line.get("returned", ()), feature),
+        expired=tuple(_lot_draw_from(stored) for stored in line.get("expired", ())),
+        erased=item.get("texts") == {"S": ERASED},
         **{name: line[name] for name in OPTIONAL_FIELDS if name in line},
+        **(_texts_from(item) | ({"description": line["note"]} if "note" in line else {})),
     )
+
+
+def texts_digest(texts: str) -> str:
+    """The digest of an entry's stored texts, for its line. The texts begin with their salt."""
+    return _base64(sha256(texts.encode()).digest()[:16])
+
+
+def texts_differ(item: Item) -> bool:
+    """Whether an entry's item has other texts than its line covers. Erased texts are none that differ."""
+    digest, texts = json.loads(item["line"]["S"]).get("texts"), item.get("texts", {}).get("S")
+    if texts == ERASED:
+        return digest is None
+    fitting: str | None = texts_digest(texts) if texts is not None else None
+    return bool(digest != fitting)
+
+
+def salt_of(salt: bytes, number: int) -> bytes:
+    """The salt of entry `number`, from one for all entries of a write: the salt of one entry tells no other's."""
+    return sha256(salt + str(number).encode()).digest()[:SALT_BYTES] if salt else b""
 
 
 def chain_hash(previous_hash: bytes, partition: str, sort: str, line: str, state: str) -> bytes:
@@ -99,12 +161,22 @@ def chain_hash(previous_hash: bytes, partition: str, sort: str, line: str, state
 def request_hash(operation: Claimable) -> bytes:
     """A hash of the request's content, independent of the actor and the JSON formatting (rule 5).
 
-    It omits absent fields, so that a field added later doesn't turn a retry with an old key into a different request.
+    It leaves out the texts, which are compared with the entry's own: a hash of them would outlive their erasure. It
+    omits absent fields, so that a field added later doesn't turn a retry with an old key into a different request.
     """
+    content = {name: value for name, value in _asked(operation) if name not in TEXTS and value is not None}
+    return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **content}, sort_keys=True).encode()).digest()
+
+
+def asked_texts(operation: Claimable) -> Iterator[tuple[str, str | None]]:
+    """The texts that the client sent, by name; None for one that it could have sent."""
+    return ((name, value) for name, value in _asked(operation) if name in TEXTS)
+
+
+def _asked(operation: Claimable) -> Iterator[tuple[str, Any]]:
     left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))
-    names = [field.name for field in fields(operation) if field.name not in left_out]
-    asked = {name: value for name in names if (value := getattr(operation, name)) is not None}
-    return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **asked}, sort_keys=True).encode()).digest()
+    names = (field.name for field in fields(operation) if field.name not in left_out)
+    return ((name, getattr(operation, name)) for name in names)
 
 
 def purchase_request_hash(pack: str) -> bytes:
@@ -124,13 +196,13 @@ def manager_session_request_hash() -> bytes:
 
 def portal_link_request_hash(language: str | None, return_url: str | None) -> bytes:
     """The request hash of a link to the subscription page, with what the request says and not its defaults."""
-    fields = {"operation": "portal_link", "language": language, "return_url": return_url}
-    return sha256(_dump(fields, sort_keys=True).encode()).digest()
+    content = {"operation": "portal_link", "language": language, "return_url": return_url}
+    return sha256(_dump(content, sort_keys=True).encode()).digest()
 
 
 def key_digest(idempotency_key: str) -> str:
     """The short digest of a key that an entry or purchase stores. The claim stores the key itself."""
-    return urlsafe_b64encode(sha256(idempotency_key.encode()).digest()).decode()[:KEY_DIGEST_CHARACTERS]
+    return _base64(sha256(idempotency_key.encode()).digest())[:KEY_DIGEST_CHARACTERS]
 
 
 def checksummed(item: Item) -> Item:
@@ -144,38 +216,60 @@ def checksum(item: Item) -> bytes:
     return sha256(_dump(rest, sort_keys=True).encode()).digest()[:16]
 
 
-def _line(entry: Entry) -> dict[str, Any]:
+def _line(entry: Entry, digest: str | None) -> dict[str, Any]:
     optional = {name: getattr(entry, name) for name in OPTIONAL_FIELDS if getattr(entry, name) is not None}
+    noted = entry.type in OWN_WORDS and entry.description is not None
+    sums = {"credits": entry.credits, "quota": entry.quota, "owed": entry.owed, "left": entry.quota_remaining}
     return {
+        "v": FORM_VERSION,
         "at": milliseconds(entry.at),
         "type": entry.type,
-        "credits": entry.credits,
-        "quota": entry.quota,
-        "balance_after": entry.after.available,
-        "quota_remaining": entry.quota_remaining,
-        "draws": [_draw_to_row(draw, entry.feature) for draw in entry.draws],
-        "actor": entry.actor,
-        "catalog_version": entry.catalog_version,
-        **({"lot": lot_to_row(entry.lot)} if entry.lot else {}),
-        **({"owed": entry.owed} if entry.owed else {}),
-        **({"quotas": entry.quotas} if entry.quotas != _quotas_of(entry.feature, entry.quota) else {}),
-        **({"lapses_at": milliseconds(entry.lapses_at)} if entry.lapses_at else {}),
-        **({"holds": entry.holds} if entry.holds else {}),
-        **({"returned": [_draw_to_row(draw, entry.feature) for draw in entry.returned]} if entry.returned else {}),
-        **({"expired": [_draw_to_row(draw, entry.feature) for draw in entry.expired]} if entry.expired else {}),
         **optional,
+        **{name: value for name, value in sums.items() if value},
+        **({"quotas": entry.quotas} if entry.quotas != _quotas_of(entry.feature, entry.quota) else {}),
+        **_draws_to(entry),
+        **({"lapses": milliseconds(entry.lapses_at)} if entry.lapses_at else {}),
+        **({"holds": entry.holds} if entry.holds else {}),
+        **({"lot": lot_to_text(entry.lot)} if entry.lot else {}),
+        "by": entry.actor,
+        "catalog": entry.catalog_version,
+        **({"note": entry.description} if noted else {}),
+        **({"texts": digest} if digest else {}),
     }
+
+
+def _draws_to(entry: Entry) -> dict[str, list[str | int]]:
+    all_draws = {"draws": entry.draws, "returned": entry.returned, "expired": entry.expired}
+    return {name: [_draw_to(draw, entry.feature) for draw in draws] for name, draws in all_draws.items() if draws}
 
 
 def _state(account: Account) -> dict[str, Any]:
     return {
         "terms": terms_to_row(account.terms),
-        "quotas_used": account.quotas_used,
-        "quota_renews_at": milliseconds(account.quota_renews_at),
-        "lots": [lot_to_row(lot) for lot in account.lots],
+        **({"used": account.quotas_used} if account.quotas_used else {}),
+        "renews": milliseconds(account.quota_renews_at),
+        **({"lots": [lot_to_text(lot) for lot in account.lots]} if account.lots else {}),
         **({"owed": account.owed} if account.owed else {}),
-        **({"holds": [hold_to_row(hold) for hold in account.holds]} if account.holds else {}),
+        **({"holds": [hold_to_texts(hold) for hold in account.holds]} if account.holds else {}),
     }
+
+
+def _texts(entry: Entry, salt: bytes) -> str | None:
+    """The texts as they are stored, with their salt; None when the entry has none."""
+    own_words = {"description"} if entry.type in OWN_WORDS else set()
+    texts = [None if name in own_words else getattr(entry, name) for name in TEXTS]
+    if not any(text is not None for text in texts):
+        return None
+    assert len(salt) == SALT_BYTES, "texts need a salt"
+    return _dump([_base64(salt), *texts])
+
+
+def _texts_from(item: Item) -> dict[str, str]:
+    """The stored texts by name, without those that are absent. Raises ValueError for other than the stored form."""
+    if "texts" not in item or item["texts"]["S"] == ERASED:
+        return {}
+    _, *texts = json.loads(item["texts"]["S"])
+    return {name: text for name, text in zip(TEXTS, texts, strict=True) if text is not None}
 
 
 def terms_to_row(terms: Terms) -> list[str | int | None]:
@@ -195,51 +289,23 @@ def terms_from_row(row: list[Any]) -> Terms:
     )
 
 
-def lot_to_row(lot: Lot) -> list[str | int]:
-    """A lot as a short row, so that many lots fit in a kilobyte."""
-    granted_at, expires_at = milliseconds(lot.granted_at), milliseconds(lot.expires_at)
-    return [lot.number, lot.kind, lot.granted, lot.remaining, granted_at, expires_at]
+def lot_to_text(lot: Lot) -> str:
+    """A lot as words."""
+    words = [str(lot.number), LETTER_OF[lot.kind], str(lot.granted), _time_to(lot.granted_at), _time_to(lot.expires_at)]
+    return " ".join([*words, str(lot.remaining)] if lot.remaining != lot.granted else words)
 
 
-def lot_from_row(row: list[Any]) -> Lot:
-    """The lot in a row."""
-    number, kind, granted, remaining, granted_at, expires_at = row
+def lot_from_text(text: str) -> Lot:
+    """The lot in words. Raises KeyError, ValueError."""
+    number, letter, granted, granted_at, expires_at, *remaining = text.split(" ")
     return Lot(
-        number=number,
-        kind=kind,
-        granted=granted,
-        remaining=remaining,
-        granted_at=instant(granted_at),
-        expires_at=instant(expires_at),
+        number=int(number),
+        kind=KIND_OF[letter],
+        granted=int(granted),
+        remaining=int(remaining[0] if remaining else granted),
+        granted_at=_time_from(granted_at),
+        expires_at=_time_from(expires_at),
     )
-
-
-def hold_to_row(hold: Hold) -> list[Any]:
-    """A hold as a short row. Its quota and their period stand at the end, if it has any."""
-    charge = hold.charge
-    quota = [charge.quota, charge.period.isoformat()[:7]] if charge.period else []
-    lots = [lot_to_row(lot) for lot in charge.lots]
-    return [hold.number, charge.feature, charge.quantity, milliseconds(hold.lapses_at), lots, *quota]
-
-
-def hold_from_row(row: list[Any]) -> Hold:
-    """The hold in a row."""
-    number, feature, quantity, lapses_at, lots, *quota = row
-    charge = Charge(
-        feature=feature,
-        quantity=quantity,
-        quota=quota[0] if quota else 0,
-        period=date.fromisoformat(f"{quota[1]}-01") if quota else None,
-        lots=tuple(lot_from_row(lot) for lot in lots),
-    )
-    return Hold(number=number, charge=charge, lapses_at=instant(lapses_at))
-
-
-def _draw_to_row(draw: Draw, feature: str | None) -> list[str | int]:
-    """A draw as a short row. feature: of the entry; a quota of another one is named."""
-    if isinstance(draw, QuotaDraw):
-        return ["quota", draw.units] if draw.feature == feature else ["quota", draw.units, draw.feature]
-    return ["lot", lot_number(draw.lot), draw.credits, milliseconds(draw.expires_at)]
 
 
 def _quotas_of(feature: str | None, units: int) -> dict[str, int]:
@@ -247,20 +313,66 @@ def _quotas_of(feature: str | None, units: int) -> dict[str, int]:
     return {feature: units} if feature and units else {}
 
 
-def _draws_from_rows(rows: Iterable[list[Any]], feature: str | None) -> tuple[Draw, ...]:
-    return tuple(_draw_from_row(row, feature) for row in rows)
+def hold_to_texts(hold: Hold) -> list[str]:
+    """A hold as texts: itself, and what each lot pays for it."""
+    charge = hold.charge
+    words = f"{hold.number} {charge.feature} {charge.quantity} {_time_to(hold.lapses_at)}"
+    quota = f" {charge.quota} {charge.period:%Y-%m}" if charge.period else ""
+    return [words + quota, *(lot_to_text(lot) for lot in charge.lots)]
 
 
-def _draw_from_row(row: list[Any], feature: str | None) -> Draw:
-    if row[0] == "quota":
-        of = row[2] if len(row) > 2 else feature  # noqa: PLR2004 - a quota of another feature is named
-        assert of is not None
-        return QuotaDraw(of, row[1])
-    return _lot_draw_from_row(row)
+def hold_from_texts(texts: list[str]) -> Hold:
+    """The hold in texts. Raises KeyError, ValueError."""
+    words, *lots = texts
+    number, feature, quantity, lapses_at, *quota = words.split(" ")
+    charge = Charge(
+        feature=feature,
+        quantity=int(quantity),
+        quota=int(quota[0]) if quota else 0,
+        period=date.fromisoformat(f"{quota[1]}-01") if quota else None,
+        lots=tuple(lot_from_text(lot) for lot in lots),
+    )
+    return Hold(number=int(number), charge=charge, lapses_at=_time_from(lapses_at))
 
 
-def _lot_draw_from_row(row: list[Any]) -> LotDraw:
-    return LotDraw(lot_id(row[1]), row[2], instant(row[3]))
+def _draw_to(draw: Draw, feature: str | None) -> str | int:
+    if isinstance(draw, QuotaDraw):
+        return draw.units if draw.feature == feature else f"{draw.units} {draw.feature}"
+    return f"{lot_number(draw.lot)} {draw.credits} {_time_to(draw.expires_at)}"
+
+
+def _draws_from(stored: Iterable[str | int], feature: str | None) -> tuple[Draw, ...]:
+    return tuple(_draw_from(draw, feature) for draw in stored)
+
+
+def _draw_from(stored: str | int, feature: str | None) -> Draw:
+    if isinstance(stored, int):
+        assert feature is not None
+        return QuotaDraw(feature, stored)
+    units, _, other = stored.partition(" ")
+    return _lot_draw_from(stored) if " " in other else QuotaDraw(other, int(units))
+
+
+def _lot_draw_from(stored: str) -> LotDraw:
+    number, credits, expires_at = stored.split(" ")
+    return LotDraw(lot_id(int(number)), int(credits), _time_from(expires_at))
+
+
+def _time_to(at: datetime) -> str:
+    """Milliseconds since 1970 in base 36."""
+    rest, digits = milliseconds(at), ""
+    while rest > 0:
+        rest, digit = divmod(rest, 36)
+        digits = DIGITS[digit] + digits
+    return digits or "0"
+
+
+def _time_from(text: str) -> datetime:
+    return instant(int(text, 36))
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _dump(value: Any, *, sort_keys: bool = False) -> str:

@@ -30,7 +30,16 @@ from prepaid.store.dynamodb import (
     query,
     transact,
 )
-from prepaid.store.items import GENESIS_HASH, Claimable, entry_from_item, entry_to_item, key_digest, request_hash
+from prepaid.store.items import (
+    GENESIS_HASH,
+    Claimable,
+    asked_texts,
+    entry_from_item,
+    entry_to_item,
+    key_digest,
+    request_hash,
+    salt_of,
+)
 
 ENTRY = "entry"
 CLAIM = "claim"
@@ -78,12 +87,14 @@ def append(
     catalog: Catalog,
     now: datetime,
     idempotency_key: str | None = None,
+    salt: bytes = b"",
     also: Puts = NO_PUTS,
 ) -> Appended:
     """Carry out `operation` on the account's newest state, at most once per key, permanently (rule 5).
 
-    also: writes of the same transaction. Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused,
-    ConditionFailed naming a write of `also` that lost its condition, Busy.
+    salt: sixteen random bytes, for an operation with texts. also: writes of the same transaction.
+    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, ConditionFailed naming a write of `also` that
+    lost its condition, Busy.
     """
     try:
         for draft in drafts(table, account_id, operation, catalog=catalog, now=now):
@@ -91,7 +102,7 @@ def append(
                 return Appended((), replayed=False)
             claim = _claim(draft, operation, idempotency_key) if idempotency_key is not None else NO_PUTS
             try:
-                if commit(table, draft, {**claim, **also}):
+                if commit(table, draft, {**claim, **also}, salt=salt):
                     return Appended(draft.entries, replayed=False)
             except ConditionFailed as failed:
                 earlier = find_replay(table, account_id, operation, idempotency_key)
@@ -138,12 +149,14 @@ def drafts(
         tail = draft.rival if attempt == 0 else None
 
 
-def commit(table: Table, draft: Draft, more: Puts) -> bool:
+def commit(table: Table, draft: Draft, more: Puts, *, salt: bytes = b"") -> bool:
     """Write the draft's entries and `more`, all or none. False when another append took the number: draft again.
+
+    salt: sixteen random bytes, for entries with texts.
 
     Raises ConditionFailed when a write of `more` lost its own condition, Busy.
     """
-    writes = {**_entry_puts(draft.tail, draft.entries), **more}
+    writes = {**_entry_puts(draft.tail, draft.entries, salt), **more}
     if not writes:
         return True
     try:
@@ -168,9 +181,14 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
     claim = get(table, keys.claim(account_id, idempotency_key))
     if claim is None:
         return None
-    if claim["request_hash"]["B"] != request_hash(_claimable(operation)):
+    asked = _claimable(operation)
+    if claim["request_hash"]["B"] != request_hash(asked):
         raise IdempotencyKeyReused
-    return Appended((read_entry(table, account_id, int(claim["number"]["N"])),), replayed=True)
+    entry = read_entry(table, account_id, int(claim["number"]["N"]))
+    # Erased texts can't be compared.
+    if not entry.erased and any(getattr(entry, name) != text for name, text in asked_texts(asked)):
+        raise IdempotencyKeyReused
+    return Appended((entry,), replayed=True)
 
 
 def find_by_key(table: Table, account_id: str, idempotency_key: str) -> Entry | None:
@@ -281,12 +299,12 @@ def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) ->
     return found
 
 
-def _entry_puts(tail: Tail, entries: tuple[Entry, ...]) -> dict[str, Item]:
+def _entry_puts(tail: Tail, entries: tuple[Entry, ...], salt: bytes) -> dict[str, Item]:
     """The entries' writes. The first is named ENTRY: another request may have taken its number."""
     puts: dict[str, Item] = {}
     previous_hash = tail.hash
     for entry in entries:
-        item = entry_to_item(entry, previous_hash)
+        item = entry_to_item(entry, previous_hash, salt_of(salt, entry.number))
         previous_hash = item["hash"]["B"]
         name = f"{ENTRY} {entry.number}" if puts else ENTRY
         puts[name] = {"Item": item, "ConditionExpression": IF_ABSENT}

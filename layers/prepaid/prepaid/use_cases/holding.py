@@ -34,9 +34,11 @@ def capture_hold(
     catalog: Catalog,
     now: datetime,
     idempotency_key: str,
+    salt: bytes,
 ) -> Appended:
     """Spend units of the hold that entry `hold` placed, all for None, and release the rest, at most once per key.
 
+    salt: sixteen random bytes.
     Raises AccountNotFound, HoldNotFound, AlreadyCaptured, HoldReleased, HoldLapsed, InvalidRequest,
     IdempotencyKeyReused, Busy.
     """
@@ -46,7 +48,9 @@ def capture_hold(
     operation = Capture(
         actor=actor, hold=hold, quantity=quantity, description=texts[0], customer=texts[1], reference=texts[2]
     )
-    return _end(table, account_id, operation, placed, catalog=catalog, now=now, idempotency_key=idempotency_key)
+    return _end(
+        table, account_id, operation, placed, catalog=catalog, now=now, idempotency_key=idempotency_key, salt=salt
+    )
 
 
 def release_hold(
@@ -88,6 +92,7 @@ def _end(
     catalog: Catalog,
     now: datetime,
     idempotency_key: str,
+    salt: bytes = b"",
 ) -> Appended:
     if placed is None:
         # A missing account and a key that was used for another request are reported first, as on every route.
@@ -95,7 +100,9 @@ def _end(
         find_replay(table, account_id, operation, idempotency_key)
         raise HoldNotFound
     try:
-        return append(table, account_id, operation, catalog=catalog, now=now, idempotency_key=idempotency_key)
+        return append(
+            table, account_id, operation, catalog=catalog, now=now, idempotency_key=idempotency_key, salt=salt
+        )
     except HoldNotFound:
         raise _refusal(find_hold(table, account_id, operation.hold, now)) from None
 

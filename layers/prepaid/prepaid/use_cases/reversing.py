@@ -30,9 +30,11 @@ def reverse_charge(
     catalog: Catalog,
     now: datetime,
     idempotency_key: str,
+    salt: bytes,
 ) -> Appended:
     """Return `quantity` units of what entry `entry` charged, or all that are left for None, at most once per key.
 
+    salt: sixteen random bytes.
     Raises AccountNotFound, ConsumptionNotFound, AlreadyReversed, IdempotencyKeyReused, Busy.
     """
     charged = find_entry(table, account_id, entry)
@@ -51,7 +53,14 @@ def reverse_charge(
         also = {REVERSED: reversed_put(account_id, entry, before=before, after=after)}
         try:
             return append(
-                table, account_id, operation, catalog=catalog, now=now, idempotency_key=idempotency_key, also=also
+                table,
+                account_id,
+                operation,
+                catalog=catalog,
+                now=now,
+                idempotency_key=idempotency_key,
+                salt=salt,
+                also=also,
             )
         except ConditionFailed:
             # Another reversal of the same charge was first: count again.

@@ -10,9 +10,16 @@ from prepaid.store.ledger import Appended, append, find_entry, find_replay, read
 
 
 def void_grant(
-    table: Table, account_id: str, void: Void, *, catalog: Catalog, now: datetime, idempotency_key: str
+    table: Table,
+    account_id: str,
+    void: Void,
+    *,
+    catalog: Catalog,
+    now: datetime,
+    idempotency_key: str,
+    salt: bytes,
 ) -> Appended:
-    """Take back credits of the grant that entry `void.lot` recorded, at most once per key.
+    """Take back credits of the grant that entry `void.lot` recorded, at most once per key. salt: sixteen random bytes.
 
     Raises AccountNotFound, GrantNotFound, PurchaseNotVoidable, ExceedsRemaining, IdempotencyKeyReused, Busy.
     """
@@ -24,4 +31,4 @@ def void_grant(
         read_tail(table, account_id)
         find_replay(table, account_id, void, idempotency_key)
         raise PurchaseNotVoidable if lot else GrantNotFound
-    return append(table, account_id, void, catalog=catalog, now=now, idempotency_key=idempotency_key)
+    return append(table, account_id, void, catalog=catalog, now=now, idempotency_key=idempotency_key, salt=salt)

@@ -10,6 +10,7 @@ Code = Literal[
     "entry_missing",
     "chain_broken",
     "rewritten",
+    "texts_changed",
     "time_backwards",
     "not_replayed",
     "not_conserved",

@@ -29,8 +29,8 @@ from prepaid.core.reversing import Reverse
 from prepaid.store.items import request_hash
 
 LOT_KIND_OF: dict[EntryType, LotKind] = {type_: kind for kind, type_ in ENTRY_TYPE_OF.items()}
-# The key of a purchase is in its record, not in its entry.
 USES: tuple[EntryType, ...] = ("consumption", "hold", "capture", "release", "reversal")
+# The key of a purchase is in its record, not in its entry.
 ASKED_WITH_A_KEY = (*USES, "void", *(LOT_KIND_OF.keys() - {"purchase"}))
 MAX_MONTHS = 1200
 # A reversal's claim doesn't depend on what was charged.

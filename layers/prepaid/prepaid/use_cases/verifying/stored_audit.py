@@ -3,7 +3,7 @@
 from typing import Any
 
 from prepaid.store.dynamodb import Item
-from prepaid.store.items import lot_from_row, lot_to_row
+from prepaid.store.items import lot_from_text, lot_to_text
 from prepaid.store.verification import VerifiedUpTo
 from prepaid.use_cases.verifying.account_audit import AccountAudit, decoded
 from prepaid.use_cases.verifying.replay import PurchaseTrail
@@ -13,7 +13,7 @@ def audit_to_json(audit: AccountAudit) -> dict[str, Any]:
     """The audit's progress, so that another process can continue. Of its findings, only whether there are any."""
     trails = {
         purchase: [
-            trail.grants, [lot_to_row(lot) for lot in trail.lots], trail.net, trail.debt, trail.expired,
+            trail.grants, [lot_to_text(lot) for lot in trail.lots], trail.net, trail.debt, trail.expired,
             trail.expired_unspent,
         ]
         for purchase, trail in audit.trails.items()
@@ -42,7 +42,7 @@ def audit_from_json(value: dict[str, Any]) -> AccountAudit:
         audit.last = {**texts, "hash": {"B": bytes.fromhex(last["hash"])}}
         audit.entry = decoded(audit.last)
     for purchase, (grants, rows, net, debt, expired, expired_unspent) in value["trails"].items():
-        lots = tuple(lot_from_row(row) for row in rows)
+        lots = tuple(lot_from_text(row) for row in rows)
         audit.trails[purchase] = PurchaseTrail(
             grants=grants,
             lots=lots,
