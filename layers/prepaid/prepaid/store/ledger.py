@@ -299,6 +299,27 @@ def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) ->
     return found
 
 
+def find_end_of_hold(table: Table, account_id: str, hold: int, newest: Entry) -> Entry:
+    """The entry that ended the hold that entry `hold` placed. newest: an entry that no longer has it.
+
+    A hold that has ended never comes back, so a binary search finds the entry in log2(n) reads.
+    """
+    ended, low, high = newest, hold + 1, newest.number - 1
+    while low <= high:
+        middle = (low + high) // 2
+        entry = read_entry(table, account_id, middle)
+        if has_hold(entry, hold):
+            low = middle + 1
+        else:
+            ended, high = entry, middle - 1
+    return ended
+
+
+def has_hold(entry: Entry, hold: int) -> bool:
+    """Whether the account has the hold after the entry."""
+    return any(live.number == hold for live in entry.after.holds)
+
+
 def _entry_puts(tail: Tail, entries: tuple[Entry, ...], salt: bytes) -> dict[str, Item]:
     """The entries' writes. The first is named ENTRY: another request may have taken its number."""
     puts: dict[str, Item] = {}

@@ -10,7 +10,15 @@ from prepaid.core.errors import AlreadyCaptured, Busy, HoldLapsed, HoldNotFound,
 from prepaid.core.holding import Capture, Release
 from prepaid.core.ids import capture_id
 from prepaid.store.dynamodb import Table
-from prepaid.store.ledger import Appended, append, find_entry, find_replay, read_entry, read_tail
+from prepaid.store.ledger import (
+    Appended,
+    append,
+    find_end_of_hold,
+    find_entry,
+    find_replay,
+    has_hold,
+    read_tail,
+)
 
 type HoldState = Literal["held", "captured", "released", "lapsed"]
 
@@ -69,9 +77,9 @@ def find_hold(table: Table, account_id: str, hold: int, now: datetime) -> FoundH
     if placed is None:
         raise HoldNotFound
     assert placed.lapses_at is not None
-    if _holds(newest, hold):
+    if has_hold(newest, hold):
         return FoundHold(placed, "lapsed" if placed.lapses_at <= max(now, newest.at) else "held")
-    ended = _entry_that_ended(table, account_id, placed, newest)
+    ended = find_end_of_hold(table, account_id, hold, newest)
     if ended.type == "capture":
         return FoundHold(placed, "captured", ended)
     # A client can't release a hold that has lapsed.
@@ -121,20 +129,3 @@ def _refusal(hold: FoundHold) -> Refused | Busy:
         case "held":
             # It had not lapsed by the clock of the last entry. A retry decides it.
             return Busy()
-
-
-def _entry_that_ended(table: Table, account_id: str, placed: Entry, newest: Entry) -> Entry:
-    """The first entry after which the hold is gone. Binary search: once a hold has ended it stays so."""
-    ended, low, high = newest, placed.number + 1, newest.number - 1
-    while low <= high:
-        middle = (low + high) // 2
-        entry = read_entry(table, account_id, middle)
-        if _holds(entry, placed.number):
-            low = middle + 1
-        else:
-            ended, high = entry, middle - 1
-    return ended
-
-
-def _holds(entry: Entry, hold: int) -> bool:
-    return any(live.number == hold for live in entry.after.holds)
