@@ -72,7 +72,7 @@ class Ours:
     def open(self, account: str) -> None:
         """An account with credits to spend."""
         terms = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
-        profile = Profile(name=account, language="en", low_credit_threshold=10, manager_contact=None)
+        profile = Profile(name=account, language="en", manager_contact=None)
         shared: dict[str, Any] = {"catalog": CATALOG, "now": datetime.now(UTC)}
         put_account(self.table, account, terms, profile, actor="bench", **shared)
         append(

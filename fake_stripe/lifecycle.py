@@ -193,7 +193,7 @@ def _voucher(state: State, session: Json, intent: Json, method: str) -> Json:
     due = vouchers.boleto_due(state.now(), options.get("expires_after_days", 3))
     serial = len(state.tables["payment_intent"])
     number = vouchers.boleto_number(amount=intent["amount"], due=due, serial=serial)
-    shown = {"expires_at": due, "hosted_voucher_url": page, "number": number, "pdf": None}
+    shown = {"expires_at": due, "hosted_voucher_url": page, "number": number, "pdf": f"{page}/boleto.pdf"}
     return {"type": "boleto_display_details", "boleto_display_details": shown}
 
 

@@ -38,10 +38,15 @@ def boleto_due(now: int, days: int) -> int:
     return int(day.replace(hour=23, minute=59, second=0, microsecond=0).timestamp())
 
 
+def boleto_day(due: int) -> date:
+    """The day in São Paulo until which a boleto can be paid."""
+    return datetime.fromtimestamp(due, UTC).astimezone(SAO_PAULO).date()
+
+
 def boleto_number(*, amount: int, due: int, serial: int) -> str:
     """The number to type ("linha digitável") without dots: three fields, a check digit, due date and amount."""
     free = f"{serial:025d}"[-25:]
-    factor = (datetime.fromtimestamp(due, UTC).astimezone(SAO_PAULO).date() - FACTOR_1000).days + 1000
+    factor = (boleto_day(due) - FACTOR_1000).days + 1000
     tail = f"{max(1000, min(factor, 9999)):04d}{amount:010d}"
     bank = f"{NO_BANK}9"
     fields = [bank + free[:5], free[5:15], free[15:]]

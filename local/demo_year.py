@@ -23,7 +23,7 @@ from prepaid.core.ledger import Debit, Grant, apply, settle
 from prepaid.core.purchase import Purchase
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
-from prepaid.store.accounts import Profile
+from prepaid.store.accounts import Profile, read_account
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import Draft, append, commit, read_tail
@@ -136,7 +136,7 @@ def _sales(shop: Shop, chance: random.Random, day: int) -> Iterator[Debit]:
 def _open(shop: Shop, plan: str, at: datetime) -> None:
     """Open the account with its code and promotional credits; later, change its plan."""
     terms = Terms(plan=plan, ai_enabled=True, quota_anchor_day=1, time_zone=ZONE)
-    profile = Profile(name=shop.name, language="pt-BR", low_credit_threshold=10, manager_contact=None)
+    profile = Profile(name=shop.name, language="pt-BR", manager_contact=None)
     actor = shop.actors["admin"]
     if put_account(shop.table, shop.account, terms, profile, actor=actor, catalog=first_catalog(), now=at):
         change_code(shop.table, shop.account, shop.code, None, CodeSecrets(pepper=shop.pepper), now=at)
@@ -179,7 +179,8 @@ def _buy_twice(shop: Shop, at: datetime) -> None:
 def _buy(shop: Shop, pack: str, method: str, at: datetime, *, refunded: bool = False) -> None:
     """Buy a pack with the manager's code and pay it a few minutes later."""
     key, codes = f"demo-{at.isoformat()}", CodeSecrets(pepper=shop.pepper)
-    session = open_session(shop.table, shop.account, shop.code, f"{key}-code", codes, now=at)
+    terms, _ = read_account(shop.table, shop.account)
+    session = open_session(shop.table, shop.account, terms, shop.code, f"{key}-code", codes, now=at)
     order = Order(
         account=shop.account,
         pack=pack,

@@ -108,6 +108,7 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
         # There is no shop here, so customers return to the payment provider's list of sessions.
         "ReturnUrl": f"{stripe_url}/",
         "CheckoutOrigin": stripe_url,
+        "PortalName": "Vet Cloud",
         "SweepSchedule": "rate(1 minute)",
         "ReconcileSchedule": "rate(1 minute)",
         "TokenHours": "24",

@@ -18,7 +18,8 @@ from fake_stripe.lifecycle import DECLINES, MERCHANT, TEST_CARD
 from fake_stripe.pages import dashboard
 from fake_stripe.pages.formats import day, language_of, moment, money
 from fake_stripe.pages.texts import LANGUAGES
-from fake_stripe.vouchers import spaced_boleto
+from fake_stripe.pdf import one_page_pdf
+from fake_stripe.vouchers import boleto_day, spaced_boleto
 
 PROBLEMS = ("declined", "not_a_test_card")
 SAFE = {
@@ -38,6 +39,7 @@ def blueprint(fake: Fake) -> Blueprint:
     pages.add_url_rule("/", "home", partial(_home, fake))
     pages.add_url_rule("/pay/<session_id>", "pay", partial(_pay, fake))
     pages.add_url_rule("/pay/<session_id>/pix.<any(svg, png):kind>", "qr_code", partial(_qr_code, fake))
+    pages.add_url_rule("/pay/<session_id>/boleto.pdf", "boleto_pdf", partial(_boleto_pdf, fake))
     action = "/pay/<session_id>/<any(card, pix, boleto, paid, failed):action>"
     pages.add_url_rule(action, "act", partial(_act, fake), methods=["POST"])
     pages.add_url_rule(action, "reload", lambda session_id, **_: redirect(f"/pay/{session_id}", 303))
@@ -136,6 +138,18 @@ def _qr_code(fake: Fake, session_id: str, kind: str) -> Response:
     image = io.BytesIO()
     segno.make(pix["data"], error="m", micro=False).save(image, kind=kind, border=4, scale=8, light="#fff")
     return Response(image.getvalue(), content_type={"svg": "image/svg+xml", "png": "image/png"}[kind])
+
+
+def _boleto_pdf(fake: Fake, session_id: str) -> Response:
+    with fake.state.lock:
+        intent = _intent(fake, fake.state.find("checkout.session", session_id))
+    boleto = ((intent or {}).get("next_action") or {}).get("boleto_display_details")
+    if intent is None or boleto is None:
+        raise NotFound
+    reais, centavos = divmod(intent["amount"], 100)
+    due = f"{boleto_day(boleto['expires_at']):%d/%m/%Y}"
+    lines = (MERCHANT, spaced_boleto(boleto["number"]), f"R$ {reais},{centavos:02d}", f"Vencimento {due}")
+    return Response(one_page_pdf(lines), content_type="application/pdf")
 
 
 def _act(fake: Fake, session_id: str, action: str) -> ResponseReturnValue:

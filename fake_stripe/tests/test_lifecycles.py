@@ -81,6 +81,7 @@ def test_a_confirmed_boleto_shows_its_number_and_day(shop: Shop, controls: Contr
     shown = intent.next_action.boleto_display_details
     assert shown is not None
     assert str(shown.number).endswith("0000012990")
+    assert str(shown.pdf).endswith(f"/pay/{session.id}/boleto.pdf")
     # 2027-01-15 05:00 in São Paulo, five days on, at 23:59.
     assert shown.expires_at == 1_800_500_340
 

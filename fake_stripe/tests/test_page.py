@@ -336,3 +336,26 @@ def test_the_dashboard_lists_deliveries_with_their_outcome(shop: Shop, controls:
 
     assert (shown.lang, "customer.created" in shown.text, "delivered" in shown.text) == ("en", True, True)
     assert "/_control/webhooks/stop" in shown.forms
+
+
+def test_a_boleto_has_a_pdf_with_its_number(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/confirm", method="boleto")
+
+    status, headers, pdf = controls.request("GET", f"/pay/{session.id}/boleto.pdf")
+
+    assert (status, headers["content-type"]) == (200, "application/pdf")
+    assert pdf.startswith(b"%PDF-")
+    # A reader begins at the end: with the table of the objects, and where each stands.
+    table = int(pdf.rpartition(b"startxref\n")[2].split()[0])
+    assert pdf[table:].startswith(b"xref")
+    starts = [int(found) for found in re.findall(rb"(\d{10}) 00000 n", pdf[table:])]
+    assert [pdf[start:].partition(b" ")[0] for start in starts] == [b"1", b"2", b"3", b"4", b"5"]
+    assert re.search(rb"\(\d{5}\.\d{5} \d{5}\.\d{6} \d{5}\.\d{6} \d \d{14}\)", pdf)
+
+
+def test_a_pix_has_no_pdf(shop: Shop, controls: Controls) -> None:
+    session = shop.session()
+    controls.post(f"sessions/{session.id}/confirm", method="pix")
+
+    assert controls.request("GET", f"/pay/{session.id}/boleto.pdf")[0] == 404

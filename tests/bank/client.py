@@ -41,7 +41,7 @@ class Sender:
         function = FUNCTION_OF[ROUTES[request.kind]]
         status = BUSY
         for tried in range(MAX_TRIES):
-            # Whoever comes back at once keeps a busy database busy.
+            # An immediate retry would keep a busy database busy.
             time.sleep(random.random() * min(LONGEST_PAUSE_SECONDS, 2**tried) if tried else 0)
             self._recorder.sent(index, request)
             answer = self._apps[function].handler(event_of(request), Context())

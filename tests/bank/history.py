@@ -49,7 +49,7 @@ class Recorder:
 
     def __init__(self, file: Path) -> None:
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        # Whoever was killed in the middle of a line left it torn.
+        # A client that was killed while it wrote a line left the line incomplete.
         self._write("")
 
     def sent(self, index: int, request: Request) -> None:

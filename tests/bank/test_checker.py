@@ -192,7 +192,7 @@ def a_key_that_had_its_effect_and_is_told_insufficient(run: Run) -> None:
 
 
 def refused_later(run: Run, done: Attempt, response: Response) -> Attempt | None:
-    """A refusal of the same account to who asked when this was done."""
+    """A refusal of the same account, to a request that came after this one was done."""
     refused = [
         attempt
         for attempt in run.histories

@@ -19,6 +19,7 @@ BERLIN = {
     "low_credit_threshold": 50,
     "manager_contact": "eva@example.com",
     "currency": "eur",
+    "status": "active",
 }
 OTHER = {
     "name": "Anderer",
@@ -30,6 +31,7 @@ OTHER = {
     "low_credit_threshold": 0,
     "manager_contact": None,
     "currency": "jpy",
+    "status": "frozen",
 }
 
 
@@ -98,7 +100,7 @@ def test_a_patch_opens_no_account(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "left_out", [["manager_contact"], ["time_zone", "language"], sorted(set(BERLIN) - {"name", "currency"})]
+    "left_out", [["manager_contact"], ["time_zone", "language"], sorted(set(BERLIN) - {"name", "currency", "status"})]
 )
 def test_a_put_of_an_existing_account_is_not_silent(berlin: Service, left_out: list[str]) -> None:
     before = berlin.stored()

@@ -24,6 +24,7 @@ WHOLE = {
     "low_credit_threshold": 10,
     "manager_contact": None,
     "currency": "brl",
+    "status": "active",
 }
 
 
@@ -54,6 +55,7 @@ def test_every_field_can_be_changed(service: Service) -> None:
         "low_credit_threshold": 0,
         "manager_contact": "ana@example.com",
         "currency": "eur",
+        "status": "frozen",
     }
     answer = service(PUT_ACCOUNT, json=changed)
     assert (answer.status, answer.body) == (200, {"account": "acme", **changed})

@@ -245,7 +245,7 @@ def test_an_invalid_manager_session_is_rejected(storefront: Storefront, service:
     clock.now += timedelta(minutes=10)
     answers.append(service.buy(session=late))
     assert all(refused(service, answer) for answer in answers)
-    # None of them is told why.
+    # The responses don't say why.
     assert len({answer.text for answer in answers}) == 1
     clock.now -= MILLISECOND
     assert service.buy(session=late).status == 201

@@ -164,7 +164,7 @@ def test_money_that_moves_step_by_step_is_followed(
         before = types(service.stored())
         for event in happens(storefront, granted):
             storefront.deliver(event)
-            # Told twice it is the same.
+            # A second delivery changes nothing.
             storefront.deliver(event)
         check(storefront, granted, state, available)
         assert types(service.stored()) == before + lines

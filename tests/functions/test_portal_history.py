@@ -12,7 +12,7 @@ import pytest
 
 from prepaid.portal.csv_files import within_bytes
 from prepaid.store.dynamodb import Table
-from tests.support.api import CODE, CONSUME
+from tests.support.api import CODE, CONSUME, PATCH_ACCOUNT
 from tests.support.browser import Browser, Page
 from tests.support.functions import Deployment
 from tests.support.handlers import Clock
@@ -70,6 +70,34 @@ def test_the_history_has_every_line_newest_first(browser: Browser) -> None:
 
     assert numbers(page) == [4, 3, 2, 1]
     assert "Maria" in page.text
+
+
+def test_lines_that_move_nothing_are_left_out_of_the_list(shop: Service, browser: Browser) -> None:
+    assert shop(PATCH_ACCOUNT, json={"time_zone": "America/Manaus"}).status == 200
+    shop.spend()
+
+    page = browser.open(PATH)
+
+    assert numbers(page) == [6, 4, 3, 2, 1]
+    assert numbers(browser.open(f"{PATH}?type=plan_change")) == [5, 1]
+    # The file has every entry: a number that is missing would look like a lost line.
+    lines = browser.open(f"{PATH}?download=csv").html.splitlines()
+    assert [line.partition(";")[0] for line in lines[1:]] == ["6", "5", "4", "3", "2", "1"]
+
+
+def test_a_page_of_lines_is_full_without_those_that_move_nothing(shop: Service) -> None:
+    driver = StoreDriver(shop.table)
+    driver.debit_in_bulk(40)
+    for zone in ("America/Manaus", "America/Bahia", "America/Recife"):
+        assert shop(PATCH_ACCOUNT, json={"time_zone": zone}).status == 200
+    driver.debit_in_bulk(140)
+    browser = entered(shop)
+
+    first = browser.open(PATH)
+    second = browser.open(links(first)["Mais antigas"])
+
+    assert len(numbers(first)) == len(numbers(second)) == 50
+    assert not set(numbers(first)) & set(numbers(second))
 
 
 def test_details_show_the_draws_and_the_caller(browser: Browser) -> None:

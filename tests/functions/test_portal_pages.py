@@ -1,11 +1,14 @@
 """What holds for every page: without a session, without a database, and what each answer's headers say."""
 
+from collections import Counter
+
 import pytest
 
 from tests.support.api import CODE
 from tests.support.browser import OWN_FORM, Browser, Page
 from tests.support.in_process import FUNCTION_OF, Service
 from tests.support.no_database import no_database
+from tests.support.page_visits import entered
 
 PAGES = sorted(route for route in FUNCTION_OF if " /portal" in route and "/assets/" not in route)
 BEHIND_THE_CODE = [route for route in PAGES if "/enter/" not in route]
@@ -52,3 +55,29 @@ def test_every_answer_has_the_security_headers(service: Service, route: str) -> 
     assert page.headers["cache-control"] == "no-store"
     assert page.headers["x-frame-options"] == "DENY"
     assert page.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/portal/buy", {"GetItem": 5, "Query": 3}),
+        ("/portal/history", {"GetItem": 3, "Query": 4}),
+        ("/portal/reports", {"GetItem": 6, "Query": 6}),
+    ],
+)
+def test_a_screen_costs_few_reads(service: Service, path: str, expected: dict[str, int]) -> None:
+    service.open(plan="individual", ai_enabled=True, credits=100)
+    service.spend(30)
+    service.set_code()
+    browser = entered(service)
+    # What a process reads once.
+    browser.open(path)
+    calls: list[str] = []
+    listening = service.table.client.meta.events
+    listening.register("before-call.dynamodb", note := lambda model, **_: calls.append(model.name))
+
+    page = browser.open(path)
+
+    listening.unregister("before-call.dynamodb", note)
+    assert page.status == 200
+    assert Counter(calls) == expected

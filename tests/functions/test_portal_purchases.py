@@ -169,6 +169,7 @@ def test_a_paid_purchase_says_how_many_credits_there_are(
     page = open_purchase(browser, purchase)
     assert "Créditos adicionados: 100" in page.text
     assert "Agora você tem 107. Valem até 16 de junho de 2027, inclusive." in page.text
+    assert f'href="/portal/purchases/{purchase.id}"' in browser.open("/portal/history").html
     assert (before, state(browser, purchase)) == ("waiting", "granted")
     assert not watched(page)
     assert not reloaded(page)

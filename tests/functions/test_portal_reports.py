@@ -78,6 +78,16 @@ def test_the_statement_adds_up(browser: Browser) -> None:
     assert "Devidos no início 0" in page.text
 
 
+def test_a_rare_movement_has_its_line(shop: Service) -> None:
+    shop.give(30, kind="adjustment")
+
+    lines = sums(entered(shop).open(PATH))
+
+    assert lines["Ajustes"] == 30
+    closing = lines.pop("Saldo final")
+    assert sum(lines.values()) == closing == 523
+
+
 def test_the_current_month_says_until_when(browser: Browser) -> None:
     assert "Parcial: até 17 de junho de 2026, 10:12." in browser.open(PATH).text
 

@@ -206,7 +206,7 @@ def test_a_refusal_that_stripe_replays_ends_once_it_is_fixed(
             session = "" if refusals.kept else None
             assert service.buy(key="k", session=session, may_fail=True).status in {502, 503}
             clock.now += SECOND
-    # Each try has asked with a key of its own, or a refusal that was kept would have been all it heard.
+    # Each try used a key of its own: with the same key, Stripe would have replayed the refusal.
     assert len(refusals.kept) >= 3
 
     bought(storefront, service.buy(key="k", session=""))

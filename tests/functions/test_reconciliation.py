@@ -52,7 +52,7 @@ def test_a_run_without_payments_changes_nothing(
 def test_a_run_recovers_three_days_without_a_webhook(
     storefront: Storefront, run: Run, service: Service, clock: Clock
 ) -> None:
-    """Nothing at all is told from here on."""
+    """From here on no event is delivered."""
     old = storefront.buy()
     storefront.deliver_all(storefront.pay(old))
     assert run()["finished"]

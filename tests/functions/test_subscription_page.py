@@ -261,6 +261,19 @@ def test_a_payment_on_its_way_is_shown_until_it_ends(storefront: Storefront, ser
     assert notices(visit(service)) == []
 
 
+def test_several_payments_on_their_way_share_one_notice(storefront: Storefront, service: Service) -> None:
+    purchases = [storefront.buy() for _ in range(5)]
+    for purchase in purchases:
+        storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
+
+    page = visit(service)
+
+    [notice] = [text for text in notices(page) if "Pagamentos" in text]
+    assert notice.startswith("Pagamentos em andamento: 5 100 créditos · R$ 49,90 aguardando o pagamento")
+    assert "Outros: 2" in notice
+    assert all(page.html.count(f'href="/portal/purchases/{purchase.id}"') == 1 for purchase in purchases)
+
+
 def test_money_that_is_checked_is_not_called_waiting(storefront: Storefront, service: Service) -> None:
     storefront.deliver_all(storefront.pay(storefront.sell(amount=1)))
 
@@ -356,6 +369,40 @@ def test_the_page_has_the_colour_of_the_platform(service: Service) -> None:
 
     assert stylesheet.status == 200
     assert "--accent: light-dark(#7a1fa2, #d7a6f0);" in stylesheet.html.rpartition(":root")[2]
+
+
+def test_the_page_has_the_name_and_logo_of_the_platform(service: Service) -> None:
+    service.open(name="Pet Shop da Ana")
+    plain = service.functions.deps["portal"].portal
+    assert plain is not None
+    logo, dark = "https://www.example.com/logo.svg", "https://www.example.com/logo-dark.svg"
+    for function in ("portal", "checkout"):
+        service.functions.change(function, portal=replace(plain, name="Vet & Cloud", logo=logo, logo_dark=dark))
+
+    page = visit(service)
+    refused = Browser(service.functions).open("/portal")
+
+    for shown in (page, refused):
+        assert "<bdi>Vet &amp; Cloud</bdi>" in shown.html
+        assert f'<source srcset="{dark}" media="(prefers-color-scheme: dark)"><img src="{logo}" alt=""' in shown.html
+        assert "Voltar para Vet & Cloud" in shown.text
+        # Those two pictures, and nothing else of their site.
+        assert f"img-src 'self' data: {logo} {dark};" in shown.headers["content-security-policy"]
+    assert page.text.index("Vet & Cloud") < page.text.index("Pet Shop da Ana")
+
+
+@pytest.mark.parametrize(("logo", "sources"), [("", "'self' data:"), ("/brand/logo.svg", "'self' data:")])
+def test_a_logo_of_the_pages_own_site_needs_no_permission(service: Service, logo: str, sources: str) -> None:
+    service.open()
+    plain = service.functions.deps["portal"].portal
+    assert plain is not None
+    service.functions.change("portal", portal=replace(plain, logo=logo))
+
+    page = visit(service)
+
+    assert f"img-src {sources};" in page.headers["content-security-policy"]
+    # Without a name beside it, the picture says what it is.
+    assert ('<img src="/brand/logo.svg" alt="Logotipo"' in page.html) == bool(logo)
 
 
 def test_the_page_costs_few_reads(service: Service, clock: Clock) -> None:

@@ -216,7 +216,7 @@ def check_quarantine(
     [definition] = metric["_aws"]["CloudWatchMetrics"]
     assert (definition["Namespace"], definition["Dimensions"]) == ("Prepaid", [["service"]])
     assert metric["service"] == "prepaid-test"
-    # Told again, and by other events, it is the same row, and nobody is alarmed again.
+    # Delivered again, and by other events, it is the same row, and no second alarm is raised.
     storefront.deliver(event)
     storefront.deliver(event | {"id": "evt_another"})
     assert service.stored() == stored

@@ -77,6 +77,17 @@ def test_every_time_in_the_contract_has_the_format_date_time() -> None:
     assert [field for field, schema in times.items() if '"format": "date-time"' not in schema] == []
 
 
+def test_maintainers_find_every_kind_of_row() -> None:
+    keys = (ROOT / "layers/prepaid/prepaid/store/keys.py").read_text("utf-8")
+    rows = re.findall(r"^\| \[.+?\) \| (.+?) \| (.+?) \|", (ROOT / "DESIGN.md").read_text("utf-8"), re.MULTILINE)
+
+    names = r"(?<![A-Za-z])[A-Z][A-Z_]*(?![A-Za-z])"
+    texts = set(re.findall(rf'"({names})[#"]', keys)) - {"PK", "SK", "S"}
+
+    assert {name for row in rows for part in row for name in re.findall(rf"`({names})", part)} >= texts
+    assert len(texts) > 20
+
+
 def test_operators_find_every_code_of_the_verifier() -> None:
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
 

@@ -13,7 +13,7 @@ TESTS = ("tests", "fake_stripe/tests", "bench")
 
 
 def patches_in(source: str) -> list[str]:
-    """Each line that patches an attribute of our code, or of what can't be told from the line."""
+    """Each line that patches an attribute of our code, or of an object that the line doesn't show."""
     tree = ast.parse(source)
     ours = imported_from_us(tree)
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr))

@@ -27,6 +27,8 @@ from tests.oracle.rows import (
 
 # The terms' names, in the order of the row that the ledger stores.
 TERMS = ("plan", "ai_enabled", "quota_anchor_day", "time_zone", "currency")
+# At the row's end, and left out there as long as everything from here on has its default.
+LATER_TERMS = {"low_credit_threshold": 10, "status": "active"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class State:
     @classmethod
     def of(cls, stored: Json) -> "State":
         """The `state` of a stored entry."""
-        terms, lots = dict(zip(TERMS, stored["terms"], strict=True)), tuple(stored["lots"])
+        terms = LATER_TERMS | dict(zip((*TERMS, *LATER_TERMS), stored["terms"], strict=False))
+        lots = tuple(stored["lots"])
         owed, holds = stored.get("owed", 0), tuple(stored.get("holds", ()))
         return cls(terms, stored["quotas_used"], stored["quota_renews_at"], lots, owed, holds)
 
@@ -54,13 +57,25 @@ class State:
         """As an entry stores it."""
         owed = {"owed": self.owed} if self.owed else {}
         return {
-            "terms": [self.terms[name] for name in TERMS],
+            "terms": self._terms(),
             "quotas_used": self.used,
             "quota_renews_at": self.renews_at,
             "lots": list(self.lots),
             **owed,
             **({"holds": list(self.holds)} if self.holds else {}),
         }
+
+    def _terms(self) -> Row:
+        row = [self.terms[name] for name in TERMS]
+        later = [self.terms.get(name, default) for name, default in LATER_TERMS.items()]
+        defaults = list(LATER_TERMS.values())
+        while later and later[-1] == defaults[len(later) - 1]:
+            later.pop()
+        return row + later
+
+    @property
+    def active(self) -> bool:
+        return bool(self.terms.get("status", "active") == "active")
 
     @property
     def available(self) -> int:

@@ -17,7 +17,7 @@ CSV_COLUMNS = (
     "source", "balance_after", "quota_remaining", "lot", "purchase", "actor",
 )  # fmt: skip
 NOT_COMPLETE = "This file is not complete."
-PROFILE = ("name", "language", "low_credit_threshold", "manager_contact")
+PROFILE = ("name", "language", "manager_contact")
 
 
 def lot_id(number: int) -> str:
@@ -201,6 +201,7 @@ def balance(account: str, state: State, catalog: CatalogVersion, number: int, as
     ]
     return {
         "account": account,
+        "status": state.terms["status"],
         "as_of": time_text(as_of),
         "entry": number,
         "credits": {
@@ -230,7 +231,7 @@ def balance(account: str, state: State, catalog: CatalogVersion, number: int, as
 
 
 def _usable(state: State, catalog: CatalogVersion, feature: str, price: int) -> Json:
-    if not catalog.offers("feature", feature):
+    if not state.active or not catalog.offers("feature", feature):
         return {"price": price, "can_use": False, "units_left": 0}
     if not price:
         return {"price": 0, "can_use": True, "units_left": None}

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.oracle.account import (
+    LATER_TERMS,
     Back,
     State,
     draw_order,
@@ -42,7 +43,7 @@ from tests.oracle.rows import (
 if TYPE_CHECKING:
     from tests.oracle.ledger import Ledger, Purchased
 
-# What time does to an account. Each is an entry of its own, before the entry of whoever finds it.
+# What time does to an account. Each is an entry of its own, before the entry of the next operation.
 # A release is time's own if the service is its actor: the hold lapsed.
 SETTLING = {"expiry", "release", "quota_renewal"}
 # The entry type by the kind of its lot.
@@ -145,7 +146,7 @@ class Reverse:
 
 @dataclass(frozen=True, kw_only=True)
 class PutTerms:
-    """Opens the account, or changes its terms."""
+    """Opens the account, or changes its terms: those that it names, which are all of a new account's but the status."""
 
     actor: str
     terms: Json
@@ -314,7 +315,7 @@ def _renewed(before: State, at: int) -> Effect | None:
 
 
 def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Refusal:
-    terms = request.terms
+    terms: Json = {**LATER_TERMS, **request.terms}
     if not catalog.offers("plan", terms["plan"]):
         return Refusal("invalid_request")
     return Effect(
@@ -325,7 +326,7 @@ def _opened(request: PutTerms, at: int, catalog: CatalogVersion) -> Effect | Ref
 def _terms_changed(
     _l: "Ledger", now: State, request: PutTerms, _at: int, catalog: CatalogVersion
 ) -> Effect | Refusal | None:
-    old, new = now.terms, request.terms
+    old, new = now.terms, now.terms | request.terms
     if new == old:
         return None
     if old["plan"] != new["plan"] and not catalog.offers("plan", new["plan"]):
@@ -333,13 +334,16 @@ def _terms_changed(
     renews_at = now.renews_at
     if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
         renews_at = moved_renewal(renews_at, old["time_zone"], new)
-    text = f"plan {old['plan']} to {new['plan']}" if old["plan"] != new["plan"] else "terms changed"
+    told = [f"{name} {old[name]} to {new[name]}" for name in ("plan", "status") if old[name] != new[name]]
+    text = ", ".join(told) if told else "terms changed"
     return Effect("plan_change", replace(now, terms=new, renews_at=renews_at), [], _described(text))
 
 
 def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: CatalogVersion) -> Effect | Refusal:
     """Quota first, then lots in draw order, all or nothing (rules 3 and 4)."""
     feature, quantity = request.feature, request.quantity
+    if not now.active:
+        return Refusal(f"account_{now.terms['status']}")
     if feature not in catalog.prices:
         return Refusal("invalid_request")
     if not catalog.offers("feature", feature):

@@ -5,11 +5,14 @@ from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.lookups import LOOKUPS
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
 from tests.planted_bugs.areas.page import PAGE
+from tests.planted_bugs.areas.page_buying import PAGE_BUYING
+from tests.planted_bugs.areas.page_reading import PAGE_READING
 from tests.planted_bugs.areas.purchases import PURCHASES
 from tests.planted_bugs.areas.reconciliation import RECONCILIATION
 from tests.planted_bugs.areas.statements import STATEMENTS
 from tests.planted_bugs.areas.store import STORE
 from tests.planted_bugs.areas.stripe import STRIPE
+from tests.planted_bugs.areas.support import SUPPORT
 from tests.planted_bugs.areas.sweep import SWEEP
 from tests.planted_bugs.areas.template import TEMPLATE
 from tests.planted_bugs.areas.verifier import VERIFIER
@@ -20,6 +23,8 @@ AREAS = {
     "lookups": LOOKUPS,
     "manager_code": MANAGER_CODE,
     "page": PAGE,
+    "page_buying": PAGE_BUYING,
+    "page_reading": PAGE_READING,
     "store": STORE,
     "statements": STATEMENTS,
     "sweep": SWEEP,
@@ -28,5 +33,6 @@ AREAS = {
     "api": API,
     "template": TEMPLATE,
     "verifier": VERIFIER,
+    "support": SUPPORT,
 }
 BUGS = tuple(bug for bugs in AREAS.values() for bug in bugs)

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
+from types import UnionType
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,8 @@ from prepaid.core.calendar import milliseconds
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, LotDraw, QuotaDraw
 from prepaid.core.errors import (
+    AccountClosed,
+    AccountFrozen,
     ExceedsRemaining,
     FeatureRetired,
     InsufficientCredits,
@@ -132,6 +135,12 @@ class AccountOverTime(RuleBasedStateMachine):
     def debit(self, feature: str, quantity: int) -> None:
         debit = Debit(actor="service", feature=feature, quantity=quantity)
         expected = self.expected_refusal(debit)
+        if expected and expected.code.startswith("account_"):
+            event("debit of an account that isn't active refused")
+            assert self.refused(debit, AccountFrozen | AccountClosed).code == expected.code
+            with pytest.raises((AccountFrozen, AccountClosed)):
+                self.quoted(debit)
+            return
         if expected and expected.code == "feature_retired":
             event("debit of a retired feature refused")
             self.refused(debit, FeatureRetired)
@@ -266,14 +275,15 @@ class AccountOverTime(RuleBasedStateMachine):
         at, catalog = milliseconds(self.ledger_now), catalog_version(self.catalog)
         return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
 
-    def refused(self, operation: Requested, how: type[Exception]) -> Exception:
+    def refused(self, operation: Requested, how: type[Refused] | UnionType) -> Refused:
         """Try what must be refused; twice, for a refusal leaves nothing behind."""
-        refusals: list[Exception] = []
+        refusals: list[Refused] = []
         for _ in range(2):
             try:
                 apply(self.account, operation, catalog=self.catalog, now=self.now)
-            except how as refusal:
+            except Refused as refusal:
                 refusals.append(refusal)
+        assert all(isinstance(refusal, how) for refusal in refusals)
         assert len(refusals) == 2
         assert vars(refusals[0]) == vars(refusals[1])
         return refusals[0]

@@ -1,4 +1,4 @@
-"""Entries as they are stored, and back; and the hash of a request, which must mean the same for ever."""
+"""Entries as they are stored, and back; and the hash of a request, which must never change."""
 
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta, timezone

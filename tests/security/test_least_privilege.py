@@ -76,9 +76,9 @@ class Recorded:
 SETTINGS_OF = {
     "cursor_secret": ("cursor_secret_name",),
     "codes": ("pepper_secret_name",),
-    # Whoever asks Stripe about sessions knows the name of its own.
+    # A function that reads sessions at Stripe knows the name of its own stack.
     "stripe": ("stripe_secret_name", "stripe_api_base", "stripe_stack"),
-    # Whoever verifies a delivery also bounds its age.
+    # A function that verifies a delivery also bounds its age.
     "webhook_secrets": ("stripe_secret_name", "webhook_tolerance_seconds"),
 }
 OF_PORTAL = {
@@ -89,6 +89,9 @@ OF_PORTAL = {
     "embed_origins": "portal_embed_origins",
     "accent": "portal_accent",
     "accent_dark": "portal_accent_dark",
+    "name": "portal_name",
+    "logo": "portal_logo",
+    "logo_dark": "portal_logo_dark",
 }
 # purchases_url isn't a setting: the page gives it with each purchase.
 OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "return_url": "return_url"}
@@ -175,6 +178,9 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "RETURN_URL": RETURN_URL,
         "PORTAL_ACCENT": "#14614b",
         "PORTAL_ACCENT_DARK": "#6fd3b1",
+        "PORTAL_NAME": "Vet Cloud",
+        "PORTAL_LOGO": "https://www.example.com/logo.svg",
+        "PORTAL_LOGO_DARK": "https://www.example.com/logo-dark.svg",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
@@ -310,7 +316,7 @@ def hear_of_money(storefront: Storefront) -> None:
 
 
 def reconcile(service: Service, storefront: Storefront, clock: Clock) -> None:
-    """The same, but nobody told us; and at first Stripe doesn't answer."""
+    """The same without events; and at first Stripe doesn't respond."""
     bought, other = storefront.buy(), storefront.buy("credits-50")
     storefront.pay(bought)
     storefront.refund(bought, 100)

@@ -57,7 +57,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
 }
 
-# What meets a call: told to do it, it does it, and returns what the wire below it returned.
+# What meets a call. It gets a function that sends the call, may call it, and returns what the wire below returned.
 type Meet = Callable[[Callable[[], Any]], Any]
 
 
@@ -84,7 +84,7 @@ class Context:
 
 
 class Refusing(WholeDatabase):
-    """A database that can be told to cancel the next transaction as if another one were in its way."""
+    """A database that cancels the next transaction on request, as if another one were in its way."""
 
     cancelled_for = ""
 
@@ -232,6 +232,9 @@ class Bench:
                 embed_origins=(),
                 accent="",
                 accent_dark="",
+                name="",
+                logo="",
+                logo_dark="",
             ),
             checkout=CheckoutConfig(
                 live=False,

@@ -234,7 +234,7 @@ class _Write:
         check_size(self.size)
 
     def _key(self, request: dict[str, Any]) -> Key:
-        """What only the table's schema tells is found out with the conditions, and is a reason of this write's."""
+        """Violations of the table's schema are found together with the conditions, as a reason of this write."""
         try:
             return key_of(self.item) if self.kind == "Put" else key_in(request["Key"])
         except AgainstSchema as error:

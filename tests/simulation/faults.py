@@ -1,21 +1,21 @@
 """What can happen to one call of a function: the fault points of the matrix, for the database and for Stripe.
 
-killed before       the process ends, the call was never sent
-killed after        it ends, the call was done
-answer lost         done, nobody hears; the client's own repeat is heard
-answers lost        done, and nobody hears it or any later call of this invocation
+killed before       the process is killed before the call is sent
+killed after        the process is killed after the call took effect
+answer lost         the call takes effect and its response is lost; the client's own retry succeeds
+answers lost        the call takes effect; its response and all later ones of this invocation are lost
 silence             this call and all later ones never arrive
-error               500, nothing done; once
-errors              500 for this call and all later ones
-false error         done, and answered with 500 and a code that nobody knows; once
-throttled           not now; once
-conflict            another transaction is in the way (at Stripe: the same key is being worked on); once
-rival               somebody else changes the same thing just before
-twin                the same request runs as a whole just before, in another process
-time-out            done, but only when the function's time is over
-clock ahead         killed after; where the caller's repeat runs it is five minutes later than it is
-clock behind        the same, five minutes earlier
-clock backwards     this process was five minutes ahead and is killed after; the repeat has the right time
+error               500 without an effect; once
+errors              500 without an effect, for this call and all later ones
+false error         the call takes effect and returns 500 with an unknown code; once
+throttled           throttled; once
+conflict            another transaction is in the way (at Stripe: another request with the key is running); once
+rival               another request changes the same thing just before
+twin                the same request runs completely just before, in another process
+time-out            the call takes effect, but returns only when the function's time is over
+clock ahead         killed after; the retry runs with a clock that is five minutes ahead
+clock behind        the same, five minutes behind
+clock backwards     this process's clock is five minutes ahead and it is killed after; the retry's clock is right
 """
 
 import json
@@ -48,8 +48,8 @@ FAULTS = (
     "time-out",
     *SHIFTS,
 )  # fmt: skip
-# After a shift the repeats run as if nothing had been; in a pair they differ from each other only by the clock. A false
-# error is a lost answer in other words.
+# A shift changes only the retries' clock, so in a pair all shifts are alike. A false error is another form of a lost
+# answer.
 PAIRED = tuple(fault for fault in FAULTS if fault not in SHIFTS and fault != "false error")
 
 LASTING = frozenset({"answers lost", "silence", "errors"})

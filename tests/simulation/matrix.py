@@ -61,7 +61,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class End:
-    """What the caller was told in the end, and what is stored; `loosely`: without times, tries and reviews."""
+    """The caller's last response, and what is stored; `loosely`: without times, tries and pending checks."""
 
     response: str
     items: str
@@ -213,7 +213,7 @@ SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 
 
 def end_of(bench: Bench, response: Outcome) -> End:
-    """What is stored and said now, comparable."""
+    """The response and what is stored now, in a form that can be compared."""
     rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0].partition("#")[0] not in PLACES]
     # Another time of granting makes another row to be reviewed by; the next run removes it.
     kept = [row for row in rows if row[0] != "PENDING_CHECK"]

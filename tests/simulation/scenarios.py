@@ -82,6 +82,11 @@ def renames(bench: Bench) -> Answer:
     return bench.service(PATCH_ACCOUNT, json=body, by=ADMIN, may_fail=True)
 
 
+def freezes(bench: Bench) -> Answer:
+    """Support freezes the same account."""
+    return bench.service(PATCH_ACCOUNT, json={"status": "frozen"}, by=ADMIN, may_fail=True)
+
+
 def outcome_of(answer: Answer) -> Outcome:
     return answer.status, answer.body
 
@@ -129,6 +134,16 @@ def with_quota(bench: Bench) -> None:
     bench.service.open(plan="individual", ai_enabled=True, quota_anchor_day=1, credits=100)
     bench.now += 20 * DAY
     assert bench.service.spend(97, feature="ai_service").status == 201
+
+
+def frozen(bench: Bench) -> None:
+    opened(bench)
+    assert freezes(bench).status == 200
+
+
+def frozen_after_a_debit(bench: Bench) -> None:
+    spent_before(bench)
+    assert freezes(bench).status == 200
 
 
 def spent_before(bench: Bench) -> None:
@@ -452,12 +467,14 @@ def refund_without_event(bench: Bench) -> None:
 
 SCENARIOS = (
     Scenario("consume: debit", opened, spend(3), spends, paired=True),
-    # Its repeat finds nothing left, and must hear of its own effect all the same.
+    # Its retry finds no credits left, and must still get the original response.
     Scenario("consume: debit of the last credits", just_enough, spend(3), spends, paired=True),
     Scenario("consume: debit after an expiry", lapsed, spend(3), spends, paired=True),
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
     Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
+    Scenario("consume: refusal of a frozen account", frozen, spend(5), spends, reads=True, paired=True),
+    Scenario("consume: replay of a frozen account", frozen_after_a_debit, spend(3), spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),
     Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
     Scenario("consumption: none by key", opened, look_up, spends, reads=True),
@@ -476,6 +493,7 @@ SCENARIOS = (
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: patch", opened, patch_account(plan="trio"), renames),
+    Scenario("accounts: freeze", opened, patch_account(status="frozen"), spends),
     Scenario("accounts: grant", opened, grant, spends),
     Scenario("accounts: replay of a grant", granted_before, grant, spends, reads=True),
     Scenario("accounts: void", granted_other, void, spends),

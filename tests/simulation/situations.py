@@ -26,7 +26,7 @@ LEAST = {
     "boundary: a manager's session at its end": 5,
     "replay": 3_000,
     "replay after a refusal": 100,
-    "replay of what nobody had heard of": 100,
+    "replay of an effect whose response was lost": 100,
     "replay of an own lost answer": 20,
     "replay of a rival with the same key": 100,
     "a key with another request": 1_000,
@@ -44,6 +44,17 @@ LEAST = {
     "a look-up of another kind of request": 500,
     "a look-up that found nothing": 1_000,
     "a grant that has ended already": 1_000,
+    "an account that was frozen or closed": 3_000,
+    "debit refused: account_frozen": 500,
+    "debit refused: account_closed": 500,
+    "unlock refused: account_frozen": 50,
+    "buy refused: account_frozen": 20,
+    "buy refused: account_closed": 20,
+    "frozen or closed: credits granted": 100,
+    "frozen or closed: money arrived": 20,
+    "frozen or closed: an old key answered": 50,
+    "frozen or closed: credits expired": 20,
+    "a freeze got in before a debit": 20,
     "a void of a part": 1_000,
     "a void of all that remained": 1_000,
     "a void refused: exceeds_remaining": 100,
@@ -71,7 +82,7 @@ LEAST = {
     "a debt that was settled came back as a new lot": 30,
     "a delivery that is too old or too new": 500,
     "an event that was lost": 300,
-    "money that moved meanwhile, and this was the last to be heard of it": 100,
+    "money that moved meanwhile, and no later event about it": 100,
     "a purchase that was continued too late": 2,
     "a purchase cancelled, first by its request": 200,
     "a purchase cancelled, first by its event": 5,
@@ -103,6 +114,12 @@ def situations(auditor: "Auditor", frame: "Frame", ledger: Ledger, line: Json, b
     found = {
         "clock: an entry dated by the one before it": at > frame.now,
         "a grant settled what was owed": kind in GRANTS.values() and line.get("owed"),
+    }
+    stopped = ledger.state.terms["status"] != "active"
+    found |= {
+        "frozen or closed: credits granted": stopped and kind in GRANTS.values(),
+        "frozen or closed: money arrived": stopped and kind == "purchase",
+        "frozen or closed: credits expired": stopped and kind == "expiry",
     }
     if kind == "expiry":
         found |= {

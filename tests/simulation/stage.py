@@ -67,7 +67,7 @@ class Stage:
         log = logging.getLogger(telemetry.logger.name)
         log.addFilter(self._keep_error)
         try:
-            # Refusals are told by their answers.
+            # Refusals are checked by their responses.
             with silenced("WARNING"), mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)):
                 yield
         finally:

@@ -141,7 +141,7 @@ class Drawer:
         return Step(step.kind, step.of, step.with_, machine, cold, faults, rivals)
 
     def overtaken(self, step: Step) -> tuple[tuple[int, Step], ...]:
-        """Money moves once more, and that is heard of in full, between what this request hears and what it writes."""
+        """Between this request's fetch and its write, money moves once more and all events of that are delivered."""
         call, kind = (
             self.dice.choice((-1, -1, self.call(step))),
             self.dice.choice(("refund_part", "refund_ends", "refund_ends", "dispute_ends")),
@@ -250,6 +250,21 @@ class Drawer:
             contact=dice.random() < 0.7,
         )
 
+    def patch_account(self, of: int) -> Step:
+        """Mostly active again: what is refused proves less than what is served."""
+        status = self.dice.choice(("active", "active", "active", "active", "frozen", None, None))
+        threshold = self.dice.choice((0, 10, 25)) if status is None else None
+        return a_step("patch_account", of, status=status, low_credit_threshold=threshold)
+
+    def freeze(self, of: int) -> list[Step]:
+        """Support freezes or closes an account, clients try it, and mostly it is active again."""
+        dice = self.dice
+        steps = [a_step("patch_account", of, status=dice.choice(("frozen", "closed")))]
+        for kind in dice.sample(("debit", "debit", "again", "unlock", "buy", "pay"), dice.randrange(3)):
+            drawn: Step | list[Step] = getattr(self, kind)(of)
+            steps += drawn if isinstance(drawn, list) else [drawn]
+        return steps if dice.random() < 0.03 else [*steps, a_step("patch_account", of, status="active")]
+
     def catalog(self, _: int) -> Step:
         return a_step("catalog", variant=self.dice.randrange(1, 6), stale=self.dice.random() < 0.15)
 
@@ -313,7 +328,7 @@ class Drawer:
         return [part, undone] if self.dice.random() < 0.2 else [part]
 
     def undone(self, undo: Step) -> Step:
-        """What just happened at Stripe's is heard of, and is undone before that is written."""
+        """What just happened at Stripe is fetched, and undone before it is written."""
         rivals = ((-1, undo), (-1, a_step("deliver", which="all", place=0, late=0)))
         return Step("deliver", undo.of, (("which", "last"), ("place", 0), ("late", 0)), rivals=rivals)
 
@@ -371,7 +386,8 @@ class Drawer:
 WEIGHTS = {
     "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "quote": 30, "find": 30,
     "grant": 60, "void": 16,
-    "put_account": 14, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4,
+    "put_account": 14, "patch_account": 6, "freeze": 8, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2,
+    "buy": 11, "pay": 7, "cancel": 4,
     "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
     "reconcile": 2, "wait": 40, "boundary": 24,
 }  # fmt: skip
@@ -379,6 +395,7 @@ WEIGHTS = {
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
     "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "void", "deliver", "deliver", "put_account",
+    "patch_account",
     "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalog", "unlock",
     "cancel",
 )  # fmt: skip
@@ -386,7 +403,9 @@ MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
     "pay", "cancel",
 )  # fmt: skip
-HEAVY = frozenset({"sweep", "buy", "cancel", "unlock", "code", "deliver", "reconcile", "put_account", "catalog"})
+HEAVY = frozenset(
+    {"sweep", "buy", "cancel", "unlock", "code", "deliver", "reconcile", "put_account", "patch_account", "catalog"}
+)
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
     "balance": (1, 1, 2),
@@ -397,5 +416,6 @@ CALLS = {
     "sweep": (-1, -1, -1, -2, -3, 1, 2, 5, 12),
     "reconcile": (-1, -1, -2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20),
     "put_account": (1, 2, 3, 4),
+    "patch_account": (1, 2, 3, 4),
     "catalog": (1, 2),
 }

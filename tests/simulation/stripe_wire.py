@@ -78,7 +78,7 @@ def fake_stripe(now: Callable[[], float], api_key: str) -> Api:
 
 
 def answer_lost(send: Send) -> Sent:
-    """Stripe did it; nobody hears of it."""
+    """The request takes effect at Stripe, and its response is lost."""
     send()
     raise _broken("the connection broke")
 

@@ -118,7 +118,7 @@ class MiniStack(Emulator):
         # Its begins_with refuses the request where the attribute isn't a text, instead of not holding.
         if model[0] != 200 and "operator or function: begins_with" in reply[1].get("message", ""):
             return True
-        # Of two things that are wrong either may be told.
+        # If two things are wrong, either may be reported.
         if "missing-table" in request.values():
             return reply[0] == model[0]
         if len(json.dumps(model[1])) > MAX_PAGE_BYTES and "LastEvaluatedKey" in model[1]:

@@ -326,7 +326,7 @@ class World:
         return None
 
     def purchase_of(self, event: Json) -> KnownPurchase | None:
-        """The purchase that an event of Stripe's is about, if Stripe has told the service of it."""
+        """The purchase that an event of Stripe's is about, if an event about it has been delivered."""
         about = event["data"]["object"]
         if event["type"] in SESSION_EVENTS:
             return self.auditor.purchases.get((about.get("metadata") or {}).get("prepaid_purchase", ""))

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from local.processes import STATE
 from local.stack import Options, Stack, local_stack
 from tests.support import account_life
+from tests.support.chromium import NoBrowserError, executable
 from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import StackStorefront
 
@@ -81,4 +83,28 @@ def account(api: HttpApi) -> str:
     """One with forty credits, for the tests of one file."""
     account = api.open(new_account())
     api.give(40, account)
+    return account
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests; each has a window of its own."""
+    try:
+        path = executable()
+    except NoBrowserError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with sync_playwright() as playwright:
+        # Chromium's sandbox doesn't run as root, as which containers run.
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def shop(api: HttpApi, cashier: StackStorefront) -> str:
+    """A new account with a code, some credits and a quota."""
+    account = api.open(new_account(), credits=120, name="Pet Shop da Ana", plan="trio", ai_enabled=True)
+    cashier.set_code(account)
     return account

@@ -118,7 +118,7 @@ def test_reconciliation_grants_what_the_webhook_missed(
 
 def test_a_retry_after_an_outage_of_stripe_continues(api: HttpApi, storefront: StackStorefront, account: str) -> None:
     session = api.manager_session(account, CODE)
-    # The service's client asks twice; the client of these tests goes on until it isn't told to any more.
+    # The service's client for Stripe tries twice. The client of these tests retries while the response says so.
     storefront.control("api", next=2, status=500)
 
     bought = api.buy("credits-50", account, session=session)

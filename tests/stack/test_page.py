@@ -1,18 +1,14 @@
 """The subscription page in a real browser: each screen and each refusal, on three devices and in three languages."""
 
-import os
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import pytest
-from playwright.sync_api import Browser, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Response, expect
 
 from local import demo
 from local.stack import Stack
-from tests.support.chromium import NoBrowserError, executable
-from tests.support.over_http import HttpApi, new_account
+from tests.support.on_screen import PATIENCE_MILLISECONDS, enter, go, link_to, order, site_of, type_code
+from tests.support.over_http import HttpApi, exchange, new_account
 from tests.support.payment_page import StackStorefront
-from tests.support.screen import DEVICES, Device, Scheme, Screen, screen
+from tests.support.screen import DEVICES, Device, Scheme, screen
 
 # What a session shows without a purchase.
 SCREENS = {
@@ -22,8 +18,6 @@ SCREENS = {
     "/portal/reports": {"pt-BR": "Relatórios", "en": "Reports", "es": "Informes"},
 }
 MAX_FIRST_VIEW_BYTES = 50_000
-# A page without a script looks for a payment every ten seconds, one with a script sooner.
-PATIENCE_MILLISECONDS = 60_000
 WRONG_CODE = "000000"
 TRIES = 5
 # Characters of a name, a description, a customer or a reference.
@@ -36,63 +30,10 @@ WORDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests; each has a window of its own."""
-    try:
-        path = executable()
-    except NoBrowserError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-    with sync_playwright() as playwright:
-        # Chromium's sandbox doesn't run as root, as which containers run.
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def demo_account(stack: Stack) -> str:
     """The account with a year behind it."""
     return stack.addresses.demo_account
-
-
-@pytest.fixture
-def shop(api: HttpApi, cashier: StackStorefront) -> str:
-    """A new account with a code, some credits and a quota."""
-    account = api.open(new_account(), credits=120, name="Pet Shop da Ana", plan="trio", ai_enabled=True)
-    cashier.set_code(account)
-    return account
-
-
-def link_to(api: HttpApi, account: str, language: str | None = None) -> str:
-    return str(api.portal_session(account, language=language).body["url"])
-
-
-def type_code(shown: Screen, code: str) -> None:
-    """Type a code and send it, by keyboard."""
-    shown.page.locator("#code").fill(code)
-    shown.page.keyboard.press("Enter")
-
-
-def enter(shown: Screen, link: str) -> None:
-    """Open a link and enter with the right code."""
-    shown.page.goto(link)
-    type_code(shown, demo.CODE)
-    shown.page.wait_for_url("**/portal")
-
-
-def go(shown: Screen, path: str) -> int:
-    """Open a path of the page's site. Returns the status."""
-    answer = shown.page.goto(f"{site_of(shown.page.url)}{path}")
-    assert answer
-    return answer.status
-
-
-def site_of(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 @pytest.mark.parametrize(
@@ -157,18 +98,6 @@ def test_the_first_view_is_small_and_asks_no_other_host(browser: Browser, api: H
         assert sum(sizes.values()) < MAX_FIRST_VIEW_BYTES, sizes
 
 
-def order_with_pix(shown: Screen) -> str:
-    """Choose the pack of 50 credits, and Pix on the payment page. Returns the id of the payment page's session."""
-    go(shown, "/portal/buy")
-    shown.page.locator("button[name=pack][value=credits-50]").click()
-    shown.page.wait_for_url("**/pay/*")
-    session = urlsplit(shown.page.url).path.rpartition("/")[2]
-    shown.page.locator("a[href='?method=pix']").click()
-    shown.page.locator("form[action$='/pix'] button").click()
-    expect(shown.page.locator(".qr")).to_be_visible()
-    return session
-
-
 @pytest.mark.parametrize(
     ("language", "device", "scripts"),
     [("pt-BR", "phone", True), ("en", "desktop", True), ("es", "phone", True), ("pt-BR", "desktop", False)],
@@ -181,10 +110,10 @@ def test_a_manager_buys_with_pix_and_finds_the_line(
     with screen(browser, device=device, language=language, scripts=scripts) as shown:
         enter(shown, link_to(api, shop, language=language))
         site = site_of(shown.page.url)
-        session = order_with_pix(shown)
+        session = order(shown, "pix")
         storefront.drain()
 
-        # Nobody comes back from Pix by a redirect. Whoever opens the page again finds the payment on every screen.
+        # Stripe doesn't redirect after Pix. When the page is opened again, every screen shows the payment.
         shown.page.goto(f"{site}/portal/history")
         shown.page.locator(".notice.waiting a").click()
         heading = shown.page.locator("h1")
@@ -214,7 +143,7 @@ def test_a_second_purchase_asks_for_the_code(
     with screen(browser) as shown:
         enter(shown, link_to(api, shop))
         site = site_of(shown.page.url)
-        order_with_pix(shown)
+        order(shown, "pix")
         storefront.drain()
         shown.page.goto(f"{site}/portal/buy")
 
@@ -225,6 +154,21 @@ def test_a_second_purchase_asks_for_the_code(
         shown.page.locator("#code").fill(demo.CODE)
         shown.page.locator("button[name=pack][value=credits-100]").click()
         shown.page.wait_for_url("**/pay/*")
+
+
+def test_asking_for_the_head_of_a_link_uses_nothing_up(browser: Browser, api: HttpApi, shop: str) -> None:
+    """As messengers, mail scanners and link checkers do."""
+    link = link_to(api, shop)
+    address = f"{api.url}/portal/enter/{link.rpartition('/')[2]}"
+
+    for _ in range(2):
+        head = exchange("HEAD", address, None, {})
+        assert (head.status, head.text) == (200, "")
+        assert "default-src 'none'" in head.headers["content-security-policy"]
+        assert exchange("GET", address, None, {}).status == 200
+    assert exchange("HEAD", f"{address[:-43]}{'A' * 43}", None, {}).status == 410
+    with screen(browser) as shown:
+        enter(shown, link)
 
 
 def test_a_link_that_is_used_or_unknown_says_so(browser: Browser, api: HttpApi, demo_account: str) -> None:
@@ -282,5 +226,5 @@ def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cas
         enter(shown, link_to(api, account))
         for path in SCREENS:
             go(shown, path)
-            expect(shown.page.locator("bdi").first).to_contain_text("<script>alert(1)</script>")
+            expect(shown.page.locator(".owner bdi")).to_contain_text("<script>alert(1)</script>")
             shown.check()

@@ -54,7 +54,7 @@ def test_twenty_parallel_retries_of_one_key_spend_once(api: HttpApi) -> None:
         answers = list(pool.map(lambda _: api.spend(3, account=account, key=key), range(20)))
 
     assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
-    # The first effect may have been heard as a replay only, by a client that was told to try again.
+    # The first effect may have been returned as a replay only, to a client that retried.
     assert sum(not answer.replayed for answer in answers) <= 1
     assert api.balance(account)["credits"]["available"] == 37
     assert len(api.history(account, type="consumption")) == 1

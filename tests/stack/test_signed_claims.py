@@ -43,7 +43,7 @@ def outside(stack: Stack, issuer: str) -> HttpApi:
 
 @pytest.fixture(scope="module")
 def sign(key: Key, issuer: str) -> Sign:
-    """A token that is good for an hour and for everything, but for what is told; None leaves a claim out."""
+    """A token with every right for an hour, with the given claims instead; None leaves a claim out."""
 
     def sign(*, by: Key = key, **changes: Any) -> str:
         now = int(time.time())

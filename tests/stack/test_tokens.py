@@ -211,7 +211,7 @@ def test_a_crafted_path_reaches_no_other_account(api: HttpApi, account: str, pat
 
 
 def test_two_keys_on_one_request_are_still_one_effect(api: HttpApi, account: str) -> None:
-    """Joined by whoever is in between: as one more key, or as none."""
+    """A proxy in between may join them: they count as one other key, or as none."""
     first, second = new_key(), new_key()
     headers = [bearer(api.tokens["service"]), ("Content-Type", "application/json")]
     before = api.balance(account)["credits"]["available"]

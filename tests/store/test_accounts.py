@@ -26,7 +26,7 @@ def test_opening_an_account_writes_entry_and_profile_together(driver: StoreDrive
 
 @pytest.mark.parametrize("contact", [None, "ana@example.com"])
 def test_a_profile_is_read_back_as_it_was_given(driver: StoreDriver, contact: str | None) -> None:
-    profile = Profile(name="Ração & Cia ✓", language="es", low_credit_threshold=0, manager_contact=contact)
+    profile = Profile(name="Ração & Cia ✓", language="es", manager_contact=contact)
 
     driver.put_account(profile=profile)
 
@@ -60,12 +60,23 @@ def test_changed_terms_are_an_entry_and_keep_the_profile(driver: StoreDriver) ->
 def test_a_changed_profile_is_no_entry(driver: StoreDriver) -> None:
     driver.put_account()
 
-    driver.put_account(profile=replace(PROFILE, low_credit_threshold=99))
+    driver.put_account(profile=replace(PROFILE, name="New"))
 
     items = stored(driver.table)
     assert types(items) == ["plan_change"]
     assert items["ACCOUNT#acme", "PROFILE"]["version"]["N"] == "2"
-    assert read_account(driver.table, "acme")[1].low_credit_threshold == 99
+    assert read_account(driver.table, "acme")[1].name == "New"
+
+
+def test_a_changed_threshold_of_low_credits_is_an_entry(driver: StoreDriver) -> None:
+    driver.put_account()
+
+    driver.put_account(terms=replace(NO_QUOTA, low_credit_threshold=99))
+
+    items = stored(driver.table)
+    assert types(items) == ["plan_change", "plan_change"]
+    assert (lines(items)[-1]["credits"], lines(items)[-1]["quota"]) == (0, 0)
+    assert read_account(driver.table, "acme")[0].low_credit_threshold == 99
 
 
 def test_a_removed_contact_is_gone(driver: StoreDriver) -> None:

@@ -1,4 +1,4 @@
-"""Append: one entry, one claim, one transaction; and what a repeated key hears (rule 4, 5, 6)."""
+"""Append: one entry, one claim, one transaction; and what a retry gets (rules 4, 5, 6)."""
 
 from collections.abc import Callable
 from datetime import timezone
@@ -123,7 +123,7 @@ def test_a_retry_by_another_actor_is_the_same_request(driver: StoreDriver) -> No
         lambda driver: driver.debit(3, key="k1", reference="order-7"),
         lambda driver: driver.debit(3, key="k1", description="A sticker"),
         lambda driver: driver.grant(3, key="k1"),
-        # More than there is: a reused key is told so, not that credits are missing.
+        # More than there is: a reused key is refused as reused, not for missing credits.
         lambda driver: driver.debit(1000, key="k1"),
     ],
     ids=["amount", "feature", "customer", "reference", "description", "a grant", "more than there is"],

@@ -33,7 +33,7 @@ def succeed(driver: StoreDriver, successor: Catalog, expected_version: int) -> C
 
 
 def test_the_first_version_is_never_edited() -> None:
-    """Entries name it for ever. Change the catalog by putting a successor, not here."""
+    """Entries name it permanently. Change the catalog by putting a successor, not here."""
     text = files("prepaid.core").joinpath("first_catalog.json").read_bytes()
 
     assert sha256(text).hexdigest() == FIRST_SHA256

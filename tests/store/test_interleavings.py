@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from prepaid.core.errors import IdempotencyKeyReused, InsufficientCredits
+from prepaid.core.errors import AccountFrozen, IdempotencyKeyReused, InsufficientCredits
 from prepaid.store.accounts import Profile, read_account
+from prepaid.use_cases.administering import put_account
 from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
+    NO_QUOTA,
     NOW,
     PROFILE,
     QUOTA_100,
@@ -37,6 +39,42 @@ def test_a_lost_race_costs_one_more_write_and_no_read(driver: StoreDriver, rival
     assert wire.calls == ["Query", TRANSACTION, TRANSACTION]
     assert (done.entries[-1].number, done.entries[-1].after.available) == (4, 3)
     assert audit(stored(driver.table)).spent == 7
+
+
+FROZEN = replace(NO_QUOTA, status="frozen")
+
+
+def test_a_freeze_before_the_write_of_a_debit_refuses_it(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: rival.put_account(terms=FROZEN)))
+
+    with pytest.raises(AccountFrozen):
+        driver.debit(3, key="ours")
+
+    assert types(stored(driver.table)) == ["plan_change", "grant", "plan_change"]
+    assert claim_keys(stored(driver.table)) == []
+
+
+def test_a_debit_before_the_write_of_a_freeze_stands(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=10)
+    wire.plan(TRANSACTION, first(lambda: rival.debit(3, key="theirs")))
+
+    driver.put_account(terms=FROZEN)
+
+    assert types(stored(driver.table)) == ["plan_change", "grant", "consumption", "plan_change"]
+    assert driver.debit(3, key="theirs").replayed
+
+
+def test_a_freeze_gets_in_while_another_field_is_set(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+    """A PUT that keeps the status must not undo it."""
+    driver.open()
+    wire.plan(TRANSACTION, first(lambda: rival.put_account(terms=FROZEN)))
+
+    put_account(
+        driver.table, "acme", QUOTA_100, PROFILE, kept=["status"], actor="admin", catalog=driver.catalog, now=NOW
+    )
+
+    assert read_account(driver.table, "acme")[0] == replace(QUOTA_100, status="frozen")
 
 
 def test_two_rivals_one_after_the_other_are_both_taken_into_account(
@@ -333,7 +371,7 @@ def test_of_two_profile_changes_the_later_has_seen_the_earlier(
 def test_a_profile_is_changed_though_a_debit_came_between(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open(credits=5)
     wire.plan(TRANSACTION, first(lambda: rival.debit(1)))
-    ours = Profile(name="Ours", language="es", low_credit_threshold=3, manager_contact="ana@example.com")
+    ours = Profile(name="Ours", language="es", manager_contact="ana@example.com")
 
     driver.put_account(terms=QUOTA_100, profile=ours)
 

@@ -229,7 +229,7 @@ def test_a_key_belongs_to_its_account(driver: StoreDriver) -> None:
 
 
 def test_a_token_cannot_be_made_from_the_table_alone(driver: StoreDriver) -> None:
-    """The same rows under another pepper stand for another token: whoever reads them all has none."""
+    """The same rows under another pepper give another token, so reading them reveals none."""
     set_code(driver, CODE)
     opened = driver.open_session(CODE, key="k")
     claim = session_claim_from_item(stored(driver.table)[CLAIM])

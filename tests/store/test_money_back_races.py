@@ -44,7 +44,7 @@ def killed_after(send: Callable[[], object]) -> None:
 
 
 def test_an_older_status_does_not_undo_a_newer_one(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
-    """We ask when half is refunded, and are slow; a rival hears of all of it and writes first."""
+    """The fetch returns half of the refund and is slow; a rival fetches all of it and writes first."""
     bought(driver)
     truth = [HALF]
 
@@ -204,7 +204,7 @@ def test_money_moves_once_under_every_fault(
 def test_after_a_kill_at_any_write_the_next_event_continues(
     driver: StoreDriver, rival: StoreDriver, wire: Wire, at: int, stop: Callable[..., None]
 ) -> None:
-    """Granted and refunded and, before we hear of either, disputed: two steps, and one that comes later."""
+    """Paid, refunded and disputed before any event arrives: two steps, and one that comes later."""
     driver.open()
     driver.record(a_purchase())
     truths = [replace(HALF), replace(HALF, disputed=1000)]

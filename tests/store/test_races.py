@@ -1,7 +1,7 @@
 """Many at once on a real, concurrent database: threads, and processes that share nothing but the table.
 
-What must hold is about effects. Who of several is told "new" is not: an answer may be lost to a time-out on a busy
-machine, and then the very one that did it hears that it was done.
+The tests check effects. They don't check which of several requests gets the first response: on a busy machine it may
+be lost to a time-out, and then the request that had the effect gets a replay.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from multiprocessing import get_context
 import pytest
 
 from prepaid.core.catalog import Catalog, Feature
-from prepaid.core.errors import InsufficientCredits, VersionConflict
+from prepaid.core.errors import AccountFrozen, InsufficientCredits, VersionConflict
 from prepaid.core.purchase import Progress
 from prepaid.store.accounts import Profile, read_account
 from prepaid.store.catalog import first_catalog, read_catalog
@@ -22,6 +22,7 @@ from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,
+    NO_QUOTA,
     NOW,
     QUOTA_100,
     StoreDriver,
@@ -293,7 +294,7 @@ def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
     changes = [
         (
             replace(QUOTA_100, plan=plan, quota_anchor_day=1 + index),
-            Profile(name=f"{plan}-{1 + index}", language="pt-BR", low_credit_threshold=index, manager_contact=None),
+            Profile(name=f"{plan}-{1 + index}", language="pt-BR", manager_contact=None),
         )
         for index, plan in enumerate(plans)
     ]
@@ -304,6 +305,27 @@ def test_parallel_account_changes_all_count(driver: StoreDriver) -> None:
     assert read_account(driver.table, "acme") in changes
     assert int(items["ACCOUNT#acme", "PROFILE"]["version"]["N"]) >= 1 + len(changes)
     assert audit(items).entries >= 1 + len(changes)
+
+
+def test_no_debit_follows_a_freeze(driver: StoreDriver) -> None:
+    driver.open(credits=100)
+
+    def ask(index: int) -> str:
+        try:
+            if index == 8:
+                until_answered(lambda: driver.put_account(terms=replace(NO_QUOTA, status="frozen")))
+                return "frozen"
+            until_answered(lambda: driver.debit(1, key=f"k{index}"))
+        except AccountFrozen:
+            return "refused"
+        return "spent"
+
+    answers = at_once(ask, range(40), threads=16)
+
+    order = types(stored(driver.table))
+    assert order[-1] == "plan_change"
+    assert order.count("consumption") == answers.count("spent") == 39 - answers.count("refused")
+    assert audit(stored(driver.table)).spent == answers.count("spent")
 
 
 def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> None:
@@ -331,7 +353,7 @@ def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> N
 
 
 def numbers(answers: list[Answer]) -> list[int]:
-    """The entries that were told of, new or replayed."""
+    """The entries that were acknowledged, new or replayed."""
     return sorted(number for answer, number in answers if answer != "refused")
 
 

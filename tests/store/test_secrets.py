@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def owner(cloud: None) -> "SecretsManagerClient":
-    """Whoever keeps the secrets."""
+    """A stand-in for Secrets Manager."""
     client: SecretsManagerClient = get_session().create_client("secretsmanager")  # type: ignore[assignment]
     return client
 

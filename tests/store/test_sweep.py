@@ -50,7 +50,7 @@ class Sweeper:
         )
 
     def run_for(self, looks: int, at: datetime) -> SweepResult:
-        """A sweep that is told its time is up when it asks once more than so many times."""
+        """A sweep whose time is up after it has checked the time so many times."""
         answers: Iterator[bool] = iter([True] * looks)
         return self.run(at, has_time=lambda: next(answers, False))
 

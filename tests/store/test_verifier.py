@@ -224,7 +224,7 @@ def test_swapped_entries_are_found(clean: Stored) -> None:
 
 
 def test_added_rows_are_found(clean: Stored) -> None:
-    # Such a key is refused ever after to whoever comes with it: it has no effect, nor had it one.
+    # Every later request with such a key is refused, although the key never had an effect.
     claims = {key: named(key, item) for key, item in clean.items() if key[0].startswith("CLAIM#")}
     links = {key for key, name in claims.items() if name == "link's CLAIM"}
     sessions = {key for key, name in claims.items() if name == "session's CLAIM"}
@@ -299,7 +299,7 @@ def test_a_pass_saved_after_every_page_finds_the_same(clean: Stored, whole: Whol
         key = ("ACCOUNT#acme", f"ENTRY#{number:012d}")
         tampered[key] = {**tampered[key], name: {"S": tampered[key][name]["S"].replace("1", "2", 1)}}
     del tampered["CLAIM#zoo#same 1", "CLAIM"]
-    # Whose hashes fit, so that only the entry before it tells.
+    # Its hashes fit, so only the entry before it reveals the change.
     key = ("ACCOUNT#zoo", "ENTRY#000000000002")
     state = tampered[key]["state"]["S"].replace('"renews"', '"used":{"sticker":1},"renews"')
     tampered = rehash({**tampered, key: {**tampered[key], "state": {"S": state}}}, key[0])

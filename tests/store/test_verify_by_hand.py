@@ -23,7 +23,7 @@ ACCOUNTS = [f"shop-{number}" for number in range(8)]
 
 @pytest.fixture(autouse=True)
 def interrupted() -> Iterator[Event]:
-    """Set by Ctrl-C. Whoever runs the tests in the background has it ignored otherwise."""
+    """Set by Ctrl-C, which a shell ignores for programs in the background."""
     signalled = Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -145,7 +145,7 @@ class Api(ABC):
         **path: str,
     ) -> Answer:
         """One request. path: its parameters besides the account. json: sent as JSON; body: sent as it is. A POST that
-        needs a key gets a new one unless told. headers: replace those of the same name; "" leaves one out.
+        needs a key gets a new one by default. headers: replace those of the same name; "" leaves one out.
 
         may_fail: whether the test is about 5xx; elsewhere a 5xx fails the test.
         """
@@ -196,7 +196,7 @@ class Api(ABC):
         return answer.body
 
     def void(self, grant: str, account: str = "acme", *, credits: int | None = None, **more: Any) -> Answer:
-        """Take back credits of a grant; all that remain unless told."""
+        """Take back credits of a grant; all that remain by default."""
         body = {"reason": "a mistake"} | ({} if credits is None else {"credits": credits})
         return self(VOID, account, json=body, id=grant, **more)
 
@@ -280,7 +280,7 @@ class Api(ABC):
     def buy(
         self, pack: str = "credits-100", account: str = "acme", *, session: str | None = None, **more: Any
     ) -> Answer:
-        """A purchase, with a new manager session unless told; "" for none."""
+        """A purchase, with a new manager session by default; "" for none."""
         token = self.manager_session(account) if session is None else session
         headers = {"manager-session": token, **more.pop("headers", {})}
         return self(BUY, account, json={"pack": pack}, headers=headers, **more)

@@ -68,7 +68,7 @@ def live_a_full_life(driver: StoreDriver, account: str = "acme") -> None:
     driver.void(4, account=account, key="void of the rest")
     driver.grant(6, account=account, key="mistake 3", validity=24)
     driver.void(7, 6, account=account, key="void of all, by its number")
-    driver.grant(5, account=account, key="mended", kind="adjustment", validity=24)
+    driver.grant(5, account=account, key="corrected", kind="adjustment", validity=24)
     driver.debit(2, account=account, key="d1", customer="Maria", reference="r1", description="Rex")
     driver.debit(98, account=account, key="d2", feature="ai_service")
     driver.debit(5, account=account, key="d3", feature="ai_service")

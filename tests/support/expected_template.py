@@ -46,6 +46,8 @@ SCHEDULED = ("Reconcile", "ExpirySweep", "Verify")
 
 ON_OFF = ["true", "false"]
 
+LOGO = "((https?://[^/?#,; '\"]+)?/[^/?#,; '\"][^?#,; '\"]*)?"
+
 PARAMETERS: dict[str, Properties] = {
     # Without parameters a stack is a real one that calls the real Stripe.
     "LocalStack": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
@@ -76,12 +78,16 @@ PARAMETERS: dict[str, Properties] = {
     # They become a part of the page's stylesheet.
     "PortalAccent": {"Type": "String", "Default": "", "AllowedPattern": "(#[0-9a-f]{6})?"},
     "PortalAccentDark": {"Type": "String", "Default": "", "AllowedPattern": "(#[0-9a-f]{6})?"},
+    "PortalName": {"Type": "String", "Default": "", "MaxLength": 40},
+    # Addresses without a space or semicolon, because they become a part of the page's security policy.
+    "PortalLogo": {"Type": "String", "Default": "", "MaxLength": 300, "AllowedPattern": LOGO},
+    "PortalLogoDark": {"Type": "String", "Default": "", "MaxLength": 300, "AllowedPattern": LOGO},
     # Alarms about the reconciliation count hours of runs, see ALARMS.
     "ReconcileSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "SweepSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "VerifySchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "LogLevel": {"Type": "String", "Default": "INFO", "AllowedValues": ["DEBUG", "INFO", "WARNING", "ERROR"]},
-    # CloudWatch Logs accepts these values up to two years. Zero, which would keep logs for ever, is not one of them.
+    # CloudWatch Logs accepts these values up to two years. Zero, which would keep logs permanently, is not one of them.
     "LogRetentionDays": {
         "Type": "Number",
         "Default": 30,
@@ -166,13 +172,16 @@ VARIABLES: Properties = {
     "CHECKOUT_ORIGIN": ref("CheckoutOrigin"),
     "PORTAL_ACCENT": ref("PortalAccent"),
     "PORTAL_ACCENT_DARK": ref("PortalAccentDark"),
+    "PORTAL_NAME": ref("PortalName"),
+    "PORTAL_LOGO": ref("PortalLogo"),
+    "PORTAL_LOGO_DARK": ref("PortalLogoDark"),
 }
 
 # ---- Logs ----
 
 
 def kept_for_the_retention(name: str) -> Properties:
-    """A log group without RetentionInDays keeps its lines for ever."""
+    """A log group without RetentionInDays keeps its lines permanently."""
     return {"LogGroupName": sub(name), "RetentionInDays": ref("LogRetentionDays")}
 
 
@@ -425,7 +434,7 @@ ALARMS = {
     "PurchaseQuarantined": alarm("Prepaid", "PurchaseQuarantined", SERVICE),
     "PaymentProviderRefused": alarm("Prepaid", "PaymentProviderRefusals", SERVICE),
     "LedgerNotWhole": alarm("Prepaid", "VerificationFindings", SERVICE),
-    # An hour holds one run of the sweep, so one alarm tells of one run.
+    # An hour holds one run of the sweep, so one alarm is about one run.
     "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
     # The metrics are ages in seconds. One hourly run may fail or be late; three in a row do not recover by themselves.
     "PurchasesNotReconciled": alarm(

@@ -97,6 +97,9 @@ class Deployment:
                 embed_origins=(),
                 accent="",
                 accent_dark="",
+                name="",
+                logo="",
+                logo_dark="",
             ),
             random_bytes=secrets.token_bytes,
         )

@@ -44,7 +44,7 @@ class Clock:
 
 
 class Output(io.StringIO):
-    """Everything that the functions print. Metrics go through print, and pytest hears that first."""
+    """Everything that the functions print. Metrics go through print, which pytest captures first."""
 
     capsys: pytest.CaptureFixture[str] | None = None
 

@@ -40,7 +40,7 @@ class HttpApi(Api):
             if answer.status != 503:
                 return answer
             time.sleep(int(answer.headers["retry-after"]))
-        raise AssertionError(f"{request.route} is busy for ever")
+        raise AssertionError(f"{request.route} stays busy")
 
     def _token(self, by: Caller) -> str | None:
         assert by is None or isinstance(by, str), "over HTTP claims travel in a token"

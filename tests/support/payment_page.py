@@ -94,7 +94,7 @@ class StackStorefront:
         return self.control(f"sessions/{shop.session}/{action}", **params)
 
     def send(self, body: bytes, *, sign_with: str) -> Any:
-        """Any bytes to the webhook, signed as told; the attempt with the service's answer."""
+        """Any bytes to the webhook, with the given signature; returns the attempt with the service's response."""
         self.control("webhooks", sign_with=sign_with)
         return self._control("POST", "webhooks/raw", body).body
 

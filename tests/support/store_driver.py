@@ -39,7 +39,7 @@ TICK = timedelta(milliseconds=1)
 
 NO_QUOTA = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo", currency="brl")
 QUOTA_100 = Terms(plan="individual", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo", currency="brl")
-PROFILE = Profile(name="Pet & Cia", language="pt-BR", low_credit_threshold=10, manager_contact=None)
+PROFILE = Profile(name="Pet & Cia", language="pt-BR", manager_contact=None)
 
 # Comparing codes is slow on purpose; here it is done a million times.
 QUICK_DIGEST = partial(slow_digest, cost=2)
@@ -246,14 +246,14 @@ class StoreDriver:
     def session(
         self, code: str, account: str = "acme", *, key: str | None = None, at: datetime = NOW
     ) -> tuple[str, ManagerSession]:
-        """A session's token and the session, by a key of its own unless told."""
+        """A session's token and the session, with a new key by default."""
         opened = self.open_session(code, account, key=key or f"open {uuid4().hex}", at=at)
         return opened.token, opened.session
 
     def open_session(
         self, code: str, account: str = "acme", *, key: str, codes: CodeSecrets = CODES, at: datetime = NOW
     ) -> OpenedSession:
-        return open_session(self.table, account, code, key, codes, now=at)
+        return open_session(self.table, account, NO_QUOTA, code, key, codes, now=at)
 
     def purchase(self, purchase_id: str = "pur_1", account: str = "acme") -> Purchase:
         found = read_purchase(self.table, account, purchase_id)
@@ -348,11 +348,11 @@ def quarantined(items: Stored) -> list[tuple[str, list[str]]]:
 
 
 def until_answered[T](ask: Callable[[], T]) -> T:
-    """What a client does that was told to try again: the same request, with the same key."""
+    """Retry as a client does: the same request, with the same key."""
 
     for _ in range(20):
         try:
             return ask()
         except Busy:
             continue
-    raise AssertionError("never told")
+    raise AssertionError("never answered")

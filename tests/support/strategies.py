@@ -36,6 +36,8 @@ terms = st.builds(
     quota_anchor_day=anchor_days,
     time_zone=st.sampled_from(ZONES),
     currency=st.sampled_from(["brl", "usd", None]),
+    low_credit_threshold=st.sampled_from([10, 10, 0, 1_000_000_000]),
+    status=st.sampled_from(["active"] * 8 + ["frozen", "closed"]),
 )
 
 

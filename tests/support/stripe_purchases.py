@@ -71,7 +71,7 @@ def deliver(
 
 @dataclass
 class Storefront:
-    """Purchases of one account: recorded with us, paid at the fake Stripe, and told by its events."""
+    """Purchases of one account: recorded with us, paid at the fake Stripe, which delivers its events."""
 
     service: Service
     fake: RunningFake

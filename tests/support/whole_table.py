@@ -107,7 +107,7 @@ class WholeTable:
 
     @cached_property
     def table(self) -> Table:
-        # One client for all: a client's transactions are told apart by tokens that it counts itself.
+        # One client for all: a client numbers the tokens of its transactions itself.
         real = errors_of_a_client()
         client: Any = WholeClient(real, self.database, calm)
         return Table(client=client, name=NAME, deadline=NO_DEADLINE)

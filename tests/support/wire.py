@@ -59,7 +59,7 @@ class Wire:
         self._planned.extend((operation, fault) for fault in faults)
 
     def always(self, operation: str, fault: Fault) -> None:
-        """Let every request of this operation meet the fault, until told otherwise."""
+        """Let every request of this operation meet the fault, until the plan changes."""
         self.chaos = lambda name: fault if name == operation else None
 
     def calm(self) -> None:
@@ -114,7 +114,7 @@ def nothing(_: Send) -> None:
 
 
 def answer_lost(send: Send) -> AWSResponse:
-    """The database did it; nobody hears of it."""
+    """The call takes effect, and its response is lost."""
     send()
     raise ReadTimeoutError(endpoint_url="http://database")
 

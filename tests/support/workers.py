@@ -14,7 +14,7 @@ REFUSED: Answer = ("refused", 0)
 
 
 def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
-    """One debit of 1 for each key: what each was told."""
+    """One debit of 1 for each key; returns each response."""
     driver = StoreDriver(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
     return at_once(lambda key: debit(driver, key), keys, threads)
 

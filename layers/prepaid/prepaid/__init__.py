@@ -4,7 +4,8 @@ core       the rules, pure: (account, operation, catalog, now) -> entries
 store      persistence: the only package that calls DynamoDB
 payments   the only package that calls Stripe
 use_cases  what the service does, one module per feature
-api        the only package that handles HTTP
+api        the HTTP API; api/http has what the API and the page share
+portal     the subscription page: HTML for managers
 deps       the dependencies of each handler; wiring builds them from settings
 telemetry  the log and the metrics
 """

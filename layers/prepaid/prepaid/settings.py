@@ -14,7 +14,8 @@ class Settings:
     portal_url: the address of the subscription page, "" for the API's own. portal_return_origins: the sites besides
     return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
     checkout_origin: the site of the payment pages. portal_accent, portal_accent_dark: the platform's colour, such
-    as #14614b, or "".
+    as #14614b, or "". portal_name, portal_logo, portal_logo_dark: the platform's name and the addresses of its logo,
+    or "".
     cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
     """
 
@@ -34,6 +35,9 @@ class Settings:
     checkout_origin: str | None
     portal_accent: str
     portal_accent_dark: str
+    portal_name: str
+    portal_logo: str
+    portal_logo_dark: str
 
 
 def from_environment() -> Settings:
@@ -56,6 +60,9 @@ def from_environment() -> Settings:
         checkout_origin=environment.get("CHECKOUT_ORIGIN"),
         portal_accent=environment.get("PORTAL_ACCENT", ""),
         portal_accent_dark=environment.get("PORTAL_ACCENT_DARK", ""),
+        portal_name=environment.get("PORTAL_NAME", ""),
+        portal_logo=environment.get("PORTAL_LOGO", ""),
+        portal_logo_dark=environment.get("PORTAL_LOGO_DARK", ""),
     )
 
 

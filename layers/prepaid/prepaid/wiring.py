@@ -90,4 +90,7 @@ def _portal(settings: Settings) -> PortalConfig | None:
         embed_origins=settings.portal_embed_origins,
         accent=settings.portal_accent,
         accent_dark=settings.portal_accent_dark,
+        name=settings.portal_name,
+        logo=settings.portal_logo,
+        logo_dark=settings.portal_logo_dark,
     )

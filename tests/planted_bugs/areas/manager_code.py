@@ -70,7 +70,7 @@ MANAGER_CODE = (
         ("test_purchases", "test_recording", "test_manager_codes", "test_manager_locks", "test_manager_sessions"),
     ),
     Bug(
-        "whoever may buy sets the code anew",
+        "a client that may buy sets the code anew",
         "put_code",
         "if body.current_code is None and ADMIN_SCOPE not in caller_of(request).scopes:",
         "if body.current_code is None and not caller_of(request).scopes:",

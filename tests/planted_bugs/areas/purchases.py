@@ -140,14 +140,11 @@ PURCHASES = (
         """
         purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
         replayed = purchase is not None
-        if purchase is None:
-            session = require_session(table, order.account, order.manager_session, now=now)
         """,
         """
         session = require_session(table, order.account, order.manager_session, now=now)
         purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
         replayed = purchase is not None
-        if purchase is None:
         """,
         ("functions/test_buying",),
     ),

@@ -77,7 +77,7 @@ STORE = (
         ("test_append",),
     ),
     Bug(
-        "who asked is part of what was asked",
+        "the caller is part of the request's hash",
         "request_hash",
         'left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))',
         "left_out = NOT_ASKED.get(type(operation), frozenset())",
@@ -182,7 +182,7 @@ STORE = (
         ("test_one_of_parallel_catalog_replacements_succeeds",),
     ),
     Bug(
-        "a warm function keeps its catalog for ever",
+        "a warm function never reads its catalog again",
         "CatalogCache.__call__",
         "if self._catalog is None or self._clock() - self._read_at >= self._seconds:",
         "if self._catalog is None:",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.simulation.actions.administration import catalog, put_account, skew
+from tests.simulation.actions.administration import catalog, patch_account, put_account, skew
 from tests.simulation.actions.buying import buy, cancel, code, unlock
 from tests.simulation.actions.reading import balance, find, history, quote, show
 from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
@@ -24,6 +24,7 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
         history,
         show,
         put_account,
+        patch_account,
         catalog,
         skew,
         code,

@@ -8,7 +8,7 @@ from tests.simulation.actions.asking import account_of
 from tests.simulation.frames import ClientRequest
 from tests.simulation.steps import Step
 from tests.simulation.world import FUNCTIONS, World
-from tests.support.api import PUT_ACCOUNT, PUT_CATALOG
+from tests.support.api import PATCH_ACCOUNT, PUT_ACCOUNT, PUT_CATALOG
 from tests.support.gateway_events import ADMIN
 
 SMALL_PACKS = {
@@ -30,12 +30,12 @@ def put_account(world: World, step: Step) -> None:
         "quota_anchor_day": step["anchor"],
         "time_zone": step["zone"],
         "currency": "brl",
+        "low_credit_threshold": 10 + step["name"],
     }
     account = account_of(step)
     profile = {
         "name": f"{NAMES[step['name']]} ({account})",
         "language": ("pt-BR", "en", "es")[step["name"]],
-        "low_credit_threshold": 10 + step["name"],
         "manager_contact": f"manager@{account}.example" if step["contact"] else None,
     }
     body = terms | profile
@@ -51,6 +51,17 @@ def put_account(world: World, step: Step) -> None:
             details=details,
             request=rules.PutTerms(actor="admin-client", terms=terms),
         ),
+    )
+
+
+def patch_account(world: World, step: Step) -> None:
+    body = {name: value for name in ("status", "low_credit_threshold") if (value := step.get(name)) is not None}
+    request = rules.PutTerms(actor="admin-client", terms=body)
+    details = {"profile": {}, "body": body}
+    account = account_of(step)
+    world.ask(
+        step,
+        ClientRequest("patch_account", PATCH_ACCOUNT, account, body, claims=ADMIN, details=details, request=request),
     )
 
 

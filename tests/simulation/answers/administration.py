@@ -11,12 +11,26 @@ def check_put_account(it: AnswerCheck) -> None:
     same(it.answer.status in {200, 201}, True, it.about)
     opened = not it.frame.first_number
     must((it.answer.status == 201) == opened or it.frame.met or it.frame.rivals, f"{it.about}: opened {opened}")
-    same(it.answer.body, {"account": it.frame.account, **it.frame.details["body"]}, it.about)
+    # A PUT that doesn't name the status leaves it as it is.
+    status = it.answer.body["status"]
+    must(status in {state.terms["status"] for state, _ in it.states()}, f"{it.about}: {status} at no time")
+    same(it.answer.body, {"account": it.frame.account, **it.frame.details["body"], "status": status}, it.about)
     if not it.frame.rivals:
-        same(it.ledger.state.terms, it.frame.details["terms"], f"{it.about}: its terms")
+        same(it.ledger.state.terms, it.frame.details["terms"] | {"status": status}, f"{it.about}: its terms")
         _, profile = it.auditor.profiles[it.account][-1]
         for name, value in it.frame.details["profile"].items():
             same(profile.get(name), value, f"{it.about}: {name}")
+
+
+def check_patch_account(it: AnswerCheck) -> None:
+    if it.is_not_found():
+        return
+    same(it.answer.status, 200, it.about)
+    for name, value in it.frame.details["body"].items():
+        same(it.answer.body[name], value, f"{it.about}: {name}")
+        must(any(state.terms[name] == value for state, _ in it.states()), f"{it.about}: {name} at no time")
+    if it.frame.details["body"].get("status", "active") != "active":
+        it.world.seen["an account that was frozen or closed"] += 1
 
 
 def _check_plan_refused(it: AnswerCheck) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tests.simulation.writes.auditor import Auditor
 
 
+NOT_ACTIVE = {"account_frozen", "account_closed"}
+
+
 class AnswerCheck:
     """about: names the answer in a fault. ledger: the account's, empty when there is none."""
 
@@ -68,10 +71,24 @@ class AnswerCheck:
             must(other, f"{self.about}: {effect}")
             self.world.seen["a key with another request"] += 1
             return True
-        free = self.frame.step.kind == "unlock" or self.answer.code == "purchase_not_resumable"
+        # Nor does a purchase whose page is still missing get one when the account isn't active any more.
+        stopped = self.frame.step.kind == "buy" and self.answer.code in NOT_ACTIVE
+        free = self.frame.step.kind == "unlock" or self.answer.code == "purchase_not_resumable" or stopped
         if effect is not None and effect.signature == self.frame.signature and not free:
             must(self.answer.status < 400, f"{self.about}, though its key had its effect")
         return False
+
+    def is_refused_for_its_status(self) -> bool:
+        """Whether it is refused because the account is frozen or closed. Requires that it was, at some time."""
+        if self.answer.code not in NOT_ACTIVE:
+            return False
+        met = {f"account_{state.terms['status']}" for state, _ in self.states()}
+        must(self.answer.code in met, f"{self.about}: it was {met}")
+        self.world.seen[f"{self.frame.step.kind} refused: {self.answer.code}"] += 1
+        begun = self.ledger.states[self.frame.first_number - 1] if self.frame.first_number else None
+        if begun and begun.active:
+            self.world.seen[f"a freeze got in before a {self.frame.step.kind}"] += 1
+        return True
 
     def acknowledged(self) -> KeyEffect:
         """The effect that a 201 acknowledges. Requires that it is marked as a replay exactly when it is one."""
@@ -83,8 +100,10 @@ class AnswerCheck:
         if effect.author is not self.frame:
             must(replayed, f"{self.about}: a replay that isn't marked")
             self.world.seen["replay"] += 1
+            if self.ledger.states and not self.ledger.state.active:
+                self.world.seen["frozen or closed: an old key answered"] += 1
             if effect.author.killed:
-                self.world.seen["replay of what nobody had heard of"] += 1
+                self.world.seen["replay of an effect whose response was lost"] += 1
             if effect.author.begun_moment >= self.frame.begun_moment:
                 self.world.seen["replay of a rival with the same key"] += 1
         else:

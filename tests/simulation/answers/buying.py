@@ -31,6 +31,12 @@ def check_unlock(it: AnswerCheck) -> None:
         same(known.account, it.frame.account, f"{it.about}: whose session it is")
         same(it.answer.body["expires_at"], time_text(known.expires_at), it.about)
         return
+    if it.is_refused_for_its_status():
+        manager = it.auditor.managers.get(it.account)
+        must(
+            it.frame.rivals or (manager and manager.code == it.frame.details["code"]), f"{it.about}: it isn't the code"
+        )
+        return
     _check_try(it, it.frame.details["code"])
 
 
@@ -71,6 +77,8 @@ def check_buy(it: AnswerCheck) -> None:
         begun = record | {"state": "open", "refunded": 0, "disputed": 0, "revoked": 0}
         same(it.answer.body, answers.purchase(begun, []), it.about)
         must(record["session"] in it.world.stripe.tables["checkout.session"], f"{it.about}: a page that isn't there")
+        return
+    if it.is_refused_for_its_status():
         return
     if it.answer.code == "manager_session_invalid":
         _check_session_refused(it)

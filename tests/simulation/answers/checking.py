@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tests.oracle.expectation import must
 from tests.oracle.rows import EXPIRES_AT
-from tests.simulation.answers.administration import check_catalog, check_put_account
+from tests.simulation.answers.administration import check_catalog, check_patch_account, check_put_account
 from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
@@ -22,6 +22,7 @@ CHECKS = {
     "grant": check_grant,
     "void": check_void,
     "put_account": check_put_account,
+    "patch_account": check_patch_account,
     "catalog": check_catalog,
     "balance": check_balance,
     "quote": check_quote,

@@ -32,7 +32,7 @@ def check_deliver(it: AnswerCheck) -> None:
     expired_moment = it.world.session_event_moments.get(known.record.get("session", ""), -1)
     moved = max(it.world.money_moved_moment, expired_moment) > it.frame.begun_moment
     if moved and not others and not it.world.lost:
-        it.world.seen["money that moved meanwhile, and this was the last to be heard of it"] += 1
+        it.world.seen["money that moved meanwhile, and no later event about it"] += 1
     if not moved or not (others or it.world.lost):
         # Only its own event says that a voucher ran out, and that may be yet to come.
         failed = event["type"] == FAILED or not (it.world.lost or any(other["type"] == FAILED for other in others))

@@ -49,6 +49,8 @@ def check_quote(it: AnswerCheck) -> None:
     """A quote is what the debit would have done at that instant."""
     if it.is_not_found():
         return
+    if it.is_refused_for_its_status():
+        return
     if it.answer.status != 200:
         check_feature(it)
         return

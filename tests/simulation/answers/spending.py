@@ -16,6 +16,9 @@ def check_debit(it: AnswerCheck) -> None:
         same(it.answer.body, answers.consumption(it.ledger.lines[number - 1], number), it.about)
         _note_success(it)
         return
+    if it.is_refused_for_its_status():
+        it.world.refused_keys.add((it.frame.account, it.frame.key))
+        return
     if it.answer.code == "insufficient_credits":
         it.world.refused_keys.add((it.frame.account, it.frame.key))
         it.is_one_of(_insufficient(it), {name: it.answer.body[name] for name in INSUFFICIENT})

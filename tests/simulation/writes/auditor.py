@@ -29,6 +29,7 @@ MAY_WRITE = {
     "grant": {"ENTRY", "CLAIM", "DUE"},
     "void": {"ENTRY", "CLAIM"},
     "put_account": {"ENTRY", "PROFILE"},
+    "patch_account": {"ENTRY", "PROFILE"},
     "catalog": {"CATALOG"},
     "code": {"MANAGER"},
     "unlock": {"MANAGER", "SESSION", "CLAIM"},

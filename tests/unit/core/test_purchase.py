@@ -13,6 +13,7 @@ from prepaid.core.purchase import (
     Progress,
     Purchase,
     PurchaseState,
+    Voucher,
     as_paid_unmatched,
     is_page_of,
     mismatches,
@@ -266,6 +267,16 @@ def test_a_mismatch_leaves_its_purchase_paid(state: PurchaseState) -> None:
     assert waiting == replace(purchase, state="paid", version=purchase.version + 1, changed_at=LATER)
     assert as_paid_unmatched(waiting, a_payment_status(amount=4989), LATER) is None
     assert received(waiting, "paid") == ("granted", 100, 1)
+
+
+def test_money_that_is_checked_needs_no_code() -> None:
+    """The code was paid: nobody may be shown it again."""
+    code = Voucher(method="pix", code="0002", expires_at=LATER)
+
+    waiting = as_paid_unmatched(replace(a_purchase("pending"), voucher=code), a_payment_status(amount=4989), LATER)
+
+    assert waiting is not None
+    assert waiting.voucher is None
 
 
 @pytest.mark.parametrize(

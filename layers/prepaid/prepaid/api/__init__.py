@@ -1,1 +1,1 @@
-"""The HTTP API: one module per group of routes, and their shared code in http/. No other package handles HTTP."""
+"""The HTTP API: one module per group of routes. Their shared code is in http/, which the portal package uses too."""

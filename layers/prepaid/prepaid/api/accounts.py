@@ -8,7 +8,7 @@ from prepaid.api.http.bodies import MAX_CREDITS, Body, Currency, Slug, Text, bod
 from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Route
-from prepaid.core.account import Terms
+from prepaid.core.account import DEFAULT_LOW_CREDIT_THRESHOLD, Status, Terms
 from prepaid.core.calendar import is_zone
 from prepaid.core.currencies import CURRENCIES
 from prepaid.core.errors import AccountNotFound, InvalidRequest
@@ -20,6 +20,8 @@ from prepaid.use_cases.administering import patch_account, put_account
 
 # A default that the contract doesn't show, because the field keeps its value when it is left out.
 KEPT: Any = Field(default_factory=lambda: None)
+# A platform that sets all of an account each night knows neither: it must not reopen what support has frozen.
+KEPT_BY_PUT = ("currency", "status")
 
 
 def _check_zone(name: str) -> str:
@@ -44,8 +46,8 @@ class AccountRequest(Body):
     """The account's terms and profile. A field that is left out gets its default when the account is opened; an
     account that exists is changed only by a request that names every field.
 
-    currency: of the packs that the account buys; default: of the first pack on sale. An account that exists keeps its
-    own when it is left out.
+    currency: of the packs that the account buys; default: of the first pack on sale. status: default: active. An
+    account that exists keeps its own currency and status when they are left out.
     """
 
     name: Text
@@ -54,9 +56,10 @@ class AccountRequest(Body):
     quota_anchor_day: Annotated[int, Field(ge=1, le=31)] = 1
     time_zone: Zone = "America/Sao_Paulo"
     language: Language = "pt-BR"
-    low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = 10
+    low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = DEFAULT_LOW_CREDIT_THRESHOLD
     manager_contact: Text | None = None
     currency: KnownCurrency = KEPT
+    status: Status = KEPT
 
 
 class AccountPatch(Body):
@@ -71,10 +74,13 @@ class AccountPatch(Body):
     low_credit_threshold: Annotated[int, Field(ge=0, le=MAX_CREDITS)] = KEPT
     manager_contact: Text | None = KEPT
     currency: KnownCurrency = KEPT
+    status: Status = KEPT
 
 
 class AccountAnswer(TypedDict):
-    """An account's terms and profile. manager_code_set: only for GET by an administrator."""
+    """An account's terms and profile. status: a frozen or closed account neither spends, holds nor buys.
+
+    manager_code_set: only for GET by an administrator."""
 
     account: str
     name: str
@@ -86,6 +92,7 @@ class AccountAnswer(TypedDict):
     low_credit_threshold: int
     manager_contact: str | None
     currency: str | None
+    status: Status
     manager_code_set: NotRequired[bool]
 
 
@@ -99,11 +106,12 @@ def put(request: Request, deps: Deps) -> Response:
         quota_anchor_day=body.quota_anchor_day,
         time_zone=body.time_zone,
         currency=body.currency,
+        low_credit_threshold=body.low_credit_threshold,
+        status=body.status if "status" in body.model_fields_set else "active",
     )
     profile = Profile(
         name=body.name,
         language=body.language,
-        low_credit_threshold=body.low_credit_threshold,
         manager_contact=body.manager_contact,
     )
     opened, terms = put_account(
@@ -111,7 +119,8 @@ def put(request: Request, deps: Deps) -> Response:
         account_id,
         terms,
         profile,
-        left_out=[name for name in AccountRequest.model_fields if name not in {*body.model_fields_set, "currency"}],
+        left_out=[name for name in AccountRequest.model_fields if name not in {*body.model_fields_set, *KEPT_BY_PUT}],
+        kept=[name for name in KEPT_BY_PUT if name not in body.model_fields_set],
         actor=caller_of(request).name,
         catalog=deps.catalog(deps.table),
         now=request.now,
@@ -164,9 +173,10 @@ def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAn
         "quota_anchor_day": terms.quota_anchor_day,
         "time_zone": terms.time_zone,
         "language": profile.language,
-        "low_credit_threshold": profile.low_credit_threshold,
+        "low_credit_threshold": terms.low_credit_threshold,
         "manager_contact": profile.manager_contact,
         "currency": terms.currency,
+        "status": terms.status,
     }
 
 

@@ -6,7 +6,7 @@ from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Parameter, Route
 from prepaid.api.http.times import Time, parse_rfc3339, rfc3339
-from prepaid.core.account import Account, quota_limits, quotas_remaining, units_left
+from prepaid.core.account import Account, Status, quota_limits, quotas_remaining, units_left
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.ledger import settle
@@ -58,9 +58,10 @@ class FeatureAnswer(TypedDict):
 
 
 class BalanceAnswer(TypedDict):
-    """An account's balance at one instant."""
+    """An account's balance at one instant. status: a frozen or closed account can use no feature."""
 
     account: str
+    status: Status
     as_of: Time
     entry: int
     credits: CreditsAnswer
@@ -95,6 +96,7 @@ def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str
     """A settled account at the instant `as_of`. entry: the last one written by then."""
     return {
         "account": account.id,
+        "status": account.terms.status,
         "as_of": as_of,
         "entry": entry,
         "credits": {

@@ -21,6 +21,7 @@ from prepaid.api.http.routes import (
     KEY,
     KEY_REFUSALS,
     NO_ACCOUNT,
+    NOT_ACTIVE,
     REPLAYED,
     Answer,
     Parameter,
@@ -142,7 +143,7 @@ CONSUME = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         402: ("insufficient_credits",),
-        409: ("idempotency_key_reused",),
+        409: ("idempotency_key_reused", *NOT_ACTIVE),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         422: ("invalid_request", "feature_retired"),

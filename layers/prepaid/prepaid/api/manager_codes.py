@@ -8,7 +8,17 @@ from prepaid.api.http.bodies import Body, body_of, spelled
 from prepaid.api.http.problems import Forbidden
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    NOT_ACTIVE,
+    REPLAYED,
+    Answer,
+    Route,
+)
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.manager_code import check_new_code
 from prepaid.deps import Deps
@@ -60,8 +70,8 @@ def post_session(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/manager-sessions: a session of ten minutes for one purchase, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     body = body_of(request, ManagerSessionRequest)
-    read_account(deps.table, account_id)
-    opened = open_session(deps.table, account_id, body.code, key, deps.codes(), now=request.now)
+    terms, _ = read_account(deps.table, account_id)
+    opened = open_session(deps.table, account_id, terms, body.code, key, deps.codes(), now=request.now)
     answer: ManagerSessionAnswer = {"manager_session": opened.token, "expires_at": rfc3339(opened.session.expires_at)}
     return created(answer, replayed=opened.replayed)
 
@@ -96,7 +106,7 @@ POST_SESSION = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "wrong_code"),
-        409: ("idempotency_key_reused",),
+        409: ("idempotency_key_reused", *NOT_ACTIVE),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         429: ("code_locked",),

@@ -13,6 +13,7 @@ from prepaid.api.http.routes import (
     KEY,
     KEY_REFUSALS,
     NO_ACCOUNT,
+    NOT_ACTIVE,
     REPLAYED,
     Answer,
     Parameter,
@@ -138,7 +139,7 @@ def show_all(request: Request, deps: Deps) -> Response:
     if "cursor" in request.query:
         before = read_cursor(request.query["cursor"], LISTING, account_id, {}, deps.cursor_secret())
     read_account(deps.table, account_id)
-    # One more than a page tells whether there is a next page.
+    # One more than a page shows whether there is a next page.
     purchases = read_purchases(deps.table, account_id, before=before, limit=PAGE + 1)
     page, next_cursor = purchases[:PAGE], None
     if len(purchases) > PAGE:
@@ -211,7 +212,7 @@ BUY = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "manager_session_invalid"),
-        409: ("idempotency_key_reused", "purchase_not_resumable", "currency_mismatch"),
+        409: ("idempotency_key_reused", "purchase_not_resumable", "currency_mismatch", *NOT_ACTIVE),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         502: ("payment_provider_refused",),

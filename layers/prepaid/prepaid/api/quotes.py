@@ -8,7 +8,7 @@ from prepaid.api.entries import DrawAnswer, draw_answer
 from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Route
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, NOT_ACTIVE, Answer, Route
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core import ledger
 from prepaid.core.ledger import Debit, Quote
@@ -87,6 +87,7 @@ QUOTE = Route(
     refusals={
         400: ("malformed_body",),
         **NO_ACCOUNT,
+        409: NOT_ACTIVE,
         **BODY_REFUSALS,
         422: ("invalid_request", "feature_retired"),
     },

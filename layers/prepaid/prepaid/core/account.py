@@ -7,9 +7,12 @@ from typing import Literal
 
 from prepaid.core.calendar import month_of
 from prepaid.core.catalog import Catalog, Feature
+from prepaid.core.errors import AccountClosed, AccountFrozen
 from prepaid.core.ids import lot_id
 
 LotKind = Literal["purchase", "promotion", "adjustment"]
+Status = Literal["active", "frozen", "closed"]
+DEFAULT_LOW_CREDIT_THRESHOLD = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +43,11 @@ def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The account's agreed terms: its quotas, and the currency it buys in. Only a plan_change entry changes them.
+    """The account's agreed terms: its quotas, the currency it buys in, when its credits are low, and whether it may use
+    them. Only a plan_change entry changes them.
 
     currency: None for an account that was opened while no pack was on sale; the catalog's then counts.
+    low_credit_threshold: credits.
     """
 
     plan: str
@@ -50,6 +55,8 @@ class Terms:
     quota_anchor_day: int
     time_zone: str
     currency: str | None = None
+    low_credit_threshold: int = DEFAULT_LOW_CREDIT_THRESHOLD
+    status: Status = "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,14 @@ class Account:
         return sum(lot.remaining for lot in self.lots)
 
 
+def require_active(terms: Terms) -> None:
+    """Refuse what only an active account does: spend, hold and buy (rule 21). Raises AccountFrozen, AccountClosed."""
+    if terms.status == "frozen":
+        raise AccountFrozen
+    if terms.status == "closed":
+        raise AccountClosed
+
+
 def period_of(account: Account) -> date:
     """The period of the account's quotas: the civil month in which it ends.
 
@@ -150,8 +165,9 @@ def quota_remaining(account: Account, feature: Feature, catalog: Catalog) -> int
 
 
 def units_left(account: Account, feature: Feature, catalog: Catalog) -> int | None:
-    """How many more units of `feature` the account can use: 0 if it is retired, None (no limit) if it is free."""
-    if not feature.active:
+    """How many more units of `feature` the account can use: 0 if it is retired or the account isn't active, None (no
+    limit) if it is free."""
+    if not feature.active or account.terms.status != "active":
         return 0
     if feature.price == 0:
         return None

@@ -12,6 +12,7 @@ from prepaid.core.account import (
     period_of,
     quota_limits,
     quota_remaining,
+    require_active,
 )
 from prepaid.core.catalog import Catalog, Feature
 from prepaid.core.entry import Draw, LotDraw, QuotaDraw
@@ -33,9 +34,10 @@ class Returned:
 def charge(account: Account, feature_id: str, quantity: int, catalog: Catalog) -> Charge:
     """What pays for `quantity` units (>= 1), all or nothing: quota first, then lots in draw order (rules 3, 4).
 
-    account: settled. Raises InvalidRequest, FeatureRetired, InsufficientCredits.
+    account: settled. Raises AccountFrozen, AccountClosed, InvalidRequest, FeatureRetired, InsufficientCredits.
     """
     assert quantity >= 1
+    require_active(account.terms)
     feature = catalog.active_feature(feature_id)
     from_quota = min(quantity, quota_remaining(account, feature, catalog))
     needed = (quantity - from_quota) * feature.price

@@ -4,6 +4,8 @@ PrepaidError
 ├── Refused                    a rule rejects the request; nothing was written
 │   ├── InvalidRequest         the request itself is invalid; names each field
 │   ├── AccountNotFound        no such account, or another caller's: both get the same response
+│   ├── AccountFrozen          the account is frozen: it neither spends, holds nor buys
+│   ├── AccountClosed          the account is closed: it neither spends, holds nor buys
 │   ├── ConsumptionNotFound    the account has no such consumption, or the key had no effect
 │   ├── FeatureRetired         the catalog has retired the feature
 │   ├── InsufficientCredits    quota and lots don't cover the debit
@@ -65,6 +67,20 @@ class AccountNotFound(Refused):
     """No such account for this caller. Deliberately doesn't reveal whether another caller owns it."""
 
     code: ClassVar[str] = "account_not_found"
+
+
+@dataclass(eq=False)
+class AccountFrozen(Refused):
+    """The account is frozen: it neither spends, holds nor buys until an administrator reopens it (rule 21)."""
+
+    code: ClassVar[str] = "account_frozen"
+
+
+@dataclass(eq=False)
+class AccountClosed(Refused):
+    """The account is closed: it neither spends, holds nor buys unless an administrator reopens it (rule 21)."""
+
+    code: ClassVar[str] = "account_closed"
 
 
 @dataclass(eq=False)

@@ -384,8 +384,13 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
         # The month's renewal moves with its anchor. If it is then past, the next settle renews.
         renewal = same_months_renewal(after.quota_renews_at, old.time_zone, new.quota_anchor_day, new.time_zone)
         after = replace(after, quota_renews_at=renewal)
-    description = f"plan {old.plan} to {new.plan}" if old.plan != new.plan else "terms changed"
-    return (replace(entry_between("plan_change", account, after, catalog, now, change.actor), description=description),)
+    entry = entry_between("plan_change", account, after, catalog, now, change.actor)
+    return (replace(entry, description=_what_changed(old, new)),)
+
+
+def _what_changed(old: Terms, new: Terms) -> str:
+    changes = [("plan", old.plan, new.plan), ("status", old.status, new.status)]
+    return ", ".join(f"{name} {was} to {now}" for name, was, now in changes if was != now) or "terms changed"
 
 
 def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:

@@ -16,6 +16,8 @@ from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.core.entry import Entry
 from prepaid.core.errors import (
+    AccountClosed,
+    AccountFrozen,
     Busy,
     CodeLocked,
     CurrencyMismatch,
@@ -140,6 +142,9 @@ def _packs_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps
             nonce = _new_nonce(deps) if "code" in fields else nonce
         case InvalidRequest() | CurrencyMismatch():
             failure = Failure(reason="pack_gone", status=422, pack=pack)
+        case AccountFrozen() | AccountClosed():
+            # The page's frame says it.
+            failure = Failure(reason="code_stopped", status=409, pack=pack)
         case PurchaseNotResumable():
             failure, nonce = Failure(reason="order_old", status=409, pack=pack), _new_nonce(deps)
         case _:
@@ -155,6 +160,8 @@ class _NoCode(Exception):
 
 FAILURES = (
     _NoCode,
+    AccountFrozen,
+    AccountClosed,
     WrongCode,
     CodeLocked,
     SessionInvalid,
@@ -177,7 +184,8 @@ def _manager_session(visit: Visit, fields: Mapping[str, str], deps: Deps) -> str
         raise _NoCode
     # A double click opens one session.
     key = _key(visit.token, "session", fields["nonce"], fields.get("pack", ""))
-    return open_session(deps.table, visit.account.id, code, key, deps.codes(), now=visit.now).token
+    terms = visit.account.terms
+    return open_session(deps.table, visit.account.id, terms, code, key, deps.codes(), now=visit.now).token
 
 
 def _key(token: str, use: str, nonce: str, pack: str) -> str:

@@ -1,4 +1,4 @@
-"""GET /portal/history: every line of the account, filtered, page by page, or as a file."""
+"""GET /portal/history: every line of the account, filtered, page by page, or every entry as a file."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ from prepaid.deps import Deps
 from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
+from prepaid.portal.lines import is_shown
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
@@ -73,7 +74,7 @@ def show(request: Request, deps: Deps) -> Response:
     form = _read_form(request.query, visit.zone)
     if request.query.get("download") == "csv" and not form.wrong:
         return _file(deps.table, visit, form, portal)
-    found = EntryPage((), None) if form.wrong else read_matching(deps.table, visit.account.id, form, LINES)
+    found = EntryPage((), None) if form.wrong else read_lines(deps.table, visit.account.id, form, LINES)
     values = {
         "tab": "history",
         "here": _address(form.chosen, before=form.before),
@@ -97,10 +98,24 @@ def read_matching(table: Table, account_id: str, form: FilterForm, limit: int) -
     return read_between(table, account_id, form.filters, bounds, limit)
 
 
-def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[int, int], limit: int) -> EntryPage:
+def read_lines(table: Table, account_id: str, form: FilterForm, limit: int) -> EntryPage:
+    """Like read_matching, without the entries that move nothing, unless their type is asked for."""
+    bounds = entry_range(table, account_id, form.filters, form.before)
+    return read_between(table, account_id, form.filters, bounds, limit, lines_only=form.filters.type is None)
+
+
+def read_between(
+    table: Table,
+    account_id: str,
+    filters: Filters,
+    bounds: tuple[int, int],
+    limit: int,
+    *,
+    lines_only: bool = False,
+) -> EntryPage:
     """At most `limit` matching entries, newest first, with numbers in `bounds`; fewer if the deadline comes first.
 
-    Raises Busy if nothing was read before the deadline.
+    lines_only: without entries that move nothing. Raises Busy if nothing was read before the deadline.
     """
     first, last = bounds
     entries: list[Entry] = []
@@ -112,7 +127,7 @@ def read_between(table: Table, account_id: str, filters: Filters, bounds: tuple[
             if before > last:
                 raise
             break
-        entries += found.entries
+        entries += (entry for entry in found.entries if is_shown(entry) or not lines_only)
         before = found.before or first
     return EntryPage(tuple(entries), before if before > first else None)
 
@@ -182,7 +197,7 @@ def _hiding(table: Table, visit: Visit, form: FilterForm) -> list[tuple[str, str
         if len(chosen) == len(form.chosen):
             continue
         less = replace(_read_form(chosen, visit.zone), before=form.before)
-        if read_matching(table, visit.account.id, less, 1).entries:
+        if read_lines(table, visit.account.id, less, 1).entries:
             found.append((names[0], _address(chosen)))
     return found
 

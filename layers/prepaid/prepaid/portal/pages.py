@@ -76,9 +76,12 @@ def redirect(path: str, portal: PortalConfig, *, cookies: tuple[str, ...] = ()) 
 
 def security_headers(portal: PortalConfig) -> dict[str, str]:
     """The headers of every answer of the page. CSP: https://owasp.org/www-project-secure-headers/."""
+    # The pictures themselves, and nothing else of their site.
+    logos = [f" {logo}" for logo in (portal.logo, portal.logo_dark) if logo and not logo.startswith("/")]
     # Chromium applies form-action to the redirect after a form as well, so it must name the payment page.
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; "
+        f"img-src 'self' data:{''.join(logos)}; connect-src 'self'; "
         f"form-action 'self' {portal.checkout_origin}; "
         f"frame-ancestors {' '.join(portal.embed_origins) or "'none'"}; base-uri 'none'"
     )

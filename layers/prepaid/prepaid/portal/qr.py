@@ -1,4 +1,4 @@
-"""QR codes, drawn as SVG in the page: an image from Stripe would tell it who looks."""
+"""QR codes, drawn as SVG in the page: an image from Stripe would show it each visit."""
 
 from markupsafe import Markup
 

@@ -63,6 +63,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
         .render(
             t=text,
             asset=lambda name: asset(name, portal.accent, portal.accent_dark),
+            platform=portal,
             language=language,
             languages=[(name, LANGUAGE_NAMES[name]) for name in LANGUAGES],
             number=lambda value: formats.number(value, language),

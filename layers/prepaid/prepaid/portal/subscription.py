@@ -55,7 +55,8 @@ def show(request: Request, deps: Deps) -> Response:
         if feature.active
     ]
     quotas = _quotas(visit)
-    stopped = [found.feature for found in usable if found.left == 0]
+    # Of an account that isn't active, the frame says that everything has stopped.
+    stopped = [found.feature for found in usable if found.left == 0 and account.terms.status == "active"]
     entries = read_entries(deps.table, account.id, first=1, last=account.number, limit=READ_ENTRIES)
     listed = account.lots[:LISTED_LOTS]
     values = {

@@ -79,6 +79,8 @@ def page(template: str, visit: Visit, portal: PortalConfig, values: dict[str, An
         "visit": visit,
         "account_name": visit.profile.name,
         "zone": visit.zone,
+        "status": visit.account.terms.status,
+        "active": visit.account.terms.status == "active",
         "return_url": visit.session.return_url,
         "pending": visit.pending,
         "feature_title": lambda feature: visit.catalog.feature_title(feature, visit.session.language),

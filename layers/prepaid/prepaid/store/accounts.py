@@ -14,11 +14,10 @@ PROFILE = "profile"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The platform's data about an account, besides its terms. low_credit_threshold: credits."""
+    """The platform's data about an account, besides its terms."""
 
     name: str
     language: str
-    low_credit_threshold: int
     manager_contact: str | None
 
 
@@ -67,7 +66,6 @@ def _profile_to_item(account_id: str, profile: Profile, version: int) -> Item:
         "version": {"N": str(version)},
         "name": {"S": profile.name},
         "language": {"S": profile.language},
-        "low_credit_threshold": {"N": str(profile.low_credit_threshold)},
         **contact,
     }
     return checksummed(item)
@@ -77,6 +75,5 @@ def _profile_from_item(item: Item) -> Profile:
     return Profile(
         name=item["name"]["S"],
         language=item["language"]["S"],
-        low_credit_threshold=int(item["low_credit_threshold"]["N"]),
         manager_contact=item["manager_contact"]["S"] if "manager_contact" in item else None,
     )

@@ -34,7 +34,7 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 
-from prepaid.core.account import Account, Charge, Hold, Lot, LotKind, Terms
+from prepaid.core.account import DEFAULT_LOW_CREDIT_THRESHOLD, Account, Charge, Hold, Lot, LotKind, Terms
 from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.holding import Capture, PlaceHold, Release
@@ -273,19 +273,30 @@ def _texts_from(item: Item) -> dict[str, str]:
 
 
 def terms_to_row(terms: Terms) -> list[str | int | None]:
-    """Terms as a short row, so that many lots fit in a kilobyte with them."""
-    return [terms.plan, terms.ai_enabled, terms.quota_anchor_day, terms.time_zone, terms.currency]
+    """Terms as a short row, so that many lots fit in a kilobyte with them. Defaults at its end are left out."""
+    row: list[str | int | None] = [
+        terms.plan,
+        terms.ai_enabled,
+        terms.quota_anchor_day,
+        terms.time_zone,
+        terms.currency,
+    ]
+    if terms.status != "active":
+        return [*row, terms.low_credit_threshold, terms.status]
+    return [*row, terms.low_credit_threshold] if terms.low_credit_threshold != DEFAULT_LOW_CREDIT_THRESHOLD else row
 
 
 def terms_from_row(row: list[Any]) -> Terms:
     """The terms in a row."""
-    plan, ai_enabled, quota_anchor_day, time_zone, currency = row
+    plan, ai_enabled, quota_anchor_day, time_zone, currency, *rest = row
     return Terms(
         plan=plan,
         ai_enabled=ai_enabled,
         quota_anchor_day=quota_anchor_day,
         time_zone=time_zone,
         currency=currency,
+        low_credit_threshold=rest[0] if rest else DEFAULT_LOW_CREDIT_THRESHOLD,
+        status=rest[1] if len(rest) > 1 else "active",
     )
 
 

@@ -112,6 +112,12 @@ def new_session_put(session: ManagerSession) -> Item:
     return {"Item": _session_to_item(session), "ConditionExpression": IF_ABSENT}
 
 
+def read_session_claim(table: Table, account_id: str, idempotency_key: str) -> SessionClaim | None:
+    """The claim of a key, which may be of another kind of request; None when the key had no effect. Raises Busy."""
+    item = get(table, keys.claim(account_id, idempotency_key))
+    return session_claim_from_item(item) if item else None
+
+
 def session_claim_from_item(item: Item) -> SessionClaim:
     """The session claim stored in an item."""
     if item["request_hash"]["B"] != manager_session_request_hash():

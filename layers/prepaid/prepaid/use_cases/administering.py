@@ -22,27 +22,27 @@ def put_account(
     profile: Profile,
     *,
     left_out: Collection[str] = (),
+    kept: Collection[str] = (),
     actor: str,
     catalog: Catalog,
     now: datetime,
 ) -> tuple[bool, Terms]:
     """Set the account's terms and profile; open the account if it doesn't exist. Returns whether it was opened, and its
-    terms: without a currency in `terms`, they have the account's present one, or the catalog's.
+    terms: without a currency in `terms`, a new account has the catalog's.
 
     left_out: fields that the caller didn't name, so that they have their defaults in terms and profile. They may open
     an account, but not change one. A retry of the request changes nothing.
+    kept: fields of the terms of which an account that exists keeps its present value; always so for a currency of None.
     Raises InvalidRequest for an unknown plan or for fields left out, Busy.
     """
     for _ in attempts(table.deadline):
         try:
             stored = read_profile(table, account_id)
             if stored:
-                if terms.currency is None:
-                    # Read after the profile, as in patch_account.
-                    current = read_tail(table, account_id).entry.after.terms
-                    wanted = replace(terms, currency=current.currency)
-                else:
-                    wanted = terms
+                # Read after the profile, as in patch_account.
+                names = kept if terms.currency else {*kept, "currency"}
+                current = read_tail(table, account_id).entry.after.terms if names else terms
+                wanted = _with(terms, {name: getattr(current, name) for name in names})
                 if left_out:
                     _check_nothing_changes(table, account_id, wanted, profile, stored, left_out)
                 _change_account(table, account_id, wanted, profile, stored, actor=actor, catalog=catalog, now=now)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import scrypt, sha256
 
+from prepaid.core.account import Terms, require_active
 from prepaid.core.errors import Busy, IdempotencyKeyReused, InvalidRequest, SessionInvalid, WrongCode
 from prepaid.core.manager_code import (
     MAX_TRIES,
@@ -35,6 +36,7 @@ from prepaid.store.manager_codes import (
     code_unchanged,
     read_code,
     read_session,
+    read_session_claim,
     record_session,
     session_claim_from_item,
     write_code,
@@ -118,15 +120,22 @@ def compare(table: Table, account_id: str, code: str, codes: CodeSecrets, *, now
 
 
 def open_session(
-    table: Table, account_id: str, code: str, idempotency_key: str, codes: CodeSecrets, *, now: datetime
+    table: Table, account_id: str, terms: Terms, code: str, idempotency_key: str, codes: CodeSecrets, *, now: datetime
 ) -> OpenedSession:
     """Open a session of ten minutes for one purchase, once per key. A retry with the right code gets the same session.
 
-    Raises the same as check_code, and IdempotencyKeyReused if the key belongs to a different request or to a code that
-    was changed since.
+    terms: the account's. Raises the same as check_code, IdempotencyKeyReused if the key belongs to a different request
+    or to a code that was changed since, AccountFrozen, AccountClosed.
     """
     # Compare before looking up the key: a known key must not reveal whether a guess is right, and each guess counts.
     checked = compare(table, account_id, code, codes, now=now)
+    if terms.status != "active":
+        # The key takes precedence (rule 5).
+        used = read_session_claim(table, account_id, idempotency_key)
+        _clear_tries(table, account_id, checked)
+        if used:
+            return _replayed(used, checked, account_id, idempotency_key, codes)
+        require_active(terms)
     claim = SessionClaim(
         code_version=checked.version,
         expires_at=now + timedelta(minutes=SESSION_MINUTES),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from prepaid.core.account import require_active
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy, PurchaseNotResumable, SessionInvalid
 from prepaid.core.ids import purchase_id
@@ -56,13 +57,16 @@ def buy(
 ) -> Bought:
     """Record the purchase and create its payment page, once per key.
 
-    Raises AccountNotFound, IdempotencyKeyReused, SessionInvalid, InvalidRequest for a pack that isn't on sale,
-    CurrencyMismatch, PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
+    Raises AccountNotFound, IdempotencyKeyReused, AccountFrozen, AccountClosed, SessionInvalid, InvalidRequest for a
+    pack that isn't on sale, CurrencyMismatch, PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
     """
     terms, profile = read_account(table, order.account)
     # A retry is recognized before the session, the catalog or anything else is checked (rule 5).
     purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
     replayed = purchase is not None
+    if purchase is None or purchase.checkout_url is None:
+        # Nor does a purchase that was recorded before the account was frozen get its page now.
+        require_active(terms)
     if purchase is None:
         session = require_session(table, order.account, order.manager_session, now=now)
         pack = catalog().pack_on_sale(order.pack, terms.currency)

@@ -142,7 +142,7 @@ def sync_purchase(
             ref = owner
             continue
         wrong = mismatches(purchase, status)
-        # Without a purchase or a status something is wrong; only the type checker needs to be told.
+        # Without a purchase or a status, `wrong` is never empty. The first two conditions are for the type checker.
         if purchase is None or status is None or wrong:
             if not _moved_money(purchase, status):
                 return "ignored"

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from prepaid.api.http.responses import Response
 from prepaid.api.http.times import rfc3339
 from prepaid.core.errors import (
+    AccountClosed,
+    AccountFrozen,
     AccountNotFound,
     AlreadyCaptured,
     AlreadyReversed,
@@ -131,6 +133,14 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         lambda error: {"errors": [{"field": "feature", "message": error.message}]},
     ),
     AccountNotFound: Problem(404, lambda _: "There is no such account."),
+    AccountFrozen: Problem(
+        409,
+        lambda _: "The account is frozen. It can't use or buy credits until an administrator makes it active again.",
+    ),
+    AccountClosed: Problem(
+        409,
+        lambda _: "The account is closed. It can't use or buy credits unless an administrator makes it active again.",
+    ),
     ConsumptionNotFound: Problem(404, lambda _: "There is no such consumption."),
     InsufficientCredits: Problem(
         402,

@@ -10,7 +10,7 @@ from typing import Any
 class Response:
     """body: a JSON value, or text with its content type in the headers; None for no body. cookies: to set.
 
-    error: that the response tells the caller of, to be logged; None if there is none, or it is the caller's own affair.
+    error: the cause of a failed response, to be logged; None if there is none, or if the caller caused it.
     """
 
     status: int

@@ -95,4 +95,6 @@ REPLAYED = Header(
 
 KEY_REFUSALS = ("idempotency_key_missing", "idempotency_key_invalid")
 BODY_REFUSALS = {413: ("body_too_large",), 415: ("unsupported_media_type",), 422: ("invalid_request",)}
+# The 409 of what only an active account does.
+NOT_ACTIVE = ("account_frozen", "account_closed")
 NO_ACCOUNT = {404: ("account_not_found",)}

@@ -47,7 +47,7 @@ def fits(item: Item, attributes: Types, optional: Types | None = None) -> bool:
 
 def wrong_in_profile(item: Item) -> Iterator[str]:
     """The invalid parts of an account's profile, apart from its checksum. Raises ValueError."""
-    attributes = {"version": "N", "name": "S", "language": "S", "low_credit_threshold": "N", CHECKSUM: "B"}
+    attributes = {"version": "N", "name": "S", "language": "S", CHECKSUM: "B"}
     if not fits(item, attributes, {"manager_contact": "S"}):
         yield "attributes"
 
