@@ -9,6 +9,7 @@ from prepaid.settings import from_environment
 
 ROUTES = (
     consumptions.CONSUME,
+    consumptions.BATCH,
     consumptions.SHOW,
     consumptions.FIND,
     reversals.REVERSE,

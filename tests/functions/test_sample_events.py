@@ -31,6 +31,7 @@ STATUS = {
     "checkout": 201,
     "checkout_purchases": 200,
     "consume": 201,
+    "consume_batch": 200,
     # Looks up what the sample above charges.
     "consume_find": 200,
     # A link is good once, so a sample's is unknown.

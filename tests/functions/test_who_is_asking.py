@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.api import (
     BALANCE,
+    BATCH,
     BUY,
     CANCEL,
     CONSUME,
@@ -33,6 +34,7 @@ from tests.support.in_process import FUNCTION_OF, Service
 
 ASKED: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},
+    BATCH: {"items": [{"idempotency_key": "of-a-batch", "feature": "sticker"}]},
     CONSUMPTION: None,
     QUOTE: {"feature": "sticker"},
     PUT_ACCOUNT: {"name": "Mine now", "plan": "none"},
@@ -157,6 +159,7 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
         PUT_ACCOUNT: 200,
         PATCH_ACCOUNT: 200,
         BALANCE: 200,
+        BATCH: 200,
         QUOTE: 200,
         HISTORY: 200,
         GET_ACCOUNT: 200,

@@ -225,6 +225,13 @@ def refusal(ledger: "Ledger", state: State, request: Request, at: int, catalog: 
     return effect if isinstance(effect, Refusal) else None
 
 
+def is_asked_by(line: Json, request: Debit) -> bool:
+    """Whether a consumption's line is what this debit asks for, by its key and its content."""
+    says = {"feature": request.feature, "quantity": request.quantity, "key": _key_digest(request.key), **request.texts}
+    texts = ("description", "customer", "reference")
+    return all(line.get(name) == says.get(name) for name in (*says, *texts))
+
+
 def quote(ledger: "Ledger", state: State, request: Debit, at: int, catalog: CatalogVersion) -> Effect | Refusal:
     """What a debit would do at `at` to an account that an entry left in this state (rule 17)."""
     return _debited(ledger, state.at(at), request, at, catalog)
@@ -257,10 +264,14 @@ def entry(
         line["quotas"] = moved
     key = getattr(request, "key", None)
     if key is not None:
-        line["key"] = urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6]
+        line["key"] = _key_digest(key)
     if after.owed != before.owed:
         line["owed"] = after.owed - before.owed
     return Entry(line, after)
+
+
+def _key_digest(key: str | None) -> str | None:
+    return urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6] if key is not None else None
 
 
 # What time does

@@ -237,6 +237,8 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     clock.now += SECOND
     assert [service.spend(key="order").status for _ in range(2)] == [201, 201]
     assert service.spend(10_000).status == 402
+    batches = [service.batch(("order", 1), ("batch", 1)).body["results"] for _ in range(2)]
+    assert [[item["status"] for item in results] for results in batches] == [[201, 201]] * 2
     assert [service.find(key).status for key in ("order", "no-order")] == [200, 404]
     assert service.quote().body["affordable"]
     assert service.balance()["credits"]["available"]

@@ -31,6 +31,7 @@ type Snapshot = dict[Key, Item]
 
 MAX_PAGE_BYTES = 1024 * 1024
 MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ITEMS = 4 * 1024 * 1024, 100
+MAX_BATCH_KEYS = 100
 MAX_TOKENS, TOKEN_SECONDS = 10_000, 600
 CONDITION_FAILED = "The conditional request failed"
 
@@ -44,6 +45,7 @@ class Database:
         self._tokens: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._operations: dict[str, Callable[[Any], Answer]] = {
             "GetItem": self._get_item,
+            "BatchGetItem": self._batch_get,
             "Query": self._query,
             "PutItem": self._put_item,
             "DeleteItem": self._delete_item,
@@ -89,6 +91,17 @@ class Database:
         rows = self._rows(request)
         found = rows.get(key_in(request["Key"]))
         return {"Item": found} if found is not None else {}
+
+    def _batch_get(self, request: dict[str, Any]) -> Answer:
+        _know(request, "RequestItems")
+        [(name, asked)] = request["RequestItems"].items()
+        _know(asked, "Keys", "ConsistentRead")
+        if not asked.get("ConsistentRead"):
+            raise NotImplementedError("a read that may be stale decides about nothing here")
+        rows, wanted = self._rows({"TableName": name}), [key_in(key) for key in asked["Keys"]]
+        if not 1 <= len(wanted) <= MAX_BATCH_KEYS or len(set(wanted)) < len(wanted):
+            raise invalid("Provided list of item keys contains duplicates, or not 1 to 100 of them")
+        return {"Responses": {name: [found for key in wanted if (found := rows.get(key)) is not None]}}
 
     def _put_item(self, request: dict[str, Any]) -> Answer:
         _know(request, "TableName", "Item", *CONDITIONAL, "ReturnValues")

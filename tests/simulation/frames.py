@@ -62,7 +62,9 @@ class Answer:
 
 @dataclass
 class Frame:
-    """A function's run. now: by its machine's clock. first_number: of the account's newest entry at its beginning."""
+    """A function's run. now: by its machine's clock. first_number: of the account's newest entry at its beginning.
+
+    items_done: how many items of a batch can't take effect any more, because a later one has."""
 
     step: Step
     machine: Machine
@@ -83,6 +85,7 @@ class Frame:
     rivals_milliseconds: int = 0
     killed: bool = False
     written: set[str] = field(default_factory=set)
+    items_done: int = 0
     entries: list[tuple[str, int]] = field(default_factory=list)
     error: BaseException | None = None
 

@@ -71,7 +71,7 @@ def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> N
 
 
 def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> "DynamoDBClient":
-    """A client with the store's five calls. client: a real one, for its errors and how often it tries; never used."""
+    """A client with the store's six calls. client: a real one, for its errors and how often it tries; never used."""
     return cast("DynamoDBClient", _QuickClient(client, database, plan))
 
 
@@ -87,6 +87,9 @@ class _QuickClient:
 
     def query(self, **params: Any) -> Answer:
         return self._call("Query", params)
+
+    def batch_get_item(self, **params: Any) -> Answer:
+        return self._call("BatchGetItem", params)
 
     def put_item(self, **params: Any) -> Answer:
         return self._call("PutItem", params)

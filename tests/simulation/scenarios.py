@@ -163,6 +163,32 @@ def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Out
     return lambda bench, _: outcome_of(bench.service.spend(quantity, feature, key=KEY, may_fail=True))
 
 
+def batch(*items: tuple[str, int]) -> Callable[[Bench, Any], Outcome]:
+    """Stickers, each item with a key of its own.
+
+    A repeat finds items that had their effect, and judges those that were refused by what is there now.
+    """
+
+    def ask(bench: Bench, _: Any) -> Outcome:
+        status, body = outcome_of(bench.service.batch(*items, may_fail=True))
+        for result in body.get("results", ()):
+            for name in ("replayed", "available", "detail"):
+                result.pop(name, None)
+        return status, body
+
+    return ask
+
+
+def spends_one_of_them(bench: Bench) -> Answer:
+    """Somebody else sends one of the batch's items alone."""
+    return bench.service.spend(2, key="b2", may_fail=True)
+
+
+def partly_sent_before(bench: Bench) -> None:
+    opened(bench)
+    assert batch(("b1", 3), ("b2", 2))(bench, None)[0] == 200
+
+
 def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Outcome]:
     return lambda bench, _: outcome_of(bench.service(route, query=query, may_fail=True))
 
@@ -473,6 +499,17 @@ SCENARIOS = (
     Scenario("consume: debit of quota and credits", with_quota, spend(5, "ai_service"), spends, paired=True),
     Scenario("consume: replay", spent_before, spend(3), spends, reads=True, paired=True),
     Scenario("consume: refusal", poor, spend(5), spends, reads=True, paired=True),
+    Scenario("batch", opened, batch(("b1", 3), ("b2", 2), ("b3", 200)), spends, paired=True),
+    Scenario(
+        "batch: a rival with one of its keys", opened, batch(("b1", 3), ("b2", 2)), spends_one_of_them, paired=True
+    ),
+    Scenario("batch: of the last credits", just_enough, batch(("b1", 2), ("b2", 2), ("b3", 1)), spends, paired=True),
+    Scenario("batch: after an expiry", lapsed, batch(("b1", 3), ("b1", 3), ("b2", 1)), spends),
+    Scenario(
+        "batch: partly sent before", partly_sent_before, batch(("b2", 2), ("b4", 1), ("b1", 3)), spends, paired=True
+    ),
+    Scenario("batch: replay", partly_sent_before, batch(("b1", 3), ("b2", 2)), spends, reads=True),
+    Scenario("batch: refusals only", poor, batch(("b1", 5), ("b2", 6)), spends, reads=True),
     Scenario("consume: refusal of a frozen account", frozen, spend(5), spends, reads=True, paired=True),
     Scenario("consume: replay of a frozen account", frozen_after_a_debit, spend(3), spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),

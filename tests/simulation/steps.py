@@ -182,6 +182,20 @@ class Drawer:
         kind = dice.choice(("promotion", "adjustment"))
         return a_step("grant", of, credits=dice.choice((1, 2, 3, 5, 8, 20, 20, 60)), lot=kind, lasting=lasting)
 
+    def batch(self, of: int) -> Step:
+        """Debits in one request. An item is new, a key of an earlier request, or one of the items before it."""
+        dice = self.dice
+        items = tuple(
+            (
+                dice.choice(("new", "new", "new", "new", "new", "used", "used other", "twice", "twice other", "wrong")),
+                dice.choice(FEATURES),
+                dice.choice(QUANTITIES),
+                dice.choice((0, 0, 1, 2, 5, 20)),
+            )
+            for _ in range(dice.choice((1, 2, 2, 3, 3, 5, 8, 40)))
+        )
+        return a_step("batch", of, items=items)
+
     def quote(self, of: int) -> Step:
         dice = self.dice
         return a_step("quote", of, feature=dice.choice(FEATURES), quantity=dice.choice(QUANTITIES))
@@ -384,20 +398,17 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "quote": 30, "find": 30,
-    "grant": 60, "void": 16,
-    "put_account": 14, "patch_account": 6, "freeze": 8, "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2,
-    "buy": 11, "pay": 7, "cancel": 4,
-    "deliver": 15, "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4,
-    "reconcile": 2, "wait": 40, "boundary": 24,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "batch": 24, "quote": 30,
+    "find": 30, "grant": 60, "void": 16, "put_account": 14, "patch_account": 6, "freeze": 8, "catalog": 5, "skew": 8,
+    "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15, "lose": 2, "refund": 7,
+    "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40, "boundary": 24,
 }  # fmt: skip
 # Nothing is called there that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
-    "debit", "debit", "debit", "debit", "same", "same", "same", "grant", "void", "deliver", "deliver", "put_account",
-    "patch_account",
-    "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay", "reconcile", "again", "catalog", "unlock",
-    "cancel",
+    "debit", "debit", "debit", "debit", "batch", "same", "same", "same", "grant", "void", "deliver", "deliver",
+    "put_account", "patch_account", "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay",
+    "reconcile", "again", "catalog", "unlock", "cancel",
 )  # fmt: skip
 MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
@@ -408,6 +419,7 @@ HEAVY = frozenset(
 )
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
+    "batch": (1, 2, 2, 2, 3, 4, 5),
     "balance": (1, 1, 2),
     "deliver": (1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 9, 9, 10),
     "buy": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),

@@ -37,7 +37,7 @@ from tests.simulation.watched_database import WRITES, WatchedDatabase
 from tests.simulation.writes.auditor import Auditor
 from tests.simulation.writes.commit import Change, KnownPurchase
 from tests.support import wire
-from tests.support.api import BALANCE, BUY, CANCEL, CONSUME, GRANT, MANAGER_SESSION, QUOTE, VOID
+from tests.support.api import BALANCE, BATCH, BUY, CANCEL, CONSUME, GRANT, MANAGER_SESSION, QUOTE, VOID
 from tests.support.gateway_events import caller, http_event
 from tests.support.in_process import FUNCTION_OF
 from tests.support.store_driver import NO_DEADLINE
@@ -52,6 +52,7 @@ KEPT_REQUESTS = 60
 # The function that serves a step's request, where a step is planned by its machine's clock.
 FUNCTION_OF_STEP = {
     "debit": FUNCTION_OF[CONSUME],
+    "batch": FUNCTION_OF[BATCH],
     "grant": FUNCTION_OF[GRANT],
     "void": FUNCTION_OF[VOID],
     "balance": FUNCTION_OF[BALANCE],

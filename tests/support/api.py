@@ -28,6 +28,7 @@ from tests.support.contract import check_answer, check_headers, scope_of
 from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 
 CONSUME = consumptions.CONSUME.key
+BATCH = consumptions.BATCH.key
 CONSUMPTION = consumptions.SHOW.key
 FIND_CONSUMPTION = consumptions.FIND.key
 PLACE_HOLD = holds.PLACE.key
@@ -221,6 +222,14 @@ class Api(ABC):
         """All that is left of the charge unless told."""
         body = {"reason": "the job failed"} | ({} if quantity is None else {"quantity": quantity})
         return self(REVERSE, account, json=body, id=charge, **more)
+
+    def batch(self, *items: Any, account: str = "acme", **more: Any) -> Answer:
+        """Consumptions in one request. items: (key, quantity), of stickers; or a JSON value as it is."""
+        asked = [
+            {"idempotency_key": item[0], "feature": "sticker", "quantity": item[1]} if isinstance(item, tuple) else item
+            for item in items
+        ]
+        return self(BATCH, account, json={"items": asked}, **more)
 
     def find(self, key: str, account: str = "acme", **more: Any) -> Answer:
         """The consumption of an idempotency key."""

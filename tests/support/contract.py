@@ -57,6 +57,10 @@ def _sample(schema: dict[str, Any]) -> Any:
         return _sample(document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     if "enum" in schema:
         return schema["enum"][0]
+    if schema["type"] == "array":
+        return [_sample(schema["items"])]
+    if schema["type"] == "object":
+        return {member: _sample(schema["properties"][member]) for member in schema.get("required", ())}
     if schema["type"] == "integer":
         return schema.get("minimum", 1)
     return "274913" if "[0-9]{6}" in schema.get("pattern", "") else "none"

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tests.support.api import (
+    BATCH,
     BUY,
     CANCEL,
     CAPTURE,
@@ -32,6 +33,7 @@ from tests.support.in_process import Service
 
 GOOD: dict[str, dict[str, Any]] = {
     CONSUME: {"feature": "sticker", "quantity": 1, "description": "d", "customer": "c", "reference": "r"},
+    BATCH: {"items": [{"idempotency_key": "k", "feature": "sticker", "quantity": 1}]},
     QUOTE: {"feature": "sticker", "quantity": 1},
     PLACE_HOLD: {
         "feature": "sticker",

@@ -52,4 +52,82 @@ LOOKUPS = (
         "return Quote(credits=-entry.credits, quota=debit.quantity, draws=entry.draws)",
         ("functions/test_quotes",),
     ),
+    Bug(
+        "a batch forgets what its own items have spent",
+        "_compose",
+        "account = own.after",
+        "",
+        ("functions/test_batches",),
+    ),
+    Bug(
+        "a key twice in a batch has two effects",
+        "_compose",
+        "effect = part.effects.get(one.key) or effects.get(one.key)",
+        "effect = effects.get(one.key)",
+        ("functions/test_batches",),
+    ),
+    Bug(
+        "an item that can't be met stops the others",
+        "_compose",
+        """
+        except Refused as refused:
+            part.outcomes.append(refused)
+            continue
+        """,
+        """
+        except Refused as refused:
+            part.outcomes += [refused] * (len(asked) - len(part.outcomes))
+            break
+        """,
+        ("functions/test_batches",),
+    ),
+    Bug(
+        "a batch's replay is not compared with its request",
+        "_outcome_of",
+        "if effect.request_hash != request_hash(debit) or entry is None or not has_texts_of(entry, debit):",
+        "if entry is None:",
+        ("functions/test_batches",),
+    ),
+    Bug(
+        "a refused item of a batch isn't looked up",
+        "append_each",
+        "earlier = _find_effects(table, account_id, refused)",
+        "earlier = _find_effects(table, account_id, ())",
+        ("store/test_batches",),
+    ),
+    Bug(
+        "a batch's transaction has room for everything",
+        "has_room",
+        "return not self.claims or (used + writes <= MAX_WRITES and self.bytes + size <= MAX_BYTES)",
+        "return True",
+        ("store/test_batches",),
+    ),
+    Bug(
+        "a batch's bytes are not counted",
+        "_compose",
+        "part.bytes += size",
+        "",
+        ("store/test_batches",),
+    ),
+    Bug(
+        "a batch of items that are all invalid needs no account",
+        "append_each",
+        "tail: Tail | None = read_tail(table, account_id)",
+        "tail: Tail | None = read_tail(table, account_id) if asked else None",
+        ("functions/test_batches",),
+    ),
+    Bug(
+        "a malformed item refuses the whole batch",
+        "consumptions:_item_of",
+        "except InvalidRequest as invalid:\n        return invalid",
+        "except InvalidRequest:\n        raise",
+        ("functions/test_batches",),
+    ),
+    Bug(
+        "claims of a batch come second to a lost number",
+        "store:commit",
+        "any(name.startswith(CLAIM) for name in failed.existing)",
+        "CLAIM in failed.existing",
+        ("store/test_batches",),
+    ),
 )

@@ -19,8 +19,8 @@ TEMPLATE = (
     Bug(
         "who spends may read sessions",
         "ConsumeRole",
-        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*"]',
-        '"dynamodb:LeadingKeys": ["ACCOUNT#*", "CLAIM#*", "SESSION#*"]',
+        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*", "CATALOG"]',
+        'dynamodb:LeadingKeys: ["ACCOUNT#*", "CLAIM#*", "CATALOG", "SESSION#*"]',
         ("test_least_privilege",),
     ),
     Bug(

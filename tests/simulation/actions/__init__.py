@@ -6,7 +6,7 @@ from tests.simulation.actions.administration import catalog, patch_account, put_
 from tests.simulation.actions.buying import buy, cancel, code, unlock
 from tests.simulation.actions.reading import balance, find, history, quote, show
 from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
-from tests.simulation.actions.spending import again, debit, grant, void
+from tests.simulation.actions.spending import again, batch, debit, grant, void
 from tests.simulation.actions.stripe import deliver, dispute, dispute_ends, lose, pay, refund, refund_ends
 from tests.simulation.steps import Step
 from tests.simulation.world import World
@@ -18,6 +18,7 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
         grant,
         void,
         again,
+        batch,
         quote,
         find,
         balance,

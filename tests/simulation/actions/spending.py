@@ -1,22 +1,24 @@
 """Debits, grants and voids, and the same keys again."""
 
 import json
+from dataclasses import replace
 
 from tests.oracle import rules
 from tests.oracle.calendar import DAY, milliseconds_of, time_text
 from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation.actions.asking import WAITING, account_of, ask, new_key
-from tests.simulation.frames import ClientRequest
+from tests.simulation.frames import Answer, ClientRequest
 from tests.simulation.steps import Step
-from tests.simulation.world import ANYBODY, World
-from tests.support.api import CONSUME, GRANT, VOID
+from tests.simulation.world import ANYBODY, KEPT_REQUESTS, World
+from tests.support.api import BATCH, CONSUME, GRANT, VOID
 from tests.support.gateway_events import ADMIN
 
 # The number of an entry that no account reaches.
 FAR = 10**6
 # Of a grant that names no end.
 DEFAULT_MONTHS = 12
+OK = 200
 
 
 def debit(world: World, step: Step) -> None:
@@ -26,6 +28,35 @@ def debit(world: World, step: Step) -> None:
     if step.get("reference"):
         body |= {"reference": f"{step['reference']} {account}", "customer": f"=customer of {account}"}
     ask(world, step, debit_of(account, new_key(world), body))
+
+
+def batch(world: World, step: Step) -> None:
+    """Each item is kept as if it had been sent alone: its key may come again alone, in a batch, or in a look-up."""
+    account = account_of(step)
+    used = [asked for asked, _ in world.requests if asked.account == account and asked.kind == "debit"]
+    items: list[ClientRequest] = []
+    for how, feature, quantity, back in step["items"]:
+        of_step = replace(step, with_=(("feature", feature), ("quantity", quantity)))
+        body: Json = {"feature": feature, "quantity": quantity_of(world, of_step, account)}
+        earlier = items if how.startswith("twice") else used if how.startswith("used") else []
+        item = debit_of(account, new_key(world), body)
+        if earlier:
+            item = earlier[-1 - back % len(earlier)]
+        if earlier and how.endswith("other"):
+            item = other(item, "other", account)
+        if how == "wrong":
+            item = debit_of(account, new_key(world), body | {"quantity": 0})
+        items.append(item)
+    body = {"items": [{"idempotency_key": item.key, **(item.body or {})} for item in items]}
+    answer = world.ask(
+        step, ClientRequest("batch", BATCH, account, body, claims=ANYBODY, details={"items": tuple(items)})
+    )
+    results = answer.body["results"] if answer and answer.status == OK else [None] * len(items)
+    for item, result in zip(items, results, strict=True):
+        alone = Answer(result["status"], {}, result) if result else answer
+        if item.body and item.body["quantity"]:
+            world.requests.append((item, [alone]))
+    del world.requests[:-KEPT_REQUESTS]
 
 
 def debit_of(account: str, key: str, body: Json) -> ClientRequest:

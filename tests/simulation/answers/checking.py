@@ -6,6 +6,7 @@ from tests.oracle.expectation import must
 from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.answers.administration import check_catalog, check_patch_account, check_put_account
 from tests.simulation.answers.answer_check import AnswerCheck
+from tests.simulation.answers.batches import check_batch
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
 from tests.simulation.answers.reading import check_balance, check_find, check_history, check_quote, check_show
@@ -19,6 +20,7 @@ UNANSWERED = 503
 ASK_AGAIN = {"payments_unavailable", "busy", "payment_provider_refused"}
 CHECKS = {
     "debit": check_debit,
+    "batch": check_batch,
     "grant": check_grant,
     "void": check_void,
     "put_account": check_put_account,

@@ -6,11 +6,11 @@ What Stripe knows is read from the fake's own objects, never through the service
 from bisect import bisect_right
 from collections import Counter
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from tests.oracle import purchases, rules
+from tests.oracle import purchases, rules, stored_form
 from tests.oracle.catalog import CatalogVersion, Json, first_catalog
-from tests.oracle.expectation import must, same
+from tests.oracle.expectation import Broken, must, same
 from tests.oracle.ledger import Ledger
 from tests.oracle.manager_code import ManagerCode
 from tests.oracle.rows import NUMBER
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # What a request may write, by the first word of the items' keys.
 MAY_WRITE = {
     "debit": {"ENTRY", "CLAIM"},
+    "batch": {"ENTRY", "CLAIM"},
     "grant": {"ENTRY", "CLAIM", "DUE"},
     "void": {"ENTRY", "CLAIM"},
     "put_account": {"ENTRY", "PROFILE"},
@@ -87,11 +88,13 @@ class Auditor:
         kind = frame.step.kind
         must(frame.account in {None, account}, f"{kind} for {frame.account} writes to {account}")
         ledger = self.ledgers.setdefault(account, Ledger(account))
-        request = self._request(commit)
+        request = self._request(commit) if kind != "batch" else rules.Settle()
         for (_, sort), old, new in entries:
             must(old is None and new is not None, f"{account}: {sort} is written over")
             assert new is not None
             before = ledger.state if ledger.number else None
+            if kind == "batch":
+                request = _item_of(commit, new)
             line = ledger.accept(new, request, frame.now, self.catalogs)
             lines.append(line)
             frame.entries.append((account, ledger.number))
@@ -99,6 +102,9 @@ class Auditor:
                 self.seen[situation] += 1
         *first, last = lines
         types = [line["type"] for line in lines]
+        if kind == "batch":
+            first = [line for line in first if line["type"] != "consumption"]
+            must(types == sorted(types, key="consumption".__eq__), f"{account}: what time did is not first in {types}")
         must({line["type"] for line in first} <= rules.SETTLING, f"{kind} writes {types}")
         if last["type"] in rules.SETTLING:
             # Only a request without an entry of its own leaves it at what time has done, and leaves none of that out.
@@ -157,6 +163,19 @@ class Auditor:
                 known.append((self.world.moment, *amounts))
 
 
+def _item_of(commit: Commit, entry: Json) -> rules.Request:
+    """The item of a batch that an entry carries out; for what time did, any. Items take effect in their order."""
+    line, _ = stored_form.read(entry)
+    if line["type"] in rules.SETTLING:
+        return rules.Settle()
+    items = commit.frame.details["items"]
+    for place in range(commit.frame.items_done, len(items)):
+        if rules.is_asked_by(line, items[place].request):
+            commit.frame.items_done = place + 1
+            return cast("rules.Request", items[place].request)
+    raise Broken(f"{commit.account}: no item asks for {line}, or it is out of order")
+
+
 def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
     """What must be in one transaction with an entry."""
     changes, about = commit.changes, f"entry {ledger.number}"
@@ -164,6 +183,9 @@ def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
         lot = last["lot"][NUMBER]
         named = {(new or {})["lot"]["S"] for _, _, new in changes.get("DUE", [])}
         must(f"lot_{lot:012d}" in named, f"{ledger.account}: lot {lot} is not on the sweep's list")
+    if commit.frame.step.kind == "batch":
+        spent = sum(line["type"] == "consumption" for line in commit.lines)
+        same(len(changes.get("CLAIM", [])), spent, f"{ledger.account}: claims of a batch up to {about}")
     if commit.frame.step.kind in {"debit", "grant", "void"}:
         same(len(changes.get("CLAIM", [])), 1, f"{ledger.account}: claims with {about}")
     if last["type"] == "purchase":

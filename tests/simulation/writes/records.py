@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+from tests.oracle import rules
 from tests.oracle.catalog import CatalogVersion
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import KeyEffect
@@ -19,8 +20,11 @@ def check_claim(commit: Commit, change: Change) -> None:
     frame = commit.frame
     must(old is None and new is not None, f"{partition} is written over")
     assert new is not None
-    same(partition, f"CLAIM#{frame.account}#{frame.key}", "whose claim it is")
     ledger = commit.auditor.ledgers[commit.account]
+    if frame.step.kind == "batch":
+        _check_claim_of_item(commit, partition, int(new["number"]["N"]))
+        return
+    same(partition, f"CLAIM#{frame.account}#{frame.key}", "whose claim it is")
     effect = KeyEffect(frame.signature, frame)
     if "purchase" in new:
         effect.purchase = new["purchase"]["S"]
@@ -34,6 +38,19 @@ def check_claim(commit: Commit, change: Change) -> None:
         must("SESSION" in commit.changes, f"{partition} claims nothing")
     must(frame.key not in ledger.effects, f"{partition}: a second effect")
     ledger.effects[frame.key or ""] = effect
+
+
+def _check_claim_of_item(commit: Commit, partition: str, number: int) -> None:
+    """The claim of one item names the entry that carries it out, which is in the same transaction."""
+    frame, ledger = commit.frame, commit.auditor.ledgers[commit.account]
+    first = ledger.number - len(commit.lines)
+    must(first < number <= ledger.number, f"{partition} names entry {number}, which is not in its transaction")
+    key = partition.removeprefix(f"CLAIM#{frame.account}#")
+    line = ledger.lines[number - 1]
+    items = [item for item in frame.details["items"] if item.key == key and rules.is_asked_by(line, item.request)]
+    must(items, f"{partition} claims an entry that no item of its key asks for: {line}")
+    must(key not in ledger.effects, f"{partition}: a second effect")
+    ledger.effects[key] = KeyEffect(items[0].signature, frame, number=number)
 
 
 def check_due(commit: Commit, change: Change) -> None:

@@ -166,7 +166,7 @@ def commit(table: Table, draft: Draft, more: Puts, *, salt: bytes = b"") -> bool
         return False
     except ConditionFailed as failed:
         # An existing claim takes precedence over the lost number: both may be this request's own, with its reply lost.
-        if ENTRY not in failed.existing or CLAIM in failed.existing:
+        if ENTRY not in failed.existing or any(name.startswith(CLAIM) for name in failed.existing):
             raise
         existing = failed.existing[ENTRY]
         draft.rival = tail_from_item(existing) if existing else None
@@ -185,10 +185,14 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
     if claim["request_hash"]["B"] != request_hash(asked):
         raise IdempotencyKeyReused
     entry = read_entry(table, account_id, int(claim["number"]["N"]))
-    # Erased texts can't be compared.
-    if not entry.erased and any(getattr(entry, name) != text for name, text in asked_texts(asked)):
+    if not has_texts_of(entry, asked):
         raise IdempotencyKeyReused
     return Appended((entry,), replayed=True)
+
+
+def has_texts_of(entry: Entry, asked: Claimable) -> bool:
+    """Whether the entry's texts are those that the request sent. Erased texts can't be compared: they count as such."""
+    return entry.erased or all(getattr(entry, name) == text for name, text in asked_texts(asked))
 
 
 def find_by_key(table: Table, account_id: str, idempotency_key: str) -> Entry | None:
@@ -341,10 +345,11 @@ def _claim(draft: Draft, operation: Operation, idempotency_key: str) -> Puts:
     """The claim of the draft's own entry, which gets the digest of the key."""
     *settled, own = draft.entries
     draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
-    return {CLAIM: _claim_put(own.after.id, idempotency_key, operation, own.number)}
+    return {CLAIM: claim_put(own.after.id, idempotency_key, operation, own.number)}
 
 
-def _claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:
+def claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:
+    """The write of a key's claim: entry `number` is what its request did."""
     return {
         "Item": {
             **keys.claim(account_id, idempotency_key),

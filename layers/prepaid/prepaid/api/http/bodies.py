@@ -14,6 +14,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic_core import ErrorDetails
 
 from prepaid.api.http.problems import Malformed, UnsupportedType
 from prepaid.api.http.requests import Request
@@ -80,12 +81,23 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
             # Python's parser accepts these two.
             too_deep = "recursion" in problems[0]["msg"]
             raise Malformed(TOO_DEEP if too_deep else "The body contains half of a surrogate pair.") from None
-        raise InvalidRequest(
-            tuple(
-                (_field_of(problem["loc"]) or "body", problem["msg"].removeprefix("Value error, "))
-                for problem in problems
-            )
-        ) from None
+        raise _invalid(problems, "body") from None
+
+
+def part_of[M: BaseModel](value: Any, model: type[M], name: str) -> M:
+    """One part of a body, a JSON value, as `model`. Raises InvalidRequest; `name` is of the part as a whole."""
+    try:
+        # As JSON again, so that the same is accepted as in a body.
+        return model.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
+        raise _invalid(problems, name) from None
+
+
+def _invalid(problems: list[ErrorDetails], name: str) -> InvalidRequest:
+    return InvalidRequest(
+        tuple((_field_of(problem["loc"]) or name, problem["msg"].removeprefix("Value error, ")) for problem in problems)
+    )
 
 
 def _field_of(place: tuple[int | str, ...]) -> str:
