@@ -254,6 +254,7 @@ def entry(line: Json, number: int) -> Json:
         "type": line["type"],
         "credits": line["credits"],
         "quota": line["quota"],
+        "quotas": [{"feature": name, "units": units} for name, units in quotas_moved(line).items()],
         "owed": line.get("owed", 0),
         **{name: line.get(name) for name in texts},
         "source": source(line),
@@ -266,7 +267,15 @@ def entry(line: Json, number: int) -> Json:
         "reverses": line.get("reverses"),
         "lot": _lot(line),
         "actor": line["actor"],
+        "erased": line.get("erased", False),
     }
+
+
+def quotas_moved(line: Json) -> dict[str, int]:
+    """An entry about a feature moves the quota of that feature only."""
+    if "quotas" in line:
+        return dict(line["quotas"])
+    return {line["feature"]: line["quota"]} if "feature" in line and line["quota"] else {}
 
 
 def _lot(line: Json) -> str | None:

@@ -11,6 +11,7 @@ from prepaid.api import (
     balances,
     catalogs,
     consumptions,
+    erasures,
     grants,
     histories,
     holds,
@@ -45,6 +46,7 @@ PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
 GRANT = grants.GRANT.key
 VOID = grants.VOID.key
+ERASE = erasures.ERASE.key
 PACKS = catalogs.SHOW_PACKS.key
 GET_CATALOG = catalogs.SHOW_CATALOG.key
 PUT_CATALOG = catalogs.PUT_CATALOG.key
@@ -195,6 +197,9 @@ class Api(ABC):
         answer = self(GRANT, account, json=body)
         assert answer.status == 201, answer
         return answer.body
+
+    def erase(self, customer: str, account: str = "acme", **more: Any) -> Answer:
+        return self(ERASE, account, json={"customer": customer}, **more)
 
     def void(self, grant: str, account: str = "acme", *, credits: int | None = None, **more: Any) -> Answer:
         """Take back credits of a grant; all that remain by default."""

@@ -10,6 +10,7 @@ from tests.support.api import (
     CAPTURE,
     CONSUME,
     CONSUMPTION,
+    ERASE,
     FIND_CONSUMPTION,
     GRANT,
     HOLD,
@@ -47,6 +48,7 @@ GOOD: dict[str, dict[str, Any]] = {
     REVERSE: {"quantity": 1, "reason": "r"},
     GRANT: {"credits": 1, "kind": "promotion", "reason": "r", "valid_months": 1},
     VOID: {"credits": 1, "reason": "r"},
+    ERASE: {"customer": "c"},
     PUT_ACCOUNT: {
         "name": "n",
         "plan": "none",

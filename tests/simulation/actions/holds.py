@@ -2,7 +2,7 @@
 
 from tests.oracle import rules
 from tests.oracle.catalog import Json
-from tests.oracle.rows import HOLD_NUMBER, QUANTITY
+from tests.oracle.rows import HOLD_NUMBER, QUANTITY, Row
 from tests.simulation.actions.asking import account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
 from tests.simulation.step import Step
@@ -110,15 +110,16 @@ def _hold(world: World, step: Step) -> int | None:
     """The number of the hold that the step means; None when there is none."""
     account = account_of(step)
     lines = world.ledger(account).lines
-    found = {
+    found: dict[str, list[int]] = {
         "live": [row[HOLD_NUMBER] for row in _live(world, account)],
         "any": [n for n, line in enumerate(lines, 1) if line["type"] == "hold"],
         "entry": [n for n, line in enumerate(lines, 1) if line["type"] != "hold"],
         "unknown": [FAR],
-    }[step["what"]]
-    return int(found[-1 - step["back"] % len(found)]) if found else None
+    }
+    numbers = found[step["what"]]
+    return numbers[-1 - step["back"] % len(numbers)] if numbers else None
 
 
-def _live(world: World, account: str) -> list[list[object]]:
+def _live(world: World, account: str) -> list[Row]:
     ledger = world.ledger(account)
     return list(ledger.state.holds) if ledger.number else []

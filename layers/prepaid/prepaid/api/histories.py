@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
@@ -26,6 +26,8 @@ CSV = "text/csv"
 # JSON is also the response to a request that accepts neither.
 MEDIA_TYPES = ("application/json", CSV)
 LISTING = "history"
+# In a file, what stands for texts that were removed.
+ERASED_CELL = "erased"
 FILTERS = frozenset({"type", "feature", "source", "from", "to"})
 LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
@@ -39,11 +41,19 @@ FILE_SECONDS = 20.0
 MAX_READS = 5
 
 
-class EntryAnswer(TypedDict):
-    """An entry of the history. lot: that the entry granted, or voided.
+class QuotaChange(TypedDict):
+    """What an entry changed of one feature's quota: negative when units were drawn."""
 
-    holds: that the entry placed or ended. returned: what a captured hold gave back. expired: credits of holds whose lot
-    had ended. reverses: the entry whose charge this one returns.
+    feature: str
+    units: int
+
+
+class EntryAnswer(TypedDict):
+    """An entry of the history. lot: that the entry granted, or voided. quota: the sum of `quotas`.
+
+    quota_remaining: of the feature's quota if the plan has one, else of all quotas. erased: whether an erasure removed
+    the texts. holds: that the entry placed or ended. returned: what a captured hold gave back. expired: credits
+    of holds whose lot had ended. reverses: the entry whose charge this one returns.
     """
 
     entry: int
@@ -51,6 +61,7 @@ class EntryAnswer(TypedDict):
     type: str
     credits: int
     quota: int
+    quotas: list[QuotaChange]
     owed: int
     feature: str | None
     quantity: int | None
@@ -68,6 +79,7 @@ class EntryAnswer(TypedDict):
     lot: str | None
     purchase: str | None
     actor: str
+    erased: bool
 
 
 class HistoryAnswer(TypedDict):
@@ -225,7 +237,7 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
     Stops at the query's limit, at MAX_FILE_BYTES and at the table's deadline. Raises AccountNotFound, and Busy if
     nothing was read before the deadline.
     """
-    from prepaid.api.csv_lines import COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
+    from prepaid.api.csv_lines import csv_line  # noqa: PLC0415 - only exports use it
 
     first, last = entry_range(table, query.account_id, query.filters, query.before)
     limit = query.limit or MAX_LINES
@@ -240,14 +252,22 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
                 raise
             break
         for entry in page.entries:
-            answer: Mapping[str, Any] = entry_answer(entry)
-            line = csv_line(answer[column] for column in COLUMNS)
+            line = csv_line(csv_cells(entry))
             size += len(json.dumps(line))
             if size > MAX_FILE_BYTES:
                 return lines, entry.number + 1
             lines.append(line)
         before = page.before or first
     return lines, before if before > first else None
+
+
+def csv_cells(entry: Entry) -> Iterator[Any]:
+    """The entry's cells, in the order of COLUMNS. A text that was erased says so."""
+    from prepaid.api.csv_lines import COLUMNS  # noqa: PLC0415 - only exports use it
+
+    answer: Mapping[str, Any] = entry_answer(entry)
+    for column in COLUMNS:
+        yield ERASED_CELL if entry.erased and column == "description" else answer[column]
 
 
 def entry_answer(entry: Entry) -> EntryAnswer:
@@ -258,6 +278,7 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "type": entry.type,
         "credits": entry.credits,
         "quota": entry.quota,
+        "quotas": [{"feature": feature, "units": units} for feature, units in entry.quotas.items()],
         "owed": entry.owed,
         "feature": entry.feature,
         "quantity": entry.quantity,
@@ -275,6 +296,7 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "lot": _lot(entry),
         "purchase": entry.purchase,
         "actor": entry.actor,
+        "erased": entry.erased,
     }
 
 

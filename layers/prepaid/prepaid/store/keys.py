@@ -38,6 +38,10 @@ def claim(account: str, idempotency_key: str) -> Key:
     return _key(f"CLAIM#{account}#{idempotency_key}", "CLAIM")
 
 
+def erasure(account: str, idempotency_key: str) -> Key:
+    return _key(f"ERASURE#{account}#{idempotency_key}", "ERASURE")
+
+
 def profile(account: str) -> Key:
     return _key(ledger(account), "PROFILE")
 

@@ -75,7 +75,7 @@ def account_of(item: Item) -> str:
     """The account that a row concerns, or ""."""
     kind, which = keys.split(item["PK"]["S"])
     match kind:
-        case "CLAIM" | "STATEMENT" | "VERIFIED":
+        case "CLAIM" | "ERASURE" | "STATEMENT" | "VERIFIED":
             return keys.split(which)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
@@ -109,7 +109,8 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         return
     if entry.key != key_digest(key):
         audit.finding("claim_dangling", f"{where} key", entry.key, key_digest(key))
-    if stored_hash not in request_hashes(entry):
+    # Only the client knows which customer an erasure was about.
+    if entry.type != "erasure" and stored_hash not in request_hashes(entry):
         audit.finding("claim_dangling", f"{where} request", f"entry {number}", stored_hash.hex())
     if lookup.tally and entry.at < lookup.cutoff:
         lookup.tally.add_claim(f"{audit.account}#{number}")
@@ -204,6 +205,7 @@ CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
 }
 # The invalid parts of rows on which no credit depends.
 WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
+    "ERASURE": auxiliary_rows.wrong_in_erasure,
     "QUARANTINE": lambda item, _: auxiliary_rows.wrong_in_quarantine(item),
     "RECONCILIATION": auxiliary_rows.wrong_in_reconciliation,
     "PENDING_CHECK": auxiliary_rows.wrong_in_pending_check,

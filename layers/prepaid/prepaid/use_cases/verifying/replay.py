@@ -15,6 +15,7 @@ from prepaid.core.ledger import (
     ENTRY_TYPE_OF,
     ChangeTerms,
     Debit,
+    Erase,
     Grant,
     Operation,
     Restore,
@@ -31,7 +32,7 @@ from prepaid.store.items import request_hash
 LOT_KIND_OF: dict[EntryType, LotKind] = {type_: kind for kind, type_ in ENTRY_TYPE_OF.items()}
 USES: tuple[EntryType, ...] = ("consumption", "hold", "capture", "release", "reversal")
 # The key of a purchase is in its record, not in its entry.
-ASKED_WITH_A_KEY = (*USES, "void", *(LOT_KIND_OF.keys() - {"purchase"}))
+ASKED_WITH_A_KEY = (*USES, "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))
 MAX_MONTHS = 1200
 # A reversal's claim doesn't depend on what was charged.
 UNKNOWN = Charge(feature="", quantity=0, quota=0, period=None, lots=())
@@ -214,8 +215,8 @@ def _operation(
         case "purchase":
             # From the record, which is written before the payment. A missing record is a finding of its own.
             return grant_of(purchase) if purchase else _grant(entry)
-        case "plan_change":
-            return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
+        case "plan_change" | "erasure":
+            return _administration(entry)
         case _:
             return _grant(entry)
 
@@ -227,6 +228,12 @@ def _returning(
         assert reversible is not None
         return _reverse(entry, reversible)
     return _restore(entry, purchase, trail) if _gives_back(entry) else _revoke(entry, trail)
+
+
+def _administration(entry: Entry) -> ChangeTerms | Erase:
+    if entry.type == "erasure":
+        return Erase(actor=entry.actor, subject="", entries=entry.quantity or 0)
+    return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
 
 
 def _debit(entry: Entry) -> Debit:
