@@ -167,7 +167,9 @@ def _texts(item: Json, said: str | None) -> Json:
 
 def _nothing_empty(members: Json) -> Json:
     """What is empty is left out."""
-    left_out = [name for name, value in members.items() if value in (0, [], {}, None) and value is not False]
+    # A capture of nothing says so.
+    kept = {"quantity"}
+    left_out = [name for name, value in members.items() if name not in kept and not value and value is not False]
     must(not left_out, f"empty members: {left_out}")
     return members
 

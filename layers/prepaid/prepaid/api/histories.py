@@ -20,6 +20,7 @@ from prepaid.core.account import Account
 from prepaid.core.calendar import day_start
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import Busy, InvalidRequest
+from prepaid.core.ids import hold_id
 from prepaid.deps import Deps
 from prepaid.store.dynamodb import Table, within
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
@@ -54,7 +55,8 @@ class EntryAnswer(TypedDict):
     """An entry of the history. lot: that the entry granted, or voided. quota: the sum of `quotas`.
 
     quota_remaining: of the feature's quota if the plan has one, else of all quotas. erased: whether an erasure removed
-    the texts.
+    the texts. holds: that the entry placed or ended. returned: what a captured hold gave back. expired: credits
+    of holds whose lot had ended. reverses: the entry whose charge this one returns.
     """
 
     entry: int
@@ -73,6 +75,10 @@ class EntryAnswer(TypedDict):
     balance_after: int
     quota_remaining: int
     draws: list[DrawAnswer]
+    holds: list[str]
+    returned: list[DrawAnswer]
+    expired: list[DrawAnswer]
+    reverses: int | None
     lot: str | None
     purchase: str | None
     actor: str
@@ -319,6 +325,10 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "balance_after": entry.after.available,
         "quota_remaining": entry.quota_remaining,
         "draws": [draw_answer(draw) for draw in entry.draws],
+        "holds": [hold_id(number) for number in ((entry.number,) if entry.type == "hold" else entry.holds)],
+        "returned": [draw_answer(draw) for draw in entry.returned],
+        "expired": [draw_answer(draw) for draw in entry.expired],
+        "reverses": entry.reverses,
         "lot": _lot(entry),
         "purchase": entry.purchase,
         "actor": entry.actor,

@@ -19,10 +19,12 @@ from prepaid.api import (
     erasures,
     grants,
     histories,
+    holds,
     manager_codes,
     portal_sessions,
     purchases,
     quotes,
+    reversals,
     statements,
     usages,
     webhooks,
@@ -34,6 +36,8 @@ REF = "#/components/schemas/{model}"
 INTEGER = {"type": "integer"}
 FAMILIES = (
     consumptions,
+    holds,
+    reversals,
     balances,
     quotes,
     histories,
