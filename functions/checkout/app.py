@@ -14,6 +14,7 @@ ROUTES = (
     purchases.CANCEL,
     purchases.SHOW_ALL,
     purchases.SHOW,
+    purchases.SHOW_BY_STATE,
     portal_sessions.POST,
     entering.SUBMIT_CODE,
     buying.BUY,

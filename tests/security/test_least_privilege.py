@@ -32,6 +32,7 @@ from tests.support.api import (
     HISTORY,
     PURCHASE,
     PURCHASES,
+    PURCHASES_BY_STATE,
     PUT_CATALOG,
     STATEMENT,
 )
@@ -271,6 +272,7 @@ def buy(service: Service, storefront: Storefront) -> None:
     assert [answer.status for answer in answers] == [201, 201]
     assert service(PURCHASES, by=BUYER).body["purchases"]
     # A cursor that nobody signed makes the function read the secret as one on a second page does.
+    assert service(PURCHASES_BY_STATE, None, query={"state": "open"}).body["purchases"]
     assert service(PURCHASES, by=BUYER, query={"cursor": f"{answers[0].body['id']}.{'0' * 64}"}).status == 400
     assert service(PURCHASE, id=answers[0].body["id"], by=BUYER).status == 200
     assert service.set_code("271829", current=CODE).status == 204

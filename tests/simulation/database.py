@@ -117,7 +117,26 @@ class Database:
         key = key_in(request["Key"])
         return _one_write(rows, key, condition_of(request), request, lambda: rows.delete(key))
 
+    def _query_index(self, request: dict[str, Any]) -> Answer:
+        """The service's one question to an index: the keys of one partition below a sort key, highest first."""
+        _know(
+            request,
+            *("TableName", "IndexName", "KeyConditionExpression", "ExpressionAttributeValues", "Limit"),
+            "ScanIndexForward",
+        )
+        if request["KeyConditionExpression"] != "listed_as = :partition AND id < :before":
+            raise NotImplementedError(request["KeyConditionExpression"])
+        values, rows = request["ExpressionAttributeValues"], self._rows(request)
+        items = [item for row in rows.partitions.values() for item, _ in row.values()]
+        listed = [item for item in items if item.get("listed_as") == values[":partition"]]
+        below = [item for item in listed if item["id"]["S"] < values[":before"]["S"]]
+        found = sorted(below, key=lambda item: str(item["id"]["S"]), reverse=True)[: request["Limit"]]
+        keys: list[Item] = [{name: item[name] for name in ("PK", "SK", "listed_as", "id")} for item in found]
+        return {"Items": keys, "Count": len(keys), "ScannedCount": len(keys)}
+
     def _query(self, request: dict[str, Any]) -> Answer:
+        if "IndexName" in request:
+            return self._query_index(request)
         _know(
             request,
             "TableName",

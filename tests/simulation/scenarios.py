@@ -27,6 +27,7 @@ from tests.support.api import (
     PATCH_ACCOUNT,
     PURCHASE,
     PURCHASES,
+    PURCHASES_BY_STATE,
     PUT_ACCOUNT,
     PUT_CATALOG,
     STATEMENT,
@@ -248,6 +249,10 @@ def put_account(plan: str) -> Callable[[Bench, Any], Outcome]:
         return (200 if status == 201 else status), answered
 
     return ask
+
+
+def open_purchases(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service(PURCHASES_BY_STATE, None, query={"state": "open"}, may_fail=True))
 
 
 def patch_account(**body: Any) -> Callable[[Bench, Any], Outcome]:
@@ -554,6 +559,7 @@ SCENARIOS = (
     Scenario("checkout: replay of a cancel", cancelled_before, cancel, spends, reads=True),
     Scenario("checkout: cancel of a paid purchase", paid_without_event, cancel, spends, reads=True),
     Scenario("checkout: list of purchases", bought, read(PURCHASES), spends, reads=True),
+    Scenario("checkout: open purchases of all accounts", bought, open_purchases, spends, reads=True),
     Scenario("checkout: one purchase", bought, read_purchase, spends, reads=True),
     Scenario("webhook: grant", paid, webhook, spends, paired=True),
     Scenario("webhook: payment failed", failed, webhook, spends, paired=True),

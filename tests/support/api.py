@@ -59,6 +59,7 @@ BUY = purchases.BUY.key
 CANCEL = purchases.CANCEL.key
 PURCHASES = purchases.SHOW_ALL.key
 PURCHASE = purchases.SHOW.key
+PURCHASES_BY_STATE = purchases.SHOW_BY_STATE.key
 WEBHOOK = webhooks.RECEIVE.key
 NEEDS_KEY = {route.key for route in openapi.ROUTES if KEY in route.parameters}
 

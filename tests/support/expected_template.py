@@ -292,6 +292,19 @@ TABLE = {
     "AttributeDefinitions": [
         {"AttributeName": "PK", "AttributeType": "S"},
         {"AttributeName": "SK", "AttributeType": "S"},
+        {"AttributeName": "listed_as", "AttributeType": "S"},
+        {"AttributeName": "id", "AttributeType": "S"},
+    ],
+    # Purchases by state, for support. Nothing else has listed_as, and nothing decides by it.
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "PurchasesByState",
+            "KeySchema": [
+                {"AttributeName": "listed_as", "KeyType": "HASH"},
+                {"AttributeName": "id", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
     ],
     "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
     "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},

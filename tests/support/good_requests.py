@@ -20,6 +20,7 @@ from tests.support.api import (
     PLACE_HOLD,
     PORTAL_SESSION,
     PURCHASE,
+    PURCHASES_BY_STATE,
     PUT_ACCOUNT,
     PUT_CATALOG,
     QUOTE,
@@ -99,6 +100,7 @@ def ask(service: Service, route: str, **changes: Any) -> Answer:
         REVERSE: {"id": "con_000000000001"},
         FIND_CONSUMPTION: {"query": {"idempotency_key": "k"}},
         PURCHASE: {"id": "pur_1"},
+        PURCHASES_BY_STATE: {"query": {"state": "open"}},
         STATEMENT: {"month": "2026-06"},
         VOID: {"id": "gra_000000000001"},
     }

@@ -64,7 +64,9 @@ def is_page(route: str) -> bool:
 def table_schema() -> dict[str, Any]:
     """The arguments of CreateTable."""
     [table] = of_type(read_template(), "AWS::DynamoDB::Table").values()
-    return {name: table[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    return {
+        name: table[name] for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    }
 
 
 def functions_by_route() -> dict[str, str]:

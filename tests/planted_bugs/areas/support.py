@@ -136,4 +136,32 @@ SUPPORT = (
         "return UseOfSpan(zone, tuple(periods), None)",
         ("test_usage",),
     ),
+    Bug(
+        "a purchase stays listed in its first state",
+        "purchases:_to_item",
+        "keys.purchases_in(purchase.state)",
+        'keys.purchases_in("open")',
+        ("test_purchases_by_state",),
+    ),
+    Bug(
+        "the last purchase of a page is left out",
+        "read_purchases_in",
+        "for item in found[:limit]",
+        "for item in found[: limit - 1]",
+        ("test_purchases_by_state",),
+    ),
+    Bug(
+        "an account's filtered page skips purchases",
+        "_page_of",
+        "more = bool(read) and read[-1].id < before",
+        "more = len(read) > PAGE",
+        ("test_purchases_by_state",),
+    ),
+    Bug(
+        "a purchase listed in another state passes the verifier",
+        "_purchase_facts",
+        'yield "listed_as", keys.purchases_in(purchase.state), listed_as',
+        "",
+        ("test_verifier",),
+    ),
 )

@@ -1,11 +1,18 @@
 """/v1/accounts/{account}/purchases: buying a pack and showing purchases."""
 
 from dataclasses import replace
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, cast, get_args
 
 from prepaid.api.http.bodies import Body, Slug, body_of
 from prepaid.api.http.cursors import read_cursor, sign_cursor
-from prepaid.api.http.requests import Request, account_of, caller_of, check_query, idempotency_key_of
+from prepaid.api.http.requests import (
+    Request,
+    account_of,
+    caller_for_every_account,
+    caller_of,
+    check_query,
+    idempotency_key_of,
+)
 from prepaid.api.http.responses import Response, created
 from prepaid.api.http.routes import (
     ACCOUNT,
@@ -20,15 +27,18 @@ from prepaid.api.http.routes import (
     Route,
 )
 from prepaid.api.http.times import Time, rfc3339
-from prepaid.core.errors import PurchaseNotFound
+from prepaid.core.errors import InvalidRequest, PurchaseNotFound
 from prepaid.core.ids import PURCHASE_ID, PURCHASE_PREFIX
-from prepaid.core.purchase import Purchase
+from prepaid.core.purchase import Purchase, PurchaseState
 from prepaid.deps import Deps
 from prepaid.store.accounts import read_account
-from prepaid.store.purchases import read_purchase, read_purchases
+from prepaid.store.dynamodb import Table
+from prepaid.store.purchases import read_purchase, read_purchases, read_purchases_in
 from prepaid.use_cases import buying, cancelling
 
-LISTING = "purchases"
+LISTING, BY_STATE = "purchases", "purchases by state"
+# Reads for one page of an account when few purchases match.
+MAX_READS = 5
 PAGE = 50
 # Sorts after every purchase id, because hexadecimal digits end at f.
 NEWEST = f"{PURCHASE_PREFIX}g"
@@ -67,6 +77,22 @@ class PurchaseAnswer(TypedDict):
     disputed_amount: int
     revoked_credits: int
     created_at: Time
+
+
+class ListedPurchaseAnswer(PurchaseAnswer):
+    """A purchase with its account."""
+
+    account: str
+
+
+class ListedPurchasesAnswer(TypedDict):
+    """A page of purchases of all accounts, newest first. next_cursor: null on the last page.
+
+    A page may have few purchases or none and still have a next page: continue until next_cursor is null.
+    """
+
+    purchases: list[ListedPurchaseAnswer]
+    next_cursor: str | None
 
 
 class PurchasesAnswer(TypedDict):
@@ -134,21 +160,62 @@ def show(request: Request, deps: Deps) -> Response:
 def show_all(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/purchases: newest first, page by page."""
     account_id = account_of(request)
-    check_query(request, frozenset({"cursor"}))
-    before = NEWEST
+    check_query(request, frozenset({"cursor", "state"}))
+    state = _state(request.query["state"]) if "state" in request.query else None
+    named, before = {"state": state} if state else {}, NEWEST
     if "cursor" in request.query:
-        before = read_cursor(request.query["cursor"], LISTING, account_id, {}, deps.cursor_secret())
+        before = read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secret())
     read_account(deps.table, account_id)
-    # One more than a page shows whether there is a next page.
-    purchases = read_purchases(deps.table, account_id, before=before, limit=PAGE + 1)
-    page, next_cursor = purchases[:PAGE], None
-    if len(purchases) > PAGE:
-        next_cursor = sign_cursor(page[-1].id, LISTING, account_id, {}, deps.cursor_secret())
+    page, last = _page_of(deps.table, account_id, state, before)
+    next_cursor = sign_cursor(last, LISTING, account_id, named, deps.cursor_secret()) if last else None
     body: PurchasesAnswer = {
         "purchases": [purchase_answer(purchase) for purchase in page],
         "next_cursor": next_cursor,
     }
     return Response(status=200, body=body)
+
+
+def show_by_state(request: Request, deps: Deps) -> Response:
+    """GET /v1/purchases?state=: of all accounts, newest first, page by page."""
+    caller_for_every_account(request)
+    check_query(request, frozenset({"state", "cursor"}))
+    state, before = _state(request.query.get("state", "")), NEWEST
+    if "cursor" in request.query:
+        before = read_cursor(request.query["cursor"], BY_STATE, "", {"state": state}, deps.cursor_secret())
+    purchases, last = read_purchases_in(deps.table, state, before=before, limit=PAGE)
+    next_cursor = sign_cursor(last, BY_STATE, "", {"state": state}, deps.cursor_secret()) if last else None
+    body: ListedPurchasesAnswer = {
+        "purchases": [{**purchase_answer(purchase), "account": purchase.account} for purchase in purchases],
+        "next_cursor": next_cursor,
+    }
+    return Response(status=200, body=body)
+
+
+def _page_of(
+    table: Table, account_id: str, state: PurchaseState | None, before: str
+) -> tuple[list[Purchase], str | None]:
+    """A page of an account's purchases with ids below `before`, and the last id read if there may be more."""
+    found: list[Purchase] = []
+    for _ in range(MAX_READS):
+        # One more than a page shows whether there is a next page.
+        read = read_purchases(table, account_id, before=before, limit=PAGE + 1)
+        for purchase in read[:PAGE]:
+            before = purchase.id
+            if state in {None, purchase.state}:
+                found.append(purchase)
+            if len(found) == PAGE:
+                break
+        more = bool(read) and read[-1].id < before
+        if len(found) == PAGE or not more:
+            return found, before if more else None
+    return found, before
+
+
+def _state(text: str) -> PurchaseState:
+    for state in get_args(PurchaseState):
+        if text == state:
+            return cast("PurchaseState", state)
+    raise InvalidRequest((("state", f"must be one of {', '.join(get_args(PurchaseState))}"),))
 
 
 def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
@@ -191,6 +258,7 @@ def new_purchase_answer(purchase: Purchase) -> PurchaseAnswer:
     return purchase_answer(opened)
 
 
+STATE = {"type": "string", "enum": list(get_args(PurchaseState))}
 BUY = Route(
     method="POST",
     path="/v1/accounts/{account}/purchases",
@@ -250,11 +318,29 @@ SHOW_ALL = Route(
     scopes=("prepaid/read",),
     parameters=(
         ACCOUNT,
-        Parameter(name="cursor", description="`next_cursor` of the previous page; default: the newest purchases."),
+        Parameter(name="state", description="Only purchases in this state.", schema=STATE),
+        Parameter(
+            name="cursor",
+            description="`next_cursor` of the previous page, with the same state; default: the newest purchases.",
+        ),
     ),
     answers={200: Answer(PurchasesAnswer)},
     refusals={400: ("invalid_cursor",), **NO_ACCOUNT, 422: ("invalid_request",)},
     function=show_all,
+)
+SHOW_BY_STATE = Route(
+    method="GET",
+    path="/v1/purchases",
+    operation_id="listPurchasesByState",
+    summary="Purchases of all accounts in one state, newest first",
+    scopes=("prepaid/admin",),
+    parameters=(
+        Parameter(name="state", required=True, description="The state.", schema=STATE),
+        Parameter(name="cursor", description="`next_cursor` of the previous page, with the same state."),
+    ),
+    answers={200: Answer(ListedPurchasesAnswer)},
+    refusals={400: ("invalid_cursor",), 422: ("invalid_request",)},
+    function=show_by_state,
 )
 SHOW = Route(
     method="GET",

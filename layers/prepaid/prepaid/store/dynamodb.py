@@ -200,6 +200,29 @@ def query(table: Table, partition: str, *, first: str, last: str, limit: int, ne
     return _retry(table, call)
 
 
+def query_index(
+    table: Table, index: str, names: tuple[str, str], partition: str, *, before: str, limit: int
+) -> list[Item]:
+    """The keys of at most `limit` items of one partition of an index, with sort keys below `before`, highest first.
+
+    names: of the index's key attributes. Eventually consistent: read again what anything depends on. Reads one page, so
+    fewer than `limit` items don't mean the end. Raises Busy.
+    """
+
+    def call() -> list[Item]:
+        with translate_errors():
+            return table.client.query(
+                TableName=table.name,
+                IndexName=index,
+                KeyConditionExpression=f"{names[0]} = :partition AND {names[1]} < :before",
+                ExpressionAttributeValues={":partition": {"S": partition}, ":before": {"S": before}},
+                ScanIndexForward=False,
+                Limit=limit,
+            )["Items"]
+
+    return _retry(table, call)
+
+
 def scan(
     table: Table, after: Mapping[str, Any] | None, *, limit: int, segment: int = 0, segments: int = 1
 ) -> tuple[list[Item], dict[str, Any] | None]:

@@ -26,6 +26,14 @@ def entry_sort(number: int) -> str:
     return f"{ENTRY_PREFIX}{number:012d}"
 
 
+PURCHASES_BY_STATE = "PurchasesByState"
+
+
+def purchases_in(state: str) -> str:
+    """The partition of the index PURCHASES_BY_STATE with the purchases in this state."""
+    return f"PURCHASES#{state}"
+
+
 LAST_ENTRY = entry_sort(999_999_999_999)
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.errors import IdempotencyKeyReused
 from prepaid.core.manager_code import ManagerSession
-from prepaid.core.purchase import PaymentStatus, Purchase, Voucher
+from prepaid.core.purchase import PaymentStatus, Purchase, PurchaseState, Voucher
 from prepaid.store import keys
-from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, put, query, transact
+from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, get_many, put, query, query_index, transact
 from prepaid.store.items import (
     cancellation_request_hash,
     checksummed,
@@ -121,6 +121,25 @@ def read_purchases(table: Table, account_id: str, *, before: str, limit: int) ->
     return tuple(purchase for purchase in purchases if purchase.id != before)[:limit]
 
 
+def read_purchases_in(
+    table: Table, state: PurchaseState, *, before: str, limit: int
+) -> tuple[list[Purchase], str | None]:
+    """At most `limit` purchases of all accounts that are in `state`, with ids below `before`, newest first; and the id
+    below which there may be more, or None.
+
+    The index lags by some milliseconds, so each purchase is read from the table: its state is true, and one that has
+    just come into the state may be missing. Raises Busy.
+    """
+    names = ("listed_as", "id")
+    # One more than a page shows whether there is a next page.
+    found = query_index(table, keys.PURCHASES_BY_STATE, names, keys.purchases_in(state), before=before, limit=limit + 1)
+    page = [{"PK": item["PK"], "SK": item["SK"]} for item in found[:limit]]
+    items = get_many(table, page, consistent=True)
+    purchases = [purchase_from_item(items[key["PK"]["S"], key["SK"]["S"]]) for key in page]
+    in_state = [purchase for purchase in purchases if purchase.state == state]
+    return in_state, purchases[-1].id if len(found) > limit else None
+
+
 def find_payment(table: Table, payment: str) -> PurchaseRef | None:
     """The purchase that this payment paid for; None until its credits are granted. Raises Busy."""
     item = get(table, keys.payment(payment))
@@ -225,6 +244,7 @@ def _to_item(purchase: Purchase) -> Item:
     }
     item = {
         **keys.purchase(purchase.account, purchase.id),
+        "listed_as": {"S": keys.purchases_in(purchase.state)},
         **{name: {"S": text} for name, text in texts.items() if text is not None},
         **{name: {"N": str(number)} for name, number in numbers.items()},
         "live": {"BOOL": purchase.live},

@@ -343,7 +343,7 @@ def _read_purchase(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     except (KeyError, ValueError, TypeError):
         audit.finding("unreadable", sort)
         return
-    for name, expected, found in _purchase_facts(audit, purchase, trail, sort):
+    for name, expected, found in _purchase_facts(audit, purchase, trail, sort, item.get("listed_as", {}).get("S", "")):
         if expected != found:
             audit.finding("purchase_differs", f"{sort} {name}", expected, found)
     if not trail.expired_unspent[0] <= purchase.expired_unspent <= trail.expired_unspent[1]:
@@ -373,7 +373,7 @@ def _count_keys(audit: AccountAudit, purchase: Purchase, lookup: RowLookup) -> N
 
 
 def _purchase_facts(
-    audit: AccountAudit, purchase: Purchase, trail: PurchaseTrail, sort: str
+    audit: AccountAudit, purchase: Purchase, trail: PurchaseTrail, sort: str, listed_as: str
 ) -> Iterator[tuple[str, object, object]]:
     """The values that must be equal: (name, expected from the ledger or the record's other fields, stored)."""
     money_back = purchase.refunded + purchase.disputed
@@ -396,6 +396,7 @@ def _purchase_facts(
         yield "money back", 0, money_back
         states = ("created", "open", "pending", "paid", "failed", "expired", "cancelled")
         yield "state", True, purchase.state in states
+    yield "listed_as", keys.purchases_in(purchase.state), listed_as
     yield "cancellation", purchase.cancel_key is None, purchase.cancelled_at is None
 
 
