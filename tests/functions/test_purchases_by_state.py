@@ -71,8 +71,8 @@ def test_an_account_lists_its_purchases_in_a_state(storefront: Storefront, servi
 
 
 def test_pages_of_an_accounts_state_hold_each_once(storefront: Storefront, service: Service) -> None:
-    for number in range(120):
-        storefront.sell(state="failed" if number % 2 else "open")
+    for number in range(90):
+        storefront.sell(state="failed" if number % 3 else "open")
     query, found = {"state": "failed"}, []
 
     while True:

@@ -131,9 +131,9 @@ API = (
     ),
     Bug(
         "a full last page has a next one",
-        "show_all",
-        "if len(purchases) > PAGE:",
-        "if len(purchases) >= PAGE:",
+        "_page_of",
+        "more = bool(read) and read[-1].id < before",
+        "more = len(read) >= PAGE",
         ("functions/test_buying",),
     ),
     Bug(
