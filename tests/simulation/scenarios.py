@@ -16,6 +16,7 @@ from tests.support.api import (
     BUY,
     CANCEL,
     CODE,
+    CONSUME,
     CONSUMPTION,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -258,6 +259,11 @@ def grant(bench: Bench, _: Any) -> Outcome:
     return outcome_of(bench.service(GRANT, json=body, key=KEY, by=ADMIN, may_fail=True))
 
 
+def erase(bench: Bench, _: Any) -> Outcome:
+    """Maria's texts, of two entries of four."""
+    return outcome_of(bench.service.erase("Maria", key=KEY, may_fail=True))
+
+
 def void(bench: Bench, _: Any) -> Outcome:
     """All that remains of the account's first lot."""
     return outcome_of(bench.service.void("gra_000000000002", key=KEY, may_fail=True))
@@ -377,6 +383,17 @@ def granted_other(bench: Bench) -> None:
     """More credits that are left whatever becomes of the first lot."""
     opened(bench)
     bench.service.give(10)
+
+
+def named(bench: Bench) -> None:
+    opened(bench)
+    for customer in ("Maria", "Rex", "Maria"):
+        assert bench.service(CONSUME, json={"feature": "sticker", "customer": customer}).status == 201
+
+
+def erased_before(bench: Bench) -> None:
+    named(bench)
+    assert erase(bench, None)[0] == 201
 
 
 def granted_before(bench: Bench) -> None:
@@ -537,6 +554,9 @@ SCENARIOS = (
     Scenario("accounts: void after an expiry", lapsed_other, void, spends),
     Scenario("accounts: replay of a void", voided_before, void, spends, reads=True),
     Scenario("accounts: void of too much", opened, void_too_much, spends, reads=True),
+    Scenario("erasures: two entries", named, erase, spends),
+    Scenario("erasures: of nobody", opened, erase, spends),
+    Scenario("erasures: replay", erased_before, erase, spends, reads=True),
     Scenario("accounts: catalog", lambda _: asdict(first_catalog()), put_catalog(3000), changes_the_catalog),
     Scenario("accounts: catalog of yesterday", catalog_of_yesterday, put_catalog(3000), spends, reads=True),
     Scenario("checkout: first code", opened, first_code, spends),
