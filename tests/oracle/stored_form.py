@@ -166,9 +166,10 @@ def _texts(item: Json, said: str | None) -> Json:
 
 
 def _nothing_empty(members: Json) -> Json:
-    """What is empty is left out; but an erasure may have found no entry."""
-    empty = {name for name, value in members.items() if value in (0, [], {}, None) and value is not False}
-    left_out = empty - ({"quantity"} if members.get("type") == "erasure" else set())
+    """What is empty is left out."""
+    # A capture of nothing says so, and so does an erasure that found no entry.
+    kept = {"quantity"}
+    left_out = [name for name, value in members.items() if name not in kept and not value and value is not False]
     must(not left_out, f"empty members: {left_out}")
     return members
 

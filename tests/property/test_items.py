@@ -259,9 +259,9 @@ def test_the_hashes_of_holds_and_reversals_are_the_same_in_every_version() -> No
 
 @given(operation=operations, actor=words, text=words)
 def test_a_requests_hash_leaves_out_its_actor_and_its_texts(operation: Claimable, actor: str, text: str) -> None:
-    words = {"description": text} if hasattr(operation, "description") else {}
+    changed: dict[str, Any] = {"description": text} if hasattr(operation, "description") else {}
 
-    assert request_hash(replace(operation, actor=actor, **words)) == request_hash(operation)
+    assert request_hash(replace(operation, actor=actor, **changed)) == request_hash(operation)
 
 
 @given(grant=grants, hours=st.integers(-12, 14))

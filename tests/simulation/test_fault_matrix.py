@@ -13,6 +13,7 @@ from prepaid.api.erasures import WALK_SECONDS
 from prepaid.api.histories import FILE_SECONDS
 from prepaid.api.http.serving import DEADLINE_SECONDS, STRIPE_DEADLINE_SECONDS
 from prepaid.api.statements import STATEMENT_SECONDS
+from prepaid.api.usages import USAGE_SECONDS
 from tests.simulation.bench import Meet, opened_bench
 from tests.simulation.faults import FAULTS
 from tests.simulation.matrix import play
@@ -67,6 +68,7 @@ LONGER = {
     "history: as CSV": FILE_SECONDS,
     "statement": STATEMENT_SECONDS,
     "erasures": WALK_SECONDS,
+    "usage": USAGE_SECONDS,
 }
 SLOW_SECONDS = 0.9
 # botocore sends each call twice at most.

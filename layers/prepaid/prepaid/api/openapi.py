@@ -19,11 +19,14 @@ from prepaid.api import (
     erasures,
     grants,
     histories,
+    holds,
     manager_codes,
     portal_sessions,
     purchases,
     quotes,
+    reversals,
     statements,
+    usages,
     webhooks,
 )
 from prepaid.api.http.routes import TEXT, TIME, Answer, Header, Parameter, Route
@@ -33,10 +36,13 @@ REF = "#/components/schemas/{model}"
 INTEGER = {"type": "integer"}
 FAMILIES = (
     consumptions,
+    holds,
+    reversals,
     balances,
     quotes,
     histories,
     statements,
+    usages,
     accounts,
     grants,
     erasures,

@@ -6,6 +6,7 @@ DUE_SHARDS = 8
 SESSION_PREFIX = "SESSION#"
 PENDING_CHECKS = "PENDING_CHECK"
 ENTRY_PREFIX = "ENTRY#"
+REVERSED_PREFIX = "REVERSED#"
 
 CATALOG = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
@@ -95,6 +96,10 @@ def purchase_sort(purchase_id: str) -> str:
     return f"PURCHASE#{purchase_id}"
 
 
+def reversed_units(account: str, number: int) -> Key:
+    return _key(ledger(account), f"{REVERSED_PREFIX}{number:012d}")
+
+
 def statements(account: str) -> str:
     """The partition of an account's statements. Not the ledger's: who writes statements has no right to write there."""
     return f"STATEMENT#{account}"
@@ -134,8 +139,8 @@ def due_partition(day: date, shard: int) -> str:
     return f"DUE#{day.isoformat()}#{shard}"
 
 
-def due(day: date, shard: int, account: str, lot: str) -> Key:
-    return _key(due_partition(day, shard), f"{account}#{lot}")
+def due(day: date, shard: int, account: str, what: str) -> Key:
+    return _key(due_partition(day, shard), f"{account}#{what}")
 
 
 def _key(partition: str, sort: str) -> Key:
