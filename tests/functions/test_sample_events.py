@@ -32,6 +32,7 @@ STATUS = {
     "checkout_purchases": 200,
     "consume": 201,
     "consume_batch": 200,
+    "consume_hold": 201,
     # Looks up what the sample above charges.
     "consume_find": 200,
     "erasures": 201,

@@ -251,6 +251,9 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     batches = [service.batch(("order", 1), ("batch", 1)).body["results"] for _ in range(2)]
     assert [[item["status"] for item in results] for results in batches] == [[201, 201]] * 2
     assert [service.find(key).status for key in ("order", "no-order")] == [200, 404]
+    capture = service.capture(service.hold(3).body["id"], 2).body["id"]
+    assert service.reverse(capture).status == 201
+    assert service.release(service.hold(1).body["id"]).status == 200
     assert service.quote().body["affordable"]
     assert service.balance()["credits"]["available"]
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]
