@@ -36,6 +36,7 @@ STATEMENT = statements.SHOW.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
+ACCOUNTS = accounts.SHOW_ALL.key
 GRANT = grants.GRANT.key
 VOID = grants.VOID.key
 PACKS = catalogs.SHOW_PACKS.key

@@ -9,7 +9,14 @@ from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.batches import check_batch
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
-from tests.simulation.answers.reading import check_balance, check_find, check_history, check_quote, check_show
+from tests.simulation.answers.reading import (
+    check_accounts,
+    check_balance,
+    check_find,
+    check_history,
+    check_quote,
+    check_show,
+)
 from tests.simulation.answers.spending import check_debit, check_grant, check_void
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ CHECKS = {
     "catalog": check_catalog,
     "balance": check_balance,
     "quote": check_quote,
+    "list_accounts": check_accounts,
     "find": check_find,
     "history": check_history,
     "show": check_show,

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 DUE_SHARDS = 8
 SESSION_PREFIX = "SESSION#"
 PENDING_CHECKS = "PENDING_CHECK"
+ACCOUNTS = "ACCOUNTS"
 ENTRY_PREFIX = "ENTRY#"
 
 CATALOG = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
@@ -39,6 +40,11 @@ def claim(account: str, idempotency_key: str) -> Key:
 
 def profile(account: str) -> Key:
     return _key(ledger(account), "PROFILE")
+
+
+def listed(account: str) -> Key:
+    """The account's row in the list of all accounts, which is one partition, in the order of their ids."""
+    return _key(ACCOUNTS, account)
 
 
 def customer(account: str) -> Key:
