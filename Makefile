@@ -64,7 +64,9 @@ test: $(NEEDS_UV) ## Run all tests, fast ones first, the deployed local stack la
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
 unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; under 90 seconds
-	$(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) $(UNIT)
+# A file's tests stay in one worker, so that its fixtures are made once. In the order of the folders, the longest test
+# isn't the last.
+	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(UNIT)
 
 fault-matrix: $(NEEDS_UV) ## Test every call of every route and schedule with every fault, and all pairs for consume and the webhook; prints counts
 	$(RUN) python -m tests.simulation.matrix

@@ -1,7 +1,7 @@
 """What all tests share: fixtures, Hypothesis profiles, emulators, and which tests may open sockets.
 
-HYPOTHESIS_PROFILE=dev (the default) tries new examples every time; =ci tries more, the same ones in every run, so that
-a red build is about the change in it.
+HYPOTHESIS_PROFILE=dev (the default) tries a few new examples every time; =ci tries six times as many, the same ones in
+every run, so that a red build is about the change in it.
 """
 
 import os
@@ -29,7 +29,7 @@ TESTS = Path(__file__).parent
 WITHOUT_SOCKETS = ("unit", "property")
 
 # No deadline: this may run on a busy machine, and a slow example is no wrong one.
-settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples=300, derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 

@@ -1,12 +1,23 @@
-"""Spending credits and looking up what was spent. Every use of a feature waits, so this imports only what it needs."""
+"""Spending, holding and returning credits, and looking up what was spent. Every use of a feature waits, so this
+imports only what it needs."""
 
 from prepaid import wiring
-from prepaid.api import consumptions
+from prepaid.api import consumptions, holds, reversals
 from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-ROUTES = (consumptions.CONSUME, consumptions.BATCH, consumptions.SHOW, consumptions.FIND)
+ROUTES = (
+    consumptions.CONSUME,
+    consumptions.BATCH,
+    consumptions.SHOW,
+    consumptions.FIND,
+    reversals.REVERSE,
+    holds.PLACE,
+    holds.SHOW,
+    holds.CAPTURE,
+    holds.RELEASE,
+)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

@@ -41,8 +41,8 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
 
 
 def on_failure(row: DueRow, error: Exception) -> None:
-    """Log a lot whose expiry couldn't be recorded. The next run retries it; the metric SweepFailures counts it."""
-    logger.error("lot not recorded", extra={"account": row.account, "lot": row.lot}, exc_info=error)
+    """Log a lot or hold whose end couldn't be recorded. The next run retries it; the metric SweepFailures counts it."""
+    logger.error("end not recorded", extra={"account": row.account, "what": row.what}, exc_info=error)
 
 
 def make_handler(deps: Deps, **limits: Any) -> JobHandler:

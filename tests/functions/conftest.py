@@ -11,6 +11,7 @@ from tests.support.functions import Deployment
 from tests.support.handlers import Clock, listen, serving
 from tests.support.in_process import Service
 from tests.support.moto_fixtures import aws, table
+from tests.support.store_driver import Stored
 
 __all__ = ["aws", "table"]
 
@@ -35,12 +36,17 @@ def counter(apps: dict[str, ModuleType], deployment: Deployment, aws: None) -> I
             yield service
 
 
+@pytest.fixture(scope="module")
+def untouched(counter: Service) -> Stored:
+    """What the module's table holds before its first test."""
+    return counter.stored()
+
+
 @pytest.fixture
-def refused(counter: Service) -> Iterator[Service]:
-    """The functions; after the test the table must be what it was before."""
-    before = counter.stored()
+def refused(counter: Service, untouched: Stored) -> Iterator[Service]:
+    """The functions; after each test the table must be what it was before the first."""
     yield counter
-    assert counter.stored() == before
+    assert counter.stored() == untouched
 
 
 @pytest.fixture(autouse=True)

@@ -74,8 +74,8 @@ def test_a_failed_lot_is_counted_and_retried(sweep: Any, service: Service, clock
     with raising(service.table.client, RuntimeError("no room"), "TransactWriteItems"):
         assert sweep() == {"recorded": 0, "failed": 1, "finished": True}
     assert output.metric("SweepFailures") == [1]
-    [failure] = [line for line in output.lines if line.get("message") == "lot not recorded"]
-    assert (failure["account"], failure["lot"], failure["level"]) == ("acme", "lot_000000000002", "ERROR")
+    [failure] = [line for line in output.lines if line.get("message") == "end not recorded"]
+    assert (failure["account"], failure["what"], failure["level"]) == ("acme", "lot_000000000002", "ERROR")
     clock.now += timedelta(days=3)
     assert sweep() == {"recorded": 1, "failed": 0, "finished": True}
 

@@ -54,6 +54,7 @@ def _after_loading(function: str, expression: str) -> str:
         ("accounts", set()),
         # The manager's code and lists of purchases don't wait for the payment provider's client.
         ("checkout", set()),
+        ("erasures", set()),
         ("expiry_sweep", set()),
         ("reconcile", {"stripe", "requests", "csv"}),
         ("purchase_webhook", {"stripe", "requests", "csv"}),

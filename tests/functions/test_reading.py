@@ -19,6 +19,7 @@ def test_a_balance_shows_the_whole_account(service: Service) -> None:
     service.spend(301, "ai_service")
     assert service.balance() == {
         "account": "acme",
+        "status": "active",
         "as_of": "2026-06-16T13:00:00.000Z",
         "entry": 3,
         "credits": {
@@ -173,6 +174,7 @@ def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> No
         "type": "consumption",
         "credits": -2,
         "quota": -40,
+        "quotas": [{"feature": "ai_service", "units": -40}],
         "owed": 0,
         "feature": "ai_service",
         "quantity": 42,
@@ -186,9 +188,14 @@ def test_the_history_lists_every_entry_newest_first(busy_account: Service) -> No
             {"source": "quota", "feature": "ai_service", "units": 40},
             {"source": "lot", "lot": "lot_000000000002", "credits": 2, "expires_at": "2027-06-17T03:00:00.000Z"},
         ],
+        "holds": [],
+        "returned": [],
+        "expired": [],
+        "reverses": None,
         "lot": None,
         "purchase": None,
         "actor": "service-client",
+        "erased": False,
     }
 
 

@@ -35,6 +35,7 @@ STATUS = {
     "consume_batch": 200,
     # Looks up what the sample above charges.
     "consume_find": 200,
+    "erasures": 201,
     # A link is good once, so a sample's is unknown.
     "portal": 410,
     "purchase_webhook": 200,

@@ -240,6 +240,7 @@ def test_the_history_shows_a_void_with_its_lot_and_reason(granted: Service) -> N
         "type": "void",
         "credits": -5,
         "quota": 0,
+        "quotas": [],
         "owed": 0,
         "feature": None,
         "quantity": None,
@@ -253,6 +254,7 @@ def test_the_history_shows_a_void_with_its_lot_and_reason(granted: Service) -> N
         "lot": "lot_000000000002",
         "purchase": None,
         "actor": "admin-client",
+        "erased": False,
     }
     assert [draw["credits"] for draw in shown["draws"]] == [5]
     assert [line["type"] for line in lines(granted.stored())][-1] == "void"

@@ -11,9 +11,11 @@ from fake_stripe.server import RunningFake
 from local.demo_year import DAYS, Shop, live
 from local.verify import OK, Limits, verify
 from prepaid.core.entry import Entry
+from prepaid.core.usage import MONTHS
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import read_entries, read_tail
 from prepaid.store.purchases import read_purchases
+from prepaid.store.statements import read_statements
 from tests.support.template import table_schema
 
 KEY = "sk_test_demo"
@@ -73,6 +75,8 @@ def test_the_year_before_any_day_is_complete_and_correct(
 
     entries = lines(shop)
     assert now - timedelta(days=DAYS + 1) < entries[0].at < now - timedelta(days=365)
+    # The page shows the year at the first view: every month but the current one is added up.
+    assert len(read_statements(shop.table, shop.account, entries[0].at.date(), now.date())) == MONTHS - 1
     assert now - timedelta(days=4) < entries[-1].at < now
     assert {entry.type for entry in entries} == {
         *("plan_change", "grant", "adjustment", "purchase", "consumption"),

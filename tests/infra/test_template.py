@@ -111,7 +111,9 @@ def test_a_permission_names_kinds_of_items_that_exist(template: dict[str, Any], 
         if (role, verb) == ("VerifyRole", "dynamodb:Scan"):
             assert "Condition" not in statement
             continue
-        assert set(statement["Condition"]) == {"ForAllValues:StringLike"}
+        # What the one right to change an item names besides, test_least_privilege holds.
+        assert set(statement["Condition"]) - {"ForAllValues:StringEquals"} == {"ForAllValues:StringLike"}
+        assert ("ForAllValues:StringEquals" in statement["Condition"]) == (verb == "dynamodb:UpdateItem")
         assert set(statement["Condition"]["ForAllValues:StringLike"]) == {"dynamodb:LeadingKeys"}
         patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
         assert set(patterns) <= PATTERNS or (role, verb, patterns) == ("VerifyRole", "dynamodb:GetItem", ["*"])

@@ -87,6 +87,79 @@ def grant(line: Json, number: int) -> Json:
     }
 
 
+def hold(line: Json, number: int) -> Json:
+    """What a hold's entry answers."""
+    return {
+        "id": f"hold_{number:012d}",
+        "entry": number,
+        **_charge(line),
+        "lapses_at": time_text(line["lapses_at"]),
+        **_afterwards(line),
+    }
+
+
+def capture(line: Json, number: int) -> Json:
+    """What a capture's entry answers."""
+    return {
+        "id": f"cap_{number:012d}",
+        "entry": number,
+        "hold": f"hold_{line['holds'][0]:012d}",
+        **_charge(line),
+        "returned": [draw(row, line) for row in line.get("returned", [])],
+        "expired": [draw(row, line) for row in line.get("expired", [])],
+        **_afterwards(line),
+    }
+
+
+def release(line: Json, number: int) -> Json:
+    """What a release's entry answers."""
+    return {
+        "id": f"rel_{number:012d}",
+        "entry": number,
+        "hold": f"hold_{line['holds'][0]:012d}",
+        "feature": line["feature"],
+        "quantity": line["quantity"],
+        "returned": [draw(row, line) for row in line["draws"]],
+        "expired": [draw(row, line) for row in line.get("expired", [])],
+        **_afterwards(line),
+    }
+
+
+def reversal(line: Json, number: int) -> Json:
+    """What a reversal's entry answers."""
+    owed = line.get("owed", 0)
+    return {
+        "id": f"rev_{number:012d}",
+        "entry": number,
+        "reversed_entry": line["reverses"],
+        "feature": line["feature"],
+        "quantity": line["quantity"],
+        "credits": line["credits"] - owed,
+        "quota": -sum(row[1] for row in line["draws"] if row[0] == "quota"),
+        "owed": owed,
+        "draws": [draw(row, line) for row in line["draws"]],
+        "lot": lot_id(line["lot"][NUMBER]) if "lot" in line else None,
+        "reason": line.get("description", ""),
+        **_afterwards(line),
+    }
+
+
+def _charge(line: Json) -> Json:
+    """What a hold reserves or a capture spends."""
+    return {
+        "feature": line["feature"],
+        "quantity": line["quantity"],
+        "credits": sum(row[2] for row in line["draws"] if row[0] == "lot"),
+        "quota": sum(row[1] for row in line["draws"] if row[0] == "quota"),
+        "draws": [draw(row, line) for row in line["draws"]],
+    }
+
+
+def _afterwards(line: Json) -> Json:
+    balance = {"available": line["balance_after"], "quota_remaining": line["quota_remaining"]}
+    return {"balance": balance, "created_at": time_text(line["at"])}
+
+
 def void(line: Json, after: State, number: int) -> Json:
     """What a void's entry answers. after: the account after it."""
     [[_, lot, credits, _]] = line["draws"]
@@ -104,9 +177,9 @@ def void(line: Json, after: State, number: int) -> Json:
 
 
 def draw(row: Row, line: Json) -> Json:
-    """line: of the draw's entry. A quota is of the entry's feature."""
+    """line: of the draw's entry. A quota is of the entry's feature unless it names another."""
     if row[0] == "quota":
-        return {"source": "quota", "feature": line["feature"], "units": row[1]}
+        return {"source": "quota", "feature": [*row, line.get("feature")][2], "units": row[1]}
     return {"source": "lot", "lot": lot_id(row[1]), "credits": row[2], "expires_at": time_text(row[3])}
 
 
@@ -133,7 +206,7 @@ def balance(account: str, state: State, catalog: CatalogVersion, number: int, as
         "entry": number,
         "credits": {
             "available": state.available,
-            "held": 0,
+            "held": state.held,
             "owed": state.owed,
             "next_expiry_at": time_text(state.lots[0][EXPIRES_AT]) if state.lots else None,
             "lots": [
@@ -181,15 +254,28 @@ def entry(line: Json, number: int) -> Json:
         "type": line["type"],
         "credits": line["credits"],
         "quota": line["quota"],
+        "quotas": [{"feature": name, "units": units} for name, units in quotas_moved(line).items()],
         "owed": line.get("owed", 0),
         **{name: line.get(name) for name in texts},
         "source": source(line),
         "balance_after": line["balance_after"],
         "quota_remaining": line["quota_remaining"],
         "draws": [draw(row, line) for row in line["draws"]],
+        "holds": [f"hold_{placed:012d}" for placed in ([number] if "lapses_at" in line else line.get("holds", []))],
+        "returned": [draw(row, line) for row in line.get("returned", [])],
+        "expired": [draw(row, line) for row in line.get("expired", [])],
+        "reverses": line.get("reverses"),
         "lot": _lot(line),
         "actor": line["actor"],
+        "erased": line.get("erased", False),
     }
+
+
+def quotas_moved(line: Json) -> dict[str, int]:
+    """An entry about a feature moves the quota of that feature only."""
+    if "quotas" in line:
+        return dict(line["quotas"])
+    return {line["feature"]: line["quota"]} if "feature" in line and line["quota"] else {}
 
 
 def _lot(line: Json) -> str | None:

@@ -162,12 +162,21 @@ class MoneyBack:
     revoked: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Erase:
+    """Record that the texts of so many entries are erased."""
+
+    actor: str
+    entries: int
+    key: str | None = None
+
+
 @dataclass(frozen=True)
 class Settle:
     """Record what time has done."""
 
 
-type Request = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | PutTerms | MoneyBack | Settle
+type Request = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | PutTerms | MoneyBack | Erase | Settle
 
 
 @dataclass(frozen=True)
@@ -584,6 +593,11 @@ def _returned(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purc
     return Effect(request.type, after, draws, says)
 
 
+def _erased(_l: "Ledger", now: State, request: Erase, _at: int, _c: CatalogVersion) -> Effect:
+    """It moves nothing, and says how many entries, not whose (rule 22)."""
+    return Effect("erasure", now, [], {"quantity": request.entries})
+
+
 def _settled(_l: "Ledger", _now: State, _r: Settle, _at: int, _c: CatalogVersion) -> None:
     """Time's own entries are all there is to record."""
 
@@ -602,5 +616,6 @@ RULES: dict[type, Callable[..., Effect | Refusal | None]] = {
     Void: _voided,
     PutTerms: _terms_changed,
     MoneyBack: _money_back,
+    Erase: _erased,
     Settle: _settled,
 }

@@ -1,6 +1,7 @@
 """Every planted bug, by area."""
 
 from tests.planted_bugs.areas.api import API
+from tests.planted_bugs.areas.erasures import ERASURES
 from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.lookups import LOOKUPS
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
@@ -8,6 +9,7 @@ from tests.planted_bugs.areas.page import PAGE
 from tests.planted_bugs.areas.page_buying import PAGE_BUYING
 from tests.planted_bugs.areas.page_reading import PAGE_READING
 from tests.planted_bugs.areas.purchases import PURCHASES
+from tests.planted_bugs.areas.quotas import QUOTAS
 from tests.planted_bugs.areas.reconciliation import RECONCILIATION
 from tests.planted_bugs.areas.statements import STATEMENTS
 from tests.planted_bugs.areas.store import STORE
@@ -19,6 +21,8 @@ from tests.planted_bugs.areas.verifier import VERIFIER
 
 AREAS = {
     "ledger": LEDGER,
+    "quotas": QUOTAS,
+    "erasures": ERASURES,
     "purchases": PURCHASES,
     "lookups": LOOKUPS,
     "manager_code": MANAGER_CODE,

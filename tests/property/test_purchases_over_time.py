@@ -21,6 +21,7 @@ from prepaid.core.errors import InsufficientCredits
 from prepaid.core.ledger import (
     ChangeTerms,
     Debit,
+    Erase,
     Grant,
     Operation,
     Restore,
@@ -291,7 +292,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         before = self.account
         entries = apply(before, operation, catalog=CATALOG, now=self.now)
         if request is None:
-            assert not isinstance(operation, Revoke | Restore)
+            assert not isinstance(operation, Revoke | Restore | Erase)
             request = request_of(operation)
         for entry in entries:
             assert before.available + entry.credits == entry.after.available

@@ -26,6 +26,7 @@ from prepaid.use_cases.entering import TOKEN_BYTES
 from tests.support.api import (
     ACCOUNTS,
     CODE,
+    CONSUME,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -35,10 +36,11 @@ from tests.support.api import (
     PUT_CATALOG,
     STATEMENT,
 )
+from tests.support.aws_in_process import create_secrets
 from tests.support.browser import OWN_FORM, Browser
 from tests.support.functions import NAMES, STACK, quick
 from tests.support.gateway_events import ADMIN, BUYER, Context
-from tests.support.handlers import RETURN_URL, Clock
+from tests.support.handlers import RETURN_URL, Clock, secret_texts
 from tests.support.iam_rights import BY, acting, acting_as, touched
 from tests.support.in_process import Service
 from tests.support.stripe_line import cut, stripe_tapped
@@ -148,8 +150,16 @@ def variables(template: Template, function: str) -> dict[str, Any]:
     return {**common, **own.get("Variables", {})}
 
 
+@pytest.fixture(scope="module")
+def deployed_secrets(aws: None) -> None:
+    """The secrets that the template names."""
+    create_secrets(secret_texts())
+
+
 @pytest.fixture
-def recorded(template: Template, service: Service, fake: RunningFake, clock: Clock) -> Iterator[Recorded]:
+def recorded(
+    template: Template, deployed_secrets: None, service: Service, fake: RunningFake, clock: Clock
+) -> Iterator[Recorded]:
     """Every call of the functions to AWS, each with its own variables and nothing kept from before."""
     recorded = Recorded()
     real = BaseClient._make_api_call  # type: ignore[attr-defined]
@@ -213,6 +223,7 @@ def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Cl
     """Something of everything that the functions do, account acme being the customer."""
     administer(service)
     spend_and_look(service, clock)
+    erase(service)
     buy(service, storefront)
     visit_the_page(service, clock)
     hear_of_money(storefront)
@@ -250,6 +261,12 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
     clock.now += 31 * DAY
     assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
+
+
+def erase(service: Service) -> None:
+    """Twice with one key: the second time the walk is found, and then the claim."""
+    assert service(CONSUME, json={"feature": "sticker", "customer": "Maria Pereira"}).status == 201
+    assert [service.erase("Maria Pereira", key="erase").body["entries"] for _ in range(2)] == [1, 1]
 
 
 def buy(service: Service, storefront: Storefront) -> None:
@@ -460,6 +477,24 @@ def test_a_schedule_may_only_start_its_function(template: Template) -> None:
             for action in actions_of(statement)
             for resource in resources_of(statement)
         } == expected
+
+
+def test_only_one_role_may_change_an_item_and_only_its_texts(template: Template) -> None:
+    """Every other right to write puts whole items, each under its own condition, or deletes rows of no ledger."""
+    changing = [
+        (role, statement)
+        for role, made in template["Resources"].items()
+        if made["Type"] == "AWS::IAM::Role"
+        for statement in statements_of(template, role)
+        if any(fnmatchcase("dynamodb:UpdateItem", action) for action in actions_of(statement))
+    ]
+
+    [(role, statement)] = changing
+    assert role == "ErasuresRole"
+    assert statement["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ACCOUNT#*"]},
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["PK", "SK", "texts"]},
+    }
 
 
 def test_there_are_no_other_roles(template: Template) -> None:

@@ -7,7 +7,7 @@ from prepaid.store.catalog import CatalogCache
 from tests.oracle import rules
 from tests.oracle.catalog import Json
 from tests.oracle.manager_code import ManagerCode
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.support.gateway_events import Claims
 
 if TYPE_CHECKING:

@@ -9,14 +9,15 @@ from pathlib import Path
 from tests.oracle.calendar import instant
 from tests.oracle.catalog import Json
 from tests.oracle.expectation import Broken, must, same
-from tests.oracle.rows import EXPIRES_AT, NUMBER
+from tests.oracle.rows import EXPIRES_AT, HOLD_NUMBER, LAPSES_AT, NUMBER
 from tests.simulation import actions
 from tests.simulation.actions.schedules import run_scheduled
 from tests.simulation.actions.stripe import deliver_event
 from tests.simulation.answers.deliveries import check_up_to_date
 from tests.simulation.line import off_the_wire
 from tests.simulation.stage import TABLE, Stage
-from tests.simulation.steps import Step, a_step, draw_history
+from tests.simulation.step import Step, a_step
+from tests.simulation.steps import draw_history
 from tests.simulation.stripe_wire import reached
 from tests.simulation.world import World
 from tests.simulation.writes.commit import plain
@@ -141,13 +142,15 @@ def _all_is_stored(world: World) -> None:
         same(len(claims), len(ledger.effects), f"{account}: claims in the table")
         for row in ledger.state.lots:
             must(
-                (account, row[NUMBER]) in world.auditor.due,
+                (account, f"lot_{row[NUMBER]:012d}") in world.auditor.due,
                 f"{account}: lot {row[NUMBER]} is on no list of the sweep's",
             )
             must(row[EXPIRES_AT] > now - 1, f"{account}: lot {row[NUMBER]} has ended, and no sweep recorded it")
+        for hold in ledger.state.holds:
+            must(hold[LAPSES_AT] > now - 1, f"{account}: hold {hold[HOLD_NUMBER]} has lapsed, and no sweep recorded it")
     for place, item in stored.items():
         if place[0].startswith("DUE#"):
-            must(int(item["expires_at"]["N"]) > now, f"the sweep has left {place}, which has ended")
+            must(int(item["ends_at"]["N"]) > now, f"the sweep has left {place}, which has ended")
     for known in world.auditor.purchases.values():
         item = stored[f"ACCOUNT#{known.record['account']}", f"PURCHASE#{known.record['id']}"]
         same(plain(item), known.record, "a purchase in the table")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.simulation.play import Failure, play
 from tests.simulation.stage import Stage
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 
 type Fails = Callable[[list[Step]], Failure | None]
 

@@ -71,6 +71,25 @@ LEAST = {
     "a void refused: exceeds_remaining, nothing remains": 1_000,
     "a void refused: purchase_not_voidable": 50,
     "a void refused: grant_not_found": 500,
+    "a capture of all": 2_000,
+    "a capture of a part": 2_000,
+    "a capture of nothing": 500,
+    "a capture after a lot had ended": 20,
+    "a capture across a renewal": 50,
+    "a hold released": 2_000,
+    "a hold that lapsed": 5_000,
+    "a hold that lapsed across a renewal": 50,
+    "a hold lost credits of an ended lot": 50,
+    "what was held paid a debt": 20,
+    "a reversal of a part": 500,
+    "a reversal of a capture": 500,
+    "a reversal for a week": 50,
+    "a reversal paid a debt": 50,
+    "a reversal of a past period's quota": 100,
+    "a capture refused: already_captured": 50,
+    "a capture refused: hold_lapsed": 50,
+    "a reverse refused: already_reversed": 500,
+    "a reverse refused: consumption_not_found": 500,
     "a history as CSV": 1_000,
     "a history's second page": 2_000,
     "a stranger's purchase": 100,
@@ -145,11 +164,39 @@ def situations(auditor: "Auditor", frame: "Frame", ledger: Ledger, line: Json, b
             "a debit by a catalog that is stale": line["catalog_version"] < auditor.in_force[-1][1],
             "a debit took the last of everything": line["quota_remaining"] == 0 == ledger.state.available,
         }
+    if "holds" in line or "reverses" in line:
+        found |= dict.fromkeys(held_situations(ledger, line), True)
     if kind == "quota_renewal":
         found["boundary: renewed at this very instant"] = before and before.renews_at == at
     if kind in MONEY_BACK:
         found |= dict.fromkeys(money_situations(ledger, line), True)
     return [name for name, happened in found.items() if happened]
+
+
+def held_situations(ledger: Ledger, line: Json) -> list[str]:
+    """Those of an entry that ended holds, or that reverses a charge."""
+    kind, of = line["type"], "what was held" if "holds" in line else "a reversal"
+    found = [f"{of} paid a debt"] if line.get("owed", 0) < 0 else []
+    if kind == "reversal":
+        charge = ledger.lines[line["reverses"] - 1]
+        past = ledger.states[line["reverses"] - 1].period != ledger.state.period
+        quota = any(row[0] == "quota" for row in charge["draws"])
+        found += ["a reversal for a week"] if "lot" in line else []
+        found += ["a reversal of a part"] if line["quantity"] < charge["quantity"] else []
+        found += ["a reversal of a capture"] if charge["type"] == "capture" else []
+        return found + (["a reversal of a past period's quota"] if quota and past else [])
+    held = [ledger.lines[number - 1] for number in line["holds"]]
+    renewed = any(ledger.states[number - 1].period != ledger.state.period for number in line["holds"])
+    found += ["a hold lost credits of an ended lot"] if "expired" in line else []
+    if kind == "release":
+        lapsed = line["actor"] == "prepaid"
+        found.append("a hold that lapsed" if lapsed else "a hold released")
+        return found + (["a hold that lapsed across a renewal"] if lapsed and renewed else [])
+    part = "all" if line["quantity"] == held[0]["quantity"] else "a part" if line["quantity"] else "nothing"
+    found.append(f"a capture of {part}")
+    found += ["a capture across a renewal"] if renewed and line["quantity"] else []
+    late = any(row[0] == "lot" and row[3] <= line["at"] for row in line["draws"])
+    return found + (["a capture after a lot had ended"] if late else [])
 
 
 def money_situations(ledger: Ledger, line: Json) -> list[str]:

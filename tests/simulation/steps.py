@@ -4,9 +4,11 @@ A step names what it is about relative to what is there when it runs ("the third
 so that it still means something when the steps before it are gone. Where there is nothing such, it does nothing.
 """
 
-from dataclasses import dataclass
 from random import Random
 from typing import Any
+
+from tests.simulation import hold_steps
+from tests.simulation.step import Step, a_step
 
 ACCOUNTS = 4
 ZONES = ("America/Sao_Paulo", "UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "Europe/Lisbon")
@@ -24,50 +26,6 @@ DEADLY = ("killed_before", "killed_after")
 # Nobody answers: from that call on, or for so many calls that patience runs out and what follows goes well again.
 LASTING = {"down": 1_000_000, "outage": 6, "blip": 2}
 FAULTS = (*SURVIVED, *SURVIVED, *DEADLY, *DEADLY, "down", "outage", "blip", "blip")
-
-
-@dataclass(frozen=True)
-class Step:
-    """kind: what happens. of: whose account. with_: its own details.
-
-    machine: which of the function's machines answers; cold: a new one in its place.
-    faults: what the n-th call of its function meets. rivals: what else happens just before the n-th call is made.
-    Minus n is the n-th transaction.
-    """
-
-    kind: str
-    of: int = 0
-    with_: tuple[tuple[str, Any], ...] = ()
-    machine: int = 0
-    cold: bool = False
-    faults: tuple[tuple[int, str], ...] = ()
-    rivals: tuple[tuple[int, "Step"], ...] = ()
-
-    def __getitem__(self, name: str) -> Any:
-        for known, value in self.with_:
-            if known == name:
-                return value
-        raise KeyError(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """One of its details."""
-        for known, value in self.with_:
-            if known == name:
-                return value
-        return default
-
-    def __str__(self) -> str:
-        parts = [f"account {self.of}", *(f"{name}={value}" for name, value in self.with_)]
-        if self.machine or self.cold:
-            parts.append(f"on {'a cold ' if self.cold else ''}machine {self.machine}")
-        parts += [f"call {call} meets {fault}" for call, fault in self.faults]
-        parts += [f"before call {call}: [{rival}]" for call, rival in self.rivals]
-        return f"{self.kind}: {', '.join(parts)}"
-
-
-def a_step(kind: str, of: int = 0, **details: Any) -> Step:
-    """A step without faults or rivals, on a warm machine."""
-    return Step(kind, of, tuple(details.items()))
 
 
 def draw_history(seed: int, length: int) -> list[Step]:
@@ -218,6 +176,22 @@ class Drawer:
         dice = self.dice
         how = dice.choice(("unanswered", "unanswered", "any", "any", "refused", "last", "other", "crossed", "stranger"))
         return a_step("again", of, how=how, back=dice.choice((0, 0, 1, 2, 5, 20)))
+
+    # Holds and reversals
+
+    def hold(self, of: int) -> Step | list[Step]:
+        """A hold, and mostly its end, at once or later."""
+        placed, then = hold_steps.hold(self, of), self.dice.choice(("capture", "capture", "release", None, None))
+        return [placed, getattr(self, then)(of)] if then else placed
+
+    def capture(self, of: int) -> Step:
+        return hold_steps.capture(self, of)
+
+    def release(self, of: int) -> Step:
+        return hold_steps.release(self, of)
+
+    def reverse(self, of: int) -> Step:
+        return hold_steps.reverse(self, of)
 
     # Reading
 
@@ -390,12 +364,14 @@ class Drawer:
     def boundary(self, of: int) -> list[Step]:
         """Time moves to the very instant at which a lot ends or a quota renews, by the clock of who is asked then."""
         dice = self.dice
-        what = dice.choice(("lot", "lot", "lot", "lot", "renewal", "renewal", "session", "lock", "catalog"))
+        what = dice.choice(("lot", "lot", "lot", "lot", "renewal", "renewal", "lapse", "session", "lock", "catalog"))
         then = dice.choice(("debit", "debit", "balance", "sweep", "unlock" if what == "lock" else "debit"))
         if what == "session":
             then = "buy"
         if what == "catalog":
             then = "debit"
+        if what == "lapse":
+            then = dice.choice(("capture", "capture", "release", "debit", "sweep"))
         steps: Step | list[Step] = getattr(self, then)(of)
         steps = steps[-1] if isinstance(steps, list) else steps
         return [a_step("boundary", of, what=what, offset=dice.choice((-1, 0, 0, 1)), function=steps.kind), steps]
@@ -406,12 +382,13 @@ WEIGHTS = {
     "batch": 24, "quote": 30, "find": 30, "grant": 60, "void": 16, "put_account": 14, "patch_account": 6, "freeze": 8,
     "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15,
     "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40,
-    "boundary": 24,
+    "boundary": 24, "hold": 60, "capture": 24, "release": 8, "reverse": 24,
 }  # fmt: skip
 # Nothing is called there that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
-    "debit", "debit", "debit", "debit", "batch", "same", "same", "same", "grant", "void", "deliver", "deliver",
+    "debit", "debit", "debit", "debit", "hold", "capture", "reverse",
+    "batch", "same", "same", "same", "grant", "void", "deliver", "deliver",
     "put_account", "patch_account", "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay",
     "reconcile", "again", "catalog", "unlock", "cancel",
 )  # fmt: skip
@@ -425,6 +402,8 @@ HEAVY = frozenset(
 CALLS = {
     "debit": (1, 2, 2, 2, 3),
     "batch": (1, 2, 2, 2, 3, 4, 5),
+    "capture": (1, 2, 3, 3, 3, 4),
+    "reverse": (1, 2, 3, 4, 4, 4, 5),
     "balance": (1, 1, 2),
     "deliver": (1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 9, 9, 10),
     "buy": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),

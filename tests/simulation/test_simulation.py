@@ -14,7 +14,8 @@ from tests.simulation.play import play
 from tests.simulation.shorten import shorten
 from tests.simulation.situations import missed
 from tests.simulation.stage import TABLE, Stage
-from tests.simulation.steps import a_step, draw_history
+from tests.simulation.step import a_step
+from tests.simulation.steps import draw_history
 from tests.simulation.stripe_wire import reached
 from tests.simulation.world import World
 

@@ -31,13 +31,28 @@ from tests.simulation.line import attach, quick_client
 from tests.simulation.met_faults import DATABASE_FAULTS, DELAYS, STRIPE_FAULTS
 from tests.simulation.stage import API_KEY, TABLE, Stage, model_client
 from tests.simulation.stage import session as stage_session
-from tests.simulation.steps import LASTING, Step
+from tests.simulation.step import Step
+from tests.simulation.steps import LASTING
 from tests.simulation.stripe_wire import StripeWire
 from tests.simulation.watched_database import WRITES, WatchedDatabase
 from tests.simulation.writes.auditor import Auditor
 from tests.simulation.writes.commit import Change, KnownPurchase
 from tests.support import wire
-from tests.support.api import BALANCE, BATCH, BUY, CANCEL, CONSUME, GRANT, MANAGER_SESSION, QUOTE, VOID
+from tests.support.api import (
+    BALANCE,
+    BATCH,
+    BUY,
+    CANCEL,
+    CAPTURE,
+    CONSUME,
+    GRANT,
+    MANAGER_SESSION,
+    PLACE_HOLD,
+    QUOTE,
+    RELEASE,
+    REVERSE,
+    VOID,
+)
 from tests.support.gateway_events import caller, http_event
 from tests.support.in_process import FUNCTION_OF
 from tests.support.store_driver import NO_DEADLINE
@@ -55,6 +70,10 @@ FUNCTION_OF_STEP = {
     "batch": FUNCTION_OF[BATCH],
     "grant": FUNCTION_OF[GRANT],
     "void": FUNCTION_OF[VOID],
+    "hold": FUNCTION_OF[PLACE_HOLD],
+    "capture": FUNCTION_OF[CAPTURE],
+    "release": FUNCTION_OF[RELEASE],
+    "reverse": FUNCTION_OF[REVERSE],
     "balance": FUNCTION_OF[BALANCE],
     "quote": FUNCTION_OF[QUOTE],
     "unlock": FUNCTION_OF[MANAGER_SESSION],

@@ -107,8 +107,8 @@ def test_due_rows_are_read_in_pages_without_a_gap(driver: StoreDriver) -> None:
 
     while rows := read_due(driver.table, place, 3):
         assert len(found) < 7
-        found += [row.lot for row in rows]
-        place = SweepCheckpoint(day=place.day, shard=shard, after=f"{rows[-1].account}#{rows[-1].lot}")
+        found += [row.what for row in rows]
+        place = SweepCheckpoint(day=place.day, shard=shard, after=f"{rows[-1].account}#{rows[-1].what}")
 
     assert found == [f"lot_{number:012d}" for number in range(2, 9)]
 
@@ -403,7 +403,7 @@ def test_a_checkpoint_is_read_back_as_it_was_saved(driver: StoreDriver, place: S
 
 
 def test_deleting_a_due_row_twice_is_no_error(driver: StoreDriver) -> None:
-    row = DueRow(account="acme", lot="lot_000000000002", expires_at=DUE_AT, day=DUE_AT.date(), shard=0)
+    row = DueRow(account="acme", what="lot_000000000002", ends_at=DUE_AT, day=DUE_AT.date(), shard=0)
 
     delete_due(driver.table, row)
     delete_due(driver.table, row)

@@ -11,13 +11,16 @@ from prepaid.api import (
     balances,
     catalogs,
     consumptions,
+    erasures,
     grants,
     histories,
+    holds,
     manager_codes,
     openapi,
     portal_sessions,
     purchases,
     quotes,
+    reversals,
     statements,
     webhooks,
 )
@@ -29,6 +32,11 @@ CONSUME = consumptions.CONSUME.key
 BATCH = consumptions.BATCH.key
 CONSUMPTION = consumptions.SHOW.key
 FIND_CONSUMPTION = consumptions.FIND.key
+PLACE_HOLD = holds.PLACE.key
+HOLD = holds.SHOW.key
+CAPTURE = holds.CAPTURE.key
+RELEASE = holds.RELEASE.key
+REVERSE = reversals.REVERSE.key
 QUOTE = quotes.QUOTE.key
 BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
@@ -39,6 +47,7 @@ GET_ACCOUNT = accounts.SHOW.key
 ACCOUNTS = accounts.SHOW_ALL.key
 GRANT = grants.GRANT.key
 VOID = grants.VOID.key
+ERASE = erasures.ERASE.key
 PACKS = catalogs.SHOW_PACKS.key
 GET_CATALOG = catalogs.SHOW_CATALOG.key
 PUT_CATALOG = catalogs.PUT_CATALOG.key
@@ -190,6 +199,9 @@ class Api(ABC):
         assert answer.status == 201, answer
         return answer.body
 
+    def erase(self, customer: str, account: str = "acme", **more: Any) -> Answer:
+        return self(ERASE, account, json={"customer": customer}, **more)
+
     def void(self, grant: str, account: str = "acme", *, credits: int | None = None, **more: Any) -> Answer:
         """Take back credits of a grant; all that remain by default."""
         body = {"reason": "a mistake"} | ({} if credits is None else {"credits": credits})
@@ -197,6 +209,25 @@ class Api(ABC):
 
     def spend(self, quantity: int = 1, feature: str = "sticker", account: str = "acme", **more: Any) -> Answer:
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
+
+    def hold(
+        self, quantity: int = 1, feature: str = "sticker", account: str = "acme", *, more: Any = None, **asked: Any
+    ) -> Answer:
+        """more: members of the body, such as ttl_seconds."""
+        body = {"feature": feature, "quantity": quantity, **(more or {})}
+        return self(PLACE_HOLD, account, json=body, **asked)
+
+    def capture(self, hold: str, quantity: int | None = None, account: str = "acme", **more: Any) -> Answer:
+        """All of the hold unless told."""
+        return self(CAPTURE, account, json={} if quantity is None else {"quantity": quantity}, id=hold, **more)
+
+    def release(self, hold: str, account: str = "acme", **more: Any) -> Answer:
+        return self(RELEASE, account, id=hold, **more)
+
+    def reverse(self, charge: str, quantity: int | None = None, account: str = "acme", **more: Any) -> Answer:
+        """All that is left of the charge unless told."""
+        body = {"reason": "the job failed"} | ({} if quantity is None else {"quantity": quantity})
+        return self(REVERSE, account, json=body, id=charge, **more)
 
     def batch(self, *items: Any, account: str = "acme", **more: Any) -> Answer:
         """Consumptions in one request. items: (key, quantity), of stickers; or a JSON value as it is."""

@@ -140,8 +140,14 @@ Strict = extend(  # type: ignore[no-untyped-call]
 @cache
 def _validator(pointer: str) -> Draft202012Validator:
     """Checks a value against the schema at this place of the document."""
-    validator: Draft202012Validator = Strict({**_closed(document()), "$ref": pointer})
+    validator: Draft202012Validator = Strict({**_closed_document(), "$ref": pointer})
     return validator
+
+
+@cache
+def _closed_document() -> dict[str, Any]:
+    closed: dict[str, Any] = _closed(document())
+    return closed
 
 
 def _closed(node: Any) -> Any:

@@ -163,7 +163,15 @@ def kind(key: Key, item: Any) -> tuple[Any, ...]:
     if key[1].startswith("ENTRY#"):
         line = json.loads(item["line"]["S"])
         owed, texts = line.get("owed", 0), item["texts"]["S"] if "texts" in item else None
-        shape = ("lot" in line, owed > 0, owed < 0, "draws" in line, "key" in line, texts is None, texts == ERASED)
+        shape = (
+            "lot" in line,
+            owed > 0,
+            owed < 0,
+            "draws" in line,
+            "key" in line,
+            texts is None,
+            (texts or "").startswith(ERASED),
+        )
         return ("ENTRY", line["type"], *shape)
     if key[1].startswith("PURCHASE#"):
         return ("PURCHASE", item["state"]["S"])

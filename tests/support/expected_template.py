@@ -33,6 +33,7 @@ FUNCTIONS = {
     "Consume": "consume",
     "BalanceQuery": "balance_query",
     "Accounts": "accounts",
+    "Erasures": "erasures",
     "Checkout": "checkout",
     "Portal": "portal",
     "PurchaseWebhook": "purchase_webhook",
@@ -131,6 +132,8 @@ FUNCTION_SETTINGS = {
     # Timeout: a CSV file is read for up to 20 seconds.
     "BalanceQueryFunction": function("BalanceQuery", timeout=28),
     "AccountsFunction": function("Accounts"),
+    # Timeout: a long ledger is walked over for up to 20 seconds.
+    "ErasuresFunction": function("Erasures", timeout=28),
     # Memory: hashing a manager's code takes most of a core. Timeout: a call to Stripe comes on top, and API Gateway
     # gives up after 30 seconds.
     "CheckoutFunction": function("Checkout", memory=1024, timeout=28),

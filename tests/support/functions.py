@@ -22,6 +22,7 @@ NAMES = (
     "balance_query",
     "checkout",
     "consume",
+    "erasures",
     "expiry_sweep",
     "portal",
     "purchase_webhook",

@@ -1,4 +1,4 @@
-"""Fixtures of the functions' handlers. A conftest adds `table`, in an AWS with `secret_texts()`."""
+"""Fixtures of the functions' handlers. A conftest adds `table`."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,10 +1,12 @@
 """Adds up a finished ledger from its raw items. What kinds of entries there are, the oracle says."""
 
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from tests.oracle import stored_form
+from tests.oracle.rows import LOTS, NUMBER, REMAINING
 from tests.oracle.rules import COUNTED_AS, GRANTS, MONEY_BACK
 from tests.support.store_driver import Stored, entry_items
 
@@ -13,7 +15,8 @@ from tests.support.store_driver import Stored, entry_items
 class Audited:
     """What an account's raw ledger adds up to.
 
-    taken: from lots for money that went back, less what was returned. settled: of grants, for what was owed.
+    taken: from lots for money that went back, less what was returned. settled: of grants and of what was held, for what
+    was owed.
     """
 
     entries: int
@@ -40,13 +43,16 @@ def audit(items: Stored, account: str = "acme") -> Audited:
     taken: dict[int, int] = {}
     settled: dict[int, int] = {}
     balance = consumptions = owed = 0
+    held: dict[int, int] = {}
     time = -1
     for number, item in enumerate(ledger, start=1):
         line, state = stored_form.read(item)
         assert line["at"] >= time, "time ran backwards"
         time = line["at"]
         balance += line["credits"]
-        drawn = {row[1]: row[2] for row in line["draws"] if row[0] == "lot"}
+        drawn = _by_lot(line["draws"])
+        # What a capture spends had left the account when it was held.
+        moved = _by_lot(line.get("returned", [])) if line["type"] == "capture" else drawn
         if line["type"] in GRANTS.values():
             lot_number, _, granted[number], left, *_ = line["lot"]
             settled[number] = -line.get("owed", 0)
@@ -54,17 +60,31 @@ def audit(items: Stored, account: str = "acme") -> Audited:
             assert line["credits"] == left
             assert settled[number] == min(owed, granted[number]), "a grant settles what is owed first"
         else:
-            assert line["credits"] == -sum(drawn.values())
+            assert line["credits"] == -sum(moved.values())
         for lot, credits in drawn.items():
-            sums = {"spent": spent, "expired": expired, "voided": voided, "taken": taken}[COUNTED_AS[line["type"]]]
-            assert credits > 0 or line["type"] in MONEY_BACK
-            assert line["type"] == "expiry" or line["at"] < _draw_expiry(line, lot), "spent after its end"
-            sums[lot] = sums.get(lot, 0) + credits
+            assert credits > 0 or line["type"] in {*MONEY_BACK, "release", "reversal"}
+            assert line["type"] in {"expiry", "capture"} or line["at"] < _draw_expiry(line, lot), "spent after its end"
+            if line["type"] in COUNTED_AS:
+                sums = {"spent": spent, "expired": expired, "voided": voided, "taken": taken}[COUNTED_AS[line["type"]]]
+                sums[lot] = sums.get(lot, 0) + credits
+        lost = _by_lot(line.get("expired", []))
+        for lot, credits in lost.items():
+            expired[lot] = expired.get(lot, 0) + credits
+        before, held = held, _held(state)
+        if "holds" in line:
+            ended = Counter(before)
+            ended.subtract(held)
+            for lot, credits in ended.items():
+                # What neither came back nor was spent or lost paid a debt.
+                paid = credits + moved.get(lot, 0) - lost.get(lot, 0)
+                paid -= drawn.get(lot, 0) if line["type"] == "capture" else 0
+                assert paid >= 0, f"more came back to lot {lot} than was held"
+                settled[lot] = settled.get(lot, 0) + paid
         owed += line.get("owed", 0)
         assert line.get("owed", 0) <= 0 or line["type"] in MONEY_BACK
         assert owed == state.get("owed", 0) >= 0
         consumptions += line["type"] == "consumption"
-        _check_state(state, granted, spent, expired, voided, taken, settled)
+        _check_state(state, granted, spent, expired, voided, taken, settled, held)
         assert balance == line["balance_after"] == sum(row[3] for row in state["lots"]) >= 0
     _check_claims(items, account, len(ledger))
     return Audited(
@@ -88,6 +108,20 @@ def check_chain(ledger: list[dict[str, Any]]) -> None:
         text = "\n".join(item[name]["S"] for name in ("PK", "SK", "line", "state"))
         previous = sha256(previous + text.encode("utf-8")).digest()
         assert item["hash"]["B"] == previous, f"the chain breaks at {item['SK']['S']}"
+
+
+def _by_lot(rows: list[Any]) -> dict[int, int]:
+    """Credits by lot."""
+    return {row[1]: row[2] for row in rows if row[0] == "lot"}
+
+
+def _held(state: Any) -> dict[int, int]:
+    """Credits that holds reserve, by lot."""
+    sums: Counter[int] = Counter()
+    for hold in state.get("holds", ()):
+        for row in hold[LOTS]:
+            sums[row[NUMBER]] += row[REMAINING]
+    return dict(sums)
 
 
 def _check_state(state: Any, granted: dict[int, int], *gone: dict[int, int]) -> None:

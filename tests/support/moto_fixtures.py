@@ -5,15 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from prepaid.store.dynamodb import Table
-from tests.support.aws_in_process import aws_in_process, create_secrets, empty_table
-from tests.support.handlers import secret_texts
+from tests.support.aws_in_process import aws_in_process, empty_table
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[None]:
-    """An AWS in this process, with what the template keeps in Secrets Manager."""
+    """An AWS in this process."""
     with aws_in_process():
-        create_secrets(secret_texts())
         yield
 
 

@@ -16,6 +16,7 @@ PARTITIONS = [
     keys.portal_session("5d41402a"),
     keys.pending_check(datetime(2026, 11, 22, tzinfo=UTC), "pur_1"),
     keys.claim("petshop-1", "key-1"),
+    keys.erasure("petshop-1", "key-1"),
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
     keys.payment("pi_1"),
     keys.statement("petshop-1", date(2026, 11, 1)),

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, within
 
 if TYPE_CHECKING:
     from prepaid.payments.checkout_config import CheckoutConfig
     from prepaid.payments.sessions import Stripe
+    from prepaid.portal_config import PortalConfig
     from prepaid.use_cases.approving import CodeSecrets
 
 
@@ -35,7 +35,7 @@ class Deps:
     webhook_tolerance_seconds: int
     stack: str
     checkout: "CheckoutConfig | None"
-    portal: PortalConfig | None
+    portal: "PortalConfig | None"
     random_bytes: Callable[[int], bytes]
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
-from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table, open_client
@@ -18,6 +17,7 @@ from prepaid.store.secrets import Secret
 if TYPE_CHECKING:
     from prepaid.payments.checkout_config import CheckoutConfig
     from prepaid.payments.sessions import Stripe
+    from prepaid.portal_config import PortalConfig
     from prepaid.use_cases.approving import CodeSecrets
 
 
@@ -79,9 +79,11 @@ def _checkout(settings: Settings) -> "CheckoutConfig | None":
     )
 
 
-def _portal(settings: Settings) -> PortalConfig | None:
+def _portal(settings: Settings) -> "PortalConfig | None":
     if settings.return_url is None or settings.checkout_origin is None:
         return None
+    from prepaid.portal_config import PortalConfig  # noqa: PLC0415 - only one function uses it
+
     return PortalConfig(
         url=settings.portal_url,
         return_url=settings.return_url,

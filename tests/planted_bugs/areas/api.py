@@ -40,7 +40,7 @@ API = (
     ),
     Bug(
         "a void's claim forgets whose grant it was",
-        "request_hash",
+        "items:_asked",
         'left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))',
         'left_out = NOT_ASKED.get(type(operation), frozenset({"actor", "lot"}))',
         ("test_voids",),
@@ -139,7 +139,7 @@ API = (
     Bug(
         "a time between two milliseconds is the earlier one",
         "parse_bound",
-        "whole + timedelta(milliseconds=1) if FINER.search(text) else whole",
+        "whole + timedelta(milliseconds=1) if re.search(FINER, text) else whole",
         "whole",
         ("functions/test_reading",),
     ),

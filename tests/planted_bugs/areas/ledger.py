@@ -94,9 +94,9 @@ LEDGER = (
     ),
     Bug(
         "the quota pays for every feature",
-        "quota_remaining_for",
-        "return quota_remaining(account, catalog) if feature.quota_backed else 0",
-        "return quota_remaining(account, catalog)",
+        "account:quota_remaining",
+        "return quotas_remaining(account, catalog).get(feature.id, 0)",
+        "return max(quotas_remaining(account, catalog).values(), default=0)",
         ("test_quota",),
     ),
     Bug(
@@ -130,8 +130,8 @@ LEDGER = (
     Bug(
         "a renewal leaves a unit used",
         "settle",
-        "renewed = replace(account, quota_used=0, quota_renews_at=",
-        "renewed = replace(account, quota_used=min(1, account.quota_used), quota_renews_at=",
+        "renewed = replace(account, quotas_used={}, quota_renews_at=",
+        "renewed = replace(account, quotas_used=dict.fromkeys(account.quotas_used, 1), quota_renews_at=",
         ("test_quota",),
     ),
     Bug(
@@ -143,16 +143,16 @@ LEDGER = (
     ),
     Bug(
         "a smaller plan takes back what was used",
-        "quota_remaining",
-        "return max(0, quota_limit(account, catalog) - account.quota_used)",
-        "return quota_limit(account, catalog) - account.quota_used",
+        "quotas_remaining",
+        "max(0, limit - used.get(feature, 0))",
+        "limit - used.get(feature, 0)",
         ("test_quota",),
     ),
     Bug(
         "no AI, and quota all the same",
-        "quota_limit",
-        "return catalog.plan(account.terms.plan).quota if account.terms.ai_enabled else 0",
-        "return catalog.plan(account.terms.plan).quota",
+        "quota_limits",
+        "if not account.terms.ai_enabled: return {}",
+        "",
         ("test_quota",),
     ),
     Bug(
@@ -337,22 +337,22 @@ LEDGER = (
     Bug(
         "what a catalog leaves out is gone",
         "with_retired",
-        "merged = replace(new, features=(*new.features, *features))",
-        "merged = new",
+        "features=(*new.features, *features),",
+        "features=new.features,",
         ("core/test_catalog",),
     ),
     Bug(
-        "a retired plan gives units of another feature",
+        "a retired plan loses its quotas",
         "with_retired",
-        "quota=plan.quota if same_feature else 0",
-        "quota=plan.quota",
+        "plans = tuple(replace(plan, active=False)",
+        "plans = tuple(replace(plan, active=False, quotas={})",
         ("core/test_catalog",),
     ),
     Bug(
         "a balance shows what is retired",
         "balance_answer",
-        "if feature.active or (feature.quota_backed and quota_limit(account, catalog))",
-        "if feature.active or feature.quota_backed",
+        "if feature.active or feature.id in quota_limits(account, catalog)",
+        "if feature.active or account.terms.ai_enabled",
         ("functions/test_retirement",),
     ),
     Bug(

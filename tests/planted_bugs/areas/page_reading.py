@@ -76,8 +76,8 @@ PAGE_READING = (
     Bug(
         "the statement leaves out what is rare",
         "_moved",
-        'if name != "spent" and (credits or name in always)',
-        'if name != "spent" and name in always',
+        "if name not in USED and (credits or name in always)",
+        "if name not in USED and name in always",
         ("test_a_rare_movement_has_its_line",),
     ),
     Bug(

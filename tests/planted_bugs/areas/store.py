@@ -39,7 +39,7 @@ STORE = (
         "another request with the key is a replay",
         "find_replay",
         """
-        if claim["request_hash"]["B"] != request_hash(_claimable(operation)):
+        if claim["request_hash"]["B"] != request_hash(asked):
             raise IdempotencyKeyReused
         """,
         "",
@@ -78,7 +78,7 @@ STORE = (
     ),
     Bug(
         "the caller is part of the request's hash",
-        "request_hash",
+        "items:_asked",
         'left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))',
         "left_out = NOT_ASKED.get(type(operation), frozenset())",
         ("test_append",),

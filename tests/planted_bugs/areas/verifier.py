@@ -34,8 +34,8 @@ VERIFIER = (
     Bug(
         "the verifier asks for no claim of a void",
         "ASKED_WITH_A_KEY",
-        '("consumption", "void", *(LOT_KIND_OF.keys() - {"purchase"}))',
-        '("consumption", *(LOT_KIND_OF.keys() - {"purchase"}))',
+        '("consumption", "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))',
+        '("consumption", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))',
         ("test_nothing_is_found_in_rows_the_service_wrote",),
     ),
     Bug(
@@ -69,8 +69,8 @@ VERIFIER = (
     Bug(
         "the verifier compares lines and not states",
         "_compare",
-        'if all(audit.last[part] == encoded[part] for part in ("line", "state"))',
-        'if all(audit.last[part] == encoded[part] for part in ("line",))',
+        'if all(audit.last[part]["S"] == encoded[part] for part in PARTS):',
+        'if all(audit.last[part]["S"] == encoded[part] for part in ("line",)):',
         ("test_a_pass_saved_after_every_page_finds_the_same",),
     ),
     Bug(

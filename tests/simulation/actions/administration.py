@@ -6,7 +6,7 @@ from tests.oracle import rules
 from tests.oracle.catalog import Json
 from tests.simulation.actions.asking import account_of
 from tests.simulation.frames import ClientRequest
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.simulation.world import FUNCTIONS, World
 from tests.support.api import PATCH_ACCOUNT, PUT_ACCOUNT, PUT_CATALOG
 from tests.support.gateway_events import ADMIN

@@ -1,7 +1,7 @@
 """How a client asks, and keeps what it asked for its retries."""
 
 from tests.simulation.frames import Answer, ClientRequest
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.simulation.world import KEPT_REQUESTS, World
 
 # The statuses after which a client asks again; None: it got no answer.

@@ -3,7 +3,7 @@
 from tests.oracle.catalog import Json
 from tests.simulation.actions.asking import account_of, ask, new_key
 from tests.simulation.frames import ClientRequest
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.simulation.world import CODES, World
 from tests.support.api import BUY, CANCEL, MANAGER_CODE, MANAGER_SESSION
 from tests.support.gateway_events import ADMIN, BUYER

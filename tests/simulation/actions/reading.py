@@ -8,7 +8,7 @@ from tests.simulation.actions.asking import WAITING, account_of
 from tests.simulation.actions.spending import quantity_of
 from tests.simulation.answers.reading import entries_shown, next_cursor
 from tests.simulation.frames import ClientRequest
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.simulation.world import ANYBODY, World
 from tests.support.api import (
     ACCOUNTS,

@@ -3,10 +3,10 @@
 from tests.oracle.calendar import DAY
 from tests.oracle.catalog import Json
 from tests.oracle.ledger import Ledger
-from tests.oracle.rows import EXPIRES_AT
+from tests.oracle.rows import EXPIRES_AT, LAPSES_AT
 from tests.simulation.actions.asking import account_of
 from tests.simulation.stage import TABLE
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.simulation.world import World
 
 
@@ -55,6 +55,8 @@ def _instants(world: World, what: str, account: str, ledger: Ledger) -> list[int
             return []
         state = ledger.state.at(max(world.moment, ledger.time))
         return [row[EXPIRES_AT] for row in state.lots] if what == "lot" else [state.renews_at]
+    if what == "lapse":
+        return [hold[LAPSES_AT] for hold in ledger.state.holds] if ledger.number else []
     if what == "session":
         return [session.expires_at for session in world.auditor.sessions.values() if session.account == account]
     if what == "lock":

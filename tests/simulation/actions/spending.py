@@ -9,7 +9,7 @@ from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation.actions.asking import WAITING, account_of, ask, new_key
 from tests.simulation.frames import Answer, ClientRequest
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.simulation.world import ANYBODY, KEPT_REQUESTS, World
 from tests.support.api import BATCH, CONSUME, GRANT, VOID
 from tests.support.gateway_events import ADMIN

@@ -9,7 +9,7 @@ from fake_stripe.errors import StripeError
 from tests.oracle.catalog import Json
 from tests.simulation.frames import Answer, ClientRequest
 from tests.simulation.stage import WEBHOOK_SECRET
-from tests.simulation.steps import Step
+from tests.simulation.step import Step
 from tests.simulation.world import World
 from tests.support.api import WEBHOOK
 

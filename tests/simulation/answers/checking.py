@@ -9,6 +9,7 @@ from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.batches import check_batch
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
+from tests.simulation.answers.holds import check_ending, check_hold
 from tests.simulation.answers.reading import (
     check_accounts,
     check_balance,
@@ -28,6 +29,10 @@ ASK_AGAIN = {"payments_unavailable", "busy", "payment_provider_refused"}
 CHECKS = {
     "debit": check_debit,
     "batch": check_batch,
+    "hold": check_hold,
+    "capture": check_ending,
+    "release": check_ending,
+    "reverse": check_ending,
     "grant": check_grant,
     "void": check_void,
     "put_account": check_put_account,

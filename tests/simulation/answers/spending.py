@@ -21,7 +21,7 @@ def check_debit(it: AnswerCheck) -> None:
         return
     if it.answer.code == "insufficient_credits":
         it.world.refused_keys.add((it.frame.account, it.frame.key))
-        it.is_one_of(_insufficient(it), {name: it.answer.body[name] for name in INSUFFICIENT})
+        it.is_one_of(insufficient(it), {name: it.answer.body[name] for name in INSUFFICIENT})
         _note_lost_credit(it)
         return
     check_feature(it)
@@ -43,7 +43,8 @@ def check_feature(it: AnswerCheck) -> None:
 INSUFFICIENT = ("needed", "available", "quota_remaining", "renews_at", "suggested_pack")
 
 
-def _insufficient(it: AnswerCheck) -> Iterator[Json]:
+def insufficient(it: AnswerCheck) -> Iterator[Json]:
+    """What a 402 may say, for each state that the account had while the request ran."""
     assert it.frame.request is not None
     for state, number in it.states():
         for catalog in it.catalogs(number):

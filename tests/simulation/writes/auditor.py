@@ -29,6 +29,10 @@ MAY_WRITE = {
     "batch": {"ENTRY", "CLAIM"},
     "grant": {"ENTRY", "CLAIM", "DUE"},
     "void": {"ENTRY", "CLAIM"},
+    "hold": {"ENTRY", "CLAIM", "DUE"},
+    "capture": {"ENTRY", "CLAIM"},
+    "release": {"ENTRY", "CLAIM"},
+    "reverse": {"ENTRY", "CLAIM", "DUE", "REVERSED"},
     "put_account": {"ENTRY", "PROFILE", "ACCOUNTS"},
     "patch_account": {"ENTRY", "PROFILE"},
     "catalog": {"CATALOG"},
@@ -40,6 +44,7 @@ MAY_WRITE = {
     "reconcile": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK"},
     "sweep": {"ENTRY", "DUE", "SWEEP"},
 }
+WITH_A_CLAIM = {"debit", "grant", "void", "hold", "capture", "release", "reverse"}
 CHECKS = {**PURCHASE_CHECKS, **RECORD_CHECKS}
 VOID_REFUNDS = {"failed", "canceled"}
 LOST_DISPUTES = {"needs_response", "under_review", "lost"}
@@ -59,7 +64,10 @@ class Auditor:
         self.profiles: dict[str, list[tuple[int, Json]]] = {}
         self.managers: dict[str, ManagerCode] = {}
         self.sessions: dict[str, KnownSession] = {}
-        self.due: set[tuple[str, int]] = set()
+        # By account, the ids of lots and holds.
+        self.due: set[tuple[str, str]] = set()
+        # Units by account and number of the entry that was reversed.
+        self.reversed: Counter[tuple[str, int]] = Counter()
         self.payments: dict[str, str] = {}
         # By payment: since when by the true time Stripe has this as refunded and disputed.
         self.money_back: dict[str, list[tuple[int, int, int]]] = {}
@@ -106,7 +114,7 @@ class Auditor:
             first = [line for line in first if line["type"] != "consumption"]
             must(types == sorted(types, key="consumption".__eq__), f"{account}: what time did is not first in {types}")
         must({line["type"] for line in first} <= rules.SETTLING, f"{kind} writes {types}")
-        if last["type"] in rules.SETTLING:
+        if last["type"] in rules.SETTLING and last["actor"] == rules.SERVICE:
             # Only a request without an entry of its own leaves it at what time has done, and leaves none of that out.
             left = rules.next_entry(ledger, request, last["at"], self.catalogs[last["catalog_version"]])
             must(left is None, f"{kind} writes {types} and leaves out {left}")
@@ -176,17 +184,24 @@ def _item_of(commit: Commit, entry: Json) -> rules.Request:
     raise Broken(f"{commit.account}: no item asks for {line}, or it is out of order")
 
 
+def _due(commit: Commit) -> set[str]:
+    return {(new or {})["what"]["S"] for _, _, new in commit.changes.get("DUE", [])}
+
+
 def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
     """What must be in one transaction with an entry."""
     changes, about = commit.changes, f"entry {ledger.number}"
     if "lot" in last:
         lot = last["lot"][NUMBER]
-        named = {(new or {})["lot"]["S"] for _, _, new in changes.get("DUE", [])}
-        must(f"lot_{lot:012d}" in named, f"{ledger.account}: lot {lot} is not on the sweep's list")
+        must(f"lot_{lot:012d}" in _due(commit), f"{ledger.account}: lot {lot} is not on the sweep's list")
+    if "lapses_at" in last:
+        must(f"hold_{ledger.number:012d}" in _due(commit), f"{ledger.account}: {about} is not on the sweep's list")
+    if "reverses" in last:
+        must("REVERSED" in changes, f"{ledger.account}: {about} does not count what it reverses")
     if commit.frame.step.kind == "batch":
         spent = sum(line["type"] == "consumption" for line in commit.lines)
         same(len(changes.get("CLAIM", [])), spent, f"{ledger.account}: claims of a batch up to {about}")
-    if commit.frame.step.kind in {"debit", "grant", "void"}:
+    if commit.frame.step.kind in WITH_A_CLAIM:
         same(len(changes.get("CLAIM", [])), 1, f"{ledger.account}: claims with {about}")
     if last["type"] == "purchase":
         same(len(changes.get("PAYMENT", [])), 1, f"{ledger.account}: payments with {about}")

@@ -8,7 +8,7 @@ from tests.oracle.catalog import CatalogVersion
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import KeyEffect
 from tests.oracle.manager_code import SESSION_MILLISECONDS, ManagerCode
-from tests.oracle.rows import EXPIRES_AT, NUMBER
+from tests.oracle.rows import HOLD_NUMBER, NUMBER
 from tests.simulation.writes.commit import Change, Commit, KnownSession, plain
 
 COUNTS = ("version", "revision", "tries", "locks", "tried_at")
@@ -54,25 +54,40 @@ def _check_claim_of_item(commit: Commit, partition: str, number: int) -> None:
 
 
 def check_due(commit: Commit, change: Change) -> None:
-    """A lot is on the sweep's list from its grant until its end is recorded."""
+    """A lot or hold is on the sweep's list from its entry until its end is recorded."""
     (partition, sort), _, new = change
-    account, _, lot = sort.rpartition("#lot_")
-    place = (account, int(lot))
-    auditor = commit.auditor
+    account, _, what = sort.partition("#")
+    auditor, number = commit.auditor, int(what.rpartition("_")[2])
+    ledger = auditor.ledgers[account]
+    if what.startswith("lot"):
+        ends, live = ledger.ends[number], {row[NUMBER] for row in ledger.state.lots}
+    else:
+        ends, live = ledger.lines[number - 1]["lapses_at"], {hold[HOLD_NUMBER] for hold in ledger.state.holds}
     if new is None:
-        ledger = auditor.ledgers[account]
-        live = {row[NUMBER] for row in ledger.state.lots}
-        must(ledger.ends[place[1]] <= commit.frame.now, f"{sort} leaves the sweep's list before its end")
-        must(place[1] not in live, f"{sort} leaves the sweep's list before its end is recorded")
-        auditor.due.discard(place)
+        must(ends <= commit.frame.now, f"{sort} leaves the sweep's list before its end")
+        must(number not in live, f"{sort} leaves the sweep's list before its end is recorded")
+        auditor.due.discard((account, what))
         return
-    must(place not in auditor.due, f"{sort} is on the list twice")
-    row = commit.lines[-1]["lot"]
-    same(row[NUMBER], place[1], f"{sort}: its lot")
-    same(int(new["expires_at"]["N"]), row[EXPIRES_AT], f"{sort}: its end")
-    day = auditor.world.day(row[EXPIRES_AT])
+    must((account, what) not in auditor.due, f"{sort} is on the list twice")
+    same(number, ledger.number, f"{sort}: its entry")
+    same(int(new["ends_at"]["N"]), ends, f"{sort}: its end")
+    day = auditor.world.day(ends)
     must(partition.startswith(f"DUE#{day}#"), f"{sort}: due on {partition}, ends on {day}")
-    auditor.due.add(place)
+    auditor.due.add((account, what))
+
+
+def check_reversed(commit: Commit, change: Change) -> None:
+    """The number of a charge's reversed units, raised by those of the reversal beside it."""
+    (_, sort), old, new = change
+    assert new is not None
+    line, place = commit.lines[-1], (commit.account, int(sort.removeprefix("REVERSED#")))
+    same(place[1], line["reverses"], f"{sort}: the charge that it counts")
+    counted = commit.auditor.reversed
+    same(plain(old)["units"] if old else 0, counted[place], f"{sort}: what was reversed before")
+    counted[place] += line["quantity"]
+    same(plain(new)["units"], counted[place], f"{sort}: its units")
+    charged = commit.auditor.ledgers[place[0]].lines[place[1] - 1]["quantity"]
+    must(counted[place] <= charged, f"{sort}: {counted[place]} of {charged} units are reversed")
 
 
 def check_profile(commit: Commit, change: Change) -> None:
@@ -171,6 +186,7 @@ def check_place(_commit: Commit, _change: Change) -> None:
 CHECKS = {
     "CLAIM": check_claim,
     "DUE": check_due,
+    "REVERSED": check_reversed,
     "PROFILE": check_profile,
     "ACCOUNTS": check_listed,
     "CATALOG": check_catalog,

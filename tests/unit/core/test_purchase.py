@@ -1,8 +1,9 @@
 """rule 11 and 12: whatever the payment provider says, however often and in whatever order, credits land once."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from itertools import permutations, product
+from itertools import product
 from typing import get_args
 
 import pytest
@@ -220,10 +221,20 @@ def test_the_end_state_ignores_order_and_repetition(start: PurchaseState, length
 
 @pytest.mark.parametrize("start", NOT_GRANTED)
 def test_every_order_of_everything_twice_grants_exactly_once(start: PurchaseState) -> None:
-    orders = set(permutations(PROGRESS * 2))
+    orders = set(distinct_orders(PROGRESS * 2))
 
     assert len(orders) == 2520
     assert {received(a_purchase(start), *order) for order in orders} == {("granted", 100, 1)}
+
+
+def distinct_orders(statuses: tuple[Progress, ...]) -> Iterator[tuple[Progress, ...]]:
+    """Each order of these statuses once. itertools.permutations repeats an order for each pair of equal statuses."""
+    if not statuses:
+        yield ()
+    for first in set(statuses):
+        place = statuses.index(first)
+        for order in distinct_orders(statuses[:place] + statuses[place + 1 :]):
+            yield first, *order
 
 
 def test_no_sequence_without_a_payment_grants() -> None:

@@ -101,8 +101,7 @@ def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str
         "entry": entry,
         "credits": {
             "available": account.available,
-            # Always 0: the service has no holds.
-            "held": 0,
+            "held": account.held,
             "owed": account.owed,
             "next_expiry_at": rfc3339(account.lots[0].expires_at) if account.lots else None,
             "lots": [

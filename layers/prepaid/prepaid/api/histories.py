@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
@@ -17,6 +17,7 @@ from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, P
 from prepaid.api.http.times import Time, parse_bound, rfc3339
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import Busy, InvalidRequest
+from prepaid.core.ids import hold_id
 from prepaid.deps import Deps
 from prepaid.store.dynamodb import Table, within
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
@@ -25,6 +26,8 @@ CSV = "text/csv"
 # JSON is also the response to a request that accepts neither.
 MEDIA_TYPES = ("application/json", CSV)
 LISTING = "history"
+# In a file, what stands for texts that were removed.
+ERASED_CELL = "erased"
 FILTERS = frozenset({"type", "feature", "source", "from", "to"})
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_LINES = 10_000
@@ -37,14 +40,27 @@ FILE_SECONDS = 20.0
 MAX_READS = 5
 
 
+class QuotaChange(TypedDict):
+    """What an entry changed of one feature's quota: negative when units were drawn."""
+
+    feature: str
+    units: int
+
+
 class EntryAnswer(TypedDict):
-    """An entry of the history. lot: that the entry granted, or voided."""
+    """An entry of the history. lot: that the entry granted, or voided. quota: the sum of `quotas`.
+
+    quota_remaining: of the feature's quota if the plan has one, else of all quotas. erased: whether an erasure removed
+    the texts. holds: that the entry placed or ended. returned: what a captured hold gave back. expired: credits
+    of holds whose lot had ended. reverses: the entry whose charge this one returns.
+    """
 
     entry: int
     at: Time
     type: str
     credits: int
     quota: int
+    quotas: list[QuotaChange]
     owed: int
     feature: str | None
     quantity: int | None
@@ -55,9 +71,14 @@ class EntryAnswer(TypedDict):
     balance_after: int
     quota_remaining: int
     draws: list[DrawAnswer]
+    holds: list[str]
+    returned: list[DrawAnswer]
+    expired: list[DrawAnswer]
+    reverses: int | None
     lot: str | None
     purchase: str | None
     actor: str
+    erased: bool
 
 
 class HistoryAnswer(TypedDict):
@@ -209,7 +230,7 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
     Stops at the query's limit, at MAX_FILE_BYTES and at the table's deadline. Raises AccountNotFound, and Busy if
     nothing was read before the deadline.
     """
-    from prepaid.api.csv_lines import COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
+    from prepaid.api.csv_lines import csv_line  # noqa: PLC0415 - only exports use it
 
     first, last = entry_range(table, query.account_id, query.filters, query.before)
     limit = query.limit or MAX_LINES
@@ -224,14 +245,22 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
                 raise
             break
         for entry in page.entries:
-            answer: Mapping[str, Any] = entry_answer(entry)
-            line = csv_line(answer[column] for column in COLUMNS)
+            line = csv_line(csv_cells(entry))
             size += len(json.dumps(line))
             if size > MAX_FILE_BYTES:
                 return lines, entry.number + 1
             lines.append(line)
         before = page.before or first
     return lines, before if before > first else None
+
+
+def csv_cells(entry: Entry) -> Iterator[Any]:
+    """The entry's cells, in the order of COLUMNS. A text that was erased says so."""
+    from prepaid.api.csv_lines import COLUMNS  # noqa: PLC0415 - only exports use it
+
+    answer: Mapping[str, Any] = entry_answer(entry)
+    for column in COLUMNS:
+        yield ERASED_CELL if entry.erased and column == "description" else answer[column]
 
 
 def entry_answer(entry: Entry) -> EntryAnswer:
@@ -242,6 +271,7 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "type": entry.type,
         "credits": entry.credits,
         "quota": entry.quota,
+        "quotas": [{"feature": feature, "units": units} for feature, units in entry.quotas.items()],
         "owed": entry.owed,
         "feature": entry.feature,
         "quantity": entry.quantity,
@@ -252,9 +282,14 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "balance_after": entry.after.available,
         "quota_remaining": entry.quota_remaining,
         "draws": [draw_answer(draw) for draw in entry.draws],
+        "holds": [hold_id(number) for number in ((entry.number,) if entry.type == "hold" else entry.holds)],
+        "returned": [draw_answer(draw) for draw in entry.returned],
+        "expired": [draw_answer(draw) for draw in entry.expired],
+        "reverses": entry.reverses,
         "lot": _lot(entry),
         "purchase": entry.purchase,
         "actor": entry.actor,
+        "erased": entry.erased,
     }
 
 

@@ -23,6 +23,7 @@ EntryType = Literal[
     "dispute",
     "quota_renewal",
     "plan_change",
+    "erasure",
 ]
 Source = Literal["quota", "credits", "both"]
 # The types that spend units of a feature. Only these can be reversed.

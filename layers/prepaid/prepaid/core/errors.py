@@ -62,7 +62,6 @@ class InvalidRequest(Refused):
     code: ClassVar[str] = "invalid_request"
 
 
-@dataclass(eq=False)
 class AccountNotFound(Refused):
     """No such account for this caller. Deliberately doesn't reveal whether another caller owns it."""
 
@@ -169,14 +168,12 @@ class TooManyLots(Refused):
     code: ClassVar[str] = "too_many_lots"
 
 
-@dataclass(eq=False)
 class GrantNotFound(Refused):
     """The account has no such grant."""
 
     code: ClassVar[str] = "grant_not_found"
 
 
-@dataclass(eq=False)
 class PurchaseNotVoidable(Refused):
     """The credits were bought: only a refund of their payment takes them back (rule 13)."""
 
@@ -191,7 +188,6 @@ class ExceedsRemaining(Refused):
     code: ClassVar[str] = "exceeds_remaining"
 
 
-@dataclass(eq=False)
 class IdempotencyKeyReused(Refused):
     """The key already took effect for a different request (rule 5)."""
 
@@ -222,7 +218,6 @@ class CodeLocked(Refused):
     code: ClassVar[str] = "code_locked"
 
 
-@dataclass(eq=False)
 class SessionInvalid(Refused):
     """The manager session is unknown, another account's, expired, ended by a change of the code, or used for another
     purchase. Deliberately doesn't reveal which."""
@@ -239,14 +234,12 @@ class PortalLinkUsed(Refused):
     code: ClassVar[str] = "portal_link_used"
 
 
-@dataclass(eq=False)
 class PortalLinkInvalid(Refused):
     """The link to the subscription page is unknown or expired. Deliberately doesn't reveal which."""
 
     code: ClassVar[str] = "portal_link_invalid"
 
 
-@dataclass(eq=False)
 class PortalSessionEnded(Refused):
     """The session on the subscription page is unknown, too old, or ended by leaving or by a changed code."""
 
@@ -262,14 +255,12 @@ class CurrencyMismatch(Refused):
     code: ClassVar[str] = "currency_mismatch"
 
 
-@dataclass(eq=False)
 class PurchaseNotFound(Refused):
     """The account has no such purchase."""
 
     code: ClassVar[str] = "purchase_not_found"
 
 
-@dataclass(eq=False)
 class PurchaseNotResumable(Refused):
     """The key's purchase has no payment page to return: it is too old to continue, its page is no longer open, or an
     event named a different page. Start a new purchase with a new key."""
@@ -277,7 +268,6 @@ class PurchaseNotResumable(Refused):
     code: ClassVar[str] = "purchase_not_resumable"
 
 
-@dataclass(eq=False)
 class PurchaseNotCancellable(Refused):
     """The purchase isn't open: it is paid, waits for a bank, or is over. A payment that was first stands."""
 

@@ -8,8 +8,11 @@ from prepaid.core.calendar import milliseconds
 PURCHASE_ID = re.compile(r"pur_[0-9a-f]{20}", re.ASCII)
 PURCHASE_PREFIX = "pur_"
 # A grant is also known by its lot, because histories and balances show only the lot.
-GRANT_OR_LOT_ID = re.compile(r"(?:gra|lot)_([0-9]{12})", re.ASCII)
-CONSUMPTION_ID = re.compile(r"con_([0-9]{12})", re.ASCII)
+GRANT_OR_LOT_ID = r"(?:gra|lot)_([0-9]{12})"
+CONSUMPTION_ID = r"con_([0-9]{12})"
+HOLD_ID = r"hold_([0-9]{12})"
+# What a reversal can reverse: a consumption or a capture.
+CHARGE_ID = r"(?:con|cap)_([0-9]{12})"
 
 
 def lot_id(number: int) -> str:
@@ -29,8 +32,45 @@ def consumption_id(number: int) -> str:
 
 def consumption_number(consumption: str) -> int:
     """The number of the entry that recorded the consumption; 0, which no entry has, for text that isn't such an id."""
-    match = CONSUMPTION_ID.fullmatch(consumption)
+    match = re.fullmatch(CONSUMPTION_ID, consumption)
     return int(match[1]) if match else 0
+
+
+def charge_number(charge: str) -> int:
+    """The number of the entry that recorded the consumption or capture; 0, which no entry has, for any other text."""
+    match = re.fullmatch(CHARGE_ID, charge)
+    return int(match[1]) if match else 0
+
+
+def hold_id(number: int) -> str:
+    """The id of the hold that entry `number` recorded."""
+    return f"hold_{number:012d}"
+
+
+def hold_number(hold: str) -> int:
+    """The number of the entry that recorded the hold; 0, which no entry has, for text that isn't such an id."""
+    match = re.fullmatch(HOLD_ID, hold)
+    return int(match[1]) if match else 0
+
+
+def capture_id(number: int) -> str:
+    """The id of the capture that entry `number` recorded."""
+    return f"cap_{number:012d}"
+
+
+def release_id(number: int) -> str:
+    """The id of the release that entry `number` recorded."""
+    return f"rel_{number:012d}"
+
+
+def reversal_id(number: int) -> str:
+    """The id of the reversal that entry `number` recorded."""
+    return f"rev_{number:012d}"
+
+
+def erasure_id(number: int) -> str:
+    """The id of the erasure that entry `number` recorded."""
+    return f"era_{number:012d}"
 
 
 def grant_id(number: int) -> str:
@@ -41,7 +81,7 @@ def grant_id(number: int) -> str:
 def grant_number(grant: str) -> int:
     """The number of the entry that recorded the grant, from the grant's id or its lot's; 0, which no entry has, for any
     other text."""
-    match = GRANT_OR_LOT_ID.fullmatch(grant)
+    match = re.fullmatch(GRANT_OR_LOT_ID, grant)
     return int(match[1]) if match else 0
 
 

@@ -128,6 +128,15 @@ class ChangeTerms:
     terms: Terms
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase:
+    """Record that the texts of `entries` entries were erased (rule 22). subject: a keyed digest of the customer."""
+
+    actor: str
+    subject: str
+    entries: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Settle:
     """Record expired lots, lapsed holds and a renewed quota. Adds no entry when there is nothing to record."""
@@ -146,7 +155,9 @@ class Quote:
     refusal: InsufficientCredits | None = None
 
 
-Operation = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | Revoke | Restore | ChangeTerms | Settle
+Operation = (
+    Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | Revoke | Restore | ChangeTerms | Erase | Settle
+)
 
 
 def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog, now: datetime) -> Entry:
@@ -199,6 +210,9 @@ def apply(account: Account, operation: Operation, *, catalog: Catalog, now: date
             own = (_restore(account, operation, catalog, now),)
         case ChangeTerms():
             own = _change_terms(account, operation, catalog, now)
+        case Erase():
+            erased = entry_between("erasure", account, account, catalog, now, operation.actor)
+            own = (replace(erased, quantity=operation.entries),)
         case Settle():
             own = ()
         case _:

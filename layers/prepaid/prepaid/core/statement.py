@@ -33,6 +33,7 @@ LINES: Mapping[str, str | None] = {
     "dispute": "taken_back",
     "quota_renewal": None,
     "plan_change": None,
+    "erasure": None,
 }
 # What settles a debt first.
 PAYING = ("purchase", "grant", "adjustment", "reversal", "capture", "release")

@@ -228,7 +228,7 @@ def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
     yield entry.after.available
     yield entry.quota_remaining
     yield entry.after.owed
-    yield entry.description
+    yield texts["lines.erased"] if entry.erased else entry.description
     yield entry.customer
     yield entry.reference
     lots = [f"{lot_number(draw.lot)}: {draw.credits}" for draw in entry.draws if isinstance(draw, LotDraw)]

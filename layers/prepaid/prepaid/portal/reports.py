@@ -173,7 +173,7 @@ def service_cells(entry: Entry, visit: Visit) -> Cells:
         texts_of(language)[f"source.{entry.source}"] if entry.source else None,
         entry.quota_units,
         entry.spent,
-        entry.description,
+        texts_of(language)["lines.erased"] if entry.erased else entry.description,
         entry.reference,
         entry.number,
     )

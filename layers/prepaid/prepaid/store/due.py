@@ -1,6 +1,7 @@
-"""Due rows: lots by day of expiry, spread over shards, for the sweep. A row stays until the expiry is recorded.
+"""Due rows: lots by day of expiry and holds by day of lapse, spread over shards, for the sweep. A row stays until the
+end is recorded.
 
-No balance depends on these rows: a lot expires by its date, whether or not the expiry is recorded (rule 2).
+No balance depends on these rows: a lot expires and a hold lapses by its date, recorded or not (rules 2, 16).
 """
 
 from dataclasses import dataclass
@@ -9,17 +10,18 @@ from zlib import crc32
 
 from prepaid.core.account import Lot
 from prepaid.core.calendar import instant, milliseconds
+from prepaid.core.ids import hold_id
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table, delete, get, put, query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRow:
-    """A lot that expires at expires_at, as one row of its day and shard."""
+    """A lot or hold that ends at ends_at, as one row of its day and shard. what: the id of the lot or hold."""
 
     account: str
-    lot: str
-    expires_at: datetime
+    what: str
+    ends_at: datetime
     day: date
     shard: int
 
@@ -29,7 +31,7 @@ class SweepCheckpoint:
     """Where a sweep continues: at `shard` of `day`, after row `after` ("" is the start of the shard).
 
     return_to: the earliest unfinished day before this place, to which the next sweep returns. A day is unfinished when
-    a lot's expiry couldn't be recorded, or when the day wasn't over: more lots may expire and more rows may appear.
+    an end couldn't be recorded, or when the day wasn't over: more may end and more rows may appear.
     """
 
     day: date
@@ -38,14 +40,24 @@ class SweepCheckpoint:
     return_to: date | None = None
 
 
-def due_item(account: str, lot: Lot) -> Item:
-    """The row of a lot. The shard depends on the account, so that one reader gets all of an account's lots of a day."""
-    day, shard = lot.expires_at.astimezone(UTC).date(), crc32(account.encode()) % keys.DUE_SHARDS
+def lot_due_item(account: str, lot: Lot) -> Item:
+    """The row of a lot."""
+    return _due_item(account, lot.id, lot.expires_at)
+
+
+def hold_due_item(account: str, number: int, lapses_at: datetime) -> Item:
+    """The row of the hold that entry `number` placed. It stays until lapses_at, also when the hold ends earlier."""
+    return _due_item(account, hold_id(number), lapses_at)
+
+
+def _due_item(account: str, what: str, ends_at: datetime) -> Item:
+    # The shard depends on the account, so that one reader gets all of an account's rows of a day.
+    day, shard = ends_at.astimezone(UTC).date(), crc32(account.encode()) % keys.DUE_SHARDS
     return {
-        **keys.due(day, shard, account, lot.id),
+        **keys.due(day, shard, account, what),
         "account": {"S": account},
-        "lot": {"S": lot.id},
-        "expires_at": {"N": str(milliseconds(lot.expires_at))},
+        "what": {"S": what},
+        "ends_at": {"N": str(milliseconds(ends_at))},
     }
 
 
@@ -63,8 +75,8 @@ def read_due(table: Table, checkpoint: SweepCheckpoint, limit: int) -> tuple[Due
     return tuple(
         DueRow(
             account=item["account"]["S"],
-            lot=item["lot"]["S"],
-            expires_at=instant(int(item["expires_at"]["N"])),
+            what=item["what"]["S"],
+            ends_at=instant(int(item["ends_at"]["N"])),
             day=checkpoint.day,
             shard=checkpoint.shard,
         )
@@ -73,13 +85,13 @@ def read_due(table: Table, checkpoint: SweepCheckpoint, limit: int) -> tuple[Due
 
 
 def delete_due(table: Table, row: DueRow) -> None:
-    """Delete the row of a lot whose expiry is in the ledger. Raises Busy."""
-    delete(table, keys.due(row.day, row.shard, row.account, row.lot))
+    """Delete the row of a lot or hold whose end is in the ledger. Raises Busy."""
+    delete(table, keys.due(row.day, row.shard, row.account, row.what))
 
 
 def sort_key(row: DueRow) -> str:
     """The row's sort key within its shard."""
-    return keys.due(row.day, row.shard, row.account, row.lot)["SK"]["S"]
+    return keys.due(row.day, row.shard, row.account, row.what)["SK"]["S"]
 
 
 def read_checkpoint(table: Table) -> SweepCheckpoint | None:

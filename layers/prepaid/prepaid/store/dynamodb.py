@@ -252,6 +252,25 @@ def put(table: Table, put: Item) -> None:
     _retry(table, call)
 
 
+def replace_text(table: Table, key: Mapping[str, Any], attribute: str, before: str, after: str) -> None:
+    """Replace one text of an item. Raises ConditionFailed when it isn't `before` any more, Busy."""
+
+    def call() -> None:
+        try:
+            with translate_errors():
+                table.client.update_item(
+                    TableName=table.name,
+                    Key=key,
+                    UpdateExpression=f"SET {attribute} = :after",
+                    ConditionExpression=f"{attribute} = :before",
+                    ExpressionAttributeValues={":before": {"S": before}, ":after": {"S": after}},
+                )
+        except table.client.exceptions.ConditionalCheckFailedException as error:
+            raise ConditionFailed({}) from error
+
+    _retry(table, call)
+
+
 def delete(table: Table, key: Mapping[str, Any]) -> None:
     """Delete one item if it exists. Raises Busy."""
 

@@ -4,7 +4,7 @@ An entry's item:
 
     line    the event, compact JSON. `v` is the version of the form of line and state
     state   the account after the event, compact JSON
-    texts   a salt and the texts that can name a person, or ERASED; absent when the entry never had texts
+    texts   a salt and the texts that can name a person, or a mark once they are erased; absent without texts
     hash    of the previous hash, the key, the line and the state
 
 The line holds a digest of `texts`, so the chain covers them without holding them: erasing the texts breaks no hash, and
@@ -39,7 +39,7 @@ from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.entry import Draw, Entry, EntryType, LotDraw, QuotaDraw
 from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ids import lot_id, lot_number
-from prepaid.core.ledger import Debit, Grant, Void
+from prepaid.core.ledger import Debit, Erase, Grant, Void
 from prepaid.core.reversing import Reverse
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
@@ -55,18 +55,20 @@ OPERATION_NAMES: dict[type, str] = {
     Reverse: "reversal",
     Grant: "grant",
     Void: "void",
+    Erase: "erasure",
 }
 # What an operation has besides what a client asked for.
 NOT_ASKED: dict[type, frozenset[str]] = {
     Capture: frozenset({"actor", "description", "customer", "reference"}),
     Reverse: frozenset({"actor", "charge", "reversed", "customer", "reference"}),
+    Erase: frozenset({"actor", "entries"}),
 }
 # The texts of an entry that can name a person, in the order in which they are stored.
 TEXTS = ("description", "customer", "reference")
 # Their descriptions are the service's own words: they name no person, and are in the line.
 OWN_WORDS: tuple[EntryType, ...] = ("purchase", "plan_change")
-# What is stored instead of an entry's texts once they are erased.
-ERASED = "erased"
+# What an entry has instead of its texts once they are erased, before the digest of the erasure's key.
+ERASED = "erased "
 SALT_BYTES = 16
 OPTIONAL_FIELDS = ("feature", "quantity", "purchase", "key", "reverses")
 LETTER_OF: dict[LotKind, str] = {"purchase": "p", "promotion": "g", "adjustment": "a"}
@@ -77,7 +79,7 @@ KEY_DIGEST_CHARACTERS = 6
 CHECKSUM = "checksum"
 
 # What a client asks for with a key.
-Claimable = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void
+Claimable = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | Erase
 
 
 def entry_to_item(entry: Entry, previous_hash: bytes, salt: bytes = b"") -> Item:
@@ -128,7 +130,7 @@ def entry_from_item(item: Item) -> Entry:
         holds=tuple(line.get("holds", ())),
         returned=_draws_from(line.get("returned", ()), feature),
         expired=tuple(_lot_draw_from(stored) for stored in line.get("expired", ())),
-        erased=item.get("texts") == {"S": ERASED},
+        erased=_is_erased(item),
         **{name: line[name] for name in OPTIONAL_FIELDS if name in line},
         **(_texts_from(item) | ({"description": line["note"]} if "note" in line else {})),
     )
@@ -139,10 +141,20 @@ def texts_digest(texts: str) -> str:
     return _base64(sha256(texts.encode()).digest()[:16])
 
 
+def customer_of(item: Item) -> str | None:
+    """The customer that an entry's item names."""
+    return _texts_from(item).get("customer")
+
+
+def erased_by(idempotency_key: str) -> str:
+    """The mark that an erasure with this key leaves instead of an entry's texts."""
+    return f"{ERASED}{key_digest(idempotency_key)}"
+
+
 def texts_differ(item: Item) -> bool:
     """Whether an entry's item has other texts than its line covers. Erased texts are none that differ."""
     digest, texts = json.loads(item["line"]["S"]).get("texts"), item.get("texts", {}).get("S")
-    if texts == ERASED:
+    if _is_erased(item):
         return digest is None
     fitting: str | None = texts_digest(texts) if texts is not None else None
     return bool(digest != fitting)
@@ -264,9 +276,13 @@ def _texts(entry: Entry, salt: bytes) -> str | None:
     return _dump([_base64(salt), *texts])
 
 
+def _is_erased(item: Item) -> bool:
+    return "texts" in item and item["texts"]["S"].startswith(ERASED)
+
+
 def _texts_from(item: Item) -> dict[str, str]:
     """The stored texts by name, without those that are absent. Raises ValueError for other than the stored form."""
-    if "texts" not in item or item["texts"]["S"] == ERASED:
+    if "texts" not in item or _is_erased(item):
         return {}
     _, *texts = json.loads(item["texts"]["S"])
     return {name: text for name, text in zip(TEXTS, texts, strict=True) if text is not None}

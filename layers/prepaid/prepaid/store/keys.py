@@ -7,6 +7,7 @@ SESSION_PREFIX = "SESSION#"
 PENDING_CHECKS = "PENDING_CHECK"
 ACCOUNTS = "ACCOUNTS"
 ENTRY_PREFIX = "ENTRY#"
+REVERSED_PREFIX = "REVERSED#"
 
 CATALOG = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
@@ -36,6 +37,10 @@ def entry(account: str, number: int) -> Key:
 def claim(account: str, idempotency_key: str) -> Key:
     # Account ids contain no '#', so no account and key can produce another account's claim key.
     return _key(f"CLAIM#{account}#{idempotency_key}", "CLAIM")
+
+
+def erasure(account: str, idempotency_key: str) -> Key:
+    return _key(f"ERASURE#{account}#{idempotency_key}", "ERASURE")
 
 
 def profile(account: str) -> Key:
@@ -97,6 +102,10 @@ def purchase_sort(purchase_id: str) -> str:
     return f"PURCHASE#{purchase_id}"
 
 
+def reversed_units(account: str, number: int) -> Key:
+    return _key(ledger(account), f"{REVERSED_PREFIX}{number:012d}")
+
+
 def statements(account: str) -> str:
     """The partition of an account's statements. Not the ledger's: who writes statements has no right to write there."""
     return f"STATEMENT#{account}"
@@ -136,8 +145,8 @@ def due_partition(day: date, shard: int) -> str:
     return f"DUE#{day.isoformat()}#{shard}"
 
 
-def due(day: date, shard: int, account: str, lot: str) -> Key:
-    return _key(due_partition(day, shard), f"{account}#{lot}")
+def due(day: date, shard: int, account: str, what: str) -> Key:
+    return _key(due_partition(day, shard), f"{account}#{what}")
 
 
 def _key(partition: str, sort: str) -> Key:

@@ -48,6 +48,7 @@ PAGE_ENTRIES = 200
 READ_AHEAD_ENTRIES = 1_000
 
 type Puts = Mapping[str, Item]
+NO_PUTS: Puts = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +88,28 @@ def append(
     now: datetime,
     idempotency_key: str | None = None,
     salt: bytes = b"",
+    also: Puts = NO_PUTS,
 ) -> Appended:
     """Carry out `operation` on the account's newest state, at most once per key, permanently (rule 5).
 
-    salt: sixteen random bytes, for an operation with texts.
-    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy.
+    salt: sixteen random bytes, for an operation with texts. also: writes of the same transaction.
+    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, ConditionFailed naming a write of `also` that
+    lost its condition, Busy.
     """
     try:
         for draft in drafts(table, account_id, operation, catalog=catalog, now=now):
             if not draft.entries:
                 return Appended((), replayed=False)
-            claim: Puts = {}
-            if idempotency_key is not None:
-                *settled, own = draft.entries
-                draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
-                claim = {CLAIM: claim_put(account_id, idempotency_key, operation, own.number)}
+            claim = _claim(draft, operation, idempotency_key) if idempotency_key is not None else NO_PUTS
             try:
-                if commit(table, draft, claim, salt=salt):
+                if commit(table, draft, {**claim, **also}, salt=salt):
                     return Appended(draft.entries, replayed=False)
-            except ConditionFailed:
+            except ConditionFailed as failed:
                 earlier = find_replay(table, account_id, operation, idempotency_key)
                 if earlier:
                     return earlier
+                if failed.existing.keys() & also.keys():
+                    raise
                 # The claim was of a transaction that didn't commit after all: draft again.
     except (AccountNotFound, IdempotencyKeyReused):
         raise
@@ -302,6 +303,27 @@ def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) ->
     return found
 
 
+def find_end_of_hold(table: Table, account_id: str, hold: int, newest: Entry) -> Entry:
+    """The entry that ended the hold that entry `hold` placed. newest: an entry that no longer has it.
+
+    A hold that has ended never comes back, so a binary search finds the entry in log2(n) reads.
+    """
+    ended, low, high = newest, hold + 1, newest.number - 1
+    while low <= high:
+        middle = (low + high) // 2
+        entry = read_entry(table, account_id, middle)
+        if has_hold(entry, hold):
+            low = middle + 1
+        else:
+            ended, high = entry, middle - 1
+    return ended
+
+
+def has_hold(entry: Entry, hold: int) -> bool:
+    """Whether the account has the hold after the entry."""
+    return any(live.number == hold for live in entry.after.holds)
+
+
 def _entry_puts(tail: Tail, entries: tuple[Entry, ...], salt: bytes) -> dict[str, Item]:
     """The entries' writes. The first is named ENTRY: another request may have taken its number."""
     puts: dict[str, Item] = {}
@@ -312,8 +334,18 @@ def _entry_puts(tail: Tail, entries: tuple[Entry, ...], salt: bytes) -> dict[str
         name = f"{ENTRY} {entry.number}" if puts else ENTRY
         puts[name] = {"Item": item, "ConditionExpression": IF_ABSENT}
         if entry.lot:
-            puts[f"due {entry.number}"] = {"Item": due.due_item(entry.after.id, entry.lot)}
+            puts[f"due {entry.number}"] = {"Item": due.lot_due_item(entry.after.id, entry.lot)}
+        if entry.lapses_at:
+            row = due.hold_due_item(entry.after.id, entry.number, entry.lapses_at)
+            puts[f"due {entry.number}"] = {"Item": row}
     return puts
+
+
+def _claim(draft: Draft, operation: Operation, idempotency_key: str) -> Puts:
+    """The claim of the draft's own entry, which gets the digest of the key."""
+    *settled, own = draft.entries
+    draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
+    return {CLAIM: claim_put(own.after.id, idempotency_key, operation, own.number)}
 
 
 def claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:

@@ -1,4 +1,5 @@
-"""The sweep: records the expiry of lots in the ledger. No balance depends on it: expiry is a comparison (rule 2)."""
+"""The sweep: records in the ledger that lots expired and holds lapsed. No balance depends on it: both are comparisons
+(rules 2, 16)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,13 +15,13 @@ from prepaid.store.ledger import append
 PAGE_ROWS = 100
 # How far back the first sweep of a table starts, in case the schedule was enabled late.
 INITIAL_LOOKBACK = timedelta(days=31)
-# The deadline of one lot or page.
+# The deadline of one row or page.
 PIECE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """The result of one sweep. recorded: lots whose expiry is now in the ledger. failed: lots left for the next run.
+    """The result of one sweep. recorded: lots and holds whose end is in the ledger. failed: those left.
 
     finished: whether the sweep is complete for today; if not, the next run continues from the checkpoint.
     """
@@ -34,8 +35,8 @@ class SweepResult:
 class SweepContext:
     """The dependencies and limits of a sweep.
 
-    piece: returns the table with a new deadline, for one lot or page; a slow one must not use up the run. on_failure:
-    called immediately with a lot that couldn't be recorded.
+    piece: returns the table with a new deadline, for one row or page; a slow one must not use up the run. on_failure:
+    called immediately with a row whose end couldn't be recorded.
     """
 
     piece: Callable[[], Table]
@@ -48,10 +49,10 @@ class SweepContext:
 
 
 def sweep(context: SweepContext) -> SweepResult:
-    """Record every lot that has expired by now, day by day and shard by shard, while there is time.
+    """Record every lot and hold that has ended by now, day by day and shard by shard, while there is time.
 
     A sweep can stop at any point, and two can run at once: settling is conditional on the account's newest entry, and
-    a row is deleted only after its lot's expiry is in the ledger. Raises Busy when rows or the checkpoint can't be read
+    a row is deleted only after its end is in the ledger. Raises Busy when rows or the checkpoint can't be read
     or written.
     """
     today = context.now.astimezone(UTC).date()
@@ -66,7 +67,7 @@ def sweep(context: SweepContext) -> SweepResult:
         if not rows:
             place = _next_shard(place)
         for row in rows:
-            if row.expires_at <= context.now:
+            if row.ends_at <= context.now:
                 if not context.has_time():
                     break
                 try:
@@ -84,7 +85,7 @@ def sweep(context: SweepContext) -> SweepResult:
 
 
 def _record(context: SweepContext, row: DueRow) -> None:
-    """Record the lot's expiry in the ledger (a debit may have done so already), then delete its row."""
+    """Record the end in the ledger (another entry may have done so already), then delete the row."""
     table = context.piece()
     append(table, row.account, Settle(), catalog=context.catalog, now=context.now)
     delete_due(table, row)

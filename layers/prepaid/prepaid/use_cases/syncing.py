@@ -4,15 +4,16 @@ Every event, however often and in whatever order events arrive, leads to the sam
 always reaches the state of its payment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from prepaid.core.account import Lot, remaining_in
 from prepaid.core.catalog import Catalog
+from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, Busy
-from prepaid.core.ledger import Grant, Revoke
+from prepaid.core.ledger import Grant, Revoke, settle
 from prepaid.core.purchase import (
     PaymentStatus,
     Purchase,
@@ -33,8 +34,19 @@ from prepaid.payments.sessions import (
     find_names_of_payment,
     find_session_of_payment,
 )
+from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import ConditionFailed, Item, Table, attempts
-from prepaid.store.ledger import Draft, Puts, Tail, commit, drafts, find_entry_at, read_tail
+from prepaid.store.ledger import (
+    Draft,
+    Puts,
+    Tail,
+    commit,
+    drafts,
+    find_end_of_hold,
+    find_entry_at,
+    has_hold,
+    read_tail,
+)
 from prepaid.store.purchases import (
     PAYMENT,
     PENDING_CHECK,
@@ -231,7 +243,9 @@ def _carry_out(sync: Sync, purchase: Purchase, status: PaymentStatus) -> tuple[b
     table, now, wrote = sync.table, sync.now, False
     for _ in range(MAX_STEPS):
         expired_unspent = (
-            _find_expired_unspent(table, purchase, now) if needs_revocation(purchase, status) else NOTHING_EXPIRED
+            _find_expired_unspent(table, purchase, sync.catalog(), now)
+            if needs_revocation(purchase, status)
+            else NOTHING_EXPIRED
         )
         step = next_step(purchase, status, now, expired_unspent=expired_unspent.credits)
         if step is None:
@@ -295,16 +309,39 @@ class _ExpiredUnspent:
 NOTHING_EXPIRED = _ExpiredUnspent(credits=0, tail=None)
 
 
-def _find_expired_unspent(table: Table, purchase: Purchase, now: datetime) -> _ExpiredUnspent:
-    """One read, plus a search for each expired lot. Raises AccountNotFound, Busy."""
+def _find_expired_unspent(table: Table, purchase: Purchase, catalog: Catalog, now: datetime) -> _ExpiredUnspent:
+    """One read, plus a search for each expired lot and each hold of it. Raises AccountNotFound, Busy."""
     tail = read_tail(table, purchase.account)
+    # The lapses that no entry states yet: the revocation records them first.
+    _, settling = settle(
+        tail.entry.after, catalog=catalog_at_least(table, catalog, tail.entry.catalog_version), now=now
+    )
     credits = 0
     for lot in purchase.lots:
-        if _has_ended(lot, max(now, tail.entry.at)):
-            # The last entry before the lot's expiry still holds its unspent credits.
-            before = find_entry_at(table, purchase.account, tail.entry, lot.expires_at - INSTANT)
-            credits += remaining_in(before.after, lot) if before else 0
+        if not _has_ended(lot, max(now, tail.entry.at)):
+            continue
+        # The last entry before the lot's expiry still holds its unspent credits.
+        before = find_entry_at(table, purchase.account, tail.entry, lot.expires_at - INSTANT)
+        if before is None:
+            continue
+        ends = {entry.number: entry for entry in _ends_of_holds(table, before, lot, tail.entry, settling)}
+        lost = [draw.credits for entry in ends.values() for draw in entry.expired if draw.lot == lot.id]
+        credits += remaining_in(before.after, lot) + sum(lost)
     return _ExpiredUnspent(credits, tail)
+
+
+def _ends_of_holds(
+    table: Table, before: Entry, lot: Lot, newest: Entry, settling: tuple[Entry, ...]
+) -> Iterator[Entry]:
+    """The entries that ended the holds that had credits of the lot when it expired. Raises Busy."""
+    for hold in before.after.holds:
+        if all(held.number != lot.number for held in hold.charge.lots):
+            continue
+        if not has_hold(newest, hold.number):
+            yield find_end_of_hold(table, newest.after.id, hold.number, newest)
+        else:
+            # A hold that still lives may yet be captured: its credits don't count as expired.
+            yield from (entry for entry in settling if hold.number in entry.holds)
 
 
 def _is_outdated(expired_unspent: _ExpiredUnspent, draft: Draft, before: Purchase) -> bool:

@@ -60,7 +60,8 @@ type Currency = Annotated[
 class Body(BaseModel):
     """A request body."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    # defer_build: pydantic builds a validator for the first request that needs it, so a function's start builds none.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 def body_of[M: BaseModel](request: Request, model: type[M]) -> M:

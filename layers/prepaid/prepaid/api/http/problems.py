@@ -10,6 +10,8 @@ from prepaid.core.errors import (
     AccountClosed,
     AccountFrozen,
     AccountNotFound,
+    AlreadyCaptured,
+    AlreadyReversed,
     Busy,
     CodeLocked,
     ConsumptionNotFound,
@@ -17,6 +19,9 @@ from prepaid.core.errors import (
     ExceedsRemaining,
     FeatureRetired,
     GrantNotFound,
+    HoldLapsed,
+    HoldNotFound,
+    HoldReleased,
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidRequest,
@@ -30,6 +35,7 @@ from prepaid.core.errors import (
     PurchaseNotVoidable,
     Refused,
     SessionInvalid,
+    TooManyHolds,
     TooManyLots,
     VersionConflict,
     WrongCode,
@@ -146,6 +152,24 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
             "renews_at": rfc3339(error.renews_at) if error.renews_at else None,
             "suggested_pack": error.suggested_pack,
         },
+    ),
+    AlreadyReversed: Problem(
+        409,
+        lambda error: f"Units of this charge that are not reversed yet: {error.reversible}.",
+        lambda error: {"reversible": error.reversible},
+    ),
+    HoldNotFound: Problem(404, lambda _: "There is no such hold."),
+    AlreadyCaptured: Problem(
+        409, lambda error: f"The hold was captured: {error.capture}.", lambda error: {"capture": error.capture}
+    ),
+    HoldReleased: Problem(409, lambda _: "The hold was released."),
+    HoldLapsed: Problem(
+        409,
+        lambda error: f"The hold lapsed at {rfc3339(error.lapsed_at)}.",
+        lambda error: {"lapsed_at": rfc3339(error.lapsed_at)},
+    ),
+    TooManyHolds: Problem(
+        409, lambda error: f"The account has {error.limit} holds, or holds of too many lots: capture or release some."
     ),
     TooManyLots: Problem(409, lambda error: f"The account holds {error.limit} lots already."),
     GrantNotFound: Problem(404, lambda _: "There is no such grant."),

@@ -25,6 +25,11 @@ def created(body: Any, *, replayed: bool) -> Response:
     return Response(status=201, body=body, headers={"Idempotent-Replayed": "true"} if replayed else {})
 
 
+def done(body: Any, *, replayed: bool) -> Response:
+    """As `created`, for a POST that creates nothing of its own."""
+    return Response(status=200, body=body, headers={"Idempotent-Replayed": "true"} if replayed else {})
+
+
 def to_gateway(response: Response) -> dict[str, Any]:
     """The response in API Gateway's format (payload 2.0)."""
     answer: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""Audits one account's rows in key order: its entries, oldest first, then its profile, then its purchases.
+"""Audits one account's rows in key order: its entries, oldest first, then its profile, its purchases, its reversals.
 
-Memory holds the newest entry, and a record per purchase and per lot of a purchase. It grows with the number of the
-account's purchases, not of its debits.
+Memory holds the newest entry, and a record per purchase, per lot of a purchase and per charge that was reversed. It
+doesn't grow with the number of the account's debits.
 """
 
 import json
@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from prepaid.core.account import Account, Lot
-from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.entry import CHARGES, Draw, Entry, LotDraw
+from prepaid.core.ids import hold_id, lot_number
 from prepaid.core.purchase import Purchase, revoked_credits, state_after
+from prepaid.core.reversing import charge_of
 from prepaid.store import keys
-from prepaid.store.due import due_item
+from prepaid.store.due import hold_due_item, lot_due_item
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import (
     CHECKSUM,
@@ -27,11 +29,19 @@ from prepaid.store.items import (
 )
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
+from prepaid.store.reversals import reversed_units_of
 from prepaid.store.verification import VerifiedUpTo, verified_up_to_from_item
 from prepaid.use_cases.verifying import auxiliary_rows
 from prepaid.use_cases.verifying.findings import Code, Finding
 from prepaid.use_cases.verifying.lookup import RowLookup
-from prepaid.use_cases.verifying.replay import ASKED_WITH_A_KEY, PurchaseTrail, conserved, replay, trail_after
+from prepaid.use_cases.verifying.replay import (
+    ASKED_WITH_A_KEY,
+    PurchaseTrail,
+    Reversible,
+    conserved,
+    replay,
+    trail_after,
+)
 
 PROFILE, MANAGER, CUSTOMER = (key("")["SK"]["S"] for key in (keys.profile, keys.manager, keys.customer))
 ENTRY_ATTRIBUTES = {"PK", "SK", "line", "state", "texts", "hash"}
@@ -49,7 +59,8 @@ class AccountAudit:
     """The progress of one account's audit, and its findings so far (the first MAX_FINDINGS).
 
     mark: from an earlier pass. last: the newest entry's item; entry: the same decoded, None when that fails.
-    trails: by purchase id. owners: purchase id by lot id. code_version: of the manager's code; 0 when none is set.
+    trails: by purchase id. owners: purchase id by lot id. reversed: units by the number of the entry that was reversed.
+    code_version: of the manager's code; 0 when none is set.
     """
 
     account: str
@@ -58,6 +69,7 @@ class AccountAudit:
     entry: Entry | None = None
     trails: dict[str, PurchaseTrail] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    reversed: dict[int, int] = field(default_factory=dict)
     code_version: int = 0
     has_profile: bool = False
     findings: list[Finding] = field(default_factory=list)
@@ -96,7 +108,9 @@ def needed(item: Item) -> Iterator[keys.Key]:
     if sort.startswith(keys.ENTRY_PREFIX):
         line = json.loads(item["line"]["S"])
         if "lot" in line:
-            yield _key(due_item(account, lot_from_text(line["lot"])))
+            yield _key(lot_due_item(account, lot_from_text(line["lot"])))
+        if "reverses" in line:
+            yield keys.entry(account, line["reverses"])
         if "purchase" in line:
             yield keys.purchase(account, line["purchase"])
 
@@ -108,6 +122,8 @@ def read(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         _read_entry(audit, item, lookup)
     elif sort.startswith(keys.purchase_sort("")):
         _read_purchase(audit, item, lookup)
+    elif sort.startswith(keys.REVERSED_PREFIX):
+        _read_reversed(audit, item)
     elif sort == PROFILE:
         audit.has_profile = True
         check_sum(audit, item)
@@ -132,10 +148,15 @@ def close_audit(audit: AccountAudit, lookup: RowLookup) -> None:
         audit.finding("history_cut", keys.entry_sort(audit.mark.number), audit.mark.number, audit.number)
     for purchase in audit.trails:
         audit.finding("purchase_missing", keys.purchase_sort(purchase))
+    for number in audit.reversed:
+        audit.finding("reversal_missing", keys.reversed_units("", number)["SK"]["S"], audit.reversed[number])
+    # The end of these isn't in the ledger, so the sweep hasn't deleted their rows yet.
     for lot in audit.entry.after.lots if audit.entry else ():
         if lot.expires_at <= lookup.now + SOON:
-            # Its expiry isn't in the ledger, so the sweep hasn't deleted its row yet.
-            _check_due(audit, lot, lookup.row_now(_key(due_item(audit.account, lot))))
+            _check_due(audit, lot, lookup.row_now(_key(lot_due_item(audit.account, lot))))
+    for hold in audit.entry.after.holds if audit.entry else ():
+        if lookup.row_now(_key(hold_due_item(audit.account, hold.number, hold.lapses_at))) is None:
+            audit.finding("due_missing", f"{hold_id(hold.number)} {hold.lapses_at.date()}")
 
 
 def check_sum(audit: AccountAudit, item: Item) -> None:
@@ -205,7 +226,8 @@ def _check_change(audit: AccountAudit, before: Account | None, entry: Entry, loo
     purchase = _purchase_of(audit, entry, lookup)
     trail = audit.trails.get(entry.purchase or "", PurchaseTrail())
     try:
-        expected = replay(before, entry, catalog, purchase, trail)
+        reversible = _reversible(audit, entry, lookup)
+        expected = replay(before, entry, catalog, purchase, trail, reversible)
     except Exception as error:  # noqa: BLE001 - a forged entry may make the core fail in any way
         audit.finding("not_replayed", sort, found=type(error).__name__)
         return
@@ -213,6 +235,40 @@ def _check_change(audit: AccountAudit, before: Account | None, entry: Entry, loo
         audit.finding("not_replayed", sort, "no entry", entry.type)
     else:
         _compare(audit, expected, entry)
+
+
+def _reversible(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> Reversible | None:
+    """What a reversal's original charged, from the entries that the reversal refers to. Raises Busy, ValueError."""
+    if entry.reverses is None:
+        return None
+    original = lookup.row(keys.entry(audit.account, entry.reverses))
+    charged = entry_from_item(original) if original else None
+    if charged is None or charged.type not in CHARGES or charged.number >= entry.number:
+        raise ValueError(entry.reverses)
+    drawn = charged
+    if charged.type == "capture":
+        # Its quota was drawn when its hold was placed.
+        drawn = _entry_now(audit.account, charged.holds[0], lookup)
+    lots = [
+        lot
+        for draw in charged.draws
+        if isinstance(draw, LotDraw) and (lot := _entry_now(audit.account, lot_number(draw.lot), lookup).lot)
+    ]
+    return Reversible(charge_of(charged, drawn.after, lots), audit.reversed.get(charged.number, 0))
+
+
+def _entry_now(account: str, number: int, lookup: RowLookup) -> Entry:
+    item = lookup.row_now(keys.entry(account, number))
+    if item is None:
+        raise ValueError(number)
+    return entry_from_item(item)
+
+
+def _read_reversed(audit: AccountAudit, item: Item) -> None:
+    sort = item["SK"]["S"]
+    expected = audit.reversed.pop(int(sort.removeprefix(keys.REVERSED_PREFIX)), 0)
+    if item.keys() != {"PK", "SK", "units"} or reversed_units_of(item) != expected:
+        audit.finding("reversal_differs", sort, expected, item.get("units", {}).get("N", ""))
 
 
 def _compare(audit: AccountAudit, expected: Entry, entry: Entry) -> None:
@@ -249,16 +305,18 @@ def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
     """Record what later rows are compared with, and check the rows that lead to this one."""
     if entry.number == 1 and lookup.row(keys.listed(audit.account)) is None:
         audit.finding("listed_missing", keys.ACCOUNTS)
-    if entry.type == "expiry":
-        for draw in entry.draws:
-            if isinstance(draw, LotDraw) and draw.lot in audit.owners:
-                purchase = audit.owners[draw.lot]
-                trail = audit.trails[purchase]
-                audit.trails[purchase] = replace(trail, expired=trail.expired + draw.credits)
+    lost: tuple[Draw, ...] = entry.draws if entry.type == "expiry" else entry.expired
+    for draw in lost:
+        if isinstance(draw, LotDraw) and draw.lot in audit.owners:
+            purchase = audit.owners[draw.lot]
+            trail = audit.trails[purchase]
+            audit.trails[purchase] = replace(trail, expired=trail.expired + draw.credits)
+    if entry.reverses is not None:
+        audit.reversed[entry.reverses] = audit.reversed.get(entry.reverses, 0) + (entry.quantity or 0)
     if entry.purchase is not None:
         _follow_purchase(audit, entry.purchase, entry)
     if entry.lot and entry.lot.expires_at > lookup.now + SOON:
-        _check_due(audit, entry.lot, lookup.row(_key(due_item(audit.account, entry.lot))))
+        _check_due(audit, entry.lot, lookup.row(_key(lot_due_item(audit.account, entry.lot))))
     if entry.key is not None:
         if entry.type not in ASKED_WITH_A_KEY:
             audit.finding("not_replayed", f"{keys.entry_sort(entry.number)} line.key", "", entry.key)

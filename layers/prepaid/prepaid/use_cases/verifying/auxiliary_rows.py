@@ -172,6 +172,16 @@ def wrong_in_quarantine(item: Item) -> Iterator[str]:
         yield "key"
 
 
+def wrong_in_erasure(item: Item, _lookup: RowLookup) -> Iterator[str]:
+    """The invalid parts of the saved walk of an erasure. Raises ValueError."""
+    if not fits(item, {"subject": "S", "next": "N", "entries": "N", "ttl": "N"}) or item["SK"]["S"] != "ERASURE":
+        yield "attributes"
+        return
+    # The entries before `next` are walked over, and some of them erased.
+    if not 0 <= int(item["entries"]["N"]) < int(item["next"]["N"]):
+        yield "entries"
+
+
 def wrong_in_reconciliation(item: Item, lookup: RowLookup) -> Iterator[str]:
     """The invalid parts of the reconciliation's checkpoint, or of a failed check. Raises KeyError, ValueError."""
     if item["SK"]["S"].startswith(keys.failed_sort("")):

@@ -27,6 +27,8 @@ Code = Literal[
     "due_dangling",
     "purchase_missing",
     "purchase_differs",
+    "reversal_missing",
+    "reversal_differs",
     "payment_missing",
     "payment_dangling",
     "pending_check_missing",

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from prepaid.core.calendar import instant
 from prepaid.core.catalog import is_successor
-from prepaid.core.ids import lot_number
+from prepaid.core.entry import Entry
+from prepaid.core.ids import hold_number, lot_number
 from prepaid.store import keys
 from prepaid.store.catalog import catalog_from_item, first_catalog
-from prepaid.store.due import due_item
+from prepaid.store.due import hold_due_item, lot_due_item
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import cancellation_request_hash, entry_from_item, key_digest, purchase_request_hash
 from prepaid.store.purchases import purchase_from_item
@@ -31,8 +32,8 @@ def needed(item: Item) -> Iterator[keys.Key]:
         case "PORTAL_LINK":
             yield keys.profile(item["account"]["S"])
         case "DUE":
-            account, lot = keys.split(item["SK"]["S"])
-            yield keys.entry(account, lot_number(lot))
+            account, what = keys.split(item["SK"]["S"])
+            yield keys.entry(account, _number_of(what))
         case "PAYMENT" | "PENDING_CHECK":
             yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "VERIFIED" | keys.ACCOUNTS:
@@ -74,7 +75,7 @@ def account_of(item: Item) -> str:
     """The account that a row concerns, or ""."""
     kind, which = keys.split(item["PK"]["S"])
     match kind:
-        case "CLAIM" | "STATEMENT" | "VERIFIED":
+        case "CLAIM" | "ERASURE" | "STATEMENT" | "VERIFIED":
             return keys.split(which)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
@@ -110,7 +111,8 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         return
     if entry.key != key_digest(key):
         audit.finding("claim_dangling", f"{where} key", entry.key, key_digest(key))
-    if stored_hash not in request_hashes(entry):
+    # Only the client knows which customer an erasure was about.
+    if entry.type != "erasure" and stored_hash not in request_hashes(entry):
         audit.finding("claim_dangling", f"{where} request", f"entry {number}", stored_hash.hex())
     if lookup.tally and entry.at < lookup.cutoff:
         lookup.tally.add_claim(f"{audit.account}#{number}")
@@ -138,11 +140,24 @@ def _check_purchase_claim(audit: AccountAudit, item: Item, lookup: RowLookup, di
 
 
 def _check_due(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
-    lot = keys.split(item["SK"]["S"])[1]
-    row = lookup.row(keys.entry(audit.account, lot_number(lot)))
+    what = keys.split(item["SK"]["S"])[1]
+    row = lookup.row(keys.entry(audit.account, _number_of(what)))
     entry = entry_from_item(row) if row else None
-    if entry is None or entry.lot is None or due_item(audit.account, entry.lot) != item:
-        audit.finding("due_dangling", f"{item['PK']['S']} {lot}")
+    if item not in (_due_of(entry) if entry else ()):
+        audit.finding("due_dangling", f"{item['PK']['S']} {what}")
+
+
+def _due_of(entry: Entry) -> Iterator[Item]:
+    """The due rows that were written with an entry."""
+    if entry.lot:
+        yield lot_due_item(entry.after.id, entry.lot)
+    if entry.lapses_at:
+        yield hold_due_item(entry.after.id, entry.number, entry.lapses_at)
+
+
+def _number_of(what: str) -> int:
+    """The number of the entry that wrote a due row. Raises ValueError."""
+    return hold_number(what) or lot_number(what)
 
 
 def _check_payment(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
@@ -198,6 +213,7 @@ CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
 }
 # The invalid parts of rows on which no credit depends.
 WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
+    "ERASURE": auxiliary_rows.wrong_in_erasure,
     "QUARANTINE": lambda item, _: auxiliary_rows.wrong_in_quarantine(item),
     "RECONCILIATION": auxiliary_rows.wrong_in_reconciliation,
     "PENDING_CHECK": auxiliary_rows.wrong_in_pending_check,

@@ -1,17 +1,21 @@
 """Recomputes an entry: rebuilds its operation from its line and carries it out again with the core."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from prepaid.core.account import Account, Lot, LotKind
+from prepaid.core.account import Account, Charge, Lot, LotKind
 from prepaid.core.calendar import end_of_validity
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry, EntryType, LotDraw
+from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ids import lot_number
 from prepaid.core.ledger import (
     ENTRY_TYPE_OF,
     ChangeTerms,
     Debit,
+    Erase,
     Grant,
     Operation,
     Restore,
@@ -22,12 +26,16 @@ from prepaid.core.ledger import (
     settle,
 )
 from prepaid.core.purchase import ACTOR, Purchase, grant_of
+from prepaid.core.reversing import Reverse
 from prepaid.store.items import request_hash
 
 LOT_KIND_OF: dict[EntryType, LotKind] = {type_: kind for kind, type_ in ENTRY_TYPE_OF.items()}
+USES: tuple[EntryType, ...] = ("consumption", "hold", "capture", "release", "reversal")
 # The key of a purchase is in its record, not in its entry.
-ASKED_WITH_A_KEY = ("consumption", "void", *(LOT_KIND_OF.keys() - {"purchase"}))
+ASKED_WITH_A_KEY = (*USES, "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))
 MAX_MONTHS = 1200
+# A reversal's claim doesn't depend on what was charged.
+UNKNOWN = Charge(feature="", quantity=0, quota=0, period=None, lots=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +55,21 @@ class PurchaseTrail:
     expired_unspent: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Reversible:
+    """charge: of the entry that a reversal names. reversed: units of it that earlier reversals returned."""
+
+    charge: Charge
+    reversed: int
+
+
 def replay(
-    before: Account | None, entry: Entry, catalog: Catalog, purchase: Purchase | None, trail: PurchaseTrail
+    before: Account | None,
+    entry: Entry,
+    catalog: Catalog,
+    purchase: Purchase | None,
+    trail: PurchaseTrail,
+    reversible: Reversible | None,
 ) -> Entry | None:
     """The entry that the rules produce after `before` for the operation of `entry`; None when they produce none.
 
@@ -57,11 +78,11 @@ def replay(
     if before is None:
         after = entry.after
         return open_account(after.id, after.terms, actor=entry.actor, catalog=catalog, now=entry.at)
-    if entry.type in ("expiry", "quota_renewal"):
-        _, entries = settle(before, catalog=catalog, now=entry.at)
-    else:
-        # Expiry and renewal come first, as entries of their own, so the next entry is always the first one.
-        entries = apply(before, _operation(entry, purchase, trail), catalog=catalog, now=entry.at)
+    # What time does comes first, as entries of its own, so the next entry is always the first one.
+    _, entries = settle(before, catalog=catalog, now=entry.at)
+    if not entries and entry.type not in ("expiry", "quota_renewal"):
+        operation = _operation(entry, purchase, trail, reversible)
+        entries = apply(before, operation, catalog=catalog, now=entry.at)
     if not entries:
         return None
     return replace(entries[0], key=entry.key) if entry.type in ASKED_WITH_A_KEY else entries[0]
@@ -102,13 +123,15 @@ def conserved(before: Account, entry: Entry) -> bool:
     granted = entry.lot if entry.type in LOT_KIND_OF else None
     if granted:
         moved[granted.number] = moved.get(granted.number, 0) + granted.remaining
-    for draw in entry.draws:
+    # What a capture spends had left the account before.
+    for draw in entry.returned if entry.type == "capture" else entry.draws:
         if isinstance(draw, LotDraw):
             number = lot_number(draw.lot)
             moved[number] = moved.get(number, 0) - draw.credits
     after = entry.after
     return (
-        {number: credits for number, credits in moved.items() if credits}
+        _holds_conserved(before, entry)
+        and {number: credits for number, credits in moved.items() if credits}
         == {lot.number: lot.remaining for lot in after.lots}
         and all(0 < lot.remaining <= lot.granted for lot in after.lots)
         and entry.credits == after.available - before.available
@@ -118,11 +141,37 @@ def conserved(before: Account, entry: Entry) -> bool:
     )
 
 
+def _holds_conserved(before: Account, entry: Entry) -> bool:
+    """Whether all that holds set aside is still held, spent, returned, lost, or paid a debt."""
+    after, placed = entry.after, entry.number if entry.type == "hold" else None
+    kept = [hold for hold in before.holds if hold.number not in entry.holds]
+    if [hold for hold in after.holds if hold.number != placed] != kept:
+        return False
+    if not entry.holds:
+        return True
+    gone = _credits_held(before)
+    gone.subtract(_credits_held(after))
+    draws = (*entry.returned, *entry.draws) if entry.type == "release" else entry.returned
+    for draw in (*draws, *entry.expired, *(entry.draws if entry.type == "capture" else ())):
+        if isinstance(draw, LotDraw):
+            gone[lot_number(draw.lot)] -= abs(draw.credits)
+    return all(credits >= 0 for credits in gone.values()) and gone.total() == -entry.owed
+
+
+def _credits_held(account: Account) -> Counter[int]:
+    held: Counter[int] = Counter()
+    for hold in account.holds:
+        for lot in hold.charge.lots:
+            held[lot.number] += lot.remaining
+    return held
+
+
 def request_hashes(entry: Entry) -> Iterator[bytes]:
     """The possible request hashes in the claim of an entry: a grant's validity may be an instant or civil months, and
-    a void of all that remained may have stated the credits or not."""
-    if entry.type == "consumption":
-        yield request_hash(_debit(entry))
+    a void, capture or reversal of all that remained may have stated how much or not."""
+    if entry.type in USES:
+        uses = _uses(entry)
+        yield from (request_hash(use) for use in uses)
     elif entry.type == "void":
         void = _void(entry)
         yield request_hash(void)
@@ -137,21 +186,54 @@ def request_hashes(entry: Entry) -> Iterator[bytes]:
                 yield request_hash(replace(grant, validity=validity))
 
 
-def _operation(entry: Entry, purchase: Purchase | None, trail: PurchaseTrail) -> Operation:
+def _uses(entry: Entry) -> tuple[Debit | PlaceHold | Capture | Release | Reverse, ...]:
+    """The possible requests of an entry that spends, holds or returns."""
     match entry.type:
-        case "consumption":
-            return _debit(entry)
+        case "hold":
+            return (_place(entry),)
+        case "capture":
+            return (_capture(entry), replace(_capture(entry), quantity=None))
+        case "release":
+            return (_release(entry),)
+        case "reversal":
+            reverse = _reverse(entry, Reversible(UNKNOWN, 0))
+            return (reverse, replace(reverse, quantity=None))
+        case _:
+            return (_debit(entry),)
+
+
+def _operation(
+    entry: Entry, purchase: Purchase | None, trail: PurchaseTrail, reversible: Reversible | None
+) -> Operation:
+    match entry.type:
+        case "consumption" | "hold" | "capture" | "release":
+            return _uses(entry)[0]
+        case "reversal" | "refund" | "dispute":
+            return _returning(entry, purchase, trail, reversible)
         case "void":
             return _void(entry)
         case "purchase":
             # From the record, which is written before the payment. A missing record is a finding of its own.
             return grant_of(purchase) if purchase else _grant(entry)
-        case "plan_change":
-            return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
-        case "refund" | "dispute":
-            return _restore(entry, purchase, trail) if _gives_back(entry) else _revoke(entry, trail)
+        case "plan_change" | "erasure":
+            return _administration(entry)
         case _:
             return _grant(entry)
+
+
+def _returning(
+    entry: Entry, purchase: Purchase | None, trail: PurchaseTrail, reversible: Reversible | None
+) -> Reverse | Restore | Revoke:
+    if entry.type == "reversal":
+        assert reversible is not None
+        return _reverse(entry, reversible)
+    return _restore(entry, purchase, trail) if _gives_back(entry) else _revoke(entry, trail)
+
+
+def _administration(entry: Entry) -> ChangeTerms | Erase:
+    if entry.type == "erasure":
+        return Erase(actor=entry.actor, subject="", entries=entry.quantity or 0)
+    return ChangeTerms(actor=entry.actor, terms=entry.after.terms)
 
 
 def _debit(entry: Entry) -> Debit:
@@ -160,6 +242,52 @@ def _debit(entry: Entry) -> Debit:
     return Debit(
         actor=entry.actor,
         feature=entry.feature,
+        quantity=entry.quantity,
+        description=entry.description,
+        customer=entry.customer,
+        reference=entry.reference,
+    )
+
+
+def _place(entry: Entry) -> PlaceHold:
+    assert entry.feature is not None
+    assert entry.quantity is not None
+    assert entry.lapses_at is not None
+    return PlaceHold(
+        actor=entry.actor,
+        feature=entry.feature,
+        quantity=entry.quantity,
+        ttl_seconds=(entry.lapses_at - entry.at) // timedelta(seconds=1),
+        description=entry.description,
+        customer=entry.customer,
+        reference=entry.reference,
+    )
+
+
+def _capture(entry: Entry) -> Capture:
+    [hold] = entry.holds
+    return Capture(
+        actor=entry.actor,
+        hold=hold,
+        quantity=entry.quantity,
+        description=entry.description,
+        customer=entry.customer,
+        reference=entry.reference,
+    )
+
+
+def _release(entry: Entry) -> Release:
+    [hold] = entry.holds
+    return Release(actor=entry.actor, hold=hold)
+
+
+def _reverse(entry: Entry, reversible: Reversible) -> Reverse:
+    assert entry.reverses is not None
+    return Reverse(
+        actor=entry.actor,
+        entry=entry.reverses,
+        charge=reversible.charge,
+        reversed=reversible.reversed,
         quantity=entry.quantity,
         description=entry.description,
         customer=entry.customer,

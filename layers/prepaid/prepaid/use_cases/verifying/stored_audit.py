@@ -23,6 +23,7 @@ def audit_to_json(audit: AccountAudit) -> dict[str, Any]:
         "mark": [audit.mark.number, audit.mark.hash.hex()] if audit.mark else None,
         "last": {**_texts(audit.last), "hash": bytes(audit.last["hash"]["B"]).hex()} if audit.last else None,
         "trails": trails,
+        "reversed": list(audit.reversed.items()),
         "code_version": audit.code_version,
         "has_profile": audit.has_profile,
         "suspicious": bool(audit.findings),
@@ -51,6 +52,7 @@ def audit_from_json(value: dict[str, Any]) -> AccountAudit:
             expired_unspent=(expired_unspent[0], expired_unspent[1]),
         )
         audit.owners |= {lot.id: purchase for lot in lots}
+    audit.reversed = dict(value["reversed"])
     audit.code_version, audit.has_profile = value["code_version"], value["has_profile"]
     if value["suspicious"]:
         audit.finding("unreadable", "before the pause")

@@ -1,0 +1,78 @@
+"""The walk of an erasure over a ledger. The only writes here that change an entry: of its texts, to a mark.
+
+Each mark names its erasure, so that a page that is walked again counts the same entries. A walk is saved after each
+page, and its row expires by itself.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from prepaid.store import keys
+from prepaid.store.dynamodb import ConditionFailed, Item, Table, get, put, query, replace_text
+from prepaid.store.items import customer_of, erased_by
+
+PAGE_ENTRIES = 1_000
+# As long as a client may retry with the key. An older walk begins again, and finds what it had erased.
+KEEP_WALKS = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """subject: a keyed digest of the customer. next: the first entry that isn't walked over yet. entries: how many
+    before it are erased."""
+
+    subject: str
+    next: int = 1
+    entries: int = 0
+
+
+def read_walk(table: Table, account_id: str, idempotency_key: str) -> Walk | None:
+    """The saved walk of this key; None before its first page. Raises Busy."""
+    item = get(table, keys.erasure(account_id, idempotency_key))
+    if item is None:
+        return None
+    return Walk(subject=item["subject"]["S"], next=int(item["next"]["N"]), entries=int(item["entries"]["N"]))
+
+
+def save_walk(table: Table, account_id: str, idempotency_key: str, walk: Walk, now: datetime) -> None:
+    """Save a walk. Raises Busy."""
+    item = {
+        **keys.erasure(account_id, idempotency_key),
+        "subject": {"S": walk.subject},
+        "next": {"N": str(walk.next)},
+        "entries": {"N": str(walk.entries)},
+        "ttl": {"N": str(int((now + KEEP_WALKS).timestamp()))},
+    }
+    # Without a condition: of two walks of one key, each saves a place and the count up to that place, and both are
+    # true.
+    put(table, {"Item": item})
+
+
+def erase_page(table: Table, account_id: str, customer: str, walk: Walk, last: int, idempotency_key: str) -> Walk:
+    """Erase the customer's texts in the next page of entries up to `last`. Returns the walk after it. Raises Busy."""
+    mark = erased_by(idempotency_key)
+    items = query(
+        table,
+        keys.ledger(account_id),
+        first=keys.entry_sort(walk.next),
+        last=keys.entry_sort(last),
+        limit=PAGE_ENTRIES,
+    )
+    assert items, f"entry {walk.next} is missing"
+    erased = sum(_erase(table, item, customer, mark) for item in items)
+    return replace(walk, next=walk.next + len(items), entries=walk.entries + erased)
+
+
+def _erase(table: Table, item: Item, customer: str, mark: str) -> bool:
+    """Whether the entry is erased by this erasure, now or by an earlier attempt."""
+    if item.get("texts") == {"S": mark}:
+        return True
+    if customer_of(item) != customer:
+        return False
+    try:
+        replace_text(table, {"PK": item["PK"], "SK": item["SK"]}, "texts", item["texts"]["S"], mark)
+    except ConditionFailed:
+        # Another erasure was first, or this one was and its reply was lost.
+        now = get(table, {"PK": item["PK"], "SK": item["SK"]})
+        return now is not None and now.get("texts") == {"S": mark}
+    return True

@@ -1,0 +1,48 @@
+"""Erasing: remove the texts of every entry that names a customer, page by page (rule 22)."""
+
+import hmac
+from datetime import datetime
+
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import IdempotencyKeyReused
+from prepaid.core.ledger import Erase
+from prepaid.store.dynamodb import Table
+from prepaid.store.erasures import Walk, erase_page, read_walk, save_walk
+from prepaid.store.ledger import Appended, append, find_replay, read_tail
+
+
+def erase_customer(
+    table: Table,
+    account_id: str,
+    customer: str,
+    *,
+    actor: str,
+    catalog: Catalog,
+    now: datetime,
+    idempotency_key: str,
+    secret: str,
+) -> Appended:
+    """Erase the texts of the account's entries that name `customer`, and record how many there were.
+
+    Nothing that is stored names the customer: a retry is recognized by a keyed digest. When the deadline ends the walk,
+    a retry continues after the last page.
+    Raises AccountNotFound, IdempotencyKeyReused, Busy.
+    """
+    last = read_tail(table, account_id).entry.number
+    request = Erase(actor=actor, subject=subject_of(account_id, customer, secret))
+    earlier = find_replay(table, account_id, request, idempotency_key)
+    if earlier:
+        return earlier
+    walk = read_walk(table, account_id, idempotency_key) or Walk(subject=request.subject)
+    if walk.subject != request.subject:
+        raise IdempotencyKeyReused
+    while walk.next <= last:
+        walk = erase_page(table, account_id, customer, walk, last, idempotency_key)
+        save_walk(table, account_id, idempotency_key, walk, now)
+    erasure = Erase(actor=actor, subject=request.subject, entries=walk.entries)
+    return append(table, account_id, erasure, catalog=catalog, now=now, idempotency_key=idempotency_key)
+
+
+def subject_of(account_id: str, customer: str, secret: str) -> str:
+    """A digest that recognizes a customer, and from which nobody without the secret finds out the name."""
+    return hmac.digest(secret.encode(), f"erasure\n{account_id}\n{customer}".encode(), "sha256").hex()

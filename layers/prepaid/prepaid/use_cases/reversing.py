@@ -1,0 +1,82 @@
+"""Reversing: return what a consumption or a capture charged, each unit at most once (rule 15)."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from prepaid.core.account import Charge
+from prepaid.core.catalog import Catalog
+from prepaid.core.entry import CHARGES, Entry, LotDraw
+from prepaid.core.errors import Busy, ConsumptionNotFound
+from prepaid.core.ids import lot_number
+from prepaid.core.reversing import Reverse, charge_of
+from prepaid.store import keys
+from prepaid.store.dynamodb import ConditionFailed, Table, attempts, get_many
+from prepaid.store.items import entry_from_item
+from prepaid.store.ledger import Appended, append, find_entry, find_replay, read_tail
+from prepaid.store.reversals import reversed_put, reversed_units_of
+
+REVERSED = "reversed"
+UNKNOWN = Charge(feature="", quantity=0, quota=0, period=None, lots=())
+
+
+def reverse_charge(
+    table: Table,
+    account_id: str,
+    *,
+    actor: str,
+    entry: int,
+    quantity: int | None,
+    description: str | None,
+    catalog: Catalog,
+    now: datetime,
+    idempotency_key: str,
+    salt: bytes,
+) -> Appended:
+    """Return `quantity` units of what entry `entry` charged, or all that are left for None, at most once per key.
+
+    salt: sixteen random bytes.
+    Raises AccountNotFound, ConsumptionNotFound, AlreadyReversed, IdempotencyKeyReused, Busy.
+    """
+    charged = find_entry(table, account_id, entry)
+    asked = Reverse(actor=actor, entry=entry, charge=UNKNOWN, reversed=0, quantity=quantity, description=description)
+    if charged is None or charged.type not in CHARGES:
+        # A missing account and a key that was used for another request are reported first, as on every route.
+        read_tail(table, account_id)
+        find_replay(table, account_id, asked, idempotency_key)
+        raise ConsumptionNotFound
+    for _ in attempts(table.deadline):
+        charge, before = _read_charge(table, account_id, charged)
+        operation = replace(
+            asked, charge=charge, reversed=before, customer=charged.customer, reference=charged.reference
+        )
+        after = charge.quantity if quantity is None else before + quantity
+        also = {REVERSED: reversed_put(account_id, entry, before=before, after=after)}
+        try:
+            return append(
+                table,
+                account_id,
+                operation,
+                catalog=catalog,
+                now=now,
+                idempotency_key=idempotency_key,
+                salt=salt,
+                also=also,
+            )
+        except ConditionFailed:
+            # Another reversal of the same charge was first: count again.
+            continue
+    raise Busy
+
+
+def _read_charge(table: Table, account_id: str, charged: Entry) -> tuple[Charge, int]:
+    """What the entry charged, and how many of its units are reversed. One read."""
+    draws = [lot_number(draw.lot) for draw in charged.draws if isinstance(draw, LotDraw)]
+    numbers = {*draws, *charged.holds}
+    count = keys.reversed_units(account_id, charged.number)
+    found = get_many(table, [count, *(keys.entry(account_id, number) for number in numbers)], consistent=True)
+    counted = found.pop((count["PK"]["S"], count["SK"]["S"]), None)
+    entries = {entry.number: entry for entry in map(entry_from_item, found.values())}
+    # A capture's quota was drawn when its hold was placed.
+    drawn = entries[charged.holds[0]] if charged.holds else charged
+    lots = [lot for number in draws if (lot := entries[number].lot)]
+    return charge_of(charged, drawn.after, lots), reversed_units_of(counted)

@@ -1,0 +1,235 @@
+"""rule 22: the texts that name a person go, the entries, their hashes and the balance stay."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from prepaid.store import erasures
+from prepaid.store.dynamodb import ConditionFailed
+from tests.oracle import stored_form
+from tests.support.api import CONSUME, ERASE, HISTORY, STATEMENT, Answer
+from tests.support.gateway_events import Context
+from tests.support.handlers import Clock
+from tests.support.history_csv import read_file
+from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
+from tests.support.store_driver import entry_items, lines, types
+
+MARIA, REX = "Maria Pereira", "Rex"
+
+
+def spend_for(service: Service, customer: str | None, *, key: str | None = None, **texts: str) -> Answer:
+    named = {} if customer is None else {"customer": customer}
+    return service(CONSUME, json={"feature": "sticker", **named, **texts}, key=key)
+
+
+@pytest.fixture
+def shop(service: Service) -> Service:
+    """Entries 3 to 7: Maria, Rex, Maria, nobody, Maria."""
+    service.open(credits=50)
+    spend_for(service, MARIA, key="first", description="Bath of Bidu", reference="os-1")
+    spend_for(service, REX)
+    spend_for(service, MARIA)
+    spend_for(service, None, description="a walk")
+    spend_for(service, MARIA)
+    return service
+
+
+def verified(service: Service) -> int:
+    with acting_as("verify"):
+        return int(service.functions["verify"]({}, Context(remaining=900_000))["found"])
+
+
+def test_an_erasure_counts_the_entries_and_says_no_name(shop: Service) -> None:
+    answer = shop.erase(MARIA)
+
+    assert (answer.status, answer.body["entries"], answer.body["entry"]) == (201, 3, 8)
+    assert answer.body["id"] == "era_000000000008"
+    assert lines(shop.stored())[-1]["type"] == "erasure"
+    assert MARIA not in str(shop.stored())
+    assert "Bidu" not in str(shop.stored())
+
+
+def test_other_entries_keep_their_texts_and_every_line_stays(shop: Service) -> None:
+    before = entry_items(shop.stored())
+
+    shop.erase(MARIA)
+
+    after = entry_items(shop.stored())[: len(before)]
+    for name in ("line", "state", "hash"):
+        assert [item[name] for item in after] == [item[name] for item in before]
+    assert [stored_form.line_of(item).get("customer") for item in after[2:]] == [None, REX, None, None, None]
+    assert stored_form.line_of(after[5])["description"] == "a walk"
+
+
+def test_the_verifier_accepts_what_an_erasure_leaves(shop: Service) -> None:
+    shop.erase(MARIA)
+
+    assert verified(shop) == 0
+
+
+def test_the_history_says_that_texts_were_erased(shop: Service) -> None:
+    shop.erase(MARIA)
+
+    shown = {entry["entry"]: entry for entry in shop(HISTORY).body["entries"]}
+    names = ("customer", "description", "reference", "erased")
+    assert [shown[3][name] for name in names] == [None, None, None, True]
+    assert [shown[4][name] for name in names] == [REX, None, None, False]
+    file = read_file(shop(HISTORY, headers={"accept": "text/csv"}).text)
+    assert [line["description"] for line in file.lines if line["entry"] in ("3", "4")] == ["", "erased"]
+    assert shop.balance()["credits"]["available"] == 45
+
+
+def test_a_retry_of_an_erased_consumption_is_replayed(shop: Service) -> None:
+    """With any texts: nobody can compare them any more. Another feature is still another request."""
+    first = shop.find("first").body
+    shop.erase(MARIA)
+
+    again = spend_for(shop, MARIA, key="first", description="Bath of Bidu", reference="os-1")
+    other = shop(CONSUME, json={"feature": "ai_service"}, key="first")
+
+    assert (again.status, again.body, again.replayed) == (201, first, True)
+    assert other.code == "idempotency_key_reused"
+
+
+def test_texts_still_count_for_a_key_that_is_not_erased(shop: Service) -> None:
+    assert spend_for(shop, REX, key="first").code == "idempotency_key_reused"
+    assert spend_for(shop, MARIA, key="first").code == "idempotency_key_reused"
+
+
+def test_a_retry_of_an_erasure_is_replayed(shop: Service) -> None:
+    first = shop.erase(MARIA, key="k")
+    spend_for(shop, MARIA)
+
+    again, other = shop.erase(MARIA, key="k"), shop.erase(REX, key="k")
+
+    assert (again.status, again.body, again.replayed) == (201, first.body, True)
+    assert other.code == "idempotency_key_reused"
+    assert REX in str(shop.stored())
+
+
+def test_another_erasure_finds_only_what_came_since(shop: Service) -> None:
+    shop.erase(MARIA)
+    spend_for(shop, MARIA)
+
+    assert shop.erase(MARIA).body["entries"] == 1
+    assert shop.erase(MARIA).body["entries"] == 0
+    assert shop.erase("nobody of this name").body["entries"] == 0
+
+
+def test_an_unknown_account_is_not_found(service: Service) -> None:
+    assert service.erase(MARIA).code == "account_not_found"
+    assert service.stored() == {}
+
+
+def test_another_accounts_entries_are_left_alone(shop: Service) -> None:
+    shop.open("zoo", credits=5)
+    shop(CONSUME, "zoo", json={"feature": "sticker", "customer": MARIA})
+
+    shop.erase(MARIA)
+
+    assert stored_form.line_of(entry_items(shop.stored(), "zoo")[-1])["customer"] == MARIA
+
+
+def test_a_key_of_another_request_is_refused(shop: Service) -> None:
+    assert shop.erase(MARIA, key="first").code == "idempotency_key_reused"
+    assert spend_for(shop, MARIA, key=None).status == 201
+    shop.erase(REX, key="erasure")
+    assert spend_for(shop, MARIA, key="erasure").code == "idempotency_key_reused"
+
+
+@pytest.mark.parametrize("stop_after", range(1, 8))
+def test_a_walk_that_is_cut_off_continues_and_counts_each_entry_once(
+    shop: Service, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """Pages of two entries; the process ends after some write, be it of a mark or of the walk."""
+    monkeypatch.setattr(erasures, "PAGE_ENTRIES", 2)
+    writes = 0
+
+    class Killed(BaseException):
+        pass
+
+    def dying(write: Any) -> Any:
+        def done(*args: Any, **named: Any) -> None:
+            nonlocal writes
+            write(*args, **named)
+            writes += 1
+            if writes == stop_after:
+                raise Killed
+
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasures, "put", dying(erasures.put))
+        patch.setattr(erasures, "replace_text", dying(erasures.replace_text))
+        with pytest.raises(Killed):
+            shop.erase(MARIA, key="k")
+
+    answer = shop.erase(MARIA, key="k")
+
+    assert (answer.status, answer.body["entries"]) == (201, 3)
+    assert types(shop.stored()).count("erasure") == 1
+    assert MARIA not in str(shop.stored())
+    assert verified(shop) == 0
+
+
+def test_an_entry_that_another_erasure_takes_first_is_counted_by_that_one(
+    shop: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, met = erasures.replace_text, []
+
+    def late(*args: Any) -> None:
+        monkeypatch.setattr(erasures, "replace_text", real)
+        met.append(shop.erase(MARIA, key="other").body["entries"])
+        real(*args)
+
+    monkeypatch.setattr(erasures, "replace_text", late)
+
+    assert shop.erase(MARIA, key="k").body["entries"] == 0
+    assert met == [3]
+
+
+def test_a_lost_reply_of_a_mark_is_counted(shop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = erasures.replace_text
+
+    def lossy(*args: Any) -> None:
+        real(*args)
+        raise ConditionFailed({})
+
+    monkeypatch.setattr(erasures, "replace_text", lossy)
+
+    assert shop.erase(MARIA).body["entries"] == 3
+
+
+def test_a_stored_statement_names_no_customer(shop: Service, clock: Clock) -> None:
+    clock.now = clock.now.replace(month=clock.now.month + 2)
+
+    assert shop(STATEMENT, month="2026-06").body["closed"]
+    rows = [item for (partition, _), item in shop.stored().items() if partition.startswith("STATEMENT#")]
+    assert rows
+    assert MARIA not in json.dumps([item["body"] for item in rows])
+
+
+@pytest.mark.parametrize("body", [{}, {"customer": ""}, {"customer": None}, {"customer": 7}, {"customer": "x" * 201}])
+def test_an_erasure_without_a_proper_customer_is_rejected(shop: Service, body: dict[str, Any]) -> None:
+    before = shop.stored()
+    answer = shop(ERASE, json=body)
+    assert (answer.status, answer.fields) == (422, ["customer"])
+    assert shop.stored() == before
+
+
+def test_entries_of_a_deadline_that_has_passed_are_erased_by_the_retry(shop: Service) -> None:
+    shop.functions.limits["erasures"] = {"deadline_seconds": 0.0}
+    assert shop.erase(MARIA, key="k", may_fail=True).code == "busy"
+    del shop.functions.limits["erasures"]
+    assert shop.erase(MARIA, key="k").body["entries"] == 3
+
+
+def test_the_digest_of_the_customer_depends_on_the_secret(shop: Service) -> None:
+    shop.erase(MARIA, key="k")
+    deps = shop.functions.deps["erasures"]
+    shop.functions.deps["erasures"] = replace(deps, cursor_secret=lambda: "another")
+
+    assert shop.erase(MARIA, key="k").code == "idempotency_key_reused"

@@ -1,0 +1,111 @@
+"""Bugs in the texts beside an entry's line, and in their erasure."""
+
+from tests.planted_bugs.bug import Bug
+
+ERASURES = (
+    Bug(
+        "the line holds the customer too",
+        "items:_line",
+        '"by": entry.actor,',
+        '"by": entry.actor, **({"customer": entry.customer} if entry.customer else {}),',
+        ("test_erasure", "property/test_items"),
+    ),
+    Bug(
+        "the digest covers the salt alone",
+        "texts_digest",
+        "sha256(texts.encode()).digest()[:16]",
+        "sha256(texts[:24].encode()).digest()[:16]",
+        ("property/test_items",),
+    ),
+    Bug(
+        "entries of one write share a salt",
+        "salt_of",
+        'sha256(salt + str(number).encode()).digest()[:SALT_BYTES] if salt else b""',
+        "salt",
+        ("test_texts_beside_lines",),
+    ),
+    Bug(
+        "a claim keeps a hash of the texts",
+        "request_hash",
+        "for name, value in _asked(operation) if name not in TEXTS and value is not None",
+        "for name, value in _asked(operation) if value is not None",
+        ("test_erasure",),
+    ),
+    Bug(
+        "texts of a retry aren't compared",
+        "find_replay",
+        "if not has_texts_of(entry, asked): raise IdempotencyKeyReused",
+        "",
+        ("test_erasure",),
+    ),
+    Bug(
+        "a retry of an erased request is refused",
+        "has_texts_of",
+        "return entry.erased or all(",
+        "return all(",
+        ("test_erasure",),
+    ),
+    Bug(
+        "an erasure takes everybody's texts",
+        "erasures:_erase",
+        "if customer_of(item) != customer:",
+        'if "texts" not in item:',
+        ("test_erasure",),
+    ),
+    Bug(
+        "an erasure ends before the last entry",
+        "erase_customer",
+        "while walk.next <= last:",
+        "while walk.next < last:",
+        ("test_erasure",),
+    ),
+    Bug(
+        "an erasure that continues counts what it had erased again",
+        "erase_page",
+        "return replace(walk, next=walk.next + len(items), entries=walk.entries + erased)",
+        "return replace(walk, next=walk.next + len(items), entries=2 * walk.entries + erased)",
+        ("test_erasure",),
+    ),
+    Bug(
+        "what an earlier attempt erased isn't counted",
+        "erasures:_erase",
+        'if item.get("texts") == {"S": mark}: return True',
+        "",
+        ("test_erasure",),
+    ),
+    Bug(
+        "one key erases two customers",
+        "erase_customer",
+        "walk.subject != request.subject",
+        "not walk.subject",
+        ("test_erasure",),
+    ),
+    Bug(
+        "a name can be found out from a stored digest",
+        "subject_of",
+        "hmac.digest(secret.encode(),",
+        'hmac.digest(b"",',
+        ("test_erasure",),
+    ),
+    Bug(
+        "the verifier doesn't look at texts",
+        "_read_entry",
+        "if texts_differ(item):",
+        "if False:",
+        ("store/test_verifier",),
+    ),
+    Bug(
+        "the verifier takes an erased text for a changed one",
+        "texts_differ",
+        "if _is_erased(item): return digest is None",
+        "",
+        ("test_erasure",),
+    ),
+    Bug(
+        "the role of erasures may change whole entries",
+        "ErasuresRole",
+        'ForAllValues:StringEquals: { "dynamodb:Attributes": [PK, SK, texts] }',
+        'ForAllValues:StringEquals: { "dynamodb:Attributes": [PK, SK, texts, line] }',
+        ("test_only_one_role_may_change_an_item_and_only_its_texts",),
+    ),
+)
