@@ -28,6 +28,7 @@ STATUS = {
     "accounts_put": 200,
     "balance_query": 200,
     "balance_query_history": 200,
+    "balance_query_usage": 200,
     "balance_query_quote": 200,
     "checkout": 201,
     "checkout_purchases": 200,

@@ -31,6 +31,7 @@ from tests.support.api import (
     PUT_ACCOUNT,
     PUT_CATALOG,
     STATEMENT,
+    USAGE,
     Answer,
 )
 from tests.support.browser import OWN_FORM, Browser
@@ -525,6 +526,7 @@ SCENARIOS = (
     Scenario("history: as CSV", spent_before, read_lines, spends, reads=True),
     Scenario("statement", a_month_ago, read_statement, spends),
     Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
+    Scenario("usage", a_month_ago, read(USAGE, {"from": "2026-06-01", "to": "2026-07-01"}), spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
     Scenario("accounts: list", opened, read_as_administrator(ACCOUNTS), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
