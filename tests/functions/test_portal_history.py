@@ -117,6 +117,10 @@ def test_details_show_the_draws_and_the_caller(browser: Browser) -> None:
         ("feature=sticker", [3]),
         ("source=quota", [4]),
         ("source=credits", [4, 3]),
+        ("customer=Maria", [3]),
+        ("customer=maria", []),
+        ("reference=Maria", []),
+        ("customer=Maria&type=grant", []),
         ("from=2026-06-17", [4, 3]),
         ("to=2026-06-17", [3, 2, 1]),
         ("from=2026-06-17&to=2026-06-17", [3]),
@@ -159,6 +163,14 @@ def test_an_empty_page_names_the_filter_that_hides_lines(browser: Browser) -> No
         "Há linhas sem o filtro “Período”. Ver": f"{PATH}?type=consumption&feature=sticker",
     }
     assert all(numbers(browser.open(address)) for address in found.values())
+
+
+def test_the_form_keeps_the_chosen_customer(browser: Browser) -> None:
+    page = browser.open(f"{PATH}?customer=Maria&reference=%3Cb%3E")
+
+    assert 'name="customer" type="text" maxlength="200" autocomplete="off" value="Maria"' in page.html
+    assert "<b>" not in page.html
+    assert links(page)["Há linhas sem o filtro “Referência”. Ver"] == f"{PATH}?customer=Maria"
 
 
 def test_an_empty_page_offers_to_clear_all_filters(browser: Browser) -> None:

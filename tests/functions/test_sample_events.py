@@ -24,9 +24,11 @@ SIGNING_SECRETS = ["whsec_of_the_day", SAMPLE_WEBHOOK_SECRET]
 SCHEDULED = ("expiry_sweep", "reconcile", "verify")
 STATUS = {
     "accounts": 201,
+    "accounts_list": 200,
     "accounts_put": 200,
     "balance_query": 200,
     "balance_query_history": 200,
+    "balance_query_usage": 200,
     "balance_query_quote": 200,
     "checkout": 201,
     "checkout_purchases": 200,

@@ -12,6 +12,7 @@ from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.keys import DUE_SHARDS
 from tests.simulation.bench import Bench, Context
 from tests.support.api import (
+    ACCOUNTS,
     BALANCE,
     BUY,
     CANCEL,
@@ -30,6 +31,7 @@ from tests.support.api import (
     PUT_ACCOUNT,
     PUT_CATALOG,
     STATEMENT,
+    USAGE,
     Answer,
 )
 from tests.support.browser import OWN_FORM, Browser
@@ -591,7 +593,9 @@ SCENARIOS = (
     Scenario("history: as CSV", spent_before, read_lines, spends, reads=True),
     Scenario("statement", a_month_ago, read_statement, spends),
     Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
+    Scenario("usage", a_month_ago, read(USAGE, {"from": "2026-06-01", "to": "2026-07-01"}), spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
+    Scenario("accounts: list", opened, read_as_administrator(ACCOUNTS), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),

@@ -44,6 +44,8 @@ LEAST = {
     "a batch's key with another request": 300,
     "a batch's malformed item": 1_000,
     "a batch's item refused: account_frozen": 100,
+    "a list of accounts": 1_000,
+    "a list's second page": 300,
     "a quote": 2_000,
     "a quote of what is missing": 2_000,
     "a quote of a retired feature": 100,

@@ -12,6 +12,7 @@ import pytest
 from prepaid.api.histories import FILE_SECONDS
 from prepaid.api.http.serving import DEADLINE_SECONDS, STRIPE_DEADLINE_SECONDS
 from prepaid.api.statements import STATEMENT_SECONDS
+from prepaid.api.usages import USAGE_SECONDS
 from tests.simulation.bench import Meet, opened_bench
 from tests.simulation.faults import FAULTS
 from tests.simulation.matrix import play
@@ -65,6 +66,7 @@ LONGER = {
     "webhook": STRIPE_DEADLINE_SECONDS,
     "history: as CSV": FILE_SECONDS,
     "statement": STATEMENT_SECONDS,
+    "usage": USAGE_SECONDS,
 }
 SLOW_SECONDS = 0.9
 # botocore sends each call twice at most.

@@ -22,6 +22,7 @@ from prepaid.api import (
     quotes,
     reversals,
     statements,
+    usages,
     webhooks,
 )
 from prepaid.api.http.routes import KEY
@@ -41,9 +42,11 @@ QUOTE = quotes.QUOTE.key
 BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
 STATEMENT = statements.SHOW.key
+USAGE = usages.SHOW.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
+ACCOUNTS = accounts.SHOW_ALL.key
 GRANT = grants.GRANT.key
 VOID = grants.VOID.key
 ERASE = erasures.ERASE.key

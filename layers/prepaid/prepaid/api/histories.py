@@ -4,17 +4,20 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
 
 from prepaid.api.entries import DrawAnswer, draw_answer
-from prepaid.api.http.bodies import SLUG, SLUG_SENTENCE
+from prepaid.api.http.bodies import MAX_TEXT, SLUG, SLUG_SENTENCE
 from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.media_types import preferred
-from prepaid.api.http.requests import Request, account_of, check_query
+from prepaid.api.http.requests import Request, account_of, check_query, limit_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Header, Parameter, Route
-from prepaid.api.http.times import Time, parse_bound, rfc3339
+from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, NO_ACCOUNT, Answer, Header, Parameter, Route
+from prepaid.api.http.texts import check_text
+from prepaid.api.http.times import Time, parse_day_or_bound, rfc3339
+from prepaid.core.account import Account
+from prepaid.core.calendar import day_start
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import Busy, InvalidRequest
 from prepaid.core.ids import hold_id
@@ -28,8 +31,7 @@ MEDIA_TYPES = ("application/json", CSV)
 LISTING = "history"
 # In a file, what stands for texts that were removed.
 ERASED_CELL = "erased"
-FILTERS = frozenset({"type", "feature", "source", "from", "to"})
-LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
+FILTERS = frozenset({"type", "feature", "source", "customer", "reference", "from", "to"})
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_LINES = 10_000
 # Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
@@ -94,13 +96,22 @@ class HistoryAnswer(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Conditions on an entry; None matches any. since: inclusive; until: exclusive."""
+    """Conditions on an entry; None matches any. since: inclusive; until: exclusive; a day of the account's zone begins
+    at its first instant.
+    """
 
     type: str | None
     feature: str | None
     source: str | None
-    since: datetime | None
-    until: datetime | None
+    since: date | datetime | None
+    until: date | datetime | None
+    customer: str | None = None
+    reference: str | None = None
+
+    @property
+    def selective(self) -> bool:
+        """Whether entries within the dates may not match."""
+        return bool(self.type or self.feature or self.source or self.customer or self.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +151,7 @@ def _query_of(request: Request, deps: Deps) -> Query:
     account_id = account_of(request)
     check_query(request, FILTERS | {"limit", "cursor"})
     filters = _filters(request.query)
-    limit = _limit(request.query["limit"]) if "limit" in request.query else None
+    limit = limit_of(request, MAX_LIMIT)
     named = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
@@ -158,17 +169,23 @@ def entry_range(table: Table, account_id: str, filters: Filters, before: int | N
     last, first = newest.number if before is None else min(before - 1, newest.number), 1
     if filters.until is not None:
         # Dates never decrease as numbers increase, so dates become bounds on numbers.
-        until = find_entry_at(table, account_id, newest, filters.until - timedelta(milliseconds=1))
+        until = find_entry_at(table, account_id, newest, before_bound(filters.until, newest.after))
         last = min(last, until.number if until else 0)
     if filters.since is not None:
-        earlier = find_entry_at(table, account_id, newest, filters.since - timedelta(milliseconds=1))
+        earlier = find_entry_at(table, account_id, newest, before_bound(filters.since, newest.after))
         first = earlier.number + 1 if earlier else 1
     return first, last
 
 
+def before_bound(bound: date | datetime, account: Account) -> datetime:
+    """The last instant before a bound."""
+    at = bound if isinstance(bound, datetime) else day_start(bound, account.terms.time_zone)
+    return at - timedelta(milliseconds=1)
+
+
 def read_page(table: Table, account_id: str, filters: Filters, first: int, last: int, limit: int) -> EntryPage:
     """At most `limit` matching entries with numbers `last` down to `first`. Raises Busy."""
-    selective = bool(filters.type or filters.feature or filters.source)
+    selective = filters.selective
     # With filters, read larger pages, because most entries won't match.
     read_size = PAGE_ENTRIES if selective else limit
     matching: list[Entry] = []
@@ -191,6 +208,8 @@ def _matches(entry: Entry, filters: Filters) -> bool:
         and filters.feature in {None, entry.feature}
         # The source "quota" or "credits" also matches entries paid from both.
         and (filters.source is None or entry.source in {filters.source, "both"})
+        and filters.customer in {None, entry.customer}
+        and filters.reference in {None, entry.reference}
     )
 
 
@@ -200,19 +219,29 @@ def _filters(query: Mapping[str, str]) -> Filters:
             raise InvalidRequest(((name, f"must be one of {', '.join(allowed)}"),))
     if "feature" in query and not re.fullmatch(SLUG, query["feature"]):
         raise InvalidRequest((("feature", SLUG_SENTENCE),))
+    for name in ("customer", "reference"):
+        _check_text(query.get(name), name)
     return Filters(
         type=query.get("type"),
         feature=query.get("feature"),
         source=query.get("source"),
-        since=parse_bound(query["from"], "from") if "from" in query else None,
-        until=parse_bound(query["to"], "to") if "to" in query else None,
+        since=parse_day_or_bound(query["from"], "from") if "from" in query else None,
+        until=parse_day_or_bound(query["to"], "to") if "to" in query else None,
+        customer=query.get("customer"),
+        reference=query.get("reference"),
     )
 
 
-def _limit(text: str) -> int:
-    if LIMIT.fullmatch(text) and 1 <= int(text) <= MAX_LIMIT:
-        return int(text)
-    raise InvalidRequest((("limit", f"must be a whole number from 1 to {MAX_LIMIT}"),))
+def _check_text(text: str | None, field: str) -> None:
+    """Reject a text that no entry can have."""
+    if text is None:
+        return
+    if not 1 <= len(text) <= MAX_TEXT:
+        raise InvalidRequest(((field, f"must have 1 to {MAX_TEXT} characters"),))
+    try:
+        check_text(text)
+    except ValueError as error:
+        raise InvalidRequest(((field, str(error)),)) from None
 
 
 def _csv_file(query: Query, deps: Deps) -> Response:
@@ -307,6 +336,7 @@ def _lot(entry: Entry) -> str | None:
     return entry.lot.id if entry.lot else None
 
 
+TEXT_FILTER = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 SHOW = Route(
     method="GET",
     path="/v1/accounts/{account}/history",
@@ -331,14 +361,24 @@ SHOW = Route(
             "`quota` and `credits`; `both` matches such entries only.",
             schema={"type": "string", "enum": list(get_args(Source))},
         ),
+        Parameter(name="customer", description="Only entries with exactly this customer.", schema=TEXT_FILTER),
+        Parameter(name="reference", description="Only entries with exactly this reference.", schema=TEXT_FILTER),
         Parameter(
-            name="from", description="Only entries at or after this time (inclusive), to any fraction.", schema=TIME
+            name="from",
+            description="Only entries at or after this time (inclusive), to any fraction; or from the start of this"
+            " civil day in the account's zone.",
+            schema=DAY_OR_TIME,
         ),
-        Parameter(name="to", description="Only entries before this time (exclusive), to any fraction.", schema=TIME),
+        Parameter(
+            name="to",
+            description="Only entries before this time (exclusive), to any fraction; or before the beginning of this "
+            "civil day in the account's zone.",
+            schema=DAY_OR_TIME,
+        ),
         Parameter(
             name="limit",
             description=f"The most entries on a page; default: {DEFAULT_LIMIT}, and {MAX_LINES} in a CSV file. A page "
-            "may have fewer; with `type`, `feature` or `source` it may be empty although `next_cursor` leads to more.",
+            "may have fewer; with a filter other than dates it may be empty although `next_cursor` leads to more.",
             schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
         ),
         Parameter(

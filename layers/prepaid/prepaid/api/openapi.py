@@ -26,6 +26,7 @@ from prepaid.api import (
     quotes,
     reversals,
     statements,
+    usages,
     webhooks,
 )
 from prepaid.api.http.routes import TEXT, TIME, Answer, Header, Parameter, Route
@@ -41,6 +42,7 @@ FAMILIES = (
     quotes,
     histories,
     statements,
+    usages,
     accounts,
     grants,
     erasures,

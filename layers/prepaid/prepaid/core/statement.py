@@ -178,13 +178,14 @@ class _Sums:
         if line:
             self._move(line, credits)
         if entry.feature is not None and entry.units:
-            self.uses[entry.feature] = _with_use(self.uses.get(entry.feature), entry)
+            self.uses[entry.feature] = with_use(self.uses.get(entry.feature), entry)
 
     def _move(self, line: str, credits: int) -> None:
         self.moved[line] = self.moved.get(line, 0) + credits
 
 
-def _with_use(use: FeatureUse | None, entry: Entry) -> FeatureUse:
+def with_use(use: FeatureUse | None, entry: Entry) -> FeatureUse:
+    """The use of the entry's feature with the entry's own; None: no use so far."""
     assert entry.feature is not None
     units, quota_units, credits = (use.units, use.quota_units, use.credits) if use else (0, 0, 0)
     return FeatureUse(

@@ -1,13 +1,78 @@
-"""A year of use, for charts: twelve months of use by feature and source, and the balance at each month's end."""
+"""Use by period: any span by day or month, and a year for charts with the balance at each month's end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
-from prepaid.core.calendar import months_later
-from prepaid.core.statement import FeatureUse, Statement
+from prepaid.core.calendar import civil, months_later
+from prepaid.core.entry import Entry
+from prepaid.core.statement import FeatureUse, Statement, with_use
 
 MONTHS = 12
+
+By = Literal["day", "month"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """Units of a feature that one source paid for, less what was reversed. credits: 0 for the quota's units.
+
+    Units of a free feature count as paid by credits.
+    """
+
+    feature: str
+    source: Literal["quota", "credits"]
+    units: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodOfUse:
+    """first: its first civil day. uses: in order of feature and source; none that are all 0."""
+
+    first: date
+    uses: tuple[Use, ...]
+
+
+def uses_by_period(entries: Iterable[Entry], by: By, zone: str) -> Iterator[PeriodOfUse]:
+    """The periods with use, oldest first, each once it is complete. entries: oldest first. zone: of their days."""
+    current: date | None = None
+    uses: dict[str, FeatureUse] = {}
+    for entry in entries:
+        day = civil(entry.at, zone).date()
+        period = day if by == "day" else day.replace(day=1)
+        if current is not None and period != current:
+            yield PeriodOfUse(current, tuple(_by_source(uses.values())))
+            uses = {}
+        current = period
+        if entry.feature is not None and entry.units:
+            uses[entry.feature] = with_use(uses.get(entry.feature), entry)
+    if current is not None:
+        yield PeriodOfUse(current, tuple(_by_source(uses.values())))
+
+
+def total_use(periods: Iterable[PeriodOfUse]) -> tuple[Use, ...]:
+    """What the periods add up to."""
+    sums: dict[str, FeatureUse] = {}
+    for use in (use for period in periods for use in period.uses):
+        before = sums.get(use.feature, FeatureUse(feature=use.feature, units=0, quota_units=0, credits=0))
+        sums[use.feature] = FeatureUse(
+            feature=use.feature,
+            units=before.units + use.units,
+            quota_units=before.quota_units + (use.units if use.source == "quota" else 0),
+            credits=before.credits + use.credits,
+        )
+    return tuple(_by_source(sums.values()))
+
+
+def _by_source(uses: Iterable[FeatureUse]) -> Iterator[Use]:
+    for use in sorted(uses, key=lambda use: use.feature):
+        if use.quota_units:
+            yield Use(feature=use.feature, source="quota", units=use.quota_units, credits=0)
+        paid = use.units - use.quota_units
+        if paid or use.credits:
+            yield Use(feature=use.feature, source="credits", units=paid, credits=use.credits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from typing import get_args
 from urllib.parse import quote, urlencode
 
 from prepaid.api.histories import EntryPage, Filters, entry_range, read_page
-from prepaid.api.http.bodies import SLUG
+from prepaid.api.http.bodies import MAX_TEXT, SLUG
 from prepaid.api.http.problems import RouteNotFound
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.api.http.times import FIRST_YEAR, LAST_YEAR
+from prepaid.api.http.times import read_day
 from prepaid.core.calendar import civil, day_start, months_later
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import Busy
@@ -28,10 +28,9 @@ from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
 
 LINES = 50
-NAMES = ("type", "feature", "source", "from", "to")
+NAMES = ("type", "feature", "source", "customer", "reference", "from", "to")
 # An entry's number. It needs no signature: the session's own account has the entry, or there is none.
 NUMBER = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 COLUMNS = (
     "lines.number",
     "lines.at",
@@ -141,7 +140,10 @@ def _read_form(query: Mapping[str, str], zone: str) -> FilterForm:
     before = query.get("before")
     if not re.fullmatch(SLUG, chosen.get("feature", "any")) or (before and not NUMBER.fullmatch(before)):
         raise RouteNotFound("There is no such feature or line.")
-    days = {name: _day(chosen[name]) for name in ("from", "to") if name in chosen}
+    texts = {name: chosen[name] for name in ("customer", "reference") if name in chosen}
+    if any(len(text) > MAX_TEXT for text in texts.values()):
+        raise RouteNotFound("No entry has so long a text.")
+    days = {name: read_day(chosen[name]) for name in ("from", "to") if name in chosen}
     first, last = days.get("from"), days.get("to")
     filters = Filters(
         type=chosen.get("type"),
@@ -150,18 +152,11 @@ def _read_form(query: Mapping[str, str], zone: str) -> FilterForm:
         since=day_start(first, zone) if first else None,
         # The last day is included.
         until=day_start(last + timedelta(days=1), zone) if last else None,
+        customer=texts.get("customer"),
+        reference=texts.get("reference"),
     )
     wrong = tuple(name for name, day in days.items() if day is None)
     return FilterForm(chosen=chosen, filters=filters, wrong=wrong, before=int(before) if before else None)
-
-
-def _day(text: str) -> date | None:
-    try:
-        day = date.fromisoformat(text) if DAY.fullmatch(text) else None
-    except ValueError:
-        return None
-    # Far enough from the limits of datetime that no zone overflows.
-    return day if day and FIRST_YEAR <= day.year <= LAST_YEAR else None
 
 
 def _named(chosen: Mapping[str, str], visit: Visit) -> Iterator[str]:
@@ -174,6 +169,8 @@ def _named(chosen: Mapping[str, str], visit: Visit) -> Iterator[str]:
         elif name in ("from", "to"):
             day = formats.short_date(date.fromisoformat(value), language)
             yield texts[f"history.{name}_day"].format(day=day)
+        elif name in ("customer", "reference"):
+            yield value
         else:
             yield texts[f"{name}.{value}"]
 
@@ -192,7 +189,7 @@ def _address(chosen: Mapping[str, str], *, before: int | None = None) -> str:
 def _hiding(table: Table, visit: Visit, form: FilterForm) -> list[tuple[str, str]]:
     """The filters without which there are lines, each with the address without it; the period counts as one."""
     found = []
-    for names in (("type",), ("feature",), ("source",), ("from", "to")):
+    for names in (("type",), ("feature",), ("source",), ("customer",), ("reference",), ("from", "to")):
         chosen = {name: value for name, value in form.chosen.items() if name not in names}
         if len(chosen) == len(form.chosen):
             continue

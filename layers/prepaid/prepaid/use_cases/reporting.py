@@ -1,22 +1,30 @@
-"""Statements of an account's months: a closed month is computed once and stored, the current one from its entries."""
+"""Reports: statements of an account's months, and its use in any span.
 
-from collections.abc import Iterator
-from dataclasses import replace
+A statement of a closed month is computed once and stored, the current one is computed from its entries.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
 
-from prepaid.core.calendar import earliest_month_start, month_of, months_later
+from prepaid.core.calendar import EPOCH, civil, day_start, earliest_month_start, month_of, months_later
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
-from prepaid.core.errors import InvalidRequest
+from prepaid.core.errors import Busy, InvalidRequest
 from prepaid.core.ledger import settle
 from prepaid.core.statement import Statement, is_closed, month_start, opening_month, statements_of
+from prepaid.core.usage import By, PeriodOfUse, uses_by_period
 from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import entries_from, find_entry_at, read_entry, read_tail
 from prepaid.store.statements import read_statements, record_statement
 
 MILLISECOND = timedelta(milliseconds=1)
+# Uses in one answer: about a megabyte.
+MAX_USES = 5_000
+# A span whose first period has so many entries read, and more, is too long; with fewer, the database is slow.
+LONG = 1_000
 
 
 def statement_of_month(table: Table, account_id: str, month: date, *, catalog: Catalog, now: datetime) -> Statement:
@@ -98,3 +106,65 @@ def _from_entries(first: date, last: date, starts_at: datetime, entries: Iterato
             return statements_of(first, last, starts_at, before, chain((entry,), entries))
         before = entry.after
     return statements_of(first, last, starts_at, before, ())
+
+
+@dataclass(frozen=True, slots=True)
+class UseOfSpan:
+    """periods: those that were added up, oldest first. next_from: the first day of the period that wasn't; None: none.
+
+    zone: whose civil days they are.
+    """
+
+    zone: str
+    periods: tuple[PeriodOfUse, ...]
+    next_from: date | None
+
+
+def use_of_span(
+    table: Table, account_id: str, since: date | datetime | None, until: date | datetime | None, by: By
+) -> UseOfSpan:
+    """The account's use from `since` up to, not including, `until`, by civil days or months of its present zone.
+
+    since: None for all there is; until: None for up to now. Stops at the table's deadline and at MAX_USES, with the
+    periods that are complete by then. Raises AccountNotFound, InvalidRequest if not even the first one is, Busy.
+    """
+    newest = read_tail(table, account_id).entry
+    zone = newest.after.terms.time_zone
+    first, last = 1, newest.number
+    if until is not None:
+        end = find_entry_at(table, account_id, newest, _instant(until, zone) - MILLISECOND)
+        last = end.number if end else 0
+    if since is not None:
+        earlier = find_entry_at(table, account_id, newest, _instant(since, zone) - MILLISECOND)
+        first = earlier.number + 1 if earlier else 1
+    periods: list[PeriodOfUse] = []
+    read = _Read()
+    try:
+        for period in uses_by_period(read.of(entries_from(table, account_id, first=first, last=last)), by, zone):
+            if sum(len(known.uses) for known in periods) + len(period.uses) > MAX_USES:
+                return UseOfSpan(zone, tuple(periods), period.first)
+            periods.append(period)
+    except Busy:
+        if periods:
+            day = civil(read.at, zone).date()
+            return UseOfSpan(zone, tuple(periods), day if by == "day" else day.replace(day=1))
+        if read.count < LONG:
+            raise
+        raise InvalidRequest((("from", f"too much use in the first {by}: name a shorter span, as times"),)) from None
+    return UseOfSpan(zone, tuple(periods), None)
+
+
+class _Read:
+    """How far a ledger was read."""
+
+    def __init__(self) -> None:
+        self.count, self.at = 0, EPOCH
+
+    def of(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            self.count, self.at = self.count + 1, entry.at
+            yield entry
+
+
+def _instant(bound: date | datetime, zone: str) -> datetime:
+    return bound if isinstance(bound, datetime) else day_start(bound, zone)

@@ -42,9 +42,11 @@ def spelled(sentence: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
+MAX_TEXT = 200
+
 type Text = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=200),
+    StringConstraints(min_length=1, max_length=MAX_TEXT),
     AfterValidator(check_text),
     Field(
         description="One line with a visible character. No control characters, no changes of direction, no U+FFFD.",

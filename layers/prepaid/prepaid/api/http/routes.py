@@ -13,6 +13,7 @@ from prepaid.deps import Deps
 
 TEXT: Mapping[str, Any] = {"type": "string"}
 TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+DAY_OR_TIME: Mapping[str, Any] = {"anyOf": [TIME, {"type": "string", "format": "date"}]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

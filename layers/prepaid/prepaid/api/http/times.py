@@ -1,7 +1,7 @@
 """Times in requests and responses: RFC 3339, UTC. Responses, like the ledger, have whole milliseconds."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -15,6 +15,7 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 FIRST_YEAR, LAST_YEAR = 1900, 2500
 # Compiled on first use: most requests contain no time.
 RFC3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # A fraction finer than a millisecond. datetime drops digits after the sixth, so the text decides.
 FINER = r"\.[0-9]{3}[0-9]*[1-9]"
 
@@ -54,3 +55,25 @@ def parse_bound(text: str, field: str) -> datetime:
     """
     whole = floor_to_millisecond(parse_rfc3339(text, field))
     return whole + timedelta(milliseconds=1) if re.search(FINER, text) else whole
+
+
+def parse_day_or_bound(text: str, field: str) -> date | datetime:
+    """The civil day, or the bound as of parse_bound, of a query parameter. Raises InvalidRequest naming `field`."""
+    if not re.fullmatch(DAY, text):
+        if not re.fullmatch(RFC3339, text):
+            raise InvalidRequest(((field, "must be a day, as 2026-06-16, or an RFC 3339 time with its offset"),))
+        return parse_bound(text, field)
+    day = read_day(text)
+    if day is None:
+        raise InvalidRequest(((field, f"must be a day that exists, in the years {FIRST_YEAR} to {LAST_YEAR}"),))
+    return day
+
+
+def read_day(text: str) -> date | None:
+    """The civil day in `text`, as 2026-06-16; None for anything else."""
+    try:
+        day = date.fromisoformat(text) if re.fullmatch(DAY, text) else None
+    except ValueError:
+        return None
+    # Far enough from the limits of datetime that no zone overflows.
+    return day if day and FIRST_YEAR <= day.year <= LAST_YEAR else None

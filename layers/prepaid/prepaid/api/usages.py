@@ -1,0 +1,118 @@
+"""GET /v1/accounts/{account}/usage: what an account used in any span, by feature, source and day or month."""
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict, get_args
+
+from prepaid.api.http.requests import Request, account_of, check_query
+from prepaid.api.http.responses import Response
+from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.times import parse_day_or_bound
+from prepaid.core.errors import InvalidRequest
+from prepaid.core.usage import By, Use, total_use
+from prepaid.deps import Deps
+from prepaid.store.dynamodb import within
+from prepaid.use_cases.reporting import use_of_span
+
+# The deadline of an answer: about a hundred thousand entries.
+USAGE_SECONDS = 12.0
+# How a period is written, by its kind: 2026-11-26, 2026-11.
+PERIODS: dict[By, str] = {"day": "%Y-%m-%d", "month": "%Y-%m"}
+
+
+class UseAnswer(TypedDict):
+    """Units of a feature that one source paid for, less what was reversed. credits: 0 for units of a quota.
+
+    Units of a free feature count as paid by credits.
+    """
+
+    feature: str
+    source: Literal["quota", "credits"]
+    units: int
+    credits: int
+
+
+class PeriodAnswer(TypedDict):
+    """A civil day, as 2026-11-26, or month, as 2026-11, with use."""
+
+    period: str
+    uses: list[UseAnswer]
+
+
+class UsageAnswer(TypedDict):
+    """An account's use. time_zone: whose days and months they are: the account's present one.
+
+    periods: those with use, oldest first. totals: what `periods` add up to. next_from: the `from` of the request that
+    continues, when the span has more than one answer holds; else null.
+    """
+
+    account: str
+    time_zone: str
+    by: Literal["day", "month"]
+    totals: list[UseAnswer]
+    periods: list[PeriodAnswer]
+    next_from: str | None
+
+
+def usage(request: Request, deps: Deps) -> Response:
+    """GET /v1/accounts/{account}/usage: the use from `from` up to `to`, by day or month."""
+    account_id = account_of(request)
+    check_query(request, frozenset({"from", "to", "by"}))
+    query = request.query
+    by = _by(query.get("by", "month"))
+    since, until = (parse_day_or_bound(query[name], name) if name in query else None for name in ("from", "to"))
+    found = use_of_span(within(deps.table, USAGE_SECONDS), account_id, since, until, by)
+    body: UsageAnswer = {
+        "account": account_id,
+        "time_zone": found.zone,
+        "by": by,
+        "totals": _uses(total_use(found.periods)),
+        "periods": [
+            {"period": f"{period.first:{PERIODS[by]}}", "uses": _uses(period.uses)}
+            for period in found.periods
+            if period.uses
+        ],
+        "next_from": found.next_from.isoformat() if found.next_from else None,
+    }
+    return Response(status=200, body=body)
+
+
+def _by(text: str) -> By:
+    for by in get_args(By):
+        if text == by:
+            return by  # type: ignore[no-any-return]
+    raise InvalidRequest((("by", f"must be one of {', '.join(get_args(By))}"),))
+
+
+def _uses(uses: Iterable[Use]) -> list[UseAnswer]:
+    return [{"feature": use.feature, "source": use.source, "units": use.units, "credits": use.credits} for use in uses]
+
+
+SHOW = Route(
+    method="GET",
+    path="/v1/accounts/{account}/usage",
+    operation_id="getUsage",
+    summary="Use in any span, by feature, source and day or month",
+    scopes=("prepaid/read",),
+    parameters=(
+        ACCOUNT,
+        Parameter(
+            name="from",
+            description="The first civil day in the account's zone, or a time (inclusive); default: all there is.",
+            schema=DAY_OR_TIME,
+        ),
+        Parameter(
+            name="to",
+            description="The civil day in the account's zone, or the time, before which the span ends (exclusive); "
+            "default: now.",
+            schema=DAY_OR_TIME,
+        ),
+        Parameter(
+            name="by",
+            description="The civil periods of the totals; default: month.",
+            schema={"type": "string", "enum": list(get_args(By))},
+        ),
+    ),
+    answers={200: Answer(UsageAnswer)},
+    refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
+    function=usage,
+)
