@@ -36,8 +36,11 @@ SERVER_ERROR, REFUSED, OK = 500, 400, 200
 IDS = re.compile(
     r"(pur|cs_test|cus|pi|re|ch|du|evt)_[0-9a-f]{20,}|(?<=SESSION#)[0-9a-f]{64}|(?<=manager_session.: .)[\w-]{43}"
     r"|(?<=PORTAL#)[0-9a-f]{64}|(?<=PORTAL_LINK#)[0-9a-f]{64}|(?<=/portal/enter/)[\w-]{43}"
+    # The salt of an entry's texts, and their digest.
+    r'|(?<="\[\\")[\w-]{22}(?=\\")|(?<=\\"texts\\":\\")[\w-]{22}'
 )
-TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
+# Milliseconds, seconds, milliseconds in base 36, and as text.
+TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\bm[0-9a-z]{7}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
 # The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try.
 NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision", "opened"})
 TRIES = frozenset({"tries", "tried_at"})

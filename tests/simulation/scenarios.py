@@ -12,6 +12,7 @@ from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.keys import DUE_SHARDS
 from tests.simulation.bench import Bench, Context
 from tests.support.api import (
+    ACCOUNTS,
     BALANCE,
     BUY,
     CANCEL,
@@ -189,6 +190,63 @@ def spends_one_of_them(bench: Bench) -> Answer:
 def partly_sent_before(bench: Bench) -> None:
     opened(bench)
     assert batch(("b1", 3), ("b2", 2))(bench, None)[0] == 200
+
+
+def place_hold(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service.hold(4, key=KEY, may_fail=True))
+
+
+def held(bench: Bench) -> str:
+    """The id of a hold of four units."""
+    opened(bench)
+    return str(bench.service.hold(4, key="held").body["id"])
+
+
+def held_across_an_expiry(bench: Bench) -> str:
+    """Two of its credits have ended since, and the rest of their lot with them."""
+    opened(bench)
+    bench.service.give(2, expires_at="2026-06-16T13:04:00Z")
+    hold = str(bench.service.hold(4, key="held").body["id"])
+    # Late and early enough for clocks that are five minutes off.
+    bench.now += timedelta(minutes=9, seconds=30)
+    return hold
+
+
+def captured_before(bench: Bench) -> str:
+    hold = held(bench)
+    assert capture(3)(bench, hold)[0] == 200
+    return hold
+
+
+def capture(quantity: int) -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, hold: outcome_of(bench.service.capture(hold, quantity, key=KEY, may_fail=True))
+
+
+def release(bench: Bench, hold: Any) -> Outcome:
+    return outcome_of(bench.service.release(hold, key=KEY, may_fail=True))
+
+
+def captured(bench: Bench) -> str:
+    """The id of a capture of three units."""
+    return str(bench.service.capture(held(bench), 3, key="captured").body["id"])
+
+
+def spent_of_a_lot_that_ended(bench: Bench) -> str:
+    bench.service.open()
+    bench.service.give(5, expires_at="2026-06-16T14:00:00Z")
+    charge = str(bench.service.spend(4, key="spent").body["id"])
+    bench.now += timedelta(hours=2)
+    return charge
+
+
+def partly_reversed(bench: Bench) -> str:
+    charge = captured(bench)
+    assert bench.service.reverse(charge, 1, key="first").status == 201
+    return charge
+
+
+def reverse(quantity: int | None = None) -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, charge: outcome_of(bench.service.reverse(charge, quantity, key=KEY, may_fail=True))
 
 
 def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Outcome]:
@@ -530,6 +588,16 @@ SCENARIOS = (
     Scenario("batch: refusals only", poor, batch(("b1", 5), ("b2", 6)), spends, reads=True),
     Scenario("consume: refusal of a frozen account", frozen, spend(5), spends, reads=True, paired=True),
     Scenario("consume: replay of a frozen account", frozen_after_a_debit, spend(3), spends, reads=True),
+    Scenario("hold", opened, place_hold, spends, paired=True),
+    Scenario("hold: after an expiry", lapsed, place_hold, spends),
+    Scenario("hold: capture of a part", held, capture(3), spends, paired=True),
+    Scenario("hold: capture across an expiry", held_across_an_expiry, capture(1), spends),
+    Scenario("hold: replay of a capture", captured_before, capture(3), spends, reads=True),
+    Scenario("hold: release", held, release, spends, paired=True),
+    Scenario("reversal", captured, reverse(), spends, paired=True),
+    Scenario("reversal: of what is left", partly_reversed, reverse(), spends, paired=True),
+    Scenario("reversal: for a week", spent_of_a_lot_that_ended, reverse(2), spends),
+    Scenario("reversal: of too much", partly_reversed, reverse(3), spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),
     Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
     Scenario("consumption: none by key", opened, look_up, spends, reads=True),
@@ -544,6 +612,7 @@ SCENARIOS = (
     Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
     Scenario("usage", a_month_ago, read(USAGE, {"from": "2026-06-01", "to": "2026-07-01"}), spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
+    Scenario("accounts: list", opened, read_as_administrator(ACCOUNTS), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
