@@ -10,6 +10,7 @@ ROUTES = (
     accounts.PUT,
     accounts.PATCH,
     accounts.SHOW,
+    accounts.SHOW_ALL,
     grants.GRANT,
     grants.VOID,
     catalogs.SHOW_PACKS,

@@ -6,13 +6,10 @@ from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-# A long ledger takes more than one request: a retry continues where the deadline ended the walk.
-WALK_SECONDS = 20.0
-
 ROUTES = (erasures.ERASE,)
 
 
-def make_handler(deps: Deps, *, deadline_seconds: float = WALK_SECONDS) -> LambdaHandler:
+def make_handler(deps: Deps, *, deadline_seconds: float = erasures.WALK_SECONDS) -> LambdaHandler:
     """The function's Lambda handler."""
     return serve(ROUTES, deps, deadline_seconds=deadline_seconds)
 

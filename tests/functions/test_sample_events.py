@@ -24,6 +24,7 @@ SIGNING_SECRETS = ["whsec_of_the_day", SAMPLE_WEBHOOK_SECRET]
 SCHEDULED = ("expiry_sweep", "reconcile", "verify")
 STATUS = {
     "accounts": 201,
+    "accounts_list": 200,
     "accounts_put": 200,
     "balance_query": 200,
     "balance_query_history": 200,
@@ -33,6 +34,7 @@ STATUS = {
     "checkout_purchases": 200,
     "consume": 201,
     "consume_batch": 200,
+    "consume_hold": 201,
     # Looks up what the sample above charges.
     "consume_find": 200,
     "erasures": 201,

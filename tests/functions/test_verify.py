@@ -208,4 +208,4 @@ def test_a_row_of_an_unknown_kind_is_found(verify: Any, service: Service) -> Non
     unknown: dict[str, Any] = {"PK": {"S": "VOUCHER#1"}, "SK": {"S": "VOUCHER"}}
     service.table.client.put_item(TableName=service.table.name, Item=unknown)
 
-    assert verify() == {"read": 3, "found": 1, "finished": True}
+    assert verify() == {"read": 4, "found": 1, "finished": True}

@@ -301,6 +301,20 @@ def account(account_id: str, terms: Json, profile: Json) -> Json:
     return {"account": account_id, **terms, **{name: profile.get(name) for name in PROFILE}}
 
 
+def listed(account_id: str, state: State, profile: Json, last: int) -> Json:
+    """An account in the list of all. last: the time of its newest entry."""
+    return {
+        "account": account_id,
+        "name": profile["name"],
+        "plan": state.terms["plan"],
+        "status": state.terms["status"],
+        "available": state.available,
+        "held": state.held,
+        "owed": state.owed,
+        "last_entry_at": time_text(last),
+    }
+
+
 def catalog(version: CatalogVersion) -> Json:
     return {
         "version": version.version,

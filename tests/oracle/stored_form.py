@@ -167,7 +167,7 @@ def _texts(item: Json, said: str | None) -> Json:
 
 def _nothing_empty(members: Json) -> Json:
     """What is empty is left out."""
-    # A capture of nothing says so.
+    # A capture of nothing says so, and so does an erasure that found no entry.
     kept = {"quantity"}
     left_out = [name for name, value in members.items() if name not in kept and not value and value is not False]
     must(not left_out, f"empty members: {left_out}")

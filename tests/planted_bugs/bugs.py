@@ -2,6 +2,7 @@
 
 from tests.planted_bugs.areas.api import API
 from tests.planted_bugs.areas.erasures import ERASURES
+from tests.planted_bugs.areas.holds import HOLDS
 from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.lookups import LOOKUPS
 from tests.planted_bugs.areas.manager_code import MANAGER_CODE
@@ -21,6 +22,7 @@ from tests.planted_bugs.areas.verifier import VERIFIER
 
 AREAS = {
     "ledger": LEDGER,
+    "holds": HOLDS,
     "quotas": QUOTAS,
     "erasures": ERASURES,
     "purchases": PURCHASES,

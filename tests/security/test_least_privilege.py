@@ -24,6 +24,7 @@ from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment
 from prepaid.use_cases.entering import TOKEN_BYTES
 from tests.support.api import (
+    ACCOUNTS,
     CODE,
     CONSUME,
     GET_ACCOUNT,
@@ -236,6 +237,9 @@ def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Cl
 def administer(service: Service) -> None:
     service.open("zoo")
     assert service(GET_ACCOUNT).status == 200
+    assert service(ACCOUNTS, query={"limit": "1"}).body["accounts"]
+    # A cursor that nobody signed makes the function read the secret as one on a second page does.
+    assert service(ACCOUNTS, query={"cursor": f"acme.{'0' * 64}"}).status == 400
     promotion = {"credits": 5, "kind": "promotion", "reason": "welcome"}
     grants = [service(GRANT, json=promotion, key="promotion") for _ in range(2)]
     assert [service.void(grant.body["id"], credits=1, key="void").status for grant in grants] == [201, 201]
@@ -252,6 +256,9 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     batches = [service.batch(("order", 1), ("batch", 1)).body["results"] for _ in range(2)]
     assert [[item["status"] for item in results] for results in batches] == [[201, 201]] * 2
     assert [service.find(key).status for key in ("order", "no-order")] == [200, 404]
+    capture = service.capture(service.hold(3).body["id"], 2).body["id"]
+    assert service.reverse(capture).status == 201
+    assert service.release(service.hold(1).body["id"]).status == 200
     assert service.quote().body["affordable"]
     assert service.balance()["credits"]["available"]
     assert service.balance(at="2026-06-16T13:00:00Z")["credits"]["available"]

@@ -7,6 +7,7 @@ DynamoDB Local, answer by answer.
 Items, once stored, are never changed in place: what answers and snapshots hold may be kept, and must not be changed.
 """
 
+import re
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -48,6 +49,7 @@ class Database:
             "BatchGetItem": self._batch_get,
             "Query": self._query,
             "PutItem": self._put_item,
+            "UpdateItem": self._update_item,
             "DeleteItem": self._delete_item,
             "TransactWriteItems": self._transact,
         }
@@ -110,6 +112,20 @@ class Database:
         condition = condition_of(request)
         check_size(size)
         return _one_write(rows, key_of(item), condition, request, lambda: rows.put(item, size))
+
+    def _update_item(self, request: dict[str, Any]) -> Answer:
+        """SET of one attribute to a value: what the store uses."""
+        _know(request, "TableName", "Key", "UpdateExpression", *CONDITIONAL, "ReturnValues")
+        rows, key = self._rows(request), key_in(request["Key"])
+        found = SET_ATTRIBUTE.fullmatch(request["UpdateExpression"])
+        if not found:
+            raise NotImplementedError(request["UpdateExpression"])
+        values = dict(request["ExpressionAttributeValues"])
+        value = values.pop(found[2])
+        condition = condition_of({**request, "ExpressionAttributeValues": values})
+        item, size = as_stored({**(rows.get(key) or request["Key"]), found[1]: value})
+        check_size(size)
+        return _one_write(rows, key, condition, request, lambda: rows.put(item, size))
 
     def _delete_item(self, request: dict[str, Any]) -> Answer:
         _know(request, "TableName", "Key", *CONDITIONAL, "ReturnValues")
@@ -213,6 +229,7 @@ class Database:
 
 
 MAX_TOKEN_LENGTH = 36
+SET_ATTRIBUTE = re.compile(r"SET ([A-Za-z]\w*) = (:\w+)")
 PLACEHOLDERS = ("ExpressionAttributeNames", "ExpressionAttributeValues")
 CONDITIONAL = ("ConditionExpression", *PLACEHOLDERS, "ReturnValuesOnConditionCheckFailure")
 

@@ -71,7 +71,7 @@ def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> N
 
 
 def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> "DynamoDBClient":
-    """A client with the store's six calls. client: a real one, for its errors and how often it tries; never used."""
+    """A client with the store's seven calls. client: a real one, for its errors and how often it tries; never used."""
     return cast("DynamoDBClient", _QuickClient(client, database, plan))
 
 
@@ -93,6 +93,9 @@ class _QuickClient:
 
     def put_item(self, **params: Any) -> Answer:
         return self._call("PutItem", params)
+
+    def update_item(self, **params: Any) -> Answer:
+        return self._call("UpdateItem", params)
 
     def delete_item(self, **params: Any) -> Answer:
         return self._call("DeleteItem", params)

@@ -21,6 +21,7 @@ from itertools import islice
 from os import process_cpu_count
 from typing import Any
 
+from tests.oracle import stored_form
 from tests.simulation.bench import Bench, Meet, Saved, opened_bench
 from tests.simulation.faults import FAULTS, LASTING, PAIRED, SHIFT, applies, meeting
 from tests.simulation.scenarios import SCENARIOS, Outcome, Scenario
@@ -35,14 +36,17 @@ SERVER_ERROR, REFUSED, OK = 500, 400, 200
 IDS = re.compile(
     r"(pur|cs_test|cus|pi|re|ch|du|evt)_[0-9a-f]{20,}|(?<=SESSION#)[0-9a-f]{64}|(?<=manager_session.: .)[\w-]{43}"
     r"|(?<=PORTAL#)[0-9a-f]{64}|(?<=PORTAL_LINK#)[0-9a-f]{64}|(?<=/portal/enter/)[\w-]{43}"
+    # The salt of an entry's texts, and their digest.
+    r'|(?<="\[\\")[\w-]{22}(?=\\")|(?<=\\"texts\\":\\")[\w-]{22}'
 )
-TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
+# Milliseconds, seconds, milliseconds in base 36, and as text.
+TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\bm[0-9a-z]{7}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
 # The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try.
 NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision", "opened"})
 TRIES = frozenset({"tries", "tried_at"})
-# Positions of scheduled functions and of the verifier: they differ after another sequence of calls, and no credit
-# depends on them.
-PLACES = frozenset({"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED"})
+# Positions of scheduled functions, of the verifier and of an erasure: they differ after another sequence of calls, and
+# no credit depends on them.
+PLACES = frozenset({"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED", "ERASURE"})
 
 type Fault = tuple[int, str]
 
@@ -214,7 +218,7 @@ SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 
 def end_of(bench: Bench, response: Outcome) -> End:
     """The response and what is stored now, in a form that can be compared."""
-    rows = [[*key, item] for key, item in sorted(bench.items().items()) if key[0].partition("#")[0] not in PLACES]
+    rows = [[*key, readable(item)] for key, item in sorted(bench.items().items()) if _is_compared(key[0])]
     # Another time of granting makes another row to be reviewed by; the next run removes it.
     kept = [row for row in rows if row[0] != "PENDING_CHECK"]
     return End(
@@ -222,6 +226,21 @@ def end_of(bench: Bench, response: Outcome) -> End:
         items=numbered(written(rows, NOT_COMPARED)),
         loosely=TIMES.sub("T", numbered(written(kept, NOT_COMPARED | TRIES))),
     )
+
+
+def _is_compared(partition: str) -> bool:
+    return partition.partition("#")[0] not in PLACES
+
+
+def readable(item: dict[str, Any]) -> dict[str, Any]:
+    """An entry's line, state and texts in full, without the salt and what depends on it; purchases' lots as rows."""
+    if "line" in item:
+        line, state = stored_form.read(item)
+        other = {name: value for name, value in item.items() if name not in ("line", "state", "texts")}
+        return {**other, "line": line, "state": state}
+    if "lots" in item:
+        return {**item, "lots": [stored_form.lot_row(text) for text in json.loads(item["lots"]["S"])]}
+    return item
 
 
 def written(rows: list[Any], without: frozenset[str]) -> str:

@@ -12,10 +12,12 @@ from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.keys import DUE_SHARDS
 from tests.simulation.bench import Bench, Context
 from tests.support.api import (
+    ACCOUNTS,
     BALANCE,
     BUY,
     CANCEL,
     CODE,
+    CONSUME,
     CONSUMPTION,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -191,6 +193,63 @@ def partly_sent_before(bench: Bench) -> None:
     assert batch(("b1", 3), ("b2", 2))(bench, None)[0] == 200
 
 
+def place_hold(bench: Bench, _: Any) -> Outcome:
+    return outcome_of(bench.service.hold(4, key=KEY, may_fail=True))
+
+
+def held(bench: Bench) -> str:
+    """The id of a hold of four units."""
+    opened(bench)
+    return str(bench.service.hold(4, key="held").body["id"])
+
+
+def held_across_an_expiry(bench: Bench) -> str:
+    """Two of its credits have ended since, and the rest of their lot with them."""
+    opened(bench)
+    bench.service.give(2, expires_at="2026-06-16T13:04:00Z")
+    hold = str(bench.service.hold(4, key="held").body["id"])
+    # Late and early enough for clocks that are five minutes off.
+    bench.now += timedelta(minutes=9, seconds=30)
+    return hold
+
+
+def captured_before(bench: Bench) -> str:
+    hold = held(bench)
+    assert capture(3)(bench, hold)[0] == 200
+    return hold
+
+
+def capture(quantity: int) -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, hold: outcome_of(bench.service.capture(hold, quantity, key=KEY, may_fail=True))
+
+
+def release(bench: Bench, hold: Any) -> Outcome:
+    return outcome_of(bench.service.release(hold, key=KEY, may_fail=True))
+
+
+def captured(bench: Bench) -> str:
+    """The id of a capture of three units."""
+    return str(bench.service.capture(held(bench), 3, key="captured").body["id"])
+
+
+def spent_of_a_lot_that_ended(bench: Bench) -> str:
+    bench.service.open()
+    bench.service.give(5, expires_at="2026-06-16T14:00:00Z")
+    charge = str(bench.service.spend(4, key="spent").body["id"])
+    bench.now += timedelta(hours=2)
+    return charge
+
+
+def partly_reversed(bench: Bench) -> str:
+    charge = captured(bench)
+    assert bench.service.reverse(charge, 1, key="first").status == 201
+    return charge
+
+
+def reverse(quantity: int | None = None) -> Callable[[Bench, Any], Outcome]:
+    return lambda bench, charge: outcome_of(bench.service.reverse(charge, quantity, key=KEY, may_fail=True))
+
+
 def read(route: str, query: dict[str, str] | None = None) -> Callable[[Bench, Any], Outcome]:
     return lambda bench, _: outcome_of(bench.service(route, query=query, may_fail=True))
 
@@ -262,6 +321,11 @@ def patch_account(**body: Any) -> Callable[[Bench, Any], Outcome]:
 def grant(bench: Bench, _: Any) -> Outcome:
     body = {"credits": 10, "kind": "promotion", "reason": "welcome"}
     return outcome_of(bench.service(GRANT, json=body, key=KEY, by=ADMIN, may_fail=True))
+
+
+def erase(bench: Bench, _: Any) -> Outcome:
+    """Maria's texts, of two entries of four."""
+    return outcome_of(bench.service.erase("Maria", key=KEY, may_fail=True))
 
 
 def void(bench: Bench, _: Any) -> Outcome:
@@ -383,6 +447,17 @@ def granted_other(bench: Bench) -> None:
     """More credits that are left whatever becomes of the first lot."""
     opened(bench)
     bench.service.give(10)
+
+
+def named(bench: Bench) -> None:
+    opened(bench)
+    for customer in ("Maria", "Rex", "Maria"):
+        assert bench.service(CONSUME, json={"feature": "sticker", "customer": customer}).status == 201
+
+
+def erased_before(bench: Bench) -> None:
+    named(bench)
+    assert erase(bench, None)[0] == 201
 
 
 def granted_before(bench: Bench) -> None:
@@ -518,6 +593,16 @@ SCENARIOS = (
     Scenario("batch: refusals only", poor, batch(("b1", 5), ("b2", 6)), spends, reads=True),
     Scenario("consume: refusal of a frozen account", frozen, spend(5), spends, reads=True, paired=True),
     Scenario("consume: replay of a frozen account", frozen_after_a_debit, spend(3), spends, reads=True),
+    Scenario("hold", opened, place_hold, spends, paired=True),
+    Scenario("hold: after an expiry", lapsed, place_hold, spends),
+    Scenario("hold: capture of a part", held, capture(3), spends, paired=True),
+    Scenario("hold: capture across an expiry", held_across_an_expiry, capture(1), spends),
+    Scenario("hold: replay of a capture", captured_before, capture(3), spends, reads=True),
+    Scenario("hold: release", held, release, spends, paired=True),
+    Scenario("reversal", captured, reverse(), spends, paired=True),
+    Scenario("reversal: of what is left", partly_reversed, reverse(), spends, paired=True),
+    Scenario("reversal: for a week", spent_of_a_lot_that_ended, reverse(2), spends),
+    Scenario("reversal: of too much", partly_reversed, reverse(3), spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),
     Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
     Scenario("consumption: none by key", opened, look_up, spends, reads=True),
@@ -532,6 +617,7 @@ SCENARIOS = (
     Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
     Scenario("usage", a_month_ago, read(USAGE, {"from": "2026-06-01", "to": "2026-07-01"}), spends, reads=True),
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
+    Scenario("accounts: list", opened, read_as_administrator(ACCOUNTS), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
@@ -544,6 +630,9 @@ SCENARIOS = (
     Scenario("accounts: void after an expiry", lapsed_other, void, spends),
     Scenario("accounts: replay of a void", voided_before, void, spends, reads=True),
     Scenario("accounts: void of too much", opened, void_too_much, spends, reads=True),
+    Scenario("erasures: two entries", named, erase, spends),
+    Scenario("erasures: of nobody", opened, erase, spends),
+    Scenario("erasures: replay", erased_before, erase, spends, reads=True),
     Scenario("accounts: catalog", lambda _: asdict(first_catalog()), put_catalog(3000), changes_the_catalog),
     Scenario("accounts: catalog of yesterday", catalog_of_yesterday, put_catalog(3000), spends, reads=True),
     Scenario("checkout: first code", opened, first_code, spends),

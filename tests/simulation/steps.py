@@ -218,6 +218,10 @@ class Drawer:
             details["since"] = dice.randrange(30)
         return a_step("history", of, **details)
 
+    def list_accounts(self, _: int) -> Step:
+        """An administrator lists all accounts, from the first page on."""
+        return a_step("list_accounts", limit=self.dice.choice((1, 1, 2, 3, 100)), pages=self.dice.choice((1, 2, 5)))
+
     def show(self, of: int) -> Step:
         dice = self.dice
         what = dice.choice(("account", "packs", "catalog", "purchases", "purchases", "purchase", "purchase"))
@@ -374,12 +378,11 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "show": 30, "again": 70, "batch": 24, "quote": 30,
-    "find": 30, "grant": 60, "void": 16,
-    "hold": 60, "capture": 24, "release": 8, "reverse": 24, "put_account": 14, "patch_account": 6,
-    "freeze": 8, "catalog": 5, "skew": 8,
-    "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15, "lose": 2, "refund": 7,
-    "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40, "boundary": 24,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "list_accounts": 8, "show": 30, "again": 70,
+    "batch": 24, "quote": 30, "find": 30, "grant": 60, "void": 16, "put_account": 14, "patch_account": 6, "freeze": 8,
+    "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15,
+    "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40,
+    "boundary": 24, "hold": 60, "capture": 24, "release": 8, "reverse": 24,
 }  # fmt: skip
 # Nothing is called there that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})

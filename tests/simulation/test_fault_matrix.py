@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from prepaid.api.erasures import WALK_SECONDS
 from prepaid.api.histories import FILE_SECONDS
 from prepaid.api.http.serving import DEADLINE_SECONDS, STRIPE_DEADLINE_SECONDS
 from prepaid.api.statements import STATEMENT_SECONDS
@@ -66,6 +67,7 @@ LONGER = {
     "webhook": STRIPE_DEADLINE_SECONDS,
     "history: as CSV": FILE_SECONDS,
     "statement": STATEMENT_SECONDS,
+    "erasures": WALK_SECONDS,
     "usage": USAGE_SECONDS,
 }
 SLOW_SECONDS = 0.9

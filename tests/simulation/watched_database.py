@@ -10,7 +10,7 @@ from tests.simulation.writes.commit import Change
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-WRITES = frozenset({"PutItem", "DeleteItem", "TransactWriteItems"})
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 
 
 class WatchedDatabase(Database):

@@ -298,7 +298,8 @@ class World:
             body = json.loads(body)
         answer = Answer(response["statusCode"], headers, body)
         self.seen[f"answer: {step.kind} {answer.status} {answer.code}".rstrip()] += 1
-        self._nobody_elses(request.account, f"{headers} {response.get('body', '')}")
+        if request.kind != "list_accounts":
+            self._nobody_elses(request.account, f"{headers} {response.get('body', '')}")
         answers.check(self, frame, answer)
         return answer
 

@@ -48,10 +48,11 @@ ONE_IN = int(os.environ.get("CORRUPTIONS_ONE_IN", "4"))
 # After the last entry, before the end of the lots that are left.
 SOON_AFTER = NOW + 445 * DAY
 # What somebody who knows how hashes are made may change in what no pass has seen yet: no credit depends on it.
-UNDECIDED = ("line.at", "line.actor", "line.catalog_version")
+UNDECIDED = ("line.at", "line.by", "line.catalog")
 # Rows that are deleted in time, and rows on which no credit depends: auxiliary_rows.py gives the reasons.
 MAY_GO = {
     "CUSTOMER",
+    "ERASURE",
     "FAILED",
     "QUARANTINE",
     "RECONCILIATION",
@@ -66,6 +67,7 @@ MAY_GO = {
 }
 MAY_CHANGE = {
     "CUSTOMER": ("customer",),
+    "ERASURE": ("subject", "next", "entries", "ttl"),
     "FAILED": ("subject", "last_at", "tries"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
     "QUARANTINE": ("account", "purchase", "at", "status", "reason"),
@@ -211,7 +213,9 @@ def test_any_changed_field_of_an_entry_is_found(clean: Stored) -> None:
 
 def test_a_changed_credit_field_is_found_though_hashes_match(clean: Stored) -> None:
     names = misjudged(fields(clean, rehashed=True))
-    assert [name for name in names if not name.startswith(UNDECIDED)] == []
+    # How many entries an erasure erased moves no credit either.
+    counted = {name for name in names if name.startswith("line.quantity") and name.endswith("erasure")}
+    assert [name for name in names - counted if not name.startswith(UNDECIDED)] == []
 
 
 def test_any_field_changed_after_a_pass_is_found(seen: Stored) -> None:
@@ -260,9 +264,11 @@ def test_a_truncated_ledger_that_grew_again_is_found(seen: Stored, whole: WholeT
 def test_a_removed_account_is_found(seen: Stored, whole: WholeTable) -> None:
     whole.hold({key: item for key, item in seen.items() if key[0] != "ACCOUNT#idle"})
 
-    [finding] = verified(whole.table, now=SOON_AFTER).findings
+    findings = verified(whole.table, now=SOON_AFTER).findings
 
-    assert (finding.code, finding.account) == ("ledger_missing", "idle")
+    # By the mark of an earlier pass, and by the list of accounts.
+    found = {(finding.code, finding.account) for finding in findings}
+    assert found == {("ledger_missing", "idle"), ("listed_dangling", "idle")}
 
 
 def test_a_larger_grant_is_found_by_its_claim(whole: WholeTable) -> None:

@@ -46,6 +46,7 @@ USAGE = usages.SHOW.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
+ACCOUNTS = accounts.SHOW_ALL.key
 GRANT = grants.GRANT.key
 VOID = grants.VOID.key
 ERASE = erasures.ERASE.key

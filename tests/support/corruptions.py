@@ -119,7 +119,7 @@ def _beside_the_ledgers(key: Key) -> list[Key]:
             return [(partition, "V#000009")]
         case "PENDING_CHECK":
             return [(partition, f"{sort}b"), (partition, f"2030{sort[4:]}"), (f"{partition}S", sort)]
-        case "QUARANTINE":
+        case "QUARANTINE" | "ACCOUNTS":
             return [(partition, f"{sort}b"), (f"{partition}b", sort)]
         case "SESSION" | "PORTAL" | "PORTAL_LINK" | "SWEEP" | "RECONCILIATION":
             return [(partition, f"2{sort}"), (f"x{partition}", sort)]

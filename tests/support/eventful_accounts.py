@@ -85,6 +85,8 @@ def live_a_full_life(driver: StoreDriver, account: str = "acme") -> None:
     driver.change_terms(NO_QUOTA, account=account, at=later + YEAR)
     driver.grant(50, account=account, key="last", at=later + YEAR, validity=36)
     driver.debit(3, account=account, key="d7", at=later + YEAR)
+    driver.debit(1, account=account, key="d8", customer="Ana", at=later + YEAR)
+    driver.erase("Ana", account=account, key="erase", at=later + YEAR)
 
 
 def buy_and_return(driver: StoreDriver, account: str) -> None:

@@ -7,6 +7,7 @@ from prepaid.store import keys
 PARTITIONS = [
     keys.entry("petshop-1", 1),
     keys.profile("petshop-1"),
+    keys.listed("petshop-1"),
     keys.purchase("petshop-1", "pur_1"),
     keys.customer("petshop-1"),
     keys.manager("petshop-1"),

@@ -27,6 +27,7 @@ from prepaid.store.ledger import Appended, append, open_ledger, read_tail
 from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
+from prepaid.use_cases.erasing import erase_customer
 from prepaid.use_cases.sweeping import PIECE_SECONDS
 from prepaid.use_cases.syncing import Outcome, Sync, sync_purchase
 from tests.oracle import stored_form
@@ -166,6 +167,18 @@ class StoreDriver:
     ) -> Appended:
         operation = Void(actor="admin", lot=lot, credits=credits, description=description)
         return self._append(account, operation, at, key)
+
+    def erase(self, customer: str, *, key: str, account: str = "acme", at: datetime = NOW) -> Appended:
+        return erase_customer(
+            self.table,
+            account,
+            customer,
+            actor="admin",
+            catalog=self.catalog,
+            now=at,
+            idempotency_key=key,
+            secret="secret",
+        )
 
     def debit_in_bulk(self, entries: int, *, account: str = "acme") -> None:
         """Debits of 1 up to that many entries, by the core and in bulk: what is here is a ledger like any other."""

@@ -20,8 +20,8 @@ STORE = (
     Bug(
         "no claim is written",
         "append",
-        "claim = {CLAIM: claim_put(account_id, idempotency_key, operation, own.number)}",
-        "",
+        "claim = _claim(draft, operation, idempotency_key) if idempotency_key is not None else NO_PUTS",
+        "claim = NO_PUTS",
         ("test_append",),
     ),
     Bug(

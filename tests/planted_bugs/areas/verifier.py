@@ -34,8 +34,8 @@ VERIFIER = (
     Bug(
         "the verifier asks for no claim of a void",
         "ASKED_WITH_A_KEY",
-        '("consumption", "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))',
-        '("consumption", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))',
+        '(*USES, "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))',
+        '(*USES, "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))',
         ("test_nothing_is_found_in_rows_the_service_wrote",),
     ),
     Bug(

@@ -11,6 +11,7 @@ from tests.simulation.frames import ClientRequest
 from tests.simulation.step import Step
 from tests.simulation.world import ANYBODY, World
 from tests.support.api import (
+    ACCOUNTS,
     BALANCE,
     CONSUMPTION,
     FIND_CONSUMPTION,
@@ -22,6 +23,9 @@ from tests.support.api import (
     PURCHASES,
     QUOTE,
 )
+from tests.support.gateway_events import ADMIN
+
+OK = 200
 
 
 def balance(world: World, step: Step) -> None:
@@ -101,6 +105,19 @@ def history(world: World, step: Step) -> None:
         if not cursor or not shown:
             return
         query, details = query | {"cursor": cursor}, details | {"below": shown[-1]}
+
+
+def list_accounts(world: World, step: Step) -> None:
+    """Page after page. details: how far each ledger had come when the page was asked for, and the id before it."""
+    after, query = "", {"limit": str(step["limit"])}
+    for _ in range(step["pages"]):
+        known = {account: ledger.number for account, ledger in world.auditor.ledgers.items()}
+        details: Json = {"known": known, "after": after, "limit": step["limit"]}
+        asked = ClientRequest("list_accounts", ACCOUNTS, "", claims=ADMIN, query=tuple(query.items()), details=details)
+        answer = world.ask(step, asked)
+        if answer is None or answer.status != OK or not answer.body["next_cursor"]:
+            return
+        after, query["cursor"] = answer.body["accounts"][-1]["account"], answer.body["next_cursor"]
 
 
 def show(world: World, step: Step) -> None:

@@ -10,7 +10,14 @@ from tests.simulation.answers.batches import check_batch
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
 from tests.simulation.answers.holds import check_ending, check_hold
-from tests.simulation.answers.reading import check_balance, check_find, check_history, check_quote, check_show
+from tests.simulation.answers.reading import (
+    check_accounts,
+    check_balance,
+    check_find,
+    check_history,
+    check_quote,
+    check_show,
+)
 from tests.simulation.answers.spending import check_debit, check_grant, check_void
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ CHECKS = {
     "catalog": check_catalog,
     "balance": check_balance,
     "quote": check_quote,
+    "list_accounts": check_accounts,
     "find": check_find,
     "history": check_history,
     "show": check_show,

@@ -69,6 +69,30 @@ def _quotes(it: AnswerCheck) -> Iterator[Json]:
                 yield answers.quote(it.account, it.frame.now, state.at(at), request, would)
 
 
+def check_accounts(it: AnswerCheck) -> None:
+    """A page has every account that was there, in order, each as it was at some time while the page was read."""
+    same(it.answer.status, 200, it.about)
+    details, shown, more = it.frame.details, it.answer.body["accounts"], it.answer.body["next_cursor"]
+    ids = [account["account"] for account in shown]
+    must(ids == sorted(set(ids)) and len(ids) <= details["limit"], f"{it.about}: {ids}")
+    must(all(account > details["after"] for account in ids), f"{it.about}: {ids} after {details['after']}")
+    last = ids[-1] if more else chr(0x10FFFF)
+    due = {account for account in details["known"] if details["after"] < account <= last}
+    must(due <= set(ids), f"{it.about}: {ids} without {due - set(ids)}")
+    for account in shown:
+        it.is_one_of(_listed(it, account["account"]), account)
+    it.world.seen["a list of accounts"] += 1
+    it.world.seen["a list's second page"] += bool(details["after"])
+
+
+def _listed(it: AnswerCheck, account: str) -> Iterator[Json]:
+    ledger = it.auditor.ledgers[account]
+    for number in range(max(1, it.frame.details["known"].get(account, 1)), ledger.number + 1):
+        state = ledger.states[number - 1].at(max(it.frame.now, ledger.times[number - 1]))
+        for _, profile in since(it.auditor.profiles[account], it.frame.begun_moment):
+            yield answers.listed(account, state, profile, ledger.times[number - 1])
+
+
 def check_find(it: AnswerCheck) -> None:
     """A consumption is found as soon as its entry is written, and nothing else is."""
     if it.is_not_found():

@@ -33,7 +33,7 @@ MAY_WRITE = {
     "capture": {"ENTRY", "CLAIM"},
     "release": {"ENTRY", "CLAIM"},
     "reverse": {"ENTRY", "CLAIM", "DUE", "REVERSED"},
-    "put_account": {"ENTRY", "PROFILE"},
+    "put_account": {"ENTRY", "PROFILE", "ACCOUNTS"},
     "patch_account": {"ENTRY", "PROFILE"},
     "catalog": {"CATALOG"},
     "code": {"MANAGER"},
@@ -207,6 +207,7 @@ def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
         same(len(changes.get("PAYMENT", [])), 1, f"{ledger.account}: payments with {about}")
     if ledger.number == 1:
         must("PROFILE" in changes, f"{ledger.account}: opened without a profile")
+        must("ACCOUNTS" in changes, f"{ledger.account}: opened without a row in the list")
 
 
 def since[T](history: list[tuple[int, T]], at: int) -> list[tuple[int, T]]:

@@ -101,6 +101,14 @@ def check_profile(commit: Commit, change: Change) -> None:
     commit.auditor.profiles.setdefault(commit.account, []).append((commit.auditor.world.moment, record))
 
 
+def check_listed(commit: Commit, change: Change) -> None:
+    """An account is in the list from its opening, and the row says only that."""
+    (_, sort), old, new = change
+    ledger = commit.auditor.ledgers[commit.account]
+    same((sort, len(commit.lines), ledger.number), (commit.account, 1, 1), "which account is listed, and when")
+    same((old, new), (None, {"PK": {"S": "ACCOUNTS"}, "SK": {"S": sort}}), "a row in the list")
+
+
 def check_catalog(commit: Commit, change: Change) -> None:
     (_, sort), old, new = change
     auditor = commit.auditor
@@ -180,6 +188,7 @@ CHECKS = {
     "DUE": check_due,
     "REVERSED": check_reversed,
     "PROFILE": check_profile,
+    "ACCOUNTS": check_listed,
     "CATALOG": check_catalog,
     "MANAGER": check_manager,
     "SESSION": check_session,

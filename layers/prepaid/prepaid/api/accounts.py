@@ -1,13 +1,23 @@
-"""/v1/accounts/{account}: opening, changing and showing accounts."""
+"""/v1/accounts: opening, changing, showing and listing accounts."""
 
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from prepaid.api.http.bodies import MAX_CREDITS, Body, Currency, Slug, Text, body_of
-from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_of
+from prepaid.api.http.cursors import read_cursor, sign_cursor
+from prepaid.api.http.requests import (
+    ACCOUNT_ID,
+    Request,
+    account_of,
+    caller_for_every_account,
+    caller_of,
+    check_query,
+    limit_of,
+)
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Route
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.account import DEFAULT_LOW_CREDIT_THRESHOLD, Status, Terms
 from prepaid.core.calendar import is_zone
 from prepaid.core.currencies import CURRENCIES
@@ -17,6 +27,10 @@ from prepaid.deps import Deps
 from prepaid.store.accounts import Profile, read_account
 from prepaid.store.manager_codes import read_code
 from prepaid.use_cases.administering import patch_account, put_account
+from prepaid.use_cases.listing import ListedAccount, list_accounts
+
+LISTING = "accounts"
+DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 
 # A default that the contract doesn't show, because the field keeps its value when it is left out.
 KEPT: Any = Field(default_factory=lambda: None)
@@ -96,6 +110,26 @@ class AccountAnswer(TypedDict):
     manager_code_set: NotRequired[bool]
 
 
+class ListedAccountAnswer(TypedDict):
+    """An account in the list. available, held, owed: credits now. last_entry_at: the time of its newest entry."""
+
+    account: str
+    name: str
+    plan: str
+    status: Status
+    available: int
+    held: int
+    owed: int
+    last_entry_at: Time
+
+
+class AccountsAnswer(TypedDict):
+    """A page of all accounts, by id. next_cursor: null on the last page."""
+
+    accounts: list[ListedAccountAnswer]
+    next_cursor: str | None
+
+
 def put(request: Request, deps: Deps) -> Response:
     """PUT /v1/accounts/{account}: open the account, or set all of it from now on. 201 when opened, else 200."""
     account_id = _account_to_put(request)
@@ -151,6 +185,35 @@ def show(request: Request, deps: Deps) -> Response:
     if "prepaid/admin" in caller_of(request).scopes:
         body["manager_code_set"] = bool(read_code(deps.table, account_id).digest)
     return Response(status=200, body=body)
+
+
+def show_all(request: Request, deps: Deps) -> Response:
+    """GET /v1/accounts: every account by id, page by page."""
+    caller_for_every_account(request)
+    check_query(request, frozenset({"limit", "cursor"}))
+    limit, after = limit_of(request, MAX_LIMIT) or DEFAULT_LIMIT, ""
+    if "cursor" in request.query:
+        after = read_cursor(request.query["cursor"], LISTING, "", {}, deps.cursor_secret())
+    page, more = list_accounts(deps.table, after=after, limit=limit, catalog=deps.catalog(deps.table), now=request.now)
+    body: AccountsAnswer = {
+        "accounts": [_listed_answer(listed) for listed in page],
+        "next_cursor": sign_cursor(page[-1].account.id, LISTING, "", {}, deps.cursor_secret()) if more else None,
+    }
+    return Response(status=200, body=body)
+
+
+def _listed_answer(listed: ListedAccount) -> ListedAccountAnswer:
+    account = listed.account
+    return {
+        "account": account.id,
+        "name": listed.profile.name,
+        "plan": account.terms.plan,
+        "status": account.terms.status,
+        "available": account.available,
+        "held": account.held,
+        "owed": account.owed,
+        "last_entry_at": rfc3339(listed.last),
+    }
 
 
 def _account_to_put(request: Request) -> str:
@@ -214,4 +277,22 @@ SHOW = Route(
     answers={200: Answer(AccountAnswer)},
     refusals=NO_ACCOUNT,
     function=show,
+)
+SHOW_ALL = Route(
+    method="GET",
+    path="/v1/accounts",
+    operation_id="listAccounts",
+    summary="All accounts with plan and balance, by id",
+    scopes=("prepaid/admin",),
+    parameters=(
+        Parameter(
+            name="limit",
+            description=f"The most accounts on a page; default: {DEFAULT_LIMIT}.",
+            schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        ),
+        Parameter(name="cursor", description="`next_cursor` of the previous page; default: the first page."),
+    ),
+    answers={200: Answer(AccountsAnswer)},
+    refusals={400: ("invalid_cursor",), 403: ("forbidden",), 422: ("invalid_request",)},
+    function=show_all,
 )

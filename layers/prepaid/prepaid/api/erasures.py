@@ -12,6 +12,9 @@ from prepaid.core.ids import erasure_id
 from prepaid.deps import Deps
 from prepaid.use_cases.erasing import erase_customer
 
+# A long ledger takes more than one request: a retry continues where the deadline ended the walk.
+WALK_SECONDS = 20.0
+
 
 class ErasureRequest(Body):
     """customer: exactly as the consumptions name them."""

@@ -11,7 +11,7 @@ from prepaid.api.entries import DrawAnswer, draw_answer
 from prepaid.api.http.bodies import MAX_TEXT, SLUG, SLUG_SENTENCE
 from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.media_types import preferred
-from prepaid.api.http.requests import Request, account_of, check_query
+from prepaid.api.http.requests import Request, account_of, check_query, limit_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, NO_ACCOUNT, Answer, Header, Parameter, Route
 from prepaid.api.http.texts import check_text
@@ -32,7 +32,6 @@ LISTING = "history"
 # In a file, what stands for texts that were removed.
 ERASED_CELL = "erased"
 FILTERS = frozenset({"type", "feature", "source", "customer", "reference", "from", "to"})
-LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_LINES = 10_000
 # Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
@@ -152,7 +151,7 @@ def _query_of(request: Request, deps: Deps) -> Query:
     account_id = account_of(request)
     check_query(request, FILTERS | {"limit", "cursor"})
     filters = _filters(request.query)
-    limit = _limit(request.query["limit"]) if "limit" in request.query else None
+    limit = limit_of(request, MAX_LIMIT)
     named = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
@@ -243,12 +242,6 @@ def _check_text(text: str | None, field: str) -> None:
         check_text(text)
     except ValueError as error:
         raise InvalidRequest(((field, str(error)),)) from None
-
-
-def _limit(text: str) -> int:
-    if LIMIT.fullmatch(text) and 1 <= int(text) <= MAX_LIMIT:
-        return int(text)
-    raise InvalidRequest((("limit", f"must be a whole number from 1 to {MAX_LIMIT}"),))
 
 
 def _csv_file(query: Query, deps: Deps) -> Response:

@@ -1,15 +1,17 @@
-"""Stored profiles, on which no credit depends, and the account as read from its profile and ledger."""
+"""Stored profiles, on which no credit depends, the account as read from its profile and ledger, and the list of all."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prepaid.core.account import Terms
 from prepaid.core.errors import AccountNotFound
 from prepaid.store import keys
-from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get
+from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, get_many, query
 from prepaid.store.items import checksummed
 from prepaid.store.ledger import read_tail
 
 PROFILE = "profile"
+LISTED = "listed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,25 @@ def read_account(table: Table, account_id: str) -> tuple[Terms, Profile]:
     if stored is None:
         raise AccountNotFound
     return read_tail(table, account_id).entry.after.terms, stored.profile
+
+
+def read_profiles(table: Table, account_ids: Iterable[str]) -> dict[str, Profile]:
+    """The profiles of existing accounts, in one read for a hundred of them. Raises Busy."""
+    items = get_many(table, [keys.profile(account_id) for account_id in account_ids], consistent=True)
+    return {keys.split(partition)[1]: _profile_from_item(item) for (partition, _), item in items.items()}
+
+
+def read_account_ids(table: Table, *, after: str, limit: int) -> tuple[str, ...]:
+    """At most `limit` account ids after `after`, in order; "" is before all. Raises Busy."""
+    # The key right after `after`: BETWEEN includes its ends.
+    items = query(table, keys.ACCOUNTS, first=after + "\x00", last="\U0010ffff", limit=limit)
+    return tuple(item["SK"]["S"] for item in items)
+
+
+def listed_put(account_id: str) -> Item:
+    """The write of a new account's row in the list, for the transaction with its first entry."""
+    # Without a condition of its own: the first entry's is enough, and the row holds only its key.
+    return {"Item": keys.listed(account_id)}
 
 
 def new_profile_put(account_id: str, profile: Profile) -> Item:

@@ -155,7 +155,7 @@ def texts_differ(item: Item) -> bool:
     """Whether an entry's item has other texts than its line covers. Erased texts are none that differ."""
     digest, texts = json.loads(item["line"]["S"]).get("texts"), item.get("texts", {}).get("S")
     if _is_erased(item):
-        return digest is None
+        return digest is None or len(texts) != len(erased_by(""))
     fitting: str | None = texts_digest(texts) if texts is not None else None
     return bool(digest != fitting)
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 DUE_SHARDS = 8
 SESSION_PREFIX = "SESSION#"
 PENDING_CHECKS = "PENDING_CHECK"
+ACCOUNTS = "ACCOUNTS"
 ENTRY_PREFIX = "ENTRY#"
 REVERSED_PREFIX = "REVERSED#"
 
@@ -52,6 +53,11 @@ def erasure(account: str, idempotency_key: str) -> Key:
 
 def profile(account: str) -> Key:
     return _key(ledger(account), "PROFILE")
+
+
+def listed(account: str) -> Key:
+    """The account's row in the list of all accounts, which is one partition, in the order of their ids."""
+    return _key(ACCOUNTS, account)
 
 
 def customer(account: str) -> Key:

@@ -9,7 +9,16 @@ from prepaid.core.account import Terms
 from prepaid.core.catalog import Catalog, with_retired
 from prepaid.core.errors import AccountNotFound, Busy, InvalidRequest, VersionConflict
 from prepaid.core.ledger import ChangeTerms, open_account
-from prepaid.store.accounts import PROFILE, Profile, StoredProfile, new_profile_put, profile_put, read_profile
+from prepaid.store.accounts import (
+    LISTED,
+    PROFILE,
+    Profile,
+    StoredProfile,
+    listed_put,
+    new_profile_put,
+    profile_put,
+    read_profile,
+)
 from prepaid.store.catalog import read_catalog, read_catalog_version, write_catalog
 from prepaid.store.dynamodb import ConditionFailed, Table, attempts
 from prepaid.store.ledger import commit, drafts, open_ledger, read_tail
@@ -49,7 +58,8 @@ def put_account(
                 return False, wanted
             wanted = replace(terms, currency=terms.currency or catalog.currency)
             first = open_account(account_id, wanted, actor=actor, catalog=catalog, now=now)
-            open_ledger(table, first, {PROFILE: new_profile_put(account_id, profile)})
+            also = {PROFILE: new_profile_put(account_id, profile), LISTED: listed_put(account_id)}
+            open_ledger(table, first, also)
             return True, wanted
         except ConditionFailed:
             # Another request opened or changed the account meanwhile: read it again. The last write wins.

@@ -8,11 +8,14 @@ from hashlib import sha256
 from prepaid.api.http.problems import CursorInvalid
 
 # Each cursor has exactly one spelling, so that no altered one is accepted.
-CURSOR = re.compile(r"([A-Za-z0-9_]{1,64})\.([0-9a-f]{64})", re.ASCII)
+CURSOR = re.compile(r"([A-Za-z0-9._-]{1,64})\.([0-9a-f]{64})", re.ASCII)
 
 
 def sign_cursor(position: str, listing: str, account: str, filters: Mapping[str, str], secret: str) -> str:
-    """A cursor for what comes after `position`, 1-64 letters, digits and underscores, in the list named `listing`."""
+    """A cursor for what comes after `position`, 1-64 characters of an account's id, in the list named `listing`.
+
+    account: "" for a list of all accounts.
+    """
     return f"{position}.{_signature(position, listing, account, filters, secret)}"
 
 

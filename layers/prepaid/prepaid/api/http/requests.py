@@ -13,6 +13,7 @@ from prepaid.core.errors import AccountNotFound, InvalidRequest
 
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,16 @@ def check_query(request: Request, allowed: frozenset[str]) -> None:
         # A name may be any text, even half of a surrogate pair, which a response can't contain.
         names = (name.encode(errors="replace").decode() for name in unknown)
         raise InvalidRequest(tuple((name, "no such parameter") for name in names))
+
+
+def limit_of(request: Request, most: int) -> int | None:
+    """The query parameter `limit`, a whole number from 1 to `most`; None without it. Raises InvalidRequest."""
+    text = request.query.get("limit")
+    if text is None:
+        return None
+    if LIMIT.fullmatch(text) and 1 <= int(text) <= most:
+        return int(text)
+    raise InvalidRequest((("limit", f"must be a whole number from 1 to {most}"),))
 
 
 def _caller(event: Mapping[str, Any]) -> Caller | None:

@@ -103,6 +103,8 @@ def needed(item: Item) -> Iterator[keys.Key]:
         yield _first_pending_check(purchase_from_item(item))
         if "payment" in item:
             yield keys.payment(item["payment"]["S"])
+    if sort == keys.entry_sort(1):
+        yield keys.listed(account)
     if sort.startswith(keys.ENTRY_PREFIX):
         line = json.loads(item["line"]["S"])
         if "lot" in line:
@@ -300,7 +302,9 @@ def _purchase_of(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> Purcha
 
 
 def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
-    """Record what later rows are compared with."""
+    """Record what later rows are compared with, and check the rows that lead to this one."""
+    if entry.number == 1 and lookup.row(keys.listed(audit.account)) is None:
+        audit.finding("listed_missing", keys.ACCOUNTS)
     lost: tuple[Draw, ...] = entry.draws if entry.type == "expiry" else entry.expired
     for draw in lost:
         if isinstance(draw, LotDraw) and draw.lot in audit.owners:

@@ -18,6 +18,8 @@ Code = Literal[
     "history_changed",
     "ledger_missing",
     "profile_missing",
+    "listed_missing",
+    "listed_dangling",
     "manager_missing",
     "claim_missing",
     "claim_dangling",

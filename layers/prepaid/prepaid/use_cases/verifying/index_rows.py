@@ -36,8 +36,8 @@ def needed(item: Item) -> Iterator[keys.Key]:
             yield keys.entry(account, _number_of(what))
         case "PAYMENT" | "PENDING_CHECK":
             yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
-        case "VERIFIED":
-            yield keys.entry(which, 1)
+        case "VERIFIED" | keys.ACCOUNTS:
+            yield keys.entry(which or item["SK"]["S"], 1)
         case "STATEMENT":
             yield from statement_rows.needed(which, item)
         case "CATALOG":
@@ -81,6 +81,8 @@ def account_of(item: Item) -> str:
             return keys.split(item["SK"]["S"])[0]
         case "PAYMENT" | "QUARANTINE" | "PENDING_CHECK" | "PORTAL" | "PORTAL_LINK" | "SESSION":
             return str(item.get("account", {}).get("S", ""))
+        case keys.ACCOUNTS:
+            return str(item["SK"]["S"])
         case _:
             return ""
 
@@ -174,6 +176,11 @@ def _check_mark(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
         audit.finding("ledger_missing", keys.entry_sort(1), item["number"]["N"], 0)
 
 
+def _check_listed(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    if lookup.row(keys.entry(audit.account, 1)) is None or item != keys.listed(audit.account):
+        audit.finding("listed_dangling", keys.ACCOUNTS)
+
+
 def _check_catalog(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     where = item["SK"]["S"]
     check_sum(audit, item)
@@ -200,6 +207,7 @@ CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
     "DUE": _check_due,
     "PAYMENT": _check_payment,
     "VERIFIED": _check_mark,
+    keys.ACCOUNTS: _check_listed,
     "CATALOG": _check_catalog,
     "STATEMENT": statement_rows.check,
 }

@@ -1,0 +1,44 @@
+"""The list of all accounts, page by page, each as it is now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from prepaid.core.account import Account
+from prepaid.core.catalog import Catalog
+from prepaid.core.ledger import settle
+from prepaid.store.accounts import Profile, read_account_ids, read_profiles
+from prepaid.store.catalog import catalog_at_least
+from prepaid.store.dynamodb import Table
+from prepaid.store.ledger import read_tail
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAccount:
+    """account: settled at the time of the request. last: the time of its newest entry."""
+
+    account: Account
+    profile: Profile
+    last: datetime
+
+
+def list_accounts(
+    table: Table, *, after: str, limit: int, catalog: Catalog, now: datetime
+) -> tuple[tuple[ListedAccount, ...], bool]:
+    """At most `limit` accounts with ids after `after`, in order, and whether more follow.
+
+    Reads the ids, then each account's newest entry, and the profiles together. Raises Busy.
+    """
+    # One more than a page tells whether there is a next page.
+    found = read_account_ids(table, after=after, limit=limit + 1)
+    ids = found[:limit]
+    profiles = read_profiles(table, ids)
+    return tuple(_listed(table, account_id, profiles[account_id], catalog, now) for account_id in ids), len(
+        found
+    ) > limit
+
+
+def _listed(table: Table, account_id: str, profile: Profile, catalog: Catalog, now: datetime) -> ListedAccount:
+    entry = read_tail(table, account_id).entry
+    # No expired credit is shown as available, whether or not its expiry is recorded (rule 2).
+    account, _ = settle(entry.after, catalog=catalog_at_least(table, catalog, entry.catalog_version), now=now)
+    return ListedAccount(account, profile, entry.at)

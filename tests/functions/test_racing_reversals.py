@@ -1,0 +1,28 @@
+"""Two reversals of one charge at once: each unit comes back once."""
+
+import pytest
+
+from tests.support.in_process import Service
+from tests.support.store_driver import types
+from tests.support.wire import Wire
+
+CASES = [(0, 4, 4, 8), (1, 3, 3, 8), (0, 6, 1, 5), (1, 1, 1, 7)]
+
+
+@pytest.mark.parametrize(("before", "asked", "rival", "available"), CASES)
+def test_two_reversals_at_once_return_each_unit_once(
+    service: Service, before: int, asked: int, rival: int, available: int
+) -> None:
+    """The rival is written between the other's look at what is reversed and its write. Six of ten credits are spent."""
+    service.open(credits=10)
+    charge = service.spend(6).body["id"]
+    if before:
+        service.reverse(charge, before)
+    with Wire.tapped(service.table.client) as wire:
+        wire.plan("TransactWriteItems", lambda _: (service.reverse(charge, rival), None)[1])
+        answer = service.reverse(charge, asked)
+
+    served = asked + rival + before <= 6
+    assert answer.status == (201 if served else 409)
+    assert service.balance()["credits"]["available"] == available
+    assert types(service.stored()).count("reversal") == bool(before) + 1 + served
