@@ -20,17 +20,15 @@ from prepaid.api.http.routes import (
 )
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.errors import PurchaseNotFound
-from prepaid.core.ids import PURCHASE_ID, PURCHASE_PREFIX
+from prepaid.core.ids import PURCHASE_ID
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
 from prepaid.store.accounts import read_account
-from prepaid.store.purchases import read_purchase, read_purchases
+from prepaid.store.purchases import NEWEST_PURCHASE, read_purchase, read_purchases
 from prepaid.use_cases import buying, cancelling
 
 LISTING = "purchases"
 PAGE = 50
-# Sorts after every purchase id, because hexadecimal digits end at f.
-NEWEST = f"{PURCHASE_PREFIX}g"
 
 
 class PurchaseRequest(Body):
@@ -134,7 +132,7 @@ def show_all(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/purchases: newest first, page by page."""
     account_id = account_of(request)
     check_query(request, frozenset({"cursor"}))
-    before = NEWEST
+    before = NEWEST_PURCHASE
     if "cursor" in request.query:
         before = read_cursor(request.query["cursor"], LISTING, account_id, {}, deps.cursor_secret())
     read_account(deps.table, account_id)

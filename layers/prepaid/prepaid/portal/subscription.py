@@ -13,6 +13,7 @@ from prepaid.portal.lines import is_shown
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.usage import read_usage
 from prepaid.portal.visits import Visit, page, visit_of
+from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import find_entries, read_entries
 
@@ -40,9 +41,8 @@ class ListedLot:
     reason: str | None
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal."""
-    assert deps.portal is not None
     visit = visit_of(request, deps)
     account, catalog = visit.account, visit.catalog
     usable = [
@@ -74,7 +74,7 @@ def show(request: Request, deps: Deps) -> Response:
         "entries": [entry for entry in entries if is_shown(entry)][:LAST_LINES],
         "usage": read_usage(deps, visit),
     }
-    return page("subscription.html", visit, deps.portal, values)
+    return page("subscription.html", visit, portal, values)
 
 
 def _quota(visit: Visit) -> dict[str, object] | None:
@@ -99,4 +99,4 @@ def _with_reasons(table: Table, account_id: str, lots: tuple[Lot, ...], read: tu
     return [ListedLot(lot=lot, reason=known[lot.number].description if lot.number in granted else None) for lot in lots]
 
 
-SHOW = PageRoute(method="GET", path="/portal", function=show)
+SHOW = PageRoute(method="GET", path="/portal", respond=show)

@@ -1,7 +1,7 @@
 """Statements of an account's months: a closed month is computed once and stored, the current one from its entries."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
 
@@ -19,27 +19,44 @@ from prepaid.store.statements import read_statements, record_statement
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def statement_of_month(table: Table, account_id: str, month: date, *, catalog: Catalog, now: datetime) -> Statement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The first and the newest entry of a ledger: all that statements sum up lies between them."""
+
+    opened: Entry
+    newest: Entry
+
+
+def read_span(table: Table, account_id: str) -> Span:
+    """The span of an account's ledger now. Raises AccountNotFound, Busy."""
+    return span_until(table, read_tail(table, account_id).entry)
+
+
+def span_until(table: Table, newest: Entry) -> Span:
+    """The span of the ledger up to an entry. Raises Busy."""
+    return Span(opened=newest if newest.number == 1 else read_entry(table, newest.after.id, 1), newest=newest)
+
+
+def statement_of_month(table: Table, span: Span, month: date, *, catalog: Catalog, now: datetime) -> Statement:
     """The statement of the month that begins on the day `month`; until `now` for the current one.
 
-    Raises AccountNotFound, InvalidRequest for a month in the future or before the account's first, Busy.
+    Raises InvalidRequest for a month in the future or before the account's first, Busy.
     """
-    found = statements_between(table, account_id, month, month, catalog=catalog, now=now)
+    found = statements_between(table, span, month, month, catalog=catalog, now=now)
     if not found:
         raise InvalidRequest((("month", "must not be in the future or before the account was opened"),))
     return found[0]
 
 
 def statements_between(
-    table: Table, account_id: str, first: date, last: date, *, catalog: Catalog, now: datetime
+    table: Table, span: Span, first: date, last: date, *, catalog: Catalog, now: datetime
 ) -> tuple[Statement, ...]:
     """The statements of the months `first` to `last`, at most twelve, oldest first. Stores those of closed months.
 
     Leaves out months in the future or before the account's first. Once the closed months are stored, it reads their
-    rows, the one before them, and the current month's entries. Raises AccountNotFound, Busy.
+    rows, the one before them, and the current month's entries. Raises Busy.
     """
-    tail = read_tail(table, account_id).entry
-    opened = tail if tail.number == 1 else read_entry(table, account_id, 1)
+    opened, tail, account_id = span.opened, span.newest, span.newest.after.id
     first = max(first, opening_month(opened))
     last = min(last, month_of(max(now, tail.at), tail.after.terms.time_zone))
     if last < first:
@@ -73,10 +90,9 @@ def computed_statement(table: Table, account_id: str, month: date) -> Statement 
 
     Raises AccountNotFound, Busy.
     """
-    tail = read_tail(table, account_id).entry
-    opened = read_entry(table, account_id, 1)
-    number, starts_at = _beginning(table, opened, tail, month, None)
-    entries = entries_from(table, account_id, first=number, last=tail.number)
+    span = read_span(table, account_id)
+    number, starts_at = _beginning(table, span.opened, span.newest, month, None)
+    entries = entries_from(table, account_id, first=number, last=span.newest.number)
     return next(_from_entries(month, month, starts_at, entries), None)
 
 
