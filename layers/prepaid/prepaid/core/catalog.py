@@ -9,7 +9,7 @@ from prepaid.core.errors import CurrencyMismatch, FeatureRetired, InvalidRequest
 
 # With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
 MAX_IDS = 200
-# A refusal names so many valid ids at most.
+# The most valid ids that a refusal lists.
 MAX_NAMED = 20
 
 type Titles = Mapping[str, str]

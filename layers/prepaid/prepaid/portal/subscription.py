@@ -18,9 +18,9 @@ from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import find_entries, read_entries
 
 LAST_LINES = 5
-# Among so many entries are the last lines: some entries are no lines.
+# How many entries are read to find the last lines, because some entries are not shown as lines.
 READ_ENTRIES = 20
-# The table lists so many lots, and sums up the others.
+# How many lots the table lists; it sums up the others.
 LISTED_LOTS = 8
 
 

@@ -1,4 +1,4 @@
-"""Statements of an account's months: a closed month is computed once and stored, the current one from its entries."""
+"""Statements of an account's months. A closed month is computed once and stored, the current one for each request."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -68,7 +68,7 @@ def statements_between(
         missing = months_later(missing, 1)
     if missing <= last:
         catalog = catalog_at_least(table, catalog, tail.catalog_version)
-        # What the ledger doesn't say yet: lots that have expired and a quota that was renewed since its newest entry.
+        # Not in the ledger yet: lots that have expired, and a quota that was renewed, since its newest entry.
         _, unwritten = settle(tail.after, catalog=catalog, now=now)
         number, starts_at = _beginning(table, opened, tail, missing, by_month.get(months_later(missing, -1)))
         entries = chain(entries_from(table, account_id, first=number, last=tail.number), unwritten)
@@ -80,7 +80,7 @@ def statements_between(
 
 
 def _of_written(statement: Statement, newest: int) -> Statement:
-    """The statement without counting the entries that are not written yet; their credits count."""
+    """The statement with only written entries in its counts. Its sums include the unwritten entries' credits."""
     unwritten = max(0, statement.last_entry - newest)
     return replace(statement, entries=statement.entries - unwritten, last_entry=statement.last_entry - unwritten)
 
@@ -99,7 +99,7 @@ def computed_statement(table: Table, account_id: str, month: date) -> Statement 
 def _beginning(
     table: Table, opened: Entry, newest: Entry, month: date, previous: Statement | None
 ) -> tuple[int, datetime]:
-    """When the month begins, and the number of an entry before that, or of the first one."""
+    """The number of an entry before the month, or of the first entry, and the time at which the month begins."""
     if previous:
         return previous.last_entry, previous.ends_at
     earlier = find_entry_at(table, newest.after.id, newest, earliest_month_start(month) - MILLISECOND)
