@@ -108,6 +108,7 @@ def _purchase(visit: Visit, fields: Mapping[str, str], deps: Deps, purchases_url
         idempotency_key=_key(visit.token, "purchase", nonce, pack),
         manager_session=_manager_session(visit, fields, deps),
         requested_by=CLIENT,
+        language=visit.session.language,
     )
     return buying.buy(
         deps.table,
