@@ -132,6 +132,16 @@ def test_with_no_pack_on_sale_nobody_is_sent_to_buy(service: Service) -> None:
     assert "Fale com quem administra" in page.text
 
 
+def test_packs_of_another_currency_are_no_way_out(service: Service) -> None:
+    service.open(currency="usd")
+
+    page = visit(service)
+
+    assert "Compre créditos" not in page.text
+    assert 'class="button primary" href="/portal/buy"' not in page.html
+    assert "Fale com quem administra" in page.text
+
+
 def test_a_quota_that_is_off_is_not_promised(service: Service) -> None:
     service.open(plan="trio", credits=1)
 
