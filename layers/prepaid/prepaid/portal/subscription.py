@@ -7,6 +7,7 @@ from prepaid.api.http.responses import Response
 from prepaid.core.account import Lot, quota_limit, quota_remaining, quota_remaining_for, units_left
 from prepaid.core.catalog import Feature
 from prepaid.core.entry import Entry
+from prepaid.core.offers import offers_in
 from prepaid.deps import Deps
 from prepaid.portal.ending import ending_soon
 from prepaid.portal.lines import is_shown
@@ -66,7 +67,7 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         "quota": _quota(visit),
         "usable": usable,
         "stopped": [found.feature for found in usable if found.left == 0],
-        "packs_on_sale": bool(catalog.packs_on_sale),
+        "packs_on_sale": bool(offers_in(catalog, account.terms.currency)),
         "manager_contact": visit.profile.manager_contact,
         "ending": ending_soon(account.lots, request.now, visit.zone),
         "lots": _with_reasons(deps.table, account.id, listed, entries),
