@@ -107,7 +107,7 @@ def _purchase(signed: SignedIn, fields: Mapping[str, str], deps: Deps, purchases
         idempotency_key=_key(signed.token, "purchase", nonce, pack),
         manager_session=_manager_session(signed, fields, deps),
         requested_by=CLIENT,
-        language=visit.session.language,
+        language=signed.session.language,
     )
     return buying.buy(
         deps.table,
