@@ -30,8 +30,9 @@ from prepaid.core.account import Terms
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.accounts import Profile
+from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
-from prepaid.store.dynamodb import Deadline, Table, open_client, within
+from prepaid.store.dynamodb import Deadline, Table, within
 from prepaid.store.ledger import append, read_tail
 from prepaid.use_cases.administering import put_account
 
@@ -62,7 +63,7 @@ class Ours:
     name = "prepaid"
 
     def __init__(self, table_name: str) -> None:
-        self._table = Table(client=open_client(), name=table_name, deadline=Deadline(at=0.0))
+        self._table = Table(client=open_dynamodb(), name=table_name, deadline=Deadline(at=0.0))
 
     @property
     def table(self) -> Table:

@@ -1,7 +1,8 @@
 """Stripe's REST API: authentication, routing, responses. The table at the end lists the routes."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -68,6 +69,17 @@ class Api:
         self.idempotency = Idempotency(state.now)
         self.faults = Faults()
         self.undelivered: Callable[[str], bool] = lambda _event_id: False
+
+    @contextmanager
+    def without_permission(self, key: str, resource: str) -> Iterator[None]:
+        """For the length of a with block a restricted key lacks its permission for this resource."""
+        permissions = self.keys[key]
+        assert permissions is not None, "a secret key has every permission"
+        self.keys[key] = {name: level for name, level in permissions.items() if name != resource}
+        try:
+            yield
+        finally:
+            self.keys[key] = permissions
 
     def handle(self, request: Request) -> Response:
         with self.state.lock:

@@ -39,6 +39,16 @@ class Idempotency:
         with self._lock:
             self._kept.clear()
 
+    def saved(self) -> dict[tuple[str, str], KeyUse]:
+        """Every key's use, to be restored later."""
+        with self._lock:
+            return dict(self._kept)
+
+    def restore(self, saved: dict[tuple[str, str], KeyUse]) -> None:
+        """Continue from what `saved` returned."""
+        with self._lock:
+            self._kept = dict(saved)
+
     def run(
         self, account: str, key: str, path: str, params: str, call: Callable[[], SavedResponse]
     ) -> tuple[SavedResponse, bool]:

@@ -32,7 +32,7 @@ from prepaid.store.purchases import PurchaseRef
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, change_code, open_session
 from prepaid.use_cases.buying import Order, buy
-from prepaid.use_cases.reporting import statements_between
+from prepaid.use_cases.reporting import read_span, statements_between
 from prepaid.use_cases.syncing import RECONCILIATION, Sync, sync_with_session
 
 ZONE = "America/Sao_Paulo"
@@ -98,7 +98,8 @@ def live(shop: Shop, now: datetime) -> None:
     # As the page's first view would. On a slow machine it leaves the charts out instead of waiting for a whole year.
     this_month = month_of(now, ZONE)
     first = months_later(this_month, 1 - MONTHS)
-    statements_between(shop.table, shop.account, first, this_month, catalog=first_catalog(), now=now)
+    span = read_span(shop.table, shop.account)
+    statements_between(shop.table, span, first, this_month, catalog=first_catalog(), now=now)
 
 
 def _year(shop: Shop, now: datetime) -> Iterator[tuple[datetime, Debit | Act]]:

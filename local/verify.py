@@ -30,7 +30,8 @@ from rich.text import Text
 
 from local.cloud import environment_at
 from local.processes import STATE, LocalStackError
-from prepaid.store.dynamodb import Deadline, Table, open_client, within
+from prepaid.store.aws import open_dynamodb
+from prepaid.store.dynamodb import Deadline, Table, within
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.running import read_pages
 from prepaid.use_cases.verifying.scan_pass import PAGE_ROWS, ScanPass, VerifyContext, advance, finish, pack, unpack
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None, limits: Limits = DEFAULT_LIMITS
     options = _parser().parse_args(arguments)
     try:
         name = _use_stack(options.stack) if options.table is None else options.table
-        table = Table(client=open_client(), name=name, deadline=Deadline(at=0.0))
+        table = Table(client=open_dynamodb(), name=name, deadline=Deadline(at=0.0))
         return verify(table, limits, resume=options.resume)
     except LocalStackError as error:
         print(error, file=sys.stderr)

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
 from local.cloud import environment_at
-from prepaid.store.dynamodb import Table, open_client
+from prepaid.store.aws import open_dynamodb
+from prepaid.store.dynamodb import Table
 from tests.support.emulators import Emulators, connect, serve
 from tests.support.store_driver import NO_DEADLINE
 from tests.support.template import table_schema
@@ -84,7 +85,7 @@ def cloud(ministack: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def theirs(cloud: None) -> Table:
     """Everybody else's client: nothing is injected there."""
-    return Table(client=open_client(), name="none", deadline=NO_DEADLINE)
+    return Table(client=open_dynamodb(), name="none", deadline=NO_DEADLINE)
 
 
 @pytest.fixture

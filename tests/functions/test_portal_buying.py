@@ -167,6 +167,19 @@ def test_the_payment_page_leads_back_to_the_purchase(
     assert session["cancel_url"] == f"{page}?result=cancelled"
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_payment_page_has_the_language_of_the_page(
+    storefront: Storefront, service: Service, browser: Browser, language: str
+) -> None:
+    browser.send(browser.open("/portal").form("/portal/language"), language=language)
+
+    choose(browser, browser.open("/portal/buy"))
+
+    [session], [purchase] = at_stripe(storefront, "checkout.session"), bought(service)
+    assert session["locale"] == language
+    assert storefront.read(purchase["id"], "acme").language == language
+
+
 def test_a_double_click_is_one_purchase(storefront: Storefront, service: Service, browser: Browser) -> None:
     page = browser.open("/portal/buy")
 

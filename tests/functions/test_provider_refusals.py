@@ -142,9 +142,7 @@ def test_a_key_without_permission_has_its_own_error(
     storefront: Storefront, service: Service, output: Output, lacking: str
 ) -> None:
     key = STRIPE_KEYS["checkout"]
-    rights = {name: level for name, level in (storefront.fake.api.keys[key] or {}).items() if name != lacking}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(storefront.fake.api.keys, key, rights)
+    with storefront.fake.api.without_permission(key, lacking):
         assert refused_by_stripe(service.buy(key="k", may_fail=True))
     assert alarmed(output)
     assert f"rak_{lacking}_write" in output.getvalue()
@@ -294,8 +292,7 @@ def test_webhook_and_reconciliation_need_every_permission(
     [paid] = storefront.pay(purchase)
     # Only a payment that is awaited is read: the next test.
     for lacking in rights.keys() - {"payment_intent"}:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(storefront.fake.api.keys, key, {name: rights[name] for name in rights if name != lacking})
+        with storefront.fake.api.without_permission(key, lacking):
             if function == "purchase_webhook":
                 assert refused_by_stripe(storefront.deliver(paid, may_fail=True))
             else:
@@ -308,13 +305,9 @@ def test_a_pending_purchase_needs_the_right_to_read_its_voucher(
     storefront: Storefront, service: Service, function: str
 ) -> None:
     key = STRIPE_KEYS[function]
-    rights = dict(storefront.fake.api.keys[key] or {})
     purchase = storefront.buy()
     [chosen] = storefront.happen(purchase, "confirm", "pix")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(
-            storefront.fake.api.keys, key, {name: rights[name] for name in rights if name != "payment_intent"}
-        )
+    with storefront.fake.api.without_permission(key, "payment_intent"):
         if function == "purchase_webhook":
             assert refused_by_stripe(storefront.deliver(chosen, may_fail=True))
         else:
@@ -333,9 +326,7 @@ def test_a_refused_reconciliation_alarms_and_recovers_later(
     """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""
     storefront.pay(storefront.buy())
     key = STRIPE_KEYS["reconcile"]
-    rights = {name: level for name, level in (storefront.fake.api.keys[key] or {}).items() if name != lacking}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(storefront.fake.api.keys, key, rights)
+    with storefront.fake.api.without_permission(key, lacking):
         assert not reconciled(service)
     assert output.metric(METRIC)
     assert service.balance()["credits"]["available"] == 0

@@ -132,6 +132,16 @@ def test_with_no_pack_on_sale_nobody_is_sent_to_buy(service: Service) -> None:
     assert "Fale com quem administra" in page.text
 
 
+def test_packs_of_another_currency_are_no_way_out(service: Service) -> None:
+    service.open(currency="usd")
+
+    page = visit(service)
+
+    assert "Compre créditos" not in page.text
+    assert 'class="button primary" href="/portal/buy"' not in page.html
+    assert "Fale com quem administra" in page.text
+
+
 def test_a_quota_that_is_off_is_not_promised(service: Service) -> None:
     service.open(plan="trio", credits=1)
 
@@ -259,6 +269,18 @@ def test_a_payment_on_its_way_is_shown_until_it_ends(storefront: Storefront, ser
 
     storefront.deliver_all(storefront.happen(purchase, "pay"))
     assert notices(visit(service)) == []
+
+
+def test_an_expired_code_is_not_called_waiting(storefront: Storefront, service: Service, clock: Clock) -> None:
+    purchases = [storefront.buy() for _ in range(2)]
+    storefront.deliver_all(storefront.happen(purchases[0], "confirm", "pix"))
+    clock.now += 3 * DAY
+    one = visit(service)
+    storefront.deliver_all(storefront.happen(purchases[1], "confirm", "pix"))
+    clock.now += 3 * DAY
+
+    assert notices(one)[0].startswith("O código para pagar R$ 49,90 por 100 créditos venceu.")
+    assert notices(visit(service))[0].count("o código venceu") == len(purchases)
 
 
 def test_several_payments_on_their_way_share_one_notice(storefront: Storefront, service: Service) -> None:

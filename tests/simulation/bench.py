@@ -24,8 +24,7 @@ from prepaid.core.errors import Unavailable
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
-from prepaid.portal_config import PortalConfig
-from prepaid.store import dynamodb
+from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.use_cases.approving import CodeSecrets
@@ -33,7 +32,7 @@ from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.apps import load_app, silenced
-from tests.support.functions import NAMES, STACK, Functions
+from tests.support.functions import NAMES, STACK, Functions, portal_at
 from tests.support.in_process import Service
 from tests.support.store_driver import NO_DEADLINE, QUICK_DIGEST, Stored
 from tests.support.stripe_purchases import CURRENT_SECRET, Storefront
@@ -163,7 +162,7 @@ class Bench:
     def forget(self) -> None:
         """What a new process doesn't know."""
         self.service.functions.deps.update({name: self._deps() for name in NAMES})
-        self.retries._available_capacity = quota.RetryQuota.INITIAL_CAPACITY  # type: ignore[attr-defined]
+        self.retries.release(quota.RetryQuota.INITIAL_CAPACITY)
 
     @contextmanager
     def unwatched(self) -> Iterator[None]:
@@ -195,14 +194,15 @@ class Bench:
 
     def save(self) -> Saved:
         """The state, to start from again."""
-        stripe = self.state.tables, self.state.baskets, self.api.idempotency._kept, self._numbers
+        stripe = self.state.tables, self.state.baskets, self.api.idempotency.saved(), self._numbers
         return Saved(self.database.snapshot(TABLE), pickle.dumps(stripe), self.now, self._draws)
 
     def load(self, saved: Saved) -> None:
         """Start again from a saved state."""
         self.database.restore(TABLE, saved.items)
         tables, baskets, kept, numbers = pickle.loads(saved.stripe)  # noqa: S301 - our own, a moment ago
-        self.state.tables, self.state.baskets, self.api.idempotency._kept = tables, baskets, kept
+        self.state.tables, self.state.baskets = tables, baskets
+        self.api.idempotency.restore(kept)
         self._numbers, self.now = numbers, saved.now
         self.calls.clear()
         self.ended_at.clear()
@@ -224,18 +224,7 @@ class Bench:
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
             stack=STACK,
-            portal=PortalConfig(
-                url="https://api.example.com",
-                return_url="https://shop.example.com/credits",
-                return_origins=(),
-                checkout_origin="https://checkout.example.com",
-                embed_origins=(),
-                accent="",
-                accent_dark="",
-                name="",
-                logo="",
-                logo_dark="",
-            ),
+            portal=portal_at("https://api.example.com", return_url="https://shop.example.com/credits"),
             checkout=CheckoutConfig(
                 live=False,
                 stack=STACK,
@@ -269,7 +258,7 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
         retries = quota.RetryQuota()
         # A client after many failures stops trying again; every function here is a new one.
         with mock.patch("botocore.retries.standard.quota.RetryQuota", return_value=retries):
-            client = dynamodb.open_client()
+            client = open_dynamodb()
         bench = Bench(client, retries, quick=quick)
         # Nor does it know what other tests of this process have built.
         bench.forget()

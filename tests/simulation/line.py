@@ -10,13 +10,11 @@ and botocore's retries included, to the fault it meets. tests/simulation/test_da
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 import botocore
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as EndpointError
 from botocore.retries.standard import (
@@ -25,6 +23,7 @@ from botocore.retries.standard import (
 )
 
 from tests.simulation.database import Answer, Database
+from tests.support.aws_responses import json_response
 from tests.support.wire import Fault
 
 if TYPE_CHECKING:
@@ -147,9 +146,7 @@ class _QuickClient:
 
 def _response(status: int, body: Answer) -> AWSResponse:
     """An answer as botocore's HTTP session would hand it over."""
-    answered = AWSResponse("http://database", status, HTTPHeaders(), BytesIO())
-    answered._content = json.dumps(body).encode()  # type: ignore[attr-defined]
-    return answered
+    return json_response(body, status)
 
 
 def _json(content: bytes) -> Answer:

@@ -1,4 +1,7 @@
-"""Every kind of request to every function: what stood before, the request as its caller makes it, and its rival."""
+"""Every kind of request to every function: what stood before, the request as its caller makes it, and its rival.
+
+Those to the subscription page: page_scenarios.py.
+"""
 
 import json
 from collections.abc import Callable
@@ -36,7 +39,6 @@ from tests.support.api import (
     USAGE,
     Answer,
 )
-from tests.support.browser import OWN_FORM, Browser
 from tests.support.gateway_events import ADMIN, BUYER
 from tests.support.stripe_purchases import deliver, signed
 
@@ -52,8 +54,9 @@ type Outcome = tuple[int, Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """given: what happened before; its result goes to `ask`. rival: who else changes the same thing meanwhile.
+    """given: what happened before; its result goes to `ask` and `rival`.
 
+    rival: who else changes the same thing meanwhile.
     reads: whether it must leave the table as it was. paired: whether all pairs of faults are tried.
     late_refusal: the code of a refusal that a retry may get although the first request had its effect.
     """
@@ -61,26 +64,26 @@ class Scenario:
     name: str
     given: Given
     ask: Callable[[Bench, Any], Outcome]
-    rival: Callable[[Bench], object]
+    rival: Callable[[Bench, Any], object]
     reads: bool = False
     paired: bool = False
     late_refusal: str = ""
 
 
-def spends(bench: Bench) -> Answer:
+def spends(bench: Bench, _: object) -> Answer:
     """Somebody else spends two credits of the same account."""
     return bench.service.spend(2, key="of-a-rival", may_fail=True)
 
 
-def tries_a_code(bench: Bench) -> Answer:
+def tries_a_code(bench: Bench, _: object) -> Answer:
     return bench.service.try_code("111222", key="of-a-rival", may_fail=True)
 
 
-def changes_the_catalog(bench: Bench) -> Outcome:
+def changes_the_catalog(bench: Bench, _: object) -> Outcome:
     return put_catalog(3100)(bench, asdict(first_catalog()))
 
 
-def renames(bench: Bench) -> Answer:
+def renames(bench: Bench, _: object) -> Answer:
     """Somebody else changes other fields of the same account."""
     body = {"name": "Outra", "quota_anchor_day": 15}
     return bench.service(PATCH_ACCOUNT, json=body, by=ADMIN, may_fail=True)
@@ -183,7 +186,7 @@ def batch(*items: tuple[str, int]) -> Callable[[Bench, Any], Outcome]:
     return ask
 
 
-def spends_one_of_them(bench: Bench) -> Answer:
+def spends_one_of_them(bench: Bench, _: Any) -> Answer:
     """Somebody else sends one of the batch's items alone."""
     return bench.service.spend(2, key="b2", may_fail=True)
 
@@ -375,13 +378,6 @@ def link_before(bench: Bench) -> str:
     return str(make_link(bench, None)[1]["url"]).removeprefix("https://api.example.com")
 
 
-def enter(bench: Bench, link: str) -> Outcome:
-    """The right code on the page of a link."""
-    page = Browser(bench.service.functions).request("POST", link, body=f"code={CODE}", headers=OWN_FORM)
-    used = {"code": "portal_link_used"} if page.status == 410 else None
-    return page.status, used
-
-
 def buy(bench: Bench, token: str) -> Outcome:
     headers = {"manager-session": token}
     return outcome_of(
@@ -521,7 +517,7 @@ def traded(bench: Bench) -> None:
 
 
 def catalog_of_yesterday(bench: Bench) -> Any:
-    changes_the_catalog(bench)
+    changes_the_catalog(bench, None)
     return asdict(first_catalog())
 
 
@@ -572,7 +568,7 @@ def refund_without_event(bench: Bench) -> None:
     bench.now += timedelta(minutes=10)
 
 
-SCENARIOS = (
+API_SCENARIOS = (
     Scenario("consume: debit", opened, spend(3), spends, paired=True),
     # Its retry finds no credits left, and must still get the original response.
     Scenario("consume: debit of the last credits", just_enough, spend(3), spends, paired=True),
@@ -620,7 +616,7 @@ SCENARIOS = (
     Scenario("accounts: list", opened, read_as_administrator(ACCOUNTS), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
-    Scenario("accounts: open", lambda _: None, put_account("none"), lambda bench: put_account("trio")(bench, None)),
+    Scenario("accounts: open", lambda _: None, put_account("none"), put_account("trio")),
     Scenario("accounts: change", opened, put_account("trio"), spends),
     Scenario("accounts: patch", opened, patch_account(plan="trio"), renames),
     Scenario("accounts: freeze", opened, patch_account(status="frozen"), spends),
@@ -641,7 +637,6 @@ SCENARIOS = (
     Scenario("checkout: replay of a session", session_before, open_session, spends),
     Scenario("checkout: link to the page", buyer, make_link, spends),
     Scenario("checkout: replay of a link", link_before, make_link, spends, reads=True),
-    Scenario("checkout: enter the page", link_before, enter, tries_a_code, late_refusal="portal_link_used"),
     Scenario("checkout: purchase", with_session, buy, spends),
     Scenario("checkout: replay of a purchase", bought_before, buy, spends),
     Scenario("checkout: cancel", bought, cancel, spends),

@@ -25,6 +25,7 @@ from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.stripe_wire import ADDRESS
 from tests.support.apps import load_app, silenced
+from tests.support.functions import portal_at
 from tests.support.store_driver import QUICK_DIGEST
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Stage:
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=CHECKOUT.stack,
-            portal=None,
+            portal=portal_at("https://api.example.com", return_url=CHECKOUT.return_url),
             checkout=CHECKOUT,
             random_bytes=self._bytes,
         )

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from prepaid.store.dynamodb import open_client
+from prepaid.store.aws import open_dynamodb
 from tests.simulation.database import MAX_PAGE_BYTES, Answer, Database
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.play import play_seed
@@ -257,7 +257,7 @@ def test_unmodelled_parameters_are_errors() -> None:
 
 def test_both_clients_get_the_same_responses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    real, quick = open_client(), open_client()
+    real, quick = open_dynamodb(), open_dynamodb()
     databases = Database(TABLE), Database(TABLE)
     attach(real, databases[0])
     quick = quick_client(quick, databases[1])

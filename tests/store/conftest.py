@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from botocore.session import Session, get_session
 
-from prepaid.store.dynamodb import Table, open_client
+from prepaid.store.aws import open_dynamodb
+from prepaid.store.dynamodb import Table
 from tests.support.store_driver import NO_DEADLINE, StoreDriver
 from tests.support.wire import Wire
 
@@ -23,7 +24,7 @@ def shared_session() -> Session:
 def table(table_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     """The client under observation, a new one for each test: after many failures botocore stops retrying."""
     monkeypatch.setattr("boto3.client", shared_session().create_client)
-    client = open_client()
+    client = open_dynamodb()
     yield Table(client=client, name=table_name, deadline=NO_DEADLINE)
     client.close()
 

@@ -13,7 +13,12 @@ from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.core.statement import Statement
 from prepaid.store.items import CHECKSUM, checksum
 from prepaid.store.ledger import read_tail
-from prepaid.use_cases.reporting import computed_statement, statement_of_month, statements_between
+from prepaid.use_cases.reporting import (
+    computed_statement,
+    read_span,
+    statement_of_month,
+    statements_between,
+)
 from tests.support.core_builders import civil
 from tests.support.corruptions import variants
 from tests.support.store_driver import NO_QUOTA, QUOTA_100, Stored, StoreDriver
@@ -42,7 +47,7 @@ def driver(whole: WholeTable) -> StoreDriver:
 
 
 def statement(driver: StoreDriver, month: date, now: datetime = IN_AUGUST) -> Statement:
-    return statement_of_month(driver.table, "acme", month, catalog=driver.catalog, now=now)
+    return statement_of_month(driver.table, read_span(driver.table, "acme"), month, catalog=driver.catalog, now=now)
 
 
 def rows(whole: WholeTable) -> Stored:
@@ -91,7 +96,8 @@ def test_the_current_month_has_what_the_ledger_does_not_say_yet(driver: StoreDri
 
 
 def test_months_chain_and_end_with_the_balance(driver: StoreDriver) -> None:
-    months = statements_between(driver.table, "acme", JUNE, AUGUST, catalog=driver.catalog, now=IN_AUGUST)
+    span = read_span(driver.table, "acme")
+    months = statements_between(driver.table, span, JUNE, AUGUST, catalog=driver.catalog, now=IN_AUGUST)
 
     assert [month.month for month in months] == [JUNE, JULY, AUGUST]
     assert [(month.opening, month.closing) for month in months] == [(0, 97), (97, 95), (95, 95)]
@@ -104,7 +110,8 @@ def test_each_way_of_asking_gives_the_same_statements(driver: StoreDriver, store
     for month in stored_first:
         statement(driver, month)
 
-    months = statements_between(driver.table, "acme", JUNE, JULY, catalog=driver.catalog, now=IN_AUGUST)
+    span = read_span(driver.table, "acme")
+    months = statements_between(driver.table, span, JUNE, JULY, catalog=driver.catalog, now=IN_AUGUST)
 
     assert list(months) == [computed_statement(driver.table, "acme", month) for month in (JUNE, JULY)]
 
@@ -119,7 +126,7 @@ def test_a_month_outside_the_accounts_time_is_refused(driver: StoreDriver, whole
 
 def test_an_unknown_account_has_no_statement(driver: StoreDriver) -> None:
     with pytest.raises(AccountNotFound):
-        statement_of_month(driver.table, "nobody", JUNE, catalog=driver.catalog, now=IN_AUGUST)
+        read_span(driver.table, "nobody")
 
 
 @dataclass
@@ -148,12 +155,12 @@ def test_a_year_reads_twelve_rows_and_the_current_months_entries(driver: StoreDr
         "now": now,
     }
     driver.debit(1, at=now - MINUTE)
-    first = statements_between(driver.table, "acme", **arguments)
+    first = statements_between(driver.table, read_span(driver.table, "acme"), **arguments)
     driver.debit(1, at=now)
     counting = CountingClient(driver.table.client)
     table = replace(driver.table, client=counting)  # type: ignore[arg-type]
 
-    again = statements_between(table, "acme", **arguments)
+    again = statements_between(table, read_span(table, "acme"), **arguments)
 
     assert again[:-1] == first[:-1]
     assert again[-1].moved.spent == -2
@@ -164,7 +171,8 @@ def test_a_year_reads_twelve_rows_and_the_current_months_entries(driver: StoreDr
 def test_the_verifier_accepts_what_is_stored(driver: StoreDriver, whole: WholeTable) -> None:
     driver.open("zoo", QUOTA_100, at=civil("2026-03-31 23:59"))
     for account in ("acme", "zoo"):
-        statements_between(driver.table, account, date(2026, 1, 1), AUGUST, catalog=driver.catalog, now=IN_AUGUST)
+        span = read_span(driver.table, account)
+        statements_between(driver.table, span, date(2026, 1, 1), AUGUST, catalog=driver.catalog, now=IN_AUGUST)
 
     assert len(rows(whole)) == 2 + 5
     assert verified(whole.table, now=IN_AUGUST).findings == []

@@ -14,7 +14,8 @@ import pytest
 from botocore.session import get_session
 from moto import mock_aws
 
-from prepaid.store.dynamodb import Table, open_client
+from prepaid.store.aws import open_dynamodb
+from prepaid.store.dynamodb import Table
 from tests.support.store_driver import NO_DEADLINE
 from tests.support.template import table_schema
 
@@ -55,7 +56,7 @@ def create_secrets(texts: Mapping[str, str]) -> None:
 
 @cache
 def _database() -> "DynamoDBClient":
-    return open_client()
+    return open_dynamodb()
 
 
 @cache

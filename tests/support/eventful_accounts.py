@@ -16,7 +16,7 @@ from prepaid.store.reconciliation import ReconciliationCheckpoint, save_checkpoi
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.approving import change_code
 from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link
-from prepaid.use_cases.reporting import statements_between
+from prepaid.use_cases.reporting import read_span, statements_between
 from prepaid.use_cases.sweeping import SweepContext, sweep
 from tests.support.core_builders import a_payment_status
 from tests.support.store_driver import (
@@ -179,7 +179,8 @@ def live(driver: StoreDriver) -> None:
         )
     )
     save_checkpoint(driver.table, ReconciliationCheckpoint(since=NOW + 40 * DAY, until=NOW + 41 * DAY, event="evt_1"))
+    span = read_span(driver.table, "acme")
     statements_between(
-        driver.table, "acme", date(2026, 1, 1), date(2026, 12, 1), catalog=later.catalog, now=NOW + 400 * DAY
+        driver.table, span, date(2026, 1, 1), date(2026, 12, 1), catalog=later.catalog, now=NOW + 400 * DAY
     )
     save_failed_check(driver.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)

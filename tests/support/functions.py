@@ -90,20 +90,25 @@ class Deployment:
             checkout=CheckoutConfig(
                 live=False, stack=STACK, payment_methods=("card", "pix", "boleto"), return_url=self.return_url
             ),
-            portal=PortalConfig(
-                url="",
-                return_url=self.return_url,
-                return_origins=(),
-                checkout_origin="https://checkout.example.com",
-                embed_origins=(),
-                accent="",
-                accent_dark="",
-                name="",
-                logo="",
-                logo_dark="",
-            ),
+            portal=portal_at("", return_url=self.return_url),
             random_bytes=secrets.token_bytes,
         )
+
+
+def portal_at(url: str, *, return_url: str) -> PortalConfig:
+    """The page at this address, in no other site's frame and in its own colours."""
+    return PortalConfig(
+        url=url,
+        return_url=return_url,
+        return_origins=(),
+        checkout_origin="https://checkout.example.com",
+        embed_origins=(),
+        accent="",
+        accent_dark="",
+        name="",
+        logo="",
+        logo_dark="",
+    )
 
 
 def quick(codes: Callable[[], CodeSecrets]) -> Callable[[], CodeSecrets]:

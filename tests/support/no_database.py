@@ -7,8 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from local.processes import free_port
+from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Table, open_client
+from prepaid.store.dynamodb import Table
 from tests.support.in_process import Service
 from tests.support.store_driver import FakeTime
 
@@ -19,7 +20,7 @@ def no_database(service: Service) -> Iterator[None]:
     deps = dict(service.functions.deps)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-        gone = Table(client=open_client(), name="gone", deadline=FakeTime().deadline())
+        gone = Table(client=open_dynamodb(), name="gone", deadline=FakeTime().deadline())
     service.functions.change(table=gone, catalog=CatalogCache(time.monotonic))
     yield
     service.functions.deps.update(deps)

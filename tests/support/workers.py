@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from prepaid.core.errors import InsufficientCredits
-from prepaid.store.dynamodb import Table, open_client
+from prepaid.store.aws import open_dynamodb
+from prepaid.store.dynamodb import Table
 from tests.support.core_builders import a_payment_status
 from tests.support.store_driver import NO_DEADLINE, StoreDriver, a_purchase, until_answered
 
@@ -15,13 +16,13 @@ REFUSED: Answer = ("refused", 0)
 
 def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
     """One debit of 1 for each key; returns each response."""
-    driver = StoreDriver(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
+    driver = StoreDriver(Table(client=open_dynamodb(), name=table_name, deadline=NO_DEADLINE))
     return at_once(lambda key: debit(driver, key), keys, threads)
 
 
 def deliver_paid(table_name: str, event: str) -> str:
     """The same money, announced once more."""
-    driver = StoreDriver(Table(client=open_client(), name=table_name, deadline=NO_DEADLINE))
+    driver = StoreDriver(Table(client=open_dynamodb(), name=table_name, deadline=NO_DEADLINE))
     return until_answered(lambda: driver.receive(a_payment_status("paid", a_purchase()), event=event))
 
 

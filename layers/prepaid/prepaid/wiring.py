@@ -10,8 +10,9 @@ from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.settings import Settings
+from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Deadline, Table, open_client
+from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Secret
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def build(settings: Settings) -> Deps:
 
     return Deps(
         # Each request and each piece of a job sets its own deadline. This one has passed: no call is made without one.
-        table=Table(client=open_client(), name=settings.table_name, deadline=Deadline(at=0.0)),
+        table=Table(client=open_dynamodb(), name=settings.table_name, deadline=Deadline(at=0.0)),
         clock=lambda: floor_to_millisecond(datetime.now(UTC)),
         catalog=CatalogCache(time.monotonic),
         cursor_secret=_secret(settings.cursor_secret_name),

@@ -79,7 +79,7 @@ PAGE = (
     Bug(
         "a form of another session is accepted",
         "leave",
-        'check_form_token(fields, visit.token, "leave")',
+        'check_form_token(fields, signed.token, "leave")',
         "",
         ("test_portal_entering",),
     ),
@@ -107,7 +107,7 @@ PAGE = (
     Bug(
         "leaving removes the cookie only",
         "leave",
-        "delete_session(deps.table, token_digest(visit.token))",
+        "delete_session(deps.table, token_digest(signed.token))",
         "",
         ("test_portal_entering",),
     ),

@@ -20,8 +20,8 @@ PAGE_BUYING = (
     Bug(
         "a double click buys twice",
         "portal:_purchase",
-        '_key(visit.token, "purchase", nonce, pack)',
-        '_key(visit.token, "purchase", _new_nonce(deps), pack)',
+        '_key(signed.token, "purchase", nonce, pack)',
+        '_key(signed.token, "purchase", _new_nonce(deps), pack)',
         ("test_a_double_click_with_the_code_is_one_purchase",),
     ),
     Bug(
@@ -41,7 +41,7 @@ PAGE_BUYING = (
     Bug(
         "a form of packs is accepted without its token",
         "portal:buy",
-        'check_form_token(fields, visit.token, _form(fields.get("nonce", "")))',
+        'check_form_token(fields, signed.token, _form(fields.get("nonce", "")))',
         "",
         ("test_a_changed_form_buys_nothing",),
     ),

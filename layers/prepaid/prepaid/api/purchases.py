@@ -28,20 +28,18 @@ from prepaid.api.http.routes import (
 )
 from prepaid.api.http.times import Time, rfc3339
 from prepaid.core.errors import InvalidRequest, PurchaseNotFound
-from prepaid.core.ids import PURCHASE_ID, PURCHASE_PREFIX
+from prepaid.core.ids import PURCHASE_ID
 from prepaid.core.purchase import Purchase, PurchaseState
 from prepaid.deps import Deps
 from prepaid.store.accounts import read_account
 from prepaid.store.dynamodb import Table
-from prepaid.store.purchases import read_purchase, read_purchases, read_purchases_in
+from prepaid.store.purchases import NEWEST_PURCHASE, read_purchase, read_purchases, read_purchases_in
 from prepaid.use_cases import buying, cancelling
 
 LISTING, BY_STATE = "purchases", "purchases by state"
 # Reads for one page of an account when few purchases match.
 MAX_READS = 5
 PAGE = 50
-# Sorts after every purchase id, because hexadecimal digits end at f.
-NEWEST = f"{PURCHASE_PREFIX}g"
 
 
 class PurchaseRequest(Body):
@@ -162,7 +160,7 @@ def show_all(request: Request, deps: Deps) -> Response:
     account_id = account_of(request)
     check_query(request, frozenset({"cursor", "state"}))
     state = _state(request.query["state"]) if "state" in request.query else None
-    named, before = {"state": state} if state else {}, NEWEST
+    named, before = {"state": state} if state else {}, NEWEST_PURCHASE
     if "cursor" in request.query:
         before = read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secret())
     read_account(deps.table, account_id)
@@ -179,7 +177,7 @@ def show_by_state(request: Request, deps: Deps) -> Response:
     """GET /v1/purchases?state=: of all accounts, newest first, page by page."""
     caller_for_every_account(request)
     check_query(request, frozenset({"state", "cursor"}))
-    state, before = _state(request.query.get("state", "")), NEWEST
+    state, before = _state(request.query.get("state", "")), NEWEST_PURCHASE
     if "cursor" in request.query:
         before = read_cursor(request.query["cursor"], BY_STATE, "", {"state": state}, deps.cursor_secret())
     purchases, last = read_purchases_in(deps.table, state, before=before, limit=PAGE)

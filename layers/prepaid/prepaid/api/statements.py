@@ -13,7 +13,7 @@ from prepaid.core.errors import InvalidRequest
 from prepaid.core.statement import Statement, is_closed
 from prepaid.deps import Deps
 from prepaid.store.dynamodb import within
-from prepaid.use_cases.reporting import statement_of_month
+from prepaid.use_cases.reporting import read_span, statement_of_month
 
 CSV = "text/csv"
 MEDIA_TYPES = ("application/json", CSV)
@@ -88,7 +88,8 @@ def statement(request: Request, deps: Deps) -> Response:
     check_query(request, frozenset())
     month = month_from(request.path.get("month", ""))
     table = within(deps.table, STATEMENT_SECONDS)
-    found = statement_of_month(table, account_id, month, catalog=deps.catalog(table), now=request.now)
+    span = read_span(table, account_id)
+    found = statement_of_month(table, span, month, catalog=deps.catalog(table), now=request.now)
     body = statement_answer(account_id, found, request.now)
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return Response(status=200, body=_csv_file(body), headers={"Content-Type": f"{CSV}; charset=utf-8"})

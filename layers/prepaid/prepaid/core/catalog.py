@@ -11,7 +11,7 @@ from prepaid.core.errors import CurrencyMismatch, FeatureRetired, InvalidRequest
 MAX_IDS = 200
 # Of all plans together, for the same reason.
 MAX_QUOTAS = 1_000
-# A refusal names so many valid ids at most.
+# The most valid ids that a refusal lists.
 MAX_NAMED = 20
 
 type Titles = Mapping[str, str]

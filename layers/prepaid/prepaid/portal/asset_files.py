@@ -6,18 +6,18 @@ from prepaid.api.http.responses import Response
 from prepaid.deps import Deps
 from prepaid.portal.pages import PageRoute, security_headers
 from prepaid.portal.rendering import STYLESHEET, asset, asset_text
+from prepaid.portal_config import PortalConfig
 
 TYPES = {STYLESHEET: "text/css", "portal.js": "text/javascript"}
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, _deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/assets/{name}."""
-    assert deps.portal is not None
-    accent, accent_dark = deps.portal.accent, deps.portal.accent_dark
+    accent, accent_dark = portal.accent, portal.accent_dark
     for name, kind in TYPES.items():
         if asset(name, accent, accent_dark) == f"/portal/assets/{request.path.get('name', '')}":
             headers = {
-                **security_headers(deps.portal),
+                **security_headers(portal),
                 "Content-Type": f"{kind}; charset=utf-8",
                 "Cache-Control": "public, max-age=31536000, immutable",
             }
@@ -25,4 +25,4 @@ def show(request: Request, deps: Deps) -> Response:
     raise RouteNotFound("There is no such asset.")
 
 
-SHOW = PageRoute(method="GET", path="/portal/assets/{name}", function=show)
+SHOW = PageRoute(method="GET", path="/portal/assets/{name}", respond=show)

@@ -34,9 +34,10 @@ from prepaid.deps import Deps
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
 from prepaid.portal.pages import PageRoute, check_form_token, form_of, form_token, redirect, typed_code
 from prepaid.portal.views import unfinished
-from prepaid.portal.visits import Visit, page, visit_of
+from prepaid.portal.visits import SignedIn, Visit, page, signed_in, visit_for, visit_of
+from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
-from prepaid.store.ledger import read_entries
+from prepaid.store.ledger import read_entries, read_tail
 from prepaid.use_cases import buying
 from prepaid.use_cases.approving import open_session, require_session
 from prepaid.use_cases.entering import first_manager_session
@@ -76,40 +77,39 @@ class Failure:
     recorded: bool = False
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/buy: the packs. `missing` in the query: the credits that a refusal named."""
     missing = request.query.get("missing", "")
     credits = int(missing) if missing.isascii() and missing.isdecimal() and len(missing) <= len(str(MAX_MISSING)) else 0
-    return _packs(visit_of(request, deps), deps, nonce=_new_nonce(deps), missing=credits)
+    return _packs(visit_of(request, deps), deps, portal, nonce=_new_nonce(deps), missing=credits)
 
 
-def buy(request: Request, deps: Deps) -> Response:
+def buy(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """POST /portal/buy: records the purchase and leads to its payment page."""
-    portal = deps.portal
-    assert portal is not None
     fields = form_of(request, portal)
-    visit = visit_of(request, deps)
-    check_form_token(fields, visit.token, _form(fields.get("nonce", "")))
+    signed = signed_in(request, deps)
+    check_form_token(fields, signed.token, _form(fields.get("nonce", "")))
     try:
-        purchase = _purchase(visit, fields, deps, f"{portal.url or f'https://{request.domain}'}/portal/purchases")
+        purchase = _purchase(signed, fields, deps, f"{portal.url or f'https://{request.domain}'}/portal/purchases")
     except FAILURES as error:
-        return _packs_again(error, visit, fields, deps)
+        return _packs_again(error, signed, fields, deps, portal)
     if purchase.state == "open" and purchase.checkout_url:
         return redirect(purchase.checkout_url, portal)
     # A second click after the payment.
     return redirect(f"/portal/purchases/{purchase.id}", portal)
 
 
-def _purchase(visit: Visit, fields: Mapping[str, str], deps: Deps, purchases_url: str) -> Purchase:
+def _purchase(signed: SignedIn, fields: Mapping[str, str], deps: Deps, purchases_url: str) -> Purchase:
     """The form's purchase, begun now or by an earlier click. Raises FAILURES."""
     assert deps.checkout is not None
     nonce, pack = fields.get("nonce", ""), fields.get("pack", "")
     order = buying.Order(
-        account=visit.account.id,
+        account=signed.session.account,
         pack=pack,
-        idempotency_key=_key(visit.token, "purchase", nonce, pack),
-        manager_session=_manager_session(visit, fields, deps),
+        idempotency_key=_key(signed.token, "purchase", nonce, pack),
+        manager_session=_manager_session(signed, fields, deps),
         requested_by=CLIENT,
+        language=signed.session.language,
     )
     return buying.buy(
         deps.table,
@@ -118,11 +118,13 @@ def _purchase(visit: Visit, fields: Mapping[str, str], deps: Deps, purchases_url
         client=deps.stripe,
         checkout=replace(deps.checkout, purchases_url=purchases_url),
         random_bytes=deps.random_bytes,
-        now=visit.now,
+        now=signed.now,
     ).purchase
 
 
-def _packs_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps: Deps) -> Response:
+def _packs_again(
+    error: Exception, signed: SignedIn, fields: Mapping[str, str], deps: Deps, portal: PortalConfig
+) -> Response:
     """The packs again, with what went wrong. With the same nonce, the next click continues the same purchase."""
     pack, nonce = fields.get("pack", ""), fields.get("nonce", "")
     headers: dict[str, str] = {}
@@ -133,7 +135,7 @@ def _packs_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps
         case WrongCode():
             failure = Failure(reason="code_wrong", status=403, pack=pack, tries_left=error.tries_left)
         case CodeLocked():
-            until = visit.now + timedelta(seconds=error.retry_after_seconds)
+            until = signed.now + timedelta(seconds=error.retry_after_seconds)
             failure = Failure(reason="code_locked", status=429, pack=pack, locked_until=until)
             headers = {"Retry-After": str(error.retry_after_seconds)}
         case SessionInvalid() | IdempotencyKeyReused():
@@ -148,9 +150,10 @@ def _packs_again(error: Exception, visit: Visit, fields: Mapping[str, str], deps
         case PurchaseNotResumable():
             failure, nonce = Failure(reason="order_old", status=409, pack=pack), _new_nonce(deps)
         case _:
-            status, reported = problem_response(error).status, error
-            failure = Failure(reason="payments", status=status, pack=pack, recorded=not isinstance(error, Busy))
-    answer = _packs(visit, deps, nonce=nonce, failure=failure)
+            problem, reported = problem_response(error), error
+            headers = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
+            failure = Failure(reason="payments", status=problem.status, pack=pack, recorded=not isinstance(error, Busy))
+    answer = _packs(visit_for(signed, deps), deps, portal, nonce=nonce, failure=failure)
     return replace(answer, headers={**answer.headers, **headers}, error=reported)
 
 
@@ -175,17 +178,18 @@ FAILURES = (
 )
 
 
-def _manager_session(visit: Visit, fields: Mapping[str, str], deps: Deps) -> str:
+def _manager_session(signed: SignedIn, fields: Mapping[str, str], deps: Deps) -> str:
     """The token of the manager session that approves the purchase. Raises _NoCode, and the same as open_session."""
     if "code" not in fields:
-        return first_manager_session(visit.token)
+        return first_manager_session(signed.token)
     code = typed_code(fields)
     if code is None:
         raise _NoCode
     # A double click opens one session.
-    key = _key(visit.token, "session", fields["nonce"], fields.get("pack", ""))
-    terms = visit.account.terms
-    return open_session(deps.table, visit.account.id, terms, code, key, deps.codes(), now=visit.now).token
+    key = _key(signed.token, "session", fields["nonce"], fields.get("pack", ""))
+    account = signed.session.account
+    terms = read_tail(deps.table, account).entry.after.terms
+    return open_session(deps.table, account, terms, code, key, deps.codes(), now=signed.now).token
 
 
 def _key(token: str, use: str, nonce: str, pack: str) -> str:
@@ -201,9 +205,10 @@ def _new_nonce(deps: Deps) -> str:
     return deps.random_bytes(NONCE_BYTES).hex()
 
 
-def _packs(visit: Visit, deps: Deps, *, nonce: str, missing: int = 0, failure: Failure | None = None) -> Response:
+def _packs(
+    visit: Visit, deps: Deps, portal: PortalConfig, *, nonce: str, missing: int = 0, failure: Failure | None = None
+) -> Response:
     """The page of the packs, with what was wrong about the last try."""
-    assert deps.portal is not None
     needed = visit.account.owed + missing
     catalog, currency = visit.catalog, visit.account.terms.currency
     covering = catalog.smallest_pack_covering(needed, currency) if needed else None
@@ -224,7 +229,7 @@ def _packs(visit: Visit, deps: Deps, *, nonce: str, missing: int = 0, failure: F
         "failure": failure,
         "manager_contact": visit.profile.manager_contact,
     }
-    return page("buy.html", visit, deps.portal, values, status=failure.status if failure else 200)
+    return page("buy.html", visit, portal, values, status=failure.status if failure else 200)
 
 
 def _choice(offer: Offer, visit: Visit, per_day: Fraction | None, *, covers: bool, owed: int) -> Choice:
@@ -262,5 +267,5 @@ def _has_first_session(visit: Visit, deps: Deps) -> bool:
     return session.purchase is None
 
 
-SHOW = PageRoute(method="GET", path="/portal/buy", function=show)
-BUY = PageRoute(method="POST", path="/portal/buy", function=buy)
+SHOW = PageRoute(method="GET", path="/portal/buy", respond=show)
+BUY = PageRoute(method="POST", path="/portal/buy", respond=buy)

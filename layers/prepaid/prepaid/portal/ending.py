@@ -8,7 +8,7 @@ from datetime import datetime
 from prepaid.core.account import Lot
 from prepaid.core.calendar import civil, last_usable_day
 
-# A lot gets a warning when so many days are left: its last day is tomorrow, within a week, within a month.
+# The days left at which a lot gets a warning: its last day is tomorrow, within a week, within a month.
 DAYS = (1, 7, 30)
 # So many ends are listed; the warning is no second table of lots.
 LISTED = 3

@@ -25,7 +25,7 @@ from prepaid.portal.pages import (
     typed_code,
 )
 from prepaid.portal.rendering import render
-from prepaid.portal.visits import visit_of
+from prepaid.portal.visits import signed_in
 from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import read_account
 from prepaid.store.portal import delete_session, update_session
@@ -33,17 +33,14 @@ from prepaid.use_cases.approving import token_digest
 from prepaid.use_cases.entering import enter, open_link
 
 
-def show_code_form(request: Request, deps: Deps) -> Response:
+def show_code_form(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/enter/{token}: the form for the code. Changes nothing, whoever fetches it."""
-    assert deps.portal is not None
     link = open_link(deps.table, _token_of(request), now=request.now)
-    return _form(link, deps, deps.portal)
+    return _form(link, deps, portal)
 
 
-def submit_code(request: Request, deps: Deps) -> Response:
+def submit_code(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """POST /portal/enter/{token}: with the right code, opens the session and goes to the page."""
-    portal = deps.portal
-    assert portal is not None
     fields = form_of(request, portal)
     try:
         link = open_link(deps.table, _token_of(request), now=request.now)
@@ -66,28 +63,24 @@ def submit_code(request: Request, deps: Deps) -> Response:
     return redirect("/portal", portal, cookies=(session_cookie(entered.token),))
 
 
-def leave(request: Request, deps: Deps) -> Response:
+def leave(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """POST /portal/leave: ends the session."""
-    portal = deps.portal
-    assert portal is not None
-    visit, fields = visit_of(request, deps), form_of(request, portal)
-    check_form_token(fields, visit.token, "leave")
-    delete_session(deps.table, token_digest(visit.token))
-    language = visit.session.language
-    body = render("left.html", language, visit.zone, {"return_url": visit.session.return_url}, portal)
+    signed, fields = signed_in(request, deps), form_of(request, portal)
+    check_form_token(fields, signed.token, "leave")
+    delete_session(deps.table, token_digest(signed.token))
+    # The page shows no time.
+    body = render("left.html", signed.session.language, "UTC", {"return_url": signed.session.return_url}, portal)
     return html(body, portal, cookies=(ended_cookie(),))
 
 
-def change_language(request: Request, deps: Deps) -> Response:
+def change_language(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """POST /portal/language: the session's language, kept for its other pages."""
-    portal = deps.portal
-    assert portal is not None
-    visit, fields = visit_of(request, deps), form_of(request, portal)
-    check_form_token(fields, visit.token, "language")
+    signed, fields = signed_in(request, deps), form_of(request, portal)
+    check_form_token(fields, signed.token, "language")
     language, back = fields.get("language"), fields.get("back", "")
     if language not in LANGUAGES:
         raise Malformed(f"language: must be one of {', '.join(LANGUAGES)}")
-    update_session(deps.table, replace(visit.session, language=language))
+    update_session(deps.table, replace(signed.session, language=language))
     # Only to a page of this site: a path with one slash, and no other host.
     return redirect(back if re.fullmatch(r"/portal(/[\w./?=&%-]*)?", back, re.ASCII) else "/portal", portal)
 
@@ -124,9 +117,9 @@ def _form(
     return html(body, portal, status=status, headers=headers)
 
 
-SHOW_CODE_FORM = PageRoute(method="GET", path="/portal/enter/{token}", function=show_code_form)
+SHOW_CODE_FORM = PageRoute(method="GET", path="/portal/enter/{token}", respond=show_code_form)
 # Link previews and scanners ask with HEAD first.
-SHOW_CODE_FORM_HEAD = PageRoute(method="HEAD", path="/portal/enter/{token}", function=show_code_form)
-SUBMIT_CODE = PageRoute(method="POST", path="/portal/enter/{token}", function=submit_code)
-LEAVE = PageRoute(method="POST", path="/portal/leave", function=leave)
-CHANGE_LANGUAGE = PageRoute(method="POST", path="/portal/language", function=change_language)
+SHOW_CODE_FORM_HEAD = PageRoute(method="HEAD", path="/portal/enter/{token}", respond=show_code_form)
+SUBMIT_CODE = PageRoute(method="POST", path="/portal/enter/{token}", respond=submit_code)
+LEAVE = PageRoute(method="POST", path="/portal/leave", respond=leave)
+CHANGE_LANGUAGE = PageRoute(method="POST", path="/portal/language", respond=change_language)

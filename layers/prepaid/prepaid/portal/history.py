@@ -66,10 +66,8 @@ class FilterForm:
     before: int | None
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/history."""
-    portal = deps.portal
-    assert portal is not None
     visit = visit_of(request, deps)
     form = _read_form(request.query, visit.zone)
     if request.query.get("download") == "csv" and not form.wrong:
@@ -248,4 +246,4 @@ def _file_name(visit: Visit, form: FilterForm) -> str:
     return "-".join([texts_of(visit.session.language)["csv.credits"], visit.account.id, *period])
 
 
-SHOW = PageRoute(method="GET", path="/portal/history", function=show)
+SHOW = PageRoute(method="GET", path="/portal/history", respond=show)

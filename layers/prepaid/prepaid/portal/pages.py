@@ -29,25 +29,34 @@ BETWEEN_DIGITS = re.compile(r"[\s.\-\u200b\u00a0]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRoute:
-    """A route of the page. Its errors are pages too."""
+    """A route of the page. Its errors are pages too. respond: called with the page's own configuration."""
 
     method: Literal["GET", "HEAD", "POST"]
     path: str
-    function: Callable[[Request, Deps], Response]
+    respond: Callable[[Request, Deps, PortalConfig], Response]
 
     @property
     def key(self) -> str:
         """The route's key in API Gateway's events: method and path."""
         return f"{self.method} {self.path}"
 
+    def function(self, request: Request, deps: Deps) -> Response:
+        """The response to a request."""
+        return self.respond(request, deps, _portal_of(deps))
+
     def refuse(self, error: Exception, event: Mapping[str, Any], deps: Deps) -> Response:
         """The response to an error: a page in the browser's language."""
-        assert deps.portal is not None
-        problem = problem_response(error)
+        portal, problem = _portal_of(deps), problem_response(error)
         accepted = {name.lower(): value for name, value in (event.get("headers") or {}).items()}.get("accept-language")
-        body = error_page(error, accepted or "", deps.portal)
+        body = error_page(error, accepted or "", portal)
         kept = {name: value for name, value in problem.headers.items() if name != "Content-Type"}
-        return html(body, deps.portal, status=problem.status, headers=kept)
+        return html(body, portal, status=problem.status, headers=kept)
+
+
+def _portal_of(deps: Deps) -> PortalConfig:
+    """The page's configuration, which every function that serves its routes has."""
+    assert deps.portal is not None
+    return deps.portal
 
 
 def html(

@@ -10,17 +10,17 @@ from datetime import datetime
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.core.calendar import civil
-from prepaid.core.errors import PortalSessionEnded, PurchaseNotFound
+from prepaid.core.errors import PurchaseNotFound
 from prepaid.core.ids import PURCHASE_ID
 from prepaid.core.purchase import Purchase, Voucher
 from prepaid.deps import Deps
-from prepaid.portal.pages import PageRoute, security_headers, session_cookie, session_token
+from prepaid.portal.pages import PageRoute, security_headers, session_cookie
 from prepaid.portal.qr import qr_code
 from prepaid.portal.views import LIVE_VIEWS, RELOADED_VIEWS, view_of
-from prepaid.portal.visits import page, visit_of
+from prepaid.portal.visits import page, signed_in, visit_for
+from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
 from prepaid.store.purchases import read_purchase
-from prepaid.use_cases.entering import session_of
 
 SCANNED = "pix"
 # A bank's confirmation of a boleto, in working days.
@@ -29,11 +29,12 @@ BOLETO_NUMBER = re.compile(r"(\d{5})(\d{5})(\d{5})(\d{6})(\d{5})(\d{6})(\d)(\d{1
 WEB_ADDRESS = re.compile(r"https?://", re.ASCII)
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/purchases/{id}. `result` in the query: what the payment page says; it only chooses words."""
-    assert deps.portal is not None
-    visit = visit_of(request, deps)
-    purchase = _find(deps.table, visit.account.id, request)
+    signed = signed_in(request, deps)
+    # Before the rest: if the payment arrives meanwhile, the balance must not be older than the purchase.
+    purchase = _find(deps.table, signed.session.account, request)
+    visit = visit_for(signed, deps)
     view, voucher = view_of(purchase, request.now), purchase.voucher
     values = {
         "tab": "buy",
@@ -53,23 +54,19 @@ def show(request: Request, deps: Deps) -> Response:
         # The page itself says how far this one is.
         "pending": [other for other in visit.pending if other.id != purchase.id],
     }
-    return page("purchase.html", visit, deps.portal, values)
+    return page("purchase.html", visit, portal, values)
 
 
-def show_state(request: Request, deps: Deps) -> Response:
+def show_state(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/purchases/{id}/state: as JSON, for the page's script."""
-    assert deps.portal is not None
-    token = session_token(request)
-    if token is None:
-        raise PortalSessionEnded
-    session = session_of(deps.table, token, now=request.now)
-    purchase = _find(deps.table, session.account, request)
-    headers = {**security_headers(deps.portal), "Content-Type": "application/json"}
+    signed = signed_in(request, deps)
+    purchase = _find(deps.table, signed.session.account, request)
+    headers = {**security_headers(portal), "Content-Type": "application/json"}
     return Response(
         status=200,
         body={"state": view_of(purchase, request.now)},
         headers=headers,
-        cookies=(session_cookie(token),),
+        cookies=(session_cookie(signed.token),),
     )
 
 
@@ -91,5 +88,5 @@ def _find(table: Table, account_id: str, request: Request) -> Purchase:
     return purchase
 
 
-SHOW = PageRoute(method="GET", path="/portal/purchases/{id}", function=show)
-SHOW_STATE = PageRoute(method="GET", path="/portal/purchases/{id}/state", function=show_state)
+SHOW = PageRoute(method="GET", path="/portal/purchases/{id}", respond=show)
+SHOW_STATE = PageRoute(method="GET", path="/portal/purchases/{id}/state", respond=show_state)

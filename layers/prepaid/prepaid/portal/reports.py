@@ -23,8 +23,7 @@ from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
-from prepaid.store.ledger import read_entry
-from prepaid.use_cases.reporting import statement_of_month
+from prepaid.use_cases.reporting import Span, span_until, statement_of_month
 
 TOP_CUSTOMERS = 10
 LINES = 50
@@ -44,16 +43,16 @@ SERVICE_COLUMNS = (
 )
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/reports."""
-    portal = deps.portal
-    assert portal is not None
     visit = visit_of(request, deps)
     table = deps.table
     download = request.query.get("download", "")
     if download not in DOWNLOADS:
         raise RouteNotFound("There is no such file.")
-    statement = _statement(table, visit, request.query)
+    # The same ledger as in the rest of the page, whatever is appended meanwhile.
+    span = span_until(table, visit.newest)
+    statement = _statement(table, visit, span, request.query)
     if download == "statement":
         name = _file_name("csv.statement", visit, statement)
         return csv_response(visit, portal, name, STATEMENT_COLUMNS, statement_cells(statement, visit))
@@ -64,7 +63,7 @@ def show(request: Request, deps: Deps) -> Response:
     values = {
         "tab": "reports",
         "here": f"/portal/reports?month={statement.month:%Y-%m}&feature={feature}",
-        "months": _months(table, visit),
+        "months": _months(span.opened, visit),
         "statement": statement,
         "moved": _moved(statement),
         # None: the month is closed, and the statement final.
@@ -81,21 +80,21 @@ def show(request: Request, deps: Deps) -> Response:
     return page("reports.html", visit, portal, values)
 
 
-def _statement(table: Table, visit: Visit, query: Mapping[str, str]) -> Statement:
+def _statement(table: Table, visit: Visit, span: Span, query: Mapping[str, str]) -> Statement:
     """The statement of the month asked for, or of the current one. Raises RouteNotFound, Busy."""
     month = query.get("month") or f"{civil(visit.now, visit.zone):%Y-%m}"
     if not MONTH.fullmatch(month):
         raise RouteNotFound("There is no such month.")
     first = date.fromisoformat(f"{month}-01")
     try:
-        return statement_of_month(table, visit.account.id, first, catalog=visit.catalog, now=visit.now)
+        return statement_of_month(table, span, first, catalog=visit.catalog, now=visit.now)
     except InvalidRequest:
         raise RouteNotFound("The account has no statement of that month.") from None
 
 
-def _months(table: Table, visit: Visit) -> list[date]:
+def _months(opened: Entry, visit: Visit) -> list[date]:
     """Every month of the account, newest first."""
-    first = opening_month(read_entry(table, visit.account.id, 1))
+    first = opening_month(opened)
     months = [month_of(visit.now, visit.zone)]
     while months[-1] > first:
         months.append(months_later(months[-1], -1))
@@ -193,4 +192,4 @@ def _file_name(kind: str, visit: Visit, statement: Statement) -> str:
     return f"{texts_of(visit.session.language)[kind]}-{visit.account.id}-{statement.month:%Y-%m}"
 
 
-SHOW = PageRoute(method="GET", path="/portal/reports", function=show)
+SHOW = PageRoute(method="GET", path="/portal/reports", respond=show)

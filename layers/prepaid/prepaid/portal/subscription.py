@@ -7,19 +7,21 @@ from prepaid.api.http.responses import Response
 from prepaid.core.account import Lot, quota_limits, quota_remaining, quotas_remaining, units_left
 from prepaid.core.catalog import Feature
 from prepaid.core.entry import Entry
+from prepaid.core.offers import offers_in
 from prepaid.deps import Deps
 from prepaid.portal.ending import ending_soon
 from prepaid.portal.lines import is_shown
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.usage import read_usage
 from prepaid.portal.visits import Visit, page, visit_of
+from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import find_entries, read_entries
 
 LAST_LINES = 5
-# Among so many entries are the last lines: some entries are no lines.
+# How many entries are read to find the last lines, because some entries are not shown as lines.
 READ_ENTRIES = 20
-# The table lists so many lots, and sums up the others.
+# How many lots the table lists; it sums up the others.
 LISTED_LOTS = 8
 
 
@@ -40,9 +42,8 @@ class ListedLot:
     reason: str | None
 
 
-def show(request: Request, deps: Deps) -> Response:
+def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal."""
-    assert deps.portal is not None
     visit = visit_of(request, deps)
     account, catalog = visit.account, visit.catalog
     usable = [
@@ -71,7 +72,7 @@ def show(request: Request, deps: Deps) -> Response:
         "stopped": stopped,
         # Whether the renewal helps a stopped feature (rule 8).
         "renewed": {feature.id for feature in stopped} & {quota["feature"] for quota in quotas},
-        "packs_on_sale": bool(catalog.packs_on_sale),
+        "packs_on_sale": bool(offers_in(catalog, account.terms.currency)),
         "manager_contact": visit.profile.manager_contact,
         "ending": ending_soon(account.lots, request.now, visit.zone),
         "lots": _with_reasons(deps.table, account.id, listed, entries),
@@ -79,7 +80,7 @@ def show(request: Request, deps: Deps) -> Response:
         "entries": [entry for entry in entries if is_shown(entry)][:LAST_LINES],
         "usage": read_usage(deps, visit),
     }
-    return page("subscription.html", visit, deps.portal, values)
+    return page("subscription.html", visit, portal, values)
 
 
 def _quotas(visit: Visit) -> list[dict[str, object]]:
@@ -104,4 +105,4 @@ def _with_reasons(table: Table, account_id: str, lots: tuple[Lot, ...], read: tu
     return [ListedLot(lot=lot, reason=known[lot.number].description if lot.number in granted else None) for lot in lots]
 
 
-SHOW = PageRoute(method="GET", path="/portal", function=show)
+SHOW = PageRoute(method="GET", path="/portal", respond=show)

@@ -16,7 +16,7 @@ from prepaid.portal.languages import texts_of
 from prepaid.portal.visits import Visit
 from prepaid.portal.year import Part, columns_of, parts_of
 from prepaid.store.dynamodb import within_at_most
-from prepaid.use_cases.reporting import statements_between
+from prepaid.use_cases.reporting import Span, span_until, statements_between
 
 # The page doesn't wait longer for the months of an account with many thousands of uses.
 STATEMENT_SECONDS = 1.0
@@ -40,19 +40,25 @@ class Usage:
 def read_usage(deps: Deps, visit: Visit) -> Usage | None:
     """The year up to the visit's month. None when the account's months take too long to sum up."""
     last = month_of(max(visit.now, visit.account.at), visit.zone)
+    # The same ledger as in the rest of the page, whatever is appended meanwhile.
+    table = within_at_most(deps.table, STATEMENT_SECONDS)
+    try:
+        span = span_until(table, visit.newest)
+    except Busy:
+        return None
     # A month that was read in vain is not read again here: the year then ends with the last closed month.
     for end in (last, months_later(last, -1)):
-        statements = _statements(deps, visit, end)
+        statements = _statements(deps, visit, span, end)
         if statements:
             return _usage(year_of_use(statements, end), visit)
     return None
 
 
-def _statements(deps: Deps, visit: Visit, last: date) -> tuple[Statement, ...]:
+def _statements(deps: Deps, visit: Visit, span: Span, last: date) -> tuple[Statement, ...]:
     """The statements up to `last`; none when there was no time for them."""
     table, first = within_at_most(deps.table, STATEMENT_SECONDS), months_later(last, 1 - MONTHS)
     try:
-        return statements_between(table, visit.account.id, first, last, catalog=visit.catalog, now=visit.now)
+        return statements_between(table, span, first, last, catalog=visit.catalog, now=visit.now)
     except Busy:
         return ()
 

@@ -8,6 +8,7 @@ from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.core.account import Account
 from prepaid.core.catalog import Catalog
+from prepaid.core.entry import Entry
 from prepaid.core.errors import PortalSessionEnded
 from prepaid.core.ledger import settle
 from prepaid.core.portal import PortalSession
@@ -19,21 +20,32 @@ from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import Profile, read_profile
 from prepaid.store.catalog import catalog_at_least
 from prepaid.store.ledger import read_tail
-from prepaid.store.purchases import read_purchases
+from prepaid.store.purchases import NEWEST_PURCHASE, read_purchases
 from prepaid.use_cases.entering import session_of
 
 RECENT_PURCHASES = 20
-# Sorts after every purchase id, because hexadecimal digits end at f.
-NEWEST_PURCHASE = "pur_g"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """An open session and its token."""
+
+    token: str
+    session: PortalSession
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """token: the session's. account: settled at `now`. purchases: the recent ones, newest first."""
+    """token: the session's. newest: the ledger's newest entry. account: its state after that, settled at `now`.
+
+    purchases: the recent ones, newest first.
+    """
 
     token: str
     session: PortalSession
     profile: Profile
+    newest: Entry
     account: Account
     catalog: Catalog
     purchases: tuple[Purchase, ...]
@@ -49,27 +61,37 @@ class Visit:
         return tuple(purchase for purchase in self.purchases if purchase.state in ("pending", "paid"))
 
 
-def visit_of(request: Request, deps: Deps) -> Visit:
-    """The visit of a request. Raises PortalSessionEnded, Busy."""
+def signed_in(request: Request, deps: Deps) -> SignedIn:
+    """The open session of a request: all that an effect needs. Raises PortalSessionEnded, Busy."""
     token = session_token(request)
     if token is None:
         raise PortalSessionEnded
-    table = deps.table
-    session = session_of(table, token, now=request.now)
+    return SignedIn(token=token, session=session_of(deps.table, token, now=request.now), now=request.now)
+
+
+def visit_of(request: Request, deps: Deps) -> Visit:
+    """The visit of a request. Raises PortalSessionEnded, Busy."""
+    return visit_for(signed_in(request, deps), deps)
+
+
+def visit_for(signed: SignedIn, deps: Deps) -> Visit:
+    """What a page shows in the session. Raises Busy."""
+    table, session, now = deps.table, signed.session, signed.now
     stored = read_profile(table, session.account)
     assert stored is not None, "accounts are never deleted"
     tail = read_tail(table, session.account)
     catalog = catalog_at_least(table, deps.catalog(table), tail.entry.catalog_version)
-    account, _ = settle(tail.entry.after, catalog=catalog, now=request.now)
+    account, _ = settle(tail.entry.after, catalog=catalog, now=now)
     purchases = read_purchases(table, session.account, before=NEWEST_PURCHASE, limit=RECENT_PURCHASES)
     return Visit(
-        token=token,
+        token=signed.token,
         session=session,
         profile=stored.profile,
+        newest=tail.entry,
         account=account,
         catalog=catalog,
         purchases=purchases,
-        now=request.now,
+        now=now,
     )
 
 

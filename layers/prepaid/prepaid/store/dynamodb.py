@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as EndpointError
 
@@ -102,16 +100,6 @@ def within_at_most(table: Table, seconds: float) -> Table:
     """The same table with a deadline `seconds` from now, or its own deadline if that is sooner: for a part of a request
     that the rest can do without."""
     return replace(table, deadline=replace(table.deadline, at=min(table.deadline.at, table.deadline.clock() + seconds)))
-
-
-def open_client() -> "DynamoDBClient":
-    """A client with time-outs shorter than a function's. Region and endpoint come from AWS's environment variables.
-
-    It sends each call at most twice. A resent transaction has the same token, so a lost reply is recovered. This module
-    makes all further retries, because it knows the deadline and the failures that botocore doesn't retry.
-    """
-    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-    return boto3.client("dynamodb", config=config)
 
 
 def attempts(deadline: Deadline) -> Iterator[int]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.errors import IdempotencyKeyReused
+from prepaid.core.ids import PURCHASE_PREFIX
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentStatus, Purchase, PurchaseState, Voucher
 from prepaid.store import keys
@@ -27,6 +28,8 @@ PAYMENT = "payment"
 PENDING_CHECK = "pending_check"
 MANAGER_SESSION = "manager_session"
 PAGE_PURCHASES = 100
+# Sorts after every purchase id, because hexadecimal digits end at f.
+NEWEST_PURCHASE = f"{PURCHASE_PREFIX}g"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

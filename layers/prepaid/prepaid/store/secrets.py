@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
 from prepaid.core.errors import Busy
+from prepaid.store.aws import open_secrets_manager
 from prepaid.store.dynamodb import Transient, translate_errors
 
 if TYPE_CHECKING:
@@ -40,6 +38,5 @@ class Secret:
 
     def _read(self) -> str:
         if self._client is None:
-            config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
-            self._client = boto3.client("secretsmanager", config=config)
+            self._client = open_secrets_manager()
         return self._client.get_secret_value(SecretId=self._name)["SecretString"]

@@ -1,1 +1,1 @@
-"""The use cases of the service, one module each. Plain arguments and results; the api package handles HTTP."""
+"""The use cases of the service, one module each. Plain arguments and results; api and portal handle HTTP."""

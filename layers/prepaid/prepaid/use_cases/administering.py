@@ -37,11 +37,11 @@ def put_account(
     now: datetime,
 ) -> tuple[bool, Terms]:
     """Set the account's terms and profile; open the account if it doesn't exist. Returns whether it was opened, and its
-    terms: without a currency in `terms`, a new account has the catalog's.
+    terms: without a currency in `terms`, they have the account's current one, or for a new account the catalog's.
 
-    left_out: fields that the caller didn't name, so that they have their defaults in terms and profile. They may open
-    an account, but not change one. A retry of the request changes nothing.
-    kept: fields of the terms of which an account that exists keeps its present value; always so for a currency of None.
+    left_out: fields that the caller didn't name: terms and profile have their defaults. A new account gets the
+    defaults; they never change an existing account. A retry of the request changes nothing.
+    kept: fields of the terms of which an existing account keeps its current value; always so for a currency of None.
     Raises InvalidRequest for an unknown plan or for fields left out, Busy.
     """
     for _ in attempts(table.deadline):

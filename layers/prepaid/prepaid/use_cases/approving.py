@@ -139,7 +139,7 @@ def open_session(
     claim = SessionClaim(
         code_version=checked.version,
         expires_at=now + timedelta(minutes=SESSION_MINUTES),
-        # The nonce is necessary to derive the token: a key and the pepper don't suffice, and no two tables derive the
+        # The token derives from the nonce too: the key and the pepper alone don't suffice, and no two tables derive the
         # same token.
         nonce=codes.random_bytes(NONCE_BYTES),
     )

@@ -28,13 +28,17 @@ ID_BYTES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A request to buy: the pack, the idempotency key, the token of the manager's session, and the calling client."""
+    """A request to buy: the pack, the idempotency key, the token of the manager's session, and the calling client.
+
+    language: of the payment page; None for the account's.
+    """
 
     account: str
     pack: str
     idempotency_key: str
     manager_session: str
     requested_by: str
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def buy(
             new_id,
             order.account,
             pack,
-            language=profile.language,
+            language=order.language or profile.language,
             live=checkout.live,
             requested_by=order.requested_by,
             now=now,

@@ -1,7 +1,7 @@
-"""Cancelling: close an open purchase's page at Stripe, then record it. A payment that was first stands.
+"""Cancelling: close an open purchase's page at Stripe, then record it. If the customer paid first, the payment stands.
 
-The intention is recorded before the page is closed, so that the event of the closed page means a cancellation too,
-whichever of the two is written first and wherever the process is killed.
+The purchase is marked as being cancelled before its page is closed. So the event about the closed page leads to
+`cancelled` too, in whatever order the two are written and wherever the process is killed.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Cancelled:
 
 
 def cancel(table: Table, request: Cancellation, *, client: "Callable[[], Stripe]", now: datetime) -> Cancelled:
-    """Cancel an open purchase, once per key. Cancelling a cancelled one changes nothing.
+    """Cancel an open purchase, once per key. Cancelling a cancelled purchase changes nothing.
 
     Raises AccountNotFound, PurchaseNotFound, PurchaseNotCancellable, IdempotencyKeyReused, PaymentsRefused,
     PaymentsUnavailable, Busy.
@@ -59,7 +59,7 @@ def cancel(table: Table, request: Cancellation, *, client: "Callable[[], Stripe]
             record_cancellation(table, cancelled, request.idempotency_key)
             return Cancelled(cancelled, replayed=False)
         except ConditionFailed:
-            # An event, another request or this request's own write with its reply lost was first: look again.
+            # An event, another request, or this request's own write with its reply lost came first: read again.
             continue
     raise Busy
 
@@ -71,7 +71,7 @@ def _close(table: Table, purchase: Purchase, client: "Stripe", now: datetime) ->
     session = purchase.session
     if purchase.state != "open" or session is None:
         raise PurchaseNotCancellable
-    # Asked first, so that a refusal writes nothing.
+    # Read first, so that a refusal writes nothing.
     status = read_page_status(client, session)
     if status == "open":
         if not purchase.cancelling:
@@ -79,6 +79,6 @@ def _close(table: Table, purchase: Purchase, client: "Stripe", now: datetime) ->
             save_purchase(table, purchase)
         status = close_page(client, session)
     if status != "expired":
-        # The customer paid or took a voucher: its event moves the purchase on.
+        # The customer paid, or chose Pix or boleto: the event about that updates the purchase.
         raise PurchaseNotCancellable
     return purchase

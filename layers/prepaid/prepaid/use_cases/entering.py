@@ -76,7 +76,7 @@ def make_link(
     claim = LinkClaim(
         request_hash=wanted.request_hash,
         expires_at=now + timedelta(minutes=LINK_MINUTES),
-        # Necessary to derive the token: a key and the pepper don't suffice.
+        # The token derives from the nonce too: the key and the pepper alone don't suffice.
         nonce=codes.random_bytes(NONCE_BYTES),
     )
     token = _link_token(account_id, idempotency_key, claim, codes)
@@ -142,7 +142,7 @@ def enter(table: Table, link: PortalLink, code: str, codes: CodeSecrets, *, now:
             if LINK in failed.existing:
                 item = failed.existing[LINK]
                 if item is None:
-                    # Its time is over, and DynamoDB's TTL has deleted it.
+                    # The link has expired, and DynamoDB's TTL has deleted it.
                     raise PortalLinkInvalid from failed
                 if link_from_item(item).session == session.digest:
                     # This request's own write, whose reply was lost.
@@ -158,7 +158,7 @@ def enter(table: Table, link: PortalLink, code: str, codes: CodeSecrets, *, now:
 
 
 def session_of(table: Table, token: str, *, now: datetime) -> PortalSession:
-    """The open session of `token`, with its use stored every few minutes. Raises PortalSessionEnded, Busy."""
+    """The open session of `token`. Stores its last use, at most every few minutes. Raises PortalSessionEnded, Busy."""
     session = read_portal_session(table, token_digest(token))
     if session is None or not is_session_open(session, read_code(table, session.account).version, now):
         raise PortalSessionEnded
@@ -170,7 +170,7 @@ def session_of(table: Table, token: str, *, now: datetime) -> PortalSession:
 
 
 def first_manager_session(token: str) -> str:
-    """The token of the manager session that the page's session `token` opened with it, for one purchase."""
+    """The token of the manager session that was opened together with the page's session `token`, for one purchase."""
     return sha256(f"manager session\n{token}".encode()).hexdigest()
 
 

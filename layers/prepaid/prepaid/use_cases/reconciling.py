@@ -1,6 +1,6 @@
-"""The scheduled comparison with Stripe, in both directions (rule 14): a lost webhook heals itself.
+"""The scheduled comparison with Stripe, in both directions (rule 14). It makes up for lost webhooks.
 
-First every event since the last run, then every purchase that is due for a check from this side, then the checks that
+A run handles every event since the last run, then checks every purchase that is due, then retries the checks that
 failed in earlier runs.
 """
 
@@ -32,7 +32,7 @@ INITIAL_LOOKBACK = timedelta(days=29)
 # Stripe's clock and ours differ, and an event may be listed a little after it happened.
 OVERLAP = timedelta(hours=1)
 PAGE_PENDING_CHECKS = 50
-# How many failed checks a run retries, and among how many it takes turns.
+# How many failed checks a run retries, and how many it reads to choose them from.
 MAX_RETRIES, MAX_WAITING = 100, 1000
 # The deadline of one event, purchase or page. Stripe alone may take 18 seconds.
 PIECE_SECONDS = 30.0
@@ -45,7 +45,7 @@ class ReconcileResult:
     healed: purchases that were behind Stripe and were updated. quarantined: purchases that contradict Stripe. failed:
     checks that failed in this run. waiting: failed checks of all runs (at most MAX_WAITING are counted);
     oldest_failure: how long the oldest of them has waited. finished: whether the run is complete; if not, the next run
-    continues. behind: the age of the unfinished run's `until`; zero when finished.
+    continues. behind: the time since the unfinished run began; zero when finished.
     """
 
     healed: int
@@ -79,7 +79,7 @@ class ReconcileContext:
     max_retries: int = MAX_RETRIES
 
     def sync(self) -> Sync:
-        """What one piece of the run follows payments with."""
+        """The dependencies with which one piece of the run syncs purchases."""
         return Sync(
             table=self.piece(),
             client=self.client,

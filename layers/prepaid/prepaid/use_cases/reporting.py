@@ -1,6 +1,6 @@
 """Reports: statements of an account's months, and its use in any span.
 
-A statement of a closed month is computed once and stored, the current one is computed from its entries.
+A statement of a closed month is computed once and stored, the current one is computed for each request.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,27 +27,44 @@ MAX_USES = 5_000
 LONG = 1_000
 
 
-def statement_of_month(table: Table, account_id: str, month: date, *, catalog: Catalog, now: datetime) -> Statement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The first and the newest entry of a ledger: all that statements sum up lies between them."""
+
+    opened: Entry
+    newest: Entry
+
+
+def read_span(table: Table, account_id: str) -> Span:
+    """The span of an account's ledger now. Raises AccountNotFound, Busy."""
+    return span_until(table, read_tail(table, account_id).entry)
+
+
+def span_until(table: Table, newest: Entry) -> Span:
+    """The span of the ledger up to an entry. Raises Busy."""
+    return Span(opened=newest if newest.number == 1 else read_entry(table, newest.after.id, 1), newest=newest)
+
+
+def statement_of_month(table: Table, span: Span, month: date, *, catalog: Catalog, now: datetime) -> Statement:
     """The statement of the month that begins on the day `month`; until `now` for the current one.
 
-    Raises AccountNotFound, InvalidRequest for a month in the future or before the account's first, Busy.
+    Raises InvalidRequest for a month in the future or before the account's first, Busy.
     """
-    found = statements_between(table, account_id, month, month, catalog=catalog, now=now)
+    found = statements_between(table, span, month, month, catalog=catalog, now=now)
     if not found:
         raise InvalidRequest((("month", "must not be in the future or before the account was opened"),))
     return found[0]
 
 
 def statements_between(
-    table: Table, account_id: str, first: date, last: date, *, catalog: Catalog, now: datetime
+    table: Table, span: Span, first: date, last: date, *, catalog: Catalog, now: datetime
 ) -> tuple[Statement, ...]:
     """The statements of the months `first` to `last`, at most twelve, oldest first. Stores those of closed months.
 
     Leaves out months in the future or before the account's first. Once the closed months are stored, it reads their
-    rows, the one before them, and the current month's entries. Raises AccountNotFound, Busy.
+    rows, the one before them, and the current month's entries. Raises Busy.
     """
-    tail = read_tail(table, account_id).entry
-    opened = tail if tail.number == 1 else read_entry(table, account_id, 1)
+    opened, tail, account_id = span.opened, span.newest, span.newest.after.id
     first = max(first, opening_month(opened))
     last = min(last, month_of(max(now, tail.at), tail.after.terms.time_zone))
     if last < first:
@@ -59,7 +76,7 @@ def statements_between(
         missing = months_later(missing, 1)
     if missing <= last:
         catalog = catalog_at_least(table, catalog, tail.catalog_version)
-        # What the ledger doesn't say yet: lots that have expired and a quota that was renewed since its newest entry.
+        # Not in the ledger yet: lots that have expired, and a quota that was renewed, since its newest entry.
         _, unwritten = settle(tail.after, catalog=catalog, now=now)
         number, starts_at = _beginning(table, opened, tail, missing, by_month.get(months_later(missing, -1)))
         entries = chain(entries_from(table, account_id, first=number, last=tail.number), unwritten)
@@ -71,7 +88,7 @@ def statements_between(
 
 
 def _of_written(statement: Statement, newest: int) -> Statement:
-    """The statement without counting the entries that are not written yet; their credits count."""
+    """The statement with only written entries in its counts. Its sums include the unwritten entries' credits."""
     unwritten = max(0, statement.last_entry - newest)
     return replace(statement, entries=statement.entries - unwritten, last_entry=statement.last_entry - unwritten)
 
@@ -81,17 +98,16 @@ def computed_statement(table: Table, account_id: str, month: date) -> Statement 
 
     Raises AccountNotFound, Busy.
     """
-    tail = read_tail(table, account_id).entry
-    opened = read_entry(table, account_id, 1)
-    number, starts_at = _beginning(table, opened, tail, month, None)
-    entries = entries_from(table, account_id, first=number, last=tail.number)
+    span = read_span(table, account_id)
+    number, starts_at = _beginning(table, span.opened, span.newest, month, None)
+    entries = entries_from(table, account_id, first=number, last=span.newest.number)
     return next(_from_entries(month, month, starts_at, entries), None)
 
 
 def _beginning(
     table: Table, opened: Entry, newest: Entry, month: date, previous: Statement | None
 ) -> tuple[int, datetime]:
-    """When the month begins, and the number of an entry before that, or of the first one."""
+    """The number of an entry before the month, or of the first entry, and the time at which the month begins."""
     if previous:
         return previous.last_entry, previous.ends_at
     earlier = find_entry_at(table, newest.after.id, newest, earliest_month_start(month) - MILLISECOND)

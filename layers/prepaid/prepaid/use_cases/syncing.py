@@ -70,7 +70,7 @@ INSTANT = timedelta(milliseconds=1)
 
 # The reason of a sync that no event caused.
 RECONCILIATION = "reconciliation"
-# quarantined: for the first time. What waits for an operator already is unchanged.
+# quarantined: for the first time. A payment that an operator must decide about already is unchanged.
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 # Why a sync starts again from the record:
 #   record_changed  another event changed the purchase after it was read
@@ -78,14 +78,14 @@ Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 #   confirm         credits were revoked or restored: if the refund or dispute changed again before that write, its
 #                   event found nothing to do and won't be resent, so fetch the status once more after the write
 Again = Literal["record_changed", "ledger_moved", "confirm"]
-# How carrying out one payment status ends. payment: it belongs to another purchase already. unknown_account: nobody
-# opened the purchase's account. Both are misfits of these names.
+# How carrying out one payment status ends. payment: the payment belongs to another purchase already. unknown_account:
+# nobody opened the purchase's account. Both are quarantined under these names.
 Ending = Literal["done", "payment", "unknown_account"] | Again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """The dependencies of following payments. catalog: called only when a purchase may change.
+    """The dependencies of a sync. catalog: called only when a purchase may change.
 
     stack: the name of this stack in the metadata of its sessions. on_quarantine: called with an event or purchase
     before its misfit is stored for the first time. A process that dies in between reports it twice rather than never.
@@ -125,7 +125,7 @@ def sync_purchase(
 ) -> Outcome:
     """Update the purchase to its payment's status, or quarantine a status that contradicts the record (rule 12).
 
-    ref: the purchase as far as the caller knows; what the session names now counts instead if the two differ.
+    ref: the purchase that the caller expects. If the session now names another purchase, that purchase is synced.
     fetch: returns the current status from Stripe; None when Stripe knows nothing about the purchase.
     reason: the event or run that caused the sync, for the quarantine. Raises Busy, and the errors of `fetch`.
     """
@@ -215,7 +215,8 @@ def _find_owner(
     by_payment = _named_by_payment(sync, status)
     if by_payment not in (None, ref, named) and is_page_of(_read(sync.table, by_payment), status):
         return by_payment
-    # Another product sold what names no purchase. An unknown purchase may be one that a restored table forgot.
+    # A session that names no purchase is another product's. A purchase without a record may be one that a restored
+    # table has lost.
     return named if status.account and status.purchase else None
 
 
@@ -254,7 +255,7 @@ def _carry_out(sync: Sync, purchase: Purchase, status: PaymentStatus) -> tuple[b
         try:
             written = _write_step(table, purchase, step, expired_unspent, sync.catalog(), now)
         except AccountNotFound:
-            # A retry won't open the account, an operator may.
+            # A retry doesn't help: an operator must open the account.
             return wrote, "unknown_account"
         except ConditionFailed as failed:
             payment_used = PAYMENT in failed.existing and PURCHASE not in failed.existing

@@ -21,7 +21,7 @@ class RowLookup:
 
     piece: as in VerifyContext. consistent: whether `fetch` reads strongly consistently; the first check of a row
     doesn't. cutoff: rows dated before it all existed when the pass began. catalogs: cached versions, which never
-    change. recompute_one_in: of how many statements one is recomputed. tally: of rows older than `cutoff`; None in a
+    change. recompute_one_in: one in this many statements is recomputed. tally: of rows older than `cutoff`; None in a
     recheck. found: the rows that `fetch` read.
     """
 

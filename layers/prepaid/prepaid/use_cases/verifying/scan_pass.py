@@ -34,7 +34,7 @@ PIECE_SECONDS = 4.0
 # An item holds at most 400 kB; a packed pass grows by about 30 bytes per purchase of the current account.
 MAX_PLACE_BYTES = 380_000
 RECHECKS = 2
-# Of how many stored statements a pass recomputes one. Which one differs from pass to pass.
+# A pass recomputes one in this many stored statements, and each pass chooses others.
 RECOMPUTE_ONE_IN = 8
 # Clocks differ and transactions take a moment: rows dated this long before the pass began all existed when it began.
 SETTLED = timedelta(hours=1)

@@ -27,7 +27,7 @@ def needed(account: str, item: Item) -> Iterator[keys.Key]:
 
 
 def check(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
-    """Check the row of a statement. Raises Busy only for a row that is read now."""
+    """Check the row of a statement."""
     check_sum(audit, item)
     where = f"statement {item['SK']['S']}"
     statement = statement_from_item(item)

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 CELLS_A_THIRD = 64
 THIRDS = 3
-# The longest name is an account id of 64 characters and a purchase id.
+# The longest name is an account id of 64 characters, a purchase id and the word "cancelled".
 NAME_BYTES = 112
 CHECK_BYTES = 8
 COUNT_BYTES = 8
