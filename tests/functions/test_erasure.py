@@ -155,6 +155,16 @@ def test_a_walk_that_is_cut_off_continues_and_counts_each_entry_once(shop: Servi
     assert verified(shop) == 0
 
 
+def test_a_key_of_an_unfinished_erasure_erases_no_other_customer(shop: Service) -> None:
+    with killed_after(shop.table.client, 4):
+        shop.erase(MARIA, key="k")
+
+    answer = shop.erase(REX, key="k")
+
+    assert answer.code == "idempotency_key_reused"
+    assert REX in str(shop.stored())
+
+
 def test_an_entry_that_another_erasure_takes_first_is_counted_by_that_one(shop: Service) -> None:
     met: list[Answer] = []
 
