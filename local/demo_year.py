@@ -187,7 +187,7 @@ def _spend(shop: Shop, events: Events) -> datetime | None:
 
 
 def _salt(at: datetime) -> bytes:
-    """Of the texts written at this time. Not random: the demo year is the same on each machine, and its people are invented."""
+    """Of the texts written at this time. Not random: the year is the same everywhere, and its people are invented."""
     return sha256(at.isoformat().encode()).digest()[:SALT_BYTES]
 
 
