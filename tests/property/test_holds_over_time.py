@@ -13,8 +13,8 @@ from prepaid.core.errors import AlreadyReversed, FeatureRetired, HoldNotFound, I
 from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ledger import settle
 from prepaid.core.reversing import Reverse
-from tests.property.test_account_over_time import MILLISECOND, AccountOverTime
 from tests.support import strategies
+from tests.support.account_over_time import MILLISECOND, AccountOverTime
 from tests.support.as_stored import facts_of
 from tests.support.charges import charge_of
 
