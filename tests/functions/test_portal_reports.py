@@ -130,7 +130,7 @@ def test_each_use_has_customer_time_and_what_paid(browser: Browser) -> None:
     text = browser.open(f"{PATH}?feature=ai_service").text
 
     assert "Cliente 00 16/06/2026 10:01 cota 13" in text
-    assert "sem cliente 16/06/2026 10:12 cota e créditos 212" in text
+    assert "sem cliente, ou apagado 16/06/2026 10:12 cota e créditos 212" in text
 
 
 def test_the_most_used_feature_comes_first(browser: Browser) -> None:
