@@ -125,12 +125,12 @@ def check(histories: Iterable[Attempt], items: Stored) -> Verdict:
 
 
 def items_by_account(items: Stored) -> dict[str, Stored]:
-    """Each account's entries, claims and due rows. What belongs to no account is under its partition's name."""
+    """Each account's entries, claims, due rows and row in the list. Under its partition's name: what has no account."""
     owned: dict[str, Stored] = defaultdict(dict)
     for (partition, sort), item in items.items():
         kind, _, rest = partition.partition("#")
-        owner = {"ACCOUNT": rest, "CLAIM": rest.partition("#")[0], "DUE": sort.partition("#")[0]}.get(kind, partition)
-        owned[owner][partition, sort] = item
+        owners = {"ACCOUNT": rest, "ACCOUNTS": sort, "CLAIM": rest.partition("#")[0], "DUE": sort.partition("#")[0]}
+        owned[owners.get(kind, partition)][partition, sort] = item
     return owned
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from prepaid.store import erasures
-from prepaid.store.dynamodb import ConditionFailed
 from tests.oracle import stored_form
 from tests.support.api import CONSUME, ERASE, HISTORY, STATEMENT, Answer
 from tests.support.gateway_events import Context
@@ -15,6 +13,7 @@ from tests.support.handlers import Clock
 from tests.support.history_csv import read_file
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
+from tests.support.interruptions import killed_after, losing_replies, rivalled, short_pages
 from tests.support.store_driver import entry_items, lines, types
 
 MARIA, REX = "Maria Pereira", "Rex"
@@ -140,67 +139,47 @@ def test_a_key_of_another_request_is_refused(shop: Service) -> None:
     assert spend_for(shop, MARIA, key="erasure").code == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize("stop_after", range(1, 8))
-def test_a_walk_that_is_cut_off_continues_and_counts_each_entry_once(
-    shop: Service, monkeypatch: pytest.MonkeyPatch, stop_after: int
-) -> None:
-    """Pages of two entries; the process ends after some write, be it of a mark or of the walk."""
-    monkeypatch.setattr(erasures, "PAGE_ENTRIES", 2)
-    writes = 0
+@pytest.mark.parametrize("writes", range(1, 9))
+def test_a_walk_that_is_cut_off_continues_and_counts_each_entry_once(shop: Service, writes: int) -> None:
+    """Seven entries in pages of two: three marks, four saved places, and the erasure's own entry."""
+    client = shop.table.client
 
-    class Killed(BaseException):
-        pass
-
-    def dying(write: Any) -> Any:
-        def done(*args: Any, **named: Any) -> None:
-            nonlocal writes
-            write(*args, **named)
-            writes += 1
-            if writes == stop_after:
-                raise Killed
-
-        return done
-
-    with monkeypatch.context() as patch:
-        patch.setattr(erasures, "put", dying(erasures.put))
-        patch.setattr(erasures, "replace_text", dying(erasures.replace_text))
-        with pytest.raises(Killed):
+    with short_pages(client, 2):
+        with killed_after(client, writes):
             shop.erase(MARIA, key="k")
+        answer = shop.erase(MARIA, key="k")
 
-    answer = shop.erase(MARIA, key="k")
-
-    assert (answer.status, answer.body["entries"]) == (201, 3)
+    assert (answer.status, answer.body["entries"], answer.replayed) == (201, 3, writes == 8)
     assert types(shop.stored()).count("erasure") == 1
     assert MARIA not in str(shop.stored())
     assert verified(shop) == 0
 
 
-def test_an_entry_that_another_erasure_takes_first_is_counted_by_that_one(
-    shop: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, met = erasures.replace_text, []
+def test_a_key_of_an_unfinished_erasure_erases_no_other_customer(shop: Service) -> None:
+    with killed_after(shop.table.client, 4):
+        shop.erase(MARIA, key="k")
 
-    def late(*args: Any) -> None:
-        monkeypatch.setattr(erasures, "replace_text", real)
-        met.append(shop.erase(MARIA, key="other").body["entries"])
-        real(*args)
+    answer = shop.erase(REX, key="k")
 
-    monkeypatch.setattr(erasures, "replace_text", late)
-
-    assert shop.erase(MARIA, key="k").body["entries"] == 0
-    assert met == [3]
+    assert answer.code == "idempotency_key_reused"
+    assert REX in str(shop.stored())
 
 
-def test_a_lost_reply_of_a_mark_is_counted(shop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = erasures.replace_text
+def test_an_entry_that_another_erasure_takes_first_is_counted_by_that_one(shop: Service) -> None:
+    met: list[Answer] = []
 
-    def lossy(*args: Any) -> None:
-        real(*args)
-        raise ConditionFailed({})
+    with rivalled(shop.table.client, "UpdateItem", lambda: met.append(shop.erase(MARIA, key="other"))):
+        answer = shop.erase(MARIA, key="k")
 
-    monkeypatch.setattr(erasures, "replace_text", lossy)
+    assert answer.body["entries"] == 0
+    assert [rival.body["entries"] for rival in met] == [3]
 
-    assert shop.erase(MARIA).body["entries"] == 3
+
+def test_a_lost_reply_of_a_mark_is_counted(shop: Service) -> None:
+    with losing_replies(shop.table.client, "UpdateItem"):
+        answer = shop.erase(MARIA)
+
+    assert answer.body["entries"] == 3
 
 
 def test_a_stored_statement_names_no_customer(shop: Service, clock: Clock) -> None:

@@ -246,15 +246,17 @@ def test_an_unknown_feature_is_refused_with_twenty_at_most(service: Service) -> 
 
 @pytest.mark.parametrize("kind", ["features", "plans", "packs"])
 def test_two_hundred_of_a_kind_are_the_most(service: Service, kind: str) -> None:
-    example = {"features": STICKER, "plans": PRO, "packs": SMALL}[kind]
+    examples: dict[str, Any] = {"features": STICKER, "plans": PRO, "packs": SMALL}
     shipped = len(service(GET_CATALOG).body[kind])
-    others = {"features": {}, "plans": {"features": [STICKER]}, "packs": {"features": [STICKER]}}[kind]
+    others: dict[str, Any] = {"features": {}, "plans": {"features": [STICKER]}, "packs": {"features": [STICKER]}}[kind]
     for version in range(1, 2):
-        named = [example | {"id": f"v{version}-{number}"} for number in range(100)]
+        named = [examples[kind] | {"id": f"v{version}-{number}"} for number in range(100)]
         put(service, version=version, **others, **{kind: named})
-    full = [example | {"id": f"last-{number}"} for number in range(100 - shipped)]
+    full = [examples[kind] | {"id": f"last-{number}"} for number in range(100 - shipped)]
 
-    too_many = {"features": [STICKER], "plans": [PRO], "packs": []} | {kind: [*full, example | {"id": "one-more"}]}
+    too_many = {"features": [STICKER], "plans": [PRO], "packs": []} | {
+        kind: [*full, examples[kind] | {"id": "one-more"}]
+    }
     answer = service(PUT_CATALOG, json=too_many, headers={"if-match": '"2"'})
 
     assert (answer.status, answer.fields) == (422, [kind])

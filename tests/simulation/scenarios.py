@@ -26,6 +26,7 @@ from tests.support.api import (
     GET_CATALOG,
     GRANT,
     HISTORY,
+    HOLD,
     MANAGER_CODE,
     MANAGER_SESSION,
     PACKS,
@@ -228,6 +229,10 @@ def capture(quantity: int) -> Callable[[Bench, Any], Outcome]:
 
 def release(bench: Bench, hold: Any) -> Outcome:
     return outcome_of(bench.service.release(hold, key=KEY, may_fail=True))
+
+
+def read_hold(bench: Bench, hold: str) -> Outcome:
+    return outcome_of(bench.service(HOLD, id=hold, may_fail=True))
 
 
 def captured(bench: Bench) -> str:
@@ -599,6 +604,8 @@ API_SCENARIOS = (
     Scenario("reversal: of what is left", partly_reversed, reverse(), spends, paired=True),
     Scenario("reversal: for a week", spent_of_a_lot_that_ended, reverse(2), spends),
     Scenario("reversal: of too much", partly_reversed, reverse(3), spends, reads=True),
+    Scenario("hold: read", held, read_hold, spends, reads=True),
+    Scenario("hold: read of a captured one", captured_before, read_hold, spends, reads=True),
     Scenario("consumption", spent_before, read_consumption, spends, reads=True),
     Scenario("consumption: by key", spent_before, look_up, spends, reads=True),
     Scenario("consumption: none by key", opened, look_up, spends, reads=True),

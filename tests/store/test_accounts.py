@@ -16,7 +16,8 @@ def test_opening_an_account_writes_entry_and_profile_together(driver: StoreDrive
 
     items = stored(driver.table)
     assert opened
-    assert sorted(items) == [("ACCOUNT#acme", "ENTRY#000000000001"), ("ACCOUNT#acme", "PROFILE")]
+    own = [("ACCOUNT#acme", "ENTRY#000000000001"), ("ACCOUNT#acme", "PROFILE")]
+    assert sorted(items) == [*own, ("ACCOUNTS", "acme")]
     assert wire.calls.count("TransactWriteItems") == 1
     [line] = lines(items)
     assert (line["type"], line["quota"], line["balance_after"]) == ("plan_change", 100, 0)

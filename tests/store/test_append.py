@@ -72,7 +72,7 @@ def test_a_grant_leaves_its_entry_its_claim_and_its_due_row(driver: StoreDriver)
     assert claim == ("CLAIM#acme#g1", "CLAIM")
     assert due[0].startswith("DUE#2026-06-17#")
     assert due[1] == "acme#lot_000000000002"
-    assert after[due]["expires_at"]["N"] == str(int((NOW + DAY).timestamp() * 1000))
+    assert after[due]["ends_at"]["N"] == str(int((NOW + DAY).timestamp() * 1000))
 
 
 @pytest.mark.parametrize("times", [1, 5])

@@ -21,7 +21,7 @@ from prepaid.use_cases.administering import replace_catalog
 from tests.support.store_driver import NOW, QUOTA_100, FakeTime, StoreDriver, stored
 from tests.support.wire import Wire, answer_lost, no_answer
 
-FIRST_SHA256 = "12ab3aff072d027babc6df3ce616727cca2aa53c5223ce0721a4132afc790b88"
+FIRST_SHA256 = "bc808c82cb52b0366b23e52b53d7b4ec6d97c39a5824b03d00af4dc524b2d357"
 
 
 def with_feature(catalog: Catalog, name: str) -> Catalog:

@@ -1,28 +1,24 @@
 """The verifier: nothing to say about what the service writes, something about everything that anybody else does."""
 
 import os
-import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import chain, islice, pairwise
-from typing import Any, get_args
+from itertools import chain, pairwise
+from typing import get_args
 
 import pytest
 
-from prepaid.core.ledger import Debit, Revoke, apply
+from prepaid.core.ledger import Revoke
 from prepaid.core.purchase import PurchaseState
-from prepaid.store.catalog import first_catalog
-from prepaid.store.dynamodb import Item, Table
-from prepaid.store.items import checksum, entry_to_item, erased_by, key_digest
-from prepaid.store.ledger import append, read_tail
+from prepaid.store import keys
+from prepaid.store.items import checksum, erased_by, key_digest
+from prepaid.store.ledger import append
 from prepaid.store.verification import save_pass
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.scan_pass import pack
-from prepaid.use_cases.verifying.tally import Tally, tally_from_bytes
-from tests.simulation.line import off_the_wire
 from tests.support.core_builders import a_payment_status
 from tests.support.corruptions import (
     Corruption,
@@ -39,8 +35,8 @@ from tests.support.corruptions import (
 )
 from tests.support.eventful_accounts import live
 from tests.support.partitions import PARTITIONS
-from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored, StoreDriver, a_purchase
-from tests.support.whole_table import NAME, WholeTable, verified
+from tests.support.store_driver import DAY, NOW, Stored, StoreDriver, a_purchase
+from tests.support.whole_table import WholeTable, verified
 
 # One in four of the corruptions is planted, another quarter with each SEED. `make proof` plants all.
 SEED = int(os.environ.get("SEED", "1"))
@@ -348,6 +344,7 @@ def test_an_invented_refund_is_found(whole: WholeTable) -> None:
     driver.receive(a_payment_status("paid", a_purchase(), refunded=2495))
     items, key = whole.snapshot(), ("ACCOUNT#acme", "PURCHASE#pur_1")
     forged = {**items[key], "refunded": {"N": "4990"}, "revoked": {"N": "100"}, "state": {"S": "refunded"}}
+    forged["listed_as"] = {"S": keys.purchases_in("refunded")}
     forged["checksum"] = {"B": b64encode(checksum(forged)).decode()}
     whole.hold({**items, key: forged})
 
@@ -431,90 +428,6 @@ def test_concurrent_writes_cause_no_findings(whole: WholeTable) -> None:
     assert found == []
     assert passes
     assert verified(whole.table).findings == []
-
-
-class Endless:
-    """A table of one account that makes its entries when they are read, and keeps none: what is held is the reader's.
-
-    peaks: bytes, the most that was held at any time since the peak before, by how many entries were read.
-    """
-
-    def __init__(self, entries: int, measured_at: tuple[int, ...]) -> None:
-        self.peaks: dict[int, int] = {}
-        self._measured_at = measured_at
-        self._rows = self._made(entries)
-
-    def _made(self, entries: int) -> Iterator[Item]:
-        whole, catalog = WholeTable(), first_catalog()
-        driver = StoreDriver(whole.table)
-        driver.open(credits=1_000_000)
-        tail = read_tail(driver.table, "acme")
-        entry, last_hash = tail.entry, tail.hash
-        # The first entries and what lies beside them; the lot's own entry is asked for again.
-        self._kept = {key: off_the_wire(item) for key, item in whole.snapshot().items()}
-        yield from (self._kept[key] for key in sorted(self._kept) if key[1].startswith("ENTRY#"))
-        while entry.number < entries:
-            [entry] = apply(entry.after, Debit(actor="app", feature="sticker", quantity=1), catalog=catalog, now=NOW)
-            item = entry_to_item(entry, last_hash)
-            last_hash = item["hash"]["B"]
-            yield item
-            if entry.number in self._measured_at:
-                self.peaks[entry.number] = tracemalloc.get_traced_memory()[1]
-                tracemalloc.reset_peak()
-        yield from (self._kept[key] for key in sorted(self._kept) if not key[1].startswith("ENTRY#"))
-
-    def scan(self, **params: Any) -> dict[str, Any]:
-        page = list(islice(self._rows, params["Limit"]))
-        more = (
-            {"LastEvaluatedKey": {"PK": page[-1]["PK"], "SK": page[-1]["SK"]}} if len(page) == params["Limit"] else {}
-        )
-        return {"Items": page, **more}
-
-    def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        [(name, table_request)] = request["RequestItems"].items()
-        found = (self._kept.get((key["PK"]["S"], key["SK"]["S"])) for key in table_request["Keys"])
-        return {"Responses": {name: [item for item in found if item]}}
-
-    def put_item(self, **_: Any) -> None:
-        """The mark at the end."""
-
-
-def test_memory_doesnt_grow_with_the_history() -> None:
-    few, many = 1_000, 8_000
-    endless = Endless(many, (few, many))
-    client: Any = endless
-    tracemalloc.start()
-
-    findings = verified(Table(client=client, name=NAME, deadline=NO_DEADLINE), now=NOW, page_rows=100).findings
-
-    tracemalloc.stop()
-    assert findings == []
-    assert endless.peaks[many] < endless.peaks[few] + 2**16
-
-
-def test_a_tally_names_the_rest_after_many_cancellations() -> None:
-    tally, other = Tally(), Tally()
-    for number in range(1_000):
-        tally.add_key(f"acme#{number}")
-        if number not in (7, 70, 700):
-            other.add_claim(f"acme#{number}")
-    other.add_claim("zoo#1")
-
-    merged = tally_from_bytes(tally.to_bytes())
-    merged.merge(tally_from_bytes(other.to_bytes()))
-
-    assert merged.left() == ([("acme#7", 1), ("acme#70", 1), ("acme#700", 1), ("zoo#1", -1)], 0)
-
-
-def test_a_tally_with_too_many_differences_reports_it() -> None:
-    tally = Tally()
-    for number in range(1_000):
-        tally.add_key(f"acme#{number}")
-
-    names, unnamed = tally.left()
-
-    assert len(names) < 1_000
-    assert unnamed
 
 
 def test_a_verified_mark_never_moves_back(seen: Stored, whole: WholeTable) -> None:

@@ -1,19 +1,31 @@
-"""Processes that end in the middle of a request, and calls of the database that fail."""
+"""Processes that end in the middle of a request, calls of the database that fail, and what else happens meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from tests.support.stripe_line import Call, stripe_tapped
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
+
 
 class Killed(BaseException):
     """What no handler catches: the function is gone."""
+
+
+@contextmanager
+def _listening(client: "DynamoDBClient", event: str, meet: Callable[..., None]) -> Iterator[None]:
+    client.meta.events.register(event, meet)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, meet)
 
 
 @contextmanager
@@ -24,12 +36,8 @@ def raising(client: "DynamoDBClient", error: BaseException, operation: str, nami
         if naming in repr(params):
             raise error
 
-    event = f"provide-client-params.dynamodb.{operation}"
-    client.meta.events.register(event, meet)
-    try:
+    with _listening(client, f"provide-client-params.dynamodb.{operation}", meet):
         yield
-    finally:
-        client.meta.events.unregister(event, meet)
 
 
 @contextmanager
@@ -46,4 +54,59 @@ def killed_before(client: "DynamoDBClient", call: str) -> Iterator[None]:
     operation, _, naming = call.partition(" ")
     at_stripe = naming.startswith("/")
     with pytest.raises(Killed), stripe_tapped(meet) if at_stripe else raising(client, Killed(), operation, naming):
+        yield
+
+
+@contextmanager
+def killed_after(client: "DynamoDBClient", writes: int) -> Iterator[None]:
+    """For the length of a with block the function dies after this many writes, and it comes that far."""
+    left = writes
+
+    def meet(model: Any, **_: Any) -> None:
+        nonlocal left
+        left -= model.name in WRITES
+        if not left:
+            raise Killed
+
+    with pytest.raises(Killed), _listening(client, "after-call.dynamodb", meet):
+        yield
+
+
+@contextmanager
+def losing_replies(client: "DynamoDBClient", operation: str) -> Iterator[None]:
+    """For the length of a with block each call of the operation that succeeds gets no reply; it does at a retry."""
+
+    def meet(http_response: Any, **_: Any) -> None:
+        if http_response.status_code < 300:
+            raise ReadTimeoutError(endpoint_url=client.meta.endpoint_url)
+
+    with _listening(client, f"after-call.dynamodb.{operation}", meet):
+        yield
+
+
+@contextmanager
+def rivalled(client: "DynamoDBClient", operation: str, rival: Callable[[], None]) -> Iterator[None]:
+    """For the length of a with block the rival acts before the first call of the operation, and there is one."""
+    met = False
+
+    def meet(**_: Any) -> None:
+        nonlocal met
+        if not met:
+            # The rival's own calls meet nobody.
+            met = True
+            rival()
+
+    with _listening(client, f"before-call.dynamodb.{operation}", meet):
+        yield
+    assert met
+
+
+@contextmanager
+def short_pages(client: "DynamoDBClient", items: int) -> Iterator[None]:
+    """For the length of a with block a page of a query ends after this many items, as it does in AWS after 1 MB."""
+
+    def meet(params: dict[str, Any], **_: Any) -> None:
+        params["Limit"] = min(params["Limit"], items)
+
+    with _listening(client, "provide-client-params.dynamodb.Query", meet):
         yield

@@ -68,3 +68,9 @@ def test_a_year_without_use_has_no_parts() -> None:
 
     assert parts_of(year) == ()
     assert columns_of(year, ()) == ((), ())
+
+
+def test_reversals_of_earlier_uses_are_below_zero() -> None:
+    year = months((a_use("sticker", 5),), (a_use("sticker", -2),))
+
+    assert columns_of(year, parts_of(year)) == ((5,), (-2,))

@@ -1,7 +1,7 @@
 """GET /portal/history: every line of the account, filtered, page by page, or every entry as a file."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import get_args
@@ -14,14 +14,14 @@ from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.api.http.times import read_day
 from prepaid.core.calendar import civil, day_start, months_later
-from prepaid.core.entry import Entry, EntryType, LotDraw, Source
+from prepaid.core.entry import Entry, EntryType, Source
 from prepaid.core.errors import Busy
 from prepaid.core.ids import lot_number
 from prepaid.deps import Deps
 from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
-from prepaid.portal.lines import is_shown
+from prepaid.portal.lines import earlier_lines, is_shown, lot_draws
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
@@ -49,6 +49,7 @@ COLUMNS = (
     "lines.lots",
     "lines.purchase",
     "lines.actor",
+    "lines.refers_to",
 )
 
 
@@ -98,7 +99,8 @@ def read_matching(table: Table, account_id: str, form: FilterForm, limit: int) -
 def read_lines(table: Table, account_id: str, form: FilterForm, limit: int) -> EntryPage:
     """Like read_matching, without the entries that move nothing, unless their type is asked for."""
     bounds = entry_range(table, account_id, form.filters, form.before)
-    return read_between(table, account_id, form.filters, bounds, limit, lines_only=form.filters.type is None)
+    shown = is_shown if form.filters.type is None else None
+    return read_between(table, account_id, form.filters, bounds, limit, shown=shown)
 
 
 def read_between(
@@ -108,11 +110,11 @@ def read_between(
     bounds: tuple[int, int],
     limit: int,
     *,
-    lines_only: bool = False,
+    shown: Callable[[Entry], bool] | None = None,
 ) -> EntryPage:
     """At most `limit` matching entries, newest first, with numbers in `bounds`; fewer if the deadline comes first.
 
-    lines_only: without entries that move nothing. Raises Busy if nothing was read before the deadline.
+    shown: which of them count; None: all. Raises Busy if nothing was read before the deadline.
     """
     first, last = bounds
     entries: list[Entry] = []
@@ -124,7 +126,7 @@ def read_between(
             if before > last:
                 raise
             break
-        entries += (entry for entry in found.entries if is_shown(entry) or not lines_only)
+        entries += (entry for entry in found.entries if shown is None or shown(entry))
         before = found.before or first
     return EntryPage(tuple(entries), before if before > first else None)
 
@@ -226,10 +228,11 @@ def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
     yield texts["lines.erased"] if entry.erased else entry.description
     yield entry.customer
     yield entry.reference
-    lots = [f"{lot_number(draw.lot)}: {draw.credits}" for draw in entry.draws if isinstance(draw, LotDraw)]
+    lots = [f"{lot_number(draw.lot)}: {draw.credits}" for draw in lot_draws(entry)]
     yield " / ".join(lots) or None
     yield entry.purchase
     yield entry.actor
+    yield " / ".join(map(str, earlier_lines(entry))) or None
 
 
 def _file_name(visit: Visit, form: FilterForm) -> str:

@@ -1,17 +1,17 @@
 """What a line of the history says about an entry."""
 
-from prepaid.core.entry import Entry
+from prepaid.core.entry import Entry, LotDraw
 
 MONEY_BACK = ("refund", "dispute")
 
 
 def is_shown(entry: Entry) -> bool:
-    """Whether people see the entry as a line: it moves credits or quota, or records a use or the account's opening.
+    """Whether people see the entry as a line: it moves credits or quota, or records a use, a hold or the opening.
 
     Changes of other terms are entries too, and move nothing.
     """
     moves = entry.credits or entry.quotas or entry.owed
-    return bool(moves) or entry.feature is not None or entry.number == 1
+    return bool(moves or entry.holds) or entry.feature is not None or entry.number == 1
 
 
 def line_name(entry: Entry) -> str:
@@ -27,3 +27,14 @@ def line_details(entry: Entry) -> tuple[str, ...]:
     """The words that the platform gave for the entry. The service's own notes in `description` are for operators."""
     description = entry.description if entry.type not in ("purchase", "plan_change") else None
     return tuple(text for text in (description, entry.customer, entry.reference) if text)
+
+
+def lot_draws(entry: Entry) -> tuple[LotDraw, ...]:
+    """The lots that the entry itself moved. What a capture spent left them with the hold; only the rest moves."""
+    draws = entry.returned if entry.type == "capture" else entry.draws
+    return tuple(draw for draw in draws if isinstance(draw, LotDraw))
+
+
+def earlier_lines(entry: Entry) -> tuple[int, ...]:
+    """The numbers of the lines that the entry refers to: the holds that it ends, or the use that it reverses."""
+    return entry.holds if entry.reverses is None else (entry.reverses,)

@@ -13,7 +13,7 @@ from prepaid.core.languages import LANGUAGES
 from prepaid.portal import formats
 from prepaid.portal.accent import accent_css
 from prepaid.portal.languages import texts_of
-from prepaid.portal.lines import line_details, line_name
+from prepaid.portal.lines import earlier_lines, line_details, line_name, lot_draws
 from prepaid.portal_config import PortalConfig
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
             line_name=line_name,
             line_details=line_details,
+            lot_draws=lot_draws,
+            earlier_lines=earlier_lines,
             **values,
         )
     )

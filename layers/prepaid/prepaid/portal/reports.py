@@ -39,9 +39,8 @@ SERVICE_COLUMNS = (
     "lines.description",
     "lines.reference",
     "lines.number",
+    "lines.type",
 )
-# The lines of a statement whose sum its uses show by feature.
-USED = ("spent", "reversed")
 
 
 def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
@@ -58,7 +57,7 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         name = _file_name("csv.statement", visit, statement)
         return csv_response(visit, portal, name, STATEMENT_COLUMNS, statement_cells(statement, visit))
     feature = _feature(visit, statement, request.query)
-    entries, whole = _consumptions(table, visit, statement, feature)
+    entries, whole = _uses(table, visit, statement, feature)
     if download == "services":
         return _services_file(visit, portal, statement, entries, whole=whole)
     values = {
@@ -103,13 +102,13 @@ def _months(opened: Entry, visit: Visit) -> list[date]:
 
 
 def _moved(statement: Statement) -> list[tuple[str, int]]:
-    """The movements of the statement, without what was spent or reversed: that has lines of its own, by feature.
+    """The movements of the statement. Uses by feature take the place of "spent", less what was reversed.
 
     Those that are rare are left out when they are zero.
     """
-    always = {"purchased", "promotional", "returned", "expired", "taken_back"}
+    always = {"purchased", "promotional", "returned", "spent", "expired", "taken_back"}
     moved = asdict(statement.moved)
-    return [(name, credits) for name, credits in moved.items() if name not in USED and (credits or name in always)]
+    return [(name, credits) for name, credits in moved.items() if name != "reversed" and (credits or name in always)]
 
 
 def statement_cells(statement: Statement, visit: Visit) -> Iterator[Cells]:
@@ -118,7 +117,8 @@ def statement_cells(statement: Statement, visit: Visit) -> Iterator[Cells]:
     texts = texts_of(language)
     yield texts["statement.opening"], None, statement.opening, None
     for name, credits in asdict(statement.moved).items():
-        if name not in USED:
+        # The uses by feature are those of "spent", less what was reversed.
+        if name not in ("spent", "reversed"):
             yield texts[f"statement.{name}"], None, credits, None
         for use in statement.uses if name == "spent" else ():
             title = visit.catalog.feature_title(use.feature, language)
@@ -143,12 +143,21 @@ def _feature(visit: Visit, statement: Statement, query: Mapping[str, str]) -> st
     return most.feature if most else features[0]
 
 
-def _consumptions(table: Table, visit: Visit, statement: Statement, feature: str) -> tuple[tuple[Entry, ...], bool]:
-    """The month's consumptions of a feature, newest first, at most 10,000, and whether these are all. Raises Busy."""
-    filters = Filters(type="consumption", feature=feature, source=None, since=None, until=None)
+def _uses(table: Table, visit: Visit, statement: Statement, feature: str) -> tuple[tuple[Entry, ...], bool]:
+    """The month's uses of a feature and their reversals, newest first, at most 10,000, and whether these are all.
+
+    Raises Busy.
+    """
+    filters = Filters(type=None, feature=feature, source=None, since=None, until=None)
     first = statement.last_entry - statement.entries + 1
-    found = read_between(table, visit.account.id, filters, (first, statement.last_entry), MAX_LINES)
+    bounds = (first, statement.last_entry)
+    found = read_between(table, visit.account.id, filters, bounds, MAX_LINES, shown=_is_use)
     return found.entries, found.before is None
+
+
+def _is_use(entry: Entry) -> bool:
+    """Whether the entry spent units or returned some. A hold and its release do neither."""
+    return entry.units != 0
 
 
 def _services_file(
@@ -168,13 +177,14 @@ def service_cells(entry: Entry, visit: Visit) -> Cells:
     return (
         entry.customer,
         formats.table_time(civil(entry.at, visit.zone), language),
-        entry.quantity,
+        entry.units,
         texts_of(language)[f"source.{entry.source}"] if entry.source else None,
         entry.quota_units,
         entry.spent,
         texts_of(language)["lines.erased"] if entry.erased else entry.description,
         entry.reference,
         entry.number,
+        texts_of(language)[f"type.{entry.type}"],
     )
 
 

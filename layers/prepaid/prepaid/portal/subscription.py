@@ -64,8 +64,8 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         "tab": "subscription",
         "here": "/portal",
         "account": account,
-        # Always 0: the service has no holds.
-        "held": 0,
+        # When the first of the holds that reserve credits lapses.
+        "held_until": min((hold.lapses_at for hold in account.holds if hold.charge.credits), default=None),
         "plan": catalog.plan(account.terms.plan),
         "quotas": quotas,
         "usable": usable,

@@ -72,7 +72,12 @@ def _usage(year: tuple[MonthOfUse, ...], visit: Visit) -> Usage:
     totals = [formats.number(sum(column), language) for column in columns]
     credits = [formats.number(balance, language) for balance in balances]
     bars = charts.stacked_bars(
-        columns, _notes(months, totals), name="use", title=texts["use.title"], text=texts["use.text"]
+        # A bar has no place for units below zero, from reversals of earlier uses. The table has them.
+        [[max(count, 0) for count in column] for column in columns],
+        _notes(months, totals),
+        name="use",
+        title=texts["use.title"],
+        text=texts["use.text"],
     )
     line = charts.line(
         balances,

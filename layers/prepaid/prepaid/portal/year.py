@@ -56,5 +56,7 @@ def _sources(use: FeatureUse) -> Iterator[tuple[PaidBy, int]]:
     """The units of a use by what paid for them, without zeros."""
     if use.quota_units:
         yield "quota", use.quota_units
-    if use.units > use.quota_units:
-        yield "credits" if use.credits else "free", use.units - use.quota_units
+    others = use.units - use.quota_units
+    if others:
+        # Below zero: a use that an earlier month counts was reversed.
+        yield "free" if others > 0 and not use.credits else "credits", others
