@@ -1,6 +1,5 @@
 """The webhook when Stripe, the database or a secret fails: nothing is lost, because Stripe delivers again."""
 
-
 import pytest
 
 from fake_stripe.faults import Fault
