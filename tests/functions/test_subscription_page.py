@@ -444,4 +444,4 @@ def test_the_page_costs_few_reads(service: Service, clock: Clock) -> None:
 
     listening.unregister("before-call.dynamodb", note)
     assert page.status == 200
-    assert Counter(calls) == {"GetItem": 4, "Query": 6}
+    assert Counter(calls) == {"GetItem": 4, "Query": 5}
