@@ -78,7 +78,7 @@ class Recorded:
 
 # The settings that each dependency is made of.
 SETTINGS_OF = {
-    "cursor_secret": ("cursor_secret_name",),
+    "cursor_secrets": ("cursor_secret_name",),
     "codes": ("pepper_secret_name",),
     # A function that reads sessions at Stripe knows the name of its own stack.
     "stripe": ("stripe_secret_name", "stripe_api_base", "stripe_stack"),
