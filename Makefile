@@ -93,8 +93,8 @@ proof: $(NEEDS_UV) ## Run in full what .ci/run samples: a million simulated step
 simulate: $(NEEDS_UV) ## Simulate the whole system on every core, until a run fails (N=1000000 SEED=1)
 	@$(RUN) python -m tests.simulation --operations $(N) --seed $(SEED)
 
-verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1)
-	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume)
+verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1, RESTORED=1)
+	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume) $(if $(RESTORED),--restored)
 
 check: lint types contracts template fresh secrets ## Check format, lint, types, import contracts, template, generated files and secrets
 

@@ -61,7 +61,7 @@ VERIFIER = (
     ),
     Bug(
         "the verifier counts a finding and doesn't report it",
-        "_report",
+        "checking:report",
         "context.on_finding(finding)",
         "pass",
         ("test_a_removed_account_is_found",),
@@ -96,9 +96,9 @@ VERIFIER = (
     ),
     Bug(
         "a table that was verified is never verified again",
-        "run_scheduled",
-        "if scan_pass.done and scan_pass.started_at <= now < scan_pass.started_at + EVERY:",
-        "if scan_pass.done and scan_pass.started_at <= now:",
+        "_is_due",
+        "return not last.started_at <= now < last.started_at + every",
+        "return not last.started_at <= now",
         ("functions/test_verify",),
     ),
     Bug(
@@ -107,7 +107,7 @@ VERIFIER = (
         "finally: keep(place)",
         """
         finally:
-            if scan_pass.done:
+            if running.done:
                 keep(place)
         """,
         ("functions/test_verify",),

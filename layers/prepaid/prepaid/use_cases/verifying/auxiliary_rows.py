@@ -15,6 +15,7 @@ These checks can't detect the following losses and changes. No credit is lost or
     SWEEP           everything but a day in the future: a lot expires by its date, recorded or not
     VERIFICATION    everything: the verifier's own state; an unreadable pass raises the function's alarm
     VERIFIED        whether it exists: after deleting it, newest entries can be removed unnoticed, as before any pass
+    audit           everything: the verifier's own state. The recent pass continues it; the whole pass never reads it
 """
 
 from collections.abc import Iterator
@@ -226,7 +227,7 @@ def wrong_in_sweep(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 def wrong_in_verification(item: Item) -> Iterator[str]:
     """The invalid parts of the verifier's stored pass."""
-    if not fits(item, {"pass": "B"}) or not _is(item, keys.VERIFICATION):
+    if not fits(item, {"pass": "B"}) or not (_is(item, keys.VERIFICATION) or _is(item, keys.RECENT_VERIFICATION)):
         yield "attributes"
 
 
