@@ -18,7 +18,7 @@ from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
-from tests.support.store_driver import FakeTime
+from tests.support.store_driver import FakeTime, entry_items
 from tests.support.stripe_purchases import Storefront
 
 DAY = timedelta(days=1)
@@ -309,3 +309,24 @@ def test_a_recent_pass_with_a_future_time_blocks_nothing(verify: Any, service: S
     clock.now -= 2 * DAY
 
     assert verify()["read"] == 1
+
+
+def test_a_refund_follows_from_what_was_kept_of_its_purchase(
+    verify: Any, service: Service, storefront: Storefront, clock: Clock
+) -> None:
+    """The day before, its purchase and grant were verified."""
+    purchase = storefront.buy()
+    storefront.deliver_all(storefront.pay(purchase))
+    charge = service.spend(2).body["id"]
+    service.reverse(charge, 1)
+    assert verify()["found"] == 0
+    entries = len(entry_items(service.stored()))
+    storefront.deliver_all(storefront.refund(purchase, 2495))
+    service.reverse(charge, 1)
+    clock.now += DAY
+
+    answer = verify()
+
+    others = [key for key in service.stored() if key[0] == "ACCOUNT#acme" and key[1] > "ENTRY$"]
+    new = len(entry_items(service.stored())) - entries
+    assert (answer["found"], answer["read"]) == (0, 1 + new + len(others))

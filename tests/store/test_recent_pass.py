@@ -161,17 +161,32 @@ def test_a_ledger_cut_below_its_mark_is_found(clean: Stored) -> None:
     assert missed(cut_off(whole.snapshot(), ACCOUNT, 4))[0] == set()
 
 
-def test_a_marked_entry_that_was_replaced_is_found(clean: Stored) -> None:
-    """Even where no entry came since, and the last hash was made to fit."""
-    table = marked(clean, ACCOUNT, HALF)
-    key = (f"ACCOUNT#{ACCOUNT}", keys.entry_sort(HALF))
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_marked_entry_that_was_replaced_is_found(clean: Stored, newer: bool) -> None:
+    """Even where no entry came since, and every later hash was made to fit."""
+    number = HALF if newer else entries_of(clean, ACCOUNT)
+    table = marked(clean, ACCOUNT, number)
+    key = (f"ACCOUNT#{ACCOUNT}", keys.entry_sort(number))
     state = table[key]["state"]["S"].replace("1", "2", 1)
-    forged = rehash({**table, key: {**table[key], "state": {"S": state}}}, key[0])
-
     whole = WholeTable()
-    whole.hold(forged)
+    whole.hold(rehash({**table, key: {**table[key], "state": {"S": state}}}, key[0]))
 
     assert "history_changed" in verified_recently(whole.table, now=SOON_AFTER).codes
+
+
+def test_a_ledger_cut_between_its_audit_and_its_mark_is_found(clean: Stored) -> None:
+    """The audit of an account with too many purchases isn't kept, so the one that is kept may be older."""
+    last = entries_of(clean, ACCOUNT)
+    older, newer = marked(clean, ACCOUNT, HALF), marked(clean, ACCOUNT, last)
+    audit = (keys.audit(ACCOUNT)["PK"]["S"], "AUDIT")
+    table = {**newer, audit: older[audit]}
+    whole = WholeTable()
+    whole.hold(table)
+    assert verified_recently(whole.table, now=SOON_AFTER).findings == []
+
+    whole.hold({key: item for key, item in table.items() if key != (f"ACCOUNT#{ACCOUNT}", keys.entry_sort(last))})
+
+    assert "history_cut" in verified_recently(whole.table, now=SOON_AFTER).codes
 
 
 def test_an_old_entry_is_left_to_the_whole_pass(clean: Stored) -> None:

@@ -56,7 +56,7 @@ class VerifyContext:
 
     piece: returns the table with a new deadline, for one call; a slow one must not use up the run. settled: how long
     before the pass a row must be dated, so that it existed when the pass began; zero for a table that nobody writes to.
-    whole_every: the time between two scheduled whole passes.
+    whole_every: the time between two scheduled whole passes. marks: whether to save marks and audits.
     """
 
     piece: Callable[[], Table]
@@ -68,6 +68,7 @@ class VerifyContext:
     recompute_one_in: int = RECOMPUTE_ONE_IN
     settled: timedelta = SETTLED
     whole_every: timedelta = WHOLE_EVERY
+    marks: bool = True
 
 
 def lookup_of(context: VerifyContext, running: Pass, *, consistent: bool) -> RowLookup:
@@ -120,7 +121,7 @@ def close_account(context: VerifyContext, running: Pass, lookup: RowLookup) -> N
         report(context, running, partial(_recheck_account, audit.account))
         return
     assert audit.last is not None
-    if audit.mark is None or audit.mark.number < audit.number:
+    if context.marks and (audit.mark is None or audit.mark.number < audit.number):
         if audit.resumable and len(audit.resumable) <= MAX_AUDIT_BYTES:
             save_audit(context.piece(), audit.account, audit.resumable)
         mark = VerifiedUpTo(account=audit.account, number=audit.number, hash=bytes(audit.last["hash"]["B"]))
