@@ -68,6 +68,7 @@ PARAMETERS: dict[str, Properties] = {
     # Empty: the stack creates its own user pool.
     "JwtIssuer": {"Type": "String", "Default": ""},
     "JwtAudience": {"Type": "CommaDelimitedList", "Default": ""},
+    "ExtraClients": {"Type": "String", "Default": "", "AllowedPattern": "([a-z0-9]+(,[a-z0-9]+)*)?"},
     # Cognito accepts up to 24 hours for an access token. A token cannot be revoked, so the default is short.
     "TokenHours": {"Type": "Number", "Default": 1, "MinValue": 1, "MaxValue": 24},
     "PaymentMethods": {"Type": "String", "Default": "card,pix,boleto"},
@@ -115,6 +116,7 @@ CONDITIONS = {
     "IsAws": {"Fn::Equals": [ref("LocalStack"), "false"]},
     "HasExistingTable": {"Fn::Not": [{"Fn::Equals": [ref("ExistingTable"), ""]}]},
     "OwnUserPool": {"Fn::Equals": [ref("JwtIssuer"), ""]},
+    "HasExtraClients": {"Fn::Not": [{"Fn::Equals": [ref("ExtraClients"), ""]}]},
     "HasStripeStack": {"Fn::Not": [{"Fn::Equals": [ref("StripeStack"), ""]}]},
     "HasDetailedMetrics": {"Fn::Equals": [ref("DetailedMetrics"), "true"]},
     "HasAlarmEmail": {"Fn::Not": [{"Fn::Equals": [ref("AlarmEmail"), ""]}]},
@@ -261,7 +263,11 @@ AUTHORIZERS = {
             # Cognito's access tokens carry client_id instead of aud; the authorizer accepts either.
             "audience": either(
                 "OwnUserPool",
-                [ref("ServiceClient"), ref("StorefrontClient"), ref("AdminClient")],
+                either(
+                    "HasExtraClients",
+                    {"Fn::Split": [",", sub("${ServiceClient},${StorefrontClient},${AdminClient},${ExtraClients}")]},
+                    [ref("ServiceClient"), ref("StorefrontClient"), ref("AdminClient")],
+                ),
                 ref("JwtAudience"),
             ),
         },
