@@ -53,7 +53,7 @@ ASSUMED = {
     "seconds of a debit, 512 MB": 0.05,
     "bytes of a function's log lines, a request": 700,
     "bytes of an access log line": 450,
-    "bytes of a response, with headers": 1_200,
+    "bytes of a response, with headers": 600,
     "rows that the verifier checks in a second, 1 GB": 1_000,
     "seconds of an idle job": 0.5,
     "read units of the jobs in an idle hour": 40,
