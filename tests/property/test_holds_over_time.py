@@ -9,7 +9,15 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from prepaid.core.calendar import milliseconds
 from prepaid.core.entry import CHARGES, Entry, LotDraw
-from prepaid.core.errors import AlreadyReversed, FeatureRetired, HoldNotFound, InsufficientCredits, InvalidRequest
+from prepaid.core.errors import (
+    AccountClosed,
+    AccountFrozen,
+    AlreadyReversed,
+    FeatureRetired,
+    HoldNotFound,
+    InsufficientCredits,
+    InvalidRequest,
+)
 from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ledger import settle
 from prepaid.core.reversing import Reverse
@@ -19,6 +27,8 @@ from tests.support.as_stored import facts_of
 from tests.support.charges import charge_of
 
 REFUSALS = {
+    "account_frozen": AccountFrozen,
+    "account_closed": AccountClosed,
     "insufficient_credits": InsufficientCredits,
     "feature_retired": FeatureRetired,
     "invalid_request": InvalidRequest,

@@ -325,8 +325,7 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
         granted = entry.lot is not None and entry.type != "reversal"
         assert entry.credits == (lots[granted_lot(entry)] if granted else -sum(drawn_credits.values()))
         assert entry.quota_remaining >= 0
-        if entry.type in ("consumption", "hold", *BACK):
-            assert all(draw.expires_at > entry.at for draw in entry.draws if isinstance(draw, LotDraw))
+        assert all(draw.expires_at > moved_at(entry, entries) for draw in drawn_from_living_lots(entry))
         if entry.type == "void":
             assert (entry.owed, entry.after.owed, len(entry.draws)) == (0, 0, 1)
         if entry.type == "expiry":
@@ -345,6 +344,21 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
             assert Counter(left) + Counter(after.quotas) == Counter(then)
             assert sum(after.quotas.values()) == after.quota
         check_period(before.after, after)
+
+
+def drawn_from_living_lots(entry: Entry) -> list[LotDraw]:
+    """The draws whose lot must not have ended. A capture spends what its hold drew, whatever ended since."""
+    if entry.type not in ("consumption", "hold", *BACK):
+        return []
+    draws = entry.returned if entry.type == "capture" else entry.draws
+    return [draw for draw in draws if isinstance(draw, LotDraw)]
+
+
+def moved_at(entry: Entry, entries: list[Entry]) -> datetime:
+    """When credits moved. A lapse is recorded late: its credits returned when the last of its holds lapsed."""
+    if entry.type == "release" and entry.actor == SERVICE:
+        return max(lapses_at for number in entry.holds if (lapses_at := entries[number - 1].lapses_at))
+    return entry.at
 
 
 def check_period(before: Account, entry: Entry) -> None:
