@@ -7,7 +7,7 @@ so that it still means something when the steps before it are gone. Where there 
 from random import Random
 from typing import Any
 
-from tests.simulation import hold_steps
+from tests.simulation import hold_steps, reading_steps
 from tests.simulation.step import Step, a_step
 
 ACCOUNTS = 4
@@ -203,20 +203,13 @@ class Drawer:
                       back=self.dice.randrange(40))  # fmt: skip
 
     def history(self, of: int) -> Step:
-        dice = self.dice
-        details: dict[str, Any] = {
-            "limit": dice.choice((1, 3, 10, 50)),
-            # So many pages more, by the cursor.
-            "pages": dice.choice((0, 0, 0, 1, 2, 4)),
-            "csv": dice.random() < 0.2,
-        }
-        if dice.random() < 0.4:
-            details["type"] = dice.choice(("consumption", "purchase", "expiry", "refund", "dispute", "plan_change"))
-        if dice.random() < 0.2:
-            details["source"] = dice.choice(("quota", "credits"))
-        if dice.random() < 0.3:
-            details["since"] = dice.randrange(30)
-        return a_step("history", of, **details)
+        return reading_steps.history(self, of)
+
+    def usage(self, of: int) -> Step:
+        return reading_steps.usage(self, of)
+
+    def list_purchases(self, of: int) -> Step:
+        return reading_steps.list_purchases(self, of)
 
     def list_accounts(self, _: int) -> Step:
         """An administrator lists all accounts, from the first page on."""
@@ -378,7 +371,8 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "list_accounts": 8, "show": 30, "again": 70,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "list_accounts": 8, "usage": 16,
+    "list_purchases": 12, "show": 30, "again": 70,
     "batch": 24, "quote": 30, "find": 30, "grant": 60, "void": 16, "put_account": 14, "patch_account": 6, "freeze": 8,
     "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15,
     "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40,

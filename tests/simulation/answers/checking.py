@@ -15,8 +15,10 @@ from tests.simulation.answers.reading import (
     check_balance,
     check_find,
     check_history,
+    check_purchases,
     check_quote,
     check_show,
+    check_usage,
 )
 from tests.simulation.answers.spending import check_debit, check_grant, check_void
 
@@ -43,6 +45,8 @@ CHECKS = {
     "list_accounts": check_accounts,
     "find": check_find,
     "history": check_history,
+    "usage": check_usage,
+    "list_purchases": check_purchases,
     "show": check_show,
     "code": check_code,
     "unlock": check_unlock,
