@@ -22,7 +22,7 @@ LETTERS = {kind: letter for letter, kind in KINDS.items()}
 # Descriptions of these are the service's own words, which name nobody.
 NOTED = ("purchase", "plan_change")
 SALT_LETTERS = 22
-PLAIN = ("feature", "quantity", "purchase", "key", "quotas", "reverses", "holds")
+PLAIN = ("feature", "quantity", "purchase", "key", "quotas", "reverses", "past_quota", "holds")
 
 
 def read(item: Json) -> tuple[Json, Json]:
