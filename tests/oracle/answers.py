@@ -288,7 +288,8 @@ def usage(account_id: str, zone: str, by: str, lines: Iterable[Json]) -> Json:
             continue
         period = civil_day(line["at"], zone).isoformat()[: 10 if by == "day" else 7]
         sums, feature = periods.setdefault(period, Counter()), line["feature"]
-        quota = sum(row[1] for row in line["draws"] if row[0] == "quota")
+        # A reversal of a past period's units subtracts them, though the quota doesn't get them back.
+        quota = sum(row[1] for row in line["draws"] if row[0] == "quota") - line.get("past_quota", 0)
         # What a reversal returned to an account that owes pays the debt, and no lot shows it.
         paid = min(0, line.get("owed", 0)) if line["type"] == "reversal" else 0
         sums[feature, "quota", "units"] += quota
