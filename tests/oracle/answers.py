@@ -145,6 +145,16 @@ def reversal(line: Json, number: int) -> Json:
     }
 
 
+def erasure(line: Json, number: int) -> Json:
+    """What an erasure's entry answers."""
+    return {
+        "id": f"era_{number:012d}",
+        "entry": number,
+        "entries": line["quantity"],
+        "created_at": time_text(line["at"]),
+    }
+
+
 def _charge(line: Json) -> Json:
     """What a hold reserves or a capture spends."""
     return {

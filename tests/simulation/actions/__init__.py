@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tests.simulation.actions.administration import catalog, patch_account, put_account, skew
 from tests.simulation.actions.buying import buy, cancel, code, unlock
+from tests.simulation.actions.erasing import erase
 from tests.simulation.actions.holds import capture, hold, release, reverse
 from tests.simulation.actions.reading import balance, find, history, list_accounts, list_purchases, quote, show, usage
 from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
@@ -22,6 +23,7 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
         capture,
         release,
         reverse,
+        erase,
         again,
         batch,
         quote,

@@ -9,7 +9,7 @@ from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.batches import check_batch
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
-from tests.simulation.answers.holds import check_ending, check_hold
+from tests.simulation.answers.holds import check_ending, check_erase, check_hold
 from tests.simulation.answers.reading import (
     check_accounts,
     check_balance,
@@ -35,6 +35,7 @@ CHECKS = {
     "capture": check_ending,
     "release": check_ending,
     "reverse": check_ending,
+    "erase": check_erase,
     "grant": check_grant,
     "void": check_void,
     "put_account": check_put_account,

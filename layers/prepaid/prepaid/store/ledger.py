@@ -95,8 +95,8 @@ def append(
 
     salt: sixteen random bytes, for an operation with texts. tail: for an operation that depends on more than the
     account's state, the entry that it was made for. also: its further writes in the same transaction.
-    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy; with `tail` ConditionFailed when another
-    entry follows it, or a write of `also` lost its condition.
+    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy; with `tail` ConditionFailed when
+    another entry follows it, or a write of `also` lost its condition.
     """
     try:
         for draft in drafts(table, account_id, operation, catalog=catalog, now=now, tail=tail):
