@@ -13,7 +13,7 @@ from prepaid.core.languages import LANGUAGES
 from prepaid.portal import formats
 from prepaid.portal.accent import accent_css
 from prepaid.portal.languages import texts_of
-from prepaid.portal.lines import earlier_lines, line_details, line_name, lot_draws
+from prepaid.portal.lines import asked_by, earlier_lines, line_details, line_name, lot_draws
 from prepaid.portal_config import PortalConfig
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
             short_last_day=lambda at: _last_use(at, zone, language, formats.short_date),
             month=lambda day: formats.month_name(day, language),
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
+            asked_by=asked_by,
             line_name=line_name,
             line_details=line_details,
             lot_draws=lot_draws,
