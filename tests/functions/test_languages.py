@@ -1,4 +1,4 @@
-"""Each language is one file: the page, its downloads and the payment page speak it. Another file is another language."""
+"""Each language is one file: the page, its downloads and the payment page speak it. Another file is another one."""
 
 import json
 import shutil
