@@ -10,7 +10,7 @@ MINUS = "\u2212"
 # A currency that isn't listed is shown by its code.
 SYMBOLS = {"brl": "R$", "usd": "US$", "eur": "€"}
 NOON = 12
-# A price per credit is shown with two digits that count, and with at most this many decimals.
+# A price per credit is shown with two significant digits, and with at most this many decimals.
 TWO_DIGITS, MOST_DECIMALS = 10, 6
 
 
@@ -21,7 +21,7 @@ def number(value: int, language: str) -> str:
 
 
 def signed(value: int, language: str) -> str:
-    """A change: with its sign, in words of typography: a real minus."""
+    """A change, with its sign: the typographic minus, not a hyphen."""
     return f"+{number(value, language)}" if value > 0 else number(value, language)
 
 
@@ -32,7 +32,7 @@ def money(amount: int, currency: str, language: str) -> str:
 
 
 def unit_price(amount: Fraction, currency: str, language: str) -> str:
-    """A price per credit in minor units: 34.99 of brl -> R$ 0,35. Small ones get more decimals, for two digits."""
+    """A price per credit in minor units: 34.99 of brl -> R$ 0,35. Small ones have more decimals."""
     digits = decimals_of(currency)
     while digits < MOST_DECIMALS and amount and amount * 10 ** (digits - decimals_of(currency)) < TWO_DIGITS:
         digits += 1
