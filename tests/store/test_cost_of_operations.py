@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ from tests.support.store_driver import (
 from tests.support.wire import Wire
 
 OPERATING = Path(__file__).parents[2] / "docs/operating.md"
-TEXTS = {"customer": "+55 11 98765-4321", "reference": "order-000123", "description": "Sticker for Rex"}
+TEXTS: Any = {"customer": "+55 11 98765-4321", "reference": "order-000123", "description": "Sticker for Rex"}
 TWO_QUOTAS = Terms(plan="trio", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo", currency="brl")
 # On the account of `busy`.
 CONSUMPTION, HOLD, CAPTURE = 3, 5, 7
