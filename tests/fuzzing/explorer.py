@@ -27,7 +27,7 @@ CHECKS = (
 )
 # Ids and names that exist, used for most requests, so that they aren't all refused as unknown.
 HOW_OFTEN = 0.6
-# Further statuses that a check accepts, by route. An invalid item of a batch is refused alone: the response is a 200 in which
+# What a check accepts besides, by route. An invalid item of a batch is refused alone: the response is a 200 in which
 # its result is the 422. A used key is looked up before the manager's session, so that a retry needs none.
 ALSO_EXPECTED = {
     BATCH: ("negative_data_rejection", "200"),
