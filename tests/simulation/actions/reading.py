@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.calendar import civil_day, time_text
 from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT
@@ -55,7 +55,7 @@ def balance(world: World, step: Step) -> None:
 def quote(world: World, step: Step) -> None:
     account = account_of(step)
     body: Json = {"feature": step["feature"], "quantity": quantity_of(world, step, account)}
-    request = rules.Debit(actor="service-client", **body)
+    request = requests.Debit(actor="service-client", **body)
     world.ask(step, ClientRequest("quote", QUOTE, account, body, claims=ANYBODY, details=body, request=request))
 
 

@@ -1,6 +1,6 @@
 """Checks what an erasure writes: marks instead of texts, how far it walked, and an entry with a count (rule 22)."""
 
-from tests.oracle import rules, stored_form
+from tests.oracle import requests, rules, stored_form
 from tests.oracle.catalog import Json
 from tests.oracle.expectation import must, same
 from tests.simulation.writes.commit import Change, Commit, plain
@@ -37,7 +37,7 @@ def check_walk(commit: Commit, change: Change) -> None:
     commit.auditor.seen["an erasure's walk continued"] += old is not None
 
 
-def erasure_of(commit: Commit, item: Json) -> rules.Erase:
+def erasure_of(commit: Commit, item: Json) -> requests.Erase:
     """What an erasure's own entry must be: every entry before it that this key erased."""
     ledger, line = commit.auditor.ledgers[commit.account], stored_form.line_of(item)
     customer = commit.frame.details["customer"]
@@ -45,7 +45,7 @@ def erasure_of(commit: Commit, item: Json) -> rules.Erase:
     must(not left, f"{commit.account}: erased, and entries {left} still name the customer")
     marks = commit.auditor.erased.get((commit.account, commit.frame.key or ""), [])
     commit.auditor.seen["an erasure of nobody"] += not marks and line["type"] == "erasure"
-    return rules.Erase(actor="admin-client", entries=len(marks), key=commit.frame.key)
+    return requests.Erase(actor="admin-client", entries=len(marks), key=commit.frame.key)
 
 
 CHECKS = {"ERASURE": check_walk}
