@@ -1,4 +1,4 @@
-"""rule 22: the texts that name a person go, the entries, their hashes and the balance stay."""
+"""Rule 22: the texts that name a person go, the entries, their hashes and the balance stay."""
 
 import json
 from dataclasses import replace
@@ -16,6 +16,7 @@ from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 from tests.support.interruptions import killed_after, losing_replies, rivalled, short_pages
 from tests.support.store_driver import entry_items, lines, types
+from tests.support.wire import Wire
 
 MARIA, REX = "Maria Pereira", "Rex"
 
@@ -236,3 +237,12 @@ def test_a_walk_begun_before_a_rotation_is_continued(shop: Service) -> None:
 
     assert shop.erase(REX, key="k").code == "idempotency_key_reused"
     assert shop.erase(MARIA, key="k").body["entries"] == 3
+
+
+def test_an_entry_written_during_the_walk_is_erased_too(shop: Service) -> None:
+    with Wire.tapped(shop.table.client) as wire:
+        wire.plan("TransactWriteItems", lambda _: (spend_for(shop, MARIA), None)[1])
+        answer = shop.erase(MARIA)
+
+    assert (answer.status, answer.body["entries"], answer.body["entry"]) == (201, 4, 9)
+    assert MARIA not in str(shop.stored())

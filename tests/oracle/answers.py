@@ -1,16 +1,18 @@
-"""The bodies of answers, from what the ledger stores: each number that a caller sees is computed a second time here."""
+"""The bodies of responses: a second computation of each number that a caller sees, from the stored ledger."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
 from tests.oracle.account import State
-from tests.oracle.calendar import time_text
+from tests.oracle.calendar import civil_day, time_text
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.requests import Debit
 from tests.oracle.rows import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row
-from tests.oracle.rules import Debit, Effect, Refusal
+from tests.oracle.rules import Effect, Refusal
 
 CSV_COLUMNS = (
     "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",
@@ -28,7 +30,7 @@ def lot_id(number: int) -> str:
 
 
 def consumption(line: Json, number: int) -> Json:
-    """What a debit's entry answers."""
+    """The response to a debit, from its entry."""
     return {
         "id": f"con_{number:012d}",
         "entry": number,
@@ -50,10 +52,10 @@ def insufficient(facts: Json) -> Json:
 
 def quote(account: str, as_of: int, state: State, request: Debit, would: Effect | Refusal) -> Json:
     """state: the account at `as_of`, before what the debit would do."""
-    said = {"account": account, "as_of": time_text(as_of), "feature": request.feature, "quantity": request.quantity}
+    body = {"account": account, "as_of": time_text(as_of), "feature": request.feature, "quantity": request.quantity}
     if isinstance(would, Refusal):
         facts = insufficient(would.facts)
-        return said | {
+        return body | {
             "affordable": False,
             "credits": facts["needed"],
             "quota": facts["quota_remaining"],
@@ -62,7 +64,7 @@ def quote(account: str, as_of: int, state: State, request: Debit, would: Effect 
             "suggested_pack": facts["suggested_pack"],
             "renews_at": facts["renews_at"],
         }
-    return said | {
+    return body | {
         "affordable": True,
         "credits": state.available - would.after.available,
         "quota": sum(row[1] for row in would.draws if row[0] == "quota"),
@@ -72,7 +74,7 @@ def quote(account: str, as_of: int, state: State, request: Debit, would: Effect 
 
 
 def grant(line: Json, number: int) -> Json:
-    """What a grant's entry answers."""
+    """The response to a grant, from its entry."""
     row = line["lot"]
     return {
         "id": f"gra_{number:012d}",
@@ -88,7 +90,7 @@ def grant(line: Json, number: int) -> Json:
 
 
 def hold(line: Json, number: int) -> Json:
-    """What a hold's entry answers."""
+    """The response to a hold, from its entry."""
     return {
         "id": f"hold_{number:012d}",
         "entry": number,
@@ -99,7 +101,7 @@ def hold(line: Json, number: int) -> Json:
 
 
 def capture(line: Json, number: int) -> Json:
-    """What a capture's entry answers."""
+    """The response to a capture, from its entry."""
     return {
         "id": f"cap_{number:012d}",
         "entry": number,
@@ -112,7 +114,7 @@ def capture(line: Json, number: int) -> Json:
 
 
 def release(line: Json, number: int) -> Json:
-    """What a release's entry answers."""
+    """The response to a release, from its entry."""
     return {
         "id": f"rel_{number:012d}",
         "entry": number,
@@ -126,7 +128,7 @@ def release(line: Json, number: int) -> Json:
 
 
 def reversal(line: Json, number: int) -> Json:
-    """What a reversal's entry answers."""
+    """The response to a reversal, from its entry."""
     owed = line.get("owed", 0)
     return {
         "id": f"rev_{number:012d}",
@@ -141,6 +143,16 @@ def reversal(line: Json, number: int) -> Json:
         "lot": lot_id(line["lot"][NUMBER]) if "lot" in line else None,
         "reason": line.get("description", ""),
         **_afterwards(line),
+    }
+
+
+def erasure(line: Json, number: int) -> Json:
+    """What an erasure's entry answers."""
+    return {
+        "id": f"era_{number:012d}",
+        "entry": number,
+        "entries": line["quantity"],
+        "created_at": time_text(line["at"]),
     }
 
 
@@ -161,7 +173,7 @@ def _afterwards(line: Json) -> Json:
 
 
 def void(line: Json, after: State, number: int) -> Json:
-    """What a void's entry answers. after: the account after it."""
+    """The response to a void, from its entry. after: the account after it."""
     [[_, lot, credits, _]] = line["draws"]
     return {
         "id": f"voi_{number:012d}",
@@ -278,6 +290,50 @@ def quotas_moved(line: Json) -> dict[str, int]:
     return {line["feature"]: line["quota"]} if "feature" in line and line["quota"] else {}
 
 
+def usage(account_id: str, zone: str, by: str, lines: Iterable[Json]) -> Json:
+    """What the entries of a span used, by civil days or months of a zone."""
+    periods: dict[str, Counter[tuple[str, str, str]]] = {}
+    for line in lines:
+        sign = {"consumption": 1, "capture": 1, "reversal": -1}.get(line["type"])
+        if sign is None:
+            continue
+        period = civil_day(line["at"], zone).isoformat()[: 10 if by == "day" else 7]
+        sums, feature = periods.setdefault(period, Counter()), line["feature"]
+        # A reversal of a past period's units subtracts them, though the quota doesn't get them back.
+        quota = sum(row[1] for row in line["draws"] if row[0] == "quota") - line.get("past_quota", 0)
+        # What a reversal returned to an account that owes pays the debt, and no lot shows it.
+        paid = min(0, line.get("owed", 0)) if line["type"] == "reversal" else 0
+        sums[feature, "quota", "units"] += quota
+        sums[feature, "credits", "units"] += sign * line["quantity"] - quota
+        sums[feature, "credits", "credits"] += paid + sum(row[2] for row in line["draws"] if row[0] == "lot")
+    totals: Counter[tuple[str, str, str]] = Counter()
+    for sums in periods.values():
+        totals.update(sums)
+    shown = [{"period": period, "uses": _uses(sums)} for period, sums in sorted(periods.items())]
+    return {
+        "account": account_id,
+        "time_zone": zone,
+        "by": by,
+        "totals": _uses(totals),
+        "periods": [period for period in shown if period["uses"]],
+        "next_from": None,
+    }
+
+
+def _uses(sums: Counter[tuple[str, str, str]]) -> list[Json]:
+    uses = [
+        {
+            "feature": feature,
+            "source": source,
+            "units": sums[feature, source, "units"],
+            "credits": sums[feature, source, "credits"],
+        }
+        for feature in sorted({feature for feature, _, _ in sums})
+        for source in ("quota", "credits")
+    ]
+    return [use for use in uses if use["units"] or use["credits"]]
+
+
 def _lot(line: Json) -> str | None:
     """The lot that an entry granted or voided."""
     if line["type"] == "void":
@@ -290,6 +346,8 @@ def csv_text(entries: Iterable[Json], cursor: str | None) -> str:
     lines = [",".join(CSV_COLUMNS)]
     for shown in entries:
         cells = ["" if shown[name] is None else str(shown[name]) for name in CSV_COLUMNS]
+        if shown["erased"]:
+            cells[CSV_COLUMNS.index("description")] = "erased"
         lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
     if cursor:
         notice = f"{NOT_COMPLETE} The same request with cursor={cursor} continues it."

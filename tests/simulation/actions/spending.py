@@ -3,11 +3,12 @@
 import json
 from dataclasses import replace
 
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.calendar import DAY, milliseconds_of, time_text
 from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation.actions.asking import WAITING, account_of, ask, new_key
+from tests.simulation.actions.erasing import erasure_of
 from tests.simulation.frames import Answer, ClientRequest
 from tests.simulation.step import Step
 from tests.simulation.world import ANYBODY, KEPT_REQUESTS, World
@@ -71,7 +72,7 @@ def debit_of(account: str, key: str, body: Json) -> ClientRequest:
         ANYBODY,
         details=body,
         signature=signature,
-        request=rules.Debit(
+        request=requests.Debit(
             actor="service-client", feature=body["feature"], quantity=body["quantity"], key=key, texts=texts
         ),
     )
@@ -114,7 +115,7 @@ def grant_of(account: str, key: str, body: Json) -> ClientRequest:
         key,
         ADMIN,
         signature=("grant", json.dumps(body, sort_keys=True)),
-        request=rules.Grant(
+        request=requests.Grant(
             actor="admin-client",
             kind=body["kind"],
             credits=body["credits"],
@@ -153,7 +154,7 @@ def void_of(account: str, key: str, lot: int, body: Json) -> ClientRequest:
         ADMIN,
         path=(("id", f"gra_{lot:012d}"),),
         signature=("void", lot, json.dumps(body, sort_keys=True)),
-        request=rules.Void(
+        request=requests.Void(
             actor="admin-client", lot=lot, credits=body.get("credits"), description=body["reason"], key=key
         ),
     )
@@ -186,10 +187,8 @@ def other(request: ClientRequest, how: str, account: str) -> ClientRequest:
     body = request.body or {}
     if how == "other" and request.kind == "debit":
         return debit_of(request.account, request.key, body | {"quantity": body["quantity"] % 9_999 + 1})
-    if how == "other" and isinstance(request.request, rules.Void):
-        return void_of(
-            request.account, request.key, request.request.lot, body | {"credits": body.get("credits", 0) + 1}
-        )
+    if how == "other":
+        return _other_of(request, body)
     if how == "crossed":
         if request.kind == "debit":
             crossed: Json = {"credits": 2, "kind": "promotion", "reason": f"because of {request.account}"}
@@ -197,6 +196,17 @@ def other(request: ClientRequest, how: str, account: str) -> ClientRequest:
         return debit_of(request.account, request.key, {"feature": "sticker", "quantity": 1})
     if how == "stranger" and request.kind in {"debit", "grant"}:
         return of_a_stranger(request, f"shop-{(int(account[-1]) + 1) % 4}")
+    return request
+
+
+def _other_of(request: ClientRequest, body: Json) -> ClientRequest:
+    """Another void or erasure; of other kinds, the very same."""
+    if request.kind == "erase":
+        return erasure_of(request.account, request.key, f"another {body['customer']}")
+    if isinstance(request.request, requests.Void):
+        return void_of(
+            request.account, request.key, request.request.lot, body | {"credits": body.get("credits", 0) + 1}
+        )
     return request
 
 

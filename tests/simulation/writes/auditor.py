@@ -8,7 +8,7 @@ from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from tests.oracle import purchases, rules, stored_form
+from tests.oracle import purchases, requests, rules, stored_form
 from tests.oracle.catalog import CatalogVersion, Json, first_catalog
 from tests.oracle.expectation import Broken, must, same
 from tests.oracle.ledger import Ledger
@@ -16,6 +16,8 @@ from tests.oracle.manager_code import ManagerCode
 from tests.oracle.rows import NUMBER
 from tests.simulation.situations import situations
 from tests.simulation.writes.commit import Change, Commit, KnownPurchase, KnownSession, plain
+from tests.simulation.writes.erasures import CHECKS as ERASURE_CHECKS
+from tests.simulation.writes.erasures import check_erased, erasure_of
 from tests.simulation.writes.purchases import CHECKS as PURCHASE_CHECKS
 from tests.simulation.writes.records import CHECKS as RECORD_CHECKS
 
@@ -35,6 +37,7 @@ MAY_WRITE = {
     "reverse": {"ENTRY", "CLAIM", "DUE", "REVERSED"},
     "put_account": {"ENTRY", "PROFILE", "ACCOUNTS"},
     "patch_account": {"ENTRY", "PROFILE"},
+    "erase": {"ENTRY", "CLAIM", "ERASURE"},
     "catalog": {"CATALOG"},
     "code": {"MANAGER"},
     "unlock": {"MANAGER", "SESSION", "CLAIM"},
@@ -44,8 +47,8 @@ MAY_WRITE = {
     "reconcile": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK"},
     "sweep": {"ENTRY", "DUE", "SWEEP"},
 }
-WITH_A_CLAIM = {"debit", "grant", "void", "hold", "capture", "release", "reverse"}
-CHECKS = {**PURCHASE_CHECKS, **RECORD_CHECKS}
+WITH_A_CLAIM = {"debit", "grant", "void", "hold", "capture", "release", "reverse", "erase"}
+CHECKS = {**PURCHASE_CHECKS, **RECORD_CHECKS, **ERASURE_CHECKS}
 VOID_REFUNDS = {"failed", "canceled"}
 LOST_DISPUTES = {"needs_response", "under_review", "lost"}
 
@@ -68,6 +71,9 @@ class Auditor:
         self.due: set[tuple[str, str]] = set()
         # Units by account and number of the entry that was reversed.
         self.reversed: Counter[tuple[str, int]] = Counter()
+        # By account and key: the entries that an erasure erased, and whom it was asked to.
+        self.erased: dict[tuple[str, str], list[int]] = {}
+        self.walks: dict[tuple[str, str], str] = {}
         self.payments: dict[str, str] = {}
         # By payment: since when by the true time Stripe has this as refunded and disputed.
         self.money_back: dict[str, list[tuple[int, int, int]]] = {}
@@ -83,6 +89,9 @@ class Auditor:
         must(by_word.keys() <= MAY_WRITE.get(kind, set()), f"{kind} writes {sorted(by_word)}")
         entries = sorted(by_word.pop("ENTRY", []), key=lambda change: change[0][1])
         commit = Commit(self, frame, by_word, [])
+        if kind == "erase" and entries and entries[0][1] is not None:
+            check_erased(commit, entries[0])
+            return
         if entries:
             self._enter(commit, entries)
         for word, written in by_word.items():
@@ -96,7 +105,9 @@ class Auditor:
         kind = frame.step.kind
         must(frame.account in {None, account}, f"{kind} for {frame.account} writes to {account}")
         ledger = self.ledgers.setdefault(account, Ledger(account))
-        request = self._request(commit) if kind != "batch" else rules.Settle()
+        request = requests.Settle() if kind in {"batch", "erase"} else self._request(commit)
+        if kind == "erase":
+            request = erasure_of(commit, entries[-1][2] or {})
         for (_, sort), old, new in entries:
             must(old is None and new is not None, f"{account}: {sort} is written over")
             assert new is not None
@@ -121,11 +132,11 @@ class Auditor:
         must(len({line["at"] for line in lines}) == 1, f"{account}: one request, one instant")
         _check_complete(commit, ledger, last)
 
-    def _request(self, commit: Commit) -> rules.Request:
+    def _request(self, commit: Commit) -> requests.Request:
         """What the author of entries was asked for, or what the purchase's record asks for that goes with them."""
         frame = commit.frame
         if frame.step.kind == "sweep":
-            return rules.Settle()
+            return requests.Settle()
         if frame.step.kind not in {"deliver", "reconcile"}:
             assert frame.request is not None
             return frame.request
@@ -135,13 +146,13 @@ class Auditor:
         assert new is not None
         before, after = plain(old), plain(new)
         if self.purchases[before["id"]].granted:
-            return rules.MoneyBack(
+            return requests.MoneyBack(
                 actor="stripe",
                 type=purchases.entry_type(before, after),
                 purchase=before["id"],
                 revoked=after["revoked"],
             )
-        return rules.Grant(
+        return requests.Grant(
             actor=before["requested_by"],
             kind="purchase",
             credits=before["credits"],
@@ -171,16 +182,16 @@ class Auditor:
                 known.append((self.world.moment, *amounts))
 
 
-def _item_of(commit: Commit, entry: Json) -> rules.Request:
+def _item_of(commit: Commit, entry: Json) -> requests.Request:
     """The item of a batch that an entry carries out; for what time did, any. Items take effect in their order."""
     line, _ = stored_form.read(entry)
     if line["type"] in rules.SETTLING:
-        return rules.Settle()
+        return requests.Settle()
     items = commit.frame.details["items"]
     for place in range(commit.frame.items_done, len(items)):
         if rules.is_asked_by(line, items[place].request):
             commit.frame.items_done = place + 1
-            return cast("rules.Request", items[place].request)
+            return cast("requests.Request", items[place].request)
     raise Broken(f"{commit.account}: no item asks for {line}, or it is out of order")
 
 

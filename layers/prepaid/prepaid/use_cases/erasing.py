@@ -6,9 +6,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from prepaid.core.catalog import Catalog
-from prepaid.core.errors import IdempotencyKeyReused
+from prepaid.core.errors import Busy, IdempotencyKeyReused
 from prepaid.core.ledger import Erase
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import ConditionFailed, Table, attempts
 from prepaid.store.erasures import Walk, erase_page, read_walk, save_walk
 from prepaid.store.ledger import Appended, append, find_replay, read_tail
 from prepaid.store.secrets import Versions
@@ -27,11 +27,12 @@ def erase_customer(
 ) -> Appended:
     """Erase the texts of the account's entries that name `customer`, and record how many there were.
 
+    No entry before the erasure's own names the customer any more.
     Nothing that is stored names the customer: a retry is recognized by a keyed digest, under any version of the secret
     that is still held. When the deadline ends the walk, a retry continues after the last page.
     Raises AccountNotFound, IdempotencyKeyReused, Busy.
     """
-    last = read_tail(table, account_id).entry.number
+    tail = read_tail(table, account_id)
     earlier = _earlier(table, account_id, actor, _subjects(account_id, customer, secrets), idempotency_key)
     if earlier:
         return earlier
@@ -39,11 +40,21 @@ def erase_customer(
     walk = walk or Walk(subject=next(_subjects(account_id, customer, secrets)))
     if walk.subject not in _subjects(account_id, customer, secrets):
         raise IdempotencyKeyReused
-    while walk.next <= last:
-        walk = erase_page(table, account_id, customer, walk, last, idempotency_key)
-        save_walk(table, account_id, idempotency_key, walk, now)
-    erasure = Erase(actor=actor, subject=walk.subject, entries=walk.entries)
-    return append(table, account_id, erasure, catalog=catalog, now=now, idempotency_key=idempotency_key)
+    for attempt in attempts(table.deadline):
+        if attempt:
+            tail = read_tail(table, account_id)
+        while walk.next <= tail.entry.number:
+            walk = erase_page(table, account_id, customer, walk, tail.entry.number, idempotency_key)
+            save_walk(table, account_id, idempotency_key, walk, now)
+        erasure = Erase(actor=actor, subject=walk.subject, entries=walk.entries)
+        try:
+            return append(
+                table, account_id, erasure, catalog=catalog, now=now, idempotency_key=idempotency_key, tail=tail
+            )
+        except ConditionFailed:
+            # Another entry was first, and may name the customer: walk over it too.
+            continue
+    raise Busy
 
 
 def _earlier(
@@ -61,5 +72,5 @@ def _subjects(account_id: str, customer: str, secrets: Versions) -> Iterator[str
 
 
 def subject_of(account_id: str, customer: str, secret: str) -> str:
-    """A digest that recognizes a customer, and from which nobody without the secret finds out the name."""
+    """A digest that identifies a customer, but doesn't reveal the name without the secret."""
     return hmac.digest(secret.encode(), f"erasure\n{account_id}\n{customer}".encode(), "sha256").hex()
