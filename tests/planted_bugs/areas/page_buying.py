@@ -68,9 +68,9 @@ PAGE_BUYING = (
     ),
     Bug(
         "money that is checked is on no other page",
-        "pending",
-        'purchase.state in ("pending", "paid")',
-        'purchase.state in ("pending",)',
+        "AWAITED",
+        '("pending", "paid")',
+        '("pending",)',
         ("test_money_that_is_checked_is_not_called_waiting",),
     ),
     Bug(
