@@ -55,8 +55,8 @@ PAGE_READING = (
     Bug(
         "the file of Brazil has commas",
         "csv_response",
-        "language_file(language).formats.csv_delimiter",
-        '","',
+        "delimiter = language_file(language).formats.csv_delimiter",
+        'delimiter = ","',
         ("test_the_file_is_for_a_spreadsheet_in_brazil",),
     ),
     Bug(
