@@ -75,6 +75,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
             short_last_day=lambda at: _last_use(at, zone, language, formats.short_date),
             month=lambda day: formats.month_name(day, language),
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
+            zone_name=lambda name: formats.zone_name(name, language),
             asked_by=asked_by,
             line_name=line_name,
             line_details=line_details,
