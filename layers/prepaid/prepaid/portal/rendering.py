@@ -1,5 +1,6 @@
 """Renders templates: Jinja2, escaping on, in the account's language and time zone."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache
@@ -23,6 +24,8 @@ ROOM = Path(__file__).parent
 # The layer's build compiles the templates: a cold start then doesn't parse them.
 COMPILED = ROOM / "compiled"
 STYLESHEET = "portal.css"
+# Comments on lines of their own, and indentation: a browser needs neither.
+FOR_READERS = re.compile(r"^[ \t]*//[^\n]*\n|^[ \t]*/\*[^*]*\*/\n|^[ \t]+", re.MULTILINE)
 
 
 @cache
@@ -38,7 +41,7 @@ def templates() -> "Environment":
 @cache
 def asset_text(name: str, accent: str, accent_dark: str) -> str:
     """The content of an asset, with the platform's colours (PortalConfig)."""
-    text = files("prepaid.portal").joinpath("assets", name).read_text("utf-8")
+    text = FOR_READERS.sub("", files("prepaid.portal").joinpath("assets", name).read_text("utf-8"))
     return text + accent_css(accent, accent_dark or accent) if accent and name == STYLESHEET else text
 
 
