@@ -117,9 +117,9 @@ class Database:
         """SET of one attribute to a value: what the store uses."""
         _know(request, "TableName", "Key", "UpdateExpression", *CONDITIONAL, "ReturnValues")
         rows, key = self._rows(request), key_in(request["Key"])
-        found = SET_ATTRIBUTE.fullmatch(request["UpdateExpression"])
+        found = SET_ATTRIBUTE.fullmatch(request.get("UpdateExpression", ""))
         if not found:
-            raise NotImplementedError(request["UpdateExpression"])
+            raise NotImplementedError(request.get("UpdateExpression"))
         values = dict(request["ExpressionAttributeValues"])
         value = values.pop(found[2])
         condition = condition_of({**request, "ExpressionAttributeValues": values})

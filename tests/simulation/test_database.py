@@ -243,6 +243,7 @@ def test_unmodelled_parameters_are_errors() -> None:
     key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
     requests: list[Call] = [
         ("UpdateItem", {"TableName": TABLE, "Key": key}),
+        ("UpdateItem", {"TableName": TABLE, "Key": key, "UpdateExpression": "ADD revision :one"}),
         ("GetItem", {"TableName": TABLE, "Key": key}),
         ("GetItem", {"TableName": TABLE, "Key": key, "ConsistentRead": True, "ProjectionExpression": "PK"}),
         ("DeleteItem", {"TableName": TABLE, "Key": key, "ConditionExpression": "size(body) = :a"}),
