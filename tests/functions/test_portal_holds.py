@@ -61,7 +61,7 @@ def rows(page: Page) -> list[dict[str, str]]:
 
 def sums(page: Page) -> dict[str, int]:
     """The statement's lines: credits by name."""
-    table = re.search(r'(?s)<table class="sums">(.*?)</table>', page.html)
+    table = re.search(r'(?s)<table class="sums"[^>]*>(.*?)</table>', page.html)
     assert table
     found = re.findall(r'(?s)<th scope="row">([^<]+?)(?: <span.*?)?</th><td class="figure[^"]*">([^<]+)</td>', table[1])
     return {name.strip(): int(credits.replace("\u2212", "-")) for name, credits in found}

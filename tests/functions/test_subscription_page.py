@@ -70,7 +70,7 @@ def notices(page: Page) -> list[str]:
 
 
 def rows(page: Page, table: str) -> list[str]:
-    [body] = re.findall(rf'(?s)<table class="{table}">.*?<tbody>(.*?)</tbody>', page.html)
+    [body] = re.findall(rf'(?s)<table class="{table}"[^>]*>.*?<tbody>(.*?)</tbody>', page.html)
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in re.findall(r"(?s)<tr[^>]*>(.*?)</tr>", body)]
 
 
