@@ -70,7 +70,7 @@ def spent(api: HttpApi, bought: account_life.Bought) -> account_life.Spent:
 
 @pytest.fixture(scope="session")
 def expired(api: HttpApi, bought: account_life.Bought, spent: account_life.Spent) -> account_life.Expired:
-    return account_life.let_lapse(api, bought.account, spent.refused_key)
+    return account_life.let_expire(api, bought.account, spent.refused_key)
 
 
 @pytest.fixture(scope="session")

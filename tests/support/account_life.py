@@ -90,7 +90,7 @@ def spend(api: HttpApi, account: str) -> Spent:
     )
 
 
-def let_lapse(api: HttpApi, account: str, refused_key: str) -> Expired:
+def let_expire(api: HttpApi, account: str, refused_key: str) -> Expired:
     """It is given more than it can spend in time, and spends one by one until after the end."""
     # Whole milliseconds, as the ledger keeps them.
     expires_at = (datetime.now(UTC) + LIFETIME).replace(microsecond=0)
