@@ -88,11 +88,11 @@ def test_a_rare_movement_has_its_line(shop: Service) -> None:
     assert sum(lines.values()) == closing == 523
 
 
-def test_the_current_month_says_until_when(browser: Browser) -> None:
+def test_the_current_month_states_until_when(browser: Browser) -> None:
     assert "Parcial: até 17 de junho de 2026, 10:12." in browser.open(PATH).text
 
 
-def test_a_closed_month_says_that_it_is_final(shop: Service, clock: Clock) -> None:
+def test_a_closed_month_is_marked_as_final(shop: Service, clock: Clock) -> None:
     clock.now += 30 * DAY
     browser = entered(shop)
 
@@ -120,7 +120,7 @@ def test_the_service_report_has_totals_and_the_top_ten_first(browser: Browser) -
     before, _, after = page.html.partition(">Todos os outros clientes</summary>")
 
     assert "Vezes 302 Pela cota 300 Em créditos 2" in page.text
-    # Those who name no customer are one of them.
+    # The uses without a customer are one of the ten lines.
     assert "sem cliente" in before
     assert [f"Cliente {number:02}" in before for number in (0, 8, 9, 11)] == [True, True, False, False]
     assert "Cliente 09" in after
@@ -139,7 +139,7 @@ def test_the_most_used_feature_comes_first(browser: Browser) -> None:
     assert "Figurinha, junho de 2026" in browser.open(f"{PATH}?feature=sticker").text
 
 
-def test_a_month_without_use_says_so(shop: Service, clock: Clock) -> None:
+def test_a_month_without_use_has_a_text(shop: Service, clock: Clock) -> None:
     clock.now += 30 * DAY
 
     assert "Nenhum uso neste mês." in entered(shop).open(PATH).text
@@ -169,7 +169,7 @@ def test_the_service_reports_file_has_every_use(shop: Service) -> None:
     assert len(others) == 12
 
 
-def test_a_stranger_sees_no_report(shop: Service) -> None:
+def test_without_a_session_no_report_is_shown(shop: Service) -> None:
     for query in ("", "?download=statement", "?download=services"):
         assert Browser(shop.functions).open(f"{PATH}{query}").status == 401
 
