@@ -290,10 +290,7 @@ def get_catalog() -> Call[answers.Catalog]:
 
 
 def put_catalog(catalog: answers.Catalog, *, allow_cheaper_small_packs: bool = False) -> Call[answers.Catalog]:
-    """Replace the catalog whose version is `catalog.version`. Raises VersionConflict if that isn't in force any more.
-
-    It isn't repeated after a lost answer: the second request would report the conflict with the first.
-    """
+    """Replace the catalog whose version is `catalog.version`. Raises VersionConflict if that isn't in force any more."""
     body = {
         "features": catalog.features,
         "plans": catalog.plans,
@@ -301,7 +298,7 @@ def put_catalog(catalog: answers.Catalog, *, allow_cheaper_small_packs: bool = F
         "allow_cheaper_small_packs": allow_cheaper_small_packs,
     }
     call = _changing("PUT", "/v1/catalog", answers.Catalog, body=body)
-    return replace(call, headers={**call.headers, "If-Match": f'"{catalog.version}"'}, repeatable=False)
+    return replace(call, headers={**call.headers, "If-Match": f'"{catalog.version}"'})
 
 
 def put_manager_code(account: str, code: str, *, current_code: str | None = None) -> Call[None]:
