@@ -59,7 +59,7 @@ def test_one_of_several_signatures_is_enough() -> None:
         (BODY, signed(secret=OTHER)),
         (BODY + b" ", signed()),
         (BODY, signed(age=301)),
-        (BODY, signed(age=-301)),
+        (BODY, signed(age=-900)),
         (BODY, {}),
         (BODY, {**signed(), "Webhook-Signature": "garbage"}),
         (BODY, {**signed(), "Webhook-Signature": "v1,?"}),
@@ -69,13 +69,27 @@ def test_one_of_several_signatures_is_enough() -> None:
         (BODY, {**signed(), "Webhook-Id": "evt_other"}),
         (b"\xff", signed(b"\xff")),
     ],
+    ids=[
+        "another secret",
+        "another body",
+        "too old",
+        "too new",
+        "no headers",
+        "no signature",
+        "no base64",
+        "no ascii",
+        "no number",
+        "no time",
+        "another id",
+        "no utf-8",
+    ],
 )
 def test_everything_else_is_rejected(body: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(WebhookRejected, match="isn't signed"):
         unwrap(body, headers, [NEW, OLD])
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"", b"{", json.dumps({**EVENT, "time": "soon"}).encode()])
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"", b"{", json.dumps({**EVENT, "time": "soon"}).encode()], ids=str)
 def test_a_signed_text_that_is_no_event_is_rejected(body: bytes) -> None:
     with pytest.raises(WebhookRejected, match="isn't an event"):
         unwrap(body, signed(body), NEW)

@@ -276,7 +276,8 @@ def void_grant(account: str, grant: str, credits: int | None = None, *, reason: 
 
 def erase(account: str, customer: str, *, key: str) -> Call[answers.Erasure]:
     """Remove the texts that name a customer from the history."""
-    return _post(f"{_account(account)}/erasures", answers.Erasure, key=key, body={"customer": customer})
+    call = _post(f"{_account(account)}/erasures", answers.Erasure, key=key, body={"customer": customer})
+    return replace(call, attempt_seconds=LONG_ATTEMPT_SECONDS)
 
 
 def list_packs() -> Call[answers.Packs]:
@@ -290,7 +291,7 @@ def get_catalog() -> Call[answers.Catalog]:
 
 
 def put_catalog(catalog: answers.Catalog, *, allow_cheaper_small_packs: bool = False) -> Call[answers.Catalog]:
-    """Replace the catalog whose version is `catalog.version`. Raises VersionConflict if that isn't in force any more."""
+    """Replace the catalog in force, whose version must be `catalog.version`. Raises VersionConflict."""
     body = {
         "features": catalog.features,
         "plans": catalog.plans,

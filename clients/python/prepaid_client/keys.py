@@ -10,9 +10,9 @@ LONGEST = 200
 def key_of(*parts: object) -> str:
     """The idempotency key of the work that `parts` name: `key_of("sticker", job.id)`. The same parts give the same key.
 
-    Different parts give different keys, whatever characters they contain. Raises ValueError without parts.
+    Different parts give different keys, whatever characters they contain. Raises ValueError if there are none.
     """
-    if not parts:
-        raise ValueError("a key needs at least one part")
     key = ":".join(quote(str(part), safe="") for part in parts)
+    if not key:
+        raise ValueError("a key needs at least one part")
     return key if len(key) <= LONGEST else f"{key[: LONGEST - 65]}:{sha256(key.encode()).hexdigest()}"
