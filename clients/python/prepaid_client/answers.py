@@ -10,7 +10,7 @@ from datetime import datetime
 from prepaid_client.errors import Refused
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceAfter:
     """What the account can spend after an entry."""
 
@@ -18,7 +18,7 @@ class BalanceAfter:
     quota_remaining: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
     """A part of a charge: `units` of a feature's quota, or `credits` of a lot. source: quota or lot."""
 
@@ -30,7 +30,7 @@ class Draw:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keyed:
     """An answer to a request with an idempotency key.
 
@@ -40,7 +40,7 @@ class Keyed:
     replayed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consumption(Keyed):
     """A recorded charge. quota: units that the plan paid. balance: after it."""
 
@@ -55,14 +55,14 @@ class Consumption(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """The results of a batch in the order of its items: the consumption, or the refusal of that item alone."""
 
     results: tuple[Consumption | Refused, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedHold(Keyed):
     """A hold. lapses_at: the first instant at which it can't be captured. balance: after it was placed."""
 
@@ -78,7 +78,7 @@ class PlacedHold(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldState(PlacedHold):
     """A hold, and what became of it. state: held, captured, released or lapsed. capture: the id of its capture."""
 
@@ -87,7 +87,7 @@ class HoldState(PlacedHold):
     ended_at: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capture(Keyed):
     """A recorded capture. returned: what the hold gave back. expired: unspent credits whose lot had ended."""
 
@@ -105,7 +105,7 @@ class Capture(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Keyed):
     """A recorded release. returned: what the hold gave back. expired: credits whose lot had ended."""
 
@@ -120,7 +120,7 @@ class Release(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal(Keyed):
     """A recorded reversal. owed: credits that settled a debt. lot: the new lot, where the old one had ended."""
 
@@ -139,7 +139,7 @@ class Reversal(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
     """Credits that expire together."""
 
@@ -151,7 +151,7 @@ class Lot:
     expires_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credits:
     """The account's credits. owed: a debt that the next credits settle."""
 
@@ -162,7 +162,7 @@ class Credits:
     lots: tuple[Lot, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """A feature's units in the plan."""
 
@@ -173,7 +173,7 @@ class Quota:
     renews_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureBalance:
     """What the account can use of a feature. units_left: None where a unit costs nothing."""
 
@@ -182,7 +182,7 @@ class FeatureBalance:
     units_left: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
     """What the account has. entry: the number of its newest entry."""
 
@@ -195,7 +195,7 @@ class Balance:
     features: Mapping[str, FeatureBalance]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """What a consumption would draw, or what is missing. It reserves nothing."""
 
@@ -212,7 +212,7 @@ class Quote:
     renews_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaChange:
     """Units that an entry added to a feature's quota, or took from it."""
 
@@ -220,7 +220,7 @@ class QuotaChange:
     units: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A line of the history. source: what paid, quota, credits or both. actor: the client that caused it."""
 
@@ -250,7 +250,7 @@ class Entry:
     erased: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
     """Entries, newest first."""
 
@@ -258,7 +258,7 @@ class HistoryPage:
     next_cursor: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatementCredits:
     """A month's movements, signed: `closing` is `opening` plus all of them."""
 
@@ -277,7 +277,7 @@ class StatementCredits:
     closing: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureUse:
     """A feature's units in a month, and what paid for them."""
 
@@ -287,7 +287,7 @@ class FeatureUse:
     credits: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
     """The debt at a month's beginning and end."""
 
@@ -295,7 +295,7 @@ class Owed:
     closing: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """A civil month of an account. closed: it can't change any more."""
 
@@ -312,7 +312,7 @@ class Statement:
     owed: Owed
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """Units of a feature. source: what paid, quota or credits."""
 
@@ -322,7 +322,7 @@ class Use:
     credits: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
     """The use of a civil day (2026-11-03) or month (2026-11)."""
 
@@ -330,7 +330,7 @@ class Period:
     uses: tuple[Use, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """The use in a span. next_from: where the next request continues; None if the span is complete."""
 
@@ -342,7 +342,7 @@ class Usage:
     next_from: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountTerms:
     """An account's terms. manager_code_set: None unless an administrator asks."""
 
@@ -360,7 +360,7 @@ class AccountTerms:
     manager_code_set: bool | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedAccount:
     """An account in the list of all."""
 
@@ -374,7 +374,7 @@ class ListedAccount:
     last_entry_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsPage:
     """Some of all accounts."""
 
@@ -382,7 +382,7 @@ class AccountsPage:
     next_cursor: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Keyed):
     """A recorded grant."""
 
@@ -397,7 +397,7 @@ class Grant(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Void(Keyed):
     """A recorded void. remaining: credits that remain of the grant."""
 
@@ -412,7 +412,7 @@ class Void(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure(Keyed):
     """A recorded erasure. entries: how many lost their texts."""
 
@@ -422,7 +422,7 @@ class Erasure(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """A pack on sale. price_per_credit: a decimal number in minor units, for display."""
 
@@ -436,14 +436,14 @@ class Offer:
     best_value: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Packs:
     """The packs on sale."""
 
     packs: tuple[Offer, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """A feature of the catalog. price: credits a unit."""
 
@@ -453,7 +453,7 @@ class Feature:
     titles: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A plan of the catalog. quotas: units a month, by feature."""
 
@@ -463,7 +463,7 @@ class Plan:
     titles: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
     """A pack of the catalog."""
 
@@ -475,7 +475,7 @@ class Pack:
     active: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """Features, plans and packs. version: of the catalog in force when it was read."""
 
@@ -485,7 +485,7 @@ class Catalog:
     packs: tuple[Pack, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerSession(Keyed):
     """A manager's approval of one purchase."""
 
@@ -496,7 +496,7 @@ class ManagerSession(Keyed):
         return f"ManagerSession(expires_at={self.expires_at!r})"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Voucher:
     """How to pay a pending purchase. method: pix or boleto. pdf: the boleto to print, if there is one."""
 
@@ -506,7 +506,7 @@ class Voucher:
     pdf: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase(Keyed):
     """A purchase. voucher: while it is pending. lot, expires_at: of its credits, once they are granted."""
 
@@ -527,7 +527,7 @@ class Purchase(Keyed):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurchasesPage:
     """Purchases of an account."""
 
@@ -535,14 +535,14 @@ class PurchasesPage:
     next_cursor: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPurchase(Purchase):
     """A purchase in the list of all accounts."""
 
     account: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPurchasesPage:
     """Purchases of all accounts."""
 
@@ -550,7 +550,7 @@ class ListedPurchasesPage:
     next_cursor: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortalSession(Keyed):
     """A link to the subscription page. It works once."""
 

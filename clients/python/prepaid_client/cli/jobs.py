@@ -49,15 +49,16 @@ def _lambda(stack: str, function: str) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ProfileError("this needs boto3: pip install 'prepaid-client[aws]'") from error
+    aws: Any = boto3
     options = _local_options()
     # A run that takes long is no reason to start another one.
     config = Config(read_timeout=RUN_SECONDS, retries={"total_max_attempts": 1})
     try:
-        found = boto3.client("cloudformation", **options).describe_stack_resource(
+        found = aws.client("cloudformation", **options).describe_stack_resource(
             StackName=stack, LogicalResourceId=function
         )
         name = found["StackResourceDetail"]["PhysicalResourceId"]
-        client = boto3.client("lambda", config=config, **options)
+        client = aws.client("lambda", config=config, **options)
     except (BotoCoreError, ClientError) as error:
         raise ProfileError(f"the stack {stack} can't be read: {error}") from error
 

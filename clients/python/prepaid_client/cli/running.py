@@ -4,7 +4,7 @@ Exit codes: 0 done, 1 the service refused, 2 trouble (no answer, no login, wrong
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -33,7 +33,7 @@ def reporting(as_json: bool) -> Iterator[None]:
     try:
         yield
     except Refused as error:
-        _say(str(error), dict(error.problem), as_json=as_json)
+        _say(str(error), error.problem, as_json=as_json)
         raise typer.Exit(REFUSED) from error
     except Unavailable as error:
         described = {"detail": str(error), "key": error.key, "may_have_happened": error.may_have_happened}
@@ -44,6 +44,6 @@ def reporting(as_json: bool) -> Iterator[None]:
         raise typer.Exit(TROUBLE) from error
 
 
-def _say(text: str, described: dict[str, object], *, as_json: bool) -> None:
+def _say(text: str, described: Mapping[str, object], *, as_json: bool) -> None:
     line = msgspec.json.encode(described).decode() if as_json else f"prepaid: {text}"
     print(line, file=sys.stderr)  # noqa: T201 - the program's output
