@@ -1,6 +1,7 @@
 """The client has a method for each operation of openapi.json, with its parameters, members and error codes."""
 
 import dataclasses
+import inspect
 import re
 import types
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import pytest
 
-from prepaid_client import AsyncPrepaid, BatchItem, Prepaid, answers, calls
+from prepaid_client import AsyncPrepaid, BatchItem, Prepaid, answers, calls, errors
 from prepaid_client.binding import Operation, ServiceOperation
 from prepaid_client.client import Account, AccountMethods, AsyncAccount, ServiceMethods
 from prepaid_client.errors import BY_CODE
@@ -219,6 +220,20 @@ def scalar_of(schema: dict[str, Any]) -> type:
     if schema.get("format") == "date-time":
         return datetime
     return {"string": str, "integer": int, "boolean": bool}[schema["type"]]
+
+
+def test_a_method_shows_its_arguments_and_its_contract() -> None:
+    shown = inspect.signature(Account.consume)
+
+    assert list(shown.parameters) == ["account", "feature", "quantity", "key", "texts"]
+    assert str(Account.consume.__doc__).startswith("Charge once for `key`")
+
+
+def test_errors_read_members_that_the_contract_has() -> None:
+    read = set(re.findall(r"""problem(?:\.get\(|\[)"(\w+)\"""", inspect.getsource(errors)))
+
+    assert len(read) > 12
+    assert read - {"message"} <= set(document()["components"]["schemas"]["Problem"]["properties"])
 
 
 def test_each_code_of_the_contract_has_its_error_and_the_reverse() -> None:

@@ -11,13 +11,15 @@ import pytest
 from prepaid_client import (
     CodeLocked,
     Forbidden,
+    PaymentProviderRefused,
     Prepaid,
     Unauthorized,
     Unavailable,
     UnexpectedAnswer,
     VersionConflict,
 )
-from tests.support.api import CODE
+from tests.support.api import CLIENTS, CODE
+from tests.support.bridge import token
 from tests.support.failing_line import Answered, FailingLine, Fault, Lost, NotSent
 from tests.support.served import KINDS, Served
 
@@ -172,6 +174,25 @@ def test_a_slow_answer_ends_at_the_deadline(shop: Served, kind: str) -> None:
         shop.ask(kind, lambda acme: acme.get_balance(), line=httpx.MockTransport(slow), deadline=0.5)
 
     assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stripe_rejects_waits_for_a_person(shop: Served, kind: str) -> None:
+    line = FailingLine([Answered(502, content=b'{"code": "payment_provider_refused", "detail": "No."}')])
+
+    with pytest.raises(PaymentProviderRefused):
+        shop.ask(kind, lambda acme: acme.cancel_purchase("pur_1", key="k"), by="storefront", line=line)
+
+    assert len(line.requests) == 1
+
+
+def test_a_proxy_for_the_internet_is_not_asked_for_this_machine(shop: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    with Prepaid(shop.url, token(CLIENTS["service"]), deadline=5) as client:
+        available = client.account("acme").get_balance().credits.available
+
+    assert available == 10
 
 
 def test_a_locked_code_waits_for_a_person(shop: Served) -> None:

@@ -86,10 +86,14 @@ class Service:
             addresses.append(self.credentials.token_url)
         for address in addresses:
             parts = urlsplit(address)
-            host = parts.hostname or ""
-            local = host in LOCAL or host.endswith(".localhost")
-            if not host or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+            encrypted = parts.scheme == "https" and parts.hostname
+            if not encrypted and not (parts.scheme == "http" and _is_local(address)):
                 raise ValueError(f"{address!r} is no https:// address: tokens would travel in the clear")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the service is on this machine."""
+        return _is_local(self.url)
 
 
 def exchange[T](call: Call[T], service: Service) -> Steps[T]:
@@ -140,6 +144,11 @@ def request_token(credentials: ClientCredentials, service: Service, give_up_at: 
                 raise
         attempt += 1
         yield Pause(pause)
+
+
+def _is_local(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    return host in LOCAL or host.endswith(".localhost")
 
 
 def _request(call: Call[Any], url: str, token: str) -> httpx.Request:

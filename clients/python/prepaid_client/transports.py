@@ -23,7 +23,8 @@ class SyncTransport:
 
     def __init__(self, service: Service, transport: httpx.BaseTransport | None) -> None:
         self._service = service
-        self._http = httpx.Client(transport=transport, follow_redirects=False)
+        # A proxy for the internet can't reach a service on this machine.
+        self._http = httpx.Client(transport=transport, follow_redirects=False, trust_env=not service.is_local)
         self._renewing = threading.Lock()
 
     def send[T](self, call: Call[T]) -> T:
@@ -96,7 +97,7 @@ class AsyncTransport:
 
     def __init__(self, service: Service, transport: httpx.AsyncBaseTransport | None) -> None:
         self._service = service
-        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False)
+        self._http = httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=not service.is_local)
         self._renewing = asyncio.Lock()
 
     async def send[T](self, call: Call[T]) -> T:
