@@ -201,15 +201,14 @@ def test_two_slow_deliveries_are_charged_once(shop: Served, kind: str, clock: Cl
 def test_the_first_of_two_slow_deliveries_charges(shop: Served, kind: str, clock: Clock) -> None:
     """The second delivery finds the charge, and gives its own hold back."""
 
-    def slow(job: Job) -> None:
-        clock.now += timedelta(seconds=61)
+    def late(_job: Job) -> None:
         with shop.client() as client:
             client.account("acme").consume("sticker", 3, key="sticker-4711", reference="4711")
 
     def outer(job: Job) -> None:
         clock.now += timedelta(seconds=61)
         with shop.client() as client:
-            client.charge("sticker", **TERMS)(slow)(job)
+            client.charge("sticker", **TERMS)(late)(job)
 
     run(shop, kind, outer)
 

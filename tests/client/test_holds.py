@@ -91,15 +91,13 @@ def test_a_block_never_begins_without_a_hold(shop: Served, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_capture_whose_answer_is_lost_is_not_released(shop: Served, kind: str) -> None:
+    line = FailingLine([None, Lost()], forever=True)
+
     with pytest.raises(Unavailable) as lost:
-        shop.ask(
-            kind,
-            with_hold(kind, lambda hold: hold.capture(3)),
-            line=FailingLine([None, Lost()], forever=True),
-            deadline=0.5,
-        )
+        shop.ask(kind, with_hold(kind, lambda hold: hold.capture(3)), line=line, deadline=0.5)
 
     assert (lost.value.may_have_happened, lost.value.key) == (True, "job-1")
+    assert {request.url.path.rpartition("/")[2] for request in line.requests} == {"holds", "capture"}
     assert credits_of(shop) == (7, 0)
 
 
