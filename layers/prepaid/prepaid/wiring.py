@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
+from prepaid.payments.errors import PaymentsNotConfigured
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.settings import Settings
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
-from prepaid.store.secrets import Secret
+from prepaid.store.secrets import Secret, SecretNotSet
 
 if TYPE_CHECKING:
     from prepaid.payments.checkout_config import CheckoutConfig
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def build(settings: Settings) -> Deps:
     """A function's dependencies. Called during start-up, when Lambda gives the function a full core."""
     pepper = _secret(settings.pepper_secret_name)
-    stripe_secret = _secret(settings.stripe_secret_name)
+    stripe_secret = _stripe_secret(settings.stripe_secret_name)
 
     def stripe() -> "Stripe":
         # Read the key on each call, because it may have been rotated.
@@ -65,6 +66,19 @@ def _secret(name: str | None) -> Callable[[], str]:
         raise AssertionError("the template doesn't give this function the secret")
 
     return no_secret
+
+
+def _stripe_secret(name: str | None) -> Callable[[], str]:
+    """The secret with this name, as `_secret`; raises PaymentsNotConfigured until somebody has stored a value."""
+    read = _secret(name)
+
+    def secret() -> str:
+        try:
+            return read()
+        except SecretNotSet as error:
+            raise PaymentsNotConfigured from error
+
+    return secret
 
 
 def _checkout(settings: Settings) -> "CheckoutConfig | None":

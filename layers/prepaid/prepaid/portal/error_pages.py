@@ -20,10 +20,10 @@ PAGES = {
 }
 
 
-def error_page(error: Exception, accepted: str, portal: PortalConfig) -> str:
+def error_page(error: Exception, accepted: str, portal: PortalConfig, request_id: str) -> str:
     """The page of an error. accepted: the browser's Accept-Language. It reveals nothing about an unexpected error."""
     language, return_url = accepted_language(accepted), portal.return_url
     if isinstance(error, PortalLinkUsed):
         language, return_url = error.language, error.return_url
-    values = {"what": PAGES.get(code_of(error), "internal"), "return_url": return_url}
+    values = {"what": PAGES.get(code_of(error), "internal"), "return_url": return_url, "request_id": request_id}
     return render("error.html", language, "UTC", values, portal)

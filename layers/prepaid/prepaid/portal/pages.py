@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from prepaid.api.http.problems import Forbidden, Malformed, problem_response
-from prepaid.api.http.requests import Request
+from prepaid.api.http.requests import Request, request_id_of
 from prepaid.api.http.responses import Response
 from prepaid.core.portal import IDLE
 from prepaid.deps import Deps
@@ -48,7 +48,7 @@ class PageRoute:
         """The response to an error: a page in the browser's language."""
         portal, problem = _portal_of(deps), problem_response(error)
         accepted = {name.lower(): value for name, value in (event.get("headers") or {}).items()}.get("accept-language")
-        body = error_page(error, accepted or "", portal)
+        body = error_page(error, accepted or "", portal, request_id_of(event))
         kept = {name: value for name, value in problem.headers.items() if name != "Content-Type"}
         return html(body, portal, status=problem.status, headers=kept)
 

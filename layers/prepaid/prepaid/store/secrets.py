@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
+class SecretNotSet(Exception):
+    """Nobody has stored a value in the secret yet."""
+
+
 class Secret:
     """One secret's text, read on first use and again after `seconds`.
 
@@ -24,7 +28,10 @@ class Secret:
         self._read_at = 0.0
 
     def __call__(self) -> str:
-        """The text. If it can't be read again, the last text stays valid. Raises Busy if it was never read."""
+        """The text. If it can't be read again, the last text stays valid.
+
+        Raises Busy if it was never read, SecretNotSet if it has no value.
+        """
         if self._text is not None and self._clock() - self._read_at < self._seconds:
             return self._text
         try:
@@ -39,4 +46,10 @@ class Secret:
     def _read(self) -> str:
         if self._client is None:
             self._client = open_secrets_manager()
-        return self._client.get_secret_value(SecretId=self._name)["SecretString"]
+        try:
+            return self._client.get_secret_value(SecretId=self._name)["SecretString"]
+        except self._client.exceptions.ResourceNotFoundException as error:
+            # A value that was there and is gone is a fault, not the first day of a stack.
+            if self._text is None:
+                raise SecretNotSet from error
+            raise
