@@ -44,7 +44,7 @@ UNIT = tests/unit tests/property tests/oracle tests/functions
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions fake_stripe local deployment tests bench)
 
-.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy check-deployed clean
+.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy release check-deployed clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -137,6 +137,9 @@ build: $(NEEDS_UV) ## Build the layer and the functions for AWS (ARCHITECTURE=ar
 	$(RUN) python -m deployment.build --architecture $(ARCHITECTURE)
 
 deploy: build ## Build and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
+	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
+
+release: $(NEEDS_UV) ## Deploy what `make build` built (ENV=staging|prod)
 	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
 
 check-deployed: $(NEEDS_UV) ## Say in words what is missing in a deployed stack (ENV=staging|prod, or STACK=stack beside `make run`)

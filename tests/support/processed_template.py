@@ -29,6 +29,12 @@ def _long_form(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> dict[str,
 _Loader.add_multi_constructor("!", _long_form)
 
 
+def long_form(source: str) -> Template:
+    """The template as it is written."""
+    template: Template = yaml.load(source, _Loader)  # noqa: S506 - a safe loader
+    return template
+
+
 def processed(
     source: str, uploaded: Mapping[str, str] | None = None, parameters: Mapping[str, str] | None = None
 ) -> Template:
@@ -36,7 +42,7 @@ def processed(
 
     uploaded: other addresses, by logical id. parameters: where they aren't the defaults.
     """
-    template: Template = yaml.load(source, _Loader)  # noqa: S506 - a safe loader
+    template = long_form(source)
     for name, resource in template["Resources"].items():
         for uri in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
             resource["Properties"][uri] = (uploaded or {}).get(name, UPLOADED)
