@@ -48,8 +48,12 @@ def found() -> dict[str, set[str]]:
 
 def complaints(checks: dict[str, set[str]]) -> list[str]:
     """What has no reason, and each reason without a finding."""
-    missing = [f"{check}: {place}" for check in sorted(checks.keys() - REASONS.keys()) for place in sorted(checks[check])]
-    return missing + [f"{check}: no longer found; delete its reason" for check in sorted(REASONS.keys() - checks.keys())]
+    missing = [
+        f"{check}: {place}" for check in sorted(checks.keys() - REASONS.keys()) for place in sorted(checks[check])
+    ]
+    return missing + [
+        f"{check}: no longer found; delete its reason" for check in sorted(REASONS.keys() - checks.keys())
+    ]
 
 
 def main() -> int:

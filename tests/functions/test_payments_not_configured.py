@@ -60,9 +60,7 @@ def quiet(output: Output) -> bool:
     return True
 
 
-def test_a_purchase_is_refused_before_it_is_recorded(
-    service: Service, new_stack: NewStack, output: Output
-) -> None:
+def test_a_purchase_is_refused_before_it_is_recorded(service: Service, new_stack: NewStack, output: Output) -> None:
     session = service.manager_session()
     before = service.stored()
     new_stack.take_over()
@@ -113,9 +111,7 @@ def test_a_delivery_waits_until_both_secrets_are_stored(
     assert calls == []
 
 
-def test_the_reconciliation_does_nothing_and_succeeds(
-    service: Service, new_stack: NewStack, output: Output
-) -> None:
+def test_the_reconciliation_does_nothing_and_succeeds(service: Service, new_stack: NewStack, output: Output) -> None:
     new_stack.take_over()
     before = service.stored()
     output.forget()

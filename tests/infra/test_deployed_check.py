@@ -31,12 +31,12 @@ class Gateway(BaseHTTPRequestHandler):
     def answer(self) -> None:
         patterns = {key.replace("{", "").replace("}", ""): scopes for key, scopes in expected_routes(TEMPLATE).items()}
         key = f"{self.command} {self.path}"
-        status = 500 if key in self.FAILING else 401 if patterns[key] else 400
+        status = 500 if key in self.FAILING else 401 if patterns.get(key) else 400
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
     def log_message(self, *_: Any) -> None:
         """Nobody reads it."""
@@ -216,9 +216,7 @@ def test_a_schedule_that_never_starts_is_named(aws: DescribedAws) -> None:
 def test_alarms_without_a_receiver_are_named(aws: DescribedAws) -> None:
     aws.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}
 
-    assert found(aws) == [
-        "alarms: nobody has confirmed the subscription to the alarms: click the link in AWS's email"
-    ]
+    assert found(aws) == ["alarms: nobody has confirmed the subscription to the alarms: click the link in AWS's email"]
 
 
 def test_a_missing_and_a_ringing_alarm_are_named(aws: DescribedAws) -> None:

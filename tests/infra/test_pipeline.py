@@ -102,7 +102,10 @@ def test_cloudformation_may_create_each_kind_in_the_template(roles: Template) ->
 @pytest.mark.parametrize("role", ["Deployer", "Execution"])
 def test_a_right_on_everything_has_no_narrower_form(roles: Template, role: str) -> None:
     wide = {
-        action for statement in statements(roles, role) if statement["Resource"] == "*" for action in actions_of(statement)
+        action
+        for statement in statements(roles, role)
+        if statement["Resource"] == "*"
+        for action in actions_of(statement)
     }
 
     assert wide <= ON_EVERYTHING

@@ -14,9 +14,7 @@ EVERY = {f"{name}Function" for name in FUNCTIONS}
 
 def versions(template: Template) -> dict[str, str]:
     """The logical id of each function's version. A new id is a new version."""
-    return {
-        version["FunctionName"]["Ref"]: name for name, version in of_type(template, "AWS::Lambda::Version").items()
-    }
+    return {version["FunctionName"]["Ref"]: name for name, version in of_type(template, "AWS::Lambda::Version").items()}
 
 
 def changed(before: Template, after: Template) -> set[str]:
@@ -66,7 +64,9 @@ def test_a_changed_parameter_alone_publishes_nothing() -> None:
     assert changed(processed(SOURCE), after) == set()
 
 
-@pytest.mark.parametrize("left_out", ["    AutoPublishAliasAllProperties: true\n", "      PublishLambdaVersion: true\n"])
+@pytest.mark.parametrize(
+    "left_out", ["    AutoPublishAliasAllProperties: true\n", "      PublishLambdaVersion: true\n"]
+)
 def test_the_obvious_way_would_freeze_the_code(left_out: str) -> None:
     """Why the template has both lines."""
     frozen = SOURCE.replace(left_out, "", 1)

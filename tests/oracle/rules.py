@@ -1,6 +1,6 @@
 """The rules, one function per request: which entry a ledger needs next, or why the request is refused.
 
-This is the file to teach a new entry type: its request, its function in RULES, and its row in the sets at the top.
+A new entry type needs a request in requests.py, a function in RULES, and a row in the sets at the top.
 """
 
 from base64 import urlsafe_b64encode
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tests.oracle.account import (
     LATER_TERMS,
@@ -21,6 +21,20 @@ from tests.oracle.account import (
 )
 from tests.oracle.calendar import WEEK, end_of_validity, moved_renewal
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.requests import (
+    Capture,
+    Debit,
+    Erase,
+    Grant,
+    MoneyBack,
+    PlaceHold,
+    PutTerms,
+    Release,
+    Request,
+    Reverse,
+    Settle,
+    Void,
+)
 from tests.oracle.rows import (
     EXPIRES_AT,
     FEATURE,
@@ -32,6 +46,7 @@ from tests.oracle.rows import (
     LOTS,
     NUMBER,
     QUANTITY,
+    QUOTA,
     REMAINING,
     Row,
     Unit,
@@ -43,8 +58,8 @@ from tests.oracle.rows import (
 if TYPE_CHECKING:
     from tests.oracle.ledger import Ledger, Purchased
 
-# What time does to an account. Each is an entry of its own, before the entry of the next operation.
-# A release is time's own if the service is its actor: the hold lapsed.
+# Types of entries that follow from time. Each is an entry of its own, before the entry of the next operation.
+# A release follows from time if the service is its actor: the hold lapsed.
 SETTLING = {"expiry", "release", "quota_renewal"}
 # The entry type by the kind of its lot.
 GRANTS = {"promotion": "grant", "adjustment": "adjustment", "purchase": "purchase"}
@@ -64,119 +79,6 @@ MAX_LOTS = 500
 MAX_HOLDS = 100
 MAX_HELD_LOTS = 500
 TEXTS = ("description", "customer", "reference")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Debit:
-    """key: the idempotency key. texts: customer, reference and description, as far as the request has them."""
-
-    actor: str
-    feature: str
-    quantity: int
-    key: str | None = None
-    texts: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grant:
-    """months: civil months of validity, unless expires_at gives its end. purchase: whose payment it is, if any."""
-
-    actor: str
-    kind: str
-    credits: int
-    months: int | None = None
-    expires_at: int | None = None
-    description: str | None = None
-    key: str | None = None
-    purchase: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Void:
-    """lot: the number of the granted lot. credits: None for all that remain."""
-
-    actor: str
-    lot: int
-    credits: int | None = None
-    description: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaceHold:
-    """ttl_seconds: after which it lapses. The rest as of a debit."""
-
-    actor: str
-    feature: str
-    quantity: int
-    ttl_seconds: int
-    key: str | None = None
-    texts: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capture:
-    """hold: its number. quantity: units, None for all."""
-
-    actor: str
-    hold: int
-    quantity: int | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """hold: its number."""
-
-    actor: str
-    hold: int
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reverse:
-    """entry: the number of a consumption or capture. quantity: units, None for all that are left."""
-
-    actor: str
-    entry: int
-    quantity: int | None = None
-    description: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PutTerms:
-    """Opens the account, or changes its terms: those that it names, which are all of a new account's but the status."""
-
-    actor: str
-    terms: Json
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoneyBack:
-    """type: what moved the money. revoked: credits of the purchase that are revoked from now on, in all."""
-
-    actor: str
-    type: Literal["refund", "dispute"]
-    purchase: str
-    revoked: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Erase:
-    """Record that the texts of so many entries are erased."""
-
-    actor: str
-    entries: int
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class Settle:
-    """Record what time has done."""
-
-
-type Request = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | PutTerms | MoneyBack | Erase | Settle
 
 
 @dataclass(frozen=True)
@@ -208,7 +110,7 @@ class Effect:
 def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVersion) -> Entry | Refusal | None:
     """The entry that has to follow the ledger's newest one at `at`, by this version of the catalog.
 
-    First what time has done, then the request's own. None when the request changes nothing.
+    First the entries that follow from time, then the request's own. None when the request changes nothing.
     """
     if not ledger.states:
         if not isinstance(request, PutTerms):
@@ -249,7 +151,7 @@ def quote(ledger: "Ledger", state: State, request: Debit, at: int, catalog: Cata
 def entry(
     effect: Effect, before: State, left_before: dict[str, int], request: Any, at: int, catalog: CatalogVersion
 ) -> Entry:
-    """An effect with its sums, as the ledger stores it (rule 6). request: None for what time does."""
+    """An effect with its sums, as the ledger stores it (rule 6). request: None for an entry that follows from time."""
     after, left, feature = effect.after, effect.after.left(catalog), effect.says.get("feature")
     moved = {
         name: left.get(name, 0) - left_before.get(name, 0)
@@ -283,7 +185,7 @@ def _key_digest(key: str | None) -> str | None:
     return urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6] if key is not None else None
 
 
-# What time does
+# Entries that follow from time
 
 
 def _expired(before: State, at: int) -> Effect | None:
@@ -354,8 +256,8 @@ def _terms_changed(
     renews_at = now.renews_at
     if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
         renews_at = moved_renewal(renews_at, old["time_zone"], new)
-    told = [f"{name} {old[name]} to {new[name]}" for name in ("plan", "status") if old[name] != new[name]]
-    text = ", ".join(told) if told else "terms changed"
+    changes = [f"{name} {old[name]} to {new[name]}" for name in ("plan", "status") if old[name] != new[name]]
+    text = ", ".join(changes) if changes else "terms changed"
     return Effect("plan_change", replace(now, terms=new, renews_at=renews_at), [], _described(text))
 
 
@@ -381,7 +283,7 @@ def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: Catalo
 
 
 def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion) -> Refusal:
-    """What is owed is taken from the pack first, and a renewal helps only where there is a quota (rules 4, 8, 13)."""
+    """A pack settles the debt first, and a renewal helps only if there is a quota (rules 4, 8, 13)."""
     helps = feature in now.limits(catalog)
     facts = {
         "needed": needed,
@@ -394,11 +296,11 @@ def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion
 
 
 def _held(ledger: "Ledger", now: State, request: PlaceHold, at: int, catalog: CatalogVersion) -> Effect | Refusal:
-    """What a debit would draw, set aside (rule 16)."""
+    """Reserves what a debit would draw (rule 16)."""
     if len(now.holds) >= MAX_HOLDS:
         return Refusal("too_many_holds")
-    asked = Debit(actor=request.actor, feature=request.feature, quantity=request.quantity, texts=request.texts)
-    debited = _debited(ledger, now, asked, at, catalog)
+    debit = Debit(actor=request.actor, feature=request.feature, quantity=request.quantity, texts=request.texts)
+    debited = _debited(ledger, now, debit, at, catalog)
     if isinstance(debited, Refusal):
         return debited
     quota = [row for row in debited.draws if row[0] == "quota"]
@@ -453,7 +355,7 @@ def _let_go(ledger: "Ledger", now: State, request: Release, at: int, _c: Catalog
 
 
 def _why_ended(ledger: "Ledger", number: int, at: int) -> Refusal:
-    """Why there is no such hold, or not any more."""
+    """Why the hold can't be ended: it never existed, or has ended already."""
     if not 0 < number <= ledger.number or ledger.lines[number - 1]["type"] != "hold":
         return Refusal("hold_not_found")
     lapses_at = ledger.lines[number - 1]["lapses_at"]
@@ -486,7 +388,9 @@ def _reversed(ledger: "Ledger", now: State, request: Reverse, at: int, _c: Catal
     same_period = ledger.states[drawn_by - 1].period == now.period
     back.take(units[left - quantity : left], line["feature"], rows, at, same_period=same_period)
     draws, _ = _came_back(back, {lot: row[EXPIRES_AT] for lot, row in rows.items()}, line["feature"])
+    gone = 0 if same_period else units[left - quantity : left].count(QUOTA)
     says: Json = {
+        **({"past_quota": gone} if gone else {}),
         **{name: line[name] for name in ("customer", "reference") if name in line},
         **_described(request.description),
         "feature": line["feature"],
@@ -505,10 +409,10 @@ def _reversed(ledger: "Ledger", now: State, request: Reverse, at: int, _c: Catal
 
 
 def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogVersion) -> Effect | Refusal:
-    """A debt is settled first (rule 13). Money that was paid is never turned away."""
+    """A debt is settled first (rule 13). A paid purchase is never refused."""
     number, credits = ledger.number + 1, request.credits
-    held = {row[NUMBER] for hold in now.holds for row in hold[LOTS]}
-    if request.kind != "purchase" and len(held | {row[NUMBER] for row in now.lots}) >= MAX_LOTS:
+    lots_of_holds = {row[NUMBER] for hold in now.holds for row in hold[LOTS]}
+    if request.kind != "purchase" and len(lots_of_holds | {row[NUMBER] for row in now.lots}) >= MAX_LOTS:
         return Refusal("too_many_lots")
     expires_at = request.expires_at
     if expires_at is None:
@@ -525,7 +429,7 @@ def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogV
 
 
 def _voided(ledger: "Ledger", now: State, request: Void, _at: int, _c: CatalogVersion) -> Effect | Refusal:
-    """Only what remains of a grant, and nobody owes the rest (rule 19)."""
+    """Only the remaining credits of a grant; the rest does not become owed (rule 19)."""
     kind = ledger.kinds.get(request.lot)
     if kind is None:
         return Refusal("grant_not_found")
@@ -542,7 +446,7 @@ def _voided(ledger: "Ledger", now: State, request: Void, _at: int, _c: CatalogVe
 
 
 def _money_back(ledger: "Ledger", now: State, request: MoneyBack, at: int, _c: CatalogVersion) -> Effect | None:
-    """Credits follow their money: from the purchase's own lots, expired ones are gone, the rest is owed (rule 13)."""
+    """Revoked from the purchase's own lots; expired credits don't count, and the rest is owed (rule 13)."""
     purchased = ledger.purchased[request.purchase]
     more = request.revoked - purchased.revoked
     if not more:
@@ -556,7 +460,7 @@ def _revoked(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purch
     own = tuple(row for row in now.lots if row[NUMBER] in purchased.lots)
     left, draws = take(own, min(more, sum(row[REMAINING] for row in own)))
     missing = more - sum(draw[2] for draw in draws)
-    # Nobody owes what expired unspent: it had lost its worth.
+    # Credits that expired unspent do not become owed.
     owed = max(0, missing - (sum(ledger.expired[lot] for lot in purchased.lots) - purchased.expired_unspent))
     others = [row for row in now.lots if row[NUMBER] not in purchased.lots]
     lots = tuple(sorted([*others, *left], key=draw_order))
@@ -594,12 +498,12 @@ def _returned(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purc
 
 
 def _erased(_l: "Ledger", now: State, request: Erase, _at: int, _c: CatalogVersion) -> Effect:
-    """It moves nothing, and says how many entries, not whose (rule 22)."""
+    """It moves no credits. It states how many entries were erased, and not whose (rule 22)."""
     return Effect("erasure", now, [], {"quantity": request.entries})
 
 
 def _settled(_l: "Ledger", _now: State, _r: Settle, _at: int, _c: CatalogVersion) -> None:
-    """Time's own entries are all there is to record."""
+    """There is nothing to record besides the entries that follow from time."""
 
 
 def _described(text: str | None) -> Json:

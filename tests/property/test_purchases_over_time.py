@@ -1,7 +1,7 @@
-"""Purchases whose money comes and goes while credits are spent, granted and lost: nothing is won and nothing is lost.
+"""Purchases that are paid, refunded and disputed while their credits move: no credit appears or disappears.
 
-The provider's truth moves as it likes; the service reads it now and then, twice, or late. Every sum is made from the
-lines alone, beside what the account says of itself.
+The payment's status changes at any time; the service reads it now and then, twice, or late. Every sum is computed from
+the entries alone and compared with the account's own state.
 """
 
 from collections import Counter
@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from prepaid.core.account import Account, Lot, LotKind, draw_order
 from prepaid.core.calendar import milliseconds
-from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.entry import CHARGES, Entry, LotDraw
 from prepaid.core.errors import InsufficientCredits
+from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ledger import (
     ChangeTerms,
     Debit,
@@ -33,11 +34,13 @@ from prepaid.core.ledger import (
     settle,
 )
 from prepaid.core.purchase import PaymentStatus, Purchase, mismatches, next_step, with_result
+from prepaid.core.reversing import Reverse
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
-from tests.oracle import purchases, rules
+from tests.oracle import purchases, requests, rules
 from tests.oracle.ledger import Ledger
 from tests.support import strategies
 from tests.support.as_stored import catalog_version, facts_of, money_back_of, request_of
+from tests.support.charges import charge_of
 from tests.support.core_builders import (
     CATALOG,
     a_debit,
@@ -55,6 +58,7 @@ from tests.support.strategies import START
 MOST_STEPS = 3
 BACK = ("refund", "dispute")
 GRANTS = ("purchase", "grant", "adjustment")
+RETURNS = ("reversal", "release", "capture")
 
 
 class PurchasesOverTime(RuleBasedStateMachine):
@@ -71,35 +75,35 @@ class PurchasesOverTime(RuleBasedStateMachine):
         opened = open_account("petshop-1", terms, actor="administrator", catalog=CATALOG, now=START)
         self.ledger = Ledger("petshop-1")
         self.accept(opened, request_of(ChangeTerms(actor="administrator", terms=terms)))
-        self.account = self.first = opened.after
-        self.entries: list[Entry] = []
+        self.account = opened.after
+        self.entries = [opened]
         self.purchases: dict[str, Purchase] = {}
-        self.truths: dict[str, PaymentStatus] = {}
+        self.statuses: dict[str, PaymentStatus] = {}
         for name in ("a", "b"):
             purchase = a_purchase(id=f"pur_{name}", credits=credits, amount=amount, valid_months=months)
             self.purchases[name] = purchase
-            self.truths[name] = a_payment_status("awaiting_payment", purchase=purchase.id, amount=amount)
+            self.statuses[name] = a_payment_status("awaiting_payment", purchase=purchase.id, amount=amount)
 
-    # At the provider, unnoticed by the service.
+    # At Stripe; the service doesn't know of it yet.
 
     @rule(name=st.sampled_from("ab"))
     def money_comes(self, name: str) -> None:
-        truth = self.truths[name]
-        self.truths[name] = replace(truth, progress="paid", payment=f"pi_{name}")
+        status = self.statuses[name]
+        self.statuses[name] = replace(status, progress="paid", payment=f"pi_{name}")
 
     @rule(name=st.sampled_from("ab"), parts=st.integers(0, 7), all_of=st.sampled_from([5, 5, 7]))
     def refunds_now_come_to(self, name: str, parts: int, all_of: int) -> None:
-        truth = self.truths[name]
-        if truth.progress == "paid":
-            self.truths[name] = replace(truth, refunded=truth.amount * parts // all_of)
+        status = self.statuses[name]
+        if status.progress == "paid":
+            self.statuses[name] = replace(status, refunded=status.amount * parts // all_of)
 
     @rule(name=st.sampled_from("ab"), parts=st.sampled_from([0, 0, 1, 4, 4, 5]))
     def disputes_now_come_to(self, name: str, parts: int) -> None:
-        truth = self.truths[name]
-        if truth.progress == "paid":
-            self.truths[name] = replace(truth, disputed=truth.amount * parts // 4)
+        status = self.statuses[name]
+        if status.progress == "paid":
+            self.statuses[name] = replace(status, disputed=status.amount * parts // 4)
 
-    # Ours
+    # In the service
 
     @rule(name=st.sampled_from("ab"))
     def we_sync(self, name: str) -> None:
@@ -109,12 +113,12 @@ class PurchasesOverTime(RuleBasedStateMachine):
         assert len(self.entries) == taken
 
     def sync(self, name: str) -> None:
-        truth = self.truths[name]
-        assert mismatches(self.purchases[name], truth) == ()
+        status = self.statuses[name]
+        assert mismatches(self.purchases[name], status) == ()
         for _ in range(MOST_STEPS):
             before = self.purchases[name]
-            lapsed = lapsed_in(before, [self.first, *(entry.after for entry in self.entries)], self.now)
-            step = next_step(before, truth, self.now, expired_unspent=lapsed)
+            lapsed = lapsed_in(before, [entry.after for entry in self.entries], self.now) + self.lost_by_holds(before)
+            step = next_step(before, status, self.now, expired_unspent=lapsed)
             if step is None:
                 return
             assert step.purchase.version == before.version + 1
@@ -123,7 +127,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
                 continue
             if isinstance(step.operation, Restore):
                 event("restored")
-            request: rules.Request
+            request: requests.Request
             if isinstance(step.operation, Grant):
                 request = request_of(step.operation)
             else:
@@ -140,7 +144,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
             assert [lot.number for lot in after.lots] == expected.lots
             event(f"{entry.type}{' owed' if entry.owed > 0 else ''}{' in a new lot' if entry.lot else ''}")
             if entry.type in BACK:
-                # What a line takes and what it makes owed is what the money's way justifies, less what had expired.
+                # Credits taken and credits owed follow from the money that went back, less those that had expired.
                 assert entry.owed - entry.credits == (after.revoked - after.expired_unspent) - (
                     before.revoked - before.expired_unspent
                 )
@@ -155,6 +159,45 @@ class PurchasesOverTime(RuleBasedStateMachine):
         quantity = min(quantity, seen.available)
         if quantity:
             self.carry_out(a_debit(quantity=quantity))
+
+    @rule(quantity=st.integers(1, 60), ttl=st.sampled_from([900, 86_400]))
+    def hold(self, quantity: int, ttl: int) -> None:
+        seen, _ = settle(self.account, catalog=CATALOG, now=self.now)
+        quantity = min(quantity, seen.available)
+        if quantity:
+            self.carry_out(PlaceHold(actor="service", feature="sticker", quantity=quantity, ttl_seconds=ttl))
+
+    @precondition(lambda self: self.account.holds)
+    @rule(data=st.data(), parts=st.sampled_from([0, 1, 2]))
+    def capture_or_release(self, data: st.DataObject, parts: int) -> None:
+        seen, _ = settle(self.account, catalog=CATALOG, now=self.now)
+        if not seen.holds:
+            return
+        hold = data.draw(st.sampled_from(seen.holds))
+        if parts == 0:
+            entry = self.carry_out(Release(actor="service", hold=hold.number))[-1]
+        else:
+            quantity = hold.charge.quantity * parts // 2
+            entry = self.carry_out(Capture(actor="service", hold=hold.number, quantity=quantity))[-1]
+        event(f"{entry.type}{' settles a debt' if entry.owed else ''}{' of an ended lot' if entry.expired else ''}")
+
+    @precondition(lambda self: any(entry.type in CHARGES for entry in self.entries))
+    @rule(data=st.data(), parts=st.sampled_from([1, 2, 2]))
+    def reverse(self, data: st.DataObject, parts: int) -> None:
+        charged = data.draw(st.sampled_from([entry for entry in self.entries if entry.type in CHARGES]))
+        reversed_ = sum(entry.quantity or 0 for entry in self.entries if entry.reverses == charged.number)
+        left = (charged.quantity or 0) - reversed_
+        if not left:
+            return
+        reversal = Reverse(
+            actor="service",
+            entry=charged.number,
+            charge=charge_of(charged, self.entries),
+            reversed=reversed_,
+            quantity=max(1, left * parts // 2),
+        )
+        entry = self.carry_out(reversal)[-1]
+        event(f"reversal{' settles a debt' if entry.owed else ''}{' to a lot of seven days' if entry.lot else ''}")
 
     @precondition(lambda self: self.account.owed)
     # With 50, the smallest pack that covers it covers no debt besides.
@@ -200,7 +243,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.carry_out(Settle())
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def each_purchase_took_what_its_record_says(self) -> None:
@@ -222,9 +265,9 @@ class PurchasesOverTime(RuleBasedStateMachine):
                 draw.credits
                 for entry in self.entries
                 for draw in entry.draws
-                if entry.type == "consumption" and isinstance(draw, LotDraw) and draw.lot in lots
+                if entry.type in ("consumption", "hold") and isinstance(draw, LotDraw) and draw.lot in lots
             )
-            # What was granted in it settled other debts: that is as good as spent.
+            # Credits of the lot that settled other debts count as spent.
             settled = sum(lot.granted - lot.remaining for lot in purchase.lots)
             assert purchase.debt <= spent + settled
 
@@ -235,20 +278,22 @@ class PurchasesOverTime(RuleBasedStateMachine):
             expired = sum(
                 draw.credits
                 for entry in self.entries
-                for draw in entry.draws
-                if entry.type == "expiry" and isinstance(draw, LotDraw) and draw.lot in lots
+                for draw in (*(entry.draws if entry.type == "expiry" else ()), *entry.expired)
+                if isinstance(draw, LotDraw) and draw.lot in lots
             )
             assert purchase.expired_unspent <= expired
 
     @invariant()
     def no_credit_is_won_or_lost(self) -> None:
         granted = sum(entry.lot.granted for entry in self.entries if entry.type in GRANTS and entry.lot)
-        spent = -sum(entry.credits for entry in self.entries if entry.type == "consumption")
+        spent = sum(entry.spent for entry in self.entries)
         expired = -sum(entry.credits for entry in self.entries if entry.type == "expiry")
+        expired += sum(draw.credits for entry in self.entries for draw in entry.expired)
         voided = -sum(entry.credits for entry in self.entries if entry.type == "void")
         revoked = sum(purchase.revoked - purchase.expired_unspent for purchase in self.purchases.values())
 
-        assert self.account.available - self.account.owed == granted - spent - expired - voided - revoked
+        left = self.account.available + self.account.held - self.account.owed
+        assert left == granted - spent - expired - voided - revoked
         assert self.account.available >= 0
         assert self.account.owed >= 0
 
@@ -257,7 +302,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         assert self.account.owed == sum(entry.owed for entry in self.entries)
         assert self.account.owed <= sum(purchase.debt for purchase in self.purchases.values())
         for entry in self.entries:
-            assert entry.owed == 0 or entry.type in (*BACK, *GRANTS)
+            assert entry.owed == 0 or entry.type in (*BACK, *GRANTS, *RETURNS)
             assert entry.owed <= 0 or entry.type in BACK
 
     @invariant()
@@ -266,28 +311,30 @@ class PurchasesOverTime(RuleBasedStateMachine):
         for entry in self.entries:
             if entry.lot and entry.type in GRANTS:
                 lots[entry.lot.id] = entry.lot.granted + entry.owed
-            lots.subtract({draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)})
+            # What a capture spends had left the account before.
+            moved = entry.returned if entry.type == "capture" else entry.draws
+            lots.subtract({draw.lot: draw.credits for draw in moved if isinstance(draw, LotDraw)})
         assert {lot.id: lot.remaining for lot in self.account.lots} == dict(+lots)
         assert not -lots
         assert all(0 < lot.remaining <= lot.granted for lot in self.account.lots)
         assert list(self.account.lots) == sorted(self.account.lots, key=draw_order)
 
     def teardown(self) -> None:
-        """Once nothing moves any more, one more look brings everything to where the provider is."""
-        if not hasattr(self, "truths"):
+        """Once nothing changes any more, one more sync brings each purchase to Stripe's state."""
+        if not hasattr(self, "statuses"):
             return
-        for name, truth in self.truths.items():
+        for name, status in self.statuses.items():
             self.sync(name)
             purchase = self.purchases[name]
-            money = min(truth.refunded, truth.amount) + min(truth.disputed, truth.amount)
-            assert purchase.revoked == purchase.credits * min(money, truth.amount) // truth.amount
-            assert purchase.granted == (truth.progress == "paid")
+            money = min(status.refunded, status.amount) + min(status.disputed, status.amount)
+            assert purchase.revoked == purchase.credits * min(money, status.amount) // status.amount
+            assert purchase.granted == (status.progress == "paid")
         self.no_credit_is_won_or_lost()
         self.each_lot_adds_up()
 
-    # Means
+    # Shared by the rules
 
-    def carry_out(self, operation: Operation, request: rules.Request | None = None) -> tuple[Entry, ...]:
+    def carry_out(self, operation: Operation, request: requests.Request | None = None) -> tuple[Entry, ...]:
         """request: the operation in the oracle's words, where a purchase's record has a part in it."""
         before = self.account
         entries = apply(before, operation, catalog=CATALOG, now=self.now)
@@ -300,7 +347,11 @@ class PurchasesOverTime(RuleBasedStateMachine):
             assert entry.credits == (
                 entry.lot.remaining
                 if entry.lot and entry.type in GRANTS
-                else -sum(draw.credits for draw in entry.draws if isinstance(draw, LotDraw))
+                else -sum(
+                    draw.credits
+                    for draw in (entry.returned if entry.type == "capture" else entry.draws)
+                    if isinstance(draw, LotDraw)
+                )
             )
             assert entry_from_item(entry_to_item(entry, GENESIS_HASH)) == entry
             self.accept(entry, request)
@@ -311,13 +362,20 @@ class PurchasesOverTime(RuleBasedStateMachine):
         assert all(entry.after.number + 1 == next_.after.number for entry, next_ in pairwise(self.entries))
         return entries
 
-    def accept(self, entry: Entry, request: rules.Request) -> None:
+    def lost_by_holds(self, purchase: Purchase) -> int:
+        """Credits of the purchase's lots that holds returned after their end, the lapses of now among them."""
+        _, settling = settle(self.account, catalog=CATALOG, now=self.now)
+        lots = {lot.id for lot in purchase.lots}
+        entries = (*self.entries, *settling)
+        return sum(draw.credits for entry in entries for draw in entry.expired if draw.lot in lots)
+
+    def accept(self, entry: Entry, request: requests.Request) -> None:
         """Compare an entry, as it is stored, with the oracle's."""
         item = entry_to_item(entry, self.ledger.hash)
         self.ledger.accept(item, request, milliseconds(self.now), {CATALOG.version: catalog_version(CATALOG)})
 
     def untouched_but_for(self, before: Account, entry: Entry) -> None:
-        """Money that moves touches its own purchase's lots and no other lot."""
+        """A refund or dispute changes its own purchase's lots only."""
         if entry.type in BACK:
             named = {draw.lot for draw in entry.draws if isinstance(draw, LotDraw)}
             own = {
@@ -333,17 +391,17 @@ PurchasesOverTime.TestCase.settings = settings(max_examples=2 * settings().max_e
 TestPurchasesOverTime = PurchasesOverTime.TestCase
 
 
-# The way there doesn't matter
+# Only the last status counts
 
 money = st.integers(0, 5500)
-truths = st.builds(lambda refunded, disputed: a_payment_status(refunded=refunded, disputed=disputed), money, money)
+statuses = st.builds(lambda refunded, disputed: a_payment_status(refunded=refunded, disputed=disputed), money, money)
 
 
 @given(
     spent=st.integers(0, 120),
     promotion=st.integers(0, 30),
-    path=st.lists(truths, max_size=6),
-    last=truths,
+    path=st.lists(statuses, max_size=6),
+    last=statuses,
 )
 def test_without_spending_the_end_depends_on_the_last_status_only(
     spent: int, promotion: int, path: list[PaymentStatus], last: PaymentStatus
@@ -364,13 +422,13 @@ def test_without_spending_the_end_depends_on_the_last_status_only(
 @given(
     steps=st.lists(
         st.one_of(
-            truths,
+            statuses,
             st.integers(1, 50).map(lambda quantity: a_debit(quantity=quantity)),
             st.integers(1, 50).map(a_grant),
         ),
         max_size=12,
     ),
-    last=truths,
+    last=statuses,
 )
 def test_an_accounts_worth_depends_on_the_last_status_only(
     steps: list[PaymentStatus | Operation], last: PaymentStatus

@@ -1,4 +1,4 @@
-"""An account's whole life against the oracle: time jumps, lots tie, prices change, clocks go back."""
+"""An account's whole history against the oracle: time jumps, lots end together, prices change, clocks go back."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -53,7 +53,7 @@ BACK = ("release", "capture", "reversal")
 
 
 class AccountOverTime(RuleBasedStateMachine):
-    """The core writes a ledger and the oracle computes each entry of it: they must agree on every word."""
+    """The core writes a ledger and the oracle computes each entry of it: they must be equal."""
 
     entries: list[Entry]
     catalog: Catalog
@@ -114,7 +114,7 @@ class AccountOverTime(RuleBasedStateMachine):
     @precondition(lambda self: self.ledger.kinds)
     @rule(data=st.data(), credits=st.sampled_from([None, None, 1, 1, 2, 5, 13]))
     def void(self, data: st.DataObject, credits: int | None) -> None:
-        """Of any lot that there ever was, whatever is left of it."""
+        """Of any lot that ever existed, with or without remaining credits."""
         lot = data.draw(st.sampled_from(sorted(self.ledger.kinds)))
         void = Void(actor="a", lot=lot, credits=credits, description="a mistake")
         expected = self.expected_refusal(void)
@@ -127,7 +127,7 @@ class AccountOverTime(RuleBasedStateMachine):
         if isinstance(refused, PurchaseNotVoidable):
             assert expected.code == "purchase_not_voidable"
         else:
-            # The core knows what is there. Whether a lot that is gone was bought, its entry says.
+            # The account has current lots only. The entry of an earlier lot states whether it was bought.
             assert isinstance(refused, ExceedsRemaining)
             assert refused.remaining == expected.facts.get("remaining", 0)
 
@@ -198,7 +198,7 @@ class AccountOverTime(RuleBasedStateMachine):
         self.catalog = data.draw(strategies.catalogs(version=self.catalog.version + 1))
         self.catalogs[self.catalog.version] = self.catalog
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def the_account_as_read_is_what_the_oracle_says(self) -> None:
@@ -231,7 +231,7 @@ class AccountOverTime(RuleBasedStateMachine):
         check_ledger(self.entries, self.catalogs)
         check_lots(self.entries)
 
-    # Means
+    # Shared by the rules
 
     @property
     def account(self) -> Account:
@@ -242,7 +242,7 @@ class AccountOverTime(RuleBasedStateMachine):
         return max(self.now, self.account.at)
 
     def carry_out(self, operation: Requested) -> tuple[Entry, ...]:
-        """Apply, and hold what is written against what a reader of that instant would have seen."""
+        """Apply the operation, and compare the entries with what a reader at that instant would have seen."""
         now = self.ledger_now
         seen, settled = settle(self.account, catalog=self.catalog, now=self.now)
         entries = apply(self.account, operation, catalog=self.catalog, now=self.now)
@@ -266,7 +266,7 @@ class AccountOverTime(RuleBasedStateMachine):
             assert entries[-1].type not in SETTLING or entries[-1].actor != SERVICE
         else:
             left = next_entry(self.ledger, request, milliseconds(self.ledger_now), catalog)
-            # Another anchor may put the month's renewal behind now: the next operation records that.
+            # A new anchor day may move the month's renewal into the past: the next operation records it.
             moved = bool(entries) and entries[-1].type == "plan_change"
             renewal = not isinstance(left, Refusal | None) and left.line["type"] == "quota_renewal"
             assert left is None or (moved and renewal)
@@ -276,7 +276,7 @@ class AccountOverTime(RuleBasedStateMachine):
         return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
 
     def refused(self, operation: Requested, how: type[Refused] | UnionType) -> Refused:
-        """Try what must be refused; twice, for a refusal leaves nothing behind."""
+        """Try what must be refused, twice, because a refusal has no effect."""
         refusals: list[Refused] = []
         for _ in range(2):
             try:
@@ -290,7 +290,7 @@ class AccountOverTime(RuleBasedStateMachine):
 
 
 def value(account: Account) -> tuple[object, ...]:
-    """What the account is worth, without how many lines it took to say so."""
+    """The account without its number of entries."""
     return account.lots, account.quotas_used, account.quota_renews_at, account.terms
 
 
@@ -302,7 +302,7 @@ def granted_lot(entry: Entry) -> str:
 
 
 def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
-    """Line by line: no gaps, no time travel, every change accounted for, and the state is the fold of the lines."""
+    """Numbers without gaps, times that don't decrease, and a state that is the sum of all entries."""
     lots: dict[str, int] = {}
     used: Counter[str] = Counter()
     assert entries[0].number == 1
@@ -325,8 +325,7 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
         granted = entry.lot is not None and entry.type != "reversal"
         assert entry.credits == (lots[granted_lot(entry)] if granted else -sum(drawn_credits.values()))
         assert entry.quota_remaining >= 0
-        if entry.type in ("consumption", "hold", *BACK):
-            assert all(draw.expires_at > entry.at for draw in entry.draws if isinstance(draw, LotDraw))
+        assert all(draw.expires_at > moved_at(entry, entries) for draw in drawn_from_living_lots(entry))
         if entry.type == "void":
             assert (entry.owed, entry.after.owed, len(entry.draws)) == (0, 0, 1)
         if entry.type == "expiry":
@@ -338,13 +337,28 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
         assert after.number == before.number + 1
         assert after.at >= before.at
         assert before.after.available + after.credits == after.after.available
-        # Another catalog version counts another quota without anything having happened to the account.
+        # A new catalog version changes the quota without an entry.
         if before.catalog_version == after.catalog_version:
             catalog = catalogs[after.catalog_version]
             left, then = quotas_remaining(before.after, catalog), quotas_remaining(after.after, catalog)
             assert Counter(left) + Counter(after.quotas) == Counter(then)
             assert sum(after.quotas.values()) == after.quota
         check_period(before.after, after)
+
+
+def drawn_from_living_lots(entry: Entry) -> list[LotDraw]:
+    """The draws whose lot must not have ended. A capture spends what its hold drew, whatever ended since."""
+    if entry.type not in ("consumption", "hold", *BACK):
+        return []
+    draws = entry.returned if entry.type == "capture" else entry.draws
+    return [draw for draw in draws if isinstance(draw, LotDraw)]
+
+
+def moved_at(entry: Entry, entries: list[Entry]) -> datetime:
+    """When credits moved. A lapse is recorded late: its credits returned when the last of its holds lapsed."""
+    if entry.type == "release" and entry.actor == SERVICE:
+        return max(lapses_at for number in entry.holds if (lapses_at := entries[number - 1].lapses_at))
+    return entry.at
 
 
 def check_period(before: Account, entry: Entry) -> None:

@@ -25,7 +25,7 @@ OWN_FORM = {
 
 @dataclass(frozen=True)
 class Form:
-    """A form of a page: where it goes, and its fields as they stand."""
+    """A form of a page: its target, and its fields with their present values."""
 
     method: str
     action: str
@@ -34,7 +34,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Page:
-    """What the browser shows. path: in the address bar. cookies: that the answer sets."""
+    """What the browser shows. path: in the address bar. cookies: that the response sets."""
 
     path: str
     status: int
@@ -44,7 +44,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """What a reader reads."""
+        """The text of the page."""
         body = re.sub(r"(?s)<(script|style|head)\b.*?</\1>", " ", self.html)
         return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
@@ -115,6 +115,8 @@ class Browser:
             # As API Gateway sends what isn't declared as text.
             body=body.encode() if body is not None else None,
         )
+        event["rawPath"] = parts.path
+        event["requestContext"]["http"].update(method=method, path=parts.path)
         if self.cookies:
             event["cookies"] = [f"{name}={value}" for name, value in self.cookies.items()]
         function = FUNCTION_OF[route]
@@ -136,9 +138,11 @@ class Browser:
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, Any]]:
-    for route in FUNCTION_OF:
+    # As API Gateway chooses: the most specific path, and a method before any method.
+    for route in sorted(FUNCTION_OF, key=lambda route: ("+}" in route, "{" in route, route.startswith("ANY "))):
         verb, _, pattern = route.partition(" ")
-        found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern), path)
-        if verb == method and found:
+        single = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
+        found = re.fullmatch(re.sub(r"\{(\w+)\+\}", r"(?P<\1>.+)", single), path)
+        if verb in (method, "ANY") and found:
             return route, found.groupdict()
     raise AssertionError(f"no route for {method} {path}")

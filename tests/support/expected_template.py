@@ -248,8 +248,17 @@ ACCESS_LOG = {
 
 # ---- The API and its callers ----
 
-# One stage. RouteSettings replace the throttle for a route, so only routes without a token have some. A request to enter
-# costs a slow hash: twenty managers a second may. Stripe repeats a delivery that is refused. The access log's Format is ACCESS_LOG.
+# What anybody may send without a token, and no page needs often. Twenty managers a second may enter, and twenty buy.
+SLOWED = (
+    "POST /portal/enter/{token}",
+    "POST /portal/buy",
+    "POST /portal/language",
+    "POST /portal/leave",
+    "ANY /portal",
+    "ANY /portal/{proxy+}",
+)
+# One stage. RouteSettings replace the throttle for a route, so only SLOWED may have some, and the webhook: Stripe repeats
+# a delivery that is refused. The access log's Format is ACCESS_LOG.
 STAGE = {
     "ApiId": ref("HttpApi"),
     "StageName": "$default",
@@ -260,10 +269,9 @@ STAGE = {
         "DetailedMetricsEnabled": True,
     },
     "RouteSettings": {
-        "POST /portal/enter/{token}": {
-            "ThrottlingRateLimit": 20,
-            "ThrottlingBurstLimit": 40,
-            "DetailedMetricsEnabled": True,
+        **{
+            route: {"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 40, "DetailedMetricsEnabled": True}
+            for route in SLOWED
         },
         "POST /v1/webhooks/stripe": {
             "ThrottlingRateLimit": 50,
@@ -586,10 +594,22 @@ ALARMS = {
     "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
     # The metrics are ages in seconds. An hour in which no run ended changes nothing. One hourly run may fail or be late; three in a row do not recover by themselves.
     "PurchasesNotReconciled": alarm(
-        "Prepaid", "ReconciliationOldestFailure", SERVICE, statistic="Maximum", period=HOUR, threshold=3 * HOUR, missing="ignore"
+        "Prepaid",
+        "ReconciliationOldestFailure",
+        SERVICE,
+        statistic="Maximum",
+        period=HOUR,
+        threshold=3 * HOUR,
+        missing="ignore",
     ),
     "ReconciliationBehind": alarm(
-        "Prepaid", "ReconciliationBehind", SERVICE, statistic="Maximum", period=HOUR, threshold=3 * HOUR, missing="ignore"
+        "Prepaid",
+        "ReconciliationBehind",
+        SERVICE,
+        statistic="Maximum",
+        period=HOUR,
+        threshold=3 * HOUR,
+        missing="ignore",
     ),
 }
 

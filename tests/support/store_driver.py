@@ -1,7 +1,7 @@
-"""Short ways to say what a store test is about: who asks, for what, when; and what is stored afterwards."""
+"""Short calls for the store's tests: the operations on one table, and what is stored afterwards."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,11 +15,14 @@ import stripe
 from prepaid.core.account import Account, Lot, LotKind, Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy
+from prepaid.core.holding import DEFAULT_TTL_SECONDS, PlaceHold
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, Void, apply, open_account
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
 from prepaid.store.accounts import Profile
+from prepaid.store.batch import Keyed, append_each
+from prepaid.store.batch import Outcome as BatchOutcome
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put, within
 from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
@@ -28,6 +31,8 @@ from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
 from prepaid.use_cases.erasing import erase_customer
+from prepaid.use_cases.holding import capture_hold, release_hold
+from prepaid.use_cases.reversing import reverse_charge
 from prepaid.use_cases.sweeping import PIECE_SECONDS
 from prepaid.use_cases.syncing import Outcome, Sync, sync_purchase
 from tests.oracle import stored_form
@@ -51,7 +56,7 @@ type Stored = dict[tuple[str, str], Item]
 
 @dataclass
 class FakeTime:
-    """A clock that only sleeping moves, and dice that always show the same."""
+    """A clock that only sleeping moves, and a random source that always returns the same number."""
 
     dice: float = 1.0
     now: float = 1000.0
@@ -68,7 +73,7 @@ class FakeTime:
         return Deadline(at=self.now + seconds, clock=self.clock, sleep=self.sleep, jitter=lambda: self.dice)
 
 
-# A request that may take any time: for tests of what happens, not of when the store gives up.
+# A distant deadline, for tests that aren't about deadlines.
 NO_DEADLINE = Deadline(at=inf)
 
 
@@ -92,11 +97,11 @@ NO_STRIPE: Any = StripeWithoutNames()
 
 @dataclass(frozen=True)
 class StoreDriver:
-    """Where requests are made: the store's operations on one table, with what a test seldom cares about filled in."""
+    """The store's operations on one table, with defaults for what a test is seldom about."""
 
     table: Table
     catalog: Catalog = field(default_factory=first_catalog)
-    # What was quarantined, by the event that found it.
+    # The mismatches that were quarantined, by the event that found them.
     reported: list[str] = field(default_factory=list)
 
     def with_deadline(self, deadline: Deadline) -> "StoreDriver":
@@ -107,7 +112,7 @@ class StoreDriver:
         return within(self.table, PIECE_SECONDS)
 
     def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
-        """An account, with one lot of so many credits that outlives the test."""
+        """An account with one lot of so many credits, which ends long after the test."""
         self.put_account(account, terms, at=at)
         if credits:
             self.grant(credits, account=account, at=at)
@@ -168,6 +173,70 @@ class StoreDriver:
         operation = Void(actor="admin", lot=lot, credits=credits, description=description)
         return self._append(account, operation, at, key)
 
+    def batch(
+        self,
+        items: Sequence[tuple[str, int]],
+        *,
+        account: str = "acme",
+        at: datetime = NOW,
+    ) -> tuple[BatchOutcome, ...]:
+        """Stickers by key and quantity."""
+        asked = [Keyed(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
+        salt = secrets.token_bytes(SALT_BYTES)
+        return append_each(self.table, account, asked, catalog=self.catalog, now=at, salt=salt)
+
+    def hold(
+        self,
+        quantity: int = 1,
+        *,
+        key: str | None = None,
+        feature: str = "sticker",
+        ttl_seconds: int = DEFAULT_TTL_SECONDS,
+        account: str = "acme",
+        at: datetime = NOW,
+        **more: str,
+    ) -> int:
+        """The number of a new hold."""
+        operation = PlaceHold(actor="app", feature=feature, quantity=quantity, ttl_seconds=ttl_seconds, **more)
+        return self._append(account, operation, at, key).entries[-1].number
+
+    def capture(
+        self, hold: int, quantity: int | None = None, *, key: str, account: str = "acme", at: datetime = NOW
+    ) -> Appended:
+        return capture_hold(
+            self.table,
+            account,
+            actor="app",
+            hold=hold,
+            quantity=quantity,
+            catalog=self.catalog,
+            now=at,
+            idempotency_key=key,
+            salt=secrets.token_bytes(SALT_BYTES),
+        )
+
+    def release(self, hold: int, *, key: str, account: str = "acme", at: datetime = NOW) -> Appended:
+        return release_hold(
+            self.table, account, actor="app", hold=hold, catalog=self.catalog, now=at, idempotency_key=key
+        )
+
+    def reverse(
+        self, entry: int, quantity: int | None = None, *, key: str, account: str = "acme", at: datetime = NOW
+    ) -> Appended:
+        """Return units of the consumption or capture that the entry recorded."""
+        return reverse_charge(
+            self.table,
+            account,
+            actor="app",
+            entry=entry,
+            quantity=quantity,
+            description="the job failed",
+            catalog=self.catalog,
+            now=at,
+            idempotency_key=key,
+            salt=secrets.token_bytes(SALT_BYTES),
+        )
+
     def erase(self, customer: str, *, key: str, account: str = "acme", at: datetime = NOW) -> Appended:
         return erase_customer(
             self.table,
@@ -181,7 +250,7 @@ class StoreDriver:
         )
 
     def debit_in_bulk(self, entries: int, *, account: str = "acme") -> None:
-        """Debits of 1 up to that many entries, by the core and in bulk: what is here is a ledger like any other."""
+        """Debits of 1 up to that many entries, computed by the core and written in bulk."""
         tail = read_tail(self.table, account)
         entry, last_hash = tail.entry, tail.hash
         requests: list[Any] = []
@@ -210,7 +279,7 @@ class StoreDriver:
         return self._append(account, Settle(), at, None)
 
     def record(self, purchase: Purchase, *, key: str | None = None, session: ManagerSession | None = None) -> None:
-        """By a key and a manager's session of its own. A given session is good where its code is: `has_manager`."""
+        """Record a purchase with its own key and manager session. A given session needs its code: `has_manager`."""
         if session is None:
             self.has_manager(purchase.account)
             session = a_session(f"{purchase.account} {purchase.id}", purchase.account)
@@ -229,7 +298,7 @@ class StoreDriver:
             put(self.table, {"Item": item, "ConditionExpression": IF_ABSENT})
 
     def receive(self, status: PaymentStatus, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
-        """What comes of an event when the provider says this."""
+        """The result of an event when Stripe reports this status."""
         return self.follow(lambda: status, status.purchase, status.account, event=event, at=at)
 
     def follow(
@@ -241,7 +310,7 @@ class StoreDriver:
         event: str = "evt_1",
         at: datetime = NOW,
     ) -> Outcome:
-        """What comes of an event when the provider, asked, says this."""
+        """The result of an event when fetching the status returns this."""
         return sync_purchase(
             Sync(
                 table=self.table,
@@ -283,7 +352,11 @@ class StoreDriver:
         return read_tail(self.table, account).entry.after
 
     def _append(
-        self, account: str, operation: Debit | Grant | Void | ChangeTerms | Settle, at: datetime, key: str | None
+        self,
+        account: str,
+        operation: Debit | PlaceHold | Grant | Void | ChangeTerms | Settle,
+        at: datetime,
+        key: str | None,
     ) -> Appended:
         return append(
             self.table,
@@ -338,7 +411,7 @@ def entry_items(items: Stored, account: str = "acme") -> list[Item]:
 
 
 def lines(items: Stored, account: str = "acme") -> list[dict[str, Any]]:
-    """What the raw entries say happened, oldest first."""
+    """The lines of the raw entries, oldest first."""
     return [stored_form.line_of(item) for item in entry_items(items, account)]
 
 
@@ -355,7 +428,7 @@ def claim_keys(items: Stored) -> list[str]:
 
 
 def quarantined(items: Stored) -> list[tuple[str, list[str]]]:
-    """What was put aside, and why."""
+    """The quarantined payments with their mismatches."""
     rows = [key for key in sorted(items) if key[0].startswith("QUARANTINE#")]
     return [(key[1], [name["S"] for name in items[key]["mismatches"]["L"]]) for key in rows]
 

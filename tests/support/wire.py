@@ -1,4 +1,4 @@
-"""The line between botocore and the database: every request is seen there, and can be delayed, cut or answered falsely.
+"""Intercepts botocore's requests to the database: they can be recorded, delayed, dropped or answered falsely.
 
 A fault is a function of `send`, which makes the real request. It may call it or not, return an answer, raise what the
 network would have raised, or return None for "go on as if nothing had happened". botocore's own retries pass here too.
@@ -22,15 +22,17 @@ type Send = Callable[[], AWSResponse]
 type Fault = Callable[[Send], AWSResponse | None]
 
 # Read and write units aren't reported unless asked for.
-COUNTED = ("GetItem", "Query", "PutItem", "DeleteItem", "TransactWriteItems")
+READS = ("GetItem", "Query")
+WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 
 
 class Wire:
-    """calls: the operations sent, in order. units: of read and of write capacity that their answers reported."""
+    """calls: the operations sent, in order. read, written: units of capacity that their answers reported."""
 
     def __init__(self, session: Any) -> None:
         self.calls: list[str] = []
-        self.units = 0.0
+        self.read = 0.0
+        self.written = 0.0
         self.chaos: Callable[[str], Fault | None] = lambda _: None
         self._planned: list[tuple[str, Fault]] = []
         self._session = session
@@ -39,13 +41,14 @@ class Wire:
     @classmethod
     @contextmanager
     def tapped(cls, client: "DynamoDBClient") -> Iterator["Wire"]:
-        """A tap on this client's line for the length of a with block."""
+        """Intercept this client's requests within the with block."""
         wire = cls(client._endpoint.http_session)  # type: ignore[attr-defined]
         events = client.meta.events
         hooks: list[tuple[str, Any]] = [("before-send.dynamodb", wire._before_send)]
-        for operation in COUNTED:
+        for operation in (*READS, *WRITES):
             hooks.append((f"provide-client-params.dynamodb.{operation}", wire._ask_for_units))
             hooks.append((f"after-call.dynamodb.{operation}", wire._add_units))
+        hooks.append(("provide-client-params.dynamodb.BatchGetItem", wire._count_keys))
         for name, hook in hooks:
             events.register_first(name, hook)
         try:
@@ -70,11 +73,16 @@ class Wire:
     def forget(self) -> None:
         """Count from here."""
         self.calls.clear()
-        self.units = 0.0
+        self.read = self.written = 0.0
+
+    @property
+    def units(self) -> float:
+        """Of read and of write capacity together."""
+        return self.read + self.written
 
     @property
     def undone(self) -> int:
-        """Planned faults that nothing met yet."""
+        """Planned faults that no request has met yet."""
         return len(self._planned)
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
@@ -94,14 +102,21 @@ class Wire:
     def _ask_for_units(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {**params, "ReturnConsumedCapacity": "TOTAL"}
 
-    def _add_units(self, parsed: dict[str, Any], **_: Any) -> None:
+    def _count_keys(self, params: dict[str, Any], **_: Any) -> None:
+        """MiniStack reports no units of a BatchGetItem. A key is a unit, with or without an item, up to 4 KB of it."""
+        self.read += sum(len(asked["Keys"]) for asked in params["RequestItems"].values())
+
+    def _add_units(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         consumed = parsed.get("ConsumedCapacity", [])
-        for capacity in consumed if isinstance(consumed, list) else [consumed]:
-            self.units += capacity["CapacityUnits"]
+        units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
+        if model.name in READS:
+            self.read += units
+        else:
+            self.written += units
 
 
 def first(act: Callable[[], object]) -> Fault:
-    """Somebody else acts just before this request leaves."""
+    """Another process acts just before this request is sent."""
 
     def fault(_: Send) -> None:
         act()
@@ -126,7 +141,7 @@ def reset_after_commit(send: Send) -> AWSResponse:
 
 
 def no_answer(_: Send) -> AWSResponse:
-    """The request never arrived; that is known only after the time-out."""
+    """The request never arrives, which the client knows only after its time-out."""
     raise ReadTimeoutError(endpoint_url="http://database")
 
 
@@ -135,7 +150,7 @@ def connection_refused(_: Send) -> AWSResponse:
 
 
 def refuses(code: str, status: int = 400, **more: Any) -> Fault:
-    """The database answers with an error, and did nothing."""
+    """The database returns an error and does nothing."""
     body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more})
     return answers(status, body.encode())
 
@@ -146,7 +161,7 @@ def cancels(*codes: str) -> Fault:
 
 
 def answers(status: int, body: bytes) -> Fault:
-    """Whatever stands between us and the database answers in its stead."""
+    """A proxy in front of the database responds instead."""
 
     def fault(_: Send) -> AWSResponse:
         return raw_response(body, status)

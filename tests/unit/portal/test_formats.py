@@ -53,7 +53,7 @@ def test_money_is_as_babel_writes_it(language: str, currency: str, amount: int) 
     assert formats.money(amount, currency, language) == with_minus(expected)
 
 
-@EACH_LANGUAGE
+@pytest.mark.parametrize("language", ["pt-BR", "en", "es"])
 @given(amount=AMOUNTS, currency=st.sampled_from(sorted(CURRENCIES)))
 def test_every_currency_stands_before_its_amount(language: str, amount: int, currency: str) -> None:
     # In Spanish too: customers of a Brazilian shop write R$ 349,90. A bare $ would be ambiguous there.
@@ -96,7 +96,7 @@ def test_times_are_as_babel_writes_them(language: str, at: time) -> None:
         ("es", ["R$\u00a0349,90", "12.345", "7 de julio de 2026", "07/07/2026", "15:04", "\u22121"]),
     ],
 )
-def test_formats_are_those_that_people_read(language: str, expected: list[str]) -> None:
+def test_each_language_has_the_expected_formats(language: str, expected: list[str]) -> None:
     day = date(2026, 7, 7)
 
     assert [

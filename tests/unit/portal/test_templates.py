@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from jinja2 import nodes
 
-from prepaid.portal.languages import DEFAULT, texts_of
+from prepaid.core.languages import DEFAULT
+from prepaid.portal.languages import texts_of
 from prepaid.portal.rendering import ROOM, templates
 
 TEMPLATES = sorted(path.name for path in (ROOM / "templates").glob("*.html"))
@@ -50,7 +51,7 @@ def fits(pattern: str, name: str) -> bool:
 
 
 class Read(HTMLParser):
-    """What a page says besides what expressions add: text and attributes that are read out."""
+    """A page's own text, without what expressions add: text and attributes that screen readers read out."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,8 +1,20 @@
-"""What a line of the history says about an entry."""
+"""The parts of an entry that its line in the history shows."""
 
+import re
+from typing import get_args
+
+from prepaid.core.account import Status
 from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.ledger import SERVICE
+from prepaid.core.purchase import ACTOR
 
 MONEY_BACK = ("refund", "dispute")
+# The client that the page's purchases name.
+THIS_PAGE = "portal"
+# The names of the texts for those who ask besides the platform's clients, whose ids say nothing to people.
+ASKED_BY = {SERVICE: "lines.by_itself", THIS_PAGE: "lines.by_page", ACTOR: "lines.by_provider"}
+# How the ledger's own note of a change of the terms names one of the status.
+STATUS_CHANGE = re.compile(rf"\bstatus (?:{'|'.join(get_args(Status))}) to ({'|'.join(get_args(Status))})$")
 
 
 def is_shown(entry: Entry) -> bool:
@@ -14,12 +26,21 @@ def is_shown(entry: Entry) -> bool:
     return bool(moves or entry.holds) or entry.feature is not None or entry.number == 1
 
 
+def new_status(entry: Entry) -> str | None:
+    """The account's status, if the entry changed it."""
+    changed = STATUS_CHANGE.search(entry.description or "") if entry.type == "plan_change" else None
+    return changed[1] if changed else None
+
+
 def line_name(entry: Entry) -> str:
     """The name of the text that says what the entry is."""
     if entry.number == 1:
         return "type.opened"
     if entry.type in MONEY_BACK and (entry.credits > 0 or entry.owed < 0):
         return f"type.{entry.type}_undone"
+    status = new_status(entry)
+    if status:
+        return f"type.became_{status}"
     return f"type.{entry.type}"
 
 
@@ -27,6 +48,11 @@ def line_details(entry: Entry) -> tuple[str, ...]:
     """The words that the platform gave for the entry. The service's own notes in `description` are for operators."""
     description = entry.description if entry.type not in ("purchase", "plan_change") else None
     return tuple(text for text in (description, entry.customer, entry.reference) if text)
+
+
+def asked_by(entry: Entry) -> str:
+    """The name of the text that says who asked for the entry."""
+    return ASKED_BY.get(entry.actor, "lines.by_platform")
 
 
 def lot_draws(entry: Entry) -> tuple[LotDraw, ...]:

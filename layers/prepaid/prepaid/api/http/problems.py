@@ -229,7 +229,9 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         503, lambda _: "The payment provider didn't respond.", headers=lambda _: {"Retry-After": "5"}
     ),
     # No Retry-After, because an operator must act first. Still 5xx, so that Stripe retries for days.
-    PaymentsNotConfigured: Problem(503, lambda _: "Payments are not set up yet. Once they are, the same request succeeds."),
+    PaymentsNotConfigured: Problem(
+        503, lambda _: "Payments are not set up yet. Once they are, the same request succeeds."
+    ),
     # No Retry-After, because an operator must fix the cause first. Still 5xx, so that Stripe retries for days.
     PaymentsRefused: Problem(
         502, lambda _: "The payment provider rejects this request. Once the cause is fixed, the same request succeeds."
