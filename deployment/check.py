@@ -99,7 +99,7 @@ def check_stack(stack: Stack) -> Iterator[str]:
     """The last deployment succeeded, and the stack is protected."""
     status = stack.facts["StackStatus"]
     if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        yield f"the stack is in {status}: the last deployment did not succeed; read its events in CloudFormation"
+        yield f"the stack is in {status}: the last deployment failed; its events in CloudFormation say why"
     if not stack.facts.get("EnableTerminationProtection"):
         yield "the stack can be deleted: make deploy switches termination protection on"
     # SAM gives the layer's version another name.
@@ -130,7 +130,8 @@ def check_routes(stack: Stack) -> Iterator[str]:
         if route.get("AuthorizationType", "NONE") != wanted:
             yield f"{key} has authorization {route.get('AuthorizationType', 'NONE')} instead of {wanted}"
         if set(route.get("AuthorizationScopes", [])) != set(scopes or ()):
-            yield f"{key} asks for the scopes {sorted(route.get('AuthorizationScopes', []))} instead of {sorted(scopes or ())}"
+            asked = sorted(route.get("AuthorizationScopes", []))
+            yield f"{key} asks for the scopes {asked} instead of {sorted(scopes or ())}"
     authorizers = gateway.get_authorizers(ApiId=api)["Items"]
     if len(authorizers) != 1 or not all(authorizers[0]["JwtConfiguration"].get("Audience") or [""]):
         yield "the API must have one authorizer with an audience: without it, every token is refused"

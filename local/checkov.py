@@ -1,4 +1,4 @@
-"""`make check`: checkov on template.yaml. Each thing that it finds and we leave has a reason here, and no more than that."""
+"""`make check`: runs checkov on template.yaml. Each finding that stays has its reason here, and each reason a finding."""
 
 import json
 import subprocess

@@ -21,7 +21,10 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
-    """Reconcile once, unless payments are not configured. `limits`: of ReconcileContext. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
+    """Reconcile once, unless payments are not configured. `limits`: of ReconcileContext.
+
+    Raises Busy, PaymentsRefused, PaymentsUnavailable.
+    """
     piece = partial(within, deps.table, PIECE_SECONDS)
     try:
         done = reconcile(

@@ -36,7 +36,7 @@ class Gateway(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the names that http.server calls
 
     def log_message(self, *_: Any) -> None:
         """Nobody reads it."""
@@ -286,8 +286,7 @@ def test_every_check_of_the_stack_itself_is_named(aws: DescribedAws) -> None:
     }
 
     assert found(aws) == [
-        "stack: the stack is in UPDATE_ROLLBACK_COMPLETE: the last deployment did not succeed; read its events in "
-        "CloudFormation",
+        "stack: the stack is in UPDATE_ROLLBACK_COMPLETE: the last deployment failed; its events in CloudFormation say why",
         "stack: the stack has no WebhooksRejected, which template.yaml has: deploy again",
         "stack: a deployment may replace the table: make deploy sets deployment/stack-policy.json",
     ]

@@ -1,4 +1,4 @@
-"""What makes SAM publish a new version of a function: without one, the alias stays on the code of an earlier release."""
+"""What makes SAM publish a new version of a function: without one, the alias stays on an earlier release's code."""
 
 import re
 

@@ -257,8 +257,8 @@ SLOWED = (
     "ANY /portal",
     "ANY /portal/{proxy+}",
 )
-# One stage. RouteSettings replace the throttle for a route, so only SLOWED may have some, and the webhook: Stripe repeats
-# a delivery that is refused. The access log's Format is ACCESS_LOG.
+# One stage. RouteSettings replace the throttle for a route, so only SLOWED may have some, and the webhook: Stripe
+# repeats a delivery that is refused. The access log's Format is ACCESS_LOG.
 STAGE = {
     "ApiId": ref("HttpApi"),
     "StageName": "$default",
@@ -592,7 +592,8 @@ ALARMS = {
     "LedgerNotWhole": alarm("Prepaid", "VerificationFindings", SERVICE),
     # An hour holds one run of the sweep, so one alarm is about one run.
     "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
-    # The metrics are ages in seconds. An hour in which no run ended changes nothing. One hourly run may fail or be late; three in a row do not recover by themselves.
+    # The metrics are ages in seconds. An hour in which no run ended changes nothing. One hourly run may fail or be late;
+    # three in a row do not recover by themselves.
     "PurchasesNotReconciled": alarm(
         "Prepaid",
         "ReconciliationOldestFailure",

@@ -32,7 +32,8 @@ class Caller:
 class Request:
     """One request. headers: names in lower case. body: raw bytes. now: the time of the whole request.
 
-    id: the gateway's, in its log, the function's log and every error. domain: the name under which the gateway received the request, which the caller can't forge.
+    id: the gateway's, in its log, the function's log and every error. domain: the name under which the gateway
+    received the request, which the caller can't forge.
     """
 
     id: str
