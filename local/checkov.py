@@ -1,4 +1,4 @@
-"""`make check`: runs checkov on template.yaml. Each finding that stays has its reason here, and each reason a finding."""
+"""`make check`: runs checkov on template.yaml. Each finding that stays has a reason here, and each reason a finding."""
 
 import json
 import subprocess

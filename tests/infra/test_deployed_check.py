@@ -21,6 +21,7 @@ TOPIC = "arn:aws:sns:us-east-1:111122223333:alarms"
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 CREATED = {"ResourceType": "any", "LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
 KEY = "rk_test_of_a_stack_in_a_test"
+WHY = "the last deployment failed; its events in CloudFormation say why"
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -286,7 +287,7 @@ def test_every_check_of_the_stack_itself_is_named(aws: DescribedAws) -> None:
     }
 
     assert found(aws) == [
-        "stack: the stack is in UPDATE_ROLLBACK_COMPLETE: the last deployment failed; its events in CloudFormation say why",
+        f"stack: the stack is in UPDATE_ROLLBACK_COMPLETE: {WHY}",
         "stack: the stack has no WebhooksRejected, which template.yaml has: deploy again",
         "stack: a deployment may replace the table: make deploy sets deployment/stack-policy.json",
     ]

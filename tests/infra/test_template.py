@@ -175,6 +175,16 @@ def test_operators_find_every_metric_and_whether_an_alarm_watches_it(template: d
     assert documented == {str(metric): "yes" if metric in watched else "no" for metric in Metric}
 
 
+def test_operators_find_what_each_alarm_means(template: dict[str, Any]) -> None:
+    text = (TEMPLATE.parent / "docs" / "operating.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[A-Z]\w+`.*?) \| .+ \| .+ \|$", text, re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    # One row explains all of these.
+    documented |= {f"{name}Errors" for name in FUNCTIONS}
+
+    assert of_type(template, "AWS::CloudWatch::Alarm").keys() <= documented
+
+
 def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str, Any]) -> None:
     """What signs the webhook's deliveries is in the webhook's secret alone."""
     described = {

@@ -592,8 +592,8 @@ ALARMS = {
     "LedgerNotWhole": alarm("Prepaid", "VerificationFindings", SERVICE),
     # An hour holds one run of the sweep, so one alarm is about one run.
     "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
-    # The metrics are ages in seconds. An hour in which no run ended changes nothing. One hourly run may fail or be late;
-    # three in a row do not recover by themselves.
+    # The metrics are ages in seconds. An hour in which no run ended changes nothing. One hourly run may fail or be
+    # late; three in a row do not recover by themselves.
     "PurchasesNotReconciled": alarm(
         "Prepaid",
         "ReconciliationOldestFailure",
