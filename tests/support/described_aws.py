@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
@@ -48,7 +49,7 @@ class DescribedAws:
                 raise response
             if model.output_shape is not None:
                 validate_parameters(response, model.output_shape)
-            return AWSResponse("", 200, {}, None), response
+            return AWSResponse("", 200, HTTPHeaders(), None), response
 
         made.meta.events.register("before-parameter-build.*.*", note)
         made.meta.events.register_first("before-call.*.*", answer)

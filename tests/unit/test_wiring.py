@@ -19,7 +19,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
     """What a function registers with Lambda's runtime to be called after each restore."""
     registered: list[Callable[[], None]] = []
     runtime = SimpleNamespace(register_after_restore=registered.append)
-    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
     for name, value in LEAST_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     return registered
