@@ -651,4 +651,7 @@ CONDITIONAL = {
     "StorefrontClient": "OwnUserPool",
     "AdminClient": "OwnUserPool",
     "AlarmTopic": "HasAlarmEmail",
+    # The emulator can't compute with metrics.
+    "ApiErrors": "IsAws",
+    "TableThrottled": "IsAws",
 }
