@@ -9,7 +9,7 @@ import pytest
 
 from prepaid.payments.secrets import webhook_secrets_from
 from tests.support.api import Answer
-from tests.support.handlers import START, Clock
+from tests.support.handlers import START, Clock, Output
 from tests.support.in_process import Service
 from tests.support.stripe_purchases import (
     CURRENT_SECRET,
@@ -48,6 +48,16 @@ def test_a_signed_event_is_accepted(service: Service, secret: str, base64: bool)
 def test_a_signature_with_another_secret_is_rejected(service: Service) -> None:
     assert rejected(deliver(service, BODY, signed(BODY, START, secret=OTHER_SECRET)))
     assert rejected(deliver(service, BODY, signed(BODY, START, secret="")))
+
+
+def test_rejected_deliveries_are_counted_for_the_alarm(service: Service, output: Output) -> None:
+    deliver(service, BODY, signed(BODY, START))
+    assert output.metric("WebhooksRejected") == []
+
+    deliver(service, BODY, signed(BODY, START, secret=OTHER_SECRET))
+    deliver(service, BODY, None)
+
+    assert output.metric("WebhooksRejected") == [1, 1]
 
 
 def test_a_rejection_does_not_reveal_the_number_of_secrets(service: Service) -> None:

@@ -60,7 +60,8 @@ def _in_session(what: str, request: Request, deps: Deps, portal: PortalConfig) -
         visit = visit_of(request, deps)
     except (PortalSessionEnded, Busy):
         return None
-    return page("error_in_session.html", visit, portal, {"tab": None, "here": "/portal", "what": what})
+    values = {"tab": None, "here": "/portal", "what": what, "request_id": request.id}
+    return page("error_in_session.html", visit, portal, values)
 
 
 def _reader(error: Exception, request: Request, deps: Deps, portal: PortalConfig) -> tuple[str, str]:
