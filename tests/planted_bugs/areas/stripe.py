@@ -127,7 +127,7 @@ STRIPE = (
     ),
     Bug(
         "an unset key is a failed reconciliation",
-        "reconcile/app:run",
+        "reconcile:run",
         "except PaymentsNotConfigured:",
         "except ZeroDivisionError:",
         ("test_payments_not_configured",),

@@ -35,14 +35,14 @@ TEMPLATE = (
         "PrepaidLayer",
         "PublishLambdaVersion: true",
         "",
-        ("test_versions",),
+        ("infra/test_versions",),
     ),
     Bug(
         "a schedule may not start the version that it targets",
         "ReconcileScheduleRole",
         "Resource: !Ref ReconcileFunction.Alias",
         "Resource: !GetAtt ReconcileFunction.Arn",
-        ("test_versions",),
+        ("infra/test_versions",),
     ),
     Bug(
         "a silent job rings nowhere",
