@@ -34,14 +34,18 @@ def test_parameters_that_contradict_each_other_are_refused(template: Template) -
 
 
 def test_there_is_no_other_kind_of_resource(template: Template) -> None:
-    assert {made["Type"] for made in template["Resources"].values()} == expected.KINDS
-    conditional = {name: made["Condition"] for name, made in template["Resources"].items() if "Condition" in made}
+    assert {resource["Type"] for resource in template["Resources"].values()} == expected.KINDS
+    conditional = {
+        name: resource["Condition"] for name, resource in template["Resources"].items() if "Condition" in resource
+    }
     assert conditional == expected.CONDITIONAL
 
 
 def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template) -> None:
     policies = ("DeletionPolicy", "UpdateReplacePolicy")
-    found = {name: tuple(made.get(policy) for policy in policies) for name, made in template["Resources"].items()}
+    found = {
+        name: tuple(resource.get(policy) for policy in policies) for name, resource in template["Resources"].items()
+    }
     # SAM gives a layer's version the policy that its RetentionPolicy asks for, and keeps the versions of functions.
     passing = {(None, None), ("Delete", None)}
     versions = of_type(template, "AWS::Lambda::Version")
@@ -115,7 +119,7 @@ def test_a_changed_template_overwrites_no_secret(template: Template) -> None:
 def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
     roles = of_type(template, "AWS::IAM::Role")
     assert {name: role["AssumeRolePolicyDocument"] for name, role in roles.items()} == expected.TRUST
-    # No managed policy, no boundary: all that a role may do stands in the template.
+    # No managed policy and no boundary, so the template lists everything that a role may do.
     assert {name for role in roles.values() for name in role} == {"AssumeRolePolicyDocument", "Policies"}
 
 
