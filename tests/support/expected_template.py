@@ -198,12 +198,12 @@ FUNCTION_SETTINGS = {
     "VerifyFunction": function("Verify", memory=1024, timeout=15 * MINUTE),
 }
 
+TABLE_NAME = either("HasExistingTable", {"Fn::Select": [1, {"Fn::Split": ["/", ref("ExistingTable")]}]}, ref("Table"))
+
 # The value of each environment variable, in every function that has it. tests/security/test_least_privilege.py compares
 # which function has which variable, secrets included, with what its code reads.
 VARIABLES: Properties = {
-    "TABLE_NAME": either(
-        "HasExistingTable", {"Fn::Select": [1, {"Fn::Split": ["/", ref("ExistingTable")]}]}, ref("Table")
-    ),
+    "TABLE_NAME": TABLE_NAME,
     "VERIFY_WHOLE_DAYS": ref("VerifyWholeDays"),
     "LOG_LEVEL": ref("LogLevel"),
     # Alarms look for the service's metrics under these two names.
@@ -597,8 +597,8 @@ ALARMS = {
     "TableThrottled": computed(
         {"Id": "throttled", "Expression": "FILL(reads, 0) + FILL(writes, 0)", "Label": "throttled reads and writes"},
         threshold=100,
-        reads=("AWS/DynamoDB", "ReadThrottleEvents", {"TableName": ref("Table")}),
-        writes=("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": ref("Table")}),
+        reads=("AWS/DynamoDB", "ReadThrottleEvents", {"TableName": TABLE_NAME}),
+        writes=("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": TABLE_NAME}),
     ),
     # SQS names the queue in this dimension, not its URL. A waiting message counts once in each sample, so Maximum.
     "DeadLettersWaiting": alarm(
