@@ -310,7 +310,7 @@ def a_debit_carried_out_twice(run: Run) -> None:
         lot = state["lots"][0]
         lot[3] -= 1
         fields = {"credits": -1, "quota": 0, "balance_after": line["balance_after"] - 1, **(attempt.request.body or {})}
-        kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalog_version")}
+        kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalog_version", "key")}
         pairs.append([{**kept, **fields, "type": "consumption", "draws": [["lot", lot[0], 1, lot[5]]]}, state])
 
     run.rewrite(attempt.request.account, again)
@@ -340,6 +340,85 @@ def a_second_claim_of_one_entry(run: Run) -> None:
 
 def a_due_row_that_is_lost(run: Run) -> None:
     del run.items[next(key for key in run.items if key[0].startswith("DUE#"))]
+
+
+def a_hold_without_a_due_row(run: Run) -> None:
+    del run.items[next(key for key in run.items if "#hold_" in key[1])]
+
+
+def a_charge_that_counts_fewer_reversed_units(run: Run) -> None:
+    key = next(key for key in run.items if key[1].startswith("REVERSED#"))
+    run.items[key] = {**run.items[key], "units": {"N": "0"}}
+
+
+def a_lost_count_of_reversed_units(run: Run) -> None:
+    del run.items[next(key for key in run.items if key[1].startswith("REVERSED#"))]
+
+
+def an_erased_entry_that_named_nobody_erased(run: Run) -> None:
+    """Its texts are gone by no erasure that anybody asked for."""
+    key = next(
+        key for key, item in run.items.items() if "texts" in item and not item["texts"]["S"].startswith("erased ")
+    )
+    run.items[key] = {**run.items[key], "texts": {"S": "erased 123456"}}
+
+
+def an_erasure_that_counts_one_more(run: Run) -> None:
+    attempt = run.new("erasure")
+
+    def count(pairs: list[Any]) -> None:
+        pairs[attempt.response.body["entry"] - 1][0]["quantity"] += 1  # type: ignore[union-attr]
+
+    run.rewrite(attempt.request.account, count)
+
+
+def a_capture_of_another_quantity(run: Run) -> None:
+    attempt = run.answered("capture", 200)
+    run.change(attempt, request=replace(attempt.request, body={"quantity": 9_999}))
+
+
+def a_release_answered_with_another_quantity(run: Run) -> None:
+    attempt = run.answered("release", 200)
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "quantity": 9_999}})
+
+
+def a_reversal_answered_with_more_credits(run: Run) -> None:
+    attempt = run.new("reversal")
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "credits": 9_999}})
+
+
+def a_hold_answered_with_another_end(run: Run) -> None:
+    attempt = run.new("hold")
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "lapses_at": "2100-01-01T00:00:00.000Z"}})
+
+
+def a_capture_refused_as_lapsed_that_was_not(run: Run) -> None:
+    attempt = run.answered("capture", 200)
+    body = {"code": "hold_lapsed", "lapsed_at": "2100-01-01T00:00:00.000Z"}
+    run.change(attempt, request=replace(attempt.request, key="never"), response={"status": 409, "body": body})
+
+
+def a_quote_of_another_price(run: Run) -> None:
+    attempt = run.answered("quote", 200)
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "credits": 9_999}})
+
+
+def a_batch_whose_results_are_out_of_order(run: Run) -> None:
+    attempt = run.answered("batch", 200, lambda _, response: len(_new_results(response)) > 1)
+    assert attempt.response
+    results = attempt.response.body["results"]
+    first, second = (results.index(result) for result in _new_results(attempt.response)[:2])
+    swapped = list(results)
+    swapped[first], swapped[second] = swapped[second], swapped[first]
+    run.change(attempt, response={"body": {"results": swapped}})
+
+
+def _new_results(response: Response) -> list[Any]:
+    return [result for result in response.body["results"] if result["status"] == 201 and not result["replayed"]]
 
 
 def a_hash_that_does_not_follow(run: Run) -> None:
@@ -408,7 +487,19 @@ CORRUPTIONS: dict[Corruption, str] = {
     a_claim_that_is_lost: "is not claimed by it",
     a_claim_that_names_another_entry: "is not claimed by it",
     a_second_claim_of_one_entry: "two keys claim one entry",
-    a_due_row_that_is_lost: "due rows and lots differ",
+    a_due_row_that_is_lost: "due rows, lots and holds differ",
+    a_hold_without_a_due_row: "due rows, lots and holds differ",
+    a_charge_that_counts_fewer_reversed_units: "reversed units",
+    a_lost_count_of_reversed_units: "reversed units",
+    an_erased_entry_that_named_nobody_erased: "is erased, and it named",
+    an_erasure_that_counts_one_more: "entries instead of",
+    a_capture_of_another_quantity: "another request's entry",
+    a_release_answered_with_another_quantity: "not what entry",
+    a_reversal_answered_with_more_credits: "not what entry",
+    a_hold_answered_with_another_end: "not what entry",
+    a_capture_refused_as_lapsed_that_was_not: "not true at any moment",
+    a_quote_of_another_price: "not true at any moment",
+    a_batch_whose_results_are_out_of_order: "a batch out of order",
     a_hash_that_does_not_follow: "the chain breaks",
     an_account_nobody_asked_for: "nobody ever asked for it",
     credits_from_nowhere: "its line",
