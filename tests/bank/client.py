@@ -120,9 +120,10 @@ def serve_client(plan: Plan, client: int, folder: Path, handlers: Mapping[str, H
 def load_handler(function: str) -> Handler:
     """A function's own handler. A bank's database keeps no secrets, so the one of erasures is a text here."""
     app = load_app(function)
-    if function != FUNCTION_OF[ERASE]:
-        return app.handler
-    return app.make_handler(replace(wiring.build(from_environment()), cursor_secret=lambda: "bank"))
+    handler: Handler = app.handler
+    if function == FUNCTION_OF[ERASE]:
+        handler = app.make_handler(replace(wiring.build(from_environment()), cursor_secret=lambda: "bank"))
+    return handler
 
 
 def end_with_owner() -> None:

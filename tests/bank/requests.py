@@ -42,14 +42,17 @@ WEIGHTS = {
     "reuse": 3,
 }
 # What a request of the kind is about: one in six names an entry of the wrong kind.
-ABOUT = {"capture": ("hold", "debit"), "release": ("hold", "debit"), "reversal": ("debit", "capture", "hold")}
-LIKELY = {"capture": (6, 1), "release": (6, 1), "reversal": (4, 2, 1)}
+ABOUT = {
+    "capture": ("hold", "debit"),
+    "release": ("hold", "debit"),
+    "reversal": ("debit", "capture", "hold"),
+    "void": ("grant", "debit"),
+}
+LIKELY = {"capture": (6, 1), "release": (6, 1), "reversal": (4, 2, 1), "void": (6, 1)}
 RETRIED = frozenset({"debit", "hold", "capture", "release", "reversal", "batch", "grant", "void", "erasure"})
 # Some holds lapse while the run goes on.
 TTL_SECONDS = (1, 2, 4, 900)
 CUSTOMERS = ("Ana", "Maria", "Rui")
-# The entries among which a void picks its grant: few, so that several pick the same.
-OLDEST_LOTS = 30
 # How far back a retry looks: so near that the first request may still be running, in this process or another one.
 NEAR = 3
 
@@ -126,11 +129,6 @@ def _fresh(plan: Plan, client: int, index: int, kind: str, dice: Random) -> Requ
             return Request(kind="batch", account=account, body={"items": _items(key, dice)})
         case "grant":
             return Request(kind="grant", account=account, key=key, body=_grant_body(plan, key, dice))
-        case "void":
-            # Whether there is such a grant, and what is left of it, shows when it is asked.
-            body = {"reason": key} | ({"credits": dice.choice(QUANTITIES)} if dice.random() < 0.5 else {})
-            lot = f"gra_{dice.randint(2, OLDEST_LOTS):012d}"
-            return Request(kind="void", account=account, key=key, body=body, about=lot)
         case "terms":
             return _terms(account, dice.choice(PLANS), ai_enabled=dice.random() < 0.8)
         case "erasure":
@@ -154,7 +152,7 @@ def _items(key: str, dice: Random) -> list[dict[str, Any]]:
 
 
 def _about(plan: Plan, client: int, index: int, kind: str, about: str, dice: Random) -> Request:
-    """A capture, release or reversal of what this client or another one asked for earlier."""
+    """A capture, release, reversal or void of what this client or another one asked for earlier."""
     sender = client if dice.random() < 0.7 else dice.randrange(plan.clients)
     first = _earlier(plan, sender, min(index, plan.requests_of(sender)) - 1, frozenset({about}))
     if first is None:
@@ -165,6 +163,9 @@ def _about(plan: Plan, client: int, index: int, kind: str, about: str, dice: Ran
         return Request(kind="capture", account=first.account, key=key, body=part, first=first)
     if kind == "release":
         return Request(kind="release", account=first.account, key=key, first=first)
+    if kind == "void":
+        body = {"reason": key} | ({"credits": dice.choice(QUANTITIES)} if part else {})
+        return Request(kind="void", account=first.account, key=key, body=body, first=first)
     part = {"quantity": max(1, part["quantity"])} if part else {}
     return Request(kind="reversal", account=first.account, key=key, body={"reason": key, **part}, first=first)
 

@@ -28,9 +28,8 @@ def asks_for(ledger: RawLedger, request: Request, number: int) -> bool:  # noqa:
                 said["ttl_seconds"] = (line["lapses_at"] - line["at"]) / 1000
             return all(said.get(name) == value for name, value in body.items())
         case "capture", "capture":
-            return line["holds"] == [about] and line["quantity"] == body.get(
-                "quantity", ledger.lines[about].get("quantity")
-            )
+            quantity = body.get("quantity", ledger.lines[about].get("quantity"))
+            return bool((line["holds"], line["quantity"]) == ([about], quantity))
         case "release", "release":
             return bool(line["holds"] == [about] and line["actor"] != rules.SERVICE)
         case "reversal", "reversal":
@@ -123,7 +122,7 @@ def _facts(refusal: rules.Refusal) -> Json:
 
 
 def _in_the_oracles_words(request: Request) -> requests.Request:  # noqa: PLR0911 - one case for each kind
-    body, about = request.body or {}, int(request.about[-12:] or 0)
+    body = request.body or {}
     match request.kind:
         case "debit" | "quote":
             return requests.Debit(actor="", feature=body["feature"], quantity=body["quantity"])
@@ -139,7 +138,7 @@ def _in_the_oracles_words(request: Request) -> requests.Request:  # noqa: PLR091
             charge = _if_of(request, "con", "cap")
             return requests.Reverse(actor="", entry=charge, quantity=body.get("quantity"), description=body["reason"])
         case "void":
-            return requests.Void(actor="", lot=about, credits=body.get("credits"))
+            return requests.Void(actor="", lot=_if_of(request, "gra"), credits=body.get("credits"))
     ends = milliseconds_of(body["expires_at"]) if "expires_at" in body else None
     return requests.Grant(
         actor="", kind=body["kind"], credits=body["credits"], months=body.get("valid_months"), expires_at=ends
