@@ -227,7 +227,7 @@ def _check_reversed_units(account_check: AccountCheck, items: Stored) -> None:
 
 
 def _check_erasures(account_check: AccountCheck, attempts: list[Attempt]) -> None:
-    """What is erased named an erased customer, and what named one before an erasure is erased."""
+    """What is erased named an erased customer, and no entry before an erasure names its customer any more."""
     ledger, asked = account_check.ledger, defaultdict[str, list[Attempt]](list)
     for attempt in attempts:
         if attempt.request.kind == "erasure":
@@ -251,13 +251,10 @@ def _check_erasures(account_check: AccountCheck, attempts: list[Attempt]) -> Non
         several = len(asked[key]) > 1
         counted = line["quantity"] == marked[key] or (several and line["quantity"] < marked[key])
         account_check.demand(counted, f"erasure {number} counts {line['quantity']} entries instead of {marked[key]}")
-        began = min(attempt.at for attempt in asked[key])
         for earlier in range(1, number):
-            if account_check.bounds.upper[earlier] < began and "erased" not in ledger.lines[earlier]:
-                named = ledger.texts_of(earlier).get("customer")
-                account_check.demand(
-                    named is None or named not in customers, f"erasure {number} left the customer in entry {earlier}"
-                )
+            named = ledger.texts_of(earlier).get("customer") if "erased" not in ledger.lines[earlier] else None
+            kept = named is not None and named in customers
+            account_check.demand(not kept, f"erasure {number} left the customer in entry {earlier}")
 
 
 def _bound_by_requests(account_check: AccountCheck, attempts: list[Attempt]) -> None:

@@ -312,6 +312,28 @@ def an_erasure_that_counts_one_more(run: Run) -> None:
     run.rewrite(attempt.request.account, count)
 
 
+def an_erasure_of_another_customer(run: Run) -> None:
+    """What it says was erased names somebody else, and its own customer is still there."""
+    attempt = run.new("erasure", lambda _, response: response.body["entries"] > 0)
+    for each in [each for each in run.histories if each.request.key == attempt.request.key]:
+        run.change(each, request=replace(each.request, body={"customer": "nobody"}))
+
+
+def an_entry_that_an_erasure_left(run: Run) -> None:
+    """The request of an entry that is erased, and its texts are there again."""
+    attempt = run.new("erasure", lambda _, response: response.body["entries"] > 0)
+    assert attempt.response
+    customer = (attempt.request.body or {})["customer"]
+
+    def name_again(pairs: list[Any]) -> None:
+        assert attempt.response
+        earlier = (line for line, _ in pairs[: attempt.response.body["entry"]] if line.pop("erased", None))
+        for line in earlier:
+            line["customer"] = customer
+
+    run.rewrite(attempt.request.account, name_again)
+
+
 def a_capture_of_another_quantity(run: Run) -> None:
     attempt = run.answered("capture", 200)
     run.change(attempt, request=replace(attempt.request, body={"quantity": 9_999}))
@@ -433,6 +455,8 @@ CORRUPTIONS: dict[Corruption, str] = {
     a_lost_count_of_reversed_units: "reversed units",
     an_erased_entry_that_named_nobody_erased: "is erased, and it named",
     an_erasure_that_counts_one_more: "entries instead of",
+    an_erasure_of_another_customer: "is erased, and it named",
+    an_entry_that_an_erasure_left: "left the customer in entry",
     a_capture_of_another_quantity: "another request's entry",
     a_release_answered_with_another_quantity: "not what entry",
     a_reversal_answered_with_more_credits: "not what entry",

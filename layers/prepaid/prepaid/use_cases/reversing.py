@@ -45,6 +45,8 @@ def reverse_charge(
         find_replay(table, account_id, asked, idempotency_key)
         raise ConsumptionNotFound
     for _ in attempts(table.deadline):
+        # The state first: a count that is older than the state would return units a second time.
+        tail = read_tail(table, account_id)
         charge, before = _read_charge(table, account_id, charged)
         operation = replace(
             asked, charge=charge, reversed=before, customer=charged.customer, reference=charged.reference
@@ -61,9 +63,10 @@ def reverse_charge(
                 idempotency_key=idempotency_key,
                 salt=salt,
                 also=also,
+                tail=tail,
             )
         except ConditionFailed:
-            # Another reversal of the same charge was first: count again.
+            # Another entry was first, perhaps a reversal of the same charge: count again.
             continue
     raise Busy
 
