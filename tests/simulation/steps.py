@@ -392,8 +392,8 @@ RIVALS = (
     "put_account", "patch_account", "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay",
     "reconcile", "again", "catalog", "unlock", "cancel",
 )  # fmt: skip
-# They read texts that they return or write again; an erasure in between is tested by name.
-READS_TEXTS = frozenset({"history", "capture", "reverse", "again"})
+# They return texts, which an erasure in between may or may not have removed.
+READS_TEXTS = frozenset({"history", "again"})
 MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
     "pay", "cancel",
