@@ -41,7 +41,7 @@ SERVED = (OK, CREATED)
 
 @dataclass(frozen=True)
 class Verdict:
-    """faults: in words, each with its account. totals: of all ledgers. counts: what the histories contain."""
+    """faults: as texts, each with its account. totals: of all ledgers. counts: what the histories contain."""
 
     faults: list[str]
     totals: Counter[str]
@@ -73,7 +73,7 @@ class Bounds:
 
 @dataclass
 class AccountCheck:
-    """One account's check as it goes."""
+    """The progress of one account's check."""
 
     ledger: RawLedger
     bounds: Bounds

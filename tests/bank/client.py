@@ -127,7 +127,7 @@ def load_handler(function: str) -> Handler:
 
 
 def end_with_owner() -> None:
-    """The supervisor holds the other end of standard input: when it is gone, so are we."""
+    """The supervisor holds the other end of standard input: when it exits, this process exits too."""
 
     def watch() -> None:
         while os.read(0, 1024):

@@ -1,4 +1,4 @@
-"""The checker finds what is wrong: one planted corruption of a true run's history or table at a time."""
+"""The checker finds faults: one corruption at a time of the history or table of a real run."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -118,7 +118,7 @@ def a_refusal_for_want_of_credits_that_were_there(run: Run) -> None:
 def a_refusal_that_names_credits_nobody_had(run: Run) -> None:
     refused = run.answered("debit", 402)
     assert refused.response
-    # So many that no state near it, whose moment it could be as well, had as much.
+    # So many that no nearby state of the account had as much.
     run.change(refused, response={"body": {**refused.response.body, "available": 1_000_000}})
 
 
@@ -238,7 +238,7 @@ def two_entries_swapped(run: Run) -> None:
 
 
 def a_debit_carried_out_twice(run: Run) -> None:
-    """Sums, chain and all: only its key knows."""
+    """With matching sums and chain: only its key reveals it."""
     attempt = run.new(
         "debit",
         lambda attempt, response: response.body["quantity"] == 1 and first_lot(run, attempt.request.account)[3] > 1,
