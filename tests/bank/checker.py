@@ -227,7 +227,7 @@ def _check_reversed_units(account_check: AccountCheck, items: Stored) -> None:
 
 
 def _check_erasures(account_check: AccountCheck, attempts: list[Attempt]) -> None:
-    """What is erased named an erased customer, and no entry before an erasure names its customer any more."""
+    """Every erased entry named an erased customer, and no entry before an erasure names its customer any more."""
     ledger, asked = account_check.ledger, defaultdict[str, list[Attempt]](list)
     for attempt in attempts:
         if attempt.request.kind == "erasure":
@@ -296,8 +296,8 @@ def _bound_by_answer(account_check: AccountCheck, attempt: Attempt, response: Re
 
 
 def _check_flexible(account_check: AccountCheck, attempts: list[Attempt], attempt: Attempt, response: Response) -> None:
-    """Refusals, quotes and changes of terms were true of a state between sending and response, and there is no other
-    answer."""
+    """Refusals, quotes and changes of terms were right for a state between sending and response. No other response is
+    left."""
     request, ledger = attempt.request, account_check.ledger
     newest = account_check.bounds.newest_between(attempt.at, response.at)
     number = ledger.number_of.get(request.key or "", ledger.last + 1)

@@ -109,7 +109,7 @@ def event_of(request: Request) -> Event:
 
 
 def serve_client(plan: Plan, client: int, folder: Path, handlers: Mapping[str, Handler]) -> None:
-    """Send all that is left of one client's requests."""
+    """Send the rest of one client's requests."""
     file = folder / f"{client}.jsonl"
     first = next_index(file)
     sender = Sender(handlers, Recorder(file))

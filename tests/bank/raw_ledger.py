@@ -81,7 +81,7 @@ def _keys_without_body(attempts: list[Attempt]) -> set[str]:
 
 
 def request_of(ledger: RawLedger, number: int) -> requests.Request:  # noqa: PLR0911 - one case for each kind
-    """The request that an entry says it carries out. That a client sent it is checked elsewhere."""
+    """The request that an entry states to carry out. Another check finds whether a client sent it."""
     line = ledger.lines[number]
     actor, key, texts = line["actor"], ledger.key_of(number), ledger.texts_of(number)
     match line["type"]:

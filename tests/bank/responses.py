@@ -98,9 +98,9 @@ def is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Respo
     """Whether the rules refuse the request so after entry `number`, at some time that it can have used."""
     request, state = _in_the_oracles_words(attempt.request), ledger.states[number]
     if isinstance(request, requests.Void) and request.lot > number:
-        # The oracle knows of lots that were granted only later.
+        # The oracle's ledger also has lots that were granted later.
         return bool(response.body["code"] == "grant_not_found")
-    # What an entry made of holds and reversals that came later, nobody knew.
+    # Without the holds and reversals of later entries.
     then = replace(ledger.oracle, lines=ledger.oracle.lines[:number])
     for now in _instants(state, ledger.lines[number]["at"], attempt, response):
         refusal = rules.refusal(then, state, request, now, CATALOG)
