@@ -116,12 +116,12 @@ def request_of(ledger: RawLedger, number: int) -> requests.Request:  # noqa: PLR
                 kind=row[KIND],
                 credits=row[GRANTED],
                 expires_at=row[EXPIRES_AT],
-                description=line["description"],
+                description=texts.get("description"),
                 key=key,
             )
         case "void":
             [[_, lot, credits, _]] = line["draws"]
-            return requests.Void(actor=actor, lot=lot, credits=credits, description=line["description"], key=key)
+            return requests.Void(actor=actor, lot=lot, credits=credits, description=texts.get("description"), key=key)
         case "erasure":
             return requests.Erase(actor=actor, entries=line["quantity"], key=key)
         case "plan_change":

@@ -39,11 +39,11 @@ def asks_for(ledger: RawLedger, request: Request, number: int) -> bool:  # noqa:
             asked = (about, body.get("quantity", charged), body["reason"])
             return bool((line["reverses"], line["quantity"], texts.get("description")) == asked)
         case "void", "void":
-            return _voids(request, line, state) and line["description"] == body["reason"]
+            return _voids(request, line, state) and texts.get("description") == body["reason"]
         case "erasure", "erasure":
             return True
         case "grant", granted if granted == rules.GRANTS[body["kind"]]:
-            return _grants(body, line, state)
+            return _grants(body, line, state) and texts.get("description") == body["reason"]
     return False
 
 
@@ -53,8 +53,7 @@ def _grants(body: Json, line: Line, state: State) -> bool:
         ends = milliseconds_of(body["expires_at"])
     else:
         ends = end_of_validity(row[GRANTED_AT], body["valid_months"], state.terms["time_zone"])
-    stored = (row[KIND], row[GRANTED], row[EXPIRES_AT], line["description"])
-    return bool(stored == (body["kind"], body["credits"], ends, body["reason"]))
+    return bool((row[KIND], row[GRANTED], row[EXPIRES_AT]) == (body["kind"], body["credits"], ends))
 
 
 def _voids(request: Request, line: Line, state: State) -> bool:
@@ -177,8 +176,8 @@ def answers_of(ledger: RawLedger, number: int) -> list[Json]:  # noqa: PLR0911 -
         case "reversal":
             return [answers.reversal(line, number), answers.reversal({**line, **ledger.texts_of(number)}, number)]
         case "void":
-            return [answers.void(line, ledger.states[number], number)]
+            return [answers.void({**line, **ledger.texts_of(number)}, ledger.states[number], number)]
         case "erasure":
             said = {"id": f"era_{number:012d}", "entry": number, "entries": line["quantity"]}
             return [said | {"created_at": time_text(line["at"])}]
-    return [answers.grant(line, number)]
+    return [answers.grant({**line, **ledger.texts_of(number)}, number)]
