@@ -18,6 +18,7 @@ from typing import Any
 
 from prepaid import wiring
 from prepaid.settings import from_environment
+from prepaid.store.secrets import Versions
 from tests.bank.history import BUSY, Recorder, next_index
 from tests.bank.requests import Plan, Request, opening, request_at
 from tests.support.api import (
@@ -122,7 +123,9 @@ def load_handler(function: str) -> Handler:
     app = load_app(function)
     handler: Handler = app.handler
     if function == FUNCTION_OF[ERASE]:
-        handler = app.make_handler(replace(wiring.build(from_environment()), cursor_secret=lambda: "bank"))
+        handler = app.make_handler(
+            replace(wiring.build(from_environment()), cursor_secrets=lambda: Versions({1: "bank"}))
+        )
     return handler
 
 
