@@ -17,7 +17,7 @@ import boto3
 import stripe
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployment.settings import ROOT, SettingsError, read_environment, read_template
+from deployment.settings import ROOT, SettingsError, account_of, read_environment, read_template
 
 ALIAS = "live"
 ANSWER_SECONDS = 30
@@ -327,8 +327,7 @@ def missing(stack: Stack) -> list[str]:
 def deployed(environment: str) -> Stack:
     """The stack of an environment, with the shell's credentials."""
     settings = read_environment(environment)
-    session: Any = boto3.Session(region_name=settings.region)
-    return read_stack(session.client, settings.stack_name, read_template())
+    return read_stack(account_of(settings).session.client, settings.stack_name, read_template())
 
 
 def local(name: str) -> Stack:

@@ -7,12 +7,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment.build import BUILT, LAYER, architecture_of
 from deployment.marks import mark
-from deployment.settings import ROOT, SettingsError, every_parameter, read_environment, read_template
+from deployment.settings import (
+    CONFIG,
+    ROOT,
+    SettingsError,
+    account_of,
+    every_parameter,
+    read_environment,
+    read_template,
+)
 from local import sam
 from local.processes import LocalStackError, own_environment
 
@@ -24,12 +31,17 @@ if TYPE_CHECKING:
 POLICY = Path(__file__).with_name("stack-policy.json")
 
 
-def deploy_arguments(environment: str, parameters: "Mapping[str, str]", more: "Sequence[str]") -> list[str]:
+def deploy_arguments(environment: str, region: str, parameters: "Mapping[str, str]", more: "Sequence[str]") -> list[str]:
     """The arguments of `sam deploy`. Raises SettingsError if `more` would replace the parameters."""
     if any(argument.startswith("--parameter-overrides") for argument in more):
         raise SettingsError("set parameters in samconfig.toml: --parameter-overrides would replace all of them")
     return [
         "deploy",
+        # SAM looks for it beside the built template.
+        "--config-file",
+        str(CONFIG),
+        "--region",
+        region,
         "--config-env",
         environment,
         "--template-file",
@@ -52,17 +64,19 @@ def main() -> int:
     parser.add_argument("--environment", required=True, help="a section of samconfig.toml (ENV=)")
     chosen, more = parser.parse_known_args()
     environment = read_environment(chosen.environment)
+    account = account_of(environment)
     parameters = every_parameter(environment, read_template(), architecture_of(BUILT / LAYER))
     if not parameters["AlarmEmail"]:
         print(f"\n*** NOBODY HEARS THE ALARMS of {environment.stack_name}: AlarmEmail is empty. ***\n", flush=True)
-    arguments = deploy_arguments(environment.name, parameters, more)
+    print(f"{environment.stack_name} in account {account.id}, {account.region}", flush=True)
+    arguments = deploy_arguments(environment.name, account.region, parameters, more)
     mark(BUILT, parameters)
     mine = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "SAM_"))}
     env = {**sam.environment(own_environment()), **mine}
     if code := subprocess.run(sam.command(*arguments), env=env, cwd=ROOT, check=False).returncode:
         return code
-    protect(boto3.Session(region_name=environment.region).client("cloudformation"), environment.stack_name)
-    print(f"Deployed. `make check-deployed ENV={environment.name}` says what is missing.")
+    protect(account.session.client("cloudformation"), environment.stack_name)
+    print(f"{environment.stack_name} can't be deleted now. `make check-deployed ENV={environment.name}` says what is missing.")
     return 0
 
 
@@ -72,4 +86,4 @@ if __name__ == "__main__":
     except (SettingsError, LocalStackError) as error:
         sys.exit(f"make deploy: {error}")
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"make deploy: the stack is deployed, but not protected: {error}")
+        sys.exit(f"make deploy: the stack could not be protected from deletion: {error}")

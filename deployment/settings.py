@@ -1,5 +1,6 @@
 """The environments of samconfig.toml, and the parameters of template.yaml."""
 
+import os
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
+from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -77,3 +80,30 @@ def every_parameter(environment: Environment, template: Mapping[str, Any], archi
     if DECIDED_BY_BUILD in environment.parameters:
         raise SettingsError("leave Architecture out of samconfig.toml: make build ARCHITECTURE=… decides it")
     return {**defaults, **environment.parameters, DECIDED_BY_BUILD: architecture}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The AWS account and region of a deployment. session: a boto3.Session there."""
+
+    session: Any
+    id: str
+    region: str
+
+
+def account_of(environment: Environment) -> Account:
+    """The account of the shell's credentials, in the environment's region or the shell's.
+
+    Raises SettingsError if there is no region, or AWS accepts no credentials: before anything is built or asked for.
+    """
+    # boto3 itself reads AWS_DEFAULT_REGION only, the AWS CLI both.
+    session = boto3.Session(region_name=environment.region or os.environ.get("AWS_REGION"))
+    if session.region_name is None:
+        raise SettingsError(
+            f'no region: add region = "…" to [{environment.name}.deploy.parameters] in samconfig.toml, or export AWS_REGION'
+        )
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise SettingsError(f"no AWS credentials that work: {error}. `aws sts get-caller-identity` must succeed") from error
+    return Account(session=session, id=account, region=session.region_name)
