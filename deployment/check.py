@@ -55,13 +55,18 @@ class Stack:
 
 
 def read_stack(client: Client, name: str, template: Mapping[str, Any], api_url: str | None = None) -> Stack:
-    """The stack as AWS describes it. Raises SettingsError if there is none."""
+    """The stack as AWS describes it. Raises SettingsError if there is none, or its creation failed."""
     formation = client("cloudformation")
     try:
         [facts] = formation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         raise SettingsError(f"there is no stack {name}: {error.response['Error']['Message']}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in facts.get("Outputs", [])}
+    if "ApiUrl" not in outputs:
+        raise SettingsError(
+            f"the stack {name} is in {facts['StackStatus']} and has no outputs: its events in CloudFormation say why; "
+            "docs/disaster.md says what a failed create leaves behind"
+        )
     pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
     return Stack(
         client=client,

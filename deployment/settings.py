@@ -25,12 +25,13 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One environment of samconfig.toml. region: None for the shell's."""
+    """One environment of samconfig.toml. config: that file. region: None for the shell's."""
 
     name: str
     stack_name: str
     region: str | None
     parameters: Mapping[str, str]
+    config: Path = CONFIG
 
 
 class _Loader(yaml.CSafeLoader):
@@ -54,6 +55,7 @@ def read_environment(name: str, path: Path = CONFIG) -> Environment:
         raise SettingsError(f"samconfig.toml has no environment {name!r}; it has {', '.join(known)}")
     settings = config[name]["deploy"]["parameters"]
     return Environment(
+        config=path,
         name=name,
         stack_name=settings["stack_name"],
         region=settings.get("region"),
@@ -97,13 +99,14 @@ def account_of(environment: Environment) -> Account:
     Raises SettingsError if there is no region, or AWS accepts no credentials: before anything is built or asked for.
     """
     # boto3 itself reads AWS_DEFAULT_REGION only, the AWS CLI both.
-    session = boto3.Session(region_name=environment.region or os.environ.get("AWS_REGION"))
+    session: Any = boto3.Session(region_name=environment.region or os.environ.get("AWS_REGION"))
     if session.region_name is None:
-        raise SettingsError(
-            f'no region: add region = "…" to [{environment.name}.deploy.parameters] in samconfig.toml, or export AWS_REGION'
-        )
+        section = f"[{environment.name}.deploy.parameters]"
+        raise SettingsError(f'no region: add region = "…" to {section} in samconfig.toml, or export AWS_REGION')
     try:
         account = session.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        raise SettingsError(f"no AWS credentials that work: {error}. `aws sts get-caller-identity` must succeed") from error
+        raise SettingsError(
+            f"no AWS credentials that work: {error}. `aws sts get-caller-identity` must succeed"
+        ) from error
     return Account(session=session, id=account, region=session.region_name)
