@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from bench import growth
 from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Account, Lot, Terms
 from prepaid.core.ledger import Debit, apply
@@ -180,6 +181,11 @@ def per_million_debits() -> list[Cost]:
     ]
 
 
+def besides_units() -> float:
+    """Dollars of a million debits without the units of DynamoDB."""
+    return sum(cost.dollars for cost in per_million_debits() if not cost.item.startswith("DynamoDB"))
+
+
 def recent_pass_of_a_debit() -> float:
     """Dollars of checking a new entry once."""
     entry, _ = rows_of_a_debit()
@@ -248,6 +254,10 @@ def tables(template: Mapping[str, Any]) -> str:
             *_table("each million debits ever made, a month", per_million_ever_made(whole_days)),
             "",
             *_table("depends on you, a month", options(template, whole_days), total=False),
+            "",
+            "**A million debits all in, by what the account has.**",
+            "",
+            *growth.table(besides_units(), PRICES["write unit"], PRICES["read unit"]),
         ]
     )
 
