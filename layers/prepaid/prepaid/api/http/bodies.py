@@ -99,8 +99,13 @@ def part_of[M: BaseModel](value: Any, model: type[M], name: str) -> M:
 
 def _invalid(problems: list[ErrorDetails], name: str) -> InvalidRequest:
     return InvalidRequest(
-        tuple((_field_of(problem["loc"]) or name, problem["msg"].removeprefix("Value error, ")) for problem in problems)
+        tuple((_field_of(problem["loc"]) or name, _reason_of(problem["msg"])) for problem in problems)
     )
+
+
+def _reason_of(message: str) -> str:
+    # What pydantic adds for programmers.
+    return message.removeprefix("Value error, ").replace(" after validation", "")
 
 
 def _field_of(place: tuple[int | str, ...]) -> str:
