@@ -164,6 +164,7 @@ def webhook_handler(stand: Stand) -> Any:
         webhook_secrets=lambda: (SECRET, PREVIOUS),
         webhook_tolerance_seconds=TOLERANCE_SECONDS,
         stack=CHECKOUT.stack,
+        event_source="prepaid/test",
         portal=None,
         checkout=CHECKOUT,
         random_bytes=bytes,

@@ -27,6 +27,7 @@ from tests.support.api import (
     ACCOUNTS,
     CODE,
     CONSUME,
+    EVENTS,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -265,6 +266,7 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
     clock.now += 31 * DAY
     assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
+    assert service(EVENTS, query={"limit": "5"}).body["events"]
 
 
 def erase(service: Service) -> None:

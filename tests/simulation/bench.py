@@ -224,6 +224,7 @@ class Bench:
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
             stack=STACK,
+            event_source="prepaid/test",
             portal=portal_at("https://api.example.com", return_url="https://shop.example.com/credits"),
             checkout=CheckoutConfig(
                 live=False,

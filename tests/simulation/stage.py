@@ -91,6 +91,7 @@ class Stage:
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=CHECKOUT.stack,
+            event_source="prepaid/test",
             portal=portal_at("https://api.example.com", return_url=CHECKOUT.return_url),
             checkout=CHECKOUT,
             random_bytes=self._bytes,

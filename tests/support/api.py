@@ -12,6 +12,7 @@ from prepaid.api import (
     catalogs,
     consumptions,
     erasures,
+    events,
     grants,
     histories,
     holds,
@@ -43,6 +44,7 @@ BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
 STATEMENT = statements.SHOW.key
 USAGE = usages.SHOW.key
+EVENTS = events.LIST.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key

@@ -166,6 +166,7 @@ VARIABLES: Properties = {
     "STRIPE_STACK": either(
         "HasStripeStack", ref("StripeStack"), sub("${AWS::AccountId}/${AWS::Region}/${AWS::StackName}")
     ),
+    "EVENT_SOURCE": sub("prepaid/${AWS::StackName}"),
     "LIVE_MODE": ref("StripeLiveMode"),
     "PAYMENT_METHODS": ref("PaymentMethods"),
     "RETURN_URL": ref("ReturnUrl"),

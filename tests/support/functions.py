@@ -87,6 +87,7 @@ class Deployment:
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=STACK,
+            event_source=f"prepaid/{STACK}",
             checkout=CheckoutConfig(
                 live=False, stack=STACK, payment_methods=("card", "pix", "boleto"), return_url=self.return_url
             ),

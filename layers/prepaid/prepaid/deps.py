@@ -22,6 +22,7 @@ class Deps:
     Secrets are functions: each reads its secret on first use, and again after some minutes.
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     stack: the name of this stack in the metadata of its sessions at Stripe; "" in a function that reads no payments.
+    event_source: its name in events; "" in a function without events.
     checkout: how customers pay; None in a function that sells nothing. portal: None in a function without pages.
     """
 
@@ -34,6 +35,7 @@ class Deps:
     webhook_secrets: Callable[[], tuple[str, ...]]
     webhook_tolerance_seconds: int
     stack: str
+    event_source: str
     checkout: "CheckoutConfig | None"
     portal: "PortalConfig | None"
     random_bytes: Callable[[int], bytes]

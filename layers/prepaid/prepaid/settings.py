@@ -10,7 +10,7 @@ class Settings:
 
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     live_mode: whether purchases take real money. return_url: where the customer returns to after paying.
-    stripe_stack: the name of this stack in the metadata of its sessions at Stripe.
+    stripe_stack: the name of this stack in the metadata of its sessions at Stripe. event_source: its name in events.
     portal_url: the address of the subscription page, "" for the API's own. portal_return_origins: the sites besides
     return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
     checkout_origin: the site of the payment pages. portal_accent, portal_accent_dark: the platform's colour, such
@@ -25,6 +25,7 @@ class Settings:
     pepper_secret_name: str | None
     stripe_api_base: str | None
     stripe_stack: str | None
+    event_source: str
     live_mode: bool
     payment_methods: tuple[str, ...]
     return_url: str | None
@@ -50,6 +51,7 @@ def from_environment() -> Settings:
         pepper_secret_name=environment.get("PEPPER_SECRET_NAME"),
         stripe_api_base=environment.get("STRIPE_API_BASE"),
         stripe_stack=environment.get("STRIPE_STACK"),
+        event_source=environment.get("EVENT_SOURCE", ""),
         live_mode=environment.get("LIVE_MODE", "false") == "true",
         payment_methods=_listed(environment.get("PAYMENT_METHODS", "card")),
         return_url=environment.get("RETURN_URL"),

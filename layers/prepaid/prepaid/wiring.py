@@ -50,6 +50,7 @@ def build(settings: Settings) -> Deps:
         webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
         stack=settings.stripe_stack or "",
+        event_source=settings.event_source,
         checkout=_checkout(settings),
         portal=_portal(settings),
         random_bytes=secrets.token_bytes,

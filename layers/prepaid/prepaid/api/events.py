@@ -1,0 +1,135 @@
+"""GET /v1/accounts/{account}/events: an account's events and alerts, straight from its ledger."""
+
+import re
+from datetime import datetime
+from typing import Literal, NotRequired, TypedDict
+
+from prepaid.api.http.requests import Request, account_of, check_query, limit_of
+from prepaid.api.http.responses import Response
+from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.times import Time, rfc3339
+from prepaid.core.errors import InvalidRequest
+from prepaid.core.events import Event, EventBalance
+from prepaid.deps import Deps
+from prepaid.use_cases.publishing import events_after
+
+# The schema of `data`. A change that an old consumer can't read gets another name.
+SCHEMA = "urn:prepaid:event:v1"
+ENTRY_NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
+DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+
+
+class EventDataAnswer(TypedDict):
+    """Numbers and ids. entry: the number of the account's entry, absent from events without one.
+
+    An event has the members that concern it. It has no texts: names, descriptions and references stay in the history.
+    days: until the lot expires. threshold: the account's low_credit_threshold. limit, used, remaining: units of the
+    feature's quota. version: of the purchase's record or of the manager's code.
+    """
+
+    account: str
+    entry: NotRequired[int]
+    feature: NotRequired[str]
+    quantity: NotRequired[int]
+    credits: NotRequired[int]
+    quota: NotRequired[int]
+    owed: NotRequired[int]
+    source: NotRequired[Literal["quota", "credits", "both"]]
+    lot: NotRequired[str]
+    purchase: NotRequired[str]
+    holds: NotRequired[list[str]]
+    reverses: NotRequired[int]
+    balance: NotRequired[EventBalance]
+    days: NotRequired[int]
+    expires_at: NotRequired[Time]
+    threshold: NotRequired[int]
+    limit: NotRequired[int]
+    used: NotRequired[int]
+    remaining: NotRequired[int]
+    version: NotRequired[int]
+
+
+class EventAnswer(TypedDict):
+    """An event as CloudEvents 1.0 defines it (https://cloudevents.io). subject: the account. time: of what it reports.
+
+    id: the same each time the event is delivered or listed.
+    """
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: Time
+    datacontenttype: Literal["application/json"]
+    dataschema: str
+    data: EventDataAnswer
+
+
+class EventsAnswer(TypedDict):
+    """Events in order. next: the `after` of the next request; unchanged when there is nothing new."""
+
+    events: list[EventAnswer]
+    next: int
+
+
+def events(request: Request, deps: Deps) -> Response:
+    """GET /v1/accounts/{account}/events: the events of the entries that follow entry `after`."""
+    account_id = account_of(request)
+    check_query(request, frozenset({"after", "limit"}))
+    after = _entry_number(request.query.get("after", "0"))
+    limit = limit_of(request, MAX_LIMIT) or DEFAULT_LIMIT
+    page = events_after(deps.table, account_id, after, limit=limit, catalog=deps.catalog(deps.table))
+    body: EventsAnswer = {
+        "events": [event_answer(event, deps.event_source) for event in page.events],
+        "next": page.last,
+    }
+    return Response(status=200, body=body)
+
+
+def event_answer(event: Event, source: str) -> EventAnswer:
+    """The event as every consumer gets it. source: names the stack."""
+    data = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in event.data.items()}
+    return {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": source,
+        "type": event.type,
+        "subject": event.data["account"],
+        "time": rfc3339(event.at),
+        "datacontenttype": "application/json",
+        "dataschema": SCHEMA,
+        "data": data,  # type: ignore[typeddict-item] - the same members, with times as text
+    }
+
+
+def _entry_number(text: str) -> int:
+    if not ENTRY_NUMBER.fullmatch(text):
+        raise InvalidRequest((("after", "must be the number of an entry, or 0"),))
+    return int(text)
+
+
+LIST = Route(
+    method="GET",
+    path="/v1/accounts/{account}/events",
+    operation_id="listEventsOfAccount",
+    summary="An account's events and alerts, in the order of its ledger",
+    scopes=("prepaid/read",),
+    parameters=(
+        ACCOUNT,
+        Parameter(
+            name="after",
+            description="The number of the entry after which to start, which is `next` of the answer before; default: "
+            "0, the first entry.",
+            schema={"type": "integer", "minimum": 0},
+        ),
+        Parameter(
+            name="limit",
+            description=f"The most entries whose events to return, 1 to {MAX_LIMIT}; default: {DEFAULT_LIMIT}.",
+            schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        ),
+    ),
+    answers={200: Answer(EventsAnswer)},
+    refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
+    function=events,
+)
