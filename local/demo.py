@@ -69,5 +69,5 @@ def buy(api: Api, account: str = ACCOUNT, pack: str = PACK) -> Shop:
 
 def page_link(api: Api, account: str = ACCOUNT, language: str | None = None) -> str:
     """A new link to the account's subscription page. It works once, within ten minutes. language: of the page."""
-    made = api("POST", f"{account}/portal-sessions", "storefront", {"language": language} if language else {})
-    return str(made["url"])
+    link = api("POST", f"{account}/portal-sessions", "storefront", {"language": language} if language else {})
+    return str(link["url"])

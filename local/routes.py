@@ -58,10 +58,10 @@ def import_routes(stack: Deployed) -> None:
         for method, operation in methods.items():
             uri = resolve(operation[INTEGRATION]["uri"], names)
             if uri not in integrations:
-                made = gateway.create_integration(
+                integration = gateway.create_integration(
                     ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=uri, PayloadFormatVersion="2.0"
                 )
-                integrations[uri] = made["IntegrationId"]
+                integrations[uri] = integration["IntegrationId"]
             gateway.create_route(
                 ApiId=api_id,
                 RouteKey=f"{method.upper()} {path}",
@@ -73,18 +73,18 @@ def import_routes(stack: Deployed) -> None:
 def _create_authorizers(
     gateway: "ApiGatewayV2Client", api_id: str, body: dict[str, Any], names: dict[str, str]
 ) -> dict[str, str]:
-    made: dict[str, str] = {}
+    created: dict[str, str] = {}
     for name, scheme in body["components"]["securitySchemes"].items():
         settings = resolve(scheme[AUTHORIZER], names)
         jwt = settings["jwtConfiguration"]
-        made[name] = gateway.create_authorizer(
+        created[name] = gateway.create_authorizer(
             ApiId=api_id,
             Name=name,
             AuthorizerType="JWT",
             IdentitySource=[settings["identitySource"]],
             JwtConfiguration={"Issuer": jwt["issuer"], "Audience": jwt["audience"]},
         )["AuthorizerId"]
-    return made
+    return created
 
 
 def authorization(operation: dict[str, Any], authorizers: dict[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""rule 22: the texts that name a person go, the entries, their hashes and the balance stay."""
+"""Rule 22: the texts that name a person go, the entries, their hashes and the balance stay."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""rule 7: a plan with quotas of several features, as clients and managers see it."""
+"""Rule 7: a plan with quotas of several features, as clients and managers see it."""
 
 import pytest
 

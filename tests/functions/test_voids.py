@@ -1,4 +1,4 @@
-"""rule 19: an administrator takes back what remains of a grant."""
+"""Rule 19: an administrator takes back what remains of a grant."""
 
 from datetime import timedelta
 from typing import Any

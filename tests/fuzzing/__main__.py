@@ -74,9 +74,10 @@ def fuzz_contract(seconds: int) -> None:
         api.give(1_000_000, account)
         sessions = [api.manager_session(account, addresses.manager_code) for _ in range(4)]
         bought = api.buy("credits-50", account, session=sessions.pop())
+        spent, held = api.spend(account=account), api.hold(account=account)
         words = {
             "path.account": [account],
-            "path.id": [bought.body["id"]],
+            "path.id": [bought.body["id"], spent.body["id"], held.body["id"]],
             "body.code": [demo.CODE],
             "header.Manager-Session": sessions,
         }

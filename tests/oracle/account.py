@@ -1,4 +1,4 @@
-"""An account as an entry leaves it, and what time makes of it. A lot is its stored row."""
+"""An account after an entry, and how time changes it. A lot is its stored row."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -105,7 +105,7 @@ class State:
         return sum(units for owner, units in self.left(catalog).items() if owner == feature)
 
     def at(self, now: int) -> "State":
-        """What a reader sees at `now` (rules 2, 8 and 16): one event of time after the other, each at its instant."""
+        """The account at `now` (rules 2, 8, 16): expiries, lapses and renewals one by one, each at its instant."""
         state = self
         while (event := min(state._events(), default=None)) and event[0] <= now:
             state = state._after(*event, now)
@@ -124,7 +124,7 @@ class State:
             back = Back(self)
             back.end([hold for hold in self.holds if hold[HOLD_NUMBER] == number], at)
             return back.state
-        # Periods in which nobody asked leave no trace.
+        # Earlier periods without an entry leave no trace.
         return replace(self, used={}, renews_at=renewal(now, self.terms))
 
 
@@ -147,7 +147,7 @@ class Back:
             self.take(units_held(hold), hold[FEATURE], rows, at, same_period=same_period)
 
     def take(self, units: Iterable[Unit], feature: str, rows: dict[int, Row], at: int, *, same_period: bool) -> None:
-        """Take back units. Their credits pay debts first, then return to a living lot, else they are lost.
+        """Take back units. Their credits pay debts first, then return to a lot that hasn't ended; others are lost.
 
         rows: the lots as they were, for one that is empty now. same_period: whether quota can return.
         """

@@ -1,4 +1,4 @@
-"""The bodies of answers, from what the ledger stores: each number that a caller sees is computed a second time here."""
+"""The bodies of responses: a second computation of each number that a caller sees, from the stored ledger."""
 
 import json
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ def lot_id(number: int) -> str:
 
 
 def consumption(line: Json, number: int) -> Json:
-    """What a debit's entry answers."""
+    """The response to a debit, from its entry."""
     return {
         "id": f"con_{number:012d}",
         "entry": number,
@@ -50,10 +50,10 @@ def insufficient(facts: Json) -> Json:
 
 def quote(account: str, as_of: int, state: State, request: Debit, would: Effect | Refusal) -> Json:
     """state: the account at `as_of`, before what the debit would do."""
-    said = {"account": account, "as_of": time_text(as_of), "feature": request.feature, "quantity": request.quantity}
+    body = {"account": account, "as_of": time_text(as_of), "feature": request.feature, "quantity": request.quantity}
     if isinstance(would, Refusal):
         facts = insufficient(would.facts)
-        return said | {
+        return body | {
             "affordable": False,
             "credits": facts["needed"],
             "quota": facts["quota_remaining"],
@@ -62,7 +62,7 @@ def quote(account: str, as_of: int, state: State, request: Debit, would: Effect 
             "suggested_pack": facts["suggested_pack"],
             "renews_at": facts["renews_at"],
         }
-    return said | {
+    return body | {
         "affordable": True,
         "credits": state.available - would.after.available,
         "quota": sum(row[1] for row in would.draws if row[0] == "quota"),
@@ -72,7 +72,7 @@ def quote(account: str, as_of: int, state: State, request: Debit, would: Effect 
 
 
 def grant(line: Json, number: int) -> Json:
-    """What a grant's entry answers."""
+    """The response to a grant, from its entry."""
     row = line["lot"]
     return {
         "id": f"gra_{number:012d}",
@@ -88,7 +88,7 @@ def grant(line: Json, number: int) -> Json:
 
 
 def hold(line: Json, number: int) -> Json:
-    """What a hold's entry answers."""
+    """The response to a hold, from its entry."""
     return {
         "id": f"hold_{number:012d}",
         "entry": number,
@@ -99,7 +99,7 @@ def hold(line: Json, number: int) -> Json:
 
 
 def capture(line: Json, number: int) -> Json:
-    """What a capture's entry answers."""
+    """The response to a capture, from its entry."""
     return {
         "id": f"cap_{number:012d}",
         "entry": number,
@@ -112,7 +112,7 @@ def capture(line: Json, number: int) -> Json:
 
 
 def release(line: Json, number: int) -> Json:
-    """What a release's entry answers."""
+    """The response to a release, from its entry."""
     return {
         "id": f"rel_{number:012d}",
         "entry": number,
@@ -126,7 +126,7 @@ def release(line: Json, number: int) -> Json:
 
 
 def reversal(line: Json, number: int) -> Json:
-    """What a reversal's entry answers."""
+    """The response to a reversal, from its entry."""
     owed = line.get("owed", 0)
     return {
         "id": f"rev_{number:012d}",
@@ -161,7 +161,7 @@ def _afterwards(line: Json) -> Json:
 
 
 def void(line: Json, after: State, number: int) -> Json:
-    """What a void's entry answers. after: the account after it."""
+    """The response to a void, from its entry. after: the account after it."""
     [[_, lot, credits, _]] = line["draws"]
     return {
         "id": f"voi_{number:012d}",

@@ -48,7 +48,7 @@ class CatalogVersion:
         return f"{kind} {name}" not in self.retired
 
     def followed_by(self, body: Json, since: int) -> "CatalogVersion":
-        """The next version: what was asked for, and the rest of this one as retired."""
+        """The next version: what the request lists, and the rest of this version as retired."""
         new = CatalogVersion.of({"version": self.version + 1, **body}, since)
         prices = {feature: price for feature, price in self.prices.items() if feature not in new.prices}
         quotas = {plan: quota for plan, quota in self.quotas.items() if plan not in new.quotas}

@@ -36,7 +36,7 @@ class KeyEffect:
 
 @dataclass
 class Purchased:
-    """What the ledger says of one purchase. months: of validity. revoked, debt, expired_unspent: credits."""
+    """The ledger's record of one purchase. months: of validity. revoked, debt, expired_unspent: credits."""
 
     months: int
     lots: list[int] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Purchased:
     expired_unspent: int = 0
 
     def undone(self, revoked: int) -> tuple[int, int, int]:
-        """How much is undone of debts, of what had expired and of what was taken, when so much stays revoked."""
+        """How much of the debts, the expired credits and the taken credits is undone, when so much stays revoked."""
         less = self.revoked - revoked
         debt = min(less, self.debt)
         expired_unspent = min(less - debt, self.expired_unspent)
@@ -99,7 +99,7 @@ class Ledger:
     def accept(self, item: Json, request: Request, now: int, catalogs: dict[int, CatalogVersion]) -> Json:
         """Compare a new entry's item with the one that the rules give, and append it. Returns its line.
 
-        request: what its author was asked to do. now: by the author's clock. Raises Broken.
+        request: the one that made the entry. now: by the author's clock. Raises Broken.
         """
         number = self.number + 1
         same(item["SK"]["S"], f"ENTRY#{number:012d}", f"{self.account}: numbers have no gaps")
@@ -185,7 +185,7 @@ class Ledger:
         must(self.state.owed >= 0, f"{about}: owes less than nothing")
 
     def _count_paid(self, line: Json, about: str) -> set[int]:
-        """What a hold set aside is spent, lost or returned, or paid a debt. Returns its lots."""
+        """Reserved credits are spent, lost or returned, or have paid a debt. Returns their lots."""
         before, held = self.states[-2], self._held(self.states[-2])
         after, left = self.state, self._held(self.state)
         lots, debts = {lot for lot in held if held[lot] != left[lot]}, 0

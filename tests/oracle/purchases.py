@@ -1,4 +1,4 @@
-"""What a purchase's record must say, given what the payment provider says of its money (rule 13)."""
+"""What a purchase's record must state, given the status of its payment at Stripe (rule 13)."""
 
 from typing import Literal
 
@@ -6,12 +6,12 @@ from tests.oracle.catalog import Json
 
 
 def money_back(record: Json, refunded: int, disputed: int) -> tuple[int, int]:
-    """What the record says went back: never more than was paid."""
+    """The money that went back, by the record: never more than was paid."""
     return min(refunded, record["amount"]), min(disputed, record["amount"])
 
 
 def revoked_credits(record: Json) -> int:
-    """Credits that the money back justifies taking: pro rata, rounded down, at most the purchase."""
+    """Credits to revoke for the money that went back: pro rata, rounded down, at most the purchase's."""
     back = min(record["refunded"] + record["disputed"], record["amount"])
     return int(record["credits"] * back // record["amount"])
 

@@ -43,8 +43,8 @@ from tests.oracle.rows import (
 if TYPE_CHECKING:
     from tests.oracle.ledger import Ledger, Purchased
 
-# What time does to an account. Each is an entry of its own, before the entry of the next operation.
-# A release is time's own if the service is its actor: the hold lapsed.
+# Types of entries that follow from time. Each is an entry of its own, before the entry of the next operation.
+# A release follows from time if the service is its actor: the hold lapsed.
 SETTLING = {"expiry", "release", "quota_renewal"}
 # The entry type by the kind of its lot.
 GRANTS = {"promotion": "grant", "adjustment": "adjustment", "purchase": "purchase"}
@@ -173,7 +173,7 @@ class Erase:
 
 @dataclass(frozen=True)
 class Settle:
-    """Record what time has done."""
+    """Record expiries, lapses and a renewal."""
 
 
 type Request = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | PutTerms | MoneyBack | Erase | Settle
@@ -208,7 +208,7 @@ class Effect:
 def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVersion) -> Entry | Refusal | None:
     """The entry that has to follow the ledger's newest one at `at`, by this version of the catalog.
 
-    First what time has done, then the request's own. None when the request changes nothing.
+    First the entries that follow from time, then the request's own. None when the request changes nothing.
     """
     if not ledger.states:
         if not isinstance(request, PutTerms):
@@ -249,7 +249,7 @@ def quote(ledger: "Ledger", state: State, request: Debit, at: int, catalog: Cata
 def entry(
     effect: Effect, before: State, left_before: dict[str, int], request: Any, at: int, catalog: CatalogVersion
 ) -> Entry:
-    """An effect with its sums, as the ledger stores it (rule 6). request: None for what time does."""
+    """An effect with its sums, as the ledger stores it (rule 6). request: None for an entry that follows from time."""
     after, left, feature = effect.after, effect.after.left(catalog), effect.says.get("feature")
     moved = {
         name: left.get(name, 0) - left_before.get(name, 0)
@@ -283,7 +283,7 @@ def _key_digest(key: str | None) -> str | None:
     return urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6] if key is not None else None
 
 
-# What time does
+# Entries that follow from time
 
 
 def _expired(before: State, at: int) -> Effect | None:
@@ -354,8 +354,8 @@ def _terms_changed(
     renews_at = now.renews_at
     if (old["quota_anchor_day"], old["time_zone"]) != (new["quota_anchor_day"], new["time_zone"]):
         renews_at = moved_renewal(renews_at, old["time_zone"], new)
-    told = [f"{name} {old[name]} to {new[name]}" for name in ("plan", "status") if old[name] != new[name]]
-    text = ", ".join(told) if told else "terms changed"
+    changes = [f"{name} {old[name]} to {new[name]}" for name in ("plan", "status") if old[name] != new[name]]
+    text = ", ".join(changes) if changes else "terms changed"
     return Effect("plan_change", replace(now, terms=new, renews_at=renews_at), [], _described(text))
 
 
@@ -381,7 +381,7 @@ def _debited(_l: "Ledger", now: State, request: Debit, _at: int, catalog: Catalo
 
 
 def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion) -> Refusal:
-    """What is owed is taken from the pack first, and a renewal helps only where there is a quota (rules 4, 8, 13)."""
+    """A pack settles the debt first, and a renewal helps only if there is a quota (rules 4, 8, 13)."""
     helps = feature in now.limits(catalog)
     facts = {
         "needed": needed,
@@ -394,11 +394,11 @@ def _insufficient(now: State, needed: int, feature: str, catalog: CatalogVersion
 
 
 def _held(ledger: "Ledger", now: State, request: PlaceHold, at: int, catalog: CatalogVersion) -> Effect | Refusal:
-    """What a debit would draw, set aside (rule 16)."""
+    """Reserves what a debit would draw (rule 16)."""
     if len(now.holds) >= MAX_HOLDS:
         return Refusal("too_many_holds")
-    asked = Debit(actor=request.actor, feature=request.feature, quantity=request.quantity, texts=request.texts)
-    debited = _debited(ledger, now, asked, at, catalog)
+    debit = Debit(actor=request.actor, feature=request.feature, quantity=request.quantity, texts=request.texts)
+    debited = _debited(ledger, now, debit, at, catalog)
     if isinstance(debited, Refusal):
         return debited
     quota = [row for row in debited.draws if row[0] == "quota"]
@@ -453,7 +453,7 @@ def _let_go(ledger: "Ledger", now: State, request: Release, at: int, _c: Catalog
 
 
 def _why_ended(ledger: "Ledger", number: int, at: int) -> Refusal:
-    """Why there is no such hold, or not any more."""
+    """Why the hold can't be ended: it never existed, or has ended already."""
     if not 0 < number <= ledger.number or ledger.lines[number - 1]["type"] != "hold":
         return Refusal("hold_not_found")
     lapses_at = ledger.lines[number - 1]["lapses_at"]
@@ -505,10 +505,10 @@ def _reversed(ledger: "Ledger", now: State, request: Reverse, at: int, _c: Catal
 
 
 def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogVersion) -> Effect | Refusal:
-    """A debt is settled first (rule 13). Money that was paid is never turned away."""
+    """A debt is settled first (rule 13). A paid purchase is never refused."""
     number, credits = ledger.number + 1, request.credits
-    held = {row[NUMBER] for hold in now.holds for row in hold[LOTS]}
-    if request.kind != "purchase" and len(held | {row[NUMBER] for row in now.lots}) >= MAX_LOTS:
+    lots_of_holds = {row[NUMBER] for hold in now.holds for row in hold[LOTS]}
+    if request.kind != "purchase" and len(lots_of_holds | {row[NUMBER] for row in now.lots}) >= MAX_LOTS:
         return Refusal("too_many_lots")
     expires_at = request.expires_at
     if expires_at is None:
@@ -525,7 +525,7 @@ def _granted(ledger: "Ledger", now: State, request: Grant, at: int, _c: CatalogV
 
 
 def _voided(ledger: "Ledger", now: State, request: Void, _at: int, _c: CatalogVersion) -> Effect | Refusal:
-    """Only what remains of a grant, and nobody owes the rest (rule 19)."""
+    """Only the remaining credits of a grant; the rest does not become owed (rule 19)."""
     kind = ledger.kinds.get(request.lot)
     if kind is None:
         return Refusal("grant_not_found")
@@ -542,7 +542,7 @@ def _voided(ledger: "Ledger", now: State, request: Void, _at: int, _c: CatalogVe
 
 
 def _money_back(ledger: "Ledger", now: State, request: MoneyBack, at: int, _c: CatalogVersion) -> Effect | None:
-    """Credits follow their money: from the purchase's own lots, expired ones are gone, the rest is owed (rule 13)."""
+    """Revoked from the purchase's own lots; expired credits don't count, and the rest is owed (rule 13)."""
     purchased = ledger.purchased[request.purchase]
     more = request.revoked - purchased.revoked
     if not more:
@@ -556,7 +556,7 @@ def _revoked(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purch
     own = tuple(row for row in now.lots if row[NUMBER] in purchased.lots)
     left, draws = take(own, min(more, sum(row[REMAINING] for row in own)))
     missing = more - sum(draw[2] for draw in draws)
-    # Nobody owes what expired unspent: it had lost its worth.
+    # Credits that expired unspent do not become owed.
     owed = max(0, missing - (sum(ledger.expired[lot] for lot in purchased.lots) - purchased.expired_unspent))
     others = [row for row in now.lots if row[NUMBER] not in purchased.lots]
     lots = tuple(sorted([*others, *left], key=draw_order))
@@ -594,12 +594,12 @@ def _returned(ledger: "Ledger", now: State, request: MoneyBack, purchased: "Purc
 
 
 def _erased(_l: "Ledger", now: State, request: Erase, _at: int, _c: CatalogVersion) -> Effect:
-    """It moves nothing, and says how many entries, not whose (rule 22)."""
+    """It moves no credits. It states how many entries were erased, and not whose (rule 22)."""
     return Effect("erasure", now, [], {"quantity": request.entries})
 
 
 def _settled(_l: "Ledger", _now: State, _r: Settle, _at: int, _c: CatalogVersion) -> None:
-    """Time's own entries are all there is to record."""
+    """There is nothing to record besides the entries that follow from time."""
 
 
 def _described(text: str | None) -> Json:

@@ -1,7 +1,7 @@
-"""Entries as the table holds them: read into what the rules speak of, and written back.
+"""Entries as the table holds them: read into the full form that the rules use, and written back.
 
 A line and a state in full have every member by its whole name, rows for lots and draws, and zeros. What the table
-holds is short: see the top of the service's `store/items.py`. Knows the form on its own.
+holds is short: see the top of the service's `store/items.py`. Shares no code with it.
 """
 
 import json
@@ -19,7 +19,7 @@ ERASED = "erased "
 TEXTS = ("description", "customer", "reference")
 KINDS = {"p": "purchase", "g": "promotion", "a": "adjustment"}
 LETTERS = {kind: letter for letter, kind in KINDS.items()}
-# Descriptions of these are the service's own words, which name nobody.
+# The service writes the descriptions of these itself, and they name no person.
 NOTED = ("purchase", "plan_change")
 SALT_LETTERS = 22
 PLAIN = ("feature", "quantity", "purchase", "key", "quotas", "reverses", "holds")
@@ -104,7 +104,7 @@ def written(line: Json, state: Json, salt: str = "") -> dict[str, str]:
 
 
 def digest(texts: str) -> str:
-    """What a line says of the stored texts."""
+    """The line's digest of the stored texts."""
     return urlsafe_b64encode(sha256(texts.encode()).digest()[:16]).decode().rstrip("=")
 
 
@@ -151,13 +151,13 @@ def _draw_text(row: Row) -> Any:
     return row[1] if len(row) == 2 else f"{row[1]} {row[2]}"
 
 
-def _texts(item: Json, said: str | None) -> Json:
+def _texts(item: Json, expected: str | None) -> Json:
     """The texts by name; nothing of them once they are erased. They are those that the line covers."""
     stored = item["texts"]["S"] if "texts" in item else None
     if stored is not None and stored.startswith(ERASED):
-        must(said is not None, "texts are erased only where there were some")
+        must(expected is not None, "texts are erased only where there were some")
         return {"erased": True}
-    same(digest(stored) if stored is not None else None, said, "the digest of the texts")
+    same(digest(stored) if stored is not None else None, expected, "the digest of the texts")
     if stored is None:
         return {}
     salt, *texts = json.loads(stored)

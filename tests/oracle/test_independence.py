@@ -1,4 +1,4 @@
-"""The oracle is a second opinion only as long as it shares no code with the service."""
+"""The oracle is independent: it imports nothing of the service."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
 """`make planted-bugs`: plants each bug in a copy of the tree and runs the tests that should find it.
 
-When they don't, the tests of the code that it is in are asked, from the core to whole histories. A bug that no test
-finds survives, and that is a failure. So is a test that couldn't be set up: it says nothing about the bug.
+If they don't find it, the tests of the code around it run, from the core to the simulation. A bug that no test
+finds survives, and that is a failure. So is a test that couldn't be set up, because it tells nothing about the bug.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Civil time in every zone there is: ends of validity and renewals, against a calendar that walks."""
+"""Civil time in every zone there is: ends of validity and renewals, against a calendar that counts day by day."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -47,7 +47,7 @@ def test_the_next_renewal_agrees_with_the_oracles_walk(now: datetime, anchor_day
 def test_the_next_renewal_is_to_come_within_a_month(now: datetime, anchor_day: int, zone: str) -> None:
     wait = next_renewal(now, anchor_day, zone) - now
 
-    # A month, and a day for a zone that skipped one or moved its clocks.
+    # A month, and one day more for zones that skipped a day or moved their clocks.
     assert timedelta(0) < wait <= timedelta(days=32)
 
 
@@ -72,6 +72,6 @@ def test_renewals_come_once_a_month_and_never_drift(now: datetime, anchor_day: i
     for day in days:
         was_last_day = (day + timedelta(days=1)).day == 1
         anchored = day.day == anchor_day or (was_last_day and day.day < anchor_day)
-        # These two went across the date line and skipped 2011-12-30.
+        # These two zones moved across the date line and skipped 2011-12-30.
         skipped = zone in ("Pacific/Apia", "Pacific/Fakaofo") and (day, anchor_day) == (date(2011, 12, 31), 30)
         assert anchored or skipped

@@ -1,4 +1,4 @@
-"""One debit from lots that tie in every way: which credits go, for every amount and every order of granting."""
+"""One debit from lots that end together: which credits it draws, for every amount and every order of granting."""
 
 from collections import Counter
 from random import Random
@@ -18,25 +18,25 @@ GIVEN_AWAY_FIRST = {"promotion": 0, "adjustment": 0, "purchase": 1}
 
 
 @given(lots=tied_lots(), spent=st.integers(1, 80))
-def test_a_debit_takes_the_first_credits_of_the_line_or_none(lots: list[Lot], spent: int) -> None:
-    line = [
+def test_a_debit_takes_the_first_credits_in_draw_order_or_none(lots: list[Lot], spent: int) -> None:
+    credits = [
         lot.id
         for lot in sorted(lots, key=lambda x: (x.expires_at, GIVEN_AWAY_FIRST[x.kind], x.granted_at, x.number))
         for _ in range(lot.remaining)
     ]
     account = an_account(*lots, at=START)
 
-    if spent > len(line):
+    if spent > len(credits):
         with pytest.raises(InsufficientCredits) as refused:
             apply(account, a_debit(quantity=spent), catalog=CATALOG, now=START)
-        assert (refused.value.needed, refused.value.available) == (spent, len(line))
+        assert (refused.value.needed, refused.value.available) == (spent, len(credits))
         return
 
     (entry,) = apply(account, a_debit(quantity=spent), catalog=CATALOG, now=START)
 
-    assert [draw.lot for draw in entry.draws if isinstance(draw, LotDraw)] == list(dict.fromkeys(line[:spent]))
-    assert {draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)} == Counter(line[:spent])
-    assert Counter({lot.id: lot.remaining for lot in entry.after.lots}) == Counter(line[spent:])
+    assert [draw.lot for draw in entry.draws if isinstance(draw, LotDraw)] == list(dict.fromkeys(credits[:spent]))
+    assert {draw.lot: draw.credits for draw in entry.draws if isinstance(draw, LotDraw)} == Counter(credits[:spent])
+    assert Counter({lot.id: lot.remaining for lot in entry.after.lots}) == Counter(credits[spent:])
 
 
 @given(
@@ -44,7 +44,7 @@ def test_a_debit_takes_the_first_credits_of_the_line_or_none(lots: list[Lot], sp
     shuffle=st.randoms(use_true_random=False),
     spent=st.integers(1, 30),
 )
-def test_the_order_of_grants_changes_no_total_that_is_left(
+def test_the_order_of_grants_does_not_change_what_is_left(
     grants: list[tuple[LotKind, int, int]], shuffle: Random, spent: int
 ) -> None:
     shuffled = sorted(grants, key=lambda _: shuffle.random())

@@ -1,4 +1,4 @@
-"""Holds and reversals in an account's life: everything that can happen to an account, and work of unknown cost."""
+"""Holds and reversals in an account's history, beside everything else that can happen to an account."""
 
 from collections import Counter
 from dataclasses import replace
@@ -41,7 +41,7 @@ REFUSALS = {
 
 
 class HoldsOverTime(AccountOverTime):
-    """An account's life with holds and reversals."""
+    """An account's history with holds and reversals."""
 
     # Time
 
@@ -96,7 +96,7 @@ class HoldsOverTime(AccountOverTime):
         self.attempt(operation)
 
     def attempt(self, operation: PlaceHold | Capture | Release | Reverse) -> None:
-        """Carry out what the oracle serves, and what it refuses must be refused alike."""
+        """Carry out the operation if the oracle allows it; else require the same refusal."""
         expected = self.expected_refusal(operation)
         name = type(operation).__name__
         if expected is None:
@@ -112,7 +112,7 @@ class HoldsOverTime(AccountOverTime):
         if isinstance(refused, AlreadyReversed):
             assert refused.reversible == expected.facts["reversible"]
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def what_is_held_is_neither_available_nor_lost(self) -> None:
@@ -131,7 +131,7 @@ class HoldsOverTime(AccountOverTime):
             check_holds(self.entries)
             check_reversals(self.entries)
 
-    # Means
+    # Shared by the rules
 
     @property
     def holds_so_far(self) -> list[Entry]:
@@ -159,7 +159,7 @@ def check_holds(entries: list[Entry]) -> None:
             accounted.update(credits_and_units(entry))
         left = set_aside.copy()
         left.subtract(accounted)
-        # Only quota can vanish: that of a period which has ended. Nobody owes anything in this life.
+        # Only quota can vanish: that of a period which has ended. Nothing is owed in this history.
         assert all(count == 0 or (isinstance(what, tuple) and count > 0) for what, count in left.items())
 
 

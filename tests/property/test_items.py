@@ -30,7 +30,7 @@ from tests.support.core_builders import CATALOG, NOW, some_terms
 from tests.support.strategies import instants, lot_kinds, terms
 
 SALT = bytes(range(SALT_BYTES))
-# What a client asked for, besides who asked and the texts, which are compared with the entry's.
+# What a client asked for, without the actor and the texts, which are compared with the entry's.
 OUTSIDE_HASH = ("actor", *TEXTS)
 
 at = instants(datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
@@ -152,7 +152,7 @@ reversals = st.builds(
     **texts,
 )
 operations = st.one_of(debits, placed, captures, releases, reversals, grants, voids)
-# What comes with a request without being asked for: from the hold, or from the entry that is reversed.
+# Fields that the client doesn't send: they come from the hold or from the entry that is reversed.
 FOUND: dict[type, dict[str, Any]] = {
     Capture: {"description": None, "customer": None, "reference": None},
     Reverse: {"charge": None, "reversed": 0, "customer": None, "reference": None},
@@ -160,7 +160,7 @@ FOUND: dict[type, dict[str, Any]] = {
 
 
 def asked(operation: Claimable) -> Claimable:
-    """The operation without its actor, without its texts and without what was found."""
+    """The operation as its client asked for it: without actor, texts and found fields."""
     texts = {field.name: None for field in fields(operation) if field.name in TEXTS}
     return replace(operation, **{"actor": "", **texts, **FOUND.get(type(operation), {})})
 
@@ -244,7 +244,7 @@ def test_the_hash_of_a_void_is_the_same_in_every_version() -> None:
     assert request_hash(void).hex() == "fd414fa303432f829fe8b7c0406da15da76a3abec470c56ab132aa8813677da7"
 
 
-def test_the_hashes_of_holds_and_reversals_are_the_same_in_every_version() -> None:
+def test_hashes_of_holds_and_reversals_are_the_same_in_every_version() -> None:
     hold = PlaceHold(actor="service", feature="sticker", quantity=3, ttl_seconds=900, customer="Rex")
     charge = Charge(feature="sticker", quantity=3, quota=0, period=None, lots=())
     reversal = Reverse(actor="service", entry=7, charge=charge, reversed=1, quantity=2, description="failed")

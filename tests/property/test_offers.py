@@ -1,4 +1,4 @@
-"""What a shop window shows, for any packs."""
+"""The offers of any packs."""
 
 from fractions import Fraction
 
@@ -38,7 +38,7 @@ def test_offers_promise_no_more_than_a_customer_can_check(packs: list[Pack]) -> 
             each, base = Fraction(offer.pack.amount, offer.pack.credits), rivals[0].price_per_credit
             assert offer.price_per_credit == each
             assert 0 <= offer.saving_percent <= 100
-            # base * (1 - saving %) >= each: what is promised is kept, and one per cent more would not be.
+            # base * (1 - saving %) >= each: the promised saving is kept, and one per cent more would not be.
             assert base * (100 - offer.saving_percent) >= each * 100 or offer.saving_percent == 0
             assert base == 0 or base * (99 - offer.saving_percent) < each * 100
             if offer.best_value:

@@ -1,4 +1,4 @@
-"""Purchases whose money comes and goes while credits are spent, held, reversed and lost: no credit is won or lost.
+"""Purchases that are paid, refunded and disputed while their credits move: no credit appears or disappears.
 
 The payment's status changes at any time; the service reads it now and then, twice, or late. Every sum is computed from
 the entries alone and compared with the account's own state.
@@ -84,7 +84,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
             self.purchases[name] = purchase
             self.statuses[name] = a_payment_status("awaiting_payment", purchase=purchase.id, amount=amount)
 
-    # At the provider, unnoticed by the service.
+    # At Stripe; the service doesn't know of it yet.
 
     @rule(name=st.sampled_from("ab"))
     def money_comes(self, name: str) -> None:
@@ -103,7 +103,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         if status.progress == "paid":
             self.statuses[name] = replace(status, disputed=status.amount * parts // 4)
 
-    # Ours
+    # In the service
 
     @rule(name=st.sampled_from("ab"))
     def we_sync(self, name: str) -> None:
@@ -144,7 +144,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
             assert [lot.number for lot in after.lots] == expected.lots
             event(f"{entry.type}{' owed' if entry.owed > 0 else ''}{' in a new lot' if entry.lot else ''}")
             if entry.type in BACK:
-                # What a line takes and what it makes owed is what the money's way justifies, less what had expired.
+                # Credits taken and credits owed follow from the money that went back, less those that had expired.
                 assert entry.owed - entry.credits == (after.revoked - after.expired_unspent) - (
                     before.revoked - before.expired_unspent
                 )
@@ -243,7 +243,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.carry_out(Settle())
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def each_purchase_took_what_its_record_says(self) -> None:
@@ -267,7 +267,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
                 for draw in entry.draws
                 if entry.type in ("consumption", "hold") and isinstance(draw, LotDraw) and draw.lot in lots
             )
-            # What was granted in it settled other debts: that is as good as spent.
+            # Credits of the lot that settled other debts count as spent.
             settled = sum(lot.granted - lot.remaining for lot in purchase.lots)
             assert purchase.debt <= spent + settled
 
@@ -320,7 +320,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         assert list(self.account.lots) == sorted(self.account.lots, key=draw_order)
 
     def teardown(self) -> None:
-        """Once nothing moves any more, one more look brings everything to where the provider is."""
+        """Once nothing changes any more, one more sync brings each purchase to Stripe's state."""
         if not hasattr(self, "statuses"):
             return
         for name, status in self.statuses.items():
@@ -332,7 +332,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         self.no_credit_is_won_or_lost()
         self.each_lot_adds_up()
 
-    # Means
+    # Shared by the rules
 
     def carry_out(self, operation: Operation, request: rules.Request | None = None) -> tuple[Entry, ...]:
         """request: the operation in the oracle's words, where a purchase's record has a part in it."""
@@ -375,7 +375,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         self.ledger.accept(item, request, milliseconds(self.now), {CATALOG.version: catalog_version(CATALOG)})
 
     def untouched_but_for(self, before: Account, entry: Entry) -> None:
-        """Money that moves touches its own purchase's lots and no other lot."""
+        """A refund or dispute changes its own purchase's lots only."""
         if entry.type in BACK:
             named = {draw.lot for draw in entry.draws if isinstance(draw, LotDraw)}
             own = {
@@ -391,7 +391,7 @@ PurchasesOverTime.TestCase.settings = settings(max_examples=2 * settings().max_e
 TestPurchasesOverTime = PurchasesOverTime.TestCase
 
 
-# The way there doesn't matter
+# Only the last status counts
 
 money = st.integers(0, 5500)
 statuses = st.builds(lambda refunded, disputed: a_payment_status(refunded=refunded, disputed=disputed), money, money)

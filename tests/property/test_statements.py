@@ -16,7 +16,7 @@ from tests.support import strategies
 from tests.support.core_builders import CATALOG
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
-# Steps that fall on and beside the ends of months in every zone, where clocks change, and far ahead.
+# Steps to and next to the ends of months in every zone, to changes of clocks, and far ahead.
 STEPS = (
     timedelta(0),
     timedelta(milliseconds=1),

@@ -29,11 +29,11 @@ GOOD_ACCOUNT = {
 
 
 def words_of(service: Service, storefront: Storefront) -> dict[str, list[str]]:
-    """What exists: an account with credits, its manager's code, an open session and a purchase."""
+    """What exists: an account with credits and its manager's code, open sessions, a purchase, a consumption, a hold."""
     service.give(1_000_000)
     return {
         "path.account": ["acme"],
-        "path.id": [storefront.buy().id],
+        "path.id": [storefront.buy().id, service.spend().body["id"], service.hold().body["id"]],
         "body.code": [CODE],
         "header.Manager-Session": [service.manager_session() for _ in range(4)],
     }

@@ -77,7 +77,7 @@ def test_an_unknown_account_is_not_found_on_every_route(api: HttpApi) -> None:
         {"limit": "101"},
         {"type": "theft"},
         {"from": "yesterday"},
-        {"to": "2026-06-16"},
+        {"to": "2026-06-31"},
         {"colour": "red"},
     ],
     ids=str,

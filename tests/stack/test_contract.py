@@ -13,15 +13,16 @@ SHARED = (PUT_CATALOG,)
 
 
 def words_of(api: HttpApi, storefront: StackStorefront) -> dict[str, list[str]]:
-    """What exists: an account with credits, its manager's code, an open session and a purchase."""
+    """What exists: an account with credits and its manager's code, open sessions, a purchase, a consumption, a hold."""
     account = api.open(new_account(), plan="individual", ai_enabled=True)
     api.give(1_000_000, account)
     storefront.set_code(account)
     sessions = [api.manager_session(account, demo.CODE) for _ in range(4)]
     bought = api.buy("credits-50", account, session=sessions.pop())
+    spent, held = api.spend(account=account), api.hold(account=account)
     return {
         "path.account": [account],
-        "path.id": [bought.body["id"]],
+        "path.id": [bought.body["id"], spent.body["id"], held.body["id"]],
         "body.code": [demo.CODE],
         "header.Manager-Session": sessions,
     }

@@ -1,4 +1,4 @@
-"""An account's life in four stages, each with what was seen there: it buys, spends, lets a lot lapse, is swept."""
+"""An account's life in four stages, with their results: it buys, spends, a lot expires, and the sweep records it."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BEFORE_THE_END = timedelta(seconds=1)
 AFTER_THE_END = timedelta(seconds=0.5)
 # The schedule fires every minute, seen by the local cloud every ten seconds.
 SWEEP_SECONDS = 100
-# What a debit says of itself, not easy on a CSV file.
+# A debit's texts, with the characters that a CSV file must quote.
 DETAILS = {"description": 'Adesivo "Bóris"', "customer": "Maria, tutora do Bóris", "reference": "order-4711"}
 
 
@@ -32,7 +32,7 @@ class Bought:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Answers to debits, in this order, and the balance when nothing was left."""
+    """Responses to debits, in this order, and the balance when nothing was left."""
 
     by_quota: Answer
     by_both: Answer
@@ -55,7 +55,7 @@ class Try:
 
 @dataclass(frozen=True, kw_only=True)
 class Lapsed:
-    """A lot, the refused debit repeated once it was there, and what was tried over its last second and beyond."""
+    """A lot, the retry of the refused debit, and the debits from the lot's last second until after its end."""
 
     lot: Any
     expires_at: datetime
@@ -110,7 +110,7 @@ def let_lapse(api: HttpApi, account: str, refused_key: str) -> Lapsed:
 
 
 def wait_for_sweep(api: HttpApi, account: str) -> list[Any]:
-    """The account's history, newest first, once the schedule has recorded what lapsed; nothing here writes."""
+    """The account's history, newest first, once the schedule has recorded the expiry. Reads only."""
     deadline = time.monotonic() + SWEEP_SECONDS
     while not api.history(account, type="expiry"):
         assert time.monotonic() < deadline, "the schedule's sweep recorded no expiry"

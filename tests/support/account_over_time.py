@@ -1,4 +1,4 @@
-"""An account's whole life against the oracle: time jumps, lots tie, prices change, clocks go back."""
+"""An account's whole history against the oracle: time jumps, lots end together, prices change, clocks go back."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -54,7 +54,7 @@ BACK = ("release", "capture", "reversal")
 
 
 class AccountOverTime(RuleBasedStateMachine):
-    """The core writes a ledger and the oracle computes each entry of it: they must agree on every word."""
+    """The core writes a ledger and the oracle computes each entry of it: they must be equal."""
 
     entries: list[Entry]
     catalog: Catalog
@@ -115,7 +115,7 @@ class AccountOverTime(RuleBasedStateMachine):
     @precondition(lambda self: self.ledger.kinds)
     @rule(data=st.data(), credits=st.sampled_from([None, None, 1, 1, 2, 5, 13]))
     def void(self, data: st.DataObject, credits: int | None) -> None:
-        """Of any lot that there ever was, whatever is left of it."""
+        """Of any lot that ever existed, with or without remaining credits."""
         lot = data.draw(st.sampled_from(sorted(self.ledger.kinds)))
         void = Void(actor="a", lot=lot, credits=credits, description="a mistake")
         expected = self.expected_refusal(void)
@@ -128,7 +128,7 @@ class AccountOverTime(RuleBasedStateMachine):
         if isinstance(refused, PurchaseNotVoidable):
             assert expected.code == "purchase_not_voidable"
         else:
-            # The core knows what is there. Whether a lot that is gone was bought, its entry says.
+            # The account has current lots only. The entry of an earlier lot states whether it was bought.
             assert isinstance(refused, ExceedsRemaining)
             assert refused.remaining == expected.facts.get("remaining", 0)
 
@@ -199,7 +199,7 @@ class AccountOverTime(RuleBasedStateMachine):
         self.catalog = data.draw(strategies.catalogs(version=self.catalog.version + 1))
         self.catalogs[self.catalog.version] = self.catalog
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def the_account_as_read_is_what_the_oracle_says(self) -> None:
@@ -233,7 +233,7 @@ class AccountOverTime(RuleBasedStateMachine):
         check_lots(self.entries)
         check_alerts(self.entries, self.catalogs)
 
-    # Means
+    # Shared by the rules
 
     @property
     def account(self) -> Account:
@@ -244,7 +244,7 @@ class AccountOverTime(RuleBasedStateMachine):
         return max(self.now, self.account.at)
 
     def carry_out(self, operation: Requested) -> tuple[Entry, ...]:
-        """Apply, and hold what is written against what a reader of that instant would have seen."""
+        """Apply the operation, and compare the entries with what a reader at that instant would have seen."""
         now = self.ledger_now
         seen, settled = settle(self.account, catalog=self.catalog, now=self.now)
         entries = apply(self.account, operation, catalog=self.catalog, now=self.now)
@@ -268,7 +268,7 @@ class AccountOverTime(RuleBasedStateMachine):
             assert entries[-1].type not in SETTLING or entries[-1].actor != SERVICE
         else:
             left = next_entry(self.ledger, request, milliseconds(self.ledger_now), catalog)
-            # Another anchor may put the month's renewal behind now: the next operation records that.
+            # A new anchor day may move the month's renewal into the past: the next operation records it.
             moved = bool(entries) and entries[-1].type == "plan_change"
             renewal = not isinstance(left, Refusal | None) and left.line["type"] == "quota_renewal"
             assert left is None or (moved and renewal)
@@ -278,7 +278,7 @@ class AccountOverTime(RuleBasedStateMachine):
         return refusal(self.ledger, self.ledger.state, request_of(operation), at, catalog)
 
     def refused(self, operation: Requested, how: type[Refused] | UnionType) -> Refused:
-        """Try what must be refused; twice, for a refusal leaves nothing behind."""
+        """Try what must be refused, twice, because a refusal has no effect."""
         refusals: list[Refused] = []
         for _ in range(2):
             try:
@@ -292,7 +292,7 @@ class AccountOverTime(RuleBasedStateMachine):
 
 
 def value(account: Account) -> tuple[object, ...]:
-    """What the account is worth, without how many lines it took to say so."""
+    """The account without its number of entries."""
     return account.lots, account.quotas_used, account.quota_renews_at, account.terms
 
 
@@ -304,7 +304,7 @@ def granted_lot(entry: Entry) -> str:
 
 
 def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
-    """Line by line: no gaps, no time travel, every change accounted for, and the state is the fold of the lines."""
+    """Numbers without gaps, times that don't decrease, and a state that is the sum of all entries."""
     lots: dict[str, int] = {}
     used: Counter[str] = Counter()
     assert entries[0].number == 1
@@ -339,7 +339,7 @@ def check_ledger(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
         assert after.number == before.number + 1
         assert after.at >= before.at
         assert before.after.available + after.credits == after.after.available
-        # Another catalog version counts another quota without anything having happened to the account.
+        # A new catalog version changes the quota without an entry.
         if before.catalog_version == after.catalog_version:
             catalog = catalogs[after.catalog_version]
             left, then = quotas_remaining(before.after, catalog), quotas_remaining(after.after, catalog)

@@ -1,4 +1,4 @@
-"""What a client asks of the service, in this process (in_process.py) and over HTTP (over_http.py) alike."""
+"""A client of the service, in this process (in_process.py) or over HTTP (over_http.py)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -78,10 +78,10 @@ HOLDER = {
 }
 # The caller of a request that names none: the holder of the route's scope.
 BY_SCOPE = "the holder of the scope"
-# A code that the manager of every account here has, unless a test says otherwise.
+# The code of every account's manager, unless a test sets another.
 CODE = "274913"
 PRIVATE_HEADERS = ("authorization", "stripe-signature", "manager-session")
-# So short a body says nothing, and may well be part of a log line by chance.
+# A shorter body holds nothing private, and could be part of a log line by chance.
 SHORT = 12
 
 # A client by its name; the claims of a token (in process only) or a token as it is (over HTTP only); None for nobody.
@@ -90,7 +90,7 @@ type Caller = Claims | str | None
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """headers: as a client spells them. path: the values of the route's path parameters."""
+    """headers: names in any case. path: the values of the route's path parameters."""
 
     route: str
     path: Mapping[str, str]
@@ -102,7 +102,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """headers: names in lower case. body: parsed when it is JSON. text: as it travelled."""
+    """headers: names in lower case. body: parsed when it is JSON. text: the unparsed body."""
 
     status: int
     headers: Mapping[str, str]
@@ -216,31 +216,31 @@ class Api(ABC):
         return self(CONSUME, account, json={"feature": feature, "quantity": quantity}, **more)
 
     def hold(
-        self, quantity: int = 1, feature: str = "sticker", account: str = "acme", *, more: Any = None, **asked: Any
+        self, quantity: int = 1, feature: str = "sticker", account: str = "acme", *, more: Any = None, **request: Any
     ) -> Answer:
         """more: members of the body, such as ttl_seconds."""
         body = {"feature": feature, "quantity": quantity, **(more or {})}
-        return self(PLACE_HOLD, account, json=body, **asked)
+        return self(PLACE_HOLD, account, json=body, **request)
 
     def capture(self, hold: str, quantity: int | None = None, account: str = "acme", **more: Any) -> Answer:
-        """All of the hold unless told."""
+        """All of the hold by default."""
         return self(CAPTURE, account, json={} if quantity is None else {"quantity": quantity}, id=hold, **more)
 
     def release(self, hold: str, account: str = "acme", **more: Any) -> Answer:
         return self(RELEASE, account, id=hold, **more)
 
     def reverse(self, charge: str, quantity: int | None = None, account: str = "acme", **more: Any) -> Answer:
-        """All that is left of the charge unless told."""
+        """All that is left of the charge by default."""
         body = {"reason": "the job failed"} | ({} if quantity is None else {"quantity": quantity})
         return self(REVERSE, account, json=body, id=charge, **more)
 
     def batch(self, *items: Any, account: str = "acme", **more: Any) -> Answer:
         """Consumptions in one request. items: (key, quantity), of stickers; or a JSON value as it is."""
-        asked = [
+        bodies = [
             {"idempotency_key": item[0], "feature": "sticker", "quantity": item[1]} if isinstance(item, tuple) else item
             for item in items
         ]
-        return self(BATCH, account, json={"items": asked}, **more)
+        return self(BATCH, account, json={"items": bodies}, **more)
 
     def find(self, key: str, account: str = "acme", **more: Any) -> Answer:
         """The consumption of an idempotency key."""
@@ -255,7 +255,7 @@ class Api(ABC):
         return answer.body
 
     def pages(self, account: str = "acme", **query: str) -> Iterator[list[Any]]:
-        """The history page by page, newest first, as its cursors lead."""
+        """The history page by page, newest first, by following the cursors."""
         while True:
             answer = self(HISTORY, account, query=query)
             assert answer.status == 200, answer

@@ -1,4 +1,4 @@
-"""The functions' own files, loaded by their paths as Lambda does, and what they say."""
+"""The functions' own files, loaded by their paths as Lambda does, and what they print."""
 
 import os
 from collections.abc import Iterator

@@ -36,7 +36,7 @@ type Requested = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void 
 
 
 def request_of(operation: Requested) -> rules.Request:
-    """The same request in the oracle's words."""
+    """The same request in the oracle's form."""
     match operation:
         case Debit() | PlaceHold() | Capture() | Release() | Reverse():
             return _use_of(operation)
@@ -96,7 +96,7 @@ def money_back_of(operation: Revoke | Restore, revoked: int) -> rules.MoneyBack:
 
 
 def facts_of(refused: Exception) -> dict[str, object]:
-    """What a refusal states, as the oracle writes it."""
+    """The facts of a refusal in the oracle's form."""
     assert isinstance(refused, InsufficientCredits)
     return {
         "needed": refused.needed,

@@ -1,6 +1,6 @@
 """An AWS in this process: moto's DynamoDB and Secrets Manager below botocore. No server and no socket.
 
-moto isn't safe under threads and ignores limits and tokens of transactions: tests/store and tests/stack hold those.
+moto isn't safe under threads and ignores limits and tokens of transactions: tests/store and tests/stack test those.
 """
 
 import os

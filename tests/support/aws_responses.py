@@ -1,4 +1,4 @@
-"""AWS clients without AWS: what a test responds instead, by a handler of botocore's event `before-send`."""
+"""AWS clients without AWS: a test responds instead, in a handler of botocore's event `before-send`."""
 
 import json
 from io import BytesIO

@@ -25,7 +25,7 @@ NO_BODY = {"GET", "HEAD", "OPTIONS", "TRACE"}
 
 
 def token(claims: Claims) -> str:
-    """What the bridge takes for a verified token of these claims."""
+    """The text that the bridge accepts as a verified token with these claims."""
     return base64.urlsafe_b64encode(json.dumps(dict(claims)).encode()).decode()
 
 
@@ -57,7 +57,7 @@ def bridge(send: Send, *, locked: bool = True) -> Iterator[str]:
                 self.wfile.write(text)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's own name
-            """Nobody reads it."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

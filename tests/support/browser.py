@@ -25,7 +25,7 @@ OWN_FORM = {
 
 @dataclass(frozen=True)
 class Form:
-    """A form of a page: where it goes, and its fields as they stand."""
+    """A form of a page: its target, and its fields with their present values."""
 
     method: str
     action: str
@@ -34,7 +34,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Page:
-    """What the browser shows. path: in the address bar. cookies: that the answer sets."""
+    """What the browser shows. path: in the address bar. cookies: that the response sets."""
 
     path: str
     status: int
@@ -44,7 +44,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """What a reader reads."""
+        """The text of the page."""
         body = re.sub(r"(?s)<(script|style|head)\b.*?</\1>", " ", self.html)
         return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 

@@ -1,4 +1,4 @@
-"""openapi.json as a judge: whether a route may answer so. Stricter than JSON Schema, so that nothing slips through.
+"""Checks responses against openapi.json, more strictly than JSON Schema does.
 
 A member that isn't listed is a mistake here, 1.0 is no integer, and an instant has milliseconds and is in UTC.
 """
@@ -16,7 +16,7 @@ from jsonschema.validators import extend
 
 FILE = Path(__file__).parents[2] / "openapi.json"
 INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z"
-# What a refusal never says: how we are made.
+# Words that reveal the implementation. No problem document has one.
 INSIDES = re.compile(
     r"traceback|exception|botocore|boto3|dynamodb|pydantic|powertools|\.py\b|/layers/|arn:aws|ACCOUNT#|CLAIM#|"
     r"ENTRY#|0x[0-9a-f]{6}|object at|Error\(|urllib|stripe\.",
@@ -121,7 +121,7 @@ def _described_headers() -> frozenset[str]:
 
 
 def check_problem(status: int, body: dict[str, Any], codes: list[str] | None = None) -> None:
-    """RFC 9457, one shape everywhere, and nothing of our insides."""
+    """A problem document by RFC 9457, in the one shape, without a word about the implementation."""
     assert codes is None or body["code"] in codes, body
     assert body["status"] == status
     assert body["type"] == f"urn:prepaid:problem:{body['code']}"

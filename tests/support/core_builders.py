@@ -1,4 +1,4 @@
-"""Small things to build tests from. Each argument has an unremarkable default: a test names what it is about."""
+"""Builders of the core's values. Each argument has an ordinary default, so a test names only what it is about."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -162,7 +162,7 @@ def a_revocation(lot: Lot, credits: int, *, lapsed: int = 0, cause: Literal["ref
 def a_return(
     lot: Lot, credits: int, *, debt: int = 0, lapsed: int = 0, cause: Literal["refund", "dispute"] = "refund"
 ) -> Restore:
-    """debt, lapsed: how much of what is undone had become owed, and had been found to be expired."""
+    """debt, lapsed: how much of what is undone had become owed, and how much had expired."""
     return Restore(
         actor="stripe",
         cause=cause,
@@ -190,7 +190,7 @@ def run(
 def followed(
     purchase: Purchase, account: Account, *statuses: PaymentStatus, now: datetime = NOW, before: Iterable[Account] = ()
 ) -> tuple[Purchase, Account, tuple[Entry, ...]]:
-    """Purchase and account after the provider said these things one after the other, and the entries they left.
+    """Purchase and account after these statuses, received one after the other, and the entries they left.
 
     before: the account as it was earlier, where lots have ended since.
     """
@@ -247,7 +247,7 @@ def a_granted_purchase(**changes: Any) -> Purchase:
 
 
 def a_payment_status(progress: Progress = "paid", purchase: Purchase | None = None, /, **changes: Any) -> PaymentStatus:
-    """What the provider says of this very purchase, `a_purchase` unless named."""
+    """A payment status that matches this purchase, by default `a_purchase()`."""
     purchase = purchase or a_purchase()
     status = PaymentStatus(
         progress=progress,

@@ -1,4 +1,4 @@
-"""A purchase in the core whose money goes back, and how its entries read."""
+"""A purchase in the core that is refunded or disputed, and what its entries state."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,7 +14,7 @@ LATEST = YEAR_LATER + timedelta(days=40)
 
 
 def bought(*, spent: int = 0, others: Sequence[Lot] = ()) -> tuple[Purchase, Account]:
-    """A hundred credits for 49.90, so many of them spent, other lots behind them."""
+    """A hundred credits for 49.90, of which `spent` are spent, and other lots."""
     purchase, account, _ = followed(a_purchase("open"), an_account(*others), a_payment_status("paid"))
     if spent:
         account, _ = run(account, a_debit(quantity=spent))

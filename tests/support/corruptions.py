@@ -1,4 +1,4 @@
-"""What somebody with access to the table could do to it: row by row, attribute by attribute, field by field.
+"""Changes that somebody with access to the table could make: of rows, of attributes, of fields.
 
 Each corruption is a name and a table that was changed in that one way. Rows are as the wire has them: binary in base64.
 """
@@ -23,7 +23,7 @@ def removed(items: Stored) -> Iterator[Corruption]:
 
 
 def attributes(items: Stored) -> Iterator[Corruption]:
-    """Each attribute of each row changed or gone, and one more; of rows of one shape the first stands for all."""
+    """Each attribute of each row changed or removed, and one added; only of the first row of each shape."""
     seen: set[tuple[Any, ...]] = set()
     for key, item in sorted(items.items()):
         for name in (*(attribute for attribute in item if attribute not in ("PK", "SK")), "more"):
@@ -40,7 +40,7 @@ def attributes(items: Stored) -> Iterator[Corruption]:
 
 
 def fields(items: Stored, *, rehashed: bool) -> Iterator[Corruption]:
-    """Each field of line and state of one entry of each shape; rehashed: and every later hash made to fit."""
+    """Each field of line and state of one entry of each shape; rehashed: with every later hash recomputed."""
     seen: set[tuple[Any, ...]] = set()
     for key, item in sorted(items.items()):
         if not key[1].startswith("ENTRY#"):
@@ -59,7 +59,7 @@ def fields(items: Stored, *, rehashed: bool) -> Iterator[Corruption]:
 
 
 def resummed(items: Stored) -> Iterator[Corruption]:
-    """Each attribute of a purchase in each state changed, and its sum made to fit."""
+    """Each attribute of a purchase in each state changed, with the checksum recomputed."""
     seen: set[tuple[Any, ...]] = set()
     for key, item in sorted(items.items()):
         for name in item:
@@ -86,7 +86,7 @@ def swapped(items: Stored) -> Iterator[Corruption]:
 
 
 def copied(items: Stored) -> Iterator[Corruption]:
-    """Rows a second time, where none was: another number, account, key, day, id."""
+    """Copies of rows under new keys: another number, account, key, day, id."""
     for key, item in sorted(items.items()):
         for place in _in_a_ledger(key) or _beside_the_ledgers(key):
             yield f"copied {key} to {place}", {**items, place: under(place, item)}
@@ -159,7 +159,7 @@ def cut_off(items: Stored, account: str, most: int) -> Iterator[Corruption]:
 
 
 def kind(key: Key, item: Any) -> tuple[Any, ...]:
-    """What rows have in common that are checked alike."""
+    """The shape of a row. The verifier checks rows of one shape alike."""
     if key[1].startswith("ENTRY#"):
         line = json.loads(item["line"]["S"])
         owed, texts = line.get("owed", 0), item["texts"]["S"] if "texts" in item else None
@@ -179,14 +179,14 @@ def kind(key: Key, item: Any) -> tuple[Any, ...]:
 
 
 def named(key: Key, item: Any) -> str:
-    """What a person calls a row's kind."""
+    """The name of a row's kind."""
     partition, sort = key[0].split("#")[0], key[1].split("#")[0]
     name = sort if partition == "ACCOUNT" or sort == "FAILED" else partition
     return f"{_claimed(item)}'s CLAIM" if name == "CLAIM" and "number" not in item and item else name
 
 
 def _claimed(item: Any) -> str:
-    """What the request did whose key the claim holds, if it made no entry."""
+    """What the claim's request did, if it made no entry."""
     if "nonce" in item:
         return "session" if "code_version" in item else "link"
     of_a_cancellation = cancellation_request_hash(item["purchase"]["S"])
@@ -211,7 +211,7 @@ def otherwise(value: Any) -> Any:
         case "L" | "M":
             return {type_: type(content)()}
         case "S" if content.startswith(("{", "[")):
-            # As it was, written a little otherwise.
+            # The same value in another spelling.
             spaced = content.replace(":", ": ", 1).replace(",", ", ", 1)
             return {"S": spaced if spaced != content else f"{content} "}
         case _:
@@ -252,7 +252,7 @@ def otherwise_said(word: str) -> str:
 
 
 def rehash(items: Stored, partition: str) -> Stored:
-    """The same with hashes that fit, as somebody would leave it who knows how they are made."""
+    """The same with recomputed hashes, as an attacker who knows the format would do."""
     after, previous = dict(items), GENESIS_HASH
     for key in sorted(key for key in items if key[0] == partition and key[1].startswith("ENTRY#")):
         item = after[key]

@@ -1,4 +1,4 @@
-"""Accounts to which everything has happened that can happen to one, and a table that holds every kind of row."""
+"""Accounts with every kind of entry and of purchase, and a table that holds every kind of row."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -97,7 +97,7 @@ def buy_and_return(driver: StoreDriver, account: str) -> None:
     statuses = {n: a_payment_status("paid", driver.purchase(f"pur_{account}{n}", account)) for n in range(1, 10)}
     for number in range(1, 7):
         driver.receive(statuses[number], at=at + number * HOUR)
-    # 1: half of it back. 2: all of it, of which most was spent, then the next grant pays the debt, then it is won.
+    # 1: half refunded. 2: disputed in full when most was spent, then the next grant pays the debt, then it is won.
     driver.receive(replace(statuses[1], refunded=2495), at=at + 8 * HOUR)
     driver.debit(480, account=account, key="much", at=at + 9 * HOUR)
     driver.receive(replace(statuses[2], disputed=4990), at=at + 10 * HOUR)
@@ -112,19 +112,19 @@ def buy_and_return(driver: StoreDriver, account: str) -> None:
     driver.receive(statuses[7], at=at + 18 * HOUR)
     end = at + YEAR + 10 * DAY
     driver.receive(statuses[4], at=end)
-    # 7: what was left of it had expired when its money went back, and comes back to nothing.
+    # 7: its remaining credits had expired before the refund, so nothing comes back.
     driver.receive(replace(statuses[7], refunded=4990), at=end + DAY)
     driver.receive(replace(statuses[7], refunded=1000), at=end + 2 * DAY)
-    # 3: all of it back, after its end.
+    # 3: refunded in full after its end.
     driver.receive(replace(statuses[3], refunded=4990), at=end + 3 * DAY)
-    # 8 waits, 9 failed.
+    # 8 is pending, 9 failed.
     driver.receive(replace(statuses[8], progress="awaiting_payment", payment=None), at=at)
     driver.receive(replace(statuses[9], progress="payment_failed", payment=None), at=at)
     leave_unpaid(driver, account)
 
 
 def leave_unpaid(driver: StoreDriver, account: str) -> None:
-    """A purchase that waits for the customer, one whose page expired, and one that a client cancelled."""
+    """An open purchase, one whose page expired, and one that a client cancelled."""
     for name in ("open", "expired", "cancelled"):
         driver.record(a_purchase(f"pur_{account}_{name}", account), key=f"buy {name}")
     expired = a_payment_status("session_expired", driver.purchase(f"pur_{account}_expired", account))
@@ -136,7 +136,7 @@ def leave_unpaid(driver: StoreDriver, account: str) -> None:
 
 
 def buy_with_a_code(driver: StoreDriver, account: str) -> None:
-    """Two manager sessions, of which one is spent; a customer at Stripe; money that fits no record."""
+    """Two manager sessions, one of them used; a customer at Stripe; a payment that matches no record."""
     change_code(driver.table, account, "271828", None, CODES, now=NOW)
     with suppress(WrongCode):
         driver.session("000000", account)
@@ -160,7 +160,7 @@ def enter_the_page(driver: StoreDriver, account: str) -> None:
 
 
 def live(driver: StoreDriver) -> None:
-    """Several accounts, a sweep and a reconciliation that came by."""
+    """Several accounts, after a sweep and a reconciliation."""
     live_a_full_life(driver)
     later = replace(driver, catalog=dearer(first_catalog(), 3))
     for account in ("zoo", "idle"):

@@ -97,7 +97,7 @@ class Deployment:
 
 
 def portal_at(url: str, *, return_url: str) -> PortalConfig:
-    """The page at this address, in no other site's frame and in its own colours."""
+    """The page's parameters for this address, with the defaults for everything else."""
     return PortalConfig(
         url=url,
         return_url=return_url,
@@ -113,5 +113,5 @@ def portal_at(url: str, *, return_url: str) -> PortalConfig:
 
 
 def quick(codes: Callable[[], CodeSecrets]) -> Callable[[], CodeSecrets]:
-    """The same codes, hashed at once."""
+    """The same codes with a fast hash."""
     return lambda: replace(codes(), slow_digest=QUICK_DIGEST)

@@ -1,4 +1,4 @@
-"""API Gateway's HTTP API events, payload 2.0, as its documentation shows them; and what it takes for an answer.
+"""API Gateway's HTTP API events, payload 2.0, as its documentation shows them; and what it accepts as a response.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -13,13 +13,13 @@ from urllib.parse import quote, urlencode
 type Event = dict[str, Any]
 type Claims = Mapping[str, str]
 
-# What no log line may ever hold.
+# No log line may hold this.
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0LW9mLXRoZS1jYWxsZXI.c2lnbmF0dXJl"
 
 
 @dataclass(frozen=True)
 class Context:
-    """What Lambda hands a handler besides the event."""
+    """The context that Lambda gives a handler beside the event."""
 
     aws_request_id: str = "8a2f1c9e-0000-4000-8000-000000000001"
     function_name: str = "under-test"
@@ -53,7 +53,7 @@ def http_event(
     claims: Claims | None = ANYBODY,
     body: str | bytes | None = None,
 ) -> Event:
-    """What API Gateway makes of a request. A body of bytes travels as base64, as it does for types that aren't text."""
+    """The event that API Gateway makes of a request. A body of bytes is base64, as for types that aren't text."""
     method, _, pattern = route.partition(" ")
     raw_path = pattern
     for name, value in (path or {}).items():

@@ -1,4 +1,4 @@
-"""A request of each route that is in order. A test makes one thing wrong with it."""
+"""A valid request for each route. A test makes one part of it invalid."""
 
 import json
 from typing import Any
@@ -89,7 +89,7 @@ def with_member(route: str, member: str, text: str) -> str:
 
 
 def ask(service: Service, route: str, **changes: Any) -> Answer:
-    """With everything else in order."""
+    """With everything else valid."""
     headers = {"if-match": "1"} if route == PUT_CATALOG else {}
     paths: dict[str, dict[str, Any]] = {
         CANCEL: {"id": "pur_1"},

@@ -66,7 +66,7 @@ def output(apps: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys:
 def service(
     apps: dict[str, ModuleType], deployment: Deployment, table: Table, clock: Clock, output: Output
 ) -> Iterator[Service]:
-    """The functions at an empty table; afterwards nothing private may be in what they printed."""
+    """The functions at an empty table; afterwards, fails if they printed anything private."""
     yield from serving(deployment.at(apps, table, clock), table, output)
 
 
@@ -85,7 +85,7 @@ def running_fake(fakes_time: FakesTime) -> Iterator[RunningFake]:
 def fake(
     running_fake: RunningFake, fakes_time: FakesTime, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningFake]:
-    """Stripe, as far as the functions can tell: empty, and at the same time as they."""
+    """Stripe, as far as the functions can tell: empty, and with the same clock."""
     fakes_time.clock = clock
     # The SDK's pauses between its retries are real seconds; nothing here is about them.
     monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
@@ -107,20 +107,20 @@ def storefront(service: Service, fake: RunningFake, clock: Clock) -> Storefront:
 
 @pytest.fixture
 def no_pauses(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of what never gets well: the pauses between retries take no time."""
+    """For tests of failures that last: the pauses between retries take no time."""
     service.functions.change(table=replace(service.table, deadline=FakeTime().deadline()))
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.fixture
 def comparisons(service: Service) -> list[int]:
-    """One item for each time that a code was worked on."""
-    made: list[int] = []
+    """One item for each time that a code was hashed."""
+    hashes: list[int] = []
     codes = service.codes_of("checkout")
 
     def counted(peppered: bytes, salt: bytes) -> bytes:
-        made.append(1)
+        hashes.append(1)
         return codes.slow_digest(peppered, salt)
 
     service.functions.change("checkout", codes=lambda: replace(codes, slow_digest=counted))
-    return made
+    return hashes

@@ -25,16 +25,16 @@ CURSOR_SECRET = "cursor-secret-5d1e0a"
 PEPPER = "pepper-secret-b7c2f4"
 SIGNING_SECRETS = (CURRENT_SECRET, PREVIOUS_SECRET, OTHER_SECRET)
 SECRETS = (*STRIPE_KEYS.values(), SHOP_KEY, *SIGNING_SECRETS, CURSOR_SECRET, PEPPER, TOKEN)
-# What the fake Stripe lets each key do.
+# The permissions of each key at the fake Stripe.
 RIGHTS = {STRIPE_KEYS[name]: STRIPE_RIGHTS[name.title().replace("_", "")] for name in STRIPE_KEYS}
-# Who pays at the fake Stripe, and numbers of documents as Brazil writes them.
+# Payers at the fake Stripe, and document numbers in Brazilian formats.
 PAYER = re.compile(r"Maria de Teste|maria@example|[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{2}\.[0-9]{3}\.[0-9]{3}/")
 RETURN_URL = "https://shop.example.com/credits"
 START = datetime.fromisoformat("2026-06-16T13:00:00Z")
 
 
 class Clock:
-    """The time that the functions believe in; stands still until a test moves it."""
+    """The functions' clock. It stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = START
@@ -50,7 +50,7 @@ class Output(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
-        # What libraries warn of, which Lambda writes as it comes.
+        # Libraries' warnings, which Lambda writes unchanged.
         self.warnings = io.StringIO()
 
     def getvalue(self) -> str:
@@ -59,14 +59,14 @@ class Output(io.StringIO):
         return super().getvalue()
 
     def forget(self) -> None:
-        """Listen from here."""
+        """Forget what was printed before."""
         self.getvalue()
         self.seek(0)
         self.truncate()
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Each line must be one JSON object: what else is printed is lost on CloudWatch's queries."""
+        """Each line, parsed. Fails on other text, which CloudWatch's queries wouldn't find."""
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
     def metric(self, name: str) -> list[int]:
@@ -96,7 +96,7 @@ def listen(patch: pytest.MonkeyPatch) -> Output:
 
 
 def serving(functions: Functions, table: Table, output: Output) -> Iterator[Service]:
-    """The functions at one table for as long as the caller wants."""
+    """The functions at one table, until the caller resumes the generator."""
     watch(table.client)
     service = Service(table, functions)
     yield service
@@ -104,10 +104,10 @@ def serving(functions: Functions, table: Table, output: Output) -> Iterator[Serv
 
 
 def check_discreet(output: Output, service: Service) -> None:
-    """Every line is JSON, and none holds a secret, a token, a signature, a body, a code or who paid."""
+    """Every line is JSON, and none holds a secret, a token, a signature, a body, a code or a payer's data."""
     assert output.lines is not None
     text = output.getvalue() + output.warnings.getvalue()
-    assert not PAYER.search(text), "a log line holds who paid"
+    assert not PAYER.search(text), "a log line holds a payer's data"
     for code in service.codes:
         assert not re.search(rf"(?<![0-9]){re.escape(code)}(?![0-9])", text), "a log line holds a manager's code"
     for private in {*SECRETS, *service.private}:

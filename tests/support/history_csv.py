@@ -10,7 +10,7 @@ from prepaid.api.csv_lines import COLUMNS
 
 @dataclass(frozen=True)
 class HistoryFile:
-    """lines: by column. cursor: what the last line says, if the file says there that it isn't complete."""
+    """lines: by column. cursor: from the last line, if that states that the file isn't complete."""
 
     lines: list[dict[str, Any]]
     cursor: str | None
@@ -22,7 +22,7 @@ class HistoryFile:
 
 
 def read_file(text: str) -> HistoryFile:
-    """Fails unless the text is a file as documented: a byte order mark, the columns, whole lines."""
+    """Parse a file. Fails unless it is as documented: a byte order mark, the columns, whole lines."""
     assert text.startswith("\ufeff")
     rows = list(csv.reader(io.StringIO(text[1:], newline=""), strict=True))
     assert rows[0] == list(COLUMNS)

@@ -1,4 +1,4 @@
-"""What template.yaml lets each function do to the table, held against every call that it makes in these tests.
+"""Checks every call to the table in these tests against the rights that template.yaml gives the function.
 
 The emulator doesn't evaluate conditions on partition keys: a role that forgets one would be refused in AWS only.
 """
@@ -35,7 +35,7 @@ def rights_of(function: str) -> dict[str, list[str]]:
 
 @contextmanager
 def acting_as(function: str) -> Iterator[None]:
-    """What this thread does to the table meanwhile, it does as that function."""
+    """Within the with block, this thread's calls to the table count as that function's."""
     outside = getattr(BY, "function", None), getattr(BY, "refused", [])
     BY.function, BY.refused = function, []
     try:
@@ -53,7 +53,7 @@ def acting() -> str:
 
 
 def watch(client: "DynamoDBClient") -> None:
-    """Look at every call of this client from now on."""
+    """Check every call of this client from now on."""
     client.meta.events.register("provide-client-params.dynamodb", _look, unique_id="rights")
 
 
@@ -71,8 +71,8 @@ def touched(operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
     if operation == "TransactWriteItems":
         writes = [(verb, params_of) for write in params["TransactItems"] for verb, params_of in write.items()]
         partitions = [(params_of.get("Item") or params_of["Key"])["PK"]["S"] for _, params_of in writes]
-        # AWS doesn't say whether a verb's right is held against its own keys or against all of the transaction's: the
-        # roles must do either way.
+        # AWS doesn't document whether a right must cover its own write's keys or all keys of the transaction, so the
+        # roles must allow both.
         return [(f"{verb}Item", partition) for verb in sorted({verb for verb, _ in writes}) for partition in partitions]
     if operation == "Query":
         return [("Query", params["ExpressionAttributeValues"][":partition"]["S"])]

@@ -29,7 +29,7 @@ class Service(Api):
     _keys: int = 0
 
     def new_key(self) -> str:
-        """The same ones in every run."""
+        """Random bytes that are the same in every run."""
         self._keys += 1
         return f"key-{self._keys}"
 
@@ -56,7 +56,7 @@ class Service(Api):
         assert set(response) <= {"statusCode", "headers", "body"}
         assert response["headers"].pop("Cache-Control") == "no-store"
         headers = {name.lower(): value for name, value in response["headers"].items()}
-        # Whatever was asked: no line break that would be a header of somebody else's making.
+        # Whatever the request was, a line break in a header would let a caller add headers.
         assert all(value.isascii() and value.isprintable() for value in headers.values()), headers
         text = response.get("body", "")
         body = json.loads(text) if "json" in headers.get("content-type", "") else text
@@ -67,12 +67,12 @@ class Service(Api):
         return stored(self.table)
 
     def codes_of(self, function: str) -> CodeSecrets:
-        """What a function hashes codes with."""
+        """The function's code hashing."""
         return self.functions.deps[function].codes()
 
 
 def unknown_route(handler: Handler, event: Event) -> Answer:
-    """The answer to a route that no contract knows."""
+    """The response of a route that openapi.json doesn't have."""
     response = handler(event, Context())
     body = json.loads(response["body"])
     check_problem(response["statusCode"], body)

@@ -16,7 +16,7 @@ WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 
 
 class Killed(BaseException):
-    """What no handler catches: the function is gone."""
+    """The function's process ended. No handler catches this."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def raising(client: "DynamoDBClient", error: BaseException, operation: str, nami
 
 @contextmanager
 def killed_before(client: "DynamoDBClient", call: str) -> Iterator[None]:
-    """For the length of a with block the function dies before this call, and it comes that far.
+    """Within the with block the function's process ends before this call. Fails if the call is never made.
 
     call: of the database, with a text from its keys, as "PutItem PURCHASE#"; or of Stripe, as "POST /v1/customers".
     """
@@ -59,7 +59,7 @@ def killed_before(client: "DynamoDBClient", call: str) -> Iterator[None]:
 
 @contextmanager
 def killed_after(client: "DynamoDBClient", writes: int) -> Iterator[None]:
-    """For the length of a with block the function dies after this many writes, and it comes that far."""
+    """Within the with block the function's process ends after this many writes. Fails if it makes fewer."""
     left = writes
 
     def meet(model: Any, **_: Any) -> None:
@@ -74,7 +74,7 @@ def killed_after(client: "DynamoDBClient", writes: int) -> Iterator[None]:
 
 @contextmanager
 def losing_replies(client: "DynamoDBClient", operation: str) -> Iterator[None]:
-    """For the length of a with block each call of the operation that succeeds gets no reply; it does at a retry."""
+    """Within the with block the response to each successful call of the operation is lost. A retry gets one."""
 
     def meet(http_response: Any, **_: Any) -> None:
         if http_response.status_code < 300:
@@ -86,13 +86,13 @@ def losing_replies(client: "DynamoDBClient", operation: str) -> Iterator[None]:
 
 @contextmanager
 def rivalled(client: "DynamoDBClient", operation: str, rival: Callable[[], None]) -> Iterator[None]:
-    """For the length of a with block the rival acts before the first call of the operation, and there is one."""
+    """Within the with block the rival acts before the first call of the operation. Fails without such a call."""
     met = False
 
     def meet(**_: Any) -> None:
         nonlocal met
         if not met:
-            # The rival's own calls meet nobody.
+            # The rival's own calls are not interrupted.
             met = True
             rival()
 

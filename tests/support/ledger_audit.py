@@ -1,4 +1,4 @@
-"""Adds up a finished ledger from its raw items. What kinds of entries there are, the oracle says."""
+"""Adds up a finished ledger from its raw items. The oracle defines the types of entries."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,8 +15,7 @@ from tests.support.store_driver import Stored, entry_items
 class Audited:
     """What an account's raw ledger adds up to.
 
-    taken: from lots for money that went back, less what was returned. settled: of grants and of what was held, for what
-    was owed.
+    taken: from lots by refunds and disputes, less what was returned. settled: from grants and held credits, for debts.
     """
 
     entries: int
@@ -32,7 +31,7 @@ class Audited:
 
 
 def audit(items: Stored, account: str = "acme") -> Audited:
-    """Check every invariant of one account's ledger and say what it adds up to."""
+    """Check every invariant of one account's ledger and return its sums."""
     ledger = entry_items(items, account)
     assert [item["SK"]["S"] for item in ledger] == [f"ENTRY#{number:012d}" for number in range(1, len(ledger) + 1)]
     check_chain(ledger)
@@ -102,7 +101,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
 
 
 def check_chain(ledger: list[dict[str, Any]]) -> None:
-    """Each hash covers the one before it, where the entry stands, and what it says."""
+    """Each hash covers the hash before it, the entry's key, and its content."""
     previous = b"\x00" * 32
     for item in ledger:
         text = "\n".join(item[name]["S"] for name in ("PK", "SK", "line", "state"))

@@ -16,7 +16,7 @@ RECORD = ("ACCOUNT#acme", "MANAGER")
 
 
 class Comparisons:
-    """How often the slow function was asked. codes: what to compare with, so that it is counted."""
+    """Counts the calls of the slow hash. codes: compare with these, so that calls are counted."""
 
     def __init__(self) -> None:
         self.made = 0

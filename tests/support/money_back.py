@@ -1,4 +1,4 @@
-"""A purchase on a real table whose money goes back."""
+"""A purchase on a real table that is refunded or disputed."""
 
 from dataclasses import replace
 

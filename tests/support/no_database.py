@@ -1,4 +1,4 @@
-"""A database that nobody can reach."""
+"""An unreachable database."""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.support.store_driver import FakeTime
 
 @contextmanager
 def no_database(service: Service) -> Iterator[None]:
-    """For the length of a with block nobody answers where the functions look for their table."""
+    """Within the with block no server answers at the address of the functions' table."""
     deps = dict(service.functions.deps)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")

@@ -1,4 +1,4 @@
-"""What managers do on the subscription page, through the browser without a screen."""
+"""A manager's visits to the subscription page, in the browser without a screen."""
 
 from typing import Any
 

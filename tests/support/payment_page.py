@@ -58,7 +58,7 @@ class StackStorefront:
         return demo.Shop(purchase["id"], purchase["checkout_url"].rpartition("/")[2], purchase["checkout_url"])
 
     def state(self, account: str, shop: demo.Shop) -> str:
-        """How far the purchase came."""
+        """The purchase's state."""
         purchase = read_purchase(self.table(), account, shop.purchase)
         assert purchase
         return purchase.state
@@ -99,7 +99,7 @@ class StackStorefront:
         return self._control("POST", "webhooks/raw", body).body
 
     def drain(self) -> None:
-        """Wait until everything that is sent was answered for good."""
+        """Wait until every delivery has its final response."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not (left := self.control("drain", timeout_seconds=10))["drained"]:
             assert time.monotonic() < deadline, left
@@ -130,7 +130,7 @@ class StackStorefront:
 
 @dataclass
 class Form:
-    """A form of a page, filled in as the page proposes."""
+    """A form of a page, with the values that the page proposes."""
 
     action: str
     values: dict[str, str] = field(default_factory=dict)

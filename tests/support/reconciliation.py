@@ -25,7 +25,7 @@ NOTHING = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "finished":
 
 @dataclass(frozen=True)
 class Countdown(Context):
-    """Lambda's clock: so many looks, then it is time to stop. One is for a page, the next ones for what is on it."""
+    """Lambda's context, whose time is up after `looks` checks. A run checks it once for a page, then for each item."""
 
     looks: Iterator[int] = field(default_factory=lambda: itertools.repeat(ENOUGH))
 

@@ -77,7 +77,7 @@ def screen(
     language: str = "pt-BR",
     scripts: bool = True,
 ) -> Iterator[Screen]:
-    """A window with nothing kept from others. scripts: whether JavaScript runs."""
+    """A new window that shares nothing with others. scripts: whether JavaScript runs."""
     context = browser.new_context(
         **DEVICES[device],
         locale=language,

@@ -1,4 +1,4 @@
-"""Short ways to say what a store test is about: who asks, for what, when; and what is stored afterwards."""
+"""Short calls for the store's tests: the operations on one table, and what is stored afterwards."""
 
 import secrets
 from collections.abc import Callable
@@ -51,7 +51,7 @@ type Stored = dict[tuple[str, str], Item]
 
 @dataclass
 class FakeTime:
-    """A clock that only sleeping moves, and dice that always show the same."""
+    """A clock that only sleeping moves, and a random source that always returns the same number."""
 
     dice: float = 1.0
     now: float = 1000.0
@@ -68,7 +68,7 @@ class FakeTime:
         return Deadline(at=self.now + seconds, clock=self.clock, sleep=self.sleep, jitter=lambda: self.dice)
 
 
-# A request that may take any time: for tests of what happens, not of when the store gives up.
+# A distant deadline, for tests that aren't about deadlines.
 NO_DEADLINE = Deadline(at=inf)
 
 
@@ -92,11 +92,11 @@ NO_STRIPE: Any = StripeWithoutNames()
 
 @dataclass(frozen=True)
 class StoreDriver:
-    """Where requests are made: the store's operations on one table, with what a test seldom cares about filled in."""
+    """The store's operations on one table, with defaults for what a test is seldom about."""
 
     table: Table
     catalog: Catalog = field(default_factory=first_catalog)
-    # What was quarantined, by the event that found it.
+    # The mismatches that were quarantined, by the event that found them.
     reported: list[str] = field(default_factory=list)
 
     def with_deadline(self, deadline: Deadline) -> "StoreDriver":
@@ -107,7 +107,7 @@ class StoreDriver:
         return within(self.table, PIECE_SECONDS)
 
     def open(self, account: str = "acme", terms: Terms = NO_QUOTA, *, credits: int = 0, at: datetime = NOW) -> None:
-        """An account, with one lot of so many credits that outlives the test."""
+        """An account with one lot of so many credits, which ends long after the test."""
         self.put_account(account, terms, at=at)
         if credits:
             self.grant(credits, account=account, at=at)
@@ -181,7 +181,7 @@ class StoreDriver:
         )
 
     def debit_in_bulk(self, entries: int, *, account: str = "acme") -> None:
-        """Debits of 1 up to that many entries, by the core and in bulk: what is here is a ledger like any other."""
+        """Debits of 1 up to that many entries, computed by the core and written in bulk."""
         tail = read_tail(self.table, account)
         entry, last_hash = tail.entry, tail.hash
         requests: list[Any] = []
@@ -210,7 +210,7 @@ class StoreDriver:
         return self._append(account, Settle(), at, None)
 
     def record(self, purchase: Purchase, *, key: str | None = None, session: ManagerSession | None = None) -> None:
-        """By a key and a manager's session of its own. A given session is good where its code is: `has_manager`."""
+        """Record a purchase with its own key and manager session. A given session needs its code: `has_manager`."""
         if session is None:
             self.has_manager(purchase.account)
             session = a_session(f"{purchase.account} {purchase.id}", purchase.account)
@@ -229,7 +229,7 @@ class StoreDriver:
             put(self.table, {"Item": item, "ConditionExpression": IF_ABSENT})
 
     def receive(self, status: PaymentStatus, *, event: str = "evt_1", at: datetime = NOW) -> Outcome:
-        """What comes of an event when the provider says this."""
+        """The result of an event when Stripe reports this status."""
         return self.follow(lambda: status, status.purchase, status.account, event=event, at=at)
 
     def follow(
@@ -241,7 +241,7 @@ class StoreDriver:
         event: str = "evt_1",
         at: datetime = NOW,
     ) -> Outcome:
-        """What comes of an event when the provider, asked, says this."""
+        """The result of an event when fetching the status returns this."""
         return sync_purchase(
             Sync(
                 table=self.table,
@@ -338,7 +338,7 @@ def entry_items(items: Stored, account: str = "acme") -> list[Item]:
 
 
 def lines(items: Stored, account: str = "acme") -> list[dict[str, Any]]:
-    """What the raw entries say happened, oldest first."""
+    """The lines of the raw entries, oldest first."""
     return [stored_form.line_of(item) for item in entry_items(items, account)]
 
 
@@ -355,7 +355,7 @@ def claim_keys(items: Stored) -> list[str]:
 
 
 def quarantined(items: Stored) -> list[tuple[str, list[str]]]:
-    """What was put aside, and why."""
+    """The quarantined payments with their mismatches."""
     rows = [key for key in sorted(items) if key[0].startswith("QUARANTINE#")]
     return [(key[1], [name["S"] for name in items[key]["mismatches"]["L"]]) for key in rows]
 

@@ -1,4 +1,4 @@
-"""Where the examples come from: few zones that hurt, lots that tie, instants on and beside every boundary."""
+"""Hypothesis strategies: zones with unusual clocks, lots that end together, instants at and next to every boundary."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import available_timezones
@@ -10,7 +10,7 @@ from prepaid.core.catalog import Catalog, Feature, Plan
 from tests.support.core_builders import PLANS, SAO_PAULO, a_catalog, a_pack
 
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
-# Quiet, midnight changes of clock (Havana, Santiago), half hours, the far ends of the day.
+# No changes of clock, changes at midnight (Havana, Santiago), half hours, the largest offsets.
 ZONES = (SAO_PAULO, "America/Havana", "America/Santiago", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Pago_Pago")
 ALL_ZONES = tuple(sorted(available_timezones() - {"localtime", "posixrules", "Factory"}))
 KINDS: tuple[LotKind, ...] = ("purchase", "promotion", "adjustment")

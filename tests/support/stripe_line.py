@@ -1,4 +1,4 @@
-"""The line between Stripe's SDK and Stripe: every request is seen there, and can be cut or answered falsely.
+"""Intercepts the requests of Stripe's SDK: they can be recorded, dropped, or answered falsely.
 
 A fault is a function of `send`, which makes the real request. It may call it or not, return an answer, or raise what
 the network would have raised. The SDK's own retries pass here too.
@@ -45,9 +45,9 @@ def no_fault(_: Call) -> None:
 
 @contextmanager
 def stripe_tapped(meet: Callable[[Call], Fault | None] = no_fault) -> Iterator[list[Call]]:
-    """A tap on the line for the length of a with block; taps may be nested. Gives the requests so far.
+    """Intercept requests within the with block. Blocks may be nested. Yields the requests so far.
 
-    meet: asked before each request leaves, for the fault that it meets. It may also raise.
+    meet: called before each request is sent, returns the fault that it meets. It may also raise.
     """
     calls: list[Call] = []
     real = stripe.RequestsClient.request
@@ -77,7 +77,7 @@ def stripe_tapped(meet: Callable[[Call], Fault | None] = no_fault) -> Iterator[l
 
 
 def cut(_: Send) -> Answer:
-    """No connection, and none that the SDK would try again."""
+    """A connection failure that the SDK doesn't retry."""
     raise stripe.APIConnectionError("injected", should_retry=False)  # type: ignore[no-untyped-call]
 
 
@@ -93,7 +93,7 @@ def then(act: Callable[[], object]) -> Fault:
 
 
 def refuses(status: int, message: str, **error: str) -> Fault:
-    """Stripe answers with an error of the request, and did nothing."""
+    """Stripe rejects the request with an error and does nothing."""
     return lambda _: refusal(status, message, **error)
 
 

@@ -1,4 +1,4 @@
-"""The paying side of the webhook's tests: sessions on the fake Stripe, deliveries signed here, not by anybody's SDK."""
+"""Payments for the webhook's tests: sessions at the fake Stripe, and deliveries signed here, without an SDK."""
 
 import hashlib
 import hmac
@@ -24,7 +24,7 @@ from tests.support.in_process import Service
 if TYPE_CHECKING:
     from tests.support.handlers import Clock
 
-# Each function's own, and the one that the shop itself works at Stripe with.
+# Each function's key, and the key with which the tests themselves call Stripe.
 STRIPE_KEYS = {
     "checkout": "rk_test_ch3ck0utsown",
     "purchase_webhook": "rk_test_w3bh00ksown",
@@ -71,7 +71,7 @@ def deliver(
 
 @dataclass
 class Storefront:
-    """Purchases of one account: recorded with us, paid at the fake Stripe, which delivers its events."""
+    """Purchases of one account: recorded in the service, paid at the fake Stripe, which delivers its events."""
 
     service: Service
     fake: RunningFake
@@ -84,14 +84,14 @@ class Storefront:
         return self.clock.now
 
     def buy(self, pack: str = "credits-100", *, account: str | None = None, **more: Any) -> Purchase:
-        """A purchase as a shop makes it; its page is open."""
+        """A purchase by the API, with its payment page open."""
         account = account or self.account
         answer = self.service.buy(pack, account, **more)
         assert answer.status == 201, answer
         return self.read(answer.body["id"], account)
 
     def sell(self, *, account: str | None = None, **changes: Any) -> Purchase:
-        """A recorded purchase with a session of its own making. changes: what the record says otherwise."""
+        """A recorded purchase with a session created here. changes: to the record."""
         self.count += 1
         number, account = self.count, account or self.account
         metadata = {"prepaid_account": account, "prepaid_purchase": f"pur_{number}"}
@@ -122,19 +122,19 @@ class Storefront:
 
     def _code(self, account: str) -> int:
         """The version of the account's code, which it is given when it has none."""
-        held = get(self.service.table, keys.manager(account))
-        if held is None:
+        record = get(self.service.table, keys.manager(account))
+        if record is None:
             # Not over HTTP: some of these accounts were never opened.
             change_code(self.service.table, account, CODE, None, self.service.codes_of("checkout"), now=self.now)
             return 1
-        return int(held["version"]["N"])
+        return int(record["version"]["N"])
 
     def open_session(self, metadata: dict[str, str], *, quantity: int = 1, amount: int = 4990) -> Json:
         """A checkout session as any client of the API makes it."""
         import stripe  # noqa: PLC0415 - only the webhook's tests pay for it
 
         client = stripe.StripeClient(SHOP_KEY, base_addresses={"api": self.fake.url})
-        made = client.v1.checkout.sessions.create(
+        session = client.v1.checkout.sessions.create(
             {
                 "mode": "payment",
                 "success_url": "https://shop.example.com/thanks",
@@ -147,10 +147,10 @@ class Storefront:
                 "metadata": metadata,
             }
         )
-        return self.session(made.id)
+        return self.session(session.id)
 
     def session(self, session_id: str) -> Json:
-        """The fake's own object: what is changed here, its API says."""
+        """The fake's own object: its API returns what a test changes here."""
         with self.fake.state.lock:
             return self.fake.state.find("checkout.session", session_id)
 
@@ -164,7 +164,7 @@ class Storefront:
         return self.events(purchase.session)
 
     def happen(self, purchase: Purchase, what: str, *more: Any, **named: Any) -> list[Json]:
-        """Something of the fake's lifecycle happens to a purchase's session; the events of ours that it made."""
+        """Change a purchase's session by a function of the fake's lifecycle. Returns the events that concern us."""
         assert purchase.session
         with self.fake.state.lock:
             before = len(self.fake.state.newest_first("event"))
@@ -178,7 +178,7 @@ class Storefront:
         return self._with_charge(purchase, "dispute", **named)
 
     def later(self, kind: str, what: str, *more: Any, **named: Any) -> list[Json]:
-        """Something happens to the newest refund or dispute."""
+        """Change the newest refund or dispute."""
         with self.fake.state.lock:
             before = len(self.fake.state.newest_first("event"))
             newest = self.fake.state.newest_first(kind)[0]["id"]
@@ -228,7 +228,7 @@ def at_stripe(storefront: Storefront, kind: str) -> list[Any]:
 
 
 def bought(storefront: Storefront, answer: Answer, *, replayed: bool) -> Any:
-    """One purchase, one page, one customer, whatever happened on the way."""
+    """Check that there is one purchase, one page and one customer."""
     assert answer.status == 201, answer
     assert answer.headers.get("idempotent-replayed") == ("true" if replayed else None)
     [session] = at_stripe(storefront, "checkout.session")

@@ -35,7 +35,9 @@ def read_template() -> Template:
 
 def of_type(template: Template, kind: str) -> dict[str, Any]:
     """The properties of all resources of one type, by logical id."""
-    return {name: made["Properties"] for name, made in template["Resources"].items() if made["Type"] == kind}
+    return {
+        name: resource["Properties"] for name, resource in template["Resources"].items() if resource["Type"] == kind
+    }
 
 
 def statements_of(template: Template, role: str) -> Iterator[dict[str, Any]]:

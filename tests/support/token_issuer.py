@@ -1,6 +1,6 @@
-"""An issuer of tokens whose key is in our hands, and a gateway that trusts it.
+"""A token issuer whose key the tests have, and a gateway that trusts it.
 
-Cognito signs what is right; here whatever claims a test thinks of get a valid signature. The gateway has the deployed
+Cognito signs only its own claims; here a test gets a valid signature for any claims. The gateway has the deployed
 routes and functions, and the authorizer that the template's JwtIssuer and JwtAudience would make.
 """
 

@@ -1,4 +1,4 @@
-"""A table in memory that can also be read as a whole, and what a verifier of it says."""
+"""A table in memory that can also be read as a whole, and the findings of a verifier."""
 
 import threading
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from tests.simulation.line import _QuickClient, calm
 from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored
 
 NAME = "table"
-# Of a pass that comes to its end.
+# For a pass that must finish.
 MOST_PAGES = 100_000
 # Long after anything that a test writes, so that all of it counts.
 LATER = NOW + 3 * 365 * DAY
@@ -90,7 +90,7 @@ class WholeClient(_QuickClient):
 
 @cache
 def errors_of_a_client() -> Any:
-    """A client that never asks anybody: its errors are needed, and how often it would try."""
+    """A client that sends nothing: only its error classes and its number of attempts are used."""
     config = Config(retries={"mode": "standard", "total_max_attempts": 2})
     keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
     return get_session().create_client("dynamodb", region_name="eu-west-1", config=config, **keys)  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def errors_of_a_client() -> Any:
 
 @dataclass
 class WholeTable:
-    """A table, everything in it as the wire has it (binary in base64), and a way to have it otherwise."""
+    """A table, its rows as they travel (binary in base64), and a way to replace them."""
 
     database: WholeDatabase = field(default_factory=WholeDatabase)
 
@@ -137,7 +137,7 @@ def verified(
     cut: bool = False,
     has_time: Callable[[], bool] = lambda: True,
 ) -> Verified:
-    """A pass over the table. cut: put away and taken up again, by somebody else, after every page."""
+    """A pass over the table. cut: after every page the pass is saved, and another process continues it."""
     findings: list[Finding] = []
     context = VerifyContext(
         piece=partial(within, table, PIECE_SECONDS),

@@ -1,4 +1,4 @@
-"""The line between botocore and the database: every request is seen there, and can be delayed, cut or answered falsely.
+"""Intercepts botocore's requests to the database: they can be recorded, delayed, dropped or answered falsely.
 
 A fault is a function of `send`, which makes the real request. It may call it or not, return an answer, raise what the
 network would have raised, or return None for "go on as if nothing had happened". botocore's own retries pass here too.
@@ -39,7 +39,7 @@ class Wire:
     @classmethod
     @contextmanager
     def tapped(cls, client: "DynamoDBClient") -> Iterator["Wire"]:
-        """A tap on this client's line for the length of a with block."""
+        """Intercept this client's requests within the with block."""
         wire = cls(client._endpoint.http_session)  # type: ignore[attr-defined]
         events = client.meta.events
         hooks: list[tuple[str, Any]] = [("before-send.dynamodb", wire._before_send)]
@@ -74,7 +74,7 @@ class Wire:
 
     @property
     def undone(self) -> int:
-        """Planned faults that nothing met yet."""
+        """Planned faults that no request has met yet."""
         return len(self._planned)
 
     def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
@@ -101,7 +101,7 @@ class Wire:
 
 
 def first(act: Callable[[], object]) -> Fault:
-    """Somebody else acts just before this request leaves."""
+    """Another process acts just before this request is sent."""
 
     def fault(_: Send) -> None:
         act()
@@ -126,7 +126,7 @@ def reset_after_commit(send: Send) -> AWSResponse:
 
 
 def no_answer(_: Send) -> AWSResponse:
-    """The request never arrived; that is known only after the time-out."""
+    """The request never arrives, which the client knows only after its time-out."""
     raise ReadTimeoutError(endpoint_url="http://database")
 
 
@@ -135,7 +135,7 @@ def connection_refused(_: Send) -> AWSResponse:
 
 
 def refuses(code: str, status: int = 400, **more: Any) -> Fault:
-    """The database answers with an error, and did nothing."""
+    """The database returns an error and does nothing."""
     body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more})
     return answers(status, body.encode())
 
@@ -146,7 +146,7 @@ def cancels(*codes: str) -> Fault:
 
 
 def answers(status: int, body: bytes) -> Fault:
-    """Whatever stands between us and the database answers in its stead."""
+    """A proxy in front of the database responds instead."""
 
     def fault(_: Send) -> AWSResponse:
         return raw_response(body, status)

@@ -1,4 +1,4 @@
-"""What other processes do. Importable by name, and only plain values go in and out: they are started afresh."""
+"""What the tests' other processes run. A new process imports it by name, so arguments and results are plain values."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ def debit_each(table_name: str, keys: list[str], threads: int) -> list[Answer]:
 
 
 def deliver_paid(table_name: str, event: str) -> str:
-    """The same money, announced once more."""
+    """Another delivery of the same payment."""
     driver = StoreDriver(Table(client=open_dynamodb(), name=table_name, deadline=NO_DEADLINE))
     return until_answered(lambda: driver.receive(a_payment_status("paid", a_purchase()), event=event))
 

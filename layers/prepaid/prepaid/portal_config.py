@@ -1,11 +1,11 @@
-"""The addresses around the subscription page."""
+"""The parameters of the subscription page."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalConfig:
-    """The subscription page's addresses.
+    """The parameters of the subscription page, from the settings.
 
     url: of the page, without a path; "" for the API's own address. return_url: the way back to the platform.
     return_origins: where else a link may lead back to. checkout_origin: of the payment pages.

@@ -32,7 +32,7 @@ LOOKUPS = (
         ("functions/test_looking_up",),
     ),
     Bug(
-        "a quote does not see what time has done",
+        "a quote ignores expiries that no entry records yet",
         "core:quote",
         "entry = apply(account, debit, catalog=catalog, now=now)[-1]",
         "entry = apply(account, debit, catalog=catalog, now=account.at)[-1]",

@@ -69,7 +69,7 @@ NO_TELEPHONES = [
 
 
 def cells(line: str, separator: str) -> list[str]:
-    """As a program reads them that separates so."""
+    """Return the cells that a program with this separator reads."""
     return [cell for row in csv.reader(io.StringIO(line, newline=""), delimiter=separator) for cell in row]
 
 

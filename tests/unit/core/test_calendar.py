@@ -1,4 +1,4 @@
-"""rule 1 and 7: the end of a lot's last day, and the instants at which a quota renews, in the account's zone."""
+"""Rules 1 and 7: the end of a lot's last day, and the instants at which a quota renews, in the account's zone."""
 
 import zoneinfo
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_credits_live_twelve_months_to_the_end_of_the_civil_day() -> None:
+def test_credits_last_twelve_months_to_the_end_of_the_civil_day() -> None:
     assert end_of_validity(civil("2026-06-16 10:00"), 12, SAO_PAULO) == civil("2027-06-17 00:00")
 
 
@@ -85,7 +85,7 @@ def test_a_lot_that_ends_on_a_skipped_midnight_ends_at_the_jump() -> None:
     assert end_of_validity(civil("2017-11-03 10:00"), 12, SAO_PAULO) == utc("2018-11-04 03:00")
 
 
-def test_a_day_of_25_hours_belongs_to_the_lot_whole() -> None:
+def test_a_lot_lasts_through_all_25_hours_of_a_day() -> None:
     # Sao Paulo, 2018-02-17: the hour from 23:00 to midnight comes twice.
     end = end_of_validity(civil("2017-02-17 10:00"), 12, SAO_PAULO)
 
@@ -183,7 +183,7 @@ def test_the_renewal_after_a_renewal_is_a_month_later() -> None:
     assert next_renewal(civil("2026-06-10 00:00"), 10, SAO_PAULO) == civil("2026-07-10 00:00")
 
 
-def test_just_before_a_renewal_it_is_still_to_come() -> None:
+def test_just_before_a_renewal_it_is_the_next_one() -> None:
     assert next_renewal(civil("2026-06-10 00:00") - JUST_BEFORE, 10, SAO_PAULO) == civil("2026-06-10 00:00")
 
 

@@ -1,4 +1,4 @@
-"""The catalog: what is sold, what it costs, what the shop window shows."""
+"""The catalog: what is sold, what it costs, how packs are offered."""
 
 import json
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_an_unknown_plan_is_refused_by_name() -> None:
     assert refused.value.errors == (("plan", "no such plan: must be one of none, individual, trio, team, scale"),)
 
 
-def test_a_quota_of_a_feature_that_the_catalog_lacks_is_refused_by_name() -> None:
+def test_a_quota_of_an_unlisted_feature_is_refused_by_name() -> None:
     plans = (Plan(id="trio", quotas={"ai_service": 3, "film": 0}), Plan(id="team", quotas={"hat": 1}))
     successor = a_catalog(version=2, features=(STICKER,), plans=plans)
 
@@ -258,7 +258,7 @@ def test_a_retired_pack_is_no_base_for_savings() -> None:
     assert shown(catalog)["credits-100"].saving_percent == 50
 
 
-def test_an_empty_shop_has_no_offers() -> None:
+def test_a_catalog_without_packs_has_no_offers() -> None:
     assert offers(a_catalog(packs=())) == ()
 
 

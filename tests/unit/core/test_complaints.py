@@ -1,4 +1,4 @@
-"""What users of other credit systems complain of, one test for each. The project it was reported to stands above it."""
+"""What users of other credit systems complain about, one test for each complaint. A comment names the report."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -185,7 +185,7 @@ def test_each_top_up_is_valid_for_its_own_year() -> None:
 
 # openmeterio/openmeter#4252, #4278
 def test_a_use_at_the_boundary_counts_for_the_new_period() -> None:
-    """Once."""
+    """And once only."""
     renewal = civil("2026-07-01 00:00")
     account = an_account(terms=some_terms("trio"), quota_used=0)
 

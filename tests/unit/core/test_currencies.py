@@ -9,13 +9,13 @@ from tests.support.core_builders import a_catalog, a_pack
 
 
 def complaints(*packs: tuple[int, str, bool]) -> tuple[tuple[str, str], ...]:
-    """What is said of packs of these amounts, currencies and whether they are on sale."""
-    made = tuple(
+    """The errors in packs. packs: of each its amount, its currency, and whether it is on sale."""
+    offered = tuple(
         a_pack(100, amount, pack_id=f"pack-{place}", currency=currency, active=active)
         for place, (amount, currency, active) in enumerate(packs)
     )
     try:
-        check_amounts(a_catalog(packs=made))
+        check_amounts(a_catalog(packs=offered))
     except InvalidRequest as error:
         return error.errors
     return ()
@@ -82,12 +82,12 @@ def test_amounts_are_written_in_major_units(amount: int, currency: str, text: st
     assert shown(amount, currency) == text
 
 
-def test_every_list_is_about_currencies_that_can_be_sold_in() -> None:
+def test_every_listed_currency_is_supported() -> None:
     assert {*MINIMUM_AMOUNTS, *STEPS, *ZERO_DECIMAL, *THREE_DECIMAL} <= CURRENCIES
     assert all(len(currency) == 3 and currency.islower() for currency in CURRENCIES)
 
 
-def test_every_pack_on_sale_is_named_by_its_place() -> None:
+def test_each_error_names_the_position_of_its_pack() -> None:
     found = complaints((4990, "brl", True), (49, "brl", True), (4990, "zzz", True), (1, "jpy", True))
     assert [field for field, _ in found] == ["packs.1.amount", "packs.2.currency", "packs.3.amount"]
 

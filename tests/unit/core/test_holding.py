@@ -1,4 +1,4 @@
-"""rule 16: a hold reserves units, a capture spends some of them, and the rest comes back."""
+"""Rule 16: a hold reserves units, a capture spends some of them, and the rest comes back."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ RENEWAL = NOW + 2 * HOUR
 PLAN = some_terms("individual")
 
 
-def test_what_is_held_can_not_be_spent_by_anything_else() -> None:
+def test_held_credits_can_not_be_spent_by_anything_else() -> None:
     account, (hold,) = run(an_account(LOT), a_hold(quantity=7))
 
     assert (account.available, account.held) == (3, 7)
@@ -203,7 +203,7 @@ def test_a_partial_capture_spends_the_ended_lot_first() -> None:
 
 
 @pytest.mark.parametrize(("ttl", "available"), [(599, 15), (600, 10), (601, 10)])
-def test_a_hold_that_lapses_first_gives_back_to_a_living_lot(ttl: int, available: int) -> None:
+def test_a_hold_that_lapses_first_returns_credits_to_its_lot(ttl: int, available: int) -> None:
     """At one instant the lot ends before the hold lapses."""
     account, (hold,) = run(an_account(LOT, ENDING), a_hold(quantity=7, ttl_seconds=ttl))
     assert hold.lapses_at
@@ -304,7 +304,7 @@ def test_a_refund_takes_no_held_credits_and_the_rest_is_owed() -> None:
     assert (released.available, released.owed) == (0, 0)
 
 
-def test_credits_refunded_while_they_were_held_are_owed_by_nobody_once_their_lot_ends() -> None:
+def test_credits_refunded_in_a_hold_are_not_owed_once_they_expired() -> None:
     lot = replace(ENDING, kind="purchase")
     account, (hold,) = run(an_account(lot), a_hold(quantity=5))
     account, (refund,) = run(account, a_revocation(lot, 5))

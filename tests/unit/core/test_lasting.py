@@ -35,13 +35,13 @@ def test_only_the_use_of_the_last_90_days_counts() -> None:
     assert credits_per_day(entries, NOW) == 1
 
 
-def test_credits_that_come_are_no_use() -> None:
+def test_added_credits_do_not_count_as_use() -> None:
     entries = [an_entry(3, -9, 1), an_entry(2, 1000, 2, None), an_entry(1, 0, 91, None)]
 
     assert credits_per_day(entries, NOW) == Fraction(9, 90)
 
 
-def test_credits_that_are_given_back_were_not_used() -> None:
+def test_returned_credits_do_not_count_as_used() -> None:
     entries = [an_entry(3, 4, 1), an_entry(2, -10, 2), an_entry(1, 0, 91, None)]
 
     assert credits_per_day(entries, NOW) == Fraction(6, 90)
@@ -53,7 +53,7 @@ def test_a_young_account_is_judged_by_its_own_time() -> None:
     assert credits_per_day(entries, NOW) == 2
 
 
-def test_as_many_entries_as_were_read_speak_for_their_time() -> None:
+def test_entries_that_were_read_count_for_their_own_time_span() -> None:
     assert credits_per_day([an_entry(901, -20, 1), an_entry(900, -20, 4)], NOW) == 10
 
 

@@ -1,4 +1,4 @@
-"""rule 2, 5, 6 and 19: expiry, grants, the lines of the ledger and its time."""
+"""Rules 2, 5, 6 and 19: expiry, grants, the lines of the ledger and its time."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""rule 10: the manager's code, how often it may be tried, and the sessions that it opens."""
+"""Rule 10: the manager's code, how often it may be tried, and the sessions that it opens."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -111,7 +111,7 @@ def test_a_refused_code_is_refused_backwards_too(code: str) -> None:
 
 @given(CODES)
 def test_a_code_of_three_digits_without_a_pattern_is_accepted(code: str) -> None:
-    """The rules said in another way: what none of them names is nobody's first guess."""
+    """The rules in another form: a code that matches none of them is not an obvious guess."""
     tens = [int(code[place]) for place in (0, 2, 4)]
     units = [int(code[place]) for place in (1, 3, 5)]
     even = all((digits[0] + digits[2] - 2 * digits[1]) % 10 == 0 for digits in (tens, units))

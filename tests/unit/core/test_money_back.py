@@ -1,4 +1,4 @@
-"""Rule 13: money that goes back takes credits from its own lot; spent credits are owed."""
+"""Rule 13: a refund or dispute revokes credits of its own lot, and spent credits become owed."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -68,7 +68,7 @@ def test_many_small_refunds_take_what_one_refund_takes() -> None:
 
 
 def test_rounding_is_of_the_whole_and_not_of_each_part() -> None:
-    # 33 of 1000 three times: each alone is worth no credit of ten, together they are worth none still; a fourth one.
+    # Three times 33 of 1000: neither each one nor all three are worth one of the ten credits. Four of them are.
     purchase, account = a_purchase(credits=10, amount=1000), an_account()
     purchase, account, _ = followed(purchase, account, a_payment_status(amount=1000))
 
@@ -164,7 +164,7 @@ def test_a_refund_before_the_grant_leaves_both_entries() -> None:
     assert (purchase.state, account.available) == ("disputed", 48)
 
 
-# Expired before its money went back: there is nothing to take, and nothing was spent.
+# Expired before the refund: there is nothing to revoke, and nothing was spent.
 
 
 @pytest.mark.parametrize("spent", [0, 1, 60, 100])
@@ -220,7 +220,7 @@ def test_a_failed_refund_of_expired_credits_cancels_its_debt() -> None:
 
 def test_revoked_and_expired_credits_of_a_lot_are_separate() -> None:
     """Some were revoked before its end, the rest expired at it."""
-    # 30 are refunded while the lot lives; 10 of the other 70 are spent, 60 expire; then all of it is refunded.
+    # 30 are refunded before the lot's end; 10 of the other 70 are spent, 60 expire; then the rest is refunded.
     purchase, account = back(a_payment_status(refunded=1500))
     account, _ = run(account, a_debit(quantity=10))
 
@@ -234,7 +234,7 @@ def test_revoked_and_expired_credits_of_a_lot_are_separate() -> None:
 
 def test_a_revocation_is_undone_from_its_end() -> None:
     """Credits that became owed first, then those that had expired, then those that were taken."""
-    # 30 are taken while the lot lives. Then 60 of the other 70 expire and 10, which were spent, become owed.
+    # 30 are revoked before the lot's end. Then 60 of the other 70 expire and 10, which were spent, become owed.
     purchase, account = back(a_payment_status(refunded=1497))
     account, _ = run(account, a_debit(quantity=10))
     purchase, account, _ = followed(purchase, account, a_payment_status(refunded=4990), now=YEAR_LATER)
@@ -249,7 +249,7 @@ def test_a_revocation_is_undone_from_its_end() -> None:
     assert lines == [(0, -10, 0, 60), (0, 0, 0, 30), (0, 0, 0, 0), (30, 0, 0, 0)]
 
 
-def test_a_week_that_lapsed_counts_as_expired_too() -> None:
+def test_credits_returned_for_a_week_can_expire_too() -> None:
     purchase, account = back(a_payment_status(disputed=4990), spent=60)
     purchase, account, _ = followed(purchase, account, a_payment_status(), now=YEAR_LATER)
     account, _ = run(account, a_debit(quantity=15), now=YEAR_LATER)
@@ -358,7 +358,7 @@ def test_refunds_and_disputes_count_together_up_to_the_lot(
         (a_payment_status(refunded=2495), a_payment_status(), "refund", 50),
         (a_payment_status(disputed=2495), a_payment_status(), "dispute", 50),
         (a_payment_status(refunded=2495), a_payment_status(refunded=2495, disputed=2495), "dispute", -50),
-        # One against the other: the line is named for the one that it shows.
+        # The refund and the dispute change in opposite directions: the larger change names the entry.
         (a_payment_status(disputed=998), a_payment_status(refunded=2495), "refund", -30),
         (a_payment_status(refunded=998), a_payment_status(disputed=2495), "dispute", -30),
         (a_payment_status(disputed=2495), a_payment_status(refunded=998), "dispute", 30),

@@ -57,7 +57,7 @@ def test_a_debt_that_a_grant_paid_comes_back_as_newly_bought_credits() -> None:
     purchase, account, (entry,) = followed(purchase, account, a_payment_status(), now=LATER)
 
     assert line(entry) == ("refund", 100, 0)
-    # Bought 100, spent 60, granted 100: the 40 that were taken are in their lot again, 60 live as long as a new pack.
+    # Bought 100, spent 60, granted 100: the 40 that were taken are back in their lot, 60 are valid like a new pack.
     old, new = purchase.lots
     assert {lot.number: lot.remaining for lot in account.lots} == {old.number: 40, grant.number: 40, new.number: 60}
     assert (entry.lot, new.number, new.kind, new.granted) == (new, entry.number, "purchase", 60)
@@ -66,7 +66,7 @@ def test_a_debt_that_a_grant_paid_comes_back_as_newly_bought_credits() -> None:
 
 
 def test_a_paid_debt_returns_whole_though_its_lot_is_gone() -> None:
-    """A year's pack settled the debt; a week would not be what it paid for."""
+    """A pack valid for a year settled the debt, so credits valid for a week would be too little."""
     purchase, account = back(a_payment_status(disputed=4990), spent=60)
     account, _ = run(account, a_grant(60), now=LATEST)
 
@@ -116,7 +116,7 @@ def test_returned_credits_refill_the_lot_that_ends_last() -> None:
 
 
 def test_two_purchases_debts_are_cancelled_once_each() -> None:
-    """Owed credits have no names: whichever money comes back first cancels, the other one's comes as credits."""
+    """A debt names no purchase: the first refund that fails cancels it, and the second returns credits."""
     ends = set()
     for order in permutations(["pur_a", "pur_b"]):
         account = an_account()
@@ -146,11 +146,11 @@ def test_an_emptied_lot_comes_back_with_its_own_number_and_end() -> None:
     assert entry.lot is None
 
 
-# Lapsed meanwhile
+# Expired meanwhile
 
 
 @pytest.mark.parametrize("after_the_end", [timedelta(0), timedelta(days=40)])
-def test_credits_that_expired_meanwhile_come_back_for_a_week(after_the_end: timedelta) -> None:
+def test_credits_that_expired_meanwhile_return_for_a_week(after_the_end: timedelta) -> None:
     purchase, account = back(a_payment_status(disputed=4990), spent=60)
     at = YEAR_LATER + after_the_end
 
@@ -173,7 +173,7 @@ def test_just_before_its_end_a_lot_comes_back_as_itself() -> None:
     assert account.lots == purchase.lots
 
 
-def test_a_lapsed_debt_that_is_only_cancelled_makes_no_lot() -> None:
+def test_a_debt_cancelled_after_the_lots_end_makes_no_lot() -> None:
     purchase, account = back(a_payment_status(disputed=4990), spent=100)
 
     after, account, (entry,) = followed(purchase, account, a_payment_status(), now=YEAR_LATER)

@@ -1,4 +1,4 @@
-"""rule 11 and 12: whatever the payment provider says, however often and in whatever order, credits land once."""
+"""Rules 11 and 12: whatever Stripe reports, however often and in any order, credits are granted once."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,7 +41,7 @@ GRANTED: tuple[PurchaseState, ...] = ("granted", "partially_refunded", "refunded
 
 
 def received(purchase: Purchase, *statuses: Progress) -> tuple[PurchaseState, int, int]:
-    """Where it leads when the provider says this: the state, the credits, how many lines there are about it."""
+    """The purchase's state, the credits available and the number of entries, once the statuses were received."""
     purchase, account, entries = followed(
         purchase, an_account(), *(a_payment_status(progress) for progress in statuses)
     )
@@ -281,7 +281,7 @@ def test_a_mismatch_leaves_its_purchase_paid(state: PurchaseState) -> None:
 
 
 def test_money_that_is_checked_needs_no_code() -> None:
-    """The code was paid: nobody may be shown it again."""
+    """The code has been paid, so it must not be shown again."""
     code = Voucher(method="pix", code="0002", expires_at=LATER)
 
     waiting = as_paid_unmatched(replace(a_purchase("pending"), voucher=code), a_payment_status(amount=4989), LATER)

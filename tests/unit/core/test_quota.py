@@ -1,4 +1,4 @@
-"""rule 7, 8 and 9: the monthly quota, its renewal, plan changes and the AI switch."""
+"""Rules 7, 8 and 9: the monthly quota, its renewal, plan changes and the AI switch."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -174,7 +174,7 @@ def test_an_expiry_and_a_renewal_at_one_instant_are_two_entries() -> None:
     assert seen == entries[-1].after
 
 
-# When both are gone
+# Without quota and credits
 
 
 def test_without_quota_and_credits_a_refusal_names_both_remedies() -> None:
@@ -197,7 +197,7 @@ def test_a_purchase_makes_the_feature_usable_at_once() -> None:
     assert account.available == 49
 
 
-# rule 9: plan changes and the AI switch
+# Rule 9: plan changes and the AI switch
 
 
 def test_a_larger_plan_counts_at_once_and_used_services_stay_used() -> None:
@@ -272,7 +272,7 @@ def test_a_change_to_the_same_terms_is_no_entry() -> None:
     assert apply(an_account(terms=ON_TRIO), a_change_to(ON_TRIO), catalog=CATALOG, now=NOW) == ()
 
 
-def test_a_change_to_the_same_terms_still_records_what_time_has_done() -> None:
+def test_a_change_to_the_same_terms_still_records_an_expiry() -> None:
     account = an_account(a_lot(3, expires_at=NOW), terms=ON_TRIO)
 
     entries = apply(account, a_change_to(ON_TRIO), catalog=CATALOG, now=NOW)
@@ -390,7 +390,7 @@ def test_a_plan_that_grows_in_the_catalog_counts_at_once() -> None:
     assert (entry.quota, entry.quota_remaining, entry.catalog_version) == (-1, 99, 2)
 
 
-def test_a_feature_of_which_the_plan_has_no_quota_any_more_takes_credits() -> None:
+def test_a_feature_whose_quota_was_removed_takes_credits() -> None:
     without = a_catalog(version=2, plans=(*PLANS[:2], Plan(id="trio")))
     account = an_account(a_lot(10), terms=ON_TRIO)
 
@@ -421,7 +421,7 @@ def test_the_quota_of_one_feature_never_pays_for_another() -> None:
     assert (refused.value.needed, refused.value.quota_remaining, refused.value.renews_at) == (1, 2, RENEWAL)
 
 
-def test_all_quotas_renew_at_once_and_the_entry_says_each() -> None:
+def test_all_quotas_renew_at_once_and_the_entry_states_each() -> None:
     account = an_account(terms=ON_TRIO, quotas_used={"sticker": 5, "ai_service": 7})
 
     account, (renewal, spent) = run(account, a_debit("sticker"), catalog=STICKERS_TOO, now=RENEWAL)
@@ -432,7 +432,7 @@ def test_all_quotas_renew_at_once_and_the_entry_says_each() -> None:
     assert account.quotas_used == {"sticker": 1}
 
 
-def test_a_plan_change_says_what_each_quota_moves() -> None:
+def test_a_plan_change_states_the_change_of_each_quota() -> None:
     account = an_account(terms=ON_TRIO, quotas_used={"sticker": 5, "ai_service": 120})
 
     account, (change,) = run(account, a_change_to(some_terms("individual")), catalog=STICKERS_TOO)
@@ -449,7 +449,7 @@ def test_used_units_of_every_quota_stay_used_after_a_change_and_back() -> None:
     assert quotas_remaining(account, STICKERS_TOO) == {"sticker": 15, "ai_service": 180}
 
 
-def test_quotas_that_move_against_each_other_are_both_said() -> None:
+def test_opposite_changes_of_two_quotas_are_both_stated() -> None:
     swapped = a_catalog(plans=(Plan(id="trio", quotas={"sticker": 20}), Plan(id="team", quotas={"ai_service": 20})))
 
     _, (change,) = run(an_account(terms=ON_TRIO), a_change_to(some_terms("team")), catalog=swapped)
@@ -463,7 +463,7 @@ def test_switching_ai_off_stops_every_quota() -> None:
     assert quotas_remaining(account, STICKERS_TOO) == {}
 
 
-def test_an_entry_without_its_own_quota_says_what_is_left_of_all() -> None:
+def test_an_entry_without_its_own_quota_states_the_sum_of_all() -> None:
     account = an_account(a_lot(10), terms=ON_TRIO, quotas_used={"sticker": 5})
     film = Feature(id="film", price=1)
     catalog = replace(STICKERS_TOO, features=(*STICKERS_TOO.features, film))

@@ -1,4 +1,4 @@
-"""rule 15: a reversal returns what was charged to where it came from, each unit at most once."""
+"""Rule 15: a reversal returns what was charged to where it came from, each unit at most once."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""rule 2, 3 and 4: what a debit draws, in which order, and what a refusal says."""
+"""Rules 2, 3 and 4: what a debit draws, in which order, and what a refusal says."""
 
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -129,7 +129,7 @@ def test_an_unknown_feature_is_refused() -> None:
         apply(an_account(a_lot(10)), a_debit("hologram"), catalog=CATALOG, now=NOW)
 
 
-# rule 2: expiry
+# Rule 2: expiry
 
 
 def test_a_credit_that_expires_now_is_not_spent() -> None:
@@ -147,15 +147,15 @@ def test_a_credit_that_expires_a_millisecond_from_now_is_spent() -> None:
 
 
 def test_expired_credits_are_skipped_for_valid_ones() -> None:
-    expired, living = a_lot(5, number=2, expires_at=NOW), a_lot(5, number=3)
+    expired, valid = a_lot(5, number=2, expires_at=NOW), a_lot(5, number=3)
 
-    assert draws_of(an_account(expired, living), a_debit(quantity=2)) == (drawn(living, 2),)
+    assert draws_of(an_account(expired, valid), a_debit(quantity=2)) == (drawn(valid, 2),)
 
 
 def test_a_debit_that_finds_expired_credits_records_their_loss_first() -> None:
-    expired, living = a_lot(5, number=2, expires_at=NOW), a_lot(5, number=3)
+    expired, valid = a_lot(5, number=2, expires_at=NOW), a_lot(5, number=3)
 
-    entries = apply(an_account(expired, living, number=90), a_debit(quantity=2), catalog=CATALOG, now=NOW)
+    entries = apply(an_account(expired, valid, number=90), a_debit(quantity=2), catalog=CATALOG, now=NOW)
 
     assert [(entry.number, entry.type, entry.credits) for entry in entries] == [
         (91, "expiry", -5),
@@ -163,7 +163,7 @@ def test_a_debit_that_finds_expired_credits_records_their_loss_first() -> None:
     ]
 
 
-# rule 3: the draw order
+# Rule 3: the draw order
 
 
 def test_the_lot_that_expires_first_is_drawn_first() -> None:
@@ -224,7 +224,7 @@ def test_the_lower_lot_id_of_equal_lots_is_drawn_first() -> None:
         ]
 
 
-def test_a_debit_draws_on_several_lots_until_it_is_met() -> None:
+def test_a_debit_draws_on_several_lots_until_it_is_covered() -> None:
     lots = [
         a_lot(3, number=4, expires_at=civil("2026-07-01 00:00")),
         a_lot(4, number=3, expires_at=civil("2026-08-01 00:00")),
@@ -237,7 +237,7 @@ def test_a_debit_draws_on_several_lots_until_it_is_met() -> None:
     assert entry.after.lots == (lots[2],)
 
 
-# rule 3, 7, 8: quota first
+# Rules 3, 7, 8: quota first
 
 
 def test_the_quota_pays_before_the_credits_do() -> None:
@@ -295,7 +295,7 @@ def test_with_the_quota_gone_a_service_takes_credits_alone() -> None:
     assert entry.source == "credits"
 
 
-# rule 4: all or nothing
+# Rule 4: all or nothing
 
 
 def test_a_debit_that_is_not_covered_draws_nothing() -> None:
@@ -325,7 +325,7 @@ def test_a_refusal_does_not_count_expired_credits() -> None:
     assert refusal_of(account, a_debit(quantity=5)).available == 4
 
 
-def test_a_refusal_says_when_the_quota_renews() -> None:
+def test_a_refusal_states_when_the_quota_renews() -> None:
     account = an_account(terms=some_terms("trio", quota_anchor_day=20), quota_used=300)
 
     assert refusal_of(account, a_debit("ai_service")).renews_at == civil("2026-06-20 00:00")
@@ -379,7 +379,7 @@ def test_a_refusal_suggests_nothing_when_no_pack_on_sale_covers_it() -> None:
         (Feature(id="hello", price=0), None),
     ],
 )
-def test_units_left_are_those_a_debit_would_grant(feature: Feature, units: int | None) -> None:
+def test_the_units_left_are_those_that_a_debit_could_spend(feature: Feature, units: int | None) -> None:
     account = an_account(a_lot(7), terms=ON_TRIO, quota_used=298)
     trio = Plan(id="trio", quotas={"ai_service": 300, "film": 2})
     catalog = a_catalog(features=(STICKER, AI_SERVICE, feature), plans=(trio,))

@@ -1,4 +1,4 @@
-"""rule 19: a void takes what remains of a grant, and nothing else."""
+"""Rule 19: a void takes what remains of a grant, and nothing else."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ def a_void(credits: int | None = None, *, lot: int = PROMOTION.number) -> Void:
 
 
 @pytest.mark.parametrize("kind", ["promotion", "adjustment"])
-def test_a_void_takes_all_that_remains_and_says_of_which_lot(kind: LotKind) -> None:
+def test_a_void_takes_all_that_remains_and_names_the_lot(kind: LotKind) -> None:
     lot = replace(PROMOTION, kind=kind)
 
     (entry,) = apply(an_account(lot), a_void(), catalog=CATALOG, now=NOW)
@@ -62,7 +62,7 @@ def test_a_void_leaves_a_debt_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("spent", [0, 3, 9])
-def test_a_void_of_more_than_remains_says_how_much_does(spent: int) -> None:
+def test_a_void_of_too_much_states_how_much_remains(spent: int) -> None:
     account = an_account(replace(PROMOTION, remaining=10 - spent))
 
     with pytest.raises(ExceedsRemaining) as refused:
@@ -97,7 +97,7 @@ def test_bought_credits_are_not_voided() -> None:
         apply(an_account(replace(PROMOTION, kind="purchase")), a_void(), catalog=CATALOG, now=NOW)
 
 
-def test_a_void_records_first_what_time_has_done() -> None:
+def test_a_void_records_an_expiry_first() -> None:
     ended = a_lot(5, number=3, expires_at=NOW)
 
     entries = apply(an_account(PROMOTION, ended), a_void(), catalog=CATALOG, now=NOW)

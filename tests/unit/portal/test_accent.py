@@ -34,7 +34,7 @@ def six(colour: str) -> str:
         ("#ff0000", "#ffffff", 4.0),
     ],
 )
-def test_contrast_is_that_of_wcag(first: str, second: str, expected: float) -> None:
+def test_contrast_is_computed_as_wcag_defines_it(first: str, second: str, expected: float) -> None:
     assert round(contrast(first, second), 2) == expected
     assert contrast(first, second) == contrast(second, first)
 

@@ -1,4 +1,4 @@
-"""Charts: the drawing says the numbers, in shares of its size, and lets no text become markup."""
+"""Charts: each size is in proportion to its number, and no text becomes markup."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -81,7 +81,7 @@ def test_a_line_goes_through_each_balance() -> None:
     assert len(list(drawn(chart).iterfind(f".//{SVG}line[@class='curve']"))) == 2
 
 
-def test_a_chart_says_what_it_is() -> None:
+def test_a_chart_has_a_title_and_a_description() -> None:
     root = drawn(bars((1,)))
 
     ids = {element.attrib["id"]: element.text for element in root if "id" in element.attrib}

@@ -1,4 +1,4 @@
-"""The warning about credits that end soon: when it appears, how urgent it is, and that it stays one."""
+"""The warning about credits that end soon: when it appears, how urgent it is, and that there is only one."""
 
 import pytest
 

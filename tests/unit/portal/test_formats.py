@@ -96,7 +96,7 @@ def test_times_are_as_babel_writes_them(language: str, at: time) -> None:
         ("es", ["R$\u00a0349,90", "12.345", "7 de julio de 2026", "07/07/2026", "15:04", "\u22121"]),
     ],
 )
-def test_formats_are_those_that_people_read(language: str, expected: list[str]) -> None:
+def test_each_language_has_the_expected_formats(language: str, expected: list[str]) -> None:
     day = date(2026, 7, 7)
 
     assert [

@@ -44,7 +44,7 @@ def the_last(*operations: Operation) -> Entry:
         (the_last(a_revocation(LOT, 5), a_return(LOT, 5)), "type.refund_undone"),
         (the_last(a_revocation(LOT, 5, cause="dispute")), "type.dispute"),
         (the_last(a_revocation(LOT, 5, cause="dispute"), a_return(LOT, 5, cause="dispute")), "type.dispute_undone"),
-        # Nothing comes back: the credits had been spent, and the debt for them ends.
+        # No credits come back: they had been spent, and their debt is cancelled.
         (the_last(a_debit(quantity=10), a_revocation(LOT, 5), a_return(LOT, 5, debt=5)), "type.refund_undone"),
         (the_last(a_change_to(some_terms("team"))), "type.plan_change"),
         (open_account("acme", some_terms("trio"), actor="a", catalog=CATALOG, now=NOW), "type.opened"),
@@ -70,7 +70,7 @@ def test_a_free_use_is_a_line() -> None:
     assert is_shown(entries[-1])
 
 
-def test_the_services_own_notes_are_not_for_people() -> None:
+def test_descriptions_by_the_service_are_not_shown() -> None:
     purchase, change = the_last(a_grant()), the_last(a_change_to(some_terms("team")))
 
     assert line_details(replace(purchase, description="credits-500")) == ()
@@ -78,7 +78,7 @@ def test_the_services_own_notes_are_not_for_people() -> None:
     assert line_details(change) == ()
 
 
-def test_a_use_shows_what_the_platform_said_of_it() -> None:
+def test_a_use_shows_the_texts_of_the_platform() -> None:
     entry = replace(the_last(a_debit()), description="Bath", customer="Rex", reference="os-1")
 
     assert line_details(entry) == ("Bath", "Rex", "os-1")

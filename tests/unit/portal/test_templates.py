@@ -50,7 +50,7 @@ def fits(pattern: str, name: str) -> bool:
 
 
 class Read(HTMLParser):
-    """What a page says besides what expressions add: text and attributes that are read out."""
+    """A page's own text, without what expressions add: text and attributes that screen readers read out."""
 
     def __init__(self) -> None:
         super().__init__()

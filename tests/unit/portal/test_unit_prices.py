@@ -22,7 +22,7 @@ from prepaid.portal.formats import unit_price
         (Fraction(0), "brl", "pt-BR", "R$\u00a00,00"),
     ],
 )
-def test_a_price_per_credit_has_two_digits_that_count(
+def test_a_price_per_credit_has_two_significant_digits(
     amount: Fraction, currency: str, language: str, expected: str
 ) -> None:
     assert unit_price(amount, currency, language) == expected

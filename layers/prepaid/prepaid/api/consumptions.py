@@ -39,7 +39,7 @@ from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import append, find_by_key, find_entry, read_tail
 
 LOOK_UP_SCOPES = ("prepaid/consume", "prepaid/read")
-# So many items and all that time has done to an account fit in one transaction of the database.
+# This many items fit in one transaction, with the expiries, lapses and renewal before them.
 MAX_ITEMS = 40
 KEY_SENTENCE = "must be 1 to 255 visible ASCII characters"
 
@@ -196,7 +196,7 @@ def find(request: Request, deps: Deps) -> Response:
 
 def _found(entry: Entry | None, account_id: str, deps: Deps) -> Response:
     if entry is None:
-        # Which of the two doesn't exist is looked up only now: a consumption that is found costs no further read.
+        # Only now check which of the two doesn't exist: a consumption that is found costs no further read.
         read_tail(deps.table, account_id)
     if entry is None or entry.type != "consumption":
         raise ConsumptionNotFound

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from prepaid.api.http.texts import INVISIBLE
 
-# Without it, Excel takes UTF-8 for another encoding.
+# Without it, Excel reads UTF-8 as another encoding.
 BYTE_ORDER_MARK = "\ufeff"
 COLUMNS = (
     "entry",
@@ -31,9 +31,9 @@ COLUMNS = (
 # The first four start a formula (https://owasp.org/www-community/attacks/CSV_Injection), and so do, in East Asian
 # versions of Excel, their full-width and small forms.
 FORMULA_STARTS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
-# What ends a cell for a program that doesn't separate by comma. Our own quotes don't stop it: they are inside its cell.
+# What ends a cell in a program that doesn't separate by comma. Our quotes don't prevent it: they are inside its cell.
 CELL_ENDS = r";\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029"
-# Where a formula starts for such a program, which may drop what is invisible, and quotes, in front of it.
+# Where a formula starts in such a program, which may drop invisible characters and quotes in front of it.
 CELL_START = re.compile(rf'(^|[{CELL_ENDS}])(?=[{INVISIBLE}"]*[{FORMULA_STARTS}])|^(?=[\t\r\n])')
 # The same in a file with another separator, in which a comma isn't quoted.
 CELL_START_AFTER_COMMA = re.compile(CELL_START.pattern.replace("(^|[", "(^|[,", 1))

@@ -32,7 +32,7 @@ class ErasureAnswer(TypedDict):
 
 
 def erase(request: Request, deps: Deps) -> Response:
-    """POST /v1/accounts/{account}/erasures: 201 once every entry that names the customer has lost its texts."""
+    """POST /v1/accounts/{account}/erasures: 201 once the texts of every entry that names the customer are removed."""
     account_id, key = account_of(request), idempotency_key_of(request)
     body = body_of(request, ErasureRequest)
     erased = erase_customer(

@@ -29,7 +29,7 @@ CSV = "text/csv"
 # JSON is also the response to a request that accepts neither.
 MEDIA_TYPES = ("application/json", CSV)
 LISTING = "history"
-# In a file, what stands for texts that were removed.
+# The placeholder for erased texts in a file.
 ERASED_CELL = "erased"
 FILTERS = frozenset({"type", "feature", "source", "customer", "reference", "from", "to"})
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100

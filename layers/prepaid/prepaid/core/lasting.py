@@ -8,7 +8,7 @@ from typing import Literal
 from prepaid.core.entry import Entry
 
 LOOK_BACK = timedelta(days=90)
-# A shorter history says nothing yet.
+# A shorter history is too little for an estimate.
 LEAST_HISTORY = timedelta(days=7)
 DAY = timedelta(days=1)
 WEEK_DAYS, MONTH_DAYS = 7, 30

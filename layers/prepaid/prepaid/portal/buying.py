@@ -1,4 +1,4 @@
-"""/portal/buy: the packs side by side, and the way to the payment page.
+"""/portal/buy: the packs side by side, and the form that leads to the payment page.
 
 The form carries a nonce. The purchase's idempotency key derives from the nonce and the pack: a double click is one
 purchase, and Back and another pack is another one. The manager session that opened together with the page pays for one
@@ -125,7 +125,7 @@ def _purchase(signed: SignedIn, fields: Mapping[str, str], deps: Deps, purchases
 def _packs_again(
     error: Exception, signed: SignedIn, fields: Mapping[str, str], deps: Deps, portal: PortalConfig
 ) -> Response:
-    """The packs again, with what went wrong. With the same nonce, the next click continues the same purchase."""
+    """The packs again, with the error. With the same nonce, the next click continues the same purchase."""
     pack, nonce = fields.get("pack", ""), fields.get("nonce", "")
     headers: dict[str, str] = {}
     reported: Exception | None = None
@@ -145,7 +145,7 @@ def _packs_again(
         case InvalidRequest() | CurrencyMismatch():
             failure = Failure(reason="pack_gone", status=422, pack=pack)
         case AccountFrozen() | AccountClosed():
-            # The page's frame says it.
+            # The page's frame states it.
             failure = Failure(reason="code_stopped", status=409, pack=pack)
         case PurchaseNotResumable():
             failure, nonce = Failure(reason="order_old", status=409, pack=pack), _new_nonce(deps)
@@ -158,7 +158,7 @@ def _packs_again(
 
 
 class _NoCode(Exception):
-    """The form asked for a code, and what was typed can't be one."""
+    """The form asked for a code, and the typed text can't be one."""
 
 
 FAILURES = (
@@ -208,7 +208,7 @@ def _new_nonce(deps: Deps) -> str:
 def _packs(
     visit: Visit, deps: Deps, portal: PortalConfig, *, nonce: str, missing: int = 0, failure: Failure | None = None
 ) -> Response:
-    """The page of the packs, with what was wrong about the last try."""
+    """The page of the packs, with the error of the last try."""
     needed = visit.account.owed + missing
     catalog, currency = visit.catalog, visit.account.terms.currency
     covering = catalog.smallest_pack_covering(needed, currency) if needed else None

@@ -131,7 +131,7 @@ def _painted(part: int, place: Markup) -> Markup:
 
 
 def _area(values: Sequence[int], top: int) -> Markup:
-    """The plane below the line. It is stretched to the drawing, which a plane without an outline bears."""
+    """The area below the line. It is stretched to fill the drawing; without an outline, that doesn't distort it."""
     points = [(index + 0.5, value) for index, value in enumerate(values)]
     corners = [(points[0][0], 0), *points, (points[-1][0], 0)]
     return Markup(

@@ -10,7 +10,7 @@ from prepaid.core.calendar import civil, last_usable_day
 
 # The days left at which a lot gets a warning: its last day is tomorrow, within a week, within a month.
 DAYS = (1, 7, 30)
-# So many ends are listed; the warning is no second table of lots.
+# The most ends that the warning lists: it is not a second table of lots.
 LISTED = 3
 
 

@@ -1,4 +1,4 @@
-"""Pages for errors: what happened, in the reader's language, and the way back to the platform."""
+"""Pages for errors: what happened, in the reader's language, and a link back to the platform."""
 
 from prepaid.api.http.problems import code_of
 from prepaid.core.errors import PortalLinkUsed

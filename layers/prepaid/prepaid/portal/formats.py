@@ -60,7 +60,7 @@ SHORT_MONTHS = {
     "es": ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"],
 }
 NOON = 12
-# A price per credit is shown with two digits that count, and with at most this many decimals.
+# A price per credit is shown with two significant digits, and with at most this many decimals.
 TWO_DIGITS, MOST_DECIMALS = 10, 6
 
 
@@ -71,7 +71,7 @@ def number(value: int, language: str) -> str:
 
 
 def signed(value: int, language: str) -> str:
-    """A change: with its sign, in words of typography: a real minus."""
+    """A change, with its sign: the typographic minus, not a hyphen."""
     return f"+{number(value, language)}" if value > 0 else number(value, language)
 
 
@@ -90,7 +90,7 @@ def _space(currency: str, language: str) -> str:
 
 
 def unit_price(amount: Fraction, currency: str, language: str) -> str:
-    """A price per credit in minor units: 34.99 of brl -> R$ 0,35. Small ones get more decimals, for two digits."""
+    """A price per credit in minor units: 34.99 of brl -> R$ 0,35. Small ones have more decimals."""
     digits = decimals_of(currency)
     while digits < MOST_DECIMALS and amount and amount * 10 ** (digits - decimals_of(currency)) < TWO_DIGITS:
         digits += 1

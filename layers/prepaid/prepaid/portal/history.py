@@ -142,7 +142,7 @@ def _read_form(query: Mapping[str, str], zone: str) -> FilterForm:
         raise RouteNotFound("There is no such feature or line.")
     texts = {name: chosen[name] for name in ("customer", "reference") if name in chosen}
     if any(len(text) > MAX_TEXT for text in texts.values()):
-        raise RouteNotFound("No entry has so long a text.")
+        raise RouteNotFound("No entry has such a long text.")
     days = {name: read_day(chosen[name]) for name in ("from", "to") if name in chosen}
     first, last = days.get("from"), days.get("to")
     filters = Filters(

@@ -1,4 +1,4 @@
-"""What a line of the history says about an entry."""
+"""The parts of an entry that its line in the history shows."""
 
 from prepaid.core.entry import Entry, LotDraw
 

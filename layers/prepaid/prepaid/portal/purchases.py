@@ -1,7 +1,7 @@
 """/portal/purchases/{id}: what a purchase waits for, and what became of it.
 
-Nobody comes back from Pix by a redirect, so the page shows the code itself and looks for the payment: by its script, or
-by reloading itself.
+Stripe doesn't redirect after a Pix payment, so the page shows the code itself and checks for the payment: by its
+script, or by reloading itself.
 """
 
 import re
@@ -30,9 +30,9 @@ WEB_ADDRESS = re.compile(r"https?://", re.ASCII)
 
 
 def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
-    """GET /portal/purchases/{id}. `result` in the query: what the payment page says; it only chooses words."""
+    """GET /portal/purchases/{id}. `result` in the query: the payment page's result, which only chooses the text."""
     signed = signed_in(request, deps)
-    # Before the rest: if the payment arrives meanwhile, the balance must not be older than the purchase.
+    # Read before the rest: if the payment arrives meanwhile, the balance must not be older than the purchase.
     purchase = _find(deps.table, signed.session.account, request)
     visit = visit_for(signed, deps)
     view, voucher = view_of(purchase, request.now), purchase.voucher
@@ -51,7 +51,7 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         "voucher_pdf": voucher.pdf if voucher and WEB_ADDRESS.match(voucher.pdf or "") else None,
         "available": visit.account.available,
         "boleto_days": BOLETO_DAYS,
-        # The page itself says how far this one is.
+        # The page itself shows the state of this one.
         "pending": [other for other in visit.pending if other.id != purchase.id],
     }
     return page("purchase.html", visit, portal, values)

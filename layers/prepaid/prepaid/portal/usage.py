@@ -46,7 +46,7 @@ def read_usage(deps: Deps, visit: Visit) -> Usage | None:
         span = span_until(table, visit.newest)
     except Busy:
         return None
-    # A month that was read in vain is not read again here: the year then ends with the last closed month.
+    # A month that took too long is not read again here: the year then ends with the last closed month.
     for end in (last, months_later(last, -1)):
         statements = _statements(deps, visit, span, end)
         if statements:
@@ -55,7 +55,7 @@ def read_usage(deps: Deps, visit: Visit) -> Usage | None:
 
 
 def _statements(deps: Deps, visit: Visit, span: Span, last: date) -> tuple[Statement, ...]:
-    """The statements up to `last`; none when there was no time for them."""
+    """The statements up to `last`; none when they took too long."""
     table, first = within_at_most(deps.table, STATEMENT_SECONDS), months_later(last, 1 - MONTHS)
     try:
         return statements_between(table, span, first, last, catalog=visit.catalog, now=visit.now)

@@ -1,4 +1,4 @@
-"""How a purchase looks to the customer: its state, and what time has done to it."""
+"""How a purchase looks to the customer: by its state, and by whether its page or voucher has expired since."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -8,12 +8,12 @@ from prepaid.core.purchase import Purchase, PurchaseState
 # A payment page is open for a day.
 PAGE_OPEN = timedelta(hours=24)
 
-# waiting: for the payment of a voucher. ended: the voucher or the page is of no more use, and no event says so yet.
+# waiting: for the payment of a voucher. ended: the voucher or the page has expired, and no event reported it yet.
 View = Literal["waiting", "voucher_ended", "page_ended"] | PurchaseState
 
 # The page keeps looking for a change: money can still come, even after a failure.
 LIVE_VIEWS = frozenset[View]({"created", "open", "waiting", "voucher_ended", "page_ended", "paid", "failed", "expired"})
-# Without a script, the page reloads itself while somebody is likely to look at it.
+# Without a script, the page reloads itself for as long as a person is likely to wait.
 RELOADED_VIEWS = frozenset[View]({"open", "waiting"})
 
 

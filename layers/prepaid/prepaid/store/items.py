@@ -65,7 +65,7 @@ NOT_ASKED: dict[type, frozenset[str]] = {
 }
 # The texts of an entry that can name a person, in the order in which they are stored.
 TEXTS = ("description", "customer", "reference")
-# Their descriptions are the service's own words: they name no person, and are in the line.
+# The service writes their descriptions: they name no person, and are in the line.
 OWN_WORDS: tuple[EntryType, ...] = ("purchase", "plan_change")
 # What an entry has instead of its texts once they are erased, before the digest of the erasure's key.
 ERASED = "erased "
@@ -152,7 +152,7 @@ def erased_by(idempotency_key: str) -> str:
 
 
 def texts_differ(item: Item) -> bool:
-    """Whether an entry's item has other texts than its line covers. Erased texts are none that differ."""
+    """Whether an entry's item has other texts than its line covers. Erased texts don't count as different."""
     digest, texts = json.loads(item["line"]["S"]).get("texts"), item.get("texts", {}).get("S")
     if _is_erased(item):
         return digest is None or len(texts) != len(erased_by(""))

@@ -92,7 +92,7 @@ def read_portal_session(table: Table, digest: str) -> PortalSession | None:
 def update_session(table: Table, session: PortalSession) -> None:
     """Store the session's language and last use, unless it has ended meanwhile. Raises Busy."""
     try:
-        # Closes the race with leaving: a session that was ended stays ended.
+        # Closes the race with leaving: a session that has ended stays ended.
         put(table, {"Item": session_to_item(session), "ConditionExpression": "attribute_exists(PK)"})
     except ConditionFailed:
         return

@@ -44,5 +44,5 @@ def erase_customer(
 
 
 def subject_of(account_id: str, customer: str, secret: str) -> str:
-    """A digest that recognizes a customer, and from which nobody without the secret finds out the name."""
+    """A digest that identifies a customer, but doesn't reveal the name without the secret."""
     return hmac.digest(secret.encode(), f"erasure\n{account_id}\n{customer}".encode(), "sha256").hex()

@@ -127,5 +127,5 @@ def _refusal(hold: FoundHold) -> Refused | Busy:
         case "lapsed":
             return HoldLapsed(hold.placed.lapses_at)
         case "held":
-            # It had not lapsed by the clock of the last entry. A retry decides it.
+            # It had not lapsed by the clock of the last entry. A retry gets the final answer.
             return Busy()

@@ -341,7 +341,7 @@ def _ends_of_holds(
         if not has_hold(newest, hold.number):
             yield find_end_of_hold(table, newest.after.id, hold.number, newest)
         else:
-            # A hold that still lives may yet be captured: its credits don't count as expired.
+            # A hold that hasn't ended may still be captured: its credits don't count as expired.
             yield from (entry for entry in settling if hold.number in entry.holds)
 
 

@@ -78,7 +78,7 @@ def replay(
     if before is None:
         after = entry.after
         return open_account(after.id, after.terms, actor=entry.actor, catalog=catalog, now=entry.at)
-    # What time does comes first, as entries of its own, so the next entry is always the first one.
+    # Expiries, lapses and a renewal come first, as entries of their own, so the next entry is always the first one.
     _, entries = settle(before, catalog=catalog, now=entry.at)
     if not entries and entry.type not in ("expiry", "quota_renewal"):
         operation = _operation(entry, purchase, trail, reversible)
