@@ -37,6 +37,20 @@ def test_each_page_says_that_the_account_is_stopped(service: Service, browser: B
     assert "Fale com quem administra o seu sistema" in page.text
 
 
+@pytest.mark.parametrize(("status", "words"), [("frozen", "Conta congelada"), ("closed", "Conta encerrada")])
+def test_the_history_says_when_the_status_changed(service: Service, browser: Browser, status: str, words: str) -> None:
+    become(service, status)
+    become(service, "active")
+
+    table = browser.open("/portal/history?type=plan_change").html.partition("<tbody>")[2]
+    lines = browser.open("/portal/history?download=csv").html.splitlines()
+
+    for text in (table, "".join(lines)):
+        assert words in text
+        assert "Conta reativada" in text
+        assert "Mudança do plano" not in text.replace(lines[-1], "")
+
+
 @pytest.mark.parametrize("status", STOPPED)
 def test_a_stopped_accounts_page_offers_no_credits(service: Service, browser: Browser, status: str) -> None:
     become(service, status)

@@ -102,6 +102,26 @@ def test_a_month_uses_what_its_statement_says(shop: Service) -> None:
     assert july["uses"] == [use("ai_service", "quota", 100), use("ai_service", "credits", 7, 7)]
 
 
+def test_a_late_reversal_takes_back_what_each_source_paid(shop: Service, clock: Clock) -> None:
+    charge = shop.history()[1]["entry"]
+    clock.now = datetime.fromisoformat("2026-08-20T12:00:00Z")
+    shop.spend(1, "ai_service")
+
+    answer = shop.reverse(f"con_{charge:012d}")
+
+    assert (answer.body["quota"], answer.body["credits"]) == (0, 3)
+    body = usage(shop)
+    assert body["periods"][-1]["uses"] == [use("ai_service", "quota", -99), use("ai_service", "credits", -3, -3)]
+    assert body["totals"] == [
+        use("ai_service", "quota", 1),
+        use("ai_service", "credits", 4, 4),
+        use("sticker", "credits", 5, 5),
+    ]
+    assert shop(STATEMENT, month="2026-08").body["uses"] == [
+        {"feature": "ai_service", "units": -102, "quota_units": -99, "credits": -3}
+    ]
+
+
 def test_an_account_without_use_has_none(service: Service) -> None:
     service.open(credits=5)
 

@@ -32,6 +32,7 @@ from tests.oracle.rows import (
     LOTS,
     NUMBER,
     QUANTITY,
+    QUOTA,
     REMAINING,
     Row,
     Unit,
@@ -486,7 +487,9 @@ def _reversed(ledger: "Ledger", now: State, request: Reverse, at: int, _c: Catal
     same_period = ledger.states[drawn_by - 1].period == now.period
     back.take(units[left - quantity : left], line["feature"], rows, at, same_period=same_period)
     draws, _ = _came_back(back, {lot: row[EXPIRES_AT] for lot, row in rows.items()}, line["feature"])
+    gone = 0 if same_period else units[left - quantity : left].count(QUOTA)
     says: Json = {
+        **({"past_quota": gone} if gone else {}),
         **{name: line[name] for name in ("customer", "reference") if name in line},
         **_described(request.description),
         "feature": line["feature"],

@@ -22,7 +22,7 @@ LETTERS = {kind: letter for letter, kind in KINDS.items()}
 # The service writes the descriptions of these itself, and they name no person.
 NOTED = ("purchase", "plan_change")
 SALT_LETTERS = 22
-PLAIN = ("feature", "quantity", "purchase", "key", "quotas", "reverses", "holds")
+PLAIN = ("feature", "quantity", "purchase", "key", "quotas", "reverses", "past_quota", "holds")
 
 
 def read(item: Json) -> tuple[Json, Json]:

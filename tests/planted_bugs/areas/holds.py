@@ -81,6 +81,13 @@ HOLDS = (
         ("core/test_reversing",),
     ),
     Bug(
+        "a late reversal counts the quota's units as paid by credits",
+        "quota_units",
+        "- (self.past_quota or 0)",
+        "",
+        ("core/test_reversing", "test_usage"),
+    ),
+    Bug(
         "a unit is reversed as often as somebody asks",
         "reversing:reverse",
         "left = operation.charge.quantity - operation.reversed",

@@ -142,7 +142,9 @@ def test_quota_of_a_past_period_does_not_come_back() -> None:
 
     account, (entry,) = run(account, a_reversal(debit), now=RENEWAL)
 
-    assert (entry.credits, entry.quota, entry.quota_units) == (6, 0, 0)
+    assert (entry.credits, entry.quota, entry.past_quota) == (6, 0, 2)
+    # The quota had paid for them, so they are no longer its use.
+    assert (entry.units, entry.quota_units, entry.spent) == (-8, -2, -6)
     assert account.quotas_used == {"ai_service": 5}
 
 
@@ -152,7 +154,7 @@ def test_quota_comes_back_in_its_period_after_a_changed_anchor_day() -> None:
 
     account, (entry,) = run(account, a_reversal(debit))
 
-    assert entry.quota_units == -8
+    assert (entry.quota_units, entry.past_quota) == (-8, None)
     assert account.quotas_used == {}
 
 

@@ -1,9 +1,11 @@
 """Lines of the history: which entries are lines, and what they are called."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from prepaid.core.account import Status
 from prepaid.core.entry import Entry
 from prepaid.core.languages import LANGUAGES
 from prepaid.core.ledger import Operation, open_account
@@ -54,6 +56,19 @@ def test_a_line_is_named_by_what_happened(entry: Entry, name: str) -> None:
     assert line_name(entry) == name
     assert is_shown(entry)
     assert all(name in texts_of(language) for language in LANGUAGES)
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_a_changed_status_is_named_not_a_change_of_plan(status: Status) -> None:
+    other: Status = "closed" if status == "active" else "active"
+    before = a_change_to(replace(ACCOUNT.terms, status=other))
+
+    entries = [
+        the_last(before, a_change_to(replace(ACCOUNT.terms, plan=plan, status=status))) for plan in ("trio", "team")
+    ]
+
+    assert {line_name(entry) for entry in entries} == {f"type.became_{status}"}
+    assert all(f"type.became_{status}" in texts_of(language) for language in LANGUAGES)
 
 
 def test_a_change_that_moves_nothing_is_no_line() -> None:

@@ -77,7 +77,7 @@ def reversal_answer(entry: Entry) -> ReversalAnswer:
         "feature": entry.feature,
         "quantity": entry.quantity,
         "credits": -entry.spent,
-        "quota": -entry.quota_units,
+        "quota": -entry.quota_units - (entry.past_quota or 0),
         "owed": entry.owed,
         "draws": [draw_answer(draw) for draw in entry.draws],
         "lot": entry.lot.id if entry.lot else None,

@@ -68,7 +68,8 @@ class Entry:
     lapses_at: of the hold that this entry placed. holds: the numbers of the holds that this entry ended.
     returned: of a capture, what the hold gave back, as draws below zero. The draws of a capture are what it spent.
     expired: credits of those holds whose lot had ended: they are lost.
-    reverses: the number of the consumption or capture that this entry reverses.
+    reverses: the number of the consumption or capture that this entry reverses. past_quota: units of it that the quota
+    of a past period paid for: they count as reversed and don't come back.
     """
 
     type: EntryType
@@ -95,6 +96,7 @@ class Entry:
     returned: tuple[Draw, ...] = ()
     expired: tuple[LotDraw, ...] = ()
     reverses: int | None = None
+    past_quota: int | None = None
 
     @property
     def number(self) -> int:
@@ -142,10 +144,10 @@ class Entry:
 
     @property
     def quota_units(self) -> int:
-        """How many of `units` the quota paid for, or got back."""
+        """How many of `units` the quota paid for, that of a past period too."""
         if self.type not in CHARGES and self.type != "reversal":
             return 0
-        return sum(draw.units for draw in self.draws if isinstance(draw, QuotaDraw))
+        return sum(draw.units for draw in self.draws if isinstance(draw, QuotaDraw)) - (self.past_quota or 0)
 
 
 def entry_between(

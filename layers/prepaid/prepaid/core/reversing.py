@@ -64,7 +64,8 @@ def reverse(account: Account, operation: Reverse, catalog: Catalog, now: datetim
     part = part_of(operation.charge, left - quantity, left)
     quota: tuple[Draw, ...] = ()
     before = account
-    if part.quota and part.period == period_of(account):
+    returns = part.period == period_of(account)
+    if part.quota and returns:
         account = replace(account, quotas_used=with_used(account.quotas_used, part.feature, -part.quota))
         quota = (QuotaDraw(part.feature, -part.quota),)
     back = give_back(account, part.lots, now)
@@ -82,6 +83,7 @@ def reverse(account: Account, operation: Reverse, catalog: Catalog, now: datetim
         reference=operation.reference,
         lot=new,
         reverses=operation.entry,
+        past_quota=part.quota if part.quota and not returns else None,
     )
 
 

@@ -21,7 +21,7 @@ from prepaid.deps import Deps
 from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
-from prepaid.portal.lines import earlier_lines, is_shown, lot_draws
+from prepaid.portal.lines import earlier_lines, is_shown, line_name, lot_draws, new_status
 from prepaid.portal.pages import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
@@ -216,7 +216,7 @@ def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
     texts = texts_of(language)
     yield entry.number
     yield formats.table_time(civil(entry.at, visit.zone), language)
-    yield texts[f"type.{entry.type}"]
+    yield texts[line_name(entry) if new_status(entry) else f"type.{entry.type}"]
     yield visit.catalog.feature_title(entry.feature, language) if entry.feature else None
     yield entry.quantity
     yield entry.credits

@@ -1,8 +1,14 @@
 """The parts of an entry that its line in the history shows."""
 
+import re
+from typing import get_args
+
+from prepaid.core.account import Status
 from prepaid.core.entry import Entry, LotDraw
 
 MONEY_BACK = ("refund", "dispute")
+# How the ledger's own note of a change of the terms names one of the status.
+STATUS_CHANGE = re.compile(rf"\bstatus (?:{'|'.join(get_args(Status))}) to ({'|'.join(get_args(Status))})$")
 
 
 def is_shown(entry: Entry) -> bool:
@@ -14,12 +20,21 @@ def is_shown(entry: Entry) -> bool:
     return bool(moves or entry.holds) or entry.feature is not None or entry.number == 1
 
 
+def new_status(entry: Entry) -> str | None:
+    """The account's status, if the entry changed it."""
+    changed = STATUS_CHANGE.search(entry.description or "") if entry.type == "plan_change" else None
+    return changed[1] if changed else None
+
+
 def line_name(entry: Entry) -> str:
     """The name of the text that says what the entry is."""
     if entry.number == 1:
         return "type.opened"
     if entry.type in MONEY_BACK and (entry.credits > 0 or entry.owed < 0):
         return f"type.{entry.type}_undone"
+    status = new_status(entry)
+    if status:
+        return f"type.became_{status}"
     return f"type.{entry.type}"
 
 

@@ -70,7 +70,7 @@ OWN_WORDS: tuple[EntryType, ...] = ("purchase", "plan_change")
 # What an entry has instead of its texts once they are erased, before the digest of the erasure's key.
 ERASED = "erased "
 SALT_BYTES = 16
-OPTIONAL_FIELDS = ("feature", "quantity", "purchase", "key", "reverses")
+OPTIONAL_FIELDS = ("feature", "quantity", "purchase", "key", "reverses", "past_quota")
 LETTER_OF: dict[LotKind, str] = {"purchase": "p", "promotion": "g", "adjustment": "a"}
 KIND_OF: dict[str, LotKind] = {letter: kind for kind, letter in LETTER_OF.items()}
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
