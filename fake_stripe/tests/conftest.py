@@ -8,7 +8,7 @@ import stripe
 from pytest_socket import enable_socket, socket_allow_hosts
 
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.support import KEY, SECRET, Clock, Controls, Receiver, Shop
+from fake_stripe.tests.support import KEY, SECRET, Clock, Controls, Receiver, Sdk
 from fake_stripe.webhooks import Settings
 
 
@@ -58,7 +58,7 @@ def fake(running: RunningFake, clock: Clock, controls: Controls, endpoint: Recei
 
 
 @pytest.fixture
-def shop(fake: RunningFake) -> Iterator[Shop]:
+def sdk(fake: RunningFake) -> Iterator[Sdk]:
     with requests.Session() as session:
         client = stripe.StripeClient(
             KEY,
@@ -66,4 +66,4 @@ def shop(fake: RunningFake) -> Iterator[Shop]:
             http_client=stripe.RequestsClient(session=session),
             max_network_retries=0,
         )
-        yield Shop(client)
+        yield Sdk(client)

@@ -1,4 +1,4 @@
-"""The programs around the fake in its tests: a shop with Stripe's SDK, a webhook endpoint, a client of its controls."""
+"""The programs around the fake in its tests: the SDK as a client uses it, a webhook endpoint, the controls' client."""
 
 import http.client
 import json
@@ -84,7 +84,7 @@ class Controls:
         assert self.post("drain", timeout_seconds=5)["drained"]
 
 
-class Shop:
+class Sdk:
     """The official SDK's client, and the session that most tests use."""
 
     def __init__(self, client: stripe.StripeClient) -> None:
@@ -105,7 +105,7 @@ class Shop:
         }
         return self.client.v1.checkout.sessions.create(params=wanted | params)  # type: ignore[arg-type]
 
-    def again(self, session: stripe.checkout.Session, *expand: str) -> stripe.checkout.Session:
+    def fetched(self, session: stripe.checkout.Session, *expand: str) -> stripe.checkout.Session:
         return self.client.v1.checkout.sessions.retrieve(session.id, params={"expand": list(expand)})
 
     def events(self, *types: str) -> list[stripe.Event]:

@@ -10,7 +10,7 @@ from fake_stripe.app import MAX_BODY
 from fake_stripe.errors import StripeError
 from fake_stripe.server import RunningFake
 from fake_stripe.state import KEPT_OBJECTS, State
-from fake_stripe.tests.support import KEY, Controls, Shop
+from fake_stripe.tests.support import KEY, Controls, Sdk
 from fake_stripe.webhooks import Settings, Webhooks
 
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
@@ -60,24 +60,24 @@ def test_an_invalid_body_gets_an_error_in_stripes_format(
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b"[" * 100_000, b'{"nonsense": 1}', b"nonsense"])
-def test_a_control_with_an_invalid_body_is_rejected(shop: Shop, controls: Controls, body: bytes) -> None:
-    session = shop.session()
+def test_a_control_with_an_invalid_body_is_rejected(sdk: Sdk, controls: Controls, body: bytes) -> None:
+    session = sdk.session()
 
     status, _, answer = controls.request("POST", f"/_control/sessions/{session.id}/pay", body)
 
     assert (status, "error" in json.loads(answer)) == (400, True)
-    assert shop.again(session).payment_status == "unpaid"
+    assert sdk.fetched(session).payment_status == "unpaid"
 
 
-def test_a_control_accepts_json_that_curl_sends_as_a_form(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_control_accepts_json_that_curl_sends_as_a_form(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
 
     plain = {"Content-Type": "application/x-www-form-urlencoded"}
     path = f"/_control/sessions/{session.id}/pay"
     status, _, answer = controls.request("POST", path, b'{"method": "boleto"}', plain)
 
     assert (status, json.loads(answer)["id"]) == (200, session.id)
-    assert shop.events("checkout.session.async_payment_succeeded")
+    assert sdk.events("checkout.session.async_payment_succeeded")
 
 
 def test_unknown_controls_and_objects_return_404(fake: RunningFake, controls: Controls) -> None:

@@ -11,7 +11,7 @@ import stripe
 
 from fake_stripe.api import Request
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.support import SECRET, Controls, Receiver, Shop
+from fake_stripe.tests.support import SECRET, Controls, Receiver, Sdk
 
 
 def accepted(request: Request, secret: str = SECRET, tolerance: int = 300) -> bool:
@@ -22,9 +22,9 @@ def accepted(request: Request, secret: str = SECRET, tolerance: int = 300) -> bo
     return True
 
 
-def customers(shop: Shop, count: int) -> None:
+def customers(sdk: Sdk, count: int) -> None:
     for number in range(count):
-        shop.client.v1.customers.create(params={"name": f"C{number}"})
+        sdk.client.v1.customers.create(params={"name": f"C{number}"})
 
 
 def names(endpoint: Receiver) -> list[str]:
@@ -38,8 +38,8 @@ def outcomes(controls: Controls) -> list[tuple[int, str, int | None]]:
     ]
 
 
-def test_the_sdk_accepts_the_signature_and_reads_the_event(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
-    session = shop.session()
+def test_the_sdk_accepts_the_signature_and_reads_the_event(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/pay")
     controls.drain()
 
@@ -51,8 +51,8 @@ def test_the_sdk_accepts_the_signature_and_reads_the_event(shop: Shop, controls:
     assert endpoint.got[-1].headers["content-type"] == "application/json; charset=utf-8"
 
 
-def test_the_signature_matches_stripes_documented_scheme(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
-    customers(shop, 1)
+def test_the_signature_matches_stripes_documented_scheme(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
+    customers(sdk, 1)
     controls.drain()
 
     header = dict(part.split("=") for part in endpoint.got[0].headers["stripe-signature"].split(","))
@@ -61,8 +61,8 @@ def test_the_signature_matches_stripes_documented_scheme(shop: Shop, controls: C
     assert abs(int(header["t"]) - time.time()) < 60
 
 
-def test_the_sdk_rejects_a_changed_body(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
-    customers(shop, 1)
+def test_the_sdk_rejects_a_changed_body(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
+    customers(sdk, 1)
     controls.drain()
     request = endpoint.got[0]
 
@@ -71,19 +71,19 @@ def test_the_sdk_rejects_a_changed_body(shop: Shop, controls: Controls, endpoint
     assert (accepted(request), accepted(changed)) == (True, False)
 
 
-def test_the_events_of_a_payment_arrive_in_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
-    session = shop.session()
+def test_the_events_of_a_payment_arrive_in_order(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/confirm", method="pix")
     controls.post(f"sessions/{session.id}/pay")
     controls.drain()
 
-    assert endpoint.types() == [event.type for event in shop.events()]
+    assert endpoint.types() == [event.type for event in sdk.events()]
     assert endpoint.types()[-1] == "checkout.session.async_payment_succeeded"
 
 
-def test_a_failed_delivery_is_retried_until_it_is_accepted(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_a_failed_delivery_is_retried_until_it_is_accepted(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     endpoint.statuses = [500, 302]
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert outcomes(controls) == [(1, "failed", 500), (2, "failed", 302), (3, "delivered", 200)]
@@ -91,17 +91,17 @@ def test_a_failed_delivery_is_retried_until_it_is_accepted(shop: Shop, controls:
     assert all(accepted(request) for request in endpoint.got)
 
 
-def test_a_delivery_stops_after_the_last_retry(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_a_delivery_stops_after_the_last_retry(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     endpoint.statuses = [500] * 10
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert [outcome for _, outcome, _ in outcomes(controls)] == ["failed", "failed", "failed", "gave_up"]
 
 
-def test_an_unreachable_endpoint_fails_the_attempt(shop: Shop, controls: Controls) -> None:
+def test_an_unreachable_endpoint_fails_the_attempt(sdk: Sdk, controls: Controls) -> None:
     controls.post("webhooks", url="http://127.0.0.1:9/nobody", retry_seconds=[])
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     [attempt] = controls.get("deliveries")["deliveries"]
@@ -109,31 +109,31 @@ def test_an_unreachable_endpoint_fails_the_attempt(shop: Shop, controls: Control
     assert attempt["error"]
 
 
-def test_an_event_shows_whether_it_was_delivered(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_an_event_shows_whether_it_was_delivered(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     endpoint.statuses = [500] * 4
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
-    assert [event.pending_webhooks for event in shop.events()] == [1, 0]
+    assert [event.pending_webhooks for event in sdk.events()] == [1, 0]
     assert endpoint.events()[0]["pending_webhooks"] == 1
 
 
-def test_only_the_next_events_are_duplicated(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_only_the_next_events_are_duplicated(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/duplicate", next=2, copies=2)
-    customers(shop, 3)
+    customers(sdk, 3)
     controls.drain()
 
     assert names(endpoint) == ["C0"] * 3 + ["C1"] * 3 + ["C2"]
     assert len({event["id"] for event in endpoint.events()}) == 3
 
 
-def test_duplicates_can_arrive_at_the_same_time(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_duplicates_can_arrive_at_the_same_time(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     endpoint.gate = threading.Event()
     controls.post("webhooks", concurrency=4)
     controls.post("webhooks/duplicate", next=1, copies=3)
-    customers(shop, 1)
+    customers(sdk, 1)
     deadline = time.monotonic() + 5
     while len(endpoint.got) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -145,44 +145,44 @@ def test_duplicates_can_arrive_at_the_same_time(shop: Shop, controls: Controls, 
     assert together == 4
 
 
-def test_only_the_next_events_are_lost(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_only_the_next_events_are_lost(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/lose", next=2)
-    customers(shop, 3)
+    customers(sdk, 3)
     controls.drain()
 
     assert names(endpoint) == ["C2"]
     assert [outcome for _, outcome, _ in outcomes(controls)] == ["lost", "lost", "delivered"]
-    assert len(shop.events("customer.created")) == 3
+    assert len(sdk.events("customer.created")) == 3
 
 
-def test_held_events_arrive_in_reverse_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_held_events_arrive_in_reverse_order(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/reorder", hold=3)
-    customers(shop, 2)
+    customers(sdk, 2)
     controls.post("drain", timeout_seconds=0.1)
     before = names(endpoint)
-    customers(shop, 1)
-    customers(shop, 1)
+    customers(sdk, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert before == []
     assert names(endpoint) == ["C0", "C1", "C0", "C0"]
-    assert [event["id"] for event in endpoint.events()][:3] == [event.id for event in shop.events()[:3]][::-1]
+    assert [event["id"] for event in endpoint.events()][:3] == [event.id for event in sdk.events()[:3]][::-1]
 
 
-def test_held_events_can_be_released_early(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_held_events_can_be_released_early(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/reorder", hold=5)
-    customers(shop, 2)
+    customers(sdk, 2)
     controls.post("webhooks/release")
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert names(endpoint) == ["C1", "C0", "C0"]
 
 
-def test_a_delivery_waits_for_the_configured_delay(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_a_delivery_waits_for_the_configured_delay(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks", delay_seconds=0.3)
     started = time.monotonic()
-    customers(shop, 1)
+    customers(sdk, 1)
     early = controls.post("drain", timeout_seconds=0.1)
     controls.drain()
 
@@ -191,9 +191,9 @@ def test_a_delivery_waits_for_the_configured_delay(shop: Shop, controls: Control
     assert names(endpoint) == ["C0"]
 
 
-def test_stopped_deliveries_continue_after_the_start(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_stopped_deliveries_continue_after_the_start(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/stop")
-    customers(shop, 2)
+    customers(sdk, 2)
     waiting = controls.post("drain", timeout_seconds=5)
     before = names(endpoint)
     controls.post("webhooks/start")
@@ -203,22 +203,22 @@ def test_stopped_deliveries_continue_after_the_start(shop: Shop, controls: Contr
     assert names(endpoint) == ["C0", "C1"]
 
 
-def test_events_queued_while_stopped_can_be_discarded(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_events_queued_while_stopped_can_be_discarded(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/stop")
-    customers(shop, 2)
+    customers(sdk, 2)
     answer = controls.post("webhooks/start", discard=True)
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert answer["discarded"] == 2
     assert len(endpoint.got) == 1
-    assert len(shop.events("customer.created")) == 3
+    assert len(sdk.events("customer.created")) == 3
 
 
-def test_an_event_is_redelivered_by_its_id(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
-    customers(shop, 2)
+def test_an_event_is_redelivered_by_its_id(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
+    customers(sdk, 2)
     controls.drain()
-    first = shop.events()[0]
+    first = sdk.events()[0]
 
     controls.post(f"events/{first.id}/redeliver")
     controls.drain()
@@ -227,10 +227,10 @@ def test_an_event_is_redelivered_by_its_id(shop: Shop, controls: Controls, endpo
     assert endpoint.got[2].body == endpoint.got[0].body
 
 
-def test_all_events_are_redelivered_in_either_order(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_all_events_are_redelivered_in_either_order(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/lose", next=2)
-    customers(shop, 2)
-    shop.client.v1.checkout.sessions.expire(shop.session().id)
+    customers(sdk, 2)
+    sdk.client.v1.checkout.sessions.expire(sdk.session().id)
     controls.drain()
     endpoint.got.clear()
 
@@ -241,40 +241,38 @@ def test_all_events_are_redelivered_in_either_order(shop: Shop, controls: Contro
     assert names(endpoint) == ["C0", "C1", "C1", "C0"]
 
 
-def test_the_sdk_rejects_another_secret(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_the_sdk_rejects_another_secret(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks", sign_with="other")
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert not accepted(endpoint.got[0])
 
 
-def test_an_unsigned_event_has_no_header(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_an_unsigned_event_has_no_header(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks", sign_with="none")
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert "stripe-signature" not in endpoint.got[0].headers
 
 
-def test_a_rotated_secret_signs_next_to_or_instead_of_the_old(
-    shop: Shop, controls: Controls, endpoint: Receiver
-) -> None:
+def test_a_rotated_secret_signs_next_to_or_instead_of_the_old(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks/rotate", secret="whsec_new")
     acceptances = []
     for used in ("current", "previous", "both"):
         controls.post("webhooks", sign_with=used)
-        customers(shop, 1)
+        customers(sdk, 1)
         controls.drain()
         acceptances.append((accepted(endpoint.got[-1], "whsec_new"), accepted(endpoint.got[-1], SECRET)))
 
     assert acceptances == [(True, False), (False, True), (True, True)]
 
 
-def test_signatures_can_be_old_or_from_the_future(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_signatures_can_be_old_or_from_the_future(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     for offset in (-3600, 3600):
         controls.post("webhooks", timestamp_offset_seconds=offset)
-        customers(shop, 1)
+        customers(sdk, 1)
         controls.drain()
 
     ages = [
@@ -286,11 +284,11 @@ def test_signatures_can_be_old_or_from_the_future(shop: Shop, controls: Controls
 
 
 def test_events_can_have_an_old_api_version(
-    shop: Shop, controls: Controls, endpoint: Receiver, fake: RunningFake
+    sdk: Sdk, controls: Controls, endpoint: Receiver, fake: RunningFake
 ) -> None:
     before = fake.state.api_version
     controls.post("webhooks", api_version="2020-08-27")
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
     controls.post("webhooks", api_version=before)
 
@@ -337,17 +335,17 @@ def test_an_invalid_control_parameter_changes_nothing(
     assert controls.get("webhooks") == before
 
 
-def test_no_event_is_sent_without_an_endpoint(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
+def test_no_event_is_sent_without_an_endpoint(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
     controls.post("webhooks", url="")
-    customers(shop, 1)
+    customers(sdk, 1)
     controls.drain()
 
     assert (endpoint.got, outcomes(controls)) == ([], [])
-    assert len(shop.events("customer.created")) == 1
+    assert len(sdk.events("customer.created")) == 1
 
 
-def test_a_reset_forgets_everything(shop: Shop, controls: Controls, endpoint: Receiver) -> None:
-    customers(shop, 1)
+def test_a_reset_forgets_everything(sdk: Sdk, controls: Controls, endpoint: Receiver) -> None:
+    customers(sdk, 1)
     controls.drain()
     controls.post("webhooks/stop")
 

@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.support import KEY, Clock, Controls, Shop
+from fake_stripe.tests.support import KEY, Clock, Controls, Sdk
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -18,11 +18,11 @@ def post(controls: Controls, body: bytes, key: str, path: str = "/v1/customers")
     return controls.request("POST", path, body, headers)
 
 
-def customers(shop: Shop) -> list[str]:
-    return [customer.id for customer in shop.client.v1.customers.list().data]
+def customers(sdk: Sdk) -> list[str]:
+    return [customer.id for customer in sdk.client.v1.customers.list().data]
 
 
-def test_a_retry_gets_the_original_response_marked_as_replayed(shop: Shop, controls: Controls) -> None:
+def test_a_retry_gets_the_original_response_marked_as_replayed(sdk: Sdk, controls: Controls) -> None:
     first = post(controls, b"name=A", "k1")
     second = post(controls, b"name=A", "k1")
 
@@ -31,10 +31,10 @@ def test_a_retry_gets_the_original_response_marked_as_replayed(shop: Shop, contr
     assert second[1]["idempotent-replayed"] == "true"
     assert second[1]["original-request"] == first[1]["request-id"]
     assert second[1]["request-id"] != first[1]["request-id"]
-    assert len(customers(shop)) == 1
+    assert len(customers(sdk)) == 1
 
 
-def test_a_retry_through_the_sdk_creates_no_second_session(shop: Shop) -> None:
+def test_a_retry_through_the_sdk_creates_no_second_session(sdk: Sdk) -> None:
     params: Any = {
         "mode": "payment",
         "success_url": "https://shop.example/",
@@ -43,40 +43,40 @@ def test_a_retry_through_the_sdk_creates_no_second_session(shop: Shop) -> None:
         ],
     }
     sessions = [
-        shop.client.v1.checkout.sessions.create(params=params, options={"idempotency_key": "purchase-1"})
+        sdk.client.v1.checkout.sessions.create(params=params, options={"idempotency_key": "purchase-1"})
         for _ in range(3)
     ]
 
     assert len({session.id for session in sessions}) == 1
-    assert len(shop.client.v1.checkout.sessions.list().data) == 1
+    assert len(sdk.client.v1.checkout.sessions.list().data) == 1
 
 
-def test_a_retry_gets_the_original_state_of_a_changed_object(shop: Shop, controls: Controls) -> None:
+def test_a_retry_gets_the_original_state_of_a_changed_object(sdk: Sdk, controls: Controls) -> None:
     _, _, body = post(controls, b"name=A", "k1")
-    shop.client.v1.customers.update(customers(shop)[0], params={"name": "B"})
+    sdk.client.v1.customers.update(customers(sdk)[0], params={"name": "B"})
 
     assert post(controls, b"name=A", "k1")[2] == body
 
 
-def test_a_key_reused_for_other_parameters_is_rejected(shop: Shop) -> None:
-    create = shop.client.v1.customers.create
+def test_a_key_reused_for_other_parameters_is_rejected(sdk: Sdk) -> None:
+    create = sdk.client.v1.customers.create
     create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
     with pytest.raises(stripe.IdempotencyError, match="same parameters") as refusal:
         create(params={"name": "B"}, options={"idempotency_key": "k1"})
 
     assert refusal.value.http_status == 400
-    assert len(customers(shop)) == 1
+    assert len(customers(sdk)) == 1
 
 
-def test_a_key_reused_for_another_endpoint_is_rejected(shop: Shop) -> None:
-    shop.client.v1.customers.create(params={"name": "A"}, options={"idempotency_key": "k1"})
+def test_a_key_reused_for_another_endpoint_is_rejected(sdk: Sdk) -> None:
+    sdk.client.v1.customers.create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
     with pytest.raises(stripe.IdempotencyError, match="/v1/customers"):
-        shop.client.v1.products.create(params={"name": "A"}, options={"idempotency_key": "k1"})
+        sdk.client.v1.products.create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
 
-def test_a_retry_during_the_first_request_is_a_conflict(shop: Shop, controls: Controls, fake: RunningFake) -> None:
+def test_a_retry_during_the_first_request_is_a_conflict(sdk: Sdk, controls: Controls, fake: RunningFake) -> None:
     controls.post("api", next=1, delay_seconds=0.5)
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(post(controls, b"name=A", "k1")[0]))
@@ -91,10 +91,10 @@ def test_a_retry_during_the_first_request_is_a_conflict(shop: Shop, controls: Co
 
     assert (status, answers) == (409, [200])
     assert b"idempotency_key_in_use" in body
-    assert len(customers(shop)) == 1
+    assert len(customers(sdk)) == 1
 
 
-def test_many_concurrent_retries_have_one_effect(shop: Shop, controls: Controls) -> None:
+def test_many_concurrent_retries_have_one_effect(sdk: Sdk, controls: Controls) -> None:
     answers: list[int] = []
     threads = [threading.Thread(target=lambda: answers.append(post(controls, b"name=A", "k1")[0])) for _ in range(12)]
     for thread in threads:
@@ -104,10 +104,10 @@ def test_many_concurrent_retries_have_one_effect(shop: Shop, controls: Controls)
 
     assert set(answers) <= {200, 409}
     assert 200 in answers
-    assert len(customers(shop)) == 1
+    assert len(customers(sdk)) == 1
 
 
-def test_a_rejected_request_does_not_use_up_the_key(shop: Shop, controls: Controls) -> None:
+def test_a_rejected_request_does_not_use_up_the_key(sdk: Sdk, controls: Controls) -> None:
     refused = post(controls, b"name=A&nonsense=1", "k1")[0]
 
     accepted = post(controls, b"name=A", "k1")[0]
@@ -115,7 +115,7 @@ def test_a_rejected_request_does_not_use_up_the_key(shop: Shop, controls: Contro
     assert (refused, accepted) == (400, 200)
 
 
-def test_keys_are_kept_for_exactly_a_day(shop: Shop, controls: Controls, clock: Clock) -> None:
+def test_keys_are_kept_for_exactly_a_day(sdk: Sdk, controls: Controls, clock: Clock) -> None:
     post(controls, b"name=A", "k1")
     clock.at += 86_399
     replayed = post(controls, b"name=A", "k1")[1]
@@ -123,28 +123,28 @@ def test_keys_are_kept_for_exactly_a_day(shop: Shop, controls: Controls, clock: 
     fresh = post(controls, b"name=A", "k1")[1]
 
     assert ("idempotent-replayed" in replayed, "idempotent-replayed" in fresh) == (True, False)
-    assert len(customers(shop)) == 2
+    assert len(customers(sdk)) == 2
 
 
-def test_a_retry_gets_a_response_that_was_lost(shop: Shop, controls: Controls) -> None:
+def test_a_retry_gets_a_response_that_was_lost(sdk: Sdk, controls: Controls) -> None:
     controls.post("api", next=1, drop_answer=True)
-    create = shop.client.v1.customers.create
+    create = sdk.client.v1.customers.create
 
     with pytest.raises(stripe.APIConnectionError):
         create(params={"name": "A"}, options={"idempotency_key": "k1"})
     found = create(params={"name": "A"}, options={"idempotency_key": "k1"})
 
-    assert customers(shop) == [found.id]
+    assert customers(sdk) == [found.id]
 
 
-def test_an_injected_api_failure_has_no_effect(shop: Shop, controls: Controls) -> None:
+def test_an_injected_api_failure_has_no_effect(sdk: Sdk, controls: Controls) -> None:
     controls.post("api", next=2, status=503)
     for _ in range(2):
         with pytest.raises(stripe.APIError):
-            shop.client.v1.customers.create(params={"name": "A"})
+            sdk.client.v1.customers.create(params={"name": "A"})
 
-    assert customers(shop) == []
+    assert customers(sdk) == []
 
 
-def test_a_key_has_at_most_255_characters(shop: Shop, controls: Controls) -> None:
+def test_a_key_has_at_most_255_characters(sdk: Sdk, controls: Controls) -> None:
     assert (post(controls, b"name=A", "k" * 255)[0], post(controls, b"name=A", "k" * 256)[0]) == (200, 400)

@@ -10,25 +10,25 @@ import stripe
 
 from fake_stripe import keys
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.support import KEY, Controls, Shop
+from fake_stripe.tests.support import KEY, Controls, Sdk
 
 
 @pytest.fixture
-def restricted(fake: RunningFake, controls: Controls) -> Iterator[Shop]:
+def restricted(fake: RunningFake, controls: Controls) -> Iterator[Sdk]:
     controls.post("keys", key="rk_test_selling=checkout_session:write,event:read")
     with requests.Session() as session:
         client = stripe.RequestsClient(session=session)
-        yield Shop(stripe.StripeClient("rk_test_selling", base_addresses={"api": fake.url}, http_client=client))
+        yield Sdk(stripe.StripeClient("rk_test_selling", base_addresses={"api": fake.url}, http_client=client))
 
 
-def test_a_restricted_key_has_its_listed_permissions(restricted: Shop) -> None:
+def test_a_restricted_key_has_its_listed_permissions(restricted: Sdk) -> None:
     session = restricted.session()
 
-    assert restricted.again(session).id == session.id
+    assert restricted.fetched(session).id == session.id
     assert restricted.client.v1.events.list().data == []
 
 
-def test_a_restricted_key_has_no_other_permissions(restricted: Shop) -> None:
+def test_a_restricted_key_has_no_other_permissions(restricted: Sdk) -> None:
     with pytest.raises(stripe.PermissionError, match="rak_refund_write") as refusal:
         restricted.client.v1.refunds.create(params={"charge": "ch_x"})
 
@@ -36,7 +36,7 @@ def test_a_restricted_key_has_no_other_permissions(restricted: Shop) -> None:
     assert "rk_test_selling" not in str(refusal.value)
 
 
-def test_a_read_permission_does_not_include_writing(restricted: Shop, controls: Controls) -> None:
+def test_a_read_permission_does_not_include_writing(restricted: Sdk, controls: Controls) -> None:
     controls.post("keys", key="rk_test_selling=customer:read")
 
     assert restricted.client.v1.customers.list().data == []

@@ -4,63 +4,63 @@ import pytest
 import stripe
 
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.support import Clock, Controls, Shop
+from fake_stripe.tests.support import Clock, Controls, Sdk
 
 ARRIVED = ["charge.succeeded", "payment_intent.succeeded"]
 CONFIRMED = ["payment_intent.created", "payment_intent.requires_action", "checkout.session.completed"]
 
 
-def types(shop: Shop) -> list[str]:
-    return [event.type for event in shop.events()]
+def types(sdk: Sdk) -> list[str]:
+    return [event.type for event in sdk.events()]
 
 
-def state(shop: Shop, session: stripe.checkout.Session) -> tuple[str | None, str, str | None]:
-    now = shop.again(session, "payment_intent")
+def state(sdk: Sdk, session: stripe.checkout.Session) -> tuple[str | None, str, str | None]:
+    now = sdk.fetched(session, "payment_intent")
     intent = now.payment_intent
     return now.status, now.payment_status, intent.status if isinstance(intent, stripe.PaymentIntent) else None
 
 
-def test_a_card_pays_at_once(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_card_pays_at_once(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
 
     controls.post(f"sessions/{session.id}/pay", method="card")
 
-    assert state(shop, session) == ("complete", "paid", "succeeded")
-    assert types(shop) == ["payment_intent.created", *ARRIVED, "checkout.session.completed"]
-    [completed] = shop.events("checkout.session.completed")
+    assert state(sdk, session) == ("complete", "paid", "succeeded")
+    assert types(sdk) == ["payment_intent.created", *ARRIVED, "checkout.session.completed"]
+    [completed] = sdk.events("checkout.session.completed")
     assert completed.data.object["payment_status"] == "paid"
     assert completed.data.object["customer_details"]["email"] == "maria@example.com"
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
-def test_pix_and_boleto_complete_unpaid_and_pay_later(shop: Shop, controls: Controls, method: str) -> None:
-    session = shop.session()
+def test_pix_and_boleto_complete_unpaid_and_pay_later(sdk: Sdk, controls: Controls, method: str) -> None:
+    session = sdk.session()
 
     controls.post(f"sessions/{session.id}/confirm", method=method)
-    between = state(shop, session)
+    between = state(sdk, session)
     controls.post(f"sessions/{session.id}/pay")
 
     assert between == ("complete", "unpaid", "requires_action")
-    assert state(shop, session) == ("complete", "paid", "succeeded")
-    assert types(shop) == [*CONFIRMED, *ARRIVED, "checkout.session.async_payment_succeeded"]
+    assert state(sdk, session) == ("complete", "paid", "succeeded")
+    assert types(sdk) == [*CONFIRMED, *ARRIVED, "checkout.session.async_payment_succeeded"]
 
 
 @pytest.mark.parametrize("method", ["pix", "boleto"])
-def test_pix_and_boleto_can_fail(shop: Shop, controls: Controls, method: str) -> None:
-    session = shop.session()
+def test_pix_and_boleto_can_fail(sdk: Sdk, controls: Controls, method: str) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/confirm", method=method)
 
     controls.post(f"sessions/{session.id}/fail")
 
-    assert state(shop, session) == ("complete", "unpaid", "requires_payment_method")
-    assert types(shop) == [*CONFIRMED, "payment_intent.payment_failed", "checkout.session.async_payment_failed"]
+    assert state(sdk, session) == ("complete", "unpaid", "requires_payment_method")
+    assert types(sdk) == [*CONFIRMED, "payment_intent.payment_failed", "checkout.session.async_payment_failed"]
 
 
-def test_a_confirmed_pix_shows_a_code_with_its_amount_and_checksum(shop: Shop, controls: Controls) -> None:
-    session = shop.session(payment_method_options={"pix": {"expires_after_seconds": 600}})
+def test_a_confirmed_pix_shows_a_code_with_its_amount_and_checksum(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session(payment_method_options={"pix": {"expires_after_seconds": 600}})
     controls.post(f"sessions/{session.id}/confirm", method="pix")
 
-    intent = shop.again(session, "payment_intent").payment_intent
+    intent = sdk.fetched(session, "payment_intent").payment_intent
 
     assert isinstance(intent, stripe.PaymentIntent)
     assert intent.next_action is not None
@@ -70,11 +70,11 @@ def test_a_confirmed_pix_shows_a_code_with_its_amount_and_checksum(shop: Shop, c
     assert shown.expires_at == session.created + 600
 
 
-def test_a_confirmed_boleto_shows_its_number_and_day(shop: Shop, controls: Controls) -> None:
-    session = shop.session(payment_method_options={"boleto": {"expires_after_days": 5}})
+def test_a_confirmed_boleto_shows_its_number_and_day(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session(payment_method_options={"boleto": {"expires_after_days": 5}})
     controls.post(f"sessions/{session.id}/confirm", method="boleto")
 
-    intent = shop.again(session, "payment_intent").payment_intent
+    intent = sdk.fetched(session, "payment_intent").payment_intent
 
     assert isinstance(intent, stripe.PaymentIntent)
     assert intent.next_action is not None
@@ -86,127 +86,127 @@ def test_a_confirmed_boleto_shows_its_number_and_day(shop: Shop, controls: Contr
     assert shown.expires_at == 1_800_500_340
 
 
-def test_a_declined_card_leaves_the_session_open(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_declined_card_leaves_the_session_open(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
 
     controls.post(f"sessions/{session.id}/pay", card="4000000000009995")
-    between = shop.again(session, "payment_intent")
+    between = sdk.fetched(session, "payment_intent")
     controls.post(f"sessions/{session.id}/pay", method="pix")
 
     assert (between.status, between.payment_status) == ("open", "unpaid")
     assert isinstance(between.payment_intent, stripe.PaymentIntent)
     assert between.payment_intent.last_payment_error is not None
     assert between.payment_intent.last_payment_error.decline_code == "insufficient_funds"
-    assert state(shop, session) == ("complete", "paid", "succeeded")
-    assert shop.again(session).payment_intent == between.payment_intent.id
-    assert types(shop)[:3] == ["payment_intent.created", "charge.failed", "payment_intent.payment_failed"]
+    assert state(sdk, session) == ("complete", "paid", "succeeded")
+    assert sdk.fetched(session).payment_intent == between.payment_intent.id
+    assert types(sdk)[:3] == ["payment_intent.created", "charge.failed", "payment_intent.payment_failed"]
 
 
-def test_an_open_session_is_expired_through_the_api(shop: Shop) -> None:
-    session = shop.session()
+def test_an_open_session_is_expired_through_the_api(sdk: Sdk) -> None:
+    session = sdk.session()
 
-    expired = shop.client.v1.checkout.sessions.expire(session.id)
+    expired = sdk.client.v1.checkout.sessions.expire(session.id)
 
     assert (expired.status, expired.url) == ("expired", None)
-    assert types(shop) == ["checkout.session.expired"]
+    assert types(sdk) == ["checkout.session.expired"]
 
 
-def test_a_completed_session_cannot_be_expired(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_completed_session_cannot_be_expired(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/pay")
 
     with pytest.raises(stripe.InvalidRequestError, match="status of complete"):
-        shop.client.v1.checkout.sessions.expire(session.id)
+        sdk.client.v1.checkout.sessions.expire(session.id)
 
-    assert state(shop, session)[0] == "complete"
+    assert state(sdk, session)[0] == "complete"
 
 
-def test_a_session_expires_exactly_at_its_time(shop: Shop, clock: Clock) -> None:
-    session = shop.session(expires_at=int(clock.at) + 1800)
+def test_a_session_expires_exactly_at_its_time(sdk: Sdk, clock: Clock) -> None:
+    session = sdk.session(expires_at=int(clock.at) + 1800)
 
     clock.at += 1799
-    before = state(shop, session)[0]
+    before = state(sdk, session)[0]
     clock.at += 1
 
-    assert (before, state(shop, session)[0]) == ("open", "expired")
-    assert types(shop) == ["checkout.session.expired"]
+    assert (before, state(sdk, session)[0]) == ("open", "expired")
+    assert types(sdk) == ["checkout.session.expired"]
 
 
-def test_a_pix_code_expires_at_its_time(shop: Shop, controls: Controls) -> None:
-    session = shop.session(payment_method_options={"pix": {"expires_after_seconds": 600}})
+def test_a_pix_code_expires_at_its_time(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session(payment_method_options={"pix": {"expires_after_seconds": 600}})
     controls.post(f"sessions/{session.id}/confirm", method="pix")
 
     controls.post("clock", advance_seconds=600)
 
-    assert types(shop)[-1] == "checkout.session.async_payment_failed"
+    assert types(sdk)[-1] == "checkout.session.async_payment_failed"
 
 
 @pytest.mark.parametrize(
     ("method", "last"),
     [("card", "checkout.session.completed"), ("pix", "checkout.session.async_payment_succeeded")],
 )
-def test_an_expired_session_can_be_paid_late(shop: Shop, controls: Controls, method: str, last: str) -> None:
-    session = shop.session()
+def test_an_expired_session_can_be_paid_late(sdk: Sdk, controls: Controls, method: str, last: str) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/expire")
 
     controls.post(f"sessions/{session.id}/pay_after_expiry", method=method)
 
-    assert state(shop, session) == ("complete", "paid", "succeeded")
-    assert types(shop) == ["checkout.session.expired", "payment_intent.created", *ARRIVED, last]
+    assert state(sdk, session) == ("complete", "paid", "succeeded")
+    assert types(sdk) == ["checkout.session.expired", "payment_intent.created", *ARRIVED, last]
 
 
-def test_a_late_payment_uses_a_new_payment_intent(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_late_payment_uses_a_new_payment_intent(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/fail")
     controls.post(f"sessions/{session.id}/expire")
-    cancelled = shop.again(session, "payment_intent").payment_intent
+    cancelled = sdk.fetched(session, "payment_intent").payment_intent
     controls.post(f"sessions/{session.id}/pay_after_expiry")
 
     assert isinstance(cancelled, stripe.PaymentIntent)
     assert cancelled.status == "canceled"
-    assert shop.client.v1.payment_intents.retrieve(cancelled.id).status == "canceled"
-    assert state(shop, session) == ("complete", "paid", "succeeded")
+    assert sdk.client.v1.payment_intents.retrieve(cancelled.id).status == "canceled"
+    assert state(sdk, session) == ("complete", "paid", "succeeded")
 
 
-def test_a_failed_boleto_can_be_paid_late(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_failed_boleto_can_be_paid_late(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/confirm", method="boleto")
     controls.post(f"sessions/{session.id}/fail")
     controls.post(f"sessions/{session.id}/pay", expect=409)
 
     controls.post(f"sessions/{session.id}/pay_after_expiry")
 
-    assert state(shop, session) == ("complete", "paid", "succeeded")
-    assert types(shop)[-2:] == ["payment_intent.succeeded", "checkout.session.async_payment_succeeded"]
+    assert state(sdk, session) == ("complete", "paid", "succeeded")
+    assert types(sdk)[-2:] == ["payment_intent.succeeded", "checkout.session.async_payment_succeeded"]
 
 
 @pytest.mark.parametrize("again", ["pay", "confirm", "fail", "pay_after_expiry"])
-def test_a_paid_session_does_not_change_again(shop: Shop, controls: Controls, again: str) -> None:
-    session = shop.session()
+def test_a_paid_session_does_not_change_again(sdk: Sdk, controls: Controls, again: str) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/pay")
-    before = types(shop)
+    before = types(sdk)
 
     answer = controls.post(f"sessions/{session.id}/{again}", expect=409)
 
     assert answer["error"]["code"] == "wrong_state"
-    assert types(shop) == before
+    assert types(sdk) == before
 
 
-def test_a_method_that_is_not_offered_is_rejected(shop: Shop, controls: Controls) -> None:
-    session = shop.session(allowed_payment_method_types=["card"])
+def test_a_method_that_is_not_offered_is_rejected(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session(allowed_payment_method_types=["card"])
 
     controls.post(f"sessions/{session.id}/confirm", expect=409, method="pix")
 
-    assert types(shop) == []
+    assert types(sdk) == []
 
 
-def test_a_payment_creates_a_customer_on_request(shop: Shop, controls: Controls) -> None:
-    session = shop.session(customer_creation="always", customer_email="dona@example.com")
+def test_a_payment_creates_a_customer_on_request(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session(customer_creation="always", customer_email="dona@example.com")
     before = session.customer
 
     controls.post(f"sessions/{session.id}/pay")
 
-    customer = shop.again(session, "customer").customer
+    customer = sdk.fetched(session, "customer").customer
     assert before is None
     assert isinstance(customer, stripe.Customer)
     assert customer.email == "dona@example.com"

@@ -10,7 +10,7 @@ import stripe
 
 from fake_stripe.pages import texts as page_texts
 from fake_stripe.server import RunningFake
-from fake_stripe.tests.support import Controls, Shop
+from fake_stripe.tests.support import Controls, Sdk
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,*/*"}
 NASTY = '<script>alert("1")</script>&\'x'
@@ -60,12 +60,12 @@ def press(controls: Controls, path: str, **fields: str) -> tuple[int, str]:
     return status, headers.get("location", "")
 
 
-def test_the_page_shows_merchant_items_and_amount(shop: Shop, controls: Controls) -> None:
+def test_the_page_shows_merchant_items_and_amount(sdk: Sdk, controls: Controls) -> None:
     item = {
         "price_data": {"currency": "brl", "unit_amount": 123_456, "product_data": {"name": "Pacote"}},
         "quantity": 2,
     }
-    session = shop.session(line_items=[item])
+    session = sdk.session(line_items=[item])
 
     shown = page(controls, f"/pay/{session.id}")
 
@@ -88,9 +88,9 @@ def test_the_page_shows_merchant_items_and_amount(shop: Shop, controls: Controls
     ],
 )
 def test_the_page_is_in_the_sessions_language(
-    shop: Shop, controls: Controls, locale: str, language: str, text: str, amount: str
+    sdk: Sdk, controls: Controls, locale: str, language: str, text: str, amount: str
 ) -> None:
-    session = shop.session(locale=locale)
+    session = sdk.session(locale=locale)
 
     shown = page(controls, f"/pay/{session.id}")
 
@@ -104,8 +104,8 @@ def test_every_text_exists_in_every_language() -> None:
             assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", page_texts.PORTUGUESE[name]), (language, name)
 
 
-def test_a_card_pays_and_the_page_links_back_to_the_shop(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_card_pays_and_the_page_links_back_to_the_shop(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     shown = page(controls, f"/pay/{session.id}?method=card")
 
     status, location = press(controls, shown.forms[0], number="4242 4242 4242 4242", name="Maria")
@@ -115,7 +115,7 @@ def test_a_card_pays_and_the_page_links_back_to_the_shop(shop: Shop, controls: C
     assert "Pagamento confirmado" in after.text
     assert f"https://shop.example/ok?session={session.id}" in after.links
     assert after.forms == []
-    assert shop.again(session).payment_status == "paid"
+    assert sdk.fetched(session).payment_status == "paid"
 
 
 @pytest.mark.parametrize(
@@ -128,16 +128,16 @@ def test_a_card_pays_and_the_page_links_back_to_the_shop(shop: Shop, controls: C
     ],
 )
 def test_a_rejected_card_shows_the_reason_and_the_form_again(
-    shop: Shop, controls: Controls, number: str, text: str
+    sdk: Sdk, controls: Controls, number: str, text: str
 ) -> None:
-    session = shop.session()
+    session = sdk.session()
 
     _, location = press(controls, f"/pay/{session.id}/card", number=number)
     after = page(controls, location)
 
     assert text in after.text
     assert after.forms == [f"/pay/{session.id}/card"]
-    assert shop.again(session).payment_status == "unpaid"
+    assert sdk.fetched(session).payment_status == "unpaid"
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_a_rejected_card_shows_the_reason_and_the_form_again(
     ],
 )
 def test_pix_and_boleto_show_the_code_and_two_bank_buttons(
-    shop: Shop, controls: Controls, method: str, field: str, shape: str, lapse: str
+    sdk: Sdk, controls: Controls, method: str, field: str, shape: str, lapse: str
 ) -> None:
-    session = shop.session()
+    session = sdk.session()
 
     chosen = page(controls, f"/pay/{session.id}?method={method}")
     press(controls, chosen.forms[0])
@@ -171,11 +171,11 @@ def test_pix_and_boleto_show_the_code_and_two_bank_buttons(
     [("svg", "image/svg+xml", b"<?xml"), ("png", "image/png", b"\x89PNG\r\n")],
 )
 def test_the_pix_qr_code_is_served_as_an_image(
-    shop: Shop, controls: Controls, kind: str, content_type: str, start: bytes
+    sdk: Sdk, controls: Controls, kind: str, content_type: str, start: bytes
 ) -> None:
-    session = shop.session()
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/confirm", method="pix")
-    intent = shop.again(session, "payment_intent").payment_intent
+    intent = sdk.fetched(session, "payment_intent").payment_intent
     assert isinstance(intent, stripe.PaymentIntent)
     assert intent.next_action is not None
     pix = intent.next_action.pix_display_qr_code
@@ -193,20 +193,20 @@ def test_the_pix_qr_code_is_served_as_an_image(
     [("paid", "Pagamento confirmado", "paid"), ("failed", "Pagamento não realizado", "unpaid")],
 )
 def test_the_bank_buttons_pay_or_fail_the_session(
-    shop: Shop, controls: Controls, button: str, text: str, status: str
+    sdk: Sdk, controls: Controls, button: str, text: str, status: str
 ) -> None:
-    session = shop.session()
+    session = sdk.session()
     press(controls, f"/pay/{session.id}/pix")
 
     press(controls, f"/pay/{session.id}/{button}")
 
     assert text in page(controls, f"/pay/{session.id}").text
-    assert shop.again(session).payment_status == status
+    assert sdk.fetched(session).payment_status == status
 
 
 @pytest.mark.parametrize("button", ["paid", "failed", None])
-def test_nobody_is_led_back_from_pix(shop: Shop, controls: Controls, button: str | None) -> None:
-    session = shop.session()
+def test_nobody_is_led_back_from_pix(sdk: Sdk, controls: Controls, button: str | None) -> None:
+    session = sdk.session()
     press(controls, f"/pay/{session.id}/pix")
     if button:
         press(controls, f"/pay/{session.id}/{button}")
@@ -215,8 +215,8 @@ def test_nobody_is_led_back_from_pix(shop: Shop, controls: Controls, button: str
 
 
 @pytest.mark.parametrize("button", ["paid", None])
-def test_a_boleto_links_back_to_the_shop(shop: Shop, controls: Controls, button: str | None) -> None:
-    session = shop.session()
+def test_a_boleto_links_back_to_the_shop(sdk: Sdk, controls: Controls, button: str | None) -> None:
+    session = sdk.session()
     press(controls, f"/pay/{session.id}/boleto")
     if button:
         press(controls, f"/pay/{session.id}/{button}")
@@ -224,9 +224,9 @@ def test_a_boleto_links_back_to_the_shop(shop: Shop, controls: Controls, button:
     assert f"https://shop.example/ok?session={session.id}" in page(controls, f"/pay/{session.id}").links
 
 
-def test_an_expired_page_links_back_to_the_shop(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
-    shop.client.v1.checkout.sessions.expire(session.id)
+def test_an_expired_page_links_back_to_the_shop(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
+    sdk.client.v1.checkout.sessions.expire(session.id)
 
     shown = page(controls, f"/pay/{session.id}")
 
@@ -235,17 +235,17 @@ def test_an_expired_page_links_back_to_the_shop(shop: Shop, controls: Controls) 
     assert shown.forms == []
 
 
-def test_a_second_click_changes_nothing(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_second_click_changes_nothing(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     for _ in range(2):
         press(controls, f"/pay/{session.id}/card", number="4242424242424242")
 
-    assert len(shop.events("charge.succeeded")) == 1
+    assert len(sdk.events("charge.succeeded")) == 1
 
 
-def test_text_from_a_request_is_escaped(shop: Shop, controls: Controls) -> None:
+def test_text_from_a_request_is_escaped(sdk: Sdk, controls: Controls) -> None:
     item = {"price_data": {"currency": "brl", "unit_amount": 900, "product_data": {"name": NASTY}}, "quantity": 1}
-    session = shop.session(
+    session = sdk.session(
         line_items=[item],
         client_reference_id=NASTY,
         cancel_url='https://shop.example/?a="><script>alert(1)</script>',
@@ -257,8 +257,8 @@ def test_text_from_a_request_is_escaped(shop: Shop, controls: Controls) -> None:
         assert NASTY in shown.text
 
 
-def test_pages_forbid_content_from_other_sites(shop: Shop, controls: Controls) -> None:
-    _, headers, _ = controls.request("GET", f"/pay/{shop.session().id}")
+def test_pages_forbid_content_from_other_sites(sdk: Sdk, controls: Controls) -> None:
+    _, headers, _ = controls.request("GET", f"/pay/{sdk.session().id}")
 
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -277,19 +277,19 @@ def test_an_unknown_address_shows_a_page_with_status_404(fake: RunningFake, cont
         assert (status, b"<html" in body) == (404, True)
 
 
-def test_another_sites_page_cannot_submit_forms(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_another_sites_page_cannot_submit_forms(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     foreign = FORM | {"Origin": "https://evil.example"}
 
     pay = controls.request("POST", f"/pay/{session.id}/card", b"number=4242424242424242", foreign)[0]
     control = controls.request("POST", f"/_control/sessions/{session.id}/pay", b"", foreign)[0]
 
     assert (pay, control) == (403, 403)
-    assert shop.again(session).payment_status == "unpaid"
+    assert sdk.fetched(session).payment_status == "unpaid"
 
 
-def test_the_dashboard_offers_what_each_state_allows(shop: Shop, controls: Controls) -> None:
-    sessions: dict[str, Any] = {name: shop.session() for name in ("open", "waiting", "paid", "expired")}
+def test_the_dashboard_offers_what_each_state_allows(sdk: Sdk, controls: Controls) -> None:
+    sessions: dict[str, Any] = {name: sdk.session() for name in ("open", "waiting", "paid", "expired")}
     controls.post(f"sessions/{sessions['waiting'].id}/confirm", method="pix")
     controls.post(f"sessions/{sessions['paid'].id}/pay")
     controls.post(f"sessions/{sessions['expired'].id}/expire")
@@ -310,8 +310,8 @@ def test_the_dashboard_offers_what_each_state_allows(shop: Shop, controls: Contr
     assert set(shown.fields) == shown.labels
 
 
-def test_the_dashboards_buttons_work_and_return_to_it(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_the_dashboards_buttons_work_and_return_to_it(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     here = f"/_control/sessions/{session.id}"
 
     answers = [
@@ -328,8 +328,8 @@ def test_the_dashboards_buttons_work_and_return_to_it(shop: Shop, controls: Cont
     assert {form.rpartition("/")[2] for form in shown.forms if "/disputes/" in form} == {"won", "lost"}
 
 
-def test_the_dashboard_lists_deliveries_with_their_outcome(shop: Shop, controls: Controls) -> None:
-    shop.client.v1.customers.create(params={"name": "A"})
+def test_the_dashboard_lists_deliveries_with_their_outcome(sdk: Sdk, controls: Controls) -> None:
+    sdk.client.v1.customers.create(params={"name": "A"})
     controls.drain()
 
     shown = page(controls, "/", "en-GB,en;q=0.9")
@@ -338,8 +338,8 @@ def test_the_dashboard_lists_deliveries_with_their_outcome(shop: Shop, controls:
     assert "/_control/webhooks/stop" in shown.forms
 
 
-def test_a_boleto_has_a_pdf_with_its_number(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_boleto_has_a_pdf_with_its_number(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/confirm", method="boleto")
 
     status, headers, pdf = controls.request("GET", f"/pay/{session.id}/boleto.pdf")
@@ -354,8 +354,8 @@ def test_a_boleto_has_a_pdf_with_its_number(shop: Shop, controls: Controls) -> N
     assert re.search(rb"\(\d{5}\.\d{5} \d{5}\.\d{6} \d{5}\.\d{6} \d \d{14}\)", pdf)
 
 
-def test_a_pix_has_no_pdf(shop: Shop, controls: Controls) -> None:
-    session = shop.session()
+def test_a_pix_has_no_pdf(sdk: Sdk, controls: Controls) -> None:
+    session = sdk.session()
     controls.post(f"sessions/{session.id}/confirm", method="pix")
 
     assert controls.request("GET", f"/pay/{session.id}/boleto.pdf")[0] == 404

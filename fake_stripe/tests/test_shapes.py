@@ -11,7 +11,7 @@ import pytest
 import stripe
 from stripe.checkout import Session
 
-from fake_stripe.tests.support import KEY, Controls, Shop
+from fake_stripe.tests.support import KEY, Controls, Sdk
 
 CLASSES: dict[str, type[Any]] = {
     "balance_transaction": stripe.BalanceTransaction,
@@ -89,22 +89,22 @@ def _fields(value: object, kind: type[Any], where: str) -> list[str]:
     return bad
 
 
-def everything(shop: Shop, controls: Controls) -> dict[str, list[Any]]:
+def everything(sdk: Sdk, controls: Controls) -> dict[str, list[Any]]:
     """Each kind of object in each of its states, as JSON."""
-    shop.client.v1.customers.create(params={"name": "A", "preferred_locales": ["pt-BR"]})
+    sdk.client.v1.customers.create(params={"name": "A", "preferred_locales": ["pt-BR"]})
     options = {"boleto": {"expires_after_days": 2}}
-    paid = [shop.session(customer_creation="always", submit_type="pay") for _ in range(3)]
+    paid = [sdk.session(customer_creation="always", submit_type="pay") for _ in range(3)]
     for session in paid:
         controls.post(f"sessions/{session.id}/pay")
     for method in ("pix", "boleto"):
-        waiting, failed = shop.session(locale="es"), shop.session(payment_method_options=options)
+        waiting, failed = sdk.session(locale="es"), sdk.session(payment_method_options=options)
         controls.post(f"sessions/{waiting.id}/confirm", method=method)
         controls.post(f"sessions/{failed.id}/confirm", method=method)
         controls.post(f"sessions/{failed.id}/fail")
-        late = shop.session()
+        late = sdk.session()
         controls.post(f"sessions/{late.id}/pay", method=method)
         controls.post(f"sessions/{late.id}/refund", amount=1)
-    declined, expired = shop.session(custom_text={"submit": {"message": "Oi"}}), shop.session()
+    declined, expired = sdk.session(custom_text={"submit": {"message": "Oi"}}), sdk.session()
     controls.post(f"sessions/{declined.id}/fail")
     controls.post(f"sessions/{expired.id}/expire")
     controls.post(f"sessions/{paid[0].id}/refund", amount=100, status="failed")
@@ -118,8 +118,8 @@ def everything(shop: Shop, controls: Controls) -> dict[str, list[Any]]:
     return objects | {"item": json.loads(items)["data"]}
 
 
-def test_every_object_fits_the_sdks_types(shop: Shop, controls: Controls) -> None:
-    objects = everything(shop, controls)
+def test_every_object_fits_the_sdks_types(sdk: Sdk, controls: Controls) -> None:
+    objects = everything(sdk, controls)
 
     assert set(objects) == set(CLASSES)
     for kind, things in objects.items():
@@ -127,8 +127,8 @@ def test_every_object_fits_the_sdks_types(shop: Shop, controls: Controls) -> Non
             assert complaints(thing, CLASSES[kind], kind) == []
 
 
-def test_every_object_in_an_event_fits_the_sdks_types(shop: Shop, controls: Controls) -> None:
-    events = everything(shop, controls)["event"]
+def test_every_object_in_an_event_fits_the_sdks_types(sdk: Sdk, controls: Controls) -> None:
+    events = everything(sdk, controls)["event"]
 
     assert len({event["type"] for event in events}) > 15
     for event in events:

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.bank.history import BUSY, Attempt, Response
 from tests.bank.requests import Request
-from tests.oracle import answers, rules, stored_form
+from tests.oracle import answers, requests, rules, stored_form
 from tests.oracle.account import State
 from tests.oracle.calendar import end_of_validity, milliseconds_of
 from tests.oracle.catalog import Json, first_catalog
@@ -184,24 +184,24 @@ def _check_rules(account_check: AccountCheck) -> None:
             return
 
 
-def _request_of(line: Line, state: State) -> rules.Request:
+def _request_of(line: Line, state: State) -> requests.Request:
     """The request that an entry says it carries out. That a client sent it is checked elsewhere."""
     actor, key = line["actor"], _written_key(line)
     match line["type"]:
         case "consumption":
             texts: Json = {name: line[name] for name in ("customer", "reference", "description") if name in line}
-            return rules.Debit(actor=actor, feature=line["feature"], quantity=line["quantity"], key=key, texts=texts)
+            return requests.Debit(actor=actor, feature=line["feature"], quantity=line["quantity"], key=key, texts=texts)
         case "grant" | "adjustment":
             row = line["lot"]
-            return rules.Grant(
+            return requests.Grant(
                 actor=actor, kind=row[KIND], credits=row[GRANTED], expires_at=row[EXPIRES_AT], description=key, key=key
             )
         case "void":
             [[_, lot, credits, _]] = line["draws"]
-            return rules.Void(actor=actor, lot=lot, credits=credits, description=key, key=key)
+            return requests.Void(actor=actor, lot=lot, credits=credits, description=key, key=key)
         case "plan_change":
-            return rules.PutTerms(actor=actor, terms=state.terms)
-    return rules.Settle()
+            return requests.PutTerms(actor=actor, terms=state.terms)
+    return requests.Settle()
 
 
 def _check_claims(account_check: AccountCheck) -> None:
@@ -348,7 +348,7 @@ def _balance_is_true(ledger: RawLedger, number: int, body: Any) -> bool:
 def _is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Response) -> bool:
     """Whether the rules refuse the request so after entry `number`, at some time that it can have used."""
     request, state = _in_the_oracles_words(attempt.request), ledger.states[number]
-    if isinstance(request, rules.Void) and request.lot > number:
+    if isinstance(request, requests.Void) and request.lot > number:
         # The oracle knows of lots that were granted only later.
         return bool(response.body["code"] == "grant_not_found")
     for now in _instants(state, ledger.lines[number]["at"], attempt, response):
@@ -361,14 +361,14 @@ def _is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Resp
     return False
 
 
-def _in_the_oracles_words(request: Request) -> rules.Request:
+def _in_the_oracles_words(request: Request) -> requests.Request:
     body = request.body or {}
     if request.kind == "debit":
-        return rules.Debit(actor="", feature=body["feature"], quantity=body["quantity"])
+        return requests.Debit(actor="", feature=body["feature"], quantity=body["quantity"])
     if request.kind == "void":
-        return rules.Void(actor="", lot=request.lot, credits=body.get("credits"))
+        return requests.Void(actor="", lot=request.lot, credits=body.get("credits"))
     ends = milliseconds_of(body["expires_at"]) if "expires_at" in body else None
-    return rules.Grant(
+    return requests.Grant(
         actor="", kind=body["kind"], credits=body["credits"], months=body.get("valid_months"), expires_at=ends
     )
 

@@ -9,8 +9,9 @@ from typing import Any
 from tests.oracle.account import State
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.requests import Debit
 from tests.oracle.rows import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row
-from tests.oracle.rules import Debit, Effect, Refusal
+from tests.oracle.rules import Effect, Refusal
 
 CSV_COLUMNS = (
     "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",

@@ -1,6 +1,6 @@
 """The rules, one function per request: which entry a ledger needs next, or why the request is refused.
 
-This is the file to teach a new entry type: its request, its function in RULES, and its row in the sets at the top.
+A new entry type needs a request in requests.py, a function in RULES, and a row in the sets at the top.
 """
 
 from base64 import urlsafe_b64encode
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tests.oracle.account import (
     LATER_TERMS,
@@ -21,6 +21,20 @@ from tests.oracle.account import (
 )
 from tests.oracle.calendar import WEEK, end_of_validity, moved_renewal
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.requests import (
+    Capture,
+    Debit,
+    Erase,
+    Grant,
+    MoneyBack,
+    PlaceHold,
+    PutTerms,
+    Release,
+    Request,
+    Reverse,
+    Settle,
+    Void,
+)
 from tests.oracle.rows import (
     EXPIRES_AT,
     FEATURE,
@@ -65,119 +79,6 @@ MAX_LOTS = 500
 MAX_HOLDS = 100
 MAX_HELD_LOTS = 500
 TEXTS = ("description", "customer", "reference")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Debit:
-    """key: the idempotency key. texts: customer, reference and description, as far as the request has them."""
-
-    actor: str
-    feature: str
-    quantity: int
-    key: str | None = None
-    texts: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grant:
-    """months: civil months of validity, unless expires_at gives its end. purchase: whose payment it is, if any."""
-
-    actor: str
-    kind: str
-    credits: int
-    months: int | None = None
-    expires_at: int | None = None
-    description: str | None = None
-    key: str | None = None
-    purchase: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Void:
-    """lot: the number of the granted lot. credits: None for all that remain."""
-
-    actor: str
-    lot: int
-    credits: int | None = None
-    description: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaceHold:
-    """ttl_seconds: after which it lapses. The rest as of a debit."""
-
-    actor: str
-    feature: str
-    quantity: int
-    ttl_seconds: int
-    key: str | None = None
-    texts: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capture:
-    """hold: its number. quantity: units, None for all."""
-
-    actor: str
-    hold: int
-    quantity: int | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """hold: its number."""
-
-    actor: str
-    hold: int
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reverse:
-    """entry: the number of a consumption or capture. quantity: units, None for all that are left."""
-
-    actor: str
-    entry: int
-    quantity: int | None = None
-    description: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PutTerms:
-    """Opens the account, or changes its terms: those that it names, which are all of a new account's but the status."""
-
-    actor: str
-    terms: Json
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoneyBack:
-    """type: what moved the money. revoked: credits of the purchase that are revoked from now on, in all."""
-
-    actor: str
-    type: Literal["refund", "dispute"]
-    purchase: str
-    revoked: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Erase:
-    """Record that the texts of so many entries are erased."""
-
-    actor: str
-    entries: int
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class Settle:
-    """Record expiries, lapses and a renewal."""
-
-
-type Request = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | PutTerms | MoneyBack | Erase | Settle
 
 
 @dataclass(frozen=True)

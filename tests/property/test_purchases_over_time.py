@@ -36,7 +36,7 @@ from prepaid.core.ledger import (
 from prepaid.core.purchase import PaymentStatus, Purchase, mismatches, next_step, with_result
 from prepaid.core.reversing import Reverse
 from prepaid.store.items import GENESIS_HASH, entry_from_item, entry_to_item
-from tests.oracle import purchases, rules
+from tests.oracle import purchases, requests, rules
 from tests.oracle.ledger import Ledger
 from tests.support import strategies
 from tests.support.as_stored import catalog_version, facts_of, money_back_of, request_of
@@ -127,7 +127,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
                 continue
             if isinstance(step.operation, Restore):
                 event("restored")
-            request: rules.Request
+            request: requests.Request
             if isinstance(step.operation, Grant):
                 request = request_of(step.operation)
             else:
@@ -334,7 +334,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
 
     # Shared by the rules
 
-    def carry_out(self, operation: Operation, request: rules.Request | None = None) -> tuple[Entry, ...]:
+    def carry_out(self, operation: Operation, request: requests.Request | None = None) -> tuple[Entry, ...]:
         """request: the operation in the oracle's words, where a purchase's record has a part in it."""
         before = self.account
         entries = apply(before, operation, catalog=CATALOG, now=self.now)
@@ -369,7 +369,7 @@ class PurchasesOverTime(RuleBasedStateMachine):
         entries = (*self.entries, *settling)
         return sum(draw.credits for entry in entries for draw in entry.expired if draw.lot in lots)
 
-    def accept(self, entry: Entry, request: rules.Request) -> None:
+    def accept(self, entry: Entry, request: requests.Request) -> None:
         """Compare an entry, as it is stored, with the oracle's."""
         item = entry_to_item(entry, self.ledger.hash)
         self.ledger.accept(item, request, milliseconds(self.now), {CATALOG.version: catalog_version(CATALOG)})

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from prepaid.store.catalog import CatalogCache
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.catalog import Json
 from tests.oracle.manager_code import ManagerCode
 from tests.simulation.step import Step
@@ -45,7 +45,7 @@ class ClientRequest:
     path: tuple[tuple[str, str], ...] = ()
     details: Json = field(default_factory=dict)
     signature: tuple[Any, ...] = ()
-    request: rules.Request | None = None
+    request: requests.Request | None = None
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Frame:
     key: str | None
     details: Json
     signature: tuple[Any, ...]
-    request: rules.Request | None
+    request: requests.Request | None
     now: int
     begun_moment: int
     first_number: int

@@ -11,7 +11,7 @@ from prepaid.core.holding import Capture, PlaceHold, Release
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Restore, Revoke, Settle, Void
 from prepaid.core.reversing import Reverse
 from prepaid.store.items import hold_to_texts, lot_to_text
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion
 from tests.oracle.stored_form import hold_row, lot_row
@@ -35,7 +35,7 @@ def catalog_version(catalog: Catalog) -> CatalogVersion:
 type Requested = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | ChangeTerms | Settle
 
 
-def request_of(operation: Requested) -> rules.Request:
+def request_of(operation: Requested) -> requests.Request:
     """The same request in the oracle's form."""
     match operation:
         case Debit() | PlaceHold() | Capture() | Release() | Reverse():
@@ -45,7 +45,7 @@ def request_of(operation: Requested) -> rules.Request:
             ends: dict[str, Any] = (
                 {"months": validity} if isinstance(validity, int) else {"expires_at": milliseconds(validity)}
             )
-            return rules.Grant(
+            return requests.Grant(
                 actor=operation.actor,
                 kind=operation.kind,
                 credits=operation.credits,
@@ -54,35 +54,35 @@ def request_of(operation: Requested) -> rules.Request:
                 **ends,
             )
         case Void():
-            return rules.Void(
+            return requests.Void(
                 actor=operation.actor,
                 lot=operation.lot,
                 credits=operation.credits,
                 description=operation.description,
             )
         case ChangeTerms():
-            return rules.PutTerms(actor=operation.actor, terms=asdict(operation.terms))
+            return requests.PutTerms(actor=operation.actor, terms=asdict(operation.terms))
         case Settle():
-            return rules.Settle()
+            return requests.Settle()
 
 
-def _use_of(operation: Debit | PlaceHold | Capture | Release | Reverse) -> rules.Request:
+def _use_of(operation: Debit | PlaceHold | Capture | Release | Reverse) -> requests.Request:
     match operation:
         case Debit():
-            return rules.Debit(actor=operation.actor, feature=operation.feature, quantity=operation.quantity)
+            return requests.Debit(actor=operation.actor, feature=operation.feature, quantity=operation.quantity)
         case PlaceHold():
-            return rules.PlaceHold(
+            return requests.PlaceHold(
                 actor=operation.actor,
                 feature=operation.feature,
                 quantity=operation.quantity,
                 ttl_seconds=operation.ttl_seconds,
             )
         case Capture():
-            return rules.Capture(actor=operation.actor, hold=operation.hold, quantity=operation.quantity)
+            return requests.Capture(actor=operation.actor, hold=operation.hold, quantity=operation.quantity)
         case Release():
-            return rules.Release(actor=operation.actor, hold=operation.hold)
+            return requests.Release(actor=operation.actor, hold=operation.hold)
         case Reverse():
-            return rules.Reverse(
+            return requests.Reverse(
                 actor=operation.actor,
                 entry=operation.entry,
                 quantity=operation.quantity,
@@ -90,9 +90,9 @@ def _use_of(operation: Debit | PlaceHold | Capture | Release | Reverse) -> rules
             )
 
 
-def money_back_of(operation: Revoke | Restore, revoked: int) -> rules.MoneyBack:
+def money_back_of(operation: Revoke | Restore, revoked: int) -> requests.MoneyBack:
     """revoked: of the purchase, once the operation is carried out."""
-    return rules.MoneyBack(actor=operation.actor, type=operation.cause, purchase=operation.purchase, revoked=revoked)
+    return requests.MoneyBack(actor=operation.actor, type=operation.cause, purchase=operation.purchase, revoked=revoked)
 
 
 def facts_of(refused: Exception) -> dict[str, object]:

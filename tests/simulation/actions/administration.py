@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.catalog import Json
 from tests.simulation.actions.asking import account_of
 from tests.simulation.frames import ClientRequest
@@ -49,14 +49,14 @@ def put_account(world: World, step: Step) -> None:
             body,
             claims=ADMIN,
             details=details,
-            request=rules.PutTerms(actor="admin-client", terms=terms),
+            request=requests.PutTerms(actor="admin-client", terms=terms),
         ),
     )
 
 
 def patch_account(world: World, step: Step) -> None:
     body = {name: value for name in ("status", "low_credit_threshold") if (value := step.get(name)) is not None}
-    request = rules.PutTerms(actor="admin-client", terms=body)
+    request = requests.PutTerms(actor="admin-client", terms=body)
     details = {"profile": {}, "body": body}
     account = account_of(step)
     world.ask(

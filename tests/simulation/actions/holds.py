@@ -1,6 +1,6 @@
 """Holds, captures, releases and reversals."""
 
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.catalog import Json
 from tests.oracle.rows import HOLD_NUMBER, QUANTITY, Row
 from tests.simulation.actions.asking import account_of, ask, new_key
@@ -18,7 +18,7 @@ def hold(world: World, step: Step) -> None:
     account, key = account_of(step), new_key(world)
     body: Json = {"feature": step["feature"], "quantity": step["quantity"], "ttl_seconds": step["ttl"]}
     texts: Json = {"customer": f"customer of {account}", "reference": f"work {account}"} if step["named"] else {}
-    placed = rules.PlaceHold(
+    placed = requests.PlaceHold(
         actor=ACTOR, feature=step["feature"], quantity=step["quantity"], ttl_seconds=step["ttl"], key=key, texts=texts
     )
     asked = ClientRequest(
@@ -52,7 +52,7 @@ def capture(world: World, step: Step) -> None:
         ANYBODY,
         path=(("id", f"hold_{number:012d}"),),
         signature=("capture", number, quantity),
-        request=rules.Capture(actor=ACTOR, hold=number, quantity=quantity, key=key),
+        request=requests.Capture(actor=ACTOR, hold=number, quantity=quantity, key=key),
     )
     ask(world, step, asked)
 
@@ -71,7 +71,7 @@ def release(world: World, step: Step) -> None:
         ANYBODY,
         path=(("id", f"hold_{number:012d}"),),
         signature=("release", number),
-        request=rules.Release(actor=ACTOR, hold=number, key=key),
+        request=requests.Release(actor=ACTOR, hold=number, key=key),
     )
     ask(world, step, asked)
 
@@ -101,7 +101,7 @@ def reverse(world: World, step: Step) -> None:
         ANYBODY,
         path=(("id", f"con_{number:012d}"),),
         signature=("reverse", number, quantity, reason),
-        request=rules.Reverse(actor=ACTOR, entry=number, quantity=quantity, description=reason, key=key),
+        request=requests.Reverse(actor=ACTOR, entry=number, quantity=quantity, description=reason, key=key),
     )
     ask(world, step, asked)
 

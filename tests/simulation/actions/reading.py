@@ -1,6 +1,6 @@
 """Balances, histories, and the other reads."""
 
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT
@@ -51,7 +51,7 @@ def balance(world: World, step: Step) -> None:
 def quote(world: World, step: Step) -> None:
     account = account_of(step)
     body: Json = {"feature": step["feature"], "quantity": quantity_of(world, step, account)}
-    request = rules.Debit(actor="service-client", **body)
+    request = requests.Debit(actor="service-client", **body)
     world.ask(step, ClientRequest("quote", QUOTE, account, body, claims=ANYBODY, details=body, request=request))
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from tests.oracle import rules
+from tests.oracle import requests
 from tests.oracle.calendar import DAY, milliseconds_of, time_text
 from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT, NUMBER
@@ -71,7 +71,7 @@ def debit_of(account: str, key: str, body: Json) -> ClientRequest:
         ANYBODY,
         details=body,
         signature=signature,
-        request=rules.Debit(
+        request=requests.Debit(
             actor="service-client", feature=body["feature"], quantity=body["quantity"], key=key, texts=texts
         ),
     )
@@ -114,7 +114,7 @@ def grant_of(account: str, key: str, body: Json) -> ClientRequest:
         key,
         ADMIN,
         signature=("grant", json.dumps(body, sort_keys=True)),
-        request=rules.Grant(
+        request=requests.Grant(
             actor="admin-client",
             kind=body["kind"],
             credits=body["credits"],
@@ -153,7 +153,7 @@ def void_of(account: str, key: str, lot: int, body: Json) -> ClientRequest:
         ADMIN,
         path=(("id", f"gra_{lot:012d}"),),
         signature=("void", lot, json.dumps(body, sort_keys=True)),
-        request=rules.Void(
+        request=requests.Void(
             actor="admin-client", lot=lot, credits=body.get("credits"), description=body["reason"], key=key
         ),
     )
@@ -186,7 +186,7 @@ def other(request: ClientRequest, how: str, account: str) -> ClientRequest:
     body = request.body or {}
     if how == "other" and request.kind == "debit":
         return debit_of(request.account, request.key, body | {"quantity": body["quantity"] % 9_999 + 1})
-    if how == "other" and isinstance(request.request, rules.Void):
+    if how == "other" and isinstance(request.request, requests.Void):
         return void_of(
             request.account, request.key, request.request.lot, body | {"credits": body.get("credits", 0) + 1}
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.oracle import answers, rules
+from tests.oracle import answers, requests, rules
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
@@ -79,7 +79,7 @@ def _would(
     it: AnswerCheck, item: ClientRequest
 ) -> Iterator[tuple[rules.Effect | rules.Refusal, State, CatalogVersion]]:
     """What the item would do alone, at each state that the account had meanwhile."""
-    assert isinstance(item.request, rules.Debit)
+    assert isinstance(item.request, requests.Debit)
     for state, number in it.states():
         for catalog in it.catalogs(number):
             yield rules.quote(it.ledger, state, item.request, it.time_after(number), catalog), state, catalog
@@ -98,7 +98,7 @@ def _in_turn(it: AnswerCheck, catalog: CatalogVersion) -> list[int]:
     before = {key: effect.signature for key, effect in it.ledger.effects.items() if effect.author is not it.frame}
     found: list[int] = []
     for item in it.frame.details["items"]:
-        assert isinstance(item.request, rules.Debit)
+        assert isinstance(item.request, requests.Debit)
         if not item.request.quantity:
             found.append(422)
             continue

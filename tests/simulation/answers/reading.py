@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.oracle import answers, rules
+from tests.oracle import answers, requests, rules
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import Ledger
@@ -60,7 +60,7 @@ def check_quote(it: AnswerCheck) -> None:
 
 def _quotes(it: AnswerCheck) -> Iterator[Json]:
     request = it.frame.request
-    assert isinstance(request, rules.Debit)
+    assert isinstance(request, requests.Debit)
     for state, number in it.states():
         at = it.time_after(number)
         for catalog in it.catalogs(number):

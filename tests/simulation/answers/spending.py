@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.oracle import answers, rules
+from tests.oracle import answers, requests, rules
 from tests.oracle.catalog import Json
 from tests.oracle.expectation import must, same
 from tests.simulation.answers.answer_check import AnswerCheck
@@ -76,7 +76,7 @@ def check_grant(it: AnswerCheck) -> None:
         return
     same(it.answer.code, "invalid_request", it.about)
     request = it.frame.request
-    assert isinstance(request, rules.Grant)
+    assert isinstance(request, requests.Grant)
     ended = request.expires_at is not None and request.expires_at <= max(it.frame.now, it.ledger.time)
     must(ended, f"{it.about}: its end is still to come")
     it.world.seen["a grant that has ended already"] += 1

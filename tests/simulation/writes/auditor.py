@@ -8,7 +8,7 @@ from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from tests.oracle import purchases, rules, stored_form
+from tests.oracle import purchases, requests, rules, stored_form
 from tests.oracle.catalog import CatalogVersion, Json, first_catalog
 from tests.oracle.expectation import Broken, must, same
 from tests.oracle.ledger import Ledger
@@ -96,7 +96,7 @@ class Auditor:
         kind = frame.step.kind
         must(frame.account in {None, account}, f"{kind} for {frame.account} writes to {account}")
         ledger = self.ledgers.setdefault(account, Ledger(account))
-        request = self._request(commit) if kind != "batch" else rules.Settle()
+        request = self._request(commit) if kind != "batch" else requests.Settle()
         for (_, sort), old, new in entries:
             must(old is None and new is not None, f"{account}: {sort} is written over")
             assert new is not None
@@ -121,11 +121,11 @@ class Auditor:
         must(len({line["at"] for line in lines}) == 1, f"{account}: one request, one instant")
         _check_complete(commit, ledger, last)
 
-    def _request(self, commit: Commit) -> rules.Request:
+    def _request(self, commit: Commit) -> requests.Request:
         """What the author of entries was asked for, or what the purchase's record asks for that goes with them."""
         frame = commit.frame
         if frame.step.kind == "sweep":
-            return rules.Settle()
+            return requests.Settle()
         if frame.step.kind not in {"deliver", "reconcile"}:
             assert frame.request is not None
             return frame.request
@@ -135,13 +135,13 @@ class Auditor:
         assert new is not None
         before, after = plain(old), plain(new)
         if self.purchases[before["id"]].granted:
-            return rules.MoneyBack(
+            return requests.MoneyBack(
                 actor="stripe",
                 type=purchases.entry_type(before, after),
                 purchase=before["id"],
                 revoked=after["revoked"],
             )
-        return rules.Grant(
+        return requests.Grant(
             actor=before["requested_by"],
             kind="purchase",
             credits=before["credits"],
@@ -171,16 +171,16 @@ class Auditor:
                 known.append((self.world.moment, *amounts))
 
 
-def _item_of(commit: Commit, entry: Json) -> rules.Request:
+def _item_of(commit: Commit, entry: Json) -> requests.Request:
     """The item of a batch that an entry carries out; for what time did, any. Items take effect in their order."""
     line, _ = stored_form.read(entry)
     if line["type"] in rules.SETTLING:
-        return rules.Settle()
+        return requests.Settle()
     items = commit.frame.details["items"]
     for place in range(commit.frame.items_done, len(items)):
         if rules.is_asked_by(line, items[place].request):
             commit.frame.items_done = place + 1
-            return cast("rules.Request", items[place].request)
+            return cast("requests.Request", items[place].request)
     raise Broken(f"{commit.account}: no item asks for {line}, or it is out of order")
 
 
