@@ -16,7 +16,10 @@ class Settings:
     checkout_origin: the site of the payment pages. portal_accent, portal_accent_dark: the platform's colour, such
     as #14614b, or "". portal_name, portal_logo, portal_logo_dark: the platform's name and the addresses of its logo,
     or "".
-    cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
+    event_bus_name: the bus for events. webhook_queue_url: the queue of events for the webhook, None without a webhook.
+    webhook_target: the address that events are sent to. webhook_dead_letters_url: the queue of those given up.
+    cursor_secret_name, pepper_secret_name, stripe_secret_name, webhook_secret_name: names of secrets in Secrets
+    Manager, not their values.
     """
 
     table_name: str
@@ -26,6 +29,11 @@ class Settings:
     stripe_api_base: str | None
     stripe_stack: str | None
     event_source: str
+    event_bus_name: str | None
+    webhook_queue_url: str | None
+    webhook_dead_letters_url: str | None
+    webhook_target: str | None
+    webhook_secret_name: str | None
     live_mode: bool
     payment_methods: tuple[str, ...]
     return_url: str | None
@@ -52,6 +60,11 @@ def from_environment() -> Settings:
         stripe_api_base=environment.get("STRIPE_API_BASE"),
         stripe_stack=environment.get("STRIPE_STACK"),
         event_source=environment.get("EVENT_SOURCE", ""),
+        event_bus_name=environment.get("EVENT_BUS_NAME"),
+        webhook_queue_url=environment.get("WEBHOOK_QUEUE_URL"),
+        webhook_dead_letters_url=environment.get("WEBHOOK_DEAD_LETTERS_URL"),
+        webhook_target=environment.get("WEBHOOK_TARGET"),
+        webhook_secret_name=environment.get("WEBHOOK_SECRET_NAME"),
         live_mode=environment.get("LIVE_MODE", "false") == "true",
         payment_methods=_listed(environment.get("PAYMENT_METHODS", "card")),
         return_url=environment.get("RETURN_URL"),

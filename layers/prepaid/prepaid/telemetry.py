@@ -11,6 +11,7 @@ logger = Logger()
 class Metric(StrEnum):
     """Every metric. template.yaml defines the alarms; docs/operating.md explains what to do about each."""
 
+    EVENTS_PUBLISHED = "EventsPublished"
     INTERNAL_ERRORS = "InternalErrors"
     LOTS_EXPIRED = "LotsExpired"
     PAYMENT_PROVIDER_REFUSALS = "PaymentProviderRefusals"
@@ -22,6 +23,9 @@ class Metric(StrEnum):
     ROWS_VERIFIED = "RowsVerified"
     SWEEP_FAILURES = "SweepFailures"
     VERIFICATION_FINDINGS = "VerificationFindings"
+    WEBHOOKS_DELIVERED = "WebhooksDelivered"
+    WEBHOOKS_FAILED = "WebhooksFailed"
+    WEBHOOKS_GIVEN_UP = "WebhooksGivenUp"
 
 
 def count(metric: Metric, value: int) -> None:

@@ -1,20 +1,18 @@
 """GET /v1/accounts/{account}/events: an account's events and alerts, straight from its ledger."""
 
 import re
-from datetime import datetime
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
 from prepaid.api.http.requests import Request, account_of, check_query, limit_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.cloud_events import cloud_event
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.events import Event, EventBalance
 from prepaid.deps import Deps
 from prepaid.use_cases.publishing import events_after
 
-# The schema of `data`. A change that an old consumer can't read gets another name.
-SCHEMA = "urn:prepaid:event:v1"
 ENTRY_NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 
@@ -89,18 +87,7 @@ def events(request: Request, deps: Deps) -> Response:
 
 def event_answer(event: Event, source: str) -> EventAnswer:
     """The event as every consumer gets it. source: names the stack."""
-    data = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in event.data.items()}
-    return {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": source,
-        "type": event.type,
-        "subject": event.data["account"],
-        "time": rfc3339(event.at),
-        "datacontenttype": "application/json",
-        "dataschema": SCHEMA,
-        "data": data,  # type: ignore[typeddict-item] - the same members, with times as text
-    }
+    return cast("EventAnswer", cloud_event(event, source))
 
 
 def _entry_number(text: str) -> int:
