@@ -28,4 +28,11 @@ PARTITIONS = [
     keys.VERIFICATION,
     keys.verified("petshop-1"),
     keys.failed("evt_1"),
+    keys.WARNINGS,
+    keys.expiry_warning("petshop-1", "lot_1", 30),
+    keys.PUBLISHING,
+    keys.published("petshop-1"),
+    keys.published_alert("petshop-1", "evt_1"),
+    keys.feed(datetime(2026, 11, 22, tzinfo=UTC), "petshop-1#1"),
+    keys.WEBHOOK_STOPPED,
 ]
