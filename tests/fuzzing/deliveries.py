@@ -165,6 +165,8 @@ def webhook_handler(stand: Stand) -> Any:
         webhook_tolerance_seconds=TOLERANCE_SECONDS,
         stack=CHECKOUT.stack,
         event_source="prepaid/test",
+        outbox=None,
+        webhook=None,
         portal=None,
         checkout=CHECKOUT,
         random_bytes=bytes,

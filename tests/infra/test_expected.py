@@ -97,7 +97,9 @@ def test_the_table_is_protected_and_only_sessions_expire(template: Template) -> 
 def test_secrets_are_random_until_somebody_writes_them(template: Template) -> None:
     secrets = of_type(template, "AWS::SecretsManager::Secret")
     found = {name: without(secret, "Description") for name, secret in secrets.items()}
-    assert found == {name: {"GenerateSecretString": value} for name, value in (expected.SECRETS | events.SECRETS).items()}
+    assert found == {
+        name: {"GenerateSecretString": value} for name, value in (expected.SECRETS | events.SECRETS).items()
+    }
 
 
 def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
@@ -126,7 +128,9 @@ def test_dead_letters_are_kept_for_14_days_and_sent_by_few(template: Template) -
 
 def test_alarms_ring_on_the_right_number_and_reach_a_person(template: Template) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    assert {name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()} == expected.ALARMS | events.ALARMS
+    assert {
+        name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()
+    } == expected.ALARMS | events.ALARMS
     assert of_type(template, "AWS::SNS::Topic") == {"AlarmTopic": expected.TOPIC}
 
 

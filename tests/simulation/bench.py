@@ -225,6 +225,8 @@ class Bench:
             webhook_tolerance_seconds=300,
             stack=STACK,
             event_source="prepaid/test",
+            outbox=None,
+            webhook=None,
             portal=portal_at("https://api.example.com", return_url="https://shop.example.com/credits"),
             checkout=CheckoutConfig(
                 live=False,

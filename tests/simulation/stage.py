@@ -92,6 +92,8 @@ class Stage:
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=CHECKOUT.stack,
             event_source="prepaid/test",
+            outbox=None,
+            webhook=None,
             portal=portal_at("https://api.example.com", return_url=CHECKOUT.return_url),
             checkout=CHECKOUT,
             random_bytes=self._bytes,

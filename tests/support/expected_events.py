@@ -119,4 +119,3 @@ CONDITIONAL = dict.fromkeys(
     ],
     "HasWebhook",
 )
-
