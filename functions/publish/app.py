@@ -1,4 +1,5 @@
-"""On each change of the table: publishes the events of new entries. On a schedule: those that no change named."""
+"""On each change of the table: publishes the events of new entries. On a schedule: those that no change named, and of
+lots that expire soon."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,14 @@ from prepaid.deps import Deps
 from prepaid.settings import from_environment
 from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
-from prepaid.use_cases.publishing import PIECE_SECONDS, PublishContext, publish_changes, publish_missing
+from prepaid.use_cases.publishing import (
+    PIECE_SECONDS,
+    PublishContext,
+    Published,
+    publish_changes,
+    publish_missing,
+)
+from prepaid.use_cases.warning import publish_warnings
 
 # Enough to finish the current round.
 MARGIN_MILLISECONDS = 20_000
@@ -37,9 +45,14 @@ def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, 
         to_bus=deps.outbox.to_bus,
         on_failure=on_failure,
     )
-    published = (
-        publish_changes(publisher, map(changed, event["Records"])) if "Records" in event else publish_missing(publisher)
-    )
+    if "Records" in event:
+        return report(publish_changes(publisher, map(changed, event["Records"])))
+    missing, warnings = publish_missing(publisher), publish_warnings(publisher)
+    return report(Published(events=missing.events + warnings.events, failed=missing.failed + warnings.failed))
+
+
+def report(published: Published) -> dict[str, Any]:
+    """The result of a run, logged and counted. Raises NotPublished."""
     result = {"events": published.events, "failed": published.failed}
     logger.info("published", extra=result)
     count(Metric.EVENTS_PUBLISHED, published.events)

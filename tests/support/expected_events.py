@@ -15,9 +15,7 @@ from tests.support.expected_template import (
 # Rows whose changes mean events. Anything else would only start the function; a deletion is DynamoDB's TTL.
 CHANGES = {
     "eventName": ["INSERT", "MODIFY"],
-    "dynamodb": {
-        "Keys": {"SK": {"S": [{"prefix": "ENTRY#"}, {"prefix": "PURCHASE#"}, {"prefix": "WARNING#"}, "MANAGER"]}}
-    },
+    "dynamodb": {"Keys": {"SK": {"S": [{"prefix": "ENTRY#"}, {"prefix": "PURCHASE#"}, "MANAGER"]}}},
 }
 
 # Of the stream. TRIM_HORIZON: nothing that happened while the stack was created is left out. One batch at a time keeps

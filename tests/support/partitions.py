@@ -29,7 +29,6 @@ PARTITIONS = [
     keys.verified("petshop-1"),
     keys.failed("evt_1"),
     keys.WARNINGS,
-    keys.expiry_warning("petshop-1", "lot_1", 30),
     keys.PUBLISHING,
     keys.published("petshop-1"),
     keys.published_alert("petshop-1", "evt_1"),

@@ -63,7 +63,7 @@ def receiver() -> Iterator[Receiver]:
                 self.send_header(name, value)
             self.end_headers()
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815 - the name that the base class calls
 
         def log_message(self, *_: Any) -> None:
             """Tests look at what was received."""

@@ -38,7 +38,7 @@ def signed_headers(event_id: str, timestamp: int, body: str, keys: Sequence[byte
     }
 
 
-def _key(secret: str) -> bytes:
-    if not secret.startswith(SECRET_PREFIX):
+def _key(secret: object) -> bytes:
+    if not isinstance(secret, str) or not secret.startswith(SECRET_PREFIX):
         raise ValueError
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)

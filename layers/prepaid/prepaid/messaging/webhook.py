@@ -17,9 +17,9 @@ class Reply:
     retry_after: str = ""
 
 
-def post(target: str, body: str, headers: Mapping[str, str]) -> Reply:
+def post(target: str, body: str, headers: Mapping[str, str], *, seconds: float = SECONDS) -> Reply:
     """Send one event. Follows no redirect, retries nothing, and doesn't read the answer's body. Raises nothing."""
-    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=SECONDS))
+    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=seconds))
     try:
         answer = pool.request(
             "POST",

@@ -10,7 +10,6 @@ ENTRY_PREFIX = "ENTRY#"
 REVERSED_PREFIX = "REVERSED#"
 PURCHASE_ROW_PREFIX = "PURCHASE#"
 MANAGER = "MANAGER"
-WARNING_PREFIX = "WARNING#"
 PUBLISHED = "PUBLISHED"
 ALERT_PREFIX = "ALERT#"
 
@@ -18,8 +17,8 @@ CATALOG = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
 VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "CHECKPOINT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
-WARNINGS = {"PK": {"S": "SWEEP"}, "SK": {"S": "WARNINGS"}}
 PUBLISHING = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "START"}}
+WARNINGS = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "WARNINGS"}}
 WEBHOOK_STOPPED = {"PK": {"S": "WEBHOOK"}, "SK": {"S": "STOPPED"}}
 
 type Key = dict[str, dict[str, str]]
@@ -158,10 +157,6 @@ def published(account: str) -> Key:
 
 def published_alert(account: str, event_id: str) -> Key:
     return _key(f"PUBLISHED#{account}", f"{ALERT_PREFIX}{event_id}")
-
-
-def expiry_warning(account: str, lot: str, days: int) -> Key:
-    return _key(f"EXPIRING#{account}", f"{WARNING_PREFIX}{lot}#{days}")
 
 
 def feed_partition(hour: datetime) -> str:

@@ -87,6 +87,20 @@ def record_published(
     transact(table, writes | {f"feed {row.what}": {"Item": _feed_item(row, at)} for row in rows})
 
 
+def read_warned_until(table: Table) -> datetime | None:
+    """Up to when warnings of expiry are published; None before the first run. Raises Busy."""
+    item = get(table, keys.WARNINGS)
+    return instant(int(item["until"]["N"])) if item else None
+
+
+def save_warned_until(table: Table, until: datetime) -> None:
+    """Store up to when warnings are published. Raises Busy.
+
+    Unconditional: when two runs happen at once, the earlier time repeats some reads.
+    """
+    put(table, {"Item": {**keys.WARNINGS, "until": {"N": str(milliseconds(until))}}})
+
+
 def is_alert_published(table: Table, account_id: str, event_id: str) -> bool:
     """Whether an alert without an entry is published. Raises Busy."""
     return get(table, keys.published_alert(account_id, event_id)) is not None
@@ -110,7 +124,7 @@ def record_alert(table: Table, account_id: str, event_id: str, text: str, now: d
 
 
 def behind(table: Table, account_ids: Sequence[str]) -> tuple[str, ...]:
-    """Those of the accounts that have no cursor, or an entry after it. Two reads for a hundred accounts. Raises Busy."""
+    """Those of the accounts that have no cursor, or an entry after it, in two reads for a hundred. Raises Busy."""
     wanted = {account_id: keys.published(account_id) for account_id in account_ids}
     found = get_many(table, wanted.values(), consistent=True)
     cursors = {

@@ -14,12 +14,11 @@ from itertools import batched
 from prepaid.core.catalog import Catalog
 from prepaid.core.cloud_events import cloud_event_text
 from prepaid.core.errors import InvalidRequest
-from prepaid.core.events import Event, event_of_expiring_lot, event_of_lock, event_of_purchase, events_of
-from prepaid.core.ledger import settle
+from prepaid.core.events import Event, event_of_lock, event_of_purchase, events_of
 from prepaid.core.manager_code import MAX_TRIES
 from prepaid.store import keys
 from prepaid.store.accounts import read_account_ids
-from prepaid.store.catalog import catalog_at_least, read_catalog_version
+from prepaid.store.catalog import read_catalog_version
 from prepaid.store.dynamodb import ConditionFailed, Table
 from prepaid.store.ledger import find_entry_at, next_entries, read_tail
 from prepaid.store.manager_codes import read_code
@@ -109,9 +108,9 @@ def publish_changes(context: PublishContext, changed: Iterable[tuple[str, str]])
     alerts = [(keys.split(partition)[1], sort) for partition, sort in rows if not sort.startswith(keys.ENTRY_PREFIX)]
     published = Published()
     for account_id in accounts:
-        _try(context, published, account_id, partial(_publish_account, context, account_id))
+        attempt(context, published, account_id, partial(_publish_account, context, account_id))
     for account_id, sort in alerts:
-        _try(context, published, account_id, partial(_publish_alert, context, account_id, sort))
+        attempt(context, published, account_id, partial(_publish_row, context, account_id, sort))
     return published
 
 
@@ -123,14 +122,15 @@ def publish_missing(context: PublishContext) -> Published:
     published, last = Published(), ""
     while account_ids := read_account_ids(context.piece(), after=last, limit=PAGE_ACCOUNTS):
         for account_id in behind(context.piece(), account_ids):
-            _try(context, published, account_id, partial(_publish_account, context, account_id))
+            attempt(context, published, account_id, partial(_publish_account, context, account_id))
         if not context.has_time():
             raise OutOfTime
         last = account_ids[-1]
     return published
 
 
-def _try(context: PublishContext, published: Published, account_id: str, publish: Callable[[], int]) -> None:
+def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], int]) -> None:
+    """Count what `publish` returns or its failure, which is of one account alone."""
     try:
         published.events += publish()
     except Exception as error:  # noqa: BLE001 - one account that can't be published must not hold up the others
@@ -173,10 +173,10 @@ def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
     return before.number + 1 if before else 1
 
 
-def _publish_alert(context: PublishContext, account_id: str, sort: str) -> int:
-    """Publish the alert that the present state of a row means, unless it is published. Returns the number of events."""
-    event = _alert_of(context, account_id, sort)
-    if event is None or is_alert_published(context.piece(), account_id, event.id):
+def publish_alert(context: PublishContext, event: Event) -> int:
+    """Publish an alert that has no entry, unless it is published. Returns the number of events."""
+    account_id = event.data["account"]
+    if is_alert_published(context.piece(), account_id, event.id):
         return 0
     sent = _sent(event, context.source)
     _send(context, [sent])
@@ -187,23 +187,17 @@ def _publish_alert(context: PublishContext, account_id: str, sort: str) -> int:
     return 1
 
 
+def _publish_row(context: PublishContext, account_id: str, sort: str) -> int:
+    """Publish the alert that the present state of a row means. Returns the number of events."""
+    event = _alert_of(context, account_id, sort)
+    return publish_alert(context, event) if event else 0
+
+
 def _alert_of(context: PublishContext, account_id: str, sort: str) -> Event | None:
     if sort.startswith(keys.PURCHASE_ROW_PREFIX):
         purchase = read_purchase(context.piece(), account_id, sort.removeprefix(keys.PURCHASE_ROW_PREFIX))
         return event_of_purchase(purchase) if purchase else None
-    if sort.startswith(keys.WARNING_PREFIX):
-        lot, _, days = sort.removeprefix(keys.WARNING_PREFIX).partition("#")
-        return _alert_of_lot(context, account_id, lot, int(days))
     return _alert_of_code(context, account_id) if sort == keys.MANAGER else None
-
-
-def _alert_of_lot(context: PublishContext, account_id: str, lot_id: str, days: int) -> Event | None:
-    table = context.piece()
-    entry = read_tail(table, account_id).entry
-    catalog = catalog_at_least(table, context.catalog, entry.catalog_version)
-    account, _ = settle(entry.after, catalog=catalog, now=context.clock())
-    lot = next((lot for lot in account.lots if lot.id == lot_id), None)
-    return event_of_expiring_lot(account, lot, days) if lot and lot.remaining else None
 
 
 def _alert_of_code(context: PublishContext, account_id: str) -> Event | None:
