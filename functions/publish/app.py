@@ -32,7 +32,10 @@ class NotPublished(Exception):
 
 
 def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Publish what the stream's records name, or without records what is missing. Raises NotPublished, OutOfTime, Busy."""
+    """Publish what the stream's records name, or without records what is missing.
+
+    Raises NotPublished, OutOfTime, Busy.
+    """
     assert deps.outbox is not None, "the template gives this function the bus"
     piece = partial(within, deps.table, PIECE_SECONDS)
     publisher = PublishContext(

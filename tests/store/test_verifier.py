@@ -45,11 +45,16 @@ ONE_IN = int(os.environ.get("CORRUPTIONS_ONE_IN", "4"))
 SOON_AFTER = NOW + 445 * DAY
 # What somebody who knows how hashes are made may change in what no pass has seen yet: no credit depends on it.
 UNDECIDED = ("line.at", "line.by", "line.catalog")
-# Rows that are deleted in time, and rows on which no credit depends: auxiliary_rows.py gives the reasons.
+# Rows that are deleted in time, and rows on which no credit depends: auxiliary_rows.py and published_rows.py give the
+# reasons.
 MAY_GO = {
     "CUSTOMER",
     "ERASURE",
     "FAILED",
+    "FEED",
+    "PUBLISHED",
+    "PUBLISHING",
+    "WEBHOOK",
     "QUARANTINE",
     "RECONCILIATION",
     "PENDING_CHECK",
@@ -65,6 +70,9 @@ MAY_CHANGE = {
     "CUSTOMER": ("customer",),
     "ERASURE": ("subject", "next", "entries", "ttl"),
     "FAILED": ("subject", "last_at", "tries"),
+    "PUBLISHED": ("at", "ttl"),
+    "PUBLISHING": ("since", "until"),
+    "WEBHOOK": ("target", "at"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
     "QUARANTINE": ("account", "purchase", "at", "status", "reason"),
     "RECONCILIATION": ("since", "until", "event"),

@@ -28,7 +28,10 @@ def signing_keys(text: str) -> tuple[bytes, ...]:
 
 
 def signed_headers(event_id: str, timestamp: int, body: str, keys: Sequence[bytes]) -> dict[str, str]:
-    """The headers that prove where an event comes from. event_id: without dots. timestamp: of this attempt, in seconds."""
+    """The headers that prove where an event comes from.
+
+    event_id: without dots. timestamp: of this attempt, in seconds.
+    """
     message = f"{event_id}.{timestamp}.{body}".encode()
     signatures = (base64.b64encode(hmac.new(key, message, sha256).digest()).decode() for key in keys)
     return {
