@@ -261,6 +261,7 @@ def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Cl
     """Something of everything that the functions do, account acme being the customer."""
     administer(service)
     spend_and_look(service, clock)
+    see_the_source(service, recorded)
     erase(service)
     buy(service, storefront)
     visit_the_page(service, clock)
@@ -305,6 +306,12 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     clock.now += 31 * DAY
     assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
     assert service(EVENTS, query={"limit": "5"}).body["events"]
+
+
+def see_the_source(service: Service, recorded: Recorded) -> None:
+    """A text can't note its reader, but each event names it."""
+    assert {event["source"] for event in service(EVENTS, query={"limit": "5"}).body["events"]} == {"prepaid/test"}
+    recorded.reads.update((function, "event_source") for function in ("balance_query", "publish"))
 
 
 def erase(service: Service) -> None:
