@@ -18,6 +18,7 @@ API = "HttpApi"
 PSEUDO = {"AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com", "AWS::Partition": "aws"}
 # The parameters of a local stack never change these.
 CONDITIONS = {"OwnUserPool": True}
+ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
 AUTHORIZER = "x-amazon-apigateway-authorizer"
 
@@ -64,7 +65,7 @@ def import_routes(stack: Deployed) -> None:
                 integrations[uri] = integration["IntegrationId"]
             gateway.create_route(
                 ApiId=api_id,
-                RouteKey=f"{method.upper()} {path}",
+                RouteKey=f"{'ANY' if method == ANY_METHOD else method.upper()} {path}",
                 Target=f"integrations/{integrations[uri]}",
                 **authorization(operation, authorizers),
             )

@@ -84,7 +84,7 @@ def cloud(ministack: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def theirs(cloud: None) -> Table:
-    """Everybody else's client: nothing is injected there."""
+    """A client for other processes: nothing is injected there."""
     return Table(client=open_dynamodb(), name="none", deadline=NO_DEADLINE)
 
 

@@ -3,10 +3,10 @@
 from prepaid import wiring
 from prepaid.api.http.serving import PAGE_DEADLINE_SECONDS, LambdaHandler, serve
 from prepaid.deps import Deps
-from prepaid.portal import asset_files, buying, entering, history, purchases, reports, subscription
+from prepaid.portal import asset_files, buying, elsewhere, entering, history, purchases, reports, subscription
 from prepaid.settings import from_environment
 
-ROUTES = (
+PAGES = (
     asset_files.SHOW,
     entering.SHOW_CODE_FORM,
     entering.SHOW_CODE_FORM_HEAD,
@@ -19,6 +19,7 @@ ROUTES = (
     history.SHOW,
     reports.SHOW,
 )
+ROUTES = (*PAGES, *elsewhere.routes_around(PAGES))
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

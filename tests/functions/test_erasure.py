@@ -15,6 +15,7 @@ from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 from tests.support.interruptions import killed_after, losing_replies, rivalled, short_pages
 from tests.support.store_driver import entry_items, lines, types
+from tests.support.wire import Wire
 
 MARIA, REX = "Maria Pereira", "Rex"
 
@@ -212,3 +213,12 @@ def test_the_digest_of_the_customer_depends_on_the_secret(shop: Service) -> None
     shop.functions.deps["erasures"] = replace(deps, cursor_secret=lambda: "another")
 
     assert shop.erase(MARIA, key="k").code == "idempotency_key_reused"
+
+
+def test_an_entry_written_during_the_walk_is_erased_too(shop: Service) -> None:
+    with Wire.tapped(shop.table.client) as wire:
+        wire.plan("TransactWriteItems", lambda _: (spend_for(shop, MARIA), None)[1])
+        answer = shop.erase(MARIA)
+
+    assert (answer.status, answer.body["entries"], answer.body["entry"]) == (201, 4, 9)
+    assert MARIA not in str(shop.stored())

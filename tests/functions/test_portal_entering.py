@@ -201,6 +201,33 @@ def test_entering_by_another_link_shows_that_account(shop: Service, browser: Bro
     assert "Pet & Cia" not in browser.open("/portal").text
 
 
+def test_entering_anew_ends_the_session_before(shop: Service, browser: Browser) -> None:
+    enter(browser, link_of(shop))
+    before = dict(browser.cookies)
+
+    enter(browser, link_of(shop))
+
+    assert Browser(shop.functions, cookies=before).open("/portal").status == 401
+    assert browser.open("/portal").status == 200
+    assert len([key for key in shop.stored() if key[1] == "PORTAL"]) == 1
+
+
+def test_entering_elsewhere_ends_no_other_browsers_session(shop: Service, browser: Browser) -> None:
+    enter(browser, link_of(shop))
+
+    enter(Browser(shop.functions), link_of(shop))
+
+    assert browser.open("/portal").status == 200
+
+
+def test_a_wrong_code_ends_no_session(shop: Service, browser: Browser) -> None:
+    enter(browser, link_of(shop))
+
+    assert enter(browser, link_of(shop), WRONG).status == 403
+
+    assert browser.open("/portal").status == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -26,3 +26,19 @@ def test_two_reversals_at_once_return_each_unit_once(
     assert answer.status == (201 if served else 409)
     assert service.balance()["credits"]["available"] == available
     assert types(service.stored()).count("reversal") == bool(before) + 1 + served
+
+
+@pytest.mark.parametrize("operation", ["Query", "BatchGetItem", "TransactWriteItems"])
+@pytest.mark.parametrize("rival", ["reverse", "debit"])
+def test_a_rival_between_any_two_reads_costs_no_unit(service: Service, operation: str, rival: str) -> None:
+    """Units of the quota: a count that is older than the state would return them a second time."""
+    service.open(plan="individual", ai_enabled=True)
+    charge = service.spend(6, "ai_service").body["id"]
+    acts = {"reverse": lambda: service.reverse(charge), "debit": lambda: service.spend(1, "ai_service")}
+    with Wire.tapped(service.table.client) as wire:
+        wire.plan(operation, lambda _: (acts[rival](), None)[1])
+        answer = service.reverse(charge)
+
+    [quota] = service.balance()["quotas"]
+    assert (answer.status, quota["used"]) == ((409, 0) if rival == "reverse" else (201, 1))
+    assert types(service.stored()).count("reversal") == 1

@@ -1,6 +1,6 @@
 """`make fuzz`: each target of targets.py under atheris, then Schemathesis at a deployed local stack.
 
-What is found stays in .local/fuzz: a crash as a file to put into tests/fuzzing/corpus, where every test run meets it.
+Findings are written to .local/fuzz. A crash is a file: move it into tests/fuzzing/corpus, for every test run.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from tests.support.over_http import HttpApi
 
 FOUND = STATE / "fuzz"
 MAX_BYTES = 4_096
-# atheris has wheels for this alone.
+# atheris has wheels for these systems only.
 ABLE = ("Linux", "x86_64")
 
 
 def main() -> int:
-    """Run what was asked for; 1 when something was found."""
+    """Run the targets. Returns 1 when something was found."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target, and for the contract (SECONDS=)")
     parser.add_argument("targets", nargs="*", default=[*TARGETS, "contract"], help="TARGETS=")
@@ -45,13 +45,13 @@ def main() -> int:
 
 
 def report(text: str) -> None:
-    """For the person at the keyboard."""
+    """Print at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def fuzz_target(target: str, seconds: int) -> bool:
-    """Run one target under atheris; whether it held."""
+    """Run one target under atheris. Returns whether nothing was found."""
     if (platform.system(), platform.machine()) != ABLE:
         raise LocalStackError(f"atheris runs on {' '.join(ABLE)} only; `make test` runs the same targets everywhere")
     grown = FOUND / target

@@ -1,7 +1,7 @@
 """Deliveries as API Gateway hands them to the webhook's own handler: event in, response out, for any bytes at all.
 
-The handler is the deployed file's. Its table is in memory and empty, and its Stripe knows of nothing: whatever is
-believed can be quarantined or ignored, and nothing can be granted.
+The handler is the deployed file's. Its table is in memory and empty, and its Stripe has no objects: an accepted
+delivery can be quarantined or ignored, and nothing can be granted.
 """
 
 import json
@@ -42,11 +42,11 @@ BELIEVED, REFUSED = {200, 502}, {400, 413}
 
 @dataclass(frozen=True)
 class Delivery:
-    """How the bytes travel, one letter a way, and what is in them.
+    """How the bytes are sent, one letter per way, and their content.
 
     s p: signed with the current or the previous secret. d D: such a signature and the header given, in one header, this
     one last or first. 2: both, under names that differ in case. u t: the name in capitals, or as Stripe writes it.
-    b: as base64. B: said to be base64, and isn't. m h: as long as is allowed, or a byte more. n: no body at all.
+    b: as base64. B: declared as base64, and isn't. m h: of the maximum length, or a byte longer. n: no body at all.
     """
 
     ways: str
@@ -98,7 +98,7 @@ class Stand:
 
 
 def delivery(data: bytes) -> None:
-    """Ways, a newline, a header, a newline, a body: believed only with the right signature over these very bytes."""
+    """Ways, a newline, a header, a newline, a body: accepted only with the right signature over these very bytes."""
     ways, _, rest = data.partition(b"\n")
     header, _, raw = rest.partition(b"\n")
     made = Delivery(ways.decode("latin-1"), header.decode("latin-1"), raw)
@@ -111,15 +111,15 @@ def delivery(data: bytes) -> None:
     check_answer(WEBHOOK, status, response["headers"]["Content-Type"], body)
     if not believable(event, made.signature):
         assert status in REFUSED, (status, body)
-        assert stand.fetched == [], "Stripe was asked for somebody else"
-        assert stand.database.snapshot(TABLE) == {}, "somebody else wrote"
+        assert stand.fetched == [], "an unexpected object was fetched from Stripe"
+        assert stand.database.snapshot(TABLE) == {}, "an unexpected row was written"
         return
     assert status in BELIEVED, (status, body)
     assert {partition.partition("#")[0] for partition, _ in stand.database.snapshot(TABLE)} <= {"QUARANTINE"}
 
 
 def believable(event: Event, signature: str) -> bool:
-    """Whether the handler has to believe this event, found out another way than the handler does."""
+    """Whether the handler must accept this event, computed in another way than the handler's."""
     text = event.get("body") or ""
     try:
         seen = b64decode(text, validate=True) if event["isBase64Encoded"] else text.encode()
@@ -144,7 +144,7 @@ def webhook_file() -> ModuleType:
 
 @contextmanager
 def standing(stand: Stand) -> Iterator[None]:
-    """For the length of a with block the handler lives at this stand, and says nothing to anybody."""
+    """Within the with block the handler uses this stand, and prints nothing."""
     # append returns None: no fault is planned.
     wire = StripeWire(fake_stripe(NOW.timestamp, API_KEY), stand.fetched.append)
     with reached(wire), silenced():

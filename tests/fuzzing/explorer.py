@@ -1,6 +1,6 @@
-"""Lets Schemathesis look for requests that openapi.json describes and the service answers otherwise.
+"""Lets Schemathesis search for requests to which the service responds otherwise than openapi.json says.
 
-It runs in an environment of its own and knows only an address and tokens: what it asks comes from the contract.
+It runs in an environment of its own and gets only an address and tokens: its requests come from the contract.
 """
 
 import json
@@ -22,12 +22,12 @@ CHECKS = (
     "negative_data_rejection",
     "missing_required_header",
     "ignored_auth",
-    # Not among them: unsupported_method wants 405, where API Gateway says 404; positive_data_acceptance wants success
-    # where our rules refuse what the contract's types allow (a plan that isn't sold, a code too easy to guess).
+    # Left out: unsupported_method expects 405, but API Gateway returns 404; positive_data_acceptance expects success,
+    # but our rules refuse some of what the contract's types allow (a plan that isn't sold, a code too easy to guess).
 )
-# So that not everything is refused for what it is about: ids and names that exist, more often than not.
+# Ids and names that exist, used for most requests, so that they aren't all refused as unknown.
 HOW_OFTEN = 0.6
-# What a check may see besides, by route. An invalid item of a batch is refused alone: the response is a 200 in which
+# What a check accepts besides, by route. An invalid item of a batch is refused alone: the response is a 200 in which
 # its result is the 422. A used key is looked up before the manager's session, so that a retry needs none.
 ALSO_EXPECTED = {
     BATCH: ("negative_data_rejection", "200"),
@@ -57,11 +57,11 @@ def explore(
     seconds: int = 0,
     without: tuple[str, ...] = (),
 ) -> str:
-    """Ask the service at `url` and give back the report; AssertionError with the report when an answer was wrong.
+    """Explore the service at `url` and return the report. Raises AssertionError with the report after a wrong response.
 
     tokens: by the name of the stack's client. words: values that exist, besides the fixed ones. phases: coverage tries
-    each bound of the contract, fuzzing what chance brings. examples: how many a route, the same ones in every run; or
-    for so many seconds, always other ones. without: routes left alone.
+    each bound of the contract, fuzzing tries random values. examples: how many per route, the same in every run;
+    seconds: for how long, with others in each run. without: routes to leave out.
     """
     settings = folder / "schemathesis.toml"
     settings.write_text("\n".join(_settings(tokens, {**FIXED_WORDS, **words})), encoding="utf-8")

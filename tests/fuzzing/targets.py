@@ -1,6 +1,6 @@
-"""What must hold for any bytes at all, one target each: a little of it in `make test`, by atheris in `make fuzz`.
+"""What must hold for any bytes at all, one target each: briefly in `make test`, by atheris in `make fuzz`.
 
-A target that returns is content; whatever it raises is a finding. None needs a network, a clock or another table than
+A target that returns has found nothing; any exception is a finding. None needs a network, a clock or another table than
 one in memory.
 """
 
@@ -60,7 +60,7 @@ BODIES: tuple[type[BaseModel], ...] = (
 def webhook(data: bytes) -> None:
     """A header, a newline, a body: an event only when the signature is right, else WebhookRejected and nothing else.
 
-    A first byte of 's' signs the body properly, so that what is behind the signature is reached.
+    A first byte of 's' signs the body properly, so that the code behind the signature check is reached.
     """
     header, _, raw = data[1:].partition(b"\n")
     signature = header.decode("latin-1")
@@ -76,7 +76,7 @@ def webhook(data: bytes) -> None:
 
 
 def check_event(event: Event) -> None:
-    """What is made of an event can become a key, an address and a log line."""
+    """The values of an event can become a key, an address and a log line."""
     assert ID.fullmatch(event.id)
     for name in (event.session, event.payment):
         assert name is None or ID.fullmatch(name)
@@ -85,7 +85,7 @@ def check_event(event: Event) -> None:
 
 
 def cursor(data: bytes) -> None:
-    """A cursor, then what it is shown for: refused, or made by us for exactly that."""
+    """A cursor, then the list that it is used for: refused, or issued for exactly that list."""
     made, account, name, value = split(data, 4)
     filters = {name: value} if name else {}
     for text in (made, sign_cursor("7", LISTING, account, filters, CURSOR_SECRET)):
@@ -105,7 +105,7 @@ def cursor(data: bytes) -> None:
 def position(
     text: str, account: str, filters: Mapping[str, str], *, listing: str = LISTING, secret: str = CURSOR_SECRET
 ) -> str | None:
-    """What the cursor says, or None where it is refused."""
+    """The cursor's position, or None where it is refused."""
     try:
         return read_cursor(text, listing, account, filters, secret)
     except CursorInvalid:
@@ -113,7 +113,7 @@ def position(
 
 
 def body(data: bytes) -> None:
-    """Any bytes as every kind of request: refused as documented, or exactly what JSON itself says they are."""
+    """Any bytes as every kind of request: refused as documented, or read exactly as a JSON parser reads them."""
     for model in BODIES:
         request = posted(data)
         if request is None:
@@ -125,7 +125,7 @@ def body(data: bytes) -> None:
             continue
         sent = json.loads(data, object_pairs_hook=once)
         assert isinstance(sent, dict)
-        # Nothing was coerced, dropped or read another way than any JSON reader does.
+        # Nothing was coerced, dropped or read otherwise than by any JSON parser.
         for field, value in parsed.model_dump(exclude_unset=True, mode="json").items():
             if not isinstance(getattr(parsed, field), datetime):
                 assert same(value, sent[field]), (field, value, sent[field])
@@ -133,7 +133,7 @@ def body(data: bytes) -> None:
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; two members of one name mean something else to every reader."""
+    """An object of JSON. Two members of one name are refused: parsers differ about them."""
     assert len(dict(pairs)) == len(pairs), "a name twice"
     return dict(pairs)
 
@@ -173,7 +173,7 @@ def check_words(refusal: Malformed | InvalidRequest) -> None:
 
 
 def cells(data: bytes) -> None:
-    """Any texts as an entry of the history: one row, every cell as it was, none that a spreadsheet runs."""
+    """Any texts as an entry of the history: one row, every cell with its text, none that a spreadsheet runs."""
     texts = split(data, 6)
     line: dict[str, Any] = dict.fromkeys(COLUMNS)
     line |= dict(zip(("description", "customer", "reference", "feature", "actor", "purchase"), texts, strict=True))

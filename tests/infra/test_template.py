@@ -11,7 +11,7 @@ import pytest
 from local.deploy import STRIPE_RIGHTS
 from prepaid.api import openapi
 from prepaid.api.http.routes import Route
-from prepaid.portal.pages import PageRoute
+from prepaid.portal.page_routes import PageRoute
 from prepaid.store import keys
 from prepaid.telemetry import Metric
 from tests.support.apps import load_app

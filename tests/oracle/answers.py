@@ -1,13 +1,14 @@
 """The bodies of responses: a second computation of each number that a caller sees, from the stored ledger."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
 from tests.oracle.account import State
-from tests.oracle.calendar import time_text
+from tests.oracle.calendar import civil_day, time_text
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.requests import Debit
 from tests.oracle.rows import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row
@@ -145,6 +146,16 @@ def reversal(line: Json, number: int) -> Json:
     }
 
 
+def erasure(line: Json, number: int) -> Json:
+    """What an erasure's entry answers."""
+    return {
+        "id": f"era_{number:012d}",
+        "entry": number,
+        "entries": line["quantity"],
+        "created_at": time_text(line["at"]),
+    }
+
+
 def _charge(line: Json) -> Json:
     """What a hold reserves or a capture spends."""
     return {
@@ -279,6 +290,50 @@ def quotas_moved(line: Json) -> dict[str, int]:
     return {line["feature"]: line["quota"]} if "feature" in line and line["quota"] else {}
 
 
+def usage(account_id: str, zone: str, by: str, lines: Iterable[Json]) -> Json:
+    """What the entries of a span used, by civil days or months of a zone."""
+    periods: dict[str, Counter[tuple[str, str, str]]] = {}
+    for line in lines:
+        sign = {"consumption": 1, "capture": 1, "reversal": -1}.get(line["type"])
+        if sign is None:
+            continue
+        period = civil_day(line["at"], zone).isoformat()[: 10 if by == "day" else 7]
+        sums, feature = periods.setdefault(period, Counter()), line["feature"]
+        # A reversal of a past period's units subtracts them, though the quota doesn't get them back.
+        quota = sum(row[1] for row in line["draws"] if row[0] == "quota") - line.get("past_quota", 0)
+        # What a reversal returned to an account that owes pays the debt, and no lot shows it.
+        paid = min(0, line.get("owed", 0)) if line["type"] == "reversal" else 0
+        sums[feature, "quota", "units"] += quota
+        sums[feature, "credits", "units"] += sign * line["quantity"] - quota
+        sums[feature, "credits", "credits"] += paid + sum(row[2] for row in line["draws"] if row[0] == "lot")
+    totals: Counter[tuple[str, str, str]] = Counter()
+    for sums in periods.values():
+        totals.update(sums)
+    shown = [{"period": period, "uses": _uses(sums)} for period, sums in sorted(periods.items())]
+    return {
+        "account": account_id,
+        "time_zone": zone,
+        "by": by,
+        "totals": _uses(totals),
+        "periods": [period for period in shown if period["uses"]],
+        "next_from": None,
+    }
+
+
+def _uses(sums: Counter[tuple[str, str, str]]) -> list[Json]:
+    uses = [
+        {
+            "feature": feature,
+            "source": source,
+            "units": sums[feature, source, "units"],
+            "credits": sums[feature, source, "credits"],
+        }
+        for feature in sorted({feature for feature, _, _ in sums})
+        for source in ("quota", "credits")
+    ]
+    return [use for use in uses if use["units"] or use["credits"]]
+
+
 def _lot(line: Json) -> str | None:
     """The lot that an entry granted or voided."""
     if line["type"] == "void":
@@ -291,6 +346,8 @@ def csv_text(entries: Iterable[Json], cursor: str | None) -> str:
     lines = [",".join(CSV_COLUMNS)]
     for shown in entries:
         cells = ["" if shown[name] is None else str(shown[name]) for name in CSV_COLUMNS]
+        if shown["erased"]:
+            cells[CSV_COLUMNS.index("description")] = "erased"
         lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
     if cursor:
         notice = f"{NOT_COMPLETE} The same request with cursor={cursor} continues it."

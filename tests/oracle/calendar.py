@@ -26,6 +26,15 @@ def time_text(at: int) -> str:
     return instant(at).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def civil_day(at: int, zone: str) -> date:
+    return instant(at).astimezone(ZoneInfo(zone)).date()
+
+
+def bound(at: int | str, zone: str) -> int:
+    """The instant of a bound: an instant, or a civil day as YYYY-MM-DD, which begins with its first instant."""
+    return at if isinstance(at, int) else first_instant(date.fromisoformat(at), zone)
+
+
 def milliseconds_of(text: str) -> int:
     """The instant that a time in an answer names."""
     return milliseconds(datetime.fromisoformat(text))

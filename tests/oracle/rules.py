@@ -138,7 +138,7 @@ def refusal(ledger: "Ledger", state: State, request: Request, at: int, catalog: 
 
 def is_asked_by(line: Json, request: Debit) -> bool:
     """Whether a consumption's line is what this debit asks for, by its key and its content."""
-    says = {"feature": request.feature, "quantity": request.quantity, "key": _key_digest(request.key), **request.texts}
+    says = {"feature": request.feature, "quantity": request.quantity, "key": key_digest(request.key), **request.texts}
     texts = ("description", "customer", "reference")
     return all(line.get(name) == says.get(name) for name in (*says, *texts))
 
@@ -175,13 +175,13 @@ def entry(
         line["quotas"] = moved
     key = getattr(request, "key", None)
     if key is not None:
-        line["key"] = _key_digest(key)
+        line["key"] = key_digest(key)
     if after.owed != before.owed:
         line["owed"] = after.owed - before.owed
     return Entry(line, after)
 
 
-def _key_digest(key: str | None) -> str | None:
+def key_digest(key: str | None) -> str | None:
     return urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6] if key is not None else None
 
 

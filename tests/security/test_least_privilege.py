@@ -368,7 +368,12 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     buy_on_the_page(service, browser)
     assert browser.send(page.form("/portal/leave")).status == 200
     assert browser.open(first).status == 410
-    assert browser.open(other).status == 200
+    assert browser.open("/portal/elsewhere").status == 404
+    assert browser.request("HEAD", "/portal").status == 401
+    # Entering anew ends the session before.
+    assert browser.send(browser.open(other).forms[0], code=CODE).status == 200
+    another = service.portal_session(key="another-link").body["url"].removeprefix("https://api.example.com")
+    assert browser.send(browser.open(another).forms[0], code=CODE).status == 200
 
 
 def buy_on_the_page(service: Service, browser: Browser) -> None:

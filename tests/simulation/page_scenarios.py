@@ -29,7 +29,7 @@ TYPED = {"sec-fetch-site": "none"}
 BUSY = "Tente de novo em instantes"
 PAYMENTS = "A página de pagamento não abriu."
 CHARTS = re.compile("(Uso nos últimos 12 meses .*|O uso dos 12 meses .*)(?=Últimas linhas )")
-REFUSALS = {401: "portal_session_ended", 403: "forbidden", 410: "portal_link_used"}
+REFUSALS = {401: "portal_session_ended", 403: "forbidden", 404: "not_found", 410: "portal_link_used"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,18 @@ def code_form(bench: Bench) -> Visitor:
 def scans(bench: Bench, visitor: Visitor) -> Outcome:
     """What link previews do first."""
     return seen(browser_of(bench, visitor).request("HEAD", visitor.address))
+
+
+def asks_for_the_head(bench: Bench, visitor: Visitor) -> Outcome:
+    """Of a page whose text may differ by its charts."""
+    status, outcome = scans(bench, visitor)
+    return status, outcome if status >= 400 else None
+
+
+def entering_anew(bench: Bench) -> Visitor:
+    """The right code on the page of a link, in a browser that has a session."""
+    link = link_before(bench)
+    return Visitor(entered(bench.service).cookies, link, {"code": CODE})
 
 
 def entering(bench: Bench) -> Visitor:
@@ -202,9 +214,12 @@ PAGE_SCENARIOS = (
     Scenario("portal: report of a closed month", at(f"{REPORTS}?month=2026-06", used_a_month_ago), opens, spends),
     Scenario("portal: statement as CSV", at(f"{REPORTS}?download=statement", partly_spent), opens, spends, reads=True),
     Scenario("portal: services as CSV", at(f"{REPORTS}?download=services", partly_spent), opens, spends, reads=True),
+    Scenario("portal: head of the first page", at("/portal", partly_spent), asks_for_the_head, spends, reads=True),
+    Scenario("portal: no such page", at("/portal/x", partly_spent), opens, spends, reads=True),
     Scenario("portal: language", on_form("/portal/language", language="en", back="/portal/buy"), sends, leaves),
     Scenario("portal: leave", on_form("/portal/leave"), sends, changes_the_code, late_refusal="portal_session_ended"),
     Scenario("checkout: enter the page", entering, enters, tries_a_code, late_refusal="portal_link_used"),
+    Scenario("checkout: enter anew", entering_anew, enters, tries_a_code, late_refusal="portal_link_used"),
     Scenario("checkout: buy on the page", ONE_PACK, sends, spends, paired=True),
     Scenario("checkout: buy on the page, or another pack", ONE_PACK, sends, buys_another_pack),
     Scenario("checkout: buy on the page with the code", with_code, sends, tries_a_code),

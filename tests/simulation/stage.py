@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
     from tests.simulation.world import World
 
-NAMES = ("accounts", "balance_query", "checkout", "consume", "expiry_sweep", "purchase_webhook", "reconcile")
+NAMES = (
+    "accounts",
+    "balance_query",
+    "checkout",
+    "consume",
+    "erasures",
+    "expiry_sweep",
+    "purchase_webhook",
+    "reconcile",
+)
 TABLE = "simulated"
 API_KEY = "sk_test_simulated"
 WEBHOOK_SECRET = "whsec_simulated"

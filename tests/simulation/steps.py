@@ -7,7 +7,7 @@ so that it still means something when the steps before it are gone. Where there 
 from random import Random
 from typing import Any
 
-from tests.simulation import hold_steps
+from tests.simulation import hold_steps, reading_steps
 from tests.simulation.step import Step, a_step
 
 ACCOUNTS = 4
@@ -117,6 +117,8 @@ class Drawer:
         kind = dice.choice(MONEY_RIVALS if step.kind in {"deliver", "reconcile"} and dice.random() < 0.8 else RIVALS)
         if kind == "same":
             return Step(step.kind, step.of, step.with_, dice.randrange(3))
+        if kind == "erase" and step.kind in READS_TEXTS:
+            kind = "debit"
         of = step.of if dice.random() < 0.8 else dice.randrange(self.accounts)
         drawn: Step | list[Step] = getattr(self, kind)(of)
         step_between = drawn[0 if kind == "dispute" else -1] if isinstance(drawn, list) else drawn
@@ -193,6 +195,10 @@ class Drawer:
     def reverse(self, of: int) -> Step:
         return hold_steps.reverse(self, of)
 
+    def erase(self, of: int) -> Step:
+        """Mostly of those whom debits or holds name."""
+        return a_step("erase", of, whom=self.dice.choice(("=customer", "=customer", "customer", "nobody")))
+
     # Reading
 
     def balance(self, of: int) -> Step:
@@ -203,20 +209,13 @@ class Drawer:
                       back=self.dice.randrange(40))  # fmt: skip
 
     def history(self, of: int) -> Step:
-        dice = self.dice
-        details: dict[str, Any] = {
-            "limit": dice.choice((1, 3, 10, 50)),
-            # So many pages more, by the cursor.
-            "pages": dice.choice((0, 0, 0, 1, 2, 4)),
-            "csv": dice.random() < 0.2,
-        }
-        if dice.random() < 0.4:
-            details["type"] = dice.choice(("consumption", "purchase", "expiry", "refund", "dispute", "plan_change"))
-        if dice.random() < 0.2:
-            details["source"] = dice.choice(("quota", "credits"))
-        if dice.random() < 0.3:
-            details["since"] = dice.randrange(30)
-        return a_step("history", of, **details)
+        return reading_steps.history(self, of)
+
+    def usage(self, of: int) -> Step:
+        return reading_steps.usage(self, of)
+
+    def list_purchases(self, of: int) -> Step:
+        return reading_steps.list_purchases(self, of)
 
     def list_accounts(self, _: int) -> Step:
         """An administrator lists all accounts, from the first page on."""
@@ -378,20 +377,23 @@ class Drawer:
 
 
 WEIGHTS = {
-    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "list_accounts": 8, "show": 30, "again": 70,
+    "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "list_accounts": 8, "usage": 16,
+    "list_purchases": 12, "show": 30, "again": 70,
     "batch": 24, "quote": 30, "find": 30, "grant": 60, "void": 16, "put_account": 14, "patch_account": 6, "freeze": 8,
     "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15,
     "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40,
-    "boundary": 24, "hold": 60, "capture": 24, "release": 8, "reverse": 24,
+    "boundary": 24, "hold": 60, "capture": 24, "release": 8, "reverse": 24, "erase": 6,
 }  # fmt: skip
 # Nothing is called there that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})
 RIVALS = (
-    "debit", "debit", "debit", "debit", "hold", "capture", "reverse",
+    "debit", "debit", "debit", "debit", "hold", "capture", "reverse", "erase",
     "batch", "same", "same", "same", "grant", "void", "deliver", "deliver",
     "put_account", "patch_account", "sweep", "refund_part", "dispute", "dispute_ends", "refund_ends", "pay",
     "reconcile", "again", "catalog", "unlock", "cancel",
 )  # fmt: skip
+# They return texts, which an erasure in between may or may not have removed.
+READS_TEXTS = frozenset({"history", "again"})
 MONEY_RIVALS = (
     "same", "same", "same", "deliver", "reconcile", "refund_part", "refund_ends", "dispute", "dispute_ends", "debit",
     "pay", "cancel",
@@ -403,6 +405,7 @@ CALLS = {
     "debit": (1, 2, 2, 2, 3),
     "batch": (1, 2, 2, 2, 3, 4, 5),
     "capture": (1, 2, 3, 3, 3, 4),
+    "erase": (1, 2, 3, 4, 5, 6, 7, 8, -1),
     "reverse": (1, 2, 3, 4, 4, 4, 5),
     "balance": (1, 1, 2),
     "deliver": (1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 9, 9, 10),

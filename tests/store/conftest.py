@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from botocore.session import Session, get_session
 
+from local.cloud import environment_at
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
 from tests.support.store_driver import NO_DEADLINE, StoreDriver
+from tests.support.template import table_schema
 from tests.support.wire import Wire
 
 
@@ -27,6 +30,18 @@ def table(table_name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     client = open_dynamodb()
     yield Table(client=client, name=table_name, deadline=NO_DEADLINE)
     client.close()
+
+
+@pytest.fixture
+def table_on_dynamodb_local(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """The same on AWS's own emulator: for what MiniStack doesn't do exactly."""
+    for name, value in environment_at(dynamodb_local).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("boto3.client", shared_session().create_client)
+    table = Table(client=open_dynamodb(), name=f"test-{uuid4().hex}", deadline=NO_DEADLINE)
+    table.client.create_table(TableName=table.name, **table_schema())
+    yield table
+    table.client.close()
 
 
 @pytest.fixture

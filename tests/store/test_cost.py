@@ -21,28 +21,12 @@ from prepaid.store.catalog import first_catalog
 from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item
 from prepaid.store.ledger import read_tail
 from tests.support.core_builders import a_payment_status
+from tests.support.item_sizes import KILOBYTE, size
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import DAY, NOW, QUOTA_100, StoreDriver, a_purchase, stored
 from tests.support.wire import Wire
 
-KILOBYTE = 1024
 DEBIT = ["Query", "TransactWriteItems"]
-
-
-def size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Bytes of an item by the published rules: names and strings in UTF-8, binary as it is, numbers by their digits."""
-    total = 0
-    for name, typed in item.items():
-        [(kind, value)] = typed.items()
-        total += len(name.encode())
-        if kind == "S":
-            total += len(value.encode())
-        elif kind == "B":
-            total += len(value)
-        else:
-            assert kind == "N"
-            total += ceil(len(value.strip("-")) / 2) + 1 + value.startswith("-")
-    return total
 
 
 def units_of_transaction(items: list[Mapping[str, Any]]) -> int:

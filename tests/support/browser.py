@@ -115,6 +115,8 @@ class Browser:
             # As API Gateway sends what isn't declared as text.
             body=body.encode() if body is not None else None,
         )
+        event["rawPath"] = parts.path
+        event["requestContext"]["http"].update(method=method, path=parts.path)
         if self.cookies:
             event["cookies"] = [f"{name}={value}" for name, value in self.cookies.items()]
         function = FUNCTION_OF[route]
@@ -136,9 +138,11 @@ class Browser:
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, Any]]:
-    for route in FUNCTION_OF:
+    # As API Gateway chooses: the most specific path, and a method before any method.
+    for route in sorted(FUNCTION_OF, key=lambda route: ("+}" in route, "{" in route, route.startswith("ANY "))):
         verb, _, pattern = route.partition(" ")
-        found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern), path)
-        if verb == method and found:
+        single = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
+        found = re.fullmatch(re.sub(r"\{(\w+)\+\}", r"(?P<\1>.+)", single), path)
+        if verb in (method, "ANY") and found:
             return route, found.groupdict()
     raise AssertionError(f"no route for {method} {path}")

@@ -217,8 +217,17 @@ ACCESS_LOG = {
 
 # ---- The API and its callers ----
 
-# One stage. RouteSettings replace the throttle for a route, so only this route may have some: a request costs a slow
-# hash and needs no token. Twenty managers a second may enter. The access log's Format is ACCESS_LOG.
+# What anybody may send without a token, and no page needs often. Twenty managers a second may enter, and twenty buy.
+SLOWED = (
+    "POST /portal/enter/{token}",
+    "POST /portal/buy",
+    "POST /portal/language",
+    "POST /portal/leave",
+    "ANY /portal",
+    "ANY /portal/{proxy+}",
+)
+# One stage. RouteSettings replace the throttle for a route, so only SLOWED may have some. The access log's Format is
+# ACCESS_LOG.
 STAGE = {
     "ApiId": ref("HttpApi"),
     "StageName": "$default",
@@ -229,11 +238,8 @@ STAGE = {
         "DetailedMetricsEnabled": True,
     },
     "RouteSettings": {
-        "POST /portal/enter/{token}": {
-            "ThrottlingRateLimit": 20,
-            "ThrottlingBurstLimit": 40,
-            "DetailedMetricsEnabled": True,
-        },
+        route: {"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 40, "DetailedMetricsEnabled": True}
+        for route in SLOWED
     },
     "AccessLogDestination": attribute("ApiLog"),
 }

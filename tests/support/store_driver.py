@@ -1,7 +1,7 @@
 """Short calls for the store's tests: the operations on one table, and what is stored afterwards."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,11 +15,14 @@ import stripe
 from prepaid.core.account import Account, Lot, LotKind, Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy
+from prepaid.core.holding import DEFAULT_TTL_SECONDS, PlaceHold
 from prepaid.core.ledger import ChangeTerms, Debit, Grant, Settle, Void, apply, open_account
 from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
 from prepaid.store.accounts import Profile
+from prepaid.store.batch import Keyed, append_each
+from prepaid.store.batch import Outcome as BatchOutcome
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put, within
 from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
@@ -28,6 +31,8 @@ from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
 from prepaid.use_cases.erasing import erase_customer
+from prepaid.use_cases.holding import capture_hold, release_hold
+from prepaid.use_cases.reversing import reverse_charge
 from prepaid.use_cases.sweeping import PIECE_SECONDS
 from prepaid.use_cases.syncing import Outcome, Sync, sync_purchase
 from tests.oracle import stored_form
@@ -168,6 +173,70 @@ class StoreDriver:
         operation = Void(actor="admin", lot=lot, credits=credits, description=description)
         return self._append(account, operation, at, key)
 
+    def batch(
+        self,
+        items: Sequence[tuple[str, int]],
+        *,
+        account: str = "acme",
+        at: datetime = NOW,
+    ) -> tuple[BatchOutcome, ...]:
+        """Stickers by key and quantity."""
+        asked = [Keyed(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
+        salt = secrets.token_bytes(SALT_BYTES)
+        return append_each(self.table, account, asked, catalog=self.catalog, now=at, salt=salt)
+
+    def hold(
+        self,
+        quantity: int = 1,
+        *,
+        key: str | None = None,
+        feature: str = "sticker",
+        ttl_seconds: int = DEFAULT_TTL_SECONDS,
+        account: str = "acme",
+        at: datetime = NOW,
+        **more: str,
+    ) -> int:
+        """The number of a new hold."""
+        operation = PlaceHold(actor="app", feature=feature, quantity=quantity, ttl_seconds=ttl_seconds, **more)
+        return self._append(account, operation, at, key).entries[-1].number
+
+    def capture(
+        self, hold: int, quantity: int | None = None, *, key: str, account: str = "acme", at: datetime = NOW
+    ) -> Appended:
+        return capture_hold(
+            self.table,
+            account,
+            actor="app",
+            hold=hold,
+            quantity=quantity,
+            catalog=self.catalog,
+            now=at,
+            idempotency_key=key,
+            salt=secrets.token_bytes(SALT_BYTES),
+        )
+
+    def release(self, hold: int, *, key: str, account: str = "acme", at: datetime = NOW) -> Appended:
+        return release_hold(
+            self.table, account, actor="app", hold=hold, catalog=self.catalog, now=at, idempotency_key=key
+        )
+
+    def reverse(
+        self, entry: int, quantity: int | None = None, *, key: str, account: str = "acme", at: datetime = NOW
+    ) -> Appended:
+        """Return units of the consumption or capture that the entry recorded."""
+        return reverse_charge(
+            self.table,
+            account,
+            actor="app",
+            entry=entry,
+            quantity=quantity,
+            description="the job failed",
+            catalog=self.catalog,
+            now=at,
+            idempotency_key=key,
+            salt=secrets.token_bytes(SALT_BYTES),
+        )
+
     def erase(self, customer: str, *, key: str, account: str = "acme", at: datetime = NOW) -> Appended:
         return erase_customer(
             self.table,
@@ -283,7 +352,11 @@ class StoreDriver:
         return read_tail(self.table, account).entry.after
 
     def _append(
-        self, account: str, operation: Debit | Grant | Void | ChangeTerms | Settle, at: datetime, key: str | None
+        self,
+        account: str,
+        operation: Debit | PlaceHold | Grant | Void | ChangeTerms | Settle,
+        at: datetime,
+        key: str | None,
     ) -> Appended:
         return append(
             self.table,

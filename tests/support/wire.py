@@ -22,15 +22,17 @@ type Send = Callable[[], AWSResponse]
 type Fault = Callable[[Send], AWSResponse | None]
 
 # Read and write units aren't reported unless asked for.
-COUNTED = ("GetItem", "Query", "PutItem", "DeleteItem", "TransactWriteItems")
+READS = ("GetItem", "Query")
+WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 
 
 class Wire:
-    """calls: the operations sent, in order. units: of read and of write capacity that their answers reported."""
+    """calls: the operations sent, in order. read, written: units of capacity that their answers reported."""
 
     def __init__(self, session: Any) -> None:
         self.calls: list[str] = []
-        self.units = 0.0
+        self.read = 0.0
+        self.written = 0.0
         self.chaos: Callable[[str], Fault | None] = lambda _: None
         self._planned: list[tuple[str, Fault]] = []
         self._session = session
@@ -43,9 +45,10 @@ class Wire:
         wire = cls(client._endpoint.http_session)  # type: ignore[attr-defined]
         events = client.meta.events
         hooks: list[tuple[str, Any]] = [("before-send.dynamodb", wire._before_send)]
-        for operation in COUNTED:
+        for operation in (*READS, *WRITES):
             hooks.append((f"provide-client-params.dynamodb.{operation}", wire._ask_for_units))
             hooks.append((f"after-call.dynamodb.{operation}", wire._add_units))
+        hooks.append(("provide-client-params.dynamodb.BatchGetItem", wire._count_keys))
         for name, hook in hooks:
             events.register_first(name, hook)
         try:
@@ -70,7 +73,12 @@ class Wire:
     def forget(self) -> None:
         """Count from here."""
         self.calls.clear()
-        self.units = 0.0
+        self.read = self.written = 0.0
+
+    @property
+    def units(self) -> float:
+        """Of read and of write capacity together."""
+        return self.read + self.written
 
     @property
     def undone(self) -> int:
@@ -94,10 +102,17 @@ class Wire:
     def _ask_for_units(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {**params, "ReturnConsumedCapacity": "TOTAL"}
 
-    def _add_units(self, parsed: dict[str, Any], **_: Any) -> None:
+    def _count_keys(self, params: dict[str, Any], **_: Any) -> None:
+        """MiniStack reports no units of a BatchGetItem. A key is a unit, with or without an item, up to 4 KB of it."""
+        self.read += sum(len(asked["Keys"]) for asked in params["RequestItems"].values())
+
+    def _add_units(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         consumed = parsed.get("ConsumedCapacity", [])
-        for capacity in consumed if isinstance(consumed, list) else [consumed]:
-            self.units += capacity["CapacityUnits"]
+        units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
+        if model.name in READS:
+            self.read += units
+        else:
+            self.written += units
 
 
 def first(act: Callable[[], object]) -> Fault:

@@ -55,8 +55,8 @@ ERASURES = (
     Bug(
         "an erasure ends before the last entry",
         "erase_customer",
-        "while walk.next <= last:",
-        "while walk.next < last:",
+        "while walk.next <= tail.entry.number:",
+        "while walk.next < tail.entry.number:",
         ("test_erasure",),
     ),
     Bug(

@@ -126,6 +126,44 @@ PAGE = (
         ("test_portal_entering",),
     ),
     Bug(
+        "entering anew leaves the session before open",
+        "enter",
+        "delete_session(table, token_digest(instead_of))",
+        "pass",
+        ("test_portal_entering",),
+    ),
+    Bug(
+        "a wrong code ends the session before",
+        "submit_code",
+        "before = session_token(request)",
+        """
+        before = session_token(request)
+        delete_session(deps.table, token_digest(before or ""))
+        """,
+        ("test_portal_entering",),
+    ),
+    Bug(
+        "an error page greets whoever has an ended session",
+        "is_session_open",
+        "return idle < IDLE and lasted < LONGEST and session.code_version == code_version",
+        "return True",
+        ("test_portal_errors",),
+    ),
+    Bug(
+        "an old payment that is awaited is not shown",
+        "_purchases",
+        "return (*recent, *older)",
+        "return recent",
+        ("test_portal_errors",),
+    ),
+    Bug(
+        "another address has no security headers",
+        "html",
+        'headers={"Content-Type": "text/html; charset=utf-8", **security_headers(portal), **(headers or {})},',
+        'headers={"Content-Type": "text/html; charset=utf-8", **(headers or {})},',
+        ("test_portal_errors",),
+    ),
+    Bug(
         "a link leads back to any site",
         "_check_return_url",
         "if not plain or _origin(return_url) not in allowed:",

@@ -54,9 +54,9 @@ PAGE_READING = (
     ),
     Bug(
         "the file of Brazil has commas",
-        "DELIMITERS",
-        '"pt-BR": ";"',
-        '"pt-BR": ","',
+        "csv_response",
+        "delimiter = language_file(language).formats.csv_delimiter",
+        'delimiter = ","',
         ("test_the_file_is_for_a_spreadsheet_in_brazil",),
     ),
     Bug(

@@ -20,7 +20,7 @@ STORE = (
     Bug(
         "no claim is written",
         "append",
-        "claim = _claim(draft, operation, idempotency_key) if idempotency_key is not None else NO_PUTS",
+        "claim = _claim(draft, operation, idempotency_key)",
         "claim = NO_PUTS",
         ("test_append",),
     ),

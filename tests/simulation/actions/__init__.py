@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from tests.simulation.actions.administration import catalog, patch_account, put_account, skew
 from tests.simulation.actions.buying import buy, cancel, code, unlock
+from tests.simulation.actions.erasing import erase
 from tests.simulation.actions.holds import capture, hold, release, reverse
-from tests.simulation.actions.reading import balance, find, history, list_accounts, quote, show
+from tests.simulation.actions.reading import balance, find, history, list_accounts, list_purchases, quote, show, usage
 from tests.simulation.actions.schedules import boundary, reconcile, sweep, wait
 from tests.simulation.actions.spending import again, batch, debit, grant, void
 from tests.simulation.actions.stripe import deliver, dispute, dispute_ends, lose, pay, refund, refund_ends
@@ -22,12 +23,15 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
         capture,
         release,
         reverse,
+        erase,
         again,
         batch,
         quote,
         find,
         balance,
         history,
+        usage,
+        list_purchases,
         list_accounts,
         show,
         put_account,

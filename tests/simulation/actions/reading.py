@@ -1,7 +1,9 @@
 """Balances, histories, and the other reads."""
 
+from datetime import timedelta
+
 from tests.oracle import requests
-from tests.oracle.calendar import time_text
+from tests.oracle.calendar import civil_day, time_text
 from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT
 from tests.simulation.actions.asking import WAITING, account_of
@@ -21,7 +23,9 @@ from tests.support.api import (
     PACKS,
     PURCHASE,
     PURCHASES,
+    PURCHASES_BY_STATE,
     QUOTE,
+    USAGE,
 )
 from tests.support.gateway_events import ADMIN
 
@@ -79,13 +83,15 @@ def history(world: World, step: Step) -> None:
     account = account_of(step)
     details: Json = {"limit": step["limit"]}
     query = {"limit": str(step["limit"])}
-    for name in ("type", "source"):
+    for name in ("type", "source", "feature"):
         if step.get(name):
             details[name] = query[name] = step[name]
     ledger = world.ledger(account)
-    if step.get("since") is not None and ledger.number:
-        details["since"] = ledger.times[-1 - step["since"] % ledger.number]
-        query["from"] = time_text(details["since"])
+    for name in ("customer", "reference"):
+        named = [line[name] for line in ledger.lines if name in line]
+        if step.get(name) is not None and named:
+            details[name] = query[name] = named[-1 - step[name] % len(named)]
+    _add_span(world, step, details, query)
     headers = (("accept", "text/csv"),) if step["csv"] else ()
     details["csv"] = step["csv"]
     for _ in range(1 + step["pages"]):
@@ -105,6 +111,43 @@ def history(world: World, step: Step) -> None:
         if not cursor or not shown:
             return
         query, details = query | {"cursor": cursor}, details | {"below": shown[-1]}
+
+
+def _add_span(world: World, step: Step, details: Json, query: Json) -> None:
+    """The bounds that a step names, as instants or as civil days of the account's zone."""
+    ledger = world.ledger(account_of(step))
+    for name, member in (("since", "from"), ("until", "to")):
+        wanted = step.get(name)
+        if wanted is None or not ledger.number:
+            continue
+        how, back = wanted
+        at = ledger.times[-1 - back % ledger.number] + (how == "after")
+        if "day" in how:
+            day = civil_day(at, ledger.state.terms["time_zone"]) + timedelta(days=how == "next day")
+            details[name] = query[member] = day.isoformat()
+        else:
+            details[name], query[member] = at, time_text(at)
+
+
+def usage(world: World, step: Step) -> None:
+    details: Json = {"by": step["by"] or "month"}
+    query: Json = {"by": step["by"]} if step["by"] else {}
+    _add_span(world, step, details, query)
+    asked = ClientRequest("usage", USAGE, account_of(step), claims=ANYBODY, query=tuple(query.items()), details=details)
+    world.ask(step, asked)
+
+
+def list_purchases(world: World, step: Step) -> None:
+    account = "" if step["all"] else account_of(step)
+    asked = ClientRequest(
+        "list_purchases",
+        PURCHASES_BY_STATE if step["all"] else PURCHASES,
+        account,
+        claims=ADMIN if step["all"] else ANYBODY,
+        query=(("state", step["state"]),),
+        details={"state": step["state"]},
+    )
+    world.ask(step, asked)
 
 
 def list_accounts(world: World, step: Step) -> None:

@@ -8,6 +8,7 @@ from tests.oracle.calendar import DAY, milliseconds_of, time_text
 from tests.oracle.catalog import Json
 from tests.oracle.rows import EXPIRES_AT, NUMBER
 from tests.simulation.actions.asking import WAITING, account_of, ask, new_key
+from tests.simulation.actions.erasing import erasure_of
 from tests.simulation.frames import Answer, ClientRequest
 from tests.simulation.step import Step
 from tests.simulation.world import ANYBODY, KEPT_REQUESTS, World
@@ -186,10 +187,8 @@ def other(request: ClientRequest, how: str, account: str) -> ClientRequest:
     body = request.body or {}
     if how == "other" and request.kind == "debit":
         return debit_of(request.account, request.key, body | {"quantity": body["quantity"] % 9_999 + 1})
-    if how == "other" and isinstance(request.request, requests.Void):
-        return void_of(
-            request.account, request.key, request.request.lot, body | {"credits": body.get("credits", 0) + 1}
-        )
+    if how == "other":
+        return _other_of(request, body)
     if how == "crossed":
         if request.kind == "debit":
             crossed: Json = {"credits": 2, "kind": "promotion", "reason": f"because of {request.account}"}
@@ -197,6 +196,17 @@ def other(request: ClientRequest, how: str, account: str) -> ClientRequest:
         return debit_of(request.account, request.key, {"feature": "sticker", "quantity": 1})
     if how == "stranger" and request.kind in {"debit", "grant"}:
         return of_a_stranger(request, f"shop-{(int(account[-1]) + 1) % 4}")
+    return request
+
+
+def _other_of(request: ClientRequest, body: Json) -> ClientRequest:
+    """Another void or erasure; of other kinds, the very same."""
+    if request.kind == "erase":
+        return erasure_of(request.account, request.key, f"another {body['customer']}")
+    if isinstance(request.request, requests.Void):
+        return void_of(
+            request.account, request.key, request.request.lot, body | {"credits": body.get("credits", 0) + 1}
+        )
     return request
 
 

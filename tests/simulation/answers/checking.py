@@ -9,14 +9,16 @@ from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.batches import check_batch
 from tests.simulation.answers.buying import check_buy, check_cancel, check_code, check_unlock
 from tests.simulation.answers.deliveries import check_deliver
-from tests.simulation.answers.holds import check_ending, check_hold
+from tests.simulation.answers.holds import check_ending, check_erase, check_hold
 from tests.simulation.answers.reading import (
     check_accounts,
     check_balance,
     check_find,
     check_history,
+    check_purchases,
     check_quote,
     check_show,
+    check_usage,
 )
 from tests.simulation.answers.spending import check_debit, check_grant, check_void
 
@@ -33,6 +35,7 @@ CHECKS = {
     "capture": check_ending,
     "release": check_ending,
     "reverse": check_ending,
+    "erase": check_erase,
     "grant": check_grant,
     "void": check_void,
     "put_account": check_put_account,
@@ -43,6 +46,8 @@ CHECKS = {
     "list_accounts": check_accounts,
     "find": check_find,
     "history": check_history,
+    "usage": check_usage,
+    "list_purchases": check_purchases,
     "show": check_show,
     "code": check_code,
     "unlock": check_unlock,

@@ -1,20 +1,21 @@
-"""Answers to holds, captures, releases and reversals."""
+"""Answers to holds, captures, releases, reversals and erasures."""
 
 from collections.abc import Callable, Iterator
 
 from tests.oracle import answers, rules
 from tests.oracle.calendar import time_text
 from tests.oracle.catalog import Json
-from tests.oracle.expectation import same
+from tests.oracle.expectation import must, same
 from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.spending import INSUFFICIENT, check_feature, insufficient
 
-SERVED = {"hold": 201, "capture": 200, "release": 200, "reverse": 201}
+SERVED = {"hold": 201, "capture": 200, "release": 200, "reverse": 201, "erase": 201}
 BODIES: dict[str, Callable[[Json, int], Json]] = {
     "hold": answers.hold,
     "capture": answers.capture,
     "release": answers.release,
     "reverse": answers.reversal,
+    "erase": answers.erasure,
 }
 
 
@@ -38,6 +39,22 @@ def check_ending(it: AnswerCheck) -> None:
     facts = {name: it.answer.body[name] for name in ("capture", "lapsed_at", "reversible") if name in it.answer.body}
     it.is_one_of(_refusals(it), {"code": it.answer.code, **facts})
     it.world.seen[f"a {it.frame.step.kind} refused: {it.answer.code}"] += 1
+
+
+def check_erase(it: AnswerCheck) -> None:
+    """Once it is answered, no entry that was there before names the customer."""
+    customer = it.frame.details["customer"]
+    if _is_served(it):
+        number = it.acknowledged().number
+        named = [line for line in it.ledger.lines[: number - 1] if line.get("customer") == customer]
+        must(not named, f"{it.about}: the customer is still named")
+        it.world.seen["an erasure"] += 1
+        return
+    walked = it.auditor.walks.get((it.account, it.frame.key or ""), customer) != customer
+    if it.answer.code == "idempotency_key_reused" and walked:
+        it.world.seen["an erasure's key for somebody else"] += 1
+        return
+    must(it.is_refused_for_its_key(), it.about)
 
 
 def _is_served(it: AnswerCheck) -> bool:

@@ -6,18 +6,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tests.oracle import answers, requests, rules
+from tests.oracle.calendar import bound
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import Ledger
 from tests.simulation.answers.answer_check import AnswerCheck
 from tests.simulation.answers.spending import check_feature
 from tests.simulation.writes.auditor import since
+from tests.simulation.writes.commit import KnownPurchase
 
 if TYPE_CHECKING:
     from tests.simulation.frames import Answer
 
 # With filters a page ends after so many entries, and whether more follows is not known by then.
 READ_FOR_ONE_PAGE = 1000
+# What an entry must share with a filter.
+SAME = ("type", "feature", "customer", "reference")
 
 
 def check_balance(it: AnswerCheck) -> None:
@@ -133,15 +137,22 @@ def check_history(it: AnswerCheck) -> None:
         it.world.seen["a history as CSV"] += 1
     else:
         same(it.answer.body["entries"], entries, it.about)
-    whole = [number for number in range(it.ledger.number, 0, -1) if _is_listed(it.ledger, number, details)]
-    if "below" in details:
-        # Whatever was written since the first page: what is older stays as it was.
-        it.world.seen["a history's second page"] += 1
-        _check_page(it, found, [[number for number in whole if number < details["below"]]])
-        return
-    # Other requests may have written while this one read.
-    newest = range(it.ledger.number, it.frame.first_number - 1, -1)
-    _check_page(it, found, [[number for number in whole if number <= last] for last in newest])
+    below = details.get("below", it.ledger.number + 1)
+    it.world.seen["a history's second page"] += "below" in details
+    for name in ("customer", "reference"):
+        it.world.seen[f"a history of a {name}"] += name in details
+    it.world.seen["a history of civil days"] += any(isinstance(details.get(name), str) for name in ("since", "until"))
+    # Other requests may have written while this one read. A day's bounds are those of the zone that it met.
+    newest = range(it.ledger.number, max(1, it.frame.first_number) - 1, -1)
+    possible = [
+        [
+            number
+            for number in range(last, 0, -1)
+            if number < below and _is_listed(it.ledger, number, details, _zone(it.ledger, last))
+        ]
+        for last in newest
+    ]
+    _check_page(it, found, possible)
 
 
 def _check_page(it: AnswerCheck, found: list[int], possible: list[list[int]]) -> None:
@@ -156,13 +167,73 @@ def _check_page(it: AnswerCheck, found: list[int], possible: list[list[int]]) ->
     )
 
 
-def _is_listed(ledger: Ledger, number: int, expected: Json) -> bool:
+def _zone(ledger: Ledger, last: int) -> str:
+    return str(ledger.states[last - 1].terms["time_zone"])
+
+
+def _is_within(line: Json, details: Json, zone: str) -> bool:
+    """Whether an entry lies in the span that a request names, if it names any."""
+    since_, until = details.get("since"), details.get("until")
+    return (since_ is None or bound(since_, zone) <= line["at"]) and (until is None or line["at"] < bound(until, zone))
+
+
+def _is_listed(ledger: Ledger, number: int, expected: Json, zone: str) -> bool:
     line = ledger.lines[number - 1]
-    if "type" in expected and line["type"] != expected["type"]:
+    if any(name in expected and line.get(name) != expected[name] for name in SAME):
         return False
-    if "since" in expected and line["at"] < expected["since"]:
+    if not _is_within(line, expected, zone):
         return False
     return "source" not in expected or answers.source(line) in {expected["source"], "both"}
+
+
+def check_usage(it: AnswerCheck) -> None:
+    """Each period and the totals are added up again, from the entries of the span."""
+    if it.is_not_found():
+        return
+    same(it.answer.status, 200, it.about)
+    body, details = it.answer.body, it.frame.details
+    it.is_one_of(_usages(it), body)
+    it.world.seen[f"use by {details['by']}"] += bool(body["periods"])
+    it.world.seen["use in several periods"] += len(body["periods"]) > 1
+    it.world.seen["use in a part of the ledger"] += bool(body["periods"]) and ("since" in details or "until" in details)
+
+
+def _usages(it: AnswerCheck) -> Iterator[Json]:
+    details = it.frame.details
+    for _, last in it.states():
+        zone = _zone(it.ledger, last)
+        lines = [line for line in it.ledger.lines[:last] if _is_within(line, details, zone)]
+        yield answers.usage(it.account, zone, details["by"], lines)
+
+
+def check_purchases(it: AnswerCheck) -> None:
+    """Purchases in a state. Over all accounts, an index says which they are, and then each is read as it is now."""
+    if it.is_not_found():
+        return
+    same(it.answer.status, 200, it.about)
+    state, begun = it.frame.details["state"], it.frame.begun_moment
+    found = [known for known in it.auditor.purchases.values() if it.account in {"", known.record["account"]}]
+    moments = sorted({begun, *(at for known in found for at, _ in known.shown if at > begun)})
+    it.is_one_of(_listed_purchases(found, state, moments, of_all=not it.account), it.answer.body)
+    whose = "an account" if it.account else "all accounts"
+    it.world.seen[f"purchases by state of {whose}"] += bool(it.answer.body["purchases"])
+
+
+def _listed_purchases(found: list[KnownPurchase], state: str, moments: list[int], *, of_all: bool) -> Iterator[Json]:
+    for place, moment in enumerate(moments):
+        for later in moments[place:] if of_all else (moment,):
+            shown = {}
+            for known in found:
+                if known.shown[0][0] > moment or _at(known, moment)["state"] != state:
+                    continue
+                now = _at(known, later)
+                if now["state"] == state:
+                    shown[now["id"]] = now | ({"account": known.record["account"]} if of_all else {})
+            yield answers.purchases(shown)
+
+
+def _at(known: KnownPurchase, moment: int) -> Json:
+    return since(known.shown, moment)[0][1]
 
 
 def entries_shown(answer: "Answer | None") -> list[int]:

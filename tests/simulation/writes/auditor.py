@@ -16,6 +16,8 @@ from tests.oracle.manager_code import ManagerCode
 from tests.oracle.rows import NUMBER
 from tests.simulation.situations import situations
 from tests.simulation.writes.commit import Change, Commit, KnownPurchase, KnownSession, plain
+from tests.simulation.writes.erasures import CHECKS as ERASURE_CHECKS
+from tests.simulation.writes.erasures import check_erased, erasure_of
 from tests.simulation.writes.purchases import CHECKS as PURCHASE_CHECKS
 from tests.simulation.writes.records import CHECKS as RECORD_CHECKS
 
@@ -35,6 +37,7 @@ MAY_WRITE = {
     "reverse": {"ENTRY", "CLAIM", "DUE", "REVERSED"},
     "put_account": {"ENTRY", "PROFILE", "ACCOUNTS"},
     "patch_account": {"ENTRY", "PROFILE"},
+    "erase": {"ENTRY", "CLAIM", "ERASURE"},
     "catalog": {"CATALOG"},
     "code": {"MANAGER"},
     "unlock": {"MANAGER", "SESSION", "CLAIM"},
@@ -44,8 +47,8 @@ MAY_WRITE = {
     "reconcile": {"ENTRY", "PURCHASE", "PAYMENT", "DUE", "QUARANTINE", "RECONCILIATION", "PENDING_CHECK"},
     "sweep": {"ENTRY", "DUE", "SWEEP"},
 }
-WITH_A_CLAIM = {"debit", "grant", "void", "hold", "capture", "release", "reverse"}
-CHECKS = {**PURCHASE_CHECKS, **RECORD_CHECKS}
+WITH_A_CLAIM = {"debit", "grant", "void", "hold", "capture", "release", "reverse", "erase"}
+CHECKS = {**PURCHASE_CHECKS, **RECORD_CHECKS, **ERASURE_CHECKS}
 VOID_REFUNDS = {"failed", "canceled"}
 LOST_DISPUTES = {"needs_response", "under_review", "lost"}
 
@@ -68,6 +71,9 @@ class Auditor:
         self.due: set[tuple[str, str]] = set()
         # Units by account and number of the entry that was reversed.
         self.reversed: Counter[tuple[str, int]] = Counter()
+        # By account and key: the entries that an erasure erased, and whom it was asked to.
+        self.erased: dict[tuple[str, str], list[int]] = {}
+        self.walks: dict[tuple[str, str], str] = {}
         self.payments: dict[str, str] = {}
         # By payment: since when by the true time Stripe has this as refunded and disputed.
         self.money_back: dict[str, list[tuple[int, int, int]]] = {}
@@ -83,6 +89,9 @@ class Auditor:
         must(by_word.keys() <= MAY_WRITE.get(kind, set()), f"{kind} writes {sorted(by_word)}")
         entries = sorted(by_word.pop("ENTRY", []), key=lambda change: change[0][1])
         commit = Commit(self, frame, by_word, [])
+        if kind == "erase" and entries and entries[0][1] is not None:
+            check_erased(commit, entries[0])
+            return
         if entries:
             self._enter(commit, entries)
         for word, written in by_word.items():
@@ -96,7 +105,9 @@ class Auditor:
         kind = frame.step.kind
         must(frame.account in {None, account}, f"{kind} for {frame.account} writes to {account}")
         ledger = self.ledgers.setdefault(account, Ledger(account))
-        request = self._request(commit) if kind != "batch" else requests.Settle()
+        request = requests.Settle() if kind in {"batch", "erase"} else self._request(commit)
+        if kind == "erase":
+            request = erasure_of(commit, entries[-1][2] or {})
         for (_, sort), old, new in entries:
             must(old is None and new is not None, f"{account}: {sort} is written over")
             assert new is not None

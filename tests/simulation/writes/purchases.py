@@ -141,8 +141,7 @@ def _check_ledger_agrees(commit: Commit, record: Json) -> None:
     if expected:
         same(record["revoked"], expected.revoked, f"{record['id']}: revoked, in the ledger")
         same(record["debt"], expected.debt, f"{record['id']}: became owed, in the ledger")
-        if "lapsed" in record:
-            same(record["expired_unspent"], expected.expired_unspent, f"{record['id']}: had expired, in the ledger")
+        same(record["expired_unspent"], expected.expired_unspent, f"{record['id']}: had expired, in the ledger")
 
 
 def _show(commit: Commit, known: KnownPurchase) -> None:

@@ -53,7 +53,7 @@ def test_money_is_as_babel_writes_it(language: str, currency: str, amount: int) 
     assert formats.money(amount, currency, language) == with_minus(expected)
 
 
-@EACH_LANGUAGE
+@pytest.mark.parametrize("language", ["pt-BR", "en", "es"])
 @given(amount=AMOUNTS, currency=st.sampled_from(sorted(CURRENCIES)))
 def test_every_currency_stands_before_its_amount(language: str, amount: int, currency: str) -> None:
     # In Spanish too: customers of a Brazilian shop write R$ 349,90. A bare $ would be ambiguous there.

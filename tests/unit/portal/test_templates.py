@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from jinja2 import nodes
 
-from prepaid.portal.languages import DEFAULT, texts_of
+from prepaid.core.languages import DEFAULT
+from prepaid.portal.languages import texts_of
 from prepaid.portal.rendering import ROOM, templates
 
 TEMPLATES = sorted(path.name for path in (ROOM / "templates").glob("*.html"))

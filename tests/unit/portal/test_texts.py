@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from prepaid.core.languages import LANGUAGES
-from prepaid.portal.languages import DEFAULT, texts_of
+from prepaid.core.languages import DEFAULT, LANGUAGES
+from prepaid.portal.languages import texts_of
 
 
 def placeholders(text: str) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import stripe
 
+from prepaid.core.languages import language_file
 from prepaid.core.purchase import Purchase
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.events import METADATA_ACCOUNT, METADATA_PURCHASE, METADATA_STACK
@@ -20,8 +21,6 @@ PIX_SECONDS = 86_400
 # in which a purchase can be continued.
 MAX_SESSIONS = 100
 CLOCKS_DIFFER = timedelta(hours=1)
-LOCALES = {"pt-BR": "pt-BR", "en": "en", "es": "es"}
-WORDS = {"pt-BR": "créditos", "en": "credits", "es": "créditos"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ def _page(session: stripe.checkout.Session) -> CheckoutPage:
 def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> dict[str, Any]:
     methods = [name for name in config.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
     metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id, METADATA_STACK: config.stack}
-    back = _way_back(purchase, config)
+    back, language = _way_back(purchase, config), language_file(purchase.language)
     return {
         "mode": "payment",
         "line_items": [
@@ -150,7 +149,7 @@ def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> di
                 "price_data": {
                     "currency": purchase.currency,
                     "unit_amount": purchase.amount,
-                    "product_data": {"name": f"{purchase.credits} {WORDS[purchase.language]}"},
+                    "product_data": {"name": language.product.format(credits=purchase.credits)},
                 },
             }
         ],
@@ -163,7 +162,7 @@ def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> di
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},
         "customer": customer,
-        "locale": LOCALES[purchase.language],
+        "locale": language.payment_locale,
         # Also after a boleto that nobody has paid yet: Stripe takes this address before anybody chooses how to pay.
         "success_url": f"{back}completed",
         "cancel_url": f"{back}cancelled",

@@ -4,7 +4,8 @@ from prepaid.api.http.problems import RouteNotFound
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.deps import Deps
-from prepaid.portal.pages import PageRoute, security_headers
+from prepaid.portal.page_routes import PageRoute
+from prepaid.portal.pages import security_headers
 from prepaid.portal.rendering import STYLESHEET, asset, asset_text
 from prepaid.portal_config import PortalConfig
 

@@ -32,7 +32,9 @@ from prepaid.core.offers import Offer, offers_in
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
-from prepaid.portal.pages import PageRoute, check_form_token, form_of, form_token, redirect, typed_code
+from prepaid.portal.lines import THIS_PAGE
+from prepaid.portal.page_routes import PageRoute
+from prepaid.portal.pages import check_form_token, form_of, form_token, redirect, typed_code
 from prepaid.portal.views import unfinished
 from prepaid.portal.visits import SignedIn, Visit, page, signed_in, visit_for, visit_of
 from prepaid.portal_config import PortalConfig
@@ -43,8 +45,6 @@ from prepaid.use_cases.approving import open_session, require_session
 from prepaid.use_cases.entering import first_manager_session
 
 NONCE_BYTES = 16
-# The client that the page's purchases name.
-CLIENT = "portal"
 # How many entries are read at most to estimate an account's use.
 MAX_ENTRIES = 1000
 MAX_MISSING = 1_000_000_000
@@ -108,7 +108,7 @@ def _purchase(signed: SignedIn, fields: Mapping[str, str], deps: Deps, purchases
         pack=pack,
         idempotency_key=_key(signed.token, "purchase", nonce, pack),
         manager_session=_manager_session(signed, fields, deps),
-        requested_by=CLIENT,
+        requested_by=THIS_PAGE,
         language=signed.session.language,
     )
     return buying.buy(

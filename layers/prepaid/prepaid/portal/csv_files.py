@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 from prepaid.api.csv_lines import BYTE_ORDER_MARK, csv_line
 from prepaid.api.http.responses import Response
+from prepaid.core.languages import language_file
 from prepaid.portal.languages import texts_of
 from prepaid.portal.pages import security_headers, session_cookie
 from prepaid.portal.visits import Visit
 from prepaid.portal_config import PortalConfig
 
-DELIMITERS = {"pt-BR": ";", "en": ",", "es": ";"}
 MAX_LINES = 10_000
 # Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
 MAX_FILE_BYTES = 5_500_000
@@ -24,8 +24,9 @@ def csv_response(
     """A file to download. name: of the file, without .csv. columns: the names of their texts."""
     language = visit.session.language
     texts = texts_of(language)
-    lines = [csv_line((texts[column] for column in columns), DELIMITERS[language])]
-    lines += [csv_line(row, DELIMITERS[language]) for row in rows]
+    delimiter = language_file(language).formats.csv_delimiter
+    lines = [csv_line((texts[column] for column in columns), delimiter)]
+    lines += [csv_line(row, delimiter) for row in rows]
     headers = {
         **security_headers(portal),
         "Content-Type": "text/csv; charset=utf-8",

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from prepaid.api.http.problems import Malformed
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.core.errors import CodeLocked, PortalLinkInvalid, PortalLinkUsed, WrongCode
+from prepaid.core.errors import CodeLocked, InvalidRequest, PortalLinkInvalid, PortalLinkUsed, WrongCode
 from prepaid.core.languages import LANGUAGES
 from prepaid.core.portal import PortalLink
 from prepaid.deps import Deps
+from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.pages import (
     TOKEN,
-    PageRoute,
     check_form_token,
     ended_cookie,
     form_of,
@@ -53,7 +52,8 @@ def submit_code(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     if code is None:
         return _form(link, deps, portal, status=422, problem="code_six_digits")
     try:
-        entered = enter(deps.table, link, code, deps.codes(), now=request.now)
+        before = session_token(request)
+        entered = enter(deps.table, link, code, deps.codes(), now=request.now, instead_of=before)
     except WrongCode as error:
         return _form(link, deps, portal, status=403, problem="code_wrong", tries_left=error.tries_left)
     except CodeLocked as error:
@@ -79,7 +79,7 @@ def change_language(request: Request, deps: Deps, portal: PortalConfig) -> Respo
     check_form_token(fields, signed.token, "language")
     language, back = fields.get("language"), fields.get("back", "")
     if language not in LANGUAGES:
-        raise Malformed(f"language: must be one of {', '.join(LANGUAGES)}")
+        raise InvalidRequest((("language", f"must be one of {', '.join(LANGUAGES)}"),))
     update_session(deps.table, replace(signed.session, language=language))
     # Only to a page of this site: a path with one slash, and no other host.
     return redirect(back if re.fullmatch(r"/portal(/[\w./?=&%-]*)?", back, re.ASCII) else "/portal", portal)

@@ -1,15 +1,29 @@
-"""Pages for errors: what happened, in the reader's language, and a link back to the platform."""
+"""Pages for errors: what happened, in the reader's language, and the way on: to the page's tabs or to the platform."""
 
-from prepaid.api.http.problems import code_of
-from prepaid.core.errors import PortalLinkUsed
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from prepaid.api.http.problems import code_of, problem_response
+from prepaid.api.http.requests import Request, request_from
+from prepaid.api.http.responses import Response
+from prepaid.core.errors import Busy, PortalLinkInvalid, PortalLinkUsed, PortalSessionEnded, Unavailable
+from prepaid.core.portal import PortalSession
+from prepaid.deps import Deps, with_deadline
 from prepaid.portal.languages import accepted_language
+from prepaid.portal.pages import html, session_token
 from prepaid.portal.rendering import render
+from prepaid.portal.visits import page, visit_of
 from prepaid.portal_config import PortalConfig
+from prepaid.store.portal import read_portal_session
+from prepaid.use_cases.approving import token_digest
 
 # Errors that have a page of their own; all others share one.
 PAGES = {
+    "body_too_large": "forbidden",
     "busy": "busy",
     "forbidden": "forbidden",
+    "invalid_request": "invalid",
     "malformed_body": "forbidden",
     "not_found": "not_found",
     "purchase_not_found": "not_found",
@@ -18,12 +32,52 @@ PAGES = {
     "portal_session_ended": "session_ended",
     "payments_unavailable": "busy",
 }
+# What a manager can do something about: it is shown within the session's frame.
+IN_SESSION = ("forbidden", "invalid", "not_found")
+# An error page doesn't wait longer for the session.
+SECONDS = 1.0
 
 
-def error_page(error: Exception, accepted: str, portal: PortalConfig) -> str:
-    """The page of an error. accepted: the browser's Accept-Language. It reveals nothing about an unexpected error."""
-    language, return_url = accepted_language(accepted), portal.return_url
+def error_page(error: Exception, event: Mapping[str, Any], deps: Deps, portal: PortalConfig) -> Response:
+    """The page of an error. It reveals nothing about an unexpected error."""
+    problem, what = problem_response(error), PAGES.get(code_of(error), "internal")
+    headers = {name: value for name, value in problem.headers.items() if name != "Content-Type"}
+    # Without its body, which may be the error.
+    request = request_from({**event, "body": ""}, deps.clock(), 0)
+    deps = with_deadline(deps, SECONDS)
+    answer = _in_session(what, request, deps, portal) if what in IN_SESSION else None
+    if answer is None:
+        language, return_url = _reader(error, request, deps, portal)
+        body = render("error.html", language, "UTC", {"what": what, "return_url": return_url}, portal)
+        answer = html(body, portal)
+    return replace(answer, status=problem.status, headers={**answer.headers, **headers})
+
+
+def _in_session(what: str, request: Request, deps: Deps, portal: PortalConfig) -> Response | None:
+    """The page within the frame of the open session; None without one."""
+    try:
+        visit = visit_of(request, deps)
+    except (PortalSessionEnded, Busy):
+        return None
+    return page("error_in_session.html", visit, portal, {"tab": None, "here": "/portal", "what": what})
+
+
+def _reader(error: Exception, request: Request, deps: Deps, portal: PortalConfig) -> tuple[str, str]:
+    """The reader's language, and the way back to the platform."""
     if isinstance(error, PortalLinkUsed):
-        language, return_url = error.language, error.return_url
-    values = {"what": PAGES.get(code_of(error), "internal"), "return_url": return_url}
-    return render("error.html", language, "UTC", values, portal)
+        return error.language, error.return_url
+    # The page of a link that isn't known must not differ by a session. A database that is busy isn't asked again.
+    known = not isinstance(error, PortalLinkInvalid | Unavailable)
+    session = _session_of(request, deps) if known else None
+    if session:
+        return session.language, session.return_url
+    return accepted_language(request.headers.get("accept-language", "")), portal.return_url
+
+
+def _session_of(request: Request, deps: Deps) -> PortalSession | None:
+    """The session of the browser, even one that has ended."""
+    token = session_token(request)
+    try:
+        return read_portal_session(deps.table, token_digest(token)) if token else None
+    except Busy:
+        return None

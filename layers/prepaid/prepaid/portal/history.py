@@ -21,8 +21,8 @@ from prepaid.deps import Deps
 from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
-from prepaid.portal.lines import earlier_lines, is_shown, line_name, lot_draws, new_status
-from prepaid.portal.pages import PageRoute
+from prepaid.portal.lines import asked_by, earlier_lines, is_shown, line_name, lot_draws, new_status
+from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
@@ -203,15 +203,15 @@ def _file(table: Table, visit: Visit, form: FilterForm, portal: PortalConfig) ->
     """The whole filtered range as CSV, up to 10,000 lines. A file that isn't whole says so in its last line."""
     language = visit.session.language
     found = read_matching(table, visit.account.id, replace(form, before=None), MAX_LINES)
-    rows = within_bytes((cells_of(entry, visit) for entry in found.entries), MAX_FILE_BYTES)
+    rows = within_bytes((cells_of(entry, visit, portal.name) for entry in found.entries), MAX_FILE_BYTES)
     if found.before or len(rows) < len(found.entries):
         last = formats.table_time(civil(found.entries[len(rows) - 1].at, visit.zone), language) if rows else ""
         rows.append([texts_of(language)["csv.incomplete"].format(last=last)])
     return csv_response(visit, portal, _file_name(visit, form), COLUMNS, rows)
 
 
-def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
-    """A line of the file, in the order of COLUMNS."""
+def cells_of(entry: Entry, visit: Visit, platform: str) -> Iterator[str | int | None]:
+    """A line of the file, in the order of COLUMNS. platform: its name, or ""."""
     language = visit.session.language
     texts = texts_of(language)
     yield entry.number
@@ -231,7 +231,8 @@ def cells_of(entry: Entry, visit: Visit) -> Iterator[str | int | None]:
     lots = [f"{lot_number(draw.lot)}: {draw.credits}" for draw in lot_draws(entry)]
     yield " / ".join(lots) or None
     yield entry.purchase
-    yield entry.actor
+    asked = asked_by(entry)
+    yield platform if platform and asked == "lines.by_platform" else texts[asked]
     yield " / ".join(map(str, earlier_lines(entry))) or None
 
 

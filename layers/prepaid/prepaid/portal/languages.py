@@ -1,22 +1,15 @@
-"""The page's texts, one file per language. Another language is another file and its formats in formats.py."""
+"""The page's texts in a language, and the language that a browser asks for."""
 
-import json
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 
-from prepaid.core.languages import LANGUAGES
-
-DEFAULT = "pt-BR"
+from prepaid.core.languages import DEFAULT, LANGUAGES, language_file
 
 type Texts = Mapping[str, str]
 
 
-@cache
 def texts_of(language: str) -> Texts:
     """The texts of a language, by name."""
-    texts: Texts = json.loads(files("prepaid.portal").joinpath("texts", f"{language}.json").read_text("utf-8"))
-    return texts
+    return language_file(language).texts
 
 
 def accepted_language(header: str) -> str:

@@ -5,8 +5,14 @@ from typing import get_args
 
 from prepaid.core.account import Status
 from prepaid.core.entry import Entry, LotDraw
+from prepaid.core.ledger import SERVICE
+from prepaid.core.purchase import ACTOR
 
 MONEY_BACK = ("refund", "dispute")
+# The client that the page's purchases name.
+THIS_PAGE = "portal"
+# The names of the texts for those who ask besides the platform's clients, whose ids say nothing to people.
+ASKED_BY = {SERVICE: "lines.by_itself", THIS_PAGE: "lines.by_page", ACTOR: "lines.by_provider"}
 # How the ledger's own note of a change of the terms names one of the status.
 STATUS_CHANGE = re.compile(rf"\bstatus (?:{'|'.join(get_args(Status))}) to ({'|'.join(get_args(Status))})$")
 
@@ -42,6 +48,11 @@ def line_details(entry: Entry) -> tuple[str, ...]:
     """The words that the platform gave for the entry. The service's own notes in `description` are for operators."""
     description = entry.description if entry.type not in ("purchase", "plan_change") else None
     return tuple(text for text in (description, entry.customer, entry.reference) if text)
+
+
+def asked_by(entry: Entry) -> str:
+    """The name of the text that says who asked for the entry."""
+    return ASKED_BY.get(entry.actor, "lines.by_platform")
 
 
 def lot_draws(entry: Entry) -> tuple[LotDraw, ...]:

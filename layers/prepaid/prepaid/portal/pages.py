@@ -1,19 +1,15 @@
-"""Pages over HTTP: routes that return HTML, their security headers, cookies and forms."""
+"""Pages over HTTP: HTML with its security headers, cookies and forms."""
 
 import hmac
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from html import escape
-from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from prepaid.api.http.problems import Forbidden, Malformed, problem_response
+from prepaid.api.http.problems import Forbidden, Malformed
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.core.portal import IDLE
-from prepaid.deps import Deps
-from prepaid.portal.error_pages import error_page
 from prepaid.portal_config import PortalConfig
 
 # __Host-: the browser accepts it only from this host, over HTTPS, for every path.
@@ -25,38 +21,6 @@ MAX_FIELDS = 20
 CODE = re.compile(r"[0-9]{6}", re.ASCII)
 # What people type between the digits of a code, and what copying adds.
 BETWEEN_DIGITS = re.compile(r"[\s.\-\u200b\u00a0]+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageRoute:
-    """A route of the page. Its errors are pages too. respond: called with the page's own configuration."""
-
-    method: Literal["GET", "HEAD", "POST"]
-    path: str
-    respond: Callable[[Request, Deps, PortalConfig], Response]
-
-    @property
-    def key(self) -> str:
-        """The route's key in API Gateway's events: method and path."""
-        return f"{self.method} {self.path}"
-
-    def function(self, request: Request, deps: Deps) -> Response:
-        """The response to a request."""
-        return self.respond(request, deps, _portal_of(deps))
-
-    def refuse(self, error: Exception, event: Mapping[str, Any], deps: Deps) -> Response:
-        """The response to an error: a page in the browser's language."""
-        portal, problem = _portal_of(deps), problem_response(error)
-        accepted = {name.lower(): value for name, value in (event.get("headers") or {}).items()}.get("accept-language")
-        body = error_page(error, accepted or "", portal)
-        kept = {name: value for name, value in problem.headers.items() if name != "Content-Type"}
-        return html(body, portal, status=problem.status, headers=kept)
-
-
-def _portal_of(deps: Deps) -> PortalConfig:
-    """The page's configuration, which every function that serves its routes has."""
-    assert deps.portal is not None
-    return deps.portal
 
 
 def html(

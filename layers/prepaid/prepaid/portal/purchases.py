@@ -14,7 +14,8 @@ from prepaid.core.errors import PurchaseNotFound
 from prepaid.core.ids import PURCHASE_ID
 from prepaid.core.purchase import Purchase, Voucher
 from prepaid.deps import Deps
-from prepaid.portal.pages import PageRoute, security_headers, session_cookie
+from prepaid.portal.page_routes import PageRoute
+from prepaid.portal.pages import security_headers, session_cookie
 from prepaid.portal.qr import qr_code
 from prepaid.portal.views import LIVE_VIEWS, RELOADED_VIEWS, view_of
 from prepaid.portal.visits import page, signed_in, visit_for

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prepaid.core.calendar import civil, day_start, last_usable_day
-from prepaid.core.languages import LANGUAGES
+from prepaid.core.languages import LANGUAGES, language_file
 from prepaid.portal import formats
 from prepaid.portal.accent import accent_css
 from prepaid.portal.languages import texts_of
-from prepaid.portal.lines import earlier_lines, line_details, line_name, lot_draws
+from prepaid.portal.lines import asked_by, earlier_lines, line_details, line_name, lot_draws
 from prepaid.portal_config import PortalConfig
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ ROOM = Path(__file__).parent
 # The layer's build compiles the templates: a cold start then doesn't parse them.
 COMPILED = ROOM / "compiled"
 STYLESHEET = "portal.css"
-LANGUAGE_NAMES = {"pt-BR": "Português", "en": "English", "es": "Español"}
 
 
 @cache
@@ -65,7 +64,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
             asset=lambda name: asset(name, portal.accent, portal.accent_dark),
             platform=portal,
             language=language,
-            languages=[(name, LANGUAGE_NAMES[name]) for name in LANGUAGES],
+            languages=[(code, language_file(code).name) for code in LANGUAGES],
             number=lambda value: formats.number(value, language),
             signed=lambda value: formats.signed(value, language),
             money=lambda amount, currency: formats.money(amount, currency, language),
@@ -76,6 +75,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
             short_last_day=lambda at: _last_use(at, zone, language, formats.short_date),
             month=lambda day: formats.month_name(day, language),
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
+            asked_by=asked_by,
             line_name=line_name,
             line_details=line_details,
             lot_draws=lot_draws,

@@ -19,7 +19,7 @@ from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, Cells, csv_response, within_bytes
 from prepaid.portal.history import read_between
 from prepaid.portal.languages import texts_of
-from prepaid.portal.pages import PageRoute
+from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table

@@ -11,7 +11,7 @@ from prepaid.core.offers import offers_in
 from prepaid.deps import Deps
 from prepaid.portal.ending import ending_soon
 from prepaid.portal.lines import is_shown
-from prepaid.portal.pages import PageRoute
+from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.usage import read_usage
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig

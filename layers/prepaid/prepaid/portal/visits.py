@@ -19,11 +19,14 @@ from prepaid.portal.rendering import render
 from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import Profile, read_profile
 from prepaid.store.catalog import catalog_at_least
+from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import read_tail
-from prepaid.store.purchases import NEWEST_PURCHASE, read_purchases
+from prepaid.store.purchases import NEWEST_PURCHASE, PAGE_PURCHASES, read_purchases
 from prepaid.use_cases.entering import session_of
 
 RECENT_PURCHASES = 20
+# Money that is checked by a person may be on its way for long, so it may be that of an old purchase.
+AWAITED = ("pending", "paid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class SignedIn:
 class Visit:
     """token: the session's. newest: the ledger's newest entry. account: its state after that, settled at `now`.
 
-    purchases: the recent ones, newest first.
+    purchases: the recent ones and every one whose money may still arrive, newest first.
     """
 
     token: str
@@ -58,7 +61,7 @@ class Visit:
     @property
     def pending(self) -> tuple[Purchase, ...]:
         """The purchases whose money may still arrive: every page shows them."""
-        return tuple(purchase for purchase in self.purchases if purchase.state in ("pending", "paid"))
+        return tuple(purchase for purchase in self.purchases if purchase.state in AWAITED)
 
 
 def signed_in(request: Request, deps: Deps) -> SignedIn:
@@ -82,7 +85,6 @@ def visit_for(signed: SignedIn, deps: Deps) -> Visit:
     tail = read_tail(table, session.account)
     catalog = catalog_at_least(table, deps.catalog(table), tail.entry.catalog_version)
     account, _ = settle(tail.entry.after, catalog=catalog, now=now)
-    purchases = read_purchases(table, session.account, before=NEWEST_PURCHASE, limit=RECENT_PURCHASES)
     return Visit(
         token=signed.token,
         session=session,
@@ -90,9 +92,21 @@ def visit_for(signed: SignedIn, deps: Deps) -> Visit:
         newest=tail.entry,
         account=account,
         catalog=catalog,
-        purchases=purchases,
+        purchases=_purchases(table, session.account),
         now=now,
     )
+
+
+def _purchases(table: Table, account: str) -> tuple[Purchase, ...]:
+    """The recent purchases, and the older ones whose money may still arrive."""
+    read = recent = read_purchases(table, account, before=NEWEST_PURCHASE, limit=RECENT_PURCHASES)
+    older: list[Purchase] = []
+    limit = RECENT_PURCHASES
+    while len(read) == limit:
+        limit = PAGE_PURCHASES
+        read = read_purchases(table, account, before=read[-1].id, limit=limit)
+        older += (purchase for purchase in read if purchase.state in AWAITED)
+    return (*recent, *older)
 
 
 def page(template: str, visit: Visit, portal: PortalConfig, values: dict[str, Any], *, status: int = 200) -> Response:

@@ -89,28 +89,32 @@ def append(
     idempotency_key: str | None = None,
     salt: bytes = b"",
     also: Puts = NO_PUTS,
+    tail: Tail | None = None,
 ) -> Appended:
     """Carry out `operation` on the account's newest state, at most once per key, permanently (rule 5).
 
-    salt: sixteen random bytes, for an operation with texts. also: writes of the same transaction.
-    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, ConditionFailed naming a write of `also` that
-    lost its condition, Busy.
+    salt: sixteen random bytes, for an operation with texts. tail: for an operation that depends on more than the
+    account's state, the entry that it was made for. also: its further writes in the same transaction.
+    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy; with `tail` ConditionFailed when
+    another entry follows it, or a write of `also` lost its condition.
     """
     try:
-        for draft in drafts(table, account_id, operation, catalog=catalog, now=now):
+        for draft in drafts(table, account_id, operation, catalog=catalog, now=now, tail=tail):
             if not draft.entries:
                 return Appended((), replayed=False)
-            claim = _claim(draft, operation, idempotency_key) if idempotency_key is not None else NO_PUTS
+            claim = _claim(draft, operation, idempotency_key)
             try:
-                if commit(table, draft, {**claim, **also}, salt=salt):
-                    return Appended(draft.entries, replayed=False)
-            except ConditionFailed as failed:
+                committed = commit(table, draft, {**claim, **also}, salt=salt)
+            except ConditionFailed:
                 earlier = find_replay(table, account_id, operation, idempotency_key)
                 if earlier:
                     return earlier
-                if failed.existing.keys() & also.keys():
-                    raise
-                # The claim was of a transaction that didn't commit after all: draft again.
+                # The claim was of a transaction that didn't commit after all, or a write of `also` lost its condition.
+                committed = False
+            if committed:
+                return Appended(draft.entries, replayed=False)
+            if tail is not None:
+                raise ConditionFailed({})
     except (AccountNotFound, IdempotencyKeyReused):
         raise
     except Refused:
@@ -356,8 +360,10 @@ def _entry_puts(tail: Tail, entries: tuple[Entry, ...], salt: bytes) -> dict[str
     return puts
 
 
-def _claim(draft: Draft, operation: Operation, idempotency_key: str) -> Puts:
-    """The claim of the draft's own entry, which gets the digest of the key."""
+def _claim(draft: Draft, operation: Operation, idempotency_key: str | None) -> Puts:
+    """The claim of the draft's own entry, which gets the digest of the key; nothing without a key."""
+    if idempotency_key is None:
+        return NO_PUTS
     *settled, own = draft.entries
     draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
     return {CLAIM: claim_put(own.after.id, idempotency_key, operation, own.number)}

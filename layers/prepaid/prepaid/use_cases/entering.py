@@ -27,6 +27,7 @@ from prepaid.store.portal import (
     CLAIM,
     LINK,
     LinkClaim,
+    delete_session,
     link_claim_from_item,
     link_from_item,
     read_link,
@@ -111,12 +112,18 @@ def open_link(table: Table, token: str, *, now: datetime) -> PortalLink:
     return link
 
 
-def enter(table: Table, link: PortalLink, code: str, codes: CodeSecrets, *, now: datetime) -> Entered:
+def enter(
+    table: Table, link: PortalLink, code: str, codes: CodeSecrets, *, now: datetime, instead_of: str | None = None
+) -> Entered:
     """Use up the link and open a session, if `code` is right; the try is counted first (rule 10).
 
+    instead_of: the token of the session that the browser had before, which ends, of whatever account it is.
     Raises WrongCode and CodeLocked, which leave the link usable; PortalLinkUsed, PortalLinkInvalid, Busy.
     """
     checked = compare(table, link.account, code, codes, now=now)
+    if instead_of is not None:
+        # Before the new session exists: if this is the last that succeeds, no session is open, rather than the old one.
+        delete_session(table, token_digest(instead_of))
     token = urlsafe_b64encode(codes.random_bytes(TOKEN_BYTES)).rstrip(b"=").decode()
     session = PortalSession(
         digest=token_digest(token),

@@ -1,12 +1,13 @@
 """Erasing: remove the texts of every entry that names a customer, page by page (rule 22)."""
 
 import hmac
+from dataclasses import replace
 from datetime import datetime
 
 from prepaid.core.catalog import Catalog
-from prepaid.core.errors import IdempotencyKeyReused
+from prepaid.core.errors import Busy, IdempotencyKeyReused
 from prepaid.core.ledger import Erase
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import ConditionFailed, Table, attempts
 from prepaid.store.erasures import Walk, erase_page, read_walk, save_walk
 from prepaid.store.ledger import Appended, append, find_replay, read_tail
 
@@ -24,23 +25,34 @@ def erase_customer(
 ) -> Appended:
     """Erase the texts of the account's entries that name `customer`, and record how many there were.
 
+    No entry before the erasure's own names the customer any more.
     Nothing that is stored names the customer: a retry is recognized by a keyed digest. When the deadline ends the walk,
     a retry continues after the last page.
     Raises AccountNotFound, IdempotencyKeyReused, Busy.
     """
-    last = read_tail(table, account_id).entry.number
     request = Erase(actor=actor, subject=subject_of(account_id, customer, secret))
+    tail = read_tail(table, account_id)
     earlier = find_replay(table, account_id, request, idempotency_key)
     if earlier:
         return earlier
     walk = read_walk(table, account_id, idempotency_key) or Walk(subject=request.subject)
     if walk.subject != request.subject:
         raise IdempotencyKeyReused
-    while walk.next <= last:
-        walk = erase_page(table, account_id, customer, walk, last, idempotency_key)
-        save_walk(table, account_id, idempotency_key, walk, now)
-    erasure = Erase(actor=actor, subject=request.subject, entries=walk.entries)
-    return append(table, account_id, erasure, catalog=catalog, now=now, idempotency_key=idempotency_key)
+    for attempt in attempts(table.deadline):
+        if attempt:
+            tail = read_tail(table, account_id)
+        while walk.next <= tail.entry.number:
+            walk = erase_page(table, account_id, customer, walk, tail.entry.number, idempotency_key)
+            save_walk(table, account_id, idempotency_key, walk, now)
+        erasure = replace(request, entries=walk.entries)
+        try:
+            return append(
+                table, account_id, erasure, catalog=catalog, now=now, idempotency_key=idempotency_key, tail=tail
+            )
+        except ConditionFailed:
+            # Another entry was first, and may name the customer: walk over it too.
+            continue
+    raise Busy
 
 
 def subject_of(account_id: str, customer: str, secret: str) -> str:
