@@ -2,6 +2,7 @@
 
 from tests.planted_bugs.areas.api import API
 from tests.planted_bugs.areas.erasures import ERASURES
+from tests.planted_bugs.areas.events import EVENTS
 from tests.planted_bugs.areas.holds import HOLDS
 from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.lookups import LOOKUPS
@@ -34,6 +35,7 @@ AREAS = {
     "store": STORE,
     "statements": STATEMENTS,
     "sweep": SWEEP,
+    "events": EVENTS,
     "stripe": STRIPE,
     "reconciliation": RECONCILIATION,
     "api": API,
