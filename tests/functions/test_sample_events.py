@@ -27,6 +27,7 @@ SCHEDULED = ("expiry_sweep", "reconcile", "verify")
 STATUS = {
     "accounts": 201,
     "accounts_list": 200,
+    "accounts_events": 200,
     "accounts_put": 200,
     "balance_query": 200,
     "balance_query_history": 200,

@@ -33,6 +33,7 @@ from tests.support.api import (
     CODE,
     CONSUME,
     EVENTS,
+    FEED,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -278,6 +279,7 @@ def administer(service: Service) -> None:
     service.open("zoo")
     assert service(GET_ACCOUNT).status == 200
     assert service(ACCOUNTS, query={"limit": "1"}).body["accounts"]
+    assert service(FEED, None).body["events"] == []
     # A cursor that nobody signed makes the function read the secret as one on a second page does.
     assert service(ACCOUNTS, query={"cursor": f"acme.{'0' * 64}"}).status == 400
     promotion = {"credits": 5, "kind": "promotion", "reason": "welcome"}

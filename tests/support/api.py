@@ -45,6 +45,7 @@ HISTORY = histories.SHOW.key
 STATEMENT = statements.SHOW.key
 USAGE = usages.SHOW.key
 EVENTS = events.LIST.key
+FEED = events.FEED.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key

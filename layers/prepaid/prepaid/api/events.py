@@ -1,5 +1,6 @@
-"""GET /v1/accounts/{account}/events: an account's events and alerts, straight from its ledger."""
+"""GET /v1/accounts/{account}/events: an account's events, straight from its ledger. GET /v1/events: those of all."""
 
+import json
 import re
 from typing import Literal, NotRequired, TypedDict, cast
 
@@ -11,9 +12,15 @@ from prepaid.core.cloud_events import cloud_event
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.events import Event, EventBalance
 from prepaid.deps import Deps
+from prepaid.use_cases.following import feed_after
 from prepaid.use_cases.publishing import events_after
 
+NO_POSITION = "must be `next` of an earlier answer"
 ENTRY_NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
+# A time, and the account and the entry or alert that was published then.
+POSITION = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}#([A-Za-z0-9._-]{1,64}#[0-9a-z_]{1,40})?", re.ASCII
+)
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 
 
@@ -71,6 +78,36 @@ class EventsAnswer(TypedDict):
     next: int
 
 
+class FeedAnswer(TypedDict):
+    """Events in the order in which they were published. next: the `after` of the next request.
+
+    more: whether to send it at once; otherwise there is nothing new yet.
+    """
+
+    events: list[EventAnswer]
+    next: str
+    more: bool
+
+
+def feed(request: Request, deps: Deps) -> Response:
+    """GET /v1/events: the events of all accounts, in the order in which they were published."""
+    check_query(request, frozenset({"after", "limit"}))
+    after = request.query.get("after", "")
+    if after and not POSITION.fullmatch(after):
+        raise InvalidRequest((("after", NO_POSITION),))
+    limit = limit_of(request, MAX_LIMIT) or DEFAULT_LIMIT
+    try:
+        page = feed_after(deps.table, after, limit=limit, now=deps.clock())
+    except ValueError:
+        raise InvalidRequest((("after", NO_POSITION),)) from None
+    body: FeedAnswer = {
+        "events": [cast("EventAnswer", json.loads(event)) for event in page.events],
+        "next": page.next,
+        "more": page.more,
+    }
+    return Response(status=200, body=body)
+
+
 def events(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/events: the events of the entries that follow entry `after`."""
     account_id = account_of(request)
@@ -119,4 +156,23 @@ LIST = Route(
     answers={200: Answer(EventsAnswer)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
     function=events,
+)
+FEED = Route(
+    method="GET",
+    path="/v1/events",
+    operation_id="listEvents",
+    summary="The events and alerts of all accounts in the last 30 days, in the order of their publishing",
+    scopes=("prepaid/admin",),
+    parameters=(
+        Parameter(name="after", description="`next` of the answer before; default: the oldest that are kept."),
+        Parameter(
+            name="limit",
+            description=f"The most entries and alerts whose events to return, 1 to {MAX_LIMIT}; default: "
+            f"{DEFAULT_LIMIT}.",
+            schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        ),
+    ),
+    answers={200: Answer(FeedAnswer)},
+    refusals={403: ("forbidden",), 422: ("invalid_request",)},
+    function=feed,
 )
