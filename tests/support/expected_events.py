@@ -101,7 +101,7 @@ VARIABLES: Properties = {
     "WEBHOOK_DEAD_LETTERS_URL": ref("WebhookDeadLetters"),
     "WEBHOOK_TARGET": ref("WebhookTarget"),
 }
-KINDS = {"AWS::Events::EventBus", "AWS::Lambda::EventSourceMapping"}
+KINDS = {"AWS::CloudWatch::Dashboard", "AWS::Events::EventBus", "AWS::Lambda::EventSourceMapping"}
 CONDITIONAL = dict.fromkeys(
     [
         "DeliverErrors",
