@@ -171,7 +171,7 @@ def test_an_administrators_retry_gets_the_original_response(shop: Service) -> No
         shop.try_code(WRONG)
     assert [shop.set_code(CODE).status for _ in range(3)] == [204] * 3
     assert shop.try_code().status == 201
-    # It is the code that it was, so its sessions go on: this one gets as far as the pack.
+    # The code is the same, so its sessions stay valid: this request fails only because of its pack.
     assert shop.buy("no-such-pack", session=session).fields == ["pack"]
 
 
@@ -187,7 +187,7 @@ def test_easily_guessed_codes_are_rejected(shop: Service, code: str) -> None:
         answer = shop.set_code(code, current=current)
         assert (answer.status, answer.fields) == (422, ["code"])
     assert shop.stored() == before
-    # As a guess it is one like any other.
+    # As a try it counts like any other.
     assert wrong(shop.try_code(code), 4)
 
 
@@ -241,7 +241,7 @@ def test_each_lock_is_longer(shop: Service, clock: Clock) -> None:
         assert locked(shop.try_code(), seconds)
         clock.now += seconds * SECOND
     assert shop.try_code().status == 201
-    # The right one forgives everything.
+    # The right code resets everything.
     for left in (4, 3, 2, 1, 0):
         assert wrong(shop.try_code(WRONG), left)
     assert locked(shop.try_code(), 60)

@@ -39,7 +39,7 @@ def verify(service: Service) -> Any:
 
 
 def tamper(service: Service, key: tuple[str, str], name: str) -> None:
-    """Somebody else has a hand in the table."""
+    """Change the table from outside the service."""
     table = service.table
     where = {"PK": {"S": key[0]}, "SK": {"S": key[1]}}
     item = table.client.get_item(TableName=table.name, Key=where)["Item"]
@@ -63,7 +63,7 @@ def test_a_table_written_by_the_service_alone_is_sound(
     assert (first["found"], first["finished"]) == (0, True)
     assert first["read"] >= 5
     assert again == {"read": 0, "found": 0, "finished": True}
-    # Its own rows are there by now.
+    # By now its own rows exist.
     assert next_day == {**first, "read": first["read"] + 2}
     assert output.metric("VerificationFindings") == []
 
@@ -165,7 +165,7 @@ def test_a_killed_run_resumes_a_few_pages_back(verify: Any, service: Service, mo
         service.open(f"shop-{number}")
     kept: list[bytes | None] = []
 
-    # Nobody keeps anything for a run that is killed: what counts is what is there while it reads.
+    # A killed run saves nothing at its end: what counts is what it saved while it read.
     before_page(service, monkeypatch, 1, lambda: kept.append(read_pass(service.table)))
     verify()
 
@@ -176,7 +176,7 @@ def test_a_killed_run_resumes_a_few_pages_back(verify: Any, service: Service, mo
 def test_a_position_too_large_for_a_row_is_dropped(
     verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It holds up nothing."""
+    """It blocks nothing."""
     service.open("acme")
     service.give(5)
     rows = len(service.stored())
@@ -203,7 +203,7 @@ def test_a_saved_pass_with_a_future_time_blocks_nothing(verify: Any, service: Se
 
 
 def test_a_row_of_an_unknown_kind_is_found(verify: Any, service: Service) -> None:
-    """It holds up nothing."""
+    """It blocks nothing."""
     service.open("acme")
     unknown: dict[str, Any] = {"PK": {"S": "VOUCHER#1"}, "SK": {"S": "VOUCHER"}}
     service.table.client.put_item(TableName=service.table.name, Item=unknown)

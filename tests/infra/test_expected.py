@@ -27,14 +27,18 @@ def test_parameters_have_safe_defaults_and_limits(template: Template) -> None:
 
 
 def test_there_is_no_other_kind_of_resource(template: Template) -> None:
-    assert {made["Type"] for made in template["Resources"].values()} == expected.KINDS | events.KINDS
-    conditional = {name: made["Condition"] for name, made in template["Resources"].items() if "Condition" in made}
+    assert {resource["Type"] for resource in template["Resources"].values()} == expected.KINDS | events.KINDS
+    conditional = {
+        name: resource["Condition"] for name, resource in template["Resources"].items() if "Condition" in resource
+    }
     assert conditional == expected.CONDITIONAL | events.CONDITIONAL
 
 
 def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template) -> None:
     policies = ("DeletionPolicy", "UpdateReplacePolicy")
-    found = {name: tuple(made.get(policy) for policy in policies) for name, made in template["Resources"].items()}
+    found = {
+        name: tuple(resource.get(policy) for policy in policies) for name, resource in template["Resources"].items()
+    }
     # SAM gives a layer's version the policy that its RetentionPolicy asks for.
     kept = {name: policy for name, policy in found.items() if policy not in {(None, None), ("Delete", None)}}
     assert kept == dict.fromkeys(expected.RETAINED, ("Retain", "Retain"))
@@ -94,7 +98,7 @@ def test_the_table_is_protected_and_only_sessions_expire(template: Template) -> 
     assert of_type(template, "AWS::DynamoDB::Table") == {"Table": expected.TABLE}
 
 
-def test_secrets_are_random_until_somebody_writes_them(template: Template) -> None:
+def test_secrets_are_random_until_they_are_written(template: Template) -> None:
     secrets = of_type(template, "AWS::SecretsManager::Secret")
     found = {name: without(secret, "Description") for name, secret in secrets.items()}
     assert found == {
@@ -105,7 +109,7 @@ def test_secrets_are_random_until_somebody_writes_them(template: Template) -> No
 def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
     roles = of_type(template, "AWS::IAM::Role")
     assert {name: role["AssumeRolePolicyDocument"] for name, role in roles.items()} == expected.TRUST
-    # No managed policy, no boundary: all that a role may do stands in the template.
+    # No managed policy and no boundary, so the template lists everything that a role may do.
     assert {name for role in roles.values() for name in role} == {"AssumeRolePolicyDocument", "Policies"}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = [ROOT / "tests", ROOT / "fake_stripe" / "tests"]
-# The folders that hold no program and no helper.
+# Folders with tests only.
 ONLY_TESTS = ["functions", "infra", "property", "security", "stack", "store", "unit"]
 
 

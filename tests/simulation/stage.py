@@ -1,4 +1,5 @@
-"""What histories are played on: the real handlers in one thread, with every clock, die and secret in our hands.
+"""The stage on which histories are played: the real handlers in one thread, with clocks, random numbers and secrets of
+the simulation.
 
 Nothing waits and nothing is random: the same steps lead to the same table, byte by byte.
 """
@@ -73,7 +74,7 @@ class Stage:
 
     @contextmanager
     def set(self) -> Iterator[None]:
-        """For the length of a with block the handlers live in the histories that are played here."""
+        """Within the with block the handlers work in the histories that are played here."""
         log = logging.getLogger(telemetry.logger.name)
         log.addFilter(self._keep_error)
         try:
@@ -109,7 +110,7 @@ class Stage:
         )
 
     def _keep_error(self, record: logging.LogRecord) -> bool:
-        """Remember the error that a handler turns into its answer; log nothing."""
+        """Keep the error that a handler turns into its response; log nothing."""
         if record.exc_info and record.exc_info[1]:
             self.here.keep_error(record.exc_info[1])
         return False

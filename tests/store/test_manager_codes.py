@@ -66,7 +66,7 @@ def test_the_real_function_runs_within_its_memory() -> None:
     assert digest != code_digest(CODE, b"salt" * 4, replace(real, slow_digest=partial(slow_digest, cost=2**15)))
 
 
-def test_one_code_of_two_accounts_is_kept_differently(driver: StoreDriver) -> None:
+def test_the_same_code_of_two_accounts_is_stored_differently(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     set_code(driver, CODE, account="other")
 
@@ -105,7 +105,7 @@ def test_an_account_without_a_code_accepts_none(driver: StoreDriver) -> None:
 def test_an_account_without_a_code_looks_like_any_other(
     driver: StoreDriver, wire: Wire, comparisons: Comparisons
 ) -> None:
-    """It answers, computes and writes as an account whose code was not guessed."""
+    """The response, the computation and the writes are those of an account whose code was not guessed."""
     set_code(driver, CODE, account="other")
 
     def watched(account: str) -> list[object]:
@@ -220,7 +220,7 @@ def test_an_administrators_retry_ends_a_lock(driver: StoreDriver) -> None:
 
 
 def test_an_administrators_retry_resets_no_later_try(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
-    """The write that loses reads again, so that what it writes over is what stood there."""
+    """The write that fails reads the record again before it replaces it."""
     set_code(driver, CODE)
     wire.plan("PutItem", first(lambda: set_code(rival, "739164")))
 
@@ -278,7 +278,7 @@ def test_a_code_removed_while_it_is_compared_changes_nothing(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     set_code(driver, CODE)
-    # Try, forgiveness, then the change itself.
+    # The try, the reset of the tries, then the change itself.
     wire.plan("PutItem", nothing, nothing, first(lambda: set_code(rival, "860357")))
 
     with pytest.raises(WrongCode):

@@ -104,7 +104,7 @@ def test_a_session_with_a_lost_response_is_open_and_the_only_one(
     assert number(driver, "tries") == 0
 
 
-# Repeats
+# Retries
 
 
 def sessions(driver: StoreDriver) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_retry_with_the_right_code_gets_the_same_session(driver: StoreDriver) 
 
     assert not opened.replayed
     after = stored(driver.table)
-    # Repeats never lock out who knows the code.
+    # Retries never lock out a caller with the right code.
     assert number(driver, "tries") == 0
     del before[RECORD], after[RECORD]
     assert after == before
@@ -171,7 +171,7 @@ def test_a_key_of_an_older_code_is_refused_to_the_new_one(driver: StoreDriver, c
         driver.open_session(CODE, key="k")
 
     assert refused_session(lambda: require(driver, opened.token))
-    # Back at the old digits it is a code of its own all the same.
+    # A new code with the old digits is a different code.
     set_code(driver, CODE)
     with pytest.raises(IdempotencyKeyReused):
         driver.open_session(CODE, key="k")
@@ -212,7 +212,7 @@ def test_no_key_serves_a_session_and_another_request(driver: StoreDriver) -> Non
         find_purchase_by_key(driver.table, "acme", "opened", "credits-100")
 
     after = stored(driver.table)
-    # Neither a refusal of the key nor a repeat takes tries from who knows the code.
+    # Neither a refused key nor a retry costs a caller with the right code any tries.
     assert number(driver, "tries") == 0
     del before[RECORD], after[RECORD]
     assert after == before
@@ -266,7 +266,7 @@ def test_one_key_used_twice_at_once_opens_one_session(driver: StoreDriver) -> No
         try:
             opened = until_answered(lambda: driver.open_session(CODE, key="k"))
         except CodeLocked:
-            # Eight at once may have taken five tries before the first was forgiven.
+            # Eight at once may have taken five tries before the first reset them.
             return None
         return opened.token, opened.replayed
 
@@ -289,7 +289,7 @@ def test_a_key_that_a_rival_uses_first_is_replayed(driver: StoreDriver, rival: S
 
 
 def test_a_right_code_opens_during_wrong_guesses(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
-    """It forgives them no try."""
+    """It doesn't reset their tries."""
     set_code(driver, CODE)
     wire.plan("TransactWriteItems", first(lambda: try_code(rival, WRONG)), first(lambda: try_code(rival, WRONG)))
 
@@ -363,7 +363,7 @@ def test_wrong_codes_end_no_session(driver: StoreDriver) -> None:
     require(driver, token)
 
 
-# One purchase each, by the code that holds
+# One purchase per session, by the current code
 
 
 @pytest.mark.parametrize("current", [CODE, None])
