@@ -148,7 +148,9 @@ def test_a_run_out_of_time_fails_so_that_it_comes_again(publish: Publish, servic
 # Alerts without an entry
 
 
-def test_each_state_of_a_purchase_is_published_once(publish: Publish, service: Service, storefront: Storefront) -> None:
+def test_each_state_of_a_purchase_is_published_once(
+    publish: Publish, service: Service, storefront: Storefront, clock: Clock
+) -> None:
     purchase = storefront.buy()
     row = keys.purchase("acme", purchase.id)
     publish(row)
@@ -156,6 +158,7 @@ def test_each_state_of_a_purchase_is_published_once(publish: Publish, service: S
 
     publish(row)
     publish(row, row)
+    clock.now += SECOND
     storefront.deliver_all(storefront.happen(purchase, "fail"))
     publish(row)
 

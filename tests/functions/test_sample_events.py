@@ -30,6 +30,7 @@ STATUS = {
     "accounts_events": 200,
     "accounts_put": 200,
     "balance_query": 200,
+    "balance_query_events": 200,
     "balance_query_history": 200,
     "balance_query_usage": 200,
     "balance_query_quote": 200,

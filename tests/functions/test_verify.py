@@ -65,6 +65,7 @@ def test_a_table_written_by_the_service_alone_is_sound(
     assert again == {"read": 0, "found": 0, "finished": True}
     # By now its own rows exist.
     assert next_day == {**first, "read": first["read"] + 2}
+    assert output.metric("RowsVerified") == [first["read"], 0, next_day["read"]]
     assert output.metric("VerificationFindings") == []
 
 
