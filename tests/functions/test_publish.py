@@ -303,7 +303,8 @@ class Bus:
     """A client of EventBridge with one answer, which remembers what it was asked."""
 
     def __init__(self, answer: Any) -> None:
-        self.answer, self.asked = answer, []
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
 
     def put_events(self, **asked: Any) -> Any:
         self.asked.append(asked)

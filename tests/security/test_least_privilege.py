@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.client import BaseClient
@@ -152,7 +153,7 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
     checkout = config and Checkout(
         live=config.live, stack=config.stack, payment_methods=config.payment_methods, return_url=config.return_url
     )
-    outside = {
+    outside: dict[str, Any] = {
         "outbox": watched_outbox(deps.outbox, note),
         "webhook": watched_webhook(deps.webhook, note, REPLIES),
     }
@@ -439,7 +440,8 @@ def deliver(service: Service) -> None:
     REPLIES[:] = [Reply(204), Reply(500), Reply(410)]
     sqs = open_sqs()
     for number in range(3):
-        send(sqs, f"{QUEUES}/WebhookQueue.fifo", f"acme-{number}", f"evt_{number}", '{"id":"evt_1"}')
+        # SQS drops a repeat of an id, and each test lives this life once.
+        send(sqs, f"{QUEUES}/WebhookQueue.fifo", f"acme-{number}", f"evt_{uuid4().hex}", '{"id":"evt_1"}')
     received = sqs.receive_message(
         QueueUrl=f"{QUEUES}/WebhookQueue.fifo", MaxNumberOfMessages=3, AttributeNames=["All"]
     )
