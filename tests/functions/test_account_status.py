@@ -54,6 +54,17 @@ def test_a_stopped_account_spends_no_quota(service: Service, status: str) -> Non
 
 
 @pytest.mark.parametrize("status", STOPPED)
+def test_a_stopped_account_holds_nothing(service: Service, status: str) -> None:
+    service.open(credits=10)
+    become(service, status)
+
+    refused = service.hold(3)
+
+    assert (refused.status, refused.code) == (409, f"account_{status}")
+    assert service.balance()["credits"]["held"] == 0
+
+
+@pytest.mark.parametrize("status", STOPPED)
 def test_a_stopped_account_gets_no_quote(service: Service, status: str) -> None:
     service.open(credits=10)
     become(service, status)

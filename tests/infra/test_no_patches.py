@@ -8,7 +8,7 @@ import pytest
 
 from local.processes import ROOT
 
-OURS = ("prepaid", "functions", "fake_stripe", "local", "bench")
+OURS = ("prepaid", "functions", "fake_stripe", "local", "bench", "prepaid_client")
 TESTS = ("tests", "fake_stripe/tests", "bench")
 
 

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TESTS = [ROOT / "tests", ROOT / "fake_stripe" / "tests"]
 # Folders with tests only.
-ONLY_TESTS = ["functions", "infra", "property", "security", "stack", "store", "unit"]
+ONLY_TESTS = ["client", "functions", "infra", "property", "security", "stack", "store", "unit"]
 
 
 def imported_by(module: ast.Module) -> Iterator[str]:

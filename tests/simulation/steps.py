@@ -171,7 +171,7 @@ class Drawer:
         """Void a grant, mostly one that has credits left; or another entry."""
         dice = self.dice
         what = dice.choice((*["left"] * 9, "any", "any", "purchase", "entry", "unknown"))
-        credits = dice.choice((None, None, None, 1, 1, 2, 20))
+        credits = dice.choice((None, None, 1, 1, 1, 2, 20))
         return a_step("void", of, what=what, back=dice.choice((0, 0, 0, 1, 2, 5)), credits=credits)
 
     def again(self, of: int) -> Step:
@@ -380,7 +380,7 @@ class Drawer:
 WEIGHTS = {
     "debit": 560, "balance": 110, "balance_at": 22, "history": 32, "list_accounts": 8, "usage": 16,
     "list_purchases": 12, "show": 30, "again": 70,
-    "batch": 24, "quote": 30, "find": 30, "grant": 60, "void": 16, "put_account": 14, "patch_account": 6, "freeze": 8,
+    "batch": 24, "quote": 30, "find": 30, "grant": 60, "void": 22, "put_account": 14, "patch_account": 6, "freeze": 8,
     "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15,
     "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40,
     "boundary": 24, "hold": 60, "capture": 24, "release": 8, "reverse": 24, "erase": 6,
