@@ -227,6 +227,18 @@ def get_usage(
     return replace(_get(f"{_account(account)}/usage", answers.Usage, query=query), attempt_seconds=LONG_ATTEMPT_SECONDS)
 
 
+def list_events_of_account(
+    account: str, *, after: int | None = None, limit: int | None = None
+) -> Call[answers.EventsPage]:
+    """The events of the entries after entry `after`, from the ledger itself."""
+    return _get(f"{_account(account)}/events", answers.EventsPage, query={"after": after, "limit": limit})
+
+
+def list_events(*, after: str | None = None, limit: int | None = None) -> Call[answers.EventsFeed]:
+    """The events of all accounts in the last 30 days, after the `next` of an earlier page."""
+    return _get("/v1/events", answers.EventsFeed, query={"after": after, "limit": limit})
+
+
 def put_account(account: str, **terms: Unpack[NewTerms]) -> Call[answers.AccountTerms]:
     """Create an account, or replace all terms of one."""
     return _changing("PUT", _account(account), answers.AccountTerms, body=terms)

@@ -48,6 +48,7 @@ class AccountMethods:
     get_statement = Operation(calls.get_statement)
     get_statement_csv = Operation(calls.get_statement_csv)
     get_usage = Operation(calls.get_usage)
+    list_events_of_account = Operation(calls.list_events_of_account)
     put_account = Operation(calls.put_account)
     patch_account = Operation(calls.patch_account)
     get_account = Operation(calls.get_account)
@@ -69,6 +70,7 @@ class ServiceMethods:
 
     list_accounts = ServiceOperation(calls.list_accounts)
     accounts = ServiceListing(calls.list_accounts, lambda page: page.accounts)
+    list_events = ServiceOperation(calls.list_events)
     list_packs = ServiceOperation(calls.list_packs)
     get_catalog = ServiceOperation(calls.get_catalog)
     put_catalog = ServiceOperation(calls.put_catalog)
