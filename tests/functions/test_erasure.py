@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from prepaid.store.secrets import Versions, versions_of
 from tests.oracle import stored_form
 from tests.support.api import CONSUME, ERASE, HISTORY, STATEMENT, Answer
 from tests.support.gateway_events import Context
@@ -210,9 +211,32 @@ def test_a_retry_erases_what_the_deadline_left_over(shop: Service) -> None:
 def test_the_digest_of_the_customer_depends_on_the_secret(shop: Service) -> None:
     shop.erase(MARIA, key="k")
     deps = shop.functions.deps["erasures"]
-    shop.functions.deps["erasures"] = replace(deps, cursor_secret=lambda: "another")
+    shop.functions.deps["erasures"] = replace(deps, cursor_secrets=lambda: Versions(versions_of("another")))
 
     assert shop.erase(MARIA, key="k").code == "idempotency_key_reused"
+
+
+def test_a_retry_after_the_secret_was_rotated_is_the_same_erasure(shop: Service) -> None:
+    first = shop.erase(MARIA, key="k")
+    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets().value(1), 2: "new"})
+    shop.functions.change("erasures", cursor_secrets=lambda: rotated)
+
+    again = shop.erase(MARIA, key="k")
+
+    assert (again.status, again.body) == (201, first.body)
+    assert shop.erase(OTHER, key="k").code == "idempotency_key_reused"
+    assert shop.erase(OTHER, key="k2").body["entries"] == 1
+    assert verified(shop) == 0
+
+
+def test_a_walk_begun_before_a_rotation_is_continued(shop: Service) -> None:
+    with killed_after(shop.table.client, 4):
+        shop.erase(MARIA, key="k")
+    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets().value(1), 2: "new"})
+    shop.functions.change("erasures", cursor_secrets=lambda: rotated)
+
+    assert shop.erase(OTHER, key="k").code == "idempotency_key_reused"
+    assert shop.erase(MARIA, key="k").body["entries"] == 3
 
 
 def test_an_entry_written_during_the_walk_is_erased_too(shop: Service) -> None:

@@ -389,7 +389,7 @@ def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(
     def unexpected() -> str:
         raise AssertionError("the cursor's secret was read without a cursor")
 
-    service.functions.change(cursor_secret=unexpected)
+    service.functions.change(cursor_secrets=unexpected)
     service.open(credits=1)
     assert types(service.stored()) == ["plan_change", "grant"]
     assert entries(service(HISTORY)) == [2, 1]

@@ -1,6 +1,7 @@
 """The processed template has the values of expected_template.py, and no resource that it does not know."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -145,3 +146,41 @@ def test_changes_and_messages_start_the_right_functions(template: Template) -> N
     assert mappings == {"PublishFunctionChanges": events.STREAM, "DeliverFunctionMessages": events.MESSAGES}
     assert json.loads(changes["Pattern"]) == events.CHANGES
     assert of_type(template, "AWS::Events::EventBus") == {"EventBus": events.BUS}
+
+
+def test_a_stack_with_an_existing_table_refers_to_that_one_alone(template: Template) -> None:
+    parts = {**template["Resources"], "Outputs": template["Outputs"]}
+
+    used = references(chosen({name: part for name, part in parts.items() if name != "Table"}, "HasExistingTable"))
+
+    assert "ExistingTable" in used
+    assert "Table" not in used
+    # The stack's own table stays in it, with or without another one.
+    assert "Condition" not in template["Resources"]["Table"]
+
+
+def chosen(part: Any, condition: str) -> Any:
+    """The part of a template with the branch of each Fn::If that it has if this condition is true."""
+    if isinstance(part, list):
+        return [chosen(each, condition) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part.keys() == {"Fn::If"} and part["Fn::If"][0] == condition:
+        return chosen(part["Fn::If"][1], condition)
+    return {name: chosen(each, condition) for name, each in part.items()}
+
+
+def references(part: Any) -> set[str]:
+    """The names that a part of a template refers to."""
+    if isinstance(part, list):
+        return set[str]().union(*map(references, part))
+    if not isinstance(part, dict):
+        return set()
+    found = set[str]().union(*map(references, part.values()))
+    if isinstance(part.get("Ref"), str):
+        found.add(part["Ref"])
+    if isinstance(part.get("Fn::GetAtt"), list):
+        found.add(part["Fn::GetAtt"][0])
+    sub = part.get("Fn::Sub")
+    text = sub[0] if isinstance(sub, list) else sub
+    return found | set(re.findall(r"\$\{(\w+)", text or ""))

@@ -114,10 +114,14 @@ def test_a_permission_names_kinds_of_items_that_exist(template: dict[str, Any], 
         if not verb.startswith("dynamodb:"):
             continue
         if verb in OF_THE_STREAM:
-            assert resources_of(statement) == [("GetAtt", "Table.StreamArn")]
+            stream = ["HasExistingTable", ("Ref", "ExistingTableStream"), ("GetAtt", "Table.StreamArn")]
+            assert resources_of(statement) == [("If", stream)]
             continue
-        index = [("Sub", "${Table.Arn}/index/PurchasesByState")] if (role, verb) == LISTS_PURCHASES else []
-        assert resources_of(statement) == [("GetAtt", "Table.Arn"), *index]
+        index = (role, verb) == LISTS_PURCHASES
+        existing, own = ("Ref", "ExistingTable"), ("GetAtt", "Table.Arn")
+        indices = [("Sub", f"${{{name}}}/index/PurchasesByState") for name in ("ExistingTable", "Table.Arn")]
+        tables: list[Any] = [[existing, indices[0]], [own, indices[1]]] if index else [existing, own]
+        assert resources_of(statement) == [("If", ["HasExistingTable", *tables])]
         if (role, verb) == ("VerifyRole", "dynamodb:Scan"):
             assert "Condition" not in statement
             continue

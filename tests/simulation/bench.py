@@ -27,6 +27,7 @@ from prepaid.payments.sessions import open_stripe
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
@@ -218,8 +219,10 @@ class Bench:
             table=self.table,
             clock=lambda: floor_to_millisecond(self.now + self.skew),
             catalog=CatalogCache(lambda: self.monotonic),
-            cursor_secret=lambda: "cursor secret",
-            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self.draw, slow_digest=QUICK_DIGEST),
+            cursor_secrets=lambda: Versions(versions_of("cursor secret")),
+            codes=lambda: CodeSecrets(
+                peppers=Versions(versions_of("pepper")), random_bytes=self.draw, slow_digest=QUICK_DIGEST
+            ),
             stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,

@@ -23,6 +23,7 @@ from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.store.dynamodb import Deadline
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.stripe_wire import ADDRESS
 from tests.support.apps import load_app, silenced
@@ -95,8 +96,10 @@ class Stage:
             table=replace(world.table, deadline=deadline),
             clock=lambda: floor_to_millisecond(world.function_now()),
             catalog=world.frame.instance.catalog,
-            cursor_secret=lambda: "cursor secret",
-            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self._bytes, slow_digest=QUICK_DIGEST),
+            cursor_secrets=lambda: Versions(versions_of("cursor secret")),
+            codes=lambda: CodeSecrets(
+                peppers=Versions(versions_of("pepper")), random_bytes=self._bytes, slow_digest=QUICK_DIGEST
+            ),
             stripe=lambda: open_stripe(API_KEY, ADDRESS),
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,

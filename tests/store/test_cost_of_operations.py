@@ -29,7 +29,7 @@ from tests.support.store_driver import (
 )
 from tests.support.wire import Wire
 
-OPERATING = Path(__file__).parents[2] / "docs/operating.md"
+COSTS = Path(__file__).parents[2] / "docs/costs.md"
 TEXTS: Any = {"customer": "+55 11 98765-4321", "reference": "order-000123", "description": "Sticker for Rex"}
 TWO_QUOTAS = Terms(plan="trio", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo", currency="brl")
 # On the account of `busy`.
@@ -137,7 +137,7 @@ def test_all_that_time_has_done_is_three_writes(driver: StoreDriver, wire: Wire)
 
 def documented(heading: str) -> list[list[str]]:
     """The rows of the table that follows the words."""
-    _, _, rest = OPERATING.read_text("utf-8").partition(heading)
+    _, _, rest = COSTS.read_text("utf-8").partition(heading)
     table = rest[rest.index("\n|") :].strip().split("\n\n")[0]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
 

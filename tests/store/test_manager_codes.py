@@ -10,6 +10,7 @@ import pytest
 
 from prepaid.core.errors import CodeLocked, InvalidRequest, WrongCode
 from prepaid.core.manager_code import MAX_TRIES
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets, check_code, code_digest, slow_digest
 from tests.support.manager_codes import (
     CODE,
@@ -30,6 +31,7 @@ __all__ = ["comparisons"]
 
 
 MINUTE = timedelta(minutes=1)
+ANOTHER = Versions(versions_of("another pepper"))
 
 
 # The code
@@ -42,28 +44,28 @@ def test_the_table_holds_no_readable_code_and_no_pepper(driver: StoreDriver) -> 
 
     everything = repr(item).encode() + bytes(item["digest"]["B"]) + bytes(item["salt"]["B"])
     assert CODE.encode() not in everything
-    assert CODES.pepper.encode() not in everything
+    assert CODES.peppers.value(1).encode() not in everything
     assert (len(item["salt"]["B"]), len(item["digest"]["B"])) == (16, 64)
 
 
 def test_the_digest_has_the_decided_cost() -> None:
     salt = b"salt" * 4
 
-    digest = CodeSecrets(pepper="p").slow_digest(b"peppered", salt)
+    digest = CodeSecrets(peppers=Versions(versions_of("p"))).slow_digest(b"peppered", salt)
 
     assert digest == scrypt(b"peppered", salt=salt, n=2**14, r=8, p=1)
 
 
 def test_the_real_function_runs_within_its_memory() -> None:
     """It has room for a cost twice as high."""
-    real = CodeSecrets(pepper="pepper")
+    real = CodeSecrets(peppers=Versions(versions_of("pepper")))
 
-    digest = code_digest(CODE, b"salt" * 4, real)
+    digest = code_digest(CODE, b"salt" * 4, 1, real)
 
-    assert digest != code_digest(WRONG, b"salt" * 4, real)
-    assert digest != code_digest(CODE, b"malt" * 4, real)
-    assert digest != code_digest(CODE, b"salt" * 4, replace(real, pepper="another pepper"))
-    assert digest != code_digest(CODE, b"salt" * 4, replace(real, slow_digest=partial(slow_digest, cost=2**15)))
+    assert digest != code_digest(WRONG, b"salt" * 4, 1, real)
+    assert digest != code_digest(CODE, b"malt" * 4, 1, real)
+    assert digest != code_digest(CODE, b"salt" * 4, 1, replace(real, peppers=ANOTHER))
+    assert digest != code_digest(CODE, b"salt" * 4, 1, replace(real, slow_digest=partial(slow_digest, cost=2**15)))
 
 
 def test_the_same_code_of_two_accounts_is_stored_differently(driver: StoreDriver) -> None:
@@ -93,7 +95,7 @@ def test_a_code_hashed_with_another_pepper_is_wrong(driver: StoreDriver) -> None
     set_code(driver, CODE)
 
     with pytest.raises(WrongCode):
-        check_code(driver.table, "acme", CODE, replace(CODES, pepper="another pepper"), now=NOW)
+        check_code(driver.table, "acme", CODE, replace(CODES, peppers=ANOTHER), now=NOW)
 
 
 def test_an_account_without_a_code_accepts_none(driver: StoreDriver) -> None:

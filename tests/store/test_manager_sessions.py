@@ -18,6 +18,7 @@ from prepaid.core.manager_code import MAX_TRIES
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.manager_codes import SessionClaim, session_claim_from_item
 from prepaid.store.purchases import find_purchase_by_key
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import derive_session, token_digest
 from tests.support.manager_codes import CODE, RECORD, WRONG, number, require, set_code, try_code
 from tests.support.store_driver import (
@@ -234,7 +235,9 @@ def test_a_token_cannot_be_made_from_the_table_alone(driver: StoreDriver) -> Non
     opened = driver.open_session(CODE, key="k")
     claim = session_claim_from_item(stored(driver.table)[CLAIM])
 
-    derived = derive_session(claim, "acme", "k", replace(CODES, pepper="another pepper"), replayed=True)
+    derived = derive_session(
+        claim, "acme", "k", replace(CODES, peppers=Versions(versions_of("another pepper"))), replayed=True
+    )
 
     assert derive_session(claim, "acme", "k", CODES, replayed=False) == opened
     assert derived.token != opened.token
@@ -242,7 +245,7 @@ def test_a_token_cannot_be_made_from_the_table_alone(driver: StoreDriver) -> Non
 
 
 def test_a_token_depends_on_account_key_code_and_claim(driver: StoreDriver) -> None:
-    claim = SessionClaim(code_version=1, expires_at=NOW, nonce=b"m" * 16)
+    claim = SessionClaim(code_version=1, pepper=1, expires_at=NOW, nonce=b"m" * 16)
 
     def token(claim: SessionClaim = claim, account: str = "acme", key: str = "k") -> str:
         return derive_session(claim, account, key, CODES, replayed=False).token

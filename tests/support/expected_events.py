@@ -24,7 +24,7 @@ STREAM: Properties = {
     "BatchSize": 100,
     "BisectBatchOnFunctionError": True,
     "DestinationConfig": {"OnFailure": {"Destination": attribute("DeadLetters")}},
-    "EventSourceArn": attribute("Table", "StreamArn"),
+    "EventSourceArn": either("HasExistingTable", ref("ExistingTableStream"), attribute("Table", "StreamArn")),
     "FunctionName": ref("PublishFunction"),
     "MaximumRecordAgeInSeconds": HOUR,
     "ParallelizationFactor": 1,
@@ -85,6 +85,7 @@ ALARMS = {
 }
 
 PARAMETERS: dict[str, Properties] = {
+    "ExistingTableStream": {"Type": "String", "Default": ""},
     "PublishSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     # Empty: no webhook, no queue. The local cloud's receivers have no certificate.
     "WebhookTarget": {

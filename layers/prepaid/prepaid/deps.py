@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table, within
+from prepaid.store.secrets import Versions
 
 if TYPE_CHECKING:
     from prepaid.messaging.webhook import Reply
@@ -58,7 +59,7 @@ class Deps:
     table: Table
     clock: Callable[[], datetime]
     catalog: CatalogCache
-    cursor_secret: Callable[[], str]
+    cursor_secrets: Callable[[], Versions]
     codes: "Callable[[], CodeSecrets]"
     stripe: "Callable[[], Stripe]"
     webhook_secrets: Callable[[], tuple[str, ...]]

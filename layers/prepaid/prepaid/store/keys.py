@@ -12,10 +12,13 @@ PURCHASE_ROW_PREFIX = "PURCHASE#"
 MANAGER = "MANAGER"
 PUBLISHED = "PUBLISHED"
 ALERT_PREFIX = "ALERT#"
+# After every sort key.
+HIGHEST = "\U0010ffff"
 
 CATALOG = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
 VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "CHECKPOINT"}}
+RECENT_VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "RECENT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
 PUBLISHING = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "START"}}
 WARNINGS = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "WARNINGS"}}
@@ -171,6 +174,11 @@ def feed(published_at: datetime, what: str) -> Key:
 def feed_sort(published_at: datetime, what: str) -> str:
     """Sorted by time, to the millisecond. what: an account and its entry or alert."""
     return f"{published_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{published_at.microsecond // 1000:03d}#{what}"
+
+
+def audit(account: str) -> Key:
+    """Where the next recent pass continues. A row of its own, because the mark is read with each page."""
+    return _key(f"VERIFIED#{account}", "AUDIT")
 
 
 def split(partition: str) -> tuple[str, str]:
