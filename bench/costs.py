@@ -245,7 +245,8 @@ def count_resources(template: Mapping[str, Any]) -> dict[str, int]:
     for resource in template["Resources"].values():
         counts[resource["Type"]] = counts.get(resource["Type"], 0) + 1
         for event in resource["Properties"].get("Events", {}).values():
-            counts["routes" if event["Type"] == "HttpApi" else "AWS::Scheduler"] += 1
+            if event["Type"] in {"HttpApi", "ScheduleV2"}:
+                counts["routes" if event["Type"] == "HttpApi" else "AWS::Scheduler"] += 1
     return counts
 
 

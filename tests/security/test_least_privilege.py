@@ -509,9 +509,12 @@ def rights(template: Template, function: str) -> set[tuple[str, str]]:
 
 
 def name_of(resource: Any) -> str:
-    """The logical name of a resource; of a conditional one, when it exists."""
+    """The logical name of a resource; of a conditional one, when it exists; of the stack's own table."""
     tag, value = resource
-    return name_of(value[1]) if tag == "If" else str(value).partition(".")[0]
+    if tag == "If":
+        condition, then, otherwise = value
+        return name_of(otherwise if condition == "HasExistingTable" else then)
+    return str(value).partition(".")[0]
 
 
 def uses(template: Template, recorded: Recorded, function: str) -> set[tuple[str, str]]:

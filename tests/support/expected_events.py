@@ -85,7 +85,11 @@ ALARMS = {
 }
 
 PARAMETERS: dict[str, Properties] = {
-    "ExistingTableStream": {"Type": "String", "Default": ""},
+    "ExistingTableStream": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "(arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+/stream/[0-9T:.-]+)?",
+    },
     "PublishSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     # Empty: no webhook, no queue. The local cloud's receivers have no certificate.
     "WebhookTarget": {
