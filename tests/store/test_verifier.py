@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from prepaid.core.ids import hold_id
 from prepaid.core.ledger import Revoke
 from prepaid.core.purchase import PurchaseState
 from prepaid.store import keys
@@ -153,6 +154,7 @@ def test_any_removed_row_is_found(clean: Stored, whole: WholeTable) -> None:
     whole.hold(clean)
     living = {f"acme#{lot.id}" for lot in StoreDriver(whole.table).account().lots}
     living |= {f"zoo#{lot.id}" for lot in StoreDriver(whole.table).account("zoo").lots}
+    living |= {f"zoo#{hold_id(hold.number)}" for hold in StoreDriver(whole.table).account("zoo").holds}
 
     # The sweep removes the rows of lots whose end is recorded, or that were spent by then: it may have been here.
     swept = {key for key in clean if key[0].startswith("DUE#") and key[1] not in living}
