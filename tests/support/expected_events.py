@@ -8,7 +8,6 @@ from tests.support.expected_template import (
     alarm,
     attribute,
     either,
-    random_text,
     ref,
 )
 
@@ -25,7 +24,7 @@ STREAM: Properties = {
     "BisectBatchOnFunctionError": True,
     "DestinationConfig": {"OnFailure": {"Destination": attribute("DeadLetters")}},
     "EventSourceArn": either("HasExistingTable", ref("ExistingTableStream"), attribute("Table", "StreamArn")),
-    "FunctionName": ref("PublishFunction"),
+    "FunctionName": ref("PublishFunctionAliaslive"),
     "MaximumRecordAgeInSeconds": HOUR,
     "ParallelizationFactor": 1,
     "StartingPosition": "TRIM_HORIZON",
@@ -34,7 +33,7 @@ STREAM: Properties = {
 MESSAGES: Properties = {
     "BatchSize": 1,
     "EventSourceArn": attribute("WebhookQueue"),
-    "FunctionName": ref("DeliverFunction"),
+    "FunctionName": ref("DeliverFunctionAliaslive"),
     "FunctionResponseTypes": ["ReportBatchItemFailures"],
 }
 
@@ -54,8 +53,8 @@ FIFO_QUEUES: Properties = {
     "WebhookDeadLetters": QUEUE | {"FifoQueue": True},
 }
 
-# An empty list: nothing is sent before its signing secret is written.
-SECRETS = {"WebhookSecret": random_text(SecretStringTemplate='{"secrets": []}', GenerateStringKey="unused")}
+# Nothing is sent before its signing secret is written.
+SECRETS: Properties = {"WebhookSecret": {}}
 
 SENDERS = {"DeliverRole"}
 
@@ -111,6 +110,7 @@ CONDITIONAL = dict.fromkeys(
     [
         "DeliverErrors",
         "DeliverFunction",
+        "DeliverFunctionAliaslive",
         "DeliverFunctionMessages",
         "DeliverLog",
         "DeliverRole",
