@@ -99,6 +99,9 @@ def is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Respo
     if isinstance(request, requests.Void) and request.lot > number:
         # The oracle's ledger also has lots that were granted later.
         return bool(response.body["code"] == "grant_not_found")
+    if number > len(ledger.oracle.lines):
+        # The ledger breaks a rule before this entry, which is a fault already: nothing says what it refuses.
+        return True
     # Without the holds and reversals of later entries.
     then = replace(ledger.oracle, lines=ledger.oracle.lines[:number])
     for now in _instants(state, ledger.lines[number]["at"], attempt, response):

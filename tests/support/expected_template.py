@@ -110,7 +110,7 @@ PARAMETERS: dict[str, Properties] = {
     "ThrottleBurst": {"Type": "Number", "Default": 1000},
     # About 90 metrics once every route is in use, at 0.30 dollars a month each.
     "DetailedMetrics": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
-    # Empty: the alarms notify nobody. RULES refuses that with live keys.
+    # Empty: the alarms notify nobody. With live keys, a rule in RULES rejects it.
     "AlarmEmail": {"Type": "String", "Default": ""},
     # 80 percent of the quota that an account has by default.
     "ConcurrencyAlarm": {"Type": "Number", "Default": 800, "MinValue": 1},
@@ -592,7 +592,7 @@ ALARMS = {
     "ConcurrencyHigh": alarm(
         "AWS/Lambda", "ConcurrentExecutions", {}, statistic="Maximum", threshold=ref("ConcurrencyAlarm")
     ),
-    # In milliseconds. A charge takes about 50, and a busy account retries for three seconds.
+    # In milliseconds. A debit takes about 50, and on a busy account it retries for three seconds.
     "SpendingSlow": alarm(
         "AWS/Lambda",
         "Duration",
