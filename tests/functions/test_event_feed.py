@@ -5,15 +5,12 @@ from typing import Any
 
 import pytest
 
-from prepaid.deps import Outbox
-from prepaid.store import keys
 from prepaid.use_cases.following import MAX_HOURS
 from tests.support.api import EVENTS, FEED, Answer
-from tests.support.gateway_events import ADMIN, Context
+from tests.support.gateway_events import ADMIN
 from tests.support.handlers import Clock
-from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
-from tests.support.publishing import ids
+from tests.support.publishing import ids, publish_entry
 
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 
@@ -22,13 +19,6 @@ def page(service: Service, **query: str) -> Any:
     answer: Answer = service(FEED, None, query=query, by=ADMIN)
     assert answer.status == 200, answer
     return answer.body
-
-
-def publish(service: Service, account: str, entry: int) -> None:
-    service.functions.change("publish", outbox=Outbox(to_webhook=None, to_bus=lambda _: None))
-    records = [{"dynamodb": {"Keys": keys.entry(account, entry)}}]
-    with acting_as("publish"):
-        service.functions["publish"]({"Records": records}, Context(remaining=60_000))
 
 
 def everything(service: Service, limit: str = "100", after: str = "") -> list[Any]:
@@ -45,13 +35,13 @@ def everything(service: Service, limit: str = "100", after: str = "") -> list[An
 def published(service: Service, clock: Clock) -> Service:
     """Two accounts, published one after the other, a minute ago."""
     service.open(credits=12)
-    publish(service, "acme", 1)
+    publish_entry(service, "acme", 1)
     clock.now += SECOND
     service.open("zoo")
-    publish(service, "zoo", 1)
+    publish_entry(service, "zoo", 1)
     clock.now += SECOND
     service.spend(10)
-    publish(service, "acme", 3)
+    publish_entry(service, "acme", 3)
     clock.now += 60 * SECOND
     return service
 
@@ -71,7 +61,7 @@ def test_pages_of_the_feed_join_without_gaps(published: Service, limit: str) -> 
 
 def test_the_feed_ends_half_a_minute_ago(service: Service, clock: Clock) -> None:
     service.open()
-    publish(service, "acme", 1)
+    publish_entry(service, "acme", 1)
     clock.now += 29 * SECOND
     before = page(service, after="2026-06-16T12:00:00.000#")
     clock.now += 2 * SECOND
@@ -86,7 +76,7 @@ def test_a_consumer_that_was_away_for_days_catches_up(published: Service, clock:
     first = page(published, limit="1", after="2026-06-16T12:00:00.000#")
     clock.now += 20 * DAY
     published.spend(1)
-    publish(published, "acme", 4)
+    publish_entry(published, "acme", 4)
     clock.now += HOUR
 
     rest = everything(published, after=first["next"])

@@ -7,11 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prepaid.core.catalog import Catalog
+from prepaid.deps import Outbox
 from prepaid.store import keys
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Table
 from prepaid.store.publishing import KEEP_FEED, read_feed
 from prepaid.use_cases.publishing import PublishContext, SentEvent
+from tests.support.gateway_events import Context
+from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
 from tests.support.store_driver import NOW, Stored
 
 SOURCE = "prepaid/test"
@@ -76,6 +80,14 @@ def row_of_entry(account: str, number: int) -> tuple[str, str]:
     """What the stream names when this entry is written."""
     key = keys.entry(account, number)
     return key["PK"]["S"], key["SK"]["S"]
+
+
+def publish_entry(service: Service, account: str, entry: int) -> None:
+    """Run the publisher as the stream does after this entry."""
+    service.functions.change("publish", outbox=Outbox(to_webhook=None, to_bus=lambda _: None))
+    records = [{"dynamodb": {"Keys": keys.entry(account, entry)}}]
+    with acting_as("publish"):
+        service.functions["publish"]({"Records": records}, Context(remaining=60_000))
 
 
 def feed(table: Table, *, since: datetime = NOW - 2 * HOUR, hours: int = 4) -> list[dict[str, Any]]:
