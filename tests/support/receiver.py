@@ -42,8 +42,8 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """A receiver for the length of a with block."""
+def receiver(port: int = 0) -> Iterator[Receiver]:
+    """A receiver for the length of a with block; at any port by default."""
     receiving = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,7 +74,7 @@ def receiver() -> Iterator[Receiver]:
         def handle_error(self, *_: Any) -> None:
             """A client that gave up waiting is no error here."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", port), Handler) as server:
         receiving.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield receiving
