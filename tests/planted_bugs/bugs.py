@@ -1,6 +1,7 @@
 """Every planted bug, by area."""
 
 from tests.planted_bugs.areas.api import API
+from tests.planted_bugs.areas.client import CLIENT
 from tests.planted_bugs.areas.erasures import ERASURES
 from tests.planted_bugs.areas.events import EVENTS
 from tests.planted_bugs.areas.holds import HOLDS
@@ -42,5 +43,6 @@ AREAS = {
     "template": TEMPLATE,
     "verifier": VERIFIER,
     "support": SUPPORT,
+    "client": CLIENT,
 }
 BUGS = tuple(bug for bugs in AREAS.values() for bug in bugs)

@@ -124,7 +124,7 @@ EVENTS = (
     ),
     Bug(
         "410 is an error like others",
-        "GONE",
+        "delivering:GONE",
         "410",
         "411",
         ("functions/test_webhook_deliveries",),
