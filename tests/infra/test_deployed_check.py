@@ -74,6 +74,9 @@ def function(params: Any) -> dict[str, Any]:
     }
 
 
+SCHEDULED = ("Reconcile", "ExpirySweep", "Verify", "Publish")
+
+
 def secret(_: Any) -> dict[str, Any]:
     return {"SecretString": json.dumps({"api_key": KEY, "webhook_secrets": ["whsec_in_a_test"]})}
 
@@ -81,7 +84,7 @@ def secret(_: Any) -> dict[str, Any]:
 @pytest.fixture
 def aws(api_url: str, stripe_url: str) -> DescribedAws:
     """An account with a stack that lacks nothing."""
-    names = [*TEMPLATE["Resources"], *(f"{name}FunctionSchedule" for name in ("Reconcile", "ExpirySweep", "Verify"))]
+    names = [*TEMPLATE["Resources"], *(f"{name}FunctionSchedule" for name in SCHEDULED)]
     outputs = {"ApiUrl": api_url, "ApiId": "api", "TableName": "table", "AlarmTopicArn": TOPIC} | {
         f"{name}StripeSecretArn": name for name in check.KEYS
     }

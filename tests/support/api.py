@@ -165,6 +165,7 @@ class Api(ABC):
 
         may_fail: whether the test is about 5xx; elsewhere a 5xx fails the test.
         """
+        assert all(f"{{{name}}}" in route for name in path), f"{route} has no {', '.join(path)}"
         sent = {"content-type": "application/json"} if json is not None or body is not None else {}
         if route in NEEDS_KEY:
             sent["idempotency-key"] = self.new_key() if key is None else key
