@@ -212,7 +212,7 @@ def test_a_schedule_that_never_starts_is_named(aws: DescribedAws) -> None:
 
     sentences = found(aws)
 
-    assert len(sentences) == 6
+    assert len(sentences) == 2 * len(SCHEDULED)
     assert "schedules: the schedule of ReconcileFunction is DISABLED" in sentences
     assert any("instead of its alias live" in sentence for sentence in sentences)
 

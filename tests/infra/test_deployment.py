@@ -11,8 +11,8 @@ from deployment.build import architecture_of, machine_of
 from deployment.deploy import POLICY, deploy_arguments, protect
 from deployment.marks import mark
 from deployment.settings import Environment, SettingsError, every_parameter, read_environment, read_template
-from tests.support.described_aws import DescribedAws
 from tests.support import expected_events as events
+from tests.support.described_aws import DescribedAws
 from tests.support.expected_template import PARAMETERS, RETAINED
 
 ROOT = Path(__file__).parents[2]

@@ -160,8 +160,8 @@ EVENTS = (
     Bug(
         "a failed event leaves the queue",
         "deliver:run",
-        'deps.webhook.hide(record["receiptHandle"], delivered.wait_seconds) return False',
-        'deps.webhook.hide(record["receiptHandle"], delivered.wait_seconds) return True',
+        "return False",
+        "return True",
         ("functions/test_webhook_deliveries",),
     ),
     Bug(
