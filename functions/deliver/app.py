@@ -39,13 +39,13 @@ def run(deps: Deps, record: dict[str, Any]) -> bool:
     )
     logger.info("webhook", extra={"outcome": delivered.outcome, "status": delivered.status, "tries": queued.tries})
     if delivered.outcome == "failed":
-        count(Metric.WEBHOOKS_FAILED, 1)
+        count(Metric.ENDPOINT_DELIVERIES_FAILED, 1)
         deps.webhook.hide(record["receiptHandle"], delivered.wait_seconds)
         return False
     if delivered.outcome == "delivered":
-        count(Metric.WEBHOOKS_DELIVERED, 1)
+        count(Metric.ENDPOINT_DELIVERIES, 1)
         return True
-    count(Metric.WEBHOOKS_GIVEN_UP, 1)
+    count(Metric.ENDPOINT_DELIVERIES_GIVEN_UP, 1)
     attributes = record["attributes"]
     deps.webhook.give_up(attributes["MessageGroupId"], attributes["MessageDeduplicationId"], record["body"])
     return True

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import EVENTS, PATCH_ACCOUNT, PUT_CATALOG
+from tests.support.account_life import DETAILS
+from tests.support.api import CONSUME, EVENTS, PATCH_ACCOUNT, PUT_CATALOG
 from tests.support.functions import STACK
 from tests.support.in_process import Service
 
@@ -36,7 +37,7 @@ def test_the_events_of_a_ledger_are_listed_in_its_order(service: Service) -> Non
 
 def test_an_event_is_a_cloud_event_without_texts(service: Service) -> None:
     service.open(credits=12)
-    spent = service.spend(1, description="a photo of Ana", customer="Ana", reference="visit-4711")
+    spent = service(CONSUME, json={"feature": "sticker", "quantity": 1, **DETAILS})
 
     (event,) = page(service, after="2")["events"]
 

@@ -95,7 +95,7 @@ def test_an_accepted_event_leaves_the_queue(
 
     assert [(one.path, one.body) for one in receiving.received] == [("/hooks", TEXT)]
     assert (deliver.hidden, deliver.given_up) == ([], [])
-    assert output.metric("WebhooksDelivered") == [1]
+    assert output.metric("EndpointDeliveries") == [1]
 
 
 @pytest.mark.parametrize("secret", [NEW, OLD])
@@ -121,7 +121,7 @@ def test_a_refused_event_stays_and_waits(deliver: Deliverer, receiving: Receiver
     # A redirect isn't followed: nobody promised that its target is the platform's.
     assert [one.path for one in receiving.received] == ["/hooks"]
     assert (deliver.hidden, deliver.given_up) == ([5], [])
-    assert output.metric("WebhooksFailed") == [1]
+    assert output.metric("EndpointDeliveriesFailed") == [1]
 
 
 @pytest.mark.parametrize("answer", [None, Answer(wait_seconds=3 * SECONDS)], ids=["hangs up", "hangs"])
@@ -214,7 +214,7 @@ def test_an_event_is_given_up_after_three_days(
 
     # What waited behind an old one is sent once, and then given up too.
     assert deliver.given_up == [("acme", "evt_1", TEXT)]
-    assert output.metric("WebhooksGivenUp") == [1]
+    assert output.metric("EndpointDeliveriesGivenUp") == [1]
 
 
 def test_an_old_event_that_is_accepted_is_delivered(deliver: Deliverer, clock: Clock) -> None:
@@ -231,7 +231,7 @@ def test_410_stops_the_deliveries(deliver: Deliverer, receiving: Receiver, outpu
 
     assert len(receiving.received) == 1
     assert deliver.given_up == [("acme", "evt_1", TEXT)] * 2
-    assert output.metric("WebhooksGivenUp") == [1, 1]
+    assert output.metric("EndpointDeliveriesGivenUp") == [1, 1]
 
 
 def test_another_address_is_not_stopped(deliver: Deliverer, receiving: Receiver) -> None:

@@ -68,14 +68,14 @@ ALARMS = {
         threshold=5 * MINUTE * 1000,
     ),
     # A receiver's deployment takes minutes.
-    "WebhooksLate": alarm(
+    "EndpointDeliveriesLate": alarm(
         "AWS/SQS",
         "ApproximateAgeOfOldestMessage",
         {"QueueName": attribute("WebhookQueue", "QueueName")},
         statistic="Maximum",
         threshold=HOUR,
     ),
-    "WebhooksGivenUp": alarm(
+    "EndpointDeliveriesGivenUp": alarm(
         "AWS/SQS",
         "ApproximateNumberOfMessagesVisible",
         {"QueueName": attribute("WebhookDeadLetters", "QueueName")},
@@ -117,8 +117,8 @@ CONDITIONAL = dict.fromkeys(
         "WebhookDeadLetters",
         "WebhookQueue",
         "WebhookSecret",
-        "WebhooksGivenUp",
-        "WebhooksLate",
+        "EndpointDeliveriesGivenUp",
+        "EndpointDeliveriesLate",
     ],
     "HasWebhook",
 )

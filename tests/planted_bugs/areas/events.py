@@ -106,14 +106,14 @@ EVENTS = (
         "signed_headers",
         "for key in keys",
         "for key in keys[:1]",
-        ("core/test_webhook_signature",),
+        ("core/test_signed_headers",),
     ),
     Bug(
         "the signature leaves out the time",
         "signed_headers",
         'f"{event_id}.{timestamp}.{body}"',
         'f"{event_id}..{body}"',
-        ("core/test_webhook_signature",),
+        ("core/test_signed_headers",),
     ),
     Bug(
         "a redirect counts as delivered",
@@ -160,8 +160,8 @@ EVENTS = (
     Bug(
         "a failed event leaves the queue",
         "deliver:run",
-        'deps.webhook.hide(record["receiptHandle"], delivered.wait_seconds) return False',
-        'deps.webhook.hide(record["receiptHandle"], delivered.wait_seconds) return True',
+        "return False",
+        "return True",
         ("functions/test_webhook_deliveries",),
     ),
     Bug(
