@@ -71,7 +71,7 @@ def answers(*statuses: int | None) -> Callable[[Received], Answer | None]:
 @contextmanager
 def running(prepaid: CommandLine, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The installed program, which follows until it is stopped."""
-    program = [Path(sys.executable).with_name("prepaid"), "events", "listen", *arguments]
+    program = [str(Path(sys.executable).with_name("prepaid")), "events", "listen", *arguments]
     environment = {**os.environ, "PREPAID_PROFILE": str(prepaid.profile)}
     pipe = subprocess.PIPE
     with subprocess.Popen(program, env=environment, text=True, stdout=pipe, stderr=pipe) as started:
@@ -306,7 +306,7 @@ def test_the_example_receives_what_listen_sends(prepaid: CommandLine, spent: Ser
     secret = prepaid.json(*command)["secret"]
     environment = {**os.environ, "PREPAID_WEBHOOK_SECRET": secret}
 
-    arguments = [sys.executable, example, url.rpartition(":")[2]]
+    arguments = [sys.executable, str(example), url.rpartition(":")[2]]
     with subprocess.Popen(arguments, env=environment, text=True, stdout=subprocess.PIPE) as program:
         assert program.stdout
         begun = program.stdout.readline()

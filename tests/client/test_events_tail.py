@@ -112,7 +112,7 @@ def test_no_service_at_the_start_is_exit_code_2(prepaid: CommandLine) -> None:
 def test_ctrl_c_ends_a_tail_without_an_error(prepaid: CommandLine, service: Service) -> None:
     service.open(credits=12)
     program = [
-        Path(sys.executable).with_name("prepaid"),
+        str(Path(sys.executable).with_name("prepaid")),
         "events",
         "tail",
         "--account",

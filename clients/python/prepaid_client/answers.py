@@ -440,6 +440,11 @@ class EventsPage:
     events: tuple[ListedEvent, ...]
     next: int
 
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the list continues. Its end shows with a page that is empty."""
+        return str(self.next) if self.events else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsFeed:
@@ -448,6 +453,11 @@ class EventsFeed:
     events: tuple[ListedEvent, ...]
     next: str
     more: bool
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the list continues."""
+        return self.next if self.more else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
