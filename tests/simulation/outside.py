@@ -49,7 +49,7 @@ class Outside:
         )
 
     def save(self) -> tuple[Any, ...]:
-        return self.status, *map(tuple, (self.queue, self.bus, self.received, self.given_up))
+        return self.status, *(tuple(found) for found in (self.queue, self.bus, self.received, self.given_up))
 
     def load(self, saved: tuple[Any, ...]) -> None:
         self.status, *lists = saved
