@@ -254,10 +254,11 @@ def _is_compared(partition: str) -> bool:
     return partition.partition("#")[0] not in PLACES
 
 
-def fed(bench: Bench) -> list[str]:
-    """The ids of the feed's events, in its order."""
+def fed(bench: Bench) -> list[tuple[str, str]]:
+    """The feed's events, by account, in its order."""
     rows = sorted((key, item) for key, item in bench.items().items() if key[0].startswith("FEED#"))
-    return [json.loads(event["S"])["id"] for _, item in rows for event in item["events"]["L"]]
+    events = [json.loads(event["S"]) for _, item in rows for event in item["events"]["L"]]
+    return sorted(((event["subject"], event["id"]) for event in events), key=lambda event: event[0])
 
 
 def readable(item: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prepaid.deps import Outbox, Webhook
 from prepaid.messaging.webhook import Reply
+from prepaid.use_cases.delivering import SUCCESSES
 from prepaid.use_cases.publishing import SentEvent
 
 # How a call to any of them is named among the calls of an invocation.
@@ -26,14 +27,14 @@ class NoAnswer(Exception):
 class Outside:
     """call: makes a call, under its name, unless a fault meets it. queue, bus: the ids that they accepted, by account.
 
-    received, given_up: the ids that reached the receiver and the dead letters. status: the receiver's answer.
+    accepted, given_up: the ids that the receiver and the dead letters accepted. status: the receiver's answer.
     """
 
     call: Call
     status: int = 200
     queue: list[tuple[str, str]] = field(default_factory=list)
     bus: list[tuple[str, str]] = field(default_factory=list)
-    received: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
 
     def outbox(self) -> Outbox:
@@ -49,21 +50,16 @@ class Outside:
         )
 
     def save(self) -> tuple[Any, ...]:
-        return self.status, *map(tuple, (self.queue, self.bus, self.received, self.given_up))
+        return self.status, *(tuple(found) for found in (self.queue, self.bus, self.accepted, self.given_up))
 
     def load(self, saved: tuple[Any, ...]) -> None:
         self.status, *lists = saved
-        self.queue, self.bus, self.received, self.given_up = map(list, lists)
+        self.queue, self.bus, self.accepted, self.given_up = map(list, lists)
 
-    def first_deliveries(self) -> dict[str, list[Any]]:
-        """What arrived where, in order and without repeats."""
-        arrived: dict[str, Sequence[Any]] = {
-            "queue": self.queue,
-            "bus": self.bus,
-            "received": self.received,
-            "given up": self.given_up,
-        }
-        return {where: list(dict.fromkeys(found)) for where, found in arrived.items()}
+    def first_deliveries(self) -> list[Any]:
+        """What arrived where, without repeats. Only the order of an account's events is promised."""
+        by_account = [sorted(dict.fromkeys(found), key=lambda event: event[0]) for found in (self.queue, self.bus)]
+        return [*by_account, *(list(dict.fromkeys(found)) for found in (self.accepted, self.given_up))]
 
     def _to_webhook(self, event: SentEvent) -> None:
         self.call(f"{OUTSIDE} send", lambda: self.queue.append((event.account, event.id)))
@@ -73,7 +69,8 @@ class Outside:
 
     def _post(self, _target: str, _body: str, headers: Mapping[str, str]) -> Reply:
         def send() -> Reply:
-            self.received.append(headers["webhook-id"])
+            if self.status in SUCCESSES:
+                self.accepted.append(headers["webhook-id"])
             return Reply(self.status)
 
         try:
