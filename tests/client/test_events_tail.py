@@ -102,7 +102,10 @@ def test_many_events_are_read_page_by_page(prepaid: CommandLine, service: Servic
     ],
 )
 def test_a_wrong_position_is_told(prepaid: CommandLine, arguments: tuple[str, ...], exits: int, said: str) -> None:
-    assert said in prepaid("events", "tail", "--no-follow", *arguments, exits=exits).stderr
+    stderr = prepaid("events", "tail", "--no-follow", *arguments, exits=exits).stderr
+
+    assert said in stderr
+    assert len(stderr.splitlines()) == 1
 
 
 def test_no_service_at_the_start_is_exit_code_2(prepaid: CommandLine) -> None:

@@ -56,16 +56,18 @@ Waits = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for even
 def tail(account: OneAccount = None, after: AfterPosition = None, wait: Waits = True, as_json: AsJson = False) -> None:
     """Print events as they happen. With --json, each is a line."""
     with interruptible(), service(_scope(account), as_json) as client:
-        position = first_position(client, account, after)
+        begin = first_position(client, account, after)
+        read_until: str | None = None
         if not as_json:
             print_line(*zip(HEADINGS, WIDTHS, strict=True))
         try:
-            for page in follow(client, account, position, wait=wait, on_trouble=_teller(as_json=as_json)):
+            for page in follow(client, account, begin, wait=wait, on_trouble=_teller(as_json=as_json)):
                 for followed in page.events:
                     _print_event(followed, as_json=as_json)
-                position = page.next
+                read_until = page.next
         finally:
-            say(f"continue with --after '{position}'", {"next": position}, as_json=as_json)
+            if read_until is not None:
+                say(f"continue with --after '{read_until}'", {"next": read_until}, as_json=as_json)
 
 
 @events_app.command()
