@@ -158,7 +158,7 @@ CLIENT = (
         "client:Hold.capture",
         "self.open = True",
         "",
-        ("client/test_holds",),
+        ("test_a_refused_capture_releases_the_hold",),
     ),
     Bug(
         "a release that fails hides the work's own error",
