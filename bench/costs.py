@@ -243,7 +243,8 @@ def count_resources(template: Mapping[str, Any]) -> dict[str, int]:
             metrics = resource["Properties"].get("Metrics", [{"MetricStat": {}}])
             counts["metrics of alarms"] += sum("MetricStat" in metric for metric in metrics)
         for event in resource["Properties"].get("Events", {}).values():
-            counts["routes" if event["Type"] == "HttpApi" else "AWS::Scheduler"] += 1
+            if event["Type"] in {"HttpApi", "ScheduleV2"}:
+                counts["routes" if event["Type"] == "HttpApi" else "AWS::Scheduler"] += 1
     return counts
 
 

@@ -93,6 +93,10 @@ def announce(stack: Stack, seconds: float) -> None:
     print(f"  .venv/bin/prepaid login --file {shown(stack.file)}")
     print(f"  .venv/bin/prepaid balance {addresses.demo_account}")
     print("  .venv/bin/prepaid --help\n")
+    print("Events as they happen; and as a webhook, for the receiver in a third shell:\n")
+    print(f"  .venv/bin/prepaid events tail --account {addresses.demo_account}")
+    print(f"  .venv/bin/prepaid events listen --account {addresses.demo_account} --forward-to http://127.0.0.1:8000")
+    print("  .venv/bin/python clients/python/examples/receiver.py\n")
     print(f"A tour, to paste into another shell:\n\n{tour(addresses)}\n", flush=True)
 
 

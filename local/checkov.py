@@ -19,7 +19,10 @@ REASONS = {
         "The routes without a token have a throttle of their own. Reserved concurrency can't be set in a new account, "
         "whose quota is below what Lambda keeps unreserved."
     ),
-    "CKV_AWS_116": "API Gateway waits for the answer of seven functions. The three scheduled ones have a destination.",
+    "CKV_AWS_116": (
+        "API Gateway waits for the answer of seven functions. The scheduled ones and the publisher have a destination, "
+        "and what deliver can't send goes to the dead letters of its queue."
+    ),
     "CKV_AWS_117": "The functions call AWS and Stripe only. A VPC would need a NAT gateway and protect nothing.",
     "CKV_AWS_119": CUSTOMER_KEY,
     "CKV_AWS_149": CUSTOMER_KEY,

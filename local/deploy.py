@@ -86,6 +86,12 @@ class Deployed:
             arn = self.outputs[f"{function}StripeSecretArn"]
             secrets.put_secret_value(SecretId=arn, SecretString=json.dumps(value))
 
+    def write_webhook_secret(self, secret: str) -> None:
+        """Store the secret that signs events, if the stack sends them to a webhook."""
+        if arn := self.outputs.get("WebhookSecretArn"):
+            secrets: SecretsManagerClient = client(self.cloud, "secretsmanager")
+            secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({"secrets": [secret]}))
+
     def secret(self, output: str) -> str:
         """The secret whose address is an output of the stack."""
         secrets: SecretsManagerClient = client(self.cloud, "secretsmanager")

@@ -45,15 +45,21 @@ def resolve(value: Any, names: Mapping[str, str]) -> Any:  # noqa: PLR0911 - one
     return {key: resolve(item, names) for key, item in value.items()}
 
 
+def deployed_functions(template: Mapping[str, Any], resources: Mapping[str, str]) -> list[str]:
+    """The template's functions that exist. One whose condition doesn't hold, such as the deliverer's, doesn't."""
+    return [
+        name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Function" and name in resources
+    ]
+
+
 def import_routes(stack: Deployed) -> None:
     """Create the authorizers, integrations and routes in the deployed API's body."""
-    functions = {
-        name for name, resource in stack.template["Resources"].items() if resource["Type"] == "AWS::Lambda::Function"
-    }
     awslambda = client(stack.cloud, "lambda")
     arns = {
         name: awslambda.get_function(FunctionName=stack.resources[name])["Configuration"]["FunctionArn"]
-        for name in functions
+        for name in deployed_functions(stack.template, stack.resources)
     }
     names = {**PSEUDO, **stack.parameters, **stack.resources, **{f"{name}.Arn": arn for name, arn in arns.items()}}
     body = stack.template["Resources"][API]["Properties"]["Body"]

@@ -59,7 +59,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Everything that a client of a local stack needs: the content of its JSON file."""
+    """Everything that a client of a local stack needs: the content of its JSON file.
+
+    events_secret: signs events for a WebhookTarget.
+    """
 
     api_url: str
     stripe_url: str
@@ -73,6 +76,7 @@ class Addresses:
     webhook_url: str
     webhook_secret: str
     stripe_api_key: str
+    events_secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ def local_stack(options: Options, report_step: Callable[[str], None] = no_progre
         webhook_url, webhook_secret = f"{deployed.api_url}/v1/webhooks/stripe", f"whsec_{secrets.token_hex(16)}"
         restricted = {function: f"rk_test_{secrets.token_hex(12)}" for function in STRIPE_RIGHTS}
         deployed.write_stripe_secrets(restricted, [webhook_secret, SAMPLE_WEBHOOK_SECRET])
+        events_secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        deployed.write_webhook_secret(events_secret)
         command = [sys.executable, "-m", "fake_stripe", "--port", str(stripe_port), "--api-key", api_key]
         for function, rights in STRIPE_RIGHTS.items():
             listed = ",".join(f"{resource}:{level}" for resource, level in rights.items())
@@ -142,6 +148,7 @@ def local_stack(options: Options, report_step: Callable[[str], None] = no_progre
             webhook_url=webhook_url,
             webhook_secret=webhook_secret,
             stripe_api_key=api_key,
+            events_secret=events_secret,
         )
         contexts.callback(file.unlink, missing_ok=True)
         _write_whole(file, json.dumps(asdict(addresses), indent=2) + "\n")

@@ -1,7 +1,7 @@
-"""Administration: accounts, grants and the catalog."""
+"""Administration: accounts, grants, the catalog and the events of all accounts."""
 
 from prepaid import wiring
-from prepaid.api import accounts, catalogs, grants
+from prepaid.api import accounts, catalogs, events, grants
 from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
@@ -16,6 +16,7 @@ ROUTES = (
     catalogs.SHOW_PACKS,
     catalogs.SHOW_CATALOG,
     catalogs.PUT_CATALOG,
+    events.FEED,
 )
 
 

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import CLIENTS
 from tests.support.aws_endpoint import aws_endpoint
-from tests.support.bridge import token
-from tests.support.command_line import CommandLine, command_line
+from tests.support.command_line import CommandLine, logged_in
 from tests.support.gateway_events import Context
 from tests.support.in_process import Service
 from tests.support.served import Served
@@ -22,16 +20,7 @@ from tests.support.stripe_purchases import Storefront
 @pytest.fixture
 def prepaid(tmp_path: Path, served: Served) -> CommandLine:
     """Logged in as all clients of the service."""
-    prepaid = command_line(tmp_path)
-    stack = {
-        "api_url": served.url,
-        "aws_endpoint_url": "http://127.0.0.1:1",
-        "tokens": {name: token(claims) for name, claims in CLIENTS.items()},
-    }
-    file = tmp_path / "stack.json"
-    file.write_text(json.dumps(stack))
-    prepaid("login", "--file", str(file))
-    return prepaid
+    return logged_in(tmp_path, served.url)
 
 
 def rows(text: str) -> list[list[str]]:

@@ -53,6 +53,8 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     ),
     "get_statement": ((A, "2026-11"), {}),
     "get_usage": ((A,), {"from_": "2026-11-01", "to": T, "by": "day"}),
+    "list_events_of_account": ((A,), {"after": 41, "limit": 5}),
+    "list_events": ((), {"after": "2026-11-03T00:00:00.000#", "limit": 5}),
     "put_account": (
         (A,),
         {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prepaid_client import HoldLapsed, InsufficientCredits, Unavailable
+from prepaid_client import HoldLapsed, InsufficientCredits, InvalidRequest, Unavailable
 from tests.support.failing_line import FailingLine, Lost, NotSent
 from tests.support.handlers import Clock
 from tests.support.served import KINDS, Served
@@ -87,6 +87,14 @@ def test_a_block_never_begins_without_a_hold(shop: Served, kind: str) -> None:
         shop.ask(kind, with_hold(kind, begun.append), line=FailingLine([NotSent()], forever=True), deadline=0.5)
 
     assert begun == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_capture_releases_the_hold(shop: Served, kind: str) -> None:
+    with pytest.raises(InvalidRequest):
+        shop.ask(kind, with_hold(kind, lambda hold: hold.capture(5)))
+
+    assert credits_of(shop) == (10, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -120,9 +120,10 @@ def test_the_environment_comes_before_the_profile(prepaid: CommandLine, shop: Se
 def test_no_argument_is_a_secret() -> None:
     """Other users of the machine see arguments."""
     group = typer.main.get_command(app)
-    commands = {**group.commands, **group.commands["account"].commands}  # type: ignore[attr-defined]
+    groups = [group, *(command for command in group.commands.values() if hasattr(command, "commands"))]  # type: ignore[attr-defined]
+    commands = [command for one in groups for command in one.commands.values()]
 
-    options = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
+    options = {option for command in commands for parameter in command.params for option in parameter.opts}
 
     assert len(options) > 20
     assert {

@@ -21,10 +21,12 @@ from prepaid_client import (
     VersionConflict,
     WrongCode,
 )
+from prepaid_client.answers import ListedEvent
 from tests.support.api import CODE
 from tests.support.contract import routes
 from tests.support.failing_line import FailingLine
 from tests.support.handlers import Clock
+from tests.support.publishing import publish_entry
 from tests.support.served import KINDS, Served
 from tests.support.stripe_purchases import Storefront
 
@@ -171,6 +173,8 @@ def test_every_route_is_read_whole(served: Served, fake: object, clock: Clock) -
     balance = shop.get_balance()
     assert (balance.credits.available, balance.quotas[0].feature) == (12, "ai_service")
     assert shop.get_history(limit=1).entries[0].entry == balance.entry
+    assert shop.list_events_of_account(limit=1).next == 1
+    assert admin.list_events().more is True
     assert shop.get_statement("2026-06").credits.closing == 12
     assert [use.feature for use in shop.get_usage(by="day").totals] == ["sticker"]
     assert [account.available for account in admin.accounts()] == [12]
@@ -204,3 +208,27 @@ def test_the_storefronts_purchase_is_granted(served: Served, storefront: Storefr
     found = served.ask("async", lambda acme: acme.get_purchase(purchase.id), by="storefront")
 
     assert (found.state, found.pack, found.voucher) == ("open", "credits-100", None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_events_iterate_over_all_pages(shop: Served, kind: str, clock: Clock) -> None:
+    for number in range(3):
+        shop.service.spend(1, key=f"job-{number}")
+    publish_entry(shop.service, "acme", 5)
+    clock.now += timedelta(minutes=1)
+
+    def listed(events: Any) -> Any:
+        return list(events) if kind == "sync" else gathered(events)
+
+    async def gathered(events: AsyncIterator[ListedEvent]) -> list[ListedEvent]:
+        return [event async for event in events]
+
+    of_account = shop.ask(kind, lambda acme: listed(acme.events(limit=2)))
+    later = shop.ask(kind, lambda acme: listed(acme.events(after=3)))
+    with shop.client("admin") as admin:
+        of_all = list(admin.events(limit=2))
+
+    entries = [event.data.entry for event in of_account if event.type.startswith("prepaid.entry.")]
+    assert entries == [1, 2, 3, 4, 5]
+    assert [event.data.entry for event in later] == [4, 5]
+    assert of_all == of_account

@@ -11,6 +11,8 @@ import yaml
 from fake_stripe.server import RunningFake
 from local.demo import CODE
 from local.stack import SAMPLE_WEBHOOK_SECRET
+from prepaid.deps import Webhook
+from prepaid.messaging.webhook import Reply
 from tests.support.functions import NAMES
 from tests.support.gateway_events import Context
 from tests.support.iam_rights import acting_as
@@ -25,10 +27,12 @@ SCHEDULED = ("expiry_sweep", "reconcile", "verify")
 STATUS = {
     "accounts": 201,
     "accounts_list": 200,
+    "accounts_events": 200,
     "accounts_patch": 200,
     "accounts_put": 200,
     "accounts_void": 201,
     "balance_query": 200,
+    "balance_query_events": 200,
     "balance_query_history": 200,
     "balance_query_statement": 200,
     "balance_query_usage": 200,
@@ -115,8 +119,38 @@ def test_a_sample_schedule_works_unchanged(demo: Service, name: str) -> None:
         assert demo.functions[name](event_of(name), Context(remaining=120_000))["finished"]
 
 
+def test_a_sample_change_works_as_it_stands(demo: Service) -> None:
+    with acting_as("publish"):
+        for events in (1, 0):
+            assert demo.functions["publish"](event_of("publish"), Context(remaining=60_000)) == {
+                "events": events,
+                "failed": 0,
+            }
+
+
+def test_a_sample_message_works_as_it_stands(demo: Service) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def post(target: str, body: str, _: Any) -> Reply:
+        sent.append((target, json.loads(body)["subject"]))
+        return Reply(204)
+
+    webhook = Webhook(
+        target="https://app.example.com/prepaid",
+        secret=lambda: json.dumps({"secrets": [f"whsec_{'A' * 43}="]}),
+        post=post,
+        hide=lambda *_: None,
+        give_up=lambda *_: None,
+    )
+    demo.functions.change("deliver", webhook=webhook)
+
+    with acting_as("deliver"):
+        assert demo.functions["deliver"](event_of("deliver"), Context()) == {"batchItemFailures": []}
+    assert sent == [("https://app.example.com/prepaid", "petshop-1")]
+
+
 def test_every_sample_has_a_test() -> None:
-    assert set(FILES) == {*STATUS, *SCHEDULED}
+    assert set(FILES) == {*STATUS, *SCHEDULED, "publish", "deliver"}
 
 
 def test_sam_passes_every_variable() -> None:

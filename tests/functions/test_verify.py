@@ -69,6 +69,7 @@ def test_a_table_written_by_the_service_alone_is_sound(
     assert next_day == {"read": 1, "found": 0, "finished": True}
     # Its own rows are there by now: two passes, the account's mark and its audit. The recent pass lists the account.
     assert next_week == {**first, "read": first["read"] + 4 + 1}
+    assert output.metric("RowsVerified")[:2] == [first["read"], 0]
     assert output.metric("VerificationFindings") == []
 
 

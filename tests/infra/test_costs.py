@@ -36,7 +36,7 @@ def test_resources_are_counted_as_the_template_has_them() -> None:
     counts = count_resources(read_template())
 
     assert counts["routes"] == len(functions_by_route())
-    assert counts["AWS::Scheduler"] == 3
+    assert counts["AWS::Scheduler"] == 4
     assert counts["AWS::Cognito::UserPoolClient"] == 3
 
 

@@ -21,6 +21,7 @@ from deployment.settings import (
     read_environment,
     read_template,
 )
+from tests.support import expected_events as events
 from tests.support.described_aws import DescribedAws
 from tests.support.expected_template import PARAMETERS, RETAINED
 
@@ -70,7 +71,7 @@ def test_nothing_but_the_build_says_the_architecture() -> None:
 def test_an_environment_names_parameters_that_exist(name: str) -> None:
     parameters = every_parameter(read_environment(name), read_template(), "arm64")
 
-    assert set(parameters) == set(PARAMETERS)
+    assert set(parameters) == set(PARAMETERS | events.PARAMETERS)
     assert parameters["Architecture"] == "arm64"
 
 

@@ -39,6 +39,13 @@ READERS = {
     "CLIENT_SECRET": "secret",
     "TOKEN_URL": "https://token.example.com",
     "OLD_PEPPER": "PepperSecret-1",
+    "API": "https://api.example.com",
+    "ADMIN": "token",
+    "EVENT_BUS_NAME": "prepaid",
+    "TABLE_NAME": "prepaid-Table-1",
+    "WEBHOOK_SECRET_ARN": "WebhookSecret-1",
+    "WEBHOOK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/prepaid-WebhookQueue-1.fifo",
+    "WEBHOOK_DEAD_LETTERS_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/prepaid-WebhookDeadLetters-1.fifo",
 }
 STAND_IN = f"""#!{sys.executable}
 import json, os, re, sys

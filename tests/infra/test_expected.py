@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import expected_events as events
 from tests.support import expected_template as expected
 from tests.support.processed_template import processed
 from tests.support.template import TEMPLATE, Template, of_type
@@ -22,8 +23,8 @@ def without(properties: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def test_parameters_have_safe_defaults_and_limits(template: Template) -> None:
     found = {name: without(parameter, "Description") for name, parameter in template["Parameters"].items()}
-    assert found == expected.PARAMETERS
-    assert template["Conditions"] == expected.CONDITIONS
+    assert found == expected.PARAMETERS | events.PARAMETERS
+    assert template["Conditions"] == expected.CONDITIONS | events.CONDITIONS
 
 
 def test_parameters_that_contradict_each_other_are_refused(template: Template) -> None:
@@ -35,11 +36,13 @@ def test_parameters_that_contradict_each_other_are_refused(template: Template) -
 
 
 def test_there_is_no_other_kind_of_resource(template: Template) -> None:
-    assert {resource["Type"] for resource in template["Resources"].values()} == expected.KINDS
+    assert {resource["Type"] for resource in template["Resources"].values()} == expected.KINDS | events.KINDS
     conditional = {
-        name: resource["Condition"] for name, resource in template["Resources"].items() if "Condition" in resource
+        name: resource["Condition"]
+        for name, resource in template["Resources"].items()
+        if "Condition" in resource and resource["Type"] != "AWS::Lambda::Version"
     }
-    assert conditional == expected.CONDITIONAL
+    assert conditional == expected.CONDITIONAL | events.CONDITIONAL
 
 
 def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template) -> None:
@@ -71,13 +74,14 @@ def test_every_function_has_the_one_layer(template: Template) -> None:
 
 
 def test_environment_variables_have_one_meaning_everywhere(template: Template) -> None:
+    expected_variables = expected.VARIABLES | events.VARIABLES
     found: dict[str, Any] = {}
     for function in of_type(template, "AWS::Lambda::Function").values():
         variables = function["Environment"]["Variables"]
         plain = {name: value for name, value in variables.items() if not name.endswith("_SECRET_NAME")}
-        assert plain == {name: expected.VARIABLES.get(name) for name in plain}
+        assert plain == {name: expected_variables.get(name) for name in plain}
         found |= plain
-    assert found == expected.VARIABLES
+    assert found == expected_variables
 
 
 def test_logs_are_kept_for_the_retention_and_no_longer(template: Template) -> None:
@@ -125,7 +129,8 @@ def test_the_table_is_protected_and_only_sessions_expire(template: Template) -> 
 
 def test_a_changed_template_overwrites_no_secret(template: Template) -> None:
     secrets = of_type(template, "AWS::SecretsManager::Secret")
-    assert {name: without(secret, "Description") for name, secret in secrets.items()} == expected.SECRETS
+    found = {name: without(secret, "Description") for name, secret in secrets.items()}
+    assert found == expected.SECRETS | events.SECRETS
 
 
 def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
@@ -148,14 +153,25 @@ def test_dead_letters_are_kept_for_14_days_and_sent_by_few(template: Template) -
         for statement in policy["PolicyDocument"]["Statement"]
         if "sqs:SendMessage" in statement["Action"]
     }
-    assert of_type(template, "AWS::SQS::Queue") == {"DeadLetters": expected.QUEUE}
-    assert senders == expected.SENDERS
+    assert of_type(template, "AWS::SQS::Queue") == {"DeadLetters": expected.QUEUE, **events.FIFO_QUEUES}
+    assert senders == expected.SENDERS | events.SENDERS
 
 
 def test_alarms_ring_on_the_right_number_and_reach_a_person(template: Template) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    assert {name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()} == expected.ALARMS
+    assert {
+        name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()
+    } == expected.ALARMS | events.ALARMS
     assert of_type(template, "AWS::SNS::Topic") == {"AlarmTopic": expected.TOPIC}
+
+
+def test_changes_and_messages_start_the_right_functions(template: Template) -> None:
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping")
+    [changes] = mappings["PublishFunctionChanges"].pop("FilterCriteria")["Filters"]
+
+    assert mappings == {"PublishFunctionChanges": events.STREAM, "DeliverFunctionMessages": events.MESSAGES}
+    assert json.loads(changes["Pattern"]) == events.CHANGES
+    assert of_type(template, "AWS::Events::EventBus") == {"EventBus": events.BUS}
 
 
 def test_a_stack_with_an_existing_table_refers_to_that_one_alone(template: Template) -> None:

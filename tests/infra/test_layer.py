@@ -26,7 +26,8 @@ def kept() -> dict[str, set[str]]:
 
 def called() -> set[str]:
     """The names of the methods that our code calls on a client."""
-    trees = (ast.parse(file.read_text("utf-8")) for file in (LAYER / "prepaid" / "store").glob("*.py"))
+    files = (file for part in ("store", "messaging") for file in (LAYER / "prepaid" / part).glob("*.py"))
+    trees = (ast.parse(file.read_text("utf-8")) for file in files)
     calls = (node.func for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
     return {
         function.attr

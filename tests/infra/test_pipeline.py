@@ -24,6 +24,7 @@ ON_EVERYTHING = {
     "cloudwatch:DescribeAlarms",
     "cognito-idp:CreateUserPool",
     "cognito-idp:DescribeUserPoolDomain",
+    "lambda:CreateEventSourceMapping",
     "secretsmanager:GetRandomPassword",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

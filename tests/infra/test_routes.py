@@ -3,7 +3,7 @@
 import pytest
 
 from local.processes import LocalStackError
-from local.routes import authorization, resolve
+from local.routes import authorization, deployed_functions, resolve
 
 NAMES = {
     "UserPool": "pool-1",
@@ -51,3 +51,10 @@ def test_only_an_explicit_none_is_open() -> None:
 def test_anything_else_stops_the_start(operation: dict[str, object]) -> None:
     with pytest.raises(LocalStackError):
         authorization(operation, {"A": "a", "B": "b"})
+
+
+def test_a_function_that_is_not_deployed_is_left_out() -> None:
+    function = {"Type": "AWS::Lambda::Function"}
+    template = {"Resources": {"Consume": function, "Deliver": function, "Table": {"Type": "AWS::DynamoDB::Table"}}}
+
+    assert deployed_functions(template, {"Consume": "prepaid-consume", "Table": "prepaid"}) == ["Consume"]

@@ -26,7 +26,7 @@ from tests.planted_bugs.bug import Bug
 from tests.planted_bugs.bugs import AREAS
 
 ROOT = Path(__file__).parents[2]
-ALL_TESTS = ("tests/unit/core", "tests/property", "tests/store", "tests/functions", "tests/simulation")
+ALL_TESTS = ("tests/unit/core", "tests/property", "tests/store", "tests/functions", "tests/client", "tests/simulation")
 LONGEST_SECONDS = 1200
 TESTS_FAILED = 1
 FIRST_FAILURE = re.compile(r"^FAILED (\S+?)(?:\[| |$)", re.MULTILINE)
@@ -164,7 +164,7 @@ def run_in(trees: Queue[Path], tests: list[str]) -> subprocess.CompletedProcess[
 
 def run(tree: Path, tests: tuple[str, ...] | list[str]) -> subprocess.CompletedProcess[str]:
     """pytest in that tree, to the first failure. Bytecode isn't kept: files change within a second here."""
-    environment = os.environ | {"PYTHONPATH": "layers/prepaid:.", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": "layers/prepaid:clients/python:.", "PYTHONDONTWRITEBYTECODE": "1"}
     arguments = ["-x", "-q", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider", "-n", "0", *tests]
     try:
         return subprocess.run(

@@ -1,7 +1,9 @@
 """Every planted bug, by area."""
 
 from tests.planted_bugs.areas.api import API
+from tests.planted_bugs.areas.client import CLIENT
 from tests.planted_bugs.areas.erasures import ERASURES
+from tests.planted_bugs.areas.events import EVENTS
 from tests.planted_bugs.areas.holds import HOLDS
 from tests.planted_bugs.areas.ledger import LEDGER
 from tests.planted_bugs.areas.lookups import LOOKUPS
@@ -34,11 +36,13 @@ AREAS = {
     "store": STORE,
     "statements": STATEMENTS,
     "sweep": SWEEP,
+    "events": EVENTS,
     "stripe": STRIPE,
     "reconciliation": RECONCILIATION,
     "api": API,
     "template": TEMPLATE,
     "verifier": VERIFIER,
     "support": SUPPORT,
+    "client": CLIENT,
 }
 BUGS = tuple(bug for bugs in AREAS.values() for bug in bugs)

@@ -5,11 +5,13 @@ A right, a secret or a variable that this life doesn't use fails here by its nam
 """
 
 import secrets
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.client import BaseClient
@@ -18,14 +20,20 @@ from fake_stripe.server import RunningFake
 from prepaid import wiring
 from prepaid.api.http.times import rfc3339
 from prepaid.deps import Deps
+from prepaid.messaging.aws import open_event_bridge, open_sqs
+from prepaid.messaging.queue import send
+from prepaid.messaging.webhook import Reply
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment
+from prepaid.store import keys
 from prepaid.use_cases.entering import TOKEN_BYTES
 from tests.support.api import (
     ACCOUNTS,
     CODE,
     CONSUME,
+    EVENTS,
+    FEED,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -46,16 +54,21 @@ from tests.support.in_process import Service
 from tests.support.stripe_line import cut, stripe_tapped
 from tests.support.stripe_purchases import Storefront
 from tests.support.template import Template, actions_of, read_template, resources_of, statements_of
+from tests.support.watched_outside import watched_outbox, watched_webhook
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+OF_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+OF_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 # Rights and variables that Lambda or a library uses, not the function's own code, so no call is recorded.
 BY_LAMBDA = {
     "logs:CreateLogStream": "the runtime writes the function's own log group",
     "logs:PutLogEvents": "the runtime writes the function's own log group",
     "sqs:SendMessage": "Lambda hands over what was given up: EventInvokeConfig's OnFailure, tested in tests/infra",
+    **dict.fromkeys(OF_STREAM, "Lambda reads the table's stream"),
+    **dict.fromkeys(OF_QUEUE, "Lambda takes messages from the webhook's queue"),
 }
 BY_LIBRARIES = {
     "LOG_LEVEL": "Powertools' logger",
@@ -65,6 +78,13 @@ BY_LIBRARIES = {
     "POWERTOOLS_METRICS_NAMESPACE": "Powertools' metrics",
     "AWS_ENDPOINT_URL": "botocore, beside `sam local` only",
 }
+
+
+SENT_BY_CODE = {("sqs:SendMessage", "WebhookQueue"), ("sqs:SendMessage", "WebhookDeadLetters")}
+WEBHOOK_SECRET = f'{{"secrets": ["whsec_{b64encode(bytes(32)).decode()}"]}}'
+QUEUES = "https://queue.amazonaws.com/123456789012"
+# What the webhook's receiver answers next.
+REPLIES: list[Reply] = []
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,9 @@ OF_CHECKOUT = {"live": "live_mode", "payment_methods": "payment_methods", "retur
 def watched(deps: Deps, recorded: Recorded) -> Deps:
     """The same dependencies, noting the settings of those that a function uses."""
 
+    def note(setting: str) -> None:
+        recorded.reads.add((acting(), setting))
+
     def noting(name: str) -> Any:
         use = getattr(deps, name)
 
@@ -130,7 +153,11 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
     checkout = config and Checkout(
         live=config.live, stack=config.stack, payment_methods=config.payment_methods, return_url=config.return_url
     )
-    return replace(deps, checkout=checkout, portal=portal, **{name: noting(name) for name in SETTINGS_OF})
+    outside: dict[str, Any] = {
+        "outbox": watched_outbox(deps.outbox, note),
+        "webhook": watched_webhook(deps.webhook, note, REPLIES),
+    }
+    return replace(deps, checkout=checkout, portal=portal, **outside, **{name: noting(name) for name in SETTINGS_OF})
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +179,11 @@ def variables(template: Template, function: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def deployed_secrets(aws: None) -> None:
-    """The secrets that the template names."""
-    create_secrets(secret_texts())
+    """The secrets, the bus and the queues that the template names."""
+    create_secrets(secret_texts() | {"webhook": WEBHOOK_SECRET})
+    open_event_bridge().create_event_bus(Name="EventBus")
+    for name in ("WebhookQueue", "WebhookDeadLetters"):
+        open_sqs().create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})
 
 
 @pytest.fixture
@@ -196,6 +226,11 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
         "PORTAL_LOGO_DARK": "https://www.example.com/logo-dark.svg",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "PORTAL_URL": "https://api.example.com",
+        "EVENT_SOURCE": "prepaid/test",
+        "EVENT_BUS_NAME": "EventBus",
+        "WEBHOOK_QUEUE_URL": f"{QUEUES}/WebhookQueue.fifo",
+        "WEBHOOK_DEAD_LETTERS_URL": f"{QUEUES}/WebhookDeadLetters.fifo",
+        "WEBHOOK_TARGET": "https://app.example.com/prepaid",
         **{name: secret_name(name, function) for name in variables if name.endswith("_SECRET_NAME")},
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -217,6 +252,10 @@ def used_by(client: Any, operation: str, params: dict[str, Any]) -> list[tuple[s
     service = client.meta.service_model.service_name
     if service == "dynamodb":
         return [(f"dynamodb:{verb}", partition) for verb, partition in touched(operation, params)]
+    if service == "sqs":
+        return [(f"sqs:{operation}", params["QueueUrl"].rpartition("/")[2].removesuffix(".fifo"))]
+    if service == "events":
+        return [(f"events:{operation}", entry["EventBusName"]) for entry in params["Entries"]]
     return [(f"{service}:{operation}", params.get("SecretId", ""))]
 
 
@@ -225,12 +264,15 @@ def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Cl
     """Everything that the functions do at least once, with acme as the customer."""
     administer(service)
     spend_and_look(service, clock)
+    see_the_source(service, recorded)
     erase(service)
     buy(service, storefront)
     visit_the_page(service, clock)
     hear_of_money(storefront)
     reconcile(service, storefront, clock)
     sweep(service, clock)
+    publish(service)
+    deliver(service)
     verify(service, clock)
     return recorded
 
@@ -239,6 +281,7 @@ def administer(service: Service) -> None:
     service.open("zoo")
     assert service(GET_ACCOUNT).status == 200
     assert service(ACCOUNTS, query={"limit": "1"}).body["accounts"]
+    assert service(FEED, None).body["events"] == []
     # A cursor with a wrong signature makes the function read the secret, as that of a second page does.
     assert service(ACCOUNTS, query={"cursor": f"acme.{'0' * 64}"}).status == 400
     promotion = {"credits": 5, "kind": "promotion", "reason": "welcome"}
@@ -266,6 +309,13 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     assert service(HISTORY, query={"limit": "1"}).body["next_cursor"]
     clock.now += 31 * DAY
     assert service(STATEMENT, "zoo", month="2026-06").body["closed"]
+    assert service(EVENTS, query={"limit": "5"}).body["events"]
+
+
+def see_the_source(service: Service, recorded: Recorded) -> None:
+    """A text can't note its reader, but each event names it."""
+    assert {event["source"] for event in service(EVENTS, query={"limit": "5"}).body["events"]} == {"prepaid/test"}
+    recorded.reads.update((function, "event_source") for function in ("balance_query", "publish"))
 
 
 def erase(service: Service) -> None:
@@ -377,6 +427,38 @@ def sweep(service: Service, clock: Clock) -> None:
         assert service.functions["expiry_sweep"]({}, Context(remaining=120_000))["recorded"]
 
 
+def publish(service: Service) -> None:
+    """A change of an entry, of a purchase and of a code; then what no change named, and lots that expire soon."""
+    purchase = service(PURCHASES, by=BUYER).body["purchases"][0]["id"]
+    changed = [keys.entry("acme", 1), keys.purchase("acme", purchase), keys.manager("acme")]
+    records = [{"dynamodb": {"Keys": key}} for key in changed]
+    with acting_as("publish"):
+        assert service.functions["publish"]({"Records": records}, Context(remaining=60_000))["failed"] == 0
+        assert service.functions["publish"]({}, Context(remaining=60_000))["failed"] == 0
+
+
+def deliver(service: Service) -> None:
+    """An event that is accepted, one that fails, and one after which the receiver wants no more."""
+    REPLIES[:] = [Reply(204), Reply(500), Reply(410)]
+    sqs = open_sqs()
+    for number in range(3):
+        # SQS drops a repeat of an id, and each test lives this life once.
+        send(sqs, f"{QUEUES}/WebhookQueue.fifo", f"acme-{number}", f"evt_{uuid4().hex}", '{"id":"evt_1"}')
+    received = sqs.receive_message(
+        QueueUrl=f"{QUEUES}/WebhookQueue.fifo", MaxNumberOfMessages=3, AttributeNames=["All"]
+    )
+    for message in received["Messages"]:
+        record = {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+        }
+        with acting_as("deliver"):
+            service.functions["deliver"]({"Records": [record]}, Context())
+    assert REPLIES == []
+
+
 def verify(service: Service, clock: Clock) -> None:
     """What looks wrong is looked at again: rows that somebody else has changed or added."""
     kinds = (
@@ -416,14 +498,23 @@ def rights(template: Template, function: str) -> set[tuple[str, str]]:
     found = set()
     for statement in statements_of(template, f"{logical(function)}Role"):
         for action in actions_of(statement):
-            if action.startswith("dynamodb:"):
+            if action.startswith("dynamodb:") and action not in OF_STREAM:
                 # A Scan has no partition key, so no condition.
                 condition = statement.get("Condition", {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*"]}})
                 patterns = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
                 found |= {(action, pattern) for pattern in patterns}
             else:
-                found |= {(action, resource.partition(".")[0]) for _, resource in resources_of(statement)}
+                found |= {(action, name_of(resource)) for resource in resources_of(statement)}
     return found
+
+
+def name_of(resource: Any) -> str:
+    """The logical name of a resource; of a conditional one, when it exists; of the stack's own table."""
+    tag, value = resource
+    if tag == "If":
+        condition, then, otherwise = value
+        return name_of(otherwise if condition == "HasExistingTable" else then)
+    return str(value).partition(".")[0]
 
 
 def uses(template: Template, recorded: Recorded, function: str) -> set[tuple[str, str]]:
@@ -441,7 +532,7 @@ def test_every_right_is_used(template: Template, life: Recorded) -> None:
         (function, action, pattern)
         for function in NAMES
         for action, pattern in rights(template, function)
-        if action not in BY_LAMBDA
+        if not (action in BY_LAMBDA and not (action == "sqs:SendMessage" and pattern.startswith("Webhook")))
         and not any(action == done and fnmatchcase(on, pattern) for done, on in uses(template, life, function))
     }
     assert unused == set()
@@ -471,7 +562,14 @@ def test_rights_used_by_lambda_itself_name_one_resource(template: Template, func
     expected = {("logs:CreateLogStream", f"{role}Log"), ("logs:PutLogEvents", f"{role}Log")}
     if given_up:
         expected.add(("sqs:SendMessage", given_up["Destination"][1].partition(".")[0]))
-    assert {right for right in rights(template, function) if right[0] in BY_LAMBDA} == expected
+    for event in destination["Events"].values():
+        if event["Type"] == "DynamoDB":
+            expected |= {(action, "Table") for action in OF_STREAM}
+        if event["Type"] == "SQS":
+            expected |= {(action, "WebhookQueue") for action in OF_QUEUE}
+    found = {right for right in rights(template, function) if right[0] in BY_LAMBDA}
+    # What the function's own code sends.
+    assert {right for right in found if right not in SENT_BY_CODE} == expected
 
 
 def test_a_schedule_may_only_start_its_function(template: Template) -> None:

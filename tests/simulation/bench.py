@@ -1,4 +1,4 @@
-"""Runs the real handlers over a database and a Stripe in memory; each call can meet a fault.
+"""Runs the real handlers over a database, a Stripe and a webhook in memory; each call can meet a fault.
 
 Every invocation is a cold start, nothing waits, and the clock stands still unless a fault moves it.
 """
@@ -31,6 +31,7 @@ from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
+from tests.simulation.outside import Outside
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.apps import load_app, silenced
 from tests.support.functions import NAMES, STACK, Functions, portal_at
@@ -106,12 +107,13 @@ class Saved:
 
     items: Snapshot
     stripe: bytes
+    outside: tuple[Any, ...]
     now: datetime
     draws: int
 
 
 class Bench:
-    """calls: the watched invocations' calls to the database and to Stripe. meet: the fault of the n-th of them."""
+    """calls: the watched invocations' calls to the database, Stripe and others. meet: the fault of the n-th of them."""
 
     def __init__(self, client: Any, retries: quota.RetryQuota, *, quick: bool) -> None:
         self.database = Refusing(TABLE)
@@ -133,6 +135,7 @@ class Bench:
         self._numbers: Counter[str] = Counter()
         self.state = State(now=self._seconds, new_id=self._new_id, public_url=ADDRESS)
         self.api = Api(self.state, {STRIPE_KEY: None})
+        self.outside = Outside(self._pass)
         self.wire = StripeWire(self.api, lambda call: partial(self._pass, f"stripe {call}"))
         self.client, self.retries = client, retries
         if quick:
@@ -196,7 +199,7 @@ class Bench:
     def save(self) -> Saved:
         """The state, to start from again."""
         stripe = self.state.tables, self.state.baskets, self.api.idempotency.saved(), self._numbers
-        return Saved(self.database.snapshot(TABLE), pickle.dumps(stripe), self.now, self._draws)
+        return Saved(self.database.snapshot(TABLE), pickle.dumps(stripe), self.outside.save(), self.now, self._draws)
 
     def load(self, saved: Saved) -> None:
         """Start again from a saved state."""
@@ -205,6 +208,7 @@ class Bench:
         self.state.tables, self.state.baskets = tables, baskets
         self.api.idempotency.restore(kept)
         self._numbers, self.now = numbers, saved.now
+        self.outside.load(saved.outside)
         self.calls.clear()
         self.ended_at.clear()
         self.watched, self.skew, self.meet = False, timedelta(), no_fault
@@ -227,6 +231,9 @@ class Bench:
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
             stack=STACK,
+            event_source="prepaid/test",
+            outbox=self.outside.outbox(),
+            webhook=self.outside.webhook(),
             portal=portal_at("https://api.example.com", return_url="https://shop.example.com/credits"),
             checkout=CheckoutConfig(
                 live=False,

@@ -1,4 +1,4 @@
-"""What can happen to one call of a function: the fault points of the matrix, for the database and for Stripe.
+"""What can happen to one call of a function: the fault points of the matrix, for the database, Stripe and others.
 
 killed before       the process is killed before the call is sent
 killed after        the process is killed after the call took effect
@@ -24,8 +24,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from tests.simulation import stripe_wire
+from tests.simulation import outside, stripe_wire
 from tests.simulation.bench import Bench, Killed, Meet
+from tests.simulation.outside import OUTSIDE
 from tests.support import wire
 
 SHIFT = timedelta(minutes=5)
@@ -59,7 +60,7 @@ type Act = Callable[[], object]
 
 def applies(fault: str, call: str) -> bool:
     """Whether a call can meet it: a single read conflicts with no transaction, and Stripe's reads carry no key."""
-    return fault != "conflict" or not (call in READS or call.startswith("stripe GET"))
+    return fault != "conflict" or not (call in READS or call.startswith(("stripe GET", OUTSIDE)))
 
 
 def meeting(fault: str, call: str, bench: Bench, *, rival: Act, twin: Act) -> Meet:
@@ -92,7 +93,7 @@ def _killed_after(send: Callable[[], Any]) -> Any:
 
 
 def _from_here(bench: Bench, fault: str, call: str, send: Callable[[], Any]) -> Any:
-    """The same for every further call, on either wire."""
+    """The same for every further call, on every wire."""
 
     def met(call: str) -> Meet:
         lost, silent, failing, _ = _wire_of(call)
@@ -103,10 +104,14 @@ def _from_here(bench: Bench, fault: str, call: str, send: Callable[[], Any]) -> 
 
 
 def _wire_of(call: str) -> tuple[Meet, Meet, Meet, Meet]:
+    if call.startswith(OUTSIDE):
+        return EVENTS
     return STRIPE if call.startswith("stripe") else DATABASE
 
 
 def _false_error_of(call: str) -> Meet:
+    if call.startswith(OUTSIDE):
+        return outside.answer_lost
     refuse = stripe_wire.refuses(500) if call.startswith("stripe") else wire.refuses("SomethingNewException", 500)
 
     def met(send: Callable[[], Any]) -> Any:
@@ -149,4 +154,10 @@ STRIPE: tuple[Meet, Meet, Meet, Meet] = (
     stripe_wire.no_answer,
     stripe_wire.refuses(500),
     stripe_wire.refuses(429),
+)
+EVENTS: tuple[Meet, Meet, Meet, Meet] = (
+    outside.answer_lost,
+    outside.no_answer,
+    outside.no_answer,
+    outside.no_answer,
 )

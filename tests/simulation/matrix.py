@@ -24,6 +24,7 @@ from typing import Any
 from tests.oracle import stored_form
 from tests.simulation.bench import Bench, Meet, Saved, opened_bench
 from tests.simulation.faults import FAULTS, LASTING, PAIRED, SHIFT, applies, meeting
+from tests.simulation.outside import OUTSIDE
 from tests.simulation.scenarios import SCENARIOS, Outcome, Scenario
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import Stored
@@ -45,8 +46,10 @@ TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\bm[0-9a-z]{7}\b|\b20[0-9]{2}-
 NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision", "opened"})
 TRIES = frozenset({"tries", "tried_at"})
 # Positions of scheduled functions, of the verifier and of an erasure: they differ after another sequence of calls, and
-# no credit depends on them.
-PLACES = frozenset({"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED", "ERASURE"})
+# no credit depends on them. The feed's rows are compared by their events: their keys have the time of publishing.
+PLACES = frozenset(
+    {"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED", "ERASURE", "PUBLISHED", "PUBLISHING", "FEED"}
+)
 
 type Fault = tuple[int, str]
 
@@ -65,9 +68,13 @@ class Baseline:
 
 @dataclass(frozen=True)
 class End:
-    """The caller's last response, and what is stored; `loosely`: without times, tries and pending checks."""
+    """The caller's last response, what arrived outside, and what is stored.
+
+    loosely: the stored rows without times, tries and pending checks.
+    """
 
     response: str
+    outside: str
     items: str
     loosely: str
 
@@ -157,9 +164,12 @@ SHIFTS_AFTER = {"clock ahead": SHIFT, "clock behind": -SHIFT}
 def must_survive(cell: Cell) -> bool:
     """Whether the first request must be served: one small fault, after which the function retries by itself.
 
-    Not so Stripe's "slow down": its SDK passes that on, and so do we.
+    Not so Stripe's "slow down": its SDK passes that on, and so do we. Nor a fault of the queue, the bus or the
+    receiver, which comes after all retries of their client: the stream or the queue brings the same work again.
     """
     [(number, kind), *more] = cell.faults
+    if cell.baseline.calls[number - 1].startswith(OUTSIDE):
+        return False
     throttled_by_stripe = kind == "throttled" and cell.baseline.calls[number - 1].startswith("stripe")
     return not more and kind in SURVIVED and not throttled_by_stripe
 
@@ -216,6 +226,7 @@ def is_late_refusal(cell: Cell, response: Outcome) -> bool:
 def assert_end(cell: Cell, end: End) -> None:
     """Check that the result is one of the scenario's possible ones."""
     ends = cell.baseline.ends_with_rival if "rival" in cell.kinds else (cell.baseline.end,)
+    assert end.outside in {end.outside for end in ends}, difference(cell, end.outside, ends[0].outside)
     if cell.kinds & SHIFTED or cell.baseline.scenario.late_refusal:
         assert end.loosely in {end.loosely for end in ends}, difference(cell, end.loosely, ends[0].loosely)
         return
@@ -233,6 +244,7 @@ def end_of(bench: Bench, response: Outcome) -> End:
     kept = [row for row in rows if row[0] != "PENDING_CHECK"]
     return End(
         response=numbered(json.dumps(response, sort_keys=True)),
+        outside=json.dumps([bench.outside.first_deliveries(), fed(bench)]),
         items=numbered(written(rows, NOT_COMPARED)),
         loosely=TIMES.sub("T", numbered(written(kept, NOT_COMPARED | TRIES))),
     )
@@ -240,6 +252,13 @@ def end_of(bench: Bench, response: Outcome) -> End:
 
 def _is_compared(partition: str) -> bool:
     return partition.partition("#")[0] not in PLACES
+
+
+def fed(bench: Bench) -> list[tuple[str, str]]:
+    """The feed's events, by account, in its order."""
+    rows = sorted((key, item) for key, item in bench.items().items() if key[0].startswith("FEED#"))
+    events = [json.loads(event["S"]) for _, item in rows for event in item["events"]["L"]]
+    return sorted(((event["subject"], event["id"]) for event in events), key=lambda event: event[0])
 
 
 def readable(item: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tests.support import account_life
 from tests.support.chromium import NoBrowserError, executable
 from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import StackStorefront
+from tests.support.receiver import Receiver, receiver
 
 HERE = Path(__file__).parent
 
@@ -28,11 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+def webhook() -> Iterator[Receiver]:
+    """The platform's webhook, to which the stack sends its events."""
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest, webhook: Receiver) -> Iterator[Stack]:
     """The deployed service with everything around it. Its logs stay when a test failed."""
     name = f"test-{os.getpid()}"
     # No scheduled reconciliation: the tests about it start it themselves.
-    overrides = {"ReconcileSchedule": "rate(1 day)"}
+    overrides = {"ReconcileSchedule": "rate(1 day)", "WebhookTarget": webhook.url}
     with local_stack(Options(name=name, port=0, stripe_port=0, overrides=overrides)) as running:
         yield running
     if not request.session.testsfailed:

@@ -1,12 +1,16 @@
 """`prepaid` against the deployed stack: tokens of Cognito, and the scheduled functions."""
 
+import json
 from pathlib import Path
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from local.stack import CLIENTS, Stack
+from tests.support.api import EVENTS
 from tests.support.command_line import CommandLine, command_line
 from tests.support.over_http import HttpApi, new_account
+from tests.support.receiver import receiver
 
 
 @pytest.fixture
@@ -49,3 +53,16 @@ def test_the_scheduled_functions_are_started_and_awaited(prepaid: CommandLine) -
 
     assert verified["found"] == 0
     assert reconciled["failed"] == 0
+
+
+def test_events_are_forwarded_to_an_endpoint(prepaid: CommandLine, api: HttpApi) -> None:
+    account = api.open(new_account())
+    api.give(3, account)
+
+    with receiver() as endpoint:
+        where = ("--forward-to", endpoint.url, "--account", account)
+        done = prepaid("events", "listen", *where, "--after", "0", "--no-follow", "--json")
+
+    secret = json.loads(done.stdout.splitlines()[0])["secret"]
+    events = [Webhook(secret).verify(one.body, one.headers) for one in endpoint.received]
+    assert events == api(EVENTS, account).body["events"]

@@ -5,6 +5,7 @@ from playwright.sync_api import Browser, Response, expect
 
 from local import demo
 from local.stack import Stack
+from tests.support.api import CONSUME
 from tests.support.on_screen import PAYMENT_TIMEOUT_MS, enter, go, link_to, order, site_of, type_code
 from tests.support.over_http import HttpApi, exchange, new_account
 from tests.support.payment_page import StackStorefront
@@ -221,7 +222,8 @@ def test_names_and_descriptions_show_as_text(browser: Browser, api: HttpApi, cas
     rude = ("<script>alert(1)</script> & 'שלום' 🐶 " + "x" * MAX_TEXT)[:MAX_TEXT]
     account = api.open(new_account(), credits=9, name=rude)
     cashier.set_code(account)
-    api.spend(account=account, description=rude, customer=rude, reference=rude)
+    texts = {"description": rude, "customer": rude, "reference": rude}
+    assert api(CONSUME, account, json={"feature": "sticker", "quantity": 1, **texts}).status == 201
     with screen(browser, device="narrow") as shown:
         enter(shown, link_to(api, account))
         for path in SCREENS:

@@ -47,11 +47,16 @@ SOON_AFTER = NOW + 445 * DAY
 # Undetected changes by an attacker who can compute hashes, in entries that no pass has verified: no credit depends on
 # them.
 UNDECIDED = ("line.at", "line.by", "line.catalog")
-# Rows that are deleted in time, and rows on which no credit depends: auxiliary_rows.py gives the reasons.
+# Rows that are deleted in time, and rows on which no credit depends: auxiliary_rows.py and published_rows.py give the
+# reasons.
 MAY_GO = {
     "CUSTOMER",
     "ERASURE",
     "FAILED",
+    "FEED",
+    "PUBLISHED",
+    "PUBLISHING",
+    "WEBHOOK",
     "QUARANTINE",
     "RECONCILIATION",
     "PENDING_CHECK",
@@ -67,6 +72,9 @@ MAY_CHANGE = {
     "CUSTOMER": ("customer",),
     "ERASURE": ("subject", "next", "entries", "ttl"),
     "FAILED": ("subject", "last_at", "tries"),
+    "PUBLISHED": ("at", "ttl"),
+    "PUBLISHING": ("since", "until"),
+    "WEBHOOK": ("target", "at"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
     "QUARANTINE": ("account", "purchase", "at", "status", "reason"),
     "RECONCILIATION": ("since", "until", "event"),

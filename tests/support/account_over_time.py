@@ -25,6 +25,7 @@ from prepaid.core.errors import (
     PurchaseNotVoidable,
     Refused,
 )
+from prepaid.core.events import Event, events_of
 from prepaid.core.ledger import (
     SERVICE,
     ChangeTerms,
@@ -230,6 +231,7 @@ class AccountOverTime(RuleBasedStateMachine):
         event(f"ledger of {len(self.entries) // 10 * 10}+ entries")
         check_ledger(self.entries, self.catalogs)
         check_lots(self.entries)
+        check_alerts(self.entries, self.catalogs)
 
     # Shared by the rules
 
@@ -401,3 +403,28 @@ def check_lots(entries: list[Entry]) -> None:
     assert len(expired) == len({draw.lot for draw in expired if isinstance(draw, LotDraw)})
     assert granted == +(left + gone)
     assert all(credits >= 0 for credits in gone.values())
+
+
+def check_alerts(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
+    """Each alert of credits states what is true, and comes back only after credits did; no crossing goes unreported."""
+    armed = {"credits_low": False, "credits_exhausted": False}
+    ids: list[str] = []
+    for before, entry in zip([None, *(entry.after for entry in entries)], entries, strict=False):
+        events = events_of(before, entry, catalogs[entry.catalog_version])
+        ids += [event.id for event in events]
+        assert [event.data["entry"] for event in events] == [entry.number] * len(events)
+        for alert, mark in (("credits_low", entry.after.terms.low_credit_threshold), ("credits_exhausted", 0)):
+            raised = alert in alerts_in(events)
+            below = entry.after.available <= mark
+            assert not raised or (below and armed[alert])
+            # An entry that changes terms moves no credits, so only it may take the account below its mark unreported.
+            assert raised or not (below and armed[alert]) or entry.type == "plan_change"
+            armed[alert] = not below
+        assert ("credits_owed" in alerts_in(events)) == (entry.owed > 0)
+        assert alerts_in(events).count("purchase_granted") == (entry.type == "purchase")
+        assert sum(alert.startswith("quota_") for alert in alerts_in(events)) == 0 or entry.quota < 0
+    assert len(ids) == len(set(ids))
+
+
+def alerts_in(events: tuple[Event, ...]) -> list[str]:
+    return [event.type.removeprefix("prepaid.alert.") for event in events[1:]]

@@ -12,6 +12,7 @@ from prepaid.api import (
     catalogs,
     consumptions,
     erasures,
+    events,
     grants,
     histories,
     holds,
@@ -43,6 +44,8 @@ BALANCE = balances.SHOW.key
 HISTORY = histories.SHOW.key
 STATEMENT = statements.SHOW.key
 USAGE = usages.SHOW.key
+EVENTS = events.LIST.key
+FEED = events.FEED.key
 PUT_ACCOUNT = accounts.PUT.key
 PATCH_ACCOUNT = accounts.PATCH.key
 GET_ACCOUNT = accounts.SHOW.key
@@ -62,6 +65,8 @@ PURCHASES = purchases.SHOW_ALL.key
 PURCHASE = purchases.SHOW.key
 PURCHASES_BY_STATE = purchases.SHOW_BY_STATE.key
 WEBHOOK = webhooks.RECEIVE.key
+# Of every route and page. Any other keyword is a mistake, which would send nothing.
+PATH_PARAMETERS = {"account", "id", "month", "name", "token"}
 NEEDS_KEY = {route.key for route in openapi.ROUTES if KEY in route.parameters}
 
 # The clients that each stack has, with the claims of their tokens.
@@ -162,6 +167,7 @@ class Api(ABC):
 
         may_fail: whether the test is about 5xx; elsewhere a 5xx fails the test.
         """
+        assert path.keys() <= PATH_PARAMETERS, f"no route has {', '.join(path.keys() - PATH_PARAMETERS)}"
         sent = {"content-type": "application/json"} if json is not None or body is not None else {}
         if route in NEEDS_KEY:
             sent["idempotency-key"] = self.new_key() if key is None else key

@@ -8,6 +8,8 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from prepaid_client.cli.commands import app
+from tests.support.api import CLIENTS
+from tests.support.bridge import token
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,13 @@ def command_line(folder: Path) -> CommandLine:
     """Nobody is logged in."""
     names = ("PREPAID_URL", "PREPAID_TOKEN", "PREPAID_TOKEN_URL", "PREPAID_CLIENT_ID", "PREPAID_CLIENT_SECRET")
     return CommandLine({**dict.fromkeys(names), "PREPAID_PROFILE": str(folder / "config" / "profile.json")})
+
+
+def logged_in(folder: Path, url: str) -> CommandLine:
+    """Logged in as all clients of the service at this address."""
+    prepaid = command_line(folder)
+    tokens = {name: token(claims) for name, claims in CLIENTS.items()}
+    file = folder / "stack.json"
+    file.write_text(json.dumps({"api_url": url, "aws_endpoint_url": "http://127.0.0.1:1", "tokens": tokens}))
+    prepaid("login", "--file", str(file))
+    return prepaid

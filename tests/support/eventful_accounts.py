@@ -7,18 +7,23 @@ from datetime import date, datetime
 from prepaid.core.account import Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import WrongCode
+from prepaid.core.events import event_of_lock
 from prepaid.core.purchase import with_cancellation
 from prepaid.store.catalog import first_catalog
 from prepaid.store.customers import save_customer
 from prepaid.store.items import key_digest
 from prepaid.store.purchases import record_cancellation, save_purchase
 from prepaid.store.reconciliation import ReconciliationCheckpoint, save_checkpoint, save_failed_check
+from prepaid.store.webhook import stop
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.approving import change_code
 from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link
+from prepaid.use_cases.publishing import publish_alert, publish_missing
 from prepaid.use_cases.reporting import read_span, statements_between
 from prepaid.use_cases.sweeping import SweepContext, sweep
+from prepaid.use_cases.warning import publish_warnings
 from tests.support.core_builders import a_payment_status
+from tests.support.publishing import Outside, Publisher
 from tests.support.store_driver import (
     CODES,
     DAY,
@@ -186,6 +191,15 @@ def enter_the_page(driver: StoreDriver, account: str) -> None:
     enter(driver.table, open_link(driver.table, links[0].token, now=at), "271828", CODES, now=at)
 
 
+def publish(driver: StoreDriver) -> None:
+    """Everything so far, a locked code, warnings of expiry, and a webhook that wants no more."""
+    context = Publisher(driver.table, Outside()).context()
+    assert publish_missing(context).failed == 0
+    publish_alert(context, event_of_lock("zoo", 7, NOW))
+    publish_warnings(context)
+    stop(driver.table, "https://app.example.com/prepaid", NOW)
+
+
 def live(driver: StoreDriver) -> None:
     """Several accounts, after a sweep and a reconciliation."""
     live_a_full_life(driver)
@@ -210,6 +224,7 @@ def live(driver: StoreDriver) -> None:
     statements_between(
         driver.table, span, date(2026, 1, 1), date(2026, 12, 1), catalog=later.catalog, now=NOW + 400 * DAY
     )
+    publish(driver)
     # Reserved since the sweep came by: one on the quota, one on a lot.
     for number, feature in enumerate(("ai_service", "sticker"), start=1):
         driver.hold(2, account="zoo", key=f"hold {number}", feature=feature, at=NOW + 41 * DAY)

@@ -40,8 +40,10 @@ FUNCTIONS = {
     "Reconcile": "reconcile",
     "ExpirySweep": "expiry_sweep",
     "Verify": "verify",
+    "Publish": "publish",
+    "Deliver": "deliver",
 }
-SCHEDULED = ("Reconcile", "ExpirySweep", "Verify")
+SCHEDULED = ("Reconcile", "ExpirySweep", "Verify", "Publish")
 
 # ---- Parameters ----
 
@@ -197,6 +199,9 @@ FUNCTION_SETTINGS = {
     "ExpirySweepFunction": function("ExpirySweep", memory=1769, timeout=15 * MINUTE),
     # It computes more than it waits.
     "VerifyFunction": function("Verify", memory=1024, timeout=15 * MINUTE),
+    "PublishFunction": function("Publish", timeout=MINUTE),
+    # A receiver may take 10 seconds.
+    "DeliverFunction": function("Deliver", timeout=30),
 }
 
 TABLE_NAME = either("HasExistingTable", {"Fn::Select": [1, {"Fn::Split": ["/", ref("ExistingTable")]}]}, ref("Table"))
@@ -221,6 +226,7 @@ VARIABLES: Properties = {
     "STRIPE_STACK": either(
         "HasStripeStack", ref("StripeStack"), sub("${AWS::AccountId}/${AWS::Region}/${AWS::StackName}")
     ),
+    "EVENT_SOURCE": sub("prepaid/${AWS::StackName}"),
     "LIVE_MODE": ref("StripeLiveMode"),
     "PAYMENT_METHODS": ref("PaymentMethods"),
     "RETURN_URL": ref("ReturnUrl"),
@@ -384,6 +390,8 @@ TABLE = {
     ],
     "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
     "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+    # Only keys: a stream keeps what it holds for a day, and no erasure reaches it.
+    "StreamSpecification": {"StreamViewType": "KEYS_ONLY"},
     "SSESpecification": {"SSEEnabled": True},
     "DeletionProtectionEnabled": either("IsAws", True, False),
     # Manager sessions have this attribute; entries, lots and purchases have expires_at, which must delete nothing.
@@ -458,6 +466,7 @@ SCHEDULES = {
     "ReconcileFunctionSchedule": schedule("Reconcile", "reconcile", "ReconcileSchedule"),
     "ExpirySweepFunctionSchedule": schedule("ExpirySweep", "expiry-sweep", "SweepSchedule"),
     "VerifyFunctionSchedule": schedule("Verify", "verify", "VerifySchedule"),
+    "PublishFunctionSchedule": schedule("Publish", "publish", "PublishSchedule"),
 }
 
 # Lambda retries a run that failed twice, and then reports it.

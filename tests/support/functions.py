@@ -8,7 +8,7 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any
 
-from prepaid.deps import Deps
+from prepaid.deps import Deps, Outbox
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.portal_config import PortalConfig
@@ -23,9 +23,11 @@ NAMES = (
     "balance_query",
     "checkout",
     "consume",
+    "deliver",
     "erasures",
     "expiry_sweep",
     "portal",
+    "publish",
     "purchase_webhook",
     "reconcile",
     "verify",
@@ -92,6 +94,9 @@ class Deployment:
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=STACK,
+            event_source=f"prepaid/{STACK}",
+            outbox=Outbox(to_webhook=lambda _: None, to_bus=lambda _: None),
+            webhook=None,
             checkout=CheckoutConfig(
                 live=False, stack=STACK, payment_methods=("card", "pix", "boleto"), return_url=self.return_url
             ),

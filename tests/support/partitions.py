@@ -31,4 +31,10 @@ PARTITIONS = [
     keys.verified("petshop-1"),
     keys.audit("petshop-1"),
     keys.failed("evt_1"),
+    keys.WARNINGS,
+    keys.PUBLISHING,
+    keys.published("petshop-1"),
+    keys.published_alert("petshop-1", "evt_1"),
+    keys.feed(datetime(2026, 11, 22, tzinfo=UTC), "petshop-1#1"),
+    keys.WEBHOOK_STOPPED,
 ]

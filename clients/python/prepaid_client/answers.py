@@ -383,6 +383,84 @@ class AccountsPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventBalance:
+    """The account after an event's entry."""
+
+    available: int
+    held: int
+    owed: int
+    quota_remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventData:
+    """Numbers and ids of an event; None for what doesn't concern it. entry: None for an event without an entry."""
+
+    account: str
+    entry: int | None = None
+    feature: str | None = None
+    quantity: int | None = None
+    credits: int | None = None
+    quota: int | None = None
+    owed: int | None = None
+    source: str | None = None
+    lot: str | None = None
+    purchase: str | None = None
+    holds: tuple[str, ...] = ()
+    reverses: int | None = None
+    balance: EventBalance | None = None
+    days: int | None = None
+    expires_at: datetime | None = None
+    threshold: int | None = None
+    limit: int | None = None
+    used: int | None = None
+    remaining: int | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEvent:
+    """An event or alert of an account, as CloudEvents defines it. subject: the account."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str
+    dataschema: str
+    data: EventData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsPage:
+    """Some events of one account. next: the entry after which the next page begins."""
+
+    events: tuple[ListedEvent, ...]
+    next: int
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the list continues. Its end shows with a page that is empty."""
+        return str(self.next) if self.events else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsFeed:
+    """Some events of all accounts. next: where the next page begins. more: whether it has something already."""
+
+    events: tuple[ListedEvent, ...]
+    next: str
+    more: bool
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the list continues."""
+        return self.next if self.more else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Keyed):
     """A recorded grant."""
 

@@ -31,6 +31,7 @@ class Call[T]:
     """A request. path: with its parameters in place. shape: of the answer.
 
     repeatable: whether it may be sent again when an answer was lost. attempt_seconds: the longest wait for one answer.
+    cursor_name: of the parameter that names a page.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Call[T]:
     content: bytes | None = field(default=None, repr=False)
     repeatable: bool = True
     attempt_seconds: float = ATTEMPT_SECONDS
+    cursor_name: str = "cursor"
 
     @property
     def key(self) -> str | None:
@@ -55,7 +57,7 @@ class Call[T]:
 
     def at(self, cursor: str) -> "Call[T]":
         """The same request for the page at `cursor`."""
-        return replace(self, query={**self.query, "cursor": cursor})
+        return replace(self, query={**self.query, self.cursor_name: cursor})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +227,22 @@ def get_usage(
     """The use by feature and source. by: day or month."""
     query = {"from": from_, "to": to, "by": by}
     return replace(_get(f"{_account(account)}/usage", answers.Usage, query=query), attempt_seconds=LONG_ATTEMPT_SECONDS)
+
+
+def list_events_of_account(
+    account: str, *, after: int | None = None, limit: int | None = None
+) -> Call[answers.EventsPage]:
+    """A page of the events of the entries after entry `after`, from the ledger itself. `events` returns all pages'."""
+    call = _get(f"{_account(account)}/events", answers.EventsPage, query={"after": after, "limit": limit})
+    return replace(call, cursor_name="after")
+
+
+def list_events(*, after: str | None = None, limit: int | None = None) -> Call[answers.EventsFeed]:
+    """A page of the events of all accounts in the last 30 days, after the `next` of an earlier page.
+
+    `events` returns those of all pages, up to half a minute ago.
+    """
+    return replace(_get("/v1/events", answers.EventsFeed, query={"after": after, "limit": limit}), cursor_name="after")
 
 
 def put_account(account: str, **terms: Unpack[NewTerms]) -> Call[answers.AccountTerms]:

@@ -48,6 +48,8 @@ class AccountMethods:
     get_statement = Operation(calls.get_statement)
     get_statement_csv = Operation(calls.get_statement_csv)
     get_usage = Operation(calls.get_usage)
+    list_events_of_account = Operation(calls.list_events_of_account)
+    events = Listing(calls.list_events_of_account, lambda page: page.events)
     put_account = Operation(calls.put_account)
     patch_account = Operation(calls.patch_account)
     get_account = Operation(calls.get_account)
@@ -69,6 +71,8 @@ class ServiceMethods:
 
     list_accounts = ServiceOperation(calls.list_accounts)
     accounts = ServiceListing(calls.list_accounts, lambda page: page.accounts)
+    list_events = ServiceOperation(calls.list_events)
+    events = ServiceListing(calls.list_events, lambda page: page.events)
     list_packs = ServiceOperation(calls.list_packs)
     get_catalog = ServiceOperation(calls.get_catalog)
     put_catalog = ServiceOperation(calls.put_catalog)

@@ -87,13 +87,13 @@ class Service:
         for address in addresses:
             parts = urlsplit(address)
             encrypted = parts.scheme == "https" and parts.hostname
-            if not encrypted and not (parts.scheme == "http" and _is_local(address)):
+            if not encrypted and not (parts.scheme == "http" and is_local(address)):
                 raise ValueError(f"{address!r} is no https:// address: tokens would travel in the clear")
 
     @property
     def is_local(self) -> bool:
         """Whether the service is on this machine."""
-        return _is_local(self.url)
+        return is_local(self.url)
 
 
 def exchange[T](call: Call[T], service: Service) -> Steps[T]:
@@ -146,7 +146,8 @@ def request_token(credentials: ClientCredentials, service: Service, give_up_at: 
         yield Pause(pause)
 
 
-def _is_local(address: str) -> bool:
+def is_local(address: str) -> bool:
+    """Whether an address is on this machine."""
     host = urlsplit(address).hostname or ""
     return host in LOCAL or host.endswith(".localhost")
 
@@ -175,7 +176,7 @@ def _read[T](call: Call[T], outcome: Outcome) -> T:
             raise UnexpectedAnswer(f"{reason} and not as documented", may_have_happened=True) from error
         replayed = outcome.headers.get("idempotent-replayed") == "true"
         return replace(answer, replayed=True) if replayed and isinstance(answer, Keyed) else answer
-    problem, retry_after = _problem(outcome), _retry_after(outcome)
+    problem, retry_after = _problem(outcome), seconds_asked(outcome)
     code = problem.get("code")
     if outcome.status_code in RETRIED and code not in NOT_RETRIED:
         done = outcome.status_code not in NOT_DONE
@@ -201,7 +202,7 @@ def _granted(outcome: Outcome) -> Granted:
     raise Unavailable(
         f"the token endpoint's answer was {outcome.status_code}",
         may_have_happened=False,
-        retry_after=_retry_after(outcome),
+        retry_after=seconds_asked(outcome),
     )
 
 
@@ -240,8 +241,8 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
     return problem if isinstance(problem, dict) else {}
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds. A date, which only a proxy would send, counts as unknown."""
+def seconds_asked(response: httpx.Response) -> float | None:
+    """The seconds to wait that an answer asks for. A date, which only a proxy would send, counts as unknown."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() else None
 

@@ -27,6 +27,11 @@ class SyncTransport:
         self._http = httpx.Client(transport=transport, follow_redirects=False, trust_env=not service.is_local)
         self._renewing = threading.Lock()
 
+    @property
+    def url(self) -> str:
+        """The service's address."""
+        return self._service.url
+
     def send[T](self, call: Call[T]) -> T:
         """The answer to a call. Raises Refused, Unavailable."""
         return _drive(exchange(call, self._service), self._perform)
@@ -50,30 +55,12 @@ class SyncTransport:
     def _perform(self, step: Step) -> Any:
         match step:
             case Send():
-                return self._exchange(step)
+                return exchange_once(self._http, step)
             case Pause():
                 time.sleep(step.seconds)
                 return None
             case NeedToken():
                 return self._token(step)
-
-    def _exchange(self, step: Send) -> Outcome:
-        """One attempt. httpx limits each read; this limits all reads together."""
-        late_at = time.monotonic() + step.seconds
-        step.request.extensions["timeout"] = _timeout(step.seconds)
-        try:
-            response = self._http.send(step.request, stream=True)
-            try:
-                content = bytearray()
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    if time.monotonic() > late_at:
-                        return httpx.ReadTimeout("the answer took too long", request=step.request)
-            finally:
-                response.close()
-        except httpx.RequestError as error:
-            return error
-        return _whole(response, bytes(content))
 
     def _token(self, step: NeedToken) -> str:
         """One thread renews the token, the others wait for it."""
@@ -156,6 +143,25 @@ class AsyncTransport:
                 return await _drive_async(request_token(service.credentials, service, step.give_up_at), self._perform)
         except TimeoutError as error:
             raise Unavailable("no token in time", may_have_happened=False) from error
+
+
+def exchange_once(http: httpx.Client, step: Send) -> Outcome:
+    """One attempt. httpx limits each read; this limits all reads together."""
+    late_at = time.monotonic() + step.seconds
+    step.request.extensions["timeout"] = _timeout(step.seconds)
+    try:
+        response = http.send(step.request, stream=True)
+        try:
+            content = bytearray()
+            for chunk in response.iter_bytes():
+                content += chunk
+                if time.monotonic() > late_at:
+                    return httpx.ReadTimeout("the answer took too long", request=step.request)
+        finally:
+            response.close()
+    except httpx.RequestError as error:
+        return error
+    return _whole(response, bytes(content))
 
 
 def _drive[T](steps: Generator[Any, Any, T], perform: Callable[[Any], Any]) -> T:

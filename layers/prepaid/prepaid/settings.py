@@ -10,13 +10,16 @@ class Settings:
 
     webhook_tolerance_seconds: the largest difference between a delivery's signature time and now, in either direction.
     live_mode: whether purchases take real money. return_url: where the customer returns to after paying.
-    stripe_stack: the name of this stack in the metadata of its sessions at Stripe.
+    stripe_stack: the name of this stack in the metadata of its sessions at Stripe. event_source: its name in events.
     portal_url: the address of the subscription page, "" for the API's own. portal_return_origins: the sites besides
     return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
     checkout_origin: the site of the payment pages. portal_accent, portal_accent_dark: the platform's colour, such
     as #14614b, or "". portal_name, portal_logo, portal_logo_dark: the platform's name and the addresses of its logo,
     or "". verify_whole_days: the days between two scheduled whole passes of the verifier.
-    cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
+    event_bus_name: the bus for events. webhook_queue_url: the queue of events for the webhook, None without a webhook.
+    webhook_target: the address that events are sent to. webhook_dead_letters_url: the queue of those given up.
+    cursor_secret_name, pepper_secret_name, stripe_secret_name, webhook_secret_name: names of secrets in Secrets
+    Manager, not their values.
     """
 
     table_name: str
@@ -25,6 +28,12 @@ class Settings:
     pepper_secret_name: str | None
     stripe_api_base: str | None
     stripe_stack: str | None
+    event_source: str
+    event_bus_name: str | None
+    webhook_queue_url: str | None
+    webhook_dead_letters_url: str | None
+    webhook_target: str | None
+    webhook_secret_name: str | None
     live_mode: bool
     payment_methods: tuple[str, ...]
     return_url: str | None
@@ -51,6 +60,12 @@ def from_environment() -> Settings:
         pepper_secret_name=environment.get("PEPPER_SECRET_NAME"),
         stripe_api_base=environment.get("STRIPE_API_BASE"),
         stripe_stack=environment.get("STRIPE_STACK"),
+        event_source=environment.get("EVENT_SOURCE", ""),
+        event_bus_name=environment.get("EVENT_BUS_NAME"),
+        webhook_queue_url=environment.get("WEBHOOK_QUEUE_URL"),
+        webhook_dead_letters_url=environment.get("WEBHOOK_DEAD_LETTERS_URL"),
+        webhook_target=environment.get("WEBHOOK_TARGET"),
+        webhook_secret_name=environment.get("WEBHOOK_SECRET_NAME"),
         live_mode=environment.get("LIVE_MODE", "false") == "true",
         payment_methods=_listed(environment.get("PAYMENT_METHODS", "card")),
         return_url=environment.get("RETURN_URL"),

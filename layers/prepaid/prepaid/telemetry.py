@@ -18,12 +18,16 @@ logger = Logger()
 class Metric(StrEnum):
     """Every metric. template.yaml defines the alarms; docs/operating.md explains what to do about each."""
 
+    ENDPOINT_DELIVERIES = "EndpointDeliveries"
+    ENDPOINT_DELIVERIES_FAILED = "EndpointDeliveriesFailed"
+    ENDPOINT_DELIVERIES_GIVEN_UP = "EndpointDeliveriesGivenUp"
+    EVENTS_PUBLISHED = "EventsPublished"
     INTERNAL_ERRORS = "InternalErrors"
     LOTS_EXPIRED = "LotsExpired"
-    PAYMENT_PROVIDER_REFUSALS = "PaymentProviderRefusals"
     PAYMENTS_NOT_CONFIGURED = "PaymentsNotConfigured"
-    PURCHASE_QUARANTINED = "PurchaseQuarantined"
+    PAYMENT_PROVIDER_REFUSALS = "PaymentProviderRefusals"
     PURCHASES_HEALED = "PurchasesHealed"
+    PURCHASE_QUARANTINED = "PurchaseQuarantined"
     RECONCILIATION_BEHIND = "ReconciliationBehind"
     RECONCILIATION_FAILURES = "ReconciliationFailures"
     RECONCILIATION_OLDEST_FAILURE = "ReconciliationOldestFailure"

@@ -6,10 +6,11 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Never
 
 from prepaid.core.calendar import floor_to_millisecond
-from prepaid.deps import Deps
+from prepaid.deps import Deps, Outbox, Webhook
 from prepaid.payments.errors import PaymentsNotConfigured
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.settings import Settings
@@ -54,6 +55,9 @@ def build(settings: Settings) -> Deps:
         webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
         stack=settings.stripe_stack or "",
+        event_source=settings.event_source,
+        outbox=_outbox(settings),
+        webhook=_webhook(settings),
         checkout=_checkout(settings),
         portal=_portal(settings),
         random_bytes=secrets.token_bytes,
@@ -88,6 +92,45 @@ def _versions(name: str | None) -> Callable[[], Versions]:
 
 def _no_secret() -> Never:
     raise AssertionError("the template doesn't give this function the secret")
+
+
+def _outbox(settings: Settings) -> Outbox | None:
+    if settings.event_bus_name is None:
+        return None
+    from prepaid.messaging.aws import open_event_bridge, open_sqs  # noqa: PLC0415 - only one function uses it
+    from prepaid.messaging.bus import put_events  # noqa: PLC0415
+    from prepaid.messaging.queue import send  # noqa: PLC0415
+
+    bus, queue_url = settings.event_bus_name, settings.webhook_queue_url
+    event_bridge = open_event_bridge()
+    to_bus = partial(put_events, event_bridge, bus)
+    if queue_url is None:
+        return Outbox(to_webhook=None, to_bus=to_bus)
+    sqs = open_sqs()
+    return Outbox(
+        to_webhook=lambda event: send(sqs, queue_url, event.account, event.id, event.text),
+        to_bus=to_bus,
+    )
+
+
+def _webhook(settings: Settings) -> Webhook | None:
+    if settings.webhook_target is None:
+        return None
+    from prepaid.messaging.aws import open_sqs  # noqa: PLC0415 - only one function uses it
+    from prepaid.messaging.queue import hide, send  # noqa: PLC0415
+    from prepaid.messaging.webhook import post  # noqa: PLC0415
+
+    queue_url, dead_letters_url = settings.webhook_queue_url, settings.webhook_dead_letters_url
+    assert queue_url is not None
+    assert dead_letters_url is not None
+    sqs = open_sqs()
+    return Webhook(
+        target=settings.webhook_target,
+        secret=_secret(settings.webhook_secret_name),
+        post=post,
+        hide=partial(hide, sqs, queue_url),
+        give_up=partial(send, sqs, dead_letters_url),
+    )
 
 
 def _stripe_secret(name: str | None) -> Callable[[], str]:

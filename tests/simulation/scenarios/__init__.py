@@ -3,7 +3,7 @@
 One module per area, each with its SCENARIOS; scenario.py has what they share.
 """
 
-from tests.simulation.scenarios import administration, buying, page, reading, schedules, spending
+from tests.simulation.scenarios import administration, buying, events, page, reading, schedules, spending
 from tests.simulation.scenarios.scenario import Outcome, Scenario
 
 __all__ = ["SCENARIOS", "Outcome", "Scenario"]
@@ -14,5 +14,6 @@ SCENARIOS = (
     *administration.SCENARIOS,
     *buying.SCENARIOS,
     *schedules.SCENARIOS,
+    *events.SCENARIOS,
     *page.SCENARIOS,
 )

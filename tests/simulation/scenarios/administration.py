@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from prepaid.store.catalog import first_catalog
+from prepaid.use_cases.publishing import publish_missing
 from tests.simulation.bench import Bench
 from tests.simulation.scenarios.scenario import (
     KEY,
@@ -20,6 +22,7 @@ from tests.simulation.scenarios.scenario import (
 from tests.support.api import (
     ACCOUNTS,
     CONSUME,
+    FEED,
     GET_ACCOUNT,
     GET_CATALOG,
     GRANT,
@@ -29,6 +32,7 @@ from tests.support.api import (
     PUT_CATALOG,
 )
 from tests.support.gateway_events import ADMIN
+from tests.support.publishing import Outside, Publisher
 
 
 def changes_the_catalog(bench: Bench, _: object) -> Outcome:
@@ -135,9 +139,18 @@ def catalog_of_yesterday(bench: Bench) -> Any:
     return asdict(first_catalog())
 
 
+def published(bench: Bench) -> None:
+    """The account's events are in the feed, long enough to be listed."""
+    opened(bench)
+    publisher = Publisher(bench.service.table, Outside(), now=bench.now)
+    assert publish_missing(publisher.context()).events > 0
+    bench.now += timedelta(minutes=1)
+
+
 SCENARIOS = (
     Scenario("accounts: account", opened, read_as_administrator(GET_ACCOUNT), spends, reads=True),
     Scenario("accounts: list", opened, read_as_administrator(ACCOUNTS), spends, reads=True),
+    Scenario("accounts: events", published, read_as_administrator(FEED), spends, reads=True),
     Scenario("accounts: packs", opened, read(PACKS), spends, reads=True),
     Scenario("accounts: current catalog", opened, read_as_administrator(GET_CATALOG), spends, reads=True),
     Scenario("accounts: open", lambda _: None, put_account("none"), put_account("trio")),

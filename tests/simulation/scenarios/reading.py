@@ -1,4 +1,4 @@
-"""Scenarios of reading: balances, histories, statements and usage."""
+"""Scenarios of reading: balances, histories, statements, usage and events."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from tests.simulation.scenarios.scenario import (
 )
 from tests.support.api import (
     BALANCE,
+    EVENTS,
     HISTORY,
     STATEMENT,
     USAGE,
@@ -60,4 +61,6 @@ SCENARIOS = (
     Scenario("statement", a_month_ago, read_statement, spends),
     Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
     Scenario("usage", a_month_ago, read(USAGE, {"from": "2026-06-01", "to": "2026-07-01"}), spends, reads=True),
+    Scenario("events", spent_some, read(EVENTS, {"after": "1"}), spends, reads=True),
+    Scenario("events: beyond the newest", opened, read(EVENTS, {"after": "99"}), spends, reads=True),
 )

@@ -14,6 +14,7 @@ import typer
 from prepaid_client import Balance, Entry, NotFound, Statement
 from prepaid_client.calls import AccountChanges, HistoryFilters
 from prepaid_client.cli import jobs
+from prepaid_client.cli.events import events_app
 from prepaid_client.cli.printing import print_facts, print_json, print_table, shown
 from prepaid_client.cli.profile import Login, Profile, read_profile, write_profile
 from prepaid_client.cli.running import REFUSED, AccountId, AsJson, reporting, service
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 account_app = typer.Typer(no_args_is_help=True, help="Accounts and their terms.")
 app.add_typer(account_app, name="account")
+app.add_typer(events_app, name="events")
 
 LONGEST_PAGE = 100
 ENTRY_COLUMNS = ("entry", "at", "type", "feature", "units", "credits", "quota", "balance", "customer", "reference")

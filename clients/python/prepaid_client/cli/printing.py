@@ -19,6 +19,21 @@ def print_json(value: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(value)).decode())  # noqa: T201 - the program's output
 
 
+def print_json_line(value: object) -> None:
+    """Print a value as one line of JSON, at once."""
+    print_text_line(msgspec.json.encode(value).decode())
+
+
+def print_text_line(text: str) -> None:
+    """Print a line, at once."""
+    print(text, flush=True)  # noqa: T201 - the program's output
+
+
+def print_line(*columns: tuple[object, int]) -> None:
+    """Print a line of a table that has no end: each value with the least width of its column."""
+    print_text_line("  ".join(f"{shown(value):<{width}}" for value, width in columns).rstrip())
+
+
 def print_table(rows: Iterable[Sequence[object]], *headings: str) -> None:
     """Print a table. Numbers are aligned at the right; a text is never taken for markup."""
     table = Table(box=None, pad_edge=False, header_style="bold")

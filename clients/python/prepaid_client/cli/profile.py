@@ -64,13 +64,9 @@ def path_of(environment: Mapping[str, str]) -> Path:
 def read_profile(environment: Mapping[str, str] = os.environ) -> Profile | None:
     """The stored profile; None without one. Raises ProfileError if others can read the file, or nobody can."""
     path = path_of(environment)
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        content = path.read_bytes()
-    except FileNotFoundError:
+    content = read_private(path)
+    if content is None:
         return None
-    if mode & ~OWNER_ONLY and os.name == "posix":
-        raise ProfileError(f"{path} holds secrets and others may use it: run 'chmod 600 {path}'")
     try:
         return msgspec.json.decode(content, type=Profile)
     except msgspec.MsgspecError as error:
@@ -80,12 +76,29 @@ def read_profile(environment: Mapping[str, str] = os.environ) -> Profile | None:
 def write_profile(profile: Profile, environment: Mapping[str, str] = os.environ) -> Path:
     """Replace the stored profile as a whole. Returns its path."""
     path = path_of(environment)
+    write_private(path, profile)
+    return path
+
+
+def read_private(path: Path) -> bytes | None:
+    """A file that only the user can read; None without one. Raises ProfileError if others can read it too."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if mode & ~OWNER_ONLY and os.name == "posix":
+        raise ProfileError(f"{path} holds secrets and others may use it: run 'chmod 600 {path}'")
+    return content
+
+
+def write_private(path: Path, value: object) -> None:
+    """Replace a file that only the user can read, as a whole, with a value as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as output:
-        output.write(msgspec.json.format(msgspec.json.encode(profile)))
+        output.write(msgspec.json.format(msgspec.json.encode(value)))
     draft.replace(path)
-    return path
 
 
 def open_client(scope: str, environment: Mapping[str, str] = os.environ) -> Prepaid:

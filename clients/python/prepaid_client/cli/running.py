@@ -32,18 +32,22 @@ def reporting(as_json: bool) -> Iterator[None]:
     """Turn errors into exit codes. as_json: describe them as JSON too."""
     try:
         yield
+    except BrokenPipeError:
+        # The reader of a pipe has left: typer ends the command without a word.
+        raise
     except Refused as error:
-        _say(str(error), error.problem, as_json=as_json)
+        say(str(error), error.problem, as_json=as_json)
         raise typer.Exit(REFUSED) from error
     except Unavailable as error:
         described = {"detail": str(error), "key": error.key, "may_have_happened": error.may_have_happened}
-        _say(str(error), described, as_json=as_json)
+        say(str(error), described, as_json=as_json)
         raise typer.Exit(TROUBLE) from error
     except (PrepaidError, ProfileError, ValueError, OSError) as error:
-        _say(str(error), {"detail": str(error)}, as_json=as_json)
+        say(str(error), {"detail": str(error)}, as_json=as_json)
         raise typer.Exit(TROUBLE) from error
 
 
-def _say(text: str, described: Mapping[str, object], *, as_json: bool) -> None:
+def say(text: str, described: Mapping[str, object], *, as_json: bool) -> None:
+    """A line on stderr: a text for people, or what is described as JSON."""
     line = msgspec.json.encode(described).decode() if as_json else f"prepaid: {text}"
-    print(line, file=sys.stderr)  # noqa: T201 - the program's output
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the program's output

@@ -23,6 +23,11 @@ def floor_to_millisecond(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
+def rfc3339(at: datetime) -> str:
+    """The instant in RFC 3339: 2027-06-17T03:00:00.000Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 def is_zone(name: str) -> bool:
     """Whether `name` is an IANA region zone or UTC, spelled as in the tzdata package.
 

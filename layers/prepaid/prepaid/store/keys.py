@@ -8,6 +8,10 @@ PENDING_CHECKS = "PENDING_CHECK"
 ACCOUNTS = "ACCOUNTS"
 ENTRY_PREFIX = "ENTRY#"
 REVERSED_PREFIX = "REVERSED#"
+PURCHASE_ROW_PREFIX = "PURCHASE#"
+MANAGER = "MANAGER"
+PUBLISHED = "PUBLISHED"
+ALERT_PREFIX = "ALERT#"
 # After every sort key.
 HIGHEST = "\U0010ffff"
 
@@ -16,6 +20,9 @@ RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
 VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "CHECKPOINT"}}
 RECENT_VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "RECENT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
+PUBLISHING = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "START"}}
+WARNINGS = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "WARNINGS"}}
+WEBHOOK_STOPPED = {"PK": {"S": "WEBHOOK"}, "SK": {"S": "STOPPED"}}
 
 type Key = dict[str, dict[str, str]]
 
@@ -68,7 +75,7 @@ def customer(account: str) -> Key:
 
 
 def manager(account: str) -> Key:
-    return _key(ledger(account), "MANAGER")
+    return _key(ledger(account), MANAGER)
 
 
 def manager_session(digest: str) -> Key:
@@ -110,7 +117,7 @@ def purchase(account: str, purchase_id: str) -> Key:
 
 def purchase_sort(purchase_id: str) -> str:
     """Purchase ids begin with their time, so the newest purchase is last in the partition's PURCHASE# range."""
-    return f"PURCHASE#{purchase_id}"
+    return f"{PURCHASE_ROW_PREFIX}{purchase_id}"
 
 
 def reversed_units(account: str, number: int) -> Key:
@@ -144,6 +151,29 @@ def catalog_version(version: int) -> Key:
 
 def verified(account: str) -> Key:
     return _key(f"VERIFIED#{account}", "VERIFIED")
+
+
+def published(account: str) -> Key:
+    """How far the account's entries are published. Not in the ledger's partition: the publisher can't write there."""
+    return _key(f"PUBLISHED#{account}", PUBLISHED)
+
+
+def published_alert(account: str, event_id: str) -> Key:
+    return _key(f"PUBLISHED#{account}", f"{ALERT_PREFIX}{event_id}")
+
+
+def feed_partition(hour: datetime) -> str:
+    """The partition of what was published in this hour, UTC."""
+    return f"FEED#{hour.astimezone(UTC):%Y-%m-%dT%H}"
+
+
+def feed(published_at: datetime, what: str) -> Key:
+    return _key(feed_partition(published_at), feed_sort(published_at, what))
+
+
+def feed_sort(published_at: datetime, what: str) -> str:
+    """Sorted by time, to the millisecond. what: an account and its entry or alert."""
+    return f"{published_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{published_at.microsecond // 1000:03d}#{what}"
 
 
 def audit(account: str) -> Key:

@@ -269,6 +269,21 @@ def read_entries(table: Table, account_id: str, *, first: int, last: int, limit:
     return tuple(entry_from_item(item) for item in items)
 
 
+def next_entries(table: Table, account_id: str, *, first: int, limit: int) -> tuple[Entry, ...]:
+    """Entries from `first` on, oldest first, at most `limit` of them; none when there is no entry `first`. Raises Busy.
+
+    May return fewer than `limit` when entries are large; the caller continues after the last one.
+    """
+    items = query(
+        table,
+        keys.ledger(account_id),
+        first=keys.entry_sort(first),
+        last=keys.LAST_ENTRY,
+        limit=min(limit, PAGE_ENTRIES),
+    )
+    return tuple(entry_from_item(item) for item in items)
+
+
 def entries_from(table: Table, account_id: str, *, first: int, last: int) -> Iterator[Entry]:
     """Entries `first` to `last`, which must exist, oldest first. Reads a page when the one before is used up.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from prepaid.core import calendar
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import InvalidRequest
 
@@ -22,7 +23,7 @@ FINER = r"\.[0-9]{3}[0-9]*[1-9]"
 
 def rfc3339(at: datetime) -> Time:
     """The instant in RFC 3339: 2027-06-17T03:00:00.000Z."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return calendar.rfc3339(at)
 
 
 def read_rfc3339(text: object) -> datetime:

@@ -10,6 +10,7 @@
     index_rows.py      rows outside the ledgers that refer to one: claims, due rows, payments; and catalog versions
     statement_rows.py  stored statements of closed months
     auxiliary_rows.py  rows on which no credit depends: codes, sessions, work lists, checkpoints
+    published_rows.py  rows of the publisher and the webhook
     lookup.py          the other rows, catalog versions and time that a check compares with
     tally.py           checks that each entry has its claim, in memory of a fixed size
     findings.py        the kinds of findings

@@ -13,7 +13,7 @@ from prepaid.store.due import hold_due_item, lot_due_item
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import cancellation_request_hash, entry_from_item, key_digest, purchase_request_hash
 from prepaid.store.purchases import purchase_from_item
-from prepaid.use_cases.verifying import auxiliary_rows, statement_rows
+from prepaid.use_cases.verifying import auxiliary_rows, published_rows, statement_rows
 from prepaid.use_cases.verifying.account_audit import AccountAudit, check_sum
 from prepaid.use_cases.verifying.lookup import RowLookup
 from prepaid.use_cases.verifying.replay import request_hashes
@@ -38,8 +38,9 @@ def needed(item: Item) -> Iterator[keys.Key]:
             yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "VERIFIED" | keys.ACCOUNTS:
             yield keys.entry(which or item["SK"]["S"], 1)
-        case "STATEMENT":
-            yield from statement_rows.needed(which, item)
+        case "PUBLISHED" | "STATEMENT":
+            rows = published_rows if kind == "PUBLISHED" else statement_rows
+            yield from rows.needed(which, item)
         case "CATALOG":
             version = int(item["version"]["N"])
             yield keys.CATALOG
@@ -75,7 +76,7 @@ def account_of(item: Item) -> str:
     """The account that a row concerns, or ""."""
     kind, which = keys.split(item["PK"]["S"])
     match kind:
-        case "CLAIM" | "ERASURE" | "STATEMENT" | "VERIFIED":
+        case "CLAIM" | "ERASURE" | "PUBLISHED" | "STATEMENT" | "VERIFIED":
             return keys.split(which)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
@@ -217,6 +218,10 @@ CHECKS: dict[str, Callable[[AccountAudit, Item, RowLookup], None]] = {
 }
 # The invalid parts of rows on which no credit depends.
 WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
+    "FEED": lambda item, _: published_rows.wrong_in_feed(item),
+    "PUBLISHED": published_rows.wrong_in_published,
+    "PUBLISHING": published_rows.wrong_in_publishing,
+    "WEBHOOK": lambda item, _: published_rows.wrong_in_webhook(item),
     "ERASURE": auxiliary_rows.wrong_in_erasure,
     "QUARANTINE": lambda item, _: auxiliary_rows.wrong_in_quarantine(item),
     "RECONCILIATION": auxiliary_rows.wrong_in_reconciliation,

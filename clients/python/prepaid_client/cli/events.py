@@ -1,0 +1,217 @@
+"""`prepaid events`: what happens, as it happens; and a webhook for an endpoint on this machine."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from prepaid_client import Prepaid, Unavailable
+from prepaid_client.cli.following import Followed, Page, first_position, follow
+from prepaid_client.cli.listening import (
+    ANSWER_SECONDS,
+    Attempt,
+    EndpointGone,
+    Kept,
+    attempts,
+    endpoint_of,
+    new_secret,
+    path_of_kept,
+    read_kept,
+    write_kept,
+)
+from prepaid_client.cli.printing import print_facts, print_json_line, print_line, print_text_line
+from prepaid_client.cli.profile import path_of
+from prepaid_client.cli.running import REFUSED, AsJson, say, service
+from prepaid_client.sending import is_local
+
+events_app = typer.Typer(no_args_is_help=True, help="Events and alerts, as they happen.")
+
+HEADINGS = ("at (UTC)", "account", "event", "entry", "feature", "credits", "available", "")
+WIDTHS = (19, 16, 24, 6, 12, 8, 10, 0)
+# What only some events have.
+DETAILS = ("owed", "lot", "purchase", "days", "threshold", "limit", "used", "remaining")
+
+AfterPosition = Annotated[
+    str | None,
+    typer.Option(
+        "--after",
+        help="Where to begin: a time, or a position that was printed; of one account, the number of an entry. "
+        "0 is the first event that there is. By default, now.",
+    ),
+]
+OneAccount = Annotated[
+    str | None,
+    typer.Option("--account", help="Only this account, without delay. All accounts are half a minute behind."),
+]
+Waits = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for events to come, until Ctrl-C.")]
+
+
+@events_app.command()
+def tail(account: OneAccount = None, after: AfterPosition = None, wait: Waits = True, as_json: AsJson = False) -> None:
+    """Print events as they happen. With --json, each is a line."""
+    with interruptible(), service(_scope(account), as_json) as client:
+        begin = first_position(client, account, after)
+        read_until: str | None = None
+        if not as_json:
+            print_line(*zip(HEADINGS, WIDTHS, strict=True))
+        try:
+            for page in follow(client, account, begin, wait=wait, on_trouble=_teller(as_json=as_json)):
+                for followed in page.events:
+                    _print_event(followed, as_json=as_json)
+                read_until = page.next
+        finally:
+            if read_until is not None:
+                say(f"continue with --after '{read_until}'", {"next": read_until}, as_json=as_json)
+
+
+@events_app.command()
+def listen(
+    forward_to: Annotated[str, typer.Option(help="Your endpoint, such as http://127.0.0.1:8000/hooks.")],
+    account: OneAccount = None,
+    after: AfterPosition = None,
+    wait: Waits = True,
+    as_json: AsJson = False,
+) -> None:
+    """Send each event to an endpoint, signed as the service's own webhook, until the endpoint accepts it.
+
+    The secret is shown once. It is kept with the position, so the command continues where it was stopped; --after
+    begins elsewhere. An endpoint that answers 410 ends the command with exit code 1.
+    """
+    with interruptible(), service(_scope(account), as_json) as client:
+        forward_to = endpoint_of(forward_to)
+        path = path_of_kept(path_of(os.environ).parent, client.transport.url, account, forward_to)
+        before = read_kept(path)
+        kept = _kept(client, account, after, forward_to, before)
+        write_kept(path, kept)
+        _announce(kept, path, is_new=before is None, as_json=as_json)
+        pages = follow(client, account, kept.after, wait=wait, on_trouble=_teller(as_json=as_json))
+        with httpx.Client(trust_env=not is_local(forward_to)) as http:
+            try:
+                for page in pages:
+                    kept = _forward(http, page, kept, path, as_json=as_json)
+            except EndpointGone:
+                text = "the endpoint answered 410: it wants no more events"
+                say(text, {"detail": text}, as_json=as_json)
+                raise typer.Exit(REFUSED) from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends a command that would go on for ever, and is no failure."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def _scope(account: str | None) -> str:
+    return "admin" if account is None else "read"
+
+
+def _teller(*, as_json: bool) -> Callable[[Unavailable], None]:
+    """Says that the service doesn't answer at the moment."""
+    return lambda error: say(f"{error.args[0]}; trying again", {"detail": str(error)}, as_json=as_json)
+
+
+def _kept(client: Prepaid, account: str | None, after: str | None, forward_to: str, before: Kept | None) -> Kept:
+    """Where to begin: at `after`, else where it was stopped, else now."""
+    if before is None or after is not None:
+        return Kept(
+            service=client.transport.url,
+            account=account,
+            forward_to=forward_to,
+            secret=before.secret if before else new_secret(),
+            after=first_position(client, account, after),
+        )
+    if account is None:
+        return before
+    # A local stack that was started again has fewer entries than the one before it.
+    newest = first_position(client, account, None)
+    return before if int(before.after) <= int(newest) else replace(before, after=newest, accepted=())
+
+
+def _announce(kept: Kept, path: Path, *, is_new: bool, as_json: bool) -> None:
+    if as_json:
+        secret = kept.secret if is_new else None
+        print_json_line({"forward_to": kept.forward_to, "after": kept.after, "secret": secret, "kept_in": str(path)})
+        return
+    print_facts(
+        ("forwarding to", kept.forward_to),
+        ("events of", kept.account or "all accounts, half a minute after they happen"),
+        ("after", kept.after),
+        ("secret", kept.secret if is_new else "as it was shown before"),
+        ("kept in", path),
+        ("", "Ctrl-C stops; the same command continues."),
+    )
+
+
+def _forward(http: httpx.Client, page: Page, kept: Kept, path: Path, *, as_json: bool) -> Kept:
+    """Send the events of a page that the endpoint hasn't accepted, and keep each step. Raises EndpointGone."""
+    for followed in page.events:
+        if followed.event.id in kept.accepted:
+            continue
+        for attempt in attempts(http, kept.forward_to, kept.secret, followed, seconds=ANSWER_SECONDS):
+            _print_attempt(attempt, as_json=as_json)
+        kept = replace(kept, accepted=(*kept.accepted, followed.event.id))
+        write_kept(path, kept)
+    if page.next != kept.after:
+        kept = replace(kept, after=page.next, accepted=())
+        write_kept(path, kept)
+    return kept
+
+
+def _print_attempt(attempt: Attempt, *, as_json: bool) -> None:
+    event = attempt.followed.event
+    if as_json:
+        of_event = {"id": event.id, "type": event.type, "account": event.subject, "entry": event.data.entry}
+        of_attempt = {
+            "attempt": attempt.number,
+            "status": attempt.status,
+            "detail": attempt.detail or None,
+            "milliseconds": attempt.milliseconds,
+            "again_in": attempt.again_in,
+        }
+        print_json_line({**of_event, **of_attempt})
+        return
+    again = "" if attempt.again_in is None else f"again in {attempt.again_in:g} s"
+    print_line(
+        (f"{datetime.now():%H:%M:%S}", 8),  # noqa: DTZ005 - on the user's own clock
+        (attempt.status or "-", 3),
+        (f"{attempt.milliseconds} ms", 8),
+        (event.subject, 16),
+        (_name(event.type), 24),
+        (event.data.entry, 6),
+        (event.id, 30),
+        ("; ".join(text for text in (attempt.detail, again) if text), 0),
+    )
+
+
+def _print_event(followed: Followed, *, as_json: bool) -> None:
+    if as_json:
+        print_text_line(followed.text)
+        return
+    event = followed.event
+    data = event.data
+    details = ((name, getattr(data, name)) for name in DETAILS)
+    values = (
+        f"{event.time:%Y-%m-%d %H:%M:%S}",
+        event.subject,
+        _name(event.type),
+        data.entry,
+        data.feature,
+        data.credits,
+        data.balance and data.balance.available,
+        ", ".join(f"{name} {value}" for name, value in details if value),
+    )
+    print_line(*zip(values, WIDTHS, strict=True))
+
+
+def _name(event_type: str) -> str:
+    """Without what is the same of all types."""
+    return event_type.removeprefix("prepaid.")

@@ -1,0 +1,67 @@
+"""On each message of the webhook's queue: sends one event to the platform's webhook."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from prepaid import wiring
+from prepaid.core.calendar import instant
+from prepaid.deps import Deps
+from prepaid.settings import from_environment
+from prepaid.store.dynamodb import within
+from prepaid.telemetry import Metric, count, logger
+from prepaid.use_cases.delivering import DeliverContext, QueuedEvent, deliver
+
+# The deadline for reading and writing whether the receiver wants no more events.
+TABLE_SECONDS = 4.0
+
+type QueueHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+
+def run(deps: Deps, record: dict[str, Any]) -> bool:
+    """Deliver one message. Returns whether it leaves the queue. Raises ValueError for an unusable secret, Busy."""
+    assert deps.webhook is not None, "the template gives this function a webhook"
+    queued = QueuedEvent(
+        text=record["body"],
+        tries=int(record["attributes"]["ApproximateReceiveCount"]),
+        queued_at=instant(int(record["attributes"]["SentTimestamp"])),
+    )
+    delivered = deliver(
+        DeliverContext(
+            table=within(deps.table, TABLE_SECONDS),
+            target=deps.webhook.target,
+            secret=deps.webhook.secret,
+            post=deps.webhook.post,
+            now=deps.clock,
+        ),
+        queued,
+    )
+    logger.info("webhook", extra={"outcome": delivered.outcome, "status": delivered.status, "tries": queued.tries})
+    if delivered.outcome == "failed":
+        count(Metric.ENDPOINT_DELIVERIES_FAILED, 1)
+        deps.webhook.hide(record["receiptHandle"], delivered.wait_seconds)
+        return False
+    if delivered.outcome == "delivered":
+        count(Metric.ENDPOINT_DELIVERIES, 1)
+        return True
+    count(Metric.ENDPOINT_DELIVERIES_GIVEN_UP, 1)
+    attributes = record["attributes"]
+    deps.webhook.give_up(attributes["MessageGroupId"], attributes["MessageDeduplicationId"], record["body"])
+    return True
+
+
+def make_handler(deps: Deps) -> QueueHandler:
+    """The function's Lambda handler. It returns the message if the message stays in the queue."""
+
+    @logger.inject_lambda_context(clear_state=True)
+    def handle(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+        # With several messages at once, those behind a failed one would count tries that were never made.
+        [record] = event["Records"]
+        done = run(deps, record)
+        return {"batchItemFailures": [] if done else [{"itemIdentifier": record["messageId"]}]}
+
+    return handle
+
+
+handler = make_handler(wiring.build(from_environment()))

@@ -1,0 +1,88 @@
+"""On each change of the table: publishes the events of new entries. On a schedule: those that no change named, and of
+lots that expire soon."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from prepaid import wiring
+from prepaid.deps import Deps
+from prepaid.settings import from_environment
+from prepaid.store.dynamodb import within
+from prepaid.telemetry import Metric, count, logger
+from prepaid.use_cases.publishing import (
+    PIECE_SECONDS,
+    PublishContext,
+    Published,
+    publish_changes,
+    publish_missing,
+)
+from prepaid.use_cases.warning import publish_warnings
+
+# Enough to finish the current round.
+MARGIN_MILLISECONDS = 20_000
+
+type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+
+class NotPublished(Exception):
+    """Some events are not published yet. The stream sends the same changes again, and the log names the accounts."""
+
+
+def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Publish what the stream's records name, or without records what is missing.
+
+    Raises NotPublished, OutOfTime, Busy.
+    """
+    assert deps.outbox is not None, "the template gives this function the bus"
+    piece = partial(within, deps.table, PIECE_SECONDS)
+    publisher = PublishContext(
+        piece=piece,
+        catalog=deps.catalog(piece()),
+        clock=deps.clock,
+        has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
+        source=deps.event_source,
+        to_webhook=deps.outbox.to_webhook,
+        to_bus=deps.outbox.to_bus,
+        on_failure=on_failure,
+    )
+    if "Records" in event:
+        return report(publish_changes(publisher, map(changed, event["Records"])))
+    missing, warnings = publish_missing(publisher), publish_warnings(publisher)
+    return report(Published(events=missing.events + warnings.events, failed=missing.failed + warnings.failed))
+
+
+def report(published: Published) -> dict[str, Any]:
+    """The result of a run, logged and counted. Raises NotPublished."""
+    result = {"events": published.events, "failed": published.failed}
+    logger.info("published", extra=result)
+    count(Metric.EVENTS_PUBLISHED, published.events)
+    if published.failed:
+        raise NotPublished
+    return result
+
+
+def changed(record: dict[str, Any]) -> tuple[str, str]:
+    """The partition and sort key of the row that changed."""
+    key = record["dynamodb"]["Keys"]
+    return key["PK"]["S"], key["SK"]["S"]
+
+
+def on_failure(account: str, error: Exception) -> None:
+    """Log an account whose events are not all published."""
+    logger.error("not published", extra={"account": account}, exc_info=error)
+
+
+def make_handler(deps: Deps) -> JobHandler:
+    """The function's Lambda handler. It returns the result of the run."""
+
+    @logger.inject_lambda_context(clear_state=True)
+    def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        return run(deps, event, context)
+
+    return handle
+
+
+handler = make_handler(wiring.build(from_environment()))

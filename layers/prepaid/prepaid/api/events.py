@@ -1,0 +1,178 @@
+"""GET /v1/accounts/{account}/events: an account's events, straight from its ledger. GET /v1/events: those of all."""
+
+import json
+import re
+from typing import Literal, NotRequired, TypedDict, cast
+
+from prepaid.api.http.requests import Request, account_of, check_query, limit_of
+from prepaid.api.http.responses import Response
+from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.times import Time
+from prepaid.core.cloud_events import cloud_event
+from prepaid.core.errors import InvalidRequest
+from prepaid.core.events import Event, EventBalance
+from prepaid.deps import Deps
+from prepaid.use_cases.following import feed_after
+from prepaid.use_cases.publishing import events_after
+
+NO_POSITION = "must be `next` of an earlier answer"
+ENTRY_NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
+# A time, and the account and the entry or alert that was published then.
+POSITION = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}#([A-Za-z0-9._-]{1,64}#[0-9a-z_]{1,40})?", re.ASCII
+)
+DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+
+
+class EventDataAnswer(TypedDict):
+    """Numbers and ids. entry: the number of the account's entry, absent from events without one.
+
+    An event has the members that concern it. It has no texts: names, descriptions and references stay in the history.
+    days: until the lot expires. threshold: the account's low_credit_threshold. limit, used, remaining: units of the
+    feature's quota. version: of the purchase's record or of the manager's code.
+    """
+
+    account: str
+    entry: NotRequired[int]
+    feature: NotRequired[str]
+    quantity: NotRequired[int]
+    credits: NotRequired[int]
+    quota: NotRequired[int]
+    owed: NotRequired[int]
+    source: NotRequired[Literal["quota", "credits", "both"]]
+    lot: NotRequired[str]
+    purchase: NotRequired[str]
+    holds: NotRequired[list[str]]
+    reverses: NotRequired[int]
+    balance: NotRequired[EventBalance]
+    days: NotRequired[int]
+    expires_at: NotRequired[Time]
+    threshold: NotRequired[int]
+    limit: NotRequired[int]
+    used: NotRequired[int]
+    remaining: NotRequired[int]
+    version: NotRequired[int]
+
+
+class EventAnswer(TypedDict):
+    """An event as CloudEvents 1.0 defines it (https://cloudevents.io). subject: the account. time: of what it reports.
+
+    id: the same each time the event is delivered or listed.
+    """
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: Time
+    datacontenttype: Literal["application/json"]
+    dataschema: str
+    data: EventDataAnswer
+
+
+class EventsAnswer(TypedDict):
+    """Events in order. next: the `after` of the next request; unchanged when there is nothing new."""
+
+    events: list[EventAnswer]
+    next: int
+
+
+class FeedAnswer(TypedDict):
+    """Events in the order in which they were published. next: the `after` of the next request.
+
+    more: whether to send it at once; otherwise there is nothing new yet.
+    """
+
+    events: list[EventAnswer]
+    next: str
+    more: bool
+
+
+def feed(request: Request, deps: Deps) -> Response:
+    """GET /v1/events: the events of all accounts, in the order in which they were published."""
+    check_query(request, frozenset({"after", "limit"}))
+    after = request.query.get("after", "")
+    if after and not POSITION.fullmatch(after):
+        raise InvalidRequest((("after", NO_POSITION),))
+    limit = limit_of(request, MAX_LIMIT) or DEFAULT_LIMIT
+    try:
+        page = feed_after(deps.table, after, limit=limit, now=deps.clock())
+    except ValueError:
+        raise InvalidRequest((("after", NO_POSITION),)) from None
+    body: FeedAnswer = {
+        "events": [cast("EventAnswer", json.loads(event)) for event in page.events],
+        "next": page.next,
+        "more": page.more,
+    }
+    return Response(status=200, body=body)
+
+
+def events(request: Request, deps: Deps) -> Response:
+    """GET /v1/accounts/{account}/events: the events of the entries that follow entry `after`."""
+    account_id = account_of(request)
+    check_query(request, frozenset({"after", "limit"}))
+    after = _entry_number(request.query.get("after", "0"))
+    limit = limit_of(request, MAX_LIMIT) or DEFAULT_LIMIT
+    page = events_after(deps.table, account_id, after, limit=limit, catalog=deps.catalog(deps.table))
+    body: EventsAnswer = {
+        "events": [event_answer(event, deps.event_source) for event in page.events],
+        "next": page.last,
+    }
+    return Response(status=200, body=body)
+
+
+def event_answer(event: Event, source: str) -> EventAnswer:
+    """The event as every consumer gets it. source: names the stack."""
+    return cast("EventAnswer", cloud_event(event, source))
+
+
+def _entry_number(text: str) -> int:
+    if not ENTRY_NUMBER.fullmatch(text):
+        raise InvalidRequest((("after", "must be the number of an entry, or 0"),))
+    return int(text)
+
+
+LIST = Route(
+    method="GET",
+    path="/v1/accounts/{account}/events",
+    operation_id="listEventsOfAccount",
+    summary="An account's events and alerts, in the order of its ledger",
+    scopes=("prepaid/read",),
+    parameters=(
+        ACCOUNT,
+        Parameter(
+            name="after",
+            description="The number of the entry after which to start, which is `next` of the answer before; default: "
+            "0, the first entry.",
+            schema={"type": "integer", "minimum": 0},
+        ),
+        Parameter(
+            name="limit",
+            description=f"The most entries whose events to return, 1 to {MAX_LIMIT}; default: {DEFAULT_LIMIT}.",
+            schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        ),
+    ),
+    answers={200: Answer(EventsAnswer)},
+    refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
+    function=events,
+)
+FEED = Route(
+    method="GET",
+    path="/v1/events",
+    operation_id="listEvents",
+    summary="The events and alerts of all accounts in the last 30 days, in the order of their publishing",
+    scopes=("prepaid/admin",),
+    parameters=(
+        Parameter(name="after", description="`next` of the answer before; default: the oldest that are kept."),
+        Parameter(
+            name="limit",
+            description=f"The most entries and alerts whose events to return, 1 to {MAX_LIMIT}; default: "
+            f"{DEFAULT_LIMIT}.",
+            schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        ),
+    ),
+    answers={200: Answer(FeedAnswer)},
+    refusals={403: ("forbidden",), 422: ("invalid_request",)},
+    function=feed,
+)

@@ -1,0 +1,1 @@
+"""Events on their way out: the event bus, the webhook's queue and the webhook itself."""

@@ -1,0 +1,39 @@
+"""The webhook: one HTTP request to the platform's own address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import urllib3
+
+# Standard Webhooks recommends 15 to 30 seconds; a receiver that stores the event first needs far less.
+SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """status: of the receiver's answer; 0 when there was none. retry_after: the header's text, or ""."""
+
+    status: int
+    retry_after: str = ""
+
+
+def post(target: str, body: str, headers: Mapping[str, str], *, seconds: float = SECONDS) -> Reply:
+    """Send one event. Follows no redirect, retries nothing, and doesn't read the answer's body. Raises nothing."""
+    pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=seconds))
+    try:
+        answer = pool.request(
+            "POST",
+            target,
+            body=body.encode(),
+            headers={"content-type": "application/json", "user-agent": "Prepaid-Webhook/1", **headers},
+            redirect=False,
+            preload_content=False,
+        )
+        reply = Reply(answer.status, answer.headers.get("retry-after", ""))
+        answer.close()
+    except (urllib3.exceptions.HTTPError, OSError, ValueError):
+        # No connection, no answer in time, or no HTTP. What the receiver sent belongs in no log.
+        return Reply(0)
+    finally:
+        pool.clear()
+    return reply

@@ -1,0 +1,104 @@
+"""Delivering: one event of the queue to the platform's webhook (rule 20).
+
+The queue hands over one message at a time and holds back the account's later ones until it is deleted, so an account's
+events arrive in order, and an account whose event fails doesn't hold up the others.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Literal, Protocol
+
+from prepaid.core.webhook_signature import signed_headers, signing_keys
+from prepaid.store.dynamodb import Table
+from prepaid.store.webhook import is_stopped, stop
+
+# Seconds to wait after the first failure, the second …; the last one repeats. SQS hides a message for at most twelve
+# hours after it was received.
+PAUSES = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 11 * 3600)
+GIVE_UP_AFTER = timedelta(days=3)
+GONE = 410
+# Their Retry-After is honoured.
+ASKS_TO_WAIT = frozenset({429, 503})
+SUCCESSES = range(200, 300)
+
+type Outcome = Literal["delivered", "failed", "given up", "stopped"]
+
+
+class Reply(Protocol):
+    """status: of the receiver's answer; 0 when there was none. retry_after: the header's text, or ""."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def retry_after(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedEvent:
+    """A message as received. text: the event as JSON. tries: how often it was received, this time included."""
+
+    text: str
+    tries: int
+    queued_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverContext:
+    """The dependencies of a delivery. secret: the text of the webhook's secret. post: sends text and headers, once."""
+
+    table: Table
+    target: str
+    secret: Callable[[], str]
+    post: Callable[[str, str, Mapping[str, str]], Reply]
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of a message. status: of the receiver's answer. wait_seconds: until the next try of a failed one."""
+
+    outcome: Outcome
+    status: int = 0
+    wait_seconds: int = 0
+
+
+def deliver(context: DeliverContext, queued: QueuedEvent) -> Delivered:
+    """Deliver one event. "given up" and "stopped" belong in the dead letters: there is no further try.
+
+    A receiver stops its deliveries with 410, until the stack has another address or somebody deletes the row.
+    Raises ValueError for an unusable secret, Busy.
+    """
+    if is_stopped(context.table, context.target):
+        return Delivered("stopped")
+    now = context.now()
+    event_id = json.loads(queued.text)["id"]
+    headers = signed_headers(event_id, int(now.timestamp()), queued.text, signing_keys(context.secret()))
+    reply = context.post(context.target, queued.text, headers)
+    if reply.status in SUCCESSES:
+        return Delivered("delivered", reply.status)
+    if reply.status == GONE:
+        stop(context.table, context.target, now)
+        return Delivered("stopped", reply.status)
+    if now - queued.queued_at >= GIVE_UP_AFTER:
+        return Delivered("given up", reply.status)
+    return Delivered("failed", reply.status, _pause(queued.tries, reply, now))
+
+
+def _pause(tries: int, reply: Reply, now: datetime) -> int:
+    pause = PAUSES[min(tries, len(PAUSES)) - 1]
+    asked = _seconds(reply.retry_after, now) if reply.status in ASKS_TO_WAIT else 0
+    return min(max(pause, asked), PAUSES[-1])
+
+
+def _seconds(retry_after: str, now: datetime) -> int:
+    """The seconds that a Retry-After asks for: a number, or a date. 0 for anything else."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return min(int(retry_after[:9]), PAUSES[-1])
+    try:
+        at = parsedate_to_datetime(retry_after)
+        return max(0, int((at - now).total_seconds()))
+    except (TypeError, ValueError, OverflowError):
+        return 0

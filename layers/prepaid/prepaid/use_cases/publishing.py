@@ -1,0 +1,257 @@
+"""Publishing: the events of an account's entries, in the ledger's order, at least once (rule 20).
+
+The ledger is the log, and the table's stream only names what changed. A cursor for each account holds how far its
+entries are published, so a publisher can be killed at any point, run twice at once or start late: nothing is missing,
+and first deliveries are in order.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import batched
+
+from prepaid.core.catalog import Catalog
+from prepaid.core.cloud_events import cloud_event_text
+from prepaid.core.errors import InvalidRequest
+from prepaid.core.events import Event, event_of_lock, event_of_purchase, events_of
+from prepaid.core.manager_code import MAX_TRIES
+from prepaid.store import keys
+from prepaid.store.accounts import read_account_ids
+from prepaid.store.catalog import read_catalog_version
+from prepaid.store.dynamodb import ConditionFailed, Table
+from prepaid.store.ledger import find_entry_at, next_entries, read_tail
+from prepaid.store.manager_codes import read_code
+from prepaid.store.publishing import (
+    TICK,
+    behind,
+    feed_row_of_entry,
+    is_alert_published,
+    read_cursor,
+    read_start,
+    record_alert,
+    record_published,
+)
+from prepaid.store.purchases import read_purchase
+
+# Entries between two moves of the cursor. With the cursor, their rows in the feed fit into one transaction.
+ROUND_ENTRIES = 25
+# The most that PutEvents takes at once.
+BUS_EVENTS = 10
+# The deadline of one round. A row of the feed is written well before the feed's readers are shown its time.
+PIECE_SECONDS = 10.0
+PAGE_ACCOUNTS = 100
+# How long before a stack's first run its events begin: the entries that started the run are a little older than it.
+FIRST_LOOKBACK = timedelta(hours=1)
+# The fifth try is reserved before it is compared. If it is right, the code isn't locked, and its row changes at once.
+COMPARED_AFTER = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """events: of whole entries, in order. last: the number of the last of these entries; as asked for, without any."""
+
+    events: tuple[Event, ...]
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """An event as it is sent. text: the whole event as JSON."""
+
+    account: str
+    id: str
+    type: str
+    at: datetime
+    text: str
+
+
+class OutOfTime(Exception):
+    """The run must stop. What it published stays published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishContext:
+    """The dependencies of the publisher.
+
+    piece: returns the table with a new deadline, for one round. source: names the stack in events. to_webhook: sends
+    one event; None without a webhook. to_bus: sends at most ten events. Both raise unless everything was accepted.
+    on_failure: called immediately with an account whose events couldn't be published.
+    """
+
+    piece: Callable[[], Table]
+    catalog: Catalog
+    clock: Callable[[], datetime]
+    has_time: Callable[[], bool]
+    source: str
+    to_webhook: Callable[[SentEvent], None] | None
+    to_bus: Callable[[Sequence[SentEvent]], None]
+    on_failure: Callable[[str, Exception], None]
+
+
+@dataclass(slots=True)
+class Published:
+    """events: published by this run. failed: accounts whose events are not all published."""
+
+    events: int = 0
+    failed: int = 0
+
+
+def publish_changes(context: PublishContext, changed: Iterable[tuple[str, str]]) -> Published:
+    """Publish what these rows mean. changed: partition and sort keys, from the table's stream.
+
+    An account that fails doesn't hold up the others. The caller retries with the same rows: what is published is
+    skipped then.
+    """
+    rows = dict.fromkeys(changed)
+    accounts = {keys.split(partition)[1]: None for partition, sort in rows if sort.startswith(keys.ENTRY_PREFIX)}
+    alerts = [(keys.split(partition)[1], sort) for partition, sort in rows if not sort.startswith(keys.ENTRY_PREFIX)]
+    published = Published()
+    for account_id in accounts:
+        attempt(context, published, account_id, partial(_publish_account, context, account_id))
+    for account_id, sort in alerts:
+        attempt(context, published, account_id, partial(_publish_row, context, account_id, sort))
+    return published
+
+
+def publish_missing(context: PublishContext) -> Published:
+    """Publish the entries that no change named: of every account that has entries after its cursor.
+
+    Raises OutOfTime, Busy.
+    """
+    published, last = Published(), ""
+    while account_ids := read_account_ids(context.piece(), after=last, limit=PAGE_ACCOUNTS):
+        for account_id in behind(context.piece(), account_ids):
+            attempt(context, published, account_id, partial(_publish_account, context, account_id))
+        if not context.has_time():
+            raise OutOfTime
+        last = account_ids[-1]
+    return published
+
+
+def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], int]) -> None:
+    """Count what `publish` returns or its failure, which is of one account alone."""
+    try:
+        published.events += publish()
+    except Exception as error:  # noqa: BLE001 - one account that can't be published must not hold up the others
+        context.on_failure(account_id, error)
+        published.failed += 1
+
+
+def _publish_account(context: PublishContext, account_id: str) -> int:
+    """Publish the account's entries after its cursor, round by round. Returns the number of events."""
+    count = 0
+    while True:
+        if not context.has_time():
+            raise OutOfTime
+        table = context.piece()
+        cursor = read_cursor(table, account_id)
+        after = cursor.entry if cursor else _first_entry(context, table, account_id) - 1
+        entries = _events_by_entry(table, account_id, after, limit=ROUND_ENTRIES, catalog=context.catalog)
+        assert entries is not None, f"entry {after} is missing"
+        if cursor and not entries:
+            return count
+        sent = {number: [_sent(event, context.source) for event in events] for number, events in entries.items()}
+        _send(context, [event for events in sent.values() for event in events])
+        rows = [
+            feed_row_of_entry(account_id, number, (event.text for event in events)) for number, events in sent.items()
+        ]
+        try:
+            last = max(entries, default=after)
+            # Not the table above: its deadline may have passed while the events were sent.
+            record_published(context.piece(), account_id, rows, over=cursor, entry=last, now=context.clock())
+        except ConditionFailed:
+            # Another publisher sent the same events and moved the cursor: continue from there.
+            continue
+        count += sum(map(len, sent.values()))
+
+
+def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
+    """The number of the account's first entry to publish: the first since the stack publishes events."""
+    since = read_start(table, context.clock() - FIRST_LOOKBACK)
+    before = find_entry_at(table, account_id, read_tail(table, account_id).entry, since - TICK)
+    return before.number + 1 if before else 1
+
+
+def publish_alert(context: PublishContext, event: Event) -> int:
+    """Publish an alert that has no entry, unless it is published. Returns the number of events."""
+    account_id = event.data["account"]
+    if is_alert_published(context.piece(), account_id, event.id):
+        return 0
+    sent = _sent(event, context.source)
+    _send(context, [sent])
+    try:
+        record_alert(context.piece(), account_id, event.id, sent.text, context.clock())
+    except ConditionFailed:
+        return 0
+    return 1
+
+
+def _publish_row(context: PublishContext, account_id: str, sort: str) -> int:
+    """Publish the alert that the present state of a row means. Returns the number of events."""
+    event = _alert_of(context, account_id, sort)
+    return publish_alert(context, event) if event else 0
+
+
+def _alert_of(context: PublishContext, account_id: str, sort: str) -> Event | None:
+    if sort.startswith(keys.PURCHASE_ROW_PREFIX):
+        purchase = read_purchase(context.piece(), account_id, sort.removeprefix(keys.PURCHASE_ROW_PREFIX))
+        return event_of_purchase(purchase) if purchase else None
+    return _alert_of_code(context, account_id) if sort == keys.MANAGER else None
+
+
+def _alert_of_code(context: PublishContext, account_id: str) -> Event | None:
+    table = context.piece()
+    code = read_code(table, account_id)
+    wait = code.tried_at + COMPARED_AFTER - context.clock()
+    if code.tries >= MAX_TRIES and wait > timedelta(0):
+        table.deadline.sleep(min(wait, COMPARED_AFTER).total_seconds())
+        code = read_code(context.piece(), account_id)
+    return event_of_lock(account_id, code.revision, code.tried_at) if code.tries >= MAX_TRIES else None
+
+
+def _send(context: PublishContext, events: Sequence[SentEvent]) -> None:
+    # One message a call: in a batch, a message in the middle can fail alone, and the next one would overtake it.
+    for event in events if context.to_webhook else ():
+        context.to_webhook(event)  # type: ignore[misc]
+    for some in batched(events, BUS_EVENTS, strict=False):
+        context.to_bus(some)
+
+
+def _sent(event: Event, source: str) -> SentEvent:
+    return SentEvent(event.data["account"], event.id, event.type, event.at, cloud_event_text(event, source))
+
+
+def events_after(table: Table, account_id: str, after: int, *, limit: int, catalog: Catalog) -> EventPage:
+    """The events of at most `limit` entries that follow entry `after`; 0 for the first ones.
+
+    catalog: any version. Raises AccountNotFound, InvalidRequest when the account has no entry `after` yet, Busy.
+    """
+    found = _events_by_entry(table, account_id, after, limit=limit, catalog=catalog)
+    if found is None:
+        newest = read_tail(table, account_id).entry.number
+        raise InvalidRequest((("after", f"must be at most {newest}, the number of the account's newest entry"),))
+    return EventPage(tuple(event for events in found.values() for event in events), max(found, default=after))
+
+
+def _events_by_entry(
+    table: Table, account_id: str, after: int, *, limit: int, catalog: Catalog
+) -> dict[int, tuple[Event, ...]] | None:
+    """The events of at most `limit` entries that follow entry `after`, by the entry's number, in order.
+
+    None when the account has no entry `after`. Raises Busy.
+    """
+    # Alerts compare the account after an entry with the account before it, which the previous entry carries.
+    entries = next_entries(table, account_id, first=max(after, 1), limit=limit + min(after, 1))
+    if not entries:
+        return None
+    catalogs = {catalog.version: catalog}
+    before = entries[0].after if after else None
+    found: dict[int, tuple[Event, ...]] = {}
+    for entry in entries[1:] if after else entries:
+        version = entry.catalog_version
+        if version not in catalogs:
+            catalogs[version] = read_catalog_version(table, version)
+        found[entry.number] = events_of(before, entry, catalogs[version])
+        before = entry.after
+    return found

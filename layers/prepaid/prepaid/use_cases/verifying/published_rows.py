@@ -1,0 +1,76 @@
+"""Rows of the publisher and the webhook. No credit depends on them, and the ledger has every event.
+
+These checks can't detect the following losses and changes:
+
+    PUBLISHED       a cursor moved back or removed: events are sent again; one moved ahead: events are in the API only
+    its alerts      whether one exists: an alert is sent again or not at all
+    PUBLISHING      earlier times: events or warnings are sent again; later ones, up to an hour ahead: some are not sent
+    FEED            whether a row exists, and the text of its events: the ledger has them, too
+    WEBHOOK         whether it exists, its address: deliveries stop, with an alarm, or go on
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+
+from prepaid.core.calendar import instant
+from prepaid.store import keys
+from prepaid.store.dynamodb import Item
+from prepaid.store.publishing import KEEP_FEED, cursor_from_item
+from prepaid.use_cases.verifying.auxiliary_rows import AHEAD, fits
+from prepaid.use_cases.verifying.lookup import RowLookup
+
+
+def needed(account: str, item: Item) -> Iterator[keys.Key]:
+    """The entry up to which an account is published. Raises KeyError, ValueError."""
+    if item["SK"]["S"] == keys.PUBLISHED:
+        yield keys.entry(account, cursor_from_item(item).entry)
+
+
+def wrong_in_published(item: Item, lookup: RowLookup) -> Iterator[str]:
+    """The invalid parts of an account's cursor, or of the mark of a published alert. Raises KeyError, ValueError."""
+    account = keys.split(item["PK"]["S"])[1]
+    if item["SK"]["S"].startswith(keys.ALERT_PREFIX):
+        if not fits(item, {"ttl": "N"}):
+            yield "attributes"
+        return
+    if not fits(item, {"published": "N", "at": "N"}) or item["SK"]["S"] != keys.PUBLISHED:
+        yield "attributes"
+        return
+    cursor = cursor_from_item(item)
+    if lookup.row(keys.entry(account, cursor.entry)) is None:
+        yield "published"
+    if cursor.at > lookup.now + AHEAD:
+        yield "at"
+
+
+def wrong_in_publishing(item: Item, lookup: RowLookup) -> Iterator[str]:
+    """The invalid parts of the time at which events begin, or up to which warnings are published. Raises ValueError."""
+    names = {keys.PUBLISHING["SK"]["S"]: "since", keys.WARNINGS["SK"]["S"]: "until"}
+    name = names.get(item["SK"]["S"])
+    if name is None or not fits(item, {name: "N"}):
+        yield "attributes"
+    elif instant(int(item[name]["N"])) > lookup.now + AHEAD:
+        yield name
+
+
+def wrong_in_feed(item: Item) -> Iterator[str]:
+    """The invalid parts of a row of the feed. Raises KeyError, ValueError."""
+    if not fits(item, {"events": "L", "ttl": "N"}):
+        yield "attributes"
+        return
+    published_at = instant(int(item["ttl"]["N"]) * 1000).astimezone(UTC) - KEEP_FEED
+    moments = (published_at + timedelta(milliseconds=milliseconds) for milliseconds in (0, 999))
+    earliest, latest = (keys.feed_sort(moment, "") for moment in moments)
+    if item["PK"]["S"] != keys.feed_partition(published_at) or not earliest <= item["SK"]["S"] < f"{latest}\U0010ffff":
+        yield "ttl"
+    if not item["events"]["L"] or not all("id" in json.loads(event["S"]) for event in item["events"]["L"]):
+        yield "events"
+
+
+def wrong_in_webhook(item: Item) -> Iterator[str]:
+    """The invalid parts of the note that the webhook wants no more events. Raises ValueError."""
+    if not fits(item, {"target": "S", "at": "N"}) or item["SK"] != keys.WEBHOOK_STOPPED["SK"]:
+        yield "attributes"
+        return
+    instant(int(item["at"]["N"]))

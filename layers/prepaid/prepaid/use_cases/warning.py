@@ -1,0 +1,64 @@
+"""Warnings of expiry: alerts of the lots with credits that expire in 30, 7 or 1 days, each once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from prepaid.core.events import EXPIRY_WARNING_DAYS, event_of_expiring_lot, expiring_in
+from prepaid.core.ledger import settle
+from prepaid.store import keys
+from prepaid.store.catalog import catalog_at_least
+from prepaid.store.due import DueRow, SweepCheckpoint, read_due, sort_key
+from prepaid.store.ledger import read_tail
+from prepaid.store.publishing import read_warned_until, save_warned_until
+from prepaid.use_cases.publishing import OutOfTime, PublishContext, Published, attempt, publish_alert
+
+DAY = timedelta(days=1)
+# A lot that was granted a moment before a run may be stored a moment after it.
+OVERLAP = timedelta(minutes=5)
+PAGE_ROWS = 100
+
+
+def publish_warnings(context: PublishContext) -> Published:
+    """Publish each warning that has become due since the last run. Balances do not depend on it.
+
+    A run that fails or runs out of time starts again from the same time; what is published is skipped then.
+    Raises OutOfTime, Busy.
+    """
+    now = context.clock()
+    until = read_warned_until(context.piece()) or now - DAY
+    published = Published()
+    for days in EXPIRY_WARNING_DAYS:
+        # Earlier lots have expired, or their next warning is due.
+        since = max(until - OVERLAP, now - timedelta(days=days))
+        for row in _due_between(context, since + timedelta(days=days), now + timedelta(days=days)):
+            if not context.has_time():
+                raise OutOfTime
+            attempt(context, published, row.account, partial(_publish_warning, context, row, days, now))
+    if not published.failed:
+        save_warned_until(context.piece(), now)
+    return published
+
+
+def _due_between(context: PublishContext, first: datetime, last: datetime) -> Iterator[DueRow]:
+    """The rows of lots and holds that end in this span."""
+    day = first.astimezone(UTC).date()
+    while day <= last.astimezone(UTC).date():
+        for shard in range(keys.DUE_SHARDS):
+            place = SweepCheckpoint(day=day, shard=shard)
+            while rows := read_due(context.piece(), place, PAGE_ROWS):
+                yield from (row for row in rows if first <= row.ends_at <= last)
+                place = replace(place, after=sort_key(rows[-1]))
+        day += DAY
+
+
+def _publish_warning(context: PublishContext, row: DueRow, days: int, now: datetime) -> int:
+    table = context.piece()
+    entry = read_tail(table, row.account).entry
+    catalog = catalog_at_least(table, context.catalog, entry.catalog_version)
+    account, _ = settle(entry.after, catalog=catalog, now=now)
+    lot = next((lot for lot in account.lots if lot.id == row.what), None)
+    if lot is None or not lot.remaining or expiring_in(lot, now) != days:
+        return 0
+    return publish_alert(context, event_of_expiring_lot(account, lot, days))

@@ -1,0 +1,371 @@
+"""The publisher's handler: what starts it, what it sends to the bus and the webhook's queue, and how it fails."""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from prepaid.core.ids import PURCHASE_PREFIX
+from prepaid.deps import Outbox
+from prepaid.messaging.aws import open_event_bridge, open_sqs
+from prepaid.messaging.bus import NotAccepted, put_events
+from prepaid.messaging.queue import hide, send
+from prepaid.store import keys
+from tests.support.account_life import DETAILS
+from tests.support.api import CONSUME, EVENTS
+from tests.support.gateway_events import Context
+from tests.support.handlers import Clock, Output
+from tests.support.iam_rights import acting_as
+from tests.support.in_process import Service
+from tests.support.publishing import Outside, feed, ids, nothing
+from tests.support.stripe_purchases import Storefront
+
+DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
+
+
+def record(key: keys.Key) -> dict[str, Any]:
+    """A record of the table's stream, as Lambda hands it over."""
+    return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": {"Keys": key}}
+
+
+@dataclass
+class Publish:
+    """The function, with a queue and a bus that remember what they accepted."""
+
+    service: Service
+    outside: Outside = field(default_factory=Outside)
+
+    def __post_init__(self) -> None:
+        self.service.functions.change(
+            "publish", outbox=Outbox(to_webhook=self.outside.to_webhook, to_bus=self.outside.to_bus)
+        )
+
+    def __call__(self, *changed: keys.Key, remaining: int = 60_000) -> dict[str, Any]:
+        return self.run({"Records": [record(key) for key in changed]}, remaining)
+
+    def heal(self, remaining: int = 60_000) -> dict[str, Any]:
+        return self.run({"version": "0", "source": "aws.scheduler"}, remaining)
+
+    def run(self, event: dict[str, Any], remaining: int) -> dict[str, Any]:
+        with acting_as("publish"):
+            answer: dict[str, Any] = self.service.functions["publish"](event, Context(remaining=remaining))
+        return answer
+
+    def types(self) -> list[str]:
+        return [event["type"].removeprefix("prepaid.") for event in self.outside.queue]
+
+
+@pytest.fixture
+def publish(service: Service) -> Publish:
+    return Publish(service)
+
+
+def test_the_events_are_those_of_the_api(publish: Publish, service: Service, output: Output, clock: Clock) -> None:
+    service.open(credits=12)
+    assert service(CONSUME, json={"feature": "sticker", "quantity": 10, **DETAILS}).status == 201
+
+    assert publish(keys.entry("acme", 3)) == {"events": 4, "failed": 0}
+
+    expected = service(EVENTS).body["events"]
+    assert publish.outside.queue == publish.outside.bus == feed(service.table, since=clock.now) == expected
+    assert output.metric("EventsPublished") == [4]
+    assert not any(text in json.dumps(expected, ensure_ascii=False) for text in DETAILS.values())
+
+
+def test_the_same_change_twice_is_published_once(publish: Publish, service: Service) -> None:
+    service.open(credits=12)
+    change = keys.entry("acme", 2)
+
+    publish(change, change)
+    publish(change)
+
+    assert publish.types() == ["entry.plan_change", "entry.grant"]
+
+
+def test_the_schedule_finds_what_no_change_named(publish: Publish, service: Service) -> None:
+    service.open(credits=12)
+    service.open("zoo")
+
+    assert publish.heal() == {"events": 3, "failed": 0}
+    assert publish.heal() == {"events": 0, "failed": 0}
+
+
+def test_entries_before_the_first_run_are_not_published(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open(credits=12)
+    clock.now += DAY
+    service.open("zoo")
+    publish(keys.entry("zoo", 1))
+    service.spend(1)
+
+    publish(keys.entry("acme", 3))
+    publish.heal()
+
+    assert [(event["subject"], event["data"]["entry"]) for event in publish.outside.queue] == [("zoo", 1), ("acme", 3)]
+
+
+def test_without_a_webhook_events_go_to_the_bus_alone(publish: Publish, service: Service) -> None:
+    service.functions.change("publish", outbox=Outbox(to_webhook=None, to_bus=publish.outside.to_bus))
+    service.open()
+
+    publish(keys.entry("acme", 1))
+
+    assert (len(publish.outside.queue), len(publish.outside.bus)) == (0, 1)
+
+
+def test_an_account_that_fails_does_not_hold_up_others(publish: Publish, service: Service, output: Output) -> None:
+    service.open()
+    service.open("zoo")
+    refused = service.functions.apps["publish"].NotPublished
+
+    def refuse(call: str) -> None:
+        if call == "send" and not publish.outside.queue:
+            publish.outside.before = lambda _: None
+            raise NotAccepted("ThrottlingException")
+
+    publish.outside.before = refuse
+    with pytest.raises(refused):
+        publish(keys.entry("acme", 1), keys.entry("zoo", 1))
+    assert [event["subject"] for event in publish.outside.queue] == ["zoo"]
+    [failure] = [line for line in output.lines if line.get("message") == "not published"]
+    assert failure["account"] == "acme"
+
+    publish(keys.entry("acme", 1), keys.entry("zoo", 1))
+
+    assert [event["subject"] for event in publish.outside.queue] == ["zoo", "acme"]
+
+
+def test_a_run_out_of_time_fails_so_that_it_comes_again(publish: Publish, service: Service) -> None:
+    service.open()
+
+    with pytest.raises(service.functions.apps["publish"].NotPublished):
+        publish(keys.entry("acme", 1), remaining=20_000)
+
+    assert publish.types() == []
+
+
+# Alerts without an entry
+
+
+def test_each_state_of_a_purchase_is_published_once(
+    publish: Publish, service: Service, storefront: Storefront, clock: Clock
+) -> None:
+    purchase = storefront.buy()
+    row = keys.purchase("acme", purchase.id)
+    publish(row)
+    storefront.deliver_all(storefront.happen(purchase, "confirm", "boleto"))
+
+    publish(row)
+    publish(row, row)
+    clock.now += SECOND
+    storefront.deliver_all(storefront.happen(purchase, "fail"))
+    publish(row)
+
+    assert publish.types() == ["alert.purchase_pending", "alert.purchase_failed"]
+    assert publish.outside.queue[0]["data"]["purchase"].startswith(PURCHASE_PREFIX)
+    assert ids(publish.outside.queue) == ids(publish.outside.bus) == ids(feed(service.table))
+
+
+def test_the_fifth_wrong_code_is_an_alert(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open()
+    service.set_code()
+    for _ in range(4):
+        service.try_code("830164")
+    clock.now += DAY
+    publish(keys.manager("acme"))
+    service.try_code("830164")
+    clock.now += 6 * SECOND
+
+    publish(keys.manager("acme"))
+    publish(keys.manager("acme"))
+
+    assert publish.types() == ["alert.code_locked"]
+
+
+def test_a_fifth_try_that_is_right_locks_nothing(
+    publish: Publish, service: Service, clock: Clock, no_pauses: None
+) -> None:
+    """The try is counted before the code is compared. The publisher waits until it is."""
+    service.open()
+    service.set_code()
+    for _ in range(4):
+        service.try_code("830164")
+    service.try_code("830164")
+    # As the table is between the count and the comparison: its row changes at once.
+    before = service.stored()["ACCOUNT#acme", "MANAGER"]
+    assert before["tries"] == {"N": "5"}
+
+    def compared(_: float) -> None:
+        row = {**before, "tries": {"N": "0"}, "revision": {"N": "99"}}
+        with acting_as("checkout"):
+            service.table.client.put_item(TableName=service.table.name, Item=row)
+
+    table = service.functions.deps["publish"].table
+    service.functions.change("publish", table=replace(table, deadline=replace(table.deadline, sleep=compared)))
+    publish(keys.manager("acme"))
+
+    assert publish.types() == []
+
+
+def days_of(publish: Publish) -> list[int]:
+    return [event["data"]["days"] for event in publish.outside.queue if event["type"] == "prepaid.alert.lot_expiring"]
+
+
+def test_a_lot_warns_30_7_and_1_days_before_its_end(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open()
+    service.give(5, expires_at="2026-08-01T13:00:00Z")
+    service.spend(2)
+
+    for days in (15, 1, 22, 2, 5, 1):
+        publish.heal()
+        clock.now += days * DAY
+        publish.heal()
+
+    assert days_of(publish) == [30, 7, 1]
+    first = next(event for event in publish.outside.queue if event["type"] == "prepaid.alert.lot_expiring")
+    assert first["data"] == {
+        "account": "acme",
+        "lot": "lot_000000000002",
+        "credits": 3,
+        "days": 30,
+        "expires_at": "2026-08-01T13:00:00.000Z",
+    }
+    assert ids(publish.outside.queue) == ids(publish.outside.bus)
+
+
+def test_a_warning_comes_within_the_hour(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open()
+    service.give(5, expires_at="2026-06-24T02:30:00Z")
+    clock.now += 13 * HOUR
+    publish.heal()
+    assert days_of(publish) == []
+
+    clock.now += HOUR
+    publish.heal()
+
+    assert days_of(publish) == [7]
+
+
+def test_after_an_outage_only_the_nearest_warning_comes(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open()
+    service.give(5, expires_at="2026-08-01T13:00:00Z")
+    publish.heal()
+    clock.now += 40 * DAY
+
+    publish.heal()
+
+    assert days_of(publish) == [7]
+
+
+def test_a_lot_that_is_spent_warns_of_nothing(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open()
+    service.give(5, expires_at="2026-08-01T13:00:00Z")
+    service.spend(5)
+
+    publish.heal()
+    clock.now += 17 * DAY
+    publish.heal()
+
+    assert days_of(publish) == []
+
+
+def test_a_warning_that_fails_is_published_later(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open()
+    service.give(5, expires_at="2026-08-01T13:00:00Z")
+    publish.heal()
+    clock.now += 17 * DAY
+
+    def refuse(_: str) -> None:
+        raise NotAccepted("ThrottlingException")
+
+    publish.outside.before = refuse
+    with pytest.raises(service.functions.apps["publish"].NotPublished):
+        publish.heal()
+    publish.outside.before = nothing
+    clock.now += HOUR
+    publish.heal()
+
+    assert days_of(publish) == [30]
+
+
+# EventBridge and SQS
+
+
+@dataclass(frozen=True)
+class Sent:
+    type: str = "prepaid.entry.grant"
+    at: Any = None
+    text: str = '{"id":"evt_1"}'
+
+
+class Bus:
+    """A client of EventBridge with one answer, which remembers what it was asked."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
+
+    def put_events(self, **asked: Any) -> Any:
+        self.asked.append(asked)
+        return self.answer
+
+
+def test_an_event_on_the_bus_names_its_type(clock: Clock) -> None:
+    bus: Any = Bus({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+
+    put_events(bus, "prepaid", [Sent(at=clock.now)])
+
+    entry = {
+        "EventBusName": "prepaid",
+        "Source": "prepaid",
+        "DetailType": "prepaid.entry.grant",
+        "Time": clock.now,
+        "Detail": '{"id":"evt_1"}',
+    }
+    assert bus.asked == [{"Entries": [entry]}]
+
+
+def test_a_bus_accepts_events(aws: None, clock: Clock) -> None:
+    events = open_event_bridge()
+    events.create_event_bus(Name="prepaid")
+
+    put_events(events, "prepaid", [Sent(at=clock.now)] * 10)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "x"}]},
+        {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"EventId": "2"}]},
+        {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]},
+    ],
+)
+def test_a_part_that_the_bus_refuses_fails_the_call(answer: dict[str, Any], clock: Clock) -> None:
+    bus: Any = Bus(answer)
+    with pytest.raises(NotAccepted) as refused:
+        put_events(bus, "prepaid", [Sent(at=clock.now)] * 2)
+    assert "x" not in str(refused.value).split(", ")
+
+
+def test_the_queue_keeps_an_accounts_order_and_drops_repeats(aws: None) -> None:
+    sqs = open_sqs()
+    url = sqs.create_queue(QueueName="events.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+
+    for event in ("evt_1", "evt_2", "evt_2"):
+        send(sqs, url, "acme", event, json.dumps({"id": event}))
+
+    received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
+    assert [json.loads(message["Body"])["id"] for message in received] == ["evt_1", "evt_2"]
+    assert {message["Attributes"]["MessageGroupId"] for message in received} == {"acme"}
+    hide(sqs, url, received[0]["ReceiptHandle"], 30)
+
+
+def test_a_queue_that_is_gone_is_an_error(aws: None) -> None:
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="gone.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    sqs.delete_queue(QueueUrl=url)
+
+    with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+        send(open_sqs(), url, "acme", "evt_1", "{}")
