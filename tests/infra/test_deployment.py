@@ -12,7 +12,8 @@ from deployment.deploy import POLICY, deploy_arguments, protect
 from deployment.marks import mark
 from deployment.settings import Environment, SettingsError, every_parameter, read_environment, read_template
 from tests.support.described_aws import DescribedAws
-from tests.support.expected_template import PARAMETERS, RETAINED
+from tests.support.expected_parameters import PARAMETERS
+from tests.support.expected_template import RETAINED
 
 ROOT = Path(__file__).parents[2]
 
