@@ -30,7 +30,7 @@ from tests.bank.responses import (
     is_quoted,
     is_refused,
 )
-from tests.oracle import rules, stored_form
+from tests.oracle import effects, stored_form
 from tests.oracle.expectation import Broken
 from tests.support.ledger_audit import Audited, audit
 from tests.support.store_driver import Stored
@@ -267,7 +267,7 @@ def _bound_by_requests(account_check: AccountCheck, attempts: list[Attempt]) -> 
     for number, line in enumerate(ledger.lines):
         if not number or line["type"] in {"expiry", "quota_renewal"}:
             continue
-        if line["type"] == "release" and line["actor"] == rules.SERVICE:
+        if line["type"] == "release" and line["actor"] == effects.SERVICE:
             continue
         causes = [a.at for a in by_key[ledger.key_of(number)] if asks_for(ledger, a.request, number)]
         if account_check.demand(causes, f"nobody asked for entry {number}: {line}"):
@@ -371,7 +371,7 @@ def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str
             answered.add(None if attempt.response.replayed else attempt.request.key)
     lines = read_ledger(account, attempts, items).lines[1:]
     counts.update(f"entry {line['type']}" for line in lines)
-    counts["lapses"] = sum(line["type"] == "release" and line["actor"] == rules.SERVICE for line in lines)
+    counts["lapses"] = sum(line["type"] == "release" and line["actor"] == effects.SERVICE for line in lines)
     counts["erased"] = sum("erased" in line for line in lines)
     counts.update(attempt.request.kind for attempt in attempts)
     counts["landed"] = sum((f"CLAIM#{account}#{key}", "CLAIM") in items for key in lost - answered)

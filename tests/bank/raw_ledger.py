@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bank.history import Attempt
-from tests.oracle import requests, rules, stored_form
+from tests.oracle import effects, requests, rules, stored_form
 from tests.oracle.account import State
 from tests.oracle.catalog import Json
 from tests.oracle.ledger import Ledger
@@ -72,7 +72,7 @@ def read_ledger(account: str, attempts: list[Attempt], items: Stored) -> RawLedg
             texts = {"description": request.body["reason"]} if "reason" in request.body else {}
             texts |= {name: request.body[name] for name in ("customer", "reference") if name in request.body}
             sent.setdefault(request.key, texts)
-    keys = {str(rules.key_digest(key)): key for key in (*sent, *claims, *_keys_without_body(attempts))}
+    keys = {str(effects.key_digest(key)): key for key in (*sent, *claims, *_keys_without_body(attempts))}
     return RawLedger(account, rows, [{}, *lines], [nothing, *states], claims, keys, sent, Ledger(account))
 
 
@@ -100,7 +100,7 @@ def request_of(ledger: RawLedger, number: int) -> requests.Request:  # noqa: PLR
             [hold] = line["holds"]
             _read_again(ledger, number, hold)
             return requests.Capture(actor=actor, hold=hold, quantity=line["quantity"], key=key)
-        case "release" if actor != rules.SERVICE:
+        case "release" if actor != effects.SERVICE:
             [hold] = line["holds"]
             return requests.Release(actor=actor, hold=hold, key=key)
         case "reversal":

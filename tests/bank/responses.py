@@ -6,7 +6,7 @@ from typing import Any
 from tests.bank.history import Attempt, Response
 from tests.bank.raw_ledger import Line, RawLedger
 from tests.bank.requests import Request
-from tests.oracle import answers, requests, rules
+from tests.oracle import answers, effects, requests, rules
 from tests.oracle.account import State
 from tests.oracle.calendar import end_of_validity, milliseconds_of, time_text
 from tests.oracle.catalog import Json, first_catalog
@@ -31,7 +31,7 @@ def asks_for(ledger: RawLedger, request: Request, number: int) -> bool:  # noqa:
             quantity = body.get("quantity", ledger.lines[about].get("quantity"))
             return bool((line["holds"], line["quantity"]) == ([about], quantity))
         case "release", "release":
-            return bool(line["holds"] == [about] and line["actor"] != rules.SERVICE)
+            return bool(line["holds"] == [about] and line["actor"] != effects.SERVICE)
         case "reversal", "reversal":
             charged = ledger.lines[about].get("quantity", 0) - sum(
                 other["quantity"] for other in ledger.lines[1:number] if other.get("reverses") == about
@@ -113,7 +113,7 @@ def is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Respo
     return False
 
 
-def _facts(refusal: rules.Refusal) -> Json:
+def _facts(refusal: effects.Refusal) -> Json:
     """The members of the response that the rules give."""
     facts = refusal.facts
     if refusal.code == "insufficient_credits":

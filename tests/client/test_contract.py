@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import pytest
 
-from prepaid_client import AsyncPrepaid, BatchItem, Prepaid, answers, calls, errors
+from prepaid_client import AsyncPrepaid, BatchItem, Catalog, Prepaid, answers, calls, errors
 from prepaid_client.binding import Operation, ServiceOperation
 from prepaid_client.client import Account, AccountMethods, AsyncAccount, ServiceMethods
 from prepaid_client.errors import BY_CODE
@@ -23,7 +23,7 @@ NOT_FOR_CLIENTS = {"receiveStripeEvent"}
 RETRIED = {"busy", "internal_error", "payments_unavailable"}
 A, T = "acme", datetime(2026, 11, 3, tzinfo=UTC)
 TEXTS: Any = {"customer": "c", "reference": "r", "description": "d"}
-CATALOG = answers.Catalog(version=3, features=(), plans=(), packs=())
+CATALOG = Catalog(version=3, features=(), plans=(), packs=())
 # Arguments that name all there is.
 ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "consume": ((A, "sticker", 2), {"key": "k", **TEXTS}),

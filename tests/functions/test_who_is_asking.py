@@ -80,14 +80,11 @@ NO_ACCOUNT_AT_ALL = [
 
 
 @pytest.mark.parametrize("route", sorted(set(routes()) - {WEBHOOK}))
-def test_a_request_without_a_token_is_rejected(service: Service, route: str) -> None:
-    service.open(credits=1)
-    before = service.stored()
+def test_a_request_without_a_token_is_rejected(refused: Service, route: str) -> None:
     no_claims: Claims = {}
     for claims in (None, no_claims):
-        answer = service(route, json=ASKED.get(route), by=claims)
+        answer = refused(route, json=ASKED.get(route), by=claims)
         assert (answer.status, answer.code) == (401, "unauthorized")
-    assert service.stored() == before
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
@@ -175,12 +172,9 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
 @pytest.mark.parametrize("account", NO_ACCOUNT_AT_ALL, ids=lambda account: ascii(account)[:20])
-def test_an_invalid_account_id_is_a_missing_account(service: Service, route: str, account: str) -> None:
-    service.open("acme", credits=1)
-    before = service.stored()
-    answer = service(route, account, json=ASKED[route])
+def test_an_invalid_account_id_is_a_missing_account(refused: Service, route: str, account: str) -> None:
+    answer = refused(route, account, json=ASKED[route])
     if route == PUT_ACCOUNT:
         assert (answer.status, answer.fields) == (422, ["account"])
     else:
-        assert answer == service(route, "nobody", json=ASKED[route])
-    assert service.stored() == before
+        assert answer == refused(route, "nobody", json=ASKED[route])

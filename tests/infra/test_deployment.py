@@ -23,7 +23,8 @@ from deployment.settings import (
 )
 from tests.support import expected_events as events
 from tests.support.described_aws import DescribedAws
-from tests.support.expected_template import PARAMETERS, RETAINED
+from tests.support.expected_parameters import PARAMETERS
+from tests.support.expected_template import RETAINED
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = Account(session=None, id="111122223333", region="sa-east-1")

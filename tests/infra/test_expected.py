@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import expected_alarms, expected_parameters
 from tests.support import expected_events as events
 from tests.support import expected_template as expected
 from tests.support.processed_template import processed
@@ -23,8 +24,8 @@ def without(properties: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def test_parameters_have_safe_defaults_and_limits(template: Template) -> None:
     found = {name: without(parameter, "Description") for name, parameter in template["Parameters"].items()}
-    assert found == expected.PARAMETERS | events.PARAMETERS
-    assert template["Conditions"] == expected.CONDITIONS | events.CONDITIONS
+    assert found == expected_parameters.PARAMETERS | events.PARAMETERS
+    assert template["Conditions"] == expected_parameters.CONDITIONS | events.CONDITIONS
 
 
 def test_parameters_that_contradict_each_other_are_refused(template: Template) -> None:
@@ -32,7 +33,7 @@ def test_parameters_that_contradict_each_other_are_refused(template: Template) -
         name: (rule["RuleCondition"], [assertion["Assert"] for assertion in rule["Assertions"]])
         for name, rule in template["Rules"].items()
     }
-    assert found == expected.RULES
+    assert found == expected_parameters.RULES
 
 
 def test_there_is_no_other_kind_of_resource(template: Template) -> None:
@@ -161,8 +162,8 @@ def test_alarms_ring_on_the_right_number_and_reach_a_person(template: Template) 
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert {
         name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()
-    } == expected.ALARMS | events.ALARMS
-    assert of_type(template, "AWS::SNS::Topic") == {"AlarmTopic": expected.TOPIC}
+    } == expected_alarms.ALARMS | events.ALARMS
+    assert of_type(template, "AWS::SNS::Topic") == {"AlarmTopic": expected_alarms.TOPIC}
 
 
 def test_changes_and_messages_start_the_right_functions(template: Template) -> None:

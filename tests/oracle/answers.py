@@ -10,9 +10,9 @@ from typing import Any
 from tests.oracle.account import State
 from tests.oracle.calendar import civil_day, time_text
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.effects import Effect, Refusal
 from tests.oracle.requests import Debit
 from tests.oracle.rows import EXPIRES_AT, GRANTED, GRANTED_AT, KIND, NUMBER, REMAINING, Row
-from tests.oracle.rules import Effect, Refusal
 
 CSV_COLUMNS = (
     "entry", "at", "type", "credits", "quota", "owed", "feature", "quantity", "description", "customer", "reference",

@@ -14,10 +14,11 @@ from typing import Any
 from tests.oracle import stored_form
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.effects import Entry
 from tests.oracle.expectation import Broken, must, same
 from tests.oracle.requests import Grant, MoneyBack, Request
 from tests.oracle.rows import EXPIRES_AT, GRANTED_AT, KIND, LOTS, NUMBER, REMAINING, Row
-from tests.oracle.rules import COUNTED_AS, GRANTS, TEXTS, Entry, next_entry
+from tests.oracle.rules import COUNTED_AS, GRANTS, TEXTS, next_entry
 
 GENESIS_HASH = bytes(32)
 

@@ -3,12 +3,10 @@
 A new entry type needs a request in requests.py, a function in RULES, and a row in the sets at the top.
 """
 
-from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tests.oracle.account import (
     LATER_TERMS,
@@ -21,6 +19,7 @@ from tests.oracle.account import (
 )
 from tests.oracle.calendar import WEEK, end_of_validity, moved_renewal
 from tests.oracle.catalog import CatalogVersion, Json
+from tests.oracle.effects import SERVICE, Effect, Entry, Refusal, entry, key_digest
 from tests.oracle.requests import (
     Capture,
     Debit,
@@ -74,37 +73,10 @@ COUNTED_AS = {
     "refund": "taken",
     "dispute": "taken",
 }
-SERVICE = "prepaid"
 MAX_LOTS = 500
 MAX_HOLDS = 100
 MAX_HELD_LOTS = 500
 TEXTS = ("description", "customer", "reference")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """line: what the entry stores of what happened. after: the account after it."""
-
-    line: Json
-    after: State
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """code: of the answer. facts: what the answer states besides."""
-
-    code: str
-    facts: Json = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Effect:
-    """An entry without its sums. says: members of the line besides type, time and sums."""
-
-    type: str
-    after: State
-    draws: list[Row] = field(default_factory=list)
-    says: Json = field(default_factory=dict)
 
 
 def next_entry(ledger: "Ledger", request: Request, at: int, catalog: CatalogVersion) -> Entry | Refusal | None:
@@ -146,44 +118,6 @@ def is_asked_by(line: Json, request: Debit) -> bool:
 def quote(ledger: "Ledger", state: State, request: Debit, at: int, catalog: CatalogVersion) -> Effect | Refusal:
     """What a debit would do at `at` to an account that an entry left in this state (rule 17)."""
     return _debited(ledger, state.at(at), request, at, catalog)
-
-
-def entry(
-    effect: Effect, before: State, left_before: dict[str, int], request: Any, at: int, catalog: CatalogVersion
-) -> Entry:
-    """An effect with its sums, as the ledger stores it (rule 6). request: None for an entry that follows from time."""
-    after, left, feature = effect.after, effect.after.left(catalog), effect.says.get("feature")
-    moved = {
-        name: left.get(name, 0) - left_before.get(name, 0)
-        for name in {**left_before, **left}
-        if left.get(name, 0) != left_before.get(name, 0)
-    }
-    line: Json = {
-        "at": at,
-        "type": effect.type,
-        "credits": after.available - before.available,
-        "quota": sum(moved.values()),
-        "balance_after": after.available,
-        # Of the feature that the entry is about, where the plan has a quota of it.
-        "quota_remaining": left[feature] if feature in left else sum(left.values()),
-        "draws": effect.draws,
-        "actor": request.actor if request else SERVICE,
-        "catalog_version": catalog.version,
-        **effect.says,
-    }
-    if moved and feature is None:
-        line["quotas"] = moved
-    key = getattr(request, "key", None)
-    if key is not None:
-        line["key"] = key_digest(key)
-    if after.owed != before.owed:
-        line["owed"] = after.owed - before.owed
-    return Entry(line, after)
-
-
-def key_digest(key: str | None) -> str | None:
-    """What an entry stores of the key of its request."""
-    return urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6] if key is not None else None
 
 
 # Entries that follow from time

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from tests.oracle.account import State
 from tests.oracle.calendar import WEEK
 from tests.oracle.catalog import Json
+from tests.oracle.effects import SERVICE
 from tests.oracle.ledger import Ledger
 from tests.oracle.rows import EXPIRES_AT, QUOTA, units_of
-from tests.oracle.rules import GRANTS, MONEY_BACK, SERVICE
+from tests.oracle.rules import GRANTS, MONEY_BACK
 
 if TYPE_CHECKING:
     from tests.simulation.frames import Frame

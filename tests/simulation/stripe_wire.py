@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import stripe
 
-from fake_stripe.api import Api, Request
+from fake_stripe.api import Api
 from fake_stripe.state import PREFIXES, State
 from prepaid.payments import sessions
+from tests.support.stripe_line import ask_fake
 
 type Sent = tuple[str, int, Mapping[str, str]]
 type Send = Callable[[], Sent]
@@ -41,11 +42,7 @@ class StripeWire(stripe.HTTPClient):
         fault = self.meet(f"{method.upper()} {parts.path}")
 
         def send() -> Sent:
-            body = post_data.encode() if isinstance(post_data, str) else post_data or b""
-            named = {name.lower(): value for name, value in (headers or {}).items()}
-            target = parts._replace(scheme="", netloc="").geturl()
-            answer = self.api.handle(Request(method.upper(), target, named, body))
-            return answer.body.decode(), answer.status, answer.headers
+            return ask_fake(self.api, method, url, headers, post_data)
 
         return fault(send) if fault else send()
 

@@ -40,8 +40,9 @@ from prepaid.core.ledger import (
     settle,
 )
 from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_from_item, entry_to_item
+from tests.oracle.effects import Refusal
 from tests.oracle.ledger import Ledger
-from tests.oracle.rules import SETTLING, Refusal, next_entry, refusal
+from tests.oracle.rules import SETTLING, next_entry, refusal
 from tests.support import strategies
 from tests.support.as_stored import Requested, catalog_version, facts_of, request_of, state_of
 from tests.support.charges import credits_of

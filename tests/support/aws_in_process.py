@@ -3,6 +3,7 @@
 moto isn't safe under threads and ignores limits and tokens of transactions: tests/store and tests/stack test those.
 """
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from uuid import uuid4
 import pytest
 from botocore.session import get_session
 from moto import mock_aws
+from moto.dynamodb.models.table import Table as MotoTable
 
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
@@ -38,7 +40,20 @@ def aws_in_process() -> Iterator[None]:
             patch.delenv(name)
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        patch.setattr(MotoTable, "__deepcopy__", _snapshot, raising=False)
         yield
+
+
+def _snapshot(table: MotoTable, _: object) -> MotoTable:
+    """What moto restores when a transaction fails. It copies the whole table for each item of each transaction.
+
+    Rows are enough: no transaction of ours updates an item in place.
+    """
+    snapshot = copy.copy(table)
+    snapshot.items = table.items.copy()
+    for partition, rows in table.items.items():
+        snapshot.items[partition] = dict(rows)
+    return snapshot
 
 
 def empty_table() -> Table:

@@ -24,6 +24,7 @@ from tests.support.handlers import (
 )
 from tests.support.in_process import Service
 from tests.support.store_driver import FakeTime
+from tests.support.stripe_line import stripe_in_process
 from tests.support.stripe_purchases import CURRENT_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Storefront
 
 
@@ -92,7 +93,8 @@ def fake(
     with running_fake.state.lock:
         running_fake.state.clear()
         running_fake.api.idempotency.clear()
-    yield running_fake
+    with stripe_in_process(running_fake.api):
+        yield running_fake
     running_fake.api.faults.plan(0, Fault())
     fakes_time.clock = None
 

@@ -1,4 +1,4 @@
-"""Intercepts the requests of Stripe's SDK: they can be recorded, dropped, or answered falsely.
+"""Requests of Stripe's SDK: passed to the fake in this process, recorded, dropped, or answered falsely.
 
 A fault is a function of `send`, which makes the real request. It may call it or not, return an answer, or raise what
 the network would have raised. The SDK's own retries pass here too.
@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import stripe
+
+from fake_stripe.api import Api, Request
 
 type Answer = tuple[str | bytes, int, Mapping[str, str]]
 type Send = Callable[[], Answer]
@@ -37,6 +39,35 @@ class Call:
         """The checkout session whose status it fetches."""
         folder, _, session = self.path.rpartition("/")
         return session if (self.method, folder) == ("GET", "/v1/checkout/sessions") else None
+
+
+def ask_fake(
+    api: Api, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+) -> tuple[str, int, Mapping[str, str]]:
+    """The fake's answer, without a socket. Raises what the SDK raises when the fake drops the response."""
+    target = urlsplit(url)._replace(scheme="", netloc="").geturl()
+    sent = {name.lower(): value for name, value in (headers or {}).items()}
+    body = post_data.encode() if isinstance(post_data, str) else post_data or b""
+    try:
+        response = api.handle(Request(method.upper(), target, sent, body))
+    except ConnectionAbortedError as error:
+        raise stripe.APIConnectionError(str(error), should_retry=True) from error  # type: ignore[no-untyped-call]
+    return response.body.decode(), response.status, response.headers
+
+
+@contextmanager
+def stripe_in_process(api: Api) -> Iterator[None]:
+    """Within the with block the SDK's requests to this fake's address reach it without a socket."""
+    over_http = stripe.RequestsClient.request
+
+    def request(client: stripe.RequestsClient, method: str, url: str, *more: Any) -> Any:
+        if not url.startswith(api.state.public_url):
+            return over_http(client, method, url, *more)
+        return ask_fake(api, method, url, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe.RequestsClient, "request", request)
+        yield
 
 
 def no_fault(_: Call) -> None:

@@ -40,6 +40,11 @@ def of_type(template: Template, kind: str) -> dict[str, Any]:
     }
 
 
+def logical(function: str) -> str:
+    """A function's name as the template's resources begin."""
+    return "".join(part.capitalize() for part in function.split("_"))
+
+
 def statements_of(template: Template, role: str) -> Iterator[dict[str, Any]]:
     """Every statement of a role's policies. role: a logical id."""
     for policy in template["Resources"][role]["Properties"]["Policies"]:

@@ -5,22 +5,18 @@ from prepaid_client.answers import (
     Balance,
     Batch,
     Capture,
-    Catalog,
     Consumption,
     Entry,
-    Feature,
     Grant,
     HoldState,
-    Pack,
     PlacedHold,
-    Plan,
-    Purchase,
     Quote,
     Release,
     Reversal,
     Statement,
     Usage,
 )
+from prepaid_client.answers_about_buying import Catalog, Feature, Pack, Plan, Purchase
 from prepaid_client.calls import BatchItem
 from prepaid_client.client import Account, AsyncAccount, AsyncHold, AsyncPrepaid, Hold, Prepaid
 from prepaid_client.errors import (

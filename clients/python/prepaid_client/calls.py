@@ -13,6 +13,15 @@ from urllib.parse import quote as percent_encoded
 import msgspec
 
 from prepaid_client import answers
+from prepaid_client.answers_about_buying import (
+    Catalog,
+    ListedPurchasesPage,
+    ManagerSession,
+    Packs,
+    PortalSession,
+    Purchase,
+    PurchasesPage,
+)
 from prepaid_client.errors import refusal
 
 # Longer than a request takes, except for those that wait for Stripe or read a long history.
@@ -298,17 +307,17 @@ def erase(account: str, customer: str, *, key: str) -> Call[answers.Erasure]:
     return replace(call, attempt_seconds=LONG_ATTEMPT_SECONDS)
 
 
-def list_packs() -> Call[answers.Packs]:
+def list_packs() -> Call[Packs]:
     """The packs on sale."""
-    return _get("/v1/packs", answers.Packs)
+    return _get("/v1/packs", Packs)
 
 
-def get_catalog() -> Call[answers.Catalog]:
+def get_catalog() -> Call[Catalog]:
     """Features, plans and packs."""
-    return _get("/v1/catalog", answers.Catalog)
+    return _get("/v1/catalog", Catalog)
 
 
-def put_catalog(catalog: answers.Catalog, *, allow_cheaper_small_packs: bool = False) -> Call[answers.Catalog]:
+def put_catalog(catalog: Catalog, *, allow_cheaper_small_packs: bool = False) -> Call[Catalog]:
     """Replace the catalog in force, whose version must be `catalog.version`. Raises VersionConflict."""
     body = {
         "features": catalog.features,
@@ -316,7 +325,7 @@ def put_catalog(catalog: answers.Catalog, *, allow_cheaper_small_packs: bool = F
         "packs": catalog.packs,
         "allow_cheaper_small_packs": allow_cheaper_small_packs,
     }
-    call = _changing("PUT", "/v1/catalog", answers.Catalog, body=body)
+    call = _changing("PUT", "/v1/catalog", Catalog, body=body)
     return replace(call, headers={**call.headers, "If-Match": f'"{catalog.version}"'})
 
 
@@ -330,45 +339,45 @@ def put_manager_code(account: str, code: str, *, current_code: str | None = None
     return replace(call, repeatable=current_code is None)
 
 
-def open_manager_session(account: str, code: str, *, key: str) -> Call[answers.ManagerSession]:
+def open_manager_session(account: str, code: str, *, key: str) -> Call[ManagerSession]:
     """A session that approves one purchase. Raises WrongCode, CodeLocked, AccountNotActive."""
-    return _post(f"{_account(account)}/manager-sessions", answers.ManagerSession, key=key, body={"code": code})
+    return _post(f"{_account(account)}/manager-sessions", ManagerSession, key=key, body={"code": code})
 
 
-def buy_pack(account: str, pack: str, *, manager_session: str, key: str) -> Call[answers.Purchase]:
+def buy_pack(account: str, pack: str, *, manager_session: str, key: str) -> Call[Purchase]:
     """Buy a pack, once for `key`. Send the customer to `checkout_url`. Raises ManagerSessionInvalid."""
-    call = _post(f"{_account(account)}/purchases", answers.Purchase, key=key, body={"pack": pack})
+    call = _post(f"{_account(account)}/purchases", Purchase, key=key, body={"pack": pack})
     headers = {**call.headers, "Manager-Session": manager_session}
     return replace(call, headers=headers, attempt_seconds=LONG_ATTEMPT_SECONDS)
 
 
-def get_purchase(account: str, purchase: str) -> Call[answers.Purchase]:
+def get_purchase(account: str, purchase: str) -> Call[Purchase]:
     """A purchase. Raises NotFound."""
-    return _get(f"{_account(account)}/purchases/{_part(purchase)}", answers.Purchase)
+    return _get(f"{_account(account)}/purchases/{_part(purchase)}", Purchase)
 
 
-def cancel_purchase(account: str, purchase: str, *, key: str) -> Call[answers.Purchase]:
+def cancel_purchase(account: str, purchase: str, *, key: str) -> Call[Purchase]:
     """Cancel an open purchase and close its page. Raises PurchaseNotCancellable, NotFound."""
-    call = _post(f"{_account(account)}/purchases/{_part(purchase)}/cancel", answers.Purchase, key=key)
+    call = _post(f"{_account(account)}/purchases/{_part(purchase)}/cancel", Purchase, key=key)
     return replace(call, attempt_seconds=LONG_ATTEMPT_SECONDS)
 
 
-def list_purchases(account: str, *, state: str | None = None, cursor: str | None = None) -> Call[answers.PurchasesPage]:
+def list_purchases(account: str, *, state: str | None = None, cursor: str | None = None) -> Call[PurchasesPage]:
     """A page of the account's purchases. `purchases` returns those of all pages."""
-    return _get(f"{_account(account)}/purchases", answers.PurchasesPage, query={"state": state, "cursor": cursor})
+    return _get(f"{_account(account)}/purchases", PurchasesPage, query={"state": state, "cursor": cursor})
 
 
-def list_purchases_by_state(state: str, *, cursor: str | None = None) -> Call[answers.ListedPurchasesPage]:
+def list_purchases_by_state(state: str, *, cursor: str | None = None) -> Call[ListedPurchasesPage]:
     """A page of all accounts' purchases in a state. `purchases` returns those of all pages."""
-    return _get("/v1/purchases", answers.ListedPurchasesPage, query={"state": state, "cursor": cursor})
+    return _get("/v1/purchases", ListedPurchasesPage, query={"state": state, "cursor": cursor})
 
 
 def create_portal_session(
     account: str, *, key: str, return_url: str | None = None, language: str | None = None
-) -> Call[answers.PortalSession]:
+) -> Call[PortalSession]:
     """A link to the subscription page, for one visit within ten minutes."""
     body = {"return_url": return_url, "language": language}
-    return _post(f"{_account(account)}/portal-sessions", answers.PortalSession, key=key, body=body)
+    return _post(f"{_account(account)}/portal-sessions", PortalSession, key=key, body=body)
 
 
 def _get[T](path: str, shape: type[T], *, query: Mapping[str, Any] | None = None) -> Call[T]:

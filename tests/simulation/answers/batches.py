@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.oracle import answers, requests, rules
+from tests.oracle import answers, effects, requests, rules
 from tests.oracle.account import State
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
@@ -70,14 +70,14 @@ def _check_item(it: AnswerCheck, item: ClientRequest, result: Json, done: set[st
     if result["status"] == 402:
         it.is_one_of(_insufficient(it, item), {name: result[name] for name in INSUFFICIENT})
         return
-    codes = {would.code for would, _, _ in _would(it, item) if isinstance(would, rules.Refusal)}
+    codes = {would.code for would, _, _ in _would(it, item) if isinstance(would, effects.Refusal)}
     must(result["code"] in codes, f"{about}: {codes}")
     it.world.seen[f"a batch's item refused: {result['code']}"] += 1
 
 
 def _would(
     it: AnswerCheck, item: ClientRequest
-) -> Iterator[tuple[rules.Effect | rules.Refusal, State, CatalogVersion]]:
+) -> Iterator[tuple[effects.Effect | effects.Refusal, State, CatalogVersion]]:
     """What the item would do alone, at each state that the account had meanwhile."""
     assert isinstance(item.request, requests.Debit)
     for state, number in it.states():
@@ -87,7 +87,7 @@ def _would(
 
 def _insufficient(it: AnswerCheck, item: ClientRequest) -> Iterator[Json]:
     for would, _, _ in _would(it, item):
-        if isinstance(would, rules.Refusal) and would.code == "insufficient_credits":
+        if isinstance(would, effects.Refusal) and would.code == "insufficient_credits":
             yield answers.insufficient(would.facts)
 
 
@@ -106,7 +106,7 @@ def _in_turn(it: AnswerCheck, catalog: CatalogVersion) -> list[int]:
             found.append(201 if before[item.key] == item.signature else 409)
             continue
         would = rules.quote(it.ledger, state, item.request, at, catalog)
-        if isinstance(would, rules.Refusal):
+        if isinstance(would, effects.Refusal):
             found.append(STATUSES[would.code])
             continue
         found.append(201)

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.oracle import answers, requests, rules
+from tests.oracle import answers, effects, requests, rules
 from tests.oracle.calendar import bound
 from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
@@ -69,7 +69,7 @@ def _quotes(it: AnswerCheck) -> Iterator[Json]:
         at = it.time_after(number)
         for catalog in it.catalogs(number):
             would = rules.quote(it.ledger, state, request, at, catalog)
-            if isinstance(would, rules.Effect) or would.code == "insufficient_credits":
+            if isinstance(would, effects.Effect) or would.code == "insufficient_credits":
                 yield answers.quote(it.account, it.frame.now, state.at(at), request, would)
 
 

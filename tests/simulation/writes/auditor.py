@@ -8,7 +8,7 @@ from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from tests.oracle import purchases, requests, rules, stored_form
+from tests.oracle import effects, purchases, requests, rules, stored_form
 from tests.oracle.catalog import CatalogVersion, Json, first_catalog
 from tests.oracle.expectation import Broken, must, same
 from tests.oracle.ledger import Ledger
@@ -129,7 +129,7 @@ class Auditor:
                 f"{account}: entries that follow from time come first: {types}",
             )
         must({line["type"] for line in first} <= rules.SETTLING, f"{kind} writes {types}")
-        if last["type"] in rules.SETTLING and last["actor"] == rules.SERVICE:
+        if last["type"] in rules.SETTLING and last["actor"] == effects.SERVICE:
             # Only a request without an entry of its own may write just the entries that follow from time, and then all
             # of them.
             left = rules.next_entry(ledger, request, last["at"], self.catalogs[last["catalog_version"]])

@@ -1,6 +1,6 @@
 """Checks what an erasure writes: marks instead of texts, how far it walked, and an entry with a count (rule 22)."""
 
-from tests.oracle import requests, rules, stored_form
+from tests.oracle import effects, requests, rules, stored_form
 from tests.oracle.catalog import Json
 from tests.oracle.expectation import must, same
 from tests.simulation.writes.commit import Change, Commit, plain
@@ -15,7 +15,7 @@ def check_erased(commit: Commit, change: Change) -> None:
     number = int(sort.removeprefix("ENTRY#"))
     about, line = f"{commit.account} entry {number}, erased", ledger.lines[number - 1]
     same({**old, "texts": new["texts"]}, new, f"{about}: what changes")
-    same(new["texts"]["S"], stored_form.ERASED + (rules.key_digest(frame.key) or ""), f"{about}: its mark")
+    same(new["texts"]["S"], stored_form.ERASED + (effects.key_digest(frame.key) or ""), f"{about}: its mark")
     same(line.get("customer"), frame.details["customer"], f"{about}: whom it names")
     kept = {name: value for name, value in line.items() if name not in rules.TEXTS}
     ledger.lines[number - 1] = {**kept, "erased": True}
