@@ -23,6 +23,8 @@ SECONDS ?= 60
 TARGETS ?=
 OPERATIONS ?= 100000
 DATABASE ?= dynamodb-local
+QUICK ?=
+WRITE ?=
 PROCESSES ?= 4
 THREADS ?= 64
 
@@ -41,10 +43,10 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 # Tests that start no other program.
 UNIT = tests/unit tests/property tests/oracle tests/functions
 # Fast tests first, so that failures show early.
-TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
+TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/bench tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client fake_stripe local deployment tests bench)
 
-.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify costs check lint types contracts template fresh secrets format lock build deploy release check-deployed clean
+.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify bench costs check lint types contracts template fresh secrets format lock build deploy release check-deployed clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +99,9 @@ simulate: $(NEEDS_UV) ## Simulate the whole system on every core, until a run fa
 
 verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1, RESTORED=1)
 	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume) $(if $(RESTORED),--restored)
+
+bench: $(NEEDS_UV) ## Race Prepaid against what a team would use instead; ten minutes (QUICK=1: one; WRITE=1 renews docs/performance.md)
+	@$(RUN) --quiet python -m bench.race $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 costs: $(NEEDS_UV) ## Print what a stack costs, as in docs/costs.md
 	@$(RUN) --quiet python -m bench.costs

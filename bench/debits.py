@@ -153,7 +153,7 @@ class ByHand:
 
 def measure(way: type[Ours | ByHand], threads: int, accounts: int, seconds: float) -> Measured:
     """Debit for so long from so many threads, account by account in turn; then check the sum."""
-    table_name = _new_table()
+    table_name = new_table()
     first = way(table_name)
     names = [f"account-{number}" for number in range(accounts)]
     for name in names:
@@ -193,7 +193,7 @@ def measure(way: type[Ours | ByHand], threads: int, accounts: int, seconds: floa
     return Measured(len(done), sum(refusals), sum(calls), elapsed, done[int(len(done) * 0.99)] * 1000)
 
 
-def _new_table() -> str:
+def new_table() -> str:
     name = f"bench-{uuid4().hex[:8]}"
     boto3.client("dynamodb").create_table(
         TableName=name,

@@ -1,6 +1,7 @@
 """On a schedule: records the expiry of lots. No balance depends on it."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,8 @@ from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
 # Enough to finish the current page and to save the checkpoint.
 MARGIN_MILLISECONDS = 20_000
+# Fewer than the ten connections of the client. They wait for the database, and share one core.
+ACCOUNTS_AT_ONCE = 8
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
@@ -23,16 +26,18 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     """Sweep until the work or the time ends; the next run continues. `limits`: of SweepContext. Raises Busy."""
     piece = partial(within, deps.table, PIECE_SECONDS)
-    swept = sweep(
-        SweepContext(
-            piece=piece,
-            catalog=deps.catalog(piece()),
-            now=deps.clock(),
-            has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
-            on_failure=on_failure,
-            **limits,
+    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as pool:
+        settings: dict[str, Any] = {"spread": pool.map, **limits}
+        swept = sweep(
+            SweepContext(
+                piece=piece,
+                catalog=deps.catalog(piece()),
+                now=deps.clock(),
+                has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
+                on_failure=on_failure,
+                **settings,
+            )
         )
-    )
     result = {"recorded": swept.recorded, "failed": swept.failed, "finished": swept.finished}
     logger.info("swept", extra=result)
     count(Metric.LOTS_EXPIRED, swept.recorded)

@@ -195,7 +195,8 @@ FUNCTION_SETTINGS = {
     "PurchaseWebhookFunction": function("PurchaseWebhook", timeout=28),
     # A backlog shrinks as fast as Stripe responds. 15 minutes is Lambda's maximum; a run stops itself before the end.
     "ReconcileFunction": function("Reconcile", timeout=15 * MINUTE),
-    "ExpirySweepFunction": function("ExpirySweep", timeout=2 * MINUTE),
+    # Lots of one zone end at the same midnight. 1,769 MB is one core, more than which its threads can't use.
+    "ExpirySweepFunction": function("ExpirySweep", memory=1769, timeout=15 * MINUTE),
     # It computes more than it waits.
     "VerifyFunction": function("Verify", memory=1024, timeout=15 * MINUTE),
     "PublishFunction": function("Publish", timeout=MINUTE),
@@ -564,7 +565,9 @@ ALARMS = {
     # An HTTP API calls the metric 5xx; 5XXError is a REST API's. Each response counts 1 and each success 0, so an
     # Average is never above 1. Five, because a busy account gets a 503 now and then.
     # What an unconfigured stack refuses is subtracted; the metric exists only on such a stack.
-    "ApiErrors": computed(
+    # The canary knows it by its name.
+    "ApiErrors": {"AlarmName": {"Fn::Sub": "${AWS::StackName}-ApiErrors"}}
+    | computed(
         {"Id": "errors", "Expression": "returned - FILL(unset, 0)", "Label": "5xx of a configured stack"},
         threshold=5,
         returned=("AWS/ApiGateway", "5xx", {"ApiId": ref("HttpApi")}),

@@ -25,6 +25,20 @@ SWEEP = (
         ("store/test_sweep",),
     ),
     Bug(
+        "a sweep out of time passes the rows that it left",
+        "_after_page",
+        "if outcomes.get(row) == LEFT: break",
+        "",
+        ("store/test_sweep_at_once",),
+    ),
+    Bug(
+        "an account's rows are spread over threads",
+        "_record_due",
+        "[list(rows) for _, rows in groupby(due, key=lambda row: row.account)]",
+        "[[row] for row in due]",
+        ("store/test_sweep_at_once",),
+    ),
+    Bug(
         "the sweep closes a day too early",
         "sweep",
         "first_open_day = today - timedelta(days=1)",

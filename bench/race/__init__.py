@@ -1,0 +1,1 @@
+"""`make bench`: debits a second, beside what a team would use instead."""

@@ -1,0 +1,31 @@
+"""escrowmint: one counter in Redis, without lots and without a ledger. It forgets a key after a day."""
+
+from typing import Any
+
+from escrowmint import Client  # type: ignore[import-not-found]
+
+CREDITS = 1_000_000
+
+
+def prepare(where: str) -> str:
+    """Nothing to create."""
+    return where
+
+
+class Caller:
+    """One connection."""
+
+    def __init__(self, where: str) -> None:
+        self._client: Any = Client.from_url(where)
+
+    def open(self, account: str) -> None:
+        """An account with credits to spend."""
+        self._client.top_up(account, CREDITS, idempotency_key="topup")
+
+    def debit(self, account: str, key: str) -> None:
+        """One credit."""
+        self._client.try_consume(account, 1, idempotency_key=key)
+
+    def spent(self, account: str) -> int:
+        """Credits gone."""
+        return CREDITS - int(self._client.get_state(account).available)

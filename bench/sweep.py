@@ -1,0 +1,146 @@
+"""How the sweep grows with the lots that end: `python -m bench.sweep [--lots 1000 10000]`.
+
+The rows of so many accounts, each with a lot that has ended, are written to DynamoDB Local directly; then the sweep's
+own code records them. Processor time is of this process only: in AWS, the function's. Memory is the peak of Python's
+objects while the sweep runs. What a run of 15 minutes can do in AWS is computed from the calls and the processor time,
+for an assumed latency of a call.
+"""
+
+import argparse
+import os
+import time
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import batched
+from typing import Any
+
+from bench.debits import new_table
+from bench.growth import NOW, TERMS
+from local.cloud import environment_at
+from local.dynamodb_local import dynamodb_local
+from prepaid.core.account import Account
+from prepaid.core.ledger import Grant, apply
+from prepaid.store import due
+from prepaid.store.aws import open_dynamodb
+from prepaid.store.catalog import first_catalog
+from prepaid.store.due import SweepCheckpoint, save_checkpoint
+from prepaid.store.dynamodb import Deadline, Table, within
+from prepaid.store.items import GENESIS_HASH, entry_to_item
+from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
+
+LOTS = (1_000, 4_000)
+# As functions/expiry_sweep has it.
+ACCOUNTS_AT_ONCE = 8
+RUN_SECONDS = 880
+# Assumed, of DynamoDB in the same region: a transaction takes longer, a Query less.
+CALL_SECONDS = 0.010
+GRANTED_AT = NOW - timedelta(days=1)
+BATCH = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Of one run. cpu: seconds of this process. peak: bytes."""
+
+    lots: int
+    at_once: int
+    seconds: float
+    cpu: float
+    calls: int
+    peak: int
+
+
+def rows(lots: int) -> Iterator[dict[str, Any]]:
+    """The newest entry of each account, and the row of its lot."""
+    for number in range(lots):
+        account = Account(
+            id=f"account-{number}",
+            number=1,
+            at=GRANTED_AT,
+            terms=TERMS,
+            quotas_used={},
+            quota_renews_at=NOW + timedelta(days=18),
+            lots=(),
+        )
+        grant = Grant(actor="bench", kind="promotion", credits=10, validity=NOW - timedelta(hours=1))
+        [entry] = apply(account, grant, catalog=first_catalog(), now=GRANTED_AT)
+        assert entry.lot
+        yield entry_to_item(entry, GENESIS_HASH)
+        yield due.lot_due_item(account.id, entry.lot)
+
+
+def fill(table: Table, lots: int) -> None:
+    """Write the rows, from several threads."""
+
+    def write(items: tuple[dict[str, Any], ...]) -> None:
+        table.client.batch_write_item(RequestItems={table.name: [{"PutRequest": {"Item": item}} for item in items]})
+
+    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as pool:
+        list(pool.map(write, batched(rows(lots), BATCH, strict=False)))
+    save_checkpoint(within(table, PIECE_SECONDS), SweepCheckpoint(day=(NOW - timedelta(days=1)).date()))
+
+
+def measure(lots: int, at_once: int, *, memory: bool) -> Swept:
+    """One run over so many lots. memory: whether to measure it, which slows the run down."""
+    table = Table(client=open_dynamodb(), name=new_table(), deadline=Deadline(at=0.0))
+    fill(table, lots)
+    calls: list[int] = []
+    table.client.meta.events.register("before-call.dynamodb", lambda **_: calls.append(1))
+    if memory:
+        tracemalloc.start()
+    began, cpu = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(at_once) as pool:
+        swept = sweep(
+            SweepContext(
+                piece=lambda: within(table, PIECE_SECONDS),
+                catalog=first_catalog(),
+                now=NOW,
+                has_time=lambda: True,
+                on_failure=_fail,
+                spread=pool.map if at_once > 1 else map,
+            )
+        )
+    cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
+    peak = tracemalloc.get_traced_memory()[1] if memory else 0
+    tracemalloc.stop()
+    assert (swept.recorded, swept.failed, swept.finished) == (lots, 0, True), swept
+    return Swept(lots=lots, at_once=at_once, seconds=seconds, cpu=cpu, calls=len(calls), peak=peak)
+
+
+def _fail(row: due.DueRow, error: Exception) -> None:
+    raise AssertionError(row) from error
+
+
+def in_one_run(cpu_of_a_lot: float, calls_of_a_lot: float) -> int:
+    """Lots in 15 minutes on one core, whichever ends first: its time, or the threads' waiting."""
+    waiting = calls_of_a_lot * CALL_SECONDS / ACCOUNTS_AT_ONCE
+    return int(RUN_SECONDS / max(cpu_of_a_lot, waiting))
+
+
+def main() -> None:
+    """Print a row for each number of lots."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lots", type=int, nargs="+", default=LOTS)
+    asked = parser.parse_args()
+    with dynamodb_local("bench-sweep") as cloud:
+        os.environ.update(environment_at(cloud.url))
+        print("| lots | at once | lots/s | calls a lot | CPU ms a lot | peak KB | lots in a run on AWS, computed |")
+        print("|---:|---:|---:|---:|---:|---:|---:|")
+        for lots in asked.lots:
+            for at_once in (1, ACCOUNTS_AT_ONCE):
+                ran = measure(lots, at_once, memory=False)
+                peak = measure(min(lots, LOTS[-1]), at_once, memory=True).peak
+                cpu, calls = ran.cpu / lots, ran.calls / lots
+                computed = in_one_run(cpu, calls * (ACCOUNTS_AT_ONCE / at_once))
+                print(
+                    f"| {lots:,} | {at_once} | {lots / ran.seconds:,.0f} | {calls:.2f} | {cpu * 1000:.2f} | "
+                    f"{peak / 1024:,.0f} | {computed:,} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""How a debit grows, as docs/costs.md prints it. tests/store/test_cost.py holds the same against the database."""
+
+import pytest
+
+from bench.growth import SHAPES, Shape, catalog_of, debit_of, grown
+from bench.item_sizes import KILOBYTE
+from prepaid.core.ledger import apply
+
+
+@pytest.mark.parametrize("lots", [1, 12, 60])
+def test_a_debit_does_not_grow_with_history(lots: int) -> None:
+    short, long, longest = (grown(Shape(lots=lots, history=entries)) for entries in (1_000, 100_000, 1_000_000_000))
+
+    assert (short.read, short.written, short.trips) == (long.read, long.written, long.trips)
+    assert (short.read, short.written) == (longest.read, longest.written)
+    # Only the digits of the entries' numbers.
+    assert longest.entry - short.entry <= 6 * (lots + 4)
+
+
+def test_twelve_lots_two_quotas_and_a_hold_fit_one_kilobyte() -> None:
+    assert grown(Shape(lots=12, holds=1, quotas=2)).entry <= KILOBYTE
+
+
+def test_a_lot_adds_the_same_few_bytes_however_many_there_are() -> None:
+    one, sixty, most = (grown(Shape(lots=lots)).entry for lots in (1, 60, 500))
+
+    assert (sixty - one) / 59 <= 34
+    assert (most - one) / 499 <= 34
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_debit_of_each_shape_writes_one_entry(shape: Shape) -> None:
+    account, debit = debit_of(shape)
+
+    [entry] = apply(account, debit, catalog=catalog_of(shape.quotas), now=account.at)
+
+    assert entry.credits == -10
+    assert (len(entry.after.lots), len(entry.after.holds)) == (shape.lots, shape.holds)
+    assert len(entry.after.quotas_used) == shape.quotas

@@ -1,0 +1,22 @@
+"""`make bench` works: everybody that can be installed here takes part, and each takes as many credits as it answers."""
+
+import pytest
+
+from bench.race.__main__ import CASES, QUICK, race
+from bench.race.contenders import ABSENT, CONTENDERS
+from bench.race.report import cases, drawing, inexact, text
+
+pytestmark = pytest.mark.xdist_group("bench")
+
+
+def test_a_quick_race_is_exact_and_names_everybody() -> None:
+    result = race(QUICK)
+
+    ran = {turn["contender"] for turn in result["turns"]}
+    assert {contender.name for contender in CONTENDERS} == ran | result["absent"].keys() - ABSENT.keys()
+    assert {"Prepaid", "Powertools by hand"} <= ran
+    assert len(result["turns"]) == len(ran) * len(CASES)
+    assert inexact(result) == []
+    assert all(row.units >= 4 for made in cases(result).values() for row in made if row.contender == "Prepaid")
+    assert all(name in text(result) for name in ran | result["absent"].keys())
+    assert all(f">{name}</text>" in drawing(result) for name in ran)
