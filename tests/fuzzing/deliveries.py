@@ -22,6 +22,7 @@ from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.sessions import open_stripe
 from prepaid.payments.webhook import verified_event
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Database
@@ -158,6 +159,7 @@ def webhook_handler(stand: Stand) -> Any:
         table=Table(client=client, name=TABLE, deadline=Deadline(at=0.0)),
         clock=lambda: NOW,
         catalog=CatalogCache(lambda: 0.0),
+        crowds=Crowds(lambda: 0.0),
         cursor_secret=str,
         codes=lambda: CodeSecrets(pepper="pepper"),
         stripe=lambda: open_stripe(API_KEY, ADDRESS),

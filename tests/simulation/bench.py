@@ -26,6 +26,7 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
@@ -218,6 +219,7 @@ class Bench:
             table=self.table,
             clock=lambda: floor_to_millisecond(self.now + self.skew),
             catalog=CatalogCache(lambda: self.monotonic),
+            crowds=Crowds(lambda: self.monotonic),
             cursor_secret=lambda: "cursor secret",
             codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self.draw, slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),

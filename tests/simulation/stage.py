@@ -94,6 +94,7 @@ class Stage:
             table=replace(world.table, deadline=deadline),
             clock=lambda: floor_to_millisecond(world.function_now()),
             catalog=world.frame.instance.catalog,
+            crowds=world.frame.instance.crowds,
             cursor_secret=lambda: "cursor secret",
             codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self._bytes, slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(API_KEY, ADDRESS),
