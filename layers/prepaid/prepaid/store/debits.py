@@ -1,4 +1,4 @@
-"""Debits: one or many of an account at once, each with its own key and outcome. Where callers race, one appends for all.
+"""Debits of an account, one or many at once, each with its own key. Where callers race, one of them appends for all.
 
 A debit without a rival reads the newest entry and writes its entry and claim in one transaction. A debit that lost a
 race leaves a row and pauses. The next one to append carries the waiting debits along, in the same transaction:
@@ -20,7 +20,7 @@ The rules keep a refusal final for the request that gets it:
        by the row's own time and catalog version, and again in turn, after the debits in front of it.
     3. A request that left a row answers 402 only after it has put a mark in the row's place, has read the newest entry
        again, and then its claim. A mark stays until its TTL. A request that gives up (503) puts its mark first.
-    4. A row is ignored 10 seconds after its request began, so the row of a function that was killed has no effect later.
+    4. A row is ignored 10 seconds after its request began: that of a killed function has no effect later.
 """
 
 import json
@@ -103,10 +103,14 @@ type Outcome = Appended | Refused
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a key did. entry: that it added; None if what it did is no entry, such as a purchase."""
+    """What a key did. entry: that it added; None if what it did is no entry, such as a purchase.
+
+    row: from which another request carried it.
+    """
 
     request_hash: bytes
     entry: Entry | None
+    row: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ class Crowds:
 class Asking:
     """A request's debits of one account that still have no outcome, and what they are carried out with.
 
-    effects: what keys did, as far as known. left: keys with a row.
+    effects: what keys did, as far as known. left: the request's own row.
     gone: other requests' keys that turned out to be claimed. began: on the deadline's clock.
     """
 
@@ -183,24 +187,27 @@ class Part:
     outcomes: list[Outcome] = field(default_factory=list)
     effects: dict[str, Effect] = field(default_factory=dict)
     carried: set[str] = field(default_factory=set)
-    bytes: int = 0
+    size: int = 0
 
     def has_room(self, writes: int, size: int) -> bool:
         """Whether more writes fit. The first debit's always do."""
         used = len(self.draft.entries) + len(self.claims)
-        return not self.claims or (used + writes <= MAX_WRITES and self.bytes + size <= MAX_BYTES)
+        return not self.claims or (used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES)
 
     def add(self, one: Keyed, entries: tuple[Entry, ...], salt: bytes) -> tuple[Entry, ...] | None:
         """Add a debit's entries, the last one with its key's digest. None if they don't fit."""
         *settled, own = entries
         entries = (*settled, replace(own, key=key_digest(one.key)))
         claim = claim_put(own.after.id, one.key, one.debit, own.number)
+        if isinstance(one, Waiting):
+            # Tells the owner that its own request took effect, and not another one with its key.
+            claim["Item"]["row"] = {"S": one.sort}
         size = _bytes_of(claim["Item"]) + sum(_bytes_of(entry_to_item(entry, GENESIS_HASH, salt)) for entry in entries)
         if not self.has_room(len(entries) + 1, size):
             return None
         self.draft.entries += entries
         self.claims[f"{CLAIM} {one.key}"] = claim
-        self.bytes += size
+        self.size += size
         self.account = own.after
         return entries
 
@@ -393,7 +400,7 @@ def _carry(asking: Asking, part: Part, waiting: Iterable[Waiting]) -> None:
     """Add the debits of others to the part, oldest first, as many as fit (rule 2)."""
     mine = {one.key for one in asking.asked}
     for one in waiting:
-        if len(part.claims) >= MAX_CARRIED or part.bytes >= MAX_CARRIED_BYTES:
+        if len(part.claims) >= MAX_CARRIED or part.size >= MAX_CARRIED_BYTES:
             return
         if one.key in mine or one.key in part.carried:
             continue
@@ -407,7 +414,7 @@ def _carry(asking: Asking, part: Part, waiting: Iterable[Waiting]) -> None:
 
 
 def _alone(one: Waiting, part: Part) -> None:
-    """Raises a Refused if the newest entry doesn't grant the debit by itself: its owner may be refused by that entry."""
+    """Raise a Refused unless the newest entry grants the debit by itself: its owner may be refused by that entry."""
     apply(part.draft.tail.entry.after, one.debit, catalog=part.catalog, now=one.now)
 
 
@@ -502,9 +509,9 @@ def waiting_from_item(item: Item) -> Waiting | None:
 
 def _leave(asking: Asking, row: Item) -> None:
     """Leave the row, unless a row or a mark is there. Raises Busy."""
-    asking.left.update(one.key for one in asking.asked)
     with suppress(ConditionFailed):
         put(asking.table, {"Item": row, "ConditionExpression": IF_ABSENT})
+        asking.left.add(row["SK"]["S"])
 
 
 def _mark(asking: Asking, row: Item) -> None:
@@ -529,7 +536,7 @@ def _outcome_of(effect: Effect, one: Keyed, asking: Asking) -> Outcome:
     entry = effect.entry
     if effect.request_hash != request_hash(one.debit) or entry is None or not has_texts_of(entry, one.debit):
         return IdempotencyKeyReused()
-    return Appended((entry,), replayed=one.key not in asking.left)
+    return Appended((entry,), replayed=effect.row not in asking.left)
 
 
 def _find_effects(table: Table, account_id: str, claimed: Collection[str]) -> dict[str, Effect]:
@@ -548,7 +555,11 @@ def _find_effects(table: Table, account_id: str, claimed: Collection[str]) -> di
     else:
         entries = find_entries(table, account_id, numbers.values())
     return {
-        key: Effect(bytes(item["request_hash"]["B"]), entries[numbers[key]] if key in numbers else None)
+        key: Effect(
+            request_hash=bytes(item["request_hash"]["B"]),
+            entry=entries[numbers[key]] if key in numbers else None,
+            row=item["row"]["S"] if "row" in item else None,
+        )
         for key, item in claims.items()
     }
 
