@@ -48,7 +48,7 @@ NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revisi
 TRIES = frozenset({"tries", "tried_at"})
 # Positions of scheduled functions, of the verifier and of an erasure: they differ after another sequence of calls, and
 # no credit depends on them.
-PLACES = frozenset({"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED", "ERASURE"})
+PLACES = frozenset({"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED", "ERASURE", "WAIT"})
 
 type Fault = tuple[int, str]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What a request may write, by the first word of the items' keys.
 MAY_WRITE = {
-    "debit": {"ENTRY", "CLAIM"},
+    "debit": {"ENTRY", "CLAIM", "WAIT"},
     "batch": {"ENTRY", "CLAIM"},
     "grant": {"ENTRY", "CLAIM", "DUE"},
     "void": {"ENTRY", "CLAIM"},
