@@ -148,9 +148,7 @@ def run(request: Request, heard: list[Heard], client: Any) -> Any:
         if request.impatient and line.take("Pause", {}).status == 0:
             gone[0] = PATIENCE - 0.1
 
-    deadline = Deadline(
-        at=began + PATIENCE, clock=lambda: began + gone[0], sleep=sleep, jitter=lambda: 0.5
-    )
+    deadline = Deadline(at=began + PATIENCE, clock=lambda: began + gone[0], sleep=sleep, jitter=lambda: 0.5)
     table = Table(client=line, name=TABLE, deadline=deadline)  # type: ignore[arg-type]
     now = START + timedelta(seconds=began + request.now)
     crowds = Crowds(lambda: 0.0)
@@ -327,7 +325,13 @@ class Search:
         if request.grants:
             return
         row = self._left(place, node.heard[place])
-        if row and result_name(result) in ("Busy", "InsufficientCredits") and not self.scenario.lost and not self.scenario.removed and "debit" in table.get(row, {}):
+        if (
+            row
+            and result_name(result) in ("Busy", "InsufficientCredits")
+            and not self.scenario.lost
+            and not self.scenario.removed
+            and "debit" in table.get(row, {})
+        ):
             raise Broken(f"request {place} ended with {result_name(result)} and left its row")
         claim = table.get((f"CLAIM#{ACCOUNT}#{request.key}", "CLAIM"))
         if isinstance(result, Appended):
@@ -337,12 +341,21 @@ class Search:
             if not result.replayed:
                 for other, told in enumerate(node.heard):
                     theirs = self._result(node, other)
-                    if other != place and isinstance(theirs, Appended) and not theirs.replayed and theirs.entries[-1].number == entry.number:
+                    if (
+                        other != place
+                        and isinstance(theirs, Appended)
+                        and not theirs.replayed
+                        and theirs.entries[-1].number == entry.number
+                    ):
                         raise Broken(f"requests {place} and {other} both say that they were first")
             elif not self.scenario.lost and sum(other.key == request.key for other in self.scenario.requests) == 1:
                 raise Broken(f"request {place} says that it is a replay")
         elif result_name(result) == "InsufficientCredits":
-            if claim is not None and table[f"ACCOUNT#{ACCOUNT}", f"ENTRY#{int(claim['number']['N']):012d}"] and self._own_effect(claim, place, node):
+            if (
+                claim is not None
+                and table[f"ACCOUNT#{ACCOUNT}", f"ENTRY#{int(claim['number']['N']):012d}"]
+                and self._own_effect(claim, place, node)
+            ):
                 raise Broken(f"request {place} was charged and is refused")
             self._check_refusable(node, place)
         elif result_name(result) == "IdempotencyKeyReused" and claim is None:
@@ -356,7 +369,9 @@ class Search:
         """At some time since the request's first read, the newest entry refused it."""
         request = self.scenario.requests[place]
         answers = self._answers(node.heard[place])
-        first = int(json.loads(answers[1].body)["Items"][0]["SK"]["S"].removeprefix("ENTRY#")) if answers[1].status else 1
+        first = (
+            int(json.loads(answers[1].body)["Items"][0]["SK"]["S"].removeprefix("ENTRY#")) if answers[1].status else 1
+        )
         debit = Debit(actor="app", feature=request.feature, quantity=request.quantity)
         now = START + timedelta(seconds=answers[0].seconds + request.now)
         for entry in entries_of(self._tables[node.table]):
@@ -371,7 +386,11 @@ class Search:
         return self._step(place, node.heard[place]).result if node.heard[place] >= 0 else None
 
     def _owner(self, node: Node, row: str) -> int | None:
-        owners = [place for place, told in enumerate(node.heard) if told >= 0 and (self._left(place, told) or ("", ""))[1] == row]
+        owners = [
+            place
+            for place, told in enumerate(node.heard)
+            if told >= 0 and (self._left(place, told) or ("", ""))[1] == row
+        ]
         return owners[0] if len(owners) == 1 else None
 
     def _left(self, place: int, told: int) -> tuple[str, str] | None:
@@ -433,4 +452,3 @@ def prepared(act: Callable[[Table], object]) -> State:
     client = _QuickClient(model_client(), database, lambda *_: None)
     act(Table(client=client, name=TABLE, deadline=Deadline(at=1.0, clock=lambda: 0.0)))  # type: ignore[arg-type]
     return database.snapshot(TABLE)
-

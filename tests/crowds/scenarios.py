@@ -21,7 +21,9 @@ A_QUOTA = Terms(plan="individual", ai_enabled=True, quota_anchor_day=17, time_zo
 SECONDS = timedelta(seconds=1)
 
 
-def credits(*lots: tuple[int, int | timedelta], terms: Terms = NO_QUOTA, spent: int = 0, ago: timedelta = SECONDS) -> State:
+def credits(
+    *lots: tuple[int, int | timedelta], terms: Terms = NO_QUOTA, spent: int = 0, ago: timedelta = SECONDS
+) -> State:
     """An account with lots of so many credits, each for a number of months or until so long after the start."""
 
     def act(table: Table) -> None:
@@ -67,9 +69,7 @@ SCENARIOS = (
     Scenario("one key twice at once", PLENTY, (A, replace(A, now=0.006), B)),
     Scenario("one key twice in turn", PLENTY, (A, B, replace(A, now=0.006, after=0))),
     Scenario("one key for two requests", TWO, (A, replace(A, quantity=2, now=0.006), B)),
-    Scenario(
-        "a lot that ends between their times", credits((2, ENDS_SOON)), (A, replace(B, now=LATER), FIRST)
-    ),
+    Scenario("a lot that ends between their times", credits((2, ENDS_SOON)), (A, replace(B, now=LATER), FIRST)),
     Scenario(
         "a lot that ended for the one that waits",
         credits((3, ENDS_SOON), (1, 12)),
@@ -85,7 +85,9 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        "two versions of the catalog", with_free_version(TWO), (replace(A, quantity=2), replace(B, catalog=free()), FIRST)
+        "two versions of the catalog",
+        with_free_version(TWO),
+        (replace(A, quantity=2), replace(B, catalog=free()), FIRST),
     ),
     Scenario("one may be killed, and time passes", PLENTY, (A, B), seconds=11.0),
     Scenario("they give up", PLENTY, (replace(A, impatient=True), B, FIRST)),

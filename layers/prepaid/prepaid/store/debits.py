@@ -405,7 +405,7 @@ def _carry(asking: Asking, part: Part, waiting: Iterable[Waiting]) -> None:
         if one.key in mine or one.key in part.carried:
             continue
         try:
-            _alone(one, part)
+            apply(part.draft.tail.entry.after, one.debit, catalog=part.catalog, now=one.now)
             entries = apply(part.account, one.debit, catalog=part.catalog, now=one.now)
             if part.add(one, entries, asking.salt):
                 part.carried.add(one.key)
@@ -413,18 +413,13 @@ def _carry(asking: Asking, part: Part, waiting: Iterable[Waiting]) -> None:
             continue
 
 
-def _alone(one: Waiting, part: Part) -> None:
-    """Raise a Refused unless the newest entry grants the debit by itself: its owner may be refused by that entry."""
-    apply(part.draft.tail.entry.after, one.debit, catalog=part.catalog, now=one.now)
-
-
 def _is_behind(row: Item, part: Part, waiting: Iterable[Waiting]) -> bool:
     """Whether an older row could be carried. Then its owner, unless it was killed, is about to append."""
     for one in waiting:
         if one.sort >= row["SK"]["S"]:
             return False
-        with suppress(Refused):
-            _alone(one, part)
+        with suppress(Exception):
+            apply(part.draft.tail.entry.after, one.debit, catalog=part.catalog, now=one.now)
             return True
     return False
 
@@ -495,10 +490,12 @@ def _row_of(asking: Asking, version: int, place: int) -> Item:
 
 
 def waiting_from_item(item: Item) -> Waiting | None:
-    """The debit that waits in a row. None for a mark, and for a row of another form."""
-    if "debit" not in item or item["form"]["N"] != str(ROW_FORM):
+    """The debit that waits in a row. None for a mark, and for a row that this version can't read."""
+    if "debit" not in item:
         return None
     try:
+        if item["form"]["N"] != str(ROW_FORM):
+            return None
         debit = json.loads(item["debit"]["S"])
         key = debit.pop("key")
         now, version = instant(int(item["now"]["N"])), int(item["catalog"]["N"])
