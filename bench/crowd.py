@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -166,8 +167,7 @@ def _check(caller: Caller, answered: int, busy: int) -> None:
     entries = list(entries_from(caller.table, ACCOUNT, first=1, last=tail.entry.number))
     keys = [entry.key for entry in entries if entry.type == "consumption"]
     assert answered <= len(keys) <= answered + busy, f"{answered} answered, {len(keys)} in the ledger"
-    available = 1
-    for before, entry in zip(entries, entries[1:], strict=False):
+    for before, entry in pairwise(entries):
         available = before.after.available + entry.credits
         assert entry.after.available == available, f"entry {entry.number} has another balance"
 

@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from botocore.exceptions import EndpointConnectionError
@@ -148,7 +149,7 @@ def run(request: Request, heard: list[Heard], client: Any) -> Any:
         if request.impatient and line.take("Pause", {}).status == 0:
             gone[0] = PATIENCE - 0.1
 
-    deadline = Deadline(at=began + PATIENCE, clock=lambda: began + gone[0], sleep=sleep, jitter=lambda: 0.5)
+    deadline = Deadline(at=began + PATIENCE, clock=lambda: line.seconds + gone[0], sleep=sleep, jitter=lambda: 0.5)
     table = Table(client=line, name=TABLE, deadline=deadline)  # type: ignore[arg-type]
     now = START + timedelta(seconds=began + request.now)
     crowds = Crowds(lambda: 0.0)
@@ -339,7 +340,7 @@ class Search:
             if claim is None or int(claim["number"]["N"]) != entry.number or entry.quantity != request.quantity:
                 raise Broken(f"request {place} answers from entry {entry.number}, and the claim is {claim}")
             if not result.replayed:
-                for other, told in enumerate(node.heard):
+                for other in range(len(node.heard)):
                     theirs = self._result(node, other)
                     if (
                         other != place
@@ -441,7 +442,7 @@ def check_table(table: State) -> None:
         raise Broken(f"claims {claims}, entries {keyed}")
     if any(lot.remaining < 0 for entry in entries for lot in entry.after.lots):
         raise Broken("spent twice")
-    for one, two in zip(entries, entries[1:], strict=False):
+    for one, two in pairwise(entries):
         if two.at < one.at:
             raise Broken("time runs backwards")
 

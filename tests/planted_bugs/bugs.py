@@ -1,6 +1,7 @@
 """Every planted bug, by area."""
 
 from tests.planted_bugs.areas.api import API
+from tests.planted_bugs.areas.crowds import CROWDS
 from tests.planted_bugs.areas.erasures import ERASURES
 from tests.planted_bugs.areas.holds import HOLDS
 from tests.planted_bugs.areas.ledger import LEDGER
@@ -32,6 +33,7 @@ AREAS = {
     "page_buying": PAGE_BUYING,
     "page_reading": PAGE_READING,
     "store": STORE,
+    "crowds": CROWDS,
     "statements": STATEMENTS,
     "sweep": SWEEP,
     "stripe": STRIPE,

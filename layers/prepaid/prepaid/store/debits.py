@@ -295,17 +295,12 @@ def _append_part(asking: Asking, tail: Tail | None) -> list[Outcome]:
     if not part.claims:
         return part.outcomes
     single = len(asking.asked) == 1
-    lost_claims_read = True
-    if single and asking.account_id in asking.crowds:
-        lost_claims_read = False
-    elif _committed(asking, part):
+    crowded = single and asking.account_id in asking.crowds
+    if not crowded and _committed(asking, part):
         return part.outcomes
-    elif part.draft.rival:
-        tail = part.draft.rival
-    else:
-        lost_claims_read = not single
-    if not lost_claims_read:
-        # Rule 1. A transaction that lost its number has seen that the claim doesn't exist; here there was none.
+    tail = part.draft.rival or tail
+    if single and not part.draft.rival:
+        # Rule 1. A transaction that lost its number has seen that there is no claim. Here none has.
         _read_effects(asking)
     part = _compose(asking, tail)
     if not part.claims:
