@@ -205,31 +205,8 @@ class Search:
         return self.nodes
 
     def _following(self, node: Node) -> Iterator[Node]:
-        for place, request in enumerate(self.scenario.requests):
-            if node.heard[place] < 0:
-                first = request.after
-                if first is None or (node.heard[first] >= 0 and self._step(first, node.heard[first]).call is None):
-                    yield self._hear(node, place, Heard(200, "{}", node.seconds))
-                continue
-            step = self._step(place, node.heard[place])
-            if step.call is None:
-                continue
-            operation, _ = self._calls[step.call]
-            if operation == "Pause":
-                yield self._hear(node, place, Heard(200, "{}", node.seconds))
-                yield self._hear(node, place, Heard(0, "", node.seconds))
-                continue
-            table, answer = self._execute(node.table, step.call)
-            self._check_write(node, place, step.call, table)
-            done = node._replace(table=table)
-            yield self._hear(done, place, answer._replace(seconds=node.seconds))
-            if node.lost < self.scenario.lost and not request.grants:
-                none = Heard(0, "", node.seconds)
-                # It happened, it never will, or it may later.
-                yield self._hear(done._replace(lost=node.lost + 1), place, none)
-                if operation not in ("Query", "GetItem", "BatchGetItem"):
-                    late = tuple(sorted((*node.under_way, (place, step.call))))
-                    yield self._hear(node._replace(lost=node.lost + 1, under_way=late), place, none)
+        for place in range(len(node.heard)):
+            yield from self._begun(node, place) if node.heard[place] < 0 else self._called(node, place)
         for late in node.under_way:
             table, _ = self._execute(node.table, late[1])
             self._check_write(node, late[0], late[1], table)
@@ -237,12 +214,40 @@ class Search:
             rest.remove(late)
             yield node._replace(table=table, under_way=tuple(rest))
         if node.removed < self.scenario.removed:
-            for key in self._tables[node.table]:
-                if key[0].startswith("WAIT#"):
-                    left = {other: item for other, item in self._tables[node.table].items() if other != key}
-                    yield node._replace(table=self._keep(left), removed=node.removed + 1)
+            table = self._tables[node.table]
+            for key in (key for key in table if key[0].startswith("WAIT#")):
+                left = {other: item for other, item in table.items() if other != key}
+                yield node._replace(table=self._keep(left), removed=node.removed + 1)
         if node.seconds < self.scenario.seconds:
             yield node._replace(seconds=self.scenario.seconds)
+
+    def _begun(self, node: Node, place: int) -> Iterator[Node]:
+        """A request begins, once the one that it follows was answered."""
+        first = self.scenario.requests[place].after
+        if first is None or (node.heard[first] >= 0 and self._step(first, node.heard[first]).call is None):
+            yield self._hear(node, place, Heard(200, "{}", node.seconds))
+
+    def _called(self, node: Node, place: int) -> Iterator[Node]:
+        """A request's next call, with all that may become of it and of its answer."""
+        call = self._step(place, node.heard[place]).call
+        if call is None:
+            return
+        operation, _ = self._calls[call]
+        none = Heard(0, "", node.seconds)
+        if operation == "Pause":
+            yield self._hear(node, place, Heard(200, "{}", node.seconds))
+            yield self._hear(node, place, none)
+            return
+        table, answer = self._execute(node.table, call)
+        self._check_write(node, place, call, table)
+        done = node._replace(table=table)
+        yield self._hear(done, place, answer._replace(seconds=node.seconds))
+        if node.lost < self.scenario.lost and not self.scenario.requests[place].grants:
+            # It happened, it never will, or it may later.
+            yield self._hear(done._replace(lost=node.lost + 1), place, none)
+            if operation not in ("Query", "GetItem"):
+                late = tuple(sorted((*node.under_way, (place, call))))
+                yield self._hear(node._replace(lost=node.lost + 1, under_way=late), place, none)
 
     def _hear(self, node: Node, place: int, heard: Heard) -> Node:
         key = (node.heard[place], heard, place)
@@ -325,46 +330,46 @@ class Search:
             raise Broken(f"request {place} failed: {result!r}")
         if request.grants:
             return
-        row = self._left(place, node.heard[place])
-        if (
-            row
-            and result_name(result) in ("Busy", "InsufficientCredits")
-            and not self.scenario.lost
-            and not self.scenario.removed
-            and "debit" in table.get(row, {})
-        ):
-            raise Broken(f"request {place} ended with {result_name(result)} and left its row")
         claim = table.get((f"CLAIM#{ACCOUNT}#{request.key}", "CLAIM"))
+        name = result_name(result)
+        if name in ("Busy", "InsufficientCredits"):
+            self._check_mark(node, place)
         if isinstance(result, Appended):
-            entry = result.entries[-1]
-            if claim is None or int(claim["number"]["N"]) != entry.number or entry.quantity != request.quantity:
-                raise Broken(f"request {place} answers from entry {entry.number}, and the claim is {claim}")
-            if not result.replayed:
-                for other in range(len(node.heard)):
-                    theirs = self._result(node, other)
-                    if (
-                        other != place
-                        and isinstance(theirs, Appended)
-                        and not theirs.replayed
-                        and theirs.entries[-1].number == entry.number
-                    ):
-                        raise Broken(f"requests {place} and {other} both say that they were first")
-            elif not self.scenario.lost and sum(other.key == request.key for other in self.scenario.requests) == 1:
-                raise Broken(f"request {place} says that it is a replay")
-        elif result_name(result) == "InsufficientCredits":
-            if (
-                claim is not None
-                and table[f"ACCOUNT#{ACCOUNT}", f"ENTRY#{int(claim['number']['N']):012d}"]
-                and self._own_effect(claim, place, node)
-            ):
+            self._check_appended(node, place, result, claim)
+        elif name == "InsufficientCredits":
+            if claim is not None and self._is_effect_of(claim, place, node):
                 raise Broken(f"request {place} was charged and is refused")
             self._check_refusable(node, place)
-        elif result_name(result) == "IdempotencyKeyReused" and claim is None:
+        elif name == "IdempotencyKeyReused" and claim is None:
             raise Broken(f"request {place} is told that its key was used")
 
-    def _own_effect(self, claim: Any, place: int, node: Node) -> bool:
+    def _check_mark(self, node: Node, place: int) -> None:
+        """A request that didn't append its debit has put a mark in its row's place."""
+        row = self._left(place, node.heard[place])
+        if row and not self.scenario.lost and "debit" in self._tables[node.table].get(row, {}):
+            raise Broken(f"request {place} ended with {result_name(self._result(node, place))} and left its row")
+
+    def _check_appended(self, node: Node, place: int, result: Appended, claim: Any) -> None:
+        request, entry = self.scenario.requests[place], result.entries[-1]
+        if claim is None or int(claim["number"]["N"]) != entry.number or entry.quantity != request.quantity:
+            raise Broken(f"request {place} answers from entry {entry.number}, and the claim is {claim}")
+        if result.replayed:
+            if not self.scenario.lost and self._is_the_only_one(place):
+                raise Broken(f"request {place} says that it is a replay")
+            return
+        for other in range(len(node.heard)):
+            theirs = self._result(node, other)
+            first = isinstance(theirs, Appended) and not theirs.replayed
+            if other != place and first and theirs.entries[-1].number == entry.number:
+                raise Broken(f"requests {place} and {other} both say that they were first")
+
+    def _is_the_only_one(self, place: int) -> bool:
+        requests = self.scenario.requests
+        return sum(other.key == requests[place].key for other in requests) == 1
+
+    def _is_effect_of(self, claim: Any, place: int, node: Node) -> bool:
         row = claim.get("row", {}).get("S")
-        return bool(row and self._owner(node, row) == place)
+        return self._owner(node, row) == place if row else self._is_the_only_one(place)
 
     def _check_refusable(self, node: Node, place: int) -> None:
         """At some time since the request's first read, the newest entry refused it."""

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from tests.oracle import rules
-from tests.oracle.catalog import CatalogVersion
+from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import KeyEffect
 from tests.oracle.manager_code import SESSION_MILLISECONDS, ManagerCode
