@@ -154,3 +154,11 @@ def test_a_debit_that_gives_up_puts_a_mark_in_its_rows_place(driver: StoreDriver
         driver.with_deadline(replace(time.deadline(4.0), sleep=elapses)).debit(2, key="ours")
 
     assert waiting(stored(driver.table)) == [False]
+
+
+def test_a_replay_is_no_race(driver: StoreDriver) -> None:
+    driver.crowds.forget("acme")
+    driver.debit(key="ours")
+
+    assert driver.debit(key="ours").replayed
+    assert "acme" not in driver.crowds

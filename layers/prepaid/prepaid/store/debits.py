@@ -341,7 +341,7 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
             part = _compose(asking, view.tail)
         if not part.claims:
             return part.outcomes
-        waiting = _read_waiting(asking, view)
+        waiting = _read_waiting(asking, view, part.catalog.version)
         if row and yields < MAX_YIELDS and _is_behind(row, part, waiting):
             yields += 1
             continue
@@ -425,12 +425,11 @@ def _committed(asking: Asking, part: Part) -> bool:
         if commit(asking.table, part.draft, part.claims, salt=asking.salt):
             asking.effects.update(part.effects)
             return True
+        asking.crowds.note(asking.account_id)
     except ConditionFailed as failed:
         claimed = {name.removeprefix(f"{CLAIM} ") for name in failed.existing if name in part.claims}
         asking.gone.update(claimed & part.carried)
         asking.effects.update(_find_effects(asking.table, asking.account_id, claimed - part.carried))
-    if part.draft.rival or not part.carried:
-        asking.crowds.note(asking.account_id)
     return False
 
 
@@ -448,7 +447,7 @@ def _look(asking: Asking, place: int) -> View:
     return View(tail_from_item(items[0]), keys.entry_number(items[-1]["SK"]["S"]), digests - {None})
 
 
-def _read_waiting(asking: Asking, view: View) -> list[Waiting]:
+def _read_waiting(asking: Asking, view: View, version: int) -> list[Waiting]:
     """The debits that wait, oldest first, without those that an entry of the view has recorded. Raises Busy.
 
     Only rows that were left no earlier than the view begins: whether older ones were appended isn't known.
@@ -461,13 +460,10 @@ def _read_waiting(asking: Asking, view: View) -> list[Waiting]:
         limit=MAX_ROWS,
     )
     oldest = asking.time - ROW_LIFE
-    found = []
-    for item in items:
-        one = waiting_from_item(item)
-        if one and one.now > oldest and one.key not in asking.gone and key_digest(one.key) not in view.digests:
-            found.append(one)
-    version = catalog_at_least(asking.table, asking.catalog, view.tail.entry.catalog_version).version
-    return [one for one in found if one.version == version]
+    done = view.digests
+    waiting = [one for item in items if (one := waiting_from_item(item))]
+    waiting = [one for one in waiting if one.now > oldest and one.version == version]
+    return [one for one in waiting if one.key not in asking.gone and key_digest(one.key) not in done]
 
 
 def _row_of(asking: Asking, version: int, place: int) -> Item:
