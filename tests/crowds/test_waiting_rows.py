@@ -77,6 +77,7 @@ def test_a_retry_in_a_crowd_leaves_no_row(driver: StoreDriver) -> None:
         ('{"key":"theirs"}', {}),
         ('{"key":"theirs","actor":"app","feature":"sticker","quantity":"many"}', {}),
         ('{"key":"theirs","actor":"app","feature":"gone","quantity":1}', {}),
+        ('{"key":"theirs","actor":"app","feature":"sticker","quantity":-9}', {}),
         (None, {"catalog": {"N": "2"}}),
     ],
 )

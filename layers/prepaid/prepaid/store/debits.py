@@ -487,10 +487,13 @@ def waiting_from_item(item: Item) -> Waiting | None:
     try:
         if item["form"]["N"] != str(ROW_FORM):
             return None
-        debit = json.loads(item["debit"]["S"])
-        key = debit.pop("key")
+        asked = json.loads(item["debit"]["S"])
+        key, debit = asked.pop("key"), Debit(**asked)
+        if debit.quantity < 1:
+            # A row that somebody forged must not make credits.
+            return None
         now, version = instant(int(item["now"]["N"])), int(item["catalog"]["N"])
-        return Waiting(key=key, debit=Debit(**debit), now=now, version=version, sort=item["SK"]["S"])
+        return Waiting(key=key, debit=debit, now=now, version=version, sort=item["SK"]["S"])
     except (KeyError, TypeError, ValueError):
         return None
 
