@@ -102,14 +102,14 @@ CROWDS = (
     ),
     Bug(
         "a row's age is by the time at which the request began",
-        "Asking.time",
+        "debits:time",
         "return self.now + timedelta(seconds=self.table.deadline.clock() - self.began)",
         "return self.now",
         ("test_a_row_grows_old_while_a_request_waits",),
     ),
     Bug(
         "a carried debit has no claim",
-        "Part.add",
+        "debits:add",
         'self.claims[f"{CLAIM} {one.key}"] = claim',
         'if not isinstance(one, Waiting): self.claims[f"{CLAIM} {one.key}"] = claim',
         ("test_every_interleaving_keeps_the_rules",),

@@ -104,7 +104,7 @@ LOOKUPS = (
     ),
     Bug(
         "a batch's bytes are not counted",
-        "Part.add",
+        "debits:add",
         "self.size += size",
         "",
         ("store/test_batches",),
