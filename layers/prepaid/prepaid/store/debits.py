@@ -49,6 +49,7 @@ from prepaid.store.dynamodb import (
     get_many,
     put,
     query,
+    within,
 )
 from prepaid.store.items import GENESIS_HASH, digest_of_key_in, entry_to_item, key_digest, request_hash
 from prepaid.store.ledger import (
@@ -85,7 +86,7 @@ MAX_YIELDS = 2
 # A pause is so many times as long as the request's own last write, within these bounds.
 PAUSE_FACTOR = 1.5
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.4
-# What a request keeps of its time for the mark of its row.
+# For the mark of a request whose own time is up.
 MARK_SECONDS = 0.25
 CROWDED_SECONDS = 1.0
 
@@ -308,11 +309,11 @@ def _append_part(asking: Asking, tail: Tail | None) -> list[Outcome]:
     # A batch leaves no row: it carries out many debits in one transaction anyway.
     row = _row_of(asking, part.catalog.version, tail.entry.number) if single else None
     try:
-        return _take_turns(_keeping_time_for_the_mark(asking), tail.entry.number, row)
+        return _take_turns(asking, tail.entry.number, row)
     except Busy:
         if row:
             with suppress(Busy):
-                _mark(asking, row)
+                _mark(replace(asking, table=within(asking.table, MARK_SECONDS)), row)
         raise
 
 
@@ -353,11 +354,6 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
             return part.outcomes
         seconds, alone = clock() - began, False
     raise Busy
-
-
-def _keeping_time_for_the_mark(asking: Asking) -> Asking:
-    deadline = asking.table.deadline
-    return replace(asking, table=replace(asking.table, deadline=replace(deadline, at=deadline.at - MARK_SECONDS)))
 
 
 def _pause(deadline: Deadline, seconds: float) -> None:
