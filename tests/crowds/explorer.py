@@ -147,7 +147,7 @@ def run(request: Request, heard: list[Heard], client: Any) -> Any:
     def sleep(seconds: float) -> None:
         # An answer from the database would have come in time.
         if request.impatient and line.take("Pause", {}).status == 0:
-            gone[0] = PATIENCE - 0.1
+            gone[0] = PATIENCE
 
     deadline = Deadline(at=began + PATIENCE, clock=lambda: line.seconds + gone[0], sleep=sleep, jitter=lambda: 0.5)
     table = Table(client=line, name=TABLE, deadline=deadline)  # type: ignore[arg-type]
