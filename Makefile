@@ -39,10 +39,10 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 # Tests that start no other program.
 UNIT = tests/unit tests/property tests/oracle tests/functions
 # Fast tests first, so that failures show early.
-TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
-TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions fake_stripe local tests bench)
+TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
+TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client fake_stripe local tests bench)
 
-.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify check lint types contracts template fresh secrets format lock build deploy clean
+.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify costs check lint types contracts template fresh secrets format lock build deploy clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,8 +93,11 @@ proof: $(NEEDS_UV) ## Run in full what .ci/run samples: a million simulated step
 simulate: $(NEEDS_UV) ## Simulate the whole system on every core, until a run fails (N=1000000 SEED=1)
 	@$(RUN) python -m tests.simulation --operations $(N) --seed $(SEED)
 
-verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1)
-	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume)
+verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1, RESTORED=1)
+	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume) $(if $(RESTORED),--restored)
+
+costs: $(NEEDS_UV) ## Print what a stack costs, as in docs/costs.md
+	@$(RUN) --quiet python -m bench.costs
 
 check: lint types contracts template fresh secrets ## Check format, lint, types, import contracts, template, generated files and secrets
 
@@ -116,6 +119,7 @@ fresh: $(NEEDS_UV)
 	$(UV) lock --check
 	@$(EXPORT) | diff - $(REQUIREMENTS) || { echo "$(REQUIREMENTS) is stale: run 'make lock'"; exit 1; }
 	$(RUN) python -m prepaid.api.openapi --check
+	$(RUN) python -m bench.costs --check
 
 secrets: $(NEEDS_UV)
 	$(RUN) python -m local.secret_scan

@@ -89,6 +89,10 @@ def announce(stack: Stack, seconds: float) -> None:
     print(f"  to pay    {addresses.checkout_url}")
     print(f"  AWS       {addresses.aws_endpoint_url} (table {addresses.table_name})")
     print(f"  tokens    {shown(stack.file)}\n")
+    print("The command line, in another shell:\n")
+    print(f"  .venv/bin/prepaid login --file {shown(stack.file)}")
+    print(f"  .venv/bin/prepaid balance {addresses.demo_account}")
+    print("  .venv/bin/prepaid --help\n")
     print(f"A tour, to paste into another shell:\n\n{tour(addresses)}\n", flush=True)
 
 

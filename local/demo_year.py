@@ -30,6 +30,7 @@ from prepaid.store.dynamodb import Table
 from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import Draft, append, commit, read_tail
 from prepaid.store.purchases import PurchaseRef
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, change_code, open_session
 from prepaid.use_cases.buying import Order, buy
@@ -147,7 +148,9 @@ def _open(shop: Shop, plan: str, at: datetime) -> None:
     profile = Profile(name=shop.name, language="pt-BR", manager_contact=None)
     actor = shop.actors["admin"]
     if put_account(shop.table, shop.account, terms, profile, actor=actor, catalog=first_catalog(), now=at):
-        change_code(shop.table, shop.account, shop.code, None, CodeSecrets(pepper=shop.pepper), now=at)
+        change_code(
+            shop.table, shop.account, shop.code, None, CodeSecrets(peppers=Versions(versions_of(shop.pepper))), now=at
+        )
         _grant(shop, "promotion", 20, "Boas-vindas", at)
 
 
@@ -199,7 +202,7 @@ def _buy_twice(shop: Shop, at: datetime) -> None:
 
 def _buy(shop: Shop, pack: str, method: str, at: datetime, *, refunded: bool = False) -> None:
     """Buy a pack with the manager's code and pay it a few minutes later."""
-    key, codes = f"demo-{at.isoformat()}", CodeSecrets(pepper=shop.pepper)
+    key, codes = f"demo-{at.isoformat()}", CodeSecrets(peppers=Versions(versions_of(shop.pepper)))
     terms, _ = read_account(shop.table, shop.account)
     session = open_session(shop.table, shop.account, terms, shop.code, f"{key}-code", codes, now=at)
     order = Order(

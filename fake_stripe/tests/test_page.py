@@ -141,14 +141,14 @@ def test_a_rejected_card_shows_the_reason_and_the_form_again(
 
 
 @pytest.mark.parametrize(
-    ("method", "field", "shape", "lapse"),
+    ("method", "field", "shape", "end"),
     [
         ("pix", "pix_code", r"00020126.*6304[0-9A-F]{4}", "Deixar expirar"),
         ("boleto", "boleto_number", r"\d{5}\.\d{5} \d{5}\.\d{6} \d{5}\.\d{6} \d \d{14}", "Venceu sem pagamento"),
     ],
 )
 def test_pix_and_boleto_show_the_code_and_two_bank_buttons(
-    sdk: Sdk, controls: Controls, method: str, field: str, shape: str, lapse: str
+    sdk: Sdk, controls: Controls, method: str, field: str, shape: str, end: str
 ) -> None:
     session = sdk.session()
 
@@ -157,7 +157,7 @@ def test_pix_and_boleto_show_the_code_and_two_bank_buttons(
     shown = page(controls, f"/pay/{session.id}")
 
     assert "Aguardando o pagamento" in shown.text
-    assert lapse in shown.text
+    assert end in shown.text
     assert "Copiar" in shown.text
     assert field in shown.fields
     assert re.search(shape, shown.text)

@@ -1,6 +1,10 @@
-"""On a schedule: checks every row of the table against the rules. It writes only its own progress and marks."""
+"""On a schedule: checks the table against the rules, what is new each day and every row at longer intervals.
+
+It writes only its own progress, audits and marks.
+"""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -11,9 +15,9 @@ from prepaid.deps import Deps
 from prepaid.settings import from_environment
 from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
+from prepaid.use_cases.verifying.checking import PIECE_SECONDS, VerifyContext
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.running import run_scheduled
-from prepaid.use_cases.verifying.scan_pass import PIECE_SECONDS, VerifyContext
 
 # Enough to finish the current page, to recheck an account and to save the pass.
 MARGIN_MILLISECONDS = 120_000
@@ -22,7 +26,7 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
-    """Continue the pass while there is time. `limits`: of VerifyContext. Raises Busy and AWS's errors.
+    """Continue the passes while there is time. `limits`: of VerifyContext. Raises Busy and AWS's errors.
 
     The next run continues after the last page that was read completely, and doesn't report its findings again.
     """
@@ -55,4 +59,5 @@ def make_handler(deps: Deps, **limits: Any) -> JobHandler:
     return handle
 
 
-handler = make_handler(wiring.build(from_environment()))
+SETTINGS = from_environment()
+handler = make_handler(wiring.build(SETTINGS), whole_every=timedelta(days=SETTINGS.verify_whole_days))

@@ -16,13 +16,13 @@ from tests.bank.requests import Plan
 from tests.bank.run import Finished, run
 
 DATABASES = {"ministack": emulator, "dynamodb-local": dynamodb_local}
-# Operations for one disturbance.
+# Operations per disturbance.
 QUIET = 1000
 SHOWN_FAULTS = 20
 
 
 def database(name: str) -> AbstractContextManager[Cloud]:
-    """An empty one."""
+    """An empty database."""
     return DATABASES[name](f"bank-{name}")
 
 
@@ -41,7 +41,7 @@ def plan_of(operations: int, processes: int, threads: int, seed: int) -> Plan:
 
 
 def bank(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbances: int) -> Finished:
-    """A run that says how far it is."""
+    """A run that prints its progress."""
     shown = sys.stderr.isatty()
     return run(
         plan,
@@ -53,7 +53,7 @@ def bank(plan: Plan, folder: Path, environment: Mapping[str, str], *, disturbanc
 
 
 def main() -> None:
-    """Run, check, say what was found; exit status 1 when that is anything. Ctrl-C ends the run early and checks it."""
+    """Run, check and print the faults; exit status 1 if there are any. Ctrl-C ends the run early and checks it."""
     parser = argparse.ArgumentParser(prog="python -m tests.bank", description=__doc__)
     parser.add_argument("--operations", type=int, default=100_000)
     parser.add_argument("--database", choices=DATABASES, default="dynamodb-local")

@@ -38,7 +38,7 @@ CATALOG = first_catalog()
 
 @dataclass(frozen=True)
 class Verdict:
-    """faults: in words, each with its account. totals: of all ledgers. counts: what the histories contain."""
+    """faults: as texts, each with its account. totals: of all ledgers. counts: what the histories contain."""
 
     faults: list[str]
     totals: Counter[str]
@@ -89,7 +89,7 @@ class Bounds:
 
 @dataclass
 class AccountCheck:
-    """One account's check as it goes."""
+    """The progress of one account's check."""
 
     ledger: RawLedger
     bounds: Bounds
@@ -185,7 +185,7 @@ def _check_rules(account_check: AccountCheck) -> None:
 
 
 def _request_of(line: Line, state: State) -> requests.Request:
-    """The request that an entry says it carries out. That a client sent it is checked elsewhere."""
+    """The request that an entry states to carry out. Another check finds whether a client sent it."""
     actor, key = line["actor"], _written_key(line)
     match line["type"]:
         case "consumption":
@@ -264,7 +264,7 @@ def _bound_by_answer(account_check: AccountCheck, attempt: Attempt, response: Re
 
 
 def _check_flexible(account_check: AccountCheck, attempt: Attempt, response: Response) -> None:
-    """Refusals and changes of terms were true of a state between sending and response, and there is no other answer."""
+    """Refusals and changes of terms were right for a state between sending and response. No other response is left."""
     request, ledger = attempt.request, account_check.ledger
     newest = account_check.bounds.newest_between(attempt.at, response.at)
     number = ledger.number_of.get(request.key or "", ledger.last + 1)
@@ -349,7 +349,7 @@ def _is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Resp
     """Whether the rules refuse the request so after entry `number`, at some time that it can have used."""
     request, state = _in_the_oracles_words(attempt.request), ledger.states[number]
     if isinstance(request, requests.Void) and request.lot > number:
-        # The oracle knows of lots that were granted only later.
+        # The oracle's ledger also has lots that were granted later.
         return bool(response.body["code"] == "grant_not_found")
     for now in _instants(state, ledger.lines[number]["at"], attempt, response):
         refusal = rules.refusal(ledger.oracle, state, request, now, CATALOG)

@@ -65,7 +65,7 @@ def event_of(request: Request) -> Event:
 
 
 def serve_client(plan: Plan, client: int, folder: Path, apps: dict[str, ModuleType]) -> None:
-    """Send all that is left of one client's requests."""
+    """Send the rest of one client's requests."""
     file = folder / f"{client}.jsonl"
     first = next_index(file)
     sender = Sender(apps, Recorder(file))
@@ -76,7 +76,7 @@ def serve_client(plan: Plan, client: int, folder: Path, apps: dict[str, ModuleTy
 
 
 def end_with_owner() -> None:
-    """The supervisor holds the other end of standard input: when it is gone, so are we."""
+    """The supervisor holds the other end of standard input: when it exits, this process exits too."""
 
     def watch() -> None:
         while os.read(0, 1024):

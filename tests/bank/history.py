@@ -26,7 +26,7 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One request sent once, by client `client` as its request number `index`. response: None when no answer came.
+    """One request sent once, by client `client` as its request number `index`. response: None when none arrived.
 
     at, wall: when it was sent, as in Response.
     """
@@ -40,7 +40,7 @@ class Attempt:
 
     @property
     def answered(self) -> bool:
-        """Whether the answer says what became of it."""
+        """Whether the response states the outcome."""
         return self.response is not None and self.response.status < BUSY
 
 
@@ -61,7 +61,7 @@ class Recorder:
         self._write(_dump({**_times(), "status": status, "replayed": replayed, "body": body}))
 
     def _write(self, text: str) -> None:
-        # One unbuffered write: what is killed afterwards can't take it back.
+        # One unbuffered write, so that a kill afterwards can't lose it.
         os.write(self._file, f"{text}\n".encode())
 
 

@@ -80,7 +80,7 @@ def _fresh(plan: Plan, client: int, index: int, kind: str, dice: Random) -> Requ
     if kind == "grant":
         return Request(kind="grant", account=account, key=key, body=_grant_body(plan, key, dice))
     if kind == "void":
-        # Whether there is such a grant, and what is left of it, shows when it is asked.
+        # Whether the grant exists, and what is left of it, is known only when the request runs.
         body = {"reason": key} | ({"credits": dice.choice(QUANTITIES)} if dice.random() < 0.5 else {})
         return Request(kind="void", account=account, key=key, body=body, lot=dice.randint(2, OLDEST_LOTS))
     if kind == "terms":

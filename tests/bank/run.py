@@ -28,7 +28,7 @@ from tests.support.template import table_schema
 TABLE = "bank"
 LOOK_SECONDS = 0.2
 FREEZE_SECONDS = 1.5
-# What those that were killed had sent may still be on its way.
+# Requests of killed processes may still be on their way.
 SETTLE_SECONDS = 2
 LONGEST_LINE_BYTES = 16_384
 MOST_ERRORS = 10
@@ -51,7 +51,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class BankRun:
-    """What was planned and what came of it."""
+    """The plan and its result."""
 
     plan: Plan
     disturbances: int
@@ -197,7 +197,7 @@ def _function_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([str(ROOT / "layers/prepaid"), str(ROOT)]),
         "POWERTOOLS_SERVICE_NAME": "bank",
         "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
-        # Refusals are everyday here; what is wrong is an error.
+        # Refusals are normal here; only errors are wrong.
         "POWERTOOLS_LOG_LEVEL": "ERROR",
     }
 

@@ -23,7 +23,7 @@ def test_accounts_stay_linearizable_while_processes_are_killed(held: BankRun) ->
 
     assert (held.finished.errors, verdict.faults) == ([], [])
     assert verdict.counts["operations"] >= held.plan.operations
-    # It was no quiet run.
+    # The run had its disturbances.
     assert held.finished.kills >= held.disturbances - 2
     assert held.finished.freezes >= 1
     seen = ("lost", "replayed", "status 402", "status 404", "status 409", "consumptions", "available")

@@ -1,4 +1,4 @@
-"""The checker finds what is wrong: one planted corruption of a true run's history or table at a time."""
+"""The checker finds faults: one corruption at a time of the history or table of a real run."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -18,13 +18,13 @@ from tests.support.store_driver import Stored, entry_items
 
 @dataclass
 class Run:
-    """Histories and table, to be spoiled."""
+    """Histories and table, to be corrupted."""
 
     histories: list[Attempt]
     items: Stored
 
     def change(self, attempt: Attempt, **changes: Any) -> None:
-        """Of an attempt as it was sent; `response` takes changes of its answer."""
+        """A copy of an attempt with changes; `response`: changes of its response."""
         response = changes.pop("response", None)
         if response is not None:
             assert attempt.response
@@ -32,7 +32,7 @@ class Run:
         self.histories[self.histories.index(attempt)] = replace(attempt, **changes)
 
     def answered(self, ask: str, status: int, where: Callable[[Attempt, Response], bool] = lambda *_: True) -> Attempt:
-        """The first attempt that asked this and was answered so."""
+        """The first attempt with this request and this status."""
         for attempt in self.histories:
             response = attempt.response
             if attempt.request.kind == ask and response and response.status == status and where(attempt, response):
@@ -47,7 +47,7 @@ class Run:
         return len(entry_items(self.items, account))
 
     def rewrite(self, account: str, edit: Callable[[list[Any]], None]) -> None:
-        """Edit an account's entries, as pairs of line and state, and chain them anew: a liar who knows the format."""
+        """Edit an account's entries, as pairs of line and state, and recompute the chain, as an attacker could."""
         items = entry_items(self.items, account)
         pairs = [list(stored_form.read(item)) for item in items]
         edit(pairs)
@@ -178,7 +178,7 @@ def a_refusal_for_want_of_credits_that_were_there(run: Run) -> None:
 def a_refusal_that_names_credits_nobody_had(run: Run) -> None:
     refused = run.answered("debit", 402)
     assert refused.response
-    # So many that no state near it, whose moment it could be as well, had as much.
+    # So many that no nearby state of the account had as much.
     run.change(refused, response={"body": {**refused.response.body, "available": 1_000_000}})
 
 
@@ -298,7 +298,7 @@ def two_entries_swapped(run: Run) -> None:
 
 
 def a_debit_carried_out_twice(run: Run) -> None:
-    """Sums, chain and all: only its key knows."""
+    """With matching sums and chain: only its key reveals it."""
     attempt = run.new(
         "debit",
         lambda attempt, response: response.body["quantity"] == 1 and first_lot(run, attempt.request.account)[3] > 1,

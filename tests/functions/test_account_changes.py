@@ -63,7 +63,7 @@ def test_a_patch_changes_several_fields_at_once(berlin: Service) -> None:
 
 
 @pytest.mark.parametrize("patch", [{}, {"name": BERLIN["name"]}, {"plan": "trio"}, BERLIN])
-def test_a_patch_to_what_is_there_writes_nothing(berlin: Service, patch: dict[str, Any]) -> None:
+def test_a_patch_without_a_change_writes_nothing(berlin: Service, patch: dict[str, Any]) -> None:
     before = berlin.stored()
 
     answer = berlin(PATCH_ACCOUNT, json=patch)
@@ -83,7 +83,7 @@ def test_a_patch_can_remove_only_the_contact(berlin: Service, field: str) -> Non
 
 
 @pytest.mark.parametrize("patch", [{"time_zone": "right/UTC"}, {"plan": "gold"}, {"account": "x"}, {"language": "pt"}])
-def test_a_patch_to_what_no_account_can_be(berlin: Service, patch: dict[str, Any]) -> None:
+def test_a_patch_with_an_invalid_field_is_rejected(berlin: Service, patch: dict[str, Any]) -> None:
     before = berlin.stored()
 
     answer = berlin(PATCH_ACCOUNT, json={"name": "x", **patch})
@@ -102,7 +102,7 @@ def test_a_patch_opens_no_account(service: Service) -> None:
 @pytest.mark.parametrize(
     "left_out", [["manager_contact"], ["time_zone", "language"], sorted(set(BERLIN) - {"name", "currency", "status"})]
 )
-def test_a_put_of_an_existing_account_is_not_silent(berlin: Service, left_out: list[str]) -> None:
+def test_a_put_of_an_existing_account_must_name_every_field(berlin: Service, left_out: list[str]) -> None:
     before = berlin.stored()
     body = {name: value for name, value in OTHER.items() if name not in left_out} | {"plan": "team"}
 

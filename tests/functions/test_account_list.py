@@ -71,7 +71,7 @@ def test_a_page_is_fifty_accounts_by_default(service: Service) -> None:
     assert [len(page) for page in pages(service)] == [50, 1]
 
 
-def test_changes_show_in_the_list(service: Service, clock: Clock) -> None:
+def test_the_list_shows_changes(service: Service, clock: Clock) -> None:
     service.open(credits=5)
     clock.now += timedelta(hours=1)
 
@@ -151,7 +151,7 @@ def test_a_page_is_read_without_a_scan(service: Service) -> None:
     assert wire.calls == ["Query", "BatchGetItem", "Query", "Query"]
 
 
-def test_an_account_is_listed_once_however_often_it_is_put(service: Service) -> None:
+def test_an_account_is_listed_once_after_several_puts(service: Service) -> None:
     service.open()
     service(PATCH_ACCOUNT, json={"name": "Outra"})
 

@@ -54,6 +54,17 @@ def test_a_stopped_account_spends_no_quota(service: Service, status: str) -> Non
 
 
 @pytest.mark.parametrize("status", STOPPED)
+def test_a_stopped_account_holds_nothing(service: Service, status: str) -> None:
+    service.open(credits=10)
+    become(service, status)
+
+    refused = service.hold(3)
+
+    assert (refused.status, refused.code) == (409, f"account_{status}")
+    assert service.balance()["credits"]["held"] == 0
+
+
+@pytest.mark.parametrize("status", STOPPED)
 def test_a_stopped_account_gets_no_quote(service: Service, status: str) -> None:
     service.open(credits=10)
     become(service, status)
@@ -75,7 +86,7 @@ def test_a_refused_key_can_be_used_once_it_is_active(service: Service, status: s
 
 
 @pytest.mark.parametrize("status", STOPPED)
-def test_an_old_key_is_answered_by_a_stopped_account(service: Service, status: str) -> None:
+def test_a_stopped_account_replays_an_old_key(service: Service, status: str) -> None:
     service.open(credits=10)
     first = service.spend(2, key="k")
     become(service, status)
@@ -87,7 +98,7 @@ def test_an_old_key_is_answered_by_a_stopped_account(service: Service, status: s
 
 
 @pytest.mark.parametrize("status", STOPPED)
-def test_a_stopped_accounts_balance_says_so(service: Service, status: str) -> None:
+def test_a_balance_states_that_the_account_is_stopped(service: Service, status: str) -> None:
     service.open(credits=10, plan="trio", ai_enabled=True)
     become(service, status)
 
@@ -142,7 +153,7 @@ def test_an_account_can_be_opened_frozen(service: Service) -> None:
 
 
 @pytest.mark.parametrize("status", ["open", "", None, 1, ["frozen"]])
-def test_a_status_that_no_account_has(service: Service, status: object) -> None:
+def test_an_unknown_status_is_rejected(service: Service, status: object) -> None:
     service.open()
 
     answer = service(PATCH_ACCOUNT, json={"status": status})
@@ -162,7 +173,7 @@ def test_a_stopped_account_gets_grants_and_voids(service: Service, status: str) 
 
 
 @pytest.mark.parametrize("status", STOPPED)
-def test_time_goes_on_for_a_stopped_account(service: Service, clock: Clock, status: str) -> None:
+def test_credits_expire_and_quota_renews_for_a_stopped_account(service: Service, clock: Clock, status: str) -> None:
     service.open(plan="trio", ai_enabled=True)
     service.spend(1, "ai_service")
     service(GRANT, json={"credits": 5, "kind": "promotion", "reason": "x", "valid_months": 1})
@@ -216,7 +227,7 @@ def test_a_right_code_of_a_frozen_account_clears_its_tries(storefront: Storefron
     assert service.try_code("115599").body["tries_left"] == 4
 
 
-def test_an_old_session_key_is_answered_by_a_frozen_account(storefront: Storefront, service: Service) -> None:
+def test_a_frozen_account_replays_an_old_session_key(storefront: Storefront, service: Service) -> None:
     first = service.try_code(key="s")
     become(service, "frozen")
 
@@ -238,7 +249,7 @@ def test_a_stopped_account_buys_nothing(storefront: Storefront, service: Service
     assert service.buy(session=session).status == 201
 
 
-def test_an_old_purchase_key_is_answered_by_a_closed_account(storefront: Storefront, service: Service) -> None:
+def test_a_closed_account_replays_an_old_purchase_key(storefront: Storefront, service: Service) -> None:
     session = service.manager_session()
     first = service.buy(session=session, key="p")
     become(service, "closed")
@@ -262,7 +273,7 @@ def test_a_purchase_without_a_page_gets_none_once_frozen(storefront: Storefront,
 
 
 @pytest.mark.parametrize("status", STOPPED)
-def test_money_that_still_arrives_is_granted(storefront: Storefront, service: Service, status: str) -> None:
+def test_a_payment_that_still_arrives_is_granted(storefront: Storefront, service: Service, status: str) -> None:
     purchase = storefront.buy()
     become(service, status)
 
@@ -272,7 +283,7 @@ def test_money_that_still_arrives_is_granted(storefront: Storefront, service: Se
     assert (service.balance()["credits"]["available"], service.spend().code) == (100, f"account_{status}")
 
 
-def test_money_that_goes_back_takes_its_credits(storefront: Storefront, service: Service) -> None:
+def test_a_refund_to_a_stopped_account_revokes_credits(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
     storefront.deliver_all(storefront.pay(purchase))
     become(service, "closed")
@@ -289,7 +300,7 @@ def test_an_open_purchase_of_a_closed_account_can_be_cancelled(storefront: Store
     assert service(CANCEL, id=purchase).body["state"] == "cancelled"
 
 
-def test_a_refusal_needs_no_body_to_be_good_first(service: Service) -> None:
+def test_a_malformed_request_of_a_frozen_account_is_invalid(service: Service) -> None:
     """What is malformed is refused as malformed, whatever the account's status."""
     service.open()
     become(service, "frozen")

@@ -309,7 +309,7 @@ def test_a_catalog_is_replaced_with_its_version_in_if_match(service: Service) ->
     assert answer.body == {"version": 2, **changed}
     assert service(GET_CATALOG).text == answer.text
     assert sorted(sort for partition, sort in service.stored() if partition == "CATALOG") == ["CURRENT", "V#000002"]
-    # The same once more is its own repeat, not somebody else's change.
+    # The same request again is a retry, not a conflicting change.
     assert put(service, changed).text == answer.text
 
 
@@ -327,7 +327,7 @@ def test_an_invalid_if_match_is_rejected(service: Service, spelling: str) -> Non
 
 def test_a_cheaper_smaller_pack_needs_explicit_permission(service: Service) -> None:
     catalog = successor(service)
-    # 59 centavos a credit instead of 59.8, where the next larger one takes 49.9: fine. 49: a slip.
+    # The next larger pack costs 49.9 centavos a credit: 59 for this one is fine, 49 is a mistake.
     catalog["packs"][0]["amount"] = 2950
     assert put(service, catalog).status == 200
     catalog = successor(service)
@@ -341,7 +341,7 @@ def test_a_cheaper_smaller_pack_needs_explicit_permission(service: Service) -> N
     assert service.stored() == before
     answer = put(service, catalog | {"allow_cheaper_small_packs": True}, "2")
     assert (answer.status, answer.body["version"]) == (200, 3)
-    # The intent is the request's, not the catalog's.
+    # The permission belongs to the request and is not stored in the catalog.
     assert "allow_cheaper_small_packs" not in answer.body
 
 

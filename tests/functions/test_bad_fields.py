@@ -34,7 +34,7 @@ WHOLE_NUMBERS = [
     (PUT_CATALOG, "packs.0.amount", 1, 99_999_999),
     (PUT_CATALOG, "packs.0.valid_months", 1, 120),
 ]
-# As JSON texts: some of them no JSON library would write.
+# JSON texts, because no JSON library would write some of them.
 NO_WHOLE_NUMBERS = [
     "-1",
     "1.5",

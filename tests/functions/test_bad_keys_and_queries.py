@@ -1,4 +1,4 @@
-"""What is wrong outside the body: the account, the key, the query. A documented problem, and nothing written."""
+"""Errors outside the body: in the account, the key or the query. A documented problem, and nothing written."""
 
 import pytest
 

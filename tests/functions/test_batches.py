@@ -24,7 +24,7 @@ def statuses(answer: Any) -> list[int]:
 def test_each_item_has_the_result_that_it_gets_alone(service: Service) -> None:
     for account in ("acme", "zoo"):
         service.open(account, plan="individual", ai_enabled=True, credits=5)
-    asked: list[dict[str, Any]] = [
+    bodies: list[dict[str, Any]] = [
         {"feature": "ai_service", "quantity": 99, "customer": "c", "reference": "r", "description": "d"},
         {"feature": "sticker", "quantity": 4},
         {"feature": "sticker", "quantity": 2},
@@ -33,10 +33,11 @@ def test_each_item_has_the_result_that_it_gets_alone(service: Service) -> None:
         {"feature": "unheard"},
     ]
     alone = [
-        service("POST /v1/accounts/{account}/consumptions", "zoo", json=one, key=f"k{n}") for n, one in enumerate(asked)
+        service("POST /v1/accounts/{account}/consumptions", "zoo", json=one, key=f"k{n}")
+        for n, one in enumerate(bodies)
     ]
 
-    answer = service.batch(*({"idempotency_key": f"k{n}", **one} for n, one in enumerate(asked)))
+    answer = service.batch(*({"idempotency_key": f"k{n}", **body} for n, body in enumerate(bodies)))
 
     assert statuses(answer) == [one.status for one in alone] == [201, 201, 402, 201, 402, 422]
     for result, one in zip(answer.body["results"], alone, strict=True):
@@ -46,7 +47,7 @@ def test_each_item_has_the_result_that_it_gets_alone(service: Service) -> None:
     assert lines(stored, "acme")[2:] == lines(stored, "zoo")[2:]
 
 
-def test_what_fits_is_one_query_and_one_transaction(service: Service) -> None:
+def test_a_full_batch_is_one_query_and_one_transaction(service: Service) -> None:
     service.open(credits=100)
     service.spend()
     with Wire.tapped(service.table.client) as wire:
@@ -56,7 +57,7 @@ def test_what_fits_is_one_query_and_one_transaction(service: Service) -> None:
     assert audit(service.stored(), "acme").consumptions == 41
 
 
-def test_what_time_has_done_is_recorded_once_and_first(service: Service, clock: Clock) -> None:
+def test_an_expiry_and_a_renewal_are_recorded_once_and_first(service: Service, clock: Clock) -> None:
     service.open(plan="individual", ai_enabled=True, credits=100)
     assert service.spend(3, "ai_service").status == 201
     service.give(5, expires_at="2026-06-16T14:00:00Z")
@@ -91,8 +92,8 @@ def test_any_part_of_a_batch_can_be_sent_again(service: Service, again: Any) -> 
     assert service.stored() == before
 
 
-def test_what_is_new_among_replays_takes_effect(service: Service) -> None:
-    """What was spent before counts once, and leaves enough for the rest."""
+def test_new_items_among_replays_take_effect(service: Service) -> None:
+    """Replayed items are charged once, so enough is left for the new ones."""
     service.open(credits=9)
     assert statuses(service.batch(("k1", 4), ("k2", 3))) == [201, 201]
 
@@ -103,7 +104,7 @@ def test_what_is_new_among_replays_takes_effect(service: Service) -> None:
     assert service.balance()["credits"]["available"] == 0
 
 
-def test_an_item_is_a_replay_of_the_same_consumption_alone(service: Service) -> None:
+def test_an_item_replays_the_same_consumption_sent_alone(service: Service) -> None:
     service.open(credits=2)
     alone = service.spend(2, key="k1")
 
@@ -118,7 +119,7 @@ def test_an_item_is_a_replay_of_the_same_consumption_alone(service: Service) -> 
     assert {**again.body, "status": 201, "replayed": False} == charged
 
 
-def test_a_key_that_stands_for_something_else_is_refused_alone(service: Service) -> None:
+def test_a_key_of_another_request_is_refused_alone(service: Service) -> None:
     service.open(credits=9)
     service.set_code()
     service(GRANT, json={"credits": 1, "kind": "promotion", "reason": "r"}, key="grant")
@@ -146,12 +147,12 @@ def test_a_key_twice_in_a_batch_has_one_effect(service: Service) -> None:
     assert service.balance()["credits"]["available"] == 6
 
 
-def test_texts_belong_to_what_a_key_stands_for(service: Service) -> None:
+def test_a_key_reused_with_other_texts_is_refused(service: Service) -> None:
     service.open(credits=9)
-    said = [{**ONE, "customer": "c"}, {**ONE, "customer": "d"}, ONE, {**ONE, "customer": "c"}]
+    items = [{**ONE, "customer": "c"}, {**ONE, "customer": "d"}, ONE, {**ONE, "customer": "c"}]
 
-    assert statuses(service.batch(*said)) == [201, 409, 409, 201]
-    assert statuses(service.batch(*said)) == [201, 409, 409, 201]
+    assert statuses(service.batch(*items)) == [201, 409, 409, 201]
+    assert statuses(service.batch(*items)) == [201, 409, 409, 201]
 
 
 def test_a_refused_item_leaves_its_key_to_the_next_one(service: Service) -> None:
@@ -210,7 +211,7 @@ def test_a_batch_of_none_or_too_many_is_invalid(service: Service, body: str) -> 
     assert service.stored() == before
 
 
-def test_a_batch_that_is_no_json_is_malformed(service: Service) -> None:
+def test_a_batch_that_is_not_json_is_malformed(service: Service) -> None:
     service.open(credits=9)
 
     for body in ('{"items": [{"feature": "sticker", "feature": "x"}]}', '{"items": [NaN]}', '{"items": ["\\ud800"]}'):

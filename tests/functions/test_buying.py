@@ -54,7 +54,7 @@ def refused(service: Service, answer: Answer) -> bool:
     return True
 
 
-# What is asked of Stripe
+# The requests to Stripe
 
 
 def test_a_purchase_returns_its_record_and_its_page(storefront: Storefront, service: Service) -> None:
@@ -167,7 +167,7 @@ def test_an_account_keeps_its_stripe_customer(storefront: Storefront, service: S
 
 
 def test_a_customer_deleted_at_stripe_is_replaced(storefront: Storefront, service: Service) -> None:
-    """Deleted by hand, or of test mode once the key is a live one."""
+    """Deleted by hand, or created in test mode before the stack went live."""
     storefront.buy()
     with storefront.fake.state.lock:
         storefront.fake.state.tables["customer"].clear()
@@ -298,7 +298,7 @@ def test_a_live_stack_quarantines_test_payments(storefront: Storefront, service:
     assert output.metric("PurchaseQuarantined") == [1]
 
 
-# Looking
+# Reading
 
 
 def record(service: Service, numbers: Iterable[int], account: str = "acme") -> list[str]:
@@ -314,7 +314,7 @@ def record(service: Service, numbers: Iterable[int], account: str = "acme") -> l
 def test_purchases_are_listed_newest_first_in_pages(service: Service) -> None:
     service.open()
     service.open("zoo")
-    made = record(service, range(101))
+    ids = record(service, range(101))
     record(service, [200], "zoo")
     pages: list[list[str]] = []
     cursor: dict[str, str] = {}
@@ -325,7 +325,7 @@ def test_purchases_are_listed_newest_first_in_pages(service: Service) -> None:
             break
         cursor = {"cursor": body["next_cursor"]}
     assert [len(page) for page in pages] == [50, 50, 1]
-    assert [purchase for page in pages for purchase in page] == made[::-1]
+    assert [purchase for page in pages for purchase in page] == ids[::-1]
 
 
 def test_a_full_last_page_of_purchases_has_no_cursor(service: Service) -> None:
@@ -345,12 +345,12 @@ def test_a_full_last_page_of_purchases_has_no_cursor(service: Service) -> None:
 @pytest.mark.parametrize(
     "cursor", ["", "x", "pur_" + "0" * 20, "pur_" + "0" * 20 + "." + "0" * 64, "pur_" + "０" * 20, "ENTRY#", "\x00"]
 )
-def test_a_cursor_of_purchases_that_nobody_signed(storefront: Storefront, service: Service, cursor: str) -> None:
+def test_an_unsigned_cursor_of_purchases_is_rejected(storefront: Storefront, service: Service, cursor: str) -> None:
     answer = service(PURCHASES, query={"cursor": cursor})
     assert (answer.status, answer.code) == (400, "invalid_cursor")
 
 
-def test_a_cursor_of_purchases_is_for_its_list_and_account(service: Service) -> None:
+def test_a_purchase_cursor_works_for_its_list_and_account_only(service: Service) -> None:
     service.open()
     service.open("zoo")
     record(service, range(51))
@@ -410,7 +410,7 @@ def test_an_administrator_needs_a_manager_session_to_buy(storefront: Storefront,
     assert service(CONSUME, json={"feature": "sticker"}).status == 402
 
 
-# Until it is paid: what happens at Stripe, and the state that it leads to
+# Sequences of events at Stripe before the payment, each with the state after it
 PIX: tuple[Any, ...] = ("confirm", "pix")
 
 SEQUENCES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
@@ -418,8 +418,8 @@ SEQUENCES: dict[str, list[tuple[tuple[Any, ...], str]]] = {
     "declined, then another card": [(("pay", "card", "4000000000000002"), "open"), (("pay", "card"), "granted")],
     "pix": [(PIX, "pending"), (("pay",), "granted")],
     "boleto": [(("confirm", "boleto"), "pending"), (("pay",), "granted")],
-    "pix that lapses": [(PIX, "pending"), (("fail",), "failed")],
-    "pix that lapses and is paid": [(PIX, "pending"), (("fail",), "failed"), (("pay_after_expiry",), "granted")],
+    "pix that expires": [(PIX, "pending"), (("fail",), "failed")],
+    "pix that expires and is paid": [(PIX, "pending"), (("fail",), "failed"), (("pay_after_expiry",), "granted")],
     "nobody pays": [(("expire",), "expired")],
     "expired, then paid by card": [(("expire",), "expired"), (("pay_after_expiry", "card"), "granted")],
     "expired, then paid by pix": [(("expire",), "expired"), (("pay_after_expiry", "pix"), "granted")],
@@ -441,7 +441,7 @@ def test_every_sequence_of_payment_events_ends_in_its_state(
     delivered: list[Any] = []
     for happens, state in sequence:
         delivered += storefront.happen(purchase, *happens)
-        # Old news, twice: they change nothing any more.
+        # Each event again, twice: it changes nothing any more.
         storefront.deliver_all([*delivered, *delivered])
         kept = state if page_was_kept or state != "open" else "created"
         assert storefront.purchase(purchase).state == kept
@@ -452,7 +452,7 @@ def test_every_sequence_of_payment_events_ends_in_its_state(
 
 
 def test_a_voucher_stays_payable_after_its_page_expires(storefront: Storefront, service: Service) -> None:
-    """Its page reads expired, then complete and unpaid: somebody holds a code to pay."""
+    """Its page reads expired, then complete and unpaid: the customer has a code to pay."""
     purchase = storefront.buy()
     [event] = storefront.happen(purchase, *PIX)
     for status, kind, state in (

@@ -1,4 +1,4 @@
-"""Cancelling an open purchase: its page is closed at Stripe, once per key, and a payment that was first stands."""
+"""Cancelling an open purchase: its page is closed at Stripe, once per key, and a payment that came first stands."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def test_a_cancellations_key_serves_no_other_request(storefront: Storefront, ser
     assert storefront.purchase(second).state == "open"
 
 
-# What happens at Stripe first, and the state that its events lead to.
+# What happens at Stripe before the request, and the state after its events.
 FIRST: dict[str, tuple[tuple[str, ...], str]] = {
     "paid by card": (("pay", "card"), "granted"),
     "a Pix code": (("confirm", "pix"), "pending"),
@@ -115,7 +115,7 @@ def test_a_purchase_without_a_page_is_not_cancelled(storefront: Storefront, serv
 
 
 def test_a_payment_at_the_same_moment_wins(storefront: Storefront, service: Service) -> None:
-    """The customer pays between our look at the page and its closing."""
+    """The customer pays after the page was read and before it is closed."""
     purchase = storefront.buy()
 
     def meet(call: Call) -> None:

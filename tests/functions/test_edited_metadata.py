@@ -1,4 +1,4 @@
-"""Somebody edits a session's metadata at Stripe: what the session says now counts, and no payment is lost."""
+"""A session's metadata is edited at Stripe: the current metadata counts, and no payment is lost."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ __all__ = ["run"]
 
 GRANTED = ["plan_change", "purchase"]
 UNKNOWN = "pur_" + "0" * 20
-# What the session's metadata says instead; None where the name is gone. Then what doesn't match the record.
+# The edited metadata, None for a removed name; and the fields that then don't match the record.
 EDITS: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "another account": ({"prepaid_account": "zoo"}, ["account"]),
     "no account": ({"prepaid_account": None}, ["account"]),
@@ -30,13 +30,13 @@ EDITS: dict[str, tuple[dict[str, str | None], list[str]]] = {
 
 def edit(storefront: Storefront, session: str | None, changes: dict[str, str | None]) -> dict[str, str]:
     """Change the session's metadata; returns what it was."""
-    held = storefront.session(session or "")["metadata"]
-    before = dict(held)
+    metadata = storefront.session(session or "")["metadata"]
+    before = dict(metadata)
     for name, value in changes.items():
         if value is None:
-            del held[name]
+            del metadata[name]
         else:
-            held[name] = value
+            metadata[name] = value
     return before
 
 
@@ -83,7 +83,7 @@ def test_wrong_metadata_leaves_a_purchase_paid_until_corrected(
 def test_metadata_corrected_before_its_event_grants_at_once(
     storefront: Storefront, service: Service, output: Output, changes: dict[str, str | None]
 ) -> None:
-    """The event was made while the session was wrong, and comes when it is right."""
+    """The event is created while the metadata is wrong, and arrives once it is corrected."""
     purchase = storefront.buy()
     right = edit(storefront, purchase.session, changes)
     [event] = storefront.pay(purchase)
@@ -114,7 +114,7 @@ def test_an_unpaid_page_is_matched_by_its_current_metadata(
 
 @pytest.mark.usefixtures("zoo")
 def test_metadata_edited_after_the_event_grants_nothing(storefront: Storefront, service: Service) -> None:
-    """The event was made while the session was right."""
+    """The event is created while the metadata is still right."""
     purchase = storefront.buy()
     [event] = storefront.pay(purchase)
     edit(storefront, purchase.session, {"prepaid_account": "zoo"})

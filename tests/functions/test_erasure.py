@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from prepaid.store.secrets import Versions, versions_of
 from tests.oracle import stored_form
 from tests.support.api import CONSUME, ERASE, HISTORY, STATEMENT, Answer
 from tests.support.gateway_events import Context
@@ -17,7 +18,7 @@ from tests.support.interruptions import killed_after, losing_replies, rivalled, 
 from tests.support.store_driver import entry_items, lines, types
 from tests.support.wire import Wire
 
-MARIA, REX = "Maria Pereira", "Rex"
+MARIA, OTHER = "Maria Pereira", "customer-118"
 
 
 def spend_for(service: Service, customer: str | None, *, key: str | None = None, **texts: str) -> Answer:
@@ -27,10 +28,10 @@ def spend_for(service: Service, customer: str | None, *, key: str | None = None,
 
 @pytest.fixture
 def shop(service: Service) -> Service:
-    """Entries 3 to 7: Maria, Rex, Maria, nobody, Maria."""
+    """Entries 3 to 7 name Maria, customer-118, Maria, no customer, Maria."""
     service.open(credits=50)
     spend_for(service, MARIA, key="first", description="Bath of Bidu", reference="os-1")
-    spend_for(service, REX)
+    spend_for(service, OTHER)
     spend_for(service, MARIA)
     spend_for(service, None, description="a walk")
     spend_for(service, MARIA)
@@ -42,7 +43,7 @@ def verified(service: Service) -> int:
         return int(service.functions["verify"]({}, Context(remaining=900_000))["found"])
 
 
-def test_an_erasure_counts_the_entries_and_says_no_name(shop: Service) -> None:
+def test_an_erasure_counts_the_entries_and_stores_no_name(shop: Service) -> None:
     answer = shop.erase(MARIA)
 
     assert (answer.status, answer.body["entries"], answer.body["entry"]) == (201, 3, 8)
@@ -60,7 +61,7 @@ def test_other_entries_keep_their_texts_and_every_line_stays(shop: Service) -> N
     after = entry_items(shop.stored())[: len(before)]
     for name in ("line", "state", "hash"):
         assert [item[name] for item in after] == [item[name] for item in before]
-    assert [stored_form.line_of(item).get("customer") for item in after[2:]] == [None, REX, None, None, None]
+    assert [stored_form.line_of(item).get("customer") for item in after[2:]] == [None, OTHER, None, None, None]
     assert stored_form.line_of(after[5])["description"] == "a walk"
 
 
@@ -70,20 +71,20 @@ def test_the_verifier_accepts_what_an_erasure_leaves(shop: Service) -> None:
     assert verified(shop) == 0
 
 
-def test_the_history_says_that_texts_were_erased(shop: Service) -> None:
+def test_the_history_marks_erased_entries(shop: Service) -> None:
     shop.erase(MARIA)
 
     shown = {entry["entry"]: entry for entry in shop(HISTORY).body["entries"]}
     names = ("customer", "description", "reference", "erased")
     assert [shown[3][name] for name in names] == [None, None, None, True]
-    assert [shown[4][name] for name in names] == [REX, None, None, False]
+    assert [shown[4][name] for name in names] == [OTHER, None, None, False]
     file = read_file(shop(HISTORY, headers={"accept": "text/csv"}).text)
     assert [line["description"] for line in file.lines if line["entry"] in ("3", "4")] == ["", "erased"]
     assert shop.balance()["credits"]["available"] == 45
 
 
 def test_a_retry_of_an_erased_consumption_is_replayed(shop: Service) -> None:
-    """With any texts: nobody can compare them any more. Another feature is still another request."""
+    """With any texts, because erased texts can't be compared. Another feature is still another request."""
     first = shop.find("first").body
     shop.erase(MARIA)
 
@@ -94,8 +95,8 @@ def test_a_retry_of_an_erased_consumption_is_replayed(shop: Service) -> None:
     assert other.code == "idempotency_key_reused"
 
 
-def test_texts_still_count_for_a_key_that_is_not_erased(shop: Service) -> None:
-    assert spend_for(shop, REX, key="first").code == "idempotency_key_reused"
+def test_other_texts_with_a_key_that_is_not_erased_are_refused(shop: Service) -> None:
+    assert spend_for(shop, OTHER, key="first").code == "idempotency_key_reused"
     assert spend_for(shop, MARIA, key="first").code == "idempotency_key_reused"
 
 
@@ -103,14 +104,14 @@ def test_a_retry_of_an_erasure_is_replayed(shop: Service) -> None:
     first = shop.erase(MARIA, key="k")
     spend_for(shop, MARIA)
 
-    again, other = shop.erase(MARIA, key="k"), shop.erase(REX, key="k")
+    again, other = shop.erase(MARIA, key="k"), shop.erase(OTHER, key="k")
 
     assert (again.status, again.body, again.replayed) == (201, first.body, True)
     assert other.code == "idempotency_key_reused"
-    assert REX in str(shop.stored())
+    assert OTHER in str(shop.stored())
 
 
-def test_another_erasure_finds_only_what_came_since(shop: Service) -> None:
+def test_another_erasure_counts_only_later_entries(shop: Service) -> None:
     shop.erase(MARIA)
     spend_for(shop, MARIA)
 
@@ -136,12 +137,12 @@ def test_another_accounts_entries_are_left_alone(shop: Service) -> None:
 def test_a_key_of_another_request_is_refused(shop: Service) -> None:
     assert shop.erase(MARIA, key="first").code == "idempotency_key_reused"
     assert spend_for(shop, MARIA, key=None).status == 201
-    shop.erase(REX, key="erasure")
+    shop.erase(OTHER, key="erasure")
     assert spend_for(shop, MARIA, key="erasure").code == "idempotency_key_reused"
 
 
 @pytest.mark.parametrize("writes", range(1, 9))
-def test_a_walk_that_is_cut_off_continues_and_counts_each_entry_once(shop: Service, writes: int) -> None:
+def test_an_interrupted_erasure_continues_and_counts_entries_once(shop: Service, writes: int) -> None:
     """Seven entries in pages of two: three marks, four saved places, and the erasure's own entry."""
     client = shop.table.client
 
@@ -160,13 +161,13 @@ def test_a_key_of_an_unfinished_erasure_erases_no_other_customer(shop: Service) 
     with killed_after(shop.table.client, 4):
         shop.erase(MARIA, key="k")
 
-    answer = shop.erase(REX, key="k")
+    answer = shop.erase(OTHER, key="k")
 
     assert answer.code == "idempotency_key_reused"
-    assert REX in str(shop.stored())
+    assert OTHER in str(shop.stored())
 
 
-def test_an_entry_that_another_erasure_takes_first_is_counted_by_that_one(shop: Service) -> None:
+def test_an_entry_is_counted_by_the_erasure_that_erases_it(shop: Service) -> None:
     met: list[Answer] = []
 
     with rivalled(shop.table.client, "UpdateItem", lambda: met.append(shop.erase(MARIA, key="other"))):
@@ -200,7 +201,7 @@ def test_an_erasure_without_a_proper_customer_is_rejected(shop: Service, body: d
     assert shop.stored() == before
 
 
-def test_entries_of_a_deadline_that_has_passed_are_erased_by_the_retry(shop: Service) -> None:
+def test_a_retry_erases_what_the_deadline_left_over(shop: Service) -> None:
     shop.functions.limits["erasures"] = {"deadline_seconds": 0.0}
     assert shop.erase(MARIA, key="k", may_fail=True).code == "busy"
     del shop.functions.limits["erasures"]
@@ -210,9 +211,32 @@ def test_entries_of_a_deadline_that_has_passed_are_erased_by_the_retry(shop: Ser
 def test_the_digest_of_the_customer_depends_on_the_secret(shop: Service) -> None:
     shop.erase(MARIA, key="k")
     deps = shop.functions.deps["erasures"]
-    shop.functions.deps["erasures"] = replace(deps, cursor_secret=lambda: "another")
+    shop.functions.deps["erasures"] = replace(deps, cursor_secrets=lambda: Versions(versions_of("another")))
 
     assert shop.erase(MARIA, key="k").code == "idempotency_key_reused"
+
+
+def test_a_retry_after_the_secret_was_rotated_is_the_same_erasure(shop: Service) -> None:
+    first = shop.erase(MARIA, key="k")
+    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets().value(1), 2: "new"})
+    shop.functions.change("erasures", cursor_secrets=lambda: rotated)
+
+    again = shop.erase(MARIA, key="k")
+
+    assert (again.status, again.body) == (201, first.body)
+    assert shop.erase(OTHER, key="k").code == "idempotency_key_reused"
+    assert shop.erase(OTHER, key="k2").body["entries"] == 1
+    assert verified(shop) == 0
+
+
+def test_a_walk_begun_before_a_rotation_is_continued(shop: Service) -> None:
+    with killed_after(shop.table.client, 4):
+        shop.erase(MARIA, key="k")
+    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets().value(1), 2: "new"})
+    shop.functions.change("erasures", cursor_secrets=lambda: rotated)
+
+    assert shop.erase(OTHER, key="k").code == "idempotency_key_reused"
+    assert shop.erase(MARIA, key="k").body["entries"] == 3
 
 
 def test_an_entry_written_during_the_walk_is_erased_too(shop: Service) -> None:

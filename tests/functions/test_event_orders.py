@@ -15,7 +15,7 @@ from tests.support.ledger_audit import audit
 from tests.support.store_driver import types
 from tests.support.stripe_purchases import Storefront
 
-# The boleto is ordered, it is paid, half of it is refunded, the rest is disputed, the dispute is won.
+# The boleto is issued and paid, half of it is refunded, the rest is disputed, the dispute is won.
 HAPPENED = "ordered paid refunded disputed won"
 # The events that Stripe delivers once all of it has happened.
 ORDERS = {
@@ -54,7 +54,7 @@ def test_a_purchase_ends_in_one_state(storefront: Storefront, service: Service, 
 
 
 def test_an_event_ahead_of_its_session_grants_once(storefront: Storefront, service: Service, output: Output) -> None:
-    """Stripe announces the payment, and its API still returns the session as it was before."""
+    """Stripe sends the event of the payment while its API still returns the unpaid session."""
     purchase = storefront.sell()
     session = purchase.session or ""
     with storefront.fake.state.lock:

@@ -1,4 +1,4 @@
-"""Each type of event that docs/stripe.md asks for does its work alone; events that aren't ours are acknowledged."""
+"""Each type of event that docs/stripe.md lists suffices alone; events of other products are acknowledged."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ LEADS_TO: dict[str, tuple[str, str, int]] = {
 
 
 def happened(storefront: Storefront, what: str) -> tuple[Purchase, Json]:
-    """A purchase to which it happened unheard, and an event about it."""
+    """A purchase after undelivered events, and one of these events."""
     purchase = storefront.buy()
     if what == EXPIRED:
         return purchase, storefront.happen(purchase, "expire")[-1]

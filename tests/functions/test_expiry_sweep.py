@@ -1,4 +1,4 @@
-"""The scheduled function: what it records, what it answers, and when it stops."""
+"""The scheduled function: what it records, what it returns, and when it stops."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ SCHEDULED = {"version": "0", "source": "aws.scheduler"}
 @pytest.fixture
 def sweep(service: Service) -> Any:
     """One run; `remaining`: milliseconds that Lambda says are left."""
-    # How far the first one looks back is the store's tests' business, and takes its time.
+    # The first sweep covers a month, which takes long and is tested in tests/store.
     service.functions.limits["expiry_sweep"] = {"initial_lookback": timedelta(days=1)}
 
     def run(remaining: int = 120_000) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def test_a_sweep_without_due_lots_records_nothing(sweep: Any, service: Service, 
     assert output.metric("SweepFailures") == [0]
 
 
-def test_lapsed_lots_are_recorded_once(sweep: Any, service: Service, clock: Clock, output: Output) -> None:
+def test_expired_lots_are_recorded_once(sweep: Any, service: Service, clock: Clock, output: Output) -> None:
     for account in ("acme", "zoo"):
         service.open(account)
         service.give(5, account, expires_at="2026-06-16T14:00:00Z")

@@ -72,7 +72,7 @@ def test_what_expired_in_a_hold_before_the_refund_is_not_owed(
     assert service.capture(lapsed).code == "hold_lapsed"
 
 
-def test_what_is_still_held_of_an_ended_lot_is_owed_until_it_is_released(
+def test_held_credits_of_an_ended_lot_are_owed_until_released(
     storefront: Storefront, service: Service, granted: Purchase
 ) -> None:
     ends = granted.lots[0].expires_at

@@ -1,4 +1,4 @@
-"""The schedules and holds: the sweep records lapses, and the verifier checks holds and the count of reversals."""
+"""Schedules: the sweep records lapses, and the verifier checks holds and the count of reversals."""
 
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def shop(service: Service) -> Service:
     return service
 
 
-def test_the_sweep_records_a_lapse_and_forgets_it(shop: Service, clock: Clock) -> None:
+def test_the_sweep_records_a_lapse_and_deletes_its_row(shop: Service, clock: Clock) -> None:
     assert "acme#hold_000000000005" in due_keys(shop.stored())
     clock.now += timedelta(minutes=15)
 
@@ -42,7 +42,7 @@ def test_the_sweep_records_a_lapse_and_forgets_it(shop: Service, clock: Clock) -
     assert not any("hold_" in what for what in due_keys(shop.stored()))
 
 
-def test_the_sweep_forgets_a_hold_that_was_captured(shop: Service, clock: Clock) -> None:
+def test_the_sweep_deletes_the_row_of_a_captured_hold(shop: Service, clock: Clock) -> None:
     shop.capture("hold_000000000005")
     clock.now += timedelta(minutes=15)
 
@@ -78,7 +78,7 @@ def test_the_verifier_finds_a_wrong_count_of_reversed_units(
     assert [line["code"] for line in output.lines if "code" in line] == [code]
 
 
-def test_the_verifier_finds_a_hold_that_the_sweep_will_not_see(shop: Service, output: Output) -> None:
+def test_the_verifier_finds_a_hold_without_its_due_row(shop: Service, output: Output) -> None:
     [(partition, sort)] = [key for key in shop.stored() if key[0].startswith("DUE#") and "hold_" in key[1]]
     shop.table.client.delete_item(TableName=shop.table.name, Key={"PK": {"S": partition}, "SK": {"S": sort}})
 

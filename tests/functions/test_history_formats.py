@@ -1,4 +1,4 @@
-"""The history as JSON or CSV, as the request's Accept header prefers. A CSV file is whole, or says that it isn't."""
+"""The history as JSON or CSV, as the request's Accept header prefers. A CSV file is whole, or states that it isn't."""
 
 import json
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ ENTRIES = 10_001
 
 @pytest.fixture(scope="module")
 def long_ledger() -> Table:
-    """In memory: an account that was opened and granted credits before thousands of consumptions."""
+    """In memory: an account with thousands of consumptions after its opening and a grant."""
     table = WholeTable().table
     driver = StoreDriver(table)
     driver.open(credits=20_000)
@@ -112,7 +112,7 @@ def test_excel_recognizes_the_encoding_by_the_byte_order_mark(service: Service) 
     assert not text.startswith("\ufeffsep=")
 
 
-def test_a_file_has_ten_thousand_lines_and_says_where_it_continues(long_account: Service) -> None:
+def test_a_file_ends_after_10_000_lines_with_its_cursor(long_account: Service) -> None:
     file = csv_file(long_account)
     rest = csv_file(long_account, cursor=file.cursor or "")
 
@@ -132,7 +132,7 @@ def test_a_filters_only_match_far_back_is_in_the_file(long_account: Service) -> 
     assert (file.numbers, file.cursor) == ([2], None)
 
 
-def test_a_file_with_a_limit_says_where_it_continues(service: Service) -> None:
+def test_a_file_with_a_limit_ends_with_its_cursor(service: Service) -> None:
     service.open(credits=9)
     StoreDriver(service.table).debit_in_bulk(5)
 
@@ -186,7 +186,7 @@ def test_a_file_of_long_texts_ends_before_lambdas_limit(service: Service) -> Non
 
 @dataclass
 class SlowTime(FakeTime):
-    """A clock that moves with each look at it, by so many seconds. Each call to the database looks at it once."""
+    """A clock that moves by so many seconds each time it is read. Each call to the database reads it once."""
 
     step: float = 1.0
 
@@ -200,7 +200,7 @@ def slow_down(service: Service, step: float) -> None:
 
 
 @pytest.mark.parametrize("query", [{}, {"type": "consumption"}], ids=str)
-def test_a_file_ends_at_the_deadline_and_says_so(long_account: Service, query: dict[str, str]) -> None:
+def test_a_file_that_ends_at_the_deadline_states_that(long_account: Service, query: dict[str, str]) -> None:
     """In 20 seconds: the newest entry, a thousand entries in five calls, and four calls of the next thousand."""
     slow_down(long_account, step=1.9)
 

@@ -1,4 +1,4 @@
-"""Holds over the API: reserve, capture or release, and what a hold that has ended answers."""
+"""Holds over the API: reserve, capture or release, and the responses about a hold that has ended."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.store_driver import lines, types
 
-TEXTS = {"description": "a drawing", "customer": "Rex", "reference": "job-1"}
+TEXTS = {"description": "a drawing", "customer": "customer-118", "reference": "job-1"}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_key_works_for_one_request_only(shop: Service) -> None:
 
 
 @pytest.mark.parametrize("ask", ["capture", "release"])
-def test_a_hold_that_has_ended_says_how(shop: Service, clock: Clock, ask: str) -> None:
+def test_an_ended_hold_states_how_it_ended(shop: Service, clock: Clock, ask: str) -> None:
     captured, released, lapsed = (shop.hold(2, more={"ttl_seconds": 900}).body["id"] for _ in range(3))
     capture = shop.capture(captured).body["id"]
     shop.release(released)
@@ -153,7 +153,7 @@ def test_how_a_hold_ended_is_found_behind_many_entries(shop: Service, clock: Clo
     assert types(shop.stored()).count("release") == 2
 
 
-def test_a_lapse_makes_room_without_a_timer(shop: Service, clock: Clock) -> None:
+def test_a_lapse_frees_credits_without_a_timer(shop: Service, clock: Clock) -> None:
     hold = shop.hold(10).body["id"]
     assert shop.spend().status == 402
     clock.now += timedelta(minutes=15)
@@ -176,7 +176,7 @@ def test_a_lapsed_hold_is_charged_as_a_debit_with_the_same_key(shop: Service, cl
     assert shop.spend(3, key="job-1").status == 201
 
 
-def test_a_hundred_holds_are_the_most(service: Service) -> None:
+def test_the_hundred_and_first_hold_is_refused(service: Service) -> None:
     service.open(credits=500)
     holds = [service.hold().body["id"] for _ in range(100)]
 

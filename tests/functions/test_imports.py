@@ -1,4 +1,4 @@
-"""What a cold start loads: performance is decided at import, so the facts are held here."""
+"""What a cold start loads, because the imports decide how long it takes."""
 
 import json
 import subprocess

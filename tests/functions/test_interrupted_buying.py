@@ -17,7 +17,7 @@ MILLISECOND = timedelta(milliseconds=1)
 HOUR = timedelta(hours=1)
 
 
-# Killed, lost and down
+# Kills, lost responses and outages
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_retry_after_a_kill_continues_to_the_page(storefront: Storefront, serv
         service.buy(key="k")
     [listed] = service(PURCHASES).body["purchases"]
     assert (listed["state"], listed["checkout_url"]) == ("created", None)
-    # The session was spent by the record; its holder may be gone.
+    # Recording the purchase used the session, so the retry doesn't need it.
     answer = service.buy(key="k", session="")
     record = bought(storefront, answer, replayed=True)
     assert record.id == listed["id"]

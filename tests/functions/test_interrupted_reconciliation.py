@@ -1,4 +1,5 @@
-"""Runs of the reconciliation that end early, fail or are killed: the next run continues; and how much a run asks."""
+"""Runs of the reconciliation that end early, fail or are killed: the next run continues. And the number of calls of a
+run."""
 
 from datetime import timedelta
 
@@ -20,7 +21,7 @@ HOUR = timedelta(hours=1)
 ENOUGH = 300_000
 
 
-# How much is asked
+# The number of calls
 
 
 def test_many_events_of_one_purchase_fetch_its_status_once(
@@ -61,7 +62,7 @@ def test_a_paid_purchase_takes_three_calls_and_a_page_of_events_one(storefront: 
     assert len(calls) == 5 * 3 + 2
 
 
-# Time, and whatever stops it
+# Runs that are interrupted
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -125,7 +126,7 @@ def test_a_killed_run_repeats_at_most_one_page(storefront: Storefront, run: Run,
 
 @pytest.mark.usefixtures("small_pages")
 def test_a_run_continues_past_an_event_that_stripe_deleted(storefront: Storefront, run: Run, service: Service) -> None:
-    """The event that the last run had come to is pruned, or was one of test mode."""
+    """The event at which the last run stopped is deleted, or was of test mode."""
     for _ in range(3):
         storefront.pay(storefront.buy())
     assert not run(looks(2))["finished"]
@@ -156,7 +157,7 @@ def test_a_failed_fetch_is_retried(
 
 
 def failed_rows(service: Service) -> list[tuple[str, int]]:
-    """What waits for another try, and how many it had."""
+    """The failed checks, with their number of tries."""
     return [
         (sort.removeprefix("FAILED#"), int(item["tries"]["N"]))
         for (partition, sort), item in sorted(service.stored().items())

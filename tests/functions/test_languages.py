@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import pytest
+from babel.dates import get_timezone_location
 
 from prepaid.core.languages import FOLDER, LANGUAGES, language_file
 from tests.support.in_process import Service
@@ -89,6 +91,7 @@ def test_another_file_is_another_language(tmp_path: Path) -> None:
         "payment_locale": "de",
         "product": "{credits} Guthaben",
         "formats": GERMAN_FORMATS,
+        "zones": {zone: get_timezone_location(zone, locale="de", return_city=True) for zone in available_timezones()},
         "texts": texts,
     }
     (package / "core/languages/de.json").write_text(json.dumps(german), "utf-8")
@@ -103,6 +106,6 @@ def test_another_file_is_another_language(tmp_path: Path) -> None:
         [*command, "-o", f"pythonpath={tmp_path} .", *tests], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
-    # The page in German, its texts, and numbers, changes, dates and times as Babel writes them.
+    # The page in German, its texts, and numbers, changes, dates, times and zones as Babel writes them.
     assert done.returncode == 0, done.stdout
-    assert "6 passed" in done.stdout
+    assert "7 passed" in done.stdout

@@ -93,7 +93,7 @@ def test_an_id_of_no_consumption_is_not_found(service: Service, other: str) -> N
     assert (answer.status, answer.code) == (404, "consumption_not_found")
 
 
-def test_an_account_that_does_not_exist_is_told_apart(service: Service) -> None:
+def test_a_missing_account_has_its_own_error(service: Service) -> None:
     for answer in (service.find("job-1", "nobody"), service(CONSUMPTION, "nobody", id="con_000000000003")):
         assert (answer.status, answer.code) == (404, "account_not_found")
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases import approving
 from tests.support.api import CODE, GRANT, MANAGER_CODE, MANAGER_SESSION, Answer
-from tests.support.gateway_events import ADMIN, BUYER
+from tests.support.gateway_events import ADMIN, BUYER, Context
 from tests.support.handlers import Clock
+from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 
 SECOND = timedelta(seconds=1)
@@ -136,7 +138,7 @@ def test_the_table_holds_neither_code_nor_token(shop: Service) -> None:
 
 
 def test_the_table_alone_does_not_verify_a_code(shop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = replace(shop.codes_of("checkout"), pepper="another pepper")
+    other = replace(shop.codes_of("checkout"), peppers=Versions(versions_of("another pepper")))
     shop.functions.change("checkout", codes=lambda: other)
     assert wrong(shop.try_code(), 4)
 
@@ -171,7 +173,7 @@ def test_an_administrators_retry_gets_the_original_response(shop: Service) -> No
         shop.try_code(WRONG)
     assert [shop.set_code(CODE).status for _ in range(3)] == [204] * 3
     assert shop.try_code().status == 201
-    # It is the code that it was, so its sessions go on: this one gets as far as the pack.
+    # The code is the same, so its sessions stay valid: this request fails only because of its pack.
     assert shop.buy("no-such-pack", session=session).fields == ["pack"]
 
 
@@ -187,7 +189,7 @@ def test_easily_guessed_codes_are_rejected(shop: Service, code: str) -> None:
         answer = shop.set_code(code, current=current)
         assert (answer.status, answer.fields) == (422, ["code"])
     assert shop.stored() == before
-    # As a guess it is one like any other.
+    # As a try it counts like any other.
     assert wrong(shop.try_code(code), 4)
 
 
@@ -241,7 +243,7 @@ def test_each_lock_is_longer(shop: Service, clock: Clock) -> None:
         assert locked(shop.try_code(), seconds)
         clock.now += seconds * SECOND
     assert shop.try_code().status == 201
-    # The right one forgives everything.
+    # The right code resets everything.
     for left in (4, 3, 2, 1, 0):
         assert wrong(shop.try_code(WRONG), left)
     assert locked(shop.try_code(), 60)
@@ -301,3 +303,26 @@ def test_a_change_is_logged_without_the_code(shop: Service, output: Any) -> None
     # check_discreet looks for codes, bodies and tokens after every test; here: that anything was logged at all.
     assert [line["status"] for line in output.lines] == [204, 403]
     assert json.dumps(OTHER) not in output.getvalue()
+
+
+def test_the_verifier_knows_what_is_under_a_new_pepper(shop: Service) -> None:
+    shop.manager_session()
+    codes = shop.codes_of("checkout")
+    rotated = replace(codes, peppers=Versions({**codes.peppers.values, 2: "new"}))
+    shop.functions.change("checkout", codes=lambda: rotated)
+
+    assert shop.try_code(key="after").status == 201
+
+    assert sum("pepper" in item for item in shop.stored().values()) == 2
+    with acting_as("verify"):
+        assert shop.functions["verify"]({}, Context(remaining=900_000))["found"] == 0
+
+
+@pytest.mark.parametrize("made_up", ["1", "0", "-2"])
+def test_the_verifier_finds_a_pepper_that_nobody_names(shop: Service, made_up: str) -> None:
+    shop.manager_session()
+    record = next(item for item in shop.stored().values() if item["SK"] == {"S": "MANAGER"})
+    shop.table.client.put_item(TableName=shop.table.name, Item={**record, "pepper": {"N": made_up}})
+
+    with acting_as("verify"):
+        assert shop.functions["verify"]({}, Context(remaining=900_000))["found"] == 1

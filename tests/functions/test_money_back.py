@@ -1,4 +1,4 @@
-"""After the grant: refunds, disputes and what they leave, in any order, twice, and before the grant too."""
+"""Refunds and disputes after the grant: their events in any order, twice, and before the grant too."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,8 +36,8 @@ REVIEWED = later("dispute", "submit_evidence", {}, submit=True)
 WITHDRAWN = later("dispute", "withdraw_funds")
 REINSTATED = later("dispute", "reinstate_funds")
 
-# 4990 centavos for 100 credits, none of them spent. What happens one after the other, and after each of these: the
-# purchase's state, the credits that are left, and the lines that it wrote.
+# 4990 centavos for 100 credits, none of them spent. Each step of a sequence: what happens, the purchase's state after
+# it, the credits left, and the entries written.
 SEQUENCES: dict[str, list[tuple[Happens, str, int, list[str]]]] = {
     "whole refund": [(refund(), "refunded", 0, ["refund"])],
     "half a refund": [(refund(2495), "partially_refunded", 50, ["refund"])],
@@ -141,7 +141,7 @@ def _nothing_quarantined(output: Output) -> Iterator[None]:
 
 
 def check(storefront: Storefront, purchase: Purchase, state: str, available: int) -> None:
-    """The record, what is shown of it and the balance agree; the history adds up."""
+    """The record, the response about it and the balance agree; the history adds up."""
     shown = storefront.service(PURCHASE, purchase.account, id=purchase.id).body
     assert (shown["state"], storefront.purchase(purchase).state) == (state, state)
     credits = storefront.service.balance(purchase.account)["credits"]
@@ -184,7 +184,7 @@ def test_events_delivered_newest_first_end_the_same(storefront: Storefront, sequ
 
 @pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
 def test_a_late_event_applies_the_current_state(storefront: Storefront, granted: Purchase, sequence: Any) -> None:
-    """Old events arrive while newer things have happened already: each one leads to the newest truth."""
+    """Old events arrive after newer ones: each leads to the payment's current status."""
     delivered: list[Json] = []
     for happens, state, available, _ in sequence:
         events = happens(storefront, granted)
@@ -198,7 +198,7 @@ def test_a_late_event_applies_the_current_state(storefront: Storefront, granted:
     "kind", ["refund.created", "charge.refunded", "charge.dispute.created", "charge.dispute.funds_withdrawn"]
 )
 def test_any_single_event_applies_the_whole_state(storefront: Storefront, service: Service, kind: str) -> None:
-    """Whatever API version the endpoint is on: older ones tell of refunds by charge.refunded alone."""
+    """Older API versions report refunds by charge.refunded alone."""
     purchase = storefront.buy()
     storefront.pay(purchase)
     events = storefront.refund(purchase) if "refund" in kind else storefront.dispute(purchase)
@@ -252,7 +252,7 @@ def test_a_dispute_won_after_the_debt_was_settled(storefront: Storefront, servic
     assert service.balance()["credits"]["available"] == 120
     storefront.deliver_all(storefront.later("dispute", "close_dispute", "won"))
     balance = service.balance()["credits"]
-    # 100 bought and 200 given, 80 spent. What paid the debt comes back as if it were bought today.
+    # 100 bought and 200 granted, 80 spent. The credits that paid the debt come back as if they were bought today.
     assert (balance["available"], balance["owed"]) == (220, 0)
     assert sorted(lot["remaining"] for lot in balance["lots"]) == [20, 80, 120]
     record = storefront.purchase(granted)

@@ -1,4 +1,4 @@
-"""Buying on the subscription page: what the packs say, and one purchase per click, tab and pack."""
+"""Buying on the subscription page: what it shows of the packs, and one purchase per click, tab and pack."""
 
 import re
 from dataclasses import replace
@@ -34,7 +34,7 @@ def pack_of(page: Page, credits: str) -> str:
     return Page("", 200, {}, card).text
 
 
-# What the page says
+# What the page shows
 
 
 def test_each_pack_shows_its_price_and_saving(browser: Browser) -> None:
@@ -47,14 +47,14 @@ def test_each_pack_shows_its_price_and_saving(browser: Browser) -> None:
     assert [word for word in ("50", "100", "500", "1.000") if "Melhor preço" in pack_of(page, word)] == ["1.000"]
 
 
-def test_a_new_page_says_that_no_code_is_asked_for(browser: Browser) -> None:
+def test_a_new_page_states_that_no_code_is_needed(browser: Browser) -> None:
     page = browser.open("/portal/buy")
 
     assert "esta compra não pede de novo" in page.text
     assert "code" not in page.form("/portal/buy").fields
 
 
-def test_a_pack_says_how_long_it_lasts(service: Service, browser: Browser, clock: Clock) -> None:
+def test_a_pack_shows_how_long_it_lasts(service: Service, browser: Browser, clock: Clock) -> None:
     service.give(300)
     clock.now += DAY
     service.spend(90)
@@ -71,7 +71,7 @@ def test_a_pack_says_how_long_it_lasts(service: Service, browser: Browser, clock
     assert "parte vence antes de ser usada" in pack_of(page, "500")
 
 
-def test_without_use_no_pack_says_how_long_it_lasts(service: Service, browser: Browser, clock: Clock) -> None:
+def test_without_use_no_pack_shows_how_long_it_lasts(service: Service, browser: Browser, clock: Clock) -> None:
     service.give(10)
     clock.now += 9 * MINUTE
 
@@ -144,7 +144,7 @@ def test_an_account_in_dollars_sees_packs_in_dollars(service: Service, browser: 
     assert "R$ 29,90" not in page.text
 
 
-# The way to the payment page
+# From the form to the payment page
 
 
 def test_a_click_leads_to_the_payment_page(storefront: Storefront, service: Service, browser: Browser) -> None:
@@ -337,7 +337,7 @@ def test_a_code_typed_for_a_lost_click_serves_once(
     assert choose(browser, again, "credits-50", code=CODE).status == 303
 
 
-# Trouble
+# Errors
 
 
 @pytest.mark.parametrize(

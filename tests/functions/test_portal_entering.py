@@ -94,7 +94,7 @@ def test_a_wrong_code_leaves_the_link_usable(shop: Service, browser: Browser) ->
     assert enter(browser, link).path == "/portal"
 
 
-def test_a_locked_code_says_until_when_in_local_time(shop: Service, browser: Browser) -> None:
+def test_a_locked_code_shows_until_when_in_local_time(shop: Service, browser: Browser) -> None:
     link = link_of(shop)
     for _ in range(5):
         enter(browser, link, WRONG)
@@ -311,7 +311,7 @@ def test_a_link_leads_back_to_listed_sites_only(shop: Service, return_url: str) 
     assert "https://shop.example.com" in answer.body["detail"]
 
 
-def test_a_link_leads_back_to_where_it_was_asked_for(shop: Service, browser: Browser) -> None:
+def test_the_page_leads_back_to_the_return_url(shop: Service, browser: Browser) -> None:
     page = enter(browser, link_of(shop, return_url="https://shop.example.com/account?tab=2&x=1"))
 
     assert 'href="https://shop.example.com/account?tab=2&amp;x=1"' in page.html

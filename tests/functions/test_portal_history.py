@@ -80,7 +80,7 @@ def test_lines_that_move_nothing_are_left_out_of_the_list(shop: Service, browser
 
     assert numbers(page) == [6, 4, 3, 2, 1]
     assert numbers(browser.open(f"{PATH}?type=plan_change")) == [5, 1]
-    # The file has every entry: a number that is missing would look like a lost line.
+    # The file has every entry, because a missing number would look like a lost line.
     lines = browser.open(f"{PATH}?download=csv").html.splitlines()
     assert [line.partition(";")[0] for line in lines[1:]] == ["6", "5", "4", "3", "2", "1"]
 
@@ -202,7 +202,7 @@ def test_parameters_that_no_form_sends_are_not_found(browser: Browser, query: st
 
 @pytest.mark.parametrize("day", ["2026-02-30", "26/11/2026", "0001-01-01", "9999-12-31", "x"])
 @pytest.mark.parametrize("name", ["from", "to"])
-def test_a_date_that_is_none_is_named(browser: Browser, name: str, day: str) -> None:
+def test_an_invalid_date_is_named(browser: Browser, name: str, day: str) -> None:
     for download in ("", "&download=csv"):
         page = browser.open(f"{PATH}?{name}={day}{download}")
 
@@ -211,7 +211,7 @@ def test_a_date_that_is_none_is_named(browser: Browser, name: str, day: str) -> 
         assert f'aria-describedby="wrong-{name}"' in page.html
 
 
-def test_a_stranger_sees_no_history(shop: Service) -> None:
+def test_without_a_session_no_history_is_shown(shop: Service) -> None:
     assert Browser(shop.functions).open(PATH).status == 401
 
 
@@ -285,7 +285,7 @@ def test_no_cell_of_the_file_is_a_formula(shop: Service) -> None:
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\u202eb", "🐶" * 20, "x" * 200, "{{ 7 * 7 }}"])
-def test_texts_of_others_are_shown_as_text(shop: Service, text: str) -> None:
+def test_texts_of_clients_are_shown_as_text(shop: Service, text: str) -> None:
     answer = shop(CONSUME, json={"feature": "sticker", "customer": text, "description": text})
     browser = entered(shop)
 
@@ -296,7 +296,7 @@ def test_texts_of_others_are_shown_as_text(shop: Service, text: str) -> None:
     assert answer.status != 201 or text in page.text
 
 
-def test_an_incomplete_file_says_so_in_its_last_line(
+def test_an_incomplete_file_states_that_in_its_last_line(
     apps: dict[str, ModuleType], deployment: Deployment, table: Table, clock: Clock
 ) -> None:
     """In memory, because the account has 10,001 lines."""

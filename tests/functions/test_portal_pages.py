@@ -1,4 +1,4 @@
-"""What holds for every page: without a session, without a database, and what each answer's headers say."""
+"""What holds for every page: without a session, without a database, and the headers of each response."""
 
 from collections import Counter
 
@@ -19,7 +19,7 @@ TOKEN = "A" * 43
 
 
 def request(browser: Browser, route: str) -> Page:
-    """One request, as a page of ours makes it."""
+    """One request, as a form of the page makes it."""
     method, _, path = route.partition(" ")
     path = path.replace("{token}", TOKEN).replace("{id}", "pur_01990000000000000000aaaa")
     body, headers = (f"code={CODE}", OWN_FORM) if method == "POST" else (None, {})
@@ -27,7 +27,7 @@ def request(browser: Browser, route: str) -> Page:
 
 
 @pytest.mark.parametrize("route", BEHIND_THE_CODE)
-def test_a_page_without_a_session_says_that_it_ended(service: Service, route: str) -> None:
+def test_a_page_without_a_session_states_that_it_ended(service: Service, route: str) -> None:
     service.open(credits=1)
     before = service.stored()
 
@@ -73,7 +73,7 @@ def test_a_screen_costs_few_reads(service: Service, path: str, expected: dict[st
     service.spend(30)
     service.set_code()
     browser = entered(service)
-    # What a process reads once.
+    # Read once per process.
     browser.open(path)
     calls: list[str] = []
     listening = service.table.client.meta.events

@@ -1,4 +1,4 @@
-"""The page of one purchase: each state in its own true words, and the payment that arrives meanwhile."""
+"""The page of one purchase: each state in its own words, and a payment that arrives meanwhile."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def state(browser: Browser, purchase: Purchase) -> str:
 
 
 def watched(page: Page) -> bool:
-    """Whether the script looks for a change."""
+    """Whether the script checks for a change."""
     return "data-watch=" in page.html
 
 
@@ -88,12 +88,12 @@ def test_a_waiting_pix_shows_its_code(
     assert "Aguardando o pagamento 100 créditos · R$ 49,90 · vale até 17 de junho de 2026, 10:00" in page.text
     assert page.html.index("data-copy") < page.html.index('<svg class="qr"')
     assert (state(browser, purchase), watched(page), reloaded(page)) == ("waiting", True, True)
-    # The page says so itself, and no other banner does.
+    # The page itself shows it, so no banner does.
     assert "notice waiting" not in page.html
     assert "Aguardando o pagamento de R$ 49,90" in browser.open("/portal").text
 
 
-def test_the_code_of_a_pix_says_until_when_today(
+def test_a_pix_code_shows_until_when_it_is_valid_today(
     storefront: Storefront, browser: Browser, purchase: Purchase, clock: Clock
 ) -> None:
     storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
@@ -157,9 +157,7 @@ def test_a_pending_purchase_without_a_voucher_waits_too(
     assert "textarea" not in page.html
 
 
-def test_a_paid_purchase_says_how_many_credits_there_are(
-    storefront: Storefront, browser: Browser, purchase: Purchase
-) -> None:
+def test_a_paid_purchase_shows_the_new_balance(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
     storefront.service.give(7)
     storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
     before = state(browser, purchase)
@@ -247,7 +245,7 @@ def test_money_that_is_being_checked_is_neither_failed_nor_added(
         (None, "O pagamento foi devolvido", "Valor devolvido: R$ 49,90. Créditos retirados: 100."),
     ],
 )
-def test_a_refund_says_what_was_taken_back(
+def test_a_refund_shows_the_credits_taken_back(
     storefront: Storefront, browser: Browser, purchase: Purchase, back: int | None, title: str, text: str
 ) -> None:
     storefront.deliver_all(storefront.pay(purchase))
@@ -259,7 +257,7 @@ def test_a_refund_says_what_was_taken_back(
     assert text in page.text
 
 
-def test_a_dispute_says_what_was_taken_back(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
+def test_a_dispute_shows_the_credits_taken_back(storefront: Storefront, browser: Browser, purchase: Purchase) -> None:
     storefront.deliver_all(storefront.pay(purchase))
     storefront.deliver_all(storefront.dispute(purchase))
 
@@ -287,7 +285,7 @@ def test_other_states_have_their_own_words(
     assert "Nada foi cobrado." in page.text
 
 
-def test_a_granted_purchase_says_what_it_paid_first(storefront: Storefront, service: Service, browser: Browser) -> None:
+def test_a_granted_purchase_shows_the_debt_it_paid(storefront: Storefront, service: Service, browser: Browser) -> None:
     first = storefront.buy("credits-50")
     storefront.deliver_all(storefront.pay(first))
     service.spend(50)
@@ -316,7 +314,7 @@ def test_another_accounts_purchase_is_not_found(storefront: Storefront, service:
     assert browser.open(f"/portal/purchases/{theirs.id}/state").status == 404
 
 
-def test_looking_for_the_payment_needs_the_session(service: Service, browser: Browser, purchase: Purchase) -> None:
+def test_checking_for_the_payment_needs_the_session(service: Service, browser: Browser, purchase: Purchase) -> None:
     stranger = Browser(service.functions)
 
     page = stranger.open(f"/portal/purchases/{purchase.id}/state")

@@ -45,7 +45,7 @@ def browser(shop: Service) -> Browser:
 
 def sums(page: Page) -> dict[str, int]:
     """The statement's lines: credits by name."""
-    table = re.search(r'(?s)<table class="sums">(.*?)</table>', page.html)
+    table = re.search(r'(?s)<table class="sums"[^>]*>(.*?)</table>', page.html)
     assert table
     found = re.findall(r'(?s)<th scope="row">([^<]+?)(?: <span.*?)?</th><td class="figure[^"]*">([^<]+)</td>', table[1])
     return {name.strip(): int(credits.replace("\u2212", "-").replace(".", "")) for name, credits in found}
@@ -88,11 +88,11 @@ def test_a_rare_movement_has_its_line(shop: Service) -> None:
     assert sum(lines.values()) == closing == 523
 
 
-def test_the_current_month_says_until_when(browser: Browser) -> None:
+def test_the_current_month_states_until_when(browser: Browser) -> None:
     assert "Parcial: até 17 de junho de 2026, 10:12." in browser.open(PATH).text
 
 
-def test_a_closed_month_says_that_it_is_final(shop: Service, clock: Clock) -> None:
+def test_a_closed_month_is_marked_as_final(shop: Service, clock: Clock) -> None:
     clock.now += 30 * DAY
     browser = entered(shop)
 
@@ -117,10 +117,10 @@ def test_parameters_that_no_form_sends_are_not_found(browser: Browser, query: st
 
 def test_the_service_report_has_totals_and_the_top_ten_first(browser: Browser) -> None:
     page = browser.open(f"{PATH}?feature=ai_service")
-    before, _, after = page.html.partition("<summary>Todos os outros clientes</summary>")
+    before, _, after = page.html.partition(">Todos os outros clientes</summary>")
 
     assert "Vezes 302 Pela cota 300 Em créditos 2" in page.text
-    # Those who name no customer are one of them.
+    # The uses without a customer are one of the ten lines.
     assert "sem cliente" in before
     assert [f"Cliente {number:02}" in before for number in (0, 8, 9, 11)] == [True, True, False, False]
     assert "Cliente 09" in after
@@ -129,8 +129,9 @@ def test_the_service_report_has_totals_and_the_top_ten_first(browser: Browser) -
 def test_each_use_has_customer_time_and_what_paid(browser: Browser) -> None:
     text = browser.open(f"{PATH}?feature=ai_service").text
 
-    assert "Cliente 00 16/06/2026 10:01 cota 13" in text
-    assert "sem cliente, ou apagado 16/06/2026 10:12 cota e créditos 212" in text
+    # In words for a phone, then the units, those that the quota paid, and the credits.
+    assert "Cliente 00 16/06/2026 10:01 cota 13 13 13 0" in text
+    assert "sem cliente, ou apagado 16/06/2026 10:12 cota 210 · créditos 2 212 210 2" in text
 
 
 def test_the_most_used_feature_comes_first(browser: Browser) -> None:
@@ -138,7 +139,7 @@ def test_the_most_used_feature_comes_first(browser: Browser) -> None:
     assert "Figurinha, junho de 2026" in browser.open(f"{PATH}?feature=sticker").text
 
 
-def test_a_month_without_use_says_so(shop: Service, clock: Clock) -> None:
+def test_a_month_without_use_has_a_text(shop: Service, clock: Clock) -> None:
     clock.now += 30 * DAY
 
     assert "Nenhum uso neste mês." in entered(shop).open(PATH).text
@@ -155,7 +156,7 @@ def test_the_statements_file_adds_up(browser: Browser) -> None:
     assert owed == [0, 0]
     assert figures.pop(("Saldo final", "")) == sum(figures.values()) == 493
     assert ["Uso", "Atendimento da IA", "-2", "300"] in lines
-    assert lines[-2:] == [["junho de 2026 (America/Sao_Paulo)"], ["Parcial até 17/06/2026 10:12"]]
+    assert lines[-2:] == [["junho de 2026 (São Paulo)"], ["Parcial até 17/06/2026 10:12"]]
 
 
 def test_the_service_reports_file_has_every_use(shop: Service) -> None:
@@ -168,7 +169,7 @@ def test_the_service_reports_file_has_every_use(shop: Service) -> None:
     assert len(others) == 12
 
 
-def test_a_stranger_sees_no_report(shop: Service) -> None:
+def test_without_a_session_no_report_is_shown(shop: Service) -> None:
     for query in ("", "?download=statement", "?download=services"):
         assert Browser(shop.functions).open(f"{PATH}{query}").status == 401
 

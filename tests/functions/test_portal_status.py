@@ -1,4 +1,4 @@
-"""The subscription page of a frozen or closed account: it says what stopped and why, and sells nothing."""
+"""The subscription page of a frozen or closed account: it shows what has stopped and why, and sells nothing."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def become(service: Service, status: str) -> None:
 
 @pytest.mark.parametrize("status", STOPPED)
 @pytest.mark.parametrize("path", PAGES)
-def test_each_page_says_that_the_account_is_stopped(service: Service, browser: Browser, status: str, path: str) -> None:
+def test_each_page_shows_that_an_account_stopped(service: Service, browser: Browser, status: str, path: str) -> None:
     assert STOPPED[status] not in browser.open(path).text
 
     become(service, status)
@@ -103,7 +103,7 @@ def test_a_code_typed_after_the_freeze_buys_nothing(service: Service, browser: B
     assert (refused.status, STOPPED["frozen"] in refused.text) == (409, True)
 
 
-def test_an_open_purchase_of_a_frozen_account_leads_nowhere(
+def test_an_open_purchase_of_a_frozen_account_has_no_link(
     storefront: Storefront, service: Service, browser: Browser
 ) -> None:
     purchase = storefront.buy()

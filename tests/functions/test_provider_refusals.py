@@ -25,7 +25,7 @@ from tests.support.stripe_purchases import STRIPE_KEYS, Storefront
 
 SECOND = timedelta(seconds=1)
 METRIC = "PaymentProviderRefusals"
-# Each of Stripe's own kinds of no: a bad request, a wrong key, a key without the right.
+# Each kind of rejection by Stripe: a bad request, a wrong key, a key without the right.
 NOES = [400, 401, 403]
 CREATE_PAGE = "POST /v1/checkout/sessions"
 
@@ -42,7 +42,7 @@ def another_return_url(service: Service, url: str) -> Iterator[None]:
 
 @dataclass
 class KeptRefusals:
-    """A Stripe that keeps a refusal under its idempotency key, as it does once a request has begun to run."""
+    """A Stripe that replays a refusal for its idempotency key, as it does once a request has begun to run."""
 
     route: str = ""
     status: int = 400
@@ -59,7 +59,7 @@ class KeptRefusals:
 
     @contextmanager
     def refusing(self, route: str, status: int = 400) -> Iterator[None]:
-        """For the length of a with block it refuses what is new on this route; what it keeps, it keeps afterwards."""
+        """Within the with block it refuses new requests on this route, and later replays these refusals."""
         self.route, self.status = route, status
         yield
         self.route = ""
@@ -79,12 +79,12 @@ def at_stripe(storefront: Storefront, kind: str) -> list[Any]:
 
 
 def refused_by_stripe(answer: Answer) -> bool:
-    """The refusal as clients know it, without a word of Stripe's."""
+    """The documented refusal, without a word of Stripe's."""
     assert (answer.status, answer.code) == (502, "payment_provider_refused"), answer
     assert answer.body["detail"] == (
         "The payment provider rejects this request. Once the cause is fixed, the same request succeeds."
     )
-    # Nobody knows when the cause will be fixed, so no interval between retries is right.
+    # It is unknown when the cause will be fixed, so no Retry-After would be right.
     assert "retry-after" not in answer.headers
     return True
 
@@ -100,7 +100,7 @@ def alarmed(output: Output, times: int = 1) -> bool:
 
 
 def bought(storefront: Storefront, answer: Answer) -> Any:
-    """One purchase and one page, whatever happened on the way."""
+    """Check that there is one purchase and one page."""
     assert answer.status == 201, answer
     [session] = at_stripe(storefront, "checkout.session")
     [listed] = storefront.service(PURCHASES).body["purchases"]
@@ -119,7 +119,7 @@ def bought(storefront: Storefront, answer: Answer) -> Any:
 def test_after_a_refused_page_the_same_key_continues(
     storefront: Storefront, service: Service, output: Output, status: int
 ) -> None:
-    """The refusal sounds an alarm; the key continues once the cause is fixed."""
+    """The refusal raises an alarm, and the key continues once the cause is fixed."""
     storefront.fake.api.faults.plan(1, Fault(status=status))
 
     assert refused_by_stripe(service.buy(key="k", may_fail=True))
@@ -130,7 +130,7 @@ def test_after_a_refused_page_the_same_key_continues(
     bought(storefront, service.buy(key="k", session=""))
 
 
-def test_an_outage_is_not_taken_for_a_refusal(storefront: Storefront, service: Service, output: Output) -> None:
+def test_an_outage_is_not_reported_as_a_refusal(storefront: Storefront, service: Service, output: Output) -> None:
     storefront.fake.api.faults.plan(10, Fault(status=503))
     answer = service.buy(key="k", may_fail=True)
     assert (answer.status, answer.code) == (503, "payments_unavailable")
@@ -152,7 +152,7 @@ def test_a_key_without_permission_has_its_own_error(
 def test_an_amount_that_stripe_rejects_has_its_own_error(
     storefront: Storefront, service: Service, output: Output
 ) -> None:
-    """What the catalog lets through, because the minimum depends on the account's own currency too."""
+    """The catalog accepts it, because Stripe's minimum also depends on the account's own currency."""
     catalog = service(GET_CATALOG).body
     catalog.pop("version")
     catalog["packs"].append(
@@ -285,12 +285,12 @@ def test_a_key_of_the_other_mode_quarantines_nothing(storefront: Storefront, ser
 def test_webhook_and_reconciliation_need_every_permission(
     storefront: Storefront, service: Service, function: str
 ) -> None:
-    """Rights that nothing needs would not be missed: each is taken away once, and each time something is refused."""
+    """Without any one of its rights, a request of each function is refused."""
     key = STRIPE_KEYS[function]
     rights = dict(storefront.fake.api.keys[key] or {})
     purchase = storefront.buy()
     [paid] = storefront.pay(purchase)
-    # Only a payment that is awaited is read: the next test.
+    # Only an awaited payment is read: see the next test.
     for lacking in rights.keys() - {"payment_intent"}:
         with storefront.fake.api.without_permission(key, lacking):
             if function == "purchase_webhook":
@@ -323,7 +323,7 @@ def test_a_pending_purchase_needs_the_right_to_read_its_voucher(
 def test_a_refused_reconciliation_alarms_and_recovers_later(
     storefront: Storefront, service: Service, output: Output, lacking: str
 ) -> None:
-    """The list of events, without which a run can do nothing; and one purchase's session, which holds up no other."""
+    """Without the list of events a run can do nothing. One purchase's session blocks no other purchase."""
     storefront.pay(storefront.buy())
     key = STRIPE_KEYS["reconcile"]
     with storefront.fake.api.without_permission(key, lacking):
@@ -336,7 +336,7 @@ def test_a_refused_reconciliation_alarms_and_recovers_later(
 
 
 def reconciled(service: Service) -> bool:
-    """Whether a run looked at everything."""
+    """Whether a run reached its end."""
     with acting_as("reconcile"):
         try:
             answer = service.functions["reconcile"]({}, Context(remaining=300_000))
@@ -346,7 +346,7 @@ def reconciled(service: Service) -> bool:
 
 
 def test_the_fake_refuses_calls_beyond_a_functions_rights(storefront: Storefront) -> None:
-    """So that a new call of a function fails these tests until its right is documented."""
+    """So a new call of a function fails these tests until its right is documented."""
     assert {route.resource for route in stripe_api.ROUTES} > set(
         storefront.fake.api.keys[STRIPE_KEYS["checkout"]] or {}
     )

@@ -87,7 +87,7 @@ def test_pages_of_an_accounts_state_hold_each_once(storefront: Storefront, servi
 
 
 @pytest.mark.parametrize("query", [{}, {"state": ""}, {"state": "Open"}, {"state": "open,paid"}])
-def test_a_state_that_no_purchase_has_is_rejected(service: Service, query: dict[str, str]) -> None:
+def test_an_unknown_state_is_rejected(service: Service, query: dict[str, str]) -> None:
     answer = service(PURCHASES_BY_STATE, None, query=query)
 
     assert (answer.status, answer.fields) == (422, ["state"])

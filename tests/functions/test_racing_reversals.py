@@ -13,7 +13,7 @@ CASES = [(0, 4, 4, 8), (1, 3, 3, 8), (0, 6, 1, 5), (1, 1, 1, 7)]
 def test_two_reversals_at_once_return_each_unit_once(
     service: Service, before: int, asked: int, rival: int, available: int
 ) -> None:
-    """The rival is written between the other's look at what is reversed and its write. Six of ten credits are spent."""
+    """The rival writes after the other reversal read the count and before it writes. Six of ten credits are spent."""
     service.open(credits=10)
     charge = service.spend(6).body["id"]
     if before:

@@ -72,7 +72,7 @@ def test_reading_writes_nothing_though_time_has_passed(service: Service, clock: 
     assert (balance["credits"]["available"], balance["credits"]["lots"]) == (0, [])
     assert (balance["quotas"][0]["used"], balance["quotas"][0]["remaining"]) == (0, 100)
     assert balance["quotas"][0]["renews_at"] == "2026-08-01T03:00:00.000Z"
-    # What time did isn't in the ledger yet: the last entry is still the debit.
+    # The expiry and the renewal have no entry yet: the last entry is still the debit.
     assert balance["entry"] == 3
     assert service.stored() == before
 
@@ -271,7 +271,7 @@ def paged(service: Service, query: dict[str, str]) -> Any:
         query = {**query, "cursor": answer.body["next_cursor"]}
 
 
-def test_a_page_is_not_disturbed_by_what_happens_meanwhile(busy_account: Service) -> None:
+def test_new_entries_do_not_disturb_the_pages(busy_account: Service) -> None:
     cursor = busy_account(HISTORY, query={"limit": "2"}).body["next_cursor"]
     busy_account.spend()
     assert entries(busy_account(HISTORY, query={"limit": "2", "cursor": cursor})) == [4, 3]
@@ -356,7 +356,7 @@ def test_no_bit_of_a_cursor_can_be_changed(busy_account: Service, cursor: str) -
 
 
 @pytest.mark.parametrize(
-    "made",
+    "template",
     [
         "",
         ".",
@@ -375,9 +375,9 @@ def test_no_bit_of_a_cursor_can_be_changed(busy_account: Service, cursor: str) -
         "eyJQSyI6IkFDQ09VTlQjYWNtZSJ9",
     ],
 )
-def test_a_forged_cursor_is_rejected(busy_account: Service, cursor: str, made: str) -> None:
+def test_a_forged_cursor_is_rejected(busy_account: Service, cursor: str, template: str) -> None:
     number, _, signature = cursor.partition(".")
-    changed = made.format(number=number, signature=signature)
+    changed = template.format(number=number, signature=signature)
     answer = busy_account(HISTORY, query=CURSOR_QUERY | {"cursor": changed})
     assert (answer.status, answer.code) == (400, "invalid_cursor")
     assert signature not in answer.text
@@ -387,9 +387,9 @@ def test_the_cursor_secret_is_read_only_when_there_is_a_cursor(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unexpected() -> str:
-        raise AssertionError("nobody asked for a cursor")
+        raise AssertionError("the cursor's secret was read without a cursor")
 
-    service.functions.change(cursor_secret=unexpected)
+    service.functions.change(cursor_secrets=unexpected)
     service.open(credits=1)
     assert types(service.stored()) == ["plan_change", "grant"]
     assert entries(service(HISTORY)) == [2, 1]

@@ -1,4 +1,4 @@
-"""Stripe's payments and our grants, compared both ways: lost webhooks heal, and what doesn't match is reported."""
+"""Stripe's payments and our grants, compared in both directions: lost events are recovered, mismatches reported."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ EVENTS = "GET /v1/events"
 
 
 def quarantined(service: Service) -> list[tuple[str, list[str]]]:
-    """The purchase and the mismatches of each row that waits for a person."""
+    """The purchase and the mismatches of each row in quarantine."""
     return [
         (item["purchase"]["S"], [name["S"] for name in item["mismatches"]["L"]])
         for (partition, _), item in sorted(service.stored().items())
@@ -84,14 +84,14 @@ def test_a_run_recovers_three_days_without_a_webhook(
         "expired": "expired",
         "late": "granted",
     }
-    # Half of the old one, and three times 50.
+    # 50 of the old one, and three times 50.
     assert available(service) == 200
     after = service.stored()
     assert run() == NOTHING
     assert {key: item for key, item in service.stored().items() if key[0] != "RECONCILIATION"} == {
         key: item for key, item in after.items() if key[0] != "RECONCILIATION"
     }
-    # The webhook is up again, and Stripe sends what waited.
+    # The webhook is up again, and Stripe resends the events.
     storefront.deliver_all(storefront.since(0))
     assert available(service) == 200
     assert quarantined(service) == []
@@ -189,7 +189,7 @@ def test_a_grant_without_its_payment_is_quarantined(
     assert {tuple(mismatches) for _, mismatches in quarantined(service)} == {tuple(names)}
     assert {purchase_id for purchase_id, _ in quarantined(service)} == {purchase.id}
     assert max(output.metric("PurchaseQuarantined")) > 0
-    # Nothing is taken back by a machine.
+    # Nothing is revoked automatically.
     assert types(service.stored()) == ledger
     assert storefront.purchase(purchase).state == "granted"
 
@@ -255,7 +255,7 @@ def test_each_grant_and_each_ended_purchase_is_checked_once(
 def test_a_grant_whose_row_is_committed_late_is_checked(
     storefront: Storefront, run: Run, service: Service, clock: Clock, fetched: list[str]
 ) -> None:
-    """Its transaction began before the newest one that our side has looked at, and ended after it."""
+    """Its transaction began before the newest one that the reconciliation has seen, and ended after it."""
     early, late = storefront.buy(), storefront.buy()
     storefront.deliver_all(storefront.pay(early))
     [(key, row)] = [(key, row) for key, row in reviews_due(service, clock).items()]

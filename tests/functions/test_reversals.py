@@ -66,14 +66,14 @@ def test_a_retry_gets_the_original_response(shop: Service) -> None:
 
 
 def test_a_capture_is_reversed_by_its_id(shop: Service) -> None:
-    hold = shop.hold(104, "ai_service", more={"customer": "Rex", "reference": "job-1"}).body["id"]
+    hold = shop.hold(104, "ai_service", more={"customer": "customer-118", "reference": "job-1"}).body["id"]
     capture = shop.capture(hold, 102).body["id"]
 
     answer = shop.reverse(capture)
 
     assert (answer.status, answer.body["credits"], answer.body["quota"]) == (201, 2, 100)
     entry = shop.history()[0]
-    assert (entry["customer"], entry["reference"], entry["description"]) == ("Rex", "job-1", "the job failed")
+    assert (entry["customer"], entry["reference"], entry["description"]) == ("customer-118", "job-1", "the job failed")
 
 
 def test_a_captures_quota_returns_in_the_period_of_its_hold(service: Service, clock: Clock) -> None:

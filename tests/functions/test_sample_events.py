@@ -1,4 +1,4 @@
-"""Every file in events/, through its handler as it stands."""
+"""Every file in events/ works unchanged with its handler."""
 
 import hmac
 import json
@@ -38,14 +38,14 @@ STATUS = {
     # Looks up what the sample above charges.
     "consume_find": 200,
     "erasures": 201,
-    # A link is good once, so a sample's is unknown.
+    # A link works once, so the sample's link is unknown.
     "portal": 410,
     "purchase_webhook": 200,
 }
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which CloudFormation's own tags are of no interest."""
+    """YAML that ignores CloudFormation's own tags."""
 
 
 _Loader.add_multi_constructor("!", lambda *_: None)
@@ -61,7 +61,7 @@ def event_of(file: str) -> Any:
 
 @pytest.fixture
 def demo(service: Service, fake: RunningFake) -> Service:
-    """What `make run` furnishes, and the settings of env.json."""
+    """What `make run` provides, and the settings of env.json."""
     service.open("petshop-1", name="Pet Shop One", plan="trio", ai_enabled=True)
     service.set_code(CODE, "petshop-1")
     tolerance = ENVIRONMENT["PurchaseWebhookFunction"]["WEBHOOK_TOLERANCE_SECONDS"]
@@ -79,7 +79,7 @@ def test_every_function_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(STATUS))
-def test_a_sample_request_works_as_it_stands(demo: Service, file: str) -> None:
+def test_a_sample_request_works_unchanged(demo: Service, file: str) -> None:
     event = event_of(file)
     if file == "consume_find":
         assert demo.send(event).code == "consumption_not_found"
@@ -90,7 +90,7 @@ def test_a_sample_request_works_as_it_stands(demo: Service, file: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULED)
-def test_a_sample_schedule_works_as_it_stands(demo: Service, name: str) -> None:
+def test_a_sample_schedule_works_unchanged(demo: Service, name: str) -> None:
     with acting_as(name):
         assert demo.functions[name](event_of(name), Context(remaining=120_000))["finished"]
 
@@ -111,7 +111,7 @@ def test_sam_passes_every_variable() -> None:
 
 
 def test_the_local_stack_accepts_the_sample_delivery() -> None:
-    """Signed long ago with the secret that `make run` knows besides its own."""
+    """Signed long ago with the secret that `make run` accepts besides its own."""
     event = event_of("purchase_webhook")
     moment, _, signature = event["headers"]["stripe-signature"].removeprefix("t=").partition(",v1=")
     signed = hmac.new(SAMPLE_WEBHOOK_SECRET.encode(), f"{moment}.{event['body']}".encode(), "sha256")

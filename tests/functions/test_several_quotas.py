@@ -36,21 +36,21 @@ def test_a_balance_shows_each_quota_in_the_catalogs_order(shop: Service) -> None
     }
 
 
-def test_a_refusal_is_about_the_feature_that_was_asked_for(shop: Service) -> None:
+def test_a_refusal_is_about_the_requested_feature(shop: Service) -> None:
     refused = shop.spend(18).body
 
     assert (refused["needed"], refused["available"], refused["quota_remaining"]) == (3, 2, 15)
     assert refused["renews_at"] == RENEWS
 
 
-def test_a_consumption_says_what_is_left_of_its_feature(shop: Service) -> None:
+def test_a_consumption_states_what_is_left_of_its_feature(shop: Service) -> None:
     answer = shop.spend(3).body
 
     assert (answer["quota"], answer["credits"], answer["balance"]["quota_remaining"]) == (3, 0, 12)
     assert answer["draws"] == [{"source": "quota", "feature": "sticker", "units": 3}]
 
 
-def test_the_history_says_what_a_renewal_moved_of_each(shop: Service, clock: Clock) -> None:
+def test_the_history_states_each_quotas_renewal(shop: Service, clock: Clock) -> None:
     clock.now = clock.now.replace(month=7, day=2)
     shop.spend(1)
 

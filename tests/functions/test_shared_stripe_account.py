@@ -24,7 +24,7 @@ THEIRS = OURS | {"prepaid_stack": "111122223333/sa-east-1/prepaid"}
 
 
 def quarantined(service: Service) -> list[list[str]]:
-    """What doesn't match, of each row that waits for a person."""
+    """The mismatches of each row in quarantine."""
     rows = [item for (partition, _), item in service.stored().items() if partition.startswith("QUARANTINE#")]
     return [[name["S"] for name in row["mismatches"]["L"]] for row in rows]
 
@@ -34,7 +34,7 @@ def without_checkpoint(stored: Stored) -> Stored:
 
 
 def sold(storefront: Storefront, metadata: dict[str, str], method: str = "pix") -> Purchase:
-    """A paid session with this metadata, made by somebody else, that was refunded and disputed."""
+    """A paid session of another product with this metadata, refunded and disputed."""
     session = storefront.open_session(metadata)
     with storefront.fake.state.lock:
         lifecycle.pay(storefront.fake.state, session["id"], method)
@@ -46,19 +46,19 @@ def sold(storefront: Storefront, metadata: dict[str, str], method: str = "pix") 
 
 
 def forget(service: Service, purchase: Purchase) -> None:
-    """As a table that was restored to a time before the purchase."""
+    """As after restoring the table to a time before the purchase."""
     key = {"PK": {"S": f"ACCOUNT#{purchase.account}"}, "SK": {"S": f"PURCHASE#{purchase.id}"}}
     service.table.client.delete_item(TableName=service.table.name, Key=key)
 
 
 def other_sales(storefront: Storefront, service: Service) -> list[Json]:
-    """Everything that another stack's customers do; the events of it."""
-    made = [storefront.open_session(THEIRS)["id"] for _ in range(3)]
+    """The events of everything that another stack's customers do."""
+    sessions = [storefront.open_session(THEIRS)["id"] for _ in range(3)]
     with storefront.fake.state.lock:
-        lifecycle.expire(storefront.fake.state, made[0])
-        lifecycle.confirm(storefront.fake.state, made[1], "boleto")
-        lifecycle.fail(storefront.fake.state, made[1])
-        lifecycle.pay(storefront.fake.state, made[2], "card")
+        lifecycle.expire(storefront.fake.state, sessions[0])
+        lifecycle.confirm(storefront.fake.state, sessions[1], "boleto")
+        lifecycle.fail(storefront.fake.state, sessions[1])
+        lifecycle.pay(storefront.fake.state, sessions[2], "card")
     forget(service, sold(storefront, THEIRS))
     return storefront.since(0)
 
@@ -94,13 +94,13 @@ def test_a_fresh_stack_does_not_fetch_the_old_stacks_sales(
 
 
 @pytest.mark.parametrize("named", [OURS, OURS | {"prepaid_account": "zoo"}, OURS | {"prepaid_purchase": ""}])
-def test_a_page_that_nobody_paid_is_never_quarantined(
+def test_an_unpaid_page_is_never_quarantined(
     storefront: Storefront, run: Run, service: Service, output: Output, named: dict[str, str]
 ) -> None:
-    made = [storefront.open_session(named)["id"] for _ in range(2)]
+    sessions = [storefront.open_session(named)["id"] for _ in range(2)]
     with storefront.fake.state.lock:
-        lifecycle.expire(storefront.fake.state, made[0])
-        lifecycle.confirm(storefront.fake.state, made[1], "boleto")
+        lifecycle.expire(storefront.fake.state, sessions[0])
+        lifecycle.confirm(storefront.fake.state, sessions[1], "boleto")
     before = service.stored()
 
     storefront.deliver_all(storefront.since(0))
@@ -182,7 +182,7 @@ def test_a_sale_that_lost_its_stacks_name_is_found_by_its_record(
     assert output.metric("PurchaseQuarantined") == []
 
 
-def test_our_page_under_another_stacks_name_waits_for_a_person(
+def test_our_page_under_another_stacks_name_is_quarantined(
     storefront: Storefront, run: Run, service: Service, output: Output
 ) -> None:
     purchase = storefront.buy()
@@ -211,7 +211,7 @@ def test_another_stacks_page_does_not_touch_a_purchase_that_it_names(storefront:
     assert service.stored() == before
 
 
-def test_a_restored_table_finds_the_sales_that_it_forgot(
+def test_a_restored_table_finds_the_sales_that_it_lost(
     storefront: Storefront, run: Run, service: Service, output: Output, clock: Clock
 ) -> None:
     forgotten, behind = storefront.buy(), storefront.buy()

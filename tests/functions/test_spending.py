@@ -1,4 +1,4 @@
-"""POST consumptions: what is answered, what is stored, and the repeat of a key."""
+"""POST consumptions: the response, the stored entry, and retries with the key."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -200,7 +200,7 @@ def test_a_new_price_reaches_warm_functions_in_half_a_minute(service: Service, m
     service.functions.change("consume", catalog=CatalogCache(lambda: time[0]))
     service.open(credits=9)
     service.spend()
-    # Another function's doing: each has its own process, and its own copy.
+    # Another function changes the catalog: each function has its own process and its own copy.
     sticker, *others = first_catalog().features
     dearer = replace(first_catalog(), features=(replace(sticker, price=4), *others))
     replace_catalog(service.table, dearer, expected_version=1, now=NOW)

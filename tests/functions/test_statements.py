@@ -86,7 +86,7 @@ def test_a_statement_as_csv_has_a_line_for_each_movement(shop: Service) -> None:
 
 
 @pytest.mark.parametrize("month", ["2026-05", "2026-07", "1900-01", "2499-12"])
-def test_a_month_without_the_account_is_refused(shop: Service, month: str) -> None:
+def test_a_month_before_or_after_the_account_is_refused(shop: Service, month: str) -> None:
     answer = shop(STATEMENT, month=month)
 
     assert (answer.status, answer.code, answer.fields) == (422, "invalid_request", ["month"])
@@ -95,7 +95,7 @@ def test_a_month_without_the_account_is_refused(shop: Service, month: str) -> No
 @pytest.mark.parametrize(
     "month", ["2026-6", "2026-13", "2026-00", "0000-01", "9999-12", "2026-06-01", "２０２６-06", "now"]
 )
-def test_a_month_that_is_none_is_refused(shop: Service, month: str) -> None:
+def test_an_invalid_month_is_refused(shop: Service, month: str) -> None:
     answer = shop(STATEMENT, month=month)
 
     assert (answer.status, answer.code, answer.fields) == (422, "invalid_request", ["month"])

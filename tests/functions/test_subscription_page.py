@@ -1,4 +1,4 @@
-"""The subscription page: what it says of every state of an account, and what it costs to read."""
+"""The subscription page: what it shows of every state of an account, and what it costs to read."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def change_catalog(service: Service, change: Callable[[Any], None]) -> None:
 
 @contextmanager
 def throttled(service: Service, affected: Callable[[Any], bool]) -> Iterator[None]:
-    """A database that has no capacity for some queries."""
+    """A database that throttles some queries."""
 
     def refuse(model: Any, params: Any, **_: Any) -> Any:
         if model.name != "Query" or not affected(json.loads(params["body"])):
@@ -70,7 +70,7 @@ def notices(page: Page) -> list[str]:
 
 
 def rows(page: Page, table: str) -> list[str]:
-    [body] = re.findall(rf'(?s)<table class="{table}">.*?<tbody>(.*?)</tbody>', page.html)
+    [body] = re.findall(rf'(?s)<table class="{table}"[^>]*>.*?<tbody>(.*?)</tbody>', page.html)
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in re.findall(r"(?s)<tr[^>]*>(.*?)</tr>", body)]
 
 
@@ -80,7 +80,7 @@ def test_an_account_in_order_has_no_notice(service: Service) -> None:
     assert notices(visit(service)) == []
 
 
-def test_without_credits_the_page_says_what_stopped(service: Service) -> None:
+def test_without_credits_the_page_shows_what_has_stopped(service: Service) -> None:
     service.open(manager_contact="Ana, 11 5555-0000")
 
     page = visit(service)
@@ -93,7 +93,7 @@ def test_without_credits_the_page_says_what_stopped(service: Service) -> None:
     assert f'<a href="{RETURN_URL}">Fale com' in page.html
 
 
-def test_a_spent_quota_says_when_it_renews(service: Service) -> None:
+def test_a_spent_quota_shows_when_it_renews(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True)
     use(service, 100, "ai_service")
 
@@ -132,7 +132,7 @@ def test_with_no_pack_on_sale_nobody_is_sent_to_buy(service: Service) -> None:
     assert "Fale com quem administra" in page.text
 
 
-def test_packs_of_another_currency_are_no_way_out(service: Service) -> None:
+def test_packs_of_another_currency_are_not_offered_as_a_remedy(service: Service) -> None:
     service.open(currency="usd")
 
     page = visit(service)
@@ -161,7 +161,7 @@ def test_a_free_feature_has_no_limit(service: Service) -> None:
     assert notices(page)[0].startswith("Parado por falta de créditos: Atendimento da IA.")
 
 
-def test_owed_credits_say_why_and_how_they_end(storefront: Storefront, service: Service) -> None:
+def test_owed_credits_are_explained(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
     storefront.deliver_all(storefront.pay(purchase))
     use(service, 60)
@@ -174,7 +174,7 @@ def test_owed_credits_say_why_and_how_they_end(storefront: Storefront, service: 
     assert rows(page, "lines")[0].endswith("Reembolso créditos devidos: 60 −40 Saldo 0")
 
 
-def test_a_purchase_that_settles_a_debt_says_so(storefront: Storefront, service: Service) -> None:
+def test_a_purchase_that_settles_a_debt_shows_that(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
     storefront.deliver_all(storefront.pay(purchase))
     use(service, 60)
@@ -211,7 +211,7 @@ def test_a_lot_that_ends_within_a_day_shows_its_time(service: Service) -> None:
     assert [row.rpartition("até ")[2] for row in rows(page, "lots")] == ["17/06/2026, 15:30", "17/06/2026"]
 
 
-def test_lots_say_where_they_come_from(storefront: Storefront, service: Service) -> None:
+def test_lots_show_their_origin(storefront: Storefront, service: Service) -> None:
     storefront.deliver_all(storefront.pay(storefront.buy()))
     service.give(5, reason="Boas-vindas")
     service.give(7, reason="Erro de junho", kind="adjustment", valid_months=14)
@@ -251,16 +251,16 @@ def test_lines_that_move_nothing_are_left_out(service: Service, language: str, o
 
 def test_a_line_shows_quota_and_credits(service: Service) -> None:
     service.open(plan="individual", ai_enabled=True, credits=50)
-    use(service, 110, "ai_service", customer="Rex", reference="os-7", description="Banho")
+    use(service, 110, "ai_service", customer="customer-118", reference="os-7", description="Banho")
     use(service, 3)
 
     lines = rows(visit(service), "lines")
 
     assert lines[0].endswith("Figurinha −3 créditos Saldo 37")
-    assert lines[1].endswith("Atendimento da IA Banho · Rex · os-7 −10 −100 da cota cota e créditos Saldo 40")
+    assert lines[1].endswith("Atendimento da IA Banho · customer-118 · os-7 −10 −100 da cota cota e créditos Saldo 40")
 
 
-def test_a_payment_on_its_way_is_shown_until_it_ends(storefront: Storefront, service: Service) -> None:
+def test_a_pending_payment_is_shown_until_it_ends(storefront: Storefront, service: Service) -> None:
     purchase = storefront.buy()
     assert "Aguardando" not in visit(service).text
 
@@ -282,7 +282,7 @@ def test_an_expired_code_is_not_called_waiting(storefront: Storefront, service: 
     assert pages[1][0].count("o código venceu") == len(pages)
 
 
-def test_several_payments_on_their_way_share_one_notice(storefront: Storefront, service: Service) -> None:
+def test_several_pending_payments_share_one_notice(storefront: Storefront, service: Service) -> None:
     purchases = [storefront.buy() for _ in range(5)]
     for purchase in purchases:
         storefront.deliver_all(storefront.happen(purchase, "confirm", "pix"))
@@ -361,7 +361,7 @@ def test_a_month_too_large_for_the_page_leaves_the_others(service: Service, cloc
 @pytest.mark.parametrize(
     "text", [EVIL, "🐕\u200d🦺 Rex 🎉", "אבג דהו", "\u200fעברית\u200f mixed", "M" * 200, "&amp; \"quoted\" 'x'"]
 )
-def test_texts_of_others_are_shown_as_text(service: Service, text: str) -> None:
+def test_texts_of_clients_are_shown_as_text(service: Service, text: str) -> None:
     service.open(name=text, manager_contact=text)
     service.give(5, reason=text)
     use(service, 5, customer=text, reference=text, description=text)
@@ -407,7 +407,7 @@ def test_the_page_has_the_name_and_logo_of_the_platform(service: Service) -> Non
         assert "<bdi>Vet &amp; Cloud</bdi>" in shown.html
         assert f'<source srcset="{dark}" media="(prefers-color-scheme: dark)"><img src="{logo}" alt=""' in shown.html
         assert "Voltar para Vet & Cloud" in shown.text
-        # Those two pictures, and nothing else of their site.
+        # The two pictures, and nothing else of their site.
         assert f"img-src 'self' data: {logo} {dark};" in shown.headers["content-security-policy"]
     assert page.text.index("Vet & Cloud") < page.text.index("Pet Shop da Ana")
 
@@ -422,7 +422,7 @@ def test_a_logo_of_the_pages_own_site_needs_no_permission(service: Service, logo
     page = visit(service)
 
     assert f"img-src {sources};" in page.headers["content-security-policy"]
-    # Without a name beside it, the picture says what it is.
+    # Without a name beside it, the picture has an alternative text.
     assert ('<img src="/brand/logo.svg" alt="Logotipo"' in page.html) == bool(logo)
 
 

@@ -1,4 +1,4 @@
-"""Every text of every route goes by one rule: one line, with a visible character, in UTF-8, each letter as it is."""
+"""Every text of every route follows one rule: one line in UTF-8 with a visible character, stored unchanged."""
 
 import json
 import re
@@ -116,7 +116,7 @@ def refusal(route: str, answer: Answer, kind: str) -> list[dict[str, str]]:
 
 
 def check_sentence(errors: list[dict[str, str]]) -> None:
-    """A person can read what is wrong: no regular expression, and nothing that the text itself would do to a line."""
+    """The message is readable: no regular expression, and no character of the text that would break a line."""
     for error in errors:
         assert not re.search(r"pattern|\^|\\|\[", error["message"]), error
         assert error["message"].isprintable(), error

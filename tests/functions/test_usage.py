@@ -43,7 +43,7 @@ def use(feature: str, source: str, units: int, credits: int = 0) -> dict[str, An
     return {"feature": feature, "source": source, "units": units, "credits": credits}
 
 
-def test_use_is_by_month_unless_told(shop: Service) -> None:
+def test_use_is_by_month_by_default(shop: Service) -> None:
     assert usage(shop) == {
         "account": "acme",
         "time_zone": "America/Sao_Paulo",
@@ -93,7 +93,7 @@ def test_a_span_has_its_own_use_only(shop: Service, query: dict[str, str], units
     assert [sum(use["units"] for use in period["uses"]) for period in body["periods"]] == units
 
 
-def test_a_month_uses_what_its_statement_says(shop: Service) -> None:
+def test_a_month_has_the_use_of_its_statement(shop: Service) -> None:
     statement = shop(STATEMENT, month="2026-07").body["uses"]
 
     [july] = usage(shop, **{"from": "2026-07-01", "to": "2026-08-01"})["periods"]
@@ -133,7 +133,7 @@ def test_an_account_without_use_has_none(service: Service) -> None:
 @pytest.mark.parametrize(
     "query", [{"by": "week"}, {"by": ""}, {"from": "yesterday"}, {"to": "2026-02-30"}, {"at": "1"}]
 )
-def test_a_span_that_is_none_is_rejected(shop: Service, query: dict[str, str]) -> None:
+def test_an_invalid_span_is_rejected(shop: Service, query: dict[str, str]) -> None:
     answer = shop(USAGE, query=query)
 
     assert (answer.status, answer.fields) == (422, list(query))
@@ -148,12 +148,12 @@ def test_use_writes_nothing(shop: Service, clock: Clock) -> None:
     assert shop.stored() == before
 
 
-# What takes long
+# Long spans
 
 
 @dataclass
 class SlowTime(FakeTime):
-    """A clock that moves with each look at it. Each call to the database looks at it once."""
+    """A clock that moves each time it is read. Each call to the database reads it once."""
 
     step: float = 1.0
 

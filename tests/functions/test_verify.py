@@ -18,7 +18,7 @@ from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
-from tests.support.store_driver import FakeTime
+from tests.support.store_driver import FakeTime, entry_items
 from tests.support.stripe_purchases import Storefront
 
 DAY = timedelta(days=1)
@@ -39,7 +39,7 @@ def verify(service: Service) -> Any:
 
 
 def tamper(service: Service, key: tuple[str, str], name: str) -> None:
-    """Somebody else has a hand in the table."""
+    """Change the table from outside the service."""
     table = service.table
     where = {"PK": {"S": key[0]}, "SK": {"S": key[1]}}
     item = table.client.get_item(TableName=table.name, Key=where)["Item"]
@@ -50,7 +50,7 @@ def tamper(service: Service, key: tuple[str, str], name: str) -> None:
 def test_a_table_written_by_the_service_alone_is_sound(
     verify: Any, service: Service, storefront: Storefront, clock: Clock, output: Output
 ) -> None:
-    """A pass is finished once a day."""
+    """A whole pass is finished at once and is due again after some days; the days between read what is new."""
     service.give(5, "acme")
     # By the manager's session, whose key has a claim too.
     storefront.deliver_all(storefront.pay(storefront.buy()))
@@ -59,12 +59,16 @@ def test_a_table_written_by_the_service_alone_is_sound(
     again = verify()
     clock.now += DAY
     next_day = verify()
+    clock.now += 6 * DAY
+    next_week = verify()
 
     assert (first["found"], first["finished"]) == (0, True)
     assert first["read"] >= 5
     assert again == {"read": 0, "found": 0, "finished": True}
-    # Its own rows are there by now.
-    assert next_day == {**first, "read": first["read"] + 2}
+    # One account, and no entry since.
+    assert next_day == {"read": 1, "found": 0, "finished": True}
+    # Its own rows are there by now: two passes, the account's mark and its audit. The recent pass lists the account.
+    assert next_week == {**first, "read": first["read"] + 4 + 1}
     assert output.metric("VerificationFindings") == []
 
 
@@ -165,7 +169,7 @@ def test_a_killed_run_resumes_a_few_pages_back(verify: Any, service: Service, mo
         service.open(f"shop-{number}")
     kept: list[bytes | None] = []
 
-    # Nobody keeps anything for a run that is killed: what counts is what is there while it reads.
+    # A killed run saves nothing at its end: what counts is what it saved while it read.
     before_page(service, monkeypatch, 1, lambda: kept.append(read_pass(service.table)))
     verify()
 
@@ -176,7 +180,7 @@ def test_a_killed_run_resumes_a_few_pages_back(verify: Any, service: Service, mo
 def test_a_position_too_large_for_a_row_is_dropped(
     verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It holds up nothing."""
+    """It blocks nothing."""
     service.open("acme")
     service.give(5)
     rows = len(service.stored())
@@ -203,9 +207,126 @@ def test_a_saved_pass_with_a_future_time_blocks_nothing(verify: Any, service: Se
 
 
 def test_a_row_of_an_unknown_kind_is_found(verify: Any, service: Service) -> None:
-    """It holds up nothing."""
+    """It blocks nothing."""
     service.open("acme")
     unknown: dict[str, Any] = {"PK": {"S": "VOUCHER#1"}, "SK": {"S": "VOUCHER"}}
     service.table.client.put_item(TableName=service.table.name, Item=unknown)
 
     assert verify() == {"read": 4, "found": 1, "finished": True}
+
+
+def test_a_day_later_only_what_is_new_is_read(verify: Any, service: Service, clock: Clock) -> None:
+    for account in ("acme", "zoo"):
+        service.open(account)
+        service.give(5, account)
+    verify()
+    for _ in range(3):
+        service.give(1, "zoo")
+    clock.now += DAY
+
+    # Two accounts in the list; of one of them three entries and its profile.
+    assert verify() == {"read": 2 + 3 + 1, "found": 0, "finished": True}
+    clock.now += DAY
+    assert verify() == {"read": 2, "found": 0, "finished": True}
+
+
+def test_a_change_of_new_rows_is_found_within_a_day(verify: Any, service: Service, clock: Clock) -> None:
+    service.open("acme")
+    service.give(5, "acme")
+    verify()
+    service.give(5, "acme")
+    tamper(service, ("ACCOUNT#acme", "ENTRY#000000000003"), "state")
+    clock.now += DAY
+
+    assert verify()["found"] >= 2
+
+
+def test_a_change_of_old_rows_is_found_by_the_next_whole_pass(verify: Any, service: Service, clock: Clock) -> None:
+    service.open("acme")
+    for _ in range(2):
+        service.give(5, "acme")
+    verify()
+    tamper(service, ("ACCOUNT#acme", "ENTRY#000000000002"), "state")
+    found = []
+    for _ in range(7):
+        clock.now += DAY
+        found.append(verify()["found"])
+
+    assert found[:6] == [0] * 6
+    assert found[6] >= 2
+
+
+def test_the_days_between_whole_passes_are_a_setting(verify: Any, service: Service, clock: Clock) -> None:
+    service.functions.limits["verify"] = {"whole_every": DAY}
+    service.open("acme")
+    rows = verify()["read"]
+    clock.now += DAY
+
+    # Every day a whole pass, so none of what is new.
+    assert verify()["read"] == rows + 4
+
+
+def test_no_recent_pass_begins_before_the_first_whole_one_is_done(verify: Any, service: Service, clock: Clock) -> None:
+    """Without marks it would read every account, as the whole pass does."""
+    service.functions.limits["verify"] = {"page_rows": 2}
+    for number in range(3):
+        service.open(f"shop-{number}")
+    reads = []
+    while not (answer := verify(NONE))["finished"]:
+        clock.now += DAY
+        reads.append(answer["read"])
+
+    assert reads == [2] * len(reads)
+    assert len(reads) > 3
+
+
+def test_a_recent_pass_continues_where_the_last_ran_out_of_time(verify: Any, service: Service, clock: Clock) -> None:
+    for account in ("acme", "zoo"):
+        service.open(account)
+    verify()
+    for account in ("acme", "zoo"):
+        for _ in range(5):
+            service.give(5, account)
+        tamper(service, (f"ACCOUNT#{account}", "ENTRY#000000000004"), "state")
+    clock.now += DAY
+    service.functions.limits["verify"] = {"page_rows": 2}
+
+    answers = [verify(NONE)]
+    while not answers[-1]["finished"]:
+        assert len(answers) < 100
+        answers.append(verify(NONE))
+
+    assert len(answers) > 6
+    assert sum(answer["found"] for answer in answers) >= 4
+    assert verify()["read"] == 0
+
+
+def test_a_recent_pass_with_a_future_time_blocks_nothing(verify: Any, service: Service, clock: Clock) -> None:
+    service.open("acme")
+    verify()
+    clock.now += 3 * DAY
+    verify()
+    clock.now -= 2 * DAY
+
+    assert verify()["read"] == 1
+
+
+def test_a_refund_follows_from_what_was_kept_of_its_purchase(
+    verify: Any, service: Service, storefront: Storefront, clock: Clock
+) -> None:
+    """The day before, its purchase and grant were verified."""
+    purchase = storefront.buy()
+    storefront.deliver_all(storefront.pay(purchase))
+    charge = service.spend(2).body["id"]
+    service.reverse(charge, 1)
+    assert verify()["found"] == 0
+    entries = len(entry_items(service.stored()))
+    storefront.deliver_all(storefront.refund(purchase, 2495))
+    service.reverse(charge, 1)
+    clock.now += DAY
+
+    answer = verify()
+
+    others = [key for key in service.stored() if key[0] == "ACCOUNT#acme" and key[1] > "ENTRY$"]
+    new = len(entry_items(service.stored())) - entries
+    assert (answer["found"], answer["read"]) == (0, 1 + new + len(others))

@@ -23,7 +23,7 @@ def granted(service: Service) -> Service:
     return service
 
 
-def test_a_mistake_of_a_grant_is_taken_back(granted: Service) -> None:
+def test_a_wrong_grant_is_taken_back(granted: Service) -> None:
     answer = granted.void(GRANT_ID, credits=450_000)
 
     assert (answer.status, answer.replayed) == (201, False)
@@ -66,7 +66,7 @@ def test_a_grant_is_found_by_the_lot_that_balance_and_history_show(granted: Serv
 
 
 @pytest.mark.parametrize(("credits", "left"), [(500_001, 500_000), (1_000_000_000, 500_000)])
-def test_a_void_of_more_than_remains_names_what_does(granted: Service, credits: int, left: int) -> None:
+def test_a_void_of_too_much_states_what_remains(granted: Service, credits: int, left: int) -> None:
     before = granted.stored()
 
     answer = granted.void(GRANT_ID, credits=credits)
@@ -115,7 +115,7 @@ def test_a_retry_gets_the_original_response_whatever_came_since(granted: Service
     assert granted.stored() == before
 
 
-def test_a_key_stands_for_one_void(granted: Service) -> None:
+def test_a_key_is_for_one_void(granted: Service) -> None:
     granted.give(3)
     granted.void(GRANT_ID, credits=5, key="the-key")
     before = granted.stored()
@@ -162,7 +162,7 @@ def test_a_refused_void_does_not_use_up_its_key(granted: Service) -> None:
         "ENTRY#000000000002",
     ],
 )
-def test_an_id_that_no_grant_of_the_account_has(granted: Service, id_: str) -> None:
+def test_an_unknown_grant_is_not_found(granted: Service, id_: str) -> None:
     granted.spend(1)
     before = granted.stored()
 
@@ -220,7 +220,7 @@ def test_bought_credits_are_refunded_and_not_voided(service: Service, storefront
         ({"reason": "r", "kind": "promotion"}, "kind"),
     ],
 )
-def test_a_void_that_is_not_well_formed(granted: Service, body: dict[str, Any], field: str) -> None:
+def test_a_malformed_void_is_rejected(granted: Service, body: dict[str, Any], field: str) -> None:
     before = granted.stored()
 
     answer = granted(VOID, json=body, id=GRANT_ID)

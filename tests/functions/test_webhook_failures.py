@@ -19,7 +19,7 @@ GRANTED = ["plan_change", "purchase"]
 
 
 def recovers(storefront: Storefront, service: Service, event: Json) -> None:
-    """What Stripe does after a 5xx: it comes again."""
+    """Stripe's delivery after a 5xx: it sends the event again."""
     storefront.deliver(event)
     assert types(service.stored()) == GRANTED
 
@@ -140,7 +140,7 @@ def test_log_lines_name_their_own_event_only(storefront: Storefront, service: Se
 
 
 def test_an_event_is_retried_until_the_key_may_read_its_session(storefront: Storefront, service: Service) -> None:
-    """A key of another Stripe account: to take that for nothing would let a payment pass unseen."""
+    """The key belongs to another Stripe account: ignoring the event could lose a payment."""
     purchase = storefront.buy()
     [event] = storefront.pay(purchase)
     session = storefront.session(purchase.session or "")

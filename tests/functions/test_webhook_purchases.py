@@ -136,7 +136,7 @@ def test_a_payment_that_does_not_match_is_quarantined(
 
 
 def paid_event(storefront: Storefront) -> list[Json]:
-    """The event of the session that was made first, whatever its record says."""
+    """The event of the session that was created first, whatever its record says."""
     with storefront.fake.state.lock:
         session = storefront.fake.state.newest_first("checkout.session")[1]
         lifecycle.pay(storefront.fake.state, session["id"], "card")
@@ -164,7 +164,7 @@ def test_a_session_that_differs_from_its_record_is_quarantined(
 
 
 def test_inflated_metadata_grants_the_recorded_credits(storefront: Storefront, service: Service) -> None:
-    """Whatever metadata or the event itself say of credits."""
+    """Whatever number of credits the metadata or the event states."""
     purchase = storefront.buy()
     session = storefront.session(purchase.session or "")
     riches = {"credits": "999999", "prepaid_credits": "999999", "amount": "999999", "pack": "credits-1000"}
@@ -206,7 +206,7 @@ def check_quarantine(
     stored = service.stored()
     assert quarantined(stored) == [{"event": event["id"], "mismatches": names}]
     assert types(stored) == ["plan_change"]
-    # Money of its own session has come, and waits; money of another one is no news of this purchase.
+    # A payment of its own session leaves it paid. A payment of another session doesn't concern it.
     came: dict[str, Any] = (
         {} if "session" in names else {"state": "paid", "version": purchase.version + 1, "changed_at": storefront.now}
     )
@@ -295,7 +295,7 @@ def test_an_open_session_changes_nothing(storefront: Storefront, service: Servic
 
 
 def test_the_events_own_payload_is_never_trusted(storefront: Storefront, service: Service) -> None:
-    """Signed, and full of lies about money that the session knows nothing of."""
+    """A signed event with values of a payment that the session doesn't have."""
     purchase = storefront.sell()
     event = {
         "id": "evt_1",

@@ -1,4 +1,4 @@
-"""Which deliveries are believed: the raw bytes, signed with the current or the previous secret, now."""
+"""Which deliveries are accepted: raw bytes that were signed just now with the current or the previous secret."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from tests.support.stripe_purchases import (
     signed,
 )
 
-# Of no interest to us, so that only the signature is what a test is about. Not ASCII only, and not as Python writes it.
+# An event that the service ignores, so that only the signature matters. Not only ASCII, and not formatted as Python
+# does.
 BODY = '{\n  "id": "evt_1", "type": "customer.created",\n"data": {"object": {"name": "Zoé 🐶"}}\n}'.encode()
 NOW = int(START.timestamp())
 TOLERANCE = 300

@@ -117,7 +117,7 @@ def test_another_account_gets_the_same_404_as_a_missing_one(service: Service, ro
     service.open("zoo")
     stranger = service(route, "zoo", json=ASKED[route], by=caller(account="acme"))
     assert service(route, "nobody", json=ASKED[route]) == stranger
-    # One's own, not opened yet.
+    # The token's own account, not opened yet.
     assert service(route, "acme", json=ASKED[route], by=caller(account="acme")) == stranger
 
 
@@ -165,7 +165,7 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
         GET_ACCOUNT: 200,
         PURCHASES: 200,
         PORTAL_SESSION: 201,
-        # No code is set, so none is right; and no such consumption, purchase or grant.
+        # No code is set, and there is no such consumption, purchase or grant.
         **dict.fromkeys((MANAGER_CODE, MANAGER_SESSION, BUY), 403),
         **dict.fromkeys((CONSUMPTION, PURCHASE, CANCEL, VOID), 404),
     }

@@ -24,6 +24,7 @@ from prepaid.payments.webhook import verified_event
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Database
 from tests.simulation.line import quick_client
@@ -160,8 +161,8 @@ def webhook_handler(stand: Stand) -> Any:
         clock=lambda: NOW,
         catalog=CatalogCache(lambda: 0.0),
         crowds=Crowds(lambda: 0.0),
-        cursor_secret=str,
-        codes=lambda: CodeSecrets(pepper="pepper"),
+        cursor_secrets=lambda: Versions({1: ""}),
+        codes=lambda: CodeSecrets(peppers=Versions(versions_of("pepper"))),
         stripe=lambda: open_stripe(API_KEY, ADDRESS),
         webhook_secrets=lambda: (SECRET, PREVIOUS),
         webhook_tolerance_seconds=TOLERANCE_SECONDS,

@@ -34,6 +34,7 @@ from prepaid.core.errors import InvalidRequest
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.events import ID, MAX_METADATA_BYTES, Event
 from prepaid.payments.webhook import verified_event
+from prepaid.store.secrets import Versions
 from tests.fuzzing.deliveries import delivery
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -42,7 +43,8 @@ SECONDS = int(NOW.timestamp())
 SECRET = "whsec_of_the_fuzzer"
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-CURSOR_SECRET = "cursor-secret-of-the-fuzzer"
+CURSOR_SECRETS = Versions({1: "cursor-secret-of-the-fuzzer", 2: "its-successor"})
+OTHER_SECRETS = Versions({1: "another-secret", 2: "and-its-successor"})
 LISTING = "history"
 BODIES: tuple[type[BaseModel], ...] = (
     ConsumptionRequest,
@@ -88,13 +90,13 @@ def cursor(data: bytes) -> None:
     """A cursor, then the list that it is used for: refused, or issued for exactly that list."""
     made, account, name, value = split(data, 4)
     filters = {name: value} if name else {}
-    for text in (made, sign_cursor("7", LISTING, account, filters, CURSOR_SECRET)):
+    for text in (made, sign_cursor("7", LISTING, account, filters, CURSOR_SECRETS)):
         found = position(text, account, filters)
         if found is None:
             assert text == made, "our own cursor is refused"
             continue
-        assert text == sign_cursor(found, LISTING, account, filters, CURSOR_SECRET)
-        assert position(text, account, filters, secret=CURSOR_SECRET + "x") is None
+        assert text == sign_cursor(found, LISTING, account, filters, CURSOR_SECRETS)
+        assert position(text, account, filters, secrets=OTHER_SECRETS) is None
         assert position(text, account, filters, listing=LISTING + "x") is None
         for other in (account, account + "x", account[:-1], account.swapcase()):
             for others in (filters, {}, {name: value + "x"}, {name + value: ""}, {value: name}):
@@ -103,11 +105,11 @@ def cursor(data: bytes) -> None:
 
 
 def position(
-    text: str, account: str, filters: Mapping[str, str], *, listing: str = LISTING, secret: str = CURSOR_SECRET
+    text: str, account: str, filters: Mapping[str, str], *, listing: str = LISTING, secrets: Versions = CURSOR_SECRETS
 ) -> str | None:
     """The cursor's position, or None where it is refused."""
     try:
-        return read_cursor(text, listing, account, filters, secret)
+        return read_cursor(text, listing, account, filters, secrets)
     except CursorInvalid:
         return None
 

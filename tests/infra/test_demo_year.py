@@ -1,4 +1,4 @@
-"""The demo account's year: on any day it is complete, correct, and the same for everybody."""
+"""The demo account's year: complete and correct on any day, and the same for every run of that day."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

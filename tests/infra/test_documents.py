@@ -13,7 +13,15 @@ from prepaid.use_cases.verifying.findings import Code
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     document
-    for pattern in ("*.md", "docs/*.md", "events/*.md", "fake_stripe/*.md", "local/*.md", "tests/*/*.md")
+    for pattern in (
+        "*.md",
+        "clients/*/*.md",
+        "docs/*.md",
+        "events/*.md",
+        "fake_stripe/*.md",
+        "local/*.md",
+        "tests/*/*.md",
+    )
     for document in ROOT.glob(pattern)
 )
 

@@ -1,4 +1,4 @@
-"""AWS's own emulator of the database: fetched as pinned, there for a test, gone afterwards."""
+"""AWS's own emulator of the database: its package is verified, and it stops after the test."""
 
 import socket
 import urllib.error

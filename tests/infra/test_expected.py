@@ -1,6 +1,7 @@
 """The processed template has the values of expected_template.py, and no resource that it does not know."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -26,14 +27,18 @@ def test_parameters_have_safe_defaults_and_limits(template: Template) -> None:
 
 
 def test_there_is_no_other_kind_of_resource(template: Template) -> None:
-    assert {made["Type"] for made in template["Resources"].values()} == expected.KINDS
-    conditional = {name: made["Condition"] for name, made in template["Resources"].items() if "Condition" in made}
+    assert {resource["Type"] for resource in template["Resources"].values()} == expected.KINDS
+    conditional = {
+        name: resource["Condition"] for name, resource in template["Resources"].items() if "Condition" in resource
+    }
     assert conditional == expected.CONDITIONAL
 
 
 def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template) -> None:
     policies = ("DeletionPolicy", "UpdateReplacePolicy")
-    found = {name: tuple(made.get(policy) for policy in policies) for name, made in template["Resources"].items()}
+    found = {
+        name: tuple(resource.get(policy) for policy in policies) for name, resource in template["Resources"].items()
+    }
     # SAM gives a layer's version the policy that its RetentionPolicy asks for.
     kept = {name: policy for name, policy in found.items() if policy not in {(None, None), ("Delete", None)}}
     assert kept == dict.fromkeys(expected.RETAINED, ("Retain", "Retain"))
@@ -92,7 +97,7 @@ def test_the_table_is_protected_and_only_sessions_expire(template: Template) -> 
     assert of_type(template, "AWS::DynamoDB::Table") == {"Table": expected.TABLE}
 
 
-def test_secrets_are_random_until_somebody_writes_them(template: Template) -> None:
+def test_secrets_are_random_until_they_are_written(template: Template) -> None:
     secrets = of_type(template, "AWS::SecretsManager::Secret")
     found = {name: without(secret, "Description") for name, secret in secrets.items()}
     assert found == {name: {"GenerateSecretString": value} for name, value in expected.SECRETS.items()}
@@ -101,7 +106,7 @@ def test_secrets_are_random_until_somebody_writes_them(template: Template) -> No
 def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
     roles = of_type(template, "AWS::IAM::Role")
     assert {name: role["AssumeRolePolicyDocument"] for name, role in roles.items()} == expected.TRUST
-    # No managed policy, no boundary: all that a role may do stands in the template.
+    # No managed policy and no boundary, so the template lists everything that a role may do.
     assert {name for role in roles.values() for name in role} == {"AssumeRolePolicyDocument", "Policies"}
 
 
@@ -126,3 +131,41 @@ def test_alarms_ring_on_the_right_number_and_reach_a_person(template: Template) 
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert {name: without(alarm, "AlarmDescription") for name, alarm in alarms.items()} == expected.ALARMS
     assert of_type(template, "AWS::SNS::Topic") == {"AlarmTopic": expected.TOPIC}
+
+
+def test_a_stack_with_an_existing_table_refers_to_that_one_alone(template: Template) -> None:
+    parts = {**template["Resources"], "Outputs": template["Outputs"]}
+
+    used = references(chosen({name: part for name, part in parts.items() if name != "Table"}, "HasExistingTable"))
+
+    assert "ExistingTable" in used
+    assert "Table" not in used
+    # The stack's own table stays in it, with or without another one.
+    assert "Condition" not in template["Resources"]["Table"]
+
+
+def chosen(part: Any, condition: str) -> Any:
+    """The part of a template with the branch of each Fn::If that it has if this condition is true."""
+    if isinstance(part, list):
+        return [chosen(each, condition) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part.keys() == {"Fn::If"} and part["Fn::If"][0] == condition:
+        return chosen(part["Fn::If"][1], condition)
+    return {name: chosen(each, condition) for name, each in part.items()}
+
+
+def references(part: Any) -> set[str]:
+    """The names that a part of a template refers to."""
+    if isinstance(part, list):
+        return set[str]().union(*map(references, part))
+    if not isinstance(part, dict):
+        return set()
+    found = set[str]().union(*map(references, part.values()))
+    if isinstance(part.get("Ref"), str):
+        found.add(part["Ref"])
+    if isinstance(part.get("Fn::GetAtt"), list):
+        found.add(part["Fn::GetAtt"][0])
+    sub = part.get("Fn::Sub")
+    text = sub[0] if isinstance(sub, list) else sub
+    return found | set(re.findall(r"\$\{(\w+)", text or ""))

@@ -1,4 +1,4 @@
-"""What a new machine may have: folders with a space, a uv that doesn't run, a make that was killed."""
+"""Conditions of a new machine: folders with a space, a uv that doesn't run, a make that was killed."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def test_each_line_of_the_tour_has_a_key_of_its_own() -> None:
 
 
 def test_the_layers_makefile_survives_a_space_in_the_path(tmp_path: Path) -> None:
-    """What make would run, without running it: each use of the folder, for uv too, is one word of the shell."""
+    """The commands of a dry run: each use of the folder is one word of the shell, for uv too."""
     folder = tmp_path / "Área de Trabalho"
 
     done = subprocess.run(
@@ -81,7 +81,7 @@ def test_a_uv_that_does_not_run_is_not_used(tmp_path: Path) -> None:
 
 
 def test_a_proxy_for_the_internet_is_not_asked_for_this_machine() -> None:
-    """What the user has excluded stays excluded, in whatever case it was written."""
+    """The user's own exclusions stay, in upper or lower case."""
     bypassed = """
 import local
 from urllib.request import proxy_bypass

@@ -1,4 +1,4 @@
-"""The door through which containers reach a local stack: open while sam runs, and no longer."""
+"""The forwarder through which containers reach a local stack: it listens only while sam runs."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ from local.processes import HOST, LocalStackError, free_port
 
 @contextmanager
 def echo() -> Iterator[int]:
-    """A program that answers one caller with the same in capitals, once the caller has said all."""
+    """A program that responds to one caller with its text in capitals, once the caller has sent all."""
 
     def answer() -> None:
         with server.accept()[0] as visitor:
@@ -70,7 +70,7 @@ def test_the_forwarder_is_closed_afterwards() -> None:
 
 
 def test_a_remote_address_needs_no_forwarder() -> None:
-    """Docker Desktop's bridge is inside its own machine. 192.0.2.1 is nobody's."""
+    """Docker Desktop's bridge is inside its own virtual machine. 192.0.2.1 is reserved for documentation."""
 
     async def stay() -> str:
         async with door("192.0.2.1", [(free_port(), free_port())]):

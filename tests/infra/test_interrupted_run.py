@@ -1,4 +1,4 @@
-"""`make run` that is ended at any moment, in every way that people end it, leaves no process and no file."""
+"""`make run`, ended at any moment by any signal or a closed terminal, leaves no process and no file."""
 
 import os
 import pty
@@ -36,7 +36,7 @@ class Run:
             while more := os.read(self.terminal, 1024):
                 self.seen.extend(more)
         except OSError:
-            # Linux says so when nobody else has the terminal open.
+            # Linux raises this when no other process has the terminal open.
             pass
         return self.seen.decode()
 
@@ -66,7 +66,7 @@ def started(name: str) -> Run:
     return Run(process, terminal, bytearray())
 
 
-# The first terminal that a session's leader opens becomes the session's own.
+# The first terminal that a session's leader opens becomes the session's controlling terminal.
 ON_A_TERMINAL = """
 import os, sys
 os.close(os.open(os.ttyname(0), os.O_RDWR))

@@ -1,4 +1,4 @@
-"""The layer: what its build leaves out of botocore is what no code calls."""
+"""The layer: its build leaves out only those operations of botocore that no code calls."""
 
 import ast
 import gzip

@@ -1,4 +1,4 @@
-"""What the local cloud carries: many calls at once, in few processes and little disk, gone within seconds."""
+"""The local cloud's capacity: many calls at once, in few processes and little disk space, and a stop within seconds."""
 
 import io
 import json
@@ -22,7 +22,7 @@ from local.function_processes import FUNCTION_PROCESSES, queue_calls, unpacked
 
 FUNCTIONS = 6
 LAYER_FILES = 500
-# Two on a machine at rest; minutes, when each process had its own copy of the layer.
+# It takes two seconds on an idle machine.
 STOP_SECONDS = 15
 # It takes long enough that calls overlap.
 HANDLER = """

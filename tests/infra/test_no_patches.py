@@ -1,4 +1,4 @@
-"""No test patches our own code: what a test needs comes in by an argument, or happens on the wire."""
+"""No test patches our own code: a test passes what it needs as an argument, or intercepts the wire."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ import pytest
 
 from local.processes import ROOT
 
-OURS = ("prepaid", "functions", "fake_stripe", "local", "bench")
+OURS = ("prepaid", "functions", "fake_stripe", "local", "bench", "prepaid_client")
 TESTS = ("tests", "fake_stripe/tests", "bench")
 
 
@@ -62,7 +62,7 @@ def is_named_patch(node: ast.Call, target: ast.expr, ours: set[str]) -> bool:
         case ["setattr" | "delattr"]:
             return root_of(target) in ours
         case [*_, "setattr" | "delattr"] | [*_, "patch", "object"]:
-            # Only an object and a name, or a dotted name: who reads the line sees what is patched.
+            # Only an object and a name, or a dotted name: then the line shows what is patched.
             named = node.args[1] if len(node.args) > 2 or ast.unparse(node.func).endswith("object") else target
         case [*_, "patch"] | [*_, "patch", "dict"]:
             named = target

@@ -1,4 +1,4 @@
-"""What is created from the API's OpenAPI body is what the body says, and silence opens nothing."""
+"""The API's routes are created as its OpenAPI body says, and a route without security isn't open."""
 
 import pytest
 

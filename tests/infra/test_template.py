@@ -19,7 +19,7 @@ from tests.support.expected_template import FUNCTIONS
 from tests.support.partitions import PARTITIONS
 from tests.support.template import TEMPLATE, actions_of, of_type, read_template, resources_of, statements_of
 
-# As Stripe's dashboard calls what its API calls otherwise.
+# Names of Stripe's dashboard that differ from those of its API.
 STRIPE_RESOURCES = {
     "Charges and Refunds": "refund",
     "Checkout Sessions": "checkout_session",
@@ -98,7 +98,7 @@ LISTS_PURCHASES = ("CheckoutRole", "dynamodb:Query")
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_permission_names_kinds_of_items_that_exist(template: dict[str, Any], role: str) -> None:
-    """A pattern such as A* would be used as much as ACCOUNT#*, so test_least_privilege would not find it too wide."""
+    """A pattern such as A* covers the same calls as ACCOUNT#*, so test_least_privilege would not find it too wide."""
     verbs = [
         action
         for statement in statements_of(template, role)
@@ -111,12 +111,15 @@ def test_a_permission_names_kinds_of_items_that_exist(template: dict[str, Any], 
         [verb, *_] = actions_of(statement)
         if not verb.startswith("dynamodb:"):
             continue
-        index = [("Sub", "${Table.Arn}/index/PurchasesByState")] if (role, verb) == LISTS_PURCHASES else []
-        assert resources_of(statement) == [("GetAtt", "Table.Arn"), *index]
+        index = (role, verb) == LISTS_PURCHASES
+        existing, own = ("Ref", "ExistingTable"), ("GetAtt", "Table.Arn")
+        indices = [("Sub", f"${{{name}}}/index/PurchasesByState") for name in ("ExistingTable", "Table.Arn")]
+        tables: list[Any] = [[existing, indices[0]], [own, indices[1]]] if index else [existing, own]
+        assert resources_of(statement) == [("If", ["HasExistingTable", *tables])]
         if (role, verb) == ("VerifyRole", "dynamodb:Scan"):
             assert "Condition" not in statement
             continue
-        # What the one right to change an item names besides, test_least_privilege holds.
+        # test_least_privilege tests the further conditions of the one right to change an item.
         assert set(statement["Condition"]) - {"ForAllValues:StringEquals"} == {"ForAllValues:StringLike"}
         assert ("ForAllValues:StringEquals" in statement["Condition"]) == (verb == "dynamodb:UpdateItem")
         assert set(statement["Condition"]["ForAllValues:StringLike"]) == {"dynamodb:LeadingKeys"}
@@ -145,7 +148,7 @@ def test_no_role_is_granted_a_wildcard(template: dict[str, Any]) -> None:
             assert statement["Effect"] == "Allow"
             assert not any("*" in action for action in actions_of(statement)), role
             for resource in resources_of(statement):
-                assert isinstance(resource, tuple), "a resource of this stack, not an address spelled out"
+                assert isinstance(resource, tuple), "a resource of this stack, not a literal ARN"
 
 
 def test_alarms_watch_metrics_that_the_code_publishes(template: dict[str, Any]) -> None:
@@ -172,7 +175,7 @@ def test_operators_find_every_metric_and_whether_an_alarm_watches_it(template: d
 
 
 def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str, Any]) -> None:
-    """What signs the webhook's deliveries is in the webhook's secret alone."""
+    """Only the webhook's secret has the signing secrets of deliveries."""
     generated = {
         name.removesuffix("StripeSecret"): secret["GenerateSecretString"]
         for name, secret in of_type(template, "AWS::SecretsManager::Secret").items()

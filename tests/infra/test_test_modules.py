@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = [ROOT / "tests", ROOT / "fake_stripe" / "tests"]
-# The folders that hold no program and no helper.
-ONLY_TESTS = ["functions", "infra", "property", "security", "stack", "store", "unit"]
+# Folders with tests only.
+ONLY_TESTS = ["client", "functions", "infra", "property", "security", "stack", "store", "unit"]
 
 
 def imported_by(module: ast.Module) -> Iterator[str]:

@@ -48,8 +48,8 @@ from tests.support.core_builders import (
     a_payment_status,
     a_purchase,
     an_account,
+    expired_in,
     followed,
-    lapsed_in,
     run,
     some_terms,
 )
@@ -117,8 +117,8 @@ class PurchasesOverTime(RuleBasedStateMachine):
         assert mismatches(self.purchases[name], status) == ()
         for _ in range(MOST_STEPS):
             before = self.purchases[name]
-            lapsed = lapsed_in(before, [entry.after for entry in self.entries], self.now) + self.lost_by_holds(before)
-            step = next_step(before, status, self.now, expired_unspent=lapsed)
+            expired = expired_in(before, [entry.after for entry in self.entries], self.now) + self.lost_by_holds(before)
+            step = next_step(before, status, self.now, expired_unspent=expired)
             if step is None:
                 return
             assert step.purchase.version == before.version + 1

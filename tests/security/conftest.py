@@ -1,4 +1,4 @@
-"""The attacks run where the functions' tests run: on an AWS in this process."""
+"""Fixtures of the security tests: those of the functions' tests, on an AWS in this process."""
 
 from tests.support.moto_fixtures import aws, table
 

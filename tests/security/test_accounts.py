@@ -9,9 +9,9 @@ from tests.support.contract import routes_of_an_account, smallest_body
 from tests.support.gateway_events import Claims
 from tests.support.in_process import Service
 
-# All that any token may be allowed, so that the account alone decides.
+# Every scope, so that only the account decides.
 SCOPES = "prepaid/admin prepaid/buy prepaid/consume prepaid/read"
-# Spelled like the token's own account, to a reader, a file system or a careless comparison.
+# Names that a reader, a file system or a careless comparison could take for the token's own account.
 LIKE_ACME = [
     "ACME",
     "Acme",
@@ -47,7 +47,7 @@ def bound(account: Any) -> Claims:
 
 @pytest.fixture
 def town(service: Service) -> Service:
-    """acme, to which tokens are bound, and zoo, which has something to lose."""
+    """acme, to which the tokens are bound, and zoo, the account under attack."""
     service.open("acme", credits=3)
     service.open("zoo", credits=5)
     service.set_code(account="zoo")

@@ -1,7 +1,7 @@
-"""What is compared with a secret is compared by hmac.compare_digest, which takes as long wherever the difference is.
+"""Secrets are compared by hmac.compare_digest only, whose duration doesn't depend on where the texts differ.
 
-Proven by letting that function find everything equal: what somebody made up passes then, so nothing else has looked.
-A manager session's token isn't compared at all: it is looked up by its digest.
+The proof: with that function replaced by one that always returns equal, invented values pass, so no other comparison
+exists. A manager session's token isn't compared at all: it is looked up by its digest.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def change_with_another_code(service: Service) -> Answer:
         (turn_page, 400, 200),
         (deliver_anothers, 400, 200),
         (try_another_code, 403, 201),
-        # The right code, and then the new one is the old one too.
+        # Any code is then right, and the new code equals the old one.
         (change_with_another_code, 403, 422),
     ],
 )
@@ -63,6 +63,6 @@ def test_a_session_is_found_by_its_tokens_digest(service: Service) -> None:
 
     token = service.manager_session()
 
-    made: Stored = {key: row for key, row in service.stored().items() if key not in before}
-    assert f"SESSION#{sha256(token.encode()).hexdigest()}" in {partition for partition, _ in made}
+    added: Stored = {key: row for key, row in service.stored().items() if key not in before}
+    assert f"SESSION#{sha256(token.encode()).hexdigest()}" in {partition for partition, _ in added}
     assert token not in str(service.stored())

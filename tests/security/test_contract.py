@@ -1,4 +1,4 @@
-"""Whatever a client makes of openapi.json, the functions answer as it says. The deployed stack's turn: tests/stack."""
+"""Whatever a client sends, the functions respond as openapi.json says. tests/stack asks the deployed stack."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_every_bound_of_the_contract_gets_a_documented_response(
         explore(url, TOKENS, words, tmp_path, phases="coverage", examples=1)
 
 
-LIES: dict[str, tuple[dict[str, Any], str]] = {
+WRONG_RESPONSES: dict[str, tuple[dict[str, Any], str]] = {
     BALANCE: ({"statusCode": 500}, "Server error"),
     GET_ACCOUNT: ({"statusCode": 418}, "Undocumented status code"),
     PACKS: ({"headers": {"Content-Type": "text/html"}}, "Undocumented Content-Type"),
@@ -62,19 +62,19 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def test_the_explorer_finds_responses_outside_the_contract(service: Service, tmp_path: Path) -> None:
-    """Or else its silence would prove nothing."""
+    """Otherwise a run without findings would prove nothing."""
     service.open()
-    others = tuple(set(routes()) - set(LIES))
+    others = tuple(set(routes()) - set(WRONG_RESPONSES))
 
     def send(event: Event) -> dict[str, Any]:
-        truth = service.functions[FUNCTION_OF[event["routeKey"]]](event, Context())
-        return truth | LIES[event["routeKey"]][0]
+        response = service.functions[FUNCTION_OF[event["routeKey"]]](event, Context())
+        return response | WRONG_RESPONSES[event["routeKey"]][0]
 
     with bridge(send) as url, pytest.raises(AssertionError) as found:
         explore(url, TOKENS, {"path.account": ["acme"]}, tmp_path, examples=1, without=others)
 
     report = str(found.value)
-    for _, complaint in LIES.values():
+    for _, complaint in WRONG_RESPONSES.values():
         assert complaint in report, report
 
 

@@ -1,4 +1,5 @@
-"""A header that came twice, joined with a comma as API Gateway does: one meaning, never one for each reader."""
+"""A header that came twice, joined with a comma as API Gateway does: it has one meaning for every part of the
+service."""
 
 import json
 

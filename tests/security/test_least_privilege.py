@@ -1,8 +1,7 @@
 """Each function may do what it does and nothing else: every right of its role is used, every call it makes is allowed.
 
-What is recorded is one life of a few accounts, through all functions, each in the environment that the template gives
-it. A right, a secret or a variable that this life has no use for fails here by its name: take it away, or add to the
-life what needs it.
+The tests record the life of a few accounts through all functions, each with the environment that the template gives it.
+A right, a secret or a variable that this life doesn't use fails here by its name: remove it, or extend the life.
 """
 
 import secrets
@@ -52,7 +51,7 @@ DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-# Who else uses a function's role or environment than its own code, and so leaves no call here.
+# Rights and variables that Lambda or a library uses, not the function's own code, so no call is recorded.
 BY_LAMBDA = {
     "logs:CreateLogStream": "the runtime writes the function's own log group",
     "logs:PutLogEvents": "the runtime writes the function's own log group",
@@ -78,7 +77,7 @@ class Recorded:
 
 # The settings that each dependency is made of.
 SETTINGS_OF = {
-    "cursor_secret": ("cursor_secret_name",),
+    "cursor_secrets": ("cursor_secret_name",),
     "codes": ("pepper_secret_name",),
     # A function that reads sessions at Stripe knows the name of its own stack.
     "stripe": ("stripe_secret_name", "stripe_api_base", "stripe_stack"),
@@ -161,7 +160,7 @@ def deployed_secrets(aws: None) -> None:
 def recorded(
     template: Template, deployed_secrets: None, service: Service, fake: RunningFake, clock: Clock
 ) -> Iterator[Recorded]:
-    """Every call of the functions to AWS, each with its own variables and nothing kept from before."""
+    """Every call of the functions to AWS, each function with its own variables and empty caches."""
     recorded = Recorded()
     real = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -178,6 +177,8 @@ def recorded(
             # Every function uses its table.
             recorded.reads.add((function, "table_name"))
             service.functions.deps[function] = watched(deps, recorded)
+        # The verifier reads it while it starts.
+        recorded.reads.add(("verify", "verify_whole_days"))
         yield recorded
 
 
@@ -206,13 +207,13 @@ def deployed_with(variables: Template, function: str, service: Service, fake: Ru
 
 
 def secret_name(variable: str, function: str) -> str:
-    """What the test bench calls the secret of this variable."""
+    """The name of this variable's secret in the tests."""
     kind = variable.removesuffix("_SECRET_NAME").lower()
     return f"stripe-{function}" if kind == "stripe" else kind
 
 
 def used_by(client: Any, operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
-    """Which rights a call needs, as (action, what it is used on)."""
+    """The rights that a call needs, as (action, partition or secret)."""
     service = client.meta.service_model.service_name
     if service == "dynamodb":
         return [(f"dynamodb:{verb}", partition) for verb, partition in touched(operation, params)]
@@ -221,7 +222,7 @@ def used_by(client: Any, operation: str, params: dict[str, Any]) -> list[tuple[s
 
 @pytest.fixture
 def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Clock) -> Recorded:
-    """Something of everything that the functions do, account acme being the customer."""
+    """Everything that the functions do at least once, with acme as the customer."""
     administer(service)
     spend_and_look(service, clock)
     erase(service)
@@ -230,7 +231,7 @@ def life(recorded: Recorded, service: Service, storefront: Storefront, clock: Cl
     hear_of_money(storefront)
     reconcile(service, storefront, clock)
     sweep(service, clock)
-    verify(service)
+    verify(service, clock)
     return recorded
 
 
@@ -238,7 +239,7 @@ def administer(service: Service) -> None:
     service.open("zoo")
     assert service(GET_ACCOUNT).status == 200
     assert service(ACCOUNTS, query={"limit": "1"}).body["accounts"]
-    # A cursor that nobody signed makes the function read the secret as one on a second page does.
+    # A cursor with a wrong signature makes the function read the secret, as that of a second page does.
     assert service(ACCOUNTS, query={"cursor": f"acme.{'0' * 64}"}).status == 400
     promotion = {"credits": 5, "kind": "promotion", "reason": "welcome"}
     grants = [service(GRANT, json=promotion, key="promotion") for _ in range(2)]
@@ -271,7 +272,7 @@ def spend_and_look(service: Service, clock: Clock) -> None:
 
 
 def erase(service: Service) -> None:
-    """Twice with one key: the second time the walk is found, and then the claim."""
+    """Twice with one key: the second request finds the saved walk, then the claim."""
     assert service(CONSUME, json={"feature": "sticker", "customer": "Maria Pereira"}).status == 201
     assert [service.erase("Maria Pereira", key="erase").body["entries"] for _ in range(2)] == [1, 1]
 
@@ -281,7 +282,7 @@ def buy(service: Service, storefront: Storefront) -> None:
     answers = [service.buy(session=session, key="purchase") for _ in range(2)]
     assert [answer.status for answer in answers] == [201, 201]
     assert service(PURCHASES, by=BUYER).body["purchases"]
-    # A cursor that nobody signed makes the function read the secret as one on a second page does.
+    # A cursor with a wrong signature makes the function read the secret, as that of a second page does.
     assert service(PURCHASES_BY_STATE, None, query={"state": "open"}).body["purchases"]
     assert service(PURCHASES, by=BUYER, query={"cursor": f"{answers[0].body['id']}.{'0' * 64}"}).status == 400
     assert service(PURCHASE, id=answers[0].body["id"], by=BUYER).status == 200
@@ -290,7 +291,7 @@ def buy(service: Service, storefront: Storefront) -> None:
 
 
 def visit_the_page(service: Service, clock: Clock) -> None:
-    """A manager enters while somebody else tries a code, looks around for more than five minutes, and leaves.
+    """A manager enters while another client tries a code, uses the page for more than five minutes, and signs out.
 
     The first view sums up a month that ended, and reads the reason of a grant from before the last lines.
     """
@@ -318,7 +319,7 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     # Closed by now, and not stored yet.
     assert browser.open("/portal/reports?month=2026-06").status == 200
     assert browser.send(page.form("/portal/language"), language="en").status == 200
-    # An old browser says only where the form comes from.
+    # An old browser sends only the form's origin.
     sent = {name: value for name, value in OWN_FORM.items() if name != "sec-fetch-site"}
     assert browser.request("POST", "/portal/language", body="language=es", headers=sent).status == 403
     buy_on_the_page(service, browser)
@@ -344,7 +345,7 @@ def buy_on_the_page(service: Service, browser: Browser) -> None:
 
 
 def hear_of_money(storefront: Storefront) -> None:
-    """A payment, money back, and a payment that doesn't fit."""
+    """A payment, its refund, and a payment that doesn't match."""
     bought = storefront.buy()
     storefront.deliver_all(storefront.pay(bought))
     storefront.deliver_all(storefront.refund(bought, 100))
@@ -379,7 +380,7 @@ def sweep(service: Service, clock: Clock) -> None:
         assert service.functions["expiry_sweep"]({}, Context(remaining=120_000))["recorded"]
 
 
-def verify(service: Service) -> None:
+def verify(service: Service, clock: Clock) -> None:
     """What looks wrong is looked at again: rows that somebody else has changed or added."""
     kinds = (
         "ACCOUNT#acme",
@@ -407,6 +408,10 @@ def verify(service: Service) -> None:
     service.table.client.put_item(TableName=service.table.name, Item=unknown)
     with acting_as("verify"):
         assert service.functions["verify"]({}, Context(remaining=900_000))["found"] >= len(kinds)
+    # A day later only what is new is read, by the list of accounts.
+    clock.now += timedelta(days=1)
+    with acting_as("verify"):
+        assert service.functions["verify"]({}, Context(remaining=900_000))["finished"]
 
 
 def rights(template: Template, function: str) -> set[tuple[str, str]]:
@@ -425,7 +430,7 @@ def rights(template: Template, function: str) -> set[tuple[str, str]]:
 
 
 def uses(template: Template, recorded: Recorded, function: str) -> set[tuple[str, str]]:
-    """What the function did, secrets by their resource's name."""
+    """The calls of the function, with secrets by their resource's name."""
     secret_of = {
         secret_name(name, function): value[1]
         for name, value in variables(template, function).items()
@@ -446,7 +451,7 @@ def test_every_right_is_used(template: Template, life: Recorded) -> None:
 
 
 def test_every_call_is_allowed(template: Template, life: Recorded) -> None:
-    """Secrets too, and any service that nobody thought of."""
+    """Including secrets and unexpected services."""
     forbidden = {
         (function, done, on)
         for function in NAMES
@@ -475,8 +480,8 @@ def test_rights_used_by_lambda_itself_name_one_resource(template: Template, func
 def test_a_schedule_may_only_start_its_function(template: Template) -> None:
     """And report the events that it gave up."""
     roles = {}
-    for name, made in template["Resources"].items():
-        for event in made.get("Properties", {}).get("Events", {}).values():
+    for name, resource in template["Resources"].items():
+        for event in resource.get("Properties", {}).get("Events", {}).values():
             if event["Type"] == "ScheduleV2":
                 schedule = event["Properties"]
                 roles[schedule["RoleArn"][1].partition(".")[0]] = {
@@ -496,8 +501,8 @@ def test_only_one_role_may_change_an_item_and_only_its_texts(template: Template)
     """Every other right to write puts whole items, each under its own condition, or deletes rows of no ledger."""
     changing = [
         (role, statement)
-        for role, made in template["Resources"].items()
-        if made["Type"] == "AWS::IAM::Role"
+        for role, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
         for statement in statements_of(template, role)
         if any(fnmatchcase("dynamodb:UpdateItem", action) for action in actions_of(statement))
     ]
@@ -511,6 +516,6 @@ def test_only_one_role_may_change_an_item_and_only_its_texts(template: Template)
 
 
 def test_there_are_no_other_roles(template: Template) -> None:
-    roles = {name for name, made in template["Resources"].items() if made["Type"] == "AWS::IAM::Role"}
+    roles = {name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::IAM::Role"}
     scheduled = {name for name in roles if name.endswith("ScheduleRole")}
     assert roles - scheduled == {f"{logical(function)}Role" for function in NAMES}

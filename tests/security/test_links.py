@@ -1,4 +1,4 @@
-"""Links, cookies and headers that go out: nothing that comes in with a request leads anybody anywhere else.
+"""Links, cookies and headers of responses: no part of a request can redirect a reader to another site.
 
 The payment page's own links and texts are attacked in fake_stripe/tests/test_page.py.
 """
@@ -68,7 +68,7 @@ def test_no_body_has_a_return_address(service: Service, storefront: Storefront, 
 
 @pytest.mark.parametrize("route", routes())
 def test_cookies_are_neither_read_nor_set(service: Service, route: str) -> None:
-    """Nor is any answer a page that a browser would run."""
+    """Nor is any response a page that a browser would run."""
     service.open()
     event = http_event(route, path={"account": "acme", "id": "pur_0"}, claims=None, body="{}")
     token = "a.b.c"
@@ -87,7 +87,7 @@ def test_cookies_are_neither_read_nor_set(service: Service, route: str) -> None:
 @pytest.mark.parametrize("text", BREAKS, ids=ascii)
 @pytest.mark.parametrize("route", WITH_A_BODY)
 def test_no_text_breaks_a_header_or_log_line(service: Service, route: str, text: str) -> None:
-    """In the account's name or in a member of the body: refused, and nothing of it is written or comes back."""
+    """In the account's name or in a field: refused, and no part of it is stored or returned."""
     service.open()
     body = smallest_body(route)
     before = service.stored()

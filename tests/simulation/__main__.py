@@ -23,7 +23,7 @@ SHORTEN_SECONDS = 120
 
 
 def main() -> int:
-    """Play, and say how it went."""
+    """Play, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--operations", type=int, default=1_000_000, help="steps altogether")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
@@ -83,7 +83,7 @@ def play_bundle(bundle: tuple[int, int, int]) -> tuple[Failure | None, Counter[s
 
 
 def failure_text(failure: Failure, length: int) -> str:
-    """What broke, and the shortest way there."""
+    """The broken rule, and the shortest history that breaks it."""
     stage, deadline = Stage(), time.monotonic() + SHORTEN_SECONDS
     with stage.set():
         shortest = shorten(stage, failure, lambda: time.monotonic() < deadline)

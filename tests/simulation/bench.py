@@ -1,4 +1,4 @@
-"""A place to break things: the real handlers over a database and a Stripe in memory; each call can meet a fault.
+"""Runs the real handlers over a database and a Stripe in memory; each call can meet a fault.
 
 Every invocation is a cold start, nothing waits, and the clock stands still unless a fault moves it.
 """
@@ -28,6 +28,7 @@ from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
@@ -57,7 +58,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
 }
 
-# What meets a call. It gets a function that sends the call, may call it, and returns what the wire below returned.
+# A fault of a call. It gets a function that sends the call, may call it, and returns what the wire below returned.
 type Meet = Callable[[Callable[[], Any]], Any]
 
 
@@ -66,7 +67,7 @@ def no_fault(_number: int, _call: str) -> None:
 
 
 class Killed(BaseException):
-    """The function's process ended here: nothing of it runs any more."""
+    """The function's process ended here."""
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Context:
 
 
 class Refusing(WholeDatabase):
-    """A database that cancels the next transaction on request, as if another one were in its way."""
+    """A database that on request cancels the next transaction, as if it conflicted with another one."""
 
     cancelled_for = ""
 
@@ -102,7 +103,7 @@ class Refusing(WholeDatabase):
 
 @dataclass(frozen=True)
 class Saved:
-    """Everything that outlives a function: what a fresh start of a cell is made from."""
+    """Everything that outlives a function's process, from which a cell starts again."""
 
     items: Snapshot
     stripe: bytes
@@ -111,7 +112,7 @@ class Saved:
 
 
 class Bench:
-    """calls: what the watched invocations asked of the database and of Stripe. meet: what the n-th of them meets."""
+    """calls: the watched invocations' calls to the database and to Stripe. meet: the fault of the n-th of them."""
 
     def __init__(self, client: Any, retries: quota.RetryQuota, *, quick: bool) -> None:
         self.database = Refusing(TABLE)
@@ -120,9 +121,9 @@ class Bench:
         self.ended_at: list[int] = []
         self.meet: Callable[[int, str], Meet | None] = no_fault
         self.watched = False
-        # What every further call of this invocation meets.
+        # The fault of every further call of this invocation.
         self.from_here: Callable[[str], Meet] | None = None
-        # Whether this invocation was killed: what it does on its way out was never done.
+        # Whether this invocation was killed: its further calls have no effect.
         self.killed = False
         self.remaining_milliseconds = PLENTY_MILLISECONDS
         self.now = START
@@ -141,7 +142,7 @@ class Bench:
             attach(client, self.database, self._plan)
         deadline = Deadline(at=0.0, clock=lambda: self.monotonic, sleep=self._sleep, jitter=lambda: 0.5)
         self.table = Table(client=self.client, name=TABLE, deadline=deadline)
-        # What a test itself asks has no deadline; each request of a function gets its own.
+        # The test's own calls have no deadline; each request of a function gets one.
         self.service = Service(replace(self.table, deadline=NO_DEADLINE), self._functions())
         self.storefront = Storefront(self.service, SimpleNamespace(state=self.state, url=ADDRESS), self)  # type: ignore[arg-type]
 
@@ -161,13 +162,13 @@ class Bench:
             self.remaining_milliseconds = PLENTY_MILLISECONDS
 
     def forget(self) -> None:
-        """What a new process doesn't know."""
+        """Clear what a new process doesn't have."""
         self.service.functions.deps.update({name: self._deps() for name in NAMES})
         self.retries.release(quota.RetryQuota.INITIAL_CAPACITY)
 
     @contextmanager
     def unwatched(self) -> Iterator[None]:
-        """What somebody else does meets no fault and isn't counted."""
+        """Calls of other processes meet no fault and aren't counted."""
         kept = self.watched, self.from_here, self.remaining_milliseconds
         self.watched, self.from_here, self.remaining_milliseconds = False, None, PLENTY_MILLISECONDS
         yield
@@ -211,7 +212,7 @@ class Bench:
         self._draws = saved.draws
 
     def _functions(self) -> Functions:
-        """Each function in a process of its own, with no more than a fresh one has."""
+        """Each function in its own process, with empty caches."""
         return Functions(apps(), {name: self._deps() for name in NAMES})
 
     def _deps(self) -> Deps:
@@ -220,8 +221,10 @@ class Bench:
             clock=lambda: floor_to_millisecond(self.now + self.skew),
             catalog=CatalogCache(lambda: self.monotonic),
             crowds=Crowds(lambda: self.monotonic),
-            cursor_secret=lambda: "cursor secret",
-            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self.draw, slow_digest=QUICK_DIGEST),
+            cursor_secrets=lambda: Versions(versions_of("cursor secret")),
+            codes=lambda: CodeSecrets(
+                peppers=Versions(versions_of("pepper")), random_bytes=self.draw, slow_digest=QUICK_DIGEST
+            ),
             stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
             webhook_secrets=lambda: (CURRENT_SECRET,),
             webhook_tolerance_seconds=300,
@@ -262,7 +265,7 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
         with mock.patch("botocore.retries.standard.quota.RetryQuota", return_value=retries):
             client = open_dynamodb()
         bench = Bench(client, retries, quick=quick)
-        # Nor does it know what other tests of this process have built.
+        # Nor does it have what other tests of this process have cached.
         bench.forget()
         stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
         stack.enter_context(reached(bench.wire))

@@ -4,7 +4,8 @@ It speaks the wire's JSON (binary as base64 text) and is exact, never eventual: 
 texts. What isn't modelled raises NotImplementedError. tests/simulation/test_database.py holds it against MiniStack and
 DynamoDB Local, answer by answer.
 
-Items, once stored, are never changed in place: what answers and snapshots hold may be kept, and must not be changed.
+Items, once stored, are never changed in place: callers may keep the items of answers and snapshots, but must not
+change them.
 """
 
 import re
@@ -89,7 +90,7 @@ class Database:
     def _get_item(self, request: dict[str, Any]) -> Answer:
         _know(request, "TableName", "Key", "ConsistentRead")
         if not request.get("ConsistentRead"):
-            raise NotImplementedError("a read that may be stale decides about nothing here")
+            raise NotImplementedError("the service makes consistent reads only")
         rows = self._rows(request)
         found = rows.get(key_in(request["Key"]))
         return {"Item": found} if found is not None else {}
@@ -99,7 +100,7 @@ class Database:
         [(name, asked)] = request["RequestItems"].items()
         _know(asked, "Keys", "ConsistentRead")
         if not asked.get("ConsistentRead"):
-            raise NotImplementedError("a read that may be stale decides about nothing here")
+            raise NotImplementedError("the service makes consistent reads only")
         rows, wanted = self._rows({"TableName": name}), [key_in(key) for key in asked["Keys"]]
         if not 1 <= len(wanted) <= MAX_BATCH_KEYS or len(set(wanted)) < len(wanted):
             raise invalid("Provided list of item keys contains duplicates, or not 1 to 100 of them")
@@ -117,9 +118,9 @@ class Database:
         """SET of one attribute to a value: what the store uses."""
         _know(request, "TableName", "Key", "UpdateExpression", *CONDITIONAL, "ReturnValues")
         rows, key = self._rows(request), key_in(request["Key"])
-        found = SET_ATTRIBUTE.fullmatch(request["UpdateExpression"])
+        found = SET_ATTRIBUTE.fullmatch(request.get("UpdateExpression", ""))
         if not found:
-            raise NotImplementedError(request["UpdateExpression"])
+            raise NotImplementedError(request.get("UpdateExpression"))
         values = dict(request["ExpressionAttributeValues"])
         value = values.pop(found[2])
         condition = condition_of({**request, "ExpressionAttributeValues": values})
@@ -134,7 +135,7 @@ class Database:
         return _one_write(rows, key, condition_of(request), request, lambda: rows.delete(key))
 
     def _query_index(self, request: dict[str, Any]) -> Answer:
-        """The service's one question to an index: the keys of one partition below a sort key, highest first."""
+        """The service's one query of an index: the keys of one partition below a sort key, highest first."""
         _know(
             request,
             *("TableName", "IndexName", "KeyConditionExpression", "ExpressionAttributeValues", "Limit"),
@@ -164,7 +165,7 @@ class Database:
             "ConsistentRead",
         )
         if not request.get("ConsistentRead"):
-            raise NotImplementedError("a read that may be stale decides about nothing here")
+            raise NotImplementedError("the service makes consistent reads only")
         rows = self._rows(request)
         limit = request.get("Limit", 0)
         if "Limit" in request and limit < 1:
@@ -260,7 +261,7 @@ class _Rows:
 
 
 class _Write:
-    """One member of a transaction, checked as far as it can be without looking at the table."""
+    """One member of a transaction, checked as far as possible without the table."""
 
     __slots__ = ("condition", "fault", "item", "key", "kind", "returns_old", "rows", "size", "table")
 
@@ -323,7 +324,7 @@ def _one_write(
 
 
 def _know(request: Mapping[str, Any], *members: str) -> None:
-    """Nothing that was asked for may be overlooked."""
+    """Refuse a parameter that the model doesn't have."""
     unknown = request.keys() - set(members)
     if unknown:
         raise NotImplementedError(f"members {sorted(unknown)}")

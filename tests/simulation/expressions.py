@@ -1,7 +1,7 @@
-"""DynamoDB's expressions, as far as the store may come to use them: parsed once a text, then evaluated on items.
+"""DynamoDB's expressions, as far as the store may use them: each text is parsed once, then evaluated on items.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
-Top-level attributes only. What isn't modelled raises NotImplementedError: no condition is ever overlooked.
+Top-level attributes only. What isn't modelled raises NotImplementedError, so no condition is silently ignored.
 """
 
 import operator
@@ -36,7 +36,7 @@ OPERAND_TYPES = {**dict.fromkeys((*ORDERINGS, "between"), ORDERED), "begins_with
 
 
 class Invalid(Exception):
-    """The expression, or what it was given, is refused before any item is looked at."""
+    """The expression or its values are refused before any item is read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ type Act = Callable[[], object]
 
 
 def applies(fault: str, call: str) -> bool:
-    """Whether a call can meet it: a single read is in no transaction's way, and Stripe's reads carry no key."""
+    """Whether a call can meet it: a single read conflicts with no transaction, and Stripe's reads carry no key."""
     return fault != "conflict" or not (call in READS or call.startswith("stripe GET"))
 
 
@@ -137,7 +137,7 @@ def _conflict(bench: Bench, call: str, send: Callable[[], Any]) -> Any:
     return send()
 
 
-# A lost answer, no answer, a server's error, and "slow down".
+# A lost response, no response, a server's error, and "slow down".
 DATABASE: tuple[Meet, Meet, Meet, Meet] = (
     wire.answer_lost,
     wire.no_answer,

@@ -1,4 +1,4 @@
-"""A request as it is sent, while its function runs, and as it is answered."""
+"""A request: as it is sent, while its function runs, and its response."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class Killed(BaseException):
-    """The function is gone, in the middle of a call. No handler catches it, as none would outlive it."""
+    """The function's process ended during a call. No handler catches this."""
 
 
 @dataclass
 class Machine:
-    """One of a function's machines: what stays warm on it, and how far its clock is off."""
+    """One of a function's machines: its warm state, and the error of its clock."""
 
     catalog: CatalogCache
     crowds: Crowds
@@ -33,7 +33,7 @@ class ClientRequest:
     """A request as a client can send it again.
 
     signature: what the request asks for, without its headers. details: what its checks need to know.
-    request: the same in the oracle's words, where it leads to an entry.
+    request: the same in the oracle's form, if it leads to an entry.
     """
 
     kind: str
@@ -97,7 +97,7 @@ class Frame:
 
     @property
     def troubled(self) -> bool:
-        """Whether it may well have run out of patience: for faults, for rivals, or for one that took long."""
+        """Whether it may have reached its deadline: because of faults, of many rivals, or of slow ones."""
         return bool(self.met) or self.rivals > 3 or self.rivals_milliseconds > 1_000
 
     @property
@@ -106,7 +106,7 @@ class Frame:
 
 
 class Context:
-    """What Lambda hands a handler: how long it may still run, here by the number of calls it may make."""
+    """Lambda's context: the time left, here by the number of calls that are left."""
 
     aws_request_id = "8a2f1c9e-0000-4000-8000-000000000001"
     function_name = "under-test"

@@ -1,4 +1,4 @@
-"""Draws what happens to holds and charges: work of unknown cost, and work that failed."""
+"""Draws steps with holds and reversals."""
 
 from random import Random
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ TTLS = (1, 60, 900, 900, 900, 3_600, 86_400)
 
 
 class Dice(Protocol):
-    """What a drawer has."""
+    """The members of a Drawer that are used here."""
 
     dice: Random
 
@@ -27,7 +27,7 @@ def hold(drawer: Dice, of: int) -> Step:
 
 
 def capture(drawer: Dice, of: int) -> Step:
-    """Mostly of a hold that lives, and often of less than it reserves."""
+    """Mostly of a hold that hasn't ended, and often of less than it reserves."""
     dice = drawer.dice
     part = dice.choice(("all", "all", "half", "half", "none", "one", "more"))
     return a_step("capture", of, what=_which(dice), back=dice.choice((0, 0, 0, 1, 3)), part=part)
@@ -39,7 +39,7 @@ def release(drawer: Dice, of: int) -> Step:
 
 
 def reverse(drawer: Dice, of: int) -> Step:
-    """Mostly of a charge, sometimes long ago; or of what is none."""
+    """Mostly of a charge, sometimes of long ago; or of another entry."""
     dice = drawer.dice
     what = dice.choice((*["charge"] * 6, "capture", "capture", "reversed", "entry", "unknown"))
     quantity = dice.choice((None, None, 1, 1, 2, 20))

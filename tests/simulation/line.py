@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 type Plan = Callable[[str, int], Fault | None]
 
-# What botocore's standard mode sends again. The last one is declared in DynamoDB's own model.
+# Errors that botocore's standard mode retries. The last one is declared in DynamoDB's own model.
 RETRIED_CODES = frozenset(
     {
         *TransientRetryableChecker._TRANSIENT_ERROR_CODES,  # type: ignore[attr-defined]
@@ -50,7 +50,7 @@ def calm(_operation: str, _call: int) -> None:
 def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> None:
     """Let the database answer every request of a real client: no socket, no signature.
 
-    botocore pauses between its own retries; who minds patches `botocore.endpoint.time`.
+    botocore pauses between its own retries; a test that must not wait patches `botocore.endpoint.time`.
     """
     calls = count(1)
 
@@ -70,7 +70,8 @@ def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> N
 
 
 def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> "DynamoDBClient":
-    """A client with the store's seven calls. client: a real one, for its errors and how often it tries; never used."""
+    """A client with the store's seven calls. client: a real one, only for its error classes and its number of
+    attempts."""
     return cast("DynamoDBClient", _QuickClient(client, database, plan))
 
 
@@ -104,7 +105,7 @@ class _QuickClient:
         return self._call("TransactWriteItems", {"ClientRequestToken": f"quick-{next(self._tokens)}", **params})
 
     def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
     def _call(self, operation: str, params: Answer) -> Answer:
         request = on_the_wire(params)
@@ -145,12 +146,12 @@ class _QuickClient:
 
 
 def _response(status: int, body: Answer) -> AWSResponse:
-    """An answer as botocore's HTTP session would hand it over."""
+    """A response as botocore's HTTP session returns it."""
     return json_response(body, status)
 
 
 def _json(content: bytes) -> Answer:
-    """Whatever stands between us and the database answers; it need not be JSON."""
+    """A proxy in front of the database responds, perhaps not with JSON."""
     try:
         return cast("Answer", json.loads(content))
     except ValueError:
@@ -160,7 +161,7 @@ def _json(content: bytes) -> Answer:
 def on_the_wire(value: Any) -> Any:
     """The same with base64 text for bytes."""
     if isinstance(value, dict):
-        # Most of what is sent is text: not to be asked what it is twice.
+        # Most values are texts, so they are tested first.
         return {name: member if type(member) is str else on_the_wire(member) for name, member in value.items()}
     if isinstance(value, list):
         return [on_the_wire(member) for member in value]

@@ -1,9 +1,9 @@
-"""The matrix of faults: every call of every scenario meets each, the caller repeats, and it must come out the same.
+"""The matrix of faults: every call of every scenario meets each fault, the caller retries, and the result must be the
+same.
 
-Checked in every cell: the fault fired; what was acknowledged is stored; what was refused changed nothing; each ledger's
-sums and chain (tests/support/ledger_audit.py); once the caller has an answer, the table and the answer are those
-of a course without a fault, or, where a rival came between, of one of the two orders. `make fault-matrix` prints the
-counts.
+Checked in every cell: the fault fired; what was acknowledged is stored; a refusal changed nothing; each ledger's sums
+and chain (tests/support/ledger_audit.py); once the caller has a response, the table and the response are those of a run
+without a fault, or, with a rival, of one of the two orders. `make fault-matrix` prints the counts.
 """
 
 import json
@@ -24,13 +24,11 @@ from typing import Any
 from tests.oracle import stored_form
 from tests.simulation.bench import Bench, Meet, Saved, opened_bench
 from tests.simulation.faults import FAULTS, LASTING, PAIRED, SHIFT, applies, meeting
-from tests.simulation.page_scenarios import PAGE_SCENARIOS
-from tests.simulation.scenarios import API_SCENARIOS, Outcome, Scenario
+from tests.simulation.scenarios import SCENARIOS, Outcome, Scenario
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import Stored
 
-SCENARIOS = (*API_SCENARIOS, *PAGE_SCENARIOS)
-# A caller gives up after so many repeats; two faults leave the third one in peace.
+# A caller gives up after so many retries; with two faults the third one succeeds.
 MAX_REPEATS = 4
 # Some scenarios have twenty times the pairs of others.
 PARTS = 8
@@ -55,7 +53,7 @@ type Fault = tuple[int, str]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A scenario that ran without a fault: its calls, and the ends that it may come to."""
+    """A scenario that ran without a fault: its calls, and its possible results."""
 
     scenario: Scenario
     given: Any
@@ -151,7 +149,7 @@ def run(cell: Cell, bench: Bench) -> int:
 
 
 SURVIVED = frozenset({"answer lost", "error", "false error", "throttled", "conflict", "rival", "twin"})
-# "Ask again", in the contract's words. A scheduled function has none.
+# The contract's responses that ask for a retry. A scheduled function has none.
 ASK_AGAIN = frozenset({"busy", "payments_unavailable"})
 SHIFTS_AFTER = {"clock ahead": SHIFT, "clock behind": -SHIFT}
 
@@ -177,7 +175,7 @@ def met(cell: Cell, bench: Bench, number: int, call: str) -> Meet | None:
 
 
 def check(cell: Cell, bench: Bench, response: Outcome | None, before: Any, *, meddled: bool) -> None:
-    """What must hold after every invocation, whatever happened to it."""
+    """Check what must hold after every invocation."""
     items = bench.items()
     for account in accounts_of(items):
         audit(items, account)
@@ -207,7 +205,7 @@ def is_sweep(cell: Cell) -> bool:
 
 
 def is_late_refusal(cell: Cell, response: Outcome) -> bool:
-    """Whether it is the refusal of a repeat whose first request had its effect."""
+    """Whether it refuses a retry whose first request had its effect."""
     return (
         bool(cell.baseline.scenario.late_refusal)
         and response[1]
@@ -216,7 +214,7 @@ def is_late_refusal(cell: Cell, response: Outcome) -> bool:
 
 
 def assert_end(cell: Cell, end: End) -> None:
-    """It came to an end that the scenario may come to."""
+    """Check that the result is one of the scenario's possible ones."""
     ends = cell.baseline.ends_with_rival if "rival" in cell.kinds else (cell.baseline.end,)
     if cell.kinds & SHIFTED or cell.baseline.scenario.late_refusal:
         assert end.loosely in {end.loosely for end in ends}, difference(cell, end.loosely, ends[0].loosely)
@@ -231,7 +229,7 @@ SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 def end_of(bench: Bench, response: Outcome) -> End:
     """The response and what is stored now, in a form that can be compared."""
     rows = [[*key, readable(item)] for key, item in sorted(bench.items().items()) if _is_compared(key[0])]
-    # Another time of granting makes another row to be reviewed by; the next run removes it.
+    # Another time of the grant makes another row of pending checks; the next run removes it.
     kept = [row for row in rows if row[0] != "PENDING_CHECK"]
     return End(
         response=numbered(json.dumps(response, sort_keys=True)),
@@ -262,7 +260,7 @@ def written(rows: list[Any], without: frozenset[str]) -> str:
 
 
 def numbered(text: str) -> str:
-    """Ids by the order in which they turn up: another run draws others."""
+    """Replace ids by the order of their appearance, because another run draws other ids."""
     seen: dict[str, str] = {}
     return IDS.sub(lambda found: seen.setdefault(found[0], f"{found[1] or 'session'}_{len(seen)}"), text)
 
@@ -277,7 +275,7 @@ def difference(cell: Cell, found: str, wanted: str) -> str:
 
 
 def singles(baseline: Baseline) -> Iterator[Cell]:
-    """Every call with every fault."""
+    """Every call with every fault, one at a time."""
     for number, call in enumerate(baseline.calls, start=1):
         for fault in FAULTS:
             if applies(fault, call):
@@ -287,7 +285,7 @@ def singles(baseline: Baseline) -> Iterator[Cell]:
 def pairs(baseline: Baseline, bench: Bench) -> Iterator[Cell]:
     """Every fault at every call, and another one at every call after it, of the repeats too.
 
-    What lasts to the end of its invocation meets every call there is in it: the second comes in the repeats.
+    A fault that lasts to the end of its invocation meets each of its calls, so the second one comes in the retries.
     """
     for number, call in enumerate(baseline.calls, start=1):
         for fault in PAIRED:
@@ -316,11 +314,11 @@ def table_of(cells: dict[str, Counter[str]]) -> str:
 def play(scenario: Scenario, *, in_pairs: bool, first: int = 0, every: int = 1) -> Counter[str]:
     """All cells of a scenario, or every n-th of its pairs: what fired, by kind, and how many cells there were.
 
-    Raises AssertionError that names each cell that came out wrong.
+    Raises AssertionError that names each wrong cell.
     """
     fired: Counter[str] = Counter()
     wrong: list[str] = []
-    # Pairs are many: they go without botocore's own work, which the single faults are about.
+    # The many pairs run without botocore; the single faults test it.
     with opened_bench(quick=in_pairs) as bench:
         baseline = baseline_of(scenario, bench, bench.save())
         cells = islice(pairs(baseline, bench), first, None, every) if in_pairs else singles(baseline)
@@ -340,7 +338,7 @@ def main() -> None:
     with ProcessPoolExecutor(process_cpu_count()) as pool:
         for in_pairs in (False, True):
             started = time.monotonic()
-            # By number: what a scenario is made of can't be sent to another process.
+            # By number, because a scenario's functions can't be sent to another process.
             numbers = [number for number, scenario in enumerate(SCENARIOS) if scenario.paired or not in_pairs]
             parts = [(number, part) for number in numbers for part in range(PARTS if in_pairs else 1)]
             cells = {SCENARIOS[number].name: Counter[str]() for number in numbers}

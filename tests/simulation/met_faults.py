@@ -1,4 +1,4 @@
-"""What a call of a history meets by the name of its fault. The fault matrix has its own, in faults.py."""
+"""The faults that a call of a history can meet, by name. The fault matrix has its own, in faults.py."""
 
 from collections.abc import Callable
 from typing import Any

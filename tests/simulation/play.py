@@ -1,4 +1,4 @@
-"""Plays histories: a seed's steps from first to last, then calm, then what must be true at the end."""
+"""Plays histories: a seed's steps from first to last, then without faults to the end, then the final checks."""
 
 import gc
 from collections import Counter
@@ -19,20 +19,20 @@ from tests.simulation.stage import TABLE, Stage
 from tests.simulation.step import Step, a_step
 from tests.simulation.steps import draw_history
 from tests.simulation.stripe_wire import reached
-from tests.simulation.world import World
+from tests.simulation.world import Act, World
 from tests.simulation.writes.commit import plain
 from tests.support.ledger_audit import audit
 from tests.support.whole_table import WholeTable, verified
 
-# How often a schedule runs until it must have come to the end of what there is.
+# After this many runs a schedule must have finished its work.
 RUNS = 60
-# Of so many histories one is played with botocore, and another one's table is verified.
+# One in this many histories is played with botocore, and one in this many is verified.
 EVERY, VERIFIED = 16, 8
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What broke, after how many steps of the history (as many as it has: in the calm at its end)."""
+    """The broken rule, and after how many steps; after all of them: at the end, without faults."""
 
     seed: int
     steps: tuple[Step, ...]
@@ -47,12 +47,12 @@ def play_seed(stage: Stage, seed: int, length: int, seen: Counter[str]) -> Failu
     return play(stage, seed, draw_history(seed, length), seen)
 
 
-def play(stage: Stage, seed: int, steps: Sequence[Step], seen: Counter[str]) -> Failure | None:
-    """These steps, from an empty table on; what broke, if anything did."""
-    world = World(stage, seen, actions.act, real=seed % EVERY == 0)
+def play(stage: Stage, seed: int, steps: Sequence[Step], seen: Counter[str], act: Act = actions.act) -> Failure | None:
+    """Play these steps from an empty table on. Returns the failure, if there is one. act: carries out a step."""
+    world = World(stage, seen, act, real=seed % EVERY == 0)
     stage.world = world
     done = 0
-    # A history is played in a second or two and then forgotten altogether: nothing is worth collecting meanwhile.
+    # A history takes a second or two and is then discarded as a whole, so collecting garbage meanwhile is useless.
     gc.disable()
     try:
         with reached(world.stripe_wire):
@@ -87,7 +87,7 @@ def _kind(error: Exception) -> str:
 
 
 def end(world: World) -> None:
-    """The faults stop. What was left undone is done, by Stripe's deliveries or by the reconciliation alone."""
+    """Without faults, finish what was left undone: by Stripe's deliveries, or by the reconciliation alone."""
     world.frames.clear()
     for machine in world.machines.values():
         machine.skew = 0
@@ -97,15 +97,15 @@ def end(world: World) -> None:
             event = world.events[0]
             answer = deliver_event(world, a_step("deliver"), event)
             must(answer is not None and answer.status == 200, "a delivery in calm weather")
-        # Deliveries alone must do when none is lost: the reconciliation is for those that are.
+        # If no delivery is lost, deliveries alone must suffice.
         for known in world.auditor.purchases.values() if not world.lost else ():
             check_up_to_date(world, known.record, "when everything was delivered")
-    # The first run may only finish one that was cut short, about a time that is over, and try again what had failed.
+    # The first run may only finish an interrupted one, about an earlier time, and retry failed checks.
     _run_out(world, "reconcile", "reconcile")
     world.moment += 1_000
     done = _run_out(world, "reconcile", "reconcile")
     same((done["failed"], done["waiting"]), (0, 0), "what the reconciliation leaves in calm weather")
-    # Here too: a run that goes on after a cut has passed by what came to the shards before it.
+    # Here too: a run that continues an interrupted one misses rows that were added to earlier shards.
     _run_out(world, "sweep", "expiry_sweep")
     same(_run_out(world, "sweep", "expiry_sweep")["failed"], 0, "what the sweep leaves in calm weather")
     for known in world.auditor.purchases.values():
@@ -115,7 +115,7 @@ def end(world: World) -> None:
 
 
 def _run_out(world: World, kind: str, function: str) -> Json:
-    """A schedule until it has come to the end: what its last run says."""
+    """Run a schedule until it has finished. Returns the result of its last run."""
     for _ in range(RUNS):
         answer = run_scheduled(world, a_step(kind), function)
         must(answer is not None, f"{function} gives up in calm weather")
@@ -132,7 +132,7 @@ def _one_session(world: World, purchase: str) -> None:
 
 
 def _all_is_stored(world: World) -> None:
-    """The table as it lies there, read by somebody else: what was acknowledged is in it, and nothing else."""
+    """Read the table directly: it holds what was acknowledged, and nothing else."""
     stored = world.database.snapshot(TABLE)
     now = max([world.moment, *(ledger.time for ledger in world.auditor.ledgers.values())])
     items = off_the_wire(stored)
@@ -157,7 +157,7 @@ def _all_is_stored(world: World) -> None:
 
 
 def _nothing_is_found(world: World) -> None:
-    """A pass of the verifier's over a copy of the table has nothing to say."""
+    """A pass of the verifier over a copy of the table finds nothing."""
     whole = WholeTable()
     whole.hold(world.database.snapshot(TABLE))
     same(verified(whole.table, now=instant(world.moment)).findings, [], "what the verifier finds")

@@ -1,4 +1,4 @@
-"""Random requests to a database, right and wrong ones: few keys, so that everything meets everything."""
+"""Random requests to a database, valid and invalid, with few keys, so that requests often meet."""
 
 import random
 from base64 import b64encode
@@ -225,7 +225,7 @@ class Asker:
         return {"ConditionExpression": text, **self._placeholders(text, values, names), **old}
 
     def _placeholders(self, text: str, values: Request, names: Request) -> Request:
-        """Those that the text uses; seldom one too many or too few."""
+        """The placeholders that the text uses; seldom one too many or too few."""
         used = {name: value for name, value in values.items() if (name in text) != self._rarely(0.3)}
         named = {name: value for name, value in names.items() if (name in text) != self._rarely(0.3)}
         found: Request = {"ExpressionAttributeValues": used} if used or self._rarely(0.3) else {}

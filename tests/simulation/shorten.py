@@ -1,21 +1,23 @@
-"""From a history that fails to the shortest one that fails alike, by leaving steps out while there is time."""
+"""From a history that fails to the shortest one that fails alike, by leaving out steps while there is time."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from tests.simulation import actions
 from tests.simulation.play import Failure, play
 from tests.simulation.stage import Stage
 from tests.simulation.step import Step
+from tests.simulation.world import Act
 
 type Fails = Callable[[list[Step]], Failure | None]
 
 
-def shorten(stage: Stage, failure: Failure, has_time: Callable[[], bool]) -> Failure:
-    """The shortest history found that fails the same check, with its steps as plain as they can be."""
+def shorten(stage: Stage, failure: Failure, has_time: Callable[[], bool], act: Act = actions.act) -> Failure:
+    """The shortest history found that fails the same check, with as few faults and rivals as possible."""
 
     def fails(steps: list[Step]) -> Failure | None:
-        found = play(stage, failure.seed, steps, Counter())
+        found = play(stage, failure.seed, steps, Counter(), act)
         return found if found and found.kind == failure.kind else None
 
     shortest = fails(list(failure.steps[: failure.done + 1])) or failure
@@ -28,7 +30,7 @@ def shorten(stage: Stage, failure: Failure, has_time: Callable[[], bool]) -> Fai
 
 
 def _once(failure: Failure, fails: Fails, has_time: Callable[[], bool]) -> Failure:
-    """One round: ever smaller pieces are left out, then what troubles the steps that are left."""
+    """One round: leave out ever smaller pieces, then the faults and rivals of the remaining steps."""
     steps, best = list(failure.steps), failure
     size = max(1, len(steps) // 2)
     while has_time():

@@ -1,4 +1,4 @@
-"""The situations that histories must meet: a generator that never gets there proves nothing."""
+"""The situations that histories must meet: a generator that never meets them proves nothing."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -117,12 +117,12 @@ LEAST = {
     "a grant settled what was owed": 300,
     "money back: spent credits became owed": 500,
     "money back: part was there, part was spent": 50,
-    "money back after the lot had lapsed": 100,
+    "money back after the lot had expired": 100,
     "money returned: a debt was cancelled": 50,
     "dispute undone: credits returned": 100,
-    "dispute undone after the lot had lapsed": 20,
+    "dispute undone after the lot had expired": 20,
     "refund undone: credits returned": 100,
-    "refund undone after the lot had lapsed": 20,
+    "refund undone after the lot had expired": 20,
     "a debt that was settled came back as a new lot": 30,
     "a delivery that is too old or too new": 500,
     "an event that was lost": 300,
@@ -146,7 +146,7 @@ LEAST = {
 
 
 def missed(seen: Counter[str], steps: int) -> dict[str, tuple[int, int]]:
-    """What wasn't reached: how often it was, and should have been. What is due but once is left to chance."""
+    """The situations that occurred too rarely, with how often they did and should. A minimum of one is not required."""
     least = {name: count * steps // MILLION for name, count in LEAST.items() if count * steps >= 2 * MILLION}
     return {name: (seen[name], wanted) for name, wanted in least.items() if seen[name] < wanted}
 
@@ -215,7 +215,7 @@ def held_situations(ledger: Ledger, line: Json) -> list[str]:
 
 
 def money_situations(ledger: Ledger, line: Json) -> list[str]:
-    """Those of an entry for money that went back, or came back."""
+    """Those of an entry for a refund or dispute, or for one that was undone."""
     found, purchased = [], ledger.purchased[line["purchase"]]
     given = -sum(draw[2] for draw in line["draws"])
     ended = ledger.ends[purchased.lots[0]] <= line["at"]
@@ -226,11 +226,11 @@ def money_situations(ledger: Ledger, line: Json) -> list[str]:
     if given > 0:
         found.append(f"{line['type']} undone: credits returned")
     if given > 0 and ended:
-        found.append(f"{line['type']} undone after the lot had lapsed")
+        found.append(f"{line['type']} undone after the lot had expired")
     if "lot" in line and line["lot"][EXPIRES_AT] - line["at"] != WEEK:
         found.append("a debt that was settled came back as a new lot")
     if ended and given <= 0:
-        found.append("money back after the lot had lapsed")
+        found.append("money back after the lot had expired")
     if given < 0 and any(draw[2] for draw in line["draws"]) and line.get("owed", 0) > 0:
         found.append("money back: part was there, part was spent")
     return found

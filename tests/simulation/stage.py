@@ -1,4 +1,5 @@
-"""What histories are played on: the real handlers in one thread, with every clock, die and secret in our hands.
+"""The stage on which histories are played: the real handlers in one thread, with clocks, random numbers and secrets of
+the simulation.
 
 Nothing waits and nothing is random: the same steps lead to the same table, byte by byte.
 """
@@ -22,6 +23,7 @@ from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.store.dynamodb import Deadline
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from tests.simulation.stripe_wire import ADDRESS
 from tests.support.apps import load_app, silenced
@@ -73,7 +75,7 @@ class Stage:
 
     @contextmanager
     def set(self) -> Iterator[None]:
-        """For the length of a with block the handlers live in the histories that are played here."""
+        """Within the with block the handlers work in the histories that are played here."""
         log = logging.getLogger(telemetry.logger.name)
         log.addFilter(self._keep_error)
         try:
@@ -95,8 +97,10 @@ class Stage:
             clock=lambda: floor_to_millisecond(world.function_now()),
             catalog=world.frame.instance.catalog,
             crowds=world.frame.instance.crowds,
-            cursor_secret=lambda: "cursor secret",
-            codes=lambda: CodeSecrets(pepper="pepper", random_bytes=self._bytes, slow_digest=QUICK_DIGEST),
+            cursor_secrets=lambda: Versions(versions_of("cursor secret")),
+            codes=lambda: CodeSecrets(
+                peppers=Versions(versions_of("pepper")), random_bytes=self._bytes, slow_digest=QUICK_DIGEST
+            ),
             stripe=lambda: open_stripe(API_KEY, ADDRESS),
             webhook_secrets=lambda: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
@@ -107,7 +111,7 @@ class Stage:
         )
 
     def _keep_error(self, record: logging.LogRecord) -> bool:
-        """Remember the error that a handler turns into its answer; log nothing."""
+        """Keep the error that a handler turns into its response; log nothing."""
         if record.exc_info and record.exc_info[1]:
             self.here.keep_error(record.exc_info[1])
         return False

@@ -8,8 +8,8 @@ from typing import Any
 class Step:
     """kind: what happens. of: whose account. with_: its own details.
 
-    machine: which of the function's machines answers; cold: a new one in its place.
-    faults: what the n-th call of its function meets. rivals: what else happens just before the n-th call is made.
+    machine: which of the function's machines responds; cold: a new one in its place.
+    faults: of the n-th call of its function. rivals: steps that happen just before the n-th call.
     Minus n is the n-th transaction.
     """
 

@@ -1,4 +1,4 @@
-"""Items as DynamoDB keeps them: keys, sizes, numbers; and how it refuses what it can't keep."""
+"""Items as DynamoDB stores them: keys, sizes, numbers; and its errors for invalid ones."""
 
 import re
 from collections.abc import Callable, Mapping

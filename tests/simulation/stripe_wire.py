@@ -1,7 +1,7 @@
 """The fake Stripe in this process: the official SDK reaches it without a socket, and any call can meet a fault.
 
-A fault is a function of `send`, which lets the fake do what was asked. It may call it or not, return an answer of its
-own, or raise what the network would have raised. The SDK's own retries pass here too.
+A fault is a function of `send`, which lets the fake do what was asked. It may call it or not, return a response of its
+own, or raise a network error. The SDK's own retries pass here too.
 """
 
 from collections import Counter
@@ -50,7 +50,7 @@ class StripeWire(stripe.HTTPClient):
         return fault(send) if fault else send()
 
     def _sleep_time_seconds(self, num_retries: int) -> float:
-        """The SDK's pause before it tries again: nobody waits here."""
+        """The SDK's pause before a retry takes no time."""
         return 0.0
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class StripeWire(stripe.HTTPClient):
 
 @contextmanager
 def reached(wire: StripeWire) -> Iterator[None]:
-    """For the length of a with block every client that the service opens speaks through this wire."""
+    """Within the with block every client that the service opens uses this wire."""
     sessions.open_stripe.cache_clear()
     with mock.patch.object(stripe, "RequestsClient", return_value=wire):
         yield
@@ -84,12 +84,12 @@ def answer_lost(send: Send) -> Sent:
 
 
 def no_answer(_: Send) -> Sent:
-    """The request never arrived; that is known only after the time-out."""
+    """The request never arrives, which the client knows only after its time-out."""
     raise _broken("no answer in time")
 
 
 def refuses(status: int) -> Fault:
-    """Stripe answers with an error of its own (500, 503) or says that it is too much (429), and did nothing."""
+    """Stripe returns an error of its own (500, 503) or 429, and does nothing."""
     kind = "rate_limit_error" if status == 429 else "api_error"
     body = f'{{"error": {{"type": "{kind}", "message": "injected"}}}}'
     return lambda _: (body, status, {"Request-Id": "req_injected"})

@@ -32,7 +32,7 @@ OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "3000"))
 # Workers share the emulators.
 TABLE = f"model-{os.getpid()}"
 SEEDS = (1, 2)
-# Histories in which much is bought and taken back.
+# Histories with many purchases and refunds.
 HISTORIES = (7, 16)
 LENGTH = 500
 HEADERS = {
@@ -46,7 +46,7 @@ type Reply = tuple[int, Answer]
 
 
 class Emulator:
-    """Another database, asked on the wire: nothing corrects what is sent."""
+    """Another database, called without a client that would correct the requests."""
 
     def __init__(self, url: str) -> None:
         self._connection = HTTPConnection(urlsplit(url).netloc)
@@ -62,7 +62,7 @@ class Emulator:
         return answered.status, json.loads(answered.read())
 
     def asked_for(self, operation: str, request: Request, reply: Reply) -> bool:
-        """Whether it is asked at all: one that takes what must be refused would hold other items afterwards."""
+        """Whether it gets the request: a database that accepts an invalid request would hold other items afterwards."""
         return True
 
     def agrees(self, request: Request, model: Reply, reply: Reply) -> bool:
@@ -85,8 +85,8 @@ class DynamoDBLocal(Emulator):
         return super().agrees(request, model, reply)
 
     def _agrees_on_a_page(self, request: Request, model: Reply, reply: Reply) -> bool:
-        """Documented: more may be promised than there is. It knows when the last key allowed was read; and then
-        refuses to go on from there."""
+        """As documented, a page may name a next one that is empty. This database knows when the last key was read, and
+        then refuses to continue there."""
         ours, theirs = normal(model), normal(reply)
         if theirs[0] == 400 and "starting key does not match the range key" in reply[1].get("Message", ""):
             return ours[1]["Count"] == 0 or not request.get("ScanIndexForward", True)
@@ -96,8 +96,8 @@ class DynamoDBLocal(Emulator):
 
 
 class MiniStack(Emulator):
-    """It lets pass much that is malformed, so it is asked only what isn't; and no token twice, because it takes a
-    repeat for another request when it has trimmed a number of the first."""
+    """It accepts many malformed requests, so it gets well-formed ones only; and no token twice, because it treats a
+    retry as another request when it has trimmed a number of the first."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -118,7 +118,7 @@ class MiniStack(Emulator):
         # Its begins_with refuses the request where the attribute isn't a text, instead of not holding.
         if model[0] != 200 and "operator or function: begins_with" in reply[1].get("message", ""):
             return True
-        # If two things are wrong, either may be reported.
+        # If there are two errors, either may be reported.
         if "missing-table" in request.values():
             return reply[0] == model[0]
         if len(json.dumps(model[1])) > MAX_PAGE_BYTES and "LastEvaluatedKey" in model[1]:
@@ -161,7 +161,7 @@ def test_three_databases_respond_and_store_alike(seed: int, emulators: dict[str,
                 assert other.agrees(request, reply, theirs), shown(number, name, (operation, request), reply, theirs)
 
     for name, other in emulators.items():
-        assert contents(other) == contents(model), f"{name} keeps something else"
+        assert contents(other) == contents(model), f"{name} stores something else"
         assert counts[name] > OPERATIONS // len(SEEDS) // 2
 
 
@@ -191,7 +191,7 @@ def test_the_services_own_calls_get_equal_responses(
     assert len(requests) > 1000
     keys = [{"PK": {"S": partition}, "SK": {"S": sort}} for partition, sort in model.snapshot(TABLE)]
     for name, other in emulators.items():
-        assert read_all(other, keys) == read_all(model, keys), f"{name} keeps something else"
+        assert read_all(other, keys) == read_all(model, keys), f"{name} stores something else"
 
 
 def requests_of_a_history(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
@@ -243,6 +243,7 @@ def test_unmodelled_parameters_are_errors() -> None:
     key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
     requests: list[Call] = [
         ("UpdateItem", {"TableName": TABLE, "Key": key}),
+        ("UpdateItem", {"TableName": TABLE, "Key": key, "UpdateExpression": "ADD revision :one"}),
         ("GetItem", {"TableName": TABLE, "Key": key}),
         ("GetItem", {"TableName": TABLE, "Key": key, "ConsistentRead": True, "ProjectionExpression": "PK"}),
         ("DeleteItem", {"TableName": TABLE, "Key": key, "ConditionExpression": "size(body) = :a"}),
@@ -268,7 +269,7 @@ def test_both_clients_get_the_same_responses(monkeypatch: pytest.MonkeyPatch) ->
         try:
             ours = outcome(real, operation, request)
         except (ParamValidationError, ValueError):
-            # Never sent.
+            # The service never sends these.
             continue
         assert outcome(quick, operation, request) == ours, f"{number}: {operation} {request}"
         answered.add((operation, ours[0]))
@@ -291,7 +292,7 @@ def outcome(client: "DynamoDBClient", operation: str, request: Request) -> tuple
 
 
 def normal(reply: Reply) -> Reply:
-    """An answer without what can't be equal: wording, the order of a set, and how a number within a list is written."""
+    """A response without what may differ: wording, the order of a set, and the notation of a number within a list."""
     status, body = reply
     if status == 200:
         return status, settled({name: value for name, value in body.items() if name != "ConsumedCapacity"})

@@ -1,7 +1,7 @@
-"""Every order in which a purchase's events can come, mostly each twice, with a spend anywhere: one end for each life.
+"""Every order of a purchase's events, most of them delivered twice, with a debit anywhere: the end is always the same.
 
-What Stripe delivers says only that something happened; what is true is asked. So an event comes at any time after its
-news, however late, and others' news may be true by then. All of it goes through the webhook's own handler.
+An event only makes the service fetch the current status. So an event may arrive at any time after its change at Stripe,
+and further changes may have happened by then. All deliveries go through the webhook's own handler.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ from tests.support.store_driver import quarantined, types
 from tests.support.stripe_purchases import Json, Storefront
 
 SPENT = 30
-# How many orders there are of so many news, which come true one after the other and are delivered so many times each
-# afterwards, and of one other thing anywhere among them.
+# The number of orders, by the number of changes and of deliveries of each. Changes happen one after the other, each is
+# delivered after it happened, and one other thing happens anywhere among them.
 ORDERS = {(3, 2): 2_800, (4, 2): 200_200, (5, 1): 10_395}
 
-type News = Callable[[Storefront, Purchase], list[Json]]
-# Which news are true, how often each was delivered, and whether the other thing has happened.
+type Change = Callable[[Storefront, Purchase], list[Json]]
+# How many changes have happened, the deliveries left of each, and whether the other thing is still to come.
 type Place = tuple[int, tuple[int, ...], bool]
 
 
@@ -31,12 +31,12 @@ def paid(storefront: Storefront, purchase: Purchase) -> list[Json]:
 
 
 def ordered(storefront: Storefront, purchase: Purchase) -> list[Json]:
-    """A boleto is made out: the page is completed and nothing is paid."""
+    """A boleto is issued: the page is completed and nothing is paid."""
     return storefront.happen(purchase, "confirm", "boleto")
 
 
 def fails(storefront: Storefront, purchase: Purchase) -> list[Json]:
-    """The boleto runs out."""
+    """The boleto expires."""
     return storefront.happen(purchase, "fail")
 
 
@@ -48,27 +48,27 @@ def paid_after_all(storefront: Storefront, purchase: Purchase) -> list[Json]:
     return storefront.happen(purchase, "pay_after_expiry")
 
 
-def refund(amount: int | None = None) -> News:
+def refund(amount: int | None = None) -> Change:
     return lambda storefront, purchase: storefront.refund(purchase, amount)
 
 
-def dispute(amount: int | None = None) -> News:
+def dispute(amount: int | None = None) -> Change:
     return lambda storefront, purchase: storefront.dispute(purchase, amount=amount)
 
 
-def later(kind: str, what: str, *more: str) -> News:
+def later(kind: str, what: str, *more: str) -> Change:
     return lambda storefront, _: storefront.later(kind, what, *more)
 
 
 @dataclass(frozen=True)
 class Life:
-    """What happens at Stripe, one thing after the other, and where the purchase ends.
+    """Changes at Stripe, one after the other, and the final state of the purchase.
 
     revoked: credits. worth: credits available less those owed, and less what was spent of a hundred. deliveries: how
     often each event is delivered.
     """
 
-    news: tuple[News, ...]
+    changes: tuple[Change, ...]
     state: str
     revoked: int
     worth: int
@@ -110,7 +110,7 @@ def test_every_order_of_events_ends_in_the_same_state(bench: Bench, life: Life) 
         nonlocal ends
         ends += 1
         if not spent:
-            # Nothing was there to be spent then.
+            # There were no credits to spend then.
             spent = bench.service.spend(SPENT, key="later", may_fail=True).status == 201
         record, items = bench.storefront.purchase(purchase), bench.items()
         assert (record.state, record.revoked) == (life.state, life.revoked)
@@ -119,14 +119,14 @@ def test_every_order_of_events_ends_in_the_same_state(bench: Bench, life: Life) 
         assert types(items).count("purchase") == 1
         assert quarantined(items) == []
 
-    orders = every_order(bench, life.news, spend, end, life.deliveries)
+    orders = every_order(bench, life.changes, spend, end, life.deliveries)
 
-    assert orders == ORDERS[len(life.news), life.deliveries]
+    assert orders == ORDERS[len(life.changes), life.deliveries]
     assert ends > 3
 
 
 def test_no_order_of_events_makes_expired_credits_owed(bench: Bench) -> None:
-    """The money goes back before the lot's end or after it, and its event arrives then or later.
+    """The refund happens before the lot's end or after it, and its event arrives then or later.
 
     Thirty were spent and thirty are owed.
     """
@@ -156,7 +156,7 @@ def spend(bench: Bench, _: Purchase) -> bool:
 
 
 def the_lot_ends(bench: Bench, purchase: Purchase) -> bool | None:
-    """None where that makes no sense: before the lot is there."""
+    """None before there is a lot."""
     lots = bench.storefront.purchase(purchase).lots
     if not lots:
         return None
@@ -166,15 +166,15 @@ def the_lot_ends(bench: Bench, purchase: Purchase) -> bool | None:
 
 def every_order(
     bench: Bench,
-    news: tuple[News, ...],
+    changes: tuple[Change, ...],
     other: Callable[[Bench, Purchase], bool | None],
     end: Callable[[Purchase, bool], None],
     deliveries_each: int,
 ) -> int:
     """Walk through all orders as a tree, and return how many there are.
 
-    Orders that have led to the same table, byte by byte, and have the same ahead of them, go on as one: handlers know
-    nothing but the table and Stripe.
+    Orders that lead to the same table, byte by byte, with the same events ahead continue as one, because handlers
+    depend on the table and Stripe only.
     """
     bench.service.open()
     bench.service.set_code()
@@ -182,34 +182,34 @@ def every_order(
     known: dict[tuple[Place, bool, str], int] = {}
 
     def walk(place: Place, events: tuple[Json, ...], done: bool) -> int:
-        true, deliveries, free = place
+        happened, deliveries, free = place
         items, now = bench.database.snapshot(TABLE), bench.now
         here = (place, done, f"{now} {sorted(items.items())}")
         if here in known:
             return known[here]
-        if true == len(news) and not any(deliveries) and not free:
+        if happened == len(changes) and not any(deliveries) and not free:
             end(purchase, done)
             known[here] = 1
             return 1
         orders = 0
-        for number in (number for number in range(true) if deliveries[number]):
+        for number in (number for number in range(happened) if deliveries[number]):
             assert bench.storefront.deliver(events[number]).status == 200
             less = tuple(left - (number == which) for which, left in enumerate(deliveries))
-            orders += walk((true, less, free), events, done)
+            orders += walk((happened, less, free), events, done)
             bench.database.restore(TABLE, items)
         if free:
-            happened = other(bench, purchase)
-            if happened is not None:
-                orders += walk((true, deliveries, False), events, happened)
+            result = other(bench, purchase)
+            if result is not None:
+                orders += walk((happened, deliveries, False), events, result)
             bench.database.restore(TABLE, items)
             bench.now = now
-        if true < len(news):
+        if happened < len(changes):
             # Only this changes anything at Stripe.
             saved = bench.save()
-            *_, event = news[true](bench.storefront, purchase)
-            orders += walk((true + 1, deliveries, free), (*events, event), done)
+            *_, event = changes[happened](bench.storefront, purchase)
+            orders += walk((happened + 1, deliveries, free), (*events, event), done)
             bench.load(saved)
         known[here] = orders
         return orders
 
-    return walk((0, (deliveries_each,) * len(news), True), (), False)
+    return walk((0, (deliveries_each,) * len(changes), True), (), False)

@@ -17,9 +17,9 @@ from prepaid.api.statements import STATEMENT_SECONDS
 from prepaid.api.usages import USAGE_SECONDS
 from tests.simulation.bench import Meet, opened_bench
 from tests.simulation.faults import FAULTS
-from tests.simulation.matrix import ASK_AGAIN, SCENARIOS, baseline_of, play
-from tests.simulation.page_scenarios import ASSET
-from tests.simulation.scenarios import Scenario
+from tests.simulation.matrix import ASK_AGAIN, baseline_of, play
+from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.scenarios.page import ASSET
 from tests.support import wire
 from tests.support.functions import AnyHandler, Functions
 from tests.support.gateway_events import Event
@@ -71,7 +71,7 @@ def test_the_pages_own_files_need_neither_database_nor_stripe() -> None:
 def test_any_fault_of_one_call_ends_in_the_same_state(scenario: Scenario) -> None:
     fired = play(scenario, in_pairs=False)
 
-    # A lone read is in nobody's way.
+    # A single read conflicts with nothing.
     assert {kind for kind in FAULTS if not fired[kind]} <= {"conflict"}
 
 
@@ -97,13 +97,13 @@ REQUESTS = [scenario for scenario in SCENARIOS if scenario.name not in {"expiry_
 REQUESTS = [scenario for scenario in REQUESTS if not scenario.name.startswith("reconcile")]
 
 
-# Requests that must write what Stripe says.
+# Requests that must write Stripe's status.
 MONEY = [scenario for scenario in SCENARIOS if scenario.name.startswith(("webhook", "checkout: buy on"))]
 
 
 @pytest.mark.parametrize("scenario", MONEY, ids=lambda scenario: scenario.name)
 def test_a_slow_stripe_does_not_use_up_the_deadline(scenario: Scenario) -> None:
-    """Each call of Stripe's takes three seconds. What it says is written all the same."""
+    """Each call to Stripe takes three seconds. Its result is written all the same."""
     with opened_bench() as bench:
         given = scenario.given(bench)
 

@@ -23,7 +23,7 @@ class WatchedDatabase(Database):
 
     def answer(self, operation: str, request: Json) -> tuple[int, Json]:
         if operation == "Query" and "IndexName" not in request:
-            # Of a partition that holds nothing; a sweep walks through thousands of them.
+            # The result of an empty partition; a sweep reads thousands of them.
             partition = request["ExpressionAttributeValues"][":partition"]["S"]
             if partition not in self.tables[TABLE].partitions:
                 return 200, {"Items": [], "Count": 0, "ScannedCount": 0}
@@ -45,7 +45,7 @@ class WatchedDatabase(Database):
         return status, body
 
     def _conflict(self, operation: str, request: Json) -> tuple[int, Json]:
-        """Somebody else's transaction holds the first item."""
+        """Another transaction holds the first item."""
         prefix = "com.amazonaws.dynamodb.v20120810#"
         if operation != "TransactWriteItems":
             return 400, {"__type": prefix + "TransactionConflictException", "message": "in conflict"}

@@ -1,4 +1,4 @@
-"""A history as it is played: the table, Stripe, machines with clocks of their own, and what a call of theirs meets.
+"""A history while it is played: the table, Stripe, machines with clocks of their own, and the faults of their calls.
 
 A request is a frame: one function's whole run, from event in to response out. Its calls are counted, of the database
 and of Stripe alike, so that a fault or a rival can be put before exactly one of them. A rival is a frame of its own
@@ -90,7 +90,7 @@ type Act = Callable[["World", Step], None]
 
 
 class World:
-    """A history from its first step on. act: makes a step happen.
+    """A history from its first step on. act: carries out a step.
 
     real: whether calls pass through botocore, or take the quick client's way.
     """
@@ -131,7 +131,7 @@ class World:
         attach(client, self.database, self._meet_database)
         return client
 
-    # What the stage asks
+    # Called by the stage
 
     @property
     def frame(self) -> Frame:
@@ -147,7 +147,7 @@ class World:
         return instant(self.frame.now)
 
     def draw(self) -> int:
-        """A number that nobody drew before."""
+        """A number that was not drawn before."""
         self.draws += 1
         return self.draws
 
@@ -160,7 +160,7 @@ class World:
         return busy
 
     def keep_error(self, error: BaseException) -> None:
-        """A handler turned this into its answer."""
+        """A handler turned this into its response."""
         self.frame.error = error
 
     @staticmethod
@@ -179,14 +179,14 @@ class World:
         try:
             self.auditor.commit(frame, changes)
         except Exception as error:
-            # A handler turns every error into an answer. This one must end the history.
+            # A handler turns every error into a response. This one must end the history.
             self.broken = self.broken or error
             raise
 
-    # What a call meets
+    # Faults and rivals of calls
 
     def _before_call(self, *, writes: bool) -> str | None:
-        """The fault that this call of the running function meets, after what gets in before it."""
+        """The fault that this call of the running function meets, after its rivals have acted."""
         frame = self.frame
         frame.calls += 1
         frame.writes += writes
@@ -247,7 +247,7 @@ class World:
     # Steps
 
     def run(self, step: Step) -> None:
-        """Let a step happen. Raises Broken when the service breaks a rule."""
+        """Carry out a step. Raises Broken when the service breaks a rule."""
         self.seen[f"step: {step.kind}"] += 1
         self._act(self, step)
 
@@ -272,7 +272,7 @@ class World:
         return self.auditor.ledgers.get(account) or Ledger(account)
 
     def ask(self, step: Step, request: ClientRequest) -> Answer | None:
-        """One request and its answer, checked; None when it gets none."""
+        """One request and its checked response; None when it gets none."""
         function = FUNCTION_OF[request.route]
         if step.kind != request.kind:
             step = replace(step, kind=request.kind)
@@ -337,7 +337,7 @@ class World:
         return answer
 
     def scheduled(self, step: Step, function: str, calls: int | None) -> Json | None:
-        """One run on a schedule, and what it says it did; None when it was stopped or failed."""
+        """One run on a schedule, and its result; None when it was stopped or failed."""
         frame = self._frame(step, function, None)
         try:
             return self._run_function(function, frame, {}, calls)

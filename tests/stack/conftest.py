@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The deployed service with everything around it. Its logs stay when a test failed."""
     name = f"test-{os.getpid()}"
-    # Nothing heals behind a test's back: those about the reconciliation start it themselves.
+    # No scheduled reconciliation: the tests about it start it themselves.
     overrides = {"ReconcileSchedule": "rate(1 day)"}
     with local_stack(Options(name=name, port=0, stripe_port=0, overrides=overrides)) as running:
         yield running
@@ -47,7 +47,7 @@ def api(stack: Stack) -> HttpApi:
 
 @pytest.fixture(scope="session")
 def cashier(stack: Stack) -> StackStorefront:
-    """The storefront for the whole session; nobody disturbs its deliveries."""
+    """The storefront for the whole session, whose deliveries no test disturbs."""
     return StackStorefront(stack)
 
 
@@ -69,12 +69,12 @@ def spent(api: HttpApi, bought: account_life.Bought) -> account_life.Spent:
 
 
 @pytest.fixture(scope="session")
-def lapsed(api: HttpApi, bought: account_life.Bought, spent: account_life.Spent) -> account_life.Lapsed:
-    return account_life.let_lapse(api, bought.account, spent.refused_key)
+def expired(api: HttpApi, bought: account_life.Bought, spent: account_life.Spent) -> account_life.Expired:
+    return account_life.let_expire(api, bought.account, spent.refused_key)
 
 
 @pytest.fixture(scope="session")
-def swept(api: HttpApi, bought: account_life.Bought, lapsed: account_life.Lapsed) -> list[Any]:
+def swept(api: HttpApi, bought: account_life.Bought, expired: account_life.Expired) -> list[Any]:
     return account_life.wait_for_sweep(api, bought.account)
 
 

@@ -1,4 +1,4 @@
-"""Who may do what, as the deployed gateway sees it, with tokens of the stack's own Cognito."""
+"""Access rights at the deployed gateway, with tokens of the stack's own Cognito."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ HELD = {
 
 @pytest.fixture(scope="module")
 def narrow(stack: Stack) -> Callable[[str, str], str]:
-    """A token that its client asked for with one scope only."""
+    """A token that its client requested with one scope only."""
 
     @cache
     def ask(name: str, scope: str) -> str:
@@ -62,7 +62,7 @@ def packed(part: dict[str, object]) -> str:
 
 
 def request(api: HttpApi, route: str, account: str, by: str | None) -> Answer:
-    """A request that only its token may stop: everything else about it could be served."""
+    """A request that is valid except for its token."""
     if route == CONSUME:
         return api(route, account, by=by, json={"feature": "sticker"})
     return api(route, account, by=by, json=None if route.startswith("GET") else {}, id="pur_0")

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.support.account_life import Bought, Lapsed, Spent
+from tests.support.account_life import Bought, Expired, Spent
 from tests.support.api import BALANCE
 from tests.support.over_http import HttpApi
 from tests.support.payment_page import StackStorefront
@@ -90,33 +90,33 @@ def test_nothing_can_be_used_when_all_is_spent(spent: Spent) -> None:
     }
 
 
-def test_a_refused_key_succeeds_once_there_are_credits(lapsed: Lapsed) -> None:
-    assert lapsed.refused_repeated.status == 201
-    assert not lapsed.refused_repeated.replayed
-    assert lapsed.refused_repeated.body["draws"][0]["lot"] == lapsed.lot["lot"]
+def test_a_refused_key_succeeds_once_there_are_credits(expired: Expired) -> None:
+    assert expired.refused_repeated.status == 201
+    assert not expired.refused_repeated.replayed
+    assert expired.refused_repeated.body["draws"][0]["lot"] == expired.lot["lot"]
 
 
-def test_a_lot_is_not_spent_from_the_instant_it_expires(lapsed: Lapsed) -> None:
-    before = [attempt.answer for attempt in lapsed.tries if attempt.answer.status == 201]
-    after = [attempt.answer for attempt in lapsed.tries if attempt.sent_at >= lapsed.expires_at]
+def test_a_lot_is_not_spent_from_the_instant_it_expires(expired: Expired) -> None:
+    before = [attempt.answer for attempt in expired.tries if attempt.answer.status == 201]
+    after = [attempt.answer for attempt in expired.tries if attempt.sent_at >= expired.expires_at]
 
     assert after
     assert {(answer.status, answer.code, answer.body["available"]) for answer in after} == {
         (402, "insufficient_credits", 0)
     }
-    assert all(answer.body["created_at"] < lapsed.lot["expires_at"] for answer in (lapsed.refused_repeated, *before))
-    assert lapsed.balance["credits"]["available"] == 0
-    assert lapsed.balance["credits"]["lots"] == []
+    assert all(answer.body["created_at"] < expired.lot["expires_at"] for answer in (expired.refused_repeated, *before))
+    assert expired.balance["credits"]["available"] == 0
+    assert expired.balance["credits"]["lots"] == []
 
 
-def test_an_expired_lot_is_not_available(api: HttpApi, bought: Bought, lapsed: Lapsed) -> None:
+def test_an_expired_lot_is_not_available(api: HttpApi, bought: Bought, expired: Expired) -> None:
     """A millisecond earlier it is whole."""
-    unspent = 500 - 8 - sum(attempt.answer.status == 201 for attempt in lapsed.tries)
+    unspent = 500 - 8 - sum(attempt.answer.status == 201 for attempt in expired.tries)
 
-    before = api.balance(bought.account, at=(lapsed.expires_at - TICK).isoformat())
-    at_the_end = api.balance(bought.account, at=lapsed.expires_at.isoformat())
+    before = api.balance(bought.account, at=(expired.expires_at - TICK).isoformat())
+    at_the_end = api.balance(bought.account, at=expired.expires_at.isoformat())
 
-    assert [(lot["lot"], lot["remaining"]) for lot in before["credits"]["lots"]] == [(lapsed.lot["lot"], unspent)]
+    assert [(lot["lot"], lot["remaining"]) for lot in before["credits"]["lots"]] == [(expired.lot["lot"], unspent)]
     assert before["features"]["sticker"] == {"price": 1, "can_use": True, "units_left": unspent}
     assert at_the_end["credits"]["lots"] == []
     assert at_the_end["features"]["sticker"] == {"price": 1, "can_use": False, "units_left": 0}

@@ -1,4 +1,4 @@
-"""A few wrong requests over the wire, each refused as documented; every one there is: tests/functions."""
+"""A few invalid requests over HTTP, each refused as documented. tests/functions has all of them."""
 
 from typing import Any
 

@@ -21,7 +21,7 @@ def account(api: HttpApi, storefront: StackStorefront) -> str:
 
 
 def reconcile(stack: Stack) -> Any:
-    """What the schedule does."""
+    """Run the function as its schedule does."""
     name = stack.deployed.resources["ReconcileFunction"]
     answer = client(stack.deployed.cloud, "lambda").invoke(FunctionName=name, Payload=b"{}")
     assert "FunctionError" not in answer, answer["Payload"].read()

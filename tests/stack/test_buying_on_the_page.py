@@ -1,4 +1,4 @@
-"""Buying on the subscription page in a real browser: what waits, what ran out, what is checked, and second clicks."""
+"""Buying on the subscription page in a real browser: pending, expired and quarantined payments, and second clicks."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from prepaid.store import keys
 from prepaid.store.dynamodb import query
 from prepaid.store.purchases import read_purchase, save_purchase
 from tests.support.api import PURCHASES
-from tests.support.on_screen import PATIENCE_MILLISECONDS, choose, enter, link_to, order
+from tests.support.on_screen import PAYMENT_TIMEOUT_MS, choose, enter, link_to, order
 from tests.support.over_http import HttpApi
 from tests.support.payment_page import StackStorefront
 from tests.support.screen import Device, Scheme, screen
@@ -29,14 +29,14 @@ def bought(api: HttpApi, account: str) -> list[Any]:
 def rewrite(
     storefront: StackStorefront, account: str, purchase_id: str, change: Callable[[Purchase], Purchase]
 ) -> None:
-    """Store a purchase with a change that only time or a fault makes."""
+    """Store a purchase with a change that otherwise only time or a fault causes."""
     purchase = read_purchase(storefront.table(), account, purchase_id)
     assert purchase
     save_purchase(storefront.table(), replace(change(purchase), version=purchase.version + 1))
 
 
 def clear_quarantine(storefront: StackStorefront) -> None:
-    """Remove the rows of payments that were settled, so that the tests of all that was written find none."""
+    """Delete quarantine rows that were resolved, so that the tests of the written table find none."""
     table = storefront.table()
     for item in query(table, keys.quarantine("")["PK"]["S"], first="!", last="~", limit=100):
         table.client.delete_item(TableName=table.name, Key={"PK": item["PK"], "SK": item["SK"]})
@@ -67,11 +67,11 @@ def test_a_boleto_shows_its_number_pdf_and_due_day(
         shown.check()
 
         storefront.control(f"sessions/{session}/pay")
-        expect(shown.page.locator("h1")).to_contain_text("Créditos adicionados: 50", timeout=PATIENCE_MILLISECONDS)
+        expect(shown.page.locator("h1")).to_contain_text("Créditos adicionados: 50", timeout=PAYMENT_TIMEOUT_MS)
         shown.check()
 
 
-def test_a_voucher_that_ran_out_says_that_nothing_was_charged(
+def test_an_expired_voucher_shows_that_nothing_was_charged(
     browser: Browser, api: HttpApi, storefront: StackStorefront, shop: str
 ) -> None:
     with screen(browser, device="phone") as shown:
@@ -96,11 +96,11 @@ def test_a_voucher_that_ran_out_says_that_nothing_was_charged(
         shown.check()
 
         storefront.control(f"sessions/{session}/fail")
-        expect(heading).to_have_text("O código venceu sem pagamento", timeout=PATIENCE_MILLISECONDS)
+        expect(heading).to_have_text("O código venceu sem pagamento", timeout=PAYMENT_TIMEOUT_MS)
         expect(words).to_contain_text("Nada foi cobrado.")
         # A bank may confirm late.
         storefront.control(f"sessions/{session}/pay_after_expiry", method="pix")
-        expect(heading).to_contain_text("Créditos adicionados: 50", timeout=PATIENCE_MILLISECONDS)
+        expect(heading).to_contain_text("Créditos adicionados: 50", timeout=PAYMENT_TIMEOUT_MS)
 
 
 def test_money_that_is_checked_is_neither_missing_nor_added(
@@ -117,7 +117,7 @@ def test_money_that_is_checked_is_neither_missing_nor_added(
         storefront.control(f"sessions/{session}/pay")
 
         heading = shown.page.locator("h1")
-        expect(heading).to_have_text("Pagamento recebido, em verificação", timeout=PATIENCE_MILLISECONDS)
+        expect(heading).to_have_text("Pagamento recebido, em verificação", timeout=PAYMENT_TIMEOUT_MS)
         expect(shown.page.locator("main")).to_contain_text("Não pague de novo.")
         shown.check()
         shown.page.goto(f"{site}/portal")
@@ -125,11 +125,11 @@ def test_money_that_is_checked_is_neither_missing_nor_added(
         expect(shown.page.locator(".balance .big")).to_have_text("120")
         shown.check()
 
-        # The operator corrects the record, Stripe delivers again, and the row of the quarantine has done its work.
+        # The operator corrects the record, Stripe delivers again, and the quarantine's row is no longer needed.
         rewrite(storefront, shop, purchase["id"], lambda checked: replace(checked, amount=checked.amount + 1))
         storefront.control("events/redeliver", types="checkout.session.async_payment_succeeded")
         shown.page.goto(f"{site}/portal/purchases/{purchase['id']}")
-        expect(heading).to_contain_text("Créditos adicionados", timeout=PATIENCE_MILLISECONDS)
+        expect(heading).to_contain_text("Créditos adicionados", timeout=PAYMENT_TIMEOUT_MS)
         clear_quarantine(storefront)
 
 
@@ -172,7 +172,7 @@ def test_back_and_another_pack_asks_for_the_code(browser: Browser, api: HttpApi,
         first = shown.page.url
 
         shown.page.go_back()
-        # Back shows the form as it was left. Its next click asks for the code, and buys nothing.
+        # Back shows the form as it was. Its next click asks for the code, and buys nothing.
         shown.page.locator("button[name=pack][value=credits-100]").click()
         expect(shown.page.locator("#code")).to_be_visible()
         shown.check()

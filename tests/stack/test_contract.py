@@ -1,4 +1,4 @@
-"""Whatever a client makes of openapi.json, the deployed service answers as it says: `make fuzz` asks for longer."""
+"""Whatever a client sends, the deployed service responds as openapi.json says. `make fuzz` runs longer."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.support.api import PUT_CATALOG
 from tests.support.over_http import HttpApi, new_account
 from tests.support.payment_page import StackStorefront
 
-# A catalog is everybody's, and here others are at work; tests/security asks it on a table of its own.
+# All tests of the stack share the catalog, so tests/security changes it on a table of its own.
 SHARED = (PUT_CATALOG,)
 
 

@@ -5,12 +5,12 @@ from playwright.sync_api import Browser, Response, expect
 
 from local import demo
 from local.stack import Stack
-from tests.support.on_screen import PATIENCE_MILLISECONDS, enter, go, link_to, order, site_of, type_code
+from tests.support.on_screen import PAYMENT_TIMEOUT_MS, enter, go, link_to, order, site_of, type_code
 from tests.support.over_http import HttpApi, exchange, new_account
 from tests.support.payment_page import StackStorefront
 from tests.support.screen import DEVICES, Device, Scheme, screen
 
-# What a session shows without a purchase.
+# The screens of a session without a purchase.
 SCREENS = {
     "/portal": {"pt-BR": "Assinatura", "en": "Subscription", "es": "Suscripción"},
     "/portal/buy": {"pt-BR": "Comprar créditos", "en": "Buy credits", "es": "Comprar créditos"},
@@ -22,7 +22,7 @@ WRONG_CODE = "000000"
 TRIES = 5
 # Characters of a name, a description, a customer or a reference.
 MAX_TEXT = 200
-# What a purchase of 50 credits says: that it waits, that the credits came, and the balance after them.
+# Texts of a purchase of 50 credits: pending, credits added, and the balance after them.
 WORDS = {
     "pt-BR": ("Aguardando o pagamento", "Créditos adicionados: 50", "Agora você tem 170."),
     "en": ("Waiting for the payment", "Credits added: 50", "You now have 170."),
@@ -85,7 +85,7 @@ def test_the_page_works_without_javascript(browser: Browser, api: HttpApi, demo_
 def test_the_first_view_is_small_and_asks_no_other_host(browser: Browser, api: HttpApi, demo_account: str) -> None:
     with screen(browser) as shown:
         enter(shown, link_to(api, demo_account))
-        # As the first visitor sees it: nothing is in the cache.
+        # As for a first visit: nothing is in the cache.
         cold = shown.page.context.new_page()
         responses: list[Response] = []
         cold.on("response", lambda response: responses.append(response))  # noqa: PLW0108 - Playwright marks the function
@@ -121,8 +121,8 @@ def test_a_manager_buys_with_pix_and_finds_the_line(
         expect(shown.page.locator("svg")).to_be_visible()
         shown.check()
         storefront.control(f"sessions/{session}/pay")
-        # The page turns by itself: by its script, or by reloading itself.
-        expect(heading).to_contain_text(added, timeout=PATIENCE_MILLISECONDS)
+        # The page changes by itself: by its script, or by reloading itself.
+        expect(heading).to_contain_text(added, timeout=PAYMENT_TIMEOUT_MS)
         expect(shown.page.locator("main")).to_contain_text(now_have)
         shown.check()
 
@@ -171,7 +171,7 @@ def test_asking_for_the_head_of_a_link_uses_nothing_up(browser: Browser, api: Ht
         enter(shown, link)
 
 
-def test_a_link_that_is_used_or_unknown_says_so(browser: Browser, api: HttpApi, demo_account: str) -> None:
+def test_a_used_and_an_unknown_link_have_their_messages(browser: Browser, api: HttpApi, demo_account: str) -> None:
     with screen(browser, device="phone") as shown:
         used = link_to(api, demo_account)
         enter(shown, used)
@@ -206,7 +206,7 @@ def test_wrong_codes_are_counted_down_and_lock(browser: Browser, api: HttpApi, s
         shown.check()
 
 
-def test_without_a_session_the_page_says_how_to_come_back(browser: Browser, api: HttpApi, shop: str) -> None:
+def test_without_a_session_the_page_explains_how_to_return(browser: Browser, api: HttpApi, shop: str) -> None:
     with screen(browser) as shown:
         enter(shown, link_to(api, shop))
         shown.page.context.clear_cookies()

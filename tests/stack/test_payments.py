@@ -26,7 +26,7 @@ def shop(storefront: StackStorefront, account: str) -> Shop:
 
 @pytest.fixture
 def granted(api: HttpApi, storefront: StackStorefront, account: str, shop: Shop) -> Callable[[], bool]:
-    """Once everything is delivered: the one lot there may be, in balance and history, or nothing at all."""
+    """Wait for all deliveries, then check that balance and history have exactly one lot, or none."""
 
     def is_granted() -> bool:
         storefront.drain()
@@ -43,7 +43,7 @@ def granted(api: HttpApi, storefront: StackStorefront, account: str, shop: Shop)
 
 
 def answered(storefront: StackStorefront, shop: Shop) -> list[tuple[Any, Any]]:
-    """What was delivered about the purchase, with the service's answer, in this order."""
+    """The deliveries about the purchase, with the service's responses, in order."""
     return [(delivery["type"], delivery["status"]) for delivery in storefront.deliveries(shop)]
 
 

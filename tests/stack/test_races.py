@@ -8,14 +8,14 @@ from tests.support.over_http import HttpApi, new_account
 
 # More than a function has processes in the local cloud, so that all of them are busy.
 AT_ONCE = 6
-# As many as a newcomer's script may send without a thought.
+# As many as a simple script may send at once.
 BURST = 30
 
 
 def test_a_hundred_debits_of_forty_credits_spend_forty(api: HttpApi) -> None:
     account = api.open(new_account())
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        # Refused, but now there are processes enough for a real race.
+        # Refused, but now enough processes run for a real race.
         list(pool.map(lambda _: api.spend(account=account), range(4 * AT_ONCE)))
         api.give(40, account)
 

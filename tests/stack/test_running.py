@@ -1,4 +1,4 @@
-"""What `make run` hands to people: addresses and tokens, the page's link, a demo account with a past, and the tour."""
+"""The output of `make run`: addresses and tokens, the page's link, a demo account with a history, and the tour."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def test_the_demo_account_is_on_plan_trio_with_its_services(api: HttpApi, stack:
     assert (quota["feature"], quota["limit"]) == ("ai_service", 300)
 
 
-def test_the_demo_account_has_a_year_behind_it(api: HttpApi, stack: Stack) -> None:
+def test_the_demo_account_has_a_year_of_history(api: HttpApi, stack: Stack) -> None:
     account = stack.addresses.demo_account
 
     oldest = api(HISTORY, account=account, query={"limit": "1", "to": a_year_ago()}).body["entries"]

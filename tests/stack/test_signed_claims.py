@@ -1,7 +1,7 @@
-"""Tokens with a good signature and wrong claims, at a gateway that trusts an issuer of our own: what is said counts.
+"""Tokens with a valid signature and wrong claims, at a gateway that trusts the tests' own issuer.
 
-What the emulator can't be asked: it verifies every signature as RS256, whatever `alg` says (tests/stack/test_tokens.py
-tries `none` and HS256 all the same), and it takes a token that has no `exp`.
+Two things can't be tested at the emulator: it verifies every signature as RS256, whatever `alg` says
+(tests/stack/test_tokens.py tries `none` and HS256 anyway), and it accepts a token without `exp`.
 """
 
 import time
@@ -18,7 +18,7 @@ from tests.support.token_issuer import AUDIENCE, Key, gateway_trusting, new_key,
 
 HOUR = 3_600
 SCOPES = "prepaid/admin prepaid/buy prepaid/consume prepaid/read"
-# What a token may be bound to that is no account's name; AWS hands every claim over as text, the emulator as it is.
+# Values of the account claim that name no account. AWS passes every claim as text, the emulator unchanged.
 NO_ACCOUNTS: list[Any] = ["", " ", "*", "null", "[]", ".", "\x00", "a" * 5_000, None, False, 0, [], {}]
 
 type Sign = Callable[..., str]
@@ -126,7 +126,7 @@ def test_a_scope_similar_to_the_routes_own_has_no_access(
 def test_a_signed_token_of_another_account_has_no_access(
     api: HttpApi, outside: HttpApi, sign: Sign, route: str
 ) -> None:
-    """To the byte what is said of an account that doesn't exist."""
+    """The response equals that for an account that doesn't exist, byte by byte."""
     mine, theirs = api.open(new_account()), api.open(new_account())
     api.give(5, theirs)
     before = api.balance(theirs)["entry"]

@@ -1,4 +1,4 @@
-"""The schedule records what lapsed; afterwards the history has every line."""
+"""The schedule records the expiry; afterwards the history has every line."""
 
 import time
 from itertools import accumulate
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prepaid.api.csv_lines import COLUMNS
-from tests.support.account_life import DETAILS, SWEEP_SECONDS, Bought, Lapsed
+from tests.support.account_life import DETAILS, SWEEP_SECONDS, Bought, Expired
 from tests.support.api import HISTORY
 from tests.support.history_csv import read_file
 from tests.support.over_http import HttpApi
@@ -18,39 +18,39 @@ type Line = dict[str, Any]
 
 
 def fits(line: Line, source: str | None = None, **wanted: str) -> bool:
-    """Whether filters let a line through; what was paid by both was paid by either."""
+    """Whether a line matches the filters. A line paid by both sources matches either."""
     return (source is None or line["source"] in {source, "both"}) and line.items() >= wanted.items()
 
 
-def test_the_schedule_records_the_end_of_the_lot(swept: list[Line], lapsed: Lapsed) -> None:
-    unspent = 500 - 8 - sum(attempt.answer.status == 201 for attempt in lapsed.tries)
+def test_the_schedule_records_the_end_of_the_lot(swept: list[Line], expired: Expired) -> None:
+    unspent = 500 - 8 - sum(attempt.answer.status == 201 for attempt in expired.tries)
 
     newest = swept[0]
 
     assert newest["type"] == "expiry"
     assert (newest["credits"], newest["balance_after"], newest["actor"]) == (-unspent, 0, "prepaid")
     assert newest["draws"] == [
-        {"source": "lot", "lot": lapsed.lot["lot"], "credits": unspent, "expires_at": lapsed.lot["expires_at"]}
+        {"source": "lot", "lot": expired.lot["lot"], "credits": unspent, "expires_at": expired.lot["expires_at"]}
     ]
-    assert newest["at"] >= lapsed.lot["expires_at"]
+    assert newest["at"] >= expired.lot["expires_at"]
 
 
-def test_the_sweep_forgets_the_lot_once_its_end_is_recorded(
-    swept: list[Line], bought: Bought, lapsed: Lapsed, cashier: StackStorefront
+def test_the_sweep_deletes_the_row_once_the_end_is_recorded(
+    swept: list[Line], bought: Bought, expired: Expired, cashier: StackStorefront
 ) -> None:
     bought_lot = bought.after["credits"]["lots"][0]["lot"]
     deadline = time.monotonic() + SWEEP_SECONDS
 
-    while f"{bought.account}#{lapsed.lot['lot']}" in (due := due_keys(stored(cashier.table()))):
+    while f"{bought.account}#{expired.lot['lot']}" in (due := due_keys(stored(cashier.table()))):
         assert time.monotonic() < deadline, "the row is still there"
         time.sleep(1)
 
-    # Spent to the last credit, but its day has not come.
+    # Spent to the last credit, but its end hasn't come.
     assert f"{bought.account}#{bought_lot}" in due
 
 
-def test_the_history_has_every_entry(swept: list[Line], lapsed: Lapsed) -> None:
-    spent_in_time = sum(attempt.answer.status == 201 for attempt in lapsed.tries)
+def test_the_history_has_every_entry(swept: list[Line], expired: Expired) -> None:
+    spent_in_time = sum(attempt.answer.status == 201 for attempt in expired.tries)
     oldest_first = swept[::-1]
 
     assert [line["type"] for line in oldest_first] == [

@@ -1,4 +1,4 @@
-"""Tokens and paths that somebody made up, at the deployed gateway: what is ours opens, what looks like it doesn't."""
+"""Forged tokens and crafted paths at the deployed gateway: only the stack's own tokens have access."""
 
 import base64
 import hashlib
@@ -51,7 +51,7 @@ NOBODYS_PATHS = [
 
 @pytest.fixture(scope="module")
 def strangers_tokens(stack: Stack) -> dict[str, str]:
-    """With every scope by its name, signed as ours are: of a client that we don't know, and of another pool."""
+    """Tokens with every scope, validly signed: of an unknown client, and of another pool."""
     cognito: CognitoIdentityProviderClient = client(stack.deployed.cloud, "cognito-idp")
     own = stack.deployed.outputs["UserPoolId"]
     other = cognito.create_user_pool(PoolName="somebody-elses")["UserPool"]["Id"]
@@ -65,7 +65,7 @@ def strangers_tokens(stack: Stack) -> dict[str, str]:
 
 
 def _token_of_a_new_client(stack: Stack, cognito: "CognitoIdentityProviderClient", pool: str) -> str:
-    made = cognito.create_user_pool_client(
+    client = cognito.create_user_pool_client(
         UserPoolId=pool,
         ClientName="stranger",
         GenerateSecret=True,
@@ -73,7 +73,7 @@ def _token_of_a_new_client(stack: Stack, cognito: "CognitoIdentityProviderClient
         AllowedOAuthFlows=["client_credentials"],
         AllowedOAuthScopes=[f"prepaid/{name}" for name in SCOPES],
     )["UserPoolClient"]
-    password = base64.b64encode(f"{made['ClientId']}:{made['ClientSecret']}".encode()).decode()
+    password = base64.b64encode(f"{client['ClientId']}:{client['ClientSecret']}".encode()).decode()
     headers = {"Authorization": f"Basic {password}", "Content-Type": "application/x-www-form-urlencoded"}
     url = f"{stack.deployed.cloud.url}/oauth2/token"
     answer = exchange("POST", url, b"grant_type=client_credentials", headers)
@@ -123,7 +123,7 @@ def test_a_client_of_another_pool_has_no_access(
 
 
 def test_a_token_signed_with_the_public_key_has_no_access(api: HttpApi, stack: Stack, account: str) -> None:
-    """HS256 with what everybody can read as its secret: the oldest trick there is."""
+    """Signed by HS256 with the public key as its secret, a classic attack."""
     pool = stack.deployed.outputs["UserPoolId"]
     published = exchange("GET", f"{stack.deployed.cloud.url}/{pool}/.well-known/jwks.json", None, {})
     [key, *_] = published.body["keys"]
@@ -211,7 +211,7 @@ def test_a_crafted_path_reaches_no_other_account(api: HttpApi, account: str, pat
 
 
 def test_two_keys_on_one_request_are_still_one_effect(api: HttpApi, account: str) -> None:
-    """A proxy in between may join them: they count as one other key, or as none."""
+    """A proxy may join them: they count as one different key, or are rejected."""
     first, second = new_key(), new_key()
     headers = [bearer(api.tokens["service"]), ("Content-Type", "application/json")]
     before = api.balance(account)["credits"]["available"]
@@ -230,7 +230,7 @@ def test_two_keys_on_one_request_are_still_one_effect(api: HttpApi, account: str
 
 
 def test_a_new_token_has_its_own_clients_scopes_only(api: HttpApi, stack: Stack, account: str) -> None:
-    """Each was given its own scopes and no more, whatever its claims once said."""
+    """Each token has its own client's scopes and no others."""
     fresh = token(stack.deployed, stack.deployed.outputs["StorefrontClientId"])
 
     assert api(CONSUME, account, by=fresh, json={"feature": "sticker"}).status == 403

@@ -1,4 +1,4 @@
-"""The deployed verifier: nothing to say about what all the tests before have written, something about a changed row."""
+"""The deployed verifier: no findings about the rows of all earlier tests, and a finding about a changed row."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ MOST_RUNS = 20
 
 
 def verify(stack: Stack) -> Any:
-    """What the schedule does, until a pass is done."""
+    """Run the function as its schedule does, until a pass is done."""
     name = stack.deployed.resources["VerifyFunction"]
     for _ in range(MOST_RUNS):
         answer = client(stack.deployed.cloud, "lambda").invoke(FunctionName=name, Payload=b"{}")
@@ -25,7 +25,7 @@ def verify(stack: Stack) -> Any:
 
 
 def begin_anew(storefront: StackStorefront) -> None:
-    """As if a day had gone by since the last pass."""
+    """As if a day had passed since the last pass."""
     table = storefront.table()
     table.client.delete_item(TableName=table.name, Key=keys.VERIFICATION)
 

@@ -1,4 +1,4 @@
-"""What all the tests before have written, read from the table and worked out again by an auditor of its own."""
+"""The rows of all earlier tests, read from the table and recomputed by an independent audit."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MOVE_QUOTA = {"consumption", "hold", "capture", "release", "reversal"}
 
 @pytest.fixture(scope="module")
 def items(api: HttpApi, cashier: StackStorefront, swept: object) -> Stored:
-    """The whole table, with the account that lived through everything in it."""
+    """The whole table, including the account of the life stages."""
     return stored(cashier.table())
 
 

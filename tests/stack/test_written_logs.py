@@ -1,4 +1,4 @@
-"""What all functions wrote while everything before happened: lines for machines, and nobody's secret."""
+"""The logs of all functions during the earlier tests: every line is JSON, and none holds a secret."""
 
 import json
 import re
@@ -61,5 +61,5 @@ def test_no_log_line_contains_a_secret(api: HttpApi, stack: Stack, written: dict
 
 def test_no_log_line_reports_an_error(written: dict[str, list[str]]) -> None:
     lines = [json.loads(line) for group in written.values() for line in group if not PLATFORM.match(line)]
-    # test_verify.py has a row found that it changed, and sees that nothing else is.
+    # test_verify.py changes a row, and checks that this is the only finding.
     assert [line for line in lines if line.get("level") == "ERROR" and line["message"] != "finding"] == []

@@ -1,4 +1,4 @@
-"""What the store's tests stand on: a client to observe, and requests at an empty table for each test."""
+"""Fixtures of the store's tests: a client whose requests are intercepted, and an empty table for each test."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,20 +46,20 @@ def table_on_dynamodb_local(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def driver(table: Table) -> StoreDriver:
-    """Where this test's requests are made."""
+    """The store's operations on this test's table."""
     return StoreDriver(table)
 
 
 @pytest.fixture
 def rival(theirs: Table, table_name: str) -> StoreDriver:
-    """Somebody else at the same table, through a client of their own."""
+    """Another process on the same table, with its own client."""
     return StoreDriver(replace(theirs, name=table_name))
 
 
 @pytest.fixture
 def wire(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """The line between our client and the database, to listen to and to cut."""
-    # botocore's own pauses between its retries are real seconds; nothing here is about them.
+    """Intercepts the client's requests, to record and to fail them."""
+    # botocore's pauses between its retries take real time, and no test is about them.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     with Wire.tapped(table.client) as tapped:
         yield tapped

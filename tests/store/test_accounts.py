@@ -1,4 +1,4 @@
-"""Accounts: opened once, made to be so ever after."""
+"""Accounts: opened once, then changed by each PUT and PATCH."""
 
 from dataclasses import replace
 

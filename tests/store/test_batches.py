@@ -25,7 +25,7 @@ def batch(driver: StoreDriver, items: Sequence[tuple[str, int]], *, at: datetime
 
 
 def numbers(outcomes: Sequence[Outcome]) -> list[int]:
-    """Of the entries; 0 for what was refused."""
+    """The numbers of the entries; 0 for a refused debit."""
     return [outcome.entries[-1].number if isinstance(outcome, Appended) else 0 for outcome in outcomes]
 
 
@@ -123,7 +123,7 @@ def test_a_batch_that_lost_a_race_reads_what_waits(driver: StoreDriver, rival: S
 def test_a_rival_with_some_of_the_keys_gives_us_its_responses(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
-    """What it spent counts once, so that there is enough for the rest."""
+    """Its debits are not charged again, so enough is left for the rest."""
     driver.open(credits=6)
     wire.plan(TRANSACTION, first(lambda: batch(rival, [("k2", 2), ("k4", 1)])))
 
@@ -135,7 +135,7 @@ def test_a_rival_with_some_of_the_keys_gives_us_its_responses(
     assert audit(stored(driver.table)).spent == 6
 
 
-def test_a_refused_item_that_had_its_effect_is_a_replay(driver: StoreDriver, wire: Wire) -> None:
+def test_a_refused_item_that_took_effect_before_is_a_replay(driver: StoreDriver, wire: Wire) -> None:
     driver.open(credits=4)
     batch(driver, [("k1", 3)])
     wire.forget()
@@ -148,8 +148,8 @@ def test_a_refused_item_that_had_its_effect_is_a_replay(driver: StoreDriver, wir
     assert wire.calls == ["Query", TRANSACTION, "GetItem", "GetItem"]
 
 
-def test_a_claim_that_came_to_nothing_is_tried_again(driver: StoreDriver, wire: Wire) -> None:
-    """The database said that it exists, and it doesn't."""
+def test_a_claim_that_does_not_exist_after_all_is_tried_again(driver: StoreDriver, wire: Wire) -> None:
+    """The database reported that the claim exists, and it doesn't."""
     driver.open(credits=4)
     wire.plan(TRANSACTION, cancels("None", "None", "ConditionalCheckFailed", "None"))
 

@@ -68,12 +68,12 @@ def test_each_lot_adds_some_thirty_bytes_to_every_entry(driver: StoreDriver) -> 
     grown = [after - before for before, after in itertools.pairwise(sizes)]
 
     assert all(25 < bytes_ < 40 for bytes_ in grown)
-    # Eighteen lots and nothing said about the occasion: still one write unit, doubled by the transaction.
+    # Eighteen lots and no texts: still one write unit, doubled by the transaction.
     assert sizes[17] <= KILOBYTE
 
 
 def test_an_entry_with_twelve_lots_two_quotas_and_a_hold_fits() -> None:
-    """In one kilobyte, with everything that a debit can say of itself, and all texts of usual length."""
+    """In one kilobyte, with every field that a debit can have, and texts of usual length."""
     lots = tuple(
         Lot(
             number=180 + number,

@@ -29,7 +29,7 @@ from tests.support.store_driver import (
 )
 from tests.support.wire import Wire
 
-OPERATING = Path(__file__).parents[2] / "docs/operating.md"
+COSTS = Path(__file__).parents[2] / "docs/costs.md"
 TEXTS: Any = {"customer": "+55 11 98765-4321", "reference": "order-000123", "description": "Sticker for Rex"}
 TWO_QUOTAS = Terms(plan="trio", ai_enabled=True, quota_anchor_day=1, time_zone="America/Sao_Paulo", currency="brl")
 # On the account of `busy`.
@@ -62,7 +62,7 @@ OPERATIONS = {
     "end of lots and lapse of holds, recorded together": Cost(lambda driver: driver.settle(at=NOW + 2 * HOUR), 1, 4),
     "reversal of a consumption": Cost(lambda driver: driver.reverse(CONSUMPTION, 1, key="k"), 4, 6),
     "reversal of a capture": Cost(lambda driver: driver.reverse(CAPTURE, 1, key="k"), 5, 6),
-    "erasure of one entry": Cost(lambda driver: driver.erase(TEXTS["customer"], key="k"), 5, 6),
+    "erasure of one entry": Cost(lambda driver: driver.erase(TEXTS["customer"], key="k"), 4, 6),
     "purchase": Cost(lambda driver: driver.record(a_purchase("pur_2")), 0, 11),
     "payment": Cost(lambda driver: driver.receive(a_payment_status("paid", a_purchase())), 2, 12),
 }
@@ -137,7 +137,7 @@ def test_all_that_time_has_done_is_three_writes(driver: StoreDriver, wire: Wire)
 
 def documented(heading: str) -> list[list[str]]:
     """The rows of the table that follows the words."""
-    _, _, rest = OPERATING.read_text("utf-8").partition(heading)
+    _, _, rest = COSTS.read_text("utf-8").partition(heading)
     table = rest[rest.index("\n|") :].strip().split("\n\n")[0]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
 

@@ -1,4 +1,4 @@
-"""When the store gives up: growing pauses with jitter, one deadline for a whole request, and an end."""
+"""Retries: growing pauses with jitter, one deadline for a whole request, and an end."""
 
 import pytest
 
@@ -64,11 +64,11 @@ def test_the_jitter_scales_every_pause(dice: float) -> None:
 def test_no_pause_goes_past_the_deadline(seconds: float) -> None:
     time = FakeTime(dice=1.0)
 
-    made = exhaust(time.deadline(seconds))
+    attempts = exhaust(time.deadline(seconds))
 
-    assert made == len(time.slept) + 1
+    assert attempts == len(time.slept) + 1
     assert sum(time.slept) <= seconds
-    # And the time is used up: one more pause would have been too long.
+    # The time is used up: one more pause would have passed the deadline.
     assert sum(time.slept) + LONGEST_PAUSE_SECONDS >= seconds
 
 

@@ -1,4 +1,4 @@
-"""A database that is slow, silent, throttled or gone, at every call: nothing happens twice and nothing is half done."""
+"""A database that is slow, silent, throttled or down, at every call: nothing happens twice or in part."""
 
 import random
 from typing import Any
@@ -44,7 +44,7 @@ from tests.support.workers import at_once, debit
 
 TRANSACTION = "TransactWriteItems"
 
-# What botocore and we must take for "not now". Twice each: botocore itself tries twice.
+# Temporary failures, which botocore and the store retry. Twice each, because botocore itself tries twice.
 NOT_NOW: dict[str, Fault] = {
     "no answer": no_answer,
     "connection refused": connection_refused,
@@ -110,7 +110,7 @@ def test_a_debit_without_any_response_is_found_by_its_claim(
 def test_a_debit_whose_response_is_lost_finds_its_own_entry(
     driver: StoreDriver, rival: StoreDriver, wire: Wire, fault: Fault
 ) -> None:
-    """Though others write meanwhile."""
+    """Even when others write meanwhile."""
     driver.open(credits=10)
     wire.plan(TRANSACTION, fault, lambda send: (rival.debit(7), fault(send))[1])
 

@@ -65,7 +65,7 @@ def test_a_debit_before_the_write_of_a_freeze_stands(driver: StoreDriver, rival:
     assert driver.debit(3, key="theirs").replayed
 
 
-def test_a_freeze_gets_in_while_another_field_is_set(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_a_freeze_while_another_field_is_set_stays(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """A PUT that keeps the status must not undo it."""
     driver.open()
     wire.plan(TRANSACTION, first(lambda: rival.put_account(terms=FROZEN)))
@@ -92,7 +92,7 @@ def test_two_rivals_one_after_the_other_are_both_taken_into_account(
     assert audit(stored(driver.table)).spent == 9
 
 
-def test_two_rivals_within_one_moment_are_both_taken_into_account(
+def test_two_rivals_before_one_write_are_both_taken_into_account(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     driver.open(credits=10)
@@ -128,7 +128,7 @@ def test_a_rival_that_grants_first_is_spent_from(driver: StoreDriver, rival: Sto
 
 
 @pytest.mark.parametrize("credits", [3, 10], ids=["the last ones", "plenty"])
-def test_a_rival_with_the_same_request_gives_us_its_response(
+def test_the_response_of_a_rival_with_the_same_request_is_returned(
     driver: StoreDriver, rival: StoreDriver, wire: Wire, credits: int
 ) -> None:
     driver.open(credits=credits)
@@ -155,7 +155,7 @@ def test_a_claim_that_is_taken_is_read_before_another_write(
 
 
 def test_a_claim_of_a_transaction_that_did_not_commit_is_no_claim(driver: StoreDriver, wire: Wire) -> None:
-    """The condition failed on a claim that isn't there when it is read."""
+    """The condition failed on a claim that doesn't exist when it is read."""
     driver.open(credits=10)
     wire.plan(TRANSACTION, cancels("None", "ConditionalCheckFailed"))
 
@@ -309,7 +309,7 @@ def test_a_purchase_granted_by_a_rival_first_stays_granted(driver: StoreDriver, 
     assert quarantined(stored(driver.table)) == []
 
 
-def test_a_rival_debit_between_read_and_grant_costs_the_grant_nothing(
+def test_a_debit_between_read_and_grant_does_not_change_the_grant(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     driver.open(credits=5)
@@ -356,7 +356,7 @@ def test_an_account_opened_by_a_rival_first_is_changed(driver: StoreDriver, riva
     assert types(stored(driver.table)) == ["plan_change", "plan_change"]
 
 
-def test_of_two_profile_changes_the_later_has_seen_the_earlier(
+def test_the_later_of_two_profile_changes_has_read_the_earlier(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     driver.open()
@@ -394,7 +394,7 @@ def test_a_rival_at_every_try_is_retried_until_the_deadline(
     assert audit(stored(driver.table)).spent == 21
 
 
-def test_of_two_account_changes_the_later_one_stands_whole(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_the_later_of_two_account_changes_wins_entirely(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open()
     theirs = (replace(QUOTA_100, plan="team"), replace(PROFILE, name="Theirs"))
     # Our profile is the one that stands already: only our terms are new.

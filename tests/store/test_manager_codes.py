@@ -10,6 +10,7 @@ import pytest
 
 from prepaid.core.errors import CodeLocked, InvalidRequest, WrongCode
 from prepaid.core.manager_code import MAX_TRIES
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets, check_code, code_digest, slow_digest
 from tests.support.manager_codes import (
     CODE,
@@ -30,6 +31,7 @@ __all__ = ["comparisons"]
 
 
 MINUTE = timedelta(minutes=1)
+ANOTHER = Versions(versions_of("another pepper"))
 
 
 # The code
@@ -42,31 +44,31 @@ def test_the_table_holds_no_readable_code_and_no_pepper(driver: StoreDriver) -> 
 
     everything = repr(item).encode() + bytes(item["digest"]["B"]) + bytes(item["salt"]["B"])
     assert CODE.encode() not in everything
-    assert CODES.pepper.encode() not in everything
+    assert CODES.peppers.value(1).encode() not in everything
     assert (len(item["salt"]["B"]), len(item["digest"]["B"])) == (16, 64)
 
 
 def test_the_digest_has_the_decided_cost() -> None:
     salt = b"salt" * 4
 
-    digest = CodeSecrets(pepper="p").slow_digest(b"peppered", salt)
+    digest = CodeSecrets(peppers=Versions(versions_of("p"))).slow_digest(b"peppered", salt)
 
     assert digest == scrypt(b"peppered", salt=salt, n=2**14, r=8, p=1)
 
 
 def test_the_real_function_runs_within_its_memory() -> None:
     """It has room for a cost twice as high."""
-    real = CodeSecrets(pepper="pepper")
+    real = CodeSecrets(peppers=Versions(versions_of("pepper")))
 
-    digest = code_digest(CODE, b"salt" * 4, real)
+    digest = code_digest(CODE, b"salt" * 4, 1, real)
 
-    assert digest != code_digest(WRONG, b"salt" * 4, real)
-    assert digest != code_digest(CODE, b"malt" * 4, real)
-    assert digest != code_digest(CODE, b"salt" * 4, replace(real, pepper="another pepper"))
-    assert digest != code_digest(CODE, b"salt" * 4, replace(real, slow_digest=partial(slow_digest, cost=2**15)))
+    assert digest != code_digest(WRONG, b"salt" * 4, 1, real)
+    assert digest != code_digest(CODE, b"malt" * 4, 1, real)
+    assert digest != code_digest(CODE, b"salt" * 4, 1, replace(real, peppers=ANOTHER))
+    assert digest != code_digest(CODE, b"salt" * 4, 1, replace(real, slow_digest=partial(slow_digest, cost=2**15)))
 
 
-def test_one_code_of_two_accounts_is_kept_differently(driver: StoreDriver) -> None:
+def test_the_same_code_of_two_accounts_is_stored_differently(driver: StoreDriver) -> None:
     set_code(driver, CODE)
     set_code(driver, CODE, account="other")
 
@@ -93,7 +95,7 @@ def test_a_code_hashed_with_another_pepper_is_wrong(driver: StoreDriver) -> None
     set_code(driver, CODE)
 
     with pytest.raises(WrongCode):
-        check_code(driver.table, "acme", CODE, replace(CODES, pepper="another pepper"), now=NOW)
+        check_code(driver.table, "acme", CODE, replace(CODES, peppers=ANOTHER), now=NOW)
 
 
 def test_an_account_without_a_code_accepts_none(driver: StoreDriver) -> None:
@@ -105,7 +107,7 @@ def test_an_account_without_a_code_accepts_none(driver: StoreDriver) -> None:
 def test_an_account_without_a_code_looks_like_any_other(
     driver: StoreDriver, wire: Wire, comparisons: Comparisons
 ) -> None:
-    """It answers, computes and writes as an account whose code was not guessed."""
+    """The response, the computation and the writes are those of an account whose code was not guessed."""
     set_code(driver, CODE, account="other")
 
     def watched(account: str) -> list[object]:
@@ -220,7 +222,7 @@ def test_an_administrators_retry_ends_a_lock(driver: StoreDriver) -> None:
 
 
 def test_an_administrators_retry_resets_no_later_try(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
-    """The write that loses reads again, so that what it writes over is what stood there."""
+    """The write that fails reads the record again before it replaces it."""
     set_code(driver, CODE)
     wire.plan("PutItem", first(lambda: set_code(rival, "739164")))
 
@@ -278,7 +280,7 @@ def test_a_code_removed_while_it_is_compared_changes_nothing(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     set_code(driver, CODE)
-    # Try, forgiveness, then the change itself.
+    # The try, the reset of the tries, then the change itself.
     wire.plan("PutItem", nothing, nothing, first(lambda: set_code(rival, "860357")))
 
     with pytest.raises(WrongCode):

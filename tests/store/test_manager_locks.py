@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def has_code(driver: StoreDriver, *, is_set: bool) -> None:
-    """An account whose manager has a code, or one that looks the same from outside."""
+    """An account whose manager has a code, or one without that looks the same."""
     if is_set:
         set_code(driver, CODE)
 
@@ -90,7 +90,7 @@ def test_a_right_code_among_parallel_guesses_takes_a_try_too(driver: StoreDriver
 
     answers = at_once(lambda code: try_code(driver, code, codes=comparisons.codes), guesses, threads=16)
 
-    # Five, and five more if the right one was among them.
+    # Five, and five more if the right code was among them.
     assert comparisons.made <= MAX_TRIES * (1 + answers.count("right"))
 
 

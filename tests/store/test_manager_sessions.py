@@ -18,6 +18,7 @@ from prepaid.core.manager_code import MAX_TRIES
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.manager_codes import SessionClaim, session_claim_from_item
 from prepaid.store.purchases import find_purchase_by_key
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import derive_session, token_digest
 from tests.support.manager_codes import CODE, RECORD, WRONG, number, require, set_code, try_code
 from tests.support.store_driver import (
@@ -104,7 +105,7 @@ def test_a_session_with_a_lost_response_is_open_and_the_only_one(
     assert number(driver, "tries") == 0
 
 
-# Repeats
+# Retries
 
 
 def sessions(driver: StoreDriver) -> list[str]:
@@ -122,7 +123,7 @@ def test_a_retry_with_the_right_code_gets_the_same_session(driver: StoreDriver) 
 
     assert not opened.replayed
     after = stored(driver.table)
-    # Repeats never lock out who knows the code.
+    # Retries never lock out a caller with the right code.
     assert number(driver, "tries") == 0
     del before[RECORD], after[RECORD]
     assert after == before
@@ -171,7 +172,7 @@ def test_a_key_of_an_older_code_is_refused_to_the_new_one(driver: StoreDriver, c
         driver.open_session(CODE, key="k")
 
     assert refused_session(lambda: require(driver, opened.token))
-    # Back at the old digits it is a code of its own all the same.
+    # A new code with the old digits is a different code.
     set_code(driver, CODE)
     with pytest.raises(IdempotencyKeyReused):
         driver.open_session(CODE, key="k")
@@ -212,7 +213,7 @@ def test_no_key_serves_a_session_and_another_request(driver: StoreDriver) -> Non
         find_purchase_by_key(driver.table, "acme", "opened", "credits-100")
 
     after = stored(driver.table)
-    # Neither a refusal of the key nor a repeat takes tries from who knows the code.
+    # Neither a refused key nor a retry costs a caller with the right code any tries.
     assert number(driver, "tries") == 0
     del before[RECORD], after[RECORD]
     assert after == before
@@ -234,7 +235,9 @@ def test_a_token_cannot_be_made_from_the_table_alone(driver: StoreDriver) -> Non
     opened = driver.open_session(CODE, key="k")
     claim = session_claim_from_item(stored(driver.table)[CLAIM])
 
-    derived = derive_session(claim, "acme", "k", replace(CODES, pepper="another pepper"), replayed=True)
+    derived = derive_session(
+        claim, "acme", "k", replace(CODES, peppers=Versions(versions_of("another pepper"))), replayed=True
+    )
 
     assert derive_session(claim, "acme", "k", CODES, replayed=False) == opened
     assert derived.token != opened.token
@@ -242,7 +245,7 @@ def test_a_token_cannot_be_made_from_the_table_alone(driver: StoreDriver) -> Non
 
 
 def test_a_token_depends_on_account_key_code_and_claim(driver: StoreDriver) -> None:
-    claim = SessionClaim(code_version=1, expires_at=NOW, nonce=b"m" * 16)
+    claim = SessionClaim(code_version=1, pepper=1, expires_at=NOW, nonce=b"m" * 16)
 
     def token(claim: SessionClaim = claim, account: str = "acme", key: str = "k") -> str:
         return derive_session(claim, account, key, CODES, replayed=False).token
@@ -266,7 +269,7 @@ def test_one_key_used_twice_at_once_opens_one_session(driver: StoreDriver) -> No
         try:
             opened = until_answered(lambda: driver.open_session(CODE, key="k"))
         except CodeLocked:
-            # Eight at once may have taken five tries before the first was forgiven.
+            # Eight at once may have taken five tries before the first reset them.
             return None
         return opened.token, opened.replayed
 
@@ -289,7 +292,7 @@ def test_a_key_that_a_rival_uses_first_is_replayed(driver: StoreDriver, rival: S
 
 
 def test_a_right_code_opens_during_wrong_guesses(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
-    """It forgives them no try."""
+    """It doesn't reset their tries."""
     set_code(driver, CODE)
     wire.plan("TransactWriteItems", first(lambda: try_code(rival, WRONG)), first(lambda: try_code(rival, WRONG)))
 
@@ -363,7 +366,7 @@ def test_wrong_codes_end_no_session(driver: StoreDriver) -> None:
     require(driver, token)
 
 
-# One purchase each, by the code that holds
+# One purchase per session, by the current code
 
 
 @pytest.mark.parametrize("current", [CODE, None])

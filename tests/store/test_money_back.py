@@ -36,7 +36,7 @@ def test_a_refund_revokes_and_owes_in_one_transaction(driver: StoreDriver, wire:
 
     assert driver.receive(REFUNDED) == "changed"
 
-    # The Query looks whether something had expired, and its entry is the tail too; the last look comes after the write.
+    # The Query finds what had expired, and its entry is also the tail. The last fetch comes after the write.
     assert wire.calls == ["GetItem", "Query", TRANSACTION, "GetItem"]
     after = stored(driver.table)
     assert {key for key in after if after[key] != before.get(key)} == {
@@ -132,7 +132,7 @@ def test_less_than_a_credits_money_changes_the_record_only(driver: StoreDriver) 
     assert standing(driver) == ("partially_refunded", 0, 100, 0)
 
 
-# What had expired
+# Credits that had expired
 END = datetime(2027, 6, 17, 3, tzinfo=UTC)
 
 
@@ -222,7 +222,7 @@ def test_a_paid_debt_returns_as_a_lot_that_the_sweep_finds(driver: StoreDriver) 
     assert standing(driver) == ("refunded", 100, 0, 0)
 
 
-# Put aside
+# Quarantined
 
 
 def test_an_unknown_session_of_no_grant_changes_nothing(driver: StoreDriver) -> None:
@@ -271,7 +271,7 @@ def test_a_mismatch_after_the_grant_is_quarantined(
 
 
 def test_another_purchases_payment_is_quarantined(driver: StoreDriver, wire: Wire) -> None:
-    """However often the database fails meanwhile."""
+    """Even when the database fails meanwhile."""
     for name in ("pur_1", "pur_2"):
         driver.record(a_purchase(name))
     driver.open()

@@ -28,7 +28,7 @@ TRANSACTION = "TransactWriteItems"
 
 
 class Killed(Exception):
-    """The function was stopped here."""
+    """The function's process ended here."""
 
 
 def killed(_: object) -> None:
@@ -40,28 +40,28 @@ def killed_after(send: Callable[[], object]) -> None:
     raise Killed
 
 
-# Truths of different age
+# Statuses of different age
 
 
 def test_an_older_status_does_not_undo_a_newer_one(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     """The fetch returns half of the refund and is slow; a rival fetches all of it and writes first."""
     bought(driver)
-    truth = [HALF]
+    statuses = [HALF]
 
     def whole_meanwhile() -> None:
-        truth.append(REFUNDED)
-        rival.follow(lambda: truth[-1], event="evt_2")
+        statuses.append(REFUNDED)
+        rival.follow(lambda: statuses[-1], event="evt_2")
 
     wire.plan(TRANSACTION, first(whole_meanwhile))
 
-    assert driver.follow(lambda: truth[-1], event="evt_1") == "unchanged"
+    assert driver.follow(lambda: statuses[-1], event="evt_1") == "unchanged"
 
     assert standing(driver) == ("refunded", 100, 0, 0)
     assert types(stored(driver.table)).count("refund") == 1
 
 
 def test_an_outdated_response_of_stripe_is_not_written(driver: StoreDriver, rival: StoreDriver) -> None:
-    """The record is read before the provider is asked: what a rival writes while we wait makes our own write lose."""
+    """The record is read before the status is fetched: a rival's write meanwhile makes our own write fail."""
     bought(driver)
     answers = [HALF, REFUNDED]
 
@@ -78,17 +78,17 @@ def test_an_outdated_response_of_stripe_is_not_written(driver: StoreDriver, riva
 
 
 def test_an_outdated_status_that_was_written_is_undone(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
-    """The refund fails between our question and our write: its event finds a record that is right, and is done."""
+    """The refund fails between our fetch and our write: its event finds a matching record and changes nothing."""
     bought(driver)
-    truth, outcomes = [REFUNDED], []
+    statuses, outcomes = [REFUNDED], []
 
     def refund_fails() -> None:
-        truth.append(PAID)
-        outcomes.append(rival.follow(lambda: truth[-1], event="evt_failed"))
+        statuses.append(PAID)
+        outcomes.append(rival.follow(lambda: statuses[-1], event="evt_failed"))
 
     wire.plan(TRANSACTION, first(refund_fails))
 
-    assert driver.follow(lambda: truth[-1], event="evt_created") == "changed"
+    assert driver.follow(lambda: statuses[-1], event="evt_created") == "changed"
 
     assert outcomes == ["unchanged"]
     assert standing(driver) == ("granted", 0, 100, 0)
@@ -99,15 +99,15 @@ def test_an_outdated_status_of_less_than_a_credit_is_undone(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     bought(driver)
-    truth = [replace(PAID, disputed=1)]
+    statuses = [replace(PAID, disputed=1)]
 
     def dispute_ends() -> None:
-        truth.append(PAID)
-        assert rival.follow(lambda: truth[-1], event="evt_2") == "unchanged"
+        statuses.append(PAID)
+        assert rival.follow(lambda: statuses[-1], event="evt_2") == "unchanged"
 
     wire.plan("PutItem", first(dispute_ends))
 
-    driver.follow(lambda: truth[-1], event="evt_1")
+    driver.follow(lambda: statuses[-1], event="evt_1")
 
     assert standing(driver) == ("granted", 0, 100, 0)
 
@@ -123,7 +123,7 @@ def test_a_debit_between_status_and_write_is_owed(driver: StoreDriver, rival: St
 
 
 def test_a_grant_before_the_write_is_not_revoked(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
-    """It lands between Stripe's response and our write, and belongs to another lot."""
+    """It is written between Stripe's response and our write, and belongs to another lot."""
     bought(driver, spent=100)
     wire.plan(TRANSACTION, first(lambda: rival.grant(50)))
 
@@ -137,8 +137,8 @@ def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver,
     dice = random.Random(seed)
     driver.open()
     driver.record(a_purchase())
-    truths = [a_payment_status("awaiting_payment", a_purchase()), PAID]
-    truths += [
+    statuses = [a_payment_status("awaiting_payment", a_purchase()), PAID]
+    statuses += [
         replace(PAID, refunded=dice.choice([0, 1000, 2495, 4990]), disputed=dice.choice([0, 0, 1000, 4990]))
         for _ in range(8)
     ]
@@ -146,17 +146,17 @@ def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver,
 
     def fetch_status() -> PaymentStatus:
         with lock:
-            return truths[place[0]]
+            return statuses[place[0]]
 
-    def news(index: int) -> None:
-        # Something becomes true, then its event is delivered.
+    def deliver(index: int) -> None:
+        # The status changes, then its event is delivered.
         with lock:
-            place[0] = max(place[0], min(place[0] + 1, len(truths) - 1))
+            place[0] = max(place[0], min(place[0] + 1, len(statuses) - 1))
         until_answered(lambda: driver.follow(fetch_status, event=f"evt_{index}"))
 
-    at_once(news, range(len(truths) + 4), threads=4)
+    at_once(deliver, range(len(statuses) + 4), threads=4)
 
-    last = truths[-1]
+    last = statuses[-1]
     back = min(4990, last.refunded + last.disputed)
     purchase = driver.purchase()
     assert (purchase.refunded, purchase.disputed) == (last.refunded, last.disputed)
@@ -165,13 +165,13 @@ def test_parallel_reads_of_a_changing_status_end_at_its_end(driver: StoreDriver,
     assert quarantined(stored(driver.table)) == []
 
 
-@pytest.mark.parametrize("truth", [REFUNDED, HALF, DISPUTED, replace(HALF, disputed=1000)])
-def test_eight_parallel_events_of_one_refund_revoke_once(driver: StoreDriver, truth: PaymentStatus) -> None:
+@pytest.mark.parametrize("status", [REFUNDED, HALF, DISPUTED, replace(HALF, disputed=1000)])
+def test_eight_parallel_events_of_one_refund_revoke_once(driver: StoreDriver, status: PaymentStatus) -> None:
     bought(driver, spent=30)
 
-    at_once(lambda index: until_answered(lambda: driver.receive(truth, event=f"evt_{index}")), range(8), threads=8)
+    at_once(lambda index: until_answered(lambda: driver.receive(status, event=f"evt_{index}")), range(8), threads=8)
 
-    revoked = 100 * min(4990, truth.refunded + truth.disputed) // 4990
+    revoked = 100 * min(4990, status.refunded + status.disputed) // 4990
     assert standing(driver)[1] == revoked
     items = stored(driver.table)
     assert types(items).count("refund") + types(items).count("dispute") == 1
@@ -179,24 +179,24 @@ def test_eight_parallel_events_of_one_refund_revoke_once(driver: StoreDriver, tr
     assert audited.available - audited.owed == 70 - revoked
 
 
-# Killed, lost, busy
+# Kills, lost responses, a busy database
 
 
 @pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
 @pytest.mark.parametrize("operation", ["GetItem", "Query", TRANSACTION])
-@pytest.mark.parametrize("truth", [REFUNDED, PAID], ids=["takes", "gives back"])
+@pytest.mark.parametrize("status", [REFUNDED, PAID], ids=["takes", "gives back"])
 def test_money_moves_once_under_every_fault(
-    driver: StoreDriver, wire: Wire, operation: str, fault: Fault, truth: PaymentStatus
+    driver: StoreDriver, wire: Wire, operation: str, fault: Fault, status: PaymentStatus
 ) -> None:
     bought(driver, spent=60)
-    if truth == PAID:
+    if status == PAID:
         driver.receive(DISPUTED)
     wire.plan(operation, fault, fault)
 
-    driver.receive(truth)
+    driver.receive(status)
 
     assert wire.undone == 0
-    assert standing(driver) == (("refunded", 100, 0, 60) if truth == REFUNDED else ("granted", 0, 40, 0))
+    assert standing(driver) == (("refunded", 100, 0, 60) if status == REFUNDED else ("granted", 0, 40, 0))
 
 
 @pytest.mark.parametrize("at", range(3))
@@ -207,17 +207,17 @@ def test_after_a_kill_at_any_write_the_next_event_continues(
     """Paid, refunded and disputed before any event arrives: two steps, and one that comes later."""
     driver.open()
     driver.record(a_purchase())
-    truths = [replace(HALF), replace(HALF, disputed=1000)]
+    statuses = [replace(HALF), replace(HALF, disputed=1000)]
     planned: list[Fault] = [*[lambda _: None] * at, stop]
     wire.plan(TRANSACTION, *planned)
 
     stopped = 0
-    for number, truth in enumerate(truths):
+    for number, status in enumerate(statuses):
         try:
-            driver.receive(truth, event=f"evt_{number}")
+            driver.receive(status, event=f"evt_{number}")
         except Killed:
             stopped += 1
-            assert rival.receive(truth, event=f"evt_{number}") in {"changed", "unchanged"}
+            assert rival.receive(status, event=f"evt_{number}") in {"changed", "unchanged"}
 
     assert stopped == 1
     assert standing(driver) == ("disputed", 70, 30, 0)

@@ -127,7 +127,7 @@ def test_money_grants_from_every_state_but_granted(driver: StoreDriver, state: P
         ("awaiting_payment", "expired", "pending"),
     ],
 )
-def test_a_fact_that_is_not_money_moves_the_purchase_and_nothing_else(
+def test_a_status_without_a_payment_changes_the_purchase_only(
     driver: StoreDriver, kind: Progress, state: PurchaseState, ends: PurchaseState
 ) -> None:
     driver.open()
@@ -142,7 +142,7 @@ def test_a_fact_that_is_not_money_moves_the_purchase_and_nothing_else(
     assert {key for key in after if after[key] != before.get(key)} == {("ACCOUNT#acme", "PURCHASE#pur_1")}
 
 
-def test_a_fact_that_changes_nothing_any_more_writes_nothing(driver: StoreDriver, wire: Wire) -> None:
+def test_a_status_that_changes_nothing_writes_nothing(driver: StoreDriver, wire: Wire) -> None:
     driver.open()
     driver.record(a_purchase(state="pending"))
     before = stored(driver.table)
@@ -195,7 +195,7 @@ def test_a_mismatch_is_quarantined_and_grants_nothing(
     assert row["status"]["M"]["amount"]["S"] == str(difference.get("amount", 4990))
     assert row["at"]["N"] == str(milliseconds(NOW))
     changed = {key for key in before if after[key] != before[key]}
-    # Whose own session was paid says so; money of another session is none of its own.
+    # A purchase is paid only by its own session, not by the payment of another one.
     own = not difference.keys() & {"session", "purchase", "account"}
     assert changed == ({("ACCOUNT#acme", "PURCHASE#pur_1")} if own else set())
     assert driver.purchase() == a_purchase(state="paid", version=2, changed_at=NOW) if own else a_purchase()
@@ -281,7 +281,7 @@ def test_one_payment_pays_for_one_purchase(driver: StoreDriver) -> None:
     assert after["PAYMENT#pi_1", "PAYMENT"] == before["PAYMENT#pi_1", "PAYMENT"]
 
 
-def test_the_grant_records_what_time_did_before_it(driver: StoreDriver) -> None:
+def test_the_grant_records_an_expiry_before_it(driver: StoreDriver) -> None:
     driver.open()
     driver.grant(5, validity=NOW + DAY)
     driver.record(a_purchase())

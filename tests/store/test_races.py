@@ -40,12 +40,12 @@ PROCESSES = 3
 
 @pytest.fixture(scope="module")
 def others(cloud: None) -> Iterator[ProcessPoolExecutor]:
-    """Processes that share nothing with this one but the table."""
+    """Processes that share only the table with this one."""
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         yield pool
 
 
-def test_of_200_parallel_debits_on_100_credits_exactly_100_succeed(driver: StoreDriver) -> None:
+def test_exactly_100_of_200_debits_on_100_credits_succeed(driver: StoreDriver) -> None:
     driver.open(credits=100)
 
     answers = at_once(lambda index: debit(driver, f"k{index}"), range(200), threads=16)
@@ -208,7 +208,7 @@ def test_deliveries_of_one_payment_to_several_processes_grant_one_lot(
     assert audit(stored(driver.table)).granted == 100
 
 
-def test_every_kind_of_fact_at_once_grants_once_and_ends_granted(driver: StoreDriver) -> None:
+def test_every_status_at_once_grants_once_and_ends_granted(driver: StoreDriver) -> None:
     driver.open()
     purchase = a_purchase()
     driver.record(purchase)

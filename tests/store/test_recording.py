@@ -1,4 +1,4 @@
-"""What is kept before anybody can pay, and beside it: keys, sessions, reviews, pages, customers, a run's place."""
+"""What is stored around a purchase: keys, sessions, pending checks, pages, customers, a run's position."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -137,12 +137,12 @@ def test_one_key_used_twice_at_once_begins_one_purchase(driver: StoreDriver) -> 
     items = stored(driver.table)
     assert len(set(answers)) == 1
     assert [sort for _, sort in items if sort.startswith("PURCHASE#")] == [f"PURCHASE#{answers[0]}"]
-    # The others' sessions are good for another try.
+    # The sessions of the others can still be used.
     assert len([partition for partition, _ in items if partition.startswith("SESSION#")]) == 1
     assert len([partition for partition, _ in items if partition == "PENDING_CHECK"]) == 1
 
 
-def test_a_purchase_whose_answer_was_lost_is_found_by_its_key(driver: StoreDriver, wire: Wire) -> None:
+def test_a_purchase_whose_response_was_lost_is_found_by_its_key(driver: StoreDriver, wire: Wire) -> None:
     wire.plan("TransactWriteItems", answer_lost, answer_lost)
     with pytest.raises(ConditionFailed):
         driver.record(a_purchase(), key="k1")
@@ -167,7 +167,7 @@ def test_a_key_that_cannot_be_read_is_busy(driver: StoreDriver, wire: Wire) -> N
 # Pages
 
 
-def test_a_page_is_kept_over_the_record_that_was_read_and_no_other(
+def test_a_page_is_stored_over_the_record_that_was_read_only(
     driver: StoreDriver, rival: StoreDriver, wire: Wire
 ) -> None:
     driver.open()
@@ -201,7 +201,7 @@ def test_a_purchase_keeps_its_page_through_everything_that_follows(driver: Store
 # Reading
 
 
-def test_purchases_are_read_newest_first_below_one_and_no_others(driver: StoreDriver) -> None:
+def test_purchases_below_an_id_are_read_newest_first(driver: StoreDriver) -> None:
     names = [f"pur_{index:03d}" for index in range(12)]
     for name in reversed(names):
         driver.record(a_purchase(name))
@@ -217,7 +217,7 @@ def test_purchases_are_read_newest_first_below_one_and_no_others(driver: StoreDr
     assert ids("pur_g", 500) == [*reversed(names)]
 
 
-def test_a_purchase_is_due_for_review_when_nobody_can_pay_it_any_more(driver: StoreDriver) -> None:
+def test_a_purchase_is_due_for_a_check_once_it_cannot_be_paid(driver: StoreDriver) -> None:
     for index in range(5):
         driver.record(a_purchase(f"pur_{index}", created_at=NOW + index * TICK))
     driver.record(a_purchase("pur_0", account="other", created_at=NOW - DAY))
@@ -321,7 +321,7 @@ def test_parallel_requests_get_one_customer(driver: StoreDriver) -> None:
     assert set(customers) == {read_customer(driver.table, "acme")}
 
 
-# The reconciliation's place
+# The reconciliation's position
 
 PLACES = [
     ReconciliationCheckpoint(since=NOW - DAY),

@@ -52,19 +52,19 @@ def test_a_rotated_secret_is_seen_after_its_seconds(owner: "SecretsManagerClient
 
 
 def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
+    created: list[str] = []
 
     def refuse(*_: Any, **__: Any) -> None:
-        made.append("client")
+        created.append("client")
         raise AssertionError
 
     monkeypatch.setattr("boto3.client", refuse)
     secret = Secret(name, FakeTime().clock)
 
-    assert made == []
+    assert created == []
     with pytest.raises(AssertionError):
         secret()
-    assert made == ["client"]
+    assert created == ["client"]
 
 
 def test_a_missing_secret_is_an_error(cloud: None) -> None:

@@ -84,7 +84,7 @@ def test_a_month_is_stored_when_it_is_closed(
     assert (("STATEMENT#acme", "2026-07") in rows(whole)) is stored
 
 
-def test_the_current_month_has_what_the_ledger_does_not_say_yet(driver: StoreDriver) -> None:
+def test_the_current_month_has_what_the_ledger_lacks_yet(driver: StoreDriver) -> None:
     driver.grant(7, validity=civil("2026-08-05 00:00"), at=civil("2026-08-02 09:00"))
 
     august = statement(driver, AUGUST)
@@ -106,7 +106,7 @@ def test_months_chain_and_end_with_the_balance(driver: StoreDriver) -> None:
 
 
 @pytest.mark.parametrize("stored_first", [[], [JUNE], [JULY], [JUNE, JULY]])
-def test_each_way_of_asking_gives_the_same_statements(driver: StoreDriver, stored_first: list[date]) -> None:
+def test_each_route_to_a_statement_gives_the_same(driver: StoreDriver, stored_first: list[date]) -> None:
     for month in stored_first:
         statement(driver, month)
 

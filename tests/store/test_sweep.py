@@ -1,4 +1,4 @@
-"""Due rows and the sweep: every end is recorded, however often it is stopped, doubled or kept from an account."""
+"""Due rows and the sweep: every end is recorded, even if sweeps are stopped, run twice or fail on an account."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -24,7 +24,7 @@ DUE_AT = NOW + DAY
 
 @dataclass
 class Sweeper:
-    """Runs sweeps and remembers what they complained of."""
+    """Runs sweeps and keeps the failures that they reported."""
 
     driver: StoreDriver
     failures: list[tuple[DueRow, Exception]] = field(default_factory=list)
@@ -50,14 +50,14 @@ class Sweeper:
         )
 
     def run_for(self, looks: int, at: datetime) -> SweepResult:
-        """A sweep whose time is up after it has checked the time so many times."""
+        """A sweep whose time is up after so many checks of the time."""
         answers: Iterator[bool] = iter([True] * looks)
         return self.run(at, has_time=lambda: next(answers, False))
 
 
 @pytest.fixture
 def sweeper(driver: StoreDriver) -> Sweeper:
-    """Sweeps have run before: the first of a table looks at many more days."""
+    """Earlier sweeps have run, because the first sweep of a table covers many more days."""
     save_checkpoint(driver.table, SweepCheckpoint(day=NOW.date()))
     return Sweeper(driver)
 
@@ -81,7 +81,7 @@ def accounts_of_every_shard() -> list[str]:
 
 
 def no_write(driver: StoreDriver) -> AbstractContextManager[None]:
-    """No entry can be written, for a reason that nobody thought of."""
+    """No entry can be written, for an unexpected reason."""
     return raising(driver.table.client, RuntimeError("sick"), "TransactWriteItems")
 
 
@@ -253,7 +253,7 @@ def test_a_sweep_out_of_time_is_continued_by_the_next_runs(driver: StoreDriver, 
     now = DUE_AT + DAY
     unfinished = 0
 
-    # Two looks a run, at a page and at one row of it: the time runs out at every point there is.
+    # Two checks of the time per run, at a page and at one row of it: the time runs out at every possible point.
     while not sweeper.run_for(2, now).finished:
         unfinished += 1
         assert unfinished < 100
@@ -353,7 +353,7 @@ def test_a_failure_is_remembered_through_unfinished_runs(driver: StoreDriver, sw
     account = accounts_of_every_shard()[0]
     open_with_lot(driver, account)
     save_checkpoint(driver.table, SweepCheckpoint(day=DUE_AT.date()))
-    # Long after: yesterday alone would not find the row again.
+    # Much later, because a sweep of yesterday alone would not find the row.
     later = DUE_AT + 3 * DAY
     with no_write(driver):
         assert not sweeper.run_for(2, later).finished

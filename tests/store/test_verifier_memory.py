@@ -17,7 +17,8 @@ from tests.support.whole_table import NAME, WholeTable, verified
 
 
 class Endless:
-    """A table of one account that makes its entries when they are read, and keeps none: what is held is the reader's.
+    """A table of one account that computes its entries when they are read and keeps none, so the memory is the
+    reader's.
 
     peaks: bytes, the most that was held at any time since the peak before, by how many entries were read.
     """
@@ -33,7 +34,7 @@ class Endless:
         driver.open(credits=1_000_000)
         tail = read_tail(driver.table, "acme")
         entry, last_hash = tail.entry, tail.hash
-        # The first entries and what lies beside them; the lot's own entry is asked for again.
+        # The first entries with their claims and due rows, and the lot's own entry, which is read again.
         self._kept = {key: off_the_wire(item) for key, item in whole.snapshot().items()}
         yield from (self._kept[key] for key in sorted(self._kept) if key[1].startswith("ENTRY#"))
         while entry.number < entries:
@@ -59,7 +60,7 @@ class Endless:
         return {"Responses": {name: [item for item in found if item]}}
 
     def put_item(self, **_: Any) -> None:
-        """The mark at the end."""
+        """The mark that the pass leaves."""
 
 
 def test_memory_doesnt_grow_with_the_history() -> None:

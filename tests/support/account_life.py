@@ -54,7 +54,7 @@ class Try:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lapsed:
+class Expired:
     """A lot, the retry of the refused debit, and the debits from the lot's last second until after its end."""
 
     lot: Any
@@ -90,7 +90,7 @@ def spend(api: HttpApi, account: str) -> Spent:
     )
 
 
-def let_lapse(api: HttpApi, account: str, refused_key: str) -> Lapsed:
+def let_expire(api: HttpApi, account: str, refused_key: str) -> Expired:
     """It is given more than it can spend in time, and spends one by one until after the end."""
     # Whole milliseconds, as the ledger keeps them.
     expires_at = (datetime.now(UTC) + LIFETIME).replace(microsecond=0)
@@ -100,7 +100,7 @@ def let_lapse(api: HttpApi, account: str, refused_key: str) -> Lapsed:
     tries: list[Try] = []
     while not tries or tries[-1].sent_at < expires_at + AFTER_THE_END:
         tries.append(Try(sent_at=datetime.now(UTC), answer=api.spend(account=account)))
-    return Lapsed(
+    return Expired(
         lot=lot,
         expires_at=expires_at,
         refused_repeated=refused_repeated,

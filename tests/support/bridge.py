@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,14 @@ PATTERNS = {
     for route in routes()
 }
 NO_BODY = {"GET", "HEAD", "OPTIONS", "TRACE"}
+
+
+class Server(ThreadingHTTPServer):
+    """A client that gives up, as some do on purpose, is nobody's error."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def token(claims: Claims) -> str:
@@ -59,7 +68,7 @@ def bridge(send: Send, *, locked: bool = True) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's own name
             """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

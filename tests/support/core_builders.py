@@ -154,22 +154,19 @@ def a_change_to(terms: Terms) -> ChangeTerms:
     return ChangeTerms(actor="administrator", terms=terms)
 
 
-def a_revocation(lot: Lot, credits: int, *, lapsed: int = 0, cause: Literal["refund", "dispute"] = "refund") -> Revoke:
-    """lapsed: how many credits the lot lost unspent at its end."""
-    return Revoke(actor="stripe", cause=cause, lots=(lot,), credits=credits, expired_unspent=lapsed, purchase="pur_1")
+def a_revocation(lot: Lot, credits: int, *, cause: Literal["refund", "dispute"] = "refund") -> Revoke:
+    return Revoke(actor="stripe", cause=cause, lots=(lot,), credits=credits, expired_unspent=0, purchase="pur_1")
 
 
-def a_return(
-    lot: Lot, credits: int, *, debt: int = 0, lapsed: int = 0, cause: Literal["refund", "dispute"] = "refund"
-) -> Restore:
-    """debt, lapsed: how much of what is undone had become owed, and how much had expired."""
+def a_return(lot: Lot, credits: int, *, debt: int = 0, cause: Literal["refund", "dispute"] = "refund") -> Restore:
+    """debt: how many of the credits had become owed."""
     return Restore(
         actor="stripe",
         cause=cause,
         lots=(lot,),
         credits=credits,
         debt=debt,
-        expired_unspent=lapsed,
+        expired_unspent=0,
         valid_months=12,
         purchase="pur_1",
     )
@@ -197,7 +194,7 @@ def followed(
     history = [*before, account]
     entries: tuple[Entry, ...] = ()
     for status in statuses:
-        while step := next_step(purchase, status, now, expired_unspent=lapsed_in(purchase, history, now)):
+        while step := next_step(purchase, status, now, expired_unspent=expired_in(purchase, history, now)):
             purchase = step.purchase
             if step.operation:
                 account, written = run(account, step.operation, now=now)
@@ -207,16 +204,16 @@ def followed(
     return purchase, account, entries
 
 
-def lapsed_in(purchase: Purchase, history: Iterable[Account], now: datetime) -> int:
-    """Credits that the purchase's lots lost unspent: what the last account before each one's end had left in it."""
-    accounts, lapsed = list(history), 0
+def expired_in(purchase: Purchase, history: Iterable[Account], now: datetime) -> int:
+    """Credits that expired unspent in the purchase's lots: those left in the last account before each lot's end."""
+    accounts, expired = list(history), 0
     for lot in purchase.lots:
         if lot.expires_at <= max(now, accounts[-1].at):
             known = [account for account in accounts if account.at < lot.expires_at]
-            lapsed += sum(
-                live.remaining for account in known[-1:] for live in account.lots if live.number == lot.number
+            expired += sum(
+                left.remaining for account in known[-1:] for left in account.lots if left.number == lot.number
             )
-    return lapsed
+    return expired
 
 
 def a_purchase(state: PurchaseState = "open", **changes: Any) -> Purchase:

@@ -59,9 +59,16 @@ PARAMETERS: dict[str, Properties] = {
     "StripeLiveMode": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
     # Lambda's cheaper architecture; samconfig.toml and the layer's Makefile have the same default.
     "Architecture": {"Type": "String", "Default": "arm64", "AllowedValues": ["arm64", "x86_64"]},
+    # Empty: the stack's own table. An ARN, because the roles need one.
+    "ExistingTable": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "(arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+)?",
+    },
     # Empty: the stack creates its own user pool.
     "JwtIssuer": {"Type": "String", "Default": ""},
     "JwtAudience": {"Type": "CommaDelimitedList", "Default": ""},
+    "ExtraClients": {"Type": "String", "Default": "", "AllowedPattern": "([a-z0-9]+(,[a-z0-9]+)*)?"},
     # Cognito accepts up to 24 hours for an access token. A token cannot be revoked, so the default is short.
     "TokenHours": {"Type": "Number", "Default": 1, "MinValue": 1, "MaxValue": 24},
     "PaymentMethods": {"Type": "String", "Default": "card,pix,boleto"},
@@ -87,6 +94,8 @@ PARAMETERS: dict[str, Properties] = {
     "ReconcileSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "SweepSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     "VerifySchedule": {"Type": "String", "Default": "rate(1 hour)"},
+    # What the verifier finds can be compared with the table as it was before: that is kept for 35 days.
+    "VerifyWholeDays": {"Type": "Number", "Default": 7, "MinValue": 1, "MaxValue": 28},
     "LogLevel": {"Type": "String", "Default": "INFO", "AllowedValues": ["DEBUG", "INFO", "WARNING", "ERROR"]},
     # CloudWatch Logs accepts these values up to two years. Zero, which would keep logs permanently, is not one of them.
     "LogRetentionDays": {
@@ -97,14 +106,19 @@ PARAMETERS: dict[str, Properties] = {
     # One abusive client cannot use all of the account's Lambda concurrency, which is 1,000 by default.
     "ThrottleRate": {"Type": "Number", "Default": 500},
     "ThrottleBurst": {"Type": "Number", "Default": 1000},
+    # About 90 metrics once every route is in use, at 0.30 dollars a month each.
+    "DetailedMetrics": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
     # Empty: the alarms notify nobody.
     "AlarmEmail": {"Type": "String", "Default": ""},
 }
 
 CONDITIONS = {
     "IsAws": {"Fn::Equals": [ref("LocalStack"), "false"]},
+    "HasExistingTable": {"Fn::Not": [{"Fn::Equals": [ref("ExistingTable"), ""]}]},
     "OwnUserPool": {"Fn::Equals": [ref("JwtIssuer"), ""]},
+    "HasExtraClients": {"Fn::Not": [{"Fn::Equals": [ref("ExtraClients"), ""]}]},
     "HasStripeStack": {"Fn::Not": [{"Fn::Equals": [ref("StripeStack"), ""]}]},
+    "HasDetailedMetrics": {"Fn::Equals": [ref("DetailedMetrics"), "true"]},
     "HasAlarmEmail": {"Fn::Not": [{"Fn::Equals": [ref("AlarmEmail"), ""]}]},
 }
 
@@ -150,7 +164,10 @@ FUNCTION_SETTINGS = {
 # The value of each environment variable, in every function that has it. tests/security/test_least_privilege.py compares
 # which function has which variable, secrets included, with what its code reads.
 VARIABLES: Properties = {
-    "TABLE_NAME": ref("Table"),
+    "TABLE_NAME": either(
+        "HasExistingTable", {"Fn::Select": [1, {"Fn::Split": ["/", ref("ExistingTable")]}]}, ref("Table")
+    ),
+    "VERIFY_WHOLE_DAYS": ref("VerifyWholeDays"),
     "LOG_LEVEL": ref("LogLevel"),
     # Alarms look for the service's metrics under these two names.
     "POWERTOOLS_METRICS_NAMESPACE": "Prepaid",
@@ -229,10 +246,14 @@ STAGE = {
     "DefaultRouteSettings": {
         "ThrottlingRateLimit": ref("ThrottleRate"),
         "ThrottlingBurstLimit": ref("ThrottleBurst"),
-        "DetailedMetricsEnabled": True,
+        "DetailedMetricsEnabled": either("HasDetailedMetrics", True, False),
     },
     "RouteSettings": {
-        route: {"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 40, "DetailedMetricsEnabled": True}
+        route: {
+            "ThrottlingRateLimit": 20,
+            "ThrottlingBurstLimit": 40,
+            "DetailedMetricsEnabled": either("HasDetailedMetrics", True, False),
+        }
         for route in SLOWED
     },
     "AccessLogDestination": attribute("ApiLog"),
@@ -252,7 +273,11 @@ AUTHORIZERS = {
             # Cognito's access tokens carry client_id instead of aud; the authorizer accepts either.
             "audience": either(
                 "OwnUserPool",
-                [ref("ServiceClient"), ref("StorefrontClient"), ref("AdminClient")],
+                either(
+                    "HasExtraClients",
+                    {"Fn::Split": [",", sub("${ServiceClient},${StorefrontClient},${AdminClient},${ExtraClients}")]},
+                    [ref("ServiceClient"), ref("StorefrontClient"), ref("AdminClient")],
+                ),
                 ref("JwtAudience"),
             ),
         },
@@ -320,8 +345,10 @@ TABLE = {
     "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
 }
 
-# Everything else goes with the stack. A lost pepper would make every manager's code invalid.
-RETAINED = {"Table", "PepperSecret", "UserPool"}
+# Everything else goes with the stack. A lost pepper would make every manager's code invalid. With domain, scopes and
+# clients, the callers keep the address of their tokens, ids and secrets, and another stack accepts them by JwtIssuer.
+CALLERS = {"UserPool", "UserPoolDomain", "Scopes", "ServiceClient", "StorefrontClient", "AdminClient"}
+RETAINED = {"Table", "PepperSecret"} | CALLERS
 
 # ---- Secrets ----
 

@@ -15,6 +15,7 @@ from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from tests.support.store_driver import QUICK_DIGEST
 
@@ -83,8 +84,8 @@ class Deployment:
             clock=clock,
             catalog=catalog,
             crowds=Crowds(time.monotonic),
-            cursor_secret=lambda: self.cursor_secret,
-            codes=lambda: CodeSecrets(pepper=self.pepper, slow_digest=QUICK_DIGEST),
+            cursor_secrets=lambda: Versions(versions_of(self.cursor_secret)),
+            codes=lambda: CodeSecrets(peppers=Versions(versions_of(self.pepper)), slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),
             webhook_secrets=lambda: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,

@@ -9,7 +9,7 @@ from tests.support.over_http import HttpApi
 from tests.support.screen import Screen
 
 # A page without a script looks for a payment every ten seconds, one with a script sooner.
-PATIENCE_MILLISECONDS = 60_000
+PAYMENT_TIMEOUT_MS = 60_000
 
 
 def link_to(api: HttpApi, account: str, language: str | None = None) -> str:

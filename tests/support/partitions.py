@@ -26,6 +26,8 @@ PARTITIONS = [
     keys.CHECKPOINT,
     keys.RECONCILIATION,
     keys.VERIFICATION,
+    keys.RECENT_VERIFICATION,
     keys.verified("petshop-1"),
+    keys.audit("petshop-1"),
     keys.failed("evt_1"),
 ]

@@ -16,7 +16,7 @@ from tests.support.api import Answer
 from tests.support.over_http import exchange
 from tests.support.store_driver import NO_DEADLINE
 
-PATIENCE_SECONDS = 60
+DELIVERY_TIMEOUT_SECONDS = 60
 SESSION_EVENT = "checkout.session."
 UNDISTURBED = {
     "running": True,
@@ -100,7 +100,7 @@ class StackStorefront:
 
     def drain(self) -> None:
         """Wait until every delivery has its final response."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + DELIVERY_TIMEOUT_SECONDS
         while not (left := self.control("drain", timeout_seconds=10))["drained"]:
             assert time.monotonic() < deadline, left
 

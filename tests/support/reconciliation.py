@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prepaid.store import keys
-from prepaid.store.reconciliation import HIGHEST
+from prepaid.store.keys import HIGHEST
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock
 from tests.support.iam_rights import acting_as

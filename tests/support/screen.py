@@ -8,7 +8,7 @@ from typing import Any, Literal
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-PATIENCE_MILLISECONDS = 15_000
+TIMEOUT_MILLISECONDS = 15_000
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 type Device = Literal["desktop", "phone", "narrow"]
@@ -86,7 +86,7 @@ def screen(
         reduced_motion="reduce",
         java_script_enabled=scripts,
     )
-    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    context.set_default_timeout(TIMEOUT_MILLISECONDS)
     page = context.new_page()
     shown = Screen(page, scripts)
     page.on("request", shown.follow)

@@ -28,6 +28,7 @@ from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, T
 from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
 from prepaid.store.ledger import Appended, append, open_ledger, read_tail
 from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
+from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
 from prepaid.use_cases.erasing import erase_customer
@@ -49,7 +50,7 @@ PROFILE = Profile(name="Pet & Cia", language="pt-BR", manager_contact=None)
 
 # Comparing codes is slow on purpose; here it is done a million times.
 QUICK_DIGEST = partial(slow_digest, cost=2)
-CODES = CodeSecrets(pepper="pepper", slow_digest=QUICK_DIGEST)
+CODES = CodeSecrets(peppers=Versions(versions_of("pepper")), slow_digest=QUICK_DIGEST)
 
 type Stored = dict[tuple[str, str], Item]
 
@@ -258,7 +259,7 @@ class StoreDriver:
             catalog=self.catalog,
             now=at,
             idempotency_key=key,
-            secret="secret",
+            secrets=Versions({1: "secret"}),
         )
 
     def debit_in_bulk(self, entries: int, *, account: str = "acme") -> None:

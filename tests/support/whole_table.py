@@ -13,17 +13,10 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from prepaid.store.dynamodb import Table, within
+from prepaid.use_cases.verifying.checking import PAGE_ROWS, PIECE_SECONDS, VerifyContext
 from prepaid.use_cases.verifying.findings import Finding
-from prepaid.use_cases.verifying.scan_pass import (
-    PAGE_ROWS,
-    PIECE_SECONDS,
-    ScanPass,
-    VerifyContext,
-    advance,
-    finish,
-    pack,
-    unpack,
-)
+from prepaid.use_cases.verifying.recent_pass import RecentPass, advance_recent, pack_recent, unpack_recent
+from prepaid.use_cases.verifying.scan_pass import ScanPass, advance, finish, pack, unpack
 from tests.simulation.database import Answer, Database
 from tests.simulation.line import _QuickClient, calm
 from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored
@@ -118,14 +111,25 @@ class WholeTable:
 
 @dataclass
 class Verified:
-    """What a whole pass found."""
+    """What a pass found."""
 
     findings: list[Finding]
     passes: list[ScanPass]
+    recent: RecentPass | None = None
 
     @property
     def codes(self) -> set[str]:
         return {finding.code for finding in self.findings}
+
+
+def context_at(table: Table, findings: list[Finding], now: datetime, page_rows: int) -> VerifyContext:
+    return VerifyContext(
+        piece=partial(within, table, PIECE_SECONDS),
+        now=lambda: now,
+        on_finding=findings.append,
+        page_rows=page_rows,
+        recompute_one_in=1,
+    )
 
 
 def verified(
@@ -139,13 +143,7 @@ def verified(
 ) -> Verified:
     """A pass over the table. cut: after every page the pass is saved, and another process continues it."""
     findings: list[Finding] = []
-    context = VerifyContext(
-        piece=partial(within, table, PIECE_SECONDS),
-        now=lambda: now,
-        on_finding=findings.append,
-        page_rows=page_rows,
-        recompute_one_in=1,
-    )
+    context = context_at(table, findings, now, page_rows)
     passes = [ScanPass(started_at=now, segment=segment, segments=segments) for segment in range(segments)]
     for index in range(segments):
         for _ in range(MOST_PAGES):
@@ -155,3 +153,18 @@ def verified(
             passes[index] = unpack(pack(passes[index])) if cut else passes[index]
     finish(context, passes)
     return Verified(findings, passes)
+
+
+def verified_recently(
+    table: Table, *, now: datetime = LATER, page_rows: int = PAGE_ROWS, cut: bool = False
+) -> Verified:
+    """A recent pass over the table. cut: put away and taken up again, by somebody else, after every page."""
+    findings: list[Finding] = []
+    context = context_at(table, findings, now, page_rows)
+    recent = RecentPass(started_at=now)
+    for _ in range(MOST_PAGES):
+        if recent.done:
+            break
+        advance_recent(context, recent)
+        recent = unpack_recent(pack_recent(recent)) if cut else recent
+    return Verified(findings, [], recent)

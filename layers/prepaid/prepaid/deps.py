@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table, within
+from prepaid.store.secrets import Versions
 
 if TYPE_CHECKING:
     from prepaid.payments.checkout_config import CheckoutConfig
@@ -30,7 +31,7 @@ class Deps:
     clock: Callable[[], datetime]
     catalog: CatalogCache
     crowds: Crowds
-    cursor_secret: Callable[[], str]
+    cursor_secrets: Callable[[], Versions]
     codes: "Callable[[], CodeSecrets]"
     stripe: "Callable[[], Stripe]"
     webhook_secrets: Callable[[], tuple[str, ...]]

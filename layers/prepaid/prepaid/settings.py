@@ -15,7 +15,7 @@ class Settings:
     return_url's that the page may lead back to. portal_embed_origins: the sites that may show the page in a frame.
     checkout_origin: the site of the payment pages. portal_accent, portal_accent_dark: the platform's colour, such
     as #14614b, or "". portal_name, portal_logo, portal_logo_dark: the platform's name and the addresses of its logo,
-    or "".
+    or "". verify_whole_days: the days between two scheduled whole passes of the verifier.
     cursor_secret_name, pepper_secret_name, stripe_secret_name: names of secrets in Secrets Manager, not their values.
     """
 
@@ -38,6 +38,7 @@ class Settings:
     portal_name: str
     portal_logo: str
     portal_logo_dark: str
+    verify_whole_days: int
 
 
 def from_environment() -> Settings:
@@ -63,6 +64,7 @@ def from_environment() -> Settings:
         portal_name=environment.get("PORTAL_NAME", ""),
         portal_logo=environment.get("PORTAL_LOGO", ""),
         portal_logo_dark=environment.get("PORTAL_LOGO_DARK", ""),
+        verify_whole_days=int(environment.get("VERIFY_WHOLE_DAYS", "7")),
     )
 
 

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps
@@ -14,7 +14,7 @@ from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
-from prepaid.store.secrets import Secret
+from prepaid.store.secrets import Secret, Versions, versions_of
 
 if TYPE_CHECKING:
     from prepaid.payments.checkout_config import CheckoutConfig
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def build(settings: Settings) -> Deps:
     """A function's dependencies. Called during start-up, when Lambda gives the function a full core."""
-    pepper = _secret(settings.pepper_secret_name)
+    peppers = _versions(settings.pepper_secret_name)
     stripe_secret = _secret(settings.stripe_secret_name)
 
     def stripe() -> "Stripe":
@@ -38,7 +38,7 @@ def build(settings: Settings) -> Deps:
     def codes() -> "CodeSecrets":
         from prepaid.use_cases.approving import CodeSecrets  # noqa: PLC0415 - most functions don't use it
 
-        return CodeSecrets(pepper=pepper())
+        return CodeSecrets(peppers=peppers())
 
     return Deps(
         # Each request and each piece of a job sets its own deadline. This one has passed: no call is made without one.
@@ -46,7 +46,7 @@ def build(settings: Settings) -> Deps:
         clock=lambda: floor_to_millisecond(datetime.now(UTC)),
         catalog=CatalogCache(time.monotonic),
         crowds=Crowds(time.monotonic),
-        cursor_secret=_secret(settings.cursor_secret_name),
+        cursor_secrets=_versions(settings.cursor_secret_name),
         codes=codes,
         stripe=stripe,
         webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
@@ -60,13 +60,19 @@ def build(settings: Settings) -> Deps:
 
 def _secret(name: str | None) -> Callable[[], str]:
     """The secret with this name; without a name, a function that raises AssertionError."""
-    if name is not None:
-        return Secret(name, time.monotonic)
+    return Secret(name, time.monotonic) if name is not None else _no_secret
 
-    def no_secret() -> str:
-        raise AssertionError("the template doesn't give this function the secret")
 
-    return no_secret
+def _versions(name: str | None) -> Callable[[], Versions]:
+    """The secret with this name, which can be rotated; without a name, a function that raises AssertionError."""
+    if name is None:
+        return _no_secret
+    secret = Secret(name, time.monotonic)
+    return lambda: Versions(versions_of(secret()), lambda: versions_of(secret.read_again()))
+
+
+def _no_secret() -> Never:
+    raise AssertionError("the template doesn't give this function the secret")
 
 
 def _checkout(settings: Settings) -> "CheckoutConfig | None":

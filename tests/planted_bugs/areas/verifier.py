@@ -61,7 +61,7 @@ VERIFIER = (
     ),
     Bug(
         "the verifier counts a finding and doesn't report it",
-        "_report",
+        "checking:report",
         "context.on_finding(finding)",
         "pass",
         ("test_a_removed_account_is_found",),
@@ -96,9 +96,9 @@ VERIFIER = (
     ),
     Bug(
         "a table that was verified is never verified again",
-        "run_scheduled",
-        "if scan_pass.done and scan_pass.started_at <= now < scan_pass.started_at + EVERY:",
-        "if scan_pass.done and scan_pass.started_at <= now:",
+        "_is_due",
+        "return not last.started_at <= now < last.started_at + every",
+        "return not last.started_at <= now",
         ("functions/test_verify",),
     ),
     Bug(
@@ -107,9 +107,80 @@ VERIFIER = (
         "finally: keep(place)",
         """
         finally:
-            if scan_pass.done:
+            if running.done:
                 keep(place)
         """,
         ("functions/test_verify",),
+    ),
+    Bug(
+        "what is new in an account is never verified",
+        "_is_unchanged",
+        "if mark is None: return False",
+        "if mark is not None: return True",
+        ("test_recent_pass",),
+    ),
+    Bug(
+        "a gap after the mark hides newer entries",
+        "_is_unchanged",
+        "last = keys.entry_sort(mark.number), keys.LAST_ENTRY",
+        "last = keys.entry_sort(mark.number), keys.entry_sort(mark.number + 1)",
+        ("test_recent_pass",),
+    ),
+    Bug(
+        "an audit is continued whatever became of its newest entry",
+        "_kept_audit",
+        "if stored is None or any(stored.get(name) != value for name, value in audit.last.items()):",
+        "if stored is None:",
+        ("test_recent_pass",),
+    ),
+    Bug(
+        "a continued audit forgets the account's mark",
+        "_kept_audit",
+        "audit.mark = fresh.mark",
+        "audit.mark = None",
+        ("test_recent_pass",),
+    ),
+    Bug(
+        "an audit is kept after its purchases were checked",
+        "read_ledger_row",
+        """
+        if item["SK"]["S"] == PROFILE and audit.last:
+            audit.resumable = pack_audit(audit)
+        check_row(read, audit, item, lookup)
+        """,
+        """
+        check_row(read, audit, item, lookup)
+        if audit.last:
+            audit.resumable = pack_audit(audit)
+        """,
+        ("functions/test_verify",),
+    ),
+    Bug(
+        "the recent pass ends with the first accounts",
+        "_compare_accounts",
+        "(accounts[-1], False) if accounts",
+        "(accounts[-1], True) if accounts",
+        ("test_recent_pass",),
+    ),
+    Bug(
+        "the recent pass never begins",
+        "_run_recent",
+        "if recent.done and _is_due(recent, RECENT_EVERY, context.now()):",
+        "if recent.done and _is_due(recent, context.whole_every, context.now()):",
+        ("functions/test_verify",),
+    ),
+    Bug(
+        "the whole table is verified once and never again",
+        "_run_whole",
+        "if whole.done and _is_due(whole, context.whole_every, now):",
+        "if whole.done and packed is None:",
+        ("functions/test_verify",),
+    ),
+    Bug(
+        "a restored table's last hour isn't verified",
+        "lookup_of",
+        "cutoff=running.started_at - context.settled",
+        "cutoff=running.started_at - SETTLED",
+        ("test_restore",),
     ),
 )

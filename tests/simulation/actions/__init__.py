@@ -1,4 +1,4 @@
-"""What each kind of step does, in a world as it is then: which request, to which account, with which key."""
+"""What each kind of step does in the present world: which request, to which account, with which key."""
 
 from collections.abc import Callable
 
@@ -58,5 +58,5 @@ ACTIONS: dict[str, Callable[[World, Step], None]] = {
 
 
 def act(world: World, step: Step) -> None:
-    """Let a step happen."""
+    """Carry out a step."""
     ACTIONS[step.kind](world, step)

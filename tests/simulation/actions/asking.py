@@ -1,15 +1,15 @@
-"""How a client asks, and keeps what it asked for its retries."""
+"""How a client sends a request, and keeps it for retries."""
 
 from tests.simulation.frames import Answer, ClientRequest
 from tests.simulation.step import Step
 from tests.simulation.world import KEPT_REQUESTS, World
 
-# The statuses after which a client asks again; None: it got no answer.
+# The statuses after which a client retries; None: it got no response.
 WAITING = {None, 503}
 
 
 def account_of(step: Step) -> str:
-    """The account's id. Every text of its requests has it: no answer to another account may show it."""
+    """The account's id. Every text of its requests contains it: no response to another account may."""
     return f"shop-{step.of}"
 
 

@@ -25,7 +25,7 @@ def code(world: World, step: Step) -> None:
 
 
 def unlock(world: World, step: Step) -> None:
-    """The right code (None), or one that is so much off."""
+    """The right code (None), or the code that differs by this number."""
     account = account_of(step)
     known = world.auditor.managers.get(account)
     right = CODES.index(known.code) if known and known.code in CODES else 0

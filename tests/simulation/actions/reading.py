@@ -60,7 +60,7 @@ def quote(world: World, step: Step) -> None:
 
 
 def find(world: World, step: Step) -> None:
-    """By an entry's id, by the key of some request, or by one that nobody has sent."""
+    """By an entry's id, by the key of some request, or by an unused key."""
     account, how = account_of(step), step["how"]
     if how == "id":
         number = 1 + world.ledger(account).number - step["back"]

@@ -19,7 +19,7 @@ def reconcile(world: World, step: Step) -> None:
 
 
 def run_scheduled(world: World, step: Step, function: str) -> Json | None:
-    """One run, of so many calls at most, and what it says it did."""
+    """One run with at most this many calls, and its result."""
     answer = world.scheduled(step, function, step.get("calls"))
     if answer is not None:
         for name in ("recorded", "healed", "failed", "quarantined"):
@@ -39,7 +39,7 @@ def wait(world: World, step: Step) -> None:
 
 
 def boundary(world: World, step: Step) -> None:
-    """To the instant, by the clock of the machine that is asked next, or just beside it."""
+    """Move to the instant, by the clock of the next machine, or a millisecond beside it."""
     account, ledger = account_of(step), world.ledger(account_of(step))
     ahead = sorted(at for at in _instants(world, step["what"], account, ledger) if at > world.moment)
     if not ahead:

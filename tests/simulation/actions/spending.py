@@ -183,7 +183,7 @@ def again(world: World, step: Step) -> None:
 
 
 def other(request: ClientRequest, how: str, account: str) -> ClientRequest:
-    """What is asked with a key that was used: the very same, or something that only looks like it."""
+    """The request with a used key: the same, or one that is only similar."""
     body = request.body or {}
     if how == "other" and request.kind == "debit":
         return debit_of(request.account, request.key, body | {"quantity": body["quantity"] % 9_999 + 1})

@@ -18,7 +18,7 @@ ALL_EVENTS = 8
 
 
 def pay(world: World, step: Step) -> None:
-    """A customer pays, chooses how to pay, gives up or is too late."""
+    """A customer pays, chooses a method, leaves, or pays too late."""
     lifecycle.expire_due(world.stripe)
     how = step["how"]
     fitting = PAYABLE.get(how, PAYABLE["card"])
@@ -49,7 +49,7 @@ def _method(state: Any, session: str, wanted: str) -> str:
 
 
 def happen(world: World, step: Step, found: list[Json], what: Any) -> None:
-    """Something happens at Stripe's to one of those that it can happen to."""
+    """Change one of the objects at Stripe to which this can happen."""
     if not found:
         world.nothing(step)
         return

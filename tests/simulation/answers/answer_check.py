@@ -32,11 +32,11 @@ class AnswerCheck:
             yield self.ledger.states[number - 1], number
 
     def time_after(self, number: int) -> int:
-        """What the request takes for now, at an account whose newest entry is that one."""
+        """The time of the request, for an account whose newest entry is that one."""
         return max(self.frame.now, self.ledger.times[number - 1])
 
     def catalogs(self, number: int) -> list[CatalogVersion]:
-        """What the request may have used, at an account whose newest entry is that one."""
+        """The catalog versions that the request may have used, for an account whose newest entry is that one."""
         least = int(self.ledger.lines[number - 1]["catalog_version"])
         found = {max(version, least) for version in self.auditor.usable_versions(self.frame)}
         return [self.auditor.catalogs[version] for version in sorted(found)]

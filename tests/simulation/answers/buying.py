@@ -43,7 +43,7 @@ def check_unlock(it: AnswerCheck) -> None:
 def _check_try(it: AnswerCheck, shown: str | None) -> None:
     """A wrong code is refused as wrong, and any code while it is locked."""
     before, manager = it.frame.manager, it.auditor.managers.get(it.account)
-    # A try whose answer was lost counts as well. Nothing else makes more than one of a request.
+    # A try whose response was lost counts too. Nothing else makes a request count more than once.
     lost = it.frame.met.count("lost")
     own_tries = (manager.revision if manager else 0) - (before.revision if before else 0)
     if it.answer.code == "wrong_code":
@@ -73,7 +73,7 @@ def check_buy(it: AnswerCheck) -> None:
         return
     if it.answer.status == 201:
         record = it.auditor.purchases[it.acknowledged().purchase].record
-        # As it was when its page was made, whatever has become of it.
+        # As it was when its page was created, whatever its present state.
         begun = record | {"state": "open", "refunded": 0, "disputed": 0, "revoked": 0}
         same(it.answer.body, answers.purchase(begun, []), it.about)
         must(record["session"] in it.world.stripe.tables["checkout.session"], f"{it.about}: a page that isn't there")

@@ -77,7 +77,7 @@ def check(world: "World", frame: "Frame", answer: "Answer") -> None:
             frame.written - {"MANAGER", "CUSTOMER"} if kind in {"code", "unlock", "buy"} else frame.written - {"WAIT"}
         )
         if kind == "cancel":
-            # That it was asked for is written before the page is closed, and the customer may pay in between.
+            # The intention is written before the page is closed, and the customer may pay in between.
             written = written - {"PURCHASE"}
         must(not written, f"{about}, and wrote {written}")
     CHECKS[kind](AnswerCheck(world, frame, answer, about))

@@ -27,20 +27,20 @@ def check_deliver(it: AnswerCheck) -> None:
     known = it.world.purchase_of(event)
     if known is None:
         return
-    # When money moved meanwhile, another event says so, unless none is left to be delivered.
+    # If the payment changed meanwhile, another event reports it, unless none is left to be delivered.
     others = [other for other in it.world.events if other is not event and it.world.purchase_of(other) is known]
     expired_moment = it.world.session_event_moments.get(known.record.get("session", ""), -1)
     moved = max(it.world.money_moved_moment, expired_moment) > it.frame.begun_moment
     if moved and not others and not it.world.lost:
         it.world.seen["money that moved meanwhile, and no later event about it"] += 1
     if not moved or not (others or it.world.lost):
-        # Only its own event says that a voucher ran out, and that may be yet to come.
+        # Only its own event reports that a voucher expired, and it may not have arrived yet.
         failed = event["type"] == FAILED or not (it.world.lost or any(other["type"] == FAILED for other in others))
         check_up_to_date(it.world, known.record, it.about, failed=failed)
 
 
 def check_up_to_date(world: "World", record: Json, about: str, *, failed: bool = True) -> None:
-    """Require that a purchase is where Stripe's objects are. failed: whether a voucher that ran out was reported."""
+    """Require that a purchase matches Stripe's objects. failed: whether an event reported an expired voucher."""
     session = _session_of(world, record)
     about = f"{about}: {record['id']}"
     known = world.auditor.purchases[record["id"]]
@@ -55,7 +55,7 @@ def check_up_to_date(world: "World", record: Json, about: str, *, failed: bool =
 
 
 def _session_of(world: "World", record: Json) -> Json | None:
-    """A purchase's page at Stripe, whether the service received it or not."""
+    """A purchase's page at Stripe, whether or not the service received it."""
     for session in world.stripe.tables.get("checkout.session", {}).values():
         if session["metadata"]["prepaid_purchase"] == record["id"]:
             return dict(session)

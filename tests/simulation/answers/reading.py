@@ -285,7 +285,7 @@ def _catalog_shown(it: AnswerCheck) -> Iterator[Json]:
 
 
 def _purchases_shown(it: AnswerCheck) -> Iterator[Json]:
-    """As they all were at one instant: when the request began, or when one of them changed since."""
+    """All values at one instant: when the request began, or when one of them changed since."""
     own = [known for known in it.auditor.purchases.values() if known.record["account"] == it.account]
     begun = it.frame.begun_moment
     for moment in sorted({begun, *(at for known in own for at, _ in known.shown if at > begun)}):

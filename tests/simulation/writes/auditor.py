@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.frames import Frame
     from tests.simulation.world import World
 
-# What a request may write, by the first word of the items' keys.
+# The items that a request may write, by the first word of their keys.
 MAY_WRITE = {
     "debit": {"ENTRY", "CLAIM", "WAIT"},
     "batch": {"ENTRY", "CLAIM"},
@@ -101,7 +101,8 @@ class Auditor:
                 CHECKS[word](commit, change)
 
     def _enter(self, commit: Commit, entries: list[Change]) -> None:
-        """Compare the entries with the oracle's: what time has done first, then the request's own, and no other."""
+        """Compare the entries with the oracle's: those that follow from time first, then the request's own, and no
+        other."""
         frame, lines = commit.frame, commit.lines
         [account] = {partition.removeprefix("ACCOUNT#") for (partition, _), _, _ in entries}
         kind = frame.step.kind
@@ -134,10 +135,14 @@ class Auditor:
         types = [line["type"] for line in lines]
         if kind == "batch":
             first = [line for line in first if line["type"] != "consumption"]
-            must(types == sorted(types, key="consumption".__eq__), f"{account}: what time did is not first in {types}")
+            must(
+                types == sorted(types, key="consumption".__eq__),
+                f"{account}: entries that follow from time come first: {types}",
+            )
         must({line["type"] for line in first} <= rules.SETTLING, f"{kind} writes {types}")
         if last["type"] in rules.SETTLING and last["actor"] == rules.SERVICE:
-            # Only a request without an entry of its own leaves it at what time has done, and leaves none of that out.
+            # Only a request without an entry of its own may write just the entries that follow from time, and then all
+            # of them.
             left = rules.next_entry(ledger, request, last["at"], self.catalogs[last["catalog_version"]])
             must(left is None, f"{kind} writes {types} and leaves out {left}")
         must(len({line["at"] for line in lines}) == 1, f"{account}: one request, one instant")
@@ -150,7 +155,7 @@ class Auditor:
         return {int(claim["number"]["N"]): self.waiting[partition, claim["row"]["S"]] for claim in claims}
 
     def _request(self, commit: Commit) -> requests.Request:
-        """What the author of entries was asked for, or what the purchase's record asks for that goes with them."""
+        """The request of the author of entries, or the one that follows from the purchase's record beside them."""
         frame = commit.frame
         if frame.step.kind == "sweep":
             return requests.Settle()
@@ -200,7 +205,8 @@ class Auditor:
 
 
 def _item_of(commit: Commit, entry: Json) -> requests.Request:
-    """The item of a batch that an entry carries out; for what time did, any. Items take effect in their order."""
+    """The item of a batch that an entry carries out; any for an entry that follows from time. Items take effect in
+    order."""
     line, _ = stored_form.read(entry)
     if line["type"] in rules.SETTLING:
         return requests.Settle()
@@ -209,7 +215,7 @@ def _item_of(commit: Commit, entry: Json) -> requests.Request:
         if rules.is_asked_by(line, items[place].request):
             commit.frame.items_done = place + 1
             return cast("requests.Request", items[place].request)
-    raise Broken(f"{commit.account}: no item asks for {line}, or it is out of order")
+    raise Broken(f"{commit.account}: no item matches {line}, or it is out of order")
 
 
 def _due(commit: Commit) -> set[str]:
@@ -217,7 +223,7 @@ def _due(commit: Commit) -> set[str]:
 
 
 def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
-    """What must be in one transaction with an entry."""
+    """Check the rows that must be in one transaction with an entry."""
     changes, about = commit.changes, f"entry {ledger.number}"
     if "lot" in last:
         lot = last["lot"][NUMBER]
@@ -239,5 +245,5 @@ def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
 
 
 def since[T](history: list[tuple[int, T]], at: int) -> list[tuple[int, T]]:
-    """What was in force at an instant, if anything was, and what followed it. history: since when, and what."""
+    """The value in force at an instant, if any, and those after it. history: pairs of since when and the value."""
     return history[max(0, bisect_right(history, at, key=itemgetter(0)) - 1) :]

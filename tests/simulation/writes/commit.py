@@ -16,7 +16,7 @@ type Change = tuple[tuple[str, str], Json | None, Json | None]
 
 @dataclass
 class KnownPurchase:
-    """A purchase's record as it was last written. shown: what reading it returns, since when by the true time."""
+    """A purchase's record as it was last written. shown: the responses to reading it, with the true time of each."""
 
     record: Json
     shown: list[tuple[int, Json]] = field(default_factory=list)

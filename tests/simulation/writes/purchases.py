@@ -1,4 +1,4 @@
-"""Checks what is written of purchases and their money."""
+"""Checks the writes of purchases and their payments."""
 
 import json
 from bisect import bisect_right
@@ -63,7 +63,7 @@ def _check_begun(commit: Commit, record: Json) -> None:
 
 
 def _check_cancelled(commit: Commit, before: Json, record: Json) -> None:
-    """A cancellation writes that it was asked for, then that it is done once the page is closed. Paid wins."""
+    """A cancellation writes its intention, then its completion once the page is closed. A payment wins."""
     about = record["id"]
     same(about, commit.frame.details["purchase"], "which purchase is cancelled")
     if "CLAIM" not in commit.changes:
@@ -79,7 +79,7 @@ def _check_cancelled(commit: Commit, before: Json, record: Json) -> None:
 
 
 def _check_money(commit: Commit, known: KnownPurchase, before: Json, record: Json, types: list[str]) -> None:
-    """Credits come once, for money that has come, and go with the money that goes back."""
+    """Credits are granted once, for money that was paid, and revoked for money that went back."""
     about, granted = record["id"], "purchase" in types
     must(not (granted and known.granted), f"{about}: granted twice")
     known.granted = known.granted or granted
@@ -98,7 +98,7 @@ def _check_money(commit: Commit, known: KnownPurchase, before: Json, record: Jso
 
 
 def _check_paid(commit: Commit, record: Json) -> None:
-    """Credits only for money that has come, in the session that was made for this purchase."""
+    """Credits only for money that was paid, in the session that was created for this purchase."""
     session = commit.auditor.world.stripe.tables["checkout.session"][record["session"]]
     same(session["payment_status"], "paid", f"{record['id']} is granted; Stripe's session")
     same(session["payment_intent"], record["payment"], f"{record['id']}: its payment")
@@ -106,7 +106,7 @@ def _check_paid(commit: Commit, record: Json) -> None:
 
 
 def _check_voucher(commit: Commit, record: Json) -> None:
-    """A purchase holds a voucher while it waits, and it is the one that Stripe shows, unless that has ended there."""
+    """A pending purchase has the voucher that Stripe shows, unless the voucher has ended there."""
     if record["state"] != "pending":
         must("voucher" not in record, f"{record['id']}: a voucher of a purchase that is {record['state']}")
         return
@@ -123,7 +123,7 @@ def _check_voucher(commit: Commit, record: Json) -> None:
 
 
 def _check_stripe_has(commit: Commit, record: Json, moved: tuple[int, int]) -> None:
-    """What is written of money was true at Stripe at some time of this very request."""
+    """The written amounts were true at Stripe at some time during this request."""
     history = commit.auditor.money_back.get(record["payment"], [])
     times = [time for time, _, _ in history]
     meanwhile = history[max(0, bisect_right(times, commit.frame.begun_moment) - 1) :]
@@ -141,8 +141,7 @@ def _check_ledger_agrees(commit: Commit, record: Json) -> None:
     if expected:
         same(record["revoked"], expected.revoked, f"{record['id']}: revoked, in the ledger")
         same(record["debt"], expected.debt, f"{record['id']}: became owed, in the ledger")
-        if "lapsed" in record:
-            same(record["expired_unspent"], expected.expired_unspent, f"{record['id']}: had expired, in the ledger")
+        same(record["expired_unspent"], expected.expired_unspent, f"{record['id']}: had expired, in the ledger")
 
 
 def _show(commit: Commit, known: KnownPurchase) -> None:

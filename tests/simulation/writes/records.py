@@ -1,4 +1,4 @@
-"""Checks what is written besides entries and purchases: claims, due rows, profiles, catalogs, codes, sessions."""
+"""Checks the other writes: claims, due rows, profiles, catalogs, codes, sessions."""
 
 import json
 from dataclasses import replace
@@ -134,7 +134,7 @@ def check_profile(commit: Commit, change: Change) -> None:
 
 
 def check_listed(commit: Commit, change: Change) -> None:
-    """An account is in the list from its opening, and the row says only that."""
+    """An account is in the list from its opening on, and the row holds only its id."""
     (_, sort), old, new = change
     ledger = commit.auditor.ledgers[commit.account]
     same((sort, len(commit.lines), ledger.number), (commit.account, 1, 1), "which account is listed, and when")
@@ -187,7 +187,7 @@ def check_manager(commit: Commit, change: Change) -> None:
 
 
 def check_session(commit: Commit, change: Change) -> None:
-    """A manager's session is opened by the right code, and is good for one purchase."""
+    """A manager's session is opened by the right code and pays for one purchase."""
     (partition, _), old, new = change
     assert new is not None
     record, frame = plain(new), commit.frame
@@ -212,7 +212,7 @@ def check_session(commit: Commit, change: Change) -> None:
 
 
 def check_place(_commit: Commit, _change: Change) -> None:
-    """Where a schedule continues is its own affair: what it must not lose is counted at the end."""
+    """Any place from which a schedule continues is accepted; the checks at the end find what it lost."""
 
 
 CHECKS = {

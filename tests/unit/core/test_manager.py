@@ -26,7 +26,9 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def a_code(*, tries: int = 0, locks: int = 0, tried_at: datetime = NOW - timedelta(days=1)) -> ManagerCode:
-    return ManagerCode(digest=b"d", salt=b"s", version=2, revision=9, tries=tries, locks=locks, tried_at=tried_at)
+    return ManagerCode(
+        digest=b"d", salt=b"s", pepper=1, version=2, revision=9, tries=tries, locks=locks, tried_at=tried_at
+    )
 
 
 def tried(code: ManagerCode, times: int, at: datetime = NOW) -> ManagerCode:

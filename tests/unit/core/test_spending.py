@@ -114,14 +114,14 @@ def test_a_debit_keeps_the_callers_texts() -> None:
         feature="sticker",
         quantity=2,
         description="birthday card",
-        customer="Rex",
+        customer="customer-118",
         reference="order 12",
     )
 
     entry = debited(an_account(a_lot(10)), debit)
 
     assert (entry.actor, entry.feature, entry.quantity) == ("service", "sticker", 2)
-    assert (entry.description, entry.customer, entry.reference) == ("birthday card", "Rex", "order 12")
+    assert (entry.description, entry.customer, entry.reference) == ("birthday card", "customer-118", "order 12")
 
 
 def test_an_unknown_feature_is_refused() -> None:

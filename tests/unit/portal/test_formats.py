@@ -2,6 +2,7 @@
 
 from datetime import date, time
 from decimal import Decimal
+from zoneinfo import available_timezones
 
 import pytest
 from babel import dates, numbers
@@ -86,6 +87,16 @@ def test_short_dates_have_one_reading(language: str, pattern: str, day: date) ->
 @given(at=st.times())
 def test_times_are_as_babel_writes_them(language: str, at: time) -> None:
     assert formats.time_of_day(at, language) == dates.format_time(at, "short", locale=locale(language))
+
+
+@EACH_LANGUAGE
+def test_zones_are_the_cities_that_babel_names(language: str) -> None:
+    zones = available_timezones()
+
+    babels = {zone: dates.get_timezone_location(zone, locale=locale(language), return_city=True) for zone in zones}
+
+    assert {zone: formats.zone_name(zone, language) for zone in zones} == babels
+    assert formats.zone_name("America/Sao_Paulo", language) == "São Paulo"
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,6 @@ def test_descriptions_by_the_service_are_not_shown() -> None:
 
 
 def test_a_use_shows_the_texts_of_the_platform() -> None:
-    entry = replace(the_last(a_debit()), description="Bath", customer="Rex", reference="os-1")
+    entry = replace(the_last(a_debit()), description="Bath", customer="customer-118", reference="os-1")
 
-    assert line_details(entry) == ("Bath", "Rex", "os-1")
+    assert line_details(entry) == ("Bath", "customer-118", "os-1")

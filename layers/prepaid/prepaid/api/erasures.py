@@ -43,7 +43,7 @@ def erase(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
-        secret=deps.cursor_secret(),
+        secrets=deps.cursor_secrets(),
     )
     return created(erasure_answer(erased.entries[-1]), replayed=erased.replayed)
 

@@ -24,6 +24,7 @@ from prepaid.core.ids import hold_id
 from prepaid.deps import Deps
 from prepaid.store.dynamodb import Table, within
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
+from prepaid.store.secrets import Versions
 
 CSV = "text/csv"
 # JSON is also the response to a request that accepts neither.
@@ -142,7 +143,7 @@ def history(request: Request, deps: Deps) -> Response:
     page = read_page(deps.table, query.account_id, query.filters, first, last, query.limit or DEFAULT_LIMIT)
     body: HistoryAnswer = {
         "entries": [entry_answer(entry) for entry in page.entries],
-        "next_cursor": _cursor(query, page.before, deps.cursor_secret()) if page.before else None,
+        "next_cursor": _cursor(query, page.before, deps.cursor_secrets()) if page.before else None,
     }
     return Response(status=200, body=body)
 
@@ -155,12 +156,12 @@ def _query_of(request: Request, deps: Deps) -> Query:
     named = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
-        before = int(read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secret()))
+        before = int(read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets()))
     return Query(account_id=account_id, filters=filters, named=named, before=before, limit=limit)
 
 
-def _cursor(query: Query, before: int, secret: str) -> str:
-    return sign_cursor(str(before), LISTING, query.account_id, query.named, secret)
+def _cursor(query: Query, before: int, secrets: Versions) -> str:
+    return sign_cursor(str(before), LISTING, query.account_id, query.named, secrets)
 
 
 def entry_range(table: Table, account_id: str, filters: Filters, before: int | None) -> tuple[int, int]:
@@ -250,11 +251,11 @@ def _csv_file(query: Query, deps: Deps) -> Response:
 
     table = within(deps.table, FILE_SECONDS)
     # Read first, because a slow secret must use up the file's time instead of coming on top of it.
-    secret = deps.cursor_secret()
+    secrets = deps.cursor_secrets()
     lines, before = _read_lines(table, query)
     headers = {"Content-Type": f"{CSV}; charset=utf-8"}
     if before:
-        headers["Next-Cursor"] = _cursor(query, before, secret)
+        headers["Next-Cursor"] = _cursor(query, before, secrets)
         notice = f"This file is not complete. The same request with cursor={headers['Next-Cursor']} continues it."
         lines.append(csv_line([notice, *[None] * (len(COLUMNS) - 1)]))
     return Response(status=200, body="".join([BYTE_ORDER_MARK, csv_line(COLUMNS), *lines]), headers=headers)

@@ -14,6 +14,7 @@ from prepaid.api.http.routes import (
     KEY,
     KEY_REFUSALS,
     NO_ACCOUNT,
+    NOT_ACTIVE,
     REPLAYED,
     Answer,
     Parameter,
@@ -266,7 +267,7 @@ PLACE = Route(
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         402: ("insufficient_credits",),
-        409: ("idempotency_key_reused", "too_many_holds"),
+        409: ("idempotency_key_reused", "too_many_holds", *NOT_ACTIVE),
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         422: ("invalid_request", "feature_retired"),

@@ -103,6 +103,9 @@ PROBLEM_MEMBERS = {
         "anyOf": [TEXT, {"type": "null"}],
         "description": "insufficient_credits: the smallest pack on sale that is enough; null if none is.",
     },
+    "reversible": {**INTEGER, "description": "already_reversed: units of the charge that are not reversed yet."},
+    "capture": {**TEXT, "description": "already_captured: the capture's id."},
+    "lapsed_at": {**TIME, "description": "hold_lapsed: when the hold ended."},
     "remaining": {**INTEGER, "description": "exceeds_remaining: credits that remain of the grant."},
     "currency": {"anyOf": [TEXT, {"type": "null"}], "description": "currency_mismatch: the account's currency."},
     "packs": {

@@ -162,10 +162,10 @@ def show_all(request: Request, deps: Deps) -> Response:
     state = _state(request.query["state"]) if "state" in request.query else None
     named, before = {"state": state} if state else {}, NEWEST_PURCHASE
     if "cursor" in request.query:
-        before = read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secret())
+        before = read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets())
     read_account(deps.table, account_id)
     page, last = _page_of(deps.table, account_id, state, before)
-    next_cursor = sign_cursor(last, LISTING, account_id, named, deps.cursor_secret()) if last else None
+    next_cursor = sign_cursor(last, LISTING, account_id, named, deps.cursor_secrets()) if last else None
     body: PurchasesAnswer = {
         "purchases": [purchase_answer(purchase) for purchase in page],
         "next_cursor": next_cursor,
@@ -179,9 +179,9 @@ def show_by_state(request: Request, deps: Deps) -> Response:
     check_query(request, frozenset({"state", "cursor"}))
     state, before = _state(request.query.get("state", "")), NEWEST_PURCHASE
     if "cursor" in request.query:
-        before = read_cursor(request.query["cursor"], BY_STATE, "", {"state": state}, deps.cursor_secret())
+        before = read_cursor(request.query["cursor"], BY_STATE, "", {"state": state}, deps.cursor_secrets())
     purchases, last = read_purchases_in(deps.table, state, before=before, limit=PAGE)
-    next_cursor = sign_cursor(last, BY_STATE, "", {"state": state}, deps.cursor_secret()) if last else None
+    next_cursor = sign_cursor(last, BY_STATE, "", {"state": state}, deps.cursor_secrets()) if last else None
     body: ListedPurchasesAnswer = {
         "purchases": [{**purchase_answer(purchase), "account": purchase.account} for purchase in purchases],
         "next_cursor": next_cursor,

@@ -21,7 +21,7 @@ LEAST_DIFFERENT_DIGITS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerCode:
-    """The stored record of a code: a salted digest, never the code itself.
+    """The stored record of a code: a salted digest, never the code itself. pepper: the version of the digest's pepper.
 
     version: counts codes, 0 while none is set; sessions opened by an older code are no longer valid. revision: counts
     changes of this record. tries: comparisons reserved since the last right code or lock. locks: consecutive locks.
@@ -30,6 +30,7 @@ class ManagerCode:
 
     digest: bytes
     salt: bytes
+    pepper: int
     version: int
     revision: int
     tries: int
@@ -39,7 +40,7 @@ class ManagerCode:
 
 # An account without a code: no digest equals this one, and tries count and lock as on any other account.
 NO_CODE = ManagerCode(
-    digest=b"", salt=b"", version=0, revision=0, tries=0, locks=0, tried_at=datetime(1970, 1, 1, tzinfo=UTC)
+    digest=b"", salt=b"", pepper=1, version=0, revision=0, tries=0, locks=0, tried_at=datetime(1970, 1, 1, tzinfo=UTC)
 )
 
 

@@ -81,6 +81,11 @@ def time_of_day(at: time, language: str) -> str:
     return formats.time.format(hour=at.hour, hour12=(at.hour - 1) % NOON + 1, minute=at.minute, half=half)
 
 
+def zone_name(zone: str, language: str) -> str:
+    """America/Sao_Paulo -> São Paulo: the city whose time it is."""
+    return language_file(language).zones.get(zone) or zone.rpartition("/")[2].replace("_", " ")
+
+
 def _date(pattern: str, day: date, language: str) -> str:
     formats, index = _formats(language), day.month - 1
     month, short_month = formats.months[index], formats.short_months[index]

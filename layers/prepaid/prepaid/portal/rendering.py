@@ -1,5 +1,6 @@
 """Renders templates: Jinja2, escaping on, in the account's language and time zone."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache
@@ -23,6 +24,8 @@ ROOM = Path(__file__).parent
 # The layer's build compiles the templates: a cold start then doesn't parse them.
 COMPILED = ROOM / "compiled"
 STYLESHEET = "portal.css"
+# Comments on lines of their own, and indentation: a browser needs neither.
+FOR_READERS = re.compile(r"^[ \t]*//[^\n]*\n|^[ \t]*/\*[^*]*\*/\n|^[ \t]+", re.MULTILINE)
 
 
 @cache
@@ -38,7 +41,7 @@ def templates() -> "Environment":
 @cache
 def asset_text(name: str, accent: str, accent_dark: str) -> str:
     """The content of an asset, with the platform's colours (PortalConfig)."""
-    text = files("prepaid.portal").joinpath("assets", name).read_text("utf-8")
+    text = FOR_READERS.sub("", files("prepaid.portal").joinpath("assets", name).read_text("utf-8"))
     return text + accent_css(accent, accent_dark or accent) if accent and name == STYLESHEET else text
 
 
@@ -75,6 +78,7 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
             short_last_day=lambda at: _last_use(at, zone, language, formats.short_date),
             month=lambda day: formats.month_name(day, language),
             time=lambda at: formats.time_of_day(civil(at, zone).time(), language),
+            zone_name=lambda name: formats.zone_name(name, language),
             asked_by=asked_by,
             line_name=line_name,
             line_details=line_details,

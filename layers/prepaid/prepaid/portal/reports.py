@@ -126,7 +126,8 @@ def statement_cells(statement: Statement, visit: Visit) -> Iterator[Cells]:
     yield texts["statement.closing"], None, statement.closing, None
     yield texts["statement.owed_opening"], None, statement.owed_opening, None
     yield texts["statement.owed_closing"], None, statement.owed_closing, None
-    yield (texts["statement.month"].format(month=formats.month_name(statement.month, language), zone=statement.zone),)
+    month, zone = formats.month_name(statement.month, language), formats.zone_name(statement.zone, language)
+    yield (texts["statement.month"].format(month=month, zone=zone),)
     if not is_closed(statement, visit.now):
         until = formats.table_time(civil(visit.now, visit.zone), language)
         yield (texts["statement.until"].format(at=until),)

@@ -8,10 +8,13 @@ PENDING_CHECKS = "PENDING_CHECK"
 ACCOUNTS = "ACCOUNTS"
 ENTRY_PREFIX = "ENTRY#"
 REVERSED_PREFIX = "REVERSED#"
+# After every sort key.
+HIGHEST = "\U0010ffff"
 
 CATALOG = {"PK": {"S": "CATALOG"}, "SK": {"S": "CURRENT"}}
 RECONCILIATION = {"PK": {"S": "RECONCILIATION"}, "SK": {"S": "CHECKPOINT"}}
 VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "CHECKPOINT"}}
+RECENT_VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "RECENT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
 
 type Key = dict[str, dict[str, str]]
@@ -163,6 +166,11 @@ def catalog_version(version: int) -> Key:
 
 def verified(account: str) -> Key:
     return _key(f"VERIFIED#{account}", "VERIFIED")
+
+
+def audit(account: str) -> Key:
+    """Where the next recent pass continues. A row of its own, because the mark is read with each page."""
+    return _key(f"VERIFIED#{account}", "AUDIT")
 
 
 def split(partition: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from prepaid.core.manager_code import NO_CODE, ManagerCode, ManagerSession
 from prepaid.store import keys
 from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, put, transact
 from prepaid.store.items import manager_session_request_hash
+from prepaid.store.secrets import FIRST_VERSION
 
 MANAGER, SESSION, CLAIM = "manager", "session", "claim"
 # A session's row is useless once the session has expired; DynamoDB's TTL deletes it some time later.
@@ -18,10 +19,11 @@ KEEP_SESSIONS = timedelta(days=1)
 class SessionClaim:
     """A key's claim on the session that it opened. With the pepper, it suffices to derive the same token again.
 
-    own: False when the key was used for another kind of request.
+    pepper: the pepper's version. own: False when the key was used for another kind of request.
     """
 
     code_version: int
+    pepper: int
     expires_at: datetime
     nonce: bytes
     own: bool = True
@@ -49,6 +51,7 @@ def code_put(account_id: str, code: ManagerCode, *, over: ManagerCode) -> Item:
         "tries": {"N": str(code.tries)},
         "locks": {"N": str(code.locks)},
         "tried_at": {"N": str(milliseconds(code.tried_at))},
+        **pepper_to_item(code.pepper),
     }
     # Either condition closes the race of parallel guesses: each request reserves a try of its own.
     if over == NO_CODE:
@@ -58,6 +61,16 @@ def code_put(account_id: str, code: ManagerCode, *, over: ManagerCode) -> Item:
         "ConditionExpression": "revision = :seen",
         "ExpressionAttributeValues": {":seen": {"N": str(over.revision)}},
     }
+
+
+def pepper_to_item(version: int) -> Item:
+    """The attribute that names the pepper of a digest or token. Without one it is the first, which has no name."""
+    return {"pepper": {"N": str(version)}} if version != FIRST_VERSION else {}
+
+
+def pepper_of(item: Item) -> int:
+    """The version of the pepper that an item names. Raises ValueError."""
+    return int(item["pepper"]["N"]) if "pepper" in item else FIRST_VERSION
 
 
 def code_unchanged(account_id: str, version: int) -> Item:
@@ -75,6 +88,7 @@ def code_from_item(item: Item) -> ManagerCode:
     return ManagerCode(
         digest=bytes(item["digest"]["B"]),
         salt=bytes(item["salt"]["B"]),
+        pepper=pepper_of(item),
         version=int(item["version"]["N"]),
         revision=int(item["revision"]["N"]),
         tries=int(item["tries"]["N"]),
@@ -96,6 +110,7 @@ def record_session(
         "code_version": {"N": str(claim.code_version)},
         "expires_at": {"N": str(milliseconds(claim.expires_at))},
         "nonce": {"B": claim.nonce},
+        **pepper_to_item(claim.pepper),
     }
     writes = {
         MANAGER: manager,
@@ -121,9 +136,10 @@ def read_session_claim(table: Table, account_id: str, idempotency_key: str) -> S
 def session_claim_from_item(item: Item) -> SessionClaim:
     """The session claim stored in an item."""
     if item["request_hash"]["B"] != manager_session_request_hash():
-        return SessionClaim(code_version=0, expires_at=instant(0), nonce=b"", own=False)
+        return SessionClaim(code_version=0, pepper=FIRST_VERSION, expires_at=instant(0), nonce=b"", own=False)
     return SessionClaim(
         code_version=int(item["code_version"]["N"]),
+        pepper=pepper_of(item),
         expires_at=instant(int(item["expires_at"]["N"])),
         nonce=bytes(item["nonce"]["B"]),
     )

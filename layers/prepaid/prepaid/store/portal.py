@@ -12,7 +12,7 @@ from prepaid.core.manager_code import ManagerSession
 from prepaid.core.portal import LONGEST, PortalLink, PortalSession
 from prepaid.store import keys
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, delete, get, put, transact
-from prepaid.store.manager_codes import MANAGER, new_session_put
+from prepaid.store.manager_codes import MANAGER, new_session_put, pepper_of, pepper_to_item
 
 CLAIM, LINK = "claim", "link"
 KEEP_LINKS = timedelta(days=1)
@@ -22,10 +22,11 @@ KEEP_LINKS = timedelta(days=1)
 class LinkClaim:
     """A key's claim on the link that it made. With the pepper, it suffices to derive the same link again.
 
-    request_hash: of the request that used the key, whatever kind of request that was.
+    request_hash: of the request that used the key, whatever kind of request that was. pepper: the pepper's version.
     """
 
     request_hash: bytes
+    pepper: int
     expires_at: datetime
     nonce: bytes
 
@@ -37,6 +38,7 @@ def record_link(table: Table, link: PortalLink, claim: LinkClaim, idempotency_ke
         "request_hash": {"B": claim.request_hash},
         "expires_at": {"N": str(milliseconds(claim.expires_at))},
         "nonce": {"B": claim.nonce},
+        **pepper_to_item(claim.pepper),
     }
     writes = {
         # Closes the race of two requests with one key, and covers a lost reply: a key makes one link.
@@ -53,6 +55,7 @@ def link_claim_from_item(item: Item, request_hash: bytes) -> LinkClaim:
         raise IdempotencyKeyReused
     return LinkClaim(
         request_hash=request_hash,
+        pepper=pepper_of(item),
         expires_at=instant(int(item["expires_at"]["N"])),
         nonce=bytes(item["nonce"]["B"]),
     )

@@ -13,7 +13,6 @@ from prepaid.store.dynamodb import Item, Table, delete, get, put, query
 
 # After this time a purchase can no longer be paid: two days for its page, three for a boleto, the rest for holidays.
 PAYABLE = timedelta(days=10)
-HIGHEST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def pending_check_put(account: str, purchase: str, due: datetime) -> Item:
 
 def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[PendingCheck, ...]:
     """At most `limit` of the checks due by `due`, oldest first; empty when all are done. Raises Busy."""
-    items = query(table, keys.PENDING_CHECKS, first="0", last=keys.pending_check_sort(due, HIGHEST), limit=limit)
+    items = query(table, keys.PENDING_CHECKS, first="0", last=keys.pending_check_sort(due, keys.HIGHEST), limit=limit)
     return tuple(
         PendingCheck(account=item["account"]["S"], purchase=item["purchase"]["S"], due=item["SK"]["S"])
         for item in items
@@ -109,7 +108,7 @@ def save_failed_check(table: Table, what: str, subject: Mapping[str, str], now: 
 
 def read_failed_checks(table: Table, limit: int) -> tuple[FailedCheck, ...]:
     """At most `limit` of the failed checks, in no particular order. Raises Busy."""
-    first, last = keys.failed_sort(""), keys.failed_sort(HIGHEST)
+    first, last = keys.failed_sort(""), keys.failed_sort(keys.HIGHEST)
     items = query(table, keys.RECONCILIATION["PK"]["S"], first=first, last=last, limit=limit)
     return tuple(
         FailedCheck(

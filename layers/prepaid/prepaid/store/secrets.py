@@ -1,6 +1,8 @@
 """Secrets from AWS Secrets Manager, cached briefly so that a rotation takes effect without a deployment."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prepaid.core.errors import Busy
@@ -9,6 +11,11 @@ from prepaid.store.dynamodb import Transient, translate_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+# The version of a secret that is plain text, and of everything that was stored before secrets had versions.
+FIRST_VERSION = 1
+# Nobody can make a function read its secret more often than this.
+AGAIN_SECONDS = 10.0
 
 
 class Secret:
@@ -25,7 +32,14 @@ class Secret:
 
     def __call__(self) -> str:
         """The text. If it can't be read again, the last text stays valid. Raises Busy if it was never read."""
-        if self._text is not None and self._clock() - self._read_at < self._seconds:
+        return self._text_of_age(self._seconds)
+
+    def read_again(self) -> str:
+        """The text, at most AGAIN_SECONDS old, for a caller that misses something in it. Raises as a call does."""
+        return self._text_of_age(AGAIN_SECONDS)
+
+    def _text_of_age(self, seconds: float) -> str:
+        if self._text is not None and self._clock() - self._read_at < seconds:
             return self._text
         try:
             with translate_errors():
@@ -40,3 +54,50 @@ class Secret:
         if self._client is None:
             self._client = open_secrets_manager()
         return self._client.get_secret_value(SecretId=self._name)["SecretString"]
+
+
+def versions_of(text: str) -> dict[int, str]:
+    """The values in a secret's text by version: {"1": "old", "2": "new"}, or plain text, which is version 1.
+
+    A version with an empty value counts as removed. Raises ValueError for another form, and if no version is left.
+    """
+    if not text.startswith("{"):
+        return {FIRST_VERSION: text}
+    versions = {int(version): str(value) for version, value in json.loads(text).items() if value}
+    if not versions or min(versions) < FIRST_VERSION:
+        raise ValueError("the secret must hold at least one version, from 1 upwards")
+    return versions
+
+
+def no_others() -> Mapping[int, str]:
+    """No version that isn't known already."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """A secret that can be rotated: its values by version. The highest version is the current one.
+
+    read_again: reads the secret anew. During a rotation, another instance may know a version that this one doesn't yet.
+    """
+
+    values: Mapping[int, str]
+    read_again: Callable[[], Mapping[int, str]] = no_others
+
+    @property
+    def current(self) -> int:
+        """The version under which new values are made."""
+        return max(self.values)
+
+    def value(self, version: int) -> str:
+        """The value of a version; of the current one if that version has been removed, which then fits nothing."""
+        known = self.values.get(version) or self.read_again().get(version)
+        return known or self.values[self.current]
+
+    def accepted(self) -> Iterator[str]:
+        """Every value that is still accepted, the current one first; reads the secret again after the known ones."""
+        for version in sorted(self.values, reverse=True):
+            yield self.values[version]
+        for version, value in self.read_again().items():
+            if version not in self.values:
+                yield value

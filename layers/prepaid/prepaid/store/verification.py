@@ -1,4 +1,4 @@
-"""Stored state of the verifier: its current pass, and a mark per account for the newest verified entry.
+"""Stored state of the verifier: its passes, and for each account a mark at the newest verified entry and its audit.
 
 A ledger without its newest entries still looks valid. Only the saved mark reveals that they are missing.
 """
@@ -42,12 +42,20 @@ def save_verified_up_to(table: Table, mark: VerifiedUpTo) -> None:
         return
 
 
-def read_pass(table: Table) -> bytes | None:
-    """The current pass, or the one that finished last; None before the first. Raises Busy."""
-    item = get(table, keys.VERIFICATION)
+def save_audit(table: Table, account: str, packed: bytes) -> None:
+    """Store the audit of an account's entries. Unconditional: from an older one, a pass reads more. Raises Busy."""
+    put(table, {"Item": {**keys.audit(account), "audit": {"B": packed}}})
+
+
+def read_pass(table: Table, key: keys.Key = keys.VERIFICATION) -> bytes | None:
+    """The current pass, or the one that finished last; None before the first. Raises Busy.
+
+    key: VERIFICATION of the whole pass, RECENT_VERIFICATION of the recent one.
+    """
+    item = get(table, key)
     return bytes(item["pass"]["B"]) if item else None
 
 
-def save_pass(table: Table, packed: bytes) -> None:
+def save_pass(table: Table, packed: bytes, key: keys.Key = keys.VERIFICATION) -> None:
     """Store the pass. Unconditional: verifying rows twice changes nothing. Raises Busy."""
-    put(table, {"Item": {**keys.VERIFICATION, "pass": {"B": packed}}})
+    put(table, {"Item": {**key, "pass": {"B": packed}}})

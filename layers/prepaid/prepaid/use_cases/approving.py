@@ -11,7 +11,7 @@ import hmac
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import scrypt, sha256
 
@@ -41,6 +41,7 @@ from prepaid.store.manager_codes import (
     session_claim_from_item,
     write_code,
 )
+from prepaid.store.secrets import Versions
 
 # A comparison takes 16 MB and some tens of milliseconds. OpenSSL's default limit of 32 MB would reject a doubled cost.
 SCRYPT_COST = 2**14
@@ -55,12 +56,13 @@ def slow_digest(peppered: bytes, salt: bytes, cost: int = SCRYPT_COST) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeSecrets:
-    """pepper: mixed into each code's digest and each token. random_bytes: the source of salts and nonces.
+    """peppers: mixed into each code's digest and each token, which name its version. random_bytes: the source of salts
+    and nonces.
 
     slow_digest: the digest of a peppered code with its salt.
     """
 
-    pepper: str
+    peppers: Versions
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     slow_digest: Callable[[bytes, bytes], bytes] = slow_digest
 
@@ -84,7 +86,8 @@ def change_code(
     """
     checked = check_code(table, account_id, current_code, codes, now=now) if current_code is not None else None
     salt = codes.random_bytes(SALT_BYTES)
-    digest = code_digest(new_code, salt, codes)
+    pepper = codes.peppers.current
+    digest = code_digest(new_code, salt, pepper, codes)
     for _ in attempts(table.deadline):
         stored = read_code(table, account_id)
         if stored.salt == salt:
@@ -93,10 +96,10 @@ def change_code(
         if checked and stored.version != checked.version:
             # Changed since the comparison: the compared code is no longer the current one.
             raise WrongCode(tries_left=MAX_TRIES - stored.tries)
-        same = hmac.compare_digest(code_digest(new_code, stored.salt, codes), stored.digest)
+        same = _is_right(new_code, stored, codes)
         if same and checked:
             raise InvalidRequest((("code", "must differ from the current one"),))
-        code = clear_tries(stored) if same else _changed(stored, digest, salt, now)
+        code = clear_tries(_renewed(new_code, stored, codes)) if same else _changed(stored, digest, salt, pepper, now)
         try:
             write_code(table, account_id, code, over=stored)
             return
@@ -111,12 +114,15 @@ def check_code(table: Table, account_id: str, code: str, codes: CodeSecrets, *, 
 
 
 def compare(table: Table, account_id: str, code: str, codes: CodeSecrets, *, now: datetime) -> ManagerCode:
-    """The stored code with one try reserved, if `code` is right. The caller resets the tries. Raises as check_code."""
+    """The stored code with one try reserved, if `code` is right. The caller resets the tries. Raises as check_code.
+
+    If the digest is under an earlier pepper, the returned record has it under the current one, for the caller to store.
+    """
     checked = _reserve(table, account_id, now)
     # The same work when no code is set, so that neither time nor the count of tries reveals that.
-    if not hmac.compare_digest(code_digest(code, checked.salt, codes), checked.digest):
+    if not _is_right(code, checked, codes):
         raise WrongCode(tries_left=MAX_TRIES - checked.tries)
-    return checked
+    return _renewed(code, checked, codes)
 
 
 def open_session(
@@ -138,6 +144,7 @@ def open_session(
         require_active(terms)
     claim = SessionClaim(
         code_version=checked.version,
+        pepper=codes.peppers.current,
         expires_at=now + timedelta(minutes=SESSION_MINUTES),
         # The token derives from the nonce too: the key and the pepper alone don't suffice, and no two tables derive the
         # same token.
@@ -201,11 +208,12 @@ def _clear_tries(table: Table, account_id: str, checked: ManagerCode) -> Manager
     return cleared
 
 
-def _changed(stored: ManagerCode, digest: bytes, salt: bytes, now: datetime) -> ManagerCode:
+def _changed(stored: ManagerCode, digest: bytes, salt: bytes, pepper: int, now: datetime) -> ManagerCode:
     """The record of a new code, which replaces the stored one."""
     return ManagerCode(
         digest=digest,
         salt=salt,
+        pepper=pepper,
         version=stored.version + 1,
         revision=stored.revision + 1,
         tries=0,
@@ -229,7 +237,8 @@ def derive_session(
     """The session and token derived from a claim."""
     # The label separates tokens from other uses of the pepper. No part can contain the newline separator.
     message = f"manager session\n{account_id}\n{idempotency_key}\n{claim.code_version}\n".encode() + claim.nonce
-    token = urlsafe_b64encode(hmac.digest(codes.pepper.encode(), message, "sha256")).rstrip(b"=").decode()
+    pepper = codes.peppers.value(claim.pepper)
+    token = urlsafe_b64encode(hmac.digest(pepper.encode(), message, "sha256")).rstrip(b"=").decode()
     session = ManagerSession(
         digest=token_digest(token),
         account=account_id,
@@ -239,8 +248,23 @@ def derive_session(
     return OpenedSession(token=token, session=session, replayed=replayed)
 
 
-def code_digest(code: str, salt: bytes, codes: CodeSecrets) -> bytes:
-    """The stored digest of a code."""
+def _is_right(code: str, stored: ManagerCode, codes: CodeSecrets) -> bool:
+    """Whether `code` is the stored one. If the stored one's pepper was removed from the secret, no code is right."""
+    # Without a code there is no pepper to look for.
+    pepper = stored.pepper if stored.version else codes.peppers.current
+    return hmac.compare_digest(code_digest(code, stored.salt, pepper, codes), stored.digest)
+
+
+def _renewed(code: str, right: ManagerCode, codes: CodeSecrets) -> ManagerCode:
+    """The record of the right code, under the newest pepper. A process that doesn't know it yet changes nothing."""
+    if right.pepper >= codes.peppers.current:
+        return right
+    salt, pepper = codes.random_bytes(SALT_BYTES), codes.peppers.current
+    return replace(right, digest=code_digest(code, salt, pepper, codes), salt=salt, pepper=pepper)
+
+
+def code_digest(code: str, salt: bytes, pepper: int, codes: CodeSecrets) -> bytes:
+    """The stored digest of a code. pepper: a version."""
     # The pepper isn't in the table, so that the table alone doesn't suffice to try all million codes.
-    peppered = hmac.digest(codes.pepper.encode(), code.encode(), "sha256")
+    peppered = hmac.digest(codes.peppers.value(pepper).encode(), code.encode(), "sha256")
     return codes.slow_digest(peppered, salt)

@@ -76,6 +76,7 @@ def make_link(
     """
     claim = LinkClaim(
         request_hash=wanted.request_hash,
+        pepper=codes.peppers.current,
         expires_at=now + timedelta(minutes=LINK_MINUTES),
         # The token derives from the nonce too: the key and the pepper alone don't suffice.
         nonce=codes.random_bytes(NONCE_BYTES),
@@ -184,4 +185,5 @@ def first_manager_session(token: str) -> str:
 def _link_token(account_id: str, idempotency_key: str, claim: LinkClaim, codes: CodeSecrets) -> str:
     # The label separates tokens from other uses of the pepper. No part can contain the newline separator.
     message = f"portal link\n{account_id}\n{idempotency_key}\n".encode() + claim.nonce
-    return urlsafe_b64encode(hmac.digest(codes.pepper.encode(), message, "sha256")).rstrip(b"=").decode()
+    pepper = codes.peppers.value(claim.pepper)
+    return urlsafe_b64encode(hmac.digest(pepper.encode(), message, "sha256")).rstrip(b"=").decode()

@@ -1,7 +1,8 @@
 """Erasing: remove the texts of every entry that names a customer, page by page (rule 22)."""
 
 import hmac
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from prepaid.core.catalog import Catalog
@@ -10,6 +11,7 @@ from prepaid.core.ledger import Erase
 from prepaid.store.dynamodb import ConditionFailed, Table, attempts
 from prepaid.store.erasures import Walk, erase_page, read_walk, save_walk
 from prepaid.store.ledger import Appended, append, find_replay, read_tail
+from prepaid.store.secrets import Versions
 
 
 def erase_customer(
@@ -21,22 +23,22 @@ def erase_customer(
     catalog: Catalog,
     now: datetime,
     idempotency_key: str,
-    secret: str,
+    secrets: Versions,
 ) -> Appended:
     """Erase the texts of the account's entries that name `customer`, and record how many there were.
 
     No entry before the erasure's own names the customer any more.
-    Nothing that is stored names the customer: a retry is recognized by a keyed digest. When the deadline ends the walk,
-    a retry continues after the last page.
+    Nothing that is stored names the customer: a retry is recognized by a keyed digest, under any version of the secret
+    that is still held. When the deadline ends the walk, a retry continues after the last page.
     Raises AccountNotFound, IdempotencyKeyReused, Busy.
     """
-    request = Erase(actor=actor, subject=subject_of(account_id, customer, secret))
     tail = read_tail(table, account_id)
-    earlier = find_replay(table, account_id, request, idempotency_key)
+    earlier = _earlier(table, account_id, actor, _subjects(account_id, customer, secrets), idempotency_key)
     if earlier:
         return earlier
-    walk = read_walk(table, account_id, idempotency_key) or Walk(subject=request.subject)
-    if walk.subject != request.subject:
+    walk = read_walk(table, account_id, idempotency_key)
+    walk = walk or Walk(subject=next(_subjects(account_id, customer, secrets)))
+    if walk.subject not in _subjects(account_id, customer, secrets):
         raise IdempotencyKeyReused
     for attempt in attempts(table.deadline):
         if attempt:
@@ -44,7 +46,7 @@ def erase_customer(
         while walk.next <= tail.entry.number:
             walk = erase_page(table, account_id, customer, walk, tail.entry.number, idempotency_key)
             save_walk(table, account_id, idempotency_key, walk, now)
-        erasure = replace(request, entries=walk.entries)
+        erasure = Erase(actor=actor, subject=walk.subject, entries=walk.entries)
         try:
             return append(
                 table, account_id, erasure, catalog=catalog, now=now, idempotency_key=idempotency_key, tail=tail
@@ -53,6 +55,20 @@ def erase_customer(
             # Another entry was first, and may name the customer: walk over it too.
             continue
     raise Busy
+
+
+def _earlier(
+    table: Table, account_id: str, actor: str, subjects: Iterator[str], idempotency_key: str
+) -> Appended | None:
+    """What the key did earlier, recognized by any of the subjects. Raises IdempotencyKeyReused, Busy."""
+    for subject in subjects:
+        with suppress(IdempotencyKeyReused):
+            return find_replay(table, account_id, Erase(actor=actor, subject=subject), idempotency_key)
+    raise IdempotencyKeyReused
+
+
+def _subjects(account_id: str, customer: str, secrets: Versions) -> Iterator[str]:
+    return (subject_of(account_id, customer, secret) for secret in secrets.accepted())
 
 
 def subject_of(account_id: str, customer: str, secret: str) -> str:

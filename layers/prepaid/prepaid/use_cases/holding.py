@@ -9,9 +9,10 @@ from prepaid.core.entry import Entry
 from prepaid.core.errors import AlreadyCaptured, Busy, HoldLapsed, HoldNotFound, HoldReleased, Refused
 from prepaid.core.holding import Capture, Release
 from prepaid.core.ids import capture_id
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import ConditionFailed, Table, attempts
 from prepaid.store.ledger import (
     Appended,
+    Tail,
     append,
     find_end_of_hold,
     find_entry,
@@ -50,15 +51,30 @@ def capture_hold(
     Raises AccountNotFound, HoldNotFound, AlreadyCaptured, HoldReleased, HoldLapsed, InvalidRequest,
     IdempotencyKeyReused, Busy.
     """
-    # The capture repeats the hold's texts, so that a history by customer or reference has the charge.
-    placed = _find_placed(table, account_id, hold)
-    texts = (placed.description, placed.customer, placed.reference) if placed else (None, None, None)
-    operation = Capture(
-        actor=actor, hold=hold, quantity=quantity, description=texts[0], customer=texts[1], reference=texts[2]
-    )
-    return _end(
-        table, account_id, operation, placed, catalog=catalog, now=now, idempotency_key=idempotency_key, salt=salt
-    )
+    for _ in attempts(table.deadline):
+        # The newest entry first: if an erasure follows it, the append fails, so an erased text is never written again.
+        tail = read_tail(table, account_id)
+        # The capture repeats the hold's texts, so that a history by customer or reference has the charge.
+        placed = _find_placed(table, account_id, hold)
+        texts = (placed.description, placed.customer, placed.reference) if placed else (None, None, None)
+        operation = Capture(
+            actor=actor, hold=hold, quantity=quantity, description=texts[0], customer=texts[1], reference=texts[2]
+        )
+        try:
+            return _end(
+                table,
+                account_id,
+                operation,
+                placed,
+                catalog=catalog,
+                now=now,
+                idempotency_key=idempotency_key,
+                salt=salt,
+                tail=tail,
+            )
+        except ConditionFailed:
+            continue
+    raise Busy
 
 
 def release_hold(
@@ -101,15 +117,23 @@ def _end(
     now: datetime,
     idempotency_key: str,
     salt: bytes = b"",
+    tail: Tail | None = None,
 ) -> Appended:
     if placed is None:
         # A missing account and a key that was used for another request are reported first, as on every route.
-        read_tail(table, account_id)
+        tail = tail or read_tail(table, account_id)
         find_replay(table, account_id, operation, idempotency_key)
         raise HoldNotFound
     try:
         return append(
-            table, account_id, operation, catalog=catalog, now=now, idempotency_key=idempotency_key, salt=salt
+            table,
+            account_id,
+            operation,
+            catalog=catalog,
+            now=now,
+            idempotency_key=idempotency_key,
+            salt=salt,
+            tail=tail,
         )
     except HoldNotFound:
         raise _refusal(find_hold(table, account_id, operation.hold, now)) from None

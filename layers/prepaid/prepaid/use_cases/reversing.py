@@ -37,16 +37,16 @@ def reverse_charge(
     salt: sixteen random bytes.
     Raises AccountNotFound, ConsumptionNotFound, AlreadyReversed, IdempotencyKeyReused, Busy.
     """
-    charged = find_entry(table, account_id, entry)
     asked = Reverse(actor=actor, entry=entry, charge=UNKNOWN, reversed=0, quantity=quantity, description=description)
-    if charged is None or charged.type not in CHARGES:
-        # A missing account and a key that was used for another request are reported first, as on every route.
-        read_tail(table, account_id)
-        find_replay(table, account_id, asked, idempotency_key)
-        raise ConsumptionNotFound
     for _ in attempts(table.deadline):
-        # The state first: a count that is older than the state would return units a second time.
+        # The state first: a count that is older than the state would return units a second time, and texts that are
+        # older could be written again after their erasure.
         tail = read_tail(table, account_id)
+        charged = find_entry(table, account_id, entry)
+        if charged is None or charged.type not in CHARGES:
+            # A key that was used for another request is reported first, as on every route.
+            find_replay(table, account_id, asked, idempotency_key)
+            raise ConsumptionNotFound
         charge, before = _read_charge(table, account_id, charged)
         operation = replace(
             asked, charge=charge, reversed=before, customer=charged.customer, reference=charged.reference

@@ -6,25 +6,30 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from prepaid.api.http.problems import CursorInvalid
+from prepaid.store.secrets import Versions
 
 # Each cursor has exactly one spelling, so that no altered one is accepted.
 CURSOR = re.compile(r"([A-Za-z0-9._-]{1,64})\.([0-9a-f]{64})", re.ASCII)
 
 
-def sign_cursor(position: str, listing: str, account: str, filters: Mapping[str, str], secret: str) -> str:
+def sign_cursor(position: str, listing: str, account: str, filters: Mapping[str, str], secrets: Versions) -> str:
     """A cursor for what comes after `position`, 1-64 characters of an account's id, in the list named `listing`.
 
     account: "" for a list of all accounts.
     """
-    return f"{position}.{_signature(position, listing, account, filters, secret)}"
+    return f"{position}.{_signature(position, listing, account, filters, secrets.value(secrets.current))}"
 
 
-def read_cursor(cursor: str, listing: str, account: str, filters: Mapping[str, str], secret: str) -> str:
-    """The position in a cursor for this list, this account and these filters. Raises CursorInvalid."""
+def read_cursor(cursor: str, listing: str, account: str, filters: Mapping[str, str], secrets: Versions) -> str:
+    """The position in a cursor for this list, this account and these filters. Raises CursorInvalid, Busy.
+
+    A cursor that an earlier version of the secret signed stays valid while the secret still holds that version.
+    """
     match = CURSOR.fullmatch(cursor)
     if not match:
         raise CursorInvalid("This is not a cursor.")
-    if not hmac.compare_digest(match[2], _signature(match[1], listing, account, filters, secret)):
+    signatures = (_signature(match[1], listing, account, filters, secret) for secret in secrets.accepted())
+    if not any(hmac.compare_digest(match[2], signature) for signature in signatures):
         raise CursorInvalid("This cursor was not issued for this list, this account and these filters.")
     return match[1]
 

@@ -55,13 +55,15 @@ class Formats:
 class LanguageFile:
     """name: of the language, in itself. payment_locale: Stripe's name of it, for payment pages.
 
-    product: what a payment page sells. texts: of the page, by name.
+    product: what a payment page sells. zones: the cities of time zones that the language spells otherwise than the
+    zone's own name does. texts: of the page, by name.
     """
 
     name: str
     payment_locale: str
     product: str
     formats: Formats
+    zones: Mapping[str, str]
     texts: Mapping[str, str]
 
 

@@ -4,6 +4,13 @@ for (const field of document.querySelectorAll("[data-code]")) {
     field.value = field.value.replace(/[^0-9]/g, "").slice(0, 6);
   });
 }
+// What is typed is masked, because others may look on; who types may want to see it.
+for (const button of document.querySelectorAll("[data-show]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-pressed", document.getElementById(button.dataset.show).classList.toggle("shown"));
+  });
+}
 // A second click would send a form twice: the second answer would replace the first.
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {

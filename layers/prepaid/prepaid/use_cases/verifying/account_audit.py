@@ -60,7 +60,8 @@ class AccountAudit:
 
     mark: from an earlier pass. last: the newest entry's item; entry: the same decoded, None when that fails.
     trails: by purchase id. owners: purchase id by lot id. reversed: units by the number of the entry that was reversed.
-    code_version: of the manager's code; 0 when none is set.
+    code_version: of the manager's code; 0 when none is set. resumable: the audit as it was after the newest entry,
+    packed; None before that.
     """
 
     account: str
@@ -73,6 +74,7 @@ class AccountAudit:
     code_version: int = 0
     has_profile: bool = False
     findings: list[Finding] = field(default_factory=list)
+    resumable: bytes | None = None
 
     @property
     def number(self) -> int:

@@ -17,6 +17,7 @@ These checks can't detect the following losses and changes. No credit is lost or
     WAIT            everything: a hint of what to append; each debit is judged anew, and a claim makes it happen once
     a claim's row   everything: whether a response says that it is a replay
     VERIFIED        whether it exists: after deleting it, newest entries can be removed unnoticed, as before any pass
+    audit           everything: the verifier's own state. The recent pass continues it; the whole pass never reads it
 """
 
 from collections.abc import Iterator
@@ -29,14 +30,18 @@ from prepaid.store import keys
 from prepaid.store.debits import ROW_FORM, waiting_from_item
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import CHECKSUM, manager_session_request_hash
-from prepaid.store.manager_codes import KEEP_SESSIONS
+from prepaid.store.manager_codes import KEEP_SESSIONS, pepper_of
 from prepaid.store.portal import KEEP_LINKS
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
+from prepaid.store.secrets import FIRST_VERSION
 from prepaid.use_cases.approving import NONCE_BYTES
 from prepaid.use_cases.verifying.lookup import RowLookup
 
 type Types = dict[str, str]
+
+# Of what names its pepper's version: all but what is under the first.
+PEPPER = {"pepper": "N"}
 
 # Clocks differ: a date at most this far ahead of ours doesn't count as in the future.
 AHEAD = timedelta(hours=1)
@@ -64,7 +69,7 @@ def wrong_in_customer(item: Item) -> Iterator[str]:
 def wrong_in_manager(item: Item) -> Iterator[str]:
     """The invalid parts of a manager's code record. Raises ValueError."""
     numbers = ("version", "revision", "tries", "locks", "tried_at")
-    if not fits(item, {"digest": "B", "salt": "B", **dict.fromkeys(numbers, "N")}):
+    if not fits(item, {"digest": "B", "salt": "B", **dict.fromkeys(numbers, "N")}, PEPPER):
         yield "attributes"
         return
     version, revision, tries, locks, _ = (int(item[name]["N"]) for name in numbers)
@@ -77,14 +82,22 @@ def wrong_in_manager(item: Item) -> Iterator[str]:
         yield "locks"
     if {bool(bytes(item[name]["B"])) for name in ("digest", "salt")} != {version > 0}:
         yield "digest"
+    yield from _wrong_in_pepper(item)
+
+
+def _wrong_in_pepper(item: Item) -> Iterator[str]:
+    # The first has no name.
+    if "pepper" in item and pepper_of(item) <= FIRST_VERSION:
+        yield "pepper"
 
 
 def wrong_in_session_claim(item: Item, account: str, lookup: RowLookup) -> Iterator[str]:
     """The invalid parts of a manager session's claim. Raises KeyError, ValueError."""
     attributes = {"request_hash": "B", "code_version": "N", "expires_at": "N", "nonce": "B"}
-    if not fits(item, attributes) or item["SK"]["S"] != "CLAIM":
+    if not fits(item, attributes, PEPPER) or item["SK"]["S"] != "CLAIM":
         yield "attributes"
         return
+    yield from _wrong_in_pepper(item)
     if bytes(item["request_hash"]["B"]) != manager_session_request_hash():
         yield "request"
     if len(bytes(item["nonce"]["B"])) != NONCE_BYTES:
@@ -111,9 +124,11 @@ def wrong_in_session(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 def wrong_in_link_claim(item: Item) -> Iterator[str]:
     """The invalid parts of the claim of a link to the page. Raises KeyError, ValueError."""
-    if not fits(item, {"request_hash": "B", "expires_at": "N", "nonce": "B"}) or item["SK"]["S"] != "CLAIM":
+    attributes = {"request_hash": "B", "expires_at": "N", "nonce": "B"}
+    if not fits(item, attributes, PEPPER) or item["SK"]["S"] != "CLAIM":
         yield "attributes"
         return
+    yield from _wrong_in_pepper(item)
     if bytes(item["request_hash"]["B"]) == manager_session_request_hash():
         # A manager session's claim that lost its code_version.
         yield "request"
@@ -224,7 +239,7 @@ def wrong_in_sweep(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 def wrong_in_verification(item: Item) -> Iterator[str]:
     """The invalid parts of the verifier's stored pass."""
-    if not fits(item, {"pass": "B"}) or not _is(item, keys.VERIFICATION):
+    if not fits(item, {"pass": "B"}) or not (_is(item, keys.VERIFICATION) or _is(item, keys.RECENT_VERIFICATION)):
         yield "attributes"
 
 

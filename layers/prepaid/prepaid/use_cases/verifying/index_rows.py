@@ -169,6 +169,10 @@ def _check_payment(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 
 
 def _check_mark(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
+    if item["SK"]["S"] == keys.audit("")["SK"]["S"]:
+        if not auxiliary_rows.fits(item, {"audit": "B"}):
+            audit.finding("row_differs", "VERIFIED audit")
+        return
     if not auxiliary_rows.fits(item, {"number": "N", "hash": "B"}) or item["SK"]["S"] != "VERIFIED":
         audit.finding("row_differs", "VERIFIED attributes")
     # The audit of the ledger compares it with its mark. This only checks that a ledger exists.

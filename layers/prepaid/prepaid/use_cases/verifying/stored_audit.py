@@ -1,5 +1,7 @@
-"""An unfinished audit as JSON, so that another run can continue it."""
+"""An unfinished audit as JSON, so that another run or the next recent pass can continue it."""
 
+import json
+import zlib
 from typing import Any
 
 from prepaid.store.dynamodb import Item
@@ -56,6 +58,22 @@ def audit_from_json(value: dict[str, Any]) -> AccountAudit:
     audit.code_version, audit.has_profile = value["code_version"], value["has_profile"]
     if value["suspicious"]:
         audit.finding("unreadable", "before the pause")
+    return audit
+
+
+def pack_audit(audit: AccountAudit) -> bytes:
+    """The audit as it is after the newest entry, to store it."""
+    return zlib.compress(json.dumps(audit_to_json(audit)).encode())
+
+
+def unpack_audit(packed: bytes) -> AccountAudit:
+    """The audit from pack_audit's bytes. Raises ValueError or LookupError for other bytes."""
+    try:
+        audit = audit_from_json(json.loads(zlib.decompress(packed)))
+    except (zlib.error, AttributeError, TypeError) as error:
+        raise ValueError("this is no audit") from error
+    # Rows that come after the entries are read again.
+    audit.code_version, audit.has_profile = 0, False
     return audit
 
 

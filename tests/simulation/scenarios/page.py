@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from prepaid.portal.rendering import STYLESHEET, asset
 from tests.simulation.bench import Bench
-from tests.simulation.scenarios import (
+from tests.simulation.scenarios.scenario import (
     Outcome,
     Scenario,
     a_month_ago,
@@ -42,7 +42,7 @@ class Visitor:
 
 
 def seen(page: Page) -> Outcome:
-    """What a page says, with the API's code for a refusal. Each answer, an error's too, is a page of the site."""
+    """The page's text, with the API's code for a refusal. Each response, even an error, is a page of the site."""
     assert "content-security-policy" in page.headers, page
     if page.status >= 500:
         code = "busy" if BUSY in page.text else "payments_unavailable" if PAYMENTS in page.text else "internal"
@@ -71,7 +71,7 @@ def sends(bench: Bench, visitor: Visitor) -> Outcome:
 
 
 def browser_of(bench: Bench, visitor: Visitor) -> Browser:
-    """A browser that holds what the visitor's held, whatever an earlier answer changed."""
+    """A browser with the visitor's cookies, whatever an earlier response changed."""
     return Browser(bench.service.functions, dict(visitor.cookies))
 
 
@@ -107,7 +107,7 @@ def enters(bench: Bench, visitor: Visitor) -> Outcome:
 
 
 def at(address: str, given: Callable[[Bench], object] = buyer) -> Callable[[Bench], Visitor]:
-    """A manager who entered after `given`, on the way to an address."""
+    """A manager who entered after `given`, and who opens an address next."""
 
     def enter(bench: Bench) -> Visitor:
         given(bench)
@@ -117,7 +117,7 @@ def at(address: str, given: Callable[[Bench], object] = buyer) -> Callable[[Benc
 
 
 def much_used(bench: Bench) -> None:
-    """Bought and spent, and credits given for a reason that only their entry knows, behind many others."""
+    """Bought and spent; and a grant whose reason is only in its entry, before many other entries."""
     partly_spent(bench)
     bench.service.give(5)
     for _ in range(20):
@@ -176,7 +176,7 @@ def with_code(bench: Bench) -> Visitor:
 
 
 def leaves(bench: Bench, visitor: Visitor) -> None:
-    """The same manager leaves, in another tab, if the session is still open."""
+    """The same manager signs out in another tab, if the session is still open."""
     browser = browser_of(bench, visitor)
     page = browser.open("/portal/history")
     if page.status == 200:
@@ -196,9 +196,9 @@ def changes_the_code(bench: Bench, _: object) -> None:
 REPORTS = "/portal/reports"
 ONE_PACK = on_form("/portal/buy", "/portal/buy", pack="credits-100")
 
-# It asks neither the database nor Stripe for anything.
+# It calls neither the database nor Stripe.
 ASSET = Scenario("portal: stylesheet", at(asset(STYLESHEET, "", "")), opens, spends, reads=True)
-PAGE_SCENARIOS = (
+SCENARIOS = (
     Scenario("portal: code form", code_form, opens, renames, reads=True),
     Scenario("portal: code form for a preview", code_form, scans, renames, reads=True),
     Scenario("portal: subscription", at("/portal", much_used), opens_without_charts, spends, reads=True),

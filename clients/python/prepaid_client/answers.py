@@ -1,0 +1,558 @@
+"""The service's answers. Each has the members that openapi.json describes; members that it doesn't know are ignored.
+
+Times are aware datetimes in UTC, credits and units whole numbers, amounts in the currency's minor unit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from prepaid_client.errors import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceAfter:
+    """What the account can spend after an entry."""
+
+    available: int
+    quota_remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """A part of a charge: `units` of a feature's quota, or `credits` of a lot. source: quota or lot."""
+
+    source: str
+    feature: str | None = None
+    units: int | None = None
+    lot: str | None = None
+    credits: int | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed:
+    """An answer to a request with an idempotency key.
+
+    replayed: an earlier request with this key took effect; this is that request's answer.
+    """
+
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption(Keyed):
+    """A recorded charge. quota: units that the plan paid. balance: after it."""
+
+    id: str
+    entry: int
+    feature: str
+    quantity: int
+    credits: int
+    quota: int
+    draws: tuple[Draw, ...]
+    balance: BalanceAfter
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The results of a batch in the order of its items: the consumption, or the refusal of that item alone."""
+
+    results: tuple[Consumption | Refused, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedHold(Keyed):
+    """A hold. lapses_at: the first instant at which it can't be captured. balance: after it was placed."""
+
+    id: str
+    entry: int
+    feature: str
+    quantity: int
+    credits: int
+    quota: int
+    draws: tuple[Draw, ...]
+    lapses_at: datetime
+    balance: BalanceAfter
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldState(PlacedHold):
+    """A hold, and what became of it. state: held, captured, released or lapsed. capture: the id of its capture."""
+
+    state: str
+    capture: str | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture(Keyed):
+    """A recorded capture. returned: what the hold gave back. expired: unspent credits whose lot had ended."""
+
+    id: str
+    entry: int
+    hold: str
+    feature: str
+    quantity: int
+    credits: int
+    quota: int
+    draws: tuple[Draw, ...]
+    returned: tuple[Draw, ...]
+    expired: tuple[Draw, ...]
+    balance: BalanceAfter
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Keyed):
+    """A recorded release. returned: what the hold gave back. expired: credits whose lot had ended."""
+
+    id: str
+    entry: int
+    hold: str
+    feature: str
+    quantity: int
+    returned: tuple[Draw, ...]
+    expired: tuple[Draw, ...]
+    balance: BalanceAfter
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal(Keyed):
+    """A recorded reversal. owed: credits that settled a debt. lot: the new lot, where the old one had ended."""
+
+    id: str
+    entry: int
+    reversed_entry: int
+    feature: str
+    quantity: int
+    credits: int
+    quota: int
+    owed: int
+    draws: tuple[Draw, ...]
+    lot: str | None
+    reason: str
+    balance: BalanceAfter
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Credits that expire together."""
+
+    lot: str
+    kind: str
+    granted: int
+    remaining: int
+    granted_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credits:
+    """The account's credits. owed: a debt that the next credits settle."""
+
+    available: int
+    held: int
+    owed: int
+    next_expiry_at: datetime | None
+    lots: tuple[Lot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """A feature's units in the plan."""
+
+    feature: str
+    limit: int
+    used: int
+    remaining: int
+    renews_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureBalance:
+    """What the account can use of a feature. units_left: None where a unit costs nothing."""
+
+    price: int
+    can_use: bool
+    units_left: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What the account has. entry: the number of its newest entry."""
+
+    account: str
+    status: str
+    as_of: datetime
+    entry: int
+    credits: Credits
+    quotas: tuple[Quota, ...]
+    features: Mapping[str, FeatureBalance]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a consumption would draw, or what is missing. It reserves nothing."""
+
+    account: str
+    as_of: datetime
+    feature: str
+    quantity: int
+    affordable: bool
+    credits: int
+    quota: int
+    draws: tuple[Draw, ...]
+    missing: int
+    suggested_pack: str | None = None
+    renews_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaChange:
+    """Units that an entry added to a feature's quota, or took from it."""
+
+    feature: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A line of the history. source: what paid, quota, credits or both. actor: the client that caused it."""
+
+    entry: int
+    at: datetime
+    type: str
+    credits: int
+    quota: int
+    quotas: tuple[QuotaChange, ...]
+    owed: int
+    feature: str | None
+    quantity: int | None
+    description: str | None
+    customer: str | None
+    reference: str | None
+    source: str | None
+    balance_after: int
+    quota_remaining: int
+    draws: tuple[Draw, ...]
+    holds: tuple[str, ...]
+    returned: tuple[Draw, ...]
+    expired: tuple[Draw, ...]
+    reverses: int | None
+    lot: str | None
+    purchase: str | None
+    actor: str
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """Entries, newest first."""
+
+    entries: tuple[Entry, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementCredits:
+    """A month's movements, signed: `closing` is `opening` plus all of them."""
+
+    opening: int
+    purchased: int
+    promotional: int
+    adjusted: int
+    returned: int
+    debt_settled: int
+    spent: int
+    reversed: int
+    held: int
+    expired: int
+    taken_back: int
+    voided: int
+    closing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureUse:
+    """A feature's units in a month, and what paid for them."""
+
+    feature: str
+    units: int
+    quota_units: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """The debt at a month's beginning and end."""
+
+    opening: int
+    closing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A civil month of an account. closed: it can't change any more."""
+
+    account: str
+    month: str
+    time_zone: str
+    starts_at: datetime
+    ends_at: datetime
+    closed: bool
+    as_of: datetime
+    entries: int
+    credits: StatementCredits
+    uses: tuple[FeatureUse, ...]
+    owed: Owed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """Units of a feature. source: what paid, quota or credits."""
+
+    feature: str
+    source: str
+    units: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """The use of a civil day (2026-11-03) or month (2026-11)."""
+
+    period: str
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """The use in a span. next_from: where the next request continues; None if the span is complete."""
+
+    account: str
+    time_zone: str
+    by: str
+    totals: tuple[Use, ...]
+    periods: tuple[Period, ...]
+    next_from: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountTerms:
+    """An account's terms. manager_code_set: None unless an administrator asks."""
+
+    account: str
+    name: str
+    plan: str
+    ai_enabled: bool
+    quota_anchor_day: int
+    time_zone: str
+    language: str
+    low_credit_threshold: int
+    manager_contact: str | None
+    currency: str | None
+    status: str
+    manager_code_set: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAccount:
+    """An account in the list of all."""
+
+    account: str
+    name: str
+    plan: str
+    status: str
+    available: int
+    held: int
+    owed: int
+    last_entry_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountsPage:
+    """Some of all accounts."""
+
+    accounts: tuple[ListedAccount, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant(Keyed):
+    """A recorded grant."""
+
+    id: str
+    entry: int
+    kind: str
+    credits: int
+    lot: str
+    reason: str
+    expires_at: datetime
+    balance: BalanceAfter
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Void(Keyed):
+    """A recorded void. remaining: credits that remain of the grant."""
+
+    id: str
+    entry: int
+    grant: str
+    lot: str
+    credits: int
+    remaining: int
+    reason: str
+    balance: BalanceAfter
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure(Keyed):
+    """A recorded erasure. entries: how many lost their texts."""
+
+    id: str
+    entry: int
+    entries: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A pack on sale. price_per_credit: a decimal number in minor units, for display."""
+
+    id: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    price_per_credit: str
+    saving_percent: int
+    best_value: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packs:
+    """The packs on sale."""
+
+    packs: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """A feature of the catalog. price: credits a unit."""
+
+    id: str
+    price: int
+    active: bool = True
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan of the catalog. quotas: units a month, by feature."""
+
+    id: str
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    active: bool = True
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """A pack of the catalog."""
+
+    id: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Features, plans and packs. version: of the catalog in force when it was read."""
+
+    version: int
+    features: tuple[Feature, ...]
+    plans: tuple[Plan, ...]
+    packs: tuple[Pack, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSession(Keyed):
+    """A manager's approval of one purchase."""
+
+    manager_session: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"ManagerSession(expires_at={self.expires_at!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voucher:
+    """How to pay a pending purchase. method: pix or boleto. pdf: the boleto to print, if there is one."""
+
+    method: str
+    code: str
+    expires_at: datetime
+    pdf: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Keyed):
+    """A purchase. voucher: while it is pending. lot, expires_at: of its credits, once they are granted."""
+
+    id: str
+    state: str
+    checkout_url: str | None
+    voucher: Voucher | None
+    pack: str
+    credits: int
+    amount: int
+    currency: str
+    valid_months: int
+    lot: str | None
+    expires_at: datetime | None
+    refunded_amount: int
+    disputed_amount: int
+    revoked_credits: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchasesPage:
+    """Purchases of an account."""
+
+    purchases: tuple[Purchase, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPurchase(Purchase):
+    """A purchase in the list of all accounts."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPurchasesPage:
+    """Purchases of all accounts."""
+
+    purchases: tuple[ListedPurchase, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalSession(Keyed):
+    """A link to the subscription page. It works once."""
+
+    url: str
+    expires_at: datetime

@@ -1,0 +1,423 @@
+"""Each request of the API: what it sends and how its answer is read. One function for each operation of openapi.json.
+
+A function's name is its `operationId` in snake case. The functions send nothing: client.py does, sync or async.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, TypedDict, Unpack
+from urllib.parse import quote as percent_encoded
+
+import msgspec
+
+from prepaid_client import answers
+from prepaid_client.errors import refusal
+
+# Longer than a request takes, except for those that wait for Stripe or read a long history.
+ATTEMPT_SECONDS = 10.0
+# The longest that API Gateway waits.
+LONG_ATTEMPT_SECONDS = 30.0
+CREATED = 201
+KEY = re.compile(r"[!-~]{1,255}")
+
+type Time = datetime | date | str
+type Parse[T] = Callable[[bytes], T]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call[T]:
+    """A request. path: with its parameters in place. shape: of the answer.
+
+    repeatable: whether it may be sent again when an answer was lost. attempt_seconds: the longest wait for one answer.
+    """
+
+    method: str
+    path: str
+    shape: type[T]
+    parse: Parse[T]
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = field(default=None, repr=False)
+    repeatable: bool = True
+    attempt_seconds: float = ATTEMPT_SECONDS
+
+    @property
+    def key(self) -> str | None:
+        """The idempotency key, if the request has one."""
+        return self.headers.get("Idempotency-Key")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something."""
+        return self.method != "GET"
+
+    def at(self, cursor: str) -> "Call[T]":
+        """The same request for the page at `cursor`."""
+        return replace(self, query={**self.query, "cursor": cursor})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchItem:
+    """One consumption of a batch. idempotency_key: of this item alone."""
+
+    idempotency_key: str
+    feature: str
+    quantity: int = 1
+    description: str | None = None
+    customer: str | None = None
+    reference: str | None = None
+
+
+class Texts(TypedDict, total=False):
+    """What the history shows of a charge, permanently: opaque ids and no names."""
+
+    customer: str | None
+    reference: str | None
+    description: str | None
+
+
+class HistoryFilters(TypedDict, total=False):
+    """Which entries, and where to begin. from_ is inclusive, to exclusive: civil days of the account, or times."""
+
+    type: str
+    feature: str
+    source: str
+    customer: str
+    reference: str
+    from_: Time
+    to: Time
+    limit: int
+    cursor: str
+
+
+class OptionalTerms(TypedDict, total=False):
+    """Terms of an account that have a default."""
+
+    ai_enabled: bool
+    quota_anchor_day: int
+    time_zone: str
+    language: str
+    low_credit_threshold: int
+    manager_contact: str | None
+    currency: str
+    status: str
+
+
+class AccountChanges(OptionalTerms, total=False):
+    """Terms to change."""
+
+    name: str
+    plan: str
+
+
+class NewTerms(OptionalTerms):
+    """All terms. A new account gets the service's defaults for those that are left out."""
+
+    name: str
+    plan: str
+
+
+def consume(
+    account: str, feature: str, quantity: int = 1, *, key: str, **texts: Unpack[Texts]
+) -> Call[answers.Consumption]:
+    """Charge once for `key`, all or nothing. Raises InsufficientCredits, AccountNotActive, FeatureRetired."""
+    return _post(
+        f"{_account(account)}/consumptions",
+        answers.Consumption,
+        key=key,
+        body={"feature": feature, "quantity": quantity, **texts},
+    )
+
+
+def find_consumption(account: str, key: str) -> Call[answers.Consumption]:
+    """The consumption of a key, without charging. Raises NotFound if none has taken effect."""
+    return _get(f"{_account(account)}/consumptions", answers.Consumption, query={"idempotency_key": key})
+
+
+def get_consumption(account: str, consumption: str) -> Call[answers.Consumption]:
+    """A consumption. Raises NotFound."""
+    return _get(f"{_account(account)}/consumptions/{_part(consumption)}", answers.Consumption)
+
+
+def consume_batch(account: str, items: Iterable[BatchItem]) -> Call[answers.Batch]:
+    """Charge 1 to 40 items one after another. Each result is a Consumption or the Refused of that item alone."""
+    body = {"items": [_named(asdict(item)) for item in items]}
+    return _changing("POST", f"{_account(account)}/consumptions/batch", answers.Batch, body=body, parse=_batch)
+
+
+def place_hold(
+    account: str, feature: str, quantity: int = 1, *, key: str, ttl_seconds: int = 900, **texts: Unpack[Texts]
+) -> Call[answers.PlacedHold]:
+    """Reserve units. The hold lapses by itself after `ttl_seconds`. Raises as `consume`, and TooManyHolds."""
+    return _post(
+        f"{_account(account)}/holds",
+        answers.PlacedHold,
+        key=key,
+        body={"feature": feature, "quantity": quantity, "ttl_seconds": ttl_seconds, **texts},
+    )
+
+
+def capture_hold(account: str, hold: str, quantity: int | None = None, *, key: str) -> Call[answers.Capture]:
+    """Spend units of a hold, all by default; the rest comes back. Raises AlreadyCaptured, HoldReleased, HoldLapsed."""
+    path = f"{_account(account)}/holds/{_part(hold)}/capture"
+    return _post(path, answers.Capture, key=key, body={"quantity": quantity})
+
+
+def release_hold(account: str, hold: str, *, key: str) -> Call[answers.Release]:
+    """Give back all of a hold. Raises AlreadyCaptured, HoldReleased, HoldLapsed."""
+    return _post(f"{_account(account)}/holds/{_part(hold)}/release", answers.Release, key=key)
+
+
+def get_hold(account: str, hold: str) -> Call[answers.HoldState]:
+    """A hold, and what became of it. Raises NotFound."""
+    return _get(f"{_account(account)}/holds/{_part(hold)}", answers.HoldState)
+
+
+def reverse_charge(
+    account: str, charge: str, quantity: int | None = None, *, reason: str, key: str
+) -> Call[answers.Reversal]:
+    """Return units of a charge, all that are left by default. charge: the id of a consumption or a capture.
+
+    Raises AlreadyReversed, NotFound.
+    """
+    path = f"{_account(account)}/consumptions/{_part(charge)}/reversals"
+    return _post(path, answers.Reversal, key=key, body={"quantity": quantity, "reason": reason})
+
+
+def get_balance(account: str, *, at: Time | None = None) -> Call[answers.Balance]:
+    """What the account has, now or at an earlier time. For people: to charge, charge."""
+    return _get(f"{_account(account)}/balance", answers.Balance, query={"at": at})
+
+
+def quote(account: str, feature: str, quantity: int = 1) -> Call[answers.Quote]:
+    """What a consumption would draw, or what is missing. It reserves nothing."""
+    body = {"feature": feature, "quantity": quantity}
+    return _changing("POST", f"{_account(account)}/quotes", answers.Quote, body=body)
+
+
+def get_history(account: str, **filters: Unpack[HistoryFilters]) -> Call[answers.HistoryPage]:
+    """A page of entries, newest first. `history` returns those of all pages."""
+    return _get(f"{_account(account)}/history", answers.HistoryPage, query=_filters(filters))
+
+
+def get_history_csv(account: str, **filters: Unpack[HistoryFilters]) -> Call[str]:
+    """The history as one CSV file."""
+    return _csv(f"{_account(account)}/history", _filters(filters))
+
+
+def get_statement(account: str, month: str) -> Call[answers.Statement]:
+    """The statement of a month (2026-11)."""
+    return replace(
+        _get(f"{_account(account)}/statements/{_part(month)}", answers.Statement), attempt_seconds=LONG_ATTEMPT_SECONDS
+    )
+
+
+def get_statement_csv(account: str, month: str) -> Call[str]:
+    """The statement of a month as a CSV file."""
+    return _csv(f"{_account(account)}/statements/{_part(month)}", {})
+
+
+def get_usage(
+    account: str, *, from_: Time | None = None, to: Time | None = None, by: str = "month"
+) -> Call[answers.Usage]:
+    """The use by feature and source. by: day or month."""
+    query = {"from": from_, "to": to, "by": by}
+    return replace(_get(f"{_account(account)}/usage", answers.Usage, query=query), attempt_seconds=LONG_ATTEMPT_SECONDS)
+
+
+def put_account(account: str, **terms: Unpack[NewTerms]) -> Call[answers.AccountTerms]:
+    """Create an account, or replace all terms of one."""
+    return _changing("PUT", _account(account), answers.AccountTerms, body=terms)
+
+
+def patch_account(account: str, **changes: Unpack[AccountChanges]) -> Call[answers.AccountTerms]:
+    """Change the named terms and nothing else."""
+    return _changing("PATCH", _account(account), answers.AccountTerms, body=changes)
+
+
+def get_account(account: str) -> Call[answers.AccountTerms]:
+    """The account's terms."""
+    return _get(_account(account), answers.AccountTerms)
+
+
+def list_accounts(*, limit: int | None = None, cursor: str | None = None) -> Call[answers.AccountsPage]:
+    """A page of all accounts. `accounts` returns those of all pages."""
+    return _get("/v1/accounts", answers.AccountsPage, query={"limit": limit, "cursor": cursor})
+
+
+def grant_credits(
+    account: str,
+    credits: int,
+    *,
+    kind: str = "promotion",
+    reason: str,
+    key: str,
+    expires_at: Time | None = None,
+    valid_months: int | None = None,
+) -> Call[answers.Grant]:
+    """Give credits, once for `key`. kind: promotion or adjustment. Raises TooManyLots."""
+    body = {
+        "credits": credits,
+        "kind": kind,
+        "reason": reason,
+        "expires_at": None if expires_at is None else _text(expires_at),
+        "valid_months": valid_months,
+    }
+    return _post(f"{_account(account)}/grants", answers.Grant, key=key, body=body)
+
+
+def void_grant(account: str, grant: str, credits: int | None = None, *, reason: str, key: str) -> Call[answers.Void]:
+    """Take back what remains of a grant. Raises ExceedsRemaining, PurchaseNotVoidable, NotFound."""
+    path = f"{_account(account)}/grants/{_part(grant)}/voids"
+    return _post(path, answers.Void, key=key, body={"credits": credits, "reason": reason})
+
+
+def erase(account: str, customer: str, *, key: str) -> Call[answers.Erasure]:
+    """Remove the texts that name a customer from the history."""
+    call = _post(f"{_account(account)}/erasures", answers.Erasure, key=key, body={"customer": customer})
+    return replace(call, attempt_seconds=LONG_ATTEMPT_SECONDS)
+
+
+def list_packs() -> Call[answers.Packs]:
+    """The packs on sale."""
+    return _get("/v1/packs", answers.Packs)
+
+
+def get_catalog() -> Call[answers.Catalog]:
+    """Features, plans and packs."""
+    return _get("/v1/catalog", answers.Catalog)
+
+
+def put_catalog(catalog: answers.Catalog, *, allow_cheaper_small_packs: bool = False) -> Call[answers.Catalog]:
+    """Replace the catalog in force, whose version must be `catalog.version`. Raises VersionConflict."""
+    body = {
+        "features": catalog.features,
+        "plans": catalog.plans,
+        "packs": catalog.packs,
+        "allow_cheaper_small_packs": allow_cheaper_small_packs,
+    }
+    call = _changing("PUT", "/v1/catalog", answers.Catalog, body=body)
+    return replace(call, headers={**call.headers, "If-Match": f'"{catalog.version}"'})
+
+
+def put_manager_code(account: str, code: str, *, current_code: str | None = None) -> Call[None]:
+    """Set the manager's code: as an administrator, or with the current code. Raises WrongCode, CodeLocked.
+
+    With the current code it isn't repeated after a lost answer: the code may be another one by then.
+    """
+    body = {"code": code, "current_code": current_code}
+    call = _changing("PUT", f"{_account(account)}/manager-code", type(None), body=body, parse=lambda _: None)
+    return replace(call, repeatable=current_code is None)
+
+
+def open_manager_session(account: str, code: str, *, key: str) -> Call[answers.ManagerSession]:
+    """A session that approves one purchase. Raises WrongCode, CodeLocked, AccountNotActive."""
+    return _post(f"{_account(account)}/manager-sessions", answers.ManagerSession, key=key, body={"code": code})
+
+
+def buy_pack(account: str, pack: str, *, manager_session: str, key: str) -> Call[answers.Purchase]:
+    """Buy a pack, once for `key`. Send the customer to `checkout_url`. Raises ManagerSessionInvalid."""
+    call = _post(f"{_account(account)}/purchases", answers.Purchase, key=key, body={"pack": pack})
+    headers = {**call.headers, "Manager-Session": manager_session}
+    return replace(call, headers=headers, attempt_seconds=LONG_ATTEMPT_SECONDS)
+
+
+def get_purchase(account: str, purchase: str) -> Call[answers.Purchase]:
+    """A purchase. Raises NotFound."""
+    return _get(f"{_account(account)}/purchases/{_part(purchase)}", answers.Purchase)
+
+
+def cancel_purchase(account: str, purchase: str, *, key: str) -> Call[answers.Purchase]:
+    """Cancel an open purchase and close its page. Raises PurchaseNotCancellable, NotFound."""
+    call = _post(f"{_account(account)}/purchases/{_part(purchase)}/cancel", answers.Purchase, key=key)
+    return replace(call, attempt_seconds=LONG_ATTEMPT_SECONDS)
+
+
+def list_purchases(account: str, *, state: str | None = None, cursor: str | None = None) -> Call[answers.PurchasesPage]:
+    """A page of the account's purchases. `purchases` returns those of all pages."""
+    return _get(f"{_account(account)}/purchases", answers.PurchasesPage, query={"state": state, "cursor": cursor})
+
+
+def list_purchases_by_state(state: str, *, cursor: str | None = None) -> Call[answers.ListedPurchasesPage]:
+    """A page of all accounts' purchases in a state. `purchases` returns those of all pages."""
+    return _get("/v1/purchases", answers.ListedPurchasesPage, query={"state": state, "cursor": cursor})
+
+
+def create_portal_session(
+    account: str, *, key: str, return_url: str | None = None, language: str | None = None
+) -> Call[answers.PortalSession]:
+    """A link to the subscription page, for one visit within ten minutes."""
+    body = {"return_url": return_url, "language": language}
+    return _post(f"{_account(account)}/portal-sessions", answers.PortalSession, key=key, body=body)
+
+
+def _get[T](path: str, shape: type[T], *, query: Mapping[str, Any] | None = None) -> Call[T]:
+    named = {name: _text(value) for name, value in _named(query or {}).items()}
+    return Call(method="GET", path=path, shape=shape, parse=_json(shape), query=named)
+
+
+def _csv(path: str, query: Mapping[str, Any]) -> Call[str]:
+    call = _get(path, str, query=query)
+    headers = {"Accept": "text/csv"}
+    return replace(call, parse=bytes.decode, headers=headers, attempt_seconds=LONG_ATTEMPT_SECONDS)
+
+
+def _post[T: answers.Keyed](path: str, shape: type[T], *, key: str, body: Mapping[str, Any] | None = None) -> Call[T]:
+    """A request with an idempotency key. Raises ValueError for a key that HTTP can't carry."""
+    if not KEY.fullmatch(key):
+        raise ValueError(f"{key!r} is no idempotency key: 1 to 255 visible ASCII characters")
+    call = _changing("POST", path, shape, body=None if body is None else _named(body))
+    return replace(call, headers={**call.headers, "Idempotency-Key": key})
+
+
+def _changing[T](
+    method: str, path: str, shape: type[T], *, body: Mapping[str, Any] | None, parse: Parse[T] | None = None
+) -> Call[T]:
+    content = None if body is None else msgspec.json.encode(body)
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    return Call(method=method, path=path, shape=shape, parse=parse or _json(shape), headers=headers, content=content)
+
+
+def _json[T](shape: type[T]) -> Parse[T]:
+    return lambda content: msgspec.json.decode(content, type=shape)
+
+
+def _batch(content: bytes) -> answers.Batch:
+    results: Sequence[dict[str, Any]] = msgspec.json.decode(content)["results"]
+    return answers.Batch(
+        results=tuple(
+            msgspec.convert(result, answers.Consumption)
+            if result["status"] == CREATED
+            else refusal(result["status"], result)
+            for result in results
+        )
+    )
+
+
+def _filters(filters: HistoryFilters) -> dict[str, Any]:
+    return {"from" if name == "from_" else name: value for name, value in filters.items()}
+
+
+def _named(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the members that were left out."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    """A parameter as text. A time without a zone raises ValueError: it could mean two instants."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(f"the time {value} has no time zone")
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _account(account: str) -> str:
+    return f"/v1/accounts/{_part(account)}"
+
+
+def _part(value: str) -> str:
+    """A part of a path. Raises ValueError for one that would lead elsewhere."""
+    if value in {"", ".", ".."}:
+        raise ValueError(f"{value!r} is no id")
+    return percent_encoded(value, safe="")

@@ -1,0 +1,358 @@
+"""The commands of `prepaid`."""
+
+import os
+import uuid
+from dataclasses import fields, is_dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import msgspec
+import segno
+import typer
+
+from prepaid_client import Balance, Entry, NotFound, Statement
+from prepaid_client.calls import AccountChanges, HistoryFilters
+from prepaid_client.cli import jobs
+from prepaid_client.cli.printing import print_facts, print_json, print_table, shown
+from prepaid_client.cli.profile import Login, Profile, read_profile, write_profile
+from prepaid_client.cli.running import REFUSED, AccountId, AsJson, reporting, service
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Prepaid on the command line. Exit codes: 0 done, 1 refused, 2 trouble.",
+)
+account_app = typer.Typer(no_args_is_help=True, help="Accounts and their terms.")
+app.add_typer(account_app, name="account")
+
+LONGEST_PAGE = 100
+ENTRY_COLUMNS = ("entry", "at", "type", "feature", "units", "credits", "quota", "balance", "customer", "reference")
+CLIENTS = ("service", "storefront", "admin")
+StackName = Annotated[str, typer.Option("--stack", help="The CloudFormation stack.")]
+
+
+class StackFile(msgspec.Struct):
+    """What `make run` writes to .local/stack.json, as far as it matters here."""
+
+    api_url: str
+    tokens: dict[str, str]
+    aws_endpoint_url: str
+
+
+@app.command()
+def login(
+    as_: Annotated[str, typer.Option("--as", help="Which client: service, storefront or admin.")] = "service",
+    url: Annotated[str | None, typer.Option(help="The stack's output ApiUrl.")] = None,
+    token_url: Annotated[str | None, typer.Option(help="The stack's output TokenUrl.")] = None,
+    client_id: Annotated[str | None, typer.Option(help="The client's id, another output.")] = None,
+    file: Annotated[Path | None, typer.Option(help="The file of a local stack: .local/stack.json.")] = None,
+) -> None:
+    """Store the credentials of a client; once for each client that you use.
+
+    The secret is asked for, or read from PREPAID_CLIENT_SECRET. It is never an argument, which other users could see.
+    """
+    with reporting(as_json=False):
+        if as_ not in CLIENTS:
+            raise ValueError(f"--as is one of {', '.join(CLIENTS)}")
+        profile = _local(file) if file else _asked(as_, url, token_url, client_id)
+        path = write_profile(profile)
+        print_facts(("logged in at", profile.url), ("as", ", ".join(profile.clients)), ("stored in", path))
+    with service("read", as_json=False) as client:
+        # The login is stored anyway: the service may only be down.
+        client.list_packs()
+
+
+def _local(file: Path) -> Profile:
+    stack = msgspec.json.decode(file.read_bytes(), type=StackFile)
+    logins = {name: Login(token=token) for name, token in stack.tokens.items()}
+    return Profile(url=stack.api_url, clients=logins, aws_endpoint_url=stack.aws_endpoint_url)
+
+
+def _asked(name: str, url: str | None, token_url: str | None, client_id: str | None) -> Profile:
+    """The stored profile with one client more. A new address starts a new profile."""
+    stored = read_profile()
+    known = stored.clients[name] if stored and name in stored.clients else Login()
+    url = url or typer.prompt("ApiUrl", default=stored.url if stored else None)
+    asked = Login(
+        token_url=token_url or typer.prompt("TokenUrl", default=known.token_url),
+        client_id=client_id or typer.prompt("client id", default=known.client_id),
+        client_secret=os.environ.get("PREPAID_CLIENT_SECRET") or typer.prompt("client secret", hide_input=True),
+    )
+    kept = stored if stored and stored.url == url else Profile(url=str(url))
+    return replace(kept, clients={**kept.clients, name: asked})
+
+
+@account_app.command("show")
+def show_account(account: AccountId, as_json: AsJson = False) -> None:
+    """Show the terms of an account."""
+    with service("read", as_json) as client:
+        terms = client.account(account).get_account()
+    _print(terms, as_json=as_json)
+
+
+@account_app.command("list")
+def list_accounts(as_json: AsJson = False) -> None:
+    """List all accounts."""
+    with service("admin", as_json) as client:
+        accounts = list(client.accounts())
+    if as_json:
+        print_json(accounts)
+        return
+    rows = [(one.account, one.name, one.plan, one.status, one.available, one.held, one.owed) for one in accounts]
+    print_table(rows, "account", "name", "plan", "status", "available", "held", "owed")
+
+
+@account_app.command("put")
+def put_account(
+    account: AccountId,
+    name: Annotated[str | None, typer.Option(help="The customer's name. A new account needs one.")] = None,
+    plan: Annotated[str | None, typer.Option(help="A plan of the catalog; of a new account 'none' by default.")] = None,
+    ai: Annotated[bool | None, typer.Option("--ai/--no-ai", help="Features of AI.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open an account, or change what is named of one that exists."""
+    changes = AccountChanges()
+    if name is not None:
+        changes["name"] = name
+    if plan is not None:
+        changes["plan"] = plan
+    if ai is not None:
+        changes["ai_enabled"] = ai
+    with service("admin", as_json) as client:
+        one = client.account(account)
+        try:
+            terms = one.patch_account(**changes) if changes else one.get_account()
+        except NotFound:
+            if name is None:
+                raise
+            terms = one.put_account(name=name, plan=plan or "none", ai_enabled=bool(ai))
+    _print(terms, as_json=as_json)
+
+
+@account_app.command("code")
+def set_code(account: AccountId) -> None:
+    """Set the manager's code, which is asked for."""
+    code = typer.prompt("new code (6 digits)", hide_input=True, confirmation_prompt=True)
+    with service("admin", as_json=False) as client:
+        client.account(account).put_manager_code(code)
+    print_facts(("the code of", account), ("is set", ""))
+
+
+@app.command()
+def balance(
+    account: AccountId,
+    at: Annotated[str | None, typer.Option(help="An earlier time, such as 2026-11-26T12:00:00Z.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an account has."""
+    with service("read", as_json) as client:
+        found = client.account(account).get_balance(at=at)
+    if as_json:
+        print_json(found)
+    else:
+        _print_balance(found)
+
+
+@app.command()
+def history(  # noqa: PLR0917 - each argument is an option of the command
+    account: AccountId,
+    type_: Annotated[str | None, typer.Option("--type", help="Only entries of this type.")] = None,
+    feature: Annotated[str | None, typer.Option(help="Only entries of this feature.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Only entries of this customer.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Only entries with this reference.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="The first day or time, such as 2026-11-01.")] = None,
+    to: Annotated[str | None, typer.Option(help="The day or time before which it ends.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most entries to show.")] = 50,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the whole history as CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest entries of an account."""
+    chosen = {
+        "type": type_,
+        "feature": feature,
+        "customer": customer,
+        "reference": reference,
+        "from_": from_,
+        "to": to,
+    }
+    filters = cast("HistoryFilters", {name: value for name, value in chosen.items() if value is not None})
+    with service("read", as_json) as client:
+        one = client.account(account)
+        if csv:
+            _print_text(one.get_history_csv(**filters))
+            return
+        filters["limit"] = min(limit, LONGEST_PAGE)
+        entries = list(islice(one.history(**filters), limit))
+    if as_json:
+        print_json(entries)
+    else:
+        print_table(map(_entry_row, entries), *ENTRY_COLUMNS)
+
+
+@app.command()
+def statement(
+    account: AccountId,
+    month: Annotated[str, typer.Argument(help="Such as 2026-11.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the statement of a month."""
+    with service("read", as_json) as client:
+        if csv:
+            _print_text(client.account(account).get_statement_csv(month))
+            return
+        found = client.account(account).get_statement(month)
+    if as_json:
+        print_json(found)
+    else:
+        _print_statement(found)
+
+
+@app.command()
+def purchases(
+    account: AccountId,
+    state: Annotated[str | None, typer.Option(help="Only purchases in this state.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the purchases of an account."""
+    with service("read", as_json) as client:
+        found = list(client.account(account).purchases(state=state))
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.id, one.created_at, one.pack, one.credits, one.state, one.amount, one.currency) for one in found]
+    print_table(rows, "purchase", "at", "pack", "credits", "state", "amount", "currency")
+
+
+@app.command()
+def grant(
+    account: AccountId,
+    credits_: Annotated[int, typer.Option("--credits", min=1, help="How many.")],
+    reason: Annotated[str, typer.Option(help="The reason, which the history shows.")],
+    kind: Annotated[str, typer.Option(help="promotion or adjustment.")] = "promotion",
+    valid_months: Annotated[int | None, typer.Option(help="How long they are valid.")] = None,
+    key: Annotated[str | None, typer.Option(help="The idempotency key, to try again what may have happened.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give credits to an account, after asking."""
+    with service("admin", as_json) as client:
+        one = client.account(account)
+        if not yes:
+            available = one.get_balance().credits.available
+            typer.confirm(f"Grant {credits_} credits to {account}, which has {available}?", abort=True, err=True)
+        granted = one.grant_credits(
+            credits_, kind=kind, reason=reason, valid_months=valid_months, key=key or f"cli:{uuid.uuid4()}"
+        )
+    _print(granted, as_json=as_json)
+
+
+@app.command()
+def portal(
+    account: AccountId,
+    language: Annotated[str | None, typer.Option(help="pt-BR, en or es.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a link to an account's subscription page, and show it as a QR code too. It works once, for ten minutes."""
+    with service("buy", as_json) as client:
+        session = client.account(account).create_portal_session(key=f"cli:{uuid.uuid4()}", language=language)
+    if as_json:
+        print_json(session)
+        return
+    print_facts(("link", session.url), ("until", session.expires_at))
+    segno.make(session.url, error="l").terminal(compact=True)
+
+
+@app.command()
+def verify(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
+    """Check every row of the stack's table. Needs AWS credentials.
+
+    It continues the stack's own pass, which begins once a day: within a day of the last one there is nothing to check.
+    """
+    _run_jobs(stack, "VerifyFunction", "verifying", as_json=as_json, bad="found")
+
+
+@app.command()
+def reconcile(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
+    """Compare the stack's purchases with Stripe. Needs AWS credentials."""
+    _run_jobs(stack, "ReconcileFunction", "reconciling", as_json=as_json, bad="failed")
+
+
+def _run_jobs(stack: str, function: str, title: str, *, as_json: bool, bad: str) -> None:
+    """Run until the work is finished, and print the sums. Exit with 1 if something was counted as `bad`."""
+    with reporting(as_json):
+        results = list(jobs.runs(stack, function, title))
+    names = [name for name in results[0] if name != "finished"]
+    # What waits is what the last run left, and everything else is of each run.
+    total = {name: results[-1][name] if name == "waiting" else sum(run[name] for run in results) for name in names}
+    if as_json:
+        print_json(total)
+    else:
+        print_facts(*total.items())
+    if total[bad]:
+        raise typer.Exit(REFUSED)
+
+
+def _print(answer: "DataclassInstance", *, as_json: bool) -> None:
+    """An answer with its plain members."""
+    if as_json:
+        print_json(answer)
+        return
+    members = ((member.name, getattr(answer, member.name)) for member in fields(answer))
+    print_facts(*((name, value) for name, value in members if not is_dataclass(value)))
+
+
+def _print_text(text: str) -> None:
+    """A file as the service made it."""
+    typer.echo(text, nl=False)
+
+
+def _print_balance(found: Balance) -> None:
+    of = found.credits
+    print_facts(
+        ("account", found.account),
+        ("status", found.status),
+        ("as of", found.as_of),
+        ("available", of.available),
+        ("held", of.held),
+        ("owed", of.owed),
+        ("next expiry", of.next_expiry_at),
+    )
+    if of.lots:
+        rows = [(lot.lot, lot.kind, lot.granted, lot.remaining, lot.expires_at) for lot in of.lots]
+        print_table(rows, "lot", "kind", "granted", "remaining", "expires")
+    if found.quotas:
+        quotas = [(quota.feature, quota.limit, quota.used, quota.remaining, quota.renews_at) for quota in found.quotas]
+        print_table(quotas, "quota", "limit", "used", "remaining", "renews")
+    features = [(name, one.price, one.can_use, one.units_left) for name, one in found.features.items()]
+    print_table(features, "feature", "price", "can use", "units left")
+
+
+def _entry_row(entry: Entry) -> tuple[object, ...]:
+    return (
+        entry.entry,
+        entry.at,
+        entry.type,
+        entry.feature,
+        entry.quantity,
+        entry.credits,
+        entry.quota,
+        entry.balance_after,
+        entry.customer,
+        entry.reference,
+    )
+
+
+def _print_statement(found: Statement) -> None:
+    closed = "closed" if found.closed else f"until {shown(found.as_of)}"
+    print_facts(("account", found.account), ("month", f"{found.month} ({closed})"), ("entries", found.entries))
+    movements = [(member.name, getattr(found.credits, member.name)) for member in fields(found.credits)]
+    print_table([row for row in movements if row[1] or row[0] in {"opening", "closing"}], "movement", "credits")
+    if found.uses:
+        uses = [(use.feature, use.units, use.quota_units, use.credits) for use in found.uses]
+        print_table(uses, "feature", "units", "of the quota", "credits")

@@ -1,0 +1,88 @@
+"""`prepaid verify` and `prepaid reconcile`: start the stack's own scheduled functions, and wait for them.
+
+They have no route of the API: this needs AWS credentials that may describe the stack and invoke the two functions.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from prepaid_client.cli.printing import console
+from prepaid_client.cli.profile import ProfileError, read_profile
+
+# The longest that Lambda runs a function, and a little more.
+RUN_SECONDS = 910
+LOOK_SECONDS = 0.1
+
+
+def runs(stack: str, function: str, title: str) -> Iterator[dict[str, Any]]:
+    """The result of each run, until one has finished the work; with a bar on stderr meanwhile. Raises ProfileError."""
+    client = _lambda(stack, function)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    terminal = console(stderr=True)
+    with (
+        Progress(*columns, console=terminal, disable=not terminal.is_terminal) as bar,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        task = bar.add_task(title, total=None)
+        number = 0
+        while True:
+            number += 1
+            result = pool.submit(client).result()
+            counted = ", ".join(f"{name} {value}" for name, value in result.items() if name != "finished")
+            bar.update(task, description=f"{title}, run {number}: {counted}")
+            yield result
+            if result["finished"]:
+                bar.update(task, total=1, completed=1)
+                return
+
+
+def _lambda(stack: str, function: str) -> Any:
+    """A function that starts the stack's function and returns its result."""
+    try:
+        import boto3  # noqa: PLC0415 - an extra of its own
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ProfileError("this needs boto3: pip install 'prepaid-client[aws]'") from error
+    aws: Any = boto3
+    options = _local_options()
+    # A run that takes long is no reason to start another one.
+    config = Config(read_timeout=RUN_SECONDS, retries={"total_max_attempts": 1})
+    try:
+        found = aws.client("cloudformation", **options).describe_stack_resource(
+            StackName=stack, LogicalResourceId=function
+        )
+        name = found["StackResourceDetail"]["PhysicalResourceId"]
+        client = aws.client("lambda", config=config, **options)
+    except (BotoCoreError, ClientError) as error:
+        raise ProfileError(f"the stack {stack} can't be read: {error}") from error
+
+    def run() -> dict[str, Any]:
+        try:
+            response = client.invoke(FunctionName=name, Payload=b"{}")
+            result: dict[str, Any] = json.loads(response["Payload"].read())
+        except (BotoCoreError, ClientError) as error:
+            raise ProfileError(f"{name} can't be started: {error}") from error
+        if "FunctionError" in response:
+            raise ProfileError(f"{name} failed ({result.get('errorType')}): its log has the cause")
+        return result
+
+    return run
+
+
+def _local_options() -> dict[str, Any]:
+    """Of a local stack, unless the environment names another place."""
+    profile = read_profile()
+    if profile is None or profile.aws_endpoint_url is None or "AWS_ENDPOINT_URL" in os.environ:
+        return {}
+    return {
+        "endpoint_url": profile.aws_endpoint_url,
+        "region_name": "us-east-1",
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+    }

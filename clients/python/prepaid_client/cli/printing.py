@@ -1,0 +1,61 @@
+"""What the command line prints: tables for people, JSON for programs."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Without a terminal each row is one line, however long.
+UNLIMITED_WIDTH = 1_000_000
+NUMBER = (int, float)
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON, with the members of the API."""
+    print(msgspec.json.format(msgspec.json.encode(value)).decode())  # noqa: T201 - the program's output
+
+
+def print_table(rows: Iterable[Sequence[object]], *headings: str) -> None:
+    """Print a table. Numbers are aligned at the right; a text is never taken for markup."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    listed = [tuple(row) for row in rows]
+    for column, heading in enumerate(headings):
+        values = [row[column] for row in listed if row[column] is not None]
+        numeric = bool(values) and all(isinstance(value, NUMBER) for value in values)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in listed:
+        table.add_row(*(Text(shown(value)) for value in row))
+    console().print(table)
+
+
+def print_facts(*facts: tuple[str, object]) -> None:
+    """Print names with their values."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, Text(shown(value)))
+    console().print(table)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """The terminal, or a file of any width."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else UNLIMITED_WIDTH, highlight=False)
+
+
+def shown(value: object) -> str:
+    """A value as people read it."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M} UTC"
+        case _:
+            return str(value)

@@ -1,0 +1,49 @@
+"""What every command shares: its client, and how an error ends it.
+
+Exit codes: 0 done, 1 the service refused, 2 trouble (no answer, no login, wrong arguments).
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated
+
+import msgspec
+import typer
+
+from prepaid_client import Prepaid, PrepaidError, Refused, Unavailable
+from prepaid_client.cli.profile import ProfileError, open_client
+
+REFUSED, TROUBLE = 1, 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+AccountId = Annotated[str, typer.Argument(help="The account's id.")]
+
+
+@contextmanager
+def service(scope: str, as_json: bool) -> Iterator[Prepaid]:
+    """A client with this scope. Errors end the command with their exit code and a line on stderr."""
+    with reporting(as_json), open_client(scope) as client:
+        yield client
+
+
+@contextmanager
+def reporting(as_json: bool) -> Iterator[None]:
+    """Turn errors into exit codes. as_json: describe them as JSON too."""
+    try:
+        yield
+    except Refused as error:
+        _say(str(error), error.problem, as_json=as_json)
+        raise typer.Exit(REFUSED) from error
+    except Unavailable as error:
+        described = {"detail": str(error), "key": error.key, "may_have_happened": error.may_have_happened}
+        _say(str(error), described, as_json=as_json)
+        raise typer.Exit(TROUBLE) from error
+    except (PrepaidError, ProfileError, ValueError, OSError) as error:
+        _say(str(error), {"detail": str(error)}, as_json=as_json)
+        raise typer.Exit(TROUBLE) from error
+
+
+def _say(text: str, described: Mapping[str, object], *, as_json: bool) -> None:
+    line = msgspec.json.encode(described).decode() if as_json else f"prepaid: {text}"
+    print(line, file=sys.stderr)  # noqa: T201 - the program's output

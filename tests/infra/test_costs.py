@@ -1,0 +1,59 @@
+"""docs/costs.md: its tables are what the command computes now, and the command counts what there is."""
+
+from bench.costs import (
+    DOCUMENT,
+    MILLION,
+    count_resources,
+    main,
+    per_million_debits,
+    per_million_ever_made,
+    read_template,
+    recent_pass_of_a_debit,
+    renewed,
+    rows_of_a_debit,
+    whole_pass_of_a_debit,
+    write_units,
+)
+from tests.support.template import functions_by_route
+
+
+def test_the_tables_are_up_to_date() -> None:
+    assert main(["--check"]) == 0
+
+
+def test_a_change_of_a_table_is_noticed() -> None:
+    document = DOCUMENT.read_text("utf-8")
+
+    changed = renewed(document, "| another table |")
+
+    assert changed != document
+    assert "| another table |" in changed
+    assert "**Tokens.**" in changed
+    assert renewed(changed, "| another table |") == changed
+
+
+def test_resources_are_counted_as_the_template_has_them() -> None:
+    counts = count_resources(read_template())
+
+    assert counts["routes"] == len(functions_by_route())
+    assert counts["AWS::Scheduler"] == 3
+    assert counts["AWS::Cognito::UserPoolClient"] == 3
+
+
+def test_a_debit_has_the_write_units_that_the_database_reports() -> None:
+    """tests/store/test_cost.py holds that number against the database."""
+    assert write_units(*rows_of_a_debit()) == 4
+
+
+def test_checking_what_is_new_costs_a_small_part_of_making_it() -> None:
+    made = sum(cost.dollars for cost in per_million_debits())
+
+    assert MILLION * recent_pass_of_a_debit() < made / 50
+
+
+def test_the_whole_table_once_a_week_costs_a_seventh_of_once_a_day() -> None:
+    daily, weekly = (per_million_ever_made(days)[-1].dollars for days in (1, 7))
+
+    assert 2 < daily < 4
+    assert weekly * 7 == daily
+    assert MILLION * whole_pass_of_a_debit() * 30 < daily * 1.01
