@@ -11,8 +11,9 @@ from prepaid.store.debits import MAX_CARRIED, ROW_LIFE
 from prepaid.store.dynamodb import put
 from prepaid.store.items import key_digest
 from prepaid.store.ledger import read_tail
+from tests.simulation.line import off_the_wire
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import NOW, FakeTime, Stored, StoreDriver, claim_keys, stored
+from tests.support.store_driver import NOW, FakeTime, Stored, StoreDriver, claim_keys
 from tests.support.whole_table import WholeTable
 
 MILLISECONDS = int(NOW.timestamp() * 1000)
@@ -26,6 +27,10 @@ def driver() -> StoreDriver:
     driver = driver.with_deadline(FakeTime().deadline())
     driver.crowds.note("acme")
     return driver
+
+
+def stored(table: Any) -> Stored:
+    return {key: off_the_wire(item) for key, item in table.client._database.snapshot(table.name).items()}
 
 
 def waits(driver: StoreDriver, key: str, debit: str | None = None, **changes: Any) -> None:
@@ -149,7 +154,7 @@ def test_a_debit_that_gives_up_puts_a_mark_in_its_rows_place(driver: StoreDriver
     time = FakeTime()
 
     def elapses(_: float) -> None:
-        time.now += 3.9
+        time.now += 4.0
 
     with pytest.raises(Busy):
         driver.with_deadline(replace(time.deadline(4.0), sleep=elapses)).debit(2, key="ours")
