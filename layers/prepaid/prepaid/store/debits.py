@@ -81,11 +81,11 @@ ROW_TTL = timedelta(minutes=10)
 # How many entries below its own place a request looks for rows. A row that is further behind is appended by its owner.
 REACH = 64
 MAX_ROWS = 400
-# How often a request lets the owner of an older row go first. The owner may have been killed.
-MAX_YIELDS = 2
+# How often a request lets the owners of older rows go first, besides once for each of them. They may have been killed.
+YIELDS = 1
 # A pause is so many times as long as the request's own last write, within these bounds.
-PAUSE_FACTOR = 1.5
-SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.4
+PAUSE_FACTOR = 2.5
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.8
 # For the mark of a request whose own time is up.
 MARK_SECONDS = 0.25
 CROWDED_SECONDS = 1.0
@@ -343,7 +343,8 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
         if not part.claims:
             return part.outcomes
         waiting = _read_waiting(asking, view, part.catalog.version)
-        if row and yields < MAX_YIELDS and _is_behind(row, part, waiting):
+        older = _count_older(row, part, waiting) if row else 0
+        if older and yields < YIELDS + older:
             yields += 1
             continue
         _carry(asking, part, waiting)
@@ -352,7 +353,7 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
             if alone and not part.carried:
                 asking.crowds.forget(asking.account_id)
             return part.outcomes
-        seconds, alone = clock() - began, False
+        seconds, yields, alone = clock() - began, 0, False
     raise Busy
 
 
@@ -404,15 +405,15 @@ def _carry(asking: Asking, part: Part, waiting: Iterable[Waiting]) -> None:
             continue
 
 
-def _is_behind(row: Item, part: Part, waiting: Iterable[Waiting]) -> bool:
-    """Whether an older row could be carried. Then its owner, unless it was killed, is about to append."""
-    for one in waiting:
-        if one.sort >= row["SK"]["S"]:
-            return False
+def _count_older(row: Item, part: Part, waiting: Iterable[Waiting]) -> int:
+    """How many rows are older, from the first one on that could be carried; 0 if none could. Its owner, unless it was
+    killed, is about to append."""
+    older = [one for one in waiting if one.sort < row["SK"]["S"]]
+    for place, one in enumerate(older):
         with suppress(Exception):
             apply(part.draft.tail.entry.after, one.debit, catalog=part.catalog, now=one.now)
-            return True
-    return False
+            return len(older) - place
+    return 0
 
 
 def _committed(asking: Asking, part: Part) -> bool:
