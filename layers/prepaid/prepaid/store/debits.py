@@ -81,11 +81,11 @@ ROW_TTL = timedelta(minutes=10)
 # How many entries below its own place a request looks for rows. A row that is further behind is appended by its owner.
 REACH = 64
 MAX_ROWS = 400
-# How often a request lets the owners of older rows go first, besides once for each of them. They may have been killed.
-YIELDS = 1
+# How often a request lets the owners of older rows go first: once more than there are. They may have been killed.
+MAX_YIELDS = 4
 # A pause is so many times as long as the request's own last write, within these bounds.
 PAUSE_FACTOR = 2.5
-SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.8
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.5
 # For the mark of a request whose own time is up.
 MARK_SECONDS = 0.25
 CROWDED_SECONDS = 1.0
@@ -344,7 +344,7 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
             return part.outcomes
         waiting = _read_waiting(asking, view, part.catalog.version)
         older = _count_older(row, part, waiting) if row else 0
-        if older and yields < YIELDS + older:
+        if older and yields < min(older + 1, MAX_YIELDS):
             yields += 1
             continue
         _carry(asking, part, waiting)
