@@ -134,7 +134,7 @@ class Crowds:
         self._raced_at: dict[str, float] = {}
 
     def note(self, account_id: str) -> None:
-        """A race was lost."""
+        """A race was lost, or debits of several requests were appended together."""
         now = self._clock()
         self._raced_at = {other: at for other, at in self._raced_at.items() if now - at < CROWDED_SECONDS}
         self._raced_at[account_id] = now
@@ -332,6 +332,7 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
         if row:
             _read_effects(asking)
         if not _unanswered(asking):
+            asking.crowds.note(asking.account_id)
             return _answers(asking)
         view = _look(asking, place)
         part = _compose(asking, view.tail)
@@ -352,6 +353,8 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
         if _committed(asking, part):
             if alone and not part.carried:
                 asking.crowds.forget(asking.account_id)
+            else:
+                asking.crowds.note(asking.account_id)
             return part.outcomes
         seconds, yields, alone = clock() - began, 0, False
     raise Busy
