@@ -9,6 +9,8 @@ STRIPE_PORT ?= 12111
 STACK ?= stack
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+ENV ?= staging
+ARCHITECTURE ?= arm64
 DEPLOY_ARGS ?=
 ONLY ?=
 AREA ?=
@@ -40,12 +42,12 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 UNIT = tests/unit tests/property tests/oracle tests/functions
 # Fast tests first, so that failures show early.
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/stack)
-TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client fake_stripe local tests bench)
+TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client fake_stripe local deployment tests bench)
 
-.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify costs check lint types contracts template fresh secrets format lock build deploy clean
+.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify costs check lint types contracts template fresh secrets format lock build deploy release check-deployed clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=12111 STACK=stack)
 	@exec $(RUN) --quiet python -m local --while-alive $$PPID --port $(PORT) --stripe-port $(STRIPE_PORT) --stack $(STACK)
@@ -113,7 +115,8 @@ contracts: $(NEEDS_UV)
 
 template: $(NEEDS_UV)
 # `sam validate --lint` runs the same cfn-lint. tests/infra finds the errors that only SAM's transform reports.
-	$(RUN) cfn-lint template.yaml
+	$(RUN) cfn-lint template.yaml deployment/github-role.yaml
+	$(RUN) python -m local.checkov
 
 fresh: $(NEEDS_UV)
 	$(UV) lock --check
@@ -134,11 +137,17 @@ lock: $(NEEDS_UV) ## Update uv.lock, the layer's requirements and the tools' req
 	$(foreach list,$(wildcard local/requirements/*.in),$(UV) pip compile --quiet --universal --python-version 3.13 \
 		--generate-hashes --no-header --no-annotate $(list) --output-file $(list:.in=.txt);)
 
-build: $(NEEDS_UV) ## Build the layer and the functions for AWS
-	$(RUN) python -m local.sam build
+build: $(NEEDS_UV) ## Build the layer and the functions for AWS (ARCHITECTURE=arm64|x86_64)
+	$(RUN) python -m deployment.build --architecture $(ARCHITECTURE)
 
-deploy: build ## Deploy to your AWS account with the settings of samconfig.toml
-	$(RUN) python -m local.sam deploy $(DEPLOY_ARGS)
+deploy: build ## Build and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
+	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
+
+release: $(NEEDS_UV) ## Deploy what `make build` built (ENV=staging|prod)
+	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
+
+check-deployed: $(NEEDS_UV) ## Say in words what is missing in a deployed stack (ENV=staging|prod, or STACK=stack beside `make run`)
+	@$(RUN) --quiet python -m deployment.check $(if $(filter command line environment,$(origin ENV)),--environment $(ENV),--local $(STACK))
 
 clean: ## Delete everything that was built or downloaded in this folder
 	rm -rf .aws-sam .local .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Account, Lot, Terms
 from prepaid.core.ledger import Debit, apply
 from prepaid.store.catalog import first_catalog
@@ -24,7 +25,7 @@ from prepaid.store.ledger import claim_put
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs/costs.md"
-MILLION, GIGABYTE, KILOBYTE = 1_000_000, 10**9, 1024
+MILLION, GIGABYTE = 1_000_000, 10**9
 MONTH_HOURS, MONTH_DAYS = 730, 30.4
 
 # Dollars; 2026-11. Look up your region's: https://aws.amazon.com/pricing
@@ -69,6 +70,14 @@ JOB_METRICS = (
     "RowsVerified",
 )
 METRICS_OF_A_ROUTE = 6
+# The usual debit, as a caller sends it.
+DEBIT: dict[str, Any] = {
+    "feature": "sticker",
+    "quantity": 10,
+    "description": "Sticker, square",
+    "customer": "cus_8f14e45f",
+    "reference": "order-000123",
+}
 # DynamoDB adds this to each item's size when it counts storage.
 ITEM_OVERHEAD_BYTES = 100
 
@@ -79,21 +88,6 @@ class Cost:
 
     item: str
     dollars: float
-
-
-def size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Bytes of an item by the published rules: names and strings in UTF-8, binary as it is, numbers by their digits."""
-    total = 0
-    for name, typed in item.items():
-        [(kind, value)] = typed.items()
-        total += len(name.encode())
-        if kind == "S":
-            total += len(value.encode())
-        elif kind == "B":
-            total += len(value)
-        else:
-            total += ceil(len(value.strip("-")) / 2) + 1 + value.startswith("-")
-    return total
 
 
 def rows_of_a_debit() -> tuple[int, int]:
@@ -121,14 +115,7 @@ def rows_of_a_debit() -> tuple[int, int]:
         lots=lots,
         holds=(),
     )
-    debit = Debit(
-        actor="4k2m9qv7h1c8r3t5w6x0y2z4b6",
-        feature="sticker",
-        quantity=10,
-        description="Sticker for Rex",
-        customer="cus_8f14e45f",
-        reference="order-000123",
-    )
+    debit = Debit(actor="4k2m9qv7h1c8r3t5w6x0y2z4b6", **DEBIT)
     key = "5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11"
     [entry] = apply(account, debit, catalog=first_catalog(), now=now)
     row = entry_to_item(replace(entry, key=key_digest(key)), GENESIS_HASH, bytes(range(SALT_BYTES)))

@@ -28,6 +28,8 @@ STRIPE_RIGHTS = {
     "Reconcile": {**LOOKING, "event": "read"},
 }
 BUCKET = "prepaid-artifacts"
+# The alias of each function's version in use, as template.yaml names it.
+ALIAS = "live"
 
 
 def client(cloud: Cloud, service: str) -> Any:
@@ -69,6 +71,9 @@ class Deployed:
             functions.update_function_configuration(
                 FunctionName=function, Environment={"Variables": {**variables, "PORTAL_URL": self.portal_url}}
             )
+            # Callers reach the published version behind the alias, which keeps its own settings.
+            published = functions.publish_version(FunctionName=function)["Version"]
+            functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=published)
 
     def write_stripe_secrets(self, api_keys: Mapping[str, str], webhook_secrets: list[str]) -> None:
         """Store each function's API key and the webhook's signing secrets, as an operator does for a real stack."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 API = "HttpApi"
 PSEUDO = {"AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com", "AWS::Partition": "aws"}
 # The parameters of a local stack never change these.
-CONDITIONS = {"OwnUserPool": True}
+CONDITIONS = {"OwnUserPool": True, "HasExtraClients": False}
 ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
 AUTHORIZER = "x-amazon-apigateway-authorizer"

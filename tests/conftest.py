@@ -7,6 +7,7 @@ every run, so that a red build is about the change in it.
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,8 +20,7 @@ from local.cloud import environment_at
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
 from tests.support.emulators import Emulators, connect, serve
-from tests.support.store_driver import NO_DEADLINE
-from tests.support.template import table_schema
+from tests.support.store_driver import NO_DEADLINE, create_table
 
 # Fixtures that tests of several folders use.
 pytest_plugins = ("tests.support.handler_fixtures", "tests.support.reconciliation")
@@ -91,9 +91,7 @@ def theirs(cloud: None) -> Table:
 @pytest.fixture
 def table_name(theirs: Table) -> str:
     """A fresh table, with the schema that the template deploys."""
-    name = f"test-{uuid4().hex}"
-    theirs.client.create_table(TableName=name, **table_schema())
-    return name
+    return create_table(replace(theirs, name=f"test-{uuid4().hex}")).name
 
 
 @pytest.fixture(autouse=True)

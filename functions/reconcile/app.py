@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepaid import wiring
 from prepaid.deps import Deps
-from prepaid.payments.errors import PaymentsRefused
+from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused
 from prepaid.settings import from_environment
 from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger, measure_seconds
@@ -21,7 +21,10 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
-    """Reconcile once. `limits`: of ReconcileContext. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
+    """Reconcile once, unless payments are not configured. `limits`: of ReconcileContext.
+
+    Raises Busy, PaymentsRefused, PaymentsUnavailable.
+    """
     piece = partial(within, deps.table, PIECE_SECONDS)
     try:
         done = reconcile(
@@ -37,6 +40,10 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
                 **limits,
             )
         )
+    except PaymentsNotConfigured:
+        # The first days of a stack: nothing was sold yet, so there is nothing to compare and nothing to alarm about.
+        logger.warning("payments not configured")
+        return {"configured": False}
     except PaymentsRefused:
         # Lambda retries anyway; the alarm reports that an operator must act first.
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)

@@ -1,68 +1,17 @@
 """The checker finds faults: one corruption at a time of the history or table of a real run."""
 
-from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from prepaid.store.dynamodb import Item
 from tests.bank.checker import check, items_by_account
 from tests.bank.history import Attempt, Response
 from tests.bank.run import BankRun
+from tests.bank.spoilt_runs import Corruption, Run
 from tests.oracle import stored_form
-from tests.support.store_driver import Stored, entry_items
-
-
-@dataclass
-class Run:
-    """Histories and table, to be corrupted."""
-
-    histories: list[Attempt]
-    items: Stored
-
-    def change(self, attempt: Attempt, **changes: Any) -> None:
-        """A copy of an attempt with changes; `response`: changes of its response."""
-        response = changes.pop("response", None)
-        if response is not None:
-            assert attempt.response
-            changes["response"] = replace(attempt.response, **response)
-        self.histories[self.histories.index(attempt)] = replace(attempt, **changes)
-
-    def answered(self, ask: str, status: int, where: Callable[[Attempt, Response], bool] = lambda *_: True) -> Attempt:
-        """The first attempt with this request and this status."""
-        for attempt in self.histories:
-            response = attempt.response
-            if attempt.request.kind == ask and response and response.status == status and where(attempt, response):
-                return attempt
-        raise AssertionError(f"no {ask} was answered {status}")
-
-    def new(self, ask: str, where: Callable[[Attempt, Response], bool] = lambda *_: True) -> Attempt:
-        """The first attempt that was acknowledged as new."""
-        return self.answered(ask, 201, lambda attempt, response: not response.replayed and where(attempt, response))
-
-    def last_of(self, account: str) -> int:
-        return len(entry_items(self.items, account))
-
-    def rewrite(self, account: str, edit: Callable[[list[Any]], None]) -> None:
-        """Edit an account's entries, as pairs of line and state, and recompute the chain, as an attacker could."""
-        items = entry_items(self.items, account)
-        pairs = [list(stored_form.read(item)) for item in items]
-        edit(pairs)
-        for item in items:
-            del self.items[item["PK"]["S"], item["SK"]["S"]]
-        before = bytes(32)
-        for number, (line, state) in enumerate(pairs, start=1):
-            key = (f"ACCOUNT#{account}", f"ENTRY#{number:012d}")
-            attributes = stored_form.written(line, state, salt=f"{number:022d}")
-            said = "\n".join((*key, attributes["line"], attributes["state"]))
-            before = sha256(before + said.encode()).digest()
-            self.items[key] = entry_item(key, attributes, before)
-
-
-type Corruption = Callable[[Run], None]
+from tests.support.store_driver import entry_items
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +22,6 @@ def true_run(held: BankRun) -> Run:
 @pytest.fixture
 def spoilt(true_run: Run) -> Run:
     return Run(list(true_run.histories), deepcopy(true_run.items))
-
-
-def entry_item(key: tuple[str, str], attributes: dict[str, str], digest: bytes) -> Item:
-    return {
-        "PK": {"S": key[0]},
-        "SK": {"S": key[1]},
-        **{name: {"S": text} for name, text in attributes.items()},
-        "hash": {"B": digest},
-    }
 
 
 def an_answer_that_says_another_balance(run: Run) -> None:
@@ -310,7 +250,7 @@ def a_debit_carried_out_twice(run: Run) -> None:
         lot = state["lots"][0]
         lot[3] -= 1
         fields = {"credits": -1, "quota": 0, "balance_after": line["balance_after"] - 1, **(attempt.request.body or {})}
-        kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalog_version")}
+        kept = {name: line[name] for name in ("at", "quota_remaining", "actor", "catalog_version", "key")}
         pairs.append([{**kept, **fields, "type": "consumption", "draws": [["lot", lot[0], 1, lot[5]]]}, state])
 
     run.rewrite(attempt.request.account, again)
@@ -340,6 +280,107 @@ def a_second_claim_of_one_entry(run: Run) -> None:
 
 def a_due_row_that_is_lost(run: Run) -> None:
     del run.items[next(key for key in run.items if key[0].startswith("DUE#"))]
+
+
+def a_hold_without_a_due_row(run: Run) -> None:
+    del run.items[next(key for key in run.items if "#hold_" in key[1])]
+
+
+def a_charge_that_counts_fewer_reversed_units(run: Run) -> None:
+    key = next(key for key in run.items if key[1].startswith("REVERSED#"))
+    run.items[key] = {**run.items[key], "units": {"N": "0"}}
+
+
+def a_lost_count_of_reversed_units(run: Run) -> None:
+    del run.items[next(key for key in run.items if key[1].startswith("REVERSED#"))]
+
+
+def an_erased_entry_that_named_nobody_erased(run: Run) -> None:
+    """Its texts are gone by no erasure that anybody asked for."""
+    key = next(
+        key for key, item in run.items.items() if "texts" in item and not item["texts"]["S"].startswith("erased ")
+    )
+    run.items[key] = {**run.items[key], "texts": {"S": "erased 123456"}}
+
+
+def an_erasure_that_counts_one_more(run: Run) -> None:
+    attempt = run.new("erasure")
+
+    def count(pairs: list[Any]) -> None:
+        pairs[attempt.response.body["entry"] - 1][0]["quantity"] += 1  # type: ignore[union-attr]
+
+    run.rewrite(attempt.request.account, count)
+
+
+def an_erasure_of_another_customer(run: Run) -> None:
+    """What it says was erased names somebody else, and its own customer is still there."""
+    attempt = run.new("erasure", lambda _, response: response.body["entries"] > 0)
+    for each in [each for each in run.histories if each.request.key == attempt.request.key]:
+        run.change(each, request=replace(each.request, body={"customer": "nobody"}))
+
+
+def an_entry_that_an_erasure_left(run: Run) -> None:
+    """The request of an entry that is erased, and its texts are there again."""
+    attempt = run.new("erasure", lambda _, response: response.body["entries"] > 0)
+    assert attempt.response
+    customer = (attempt.request.body or {})["customer"]
+
+    def name_again(pairs: list[Any]) -> None:
+        assert attempt.response
+        earlier = (line for line, _ in pairs[: attempt.response.body["entry"]] if line.pop("erased", None))
+        for line in earlier:
+            line["customer"] = customer
+
+    run.rewrite(attempt.request.account, name_again)
+
+
+def a_capture_of_another_quantity(run: Run) -> None:
+    attempt = run.answered("capture", 200)
+    run.change(attempt, request=replace(attempt.request, body={"quantity": 9_999}))
+
+
+def a_release_answered_with_another_quantity(run: Run) -> None:
+    attempt = run.answered("release", 200)
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "quantity": 9_999}})
+
+
+def a_reversal_answered_with_more_credits(run: Run) -> None:
+    attempt = run.new("reversal")
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "credits": 9_999}})
+
+
+def a_hold_answered_with_another_end(run: Run) -> None:
+    attempt = run.new("hold")
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "lapses_at": "2100-01-01T00:00:00.000Z"}})
+
+
+def a_capture_refused_as_lapsed_that_was_not(run: Run) -> None:
+    attempt = run.answered("capture", 200)
+    body = {"code": "hold_lapsed", "lapsed_at": "2100-01-01T00:00:00.000Z"}
+    run.change(attempt, request=replace(attempt.request, key="never"), response={"status": 409, "body": body})
+
+
+def a_quote_of_another_price(run: Run) -> None:
+    attempt = run.answered("quote", 200)
+    assert attempt.response
+    run.change(attempt, response={"body": {**attempt.response.body, "credits": 9_999}})
+
+
+def a_batch_whose_results_are_out_of_order(run: Run) -> None:
+    attempt = run.answered("batch", 200, lambda _, response: len(_new_results(response)) > 1)
+    assert attempt.response
+    results = attempt.response.body["results"]
+    first, second = (results.index(result) for result in _new_results(attempt.response)[:2])
+    swapped = list(results)
+    swapped[first], swapped[second] = swapped[second], swapped[first]
+    run.change(attempt, response={"body": {"results": swapped}})
+
+
+def _new_results(response: Response) -> list[Any]:
+    return [result for result in response.body["results"] if result["status"] == 201 and not result["replayed"]]
 
 
 def a_hash_that_does_not_follow(run: Run) -> None:
@@ -408,7 +449,21 @@ CORRUPTIONS: dict[Corruption, str] = {
     a_claim_that_is_lost: "is not claimed by it",
     a_claim_that_names_another_entry: "is not claimed by it",
     a_second_claim_of_one_entry: "two keys claim one entry",
-    a_due_row_that_is_lost: "due rows and lots differ",
+    a_due_row_that_is_lost: "due rows, lots and holds differ",
+    a_hold_without_a_due_row: "due rows, lots and holds differ",
+    a_charge_that_counts_fewer_reversed_units: "reversed units",
+    a_lost_count_of_reversed_units: "reversed units",
+    an_erased_entry_that_named_nobody_erased: "is erased, and it named",
+    an_erasure_that_counts_one_more: "entries instead of",
+    an_erasure_of_another_customer: "is erased, and it named",
+    an_entry_that_an_erasure_left: "left the customer in entry",
+    a_capture_of_another_quantity: "another request's entry",
+    a_release_answered_with_another_quantity: "not what entry",
+    a_reversal_answered_with_more_credits: "not what entry",
+    a_hold_answered_with_another_end: "not what entry",
+    a_capture_refused_as_lapsed_that_was_not: "not true at any moment",
+    a_quote_of_another_price: "not true at any moment",
+    a_batch_whose_results_are_out_of_order: "a batch out of order",
     a_hash_that_does_not_follow: "the chain breaks",
     an_account_nobody_asked_for: "nobody ever asked for it",
     credits_from_nowhere: "its line",

@@ -154,7 +154,7 @@ def test_a_job_delivered_twice_at_once_is_charged_once(shop: Served, kind: str) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_second_delivery_that_fails_does_not_save_the_first_one_its_charge(shop: Served, kind: str) -> None:
+def test_a_failed_second_delivery_keeps_the_first_ones_charge(shop: Served, kind: str) -> None:
     """The deliveries share a hold, so the failed one releases it. The other one is charged as a consumption."""
 
     def fails(_job: Job) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from bench.costs import ASSUMED, JOB_METRICS
+from bench.costs import ASSUMED, DEBIT, JOB_METRICS
 from tests.support.api import CONSUME
 from tests.support.gateway_events import Context
 from tests.support.handlers import Output
@@ -10,14 +10,6 @@ from tests.support.in_process import Service
 from tests.support.reconciliation import Run
 from tests.support.stripe_purchases import Storefront
 from tests.support.template import read_template
-
-DEBIT = {
-    "feature": "sticker",
-    "quantity": 10,
-    "description": "Sticker for Rex",
-    "customer": "cus_8f14e45f",
-    "reference": "order-000123",
-}
 
 
 def test_a_debit_logs_about_as_much_as_assumed(service: Service, output: Output) -> None:

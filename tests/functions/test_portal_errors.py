@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.browser import OWN_FORM, Browser, Form, Page
+from tests.support.gateway_events import REQUEST_ID
 from tests.support.handlers import RETURN_URL, Clock
 from tests.support.in_process import Service
 from tests.support.page_visits import bought, entered
@@ -57,6 +58,8 @@ def test_an_address_that_does_not_exist_has_a_page(shop: Service, method: str, p
     assert TABS in inside.text
     assert TABS not in outside.text
     assert RETURN_URL in outside.html
+    assert REQUEST_ID in inside.text
+    assert REQUEST_ID in outside.text
 
 
 @pytest.mark.parametrize("path", ["/portal", "/portal/buy", "/portal/history", "/portal/reports"])

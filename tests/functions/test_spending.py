@@ -9,7 +9,7 @@ from prepaid.store.catalog import CatalogCache, first_catalog
 from prepaid.use_cases.administering import replace_catalog
 from tests.support.api import BALANCE, CONSUME
 from tests.support.contract import routes
-from tests.support.gateway_events import caller, http_event
+from tests.support.gateway_events import REQUEST_ID, caller, http_event
 from tests.support.handlers import Clock
 from tests.support.in_process import FUNCTION_OF, Service, unknown_route
 from tests.support.store_driver import NOW, claim_keys, lines, types
@@ -132,6 +132,7 @@ def test_a_refusal_states_the_shortfall_and_both_remedies(service: Service) -> N
         "status": 402,
         "detail": "Credits needed: 100. Credits available: 10.",
         "code": "insufficient_credits",
+        "request_id": REQUEST_ID,
         "needed": 100,
         "available": 10,
         "quota_remaining": 100,

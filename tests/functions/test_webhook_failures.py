@@ -7,7 +7,7 @@ from local.processes import free_port
 from prepaid.payments.sessions import open_stripe
 from tests.support.api import WEBHOOK
 from tests.support.contract import routes
-from tests.support.gateway_events import ADMIN
+from tests.support.gateway_events import ADMIN, REQUEST_ID
 from tests.support.good_requests import GOOD, ask
 from tests.support.handlers import Output
 from tests.support.in_process import Service
@@ -111,6 +111,7 @@ def test_an_unexpected_error_reveals_nothing(storefront: Storefront, service: Se
             "status": 500,
             "detail": "Something went wrong on our side.",
             "code": "internal_error",
+            "request_id": REQUEST_ID,
         },
     )
     assert [line["exception_name"] for line in output.lines if "exception" in line] == ["RuntimeError"]

@@ -9,7 +9,7 @@ import pytest
 
 from prepaid.payments.secrets import webhook_secrets_from
 from tests.support.api import Answer
-from tests.support.handlers import START, Clock
+from tests.support.handlers import START, Clock, Output
 from tests.support.in_process import Service
 from tests.support.stripe_purchases import (
     CURRENT_SECRET,
@@ -51,6 +51,16 @@ def test_a_signature_with_another_secret_is_rejected(service: Service) -> None:
     assert rejected(deliver(service, BODY, signed(BODY, START, secret="")))
 
 
+def test_rejected_deliveries_are_counted_for_the_alarm(service: Service, output: Output) -> None:
+    deliver(service, BODY, signed(BODY, START))
+    assert output.metric("WebhooksRejected") == []
+
+    deliver(service, BODY, signed(BODY, START, secret=OTHER_SECRET))
+    deliver(service, BODY, None)
+
+    assert output.metric("WebhooksRejected") == [1, 1]
+
+
 def test_a_rejection_does_not_reveal_the_number_of_secrets(service: Service) -> None:
     unsigned = deliver(service, BODY, f"t={NOW},v1={'0' * 64}")
     assert deliver(service, BODY, signed(BODY, START, secret=OTHER_SECRET)) == unsigned
@@ -59,12 +69,15 @@ def test_a_rejection_does_not_reveal_the_number_of_secrets(service: Service) -> 
 @pytest.mark.parametrize(
     "secret", ['{"api_key": "rk", "webhook_secrets": []}', '{"api_key": "rk", "webhook_secrets": [""]}']
 )
-def test_without_a_secret_every_delivery_is_rejected(
-    service: Service, monkeypatch: pytest.MonkeyPatch, secret: str
-) -> None:
+def test_without_a_secret_no_delivery_is_accepted(service: Service, secret: str) -> None:
+    """Stripe repeats it until somebody has stored one."""
+    before = service.stored()
     service.functions.change("purchase_webhook", webhook_secrets=lambda: webhook_secrets_from(secret))
-    assert rejected(deliver(service, BODY, signed(BODY, START, secret="")))
-    assert rejected(deliver(service, BODY, signed(BODY, START)))
+
+    answers = [deliver(service, BODY, signed(BODY, START, secret=key), may_fail=True) for key in ("", CURRENT_SECRET)]
+
+    assert [(answer.status, answer.code) for answer in answers] == [(503, "payments_not_configured")] * 2
+    assert service.stored() == before
 
 
 @pytest.mark.parametrize("header", ["stripe-signature", "Stripe-Signature", "STRIPE-SIGNATURE"])

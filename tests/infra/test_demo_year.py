@@ -16,7 +16,7 @@ from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import read_entries, read_tail
 from prepaid.store.purchases import read_purchases
 from prepaid.store.statements import read_statements
-from tests.support.template import table_schema
+from tests.support.store_driver import create_table
 
 KEY = "sk_test_demo"
 NEWEST = "~"
@@ -31,8 +31,7 @@ def fake() -> Iterator[RunningFake]:
 
 def shop_at(theirs: Table, fake: RunningFake) -> Shop:
     """A shop on a table of its own."""
-    table = Table(client=theirs.client, name=f"test-{uuid4().hex}", deadline=theirs.deadline)
-    theirs.client.create_table(TableName=table.name, **table_schema())
+    table = create_table(Table(client=theirs.client, name=f"test-{uuid4().hex}", deadline=theirs.deadline))
     return Shop(
         table=table,
         account="petshop-1",

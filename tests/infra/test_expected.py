@@ -26,6 +26,14 @@ def test_parameters_have_safe_defaults_and_limits(template: Template) -> None:
     assert template["Conditions"] == expected.CONDITIONS
 
 
+def test_parameters_that_contradict_each_other_are_refused(template: Template) -> None:
+    found = {
+        name: (rule["RuleCondition"], [assertion["Assert"] for assertion in rule["Assertions"]])
+        for name, rule in template["Rules"].items()
+    }
+    assert found == expected.RULES
+
+
 def test_there_is_no_other_kind_of_resource(template: Template) -> None:
     assert {resource["Type"] for resource in template["Resources"].values()} == expected.KINDS
     conditional = {
@@ -39,8 +47,10 @@ def test_the_ledger_its_pepper_and_callers_outlive_the_stack(template: Template)
     found = {
         name: tuple(resource.get(policy) for policy in policies) for name, resource in template["Resources"].items()
     }
-    # SAM gives a layer's version the policy that its RetentionPolicy asks for.
-    kept = {name: policy for name, policy in found.items() if policy not in {(None, None), ("Delete", None)}}
+    # SAM gives a layer's version the policy that its RetentionPolicy asks for, and keeps the versions of functions.
+    passing = {(None, None), ("Delete", None)}
+    versions = of_type(template, "AWS::Lambda::Version")
+    kept = {name: policy for name, policy in found.items() if policy not in passing and name not in versions}
     assert kept == dict.fromkeys(expected.RETAINED, ("Retain", "Retain"))
 
 
@@ -82,6 +92,11 @@ def test_the_api_is_throttled_and_logs_no_secrets(template: Template) -> None:
     assert json.loads(access_log["Format"]) == expected.ACCESS_LOG
 
 
+def test_a_route_that_cannot_be_created_fails_the_deployment(template: Template) -> None:
+    [api] = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    assert api["FailOnWarnings"] is True
+
+
 def test_the_authorizer_accepts_one_issuer_and_its_clients(template: Template) -> None:
     [api] = of_type(template, "AWS::ApiGatewayV2::Api").values()
     schemes = api["Body"]["components"]["securitySchemes"]
@@ -97,10 +112,9 @@ def test_the_table_is_protected_and_only_sessions_expire(template: Template) -> 
     assert of_type(template, "AWS::DynamoDB::Table") == {"Table": expected.TABLE}
 
 
-def test_secrets_are_random_until_they_are_written(template: Template) -> None:
+def test_a_changed_template_overwrites_no_secret(template: Template) -> None:
     secrets = of_type(template, "AWS::SecretsManager::Secret")
-    found = {name: without(secret, "Description") for name, secret in secrets.items()}
-    assert found == {name: {"GenerateSecretString": value} for name, value in expected.SECRETS.items()}
+    assert {name: without(secret, "Description") for name, secret in secrets.items()} == expected.SECRETS
 
 
 def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:

@@ -182,6 +182,7 @@ def entry(
 
 
 def key_digest(key: str | None) -> str | None:
+    """What an entry stores of the key of its request."""
     return urlsafe_b64encode(sha256(key.encode()).digest()).decode()[:6] if key is not None else None
 
 

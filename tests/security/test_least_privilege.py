@@ -518,4 +518,4 @@ def test_only_one_role_may_change_an_item_and_only_its_texts(template: Template)
 def test_there_are_no_other_roles(template: Template) -> None:
     roles = {name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::IAM::Role"}
     scheduled = {name for name in roles if name.endswith("ScheduleRole")}
-    assert roles - scheduled == {f"{logical(function)}Role" for function in NAMES}
+    assert roles - scheduled == {f"{logical(function)}Role" for function in NAMES} | {"CanaryRole"}

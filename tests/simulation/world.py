@@ -179,7 +179,7 @@ class World:
         try:
             self.auditor.commit(frame, changes)
         except Exception as error:
-            # A handler turns every error into a response. This one must end the history.
+            # A handler turns every error into a response. The auditor's error must end the history instead.
             self.broken = self.broken or error
             raise
 

@@ -12,8 +12,7 @@ from botocore.session import Session, get_session
 from local.cloud import environment_at
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
-from tests.support.store_driver import NO_DEADLINE, StoreDriver
-from tests.support.template import table_schema
+from tests.support.store_driver import NO_DEADLINE, StoreDriver, create_table
 from tests.support.wire import Wire
 
 
@@ -38,8 +37,7 @@ def table_on_dynamodb_local(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch
     for name, value in environment_at(dynamodb_local).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("boto3.client", shared_session().create_client)
-    table = Table(client=open_dynamodb(), name=f"test-{uuid4().hex}", deadline=NO_DEADLINE)
-    table.client.create_table(TableName=table.name, **table_schema())
+    table = create_table(Table(client=open_dynamodb(), name=f"test-{uuid4().hex}", deadline=NO_DEADLINE))
     yield table
     table.client.close()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Account, Charge, Hold, Lot
 from prepaid.core.entry import LotDraw, QuotaDraw
 from prepaid.core.errors import InsufficientCredits
@@ -21,7 +22,6 @@ from prepaid.store.catalog import first_catalog
 from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item
 from prepaid.store.ledger import read_tail
 from tests.support.core_builders import a_payment_status
-from tests.support.item_sizes import KILOBYTE, size
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import DAY, NOW, QUOTA_100, StoreDriver, a_purchase, stored
 from tests.support.wire import Wire

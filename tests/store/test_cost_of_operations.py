@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Terms
 from prepaid.core.holding import MAX_HOLDS
 from prepaid.store.ledger import find_by_key, find_entry, read_tail
 from prepaid.use_cases.holding import find_hold
 from tests.support.core_builders import a_payment_status
-from tests.support.item_sizes import KILOBYTE, size
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import (
     DAY,

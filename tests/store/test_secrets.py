@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from botocore.session import get_session
 
-from prepaid.store.secrets import Secret
+from prepaid.store.secrets import Secret, SecretNotSet
 from tests.support.store_driver import FakeTime
 
 if TYPE_CHECKING:
@@ -70,5 +70,5 @@ def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: py
 def test_a_missing_secret_is_an_error(cloud: None) -> None:
     secret = Secret("no-such-secret", FakeTime().clock)
 
-    with pytest.raises(Exception, match="ResourceNotFoundException"):
+    with pytest.raises(SecretNotSet):
         secret()

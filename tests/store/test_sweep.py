@@ -353,7 +353,7 @@ def test_a_failure_is_remembered_through_unfinished_runs(driver: StoreDriver, sw
     account = accounts_of_every_shard()[0]
     open_with_lot(driver, account)
     save_checkpoint(driver.table, SweepCheckpoint(day=DUE_AT.date()))
-    # Much later, because a sweep of yesterday alone would not find the row.
+    # Three days later, so that a sweep of only the day before would miss the row.
     later = DUE_AT + 3 * DAY
     with no_write(driver):
         assert not sweeper.run_for(2, later).finished

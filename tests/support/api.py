@@ -121,6 +121,12 @@ class Answer:
     def replayed(self) -> bool:
         return self.headers.get("idempotent-replayed") == "true"
 
+    @property
+    def text_of_any_request(self) -> str:
+        """The text without the id of its request, which no two problems share."""
+        request_id = self.body.get("request_id") if isinstance(self.body, dict) else None
+        return self.text.replace(request_id, "") if request_id else self.text
+
 
 @dataclass(kw_only=True)
 class Api(ABC):

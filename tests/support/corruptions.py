@@ -99,6 +99,8 @@ def _in_a_ledger(key: Key) -> list[Key]:
         return [(partition, f"ENTRY#{int(sort[6:]) + 500:012d}"), ("ACCOUNT#other", sort), (partition, f"{sort}0")]
     if sort.startswith("PURCHASE#"):
         return [(partition, f"{sort}b"), ("ACCOUNT#idle", sort)]
+    if sort.startswith("REVERSED#"):
+        return [(partition, f"REVERSED#{int(sort[9:]) + 1:012d}"), ("ACCOUNT#idle", sort), (partition, f"{sort}0")]
     if partition.startswith("CLAIM#"):
         _, account, name = partition.split("#", 2)
         return [(f"CLAIM#{account}#{name}b", sort), (f"CLAIM#other#{name}", sort), (partition, "CLAIM2")]
@@ -153,7 +155,7 @@ def cut_off(items: Stored, account: str, most: int) -> Iterator[Corruption]:
             key: item
             for key, item in kept.items()
             if not (key[0].startswith(f"CLAIM#{account}#") and int(item.get("number", {"N": "0"})["N"]) >= first)
-            and not (key[1].startswith(f"{account}#lot_") and int(key[1].rpartition("_")[2]) >= first)
+            and not (key[1].startswith((f"{account}#lot_", f"{account}#hold_")) and int(key[1][-12:]) >= first)
         }
         yield f"{account} cut off before {first}", kept
 
@@ -168,6 +170,8 @@ def kind(key: Key, item: Any) -> tuple[Any, ...]:
             owed > 0,
             owed < 0,
             "draws" in line,
+            "returned" in line,
+            "expired" in line,
             "key" in line,
             texts is None,
             (texts or "").startswith(ERASED),

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from prepaid.core.account import Terms
 from prepaid.core.catalog import Catalog
@@ -58,8 +58,8 @@ def change_catalog(driver: StoreDriver, version: int) -> StoreDriver:
 
 
 def live_a_full_life(driver: StoreDriver, account: str = "acme") -> None:
-    """Grants, voids and debits of each kind, an expiry, a renewal, plan and catalog changes, purchases that were
-    refunded, disputed, won and lost. Needs version 1 of the catalog in force; leaves version 3."""
+    """Grants, voids and debits of each kind, an expiry, a renewal, plan and catalog changes, holds and reversals,
+    purchases that were refunded, disputed, won and lost. Needs version 1 of the catalog in force; leaves version 3."""
     driver.open(account, QUOTA_100)
     driver.grant(3, account=account, key="welcome", validity=1, description="Welcome")
     driver.grant(4, account=account, key="sorry", kind="adjustment", validity=NOW + 30 * DAY, description="Sorry")
@@ -78,6 +78,8 @@ def live_a_full_life(driver: StoreDriver, account: str = "acme") -> None:
     # Two months on: a lot has expired, the quota has been renewed.
     later = NOW + 61 * DAY
     driver.debit(1, account=account, key="d5", feature="ai_service", at=later)
+    hold_and_reverse(driver, account, later)
+    later += HOUR
     driver.change_terms(Terms(plan="trio", ai_enabled=True, quota_anchor_day=31, time_zone="Asia/Kathmandu"), at=later)
     buy_and_return(driver, account)
     driver = change_catalog(driver, 3)
@@ -87,6 +89,31 @@ def live_a_full_life(driver: StoreDriver, account: str = "acme") -> None:
     driver.debit(3, account=account, key="d7", at=later + YEAR)
     driver.debit(1, account=account, key="d8", customer="Ana", at=later + YEAR)
     driver.erase("Ana", account=account, key="erase", at=later + YEAR)
+
+
+def hold_and_reverse(driver: StoreDriver, account: str, at: datetime) -> None:
+    """Holds that end in each way, on quota and on lots, before and after a lot's end; reversals in part and in whole.
+    Needs 99 units of quota; takes what is left of its grants."""
+    driver.debit(97, account=account, key="most of the quota", feature="ai_service", at=at)
+    plenty = driver.grant(40, account=account, key="plenty", at=at, validity=36).entries[-1].number
+    driver.grant(6, account=account, key="short", at=at, validity=at + HOUR)
+    held = [
+        # Two units of quota, and one that costs two credits of the short lot.
+        driver.hold(3, account=account, key="hold 1", feature="ai_service", customer="Maria", at=at),
+        # The rest of the short lot, which ends before all of it is captured, and one credit of another.
+        driver.hold(5, account=account, key="hold 2", at=at, ttl_seconds=2 * 60 * 60),
+        driver.hold(1, account=account, key="hold 3", at=at),
+        driver.hold(1, account=account, key="hold 4", at=at, ttl_seconds=60),
+    ]
+    driver.capture(held[0], 2, account=account, key="capture 1", at=at)
+    driver.release(held[2], account=account, key="release", at=at)
+    spent = driver.debit(3, account=account, key="to be reversed", reference="r2", at=at).entries[-1].number
+    driver.reverse(spent, 1, account=account, key="reversal 1", at=at)
+    driver.reverse(spent, account=account, key="reversal 2", at=at + HOUR)
+    captured = driver.capture(held[1], 3, account=account, key="capture 2", at=at + HOUR).entries[-1].number
+    # Its lot has ended: the credits come back in a lot of a week.
+    driver.reverse(captured, account=account, key="reversal 3", at=at + HOUR)
+    driver.void(plenty, account=account, key="void of plenty", at=at + HOUR)
 
 
 def buy_and_return(driver: StoreDriver, account: str) -> None:
@@ -183,4 +210,7 @@ def live(driver: StoreDriver) -> None:
     statements_between(
         driver.table, span, date(2026, 1, 1), date(2026, 12, 1), catalog=later.catalog, now=NOW + 400 * DAY
     )
+    # Reserved since the sweep came by: one on the quota, one on a lot.
+    for number, feature in enumerate(("ai_service", "sticker"), start=1):
+        driver.hold(2, account="zoo", key=f"hold {number}", feature=feature, at=NOW + 41 * DAY)
     save_failed_check(driver.table, "evt_3", {"id": "evt_3"}, NOW + 40 * DAY)

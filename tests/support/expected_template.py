@@ -67,7 +67,7 @@ PARAMETERS: dict[str, Properties] = {
     },
     # Empty: the stack creates its own user pool.
     "JwtIssuer": {"Type": "String", "Default": ""},
-    "JwtAudience": {"Type": "CommaDelimitedList", "Default": ""},
+    "JwtAudience": {"Type": "String", "Default": ""},
     "ExtraClients": {"Type": "String", "Default": "", "AllowedPattern": "([a-z0-9]+(,[a-z0-9]+)*)?"},
     # Cognito accepts up to 24 hours for an access token. A token cannot be revoked, so the default is short.
     "TokenHours": {"Type": "Number", "Default": 1, "MinValue": 1, "MaxValue": 24},
@@ -108,8 +108,35 @@ PARAMETERS: dict[str, Properties] = {
     "ThrottleBurst": {"Type": "Number", "Default": 1000},
     # About 90 metrics once every route is in use, at 0.30 dollars a month each.
     "DetailedMetrics": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
-    # Empty: the alarms notify nobody.
+    # Empty: the alarms notify nobody. With live keys, a rule in RULES rejects it.
     "AlarmEmail": {"Type": "String", "Default": ""},
+    # 80 percent of the quota that an account has by default.
+    "ConcurrencyAlarm": {"Type": "Number", "Default": 800, "MinValue": 1},
+    # A first deployment has nothing to compare with, and a test stack no traffic.
+    "Canary": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
+    # AWS charges for snapshots.
+    "SnapStart": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
+}
+
+
+def unless_equal(name: str, value: str) -> Properties:
+    return {"Fn::Not": [{"Fn::Equals": [ref(name), value]}]}
+
+
+# What CloudFormation refuses before it changes anything: for each rule, when it counts, and what must hold then.
+RULES = {
+    # Without an audience, the authorizer accepts no token; without an issuer, the audience would be ignored.
+    "OwnIssuerNamesItsAudience": (unless_equal("JwtIssuer", ""), [unless_equal("JwtAudience", "")]),
+    "AudienceNeedsItsIssuer": (unless_equal("JwtAudience", ""), [unless_equal("JwtIssuer", "")]),
+    # Paying customers return to a page of ours, somebody hears the alarms, and the ledger isn't a local cloud's.
+    "LivePaymentsAreComplete": (
+        {"Fn::Equals": [ref("StripeLiveMode"), "true"]},
+        [
+            unless_equal("ReturnUrl", "https://example.com/credits"),
+            unless_equal("AlarmEmail", ""),
+            {"Fn::Equals": [ref("LocalStack"), "false"]},
+        ],
+    ),
 }
 
 CONDITIONS = {
@@ -120,6 +147,7 @@ CONDITIONS = {
     "HasStripeStack": {"Fn::Not": [{"Fn::Equals": [ref("StripeStack"), ""]}]},
     "HasDetailedMetrics": {"Fn::Equals": [ref("DetailedMetrics"), "true"]},
     "HasAlarmEmail": {"Fn::Not": [{"Fn::Equals": [ref("AlarmEmail"), ""]}]},
+    "HasSnapStart": {"Fn::Equals": [ref("SnapStart"), "true"]},
 }
 
 # ---- Functions ----
@@ -137,12 +165,21 @@ def function(name: str, *, memory: int = 512, timeout: int = 20) -> Properties:
         "MemorySize": memory,
         "Timeout": timeout,
         "Role": attribute(f"{name}Role"),
-        "LoggingConfig": {"LogGroup": ref(f"{name}Log")},
+        # A higher level than INFO drops the metrics, and at DEBUG botocore writes secrets. System logs at WARN: no line
+        # for each start and end.
+        "LoggingConfig": {
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": "INFO",
+            "SystemLogLevel": "WARN",
+            "LogGroup": ref(f"{name}Log"),
+        },
     }
 
 
 FUNCTION_SETTINGS = {
-    "ConsumeFunction": function("Consume"),
+    # Callers wait for it, so it may start from a snapshot.
+    "ConsumeFunction": function("Consume")
+    | {"SnapStart": {"ApplyOn": either("HasSnapStart", "PublishedVersions", "None")}},
     # Timeout: a CSV file is read for up to 20 seconds.
     "BalanceQueryFunction": function("BalanceQuery", timeout=28),
     "AccountsFunction": function("Accounts"),
@@ -161,12 +198,12 @@ FUNCTION_SETTINGS = {
     "VerifyFunction": function("Verify", memory=1024, timeout=15 * MINUTE),
 }
 
+TABLE_NAME = either("HasExistingTable", {"Fn::Select": [1, {"Fn::Split": ["/", ref("ExistingTable")]}]}, ref("Table"))
+
 # The value of each environment variable, in every function that has it. tests/security/test_least_privilege.py compares
 # which function has which variable, secrets included, with what its code reads.
 VARIABLES: Properties = {
-    "TABLE_NAME": either(
-        "HasExistingTable", {"Fn::Select": [1, {"Fn::Split": ["/", ref("ExistingTable")]}]}, ref("Table")
-    ),
+    "TABLE_NAME": TABLE_NAME,
     "VERIFY_WHOLE_DAYS": ref("VerifyWholeDays"),
     "LOG_LEVEL": ref("LogLevel"),
     # Alarms look for the service's metrics under these two names.
@@ -237,8 +274,8 @@ SLOWED = (
     "ANY /portal",
     "ANY /portal/{proxy+}",
 )
-# One stage. RouteSettings replace the throttle for a route, so only SLOWED may have some. The access log's Format is
-# ACCESS_LOG.
+# One stage. RouteSettings replace the throttle for a route, so only SLOWED may have some, and the webhook: Stripe
+# repeats a delivery that is refused. The access log's Format is ACCESS_LOG.
 STAGE = {
     "ApiId": ref("HttpApi"),
     "StageName": "$default",
@@ -249,12 +286,19 @@ STAGE = {
         "DetailedMetricsEnabled": either("HasDetailedMetrics", True, False),
     },
     "RouteSettings": {
-        route: {
-            "ThrottlingRateLimit": 20,
-            "ThrottlingBurstLimit": 40,
+        **{
+            route: {
+                "ThrottlingRateLimit": 20,
+                "ThrottlingBurstLimit": 40,
+                "DetailedMetricsEnabled": either("HasDetailedMetrics", True, False),
+            }
+            for route in SLOWED
+        },
+        "POST /v1/webhooks/stripe": {
+            "ThrottlingRateLimit": 50,
+            "ThrottlingBurstLimit": 100,
             "DetailedMetricsEnabled": either("HasDetailedMetrics", True, False),
-        }
-        for route in SLOWED
+        },
     },
     "AccessLogDestination": attribute("ApiLog"),
 }
@@ -278,7 +322,7 @@ AUTHORIZERS = {
                     {"Fn::Split": [",", sub("${ServiceClient},${StorefrontClient},${AdminClient},${ExtraClients}")]},
                     [ref("ServiceClient"), ref("StorefrontClient"), ref("AdminClient")],
                 ),
-                ref("JwtAudience"),
+                {"Fn::Split": [",", ref("JwtAudience")]},
             ),
         },
     }
@@ -345,10 +389,12 @@ TABLE = {
     "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
 }
 
-# Everything else goes with the stack. A lost pepper would make every manager's code invalid. With domain, scopes and
-# clients, the callers keep the address of their tokens, ids and secrets, and another stack accepts them by JwtIssuer.
+# Everything else goes with the stack, but for published versions, to which an operator can go back. A lost pepper would
+# make every manager's code invalid, and nobody can read a key of Stripe's again. With domain, scopes and clients, the
+# callers keep the address of their tokens, ids and secrets, and another stack accepts them by JwtIssuer.
 CALLERS = {"UserPool", "UserPoolDomain", "Scopes", "ServiceClient", "StorefrontClient", "AdminClient"}
-RETAINED = {"Table", "PepperSecret"} | CALLERS
+STRIPE_SECRETS = {"CheckoutStripeSecret", "PurchaseWebhookStripeSecret", "ReconcileStripeSecret"}
+RETAINED = {"Table", "PepperSecret"} | CALLERS | STRIPE_SECRETS
 
 # ---- Secrets ----
 
@@ -358,19 +404,15 @@ def random_text(**more: Any) -> Properties:
     return {"ExcludePunctuation": True, **more}
 
 
-def stripe_key(template: str) -> Properties:
-    """A placeholder that Stripe refuses, until somebody writes the function's own restricted key."""
-    return random_text(SecretStringTemplate=template, GenerateStringKey="api_key")
-
-
-SECRETS = {
-    "CheckoutStripeSecret": stripe_key("{}"),
-    # An empty list: no webhook is accepted before its signing secret is written.
-    "PurchaseWebhookStripeSecret": stripe_key('{"webhook_secrets": []}'),
-    "ReconcileStripeSecret": stripe_key("{}"),
+# A change of one of these values replaces the secret of every stack that is updated. Stripe's have no value of the
+# template's: what a person stored there, no change of the template can overwrite.
+SECRETS: Properties = {
+    "CheckoutStripeSecret": {},
+    "PurchaseWebhookStripeSecret": {},
+    "ReconcileStripeSecret": {},
     # 64 letters and digits are more than 256 bits, the size of the HMAC keys that they become.
-    "CursorSecret": random_text(PasswordLength=64),
-    "PepperSecret": random_text(PasswordLength=64),
+    "CursorSecret": {"GenerateSecretString": random_text(PasswordLength=64)},
+    "PepperSecret": {"GenerateSecretString": random_text(PasswordLength=64)},
 }
 
 # ---- Roles ----
@@ -388,6 +430,7 @@ OF_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
 TRUST = {
     **{f"{name}Role": assumed_by("lambda.amazonaws.com") for name in FUNCTIONS},
     **{f"{name}ScheduleRole": assumed_by("scheduler.amazonaws.com", OF_THIS_ACCOUNT) for name in SCHEDULED},
+    "CanaryRole": assumed_by("codedeploy.amazonaws.com"),
 }
 
 # ---- Schedules ----
@@ -402,7 +445,7 @@ def schedule(function: str, name: str, expression: str) -> Properties:
         "ScheduleExpression": ref(expression),
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": {
-            "Arn": attribute(f"{function}Function"),
+            "Arn": ref(f"{function}FunctionAliaslive"),
             "RoleArn": attribute(f"{function}ScheduleRole"),
             "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": HOUR},
             "DeadLetterConfig": {"Arn": DEAD_LETTERS},
@@ -420,7 +463,7 @@ SCHEDULES = {
 ASYNC_CALLS = {
     f"{name}FunctionEventInvokeConfig": {
         "FunctionName": ref(f"{name}Function"),
-        "Qualifier": "$LATEST",
+        "Qualifier": "live",
         "MaximumRetryAttempts": 2,
         "MaximumEventAgeInSeconds": HOUR,
         "DestinationConfig": {"OnFailure": {"Destination": DEAD_LETTERS}},
@@ -446,19 +489,59 @@ def alarm(
     *,
     statistic: str = "Sum",
     period: int = 5 * MINUTE,
-    threshold: int = 1,
+    threshold: Any = 1,
+    periods: int = 1,
+    comparison: str = "GreaterThanOrEqualToThreshold",
+    missing: str = "notBreaching",
 ) -> Properties:
     """Rings when one period reaches the threshold. A period without data is a period without trouble."""
     return {
         "Namespace": namespace,
         "MetricName": metric,
-        "Dimensions": [{"Name": name, "Value": value} for name, value in dimension.items()],
-        "Statistic": statistic,
+        **({"Dimensions": [{"Name": name, "Value": value} for name, value in dimension.items()]} if dimension else {}),
+        "ExtendedStatistic" if statistic.startswith("p") else "Statistic": statistic,
         "Period": period,
-        "EvaluationPeriods": 1,
+        **rings(threshold, periods, comparison, missing),
+    }
+
+
+def computed(result: Properties, *, threshold: int, **metrics: tuple[str, str, Properties]) -> Properties:
+    """As `alarm`, on sums of five minutes. metrics: the namespace, name and dimension of what the expression names."""
+    return {
+        "Metrics": [
+            {**result, "ReturnData": True},
+            *(
+                {
+                    "Id": name,
+                    "ReturnData": False,
+                    "MetricStat": {
+                        "Metric": {
+                            "Namespace": namespace,
+                            "MetricName": metric,
+                            "Dimensions": [{"Name": key, "Value": value} for key, value in dimension.items()],
+                        },
+                        "Period": 5 * MINUTE,
+                        "Stat": "Sum",
+                    },
+                }
+                for name, (namespace, metric, dimension) in metrics.items()
+            ),
+        ],
+        **rings(threshold),
+    }
+
+
+def rings(
+    threshold: Any,
+    periods: int = 1,
+    comparison: str = "GreaterThanOrEqualToThreshold",
+    missing: str = "notBreaching",
+) -> Properties:
+    return {
+        "EvaluationPeriods": periods,
         "Threshold": threshold,
-        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "notBreaching",
+        "ComparisonOperator": comparison,
+        "TreatMissingData": missing,
         "AlarmActions": either("HasAlarmEmail", [ref("AlarmTopic")], ref("AWS::NoValue")),
     }
 
@@ -471,7 +554,52 @@ ALARMS = {
     **{f"{name}Errors": alarm("AWS/Lambda", "Errors", {"FunctionName": ref(f"{name}Function")}) for name in FUNCTIONS},
     # An HTTP API calls the metric 5xx; 5XXError is a REST API's. Each response counts 1 and each success 0, so an
     # Average is never above 1. Five, because a busy account gets a 503 now and then.
-    "ApiErrors": alarm("AWS/ApiGateway", "5xx", {"ApiId": ref("HttpApi")}, threshold=5),
+    # What an unconfigured stack refuses is subtracted; the metric exists only on such a stack.
+    "ApiErrors": computed(
+        {"Id": "errors", "Expression": "returned - FILL(unset, 0)", "Label": "5xx of a configured stack"},
+        threshold=5,
+        returned=("AWS/ApiGateway", "5xx", {"ApiId": ref("HttpApi")}),
+        unset=("Prepaid", "PaymentsNotConfigured", SERVICE),
+    ),
+    # A job that doesn't run publishes nothing: three hours of no data ring.
+    **{
+        f"{name}Silent": alarm(
+            "AWS/Lambda",
+            "Invocations",
+            {"FunctionName": ref(f"{name}Function")},
+            period=HOUR,
+            periods=3,
+            comparison="LessThanThreshold",
+            missing="breaching",
+        )
+        for name in SCHEDULED
+    },
+    # Anyone can send one delivery that isn't Stripe's. Stripe repeats its own for days.
+    "WebhooksRejected": alarm("Prepaid", "WebhooksRejected", SERVICE, threshold=5),
+    # One healed purchase is one lost delivery.
+    "PurchasesHealed": alarm("Prepaid", "PurchasesHealed", SERVICE, period=HOUR),
+    # Of all functions of the account, because they share its quota.
+    "FunctionsThrottled": alarm("AWS/Lambda", "Throttles", {}),
+    "ConcurrencyHigh": alarm(
+        "AWS/Lambda", "ConcurrentExecutions", {}, statistic="Maximum", threshold=ref("ConcurrencyAlarm")
+    ),
+    # In milliseconds. A debit takes about 50, and on a busy account it retries for three seconds.
+    "SpendingSlow": alarm(
+        "AWS/Lambda",
+        "Duration",
+        {"FunctionName": ref("ConsumeFunction")},
+        statistic="p99",
+        threshold=2000,
+        periods=3,
+        comparison="GreaterThanThreshold",
+    ),
+    # A hundred, because adaptive capacity takes a moment and each call is retried.
+    "TableThrottled": computed(
+        {"Id": "throttled", "Expression": "FILL(reads, 0) + FILL(writes, 0)", "Label": "throttled reads and writes"},
+        threshold=100,
+        reads=("AWS/DynamoDB", "ReadThrottleEvents", {"TableName": TABLE_NAME}),
+        writes=("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": TABLE_NAME}),
+    ),
     # SQS names the queue in this dimension, not its URL. A waiting message counts once in each sample, so Maximum.
     "DeadLettersWaiting": alarm(
         "AWS/SQS",
@@ -485,12 +613,25 @@ ALARMS = {
     "LedgerNotWhole": alarm("Prepaid", "VerificationFindings", SERVICE),
     # An hour holds one run of the sweep, so one alarm is about one run.
     "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
-    # The metrics are ages in seconds. One hourly run may fail or be late; three in a row do not recover by themselves.
+    # The metrics are ages in seconds. An hour in which no run ended changes nothing. One hourly run may fail or be
+    # late; three in a row do not recover by themselves.
     "PurchasesNotReconciled": alarm(
-        "Prepaid", "ReconciliationOldestFailure", SERVICE, statistic="Maximum", period=HOUR, threshold=3 * HOUR
+        "Prepaid",
+        "ReconciliationOldestFailure",
+        SERVICE,
+        statistic="Maximum",
+        period=HOUR,
+        threshold=3 * HOUR,
+        missing="ignore",
     ),
     "ReconciliationBehind": alarm(
-        "Prepaid", "ReconciliationBehind", SERVICE, statistic="Maximum", period=HOUR, threshold=3 * HOUR
+        "Prepaid",
+        "ReconciliationBehind",
+        SERVICE,
+        statistic="Maximum",
+        period=HOUR,
+        threshold=3 * HOUR,
+        missing="ignore",
     ),
 }
 
@@ -510,10 +651,12 @@ KINDS = {
     "AWS::Cognito::UserPoolResourceServer",
     "AWS::DynamoDB::Table",
     "AWS::IAM::Role",
+    "AWS::Lambda::Alias",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Function",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
@@ -529,4 +672,7 @@ CONDITIONAL = {
     "StorefrontClient": "OwnUserPool",
     "AdminClient": "OwnUserPool",
     "AlarmTopic": "HasAlarmEmail",
+    # The emulator can't compute with metrics.
+    "ApiErrors": "IsAws",
+    "TableThrottled": "IsAws",
 }

@@ -13,6 +13,9 @@ from urllib.parse import quote, urlencode
 type Event = dict[str, Any]
 type Claims = Mapping[str, str]
 
+# API Gateway's id of every request here.
+REQUEST_ID = "JKJaXmPLvHcESHA="
+
 # No log line may hold this.
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0LW9mLXRoZS1jYWxsZXI.c2lnbmF0dXJl"
 
@@ -75,7 +78,7 @@ def http_event(
                 "sourceIp": "203.0.113.7",
                 "userAgent": "curl/8.9.1",
             },
-            "requestId": "JKJaXmPLvHcESHA=",
+            "requestId": REQUEST_ID,
             "routeKey": route,
             "stage": "$default",
             "time": "16/Jun/2026:13:00:00 +0000",

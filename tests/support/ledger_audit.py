@@ -15,11 +15,13 @@ from tests.support.store_driver import Stored, entry_items
 class Audited:
     """What an account's raw ledger adds up to.
 
-    taken: from lots by refunds and disputes, less what was returned. settled: from grants and held credits, for debts.
+    held: by live holds. taken: from lots by refunds and disputes, less what was returned.
+    settled: from grants and held credits, for debts.
     """
 
     entries: int
     available: int
+    held: int
     granted: int
     spent: int
     expired: int
@@ -89,6 +91,7 @@ def audit(items: Stored, account: str = "acme") -> Audited:
     return Audited(
         entries=len(ledger),
         available=balance,
+        held=sum(held.values()),
         granted=sum(granted.values()),
         spent=sum(spent.values()),
         expired=sum(expired.values()),

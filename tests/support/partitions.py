@@ -9,6 +9,7 @@ PARTITIONS = [
     keys.profile("petshop-1"),
     keys.listed("petshop-1"),
     keys.purchase("petshop-1", "pur_1"),
+    keys.reversed_units("petshop-1", 42),
     keys.customer("petshop-1"),
     keys.manager("petshop-1"),
     keys.manager_session("5d41402a"),

@@ -1,5 +1,6 @@
 """template.yaml as CloudFormation gets it, after SAM's transform."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -28,13 +29,26 @@ def _long_form(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> dict[str,
 _Loader.add_multi_constructor("!", _long_form)
 
 
-def processed(source: str) -> Template:
-    """The template that SAM's transform makes of this source. The address of uploaded code is a placeholder."""
+def long_form(source: str) -> Template:
+    """The template as it is written."""
     template: Template = yaml.load(source, _Loader)  # noqa: S506 - a safe loader
-    for resource in template["Resources"].values():
+    return template
+
+
+def processed(
+    source: str, uploaded: Mapping[str, str] | None = None, parameters: Mapping[str, str] | None = None
+) -> Template:
+    """The template that SAM's transform makes of this source. The address of uploaded code is a placeholder.
+
+    uploaded: other addresses, by logical id. parameters: where they aren't the defaults.
+    """
+    template = long_form(source)
+    for name, resource in template["Resources"].items():
         for uri in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
-            resource["Properties"][uri] = UPLOADED
+            resource["Properties"][uri] = (uploaded or {}).get(name, UPLOADED)
     # The region decides the partition in ARNs, which nothing here depends on.
     translator = Translator({}, Parser(), boto_session=Session(region_name="us-east-1"))
-    made: Template = translator.translate(template, parameter_values={})
+    # CloudFormation gives the transform the values of all parameters.
+    values = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
+    made: Template = translator.translate(template, parameter_values={**values, **(parameters or {})})
     return made

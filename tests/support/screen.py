@@ -77,7 +77,7 @@ def screen(
     language: str = "pt-BR",
     scripts: bool = True,
 ) -> Iterator[Screen]:
-    """A new window that shares nothing with others. scripts: whether JavaScript runs."""
+    """A new window that shares no cookies or storage with other windows. scripts: whether JavaScript is on."""
     context = browser.new_context(
         **DEVICES[device],
         locale=language,

@@ -37,6 +37,7 @@ from prepaid.use_cases.reversing import reverse_charge
 from prepaid.use_cases.sweeping import PIECE_SECONDS
 from prepaid.use_cases.syncing import Outcome, Sync, sync_purchase
 from tests.oracle import stored_form
+from tests.support.template import table_schema
 
 NOW = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -408,6 +409,14 @@ def a_purchase(purchase_id: str = "pur_1", account: str = "acme", **changes: Any
 def a_session(name: str = "a", account: str = "acme", **changes: Any) -> ManagerSession:
     session = ManagerSession(digest=f"digest of {name}", account=account, code_version=1, expires_at=NOW + HOUR)
     return replace(session, **changes)
+
+
+def create_table(table: Table) -> Table:
+    """Create this table, of a new name, with the schema that the template deploys. Returns it."""
+    # On a busy machine the first response can be late: then the client's own retry finds the table.
+    with suppress(table.client.exceptions.ResourceInUseException):
+        table.client.create_table(TableName=table.name, **table_schema())
+    return table
 
 
 def stored(table: Table) -> Stored:

@@ -237,6 +237,10 @@ class PurchaseNotResumable(Refused):
     """The purchase of this key can't be continued. Buy again with a new key."""
 
 
+class PaymentsNotConfigured(Refused):
+    """The operators haven't stored Stripe's keys yet. Nothing was recorded. Once they have, the same key buys."""
+
+
 class PaymentProviderRefused(Refused):
     """Stripe rejects the request until a person fixes the cause. Then the same key buys."""
 
@@ -272,6 +276,7 @@ BY_CODE: dict[str, type[Refused]] = {
     "malformed_body": InvalidRequest,
     "manager_session_invalid": ManagerSessionInvalid,
     "payment_provider_refused": PaymentProviderRefused,
+    "payments_not_configured": PaymentsNotConfigured,
     "purchase_not_cancellable": PurchaseNotCancellable,
     "purchase_not_found": NotFound,
     "purchase_not_resumable": PurchaseNotResumable,

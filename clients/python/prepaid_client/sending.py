@@ -27,7 +27,7 @@ LONGEST_PAUSE_SECONDS = 8.0
 NOT_DONE = frozenset({408, 429})
 RETRIED = NOT_DONE | {500, 502, 503, 504}
 # The same request is refused again until a person has acted.
-NOT_RETRIED = frozenset({"code_locked", "payment_provider_refused"})
+NOT_RETRIED = frozenset({"code_locked", "payment_provider_refused", "payments_not_configured"})
 # Refused before the service looked at the idempotency key: they say nothing about an earlier attempt.
 BEFORE_THE_KEY = frozenset({401, 403})
 # The request never left this machine.

@@ -1,9 +1,16 @@
 """Logs and metrics: one logger, and the metrics for the alarms, in CloudWatch's embedded metric format."""
 
+import logging
+import os
 from enum import StrEnum
 
 from aws_lambda_powertools import Logger
 
+# Lambda's filter for JSON logs, which template.yaml keeps at INFO. Lambda has applied it to the root logger, and
+# Powertools would let it overrule LOG_LEVEL.
+os.environ.pop("AWS_LAMBDA_LOG_LEVEL", None)
+# At INFO, the libraries would write lines of their own.
+logging.getLogger().setLevel(logging.WARNING)
 # One logger per function, shared by all modules.
 logger = Logger()
 
@@ -14,6 +21,7 @@ class Metric(StrEnum):
     INTERNAL_ERRORS = "InternalErrors"
     LOTS_EXPIRED = "LotsExpired"
     PAYMENT_PROVIDER_REFUSALS = "PaymentProviderRefusals"
+    PAYMENTS_NOT_CONFIGURED = "PaymentsNotConfigured"
     PURCHASE_QUARANTINED = "PurchaseQuarantined"
     PURCHASES_HEALED = "PurchasesHealed"
     RECONCILIATION_BEHIND = "ReconciliationBehind"
@@ -22,6 +30,7 @@ class Metric(StrEnum):
     ROWS_VERIFIED = "RowsVerified"
     SWEEP_FAILURES = "SweepFailures"
     VERIFICATION_FINDINGS = "VerificationFindings"
+    WEBHOOKS_REJECTED = "WebhooksRejected"
 
 
 def count(metric: Metric, value: int) -> None:

@@ -40,8 +40,8 @@ RECONCILIATION = (
     Bug(
         "purchases are checked before they are due",
         "read_pending_checks",
-        'first="0", last=keys.pending_check_sort(due, HIGHEST)',
-        'first="0", last=HIGHEST',
+        'first="0", last=keys.pending_check_sort(due, keys.HIGHEST)',
+        'first="0", last=keys.HIGHEST',
         ("test_reconciliation", "test_interrupted_reconciliation"),
     ),
     Bug(

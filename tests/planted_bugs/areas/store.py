@@ -232,7 +232,7 @@ STORE = (
     ),
     Bug(
         "a silent Secrets Manager is asked at every call",
-        "Secret.__call__",
+        "Secret._text_of_age",
         """
             if self._text is None:
                 raise Busy from error

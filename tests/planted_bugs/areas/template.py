@@ -30,4 +30,25 @@ TEMPLATE = (
         '"dynamodb:LeadingKeys": ["VERIFICATION"]',
         ("functions/test_verify",),
     ),
+    Bug(
+        "a changed layer publishes no version",
+        "PrepaidLayer",
+        "PublishLambdaVersion: true",
+        "",
+        ("infra/test_versions",),
+    ),
+    Bug(
+        "a schedule may not start the version that it targets",
+        "ReconcileScheduleRole",
+        "Resource: !Ref ReconcileFunction.Alias",
+        "Resource: !GetAtt ReconcileFunction.Arn",
+        ("infra/test_versions",),
+    ),
+    Bug(
+        "a silent job rings nowhere",
+        "ReconcileSilent",
+        "TreatMissingData: breaching",
+        "TreatMissingData: notBreaching",
+        ("test_expected",),
+    ),
 )

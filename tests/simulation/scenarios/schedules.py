@@ -29,9 +29,9 @@ def due_partitions(bench: Bench) -> list[list[str]]:
 
 
 def verify(bench: Bench, _: Any) -> Outcome:
-    """A pass of the verifier, which must find nothing."""
+    """A pass of the verifier, which must find nothing. Behind a clock that went back, a second pass may be left."""
     answer = bench.service.functions["verify"](SCHEDULED, Context(bench))
-    return (200 if answer["finished"] else 500), {"found": answer["found"]}
+    return (200, {"found": answer["found"]}) if answer["finished"] else (503, {"code": "busy"})
 
 
 def traded(bench: Bench) -> None:

@@ -136,7 +136,7 @@ def put_account(
 
 @account_app.command("code")
 def set_code(account: AccountId) -> None:
-    """Set the manager's code, which is asked for."""
+    """Set the manager's code. The command prompts for it."""
     code = typer.prompt("new code (6 digits)", hide_input=True, confirmation_prompt=True)
     with service("admin", as_json=False) as client:
         client.account(account).put_manager_code(code)

@@ -75,7 +75,7 @@ GATEWAY_REFUSAL = {
 CHALLENGE = Header(name="WWW-Authenticate", description="The token's error. Sent by API Gateway.")
 RETRY_AFTER = Header(
     name="Retry-After",
-    description="Seconds to wait before a retry. Sent with every problem of this status, never by API Gateway itself.",
+    description="Seconds to wait before a retry. Not sent with payments_not_configured, nor by API Gateway itself.",
     schema=INTEGER,
 )
 # Error codes with Retry-After.
@@ -224,11 +224,12 @@ def _headers(headers: tuple[Header, ...]) -> dict[str, Any]:
 
 
 def _problem() -> dict[str, Any]:
+    request_id = {**TEXT, "description": "Quote it to support: every log line of the request carries it."}
     always = {"type": TEXT, "title": TEXT, "status": INTEGER, "detail": TEXT, "code": TEXT}
     return {
         "type": "object",
         "description": "RFC 9457. `code` is stable; some codes add members of their own.",
-        "properties": {**always, **PROBLEM_MEMBERS},
+        "properties": {**always, "request_id": request_id, **PROBLEM_MEMBERS},
         "required": list(always),
         "additionalProperties": True,
     }

@@ -282,7 +282,7 @@ BUY = Route(
         **NO_ACCOUNT,
         **BODY_REFUSALS,
         502: ("payment_provider_refused",),
-        503: ("busy", "payments_unavailable"),
+        503: ("busy", "payments_unavailable", "payments_not_configured"),
     },
     function=buy,
 )
@@ -304,7 +304,7 @@ CANCEL = Route(
         409: ("idempotency_key_reused", "purchase_not_cancellable"),
         413: ("body_too_large",),
         502: ("payment_provider_refused",),
-        503: ("busy", "payments_unavailable"),
+        503: ("busy", "payments_unavailable", "payments_not_configured"),
     },
     function=cancel,
 )

@@ -6,6 +6,7 @@ from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import Answer, Parameter, Route
 from prepaid.deps import Deps
+from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.webhook import verified_event
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.syncing import Sync, follow_event
@@ -19,13 +20,18 @@ class ReceivedAnswer(TypedDict):
 
 def receive(request: Request, deps: Deps) -> Response:
     """POST /v1/webhooks/stripe: sync the event's purchase. Duplicate or unordered events grant a purchase only once."""
-    event = verified_event(
-        request.body,
-        request.headers.get("stripe-signature", ""),
-        deps.webhook_secrets(),
-        now=request.now,
-        tolerance_seconds=deps.webhook_tolerance_seconds,
-    )
+    try:
+        event = verified_event(
+            request.body,
+            request.headers.get("stripe-signature", ""),
+            deps.webhook_secrets(),
+            now=request.now,
+            tolerance_seconds=deps.webhook_tolerance_seconds,
+        )
+    except WebhookRejected:
+        # The alarm WebhooksRejected: with a wrong signing secret, every delivery of Stripe's ends here.
+        count(Metric.WEBHOOKS_REJECTED, 1)
+        raise
     sync = Sync(
         table=deps.table,
         client=deps.stripe(),
@@ -60,7 +66,7 @@ RECEIVE = Route(
         400: ("invalid_webhook", "malformed_body"),
         413: ("body_too_large",),
         502: ("payment_provider_refused",),
-        503: ("busy", "payments_unavailable"),
+        503: ("busy", "payments_unavailable", "payments_not_configured"),
     },
     function=receive,
 )

@@ -5,6 +5,7 @@ PrepaidError
 │   └── WebhookRejected        a delivery without proof that the provider sent it
 ├── Unavailable
 │   └── PaymentsUnavailable    no usable response; a retry may get one
+├── PaymentsNotConfigured      nobody has stored this function's Stripe key or signing secret yet
 └── PaymentsRefused            a permanent rejection; a retry gets the same until an operator fixes the cause
 """
 
@@ -27,6 +28,13 @@ class PaymentsUnavailable(Unavailable):
     """Stripe didn't respond, or its response wasn't usable. Stripe itself retries a webhook delivery."""
 
     code: ClassVar[str] = "payments_unavailable"
+
+
+@dataclass(eq=False)
+class PaymentsNotConfigured(PrepaidError):
+    """Nobody has stored the key or the signing secret yet, so Stripe is not called. The same request succeeds later."""
+
+    code: ClassVar[str] = "payments_not_configured"
 
 
 class SessionUnknown(Exception):

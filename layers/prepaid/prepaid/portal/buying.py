@@ -31,7 +31,7 @@ from prepaid.core.lasting import LOOK_BACK, Duration, credits_per_day, lasts
 from prepaid.core.offers import Offer, offers_in
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
-from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable
+from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused, PaymentsUnavailable
 from prepaid.portal.lines import THIS_PAGE
 from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.pages import check_form_token, form_of, form_token, redirect, typed_code
@@ -149,6 +149,8 @@ def _packs_again(
             failure = Failure(reason="code_stopped", status=409, pack=pack)
         case PurchaseNotResumable():
             failure, nonce = Failure(reason="order_old", status=409, pack=pack), _new_nonce(deps)
+        case PaymentsNotConfigured():
+            failure, reported = Failure(reason="not_configured", status=503, pack=pack), error
         case _:
             problem, reported = problem_response(error), error
             headers = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
@@ -173,6 +175,7 @@ FAILURES = (
     CurrencyMismatch,
     PurchaseNotResumable,
     PaymentsUnavailable,
+    PaymentsNotConfigured,
     PaymentsRefused,
     Busy,
 )

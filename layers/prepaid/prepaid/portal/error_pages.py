@@ -48,7 +48,8 @@ def error_page(error: Exception, event: Mapping[str, Any], deps: Deps, portal: P
     answer = _in_session(what, request, deps, portal) if what in IN_SESSION else None
     if answer is None:
         language, return_url = _reader(error, request, deps, portal)
-        body = render("error.html", language, "UTC", {"what": what, "return_url": return_url}, portal)
+        values = {"what": what, "return_url": return_url, "request_id": request.id}
+        body = render("error.html", language, "UTC", values, portal)
         answer = html(body, portal)
     return replace(answer, status=problem.status, headers={**answer.headers, **headers})
 
@@ -59,7 +60,8 @@ def _in_session(what: str, request: Request, deps: Deps, portal: PortalConfig) -
         visit = visit_of(request, deps)
     except (PortalSessionEnded, Busy):
         return None
-    return page("error_in_session.html", visit, portal, {"tab": None, "here": "/portal", "what": what})
+    values = {"tab": None, "here": "/portal", "what": what, "request_id": request.id}
+    return page("error_in_session.html", visit, portal, values)
 
 
 def _reader(error: Exception, request: Request, deps: Deps, portal: PortalConfig) -> tuple[str, str]:

@@ -18,6 +18,10 @@ FIRST_VERSION = 1
 AGAIN_SECONDS = 10.0
 
 
+class SecretNotSet(Exception):
+    """Nobody has stored a value in the secret yet."""
+
+
 class Secret:
     """One secret's text, read on first use and again after `seconds`.
 
@@ -31,7 +35,10 @@ class Secret:
         self._read_at = 0.0
 
     def __call__(self) -> str:
-        """The text. If it can't be read again, the last text stays valid. Raises Busy if it was never read."""
+        """The text. If it can't be read again, the last text stays valid.
+
+        Raises Busy if it was never read, SecretNotSet if it has no value.
+        """
         return self._text_of_age(self._seconds)
 
     def read_again(self) -> str:
@@ -53,7 +60,13 @@ class Secret:
     def _read(self) -> str:
         if self._client is None:
             self._client = open_secrets_manager()
-        return self._client.get_secret_value(SecretId=self._name)["SecretString"]
+        try:
+            return self._client.get_secret_value(SecretId=self._name)["SecretString"]
+        except self._client.exceptions.ResourceNotFoundException as error:
+            # A value that was there and is gone is a fault, not the first day of a stack.
+            if self._text is None:
+                raise SecretNotSet from error
+            raise
 
 
 def versions_of(text: str) -> dict[int, str]:

@@ -62,7 +62,8 @@ def buy(
     """Record the purchase and create its payment page, once per key.
 
     Raises AccountNotFound, IdempotencyKeyReused, AccountFrozen, AccountClosed, SessionInvalid, InvalidRequest for a
-    pack that isn't on sale, CurrencyMismatch, PurchaseNotResumable, PaymentsRefused, PaymentsUnavailable, Busy.
+    pack that isn't on sale, CurrencyMismatch, PurchaseNotResumable, PaymentsNotConfigured, PaymentsRefused,
+    PaymentsUnavailable, Busy.
     """
     terms, profile = read_account(table, order.account)
     # A retry is recognized before the session, the catalog or anything else is checked (rule 5).
@@ -71,6 +72,8 @@ def buy(
     if purchase is None or purchase.checkout_url is None:
         # Nor does a purchase that was recorded before the account was frozen get its page now.
         require_active(terms)
+    # Before anything is recorded: without a key at Stripe, no purchase begins.
+    stripe = client() if purchase is None else None
     if purchase is None:
         session = require_session(table, order.account, order.manager_session, now=now)
         pack = catalog().pack_on_sale(order.pack, terms.currency)
@@ -95,7 +98,7 @@ def buy(
             assert purchase is not None, "claim and purchase are written together and never deleted"
             replayed = True
     if purchase.checkout_url is None:
-        purchase = _make_page(table, purchase, client(), checkout, profile.name, now)
+        purchase = _make_page(table, purchase, stripe or client(), checkout, profile.name, now)
     return Bought(purchase, replayed)
 
 

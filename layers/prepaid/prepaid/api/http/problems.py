@@ -40,7 +40,7 @@ from prepaid.core.errors import (
     VersionConflict,
     WrongCode,
 )
-from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, WebhookRejected
+from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused, PaymentsUnavailable, WebhookRejected
 
 
 @dataclass(eq=False)
@@ -228,6 +228,10 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
     PaymentsUnavailable: Problem(
         503, lambda _: "The payment provider didn't respond.", headers=lambda _: {"Retry-After": "5"}
     ),
+    # No Retry-After, because an operator must act first. Still 5xx, so that Stripe retries for days.
+    PaymentsNotConfigured: Problem(
+        503, lambda _: "Payments are not set up yet. Once they are, the same request succeeds."
+    ),
     # No Retry-After, because an operator must fix the cause first. Still 5xx, so that Stripe retries for days.
     PaymentsRefused: Problem(
         502, lambda _: "The payment provider rejects this request. Once the cause is fixed, the same request succeeds."
@@ -236,8 +240,11 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
 INTERNAL = Problem(500, lambda _: "Something went wrong on our side.")
 
 
-def problem_response(error: Exception) -> Response:
-    """The response to an error. For an unexpected error it reveals nothing about it."""
+def problem_response(error: Exception, request_id: str = "") -> Response:
+    """The response to an error. For an unexpected error it reveals nothing about it.
+
+    request_id: the gateway's, which both logs carry too; "" for a part of a response.
+    """
     code, problem = code_of(error), _problem(error)
     body = {
         "type": f"urn:prepaid:problem:{code}",
@@ -245,6 +252,7 @@ def problem_response(error: Exception) -> Response:
         "status": problem.status,
         "detail": problem.detail(error),
         "code": code,
+        **({"request_id": request_id} if request_id else {}),
         **problem.members(error),
     }
     headers = {"Content-Type": "application/problem+json", **problem.headers(error)}

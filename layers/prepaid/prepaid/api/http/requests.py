@@ -32,9 +32,11 @@ class Caller:
 class Request:
     """One request. headers: names in lower case. body: raw bytes. now: the time of the whole request.
 
-    domain: the name under which the gateway received the request, which the caller can't forge.
+    id: the gateway's, in its log, the function's log and every error. domain: the name under which the gateway
+    received the request, which the caller can't forge.
     """
 
+    id: str
     method: str
     domain: str
     caller: Caller | None
@@ -51,6 +53,7 @@ def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -
     context = event.get("requestContext", {})
     method = str(context.get("http", {}).get("method", ""))
     return Request(
+        id=request_id_of(event),
         method=method,
         domain=str(context.get("domainName", "")),
         caller=_caller(event),
@@ -62,6 +65,11 @@ def request_from(event: Mapping[str, Any], now: datetime, max_body_bytes: int) -
         body=b"" if method in ("GET", "HEAD") else _raw_body(event, max_body_bytes),
         now=now,
     )
+
+
+def request_id_of(event: Mapping[str, Any]) -> str:
+    """The gateway's id of a request, which callers see in every error; "" without one."""
+    return str(event.get("requestContext", {}).get("requestId", ""))
 
 
 def account_of(request: Request) -> str:

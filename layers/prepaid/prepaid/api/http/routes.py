@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from prepaid.api.http.problems import problem_response
-from prepaid.api.http.requests import ACCOUNT_ID, IDEMPOTENCY_KEY, Request
+from prepaid.api.http.requests import ACCOUNT_ID, IDEMPOTENCY_KEY, Request, request_id_of
 from prepaid.api.http.responses import Response
 from prepaid.deps import Deps
 
@@ -69,9 +69,9 @@ class Route:
         """The route's key in API Gateway's events: method and path."""
         return f"{self.method} {self.path}"
 
-    def refuse(self, error: Exception, _event: Mapping[str, Any], _deps: Deps) -> Response:
+    def refuse(self, error: Exception, event: Mapping[str, Any], _deps: Deps) -> Response:
         """The response to an error: a problem."""
-        return problem_response(error)
+        return problem_response(error, request_id_of(event))
 
 
 ACCOUNT = Parameter(

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prepaid.api.http.problems import RouteNotFound, code_of, problem_response
-from prepaid.api.http.requests import Request, request_from
+from prepaid.api.http.requests import Request, request_from, request_id_of
 from prepaid.api.http.responses import Response, to_gateway
 from prepaid.core.errors import Refused, Unavailable
 from prepaid.deps import Deps, with_deadline
-from prepaid.payments.errors import PaymentsRefused
+from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused
 from prepaid.telemetry import Metric, count, logger
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def serve(
     @logger.inject_lambda_context(clear_state=True)
     def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
         key = str(event.get("routeKey", ""))
-        logger.append_keys(route=key)
+        # The key under which the gateway's own log has it, too.
+        logger.append_keys(route=key, request_id=request_id_of(event))
         route = routes_by_key.get(key)
         try:
             request = request_from(event, deps.clock(), max_body_bytes)
@@ -77,6 +78,10 @@ def _log_error(error: Exception, about: dict[str, Any]) -> None:
         logger.info("refused", extra=about)
     elif isinstance(error, Unavailable):
         logger.warning("unavailable", extra=about, exc_info=error)
+    elif isinstance(error, PaymentsNotConfigured):
+        # The first day of a stack, not a failure: ApiErrors leaves out what is counted here.
+        logger.warning("payments not configured", extra=about)
+        count(Metric.PAYMENTS_NOT_CONFIGURED, 1)
     elif isinstance(error, PaymentsRefused):
         logger.error("payment provider refused", extra=about, exc_info=error)
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
@@ -88,11 +93,11 @@ def _log_error(error: Exception, about: dict[str, Any]) -> None:
 def _refusal(route: Served | None, error: Exception, event: Mapping[str, Any], deps: Deps) -> Response:
     """The route's response to an error; a problem if the route itself can't respond."""
     if route is None:
-        return problem_response(error)
+        return problem_response(error, request_id_of(event))
     try:
         return route.refuse(error, event, deps)
     except Exception as second:  # noqa: BLE001 - even a broken error page must not leak what is wrong with it
-        response = problem_response(second)
+        response = problem_response(second, request_id_of(event))
         _log_error(second, {"status": response.status, "code": code_of(second)})
         return response
 

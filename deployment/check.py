@@ -1,0 +1,365 @@
+"""`make check-deployed`: says in words what a deployed stack lacks, and how to mend it.
+
+CloudFormation reports success for a stack that nobody can call: without routes, without a receiver of its alarms,
+without Stripe's keys. Each check here looks at one of these in AWS itself.
+"""
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import stripe
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployment.settings import ROOT, SettingsError, read_environment, read_template
+
+ALIAS = "live"
+ANSWER_SECONDS = 30
+# What a route without a token answers to a stranger: anything of its own, but no failure.
+FAILED = 500
+NOT_CONFIGURED = "payments_not_configured"
+KEYS = ("Checkout", "PurchaseWebhook", "Reconcile")
+# What nothing may replace, see stack-policy.json.
+PROTECTED = "LogicalResourceId/Table"
+
+type Client = Callable[[str], Any]
+type Answer = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A deployed stack. client: opens an AWS client. template: as it is in this repository.
+
+    parameters, outputs: of the stack. resources: physical ids by logical id. facts: what DescribeStacks says.
+    """
+
+    client: Client
+    template: Mapping[str, Any]
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+    resources: Mapping[str, str]
+    facts: Mapping[str, Any]
+    api_url: str
+
+    def of_type(self, kind: str) -> list[str]:
+        """The logical ids of the template's resources of one type that the stack has."""
+        return [
+            name for name, made in self.template["Resources"].items() if made["Type"] == kind and name in self.resources
+        ]
+
+
+def read_stack(client: Client, name: str, template: Mapping[str, Any], api_url: str | None = None) -> Stack:
+    """The stack as AWS describes it. Raises SettingsError if there is none."""
+    formation = client("cloudformation")
+    try:
+        [facts] = formation.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        raise SettingsError(f"there is no stack {name}: {error.response['Error']['Message']}") from error
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in facts.get("Outputs", [])}
+    pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
+    return Stack(
+        client=client,
+        template=template,
+        parameters={given["ParameterKey"]: given.get("ParameterValue", "") for given in facts.get("Parameters", [])},
+        outputs=outputs,
+        resources={
+            made["LogicalResourceId"]: made.get("PhysicalResourceId", "")
+            for page in pages
+            for made in page["StackResourceSummaries"]
+        },
+        facts=facts,
+        api_url=api_url or outputs["ApiUrl"],
+    )
+
+
+def expected_routes(template: Mapping[str, Any]) -> dict[str, tuple[str, ...] | None]:
+    """The scopes of each route of the template, by its key; None for one without a token."""
+    routes: dict[str, tuple[str, ...] | None] = {}
+    for made in template["Resources"].values():
+        if made["Type"] != "AWS::Serverless::Function":
+            continue
+        for event in made["Properties"].get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                route = event["Properties"]
+                scopes = route["Auth"].get("AuthorizationScopes")
+                routes[f"{route['Method']} {route['Path']}"] = tuple(scopes) if scopes else None
+    return routes
+
+
+# ---- The checks: each yields what is missing ----
+
+
+def check_stack(stack: Stack) -> Iterator[str]:
+    """The last deployment succeeded, and the stack is protected."""
+    status = stack.facts["StackStatus"]
+    if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        yield f"the stack is in {status}: the last deployment failed; its events in CloudFormation say why"
+    if not stack.facts.get("EnableTerminationProtection"):
+        yield "the stack can be deleted: make deploy switches termination protection on"
+    # SAM gives the layer's version another name.
+    made = {name: one for name, one in stack.template["Resources"].items() if "LayerVersion" not in one["Type"]}
+    for name in sorted(name for name in made if "Condition" not in made[name] and name not in stack.resources):
+        yield f"the stack has no {name}, which template.yaml has: deploy again"
+    policy = stack.client("cloudformation").get_stack_policy(StackName=stack.facts["StackName"])
+    if PROTECTED not in policy.get("StackPolicyBody", ""):
+        yield "a deployment may replace the table: make deploy sets deployment/stack-policy.json"
+
+
+def check_routes(stack: Stack) -> Iterator[str]:
+    """API Gateway has every route, with its authorizer and scopes."""
+    gateway, api = stack.client("apigatewayv2"), stack.outputs["ApiId"]
+    found = {
+        route["RouteKey"]: route
+        for page in gateway.get_paginator("get_routes").paginate(ApiId=api)
+        for route in page["Items"]
+    }
+    expected = expected_routes(stack.template)
+    for key in sorted(expected.keys() - found.keys()):
+        yield f"API Gateway has no route {key}: deploy again, and read the API's import warnings"
+    for key in sorted(found.keys() - expected.keys()):
+        yield f"API Gateway has a route that the template doesn't have: {key}"
+    for key in sorted(expected.keys() & found.keys()):
+        scopes, route = expected[key], found[key]
+        wanted = "NONE" if scopes is None else "JWT"
+        if route.get("AuthorizationType", "NONE") != wanted:
+            yield f"{key} has authorization {route.get('AuthorizationType', 'NONE')} instead of {wanted}"
+        if set(route.get("AuthorizationScopes", [])) != set(scopes or ()):
+            asked = sorted(route.get("AuthorizationScopes", []))
+            yield f"{key} asks for the scopes {asked} instead of {sorted(scopes or ())}"
+    authorizers = gateway.get_authorizers(ApiId=api)["Items"]
+    if len(authorizers) != 1 or not all(authorizers[0]["JwtConfiguration"].get("Audience") or [""]):
+        yield "the API must have one authorizer with an audience: without it, every token is refused"
+
+
+def check_answers(stack: Stack) -> Iterator[str]:
+    """Each route answers a request without a token: 401, or a route without a token with something of its own."""
+    for key, scopes in sorted(expected_routes(stack.template).items()):
+        method, _, path = key.partition(" ")
+        # ANY stands for the methods that no other route names.
+        method = "DELETE" if method == "ANY" else method
+        status, body = ask(method, stack.api_url + path.replace("{", "").replace("}", ""))
+        if scopes is not None and status != 401:  # noqa: PLR2004
+            yield f"{key} answers {status} without a token instead of 401"
+        if scopes is None and NOT_CONFIGURED in body:
+            continue
+        if scopes is None and (status >= FAILED or body == '{"message":"Not Found"}'):
+            yield f"{key} answers {status}: {body[:100]}"
+
+
+def ask(method: str, url: str) -> Answer:
+    """The answer to an empty request. (0, reason) if there was none."""
+    request = urllib.request.Request(url, method=method, data=b"" if method in {"POST", "PUT", "PATCH"} else None)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+            return answer.status, answer.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+    except OSError as error:
+        return 0, str(error)
+
+
+def check_functions(stack: Stack) -> Iterator[str]:
+    """Callers reach the code, layer and settings that were deployed last."""
+    functions = stack.client("lambda")
+    for name in stack.of_type("AWS::Serverless::Function"):
+        function = stack.resources[name]
+        try:
+            live = functions.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
+        except ClientError as error:
+            yield f"{name} has no alias {ALIAS}: {error.response['Error']['Code']}"
+            continue
+        newest = functions.get_function_configuration(FunctionName=function)
+        for what in ("CodeSha256", "Layers", "Environment"):
+            if _compared(live.get(what)) != _compared(newest.get(what)):
+                yield f"{name}: callers reach version {live['Version']}, whose {what} isn't the last deployed one"
+        weights = functions.get_alias(FunctionName=function, Name=ALIAS).get("RoutingConfig") or {}
+        if weights.get("AdditionalVersionWeights"):
+            yield f"{name}: a canary is running; ask again when it has ended"
+
+
+def _compared(value: Any) -> str:
+    # CodeSize differs between the copies of a layer's description.
+    if isinstance(value, list):
+        value = [layer["Arn"] for layer in value]
+    return json.dumps(value, sort_keys=True)
+
+
+def check_schedules(stack: Stack) -> Iterator[str]:
+    """Each scheduled job is enabled and starts the version in use."""
+    scheduler = stack.client("scheduler")
+    for name in stack.of_type("AWS::Serverless::Function"):
+        for event, made in stack.template["Resources"][name]["Properties"].get("Events", {}).items():
+            if made["Type"] != "ScheduleV2":
+                continue
+            physical = stack.resources.get(f"{name}{event}")
+            if not physical:
+                yield f"{name} has no schedule: nothing starts it"
+                continue
+            schedule = scheduler.get_schedule(Name=physical.rpartition("/")[2])
+            if schedule["State"] != "ENABLED":
+                yield f"the schedule of {name} is {schedule['State']}"
+            if not schedule["Target"]["Arn"].endswith(f":{ALIAS}"):
+                yield f"the schedule of {name} starts {schedule['Target']['Arn']} instead of its alias {ALIAS}"
+
+
+def check_alarms(stack: Stack) -> Iterator[str]:
+    """Every alarm exists, rings somewhere, and is quiet."""
+    expected = stack.of_type("AWS::CloudWatch::Alarm")
+    ids = {stack.resources[name]: name for name in expected}
+    pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    alarms = {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
+    for missing in sorted(set(ids) - set(alarms)):
+        yield f"the alarm {ids[missing]} is gone"
+    present = {ids[name]: alarm for name, alarm in alarms.items() if name in ids}
+    for name, alarm in sorted(present.items()):
+        if alarm.get("StateValue") == "ALARM":
+            yield f"the alarm {name} is ringing: docs/operating.md says what it means"
+    topic = stack.outputs.get("AlarmTopicArn")
+    if topic is None:
+        yield "NOBODY HEARS THE ALARMS: set AlarmEmail in samconfig.toml"
+        return
+    silent = sorted(name for name, alarm in present.items() if topic not in alarm.get("AlarmActions", []))
+    if silent:
+        yield f"these alarms notify nobody: {', '.join(silent)}"
+    listed = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    if not [one for one in listed if one["SubscriptionArn"].startswith("arn:")]:
+        yield "nobody has confirmed the subscription to the alarms: click the link in AWS's email"
+
+
+def check_table(stack: Stack) -> Iterator[str]:
+    """The ledger can be restored, and can't be deleted."""
+    dynamodb, name = stack.client("dynamodb"), stack.outputs["TableName"]
+    table = dynamodb.describe_table(TableName=name)["Table"]
+    if not table.get("DeletionProtectionEnabled"):
+        yield f"the table {name} can be deleted: switch its deletion protection on"
+    backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    if recovery != "ENABLED":
+        yield f"the table {name} can't be restored to a point in time: switch point-in-time recovery on"
+    if dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("AttributeName") != "ttl":
+        yield f"the table {name} keeps ended sessions: switch TTL on for the attribute ttl"
+
+
+def check_payments(stack: Stack) -> Iterator[str]:
+    """Each Stripe secret is stored, of the right mode, and a payment page can be opened."""
+    secrets = stack.client("secretsmanager")
+    values: dict[str, dict[str, Any]] = {}
+    for name in KEYS:
+        output = f"{name}StripeSecretArn"
+        try:
+            text = secrets.get_secret_value(SecretId=stack.outputs[output])["SecretString"]
+            values[name] = dict(json.loads(text))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            yield f"nobody has stored Stripe's key of {name}: write it into the secret of the output {output}"
+        except (ValueError, TypeError):
+            yield f"the secret of the output {output} is no JSON object"
+    mode = "live" if stack.parameters.get("StripeLiveMode") == "true" else "test"
+    for name, value in values.items():
+        key = str(value.get("api_key", ""))
+        if f"_{mode}_" not in key:
+            yield f"Stripe's key of {name} is not one of the {mode} mode that StripeLiveMode says"
+    if "PurchaseWebhook" in values and not values["PurchaseWebhook"].get("webhook_secrets"):
+        yield "nobody has stored the webhook's signing secret: every delivery is refused"
+    if values.get("Checkout", {}).get("api_key"):
+        yield from open_page(stack, str(values["Checkout"]["api_key"]))
+
+
+def open_page(stack: Stack, key: str) -> Iterator[str]:
+    """Stripe opens a payment page with the methods of the deployment. It is closed at once, and nobody is charged."""
+    base = stack.parameters.get("StripeApiBase", "https://api.stripe.com")
+    client = stripe.StripeClient(key, base_addresses={"api": base}, max_network_retries=1)
+    methods = [name for name in stack.parameters["PaymentMethods"].split(",") if name]
+    parameters: Any = {
+        "mode": "payment",
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": "brl",
+                    "unit_amount": 1000,
+                    "product_data": {"name": "make check-deployed"},
+                },
+            }
+        ],
+        "allowed_payment_method_types": methods,
+        "success_url": stack.parameters["ReturnUrl"],
+        "client_reference_id": "check-deployed",
+    }
+    try:
+        session = client.v1.checkout.sessions.create(parameters)
+        client.v1.checkout.sessions.expire(session.id)
+    except stripe.StripeError as error:
+        yield f"Stripe opens no payment page: {error.user_message or type(error).__name__}"
+
+
+CHECKS: tuple[tuple[str, Callable[[Stack], Iterator[str]]], ...] = (
+    ("stack", check_stack),
+    ("routes", check_routes),
+    ("answers", check_answers),
+    ("functions", check_functions),
+    ("schedules", check_schedules),
+    ("alarms", check_alarms),
+    ("table", check_table),
+    ("payments", check_payments),
+)
+
+
+def missing(stack: Stack) -> list[str]:
+    """What the stack lacks, one sentence each, with the check's name in front."""
+    found = []
+    for name, check in CHECKS:
+        try:
+            found += [f"{name}: {sentence}" for sentence in check(stack)]
+        except (BotoCoreError, ClientError, KeyError) as error:
+            # One right that the caller lacks must not hide what the other checks find.
+            found.append(f"{name}: could not be checked: {type(error).__name__}: {error}")
+    return found
+
+
+def deployed(environment: str) -> Stack:
+    """The stack of an environment, with the shell's credentials."""
+    settings = read_environment(environment)
+    session: Any = boto3.Session(region_name=settings.region)
+    return read_stack(session.client, settings.stack_name, read_template())
+
+
+def local(name: str) -> Stack:
+    """The stack of a running `make run`."""
+    file = ROOT / ".local" / f"{name}.json"
+    if not file.exists():
+        raise SettingsError(f"no local stack {name} is running; name an environment with ENV=staging or ENV=prod")
+    addresses = json.loads(file.read_text("utf-8"))
+    session: Any = boto3.Session("test", "test", region_name="us-east-1")
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=addresses["aws_endpoint_url"])
+
+    return read_stack(client, "prepaid", read_template(), addresses["api_url"])
+
+
+def main() -> int:
+    """0 if nothing is missing."""
+    parser = argparse.ArgumentParser(prog="make check-deployed", description=__doc__)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--environment", help="a section of samconfig.toml (ENV=)")
+    which.add_argument("--local", help="the name of a running local stack (STACK=)")
+    chosen = parser.parse_args()
+    stack = deployed(chosen.environment) if chosen.environment else local(chosen.local)
+    sentences = missing(stack)
+    print("\n".join(f"- {sentence}" for sentence in sentences) or f"{stack.facts['StackName']}: nothing is missing")
+    return 1 if sentences else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SettingsError as error:
+        sys.exit(f"make check-deployed: {error}")

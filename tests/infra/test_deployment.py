@@ -1,0 +1,162 @@
+"""What `make build` and `make deploy` do before AWS is asked: architecture, parameters, marks and protection."""
+
+import json
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deployment.build import architecture_of, machine_of
+from deployment.deploy import POLICY, deploy_arguments, protect
+from deployment.marks import mark
+from deployment.settings import Environment, SettingsError, every_parameter, read_environment, read_template
+from tests.support.described_aws import DescribedAws
+from tests.support.expected_template import PARAMETERS, RETAINED
+
+ROOT = Path(__file__).parents[2]
+
+
+def library(folder: Path, name: str, machine: int) -> Path:
+    file = folder / name
+    file.write_bytes(b"\x7fELF" + bytes(14) + struct.pack("<H", machine) + bytes(20))
+    return file
+
+
+def environment(**parameters: str) -> Environment:
+    return Environment(name="test", stack_name="prepaid-test", region=None, parameters=parameters)
+
+
+# ---- One architecture ----
+
+
+def test_the_architecture_is_read_from_compiled_files(tmp_path: Path) -> None:
+    library(tmp_path, "one.cpython-313-aarch64-linux-gnu.so", 183)
+    (tmp_path / "not-compiled.so.txt").write_text("text")
+
+    assert architecture_of(tmp_path) == "arm64"
+    assert machine_of(library(tmp_path, "other", 62)) == "x86_64"
+
+
+@pytest.mark.parametrize("machines", [(), (183, 62)])
+def test_a_layer_of_no_or_two_architectures_is_refused(tmp_path: Path, machines: tuple[int, ...]) -> None:
+    for machine in machines:
+        library(tmp_path, f"{machine}.so", machine)
+
+    with pytest.raises(SettingsError, match="one architecture"):
+        architecture_of(tmp_path)
+
+
+def test_nothing_but_the_build_says_the_architecture() -> None:
+    with pytest.raises(SettingsError, match="make build ARCHITECTURE"):
+        every_parameter(environment(Architecture="x86_64"), read_template(), "arm64")
+
+
+# ---- Environments ----
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_an_environment_names_parameters_that_exist(name: str) -> None:
+    parameters = every_parameter(read_environment(name), read_template(), "arm64")
+
+    assert set(parameters) == set(PARAMETERS)
+    assert parameters["Architecture"] == "arm64"
+
+
+def test_staging_and_prod_are_two_stacks() -> None:
+    staging, prod = read_environment("staging"), read_environment("prod")
+
+    assert staging.stack_name != prod.stack_name
+    assert staging.parameters["StripeLiveMode"] == "false"
+    assert (prod.parameters["StripeLiveMode"], prod.parameters["Canary"]) == ("true", "true")
+
+
+def test_an_unknown_environment_or_parameter_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="it has prod, staging"):
+        read_environment("production")
+    with pytest.raises(SettingsError, match="no parameter AlarmMail"):
+        every_parameter(environment(AlarmMail="ops@example.com"), read_template(), "arm64")
+
+
+def test_a_changed_default_reaches_a_stack_that_exists() -> None:
+    """CloudFormation keeps the old value of a parameter that a deployment doesn't send."""
+    template = read_template()
+    template["Parameters"]["ThrottleRate"]["Default"] = 750
+
+    sent = every_parameter(environment(), template, "arm64")
+
+    assert sent["ThrottleRate"] == "750"
+
+
+def test_a_value_keeps_its_spaces_and_may_be_empty(tmp_path: Path) -> None:
+    config = tmp_path / "samconfig.toml"
+    config.write_text(
+        '[test.deploy.parameters]\nstack_name = "s"\n'
+        'parameter_overrides = ["SweepSchedule=\\"rate(2 hours)\\"", "PortalUrl=\\"\\""]\n'
+    )
+
+    parameters = read_environment("test", config).parameters
+
+    assert parameters == {"SweepSchedule": "rate(2 hours)", "PortalUrl": ""}
+    assert 'SweepSchedule="rate(2 hours)"' in deploy_arguments("test", parameters, [])
+
+
+def test_parameters_of_the_command_line_would_replace_all() -> None:
+    with pytest.raises(SettingsError, match="samconfig"):
+        deploy_arguments("staging", {}, ["--parameter-overrides", "LogLevel=DEBUG"])
+
+
+# ---- A version for every change ----
+
+
+def built(folder: Path) -> Path:
+    for name in ("ConsumeFunction", "VerifyFunction"):
+        (folder / name).mkdir()
+        (folder / name / "app.py").write_text("handler = None\n")
+    (folder / "PrepaidLayer").mkdir()
+    return folder
+
+
+def test_a_changed_parameter_changes_every_functions_code(tmp_path: Path) -> None:
+    build = built(tmp_path)
+    first = {file: file.read_bytes() for file in mark(build, {"ReturnUrl": "https://a.example.com"})}
+
+    second = {file: file.read_bytes() for file in mark(build, {"ReturnUrl": "https://b.example.com"})}
+
+    assert {file.parent.name for file in first} == {"ConsumeFunction", "VerifyFunction"}
+    assert all(first[file] != second[file] for file in first)
+
+
+def test_the_same_parameters_leave_the_same_code(tmp_path: Path) -> None:
+    build = built(tmp_path)
+    first = [file.read_bytes() for file in mark(build, {"A": "1", "B": "2"})]
+
+    assert [file.read_bytes() for file in mark(build, {"B": "2", "A": "1"})] == first
+
+
+# ---- Protection ----
+
+
+def test_a_release_can_replace_nothing_that_outlives_it() -> None:
+    allowed, denied = json.loads(POLICY.read_text("utf-8"))["Statement"]
+
+    assert (allowed["Effect"], allowed["Action"], allowed["Resource"]) == ("Allow", "Update:*", "*")
+    assert (denied["Effect"], denied["Action"]) == ("Deny", ["Update:Replace", "Update:Delete"])
+    assert {name.removeprefix("LogicalResourceId/") for name in denied["Resource"]} == RETAINED | {"CursorSecret"}
+
+
+def test_a_deployed_stack_is_protected() -> None:
+    aws = DescribedAws({"SetStackPolicy": {}, "UpdateTerminationProtection": {"StackId": "prepaid"}})
+
+    protect(aws.client("cloudformation"), "prepaid")
+
+    [(_, policy), (_, protection)] = aws.asked
+    assert policy == {"StackName": "prepaid", "StackPolicyBody": POLICY.read_text("utf-8")}
+    assert protection == {"StackName": "prepaid", "EnableTerminationProtection": True}
+
+
+def test_make_names_the_environment_of_a_deployment() -> None:
+    shown = subprocess.run(["make", "-n", "deploy", "ENV=prod"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "deployment.build --architecture arm64" in shown.stdout
+    assert "deployment.deploy --environment prod" in shown.stdout

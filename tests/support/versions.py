@@ -1,0 +1,93 @@
+"""Versions of the service, each in a process of its own at one table, as during a deployment."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from tests.support.api import CLIENTS, Answer, Api, Request
+from tests.support.gateway_events import Event, http_event
+from tests.support.template import functions_by_route
+
+ROOT = Path(__file__).parents[2]
+WORKER = Path(__file__).with_name("version_worker.py")
+FUNCTION_OF = functions_by_route()
+
+
+def version_of(commit: str, folder: Path) -> Path:
+    """The layer and the functions of a commit, in the folder.
+
+    A shallow clone lacks the commit. Its oldest commit is then the nearest to it.
+    """
+    if run_git("cat-file", "-e", f"{commit}^{{commit}}").returncode != 0:
+        commit = run_git("rev-list", "--max-parents=0", "HEAD").stdout.split()[0].decode()
+    archived = run_git("archive", "--format=tar", commit, "layers/prepaid/prepaid", "functions")
+    assert archived.returncode == 0, archived.stderr.decode()
+    with tarfile.open(fileobj=BytesIO(archived.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def run_git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)
+
+
+@dataclass(kw_only=True)
+class Version(Api):
+    """A client that reaches one version only. account: the one that its requests are about."""
+
+    process: "subprocess.Popen[str]"
+    account: str = "acme"
+
+    def __call__(self, route: str, account: str | None = "acme", **asked: Any) -> Answer:
+        return super().__call__(route, self.account if account == "acme" else account, **asked)
+
+    def ask(self, request: Request) -> Answer:
+        event = http_event(
+            request.route,
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            claims=CLIENTS[request.by] if isinstance(request.by, str) else request.by,
+            body=request.body,
+        )
+        return self.send(event)
+
+    def send(self, event: Event) -> Answer:
+        response = self.call(FUNCTION_OF[event["routeKey"]], event)
+        text = response.get("body", "")
+        headers = {name.lower(): value for name, value in response["headers"].items()}
+        body = json.loads(text) if "json" in headers.get("content-type", "") else text
+        return Answer(response["statusCode"], headers, body, text)
+
+    def call(self, function: str, event: Any) -> dict[str, Any]:
+        """What a function's handler returns."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({"function": function, "event": event}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, f"{function} ended its process"
+        result: dict[str, Any] = json.loads(line)
+        return result
+
+
+@contextmanager
+def running(tree: Path, environment: Mapping[str, str]) -> Iterator[Version]:
+    """The version in this tree, for the length of a with block. environment: what its functions are deployed with."""
+    env = {**os.environ, **environment, "PYTHONPATH": str(tree / "layers" / "prepaid")}
+    # -P: without it, this folder's modules could be taken for packages of the same name.
+    command = [sys.executable, "-P", str(WORKER), str(tree)]
+    with subprocess.Popen(
+        command, env=env, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Version(process=process)
+        assert process.stdin
+        process.stdin.close()
