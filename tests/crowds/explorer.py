@@ -214,9 +214,9 @@ class Search:
             rest.remove(late)
             yield node._replace(table=table, under_way=tuple(rest))
         if node.removed < self.scenario.removed:
-            table = self._tables[node.table]
-            for key in (key for key in table if key[0].startswith("WAIT#")):
-                left = {other: item for other, item in table.items() if other != key}
+            items = self._tables[node.table]
+            for key in (key for key in items if key[0].startswith("WAIT#")):
+                left = {other: item for other, item in items.items() if other != key}
                 yield node._replace(table=self._keep(left), removed=node.removed + 1)
         if node.seconds < self.scenario.seconds:
             yield node._replace(seconds=self.scenario.seconds)

@@ -8,6 +8,7 @@ from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import KeyEffect
 from tests.oracle.manager_code import SESSION_MILLISECONDS, ManagerCode
+from tests.oracle.requests import Debit
 from tests.oracle.rows import HOLD_NUMBER, NUMBER
 from tests.simulation.writes.commit import Change, Commit, KnownSession, plain
 
@@ -67,7 +68,7 @@ def _check_claim_of_carried(commit: Commit, partition: str, new: Json) -> None:
     must(
         commit.last_own < number <= ledger.number, f"{partition} names entry {number}, which is not in its transaction"
     )
-    assert owner.request is not None
+    assert isinstance(owner.request, Debit)
     must(rules.is_asked_by(ledger.lines[number - 1], owner.request), f"{partition} names an entry of another request")
     must(key not in ledger.effects, f"{partition}: a second effect")
     ledger.effects[key] = KeyEffect(owner.signature, owner, number=number)

@@ -443,8 +443,8 @@ def _look(asking: Asking, place: int) -> View:
         limit=MAX_ROWS,
         newest_first=True,
     )
-    digests = {digest_of_key_in(item) for item in items}
-    return View(tail_from_item(items[0]), keys.entry_number(items[-1]["SK"]["S"]), digests - {None})
+    digests = {digest for item in items if (digest := digest_of_key_in(item))}
+    return View(tail_from_item(items[0]), keys.entry_number(items[-1]["SK"]["S"]), digests)
 
 
 def _read_waiting(asking: Asking, view: View, version: int) -> list[Waiting]:
