@@ -81,11 +81,12 @@ ROW_TTL = timedelta(minutes=10)
 # How many entries below its own place a request looks for rows. A row that is further behind is appended by its owner.
 REACH = 64
 MAX_ROWS = 400
-# How often a request lets the owners of older rows go first: once more than there are. They may have been killed.
-MAX_YIELDS = 4
-# A pause is so many times as long as the request's own last write, within these bounds.
-PAUSE_FACTOR = 2.5
-SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.5
+# How often a request looks at its claim only, while the owner of an older row is about to append. It may be killed.
+MAX_YIELDS = 3
+# A pause is so many times as long as the request's own last write, within these bounds: time for others to leave their
+# rows, and, for a request that lets another one go first, for that one to read and append.
+PAUSE_FACTOR, TURN_FACTOR = 2.5, 8.0
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.75
 # For the mark of a request whose own time is up.
 MARK_SECONDS = 0.25
 CROWDED_SECONDS = 1.0
@@ -326,14 +327,18 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
     began = clock()
     if row:
         _leave(asking, row)
-    seconds, yields, alone = clock() - began, 0, True
+    seconds, alone, yielded = clock() - began, True, False
+    yields = MAX_YIELDS if row and _is_behind(asking, row) else 0
     for _ in range(MAX_ATTEMPTS):
-        _pause(asking.table.deadline, seconds)
+        _pause(asking.table.deadline, seconds * (TURN_FACTOR if yields else PAUSE_FACTOR))
         if row:
             _read_effects(asking)
         if not _unanswered(asking):
             asking.crowds.note(asking.account_id)
             return _answers(asking)
+        if yields:
+            yields -= 1
+            continue
         view = _look(asking, place)
         part = _compose(asking, view.tail)
         if row and not part.claims:
@@ -345,8 +350,8 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
             return part.outcomes
         waiting = _read_waiting(asking, view, part.catalog.version)
         older = _count_older(row, part, waiting) if row else 0
-        if older and yields < min(older + 1, MAX_YIELDS):
-            yields += 1
+        if older and not yielded:
+            yields, yielded = min(older + 1, MAX_YIELDS), True
             continue
         _carry(asking, part, waiting)
         began = clock()
@@ -356,13 +361,13 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
             else:
                 asking.crowds.note(asking.account_id)
             return part.outcomes
-        seconds, yields, alone = clock() - began, 0, False
+        seconds, yields, yielded, alone = clock() - began, 0, False, False
     raise Busy
 
 
 def _pause(deadline: Deadline, seconds: float) -> None:
-    """Give the others as long as a write takes. Raises Busy when the deadline passes meanwhile."""
-    pause = min(max(seconds * PAUSE_FACTOR, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+    """Give the others about so long. Raises Busy when the deadline passes meanwhile."""
+    pause = min(max(seconds, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
     pause *= 0.75 + deadline.jitter() / 2
     if deadline.clock() + pause >= deadline.at:
         raise Busy
@@ -508,6 +513,13 @@ def _leave(asking: Asking, row: Item) -> None:
 def _mark(asking: Asking, row: Item) -> None:
     """Put a mark in the row's place, whatever is there. Raises Busy."""
     put(asking.table, {"Item": {name: row[name] for name in ("PK", "SK", "ttl")}})
+
+
+def _is_behind(asking: Asking, row: Item) -> bool:
+    """Whether another request waits that left its row earlier, and at the same entry. Raises Busy."""
+    place = row["SK"]["S"].partition("#")[0]
+    items = query(asking.table, row["PK"]["S"], first=place, last=row["SK"]["S"], limit=1)
+    return bool(items) and items[0]["SK"] != row["SK"] and "debit" in items[0]
 
 
 def _unanswered(asking: Asking) -> list[str]:
