@@ -129,6 +129,13 @@ CROWDS = (
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
+        "a request lets others go first for ever",
+        "_take_turns",
+        "yields -= 1",
+        "",
+        ("test_every_interleaving_keeps_the_rules",),
+    ),
+    Bug(
         "a row of another form is read",
         "waiting_from_item",
         'if item["form"]["N"] != str(ROW_FORM): return None',

@@ -54,8 +54,8 @@ LOOKUPS = (
     ),
     Bug(
         "a batch forgets what its own items have spent",
-        "_compose",
-        "account = own.after",
+        "debits:add",
+        "self.account = own.after",
         "",
         ("functions/test_batches",),
     ),
