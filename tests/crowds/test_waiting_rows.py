@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from prepaid.core.errors import Busy, InsufficientCredits
-from prepaid.store import keys
 from prepaid.store.debits import MAX_CARRIED, ROW_LIFE
 from prepaid.store.dynamodb import put
-from prepaid.store.items import key_digest
 from prepaid.store.ledger import read_tail
 from tests.simulation.line import off_the_wire
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import NOW, FakeTime, Stored, StoreDriver, claim_keys
+from tests.support.waiting_rows import a_waiting_row
 from tests.support.whole_table import WholeTable
 
 MILLISECONDS = int(NOW.timestamp() * 1000)
@@ -36,16 +35,7 @@ def stored(table: Any) -> Stored:
 def waits(driver: StoreDriver, key: str, debit: str | None = None, **changes: Any) -> None:
     """Leave a row, as a request does that began a second ago."""
     place = read_tail(driver.table, "acme").entry.number
-    at = MILLISECONDS - 1000
-    row = {
-        **keys.waiting_row("acme", place, at, key_digest(key)),
-        "form": {"N": "1"},
-        "debit": {"S": debit or f'{{"key":"{key}","actor":"app","feature":"sticker","quantity":1}}'},
-        "now": {"N": str(at)},
-        "catalog": {"N": "1"},
-        "ttl": {"N": str(at // 1000 + 600)},
-    }
-    put(driver.table, {"Item": {**row, **changes}})
+    put(driver.table, {"Item": a_waiting_row("acme", place, MILLISECONDS - 1000, key, debit, **changes)})
 
 
 def waiting(items: Stored) -> list[bool]:

@@ -130,9 +130,9 @@ CROWDS = (
     ),
     Bug(
         "a request lets others go first for ever",
-        "_take_turns",
-        "yields -= 1",
-        "",
+        "_was_appended",
+        "for left in range(yields, -1, -1):",
+        "for left in range(MAX_ATTEMPTS if yields else 0, -1, -1):",
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(

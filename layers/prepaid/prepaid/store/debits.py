@@ -330,15 +330,8 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
     seconds, alone, yielded = clock() - began, True, False
     yields = MAX_YIELDS if row and _is_behind(asking, row) else 0
     for _ in range(MAX_ATTEMPTS):
-        _pause(asking.table.deadline, seconds * (TURN_FACTOR if yields else PAUSE_FACTOR))
-        if row:
-            _read_effects(asking)
-        if not _unanswered(asking):
-            asking.crowds.note(asking.account_id)
+        if _was_appended(asking, row, seconds, yields):
             return _answers(asking)
-        if yields:
-            yields -= 1
-            continue
         view = _look(asking, place)
         part = _compose(asking, view.tail)
         if row and not part.claims:
@@ -363,6 +356,19 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
             return part.outcomes
         seconds, yields, yielded, alone = clock() - began, 0, False, False
     raise Busy
+
+
+def _was_appended(asking: Asking, row: Item | None, seconds: float, yields: int) -> bool:
+    """Whether another request appended the debit during a pause. yields: longer pauses before that one, as often as the
+    owner of an older row goes first. seconds: of a write. Raises Busy."""
+    for left in range(yields, -1, -1):
+        _pause(asking.table.deadline, seconds * (TURN_FACTOR if left else PAUSE_FACTOR))
+        if row:
+            _read_effects(asking)
+        if not _unanswered(asking):
+            asking.crowds.note(asking.account_id)
+            return True
+    return False
 
 
 def _pause(deadline: Deadline, seconds: float) -> None:
