@@ -143,7 +143,7 @@ def _disordered(attempt: Attempt) -> list[str]:
 
 
 def items_by_account(items: Stored) -> dict[str, Stored]:
-    """Each account's entries, claims, waiting and due rows and row in the list. Under its partition's name: what has none."""
+    """Each account's entries, claims, waiting and due rows and row in the list. Under its partition: what has none."""
     owned: dict[str, Stored] = defaultdict(dict)
     for (partition, sort), item in items.items():
         kind, _, rest = partition.partition("#")

@@ -65,6 +65,9 @@ SCENARIOS = (
     Scenario("three", PLENTY, (A, B, replace(FIRST, quantity=2))),
     Scenario("three on two credits", TWO, (A, B, FIRST)),
     Scenario("refused, then credits arrive", ONE, (A, FIRST, replace(GRANT, after=0), B)),
+    Scenario(
+        "a row arrives late, after its refusal", ONE, (A, FIRST, replace(GRANT, after=0), replace(B, after=2)), lost=1
+    ),
     Scenario("refused while credits arrive", ONE, (A, FIRST, GRANT)),
     Scenario("one key twice at once", PLENTY, (A, replace(A, now=0.006), B)),
     Scenario("one key twice in turn", PLENTY, (A, B, replace(A, now=0.006, after=0))),

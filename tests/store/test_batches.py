@@ -145,7 +145,7 @@ def test_a_refused_item_that_took_effect_before_is_a_replay(driver: StoreDriver,
     assert numbers(outcomes) == [3, 0, 4]
     assert replayed(outcomes) == [True, False, False]
     # The claims of the refused two, and the entry of one.
-    assert wire.calls == ["Query", TRANSACTION, "GetItem", "GetItem"]
+    assert wire.calls == ["Query", TRANSACTION, "BatchGetItem", "GetItem"]
 
 
 def test_a_claim_that_does_not_exist_after_all_is_tried_again(driver: StoreDriver, wire: Wire) -> None:

@@ -35,8 +35,8 @@ def test_a_debit_that_lost_a_race_waits_and_looks(driver: StoreDriver, rival: St
 
     done = driver.debit(3, key="ours")
 
-    # Its row; its claim, which nobody has made for it; the newest entries, and who else waits.
-    assert wire.calls == ["Query", TRANSACTION, "PutItem", "GetItem", "Query", "Query", TRANSACTION]
+    # Its row, and whether it is the first; its claim, which nobody has made for it; the newest entries, and who waits.
+    assert wire.calls == ["Query", TRANSACTION, "PutItem", "Query", "GetItem", "Query", "Query", TRANSACTION]
     assert (done.entries[-1].number, done.entries[-1].after.available) == (4, 3)
     assert audit(stored(driver.table)).spent == 7
 
@@ -87,7 +87,7 @@ def test_two_rivals_one_after_the_other_are_both_taken_into_account(
     done = driver.debit(3, key="ours")
 
     turn = ["GetItem", "Query", "Query", TRANSACTION]
-    assert wire.calls == ["Query", TRANSACTION, "PutItem", *turn, *turn]
+    assert wire.calls == ["Query", TRANSACTION, "PutItem", "Query", *turn, *turn]
     assert (done.entries[-1].number, done.entries[-1].after.available) == (5, 1)
     assert audit(stored(driver.table)).spent == 9
 
