@@ -499,13 +499,16 @@ def waiting_from_item(item: Item) -> Waiting | None:
         if item["form"]["N"] != str(ROW_FORM):
             return None
         asked = json.loads(item["debit"]["S"])
-        key, debit = asked.pop("key"), Debit(**asked)
-        if debit.quantity < 1:
-            # A row that somebody forged must not make credits.
+        key, quantity = asked.pop("key"), asked.pop("quantity")
+        # A row that somebody forged must not make credits.
+        if not isinstance(quantity, int) or quantity < 1 or not all(isinstance(text, str) for text in asked.values()):
             return None
+        if not item["SK"]["S"].endswith(key_digest(key)):
+            return None
+        debit = Debit(quantity=quantity, **asked)
         now, version = instant(int(item["now"]["N"])), int(item["catalog"]["N"])
         return Waiting(key=key, debit=debit, now=now, version=version, sort=item["SK"]["S"])
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
 
 
