@@ -127,7 +127,7 @@ class Waiting(Keyed):
 class Crowds:
     """The accounts on which this process lost a race within the last second: their debits leave a row at once.
 
-    It saves the transaction that would be lost. Nothing else depends on it.
+    It saves the transaction that would be lost. Nothing else depends on it. No dictionary changes once threads see it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -137,12 +137,12 @@ class Crowds:
     def note(self, account_id: str) -> None:
         """A race was lost, or debits of several requests were appended together."""
         now = self._clock()
-        self._raced_at = {other: at for other, at in self._raced_at.items() if now - at < CROWDED_SECONDS}
-        self._raced_at[account_id] = now
+        recent = {other: at for other, at in self._raced_at.items() if now - at < CROWDED_SECONDS}
+        self._raced_at = {**recent, account_id: now}
 
     def forget(self, account_id: str) -> None:
         """Nobody else was there."""
-        self._raced_at.pop(account_id, None)
+        self._raced_at = {other: at for other, at in self._raced_at.items() if other != account_id}
 
     def __contains__(self, account_id: str) -> bool:
         at = self._raced_at.get(account_id)
