@@ -192,8 +192,8 @@ def enter_the_page(driver: StoreDriver, account: str) -> None:
 def wait_in_a_crowd(driver: StoreDriver, account: str, at: datetime) -> None:
     """A debit that leaves a row and carries the one of another request along; and a mark."""
     place = read_tail(driver.table, account).entry.number
-    version = {"catalog": {"N": str(driver.catalog.version)}}
-    row = a_waiting_row(account, place, int(at.timestamp() * 1000) - 1000, "carried", **version)
+    version = {"N": str(driver.catalog.version)}
+    row = a_waiting_row(account, place, int(at.timestamp() * 1000) - 1000, "carried", catalog=version)
     put(driver.table, {"Item": row})
     driver.crowds.note(account)
     driver.debit(1, account=account, key="in a crowd", at=at)
