@@ -79,7 +79,7 @@ model: $(NEEDS_UV) ## Compare the tests' in-memory database with DynamoDB Local 
 bank: $(NEEDS_UV) ## Test many concurrent processes that are killed midway (OPERATIONS=100000 SEED=1 DATABASE=dynamodb-local|ministack)
 	$(RUN) python -m tests.bank --operations $(OPERATIONS) --database $(DATABASE) --processes $(PROCESSES) --threads $(THREADS) --seed $(SEED)
 
-planted-bugs: $(NEEDS_UV) ## Plant more than a hundred bugs, one at a time, and check that a test finds each (AREA=store ONLY=text SAMPLE=10 SEED=1)
+planted-bugs: $(NEEDS_UV) ## Plant small bugs, one at a time, and check that a test finds each (AREA=store ONLY=text SAMPLE=10 SEED=1)
 	$(RUN) python -m tests.planted_bugs --workers $(PYTEST_WORKERS) --area "$(AREA)" --only "$(ONLY)" --sample $(SAMPLE) --seed $(SEED)
 
 fuzz: $(NEEDS_UV) ## Fuzz each target with malformed input for SECONDS=60 (TARGETS="webhook delivery cursor body csv contract")

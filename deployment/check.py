@@ -17,7 +17,7 @@ import boto3
 import stripe
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployment.settings import ROOT, SettingsError, read_environment, read_template
+from deployment.settings import ROOT, SettingsError, account_of, read_environment, read_template
 
 ALIAS = "live"
 ANSWER_SECONDS = 30
@@ -55,13 +55,18 @@ class Stack:
 
 
 def read_stack(client: Client, name: str, template: Mapping[str, Any], api_url: str | None = None) -> Stack:
-    """The stack as AWS describes it. Raises SettingsError if there is none."""
+    """The stack as AWS describes it. Raises SettingsError if there is none, or its creation failed."""
     formation = client("cloudformation")
     try:
         [facts] = formation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         raise SettingsError(f"there is no stack {name}: {error.response['Error']['Message']}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in facts.get("Outputs", [])}
+    if "ApiUrl" not in outputs:
+        raise SettingsError(
+            f"the stack {name} is in {facts['StackStatus']} and has no outputs: its events in CloudFormation say why; "
+            "docs/disaster.md says what a failed create leaves behind"
+        )
     pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
     return Stack(
         client=client,
@@ -327,8 +332,7 @@ def missing(stack: Stack) -> list[str]:
 def deployed(environment: str) -> Stack:
     """The stack of an environment, with the shell's credentials."""
     settings = read_environment(environment)
-    session: Any = boto3.Session(region_name=settings.region)
-    return read_stack(session.client, settings.stack_name, read_template())
+    return read_stack(account_of(settings).session.client, settings.stack_name, read_template())
 
 
 def local(name: str) -> Stack:

@@ -1,5 +1,6 @@
 """The environments of samconfig.toml, and the parameters of template.yaml."""
 
+import os
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
+from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -22,12 +25,13 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One environment of samconfig.toml. region: None for the shell's."""
+    """One environment of samconfig.toml. config: that file. region: None for the shell's."""
 
     name: str
     stack_name: str
     region: str | None
     parameters: Mapping[str, str]
+    config: Path = CONFIG
 
 
 class _Loader(yaml.CSafeLoader):
@@ -51,6 +55,7 @@ def read_environment(name: str, path: Path = CONFIG) -> Environment:
         raise SettingsError(f"samconfig.toml has no environment {name!r}; it has {', '.join(known)}")
     settings = config[name]["deploy"]["parameters"]
     return Environment(
+        config=path,
         name=name,
         stack_name=settings["stack_name"],
         region=settings.get("region"),
@@ -77,3 +82,31 @@ def every_parameter(environment: Environment, template: Mapping[str, Any], archi
     if DECIDED_BY_BUILD in environment.parameters:
         raise SettingsError("leave Architecture out of samconfig.toml: make build ARCHITECTURE=… decides it")
     return {**defaults, **environment.parameters, DECIDED_BY_BUILD: architecture}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The AWS account and region of a deployment. session: a boto3.Session there."""
+
+    session: Any
+    id: str
+    region: str
+
+
+def account_of(environment: Environment) -> Account:
+    """The account of the shell's credentials, in the environment's region or the shell's.
+
+    Raises SettingsError if there is no region, or AWS accepts no credentials: before anything is built or asked for.
+    """
+    # boto3 itself reads AWS_DEFAULT_REGION only, the AWS CLI both.
+    session: Any = boto3.Session(region_name=environment.region or os.environ.get("AWS_REGION"))
+    if session.region_name is None:
+        section = f"[{environment.name}.deploy.parameters]"
+        raise SettingsError(f'no region: add region = "…" to {section} in samconfig.toml, or export AWS_REGION')
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise SettingsError(
+            f"no AWS credentials that work: {error}. `aws sts get-caller-identity` must succeed"
+        ) from error
+    return Account(session=session, id=account, region=session.region_name)

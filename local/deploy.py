@@ -40,9 +40,10 @@ def client(cloud: Cloud, service: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A deployed stack, with its outputs and the physical ids of its resources."""
+    """A deployed stack, with its parameters, outputs and the physical ids of its resources."""
 
     cloud: Cloud
+    parameters: Mapping[str, str]
     outputs: Mapping[str, str]
     resources: Mapping[str, str]
     template: Mapping[str, Any]
@@ -133,12 +134,18 @@ def deploy(cloud: Cloud, built: Path, stripe_url: str, log: Path, overrides: Map
     env = {**sam.environment(own_environment()), **cloud.environment(), "SAM_CLI_POLL_DELAY": "0.3"}
     finish("deploying the stack", sam.command(*arguments), env, log)
 
+    return deployed(cloud, STACK_NAME)
+
+
+def deployed(cloud: Cloud, name: str) -> Deployed:
+    """A stack that is deployed."""
     formation: CloudFormationClient = client(cloud, "cloudformation")
-    stack = formation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
-    found = formation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
-    template: Any = formation.get_template(StackName=STACK_NAME, TemplateStage="Processed")["TemplateBody"]
+    stack = formation.describe_stacks(StackName=name)["Stacks"][0]
+    found = formation.describe_stack_resources(StackName=name)["StackResources"]
+    template: Any = formation.get_template(StackName=name, TemplateStage="Processed")["TemplateBody"]
     return Deployed(
         cloud=cloud,
+        parameters={given["ParameterKey"]: given["ParameterValue"] for given in stack["Parameters"]},
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
         resources={resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found},
         template=json.loads(template) if isinstance(template, str) else template,

@@ -5,6 +5,7 @@ that body, including scopes and audience, so that an open route or a missing cli
 """
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from local.cloud import REGION
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
 
 API = "HttpApi"
 PSEUDO = {"AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com", "AWS::Partition": "aws"}
-# The parameters of a local stack never change these.
-CONDITIONS = {"OwnUserPool": True, "HasExtraClients": False}
 ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
 AUTHORIZER = "x-amazon-apigateway-authorizer"
 
 
-def resolve(value: Any, names: dict[str, str]) -> Any:
-    """Evaluate the few CloudFormation functions that occur in the body."""
+def conditions_of(parameters: Mapping[str, str]) -> dict[str, bool]:
+    """The template's conditions that occur in the body."""
+    return {"OwnUserPool": not parameters["JwtIssuer"], "HasExtraClients": bool(parameters["ExtraClients"])}
+
+
+def resolve(value: Any, names: Mapping[str, str]) -> Any:  # noqa: PLR0911 - one for each function
+    """Evaluate the few CloudFormation functions that occur in the body. names: also the stack's parameters."""
     if isinstance(value, list):
         return [resolve(item, names) for item in value]
     if not isinstance(value, dict):
@@ -35,7 +39,9 @@ def resolve(value: Any, names: dict[str, str]) -> Any:
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
         case {"Fn::If": [condition, yes, no]}:
-            return resolve(yes if CONDITIONS[condition] else no, names)
+            return resolve(yes if conditions_of(names)[condition] else no, names)
+        case {"Fn::Split": [separator, text]}:
+            return resolve(text, names).split(separator)
     return {key: resolve(item, names) for key, item in value.items()}
 
 
@@ -49,7 +55,7 @@ def import_routes(stack: Deployed) -> None:
         name: awslambda.get_function(FunctionName=stack.resources[name])["Configuration"]["FunctionArn"]
         for name in functions
     }
-    names = {**PSEUDO, **stack.resources, **{f"{name}.Arn": arn for name, arn in arns.items()}}
+    names = {**PSEUDO, **stack.parameters, **stack.resources, **{f"{name}.Arn": arn for name, arn in arns.items()}}
     body = stack.template["Resources"][API]["Properties"]["Body"]
     gateway: ApiGatewayV2Client = client(stack.cloud, "apigatewayv2")
     api_id = stack.outputs["ApiId"]

@@ -198,6 +198,57 @@ def test_a_stopped_accounts_past_stays_readable(service: Service, clock: Clock, 
     assert service(PURCHASES).status == 200
 
 
+# Holds and charges from before it was stopped
+
+
+@pytest.mark.parametrize("status", STOPPED)
+def test_a_stopped_accounts_hold_can_be_captured(service: Service, status: str) -> None:
+    """The credits were reserved, and the work was done, while the account was active."""
+    service.open(credits=10)
+    hold = service.hold(4).body["id"]
+    become(service, status)
+
+    captured = service.capture(hold, 3)
+
+    assert (captured.status, captured.body["credits"], service.balance()["credits"]["held"]) == (200, 3, 0)
+    assert (service.balance()["credits"]["available"], service.spend().code) == (7, f"account_{status}")
+
+
+@pytest.mark.parametrize("status", STOPPED)
+def test_a_stopped_accounts_hold_can_be_released(service: Service, status: str) -> None:
+    service.open(credits=10)
+    hold = service.hold(4).body["id"]
+    become(service, status)
+
+    released = service.release(hold)
+
+    assert (released.status, service.balance()["credits"]["available"]) == (200, 10)
+
+
+@pytest.mark.parametrize("status", STOPPED)
+def test_a_stopped_accounts_hold_lapses(service: Service, clock: Clock, status: str) -> None:
+    service.open(credits=10)
+    hold = service.hold(4).body["id"]
+    become(service, status)
+
+    clock.now += timedelta(minutes=15)
+
+    assert (service.capture(hold).code, service.balance()["credits"]["available"]) == ("hold_lapsed", 10)
+
+
+@pytest.mark.parametrize("status", STOPPED)
+@pytest.mark.parametrize("charged_by", ["a consumption", "a capture"])
+def test_a_stopped_accounts_charge_can_be_reversed(service: Service, status: str, charged_by: str) -> None:
+    service.open(credits=10)
+    charge = service.spend(4) if charged_by == "a consumption" else service.capture(service.hold(4).body["id"])
+    become(service, status)
+
+    part, rest = service.reverse(charge.body["id"], 1), service.reverse(charge.body["id"])
+
+    assert [(answer.status, answer.body["credits"]) for answer in (part, rest)] == [(201, 1), (201, 3)]
+    assert service.balance()["credits"]["available"] == 10
+
+
 # Buying
 
 

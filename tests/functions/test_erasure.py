@@ -8,7 +8,7 @@ import pytest
 
 from prepaid.store.secrets import Versions, versions_of
 from tests.oracle import stored_form
-from tests.support.api import CONSUME, ERASE, HISTORY, STATEMENT, Answer
+from tests.support.api import CONSUME, ERASE, HISTORY, PATCH_ACCOUNT, STATEMENT, Answer
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock
 from tests.support.history_csv import read_file
@@ -79,8 +79,18 @@ def test_the_history_marks_erased_entries(shop: Service) -> None:
     assert [shown[3][name] for name in names] == [None, None, None, True]
     assert [shown[4][name] for name in names] == [OTHER, None, None, False]
     file = read_file(shop(HISTORY, headers={"accept": "text/csv"}).text)
-    assert [line["description"] for line in file.lines if line["entry"] in ("3", "4")] == ["", "erased"]
+    cells = [(line["customer"], line["description"], line["reference"]) for line in file.lines]
+    assert cells[-4:-2] == [(OTHER, "", ""), ("erased", "", "")]
     assert shop.balance()["credits"]["available"] == 45
+
+
+def test_a_profile_that_is_overwritten_leaves_no_copy(shop: Service) -> None:
+    shop(PATCH_ACCOUNT, json={"name": "Pet Shop of Ana Souza", "manager_contact": "ana@example.com"})
+    assert "Ana Souza" in str(shop.stored())
+
+    shop(PATCH_ACCOUNT, json={"name": "-", "manager_contact": None})
+
+    assert not [text for text in ("Ana Souza", "ana@example.com") if text in str(shop.stored())]
 
 
 def test_a_retry_of_an_erased_consumption_is_replayed(shop: Service) -> None:

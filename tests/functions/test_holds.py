@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import CAPTURE, HOLD, PLACE_HOLD, RELEASE
+from prepaid.core.holding import MAX_HELD_LOTS
+from tests.support.api import CAPTURE, HOLD, PATCH_ACCOUNT, PLACE_HOLD, RELEASE
 from tests.support.gateway_events import caller
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
-from tests.support.store_driver import lines, types
+from tests.support.store_driver import StoreDriver, lines, types
+from tests.support.stripe_purchases import Storefront
 
 TEXTS = {"description": "a drawing", "customer": "customer-118", "reference": "job-1"}
 
@@ -183,8 +185,38 @@ def test_the_hundred_and_first_hold_is_refused(service: Service) -> None:
     refused = service.hold()
 
     assert (refused.status, refused.code) == (409, "too_many_holds")
+    assert refused.body["detail"] == "The account has 100 holds already. Capture or release some."
     service.release(holds[50])
     assert service.hold().status == 201
+
+
+def test_holds_of_too_many_lots_are_refused_for_the_lots(storefront: Storefront, service: Service) -> None:
+    """An account has more than 500 lots only when a purchase comes on top."""
+    StoreDriver(service.table).open_with_lots(MAX_HELD_LOTS, "zoo")
+    hold = service.hold(MAX_HELD_LOTS, account="zoo").body["id"]
+    purchase = storefront.sell(account="zoo")
+    storefront.deliver_all(storefront.pay(purchase))
+
+    refused = service.hold(account="zoo")
+
+    assert (refused.status, refused.code) == (409, "too_many_holds")
+    assert refused.body["detail"].endswith("credits of more than 500 lots. Capture or release some.")
+    service.capture(hold, account="zoo")
+    assert service.hold(account="zoo").status == 201
+
+
+def test_a_hold_keeps_its_quota_across_a_plan_change(shop: Service) -> None:
+    captured, released = (shop.hold(quantity, "ai_service").body["id"] for quantity in (3, 2))
+    assert shop(PATCH_ACCOUNT, json={"plan": "none"}).status == 200
+    assert shop.balance()["quotas"] == []
+
+    capture, release = shop.capture(captured, 2).body, shop.release(released).body
+    shop(PATCH_ACCOUNT, json={"plan": "individual"})
+
+    assert capture["draws"] == [{"source": "quota", "feature": "ai_service", "units": 2}]
+    assert capture["returned"] == [{"source": "quota", "feature": "ai_service", "units": -1}]
+    assert release["returned"] == [{"source": "quota", "feature": "ai_service", "units": -2}]
+    assert [(capture["credits"], capture["balance"]["available"]), shop.balance()["quotas"][0]["used"]] == [(0, 10), 2]
 
 
 @pytest.mark.parametrize(

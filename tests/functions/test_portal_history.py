@@ -249,6 +249,17 @@ def test_the_file_is_for_a_spreadsheet_in_brazil(browser: Browser) -> None:
     assert sticker[11:15] == ["Rex", "Maria", "", "2: 1"]
 
 
+def test_the_file_marks_erased_customers(shop: Service, browser: Browser) -> None:
+    shop(CONSUME, json={"feature": "sticker", "customer": "Ana", "description": "Mia", "reference": "os-7"})
+    assert shop.erase("Ana").body["entries"] == 1
+
+    _, erasure, erased, _, sticker, *_ = rows(browser.open(f"{PATH}?download=csv"))
+
+    assert erasure[11:14] == ["", "", ""]
+    assert erased[11:14] == ["", "apagado", ""]
+    assert sticker[11:14] == ["Rex", "Maria", ""]
+
+
 def test_the_english_file_has_commas_and_clear_dates(shop: Service) -> None:
     page = entered(shop, language="en").open(f"{PATH}?download=csv&from=2026-06-01&to=2026-06-30")
 

@@ -169,6 +169,16 @@ def test_the_service_reports_file_has_every_use(shop: Service) -> None:
     assert len(others) == 12
 
 
+def test_the_service_reports_file_marks_erased_customers(shop: Service) -> None:
+    assert shop.erase("Cliente 03").body["entries"] == 1
+
+    page = entered(shop, "en").open(f"{PATH}?month=2026-06&feature=ai_service&download=services")
+
+    [erased] = [cells for cells in rows(page, ",")[1:] if cells[2] == "10"]
+    assert (erased[0], erased[6:8]) == ("erased", ["", ""])
+    assert "Cliente 03" not in page.html
+
+
 def test_without_a_session_no_report_is_shown(shop: Service) -> None:
     for query in ("", "?download=statement", "?download=services"):
         assert Browser(shop.functions).open(f"{PATH}{query}").status == 401

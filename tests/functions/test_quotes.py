@@ -8,6 +8,7 @@ from tests.support.api import GET_CATALOG, PUT_CATALOG, QUOTE
 from tests.support.gateway_events import ADMIN
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
+from tests.support.stripe_purchases import Storefront
 from tests.support.wire import Wire
 
 AS_OF = "2026-06-16T13:00:00.000Z"
@@ -120,3 +121,18 @@ def test_a_quote_is_one_query(service: Service) -> None:
         assert not service.quote(6).body["affordable"]
 
     assert wire.calls == ["Query", "Query"]
+
+
+def test_a_suggested_pack_covers_what_is_owed_too(storefront: Storefront, service: Service) -> None:
+    """30 credits are missing and 80 owed: after a pack of 100, which settles the debt first, 20 would be there."""
+    purchase = storefront.buy()
+    storefront.deliver_all(storefront.pay(purchase))
+    service.spend(80)
+    storefront.deliver_all(storefront.refund(purchase))
+    assert service.balance()["credits"]["owed"] == 80
+
+    quoted, refused = service.quote(30).body, service.spend(30)
+
+    assert (quoted["affordable"], quoted["missing"], quoted["suggested_pack"]) == (False, 30, "credits-500")
+    assert (refused.status, refused.body["suggested_pack"]) == (402, "credits-500")
+    assert service.quote(20).body["suggested_pack"] == "credits-100"

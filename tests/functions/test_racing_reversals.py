@@ -2,6 +2,8 @@
 
 import pytest
 
+from prepaid.store.dynamodb import ConditionFailed, put
+from prepaid.store.reversals import reversed_put
 from tests.support.in_process import Service
 from tests.support.store_driver import types
 from tests.support.wire import Wire
@@ -42,3 +44,16 @@ def test_a_rival_between_any_two_reads_costs_no_unit(service: Service, operation
     [quota] = service.balance()["quotas"]
     assert (answer.status, quota["used"]) == ((409, 0) if rival == "reverse" else (201, 1))
     assert types(service.stored()).count("reversal") == 1
+
+
+@pytest.mark.parametrize("seen", [0, 1, 3])
+def test_a_count_that_is_stale_is_never_written(service: Service, seen: int) -> None:
+    """The count has a condition of its own, so a unit would come back once even without the entry's number."""
+    service.open(credits=10)
+    charge = service.spend(6).body
+    service.reverse(charge["id"], 2)
+
+    with pytest.raises(ConditionFailed):
+        put(service.table, reversed_put("acme", charge["entry"], before=seen, after=seen + 1))
+
+    assert service.reverse(charge["id"], 5).body["reversible"] == 4

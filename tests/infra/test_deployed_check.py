@@ -264,6 +264,15 @@ def test_a_payment_page_that_stripe_refuses_is_named(aws: DescribedAws) -> None:
     assert sentence.startswith("payments: Stripe opens no payment page: ")
 
 
+def test_a_creation_that_failed_has_no_outputs_to_check(aws: DescribedAws) -> None:
+    described: Any = aws.answers["DescribeStacks"]
+    [stack] = described["Stacks"]
+    aws.answers["DescribeStacks"] = {"Stacks": [stack | {"StackStatus": "ROLLBACK_COMPLETE", "Outputs": []}]}
+
+    with pytest.raises(SettingsError, match="the stack prepaid is in ROLLBACK_COMPLETE and has no outputs"):
+        found(aws)
+
+
 def test_a_check_without_rights_hides_no_other_check(aws: DescribedAws) -> None:
     aws.answers["GetRoutes"] = refusal("AccessDeniedException")
     aws.answers["DescribeTable"] = {"Table": {"DeletionProtectionEnabled": False}}

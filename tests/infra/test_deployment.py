@@ -1,20 +1,31 @@
 """What `make build` and `make deploy` do before AWS is asked: architecture, parameters, marks and protection."""
 
 import json
+import os
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from deployment.build import architecture_of, machine_of
+from deployment.build import BUILT, architecture_of, machine_of
 from deployment.deploy import POLICY, deploy_arguments, protect
 from deployment.marks import mark
-from deployment.settings import Environment, SettingsError, every_parameter, read_environment, read_template
+from deployment.settings import (
+    CONFIG,
+    Account,
+    Environment,
+    SettingsError,
+    account_of,
+    every_parameter,
+    read_environment,
+    read_template,
+)
 from tests.support.described_aws import DescribedAws
 from tests.support.expected_template import PARAMETERS, RETAINED
 
 ROOT = Path(__file__).parents[2]
+ACCOUNT = Account(session=None, id="111122223333", region="sa-east-1")
 
 
 def library(folder: Path, name: str, machine: int) -> Path:
@@ -95,15 +106,51 @@ def test_a_value_keeps_its_spaces_and_may_be_empty(tmp_path: Path) -> None:
         'parameter_overrides = ["SweepSchedule=\\"rate(2 hours)\\"", "PortalUrl=\\"\\""]\n'
     )
 
-    parameters = read_environment("test", config).parameters
+    read = read_environment("test", config)
+    parameters = read.parameters
 
     assert parameters == {"SweepSchedule": "rate(2 hours)", "PortalUrl": ""}
-    assert 'SweepSchedule="rate(2 hours)"' in deploy_arguments("test", parameters, [])
+    assert 'SweepSchedule="rate(2 hours)"' in deploy_arguments(read, ACCOUNT, BUILT, parameters, [])
 
 
 def test_parameters_of_the_command_line_would_replace_all() -> None:
     with pytest.raises(SettingsError, match="samconfig"):
-        deploy_arguments("staging", {}, ["--parameter-overrides", "LogLevel=DEBUG"])
+        deploy_arguments(environment(), ACCOUNT, BUILT, {}, ["--parameter-overrides", "LogLevel=DEBUG"])
+
+
+def test_sam_is_told_where_the_environments_are() -> None:
+    """It would look for samconfig.toml beside the built template, and miss the stack's name."""
+    arguments = deploy_arguments(environment(), ACCOUNT, BUILT, {}, [])
+
+    assert arguments[arguments.index("--config-file") + 1] == str(CONFIG)
+    assert arguments[arguments.index("--region") + 1] == "sa-east-1"
+
+
+# ---- The account ----
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A shell without credentials and without a region."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
+
+
+def test_without_a_region_a_deployer_reads_where_to_set_it(nobody: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"no region: .* \[test.deploy.parameters\] in samconfig.toml"):
+        account_of(environment())
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_without_credentials_a_deployer_reads_how_to_try(nobody: pytest.MonkeyPatch, variable: str) -> None:
+    nobody.setenv(variable, "sa-east-1")
+
+    with pytest.raises(SettingsError, match=r"no AWS credentials that work: .*`aws sts get-caller-identity`"):
+        account_of(environment())
 
 
 # ---- A version for every change ----

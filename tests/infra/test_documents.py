@@ -8,22 +8,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from local.processes import ROOT
 from prepaid.use_cases.verifying.findings import Code
-
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted(
-    document
-    for pattern in (
-        "*.md",
-        "clients/*/*.md",
-        "docs/*.md",
-        "events/*.md",
-        "fake_stripe/*.md",
-        "local/*.md",
-        "tests/*/*.md",
-    )
-    for document in ROOT.glob(pattern)
-)
+from tests.support.documents import DOCUMENTS
 
 
 def prose(document: Path) -> str:

@@ -92,6 +92,17 @@ def test_the_api_is_throttled_and_logs_no_secrets(template: Template) -> None:
     assert json.loads(access_log["Format"]) == expected.ACCESS_LOG
 
 
+def test_the_access_log_has_no_path_query_body_or_address(template: Template) -> None:
+    """A path has the ids of accounts, and a query can have a customer's name. The route is the pattern."""
+    [stage] = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+
+    logged = re.findall(r"\$\w+(?:\.\w+)*", stage["AccessLogSettings"]["Format"])
+
+    assert "$context.routeKey" in logged
+    personal = ("path", "query", "uri", "identity", "sourceIp", "userAgent", "header", "body", "$request", "claims.sub")
+    assert not [name for name in logged for word in personal if word.lower() in name.lower()]
+
+
 def test_a_route_that_cannot_be_created_fails_the_deployment(template: Template) -> None:
     [api] = of_type(template, "AWS::ApiGatewayV2::Api").values()
     assert api["FailOnWarnings"] is True

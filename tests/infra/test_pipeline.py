@@ -1,5 +1,6 @@
 """The pipeline deploys one tested build, with roles that can do no more than that. It has never run at GitHub."""
 
+import re
 from typing import Any
 
 import pytest
@@ -71,6 +72,13 @@ def test_only_deploying_jobs_may_ask_for_aws_credentials(jobs: dict[str, Any]) -
     asking = [name for name, job in jobs.items() if "id-token" in job.get("permissions", {})]
 
     assert asking == ["staging", "prod"]
+
+
+def test_each_action_is_the_commit_that_was_read() -> None:
+    used = re.findall(r"uses: (.*)", (ROOT / ".github/workflows/deploy.yml").read_text("utf-8"))
+
+    assert len(used) > 8
+    assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)] == []
 
 
 def test_only_one_environment_of_one_repository_may_deploy(roles: Template) -> None:

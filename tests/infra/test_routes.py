@@ -5,7 +5,14 @@ import pytest
 from local.processes import LocalStackError
 from local.routes import authorization, resolve
 
-NAMES = {"UserPool": "pool-1", "AWS::Region": "us-east-1", "ConsumeFunction.Arn": "arn:consume"}
+NAMES = {
+    "UserPool": "pool-1",
+    "AWS::Region": "us-east-1",
+    "ConsumeFunction.Arn": "arn:consume",
+    "JwtIssuer": "",
+    "JwtAudience": "",
+    "ExtraClients": "",
+}
 
 
 def test_intrinsic_functions_of_the_body_are_resolved() -> None:
@@ -14,6 +21,13 @@ def test_intrinsic_functions_of_the_body_are_resolved() -> None:
         "uri": [{"Fn::Sub": "to ${ConsumeFunction.Arn}"}],
     }
     assert resolve(body, NAMES) == {"issuer": "https://us-east-1/pool-1", "uri": ["to arn:consume"]}
+
+
+def test_an_issuer_of_its_own_brings_its_audiences() -> None:
+    names = {**NAMES, "JwtIssuer": "https://issuer", "JwtAudience": "a,b"}
+    body = {"Fn::If": ["OwnUserPool", ["the pool's"], {"Fn::Split": [",", {"Ref": "JwtAudience"}]}]}
+
+    assert (resolve(body, NAMES), resolve(body, names)) == (["the pool's"], ["a", "b"])
 
 
 def test_an_unknown_name_is_an_error() -> None:

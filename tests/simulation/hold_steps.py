@@ -26,6 +26,12 @@ def hold(drawer: Dice, of: int) -> Step:
     return a_step("hold", of, **details)
 
 
+def long_hold(drawer: Dice, of: int) -> Step:
+    """One that lives for a day, if nothing ends it."""
+    feature, quantity = drawer.dice.choice(("ai_service", "ai_service", "sticker")), drawer.dice.choice((1, 2, 3))
+    return a_step("hold", of, feature=feature, quantity=quantity, ttl=86_400, named=False)
+
+
 def capture(drawer: Dice, of: int) -> Step:
     """Mostly of a hold that hasn't ended, and often of less than it reserves."""
     dice = drawer.dice

@@ -7,8 +7,8 @@ from tests.oracle.account import State
 from tests.oracle.calendar import WEEK
 from tests.oracle.catalog import Json
 from tests.oracle.ledger import Ledger
-from tests.oracle.rows import EXPIRES_AT
-from tests.oracle.rules import GRANTS, MONEY_BACK
+from tests.oracle.rows import EXPIRES_AT, QUOTA, units_of
+from tests.oracle.rules import GRANTS, MONEY_BACK, SERVICE
 
 if TYPE_CHECKING:
     from tests.simulation.frames import Frame
@@ -66,7 +66,7 @@ LEAST = {
     "a quote of what is missing": 2_000,
     "a quote of a retired feature": 100,
     "a look-up that found": 2_000,
-    "a look-up of what nobody had heard of": 50,
+    "a look-up of what nobody had heard of": 20,
     "a look-up of another kind of request": 500,
     "a look-up that found nothing": 1_000,
     "a grant that has ended already": 1_000,
@@ -80,6 +80,9 @@ LEAST = {
     "frozen or closed: money arrived": 20,
     "frozen or closed: an old key answered": 50,
     "frozen or closed: credits expired": 20,
+    "frozen or closed: a capture": 80,
+    "frozen or closed: a release": 60,
+    "frozen or closed: a reversal": 80,
     "a freeze got in before a debit": 20,
     "a void of a part": 1_000,
     "a void of all that remained": 1_000,
@@ -91,15 +94,21 @@ LEAST = {
     "a capture of a part": 400,
     "a capture of nothing": 500,
     "a capture after a lot had ended": 9,
+    "a capture across a renewal": 60,
+    "a capture across a plan change": 60,
     "a hold released": 900,
     "a hold that lapsed": 1_000,
     "a hold that lapsed across a renewal": 10,
+    "a hold that lapsed across a plan change": 40,
+    "a hold refused: too_many_holds": 100,
     "a hold lost credits of an ended lot": 200,
     "what was held paid a debt": 4,
     "a reversal of a part": 600,
     "a reversal of a capture": 300,
     "a reversal for a week": 200,
     "a reversal paid a debt": 20,
+    "a reversal after a refund, and it settled what is owed": 60,
+    "a reversal after a refund, nothing owed": 15,
     "a reversal of a past period's quota": 200,
     "a capture refused: already_captured": 200,
     "a capture refused: hold_lapsed": 300,
@@ -191,8 +200,13 @@ def situations(auditor: "Auditor", frame: "Frame", ledger: Ledger, line: Json, b
 def held_situations(ledger: Ledger, line: Json) -> list[str]:
     """Those of an entry that ended holds, or that reverses a charge."""
     kind, of = line["type"], "what was held" if "holds" in line else "a reversal"
-    found = [f"{of} paid a debt"] if line.get("owed", 0) < 0 else []
+    settled = line.get("owed", 0) < 0
+    found = [f"{of} paid a debt"] if settled else []
+    if ledger.state.terms["status"] != "active" and line["actor"] != SERVICE:
+        found.append(f"frozen or closed: a {kind}")
     if kind == "reversal":
+        if _refunded_meanwhile(ledger, line):
+            found.append(f"a reversal after a refund, {'and it settled what is owed' if settled else 'nothing owed'}")
         charge = ledger.lines[line["reverses"] - 1]
         past = ledger.states[line["reverses"] - 1].period != ledger.state.period
         quota = any(row[0] == "quota" for row in charge["draws"])
@@ -201,17 +215,35 @@ def held_situations(ledger: Ledger, line: Json) -> list[str]:
         found += ["a reversal of a capture"] if charge["type"] == "capture" else []
         return found + (["a reversal of a past period's quota"] if quota and past else [])
     held = [ledger.lines[number - 1] for number in line["holds"]]
-    renewed = any(ledger.states[number - 1].period != ledger.state.period for number in line["holds"])
+    placed = [ledger.states[number - 1] for number in line["holds"]]
+    renewed = any(state.period != ledger.state.period for state in placed)
+    replanned = any(state.terms["plan"] != ledger.state.terms["plan"] for state in placed)
     found += ["a hold lost credits of an ended lot"] if "expired" in line else []
     if kind == "release":
-        lapsed = line["actor"] == "prepaid"
-        found.append("a hold that lapsed" if lapsed else "a hold released")
-        return found + (["a hold that lapsed across a renewal"] if lapsed and renewed else [])
+        ended = "a hold that lapsed" if line["actor"] == SERVICE else "a hold released"
+        found.append(ended)
+        found += [f"{ended} across a renewal"] if renewed else []
+        return found + ([f"{ended} across a plan change"] if replanned else [])
     part = "all" if line["quantity"] == held[0]["quantity"] else "a part" if line["quantity"] else "nothing"
     found.append(f"a capture of {part}")
     found += ["a capture across a renewal"] if renewed and line["quantity"] else []
+    found += ["a capture across a plan change"] if replanned and line["quantity"] else []
     late = any(row[0] == "lot" and row[3] <= line["at"] for row in line["draws"])
     return found + (["a capture after a lot had ended"] if late else [])
+
+
+def _refunded_meanwhile(ledger: Ledger, line: Json) -> bool:
+    """Whether a reversal returns credits of a lot that a refund or dispute took back since the charge."""
+    number = line["reverses"]
+    charge = ledger.lines[number - 1]
+    lots = {row[1]: row[2] for row in charge["draws"] if row[0] == "lot"}
+    quota = sum(row[1] for row in charge["draws"] if row[0] == "quota")
+    done = sum(other["quantity"] for other in ledger.lines if other.get("reverses") == number)
+    last = charge["quantity"] - done
+    returned = units_of(charge["quantity"], quota, lots.items())[last : last + line["quantity"]]
+    refunds = {other["purchase"] for other in ledger.lines[number:] if other["type"] in MONEY_BACK}
+    refunded = {lot for purchase in refunds for lot in ledger.purchased[purchase].lots}
+    return any(lot in refunded for unit in returned if unit != QUOTA for lot in unit)
 
 
 def money_situations(ledger: Ledger, line: Json) -> list[str]:

@@ -196,6 +196,35 @@ class Drawer:
     def reverse(self, of: int) -> Step:
         return hold_steps.reverse(self, of)
 
+    def hold_over(self, of: int) -> list[Step]:
+        """A hold ends after the quota has renewed or the plan has changed."""
+        swept = a_step("sweep", calls=None)
+        then = self.dice.choice((self.capture(of), self.capture(of), self.release(of), swept))
+        ends = [a_step("wait", milliseconds=DAY), then] if then.kind == "sweep" else [then]
+        if self.dice.random() < 0.5:
+            return [hold_steps.long_hold(self, of), self.put_account(of), *ends]
+        renewal = {"what": "renewal", "function": then.kind}
+        before = a_step("boundary", of, offset=-HOUR, **renewal)
+        return [before, hold_steps.long_hold(self, of), a_step("boundary", of, offset=0, **renewal), *ends]
+
+    def hold_all(self, of: int) -> list[Step]:
+        """More holds than an account may have."""
+        granted = a_step("grant", of, credits=400, lot="promotion", lasting=12)
+        holds = [a_step("hold", of, feature="sticker", quantity=1, ttl=86_400, named=False) for _ in range(102)]
+        return [granted, *holds, self.dice.choice((self.capture, self.release))(of), holds[-1]]
+
+    def reverse_refunded(self, of: int) -> list[Step]:
+        """Bought credits are spent, then their money is refunded, then the charge is reversed."""
+        dice = self.dice
+        bought = [self.unlock(of), a_step("buy", of, pack=dice.choice(("tiny", "small")), token=0)]
+        paid = [a_step("pay", of, how="card", back=0), a_step("deliver", which="all", place=0, late=0)]
+        spent = a_step("debit", of, feature="sticker", quantity="all")
+        part = dice.choice((1, 1, 1, 2))
+        refunded = a_step("refund", of, part=part, status="succeeded", back=0)
+        quantity = dice.choice((None, None, 1, 2))
+        reverse = a_step("reverse", of, what="charge", back=0, quantity=quantity)
+        return [*bought, *paid, spent, refunded, a_step("deliver", which="all", place=0, late=0), reverse]
+
     def erase(self, of: int) -> Step:
         """Mostly of those whom debits or holds name."""
         return a_step("erase", of, whom=self.dice.choice(("=customer", "=customer", "customer", "nobody")))
@@ -251,8 +280,10 @@ class Drawer:
     def freeze(self, of: int) -> list[Step]:
         """Support freezes or closes an account, clients try it, and mostly it is active again."""
         dice = self.dice
-        steps = [a_step("patch_account", of, status=dice.choice(("frozen", "closed")))]
-        for kind in dice.sample(("debit", "debit", "again", "unlock", "buy", "pay"), dice.randrange(3)):
+        held = [hold_steps.long_hold(self, of)] if dice.random() < 0.4 else []
+        steps = [*held, a_step("patch_account", of, status=dice.choice(("frozen", "closed")))]
+        kinds = ("debit", "debit", "again", "unlock", "buy", "pay", "capture", "capture", "release", "reverse")
+        for kind in dice.sample(kinds, dice.randrange(4)):
             drawn: Step | list[Step] = getattr(self, kind)(of)
             steps += drawn if isinstance(drawn, list) else [drawn]
         return steps if dice.random() < 0.03 else [*steps, a_step("patch_account", of, status="active")]
@@ -384,6 +415,7 @@ WEIGHTS = {
     "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15,
     "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40,
     "boundary": 24, "hold": 60, "capture": 24, "release": 8, "reverse": 24, "erase": 6,
+    "hold_over": 5, "hold_all": 0.5, "reverse_refunded": 2,
 }  # fmt: skip
 # They make no call that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})

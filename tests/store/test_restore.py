@@ -1,7 +1,7 @@
 """The worst day, as docs/disaster.md walks through it: a restored table, and what a restore forgets.
 
-DynamoDB Local and MiniStack have no point-in-time recovery. So the table is copied as it was at the cut, with a part of
-the transaction that was being written: a restore may hold some changes of a recent transaction and not the others.
+No emulator restores to an earlier time. So the table is copied as it was at the cut, with a part of the transaction
+that was being written: a restore may hold some changes of a recent transaction and not the others.
 """
 
 from collections.abc import Callable, Iterator

@@ -108,4 +108,25 @@ ERASURES = (
         'ForAllValues:StringEquals: { "dynamodb:Attributes": [PK, SK, texts, line] }',
         ("test_only_one_role_may_change_an_item_and_only_its_texts",),
     ),
+    Bug(
+        "a file hides that a customer was erased",
+        "csv_cells",
+        'ERASED_CELL if entry.erased and column == "customer" else answer[column]',
+        "answer[column]",
+        ("functions/test_erasure",),
+    ),
+    Bug(
+        "the page's file hides that a customer was erased",
+        "cells_of",
+        'texts["lines.erased"] if entry.erased else entry.customer',
+        "entry.customer",
+        ("functions/test_portal_history",),
+    ),
+    Bug(
+        "the service report's file hides that a customer was erased",
+        "service_cells",
+        'texts_of(language)["lines.erased"] if entry.erased else entry.customer',
+        "entry.customer",
+        ("functions/test_portal_reports",),
+    ),
 )

@@ -164,4 +164,32 @@ HOLDS = (
         "pass",
         ("core/test_statement_of_holds",),
     ),
+    Bug(
+        "too many lots in holds are called too many holds",
+        "holding:place",
+        'raise TooManyHolds(MAX_HELD_LOTS, "lots")',
+        'raise TooManyHolds(MAX_HOLDS, "holds")',
+        ("functions/test_holds", "core/test_holding"),
+    ),
+    Bug(
+        "a hold of a frozen account can't be captured",
+        "holding:capture",
+        "hold = find_hold(account, operation.hold)",
+        'hold = find_hold(account, operation.hold if account.terms.status == "active" else 0)',
+        ("test_account_status",),
+    ),
+    Bug(
+        "a charge of a frozen account can't be reversed",
+        "reversing:reverse",
+        "if not 1 <= quantity <= left:",
+        'if not 1 <= quantity <= left or account.terms.status != "active":',
+        ("test_account_status",),
+    ),
+    Bug(
+        "what a hold reserved of the quota is lost with the plan",
+        "_free",
+        "if freed.quota and freed.period == period_of(account):",
+        'if freed.quota and freed.period == period_of(account) and account.terms.plan != "none":',
+        ("functions/test_holds",),
+    ),
 )

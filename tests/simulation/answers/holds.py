@@ -28,6 +28,7 @@ def check_hold(it: AnswerCheck) -> None:
         return
     if it.answer.code == "too_many_holds":
         it.is_one_of(_refusals(it), {"code": it.answer.code})
+        it.world.seen["a hold refused: too_many_holds"] += 1
         return
     check_feature(it)
 

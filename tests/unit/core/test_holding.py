@@ -327,8 +327,9 @@ def test_debts_are_paid_in_the_order_in_which_holds_lapse() -> None:
 def test_an_account_has_at_most_a_hundred_holds() -> None:
     account, _ = run(an_account(a_lot(500)), *(a_hold() for _ in range(MAX_HOLDS)))
 
-    with pytest.raises(TooManyHolds):
+    with pytest.raises(TooManyHolds) as refused:
         apply(account, a_hold(), catalog=CATALOG, now=NOW)
+    assert (refused.value.limit, refused.value.of) == (100, "holds")
     (lapse, hold) = apply(account, a_hold(), catalog=CATALOG, now=NOW + HOUR)
 
     assert (lapse.type, hold.type, len(hold.after.holds)) == ("release", "hold", 1)
@@ -338,8 +339,10 @@ def test_holds_have_credits_of_at_most_five_hundred_lots() -> None:
     lots = [a_lot(1, number=number) for number in range(2, MAX_HELD_LOTS + 4)]
     account, _ = run(an_account(*lots, number=900), a_hold(quantity=MAX_HELD_LOTS))
 
-    with pytest.raises(TooManyHolds):
+    with pytest.raises(TooManyHolds) as refused:
         apply(account, a_hold(), catalog=CATALOG, now=NOW)
+
+    assert (refused.value.limit, refused.value.of) == (500, "lots")
 
 
 def test_lots_that_only_holds_have_credits_of_count_as_lots() -> None:

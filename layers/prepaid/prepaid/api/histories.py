@@ -292,12 +292,15 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
 
 
 def csv_cells(entry: Entry) -> Iterator[Any]:
-    """The entry's cells, in the order of COLUMNS. A text that was erased says so."""
+    """The entry's cells, in the order of COLUMNS.
+
+    An erased customer says so. Whether the entry had other texts isn't known any more.
+    """
     from prepaid.api.csv_lines import COLUMNS  # noqa: PLC0415 - only exports use it
 
     answer: Mapping[str, Any] = entry_answer(entry)
     for column in COLUMNS:
-        yield ERASED_CELL if entry.erased and column == "description" else answer[column]
+        yield ERASED_CELL if entry.erased and column == "customer" else answer[column]
 
 
 def entry_answer(entry: Entry) -> EntryAnswer:

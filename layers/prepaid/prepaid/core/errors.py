@@ -14,7 +14,7 @@ PrepaidError
 │   ├── AlreadyCaptured        the hold was captured
 │   ├── HoldReleased           the hold was released
 │   ├── HoldLapsed             the hold was neither captured nor released in time
-│   ├── TooManyHolds           a hold of an account that already has the maximum number of holds
+│   ├── TooManyHolds           a hold of an account whose holds, or the lots in them, are at their maximum
 │   ├── TooManyLots            a grant to an account that already holds the maximum number of lots
 │   ├── GrantNotFound          the account has no such grant
 │   ├── PurchaseNotVoidable    a void of credits that were bought
@@ -37,7 +37,7 @@ PrepaidError
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class PrepaidError(Exception):
@@ -154,9 +154,11 @@ class HoldLapsed(Refused):
 
 @dataclass(eq=False)
 class TooManyHolds(Refused):
-    """The account has `limit` holds already, or they reserve credits of too many lots; one has to end first."""
+    """With one more hold the account would have more than `limit` holds, or they would reserve credits of more than
+    `limit` lots. One of them has to end first."""
 
     limit: int
+    of: Literal["holds", "lots"]
     code: ClassVar[str] = "too_many_holds"
 
 

@@ -68,10 +68,10 @@ class _Freed:
 def place(account: Account, operation: PlaceHold, catalog: Catalog, now: datetime) -> Entry:
     """The entry of a new hold. Raises TooManyHolds, InvalidRequest, FeatureRetired, InsufficientCredits."""
     if len(account.holds) >= MAX_HOLDS:
-        raise TooManyHolds(MAX_HOLDS)
+        raise TooManyHolds(MAX_HOLDS, "holds")
     reserved = charge(account, operation.feature, operation.quantity, catalog)
     if sum(len(hold.charge.lots) for hold in account.holds) + len(reserved.lots) > MAX_HELD_LOTS:
-        raise TooManyHolds(MAX_HOLDS)
+        raise TooManyHolds(MAX_HELD_LOTS, "lots")
     hold = Hold(number=account.number + 1, charge=reserved, lapses_at=now + timedelta(seconds=operation.ttl_seconds))
     after = replace(charged(account, reserved), holds=(*account.holds, hold))
     return replace(

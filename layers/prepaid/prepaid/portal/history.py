@@ -225,8 +225,8 @@ def cells_of(entry: Entry, visit: Visit, platform: str) -> Iterator[str | int | 
     yield entry.after.available
     yield entry.quota_remaining
     yield entry.after.owed
-    yield texts["lines.erased"] if entry.erased else entry.description
-    yield entry.customer
+    yield entry.description
+    yield texts["lines.erased"] if entry.erased else entry.customer
     yield entry.reference
     lots = [f"{lot_number(draw.lot)}: {draw.credits}" for draw in lot_draws(entry)]
     yield " / ".join(lots) or None

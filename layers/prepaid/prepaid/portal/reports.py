@@ -176,13 +176,13 @@ def service_cells(entry: Entry, visit: Visit) -> Cells:
     """A line of the service report's file, in the order of SERVICE_COLUMNS."""
     language = visit.session.language
     return (
-        entry.customer,
+        texts_of(language)["lines.erased"] if entry.erased else entry.customer,
         formats.table_time(civil(entry.at, visit.zone), language),
         entry.units,
         texts_of(language)[f"source.{entry.source}"] if entry.source else None,
         entry.quota_units,
         entry.spent,
-        texts_of(language)["lines.erased"] if entry.erased else entry.description,
+        entry.description,
         entry.reference,
         entry.number,
         texts_of(language)[f"type.{entry.type}"],

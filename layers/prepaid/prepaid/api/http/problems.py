@@ -169,7 +169,13 @@ PROBLEMS: dict[type[PrepaidError], Problem] = {
         lambda error: {"lapsed_at": rfc3339(error.lapsed_at)},
     ),
     TooManyHolds: Problem(
-        409, lambda error: f"The account has {error.limit} holds, or holds of too many lots: capture or release some."
+        409,
+        lambda error: (
+            f"The account has {error.limit} holds already. Capture or release some."
+            if error.of == "holds"
+            else f"With this hold, the account's holds would reserve credits of more than {error.limit} lots. "
+            "Capture or release some."
+        ),
     ),
     TooManyLots: Problem(409, lambda error: f"The account holds {error.limit} lots already."),
     GrantNotFound: Problem(404, lambda _: "There is no such grant."),
