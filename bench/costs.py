@@ -28,10 +28,10 @@ DOCUMENT = ROOT / "docs/costs.md"
 MILLION, GIGABYTE = 1_000_000, 10**9
 MONTH_HOURS, MONTH_DAYS = 730, 30.4
 
-# Dollars; 2026-11. Look up your region's: https://aws.amazon.com/pricing
+# Dollars; us-east-1, 2026-11. docs/costs.md links the pages, which have the other regions too.
 PRICES = {
     "secret, a month": 0.40,
-    "alarm, a month": 0.10,
+    "alarm, a month": 0.10,  # of one metric
     "composite alarm, a month": 0.50,
     "metric, a month": 0.30,
     "write unit": 0.625 / MILLION,
@@ -145,7 +145,7 @@ def idle(template: Mapping[str, Any]) -> list[Cost]:
     )
     return [
         _each(counts["AWS::SecretsManager::Secret"], "secrets", "secret, a month"),
-        _each(counts["AWS::CloudWatch::Alarm"], "alarms", "alarm, a month"),
+        _each(counts["metrics of alarms"], f"metrics of {counts['AWS::CloudWatch::Alarm']} alarms", "alarm, a month"),
         _each(counts["AWS::CloudWatch::CompositeAlarm"], "composite alarms", "composite alarm, a month"),
         _each(len(JOB_METRICS), "metrics that the jobs publish in each run", "metric, a month"),
         Cost(f"{counts['AWS::Scheduler']} schedules, {runs:,} short runs", jobs),
@@ -223,14 +223,19 @@ def options(template: Mapping[str, Any], whole_days: int) -> list[Cost]:
 
 
 def count_resources(template: Mapping[str, Any]) -> dict[str, int]:
-    """Resources by type; of the functions' events, the routes and the schedules."""
+    """Resources by type; of the functions' events, the routes and the schedules; the metrics that alarms read."""
     counts = {
         "AWS::CloudWatch::CompositeAlarm": 0,
         "AWS::Scheduler": 0,
+        "metrics of alarms": 0,
         "routes": 0,
     }
     for resource in template["Resources"].values():
         counts[resource["Type"]] = counts.get(resource["Type"], 0) + 1
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            # One that computes with several metrics costs as much as an alarm on each.
+            metrics = resource["Properties"].get("Metrics", [{"MetricStat": {}}])
+            counts["metrics of alarms"] += sum("MetricStat" in metric for metric in metrics)
         for event in resource["Properties"].get("Events", {}).values():
             counts["routes" if event["Type"] == "HttpApi" else "AWS::Scheduler"] += 1
     return counts

@@ -347,7 +347,7 @@ def csv_text(entries: Iterable[Json], cursor: str | None) -> str:
     for shown in entries:
         cells = ["" if shown[name] is None else str(shown[name]) for name in CSV_COLUMNS]
         if shown["erased"]:
-            cells[CSV_COLUMNS.index("description")] = "erased"
+            cells[CSV_COLUMNS.index("customer")] = "erased"
         lines.append(",".join("'" + cell if cell.startswith("=") else cell for cell in cells))
     if cursor:
         notice = f"{NOT_COMPLETE} The same request with cursor={cursor} continues it."

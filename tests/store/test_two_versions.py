@@ -1,6 +1,6 @@
 """The last deployed version and this one side by side on one table, as during a deployment and after going back.
 
-deployed_version names the commit of the last deployment. What one version writes, the other must read, replay and
+deployed_version.tar.xz holds the last deployed version. What one version writes, the other must read, replay and
 continue; a change that it can't takes two releases, see DESIGN.md.
 """
 
@@ -24,9 +24,9 @@ from tests.support.api import BALANCE, PURCHASE, PURCHASES, WEBHOOK
 from tests.support.gateway_events import http_event
 from tests.support.stripe_purchases import signed
 from tests.support.template import table_schema
-from tests.support.versions import ROOT, Version, running, version_of
+from tests.support.versions import ROOT, Version, running, unpacked
 
-DEPLOYED = Path(__file__).with_name("deployed_version")
+DEPLOYED = Path(__file__).with_name("deployed_version.tar.xz")
 KEY = "rk_test_two_versions"
 HOOKS = "whsec_two_versions"
 RELEVANT = SESSION_EVENTS | MONEY_EVENTS
@@ -95,7 +95,7 @@ def sides(
     table = f"test-{uuid4().hex}"
     theirs.client.create_table(TableName=table, **table_schema())
     environment = {**environment, "TABLE_NAME": table}
-    deployed = version_of(DEPLOYED.read_text("ascii").strip(), tmp_path_factory.mktemp("deployed"))
+    deployed = unpacked(DEPLOYED, tmp_path_factory.mktemp("deployed"))
     with running(deployed, environment) as old, running(ROOT, environment) as new:
         both = (old, new) if request.param.startswith("the deployed") else (new, old)
         yield Sides(*both, stripe)

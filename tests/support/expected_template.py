@@ -555,7 +555,9 @@ ALARMS = {
     # An HTTP API calls the metric 5xx; 5XXError is a REST API's. Each response counts 1 and each success 0, so an
     # Average is never above 1. Five, because a busy account gets a 503 now and then.
     # What an unconfigured stack refuses is subtracted; the metric exists only on such a stack.
-    "ApiErrors": computed(
+    # The canary knows it by its name.
+    "ApiErrors": {"AlarmName": {"Fn::Sub": "${AWS::StackName}-ApiErrors"}}
+    | computed(
         {"Id": "errors", "Expression": "returned - FILL(unset, 0)", "Label": "5xx of a configured stack"},
         threshold=5,
         returned=("AWS/ApiGateway", "5xx", {"ApiId": ref("HttpApi")}),

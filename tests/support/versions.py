@@ -8,7 +8,6 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +20,14 @@ WORKER = Path(__file__).with_name("version_worker.py")
 FUNCTION_OF = functions_by_route()
 
 
-def version_of(commit: str, folder: Path) -> Path:
-    """The layer and the functions of a commit, in the folder.
+def unpacked(archived: Path, folder: Path) -> Path:
+    """The layer and the functions of a version, in the folder. archived: by `git archive`.
 
-    A shallow clone lacks the commit. Its oldest commit is then the nearest to it.
+    Not from git's history, which a shallow clone or an archive of the project lacks.
     """
-    if run_git("cat-file", "-e", f"{commit}^{{commit}}").returncode != 0:
-        commit = run_git("rev-list", "--max-parents=0", "HEAD").stdout.split()[0].decode()
-    archived = run_git("archive", "--format=tar", commit, "layers/prepaid/prepaid", "functions")
-    assert archived.returncode == 0, archived.stderr.decode()
-    with tarfile.open(fileobj=BytesIO(archived.stdout)) as archive:
+    with tarfile.open(archived) as archive:
         archive.extractall(folder, filter="data")
     return folder
-
-
-def run_git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)
 
 
 @dataclass(kw_only=True)
