@@ -68,6 +68,11 @@ SCENARIOS = (
     Scenario(
         "a row arrives late, after its refusal", ONE, (A, FIRST, replace(GRANT, after=0), replace(B, after=2)), lost=1
     ),
+    Scenario(
+        "credits arrive before its mark, and another carries it",
+        ONE,
+        (A, FIRST, replace(GRANT, after=1), replace(B, after=2)),
+    ),
     Scenario("refused while credits arrive", ONE, (A, FIRST, GRANT)),
     Scenario("one key twice at once", PLENTY, (A, replace(A, now=0.006), B)),
     Scenario("one key twice in turn", PLENTY, (A, B, replace(A, now=0.006, after=0))),
