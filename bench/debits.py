@@ -27,11 +27,13 @@ from botocore.config import Config
 
 from local.cloud import REGION, emulator
 from prepaid.core.account import Terms
+from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.accounts import Profile
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
+from prepaid.store.debits import Crowds, append_debit
 from prepaid.store.dynamodb import Deadline, Table, within
 from prepaid.store.ledger import append, read_tail
 from prepaid.use_cases.administering import put_account
@@ -64,6 +66,7 @@ class Ours:
 
     def __init__(self, table_name: str) -> None:
         self._table = Table(client=open_dynamodb(), name=table_name, deadline=Deadline(at=0.0))
+        self._crowds = Crowds()
 
     @property
     def table(self) -> Table:
@@ -86,13 +89,14 @@ class Ours:
 
     def debit(self, account: str, key: str) -> None:
         """One credit."""
-        append(
+        append_debit(
             self.table,
             account,
             Debit(actor="bench", feature="sticker", quantity=1),
             catalog=CATALOG,
-            now=datetime.now(UTC),
+            now=floor_to_millisecond(datetime.now(UTC)),
             idempotency_key=key,
+            crowds=self._crowds,
         )
 
     def spent(self, account: str) -> int:

@@ -143,12 +143,12 @@ def _disordered(attempt: Attempt) -> list[str]:
 
 
 def items_by_account(items: Stored) -> dict[str, Stored]:
-    """Each account's entries, claims, due rows and row in the list. Under its partition's name: what has no account."""
+    """Each account's entries, claims, waiting and due rows and row in the list. Under its partition: what has none."""
     owned: dict[str, Stored] = defaultdict(dict)
     for (partition, sort), item in items.items():
         kind, _, rest = partition.partition("#")
         of_a_key = dict.fromkeys(("CLAIM", "ERASURE"), rest.partition("#")[0])
-        owners = {"ACCOUNT": rest, "ACCOUNTS": sort, "DUE": sort.partition("#")[0], **of_a_key}
+        owners = {"ACCOUNT": rest, "WAIT": rest, "ACCOUNTS": sort, "DUE": sort.partition("#")[0], **of_a_key}
         owned[owners.get(kind, partition)][partition, sort] = item
     return owned
 
@@ -356,7 +356,9 @@ def _sums(audited: Audited) -> dict[str, int]:
 
 
 def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str]:
-    """What one account's history contains. lost: requests never answered. landed: those of them in the ledger."""
+    """What one account's history contains. lost: requests never answered. landed: those of them in the ledger.
+
+    waited: debits that left a row. marked: of which a mark is left. carried: those that another request appended."""
     counts: Counter[str] = Counter(operations=len({(attempt.client, attempt.index) for attempt in attempts}))
     answered: set[str | None] = set()
     lost: set[str] = set()
@@ -375,4 +377,7 @@ def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str
     counts["erased"] = sum("erased" in line for line in lines)
     counts.update(attempt.request.kind for attempt in attempts)
     counts["landed"] = sum((f"CLAIM#{account}#{key}", "CLAIM") in items for key in lost - answered)
+    waits = [item for (partition, _), item in items.items() if partition.startswith("WAIT#")]
+    counts["waited"], counts["marked"] = len(waits), sum("debit" not in item for item in waits)
+    counts["carried"] = sum("row" in item for item in items.values())
     return counts

@@ -27,7 +27,7 @@ def test_accounts_stay_linearizable_while_processes_are_killed(held: BankRun) ->
     assert held.finished.kills >= held.disturbances - 2
     assert held.finished.freezes >= 1
     seen = {"lost", "replayed", "status 402", "status 404", "status 409", "status 422", "consumptions", "available"}
-    seen |= {"lapses", "erased", "held", "quote", "balance"}
+    seen |= {"lapses", "erased", "held", "quote", "balance", "waited", "carried"}
     seen |= {f"entry {kind}" for kind in ("hold", "capture", "release", "reversal", "erasure", "grant", "void")}
     met = verdict.counts + verdict.totals
     assert {what for what in seen if not met[what]} == set(), met

@@ -22,6 +22,7 @@ from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.sessions import open_stripe
 from prepaid.payments.webhook import verified_event
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
@@ -159,6 +160,7 @@ def webhook_handler(stand: Stand) -> Any:
         table=Table(client=client, name=TABLE, deadline=Deadline(at=0.0)),
         clock=lambda: NOW,
         catalog=CatalogCache(lambda: 0.0),
+        crowds=Crowds(lambda: 0.0),
         cursor_secrets=lambda: Versions({1: ""}),
         codes=lambda: CodeSecrets(peppers=Versions(versions_of("pepper"))),
         stripe=lambda: open_stripe(API_KEY, ADDRESS),

@@ -2,6 +2,7 @@
 
 from tests.planted_bugs.areas.api import API
 from tests.planted_bugs.areas.client import CLIENT
+from tests.planted_bugs.areas.crowds import CROWDS
 from tests.planted_bugs.areas.erasures import ERASURES
 from tests.planted_bugs.areas.events import EVENTS
 from tests.planted_bugs.areas.holds import HOLDS
@@ -34,6 +35,7 @@ AREAS = {
     "page_buying": PAGE_BUYING,
     "page_reading": PAGE_READING,
     "store": STORE,
+    "crowds": CROWDS,
     "statements": STATEMENTS,
     "sweep": SWEEP,
     "events": EVENTS,

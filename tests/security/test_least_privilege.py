@@ -292,6 +292,9 @@ def spend_and_look(service: Service, clock: Clock) -> None:
     clock.now += SECOND
     assert [service.spend(key="order").status for _ in range(2)] == [201, 201]
     assert service.spend(10_000).status == 402
+    # In a crowd, a debit leaves a row and looks at those of others.
+    service.functions.deps["consume"].crowds.note("acme")
+    assert service.spend(key="in-a-crowd").status == 201
     batches = [service.batch(("order", 1), ("batch", 1)).body["results"] for _ in range(2)]
     assert [[item["status"] for item in results] for results in batches] == [[201, 201]] * 2
     assert [service.find(key).status for key in ("order", "no-order")] == [200, 404]

@@ -26,6 +26,7 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
@@ -223,6 +224,7 @@ class Bench:
             table=self.table,
             clock=lambda: floor_to_millisecond(self.now + self.skew),
             catalog=CatalogCache(lambda: self.monotonic),
+            crowds=Crowds(lambda: self.monotonic),
             cursor_secrets=lambda: Versions(versions_of("cursor secret")),
             codes=lambda: CodeSecrets(
                 peppers=Versions(versions_of("pepper")), random_bytes=self.draw, slow_digest=QUICK_DIGEST

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from tests.oracle import requests
 from tests.oracle.catalog import Json
 from tests.oracle.manager_code import ManagerCode
@@ -23,6 +24,7 @@ class Machine:
     """One of a function's machines: its warm state, and the error of its clock."""
 
     catalog: CatalogCache
+    crowds: Crowds
     skew: int = 0
 
 

@@ -42,13 +42,14 @@ IDS = re.compile(
 )
 # Milliseconds, seconds, milliseconds in base 36, and as text.
 TIMES = re.compile(r"\b1[0-9]{12}\b|\b1[0-9]{9}\b|\bm[0-9a-z]{7}\b|\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|\+00:00)")
-# The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try.
-NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision", "opened"})
+# The chain is audited, a checksum is of all the rest; salts, digests and counts of tries differ from try to try, and so
+# does whether another request appended a debit, from its row.
+NOT_COMPARED = frozenset({"hash", "checksum", "salt", "digest", "nonce", "revision", "opened", "row"})
 TRIES = frozenset({"tries", "tried_at"})
 # Positions of scheduled functions, of the verifier and of an erasure: they differ after another sequence of calls, and
 # no credit depends on them. The feed's rows are compared by their events: their keys have the time of publishing.
 PLACES = frozenset(
-    {"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED", "ERASURE", "PUBLISHED", "PUBLISHING", "FEED"}
+    {"SWEEP", "RECONCILIATION", "VERIFICATION", "VERIFIED", "ERASURE", "PUBLISHED", "PUBLISHING", "FEED", "WAIT"}
 )
 
 type Fault = tuple[int, str]

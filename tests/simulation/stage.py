@@ -103,6 +103,7 @@ class Stage:
             table=replace(world.table, deadline=deadline),
             clock=lambda: floor_to_millisecond(world.function_now()),
             catalog=world.frame.instance.catalog,
+            crowds=world.frame.instance.crowds,
             cursor_secrets=lambda: Versions(versions_of("cursor secret")),
             codes=lambda: CodeSecrets(
                 peppers=Versions(versions_of("pepper")), random_bytes=self._bytes, slow_digest=QUICK_DIGEST

@@ -20,6 +20,7 @@ from fake_stripe.state import State
 from prepaid.core.errors import Busy, PrepaidError
 from prepaid.payments.events import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table
 from tests.oracle.calendar import instant
 from tests.oracle.catalog import Json
@@ -258,7 +259,7 @@ class World:
         known = self.machines.get(place)
         if known is None or step.cold:
             skew = known.skew if known else 0
-            known = self.machines[place] = Machine(CatalogCache(self.monotonic), skew)
+            known = self.machines[place] = Machine(CatalogCache(self.monotonic), Crowds(self.monotonic), skew)
         return known
 
     def now(self, step: Step) -> int:

@@ -91,6 +91,15 @@ def test_an_operation_reads_and_writes_so_many_units(busy: StoreDriver, wire: Wi
     assert (wire.read, wire.written) == (OPERATIONS[name].read, OPERATIONS[name].written)
 
 
+def test_a_consumption_without_a_rival_makes_two_calls(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=10)
+    wire.forget()
+
+    driver.debit(3, key="k")
+
+    assert wire.calls == ["Query", "TransactWriteItems"]
+
+
 # By the number of holds: bytes of a consumption's entry, and the units that it reads and writes.
 GROWTH = {0: (479, 1, 4), 10: (1_052, 1, 6), 100: (6_185, 2, 16)}
 

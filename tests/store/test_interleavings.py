@@ -28,15 +28,15 @@ from tests.support.wire import Wire, cancels, first, nothing
 TRANSACTION = "TransactWriteItems"
 
 
-def test_a_lost_race_costs_one_more_write_and_no_read(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
+def test_a_debit_that_lost_a_race_waits_and_looks(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open(credits=10)
     wire.plan(TRANSACTION, first(lambda: rival.debit(4, key="theirs")))
     wire.forget()
 
     done = driver.debit(3, key="ours")
 
-    # The failed transaction returned the rival's entry, so nothing has to be read again.
-    assert wire.calls == ["Query", TRANSACTION, TRANSACTION]
+    # Its row, and whether it is the first; its claim, which nobody has made for it; the newest entries, and who waits.
+    assert wire.calls == ["Query", TRANSACTION, "PutItem", "Query", "GetItem", "Query", "Query", TRANSACTION]
     assert (done.entries[-1].number, done.entries[-1].after.available) == (4, 3)
     assert audit(stored(driver.table)).spent == 7
 
@@ -86,7 +86,8 @@ def test_two_rivals_one_after_the_other_are_both_taken_into_account(
 
     done = driver.debit(3, key="ours")
 
-    assert wire.calls == ["Query", TRANSACTION, TRANSACTION, "Query", TRANSACTION]
+    turn = ["GetItem", "Query", "Query", TRANSACTION]
+    assert wire.calls == ["Query", TRANSACTION, "PutItem", "Query", *turn, *turn]
     assert (done.entries[-1].number, done.entries[-1].after.available) == (5, 1)
     assert audit(stored(driver.table)).spent == 9
 

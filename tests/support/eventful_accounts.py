@@ -11,7 +11,9 @@ from prepaid.core.events import event_of_lock
 from prepaid.core.purchase import with_cancellation
 from prepaid.store.catalog import first_catalog
 from prepaid.store.customers import save_customer
+from prepaid.store.dynamodb import put
 from prepaid.store.items import key_digest
+from prepaid.store.ledger import read_tail
 from prepaid.store.purchases import record_cancellation, save_purchase
 from prepaid.store.reconciliation import ReconciliationCheckpoint, save_checkpoint, save_failed_check
 from prepaid.store.webhook import stop
@@ -35,6 +37,7 @@ from tests.support.store_driver import (
     StoreDriver,
     a_purchase,
 )
+from tests.support.waiting_rows import a_waiting_row
 
 YEAR = 366 * DAY
 
@@ -200,6 +203,19 @@ def publish(driver: StoreDriver) -> None:
     stop(driver.table, "https://app.example.com/prepaid", NOW)
 
 
+def wait_in_a_crowd(driver: StoreDriver, account: str, at: datetime) -> None:
+    """A debit that leaves a row and carries the one of another request along; and a mark."""
+    place = read_tail(driver.table, account).entry.number
+    version = {"N": str(driver.catalog.version)}
+    row = a_waiting_row(account, place, int(at.timestamp() * 1000) - 1000, "carried", catalog=version)
+    put(driver.table, {"Item": row})
+    driver.crowds.note(account)
+    driver.debit(1, account=account, key="in a crowd", at=at)
+    mark = a_waiting_row(account, place + 1, int(at.timestamp() * 1000), "gave up")
+    put(driver.table, {"Item": {name: mark[name] for name in ("PK", "SK", "ttl")}})
+    assert driver.debit(1, account=account, key="carried", at=at).replayed
+
+
 def live(driver: StoreDriver) -> None:
     """Several accounts, after a sweep and a reconciliation."""
     live_a_full_life(driver)
@@ -210,6 +226,7 @@ def live(driver: StoreDriver) -> None:
     enter_the_page(driver, "zoo")
     for number in range(5):
         driver.debit(1, account="zoo", key=f"same {number}", at=NOW + number * HOUR)
+    wait_in_a_crowd(driver, "zoo", NOW + 5 * HOUR)
     sweep(
         SweepContext(
             piece=driver.piece,

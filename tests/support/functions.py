@@ -13,6 +13,7 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
@@ -88,6 +89,7 @@ class Deployment:
             table=table,
             clock=clock,
             catalog=catalog,
+            crowds=Crowds(time.monotonic),
             cursor_secrets=lambda: Versions(versions_of(self.cursor_secret)),
             codes=lambda: CodeSecrets(peppers=Versions(versions_of(self.pepper)), slow_digest=QUICK_DIGEST),
             stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),

@@ -17,6 +17,7 @@ PARTITIONS = [
     keys.portal_session("5d41402a"),
     keys.pending_check(datetime(2026, 11, 22, tzinfo=UTC), "pur_1"),
     keys.claim("petshop-1", "key-1"),
+    keys.waiting_row("petshop-1", 1, 1_795_305_600_000, "5d41402a"),
     keys.erasure("petshop-1", "key-1"),
     keys.due(date(2026, 11, 22), 0, "petshop-1", "lot_1"),
     keys.payment("pi_1"),

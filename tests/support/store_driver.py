@@ -21,9 +21,9 @@ from prepaid.core.manager_code import ManagerSession
 from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
 from prepaid.store.accounts import Profile
-from prepaid.store.batch import Keyed, append_each
-from prepaid.store.batch import Outcome as BatchOutcome
 from prepaid.store.catalog import first_catalog
+from prepaid.store.debits import Crowds, Keyed, append_debit, append_each
+from prepaid.store.debits import Outcome as BatchOutcome
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put, within
 from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
 from prepaid.store.ledger import Appended, append, open_ledger, read_tail
@@ -105,6 +105,7 @@ class StoreDriver:
     catalog: Catalog = field(default_factory=first_catalog)
     # The mismatches that were quarantined, by the event that found them.
     reported: list[str] = field(default_factory=list)
+    crowds: Crowds = field(default_factory=Crowds)
 
     def with_deadline(self, deadline: Deadline) -> "StoreDriver":
         return replace(self, table=replace(self.table, deadline=deadline))
@@ -145,7 +146,18 @@ class StoreDriver:
         **more: str,
     ) -> Appended:
         operation = Debit(actor=actor, feature=feature, quantity=quantity, **more)
-        return self._append(account, operation, at, key)
+        if key is None:
+            return self._append(account, operation, at, key)
+        return append_debit(
+            self.table,
+            account,
+            operation,
+            catalog=self.catalog,
+            now=at,
+            idempotency_key=key,
+            salt=secrets.token_bytes(SALT_BYTES),
+            crowds=self.crowds,
+        )
 
     def grant(
         self,
@@ -185,7 +197,7 @@ class StoreDriver:
         """Stickers by key and quantity."""
         asked = [Keyed(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
         salt = secrets.token_bytes(SALT_BYTES)
-        return append_each(self.table, account, asked, catalog=self.catalog, now=at, salt=salt)
+        return append_each(self.table, account, asked, catalog=self.catalog, now=at, salt=salt, crowds=self.crowds)
 
     def hold(
         self,

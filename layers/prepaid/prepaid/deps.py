@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table, within
 from prepaid.store.secrets import Versions
 
@@ -59,6 +60,7 @@ class Deps:
     table: Table
     clock: Callable[[], datetime]
     catalog: CatalogCache
+    crowds: Crowds
     cursor_secrets: Callable[[], Versions]
     codes: "Callable[[], CodeSecrets]"
     stripe: "Callable[[], Stripe]"

@@ -16,6 +16,7 @@ from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.settings import Settings
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Secret, SecretNotSet, Versions, versions_of
 
@@ -49,6 +50,7 @@ def build(settings: Settings) -> Deps:
         table=Table(client=open_dynamodb(), name=settings.table_name, deadline=Deadline(at=0.0)),
         clock=lambda: floor_to_millisecond(datetime.now(UTC)),
         catalog=CatalogCache(time.monotonic),
+        crowds=Crowds(time.monotonic),
         cursor_secrets=_versions(settings.cursor_secret_name),
         codes=codes,
         stripe=stripe,

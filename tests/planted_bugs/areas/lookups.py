@@ -54,16 +54,16 @@ LOOKUPS = (
     ),
     Bug(
         "a batch forgets what its own items have spent",
-        "_compose",
-        "account = own.after",
+        "debits:add",
+        "self.account = own.after",
         "",
         ("functions/test_batches",),
     ),
     Bug(
         "a key twice in a batch has two effects",
-        "_compose",
-        "effect = part.effects.get(one.key) or effects.get(one.key)",
-        "effect = effects.get(one.key)",
+        "debits:_compose",
+        "effect = part.effects.get(one.key) or asking.effects.get(one.key)",
+        "effect = asking.effects.get(one.key)",
         ("functions/test_batches",),
     ),
     Bug(
@@ -76,7 +76,7 @@ LOOKUPS = (
         """,
         """
         except Refused as refused:
-            part.outcomes += [refused] * (len(asked) - len(part.outcomes))
+            part.outcomes += [refused] * (len(asking.asked) - len(part.outcomes))
             break
         """,
         ("functions/test_batches",),
@@ -84,7 +84,7 @@ LOOKUPS = (
     Bug(
         "a batch's replay is not compared with its request",
         "_outcome_of",
-        "if effect.request_hash != request_hash(debit) or entry is None or not has_texts_of(entry, debit):",
+        "if effect.request_hash != request_hash(one.debit) or entry is None or not has_texts_of(entry, one.debit):",
         "if entry is None:",
         ("functions/test_batches",),
     ),
@@ -98,14 +98,14 @@ LOOKUPS = (
     Bug(
         "a batch's transaction has room for everything",
         "has_room",
-        "return not self.claims or (used + writes <= MAX_WRITES and self.bytes + size <= MAX_BYTES)",
+        "return not self.claims or (used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES)",
         "return True",
         ("store/test_batches",),
     ),
     Bug(
         "a batch's bytes are not counted",
-        "_compose",
-        "part.bytes += size",
+        "debits:add",
+        "self.size += size",
         "",
         ("store/test_batches",),
     ),

@@ -73,7 +73,9 @@ def check(world: "World", frame: "Frame", answer: "Answer") -> None:
         return
     if status >= 400:
         # Tries of a code are counted before they are compared: the one write that goes with a refusal.
-        written = frame.written - {"MANAGER", "CUSTOMER"} if kind in {"code", "unlock", "buy"} else frame.written
+        written = (
+            frame.written - {"MANAGER", "CUSTOMER"} if kind in {"code", "unlock", "buy"} else frame.written - {"WAIT"}
+        )
         if kind == "cancel":
             # The intention is written before the page is closed, and the customer may pay in between.
             written = written - {"PURCHASE"}

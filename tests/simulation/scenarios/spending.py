@@ -60,6 +60,12 @@ def spend(quantity: int, feature: str = "sticker") -> Callable[[Bench, Any], Out
     return lambda bench, _: outcome_of(bench.service.spend(quantity, feature, key=KEY, may_fail=True))
 
 
+def spend_in_a_crowd(bench: Bench, _: Any) -> Outcome:
+    """The function has just lost a race, so the debit leaves a row first."""
+    bench.service.functions.deps["consume"].crowds.note("acme")
+    return spend(3)(bench, _)
+
+
 def batch(*items: tuple[str, int]) -> Callable[[Bench, Any], Outcome]:
     """Stickers, each item with a key of its own.
 
@@ -162,6 +168,8 @@ def quote(quantity: int) -> Callable[[Bench, Any], Outcome]:
 
 SCENARIOS = (
     Scenario("consume: debit", opened, spend(3), spends, paired=True),
+    Scenario("consume: debit in a crowd", opened, spend_in_a_crowd, spends, paired=True),
+    Scenario("consume: debit in a crowd after an expiry", with_an_expired_lot, spend_in_a_crowd, spends),
     # Its retry finds no credits left, and must still get the original response.
     Scenario("consume: debit of the last credits", just_enough, spend(3), spends, paired=True),
     Scenario("consume: debit after an expiry", with_an_expired_lot, spend(3), spends, paired=True),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # The items that a request may write, by the first word of their keys.
 MAY_WRITE = {
-    "debit": {"ENTRY", "CLAIM"},
+    "debit": {"ENTRY", "CLAIM", "WAIT"},
     "batch": {"ENTRY", "CLAIM"},
     "grant": {"ENTRY", "CLAIM", "DUE"},
     "void": {"ENTRY", "CLAIM"},
@@ -74,6 +74,8 @@ class Auditor:
         # By account and key: the entries that an erasure erased, and whom it was asked to.
         self.erased: dict[tuple[str, str], list[int]] = {}
         self.walks: dict[tuple[str, str], str] = {}
+        # By the row's key: the debit that waits in it.
+        self.waiting: dict[tuple[str, str], Frame] = {}
         self.payments: dict[str, str] = {}
         # By payment: since when by the true time Stripe has this as refunded and disputed.
         self.money_back: dict[str, list[tuple[int, int, int]]] = {}
@@ -109,10 +111,19 @@ class Auditor:
         request = requests.Settle() if kind in {"batch", "erase"} else self._request(commit)
         if kind == "erase":
             request = erasure_of(commit, entries[-1][2] or {})
+        carried = self._carried(commit)
         for (_, sort), old, new in entries:
             must(old is None and new is not None, f"{account}: {sort} is written over")
             assert new is not None
             before = ledger.state if ledger.number else None
+            if int(sort.removeprefix("ENTRY#")) > commit.last_own:
+                # Of the next debit that is carried, or what time did before it.
+                owner = carried[min(number for number in carried if number > ledger.number)]
+                assert owner.request is not None
+                ledger.accept(new, owner.request, owner.now, self.catalogs)
+                owner.entries.append((account, ledger.number))
+                self.seen["a debit carried along"] += ledger.number in carried
+                continue
             if kind == "batch":
                 request = _item_of(commit, new)
             line = ledger.accept(new, request, frame.now, self.catalogs)
@@ -136,6 +147,12 @@ class Auditor:
             must(left is None, f"{kind} writes {types} and leaves out {left}")
         must(len({line["at"] for line in lines}) == 1, f"{account}: one request, one instant")
         _check_complete(commit, ledger, last)
+
+    def _carried(self, commit: Commit) -> dict[int, "Frame"]:
+        """The debits of other requests in a transaction, by the number of their entry."""
+        claims = [new for _, _, new in commit.changes.get("CLAIM", []) if new and "row" in new]
+        partition = f"WAIT#{commit.frame.account}"
+        return {int(claim["number"]["N"]): self.waiting[partition, claim["row"]["S"]] for claim in claims}
 
     def _request(self, commit: Commit) -> requests.Request:
         """The request of the author of entries, or the one that follows from the purchase's record beside them."""
@@ -217,9 +234,9 @@ def _check_complete(commit: Commit, ledger: Ledger, last: Json) -> None:
         must("REVERSED" in changes, f"{ledger.account}: {about} does not count what it reverses")
     if commit.frame.step.kind == "batch":
         spent = sum(line["type"] == "consumption" for line in commit.lines)
-        same(len(changes.get("CLAIM", [])), spent, f"{ledger.account}: claims of a batch up to {about}")
+        same(len(commit.own_claims), spent, f"{ledger.account}: claims of a batch up to {about}")
     if commit.frame.step.kind in WITH_A_CLAIM:
-        same(len(changes.get("CLAIM", [])), 1, f"{ledger.account}: claims with {about}")
+        same(len(commit.own_claims), 1, f"{ledger.account}: claims with {about}")
     if last["type"] == "purchase":
         same(len(changes.get("PAYMENT", [])), 1, f"{ledger.account}: payments with {about}")
     if ledger.number == 1:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tests.simulation.frames import Frame
     from tests.simulation.writes.auditor import Auditor
 
+NO_NUMBER = 10**12
 # An item's key, and the item before and after the write.
 type Change = tuple[tuple[str, str], Json | None, Json | None]
 
@@ -44,6 +45,18 @@ class Commit:
     @property
     def account(self) -> str:
         return self.frame.account or ""
+
+    @property
+    def own_claims(self) -> list[Change]:
+        """The claims of the request's own keys. Those of debits that it carries along name their row."""
+        return [change for change in self.changes.get("CLAIM", []) if "row" not in (change[2] or {})]
+
+    @property
+    def last_own(self) -> int:
+        """The number of the request's own last entry, if others follow it in the transaction."""
+        if len(self.own_claims) == len(self.changes.get("CLAIM", [])):
+            return NO_NUMBER
+        return max(int((new or {})["number"]["N"]) for _, _, new in self.own_claims)
 
 
 def plain(item: Json) -> Json:

@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 
 from tests.oracle import rules
-from tests.oracle.catalog import CatalogVersion
+from tests.oracle.catalog import CatalogVersion, Json
 from tests.oracle.expectation import must, same
 from tests.oracle.ledger import KeyEffect
 from tests.oracle.manager_code import SESSION_MILLISECONDS, ManagerCode
+from tests.oracle.requests import Debit
 from tests.oracle.rows import HOLD_NUMBER, NUMBER
 from tests.simulation.writes.commit import Change, Commit, KnownSession, plain
 
@@ -21,6 +22,9 @@ def check_claim(commit: Commit, change: Change) -> None:
     must(old is None and new is not None, f"{partition} is written over")
     assert new is not None
     ledger = commit.auditor.ledgers[commit.account]
+    if "row" in new:
+        _check_claim_of_carried(commit, partition, new)
+        return
     if frame.step.kind == "batch":
         _check_claim_of_item(commit, partition, int(new["number"]["N"]))
         return
@@ -33,7 +37,7 @@ def check_claim(commit: Commit, change: Change) -> None:
             same(effect.purchase, frame.details["purchase"], f"{partition}: the purchase it cancelled")
     elif "number" in new:
         effect.number = int(new["number"]["N"])
-        same(effect.number, ledger.number, f"{partition}: the entry it names")
+        same(effect.number, min(ledger.number, commit.last_own), f"{partition}: the entry it names")
     else:
         must("SESSION" in commit.changes, f"{partition} claims nothing")
     must(frame.key not in ledger.effects, f"{partition}: a second effect")
@@ -43,14 +47,43 @@ def check_claim(commit: Commit, change: Change) -> None:
 def _check_claim_of_item(commit: Commit, partition: str, number: int) -> None:
     """The claim of one item names the entry that carries it out, which is in the same transaction."""
     frame, ledger = commit.frame, commit.auditor.ledgers[commit.account]
-    first = ledger.number - len(commit.lines)
-    must(first < number <= ledger.number, f"{partition} names entry {number}, which is not in its transaction")
+    last = min(ledger.number, commit.last_own)
+    must(
+        last - len(commit.lines) < number <= last, f"{partition} names entry {number}, which is not in its transaction"
+    )
     key = partition.removeprefix(f"CLAIM#{frame.account}#")
     line = ledger.lines[number - 1]
     items = [item for item in frame.details["items"] if item.key == key and rules.is_asked_by(line, item.request)]
     must(items, f"{partition} claims an entry that no item of its key asks for: {line}")
     must(key not in ledger.effects, f"{partition}: a second effect")
     ledger.effects[key] = KeyEffect(items[0].signature, frame, number=number)
+
+
+def _check_claim_of_carried(commit: Commit, partition: str, new: Json) -> None:
+    """The claim of a debit that waited names its entry, which is in the same transaction."""
+    ledger, number = commit.auditor.ledgers[commit.account], int(new["number"]["N"])
+    owner = commit.auditor.waiting.pop((f"WAIT#{commit.account}", new["row"]["S"]))
+    key = owner.key or ""
+    same(partition, f"CLAIM#{owner.account}#{key}", "whose claim it is")
+    must(
+        commit.last_own < number <= ledger.number, f"{partition} names entry {number}, which is not in its transaction"
+    )
+    assert isinstance(owner.request, Debit)
+    must(rules.is_asked_by(ledger.lines[number - 1], owner.request), f"{partition} names an entry of another request")
+    must(key not in ledger.effects, f"{partition}: a second effect")
+    ledger.effects[key] = KeyEffect(owner.signature, owner, number=number)
+
+
+def check_waiting(commit: Commit, change: Change) -> None:
+    """A debit's row, or the mark that its own request puts in its place before it answers 402 or 503."""
+    place, old, new = change
+    must(new is not None, f"{place} is deleted")
+    same(place[0], f"WAIT#{commit.account}", "whose row it is")
+    if "debit" in (new or {}):
+        must(old is None, f"{place} is written over")
+        commit.auditor.waiting[place] = commit.frame
+    else:
+        same(commit.auditor.waiting.pop(place, commit.frame), commit.frame, f"{place}: whose mark it is")
 
 
 def check_due(commit: Commit, change: Change) -> None:
@@ -187,6 +220,7 @@ CHECKS = {
     "CLAIM": check_claim,
     "DUE": check_due,
     "REVERSED": check_reversed,
+    "WAIT": check_waiting,
     "PROFILE": check_profile,
     "ACCOUNTS": check_listed,
     "CATALOG": check_catalog,

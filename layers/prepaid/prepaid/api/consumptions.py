@@ -34,9 +34,9 @@ from prepaid.core.errors import ConsumptionNotFound, InvalidRequest, Refused
 from prepaid.core.ids import consumption_id, consumption_number
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
-from prepaid.store.batch import Keyed, Outcome, append_each
+from prepaid.store.debits import Keyed, Outcome, append_debit, append_each
 from prepaid.store.items import SALT_BYTES
-from prepaid.store.ledger import append, find_by_key, find_entry, read_tail
+from prepaid.store.ledger import find_by_key, find_entry, read_tail
 
 LOOK_UP_SCOPES = ("prepaid/consume", "prepaid/read")
 # This many items fit in one transaction, with the expiries, lapses and renewal before them.
@@ -120,7 +120,7 @@ def consume(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/consumptions: spend, all or nothing, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     body = body_of(request, ConsumptionRequest)
-    appended = append(
+    appended = append_debit(
         deps.table,
         account_id,
         _debit(body, caller_of(request).name),
@@ -128,6 +128,7 @@ def consume(request: Request, deps: Deps) -> Response:
         now=request.now,
         idempotency_key=key,
         salt=deps.random_bytes(SALT_BYTES),
+        crowds=deps.crowds,
     )
     return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
 
@@ -145,6 +146,7 @@ def consume_each(request: Request, deps: Deps) -> Response:
             catalog=deps.catalog(deps.table),
             now=request.now,
             salt=deps.random_bytes(SALT_BYTES),
+            crowds=deps.crowds,
         )
     )
     results = [_result(next(outcomes) if isinstance(item, BatchItem) else item) for item in items]

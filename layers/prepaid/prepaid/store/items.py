@@ -146,6 +146,12 @@ def customer_of(item: Item) -> str | None:
     return _texts_from(item).get("customer")
 
 
+def digest_of_key_in(item: Item) -> str | None:
+    """The digest of the key that an entry's item has."""
+    digest: str | None = json.loads(item["line"]["S"]).get("key")
+    return digest
+
+
 def erased_by(idempotency_key: str) -> str:
     """The mark that an erasure with this key leaves instead of an entry's texts."""
     return f"{ERASED}{key_digest(idempotency_key)}"

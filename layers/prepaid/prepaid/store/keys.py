@@ -52,6 +52,28 @@ def entry(account: str, number: int) -> Key:
     return _key(ledger(account), entry_sort(number))
 
 
+def entry_number(sort: str) -> int:
+    return int(sort.removeprefix(ENTRY_PREFIX))
+
+
+def waiting(account: str) -> str:
+    """The partition of the debits of an account that wait to be appended."""
+    return f"WAIT#{account}"
+
+
+def waiting_sort(place: int) -> str:
+    """Before all rows that were left when entry `place` or a later one was the newest."""
+    return f"{place:012d}"
+
+
+LAST_WAITING = waiting_sort(999_999_999_999)
+
+
+def waiting_row(account: str, place: int, now: int, digest: str) -> Key:
+    """Rows are in the order of the newest entries that their requests knew, then of the requests' times."""
+    return _key(waiting(account), f"{waiting_sort(place)}#{now:013d}#{digest}")
+
+
 def claim(account: str, idempotency_key: str) -> Key:
     # Account ids contain no '#', so no account and key can produce another account's claim key.
     return _key(f"CLAIM#{account}#{idempotency_key}", "CLAIM")

@@ -14,6 +14,8 @@ These checks can't detect the following losses and changes. No credit is lost or
     QUARANTINE      its content: a note for an operator; Stripe has the payment
     SWEEP           everything but a day in the future: a lot expires by its date, recorded or not
     VERIFICATION    everything: the verifier's own state; an unreadable pass raises the function's alarm
+    WAIT            everything: a hint of what to append; each debit is judged anew, and a claim makes it happen once
+    a claim's row   everything: whether a response says that it is a replay
     VERIFIED        whether it exists: after deleting it, newest entries can be removed unnoticed, as before any pass
     audit           everything: the verifier's own state. The recent pass continues it; the whole pass never reads it
 """
@@ -25,6 +27,7 @@ from prepaid.core.calendar import instant
 from prepaid.core.manager_code import MAX_TRIES
 from prepaid.core.portal import LONGEST
 from prepaid.store import keys
+from prepaid.store.debits import ROW_FORM, waiting_from_item
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import CHECKSUM, manager_session_request_hash
 from prepaid.store.manager_codes import KEEP_SESSIONS, pepper_of
@@ -195,6 +198,15 @@ def wrong_in_erasure(item: Item, _lookup: RowLookup) -> Iterator[str]:
     # The entries before `next` are walked over, and some of them erased.
     if not 0 <= int(item["entries"]["N"]) < int(item["next"]["N"]):
         yield "entries"
+
+
+def wrong_in_waiting(item: Item) -> Iterator[str]:
+    """The invalid parts of the row of a debit that waits, or of the mark in its place."""
+    row = {"form": "N", "debit": "S", "now": "N", "catalog": "N", "ttl": "N"}
+    if not fits(item, {"ttl": "N"}) and not fits(item, row):
+        yield "attributes"
+    elif "debit" in item and item["form"]["N"] == str(ROW_FORM) and waiting_from_item(item) is None:
+        yield "debit"
 
 
 def wrong_in_reconciliation(item: Item, lookup: RowLookup) -> Iterator[str]:

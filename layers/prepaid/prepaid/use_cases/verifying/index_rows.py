@@ -76,7 +76,7 @@ def account_of(item: Item) -> str:
     """The account that a row concerns, or ""."""
     kind, which = keys.split(item["PK"]["S"])
     match kind:
-        case "CLAIM" | "ERASURE" | "PUBLISHED" | "STATEMENT" | "VERIFIED":
+        case "CLAIM" | "ERASURE" | "PUBLISHED" | "STATEMENT" | "VERIFIED" | "WAIT":
             return keys.split(which)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
@@ -107,7 +107,7 @@ def _check_claim(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     number = int(item["number"]["N"])
     row = lookup.row(keys.entry(audit.account, number))
     entry = entry_from_item(row) if row else None
-    if entry is None or item.keys() != {"PK", "SK", "number", "request_hash"} or item["SK"]["S"] != "CLAIM":
+    if entry is None or item.keys() - {"row"} != {"PK", "SK", "number", "request_hash"} or item["SK"]["S"] != "CLAIM":
         audit.finding("claim_dangling", where, "an entry", number)
         return
     if entry.key != key_digest(key):
@@ -230,5 +230,6 @@ WRONG: dict[str, Callable[[Item, RowLookup], Iterator[str]]] = {
     "PORTAL_LINK": auxiliary_rows.wrong_in_portal_link,
     "SESSION": auxiliary_rows.wrong_in_session,
     "SWEEP": auxiliary_rows.wrong_in_sweep,
+    "WAIT": lambda item, _: auxiliary_rows.wrong_in_waiting(item),
     "VERIFICATION": lambda item, _: auxiliary_rows.wrong_in_verification(item),
 }

@@ -1,0 +1,221 @@
+"""Many callers on one account: `uv run python -m bench.crowd [--callers 32] [--seconds 10] [--endpoint URL]`.
+
+Debits that wait for each other (store/debits.py) beside the plain loop of `append`, in which each caller reads, writes
+and tries again. One run on DynamoDB Local: the ratios are what counts. Beside the callers, another thread grants a
+credit every second. Each way is checked: the ledger has as many debits as were answered, one for each key.
+
+Write units are computed from the items' sizes, of transactions that failed as well, because both are billed. CPU is of
+this process and of the database. Without --endpoint a database is started.
+"""
+
+import argparse
+import contextlib
+import math
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from bench.debits import CATALOG, DEADLINE_SECONDS, Ours, _new_table
+from local.cloud import environment_at
+from local.dynamodb_local import dynamodb_local
+from prepaid.core.calendar import floor_to_millisecond
+from prepaid.core.errors import Busy
+from prepaid.core.ledger import Debit, Grant
+from prepaid.store.debits import append_debit
+from prepaid.store.ledger import append, entries_from, read_tail
+
+ACCOUNT = "hot"
+GRANTS_EVERY_SECONDS = 1.0
+TICKS = os.sysconf("SC_CLK_TCK")
+WAYS = ("loop", "waiting")
+
+
+@dataclass
+class Counted:
+    """What one caller did. units: of writes. tried: transactions. lost: units of those that failed."""
+
+    calls: int = 0
+    tried: int = 0
+    units: int = 0
+    lost: int = 0
+    latencies: list[float] = field(default_factory=list)
+    busy: int = 0
+
+
+class Caller(Ours):
+    """One client, as one warm function has."""
+
+    def __init__(self, table_name: str, way: str) -> None:
+        super().__init__(table_name)
+        self.way, self.counted, self._last = way, Counted(), 0
+        events: Any = self.client.meta.events
+        events.register("before-call.dynamodb", self._count_call)
+        events.register("provide-client-params.dynamodb.PutItem", self._count_put)
+        events.register("provide-client-params.dynamodb.TransactWriteItems", self._count_transaction)
+        events.register("after-call.dynamodb.TransactWriteItems", self._count_lost)
+
+    def debit(self, account: str, key: str) -> None:
+        """One credit."""
+        debit, now = Debit(actor="bench", feature="sticker", quantity=1), floor_to_millisecond(datetime.now(UTC))
+        if self.way == "loop":
+            append(self.table, account, debit, catalog=CATALOG, now=now, idempotency_key=key)
+        else:
+            append_debit(self.table, account, debit, catalog=CATALOG, now=now, idempotency_key=key, crowds=self._crowds)
+
+    def grant(self, account: str) -> None:
+        """One credit more."""
+        grant = Grant(actor="bench", kind="adjustment", credits=1, validity=12)
+        append(self.table, account, grant, catalog=CATALOG, now=datetime.now(UTC))
+
+    def _count_call(self, **_: Any) -> None:
+        self.counted.calls += 1
+
+    def _count_put(self, params: dict[str, Any], **_: Any) -> None:
+        self.counted.units += _units(params["Item"])
+
+    def _count_transaction(self, params: dict[str, Any], **_: Any) -> None:
+        self.counted.tried += 1
+        self._last = sum(2 * _units(write["Put"]["Item"]) for write in params["TransactItems"])
+        self.counted.units += self._last
+
+    def _count_lost(self, http_response: Any, **_: Any) -> None:
+        if http_response.status_code >= HTTPStatus.BAD_REQUEST:
+            self.counted.lost += self._last
+
+
+def _units(item: dict[str, Any]) -> int:
+    """Write units of one item outside a transaction."""
+    size = sum(len(name) + len(str(next(iter(typed.values())))) for name, typed in item.items())
+    return math.ceil(size / 1024)
+
+
+def measure(way: str, callers: int, seconds: float, server: int | None) -> dict[str, float]:
+    """One way, from an account with plenty of credits."""
+    table_name = _new_table()
+    first = Caller(table_name, way)
+    first.open(ACCOUNT)
+    everybody = [Caller(table_name, way) for _ in range(callers)]
+    start, stop = threading.Barrier(callers + 2), threading.Event()
+    granted: list[float] = []
+
+    def work(caller: Caller) -> None:
+        start.wait()
+        while not stop.is_set():
+            took = _timed(lambda: caller.debit(ACCOUNT, uuid4().hex))
+            if took is None:
+                caller.counted.busy += 1
+            else:
+                caller.counted.latencies.append(took)
+
+    def give() -> None:
+        start.wait()
+        while not stop.wait(GRANTS_EVERY_SECONDS):
+            took = _timed(lambda: first.grant(ACCOUNT))
+            granted.append(DEADLINE_SECONDS if took is None else took)
+
+    threads = [threading.Thread(target=work, args=(caller,)) for caller in everybody]
+    threads.append(threading.Thread(target=give))
+    for thread in threads:
+        thread.start()
+    start.wait()
+    began, cpu, server_cpu = time.perf_counter(), time.process_time(), _cpu_of(server)
+    time.sleep(seconds)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    elapsed = time.perf_counter() - began
+    cpu, server_cpu = time.process_time() - cpu, _cpu_of(server) - server_cpu
+    done = sorted(took for caller in everybody for took in caller.counted.latencies)
+    _check(first, len(done), sum(caller.counted.busy for caller in everybody))
+    per_caller = [len(caller.counted.latencies) for caller in everybody]
+
+    def each(of: Callable[[Counted], int]) -> float:
+        return sum(of(caller.counted) for caller in everybody) / len(done)
+
+    return {
+        "debits/s": len(done) / elapsed,
+        "p50 ms": statistics.median(done) * 1000,
+        "p99 ms": done[int(len(done) * 0.99)] * 1000,
+        "calls": each(lambda counted: counted.calls),
+        "tried": each(lambda counted: counted.tried),
+        "units": each(lambda counted: counted.units),
+        "of them lost": each(lambda counted: counted.lost),
+        "CPU ms": cpu / len(done) * 1000,
+        "server CPU ms": server_cpu / len(done) * 1000,
+        "both CPU ms": (cpu + server_cpu) / len(done) * 1000,
+        "slowest/mean": min(per_caller) / statistics.mean(per_caller),
+        "busy": sum(caller.counted.busy for caller in everybody),
+        "grants": len(granted),
+        "grant p50 ms": statistics.median(granted) * 1000 if granted else 0.0,
+        "grant max ms": max(granted, default=0.0) * 1000,
+    }
+
+
+def _timed(act: Callable[[], None]) -> float | None:
+    """Seconds; None when it gave up."""
+    began = time.perf_counter()
+    try:
+        act()
+    except Busy:
+        return None
+    return time.perf_counter() - began
+
+
+def _check(caller: Caller, answered: int, busy: int) -> None:
+    """Exactly the debits that were answered are in the ledger; one that gave up may be."""
+    tail = read_tail(caller.table, ACCOUNT)
+    entries = list(entries_from(caller.table, ACCOUNT, first=1, last=tail.entry.number))
+    keys = [entry.key for entry in entries if entry.type == "consumption"]
+    assert answered <= len(keys) <= answered + busy, f"{answered} answered, {len(keys)} in the ledger"
+    for before, entry in pairwise(entries):
+        available = before.after.available + entry.credits
+        assert entry.after.available == available, f"entry {entry.number} has another balance"
+
+
+def _cpu_of(process: int | None) -> float:
+    """CPU seconds of a process and of those that it has started."""
+    if process is None:
+        return 0.0
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    return (int(fields[11]) + int(fields[12])) / TICKS + sum(_cpu_of(int(child)) for child in children)
+
+
+@contextlib.contextmanager
+def _database(endpoint: str | None) -> Iterator[int | None]:
+    """The database's process, if it was started here."""
+    if endpoint:
+        os.environ.update(environment_at(endpoint))
+        yield None
+        return
+    with dynamodb_local("bench-crowd") as cloud:
+        os.environ.update(environment_at(cloud.url))
+        yield cloud.program.supervisor.pid
+
+
+def main() -> None:
+    """Print a column a way, and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--callers", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=10.0, help="a way")
+    parser.add_argument("--endpoint", help="of a running DynamoDB Local")
+    chosen = parser.parse_args()
+    with _database(chosen.endpoint) as server:
+        loop, waiting = (measure(way, chosen.callers, chosen.seconds, server) for way in WAYS)
+    print(f"{chosen.callers} callers, 1 account   {'loop':>10} {'waiting':>10} {'ratio':>7}")
+    for name, value in loop.items():
+        ratio = waiting[name] / value if value else math.nan
+        print(f"{name:<22} {value:>10.2f} {waiting[name]:>10.2f} {ratio:>7.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,460 @@
+"""Every interleaving of a few requests at every call to the database, with lost answers, late calls and crashes.
+
+The requests run the product's own code. A request is a function of the answers that it has got: it is run again from
+its start with one more answer, up to its next call. So a node of the search is the table, what each request has heard,
+the calls that are still under way, and the time:
+
+    table 7 · A heard [tail 3] · B heard [tail 3, lost to 4] · under way: B's row · 0 s
+
+From a node, any request may make its next call, any call under way may arrive, a row may be removed, or time may pass.
+A request that isn't run any more was killed. What must hold is checked wherever the table or a result changes.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from botocore.exceptions import EndpointConnectionError
+
+from prepaid.core.catalog import Catalog
+from prepaid.core.errors import PrepaidError, Refused
+from prepaid.core.ledger import Debit, Grant, apply
+from prepaid.store.catalog import first_catalog
+from prepaid.store.debits import Crowds, append_debit
+from prepaid.store.dynamodb import Deadline, Table
+from prepaid.store.items import entry_from_item, key_digest
+from prepaid.store.ledger import Appended, append
+from tests.simulation.database import Database
+from tests.simulation.line import _QuickClient, off_the_wire
+from tests.simulation.stage import model_client
+
+# Five seconds before midnight in a zone eleven hours ahead.
+START = datetime(2026, 6, 16, 12, 59, 55, tzinfo=UTC)
+PATIENCE = 3.0
+TABLE = "crowds"
+ACCOUNT = "acme"
+MOST_CALLS = 80
+SALT = b"0123456789abcdef"
+
+type State = dict[tuple[str, str], Any]
+
+
+class Suspended(BaseException):
+    """A request's next call: it has heard nothing of it yet."""
+
+    def __init__(self, operation: str, request: str) -> None:
+        self.operation, self.request = operation, request
+
+
+class Broken(AssertionError):
+    """Something that must hold doesn't."""
+
+
+class Heard(NamedTuple):
+    """One answer. status 0: none came. seconds: the time then."""
+
+    status: int
+    body: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Request:
+    """A debit, or a grant without a key (quantity negative). now: seconds that its clock is ahead. after: the request
+    that was answered before. impatient: whether it may give up at any pause. crowded: whether it knows of a race."""
+
+    key: str
+    quantity: int = 1
+    feature: str = "sticker"
+    now: float = 0.0
+    after: int | None = None
+    impatient: bool = False
+    crowded: bool = False
+    catalog: Catalog = field(default_factory=first_catalog)
+
+    @property
+    def grants(self) -> bool:
+        return self.quantity < 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """lost: answers that get lost, of calls that happen at once, late or never. removed: rows that TTL takes.
+    seconds: that pass once, at any time."""
+
+    name: str
+    table: State
+    requests: tuple[Request, ...]
+    lost: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+
+
+class Node(NamedTuple):
+    """heard: for each request, the place of what it has heard; -1 before it begins."""
+
+    table: int
+    heard: tuple[int, ...]
+    under_way: tuple[tuple[int, int], ...] = ()
+    lost: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+
+
+class Next(NamedTuple):
+    """A request's next call, or its result."""
+
+    call: int | None
+    result: Any
+
+
+class Replaying(_QuickClient):
+    """A client that answers from what was heard, and suspends the request at the call after that."""
+
+    def __init__(self, heard: list[Heard], client: Any) -> None:
+        super().__init__(client, Database(TABLE), lambda *_: None)
+        self._attempts, self.heard, self.place = 1, heard, 0
+
+    @property
+    def seconds(self) -> float:
+        return self.heard[min(self.place, len(self.heard)) - 1].seconds if self.heard else 0.0
+
+    def transact_write_items(self, **params: Any) -> Any:
+        return self._call("TransactWriteItems", params)
+
+    def take(self, operation: str, request: Any) -> Heard:
+        if self.place == len(self.heard):
+            raise Suspended(operation, json.dumps(request, sort_keys=True))
+        self.place += 1
+        return self.heard[self.place - 1]
+
+    def _exchange(self, operation: str, request: Any) -> Any:
+        heard = self.take(operation, request)
+        if not heard.status:
+            raise EndpointConnectionError(endpoint_url="http://database")
+        return heard.status, json.loads(heard.body)
+
+
+def run(request: Request, heard: list[Heard], client: Any) -> Any:
+    """What the request returns. Raises Suspended at the call after those that it has heard of."""
+    line = Replaying(heard, client)
+    began = line.take("Begin", {}).seconds
+    gone = [0.0]
+
+    def sleep(seconds: float) -> None:
+        # An answer from the database would have come in time.
+        if request.impatient and line.take("Pause", {}).status == 0:
+            gone[0] = PATIENCE
+
+    deadline = Deadline(at=began + PATIENCE, clock=lambda: line.seconds + gone[0], sleep=sleep, jitter=lambda: 0.5)
+    table = Table(client=line, name=TABLE, deadline=deadline)  # type: ignore[arg-type]
+    now = START + timedelta(seconds=began + request.now)
+    crowds = Crowds(lambda: 0.0)
+    if request.crowded:
+        crowds.note(ACCOUNT)
+    try:
+        if request.grants:
+            grant = Grant(actor="admin", kind="promotion", credits=-request.quantity, validity=12)
+            return append(table, ACCOUNT, grant, catalog=request.catalog, now=now)
+        debit = Debit(actor="app", feature=request.feature, quantity=request.quantity)
+        return append_debit(
+            table,
+            ACCOUNT,
+            debit,
+            catalog=request.catalog,
+            now=now,
+            idempotency_key=request.key,
+            salt=SALT,
+            crowds=crowds,
+        )
+    except PrepaidError as error:
+        return error
+
+
+class Search:
+    """One scenario. nodes: visited. results: what each request may come to."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario, self.client = scenario, model_client()
+        self._tables: list[State] = []
+        self._table_ids: dict[str, int] = {}
+        self._heard: list[tuple[int, Heard | None, int]] = [(-1, None, -1)]
+        self._heard_ids: dict[tuple[int, Heard, int], int] = {}
+        self._calls: list[tuple[str, str]] = []
+        self._call_ids: dict[tuple[str, str], int] = {}
+        self._next: dict[int, Next] = {}
+        self._done: dict[tuple[int, int], tuple[int, Heard]] = {}
+        self.nodes = 0
+        self.results: list[set[str]] = [set() for _ in scenario.requests]
+
+    def explore(self, most: int) -> int:
+        """Visit every node. Raises Broken. most: nodes, so that a search that doesn't end fails."""
+        first = Node(self._keep(self.scenario.table), (-1,) * len(self.scenario.requests))
+        seen, waiting = {first}, [first]
+        while waiting:
+            node = waiting.pop()
+            self.nodes += 1
+            assert self.nodes <= most, f"{self.scenario.name}: more than {most} nodes"
+            for following in self._following(node):
+                if following not in seen:
+                    seen.add(following)
+                    waiting.append(following)
+        return self.nodes
+
+    def _following(self, node: Node) -> Iterator[Node]:
+        for place in range(len(node.heard)):
+            yield from self._begun(node, place) if node.heard[place] < 0 else self._called(node, place)
+        for late in node.under_way:
+            table, _ = self._execute(node.table, late[1])
+            self._check_write(node, late[0], late[1], table)
+            rest = list(node.under_way)
+            rest.remove(late)
+            yield node._replace(table=table, under_way=tuple(rest))
+        if node.removed < self.scenario.removed:
+            items = self._tables[node.table]
+            for key in (key for key in items if key[0].startswith("WAIT#")):
+                left = {other: item for other, item in items.items() if other != key}
+                yield node._replace(table=self._keep(left), removed=node.removed + 1)
+        if node.seconds < self.scenario.seconds:
+            yield node._replace(seconds=self.scenario.seconds)
+
+    def _begun(self, node: Node, place: int) -> Iterator[Node]:
+        """A request begins, once the one that it follows was answered."""
+        first = self.scenario.requests[place].after
+        if first is None or (node.heard[first] >= 0 and self._step(first, node.heard[first]).call is None):
+            yield self._hear(node, place, Heard(200, "{}", node.seconds))
+
+    def _called(self, node: Node, place: int) -> Iterator[Node]:
+        """A request's next call, with all that may become of it and of its answer."""
+        call = self._step(place, node.heard[place]).call
+        if call is None:
+            return
+        operation, _ = self._calls[call]
+        none = Heard(0, "", node.seconds)
+        if operation == "Pause":
+            yield self._hear(node, place, Heard(200, "{}", node.seconds))
+            yield self._hear(node, place, none)
+            return
+        table, answer = self._execute(node.table, call)
+        self._check_write(node, place, call, table)
+        done = node._replace(table=table)
+        yield self._hear(done, place, answer._replace(seconds=node.seconds))
+        if node.lost < self.scenario.lost and not self.scenario.requests[place].grants:
+            # It happened, it never will, or it may later.
+            yield self._hear(done._replace(lost=node.lost + 1), place, none)
+            if operation not in ("Query", "GetItem"):
+                late = tuple(sorted((*node.under_way, (place, call))))
+                yield self._hear(node._replace(lost=node.lost + 1, under_way=late), place, none)
+
+    def _hear(self, node: Node, place: int, heard: Heard) -> Node:
+        key = (node.heard[place], heard, place)
+        if key not in self._heard_ids:
+            self._heard_ids[key] = len(self._heard)
+            self._heard.append((node.heard[place], heard, place))
+        told = self._heard_ids[key]
+        after = node._replace(heard=(*node.heard[:place], told, *node.heard[place + 1 :]))
+        step = self._step(place, told)
+        if step.call is None:
+            self._check_result(after, place, step.result)
+        return after
+
+    def _answers(self, told: int) -> list[Heard]:
+        answers: list[Heard] = []
+        while told > 0:
+            told, heard, _ = self._heard[told]
+            assert heard
+            answers.append(heard)
+        return answers[::-1]
+
+    def _step(self, place: int, told: int) -> Next:
+        if told not in self._next:
+            answers = self._answers(told)
+            if len(answers) > MOST_CALLS:
+                raise Broken(f"request {place} makes {len(answers)} calls and doesn't end")
+            try:
+                self._next[told] = Next(None, run(self.scenario.requests[place], answers, self.client))
+            except Suspended as suspended:
+                call = (suspended.operation, suspended.request)
+                if call not in self._call_ids:
+                    self._call_ids[call] = len(self._calls)
+                    self._calls.append(call)
+                self._next[told] = Next(self._call_ids[call], None)
+        return self._next[told]
+
+    def _keep(self, table: State) -> int:
+        text = json.dumps(sorted(table.items()), sort_keys=True)
+        if text not in self._table_ids:
+            check_table(table)
+            self._table_ids[text] = len(self._tables)
+            self._tables.append(table)
+        return self._table_ids[text]
+
+    def _execute(self, table: int, call: int) -> tuple[int, Heard]:
+        if (table, call) not in self._done:
+            operation, request = self._calls[call]
+            database = Database(TABLE)
+            database.restore(TABLE, self._tables[table])
+            status, body = database.answer(operation, json.loads(request))
+            after = table if operation in ("Query", "GetItem") else self._keep(database.snapshot(TABLE))
+            self._done[table, call] = after, Heard(status, json.dumps(body, sort_keys=True), 0.0)
+        return self._done[table, call]
+
+    # ---- What must hold ----
+
+    def _check_write(self, node: Node, place: int, call: int, after: int) -> None:
+        """New claims: whose debits were carried, and whether their requests may still be charged."""
+        if after == node.table or self._calls[call][0] != "TransactWriteItems":
+            return
+        before, now = self._tables[node.table], self._tables[after]
+        for (partition, sort), item in now.items():
+            if (partition, sort) in before or not partition.startswith("CLAIM#"):
+                continue
+            row = item.get("row", {}).get("S")
+            owner = self._owner(node, row) if row else place
+            if owner is None:
+                continue
+            answered = self._result(node, owner)
+            if isinstance(answered, Refused):
+                raise Broken(f"request {owner} was refused ({answered!r}), and is charged later")
+            left_at = int(row.split("#")[1]) / 1000 - START.timestamp() if row else 0.0
+            if row and self._read_rows_at(place, node.heard[place]) >= left_at + 10:
+                raise Broken(f"request {place} carries a debit that is older than ten seconds")
+
+    def _check_result(self, node: Node, place: int, result: Any) -> None:
+        request, table = self.scenario.requests[place], self._tables[node.table]
+        self.results[place].add(result_name(result))
+        if isinstance(result, BaseException) and not isinstance(result, PrepaidError):
+            raise Broken(f"request {place} failed: {result!r}")
+        if request.grants:
+            return
+        claim = table.get((f"CLAIM#{ACCOUNT}#{request.key}", "CLAIM"))
+        name = result_name(result)
+        if name in ("Busy", "InsufficientCredits"):
+            self._check_mark(node, place)
+        if isinstance(result, Appended):
+            self._check_appended(node, place, result, claim)
+        elif name == "InsufficientCredits":
+            if claim is not None and self._is_effect_of(claim, place, node):
+                raise Broken(f"request {place} was charged and is refused")
+            self._check_refusable(node, place)
+        elif name == "IdempotencyKeyReused" and claim is None:
+            raise Broken(f"request {place} is told that its key was used")
+
+    def _check_mark(self, node: Node, place: int) -> None:
+        """A request that didn't append its debit has put a mark in its row's place."""
+        row = self._left(place, node.heard[place])
+        if row and not self.scenario.lost and "debit" in self._tables[node.table].get(row, {}):
+            raise Broken(f"request {place} ended with {result_name(self._result(node, place))} and left its row")
+
+    def _check_appended(self, node: Node, place: int, result: Appended, claim: Any) -> None:
+        request, entry = self.scenario.requests[place], result.entries[-1]
+        if claim is None or int(claim["number"]["N"]) != entry.number or entry.quantity != request.quantity:
+            raise Broken(f"request {place} answers from entry {entry.number}, and the claim is {claim}")
+        if result.replayed:
+            if not self.scenario.lost and self._is_the_only_one(place):
+                raise Broken(f"request {place} says that it is a replay")
+            return
+        for other in range(len(node.heard)):
+            theirs = self._result(node, other)
+            first = isinstance(theirs, Appended) and not theirs.replayed
+            if other != place and first and theirs.entries[-1].number == entry.number:
+                raise Broken(f"requests {place} and {other} both say that they were first")
+
+    def _is_the_only_one(self, place: int) -> bool:
+        requests = self.scenario.requests
+        return sum(other.key == requests[place].key for other in requests) == 1
+
+    def _is_effect_of(self, claim: Any, place: int, node: Node) -> bool:
+        row = claim.get("row", {}).get("S")
+        return self._owner(node, row) == place if row else self._is_the_only_one(place)
+
+    def _check_refusable(self, node: Node, place: int) -> None:
+        """At some time since the request's first read, the newest entry refused it."""
+        request = self.scenario.requests[place]
+        answers = self._answers(node.heard[place])
+        first = (
+            int(json.loads(answers[1].body)["Items"][0]["SK"]["S"].removeprefix("ENTRY#")) if answers[1].status else 1
+        )
+        debit = Debit(actor="app", feature=request.feature, quantity=request.quantity)
+        now = START + timedelta(seconds=answers[0].seconds + request.now)
+        for entry in entries_of(self._tables[node.table]):
+            if entry.number >= first:
+                try:
+                    apply(entry.after, debit, catalog=request.catalog, now=now)
+                except Refused:
+                    return
+        raise Broken(f"request {place} is refused, and was never refusable")
+
+    def _result(self, node: Node, place: int) -> Any:
+        return self._step(place, node.heard[place]).result if node.heard[place] >= 0 else None
+
+    def _owner(self, node: Node, row: str) -> int | None:
+        owners = [
+            place
+            for place, told in enumerate(node.heard)
+            if told >= 0 and (self._left(place, told) or ("", ""))[1] == row
+        ]
+        return owners[0] if len(owners) == 1 else None
+
+    def _left(self, place: int, told: int) -> tuple[str, str] | None:
+        """The key of the row that a request has left or tried to leave."""
+        while told > 0:
+            told, _, _ = self._heard[told]
+            if told > 0 and (call := self._step(place, told).call) is not None and self._calls[call][0] == "PutItem":
+                item = json.loads(self._calls[call][1])["Item"]
+                return item["PK"]["S"], item["SK"]["S"]
+        return None
+
+    def _read_rows_at(self, place: int, told: int) -> float:
+        """When a request last read the waiting rows."""
+        while told > 0:
+            before, heard, _ = self._heard[told]
+            call = self._step(place, before).call if before > 0 else None
+            if heard and call is not None and self._calls[call][0] == "Query" and "WAIT#" in self._calls[call][1]:
+                return heard.seconds
+            told = before
+        return 0.0
+
+
+def result_name(result: Any) -> str:
+    if isinstance(result, Appended):
+        return "replayed" if result.replayed else "appended"
+    return type(result).__name__
+
+
+def entries_of(table: State) -> list[Any]:
+    rows = sorted(key for key in table if key[0] == f"ACCOUNT#{ACCOUNT}" and key[1].startswith("ENTRY#"))
+    return [entry_from_item(off_the_wire(table[key])) for key in rows]
+
+
+def check_table(table: State) -> None:
+    """The ledger has no gaps, and each key one entry and one claim that names it."""
+    entries = entries_of(table)
+    if [entry.number for entry in entries] != list(range(1, len(entries) + 1)):
+        raise Broken("numbers have gaps")
+    keyed = {entry.number: entry.key for entry in entries if entry.key}
+    if len(set(keyed.values())) < len(keyed):
+        raise Broken("a key has two entries")
+    claims = {
+        int(item["number"]["N"]): key_digest(partition.removeprefix(f"CLAIM#{ACCOUNT}#"))
+        for (partition, _), item in table.items()
+        if partition.startswith("CLAIM#")
+    }
+    if claims != keyed:
+        raise Broken(f"claims {claims}, entries {keyed}")
+    if any(lot.remaining < 0 for entry in entries for lot in entry.after.lots):
+        raise Broken("spent twice")
+    for one, two in pairwise(entries):
+        if two.at < one.at:
+            raise Broken("time runs backwards")
+
+
+def prepared(act: Callable[[Table], object]) -> State:
+    """What a table holds after `act`."""
+    database = Database(TABLE)
+    client = _QuickClient(model_client(), database, lambda *_: None)
+    act(Table(client=client, name=TABLE, deadline=Deadline(at=1.0, clock=lambda: 0.0)))  # type: ignore[arg-type]
+    return database.snapshot(TABLE)
