@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench.debits import CATALOG, DEADLINE_SECONDS, Ours, _new_table
+from bench.debits import CATALOG, DEADLINE_SECONDS, Ours, new_table
 from local.cloud import environment_at
 from local.dynamodb_local import dynamodb_local
 from prepaid.core.calendar import floor_to_millisecond
@@ -100,7 +100,7 @@ def _units(item: dict[str, Any]) -> int:
 
 def measure(way: str, callers: int, seconds: float, server: int | None) -> dict[str, float]:
     """One way, from an account with plenty of credits."""
-    table_name = _new_table()
+    table_name = new_table()
     first = Caller(table_name, way)
     first.open(ACCOUNT)
     everybody = [Caller(table_name, way) for _ in range(callers)]

@@ -1,15 +1,8 @@
 """The values of the publisher's and the webhook's own resources in template.yaml, and why."""
 
-from tests.support.expected_template import (
-    HOUR,
-    MINUTE,
-    QUEUE,
-    Properties,
-    alarm,
-    attribute,
-    either,
-    ref,
-)
+from tests.support.expected_alarms import alarm
+from tests.support.expected_template import QUEUE
+from tests.support.template_values import HOUR, MINUTE, Properties, attribute, either, ref
 
 # Rows whose changes mean events. Anything else would only start the function; a deletion is DynamoDB's TTL.
 CHANGES = {
