@@ -246,7 +246,9 @@ def test_a_position_of_a_longer_ledger_begins_now(prepaid: CommandLine, spent: S
     assert len(endpoint.received) == 1
 
 
-@pytest.mark.parametrize("address", ["ftp://localhost/", "http://", "http://user:@localhost/", "http://user@localhost/", ""])
+@pytest.mark.parametrize(
+    "address", ["ftp://localhost/", "http://", "http://user:@localhost/", "http://user@localhost/", ""]
+)
 def test_an_address_that_is_none_is_told(prepaid: CommandLine, spent: Service, address: str) -> None:
     done = prepaid("events", "listen", "--forward-to", address, "--account", "acme", exits=2)
 
