@@ -1,5 +1,6 @@
 """Where the client's tests run: the functions on an AWS in this process, behind a port of the loopback interface."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -38,3 +39,11 @@ def _sockets() -> Iterator[None]:
     socket_allow_hosts(["127.0.0.1"], allow_unix_socket=True)
     yield
     enable_socket()
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    # A shell that starts the tests in the background has SIGINT ignored, and the programs of the tests inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Literal, NotRequired, TypedDict, cast
 
-from prepaid.api.http.requests import Request, account_of, check_query, limit_of
+from prepaid.api.http.requests import Request, account_of, caller_for_every_account, check_query, limit_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
 from prepaid.api.http.times import Time
@@ -91,6 +91,7 @@ class FeedAnswer(TypedDict):
 
 def feed(request: Request, deps: Deps) -> Response:
     """GET /v1/events: the events of all accounts, in the order in which they were published."""
+    caller_for_every_account(request)
     check_query(request, frozenset({"after", "limit"}))
     after = request.query.get("after", "")
     if after and not POSITION.fullmatch(after):
