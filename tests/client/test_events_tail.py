@@ -136,4 +136,5 @@ def test_ctrl_c_ends_a_tail_without_an_error(prepaid: CommandLine, service: Serv
         said = tail.stderr.read()
 
     assert (first, later, tail.returncode) == ([1, 2], -2, 0)
-    assert said == '{"next":"3"}\n'
+    # The page of the last event may not be finished: then its event is printed again, and none is missing.
+    assert said in ('{"next":"2"}\n', '{"next":"3"}\n')
