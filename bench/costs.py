@@ -239,7 +239,7 @@ def count_resources(template: Mapping[str, Any]) -> dict[str, int]:
     for resource in template["Resources"].values():
         counts[resource["Type"]] = counts.get(resource["Type"], 0) + 1
         if resource["Type"] == "AWS::CloudWatch::Alarm":
-            # One that computes with several metrics costs as much as an alarm on each.
+            # An alarm that computes with several metrics costs as much as one alarm on each of them.
             metrics = resource["Properties"].get("Metrics", [{"MetricStat": {}}])
             counts["metrics of alarms"] += sum("MetricStat" in metric for metric in metrics)
         for event in resource["Properties"].get("Events", {}).values():

@@ -2,10 +2,12 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pytest_socket import enable_socket, socket_allow_hosts
 
+from tests.support.command_line import CommandLine, logged_in
 from tests.support.in_process import Service
 from tests.support.moto_fixtures import aws, table
 from tests.support.served import Served, serve
@@ -26,6 +28,12 @@ def shop(served: Served) -> Served:
     """The service, where account acme has ten credits."""
     served.service.open(credits=10)
     return served
+
+
+@pytest.fixture
+def prepaid(tmp_path: Path, served: Served) -> CommandLine:
+    """Logged in as all clients of the service."""
+    return logged_in(tmp_path, served.url)
 
 
 @pytest.fixture

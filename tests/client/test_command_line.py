@@ -7,20 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.aws_endpoint import aws_endpoint
-from tests.support.command_line import CommandLine, logged_in
+from tests.support.command_line import CommandLine
 from tests.support.gateway_events import Context
 from tests.support.in_process import Service
-from tests.support.served import Served
 from tests.support.stripe_purchases import Storefront
-
-
-@pytest.fixture
-def prepaid(tmp_path: Path, served: Served) -> CommandLine:
-    """Logged in as all clients of the service."""
-    return logged_in(tmp_path, served.url)
 
 
 def rows(text: str) -> list[list[str]]:

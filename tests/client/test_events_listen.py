@@ -20,18 +20,12 @@ from standardwebhooks.webhooks import Webhook
 from prepaid_client.cli.following import follow
 from prepaid_client.cli.listening import Attempt, attempts, new_secret
 from tests.support.api import EVENTS
-from tests.support.command_line import CommandLine, logged_in
+from tests.support.command_line import CommandLine
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.publishing import publish_entry
 from tests.support.receiver import Answer, Received, Receiver, receiver
 from tests.support.served import Served
-
-
-@pytest.fixture
-def prepaid(tmp_path: Path, served: Served) -> CommandLine:
-    """Logged in as all clients of the service."""
-    return logged_in(tmp_path, served.url)
 
 
 @pytest.fixture

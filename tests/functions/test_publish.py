@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -11,7 +11,7 @@ import pytest
 from prepaid.core.ids import PURCHASE_PREFIX
 from prepaid.deps import Outbox
 from prepaid.messaging.aws import open_event_bridge, open_sqs
-from prepaid.messaging.bus import NotAccepted, put_events
+from prepaid.messaging.bus import NotAccepted, SentEvent, put_events
 from prepaid.messaging.queue import hide, send
 from prepaid.store import keys
 from tests.support.account_life import DETAILS
@@ -293,11 +293,8 @@ def test_a_warning_that_fails_is_published_later(publish: Publish, service: Serv
 # EventBridge and SQS
 
 
-@dataclass(frozen=True)
-class Sent:
-    type: str = "prepaid.entry.grant"
-    at: Any = None
-    text: str = '{"id":"evt_1"}'
+def sent(at: datetime) -> SentEvent:
+    return SentEvent("acme", "evt_1", "prepaid.entry.grant", at, '{"id":"evt_1"}')
 
 
 class Bus:
@@ -315,7 +312,7 @@ class Bus:
 def test_an_event_on_the_bus_names_its_type(clock: Clock) -> None:
     bus: Any = Bus({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
 
-    put_events(bus, "prepaid", [Sent(at=clock.now)])
+    put_events(bus, "prepaid", [sent(clock.now)])
 
     entry = {
         "EventBusName": "prepaid",
@@ -331,7 +328,7 @@ def test_a_bus_accepts_events(aws: None, clock: Clock) -> None:
     events = open_event_bridge()
     events.create_event_bus(Name="prepaid")
 
-    put_events(events, "prepaid", [Sent(at=clock.now)] * 10)
+    put_events(events, "prepaid", [sent(clock.now)] * 10)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +342,7 @@ def test_a_bus_accepts_events(aws: None, clock: Clock) -> None:
 def test_a_part_that_the_bus_refuses_fails_the_call(answer: dict[str, Any], clock: Clock) -> None:
     bus: Any = Bus(answer)
     with pytest.raises(NotAccepted) as refused:
-        put_events(bus, "prepaid", [Sent(at=clock.now)] * 2)
+        put_events(bus, "prepaid", [sent(clock.now)] * 2)
     assert "x" not in str(refused.value).split(", ")
 
 

@@ -18,7 +18,7 @@ from botocore.client import BaseClient
 
 from fake_stripe.server import RunningFake
 from prepaid import wiring
-from prepaid.api.http.times import rfc3339
+from prepaid.core.calendar import rfc3339
 from prepaid.deps import Deps
 from prepaid.messaging.aws import open_event_bridge, open_sqs
 from prepaid.messaging.queue import send

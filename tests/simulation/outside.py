@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prepaid.deps import Outbox, Webhook
+from prepaid.messaging.bus import SentEvent
 from prepaid.messaging.webhook import Reply
 from prepaid.use_cases.delivering import SUCCESSES
-from prepaid.use_cases.publishing import SentEvent
 
 # How a call to any of them is named among the calls of an invocation.
 OUTSIDE = "outside"

@@ -8,11 +8,12 @@ from typing import Any
 
 from prepaid.core.catalog import Catalog
 from prepaid.deps import Outbox
+from prepaid.messaging.bus import SentEvent
 from prepaid.store import keys
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Table
 from prepaid.store.publishing import KEEP_FEED, read_feed
-from prepaid.use_cases.publishing import PublishContext, SentEvent
+from prepaid.use_cases.publishing import PublishContext
 from tests.support.gateway_events import Context
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
@@ -91,7 +92,7 @@ def publish_entry(service: Service, account: str, entry: int) -> None:
 
 
 def feed(table: Table, *, since: datetime = NOW - 2 * HOUR, hours: int = 4) -> list[dict[str, Any]]:
-    """Everything in the feed, in its order."""
+    """All events of the feed, in the order in which it returns them."""
     found: list[dict[str, Any]] = []
     for hour in range(hours):
         after = ""

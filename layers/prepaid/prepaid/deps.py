@@ -11,12 +11,12 @@ from prepaid.store.dynamodb import Table, within
 from prepaid.store.secrets import Versions
 
 if TYPE_CHECKING:
+    from prepaid.messaging.bus import SentEvent
     from prepaid.messaging.webhook import Reply
     from prepaid.payments.checkout_config import CheckoutConfig
     from prepaid.payments.sessions import Stripe
     from prepaid.portal_config import PortalConfig
     from prepaid.use_cases.approving import CodeSecrets
-    from prepaid.use_cases.publishing import SentEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

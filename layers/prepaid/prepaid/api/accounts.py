@@ -17,9 +17,9 @@ from prepaid.api.http.requests import (
 )
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Parameter, Route
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
 from prepaid.core.account import DEFAULT_LOW_CREDIT_THRESHOLD, Status, Terms
-from prepaid.core.calendar import is_zone
+from prepaid.core.calendar import is_zone, rfc3339
 from prepaid.core.currencies import CURRENCIES
 from prepaid.core.errors import AccountNotFound, InvalidRequest
 from prepaid.core.languages import Language

@@ -5,8 +5,9 @@ from typing import TypedDict
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Parameter, Route
-from prepaid.api.http.times import Time, parse_rfc3339, rfc3339
+from prepaid.api.http.times import Time, parse_rfc3339
 from prepaid.core.account import Account, Status, quota_limits, quotas_remaining, units_left
+from prepaid.core.calendar import rfc3339
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.ledger import settle

@@ -28,7 +28,8 @@ from prepaid.api.http.routes import (
     Parameter,
     Route,
 )
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Entry
 from prepaid.core.errors import ConsumptionNotFound, InvalidRequest, Refused
 from prepaid.core.ids import consumption_id, consumption_number

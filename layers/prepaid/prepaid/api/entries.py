@@ -2,7 +2,8 @@
 
 from typing import Literal, NotRequired, TypedDict
 
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Draw, Entry, QuotaDraw
 
 

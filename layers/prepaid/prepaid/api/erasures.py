@@ -6,7 +6,8 @@ from prepaid.api.http.bodies import Body, Text, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Entry
 from prepaid.core.ids import erasure_id
 from prepaid.deps import Deps

@@ -20,8 +20,8 @@ from prepaid.api.http.routes import (
     Parameter,
     Route,
 )
-from prepaid.api.http.times import Time, read_rfc3339, rfc3339
-from prepaid.core.calendar import floor_to_millisecond
+from prepaid.api.http.times import Time, read_rfc3339
+from prepaid.core.calendar import floor_to_millisecond, rfc3339
 from prepaid.core.entry import Entry, LotDraw
 from prepaid.core.ids import grant_id, grant_number, lot_number, void_id
 from prepaid.core.ledger import Grant, Void

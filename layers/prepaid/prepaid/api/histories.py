@@ -15,9 +15,9 @@ from prepaid.api.http.requests import Request, account_of, check_query, limit_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, NO_ACCOUNT, Answer, Header, Parameter, Route
 from prepaid.api.http.texts import check_text
-from prepaid.api.http.times import Time, parse_day_or_bound, rfc3339
+from prepaid.api.http.times import Time, parse_day_or_bound
 from prepaid.core.account import Account
-from prepaid.core.calendar import day_start
+from prepaid.core.calendar import day_start, rfc3339
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import Busy, InvalidRequest
 from prepaid.core.ids import hold_id

@@ -20,7 +20,8 @@ from prepaid.api.http.routes import (
     Parameter,
     Route,
 )
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Draw, Entry, LotDraw, QuotaDraw
 from prepaid.core.holding import DEFAULT_TTL_SECONDS, LONGEST_TTL_SECONDS, PlaceHold
 from prepaid.core.ids import capture_id, hold_id, hold_number, release_id

@@ -19,7 +19,8 @@ from prepaid.api.http.routes import (
     Answer,
     Route,
 )
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.manager_code import check_new_code
 from prepaid.deps import Deps
 from prepaid.store.accounts import read_account

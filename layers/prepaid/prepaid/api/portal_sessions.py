@@ -9,7 +9,8 @@ from prepaid.api.http.bodies import Body, body_of
 from prepaid.api.http.requests import Request, account_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.languages import Language
 from prepaid.deps import Deps

@@ -26,7 +26,8 @@ from prepaid.api.http.routes import (
     Parameter,
     Route,
 )
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import InvalidRequest, PurchaseNotFound
 from prepaid.core.ids import PURCHASE_ID
 from prepaid.core.purchase import Purchase, PurchaseState

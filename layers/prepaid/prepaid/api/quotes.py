@@ -9,8 +9,9 @@ from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, NOT_ACTIVE, Answer, Route
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
 from prepaid.core import ledger
+from prepaid.core.calendar import rfc3339
 from prepaid.core.ledger import Debit, Quote
 from prepaid.deps import Deps
 from prepaid.store.catalog import catalog_at_least

@@ -9,7 +9,8 @@ from prepaid.api.http.bodies import MAX_QUANTITY, Body, Text, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
 from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, REPLAYED, Answer, Parameter, Route
-from prepaid.api.http.times import Time, rfc3339
+from prepaid.api.http.times import Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Entry
 from prepaid.core.ids import charge_number, reversal_id
 from prepaid.deps import Deps

@@ -8,7 +8,8 @@ from prepaid.api.http.media_types import preferred
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
-from prepaid.api.http.times import FIRST_YEAR, Time, rfc3339
+from prepaid.api.http.times import FIRST_YEAR, Time
+from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.statement import Statement, is_closed
 from prepaid.deps import Deps

@@ -125,7 +125,7 @@ class Waiting(Keyed):
 
 
 class Crowds:
-    """The accounts on which this process lost a race within the last second: their debits leave a row at once.
+    """The accounts on which this process lost a race within the last second. Their debits leave a row immediately.
 
     It saves the transaction that would be lost. Nothing else depends on it. No dictionary changes once threads see it.
     """
@@ -141,7 +141,7 @@ class Crowds:
         self._raced_at = {**recent, account_id: now}
 
     def forget(self, account_id: str) -> None:
-        """Nobody else was there."""
+        """No other request was on the account."""
         self._raced_at = {other: at for other, at in self._raced_at.items() if other != account_id}
 
     def __contains__(self, account_id: str) -> bool:
@@ -513,7 +513,7 @@ def waiting_from_item(item: Item) -> Waiting | None:
 
 
 def _leave(asking: Asking, row: Item) -> None:
-    """Leave the row, unless a row or a mark is there. Raises Busy."""
+    """Store the row, unless its key already holds a row or a mark. Raises Busy."""
     with suppress(ConditionFailed):
         put(asking.table, {"Item": row, "ConditionExpression": IF_ABSENT})
         asking.left.add(row["SK"]["S"])

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 from prepaid.core.webhook_signature import signed_headers, signing_keys
+from prepaid.messaging.webhook import Reply
 from prepaid.store.dynamodb import Table
 from prepaid.store.webhook import is_stopped, stop
 
@@ -25,15 +26,6 @@ ASKS_TO_WAIT = frozenset({429, 503})
 SUCCESSES = range(200, 300)
 
 type Outcome = Literal["delivered", "failed", "given up", "stopped"]
-
-
-class Reply(Protocol):
-    """status: of the receiver's answer; 0 when there was none. retry_after: the header's text, or ""."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def retry_after(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +86,7 @@ def _pause(tries: int, reply: Reply, now: datetime) -> int:
 
 
 def _seconds(retry_after: str, now: datetime) -> int:
-    """The seconds that a Retry-After asks for: a number, or a date. 0 for anything else."""
+    """The wait that a Retry-After header states, as a number of seconds or as a date. 0 for any other text."""
     if retry_after.isascii() and retry_after.isdigit():
         return min(int(retry_after[:9]), PAUSES[-1])
     try:

@@ -16,6 +16,7 @@ from prepaid.core.cloud_events import cloud_event_text
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.events import Event, event_of_lock, event_of_purchase, events_of
 from prepaid.core.manager_code import MAX_TRIES
+from prepaid.messaging.bus import SentEvent
 from prepaid.store import keys
 from prepaid.store.accounts import read_account_ids
 from prepaid.store.catalog import read_catalog_version
@@ -53,17 +54,6 @@ class EventPage:
 
     events: tuple[Event, ...]
     last: int
-
-
-@dataclass(frozen=True, slots=True)
-class SentEvent:
-    """An event as it is sent. text: the whole event as JSON."""
-
-    account: str
-    id: str
-    type: str
-    at: datetime
-    text: str
 
 
 class OutOfTime(Exception):
@@ -212,8 +202,9 @@ def _alert_of_code(context: PublishContext, account_id: str) -> Event | None:
 
 def _send(context: PublishContext, events: Sequence[SentEvent]) -> None:
     # One message a call: in a batch, a message in the middle can fail alone, and the next one would overtake it.
-    for event in events if context.to_webhook else ():
-        context.to_webhook(event)  # type: ignore[misc]
+    if context.to_webhook is not None:
+        for event in events:
+            context.to_webhook(event)
     for some in batched(events, BUS_EVENTS, strict=False):
         context.to_bus(some)
 

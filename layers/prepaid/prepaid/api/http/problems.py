@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from prepaid.api.http.responses import Response
-from prepaid.api.http.times import rfc3339
+from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import (
     AccountClosed,
     AccountFrozen,

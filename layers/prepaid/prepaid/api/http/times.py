@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from prepaid.core import calendar
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import InvalidRequest
 
@@ -19,11 +18,6 @@ RFC3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # A fraction finer than a millisecond. datetime drops digits after the sixth, so the text decides.
 FINER = r"\.[0-9]{3}[0-9]*[1-9]"
-
-
-def rfc3339(at: datetime) -> Time:
-    """The instant in RFC 3339: 2027-06-17T03:00:00.000Z."""
-    return calendar.rfc3339(at)
 
 
 def read_rfc3339(text: object) -> datetime:
