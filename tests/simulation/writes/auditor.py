@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # The items that a request may write, by the first word of their keys.
 MAY_WRITE = {
     "debit": {"ENTRY", "CLAIM", "WAIT"},
-    "batch": {"ENTRY", "CLAIM"},
+    "batch": {"ENTRY", "CLAIM", "WAIT"},
     "grant": {"ENTRY", "CLAIM", "DUE"},
     "void": {"ENTRY", "CLAIM"},
     "hold": {"ENTRY", "CLAIM", "DUE"},

@@ -307,7 +307,7 @@ def _append_part(asking: Asking, tail: Tail | None) -> list[Outcome]:
     part = _compose(asking, tail)
     if not part.claims:
         return part.outcomes
-    # A batch leaves no row: it carries out many debits in one transaction anyway.
+    # With several debits left, a batch leaves no row: it carries them out in one transaction anyway.
     row = _row_of(asking, part.catalog.version, tail.entry.number) if single else None
     try:
         return _take_turns(asking, tail.entry.number, row)
