@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local.__main__ import alive
 from local.processes import ROOT, LocalStackError, finish, free_port, require_free, running
 from local.supervisor import end_group
 
@@ -44,16 +45,6 @@ def eventually(true: Callable[[], bool]) -> bool:
     return False
 
 
-def gone(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    # Without a process that reaps orphans, an ended process stays a zombie.
-    stat = Path(f"/proc/{process}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
 def written(file: Path) -> tuple[list[int], Path]:
     assert eventually(file.exists)
     parent, child, folder = file.read_text().split(maxsplit=2)
@@ -70,7 +61,7 @@ def test_an_owner_that_exits_ends_everything_it_started(tmp_path: Path, end: sig
     assert folder.is_dir()
     owner.send_signal(end)
     owner.wait()
-    assert eventually(lambda: all(gone(process) for process in started))
+    assert eventually(lambda: all(not alive(process) for process in started))
     assert eventually(lambda: not folder.exists())
 
 
@@ -82,7 +73,7 @@ def test_a_with_block_leaves_no_process_and_no_file(tmp_path: Path) -> None:
         assert not program.ended()
         (folder / "code").mkdir()
         (folder / "code/app.py").touch()
-    assert eventually(lambda: all(gone(process) for process in started))
+    assert eventually(lambda: all(not alive(process) for process in started))
     assert not folder.exists()
 
 
@@ -91,7 +82,7 @@ def test_children_of_a_finished_program_are_ended_too(tmp_path: Path) -> None:
     short = PARENT_AND_CHILD.replace("\ntime.sleep(600)\n", "\n")
     finish("it", [sys.executable, "-c", short, str(ids)], os.environ, tmp_path / "log")
     started, folder = written(ids)
-    assert eventually(lambda: all(gone(process) for process in started))
+    assert eventually(lambda: all(not alive(process) for process in started))
     assert not folder.exists()
 
 
