@@ -1,7 +1,8 @@
 """Each function may do what it does and nothing else: every right of its role is used, every call it makes is allowed.
 
 The tests record the life of a few accounts through all functions, each with the environment that the template gives it.
-A right, a secret or a variable that this life doesn't use fails here by its name: remove it, or extend its steps in tests/support/steps_of_functions.py.
+A right, a secret or a variable that this life doesn't use fails here by its name: remove it, or extend the life, whose
+steps are in tests/support/steps_of_functions.py.
 """
 
 from base64 import b64encode
@@ -21,9 +22,7 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment
 from tests.support import steps_of_functions as steps
-from tests.support.api import (
-    EVENTS,
-)
+from tests.support.api import EVENTS
 from tests.support.aws_in_process import create_secrets
 from tests.support.functions import NAMES, STACK, quick
 from tests.support.handlers import RETURN_URL, Clock, secret_texts
