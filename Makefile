@@ -64,10 +64,10 @@ invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=Co
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
 test: $(NEEDS_UV) ## Run all tests, fast ones first, the deployed local stack last
-	@echo 'All tests take about 20 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes 90 seconds.'
+	@echo 'All tests take about 20 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes about 2 minutes.'
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
-unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; under 90 seconds
+unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; about two minutes
 # A file's tests stay in one worker, so that its fixtures are made once. In the order of the folders, the longest test
 # isn't the last.
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(UNIT)
