@@ -151,9 +151,9 @@ def test_a_key_of_another_request_is_refused(shop: Service) -> None:
     assert spend_for(shop, MARIA, key="erasure").code == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize("writes", range(1, 9))
+@pytest.mark.parametrize("writes", range(1, 10))
 def test_an_interrupted_erasure_continues_and_counts_entries_once(shop: Service, writes: int) -> None:
-    """Seven entries in pages of two: three marks, four saved places, and the erasure's own entry."""
+    """Seven entries in pages of two: a begun walk, three marks, four saved places, and the erasure's own entry."""
     client = shop.table.client
 
     with short_pages(client, 2):
@@ -161,7 +161,7 @@ def test_an_interrupted_erasure_continues_and_counts_entries_once(shop: Service,
             shop.erase(MARIA, key="k")
         answer = shop.erase(MARIA, key="k")
 
-    assert (answer.status, answer.body["entries"], answer.replayed) == (201, 3, writes == 8)
+    assert (answer.status, answer.body["entries"], answer.replayed) == (201, 3, writes == 9)
     assert types(shop.stored()).count("erasure") == 1
     assert MARIA not in str(shop.stored())
     assert verified(shop) == 0
@@ -175,6 +175,23 @@ def test_a_key_of_an_unfinished_erasure_erases_no_other_customer(shop: Service) 
 
     assert answer.code == "idempotency_key_reused"
     assert OTHER in str(shop.stored())
+
+
+@pytest.mark.parametrize("call", ["GetItem", "Query", "PutItem", "UpdateItem", "TransactWriteItems"])
+def test_two_customers_at_once_under_one_key_erase_one(shop: Service, call: str) -> None:
+    met: list[Answer] = []
+
+    with rivalled(shop.table.client, call, lambda: met.append(shop.erase(OTHER, key="k"))):
+        answer = shop.erase(MARIA, key="k")
+
+    served, refused = sorted([answer, *met], key=lambda each: each.status)
+    assert (served.status, refused.code) == (201, "idempotency_key_reused")
+    kept = OTHER if served is answer else MARIA
+    assert served.body["entries"] == (3 if served is answer else 1)
+    assert [line["customer"] for line in lines(shop.stored()) if "customer" in line] == [kept] * (
+        1 if kept == OTHER else 3
+    )
+    assert verified(shop) == 0
 
 
 def test_an_entry_is_counted_by_the_erasure_that_erases_it(shop: Service) -> None:

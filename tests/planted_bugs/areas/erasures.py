@@ -81,6 +81,14 @@ ERASURES = (
         ("test_erasure",),
     ),
     Bug(
+        "a second walk of a key takes the place of the first",
+        "begin_walk",
+        '"ConditionExpression": IF_ABSENT',
+        '"ConditionExpression": "size(PK) >= :none OR attribute_not_exists(PK)", '
+        '"ExpressionAttributeValues": {":none": {"N": "0"}}',
+        ("test_erasure",),
+    ),
+    Bug(
         "a name can be found out from a stored digest",
         "subject_of",
         "hmac.digest(secret.encode(),",

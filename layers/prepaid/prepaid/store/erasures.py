@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prepaid.store import keys
-from prepaid.store.dynamodb import ConditionFailed, Item, Table, get, put, query, replace_text
+from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, get, put, query, replace_text
 from prepaid.store.items import customer_of, erased_by
 
 PAGE_ENTRIES = 1_000
@@ -26,26 +26,35 @@ class Walk:
     entries: int = 0
 
 
-def read_walk(table: Table, account_id: str, idempotency_key: str) -> Walk | None:
-    """The saved walk of this key; None before its first page. Raises Busy."""
-    item = get(table, keys.erasure(account_id, idempotency_key))
-    if item is None:
-        return None
-    return Walk(subject=item["subject"]["S"], next=int(item["next"]["N"]), entries=int(item["entries"]["N"]))
+def begin_walk(table: Table, account_id: str, idempotency_key: str, subject: str, now: datetime) -> Walk:
+    """The walk of this key: a new one over `subject`, or the saved one, whoever it is about. Raises Busy."""
+    walk = Walk(subject=subject)
+    write = {"Item": _item(account_id, idempotency_key, walk, now), "ConditionExpression": IF_ABSENT}
+    try:
+        # Closes the race of two requests that use one key for two customers: neither erases with the other's mark.
+        put(table, write)
+    except ConditionFailed as failed:
+        item = failed.existing["item"]
+        assert item is not None, "the condition fails for an existing item only"
+        return Walk(subject=item["subject"]["S"], next=int(item["next"]["N"]), entries=int(item["entries"]["N"]))
+    return walk
 
 
 def save_walk(table: Table, account_id: str, idempotency_key: str, walk: Walk, now: datetime) -> None:
-    """Save a walk. Raises Busy."""
-    item = {
+    """Save a walk that has begun. Raises Busy."""
+    # Without a condition: of two walks of one key, each saves a place and the count up to that place, and both are
+    # true.
+    put(table, {"Item": _item(account_id, idempotency_key, walk, now)})
+
+
+def _item(account_id: str, idempotency_key: str, walk: Walk, now: datetime) -> Item:
+    return {
         **keys.erasure(account_id, idempotency_key),
         "subject": {"S": walk.subject},
         "next": {"N": str(walk.next)},
         "entries": {"N": str(walk.entries)},
         "ttl": {"N": str(int((now + KEEP_WALKS).timestamp()))},
     }
-    # Without a condition: of two walks of one key, each saves a place and the count up to that place, and both are
-    # true.
-    put(table, {"Item": item})
 
 
 def erase_page(table: Table, account_id: str, customer: str, walk: Walk, last: int, idempotency_key: str) -> Walk:

@@ -9,7 +9,7 @@ from prepaid.core.catalog import Catalog
 from prepaid.core.errors import Busy, IdempotencyKeyReused
 from prepaid.core.ledger import Erase
 from prepaid.store.dynamodb import ConditionFailed, Table, attempts
-from prepaid.store.erasures import Walk, erase_page, read_walk, save_walk
+from prepaid.store.erasures import begin_walk, erase_page, save_walk
 from prepaid.store.ledger import Appended, append, find_replay, read_tail
 from prepaid.store.secrets import Versions
 
@@ -36,8 +36,8 @@ def erase_customer(
     earlier = _earlier(table, account_id, actor, _subjects(account_id, customer, secrets), idempotency_key)
     if earlier:
         return earlier
-    walk = read_walk(table, account_id, idempotency_key)
-    walk = walk or Walk(subject=next(_subjects(account_id, customer, secrets)))
+    subject = next(_subjects(account_id, customer, secrets))
+    walk = begin_walk(table, account_id, idempotency_key, subject, now)
     if walk.subject not in _subjects(account_id, customer, secrets):
         raise IdempotencyKeyReused
     for attempt in attempts(table.deadline):
