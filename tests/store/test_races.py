@@ -162,21 +162,6 @@ def test_parallel_debits_and_publishers_raise_each_alert_once(driver: StoreDrive
     assert sorted(second[len(first) :]) == ["credits_exhausted", "credits_low"]
 
 
-def spend_in_parallel(driver: StoreDriver, name: str, units: int) -> list[str]:
-    """32 debits at once of so many units, which publishers follow. Returns every alert so far."""
-
-    def ask(index: int) -> None:
-        if index % 8 == 0:
-            publisher = Publisher(driver.table, Outside())
-            publish_missing(publisher.context())
-        until_answered(lambda: driver.debit(units, feature="ai_service", key=f"{name} {index}"))
-
-    at_once(ask, range(32), threads=32)
-    assert publish_missing(Publisher(driver.table, Outside()).context()).failed == 0
-    alerts = [event["type"] for event in feed(driver.table) if event["type"].startswith("prepaid.alert.")]
-    return [alert.removeprefix("prepaid.alert.") for alert in alerts]
-
-
 def test_racing_processes_spend_each_credit_once(driver: StoreDriver, others: ProcessPoolExecutor) -> None:
     driver.open(credits=40)
 
@@ -379,6 +364,21 @@ def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> N
         "CURRENT",
         "V#000002",
     ]
+
+
+def spend_in_parallel(driver: StoreDriver, name: str, units: int) -> list[str]:
+    """32 debits at once of so many units, which publishers follow. Returns every alert so far."""
+
+    def ask(index: int) -> None:
+        if index % 8 == 0:
+            publisher = Publisher(driver.table, Outside())
+            publish_missing(publisher.context())
+        until_answered(lambda: driver.debit(units, feature="ai_service", key=f"{name} {index}"))
+
+    at_once(ask, range(32), threads=32)
+    assert publish_missing(Publisher(driver.table, Outside()).context()).failed == 0
+    alerts = [event["type"] for event in feed(driver.table) if event["type"].startswith("prepaid.alert.")]
+    return [alert.removeprefix("prepaid.alert.") for alert in alerts]
 
 
 def numbers(answers: list[Answer]) -> list[int]:
