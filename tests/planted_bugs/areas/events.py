@@ -174,8 +174,8 @@ EVENTS = (
     Bug(
         "an event quotes the charge's description",
         "_entry_data",
-        'data["quantity"] = entry.quantity',
-        'data["quantity"] = entry.quantity; data["feature"] = entry.description or data["feature"]',
+        'data["feature"] = entry.feature',
+        'data["feature"] = entry.description or entry.feature',
         ("functions/test_event_queue",),
     ),
     Bug(
