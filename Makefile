@@ -127,6 +127,7 @@ fresh: $(NEEDS_UV)
 	$(UV) lock --check
 	@$(EXPORT) | diff - $(REQUIREMENTS) || { echo "$(REQUIREMENTS) is stale: run 'make lock'"; exit 1; }
 	$(RUN) python -m prepaid.api.openapi --check
+	$(RUN) python -m prepaid.api.event_schema --check
 	$(RUN) python -m bench.costs --check
 
 secrets: $(NEEDS_UV)

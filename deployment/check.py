@@ -24,6 +24,8 @@ ANSWER_SECONDS = 30
 # What a route without a token answers to a stranger: anything of its own, but no failure.
 FAILED = 500
 NOT_CONFIGURED = "payments_not_configured"
+# Types of SAM events for which Lambda itself fetches what starts the function.
+MAPPED = frozenset({"DynamoDB", "SQS"})
 KEYS = ("Checkout", "PurchaseWebhook", "Reconcile")
 # What nothing may replace, see stack-policy.json.
 PROTECTED = "LogicalResourceId/Table"
@@ -213,6 +215,24 @@ def check_schedules(stack: Stack) -> Iterator[str]:
                 yield f"the schedule of {name} starts {schedule['Target']['Arn']} instead of its alias {ALIAS}"
 
 
+def check_event_sources(stack: Stack) -> Iterator[str]:
+    """Each stream and queue that starts a function is connected to the version in use."""
+    functions = stack.client("lambda")
+    for name in stack.of_type("AWS::Serverless::Function"):
+        for event, made in stack.template["Resources"][name]["Properties"].get("Events", {}).items():
+            if made["Type"] not in MAPPED:
+                continue
+            physical = stack.resources.get(f"{name}{event}")
+            if not physical:
+                yield f"{name} has no event source {event}: nothing starts it"
+                continue
+            mapping = functions.get_event_source_mapping(UUID=physical)
+            if mapping["State"] != "Enabled":
+                yield f"the event source {event} of {name} is {mapping['State']}"
+            if not mapping["FunctionArn"].endswith(f":{ALIAS}"):
+                yield f"the event source {event} of {name} starts {mapping['FunctionArn']} instead of its alias {ALIAS}"
+
+
 def check_alarms(stack: Stack) -> Iterator[str]:
     """Every alarm exists, rings somewhere, and is quiet."""
     expected = stack.of_type("AWS::CloudWatch::Alarm")
@@ -311,6 +331,7 @@ CHECKS: tuple[tuple[str, Callable[[Stack], Iterator[str]]], ...] = (
     ("answers", check_answers),
     ("functions", check_functions),
     ("schedules", check_schedules),
+    ("event sources", check_event_sources),
     ("alarms", check_alarms),
     ("table", check_table),
     ("payments", check_payments),

@@ -12,9 +12,11 @@ import pytest
 
 from deployment import check
 from deployment.check import Stack, expected_routes, missing, read_stack
-from deployment.settings import SettingsError, read_template
+from deployment.settings import ROOT, SettingsError, read_template
 from fake_stripe.server import RunningFake
 from tests.support.described_aws import DescribedAws, refusal
+from tests.support.processed_template import long_form
+from tests.support.template import actions_of
 
 TEMPLATE = read_template()
 TOPIC = "arn:aws:sns:us-east-1:111122223333:alarms"
@@ -75,6 +77,13 @@ def function(params: Any) -> dict[str, Any]:
 
 
 SCHEDULED = ("Reconcile", "ExpirySweep", "Verify", "Publish")
+SOURCES = ("PublishFunctionChanges", "DeliverFunctionMessages")
+CONNECTED = {"State": "Enabled", "FunctionArn": "arn:aws:lambda:f:live"}
+
+
+def physical(name: str) -> str:
+    """An id of AWS. That of an event source is a UUID, which botocore recognises by its length."""
+    return f"physical-{name}".ljust(36, "-") if name in SOURCES else f"physical-{name}"
 
 
 def secret(_: Any) -> dict[str, Any]:
@@ -84,7 +93,7 @@ def secret(_: Any) -> dict[str, Any]:
 @pytest.fixture
 def aws(api_url: str, stripe_url: str) -> DescribedAws:
     """An account with a stack that lacks nothing."""
-    names = [*TEMPLATE["Resources"], *(f"{name}FunctionSchedule" for name in SCHEDULED)]
+    names = [*TEMPLATE["Resources"], *(f"{name}FunctionSchedule" for name in SCHEDULED), *SOURCES]
     outputs = {"ApiUrl": api_url, "ApiId": "api", "TableName": "table", "AlarmTopicArn": TOPIC} | {
         f"{name}StripeSecretArn": name for name in check.KEYS
     }
@@ -108,7 +117,7 @@ def aws(api_url: str, stripe_url: str) -> DescribedAws:
             "DescribeStacks": {"Stacks": [stack]},
             "ListStackResources": {
                 "StackResourceSummaries": [
-                    {"LogicalResourceId": name, "PhysicalResourceId": f"physical-{name}", **CREATED} for name in names
+                    {"LogicalResourceId": name, "PhysicalResourceId": physical(name), **CREATED} for name in names
                 ]
             },
             "GetStackPolicy": {"StackPolicyBody": '{"Resource": "LogicalResourceId/Table"}'},
@@ -117,6 +126,7 @@ def aws(api_url: str, stripe_url: str) -> DescribedAws:
             "GetFunctionConfiguration": function,
             "GetAlias": {"FunctionVersion": "7"},
             "GetSchedule": {"State": "ENABLED", "Target": {"Arn": "arn:aws:lambda:f:live", "RoleArn": "arn:role"}},
+            "GetEventSourceMapping": CONNECTED,
             "DescribeAlarms": {
                 "MetricAlarms": [
                     {"AlarmName": f"physical-{name}", "AlarmActions": [TOPIC], "StateValue": "OK"} for name in alarms
@@ -142,6 +152,23 @@ def found(aws: DescribedAws) -> list[str]:
 
 def test_a_complete_stack_lacks_nothing(aws: DescribedAws) -> None:
     assert found(aws) == []
+
+
+def test_the_pipeline_may_ask_what_the_check_asks(aws: DescribedAws) -> None:
+    role = long_form((ROOT / "deployment/github-role.yaml").read_text("utf-8"))["Resources"]["Deployer"]["Properties"]
+    rights = {
+        action.partition(":")[2]
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in actions_of(statement)
+    }
+
+    assert found(aws) == []
+
+    asked = {operation for operation, _ in aws.asked}
+    # API Gateway's rights are the methods of its API.
+    assert asked - rights == {"GetRoutes", "GetAuthorizers"}
+    assert "GET" in rights
 
 
 def test_a_stack_that_is_not_there_is_an_error(aws: DescribedAws) -> None:
@@ -215,6 +242,36 @@ def test_a_schedule_that_never_starts_is_named(aws: DescribedAws) -> None:
     assert len(sentences) == 2 * len(SCHEDULED)
     assert "schedules: the schedule of ReconcileFunction is DISABLED" in sentences
     assert any("instead of its alias live" in sentence for sentence in sentences)
+
+
+def test_an_event_source_that_starts_nothing_is_named(aws: DescribedAws) -> None:
+    def described(params: Any) -> dict[str, Any]:
+        if "Messages" in params["UUID"]:
+            return {**CONNECTED, "State": "Disabled"}
+        return {**CONNECTED, "FunctionArn": "arn:aws:lambda:f"}
+
+    aws.answers["GetEventSourceMapping"] = described
+
+    assert found(aws) == [
+        "event sources: the event source Changes of PublishFunction starts arn:aws:lambda:f instead of its alias live",
+        "event sources: the event source Messages of DeliverFunction is Disabled",
+    ]
+
+
+def test_an_event_source_that_is_gone_is_named(aws: DescribedAws) -> None:
+    listed: Any = aws.answers["ListStackResources"]
+    kept = [made for made in listed["StackResourceSummaries"] if made["LogicalResourceId"] != "PublishFunctionChanges"]
+    aws.answers["ListStackResources"] = {"StackResourceSummaries": kept}
+
+    assert found(aws) == ["event sources: PublishFunction has no event source Changes: nothing starts it"]
+
+
+def test_a_stack_without_a_webhook_needs_no_queue(aws: DescribedAws) -> None:
+    listed: Any = aws.answers["ListStackResources"]
+    without = [made for made in listed["StackResourceSummaries"] if not made["LogicalResourceId"].startswith("Deliver")]
+    aws.answers["ListStackResources"] = {"StackResourceSummaries": without}
+
+    assert found(aws) == []
 
 
 def test_alarms_without_a_receiver_are_named(aws: DescribedAws) -> None:

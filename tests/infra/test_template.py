@@ -184,14 +184,18 @@ def test_operators_find_every_metric_and_whether_an_alarm_watches_it(template: d
     assert documented == {str(metric): "yes" if metric in watched else "no" for metric in Metric}
 
 
-def test_operators_find_what_each_alarm_means(template: dict[str, Any]) -> None:
+def test_operators_find_four_things_about_each_alarm(template: dict[str, Any]) -> None:
+    """What it means, what customers notice, what to look at and what to do."""
     text = (TEMPLATE.parent / "docs" / "operating.md").read_text("utf-8")
-    rows = re.findall(r"^\| (`[A-Z]\w+`.*?) \| .+ \| .+ \|$", text, re.MULTILINE)
-    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    table = text.partition("## Alarms\n")[2].partition("\n## ")[0]
+    head, _, *rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|")]
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
     # One row explains all of these.
     documented |= {f"{name}Errors" for name in FUNCTIONS}
 
-    assert of_type(template, "AWS::CloudWatch::Alarm").keys() <= documented
+    assert head == ["alarm", "what it means", "what customers notice", "what to look at", "what to do"]
+    assert [row[0] for row in rows if len(row) != len(head) or not all(cell.strip() for cell in row)] == []
+    assert documented == set(of_type(template, "AWS::CloudWatch::Alarm"))
 
 
 def test_each_function_that_asks_stripe_has_a_key_of_its_own(template: dict[str, Any]) -> None:

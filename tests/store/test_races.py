@@ -17,9 +17,11 @@ from prepaid.core.purchase import Progress
 from prepaid.store.accounts import Profile, read_account
 from prepaid.store.catalog import first_catalog, read_catalog
 from prepaid.use_cases.administering import replace_catalog
+from prepaid.use_cases.publishing import publish_missing
 from prepaid.use_cases.sweeping import SweepContext, SweepResult, sweep
 from tests.support.core_builders import a_payment_status
 from tests.support.ledger_audit import audit
+from tests.support.publishing import Outside, Publisher, feed
 from tests.support.store_driver import (
     DAY,
     NO_QUOTA,
@@ -146,6 +148,18 @@ def test_parallel_debits_never_overdraw_quota_and_credits(driver: StoreDriver) -
     account = driver.account()
     assert sum(answers) == 15
     assert (account.quotas_used, account.available) == ({"ai_service": 100}, 0)
+
+
+def test_parallel_debits_and_publishers_raise_each_alert_once(driver: StoreDriver) -> None:
+    """Once for each crossing, and again after a top-up."""
+    driver.open(terms=QUOTA_100, credits=28)
+
+    first = spend_in_parallel(driver, "first", 4)
+    driver.grant(32, key="top-up")
+    second = spend_in_parallel(driver, "second", 1)
+
+    assert sorted(first) == ["credits_exhausted", "credits_low", "quota_80", "quota_exhausted"]
+    assert sorted(second[len(first) :]) == ["credits_exhausted", "credits_low"]
 
 
 def test_racing_processes_spend_each_credit_once(driver: StoreDriver, others: ProcessPoolExecutor) -> None:
@@ -350,6 +364,21 @@ def test_one_of_parallel_catalog_replacements_succeeds(driver: StoreDriver) -> N
         "CURRENT",
         "V#000002",
     ]
+
+
+def spend_in_parallel(driver: StoreDriver, name: str, units: int) -> list[str]:
+    """32 debits at once of so many units, which publishers follow. Returns every alert so far."""
+
+    def ask(index: int) -> None:
+        if index % 8 == 0:
+            publisher = Publisher(driver.table, Outside())
+            publish_missing(publisher.context())
+        until_answered(lambda: driver.debit(units, feature="ai_service", key=f"{name} {index}"))
+
+    at_once(ask, range(32), threads=32)
+    assert publish_missing(Publisher(driver.table, Outside()).context()).failed == 0
+    alerts = [event["type"] for event in feed(driver.table) if event["type"].startswith("prepaid.alert.")]
+    return [alert.removeprefix("prepaid.alert.") for alert in alerts]
 
 
 def numbers(answers: list[Answer]) -> list[int]:

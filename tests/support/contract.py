@@ -146,22 +146,22 @@ def _validator(pointer: str) -> Draft202012Validator:
 
 @cache
 def _closed_document() -> dict[str, Any]:
-    closed: dict[str, Any] = _closed(document())
-    return closed
+    whole: dict[str, Any] = closed(document())
+    return whole
 
 
-def _closed(node: Any) -> Any:
+def closed(node: Any) -> Any:
     """The same, where no object has members besides those listed, and each time is an instant."""
     if isinstance(node, list):
-        return [_closed(item) for item in node]
+        return [closed(item) for item in node]
     if not isinstance(node, dict):
         return node
-    closed = {name: _closed(value) for name, value in node.items()}
+    made = {name: closed(value) for name, value in node.items()}
     if isinstance(node.get("properties"), dict):
-        closed.setdefault("additionalProperties", False)
+        made.setdefault("additionalProperties", False)
     if node.get("format") == "date-time":
-        closed["pattern"] = INSTANT
-    return closed
+        made["pattern"] = INSTANT
+    return made
 
 
 def _escaped(part: str) -> str:

@@ -172,6 +172,20 @@ EVENTS = (
         ("test_least_privilege",),
     ),
     Bug(
+        "an event quotes the charge's description",
+        "_entry_data",
+        'data["feature"] = entry.feature',
+        'data["feature"] = entry.description or entry.feature',
+        ("functions/test_event_queue",),
+    ),
+    Bug(
+        "an event has a member that the schema doesn't describe",
+        "_entry_data",
+        'data["quantity"] = entry.quantity',
+        'data["quantity"] = entry.quantity; data["units"] = entry.quantity',
+        ("functions/test_event_schema",),
+    ),
+    Bug(
         "several messages start one delivery",
         "DeliverFunction",
         "BatchSize: 1",

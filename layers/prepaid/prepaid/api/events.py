@@ -2,9 +2,12 @@
 
 import json
 import re
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
-from prepaid.api.http.requests import Request, account_of, caller_for_every_account, check_query, limit_of
+from pydantic import Field
+
+from prepaid.api.http.bodies import SLUG
+from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_for_every_account, check_query, limit_of
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
 from prepaid.api.http.times import Time
@@ -23,6 +26,15 @@ POSITION = re.compile(
 )
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 
+# Each text of an event has a pattern that no sentence fits.
+type AccountId = Annotated[str, Field(json_schema_extra={"pattern": f"^{ACCOUNT_ID.pattern}$"})]
+type FeatureId = Annotated[str, Field(json_schema_extra={"pattern": SLUG})]
+type LotId = Annotated[str, Field(json_schema_extra={"pattern": "^lot_[0-9]{12}$"})]
+type HoldId = Annotated[str, Field(json_schema_extra={"pattern": "^hold_[0-9]{12}$"})]
+type PurchaseId = Annotated[str, Field(json_schema_extra={"pattern": "^pur_[0-9A-Za-z_]{1,60}$"})]
+type EventId = Annotated[str, Field(json_schema_extra={"pattern": "^evt_[0-9a-f]{26}$"})]
+type EventType = Annotated[str, Field(json_schema_extra={"pattern": r"^prepaid\.(entry|alert)\.[a-z0-9_]{1,40}$"})]
+
 
 class EventDataAnswer(TypedDict):
     """Numbers and ids. entry: the number of the account's entry, absent from events without one.
@@ -32,17 +44,17 @@ class EventDataAnswer(TypedDict):
     feature's quota. version: of the purchase's record or of the manager's code.
     """
 
-    account: str
+    account: AccountId
     entry: NotRequired[int]
-    feature: NotRequired[str]
+    feature: NotRequired[FeatureId]
     quantity: NotRequired[int]
     credits: NotRequired[int]
     quota: NotRequired[int]
     owed: NotRequired[int]
     source: NotRequired[Literal["quota", "credits", "both"]]
-    lot: NotRequired[str]
-    purchase: NotRequired[str]
-    holds: NotRequired[list[str]]
+    lot: NotRequired[LotId]
+    purchase: NotRequired[PurchaseId]
+    holds: NotRequired[list[HoldId]]
     reverses: NotRequired[int]
     balance: NotRequired[EventBalance]
     days: NotRequired[int]
@@ -61,10 +73,10 @@ class EventAnswer(TypedDict):
     """
 
     specversion: Literal["1.0"]
-    id: str
+    id: EventId
     source: str
-    type: str
-    subject: str
+    type: EventType
+    subject: AccountId
     time: Time
     datacontenttype: Literal["application/json"]
     dataschema: str

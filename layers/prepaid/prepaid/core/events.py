@@ -8,20 +8,35 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from prepaid.core.account import Account, Lot, quota_limits, quotas_remaining
 from prepaid.core.catalog import Catalog
-from prepaid.core.entry import Entry, Source
+from prepaid.core.entry import Entry, EntryType, Source
 from prepaid.core.ids import hold_id
-from prepaid.core.purchase import Purchase
+from prepaid.core.purchase import Purchase, PurchaseState
 
 # Percent of a quota at which quota_80 is raised.
 QUOTA_WARNING_PERCENT = 80
 # Days before a lot's expiry at which lot_expiring is raised.
 EXPIRY_WARNING_DAYS = (30, 7, 1)
-ALERT = "prepaid.alert."
 ID_DIGITS = 26
+
+# What follows `prepaid.alert.` in a type.
+Alert = Literal[
+    "quota_80",
+    "quota_exhausted",
+    "credits_low",
+    "credits_exhausted",
+    "credits_owed",
+    "lot_expiring",
+    "purchase_pending",
+    "purchase_failed",
+    "purchase_granted",
+    "code_locked",
+]
+# Of states that a purchase has before it is in the ledger, or without ever being there.
+PURCHASE_ALERTS: dict[PurchaseState, Alert] = {"pending": "purchase_pending", "failed": "purchase_failed"}
 
 
 class EventBalance(TypedDict):
@@ -83,12 +98,13 @@ def events_of(before: Account | None, entry: Entry, catalog: Catalog) -> tuple[E
 
     before: the account before the entry; None for the first one. catalog: the version that the entry names.
     """
-    found = [(f"prepaid.entry.{entry.type}", _entry_data(entry))]
+    alerts: list[tuple[Alert, EventData]] = []
     if entry.type == "purchase":
-        found.append((f"{ALERT}purchase_granted", _alert_data(entry)))
+        alerts.append(("purchase_granted", _alert_data(entry)))
     if before is not None:
-        found += _quota_alerts(before, entry, catalog)
-        found += _credit_alerts(before, entry)
+        alerts += _quota_alerts(before, entry, catalog)
+        alerts += _credit_alerts(before, entry)
+    found = [(entry_event(entry.type), _entry_data(entry)), *((alert_event(alert), data) for alert, data in alerts)]
     account = entry.after.id
     return tuple(
         Event(id=_event_id(account, "entry", entry.number, index), type=type_, at=entry.at, data=data)
@@ -96,16 +112,27 @@ def events_of(before: Account | None, entry: Entry, catalog: Catalog) -> tuple[E
     )
 
 
+def entry_event(entry_type: EntryType) -> str:
+    """The type of an entry's event."""
+    return f"prepaid.entry.{entry_type}"
+
+
+def alert_event(alert: Alert) -> str:
+    """The type of an alert's event."""
+    return f"prepaid.alert.{alert}"
+
+
 def event_of_purchase(purchase: Purchase) -> Event | None:
     """The alert of a purchase's present state: pending or failed; None for another state.
 
     A purchase that was granted is in the ledger, so `events_of` raises its alert.
     """
-    if purchase.state not in ("pending", "failed"):
+    alert = PURCHASE_ALERTS.get(purchase.state)
+    if alert is None:
         return None
     return Event(
         id=_event_id(purchase.account, purchase.id, purchase.version, 0),
-        type=f"{ALERT}purchase_{purchase.state}",
+        type=alert_event(alert),
         at=purchase.changed_at,
         data={"account": purchase.account, "purchase": purchase.id, "version": purchase.version},
     )
@@ -114,14 +141,14 @@ def event_of_purchase(purchase: Purchase) -> Event | None:
 def event_of_lock(account: str, version: int, at: datetime) -> Event:
     """The alert that an account's manager code is locked. version: of the manager's row that locked it."""
     data: EventData = {"account": account, "version": version}
-    return Event(id=_event_id(account, "code", version, 0), type=f"{ALERT}code_locked", at=at, data=data)
+    return Event(id=_event_id(account, "code", version, 0), type=alert_event("code_locked"), at=at, data=data)
 
 
 def event_of_expiring_lot(account: Account, lot: Lot, days: int) -> Event:
     """The alert that a lot with credits expires in `days`. The lot and `days` alone decide its id, so twice is once."""
     return Event(
         id=_event_id(account.id, lot.id, days, 0),
-        type=f"{ALERT}lot_expiring",
+        type=alert_event("lot_expiring"),
         at=lot.expires_at - timedelta(days=days),
         data={
             "account": account.id,
@@ -173,7 +200,7 @@ def _entry_data(entry: Entry) -> EventData:
     return data
 
 
-def _quota_alerts(before: Account, entry: Entry, catalog: Catalog) -> Iterator[tuple[str, EventData]]:
+def _quota_alerts(before: Account, entry: Entry, catalog: Catalog) -> Iterator[tuple[Alert, EventData]]:
     """quota_80, then quota_exhausted, of each feature that had a quota before the entry and has one after it."""
     limits, earlier = quota_limits(entry.after, catalog), quota_limits(before, catalog)
     left, left_before = quotas_remaining(entry.after, catalog), quotas_remaining(before, catalog)
@@ -184,24 +211,24 @@ def _quota_alerts(before: Account, entry: Entry, catalog: Catalog) -> Iterator[t
         data = _alert_data(entry)
         data.update({"feature": feature, "limit": limit, "used": used, "remaining": left[feature]})
         if _is_nearly_used(used, limit) and not _is_nearly_used(before.quotas_used.get(feature, 0), earlier[feature]):
-            yield f"{ALERT}quota_{QUOTA_WARNING_PERCENT}", data
+            yield "quota_80", data
         if left[feature] == 0 < left_before[feature]:
-            yield f"{ALERT}quota_exhausted", data
+            yield "quota_exhausted", data
 
 
 def _is_nearly_used(used: int, limit: int) -> bool:
     return used * 100 >= limit * QUOTA_WARNING_PERCENT
 
 
-def _credit_alerts(before: Account, entry: Entry) -> Iterator[tuple[str, EventData]]:
+def _credit_alerts(before: Account, entry: Entry) -> Iterator[tuple[Alert, EventData]]:
     """credits_low, credits_exhausted and credits_owed, in this order. A new threshold alone raises nothing."""
     after, threshold = entry.after, entry.after.terms.low_credit_threshold
     if before.available > threshold >= after.available:
-        yield f"{ALERT}credits_low", {**_alert_data(entry), "threshold": threshold}
+        yield "credits_low", {**_alert_data(entry), "threshold": threshold}
     if before.available > 0 == after.available:
-        yield f"{ALERT}credits_exhausted", _alert_data(entry)
+        yield "credits_exhausted", _alert_data(entry)
     if after.owed > before.owed:
-        yield f"{ALERT}credits_owed", {**_alert_data(entry), "owed": after.owed - before.owed}
+        yield "credits_owed", {**_alert_data(entry), "owed": after.owed - before.owed}
 
 
 def _alert_data(entry: Entry) -> EventData:
