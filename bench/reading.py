@@ -42,6 +42,7 @@ from tests.support.gateway_events import Context, http_event
 LINES = (1_000, 10_000, 100_000)
 ROWS = (10_000, 100_000)
 PAGE_LINES = 100
+OK = 200
 # Each with its claim.
 DEBITS_OF_AN_ACCOUNT = 500
 PROFILE = Profile(name="Pet & Cia", language="en", manager_contact=None)
@@ -140,7 +141,7 @@ def reads_history(table: Table, account: str, accept: str, limit: int | None) ->
     def read() -> int:
         with silenced():
             response = handler(event, Context(remaining=25_000))  # type: ignore[arg-type]
-        assert response["statusCode"] == 200, response
+        assert response["statusCode"] == OK, response
         # A file has a line of names, and one that says that it isn't complete.
         complete = "Next-Cursor" not in response["headers"]
         return limit or response["body"].count("\n") - 1 - (not complete)
