@@ -3,6 +3,7 @@
 Each function in a fresh interpreter, with the built layer's bytecode, import and first call included, against
 `import boto3; boto3.client("dynamodb")` and its first call, from the project's environment. CPU time of the child only,
 without the interpreter's end, which Lambda never waits for; median of alternating runs. The ratio is what counts.
+Memory is the most that the child had resident at any time, the interpreter included; on Linux only.
 """
 
 import argparse
@@ -24,8 +25,14 @@ import boto3
 key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
 boto3.client("dynamodb").get_item(TableName="cold", Key=key, ConsistentRead=True)
 """
+# The high-water mark of this program alone: what getrusage reports includes the parent's, from before exec.
 END = """
-import os
+import os, sys
+peak = "0"
+if sys.platform == "linux":
+    [line] = (line for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+    peak = line.split()[1]
+os.write(1, f"\\n{peak}".encode())
 os._exit(0)
 """
 CALL = """
@@ -46,12 +53,13 @@ assert answer.get("statusCode", 200) < 500, answer
 FUNCTIONS = ("consume", "balance_query", "purchase_webhook", "accounts", "expiry_sweep")
 
 
-def cpu_seconds(code: str, env: dict[str, str]) -> float:
-    """CPU time of one fresh interpreter."""
+def measured(code: str, env: dict[str, str]) -> tuple[float, float]:
+    """CPU seconds and peak megabytes of one fresh interpreter."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code + END], check=True, env=env, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, "-c", code + END], check=True, env=env, stdout=subprocess.PIPE)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu, int(done.stdout.splitlines()[-1]) / 1024
 
 
 def main() -> None:
@@ -91,15 +99,18 @@ def main() -> None:
         for name in FUNCTIONS:
             event = str(Path("events", f"{name}.json").resolve())
             cases[name] = CALL.format(layer=str(LAYER.resolve()), function=str(Path("functions", name)), event=event)
-        taken: dict[str, list[float]] = {name: [] for name in cases}
+        runs_of: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for _ in range(runs):
             for name, code in cases.items():
-                taken[name].append(cpu_seconds(code, env))
-    idle = statistics.median(taken.pop("nothing"))
-    peer = statistics.median(taken["boto3 and one call"]) - idle
-    for name, seconds in taken.items():
-        own = statistics.median(seconds) - idle
-        print(f"{name:<20} {own * 1000:7.0f} ms CPU  ratio {own / peer:.2f}")
+                runs_of[name].append(measured(code, env))
+    medians = {name: [statistics.median(figure) for figure in zip(*of, strict=True)] for name, of in runs_of.items()}
+    idle, _ = medians.pop("nothing")
+    peer_cpu, peer_memory = medians["boto3 and one call"]
+    for name, (cpu, memory) in medians.items():
+        own, ratio = cpu - idle, (cpu - idle) / (peer_cpu - idle)
+        print(
+            f"{name:<20} {own * 1000:7.0f} ms CPU  ratio {ratio:.2f}  {memory:6.1f} MB  {memory - peer_memory:+6.1f} MB"
+        )
 
 
 if __name__ == "__main__":

@@ -104,3 +104,9 @@ SCENARIOS = (
     Scenario("two answers are lost", PLENTY, (A, replace(FIRST, key="b")), lost=2),
     Scenario("an answer is lost, and credits arrive", ONE, (A, FIRST, replace(GRANT, after=0)), lost=1),
 )
+# With one more lost answer. Three requests, or rows that are removed too, would take hours.
+DEEPER = tuple(
+    replace(each, name=f"{each.name}, and one more answer is lost", lost=each.lost + 1)
+    for each in SCENARIOS
+    if len(each.requests) == 2 and not each.removed and each.lost < 2
+)

@@ -45,6 +45,7 @@ LEAST = {
     "a batch's key with another request": 300,
     "a batch's malformed item": 1_000,
     "a batch's item refused: account_frozen": 100,
+    "a debit carried along": 500,
     "an erasure": 2_000,
     "an erasure of nobody": 1_000,
     "an erasure's walk continued": 20,

@@ -4,6 +4,7 @@ A step names what it is about relative to what is there when it runs ("the third
 so that it still means something when the steps before it are gone. If there is no such thing, it does nothing.
 """
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -136,6 +137,23 @@ class Drawer:
         if dice.random() < 0.2:
             details["reference"] = f"ref-{dice.randrange(9)}"
         return a_step("debit", of, **details)
+
+    def crowd(self, of: int) -> list[Step]:
+        """A debit loses a race and leaves a row; before it appends, other requests of its machine carry it along.
+
+        At times its own request is killed, and the next one may carry it.
+        """
+        dice, machine = self.dice, self.dice.randrange(3)
+        faults = ((dice.choice((3, 4, 5, -2)), dice.choice(FAULTS)),) if self.fault_rate and dice.random() < 0.3 else ()
+
+        def few(machine: int) -> Step:
+            details = {"feature": dice.choice(FEATURES), "quantity": dice.choice((1, 1, 1, 2, 3))}
+            return Step("debit", of, tuple(details.items()), machine)
+
+        rivals = [(-1, self.grant(of) if dice.random() < 0.3 else few(0))]
+        rivals += [(call, few(machine)) for call in sorted(dice.choices((4, 5, 6, -2), k=dice.choice((1, 1, 2))))]
+        granted = a_step("grant", of, credits=20, lot="promotion", lasting=12)
+        return [granted, replace(few(machine), faults=faults, rivals=tuple(rivals)), few(machine)]
 
     def grant(self, of: int) -> Step:
         dice = self.dice
@@ -415,7 +433,7 @@ WEIGHTS = {
     "catalog": 5, "skew": 8, "code": 3, "guess": 2, "unlock": 2, "buy": 11, "pay": 7, "cancel": 4, "deliver": 15,
     "lose": 2, "refund": 7, "refund_ends": 5, "dispute": 6, "dispute_ends": 6, "sweep": 4, "reconcile": 2, "wait": 40,
     "boundary": 24, "hold": 60, "capture": 24, "release": 8, "reverse": 24, "erase": 6,
-    "hold_over": 5, "hold_all": 0.5, "reverse_refunded": 2,
+    "hold_over": 5, "hold_all": 0.5, "reverse_refunded": 2, "crowd": 8,
 }  # fmt: skip
 # They make no call that could fail.
 QUIET = frozenset({"skew", "pay", "lose", "refund_part", "refund_ends", "dispute", "dispute_ends", "wait", "boundary"})

@@ -123,6 +123,9 @@ class Auditor:
                 ledger.accept(new, owner.request, owner.now, self.catalogs)
                 owner.entries.append((account, ledger.number))
                 self.seen["a debit carried along"] += ledger.number in carried
+                self.seen["a debit carried along after its request was killed"] += (
+                    ledger.number in carried and owner.killed
+                )
                 continue
             if kind == "batch":
                 request = _item_of(commit, new)

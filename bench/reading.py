@@ -1,0 +1,207 @@
+"""How reads grow: `python -m bench.reading [--lines 1000 10000 100000] [--rows 10000 100000]`.
+
+lines: entries of an account whose history is read, as a page of JSON and as a file of CSV. rows: of a table that the
+verifier reads; 1000000 takes about an hour. Everything is in DynamoDB Local, and the product's own code reads it.
+Processor time is of this process only: in AWS, the function's. Memory is the peak of Python's objects while it reads.
+"""
+
+import argparse
+import os
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from itertools import batched
+from typing import Any
+
+from bench.debits import new_table
+from bench.growth import NOW, TERMS
+from local.cloud import environment_at
+from local.dynamodb_local import dynamodb_local
+from prepaid import wiring
+from prepaid.api import histories
+from prepaid.api.http.serving import serve
+from prepaid.core.ledger import Debit, Grant, apply
+from prepaid.settings import from_environment
+from prepaid.store.accounts import Profile
+from prepaid.store.aws import open_dynamodb
+from prepaid.store.catalog import first_catalog
+from prepaid.store.dynamodb import Deadline, Item, Table, within
+from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
+from prepaid.store.ledger import append, claim_put, read_tail
+from prepaid.store.secrets import Versions, versions_of
+from prepaid.use_cases.administering import put_account
+from prepaid.use_cases.verifying.checking import PAGE_ROWS, PIECE_SECONDS, VerifyContext
+from prepaid.use_cases.verifying.scan_pass import ScanPass, advance, finish
+from tests.support.apps import silenced
+from tests.support.gateway_events import Context, http_event
+
+LINES = (1_000, 10_000, 100_000)
+ROWS = (10_000, 100_000)
+PAGE_LINES = 100
+OK = 200
+# Each with its claim.
+DEBITS_OF_AN_ACCOUNT = 500
+PROFILE = Profile(name="Pet & Cia", language="en", manager_contact=None)
+DEBIT = Debit(
+    actor="4k2m9qv7h1c8r3t5w6x0y2z4b6",
+    feature="sticker",
+    quantity=1,
+    description="Sticker, square",
+    customer="cus_8f14e45f",
+    reference="order-000123",
+)
+# Long after the rows were written, so that the verifier counts all of them.
+LATER = NOW + timedelta(days=1)
+BATCH = 25
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Of one read. rows: that it returned or checked. cpu: seconds of this process. peak: bytes."""
+
+    rows: int
+    seconds: float
+    cpu: float
+    calls: int
+    peak: int
+
+
+def a_table() -> Table:
+    """A new one, without rows."""
+    return Table(client=open_dynamodb(), name=new_table(), deadline=Deadline(at=0.0))
+
+
+def fill(table: Table, account: str, debits: int) -> None:
+    """Open an account with so many debits, each of one credit."""
+    made = within(table, PIECE_SECONDS)
+    started = NOW - timedelta(days=1)
+    put_account(made, account, TERMS, PROFILE, actor="bench", catalog=first_catalog(), now=started)
+    grant = Grant(actor="bench", kind="promotion", credits=debits + 1, validity=12)
+    append(made, account, grant, catalog=first_catalog(), now=started)
+
+    def write(items: tuple[Item, ...]) -> None:
+        table.client.batch_write_item(RequestItems={table.name: [{"PutRequest": {"Item": item}} for item in items]})
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        # Some thousands at a time, so that the rows are never all in memory.
+        for many in batched(_debited(made, account, debits), BATCH * 200, strict=False):
+            list(pool.map(write, batched(many, BATCH, strict=False)))
+
+
+def _debited(table: Table, account: str, debits: int) -> Iterator[Item]:
+    """The entries and claims of so many debits."""
+    tail = read_tail(table, account)
+    entry, last_hash, catalog = tail.entry, tail.hash, first_catalog()
+    for number in range(debits):
+        key = f"5f1c1b52-6a50-4d0e-9df0-{number:012d}"
+        [entry] = apply(entry.after, DEBIT, catalog=catalog, now=NOW)
+        item = entry_to_item(replace(entry, key=key_digest(key)), last_hash, bytes(SALT_BYTES))
+        last_hash = item["hash"]["B"]
+        yield item
+        yield claim_put(account, key, DEBIT, entry.number)["Item"]
+
+
+def measured(table: Table, read: Callable[[], int]) -> Read:
+    """Read twice: for the time, and for the memory, whose measurement takes time itself."""
+    calls: list[int] = []
+
+    def count(**_: Any) -> None:
+        calls.append(1)
+
+    table.client.meta.events.register("before-call.dynamodb", count)
+    began, cpu = time.perf_counter(), time.process_time()
+    rows = read()
+    cpu, seconds, made = time.process_time() - cpu, time.perf_counter() - began, len(calls)
+    table.client.meta.events.unregister("before-call.dynamodb", count)
+    tracemalloc.start()
+    read()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return Read(rows=rows, seconds=seconds, cpu=cpu, calls=made, peak=peak)
+
+
+def reads_history(table: Table, account: str, accept: str, limit: int | None) -> Callable[[], int]:
+    """A read of an account's history by the route. It returns the number of lines."""
+    os.environ["TABLE_NAME"] = table.name
+    secrets = Versions(versions_of("cursor secret"))
+    deps = replace(wiring.build(from_environment()), table=table, clock=lambda: LATER, cursor_secrets=lambda: secrets)
+    handler = serve((histories.SHOW,), deps)
+    event = http_event(
+        histories.SHOW.key,
+        path={"account": account},
+        query={"limit": f"{limit}"} if limit else None,
+        headers={"accept": accept},
+    )
+
+    def read() -> int:
+        with silenced():
+            response = handler(event, Context(remaining=25_000))  # type: ignore[arg-type]
+        assert response["statusCode"] == OK, response
+        # A file has a line of names, and one that says that it isn't complete.
+        complete = "Next-Cursor" not in response["headers"]
+        return limit or response["body"].count("\n") - 1 - (not complete)
+
+    return read
+
+
+def verifies(table: Table, page_rows: int = PAGE_ROWS) -> Callable[[], int]:
+    """A whole pass over the table. It returns the number of rows."""
+
+    def read() -> int:
+        findings: list[Any] = []
+        context = VerifyContext(
+            piece=partial(within, table, PIECE_SECONDS),
+            now=lambda: LATER,
+            on_finding=findings.append,
+            page_rows=page_rows,
+        )
+        whole = ScanPass(started_at=LATER)
+        while not whole.done:
+            advance(context, whole)
+        finish(context, [whole])
+        assert findings == []
+        return whole.read
+
+    return read
+
+
+def main() -> None:
+    """Print a row for each read."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, nargs="*", default=LINES)
+    parser.add_argument("--rows", type=int, nargs="*", default=ROWS)
+    asked = parser.parse_args()
+    with dynamodb_local("bench-reading") as cloud:
+        os.environ.update(environment_at(cloud.url))
+        print("| read | stored | rows read | ms a row | CPU ms a row | calls | peak KB |")
+        print("|---|---:|---:|---:|---:|---:|---:|")
+        for lines in asked.lines:
+            table = a_table()
+            fill(table, "acme", lines)
+            page = reads_history(table, "acme", "application/json", PAGE_LINES)
+            _print("page of a history", f"{lines:,} lines", measured(table, page))
+            _print(
+                "history as CSV", f"{lines:,} lines", measured(table, reads_history(table, "acme", "text/csv", None))
+            )
+        for rows in asked.rows:
+            table = a_table()
+            for number in range(max(1, rows // (2 * DEBITS_OF_AN_ACCOUNT))):
+                fill(table, f"account-{number}", DEBITS_OF_AN_ACCOUNT)
+            _print("verifier", f"{rows:,} rows", measured(table, verifies(table)))
+
+
+def _print(what: str, stored: str, read: Read) -> None:
+    print(
+        f"| {what} | {stored} | {read.rows:,} | {read.seconds / read.rows * 1000:.3f} | "
+        f"{read.cpu / read.rows * 1000:.3f} | {read.calls:,} | {read.peak / 1024:,.0f} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

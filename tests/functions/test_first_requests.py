@@ -1,0 +1,187 @@
+"""The calls to AWS of a new process's first request of each main route, in order.
+
+They are what a cold start waits for besides its imports, which tests/infra/test_imports.py counts.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from prepaid.deps import Deps
+from prepaid.store.catalog import CatalogCache
+from prepaid.store.debits import Crowds
+from tests.support.api import (
+    ACCOUNTS,
+    CONSUMPTION,
+    GET_ACCOUNT,
+    GET_CATALOG,
+    HISTORY,
+    PATCH_ACCOUNT,
+    PURCHASES,
+    STATEMENT,
+    USAGE,
+    Answer,
+)
+from tests.support.functions import NAMES
+from tests.support.gateway_events import Context
+from tests.support.in_process import Service
+from tests.support.stripe_purchases import Storefront
+from tests.support.wire import Wire
+
+
+@dataclass(frozen=True)
+class Made:
+    """The ids of what the account has."""
+
+    consumption: str
+    hold: str
+    grant: str
+
+
+@pytest.fixture
+def made(service: Service) -> Made:
+    """An account with a grant, a consumption and a hold."""
+    service.open()
+    grant = service.give(100)["id"]
+    consumption = service.spend(3, key="spent").body["id"]
+    return Made(consumption=consumption, hold=service.hold(2).body["id"], grant=grant)
+
+
+def start_anew(service: Service, calls: list[str]) -> None:
+    """New processes of every function: they remember no catalog, no race and no secret."""
+
+    def started(deps: Deps) -> Deps:
+        def cursor_secrets() -> Any:
+            calls.append("cursor secret")
+            return deps.cursor_secrets()
+
+        def codes() -> Any:
+            calls.append("pepper secret")
+            return deps.codes()
+
+        def stripe() -> Any:
+            calls.append("Stripe secret")
+            return deps.stripe()
+
+        return replace(
+            deps,
+            catalog=CatalogCache(time.monotonic),
+            crowds=Crowds(time.monotonic),
+            cursor_secrets=cursor_secrets,
+            codes=codes,
+            stripe=stripe,
+        )
+
+    for name in NAMES:
+        service.functions.deps[name] = started(service.functions.deps[name])
+
+
+def first(service: Service, act: Callable[[], object]) -> list[str]:
+    """The calls of one request to a new process. A process reads each secret once."""
+    with Wire.tapped(service.table.client) as wire:
+        start_anew(service, wire.calls)
+        act()
+    return [
+        call for place, call in enumerate(wire.calls) if not call.endswith("secret") or call not in wire.calls[:place]
+    ]
+
+
+# The catalog is the GetItem before an append.
+APPEND = ["GetItem", "Query", "TransactWriteItems"]
+type Ask = Callable[[Service, Made], Answer]
+REQUESTS: dict[str, tuple[Ask, list[str]]] = {
+    "consume": (lambda service, _: service.spend(), APPEND),
+    "batch": (lambda service, _: service.batch(("a", 1), ("b", 2)), APPEND),
+    "hold": (lambda service, _: service.hold(), APPEND),
+    "capture": (
+        lambda service, made: service.capture(made.hold, 1),
+        ["GetItem", "Query", "GetItem", "TransactWriteItems"],
+    ),
+    "release": (
+        lambda service, made: service.release(made.hold),
+        ["GetItem", "GetItem", "Query", "TransactWriteItems"],
+    ),
+    "reverse": (
+        lambda service, made: service.reverse(made.consumption),
+        ["GetItem", "Query", "GetItem", "BatchGetItem", "TransactWriteItems"],
+    ),
+    "consumption by id": (lambda service, made: service(CONSUMPTION, id=made.consumption), ["GetItem"]),
+    "consumption by key": (lambda service, _: service.find("spent"), ["GetItem", "GetItem"]),
+    "quote": (lambda service, _: service.quote(), ["Query", "GetItem"]),
+    "balance": (lambda service, _: service("GET /v1/accounts/{account}/balance"), ["Query", "GetItem"]),
+    "history": (lambda service, _: service(HISTORY), ["Query", "Query"]),
+    "history's first page": (
+        lambda service, _: service(HISTORY, query={"limit": "2"}),
+        ["Query", "Query", "cursor secret"],
+    ),
+    "statement": (
+        lambda service, _: service(STATEMENT, month="2026-06"),
+        ["Query", "GetItem", "GetItem", "Query", "GetItem", "GetItem", "Query"],
+    ),
+    "usage": (lambda service, _: service(USAGE), ["Query", "Query"]),
+    "account": (lambda service, _: service(GET_ACCOUNT), ["GetItem", "Query"]),
+    "accounts": (lambda service, _: service(ACCOUNTS), ["GetItem", "Query", "BatchGetItem", "Query"]),
+    "change of an account": (
+        lambda service, _: service(PATCH_ACCOUNT, json={"plan": "trio"}),
+        ["GetItem", "GetItem", "Query", "Query", "TransactWriteItems"],
+    ),
+    "catalog": (lambda service, _: service(GET_CATALOG), ["GetItem"]),
+    "grant": (
+        lambda service, _: service(
+            "POST /v1/accounts/{account}/grants", json={"credits": 1, "kind": "promotion", "reason": "r"}
+        ),
+        APPEND,
+    ),
+    "void": (lambda service, made: service.void(made.grant), ["GetItem", "GetItem", "Query", "TransactWriteItems"]),
+    "erasure": (
+        lambda service, _: service.erase("c"),
+        ["GetItem", "cursor secret", "Query", "GetItem", "PutItem", "Query", "PutItem", "TransactWriteItems"],
+    ),
+    "purchases": (lambda service, _: service(PURCHASES), ["GetItem", "Query", "Query"]),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_first_request_makes_these_calls(service: Service, made: Made, name: str) -> None:
+    ask, calls = REQUESTS[name]
+    answers: list[Answer] = []
+
+    assert first(service, lambda: answers.append(ask(service, made))) == calls
+    assert answers[0].status in (200, 201)
+
+
+def test_a_first_purchase_makes_these_calls(service: Service, storefront: Storefront) -> None:
+    session = service.manager_session()
+
+    assert first(service, lambda: service.buy(session=session)) == [
+        *["GetItem", "Query", "GetItem", "Stripe secret", "GetItem", "GetItem", "GetItem", "TransactWriteItems"],
+        *["GetItem", "PutItem", "PutItem"],
+    ]
+
+
+def test_a_first_delivery_makes_these_calls(service: Service, storefront: Storefront) -> None:
+    [event, *_] = storefront.pay(storefront.sell())
+
+    assert first(service, lambda: storefront.deliver(event)) == [
+        "Stripe secret",
+        *["GetItem", "GetItem", "Query", "TransactWriteItems"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (
+            "verify",
+            ["GetItem", "GetItem", "Scan", "BatchGetItem", "PutItem", "PutItem", "GetItem", "PutItem", "PutItem"],
+        ),
+        ("reconcile", ["Stripe secret", "GetItem", "GetItem", "Query", "PutItem", "Query", "Query"]),
+    ],
+)
+def test_a_jobs_first_run_makes_these_calls(
+    service: Service, storefront: Storefront, function: str, calls: list[str]
+) -> None:
+    assert first(service, lambda: service.functions[function]({}, Context(remaining=900_000))) == calls
