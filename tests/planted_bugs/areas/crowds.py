@@ -156,4 +156,18 @@ CROWDS = (
         "",
         ("test_a_transaction_carries_at_most_forty_five",),
     ),
+    Bug(
+        "a quick rival keeps a request waiting for ever",
+        "_take_turns",
+        "hurried = part.draft.rival is not None and not hurried",
+        "hurried = False",
+        ("test_a_quick_rival_cannot_keep_a_debit_waiting",),
+    ),
+    Bug(
+        "a request that lost a race never carries others again",
+        "_take_turns",
+        "hurried = part.draft.rival is not None and not hurried",
+        "hurried = True",
+        ("test_waiting_rows",),
+    ),
 )
