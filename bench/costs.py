@@ -19,10 +19,14 @@ import yaml
 from bench import growth
 from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Account, Lot, Terms
+from prepaid.core.cloud_events import cloud_event_text
+from prepaid.core.entry import Entry
+from prepaid.core.events import events_of
 from prepaid.core.ledger import Debit, apply
 from prepaid.store.catalog import first_catalog
 from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest
 from prepaid.store.ledger import claim_put
+from prepaid.store.publishing import feed_item, feed_row_of_entry
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs/costs.md"
@@ -48,6 +52,8 @@ PRICES = {
     "machine token": 2.25 / 1000,
     "Secrets Manager call": 0.05 / 10_000,
     "schedule": 1.00 / MILLION,
+    "event on the bus": 1.00 / MILLION,
+    "SQS FIFO request": 0.50 / MILLION,
 }
 
 # What only a real stack tells: correct these by your own bill. tests/infra/test_costs.py holds the sizes of log lines.
@@ -57,6 +63,8 @@ ASSUMED = {
     "bytes of an access log line": 450,
     "bytes of a response, with headers": 600,
     "rows that the verifier checks in a second, 1 GB": 1_000,
+    "seconds of publishing an event, 512 MB": 0.05,
+    "seconds of a delivery, 512 MB": 0.1,
     "seconds of an idle job": 0.5,
     "read units of the jobs in an idle hour": 40,
 }
@@ -69,7 +77,14 @@ JOB_METRICS = (
     "LotsExpired",
     "SweepFailures",
     "RowsVerified",
+    "EventsPublished",
 )
+# Of an event whose entry comes alone: its cursor twice, its account's entries twice, and the catalog.
+# tests/store/test_cost_of_publishing.py holds the number against the database.
+READ_UNITS_OF_AN_EVENT = 5
+# Sent, received and deleted.
+REQUESTS_OF_A_DELIVERY = 3
+FEED_MONTHS = 1
 METRICS_OF_A_ROUTE = 6
 # The usual debit, as a caller sends it.
 DEBIT: dict[str, Any] = {
@@ -91,8 +106,8 @@ class Cost:
     dollars: float
 
 
-def rows_of_a_debit() -> tuple[int, int]:
-    """Bytes of the entry and of the claim of a usual debit: of three lots, with all texts, and a UUID as its key."""
+def usual_debit() -> tuple[Account, Debit, Entry]:
+    """The account before a debit, the debit and its entry: of three lots, with all texts."""
     now = datetime(2026, 11, 27, 12, tzinfo=UTC)
     lots = tuple(
         Lot(
@@ -117,10 +132,24 @@ def rows_of_a_debit() -> tuple[int, int]:
         holds=(),
     )
     debit = Debit(actor="4k2m9qv7h1c8r3t5w6x0y2z4b6", **DEBIT)
-    key = "5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11"
     [entry] = apply(account, debit, catalog=first_catalog(), now=now)
+    return account, debit, entry
+
+
+def rows_of_a_debit() -> tuple[int, int]:
+    """Bytes of the entry and of the claim of a usual debit, with a UUID as its key."""
+    account, debit, entry = usual_debit()
+    key = "5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11"
     row = entry_to_item(replace(entry, key=key_digest(key)), GENESIS_HASH, bytes(range(SALT_BYTES)))
     return size(row), size(claim_put(account.id, key, debit, entry.number)["Item"])
+
+
+def row_of_an_event() -> int:
+    """Bytes of the feed's row of a usual debit."""
+    account, _, entry = usual_debit()
+    events = events_of(account, entry, first_catalog())
+    row = feed_row_of_entry(account.id, entry.number, (cloud_event_text(event, "prepaid/prepaid") for event in events))
+    return size(feed_item(row, entry.at))
 
 
 def write_units(*sizes: int) -> int:
@@ -158,17 +187,13 @@ def per_million_debits() -> list[Cost]:
     entry, claim = rows_of_a_debit()
     writes = write_units(entry, claim)
     logs = ASSUMED["bytes of a function's log lines, a request"] + ASSUMED["bytes of an access log line"]
-    lambda_seconds = ASSUMED["seconds of a debit, 512 MB"]
-    duration = lambda_seconds * 0.5 * PRICES["Lambda on arm64, a GB-second"]
     return [
         Cost(
             f"DynamoDB: {writes} write units and 1 read unit a debit, however long the history is",
             MILLION * (writes * PRICES["write unit"] + PRICES["read unit"]),
         ),
         Cost("API Gateway", MILLION * PRICES["HTTP API request"]),
-        Cost(
-            f"Lambda: 512 MB, {lambda_seconds * 1000:.0f} ms a debit", MILLION * (PRICES["Lambda request"] + duration)
-        ),
+        _function("seconds of a debit, 512 MB", "a debit"),
         Cost(
             f"logs: {logs:,} bytes a request, kept for a month",
             MILLION * logs / GIGABYTE * (PRICES["log, a GB"] + PRICES["log storage, a GB a month"]),
@@ -179,6 +204,55 @@ def per_million_debits() -> list[Cost]:
         ),
         Cost("the verifier's recent passes, over what is new", MILLION * recent_pass_of_a_debit()),
     ]
+
+
+def per_million_events() -> list[Cost]:
+    """A million debits that are published one by one."""
+    row = row_of_an_event()
+    # The cursor is a row far below a kilobyte.
+    writes = write_units(1, row)
+    gigabytes = (row + ITEM_OVERHEAD_BYTES) * MILLION / GIGABYTE * FEED_MONTHS
+    return [
+        Cost(
+            f"DynamoDB: {writes} write units and {READ_UNITS_OF_AN_EVENT} read units an event",
+            MILLION * (writes * PRICES["write unit"] + READ_UNITS_OF_AN_EVENT * PRICES["read unit"]),
+        ),
+        Cost("EventBridge", MILLION * PRICES["event on the bus"]),
+        _function("seconds of publishing an event, 512 MB", "an event"),
+        _logs("an event"),
+        Cost(
+            f"the feed: {gigabytes:.1f} GB for 30 days, with point-in-time recovery",
+            gigabytes
+            * (PRICES["table storage, a GB a month"] + PRICES["point-in-time recovery, a GB a month"]),
+        ),
+    ]
+
+
+def per_million_deliveries() -> list[Cost]:
+    """A million events that the webhook accepts at the first try."""
+    requests = REQUESTS_OF_A_DELIVERY
+    return [
+        Cost(f"SQS: {requests} requests a delivery", MILLION * requests * PRICES["SQS FIFO request"]),
+        Cost("DynamoDB: 1 read unit a delivery", MILLION * PRICES["read unit"]),
+        _function("seconds of a delivery, 512 MB", "a delivery"),
+        _logs("a delivery"),
+        Cost(
+            "data to the internet",
+            MILLION * ASSUMED["bytes of a response, with headers"] / GIGABYTE * PRICES["data to the internet, a GB"],
+        ),
+    ]
+
+
+def _function(seconds: str, what: str) -> Cost:
+    duration = ASSUMED[seconds] * 0.5 * PRICES["Lambda on arm64, a GB-second"]
+    name = f"Lambda: 512 MB, {ASSUMED[seconds] * 1000:.0f} ms {what}"
+    return Cost(name, MILLION * (PRICES["Lambda request"] + duration))
+
+
+def _logs(what: str) -> Cost:
+    bytes_ = ASSUMED["bytes of a function's log lines, a request"]
+    price = PRICES["log, a GB"] + PRICES["log storage, a GB a month"]
+    return Cost(f"logs: {bytes_:,} bytes {what}, kept for a month", MILLION * bytes_ / GIGABYTE * price)
 
 
 def besides_units() -> float:
@@ -256,6 +330,10 @@ def tables(template: Mapping[str, Any]) -> str:
             *_table("idle, a month", idle(template)),
             "",
             *_table("a million debits, once", per_million_debits()),
+            "",
+            *_table("a million events, once, if each comes alone", per_million_events()),
+            "",
+            *_table("a million deliveries to a webhook, once", per_million_deliveries()),
             "",
             *_table("each million debits ever made, a month", per_million_ever_made(whole_days)),
             "",

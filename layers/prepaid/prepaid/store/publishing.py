@@ -84,7 +84,7 @@ def record_published(
             "ExpressionAttributeValues": {":seen": {"N": str(over.entry)}},
         }
     writes = {"cursor": {"Item": cursor, **condition}}
-    transact(table, writes | {f"feed {row.what}": {"Item": _feed_item(row, at)} for row in rows})
+    transact(table, writes | {f"feed {row.what}": {"Item": feed_item(row, at)} for row in rows})
 
 
 def read_warned_until(table: Table) -> datetime | None:
@@ -118,7 +118,7 @@ def record_alert(table: Table, account_id: str, event_id: str, text: str, now: d
         {
             # Closes the race of two publishers: only one of them writes the feed.
             "alert": {"Item": mark, "ConditionExpression": IF_ABSENT},
-            "feed": {"Item": _feed_item(row, now)},
+            "feed": {"Item": feed_item(row, now)},
         },
     )
 
@@ -163,7 +163,8 @@ def read_feed(table: Table, hour: datetime, *, after: str, before: datetime, lim
     )
 
 
-def _feed_item(row: FeedRow, at: datetime) -> Item:
+def feed_item(row: FeedRow, at: datetime) -> Item:
+    """The row as it is stored. at: when it is published."""
     return {
         **keys.feed(at, row.what),
         "events": {"L": [{"S": event} for event in row.events]},
