@@ -222,8 +222,7 @@ def per_million_events() -> list[Cost]:
         _logs("an event"),
         Cost(
             f"the feed: {gigabytes:.1f} GB for 30 days, with point-in-time recovery",
-            gigabytes
-            * (PRICES["table storage, a GB a month"] + PRICES["point-in-time recovery, a GB a month"]),
+            gigabytes * (PRICES["table storage, a GB a month"] + PRICES["point-in-time recovery, a GB a month"]),
         ),
     ]
 

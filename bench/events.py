@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -99,7 +100,9 @@ def measure(options: argparse.Namespace) -> list[Round]:
             local_stack(Options(name="bench-events", port=0, stripe_port=0, overrides=overrides))
         )
         api = Api(stack)
-        accounts = [open_account(api, options.rounds * (options.debits + options.backlog)) for _ in range(options.accounts)]
+        accounts = [
+            open_account(api, options.rounds * (options.debits + options.backlog)) for _ in range(options.accounts)
+        ]
         wait_for(webhook, {(account, entry) for account in accounts for entry in (1, 2)})
         rounds = []
         for _ in range(options.rounds):
@@ -237,7 +240,7 @@ class Accepting(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(204)
+        self.send_response(HTTPStatus.NO_CONTENT)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -251,7 +254,7 @@ def posts_a_second(send: Callable[[str], int], posts: int = POSTS) -> float:
         target = f"http://127.0.0.1:{server.server_address[1]}/"
         started = time.perf_counter()
         for _ in range(posts):
-            assert send(target) == 204
+            assert send(target) == HTTPStatus.NO_CONTENT
         elapsed = time.perf_counter() - started
         server.shutdown()
     return posts / elapsed

@@ -58,7 +58,7 @@ class EventPage:
 
 
 class OutOfTime(Exception):
-    """The run must stop. What it published stays published. Never leaves a run: its result says that it is unfinished."""
+    """The run must stop. What it published stays published, and the run's result says that it is unfinished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
