@@ -15,10 +15,11 @@ def size(item: Mapping[str, Mapping[str, Any]]) -> int:
 def _size_of_value(typed: Mapping[str, Any]) -> int:
     [(kind, value)] = typed.items()
     if kind == "S":
-        return len(value.encode())
+        return len(str(value).encode())
     if kind == "B":
         return len(value)
     if kind == "L":
         return 3 + sum(1 + _size_of_value(element) for element in value)
     assert kind == "N"
-    return ceil(len(value.strip("-")) / 2) + 1 + value.startswith("-")
+    digits: str = value
+    return ceil(len(digits.strip("-")) / 2) + 1 + digits.startswith("-")
