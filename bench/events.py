@@ -267,8 +267,9 @@ def lines(
     options: argparse.Namespace, rounds: Sequence[Round], connections: Sequence[tuple[float, float]]
 ) -> Iterator[str]:
     """The table, as it is in the document."""
-    yield f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores, {platform.system()} {platform.machine()}; "
-    yield f"{options.rounds} rounds, {options.accounts} accounts."
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    of = f"{options.rounds} rounds, {options.accounts} accounts"
+    yield f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {machine}; {of}."
     yield ""
     yield "| events out of the local cloud | median round | lowest to highest round |"
     yield "|---|---:|---:|"
