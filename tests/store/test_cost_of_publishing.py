@@ -1,6 +1,7 @@
 """The capacity units of publishing, as the database reports them and docs/costs.md counts them."""
 
-from bench.costs import READ_UNITS_OF_AN_EVENT, row_of_an_event, write_units
+from bench import growth
+from bench.costs import rows_of_a_debit, rows_of_an_event, write_units
 from prepaid.use_cases.publishing import publish_changes
 from tests.support.publishing import Outside, Publisher, row_of_entry
 from tests.support.store_driver import StoreDriver
@@ -16,6 +17,6 @@ def test_an_event_alone_reads_and_writes_what_the_costs_say(driver: StoreDriver,
 
     assert publish_changes(publisher, [row_of_entry("acme", 3)]).events == 1
 
-    # The function reads the catalog too, once a run.
-    assert wire.read + 1 == READ_UNITS_OF_AN_EVENT
-    assert wire.written == write_units(1, row_of_an_event())
+    entry, _ = rows_of_a_debit()
+    assert wire.read == growth.event_reads(entry)
+    assert wire.written == write_units(*rows_of_an_event())
