@@ -1,8 +1,7 @@
 """Events out of the local cloud: `uv run python -m bench.events [--debits 200] [--accounts 10] [--rate 10]`.
 
-Prints the delay from a debit's response to its event's arrival at a webhook, the events a second of a backlog, and what
-a million events cost in AWS. The emulator polls stream and queue at intervals of its own, so the delays are its own,
-too; the cost is computed from the calls of one event and AWS's list prices, and nothing of it is measured.
+Prints the delay from a debit's response to its event's arrival at a webhook, and the events a second of a backlog. The
+emulator polls stream and queue at intervals of its own, so the delays are its own, too. bench/costs.py has the costs.
 """
 
 import argparse
@@ -20,29 +19,6 @@ from local.stack import Options, Stack, local_stack
 from tests.support.receiver import Receiver, receiver
 
 WAIT_SECONDS = 300.0
-# us-east-1, November 2026, in dollars for a million.
-PRICES = {
-    "DynamoDB write unit": 0.625,
-    "DynamoDB read unit": 0.125,
-    "SQS FIFO request": 0.50,
-    "EventBridge event": 1.00,
-    "Lambda request": 0.20,
-}
-LAMBDA_GB_SECOND = 0.0000133334
-# Of one event whose entry comes alone, which costs most. A transaction counts each write twice; the feed's row is
-# about a kilobyte, and its deletion by TTL is free.
-OF_ONE_EVENT = {
-    "DynamoDB write unit": 2 * 1 + 2 * 2,
-    # The cursor twice, the entries twice with the one before, and whether the webhook is stopped.
-    "DynamoDB read unit": 2 + 2 * 2 + 1,
-    # Sent, received, deleted.
-    "SQS FIFO request": 3,
-    "EventBridge event": 1,
-    # Published, delivered.
-    "Lambda request": 2,
-}
-LAMBDA_SECONDS = 0.05 + 0.1
-LAMBDA_GB = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +63,6 @@ def main() -> None:
         print(f"  median {statistics.median(delays):.2f} s, p99 {percentile(delays, 0.99):.2f} s")
         speed = measure_backlog(api, webhook, accounts, options.debits)
         print(f"backlog of {options.debits} debits: {speed:.0f} events/s")
-    print_cost()
 
 
 def open_account(api: Api, credits: int) -> str:
@@ -153,16 +128,6 @@ def measure_backlog(api: Api, webhook: Receiver, accounts: list[str], debits: in
 def percentile(values: list[float], share: float) -> float:
     """The smallest value that is not below this share of them."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-def print_cost() -> None:
-    """What a million events cost at most, part by part."""
-    parts = {name: count * PRICES[name] for name, count in OF_ONE_EVENT.items()}
-    parts["Lambda time"] = 1_000_000 * LAMBDA_SECONDS * LAMBDA_GB * LAMBDA_GB_SECOND
-    print("a million events, each alone, with a webhook:")
-    for name, dollars in parts.items():
-        print(f"  {name:<20} ${dollars:6.2f}")
-    print(f"  {'together':<20} ${sum(parts.values()):6.2f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ import pytest
 from bench.costs import (
     DOCUMENT,
     MILLION,
+    PRICE_LISTS,
+    PRICES,
+    WEBHOOK,
     count_resources,
     main,
     per_million_debits,
@@ -14,6 +17,7 @@ from bench.costs import (
     renewed,
     rows_of_a_debit,
     whole_pass_of_a_debit,
+    without_webhook,
     write_units,
 )
 from tests.support.template import functions_by_route
@@ -40,6 +44,24 @@ def test_resources_are_counted_as_the_template_has_them() -> None:
     assert counts["routes"] == len(functions_by_route())
     assert counts["AWS::Scheduler"] == 4
     assert counts["AWS::Cognito::UserPoolClient"] == 3
+
+
+def test_an_idle_stack_is_counted_without_the_webhook() -> None:
+    template = read_template()
+    conditional = {name for name, made in template["Resources"].items() if made.get("Condition") == WEBHOOK}
+
+    without = without_webhook(template)["Resources"]
+
+    assert {"WebhookSecret", "EndpointDeliveriesLate"} <= conditional
+    assert without.keys() == template["Resources"].keys() - conditional
+    assert count_resources(without_webhook(template))["AWS::CloudWatch::Dashboard"] == 1
+
+
+def test_the_document_links_the_page_of_each_price() -> None:
+    document = DOCUMENT.read_text("utf-8")
+
+    assert [page for page in PRICE_LISTS if f"]({page})" not in document] == []
+    assert len(PRICES) == sum(map(len, PRICE_LISTS.values()))
 
 
 def test_a_debit_has_the_write_units_that_the_database_reports() -> None:
