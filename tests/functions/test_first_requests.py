@@ -126,7 +126,7 @@ REQUESTS: dict[str, tuple[Ask, list[str]]] = {
     "accounts": (lambda service, _: service(ACCOUNTS), ["GetItem", "Query", "BatchGetItem", "Query"]),
     "change of an account": (
         lambda service, _: service(PATCH_ACCOUNT, json={"plan": "trio"}),
-        ["GetItem", "GetItem", "Query", "Query", "TransactWriteItems"],
+        ["GetItem", "GetItem", "Query", "TransactWriteItems"],
     ),
     "catalog": (lambda service, _: service(GET_CATALOG), ["GetItem"]),
     "grant": (

@@ -21,7 +21,7 @@ from prepaid.store.accounts import (
 )
 from prepaid.store.catalog import read_catalog, read_catalog_version, write_catalog
 from prepaid.store.dynamodb import ConditionFailed, Table, attempts
-from prepaid.store.ledger import commit, drafts, open_ledger, read_tail
+from prepaid.store.ledger import Tail, commit, drafts, open_ledger, read_tail
 
 
 def put_account(
@@ -50,11 +50,11 @@ def put_account(
             if stored:
                 # Read after the profile, as in patch_account.
                 names = kept if terms.currency else {*kept, "currency"}
-                current = read_tail(table, account_id).entry.after.terms if names else terms
-                wanted = _with(terms, {name: getattr(current, name) for name in names})
+                tail = read_tail(table, account_id)
+                wanted = _with(terms, {name: getattr(tail.entry.after.terms, name) for name in names})
                 if left_out:
-                    _check_nothing_changes(table, account_id, wanted, profile, stored, left_out)
-                _change_account(table, account_id, wanted, profile, stored, actor=actor, catalog=catalog, now=now)
+                    _check_nothing_changes(wanted, profile, stored, tail, left_out)
+                _change_account(table, account_id, wanted, profile, stored, tail, actor=actor, catalog=catalog, now=now)
                 return False, wanted
             wanted = replace(terms, currency=terms.currency or catalog.currency)
             first = open_account(account_id, wanted, actor=actor, catalog=catalog, now=now)
@@ -85,10 +85,10 @@ def patch_account(
         if stored is None:
             raise AccountNotFound
         # Read after the profile: if the terms change in between, the write loses to the profile's newer version.
-        terms = _with(read_tail(table, account_id).entry.after.terms, changes)
-        profile = _with(stored.profile, changes)
+        tail = read_tail(table, account_id)
+        terms, profile = _with(tail.entry.after.terms, changes), _with(stored.profile, changes)
         try:
-            _change_account(table, account_id, terms, profile, stored, actor=actor, catalog=catalog, now=now)
+            _change_account(table, account_id, terms, profile, stored, tail, actor=actor, catalog=catalog, now=now)
             return terms, profile
         except ConditionFailed:
             continue
@@ -101,10 +101,10 @@ def _with[T: Terms | Profile](record: T, changes: Mapping[str, Any]) -> T:
 
 
 def _check_nothing_changes(
-    table: Table, account_id: str, terms: Terms, profile: Profile, stored: StoredProfile, left_out: Collection[str]
+    terms: Terms, profile: Profile, stored: StoredProfile, tail: Tail, left_out: Collection[str]
 ) -> None:
     """Reject a change that would reset fields to their defaults because the caller left them out (InvalidRequest)."""
-    if profile == stored.profile and terms == read_tail(table, account_id).entry.after.terms:
+    if profile == stored.profile and terms == tail.entry.after.terms:
         # A retry of the request that opened the account.
         return
     message = "is missing: PUT names every field of an account that exists, and PATCH changes only what it names"
@@ -117,22 +117,27 @@ def _change_account(
     terms: Terms,
     profile: Profile,
     stored: StoredProfile,
+    tail: Tail,
     *,
     actor: str,
     catalog: Catalog,
     now: datetime,
 ) -> None:
-    """Change terms and profile in one transaction. Raises ConditionFailed when the profile was changed, Busy.
+    """Change terms and profile in one transaction. Raises ConditionFailed when either was changed, Busy.
+
+    tail: of which the terms keep what the caller didn't name. On a newer entry they could undo another change, or name
+    a plan that is retired and no longer the account's.
 
     Every change of terms also writes the profile, even an unchanged one. So the profile's version orders all changes:
     of two concurrent changes the later one wins entirely, and terms from one never combine with a profile from the
     other.
     """
     profile_write = {PROFILE: profile_put(account_id, profile, over=stored)}
-    for draft in drafts(table, account_id, ChangeTerms(actor=actor, terms=terms), catalog=catalog, now=now):
+    for draft in drafts(table, account_id, ChangeTerms(actor=actor, terms=terms), catalog=catalog, now=now, tail=tail):
         terms_change = any(entry.type == "plan_change" for entry in draft.entries)
         if commit(table, draft, profile_write if terms_change or profile != stored.profile else {}):
             return
+        raise ConditionFailed({})
     raise Busy
 
 
