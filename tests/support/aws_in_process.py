@@ -16,7 +16,7 @@ import pytest
 from botocore.handlers import disable_signing
 from botocore.session import get_session
 from moto import backend_index, mock_aws
-from moto.core import responses
+from moto.core.utils import method_names_from_class
 from moto.dynamodb.models.table import Table as MotoTable
 
 from prepaid.store.aws import open_dynamodb
@@ -47,7 +47,9 @@ def aws_in_process() -> Iterator[None]:
         patch.setattr(MotoTable, "__deepcopy__", _snapshot, raising=False)
         # For each call, moto compares its address with those of every service, and lists the operations of its service.
         patch.setattr(backend_index, "backend_url_patterns", _addresses())
-        patch.setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))
+        patch.setattr("moto.core.responses.method_names_from_class", cache(method_names_from_class))
+        # botocore describes itself in each request anew.
+        patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _: "prepaid-test")
         yield
 
 
