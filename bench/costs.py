@@ -19,46 +19,68 @@ import yaml
 from bench import growth
 from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Account, Lot, Terms
+from prepaid.core.cloud_events import cloud_event_text
+from prepaid.core.entry import Entry
+from prepaid.core.events import events_of
 from prepaid.core.ledger import Debit, apply
 from prepaid.store.catalog import first_catalog
 from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest
 from prepaid.store.ledger import claim_put
+from prepaid.store.publishing import cursor_item, feed_item, feed_row_of_entry
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs/costs.md"
 MILLION, GIGABYTE = 1_000_000, 10**9
 MONTH_HOURS, MONTH_DAYS = 730, 30.4
 
-# Dollars; us-east-1, 2026-11. docs/costs.md links the pages, which have the other regions too.
-PRICES = {
-    "secret, a month": 0.40,
-    "alarm, a month": 0.10,  # of one metric
-    "composite alarm, a month": 0.50,
-    "metric, a month": 0.30,
-    "write unit": 0.625 / MILLION,
-    "read unit": 0.125 / MILLION,
-    "table storage, a GB a month": 0.25,
-    "point-in-time recovery, a GB a month": 0.20,
-    "HTTP API request": 1.00 / MILLION,
-    "Lambda request": 0.20 / MILLION,
-    "Lambda on arm64, a GB-second": 0.0000133334,
-    "log, a GB": 0.50,
-    "log storage, a GB a month": 0.03,
-    "data to the internet, a GB": 0.09,
-    "machine token": 2.25 / 1000,
-    "Secrets Manager call": 0.05 / 10_000,
-    "schedule": 1.00 / MILLION,
+# Dollars in us-east-1, as listed in 2026-11, by the page of AWS that lists them. The pages have the other regions too.
+PRICE_LISTS = {
+    "https://aws.amazon.com/secrets-manager/pricing/": {
+        "secret, a month": 0.40,
+        "Secrets Manager call": 0.05 / 10_000,
+    },
+    "https://aws.amazon.com/cloudwatch/pricing/": {
+        "alarm, a month": 0.10,  # of one metric
+        "composite alarm, a month": 0.50,
+        "metric, a month": 0.30,
+        "dashboard, a month": 3.00,
+        "log, a GB": 0.50,
+        "log storage, a GB a month": 0.03,
+    },
+    "https://aws.amazon.com/dynamodb/pricing/on-demand/": {
+        "write unit": 0.625 / MILLION,
+        "read unit": 0.125 / MILLION,
+        "table storage, a GB a month": 0.25,
+        "point-in-time recovery, a GB a month": 0.20,
+    },
+    "https://aws.amazon.com/api-gateway/pricing/": {"HTTP API request": 1.00 / MILLION},
+    "https://aws.amazon.com/lambda/pricing/": {
+        "Lambda request": 0.20 / MILLION,
+        "Lambda on arm64, a GB-second": 0.0000133334,
+    },
+    "https://aws.amazon.com/eventbridge/pricing/": {"schedule": 1.00 / MILLION, "event on a bus": 1.00 / MILLION},
+    "https://aws.amazon.com/sqs/pricing/": {"FIFO request": 0.50 / MILLION},
+    "https://aws.amazon.com/cognito/pricing/": {
+        "machine token": 2.25 / 1000,
+        "machine client, a month": 6.00,  # listed until 2025
+    },
+    "https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer": {"data to the internet, a GB": 0.09},
 }
+PRICES = {name: price for prices in PRICE_LISTS.values() for name, price in prices.items()}
 
 # What only a real stack tells: correct these by your own bill. tests/infra/test_costs.py holds the sizes of log lines.
 ASSUMED = {
     "seconds of a debit, 512 MB": 0.05,
+    "seconds of publishing an event, 512 MB": 0.05,
+    "seconds of delivering an event, 512 MB": 0.1,
     "bytes of a function's log lines, a request": 700,
+    "bytes of the publisher's log lines, a run": 900,
     "bytes of an access log line": 450,
     "bytes of a response, with headers": 600,
     "rows that the verifier checks in a second, 1 GB": 1_000,
     "seconds of an idle job": 0.5,
     "read units of the jobs in an idle hour": 40,
+    "polls of an empty queue by Lambda, an hour": 900,
 }
 # Published by every run of a job, so also while nobody spends.
 JOB_METRICS = (
@@ -69,7 +91,12 @@ JOB_METRICS = (
     "LotsExpired",
     "SweepFailures",
     "RowsVerified",
+    "EventsPublished",
 )
+# What the stack has only with this condition of the template.
+WEBHOOK = "HasWebhook"
+# Of each event that is delivered: sent, received, deleted.
+QUEUE_REQUESTS = 3
 METRICS_OF_A_ROUTE = 6
 # The usual debit, as a caller sends it.
 DEBIT: dict[str, Any] = {
@@ -79,6 +106,9 @@ DEBIT: dict[str, Any] = {
     "customer": "cus_8f14e45f",
     "reference": "order-000123",
 }
+KEY = growth.KEY
+# What names a stack in its events.
+SOURCE = "prepaid/prepaid"
 # DynamoDB adds this to each item's size when it counts storage.
 ITEM_OVERHEAD_BYTES = 100
 
@@ -91,8 +121,8 @@ class Cost:
     dollars: float
 
 
-def rows_of_a_debit() -> tuple[int, int]:
-    """Bytes of the entry and of the claim of a usual debit: of three lots, with all texts, and a UUID as its key."""
+def usual_debit() -> tuple[Account, Entry, Debit]:
+    """An account of three lots, the entry of a debit with all texts, and the debit."""
     now = datetime(2026, 11, 27, 12, tzinfo=UTC)
     lots = tuple(
         Lot(
@@ -117,10 +147,23 @@ def rows_of_a_debit() -> tuple[int, int]:
         holds=(),
     )
     debit = Debit(actor="4k2m9qv7h1c8r3t5w6x0y2z4b6", **DEBIT)
-    key = "5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11"
     [entry] = apply(account, debit, catalog=first_catalog(), now=now)
-    row = entry_to_item(replace(entry, key=key_digest(key)), GENESIS_HASH, bytes(range(SALT_BYTES)))
-    return size(row), size(claim_put(account.id, key, debit, entry.number)["Item"])
+    return account, replace(entry, key=key_digest(KEY)), debit
+
+
+def rows_of_a_debit() -> tuple[int, int]:
+    """Bytes of the entry and of the claim of the usual debit."""
+    account, entry, debit = usual_debit()
+    row = entry_to_item(entry, GENESIS_HASH, bytes(range(SALT_BYTES)))
+    return size(row), size(claim_put(account.id, KEY, debit, entry.number)["Item"])
+
+
+def rows_of_an_event() -> tuple[int, int]:
+    """Bytes of the account's cursor and of the row in the feed when the usual debit is published."""
+    account, entry, _ = usual_debit()
+    events = events_of(account, entry, first_catalog())
+    row = feed_row_of_entry(account.id, entry.number, (cloud_event_text(event, SOURCE) for event in events))
+    return size(cursor_item(account.id, entry.number, entry.at)), size(feed_item(row, entry.at))
 
 
 def write_units(*sizes: int) -> int:
@@ -134,8 +177,8 @@ def read_units(bytes_: float, *, consistent: bool) -> float:
 
 
 def idle(template: Mapping[str, Any]) -> list[Cost]:
-    """A month of a stack that nobody uses."""
-    counts = count_resources(template)
+    """A month of a stack that nobody uses, without a webhook."""
+    counts = count_resources(without_webhook(template))
     runs = counts["AWS::Scheduler"] * MONTH_HOURS
     seconds = runs * ASSUMED["seconds of an idle job"]
     jobs = (
@@ -148,29 +191,39 @@ def idle(template: Mapping[str, Any]) -> list[Cost]:
         _each(counts["AWS::SecretsManager::Secret"], "secrets", "secret, a month"),
         _each(counts["metrics of alarms"], f"metrics of {counts['AWS::CloudWatch::Alarm']} alarms", "alarm, a month"),
         _each(counts["AWS::CloudWatch::CompositeAlarm"], "composite alarms", "composite alarm, a month"),
+        _each(counts["AWS::CloudWatch::Dashboard"], "dashboard", "dashboard, a month"),
         _each(len(JOB_METRICS), "metrics that the jobs publish in each run", "metric, a month"),
         Cost(f"{counts['AWS::Scheduler']} schedules, {runs:,} short runs", jobs),
     ]
 
 
 def per_million_debits() -> list[Cost]:
-    """A million debits in the month in which they are made."""
+    """A million debits in the month in which they are made. Each is published alone, which costs most."""
     entry, claim = rows_of_a_debit()
-    writes = write_units(entry, claim)
+    cursor, feed = rows_of_an_event()
+    writes, event_writes, event_reads = write_units(entry, claim), write_units(cursor, feed), growth.event_reads(entry)
     logs = ASSUMED["bytes of a function's log lines, a request"] + ASSUMED["bytes of an access log line"]
-    lambda_seconds = ASSUMED["seconds of a debit, 512 MB"]
-    duration = lambda_seconds * 0.5 * PRICES["Lambda on arm64, a GB-second"]
+    logs += ASSUMED["bytes of the publisher's log lines, a run"]
+    kept = (feed + ITEM_OVERHEAD_BYTES) * MILLION / GIGABYTE
     return [
         Cost(
             f"DynamoDB: {writes} write units and 1 read unit a debit, however long the history is",
             MILLION * (writes * PRICES["write unit"] + PRICES["read unit"]),
         ),
-        Cost("API Gateway", MILLION * PRICES["HTTP API request"]),
         Cost(
-            f"Lambda: 512 MB, {lambda_seconds * 1000:.0f} ms a debit", MILLION * (PRICES["Lambda request"] + duration)
+            f"DynamoDB: {event_writes} write units and {event_reads} read units for its event",
+            MILLION * (event_writes * PRICES["write unit"] + event_reads * PRICES["read unit"]),
         ),
         Cost(
-            f"logs: {logs:,} bytes a request, kept for a month",
+            f"storage of {kept:.1f} GB of events for a month, with its point-in-time recovery",
+            kept * (PRICES["table storage, a GB a month"] + PRICES["point-in-time recovery, a GB a month"]),
+        ),
+        Cost("EventBridge: its event", MILLION * PRICES["event on a bus"]),
+        Cost("API Gateway", MILLION * PRICES["HTTP API request"]),
+        _functions("a debit", "seconds of a debit, 512 MB"),
+        _functions("publishing its event", "seconds of publishing an event, 512 MB"),
+        Cost(
+            f"logs: {logs:,} bytes a debit, kept for a month",
             MILLION * logs / GIGABYTE * (PRICES["log, a GB"] + PRICES["log storage, a GB a month"]),
         ),
         Cost(
@@ -181,9 +234,32 @@ def per_million_debits() -> list[Cost]:
     ]
 
 
+def _functions(what: str, seconds: str) -> Cost:
+    """A million runs of a function with 512 MB. seconds: the name of what is assumed."""
+    duration = ASSUMED[seconds] * 0.5 * PRICES["Lambda on arm64, a GB-second"]
+    item = f"Lambda: {what}, 512 MB for {ASSUMED[seconds] * 1000:.0f} ms"
+    return Cost(item, MILLION * (PRICES["Lambda request"] + duration))
+
+
 def besides_units() -> float:
-    """Dollars of a million debits without the units of DynamoDB."""
-    return sum(cost.dollars for cost in per_million_debits() if not cost.item.startswith("DynamoDB"))
+    """Dollars of a million debits without the units that depend on the size of the entry."""
+    entry, _ = rows_of_a_debit()
+    [of_the_debit, *others] = per_million_debits()
+    assert of_the_debit.item.startswith("DynamoDB")
+    return sum(cost.dollars for cost in others) - MILLION * growth.event_reads(entry) * PRICES["read unit"]
+
+
+def per_million_deliveries() -> float:
+    """Dollars of a million events that the webhook accepts at once."""
+    _, feed = rows_of_an_event()
+    logs = ASSUMED["bytes of the publisher's log lines, a run"] / GIGABYTE
+    return _functions("a delivery", "seconds of delivering an event, 512 MB").dollars + MILLION * (
+        QUEUE_REQUESTS * PRICES["FIFO request"]
+        # Whether the receiver has asked for no more events.
+        + PRICES["read unit"]
+        + logs * (PRICES["log, a GB"] + PRICES["log storage, a GB a month"])
+        + feed / GIGABYTE * PRICES["data to the internet, a GB"]
+    )
 
 
 def recent_pass_of_a_debit() -> float:
@@ -218,14 +294,31 @@ def options(template: Mapping[str, Any], whole_days: int) -> list[Cost]:
     daily, monthly = (MILLION * whole_pass_of_a_debit() * MONTH_DAYS / days for days in (1, 28))
     pool = counts["AWS::Cognito::UserPoolClient"]
     metrics = counts["routes"] * METRICS_OF_A_ROUTE * PRICES["metric, a month"]
+    always = count_resources(without_webhook(template))
+    secrets, alarms = (counts[kind] - always[kind] for kind in ("AWS::SecretsManager::Secret", "metrics of alarms"))
+    polls = MONTH_HOURS * ASSUMED["polls of an empty queue by Lambda, an hour"] * PRICES["FIFO request"]
     return [
+        Cost(
+            f"`WebhookTarget`: {secrets} secret, {alarms} alarms, and Lambda's polls of its queue",
+            secrets * PRICES["secret, a month"] + alarms * PRICES["alarm, a month"] + polls,
+        ),
+        Cost("`WebhookTarget`, for a million events", per_million_deliveries()),
         Cost("one process that always has a token, `TokenHours` 1", MONTH_HOURS * PRICES["machine token"]),
         Cost("the same, `TokenHours` 24", MONTH_HOURS / 24 * PRICES["machine token"]),
-        Cost(f"{pool} machine clients, if AWS still charges 6.00 each", pool * 6.00),
+        Cost(
+            f"{pool} machine clients, if AWS still charges {PRICES['machine client, a month']:.2f} each",
+            pool * PRICES["machine client, a month"],
+        ),
         Cost(f"`DetailedMetrics` true, with all {counts['routes']} routes in use", metrics),
         Cost("`VerifyWholeDays` 1, for each million debits ever made", daily),
         Cost(f"`VerifyWholeDays` 28 instead of {whole_days}, likewise", monthly),
     ]
+
+
+def without_webhook(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The template with only the resources that a stack without WebhookTarget has."""
+    resources = {name: made for name, made in template["Resources"].items() if made.get("Condition") != WEBHOOK}
+    return {**template, "Resources": resources}
 
 
 def count_resources(template: Mapping[str, Any]) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 Debits that wait for each other (store/debits.py) beside the plain loop of `append`, in which each caller reads, writes
 and tries again. One run on DynamoDB Local: the ratios are what counts. Beside the callers, another thread grants a
-credit every second. Each way is checked: the ledger has as many debits as were answered, one for each key.
+credit every second, unless `--no-grants` is given: a grant ends the luck of a caller that never loses a race. Each way
+is checked: the ledger has as many debits as were answered, one for each key.
 
 Write units are computed from the items' sizes, of transactions that failed as well, because both are billed. CPU is of
 this process and of the database. Without --endpoint a database is started.
@@ -98,7 +99,7 @@ def _units(item: dict[str, Any]) -> int:
     return math.ceil(size / 1024)
 
 
-def measure(way: str, callers: int, seconds: float, server: int | None) -> dict[str, float]:
+def measure(way: str, callers: int, seconds: float, server: int | None, *, grants: bool) -> dict[str, float]:
     """One way, from an account with plenty of credits."""
     table_name = new_table()
     first = Caller(table_name, way)
@@ -118,7 +119,7 @@ def measure(way: str, callers: int, seconds: float, server: int | None) -> dict[
 
     def give() -> None:
         start.wait()
-        while not stop.wait(GRANTS_EVERY_SECONDS):
+        while not stop.wait(GRANTS_EVERY_SECONDS if grants else None):
             took = _timed(lambda: first.grant(ACCOUNT))
             granted.append(DEADLINE_SECONDS if took is None else took)
 
@@ -207,10 +208,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--callers", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=10.0, help="a way")
+    parser.add_argument("--no-grants", action="store_true", help="nothing but debits")
     parser.add_argument("--endpoint", help="of a running DynamoDB Local")
     chosen = parser.parse_args()
     with _database(chosen.endpoint) as server:
-        loop, waiting = (measure(way, chosen.callers, chosen.seconds, server) for way in WAYS)
+        loop, waiting = (
+            measure(way, chosen.callers, chosen.seconds, server, grants=not chosen.no_grants) for way in WAYS
+        )
     print(f"{chosen.callers} callers, 1 account   {'loop':>10} {'waiting':>10} {'ratio':>7}")
     for name, value in loop.items():
         ratio = waiting[name] / value if value else math.nan

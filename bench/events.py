@@ -1,48 +1,45 @@
-"""Events out of the local cloud: `uv run python -m bench.events [--debits 200] [--accounts 10] [--rate 10]`.
+"""Events out of the local cloud: `uv run python -m bench.events [--debits 200] [--rate 10] [--backlog 1000] [--write]`.
 
-Prints the delay from a debit's response to its event's arrival at a webhook, the events a second of a backlog, and what
-a million events cost in AWS. The emulator polls stream and queue at intervals of its own, so the delays are its own,
-too; the cost is computed from the calls of one event and AWS's list prices, and nothing of it is measured.
+Prints the table of docs/performance.md, and `--write` renews it: the delay from a debit's response to its event's
+arrival at a webhook, and the events a second that the publisher and the deliverer get through. The emulator polls
+stream and queue at intervals of its own, and runs each function on this machine, so delays and speeds are its own, too.
+`make costs` computes what a million events cost in AWS.
 """
 
 import argparse
+import http.client
 import json
+import os
+import platform
+import re
+import socket
 import statistics
 import time
 import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+from local.deploy import client
 from local.stack import Options, Stack, local_stack
+from prepaid.messaging.webhook import post
+from prepaid.store.dynamodb import Deadline, Table, within
+from prepaid.store.publishing import read_feed
 from tests.support.receiver import Receiver, receiver
 
+DOCUMENT = Path(__file__).parents[1] / "docs/performance.md"
+BATCH = 40
+POSTS = 500
 WAIT_SECONDS = 300.0
-# us-east-1, November 2026, in dollars for a million.
-PRICES = {
-    "DynamoDB write unit": 0.625,
-    "DynamoDB read unit": 0.125,
-    "SQS FIFO request": 0.50,
-    "EventBridge event": 1.00,
-    "Lambda request": 0.20,
-}
-LAMBDA_GB_SECOND = 0.0000133334
-# Of one event whose entry comes alone, which costs most. A transaction counts each write twice; the feed's row is
-# about a kilobyte, and its deletion by TTL is free.
-OF_ONE_EVENT = {
-    "DynamoDB write unit": 2 * 1 + 2 * 2,
-    # The cursor twice, the entries twice with the one before, and whether the webhook is stopped.
-    "DynamoDB read unit": 2 + 2 * 2 + 1,
-    # Sent, received, deleted.
-    "SQS FIFO request": 3,
-    "EventBridge event": 1,
-    # Published, delivered.
-    "Lambda request": 2,
-}
-LAMBDA_SECONDS = 0.05 + 0.1
-LAMBDA_GB = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +64,35 @@ class Api:
 
 
 def main() -> None:
-    """Start a stack with a webhook, and measure."""
+    """Start a stack with a webhook, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--debits", type=int, default=200)
+    parser.add_argument("--debits", type=int, default=200, help="whose delays are measured, in each round")
+    parser.add_argument("--rate", type=float, default=10.0, help="debits a second meanwhile")
+    parser.add_argument("--backlog", type=int, default=1000, help="debits that come at once, in each round")
     parser.add_argument("--accounts", type=int, default=10)
-    parser.add_argument("--rate", type=float, default=10.0, help="debits a second while delays are measured")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="renew the table of docs/performance.md")
     options = parser.parse_args()
+    connections = [(posts_a_second(post_anew), posts_a_second(Kept())) for _ in range(options.rounds)]
+    rounds = measure(options)
+    table = "\n".join(lines(options, rounds, connections))
+    print(table)
+    if options.write:
+        DOCUMENT.write_text(renewed(DOCUMENT.read_text("utf-8"), table), "utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """delays: seconds from each debit's response to its event's arrival. published, delivered: of a backlog, events a
+    second."""
+
+    delays: Sequence[float]
+    published: float
+    delivered: float
+
+
+def measure(options: argparse.Namespace) -> list[Round]:
+    """All rounds, on one stack."""
     with ExitStack() as contexts:
         webhook = contexts.enter_context(receiver())
         overrides = {"WebhookTarget": webhook.url}
@@ -80,14 +100,15 @@ def main() -> None:
             local_stack(Options(name="bench-events", port=0, stripe_port=0, overrides=overrides))
         )
         api = Api(stack)
-        accounts = [open_account(api, options.debits) for _ in range(options.accounts)]
-        wait_until(webhook, accounts, entries=2)
-        delays = measure_delays(api, webhook, accounts, options.debits, options.rate)
-        print(f"delay of {len(delays)} events at {options.rate:g} debits a second:")
-        print(f"  median {statistics.median(delays):.2f} s, p99 {percentile(delays, 0.99):.2f} s")
-        speed = measure_backlog(api, webhook, accounts, options.debits)
-        print(f"backlog of {options.debits} debits: {speed:.0f} events/s")
-    print_cost()
+        accounts = [
+            open_account(api, options.rounds * (options.debits + options.backlog)) for _ in range(options.accounts)
+        ]
+        wait_for(webhook, {(account, entry) for account in accounts for entry in (1, 2)})
+        rounds = []
+        for _ in range(options.rounds):
+            delays = measure_delays(api, webhook, accounts, options.debits, options.rate)
+            rounds.append(Round(delays, *measure_backlog(api, webhook, accounts, options.backlog)))
+        return rounds
 
 
 def open_account(api: Api, credits: int) -> str:
@@ -101,7 +122,14 @@ def open_account(api: Api, credits: int) -> str:
 def spend(api: Api, account: str) -> tuple[tuple[str, int], float]:
     """The account and number of a debit's entry, and when its response came."""
     spent = api("POST", f"{account}/consumptions", "service", {"feature": "sticker", "quantity": 1})
-    return (account, int(spent["id"].rpartition("_")[2])), time.monotonic()
+    return (account, spent["entry"]), time.monotonic()
+
+
+def spend_batch(api: Api, account: str) -> list[tuple[str, int]]:
+    """The account and numbers of the entries of one batch."""
+    items = [{"feature": "sticker", "quantity": 1, "idempotency_key": uuid4().hex} for _ in range(BATCH)]
+    answer = api("POST", f"{account}/consumptions/batch", "service", {"items": items})
+    return [(account, result["entry"]) for result in answer["results"]]
 
 
 def arrivals(webhook: Receiver) -> dict[tuple[str, int], float]:
@@ -124,11 +152,6 @@ def wait_for(webhook: Receiver, wanted: set[tuple[str, int]]) -> dict[tuple[str,
     return found
 
 
-def wait_until(webhook: Receiver, accounts: list[str], entries: int) -> None:
-    """Wait for the first entries of each account, so that every function has started once."""
-    wait_for(webhook, {(account, entry) for account in accounts for entry in range(1, entries + 1)})
-
-
 def measure_delays(api: Api, webhook: Receiver, accounts: list[str], debits: int, rate: float) -> list[float]:
     """Seconds from each response to its event's arrival."""
     with ThreadPoolExecutor(8) as pool:
@@ -141,28 +164,146 @@ def measure_delays(api: Api, webhook: Receiver, accounts: list[str], debits: int
     return [max(0.0, found[entry] - at) for entry, at in answered.items()]
 
 
-def measure_backlog(api: Api, webhook: Receiver, accounts: list[str], debits: int) -> float:
-    """Events a second from the first to the last arrival, of debits that come as fast as the API takes them."""
-    with ThreadPoolExecutor(16) as pool:
-        answered = dict(pool.map(lambda number: spend(api, accounts[number % len(accounts)]), range(debits)))
-    found = wait_for(webhook, set(answered))
-    times = sorted(found[entry] for entry in answered)
-    return (len(times) - 1) / (times[-1] - times[0])
+def measure_backlog(api: Api, webhook: Receiver, accounts: list[str], debits: int) -> tuple[float, float]:
+    """Events a second that are published, and those that are delivered, of debits that come in batches at once."""
+    began = datetime.now(UTC)
+    with ThreadPoolExecutor(8) as pool:
+        batches = pool.map(lambda number: spend_batch(api, accounts[number % len(accounts)]), range(debits // BATCH))
+        wanted = {entry for batch in batches for entry in batch}
+    found = wait_for(webhook, wanted)
+    return speed(published_at(api.stack, wanted, began)), speed(found[entry] for entry in wanted)
 
 
-def percentile(values: list[float], share: float) -> float:
+def published_at(stack: Stack, wanted: set[tuple[str, int]], since: datetime) -> Iterator[float]:
+    """When each entry was published, from the rows of the feed."""
+    table = Table(
+        client=client(stack.deployed.cloud, "dynamodb"),
+        name=stack.addresses.table_name,
+        deadline=Deadline(at=0.0),
+    )
+    hour, end = since.replace(minute=0, second=0, microsecond=0), datetime.now(UTC) + timedelta(minutes=1)
+    while hour <= end:
+        after = ""
+        while rows := read_feed(within(table, WAIT_SECONDS), hour, after=after, before=end, limit=100):
+            for row in rows:
+                account, _, entry = row.what.partition("#")
+                if entry.isdigit() and (account, int(entry)) in wanted:
+                    yield datetime.fromisoformat(row.sort.partition("#")[0] + "+00:00").timestamp()
+            after = rows[-1].sort
+        hour += timedelta(hours=1)
+
+
+def speed(moments: Iterator[float]) -> float:
+    """How many a second, from the first moment to the last one."""
+    times = sorted(moments)
+    return (len(times) - 1) / max(times[-1] - times[0], 0.001)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that is not below this share of them."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def print_cost() -> None:
-    """What a million events cost at most, part by part."""
-    parts = {name: count * PRICES[name] for name, count in OF_ONE_EVENT.items()}
-    parts["Lambda time"] = 1_000_000 * LAMBDA_SECONDS * LAMBDA_GB * LAMBDA_GB_SECOND
-    print("a million events, each alone, with a webhook:")
-    for name, dollars in parts.items():
-        print(f"  {name:<20} ${dollars:6.2f}")
-    print(f"  {'together':<20} ${sum(parts.values()):6.2f}")
+# A connection for each event, or one that is kept: the cost of the connection alone, without a network
+
+
+HEADERS = {"content-type": "application/json", "webhook-id": "evt_1"}
+BODY = json.dumps({"id": "evt_1", "data": "x" * 500})
+
+
+def post_anew(target: str) -> int:
+    """As the deliverer posts."""
+    return post(target, BODY, HEADERS).status
+
+
+class Kept:
+    """Posts on one connection, and reads each answer to its end, which that needs."""
+
+    connection: http.client.HTTPConnection | None = None
+
+    def __call__(self, target: str) -> int:
+        parts = urlsplit(target)
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+            self.connection.connect()
+            self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.request("POST", parts.path, BODY, HEADERS)
+        answer = self.connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+class Accepting(BaseHTTPRequestHandler):
+    """An endpoint that keeps connections."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads it."""
+
+
+def posts_a_second(send: Callable[[str], int], posts: int = POSTS) -> float:
+    """How fast one caller posts to an endpoint on this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Accepting) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        target = f"http://127.0.0.1:{server.server_address[1]}/"
+        started = time.perf_counter()
+        for _ in range(posts):
+            assert send(target) == HTTPStatus.NO_CONTENT
+        elapsed = time.perf_counter() - started
+        server.shutdown()
+    return posts / elapsed
+
+
+# The table
+
+
+def lines(
+    options: argparse.Namespace, rounds: Sequence[Round], connections: Sequence[tuple[float, float]]
+) -> Iterator[str]:
+    """The table, as it is in the document."""
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    of = f"{options.rounds} rounds, {options.accounts} accounts"
+    yield f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {machine}; {of}."
+    yield ""
+    yield "| events out of the local cloud | median round | lowest to highest round |"
+    yield "|---|---:|---:|"
+    at = f"at {options.rate:g} debits a second"
+    yield _row(f"delay from a debit's response to its event at the webhook, {at}: median, s", rounds, _median, 2)
+    yield _row(f"the same, the 99th percentile of {options.debits} debits, s", rounds, _p99, 2)
+    yield _row(f"events/s published, of {options.backlog} debits that come at once", rounds, lambda one: one.published)
+    yield _row("events/s delivered to the webhook, of the same", rounds, lambda one: one.delivered)
+    yield _row("posts/s of one sender to this machine, a connection for each", connections, lambda pair: pair[0])
+    yield _row("posts/s on one connection that is kept", connections, lambda pair: pair[1])
+
+
+def _row[T](name: str, rounds: Sequence[T], value: Callable[[T], float], digits: int = 0) -> str:
+    values = [value(one) for one in rounds]
+    middle, low, high = (f"{found:,.{digits}f}" for found in (statistics.median(values), min(values), max(values)))
+    return f"| {name} | {middle} | {low} to {high} |"
+
+
+def _median(one: Round) -> float:
+    return statistics.median(one.delays)
+
+
+def _p99(one: Round) -> float:
+    return percentile(one.delays, 0.99)
+
+
+def renewed(document: str, table: str) -> str:
+    """The document with this table between its two marks."""
+    return re.sub(
+        r"(?<=<!-- bench.events -->\n).*(?=\n<!-- end of bench.events -->)",
+        lambda _: f"\n{table}\n",
+        document,
+        flags=re.DOTALL,
+    )
 
 
 if __name__ == "__main__":

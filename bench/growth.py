@@ -117,13 +117,20 @@ def grown(shape: Shape) -> Growth:
     )
 
 
+def event_reads(entry: int) -> int:
+    """Read units of publishing an entry of so many bytes alone: the cursor twice, the entry with the one before it, and
+    once more itself, after which nothing comes."""
+    return 2 + ceil(2 * entry / (4 * KILOBYTE)) + ceil(entry / (4 * KILOBYTE))
+
+
 def table(fixed: float, write_unit: float, read_unit: float) -> Iterator[str]:
-    """A row for each shape. fixed: dollars of a million debits besides the database's units."""
+    """A row for each shape. fixed: dollars of a million debits besides the units that depend on the entry."""
     yield "| lots | holds | quotas | entries before | bytes of the entry | read units | write units | trips | dollars |"
     yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for shape in SHAPES:
         debit = grown(shape)
-        dollars = fixed + 1_000_000 * (debit.written * write_unit + debit.read * read_unit)
+        read = debit.read + event_reads(debit.entry)
+        dollars = fixed + 1_000_000 * (debit.written * write_unit + read * read_unit)
         yield (
             f"| {shape.lots} | {shape.holds} | {shape.quotas} | {shape.history:,} | {debit.entry:,} | {debit.read} | "
             f"{debit.written} | {debit.trips} | {dollars:.2f} |"

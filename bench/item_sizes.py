@@ -9,15 +9,17 @@ KILOBYTE = 1024
 
 def size(item: Mapping[str, Mapping[str, Any]]) -> int:
     """Bytes of an item by the published rules: names and strings in UTF-8, binary as it is, numbers by their digits."""
-    total = 0
-    for name, typed in item.items():
-        [(kind, value)] = typed.items()
-        total += len(name.encode())
-        if kind == "S":
-            total += len(value.encode())
-        elif kind == "B":
-            total += len(value)
-        else:
-            assert kind == "N"
-            total += ceil(len(value.strip("-")) / 2) + 1 + value.startswith("-")
-    return total
+    return sum(len(name.encode()) + _value_size(typed) for name, typed in item.items())
+
+
+def _value_size(typed: Mapping[str, Any]) -> int:
+    [(kind, value)] = typed.items()
+    if kind == "S":
+        return len(value.encode())
+    if kind == "B":
+        return len(value)
+    if kind == "L":
+        # Three bytes of its own, and one for each element.
+        return 3 + sum(1 + _value_size(element) for element in value)
+    assert kind == "N"
+    return ceil(len(value.strip("-")) / 2) + 1 + int(value.startswith("-"))

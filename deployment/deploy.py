@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 POLICY = Path(__file__).with_name("stack-policy.json")
+# CloudFormation's code for a stack that isn't there.
+NO_STACK = "ValidationError"
 
 
 def deploy_arguments(
@@ -56,6 +58,34 @@ def deploy_arguments(
     ]
 
 
+def check_table(
+    formation: "CloudFormationClient", stack: str, parameters: "Mapping[str, str]", *, change: bool
+) -> None:
+    """Refuse a table that isn't the one that the stack works on, unless `change`. Raises SettingsError.
+
+    CloudFormation would accept it, and the functions would go on with another ledger, or with an empty one.
+    """
+    wanted, stream = parameters["ExistingTable"], parameters["ExistingTableStream"]
+    if stream and not stream.startswith(f"{wanted}/stream/"):
+        raise SettingsError(f"ExistingTableStream isn't a stream of ExistingTable: {stream}")
+    try:
+        [facts] = formation.describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != NO_STACK:
+            raise
+        return
+    given = {one["ParameterKey"]: one.get("ParameterValue", "") for one in facts.get("Parameters", [])}
+    used = given.get("ExistingTable", "")
+    # Before its first change set is executed, a stack has no table.
+    if used == wanted or change or facts["StackStatus"] == "REVIEW_IN_PROGRESS":
+        return
+    raise SettingsError(
+        f"{stack} works on {used or 'its own table'}, and samconfig.toml names {wanted or 'no other one'}: the stack "
+        f"would go on with the accounts of another table. Set ExistingTable to {used or 'nothing'}. To change it on "
+        "purpose, follow docs/disaster.md and add DEPLOY_ARGS=--change-table"
+    )
+
+
 def protect(formation: "CloudFormationClient", stack: str) -> None:
     """Keep the stack from being deleted, and what must outlive a release from being replaced."""
     formation.set_stack_policy(StackName=stack, StackPolicyBody=POLICY.read_text("utf-8"))
@@ -66,10 +96,13 @@ def main(arguments: "Sequence[str] | None" = None, config: Path = CONFIG, built:
     """Deploy, then protect. Returns the exit code. config: the file with the environments. built: by `sam build`."""
     parser = argparse.ArgumentParser(prog="make deploy", description=__doc__)
     parser.add_argument("--environment", required=True, help="a section of samconfig.toml (ENV=)")
+    parser.add_argument("--change-table", action="store_true", help="let a stack that exists change its ExistingTable")
     chosen, more = parser.parse_known_args(arguments)
     environment = read_environment(chosen.environment, config)
     account = account_of(environment)
     parameters = every_parameter(environment, read_template(), architecture_of(built / LAYER))
+    formation = account.session.client("cloudformation")
+    check_table(formation, environment.stack_name, parameters, change=chosen.change_table)
     if not parameters["AlarmEmail"]:
         print(f"\n*** NOBODY HEARS THE ALARMS of {environment.stack_name}: AlarmEmail is empty. ***\n", flush=True)
     print(f"{environment.stack_name} in account {account.id}, {account.region}", flush=True)
@@ -79,7 +112,7 @@ def main(arguments: "Sequence[str] | None" = None, config: Path = CONFIG, built:
     env = {**sam.environment(own_environment()), **mine}
     if code := subprocess.run(command, env=env, cwd=ROOT, check=False).returncode:
         return code
-    protect(account.session.client("cloudformation"), environment.stack_name)
+    protect(formation, environment.stack_name)
     print(f"The stack can't be deleted now. `make check-deployed ENV={environment.name}` says what is missing.")
     return 0
 
@@ -90,4 +123,4 @@ if __name__ == "__main__":
     except (SettingsError, LocalStackError) as error:
         sys.exit(f"make deploy: {error}")
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"make deploy: the stack could not be protected from deletion: {error}")
+        sys.exit(f"make deploy: CloudFormation refused to describe or to protect the stack: {error}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.race import engines
 from bench.race.contenders import CONTENDERS
 from bench.race.figures import Row, Turn, noise, rows
 
@@ -15,7 +16,8 @@ BASELINE = "Prepaid"
 HEADER = "| | lots | debits/s | slowest to fastest round | ratio | p50 ms | p99 ms | CPU ms | write units | exact |"
 RULE = "|---|---|---:|---:|---:|---:|---:|---:|---:|---|"
 # Of the picture, in pixels.
-WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 760, 16, 6, 170, 90, 52
+WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 760, 16, 6, 260, 70, 52
+DATABASES = {engines.dynamodb: "DynamoDB Local", engines.postgresql: "PostgreSQL", engines.redis: "Redis"}
 # The cases that the picture shows.
 SHOWN = ((32, 1), (32, 1000))
 
@@ -119,13 +121,14 @@ def drawing(result: Mapping[str, Any]) -> str:
 
 
 def _bars(made: Sequence[Row], y: int) -> tuple[list[str], int]:
-    most = max(row.rate for row in made) or 1.0
+    most, databases = max(row.rate for row in made) or 1.0, {each.name: DATABASES[each.engine] for each in CONTENDERS}
     parts = []
     for row in made:
         length = max(1, round((WIDTH - LEFT - RIGHT) * row.rate / most))
+        on = f" on {databases[row.contender]}" if row.contender in databases else ""
         kind = "own" if row.contender == BASELINE else "bar"
         parts.append(
-            f'<text x="10" y="{y + BAR - 4}">{row.contender}</text>'
+            f'<text x="10" y="{y + BAR - 4}">{row.contender}{on}</text>'
             f'<rect x="{LEFT}" y="{y}" width="{length}" height="{BAR}" class="{kind}"/>'
             f'<text x="{LEFT + length + 6}" y="{y + BAR - 4}">{row.rate:,.0f}</text>'
         )

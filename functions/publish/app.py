@@ -28,14 +28,12 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 class NotPublished(Exception):
-    """Some events are not published yet. The stream sends the same changes again, and the log names the accounts."""
+    """Some events are not published yet, and the same run comes again. The log names the accounts that failed, or says
+    that the run is unfinished."""
 
 
 def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Publish what the stream's records name, or without records what is missing.
-
-    Raises NotPublished, OutOfTime, Busy.
-    """
+    """Publish what the stream's records name, or without records what is missing. Raises NotPublished, Busy."""
     assert deps.outbox is not None, "the template gives this function the bus"
     piece = partial(within, deps.table, PIECE_SECONDS)
     publisher = PublishContext(
@@ -51,15 +49,21 @@ def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, 
     if "Records" in event:
         return report(publish_changes(publisher, map(changed, event["Records"])))
     missing, warnings = publish_missing(publisher), publish_warnings(publisher)
-    return report(Published(events=missing.events + warnings.events, failed=missing.failed + warnings.failed))
+    return report(
+        Published(
+            events=missing.events + warnings.events,
+            failed=missing.failed + warnings.failed,
+            finished=missing.finished and warnings.finished,
+        )
+    )
 
 
 def report(published: Published) -> dict[str, Any]:
     """The result of a run, logged and counted. Raises NotPublished."""
-    result = {"events": published.events, "failed": published.failed}
+    result = {"events": published.events, "failed": published.failed, "finished": published.finished}
     logger.info("published", extra=result)
     count(Metric.EVENTS_PUBLISHED, published.events)
-    if published.failed:
+    if published.failed or not published.finished:
         raise NotPublished
     return result
 

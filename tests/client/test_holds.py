@@ -53,6 +53,14 @@ def test_a_block_without_a_capture_charges_nothing(shop: Served, kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_hold_shows_its_id_and_whether_it_is_open(shop: Served, kind: str) -> None:
+    hold, shown = shop.ask(kind, with_hold(kind, lambda hold: (hold, repr(hold))))
+
+    assert shown.endswith(f"Hold({hold.placed.id}, open)")
+    assert repr(hold).endswith(f"Hold({hold.placed.id}, ended)")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_exception_releases_the_hold(shop: Served, kind: str) -> None:
     def breaks(hold: object) -> None:
         raise Broken

@@ -1,27 +1,33 @@
 """Rows that other requests have left: which of them a debit carries, and what it leaves itself."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
 from prepaid.core.errors import Busy, InsufficientCredits
-from prepaid.store.debits import MAX_CARRIED, ROW_LIFE
-from prepaid.store.dynamodb import put
+from prepaid.store.debits import MAX_CARRIED, ROW_LIFE, Crowds
+from prepaid.store.dynamodb import Table, put
 from prepaid.store.ledger import read_tail
-from tests.simulation.line import off_the_wire
+from tests.simulation.line import calm, off_the_wire
 from tests.support.ledger_audit import audit
-from tests.support.store_driver import NOW, FakeTime, Stored, StoreDriver, claim_keys
+from tests.support.store_driver import NO_DEADLINE, NOW, FakeTime, Stored, StoreDriver, claim_keys
 from tests.support.waiting_rows import a_waiting_row
-from tests.support.whole_table import WholeTable
+from tests.support.whole_table import NAME, WholeClient, WholeDatabase, WholeTable, errors_of_a_client
 
 MILLISECONDS = int(NOW.timestamp() * 1000)
 
 
 @pytest.fixture
 def driver() -> StoreDriver:
+    return crowded(WholeTable().table)
+
+
+def crowded(table: Table) -> StoreDriver:
     """In a crowd: its debits leave a row first."""
-    driver = StoreDriver(WholeTable().table)
+    driver = StoreDriver(table)
     driver.open(credits=100)
     driver = driver.with_deadline(FakeTime().deadline())
     driver.crowds.note("acme")
@@ -156,6 +162,33 @@ def test_a_debit_that_gives_up_puts_a_mark_in_its_rows_place(driver: StoreDriver
         driver.with_deadline(replace(time.deadline(4.0), sleep=elapses)).debit(2, key="ours")
 
     assert waiting(stored(driver.table)) == [False]
+
+
+class OvertakenClient(WholeClient):
+    """Something else happens whenever rows have been read."""
+
+    def __init__(self) -> None:
+        super().__init__(errors_of_a_client(), WholeDatabase(), calm)
+        self.meanwhile: Callable[[], object] = list
+
+    def query(self, **params: Any) -> Any:
+        answer = super().query(**params)
+        if params["ExpressionAttributeValues"][":partition"]["S"].startswith("WAIT#"):
+            self.meanwhile()
+        return answer
+
+
+def test_a_quick_rival_cannot_keep_a_debit_waiting() -> None:
+    """It appends between the request's read of the newest entry and its write, whenever the request reads rows too."""
+    client: Any = OvertakenClient()
+    driver = crowded(Table(client=client, name=NAME, deadline=NO_DEADLINE))
+    rival, keys = replace(driver, crowds=Crowds()), (f"quick{number}" for number in count())
+    client.meanwhile = lambda: rival.debit(key=next(keys))
+
+    driver.debit(2, key="ours")
+
+    assert claim_keys(stored(driver.table)) == ["CLAIM#acme#ours", "CLAIM#acme#quick0", "CLAIM#acme#quick1"]
+    assert "acme" in driver.crowds
 
 
 def test_a_replay_is_no_race(driver: StoreDriver) -> None:

@@ -10,7 +10,7 @@ from prepaid.core.purchase import Purchase
 from tests.support.api import CANCEL, PURCHASE, Answer
 from tests.support.handlers import Output
 from tests.support.in_process import Service
-from tests.support.interruptions import killed_before
+from tests.support.interruptions import killed_before, rivalled
 from tests.support.reconciliation import Run, available, run
 from tests.support.store_driver import types
 from tests.support.stripe_line import Call, stripe_tapped
@@ -49,6 +49,24 @@ def test_a_retry_of_a_cancellation_is_a_replay(storefront: Storefront, service: 
     assert (again.status, again.text, again.headers["idempotent-replayed"]) == (200, first.text, "true")
     assert (other.status, other.text) == (200, first.text)
     assert service.stored() == stored
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"), [*(("GetItem", call) for call in range(1, 4)), ("PutItem", 1), ("TransactWriteItems", 1)]
+)
+def test_of_two_requests_with_a_key_one_is_a_replay(
+    storefront: Storefront, service: Service, operation: str, call: int
+) -> None:
+    purchase = storefront.buy()
+    client, met = service.table.client, list[Answer]()
+
+    with rivalled(client, operation, lambda: met.append(cancel(service, purchase)), call=call):
+        last = cancel(service, purchase)
+
+    [first] = met
+    assert (first.status, last.status, last.text) == (200, 200, first.text)
+    assert "idempotent-replayed" not in first.headers
+    assert last.headers["idempotent-replayed"] == "true"
 
 
 def test_a_cancellations_key_serves_no_other_request(storefront: Storefront, service: Service) -> None:

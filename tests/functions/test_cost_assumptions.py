@@ -3,6 +3,8 @@
 import json
 
 from bench.costs import ASSUMED, DEBIT, JOB_METRICS
+from prepaid.deps import Outbox
+from prepaid.store import keys
 from tests.support.api import CONSUME
 from tests.support.gateway_events import Context
 from tests.support.handlers import Output
@@ -43,9 +45,36 @@ def test_the_jobs_publish_the_metrics_that_are_counted(
     storefront: Storefront, service: Service, run: Run, output: Output
 ) -> None:
     """In every run, so also in a month in which nobody spends."""
-    output.metric("RowsVerified")
+    publish_nothing(service)
+    before = len(output.lines)
     run()
-    for function in ("expiry_sweep", "verify"):
+    for function in ("expiry_sweep", "verify", "publish"):
         service.functions[function]({}, Context(remaining=900_000))
 
-    assert all(output.metric(name) for name in JOB_METRICS)
+    published = {
+        metric["Name"]
+        for line in output.lines[before:]
+        if "_aws" in line
+        for directive in line["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+    }
+    assert published == set(JOB_METRICS)
+
+
+def test_publishing_an_event_logs_about_as_much_as_assumed(service: Service, output: Output) -> None:
+    service.open(credits=100)
+    publish_nothing(service)
+    assert service(CONSUME, json=DEBIT).status == 201
+    before = len(output.getvalue())
+
+    service.functions["publish"](
+        {"Records": [{"dynamodb": {"Keys": keys.entry("acme", 3)}}]}, Context(remaining=60_000)
+    )
+
+    assumed = ASSUMED["bytes of the publisher's log lines, a run"]
+    assert assumed / 3 < len(output.getvalue()) - before <= assumed
+
+
+def publish_nothing(service: Service) -> None:
+    """Give the publisher a bus that nobody listens to."""
+    service.functions.change("publish", outbox=Outbox(to_webhook=None, to_bus=lambda _: None))

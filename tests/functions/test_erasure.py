@@ -8,7 +8,7 @@ import pytest
 
 from prepaid.store.secrets import Versions, versions_of
 from tests.oracle import stored_form
-from tests.support.api import CONSUME, ERASE, HISTORY, PATCH_ACCOUNT, STATEMENT, Answer
+from tests.support.api import CONSUME, ERASE, GRANT, HISTORY, PATCH_ACCOUNT, PLACE_HOLD, STATEMENT, Answer
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock
 from tests.support.history_csv import read_file
@@ -108,6 +108,25 @@ def test_a_retry_of_an_erased_consumption_is_replayed(shop: Service) -> None:
 def test_other_texts_with_a_key_that_is_not_erased_are_refused(shop: Service) -> None:
     assert spend_for(shop, OTHER, key="first").code == "idempotency_key_reused"
     assert spend_for(shop, MARIA, key="first").code == "idempotency_key_reused"
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "body"),
+    [
+        (PLACE_HOLD, "description", {"feature": "sticker"}),
+        (GRANT, "reason", {"credits": 5, "kind": "promotion"}),
+    ],
+)
+def test_a_hold_or_grant_with_other_texts_is_another_request(
+    shop: Service, route: str, name: str, body: dict[str, Any]
+) -> None:
+    first = shop(route, json={**body, name: "Bath of Bidu"}, key="k")
+
+    again = shop(route, json={**body, name: "Bath of Bidu"}, key="k")
+    other = shop(route, json={**body, name: "Bath of Rufo"}, key="k")
+
+    assert (first.status, again.status, again.replayed, again.body) == (201, 201, True, first.body)
+    assert (other.status, other.code) == (409, "idempotency_key_reused")
 
 
 def test_a_retry_of_an_erasure_is_replayed(shop: Service) -> None:

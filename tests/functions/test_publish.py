@@ -58,6 +58,21 @@ class Publish:
         return [event["type"].removeprefix("prepaid.") for event in self.outside.queue]
 
 
+@dataclass(frozen=True)
+class Ending(Context):
+    """A context whose time ends when the bus has accepted something."""
+
+    outside: Outside = field(default_factory=Outside)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 20_000 if self.outside.bus else 60_000
+
+
+def logged(output: Output, message: str) -> list[dict[str, Any]]:
+    """The log lines with this message."""
+    return [line for line in output.lines if line.get("message") == message]
+
+
 @pytest.fixture
 def publish(service: Service) -> Publish:
     return Publish(service)
@@ -67,7 +82,7 @@ def test_the_events_are_those_of_the_api(publish: Publish, service: Service, out
     service.open(credits=12)
     assert service(CONSUME, json={"feature": "sticker", "quantity": 10, **DETAILS}).status == 201
 
-    assert publish(keys.entry("acme", 3)) == {"events": 4, "failed": 0}
+    assert publish(keys.entry("acme", 3)) == {"events": 4, "failed": 0, "finished": True}
 
     expected = service(EVENTS).body["events"]
     assert publish.outside.queue == publish.outside.bus == feed(service.table, since=clock.now) == expected
@@ -89,8 +104,8 @@ def test_the_schedule_finds_what_no_change_named(publish: Publish, service: Serv
     service.open(credits=12)
     service.open("zoo")
 
-    assert publish.heal() == {"events": 3, "failed": 0}
-    assert publish.heal() == {"events": 0, "failed": 0}
+    assert publish.heal() == {"events": 3, "failed": 0, "finished": True}
+    assert publish.heal() == {"events": 0, "failed": 0, "finished": True}
 
 
 def test_entries_before_the_first_run_are_not_published(publish: Publish, service: Service, clock: Clock) -> None:
@@ -129,7 +144,7 @@ def test_an_account_that_fails_does_not_hold_up_others(publish: Publish, service
     with pytest.raises(refused):
         publish(keys.entry("acme", 1), keys.entry("zoo", 1))
     assert [event["subject"] for event in publish.outside.queue] == ["zoo"]
-    [failure] = [line for line in output.lines if line.get("message") == "not published"]
+    [failure] = logged(output, "not published")
     assert failure["account"] == "acme"
 
     publish(keys.entry("acme", 1), keys.entry("zoo", 1))
@@ -137,13 +152,45 @@ def test_an_account_that_fails_does_not_hold_up_others(publish: Publish, service
     assert [event["subject"] for event in publish.outside.queue] == ["zoo", "acme"]
 
 
-def test_a_run_out_of_time_fails_so_that_it_comes_again(publish: Publish, service: Service) -> None:
+def test_a_run_out_of_time_fails_so_that_it_comes_again(publish: Publish, service: Service, output: Output) -> None:
     service.open()
 
     with pytest.raises(service.functions.apps["publish"].NotPublished):
         publish(keys.entry("acme", 1), remaining=20_000)
 
     assert publish.types() == []
+    assert logged(output, "not published") == []
+    assert publish(keys.entry("acme", 1)) == {"events": 1, "failed": 0, "finished": True}
+
+
+def test_time_that_ends_amid_an_account_is_no_failure(publish: Publish, service: Service, output: Output) -> None:
+    service.open()
+    service.open("zoo")
+    changes = {"Records": [record(keys.entry(account, 1)) for account in ("acme", "zoo")]}
+
+    with acting_as("publish"), pytest.raises(service.functions.apps["publish"].NotPublished):
+        service.functions["publish"](changes, Ending(outside=publish.outside))
+
+    assert [event["subject"] for event in publish.outside.queue] == ["acme"]
+    assert logged(output, "not published") == []
+    [line] = logged(output, "published")
+    assert (line["events"], line["failed"], line["finished"]) == (1, 0, False)
+    assert output.metric("EventsPublished") == [1]
+
+
+def test_a_scheduled_run_out_of_time_leaves_the_rest(publish: Publish, service: Service, clock: Clock) -> None:
+    service.open()
+    service.give(5, expires_at="2026-08-01T13:00:00Z")
+    publish.heal()
+    clock.now += 17 * DAY
+    service.spend(1)
+
+    with pytest.raises(service.functions.apps["publish"].NotPublished):
+        publish.heal(remaining=20_000)
+    assert days_of(publish) == []
+
+    assert publish.heal() == {"events": 2, "failed": 0, "finished": True}
+    assert days_of(publish) == [30]
 
 
 # Alerts without an entry

@@ -125,6 +125,7 @@ def test_a_sample_change_works_as_it_stands(demo: Service) -> None:
             assert demo.functions["publish"](event_of("publish"), Context(remaining=60_000)) == {
                 "events": events,
                 "failed": 0,
+                "finished": True,
             }
 
 

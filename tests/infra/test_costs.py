@@ -1,8 +1,13 @@
 """docs/costs.md: its tables are what the command computes now, and the command counts what there is."""
 
+import pytest
+
 from bench.costs import (
     DOCUMENT,
     MILLION,
+    PRICE_LISTS,
+    PRICES,
+    WEBHOOK,
     count_resources,
     main,
     per_million_debits,
@@ -12,6 +17,7 @@ from bench.costs import (
     renewed,
     rows_of_a_debit,
     whole_pass_of_a_debit,
+    without_webhook,
     write_units,
 )
 from tests.support.template import functions_by_route
@@ -40,6 +46,24 @@ def test_resources_are_counted_as_the_template_has_them() -> None:
     assert counts["AWS::Cognito::UserPoolClient"] == 3
 
 
+def test_an_idle_stack_is_counted_without_the_webhook() -> None:
+    template = read_template()
+    conditional = {name for name, made in template["Resources"].items() if made.get("Condition") == WEBHOOK}
+
+    without = without_webhook(template)["Resources"]
+
+    assert {"WebhookSecret", "EndpointDeliveriesLate"} <= conditional
+    assert without.keys() == template["Resources"].keys() - conditional
+    assert count_resources(without_webhook(template))["AWS::CloudWatch::Dashboard"] == 1
+
+
+def test_the_document_links_the_page_of_each_price() -> None:
+    document = DOCUMENT.read_text("utf-8")
+
+    assert [page for page in PRICE_LISTS if f"]({page})" not in document] == []
+    assert len(PRICES) == sum(map(len, PRICE_LISTS.values()))
+
+
 def test_a_debit_has_the_write_units_that_the_database_reports() -> None:
     """tests/store/test_cost.py holds that number against the database."""
     assert write_units(*rows_of_a_debit()) == 4
@@ -55,5 +79,5 @@ def test_the_whole_table_once_a_week_costs_a_seventh_of_once_a_day() -> None:
     daily, weekly = (per_million_ever_made(days)[-1].dollars for days in (1, 7))
 
     assert 2 < daily < 4
-    assert weekly * 7 == daily
+    assert weekly * 7 == pytest.approx(daily)
     assert MILLION * whole_pass_of_a_debit() * 30 < daily * 1.01

@@ -4,12 +4,14 @@ import json
 import os
 import struct
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from deployment.build import BUILT, architecture_of, machine_of
-from deployment.deploy import POLICY, deploy_arguments, protect
+from deployment.deploy import POLICY, check_table, deploy_arguments, protect
 from deployment.marks import mark
 from deployment.settings import (
     CONFIG,
@@ -22,7 +24,7 @@ from deployment.settings import (
     read_template,
 )
 from tests.support import expected_events as events
-from tests.support.described_aws import DescribedAws
+from tests.support.described_aws import DescribedAws, refusal
 from tests.support.expected_parameters import PARAMETERS
 from tests.support.expected_template import RETAINED
 
@@ -181,6 +183,65 @@ def test_the_same_parameters_leave_the_same_code(tmp_path: Path) -> None:
     first = [file.read_bytes() for file in mark(build, {"A": "1", "B": "2"})]
 
     assert [file.read_bytes() for file in mark(build, {"B": "2", "A": "1"})] == first
+
+
+# ---- The table ----
+
+OWN = ""
+KEPT, RESTORED = (f"arn:aws:dynamodb:sa-east-1:111122223333:table/prepaid-{name}" for name in ("kept", "restored"))
+
+
+def on_table(table: str, status: str = "UPDATE_COMPLETE") -> DescribedAws:
+    """An account with a stack that works on this table."""
+    given = [{"ParameterKey": "ExistingTable", "ParameterValue": table}, {"ParameterKey": "LogLevel"}]
+    facts = {"StackName": "prepaid", "CreationTime": datetime.now(UTC), "StackStatus": status, "Parameters": given}
+    return DescribedAws({"DescribeStacks": {"Stacks": [facts]}})
+
+
+def deploy_on(aws: DescribedAws, table: str, *, change: bool = False, stream: str | None = None) -> None:
+    """What `make deploy` checks before it deploys with this ExistingTable."""
+    its_stream = f"{table}/stream/2026-11-27T09:00:00.000" if table else ""
+    parameters = {"ExistingTable": table, "ExistingTableStream": its_stream if stream is None else stream}
+    check_table(aws.client("cloudformation"), "prepaid", parameters, change=change)
+
+
+@pytest.mark.parametrize("table", [OWN, KEPT])
+def test_a_deployment_goes_on_with_the_stacks_table(table: str) -> None:
+    deploy_on(on_table(table), table)
+
+
+@pytest.mark.parametrize("table", [OWN, KEPT])
+@pytest.mark.parametrize(
+    "aws", [DescribedAws({"DescribeStacks": refusal("ValidationError")}), on_table(OWN, "REVIEW_IN_PROGRESS")]
+)
+def test_a_new_stack_may_have_any_table(aws: DescribedAws, table: str) -> None:
+    deploy_on(aws, table)
+
+
+@pytest.mark.parametrize(
+    ("used", "named", "words"),
+    [
+        (KEPT, OWN, f"works on {KEPT}, and samconfig.toml names no other one: .* Set ExistingTable to {KEPT}"),
+        (OWN, KEPT, f"works on its own table, and samconfig.toml names {KEPT}: .* Set ExistingTable to nothing"),
+        (KEPT, RESTORED, f"works on {KEPT}, and samconfig.toml names {RESTORED}: .* Set ExistingTable to {KEPT}"),
+    ],
+)
+def test_another_table_is_refused_unless_it_is_on_purpose(used: str, named: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=f"{words}.*docs/disaster.md and add DEPLOY_ARGS=--change-table"):
+        deploy_on(on_table(used), named)
+
+    deploy_on(on_table(used), named, change=True)
+
+
+@pytest.mark.parametrize("table", [OWN, KEPT])
+def test_the_stream_of_another_table_is_refused(table: str) -> None:
+    with pytest.raises(SettingsError, match="isn't a stream of ExistingTable"):
+        deploy_on(on_table(table), table, stream=f"{RESTORED}/stream/2026-11-27T09:00:00.000")
+
+
+def test_a_stack_that_cannot_be_described_is_not_deployed() -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        deploy_on(DescribedAws({"DescribeStacks": refusal("AccessDenied")}), KEPT)
 
 
 # ---- Protection ----

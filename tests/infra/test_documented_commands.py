@@ -143,6 +143,7 @@ def parameters(operation: OperationModel, words: Sequence[str]) -> dict[str, Any
     """The operation's parameters. Raises AssertionError for an option that neither it nor the CLI has."""
     members = operation.input_shape.members if operation.input_shape else {}
     known = {xform_name(name, "-"): (name, shape) for name, shape in members.items()}
+    known |= {f"no-{option}": named for option, named in known.items() if named[1].type_name == "boolean"}
     given, alone = options(words)
     # The file for a response that is a stream: the last word, after any option.
     if operation.get_streaming_output() is not None:

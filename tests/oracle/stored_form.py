@@ -29,7 +29,7 @@ def read(item: Json) -> tuple[Json, Json]:
     """Line and state in full. Raises Broken, KeyError, ValueError for what the service doesn't write."""
     line, state = _nothing_empty(json.loads(item["line"]["S"])), _nothing_empty(json.loads(item["state"]["S"]))
     same(line.pop("v"), VERSION, "the version of the form")
-    lots = [lot_row(text) for text in state.pop("lots", [])]
+    lots = lot_rows(state.pop("lots")) if "lots" in state else []
     full: Json = {
         "at": line.pop("at"),
         "type": line.pop("type"),
@@ -96,7 +96,7 @@ def written(line: Json, state: Json, salt: str = "") -> dict[str, str]:
         "terms": state["terms"],
         **({"used": state["quotas_used"]} if state["quotas_used"] else {}),
         "renews": state["quota_renews_at"],
-        **({"lots": [lot_text(row) for row in state["lots"]]} if state["lots"] else {}),
+        **({"lots": ",".join(lot_text(row) for row in state["lots"])} if state["lots"] else {}),
         **({"owed": state["owed"]} if state.get("owed") else {}),
         **({"holds": [hold_texts(row) for row in state["holds"]]} if state.get("holds") else {}),
     }
@@ -106,6 +106,11 @@ def written(line: Json, state: Json, salt: str = "") -> dict[str, str]:
 def digest(texts: str) -> str:
     """The line's digest of the stored texts."""
     return urlsafe_b64encode(sha256(texts.encode()).digest()[:16]).decode().rstrip("=")
+
+
+def lot_rows(text: str) -> list[Row]:
+    """All lots in one text."""
+    return [lot_row(lot) for lot in text.split(",")]
 
 
 def lot_row(text: str) -> Row:

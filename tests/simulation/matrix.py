@@ -269,7 +269,7 @@ def readable(item: dict[str, Any]) -> dict[str, Any]:
         other = {name: value for name, value in item.items() if name not in ("line", "state", "texts")}
         return {**other, "line": line, "state": state}
     if "lots" in item:
-        return {**item, "lots": [stored_form.lot_row(text) for text in json.loads(item["lots"]["S"])]}
+        return {**item, "lots": stored_form.lot_rows(item["lots"]["S"])}
     return item
 
 

@@ -62,7 +62,7 @@ OPERATIONS = {
     "end of lots and lapse of holds, recorded together": Cost(lambda driver: driver.settle(at=NOW + 2 * HOUR), 1, 4),
     "reversal of a consumption": Cost(lambda driver: driver.reverse(CONSUMPTION, 1, key="k"), 4, 6),
     "reversal of a capture": Cost(lambda driver: driver.reverse(CAPTURE, 1, key="k"), 5, 6),
-    "erasure of one entry": Cost(lambda driver: driver.erase(TEXTS["customer"], key="k"), 4, 6),
+    "erasure of one entry": Cost(lambda driver: driver.erase(TEXTS["customer"], key="k"), 3, 7),
     "purchase": Cost(lambda driver: driver.record(a_purchase("pur_2")), 0, 11),
     "payment": Cost(lambda driver: driver.receive(a_payment_status("paid", a_purchase())), 2, 12),
 }

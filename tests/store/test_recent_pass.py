@@ -1,6 +1,7 @@
 """The recent pass: what is new in each account is checked as in a whole pass, wherever the last pass ended."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -199,17 +200,102 @@ def test_an_old_entry_is_left_to_the_whole_pass(clean: Stored) -> None:
     assert "chain_broken" in verified(whole.table, now=SOON_AFTER).codes
 
 
-def test_a_claim_is_left_to_the_whole_pass(clean: Stored) -> None:
+def claims_of(table: Stored, after: int) -> list[tuple[str, str]]:
+    """The keys of the account's claims of entries after this one."""
+    kind = f"CLAIM#{ACCOUNT}#"
+    return [
+        key
+        for key, item in table.items()
+        if key[0].startswith(kind) and int(item.get("number", {}).get("N", 0)) > after
+    ]
+
+
+def lost(table: Stored) -> Stored:
+    claim = claims_of(table, HALF)[0]
+    return {key: item for key, item in table.items() if key != claim}
+
+
+def changed(table: Stored) -> Stored:
+    """Two keys that lead to each other's entry."""
+    first, second = claims_of(table, HALF)[:2]
+    swapped = {first: table[first] | pointing(table[second]), second: table[second] | pointing(table[first])}
+    return {**table, **swapped}
+
+
+def doubled(table: Stored) -> Stored:
+    """A second key that leads to the same entry."""
+    claim = claims_of(table, HALF)[0]
+    partition = f"{claim[0]}-again"
+    return {**table, (partition, claim[1]): {**table[claim], "PK": {"S": partition}}}
+
+
+def pointing(claim: Any) -> Any:
+    return {"number": claim["number"]}
+
+
+@pytest.mark.parametrize("corrupt", [lost, changed, doubled])
+def test_a_claim_is_left_to_the_whole_pass(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
     """An entry keeps only a part of its key's digest, so no read leads from it to its claim."""
-    table = marked(clean, ACCOUNT, HALF)
-    claim = next(
-        key for key, item in table.items() if key[0].startswith(f"CLAIM#{ACCOUNT}#") and int(item["number"]["N"]) > HALF
-    )
     whole = WholeTable()
-    whole.hold({key: item for key, item in table.items() if key != claim})
+    whole.hold(corrupt(marked(clean, ACCOUNT, HALF)))
 
     assert verified_recently(whole.table, now=SOON_AFTER).findings == []
-    assert verified(whole.table, now=SOON_AFTER).codes == {"claim_missing"}
+    assert verified(whole.table, now=SOON_AFTER).codes & {"claim_missing", "claim_dangling"}
+
+
+def copy_of(table: Stored, key: tuple[str, str], to: tuple[str, str]) -> Stored:
+    return {**table, to: {**table[key], "PK": {"S": to[0]}, "SK": {"S": to[1]}}}
+
+
+def added_last(table: Stored) -> Stored:
+    last = entries_of(table, ACCOUNT)
+    ledger = keys.ledger(ACCOUNT)
+    return copy_of(table, (ledger, keys.entry_sort(last)), (ledger, keys.entry_sort(last + 1)))
+
+
+def added_after_a_gap(table: Stored) -> Stored:
+    last = entries_of(table, ACCOUNT)
+    ledger = keys.ledger(ACCOUNT)
+    return copy_of(table, (ledger, keys.entry_sort(last)), (ledger, keys.entry_sort(last + 7)))
+
+
+def added_between(table: Stored) -> Stored:
+    ledger, sort = keys.ledger(ACCOUNT), keys.entry_sort(HALF + 1)
+    return copy_of(table, (ledger, sort), (ledger, f"{sort}0"))
+
+
+def added_beside(table: Stored) -> Stored:
+    return copy_of(table, (keys.ledger(ACCOUNT), "PROFILE"), (keys.ledger(ACCOUNT), "SURPRISE"))
+
+
+@pytest.mark.parametrize("news", [True, False])
+@pytest.mark.parametrize("corrupt", [added_last, added_after_a_gap])
+def test_an_entry_added_at_the_end_is_found(clean: Stored, corrupt: Callable[[Stored], Stored], news: bool) -> None:
+    whole = WholeTable()
+    whole.hold(corrupt(marked(clean, ACCOUNT, HALF if news else entries_of(clean, ACCOUNT))))
+
+    assert verified_recently(whole.table, now=SOON_AFTER).findings
+
+
+@pytest.mark.parametrize("corrupt", [added_between, added_beside])
+def test_a_row_added_to_a_ledger_is_found_with_its_news(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
+    whole = WholeTable()
+    whole.hold(corrupt(marked(clean, ACCOUNT, HALF)))
+    assert verified_recently(whole.table, now=SOON_AFTER).findings
+
+    whole.hold(corrupt(marked(clean, ACCOUNT, entries_of(clean, ACCOUNT))))
+    assert verified_recently(whole.table, now=SOON_AFTER).findings == []
+    assert verified(whole.table, now=SOON_AFTER).findings
+
+
+def test_an_account_that_the_list_leaves_out_is_left_to_the_whole_pass(clean: Stored) -> None:
+    """The recent pass finds accounts by the list."""
+    table = marked(clean, ACCOUNT, HALF)
+    whole = WholeTable()
+    whole.hold({key: item for key, item in table.items() if key != (keys.ACCOUNTS, ACCOUNT)})
+
+    assert verified_recently(whole.table, now=SOON_AFTER).findings == []
+    assert verified(whole.table, now=SOON_AFTER).codes == {"listed_missing"}
 
 
 @pytest.mark.parametrize("kept", ["AAAA", "eJyrrgUAAXUA+Q==", None])

@@ -1,4 +1,4 @@
-"""An AWS in this process: moto's DynamoDB, Secrets Manager and SQS below botocore. No server and no socket.
+"""An AWS in this process: four of its services in moto, below botocore. No server and no socket.
 
 moto isn't safe under threads and ignores limits and tokens of transactions: tests/store and tests/stack test those.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-SERVICES = ("dynamodb", "secretsmanager", "sqs")
+SERVICES = ("dynamodb", "events", "secretsmanager", "sqs")
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "testing",

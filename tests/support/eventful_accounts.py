@@ -20,7 +20,7 @@ from prepaid.store.webhook import stop
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.approving import change_code
 from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link
-from prepaid.use_cases.publishing import publish_alert, publish_missing
+from prepaid.use_cases.publishing import Published, publish_alert, publish_missing
 from prepaid.use_cases.reporting import read_span, statements_between
 from prepaid.use_cases.sweeping import SweepContext, sweep
 from prepaid.use_cases.warning import publish_warnings
@@ -198,7 +198,7 @@ def publish(driver: StoreDriver) -> None:
     """Everything so far, a locked code, warnings of expiry, and a webhook that wants no more."""
     context = Publisher(driver.table, Outside()).context()
     assert publish_missing(context).failed == 0
-    publish_alert(context, event_of_lock("zoo", 7, NOW))
+    publish_alert(context, Published(), event_of_lock("zoo", 7, NOW))
     publish_warnings(context)
     stop(driver.table, "https://app.example.com/prepaid", NOW)
 

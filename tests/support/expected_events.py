@@ -80,7 +80,7 @@ PARAMETERS: dict[str, Properties] = {
     "ExistingTableStream": {
         "Type": "String",
         "Default": "",
-        "AllowedPattern": "(arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+/stream/[0-9T:.-]+)?",
+        "AllowedPattern": "(arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+/stream/[0-9TZ:.-]+)?",
     },
     "PublishSchedule": {"Type": "String", "Default": "rate(1 hour)"},
     # Empty: no webhook, no queue. The local cloud's receivers have no certificate.

@@ -82,6 +82,9 @@ def unless_equal(name: str, value: str) -> Properties:
 
 # What CloudFormation refuses before it changes anything: for each rule, when it counts, and what must hold then.
 RULES = {
+    # The functions write to a table whose changes start the publisher.
+    "ExistingTableNamesItsStream": (unless_equal("ExistingTable", ""), [unless_equal("ExistingTableStream", "")]),
+    "StreamNeedsItsExistingTable": (unless_equal("ExistingTableStream", ""), [unless_equal("ExistingTable", "")]),
     # Without an audience, the authorizer accepts no token; without an issuer, the audience would be ignored.
     "OwnIssuerNamesItsAudience": (unless_equal("JwtIssuer", ""), [unless_equal("JwtAudience", "")]),
     "AudienceNeedsItsIssuer": (unless_equal("JwtAudience", ""), [unless_equal("JwtIssuer", "")]),

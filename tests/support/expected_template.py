@@ -75,7 +75,8 @@ FUNCTION_SETTINGS = {
     "ExpirySweepFunction": function("ExpirySweep", memory=1769, timeout=15 * MINUTE),
     # It computes more than it waits.
     "VerifyFunction": function("Verify", memory=1024, timeout=15 * MINUTE),
-    "PublishFunction": function("Publish", timeout=MINUTE),
+    # The scheduled run reads every account's cursor. A run stops itself before the end.
+    "PublishFunction": function("Publish", timeout=15 * MINUTE),
     # A receiver may take 10 seconds.
     "DeliverFunction": function("Deliver", timeout=30),
 }

@@ -85,20 +85,20 @@ def losing_replies(client: "DynamoDBClient", operation: str) -> Iterator[None]:
 
 
 @contextmanager
-def rivalled(client: "DynamoDBClient", operation: str, rival: Callable[[], None]) -> Iterator[None]:
-    """Within the with block the rival acts before the first call of the operation. Fails without such a call."""
-    met = False
+def rivalled(client: "DynamoDBClient", operation: str, rival: Callable[[], object], *, call: int = 1) -> Iterator[None]:
+    """Within the with block the rival acts before the `call`th call of the operation. Fails without such a call."""
+    calls = 0
 
     def meet(**_: Any) -> None:
-        nonlocal met
-        if not met:
-            # The rival's own calls are not interrupted.
-            met = True
+        nonlocal calls
+        # The rival's own calls are not interrupted: by then, the count is past this one.
+        calls += 1
+        if calls == call:
             rival()
 
     with _listening(client, f"before-call.dynamodb.{operation}", meet):
         yield
-    assert met
+    assert calls >= call
 
 
 @contextmanager

@@ -88,6 +88,9 @@ class Hold:
         self.placed = placed
         self.open = True
 
+    def __repr__(self) -> str:
+        return f"Hold({self.placed.id}, {'open' if self.open else 'ended'})"
+
     def capture(self, quantity: int | None = None) -> Capture:
         """Charge units of the hold, all by default; the rest comes back. Raises as capture_hold."""
         self.open = False
@@ -111,6 +114,9 @@ class AsyncHold:
         self._account, self._key = account, key
         self.placed = placed
         self.open = True
+
+    def __repr__(self) -> str:
+        return f"AsyncHold({self.placed.id}, {'open' if self.open else 'ended'})"
 
     async def capture(self, quantity: int | None = None) -> Capture:
         """Charge units of the hold, all by default; the rest comes back. Raises as capture_hold."""

@@ -20,10 +20,10 @@ CROWDS = (
     Bug(
         "rows are read before the newest entry",
         "_take_turns",
-        "waiting = _read_waiting(asking, view, part.catalog.version)",
+        "waiting = [] if hurried else _read_waiting(asking, view, part.catalog.version)",
         """
-        waiting = _read_waiting(asking, view, part.catalog.version)
-        view = _look(asking, place)
+        waiting = [] if hurried else _read_waiting(asking, view, part.catalog.version)
+        view = _look(asking, place, MAX_ROWS)
         part = _compose(asking, view.tail)
         if not part.claims:
             continue
@@ -68,7 +68,7 @@ CROWDS = (
     Bug(
         "the newest entry isn't read again after the mark",
         "_take_turns",
-        "row, view = None, _look(asking, place)",
+        "row, view = None, _look(asking, place, MAX_ROWS)",
         "row = None",
         ("test_every_interleaving_keeps_the_rules",),
     ),
@@ -155,5 +155,19 @@ CROWDS = (
         "if len(part.claims) >= MAX_CARRIED or part.size >= MAX_CARRIED_BYTES: return",
         "",
         ("test_a_transaction_carries_at_most_forty_five",),
+    ),
+    Bug(
+        "a quick rival keeps a request waiting for ever",
+        "_take_turns",
+        "hurried = part.draft.rival is not None and not hurried",
+        "hurried = False",
+        ("test_a_quick_rival_cannot_keep_a_debit_waiting",),
+    ),
+    Bug(
+        "a request that lost a race never carries others again",
+        "_take_turns",
+        "hurried = part.draft.rival is not None and not hurried",
+        "hurried = True",
+        ("test_waiting_rows",),
     ),
 )

@@ -27,15 +27,15 @@ EVENTS = (
     Bug(
         "the publisher stops after one round",
         "_publish_account",
-        "count += sum(map(len, sent.values()))",
-        "return count + sum(map(len, sent.values()))",
+        "published.events += sum(map(len, sent.values()))",
+        "return",
         ("simulation/test_publishing",),
     ),
     Bug(
         "a lost race ends the run",
         "_publish_account",
         "continue",
-        "return count",
+        "return",
         ("simulation/test_publishing",),
     ),
     Bug(
@@ -53,9 +53,30 @@ EVENTS = (
         ("functions/test_publish",),
     ),
     Bug(
+        "the end of the time is an account's failure",
+        "attempt",
+        "except OutOfTime: raise",
+        "except OutOfTime: published.failed += 1",
+        ("functions/test_publish",),
+    ),
+    Bug(
+        "an unfinished run counts as done",
+        "publish:report",
+        "if published.failed or not published.finished",
+        "if published.failed",
+        ("functions/test_publish",),
+    ),
+    Bug(
+        "an unfinished run of warnings is not continued",
+        "publish_warnings",
+        "if published.finished and not published.failed",
+        "if not published.failed",
+        ("functions/test_publish",),
+    ),
+    Bug(
         "a run with failures counts as done",
         "publish:report",
-        "if published.failed: raise NotPublished",
+        "if published.failed or not published.finished: raise NotPublished",
         "",
         ("functions/test_publish",),
     ),
@@ -76,7 +97,7 @@ EVENTS = (
     Bug(
         "an alert is published each time its row changes",
         "publish_alert",
-        "if is_alert_published(context.piece(), account_id, event.id): return 0",
+        "if is_alert_published(context.piece(), account_id, event.id): return",
         "",
         ("functions/test_publish",),
     ),
@@ -90,7 +111,7 @@ EVENTS = (
     Bug(
         "a failed warning is never tried again",
         "publish_warnings",
-        "if not published.failed: save_warned_until(context.piece(), now)",
+        "if published.finished and not published.failed: save_warned_until(context.piece(), now)",
         "save_warned_until(context.piece(), now)",
         ("functions/test_publish",),
     ),

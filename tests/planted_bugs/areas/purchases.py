@@ -264,6 +264,18 @@ PURCHASES = (
         ("test_cancelling",),
     ),
     Bug(
+        "a replay of a cancellation at the same moment isn't marked",
+        "cancelling:cancel",
+        "purchase = read_purchase(table, request.account, request.purchase)",
+        """
+        find_cancelled_by_key(table, request.account, request.idempotency_key, request.purchase)
+        purchase = read_purchase(table, request.account, request.purchase)
+        if purchase and purchase.cancel_key:
+            return Cancelled(purchase, replayed=False)
+        """,
+        ("test_cancelling",),
+    ),
+    Bug(
         "a refused cancellation is remembered",
         "_close",
         "status = read_page_status(client, session)",

@@ -1,6 +1,8 @@
 """Answers to holds, captures, releases, reversals and erasures."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
 
 from tests.oracle import answers, rules
 from tests.oracle.calendar import time_text
@@ -70,8 +72,10 @@ def _is_served(it: AnswerCheck) -> bool:
 def _refusals(it: AnswerCheck) -> Iterator[Json]:
     assert it.frame.request is not None
     for state, number in it.states():
-        for catalog in it.catalogs(number):
-            refusal = rules.refusal(it.ledger, state, it.frame.request, it.time_after(number), catalog)
+        # How a hold ended and how much of a charge is reversed may be read later than the state, or with it.
+        as_of = replace(it.ledger, lines=it.ledger.lines[:number])
+        for catalog, ledger in product(it.catalogs(number), (it.ledger, as_of)):
+            refusal = rules.refusal(ledger, state, it.frame.request, it.time_after(number), catalog)
             if refusal:
                 yield {"code": refusal.code, **_shown(refusal.facts)}
 

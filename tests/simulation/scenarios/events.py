@@ -10,7 +10,6 @@ from prepaid.core.errors import Unavailable
 from prepaid.core.purchase import Purchase
 from prepaid.store import keys
 from prepaid.store.publishing import save_warned_until
-from prepaid.use_cases.publishing import OutOfTime
 from tests.simulation.bench import Bench, Context
 from tests.simulation.outside import NoAnswer
 from tests.simulation.scenarios.scenario import SCHEDULED, Outcome, Scenario, bought, opened, spends, spent_before
@@ -25,7 +24,7 @@ def publish(bench: Bench, event: dict[str, Any]) -> Outcome:
     app = bench.service.functions.apps["publish"]
     try:
         bench.service.functions["publish"](event, Context(bench))
-    except (app.NotPublished, OutOfTime):
+    except app.NotPublished:
         return 500, None
     return 200, None
 

@@ -228,7 +228,7 @@ def purchases(
         print_json(found)
         return
     rows = [(one.id, one.created_at, one.pack, one.credits, one.state, one.amount, one.currency) for one in found]
-    print_table(rows, "purchase", "at", "pack", "credits", "state", "amount", "currency")
+    print_table(rows, "purchase", "at", "pack", "credits", "state", "minor units", "currency")
 
 
 @app.command()

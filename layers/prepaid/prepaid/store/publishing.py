@@ -62,6 +62,11 @@ def cursor_from_item(item: Item) -> Cursor:
     return Cursor(int(item["published"]["N"]), instant(int(item["at"]["N"])))
 
 
+def cursor_item(account_id: str, entry: int, at: datetime) -> Item:
+    """The item of an account's cursor at this entry. at: the time of its row in the feed."""
+    return {**keys.published(account_id), "published": {"N": str(entry)}, "at": {"N": str(milliseconds(at))}}
+
+
 def record_published(
     table: Table, account_id: str, rows: Sequence[FeedRow], *, over: Cursor | None, entry: int, now: datetime
 ) -> None:
@@ -71,11 +76,6 @@ def record_published(
     """
     # Clocks differ: an account's rows stay in the order of its entries.
     at = max(now, over.at + TICK) if over else now
-    cursor = {
-        **keys.published(account_id),
-        "published": {"N": str(entry)},
-        "at": {"N": str(milliseconds(at))},
-    }
     # Either condition closes the race of two publishers: only one of them writes the feed.
     condition: Item = {"ConditionExpression": IF_ABSENT}
     if over:
@@ -83,8 +83,8 @@ def record_published(
             "ConditionExpression": "published = :seen",
             "ExpressionAttributeValues": {":seen": {"N": str(over.entry)}},
         }
-    writes = {"cursor": {"Item": cursor, **condition}}
-    transact(table, writes | {f"feed {row.what}": {"Item": _feed_item(row, at)} for row in rows})
+    writes = {"cursor": {"Item": cursor_item(account_id, entry, at), **condition}}
+    transact(table, writes | {f"feed {row.what}": {"Item": feed_item(row, at)} for row in rows})
 
 
 def read_warned_until(table: Table) -> datetime | None:
@@ -118,7 +118,7 @@ def record_alert(table: Table, account_id: str, event_id: str, text: str, now: d
         {
             # Closes the race of two publishers: only one of them writes the feed.
             "alert": {"Item": mark, "ConditionExpression": IF_ABSENT},
-            "feed": {"Item": _feed_item(row, now)},
+            "feed": {"Item": feed_item(row, now)},
         },
     )
 
@@ -163,7 +163,8 @@ def read_feed(table: Table, hour: datetime, *, after: str, before: datetime, lim
     )
 
 
-def _feed_item(row: FeedRow, at: datetime) -> Item:
+def feed_item(row: FeedRow, at: datetime) -> Item:
+    """The item of a row in the feed."""
     return {
         **keys.feed(at, row.what),
         "events": {"L": [{"S": event} for event in row.events]},

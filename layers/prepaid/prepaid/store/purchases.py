@@ -15,8 +15,8 @@ from prepaid.store.items import (
     cancellation_request_hash,
     checksummed,
     key_digest,
-    lot_from_text,
-    lot_to_text,
+    lots_from_text,
+    lots_to_text,
     purchase_request_hash,
 )
 from prepaid.store.ledger import CLAIM
@@ -230,7 +230,7 @@ def _to_item(purchase: Purchase) -> Item:
         "key": purchase.key,
         "cancel_key": purchase.cancel_key,
         "voucher": _voucher_to_text(purchase.voucher) if purchase.voucher else None,
-        "lots": json.dumps([lot_to_text(lot) for lot in purchase.lots], separators=(",", ":")),
+        "lots": lots_to_text(purchase.lots) or None,
     }
     numbers = {
         "credits": purchase.credits,
@@ -284,7 +284,7 @@ def purchase_from_item(item: Item) -> Purchase:
         cancel_key=text.get("cancel_key"),
         cancelled_at=instant(number["cancelled_at"]) if "cancelled_at" in number else None,
         voucher=_voucher_from_text(text["voucher"]) if "voucher" in text else None,
-        lots=tuple(lot_from_text(row) for row in json.loads(text["lots"])),
+        lots=lots_from_text(text.get("lots", "")),
         refunded=number["refunded"],
         disputed=number["disputed"],
         revoked=number["revoked"],

@@ -45,10 +45,11 @@ def cancel(table: Table, request: Cancellation, *, client: "Callable[[], Stripe]
     """
     read_account(table, request.account)
     for _ in attempts(table.deadline):
+        # Before the key: a purchase that another request with the key has cancelled is found with its key, too.
+        purchase = read_purchase(table, request.account, request.purchase)
         earlier = find_cancelled_by_key(table, request.account, request.idempotency_key, request.purchase)
         if earlier:
             return Cancelled(earlier, replayed=True)
-        purchase = read_purchase(table, request.account, request.purchase)
         if purchase is None:
             raise PurchaseNotFound
         if purchase.state == "cancelled" and purchase.cancel_key:

@@ -5,7 +5,8 @@ entries are published, so a publisher can be killed at any point, run twice at o
 and first deliveries are in order.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -57,7 +58,7 @@ class EventPage:
 
 
 class OutOfTime(Exception):
-    """The run must stop. What it published stays published."""
+    """The run must stop. What it published stays published, and the run's result says that it is unfinished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,66 +82,83 @@ class PublishContext:
 
 @dataclass(slots=True)
 class Published:
-    """events: published by this run. failed: accounts whose events are not all published."""
+    """events: published by this run. failed: accounts whose events couldn't be published.
+
+    finished: whether the run got to the end of its work. If not, the next run does the rest.
+    """
 
     events: int = 0
     failed: int = 0
+    finished: bool = True
 
 
 def publish_changes(context: PublishContext, changed: Iterable[tuple[str, str]]) -> Published:
     """Publish what these rows mean. changed: partition and sort keys, from the table's stream.
 
-    An account that fails doesn't hold up the others. The caller retries with the same rows: what is published is
-    skipped then.
+    An account that fails doesn't hold up the others. After a failure or an unfinished run, the caller retries with the
+    same rows: what is published is skipped then.
     """
     rows = dict.fromkeys(changed)
     accounts = {keys.split(partition)[1]: None for partition, sort in rows if sort.startswith(keys.ENTRY_PREFIX)}
     alerts = [(keys.split(partition)[1], sort) for partition, sort in rows if not sort.startswith(keys.ENTRY_PREFIX)]
     published = Published()
-    for account_id in accounts:
-        attempt(context, published, account_id, partial(_publish_account, context, account_id))
-    for account_id, sort in alerts:
-        attempt(context, published, account_id, partial(_publish_row, context, account_id, sort))
+    with while_there_is_time(published):
+        for account_id in accounts:
+            attempt(context, published, account_id, partial(_publish_account, context, published, account_id))
+        for account_id, sort in alerts:
+            attempt(context, published, account_id, partial(_publish_row, context, published, account_id, sort))
     return published
 
 
 def publish_missing(context: PublishContext) -> Published:
-    """Publish the entries that no change named: of every account that has entries after its cursor.
-
-    Raises OutOfTime, Busy.
-    """
+    """Publish the entries that no change named: of every account that has entries after its cursor. Raises Busy."""
     published, last = Published(), ""
-    while account_ids := read_account_ids(context.piece(), after=last, limit=PAGE_ACCOUNTS):
-        for account_id in behind(context.piece(), account_ids):
-            attempt(context, published, account_id, partial(_publish_account, context, account_id))
-        if not context.has_time():
-            raise OutOfTime
-        last = account_ids[-1]
+    with while_there_is_time(published):
+        while account_ids := read_account_ids(context.piece(), after=last, limit=PAGE_ACCOUNTS):
+            for account_id in behind(context.piece(), account_ids):
+                attempt(context, published, account_id, partial(_publish_account, context, published, account_id))
+            require_time(context)
+            last = account_ids[-1]
     return published
 
 
-def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], int]) -> None:
-    """Count what `publish` returns or its failure, which is of one account alone."""
+@contextmanager
+def while_there_is_time(published: Published) -> Iterator[None]:
+    """End the run's work when its time is up, and say in its result that something is left."""
     try:
-        published.events += publish()
+        yield
+    except OutOfTime:
+        published.finished = False
+
+
+def require_time(context: PublishContext) -> None:
+    """Raises OutOfTime."""
+    if not context.has_time():
+        raise OutOfTime
+
+
+def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], None]) -> None:
+    """Count a failure of `publish`, which is of one account alone. Raises OutOfTime."""
+    try:
+        publish()
+    except OutOfTime:
+        raise
     except Exception as error:  # noqa: BLE001 - one account that can't be published must not hold up the others
         context.on_failure(account_id, error)
         published.failed += 1
 
 
-def _publish_account(context: PublishContext, account_id: str) -> int:
-    """Publish the account's entries after its cursor, round by round. Returns the number of events."""
-    count = 0
+def _publish_account(context: PublishContext, published: Published, account_id: str) -> None:
+    """Publish the account's entries after its cursor, round by round. Raises OutOfTime."""
     while True:
-        if not context.has_time():
-            raise OutOfTime
+        require_time(context)
         table = context.piece()
         cursor = read_cursor(table, account_id)
         after = cursor.entry if cursor else _first_entry(context, table, account_id) - 1
         entries = _events_by_entry(table, account_id, after, limit=ROUND_ENTRIES, catalog=context.catalog)
         assert entries is not None, f"entry {after} is missing"
         if cursor and not entries:
-            return count
+            return
         sent = {number: [_sent(event, context.source) for event in events] for number, events in entries.items()}
         _send(context, [event for events in sent.values() for event in events])
         rows = [
@@ -153,7 +171,7 @@ def _publish_account(context: PublishContext, account_id: str) -> int:
         except ConditionFailed:
             # Another publisher sent the same events and moved the cursor: continue from there.
             continue
-        count += sum(map(len, sent.values()))
+        published.events += sum(map(len, sent.values()))
 
 
 def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
@@ -163,24 +181,25 @@ def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
     return before.number + 1 if before else 1
 
 
-def publish_alert(context: PublishContext, event: Event) -> int:
-    """Publish an alert that has no entry, unless it is published. Returns the number of events."""
+def publish_alert(context: PublishContext, published: Published, event: Event) -> None:
+    """Publish an alert that has no entry, unless it is published."""
     account_id = event.data["account"]
     if is_alert_published(context.piece(), account_id, event.id):
-        return 0
+        return
     sent = _sent(event, context.source)
     _send(context, [sent])
     try:
         record_alert(context.piece(), account_id, event.id, sent.text, context.clock())
     except ConditionFailed:
-        return 0
-    return 1
+        # Another publisher sent the same event.
+        return
+    published.events += 1
 
 
-def _publish_row(context: PublishContext, account_id: str, sort: str) -> int:
-    """Publish the alert that the present state of a row means. Returns the number of events."""
-    event = _alert_of(context, account_id, sort)
-    return publish_alert(context, event) if event else 0
+def _publish_row(context: PublishContext, published: Published, account_id: str, sort: str) -> None:
+    """Publish the alert that the present state of a row means."""
+    if event := _alert_of(context, account_id, sort):
+        publish_alert(context, published, event)
 
 
 def _alert_of(context: PublishContext, account_id: str, sort: str) -> Event | None:
