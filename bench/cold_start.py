@@ -1,4 +1,4 @@
-"""Cold starts: `python -m bench.cold_start [--runs 9]`, after `PLATFORM=host make build`: a layer for this machine.
+"""Cold starts: `python -m bench.cold_start [--runs 9]` builds the layer for this machine, then measures.
 
 Each function in a fresh interpreter, with the built layer's bytecode, import and first call included, against
 `import boto3; boto3.client("dynamodb")` and its first call, from the project's environment. CPU time of the child only,
@@ -17,9 +17,10 @@ from pathlib import Path
 
 import boto3
 
+from local.build import built
 from local.cloud import emulator
+from local.processes import STATE
 
-LAYER = Path(".aws-sam/build/PrepaidLayer/python")
 PEER = """
 import boto3
 key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
@@ -67,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=9)
     runs = parser.parse_args().runs
-    assert LAYER.is_dir(), "build first: make build"
+    layer = built(STATE / "log" / "bench-cold" / "build.log") / "PrepaidLayer" / "python"
     with emulator("bench-cold") as cloud:
         os.environ.update(cloud.environment())
         boto3.client("dynamodb").create_table(
@@ -98,7 +99,7 @@ def main() -> None:
         cases = {"boto3 and one call": PEER, "nothing": "pass"}
         for name in FUNCTIONS:
             event = str(Path("events", f"{name}.json").resolve())
-            cases[name] = CALL.format(layer=str(LAYER.resolve()), function=str(Path("functions", name)), event=event)
+            cases[name] = CALL.format(layer=str(layer), function=str(Path("functions", name)), event=event)
         runs_of: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for _ in range(runs):
             for name, code in cases.items():

@@ -17,7 +17,11 @@ HEADER = "| | lots | debits/s | slowest to fastest round | ratio | p50 ms | p99 
 RULE = "|---|---|---:|---:|---:|---:|---:|---:|---:|---|"
 # Of the picture, in pixels.
 WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 760, 16, 6, 260, 70, 52
-DATABASES = {engines.dynamodb: "DynamoDB Local", engines.postgresql: "PostgreSQL", engines.redis: "Redis"}
+DATABASES: Mapping[object, str] = {
+    engines.dynamodb: "DynamoDB Local",
+    engines.postgresql: "PostgreSQL",
+    engines.redis: "Redis",
+}
 # The cases that the picture shows.
 SHOWN = ((32, 1), (32, 1000))
 

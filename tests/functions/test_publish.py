@@ -378,6 +378,15 @@ def test_a_bus_accepts_events(aws: None, clock: Clock) -> None:
     put_events(events, "prepaid", [sent(clock.now)] * 10)
 
 
+def test_a_bus_that_refuses_one_of_two_events_fails_the_call(aws: None, clock: Clock) -> None:
+    events = open_event_bridge()
+    events.create_event_bus(Name="strict")
+    broken = replace(sent(clock.now), text="no JSON")
+
+    with pytest.raises(NotAccepted, match="MalformedDetail"):
+        put_events(events, "strict", [sent(clock.now), broken])
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -3,11 +3,14 @@
 import base64
 import json
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
+from threading import Thread
 
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
@@ -132,6 +135,33 @@ def test_a_receiver_without_an_answer_is_tried_again(
 
     assert not deliver()
 
+    assert deliver.hidden == [5]
+
+
+def test_a_slow_receiver_may_use_its_time(deliver: Deliverer, receiving: Receiver) -> None:
+    answers(receiving, Answer(wait_seconds=SECONDS / 5))
+
+    assert deliver()
+
+
+def test_a_receiver_that_drips_is_late(deliver: Deliverer) -> None:
+    """Each byte comes in time, and the answer never ends."""
+
+    def drip(server: socket.socket) -> None:
+        with server.accept()[0] as connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(SECONDS / 10)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=drip, args=(server,), daemon=True).start()
+        deliver.at(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        started = time.monotonic()
+
+        assert not deliver()
+
+    assert time.monotonic() - started < 5 * SECONDS
     assert deliver.hidden == [5]
 
 

@@ -14,7 +14,7 @@ from prepaid.api.http.routes import Route
 from prepaid.portal.page_routes import PageRoute
 from prepaid.store import keys
 from prepaid.telemetry import Metric
-from tests.support.apps import load_app
+from tests.support.apps import load_app, routes_of
 from tests.support.expected_template import FUNCTIONS
 from tests.support.partitions import PARTITIONS
 from tests.support.template import TEMPLATE, actions_of, of_type, read_template, resources_of, statements_of
@@ -60,13 +60,13 @@ def test_the_template_and_the_functions_have_the_same_routes(template: dict[str,
     declared = {
         (name, route.method, route.path, getattr(route, "scopes", ()))
         for name, folder in FUNCTIONS.items()
-        for route in getattr(load_app(folder), "ROUTES", ())
+        for route in routes_of(load_app(folder))
     }
     assert deployed == declared
 
 
 def test_openapi_has_every_route_that_a_function_serves() -> None:
-    routes = (route for folder in FUNCTIONS.values() for route in getattr(load_app(folder), "ROUTES", ()))
+    routes = (route for folder in FUNCTIONS.values() for route in routes_of(load_app(folder)))
     served = [route for route in routes if not isinstance(route, PageRoute)]
 
     assert sorted(route.key for route in served) == sorted(route.key for route in openapi.ROUTES)

@@ -192,6 +192,27 @@ def twin_at(world: World, point: int, dice: random.Random) -> None:
     world.before = meet
 
 
+def test_a_publisher_that_lost_a_race_goes_on() -> None:
+    """The winner is killed after its first round, so nobody else publishes the others."""
+    world = a_ledger()
+
+    def killed(call: str) -> None:
+        if call == "TransactWriteItems":
+            raise Killed
+
+    def meet(call: str) -> None:
+        if call == "TransactWriteItems":
+            world.before, world.after = nothing, killed
+            world.ring(1)
+            world.after = nothing
+
+    world.before = meet
+
+    world.ring(1)
+
+    world.check()
+
+
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_a_random_history_is_published_whole(seed: int) -> None:
     """Kills, refusals, rivals, debits in between and lost changes; at the end the schedule finds what is left."""

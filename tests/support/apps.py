@@ -6,6 +6,7 @@ from contextlib import contextmanager, redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest import mock
 
 from prepaid.telemetry import logger
@@ -30,6 +31,12 @@ def load_app(name: str) -> ModuleType:
     with mock.patch.dict(os.environ, LEAST_ENVIRONMENT | os.environ):
         spec.loader.exec_module(module)
     return module
+
+
+def routes_of(app: ModuleType) -> tuple[Any, ...]:
+    """All routes that a function serves; none for a function with a schedule or a queue."""
+    more = getattr(app, "more_routes", tuple)
+    return (*getattr(app, "ROUTES", ()), *more())
 
 
 @contextmanager

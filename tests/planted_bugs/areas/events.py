@@ -117,10 +117,17 @@ EVENTS = (
     ),
     Bug(
         "a webhook's redirect is followed",
-        "webhook:post",
+        "webhook:_send",
         "redirect=False",
         "redirect=True, retries=urllib3.Retry(3)",
         ("functions/test_webhook_deliveries",),
+    ),
+    Bug(
+        "a receiver that drips is never late",
+        "webhook:post",
+        "replies.get(timeout=seconds)",
+        "replies.get()",
+        ("test_a_receiver_that_drips_is_late",),
     ),
     Bug(
         "only the first secret signs",

@@ -68,21 +68,18 @@ class AccountNotFound(Refused):
     code: ClassVar[str] = "account_not_found"
 
 
-@dataclass(eq=False)
 class AccountFrozen(Refused):
     """The account is frozen: it neither spends, holds nor buys until an administrator reopens it (rule 21)."""
 
     code: ClassVar[str] = "account_frozen"
 
 
-@dataclass(eq=False)
 class AccountClosed(Refused):
     """The account is closed: it neither spends, holds nor buys unless an administrator reopens it (rule 21)."""
 
     code: ClassVar[str] = "account_closed"
 
 
-@dataclass(eq=False)
 class ConsumptionNotFound(Refused):
     """The account has no such consumption or capture, or no consumption with that key."""
 
@@ -122,7 +119,6 @@ class AlreadyReversed(Refused):
     code: ClassVar[str] = "already_reversed"
 
 
-@dataclass(eq=False)
 class HoldNotFound(Refused):
     """The account has no such hold, or it has ended."""
 
@@ -137,7 +133,6 @@ class AlreadyCaptured(Refused):
     code: ClassVar[str] = "already_captured"
 
 
-@dataclass(eq=False)
 class HoldReleased(Refused):
     """The hold was released."""
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import urllib3
 
@@ -19,6 +21,17 @@ class Reply:
 
 def post(target: str, body: str, headers: Mapping[str, str], *, seconds: float = SECONDS) -> Reply:
     """Send one event. Follows no redirect, retries nothing, and doesn't read the answer's body. Raises nothing."""
+    replies: SimpleQueue[Reply] = SimpleQueue()
+    # A socket's time-out is for each read, so a receiver that sends a byte now and then would never be late.
+    sending = Thread(target=lambda: replies.put(_send(target, body, headers, seconds)), daemon=True)
+    sending.start()
+    try:
+        return replies.get(timeout=seconds)
+    except Empty:
+        return Reply(0)
+
+
+def _send(target: str, body: str, headers: Mapping[str, str], seconds: float) -> Reply:
     pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=seconds))
     try:
         answer = pool.request(

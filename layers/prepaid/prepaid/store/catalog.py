@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from prepaid.core.calendar import instant, milliseconds
@@ -23,6 +23,7 @@ from prepaid.store.dynamodb import (
 )
 from prepaid.store.items import checksummed
 
+FIRST_CATALOG = Path(__file__).parents[1] / "core" / "first_catalog.json"
 # The most versions searched after the known one. An administrator creates each version by hand.
 MAX_VERSIONS = 100
 
@@ -65,7 +66,7 @@ def catalog_at_least(table: Table, catalog: Catalog, version: int) -> Catalog:
 @cache
 def first_catalog() -> Catalog:
     """The catalog of a new stack."""
-    return catalog_from(json.loads(files("prepaid.core").joinpath("first_catalog.json").read_text("utf-8")))
+    return catalog_from(json.loads(FIRST_CATALOG.read_text("utf-8")))
 
 
 def catalog_from(value: dict[str, Any]) -> Catalog:

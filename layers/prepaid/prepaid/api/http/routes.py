@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Literal
 
 from prepaid.api.http.problems import problem_response
 from prepaid.api.http.requests import ACCOUNT_ID, IDEMPOTENCY_KEY, Request, request_id_of
 from prepaid.api.http.responses import Response
 from prepaid.deps import Deps
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 TEXT: Mapping[str, Any] = {"type": "string"}
 TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
@@ -59,7 +60,7 @@ class Route:
     summary: str
     scopes: tuple[str, ...]
     parameters: tuple[Parameter, ...] = ()
-    body: type[BaseModel] | None = None
+    body: "type[BaseModel] | None" = None
     answers: Mapping[int, Answer]
     refusals: Mapping[int, tuple[str, ...]]
     function: Callable[[Request, Deps], Response]

@@ -4,6 +4,7 @@ API Gateway has already matched the route and verified the token, so finding the
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prepaid.api.http.problems import RouteNotFound, code_of, problem_response
@@ -44,18 +45,27 @@ def serve(
     routes: Iterable[Served],
     deps: Deps,
     *,
+    more: Callable[[], Iterable[Served]] = tuple,
     deadline_seconds: float = DEADLINE_SECONDS,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> "LambdaHandler":
-    """A Lambda handler for API Gateway's HTTP API events (payload 2.0). Each route answers its own errors."""
+    """A Lambda handler for API Gateway's HTTP API events (payload 2.0). Each route answers its own errors.
+
+    more: imports the function's other routes and returns them. The first request for one of them calls it, so that
+    a start loads only what its first request most likely needs.
+    """
     routes_by_key = {route.key: route for route in routes}
+
+    @cache
+    def more_by_key() -> dict[str, Served]:
+        return {route.key: route for route in more()}
 
     @logger.inject_lambda_context(clear_state=True)
     def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
         key = str(event.get("routeKey", ""))
         # The key under which the gateway's own log has it, too.
         logger.append_keys(route=key, request_id=request_id_of(event))
-        route = routes_by_key.get(key)
+        route = routes_by_key.get(key) or more_by_key().get(key)
         try:
             request = request_from(event, deps.clock(), max_body_bytes)
             function = route.function if route else _no_such_route

@@ -1,16 +1,25 @@
 """Times in requests and responses: RFC 3339, UTC. Responses, like the ledger, have whole milliseconds."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
-
-from pydantic import Field
+from typing import Annotated, Any
 
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import InvalidRequest
 
-# A time in a response; openapi.json declares its format as date-time.
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+class DateTime:
+    """The format of a text in openapi.json. It doesn't import pydantic: a function that reads no body loads faster."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: Any, handler: Callable[[Any], dict[str, Any]]
+    ) -> dict[str, Any]:
+        return {**handler(core_schema), "format": "date-time"}
+
+
+# A time in a response.
+Time = Annotated[str, DateTime()]
 
 FIRST_YEAR, LAST_YEAR = 1900, 2500
 # Compiled on first use: most requests contain no time.
