@@ -26,8 +26,7 @@ def long_ledger() -> Table:
     table = WholeTable().table
     driver = StoreDriver(table)
     driver.open(credits=20_000)
-    for _ in range(ENTRIES - 2):
-        driver.debit()
+    driver.debit_in_bulk(ENTRIES)
     return table
 
 

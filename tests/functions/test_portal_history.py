@@ -314,8 +314,7 @@ def test_an_incomplete_file_states_that_in_its_last_line(
     long = WholeTable().table
     driver = StoreDriver(long)
     driver.open(credits=20_000)
-    for _ in range(9_999):
-        driver.debit()
+    driver.debit_in_bulk(10_001)
     functions = deployment.at(apps, table, clock)
     functions.change(table=replace(long, deadline=FakeTime().deadline()))
     shop = Service(table=long, functions=functions)

@@ -15,6 +15,7 @@ from prepaid.api.histories import FILE_SECONDS
 from prepaid.api.http.serving import DEADLINE_SECONDS, PAGE_DEADLINE_SECONDS, STRIPE_DEADLINE_SECONDS
 from prepaid.api.statements import STATEMENT_SECONDS
 from prepaid.api.usages import USAGE_SECONDS
+from prepaid.store import keys
 from tests.simulation.bench import Meet, opened_bench
 from tests.simulation.faults import FAULTS
 from tests.simulation.matrix import ASK_AGAIN, baseline_of, play
@@ -65,6 +66,18 @@ def test_the_pages_own_files_need_neither_database_nor_stripe() -> None:
         baseline = baseline_of(ASSET, bench, bench.save())
 
     assert baseline.calls == ()
+
+
+def test_a_scheduled_publication_makes_each_kind_of_call() -> None:
+    """So each of them meets each fault. Its warnings read each place of the lots that end in 30, 7 and 1 days once."""
+    [scenario] = [scenario for scenario in SCENARIOS if scenario.name == "publish: on schedule"]
+
+    with opened_bench() as bench:
+        calls = baseline_of(scenario, bench, bench.save()).calls
+
+    kinds = {"GetItem", "BatchGetItem", "Query", "PutItem", "TransactWriteItems", "outside send", "outside put events"}
+    assert set(calls) == kinds
+    assert calls.count("Query") > 3 * keys.DUE_SHARDS
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

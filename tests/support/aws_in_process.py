@@ -1,10 +1,11 @@
-"""An AWS in this process: moto's DynamoDB and Secrets Manager below botocore. No server and no socket.
+"""An AWS in this process: four of its services in moto, below botocore. No server and no socket.
 
 moto isn't safe under threads and ignores limits and tokens of transactions: tests/store and tests/stack test those.
 """
 
 import copy
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from botocore.handlers import disable_signing
 from botocore.session import get_session
-from moto import mock_aws
+from moto import backend_index, mock_aws
+from moto.core.utils import method_names_from_class
 from moto.dynamodb.models.table import Table as MotoTable
 
 from prepaid.store.aws import open_dynamodb
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+SERVICES = ("dynamodb", "events", "secretsmanager", "sqs")
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "testing",
@@ -41,7 +45,18 @@ def aws_in_process() -> Iterator[None]:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         patch.setattr(MotoTable, "__deepcopy__", _snapshot, raising=False)
+        # For each call, moto compares its address with those of every service, and lists the operations of its service.
+        patch.setattr(backend_index, "backend_url_patterns", _addresses())
+        patch.setattr("moto.core.responses.method_names_from_class", cache(method_names_from_class))
+        # botocore describes itself in each request anew.
+        patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _: "prepaid-test")
         yield
+
+
+@cache
+def _addresses() -> list[tuple[str, re.Pattern[str]]]:
+    """moto's patterns of the services that the functions call."""
+    return [(service, pattern) for service, pattern in backend_index.backend_url_patterns if service in SERVICES]
 
 
 def _snapshot(table: MotoTable, _: object) -> MotoTable:
@@ -71,7 +86,10 @@ def create_secrets(texts: Mapping[str, str]) -> None:
 
 @cache
 def _database() -> "DynamoDBClient":
-    return open_dynamodb()
+    client = open_dynamodb()
+    # moto reads no signature.
+    client.meta.events.register("choose-signer", disable_signing)
+    return client
 
 
 @cache

@@ -19,6 +19,7 @@ from prepaid.use_cases.verifying.recent_pass import RecentPass, advance_recent, 
 from prepaid.use_cases.verifying.scan_pass import ScanPass, advance, finish, pack, unpack
 from tests.simulation.database import Answer, Database
 from tests.simulation.line import _QuickClient, calm
+from tests.simulation.stored_items import as_stored
 from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored
 
 NAME = "table"
@@ -33,7 +34,11 @@ class WholeDatabase(Database):
 
     def __init__(self, name: str = NAME) -> None:
         super().__init__(name)
-        self._operations |= {"Scan": self._scan, "BatchGetItem": self._batch_get}
+        self._operations |= {
+            "Scan": self._scan,
+            "BatchGetItem": self._batch_get,
+            "BatchWriteItem": self._batch_write,
+        }
         self.lock = threading.Lock()
         self.most_requested = 0
 
@@ -73,9 +78,19 @@ class WholeDatabase(Database):
             answer["UnprocessedKeys"] = {name: {**table_request, "Keys": left}}
         return answer
 
+    def _batch_write(self, request: dict[str, Any]) -> Answer:
+        """Puts only: how tests fill a table."""
+        for name, writes in request["RequestItems"].items():
+            for write in writes:
+                self.tables[name].put(*as_stored(write["PutRequest"]["Item"]))
+        return {"UnprocessedItems": {}}
+
 
 class WholeClient(_QuickClient):
-    """The simulation's quick client, with the verifier's own call."""
+    """The simulation's quick client, with the verifier's own call and batches of puts."""
+
+    def batch_write_item(self, **params: Any) -> Answer:
+        return self._call("BatchWriteItem", params)
 
     def scan(self, **params: Any) -> Answer:
         return self._call("Scan", params)
