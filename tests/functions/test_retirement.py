@@ -22,6 +22,7 @@ from tests.support.api import (
 )
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
+from tests.support.interruptions import rivalled
 from tests.support.stripe_purchases import Storefront
 
 PLATFORMS = Path(__file__).parents[2] / "docs/platforms.md"
@@ -89,6 +90,21 @@ def test_what_a_catalog_leaves_out_is_listed_as_retired(service: Service) -> Non
     assert service(GET_CATALOG).body == answer.body
     # A retry is not another administrator's change.
     assert put(service, features=[RENDER], plans=[PRO], packs=[SMALL]).text == answer.text
+
+
+@pytest.mark.parametrize("call", [("Query", 1), ("TransactWriteItems", 1)])
+def test_a_patch_names_no_plan_that_another_change_replaces(service: Service, call: tuple[str, int]) -> None:
+    service.open(plan="trio")
+    put(service, plans=[PRO])
+    client, (operation, number) = service.table.client, call
+    met: list[Answer] = []
+
+    with rivalled(client, operation, lambda: met.append(service(PATCH_ACCOUNT, json={"plan": "pro"})), call=number):
+        answer = service(PATCH_ACCOUNT, json={"name": "Zoo", "quota_anchor_day": 3})
+
+    assert [answer.status for answer in (*met, answer)] == [200, 200]
+    account = service(GET_ACCOUNT).body
+    assert (account["plan"], account["name"], account["quota_anchor_day"]) == ("pro", "Zoo", 3)
 
 
 def test_a_catalog_with_its_retired_parts_can_be_put_back(service: Service) -> None:

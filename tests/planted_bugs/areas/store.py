@@ -153,6 +153,13 @@ STORE = (
         ("test_a_claim_that_is_taken_is_read_before_another_write",),
     ),
     Bug(
+        "a change of an account is written over another one's plan",
+        "_change_account",
+        "raise ConditionFailed({})",
+        "",
+        ("test_a_patch_names_no_plan_that_another_change_replaces",),
+    ),
+    Bug(
         "two changes of a profile mix",
         "profile_put",
         """
