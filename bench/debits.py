@@ -11,9 +11,11 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import batched
 from typing import Any
 from uuid import uuid4
 
@@ -34,7 +36,7 @@ from prepaid.store.accounts import Profile
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
 from prepaid.store.debits import Crowds, append_debit
-from prepaid.store.dynamodb import Deadline, Table, within
+from prepaid.store.dynamodb import Deadline, Item, Table, within
 from prepaid.store.ledger import append, read_tail
 from prepaid.use_cases.administering import put_account
 
@@ -43,6 +45,9 @@ CATALOG = first_catalog()
 CASES = ((1, 1), (8, 1), (32, 1), (32, 1000))
 # So that a crowded account is waited for, as a client with retries would.
 DEADLINE_SECONDS = 60.0
+# The most that a call of BatchWriteItem takes.
+BATCH = 25
+WRITERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,17 @@ def measure(way: type[Ours | ByHand], threads: int, accounts: int, seconds: floa
     spent = sum(first.spent(name) for name in names)
     assert spent == len(done), f"{len(done)} debits took {spent} credits"
     return Measured(len(done), sum(refusals), sum(calls), elapsed, done[int(len(done) * 0.99)] * 1000)
+
+
+def write_items(table: Table, items: Iterable[Item]) -> None:
+    """Write rows from several threads, some thousands at a time, so that they are never all in memory."""
+
+    def write(batch: tuple[Item, ...]) -> None:
+        table.client.batch_write_item(RequestItems={table.name: [{"PutRequest": {"Item": item}} for item in batch]})
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for many in batched(items, BATCH * 200, strict=False):
+            list(pool.map(write, batched(many, BATCH, strict=False)))
 
 
 def new_table() -> str:

@@ -18,6 +18,14 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 KEY = "5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11"
 FEATURES = ("sticker", "ai_service")
 TERMS = Terms(plan="trio", ai_enabled=True, quota_anchor_day=15, time_zone="America/Sao_Paulo")
+USUAL_DEBIT = Debit(
+    actor="4k2m9qv7h1c8r3t5w6x0y2z4b6",
+    feature="ai_service",
+    quantity=10,
+    description="Sticker, square",
+    customer="cus_8f14e45f",
+    reference="order-000123",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +90,7 @@ def debit_of(shape: Shape) -> tuple[Account, Debit]:
         lots=lots,
         holds=holds,
     )
-    debit = Debit(
-        actor="4k2m9qv7h1c8r3t5w6x0y2z4b6",
-        feature="ai_service",
-        quantity=10,
-        description="Sticker, square",
-        customer="cus_8f14e45f",
-        reference="order-000123",
-    )
-    return account, debit
+    return account, USUAL_DEBIT
 
 
 def catalog_of(quotas: int) -> Catalog:

@@ -10,21 +10,19 @@ import os
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from itertools import batched
 from typing import Any
 
-from bench.debits import new_table
-from bench.growth import NOW, TERMS
+from bench.debits import new_table, write_items
+from bench.growth import NOW, TERMS, USUAL_DEBIT
 from local.cloud import environment_at
 from local.dynamodb_local import dynamodb_local
 from prepaid import wiring
 from prepaid.api import histories
 from prepaid.api.http.serving import serve
-from prepaid.core.ledger import Debit, Grant, apply
+from prepaid.core.ledger import Grant, apply
 from prepaid.settings import from_environment
 from prepaid.store.accounts import Profile
 from prepaid.store.aws import open_dynamodb
@@ -46,18 +44,9 @@ OK = 200
 # Each with its claim.
 DEBITS_OF_AN_ACCOUNT = 500
 PROFILE = Profile(name="Pet & Cia", language="en", manager_contact=None)
-DEBIT = Debit(
-    actor="4k2m9qv7h1c8r3t5w6x0y2z4b6",
-    feature="sticker",
-    quantity=1,
-    description="Sticker, square",
-    customer="cus_8f14e45f",
-    reference="order-000123",
-)
+DEBIT = replace(USUAL_DEBIT, feature="sticker", quantity=1)
 # Long after the rows were written, so that the verifier counts all of them.
 LATER = NOW + timedelta(days=1)
-BATCH = 25
-THREADS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +73,7 @@ def fill(table: Table, account: str, debits: int) -> None:
     grant = Grant(actor="bench", kind="promotion", credits=debits + 1, validity=12)
     append(made, account, grant, catalog=first_catalog(), now=started)
 
-    def write(items: tuple[Item, ...]) -> None:
-        table.client.batch_write_item(RequestItems={table.name: [{"PutRequest": {"Item": item}} for item in items]})
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        # Some thousands at a time, so that the rows are never all in memory.
-        for many in batched(_debited(made, account, debits), BATCH * 200, strict=False):
-            list(pool.map(write, batched(many, BATCH, strict=False)))
+    write_items(table, _debited(made, account, debits))
 
 
 def _debited(table: Table, account: str, debits: int) -> Iterator[Item]:

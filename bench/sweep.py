@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import batched
 from typing import Any
 
-from bench.debits import new_table
+from bench.debits import new_table, write_items
 from bench.growth import NOW, TERMS
 from local.cloud import environment_at
 from local.dynamodb_local import dynamodb_local
@@ -38,7 +37,6 @@ RUN_SECONDS = 880
 # Assumed, of DynamoDB in the same region: a transaction takes longer, a Query less.
 CALL_SECONDS = 0.010
 GRANTED_AT = NOW - timedelta(days=1)
-BATCH = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +71,8 @@ def rows(lots: int) -> Iterator[dict[str, Any]]:
 
 
 def fill(table: Table, lots: int) -> None:
-    """Write the rows, from several threads."""
-
-    def write(items: tuple[dict[str, Any], ...]) -> None:
-        table.client.batch_write_item(RequestItems={table.name: [{"PutRequest": {"Item": item}} for item in items]})
-
-    with ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as pool:
-        list(pool.map(write, batched(rows(lots), BATCH, strict=False)))
+    """Write the rows."""
+    write_items(table, rows(lots))
     save_checkpoint(within(table, PIECE_SECONDS), SweepCheckpoint(day=(NOW - timedelta(days=1)).date()))
 
 

@@ -1,6 +1,5 @@
 """Whether an entry, a refusal, a quote or a balance is what the rules of tests/oracle give for a request."""
 
-from dataclasses import replace
 from typing import Any
 
 from tests.bank.history import Attempt, Response
@@ -103,7 +102,7 @@ def is_refused(ledger: RawLedger, number: int, attempt: Attempt, response: Respo
         # The ledger breaks a rule before this entry, which is a fault already: nothing says what it refuses.
         return True
     # Without the holds and reversals of later entries.
-    then = replace(ledger.oracle, lines=ledger.oracle.lines[:number])
+    then = ledger.oracle.lines_until(number)
     for now in _instants(state, ledger.lines[number]["at"], attempt, response):
         refusal = rules.refusal(then, state, request, now, CATALOG)
         if refusal and refusal.code == response.body["code"]:

@@ -7,7 +7,7 @@ from base64 import b64decode
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -93,6 +93,10 @@ class Ledger:
     def version(self) -> int:
         """Of the catalog that the newest entry names."""
         return int(self.lines[-1]["catalog_version"]) if self.lines else 0
+
+    def lines_until(self, number: int) -> "Ledger":
+        """The same without the lines of later entries: their holds' ends and reversals."""
+        return replace(self, lines=self.lines[:number])
 
     def number_at(self, at: int) -> int:
         """The last entry at or before an instant; 0 when the account is younger."""

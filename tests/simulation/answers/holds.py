@@ -1,7 +1,6 @@
 """Answers to holds, captures, releases, reversals and erasures."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import product
 
 from tests.oracle import answers, rules
@@ -73,7 +72,7 @@ def _refusals(it: AnswerCheck) -> Iterator[Json]:
     assert it.frame.request is not None
     for state, number in it.states():
         # How a hold ended and how much of a charge is reversed may be read later than the state, or with it.
-        as_of = replace(it.ledger, lines=it.ledger.lines[:number])
+        as_of = it.ledger.lines_until(number)
         for catalog, ledger in product(it.catalogs(number), (it.ledger, as_of)):
             refusal = rules.refusal(ledger, state, it.frame.request, it.time_after(number), catalog)
             if refusal:
