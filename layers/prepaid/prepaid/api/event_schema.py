@@ -3,7 +3,6 @@
 No function imports this module, so it costs no request any time.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +10,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 
 from prepaid.api.events import EventAnswer
+from prepaid.api.generated import write_or_check
 from prepaid.core.cloud_events import SCHEMA
 from prepaid.core.entry import EntryType
 from prepaid.core.events import Alert, alert_event, entry_event
@@ -70,17 +70,5 @@ def _always(type_: str, members: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Write the file, or with --check report whether it is up to date. Returns the exit code."""
-    text = json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
-    if "--check" not in sys.argv:
-        FILE.write_text(text, encoding="utf-8")
-        return 0
-    if FILE.exists() and FILE.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write(f"{FILE} is stale: run 'python -m prepaid.api.event_schema'\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(FILE, document(), "prepaid.api.event_schema"))

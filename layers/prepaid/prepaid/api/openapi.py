@@ -3,7 +3,6 @@
 No function imports this module, so it costs no request any time.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from prepaid.api import (
     usages,
     webhooks,
 )
+from prepaid.api.generated import write_or_check
 from prepaid.api.http.routes import TEXT, TIME, Answer, Header, Parameter, Route
 
 FILE = Path("openapi.json")
@@ -237,17 +237,5 @@ def _problem() -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Write the file, or with --check report whether it is up to date. Returns the exit code."""
-    text = json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
-    if "--check" not in sys.argv:
-        FILE.write_text(text, encoding="utf-8")
-        return 0
-    if FILE.exists() and FILE.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write("openapi.json is stale: run 'python -m prepaid.api.openapi'\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(FILE, document(), "prepaid.api.openapi"))
