@@ -17,8 +17,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from local.adapted_ministack import FUNCTION_PROCESSES, queue_calls, unpacked
 from local.cloud import CALLS_AT_ONCE, LAYERS, REGION, Cloud, emulator
-from local.function_processes import FUNCTION_PROCESSES, queue_calls, unpacked
 
 FUNCTIONS = 6
 LAYER_FILES = 500
@@ -141,6 +141,17 @@ def test_a_call_that_waited_too_long_is_throttled() -> None:
     queue_calls(lambdas, seconds=0.05)
 
     assert lambdas._acquire_execution_slot({}, {}) == (None, "function")
+
+
+def test_a_call_of_a_stopped_function_does_not_wait() -> None:
+    lambdas = SimpleNamespace(
+        _acquire_execution_slot=lambda function, config: (None, "function"), _release_execution_slot=lambda slot: None
+    )
+    queue_calls(lambdas, seconds=20)
+    began = time.monotonic()
+
+    assert lambdas._acquire_execution_slot({"concurrency": 0}, {}) == (None, "function")
+    assert time.monotonic() - began < 10
 
 
 def test_a_waiting_call_gets_the_process_that_becomes_free() -> None:
