@@ -48,7 +48,8 @@ def queue_calls(services: Any, *, seconds: float) -> None:
     freed = threading.Condition()
 
     def acquire(function: dict[str, Any], config: dict[str, Any]) -> Any:
-        reserved = function.get("concurrency")
+        # It limits all versions together; a version's own record doesn't have it.
+        reserved = services._functions.get(config.get("FunctionName"), function).get("concurrency")
         bounded = {**function, "concurrency": FUNCTION_PROCESSES if reserved is None else reserved}
         deadline = time.monotonic() + seconds
         with freed:
