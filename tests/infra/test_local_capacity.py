@@ -6,7 +6,7 @@ import subprocess
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,12 +133,13 @@ def test_a_cloud_in_use_ends_in_seconds_and_leaves_nothing() -> None:
     assert not scratch.exists()
 
 
-def lambdas(free: Callable[[], bool] = lambda: False, **functions: Any) -> SimpleNamespace:
-    """MiniStack's functions, with a process for a call if one is free."""
+def lambdas(**functions: Any) -> SimpleNamespace:
+    """MiniStack's functions. No process is free before one is given back."""
+    free: list[str] = []
     return SimpleNamespace(
         _functions=functions,
-        _acquire_execution_slot=lambda function, config: ("slot", None) if free() else (None, "function"),
-        _release_execution_slot=lambda slot: None,
+        _acquire_execution_slot=lambda function, config: (free[0], None) if free else (None, "function"),
+        _release_execution_slot=free.append,
     )
 
 
@@ -161,9 +162,7 @@ def test_a_call_of_a_stopped_function_does_not_wait() -> None:
 
 
 def test_a_waiting_call_gets_the_process_that_becomes_free() -> None:
-    free: list[str] = []
-    services = lambdas(lambda: bool(free))
-    services._release_execution_slot = free.append
+    services = lambdas()
     queue_calls(services, seconds=20)
 
     with ThreadPoolExecutor(1) as pool:
