@@ -288,7 +288,7 @@ def test_a_row_added_to_a_ledger_is_found_with_its_news(clean: Stored, corrupt: 
     assert verified(whole.table, now=SOON_AFTER).findings
 
 
-def test_an_account_that_the_list_leaves_out_is_left_to_the_whole_pass(clean: Stored) -> None:
+def test_an_account_that_the_list_omits_is_left_to_the_whole_pass(clean: Stored) -> None:
     """The recent pass finds accounts by the list."""
     table = marked(clean, ACCOUNT, HALF)
     whole = WholeTable()
