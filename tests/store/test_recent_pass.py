@@ -235,7 +235,7 @@ def pointing(claim: Any) -> Any:
 
 @pytest.mark.parametrize("corrupt", [lost, changed, doubled])
 def test_a_claim_is_left_to_the_whole_pass(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
-    """An entry keeps only a part of its key's digest, so no read leads from it to its claim."""
+    """An entry keeps only a part of its key's digest, too little to look up its claim."""
     whole = WholeTable()
     whole.hold(corrupt(marked(clean, ACCOUNT, HALF)))
 
