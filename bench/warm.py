@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import boto3
@@ -130,7 +130,9 @@ def main() -> None:
         grant = Grant(actor="bench", kind="promotion", credits=CREDITS, validity=12)
         append(made, ACCOUNT, grant, catalog=first_catalog(), now=NOW)
         client = TimedClient(table.client)
-        deps = replace(wiring.build(from_environment()), table=replace(table, client=client), clock=lambda: NOW)
+        deps = replace(
+            wiring.build(from_environment()), table=replace(table, client=cast("Any", client)), clock=lambda: NOW
+        )
         handler = serve((CONSUME, SHOW), deps)
         rounds: dict[str, list[tuple[Warm, float]]] = {}
         for _ in range(asked.rounds):
