@@ -37,6 +37,9 @@ NEEDS_UV := $(filter $(OWN_UV),$(UV))
 RUN := $(UV) run --locked
 export PATH := $(if $(NEEDS_UV),$(CURDIR)/.local/uv/bin:)$(PATH)
 export PYTHONPATH := layers/prepaid:.
+# Containers often forbid Python to keep bytecode. Without it, each of the hundreds of processes of a run compiles all it
+# imports. The bytecode of a module that has changed is not used.
+export PYTHONDONTWRITEBYTECODE :=
 
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
