@@ -98,7 +98,7 @@ LOOKUPS = (
     Bug(
         "a batch's transaction has room for everything",
         "has_room",
-        "return not self.claims or (used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES)",
+        "return used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES",
         "return True",
         ("store/test_batches",),
     ),
@@ -110,6 +110,13 @@ LOOKUPS = (
         ("store/test_batches",),
     ),
     Bug(
+        "the bytes of a batch's first debit are not counted",
+        "debits:add",
+        "self.size = self.size or _bytes_of_writes(self.draft.entries, self.claims.values(), salt)",
+        "self.size = self.size or 1",
+        ("store/test_batches",),
+    ),
+    Bug(
         "a batch of items that are all invalid needs no account",
         "append_each",
         "tail: Tail | None = read_tail(table, account_id)",
@@ -118,7 +125,7 @@ LOOKUPS = (
     ),
     Bug(
         "a malformed item refuses the whole batch",
-        "consumptions:_item_of",
+        "batches:_item_of",
         "except InvalidRequest as invalid:\n        return invalid",
         "except InvalidRequest:\n        raise",
         ("functions/test_batches",),

@@ -19,11 +19,15 @@ PAGES_PER_PLACE = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyResult:
-    """read, found: rows and findings of this run. finished: whether no pass is left to continue."""
+    """read, found: rows and findings of this run. finished: whether no pass is left to continue.
+
+    behind: the time since the oldest unfinished pass began; zero if none is left.
+    """
 
     read: int
     found: int
     finished: bool
+    behind: timedelta = timedelta(0)
 
 
 def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> VerifyResult:
@@ -37,6 +41,7 @@ def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> Ve
         read=sum(result.read for result in results),
         found=sum(result.found for result in results),
         finished=all(result.finished for result in results),
+        behind=max(result.behind for result in results),
     )
 
 
@@ -49,12 +54,12 @@ def _run_recent(context: VerifyContext, has_time: Callable[[], bool]) -> VerifyR
     if recent.done and _is_due(recent, RECENT_EVERY, context.now()):
         recent = RecentPass(started_at=context.now())
     return _run(
+        context,
         recent,
         partial(advance_recent, context, recent),
         lambda: pack_recent(recent),
         lambda place: save_pass(context.piece(), place, keys.RECENT_VERIFICATION),
         has_time=has_time,
-        max_place_bytes=context.max_place_bytes,
     )
 
 
@@ -73,12 +78,12 @@ def _run_whole(context: VerifyContext, has_time: Callable[[], bool]) -> VerifyRe
                 save_pass(context.piece(), pack_recent(first), keys.RECENT_VERIFICATION)
 
     return _run(
+        context,
         whole,
         read_page,
         lambda: pack(whole),
         lambda place: save_pass(context.piece(), place),
         has_time=has_time,
-        max_place_bytes=context.max_place_bytes,
     )
 
 
@@ -88,19 +93,20 @@ def _is_due(last: Pass, every: timedelta, now: datetime) -> bool:
 
 
 def _run(
+    context: VerifyContext,
     running: Pass,
     read_page: Callable[[], None],
     packed: Callable[[], bytes],
     keep: Callable[[bytes], None],
     *,
     has_time: Callable[[], bool],
-    max_place_bytes: int,
 ) -> VerifyResult:
     """Continue a pass that isn't done."""
     read, found = running.read, running.found
     if not running.done:
-        read_pages(running, read_page, packed, keep, has_time=has_time, max_place_bytes=max_place_bytes)
-    return VerifyResult(read=running.read - read, found=running.found - found, finished=running.done)
+        read_pages(running, read_page, packed, keep, has_time=has_time, max_place_bytes=context.max_place_bytes)
+    behind = timedelta(0) if running.done else context.now() - running.started_at
+    return VerifyResult(read=running.read - read, found=running.found - found, finished=running.done, behind=behind)
 
 
 def read_pages(
