@@ -6,6 +6,7 @@ moto isn't safe under threads and ignores limits and tokens of transactions: tes
 import copy
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -83,7 +84,7 @@ def _query(table: MotoTable, hash_key: DynamoType, *args: Any, **named: Any) -> 
     if args[INDEX_NAME]:
         return MOTO_QUERY(table, hash_key, *args, **named)
     partition = copy.copy(table)
-    partition.items = {hash_key: table.items[hash_key]} if hash_key in table.items else {}
+    partition.items = defaultdict(dict, {hash_key: table.items[hash_key]} if hash_key in table.items else {})
     return MOTO_QUERY(partition, hash_key, *args, **named)
 
 
