@@ -37,6 +37,9 @@ NEEDS_UV := $(filter $(OWN_UV),$(UV))
 RUN := $(UV) run --locked
 export PATH := $(if $(NEEDS_UV),$(CURDIR)/.local/uv/bin:)$(PATH)
 export PYTHONPATH := layers/prepaid:.
+# Containers often forbid Python to keep bytecode. Without it, each of the hundreds of processes of a run compiles all it
+# imports. The bytecode of a module that has changed is not used.
+export PYTHONDONTWRITEBYTECODE :=
 
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
@@ -68,9 +71,9 @@ test: $(NEEDS_UV) ## Run all tests, fast ones first, the deployed local stack la
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
 unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; about two minutes
-# A file's tests stay in one worker, so that its fixtures are made once. In the order of the folders, the longest test
-# isn't the last.
-	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(UNIT)
+# Each worker begins with half of the tests, in their order, so that most files' fixtures are made once; one that has
+# finished takes tests from the other.
+	$(RUN) pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_ARGS) $(UNIT)
 
 fault-matrix: $(NEEDS_UV) ## Test every call of every route and schedule with every fault, and all pairs for consume and the webhook; prints counts
 	$(RUN) python -m tests.simulation.matrix
