@@ -197,12 +197,15 @@ def test_a_grant_that_comes_first_is_no_quick_rival() -> None:
     driver = crowded(Table(client=client, name=NAME, deadline=NO_DEADLINE))
     other = replace(driver, crowds=Crowds())
 
-    def happens() -> None:
+    def looks_for_older_rows() -> None:
+        client.meanwhile = reads_rows
+
+    def reads_rows() -> None:
         client.meanwhile = list
         waits(driver, "theirs")
         other.grant(5)
 
-    client.meanwhile = happens
+    client.meanwhile = looks_for_older_rows
 
     driver.debit(2, key="ours")
 
