@@ -87,18 +87,18 @@ def record_published(
     transact(table, writes | {f"feed {row.what}": {"Item": feed_item(row, at)} for row in rows})
 
 
-def read_warned_until(table: Table) -> datetime | None:
-    """Up to when warnings of expiry are published; None before the first run. Raises Busy."""
-    item = get(table, keys.WARNINGS)
-    return instant(int(item["until"]["N"])) if item else None
+def read_healed_up_to(table: Table) -> str:
+    """The account after which the search for unpublished entries continues; "" is the start. Raises Busy."""
+    item = get(table, keys.HEALING)
+    return item["after"]["S"] if item else ""
 
 
-def save_warned_until(table: Table, until: datetime) -> None:
-    """Store up to when warnings are published. Raises Busy.
+def save_healed_up_to(table: Table, account_id: str) -> None:
+    """Store the account after which the search continues. Raises Busy.
 
-    Unconditional: when two runs happen at once, the earlier time repeats some reads.
+    Unconditional: when two searches run at once, either one looked at all accounts before its place.
     """
-    put(table, {"Item": {**keys.WARNINGS, "until": {"N": str(milliseconds(until))}}})
+    put(table, {"Item": {**keys.HEALING, "after": {"S": account_id}}})
 
 
 def is_alert_published(table: Table, account_id: str, event_id: str) -> bool:

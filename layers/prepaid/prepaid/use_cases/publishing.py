@@ -30,9 +30,11 @@ from prepaid.store.publishing import (
     feed_row_of_entry,
     is_alert_published,
     read_cursor,
+    read_healed_up_to,
     read_start,
     record_alert,
     record_published,
+    save_healed_up_to,
 )
 from prepaid.store.purchases import read_purchase
 
@@ -111,14 +113,21 @@ def publish_changes(context: PublishContext, changed: Iterable[tuple[str, str]])
 
 
 def publish_missing(context: PublishContext) -> Published:
-    """Publish the entries that no change named: of every account that has entries after its cursor. Raises Busy."""
-    published, last = Published(), ""
+    """Publish the entries that no change named: of every account that has entries after its cursor, in their order.
+
+    A run out of time stores its place, where the next one continues. Raises Busy.
+    """
+    published, first = Published(), read_healed_up_to(context.piece())
+    last = first
     with while_there_is_time(published):
         while account_ids := read_account_ids(context.piece(), after=last, limit=PAGE_ACCOUNTS):
             for account_id in behind(context.piece(), account_ids):
                 attempt(context, published, account_id, partial(_publish_account, context, published, account_id))
-            require_time(context)
             last = account_ids[-1]
+            require_time(context)
+        last = ""
+    if last != first:
+        save_healed_up_to(context.piece(), last)
     return published
 
 
@@ -137,8 +146,8 @@ def require_time(context: PublishContext) -> None:
         raise OutOfTime
 
 
-def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], None]) -> None:
-    """Count a failure of `publish`, which is of one account alone. Raises OutOfTime."""
+def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], None]) -> bool:
+    """Whether `publish`, which is of one account alone, succeeds. Counts a failure. Raises OutOfTime."""
     try:
         publish()
     except OutOfTime:
@@ -146,6 +155,8 @@ def attempt(context: PublishContext, published: Published, account_id: str, publ
     except Exception as error:  # noqa: BLE001 - one account that can't be published must not hold up the others
         context.on_failure(account_id, error)
         published.failed += 1
+        return False
+    return True
 
 
 def _publish_account(context: PublishContext, published: Published, account_id: str) -> None:
