@@ -66,6 +66,11 @@ def check_table(
     CloudFormation would accept it, and the functions would go on with another ledger, or with an empty one.
     """
     wanted, stream = parameters["ExistingTable"], parameters["ExistingTableStream"]
+    if change and parameters["Canary"] == "true":
+        raise SettingsError(
+            "set Canary=false for this deployment: for its five minutes, old versions would write to the old table and "
+            "new ones to the other, and the alarms of the stopped functions would take it back"
+        )
     if stream and not stream.startswith(f"{wanted}/stream/"):
         raise SettingsError(f"ExistingTableStream isn't a stream of ExistingTable: {stream}")
     try:

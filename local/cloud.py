@@ -15,7 +15,7 @@ from local.tools import environment_of, keep_newest, python_of
 REGION = "us-east-1"
 READY_SECONDS = 60
 LAYERS = STATE / "layers"
-FUNCTION_PROCESSES = Path(__file__).with_name("function_processes.py")
+ADAPTED = Path(__file__).with_name("adapted_ministack.py")
 # Of all functions together. A process takes 50 MB of memory.
 CALLS_AT_ONCE = 16
 
@@ -75,7 +75,7 @@ def _command() -> list[str]:
     # their own layer; only the emulator gets the path of its own packages.
     site = next((environment_of("ministack") / "lib").glob("python3*")) / "site-packages"
     # -P: without it, the modules of this folder could be taken for packages of the same name.
-    return [str(python_of("runtime")), "-P", str(FUNCTION_PROCESSES), str(site), str(LAYERS)]
+    return [str(python_of("runtime")), "-P", str(ADAPTED), str(site), str(LAYERS)]
 
 
 def _environment(port: int, scratch: Path) -> dict[str, str]:

@@ -10,7 +10,6 @@ from prepaid.settings import from_environment
 
 ROUTES = (
     consumptions.CONSUME,
-    consumptions.BATCH,
     consumptions.SHOW,
     consumptions.FIND,
 )
@@ -18,9 +17,9 @@ ROUTES = (
 
 def more_routes() -> tuple[Route, ...]:
     """The routes that the first request for one of them loads."""
-    from prepaid.api import holds, reversals  # noqa: PLC0415 - a debit doesn't need them
+    from prepaid.api import batches, holds, reversals  # noqa: PLC0415 - a debit doesn't need them
 
-    return (reversals.REVERSE, holds.PLACE, holds.SHOW, holds.CAPTURE, holds.RELEASE)
+    return (batches.BATCH, reversals.REVERSE, holds.PLACE, holds.SHOW, holds.CAPTURE, holds.RELEASE)
 
 
 def make_handler(deps: Deps) -> LambdaHandler:

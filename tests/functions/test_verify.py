@@ -331,3 +331,6 @@ def test_a_refund_follows_from_what_was_kept_of_its_purchase(
     others = [key for key in service.stored() if key[0] == "ACCOUNT#acme" and key[1] > "ENTRY$"]
     new = len(entry_items(service.stored())) - entries
     assert (answer["found"], answer["read"]) == (0, 1 + new + len(others))
+    # Nothing looked wrong, so the account is marked: a day later, only the list is read.
+    clock.now += DAY
+    assert verify() == {"read": 1, "found": 0, "finished": True}

@@ -198,10 +198,13 @@ def on_table(table: str, status: str = "UPDATE_COMPLETE") -> DescribedAws:
     return DescribedAws({"DescribeStacks": {"Stacks": [facts]}})
 
 
-def deploy_on(aws: DescribedAws, table: str, *, change: bool = False, stream: str | None = None) -> None:
+def deploy_on(
+    aws: DescribedAws, table: str, *, change: bool = False, stream: str | None = None, canary: str = "false"
+) -> None:
     """What `make deploy` checks before it deploys with this ExistingTable."""
     its_stream = f"{table}/stream/2026-11-27T09:00:00.000" if table else ""
-    parameters = {"ExistingTable": table, "ExistingTableStream": its_stream if stream is None else stream}
+    named = {"ExistingTable": table, "ExistingTableStream": its_stream if stream is None else stream}
+    parameters = {**named, "Canary": canary}
     check_table(aws.client("cloudformation"), "prepaid", parameters, change=change)
 
 
@@ -231,6 +234,14 @@ def test_another_table_is_refused_unless_it_is_on_purpose(used: str, named: str,
         deploy_on(on_table(used), named)
 
     deploy_on(on_table(used), named, change=True)
+
+
+def test_two_versions_never_write_to_two_tables() -> None:
+    """A canary would: for five minutes, callers of the old versions charge one table, those of the new another."""
+    with pytest.raises(SettingsError, match="set Canary=false for this deployment"):
+        deploy_on(on_table(OWN), RESTORED, change=True, canary="true")
+
+    deploy_on(on_table(KEPT), KEPT, canary="true")
 
 
 @pytest.mark.parametrize("table", [OWN, KEPT])

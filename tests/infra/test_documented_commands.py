@@ -10,19 +10,15 @@ import shlex
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import botocore.session
-import jmespath  # type: ignore[import-untyped]
 import pytest
 from botocore import xform_name
-from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.validate import ParamValidator
 
 from local.processes import ROOT
+from tests.support.aws_commands import GLOBAL_OPTIONS, aws, blocks, operations, options, parameters
 from tests.support.documents import DOCUMENTS
 
 # Both are the CLI's own and call several operations. Their options, as `aws … help` lists them.
@@ -30,7 +26,6 @@ OWN_COMMANDS = {
     ("cloudformation", "deploy"): {"template-file", "stack-name", "capabilities", "parameter-overrides", "tags"},
     ("logs", "tail"): {"since", "follow", "format", "filter-pattern"},
 }
-GLOBAL_OPTIONS = {"output", "query", "region", "profile", "cli-read-timeout", "cli-binary-format"}
 # What a reader puts in, where a document leaves it to the reader.
 READERS = {
     "POOL": "us-east-1_pool",
@@ -38,7 +33,6 @@ READERS = {
     "CLIENT_ID": "client1",
     "CLIENT_SECRET": "secret",
     "TOKEN_URL": "https://token.example.com",
-    "OLD_PEPPER": "PepperSecret-1",
     "API": "https://api.example.com",
     "ADMIN": "token",
     "EVENT_BUS_NAME": "prepaid",
@@ -66,24 +60,6 @@ elif "--query" in line:
 type Command = tuple[str, ...]
 
 
-@cache
-def aws() -> botocore.session.Session:
-    """One for all, because it keeps what it has read of AWS's services."""
-    return botocore.session.get_session()
-
-
-@cache
-def service_model(name: str) -> ServiceModel:
-    """What AWS describes of a service."""
-    return aws().get_service_model(name)
-
-
-def blocks(document: Path) -> list[str]:
-    """The shell blocks of a document."""
-    text = document.read_text("utf-8")
-    return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
 def in_text(document: Path) -> Iterator[Command]:
     """The commands between backticks, and those of indented blocks."""
     text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
@@ -109,60 +85,6 @@ def run(document: Path, folder: Path) -> list[Command]:
     return [tuple(line[1:]) for line in lines if line[0] == "aws"]
 
 
-def options(words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The values of each option, and the words before the first one."""
-    given: dict[str, list[str]] = {}
-    alone: list[str] = []
-    current = alone
-    for word in words:
-        if word.startswith("--"):
-            current = given.setdefault(word.removeprefix("--"), [])
-        else:
-            current.append(word)
-    return given, alone
-
-
-def value(shape: Shape, words: list[str]) -> Any:
-    """An option's value, as the CLI reads it: JSON, shorthand, or words."""
-    kind = shape.type_name
-    if kind in {"structure", "map", "list"} and words[0].startswith(("{", "[")):
-        return json.loads(words[0])
-    if kind == "list":
-        return [value(shape.member, [word]) for word in words]  # type: ignore[attr-defined]
-    if kind == "structure":
-        pairs = (pair.partition("=") for pair in words[0].split(","))
-        return {name: value(shape.members[name], [text]) for name, _, text in pairs}  # type: ignore[attr-defined]
-    if kind == "boolean":
-        return {"true": True, "false": False}[words[0]] if words else True
-    if kind in {"integer", "long"}:
-        return int(words[0])
-    return words[0]
-
-
-def parameters(operation: OperationModel, words: Sequence[str]) -> dict[str, Any]:
-    """The operation's parameters. Raises AssertionError for an option that neither it nor the CLI has."""
-    members = operation.input_shape.members if operation.input_shape else {}
-    known = {xform_name(name, "-"): (name, shape) for name, shape in members.items()}
-    known |= {f"no-{option}": named for option, named in known.items() if named[1].type_name == "boolean"}
-    given, alone = options(words)
-    # The file for a response that is a stream: the last word, after any option.
-    if operation.get_streaming_output() is not None:
-        last = list(given)[-1] if given else None
-        outfile = (given[last] if last else alone).pop()
-        assert "/" in outfile or "." in outfile, f"no file for the response: {words}"
-    assert alone == [], words
-    read: dict[str, Any] = {}
-    for option, texts in given.items():
-        if option == "query":
-            jmespath.compile(texts[0])
-        if option not in known:
-            assert option in GLOBAL_OPTIONS, f"{operation.name} has no --{option}"
-            continue
-        name, shape = known[option]
-        read[name] = value(shape, texts)
-    return read
-
-
 def wrong(command: Command) -> str:
     """What AWS's own description of the operation says against a command; nothing for a mention without options."""
     service, name, *words = command
@@ -171,11 +93,9 @@ def wrong(command: Command) -> str:
     if name == "wait":
         waiters = {xform_name(waiter, "-") for waiter in aws().get_waiter_model(service).waiter_names}
         return "" if words[0] in waiters else f"no waiter {words[0]}"
-    model = service_model(service)
-    operations = {xform_name(operation, "-"): operation for operation in model.operation_names}
-    if name not in operations:
+    if name not in operations(service):
         return f"{service} has no {name}"
-    operation = model.operation_model(operations[name])
+    operation = operations(service)[name]
     if not words or operation.input_shape is None:
         return ""
     report = ParamValidator().validate(parameters(operation, words), operation.input_shape)

@@ -30,7 +30,7 @@ HEAVY = [
 LATER = {
     "accounts": {"catalogs", "events", "grants"},
     "balance_query": {"events", "histories", "quotes", "statements", "usages"},
-    "consume": {"holds", "reversals"},
+    "consume": {"batches", "holds", "reversals"},
 }
 # By function: modules in sys.modules once its file is loaded. A bare boto3 with a client of DynamoDB has 395.
 MODULES = {

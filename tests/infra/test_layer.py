@@ -1,4 +1,4 @@
-"""The layer: its build leaves out only those operations of botocore that no code calls."""
+"""The layer: its build leaves out only what no code calls."""
 
 import ast
 import gzip
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import botocore
 from botocore import xform_name
+
+from local.build import built
+from local.processes import STATE
 
 LAYER = Path(__file__).parents[2] / "layers" / "prepaid"
 MODEL = Path("dynamodb", "2012-08-10", "service-2.json.gz")
@@ -53,3 +56,19 @@ def test_a_kept_operation_keeps_its_shapes(tmp_path: Path) -> None:
     assert {"GetItemInput", "GetItemOutput", "AttributeValue", "ResourceNotFoundException"} <= set(trimmed["shapes"])
     assert "PutItemInput" not in trimmed["shapes"]
     assert '"documentation": "' not in json.dumps(trimmed)
+
+
+def test_the_layers_boto3_opens_every_client_without_s3() -> None:
+    site = built(STATE / "log" / "layer" / "build.log") / "PrepaidLayer" / "python"
+    code = f"""
+import sys
+sys.path[:0] = [{str(site)!r}]
+import boto3
+for service in {sorted(kept())}:
+    boto3.client(service, region_name="us-east-1")
+print(boto3.__file__, "multiprocessing" in sys.modules)
+"""
+
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True, text=True)
+
+    assert done.stdout.split() == [str(site / "boto3" / "__init__.py"), "False"]

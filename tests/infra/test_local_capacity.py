@@ -17,8 +17,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from local.adapted_ministack import FUNCTION_PROCESSES, queue_calls, unpacked
 from local.cloud import CALLS_AT_ONCE, LAYERS, REGION, Cloud, emulator
-from local.function_processes import FUNCTION_PROCESSES, queue_calls, unpacked
 
 FUNCTIONS = 6
 LAYER_FILES = 500
@@ -133,27 +133,41 @@ def test_a_cloud_in_use_ends_in_seconds_and_leaves_nothing() -> None:
     assert not scratch.exists()
 
 
-def test_a_call_that_waited_too_long_is_throttled() -> None:
-    lambdas = SimpleNamespace(
-        _acquire_execution_slot=lambda function, config: (None, "function"), _release_execution_slot=lambda slot: None
+def lambdas(**functions: Any) -> SimpleNamespace:
+    """MiniStack's functions. No process is free before one is given back."""
+    free: list[str] = []
+    return SimpleNamespace(
+        _functions=functions,
+        _acquire_execution_slot=lambda function, config: (free[0], None) if free else (None, "function"),
+        _release_execution_slot=free.append,
     )
 
-    queue_calls(lambdas, seconds=0.05)
 
-    assert lambdas._acquire_execution_slot({}, {}) == (None, "function")
+def test_a_call_that_waited_too_long_is_throttled() -> None:
+    services = lambdas()
+
+    queue_calls(services, seconds=0.05)
+
+    assert services._acquire_execution_slot({}, {}) == (None, "function")
+
+
+def test_a_call_of_a_stopped_function_does_not_wait() -> None:
+    services = lambdas(stopped={"concurrency": 0})
+    queue_calls(services, seconds=60)
+    began = time.monotonic()
+
+    # A version's own record, behind an alias.
+    assert services._acquire_execution_slot({}, {"FunctionName": "stopped"}) == (None, "function")
+    assert time.monotonic() - began < 30
 
 
 def test_a_waiting_call_gets_the_process_that_becomes_free() -> None:
-    free = [False]
-    lambdas = SimpleNamespace(
-        _acquire_execution_slot=lambda function, config: ("slot", None) if free[0] else (None, "function"),
-        _release_execution_slot=lambda slot: free.__setitem__(0, True),
-    )
-    queue_calls(lambdas, seconds=20)
+    services = lambdas()
+    queue_calls(services, seconds=20)
 
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(lambdas._acquire_execution_slot, {}, {})
-        lambdas._release_execution_slot("slot")
+        waiting = pool.submit(services._acquire_execution_slot, {}, {})
+        services._release_execution_slot("slot")
 
         assert waiting.result(5) == ("slot", None)
 

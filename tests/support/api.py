@@ -9,6 +9,7 @@ from uuid import uuid4
 from prepaid.api import (
     accounts,
     balances,
+    batches,
     catalogs,
     consumptions,
     erasures,
@@ -31,7 +32,7 @@ from tests.support.contract import check_answer, check_headers, scope_of
 from tests.support.gateway_events import ADMIN, ANYBODY, BUYER, Claims, compact
 
 CONSUME = consumptions.CONSUME.key
-BATCH = consumptions.BATCH.key
+BATCH = batches.BATCH.key
 CONSUMPTION = consumptions.SHOW.key
 FIND_CONSUMPTION = consumptions.FIND.key
 PLACE_HOLD = holds.PLACE.key

@@ -118,7 +118,7 @@ LOOKUPS = (
     ),
     Bug(
         "a malformed item refuses the whole batch",
-        "consumptions:_item_of",
+        "batches:_item_of",
         "except InvalidRequest as invalid:\n        return invalid",
         "except InvalidRequest:\n        raise",
         ("functions/test_batches",),

@@ -1,12 +1,11 @@
 """/v1/accounts/{account}/consumptions: spending credits, and finding out whether they were spent."""
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, TypedDict
 
-from pydantic import Field, SkipValidation, StringConstraints
+from pydantic import Field
 
 from prepaid.api.entries import BalanceAfter, DrawAnswer, balance_after, draw_answer
-from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, Text, body_of, part_of, spelled
-from prepaid.api.http.problems import problem_response
+from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, Text, body_of
 from prepaid.api.http.requests import (
     IDEMPOTENCY_KEY,
     Request,
@@ -31,17 +30,15 @@ from prepaid.api.http.routes import (
 from prepaid.api.http.times import Time
 from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Entry
-from prepaid.core.errors import ConsumptionNotFound, InvalidRequest, Refused
+from prepaid.core.errors import ConsumptionNotFound, InvalidRequest
 from prepaid.core.ids import consumption_id, consumption_number
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
-from prepaid.store.debits import Keyed, Outcome, append_debit, append_each
+from prepaid.store.debits import append_debit
 from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import find_by_key, find_entry, read_tail
 
 LOOK_UP_SCOPES = ("prepaid/consume", "prepaid/read")
-# This many items fit in one transaction, with the expiries, lapses and renewal before them.
-MAX_ITEMS = 40
 KEY_SENTENCE = "must be 1 to 255 visible ASCII characters"
 
 
@@ -53,18 +50,6 @@ class ConsumptionRequest(Body):
     description: Text | None = None
     customer: Text | None = None
     reference: Text | None = None
-
-
-class BatchItem(ConsumptionRequest):
-    """A consumption with its own idempotency key."""
-
-    idempotency_key: Annotated[str, StringConstraints(pattern=f"^{IDEMPOTENCY_KEY.pattern}$"), spelled(KEY_SENTENCE)]
-
-
-class BatchRequest(Body):
-    """Consumptions of the account, carried out in turn. An item that is invalid is refused alone."""
-
-    items: Annotated[list[SkipValidation[BatchItem]], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 class ConsumptionAnswer(TypedDict):
@@ -81,42 +66,6 @@ class ConsumptionAnswer(TypedDict):
     created_at: Time
 
 
-class ConsumedItem(ConsumptionAnswer):
-    """An item that took effect. replayed: whether it had done so in an earlier request, or earlier in this one."""
-
-    status: Literal[201]
-    replayed: bool
-
-
-class FieldError(TypedDict):
-    """An invalid field of an item."""
-
-    field: str
-    message: str
-
-
-class RefusedItem(TypedDict):
-    """An item that was refused: the problem that the same consumption gets alone."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    errors: NotRequired[list[FieldError]]
-    needed: NotRequired[int]
-    available: NotRequired[int]
-    quota_remaining: NotRequired[int]
-    renews_at: NotRequired[Time | None]
-    suggested_pack: NotRequired[str | None]
-
-
-class BatchAnswer(TypedDict):
-    """A result for each item, in order."""
-
-    results: list[ConsumedItem | RefusedItem]
-
-
 def consume(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/consumptions: spend, all or nothing, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
@@ -124,7 +73,7 @@ def consume(request: Request, deps: Deps) -> Response:
     appended = append_debit(
         deps.table,
         account_id,
-        _debit(body, caller_of(request).name),
+        debit_of(body, caller_of(request).name),
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
@@ -134,42 +83,8 @@ def consume(request: Request, deps: Deps) -> Response:
     return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
 
 
-def consume_each(request: Request, deps: Deps) -> Response:
-    """POST /v1/accounts/{account}/consumptions/batch: spend item by item, each once per its key."""
-    account_id, actor = account_of(request), caller_of(request).name
-    items = [_item_of(raw) for raw in body_of(request, BatchRequest).items]
-    asked = [Keyed(item.idempotency_key, _debit(item, actor)) for item in items if isinstance(item, BatchItem)]
-    outcomes = iter(
-        append_each(
-            deps.table,
-            account_id,
-            asked,
-            catalog=deps.catalog(deps.table),
-            now=request.now,
-            salt=deps.random_bytes(SALT_BYTES),
-            crowds=deps.crowds,
-        )
-    )
-    results = [_result(next(outcomes) if isinstance(item, BatchItem) else item) for item in items]
-    body: BatchAnswer = {"results": results}
-    return Response(status=200, body=body)
-
-
-def _item_of(raw: Any) -> BatchItem | InvalidRequest:
-    try:
-        return part_of(raw, BatchItem, "item")
-    except InvalidRequest as invalid:
-        return invalid
-
-
-def _result(outcome: Outcome) -> ConsumedItem | RefusedItem:
-    if isinstance(outcome, Refused):
-        refused: RefusedItem = problem_response(outcome).body
-        return refused
-    return {"status": 201, "replayed": outcome.replayed, **consumption_answer(outcome.entries[-1])}
-
-
-def _debit(body: ConsumptionRequest, actor: str) -> Debit:
+def debit_of(body: ConsumptionRequest, actor: str) -> Debit:
+    """The debit that a caller asks for."""
     return Debit(
         actor=actor,
         feature=body.feature,
@@ -242,18 +157,6 @@ CONSUME = Route(
         422: ("invalid_request", "feature_retired"),
     },
     function=consume,
-)
-BATCH = Route(
-    method="POST",
-    path="/v1/accounts/{account}/consumptions/batch",
-    operation_id="consumeBatch",
-    summary="Spend credits for many items in turn, each with its own key and its own result",
-    scopes=("prepaid/consume",),
-    parameters=(ACCOUNT,),
-    body=BatchRequest,
-    answers={200: Answer(BatchAnswer)},
-    refusals={400: ("malformed_body",), **NO_ACCOUNT, **BODY_REFUSALS},
-    function=consume_each,
 )
 SHOW = Route(
     method="GET",

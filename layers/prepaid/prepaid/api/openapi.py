@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from prepaid.api import (
     accounts,
     balances,
+    batches,
     catalogs,
     consumptions,
     erasures,
@@ -37,6 +38,7 @@ REF = "#/components/schemas/{model}"
 INTEGER = {"type": "integer"}
 FAMILIES = (
     consumptions,
+    batches,
     holds,
     reversals,
     balances,

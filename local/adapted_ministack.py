@@ -1,16 +1,19 @@
-"""Runs MiniStack with few function processes, which share one unpacked copy of each layer.
+"""Runs MiniStack with few function processes, which share one unpacked copy of each layer, and with AWS's names.
 
 MiniStack starts a process for every concurrent call, and each process unpacks the layer's 4,000 files. Its settings
 limit how many calls run at once and how long idle processes live (see `cloud.py`), but beyond the limit it refuses a
-call at once, and no setting lets processes share files. So this program replaces four functions of it:
+call at once, and no setting lets processes share files. So this program replaces six functions of it:
 
 - a call without a free process waits for one before it is refused as throttled, and one function can't take all;
 - a new process ends the longest idle one when there are too many;
-- a process gets the folder of an unpacked layer instead of the layer.
+- a process gets the folder of an unpacked layer instead of the layer;
+- a resource gets a name that differs from stack to stack: MiniStack derives it from the stack's name, so a stack that
+  is created again would overwrite the table and the secrets that the deleted one left;
+- a generated secret has no punctuation if the template excludes it.
 
 Waiting can't deadlock, because no function of this service invokes another.
 
-`python -P function_processes.py SITE-PACKAGES LAYERS`: the folders of MiniStack's packages and of unpacked layers. It
+`python -P adapted_ministack.py SITE-PACKAGES LAYERS`: the folders of MiniStack's packages and of unpacked layers. It
 runs under the functions' Python and imports nothing of this project.
 tests/infra/test_local_capacity.py fails if a new MiniStack defeats it.
 """
@@ -22,17 +25,21 @@ import importlib
 import io
 import os
 import runpy
+import string
 import sys
 import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 FUNCTION_PROCESSES = 4
 # Less than the 30 s that API Gateway waits, so that a call that runs was not given up.
 QUEUE_SECONDS = 20.0
+# Of the hash at the end of a generated name.
+NAME_SUFFIX = 13
 
 
 def queue_calls(services: Any, *, seconds: float) -> None:
@@ -41,12 +48,14 @@ def queue_calls(services: Any, *, seconds: float) -> None:
     freed = threading.Condition()
 
     def acquire(function: dict[str, Any], config: dict[str, Any]) -> Any:
-        reserved = function.get("concurrency")
+        # It limits all versions together; a version's own record doesn't have it.
+        reserved = services._functions.get(config.get("FunctionName"), function).get("concurrency")
         bounded = {**function, "concurrency": FUNCTION_PROCESSES if reserved is None else reserved}
         deadline = time.monotonic() + seconds
         with freed:
             while (claimed := claim(bounded, config))[0] is None:
-                if not freed.wait(deadline - time.monotonic()):
+                # A function without any concurrency was stopped on purpose.
+                if reserved == 0 or not freed.wait(deadline - time.monotonic()):
                     break
             return claimed
 
@@ -113,15 +122,46 @@ def unpacked(layer: bytes, kept: Path) -> Path:
     return folder
 
 
+def name_by_stack(provisioners: Any, stacks: Mapping[str, Any]) -> None:
+    """Let a generated name end with a hash of the stack's id: the same in each update, another in each stack."""
+    generate = provisioners._physical_name
+
+    def name(stack_name: str, logical_id: str, **form: Any) -> str:
+        generated = str(generate(stack_name, logical_id, **form))
+        if stack_name not in stacks:
+            return generated
+        digest = hashlib.sha256(f"{stacks[stack_name]['StackId']} {generated}".encode()).hexdigest()[:NAME_SUFFIX]
+        return generated[:-NAME_SUFFIX] + (digest if form.get("lowercase") else digest.upper())
+
+    provisioners._physical_name = name
+
+
+def exclude_punctuation(provisioners: Any) -> None:
+    """Generate secrets without punctuation where the template excludes it: one with a brace in front would be JSON."""
+    generate = provisioners._sm_secret_string
+
+    def secret_string(props: dict[str, Any]) -> Any:
+        wanted = props.get("GenerateSecretString") or {}
+        if wanted.get("ExcludePunctuation"):
+            excluded = wanted.get("ExcludeCharacters", "") + string.punctuation
+            props = {**props, "GenerateSecretString": {**wanted, "ExcludeCharacters": excluded}}
+        return generate(props)
+
+    provisioners._sm_secret_string = secret_string
+
+
 def main(site: str, kept: str) -> None:
     """Run MiniStack with these changes until a signal ends it."""
     # At the end, so that MiniStack's packages can't replace the standard library's. Functions get none of them.
     sys.path.append(site)
     services = importlib.import_module("ministack.services.lambda_svc")
     runtime = importlib.import_module("ministack.core.lambda_runtime")
+    formation = importlib.import_module("ministack.services.cloudformation")
     queue_calls(services, seconds=QUEUE_SECONDS)
     bound_processes(services, runtime)
     share_layers(services, runtime, Path(kept))
+    name_by_stack(formation.provisioners, formation._stacks)
+    exclude_punctuation(formation.provisioners)
     runpy.run_module("ministack", run_name="__main__")
 
 
