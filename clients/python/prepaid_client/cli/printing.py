@@ -45,6 +45,8 @@ def print_table(rows: Iterable[Sequence[object]], *headings: str) -> None:
     for row in listed:
         table.add_row(*(Text(shown(value)) for value in row))
     console().print(table)
+    if not listed:
+        print_text_line("(none)")
 
 
 def print_facts(*facts: tuple[str, object]) -> None:
