@@ -208,3 +208,26 @@ def test_accounts_beyond_one_run_have_their_turn_in_the_next() -> None:
 
     assert [run and run.finished for run in runs] == [False, False, True, False]
     world.check(*accounts)
+
+
+def test_an_account_that_failed_has_its_turn_before_a_run_succeeds() -> None:
+    """It fails in a run without time for the rest. The next one gets to the last account, and returns to it."""
+    accounts = tuple(f"shop-{number:03d}" for number in range(PAGE_ACCOUNTS + 20))
+    world = World()
+    for account in accounts:
+        world.driver.open(account)
+
+    def refuse(call: str) -> None:
+        if call == "send":
+            raise Refused
+
+    world.before = refuse
+    first = world.run(publish_missing, looks(PAGE_ACCOUNTS))
+    world.before = nothing
+    second = world.run(publish_missing, always)
+
+    assert first
+    assert second
+    assert (first.failed, first.finished) == (PAGE_ACCOUNTS, False)
+    assert (second.failed, second.finished) == (0, True)
+    world.check(*accounts)

@@ -146,15 +146,22 @@ EVENTS = (
     Bug(
         "a search for missing entries never gets past a run's accounts",
         "publish_missing",
-        "first = Published(), read_healed_up_to(context.piece())",
-        'first = Published(), ""',
+        "first = Published(), read_search(context.piece())",
+        "first = Published(), SearchPlace()",
+        ("simulation/test_warnings",),
+    ),
+    Bug(
+        "a search for missing entries never returns to what failed",
+        "publish_missing",
+        "place.failed_after is None or published.failed",
+        "True",
         ("simulation/test_warnings",),
     ),
     Bug(
         "a search for missing entries never begins again",
         "publish_missing",
-        'require_time(context) last = ""',
-        "require_time(context)",
+        "place = SearchPlace() break",
+        "break",
         ("simulation/test_warnings",),
     ),
     Bug(

@@ -53,7 +53,7 @@ def wrong_in_publishing(item: Item, lookup: RowLookup) -> Iterator[str]:
     if item["SK"] == keys.WARNINGS["SK"]:
         yield from _wrong_in_warnings(item, lookup)
     elif item["SK"] == keys.HEALING["SK"]:
-        if not fits(item, {"after": "S"}):
+        if not fits(item, {"after": "S"}, {"failed_after": "S"}):
             yield "attributes"
     elif item["SK"] != keys.PUBLISHING["SK"] or not fits(item, {"since": "N"}):
         yield "attributes"
