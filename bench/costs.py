@@ -31,6 +31,7 @@ from prepaid.store.publishing import cursor_item, feed_item, feed_row_of_entry
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs/costs.md"
 MILLION, GIGABYTE = 1_000_000, 10**9
+CENT = 0.01
 MONTH_HOURS, MONTH_DAYS = 730, 30.4
 
 # Dollars in us-east-1, as listed in 2026-11, by the page of AWS that lists them. The pages have the other regions too.
@@ -67,6 +68,9 @@ PRICE_LISTS = {
     "https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer": {"data to the internet, a GB": 0.09},
 }
 PRICES = {name: price for prices in PRICE_LISTS.values() for name, price in prices.items()}
+
+# What CloudWatch gives each account for nothing, whatever its age.
+FREE_TIER = {"alarm, a month": 10, "metric, a month": 10, "dashboard, a month": 3}
 
 # What only a real stack tells: correct these by your own bill. tests/infra/test_costs.py holds the sizes of log lines.
 ASSUMED = {
@@ -195,6 +199,17 @@ def idle(template: Mapping[str, Any]) -> list[Cost]:
         _each(len(JOB_METRICS), "metrics that the jobs publish in each run", "metric, a month"),
         Cost(f"{counts['AWS::Scheduler']} schedules, {runs:,} short runs", jobs),
     ]
+
+
+def free_of_idle(template: Mapping[str, Any]) -> float:
+    """The dollars that CloudWatch's free tier takes off an idle month, if no other stack of the account uses it."""
+    counts = count_resources(without_webhook(template))
+    used = {
+        "alarm, a month": counts["metrics of alarms"],
+        "metric, a month": len(JOB_METRICS),
+        "dashboard, a month": counts["AWS::CloudWatch::Dashboard"],
+    }
+    return sum(min(used[name], free) * PRICES[name] for name, free in FREE_TIER.items())
 
 
 def per_million_debits() -> list[Cost]:
@@ -347,6 +362,7 @@ def tables(template: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             *_table("idle, a month", idle(template)),
+            f"| with CloudWatch's free tier: {_list_of(FREE_TIER)} | **{_without_free(template):.2f}** |",
             "",
             *_table("a million debits, once", per_million_debits()),
             "",
@@ -357,6 +373,8 @@ def tables(template: Mapping[str, Any]) -> str:
             "**A million debits all in, by what the account has.**",
             "",
             *growth.table(besides_units(), PRICES["write unit"], PRICES["read unit"]),
+            "",
+            *_prices(),
         ]
     )
 
@@ -381,6 +399,25 @@ def read_template() -> dict[str, Any]:
     Loader.add_multi_constructor("!", untagged)
     template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text("utf-8"), Loader)  # noqa: S506 - a safe loader
     return template
+
+
+def _list_of(free: Mapping[str, int]) -> str:
+    """Ten alarms, as a part of a sentence."""
+    return ", ".join(f"{number} {name.removesuffix(', a month')}s" for name, number in free.items())
+
+
+def _without_free(template: Mapping[str, Any]) -> float:
+    return sum(cost.dollars for cost in idle(template)) - free_of_idle(template)
+
+
+def _prices() -> Iterator[str]:
+    """Each price with the page that lists it. Prices of a single piece are given for a million."""
+    yield "| price | dollars | listed by AWS |"
+    yield "|---|---:|---|"
+    for page, prices in PRICE_LISTS.items():
+        for name, price in prices.items():
+            many, dollars = (" (a million)", price * MILLION) if price < CENT else ("", price)
+            yield f"| {name}{many} | {dollars:,.3f} | [{page.split('/')[3]}]({page}) |"
 
 
 def _each(number: int, name: str, price: str) -> Cost:

@@ -14,7 +14,7 @@ from prepaid import wiring
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 from prepaid.store.dynamodb import within
-from prepaid.telemetry import Metric, count, logger
+from prepaid.telemetry import Metric, count, logger, measure_seconds
 from prepaid.use_cases.verifying.checking import PIECE_SECONDS, VerifyContext
 from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.running import run_scheduled
@@ -45,6 +45,9 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     }
     logger.info("verified", extra=result)
     count(Metric.ROWS_VERIFIED, done.read)
+    if not done.finished:
+        # Only then, because CloudWatch charges for a metric in each hour in which it is published.
+        measure_seconds(Metric.VERIFICATION_BEHIND, int(done.behind.total_seconds()))
     return result
 
 

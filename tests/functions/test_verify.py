@@ -177,6 +177,25 @@ def test_the_next_run_continues_at_the_page_that_failed(
     assert set(reported.values()) == {1}
 
 
+def test_a_pass_that_does_not_finish_is_measured(verify: Any, service: Service, clock: Clock, output: Output) -> None:
+    """Whichever of the two it is: here the whole pass, then the recent one."""
+    service.functions.limits["verify"] = {"page_rows": 2}
+    for number in range(3):
+        service.open(f"shop-{number}")
+    assert not verify(NONE)["finished"]
+    clock.now += DAY
+    assert not verify(NONE)["finished"]
+    assert verify()["finished"]
+    for number in range(3):
+        service.give(5, f"shop-{number}")
+    clock.now += DAY / 2
+    assert not verify(NONE)["finished"]
+    clock.now += DAY / 4
+    assert not verify(NONE)["finished"]
+
+    assert output.metric("VerificationBehind") == [0, 24 * 3600, 0, 6 * 3600]
+
+
 def test_a_killed_run_resumes_a_few_pages_back(verify: Any, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     few = PAGES_PER_PLACE
     for number in range(few):

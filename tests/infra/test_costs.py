@@ -7,8 +7,11 @@ from bench.costs import (
     MILLION,
     PRICE_LISTS,
     PRICES,
+    ROOT,
     WEBHOOK,
     count_resources,
+    free_of_idle,
+    idle,
     main,
     per_million_debits,
     per_million_ever_made,
@@ -62,6 +65,21 @@ def test_the_document_links_the_page_of_each_price() -> None:
 
     assert [page for page in PRICE_LISTS if f"]({page})" not in document] == []
     assert len(PRICES) == sum(map(len, PRICE_LISTS.values()))
+
+
+def test_an_idle_month_is_stated_with_and_without_the_free_tier() -> None:
+    template = read_template()
+    listed = sum(cost.dollars for cost in idle(template))
+    free = free_of_idle(template)
+
+    # Ten alarms, eight metrics, one dashboard.
+    assert free == pytest.approx(10 * 0.10 + 8 * 0.30 + 3.00)
+    assert (round(listed), round(listed - free)) == (11, 4)
+    documents = {name: (ROOT / "docs" / name).read_text("utf-8") for name in ("costs.md", "going-live.md")}
+    assert f"| **{listed:.2f}** |" in documents["costs.md"]
+    assert f"| **{listed - free:.2f}** |" in documents["costs.md"]
+    assert "about 11 dollars a month" in documents["costs.md"]
+    assert "About 11 dollars a month before the first request, or 4 with" in documents["going-live.md"]
 
 
 def test_a_debit_has_the_write_units_that_the_database_reports() -> None:

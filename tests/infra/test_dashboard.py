@@ -29,7 +29,13 @@ OF_AWS = {
 
 COLUMNS = 24
 # What a value of an hour or five minutes is: a count is summed up, what is measured now and then is not.
-GAUGES = {"ReconciliationBehind", "ReconciliationOldestFailure", "IteratorAge", "ApproximateNumberOfMessagesVisible"}
+GAUGES = {
+    "ReconciliationBehind",
+    "ReconciliationOldestFailure",
+    "VerificationBehind",
+    "IteratorAge",
+    "ApproximateNumberOfMessagesVisible",
+}
 
 type Widget = dict[str, Any]
 

@@ -73,6 +73,17 @@ def test_more_bytes_than_fit_are_several_transactions(driver: StoreDriver, wire:
     assert numbers(outcomes) == list(range(2, 42))
 
 
+def test_the_bytes_of_a_batchs_first_debit_count(driver: StoreDriver, wire: Wire) -> None:
+    """Its own entry follows one of an expired lot. An entry has 271 kilobytes here: eleven fit."""
+    driver.open_with_lots(10_000)
+    wire.forget()
+
+    outcomes = batch(driver, ones(11), at=NOW + 1_000 * DAY)
+
+    assert wire.calls.count(TRANSACTION) == 2
+    assert numbers(outcomes) == list(range(3, 14))
+
+
 def test_a_batch_that_stops_between_two_transactions_continues(driver: StoreDriver, wire: Wire) -> None:
     driver.open(credits=1_000)
     wire.plan(TRANSACTION, nothing)

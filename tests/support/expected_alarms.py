@@ -137,6 +137,15 @@ ALARMS = {
     "PurchaseQuarantined": alarm("Prepaid", "PurchaseQuarantined", SERVICE),
     "PaymentProviderRefused": alarm("Prepaid", "PaymentProviderRefusals", SERVICE),
     "LedgerNotWhole": alarm("Prepaid", "VerificationFindings", SERVICE),
+    # Two days of hourly runs check 37 million rows. A longer pass finds faults later than operators expect.
+    "VerificationBehind": alarm(
+        "Prepaid",
+        "VerificationBehind",
+        SERVICE,
+        statistic="Maximum",
+        period=3 * HOUR,
+        threshold=48 * HOUR,
+    ),
     # An hour holds one run of the sweep, so one alarm is about one run.
     "LotsNotSwept": alarm("Prepaid", "SweepFailures", SERVICE, period=HOUR),
     # The metrics are ages in seconds. An hour in which no run ended changes nothing. One hourly run may fail or be

@@ -33,6 +33,7 @@ class Metric(StrEnum):
     RECONCILIATION_OLDEST_FAILURE = "ReconciliationOldestFailure"
     ROWS_VERIFIED = "RowsVerified"
     SWEEP_FAILURES = "SweepFailures"
+    VERIFICATION_BEHIND = "VerificationBehind"
     VERIFICATION_FINDINGS = "VerificationFindings"
     WEBHOOKS_REJECTED = "WebhooksRejected"
 

@@ -98,7 +98,7 @@ LOOKUPS = (
     Bug(
         "a batch's transaction has room for everything",
         "has_room",
-        "return not self.claims or (used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES)",
+        "return used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES",
         "return True",
         ("store/test_batches",),
     ),
@@ -107,6 +107,13 @@ LOOKUPS = (
         "debits:add",
         "self.size += size",
         "",
+        ("store/test_batches",),
+    ),
+    Bug(
+        "the bytes of a batch's first debit are not counted",
+        "debits:add",
+        "self.size = self.size or _bytes_of_writes(self.draft.entries, self.claims.values(), salt)",
+        "self.size = self.size or 1",
         ("store/test_batches",),
     ),
     Bug(

@@ -177,6 +177,20 @@ VERIFIER = (
         ("functions/test_verify",),
     ),
     Bug(
+        "a recent pass that never finishes is silent",
+        "run_scheduled",
+        "behind=max(result.behind for result in results),",
+        "behind=results[1].behind,",
+        ("functions/test_verify",),
+    ),
+    Bug(
+        "a pass is never behind",
+        "running:_run",
+        "context.now() - running.started_at",
+        "timedelta(0)",
+        ("functions/test_verify",),
+    ),
+    Bug(
         "a restored table's last hour isn't verified",
         "lookup_of",
         "cutoff=running.started_at - context.settled",

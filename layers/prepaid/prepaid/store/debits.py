@@ -179,7 +179,7 @@ class Asking:
 class Part:
     """The first of the debits that are asked for, as many as fit in one transaction. outcomes: of each, if it commits.
 
-    account: after the part's entries. carried: the keys of other requests' debits.
+    account: after the part's entries. carried: the keys of other requests' debits. size: of all, once they are two.
     """
 
     draft: Draft
@@ -192,9 +192,9 @@ class Part:
     size: int = 0
 
     def has_room(self, writes: int, size: int) -> bool:
-        """Whether more writes fit. The first debit's always do."""
+        """Whether more writes fit."""
         used = len(self.draft.entries) + len(self.claims)
-        return not self.claims or (used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES)
+        return used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES
 
     def add(self, one: Keyed, entries: tuple[Entry, ...], salt: bytes) -> tuple[Entry, ...] | None:
         """Add a debit's entries, the last one with its key's digest. None if they don't fit."""
@@ -204,12 +204,15 @@ class Part:
         if isinstance(one, Waiting):
             # Tells the owner that its own request took effect, and not another one with its key.
             claim["Item"]["row"] = {"S": one.sort}
-        size = _bytes_of(claim["Item"]) + sum(_bytes_of(entry_to_item(entry, GENESIS_HASH, salt)) for entry in entries)
-        if not self.has_room(len(entries) + 1, size):
-            return None
+        # The first debit always fits. Its size takes as long as the rest of a debit, so only the second one needs it.
+        if self.claims:
+            self.size = self.size or _bytes_of_writes(self.draft.entries, self.claims.values(), salt)
+            size = _bytes_of_writes(entries, [claim], salt)
+            if not self.has_room(len(entries) + 1, size):
+                return None
+            self.size += size
         self.draft.entries += entries
         self.claims[f"{CLAIM} {one.key}"] = claim
-        self.size += size
         self.account = own.after
         return entries
 
@@ -578,6 +581,12 @@ def _find_effects(table: Table, account_id: str, claimed: Collection[str]) -> di
         )
         for key, item in claims.items()
     }
+
+
+def _bytes_of_writes(entries: Iterable[Entry], claims: Iterable[Item], salt: bytes) -> int:
+    """The bytes of these entries and claims in a transaction."""
+    items = [*(entry_to_item(entry, GENESIS_HASH, salt) for entry in entries), *(claim["Item"] for claim in claims)]
+    return sum(_bytes_of(item) for item in items)
 
 
 def _bytes_of(item: Item) -> int:

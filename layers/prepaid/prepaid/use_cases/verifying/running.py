@@ -22,6 +22,7 @@ class VerifyResult:
     """read, found: rows and findings of this run. finished: whether no pass is left to continue.
 
     began_at: when the newest pass began; finished, it read what was stored by then. due_at: when the next one is due.
+    behind: the time since the oldest unfinished pass began; zero if none is left.
     """
 
     read: int
@@ -29,6 +30,7 @@ class VerifyResult:
     finished: bool
     began_at: datetime
     due_at: datetime
+    behind: timedelta
 
 
 def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> VerifyResult:
@@ -44,6 +46,7 @@ def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> Ve
         finished=all(result.finished for result in results),
         began_at=max(result.began_at for result in results),
         due_at=min(result.due_at for result in results),
+        behind=max(result.behind for result in results),
     )
 
 
@@ -56,13 +59,13 @@ def _run_recent(context: VerifyContext, has_time: Callable[[], bool]) -> VerifyR
     if recent.done and _is_due(recent, RECENT_EVERY, context.now()):
         recent = RecentPass(started_at=context.now())
     return _run(
+        context,
         recent,
         RECENT_EVERY,
         partial(advance_recent, context, recent),
         lambda: pack_recent(recent),
         lambda place: save_pass(context.piece(), place, keys.RECENT_VERIFICATION),
         has_time=has_time,
-        max_place_bytes=context.max_place_bytes,
     )
 
 
@@ -81,13 +84,13 @@ def _run_whole(context: VerifyContext, has_time: Callable[[], bool]) -> VerifyRe
                 save_pass(context.piece(), pack_recent(first), keys.RECENT_VERIFICATION)
 
     return _run(
+        context,
         whole,
         context.whole_every,
         read_page,
         lambda: pack(whole),
         lambda place: save_pass(context.piece(), place),
         has_time=has_time,
-        max_place_bytes=context.max_place_bytes,
     )
 
 
@@ -97,6 +100,7 @@ def _is_due(last: Pass, every: timedelta, now: datetime) -> bool:
 
 
 def _run(
+    context: VerifyContext,
     running: Pass,
     every: timedelta,
     read_page: Callable[[], None],
@@ -104,18 +108,18 @@ def _run(
     keep: Callable[[bytes], None],
     *,
     has_time: Callable[[], bool],
-    max_place_bytes: int,
 ) -> VerifyResult:
     """Continue a pass that isn't done. every: the time from its beginning to the next one's."""
     read, found = running.read, running.found
     if not running.done:
-        read_pages(running, read_page, packed, keep, has_time=has_time, max_place_bytes=max_place_bytes)
+        read_pages(running, read_page, packed, keep, has_time=has_time, max_place_bytes=context.max_place_bytes)
     return VerifyResult(
         read=running.read - read,
         found=running.found - found,
         finished=running.done,
         began_at=running.started_at,
         due_at=running.started_at + every,
+        behind=timedelta(0) if running.done else context.now() - running.started_at,
     )
 
 
