@@ -1,9 +1,15 @@
 """The commands against the real functions: tables for people, JSON for programs, and exit codes."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +53,39 @@ def test_a_history_shows_the_newest_entries(prepaid: CommandLine, service: Servi
     assert listed[0][:3] == ["entry", "at", "type"]
     assert [entry["type"] for entry in newest] == ["consumption", "consumption"]
     assert len(prepaid("history", "acme", "--csv").stdout.splitlines()) == 123
+
+
+def test_a_narrow_terminal_breaks_no_value(prepaid: CommandLine, service: Service) -> None:
+    """Each row is one line, which the terminal wraps, without spaces at its end."""
+    service.open(credits=500)
+    charge = {"feature": "sticker", "customer": "cus_670671cd", "reference": "order-000000000000000000000000000042"}
+    service("POST /v1/accounts/{account}/consumptions", json=charge)
+
+    shown = in_a_terminal(prepaid, "history", "acme", "--limit", "1")
+
+    heading, row = (re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines())
+    assert heading.split()[-2:] == ["customer", "reference"]
+    assert row.split()[-2:] == ["cus_670671cd", "order-000000000000000000000000000042"]
+    assert (heading, row) == (heading.rstrip(), row.rstrip())
+
+
+def in_a_terminal(prepaid: CommandLine, *arguments: str, columns: int = 40) -> str:
+    """What the installed program prints on a terminal of this width."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", "PREPAID_PROFILE": str(prepaid.profile)}
+    program = Path(sys.executable).with_name("prepaid")
+    with (
+        os.fdopen(ours, "rb", buffering=0) as terminal,
+        subprocess.Popen([program, *arguments], env=environment, stdout=its, stdin=its),
+    ):
+        os.close(its)
+        text = b""
+        # Linux reports the end of a terminal's last program as an error.
+        with contextlib.suppress(OSError):
+            while read := terminal.read(4096):
+                text += read
+    return text.decode().replace("\r\n", "\n")
 
 
 def test_texts_of_customers_are_no_markup(prepaid: CommandLine, service: Service) -> None:

@@ -17,7 +17,7 @@ from prepaid_client.calls import AccountChanges, HistoryFilters
 from prepaid_client.cli import jobs
 from prepaid_client.cli.events import events_app
 from prepaid_client.cli.printing import print_facts, print_json, print_table, shown
-from prepaid_client.cli.profile import Login, Profile, read_profile, write_profile
+from prepaid_client.cli.profile import Login, Profile, ProfileError, read_profile, write_profile
 from prepaid_client.cli.running import REFUSED, AccountId, AsJson, reporting, service
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ def login(
 
 
 def _local(file: Path) -> Profile:
-    stack = msgspec.json.decode(file.read_bytes(), type=StackFile)
+    try:
+        stack = msgspec.json.decode(file.read_bytes(), type=StackFile)
+    except msgspec.MsgspecError as error:
+        raise ProfileError(f"{file} is not the file of a local stack: {error}") from error
     logins = {name: Login(token=token) for name, token in stack.tokens.items()}
     return Profile(url=stack.api_url, clients=logins, aws_endpoint_url=stack.aws_endpoint_url)
 

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from prepaid_client.cli.printing import console, shown
+from prepaid_client.cli.printing import shown
 from prepaid_client.cli.profile import ProfileError, read_profile
 
 # The longest that Lambda runs a function, and a little more.
@@ -25,7 +26,7 @@ def runs(stack: str, function: str, title: str) -> Iterator[dict[str, Any]]:
     """The result of each run, until one has finished the work; with a bar on stderr meanwhile. Raises ProfileError."""
     client = _lambda(stack, function)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    terminal = console(stderr=True)
+    terminal = Console(stderr=True)
     with (
         Progress(*columns, console=terminal, disable=not terminal.is_terminal) as bar,
         ThreadPoolExecutor(1) as pool,
