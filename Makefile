@@ -37,6 +37,9 @@ NEEDS_UV := $(filter $(OWN_UV),$(UV))
 RUN := $(UV) run --locked
 export PATH := $(if $(NEEDS_UV),$(CURDIR)/.local/uv/bin:)$(PATH)
 export PYTHONPATH := layers/prepaid:.
+# Containers often forbid Python to keep bytecode. Without it, each of the hundreds of processes of a run compiles all it
+# imports. The bytecode of a module that has changed is not used.
+export PYTHONDONTWRITEBYTECODE :=
 
 REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
@@ -46,7 +49,7 @@ UNIT = tests/unit tests/property tests/oracle tests/functions
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/bench tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client clients/python/examples fake_stripe local deployment tests bench)
 
-.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify bench costs check lint types contracts template fresh secrets format lock build deploy release check-deployed clean
+.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify bench costs check lint types contracts template fresh secrets format lock ready build deploy release check-deployed clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,9 +71,9 @@ test: $(NEEDS_UV) ## Run all tests, fast ones first, the deployed local stack la
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
 unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; about two minutes
-# A file's tests stay in one worker, so that its fixtures are made once. In the order of the folders, the longest test
-# isn't the last.
-	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(UNIT)
+# Each worker begins with half of the tests, in their order, so that most files' fixtures are made once; one that has
+# finished takes tests from the other.
+	$(RUN) pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_ARGS) $(UNIT)
 
 fault-matrix: $(NEEDS_UV) ## Test every call of every route and schedule with every fault, and all pairs for consume and the webhook; prints counts
 	$(RUN) python -m tests.simulation.matrix
@@ -144,10 +147,14 @@ lock: $(NEEDS_UV) ## Update uv.lock, the layer's requirements and the tools' req
 	$(foreach list,$(wildcard local/requirements/*.in),$(UV) pip compile --quiet --universal --python-version 3.13 \
 		--generate-hashes --no-header --no-annotate $(list) --output-file $(list:.in=.txt);)
 
+# A build takes a minute, so what stops the deployment is said first.
+ready: $(NEEDS_UV)
+	@$(RUN) --quiet python -m deployment.ready --environment $(ENV)
+
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS (ARCHITECTURE=arm64|x86_64)
 	$(RUN) python -m deployment.build --architecture $(ARCHITECTURE)
 
-deploy: build ## Build and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
+deploy: ready build ## Build and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
 	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
 
 release: $(NEEDS_UV) ## Deploy what `make build` built (ENV=staging|prod)

@@ -70,7 +70,7 @@ def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> N
 
 
 def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> "DynamoDBClient":
-    """A client with the store's seven calls. client: a real one, only for its error classes and its number of
+    """A client with the store's eight calls. client: a real one, only for its error classes and its number of
     attempts."""
     return cast("DynamoDBClient", _QuickClient(client, database, plan))
 
@@ -87,6 +87,9 @@ class _QuickClient:
 
     def query(self, **params: Any) -> Answer:
         return self._call("Query", params)
+
+    def scan(self, **params: Any) -> Answer:
+        return self._call("Scan", params)
 
     def batch_get_item(self, **params: Any) -> Answer:
         return self._call("BatchGetItem", params)

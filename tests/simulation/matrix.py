@@ -11,19 +11,21 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import unified_diff
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from os import process_cpu_count
 from typing import Any
 
 from tests.oracle import stored_form
-from tests.simulation.bench import Bench, Meet, Saved, opened_bench
+from tests.simulation.bench import TABLE, Bench, Meet, Saved, opened_bench
+from tests.simulation.database import Snapshot
 from tests.simulation.faults import FAULTS, LASTING, PAIRED, SHIFT, applies, meeting
+from tests.simulation.line import off_the_wire
 from tests.simulation.outside import OUTSIDE
 from tests.simulation.scenarios import SCENARIOS, Outcome, Scenario
 from tests.support.ledger_audit import audit
@@ -67,17 +69,48 @@ class Baseline:
     ends_with_rival: tuple["End", ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What is stored, in forms that can be compared. Each is made when a cell needs it.
+
+    loosely: without times, tries and pending checks.
+    """
+
+    snapshot: Snapshot
+
+    @cached_property
+    def _items(self) -> Stored:
+        return {key: off_the_wire(item) for key, item in self.snapshot.items()}
+
+    @cached_property
+    def _rows(self) -> list[Any]:
+        return [[*key, readable(item)] for key, item in sorted(self._items.items()) if _is_compared(key[0])]
+
+    @cached_property
+    def items(self) -> str:
+        return numbered(written(self._rows, NOT_COMPARED))
+
+    @cached_property
+    def loosely(self) -> str:
+        # Another time of the grant makes another row of pending checks; the next run removes it.
+        kept = [row for row in self._rows if row[0] != "PENDING_CHECK"]
+        return TIMES.sub("T", numbered(written(kept, NOT_COMPARED | TRIES)))
+
+    @cached_property
+    def feed(self) -> list[tuple[str, str]]:
+        """The feed's events, by account, in its order."""
+        rows = sorted((key, item) for key, item in self._items.items() if key[0].startswith("FEED#"))
+        events = [json.loads(event["S"]) for _, item in rows for event in item["events"]["L"]]
+        return sorted(((event["subject"], event["id"]) for event in events), key=lambda event: event[0])
+
+
 @dataclass(frozen=True)
 class End:
-    """The caller's last response, what arrived outside, and what is stored.
-
-    loosely: the stored rows without times, tries and pending checks.
-    """
+    """The caller's last response, what arrived outside, and what is stored."""
 
     response: str
     outside: str
-    items: str
-    loosely: str
+    stored: Contents
 
 
 @dataclass
@@ -104,6 +137,7 @@ def baseline_of(scenario: Scenario, bench: Bench, empty: Saved) -> Baseline:
     bench.load(empty)
     given = scenario.given(bench)
     saved = bench.save()
+    audit_all(bench)
     bench.watched = True
     response = bench.invoke(lambda: scenario.ask(bench, given))
     bench.watched = False
@@ -111,7 +145,7 @@ def baseline_of(scenario: Scenario, bench: Bench, empty: Saved) -> Baseline:
     assert response is not None
     end = end_of(bench, response)
     if response[0] >= REFUSED or scenario.reads:
-        assert bench.database.snapshot("ledger") == saved.items, f"{scenario.name}: what is refused changes nothing"
+        assert bench.database.snapshot(TABLE) == saved.items, f"{scenario.name}: what is refused changes nothing"
     orders: list[End] = []
     for rival_first in (True, False):
         bench.load(saved)
@@ -136,7 +170,7 @@ def run(cell: Cell, bench: Bench) -> int:
     # A lot whose call timed out is left to the run after the one that reaches the end of the day.
     enough = 2 if is_sweep(cell) and "time-out" in cell.kinds else 1
     for attempt in range(1 + MAX_REPEATS):
-        before = bench.database.snapshot("ledger")
+        before = bench.database.snapshot(TABLE)
         fired = cell.fired.total()
         response = bench.invoke(lambda: scenario.ask(bench, baseline.given))
         check(
@@ -152,7 +186,7 @@ def run(cell: Cell, bench: Bench) -> int:
     for number, kind in cell.faults:
         assert cell.fired[f"{number} {kind}"] == 1, f"{cell.name}: it did not fire"
     assert response is not None, f"{cell.name}: never answered"
-    assert_end(cell, end_of(bench, response))
+    assert_end(cell, bench, response)
     return len(bench.calls)
 
 
@@ -187,20 +221,19 @@ def met(cell: Cell, bench: Bench, number: int, call: str) -> Meet | None:
 
 def check(cell: Cell, bench: Bench, response: Outcome | None, before: Any, *, meddled: bool) -> None:
     """Check what must hold after every invocation."""
-    items = bench.items()
-    for account in accounts_of(items):
-        audit(items, account)
+    after = bench.database.snapshot(TABLE)
+    if after != before:
+        audit_all(bench)
     if response is not None and response[0] >= SERVER_ERROR and response[1] is not None:
         assert response[1]["code"] in ASK_AGAIN, f"{cell.name}: {response}"
     if response is None or meddled or is_late_refusal(cell, response):
         return
     if cell.baseline.scenario.reads or REFUSED <= response[0] < SERVER_ERROR:
-        after = bench.database.snapshot("ledger")
         assert without_last_use(after) == without_last_use(before), f"{cell.name}: {response} changed the table"
     # A sweep may leave what a call without a reply was about to the next run, and still be finished.
     left_for_later = is_sweep(cell) and "time-out" in cell.kinds
     if (response[0] == OK or response[0] == OK + 1) and not left_for_later:
-        assert_end(cell, end_of(bench, response))
+        assert_end(cell, bench, response)
 
 
 def without_last_use(items: Any) -> dict[Any, Any]:
@@ -224,42 +257,39 @@ def is_late_refusal(cell: Cell, response: Outcome) -> bool:
     )
 
 
-def assert_end(cell: Cell, end: End) -> None:
+def assert_end(cell: Cell, bench: Bench, response: Outcome) -> None:
     """Check that the result is one of the scenario's possible ones."""
     ends = cell.baseline.ends_with_rival if "rival" in cell.kinds else (cell.baseline.end,)
-    assert end.outside in {end.outside for end in ends}, difference(cell, end.outside, ends[0].outside)
+    end, likely = end_of(bench, response, ends), ends[0]
+    assert end.outside in {end.outside for end in ends}, difference(cell, end.outside, likely.outside)
     if cell.kinds & SHIFTED or cell.baseline.scenario.late_refusal:
-        assert end.loosely in {end.loosely for end in ends}, difference(cell, end.loosely, ends[0].loosely)
+        found = end.stored.loosely
+        assert found in {end.stored.loosely for end in ends}, difference(cell, found, likely.stored.loosely)
         return
-    assert end.items in {end.items for end in ends}, difference(cell, end.items, ends[0].items)
-    assert end.response in {end.response for end in ends}, difference(cell, end.response, ends[0].response)
+    found = end.stored.items
+    assert found in {end.stored.items for end in ends}, difference(cell, found, likely.stored.items)
+    assert end.response in {end.response for end in ends}, difference(cell, end.response, likely.response)
 
 
 SHIFTED = frozenset({"clock ahead", "clock behind", "clock backwards"})
 
 
-def end_of(bench: Bench, response: Outcome) -> End:
-    """The response and what is stored now, in a form that can be compared."""
-    rows = [[*key, readable(item)] for key, item in sorted(bench.items().items()) if _is_compared(key[0])]
-    # Another time of the grant makes another row of pending checks; the next run removes it.
-    kept = [row for row in rows if row[0] != "PENDING_CHECK"]
+def end_of(bench: Bench, response: Outcome, known: Iterable[End] = ()) -> End:
+    """The response and what is stored now, in a form that can be compared.
+
+    known: ends whose texts serve again where the same is stored.
+    """
+    snapshot = bench.database.snapshot(TABLE)
+    stored = next((end.stored for end in known if end.stored.snapshot == snapshot), None) or Contents(snapshot)
     return End(
         response=numbered(json.dumps(response, sort_keys=True)),
-        outside=json.dumps([bench.outside.first_deliveries(), fed(bench)]),
-        items=numbered(written(rows, NOT_COMPARED)),
-        loosely=TIMES.sub("T", numbered(written(kept, NOT_COMPARED | TRIES))),
+        outside=json.dumps([bench.outside.first_deliveries(), stored.feed]),
+        stored=stored,
     )
 
 
 def _is_compared(partition: str) -> bool:
     return partition.partition("#")[0] not in PLACES
-
-
-def fed(bench: Bench) -> list[tuple[str, str]]:
-    """The feed's events, by account, in its order."""
-    rows = sorted((key, item) for key, item in bench.items().items() if key[0].startswith("FEED#"))
-    events = [json.loads(event["S"]) for _, item in rows for event in item["events"]["L"]]
-    return sorted(((event["subject"], event["id"]) for event in events), key=lambda event: event[0])
 
 
 def readable(item: dict[str, Any]) -> dict[str, Any]:
@@ -285,6 +315,13 @@ def numbered(text: str) -> str:
     return IDS.sub(lambda found: seen.setdefault(found[0], f"{found[1] or 'session'}_{len(seen)}"), text)
 
 
+def audit_all(bench: Bench) -> None:
+    """Check every account's ledger."""
+    items = bench.items()
+    for account in accounts_of(items):
+        audit(items, account)
+
+
 def accounts_of(items: Stored) -> set[str]:
     return {pk.removeprefix("ACCOUNT#") for pk, sk in items if pk.startswith("ACCOUNT#") and sk.startswith("ENTRY#")}
 
@@ -294,12 +331,17 @@ def difference(cell: Cell, found: str, wanted: str) -> str:
     return "\n".join([f"{cell.name}: another end than without it", *lines[:40]])
 
 
-def singles(baseline: Baseline) -> Iterator[Cell]:
-    """Every call with every fault, one at a time."""
-    for number, call in enumerate(baseline.calls, start=1):
+def singles(baseline: Baseline, numbers: Iterable[int]) -> Iterator[Cell]:
+    """Each of these calls with every fault, one at a time."""
+    for number in numbers:
         for fault in FAULTS:
-            if applies(fault, call):
+            if applies(fault, baseline.calls[number - 1]):
                 yield Cell(baseline, ((number, fault),))
+
+
+def first_of_each_kind(calls: Sequence[str]) -> set[int]:
+    """The numbers of the first call of each operation, counted from 1."""
+    return {calls.index(kind) + 1 for kind in set(calls)}
 
 
 def pairs(baseline: Baseline, bench: Bench) -> Iterator[Cell]:
@@ -331,24 +373,41 @@ def table_of(cells: dict[str, Counter[str]]) -> str:
     return "\n".join(head + rows)
 
 
-def play(scenario: Scenario, *, in_pairs: bool, first: int = 0, every: int = 1) -> Counter[str]:
-    """All cells of a scenario, or every n-th of its pairs: what fired, by kind, and how many cells there were.
+def play_singles(scenario: Scenario, *, all_with_botocore: bool = False) -> Counter[str]:
+    """Every call with every fault: what fired, by kind, and how many cells there were.
 
-    Raises AssertionError that names each wrong cell.
+    The first call of each kind meets its faults with botocore, the further ones with the quick client, which
+    test_database.py compares with botocore. Raises AssertionError that names each wrong cell.
     """
+    with opened_bench() as bench:
+        baseline = baseline_of(scenario, bench, bench.save())
+        numbers = set(range(1, len(baseline.calls) + 1))
+        with_botocore = numbers if all_with_botocore else first_of_each_kind(baseline.calls)
+        fired = _play(singles(baseline, sorted(with_botocore)), bench)
+    if others := sorted(numbers - with_botocore):
+        with opened_bench(quick=True) as bench:
+            baseline = baseline_of(scenario, bench, bench.save())
+            fired += _play(singles(baseline, others), bench)
+    return fired
+
+
+def play_pairs(scenario: Scenario, *, first: int = 0, every: int = 1) -> Counter[str]:
+    """All pairs of faults of a scenario, or every n-th of them, with the quick client. Otherwise as `play_singles`."""
+    with opened_bench(quick=True) as bench:
+        baseline = baseline_of(scenario, bench, bench.save())
+        return _play(islice(pairs(baseline, bench), first, None, every), bench)
+
+
+def _play(cells: Iterable[Cell], bench: Bench) -> Counter[str]:
     fired: Counter[str] = Counter()
     wrong: list[str] = []
-    # The many pairs run without botocore; the single faults test it.
-    with opened_bench(quick=in_pairs) as bench:
-        baseline = baseline_of(scenario, bench, bench.save())
-        cells = islice(pairs(baseline, bench), first, None, every) if in_pairs else singles(baseline)
-        for cell in cells:
-            try:
-                run(cell, bench)
-            except AssertionError as error:
-                wrong.append(str(error))
-            fired.update({kind: 1 for _, kind in cell.faults})
-            fired["cells"] += 1
+    for cell in cells:
+        try:
+            run(cell, bench)
+        except AssertionError as error:
+            wrong.append(str(error))
+        fired.update({kind: 1 for _, kind in cell.faults})
+        fired["cells"] += 1
     assert not wrong, f"{len(wrong)} of {fired['cells']} cells:\n" + "\n".join(wrong[:10])
     return fired
 
@@ -374,7 +433,9 @@ def main() -> None:
 def play_part(numbers: tuple[int, int], *, in_pairs: bool) -> Counter[str]:
     """The cells of one part of the scenario with this number."""
     number, part = numbers
-    return play(SCENARIOS[number], in_pairs=in_pairs, first=part, every=PARTS)
+    if in_pairs:
+        return play_pairs(SCENARIOS[number], first=part, every=PARTS)
+    return play_singles(SCENARIOS[number], all_with_botocore=True)
 
 
 if __name__ == "__main__":

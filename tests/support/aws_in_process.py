@@ -6,10 +6,11 @@ moto isn't safe under threads and ignores limits and tokens of transactions: tes
 import copy
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from botocore.handlers import disable_signing
 from botocore.session import get_session
 from moto import backend_index, mock_aws
 from moto.core.utils import method_names_from_class
+from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table as MotoTable
 
 from prepaid.store.aws import open_dynamodb
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 SERVICES = ("dynamodb", "events", "secretsmanager", "sqs")
+MOTO_QUERY = MotoTable.query
+# The place of the index's name among the query's arguments after the partition's key.
+INDEX_NAME = 6
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "testing",
@@ -48,6 +53,9 @@ def aws_in_process() -> Iterator[None]:
         # For each call, moto compares its address with those of every service, and lists the operations of its service.
         patch.setattr(backend_index, "backend_url_patterns", _addresses())
         patch.setattr("moto.core.responses.method_names_from_class", cache(method_names_from_class))
+        patch.setattr(MotoTable, "query", _query)
+        # moto draws 52 letters for the id of each response.
+        patch.setattr("moto.core.responses.gen_amzn_requestid_long", lambda _: "a-request-id")
         # botocore describes itself in each request anew.
         patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _: "prepaid-test")
         yield
@@ -69,6 +77,15 @@ def _snapshot(table: MotoTable, _: object) -> MotoTable:
     for partition, rows in table.items.items():
         snapshot.items[partition] = dict(rows)
     return snapshot
+
+
+def _query(table: MotoTable, hash_key: DynamoType, *args: Any, **named: Any) -> Any:
+    """moto's own query, of one partition: moto sorts the whole table for each query."""
+    if args[INDEX_NAME]:
+        return MOTO_QUERY(table, hash_key, *args, **named)
+    partition = copy.copy(table)
+    partition.items = defaultdict(dict, {hash_key: table.items[hash_key]} if hash_key in table.items else {})
+    return MOTO_QUERY(partition, hash_key, *args, **named)
 
 
 def empty_table() -> Table:
