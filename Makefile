@@ -49,7 +49,7 @@ UNIT = tests/unit tests/property tests/oracle tests/functions
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/bench tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client clients/python/examples fake_stripe local deployment tests bench)
 
-.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify bench costs check lint types contracts template fresh secrets format lock build deploy release check-deployed clean
+.PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify bench costs check lint types contracts template fresh secrets format lock ready build deploy release check-deployed clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -147,10 +147,14 @@ lock: $(NEEDS_UV) ## Update uv.lock, the layer's requirements and the tools' req
 	$(foreach list,$(wildcard local/requirements/*.in),$(UV) pip compile --quiet --universal --python-version 3.13 \
 		--generate-hashes --no-header --no-annotate $(list) --output-file $(list:.in=.txt);)
 
+# A build takes a minute, so what stops the deployment is said first.
+ready: $(NEEDS_UV)
+	@$(RUN) --quiet python -m deployment.ready --environment $(ENV)
+
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS (ARCHITECTURE=arm64|x86_64)
 	$(RUN) python -m deployment.build --architecture $(ARCHITECTURE)
 
-deploy: build ## Build and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
+deploy: ready build ## Build and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
 	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
 
 release: $(NEEDS_UV) ## Deploy what `make build` built (ENV=staging|prod)

@@ -156,7 +156,7 @@ def usual_debit() -> tuple[Account, Entry, Debit]:
 
 
 def rows_of_a_debit() -> tuple[int, int]:
-    """Bytes of the entry and of the claim of the usual debit."""
+    """The sizes, in bytes, of the usual debit's entry and claim."""
     account, entry, debit = usual_debit()
     row = entry_to_item(entry, GENESIS_HASH, bytes(range(SALT_BYTES)))
     return size(row), size(claim_put(account.id, KEY, debit, entry.number)["Item"])

@@ -96,7 +96,7 @@ class Account:
 def account_of(environment: Environment) -> Account:
     """The account of the shell's credentials, in the environment's region or the shell's.
 
-    Raises SettingsError if there is no region, or AWS accepts no credentials: before anything is built or asked for.
+    Raises SettingsError if there is no region, or AWS accepts no credentials.
     """
     # boto3 itself reads AWS_DEFAULT_REGION only, the AWS CLI both.
     session: Any = boto3.Session(region_name=environment.region or os.environ.get("AWS_REGION"))

@@ -22,6 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as ProgressBar
@@ -84,12 +85,17 @@ class Progress:
 def main(arguments: Sequence[str] | None = None, limits: Limits = DEFAULT_LIMITS) -> int:
     """Run the program. Returns its exit code."""
     options = _parser().parse_args(arguments)
+    # The AWS CLI reads both names, boto3 only one of them.
+    if region := os.environ.get("AWS_REGION"):
+        os.environ.setdefault("AWS_DEFAULT_REGION", region)
     try:
         name = _use_stack(options.stack) if options.table is None else options.table
         table = Table(client=open_dynamodb(), name=name, deadline=Deadline(at=0.0))
         return verify(table, limits, resume=options.resume, restored=options.restored)
     except LocalStackError as error:
         print(error, file=sys.stderr)
+    except (BotoCoreError, ClientError) as error:
+        print(f"make verify: {error} (the region and the credentials must be the table's)", file=sys.stderr)
     except Exception:  # noqa: BLE001 - Python's own exit code would mean a finding
         traceback.print_exc()
     return FAILED

@@ -1,10 +1,10 @@
 """Every interleaving of a few requests at every call to the database, with lost answers, late calls and crashes.
 
 The requests run the product's own code. A request is a function of the answers that it has got: it is run again from
-its start with one more answer, up to its next call. So a node of the search is the table, what each request has heard,
-the calls that are still under way, and the time:
+its start with one more answer, up to its next call. So a node of the search is the table, the replies that each request
+has, the calls that are still under way, and the time:
 
-    table 7 · A heard [tail 3] · B heard [tail 3, lost to 4] · under way: B's row · 0 s
+    table 7 · A has [tail 3] · B has [tail 3, lost to 4] · under way: B's row · 0 s
 
 From a node, any request may make its next call, any call under way may arrive, a row may be removed, or time may pass.
 A request that isn't run any more was killed. What must hold is checked wherever the table or a result changes.
@@ -33,7 +33,7 @@ from tests.simulation.stage import model_client
 
 # Five seconds before midnight in a zone eleven hours ahead.
 START = datetime(2026, 6, 16, 12, 59, 55, tzinfo=UTC)
-PATIENCE = 3.0
+DEADLINE_SECONDS = 3.0
 TABLE = "crowds"
 ACCOUNT = "acme"
 MOST_CALLS = 80
@@ -43,7 +43,7 @@ type State = dict[tuple[str, str], Any]
 
 
 class Suspended(BaseException):
-    """A request's next call: it has heard nothing of it yet."""
+    """A request's next call: it has no reply yet."""
 
     def __init__(self, operation: str, request: str) -> None:
         self.operation, self.request = operation, request
@@ -53,7 +53,7 @@ class Broken(AssertionError):
     """Something that must hold doesn't."""
 
 
-class Heard(NamedTuple):
+class Reply(NamedTuple):
     """One answer. status 0: none came. seconds: the time then."""
 
     status: int
@@ -94,10 +94,10 @@ class Scenario:
 
 
 class Node(NamedTuple):
-    """heard: for each request, the place of what it has heard; -1 before it begins."""
+    """received: for each request, the place of its last reply; -1 before it begins."""
 
     table: int
-    heard: tuple[int, ...]
+    received: tuple[int, ...]
     under_way: tuple[tuple[int, int], ...] = ()
     lost: int = 0
     removed: int = 0
@@ -112,44 +112,46 @@ class Next(NamedTuple):
 
 
 class Replaying(_QuickClient):
-    """A client that answers from what was heard, and suspends the request at the call after that."""
+    """A client that answers from what was received, and suspends the request at the call after that."""
 
-    def __init__(self, heard: list[Heard], client: Any) -> None:
+    def __init__(self, received: list[Reply], client: Any) -> None:
         super().__init__(client, Database(TABLE), lambda *_: None)
-        self._attempts, self.heard, self.place = 1, heard, 0
+        self._attempts, self.received, self.place = 1, received, 0
 
     @property
     def seconds(self) -> float:
-        return self.heard[min(self.place, len(self.heard)) - 1].seconds if self.heard else 0.0
+        return self.received[min(self.place, len(self.received)) - 1].seconds if self.received else 0.0
 
     def transact_write_items(self, **params: Any) -> Any:
         return self._call("TransactWriteItems", params)
 
-    def take(self, operation: str, request: Any) -> Heard:
-        if self.place == len(self.heard):
+    def take(self, operation: str, request: Any) -> Reply:
+        if self.place == len(self.received):
             raise Suspended(operation, json.dumps(request, sort_keys=True))
         self.place += 1
-        return self.heard[self.place - 1]
+        return self.received[self.place - 1]
 
     def _exchange(self, operation: str, request: Any) -> Any:
-        heard = self.take(operation, request)
-        if not heard.status:
+        reply = self.take(operation, request)
+        if not reply.status:
             raise EndpointConnectionError(endpoint_url="http://database")
-        return heard.status, json.loads(heard.body)
+        return reply.status, json.loads(reply.body)
 
 
-def run(request: Request, heard: list[Heard], client: Any) -> Any:
-    """What the request returns. Raises Suspended at the call after those that it has heard of."""
-    line = Replaying(heard, client)
+def run(request: Request, received: list[Reply], client: Any) -> Any:
+    """What the request returns. Raises Suspended at the call after those whose replies it has."""
+    line = Replaying(received, client)
     began = line.take("Begin", {}).seconds
     gone = [0.0]
 
     def sleep(seconds: float) -> None:
         # An answer from the database would have come in time.
         if request.impatient and line.take("Pause", {}).status == 0:
-            gone[0] = PATIENCE
+            gone[0] = DEADLINE_SECONDS
 
-    deadline = Deadline(at=began + PATIENCE, clock=lambda: line.seconds + gone[0], sleep=sleep, jitter=lambda: 0.5)
+    deadline = Deadline(
+        at=began + DEADLINE_SECONDS, clock=lambda: line.seconds + gone[0], sleep=sleep, jitter=lambda: 0.5
+    )
     table = Table(client=line, name=TABLE, deadline=deadline)  # type: ignore[arg-type]
     now = START + timedelta(seconds=began + request.now)
     crowds = Crowds(lambda: 0.0)
@@ -181,12 +183,12 @@ class Search:
         self.scenario, self.client = scenario, model_client()
         self._tables: list[State] = []
         self._table_ids: dict[str, int] = {}
-        self._heard: list[tuple[int, Heard | None, int]] = [(-1, None, -1)]
-        self._heard_ids: dict[tuple[int, Heard, int], int] = {}
+        self._received: list[tuple[int, Reply | None, int]] = [(-1, None, -1)]
+        self._received_ids: dict[tuple[int, Reply, int], int] = {}
         self._calls: list[tuple[str, str]] = []
         self._call_ids: dict[tuple[str, str], int] = {}
         self._next: dict[int, Next] = {}
-        self._done: dict[tuple[int, int], tuple[int, Heard]] = {}
+        self._done: dict[tuple[int, int], tuple[int, Reply]] = {}
         self.nodes = 0
         self.results: list[set[str]] = [set() for _ in scenario.requests]
 
@@ -205,8 +207,8 @@ class Search:
         return self.nodes
 
     def _following(self, node: Node) -> Iterator[Node]:
-        for place in range(len(node.heard)):
-            yield from self._begun(node, place) if node.heard[place] < 0 else self._called(node, place)
+        for place in range(len(node.received)):
+            yield from self._begun(node, place) if node.received[place] < 0 else self._called(node, place)
         for late in node.under_way:
             table, _ = self._execute(node.table, late[1])
             self._check_write(node, late[0], late[1], table)
@@ -224,65 +226,65 @@ class Search:
     def _begun(self, node: Node, place: int) -> Iterator[Node]:
         """A request begins, once the one that it follows was answered."""
         first = self.scenario.requests[place].after
-        if first is None or (node.heard[first] >= 0 and self._step(first, node.heard[first]).call is None):
-            yield self._hear(node, place, Heard(200, "{}", node.seconds))
+        if first is None or (node.received[first] >= 0 and self._step(first, node.received[first]).call is None):
+            yield self._receive(node, place, Reply(200, "{}", node.seconds))
 
     def _called(self, node: Node, place: int) -> Iterator[Node]:
         """A request's next call, with all that may become of it and of its answer."""
-        call = self._step(place, node.heard[place]).call
+        call = self._step(place, node.received[place]).call
         if call is None:
             return
         operation, _ = self._calls[call]
-        none = Heard(0, "", node.seconds)
+        none = Reply(0, "", node.seconds)
         if operation == "Pause":
-            yield self._hear(node, place, Heard(200, "{}", node.seconds))
-            yield self._hear(node, place, none)
+            yield self._receive(node, place, Reply(200, "{}", node.seconds))
+            yield self._receive(node, place, none)
             return
         table, answer = self._execute(node.table, call)
         self._check_write(node, place, call, table)
         done = node._replace(table=table)
-        yield self._hear(done, place, answer._replace(seconds=node.seconds))
+        yield self._receive(done, place, answer._replace(seconds=node.seconds))
         if node.lost < self.scenario.lost and not self.scenario.requests[place].grants:
             # It happened, it never will, or it may later.
-            yield self._hear(done._replace(lost=node.lost + 1), place, none)
+            yield self._receive(done._replace(lost=node.lost + 1), place, none)
             if operation not in ("Query", "GetItem"):
                 late = tuple(sorted((*node.under_way, (place, call))))
-                yield self._hear(node._replace(lost=node.lost + 1, under_way=late), place, none)
+                yield self._receive(node._replace(lost=node.lost + 1, under_way=late), place, none)
 
-    def _hear(self, node: Node, place: int, heard: Heard) -> Node:
-        key = (node.heard[place], heard, place)
-        if key not in self._heard_ids:
-            self._heard_ids[key] = len(self._heard)
-            self._heard.append((node.heard[place], heard, place))
-        told = self._heard_ids[key]
-        after = node._replace(heard=(*node.heard[:place], told, *node.heard[place + 1 :]))
-        step = self._step(place, told)
+    def _receive(self, node: Node, place: int, reply: Reply) -> Node:
+        key = (node.received[place], reply, place)
+        if key not in self._received_ids:
+            self._received_ids[key] = len(self._received)
+            self._received.append((node.received[place], reply, place))
+        received_id = self._received_ids[key]
+        after = node._replace(received=(*node.received[:place], received_id, *node.received[place + 1 :]))
+        step = self._step(place, received_id)
         if step.call is None:
             self._check_result(after, place, step.result)
         return after
 
-    def _answers(self, told: int) -> list[Heard]:
-        answers: list[Heard] = []
-        while told > 0:
-            told, heard, _ = self._heard[told]
-            assert heard
-            answers.append(heard)
+    def _answers(self, received_id: int) -> list[Reply]:
+        answers: list[Reply] = []
+        while received_id > 0:
+            received_id, reply, _ = self._received[received_id]
+            assert reply
+            answers.append(reply)
         return answers[::-1]
 
-    def _step(self, place: int, told: int) -> Next:
-        if told not in self._next:
-            answers = self._answers(told)
+    def _step(self, place: int, received_id: int) -> Next:
+        if received_id not in self._next:
+            answers = self._answers(received_id)
             if len(answers) > MOST_CALLS:
                 raise Broken(f"request {place} makes {len(answers)} calls and doesn't end")
             try:
-                self._next[told] = Next(None, run(self.scenario.requests[place], answers, self.client))
+                self._next[received_id] = Next(None, run(self.scenario.requests[place], answers, self.client))
             except Suspended as suspended:
                 call = (suspended.operation, suspended.request)
                 if call not in self._call_ids:
                     self._call_ids[call] = len(self._calls)
                     self._calls.append(call)
-                self._next[told] = Next(self._call_ids[call], None)
-        return self._next[told]
+                self._next[received_id] = Next(self._call_ids[call], None)
+        return self._next[received_id]
 
     def _keep(self, table: State) -> int:
         text = json.dumps(sorted(table.items()), sort_keys=True)
@@ -292,14 +294,14 @@ class Search:
             self._tables.append(table)
         return self._table_ids[text]
 
-    def _execute(self, table: int, call: int) -> tuple[int, Heard]:
+    def _execute(self, table: int, call: int) -> tuple[int, Reply]:
         if (table, call) not in self._done:
             operation, request = self._calls[call]
             database = Database(TABLE)
             database.restore(TABLE, self._tables[table])
             status, body = database.answer(operation, json.loads(request))
             after = table if operation in ("Query", "GetItem") else self._keep(database.snapshot(TABLE))
-            self._done[table, call] = after, Heard(status, json.dumps(body, sort_keys=True), 0.0)
+            self._done[table, call] = after, Reply(status, json.dumps(body, sort_keys=True), 0.0)
         return self._done[table, call]
 
     # ---- What must hold ----
@@ -320,7 +322,7 @@ class Search:
             if isinstance(answered, Refused):
                 raise Broken(f"request {owner} was refused ({answered!r}), and is charged later")
             left_at = int(row.split("#")[1]) / 1000 - START.timestamp() if row else 0.0
-            if row and self._read_rows_at(place, node.heard[place]) >= left_at + 10:
+            if row and self._read_rows_at(place, node.received[place]) >= left_at + 10:
                 raise Broken(f"request {place} carries a debit that is older than ten seconds")
 
     def _check_result(self, node: Node, place: int, result: Any) -> None:
@@ -341,11 +343,11 @@ class Search:
                 raise Broken(f"request {place} was charged and is refused")
             self._check_refusable(node, place)
         elif name == "IdempotencyKeyReused" and claim is None:
-            raise Broken(f"request {place} is told that its key was used")
+            raise Broken(f"request {place} gets the response of a used key")
 
     def _check_mark(self, node: Node, place: int) -> None:
         """A request that didn't append its debit has put a mark in its row's place."""
-        row = self._left(place, node.heard[place])
+        row = self._left(place, node.received[place])
         if row and not self.scenario.lost and "debit" in self._tables[node.table].get(row, {}):
             raise Broken(f"request {place} ended with {result_name(self._result(node, place))} and left its row")
 
@@ -357,7 +359,7 @@ class Search:
             if not self.scenario.lost and self._is_the_only_one(place):
                 raise Broken(f"request {place} says that it is a replay")
             return
-        for other in range(len(node.heard)):
+        for other in range(len(node.received)):
             theirs = self._result(node, other)
             first = isinstance(theirs, Appended) and not theirs.replayed
             if other != place and first and theirs.entries[-1].number == entry.number:
@@ -374,7 +376,7 @@ class Search:
     def _check_refusable(self, node: Node, place: int) -> None:
         """At some time since the request's first read, the newest entry refused it."""
         request = self.scenario.requests[place]
-        answers = self._answers(node.heard[place])
+        answers = self._answers(node.received[place])
         first = (
             int(json.loads(answers[1].body)["Items"][0]["SK"]["S"].removeprefix("ENTRY#")) if answers[1].status else 1
         )
@@ -389,33 +391,37 @@ class Search:
         raise Broken(f"request {place} is refused, and was never refusable")
 
     def _result(self, node: Node, place: int) -> Any:
-        return self._step(place, node.heard[place]).result if node.heard[place] >= 0 else None
+        return self._step(place, node.received[place]).result if node.received[place] >= 0 else None
 
     def _owner(self, node: Node, row: str) -> int | None:
         owners = [
             place
-            for place, told in enumerate(node.heard)
-            if told >= 0 and (self._left(place, told) or ("", ""))[1] == row
+            for place, received_id in enumerate(node.received)
+            if received_id >= 0 and (self._left(place, received_id) or ("", ""))[1] == row
         ]
         return owners[0] if len(owners) == 1 else None
 
-    def _left(self, place: int, told: int) -> tuple[str, str] | None:
+    def _left(self, place: int, received_id: int) -> tuple[str, str] | None:
         """The key of the row that a request has left or tried to leave."""
-        while told > 0:
-            told, _, _ = self._heard[told]
-            if told > 0 and (call := self._step(place, told).call) is not None and self._calls[call][0] == "PutItem":
+        while received_id > 0:
+            received_id, _, _ = self._received[received_id]
+            if (
+                received_id > 0
+                and (call := self._step(place, received_id).call) is not None
+                and self._calls[call][0] == "PutItem"
+            ):
                 item = json.loads(self._calls[call][1])["Item"]
                 return item["PK"]["S"], item["SK"]["S"]
         return None
 
-    def _read_rows_at(self, place: int, told: int) -> float:
+    def _read_rows_at(self, place: int, received_id: int) -> float:
         """When a request last read the waiting rows."""
-        while told > 0:
-            before, heard, _ = self._heard[told]
+        while received_id > 0:
+            before, reply, _ = self._received[received_id]
             call = self._step(place, before).call if before > 0 else None
-            if heard and call is not None and self._calls[call][0] == "Query" and "WAIT#" in self._calls[call][1]:
-                return heard.seconds
-            told = before
+            if reply and call is not None and self._calls[call][0] == "Query" and "WAIT#" in self._calls[call][1]:
+                return reply.seconds
+            received_id = before
         return 0.0
 
 

@@ -191,6 +191,27 @@ def test_a_quick_rival_cannot_keep_a_debit_waiting() -> None:
     assert "acme" in driver.crowds
 
 
+def test_a_grant_that_comes_first_is_no_quick_rival() -> None:
+    """The debit reads the rows again, and carries the one that another request has left meanwhile."""
+    client: Any = OvertakenClient()
+    driver = crowded(Table(client=client, name=NAME, deadline=NO_DEADLINE))
+    other = replace(driver, crowds=Crowds())
+
+    def looks_for_older_rows() -> None:
+        client.meanwhile = reads_rows
+
+    def reads_rows() -> None:
+        client.meanwhile = list
+        waits(driver, "theirs")
+        other.grant(5)
+
+    client.meanwhile = looks_for_older_rows
+
+    driver.debit(2, key="ours")
+
+    assert claim_keys(stored(driver.table)) == ["CLAIM#acme#ours", "CLAIM#acme#theirs"]
+
+
 def test_a_replay_is_no_race(driver: StoreDriver) -> None:
     driver.crowds.forget("acme")
     driver.debit(key="ours")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
 from datetime import UTC, datetime
@@ -276,8 +277,22 @@ def test_a_deployed_stack_is_protected() -> None:
     assert protection == {"StackName": "prepaid", "EnableTerminationProtection": True}
 
 
+def test_a_deployer_without_an_account_waits_for_no_build(nobody: pytest.MonkeyPatch) -> None:
+    shown = subprocess.run(["make", "deploy", "ENV=staging"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert shown.returncode != 0
+    assert shown.stderr.startswith("make deploy: no region: add region = ")
+    assert shown.stdout == ""
+
+
 def test_make_names_the_environment_of_a_deployment() -> None:
     shown = subprocess.run(["make", "-n", "deploy", "ENV=prod"], cwd=ROOT, capture_output=True, text=True, check=True)
 
+    commands = [line for line in shown.stdout.splitlines() if "deployment." in line]
+    assert [re.findall(r"deployment\.\w+", line) for line in commands] == [
+        ["deployment.ready"],
+        ["deployment.build"],
+        ["deployment.deploy"],
+    ]
     assert "deployment.build --architecture arm64" in shown.stdout
     assert "deployment.deploy --environment prod" in shown.stdout

@@ -1,4 +1,7 @@
-"""Test modules hold tests only. What several of them need is in tests/support, or in a package of its own."""
+"""Test modules hold tests only, with names that can be read at a glance.
+
+What several of them need is in tests/support, or in a package of its own.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -8,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = [ROOT / "tests", ROOT / "fake_stripe" / "tests"]
+# After `test_`.
+LONGEST_NAME = 60
 # Folders with tests only.
 ONLY_TESTS = ["client", "functions", "infra", "property", "security", "stack", "store", "unit"]
 
@@ -47,3 +52,16 @@ def test_helpers_are_not_beside_tests(folder: str) -> None:
     modules = {path.name for path in (ROOT / "tests" / folder).rglob("*.py")}
 
     assert {name for name in modules if name != "conftest.py" and not name.startswith("test_")} == set()
+
+
+def test_the_name_of_a_test_is_a_short_sentence() -> None:
+    names = [
+        node.name.removeprefix("test_")
+        for folder in (*TESTS, ROOT / "clients")
+        for path in folder.rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+
+    assert len(names) > 1000
+    assert [name for name in names if len(name) > LONGEST_NAME] == []

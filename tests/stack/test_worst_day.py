@@ -1,7 +1,7 @@
 """The worst day, in the local cloud, with the commands of docs/disaster.md.
 
 A stack goes back to an earlier moment in a restored table, with half a transaction in it. Then it is deleted, and
-created again under its name with what it left: that table, the user pool and the pepper.
+created again under its name with what it left: that table, the user pool and the pepper, which is rotated at last.
 """
 
 import json
@@ -263,14 +263,25 @@ def test_old_keys_charge_what_the_restore_forgot_and_no_more(lived: Lived, resto
     assert restored.credits["sent again"] == lived.available == 50 - 9 + 100
 
 
-def test_a_deleted_stack_is_created_again_under_its_name(mortal: Mortal, lived: Lived, restored: Restored) -> None:
-    old, account, shell = restored.stack, lived.account, mortal.shell
-    keep, delete, put_back = steps("Delete and re-create the stack")
-    pepper = old.secret("PepperSecretArn")
+@dataclass
+class Again:
+    """The stack that was created again. gone: what the deleted one answered. noted: the outputs that it had."""
 
+    stack: Deployed
+    api: HttpApi
+    gone: Answer
+    noted: dict[str, str]
+    own_pepper: str
+
+
+@pytest.fixture(scope="module")
+def again(mortal: Mortal, lived: Lived, restored: Restored) -> Again:
+    """The second part of the runbook."""
+    shell = mortal.shell
+    keep, delete, put_back = steps("Delete and re-create the stack")
     noted = dict(line.split(maxsplit=1) for line in shell.run(keep).splitlines())
     shell.run(delete)
-    gone = exchange("GET", f"{old.api_url}/v1/accounts/{account}/balance", None, {})
+    gone = exchange("GET", f"{lived.old.api_url}/v1/accounts/{lived.account}/balance", None, {})
     mortal.with_table(next(" ".join(pair) for pair in noted.items() if pair[0].startswith("arn:")))
     mortal.parameters |= {
         "JwtIssuer": f"https://cognito-idp.us-east-1.amazonaws.com/{noted['UserPoolId']}",
@@ -279,19 +290,39 @@ def test_a_deleted_stack_is_created_again_under_its_name(mortal: Mortal, lived: 
     new = mortal.create()
     own_pepper = new.secret("PepperSecretArn")
     shell.run(put_back)
-    again = HttpApi(new.api_url, lived.api.tokens)
+    return Again(new, HttpApi(new.api_url, lived.api.tokens), gone, noted, own_pepper)
 
-    assert (gone.status, new.outputs["TableName"]) == (404, old.outputs["TableName"])
-    assert own_pepper != pepper == new.secret("PepperSecretArn")
+
+def test_a_deleted_stack_is_created_again_under_its_name(
+    mortal: Mortal, lived: Lived, restored: Restored, again: Again
+) -> None:
+    old, new, api, account = restored.stack, again.stack, again.api, lived.account
+
+    assert (again.gone.status, new.outputs["TableName"]) == (404, old.outputs["TableName"])
+    # The kept secret is still there, under its own name.
+    assert again.own_pepper != old.secret("PepperSecretArn") == new.secret("PepperSecretArn")
     # Tokens of before go on, and the kept clients get new ones from the kept pool.
-    assert available(again, account) == restored.credits["sent again"]
-    assert spend(again, account, "before").replayed
-    fresh = HttpApi(new.api_url, {"service": token(old, noted["ServiceClientId"])})
+    assert available(api, account) == restored.credits["sent again"]
+    assert spend(api, account, "before").replayed
+    fresh = HttpApi(new.api_url, {"service": token(old, again.noted["ServiceClientId"])})
     assert not spend(fresh, account, "created-again").replayed
-    assert again.manager_session(account)
-    assert "nothing found" in said(shell, 'make verify TABLE="$(output TableName)"')
+    assert api.manager_session(account)
+    assert "nothing found" in said(mortal.shell, 'make verify TABLE="$(output TableName)"')
     assert not {"UserPoolId", "TokenUrl", "ServiceClientId"} & new.outputs.keys()
     # The table that the new stack made for itself is another one, and empty.
     assert mortal.rows(new.resources["Table"]) == 0
     with pytest.raises(SettingsError, match=rf"works on arn:.*{CHANGE}"):
-        Mortal(mortal.beside, mortal.folder, shell).deploy()
+        Mortal(mortal.beside, mortal.folder, mortal.shell).deploy()
+
+
+def test_the_pepper_is_rotated_and_nobody_is_locked_out(mortal: Mortal, lived: Lived, again: Again) -> None:
+    shell, pepper = mortal.shell, again.stack.secret("PepperSecretArn")
+    rotate, count = steps("A leaked pepper")
+
+    shell.run(*steps("The worst day"))
+    shell.run(rotate)
+    versions = json.loads(again.stack.secret("PepperSecretArn"))
+
+    assert (versions["1"], sorted(versions), len(versions["2"])) == (pepper, ["1", "2"], 64)
+    assert json.loads(shell.run(count))["Count"] == 1
+    assert again.api.manager_session(lived.account)

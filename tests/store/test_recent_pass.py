@@ -235,7 +235,7 @@ def pointing(claim: Any) -> Any:
 
 @pytest.mark.parametrize("corrupt", [lost, changed, doubled])
 def test_a_claim_is_left_to_the_whole_pass(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
-    """An entry keeps only a part of its key's digest, so no read leads from it to its claim."""
+    """An entry keeps only a part of its key's digest, too little to look up its claim."""
     whole = WholeTable()
     whole.hold(corrupt(marked(clean, ACCOUNT, HALF)))
 
@@ -288,7 +288,62 @@ def test_a_row_added_to_a_ledger_is_found_with_its_news(clean: Stored, corrupt: 
     assert verified(whole.table, now=SOON_AFTER).findings
 
 
-def test_an_account_that_the_list_leaves_out_is_left_to_the_whole_pass(clean: Stored) -> None:
+def beside(table: Stored, start: str) -> tuple[str, str]:
+    """The key of the account's first row beside its entries that begins like this; of a purchase, one that is paid."""
+    rows = [key for key in table if key[0] == keys.ledger(ACCOUNT) and key[1].startswith(start)]
+    return min(key for key in rows if start != "PURCHASE#" or "payment" in table[key])
+
+
+def another_name(table: Stored) -> Stored:
+    key = beside(table, "PROFILE")
+    return {**table, key: {**table[key], "name": {"S": "Another name"}}}
+
+
+def another_state(table: Stored) -> Stored:
+    key = beside(table, "PURCHASE#")
+    return {**table, key: {**table[key], "state": {"S": "created"}}}
+
+
+def other_units(table: Stored) -> Stored:
+    key = beside(table, "REVERSED#")
+    return {**table, key: {**table[key], "units": {"N": "77"}}}
+
+
+def without_payment(table: Stored) -> Stored:
+    key = (f"PAYMENT#{table[beside(table, 'PURCHASE#')]['payment']['S']}", "PAYMENT")
+    assert key in table
+    return {other: item for other, item in table.items() if other != key}
+
+
+def without_code(table: Stored) -> Stored:
+    key = beside(table, "MANAGER")
+    return {other: item for other, item in table.items() if other != key}
+
+
+@pytest.mark.parametrize("corrupt", [another_name, another_state, other_units, without_payment, without_code])
+def test_a_row_beside_the_entries_is_checked_with_news(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
+    """Without news, the account's rows are left to the whole pass."""
+    whole = WholeTable()
+    whole.hold(corrupt(marked(clean, ACCOUNT, HALF)))
+    assert verified_recently(whole.table, now=SOON_AFTER).findings
+
+    whole.hold(corrupt(marked(clean, ACCOUNT, entries_of(clean, ACCOUNT))))
+    assert verified_recently(whole.table, now=SOON_AFTER).findings == []
+    assert verified(whole.table, now=SOON_AFTER).findings
+
+
+def test_a_lost_unpaid_purchase_is_left_to_the_whole_pass(clean: Stored) -> None:
+    """No entry leads to it. Its claim does."""
+    table = marked(clean, ACCOUNT, HALF)
+    unpaid = next(key for key in table if key[1].startswith("PURCHASE#") and "payment" not in table[key])
+    whole = WholeTable()
+    whole.hold({key: item for key, item in table.items() if key != unpaid})
+
+    assert verified_recently(whole.table, now=SOON_AFTER).findings == []
+    assert "claim_dangling" in verified(whole.table, now=SOON_AFTER).codes
+
+
+def test_an_account_that_the_list_omits_is_left_to_the_whole_pass(clean: Stored) -> None:
     """The recent pass finds accounts by the list."""
     table = marked(clean, ACCOUNT, HALF)
     whole = WholeTable()

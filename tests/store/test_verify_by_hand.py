@@ -46,6 +46,17 @@ def by_hand(driver: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return lambda *more: verify.main(["--table", driver.table.name, *more], limits)
 
 
+def test_a_table_that_cannot_be_read_is_said_in_a_sentence(
+    by_hand: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = verify.main(["--table", "no-such-table"], verify.Limits(folder=tmp_path))
+
+    said = capsys.readouterr().err
+    assert code == verify.FAILED
+    assert said.startswith("make verify: An error occurred (ResourceNotFoundException)")
+    assert len(said.splitlines()) == 1
+
+
 class Pages:
     """The parameters of each page's request. `act` comes before the page of that number is read."""
 

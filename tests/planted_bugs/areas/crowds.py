@@ -159,15 +159,22 @@ CROWDS = (
     Bug(
         "a quick rival keeps a request waiting for ever",
         "_take_turns",
-        "hurried = part.draft.rival is not None and not hurried",
+        "hurried = rival is not None and rival.entry.type not in ARRIVALS and not hurried",
         "hurried = False",
         ("test_a_quick_rival_cannot_keep_a_debit_waiting",),
     ),
     Bug(
         "a request that lost a race never carries others again",
         "_take_turns",
-        "hurried = part.draft.rival is not None and not hurried",
+        "hurried = rival is not None and rival.entry.type not in ARRIVALS and not hurried",
         "hurried = True",
         ("test_waiting_rows",),
+    ),
+    Bug(
+        "a grant makes every waiting debit append alone",
+        "_take_turns",
+        "rival.entry.type not in ARRIVALS and not hurried",
+        "not hurried",
+        ("test_a_grant_that_comes_first_is_no_quick_rival",),
     ),
 )

@@ -90,6 +90,7 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.75
 # For the mark of a request whose own time is up.
 MARK_SECONDS = 0.25
 CROWDED_SECONDS = 1.0
+ARRIVALS = ("purchase", "grant", "adjustment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,8 +359,9 @@ def _take_turns(asking: Asking, place: int, row: Item | None) -> list[Outcome]:
                 asking.crowds.note(asking.account_id)
             return part.outcomes
         # A rival that never lost a race appends its debits alone, and quicker than rows can be read. Append alone too,
-        # every other time: the rival loses, and leaves a row for its next debit.
-        hurried = part.draft.rival is not None and not hurried
+        # every other time: the rival loses, and leaves a row for its next debit. Credits that arrive are no such rival.
+        rival = part.draft.rival
+        hurried = rival is not None and rival.entry.type not in ARRIVALS and not hurried
         seconds = 0.0 if hurried else clock() - began
         yields, yielded, alone = 0, False, False
     raise Busy
