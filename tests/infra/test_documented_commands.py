@@ -26,7 +26,7 @@ OWN_COMMANDS = {
     ("cloudformation", "deploy"): {"template-file", "stack-name", "capabilities", "parameter-overrides", "tags"},
     ("logs", "tail"): {"since", "follow", "format", "filter-pattern"},
 }
-# A stack of this template has more than twice as many.
+# A stack of this template has about 180.
 FIRST_HUNDRED = ("cloudformation", "describe-stack-resources")
 # What a reader puts in, where a document leaves it to the reader.
 READERS = {
