@@ -26,6 +26,8 @@ OWN_COMMANDS = {
     ("cloudformation", "deploy"): {"template-file", "stack-name", "capabilities", "parameter-overrides", "tags"},
     ("logs", "tail"): {"since", "follow", "format", "filter-pattern"},
 }
+# A stack of this template has about 180.
+FIRST_HUNDRED = ("cloudformation", "describe-stack-resources")
 # What a reader puts in, where a document leaves it to the reader.
 READERS = {
     "POOL": "us-east-1_pool",
@@ -49,7 +51,7 @@ with open(os.environ["NOTES"], "a") as notes:
 line = " ".join(arguments)
 if name == "curl":
     print('{{"access_token": "token"}}')
-elif "describe-stack-resources" in line:
+elif "list-stack-resources" in line:
     print("prepaid-ConsumeFunction-1\\tprepaid-ReconcileFunction-2")
 elif found := re.search(r"OutputKey=='(\\w+)'", line):
     print(found[1] + "-1")
@@ -88,6 +90,8 @@ def run(document: Path, folder: Path) -> list[Command]:
 def wrong(command: Command) -> str:
     """What AWS's own description of the operation says against a command; nothing for a mention without options."""
     service, name, *words = command
+    if (service, name) == FIRST_HUNDRED:
+        return "returns only the first 100 resources of a stack"
     if (service, name) in OWN_COMMANDS:
         return ", ".join(options(words)[0].keys() - OWN_COMMANDS[service, name] - GLOBAL_OPTIONS)
     if name == "wait":
@@ -129,6 +133,7 @@ def test_each_command_in_a_sentence_is_one_that_aws_takes() -> None:
         ("lambda put-function-concurrency --function-name f", "ReservedConcurrentExecutions"),
         ("dynamodb update-time-to-live --table-name t --time-to-live-specification '{\"On\": true}'", "Enabled"),
         ("dynamodb wait table-there --table-name t", "no waiter"),
+        ("cloudformation describe-stack-resources --stack-name s", "only the first 100 resources"),
         ("cloudformation deploy --template-path t", "template-path"),
     ],
 )

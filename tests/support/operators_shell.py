@@ -72,7 +72,12 @@ class OperatorsShell:
         given = parameters(operation, words)
         if name == "restore-table-to-point-in-time":
             given = {**given, "SourceTableName": self.earlier[given["SourceTableName"]]}
-        answer = getattr(aws, xform_name(operation.name))(**given)
+        method = xform_name(operation.name)
+        # The CLI reads every page of a list.
+        pages = aws.can_paginate(method)
+        answer = (
+            aws.get_paginator(method).paginate(**given).build_full_result() if pages else getattr(aws, method)(**given)
+        )
         if operation.get_streaming_output() is not None:
             return str(answer["Payload"].read().decode())
         chosen = options(words)[0]
