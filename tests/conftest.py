@@ -1,7 +1,7 @@
 """What all tests share: fixtures, Hypothesis profiles, emulators, and which tests may open sockets.
 
-HYPOTHESIS_PROFILE=dev (the default) tries a few new examples every time; =ci tries six times as many, the same ones in
-every run, so that a red build is about the change in it.
+HYPOTHESIS_PROFILE=dev (the default) tries a few new examples every time; =ci twice as many, those of the run's SEED, so
+that it can be repeated; =proof a thousand.
 """
 
 import gc
@@ -32,7 +32,8 @@ WITHOUT_SOCKETS = ("unit", "property")
 
 # No deadline: this may run on a busy machine, and a slow example is no wrong one.
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples=300, derandomize=True, print_blob=True)
+settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples=100, database=None, print_blob=True)
+settings.register_profile("proof", parent=settings.get_profile("ci"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 

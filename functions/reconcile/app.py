@@ -54,6 +54,7 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
         "failed": done.failed,
         "waiting": done.waiting,
         "finished": done.finished,
+        "until": done.until.isoformat(),
     }
     logger.info("reconciled", extra=result)
     count(Metric.PURCHASES_HEALED, done.healed)

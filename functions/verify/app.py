@@ -36,7 +36,13 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
         ),
         has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
     )
-    result = {"read": done.read, "found": done.found, "finished": done.finished}
+    result = {
+        "read": done.read,
+        "found": done.found,
+        "finished": done.finished,
+        "began_at": done.began_at.isoformat(),
+        "due_at": done.due_at.isoformat(),
+    }
     logger.info("verified", extra=result)
     count(Metric.ROWS_VERIFIED, done.read)
     if not done.finished:

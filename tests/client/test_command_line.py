@@ -1,15 +1,25 @@
 """The commands against the real functions: tables for people, JSON for programs, and exit codes."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.aws_endpoint import aws_endpoint
 from tests.support.command_line import CommandLine
 from tests.support.gateway_events import Context
+from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.stripe_purchases import Storefront
 
@@ -43,6 +53,39 @@ def test_a_history_shows_the_newest_entries(prepaid: CommandLine, service: Servi
     assert listed[0][:3] == ["entry", "at", "type"]
     assert [entry["type"] for entry in newest] == ["consumption", "consumption"]
     assert len(prepaid("history", "acme", "--csv").stdout.splitlines()) == 123
+
+
+def test_a_narrow_terminal_breaks_no_value(prepaid: CommandLine, service: Service) -> None:
+    """Each row is one line, which the terminal wraps, without spaces at its end."""
+    service.open(credits=500)
+    charge = {"feature": "sticker", "customer": "cus_670671cd", "reference": "order-000000000000000000000000000042"}
+    service("POST /v1/accounts/{account}/consumptions", json=charge)
+
+    shown = in_a_terminal(prepaid, "history", "acme", "--limit", "1")
+
+    heading, row = (re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines())
+    assert heading.split()[-2:] == ["customer", "reference"]
+    assert row.split()[-2:] == ["cus_670671cd", "order-000000000000000000000000000042"]
+    assert (heading, row) == (heading.rstrip(), row.rstrip())
+
+
+def in_a_terminal(prepaid: CommandLine, *arguments: str, columns: int = 40) -> str:
+    """What the installed program prints on a terminal of this width."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", "PREPAID_PROFILE": str(prepaid.profile)}
+    program = Path(sys.executable).with_name("prepaid")
+    with (
+        os.fdopen(ours, "rb", buffering=0) as terminal,
+        subprocess.Popen([program, *arguments], env=environment, stdout=its, stdin=its),
+    ):
+        os.close(its)
+        text = b""
+        # Linux reports the end of a terminal's last program as an error.
+        with contextlib.suppress(OSError):
+            while read := terminal.read(4096):
+                text += read
+    return text.decode().replace("\r\n", "\n")
 
 
 def test_texts_of_customers_are_no_markup(prepaid: CommandLine, service: Service) -> None:
@@ -125,6 +168,7 @@ def test_purchases_are_listed(prepaid: CommandLine, storefront: Storefront) -> N
 
     assert rows(prepaid("purchases", "acme", "--state", "open").stdout)[1][0] == purchase.id
     assert prepaid.json("purchases", "acme", "--state", "granted") == []
+    assert rows(prepaid("purchases", "acme", "--state", "granted").stdout)[1:] == [["(none)"]]
 
 
 def test_a_refusal_is_exit_code_1(prepaid: CommandLine) -> None:
@@ -186,6 +230,73 @@ def test_a_verification_runs_the_real_function(service: Service, fake: object) -
 
     assert done.returncode == 0, done.stderr
     assert ["found", "0"] in rows(done.stdout)
+
+
+def test_a_verification_with_nothing_due_says_so(service: Service, clock: Clock) -> None:
+    service.open(credits=5)
+    run = service.functions["verify"]
+    run({}, Context(remaining=900_000))
+    clock.now += timedelta(hours=2)
+
+    with aws_endpoint(lambda _name: run({}, Context(remaining=900_000))) as url:
+        done, described = run_job(url, "verify"), run_job(url, "verify", "--json")
+
+    assert rows(done.stdout)[:2] == [["read", "0"], ["found", "0"]]
+    assert done.stdout.splitlines()[2] == (
+        "Nothing is due: the last check began at 2026-06-16 13:00 UTC and read what was stored by then. "
+        "The next is due at 2026-06-17 13:00 UTC."
+    )
+    assert json.loads(described.stdout) == {
+        "read": 0,
+        "found": 0,
+        "began_at": "2026-06-16T13:00:00+00:00",
+        "due_at": "2026-06-17T13:00:00+00:00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "result", "said"),
+    [
+        ("verify", {"read": 0, "found": 0}, "Nothing is due: the stack checks what is new once a day."),
+        ("verify", {"read": 7, "found": 0}, "Every row that was read is as the rules say."),
+        ("reconcile", {}, "Nothing differs: what happened at Stripe up to 2026-06-16 12:00 UTC is in the ledger."),
+        (
+            "reconcile",
+            {"healed": 2},
+            "The purchases that were behind Stripe are healed. Everything up to 2026-06-16 12:00 UTC is compared.",
+        ),
+        ("reconcile", {"quarantined": 1}, "The log of ReconcileFunction names what is quarantined"),
+        ("reconcile", {"waiting": 1, "healed": 1}, "Some checks failed, and each run tries them again."),
+    ],
+)
+def test_a_job_says_in_words_what_its_counts_mean(command: str, result: dict[str, int], said: str) -> None:
+    counts = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "until": "2026-06-16T12:00:00+00:00"}
+    answer = {**(counts if command == "reconcile" else {}), **result, "finished": True}
+
+    with aws_endpoint(lambda _name: answer) as url:
+        done = run_job(url, command)
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith(said)
+
+
+def test_a_reconciliation_before_stripe_is_configured_says_so() -> None:
+    with aws_endpoint(lambda _name: {"configured": False}) as url:
+        done, described = run_job(url, "reconcile"), run_job(url, "reconcile", "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Stripe is not configured yet, so there is nothing to compare.\n"
+    assert json.loads(described.stdout) == {"configured": False}
+
+
+def test_a_reconciliation_runs_the_real_function(service: Service, fake: object) -> None:
+    run = service.functions["reconcile"]
+
+    with aws_endpoint(lambda _name: run({}, Context(remaining=900_000))) as url:
+        done = run_job(url, "reconcile")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("Nothing differs: what happened at Stripe up to 2026-06-16 13:00")
 
 
 def test_findings_are_exit_code_1() -> None:

@@ -250,6 +250,15 @@ def test_an_address_that_is_none_is_told(prepaid: CommandLine, spent: Service, a
     assert "user@" not in done.stderr
 
 
+def test_a_position_that_is_refused_is_not_kept(prepaid: CommandLine, spent: Service, endpoint: Receiver) -> None:
+    for where in (("--account", "acme", "--after", "99"), ("--after", "nonsense")):
+        done = prepaid("events", "listen", "--forward-to", endpoint.url, *where, "--no-follow", exits=1)
+        assert (done.stdout, "after: must be" in done.stderr) == ("", True)
+
+    assert list(prepaid.profile.parent.glob("listen-*.json")) == []
+    prepaid("events", "listen", "--forward-to", endpoint.url, "--no-follow")
+
+
 def test_a_broken_position_is_told(prepaid: CommandLine, spent: Service, endpoint: Receiver) -> None:
     prepaid(*of_account(endpoint), "--no-follow")
     [file] = prepaid.profile.parent.glob("listen-*.json")

@@ -11,6 +11,7 @@ from prepaid_client.cli.commands import app
 from tests.support.api import CLIENTS
 from tests.support.bridge import token
 from tests.support.command_line import CommandLine, command_line
+from tests.support.receiver import Answer, receiver
 from tests.support.served import Served
 from tests.support.token_endpoint import SECRET, TokenEndpoint
 
@@ -68,6 +69,28 @@ def test_a_wrong_secret_is_told_at_the_login(prepaid: CommandLine, shop: Served,
     result = prepaid("login", *urls, "--client-id", "service", typed="wrong\n", exits=1)
 
     assert "refused the client: invalid_client" in result.stderr
+
+
+def test_a_login_that_has_ended_is_told(prepaid: CommandLine, shop: Served) -> None:
+    result = prepaid("balance", "acme", exits=1, PREPAID_URL=shop.url, PREPAID_TOKEN="expired")
+
+    assert result.stderr == "prepaid: 401: Unauthorized (run 'prepaid login' again, or set PREPAID_TOKEN anew)\n"
+
+
+@pytest.mark.parametrize("content", ["{}", "not JSON"])
+def test_a_file_that_is_no_stack_is_told(prepaid: CommandLine, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "stack.json"
+    file.write_text(content)
+
+    assert f"{file} is not the file of a local stack" in prepaid("login", "--file", str(file), exits=2).stderr
+
+
+def test_an_address_that_is_not_the_service_is_told(prepaid: CommandLine) -> None:
+    with receiver() as other:
+        other.answer = lambda _: Answer(404)
+        result = prepaid("balance", "acme", exits=1, PREPAID_URL=other.url, PREPAID_TOKEN="x")
+
+    assert result.stderr == "prepaid: 404: (no answer of the service: is the address its ApiUrl?)\n"
 
 
 def test_a_local_stack_is_one_file(prepaid: CommandLine, shop: Served, tmp_path: Path) -> None:

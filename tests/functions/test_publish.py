@@ -20,42 +20,10 @@ from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
-from tests.support.publishing import Outside, feed, ids, nothing
+from tests.support.publishing import Outside, Publish, feed, ids, nothing, record
 from tests.support.stripe_purchases import Storefront
 
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
-
-
-def record(key: keys.Key) -> dict[str, Any]:
-    """A record of the table's stream, as Lambda hands it over."""
-    return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": {"Keys": key}}
-
-
-@dataclass
-class Publish:
-    """The function, with a queue and a bus that remember what they accepted."""
-
-    service: Service
-    outside: Outside = field(default_factory=Outside)
-
-    def __post_init__(self) -> None:
-        self.service.functions.change(
-            "publish", outbox=Outbox(to_webhook=self.outside.to_webhook, to_bus=self.outside.to_bus)
-        )
-
-    def __call__(self, *changed: keys.Key, remaining: int = 60_000) -> dict[str, Any]:
-        return self.run({"Records": [record(key) for key in changed]}, remaining)
-
-    def heal(self, remaining: int = 60_000) -> dict[str, Any]:
-        return self.run({"version": "0", "source": "aws.scheduler"}, remaining)
-
-    def run(self, event: dict[str, Any], remaining: int) -> dict[str, Any]:
-        with acting_as("publish"):
-            answer: dict[str, Any] = self.service.functions["publish"](event, Context(remaining=remaining))
-        return answer
-
-    def types(self) -> list[str]:
-        return [event["type"].removeprefix("prepaid.") for event in self.outside.queue]
 
 
 @dataclass(frozen=True)
@@ -168,8 +136,8 @@ def test_time_that_ends_amid_an_account_is_no_failure(publish: Publish, service:
     service.open("zoo")
     changes = {"Records": [record(keys.entry(account, 1)) for account in ("acme", "zoo")]}
 
-    with acting_as("publish"), pytest.raises(service.functions.apps["publish"].NotPublished):
-        service.functions["publish"](changes, Ending(outside=publish.outside))
+    with pytest.raises(service.functions.apps["publish"].NotPublished):
+        publish.run(changes, Ending(outside=publish.outside))
 
     assert [event["subject"] for event in publish.outside.queue] == ["acme"]
     assert logged(output, "not published") == []
@@ -187,10 +155,10 @@ def test_a_scheduled_run_out_of_time_leaves_the_rest(publish: Publish, service: 
 
     with pytest.raises(service.functions.apps["publish"].NotPublished):
         publish.heal(remaining=20_000)
-    assert days_of(publish) == []
+    assert publish.days() == []
 
     assert publish.heal() == {"events": 2, "failed": 0, "finished": True}
-    assert days_of(publish) == [30]
+    assert publish.days() == [30]
 
 
 # Alerts without an entry
@@ -256,10 +224,6 @@ def test_a_fifth_try_that_is_right_locks_nothing(
     assert publish.types() == []
 
 
-def days_of(publish: Publish) -> list[int]:
-    return [event["data"]["days"] for event in publish.outside.queue if event["type"] == "prepaid.alert.lot_expiring"]
-
-
 def test_a_lot_warns_30_7_and_1_days_before_its_end(publish: Publish, service: Service, clock: Clock) -> None:
     service.open()
     service.give(5, expires_at="2026-08-01T13:00:00Z")
@@ -270,7 +234,7 @@ def test_a_lot_warns_30_7_and_1_days_before_its_end(publish: Publish, service: S
         clock.now += days * DAY
         publish.heal()
 
-    assert days_of(publish) == [30, 7, 1]
+    assert publish.days() == [30, 7, 1]
     first = next(event for event in publish.outside.queue if event["type"] == "prepaid.alert.lot_expiring")
     assert first["data"] == {
         "account": "acme",
@@ -287,12 +251,12 @@ def test_a_warning_comes_within_the_hour(publish: Publish, service: Service, clo
     service.give(5, expires_at="2026-06-24T02:30:00Z")
     clock.now += 13 * HOUR
     publish.heal()
-    assert days_of(publish) == []
+    assert publish.days() == []
 
     clock.now += HOUR
     publish.heal()
 
-    assert days_of(publish) == [7]
+    assert publish.days() == [7]
 
 
 def test_after_an_outage_only_the_nearest_warning_comes(publish: Publish, service: Service, clock: Clock) -> None:
@@ -303,7 +267,7 @@ def test_after_an_outage_only_the_nearest_warning_comes(publish: Publish, servic
 
     publish.heal()
 
-    assert days_of(publish) == [7]
+    assert publish.days() == [7]
 
 
 def test_a_lot_that_is_spent_warns_of_nothing(publish: Publish, service: Service, clock: Clock) -> None:
@@ -315,7 +279,7 @@ def test_a_lot_that_is_spent_warns_of_nothing(publish: Publish, service: Service
     clock.now += 17 * DAY
     publish.heal()
 
-    assert days_of(publish) == []
+    assert publish.days() == []
 
 
 def test_a_warning_that_fails_is_published_later(publish: Publish, service: Service, clock: Clock) -> None:
@@ -334,7 +298,7 @@ def test_a_warning_that_fails_is_published_later(publish: Publish, service: Serv
     clock.now += HOUR
     publish.heal()
 
-    assert days_of(publish) == [30]
+    assert publish.days() == [30]
 
 
 # EventBridge and SQS

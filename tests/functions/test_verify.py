@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
-from tests.support.store_driver import FakeTime, entry_items
+from tests.support.store_driver import HOUR, FakeTime, entry_items
 from tests.support.stripe_purchases import Storefront
 
 DAY = timedelta(days=1)
@@ -28,12 +28,12 @@ PLENTY, NONE = 900_000, 60_000
 
 @pytest.fixture
 def verify(service: Service) -> Any:
-    """One run; `remaining`: milliseconds that Lambda says are left."""
+    """The counts of one run; `remaining`: milliseconds that Lambda says are left."""
 
     def run(remaining: int = PLENTY) -> dict[str, Any]:
         with acting_as("verify"):
             answer: dict[str, Any] = service.functions["verify"](SCHEDULED, Context(remaining=remaining))
-        return answer
+        return {name: answer[name] for name in ("read", "found", "finished")}
 
     return run
 
@@ -45,6 +45,19 @@ def tamper(service: Service, key: tuple[str, str], name: str) -> None:
     item = table.client.get_item(TableName=table.name, Key=where)["Item"]
     changed = {**item, name: {"S": item[name]["S"].replace("5", "6")}}
     table.client.put_item(TableName=table.name, Item=changed)
+
+
+def test_a_run_says_when_its_pass_began_and_the_next_is_due(service: Service, clock: Clock) -> None:
+    service.open()
+    began = clock.now
+    with acting_as("verify"):
+        service.functions["verify"](SCHEDULED, Context(remaining=PLENTY))
+        clock.now += HOUR
+        nothing_due = service.functions["verify"](SCHEDULED, Context(remaining=PLENTY))
+
+    assert nothing_due["read"] == 0
+    assert datetime.fromisoformat(nothing_due["began_at"]) == began
+    assert datetime.fromisoformat(nothing_due["due_at"]) == began + DAY
 
 
 def test_a_table_written_by_the_service_alone_is_sound(

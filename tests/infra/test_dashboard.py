@@ -1,7 +1,8 @@
-"""The dashboard shows every figure that the code publishes, each of which some test sees published."""
+"""The dashboard: every alarm, and every figure that the code publishes, each of which some test sees published."""
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,116 @@ OF_AWS = {
     ("AWS/ApiGateway", "4xx"),
     ("AWS/ApiGateway", "5xx"),
     ("AWS/ApiGateway", "Latency"),
+    ("AWS/Lambda", "Invocations"),
     ("AWS/Lambda", "Errors"),
     ("AWS/Lambda", "IteratorAge"),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
 }
 
 
+COLUMNS = 24
+# What a value of an hour or five minutes is: a count is summed up, what is measured now and then is not.
+GAUGES = {
+    "ReconciliationBehind",
+    "ReconciliationOldestFailure",
+    "VerificationBehind",
+    "IteratorAge",
+    "ApproximateNumberOfMessagesVisible",
+}
+
+type Widget = dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def figures() -> list[list[Any]]:
-    """The lines of every graph."""
-    [dashboard] = of_type(read_template(), "AWS::CloudWatch::Dashboard").values()
-    tag, body = dashboard["DashboardBody"]
+def dashboard() -> dict[str, Any]:
+    [found] = of_type(read_template(), "AWS::CloudWatch::Dashboard").values()
+    tag, body = found["DashboardBody"]
     assert tag == "Sub"
-    return [line for widget in json.loads(body)["widgets"] for line in widget["properties"]["metrics"]]
+    read: dict[str, Any] = json.loads(body)
+    return read
+
+
+@pytest.fixture(scope="module")
+def graphs(dashboard: dict[str, Any]) -> list[Widget]:
+    return [widget["properties"] for widget in dashboard["widgets"] if widget["type"] == "metric"]
+
+
+@pytest.fixture(scope="module")
+def figures(graphs: list[Widget]) -> list[list[Any]]:
+    """The lines of every graph, without those that are computed of others."""
+    return [line for graph in graphs for line in graph["metrics"] if isinstance(line[0], str)]
+
+
+def test_widgets_fit_the_grid_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
+    places = [(one["x"], one["y"], one["x"] + one["width"], one["y"] + one["height"]) for one in dashboard["widgets"]]
+
+    assert all(0 <= left < right <= COLUMNS and 0 <= top < bottom for left, top, right, bottom in places)
+    for one, other in combinations(places, 2):
+        beside = one[2] <= other[0] or other[2] <= one[0]
+        assert beside or one[3] <= other[1] or other[3] <= one[1], f"{one} overlaps {other}"
+    # No gap: each row is full.
+    assert sum((right - left) * (bottom - top) for left, top, right, bottom in places) == COLUMNS * max(
+        bottom for *_, bottom in places
+    )
+
+
+def test_widgets_are_read_from_the_top(dashboard: dict[str, Any]) -> None:
+    places = [(widget["y"], widget["x"]) for widget in dashboard["widgets"]]
+
+    assert places == sorted(places)
+    assert dashboard["widgets"][0]["type"] == "alarm"
+
+
+def test_every_graph_has_a_title_an_axis_and_labels(dashboard: dict[str, Any], graphs: list[Widget]) -> None:
+    titles = [widget["properties"]["title"] for widget in dashboard["widgets"]]
+    assert all(titles)
+    assert len(set(titles)) == len(titles)
+    for graph in graphs:
+        assert graph["region"] == "${AWS::Region}"
+        assert all(axis["label"] and axis["min"] == 0 for axis in graph["yAxis"].values())
+        labels = [line[-1]["label"] for line in graph["metrics"]]
+        assert all(labels)
+        assert len(set(labels)) == len(labels)
+        sides = {line[-1].get("yAxis", "left") for line in graph["metrics"]}
+        assert sides == set(graph["yAxis"])
+
+
+def test_counts_are_summed_up_and_gauges_are_not(graphs: list[Widget]) -> None:
+    for graph in graphs:
+        for line in graph["metrics"]:
+            if not isinstance(line[0], str) or line[1] == "Latency":
+                continue
+            stat = line[-1].get("stat", graph["stat"])
+            assert stat == ("Maximum" if line[1] in GAUGES else "Sum"), line
+    assert {line[-1]["stat"] for graph in graphs for line in graph["metrics"] if "Latency" in line} == {"p50", "p99"}
+
+
+def test_a_title_tells_the_period_that_its_counts_are_of(dashboard: dict[str, Any], graphs: list[Widget]) -> None:
+    # Otherwise CloudWatch sums up over longer periods when more days are shown.
+    assert dashboard["periodOverride"] == "inherit"
+    for graph in graphs:
+        if graph["stat"] == "Sum":
+            assert {3600: "each hour", 300: "each 5 minutes"}[graph["period"]] in graph["title"]
+
+
+def test_no_graph_mixes_units(graphs: list[Widget]) -> None:
+    [behind] = [graph for graph in graphs if graph["title"] == "Work behind"]
+    [computed] = [line[0] for line in behind["metrics"] if isinstance(line[0], dict)]
+    hidden = {line[-1]["id"] for line in behind["metrics"] if line[-1].get("visible") is False}
+
+    assert computed["expression"] == "age / 1000"
+    assert hidden == {"age"}
+    shown = [line for graph in graphs for line in graph["metrics"] if line[-1].get("visible") is not False]
+    assert not any("IteratorAge" in line for line in shown)
+
+
+def test_every_alarm_that_each_stack_has_is_shown(dashboard: dict[str, Any]) -> None:
+    resources = read_template()["Resources"]
+    alarms = {name: made for name, made in resources.items() if made["Type"] == "AWS::CloudWatch::Alarm"}
+
+    [shown] = [widget["properties"]["alarms"] for widget in dashboard["widgets"] if widget["type"] == "alarm"]
+
+    assert shown == [f"${{{name}.Arn}}" for name, alarm in alarms.items() if "Condition" not in alarm]
 
 
 def test_every_figure_of_the_service_is_on_the_dashboard(figures: list[list[Any]]) -> None:
@@ -53,12 +151,13 @@ def test_each_figure_is_published_in_some_test(metric: Metric) -> None:
     assert seen, "no test sees it"
 
 
-def test_graphs_name_resources_and_routes_that_exist(figures: list[list[Any]]) -> None:
+def test_graphs_name_resources_and_routes_that_exist(dashboard: dict[str, Any], figures: list[list[Any]]) -> None:
     resources = read_template()["Resources"]
-    named = {name for line in figures for name in re.findall(r"\$\{(\w+)[.}]", json.dumps(line)) if name != "AWS"}
+    named = {name for name in re.findall(r"\$\{(\w+)[.}]", json.dumps(dashboard)) if name != "AWS"}
     routes = {f"{line[7]} {line[9]}" for line in figures if len(line) > 9}
 
     assert named <= resources.keys()
+    assert routes
     assert routes <= {route.key for route in openapi.ROUTES}
     conditional = {name for name in named if "Condition" in resources[name]}
     assert conditional == set()

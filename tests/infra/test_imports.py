@@ -10,6 +10,9 @@ import pytest
 
 from tests.support.apps import load_app
 
+# Several tests look at the same interpreter.
+pytestmark = pytest.mark.xdist_group("imports")
+
 ROOT = Path(__file__).parents[2]
 HEAVY = [
     "aws_lambda_powertools.event_handler",

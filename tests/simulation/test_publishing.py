@@ -4,85 +4,20 @@ The database is the simulation's; the queue and the bus remember what they accep
 """
 
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from prepaid.store.dynamodb import Table
-from prepaid.use_cases.publishing import ROUND_ENTRIES, events_after, publish_changes, publish_missing
+from prepaid.use_cases.publishing import ROUND_ENTRIES
 from tests.simulation.bench import Killed
-from tests.simulation.database import Database
-from tests.support.publishing import Outside, Publisher, Refused, feed, first_deliveries, ids, nothing, row_of_entry
-from tests.support.store_driver import NO_DEADLINE, SECOND, StoreDriver
-from tests.support.whole_table import NAME, WholeClient, WholeDatabase, errors_of_a_client
+from tests.simulation.publishers import World, kill_at
+from tests.support.publishing import Refused, ids, nothing
+from tests.support.store_driver import SECOND
+from tests.support.whole_table import NAME
 
 # Three rounds, the last one short.
 ENTRIES = 2 * ROUND_ENTRIES + 5
 HISTORIES = 60
-
-
-@dataclass
-class World:
-    """A table, the queue and the bus. before, after: called with the name of each call of a publisher; may raise."""
-
-    database: Database = field(default_factory=WholeDatabase)
-    outside: Outside = field(default_factory=Outside)
-    before: Callable[[str], object] = nothing
-    after: Callable[[str], object] = nothing
-    watched: bool = False
-
-    def __post_init__(self) -> None:
-        client: Any = WholeClient(errors_of_a_client(), self.database, self._plan)
-        self.table = Table(client=client, name=NAME, deadline=NO_DEADLINE)
-        self.outside.before = lambda call: self.before(call)  # noqa: PLW0108 - what it is at the time of the call
-        self.outside.after = lambda call: self.after(call)  # noqa: PLW0108
-        self.driver = StoreDriver(self.table)
-
-    def _plan(self, operation: str, _call: int) -> Any:
-        if not self.watched:
-            return None
-        self.before(operation)
-
-        def met(send: Callable[[], Any]) -> Any:
-            answer = send()
-            self.after(operation)
-            return answer
-
-        return met
-
-    def ring(self, *numbers: int, account: str = "acme", has_time: Callable[[], bool] = lambda: True) -> None:
-        """One run of the publisher, as the stream starts it."""
-        self.run(lambda publisher: publish_changes(publisher, [row_of_entry(account, n) for n in numbers]), has_time)
-
-    def heal(self) -> None:
-        """One run of the publisher, as the schedule starts it."""
-        self.run(publish_missing, lambda: True)
-
-    def run(self, publish: Callable[[Any], object], has_time: Callable[[], bool]) -> None:
-        outer, self.watched = self.watched, True
-        try:
-            publish(Publisher(self.table, self.outside, has_time=has_time).context())
-        except Killed:
-            pass
-        finally:
-            self.watched = outer
-
-    def expected(self, account: str = "acme") -> list[str]:
-        """The ids of the account's events, straight from its ledger."""
-        last = self.driver.account(account)
-        page = events_after(self.table, last.id, 0, limit=10_000, catalog=self.driver.catalog)
-        return [event.id for event in page.events]
-
-    def check(self, *accounts: str) -> None:
-        for account in accounts or ("acme",):
-            of_account = [
-                [event for event in events if event["subject"] == account]
-                for events in (self.outside.queue, self.outside.bus, feed(self.table))
-            ]
-            queue, bus, fed = of_account
-            assert first_deliveries(queue) == first_deliveries(bus) == ids(fed) == self.expected(account)
 
 
 def a_ledger(entries: int = ENTRIES) -> World:
@@ -141,20 +76,6 @@ def test_a_publisher_killed_at_any_call_loses_nothing(calls: list[str], *, after
         world.ring(ENTRIES)
 
         world.check()
-
-
-def kill_at(world: World, point: int, *, after: bool) -> None:
-    seen: list[str] = []
-
-    def met(call: str) -> None:
-        seen.append(call)
-        if len(seen) == point + 1:
-            raise Killed
-
-    if after:
-        world.after = met
-    else:
-        world.before = met
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -75,7 +75,7 @@ MAY_CHANGE = {
     "ERASURE": ("subject", "next", "entries", "ttl"),
     "FAILED": ("subject", "last_at", "tries"),
     "PUBLISHED": ("at", "ttl"),
-    "PUBLISHING": ("since", "until"),
+    "PUBLISHING": ("since", "until", "shard", "after"),
     "WEBHOOK": ("target", "at"),
     "MANAGER": ("digest", "salt", "revision", "tries", "locks", "tried_at"),
     "QUARANTINE": ("account", "purchase", "at", "status", "reason"),

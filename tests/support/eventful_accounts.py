@@ -195,11 +195,15 @@ def enter_the_page(driver: StoreDriver, account: str) -> None:
 
 
 def publish(driver: StoreDriver) -> None:
-    """Everything so far, a locked code, warnings of expiry, and a webhook that wants no more."""
+    """Everything so far, a locked code, warnings of expiry, a run without time, and a webhook that wants no more."""
     context = Publisher(driver.table, Outside()).context()
     assert publish_missing(context).failed == 0
     publish_alert(context, Published(), event_of_lock("zoo", 7, NOW))
     publish_warnings(context)
+    looks = iter((True, True))
+    interrupted = Publisher(driver.table, Outside(), now=NOW + HOUR, has_time=lambda: next(looks, False)).context()
+    assert not publish_warnings(interrupted).finished
+    assert not publish_missing(interrupted).finished
     stop(driver.table, "https://app.example.com/prepaid", NOW)
 
 

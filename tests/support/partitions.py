@@ -33,6 +33,7 @@ PARTITIONS = [
     keys.audit("petshop-1"),
     keys.failed("evt_1"),
     keys.WARNINGS,
+    keys.HEALING,
     keys.PUBLISHING,
     keys.published("petshop-1"),
     keys.published_alert("petshop-1", "evt_1"),

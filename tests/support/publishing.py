@@ -1,4 +1,4 @@
-"""Where events go in the tests: a queue and a bus that remember what they accepted, and a publisher at a table."""
+"""Where events go in the tests: a queue and a bus that remember what they accepted, and publishers in front of them."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ from tests.support.store_driver import NOW, Stored
 
 SOURCE = "prepaid/test"
 HOUR = timedelta(hours=1)
+ON_SCHEDULE = {"version": "0", "source": "aws.scheduler"}
 
 
 class Refused(Exception):
@@ -75,6 +76,42 @@ class Publisher:
             to_bus=self.outside.to_bus,
             on_failure=lambda account, error: self.failures.append((account, error)),
         )
+
+
+def record(key: keys.Key) -> dict[str, Any]:
+    """A record of the table's stream, as Lambda hands it over."""
+    return {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": {"Keys": key}}
+
+
+@dataclass
+class Publish:
+    """The function, with a queue and a bus that remember what they accepted."""
+
+    service: Service
+    outside: Outside = field(default_factory=Outside)
+
+    def __post_init__(self) -> None:
+        self.service.functions.change(
+            "publish", outbox=Outbox(to_webhook=self.outside.to_webhook, to_bus=self.outside.to_bus)
+        )
+
+    def __call__(self, *changed: keys.Key, remaining: int = 60_000) -> dict[str, Any]:
+        return self.run({"Records": [record(key) for key in changed]}, Context(remaining=remaining))
+
+    def heal(self, remaining: int = 60_000) -> dict[str, Any]:
+        return self.run(ON_SCHEDULE, Context(remaining=remaining))
+
+    def run(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
+        with acting_as("publish"):
+            answer: dict[str, Any] = self.service.functions["publish"](event, context)
+        return answer
+
+    def types(self) -> list[str]:
+        return [event["type"].removeprefix("prepaid.") for event in self.outside.queue]
+
+    def days(self) -> list[int]:
+        """How many days ahead each warning of a lot's end was sent."""
+        return [event["data"]["days"] for event in self.outside.queue if event["type"] == "prepaid.alert.lot_expiring"]
 
 
 def row_of_entry(account: str, number: int) -> tuple[str, str]:

@@ -6,8 +6,8 @@ SWEEP = (
     Bug(
         "the sweep skips the row after a page",
         "read_due",
-        r'first=checkpoint.after + "\x00",',
-        'first=checkpoint.after + "~",',
+        r'first=place.after + "\x00",',
+        'first=place.after + "~",',
         ("store/test_sweep",),
     ),
     Bug(

@@ -9,7 +9,7 @@ from prepaid.core.calendar import milliseconds
 from prepaid.core.errors import Unavailable
 from prepaid.core.purchase import Purchase
 from prepaid.store import keys
-from prepaid.store.publishing import save_warned_until
+from prepaid.store.warning import WarningPass, save_warning_pass
 from tests.simulation.bench import Bench, Context
 from tests.simulation.outside import NoAnswer
 from tests.simulation.scenarios.scenario import SCHEDULED, Outcome, Scenario, bought, opened, spends, spent_before
@@ -55,7 +55,8 @@ def expiring(bench: Bench) -> None:
     bench.service.open("zoo")
     bench.service.give(7, expires_at="2026-06-23T12:30:00Z")
     # After a day, the run reads each place of the lots that end twice as often, and finds no more.
-    save_warned_until(bench.service.table, bench.now - HOUR)
+    last = bench.now - HOUR
+    save_warning_pass(bench.service.table, WarningPass(since=last - HOUR, until=last, days=30, place=None))
 
 
 def queued(bench: Bench, *, status: int, age: timedelta = timedelta()) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 import os
 import uuid
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 import segno
@@ -16,7 +17,7 @@ from prepaid_client.calls import AccountChanges, HistoryFilters
 from prepaid_client.cli import jobs
 from prepaid_client.cli.events import events_app
 from prepaid_client.cli.printing import print_facts, print_json, print_table, shown
-from prepaid_client.cli.profile import Login, Profile, read_profile, write_profile
+from prepaid_client.cli.profile import Login, Profile, ProfileError, read_profile, write_profile
 from prepaid_client.cli.running import REFUSED, AccountId, AsJson, reporting, service
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def login(
 
 
 def _local(file: Path) -> Profile:
-    stack = msgspec.json.decode(file.read_bytes(), type=StackFile)
+    try:
+        stack = msgspec.json.decode(file.read_bytes(), type=StackFile)
+    except msgspec.MsgspecError as error:
+        raise ProfileError(f"{file} is not the file of a local stack: {error}") from error
     logins = {name: Login(token=token) for name, token in stack.tokens.items()}
     return Profile(url=stack.api_url, clients=logins, aws_endpoint_url=stack.aws_endpoint_url)
 
@@ -276,28 +280,39 @@ def verify(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
 
     It continues the stack's own pass, which begins once a day: within a day of the last one there is nothing to check.
     """
-    _run_jobs(stack, "VerifyFunction", "verifying", as_json=as_json, bad="found")
+    total = _run_jobs(stack, "VerifyFunction", "verifying", as_json)
+    _print_total(total, ("read", "found"), jobs.about_verification, as_json)
+    if total["found"]:
+        raise typer.Exit(REFUSED)
 
 
 @app.command()
 def reconcile(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
     """Compare the stack's purchases with Stripe. Needs AWS credentials."""
-    _run_jobs(stack, "ReconcileFunction", "reconciling", as_json=as_json, bad="failed")
+    total = _run_jobs(stack, "ReconcileFunction", "reconciling", as_json)
+    _print_total(total, ("healed", "quarantined", "failed", "waiting"), jobs.about_reconciliation, as_json)
+    if total.get("failed"):
+        raise typer.Exit(REFUSED)
 
 
-def _run_jobs(stack: str, function: str, title: str, *, as_json: bool, bad: str) -> None:
-    """Run until the work is finished, and print the sums. Exit with 1 if something was counted as `bad`."""
+def _run_jobs(stack: str, function: str, title: str, as_json: bool) -> dict[str, Any]:
+    """The sums of all runs until the work is finished; what isn't counted is as the last run left it."""
     with reporting(as_json):
         results = list(jobs.runs(stack, function, title))
-    names = [name for name in results[0] if name != "finished"]
-    # What waits is what the last run left, and everything else is of each run.
-    total = {name: results[-1][name] if name == "waiting" else sum(run[name] for run in results) for name in names}
+    summed = {name: sum(run[name] for run in results) for name in jobs.SUMMED if name in results[-1]}
+    return {name: summed.get(name, value) for name, value in results[-1].items() if name != "finished"}
+
+
+def _print_total(
+    total: Mapping[str, Any], counts: Iterable[str], about: Callable[[Mapping[str, Any]], str], as_json: bool
+) -> None:
+    """The counts, and in words what they mean: a zero alone doesn't say whether there was anything to do."""
     if as_json:
         print_json(total)
-    else:
-        print_facts(*total.items())
-    if total[bad]:
-        raise typer.Exit(REFUSED)
+        return
+    if facts := [(name, total[name]) for name in counts if name in total]:
+        print_facts(*facts)
+    typer.echo(about(total))
 
 
 def _print(answer: "DataclassInstance", *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -88,12 +89,14 @@ def listen(
         path = path_of_kept(path_of(os.environ).parent, client.transport.url, account, forward_to)
         before = read_kept(path)
         kept = _kept(client, account, after, forward_to, before)
+        pages = follow(client, account, kept.after, wait=wait, on_trouble=_teller(as_json=as_json))
+        # A position that the service refuses must not be kept: the next start would fail, too.
+        first = next(pages)
         write_kept(path, kept)
         _announce(kept, path, is_new=before is None, as_json=as_json)
-        pages = follow(client, account, kept.after, wait=wait, on_trouble=_teller(as_json=as_json))
         with httpx.Client(trust_env=not is_local(forward_to)) as http:
             try:
-                for page in pages:
+                for page in chain([first], pages):
                     kept = _forward(http, page, kept, path, as_json=as_json)
             except EndpointGone:
                 text = "the endpoint answered 410: it wants no more events"

@@ -1,5 +1,6 @@
 """What the command line prints: tables for people, JSON for programs."""
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Without a terminal each row is one line, however long.
+# Each row is one line, however long. A narrow terminal wraps it, and no id is broken into pieces by spaces.
 UNLIMITED_WIDTH = 1_000_000
+# What fills up a last column, before the end of its style.
+FILLING = re.compile(r" +((?:\x1b\[0m)?)$")
 NUMBER = (int, float)
 
 
@@ -41,26 +44,30 @@ def print_table(rows: Iterable[Sequence[object]], *headings: str) -> None:
     for column, heading in enumerate(headings):
         values = [row[column] for row in listed if row[column] is not None]
         numeric = bool(values) and all(isinstance(value, NUMBER) for value in values)
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(heading, justify="right" if numeric else "left")
     for row in listed:
         table.add_row(*(Text(shown(value)) for value in row))
-    console().print(table)
+    _print(table)
+    if not listed:
+        print_text_line("(none)")
 
 
 def print_facts(*facts: tuple[str, object]) -> None:
     """Print names with their values."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    table.add_column()
     for name, value in facts:
         table.add_row(name, Text(shown(value)))
-    console().print(table)
+    _print(table)
 
 
-def console(*, stderr: bool = False) -> Console:
-    """The terminal, or a file of any width."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else UNLIMITED_WIDTH, highlight=False)
+def _print(table: Table) -> None:
+    terminal = Console(file=sys.stdout, width=UNLIMITED_WIDTH, highlight=False)
+    with terminal.capture() as captured:
+        terminal.print(table)
+    for line in captured.get().splitlines():
+        print_text_line(FILLING.sub(r"\1", line))
 
 
 def shown(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from prepaid_client import Prepaid, PrepaidError, Refused, Unavailable
+from prepaid_client import Prepaid, PrepaidError, Refused, Unauthorized, Unavailable
 from prepaid_client.cli.profile import ProfileError, open_client
 
 REFUSED, TROUBLE = 1, 2
@@ -36,7 +36,7 @@ def reporting(as_json: bool) -> Iterator[None]:
         # The reader of a pipe has left: typer ends the command without a word.
         raise
     except Refused as error:
-        say(str(error), error.problem, as_json=as_json)
+        say(f"{error}{_hint(error)}", error.problem, as_json=as_json)
         raise typer.Exit(REFUSED) from error
     except Unavailable as error:
         described = {"detail": str(error), "key": error.key, "may_have_happened": error.may_have_happened}
@@ -45,6 +45,13 @@ def reporting(as_json: bool) -> Iterator[None]:
     except (PrepaidError, ProfileError, ValueError, OSError) as error:
         say(str(error), {"detail": str(error)}, as_json=as_json)
         raise typer.Exit(TROUBLE) from error
+
+
+def _hint(error: Refused) -> str:
+    """What to do about a refusal that isn't the service's own words."""
+    if isinstance(error, Unauthorized):
+        return " (run 'prepaid login' again, or set PREPAID_TOKEN anew)"
+    return "" if error.code or error.detail else "(no answer of the service: is the address its ApiUrl?)"
 
 
 def say(text: str, described: Mapping[str, object], *, as_json: bool) -> None:

@@ -4,8 +4,8 @@ end is recorded.
 No balance depends on these rows: a lot expires and a hold lapses by its date, recorded or not (rules 2, 16).
 """
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from zlib import crc32
 
 from prepaid.core.account import Lot
@@ -27,16 +27,22 @@ class DueRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepCheckpoint:
-    """Where a sweep continues: at `shard` of `day`, after row `after` ("" is the start of the shard).
+class DuePlace:
+    """A place among the due rows: in `shard` of `day`, after row `after` ("" is the start of the shard)."""
+
+    day: date
+    shard: int = 0
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepCheckpoint(DuePlace):
+    """Where a sweep continues.
 
     return_to: the earliest unfinished day before this place, to which the next sweep returns. A day is unfinished when
     an end couldn't be recorded, or when the day wasn't over: more may end and more rows may appear.
     """
 
-    day: date
-    shard: int = 0
-    after: str = ""
     return_to: date | None = None
 
 
@@ -61,14 +67,13 @@ def _due_item(account: str, what: str, ends_at: datetime) -> Item:
     }
 
 
-def read_due(table: Table, checkpoint: SweepCheckpoint, limit: int) -> tuple[DueRow, ...]:
-    """At most `limit` rows of the checkpoint's shard, after its last row. Empty when the shard is done.
-    Raises Busy."""
+def read_due(table: Table, place: DuePlace, limit: int) -> tuple[DueRow, ...]:
+    """At most `limit` rows of the place's shard, after its row. Empty when the shard is done. Raises Busy."""
     items = query(
         table,
-        keys.due_partition(checkpoint.day, checkpoint.shard),
+        keys.due_partition(place.day, place.shard),
         # The key right after `after`: BETWEEN includes its ends.
-        first=checkpoint.after + "\x00",
+        first=place.after + "\x00",
         last="\U0010ffff",
         limit=limit,
     )
@@ -77,11 +82,18 @@ def read_due(table: Table, checkpoint: SweepCheckpoint, limit: int) -> tuple[Due
             account=item["account"]["S"],
             what=item["what"]["S"],
             ends_at=instant(int(item["ends_at"]["N"])),
-            day=checkpoint.day,
-            shard=checkpoint.shard,
+            day=place.day,
+            shard=place.shard,
         )
         for item in items
     )
+
+
+def next_shard[Place: DuePlace](place: Place) -> Place:
+    """The start of the next shard; after the last one, of the next day."""
+    if place.shard + 1 < keys.DUE_SHARDS:
+        return replace(place, shard=place.shard + 1, after="")
+    return replace(place, day=place.day + timedelta(days=1), shard=0, after="")
 
 
 def delete_due(table: Table, row: DueRow) -> None:

@@ -22,6 +22,7 @@ RECENT_VERIFICATION = {"PK": {"S": "VERIFICATION"}, "SK": {"S": "RECENT"}}
 CHECKPOINT = {"PK": {"S": "SWEEP"}, "SK": {"S": "CHECKPOINT"}}
 PUBLISHING = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "START"}}
 WARNINGS = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "WARNINGS"}}
+HEALING = {"PK": {"S": "PUBLISHING"}, "SK": {"S": "HEALING"}}
 WEBHOOK_STOPPED = {"PK": {"S": "WEBHOOK"}, "SK": {"S": "STOPPED"}}
 
 type Key = dict[str, dict[str, str]]

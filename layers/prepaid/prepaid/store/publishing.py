@@ -25,6 +25,17 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchPlace:
+    """Where a search of all accounts continues: after the account `after`; "" is the start.
+
+    failed_after: an account before the first one whose entries couldn't be published since then; None without any.
+    """
+
+    after: str = ""
+    failed_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FeedRow:
     """Published events as JSON texts. sort: the row's place in its hour; empty for a row that isn't stored yet."""
 
@@ -87,18 +98,21 @@ def record_published(
     transact(table, writes | {f"feed {row.what}": {"Item": feed_item(row, at)} for row in rows})
 
 
-def read_warned_until(table: Table) -> datetime | None:
-    """Up to when warnings of expiry are published; None before the first run. Raises Busy."""
-    item = get(table, keys.WARNINGS)
-    return instant(int(item["until"]["N"])) if item else None
+def read_search(table: Table) -> SearchPlace:
+    """Where the search for unpublished entries continues. Raises Busy."""
+    item = get(table, keys.HEALING)
+    if item is None:
+        return SearchPlace()
+    return SearchPlace(item["after"]["S"], item["failed_after"]["S"] if "failed_after" in item else None)
 
 
-def save_warned_until(table: Table, until: datetime) -> None:
-    """Store up to when warnings are published. Raises Busy.
+def save_search(table: Table, place: SearchPlace) -> None:
+    """Store where the search continues. Raises Busy.
 
-    Unconditional: when two runs happen at once, the earlier time repeats some reads.
+    Unconditional: when two searches run at once, either one published what is before its place, or noted a failure.
     """
-    put(table, {"Item": {**keys.WARNINGS, "until": {"N": str(milliseconds(until))}}})
+    failed = {} if place.failed_after is None else {"failed_after": {"S": place.failed_after}}
+    put(table, {"Item": {**keys.HEALING, "after": {"S": place.after}, **failed}})
 
 
 def is_alert_published(table: Table, account_id: str, event_id: str) -> bool:

@@ -26,13 +26,16 @@ from prepaid.store.ledger import find_entry_at, next_entries, read_tail
 from prepaid.store.manager_codes import read_code
 from prepaid.store.publishing import (
     TICK,
+    SearchPlace,
     behind,
     feed_row_of_entry,
     is_alert_published,
     read_cursor,
+    read_search,
     read_start,
     record_alert,
     record_published,
+    save_search,
 )
 from prepaid.store.purchases import read_purchase
 
@@ -111,15 +114,38 @@ def publish_changes(context: PublishContext, changed: Iterable[tuple[str, str]])
 
 
 def publish_missing(context: PublishContext) -> Published:
-    """Publish the entries that no change named: of every account that has entries after its cursor. Raises Busy."""
-    published, last = Published(), ""
+    """Publish the entries that no change named: of every account that has entries after its cursor, in their order.
+
+    A run out of time stores its place, where the next one continues. After the last account, that one returns to what
+    failed in an earlier run. Raises Busy.
+    """
+    published, first = Published(), read_search(context.piece())
+    place = first
     with while_there_is_time(published):
-        while account_ids := read_account_ids(context.piece(), after=last, limit=PAGE_ACCOUNTS):
-            for account_id in behind(context.piece(), account_ids):
-                attempt(context, published, account_id, partial(_publish_account, context, published, account_id))
-            require_time(context)
-            last = account_ids[-1]
+        while True:
+            account_ids = read_account_ids(context.piece(), after=place.after, limit=PAGE_ACCOUNTS)
+            if account_ids:
+                place = _publish_page(context, published, place, account_ids)
+                require_time(context)
+            elif place.failed_after is None or published.failed:
+                place = SearchPlace()
+                break
+            else:
+                place = SearchPlace(place.failed_after)
+    if place != first:
+        save_search(context.piece(), place)
     return published
+
+
+def _publish_page(
+    context: PublishContext, published: Published, place: SearchPlace, account_ids: Sequence[str]
+) -> SearchPlace:
+    """Publish what these accounts have after their cursors, and return the place after them. Raises OutOfTime, Busy."""
+    failed = published.failed
+    for account_id in behind(context.piece(), account_ids):
+        attempt(context, published, account_id, partial(_publish_account, context, published, account_id))
+    failed_after = place.after if published.failed > failed else None
+    return SearchPlace(account_ids[-1], failed_after if place.failed_after is None else place.failed_after)
 
 
 @contextmanager
@@ -137,8 +163,8 @@ def require_time(context: PublishContext) -> None:
         raise OutOfTime
 
 
-def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], None]) -> None:
-    """Count a failure of `publish`, which is of one account alone. Raises OutOfTime."""
+def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], None]) -> bool:
+    """Whether `publish`, which is of one account alone, succeeds. Counts a failure. Raises OutOfTime."""
     try:
         publish()
     except OutOfTime:
@@ -146,6 +172,8 @@ def attempt(context: PublishContext, published: Published, account_id: str, publ
     except Exception as error:  # noqa: BLE001 - one account that can't be published must not hold up the others
         context.on_failure(account_id, error)
         published.failed += 1
+        return False
+    return True
 
 
 def _publish_account(context: PublishContext, published: Published, account_id: str) -> None:

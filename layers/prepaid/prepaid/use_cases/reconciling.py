@@ -45,7 +45,8 @@ class ReconcileResult:
     healed: purchases that were behind Stripe and were updated. quarantined: purchases that contradict Stripe. failed:
     checks that failed in this run. waiting: failed checks of all runs (at most MAX_WAITING are counted);
     oldest_failure: how long the oldest of them has waited. finished: whether the run is complete; if not, the next run
-    continues. behind: the time since the unfinished run began; zero when finished.
+    continues. behind: the time since the unfinished run began; zero when finished. until: finished, the run handled
+    everything that happened at Stripe up to then.
     """
 
     healed: int
@@ -55,6 +56,7 @@ class ReconcileResult:
     oldest_failure: timedelta
     finished: bool
     behind: timedelta
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ def reconcile(context: ReconcileContext) -> ReconcileResult:
         oldest_failure=max((context.now - check.first_at for check in waiting), default=timedelta()),
         finished=finished,
         behind=timedelta() if finished else context.now - until,
+        until=until,
     )
 
 

@@ -10,8 +10,16 @@ from typing import Any
 
 from prepaid.core.catalog import Catalog
 from prepaid.core.ledger import Settle
-from prepaid.store import keys
-from prepaid.store.due import DueRow, SweepCheckpoint, delete_due, read_checkpoint, read_due, save_checkpoint, sort_key
+from prepaid.store.due import (
+    DueRow,
+    SweepCheckpoint,
+    delete_due,
+    next_shard,
+    read_checkpoint,
+    read_due,
+    save_checkpoint,
+    sort_key,
+)
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import append
 
@@ -77,7 +85,7 @@ def sweep(context: SweepContext) -> SweepResult:
             place = _to_return(place)
         rows = read_due(context.piece(), place, context.page_rows)
         if not rows:
-            place = _next_shard(place)
+            place = next_shard(place)
         outcomes = _record_due(context, [row for row in rows if row.ends_at <= context.now])
         for row, outcome in outcomes.items():
             if isinstance(outcome, Exception):
@@ -134,10 +142,3 @@ def _after_page(place: SweepCheckpoint, rows: Iterable[DueRow], outcomes: Mappin
 def _to_return(place: SweepCheckpoint) -> SweepCheckpoint:
     """The same place, with its day noted as unfinished. Days only increase, so the first one noted is the earliest."""
     return replace(place, return_to=place.return_to or place.day)
-
-
-def _next_shard(place: SweepCheckpoint) -> SweepCheckpoint:
-    """After the last row of a shard: the next shard, or the next day."""
-    if place.shard + 1 < keys.DUE_SHARDS:
-        return replace(place, shard=place.shard + 1, after="")
-    return replace(place, day=place.day + timedelta(days=1), shard=0, after="")

@@ -4,7 +4,8 @@ These checks can't detect the following losses and changes:
 
     PUBLISHED       a cursor moved back or removed: events are sent again; one moved ahead: events are in the API only
     its alerts      whether one exists: an alert is sent again or not at all
-    PUBLISHING      earlier times: events or warnings are sent again; later ones, up to an hour ahead: some are not sent
+    PUBLISHING      earlier times and places: events or warnings are sent again; later ones, up to an hour ahead: some
+                    are not sent
     FEED            whether a row exists, and the text of its events: the ledger has them, too
     WEBHOOK         whether it exists, its address: deliveries stop, with an alarm, or go on
 """
@@ -14,9 +15,11 @@ from collections.abc import Iterator
 from datetime import UTC, timedelta
 
 from prepaid.core.calendar import instant
+from prepaid.core.events import EXPIRY_WARNING_DAYS
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 from prepaid.store.publishing import KEEP_FEED, cursor_from_item
+from prepaid.store.warning import warning_pass_from_item
 from prepaid.use_cases.verifying.auxiliary_rows import AHEAD, fits
 from prepaid.use_cases.verifying.lookup import RowLookup
 
@@ -45,13 +48,31 @@ def wrong_in_published(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 
 def wrong_in_publishing(item: Item, lookup: RowLookup) -> Iterator[str]:
-    """The invalid parts of the time at which events begin, or up to which warnings are published. Raises ValueError."""
-    names = {keys.PUBLISHING["SK"]["S"]: "since", keys.WARNINGS["SK"]["S"]: "until"}
-    name = names.get(item["SK"]["S"])
-    if name is None or not fits(item, {name: "N"}):
+    """The invalid parts of the time at which events begin, or of a place of the scheduled runs.
+    Raises KeyError, ValueError."""
+    if item["SK"] == keys.WARNINGS["SK"]:
+        yield from _wrong_in_warnings(item, lookup)
+    elif item["SK"] == keys.HEALING["SK"]:
+        if not fits(item, {"after": "S"}, {"failed_after": "S"}):
+            yield "attributes"
+    elif item["SK"] != keys.PUBLISHING["SK"] or not fits(item, {"since": "N"}):
         yield "attributes"
-    elif instant(int(item[name]["N"])) > lookup.now + AHEAD:
-        yield name
+    elif instant(int(item["since"]["N"])) > lookup.now + AHEAD:
+        yield "since"
+
+
+def _wrong_in_warnings(item: Item, lookup: RowLookup) -> Iterator[str]:
+    place = {"day": "S", "shard": "N", "after": "S"} if "day" in item else {}
+    if not fits(item, {"since": "N", "until": "N", "days": "N", **place}, {"failed_since": "N"}):
+        yield "attributes"
+        return
+    done = warning_pass_from_item(item)
+    if not done.since <= done.until <= lookup.now + AHEAD:
+        yield "until"
+    if done.days not in EXPIRY_WARNING_DAYS:
+        yield "days"
+    if done.place and not 0 <= done.place.shard < keys.DUE_SHARDS:
+        yield "shard"
 
 
 def wrong_in_feed(item: Item) -> Iterator[str]:

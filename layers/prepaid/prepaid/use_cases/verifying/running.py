@@ -21,13 +21,16 @@ PAGES_PER_PLACE = 5
 class VerifyResult:
     """read, found: rows and findings of this run. finished: whether no pass is left to continue.
 
+    began_at: when the newest pass began; finished, it read what was stored by then. due_at: when the next one is due.
     behind: the time since the oldest unfinished pass began; zero if none is left.
     """
 
     read: int
     found: int
     finished: bool
-    behind: timedelta = timedelta(0)
+    began_at: datetime
+    due_at: datetime
+    behind: timedelta
 
 
 def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> VerifyResult:
@@ -36,26 +39,29 @@ def run_scheduled(context: VerifyContext, *, has_time: Callable[[], bool]) -> Ve
     The next run continues after the last page that was read completely, and doesn't report its findings again.
     """
     # The recent one first: it is short, and a whole one may take days.
-    results = [run(context, has_time) for run in (_run_recent, _run_whole)]
+    results = [result for run in (_run_recent, _run_whole) if (result := run(context, has_time))]
     return VerifyResult(
         read=sum(result.read for result in results),
         found=sum(result.found for result in results),
         finished=all(result.finished for result in results),
+        began_at=max(result.began_at for result in results),
+        due_at=min(result.due_at for result in results),
         behind=max(result.behind for result in results),
     )
 
 
-def _run_recent(context: VerifyContext, has_time: Callable[[], bool]) -> VerifyResult:
+def _run_recent(context: VerifyContext, has_time: Callable[[], bool]) -> VerifyResult | None:
     packed = read_pass(context.piece(), keys.RECENT_VERIFICATION)
     if packed is None or context.whole_every <= RECENT_EVERY:
         # Before the first whole pass has finished there are no marks to begin at.
-        return VerifyResult(read=0, found=0, finished=True)
+        return None
     recent = unpack_recent(packed)
     if recent.done and _is_due(recent, RECENT_EVERY, context.now()):
         recent = RecentPass(started_at=context.now())
     return _run(
         context,
         recent,
+        RECENT_EVERY,
         partial(advance_recent, context, recent),
         lambda: pack_recent(recent),
         lambda place: save_pass(context.piece(), place, keys.RECENT_VERIFICATION),
@@ -80,6 +86,7 @@ def _run_whole(context: VerifyContext, has_time: Callable[[], bool]) -> VerifyRe
     return _run(
         context,
         whole,
+        context.whole_every,
         read_page,
         lambda: pack(whole),
         lambda place: save_pass(context.piece(), place),
@@ -95,18 +102,25 @@ def _is_due(last: Pass, every: timedelta, now: datetime) -> bool:
 def _run(
     context: VerifyContext,
     running: Pass,
+    every: timedelta,
     read_page: Callable[[], None],
     packed: Callable[[], bytes],
     keep: Callable[[bytes], None],
     *,
     has_time: Callable[[], bool],
 ) -> VerifyResult:
-    """Continue a pass that isn't done."""
+    """Continue a pass that isn't done. every: the time from its beginning to the next one's."""
     read, found = running.read, running.found
     if not running.done:
         read_pages(running, read_page, packed, keep, has_time=has_time, max_place_bytes=context.max_place_bytes)
-    behind = timedelta(0) if running.done else context.now() - running.started_at
-    return VerifyResult(read=running.read - read, found=running.found - found, finished=running.done, behind=behind)
+    return VerifyResult(
+        read=running.read - read,
+        found=running.found - found,
+        finished=running.done,
+        began_at=running.started_at,
+        due_at=running.started_at + every,
+        behind=timedelta(0) if running.done else context.now() - running.started_at,
+    )
 
 
 def read_pages(
