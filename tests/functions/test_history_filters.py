@@ -62,10 +62,14 @@ def test_days_are_days_of_the_accounts_present_zone(shop: Service) -> None:
     assert found(shop, to="2026-06-17") == [2, 1]
 
 
-def test_pages_of_a_customer_hold_each_entry_once(shop: Service) -> None:
-    pages = list(shop.pages(customer="Maria", limit="1"))
+@pytest.mark.parametrize(
+    ("query", "expected"), [({"customer": "Maria"}, [[5], [3]]), ({"reference": "job-2"}, [[6], [4]])]
+)
+def test_filtered_pages_hold_each_entry_once(shop: Service, query: dict[str, str], expected: list[list[int]]) -> None:
+    """No page follows that would be empty."""
+    pages = list(shop.pages(**query, limit="1"))
 
-    assert [entry["entry"] for page in pages for entry in page] == [5, 3]
+    assert [[entry["entry"] for entry in page] for page in pages] == expected
 
 
 def test_a_cursor_is_for_its_customer_only(shop: Service) -> None:
