@@ -111,7 +111,7 @@ def operators_shell(cloud: Cloud, folder: Path) -> Iterator[OperatorsShell]:
         program.write_text(AWS.replace("PORT", str(server.server_address[1])))
         program.chmod(0o755)
         env = {**os.environ, **cloud.environment(), "PATH": f"{folder}:{os.environ['PATH']}"}
-        bash = subprocess.Popen(
+        with subprocess.Popen(
             ["bash", "-eu", "-o", "pipefail"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -119,14 +119,12 @@ def operators_shell(cloud: Cloud, folder: Path) -> Iterator[OperatorsShell]:
             text=True,
             cwd=ROOT,
             env=env,
-        )
-        shell = OperatorsShell(cloud, bash)
-        try:
-            yield shell
-        finally:
-            _open(bash.stdin).close()
-            bash.wait(10)
-            server.shutdown()
+        ) as bash:
+            shell = OperatorsShell(cloud, bash)
+            try:
+                yield shell
+            finally:
+                server.shutdown()
 
 
 def _open(stream: IO[str] | None) -> IO[str]:
