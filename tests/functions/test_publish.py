@@ -282,6 +282,19 @@ def test_a_lot_that_is_spent_warns_of_nothing(publish: Publish, service: Service
     assert publish.days() == []
 
 
+def test_a_lot_that_is_on_hold_warns_of_nothing(publish: Publish, service: Service, clock: Clock) -> None:
+    """It is still the account's, unlike a spent one, but has no credits left to lose."""
+    service.open()
+    service.give(5, expires_at="2026-08-01T13:00:00Z")
+    publish.heal()
+    clock.now += 17 * DAY
+    assert service.hold(5).status == 201
+
+    publish.heal()
+
+    assert publish.days() == []
+
+
 def test_a_warning_that_fails_is_published_later(publish: Publish, service: Service, clock: Clock) -> None:
     service.open()
     service.give(5, expires_at="2026-08-01T13:00:00Z")

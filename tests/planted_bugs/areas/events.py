@@ -102,9 +102,9 @@ EVENTS = (
         ("functions/test_publish",),
     ),
     Bug(
-        "an empty lot warns of its end",
+        "after an outage every warning comes",
         "_publish_warning",
-        "or not lot.remaining",
+        "or expiring_in(lot, now) != days",
         "",
         ("functions/test_publish",),
     ),

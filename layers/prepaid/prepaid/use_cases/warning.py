@@ -105,6 +105,6 @@ def _publish_warning(context: PublishContext, published: Published, row: DueRow,
     catalog = catalog_at_least(table, context.catalog, entry.catalog_version)
     account, _ = settle(entry.after, catalog=catalog, now=now)
     lot = next((lot for lot in account.lots if lot.id == row.what), None)
-    if lot is None or not lot.remaining or expiring_in(lot, now) != days:
+    if lot is None or expiring_in(lot, now) != days:
         return
     publish_alert(context, published, event_of_expiring_lot(account, lot, days))
