@@ -278,6 +278,10 @@ def test_a_deployed_stack_is_protected() -> None:
 
 
 def test_a_deployer_without_an_account_waits_for_no_build(nobody: pytest.MonkeyPatch) -> None:
+    # `make test` sets them. With them, another make prints the folder that it enters.
+    for name in ("MAKEFLAGS", "MAKELEVEL"):
+        nobody.delenv(name, raising=False)
+
     shown = subprocess.run(["make", "deploy", "ENV=staging"], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert shown.returncode != 0
