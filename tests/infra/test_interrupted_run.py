@@ -14,7 +14,7 @@ import pytest
 
 from local.processes import ROOT, STATE, free_port
 
-# On an idle machine it takes a few seconds. Other tests run beside this one, and deleting a build half done takes longest.
+# A few seconds on an idle machine. Beside other tests, deleting a build half done takes longest.
 STOP_SECONDS = 60
 
 
