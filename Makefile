@@ -67,7 +67,7 @@ invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=Co
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
 test: $(NEEDS_UV) ## Run all tests, fast ones first, the deployed local stack last
-	@echo 'All tests take about 25 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes a minute and a half.'
+	@echo 'All tests take about 20 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes a minute and a half.'
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
 unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; about 90 seconds
