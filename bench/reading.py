@@ -65,15 +65,19 @@ def a_table() -> Table:
     return Table(client=open_dynamodb(), name=new_table(), deadline=Deadline(at=0.0))
 
 
-def fill(table: Table, account: str, debits: int) -> None:
-    """Open an account with so many debits, each of one credit."""
+def open_with_credits(table: Table, account: str, credits: int) -> None:
+    """Open an account with so many credits."""
     made = within(table, PIECE_SECONDS)
     started = NOW - timedelta(days=1)
     put_account(made, account, TERMS, PROFILE, actor="bench", catalog=first_catalog(), now=started)
-    grant = Grant(actor="bench", kind="promotion", credits=debits + 1, validity=12)
+    grant = Grant(actor="bench", kind="promotion", credits=credits, validity=12)
     append(made, account, grant, catalog=first_catalog(), now=started)
 
-    write_items(table, _debited(made, account, debits))
+
+def fill(table: Table, account: str, debits: int) -> None:
+    """Open an account with so many debits, each of one credit."""
+    open_with_credits(table, account, debits + 1)
+    write_items(table, _debited(within(table, PIECE_SECONDS), account, debits))
 
 
 def _debited(table: Table, account: str, debits: int) -> Iterator[Item]:

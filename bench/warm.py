@@ -19,26 +19,21 @@ from uuid import uuid4
 
 import boto3
 
-from bench.growth import NOW, TERMS
-from bench.reading import PROFILE, a_table
+from bench.growth import NOW
+from bench.reading import a_table, open_with_credits
 from local.cloud import environment_at
 from local.dynamodb_local import dynamodb_local
 from prepaid import wiring
 from prepaid.api.balances import SHOW
 from prepaid.api.consumptions import CONSUME
 from prepaid.api.http.serving import serve
-from prepaid.core.ledger import Grant
 from prepaid.settings import from_environment
-from prepaid.store.catalog import first_catalog
-from prepaid.store.dynamodb import Table, within
-from prepaid.store.ledger import append
+from prepaid.store.dynamodb import Table
 from prepaid.telemetry import logger
-from prepaid.use_cases.administering import put_account
 from tests.support.gateway_events import Context, caller, http_event
 
 ACCOUNT = "acme"
 CREDITS = 10_000_000
-FILL_SECONDS = 30.0
 BODY = {"feature": "sticker", "description": "Sticker, square", "customer": "cus_8f14e45f", "reference": "order-000123"}
 
 
@@ -103,7 +98,7 @@ def measured(handler: Any, client: TimedClient, make: Callable[[], dict[str, Any
 
 
 def bare(table: Table, requests: int) -> float:
-    """Processor seconds of a GetItem, with a bare client."""
+    """Processor seconds that one GetItem takes with boto3's client alone."""
     client = boto3.client("dynamodb")
     key = {"PK": {"S": "a"}, "SK": {"S": "b"}}
     client.get_item(TableName=table.name, Key=key, ConsistentRead=True)
@@ -125,10 +120,7 @@ def main() -> None:
         os.environ.update(environment_at(cloud.url))
         table = a_table()
         os.environ["TABLE_NAME"] = table.name
-        made = within(table, FILL_SECONDS)
-        put_account(made, ACCOUNT, TERMS, PROFILE, actor="bench", catalog=first_catalog(), now=NOW)
-        grant = Grant(actor="bench", kind="promotion", credits=CREDITS, validity=12)
-        append(made, ACCOUNT, grant, catalog=first_catalog(), now=NOW)
+        open_with_credits(table, ACCOUNT, CREDITS)
         client = TimedClient(table.client)
         deps = replace(
             wiring.build(from_environment()), table=replace(table, client=cast("Any", client)), clock=lambda: NOW

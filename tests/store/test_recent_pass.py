@@ -277,8 +277,8 @@ def test_an_entry_added_at_the_end_is_found(clean: Stored, corrupt: Callable[[St
     assert verified_recently(whole.table, now=SOON_AFTER).findings
 
 
-@pytest.mark.parametrize("corrupt", [added_between, added_beside])
-def test_a_row_added_to_a_ledger_is_found_with_its_news(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
+def assert_found_with_news(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
+    """The daily pass finds it once the account has new entries; without them, only the whole pass does."""
     whole = WholeTable()
     whole.hold(corrupt(marked(clean, ACCOUNT, HALF)))
     assert verified_recently(whole.table, now=SOON_AFTER).findings
@@ -286,6 +286,11 @@ def test_a_row_added_to_a_ledger_is_found_with_its_news(clean: Stored, corrupt: 
     whole.hold(corrupt(marked(clean, ACCOUNT, entries_of(clean, ACCOUNT))))
     assert verified_recently(whole.table, now=SOON_AFTER).findings == []
     assert verified(whole.table, now=SOON_AFTER).findings
+
+
+@pytest.mark.parametrize("corrupt", [added_between, added_beside])
+def test_a_row_added_to_a_ledger_is_found_with_its_news(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
+    assert_found_with_news(clean, corrupt)
 
 
 def beside(table: Stored, start: str) -> tuple[str, str]:
@@ -323,13 +328,7 @@ def without_code(table: Stored) -> Stored:
 @pytest.mark.parametrize("corrupt", [another_name, another_state, other_units, without_payment, without_code])
 def test_a_row_beside_the_entries_is_checked_with_news(clean: Stored, corrupt: Callable[[Stored], Stored]) -> None:
     """Without news, the account's rows are left to the whole pass."""
-    whole = WholeTable()
-    whole.hold(corrupt(marked(clean, ACCOUNT, HALF)))
-    assert verified_recently(whole.table, now=SOON_AFTER).findings
-
-    whole.hold(corrupt(marked(clean, ACCOUNT, entries_of(clean, ACCOUNT))))
-    assert verified_recently(whole.table, now=SOON_AFTER).findings == []
-    assert verified(whole.table, now=SOON_AFTER).findings
+    assert_found_with_news(clean, corrupt)
 
 
 def test_a_lost_unpaid_purchase_is_left_to_the_whole_pass(clean: Stored) -> None:
