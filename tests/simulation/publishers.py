@@ -1,5 +1,6 @@
 """Publishers at a table of the simulation, and what can happen to them between two calls."""
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from prepaid.store.dynamodb import Table
 from prepaid.use_cases.publishing import PublishContext, Published, events_after, publish_changes, publish_missing
 from tests.simulation.bench import Killed
 from tests.simulation.database import Database
-from tests.support.publishing import Outside, Publisher, feed, first_deliveries, ids, nothing, row_of_entry
+from tests.support.publishing import Outside, Publisher, Refused, feed, first_deliveries, ids, nothing, row_of_entry
 from tests.support.store_driver import NO_DEADLINE, NOW, StoreDriver
 from tests.support.whole_table import NAME, WholeClient, WholeDatabase, errors_of_a_client
 
@@ -91,3 +92,21 @@ def kill_at(world: World, point: int, *, after: bool) -> None:
         world.after = met
     else:
         world.before = met
+
+
+def disturb(world: World, dice: random.Random, rival: Callable[[], object]) -> None:
+    """Let any call kill its run, a send be refused, or a rival act before it; nothing happens to a rival's rivals."""
+    rivals: list[int] = []
+
+    def meet(call: str) -> None:
+        luck = dice.random()
+        if luck < 0.02:
+            raise Killed
+        if luck < 0.06 and call in {"send", "put events"}:
+            raise Refused
+        if luck < 0.08 and not rivals:
+            rivals.append(1)
+            rival()
+            rivals.pop()
+
+    world.before = meet

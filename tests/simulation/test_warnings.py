@@ -10,8 +10,7 @@ import pytest
 
 from prepaid.use_cases.publishing import PAGE_ACCOUNTS, publish_missing
 from prepaid.use_cases.warning import PAGE_ROWS, publish_warnings
-from tests.simulation.bench import Killed
-from tests.simulation.publishers import World, kill_at
+from tests.simulation.publishers import World, disturb, kill_at
 from tests.support.publishing import Refused, feed, ids, nothing
 from tests.support.store_driver import DAY, HOUR, NOW
 from tests.support.whole_table import NAME
@@ -164,7 +163,7 @@ def twin_at(world: World, point: int, time: int) -> None:
 def test_random_runs_warn_of_every_lot_once(seed: int) -> None:
     """Kills, refusals, rivals, runs of any length, and hours between them."""
     world, dice = ending_together(), random.Random(seed)
-    disturb(world, dice)
+    disturb(world, dice, lambda: world.run(publish_warnings, looks(dice.randrange(30))))
     for _ in range(8):
         world.run(publish_warnings, looks(dice.randrange(30)))
         world.now += dice.choice((0, 1)) * HOUR
@@ -173,23 +172,6 @@ def test_random_runs_warn_of_every_lot_once(seed: int) -> None:
     run_to_the_end(world, lambda: looks(dice.randrange(1, 30)))
 
     check(world, repeats=MANY_RUNS)
-
-
-def disturb(world: World, dice: random.Random) -> None:
-    rivals: list[int] = []
-
-    def meet(call: str) -> None:
-        luck = dice.random()
-        if luck < 0.02:
-            raise Killed
-        if luck < 0.06 and call in {"send", "put events"}:
-            raise Refused
-        if luck < 0.08 and not rivals:
-            rivals.append(1)
-            world.run(publish_warnings, looks(dice.randrange(30)))
-            rivals.pop()
-
-    world.before = meet
 
 
 # Entries that no change named

@@ -69,7 +69,7 @@ def _ends(current: WarningPass) -> tuple[datetime, datetime]:
 def _publish_page(
     context: PublishContext, published: Published, current: WarningPass, place: DuePlace, now: datetime
 ) -> WarningPass:
-    """Publish the warnings of the next page of rows, and return the pass after those that had their turn."""
+    """Publish the warnings of the next page of rows. Returns the pass, with its place after the last row handled."""
     rows = read_due(context.piece(), place, PAGE_ROWS)
     if not rows:
         return _next_place(current, place)
