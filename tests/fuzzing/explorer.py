@@ -60,11 +60,16 @@ def explore(
     """Explore the service at `url` and return the report. Raises AssertionError with the report after a wrong response.
 
     tokens: by the name of the stack's client. words: values that exist, besides the fixed ones. phases: coverage tries
-    each bound of the contract, fuzzing tries random values. examples: how many per route, the same in every run;
-    seconds: for how long, with others in each run. without: routes to leave out.
+    each bound of the contract, fuzzing tries random values. examples: how many per route, the same in every run and
+    with none of the service's other accounts; seconds: for how long, with others in each run and with all that responses
+    name, so on a stack of its own. without: routes to leave out.
     """
     settings = folder / "schemathesis.toml"
-    settings.write_text("\n".join(_settings(tokens, {**FIXED_WORDS, **words})), encoding="utf-8")
+    lines = [*_settings(tokens, {**FIXED_WORDS, **words})]
+    if not seconds:
+        # Otherwise Schemathesis takes accounts from the list of accounts and changes those of other tests.
+        lines.append("[phases]\nfuzzing.extra-data-sources.responses = false")
+    settings.write_text("\n".join(lines), encoding="utf-8")
     command = [str(environment_of("schemathesis") / "bin" / "schemathesis"), "--config-file", str(settings)]
     command += ["run", str(FILE), "--url", url, "--checks", ",".join(CHECKS), "--phases", phases]
     command += ["--no-color", "--continue-on-failure", "--suppress-health-check", "all", "--request-timeout", "60"]

@@ -1,6 +1,9 @@
 """Whatever a client sends, the deployed service responds as openapi.json says. `make fuzz` runs longer."""
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from local import demo
 from tests.fuzzing.explorer import explore
@@ -28,5 +31,15 @@ def words_of(api: HttpApi, storefront: StackStorefront) -> dict[str, list[str]]:
     }
 
 
+@pytest.fixture
+def _other_accounts_unchanged(api: HttpApi) -> Iterator[None]:
+    """The stack's tests run side by side, each with accounts of its own."""
+    others = [api.open(new_account(), credits=5) for _ in range(8)]
+    before = [api.history(other) for other in others]
+    yield
+    assert [api.history(other) for other in others] == before
+
+
+@pytest.mark.usefixtures("_other_accounts_unchanged")
 def test_random_requests_get_documented_responses(api: HttpApi, storefront: StackStorefront, tmp_path: Path) -> None:
     explore(api.url, api.tokens, words_of(api, storefront), tmp_path, phases="fuzzing", examples=8, without=SHARED)
