@@ -60,9 +60,9 @@ def explore(
     """Explore the service at `url` and return the report. Raises AssertionError with the report after a wrong response.
 
     tokens: by the name of the stack's client. words: values that exist, besides the fixed ones. phases: coverage tries
-    each bound of the contract, fuzzing tries random values. examples: how many per route, the same in every run and
-    with none of the service's other accounts; seconds: for how long, with others in each run and with all that responses
-    name, so on a stack of its own. without: routes to leave out.
+    each bound of the contract, fuzzing tries random values. examples: how many per route, the same in every run; they
+    use no account that a response names. seconds: for how long, with others in each run, which also use what responses
+    name: on a stack of its own. without: routes to leave out.
     """
     settings = folder / "schemathesis.toml"
     lines = [*_settings(tokens, {**FIXED_WORDS, **words})]

@@ -279,7 +279,8 @@ def append_each(
     outcomes: list[Outcome] = []
     tail: Tail | None = read_tail(table, account_id)
     while len(outcomes) < len(asked):
-        outcomes += _append_part(replace(whole, asked=asked[len(outcomes) :]), tail)
+        rest = replace(whole, asked=asked[len(outcomes) :]) if outcomes else whole
+        outcomes += _append_part(rest, tail)
         tail = None
     # As in `append`, the claim takes precedence over a refusal: its own debit may have spent the last credit.
     refused = {
@@ -407,7 +408,8 @@ def _compose(asking: Asking, tail: Tail) -> Part:
         if not added:
             break
         part.outcomes.append(Appended(added, replayed=False))
-        part.effects[one.key] = Effect(request_hash(one.debit), added[-1])
+        claim = part.claims[f"{CLAIM} {one.key}"]["Item"]
+        part.effects[one.key] = Effect(claim["request_hash"]["B"], added[-1])
     return part
 
 

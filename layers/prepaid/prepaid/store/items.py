@@ -32,6 +32,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, date, datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -193,9 +194,13 @@ def asked_texts(operation: Claimable) -> Iterator[tuple[str, str | None]]:
 
 
 def _asked(operation: Claimable) -> Iterator[tuple[str, Any]]:
-    left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))
-    names = (field.name for field in fields(operation) if field.name not in left_out)
-    return ((name, getattr(operation, name)) for name in names)
+    return ((name, getattr(operation, name)) for name in _asked_names(type(operation)))
+
+
+@cache
+def _asked_names(operation: type[Claimable]) -> tuple[str, ...]:
+    left_out = NOT_ASKED.get(operation, frozenset({"actor"}))
+    return tuple(field.name for field in fields(operation) if field.name not in left_out)
 
 
 def purchase_request_hash(pack: str) -> bytes:
