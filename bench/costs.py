@@ -24,8 +24,8 @@ from prepaid.core.entry import Entry
 from prepaid.core.events import events_of
 from prepaid.core.ledger import Debit, apply
 from prepaid.store.catalog import first_catalog
-from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest
-from prepaid.store.ledger import claim_put
+from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest, request_hash
+from prepaid.store.ledger import Effect, claim_put
 from prepaid.store.publishing import cursor_item, feed_item, feed_row_of_entry
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +159,7 @@ def rows_of_a_debit() -> tuple[int, int]:
     """The sizes, in bytes, of the usual debit's entry and claim."""
     account, entry, debit = usual_debit()
     row = entry_to_item(entry, GENESIS_HASH, bytes(range(SALT_BYTES)))
-    return size(row), size(claim_put(account.id, KEY, debit, entry.number)["Item"])
+    return size(row), size(claim_put(account.id, KEY, Effect(request_hash(debit), entry))["Item"])
 
 
 def rows_of_an_event() -> tuple[int, int]:

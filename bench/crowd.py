@@ -1,9 +1,9 @@
 """Many callers on one account: `uv run python -m bench.crowd [--callers 32] [--seconds 10] [--endpoint URL]`.
 
-Debits that wait for each other (store/debits.py) beside the plain loop of `append`, in which each caller reads, writes
-and tries again. One run on DynamoDB Local: the ratios are what counts. Beside the callers, another thread grants a
-credit every second, unless `--no-grants` is given: a grant ends the luck of a caller that never loses a race. Each way
-is checked: the ledger has as many debits as were answered, one for each key.
+Debits that wait for each other (use_cases/debiting.py) beside the plain loop of `append`, in which each caller reads,
+writes and tries again. One run on DynamoDB Local: the ratios are what counts. Beside the callers, another thread grants
+a credit every second, unless `--no-grants` is given: a grant ends the luck of a caller that never loses a race.
+Each way is checked: the ledger has as many debits as were answered, one for each key.
 
 Write units are computed from the items' sizes, of transactions that failed as well, because both are billed. CPU is of
 this process and of the database. Without --endpoint a database is started.
@@ -31,8 +31,8 @@ from local.dynamodb_local import dynamodb_local
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
-from prepaid.store.debits import append_debit
 from prepaid.store.ledger import append, entries_from, read_tail
+from prepaid.use_cases.debiting import append_debit
 
 ACCOUNT = "hot"
 GRANTS_EVERY_SECONDS = 1.0

@@ -35,10 +35,10 @@ from prepaid.core.ledger import Debit, Grant
 from prepaid.store.accounts import Profile
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
-from prepaid.store.debits import Crowds, append_debit
 from prepaid.store.dynamodb import Deadline, Item, Table, within
 from prepaid.store.ledger import append, read_tail
 from prepaid.use_cases.administering import put_account
+from prepaid.use_cases.debiting import Crowds, append_debit
 
 CREDITS = 1_000_000
 CATALOG = first_catalog()

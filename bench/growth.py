@@ -11,8 +11,8 @@ from prepaid.core.account import Account, Charge, Hold, Lot, Terms
 from prepaid.core.catalog import Catalog
 from prepaid.core.ledger import Debit, apply
 from prepaid.store.catalog import first_catalog
-from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest
-from prepaid.store.ledger import claim_put
+from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest, request_hash
+from prepaid.store.ledger import Effect, claim_put
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 KEY = "5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11"
@@ -108,7 +108,7 @@ def grown(shape: Shape) -> Growth:
     account, debit = debit_of(shape)
     [entry] = apply(account, debit, catalog=catalog_of(shape.quotas), now=NOW)
     row: Mapping[str, Any] = entry_to_item(replace(entry, key=key_digest(KEY)), GENESIS_HASH, bytes(range(SALT_BYTES)))
-    bytes_ = size(row), size(claim_put(account.id, KEY, debit, entry.number)["Item"])
+    bytes_ = size(row), size(claim_put(account.id, KEY, Effect(request_hash(debit), entry))["Item"])
     return Growth(
         entry=bytes_[0],
         claim=bytes_[1],

@@ -28,8 +28,8 @@ from prepaid.store.accounts import Profile
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Deadline, Item, Table, within
-from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
-from prepaid.store.ledger import append, claim_put, read_tail
+from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest, request_hash
+from prepaid.store.ledger import Effect, append, claim_put, read_tail
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.verifying.checking import PAGE_ROWS, PIECE_SECONDS, VerifyContext
@@ -90,7 +90,7 @@ def _debited(table: Table, account: str, debits: int) -> Iterator[Item]:
         item = entry_to_item(replace(entry, key=key_digest(key)), last_hash, bytes(SALT_BYTES))
         last_hash = item["hash"]["B"]
         yield item
-        yield claim_put(account, key, DEBIT, entry.number)["Item"]
+        yield claim_put(account, key, Effect(request_hash(DEBIT), entry))["Item"]
 
 
 def measured(table: Table, read: Callable[[], int]) -> Read:

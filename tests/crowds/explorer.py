@@ -23,10 +23,10 @@ from prepaid.core.catalog import Catalog
 from prepaid.core.errors import PrepaidError, Refused
 from prepaid.core.ledger import Debit, Grant, apply
 from prepaid.store.catalog import first_catalog
-from prepaid.store.debits import Crowds, append_debit
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.items import entry_from_item, key_digest
 from prepaid.store.ledger import Appended, append
+from prepaid.use_cases.debiting import Crowds, append_debit
 from tests.simulation.database import Database
 from tests.simulation.line import _QuickClient, off_the_wire
 from tests.simulation.stage import model_client
@@ -335,7 +335,7 @@ class Search:
         claim = table.get((f"CLAIM#{ACCOUNT}#{request.key}", "CLAIM"))
         name = result_name(result)
         if name in ("Busy", "InsufficientCredits"):
-            self._check_mark(node, place)
+            self._check_tombstone(node, place)
         if isinstance(result, Appended):
             self._check_appended(node, place, result, claim)
         elif name == "InsufficientCredits":
@@ -345,8 +345,8 @@ class Search:
         elif name == "IdempotencyKeyReused" and claim is None:
             raise Broken(f"request {place} gets the response of a used key")
 
-    def _check_mark(self, node: Node, place: int) -> None:
-        """A request that didn't append its debit has put a mark in its row's place."""
+    def _check_tombstone(self, node: Node, place: int) -> None:
+        """A request that didn't append its debit has put a tombstone in its row's place."""
         row = self._left(place, node.received[place])
         if row and not self.scenario.lost and "debit" in self._tables[node.table].get(row, {}):
             raise Broken(f"request {place} ended with {result_name(self._result(node, place))} and left its row")

@@ -69,7 +69,7 @@ SCENARIOS = (
         "a row arrives late, after its refusal", ONE, (A, FIRST, replace(GRANT, after=0), replace(B, after=2)), lost=1
     ),
     Scenario(
-        "credits arrive before its mark, and another carries it",
+        "credits arrive before its tombstone, and another carries it",
         ONE,
         (A, FIRST, replace(GRANT, after=1), replace(B, after=2)),
     ),

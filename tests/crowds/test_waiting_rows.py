@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from prepaid.core.errors import Busy, InsufficientCredits
-from prepaid.store.debits import MAX_CARRIED, ROW_LIFE, Crowds
 from prepaid.store.dynamodb import Table, put
 from prepaid.store.ledger import read_tail
-from tests.simulation.line import calm, off_the_wire
+from prepaid.store.waiting import ROW_LIFE
+from prepaid.use_cases.debiting import MAX_CARRIED, Crowds
+from tests.simulation.line import off_the_wire
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import NO_DEADLINE, NOW, FakeTime, Stored, StoreDriver, claim_keys
 from tests.support.waiting_rows import a_waiting_row
 from tests.support.whole_table import NAME, WholeClient, WholeDatabase, WholeTable, errors_of_a_client
+from tests.support.wire import Fault, cancels
 
 MILLISECONDS = int(NOW.timestamp() * 1000)
 
@@ -45,7 +47,7 @@ def waits(driver: StoreDriver, key: str, debit: str | None = None, **changes: An
 
 
 def waiting(items: Stored) -> list[bool]:
-    """For each row, whether a debit waits in it, and no mark is there."""
+    """For each row, whether a debit waits in it, and no tombstone is there."""
     return ["debit" in items[key] for key in sorted(items) if key[0].startswith("WAIT#")]
 
 
@@ -135,7 +137,7 @@ def test_a_transaction_carries_at_most_forty_five(driver: StoreDriver) -> None:
     assert len(claim_keys(stored(driver.table))) == MAX_CARRIED
 
 
-def test_a_refused_debit_puts_a_mark_in_its_rows_place(driver: StoreDriver) -> None:
+def test_a_refused_debit_leaves_a_tombstone(driver: StoreDriver) -> None:
     """Its credits are spent while it waits."""
     waits(driver, "theirs", now={"N": str(MILLISECONDS)})
     rival = replace(driver, table=driver.table)
@@ -152,7 +154,7 @@ def test_a_refused_debit_puts_a_mark_in_its_rows_place(driver: StoreDriver) -> N
     assert waiting(stored(driver.table)) == [True, False]
 
 
-def test_a_debit_that_gives_up_puts_a_mark_in_its_rows_place(driver: StoreDriver) -> None:
+def test_a_debit_that_gives_up_leaves_a_tombstone(driver: StoreDriver) -> None:
     time = FakeTime()
 
     def elapses(_: float) -> None:
@@ -165,22 +167,35 @@ def test_a_debit_that_gives_up_puts_a_mark_in_its_rows_place(driver: StoreDriver
 
 
 class OvertakenClient(WholeClient):
-    """Something else happens whenever rows have been read."""
+    """Something else happens whenever rows have been read.
 
-    def __init__(self) -> None:
-        super().__init__(errors_of_a_client(), WholeDatabase(), calm)
+    conflicting: the database then finds the next transaction, of an entry and its claim, in conflict with that.
+    """
+
+    def __init__(self, *, conflicting: bool = False) -> None:
+        super().__init__(errors_of_a_client(), WholeDatabase(), self._fault)
         self.meanwhile: Callable[[], object] = list
+        self._conflicting, self._conflicts = conflicting, False
 
     def query(self, **params: Any) -> Any:
         answer = super().query(**params)
         if params["ExpressionAttributeValues"][":partition"]["S"].startswith("WAIT#"):
+            self._conflicts = False
             self.meanwhile()
+            self._conflicts = self._conflicting
         return answer
 
+    def _fault(self, operation: str, _call: int) -> Fault | None:
+        if operation != "TransactWriteItems" or not self._conflicts:
+            return None
+        self._conflicts = False
+        return cancels("TransactionConflict", "None")
 
-def test_a_quick_rival_cannot_keep_a_debit_waiting() -> None:
+
+@pytest.mark.parametrize("conflicting", [False, True], ids=["later", "at the same time"])
+def test_a_quick_rival_cannot_keep_a_debit_waiting(conflicting: bool) -> None:
     """It appends between the request's read of the newest entry and its write, whenever the request reads rows too."""
-    client: Any = OvertakenClient()
+    client: Any = OvertakenClient(conflicting=conflicting)
     driver = crowded(Table(client=client, name=NAME, deadline=NO_DEADLINE))
     rival, keys = replace(driver, crowds=Crowds()), (f"quick{number}" for number in count())
     client.meanwhile = lambda: rival.debit(key=next(keys))

@@ -12,7 +12,7 @@ import pytest
 
 from prepaid.deps import Deps
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
+from prepaid.use_cases.debiting import Crowds
 from tests.support.api import (
     ACCOUNTS,
     CONSUMPTION,

@@ -22,10 +22,10 @@ from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.sessions import open_stripe
 from prepaid.payments.webhook import verified_event
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
+from prepaid.use_cases.debiting import Crowds
 from tests.simulation.database import Database
 from tests.simulation.line import quick_client
 from tests.simulation.stage import API_KEY, CHECKOUT, TABLE, TOLERANCE_SECONDS, model_client

@@ -26,10 +26,10 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
+from prepaid.use_cases.debiting import Crowds
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.outside import Outside

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
+from prepaid.use_cases.debiting import Crowds
 from tests.oracle import requests
 from tests.oracle.catalog import Json
 from tests.oracle.manager_code import ManagerCode

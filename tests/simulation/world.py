@@ -20,8 +20,8 @@ from fake_stripe.state import State
 from prepaid.core.errors import Busy, PrepaidError
 from prepaid.payments.events import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table
+from prepaid.use_cases.debiting import Crowds
 from tests.oracle.calendar import instant
 from tests.oracle.catalog import Json
 from tests.oracle.expectation import must

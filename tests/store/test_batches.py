@@ -7,8 +7,9 @@ import pytest
 
 from prepaid.core.errors import AccountNotFound, Busy, IdempotencyKeyReused, InsufficientCredits
 from prepaid.core.ledger import Debit
-from prepaid.store.debits import Crowds, Keyed, Outcome, append_each
 from prepaid.store.ledger import Appended
+from prepaid.store.waiting import KeyedDebit
+from prepaid.use_cases.debiting import Crowds, Outcome, append_each
 from tests.support.ledger_audit import audit
 from tests.support.store_driver import DAY, NOW, FakeTime, StoreDriver, claim_keys, stored, types, until_answered
 from tests.support.wire import Fault, Wire, answer_lost, cancels, first, no_answer, nothing, reset_after_commit
@@ -20,7 +21,7 @@ LOST: dict[str, Fault] = {"timed out": answer_lost, "reset": reset_after_commit}
 
 def batch(driver: StoreDriver, items: Sequence[tuple[str, int]], *, at: datetime = NOW) -> tuple[Outcome, ...]:
     """Stickers by key and quantity."""
-    asked = [Keyed(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
+    asked = [KeyedDebit(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
     return append_each(driver.table, "acme", asked, catalog=driver.catalog, now=at, crowds=Crowds())
 
 

@@ -13,10 +13,10 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
+from prepaid.use_cases.debiting import Crowds
 from tests.support.store_driver import QUICK_DIGEST
 
 NAMES = (

@@ -22,15 +22,16 @@ from prepaid.core.purchase import PaymentStatus, Purchase
 from prepaid.store import keys
 from prepaid.store.accounts import Profile
 from prepaid.store.catalog import first_catalog
-from prepaid.store.debits import Crowds, Keyed, append_debit, append_each
-from prepaid.store.debits import Outcome as BatchOutcome
 from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Deadline, Item, Table, put, within
 from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest
 from prepaid.store.ledger import Appended, append, open_ledger, read_tail
 from prepaid.store.purchases import PurchaseRef, read_purchase, record_purchase
 from prepaid.store.secrets import Versions, versions_of
+from prepaid.store.waiting import KeyedDebit
 from prepaid.use_cases.administering import put_account
 from prepaid.use_cases.approving import CodeSecrets, OpenedSession, open_session, slow_digest
+from prepaid.use_cases.debiting import Crowds, append_debit, append_each
+from prepaid.use_cases.debiting import Outcome as BatchOutcome
 from prepaid.use_cases.erasing import erase_customer
 from prepaid.use_cases.holding import capture_hold, release_hold
 from prepaid.use_cases.reversing import reverse_charge
@@ -195,7 +196,7 @@ class StoreDriver:
         at: datetime = NOW,
     ) -> tuple[BatchOutcome, ...]:
         """Stickers by key and quantity."""
-        asked = [Keyed(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
+        asked = [KeyedDebit(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
         salt = secrets.token_bytes(SALT_BYTES)
         return append_each(self.table, account, asked, catalog=self.catalog, now=at, salt=salt, crowds=self.crowds)
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Table, within
 from prepaid.store.secrets import Versions
+from prepaid.use_cases.debiting import Crowds
 
 if TYPE_CHECKING:
     from prepaid.messaging.bus import SentEvent

@@ -16,9 +16,9 @@ from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.settings import Settings
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.debits import Crowds
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Secret, SecretNotSet, Versions, versions_of
+from prepaid.use_cases.debiting import Crowds
 
 if TYPE_CHECKING:
     from prepaid.payments.checkout_config import CheckoutConfig

@@ -40,9 +40,9 @@ API = (
     ),
     Bug(
         "a void's claim forgets whose grant it was",
-        "items:_asked",
-        'left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))',
-        'left_out = NOT_ASKED.get(type(operation), frozenset({"actor", "lot"}))',
+        "_asked_names",
+        'left_out = NOT_ASKED.get(operation, frozenset({"actor"}))',
+        'left_out = NOT_ASKED.get(operation, frozenset({"actor", "lot"}))',
         ("test_voids",),
     ),
     Bug(

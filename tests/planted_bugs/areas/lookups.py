@@ -54,16 +54,16 @@ LOOKUPS = (
     ),
     Bug(
         "a batch forgets what its own items have spent",
-        "debits:add",
+        "debiting:add",
         "self.account = own.after",
         "",
         ("functions/test_batches",),
     ),
     Bug(
         "a key twice in a batch has two effects",
-        "debits:_compose",
-        "effect = part.effects.get(one.key) or asking.effects.get(one.key)",
-        "effect = asking.effects.get(one.key)",
+        "debiting:_compose",
+        "effect = part.effects.get(keyed.key) or request.effects.get(keyed.key)",
+        "effect = request.effects.get(keyed.key)",
         ("functions/test_batches",),
     ),
     Bug(
@@ -76,7 +76,7 @@ LOOKUPS = (
         """,
         """
         except Refused as refused:
-            part.outcomes += [refused] * (len(asking.asked) - len(part.outcomes))
+            part.outcomes += [refused] * (len(request.debits) - len(part.outcomes))
             break
         """,
         ("functions/test_batches",),
@@ -84,15 +84,15 @@ LOOKUPS = (
     Bug(
         "a batch's replay is not compared with its request",
         "_outcome_of",
-        "if effect.request_hash != request_hash(one.debit) or entry is None or not has_texts_of(entry, one.debit):",
+        "if effect.request_hash != request_hash(keyed.debit) or entry is None or not has_texts_of(entry, keyed.debit):",
         "if entry is None:",
         ("functions/test_batches",),
     ),
     Bug(
         "a refused item of a batch isn't looked up",
         "append_each",
-        "earlier = _find_effects(table, account_id, refused)",
-        "earlier = _find_effects(table, account_id, ())",
+        "earlier = find_effects(table, account_id, refused)",
+        "earlier = find_effects(table, account_id, ())",
         ("store/test_batches",),
     ),
     Bug(
@@ -104,15 +104,15 @@ LOOKUPS = (
     ),
     Bug(
         "a batch's bytes are not counted",
-        "debits:add",
+        "debiting:add",
         "self.size += size",
         "",
         ("store/test_batches",),
     ),
     Bug(
         "the bytes of a batch's first debit are not counted",
-        "debits:add",
-        "self.size = self.size or _bytes_of_writes(self.draft.entries, self.claims.values(), salt)",
+        "debiting:add",
+        "self.size = self.size or bytes_of_writes(self.draft.entries, self.claims.values(), salt)",
         "self.size = self.size or 1",
         ("store/test_batches",),
     ),
@@ -120,7 +120,7 @@ LOOKUPS = (
         "a batch of items that are all invalid needs no account",
         "append_each",
         "tail: Tail | None = read_tail(table, account_id)",
-        "tail: Tail | None = read_tail(table, account_id) if asked else None",
+        "tail: Tail | None = read_tail(table, account_id) if debits else None",
         ("functions/test_batches",),
     ),
     Bug(

@@ -78,9 +78,9 @@ STORE = (
     ),
     Bug(
         "the caller is part of the request's hash",
-        "items:_asked",
-        'left_out = NOT_ASKED.get(type(operation), frozenset({"actor"}))',
-        "left_out = NOT_ASKED.get(type(operation), frozenset())",
+        "_asked_names",
+        'left_out = NOT_ASKED.get(operation, frozenset({"actor"}))',
+        "left_out = NOT_ASKED.get(operation, frozenset())",
         ("test_append",),
     ),
     Bug(

@@ -19,8 +19,9 @@ from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, 
 from prepaid.api.http.times import Time
 from prepaid.core.errors import InvalidRequest, Refused
 from prepaid.deps import Deps
-from prepaid.store.debits import Keyed, Outcome, append_each
 from prepaid.store.items import SALT_BYTES
+from prepaid.store.waiting import KeyedDebit
+from prepaid.use_cases.debiting import Outcome, append_each
 
 # This many items fit in one transaction, with the expiries, lapses and renewal before them.
 MAX_ITEMS = 40
@@ -78,7 +79,7 @@ def consume_each(request: Request, deps: Deps) -> Response:
     """POST /v1/accounts/{account}/consumptions/batch: spend item by item, each once per its key."""
     account_id, actor = account_of(request), caller_of(request).name
     items = [_item_of(raw) for raw in body_of(request, BatchRequest).items]
-    asked = [Keyed(item.idempotency_key, debit_of(item, actor)) for item in items if isinstance(item, BatchItem)]
+    asked = [KeyedDebit(item.idempotency_key, debit_of(item, actor)) for item in items if isinstance(item, BatchItem)]
     outcomes = iter(
         append_each(
             deps.table,

@@ -34,9 +34,9 @@ from prepaid.core.errors import ConsumptionNotFound, InvalidRequest
 from prepaid.core.ids import consumption_id, consumption_number
 from prepaid.core.ledger import Debit
 from prepaid.deps import Deps
-from prepaid.store.debits import append_debit
 from prepaid.store.items import SALT_BYTES
 from prepaid.store.ledger import find_by_key, find_entry, read_tail
+from prepaid.use_cases.debiting import append_debit
 
 LOOK_UP_SCOPES = ("prepaid/consume", "prepaid/read")
 KEY_SENTENCE = "must be 1 to 255 visible ASCII characters"

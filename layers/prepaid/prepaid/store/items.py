@@ -194,11 +194,12 @@ def asked_texts(operation: Claimable) -> Iterator[tuple[str, str | None]]:
 
 
 def _asked(operation: Claimable) -> Iterator[tuple[str, Any]]:
-    return ((name, getattr(operation, name)) for name in _asked_names(type(operation)))
+    kind: type = type(operation)
+    return ((name, getattr(operation, name)) for name in _asked_names(kind))
 
 
 @cache
-def _asked_names(operation: type[Claimable]) -> tuple[str, ...]:
+def _asked_names(operation: type) -> tuple[str, ...]:
     left_out = NOT_ASKED.get(operation, frozenset({"actor"}))
     return tuple(field.name for field in fields(operation) if field.name not in left_out)
 

@@ -8,7 +8,7 @@ same tail, one writes; the other recomputes on the entry that the first one wrot
                             B recomputes on 8, puts ENTRY#9  ok
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,6 +34,7 @@ from prepaid.store.items import (
     GENESIS_HASH,
     Claimable,
     asked_texts,
+    digest_of_key_in,
     entry_from_item,
     entry_to_item,
     key_digest,
@@ -46,6 +47,10 @@ CLAIM = "claim"
 PAGE_ENTRIES = 200
 # About a megabyte, the most that a Query returns at once.
 READ_AHEAD_ENTRIES = 1_000
+# DynamoDB's limits for a transaction are 100 writes and 4 MB. The rest of the bytes is for escapes in the request, that
+# DynamoDB Local counts: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+MAX_WRITES = 100
+MAX_BYTES = 3_000_000
 
 type Puts = Mapping[str, Item]
 NO_PUTS: Puts = {}
@@ -68,6 +73,27 @@ class Appended:
 
     entries: tuple[Entry, ...]
     replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a key did. entry: that it added; None if what it did is no entry, such as a purchase.
+
+    row: the waiting row from which another request carried it out.
+    """
+
+    request_hash: bytes
+    entry: Entry | None
+    row: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewestEntries:
+    """The newest entries of an account, read at once. first: the lowest of their numbers. digests: of their keys."""
+
+    tail: Tail
+    first: int
+    digests: Collection[str]
 
 
 @dataclass(slots=True)
@@ -194,6 +220,31 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
     return Appended((entry,), replayed=True)
 
 
+def find_effects(table: Table, account_id: str, claimed: Collection[str]) -> dict[str, Effect]:
+    """What these keys did, of those that did anything. Two reads for a hundred of them. Raises Busy."""
+    if len(claimed) == 1:
+        [key] = claimed
+        item = get(table, keys.claim(account_id, key))
+        claims = {key: item} if item else {}
+    else:
+        by_row = {keys.claim(account_id, key)["PK"]["S"]: key for key in claimed}
+        rows = get_many(table, [keys.claim(account_id, key) for key in by_row.values()], consistent=True)
+        claims = {by_row[partition]: item for (partition, _), item in rows.items()}
+    numbers = {key: int(item["number"]["N"]) for key, item in claims.items() if "number" in item}
+    if len(numbers) == 1:
+        entries = {number: read_entry(table, account_id, number) for number in numbers.values()}
+    else:
+        entries = find_entries(table, account_id, numbers.values())
+    return {
+        key: Effect(
+            request_hash=bytes(item["request_hash"]["B"]),
+            entry=entries[numbers[key]] if key in numbers else None,
+            row=item["row"]["S"] if "row" in item else None,
+        )
+        for key, item in claims.items()
+    }
+
+
 def has_texts_of(entry: Entry, asked: Claimable) -> bool:
     """Whether the entry's texts are those that the request sent. Erased texts can't be compared: they count as such."""
     return entry.erased or all(getattr(entry, name) == text for name, text in asked_texts(asked))
@@ -223,6 +274,20 @@ def read_tail(table: Table, account_id: str) -> Tail:
     if not items:
         raise AccountNotFound
     return tail_from_item(items[0])
+
+
+def read_newest(table: Table, account_id: str, *, first: int, limit: int) -> NewestEntries:
+    """The newest entries down to entry `first`, or `limit` of them, in one read. Raises Busy."""
+    items = query(
+        table,
+        keys.ledger(account_id),
+        first=keys.entry_sort(first),
+        last=keys.LAST_ENTRY,
+        limit=limit,
+        newest_first=True,
+    )
+    digests = {digest for item in items if (digest := digest_of_key_in(item))}
+    return NewestEntries(tail_from_item(items[0]), keys.entry_number(items[-1]["SK"]["S"]), digests)
 
 
 def tail_from_item(item: Item) -> Tail:
@@ -366,19 +431,39 @@ def _claim(draft: Draft, operation: Operation, idempotency_key: str | None) -> P
         return NO_PUTS
     *settled, own = draft.entries
     draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
-    return {CLAIM: claim_put(own.after.id, idempotency_key, operation, own.number)}
+    effect = Effect(request_hash(_claimable(operation)), own)
+    return {CLAIM: claim_put(own.after.id, idempotency_key, effect)}
 
 
-def claim_put(account_id: str, idempotency_key: str, operation: Operation, number: int) -> Item:
-    """The write of a key's claim: entry `number` is what its request did."""
+def claim_put(account_id: str, idempotency_key: str, effect: Effect) -> Item:
+    """The write of a key's claim, which says what entry its request added."""
+    assert effect.entry is not None
+    # The row tells the owner of a carried debit that its own request took effect, and not another one with its key.
+    row = {"row": {"S": effect.row}} if effect.row else {}
     return {
         "Item": {
             **keys.claim(account_id, idempotency_key),
-            "number": {"N": str(number)},
-            "request_hash": {"B": request_hash(_claimable(operation))},
+            "number": {"N": str(effect.entry.number)},
+            "request_hash": {"B": effect.request_hash},
+            **row,
         },
         "ConditionExpression": IF_ABSENT,
     }
+
+
+def bytes_of_writes(entries: Iterable[Entry], claims: Iterable[Item], salt: bytes) -> int:
+    """The bytes of these entries and claims in a transaction."""
+    items = [*(entry_to_item(entry, GENESIS_HASH, salt) for entry in entries), *(claim["Item"] for claim in claims)]
+    return sum(_bytes_of(item) for item in items)
+
+
+def _bytes_of(item: Item) -> int:
+    """The bytes of an item's names, texts and binary; a number counts a little more than in DynamoDB."""
+    return sum(
+        len(name) + len(value.encode() if isinstance(value, str) else value)
+        for name, typed in item.items()
+        for value in typed.values()
+    )
 
 
 def _claimable(operation: Operation) -> Claimable:

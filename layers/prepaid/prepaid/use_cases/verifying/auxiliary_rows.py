@@ -27,7 +27,6 @@ from prepaid.core.calendar import instant
 from prepaid.core.manager_code import MAX_TRIES
 from prepaid.core.portal import LONGEST
 from prepaid.store import keys
-from prepaid.store.debits import ROW_FORM, waiting_from_item
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import CHECKSUM, manager_session_request_hash
 from prepaid.store.manager_codes import KEEP_SESSIONS, pepper_of
@@ -35,6 +34,7 @@ from prepaid.store.portal import KEEP_LINKS
 from prepaid.store.purchases import purchase_from_item
 from prepaid.store.reconciliation import PAYABLE
 from prepaid.store.secrets import FIRST_VERSION
+from prepaid.store.waiting import ROW_FORM, waiting_from_item
 from prepaid.use_cases.approving import NONCE_BYTES
 from prepaid.use_cases.verifying.lookup import RowLookup
 
