@@ -1,12 +1,11 @@
 """The benchmark of reads runs, and what it reads doesn't pile up in memory."""
 
-from dataclasses import replace
-
 import pytest
 
 from bench import reading
 from local.cloud import environment_at
 from prepaid.store.dynamodb import Table
+from tests.support.whole_table import WholeTable
 
 
 @pytest.fixture
@@ -22,9 +21,10 @@ def table(dynamodb_local: str, monkeypatch: pytest.MonkeyPatch) -> Table:
 def test_a_page_of_a_long_history_costs_what_one_of_a_short_does(table: Table) -> None:
     reading.fill(table, "short", 60)
     reading.fill(table, "long", 600)
+    calls = reading.calls_of(table)
 
     short, long = (
-        reading.measured(table, reading.reads_history(table, account, "application/json", 50))
+        reading.measured(calls, reading.reads_history(table, account, "application/json", 50))
         for account in ("short", "long")
     )
 
@@ -34,8 +34,9 @@ def test_a_page_of_a_long_history_costs_what_one_of_a_short_does(table: Table) -
 
 def test_a_file_is_read_in_few_calls_and_a_few_bytes_a_line(table: Table) -> None:
     reading.fill(table, "acme", 1_200)
+    calls = reading.calls_of(table)
 
-    file = reading.measured(table, reading.reads_history(table, "acme", "text/csv", None))
+    file = reading.measured(calls, reading.reads_history(table, "acme", "text/csv", None))
 
     # With the account's opening and its grant.
     assert file.rows == 1_202
@@ -43,15 +44,19 @@ def test_a_file_is_read_in_few_calls_and_a_few_bytes_a_line(table: Table) -> Non
     assert file.peak < file.rows * 3_000
 
 
-def test_the_verifiers_memory_is_a_pages_and_not_a_tables(table: Table) -> None:
-    for number in range(2):
+def verified(accounts: int) -> reading.Read:
+    """A pass over a table with so many accounts."""
+    database = reading.LargeDatabase()
+    table = WholeTable(database).table
+    for number in range(accounts):
         reading.fill(table, f"account-{number}", 150)
-    few = reading.measured(table, reading.verifies(table, page_rows=100))
-    other = replace(table, name=reading.a_table().name)
-    for number in range(8):
-        reading.fill(other, f"account-{number}", 150)
+    return reading.measured(database.calls, reading.verifies(table, page_rows=100))
 
-    many = reading.measured(other, reading.verifies(other, page_rows=100))
+
+def test_the_verifiers_memory_is_a_pages_and_not_a_tables() -> None:
+    few = verified(2)
+
+    many = verified(8)
 
     assert many.rows > 3.9 * few.rows
     assert many.calls < 4.5 * few.calls

@@ -1,11 +1,13 @@
 """A table in memory that can also be read as a whole, and the findings of a verifier."""
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property, partial
+from itertools import islice
 from typing import Any
 from zlib import crc32
 
@@ -32,6 +34,9 @@ LATER = NOW + 3 * 365 * DAY
 class WholeDatabase(Database):
     """The simulation's database, with the verifier's Scan, and reads of many keys that leave some out."""
 
+    # A busy table leaves out some of the most that may be asked for.
+    answered_keys = 60
+
     def __init__(self, name: str = NAME) -> None:
         super().__init__(name)
         self._operations |= {
@@ -51,11 +56,10 @@ class WholeDatabase(Database):
         start = request.get("ExclusiveStartKey")
         after = (crc32(start["PK"]["S"].encode()), start["PK"]["S"], start["SK"]["S"]) if start else (-1, "", "")
         segment, segments = request["Segment"], request["TotalSegments"]
-        # Partitions by a hash, as AWS has them; within one, by sort key.
-        partitions = sorted((crc32(partition.encode()), partition) for partition in rows.partitions)
+        partitions = self.partitions_of(request["TableName"])
         found: list[Any] = []
-        for hashed, partition in partitions:
-            if hashed % segments != segment or (hashed, partition) < after[:2]:
+        for hashed, partition in islice(partitions, bisect_left(partitions, after[:2]), None):
+            if hashed % segments != segment:
                 continue
             for sort in rows.orders.get(partition, []):
                 if (hashed, partition, sort) > after:
@@ -65,15 +69,18 @@ class WholeDatabase(Database):
                     return {"Items": found, "LastEvaluatedKey": last}
         return {"Items": found}
 
+    def partitions_of(self, table: str) -> list[tuple[int, str]]:
+        """The table's partitions by a hash, as AWS has them. Within one, rows are in order of their sort keys."""
+        return sorted((crc32(partition.encode()), partition) for partition in self.tables[table].partitions)
+
     def _batch_get(self, request: dict[str, Any]) -> Answer:
         [(name, table_request)] = request["RequestItems"].items()
         wanted = table_request["Keys"]
         assert 1 <= len(wanted) <= 100
         self.most_requested = max(self.most_requested, len(wanted))
         found = [self.tables[name].get((key["PK"]["S"], key["SK"]["S"])) for key in wanted]
-        # A few are left out now and then, as a busy table does.
-        left = wanted[60:]
-        answer: Answer = {"Responses": {name: [item for item in found[:60] if item]}}
+        left = wanted[self.answered_keys :]
+        answer: Answer = {"Responses": {name: [item for item in found[: self.answered_keys] if item]}}
         if left:
             answer["UnprocessedKeys"] = {name: {**table_request, "Keys": left}}
         return answer
