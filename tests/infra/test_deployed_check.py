@@ -274,6 +274,15 @@ def test_a_stack_without_a_webhook_needs_no_queue(aws: DescribedAws) -> None:
     assert found(aws) == []
 
 
+def test_a_stack_whose_alarms_nobody_hears_fails_the_check(aws: DescribedAws) -> None:
+    described: Any = aws.answers["DescribeStacks"]
+    [stack] = described["Stacks"]
+    outputs = [output for output in stack["Outputs"] if output["OutputKey"] != "AlarmTopicArn"]
+    aws.answers["DescribeStacks"] = {"Stacks": [stack | {"Outputs": outputs}]}
+
+    assert found(aws) == ["alarms: NOBODY HEARS THE ALARMS: set AlarmEmail in samconfig.toml"]
+
+
 def test_alarms_without_a_receiver_are_named(aws: DescribedAws) -> None:
     aws.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [{"SubscriptionArn": "PendingConfirmation"}]}
 

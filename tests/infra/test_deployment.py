@@ -87,6 +87,15 @@ def test_staging_and_prod_are_two_stacks() -> None:
     assert (prod.parameters["StripeLiveMode"], prod.parameters["Canary"]) == ("true", "true")
 
 
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_an_environment_asks_who_hears_its_alarms(name: str) -> None:
+    """Without an address the check of the deployed stack fails, and the pipeline stops before prod."""
+    section = CONFIG.read_text("utf-8").partition(f"[{name}.deploy.parameters]")[2].partition("\n[")[0]
+
+    assert re.search(r'"AlarmEmail=.*", +# EDIT', section)
+    assert "AlarmEmail" in read_environment(name).parameters
+
+
 def test_an_unknown_environment_or_parameter_is_an_error() -> None:
     with pytest.raises(SettingsError, match="it has prod, staging"):
         read_environment("production")
