@@ -137,8 +137,13 @@ def test_a_changed_template_overwrites_no_secret(template: Template) -> None:
 def test_only_aws_services_of_this_account_assume_a_role(template: Template) -> None:
     roles = of_type(template, "AWS::IAM::Role")
     assert {name: role["AssumeRolePolicyDocument"] for name, role in roles.items()} == expected.TRUST
-    # No managed policy and no boundary, so the template lists everything that a role may do.
-    assert {name for role in roles.values() for name in role} == {"AssumeRolePolicyDocument", "Policies"}
+    # No managed policy, so the template lists everything that a role may do. The boundary takes from it only.
+    assert {name for role in roles.values() for name in role} == {
+        "AssumeRolePolicyDocument",
+        "PermissionsBoundary",
+        "Policies",
+    }
+    assert {name for name, role in roles.items() if role["PermissionsBoundary"] != expected.BOUNDARY} == set()
 
 
 def test_schedules_run_retry_and_report_failures(template: Template) -> None:

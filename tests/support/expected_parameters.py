@@ -71,6 +71,12 @@ PARAMETERS: dict[str, Properties] = {
     "ConcurrencyAlarm": {"Type": "Number", "Default": 800, "MinValue": 1},
     # A first deployment has nothing to compare with, and a test stack no traffic.
     "Canary": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
+    # Empty: the template alone decides what its roles may do.
+    "PermissionsBoundary": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "(arn:[a-z-]+:iam::[0-9]{12}:policy/[A-Za-z0-9+=,.@_/-]+)?",
+    },
     # AWS charges for snapshots.
     "SnapStart": {"Type": "String", "Default": "false", "AllowedValues": ON_OFF},
 }
@@ -107,5 +113,6 @@ CONDITIONS = {
     "HasStripeStack": {"Fn::Not": [{"Fn::Equals": [ref("StripeStack"), ""]}]},
     "HasDetailedMetrics": {"Fn::Equals": [ref("DetailedMetrics"), "true"]},
     "HasAlarmEmail": {"Fn::Not": [{"Fn::Equals": [ref("AlarmEmail"), ""]}]},
+    "HasPermissionsBoundary": unless_equal("PermissionsBoundary", ""),
     "HasSnapStart": {"Fn::Equals": [ref("SnapStart"), "true"]},
 }

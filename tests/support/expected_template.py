@@ -319,6 +319,9 @@ TRUST = {
     "CanaryRole": assumed_by("codedeploy.amazonaws.com"),
 }
 
+# A role without it, or with another, would escape what bounds the others.
+BOUNDARY = either("HasPermissionsBoundary", ref("PermissionsBoundary"), ref("AWS::NoValue"))
+
 # ---- Schedules ----
 
 DEAD_LETTERS = attribute("DeadLetters")
