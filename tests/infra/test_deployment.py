@@ -28,6 +28,7 @@ from tests.support import expected_events as events
 from tests.support.described_aws import DescribedAws, refusal
 from tests.support.expected_parameters import PARAMETERS
 from tests.support.expected_template import RETAINED
+from tests.support.template import of_type
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = Account(session=None, id="111122223333", region="sa-east-1")
@@ -268,12 +269,35 @@ def test_a_stack_that_cannot_be_described_is_not_deployed() -> None:
 # ---- Protection ----
 
 
-def test_a_release_can_replace_nothing_that_outlives_it() -> None:
-    allowed, denied = json.loads(POLICY.read_text("utf-8"))["Statement"]
-
+def refused(action: str) -> set[str]:
+    """The resources for which the stack policy refuses one of an update's actions."""
+    allowed, *denied = json.loads(POLICY.read_text("utf-8"))["Statement"]
     assert (allowed["Effect"], allowed["Action"], allowed["Resource"]) == ("Allow", "Update:*", "*")
-    assert (denied["Effect"], denied["Action"]) == ("Deny", ["Update:Replace", "Update:Delete"])
-    assert {name.removeprefix("LogicalResourceId/") for name in denied["Resource"]} == RETAINED | {"CursorSecret"}
+    assert {statement["Effect"] for statement in denied} == {"Deny"}
+    return {
+        name.removeprefix("LogicalResourceId/")
+        for statement in denied
+        if {action, "Update:*"}
+        & set([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+        for name in statement["Resource"]
+    }
+
+
+def test_a_release_can_replace_nothing_that_outlives_it() -> None:
+    assert refused("Update:Replace") == RETAINED | {"CursorSecret", "WebhookSecret"}
+
+
+def test_a_release_takes_away_nothing_that_outlives_it() -> None:
+    # Without WebhookTarget, the stack lets go of the webhook's secret, which is retained.
+    assert refused("Update:Delete") == RETAINED | {"CursorSecret"}
+
+
+def test_a_release_changes_no_secret() -> None:
+    """A changed GenerateSecretString or SecretString would write over what was rotated or stored by hand."""
+    secrets = of_type(read_template(), "AWS::SecretsManager::Secret")
+
+    assert len(secrets) == 6
+    assert refused("Update:Modify") == set(secrets)
 
 
 def test_a_deployed_stack_is_protected() -> None:

@@ -40,6 +40,7 @@ READERS = {
     "EVENT_BUS_NAME": "prepaid",
     "TABLE_NAME": "prepaid-Table-1",
     "WEBHOOK_SECRET_ARN": "WebhookSecret-1",
+    "OLD_WEBHOOK_SECRET_ARN": "WebhookSecret-0",
     "WEBHOOK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/prepaid-WebhookQueue-1.fifo",
     "WEBHOOK_DEAD_LETTERS_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/prepaid-WebhookDeadLetters-1.fifo",
 }

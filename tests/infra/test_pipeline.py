@@ -103,6 +103,6 @@ def test_cloudformation_reads_no_secret_and_deletes_no_table(roles: Template) ->
     actions = {action for statement in statements(roles, "Execution") for action in actions_of(statement)}
 
     assert not actions & {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:*"}
-    assert not actions & {"secretsmanager:DeleteSecret", "sqs:ReceiveMessage", "sqs:*", "sns:Publish", "sns:*"}
+    assert not actions & {"sqs:ReceiveMessage", "sqs:*", "sns:Publish", "sns:*"}
     assert not actions & {"dynamodb:DeleteTable", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:*"}
     assert not any(action.startswith("iam:") and action.endswith("*") for action in actions)

@@ -31,6 +31,10 @@ LEFT_OUT = {
     },
     # Whether a handler insists on it, only AWS can tell.
     "what a person stored in a secret is none of a deployment's business": {"secretsmanager:GetSecretValue"},
+    "the stack policy refuses every change of a secret": {
+        "secretsmanager:UntagResource",
+        "secretsmanager:UpdateSecret",
+    },
     "a role keeps its boundary": {"iam:DeleteRolePermissionsBoundary"},
     "no role has a managed policy, a description or a longest session": {
         "iam:AttachRolePolicy",
@@ -203,6 +207,9 @@ def test_cloudformation_has_no_other_right(template: Template, roles: Template) 
     assert more == set[str]().union(*ADDED.values())
 
 
+# Of a deployment, which may only make one.
+SECRET_RIGHTS = ("CreateSecret", "DescribeSecret", "GetRandomPassword", "TagResource")
+
 # ---- This stack only ----
 
 # Named by SAM or by AWS, the same for all stacks of the account.
@@ -235,14 +242,16 @@ def test_a_right_reaches_no_other_stack(roles: Template, role: str) -> None:
     )
 
 
-def test_a_stored_secret_is_changed_only_by_its_own_stack(roles: Template) -> None:
+def test_a_deployment_changes_no_stored_secret(roles: Template) -> None:
     """Secrets are named by their logical ids, the same in staging and in prod."""
-    changing = {"secretsmanager:UpdateSecret", "secretsmanager:UntagResource"}
-    found = [statement for statement in statements(roles, "Execution") if changing & set(actions_of(statement))]
+    secrets = {
+        action
+        for statement in statements(roles, "Execution")
+        for action in actions_of(statement)
+        if action.startswith("secretsmanager:")
+    }
 
-    assert [statement["Condition"] for statement in found] == [
-        {"StringEquals": {"aws:ResourceTag/aws:cloudformation:stack-name": {"Ref": "StackName"}}}
-    ]
+    assert secrets == {f"secretsmanager:{name}" for name in SECRET_RIGHTS}
 
 
 def test_a_tag_decides_only_where_cloudformation_gives_it(roles: Template) -> None:

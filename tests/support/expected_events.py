@@ -48,6 +48,8 @@ FIFO_QUEUES: Properties = {
 
 # Nothing is sent before its signing secret is written.
 SECRETS: Properties = {"WebhookSecret": {}}
+# Its receivers know it: without a new value it would have to be written again on both sides.
+RETAINED = {"WebhookSecret"}
 
 SENDERS = {"DeliverRole"}
 
