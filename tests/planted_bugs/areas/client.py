@@ -126,8 +126,49 @@ CLIENT = (
         ("test_work_that_outlasts_its_hold_is_charged",),
     ),
     Bug(
+        "a key of something else pays a work whose hold ended",
+        "holding:settle",
+        "if not (yield from _is_captured(work)): raise",
+        "",
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "a key of something else pays a work",
+        "holding:settle",
+        "yield from give_back(work.account, hold, work.key)",
+        """
+        yield from give_back(work.account, hold, work.key)
+        return
+        """,
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "any use of a key counts as its work's capture",
+        "holding:_is_captured",
+        "yield from give_back(work.account, placed, work.key) return False",
+        """
+        yield from give_back(work.account, placed, work.key)
+        return True
+        """,
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "a later delivery's capture is not looked for",
+        "holding:_is_captured",
+        "except IdempotencyKeyReused: continue",
+        "except IdempotencyKeyReused: return False",
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "a hold captured with another key is charged again",
+        "holding:settle",
+        "except (HoldLapsed, HoldReleased) as error",
+        "except (HoldLapsed, HoldReleased, AlreadyCaptured) as error",
+        ("test_a_hold_captured_with_another_key_pays_no_work",),
+    ),
+    Bug(
         "each delivery of a job has a hold of its own",
-        "holding:reserve",
+        "holding:_place",
         'key = f"hold-{attempt}:{work.key}"',
         'key = f"hold-{attempt}-{id(work)}:{work.key}"',
         ("test_a_work_delivered_twice_shares_its_hold",),
