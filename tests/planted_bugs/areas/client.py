@@ -264,4 +264,25 @@ CLIENT = (
         "",
         ("test_a_position_outlives_the_program",),
     ),
+    Bug(
+        "verify starts a version that the stack doesn't run",
+        "jobs:_lambda",
+        "FunctionName=name, Qualifier=ALIAS",
+        "FunctionName=name",
+        ("test_a_verification_goes_on_until_it_has_finished",),
+    ),
+    Bug(
+        "a job has no bar",
+        "jobs:run_until_finished",
+        "BarColumn(),",
+        "",
+        ("test_a_bar_counts_what_all_runs_have_done",),
+    ),
+    Bug(
+        "a bar forgets the runs before",
+        "jobs:run_until_finished",
+        "total.get(name, 0) + result[name]",
+        "result[name]",
+        ("test_a_bar_counts_what_all_runs_have_done",),
+    ),
 )
