@@ -112,6 +112,20 @@ CLIENT = (
         ("test_a_result_that_cannot_be_charged_is_not_returned",),
     ),
     Bug(
+        "an async result is returned without its charge",
+        "charging:charged_async",
+        "await transport.follow(settle(work, hold))",
+        "",
+        ("test_a_result_is_charged",),
+    ),
+    Bug(
+        "an async block's end releases nothing",
+        "client:AsyncAccount.hold",
+        "if hold.open: await hold.release()",
+        "pass",
+        ("client/test_holds",),
+    ),
+    Bug(
         "a capture has the key of its hold",
         "holding:settle",
         "calls.capture_hold(work.account, hold.id, key=work.key)",
@@ -284,5 +298,12 @@ CLIENT = (
         "total.get(name, 0) + result[name]",
         "result[name]",
         ("test_a_bar_counts_what_all_runs_have_done",),
+    ),
+    Bug(
+        "the program ends with a traceback while it loads",
+        "prepaid_command:main",
+        "except KeyboardInterrupt: sys.exit(INTERRUPTED)",
+        "",
+        ("test_ctrl_c_is_quiet_while_the_program_starts",),
     ),
 )
